@@ -1,0 +1,1 @@
+"""The agents that ship: LangGraph users that think fast and slow."""

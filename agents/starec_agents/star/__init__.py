@@ -1,0 +1,7 @@
+"""The STAR agent (STARec, arXiv 2508.18812): fast and slow thinking with a memory."""
+
+from starec_agents.star.agent import StarAgent
+from starec_agents.star.gate import Gate
+from starec_agents.star.graph import Context, State, build_graph
+
+__all__ = ["Context", "Gate", "StarAgent", "State", "build_graph"]

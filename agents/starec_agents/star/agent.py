@@ -1,0 +1,55 @@
+"""The STAR agent: configuration, and one visit as one invocation of the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import Field
+
+from starec_agents.star.gate import Gate
+from starec_agents.star.graph import Context, State, build_graph
+from starec_agents.star.prompting import Prompts
+from starec_sim.agent import Call
+from starec_sim.types import Visit
+from starec_sim.validation import Settings
+
+SUPERSTEPS_A_PAGE = 6
+MAX_PAGES = 1_000
+"""Pages of one visit after which LangGraph's recursion limit stops an environment without end."""
+
+
+class StarAgent:
+    """A user after STARec: answers fast, thinks slowly when surprised, remembers."""
+
+    class Config(Settings):
+        """Settings of the agent."""
+
+        gate: Gate = Gate()
+        history_limit: int = Field(default=40, ge=1)
+        """Experiences that a memory keeps (the paper's cap)."""
+        history_shown: int = Field(default=10, ge=0)
+        """Experiences that a prompt shows, the latest ones."""
+        summary_words: int = Field(default=180, ge=10)
+        """The longest preference summary."""
+        prompts: Path | None = None
+        """A folder whose files replace prompts of the same name."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.history_limit = config.history_limit
+        self._prompts = Prompts.read(config.prompts, config.history_shown, config.summary_words)
+        self._graph = build_graph()
+
+    def prompts(self) -> Mapping[str, str]:
+        """Return the prompt templates by name."""
+        return self._prompts.texts
+
+    async def visit(self, call: Call) -> Visit:
+        """Play a visit: one invocation of the graph, however many pages it has."""
+        context = Context(call, self._prompts, self.config.gate, self.history_limit)
+        start: State = {"memory": call.memory, "steps": ()}
+        end = await self._graph.ainvoke(
+            start, {"recursion_limit": SUPERSTEPS_A_PAGE * MAX_PAGES}, context=context
+        )
+        return Visit(call.user, call.round, end["steps"])

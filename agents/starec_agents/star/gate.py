@@ -1,0 +1,68 @@
+"""The gate: when a user stops to think."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from starec_sim.types import Decision, Feedback, Observation, Verdict
+from starec_sim.validation import Settings
+
+
+class Gate(Settings):
+    """When slow thinking follows a decision, and what counts as a surprise."""
+
+    when: Literal["always", "surprise", "every", "never"] = "surprise"
+    """`always`: the paper's loop. `never`: its "without reflection" ablation."""
+    every: int = Field(default=5, ge=1)
+    """With `when: every`, think at each k-th step of the user's life."""
+    rank_above: int = Field(default=5, ge=1)
+    """A ranking surprises when it placed the chosen item below this rank."""
+    stars_apart: float = Field(default=1.5, gt=0)
+    """A watched item surprises when it was this many stars better or worse than expected."""
+
+    def judge(
+        self, observation: Observation, decision: Decision, feedback: Feedback, steps: int
+    ) -> Verdict:
+        """Say whether to think slowly about one step, and why.
+
+        Args:
+            observation: What was shown.
+            decision: What the user did.
+            feedback: What the world answered.
+            steps: How many steps the user has lived, this one included.
+        """
+        if not feedback.experiences:
+            return Verdict(False, "nothing was revealed")
+        match self.when:
+            case "always":
+                return Verdict(True, "always")
+            case "never":
+                return Verdict(False, "never")
+            case "every":
+                return Verdict(steps % self.every == 0, f"step {steps}, every {self.every}")
+            case "surprise":
+                reason = self._surprise(observation, decision, feedback)
+                return Verdict(bool(reason), reason or "as expected")
+
+    def _surprise(self, observation: Observation, decision: Decision, feedback: Feedback) -> str:
+        if decision.malformed:
+            return "the prediction could not be read"
+        if observation.task == "ranking":
+            if feedback.target is None:
+                return ""
+            rank = decision.rank_of(feedback.target)
+            if rank is None:
+                return "the choice was not on the list"
+            return f"the choice was ranked {rank}" if rank > self.rank_above else ""
+        truth = {experience.item: experience.rating for experience in feedback.experiences}
+        gaps = [
+            (truth[action.item] - action.rating)
+            for action in decision.actions
+            if action.rating is not None and action.item in truth
+        ]
+        worst = max(gaps, key=abs, default=0.0)
+        if abs(worst) < self.stars_apart:
+            return ""
+        return f"an item was {abs(worst):.1f} stars {'better' if worst > 0 else 'worse'} than expected"

@@ -1,0 +1,183 @@
+"""The STAR user as one LangGraph graph: perceive, fast, respond, gate, slow, remember.
+
+    perceive -> fast -> respond -> gate -+-> slow -+-> remember -+-> END
+       ^                                 |         |             |
+       |                                 +---------+             |
+       +------------------------ next page ----------------------+
+
+The graph is compiled once and shared by all users; one invocation is one visit, and the pages of a
+visit loop inside it. What nodes need and do not own comes through `Runtime[Context]`. Source: STARec
+(arXiv 2508.18812); fast and slow thinking, memory update and reflection as in its section 3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any, Literal, TypedDict
+
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.runtime import Runtime
+
+from starec_agents.star.gate import Gate
+from starec_agents.star.parsing import Findings, read_decision, read_summary
+from starec_agents.star.prompting import Messages, Prompts
+from starec_sim.agent import Call
+from starec_sim.types import Decision, Feedback, Memory, Node, Observation, Step, Turn, Verdict
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the nodes of one visit work with."""
+
+    call: Call
+    prompts: Prompts
+    gate: Gate
+    history_limit: int
+
+
+class State(TypedDict, total=False):
+    """A visit in the making. `memory` and `steps` last; the rest belongs to the current step."""
+
+    memory: Memory
+    steps: tuple[Step, ...]
+    observation: Observation
+    messages: Messages
+    decision: Decision
+    feedback: Feedback
+    verdict: Verdict
+    summary: str
+    turns: tuple[Turn, ...]
+
+
+async def perceive(state: State, runtime: Runtime[Context]) -> State:
+    """Look at what is shown and recall what is known: the prompt's parts."""
+    call, prompts = runtime.context.call, runtime.context.prompts
+    observation = call.environment.observe(call.user, state["steps"])
+    messages = prompts.decide(call.person, state["memory"], observation, call.environment.items)
+    return {"observation": observation, "messages": messages, "turns": ()}
+
+
+async def fast(state: State, runtime: Runtime[Context]) -> State:
+    """Answer fast: a short reasoning, then a ranking or an action for each item."""
+    asked, observation = state["messages"], state["observation"]
+    turn = await _ask(runtime.context, state, "fast", asked)
+    decision, findings = read_decision(turn.completion, observation)
+    turns: tuple[Turn, ...] = (replace(turn, error=str(findings)),)
+    if decision.malformed:
+        repair = runtime.context.prompts.repair(asked, turn.completion, str(findings))
+        turn = await _ask(runtime.context, state, "fast", repair, attempt=1)
+        second, findings = read_decision(turn.completion, observation)
+        turns += (replace(turn, error=str(findings)),)
+        decision = replace(_better(decision, second), repaired=True)
+    return {"decision": decision, "turns": turns}
+
+
+async def respond(state: State, runtime: Runtime[Context]) -> State:
+    """Let the world answer."""
+    call = runtime.context.call
+    feedback = call.environment.respond(
+        call.user, state["steps"], state["observation"], state["decision"]
+    )
+    return {"feedback": feedback}
+
+
+async def gate(state: State, runtime: Runtime[Context]) -> State:
+    """Judge whether this is worth a second thought."""
+    memory = state["memory"]
+    verdict = runtime.context.gate.judge(
+        state["observation"], state["decision"], state["feedback"], memory.steps + 1
+    )
+    return {"verdict": verdict, "summary": memory.summary}
+
+
+async def slow(state: State, runtime: Runtime[Context]) -> State:
+    """Think slowly: compare prediction and feedback, rewrite the preference summary."""
+    prompts = runtime.context.prompts
+    asked = prompts.reflect(
+        state["memory"],
+        state["observation"],
+        state["decision"],
+        state["feedback"],
+        runtime.context.call.environment.items,
+    )
+    turn = await _ask(runtime.context, state, "slow", asked)
+    summary, findings = read_summary(turn.completion, prompts.summary_words)
+    turns = (*state["turns"], replace(turn, error=str(findings)))
+    if findings.counts:
+        repair = prompts.repair(asked, turn.completion, str(findings))
+        turn = await _ask(runtime.context, state, "slow", repair, attempt=1)
+        second, findings = read_summary(turn.completion, prompts.summary_words)
+        summary = second or summary
+        turns += (replace(turn, error=str(findings)),)
+    # An answer without a summary changes nothing in memory; the turn's error says so.
+    return {"summary": summary or state["summary"], "turns": turns}
+
+
+async def remember(state: State, runtime: Runtime[Context]) -> State:
+    """Write the step into memory."""
+    memory = state["memory"].after_step(
+        state["feedback"].experiences, state["summary"], runtime.context.history_limit
+    )
+    step = Step(
+        state["observation"],
+        state["decision"],
+        state["feedback"],
+        state["verdict"],
+        state["turns"],
+        memory,
+    )
+    return {"memory": memory, "steps": (*state["steps"], step)}
+
+
+async def after_gate(state: State) -> Literal["slow", "remember"]:
+    """Route by the verdict."""
+    return "slow" if state["verdict"].slow else "remember"
+
+
+async def after_remember(state: State) -> Literal["perceive", "__end__"]:
+    """Turn the page, or leave."""
+    return "__end__" if state["feedback"].ending else "perceive"
+
+
+@cache
+def build_graph() -> CompiledStateGraph[State, Context, State, State]:
+    """Compile the graph, once for all users."""
+    builder: StateGraph[State, Context, State, State] = StateGraph(State, context_schema=Context)
+    for name, node in (
+        ("perceive", perceive),
+        ("fast", fast),
+        ("respond", respond),
+        ("gate", gate),
+        ("slow", slow),
+        ("remember", remember),
+    ):
+        builder.add_node(name, node)
+    builder.add_edge(START, "perceive")
+    builder.add_edge("perceive", "fast")
+    builder.add_edge("fast", "respond")
+    builder.add_edge("respond", "gate")
+    builder.add_conditional_edges("gate", after_gate, ["slow", "remember"])
+    builder.add_edge("slow", "remember")
+    builder.add_conditional_edges("remember", after_remember, ["perceive", END])
+    return builder.compile(name="star")
+
+
+async def _ask(
+    context: Context, state: State, node: Node, messages: Messages, attempt: int = 0
+) -> Turn:
+    call = context.call
+    return await call.policies.ask(
+        node,
+        messages,
+        user=call.user,
+        round=call.round,
+        step=len(state["steps"]),
+        attempt=attempt,
+    )
+
+
+def _better(first: Decision, second: Decision) -> Decision:
+    """Return the repaired decision unless it is worse than what it repairs."""
+    return second if sum(second.flaws.values()) <= sum(first.flaws.values()) else first

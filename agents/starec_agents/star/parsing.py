@@ -1,0 +1,134 @@
+"""Reading answers strictly: labels that were shown, each once, in the form that was asked for.
+
+Text from a model is data from outside. Nothing is guessed: what cannot be read is counted by kind
+and recorded with the decision.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field, replace
+
+from starec_agents.star.prompting import label, labels
+from starec_sim.types import Action, Decision, Observation
+
+MAX_ANSWER = 64_000
+"""Characters of an answer that are read; a longer one is a flaw by itself."""
+
+_ACTION = re.compile(r"([A-Z]{1,3}): (?:(skip)|watch(?: ([1-5]))?)")
+
+
+@dataclass
+class Findings:
+    """What is wrong with an answer."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    """By kind: `missing`, `duplicate`, `invented`, `unparsed`, `overlong`."""
+    notes: list[str] = field(default_factory=list)
+    """For the repair call, in words."""
+
+    def add(self, kind: str, count: int, note: str) -> None:
+        """Count a flaw; nothing happens when the count is zero."""
+        if count:
+            self.counts[kind] += count
+            self.notes.append(note)
+
+    def __str__(self) -> str:
+        return "; ".join(self.notes)
+
+
+def block(text: str, tag: str) -> str | None:
+    """Return what stands in the one `<tag>` of the answer; None unless there is exactly one.
+
+    >>> block("<think><next>stay</next></think><next>leave</next>", "next")
+    'leave'
+    """
+    # Reasoning ends at the last `</think>`: a model may quote the form of the answer inside it.
+    answer = text.rpartition("</think>")[2]
+    opening, closing = f"<{tag}>", f"</{tag}>"
+    if answer.count(opening) != 1 or answer.count(closing) != 1:
+        return None
+    content, found, _ = answer.partition(opening)[2].partition(closing)
+    return content.strip() if found else None
+
+
+def read_decision(text: str, observation: Observation) -> tuple[Decision, Findings]:
+    """Read a decision; what is wrong with the answer stands in the findings and in its flaws."""
+    findings = Findings()
+    findings.add("overlong", len(text) > MAX_ANSWER, f"it is longer than {MAX_ANSWER} characters")
+    read = _read_ranking if observation.task == "ranking" else _read_actions
+    decision = read(text[:MAX_ANSWER], observation, findings)
+    return replace(decision, flaws=dict(findings.counts)), findings
+
+
+def read_summary(text: str, limit: int) -> tuple[str | None, Findings]:
+    """Read a preference summary of at most `limit` words.
+
+    Returns:
+        The summary, cut to the limit when it is longer; None when the answer holds none.
+    """
+    findings = Findings()
+    content = block(text[:MAX_ANSWER], "preferences")
+    if not content:
+        findings.add("unparsed", 1, _one_block("preferences"))
+        return None, findings
+    words = content.split()
+    findings.add("overlong", len(words) > limit, f"the summary has {len(words)} words, not {limit}")
+    return (" ".join(words[:limit]) if len(words) > limit else content), findings
+
+
+def _read_ranking(text: str, observation: Observation, findings: Findings) -> Decision:
+    slate = observation.slate
+    content = block(text, "ranking")
+    order: list[int] = []
+    if content is None:
+        findings.add("unparsed", 1, _one_block("ranking"))
+    else:
+        marks = [mark for mark in re.split(r"[>,\s]+", content) if mark]
+        order = _known_once(marks, len(slate), findings)
+    rest = [place for place in range(len(slate)) if place not in order]
+    return Decision(ranking=tuple(slate[place] for place in order + rest), read=len(order))
+
+
+def _read_actions(text: str, observation: Observation, findings: Findings) -> Decision:
+    slate = observation.slate
+    content = block(text, "actions")
+    done: dict[int, Action] = {}
+    if content is None:
+        findings.add("unparsed", 1, _one_block("actions"))
+    else:
+        lines = [line.strip() for line in content.splitlines() if line.strip()]
+        found = [match for line in lines if (match := _ACTION.fullmatch(line))]
+        bad = len(lines) - len(found)
+        findings.add("unparsed", bad, f'{bad} lines are neither "A: skip" nor "A: watch 4"')
+        order = _known_once([match[1] for match in found], len(slate), findings)
+        first = {match[1]: match for match in reversed(found)}
+        for place in order:
+            match = first[label(place)]
+            rating = float(match[3]) if match[3] else None
+            done[place] = Action(slate[place], watched=not match[2], rating=rating)
+    following = block(text, "next")
+    if following not in ("stay", "leave"):
+        findings.add("unparsed", 1, "there must be exactly one <next>stay</next> or leave")
+    actions = tuple(
+        done.get(place, Action(item, watched=False)) for place, item in enumerate(slate)
+    )
+    return Decision(actions=actions, leave=following == "leave")
+
+
+def _known_once(marks: list[str], count: int, findings: Findings) -> list[int]:
+    """Return the places that the labels name, each once; count what is wrong with the labels."""
+    place = {mark: index for index, mark in enumerate(labels(count))}
+    known = [mark for mark in marks if mark in place]
+    order = [place[mark] for mark in dict.fromkeys(known)]
+    invented, duplicate = len(marks) - len(known), len(known) - len(order)
+    findings.add("invented", invented, f"{invented} labels are not on the list")
+    findings.add("duplicate", duplicate, f"{duplicate} labels stand there more than once")
+    gone = [mark for mark, index in place.items() if index not in order]
+    findings.add("missing", len(gone), f"labels are missing: {', '.join(gone)}")
+    return order
+
+
+def _one_block(tag: str) -> str:
+    return f"there must be exactly one <{tag}>...</{tag}> after the reasoning"

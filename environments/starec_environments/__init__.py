@@ -1,0 +1,1 @@
+"""The environments, recommenders and dataset readers that ship."""

@@ -1,0 +1,1 @@
+"""Readers that turn files into a `Dataset`, and the generated world."""

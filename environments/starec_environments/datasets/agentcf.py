@@ -1,0 +1,149 @@
+"""The sampled Amazon data that ships with AgentCF (Zhang et al., 2024): sequences and candidates."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from starec_environments.datasets.assembly import ItemColumns, assemble, read_items
+from starec_environments.datasets.columns import Table, read_table
+from starec_environments.datasets.places import folder, only
+from starec_environments.datasets.recbole import TITLES, read_atomic
+from starec_environments.datasets.tidy import tidy_title
+from starec_sim.dataset import Dataset
+from starec_sim.errors import DataError
+from starec_sim.types import Item
+from starec_sim.validation import Settings
+
+SPLITS = ("train", "valid", "test")
+VALUE_SEPARATOR = "; "
+SCRAPS = re.compile(r"<[^<>]*(>|$)")
+"""What is left of a page's mark-up where the scraping of a title failed."""
+
+
+class AgentCF:
+    """Users as sequences of items they bought and liked, with candidates for their next one.
+
+    NAME.train.inter, NAME.valid.inter and NAME.test.inter say which item came after which list of
+    items; together they give each user's sequence back. Its positions are the times, the ratings
+    are NaN (a purchase has none), and NAME.random becomes `Dataset.candidates`.
+    """
+
+    class Config(Settings):
+        """Where the files are, and how much of the catalogue is wanted."""
+
+        path: Path | None = None
+        """The folder with the files."""
+        name: str | None = None
+        """What stands before `.train.inter`; needed when the folder holds several."""
+        catalogue: str | None = None
+        """What stands before `.item`; needed when the folder holds several."""
+        encoding: str = "utf-8"
+        full_catalogue: bool = False
+        """Whether to keep items that occur in no sequence and among no candidates."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    def load(self) -> Dataset:
+        """Read the dataset.
+
+        Raises:
+            DataError: A file is missing, or the splits contradict each other.
+        """
+        config = self.config
+        place = folder(config.path, "NAME.train.inter, NAME.valid.inter, NAME.test.inter")
+        name = only(place, "*.train.inter", config.name).name.removesuffix(".train.inter")
+        sequences = self._sequences([place / f"{name}.{split}.inter" for split in SPLITS])
+        candidates = self._candidates(place / f"{name}.random")
+        path = only(place, "*.item", config.catalogue)
+        items = self._items(path)
+        if not config.full_catalogue:
+            wanted = {item for items in sequences.values() for item in items}
+            wanted.update(item for items in candidates.values() for item in items)
+            items = [item for item in items if item.id in wanted]
+        dataset = _dataset(name, place / f"{name}.test.inter", sequences, items)
+        row_of = {item.id: row for row, item in enumerate(items)}
+        known = {
+            user: tuple(row_of[item] for item in candidates[person.id] if item in row_of)
+            for user, person in enumerate(dataset.users)
+            if person.id in candidates
+        }
+        return replace(dataset, candidates=known)
+
+    def _sequences(self, paths: list[Path]) -> dict[str, list[str]]:
+        """Return every user's items in the order she met them."""
+        sequences: dict[str, list[str]] = {}
+        for path in paths:
+            table, _ = read_atomic(path, "\t", self.config.encoding)
+            users, lists, nexts = map(table.column, ("user_id", "item_id_list", "item_id"))
+            for row, (user, before, item) in enumerate(zip(users, lists, nexts, strict=True)):
+                listed = before.split()
+                sequence = sequences.setdefault(user, listed)
+                # A list may have been cut to its last items, so that it is an end, not the whole.
+                if sequence[len(sequence) - len(listed) :] != listed:
+                    raise DataError(
+                        f'{table.at(row)}: the list of user "{user}" does not continue what the '
+                        f"lines before it say ({' '.join(sequence[-3:])})",
+                        hint="a user's lines stand in the order of time, train before valid "
+                        "before test; sort them so",
+                    )
+                sequences[user] = [*sequence, item]
+        return sequences
+
+    def _candidates(self, path: Path) -> Mapping[str, list[str]]:
+        """Return the candidate items of each user; no file, no candidates."""
+        if not path.is_file():
+            return {}
+        table = read_table(
+            path, "\t", encoding=self.config.encoding, header=("user_id", "candidates")
+        )
+        lists = map(str.split, table.column("candidates"))
+        return dict(zip(table.column("user_id"), lists, strict=True))
+
+    def _items(self, path: Path) -> list[Item]:
+        table, types = read_atomic(path, "\t", self.config.encoding)
+        title = next((name for name in TITLES if name in types), None)
+        texts = [name for name in types if name not in ("item_id", title)]
+        columns = ItemColumns(
+            "item_id",
+            title,
+            {name: name for name in texts},
+            {name: VALUE_SEPARATOR for name in texts},
+        )
+        return [
+            replace(item, title=tidy_title(SCRAPS.sub(" ", html.unescape(item.title)), item.id))
+            for item in read_items(_unescaped(table, texts), columns, "error")
+        ]
+
+
+def _unescaped(table: Table, names: list[str]) -> Table:
+    """The texts were taken from web pages and still say `&amp;`, whose `;` separates nothing."""
+    plain = {name: list(map(html.unescape, table.column(name))) for name in names}
+    return replace(table, columns={**table.columns, **plain})
+
+
+def _dataset(
+    name: str, path: Path, sequences: Mapping[str, list[str]], items: list[Item]
+) -> Dataset:
+    users = [user for user, sequence in sequences.items() for _ in sequence]
+    times = [time for sequence in sequences.values() for time in range(len(sequence))]
+    met = [item for sequence in sequences.values() for item in sequence]
+    log = Table(path, {"user": users, "item": met}, range(1, len(users) + 1), "interaction")
+    return assemble(
+        name,
+        log,
+        user="user",
+        item="item",
+        ratings=np.full(len(users), np.nan),
+        times=np.array(times, dtype=np.int64),
+        users=None,
+        items=items,
+        unknown="error",
+        duplicates="error",
+    )

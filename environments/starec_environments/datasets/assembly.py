@@ -1,0 +1,225 @@
+"""From tables to a `Dataset`: ids become rows, and what contradicts itself is an error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import field_validator
+
+from starec_environments.datasets.columns import Table
+from starec_environments.datasets.tidy import VALUE_LIMIT, tidy, tidy_title, tidy_values
+from starec_sim.dataset import Dataset, Interactions
+from starec_sim.errors import DataError
+from starec_sim.types import FloatArray, IntArray, Item, User
+from starec_sim.validation import Settings
+
+Unknown = Literal["error", "drop"]
+Duplicates = Literal["error", "first", "last"]
+
+
+class FileSettings(Settings):
+    """What every reader of files of somebody's own asks for."""
+
+    path: Path | None = None
+    """The folder with the files."""
+    encoding: str = "utf-8"
+    rating_scale: tuple[float, float] | None = None
+    """Smallest and largest rating, mapped linearly to 1 and 5; None when they are stars already."""
+    unknown: Unknown = "error"
+    """What to do with interactions of items or users that the item or user file lacks."""
+    duplicates: Duplicates = "error"
+    """What to do when a user meets an item twice, or a file describes one twice: a user has one
+    opinion of an item, and recommenders would count it double. `last` keeps the latest."""
+
+    @field_validator("rating_scale")
+    @classmethod
+    def _scale_ascends(cls, scale: tuple[float, float] | None) -> tuple[float, float] | None:
+        if scale is not None and not scale[0] < scale[1]:
+            raise ValueError("the smallest rating comes first, e.g. [0.5, 5]")
+        return scale
+
+
+@dataclass(frozen=True, slots=True)
+class ItemColumns:
+    """Which columns of a table describe its items."""
+
+    id: str
+    title: str | None
+    attributes: Mapping[str, str]
+    """Attribute name to column."""
+    separators: Mapping[str, str] = field(default_factory=dict)
+    """Column to what stands between its values; one value for the columns that are not here."""
+
+
+def read_items(table: Table, described: ItemColumns, duplicates: Duplicates) -> list[Item]:
+    """Return one item for each id of a table. Without a title, the id stands in.
+
+    Raises:
+        DataError: A column is missing, an id is empty, or one occurs twice.
+    """
+    ids = _ids(table, described.id, "item")
+    titles = table.column(described.title) if described.title is not None else None
+    columns = [
+        (name, table.column(column), described.separators.get(column))
+        for name, column in described.attributes.items()
+    ]
+    items = []
+    for row in _one_row_each(table, ids, "item", duplicates):
+        values = {name: tidy_values(cells[row], separator) for name, cells, separator in columns}
+        attributes = {name: found for name, found in values.items() if found}
+        title = ids[row] if titles is None else "" if titles[row] is None else str(titles[row])
+        items.append(Item(ids[row], tidy_title(title, ids[row]), attributes))
+    return items
+
+
+def read_users(
+    table: Table, id: str, profile: Mapping[str, str], duplicates: Duplicates
+) -> list[User]:
+    """Return one user for each id of a table.
+
+    Args:
+        table: The file.
+        id: The column of ids.
+        profile: Name in the profile to column.
+        duplicates: Which row counts when an id occurs twice.
+
+    Raises:
+        DataError: A column is missing, an id is empty, or one occurs twice.
+    """
+    ids = _ids(table, id, "user")
+    columns = [(name, table.column(column)) for name, column in profile.items()]
+    users = []
+    for row in _one_row_each(table, ids, "user", duplicates):
+        cells = {name: tidy_values(column[row], None) for name, column in columns}
+        users.append(
+            User(ids[row], {name: ", ".join(cell) for name, cell in cells.items() if cell})
+        )
+    return users
+
+
+def assemble(
+    name: str,
+    table: Table,
+    *,
+    user: str,
+    item: str,
+    ratings: FloatArray,
+    times: IntArray,
+    users: Sequence[User] | None,
+    items: Sequence[Item] | None,
+    unknown: Unknown,
+    duplicates: Duplicates,
+) -> Dataset:
+    """Return the dataset of a log, sorted by time; a user meets an item at most once.
+
+    Args:
+        name: The dataset's name.
+        table: The log.
+        user: Its column of user ids.
+        item: Its column of item ids.
+        ratings: Stars, one for each row of the table.
+        times: What orders the log, one for each row of the table.
+        users: Everybody; None makes users of whoever occurs in the log, in order of appearance.
+        items: The catalogue; None makes items of what occurs in the log, titled by their ids.
+        unknown: What to do with rows whose user or item is not among these.
+        duplicates: Which of several rows of one user and item counts, in order of time.
+
+    Raises:
+        DataError: Rows are unknown or duplicate and that is an error, or no row is left.
+    """
+    user_ids, item_ids = _ids(table, user, "user"), _ids(table, item, "item")
+    if users is None:
+        users = [User(id) for id in dict.fromkeys(user_ids)]
+    if items is None:
+        items = [Item(id, tidy_title(id, id)) for id in dict.fromkeys(item_ids)]
+    user_rows = _rows(user_ids, [user.id for user in users])
+    item_rows = _rows(item_ids, [item.id for item in items])
+    known = (user_rows >= 0) & (item_rows >= 0)
+    if unknown == "error" and not known.all():
+        bad = int(np.argmin(known))
+        what, ids = ("user", user_ids) if user_rows[bad] < 0 else ("item", item_ids)
+        raise DataError(
+            f'{table.at(bad)}: the {what} file does not know the {what} "{ids[bad]}" '
+            f"({int((~known).sum())} of {len(known)} interactions are of unknown ones)",
+            hint=f"complete the {what} file, or set `unknown: drop` to leave such interactions out",
+        )
+    rows = np.flatnonzero(known)
+    rows = rows[np.argsort(times[rows], kind="stable")]
+    pairs = user_rows[rows] * len(items) + item_rows[rows]
+    rows = rows[_one_of_each(table, rows, pairs, user_ids, item_ids, duplicates)]
+    if not len(rows):
+        raise DataError(f"{table.path}: no interaction is left", hint="check the ids in both files")
+    log = Interactions(user_rows[rows], item_rows[rows], ratings[rows], times[rows])
+    return Dataset(name, tuple(users), tuple(items), log)
+
+
+def _ids(table: Table, name: str, what: str) -> list[str]:
+    """Return a column of ids as text, without surrounding space."""
+    column = table.column(name)
+    # Few ids stand in many rows: each is looked at once.
+    ids = {raw: "" if raw is None else str(raw).strip() for raw in dict.fromkeys(column)}
+    for raw, id in ids.items():
+        if not id or not id.isprintable():
+            fault = f'"{tidy(id, VALUE_LIMIT)}" holds control characters' if id else "is empty"
+            raise DataError(
+                f"{table.at(list(column).index(raw))}: the {what} id {fault}",
+                hint="mend the line, or check the separator and the encoding",
+            )
+    return [ids[raw] for raw in column]
+
+
+def _rows(ids: Sequence[str], known: Sequence[str]) -> IntArray:
+    """Return each id's place among the known ones; -1 for an unknown id."""
+    place = {id: row for row, id in enumerate(known)}
+    return np.fromiter((place.get(id, -1) for id in ids), np.int64, len(ids))
+
+
+def _one_row_each(
+    table: Table, ids: Sequence[str], what: str, duplicates: Duplicates
+) -> Sequence[int]:
+    """Return the rows that count, in the table's order."""
+    last = {id: row for row, id in enumerate(ids)}
+    if len(last) == len(ids):
+        return range(len(ids))
+    if duplicates == "last":
+        return sorted(last.values())
+    first: dict[str, int] = {}
+    for row, id in enumerate(ids):
+        if first.setdefault(id, row) != row and duplicates == "error":
+            raise _twice(table, first[id], row, f'the {what} "{id}"', len(ids) - len(last))
+    return sorted(first.values())
+
+
+def _one_of_each(
+    table: Table,
+    rows: IntArray,
+    pairs: IntArray,
+    user_ids: Sequence[str],
+    item_ids: Sequence[str],
+    duplicates: Duplicates,
+) -> IntArray:
+    """Return the places in `rows` that count: one for each (user, item) pair, in order."""
+    kept = np.unique(pairs, return_index=True)[1]
+    if len(kept) == len(pairs):
+        return np.arange(len(pairs))
+    if duplicates == "first":
+        return np.sort(kept)
+    if duplicates == "last":
+        return np.sort(len(pairs) - 1 - np.unique(pairs[::-1], return_index=True)[1])
+    again = int(rows[np.setdiff1d(np.arange(len(pairs)), kept)[0]])
+    pair = (user_ids[again], item_ids[again])
+    met = [row for row in range(len(table)) if (user_ids[row], item_ids[row]) == pair]
+    what = f'user "{pair[0]}" with item "{pair[1]}"'
+    raise _twice(table, met[0], met[1], what, len(pairs) - len(kept))
+
+
+def _twice(table: Table, first: int, second: int, what: str, surplus: int) -> DataError:
+    return DataError(
+        f"{table.at(second)}: {what} again, first on {table.unit} {table.lines[first]} "
+        f"({surplus} such {table.unit}s in all)",
+        hint="set `duplicates: last` (or `first`) to keep one of them, or remove the others",
+    )

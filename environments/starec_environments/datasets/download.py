@@ -1,0 +1,194 @@
+"""Getting MovieLens from GroupLens: checked, resumable by hand, and never half there."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import shutil
+import stat
+import urllib.request
+import zipfile
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol
+
+from starec_sim.errors import DataError, did_you_mean
+
+TIMEOUT_S = 30.0
+CHUNK = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """A zip file on the web that holds one folder."""
+
+    url: str
+    md5: str
+    """As GroupLens publishes it beside the archive."""
+    folder: str
+    """The folder within the archive."""
+    unpacked_limit: int = 200_000_000
+    """Bytes; more than this is not what was published."""
+
+
+ARCHIVES: Mapping[str, Archive] = {
+    name: Archive(f"https://files.grouplens.org/datasets/movielens/{name}.zip", md5, name)
+    for name, md5 in (
+        ("ml-100k", "0e33842e24a9c977be4e0107933c0723"),
+        ("ml-1m", "c4d9eecfca2ab87c1945afe126590906"),
+    )
+}
+
+Opener = Callable[[str], AbstractContextManager[Any]]
+"""Opens a URL as a file-like object that has `headers`, as urllib's `urlopen` does."""
+
+
+class Progress(Protocol):
+    """Is told how far a download is."""
+
+    def __call__(self, done: int, total: int | None) -> None:
+        """Take note of the bytes that are here and of those expected (None when unknown)."""
+        ...
+
+
+def fetch(
+    name: str,
+    into: Path,
+    opener: Opener | None = None,
+    *,
+    archives: Mapping[str, Archive] = ARCHIVES,
+    progress: Progress | None = None,
+) -> Path:
+    """Download a dataset and unpack it, unless it is there already.
+
+    The archive is written to NAME.zip.part and renamed when it is complete and its checksum is
+    right; the folder appears in one piece. A NAME.zip that lies in `into` already is used instead
+    of the network, which is how one proceeds by hand.
+
+    Args:
+        name: A key of `archives`.
+        into: The folder that will hold the dataset's folder; made when it is missing.
+        opener: How to open the URL; urllib by default.
+        archives: What can be had, and from where.
+        progress: Called after every chunk.
+
+    Returns:
+        The dataset's folder.
+
+    Raises:
+        DataError: No network, a broken or wrong archive, or no place to write.
+    """
+    if name not in archives:
+        raise DataError(f'there is no dataset "{name}" to get; {did_you_mean(name, archives)}')
+    archive, into = archives[name], into.expanduser()
+    target, packed = into / archive.folder, into / f"{name}.zip"
+    if target.is_dir():
+        return target
+    try:
+        into.mkdir(parents=True, exist_ok=True)
+        if not packed.is_file():
+            part = packed.with_name(packed.name + ".part")
+            _download(archive, part, packed, opener or _urlopen, progress)
+            _check(archive, part)
+            part.replace(packed)
+        else:
+            _check(archive, packed)
+        _unpack(archive, packed, target)
+        packed.unlink()
+    except OSError as error:
+        raise DataError(f"cannot write to {into}: {error}", hint="choose another folder") from error
+    return target
+
+
+def _urlopen(url: str) -> AbstractContextManager[Any]:
+    response: AbstractContextManager[Any] = urllib.request.urlopen(url, timeout=TIMEOUT_S)
+    return response
+
+
+def _download(
+    archive: Archive, part: Path, packed: Path, opener: Opener, progress: Progress | None
+) -> None:
+    by_hand = (
+        f"download {archive.url} elsewhere and put it at {packed}, then run this again; "
+        f"or unpack it to {packed.parent / archive.folder} yourself"
+    )
+    done, total = 0, None
+    with part.open("wb") as file:
+        try:
+            with opener(archive.url) as response:
+                length = response.headers.get("Content-Length")
+                total = int(length) if length is not None else None
+                while chunk := response.read(CHUNK):
+                    file.write(chunk)
+                    done += len(chunk)
+                    if progress is not None:
+                        progress(done, total)
+        except (OSError, http.client.HTTPException) as error:
+            cause = getattr(error, "reason", None) or error
+            raise DataError(
+                f"{archive.url} could not be downloaded ({done} bytes came): {cause}", hint=by_hand
+            ) from error
+    if total is not None and done < total:
+        raise DataError(
+            f"{archive.url} ended after {done} of {total} bytes",
+            hint=f"try again; if it keeps happening, {by_hand}",
+        )
+
+
+def _check(archive: Archive, path: Path) -> None:
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    if found != archive.md5:
+        raise DataError(
+            f"{path} is not the published archive: its MD5 is {found}, expected {archive.md5}",
+            hint=f"delete the file and get it again from {archive.url}",
+        )
+
+
+def _unpack(archive: Archive, packed: Path, target: Path) -> None:
+    """Unpack the archive's folder to `target`, in one step from the outside."""
+    part = target.with_name(target.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        with zipfile.ZipFile(packed) as opened:
+            for member in _members(opened, archive):
+                inner = PurePosixPath(member.filename).relative_to(archive.folder)
+                place = part.joinpath(*inner.parts)
+                if member.is_dir():
+                    place.mkdir(parents=True, exist_ok=True)
+                    continue
+                place.parent.mkdir(parents=True, exist_ok=True)
+                with opened.open(member) as source, place.open("wb") as file:
+                    shutil.copyfileobj(source, file)
+        part.replace(target)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        raise DataError(
+            f"{packed} cannot be unpacked: {error}",
+            hint=f"delete the file and get it again from {archive.url}",
+        ) from error
+    finally:
+        with suppress(OSError):
+            shutil.rmtree(part)
+
+
+def _members(opened: zipfile.ZipFile, archive: Archive) -> list[zipfile.ZipInfo]:
+    """Return the members, all of them plain, inside the folder, and not too much together."""
+    members = opened.infolist()
+    for member in members:
+        path = PurePosixPath(member.filename)
+        outside = path.is_absolute() or ".." in path.parts or path.parts[:1] != (archive.folder,)
+        if outside or "\\" in member.filename or stat.S_ISLNK(member.external_attr >> 16):
+            raise DataError(
+                f'the archive holds "{member.filename}", which is not a file within '
+                f"{archive.folder}/; nothing was unpacked",
+                hint=f"get the archive from {archive.url}",
+            )
+    # The declared size binds: zipfile reads no more than it and then checks the checksum.
+    if (size := sum(member.file_size for member in members)) > archive.unpacked_limit:
+        raise DataError(
+            f"the archive would unpack to {size} bytes, more than {archive.unpacked_limit}",
+            hint=f"get the archive from {archive.url}",
+        )
+    return members

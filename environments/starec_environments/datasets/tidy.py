@@ -1,0 +1,52 @@
+"""Text from outside made fit for one line of a card: no control characters, bounded length."""
+
+from __future__ import annotations
+
+import unicodedata
+
+TITLE_LIMIT = 200
+VALUE_LIMIT = 80
+"""Characters. Longer text is cut and ends in an ellipsis."""
+VALUES_LIMIT = 20
+"""Values of one attribute of one item; those that follow are left out."""
+
+
+def tidy(text: str, limit: int) -> str:
+    """Return the text as one line of at most `limit` characters.
+
+    Line breaks and control characters become spaces, runs of spaces become one, and invisible
+    format characters (zero-width, direction overrides, byte order marks) vanish.
+
+    >>> tidy("Toy" + chr(10) + "  Story ", 80)
+    'Toy Story'
+    """
+    if not text.isprintable():
+        text = "".join(
+            char if char.isprintable() else "" if unicodedata.category(char) == "Cf" else " "
+            for char in text
+        )
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def tidy_title(text: str, id: str) -> str:
+    """Return the title, or a stand-in that names the id where nothing readable is left."""
+    return tidy(text, TITLE_LIMIT) or f"Untitled ({tidy(id, VALUE_LIMIT)})"
+
+
+def tidy_values(cell: object, separator: str | None) -> tuple[str, ...]:
+    """Return the values of a cell, each once, in order; none for an empty cell.
+
+    Args:
+        cell: Text, a number, None, or a sequence of those (a list column of a Parquet file).
+        separator: What stands between values in text; None for a cell of one value.
+    """
+    if cell is None:
+        return ()
+    if isinstance(cell, (list, tuple)):
+        parts = ["" if part is None else str(part) for part in cell]
+    else:
+        parts = str(cell).split(separator) if separator is not None else [str(cell)]
+    values = dict.fromkeys(tidy(part, VALUE_LIMIT) for part in parts)
+    values.pop("", None)
+    return tuple(values)[:VALUES_LIMIT]

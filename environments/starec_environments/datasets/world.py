@@ -1,0 +1,124 @@
+"""The truth of the synthetic world: what any item would be for any user, in any round."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy.sparse import csr_matrix
+from scipy.special import ndtri
+
+from starec_sim.types import FloatArray, IntArray
+from starec_sim.validation import Settings
+
+MEAN_STARS = 2.75
+"""What an average item is for a user who is indifferent to it. People choose what they expect to
+like, so the ratings of a log lie higher (about 3.5)."""
+TASTE_STARS = 0.9
+QUALITY_STARS = 0.4
+"""Stars for one standard deviation of taste, and of quality. `noise` is in stars as well."""
+
+
+class Drift(Settings):
+    """How tastes change with the rounds. The log was written in round 0."""
+
+    per_round: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Share of the way from the old tastes to the new ones that a user walks each round."""
+    at_round: int | None = Field(default=None, ge=1)
+    """The round from which on every user has the new tastes; None for never."""
+
+    def progress(self, round: int) -> float:
+        """Return how far on the way a user is: 0.0 has the old tastes, 1.0 the new ones."""
+        if self.at_round is not None and round >= self.at_round:
+            return 1.0
+        return min(1.0, self.per_round * max(round, 0))
+
+
+@dataclass(frozen=True)
+class SyntheticWorld:
+    """Ratings as a closed formula of (user, item, round): no state, no order, no random stream.
+
+    With t the user's standardised taste for an item, q the item's quality and e noise:
+
+        rating = clip(MEAN_STARS + TASTE_STARS t + QUALITY_STARS q + noise e, 1, 5)
+
+    Taste is the sum of the user's weights over the item's attribute values; it is standardised over
+    the catalogue, so that every user is equally decided about it. The noise belongs to the pair
+    (user, item) and stays the same in every round: it is what the attributes cannot tell.
+    """
+
+    values: tuple[tuple[str, str], ...]
+    """The (attribute, value) pairs that weights are for, e.g. `("genre", "Drama")`."""
+    described: csr_matrix
+    """Shape (items, values): how much each value counts in each item; 0 where it is absent."""
+    quality: FloatArray
+    """Shape (items,), standard normal: how good an item is, whoever watches."""
+    before: FloatArray
+    """Shape (users, values): weights before any drift. Positive is liked, 0 is indifferent."""
+    after: FloatArray
+    """Shape (users, values): the weights that drift leads to."""
+    drift: Drift
+    noise: float
+    key: int
+    """Tells the noise of one world from that of another; 0 to 2^63 - 1."""
+
+    source = "world"
+
+    def ratings(self, user: int, items: IntArray, round: int) -> FloatArray:
+        """Return the stars (1.0 to 5.0, not rounded) that the user would give to each item."""
+        noise = self.noise * _normal(self.key, user, items)
+        taste = TASTE_STARS * self.taste(user, items, round)
+        stars: FloatArray = MEAN_STARS + taste + QUALITY_STARS * self.quality[items] + noise
+        return stars.clip(1.0, 5.0)
+
+    def taste(self, user: int, items: IntArray, round: int) -> FloatArray:
+        """Return the user's taste for each item, in standard deviations over the catalogue.
+
+        This part of a rating, and no more, can be known from attributes alone.
+        """
+        match: FloatArray = self.described @ self._weights(user, round)
+        centred: FloatArray = match[items] - match.mean()
+        return centred / max(float(match.std()), 1e-9)
+
+    def preferences(self, user: int, round: int) -> dict[str, dict[str, float]]:
+        """Return what the user likes (positive) and dislikes (negative), strongest first.
+
+        Attribute to value to weight; values that leave the user cold are not listed.
+        """
+        weights = self._weights(user, round)
+        found: dict[str, dict[str, float]] = {attribute: {} for attribute, _ in self.values}
+        for place in np.argsort(-np.abs(weights), kind="stable"):
+            if weights[place] != 0.0:
+                attribute, value = self.values[place]
+                found[attribute][value] = float(weights[place])
+        return found
+
+    def _weights(self, user: int, round: int) -> FloatArray:
+        """Rotate from the old weights to the new ones, so that their strength does not sag."""
+        angle = self.drift.progress(round) * math.pi / 2
+        weights: FloatArray = math.cos(angle) * self.before[user]
+        return weights + math.sin(angle) * self.after[user] if angle else weights
+
+
+def _normal(key: int, user: int, items: IntArray) -> FloatArray:
+    """Return a standard normal number for each (key, user, item), by hashing.
+
+    A counter-based generator for every pair would be right and thousand times slower; one word per
+    pair needs no more than an integer hash, and the upper 53 bits of it make the uniform number.
+    """
+    state = _mix(np.array([key], np.uint64))
+    state = _mix(state + np.array([user], np.uint64))
+    word = _mix(state + items.astype(np.uint64))
+    uniform = ((word >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+    return np.asarray(ndtri(uniform), dtype=np.float64)
+
+
+def _mix(word: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """SplitMix64 (Steele, Lea, Flood, 2014): the step by the golden ratio and the finalizer."""
+    word = word + np.uint64(0x9E3779B97F4A7C15)
+    word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return word ^ (word >> np.uint64(31))

@@ -1,0 +1,1 @@
+"""Recommenders: from a coin to matrix factorisation."""

@@ -1,0 +1,124 @@
+"""Matrix factorisation, by the `implicit` library on one CPU thread."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from implicit.cpu.als import AlternatingLeastSquares
+from implicit.cpu.bpr import BayesianPersonalizedRanking
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy.sparse import csr_matrix
+
+from starec_environments.recommenders.matrix import PersonalRecommender
+from starec_sim.types import IntArray
+from starec_sim.validation import Settings
+
+
+class FactorRecommender(PersonalRecommender):
+    """Scores an item for a user by the inner product of their factors.
+
+    Nothing is learned between two fits.
+    """
+
+    user_factors: NDArray[np.float32]
+    """Shape (n_users, factors)."""
+    item_factors: NDArray[np.float32]
+    """Shape (n_items, factors)."""
+
+    def state(self) -> Mapping[str, NDArray[Any]]:
+        """Return the factors, and what strangers are shown."""
+        return {
+            "user_factors": self.user_factors,
+            "item_factors": self.item_factors,
+            "popularity": self.popularity,
+            "warm": self.warm,
+        }
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Take over the factors."""
+        self.user_factors = np.array(state["user_factors"])
+        self.item_factors = np.array(state["item_factors"])
+        self.popularity = np.array(state["popularity"])
+        self.warm = np.array(state["warm"])
+
+    def _learn(self, liked: csr_matrix) -> None:
+        if liked.nnz == 0:  # the samplers of `implicit` have nothing to draw from
+            self.user_factors = np.zeros((self.n_users, 1), np.float32)
+            self.item_factors = np.zeros((self.n_items, 1), np.float32)
+            return
+        model = self._model()
+        model.fit(liked, show_progress=False)
+        self.user_factors = model.user_factors
+        self.item_factors = model.item_factors
+
+    def _affinities(self, users: IntArray) -> NDArray[Any]:
+        # Not a BLAS product: its rounding of one user may depend on how many users are asked about.
+        return np.asarray(np.einsum("uf,if->ui", self.user_factors[users], self.item_factors))
+
+    @abstractmethod
+    def _model(self) -> Any:
+        """Return the library's model, unfitted. It is built and fitted on one thread."""
+
+
+class ALS(FactorRecommender):
+    """Weighted matrix factorisation by alternating least squares.
+
+    Hu, Koren, Volinsky (2008), "Collaborative filtering for implicit feedback datasets". An item
+    without positives has zero factors, hence score 0.
+    """
+
+    class Config(Settings):
+        """The defaults suit data of MovieLens 100K's size."""
+
+        factors: int = Field(32, ge=1)
+        iterations: int = Field(15, ge=1)
+        regularization: float = Field(0.1, ge=0)
+        """The penalty lambda on the squared norm of the factors."""
+        alpha: float = Field(1.0, gt=0)
+        """The confidence in a positive; anything else has confidence 1."""
+
+    config: Config
+
+    def _model(self) -> AlternatingLeastSquares:
+        return AlternatingLeastSquares(
+            factors=self.config.factors,
+            iterations=self.config.iterations,
+            regularization=self.config.regularization,
+            alpha=self.config.alpha,
+            num_threads=1,
+            random_state=self.seed,
+        )
+
+
+class BPR(FactorRecommender):
+    """Matrix factorisation for pairwise ranking, by stochastic gradient descent.
+
+    Rendle et al. (2009), "BPR: Bayesian personalized ranking from implicit feedback". Negatives are
+    drawn by popularity; the last factor is the item's bias. An item without positives has zero
+    factors, hence score 0: below what a user seems to like, above what she seems to avoid.
+    """
+
+    class Config(Settings):
+        """The defaults suit data of MovieLens 100K's size."""
+
+        factors: int = Field(64, ge=1)
+        iterations: int = Field(40, ge=1)
+        """Passes over the positives. More of them fit the log better and the next item worse."""
+        learning_rate: float = Field(0.03, gt=0)
+        regularization: float = Field(0.01, ge=0)
+
+    config: Config
+
+    def _model(self) -> BayesianPersonalizedRanking:
+        return BayesianPersonalizedRanking(
+            factors=self.config.factors,
+            iterations=self.config.iterations,
+            learning_rate=self.config.learning_rate,
+            regularization=self.config.regularization,
+            num_threads=1,
+            random_state=self.seed,
+        )

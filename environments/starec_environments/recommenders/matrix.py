@@ -1,0 +1,177 @@
+"""What the recommenders share: the log as a matrix, and the best k of a matrix of scores.
+
+Those that learn do so from *positives*: items the user rated above `LIKED_ABOVE`, or consumed
+without rating them. A user without a positive is shown what is popular, whichever of them it is;
+before anybody liked anything, that is the catalogue in its own order.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from starec_sim.dataset import Interactions
+from starec_sim.recommender import Slates
+from starec_sim.types import LIKED_ABOVE, FloatArray, IntArray
+
+Rows = NDArray[np.integer[Any]]
+"""Rows of users or items, as whatever integers `scipy.sparse` made of them."""
+
+CHUNK_CELLS = 2**22
+"""Scores held at once while recommending: 32 MiB, however many users ask."""
+
+ONE_THREAD = 1
+"""BLAS splits a product differently for every number of threads, and rounds differently with it;
+results that have to be equal to the bit are computed on one."""
+
+
+def positives(log: Interactions, n_users: int, n_items: int) -> csr_matrix:
+    """Return who liked what.
+
+    Args:
+        log: Events; an event is positive when its rating is above `LIKED_ABOVE` or NaN.
+        n_users: Rows of the matrix.
+        n_items: Columns of the matrix.
+
+    Returns:
+        Shape (n_users, n_items), float32, 1 where the user has a positive event with the item.
+    """
+    liked = ~(log.ratings <= LIKED_ABOVE)
+    return binary(log.users[liked], log.items[liked], n_users, n_items)
+
+
+def binary(users: Rows, items: Rows, n_users: int, n_items: int) -> csr_matrix:
+    """Return a float32 matrix of shape (n_users, n_items) with a 1 at each (user, item)."""
+    ones = np.ones(len(users), np.float32)
+    matrix = csr_matrix((ones, (users, items)), shape=(n_users, n_items))
+    matrix.sum_duplicates()
+    matrix.data[:] = 1
+    return matrix
+
+
+def column_counts(matrix: csr_matrix) -> FloatArray:
+    """Return how many entries each column of a binary matrix has."""
+    return np.bincount(matrix.indices, minlength=matrix.shape[1]).astype(np.float64)
+
+
+def top_k(scores: NDArray[Any], k: int) -> Slates:
+    """Return the k best columns of each row; of equal scores the lower column comes first.
+
+    Args:
+        scores: Shape (n, items); -inf where an item must not be returned, never NaN.
+        k: Columns wanted, at least 1; places that cannot be filled hold item -1, score -inf.
+    """
+    n, n_items = scores.shape
+    width = min(k, n_items)
+    # A partition finds the k-th best score in linear time but breaks ties as it likes, so it
+    # only gives the threshold: all that is above it stays, and the first of those that equal it.
+    threshold = np.partition(scores, n_items - width, axis=1)[:, n_items - width, None]
+    above = scores > threshold
+    level = scores == threshold
+    room = width - above.sum(axis=1, keepdims=True)
+    chosen = np.nonzero(above | (level & (level.cumsum(axis=1) <= room)))[1].reshape(n, width)
+    values = np.take_along_axis(scores, chosen, axis=1)
+    order = np.argsort(-values, axis=1, kind="stable")
+
+    best = np.full((n, k), -np.inf)
+    best[:, :width] = np.take_along_axis(values, order, axis=1)
+    items = np.full((n, k), -1, np.int64)
+    items[:, :width] = np.take_along_axis(chosen, order, axis=1)
+    items[np.isneginf(best)] = -1
+    return Slates(items, best)
+
+
+class ScoringRecommender(ABC):
+    """A recommender that gives every item a score and shows the best.
+
+    Args:
+        config: An instance of the class's `Config`.
+        n_users: Users in the population.
+        n_items: Items in the catalogue.
+        seed: Of whatever a fit draws. Every fit starts from it again.
+    """
+
+    config: Any
+
+    def __init__(self, config: Any, *, n_users: int, n_items: int, seed: int) -> None:
+        self.config = config
+        self.n_users = n_users
+        self.n_items = n_items
+        self.seed = seed
+
+    @abstractmethod
+    def fit(self, log: Interactions) -> None:
+        """Learn from the whole log, forgetting what was learned before."""
+
+    def recommend(
+        self, users: IntArray, k: int, seen: csr_matrix, rng: np.random.Generator
+    ) -> Slates:
+        """Return the k unseen items with the highest scores for each user, see `Recommender`."""
+        chunk = max(1, CHUNK_CELLS // self.n_items)
+        parts = []
+        for start in range(0, max(len(users), 1), chunk):
+            some = users[start : start + chunk]
+            scores = self._scores(some, rng)
+            scores[seen[some].nonzero()] = -np.inf
+            parts.append(top_k(scores, k))
+        return Slates(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+    def observe(self, events: Interactions) -> None:  # noqa: B027 (a default, not a gap)
+        """Leave the events to the next fit."""
+
+    @abstractmethod
+    def state(self) -> Mapping[str, NDArray[Any]]:
+        """Return everything `restore` needs to recommend exactly as now."""
+
+    @abstractmethod
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Become the recommender that returned this state."""
+
+    @abstractmethod
+    def _scores(self, users: IntArray, rng: np.random.Generator) -> NDArray[Any]:
+        """Return new scores of shape (len(users), n_items), finite; the caller overwrites them.
+
+        Except through `rng`, a user's scores must not depend on who else is asked about.
+        """
+
+
+class PersonalRecommender(ScoringRecommender):
+    """A recommender with a model of each user; strangers are shown what is popular."""
+
+    popularity: FloatArray
+    """Users who like each item, shape (n_items,)."""
+    warm: NDArray[np.bool_]
+    """Whether the model knows a positive of the user, shape (n_users,)."""
+
+    def __init__(self, config: Any, *, n_users: int, n_items: int, seed: int) -> None:
+        super().__init__(config, n_users=n_users, n_items=n_items, seed=seed)
+        self.fit(Interactions.empty())
+
+    def fit(self, log: Interactions) -> None:
+        """Learn from the positives of the whole log, forgetting what was learned before."""
+        self._fit(positives(log, self.n_users, self.n_items))
+
+    def _fit(self, liked: csr_matrix) -> None:
+        self.popularity = column_counts(liked)
+        self.warm = np.diff(liked.indptr) > 0
+        with threadpool_limits(ONE_THREAD):
+            self._learn(liked)
+
+    def _scores(self, users: IntArray, rng: np.random.Generator) -> NDArray[Any]:
+        scores = self._affinities(users)
+        scores[~self.warm[users]] = self.popularity
+        return scores
+
+    @abstractmethod
+    def _learn(self, liked: csr_matrix) -> None:
+        """Fit to the positives, shape (n_users, n_items); there may be none at all."""
+
+    @abstractmethod
+    def _affinities(self, users: IntArray) -> NDArray[Any]:
+        """Return new scores of shape (len(users), n_items); rows of strangers are ignored."""

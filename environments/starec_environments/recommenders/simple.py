@@ -1,0 +1,70 @@
+"""The two floors: a coin, and what everybody likes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from starec_environments.recommenders.matrix import ScoringRecommender, column_counts, positives
+from starec_sim.dataset import Interactions
+from starec_sim.types import IntArray
+from starec_sim.validation import Settings
+
+
+class Random(ScoringRecommender):
+    """Unseen items in an order drawn from the generator that `recommend` is given."""
+
+    class Config(Settings):
+        """There is nothing to set."""
+
+    def fit(self, log: Interactions) -> None:
+        """Learn nothing."""
+
+    def state(self) -> Mapping[str, NDArray[Any]]:
+        """Return nothing: there is nothing to remember."""
+        return {}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Do nothing."""
+
+    def _scores(self, users: IntArray, rng: np.random.Generator) -> NDArray[Any]:
+        return rng.random((len(users), self.n_items))
+
+
+class Popularity(ScoringRecommender):
+    """Unseen items by the number of users who like them.
+
+    New events count at once, without a fit. (Until the next fit, someone who likes an item for the
+    second time counts twice.)
+    """
+
+    class Config(Settings):
+        """There is nothing to set."""
+
+    def __init__(self, config: Any, *, n_users: int, n_items: int, seed: int) -> None:
+        super().__init__(config, n_users=n_users, n_items=n_items, seed=seed)
+        self.popularity = np.zeros(n_items)
+
+    def fit(self, log: Interactions) -> None:
+        """Count the users who like each item, from nothing."""
+        self.popularity = column_counts(positives(log, self.n_users, self.n_items))
+
+    def observe(self, events: Interactions) -> None:
+        """Add the events to the counts."""
+        self.popularity = self.popularity + column_counts(
+            positives(events, self.n_users, self.n_items)
+        )
+
+    def state(self) -> Mapping[str, NDArray[Any]]:
+        """Return the counts."""
+        return {"popularity": self.popularity}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Take over the counts."""
+        self.popularity = np.array(state["popularity"])
+
+    def _scores(self, users: IntArray, rng: np.random.Generator) -> NDArray[Any]:
+        return np.tile(self.popularity, (len(users), 1))

@@ -1,0 +1,73 @@
+"""The protocol of an agent: the one graph that plays all users.
+
+A user is state, not a graph: what she remembers comes in with the call and goes out with the visit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from starec_sim.environment import Environment
+from starec_sim.types import Memory, Node, Turn, User, Visit
+
+
+class Policies(Protocol):
+    """The only way an agent reaches a model: one asked question, one recorded turn."""
+
+    async def ask(
+        self,
+        node: Node,
+        messages: tuple[tuple[str, str], ...],
+        *,
+        user: int,
+        round: int,
+        step: int,
+        attempt: int,
+    ) -> Turn:
+        """Ask the policy of a node.
+
+        Args:
+            node: Whose policy is asked.
+            messages: (role, text) pairs; roles are `system`, `user`, `assistant`.
+            user: Row of the user who asks.
+            round: The current round.
+            step: Index of the step within the visit, from 0.
+            attempt: 0 for the question, 1 for the repair.
+
+        Raises:
+            PolicyError: The model cannot be reached or refuses for good.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Everything one visit needs besides the agent itself."""
+
+    user: int
+    round: int
+    person: User
+    memory: Memory
+    environment: Environment
+    policies: Policies
+
+
+class Agent(Protocol):
+    """Plays one visit of one user.
+
+    An agent is built as `Class(config)`, where `config` is an instance of its pydantic model
+    `Class.Config`.
+    """
+
+    history_limit: int
+    """How many experiences a memory keeps."""
+
+    def prompts(self) -> Mapping[str, str]:
+        """Return the prompt templates by name, for the run's record."""
+        ...
+
+    async def visit(self, call: Call) -> Visit:
+        """Play a visit to its end and return it. Changes nothing outside."""
+        ...

@@ -1,0 +1,66 @@
+"""A dataset as the simulation sees it: people, a catalogue, a log, and sometimes the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from starec_sim.types import FloatArray, IntArray, Item, User
+
+
+class Interactions(NamedTuple):
+    """A log of what users did, as parallel arrays of one length."""
+
+    users: IntArray
+    items: IntArray
+    ratings: FloatArray
+    """Stars 1.0 to 5.0; NaN where an item was consumed without a rating."""
+    times: IntArray
+    """Seconds since the epoch, or any other number that orders the log."""
+
+    def where(self, mask: np.ndarray[Any, Any]) -> Interactions:
+        """Return the rows that a boolean mask or an index array selects."""
+        return Interactions(*(column[mask] for column in self))
+
+    @classmethod
+    def empty(cls) -> Interactions:
+        """Return a log without rows."""
+        none = np.zeros(0, np.int64)
+        return cls(none, none, np.zeros(0), none)
+
+    @classmethod
+    def concatenate(cls, *logs: Interactions) -> Interactions:
+        """Return the rows of all logs, one after the other."""
+        return cls(*(np.concatenate(columns) for columns in zip(*logs, strict=True)))
+
+
+class World(Protocol):
+    """Hidden truth: what any item would be for any user, in any round."""
+
+    source: str
+    """How a trace names it, see `Experience.source`."""
+
+    def ratings(self, user: int, items: IntArray, round: int) -> FloatArray:
+        """Return the stars (1.0 to 5.0) the user would truly give to each of the items.
+
+        A pure function: the same arguments give the same numbers, in any order of calls.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """People, catalogue and log; rows of the log refer to places in `users` and `items`."""
+
+    name: str
+    users: tuple[User, ...]
+    items: tuple[Item, ...]
+    log: Interactions
+    """Sorted by (time, original order)."""
+    world: World | None = None
+    """The truth, when the data was generated and the truth is known."""
+    candidates: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    """Candidate items by user, for data that ships its own (AgentCF)."""

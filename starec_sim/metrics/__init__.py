@@ -1,0 +1,42 @@
+"""Pure functions of arrays: the formula and its paper stand in each docstring."""
+
+from starec_sim.metrics.diversity import (
+    attribute_distribution,
+    coverage,
+    gini,
+    intra_list_diversity,
+    mean_popularity,
+    popularity_lift,
+    taste_drift,
+)
+from starec_sim.metrics.engagement import click_through, exit_rate, satisfaction, watch_rate
+from starec_sim.metrics.ranking import hit_rate, ndcg, reciprocal_rank
+from starec_sim.metrics.statistics import (
+    Interval,
+    bootstrap_interval,
+    mean_by_user,
+    paired_interval,
+    permutation_test,
+)
+
+__all__ = [
+    "Interval",
+    "attribute_distribution",
+    "bootstrap_interval",
+    "click_through",
+    "coverage",
+    "exit_rate",
+    "gini",
+    "hit_rate",
+    "intra_list_diversity",
+    "mean_by_user",
+    "mean_popularity",
+    "ndcg",
+    "paired_interval",
+    "permutation_test",
+    "popularity_lift",
+    "reciprocal_rank",
+    "satisfaction",
+    "taste_drift",
+    "watch_rate",
+]

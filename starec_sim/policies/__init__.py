@@ -1,0 +1,1 @@
+"""Policies: the chat models that play users, and the one door to them."""

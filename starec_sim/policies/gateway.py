@@ -1,0 +1,119 @@
+"""The one door to every model: a question in, a recorded turn out.
+
+Any langchain-core chat model can stand behind it. Every answer is handed to the journal at once, so
+that a run that is killed never asks the same question twice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+
+from starec_sim.errors import PolicyError, RunError, StarecError
+from starec_sim.rng import Streams
+from starec_sim.types import Node, Turn
+
+_MESSAGE: Mapping[str, type[BaseMessage]] = {
+    "system": SystemMessage,
+    "user": HumanMessage,
+    "assistant": AIMessage,
+}
+
+
+class Address(NamedTuple):
+    """Where a turn belongs within a trial."""
+
+    round: int
+    user: int
+    step: int
+    node: Node
+    attempt: int
+
+
+class Journal(Protocol):
+    """Keeps turns as they are answered, and gives back those that an earlier attempt committed."""
+
+    def find(self, address: Address) -> Turn | None:
+        """Return the committed turn of an address, if there is one."""
+        ...
+
+    def add(self, address: Address, turn: Turn) -> None:
+        """Keep a new turn."""
+        ...
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A chat model and the name it goes by in the record."""
+
+    name: str
+    model: BaseChatModel
+
+
+class Gateway:
+    """Asks the policy of a node; implements `starec_sim.agent.Policies`."""
+
+    def __init__(
+        self, policies: Mapping[Node, Policy], streams: Streams, journal: Journal
+    ) -> None:
+        self._policies = policies
+        self._streams = streams
+        self._journal = journal
+
+    async def ask(
+        self,
+        node: Node,
+        messages: tuple[tuple[str, str], ...],
+        *,
+        user: int,
+        round: int,
+        step: int,
+        attempt: int,
+    ) -> Turn:
+        """Ask, or return what was answered before; see `starec_sim.agent.Policies.ask`."""
+        address = Address(round, user, step, node, attempt)
+        committed = self._journal.find(address)
+        if committed is not None:
+            if committed.messages != messages:
+                raise RunError(
+                    f"the recorded question at {address} is not the one asked now",
+                    hint="a run resumes only with the code and data it was started with",
+                )
+            return committed
+        policy = self._policies[node]
+        # A policy that samples takes its seed from the address, so that a rerun samples the same.
+        call = 4 * step + 2 * (node == "slow") + attempt
+        options = (
+            {"seed": self._streams.integer("policy", user=user, round=round, call=call)}
+            if getattr(policy.model, "seeded", False)
+            else {}
+        )
+        asked = [_MESSAGE[role](text) for role, text in messages]
+        start = time.perf_counter()
+        try:
+            reply = await policy.model.ainvoke(asked, **options)
+        except StarecError:
+            raise
+        except Exception as error:
+            raise PolicyError(
+                f'the policy "{policy.name}" failed on {address}: {type(error).__name__}: {error}',
+                hint="everything answered so far is kept; mend the policy and resume the run",
+            ) from error
+        usage = reply.usage_metadata
+        turn = Turn(
+            node=node,
+            attempt=attempt,
+            policy=policy.name,
+            messages=messages,
+            completion=reply.text,
+            tokens_in=usage["input_tokens"] if usage else None,
+            tokens_out=usage["output_tokens"] if usage else None,
+            latency_s=time.perf_counter() - start,
+        )
+        self._journal.add(address, turn)
+        return turn

@@ -1,0 +1,236 @@
+"""What holds for every recommender that ships."""
+
+import io
+import os
+import subprocess
+import sys
+import warnings
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+from threadpoolctl import threadpool_limits
+
+from starec_sim.dataset import Interactions
+from starec_sim.plugins import load
+
+ALL = ["als", "bpr", "ease", "item-knn", "popularity", "random"]
+LEARNING = [name for name in ALL if name != "random"]
+PERSONAL = [name for name in LEARNING if name != "popularity"]
+N_USERS, N_ITEMS = 60, 40
+EVERYBODY = np.arange(N_USERS)
+STRANGERS = np.arange(N_USERS - 5, N_USERS)
+NOTHING_SEEN = csr_matrix((N_USERS, N_ITEMS))
+
+
+def build(name, seed=7):
+    found = load("recommenders", name)
+    return found(found.Config(), n_users=N_USERS, n_items=N_ITEMS, seed=seed)
+
+
+def fitted(name, log, seed=7):
+    recommender = build(name, seed)
+    recommender.fit(log)
+    return recommender
+
+
+def ask(recommender, users=EVERYBODY, k=10, seen=NOTHING_SEEN):
+    return recommender.recommend(users, k, seen, np.random.default_rng(1))
+
+
+def assert_same(a, b) -> None:
+    np.testing.assert_array_equal(a.items, b.items)
+    np.testing.assert_array_equal(a.scores, b.scores)
+
+
+def through_a_file(state):
+    file = io.BytesIO()
+    np.savez(file, **state)
+    file.seek(0)
+    return dict(np.load(file, allow_pickle=False))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_it_shows_k_different_unseen_items_best_first(name, log, seen) -> None:
+    slates = ask(fitted(name, log), k=10, seen=seen)
+    assert slates.items.shape == slates.scores.shape == (N_USERS, 10)
+    assert slates.items.dtype == np.int64 and slates.scores.dtype == np.float64
+    assert seen.toarray()[EVERYBODY[:, None], slates.items].sum() == 0
+    for items, scores in zip(slates.items, slates.scores, strict=True):
+        assert len(set(items)) == 10
+        assert all(a >= b for a, b in pairwise(scores))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_it_pads_when_the_catalogue_runs_out(name, log) -> None:
+    all_but_two = csr_matrix(np.tile(np.arange(N_ITEMS) > 1, (N_USERS, 1)))
+    slates = ask(fitted(name, log), k=5, seen=all_but_two)
+    assert (np.sort(slates.items, axis=1) == [-1, -1, -1, 0, 1]).all()
+    assert np.isneginf(slates.scores[:, 2:]).all() and np.isfinite(slates.scores[:, :2]).all()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_it_can_be_asked_for_more_than_there_is(name, log) -> None:
+    slates = ask(fitted(name, log), k=N_ITEMS + 3)
+    assert (slates.items[:, -3:] == -1).all()
+    assert (np.sort(slates.items[:, :-3], axis=1) == np.arange(N_ITEMS)).all()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_nobody_can_ask(name, log) -> None:
+    assert ask(fitted(name, log), users=EVERYBODY[:0], k=4).items.shape == (0, 4)
+
+
+@pytest.mark.parametrize("name", PERSONAL)
+def test_it_finds_a_planted_taste(name, log, seen) -> None:
+    first = ask(fitted(name, log), users=EVERYBODY[:-5], k=3, seen=seen).items
+    assert (first % 2 == EVERYBODY[:-5, None] % 2).mean() > 0.9
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_strangers_are_shown_what_most_users_like(name, log) -> None:
+    likes = [len(set(log.users[(log.items == i) & (log.ratings > 3)])) for i in range(N_ITEMS)]
+    popular = sorted(range(N_ITEMS), key=lambda item: (-likes[item], item))
+    assert (ask(fitted(name, log), users=STRANGERS).items == popular[:10]).all()
+
+
+@pytest.mark.parametrize("name", LEARNING)
+@pytest.mark.parametrize("history", ["never fitted", "empty log", "only dislikes", "no longer"])
+def test_without_likes_the_catalogue_is_shown_in_its_own_order(name, history, log) -> None:
+    recommender = build(name)
+    if history == "empty log":
+        recommender.fit(Interactions.empty())
+    if history == "only dislikes":
+        recommender.fit(log.where(log.ratings <= 3))
+    if history == "no longer":
+        recommender.fit(log)
+        recommender.fit(Interactions.empty())
+    slates = ask(recommender)
+    assert (slates.items == np.arange(10)).all() and (slates.scores == 0).all()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_same_log_and_seed_give_the_same_slates_on_any_number_of_threads(name, log) -> None:
+    with threadpool_limits(1):
+        one = ask(fitted(name, log))
+    with threadpool_limits(2):
+        two = ask(fitted(name, log))
+    assert_same(one, two)
+
+
+def test_a_fresh_process_with_other_thread_settings_gives_the_same_slates() -> None:
+    # Big enough for BLAS to use its threads.
+    script = """
+import hashlib, numpy as np
+from scipy.sparse import csr_matrix
+from starec_sim.dataset import Interactions
+from starec_sim.plugins import load
+rng = np.random.default_rng(0)
+users, items = np.nonzero(rng.random((200, 300)) < np.linspace(0.3, 0.02, 300))
+log = Interactions(users, items, np.full(len(users), np.nan), users)
+digest = hashlib.sha256()
+for name in ["als", "bpr", "ease", "item-knn", "popularity", "random"]:
+    found = load("recommenders", name)
+    recommender = found(found.Config(), n_users=200, n_items=300, seed=1)
+    recommender.fit(log)
+    for column in recommender.recommend(np.arange(200), 20, csr_matrix((200, 300)), rng):
+        digest.update(column.tobytes())
+print(digest.hexdigest())
+"""
+    digests = set()
+    for threads in ("1", "2"):
+        settings = {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", script],
+            env={**os.environ, **settings},
+            capture_output=True,
+            text=True,
+        )
+        assert done.stderr == ""
+        digests.add(done.stdout)
+    assert len(digests) == 1
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_a_users_slate_does_not_depend_on_who_else_asks(name, log) -> None:
+    recommender = fitted(name, log)
+    together = ask(recommender)
+    for user in (0, 17, N_USERS - 1):
+        alone = ask(recommender, users=np.array([user]))
+        np.testing.assert_array_equal(alone.items[0], together.items[user])
+        np.testing.assert_array_equal(alone.scores[0], together.scores[user])
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_order_of_the_log_does_not_matter(name, log) -> None:
+    shuffled = log.where(np.random.default_rng(0).permutation(len(log.users)))
+    assert_same(ask(fitted(name, log)), ask(fitted(name, shuffled)))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_fit_forgets_the_fit_before(name, log) -> None:
+    refitted = fitted(name, log.where(log.users % 2 == 0))
+    refitted.observe(log)
+    refitted.fit(log)
+    assert_same(ask(refitted), ask(fitted(name, log)))
+
+
+@pytest.mark.parametrize("name", ["als", "bpr"])
+def test_the_seed_matters_where_the_fit_draws(name, log) -> None:
+    scores = [ask(fitted(name, log, seed)).scores for seed in (1, 2)]
+    assert (scores[0] != scores[1]).any()
+
+
+def test_the_random_recommender_draws_from_the_generator_it_is_given(log) -> None:
+    recommender = build("random")
+    one, two = (
+        recommender.recommend(EVERYBODY, 10, NOTHING_SEEN, np.random.default_rng(seed))
+        for seed in (1, 2)
+    )
+    assert (one.items != two.items).any()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_restored_recommender_goes_on_exactly_as_the_one_that_was_saved(name, log, seen) -> None:
+    early, late = log.where(log.times < 700), log.where(log.times >= 700)
+    saved = fitted(name, early)
+    saved.observe(late)
+    restored = build(name)
+    restored.restore(through_a_file(saved.state()))
+    assert_same(ask(restored, seen=seen), ask(saved, seen=seen))
+    for recommender in (saved, restored):
+        recommender.observe(early)
+    assert_same(ask(restored), ask(saved))
+    for recommender in (saved, restored):
+        recommender.fit(log)
+    assert_same(ask(restored), ask(saved))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_state_does_not_change_after_it_was_taken(name, log) -> None:
+    recommender = fitted(name, log.where(log.times < 700))
+    taken = recommender.state()
+    copies = {key: array.copy() for key, array in taken.items()}
+    recommender.observe(log)
+    recommender.fit(log)
+    assert all((taken[key] == copies[key]).all() for key in copies)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_fitting_is_silent(name, log, capfd) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ask(fitted(name, log))
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_state_of_a_hundred_thousand_likes_is_a_few_megabytes(name) -> None:
+    users, items = np.divmod(np.arange(0, 943 * 1682, 16), 1682)
+    log = Interactions(users, items, np.full(len(users), np.nan), np.arange(len(users)))
+    found = load("recommenders", name)
+    config = found.Config(iterations=1) if name in ("als", "bpr") else found.Config()
+    recommender = found(config, n_users=943, n_items=1682, seed=0)
+    recommender.fit(log)
+    assert sum(array.nbytes for array in recommender.state().values()) < 4e6
