@@ -111,12 +111,15 @@ class Experiment(Settings):
                 plugins.load("policies", spec["use"])
 
 
-def read(path: Path, changes: Sequence[str] = ()) -> Experiment:
+def read(
+    path: Path, changes: Sequence[str] = (), replaced: Mapping[str, Any] | None = None
+) -> Experiment:
     """Read an experiment from a YAML file.
 
     Args:
         path: The file.
         changes: `key=value` pairs from the command line; keys may be dotted, values are YAML.
+        replaced: Top-level keys whose values in the file do not count, with those that do.
 
     Raises:
         ConfigError: The file cannot be read, or a key or value is wrong.
@@ -135,6 +138,7 @@ def read(path: Path, changes: Sequence[str] = ()) -> Experiment:
         raise ConfigError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path} must hold keys and values", hint="see experiments/01_quickstart")
+    values.update(replaced or {})
     for change in changes:
         key, equals, value = change.partition("=")
         if not equals or not key.strip():

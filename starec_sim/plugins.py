@@ -25,7 +25,8 @@ from typing import Any, Literal
 from starec_sim.errors import PluginError, did_you_mean
 from starec_sim.validation import validate
 
-Kind = Literal["agents", "environments", "datasets", "recommenders", "policies"]
+Kind = Literal["agents", "environments", "datasets", "recommenders", "policies", "data"]
+"""The groups `starec_sim.<kind>`; `data` holds two functions, `detect` and `fetch`."""
 
 
 @functools.cache
@@ -54,7 +55,7 @@ def load(kind: Kind, reference: str) -> Any:
     Raises:
         PluginError: Nothing goes by that name, or importing it failed.
     """
-    singular = kind[:-1] if kind != "policies" else "policy"
+    singular = {"policies": "policy", "data": "data tool"}.get(kind, kind[:-1])
     try:
         if ":" in reference:
             location, _, attribute = reference.rpartition(":")

@@ -8,6 +8,7 @@ interval is Student's over the replicates, and there is none with a single one.
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
+from starec_sim.glossary import place
 from starec_sim.metrics import Interval, bootstrap_interval, permutation_test
 from starec_sim.runs.store import FILE, check_schema
 from starec_sim.types import FloatArray
@@ -32,6 +34,8 @@ class Figure(NamedTuple):
     interval: Interval
     series: tuple[float, ...]
     """The mean of each round, over all trials; NaN where nobody had a value."""
+    halves: tuple[float, ...]
+    """Half the width of each round's 95 % interval; NaN where there is none."""
 
 
 class Difference(NamedTuple):
@@ -75,6 +79,7 @@ class _Samples(NamedTuple):
 
     values: Mapping[str, float]
     series: tuple[float, ...]
+    halves: tuple[float, ...]
     by_user: bool
 
 
@@ -89,9 +94,9 @@ def summarise(folder: Path, last_rounds: int | None, wanted: Sequence[str] = ())
     path = folder / FILE
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
         check_schema(db, path)
-        trials: dict[str, list[int]] = defaultdict(list)
-        for trial, arm in db.execute("SELECT trial, arm FROM trials ORDER BY trial"):
-            trials[arm].append(trial)
+        trials: dict[str, dict[int, int]] = defaultdict(dict)
+        for trial, arm, seed in db.execute("SELECT trial, arm, seed FROM trials ORDER BY trial"):
+            trials[arm][trial] = seed
         rounds = db.execute("SELECT COALESCE(MAX(round), -1) + 1 FROM rounds").fetchone()[0]
         window = min(last_rounds or rounds, rounds)
         samples = {arm: _read(db, rows, rounds, rounds - window) for arm, rows in trials.items()}
@@ -101,7 +106,7 @@ def summarise(folder: Path, last_rounds: int | None, wanted: Sequence[str] = ())
     for arm, metrics in samples.items():
         names = [name for name in wanted if name in metrics] or list(metrics)
         figures[arm] = {
-            name: Figure(_interval(metrics[name].values, metrics[name].by_user), metrics[name].series)
+            name: Figure(_interval(metrics[name]), metrics[name].series, metrics[name].halves)
             for name in names
         }
         if arm != first:
@@ -114,42 +119,61 @@ def summarise(folder: Path, last_rounds: int | None, wanted: Sequence[str] = ())
 
 
 def _read(
-    db: sqlite3.Connection, trials: Sequence[int], rounds: int, start: int
+    db: sqlite3.Connection, seeds: Mapping[int, int], rounds: int, start: int
 ) -> dict[str, _Samples]:
-    """Return the metrics of one arm from its trials, over the rounds from `start`."""
+    """Return the metrics of one arm over the rounds from `start`.
+
+    Args:
+        db: The run's record.
+        seeds: The arm's trials, and the seed of each.
+        rounds: Rounds committed.
+        start: The first round that counts.
+    """
+    trials = list(seeds)
     marks = ",".join("?" * len(trials))
-    sums: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for user, text in db.execute(
-        f"SELECT u.id, v.figures FROM visits v JOIN users u USING (trial, user) "
-        f"WHERE v.trial IN ({marks}) AND v.round >= ? ORDER BY v.trial, v.round, v.user",
-        (*trials, start),
+    by_user: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    by_seed: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    of_visits: dict[str, list[list[float]]] = defaultdict(lambda: [[] for _ in range(rounds)])
+    of_rounds: dict[str, list[list[float]]] = defaultdict(lambda: [[] for _ in range(rounds)])
+    for user, round, text in db.execute(
+        f"SELECT u.id, v.round, v.figures FROM visits v JOIN users u USING (trial, user) "
+        f"WHERE v.trial IN ({marks}) ORDER BY v.trial, v.round, v.user",
+        trials,
     ):
         for name, value in json.loads(text).items():
-            sums[name][user].append(value)
-    by_round: dict[str, list[list[float]]] = defaultdict(lambda: [[] for _ in range(rounds)])
-    by_trial: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+            of_visits[name][round].append(value)
+            if round >= start:
+                by_user[name][user].append(value)
     for trial, round, name, value in db.execute(
         f"SELECT trial, round, name, value FROM metrics WHERE trial IN ({marks})", trials
     ):
-        if value is None:
-            continue
-        by_round[name][round].append(value)
-        if round >= start:
-            by_trial[name][str(trials.index(trial))].append(value)
+        of_rounds[name][round].append(math.nan if value is None else value)
+        if round >= start and value is not None:
+            by_seed[name][str(seeds[trial])].append(value)
     found = {}
-    for name, values in by_round.items():
-        series = tuple(float(np.mean(row)) if row else float("nan") for row in values)
-        units = sums[name] if name in sums else by_trial[name]
-        means = {unit: float(np.mean(row)) for unit, row in units.items()}
-        found[name] = _Samples(means, series, name in sums)
+    for name in sorted(of_rounds, key=place):
+        means = of_rounds[name]
+        units = by_user[name] if name in by_user else by_seed[name]
+        found[name] = _Samples(
+            {unit: float(np.mean(values)) for unit, values in units.items()},
+            tuple(_student(_known(values)).mean for values in means),
+            tuple(
+                interval.high - interval.mean
+                for interval in map(_student, map(_known, of_visits.get(name, means)))
+            ),
+            name in by_user,
+        )
     return found
 
 
-def _interval(values: Mapping[str, float], by_user: bool) -> Interval:
-    x = np.array([values[unit] for unit in sorted(values)])
-    if by_user:
-        return bootstrap_interval(x, seed=_SEED)
-    return _student(x)
+def _known(values: Sequence[float]) -> FloatArray:
+    x = np.array(values)
+    return x[~np.isnan(x)]
+
+
+def _interval(samples: _Samples) -> Interval:
+    x = np.array([samples.values[unit] for unit in sorted(samples.values)])
+    return bootstrap_interval(x, seed=_SEED) if samples.by_user else _student(x)
 
 
 def _difference(arm: _Samples, first: _Samples) -> Difference:

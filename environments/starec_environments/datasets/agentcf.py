@@ -1,29 +1,28 @@
-"""The sampled Amazon data that ships with AgentCF (Zhang et al., 2024): sequences and candidates."""
+"""The sampled Amazon data that ships with AgentCF (Zhang et al., 2024)."""
 
 from __future__ import annotations
 
 import html
 import re
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from starec_environments.datasets.assembly import ItemColumns, assemble, read_items
+from starec_environments.datasets.assembly import ItemColumns, LogRules, assemble, read_items
 from starec_environments.datasets.columns import Table, read_table
 from starec_environments.datasets.places import folder, only
 from starec_environments.datasets.recbole import TITLES, read_atomic
-from starec_environments.datasets.tidy import tidy_title
 from starec_sim.dataset import Dataset
 from starec_sim.errors import DataError
 from starec_sim.types import Item
-from starec_sim.validation import Settings
 
 SPLITS = ("train", "valid", "test")
 VALUE_SEPARATOR = "; "
-SCRAPS = re.compile(r"<[^<>]*(>|$)")
-"""What is left of a page's mark-up where the scraping of a title failed."""
+MARKUP = re.compile(r"</?[a-z][^<>]*(>|$)")
+"""A tag, or the scrap of one that stands where the scraping of a title failed."""
 
 
 class AgentCF:
@@ -34,7 +33,7 @@ class AgentCF:
     are NaN (a purchase has none), and NAME.random becomes `Dataset.candidates`.
     """
 
-    class Config(Settings):
+    class Config(LogRules):
         """Where the files are, and how much of the catalogue is wanted."""
 
         path: Path | None = None
@@ -61,13 +60,11 @@ class AgentCF:
         name = only(place, "*.train.inter", config.name).name.removesuffix(".train.inter")
         sequences = self._sequences([place / f"{name}.{split}.inter" for split in SPLITS])
         candidates = self._candidates(place / f"{name}.random")
-        path = only(place, "*.item", config.catalogue)
-        items = self._items(path)
-        if not config.full_catalogue:
-            wanted = {item for items in sequences.values() for item in items}
-            wanted.update(item for items in candidates.values() for item in items)
-            items = [item for item in items if item.id in wanted]
-        dataset = _dataset(name, place / f"{name}.test.inter", sequences, items)
+        wanted = {
+            item for lists in (sequences, candidates) for ids in lists.values() for item in ids
+        }
+        items = self._items(only(place, "*.item", config.catalogue), wanted)
+        dataset = self._dataset(name, place / f"{name}.test.inter", sequences, items)
         row_of = {item.id: row for row, item in enumerate(items)}
         known = {
             user: tuple(row_of[item] for item in candidates[person.id] if item in row_of)
@@ -106,44 +103,36 @@ class AgentCF:
         lists = map(str.split, table.column("candidates"))
         return dict(zip(table.column("user_id"), lists, strict=True))
 
-    def _items(self, path: Path) -> list[Item]:
+    def _items(self, path: Path, wanted: AbstractSet[str]) -> list[Item]:
         table, types = read_atomic(path, "\t", self.config.encoding)
         title = next((name for name in TITLES if name in types), None)
         texts = [name for name in types if name not in ("item_id", title)]
-        columns = ItemColumns(
-            "item_id",
-            title,
-            {name: name for name in texts},
-            {name: VALUE_SEPARATOR for name in texts},
+        ids = table.column("item_id")
+        rows = [row for row, id in enumerate(ids) if self.config.full_catalogue or id in wanted]
+        columns = {name: [cells[row] for row in rows] for name, cells in table.columns.items()}
+        # Taken from web pages: the texts still say `&amp;`, whose `;` separates nothing.
+        for name in set(columns) - {"item_id"}:
+            columns[name] = [MARKUP.sub(" ", html.unescape(cell)) for cell in columns[name]]
+        kept = Table(path, columns, [table.lines[row] for row in rows])
+        attributes = {name: name for name in texts}
+        separators = dict.fromkeys(texts, VALUE_SEPARATOR)
+        return read_items(kept, ItemColumns("item_id", title, attributes, separators), self.config)
+
+    def _dataset(
+        self, name: str, path: Path, sequences: Mapping[str, list[str]], items: list[Item]
+    ) -> Dataset:
+        users = [user for user, sequence in sequences.items() for _ in sequence]
+        times = [time for sequence in sequences.values() for time in range(len(sequence))]
+        met = [item for sequence in sequences.values() for item in sequence]
+        log = Table(path, {"user": users, "item": met}, range(1, len(users) + 1), "interaction")
+        return assemble(
+            name,
+            log,
+            user="user",
+            item="item",
+            ratings=np.full(len(users), np.nan),
+            times=np.array(times, dtype=np.int64),
+            users=None,
+            items=items,
+            rules=self.config,
         )
-        return [
-            replace(item, title=tidy_title(SCRAPS.sub(" ", html.unescape(item.title)), item.id))
-            for item in read_items(_unescaped(table, texts), columns, "error")
-        ]
-
-
-def _unescaped(table: Table, names: list[str]) -> Table:
-    """The texts were taken from web pages and still say `&amp;`, whose `;` separates nothing."""
-    plain = {name: list(map(html.unescape, table.column(name))) for name in names}
-    return replace(table, columns={**table.columns, **plain})
-
-
-def _dataset(
-    name: str, path: Path, sequences: Mapping[str, list[str]], items: list[Item]
-) -> Dataset:
-    users = [user for user, sequence in sequences.items() for _ in sequence]
-    times = [time for sequence in sequences.values() for time in range(len(sequence))]
-    met = [item for sequence in sequences.values() for item in sequence]
-    log = Table(path, {"user": users, "item": met}, range(1, len(users) + 1), "interaction")
-    return assemble(
-        name,
-        log,
-        user="user",
-        item="item",
-        ratings=np.full(len(users), np.nan),
-        times=np.array(times, dtype=np.int64),
-        users=None,
-        items=items,
-        unknown="error",
-        duplicates="error",
-    )

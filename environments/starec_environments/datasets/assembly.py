@@ -11,29 +11,31 @@ import numpy as np
 from pydantic import field_validator
 
 from starec_environments.datasets.columns import Table
-from starec_environments.datasets.tidy import VALUE_LIMIT, tidy, tidy_title, tidy_values
+from starec_environments.datasets.tidy import VALUE_LIMIT, plain, tidy, tidy_title, tidy_values
 from starec_sim.dataset import Dataset, Interactions
 from starec_sim.errors import DataError
 from starec_sim.types import FloatArray, IntArray, Item, User
 from starec_sim.validation import Settings
 
-Unknown = Literal["error", "drop"]
-Duplicates = Literal["error", "first", "last"]
+
+class LogRules(Settings):
+    """What to do with a log that contradicts the other files, or itself."""
+
+    unknown: Literal["error", "drop"] = "error"
+    """Interactions of items or users that the item or user file lacks."""
+    duplicates: Literal["error", "first", "last"] = "error"
+    """A user who meets an item twice, or a file that describes an item or user twice: keep the
+    first or the last. A user has one opinion of an item, and recommenders would count it double."""
 
 
-class FileSettings(Settings):
-    """What every reader of files of somebody's own asks for."""
+class FileSettings(LogRules):
+    """What the readers of files of somebody's own ask for."""
 
     path: Path | None = None
     """The folder with the files."""
     encoding: str = "utf-8"
     rating_scale: tuple[float, float] | None = None
     """Smallest and largest rating, mapped linearly to 1 and 5; None when they are stars already."""
-    unknown: Unknown = "error"
-    """What to do with interactions of items or users that the item or user file lacks."""
-    duplicates: Duplicates = "error"
-    """What to do when a user meets an item twice, or a file describes one twice: a user has one
-    opinion of an item, and recommenders would count it double. `last` keeps the latest."""
 
     @field_validator("rating_scale")
     @classmethod
@@ -55,7 +57,7 @@ class ItemColumns:
     """Column to what stands between its values; one value for the columns that are not here."""
 
 
-def read_items(table: Table, described: ItemColumns, duplicates: Duplicates) -> list[Item]:
+def read_items(table: Table, described: ItemColumns, rules: LogRules) -> list[Item]:
     """Return one item for each id of a table. Without a title, the id stands in.
 
     Raises:
@@ -68,24 +70,22 @@ def read_items(table: Table, described: ItemColumns, duplicates: Duplicates) -> 
         for name, column in described.attributes.items()
     ]
     items = []
-    for row in _one_row_each(table, ids, "item", duplicates):
+    for row in _one_row_each(table, ids, "item", rules):
         values = {name: tidy_values(cells[row], separator) for name, cells, separator in columns}
         attributes = {name: found for name, found in values.items() if found}
-        title = ids[row] if titles is None else "" if titles[row] is None else str(titles[row])
+        title = ids[row] if titles is None else plain(titles[row])
         items.append(Item(ids[row], tidy_title(title, ids[row]), attributes))
     return items
 
 
-def read_users(
-    table: Table, id: str, profile: Mapping[str, str], duplicates: Duplicates
-) -> list[User]:
+def read_users(table: Table, id: str, profile: Mapping[str, str], rules: LogRules) -> list[User]:
     """Return one user for each id of a table.
 
     Args:
         table: The file.
         id: The column of ids.
         profile: Name in the profile to column.
-        duplicates: Which row counts when an id occurs twice.
+        rules: Which row counts when an id occurs twice.
 
     Raises:
         DataError: A column is missing, an id is empty, or one occurs twice.
@@ -93,7 +93,7 @@ def read_users(
     ids = _ids(table, id, "user")
     columns = [(name, table.column(column)) for name, column in profile.items()]
     users = []
-    for row in _one_row_each(table, ids, "user", duplicates):
+    for row in _one_row_each(table, ids, "user", rules):
         cells = {name: tidy_values(column[row], None) for name, column in columns}
         users.append(
             User(ids[row], {name: ", ".join(cell) for name, cell in cells.items() if cell})
@@ -111,8 +111,7 @@ def assemble(
     times: IntArray,
     users: Sequence[User] | None,
     items: Sequence[Item] | None,
-    unknown: Unknown,
-    duplicates: Duplicates,
+    rules: LogRules,
 ) -> Dataset:
     """Return the dataset of a log, sorted by time; a user meets an item at most once.
 
@@ -125,8 +124,8 @@ def assemble(
         times: What orders the log, one for each row of the table.
         users: Everybody; None makes users of whoever occurs in the log, in order of appearance.
         items: The catalogue; None makes items of what occurs in the log, titled by their ids.
-        unknown: What to do with rows whose user or item is not among these.
-        duplicates: Which of several rows of one user and item counts, in order of time.
+        rules: What to do with rows whose user or item is not among these, and which of several
+            rows of one user and item counts, in order of time.
 
     Raises:
         DataError: Rows are unknown or duplicate and that is an error, or no row is left.
@@ -139,7 +138,7 @@ def assemble(
     user_rows = _rows(user_ids, [user.id for user in users])
     item_rows = _rows(item_ids, [item.id for item in items])
     known = (user_rows >= 0) & (item_rows >= 0)
-    if unknown == "error" and not known.all():
+    if rules.unknown == "error" and not known.all():
         bad = int(np.argmin(known))
         what, ids = ("user", user_ids) if user_rows[bad] < 0 else ("item", item_ids)
         raise DataError(
@@ -150,7 +149,7 @@ def assemble(
     rows = np.flatnonzero(known)
     rows = rows[np.argsort(times[rows], kind="stable")]
     pairs = user_rows[rows] * len(items) + item_rows[rows]
-    rows = rows[_one_of_each(table, rows, pairs, user_ids, item_ids, duplicates)]
+    rows = rows[_one_of_each(table, rows, pairs, user_ids, item_ids, rules)]
     if not len(rows):
         raise DataError(f"{table.path}: no interaction is left", hint="check the ids in both files")
     log = Interactions(user_rows[rows], item_rows[rows], ratings[rows], times[rows])
@@ -161,7 +160,7 @@ def _ids(table: Table, name: str, what: str) -> list[str]:
     """Return a column of ids as text, without surrounding space."""
     column = table.column(name)
     # Few ids stand in many rows: each is looked at once.
-    ids = {raw: "" if raw is None else str(raw).strip() for raw in dict.fromkeys(column)}
+    ids = {raw: plain(raw).strip() for raw in dict.fromkeys(column)}
     for raw, id in ids.items():
         if not id or not id.isprintable():
             fault = f'"{tidy(id, VALUE_LIMIT)}" holds control characters' if id else "is empty"
@@ -178,18 +177,16 @@ def _rows(ids: Sequence[str], known: Sequence[str]) -> IntArray:
     return np.fromiter((place.get(id, -1) for id in ids), np.int64, len(ids))
 
 
-def _one_row_each(
-    table: Table, ids: Sequence[str], what: str, duplicates: Duplicates
-) -> Sequence[int]:
+def _one_row_each(table: Table, ids: Sequence[str], what: str, rules: LogRules) -> Sequence[int]:
     """Return the rows that count, in the table's order."""
     last = {id: row for row, id in enumerate(ids)}
     if len(last) == len(ids):
         return range(len(ids))
-    if duplicates == "last":
+    if rules.duplicates == "last":
         return sorted(last.values())
     first: dict[str, int] = {}
     for row, id in enumerate(ids):
-        if first.setdefault(id, row) != row and duplicates == "error":
+        if first.setdefault(id, row) != row and rules.duplicates == "error":
             raise _twice(table, first[id], row, f'the {what} "{id}"', len(ids) - len(last))
     return sorted(first.values())
 
@@ -200,15 +197,15 @@ def _one_of_each(
     pairs: IntArray,
     user_ids: Sequence[str],
     item_ids: Sequence[str],
-    duplicates: Duplicates,
+    rules: LogRules,
 ) -> IntArray:
     """Return the places in `rows` that count: one for each (user, item) pair, in order."""
     kept = np.unique(pairs, return_index=True)[1]
     if len(kept) == len(pairs):
         return np.arange(len(pairs))
-    if duplicates == "first":
+    if rules.duplicates == "first":
         return np.sort(kept)
-    if duplicates == "last":
+    if rules.duplicates == "last":
         return np.sort(len(pairs) - 1 - np.unique(pairs[::-1], return_index=True)[1])
     again = int(rows[np.setdiff1d(np.arange(len(pairs)), kept)[0]])
     pair = (user_ids[again], item_ids[again])

@@ -1,4 +1,4 @@
-"""Getting MovieLens from GroupLens: checked, resumable by hand, and never half there."""
+"""Getting MovieLens from GroupLens: checked, and never half there."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import stat
 import urllib.request
 import zipfile
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
@@ -29,8 +29,8 @@ class Archive:
     """As GroupLens publishes it beside the archive."""
     folder: str
     """The folder within the archive."""
-    unpacked_limit: int = 200_000_000
-    """Bytes; more than this is not what was published."""
+    size_limit: int = 200_000_000
+    """Bytes, packed and unpacked; more than this is not what was published."""
 
 
 ARCHIVES: Mapping[str, Archive] = {
@@ -123,6 +123,11 @@ def _download(
                 while chunk := response.read(CHUNK):
                     file.write(chunk)
                     done += len(chunk)
+                    if done > archive.size_limit:
+                        raise DataError(
+                            f"{archive.url} is larger than {archive.size_limit} bytes",
+                            hint="this is not the published archive; see grouplens.org",
+                        )
                     if progress is not None:
                         progress(done, total)
         except (OSError, http.client.HTTPException) as error:
@@ -151,6 +156,7 @@ def _unpack(archive: Archive, packed: Path, target: Path) -> None:
     """Unpack the archive's folder to `target`, in one step from the outside."""
     part = target.with_name(target.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()
     try:
         with zipfile.ZipFile(packed) as opened:
             for member in _members(opened, archive):
@@ -169,8 +175,7 @@ def _unpack(archive: Archive, packed: Path, target: Path) -> None:
             hint=f"delete the file and get it again from {archive.url}",
         ) from error
     finally:
-        with suppress(OSError):
-            shutil.rmtree(part)
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def _members(opened: zipfile.ZipFile, archive: Archive) -> list[zipfile.ZipInfo]:
@@ -186,9 +191,9 @@ def _members(opened: zipfile.ZipFile, archive: Archive) -> list[zipfile.ZipInfo]
                 hint=f"get the archive from {archive.url}",
             )
     # The declared size binds: zipfile reads no more than it and then checks the checksum.
-    if (size := sum(member.file_size for member in members)) > archive.unpacked_limit:
+    if (size := sum(member.file_size for member in members)) > archive.size_limit:
         raise DataError(
-            f"the archive would unpack to {size} bytes, more than {archive.unpacked_limit}",
+            f"the archive would unpack to {size} bytes, more than {archive.size_limit}",
             hint=f"get the archive from {archive.url}",
         )
     return members

@@ -7,13 +7,36 @@ from collections.abc import Iterable, Mapping, Sequence
 SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "user": ("user", "userid", "uid", "useridx", "reviewerid", "customerid", "memberid"),
     "item": (
-        "item itemid iid movie movieid book bookid isbn product productid asin parentasin track "
-        "trackid song songid game gameid appid article articleid newsid businessid anime animeid"
-    ).split(" "),
+        "item",
+        "itemid",
+        "iid",
+        "movie",
+        "movieid",
+        "book",
+        "bookid",
+        "isbn",
+        "product",
+        "productid",
+        "asin",
+        "parentasin",
+        "track",
+        "trackid",
+        "song",
+        "songid",
+        "game",
+        "gameid",
+        "appid",
+        "article",
+        "articleid",
+        "newsid",
+        "businessid",
+        "anime",
+        "animeid",
+    ),
     "rating": ("rating", "stars", "star", "score", "overall", "rate", "bookrating"),
     "time": ("timestamp", "time", "date", "datetime", "unixreviewtime", "createdat", "unixtime"),
     "title": ("title", "movietitle", "booktitle", "itemname", "name", "trackname", "headline"),
-}  # fmt: skip
+}
 """Role to names, without regard to case, spaces, dashes and underscores."""
 
 OWN_ID = ("id",)

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from starec_environments.datasets.assembly import assemble
+from starec_environments.datasets.assembly import LogRules, assemble
 from starec_environments.datasets.columns import Table, read_table
 from starec_environments.datasets.places import folder, listing, usual_folder
 from starec_environments.datasets.quantities import read_ratings, read_times
@@ -15,7 +15,6 @@ from starec_environments.datasets.tidy import tidy_title, tidy_values
 from starec_sim.dataset import Dataset
 from starec_sim.errors import DataError
 from starec_sim.types import Item, User
-from starec_sim.validation import Settings
 
 LATIN = "latin-1"
 
@@ -65,7 +64,7 @@ class MovieLens100K:
     `gender` and `occupation`.
     """
 
-    class Config(Settings):
+    class Config(LogRules):
         """Where the files are."""
 
         path: Path | None = None
@@ -83,7 +82,8 @@ class MovieLens100K:
         """
         place = _place(self.config.path, "ml-100k", ("u.data", "ml-100k.inter"))
         if not (place / "u.data").is_file():
-            return _as_films(RecBole(RecBole.Config(path=place, name="ml-100k")).load())
+            rules = self.config.model_dump(include={"unknown", "duplicates"})
+            return _as_films(RecBole(RecBole.Config(path=place, name="ml-100k", **rules)).load())
         users = read_table(
             place / "u.user",
             "|",
@@ -97,7 +97,7 @@ class MovieLens100K:
         log = read_table(
             place / "u.data", "\t", encoding=LATIN, header=("user", "item", "rating", "time")
         )
-        return _dataset("movielens-100k", log, people, self._films(place))
+        return _dataset("movielens-100k", log, people, self._films(place), self.config)
 
     def _films(self, place: Path) -> list[Item]:
         genres = read_table(place / "u.genre", "|", encoding=LATIN, header=("genre", "place"))
@@ -122,7 +122,7 @@ class MovieLens1M:
     `year`, users an `age` (a range), `gender` and `occupation`.
     """
 
-    class Config(Settings):
+    class Config(LogRules):
         """Where the files are."""
 
         path: Path | None = None
@@ -157,7 +157,7 @@ class MovieLens1M:
             _film(id, title, "", genres.split("|"))
             for id, title, genres in _rows(movies, "item", "title", "genres")
         ]
-        return _dataset("movielens-1m", log, people, films)
+        return _dataset("movielens-1m", log, people, films, self.config)
 
 
 def _place(path: Path | None, name: str, signs: tuple[str, ...]) -> Path:
@@ -180,7 +180,9 @@ def _rows(table: Table, *names: str) -> list[tuple[str, ...]]:
     return list(zip(*(table.column(name) for name in names), strict=True))
 
 
-def _dataset(name: str, log: Table, users: list[User], items: list[Item]) -> Dataset:
+def _dataset(
+    name: str, log: Table, users: list[User], items: list[Item], rules: LogRules
+) -> Dataset:
     return assemble(
         name,
         log,
@@ -190,8 +192,7 @@ def _dataset(name: str, log: Table, users: list[User], items: list[Item]) -> Dat
         times=read_times(log, "time"),
         users=users,
         items=items,
-        unknown="error",
-        duplicates="error",
+        rules=rules,
     )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from pydantic import Field
+
 from starec_environments.datasets.assembly import (
     FileSettings,
     ItemColumns,
@@ -50,7 +52,7 @@ class RecBole:
         attributes: dict[str, str] | None = None
         """Attribute name to column, e.g. `{genre: class}`; None takes every other token column
         under its own name (`release_year` as `year`)."""
-        separators: dict[str, str] = {}  # noqa: RUF012 - pydantic copies defaults
+        separators: dict[str, str] = Field(default_factory=dict)
         """Column to what stands between its values; columns of type token_seq need none (a
         space)."""
         ignore: tuple[str, ...] = ("zip_code",)
@@ -81,8 +83,7 @@ class RecBole:
             times=read_times(log, time),
             users=self._users(path.with_suffix(".user")),
             items=self._items(path.with_suffix(".item")),
-            unknown=config.unknown,
-            duplicates=config.duplicates,
+            rules=config,
         )
 
     def _items(self, path: Path) -> list[Item] | None:
@@ -98,7 +99,7 @@ class RecBole:
             attributes = {RENAMED.get(name, name): name for name in left if name not in taken}
         spaced = {name: " " for name, kind in types.items() if kind == "token_seq"}
         columns = ItemColumns(config.item, title, attributes, {**spaced, **config.separators})
-        return read_items(table, columns, config.duplicates)
+        return read_items(table, columns, config)
 
     def _users(self, path: Path) -> list[User] | None:
         if not path.is_file():
@@ -107,7 +108,7 @@ class RecBole:
         table, types = read_atomic(path, config.separator, config.encoding)
         taken = {config.user, *config.ignore}
         left = [name for name, kind in types.items() if kind != "float_seq" and name not in taken]
-        return read_users(table, config.user, {name: name for name in left}, config.duplicates)
+        return read_users(table, config.user, {name: name for name in left}, config)
 
 
 def read_atomic(path: Path, separator: str, encoding: str) -> tuple[Table, Mapping[str, str]]:

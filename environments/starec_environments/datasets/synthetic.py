@@ -47,7 +47,7 @@ class Synthetic:
     """
 
     class Config(Settings):
-        """What to generate. 1,000 users and 2,000 items take about a quarter of a second."""
+        """What to generate. 1,000 users and 2,000 items take about half a second."""
 
         users: int = Field(default=1000, ge=1, le=1_000_000)
         items: int = Field(default=2000, ge=20, le=100_000)

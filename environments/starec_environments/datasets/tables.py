@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-
 from starec_environments.datasets.assembly import (
     FileSettings,
     ItemColumns,
@@ -101,8 +100,7 @@ class Tables(ABC):
             times=read_times(log, time),
             users=self._users(path.parent / config.users) if config.users else None,
             items=self._items(path.parent / config.items) if config.items else None,
-            unknown=config.unknown,
-            duplicates=config.duplicates,
+            rules=config,
         )
 
     @abstractmethod
@@ -136,14 +134,14 @@ class Tables(ABC):
         wanted = [id, *([title] if title else []), *attributes.values()]
         separators = dict.fromkeys(attributes.values(), self.config.separator)
         columns = ItemColumns(id, title, attributes, separators)
-        return read_items(self.table(path, wanted), columns, self.config.duplicates)
+        return read_items(self.table(path, wanted), columns, self.config)
 
     def _users(self, path: Path) -> list[User]:
         names, told = self.names(path), self.config.user_columns
         id = told.id or _recognised("user", names, path, "user_columns", own=True)
         profile = described(PROFILE, names) if told.profile is None else told.profile
         table = self.table(path, [id, *profile.values()])
-        return read_users(table, id, profile, self.config.duplicates)
+        return read_users(table, id, profile, self.config)
 
 
 class CsvTable(Tables):

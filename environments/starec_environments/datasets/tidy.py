@@ -34,6 +34,11 @@ def tidy_title(text: str, id: str) -> str:
     return tidy(text, TITLE_LIMIT) or f"Untitled ({tidy(id, VALUE_LIMIT)})"
 
 
+def plain(cell: object) -> str:
+    """Return a cell as text; nothing for None and NaN, which stand for a missing cell."""
+    return "" if cell is None or cell != cell else str(cell)
+
+
 def tidy_values(cell: object, separator: str | None) -> tuple[str, ...]:
     """Return the values of a cell, each once, in order; none for an empty cell.
 
@@ -41,12 +46,10 @@ def tidy_values(cell: object, separator: str | None) -> tuple[str, ...]:
         cell: Text, a number, None, or a sequence of those (a list column of a Parquet file).
         separator: What stands between values in text; None for a cell of one value.
     """
-    if cell is None:
-        return ()
     if isinstance(cell, (list, tuple)):
-        parts = ["" if part is None else str(part) for part in cell]
+        parts = [plain(part) for part in cell]
     else:
-        parts = str(cell).split(separator) if separator is not None else [str(cell)]
+        parts = plain(cell).split(separator) if separator is not None else [plain(cell)]
     values = dict.fromkeys(tidy(part, VALUE_LIMIT) for part in parts)
     values.pop("", None)
     return tuple(values)[:VALUES_LIMIT]

@@ -1,0 +1,163 @@
+"""The live display of a run: how far it is, how fast, and what is happening in each arm."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from starec_sim.cli.tables import number, sparkline
+from starec_sim.experiment import Experiment
+from starec_sim.glossary import entry
+from starec_sim.types import Visit
+
+_HEADLINES = (
+    "click_through",
+    "satisfaction",
+    "diversity",
+    "gini",
+    "ndcg@1",
+    "ndcg@10",
+    "slow",
+    "malformed",
+)
+"""Metrics worth watching while a run goes on, as far as it has them."""
+_MAX_SHOWN = 5
+
+
+class Display:
+    """Follows a run on stderr: live on a terminal, a line a round elsewhere."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(bar_width=30),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[pace]}"),
+            TimeRemainingColumn(),
+            TextColumn("left"),
+            console=self._console,
+        )
+        self._task = self._progress.add_task("", total=1.0, pace="")
+        self._folder: Path | None = None
+        self._arm, self._seed = "", 0
+        self._series: dict[str, dict[str, list[float]]] = {}
+        self._rounds = 1
+        self._visitors = 1
+        self._visits = 0
+        self._steps = 0
+        self._started = time.monotonic()
+        self._live = Live(
+            get_renderable=self._render, console=self._console, refresh_per_second=5, transient=True
+        )
+
+    def __enter__(self) -> Display:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._live.stop()
+
+    def run_begins(self, folder: Path, experiment: Experiment) -> None:
+        """Show the run's name and how much lies ahead."""
+        self._folder = folder
+        trials = max(1, len(experiment.arms)) * experiment.replicates
+        self._progress.update(
+            self._task, description=experiment.name, total=trials * experiment.rounds
+        )
+
+    def trial_begins(self, arm: str, seed: int, rounds: int, done: int) -> None:
+        """Count what an earlier process has done already."""
+        self._arm, self._seed, self._rounds = arm, seed, rounds
+        self._progress.advance(self._task, done)
+
+    def round_begins(self, round: int, visitors: int) -> None:
+        """Prepare for the round's visits."""
+        self._visitors, self._visits = max(1, visitors), 0
+
+    def visit_ends(self, visit: Visit) -> None:
+        """Move the bar by one visit."""
+        self._visits += 1
+        self._steps += len(visit.steps)
+        pace = self._steps / max(1e-9, time.monotonic() - self._started)
+        self._progress.update(
+            self._task, advance=1 / self._visitors, pace=f"{pace:,.0f} user-steps/s"
+        )
+
+    def round_ends(self, round: int, figures: Mapping[str, float]) -> None:
+        """Show the figures of the round."""
+        if not self._visits:
+            self._progress.advance(self._task, 1)
+        series = self._series.setdefault(self._arm, {})
+        for name, value in figures.items():
+            series.setdefault(name, []).append(value)
+        if not self._console.is_terminal:
+            shown = ", ".join(
+                f"{entry(name).label} {number(figures[name])}" for name in self._shown()
+            )
+            self._console.print(
+                f"{self._arm} (seed {self._seed}) round {round + 1}/{self._rounds}: {shown}",
+                highlight=False,
+                markup=False,
+                soft_wrap=True,
+            )
+
+    def say_how_to_go_on(self, error: BaseException) -> None:
+        """After a failure: what is kept, and the command that goes on."""
+        if self._folder is not None:
+            word = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
+            self._say(f"\nThe run {word}; everything committed is kept. Go on with\n")
+            self._say(f"    starec resume {self._folder}\n")
+
+    def say_what_is_next(self, folder: Path, digest: str, plot: Path | None) -> None:
+        """After success: where things are, and what one can do with them."""
+        self._say(f"\n{self._steps:,} user-steps in {time.monotonic() - self._started:.0f} s")
+        self._say(f"digest {digest[:16]}  (the same for the same experiment and seed)")
+        if plot is not None:
+            self._say(f"plot   {plot}")
+        self._say("\nNext:")
+        self._say(f"    starec show {folder}             the run, round by round")
+        self._say(f"    starec show {folder} --user ID   what one person saw, thought and did")
+
+    def _shown(self) -> list[str]:
+        have = self._series.get(self._arm, {})
+        return [name for name in _HEADLINES if name in have][:_MAX_SHOWN]
+
+    def _render(self) -> RenderableType:
+        table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
+        table.add_column("")
+        names = self._shown() or []
+        for name in names:
+            table.add_column(entry(name).label)
+        for arm, series in self._series.items():
+            cells = []
+            for name in names:
+                values = series.get(name, [])[-self._rounds :]
+                known = [
+                    value
+                    for other in self._series.values()
+                    for value in other.get(name, [])
+                    if not math.isnan(value)
+                ]
+                line = sparkline(values, min(known, default=0), max(known, default=0))
+                cells.append(Text(f"{line} ", "cyan") + Text(number(values[-1]) if values else ""))
+            table.add_row(Text(arm, "bold" if arm == self._arm else ""), *cells)
+        return Group(self._progress, table)
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,1 @@
+"""Runs: one folder each, written by one process, read by anyone."""

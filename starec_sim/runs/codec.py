@@ -1,0 +1,90 @@
+"""Plain data to JSON and back: the form in which steps are stored and hashed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from starec_sim.types import Action, Decision, Experience, Feedback, Memory, Observation
+
+
+def dumps(value: Any) -> str:
+    """Return canonical JSON: the same value gives the same text."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def dump_observation(observation: Observation) -> str:
+    """Encode what was shown; the cards' text stands in the prompt."""
+    return dumps([observation.task, observation.page, observation.slate])
+
+
+def load_observation(text: str) -> Observation:
+    """Decode what `dump_observation` wrote, without cards."""
+    task, page, slate = json.loads(text)
+    return Observation(task, tuple(slate), (), page)
+
+
+def dump_decision(decision: Decision) -> str:
+    """Encode a decision; empty parts are left out."""
+    parts = {
+        "ranking": decision.ranking,
+        "read": decision.read,
+        "actions": [[a.item, int(a.watched), a.rating] for a in decision.actions],
+        "leave": int(decision.leave),
+        "flaws": decision.flaws,
+        "repaired": int(decision.repaired),
+    }
+    return dumps({name: part for name, part in parts.items() if part})
+
+
+def load_decision(text: str) -> Decision:
+    """Decode what `dump_decision` wrote."""
+    parts = json.loads(text)
+    return Decision(
+        ranking=tuple(parts.get("ranking", ())),
+        read=parts.get("read", 0),
+        actions=tuple(
+            Action(item, bool(watched), rating)
+            for item, watched, rating in parts.get("actions", ())
+        ),
+        leave=bool(parts.get("leave", 0)),
+        flaws=parts.get("flaws", {}),
+        repaired=bool(parts.get("repaired", 0)),
+    )
+
+
+def dump_feedback(feedback: Feedback) -> str:
+    """Encode the world's answer; empty parts are left out."""
+    parts = {
+        "lived": [_experience(e) for e in feedback.experiences],
+        "target": feedback.target,
+        "reward": dict(feedback.reward),
+        "ending": feedback.ending,
+    }
+    return dumps({name: part for name, part in parts.items() if part not in (None, [], {}, "")})
+
+
+def load_feedback(text: str) -> Feedback:
+    """Decode what `dump_feedback` wrote."""
+    parts = json.loads(text)
+    return Feedback(
+        tuple(Experience(*row) for row in parts.get("lived", ())),
+        target=parts.get("target"),
+        reward=parts.get("reward", {}),
+        ending=parts.get("ending", ""),
+    )
+
+
+def dump_memory(memory: Memory) -> str:
+    """Encode a memory."""
+    return dumps([[_experience(e) for e in memory.history], memory.summary, memory.steps])
+
+
+def load_memory(text: str) -> Memory:
+    """Decode what `dump_memory` wrote."""
+    history, summary, steps = json.loads(text)
+    return Memory(tuple(Experience(*row) for row in history), summary, steps)
+
+
+def _experience(experience: Experience) -> list[Any]:
+    return [experience.item, experience.rating, experience.source]

@@ -1,0 +1,176 @@
+"""The reading end of a run's record: what was seen, thought, done and remembered."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from starec_sim.errors import RunError, did_you_mean
+from starec_sim.runs import codec
+from starec_sim.runs.store import FILE, check_schema, load_messages, load_text
+from starec_sim.types import (
+    Decision,
+    Feedback,
+    Item,
+    Observation,
+    Turn,
+    User,
+    Verdict,
+)
+
+
+class Trial(NamedTuple):
+    """One arm with one seed."""
+
+    number: int
+    arm: str
+    seed: int
+    facts: dict[str, object]
+    """What the environment said of itself."""
+    rounds: int
+    """Rounds committed."""
+
+
+class RecordedStep(NamedTuple):
+    """A step as it was recorded."""
+
+    round: int
+    step: int
+    observation: Observation
+    decision: Decision
+    feedback: Feedback
+    verdict: Verdict
+    turns: tuple[Turn, ...]
+    summary: str
+    """The preference summary after the step."""
+
+
+class Reader:
+    """Reads a run while it is written, or afterwards; never writes.
+
+    Raises:
+        RunError: The folder holds no record, or one that cannot be read.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        path = folder / FILE
+        if not path.is_file():
+            raise RunError(f"{folder} holds no {FILE} yet", hint="wait for its first round")
+        try:
+            self.db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+            check_schema(self.db, path)
+        except sqlite3.DatabaseError as error:
+            raise RunError(f"{path} cannot be read: {error}") from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self.db.close()
+
+    def trials(self) -> list[Trial]:
+        """Return the trials that have begun."""
+        rows = self.db.execute(
+            "SELECT t.trial, arm, seed, facts, COUNT(r.round) FROM trials t "
+            "LEFT JOIN rounds r USING (trial) GROUP BY t.trial ORDER BY t.trial"
+        )
+        return [Trial(n, arm, seed, json.loads(facts), done) for n, arm, seed, facts, done in rows]
+
+    def trial(self, arm: str | None, seed: int | None) -> Trial:
+        """Return the trial of an arm and seed; the first one where nothing is said.
+
+        Raises:
+            RunError: There is no such trial.
+        """
+        trials = self.trials()
+        fitting = [t for t in trials if arm in (None, t.arm) and seed in (None, t.seed)]
+        if fitting:
+            return fitting[0]
+        if not trials:
+            raise RunError("the run has not begun yet")
+        if arm is not None and arm not in {t.arm for t in trials}:
+            near = did_you_mean(arm, {t.arm for t in trials})
+            raise RunError(f'the run has no arm "{arm}"; {near}', hint="pass --arm NAME")
+        seeds = ", ".join(str(t.seed) for t in trials if arm in (None, t.arm))
+        raise RunError(f"the run has no trial with seed {seed}; seeds: {seeds}")
+
+    def user(self, trial: Trial, user_id: str) -> tuple[int, User]:
+        """Return a user by the id she has in the dataset.
+
+        Raises:
+            RunError: Nobody has that id.
+        """
+        row = self.db.execute(
+            "SELECT user, profile FROM users WHERE trial = ? AND id = ?", (trial.number, user_id)
+        ).fetchone()
+        if row:
+            return row[0], User(user_id, json.loads(row[1]))
+        ids = [
+            found
+            for (found,) in self.db.execute(
+                "SELECT id FROM users WHERE trial = ? ORDER BY user LIMIT 8", (trial.number,)
+            )
+        ]
+        raise RunError(
+            f'nobody in this run has the id "{user_id}"; the first are {", ".join(ids)}',
+            hint="pass one of those to --user",
+        )
+
+    def items(self, trial: Trial, rows: Sequence[int]) -> dict[int, Item]:
+        """Return the catalogue entries at some rows."""
+        found = {}
+        for row in set(rows):
+            item_id, title, attributes = self.db.execute(
+                "SELECT id, title, attributes FROM items WHERE trial = ? AND item = ?",
+                (trial.number, row),
+            ).fetchone()
+            values = {name: tuple(listed) for name, listed in json.loads(attributes).items()}
+            found[row] = Item(item_id, title, values)
+        return found
+
+    def steps(self, trial: Trial, user: int, round: int | None = None) -> Iterator[RecordedStep]:
+        """Yield the committed steps of a user in order; of one round if it is given."""
+        rows = self.db.execute(
+            "SELECT round, step, observation, decision, feedback, slow, reason, summary FROM steps "
+            "WHERE trial = ? AND user = ? AND ? IN (round, -1) ORDER BY round, step",
+            (trial.number, user, -1 if round is None else round),
+        )
+        for at, step, observation, decision, feedback, slow, reason, summary in rows:
+            yield RecordedStep(
+                at,
+                step,
+                codec.load_observation(observation),
+                codec.load_decision(decision),
+                codec.load_feedback(feedback),
+                Verdict(bool(slow), reason),
+                tuple(self._turns(trial, at, user, step)),
+                load_text(self.db, summary),
+            )
+
+    def _turns(self, trial: Trial, round: int, user: int, step: int) -> Iterator[Turn]:
+        rows = self.db.execute(
+            "SELECT node, attempt, policy, messages, completion, tokens_in, tokens_out, latency_s, "
+            "error FROM turns WHERE (trial, round, user, step) = (?, ?, ?, ?) "
+            "ORDER BY node, attempt",
+            (trial.number, round, user, step),
+        )
+        for node, attempt, policy, messages, completion, *rest in rows:
+            yield Turn(
+                node,
+                attempt,
+                policy,
+                load_messages(self.db, messages),
+                load_text(self.db, completion),
+                *rest,
+            )
+
+    def busiest(self, trial: Trial, count: int) -> list[tuple[str, int, int]]:
+        """Return (id, steps, slow thoughts) of the users who did most."""
+        rows = self.db.execute(
+            "SELECT u.id, COUNT(*), SUM(s.slow) FROM steps s JOIN users u USING (trial, user) "
+            "WHERE s.trial = ? GROUP BY s.user ORDER BY 3 DESC, 2 DESC, s.user LIMIT ?",
+            (trial.number, count),
+        )
+        return [(found, steps, slow) for found, steps, slow in rows]
+

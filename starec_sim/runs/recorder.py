@@ -1,0 +1,257 @@
+"""The recorder of one trial: turns as they are answered, everything else once a round.
+
+A round is one transaction: after a crash it has happened completely or not at all. Answers of
+models are dear, so turns are committed while the round is still running; when it is played again
+after a crash, they are found here and no model is asked twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import time
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from starec_sim.environment import Environment
+from starec_sim.measure import Measured
+from starec_sim.policies.gateway import Address
+from starec_sim.runs import codec
+from starec_sim.runs.store import Store, load_messages, load_text
+from starec_sim.types import Memory, Step, Turn, Visit
+
+_FLUSH_TURNS = 64
+_FLUSH_S = 1.0
+
+
+class Point(NamedTuple):
+    """Where a trial stands: the state at the end of its last committed round."""
+
+    rounds: int
+    """Rounds committed."""
+    digest: str
+    """Digest of all of them."""
+    memories: dict[int, Memory]
+    """Of the users who have visited."""
+    world: Mapping[str, NDArray[Any]] | None
+    """The environment's state; None before the first round."""
+
+
+class Recorder:
+    """Writes one trial; implements `starec_sim.policies.gateway.Journal`."""
+
+    def __init__(self, store: Store, trial: int) -> None:
+        self._store = store
+        self._trial = trial
+        self._pending: list[tuple[Address, Turn]] = []
+        self._flushed_at = time.monotonic()
+        self._committed: dict[Address, Turn] = {}
+
+    def open(self, arm: str, seed: int, environment: Environment) -> Point:
+        """Begin the trial, or return where an earlier process left it."""
+        store, trial = self._store, self._trial
+        if not store.db.execute("SELECT 1 FROM trials WHERE trial = ?", (trial,)).fetchone():
+            with store.transaction():
+                self._introduce(arm, seed, environment)
+        rounds = store.db.execute(
+            "SELECT round, digest FROM rounds WHERE trial = ? ORDER BY round DESC LIMIT 1", (trial,)
+        ).fetchone()
+        memories = {
+            user: codec.load_memory(memory)
+            for user, memory in store.db.execute(
+                "SELECT user, memory FROM memories WHERE trial = ?", (trial,)
+            )
+        }
+        world = store.db.execute("SELECT state FROM worlds WHERE trial = ?", (trial,)).fetchone()
+        point = Point(
+            rounds=rounds[0] + 1 if rounds else 0,
+            digest=rounds[1] if rounds else "",
+            memories=memories,
+            world=_load_arrays(world[0]) if world else None,
+        )
+        self._committed = dict(self._turns_since(point.rounds))
+        return point
+
+    def _introduce(self, arm: str, seed: int, environment: Environment) -> None:
+        db, trial = self._store.db, self._trial
+        facts = codec.dumps(environment.describe())
+        db.execute("INSERT INTO trials VALUES (?, ?, ?, ?)", (trial, arm, seed, facts))
+        db.executemany(
+            "INSERT INTO users VALUES (?, ?, ?, ?)",
+            (
+                (trial, row, user.id, codec.dumps(dict(user.profile)))
+                for row, user in enumerate(environment.users)
+            ),
+        )
+        db.executemany(
+            "INSERT INTO items VALUES (?, ?, ?, ?, ?)",
+            (
+                (trial, row, item.id, item.title, codec.dumps(dict(item.attributes)))
+                for row, item in enumerate(environment.items)
+            ),
+        )
+
+    def find(self, address: Address) -> Turn | None:
+        """Return the turn that was committed at this address before the process started."""
+        return self._committed.get(address)
+
+    def add(self, address: Address, turn: Turn) -> None:
+        """Keep a new turn; it is committed within a second or 64 turns."""
+        self._pending.append((address, turn))
+        due = time.monotonic() - self._flushed_at > _FLUSH_S
+        if due or len(self._pending) >= _FLUSH_TURNS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Commit the turns that are pending."""
+        if self._pending:
+            with self._store.transaction():
+                self._insert_pending()
+        self._flushed_at = time.monotonic()
+
+    def commit_round(
+        self,
+        round: int,
+        visits: Sequence[Visit],
+        measured: Measured,
+        world: Mapping[str, NDArray[Any]],
+        digest: str,
+    ) -> str:
+        """Commit a round in one transaction and return the digest of the trial so far.
+
+        Args:
+            round: The round.
+            visits: In order of user.
+            measured: The figures of the round; one value a visit, in the order of `visits`.
+            world: The environment's state after the round.
+            digest: Digest of the trial before the round.
+        """
+        store, trial = self._store, self._trial
+        sha = hashlib.sha256(digest.encode())
+        with store.transaction():
+            self._insert_pending()
+            for index, visit in enumerate(visits):
+                key = (trial, round, visit.user)
+                for number, step in enumerate(visit.steps):
+                    sha.update(self._insert_step((*key, number), step))
+                figures = {
+                    name: float(values[index])
+                    for name, values in measured.visits.items()
+                    if not np.isnan(values[index])
+                }
+                store.db.execute(
+                    "INSERT INTO visits VALUES (?, ?, ?, ?)", (*key, codec.dumps(figures))
+                )
+                store.db.execute(
+                    "INSERT OR REPLACE INTO memories VALUES (?, ?, ?)",
+                    (trial, visit.user, codec.dump_memory(visit.steps[-1].memory)),
+                )
+            figures = {
+                name: None if np.isnan(value) else float(value)
+                for name, value in measured.round.items()
+            }
+            sha.update(codec.dumps(figures).encode())
+            store.db.executemany(
+                "INSERT INTO metrics VALUES (?, ?, ?, ?)",
+                ((trial, round, name, value) for name, value in figures.items()),
+            )
+            store.db.execute(
+                "INSERT OR REPLACE INTO worlds VALUES (?, ?)", (trial, _dump_arrays(world))
+            )
+            store.db.execute(
+                "INSERT INTO rounds VALUES (?, ?, ?)", (trial, round, sha.hexdigest())
+            )
+        self._flushed_at = time.monotonic()
+        self._committed.clear()
+        return sha.hexdigest()
+
+    def _insert_step(self, key: tuple[int, int, int, int], step: Step) -> bytes:
+        """Insert one step and return the canonical bytes that its digest covers."""
+        observation = codec.dump_observation(step.observation)
+        decision = codec.dump_decision(step.decision)
+        feedback = codec.dump_feedback(step.feedback)
+        summary = step.memory.summary
+        self._store.db.execute(
+            "INSERT INTO steps VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *key,
+                observation,
+                decision,
+                feedback,
+                int(step.verdict.slow),
+                step.verdict.reason,
+                self._store.text(summary),
+            ),
+        )
+        for turn in step.turns:
+            if turn.error:
+                # The turn was committed when it was answered, before anybody had read it.
+                self._store.db.execute(
+                    "UPDATE turns SET error = ? WHERE (trial, round, user, step, node, attempt) "
+                    "= (?, ?, ?, ?, ?, ?)",
+                    (turn.error, *key, turn.node, turn.attempt),
+                )
+        turns = [
+            [t.node, t.attempt, t.policy, t.messages, t.completion, t.tokens_in, t.tokens_out, t.error]
+            for t in step.turns
+        ]
+        verdict = [step.verdict.slow, step.verdict.reason]
+        return codec.dumps(
+            [key[1:], observation, decision, feedback, verdict, summary, turns]
+        ).encode()
+
+    def _insert_pending(self) -> None:
+        store = self._store
+        for address, turn in self._pending:
+            messages = [[role, store.text(text)] for role, text in turn.messages]
+            store.db.execute(
+                "INSERT INTO turns VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')",
+                (
+                    self._trial,
+                    *address,
+                    turn.policy,
+                    codec.dumps(messages),
+                    store.text(turn.completion),
+                    turn.tokens_in,
+                    turn.tokens_out,
+                    turn.latency_s,
+                ),
+            )
+        self._pending.clear()
+
+    def _turns_since(self, round: int) -> Iterable[tuple[Address, Turn]]:
+        rows = self._store.db.execute(
+            "SELECT round, user, step, node, attempt, policy, messages, completion, tokens_in, "
+            "tokens_out, latency_s FROM turns WHERE trial = ? AND round >= ?",
+            (self._trial, round),
+        )
+        for *address, policy, messages, completion, tokens_in, tokens_out, latency_s in rows:
+            where = Address(*address)
+            yield (
+                where,
+                Turn(
+                    where.node,
+                    where.attempt,
+                    policy,
+                    load_messages(self._store.db, messages),
+                    load_text(self._store.db, completion),
+                    tokens_in,
+                    tokens_out,
+                    latency_s,
+                ),
+            )
+
+
+def _dump_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return zlib.compress(buffer.getvalue(), 1)
+
+
+def _load_arrays(blob: bytes) -> Mapping[str, NDArray[Any]]:
+    with np.load(io.BytesIO(zlib.decompress(blob)), allow_pickle=False) as arrays:
+        return dict(arrays)

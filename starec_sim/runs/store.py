@@ -1,0 +1,149 @@
+"""One SQLite file holds all that happened in a run.
+
+The file is in WAL mode: one process writes, any number read while it does. Long texts (prompts,
+answers, summaries) are stored once, compressed, under the hash of their content. A `trial` is one
+arm of the experiment with one seed; every row belongs to one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import zlib
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from starec_sim.errors import RunError
+
+FILE = "run.sqlite"
+SCHEMA_VERSION = 1
+_MAX_KNOWN_TEXTS = 65_536
+"""Ids of texts that the writer remembers: bounds its memory."""
+
+_SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE texts (id INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, body BLOB NOT NULL);
+CREATE TABLE trials (
+    trial INTEGER PRIMARY KEY, arm TEXT NOT NULL, seed INTEGER NOT NULL, facts TEXT NOT NULL);
+CREATE TABLE items (trial INTEGER, item INTEGER, id TEXT, title TEXT, attributes TEXT,
+    PRIMARY KEY (trial, item)) WITHOUT ROWID;
+CREATE TABLE users (trial INTEGER, user INTEGER, id TEXT, profile TEXT,
+    PRIMARY KEY (trial, user)) WITHOUT ROWID;
+CREATE TABLE turns (
+    trial INTEGER, round INTEGER, user INTEGER, step INTEGER, node TEXT, attempt INTEGER,
+    policy TEXT NOT NULL, messages TEXT NOT NULL, completion INTEGER NOT NULL,
+    tokens_in INTEGER, tokens_out INTEGER, latency_s REAL NOT NULL, error TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (trial, round, user, step, node, attempt)) WITHOUT ROWID;
+CREATE TABLE steps (
+    trial INTEGER, round INTEGER, user INTEGER, step INTEGER,
+    observation TEXT NOT NULL, decision TEXT NOT NULL, feedback TEXT NOT NULL,
+    slow INTEGER NOT NULL, reason TEXT NOT NULL, summary INTEGER NOT NULL,
+    PRIMARY KEY (trial, round, user, step)) WITHOUT ROWID;
+CREATE TABLE visits (
+    trial INTEGER, round INTEGER, user INTEGER, figures TEXT NOT NULL,
+    PRIMARY KEY (trial, round, user)) WITHOUT ROWID;
+CREATE TABLE metrics (
+    trial INTEGER, round INTEGER, name TEXT, value REAL,
+    PRIMARY KEY (trial, round, name)) WITHOUT ROWID;
+CREATE TABLE rounds (
+    trial INTEGER, round INTEGER, digest TEXT NOT NULL,
+    PRIMARY KEY (trial, round)) WITHOUT ROWID;
+CREATE TABLE memories (
+    trial INTEGER, user INTEGER, memory TEXT NOT NULL,
+    PRIMARY KEY (trial, user)) WITHOUT ROWID;
+CREATE TABLE worlds (trial INTEGER PRIMARY KEY, state BLOB NOT NULL);
+"""
+
+
+def text_hash(text: str) -> bytes:
+    """Return the address of a text: the first 16 bytes of its SHA-256."""
+    return hashlib.sha256(text.encode()).digest()[:16]
+
+
+class Store:
+    """The writing end: there is one per run."""
+
+    def __init__(self, folder: Path) -> None:
+        path = folder / FILE
+        fresh = not path.exists()
+        self.db = sqlite3.connect(path, isolation_level=None)
+        self.db.execute("PRAGMA journal_mode = WAL")
+        # NORMAL never loses a committed transaction to a killed process, only to a power cut.
+        self.db.execute("PRAGMA synchronous = NORMAL")
+        if fresh:
+            with self.transaction():
+                for statement in _SCHEMA.split(";\n"):
+                    self.db.execute(statement)
+                self.db.execute("INSERT INTO meta VALUES ('schema', ?)", (str(SCHEMA_VERSION),))
+        else:
+            check_schema(self.db, path)
+        self._known_texts: dict[bytes, int] = {}
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing."""
+        self.db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self.db.execute("ROLLBACK")
+            # Ids handed out inside belong to rows that no longer exist.
+            self._known_texts.clear()
+            raise
+        self.db.execute("COMMIT")
+
+    def text(self, text: str) -> int:
+        """Return the id of a text, storing it when it is new (inside a transaction)."""
+        key = text_hash(text)
+        if key not in self._known_texts:
+            if len(self._known_texts) >= _MAX_KNOWN_TEXTS:
+                self._known_texts.clear()
+            self._known_texts[key] = self._find_or_insert(key, text)
+        return self._known_texts[key]
+
+    def _find_or_insert(self, key: bytes, text: str) -> int:
+        found = self.db.execute("SELECT id FROM texts WHERE hash = ?", (key,)).fetchone()
+        if found:
+            return int(found[0])
+        row = self.db.execute(
+            "INSERT INTO texts (hash, body) VALUES (?, ?)", (key, zlib.compress(text.encode()))
+        )
+        assert row.lastrowid is not None
+        return row.lastrowid
+
+    def close(self) -> None:
+        """Close the file, folding the write-ahead log into it."""
+        self.db.close()
+
+
+def check_schema(db: sqlite3.Connection, path: Path) -> None:
+    """Refuse a file that is damaged or of another version.
+
+    Raises:
+        RunError: Names the file and what is wrong with it.
+    """
+    try:
+        found = db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
+    except sqlite3.DatabaseError as error:
+        raise RunError(
+            f"{path} is not a run's record: {error}", hint="`starec runs` lists the runs there are"
+        ) from error
+    if found is None or int(found[0]) != SCHEMA_VERSION:
+        raise RunError(
+            f"{path} has schema {found[0] if found else 'unknown'}, this version reads "
+            f"{SCHEMA_VERSION}",
+            hint="open it with the version of starec-sim named in its manifest.json",
+        )
+
+
+def load_text(db: sqlite3.Connection, text_id: int) -> str:
+    """Return a stored text."""
+    with closing(db.execute("SELECT body FROM texts WHERE id = ?", (text_id,))) as cursor:
+        return zlib.decompress(cursor.fetchone()[0]).decode()
+
+
+def load_messages(db: sqlite3.Connection, messages: str) -> tuple[tuple[str, str], ...]:
+    """Return the (role, text) pairs of a turn from the column `messages`."""
+    return tuple((role, load_text(db, text_id)) for role, text_id in json.loads(messages))
