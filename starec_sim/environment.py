@@ -41,6 +41,8 @@ class Environment(Protocol):
     """Everybody who may ever visit."""
     items: Sequence[Item]
     """The catalogue."""
+    cards: Sequence[str]
+    """The card of each item without signals, see `starec_sim.cards.card`."""
     popularity: IntArray
     """Shape (items,): how often each item was consumed before the simulation starts."""
 

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from starec_sim import plugins
 from starec_sim.agent import Agent
+from starec_sim.cards import card
 from starec_sim.dataset import Dataset
 from starec_sim.environment import Environment
 from starec_sim.errors import PluginError, RunError
@@ -116,7 +117,7 @@ def _run(
         manifest |= {"status": "running"}
         manifest.pop("problem", None)
         run_folder.write(folder, manifest)
-        store = Store(folder)
+        store = Store(folder, trials.phrases())
         try:
             onlooker.run_begins(folder, trials.experiment)
             with _calm_collector():
@@ -154,6 +155,13 @@ class _Trials:
             self._dataset(variant)
             self._policy(variant.policies.fast, "policies.fast")
             self._policy(variant.policies.slow, "policies.slow")
+
+    def phrases(self) -> Iterator[str]:
+        """Yield what prompts will be made of: item cards and templates."""
+        for dataset in self._datasets.values():
+            yield from map(card, dataset.items)
+        for agent in self.agents.values():
+            yield from agent.prompts().values()
 
     async def run(self, store: Store, manifest: dict[str, Any], onlooker: Onlooker) -> str:
         """Run all trials, one after the other, and return the digest of the run."""

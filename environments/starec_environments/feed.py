@@ -76,7 +76,7 @@ class FeedEnvironment:
         self.config = config
         self.items = dataset.items
         self._streams = streams
-        self._cards = [card(item) for item in dataset.items]
+        self.cards = [card(item) for item in dataset.items]
         self._left_out = {"too few interactions": 0, "not sampled": 0}
         self._rows = self._people(dataset)
         self.users = [dataset.users[row] for row in self._rows]
@@ -97,6 +97,7 @@ class FeedEnvironment:
         self._recommender.fit(self._log)
         self._round = 0
         self._recommended: dict[int, tuple[int, ...]] = {}
+        self._truth: dict[int, dict[int, Experience]] = {}
 
     def _people(self, dataset: Dataset) -> IntArray:
         """Return the rows of the users who take part, and count those who do not."""
@@ -178,8 +179,21 @@ class FeedEnvironment:
             int(user): tuple(int(item) for item in items if item >= 0)
             for user, items in zip(active, slates.items, strict=True)
         }
+        self._truth = {user: self._lived(user, items) for user, items in self._recommended.items()}
         # A user for whom the catalogue has run out has nothing to visit.
         return [user for user, items in self._recommended.items() if items]
+
+    def _lived(self, user: int, items: tuple[int, ...]) -> dict[int, Experience]:
+        """Return what each of the items would be for the user in this round."""
+        rows = np.array(items, np.int64)
+        stars = np.rint(self._world.ratings(int(self._rows[user]), rows, self._round)).tolist()
+        source, hidden = self._world.source, self._hidden
+        return {
+            item: Experience(item, hidden[user, item], "logged")
+            if (user, item) in hidden
+            else Experience(item, rating, source)
+            for item, rating in zip(items, stars, strict=True)
+        }
 
     def _seen(self) -> csr_matrix:
         """Return what must not be shown: all that was consumed, and what was shown of late."""
@@ -192,14 +206,14 @@ class FeedEnvironment:
         """Show the next page."""
         start = len(steps) * self.config.page_size
         page = self._recommended[user][start : start + self.config.page_size]
-        return Observation("feed", page, tuple(self._cards[item] for item in page), len(steps) + 1)
+        return Observation("feed", page, tuple(self.cards[item] for item in page), len(steps) + 1)
 
     def respond(
         self, user: int, steps: Sequence[Step], observation: Observation, decision: Decision
     ) -> Feedback:
         """Reveal how the watched items really were, and whether the visit goes on."""
-        watched = [action.item for action in decision.actions if action.watched]
-        experiences = self._live(user, watched)
+        truth = self._truth[user]
+        experiences = tuple(truth[action.item] for action in decision.actions if action.watched)
         pages = [*(step.feedback.experiences for step in steps), experiences]
         if decision.leave:
             ending = "left"
@@ -210,21 +224,10 @@ class FeedEnvironment:
         else:
             ending = ""
         reward = {
-            "engagement": len(watched) / len(observation.slate),
-            "satisfaction": float(np.mean([(e.rating - 3) / 2 for e in experiences])) if watched else 0.0,
+            "engagement": len(experiences) / len(observation.slate),
+            "satisfaction": _delight(experiences, nothing=0.0),
         }
         return Feedback(experiences, reward=reward, ending=ending)
-
-    def _live(self, user: int, watched: list[int]) -> tuple[Experience, ...]:
-        if not watched:
-            return ()
-        truth = np.rint(self._world.ratings(int(self._rows[user]), np.array(watched), self._round))
-        return tuple(
-            Experience(item, self._hidden[user, item], "logged")
-            if (user, item) in self._hidden
-            else Experience(item, float(stars), self._world.source)
-            for item, stars in zip(watched, truth, strict=True)
-        )
 
     def _tiredness(self, pages: Sequence[Sequence[Experience]]) -> float:
         """Return the patience used up, in pages."""
@@ -242,9 +245,8 @@ class FeedEnvironment:
         shown_items: list[int] = []
         events: list[tuple[int, int, float]] = []
         for visit in visits:
-            stars = [e.rating for step in visit.steps for e in step.feedback.experiences]
-            delight = float(np.mean([(rating - 3) / 2 for rating in stars])) if stars else -0.5
-            self._mood[visit.user] = 0.5 * self._mood[visit.user] + 0.5 * delight
+            lived = [e for step in visit.steps for e in step.feedback.experiences]
+            self._mood[visit.user] += 0.5 * (_delight(lived, nothing=-0.5) - self._mood[visit.user])
             for step in visit.steps:
                 shown_users += [visit.user] * len(step.observation.slate)
                 shown_items += step.observation.slate
@@ -302,3 +304,10 @@ class FeedEnvironment:
                 if name.startswith("recommender/")
             }
         )
+
+
+def _delight(experiences: Sequence[Experience], nothing: float) -> float:
+    """Return the mean stars of what was watched, from -1 (one star) to 1 (five)."""
+    if not experiences:
+        return nothing
+    return sum(e.rating - 3.0 for e in experiences) / (2.0 * len(experiences))

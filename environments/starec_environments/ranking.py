@@ -66,7 +66,7 @@ class RankingEnvironment:
                 f"the dataset {dataset.name} ships no candidate lists",
                 hint="set environment.negatives to uniform",
             )
-        self._cards = [card(item) for item in dataset.items]
+        self.cards = [card(item) for item in dataset.items]
         self._left_out = {"too few interactions": 0, "too few likes": 0, "not sampled": 0}
         self._lives: list[_Life] = self._replayable(dataset)
         self.users = [dataset.users[life.row] for life in self._lives]
@@ -133,7 +133,7 @@ class RankingEnvironment:
         slate = np.array([target, *self._negatives(user, target)])
         self._streams.stream("order", user=user, round=self._round).shuffle(slate)
         return Observation(
-            "ranking", tuple(slate.tolist()), tuple(self._cards[item] for item in slate)
+            "ranking", tuple(slate.tolist()), tuple(self.cards[item] for item in slate)
         )
 
     def _negatives(self, user: int, target: int) -> list[int]:

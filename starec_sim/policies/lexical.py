@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models.chat_models import BaseChatModel
@@ -22,24 +23,12 @@ from pydantic import ConfigDict
 _LIKED, _DISLIKED = "liked", "disliked"
 _CANDIDATE = re.compile(r"^([A-Z]{1,3})\. (.*)$", re.MULTILINE)
 _SUMMARY = re.compile(r"([^:,;\n]+): (liked|disliked)(?: \((\d+) of (\d+)\))?")
-_STARS = re.compile(r"([\d.]+) stars: (liked|disliked)")
 _SUMMARY_TERMS = 24
 """Terms that a reflection keeps, the best-supported ones."""
 _SUMMARY_MET = 12
 """Meetings that a summary counts for one term; older ones fade, so that it can follow a taste."""
 _PLAIN_MET = 3
 """What a polarity without counts is worth ("Sci-Fi: liked", in somebody else's words)."""
-
-
-class Evidence(NamedTuple):
-    """How often a term was liked, of how many times it was met."""
-
-    liked: float
-    met: float
-
-    def weight(self, base: float) -> float:
-        """Return liking above the reader's own average, shrunk towards zero when seldom met."""
-        return (self.liked - base * self.met) / (self.met + 2.0)
 
 
 class LexicalPolicy(BaseChatModel):
@@ -65,8 +54,8 @@ class LexicalPolicy(BaseChatModel):
     ) -> ChatResult:
         asked = next(str(m.content) for m in messages if m.type == "human")
         answer = self._answer(asked)
-        words_in = sum(len(str(message.content).split()) for message in messages)
-        words_out = len(answer.split())
+        words_in = sum(_words(str(message.content)) for message in messages)
+        words_out = _words(answer)
         reply = AIMessage(
             answer,
             usage_metadata={
@@ -116,21 +105,21 @@ class LexicalPolicy(BaseChatModel):
         return f"<actions>\n{actions}\n</actions>\n<next>{'stay' if watched else 'leave'}</next>"
 
     def _weights(self, asked: str) -> dict[str, float]:
-        liked: Counter[str] = Counter()
-        met: Counter[str] = Counter()
+        evidence: dict[str, list[float]] = {}
         for term, likes, count in _known(_section(asked, "preferences")):
-            liked[term] += self.summary_trust * likes
-            met[term] += self.summary_trust * count
+            evidence[term] = [self.summary_trust * likes, self.summary_trust * count]
         likes_seen, lines = 0, _section(asked, "history").splitlines()
         for line in lines:
-            polarity = _STARS.search(line)
-            if polarity:
-                likes_seen += polarity[2] == _LIKED
-                for term in _terms(line[: polarity.start()]):
-                    liked[term] += polarity[2] == _LIKED
-                    met[term] += 1
+            item, _, verdict = line.rpartition(" | ")
+            likes = verdict.endswith(f": {_LIKED}")
+            likes_seen += likes
+            for term in _terms(item):
+                seen = evidence.setdefault(term, [0.0, 0.0])
+                seen[0] += likes
+                seen[1] += 1.0
+        # Liking above the reader's own average, shrunk towards zero for what was seldom met.
         base = (likes_seen + 1.0) / (len(lines) + 2.0)
-        return {term: Evidence(liked[term], met[term]).weight(base) for term in met}
+        return {term: (liked - base * met) / (met + 2.0) for term, (liked, met) in evidence.items()}
 
 
 def _rank(scored: Sequence[tuple[str, float, list[tuple[str, float]]]]) -> str:
@@ -174,19 +163,25 @@ def _known(summary: str) -> Iterable[tuple[str, int, int]]:
             yield term.strip(), _PLAIN_MET * (polarity == _LIKED), _PLAIN_MET
 
 
-def _terms(text: str) -> list[str]:
+@lru_cache(maxsize=100_000)
+def _terms(text: str) -> tuple[str, ...]:
     """Return the attribute values on a card, in order: `genre: Horror, Sci-Fi` gives two."""
     values = []
     for part in text.split(" | ")[1:]:
         _, named, listed = part.partition(": ")
         if named:
             values.extend(value.strip() for value in listed.split(","))
-    return [value for value in values if value]
+    return tuple(value for value in values if value)
 
 
 def _section(text: str, tag: str) -> str:
     match = re.search(rf"<{tag}[^>]*>\n(.*?)\n</{tag}>", text, re.DOTALL)
     return match[1] if match else ""
+
+
+def _words(text: str) -> int:
+    """Count words, roughly: what this policy reports as tokens."""
+    return text.count(" ") + text.count("\n") + 1
 
 
 def _polarity(weight: float) -> str:

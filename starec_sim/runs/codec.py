@@ -8,9 +8,12 @@ from typing import Any
 from starec_sim.types import Action, Decision, Experience, Feedback, Memory, Observation
 
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def dumps(value: Any) -> str:
     """Return canonical JSON: the same value gives the same text."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 def dump_observation(observation: Observation) -> str:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from starec_sim.errors import RunError, did_you_mean
 from starec_sim.runs import codec
-from starec_sim.runs.store import FILE, check_schema, load_messages, load_text
+from starec_sim.runs.store import FILE, Texts, check_schema
 from starec_sim.types import (
     Decision,
     Feedback,
@@ -62,6 +62,7 @@ class Reader:
         try:
             self.db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
             check_schema(self.db, path)
+            self._texts = Texts(self.db)
         except sqlite3.DatabaseError as error:
             raise RunError(f"{path} cannot be read: {error}") from error
 
@@ -145,7 +146,7 @@ class Reader:
                 codec.load_feedback(feedback),
                 Verdict(bool(slow), reason),
                 tuple(self._turns(trial, at, user, step)),
-                load_text(self.db, summary),
+                self._texts[summary],
             )
 
     def _turns(self, trial: Trial, round: int, user: int, step: int) -> Iterator[Turn]:
@@ -160,8 +161,8 @@ class Reader:
                 node,
                 attempt,
                 policy,
-                load_messages(self.db, messages),
-                load_text(self.db, completion),
+                self._texts.messages(messages),
+                self._texts[completion],
                 *rest,
             )
 

@@ -21,7 +21,7 @@ from starec_sim.environment import Environment
 from starec_sim.measure import Measured
 from starec_sim.policies.gateway import Address
 from starec_sim.runs import codec
-from starec_sim.runs.store import Store, load_messages, load_text
+from starec_sim.runs.store import Store, Texts, text_hash
 from starec_sim.types import Memory, Step, Turn, Visit
 
 _FLUSH_TURNS = 64
@@ -196,13 +196,21 @@ class Recorder:
                     (turn.error, *key, turn.node, turn.attempt),
                 )
         turns = [
-            [t.node, t.attempt, t.policy, t.messages, t.completion, t.tokens_in, t.tokens_out, t.error]
-            for t in step.turns
+            [
+                turn.node,
+                turn.attempt,
+                turn.policy,
+                [[role, text_hash(text).hex()] for role, text in turn.messages],
+                text_hash(turn.completion).hex(),
+                turn.tokens_in,
+                turn.tokens_out,
+                turn.error,
+            ]
+            for turn in step.turns
         ]
         verdict = [step.verdict.slow, step.verdict.reason]
-        return codec.dumps(
-            [key[1:], observation, decision, feedback, verdict, summary, turns]
-        ).encode()
+        told = [key[1:], observation, decision, feedback, verdict, summary, turns]
+        return codec.dumps(told).encode()
 
     def _insert_pending(self) -> None:
         store = self._store
@@ -229,6 +237,7 @@ class Recorder:
             "tokens_out, latency_s FROM turns WHERE trial = ? AND round >= ?",
             (self._trial, round),
         )
+        texts = Texts(self._store.db)
         for *address, policy, messages, completion, tokens_in, tokens_out, latency_s in rows:
             where = Address(*address)
             yield (
@@ -237,8 +246,8 @@ class Recorder:
                     where.node,
                     where.attempt,
                     policy,
-                    load_messages(self._store.db, messages),
-                    load_text(self._store.db, completion),
+                    texts.messages(messages),
+                    texts[completion],
                     tokens_in,
                     tokens_out,
                     latency_s,

@@ -1,8 +1,9 @@
 """One SQLite file holds all that happened in a run.
 
 The file is in WAL mode: one process writes, any number read while it does. Long texts (prompts,
-answers, summaries) are stored once, compressed, under the hash of their content. A `trial` is one
-arm of the experiment with one seed; every row belongs to one.
+answers, summaries) are stored once, under the hash of their content, compressed with a dictionary of
+what prompts are made of: templates and item cards. A `trial` is one arm of the experiment with one
+seed; every row belongs to one.
 """
 
 from __future__ import annotations
@@ -11,19 +12,24 @@ import hashlib
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import zstandard
 
 from starec_sim.errors import RunError
 
 FILE = "run.sqlite"
 SCHEMA_VERSION = 1
+_MAX_DICTIONARY = 1 << 20
+"""Bytes; what is nearer to its end costs less to refer to, so the end is what is kept."""
 _MAX_KNOWN_TEXTS = 65_536
 """Ids of texts that the writer remembers: bounds its memory."""
 
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE dictionary (body BLOB NOT NULL);
 CREATE TABLE texts (id INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, body BLOB NOT NULL);
 CREATE TABLE trials (
     trial INTEGER PRIMARY KEY, arm TEXT NOT NULL, seed INTEGER NOT NULL, facts TEXT NOT NULL);
@@ -63,9 +69,14 @@ def text_hash(text: str) -> bytes:
 
 
 class Store:
-    """The writing end: there is one per run."""
+    """The writing end: there is one per run.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: The run's folder.
+        phrases: Texts that prompts will repeat, for a new file's dictionary.
+    """
+
+    def __init__(self, folder: Path, phrases: Iterable[str] = ()) -> None:
         path = folder / FILE
         fresh = not path.exists()
         self.db = sqlite3.connect(path, isolation_level=None)
@@ -77,8 +88,11 @@ class Store:
                 for statement in _SCHEMA.split(";\n"):
                     self.db.execute(statement)
                 self.db.execute("INSERT INTO meta VALUES ('schema', ?)", (str(SCHEMA_VERSION),))
+                dictionary = "\n".join(phrases).encode()[-_MAX_DICTIONARY:]
+                self.db.execute("INSERT INTO dictionary VALUES (?)", (zlib.compress(dictionary),))
         else:
             check_schema(self.db, path)
+        self._compress = zstandard.ZstdCompressor(dict_data=load_dictionary(self.db)).compress
         self._known_texts: dict[bytes, int] = {}
 
     @contextmanager
@@ -108,7 +122,7 @@ class Store:
         if found:
             return int(found[0])
         row = self.db.execute(
-            "INSERT INTO texts (hash, body) VALUES (?, ?)", (key, zlib.compress(text.encode()))
+            "INSERT INTO texts (hash, body) VALUES (?, ?)", (key, self._compress(text.encode()))
         )
         assert row.lastrowid is not None
         return row.lastrowid
@@ -138,12 +152,25 @@ def check_schema(db: sqlite3.Connection, path: Path) -> None:
         )
 
 
-def load_text(db: sqlite3.Connection, text_id: int) -> str:
-    """Return a stored text."""
-    with closing(db.execute("SELECT body FROM texts WHERE id = ?", (text_id,))) as cursor:
-        return zlib.decompress(cursor.fetchone()[0]).decode()
+class Texts:
+    """The reading end of the stored texts."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._decompress = zstandard.ZstdDecompressor(dict_data=load_dictionary(db)).decompress
+
+    def __getitem__(self, text_id: int) -> str:
+        row = self._db.execute("SELECT body FROM texts WHERE id = ?", (text_id,)).fetchone()
+        return self._decompress(row[0]).decode()
+
+    def messages(self, column: str) -> tuple[tuple[str, str], ...]:
+        """Return the (role, text) pairs of a turn from its column `messages`."""
+        return tuple((role, self[text_id]) for role, text_id in json.loads(column))
 
 
-def load_messages(db: sqlite3.Connection, messages: str) -> tuple[tuple[str, str], ...]:
-    """Return the (role, text) pairs of a turn from the column `messages`."""
-    return tuple((role, load_text(db, text_id)) for role, text_id in json.loads(messages))
+def load_dictionary(db: sqlite3.Connection) -> zstandard.ZstdCompressionDict:
+    """Return the dictionary of a file's texts."""
+    (body,) = db.execute("SELECT body FROM dictionary").fetchone()
+    return zstandard.ZstdCompressionDict(
+        zlib.decompress(body), dict_type=zstandard.DICT_TYPE_RAWCONTENT
+    )

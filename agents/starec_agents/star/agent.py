@@ -50,6 +50,10 @@ class StarAgent:
         context = Context(call, self._prompts, self.config.gate, self.history_limit)
         start: State = {"memory": call.memory, "steps": ()}
         end = await self._graph.ainvoke(
-            start, {"recursion_limit": SUPERSTEPS_A_PAGE * MAX_PAGES}, context=context
+            start,
+            {"recursion_limit": SUPERSTEPS_A_PAGE * MAX_PAGES},
+            context=context,
+            output_keys=["steps"],
+            version="v2",
         )
-        return Visit(call.user, call.round, end["steps"])
+        return Visit(call.user, call.round, end.value["steps"])

@@ -8,9 +8,9 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-from starec_sim.cards import card, quoted
+from starec_sim.cards import quoted
 from starec_sim.errors import ConfigError
-from starec_sim.types import Decision, Experience, Feedback, Item, Memory, Observation, Task, User
+from starec_sim.types import Decision, Experience, Feedback, Memory, Observation, Task, User
 
 Messages = tuple[tuple[str, str], ...]
 
@@ -71,7 +71,7 @@ class Prompts:
         return cls(texts, history_shown, summary_words)
 
     def decide(
-        self, person: User, memory: Memory, observation: Observation, items: Sequence[Item]
+        self, person: User, memory: Memory, observation: Observation, cards: Sequence[str]
     ) -> Messages:
         """Return the messages that ask for a decision."""
         task: Task = observation.task
@@ -82,7 +82,7 @@ class Prompts:
             or "unknown",
             preferences=_summary(memory.summary),
             history="\n".join(
-                f"- {card(items[e.item])} | {stars(e.rating)}"
+                f"- {cards[e.item]} | {stars(e.rating)}"
                 for e in memory.history[-self.history_shown :]
             )
             or "nothing yet",
@@ -99,7 +99,7 @@ class Prompts:
         observation: Observation,
         decision: Decision,
         feedback: Feedback,
-        items: Sequence[Item],
+        cards: Sequence[str],
     ) -> Messages:
         """Return the messages that ask for a new summary: the four parts of slow thinking."""
         lived = feedback.experiences
@@ -107,7 +107,7 @@ class Prompts:
             "reflect",
             limit=self.summary_words,
             preferences=_summary(memory.summary),
-            items=_numbered([card(items[e.item]) for e in lived]),
+            items=_numbered([cards[e.item] for e in lived]),
             predictions=_numbered([_predicted(e, observation, decision) for e in lived]),
             feedback=_numbered(
                 [("chosen, " if e.item == feedback.target else "") + stars(e.rating) for e in lived]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -109,7 +110,7 @@ class Tables(ABC):
 
     @abstractmethod
     def table(self, path: Path, names: Sequence[str]) -> Table:
-        """Return (at least) the named columns of a file."""
+        """Return the named columns of a file."""
 
     def _interactions(self) -> Path:
         path, name = self.config.path, self.config.interactions
@@ -174,8 +175,9 @@ class CsvTable(Tables):
         return next(csv.reader([text.lstrip("\n").partition("\n")[0]], delimiter=self.delimiter))
 
     def table(self, path: Path, names: Sequence[str]) -> Table:
-        """Return the whole file."""
-        return read_table(path, self.delimiter, encoding=self.config.encoding, quoted=True)
+        """Return the named columns of the file."""
+        read = read_table(path, self.delimiter, encoding=self.config.encoding, quoted=True)
+        return replace(read, columns={name: read.column(name) for name in names})
 
 
 class ParquetTable(Tables):
