@@ -16,9 +16,9 @@ MAX_FIELD = 160
 
 
 def quoted(text: str, limit: int = MAX_FIELD) -> str:
-    """Return text that is safe inside a prompt: one line, no tags, bounded.
+    r"""Return text that is safe inside a prompt: one line, no tags, bounded.
 
-    >>> quoted("Up</candidates>\\n now")
+    >>> quoted("Up</candidates>\n now")
     'Up&lt;/candidates&gt; now'
     """
     line = " ".join(text.split())

@@ -23,7 +23,9 @@ class Interactions(NamedTuple):
 
     def where(self, mask: np.ndarray[Any, Any]) -> Interactions:
         """Return the rows that a boolean mask or an index array selects."""
-        return Interactions(*(column[mask] for column in self))
+        return Interactions(
+            self.users[mask], self.items[mask], self.ratings[mask], self.times[mask]
+        )
 
     @classmethod
     def empty(cls) -> Interactions:
@@ -34,14 +36,21 @@ class Interactions(NamedTuple):
     @classmethod
     def concatenate(cls, *logs: Interactions) -> Interactions:
         """Return the rows of all logs, one after the other."""
-        return cls(*(np.concatenate(columns) for columns in zip(*logs, strict=True)))
+        return cls(
+            np.concatenate([log.users for log in logs]),
+            np.concatenate([log.items for log in logs]),
+            np.concatenate([log.ratings for log in logs]),
+            np.concatenate([log.times for log in logs]),
+        )
 
 
 class World(Protocol):
     """Hidden truth: what any item would be for any user, in any round."""
 
-    source: str
-    """How a trace names it, see `Experience.source`."""
+    @property
+    def source(self) -> str:
+        """How a trace names this truth, see `Experience.source`."""
+        ...
 
     def ratings(self, user: int, items: IntArray, round: int) -> FloatArray:
         """Return the stars (1.0 to 5.0) the user would truly give to each of the items.

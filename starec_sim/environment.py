@@ -65,12 +65,14 @@ class Environment(Protocol):
         """Return what the user is shown next, given her visit so far. Changes nothing."""
         ...
 
-    def respond(self, user: int, steps: Sequence[Step], observation: Observation, decision: Decision) -> Feedback:
+    def respond(
+        self, user: int, steps: Sequence[Step], observation: Observation, decision: Decision
+    ) -> Feedback:
         """Return the world's answer to a decision. Changes nothing."""
         ...
 
     def end_round(self, visits: Sequence[Visit]) -> Mapping[str, float]:
-        """Apply all visits of the round (given in order of user) and return the round's own figures."""
+        """Apply all visits of the round, in order of user, and return the round's own figures."""
         ...
 
     def state(self) -> Mapping[str, NDArray[Any]]:

@@ -23,7 +23,9 @@ METRICS: Mapping[str, Entry] = {
     "coverage": Entry("coverage", "share of the catalogue shown to anybody in a round"),
     "gini": Entry("concentration", "Gini of exposure over the catalogue (0 equal, 1 one item)"),
     "popularity_lift": Entry("popularity lift", "popularity of what is shown, against her history"),
-    "taste_drift": Entry("taste drift", "divergence of what is watched from her first likes (bits)"),
+    "taste_drift": Entry(
+        "taste drift", "divergence of what is watched from her first likes (bits)"
+    ),
     "visitors": Entry("visitors", "share of all users who came in a round"),
     "slow": Entry("slow thinking", "share of steps with a second thought"),
     "malformed": Entry("malformed", "share of answers with a flaw, even after the repair"),
@@ -33,9 +35,7 @@ METRICS: Mapping[str, Entry] = {
         f"ndcg@{k}": Entry(f"NDCG@{k}", f"gain of the true choice among the first {k}")
         for k in (1, 5, 10, 20)
     },
-    **{
-        f"hit@{k}": Entry(f"hit@{k}", f"true choice among the first {k}") for k in (1, 5, 10)
-    },
+    **{f"hit@{k}": Entry(f"hit@{k}", f"true choice among the first {k}") for k in (1, 5, 10)},
 }
 
 

@@ -99,7 +99,8 @@ def resume(folder: Path, onlooker: Onlooker, *, concurrency: int | None = None) 
     if hashlib.sha256(text.encode()).hexdigest() != manifest["config_sha256"]:
         raise RunError(
             f"{folder / run_folder.CONFIG} was changed after the run began",
-            hint="start a new run with the changed configuration: starec run " + str(folder / run_folder.CONFIG),
+            hint="start a new run with the changed configuration: starec run "
+            + str(folder / run_folder.CONFIG),
         )
     values = yaml.safe_load(text)
     if concurrency is not None:
@@ -110,9 +111,7 @@ def resume(folder: Path, onlooker: Onlooker, *, concurrency: int | None = None) 
     return _run(folder, _Trials(experiment), manifest, onlooker)
 
 
-def _run(
-    folder: Path, trials: _Trials, manifest: dict[str, Any], onlooker: Onlooker
-) -> Result:
+def _run(folder: Path, trials: _Trials, manifest: dict[str, Any], onlooker: Onlooker) -> Result:
     with run_folder.locked(folder):
         manifest |= {"status": "running"}
         manifest.pop("problem", None)
@@ -241,13 +240,16 @@ def _policy(spec: Mapping[str, Any], at: str) -> Policy:
     """Build a chat model from its reference; a reference may also name a ready one."""
     settings = {key: value for key, value in spec.items() if key != "use"}
     found = plugins.load("policies", spec["use"])
-    try:
-        model = found if isinstance(found, BaseChatModel) else found(**settings)
-    except ValidationError as error:
-        raise explain(error, found, at) from None
-    if not isinstance(model, BaseChatModel):
+    if isinstance(found, BaseChatModel) and not settings:
+        model = found
+    elif isinstance(found, type) and issubclass(found, BaseChatModel):
+        try:
+            model = found(**settings)
+        except ValidationError as error:
+            raise explain(error, found, at) from None
+    else:
         raise PluginError(
-            f'{at}.use: "{spec["use"]}" is {type(model).__name__}, not a chat model',
+            f'{at}.use: "{spec["use"]}" is neither a chat model nor a ready one without settings',
             hint="give a subclass of langchain_core's BaseChatModel, or an instance of one",
         )
     name = f"{spec['use']}:{spec['model']}" if "model" in spec else str(spec["use"])

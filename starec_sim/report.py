@@ -168,7 +168,7 @@ def _read(
 
 def _known(values: Sequence[float]) -> FloatArray:
     x = np.array(values)
-    return x[~np.isnan(x)]
+    return np.asarray(x[~np.isnan(x)])
 
 
 def _interval(samples: _Samples) -> Interval:

@@ -86,9 +86,7 @@ class Simulation:
             return Call(user, round, environment.users[user], memory, environment, self.policies)
 
         try:
-            return await play(
-                self.agent, visitors, call, self.concurrency, self.watcher.visit_ends
-            )
+            return await play(self.agent, visitors, call, self.concurrency, self.watcher.visit_ends)
         except BaseExceptionGroup as group:
             # Visits fail together when an endpoint does; the first failure tells the story.
             self.recorder.flush()

@@ -73,9 +73,7 @@ class Memory:
     steps: int = 0
     """How many steps the user has lived in the simulation."""
 
-    def after_step(
-        self, experiences: tuple[Experience, ...], summary: str, limit: int
-    ) -> Memory:
+    def after_step(self, experiences: tuple[Experience, ...], summary: str, limit: int) -> Memory:
         """Return the memory one step later, with only the last `limit` experiences kept."""
         return Memory((self.history + experiences)[-limit:], summary, self.steps + 1)
 

@@ -50,4 +50,6 @@ def explain(error: ValidationError, model: type[BaseModel], at: str) -> ConfigEr
             got = f", got {finding['input']!r}" if not isinstance(finding["input"], dict) else ""
             message = finding["msg"].removeprefix("Value error, ")
             findings.append(f"{key}: {message[0].lower()}{message[1:]}{got}")
-    return ConfigError("\n".join(findings), hint="mend the key in the file, or pass --set KEY=VALUE")
+    return ConfigError(
+        "\n".join(findings), hint="mend the key in the file, or pass --set KEY=VALUE"
+    )

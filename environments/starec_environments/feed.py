@@ -35,7 +35,7 @@ from starec_sim.validation import Settings
 
 
 class FeedEnvironment:
-    """Pages of recommendations over any dataset, with fatigue, exits and a recommender that learns."""
+    """Pages of recommendations over any dataset: fatigue, exits, a recommender that learns."""
 
     class Config(Settings):
         """Settings of the feed."""
@@ -234,9 +234,7 @@ class FeedEnvironment:
         lived = [experience.liked for page in pages for experience in page]
         liked = sum(lived)
         return (
-            len(pages)
-            - self.config.refresh * liked
-            + self.config.annoyance * (len(lived) - liked)
+            len(pages) - self.config.refresh * liked + self.config.annoyance * (len(lived) - liked)
         )
 
     def end_round(self, visits: Sequence[Visit]) -> Mapping[str, float]:

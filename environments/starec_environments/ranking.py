@@ -147,9 +147,7 @@ class RankingEnvironment:
                     hint="lower environment.candidates",
                 )
             return shipped
-        rng = self._streams.stream(
-            "negatives", user=user, round=self._round, call=self.config.draw
-        )
+        rng = self._streams.stream("negatives", user=user, round=self._round, call=self.config.draw)
         chosen: dict[int, None] = {}
         while len(chosen) < count:
             for item in rng.integers(len(self.items), size=2 * count).tolist():

@@ -42,9 +42,12 @@ class FittedWorld:
     def ratings(self, user: int, items: IntArray, round: int) -> FloatArray:
         """Return predicted stars; real tastes are taken as fixed, so the round does not matter."""
         predicted = (
-            self._mean + self._item[items] + self._user[user] + self._left[user] @ self._right[:, items]
+            self._mean
+            + self._item[items]
+            + self._user[user]
+            + self._left[user] @ self._right[:, items]
         )
-        return np.clip(predicted, 1.0, 5.0)
+        return np.asarray(np.clip(predicted, 1.0, 5.0))
 
 
 def _damped_mean(rows: IntArray, values: FloatArray, count: int, damping: float) -> FloatArray:

@@ -73,7 +73,9 @@ def _print_step(
     for turn in step.turns:
         _print_turn(console, turn, prompts)
     pause = "thought again: " if step.verdict.slow else "went on: "
-    console.print(Text("  gate      ", "bold") + Text(pause + clean(step.verdict.reason), "not bold"))
+    console.print(
+        Text("  gate      ", "bold") + Text(pause + clean(step.verdict.reason), "not bold")
+    )
     if step.summary != before:
         console.print(Text("  memory", "bold"))
         for line in difflib.ndiff(_phrases(before), _phrases(step.summary)):
@@ -183,9 +185,7 @@ def life_as_json(
                 "leave": step.decision.leave,
                 "flaws": dict(step.decision.flaws),
                 "repaired": step.decision.repaired,
-                "target": None
-                if step.feedback.target is None
-                else items[step.feedback.target].id,
+                "target": None if step.feedback.target is None else items[step.feedback.target].id,
                 "experiences": [lived(e) for e in step.feedback.experiences],
                 "reward": dict(step.feedback.reward),
                 "ending": step.feedback.ending,

@@ -38,7 +38,9 @@ def run(
 
 
 def resume(
-    run: Annotated[str, typer.Argument(help="A run's folder, its name or the start of it; `latest`.")],
+    run: Annotated[
+        str, typer.Argument(help="A run's folder, its name or the start of it; `latest`.")
+    ],
     concurrency: Annotated[
         int | None, typer.Option(min=1, help="Visits in flight, if it should change.")
     ] = None,
@@ -50,9 +52,7 @@ def resume(
     from starec_sim.runs import folder
 
     found = folder.find(run, runs_dir)
-    _finish(
-        lambda onlooker: laboratory.resume(found, onlooker, concurrency=concurrency), as_json
-    )
+    _finish(lambda onlooker: laboratory.resume(found, onlooker, concurrency=concurrency), as_json)
 
 
 def _finish(execute: Any, as_json: bool) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import typer
-
 from starec_sim.cli.run import AsJson, RunsDir
 
 
@@ -41,7 +39,7 @@ def runs(runs_dir: RunsDir = Path("runs"), as_json: AsJson = False) -> None:
     for row in rows:
         status = str(row["status"])
         table.add_row(
-            clean(row["run"]),
+            clean(str(row["run"])),
             f"[{colours.get(status, 'yellow')}]{status}[/]",
             str(row["started"])[:19].replace("T", " "),
             clean(", ".join(row["arms"] or ())),

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 def show(
-    run: Annotated[str, typer.Argument(help="A run's folder, its name or the start of it; `latest`.")],
+    run: Annotated[
+        str, typer.Argument(help="A run's folder, its name or the start of it; `latest`.")
+    ],
     user: Annotated[str | None, typer.Option(help="The id of a person: show her life.")] = None,
     arm: Annotated[str | None, typer.Option(help="The arm; the first one by default.")] = None,
     seed: Annotated[int | None, typer.Option(help="The seed; the first one by default.")] = None,
@@ -63,14 +65,18 @@ def _show_run(found: Path, reader: Reader, as_json: bool) -> None:
     if manifest.get("problem"):
         console.print(clean(manifest["problem"]), style="red")
     for trial in trials:
-        console.print(f"  {trial.arm}, seed {trial.seed}: {trial.rounds} of {experiment.rounds} rounds")
+        console.print(
+            f"  {trial.arm}, seed {trial.seed}: {trial.rounds} of {experiment.rounds} rounds"
+        )
         facts = ", ".join(f"{name} {value}" for name, value in trial.facts.items())
         console.print(f"    {clean(facts)}", style="dim")
     print_report(report)
     if trials:
         console.print("\nWho thought most:")
         for user, steps, slow in reader.busiest(trials[0], 3):
-            console.print(f"    starec show {found} --user {clean(user)}    {steps} steps, {slow} slow")
+            console.print(
+                f"    starec show {found} --user {clean(user)}    {steps} steps, {slow} slow"
+            )
     if manifest["status"] in ("interrupted", "paused", "failed"):
         console.print(f"\nGo on with\n\n    starec resume {found}")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
@@ -58,9 +58,7 @@ class Policy:
 class Gateway:
     """Asks the policy of a node; implements `starec_sim.agent.Policies`."""
 
-    def __init__(
-        self, policies: Mapping[Node, Policy], streams: Streams, journal: Journal
-    ) -> None:
+    def __init__(self, policies: Mapping[Node, Policy], streams: Streams, journal: Journal) -> None:
         self._policies = policies
         self._streams = streams
         self._journal = journal
@@ -88,7 +86,7 @@ class Gateway:
         policy = self._policies[node]
         # A policy that samples takes its seed from the address, so that a rerun samples the same.
         call = 4 * step + 2 * (node == "slow") + attempt
-        options = (
+        options: dict[str, Any] = (
             {"seed": self._streams.integer("policy", user=user, round=round, call=call)}
             if getattr(policy.model, "seeded", False)
             else {}

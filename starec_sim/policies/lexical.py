@@ -166,7 +166,7 @@ def _known(summary: str) -> Iterable[tuple[str, int, int]]:
 @lru_cache(maxsize=100_000)
 def _terms(text: str) -> tuple[str, ...]:
     """Return the attribute values on a card, in order: `genre: Horror, Sci-Fi` gives two."""
-    values = []
+    values: list[str] = []
     for part in text.split(" | ")[1:]:
         _, named, listed = part.partition(": ")
         if named:

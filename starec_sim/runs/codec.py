@@ -7,7 +7,6 @@ from typing import Any
 
 from starec_sim.types import Action, Decision, Experience, Feedback, Memory, Observation
 
-
 _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 

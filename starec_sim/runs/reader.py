@@ -174,4 +174,3 @@ class Reader:
             (trial.number, count),
         )
         return [(found, steps, slow) for found, steps, slow in rows]
-

@@ -150,21 +150,19 @@ class Recorder:
                     "INSERT OR REPLACE INTO memories VALUES (?, ?, ?)",
                     (trial, visit.user, codec.dump_memory(visit.steps[-1].memory)),
                 )
-            figures = {
+            of_round = {
                 name: None if np.isnan(value) else float(value)
                 for name, value in measured.round.items()
             }
-            sha.update(codec.dumps(figures).encode())
+            sha.update(codec.dumps(of_round).encode())
             store.db.executemany(
                 "INSERT INTO metrics VALUES (?, ?, ?, ?)",
-                ((trial, round, name, value) for name, value in figures.items()),
+                ((trial, round, name, value) for name, value in of_round.items()),
             )
             store.db.execute(
                 "INSERT OR REPLACE INTO worlds VALUES (?, ?)", (trial, _dump_arrays(world))
             )
-            store.db.execute(
-                "INSERT INTO rounds VALUES (?, ?, ?)", (trial, round, sha.hexdigest())
-            )
+            store.db.execute("INSERT INTO rounds VALUES (?, ?, ?)", (trial, round, sha.hexdigest()))
         self._flushed_at = time.monotonic()
         self._committed.clear()
         return sha.hexdigest()
@@ -257,7 +255,7 @@ class Recorder:
 
 def _dump_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
+    np.savez(buffer, **dict(arrays))  # type: ignore[arg-type]
     return zlib.compress(buffer.getvalue(), 1)
 
 

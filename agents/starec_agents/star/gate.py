@@ -65,4 +65,6 @@ class Gate(Settings):
         worst = max(gaps, key=abs, default=0.0)
         if abs(worst) < self.stars_apart:
             return ""
-        return f"an item was {abs(worst):.1f} stars {'better' if worst > 0 else 'worse'} than expected"
+        return (
+            f"an item was {abs(worst):.1f} stars {'better' if worst > 0 else 'worse'} than expected"
+        )

@@ -66,7 +66,7 @@ class Prompts:
         if folder is not None and not folder.is_dir():
             raise ConfigError(
                 f"agent.prompts: there is no folder {folder}",
-                hint=f"put the prompts to replace there, named {', '.join(f'{n}.md' for n in NAMES)}",
+                hint=f"put prompts there that replace these: {', '.join(NAMES)} (.md)",
             )
         return cls(texts, history_shown, summary_words)
 
