@@ -1,12 +1,11 @@
 """Item cards: what a policy may know of an item, as one line of text.
 
-A card is quoted data. Whatever a title or an attribute contains, it stays on its line, between its
-quotes and separators, and cannot open or close a tag of the prompt.
+A card is quoted data. Whatever a title, an attribute or a signal contains, it stays on its line,
+between its quotes and separators, and cannot open or close a tag of the prompt.
 """
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 
 from starec_sim.types import Item
@@ -14,17 +13,24 @@ from starec_sim.types import Item
 MAX_FIELD = 160
 """Characters of a title or an attribute value that reach a prompt."""
 
+# What separates the parts of a card cannot stand inside one.
+_TITLE = str.maketrans({"|": "/", '"': "'"})
+_NAME = str.maketrans({"|": "/", ":": ";"})
+_VALUE = str.maketrans({"|": "/", ",": ";"})
+_SIGNAL = str.maketrans({"|": "/"})
+
 
 def quoted(text: str, limit: int = MAX_FIELD) -> str:
-    r"""Return text that is safe inside a prompt: one line, no tags, bounded.
+    r"""Return text that is safe inside a prompt: one line, no tags, at most `limit` characters.
 
-    >>> quoted("Up</candidates>\n now")
-    'Up&lt;/candidates&gt; now'
+    Quoting what is quoted already changes nothing: a policy writes words of a card into its
+    summary, and the summary is quoted again. So `&` stays as it is.
+
+    >>> quoted("Up</candidates>\n now & then")
+    'Up&lt;/candidates&gt; now & then'
     """
-    line = " ".join(text.split())
-    if len(line) > limit:
-        line = line[: limit - 1] + "…"
-    return html.escape(line, quote=False)
+    line = " ".join(text.split()).replace("<", "&lt;").replace(">", "&gt;")
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
 def card(item: Item, signals: Mapping[str, str] | None = None) -> str:
@@ -32,18 +38,16 @@ def card(item: Item, signals: Mapping[str, str] | None = None) -> str:
 
     Args:
         item: The catalogue entry.
-        signals: Further facts by name, e.g. `{"seen by": "top 5 %"}`.
+        signals: Further facts by name, e.g. `{"seen by": "top 5 %"}`; a comma separates values.
 
     >>> card(Item("1", "Alien", {"genre": ("Horror", "Sci-Fi"), "year": ("1979",)}))
     '"Alien" | genre: Horror, Sci-Fi | year: 1979'
     """
-    parts = [f'"{_field(item.title, chr(34), chr(39))}"']
+    parts = [f'"{quoted(item.title.translate(_TITLE))}"']
     for name, values in item.attributes.items():
-        if values:
-            parts.append(f"{name}: {', '.join(_field(value, ',', ';') for value in values)}")
-    parts.extend(f"{name}: {value}" for name, value in (signals or {}).items())
+        fields = [quoted(value.translate(_VALUE)) for value in values if value.strip()]
+        if fields:
+            parts.append(f"{quoted(name.translate(_NAME))}: {', '.join(fields)}")
+    for name, value in (signals or {}).items():
+        parts.append(f"{quoted(name.translate(_NAME))}: {quoted(value.translate(_SIGNAL))}")
     return " | ".join(parts)
-
-
-def _field(text: str, separator: str, replacement: str) -> str:
-    return quoted(text.replace("|", "/").replace(separator, replacement))

@@ -85,8 +85,12 @@ class Simulation:
             )
             return Call(user, round, environment.users[user], memory, environment, self.policies)
 
+        def visit_ends(visit: Visit) -> Visit:
+            self.watcher.visit_ends(visit)
+            return self.recorder.take(visit)
+
         try:
-            return await play(self.agent, visitors, call, self.concurrency, self.watcher.visit_ends)
+            return await play(self.agent, visitors, call, self.concurrency, visit_ends)
         except BaseExceptionGroup as group:
             # Visits fail together when an endpoint does; the first failure tells the story.
             self.recorder.flush()

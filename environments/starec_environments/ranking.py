@@ -3,20 +3,24 @@
 Each user's log is cut to its last interactions. The last liked items are the choices to be
 replayed, one a round: the user orders the true next choice among items she never touched, and then
 learns what she really chose and how she liked it, and everything she did between two choices.
+
+What precedes a user's first replayed choice, and the whole log of whoever takes no part, are the
+training interactions: popularity and the signals on cards are taken from nothing else.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from starec_environments.signals import SignalNames, Signals
 from starec_sim.cards import card
-from starec_sim.dataset import Dataset
+from starec_sim.dataset import Dataset, Interactions
 from starec_sim.errors import DataError
 from starec_sim.rng import Streams
 from starec_sim.types import (
@@ -24,6 +28,7 @@ from starec_sim.types import (
     Decision,
     Experience,
     Feedback,
+    FloatArray,
     IntArray,
     Observation,
     Step,
@@ -52,74 +57,139 @@ class RankingEnvironment:
         users: int | None = Field(default=None, ge=1)
         """A random sample of so many users; all when empty."""
         negatives: Literal["uniform", "shipped"] = "uniform"
-        """`uniform`: items the user never touched. `shipped`: the dataset's own candidate lists."""
+        """`uniform`: items the user never touched. `shipped`: the dataset's own candidate lists,
+        without the items that the user did touch (these are counted)."""
         draw: int = Field(default=0, ge=0)
-        """Which draw of negatives; the same number gives the same lists."""
+        """Which draw of uniform negatives; the same number gives the same lists."""
+        signals: SignalNames = ()
+        """What cards say besides attributes: any of `popularity`, `rating`, `together`."""
+
+        @model_validator(mode="after")
+        def _something_comes_first(self) -> Self:
+            if self.choices >= self.sequence:
+                raise ValueError(
+                    f"choices ({self.choices}) must be fewer than sequence ({self.sequence}): "
+                    "something has to come before the first choice"
+                )
+            return self
 
     def __init__(self, config: Config, dataset: Dataset, streams: Streams) -> None:
         self.config = config
         self.items = dataset.items
+        self.cards = [card(item) for item in dataset.items]
         self._streams = streams
-        self._shipped = dataset.candidates
-        if config.negatives == "shipped" and not dataset.candidates:
+        self._round = 0
+        self._left_out = {
+            "too few interactions": 0,
+            "too few likes": 0,
+            "nothing before the first choice": 0,
+            "not sampled": 0,
+        }
+        log = _by_user(dataset.log)
+        self._lives = self._sampled(self._replayable(dataset, log))
+        self.users = [dataset.users[life.row] for life in self._lives]
+        self._dropped = 0
+        self._shipped: list[list[int]] = []
+        if config.negatives == "shipped":
+            self._shipped = self._shipped_lists(dataset)
+        else:
+            self._check_catalogue()
+        training = self._training(log)
+        self.popularity: IntArray = np.bincount(training.items, minlength=len(self.items))
+        self._signals = Signals(config.signals, dataset.items, len(dataset.users))
+        self._signals.fit(training)
+
+    def _replayable(self, dataset: Dataset, log: Interactions) -> list[_Life]:
+        """Return the users whose logs hold enough, and count those that are left out."""
+        config = self.config
+        ratings = np.where(np.isnan(log.ratings), UNRATED_STARS, log.ratings)
+        starts = np.searchsorted(log.users, np.arange(len(dataset.users) + 1)).tolist()
+        lives = []
+        for row in range(len(dataset.users)):
+            start, end = starts[row], starts[row + 1]
+            first = max(0, end - start - config.sequence)
+            liked = np.flatnonzero(ratings[start + first : end] > LIKED_ABOVE)
+            if end - start < config.min_interactions:
+                self._left_out["too few interactions"] += 1
+            elif len(liked) < config.choices:
+                self._left_out["too few likes"] += 1
+            elif liked[-config.choices] == 0:
+                self._left_out["nothing before the first choice"] += 1
+            else:
+                choices = tuple((first + liked[-config.choices :]).tolist())
+                mine = slice(start, end)
+                lives.append(_Life(row, start, log.items[mine], ratings[mine], first, choices))
+        if not lives:
+            raise DataError(
+                f"no user of {dataset.name} has {config.min_interactions} interactions and, among "
+                f"the last {config.sequence}, {config.choices} likes with something before them",
+                hint="lower environment.min_interactions or environment.choices",
+            )
+        return lives
+
+    def _sampled(self, lives: list[_Life]) -> list[_Life]:
+        if self.config.users is None or self.config.users >= len(lives):
+            return lives
+        rng = self._streams.stream("users")
+        kept = np.sort(rng.choice(len(lives), self.config.users, replace=False))
+        self._left_out["not sampled"] = len(lives) - self.config.users
+        return [lives[index] for index in kept]
+
+    def _check_catalogue(self) -> None:
+        most = max(len(life.items) for life in self._lives)
+        if len(self.items) - most < self.config.candidates - 1:
+            raise DataError(
+                f"a user has touched {most} of {len(self.items)} items, which leaves too few "
+                f"for {self.config.candidates - 1} negatives",
+                hint="lower environment.candidates",
+            )
+
+    def _shipped_lists(self, dataset: Dataset) -> list[list[int]]:
+        """Return the negatives that the dataset ships for each user who takes part."""
+        if not dataset.candidates:
             raise DataError(
                 f"the dataset {dataset.name} ships no candidate lists",
                 hint="set environment.negatives to uniform",
             )
-        self.cards = [card(item) for item in dataset.items]
-        self._left_out = {"too few interactions": 0, "too few likes": 0, "not sampled": 0}
-        self._lives: list[_Life] = self._replayable(dataset)
-        self.users = [dataset.users[life.row] for life in self._lives]
-        before = np.concatenate([life.items[: life.choices[0]] for life in self._lives])
-        self.popularity: IntArray = np.bincount(before, minlength=len(self.items))
-        self._round = 0
+        lists, wanted = [], self.config.candidates - 1
+        for user, life in zip(self.users, self._lives, strict=True):
+            shipped = list(dict.fromkeys(dataset.candidates.get(life.row, ())))
+            touched = set(life.items.tolist())
+            kept = [item for item in shipped if item not in touched]
+            self._dropped += len(shipped) - len(kept)
+            if len(kept) < wanted:
+                raise DataError(
+                    f"the shipped list of user {user.id} holds {len(kept)} items that she never "
+                    f"touched, not {wanted}",
+                    hint="lower environment.candidates",
+                )
+            lists.append(kept[:wanted])
+        return lists
 
-    def _replayable(self, dataset: Dataset) -> list[_Life]:
-        """Return the users whose logs hold enough, and count those that are left out."""
-        config, log = self.config, dataset.log
-        ratings = np.where(np.isnan(log.ratings), UNRATED_STARS, log.ratings)
-        by_user = np.argsort(log.users, kind="stable")
-        starts = np.searchsorted(log.users[by_user], np.arange(len(dataset.users) + 1))
-        lives = []
-        for row in range(len(dataset.users)):
-            mine = by_user[starts[row] : starts[row + 1]]
-            if len(mine) < config.min_interactions:
-                self._left_out["too few interactions"] += 1
-                continue
-            touched = frozenset(log.items[mine].tolist())
-            mine = mine[-config.sequence :]
-            choices = np.flatnonzero(ratings[mine] > LIKED_ABOVE)[-config.choices :]
-            if len(choices) < config.choices or choices[0] == 0:
-                self._left_out["too few likes"] += 1
-                continue
-            lives.append(_Life(row, log.items[mine], ratings[mine], choices, touched))
-        if not lives:
-            raise DataError(
-                f"no user of {dataset.name} has {config.min_interactions} interactions with "
-                f"{config.choices} likes and something before them",
-                hint="lower environment.min_interactions or environment.choices",
-            )
-        if config.users is not None and config.users < len(lives):
-            rng = self._streams.stream("users")
-            kept = np.sort(rng.choice(len(lives), config.users, replace=False))
-            self._left_out["not sampled"] = len(lives) - config.users
-            lives = [lives[index] for index in kept]
-        most = max(len(life.touched) for life in lives)
-        if len(dataset.items) - most < config.candidates:
-            raise DataError(
-                f"a user has touched {most} of {len(dataset.items)} items, which leaves too few "
-                f"for {config.candidates} candidates",
-                hint="lower environment.candidates",
-            )
-        return lives
+    def _training(self, log: Interactions) -> Interactions:
+        """Return the log without what follows from the first choice of each user who takes part."""
+        known = np.ones(len(log.users), bool)
+        for life in self._lives:
+            known[life.start + life.choices[0] : life.start + len(life.items)] = False
+        return log.where(known)
 
     def describe(self) -> Mapping[str, Any]:
-        """Return how many users take part and why others do not."""
-        return {"users": len(self.users), "items": len(self.items), "left out": self._left_out}
+        """Return how many users take part, why others do not, and what cards tell."""
+        facts = {
+            "users": len(self.users),
+            "items": len(self.items),
+            "left out": self._left_out,
+            "training interactions": int(self.popularity.sum()),
+            "signals": list(self.config.signals),
+        }
+        if self.config.negatives == "shipped":
+            facts["shipped candidates dropped"] = self._dropped
+        return facts
 
     def history(self, user: int) -> tuple[Experience, ...]:
         """Return what the user lived through before her first replayed choice."""
-        return self._lives[user].between(0, self._lives[user].choices[0])
+        life = self._lives[user]
+        return life.between(life.first, life.choices[0])
 
     def begin_round(self, round: int) -> Sequence[int]:
         """Every user makes one choice a round, until the choices are used up."""
@@ -130,28 +200,28 @@ class RankingEnvironment:
         """Show the true choice among negatives, in keyed random order."""
         life = self._lives[user]
         target = int(life.items[life.choices[self._round]])
-        slate = np.array([target, *self._negatives(user, target)])
+        slate = np.array([target, *self._negatives(user)])
         self._streams.stream("order", user=user, round=self._round).shuffle(slate)
-        return Observation(
-            "ranking", tuple(slate.tolist()), tuple(self.cards[item] for item in slate)
-        )
+        items = tuple(slate.tolist())
+        if self.config.signals:
+            cards = self._signals.cards(items, life.likes(life.first, self._known(life)))
+        else:
+            cards = tuple(self.cards[item] for item in items)
+        return Observation("ranking", items, cards)
 
-    def _negatives(self, user: int, target: int) -> list[int]:
-        count, life = self.config.candidates - 1, self._lives[user]
-        if self.config.negatives == "shipped":
-            shipped = [item for item in self._shipped.get(life.row, ()) if item != target][:count]
-            if len(shipped) < count:
-                raise DataError(
-                    f"the shipped list of user {self.users[user].id} holds {len(shipped)} items "
-                    f"besides the choice, not {count}",
-                    hint="lower environment.candidates",
-                )
-            return shipped
+    def _known(self, life: _Life) -> int:
+        """Return the place up to which the user's life was revealed before this round."""
+        return life.choices[self._round - 1] + 1 if self._round else life.choices[0]
+
+    def _negatives(self, user: int) -> list[int]:
+        if self._shipped:
+            return self._shipped[user]
+        count, touched = self.config.candidates - 1, set(self._lives[user].items.tolist())
         rng = self._streams.stream("negatives", user=user, round=self._round, call=self.config.draw)
         chosen: dict[int, None] = {}
         while len(chosen) < count:
             for item in rng.integers(len(self.items), size=2 * count).tolist():
-                if item not in life.touched and len(chosen) < count:
+                if item not in touched and len(chosen) < count:
                     chosen[item] = None
         return list(chosen)
 
@@ -161,11 +231,10 @@ class RankingEnvironment:
         """Reveal the choice, and what the user did between the last choice and this one."""
         life = self._lives[user]
         place = life.choices[self._round]
-        previous = life.choices[self._round - 1] + 1 if self._round else place
         target = int(life.items[place])
         rank = decision.rank_of(target)
         return Feedback(
-            life.between(previous, place + 1),
+            life.between(self._known(life), place + 1),
             target=target,
             reward={
                 "tier": tier(rank, len(observation.slate)),
@@ -186,27 +255,36 @@ class RankingEnvironment:
         """Do nothing, see `state`."""
 
 
-class _Life:
-    """One user's log, cut to the interactions that count."""
+class _Life(NamedTuple):
+    """One user's log."""
 
-    __slots__ = ("choices", "items", "ratings", "row", "touched")
-
-    def __init__(
-        self,
-        row: int,
-        items: IntArray,
-        ratings: NDArray[np.float64],
-        choices: IntArray,
-        touched: frozenset[int],
-    ) -> None:
-        self.row, self.items, self.ratings = row, items, ratings
-        self.choices, self.touched = choices, touched
+    row: int
+    """The user's row in the dataset."""
+    start: int
+    """Where her part of the log begins, once it is sorted by user."""
+    items: IntArray
+    """All that she touched, oldest first."""
+    ratings: FloatArray
+    """Stars, those of the unrated filled in."""
+    first: int
+    """The first place that counts: those before it are cut off."""
+    choices: tuple[int, ...]
+    """Places of the choices to be replayed."""
 
     def between(self, start: int, stop: int) -> tuple[Experience, ...]:
         return tuple(
-            Experience(int(item), float(rating), "logged")
-            for item, rating in zip(self.items[start:stop], self.ratings[start:stop], strict=True)
+            Experience(item, rating, "logged")
+            for item, rating in zip(
+                self.items[start:stop].tolist(), self.ratings[start:stop].tolist(), strict=True
+            )
         )
+
+    def likes(self, start: int, stop: int) -> IntArray:
+        return self.items[start:stop][self.ratings[start:stop] > LIKED_ABOVE]
+
+
+def _by_user(log: Interactions) -> Interactions:
+    return log.where(np.argsort(log.users, kind="stable"))
 
 
 def tier(rank: int | None, candidates: int) -> float:

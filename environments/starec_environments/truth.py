@@ -8,6 +8,7 @@ from scipy.sparse.linalg import svds
 from threadpoolctl import threadpool_limits
 
 from starec_sim.dataset import Dataset
+from starec_sim.errors import DataError
 from starec_sim.types import FloatArray, IntArray
 
 
@@ -17,6 +18,14 @@ class FittedWorld:
     Damped user and item means (Koren 2009, "Matrix factorization techniques for recommender
     systems", eq. 3) plus a truncated SVD of the residuals with unknown entries at zero (PureSVD:
     Cremonesi et al. 2010). Deterministic. What it says is a model's opinion and is marked so.
+
+    Args:
+        dataset: Whose ratings to fit; interactions without a rating say nothing.
+        factors: Rank of the SVD; less where users or items are fewer.
+        damping: Imaginary ratings at the mean that each user and each item has besides her own.
+
+    Raises:
+        DataError: The dataset holds no ratings.
     """
 
     source = "model"
@@ -25,6 +34,12 @@ class FittedWorld:
         log = dataset.log
         shape = (len(dataset.users), len(dataset.items))
         rated = ~np.isnan(log.ratings)
+        if not rated.any():
+            raise DataError(
+                f"{dataset.name} holds no ratings, so nothing says how a user would like an item "
+                "that she did not choose",
+                hint="use the ranking environment, which needs choices alone, or data with ratings",
+            )
         users, items, ratings = log.users[rated], log.items[rated], log.ratings[rated]
         self._mean = float(ratings.mean())
         residual = ratings - self._mean
@@ -32,12 +47,7 @@ class FittedWorld:
         residual = residual - self._item[items]
         self._user = _damped_mean(users, residual, shape[0], damping)
         residual = residual - self._user[users]
-        matrix = csr_matrix((residual, (users, items)), shape=shape)
-        rank = min(factors, min(shape) - 1)
-        with threadpool_limits(1):
-            left, strength, right = svds(matrix, k=rank, v0=np.ones(min(shape)))
-        self._left: FloatArray = left * strength
-        self._right: FloatArray = right
+        self._left, self._right = _factors(csr_matrix((residual, (users, items)), shape), factors)
 
     def ratings(self, user: int, items: IntArray, round: int) -> FloatArray:
         """Return predicted stars; real tastes are taken as fixed, so the round does not matter."""
@@ -53,3 +63,13 @@ class FittedWorld:
 def _damped_mean(rows: IntArray, values: FloatArray, count: int, damping: float) -> FloatArray:
     sums = np.bincount(rows, values, minlength=count)
     return np.asarray(sums / (np.bincount(rows, minlength=count) + damping))
+
+
+def _factors(matrix: csr_matrix, factors: int) -> tuple[FloatArray, FloatArray]:
+    """Return the truncated SVD as two factors, shapes (rows, rank) and (rank, columns)."""
+    rank = min(factors, min(matrix.shape) - 1)
+    if rank < 1 or not matrix.data.any():  # the means alone explain everything
+        return np.zeros((matrix.shape[0], 0)), np.zeros((0, matrix.shape[1]))
+    with threadpool_limits(1):
+        left, strength, right = svds(matrix, k=rank, v0=np.ones(min(matrix.shape)))
+    return left * strength, right

@@ -18,9 +18,9 @@ async def play(
     users: Sequence[int],
     call: Callable[[int], Call],
     concurrency: int,
-    visit_ends: Callable[[Visit], None],
+    visit_ends: Callable[[Visit], Visit],
 ) -> list[Visit]:
-    """Play a visit of each user and return the visits in the order of `users`.
+    """Play a visit of each user; return what `visit_ends` made of each, in the order of `users`.
 
     The first visit that fails stops the others and is raised.
     """
@@ -29,8 +29,7 @@ async def play(
 
     async def work() -> None:
         for user in waiting:
-            visits[user] = await agent.visit(call(user))
-            visit_ends(visits[user])
+            visits[user] = visit_ends(await agent.visit(call(user)))
 
     async with asyncio.TaskGroup() as group:
         for _ in range(min(concurrency, len(users))):

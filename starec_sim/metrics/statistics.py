@@ -14,8 +14,8 @@ from scipy import stats
 
 from starec_sim.types import FloatArray, IntArray
 
-_BATCH_CELLS = 2**23
-"""Resampled values held at once (64 MiB)."""
+_BATCH_CELLS = 2**20
+"""Resampled values held at once (8 MiB)."""
 
 
 class Interval(NamedTuple):

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
-from starec_sim.errors import PolicyError, RunError, StarecError
+from starec_sim.errors import ContractError, PolicyError, RunError, StarecError, did_you_mean
 from starec_sim.rng import Streams
 from starec_sim.types import Node, Turn
 
@@ -84,14 +84,12 @@ class Gateway:
                 )
             return committed
         policy = self._policies[node]
-        # A policy that samples takes its seed from the address, so that a rerun samples the same.
-        call = 4 * step + 2 * (node == "slow") + attempt
-        options: dict[str, Any] = (
-            {"seed": self._streams.integer("policy", user=user, round=round, call=call)}
-            if getattr(policy.model, "seeded", False)
-            else {}
-        )
-        asked = [_MESSAGE[role](text) for role, text in messages]
+        asked = [_message(role, text) for role, text in messages]
+        options: dict[str, Any] = {}
+        if getattr(policy.model, "seeded", False):
+            # The seed comes from the address, so that a rerun samples the same answer.
+            purpose = f"policy {node} {attempt}"
+            options["seed"] = self._streams.integer(purpose, user=user, round=round, call=step)
         start = time.perf_counter()
         try:
             reply = await policy.model.ainvoke(asked, **options)
@@ -102,16 +100,26 @@ class Gateway:
                 f'the policy "{policy.name}" failed on {address}: {type(error).__name__}: {error}',
                 hint="everything answered so far is kept; mend the policy and resume the run",
             ) from error
-        usage = reply.usage_metadata
+        # Third-party models may answer with a message of another kind, which reports nothing.
+        usage = getattr(reply, "usage_metadata", None)
         turn = Turn(
             node=node,
             attempt=attempt,
             policy=policy.name,
             messages=messages,
-            completion=reply.text,
+            # Half a character, which a byte-level tokenizer can leave, could not be stored.
+            completion=reply.text.encode(errors="replace").decode(),
             tokens_in=usage["input_tokens"] if usage else None,
             tokens_out=usage["output_tokens"] if usage else None,
             latency_s=time.perf_counter() - start,
         )
         self._journal.add(address, turn)
         return turn
+
+
+def _message(role: str, text: str) -> BaseMessage:
+    if role not in _MESSAGE:
+        raise ContractError(
+            f'an agent asked with a message of the role "{role}"', hint=did_you_mean(role, _MESSAGE)
+        )
+    return _MESSAGE[role](text)

@@ -99,9 +99,10 @@ class OpenAIPolicy(BaseChatModel):
     """The name under which the server offers the model."""
     base_url: Annotated[str, AfterValidator(_address)] | None = None
     """What stands before `/chat/completions`; None is OpenAI's own."""
-    api_key_env: Annotated[str, AfterValidator(_variable)] = "OPENAI_API_KEY"
-    """The name of the environment variable that holds the key. OpenAI needs one; elsewhere, where
-    local servers ask for none, an unset variable means no key."""
+    api_key_env: Annotated[str, AfterValidator(_variable)] | None = None
+    """The name of the environment variable that holds the key. None is OPENAI_API_KEY at OpenAI and
+    no key anywhere else, so that no other endpoint is ever handed the key that is meant for OpenAI.
+    OpenAI needs a key; elsewhere an unset variable means none."""
     temperature: float | None = Field(default=None, ge=0)
     """None, here and below, leaves the choice to the server."""
     top_p: float | None = Field(default=None, gt=0, le=1)
@@ -137,6 +138,10 @@ class OpenAIPolicy(BaseChatModel):
     def _identifying_params(self) -> dict[str, Any]:
         # Without these langchain's cache would take two differently set policies for one.
         return self.model_dump(include=set(OpenAIPolicy.__annotations__))
+
+    @property
+    def _key_variable(self) -> str | None:
+        return self.api_key_env or ("OPENAI_API_KEY" if self._at_openai else None)
 
     @property
     def _url(self) -> str:
@@ -198,16 +203,17 @@ class OpenAIPolicy(BaseChatModel):
         # Imported here: 0.8 s that only those pay who ask.
         from openai import AsyncOpenAI, DefaultAioHttpClient
 
-        key = os.environ.get(self.api_key_env, "").strip()
+        variable = self._key_variable
+        key = os.environ.get(variable, "").strip() if variable else ""
         if not (key.isascii() and key.isprintable()):
             raise PolicyError(
-                f"the key in {self.api_key_env} has characters that no HTTP header can carry",
-                hint=f"copy it again: export {self.api_key_env}=...",
+                f"the key in {variable} has characters that no HTTP header can carry",
+                hint=f"copy it again: export {variable}=...",
             )
         if not key and self._at_openai:
             raise PolicyError(
-                f"{self._url} needs a key, and {self.api_key_env} is not set",
-                hint=f"export {self.api_key_env}=...",
+                f"{self._url} needs a key, and {variable} is not set",
+                hint=f"export {variable}=...",
             )
         client = AsyncOpenAI(
             api_key=key or "none",  # the SDK insists on one
@@ -308,9 +314,11 @@ class OpenAIPolicy(BaseChatModel):
             said = said.get("message") or said.get("detail") or said
         says = _quote(str(said or "no reason given"), key, 300)
         if status in (401, 403):
-            sent = f"the key in {self.api_key_env}" if key else f"no key, {self.api_key_env} unset"
+            variable = self._key_variable
+            sent = f"the key in {variable}" if key else "no key"
+            sent += f", {variable} unset" if variable and not key else ""
             what = f"{url} does not let us in with {sent} ({status})"
-            hint = f"export {self.api_key_env}=..., or name another variable in api_key_env"
+            hint = f"export {variable or 'SOME_KEY'}=... and name that variable in api_key_env"
         elif status == 404:
             what = f'{url} has no model "{self.model}", or is not the address of an API (404)'
             hint = f"see what it has with: curl {url}/models"

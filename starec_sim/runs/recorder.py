@@ -12,6 +12,7 @@ import io
 import time
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +23,7 @@ from starec_sim.measure import Measured
 from starec_sim.policies.gateway import Address
 from starec_sim.runs import codec
 from starec_sim.runs.store import Store, Texts, text_hash
-from starec_sim.types import Memory, Step, Turn, Visit
+from starec_sim.types import Memory, Turn, Visit
 
 _FLUSH_TURNS = 64
 _FLUSH_S = 1.0
@@ -41,6 +42,19 @@ class Point(NamedTuple):
     """The environment's state; None before the first round."""
 
 
+class _Encoded(NamedTuple):
+    """A step as it will be written."""
+
+    columns: tuple[str, str, str, int, str]
+    """Observation, decision, feedback, slow, reason."""
+    summary: str
+    errors: list[tuple[str, int, str]]
+    """(node, attempt, what the parser objected to) of the turns that were not clean."""
+    told: bytes
+    """SHA-256 of all of the above and of every turn: what the trial's digest covers. No time, no
+    place."""
+
+
 class Recorder:
     """Writes one trial; implements `starec_sim.policies.gateway.Journal`."""
 
@@ -50,6 +64,7 @@ class Recorder:
         self._pending: list[tuple[Address, Turn]] = []
         self._flushed_at = time.monotonic()
         self._committed: dict[Address, Turn] = {}
+        self._encoded: dict[int, list[_Encoded]] = {}
 
     def open(self, arm: str, seed: int, environment: Environment) -> Point:
         """Begin the trial, or return where an earlier process left it."""
@@ -113,6 +128,15 @@ class Recorder:
                 self._insert_pending()
         self._flushed_at = time.monotonic()
 
+    def take(self, visit: Visit) -> Visit:
+        """Encode a finished visit for the commit of its round, and return it without its turns.
+
+        The texts of the turns are on disk or about to be; a round of 10,000 users that kept them all
+        until its end would hold hundreds of megabytes.
+        """
+        self._encoded[visit.user] = [_encode(visit, number) for number in range(len(visit.steps))]
+        return replace(visit, steps=tuple(replace(step, turns=()) for step in visit.steps))
+
     def commit_round(
         self,
         round: int,
@@ -125,7 +149,7 @@ class Recorder:
 
         Args:
             round: The round.
-            visits: In order of user.
+            visits: What `take` returned, in order of user.
             measured: The figures of the round; one value a visit, in the order of `visits`.
             world: The environment's state after the round.
             digest: Digest of the trial before the round.
@@ -136,8 +160,9 @@ class Recorder:
             self._insert_pending()
             for index, visit in enumerate(visits):
                 key = (trial, round, visit.user)
-                for number, step in enumerate(visit.steps):
-                    sha.update(self._insert_step((*key, number), step))
+                for number, encoded in enumerate(self._encoded[visit.user]):
+                    sha.update(encoded.told)
+                    self._insert_step((*key, number), encoded)
                 figures = {
                     name: float(values[index])
                     for name, values in measured.visits.items()
@@ -165,50 +190,22 @@ class Recorder:
             store.db.execute("INSERT INTO rounds VALUES (?, ?, ?)", (trial, round, sha.hexdigest()))
         self._flushed_at = time.monotonic()
         self._committed.clear()
+        self._encoded.clear()
         return sha.hexdigest()
 
-    def _insert_step(self, key: tuple[int, int, int, int], step: Step) -> bytes:
-        """Insert one step and return the canonical bytes that its digest covers."""
-        observation = codec.dump_observation(step.observation)
-        decision = codec.dump_decision(step.decision)
-        feedback = codec.dump_feedback(step.feedback)
-        summary = step.memory.summary
-        self._store.db.execute(
+    def _insert_step(self, key: tuple[int, int, int, int], step: _Encoded) -> None:
+        store = self._store
+        store.db.execute(
             "INSERT INTO steps VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                *key,
-                observation,
-                decision,
-                feedback,
-                int(step.verdict.slow),
-                step.verdict.reason,
-                self._store.text(summary),
-            ),
+            (*key, *step.columns, store.text(step.summary)),
         )
-        for turn in step.turns:
-            if turn.error:
-                # The turn was committed when it was answered, before anybody had read it.
-                self._store.db.execute(
-                    "UPDATE turns SET error = ? WHERE (trial, round, user, step, node, attempt) "
-                    "= (?, ?, ?, ?, ?, ?)",
-                    (turn.error, *key, turn.node, turn.attempt),
-                )
-        turns = [
-            [
-                turn.node,
-                turn.attempt,
-                turn.policy,
-                [[role, text_hash(text).hex()] for role, text in turn.messages],
-                text_hash(turn.completion).hex(),
-                turn.tokens_in,
-                turn.tokens_out,
-                turn.error,
-            ]
-            for turn in step.turns
-        ]
-        verdict = [step.verdict.slow, step.verdict.reason]
-        told = [key[1:], observation, decision, feedback, verdict, summary, turns]
-        return codec.dumps(told).encode()
+        for node, attempt, error in step.errors:
+            # The turn was committed when it was answered, before anybody had read it.
+            store.db.execute(
+                "UPDATE turns SET error = ? WHERE (trial, round, user, step, node, attempt) "
+                "= (?, ?, ?, ?, ?, ?)",
+                (error, *key, node, attempt),
+            )
 
     def _insert_pending(self) -> None:
         store = self._store
@@ -251,6 +248,37 @@ class Recorder:
                     latency_s,
                 ),
             )
+
+
+def _encode(visit: Visit, number: int) -> _Encoded:
+    step = visit.steps[number]
+    columns = (
+        codec.dump_observation(step.observation),
+        codec.dump_decision(step.decision),
+        codec.dump_feedback(step.feedback),
+        int(step.verdict.slow),
+        step.verdict.reason,
+    )
+    turns = [
+        [
+            turn.node,
+            turn.attempt,
+            turn.policy,
+            [[role, text_hash(text).hex()] for role, text in turn.messages],
+            text_hash(turn.completion).hex(),
+            turn.tokens_in,
+            turn.tokens_out,
+            turn.error,
+        ]
+        for turn in step.turns
+    ]
+    told = [visit.round, visit.user, number, columns, step.memory.summary, turns]
+    return _Encoded(
+        columns,
+        step.memory.summary,
+        [(turn.node, turn.attempt, turn.error) for turn in step.turns if turn.error],
+        hashlib.sha256(codec.dumps(told).encode()).digest(),
+    )
 
 
 def _dump_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from langgraph.errors import GraphRecursionError
 from pydantic import Field
 
 from starec_agents.star.gate import Gate
-from starec_agents.star.graph import Context, State, build_graph
+from starec_agents.star.graph import Context, build_graph
 from starec_agents.star.prompting import Prompts
 from starec_sim.agent import Call
+from starec_sim.errors import ContractError
 from starec_sim.types import Visit
 from starec_sim.validation import Settings
 
 SUPERSTEPS_A_PAGE = 6
 MAX_PAGES = 1_000
-"""Pages of one visit after which LangGraph's recursion limit stops an environment without end."""
+"""Pages of one visit after which an environment without end is stopped."""
 
 
 class StarAgent:
@@ -45,15 +47,30 @@ class StarAgent:
         """Return the prompt templates by name."""
         return self._prompts.texts
 
+    def context(self, call: Call) -> Context:
+        """Return what the nodes of a visit work with."""
+        return Context(call, self._prompts, self.config.gate, self.history_limit)
+
     async def visit(self, call: Call) -> Visit:
-        """Play a visit: one invocation of the graph, however many pages it has."""
-        context = Context(call, self._prompts, self.config.gate, self.history_limit)
-        start: State = {"memory": call.memory, "steps": ()}
-        end = await self._graph.ainvoke(
-            start,
-            {"recursion_limit": SUPERSTEPS_A_PAGE * MAX_PAGES},
-            context=context,
-            output_keys=["steps"],
-            version="v2",
-        )
+        """Play a visit: one invocation of the graph, however many pages it has.
+
+        Raises:
+            ContractError: The environment did not end the visit within `MAX_PAGES` pages.
+            PolicyError: A policy could not be asked.
+        """
+        start = {"memory": call.memory, "steps": ()}
+        try:
+            end = await self._graph.ainvoke(
+                start,
+                {"recursion_limit": SUPERSTEPS_A_PAGE * MAX_PAGES},
+                context=self.context(call),
+                output_keys=["steps"],
+                version="v2",
+            )
+        except GraphRecursionError:
+            raise ContractError(
+                f"the visit of user {call.user} in round {call.round} did not end within "
+                f"{MAX_PAGES} pages",
+                hint="the environment's `respond` must return a feedback with an `ending` one day",
+            ) from None
         return Visit(call.user, call.round, end.value["steps"])

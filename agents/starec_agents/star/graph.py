@@ -8,18 +8,21 @@
 The graph is compiled once and shared by all users; one invocation is one visit, and the pages of a
 visit loop inside it. What nodes need and do not own comes through `Runtime[Context]`. Source:
 STARec (arXiv 2508.18812); fast and slow thinking, memory update and reflection as in its section 3.
+`starec_agents.star.studio` is the same graph for LangGraph's own tools.
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from functools import cache
-from typing import Literal, TypedDict
+from functools import cache, wraps
+from typing import Any, Literal, NotRequired
 
 from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import Command
+from typing_extensions import TypedDict  # that of `typing` has no JSON schema before Python 3.12
 
 from starec_agents.star.gate import Gate
 from starec_agents.star.parsing import read_decision, read_summary
@@ -38,9 +41,12 @@ class Context:
     history_limit: int
 
 
-class State(TypedDict, total=False):
+class State(TypedDict):
     """A visit in the making. `memory` and `steps` last; the rest belongs to the current step."""
 
+    user: NotRequired[int]
+    """Like `round` only there in a visit that somebody typed in, see `Start`."""
+    round: NotRequired[int]
     memory: Memory
     steps: tuple[Step, ...]
     observation: Observation
@@ -52,7 +58,24 @@ class State(TypedDict, total=False):
     turns: tuple[Turn, ...]
 
 
-async def perceive(state: State, runtime: Runtime[Context]) -> State:
+Update = dict[str, Any]
+"""What a node changes: some of the state's keys."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a person types to play a visit, where no program brings the context."""
+
+    user: int
+    """Row of the user, from 0."""
+    round: int = 0
+
+
+Opening = Callable[[State], Awaitable[Context]]
+"""Makes the context of such a visit."""
+
+
+async def perceive(state: State, runtime: Runtime[Context]) -> Update:
     """Look at what is shown and recall what is known: the prompt's parts."""
     call, prompts = runtime.context.call, runtime.context.prompts
     observation = call.environment.observe(call.user, state["steps"])
@@ -60,7 +83,7 @@ async def perceive(state: State, runtime: Runtime[Context]) -> State:
     return {"observation": observation, "messages": messages, "turns": ()}
 
 
-async def fast(state: State, runtime: Runtime[Context]) -> State:
+async def fast(state: State, runtime: Runtime[Context]) -> Update:
     """Answer fast: a short reasoning, then a ranking or an action for each item."""
     asked, observation = state["messages"], state["observation"]
     turn = await _ask(runtime.context, state, "fast", asked)
@@ -75,7 +98,7 @@ async def fast(state: State, runtime: Runtime[Context]) -> State:
     return {"decision": decision, "turns": turns}
 
 
-async def respond(state: State, runtime: Runtime[Context]) -> State:
+async def respond(state: State, runtime: Runtime[Context]) -> Update:
     """Let the world answer."""
     call = runtime.context.call
     feedback = call.environment.respond(
@@ -90,11 +113,11 @@ async def gate(state: State, runtime: Runtime[Context]) -> Command[Literal["slow
     verdict = runtime.context.gate.judge(
         state["observation"], state["decision"], state["feedback"], memory.steps + 1
     )
-    update: State = {"verdict": verdict, "summary": memory.summary}
+    update = {"verdict": verdict, "summary": memory.summary}
     return Command(update=update, goto="slow" if verdict.slow else "remember")
 
 
-async def slow(state: State, runtime: Runtime[Context]) -> State:
+async def slow(state: State, runtime: Runtime[Context]) -> Update:
     """Think slowly: compare prediction and feedback, rewrite the preference summary."""
     prompts = runtime.context.prompts
     asked = prompts.reflect(
@@ -132,32 +155,45 @@ async def remember(
         state["turns"],
         memory,
     )
-    update: State = {"memory": memory, "steps": (*state["steps"], step)}
+    update = {"memory": memory, "steps": (*state["steps"], step)}
     return Command(update=update, goto="__end__" if state["feedback"].ending else "perceive")
 
 
 @cache
-def build_graph() -> CompiledStateGraph[State, Context, State, State]:
+def build_graph(opening: Opening | None = None) -> CompiledStateGraph[Any, Any, Any, Any]:
     """Compile the graph, once for all users.
 
     `gate` and `remember` route by `Command`: conditional edges cost 15 % more a page (measured).
+
+    Args:
+        opening: Without it an invocation brings its `Context`, and starts from memory and steps.
+            With it an invocation starts from what a person can type: `Start`.
     """
-    builder: StateGraph[State, Context, State, State] = StateGraph(State, context_schema=Context)
-    for name, node in (
-        ("perceive", perceive),
-        ("fast", fast),
-        ("respond", respond),
-        ("gate", gate),
-        ("slow", slow),
-        ("remember", remember),
-    ):
-        builder.add_node(name, node)
+    builder = (
+        StateGraph(State, context_schema=Context)
+        if opening is None
+        else StateGraph(State, input_schema=Start)
+    )
+    for node in (perceive, fast, respond, gate, slow, remember):
+        builder.add_node(node.__name__, node if opening is None else _opened(node, opening))
     builder.add_edge(START, "perceive")
     builder.add_edge("perceive", "fast")
     builder.add_edge("fast", "respond")
     builder.add_edge("respond", "gate")
     builder.add_edge("slow", "remember")
     return builder.compile(name="star")
+
+
+def _opened(node: Callable[..., Awaitable[Any]], opening: Opening) -> Callable[..., Awaitable[Any]]:
+    """Give a node the context that its invocation does not bring."""
+
+    @wraps(node)
+    async def play(state: State, runtime: Runtime[Context]) -> Any:
+        context = await opening(state)
+        begun = {"memory": context.call.memory, "steps": (), **state}
+        return await node(begun, runtime.override(context=context))
+
+    return play
 
 
 async def _ask(

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
-from starec_agents.star.prompting import label, labels
+from starec_agents.star.prompting import CHARACTERS_A_WORD, label, labels
 from starec_sim.types import Action, Decision, Observation
 
 MAX_ANSWER = 64_000
@@ -24,15 +24,17 @@ class Findings:
     """What is wrong with an answer."""
 
     counts: Counter[str] = field(default_factory=Counter)
-    """By kind: `missing`, `duplicate`, `invented`, `unparsed`, `overlong`."""
+    """By kind: `missing` (all labels where their block cannot be read), `duplicate`, `invented`,
+    `unparsed`, `overlong`."""
     notes: list[str] = field(default_factory=list)
     """For the repair call, in words."""
 
     def add(self, kind: str, count: int, note: str) -> None:
-        """Count a flaw; nothing happens when the count is zero."""
+        """Count flaws of a kind, and say so unless the note is empty; no flaws, no note."""
         if count:
             self.counts[kind] += count
-            self.notes.append(note)
+            if note:
+                self.notes.append(note)
 
     def __str__(self) -> str:
         return "; ".join(self.notes)
@@ -45,7 +47,8 @@ def block(text: str, tag: str) -> str | None:
     'leave'
     """
     # Reasoning ends at the last `</think>`: a model may quote the form of the answer inside it.
-    answer = text.rpartition("</think>")[2]
+    # Reasoning that never ends (an answer cut short) holds no answer.
+    answer = text.rpartition("</think>")[2].partition("<think>")[0]
     opening, closing = f"<{tag}>", f"</{tag}>"
     if answer.count(opening) != 1 or answer.count(closing) != 1:
         return None
@@ -63,7 +66,7 @@ def read_decision(text: str, observation: Observation) -> tuple[Decision, Findin
 
 
 def read_summary(text: str, limit: int) -> tuple[str | None, Findings]:
-    """Read a preference summary of at most `limit` words.
+    """Read a preference summary of at most `limit` words, and 40 characters a word.
 
     Returns:
         The summary, cut to the limit when it is longer; None when the answer holds none.
@@ -73,9 +76,15 @@ def read_summary(text: str, limit: int) -> tuple[str | None, Findings]:
     if not content:
         findings.add("unparsed", 1, _one_block("preferences"))
         return None, findings
-    words = content.split()
-    findings.add("overlong", len(words) > limit, f"the summary has {len(words)} words, not {limit}")
-    return (" ".join(words[:limit]) if len(words) > limit else content), findings
+    ends = [match.end() for match in re.finditer(r"\S+", content)]
+    if len(ends) > limit:
+        findings.add("overlong", 1, f"the summary has {len(ends)} words, not at most {limit}")
+        content = content[: ends[limit - 1]]
+    most = limit * CHARACTERS_A_WORD
+    if len(content) > most:
+        findings.add("overlong", 1, f"the summary is longer than {most} characters")
+        content = content[:most].rstrip()
+    return content, findings
 
 
 def _read_ranking(text: str, observation: Observation, findings: Findings) -> Decision:
@@ -84,6 +93,7 @@ def _read_ranking(text: str, observation: Observation, findings: Findings) -> De
     order: list[int] = []
     if content is None:
         findings.add("unparsed", 1, _one_block("ranking"))
+        findings.add("missing", len(slate), "")
     else:
         marks = [mark for mark in re.split(r"[>,\s]+", content) if mark]
         order = _known_once(marks, len(slate), findings)
@@ -97,6 +107,7 @@ def _read_actions(text: str, observation: Observation, findings: Findings) -> De
     done: dict[int, Action] = {}
     if content is None:
         findings.add("unparsed", 1, _one_block("actions"))
+        findings.add("missing", len(slate), "")
     else:
         lines = [line.strip() for line in content.splitlines() if line.strip()]
         found = [match for line in lines if (match := _ACTION.fullmatch(line))]

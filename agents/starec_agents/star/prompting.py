@@ -9,15 +9,29 @@ from pathlib import Path
 from string import Template
 
 from starec_sim.cards import quoted
-from starec_sim.errors import ConfigError
-from starec_sim.types import Decision, Experience, Feedback, Memory, Observation, Task, User
+from starec_sim.errors import ConfigError, did_you_mean
+from starec_sim.types import (
+    LIKED_ABOVE,
+    Decision,
+    Experience,
+    Feedback,
+    Memory,
+    Observation,
+    Task,
+    User,
+)
 
 Messages = tuple[tuple[str, str], ...]
 
 NAMES = ("ranking", "feed", "reflect", "repair")
 SPLIT = "=== user ===\n"
 MAX_QUOTED_ANSWER = 2_000
-"""Characters of a broken answer that are quoted back in the repair call."""
+"""Characters of a broken answer that are quoted back in the repair call: its end, where the answer
+stands after the reasoning."""
+MAX_ERRORS = 400
+"""Characters of what was wrong with it."""
+CHARACTERS_A_WORD = 40
+"""Bounds a summary in scripts that put no spaces between words, and one of endless words."""
 
 
 def label(place: int) -> str:
@@ -55,19 +69,17 @@ class Prompts:
         """Read the templates that ship, each replaced by the folder's file of the same name.
 
         Raises:
-            ConfigError: The folder is missing, or a template lacks a part that its task needs.
+            ConfigError: The folder is missing, holds a template that no task has, or one that lacks
+                a part that its task needs.
         """
+        if folder is not None:
+            _look_through(folder)
         texts = {}
         for name in NAMES:
-            text = (files(__package__) / "prompts" / f"{name}.md").read_text("utf-8")
+            text = (files("starec_agents.star") / "prompts" / f"{name}.md").read_text("utf-8")
             if folder is not None and (folder / f"{name}.md").is_file():
-                text = _checked((folder / f"{name}.md"), text)
+                text = _checked(folder / f"{name}.md", text)
             texts[name] = text
-        if folder is not None and not folder.is_dir():
-            raise ConfigError(
-                f"agent.prompts: there is no folder {folder}",
-                hint=f"put prompts there that replace these: {', '.join(NAMES)} (.md)",
-            )
         return cls(texts, history_shown, summary_words)
 
     def decide(
@@ -78,13 +90,12 @@ class Prompts:
         marks = labels(len(observation.slate))
         return self._fill(
             task,
-            profile="\n".join(f"{key}: {quoted(value)}" for key, value in person.profile.items())
-            or "unknown",
-            preferences=_summary(memory.summary),
-            history="\n".join(
-                f"- {cards[e.item]} | {stars(e.rating)}"
-                for e in memory.history[-self.history_shown :]
+            profile="\n".join(
+                f"{quoted(key)}: {quoted(value)}" for key, value in person.profile.items()
             )
+            or "unknown",
+            preferences=self._summary(memory),
+            history="\n".join(f"- {cards[e.item]} | {stars(e.rating)}" for e in self._shown(memory))
             or "nothing yet",
             candidates="\n".join(
                 f"{mark}. {text}" for mark, text in zip(marks, observation.cards, strict=True)
@@ -106,7 +117,7 @@ class Prompts:
         return self._fill(
             "reflect",
             limit=self.summary_words,
-            preferences=_summary(memory.summary),
+            preferences=self._summary(memory),
             items=_numbered([cards[e.item] for e in lived]),
             predictions=_numbered([_predicted(e, observation, decision) for e in lived]),
             feedback=_numbered(
@@ -116,9 +127,18 @@ class Prompts:
 
     def repair(self, asked: Messages, answer: str, errors: str) -> Messages:
         """Return the messages of the one repair call, which quotes the error."""
-        short = answer if len(answer) <= MAX_QUOTED_ANSWER else answer[:MAX_QUOTED_ANSWER] + "…"
-        request = Template(self.texts["repair"]).safe_substitute(errors=quoted(errors, 400))
-        return (*asked, ("assistant", short), ("user", request.strip()))
+        short = answer if len(answer) <= MAX_QUOTED_ANSWER else "…" + answer[-MAX_QUOTED_ANSWER:]
+        request = Template(self.texts["repair"]).safe_substitute(errors=errors[:MAX_ERRORS])
+        # Some endpoints refuse a message without text.
+        return (*asked, ("assistant", short.strip() or "(nothing)"), ("user", request.strip()))
+
+    def _shown(self, memory: Memory) -> tuple[Experience, ...]:
+        return memory.history[-self.history_shown :] if self.history_shown else ()
+
+    def _summary(self, memory: Memory) -> str:
+        lines = (line for line in memory.summary.splitlines() if line.strip())
+        most = self.summary_words * CHARACTERS_A_WORD
+        return "\n".join(quoted(line, most) for line in lines) or "none yet"
 
     def _fill(self, name: str, **parts: object) -> Messages:
         system, _, user = self.texts[name].partition(SPLIT)
@@ -134,11 +154,7 @@ def stars(rating: float) -> str:
     >>> stars(4.0)
     '4 stars: liked'
     """
-    return f"{rating:g} stars: {'liked' if rating > 3.0 else 'disliked'}"
-
-
-def _summary(text: str) -> str:
-    return "\n".join(quoted(line, 2_000) for line in text.splitlines()) or "none yet"
+    return f"{rating:g} stars: {'liked' if rating > LIKED_ABOVE else 'disliked'}"
 
 
 def _numbered(lines: Sequence[str]) -> str:
@@ -156,14 +172,41 @@ def _predicted(experience: Experience, observation: Observation, decision: Decis
     return f"watched, {stars(action.rating)}" if action.rating else "watched"
 
 
-def _checked(path: Path, shipped: str) -> str:
-    """Read a replaced template; every part the shipped one fills must still be there."""
-    text = path.read_text("utf-8")
-    wanted = set(Template(shipped).get_identifiers())
-    missing = wanted - set(Template(text).get_identifiers())
-    if missing or (SPLIT in shipped and SPLIT not in text):
-        gone = ", ".join(f"${name}" for name in sorted(missing)) or f'the line "{SPLIT.strip()}"'
+def _look_through(folder: Path) -> None:
+    """Refuse a folder that is not there, and files in it that would replace nothing."""
+    if not folder.is_dir():
         raise ConfigError(
-            f"the prompt {path} lacks {gone}", hint="start from the file that ships and edit that"
+            f"agent.prompts: there is no folder {folder}",
+            hint=f"put prompts there that replace these: {', '.join(NAMES)} (.md)",
+        )
+    for path in sorted(folder.glob("*.md")):
+        if path.stem not in (*NAMES, "README"):
+            raise ConfigError(
+                f'agent.prompts: no prompt is called "{path.stem}" ({path})',
+                hint=did_you_mean(path.stem, NAMES),
+            )
+
+
+def _checked(path: Path, shipped: str) -> str:
+    """Read a replaced template, which must name the parts that the shipped one names."""
+    try:
+        text = path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"the prompt {path} is not UTF-8: {error}", hint="save it as UTF-8"
+        ) from None
+    parts, wanted = set(Template(text).get_identifiers()), set(Template(shipped).get_identifiers())
+    gone = [f"${name}" for name in sorted(wanted - parts)]
+    if SPLIT in shipped and text.count(SPLIT) != 1:
+        gone.append(f'one line "{SPLIT.strip()}"')
+    if gone:
+        raise ConfigError(
+            f"the prompt {path} lacks {', '.join(gone)}",
+            hint="start from the file that ships and edit that",
+        )
+    for name in sorted(parts - wanted):
+        raise ConfigError(
+            f"the prompt {path} names ${name}, which nothing fills",
+            hint=f"{did_you_mean(name, wanted)} A dollar sign in the text is written $$",
         )
     return text

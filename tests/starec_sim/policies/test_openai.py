@@ -48,6 +48,7 @@ def test_the_request_carries_messages_settings_seed_and_extra_body(endpoint):
     policy = OpenAIPolicy(
         model="tiny",
         base_url=endpoint.url,
+        api_key_env="OPENAI_API_KEY",
         temperature=0.5,
         top_p=0.9,
         max_tokens=64,
@@ -324,7 +325,8 @@ def test_a_server_that_hangs_is_given_up_after_timeout_s(endpoint):
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_wrong_key_is_named_by_its_variable_and_never_shown(endpoint, status):
     endpoint.replies({"status": status, "json": {"error": {"message": f"bad key {KEY}"}}})
-    told = refusal(OpenAIPolicy(model="tiny", base_url=endpoint.url))
+    policy = OpenAIPolicy(model="tiny", base_url=endpoint.url, api_key_env="OPENAI_API_KEY")
+    told = refusal(policy)
     assert f"with the key in OPENAI_API_KEY ({status}): bad key ***" in told
     assert "export OPENAI_API_KEY=..." in told
 
@@ -337,6 +339,11 @@ def test_a_missing_key_is_fine_until_the_server_wants_one(endpoint):
     assert KEY not in str(endpoint.headers)
 
 
+def test_the_key_that_is_meant_for_openai_goes_nowhere_else(endpoint):
+    ask(OpenAIPolicy(model="tiny", base_url=endpoint.url))
+    assert KEY not in str(endpoint.headers)
+
+
 def test_openai_itself_needs_a_key(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY")
     told = refusal(OpenAIPolicy(model="gpt"))
@@ -346,7 +353,8 @@ def test_openai_itself_needs_a_key(monkeypatch):
 
 def test_a_key_no_header_can_carry(endpoint, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", KEY + "…")
-    assert "the key in OPENAI_API_KEY" in refusal(OpenAIPolicy(model="m", base_url=endpoint.url))
+    policy = OpenAIPolicy(model="m", base_url=endpoint.url, api_key_env="OPENAI_API_KEY")
+    assert "the key in OPENAI_API_KEY" in refusal(policy)
 
 
 def test_an_unknown_model(endpoint):

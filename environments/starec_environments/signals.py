@@ -1,0 +1,159 @@
+"""Signals: what cards say of an item beyond its attributes, from the training interactions only.
+
+They are what a real interface shows ("popular now", "because you watched"), and they are how
+collaborative knowledge reaches a policy that reads text. Which of them are shown belongs to the
+protocol: results with and without are different rows of a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import AfterValidator
+
+from starec_environments.recommenders.neighbours import ItemKNN
+from starec_sim.cards import card, quoted
+from starec_sim.dataset import Interactions
+from starec_sim.types import FloatArray, IntArray, Item
+
+Signal = Literal["popularity", "rating", "together"]
+"""`popularity`: "seen by: top 5 %". `rating`: "mean rating: 3.9". `together`: "liked together with:
+Alien, Blade Runner", which are items the reader liked herself."""
+
+BANDS = (1, 2, 5, 10, 20, 50)
+"""Per cent of the catalogue; what is less popular than all of these is seen by few."""
+FEWEST_RATINGS = 3
+"""With fewer, the mean rating of an item is not shown."""
+DAMPING = 5.0
+"""Ratings at the mean of all ratings that are added to an item's own before its mean is taken."""
+REMEMBERED = 40
+"""Likes of the reader that are looked at, her last ones: as many as a memory holds."""
+SHOWN_TOGETHER = 3
+NEIGHBOURS = 20
+"""Items that an item can be liked together with. A card shows names, no strengths, so only strong
+bonds should be named: on MovieLens 100K, ordering by how many are named and then by popularity has
+NDCG@10 64.9 with 20 neighbours and 59.7 with 100; popularity alone has 57.2."""
+TITLE_LIMIT = 48
+"""Characters of a title among those liked together."""
+
+
+def _each_once(names: tuple[Signal, ...]) -> tuple[Signal, ...]:
+    if len(set(names)) < len(names):
+        raise ValueError("each signal is named once")
+    return names
+
+
+SignalNames = Annotated[tuple[Signal, ...], AfterValidator(_each_once)]
+"""The signals that cards show, as a configuration names them."""
+
+
+class Signals:
+    """Writes cards with signals. What they say is fixed from one `fit` to the next.
+
+    Args:
+        names: Which signals are shown.
+        items: The catalogue.
+        n_users: Users in the log that `fit` gets.
+    """
+
+    def __init__(self, names: SignalNames, items: Sequence[Item], n_users: int) -> None:
+        self._names = names
+        self._items = items
+        self._n_users = n_users
+        self._bands: list[str] = []
+        self._means: list[str] = []
+        self._bonds: tuple[IntArray, FloatArray] = (np.zeros(0, np.int64), np.zeros(0))
+
+    @property
+    def personal(self) -> bool:
+        """Whether cards depend on who reads them."""
+        return "together" in self._names
+
+    def fit(self, log: Interactions) -> None:
+        """Take everything that cards will say from the training interactions `log`."""
+        if "popularity" in self._names:
+            self._bands = _bands(np.bincount(log.items, minlength=len(self._items)))
+        if "rating" in self._names:
+            self._means = _means(log, len(self._items))
+        if self.personal:
+            self._bonds = _bonds(log, self._n_users, len(self._items))
+
+    def cards(self, slate: Sequence[int], likes: IntArray) -> tuple[str, ...]:
+        """Return one card for each item of a slate.
+
+        Args:
+            slate: Items.
+            likes: Items that the reader liked before, oldest first; only looked at when the cards
+                are `personal`.
+        """
+        together = self._together(slate, likes) if self.personal else [""] * len(slate)
+        return tuple(
+            card(self._items[item], self._facts(item, names))
+            for item, names in zip(slate, together, strict=True)
+        )
+
+    def _facts(self, item: int, together: str) -> dict[str, str]:
+        facts = {}
+        if "popularity" in self._names:
+            facts["seen by"] = self._bands[item]
+        if "rating" in self._names and self._means[item]:
+            facts["mean rating"] = self._means[item]
+        if together:
+            facts["liked together with"] = together
+        return facts
+
+    def _together(self, slate: Sequence[int], likes: IntArray) -> list[str]:
+        pairs, strengths = self._bonds
+        recent = likes[-REMEMBERED:][::-1]  # of equally strong bonds, the latest like is named
+        if not len(pairs) or not len(recent):
+            return [""] * len(slate)
+        wanted = np.array(slate)[:, None] * len(self._items) + recent
+        places = np.searchsorted(pairs, wanted).clip(max=len(pairs) - 1)
+        found = np.where(pairs[places] == wanted, strengths[places], 0.0)
+        best = np.argsort(-found, axis=1, kind="stable")[:, :SHOWN_TOGETHER]
+        return [
+            ", ".join(self._title(int(recent[k])) for k in row if bonds[k] > 0)
+            for row, bonds in zip(best, found, strict=True)
+        ]
+
+    def _title(self, item: int) -> str:
+        # A comma separates titles, so none may stand inside one.
+        return quoted(self._items[item].title.replace(",", ";"), TITLE_LIMIT)
+
+
+def _bands(counts: IntArray) -> list[str]:
+    """Return the band of each item: of the catalogue, what share is at least as popular?"""
+    at_least = len(counts) - np.searchsorted(np.sort(counts), counts, side="left")
+    bands = np.searchsorted(np.array(BANDS), 100 * at_least / len(counts))
+    names = [*(f"top {band} %" for band in BANDS), "few"]
+    bands[counts == 0] = len(BANDS)
+    return [names[band] for band in bands]
+
+
+def _means(log: Interactions, n_items: int) -> list[str]:
+    """Return the damped mean rating of each item as text, empty where there are too few ratings."""
+    rated = log.where(~np.isnan(log.ratings))
+    counts = np.bincount(rated.items, minlength=n_items)
+    overall = float(rated.ratings.mean()) if len(rated.ratings) else 0.0
+    sums = np.bincount(rated.items, rated.ratings, minlength=n_items)
+    means = (sums + DAMPING * overall) / (counts + DAMPING)
+    return [
+        f"{mean:.1f}" if count >= FEWEST_RATINGS else ""
+        for mean, count in zip(means, counts, strict=True)
+    ]
+
+
+def _bonds(log: Interactions, n_users: int, n_items: int) -> tuple[IntArray, FloatArray]:
+    """Return which items are liked by the same people: sorted pairs, and how strongly.
+
+    A pair (i, j) is the number i * n_items + j, where j is one of the `NEIGHBOURS` nearest of i by
+    the shrunk cosine of item-kNN.
+    """
+    knn = ItemKNN(ItemKNN.Config(neighbours=NEIGHBOURS), n_users=n_users, n_items=n_items, seed=0)
+    knn.fit(log)
+    of, neighbour = knn.weights.T.tocsr().sorted_indices().nonzero()
+    pairs = of.astype(np.int64) * n_items + neighbour
+    strengths = np.asarray(knn.weights[neighbour, of], np.float64).ravel()
+    return pairs, strengths

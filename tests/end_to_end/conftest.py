@@ -1,0 +1,56 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+HERE = Path(__file__).parent
+
+
+class Quiet:
+    """An onlooker who says nothing."""
+
+    def run_begins(self, folder, experiment):
+        pass
+
+    def trial_begins(self, arm, seed, rounds, done):
+        pass
+
+    def round_begins(self, round, visitors):
+        pass
+
+    def visit_ends(self, visit):
+        pass
+
+    def round_ends(self, round, figures):
+        pass
+
+
+@pytest.fixture
+def quiet():
+    return Quiet()
+
+
+@pytest.fixture
+def write_experiment(tmp_path):
+    """Write an experiment file; the policy logs its calls to `calls`."""
+
+    def write(environment=None, **changes):
+        policy = {
+            "use": f"{HERE / 'counting_policy.py'}:CountingPolicy",
+            "log": str(tmp_path / "calls"),
+        }
+        values = {
+            "name": "test",
+            "seed": 3,
+            "rounds": 4,
+            "runs_dir": str(tmp_path / "runs"),
+            "data": {"use": "synthetic", "users": 24, "items": 240},
+            "environment": environment or {"use": "feed", "recommender": "als", "page_size": 6},
+            "policies": {"fast": policy, "slow": policy},
+            **changes,
+        }
+        path = tmp_path / "experiment.yaml"
+        path.write_text(yaml.safe_dump(values))
+        return path
+
+    return write

@@ -1,0 +1,27 @@
+"""A policy for tests: answers like `lexical`, takes its time, and keeps a log of what it was asked."""
+
+import asyncio
+import os
+from typing import Any
+
+from starec_sim.policies.lexical import LexicalPolicy
+
+
+class CountingPolicy(LexicalPolicy):
+    """Waits for a time that depends on the seed of the call, so that visits overtake each other."""
+
+    log: str
+    """A file to which the seed of every answered call is appended."""
+    slowest_s: float = 0.004
+    seeded: bool = True
+
+    async def _agenerate(
+        self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
+    ) -> Any:
+        await asyncio.sleep(kwargs["seed"] % 97 / 96 * self.slowest_s)
+        answer = await super()._agenerate(messages)
+        with open(self.log, "a") as file:
+            file.write(f"{kwargs['seed']}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        return answer

@@ -1,0 +1,45 @@
+"""The same experiment and seed give the same digest, however they are executed."""
+
+import pytest
+
+from starec_sim import experiment, laboratory
+
+FEED = {"use": "feed", "recommender": "bpr", "page_size": 6}
+RANKING = {"use": "ranking", "choices": 4}
+
+
+@pytest.mark.parametrize("environment", [FEED, RANKING], ids=["feed", "ranking"])
+def test_the_digest_does_not_depend_on_how_many_visits_are_in_flight(
+    write_experiment, quiet, environment
+):
+    path = write_experiment(environment)
+    digests = {
+        laboratory.start(experiment.read(path, [f"concurrency={count}"]), quiet).digest
+        for count in (1, 16, 256)
+    }
+    assert len(digests) == 1
+
+
+def test_another_seed_gives_another_digest(write_experiment, quiet):
+    path = write_experiment()
+    first, second = (
+        laboratory.start(experiment.read(path, [f"seed={seed}", "rounds=2"]), quiet).digest
+        for seed in (1, 2)
+    )
+    assert first != second
+
+
+def test_arms_share_seeds_so_an_arm_that_changes_nothing_changes_no_figure(write_experiment, quiet):
+    path = write_experiment(arms={"one": {}, "same": {"environment.refit_every": 1}})
+    report = laboratory.start(experiment.read(path), quiet).report
+    assert repr(report.figures["one"]) == repr(report.figures["same"])
+    assert all(d.interval.mean == 0 for d in report.differences["same"].values())
+
+
+def test_a_trial_does_not_depend_on_the_trials_before_it(write_experiment, quiet):
+    arms = {"als": {}, "random": {"environment.recommender": "random"}}
+    turned = dict(reversed(arms.items()))
+    one = laboratory.start(experiment.read(write_experiment(arms=arms)), quiet).report
+    two = laboratory.start(experiment.read(write_experiment(arms=turned)), quiet).report
+    assert repr(one.figures["random"]) == repr(two.figures["random"])
+    assert repr(one.figures["als"]) == repr(two.figures["als"])
