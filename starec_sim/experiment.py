@@ -2,49 +2,33 @@
 
 from __future__ import annotations
 
-import copy
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from starec_sim import plugins
 from starec_sim.errors import ConfigError
-from starec_sim.validation import Settings, validate
+from starec_sim.plugins import Spec, spec_or
+from starec_sim.validation import HINT, Settings, validate
 
 _SHARED = ("name", "seed", "rounds", "replicates", "concurrency", "runs_dir", "report", "arms")
 """Keys that all arms have in common, so that they can be compared."""
 
 
-def _spec(value: Any) -> Any:
-    """Accept `lexical` for `{use: lexical}`."""
-    if isinstance(value, str):
-        return {"use": value}
-    if isinstance(value, Mapping) and not isinstance(value.get("use"), str):
-        raise ValueError("name the plug-in under `use`")
-    return value
-
-
-def _no_secrets(spec: dict[str, Any]) -> dict[str, Any]:
-    """Refuse keys that belong in the environment: the configuration is written into the run."""
-    for key in spec:
-        if re.search(r"api_?key|secret|password|auth_?token", key) and not key.endswith("_env"):
-            raise ValueError(f"{key} does not belong in a file; export it in the environment")
-    return spec
-
-
-Spec = Annotated[dict[str, Any], BeforeValidator(_spec), AfterValidator(_no_secrets)]
-"""A plug-in and its settings: `{use: name, **settings}`, or the name alone."""
+def _arm_name(name: str) -> str:
+    if not name.strip() or not name.isprintable() or len(name) > 40:
+        raise ValueError("an arm's name must be 1 to 40 printable characters")
+    return name
 
 
 class PolicySpecs(Settings):
     """Which policy answers for which node."""
 
-    fast: Spec = {"use": "lexical"}
-    slow: Spec = {"use": "lexical"}
+    fast: Annotated[Spec, spec_or("lexical")] = {"use": "lexical"}
+    slow: Annotated[Spec, spec_or("lexical")] = {"use": "lexical"}
 
 
 class Report(Settings):
@@ -61,19 +45,26 @@ class Experiment(Settings):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
     seed: int = Field(default=0, ge=0, lt=2**63)
-    rounds: int = Field(default=10, ge=1)
-    replicates: int = Field(default=1, ge=1)
+    rounds: int = Field(default=10, ge=1, le=1_000_000)
+    replicates: int = Field(default=1, ge=1, le=10_000)
     """Trials of each arm, with the seeds seed, seed + 1, ...; the same seeds in every arm."""
     concurrency: int = Field(default=64, ge=1, le=4096)
     """Visits in flight."""
     runs_dir: Path = Path("runs")
-    data: Spec
+    data: Spec | None = None
+    """None for an environment that brings its own world."""
     environment: Spec
-    agent: Spec = {"use": "star"}
+    agent: Annotated[Spec, spec_or("star")] = {"use": "star"}
     policies: PolicySpecs = PolicySpecs()
-    arms: dict[str, dict[str, Any]] = {}
+    arms: dict[Annotated[str, AfterValidator(_arm_name)], dict[str, Any]] = {}
     """Variants of the experiment: a name, and the dotted keys in which it differs."""
     report: Report = Report()
+
+    @model_validator(mode="after")
+    def _seeds_fit(self) -> Self:
+        if self.seed + self.replicates > 2**63:
+            raise ValueError("seed + replicates must be at most 2**63")
+        return self
 
     def variants(self) -> Mapping[str, Experiment]:
         """Return the full configuration of each arm; one named `main` when there are none.
@@ -84,14 +75,14 @@ class Experiment(Settings):
         base = self.model_dump(mode="json", exclude={"arms"})
         found = {}
         for arm, changes in (self.arms or {"main": {}}).items():
-            values = copy.deepcopy(base)
-            for key, value in changes.items():
+            for key in changes:
                 if key.partition(".")[0] in _SHARED:
                     raise ConfigError(
                         f"arms.{arm}.{key}: all arms of an experiment share this key",
                         hint=f"set {key} at the top of the file",
                     )
-                put(values, key, value)
+            values = dict(base)
+            put_all(values, changes.items(), f"arms.{arm}.")
             found[arm] = validate(Experiment, values, f"arms.{arm}" if self.arms else "")
         return found
 
@@ -104,11 +95,13 @@ class Experiment(Settings):
         """
         for arm, variant in self.variants().items():
             at = f"arms.{arm}." if self.arms else ""
-            plugins.configure("datasets", variant.data, f"{at}data")
+            if variant.data is not None:
+                plugins.configure("datasets", variant.data, f"{at}data")
             plugins.configure("environments", variant.environment, f"{at}environment")
             plugins.configure("agents", variant.agent, f"{at}agent")
-            for spec in (variant.policies.fast, variant.policies.slow):
-                plugins.load("policies", spec["use"])
+            for node in ("fast", "slow"):
+                use = getattr(variant.policies, node)["use"]
+                plugins.load("policies", use, f"{at}policies.{node}.use")
 
 
 def read(
@@ -124,55 +117,119 @@ def read(
     Raises:
         ConfigError: The file cannot be read, or a key or value is wrong.
     """
-    try:
-        values = yaml.safe_load(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(
-            f"there is no file {path}", hint="the experiments that ship: ls experiments/*/*.yaml"
-        ) from None
-    except IsADirectoryError:
-        raise ConfigError(f"{path} is a folder", hint=f"try {path / 'config.yaml'}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}") from None
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path} must hold keys and values", hint="see experiments/01_quickstart")
-    values.update(replaced or {})
-    for change in changes:
-        key, equals, value = change.partition("=")
-        if not equals or not key.strip():
-            raise ConfigError(f'--set "{change}" is not KEY=VALUE', hint="e.g. --set rounds=5")
-        try:
-            put(values, key.strip(), yaml.safe_load(value))
-        except yaml.YAMLError:
-            raise ConfigError(f'--set {key}: "{value}" is not valid YAML') from None
+    values = {**_read_yaml(path), **(replaced or {})}
+    put_all(values, map(_change, changes))
     experiment = validate(Experiment, values, "")
     experiment.check()
     return experiment
 
 
-def put(values: dict[str, Any], key: str, value: Any) -> None:
-    """Set a dotted key inside nested mappings.
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.load(path.read_text("utf-8"), _Loader)
+    except FileNotFoundError:
+        raise ConfigError(
+            f"there is no file {path}", hint="the experiments that ship: ls experiments/*/*.yaml"
+        ) from None
+    except IsADirectoryError:
+        raise ConfigError(
+            f"{path} is a folder without a config.yaml",
+            hint="name the YAML file, or a folder that holds a config.yaml",
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{path} cannot be read: {error}", hint="an experiment is a YAML file in UTF-8"
+        ) from None
+    except yaml.YAMLError as error:
+        raise ConfigError(
+            f"{path} is not valid YAML: {error}",
+            hint="indent with spaces, and quote text that holds : # [ ] { } or *",
+        ) from None
+    if not isinstance(values, dict):
+        found = "nothing" if values is None else f"a {type(values).__name__}"
+        raise ConfigError(
+            f"{path} must hold keys and values, not {found}",
+            hint="it needs at least name, data and environment; see experiments/01_quickstart",
+        )
+    return values
+
+
+def _change(change: str) -> tuple[str, Any]:
+    """Read one `--set`."""
+    key, equals, value = change.partition("=")
+    key = key.strip()
+    if not equals or not all(key.split(".")):
+        raise ConfigError(
+            f'--set "{change}" is not KEY=VALUE',
+            hint="e.g. --set rounds=5 or --set environment.recommender.use=ease",
+        )
+    try:
+        return key, yaml.load(value, _Loader)
+    except yaml.YAMLError:
+        raise ConfigError(
+            f'--set {key}: "{value}" is not valid YAML',
+            hint=f"quote it twice, once for the shell: --set '{key}=\"{value}\"'",
+        ) from None
+
+
+def put_all(values: dict[str, Any], changes: Iterable[tuple[str, Any]], at: str = "") -> None:
+    """Set dotted keys inside nested mappings: outer ones first, and a plug-in before its settings.
+
+    >>> values = {"recommender": {"use": "als", "factors": 8}}
+    >>> put_all(values, [("recommender.shrink", 3), ("recommender.use", "item-knn")])
+    >>> values
+    {'recommender': {'use': 'item-knn', 'shrink': 3}}
+    """
+    for key, value in sorted(
+        changes, key=lambda change: (change[0].count("."), not change[0].endswith(".use"))
+    ):
+        put(values, key, value, at)
+
+
+def put(values: dict[str, Any], key: str, value: Any, at: str = "") -> None:
+    """Set one dotted key inside nested mappings.
 
     Naming another plug-in (`environment.recommender.use`) drops the settings of the one before.
 
-    >>> values = {"recommender": {"use": "als", "factors": 8}}
-    >>> put(values, "recommender.use", "ease")
-    >>> values
-    {'recommender': {'use': 'ease'}}
+    Args:
+        values: Gets the change; the mappings inside are copied on the way.
+        key: A dotted key.
+        value: Anything; a mapping replaces what stood there.
+        at: Where the key stands, for the message.
+
+    Raises:
+        ConfigError: The key leads through a value that holds no keys.
     """
     *path, last = key.split(".")
     place = values
-    for name in path:
+    for depth, name in enumerate(path):
         inner = place.setdefault(name, {})
         if isinstance(inner, str):
-            inner = place[name] = {"use": inner}
+            inner = {"use": inner}
         if inner is None:
-            inner = place[name] = {}
+            inner = {}
         if not isinstance(inner, dict):
-            raise ConfigError(f"{key}: {name} is {inner!r}, which holds no keys")
-        place = inner
-    if last == "use" and place.get("use") != value:
+            raise ConfigError(
+                f"{at}{key}: {'.'.join(path[: depth + 1])} is {inner!r}, which holds no keys",
+                hint=HINT,
+            )
+        # A copy: YAML's anchors let two keys share one mapping, and only one of them is meant.
+        place[name] = dict(inner)
+        place = place[name]
+    if last == "use" and place.get("use", value) != value:
         place.clear()
     place[last] = value
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key that stands twice is an error, and not the last one that counts."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.tag != "tag:yaml.org,2002:merge" and key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f'the key "{key.value}" stands here twice', key.start_mark
+                )
+            seen.add(key.value if isinstance(key.value, str) else id(key))
+        return super().construct_mapping(node, deep)

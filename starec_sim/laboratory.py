@@ -216,7 +216,9 @@ class _Trials:
         environment: Environment = found(config, self._dataset(variant), streams)
         return environment
 
-    def _dataset(self, variant: Experiment) -> Dataset:
+    def _dataset(self, variant: Experiment) -> Dataset | None:
+        if variant.data is None:
+            return None
         key = json.dumps(variant.data, sort_keys=True)
         if key not in self._datasets:
             found, config = plugins.configure("datasets", variant.data, "data")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,8 +13,11 @@ from starec_sim.environment import Environment
 from starec_sim.types import Experience, FloatArray, IntArray, Item, Task, Visit
 
 _CUTS = (1, 5, 10, 20)
-_CHUNK = 512
-"""Visits measured at once: bounds the arrays of (visits, items shown, attribute values)."""
+_CELLS = 2**22
+"""Numbers held at once in an array of (lists, items of a list, attribute values): 32 MiB."""
+_MOST_VALUES = 500
+"""An attribute with more different values than this (a cast, free tags) says too little of an item
+in common with another, and takes too much memory."""
 
 
 class Measured(NamedTuple):
@@ -29,17 +33,20 @@ class Measure:
     """Measures rounds of one environment.
 
     Diversity and drift are taken over one attribute: the one with the most values an item, which in
-    catalogues of media is the genre.
+    catalogues of media is the genre. There are no such figures where items have no attributes.
     """
 
     def __init__(self, environment: Environment) -> None:
         self.attribute, self._attributes = _attribute_matrix(environment.items)
         self._popularity = environment.popularity / max(1, environment.popularity.sum())
-        histories = [environment.history(user) for user in range(len(environment.users))]
-        liked = _padded([[e.item for e in history if e.liked] for history in histories])
-        lived = _padded([[e.item for e in history] for history in histories])
-        self._taste = _chunked(metrics.attribute_distribution, self._attributes, liked)
-        self._level = metrics.mean_popularity(self._popularity, lived)
+        lived: list[IntArray] = []
+        liked: list[IntArray] = []
+        for user in range(len(environment.users)):
+            history = environment.history(user)
+            lived.append(np.array([e.item for e in history], np.int64))
+            liked.append(np.array([e.item for e in history if e.liked], np.int64))
+        self._taste = self._of_attributes(metrics.attribute_distribution, liked)
+        self._level = metrics.mean_popularity(self._popularity, _padded(lived))
         self._n_items = len(environment.items)
 
     def round(self, visits: Sequence[Visit]) -> Measured:
@@ -68,49 +75,64 @@ class Measure:
         shown = np.array([len(slate) for slate in slates])
         watched = np.array([len(experiences) for experiences in lived])
         stars = np.array([sum(e.rating for e in experiences) for experiences in lived])
-        lists = _padded(slates)
-        taste_now = _chunked(
-            metrics.attribute_distribution,
-            self._attributes,
-            _padded([[e.item for e in experiences] for experiences in lived]),
-        )
-        return {
+        figures = {
             "click_through": metrics.click_through(watched, shown),
             "watch_rate": metrics.watch_rate(watched, shown),
             "satisfaction": metrics.satisfaction(stars, watched),
             "exits": metrics.exit_rate([visit.steps[-1].feedback.ending for visit in visits]),
             "pages": np.array([float(len(visit.steps)) for visit in visits]),
-            "diversity": _chunked(metrics.intra_list_diversity, self._attributes, lists),
             "popularity_lift": metrics.popularity_lift(
-                metrics.mean_popularity(self._popularity, lists), self._level[users]
+                metrics.mean_popularity(self._popularity, _padded(slates)), self._level[users]
             ),
-            "taste_drift": metrics.taste_drift(taste_now, self._taste[users]),
         }
+        if self.attribute:
+            now = self._of_attributes(
+                metrics.attribute_distribution, [[e.item for e in seen] for seen in lived]
+            )
+            figures["diversity"] = self._of_attributes(metrics.intra_list_diversity, slates)
+            figures["taste_drift"] = metrics.taste_drift(now, self._taste[users])
+        return figures
+
+    def _of_attributes(
+        self,
+        measure: Callable[[FloatArray, IntArray], FloatArray],
+        lists: Sequence[Sequence[int] | IntArray],
+    ) -> FloatArray:
+        """Measure lists of items, so many at once as fit into `_CELLS`."""
+        longest = max((len(row) for row in lists), default=0)
+        some = max(1, _CELLS // max(1, longest * self._attributes.shape[1]))
+        parts = [
+            measure(self._attributes, _padded(lists[start : start + some]))
+            for start in range(0, max(1, len(lists)), some)
+        ]
+        return np.concatenate(parts)
 
 
 def _ranking(visits: Sequence[Visit]) -> dict[str, FloatArray]:
+    """Where the last step of each visit placed the true choice; NaN where there was none."""
     steps = [visit.steps[-1] for visit in visits]
+    chosen = np.array([step.feedback.target is not None for step in steps])
     ranks: FloatArray = np.array(
         [
-            np.nan
-            if step.feedback.target is None
-            else step.decision.rank_of(step.feedback.target) or np.nan
+            np.nan if target is None else step.decision.rank_of(target) or np.nan
             for step in steps
+            for target in [step.feedback.target]
         ],
         np.float64,
     )
-    return {
+    figures = {
         **{f"ndcg@{k}": metrics.ndcg(ranks, k) for k in _CUTS},
         **{f"hit@{k}": metrics.hit_rate(ranks, k) for k in _CUTS[:3]},
         "mrr": metrics.reciprocal_rank(ranks),
     }
+    return {name: np.where(chosen, values, np.nan) for name, values in figures.items()}
 
 
 def _conduct(visits: Sequence[Visit]) -> dict[str, FloatArray]:
     """How the agent behaved, whatever the task."""
 
     def share(count: Sequence[int]) -> FloatArray:
-        return np.array(count) / np.array([len(visit.steps) for visit in visits])
+        return np.asarray(np.array(count) / [len(visit.steps) for visit in visits], np.float64)
 
     return {
         "slow": share([sum(step.verdict.slow for step in visit.steps) for visit in visits]),
@@ -129,39 +151,29 @@ def _lived(visit: Visit) -> list[Experience]:
 
 def _attribute_matrix(items: Sequence[Item]) -> tuple[str, FloatArray]:
     """Return the attribute with most values an item, and who has which value, (items, values)."""
-    counts: dict[str, int] = {}
+    counts: Counter[str] = Counter()
+    different: defaultdict[str, set[str]] = defaultdict(set)
     for item in items:
         for name, values in item.attributes.items():
-            counts[name] = counts.get(name, 0) + len(values)
-    if not counts:
-        return "", np.zeros((len(items), 1))
-    name = max(counts, key=lambda attribute: counts[attribute])
-    columns = {
-        value: column
-        for column, value in enumerate(
-            sorted({value for item in items for value in item.attributes.get(name, ())})
-        )
-    }
-    matrix = np.zeros((len(items), max(1, len(columns))))
+            counts[name] += len(values)
+            different[name].update(values)
+    suitable = [name for name in counts if 1 <= len(different[name]) <= _MOST_VALUES]
+    if not suitable:
+        return "", np.zeros((len(items), 0))
+    name = max(suitable, key=lambda attribute: counts[attribute])
+    columns = {value: column for column, value in enumerate(sorted(different[name]))}
+    matrix = np.zeros((len(items), len(columns)))
     for row, item in enumerate(items):
         for value in item.attributes.get(name, ()):
             matrix[row, columns[value]] = 1.0
     return name, matrix
 
 
-def _padded(lists: Sequence[Sequence[int]]) -> IntArray:
+def _padded(lists: Sequence[Sequence[int] | IntArray]) -> IntArray:
     padded = np.full((len(lists), max((len(row) for row in lists), default=0)), -1, np.int64)
     for row, items in zip(padded, lists, strict=True):
         row[: len(items)] = items
     return padded
-
-
-def _chunked(measure, attributes: FloatArray, lists: IntArray) -> FloatArray:  # type: ignore[no-untyped-def]
-    parts = [
-        measure(attributes, lists[start : start + _CHUNK])
-        for start in range(0, max(1, len(lists)), _CHUNK)
-    ]
-    return np.concatenate(parts)
 
 
 def _mean(values: FloatArray) -> float:

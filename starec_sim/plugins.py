@@ -16,11 +16,16 @@ import functools
 import hashlib
 import importlib
 import importlib.util
+import re
 import sys
+import traceback
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator
 
 from starec_sim.errors import PluginError, did_you_mean
 from starec_sim.validation import validate
@@ -28,57 +33,125 @@ from starec_sim.validation import validate
 Kind = Literal["agents", "environments", "datasets", "recommenders", "policies", "data"]
 """The groups `starec_sim.<kind>`; `data` holds two functions, `detect` and `fetch`."""
 
+_SINGULAR = {"policies": "policy", "data": "data tool"}
+_SECRET = re.compile(
+    r"api_?key|secret|password|passwd|credential|authorization|(auth|access)_?token", re.IGNORECASE
+)
+
+
+def _spec(value: Any) -> Any:
+    """Accept `lexical` for `{use: lexical}`."""
+    if isinstance(value, str):
+        return {"use": value}
+    if not isinstance(value, Mapping) or not isinstance(value.get("use"), str):
+        raise ValueError("must be the name of a plug-in, or keys of which `use` is the name")
+    return value
+
+
+def _no_secrets(value: Any) -> Any:
+    """Refuse keys that belong in the environment: the configuration is written into the run."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if _SECRET.search(str(key)) and not str(key).endswith("_env"):
+                raise ValueError(f"{key} does not belong in a file; export it in the environment")
+            _no_secrets(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            _no_secrets(inner)
+    return value
+
+
+Spec = Annotated[dict[str, Any], BeforeValidator(_spec), AfterValidator(_no_secrets)]
+"""A plug-in and its settings: `{use: name, **settings}`, or the name alone."""
+
+
+def spec_or(name: str) -> BeforeValidator:
+    """Let a spec that names no plug-in mean this one: for `Annotated[Spec, spec_or("star")]`."""
+    return BeforeValidator(
+        lambda value: {"use": name, **value} if isinstance(value, Mapping) else value
+    )
+
+
+@dataclass(frozen=True)
+class Uses:
+    """Marks a field of a `Config` as a plug-in of its own, so that `configure` checks it as well.
+
+    `recommender: Annotated[Spec, Uses("recommenders")] = {"use": "als"}`
+    """
+
+    kind: Kind
+
 
 @functools.cache
-def registered(kind: Kind) -> Mapping[str, EntryPoint]:
-    """Return the entry points of a kind by name.
-
-    Raises:
-        PluginError: Two distributions registered one name.
-    """
-    found: dict[str, EntryPoint] = {}
+def registered(kind: Kind) -> Mapping[str, tuple[EntryPoint, ...]]:
+    """Return the entry points of a kind by name; more than one where distributions collide."""
+    found: dict[str, dict[str, EntryPoint]] = {}
     for point in entry_points(group=f"starec_sim.{kind}"):
-        other = found.get(point.name)
-        if other is not None and other.value != point.value:
-            raise PluginError(
-                f'the name "{point.name}" in starec_sim.{kind} is registered twice: '
-                f"{other.value} and {point.value}",
-                hint="uninstall one of the two distributions, or refer to package.module:Class",
-            )
-        found[point.name] = point
-    return found
+        found.setdefault(point.name, {}).setdefault(point.value, point)
+    return {name: tuple(points.values()) for name, points in found.items()}
 
 
-def load(kind: Kind, reference: str) -> Any:
+def load(kind: Kind, reference: str, at: str = "") -> Any:
     """Return the class a reference names.
 
+    Args:
+        kind: Which sort of plug-in is wanted.
+        reference: A registered name, `package.module:Class` or `path/to/file.py:Class`.
+        at: The dotted key under which the reference stands, for messages.
+
     Raises:
-        PluginError: Nothing goes by that name, or importing it failed.
+        PluginError: Nothing goes by that name, two distributions do, or importing it failed.
     """
-    singular = {"policies": "policy", "data": "data tool"}.get(kind, kind[:-1])
-    try:
-        if ":" in reference:
-            location, _, attribute = reference.rpartition(":")
-            module = (
-                _import_file(Path(location))
-                if location.endswith(".py")
-                else importlib.import_module(location)
-            )
-            return getattr(module, attribute)
+    singular, key = _SINGULAR.get(kind, kind[:-1]), f"{at}: " if at else ""
+    location, colon, name = reference.rpartition(":")
+    if not colon:
         points = registered(kind)
         if reference not in points:
             raise PluginError(
-                f'no {singular} is called "{reference}"; {did_you_mean(reference, points)}',
+                f'{key}no {singular} is called "{reference}"; {did_you_mean(reference, points)}',
                 hint="a class of your own is written as package.module:Class or path/file.py:Class",
             )
-        return points[reference].load()
+        if len(points[reference]) > 1:
+            values = " and ".join(point.value for point in points[reference])
+            raise PluginError(
+                f'{key}the {singular} "{reference}" is registered twice: {values}',
+                hint="uninstall one of the two distributions, or write package.module:Class",
+            )
+        location, name = points[reference][0].module, points[reference][0].attr
+    elif not location or not name.isidentifier():
+        raise PluginError(
+            f'{key}"{reference}" does not name a {singular}',
+            hint="a class of your own is written as package.module:Class or path/file.py:Class",
+        )
+    from_file = bool(colon) and location.endswith(".py")
+    try:
+        module = _import_file(Path(location)) if from_file else importlib.import_module(location)
     except PluginError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PluginError(
-            f'the {singular} "{reference}" cannot be loaded: {type(error).__name__}: {error}',
-            hint="check the spelling and that its package is installed in this environment",
+            f'{key}the {singular} "{reference}" cannot be loaded: {_told(error, location)}',
+            hint="mend the file; --debug shows the traceback"
+            if from_file
+            else "check the spelling, and that its package is installed in this environment",
         ) from error
+    try:
+        return functools.reduce(getattr, name.split("."), module)
+    except AttributeError:
+        names = [known for known in vars(module) if not known.startswith("_")]
+        raise PluginError(
+            f"{key}{location} has no {name}; {did_you_mean(name, names)}",
+            hint="the part after the colon is the name of the class",
+        ) from None
+
+
+def _told(error: BaseException, location: str) -> str:
+    """Return an import's failure in one line, with the line of the plug-in's file if it is one."""
+    told = f"{type(error).__name__}: {error}"
+    path = str(Path(location).expanduser().resolve())
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == path]
+    return f"{told} (line {lines[-1]})" if lines else told
 
 
 def _import_file(path: Path) -> Any:
@@ -114,10 +187,16 @@ def configure(kind: Kind, spec: Mapping[str, Any], at: str) -> tuple[Any, Any]:
         PluginError: The reference leads nowhere.
     """
     settings = {key: value for key, value in spec.items() if key != "use"}
-    found = load(kind, str(spec["use"]))
-    if not hasattr(found, "Config"):
+    found = load(kind, str(spec["use"]), f"{at}.use")
+    model = getattr(found, "Config", None)
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
         raise PluginError(
             f'{at}.use: "{spec["use"]}" has no `Config`, the pydantic model of its settings',
             hint="add `class Config(Settings): ...` to the class (from starec_sim.validation)",
         )
-    return found, validate(found.Config, settings, at)
+    config = validate(model, settings, at)
+    for name, field in model.model_fields.items():
+        for mark in field.metadata:
+            if isinstance(mark, Uses) and getattr(config, name) is not None:
+                configure(mark.kind, getattr(config, name), f"{at}.{name}")
+    return found, config

@@ -7,14 +7,15 @@ decides what is shown next. With `refit_every: 0` the same world runs with a fro
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 from scipy.sparse import csr_matrix
 
-from starec_environments.truth import FittedWorld
+from starec_environments.signals import Likes, SignalNames, Signals
+from starec_environments.truth import Truth
 from starec_sim import plugins
 from starec_sim.cards import card
 from starec_sim.dataset import Dataset, Interactions
@@ -43,11 +44,15 @@ class FeedEnvironment:
         recommender: Mapping[str, Any] = {"use": "als"}
         refit_every: int = Field(default=1, ge=0)
         """Rounds between two refits on what people did; 0 freezes the recommender."""
-        page_size: int = Field(default=10, ge=1)
+        learns_from: Literal["stars", "clicks"] = "stars"
+        """What the recommender is told of an item that was watched and rated: the stars that it
+        turned out to deserve, or no more than the click, which counts as a like."""
+        page_size: int = Field(default=8, ge=1)
         pages: int = Field(default=5, ge=1)
         """Pages that one visit may have."""
-        rest: int = Field(default=2, ge=0)
-        """Rounds for which an item that was shown is not shown to the same user again."""
+        rest: int = Field(default=10, ge=0)
+        """Rounds for which an item that was shown is not shown to the same user again. When they
+        are over, all that a user skipped comes back: a frozen recommender then repeats itself."""
         warm: float = Field(default=0.5, gt=0, le=1)
         """Share of each user's log, from its start, that recommender and memory begin with. For
         real data the rest is hidden truth."""
@@ -55,10 +60,10 @@ class FeedEnvironment:
         """Users with a shorter log are left out (and counted)."""
         users: int | None = Field(default=None, ge=1)
         """A random sample of so many users; all when empty."""
-        patience: float = Field(default=3.0, gt=0)
+        patience: float = Field(default=2.5, gt=0)
         """Pages after which a person is tired on average; individual patience is spread evenly
         from half to one and a half of it."""
-        refresh: float = Field(default=0.1, ge=0)
+        refresh: float = Field(default=0.2, ge=0)
         """Pages of patience that a liked item gives back."""
         annoyance: float = Field(default=0.2, ge=0)
         """Pages of patience that a disliked item costs on top."""
@@ -66,38 +71,50 @@ class FeedEnvironment:
         """Chance that a person of neutral mood visits in a round."""
         loyalty: float = Field(default=0.3, ge=0, le=1)
         """How much mood (-1 to 1, from how the last visits went) adds to that chance."""
+        signals: SignalNames = ()
+        """What cards say besides attributes: any of `popularity`, `rating`, `together`. They are
+        taken from what the recommender was last fitted on."""
 
         @field_validator("recommender", mode="before")
         @classmethod
         def _short_form(cls, value: Any) -> Any:
             return {"use": value} if isinstance(value, str) else value
 
+        @field_validator("recommender")
+        @classmethod
+        def _recommender_exists(cls, spec: Mapping[str, Any]) -> Mapping[str, Any]:
+            if not isinstance(spec.get("use"), str):
+                raise ValueError("name the recommender under `use`")
+            plugins.configure("recommenders", spec, at=_AT)
+            return spec
+
     def __init__(self, config: Config, dataset: Dataset, streams: Streams) -> None:
         self.config = config
         self.items = dataset.items
-        self._streams = streams
         self.cards = [card(item) for item in dataset.items]
+        self._streams = streams
         self._left_out = {"too few interactions": 0, "not sampled": 0}
         self._rows = self._people(dataset)
         self.users = [dataset.users[row] for row in self._rows]
-        self._log, hidden = self._split(dataset)
-        self._hidden = {
-            (int(user), int(item)): float(rating)
-            for user, item, rating in zip(hidden.users, hidden.items, hidden.ratings, strict=True)
-            if dataset.world is None and not np.isnan(rating)
-        }
-        self._world = dataset.world or FittedWorld(dataset)
-        self.popularity: IntArray = np.bincount(self._log.items, minlength=len(self.items))
-        self._histories = self._warm_histories()
+        self._known, hidden = self._split(dataset)
+        self._truth = Truth(dataset, self._rows, hidden)
+        self.popularity: IntArray = np.bincount(self._known.items, minlength=len(self.items))
         patience = streams.stream("patience").uniform(0.5, 1.5, len(self.users))
         self._patience: FloatArray = config.patience * patience
         self._mood: FloatArray = np.zeros(len(self.users))
-        self._shown: list[tuple[IntArray, IntArray]] = []
+        self._log = self._known
+        """What is known and what was done since."""
+        self._fitted = 0
+        """Rows of the log that recommender and signals were last fitted on."""
+        self._shown: list[tuple[NDArray[np.int32], NDArray[np.int32]]] = []
+        """(users, items) shown in each of the last `rest` rounds."""
         self._recommender = self._build_recommender()
-        self._recommender.fit(self._log)
+        self._signals = Signals(config.signals, dataset.items, len(self.users))
+        self._fit()
         self._round = 0
-        self._recommended: dict[int, tuple[int, ...]] = {}
-        self._truth: dict[int, dict[int, Experience]] = {}
+        self._offers: dict[int, _Offer] = {}
+        self._likes: Likes | None = None
+        """Of all users at the start of the round, when cards need them."""
 
     def _people(self, dataset: Dataset) -> IntArray:
         """Return the rows of the users who take part, and count those who do not."""
@@ -118,31 +135,23 @@ class FeedEnvironment:
         return rows
 
     def _split(self, dataset: Dataset) -> tuple[Interactions, Interactions]:
-        """Return each user's first interactions, which are known, and the hidden rest."""
+        """Return each user's first interactions, which are known, and the hidden rest.
+
+        Both are sorted by user; users are counted among those who take part.
+        """
         place = np.full(len(dataset.users), -1)
         place[self._rows] = np.arange(len(self._rows))
         log = dataset.log.where(place[dataset.log.users] >= 0)
         log = log._replace(users=place[log.users])
-        order = np.argsort(log.users, kind="stable")
-        log = log.where(order)
+        log = log.where(np.argsort(log.users, kind="stable"))
         lengths = np.bincount(log.users, minlength=len(self._rows))
         starts = np.cumsum(lengths) - lengths
         nth = np.arange(len(log.users)) - starts[log.users]
         known = nth < np.ceil(self.config.warm * lengths)[log.users]
         return log.where(known), log.where(~known)
 
-    def _warm_histories(self) -> list[tuple[Experience, ...]]:
-        rated = self._log.where(~np.isnan(self._log.ratings))
-        histories: list[list[Experience]] = [[] for _ in self.users]
-        source = "logged" if self._world.source == "model" else self._world.source
-        for user, item, rating in zip(rated.users, rated.items, rated.ratings, strict=True):
-            histories[user].append(Experience(int(item), float(rating), source))
-        return [tuple(history) for history in histories]
-
     def _build_recommender(self) -> Recommender:
-        found, config = plugins.configure(
-            "recommenders", self.config.recommender, at="environment.recommender"
-        )
+        found, config = plugins.configure("recommenders", self.config.recommender, at=_AT)
         recommender: Recommender = found(
             config,
             n_users=len(self.users),
@@ -152,19 +161,27 @@ class FeedEnvironment:
         return recommender
 
     def describe(self) -> Mapping[str, Any]:
-        """Return how many users take part, why others do not, and where the truth comes from."""
+        """Return who takes part, why others do not, where the truth comes from, what cards tell."""
         return {
             "users": len(self.users),
             "items": len(self.items),
             "left out": self._left_out,
-            "known interactions": len(self._log.users),
-            "hidden ratings": len(self._hidden),
-            "truth": self._world.source,
+            "known interactions": len(self._known.users),
+            "hidden ratings": self._truth.n_logged,
+            "truth": self._truth.source,
+            "signals": list(self.config.signals),
         }
 
     def history(self, user: int) -> tuple[Experience, ...]:
         """Return the rated part of the user's known log."""
-        return self._histories[user]
+        start, stop = np.searchsorted(self._known.users, (user, user + 1))
+        mine = self._known.where(np.arange(start, stop))
+        source = "logged" if self._truth.source == "model" else self._truth.source
+        return tuple(
+            Experience(item, rating, source)
+            for item, rating in zip(mine.items.tolist(), mine.ratings.tolist(), strict=True)
+            if not np.isnan(rating)
+        )
 
     def begin_round(self, round: int) -> Sequence[int]:
         """Decide who visits, and let the recommender fill everybody's pages."""
@@ -175,25 +192,15 @@ class FeedEnvironment:
         wanted = min(config.page_size * config.pages, len(self.items))
         rng = self._streams.stream("recommend", round=round)
         slates = self._recommender.recommend(active, wanted, self._seen(), rng)
-        self._recommended = {
-            int(user): tuple(int(item) for item in items if item >= 0)
-            for user, items in zip(active, slates.items, strict=True)
-        }
-        self._truth = {user: self._lived(user, items) for user, items in self._recommended.items()}
         # A user for whom the catalogue has run out has nothing to visit.
-        return [user for user, items in self._recommended.items() if items]
-
-    def _lived(self, user: int, items: tuple[int, ...]) -> dict[int, Experience]:
-        """Return what each of the items would be for the user in this round."""
-        rows = np.array(items, np.int64)
-        stars = np.rint(self._world.ratings(int(self._rows[user]), rows, self._round)).tolist()
-        source, hidden = self._world.source, self._hidden
-        return {
-            item: Experience(item, hidden[user, item], "logged")
-            if (user, item) in hidden
-            else Experience(item, rating, source)
-            for item, rating in zip(items, stars, strict=True)
+        self._offers = {
+            user: _Offer(items, *self._truth.of(user, items, round))
+            for user, row in zip(active.tolist(), slates.items, strict=True)
+            if len(items := row[row >= 0])
         }
+        if self._signals.personal:
+            self._likes = Likes.in_log(self._log, len(self.users))
+        return list(self._offers)
 
     def _seen(self) -> csr_matrix:
         """Return what must not be shown: all that was consumed, and what was shown of late."""
@@ -202,24 +209,32 @@ class FeedEnvironment:
         shape = (len(self.users), len(self.items))
         return csr_matrix((np.ones(len(users), np.float32), (users, items)), shape=shape)
 
+    def _page(self, steps: Sequence[Step]) -> slice:
+        start = len(steps) * self.config.page_size
+        return slice(start, start + self.config.page_size)
+
     def observe(self, user: int, steps: Sequence[Step]) -> Observation:
         """Show the next page."""
-        start = len(steps) * self.config.page_size
-        page = self._recommended[user][start : start + self.config.page_size]
-        return Observation("feed", page, tuple(self.cards[item] for item in page), len(steps) + 1)
+        items = tuple(self._offers[user].items[self._page(steps)].tolist())
+        if not self.config.signals:
+            cards = tuple(self.cards[item] for item in items)
+        else:
+            cards = self._signals.cards(items, self._likes.of(user) if self._likes else None)
+        return Observation("feed", items, cards, len(steps) + 1)
 
     def respond(
         self, user: int, steps: Sequence[Step], observation: Observation, decision: Decision
     ) -> Feedback:
         """Reveal how the watched items really were, and whether the visit goes on."""
-        truth = self._truth[user]
+        offer = self._offers[user]
+        truth = offer.experiences(self._page(steps), self._truth.source)
         experiences = tuple(truth[action.item] for action in decision.actions if action.watched)
         pages = [*(step.feedback.experiences for step in steps), experiences]
         if decision.leave:
             ending = "left"
         elif self._tiredness(pages) >= self._patience[user]:
             ending = "tired"
-        elif len(pages) * self.config.page_size >= len(self._recommended[user]):
+        elif len(pages) * self.config.page_size >= len(offer.items):
             ending = "pages"
         else:
             ending = ""
@@ -239,22 +254,28 @@ class FeedEnvironment:
 
     def end_round(self, visits: Sequence[Visit]) -> Mapping[str, float]:
         """Move moods, append what was watched to the log, and refit when it is due."""
-        shown_users: list[int] = []
-        shown_items: list[int] = []
+        shown: list[tuple[int, int]] = []
         events: list[tuple[int, int, float]] = []
         for visit in visits:
             lived = [e for step in visit.steps for e in step.feedback.experiences]
             self._mood[visit.user] += 0.5 * (_delight(lived, nothing=-0.5) - self._mood[visit.user])
+            stars = {e.item: e.rating for e in lived}
             for step in visit.steps:
-                shown_users += [visit.user] * len(step.observation.slate)
-                shown_items += step.observation.slate
+                shown += [(visit.user, item) for item in step.observation.slate]
                 events += [
-                    (visit.user, action.item, np.nan if action.rating is None else action.rating)
+                    (
+                        visit.user,
+                        action.item,
+                        np.nan
+                        if action.rating is None or self.config.learns_from == "clicks"
+                        else stars[action.item],
+                    )
                     for action in step.decision.actions
                     if action.watched
                 ]
-        self._shown.append((np.array(shown_users, np.int64), np.array(shown_items, np.int64)))
-        self._shown = self._shown[-self.config.rest :] if self.config.rest else []
+        if self.config.rest:
+            users, items = np.array(shown, np.int32).reshape(-1, 2).T
+            self._shown = [*self._shown, (users, items)][-self.config.rest :]
         self._learn(events)
         return {"visitors": len(visits) / len(self.users)}
 
@@ -272,10 +293,17 @@ class FeedEnvironment:
             return
         self._recommender.observe(new)
         if (self._round + 1) % self.config.refit_every == 0:
-            self._recommender.fit(self._log)
+            self._fit()
+
+    def _fit(self) -> None:
+        self._recommender.fit(self._log)
+        self._signals.fit(self._log)
+        self._fitted = len(self._log.users)
 
     def state(self) -> Mapping[str, NDArray[Any]]:
-        """Return the log, the moods, what was shown of late, and the recommender's own state."""
+        """Return what was done, the moods, what was shown of late, and the recommender's state."""
+        since = self._log.where(np.arange(len(self._known.users), len(self._log.users)))
+        done = {f"done/{name}": column for name, column in since._asdict().items()}
         shown = {
             f"shown/{age}/{part}": column
             for age, pair in enumerate(self._shown)
@@ -284,13 +312,16 @@ class FeedEnvironment:
         recommender = {
             f"recommender/{name}": array for name, array in self._recommender.state().items()
         }
-        log = {f"log/{name}": column for name, column in self._log._asdict().items()}
-        return {"mood": self._mood, **log, **shown, **recommender}
+        fitted = np.array(self._fitted)
+        return {"mood": self._mood.copy(), "fitted": fitted, **done, **shown, **recommender}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Become the world that returned this state."""
-        self._mood = state["mood"].copy()
-        self._log = Interactions(*(state[f"log/{name}"] for name in Interactions._fields))
+        self._mood = np.array(state["mood"])
+        done = Interactions(*(state[f"done/{name}"] for name in Interactions._fields))
+        self._log = Interactions.concatenate(self._known, done)
+        self._fitted = int(state["fitted"])
+        self._signals.fit(self._log.where(np.arange(self._fitted)))
         ages = sum(name.startswith("shown/") for name in state) // 2
         self._shown = [
             (state[f"shown/{age}/users"], state[f"shown/{age}/items"]) for age in range(ages)
@@ -302,6 +333,27 @@ class FeedEnvironment:
                 if name.startswith("recommender/")
             }
         )
+
+
+_AT = "environment.recommender"
+"""The key under which the recommender's settings stand, for messages."""
+
+
+class _Offer(NamedTuple):
+    """All that a user may be shown in a round, best first, and what it would be for her."""
+
+    items: IntArray
+    stars: FloatArray
+    logged: NDArray[np.bool_]
+    """Whether the stars are from the log and not from the world."""
+
+    def experiences(self, page: slice, source: str) -> dict[int, Experience]:
+        return {
+            item: Experience(item, rating, "logged" if logged else source)
+            for item, rating, logged in zip(
+                *(column[page].tolist() for column in self), strict=True
+            )
+        }
 
 
 def _delight(experiences: Sequence[Experience], nothing: float) -> float:

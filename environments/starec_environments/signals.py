@@ -8,15 +8,16 @@ protocol: results with and without are different rows of a table.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from pydantic import AfterValidator
+from scipy.sparse import csr_matrix
 
 from starec_environments.recommenders.neighbours import ItemKNN
 from starec_sim.cards import card, quoted
 from starec_sim.dataset import Interactions
-from starec_sim.types import FloatArray, IntArray, Item
+from starec_sim.types import LIKED_ABOVE, FloatArray, IntArray, Item
 
 Signal = Literal["popularity", "rating", "together"]
 """`popularity`: "seen by: top 5 %". `rating`: "mean rating: 3.9". `together`: "liked together with:
@@ -35,6 +36,8 @@ NEIGHBOURS = 20
 """Items that an item can be liked together with. A card shows names, no strengths, so only strong
 bonds should be named: on MovieLens 100K, ordering by how many are named and then by popularity has
 NDCG@10 64.9 with 20 neighbours and 59.7 with 100; popularity alone has 57.2."""
+SHRINKAGE = 10.0
+"""Of the item-kNN cosine: distrusts pairs that few users have liked together."""
 TITLE_LIMIT = 48
 """Characters of a title among those liked together."""
 
@@ -65,6 +68,10 @@ class Signals:
         self._bands: list[str] = []
         self._means: list[str] = []
         self._bonds: tuple[IntArray, FloatArray] = (np.zeros(0, np.int64), np.zeros(0))
+        # Quoting a title takes longer than everything else here, hence both are kept.
+        self._cards: dict[int, str] = {}
+        """Cards as far as they are the same for everybody, since the last fit."""
+        self._titles: dict[int, str] = {}
 
     @property
     def personal(self) -> bool:
@@ -73,6 +80,7 @@ class Signals:
 
     def fit(self, log: Interactions) -> None:
         """Take everything that cards will say from the training interactions `log`."""
+        self._cards.clear()
         if "popularity" in self._names:
             self._bands = _bands(np.bincount(log.items, minlength=len(self._items)))
         if "rating" in self._names:
@@ -80,29 +88,31 @@ class Signals:
         if self.personal:
             self._bonds = _bonds(log, self._n_users, len(self._items))
 
-    def cards(self, slate: Sequence[int], likes: IntArray) -> tuple[str, ...]:
+    def cards(self, slate: Sequence[int], likes: IntArray | None = None) -> tuple[str, ...]:
         """Return one card for each item of a slate.
 
         Args:
             slate: Items.
-            likes: Items that the reader liked before, oldest first; only looked at when the cards
-                are `personal`.
+            likes: Items that the reader liked before, oldest first; needed when the cards are
+                `personal`.
         """
-        together = self._together(slate, likes) if self.personal else [""] * len(slate)
+        cards = tuple(self._card(item) for item in slate)
+        if not self.personal or likes is None:
+            return cards
         return tuple(
-            card(self._items[item], self._facts(item, names))
-            for item, names in zip(slate, together, strict=True)
+            f"{text} | liked together with: {names}" if names else text
+            for text, names in zip(cards, self._together(slate, likes), strict=True)
         )
 
-    def _facts(self, item: int, together: str) -> dict[str, str]:
-        facts = {}
-        if "popularity" in self._names:
-            facts["seen by"] = self._bands[item]
-        if "rating" in self._names and self._means[item]:
-            facts["mean rating"] = self._means[item]
-        if together:
-            facts["liked together with"] = together
-        return facts
+    def _card(self, item: int) -> str:
+        if item not in self._cards:
+            facts = {}
+            if "popularity" in self._names:
+                facts["seen by"] = self._bands[item]
+            if "rating" in self._names and self._means[item]:
+                facts["mean rating"] = self._means[item]
+            self._cards[item] = card(self._items[item], facts)
+        return self._cards[item]
 
     def _together(self, slate: Sequence[int], likes: IntArray) -> list[str]:
         pairs, strengths = self._bonds
@@ -114,13 +124,38 @@ class Signals:
         found = np.where(pairs[places] == wanted, strengths[places], 0.0)
         best = np.argsort(-found, axis=1, kind="stable")[:, :SHOWN_TOGETHER]
         return [
-            ", ".join(self._title(int(recent[k])) for k in row if bonds[k] > 0)
-            for row, bonds in zip(best, found, strict=True)
+            ", ".join(self._title(item) for item, bond in zip(items, bonds, strict=True) if bond)
+            for items, bonds in zip(
+                recent[best].tolist(), np.take_along_axis(found, best, axis=1).tolist(), strict=True
+            )
         ]
 
     def _title(self, item: int) -> str:
-        # A comma separates titles, so none may stand inside one.
-        return quoted(self._items[item].title.replace(",", ";"), TITLE_LIMIT)
+        if item not in self._titles:
+            # Nothing that separates titles or facts may stand inside one.
+            title = self._items[item].title.replace(",", ";").replace("|", "/")
+            self._titles[item] = quoted(title, TITLE_LIMIT)
+        return self._titles[item]
+
+
+class Likes(NamedTuple):
+    """What each user liked, in the order of the log."""
+
+    items: IntArray
+    """The liked items of all users, sorted by user."""
+    starts: IntArray
+    """Shape (users + 1,): where each user's items begin."""
+
+    @classmethod
+    def in_log(cls, log: Interactions, n_users: int) -> Likes:
+        """Collect the likes of a log; what was consumed without a rating is one."""
+        liked = log.where(~(log.ratings <= LIKED_ABOVE))
+        liked = liked.where(np.argsort(liked.users, kind="stable"))
+        return cls(liked.items, np.searchsorted(liked.users, np.arange(n_users + 1)))
+
+    def of(self, user: int) -> IntArray:
+        """Return the items that a user liked, oldest first."""
+        return self.items[self.starts[user] : self.starts[user + 1]]
 
 
 def _bands(counts: IntArray) -> list[str]:
@@ -151,9 +186,9 @@ def _bonds(log: Interactions, n_users: int, n_items: int) -> tuple[IntArray, Flo
     A pair (i, j) is the number i * n_items + j, where j is one of the `NEIGHBOURS` nearest of i by
     the shrunk cosine of item-kNN.
     """
-    knn = ItemKNN(ItemKNN.Config(neighbours=NEIGHBOURS), n_users=n_users, n_items=n_items, seed=0)
+    config = ItemKNN.Config(neighbours=NEIGHBOURS, shrinkage=SHRINKAGE)
+    knn = ItemKNN(config, n_users=n_users, n_items=n_items, seed=0)
     knn.fit(log)
-    of, neighbour = knn.weights.T.tocsr().sorted_indices().nonzero()
-    pairs = of.astype(np.int64) * n_items + neighbour
-    strengths = np.asarray(knn.weights[neighbour, of], np.float64).ravel()
-    return pairs, strengths
+    bonds = csr_matrix(knn.weights).T.tocsr().sorted_indices()
+    of = np.repeat(np.arange(n_items), np.diff(bonds.indptr))
+    return of * n_items + bonds.indices, bonds.data

@@ -1,15 +1,60 @@
-"""A stand-in for the truth where only part of it was logged: a model fitted on all real ratings."""
+"""What items would really be for users: logged ratings first, and a world for the rest.
+
+The world is the dataset's own where the data was generated, and elsewhere a stand-in: a model that
+was fitted on all real ratings.
+"""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import svds
 from threadpoolctl import threadpool_limits
 
-from starec_sim.dataset import Dataset
+from starec_sim.dataset import Dataset, Interactions, World
 from starec_sim.errors import DataError
 from starec_sim.types import FloatArray, IntArray
+
+
+class Truth:
+    """The stars that users would give to items.
+
+    Args:
+        dataset: Knows the world, or has the ratings that one is fitted on.
+        rows: The dataset's rows of the users who take part, shape (users,).
+        hidden: What they did besides what is known; users are counted among those who take part.
+
+    Raises:
+        DataError: The dataset has neither a world nor ratings.
+    """
+
+    def __init__(self, dataset: Dataset, rows: IntArray, hidden: Interactions) -> None:
+        self._rows = rows
+        self._n_items = len(dataset.items)
+        self._world: World = dataset.world or FittedWorld(dataset)
+        self.source = self._world.source
+        """Where the truth comes from when it was not logged."""
+        there = ~np.isnan(hidden.ratings) & (dataset.world is None)
+        pairs = hidden.users[there] * self._n_items + hidden.items[there]
+        order = np.argsort(pairs)
+        self._logged = pairs[order]
+        self._ratings = hidden.ratings[there][order]
+
+    @property
+    def n_logged(self) -> int:
+        """How many ratings are known from the log."""
+        return len(self._logged)
+
+    def of(self, user: int, items: IntArray, round: int) -> tuple[FloatArray, NDArray[np.bool_]]:
+        """Return the stars of each item for a user in a round, and whether they were logged."""
+        stars = np.rint(self._world.ratings(int(self._rows[user]), items, round))
+        if not self.n_logged:
+            return stars, np.zeros(len(items), bool)
+        pairs = user * self._n_items + items
+        places = np.searchsorted(self._logged, pairs).clip(max=self.n_logged - 1)
+        logged = self._logged[places] == pairs
+        return np.where(logged, self._ratings[places], stars), logged
 
 
 class FittedWorld:

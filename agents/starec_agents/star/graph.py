@@ -13,10 +13,10 @@ STARec (arXiv 2508.18812); fast and slow thinking, memory update and reflection 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache, wraps
-from typing import Any, Literal, NotRequired
+from functools import cache
+from typing import Any, Literal, Protocol
 
 from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
@@ -44,9 +44,6 @@ class Context:
 class State(TypedDict):
     """A visit in the making. `memory` and `steps` last; the rest belongs to the current step."""
 
-    user: NotRequired[int]
-    """Like `round` only there in a visit that somebody typed in, see `Start`."""
-    round: NotRequired[int]
     memory: Memory
     steps: tuple[Step, ...]
     observation: Observation
@@ -62,17 +59,14 @@ Update = dict[str, Any]
 """What a node changes: some of the state's keys."""
 
 
-@dataclass(frozen=True)
-class Start:
-    """What a person types to play a visit, where no program brings the context."""
+class NodeFunction(Protocol):
+    """A node of the graph."""
 
-    user: int
-    """Row of the user, from 0."""
-    round: int = 0
+    __name__: str
 
-
-Opening = Callable[[State], Awaitable[Context]]
-"""Makes the context of such a visit."""
+    async def __call__(self, state: State, runtime: Runtime[Context]) -> Any:
+        """Return an update, or a command with one."""
+        ...
 
 
 async def perceive(state: State, runtime: Runtime[Context]) -> Update:
@@ -160,40 +154,32 @@ async def remember(
 
 
 @cache
-def build_graph(opening: Opening | None = None) -> CompiledStateGraph[Any, Any, Any, Any]:
+def build_graph(
+    around: Callable[[NodeFunction], NodeFunction] | None = None,
+    state: type[State] = State,
+    start: type | None = None,
+) -> CompiledStateGraph[Any, Any, Any, Any]:
     """Compile the graph, once for all users.
 
     `gate` and `remember` route by `Command`: conditional edges cost 15 % more a page (measured).
 
     Args:
-        opening: Without it an invocation brings its `Context`, and starts from memory and steps.
-            With it an invocation starts from what a person can type: `Start`.
+        around: Makes each node's function from ours, where invocations bring no `Context`.
+        state: What the nodes get, when that is more than ours need.
+        start: What an invocation brings; the state when empty.
     """
-    builder = (
-        StateGraph(State, context_schema=Context)
-        if opening is None
-        else StateGraph(State, input_schema=Start)
-    )
-    for node in (perceive, fast, respond, gate, slow, remember):
-        builder.add_node(node.__name__, node if opening is None else _opened(node, opening))
+    context = Context if around is None else None
+    builder = StateGraph(state, context_schema=context, input_schema=start or state)
+    nodes: tuple[NodeFunction, ...] = (perceive, fast, respond, gate, slow, remember)
+    for node in nodes:
+        function = node if around is None else around(node)
+        builder.add_node(node.__name__, function, input_schema=state)
     builder.add_edge(START, "perceive")
     builder.add_edge("perceive", "fast")
     builder.add_edge("fast", "respond")
     builder.add_edge("respond", "gate")
     builder.add_edge("slow", "remember")
     return builder.compile(name="star")
-
-
-def _opened(node: Callable[..., Awaitable[Any]], opening: Opening) -> Callable[..., Awaitable[Any]]:
-    """Give a node the context that its invocation does not bring."""
-
-    @wraps(node)
-    async def play(state: State, runtime: Runtime[Context]) -> Any:
-        context = await opening(state)
-        begun = {"memory": context.call.memory, "steps": (), **state}
-        return await node(begun, runtime.override(context=context))
-
-    return play
 
 
 async def _ask(

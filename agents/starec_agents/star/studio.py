@@ -1,22 +1,28 @@
 """The STAR graph for LangGraph's own tools: `langgraph dev` opens it in Studio.
 
 The input is what a person can type, `{"user": 3}` or `{"user": 3, "round": 2}`, and plays one visit
-of that user in a small generated world, without a model: the same nodes, one can step through.
+of that user in a small generated world, without a model. These are the nodes that every run uses,
+and each can be stepped through, its state edited, the rest played again from there.
+
 No checkpointer here: the server of those tools brings its own.
 """
 
 from __future__ import annotations
 
 import asyncio
-from functools import lru_cache
-from typing import cast
+from dataclasses import dataclass
+from functools import lru_cache, wraps
+from typing import Any, NotRequired, cast, get_type_hints
+
+from langgraph.runtime import Runtime
+from pydantic import TypeAdapter
+from pydantic_core import to_jsonable_python
 
 from starec_agents.star.agent import StarAgent
-from starec_agents.star.graph import Context, State, build_graph
+from starec_agents.star.graph import Context, NodeFunction, State, build_graph
 from starec_sim import plugins
 from starec_sim.agent import Call
 from starec_sim.environment import Environment
-from starec_sim.errors import ConfigError
 from starec_sim.policies.gateway import Address, Gateway, Policy
 from starec_sim.policies.lexical import LexicalPolicy
 from starec_sim.rng import Streams
@@ -25,6 +31,80 @@ from starec_sim.types import Memory, Turn
 DATA = {"use": "synthetic", "users": 50, "items": 400}
 # Everybody visits in every round: whoever is typed in has something to see.
 ENVIRONMENT = {"use": "feed", "recommender": "ease", "activity": 1.0}
+
+
+@dataclass
+class Start:
+    """What a person types."""
+
+    user: int
+    """Row of the user, from 0."""
+    round: int = 0
+
+
+class TypedState(State):
+    """The state of a visit, with what was typed."""
+
+    user: int
+    round: NotRequired[int]
+    playing: str
+    """Whose visit memory and steps belong to, of those played on one thread."""
+
+
+def _typed_in(node: NodeFunction) -> NodeFunction:
+    """Give a node the context of the visit that somebody typed in."""
+
+    @wraps(node)
+    async def play(state: State, runtime: Runtime[Context]) -> Any:
+        known = _restored(cast(dict[str, Any], state))
+        call = await _call(known.get("user"), known.get("round", 0))
+        opening = {}
+        if node.__name__ == "perceive" and _over(known, call):
+            whose = f"user {call.user}, round {call.round}"
+            opening = {"playing": whose, "memory": call.memory, "steps": ()}
+        context = runtime.override(context=_AGENT.context(call))
+        update = await node(cast(State, known | opening), context)
+        return opening | update if opening else update
+
+    return play
+
+
+def _over(state: dict[str, Any], call: Call) -> bool:
+    """Return whether what a thread holds is no visit, a finished one, or somebody else's."""
+    if state.get("playing") != f"user {call.user}, round {call.round}":
+        return True
+    return bool(state["steps"] and state["steps"][-1].feedback.ending)
+
+
+def _restored(state: dict[str, Any]) -> dict[str, Any]:
+    """Return the state with its own types, which a checkpoint loses (tuples), and an edit too."""
+    return {
+        name: _KINDS[name].validate_python(to_jsonable_python(value))
+        for name, value in state.items()
+    }
+
+
+async def _call(user: Any, round: Any) -> Call:
+    # ValueError, because LangGraph's server shows the messages of no errors but Python's own.
+    if not isinstance(round, int) or round < 0:
+        raise ValueError(f'there is no round {round!r}; type e.g. {{"user": 3, "round": 0}}')
+    # In a thread: building a world would hold up the server's event loop.
+    environment = await asyncio.to_thread(_world, round)
+    last = len(environment.users) - 1
+    if not isinstance(user, int) or not 0 <= user <= last:
+        raise ValueError(f'there is no user {user!r}; type e.g. {{"user": 3}}, from 0 to {last}')
+    memory = Memory(environment.history(user)[-_AGENT.history_limit :])
+    return Call(user, round, environment.users[user], memory, environment, _POLICIES)
+
+
+@lru_cache(maxsize=16)
+def _world(round: int) -> Environment:
+    """Return the world in a round that nobody's visits came before."""
+    dataset, of_dataset = plugins.configure("datasets", DATA, "data")
+    environment, of_environment = plugins.configure("environments", ENVIRONMENT, "environment")
+    world = cast(Environment, environment(of_environment, dataset(of_dataset).load(), _STREAMS))
+    world.begin_round(round)
+    return world
 
 
 class _Unwritten:
@@ -37,41 +117,10 @@ class _Unwritten:
         pass
 
 
+_KINDS = {name: TypeAdapter(kind) for name, kind in get_type_hints(TypedState).items()}
 _STREAMS = Streams(seed=0)
 _AGENT = StarAgent(StarAgent.Config())
 _LEXICAL = Policy("lexical", LexicalPolicy())
 _POLICIES = Gateway({"fast": _LEXICAL, "slow": _LEXICAL}, _STREAMS, _Unwritten())
 
-
-async def opening(state: State) -> Context:
-    """Return the context of the visit that somebody typed in.
-
-    Raises:
-        ConfigError: There is no such user or round.
-    """
-    user, round = state.get("user"), state.get("round", 0)
-    if not isinstance(round, int) or round < 0:
-        raise ConfigError(f"there is no round {round!r}", hint='type e.g. {"user": 3, "round": 0}')
-    # In a thread: building a world would hold up the server's event loop.
-    environment = await asyncio.to_thread(_world, round)
-    if not isinstance(user, int) or not 0 <= user < len(environment.users):
-        raise ConfigError(
-            f"there is no user {user!r}",
-            hint=f'type e.g. {{"user": 3}}; users go from 0 to {len(environment.users) - 1}',
-        )
-    memory = Memory(environment.history(user)[-_AGENT.history_limit :])
-    person = environment.users[user]
-    return _AGENT.context(Call(user, round, person, memory, environment, _POLICIES))
-
-
-@lru_cache(maxsize=16)
-def _world(round: int) -> Environment:
-    """Return the world in a round, with nobody's visits before it."""
-    dataset, data_config = plugins.configure("datasets", DATA, "data")
-    environment, config = plugins.configure("environments", ENVIRONMENT, "environment")
-    world = cast(Environment, environment(config, dataset(data_config).load(), _STREAMS))
-    world.begin_round(round)
-    return world
-
-
-graph = build_graph(opening)
+graph = build_graph(_typed_in, TypedState, Start)

@@ -30,24 +30,25 @@ GENRES = (
 
 ERAS = ("1950s", "1960s", "1970s", "1980s", "1990s", "2000s", "2010s")
 
-OCCUPATIONS = (
-    "student",
-    "teacher",
-    "engineer",
-    "nurse",
-    "programmer",
-    "clerk",
-    "writer",
-    "manager",
-    "salesperson",
-    "librarian",
-    "scientist",
-    "artist",
-    "electrician",
-    "homemaker",
-    "lawyer",
-    "retired",
-)
+OCCUPATIONS = {
+    "student": (14, 29),
+    "teacher": (23, 66),
+    "engineer": (23, 66),
+    "nurse": (21, 66),
+    "programmer": (20, 66),
+    "clerk": (18, 66),
+    "writer": (20, 66),
+    "manager": (26, 66),
+    "salesperson": (18, 66),
+    "librarian": (23, 66),
+    "scientist": (25, 66),
+    "artist": (18, 66),
+    "electrician": (19, 66),
+    "homemaker": (20, 66),
+    "lawyer": (26, 66),
+    "retired": (62, 90),
+}
+"""With the ages, from and to, at which people have them. There is one for every age in between."""
 
 
 def _words(text: str) -> list[str]:
@@ -133,6 +134,16 @@ def names(n: int, rng: np.random.Generator) -> list[str]:
         first, last = divmod(place, len(_LAST))
         result.append(f"{_FIRST[first]} {_LAST[last]}" + (f" {part + 1}" if part else ""))
     return result
+
+
+def occupation(age: int, rng: np.random.Generator) -> str:
+    """Return one of the occupations that somebody of an age may have, all equally likely.
+
+    >>> occupation(15, np.random.default_rng(0)), occupation(80, np.random.default_rng(0))
+    ('student', 'retired')
+    """
+    fitting = [name for name, (first, last) in OCCUPATIONS.items() if first <= age <= last]
+    return fitting[rng.integers(len(fitting))]
 
 
 def _distinct(n: int, total: int, rng: np.random.Generator) -> list[tuple[int, int]]:

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field, model_validator
 from scipy.sparse import csr_matrix
 
-from starec_environments.datasets.inventions import ERAS, GENRES, OCCUPATIONS, names, titles
+from starec_environments.datasets.inventions import ERAS, GENRES, names, occupation, titles
 from starec_environments.datasets.world import Drift, SyntheticWorld
 from starec_sim.dataset import Dataset, Interactions
 from starec_sim.rng import Streams
@@ -176,9 +176,8 @@ def _quality(log_popularity: FloatArray, rng: np.random.Generator) -> FloatArray
 def _person(streams: Streams, user: int) -> User:
     rng = streams.stream("demographics", user=user)
     age = int(np.clip(rng.gamma(6.0, 6.0), 14, 90))
-    occupation = OCCUPATIONS[rng.integers(len(OCCUPATIONS))]
-    gender = "FM"[rng.integers(2)]
-    return User(f"u{user + 1}", {"age": str(age), "gender": gender, "occupation": occupation})
+    job, gender = occupation(age, rng), "FM"[rng.integers(2)]
+    return User(f"u{user + 1}", {"age": str(age), "gender": gender, "occupation": job})
 
 
 def _tastes(rng: np.random.Generator, sizes: list[int]) -> FloatArray:

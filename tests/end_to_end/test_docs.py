@@ -1,0 +1,83 @@
+"""What the documentation shows works as shown."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from starec_sim.experiment import Experiment
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def starec(*arguments):
+    command = [sys.executable, "-c", "from starec_sim.cli import main; main()", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120)
+
+
+def test_the_smallest_environment_runs(tmp_path):
+    done = starec("run", "docs/examples/shelf.yaml", "--set", f"runs_dir={tmp_path}", "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["status"] == "finished"
+    # Readers learn their genre: who watches, watches what she likes more and more.
+    figures = starec("show", result["run"], "--json")
+    assert json.loads(figures.stdout)["metrics"]["main"]["satisfaction"]["mean"] > 3.5
+
+
+def test_the_documented_keys_are_the_keys_there_are():
+    text = (ROOT / "docs" / "configuration.md").read_text()
+    values = yaml.safe_load(re.search(r"```yaml\n(.*?)```", text, re.DOTALL)[1])
+    experiment = Experiment.model_validate(values)
+    experiment.check()
+    assert set(values) == set(Experiment.model_fields)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "experiments").glob("*/*.yaml")), ids=lambda path: path.parent.name
+)
+def test_every_shipped_experiment_runs_on_the_generated_world(path, tmp_path):
+    small = ["rounds=2", "replicates=1", f"runs_dir={tmp_path}"]
+    changes = [word for change in small for word in ("--set", change)]
+    spec = ["--data", "synthetic", "--set", "data.users=30", "--set", "data.items=300"]
+    done = starec("run", str(path), *spec, *changes, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["status"] == "finished"
+
+
+DATA = next(
+    (
+        folder
+        for folder in (
+            Path(os.environ.get("STAREC_DATA", "data")) / "ml-100k",
+            ROOT.parent / "shared" / "data" / "ml-100k",
+        )
+        if folder.is_dir()
+    ),
+    None,
+)
+
+
+@pytest.mark.skipif(DATA is None, reason="needs MovieLens 100K in $STAREC_DATA or ../shared/data")
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "experiments").glob("*/*.yaml")), ids=lambda path: path.parent.name
+)
+def test_every_shipped_experiment_runs_on_movielens(path, tmp_path):
+    small = ["rounds=1", "replicates=1", "environment.users=40", f"runs_dir={tmp_path}"]
+    changes = [word for change in small for word in ("--set", change)]
+    done = starec("run", str(path), "--data", str(DATA), *changes, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["status"] == "finished"
+
+
+def test_links_in_the_documentation_lead_somewhere():
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    for page in pages:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.name} links to {target}"
