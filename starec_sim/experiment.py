@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -10,8 +11,9 @@ import yaml
 from pydantic import AfterValidator, Field, model_validator
 
 from starec_sim import plugins
-from starec_sim.errors import ConfigError
+from starec_sim.errors import ConfigError, RunError
 from starec_sim.plugins import Spec, spec_or
+from starec_sim.runs.folder import CONFIG, configuration
 from starec_sim.validation import HINT, Settings, validate
 
 _SHARED = ("name", "seed", "rounds", "replicates", "concurrency", "runs_dir", "report", "arms")
@@ -27,8 +29,8 @@ def _arm_name(name: str) -> str:
 class PolicySpecs(Settings):
     """Which policy answers for which node."""
 
-    fast: Annotated[Spec, spec_or("lexical")] = {"use": "lexical"}
-    slow: Annotated[Spec, spec_or("lexical")] = {"use": "lexical"}
+    fast: Annotated[Spec, spec_or("lexical")] = Field(default={"use": "lexical"})
+    slow: Annotated[Spec, spec_or("lexical")] = Field(default={"use": "lexical"})
 
 
 class Report(Settings):
@@ -54,9 +56,9 @@ class Experiment(Settings):
     data: Spec | None = None
     """None for an environment that brings its own world."""
     environment: Spec
-    agent: Annotated[Spec, spec_or("star")] = {"use": "star"}
+    agent: Annotated[Spec, spec_or("star")] = Field(default={"use": "star"})
     policies: PolicySpecs = PolicySpecs()
-    arms: dict[Annotated[str, AfterValidator(_arm_name)], dict[str, Any]] = {}
+    arms: dict[Annotated[str, AfterValidator(_arm_name)], dict[str, Any]] = Field(default={})
     """Variants of the experiment: a name, and the dotted keys in which it differs."""
     report: Report = Report()
 
@@ -99,9 +101,8 @@ class Experiment(Settings):
                 plugins.configure("datasets", variant.data, f"{at}data")
             plugins.configure("environments", variant.environment, f"{at}environment")
             plugins.configure("agents", variant.agent, f"{at}agent")
-            for node in ("fast", "slow"):
-                use = getattr(variant.policies, node)["use"]
-                plugins.load("policies", use, f"{at}policies.{node}.use")
+            plugins.check_policy(variant.policies.fast, f"{at}policies.fast")
+            plugins.check_policy(variant.policies.slow, f"{at}policies.slow")
 
 
 def read(
@@ -124,6 +125,23 @@ def read(
     return experiment
 
 
+def recorded(folder: Path) -> Experiment:
+    """Return the experiment that a run was made with, from its folder.
+
+    Raises:
+        RunError: Its configuration is missing, or is not what was written there.
+    """
+    text = configuration(folder)
+    try:
+        return validate(Experiment, yaml.safe_load(text), "")
+    except (yaml.YAMLError, TypeError, ValueError, ConfigError) as error:
+        problem = error.message if isinstance(error, ConfigError) else str(error)
+        raise RunError(
+            f"{folder / CONFIG} is not the configuration of a run: {problem}",
+            hint="put the file back as it was; the manifest holds its SHA-256",
+        ) from error
+
+
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         values = yaml.load(path.read_text("utf-8"), _Loader)
@@ -141,8 +159,9 @@ def _read_yaml(path: Path) -> dict[str, Any]:
             f"{path} cannot be read: {error}", hint="an experiment is a YAML file in UTF-8"
         ) from None
     except yaml.YAMLError as error:
+        problem = str(error).replace('in "<unicode string>", ', "")
         raise ConfigError(
-            f"{path} is not valid YAML: {error}",
+            f"{path} is not valid YAML: {problem}",
             hint="indent with spaces, and quote text that holds : # [ ] { } or *",
         ) from None
     if not isinstance(values, dict):
@@ -151,6 +170,12 @@ def _read_yaml(path: Path) -> dict[str, Any]:
             f"{path} must hold keys and values, not {found}",
             hint="it needs at least name, data and environment; see experiments/01_quickstart",
         )
+    try:
+        json.dumps(values, default=str, skipkeys=True)
+    except ValueError:
+        raise ConfigError(
+            f"{path} holds an anchor (&) that refers to itself", hint="write the value out"
+        ) from None
     return values
 
 
@@ -228,8 +253,9 @@ class _Loader(yaml.SafeLoader):
         seen = set()
         for key, _ in node.value:
             if key.tag != "tag:yaml.org,2002:merge" and key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f'the key "{key.value}" stands here twice', key.start_mark
+                raise ConfigError(
+                    f'line {key.start_mark.line + 1}: the key "{key.value}" is there already',
+                    hint="keep one of the two",
                 )
             seen.add(key.value if isinstance(key.value, str) else id(key))
         return super().construct_mapping(node, deep)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from math import inf
+from typing import Literal, NamedTuple
 
 
 class Entry(NamedTuple):
@@ -11,37 +12,49 @@ class Entry(NamedTuple):
 
     label: str
     meaning: str
+    better: Literal["higher", "lower", ""] = ""
+    """Which way everybody would call better; empty where that is a matter of the question."""
+    bounds: tuple[float, float] = (0.0, 1.0)
+    """Between which its values lie."""
 
 
 METRICS: Mapping[str, Entry] = {
-    "click_through": Entry("click-through", "items watched / items shown"),
-    "watch_rate": Entry("watch rate", "share of visits with at least one item watched"),
-    "satisfaction": Entry("satisfaction", "true stars (1-5) of what was watched"),
-    "exits": Entry("exits", "share of visits ended by the user before the pages ran out"),
-    "pages": Entry("pages", "pages seen in a visit"),
-    "diversity": Entry("diversity", "mean distance between the items shown in a visit (0-1)"),
+    "click_through": Entry("click-through", "items watched / items shown", "higher"),
+    "watch_rate": Entry("watch rate", "share of visits with an item watched", "higher"),
+    "satisfaction": Entry("satisfaction", "true stars (1-5) of what was watched", "higher", (1, 5)),
+    "exits": Entry("exits", "share of visits the user ended herself", "lower"),
+    "pages": Entry("pages", "pages seen in a visit", "", (0, inf)),
+    "diversity": Entry("diversity", "mean distance between items shown in a visit (0-1)"),
     "coverage": Entry("coverage", "share of the catalogue shown to anybody in a round"),
-    "gini": Entry("concentration", "Gini of exposure over the catalogue (0 equal, 1 one item)"),
-    "popularity_lift": Entry("popularity lift", "popularity of what is shown, against her history"),
+    "gini": Entry("concentration", "Gini of exposure (0 all items equal, 1 one item)"),
+    "popularity_lift": Entry(
+        "popularity lift", "popularity of what is shown, against her history", "", (-1, inf)
+    ),
     "taste_drift": Entry(
-        "taste drift", "divergence of what is watched from her first likes (bits)"
+        "taste drift", "what is watched, away from her first likes (bits)", "", (0, inf)
     ),
     "visitors": Entry("visitors", "share of all users who came in a round"),
-    "slow": Entry("slow thinking", "share of steps with a second thought"),
-    "malformed": Entry("malformed", "share of answers with a flaw, even after the repair"),
-    "repaired": Entry("repaired", "share of answers that needed a repair call"),
-    "mrr": Entry("MRR", "one over the rank of the true choice"),
     **{
-        f"ndcg@{k}": Entry(f"NDCG@{k}", f"gain of the true choice among the first {k}")
+        f"ndcg@{k}": Entry(f"NDCG@{k}", f"gain of the true choice among the first {k}", "higher")
         for k in (1, 5, 10, 20)
     },
-    **{f"hit@{k}": Entry(f"hit@{k}", f"true choice among the first {k}") for k in (1, 5, 10)},
+    **{
+        f"hit@{k}": Entry(f"hit@{k}", f"share of true choices among the first {k}", "higher")
+        for k in (1, 5, 10)
+    },
+    "mrr": Entry("MRR", "one over the rank of the true choice", "higher"),
+    "slow": Entry("slow thinking", "share of steps with a second thought"),
+    "malformed": Entry("malformed", "share of answers with a flaw, even after repair", "lower"),
+    "repaired": Entry("repaired", "share of answers that needed a repair call", "lower"),
 }
+
+_UNEVENTFUL = ("malformed", "repaired")
+"""Not worth a line while they are zero."""
 
 
 def entry(name: str) -> Entry:
     """Return a metric in words; one that nobody described goes by its own name."""
-    return METRICS.get(name, Entry(name, ""))
+    return METRICS.get(name, Entry(name, "", "", (-inf, inf)))
 
 
 def place(name: str) -> tuple[int, str]:
@@ -52,3 +65,12 @@ def place(name: str) -> tuple[int, str]:
     """
     known = list(METRICS)
     return (known.index(name) if name in METRICS else len(known), name)
+
+
+def eventful(series: Mapping[str, list[float]]) -> list[str]:
+    """Return the metrics worth showing, of all those with their values over the rounds.
+
+    >>> eventful({"slow": [0.0], "malformed": [0.0, 0.0], "repaired": [0.0, 0.1]})
+    ['slow', 'repaired']
+    """
+    return [name for name, values in series.items() if name not in _UNEVENTFUL or any(values)]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -13,8 +14,8 @@ from starec_sim.environment import Environment
 from starec_sim.types import Experience, FloatArray, IntArray, Item, Task, Visit
 
 _CUTS = (1, 5, 10, 20)
-_CELLS = 2**22
-"""Numbers held at once in an array of (lists, items of a list, attribute values): 32 MiB."""
+_CELLS = 2**18
+"""Numbers held at once in an array of (lists, items of a list, attribute values): 2 MiB."""
 _MOST_VALUES = 500
 """An attribute with more different values than this (a cast, free tags) says too little of an item
 in common with another, and takes too much memory."""
@@ -39,15 +40,14 @@ class Measure:
     def __init__(self, environment: Environment) -> None:
         self.attribute, self._attributes = _attribute_matrix(environment.items)
         self._popularity = environment.popularity / max(1, environment.popularity.sum())
-        lived: list[IntArray] = []
-        liked: list[IntArray] = []
-        for user in range(len(environment.users)):
-            history = environment.history(user)
-            lived.append(np.array([e.item for e in history], np.int64))
-            liked.append(np.array([e.item for e in history if e.liked], np.int64))
-        self._taste = self._of_attributes(metrics.attribute_distribution, liked)
-        self._level = metrics.mean_popularity(self._popularity, _padded(lived))
         self._n_items = len(environment.items)
+        users = range(len(environment.users))
+        self._taste = self._tastes(
+            [e.item for e in environment.history(user) if e.liked] for user in users
+        )
+        self._level = self._popularities(
+            [e.item for e in environment.history(user)] for user in users
+        )
 
     def round(self, visits: Sequence[Visit]) -> Measured:
         """Return the figures of a round's visits."""
@@ -82,30 +82,22 @@ class Measure:
             "exits": metrics.exit_rate([visit.steps[-1].feedback.ending for visit in visits]),
             "pages": np.array([float(len(visit.steps)) for visit in visits]),
             "popularity_lift": metrics.popularity_lift(
-                metrics.mean_popularity(self._popularity, _padded(slates)), self._level[users]
+                self._popularities(slates), self._level[users]
             ),
         }
         if self.attribute:
-            now = self._of_attributes(
-                metrics.attribute_distribution, [[e.item for e in seen] for seen in lived]
-            )
-            figures["diversity"] = self._of_attributes(metrics.intra_list_diversity, slates)
+            now = self._tastes([e.item for e in experiences] for experiences in lived)
+            diversity = partial(metrics.intra_list_diversity, self._attributes)
+            figures["diversity"] = _batched(diversity, slates, self._attributes.shape[1])
             figures["taste_drift"] = metrics.taste_drift(now, self._taste[users])
         return figures
 
-    def _of_attributes(
-        self,
-        measure: Callable[[FloatArray, IntArray], FloatArray],
-        lists: Sequence[Sequence[int] | IntArray],
-    ) -> FloatArray:
-        """Measure lists of items, so many at once as fit into `_CELLS`."""
-        longest = max((len(row) for row in lists), default=0)
-        some = max(1, _CELLS // max(1, longest * self._attributes.shape[1]))
-        parts = [
-            measure(self._attributes, _padded(lists[start : start + some]))
-            for start in range(0, max(1, len(lists)), some)
-        ]
-        return np.concatenate(parts)
+    def _tastes(self, lists: Iterable[Sequence[int]]) -> FloatArray:
+        distribution = partial(metrics.attribute_distribution, self._attributes)
+        return _batched(distribution, lists, self._attributes.shape[1])
+
+    def _popularities(self, lists: Iterable[Sequence[int]]) -> FloatArray:
+        return _batched(partial(metrics.mean_popularity, self._popularity), lists, 1)
 
 
 def _ranking(visits: Sequence[Visit]) -> dict[str, FloatArray]:
@@ -169,8 +161,32 @@ def _attribute_matrix(items: Sequence[Item]) -> tuple[str, FloatArray]:
     return name, matrix
 
 
-def _padded(lists: Sequence[Sequence[int] | IntArray]) -> IntArray:
-    padded = np.full((len(lists), max((len(row) for row in lists), default=0)), -1, np.int64)
+def _batched(
+    measure: Callable[[IntArray], FloatArray], lists: Iterable[Sequence[int]], width: int
+) -> FloatArray:
+    """Measure lists of items, so many at once as need about `_CELLS` numbers.
+
+    Args:
+        measure: Takes lists that are padded with -1 and returns a row for each.
+        lists: Items of each list.
+        width: Numbers that the measure needs for an item.
+    """
+    parts: list[FloatArray] = []
+    batch: list[Sequence[int]] = []
+    longest = 0
+    for items in lists:
+        batch.append(items)
+        longest = max(longest, len(items))
+        if len(batch) * longest * width >= _CELLS:
+            parts.append(measure(_padded(batch, longest)))
+            batch, longest = [], 0
+    if batch or not parts:
+        parts.append(measure(_padded(batch, longest)))
+    return np.concatenate(parts)
+
+
+def _padded(lists: Sequence[Sequence[int]], longest: int) -> IntArray:
+    padded = np.full((len(lists), longest), -1, np.int64)
     for row, items in zip(padded, lists, strict=True):
         row[: len(items)] = items
     return padded

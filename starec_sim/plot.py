@@ -4,55 +4,102 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from starec_sim.glossary import entry
-from starec_sim.report import Report
+from starec_sim.report import Figure, Report
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#444444")
 """Okabe and Ito's palette: told apart by everybody."""
-_UNEVENTFUL = ("malformed", "repaired")
-"""Shown only when there is something to see."""
+_MARKED = 25
+"""Rounds up to which each is marked with a dot."""
 
 
 def plot_report(report: Report, title: str, path: Path) -> bool:
-    """Write the picture, and say whether there was anything to draw."""
+    """Write the picture, and say whether there was anything to draw.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
     # The object interface of matplotlib needs no display and leaves no global state.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas
 
-    arms = list(report.figures)
-    names = [
-        name
-        for name in (report.figures[arms[0]] if arms else ())
-        if name not in _UNEVENTFUL or any(any(f[name].series) for f in report.figures.values())
-    ]
+    arms, names = list(report.figures), report.names()
     if not names:
         return False
     columns = min(3, len(names))
     rows = math.ceil(len(names) / columns)
-    canvas = Canvas(figsize=(4.2 * columns, 2.7 * rows + 0.9), layout="constrained")
+    canvas = Canvas(figsize=(4.2 * columns, 2.6 * rows + 0.9), layout="constrained")
     FigureCanvasAgg(canvas)
     axes = canvas.subplots(rows, columns, squeeze=False)
     for axis, name in zip(axes.flat, names, strict=False):
-        for colour, arm in zip(_COLOURS * len(arms), arms, strict=False):
-            figure = report.figures[arm].get(name)
-            if figure is None:
-                continue
-            rounds = range(1, len(figure.series) + 1)
-            axis.plot(rounds, figure.series, color=colour, label=arm, lw=1.8)
-            low = [mean - half for mean, half in zip(figure.series, figure.halves, strict=True)]
-            high = [mean + half for mean, half in zip(figure.series, figure.halves, strict=True)]
-            axis.fill_between(rounds, low, high, color=colour, alpha=0.15, lw=0)
-        axis.set_title(entry(name).label, fontsize=11, loc="left", fontweight="bold")
-        axis.set_xlabel(entry(name).meaning, fontsize=7.5, color="#555555")
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.grid(axis="y", color="#e5e5e5", lw=0.7)
-        axis.tick_params(labelsize=8)
-        axis.xaxis.get_major_locator().set_params(integer=True)
+        for number, arm in enumerate(arms):
+            if name in report.figures[arm]:
+                colour = _COLOURS[number % len(_COLOURS)]
+                _draw(axis, report.figures[arm][name], entry(name).bounds, colour, arm)
+        _dress(axis, name)
     for axis in axes.flat[len(names) :]:
         axis.set_visible(False)
-    handles, labels = axes.flat[0].get_legend_handles_labels()
-    canvas.legend(handles, labels, loc="outside upper right", ncols=len(arms), frameon=False)
-    canvas.suptitle(f"{title}   (by round; bands: 95 %)", x=0.01, ha="left", fontsize=11)
+    handles = {
+        label: handle
+        for axis in axes.flat
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
+    canvas.legend(
+        handles.values(),
+        handles.keys(),
+        loc="outside upper left",
+        ncols=2 * columns,
+        frameon=False,
+        fontsize=11,
+        title=title,
+        alignment="left",
+        title_fontproperties={"size": 13, "weight": "bold"},
+    )
+    canvas.supxlabel("round   (bands: 95 % interval of the mean)", fontsize=9, color="#555555")
     canvas.savefig(path, dpi=110, metadata={"Software": None})
     return True
+
+
+def _draw(axis: Axes, figure: Figure, bounds: tuple[float, float], colour: str, arm: str) -> None:
+    rounds = range(1, len(figure.series) + 1)
+    marker = "o" if len(rounds) <= _MARKED else ""
+    axis.plot(rounds, figure.series, color=colour, label=arm, lw=1.8, marker=marker, ms=3.5)
+    mean, half = np.array(figure.series), np.array(figure.halves)
+    # Student's interval does not know that there is no share above one.
+    low, high = np.clip(mean - half, *bounds), np.clip(mean + half, *bounds)
+    axis.fill_between(rounds, low, high, color=colour, alpha=0.13, lw=0)
+
+
+def _dress(axis: Axes, name: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    found = entry(name)
+    axis.set_title(found.label, fontsize=11, loc="left", fontweight="bold", pad=18)
+    axis.annotate(
+        found.meaning,
+        (0, 1),
+        (0, 5),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        fontsize=7.5,
+        color="#555555",
+    )
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.spines[["left", "bottom"]].set_color("#999999")
+    axis.grid(axis="y", color="#e5e5e5", lw=0.7)
+    axis.set_axisbelow(True)
+    axis.tick_params(labelsize=8, color="#999999")
+    axis.margins(x=0.03)
+    axis.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+    # A line that does not move is no reason to look at the seventh decimal.
+    low, high = axis.get_ylim()
+    if high - low < 0.02:
+        middle = (low + high) / 2
+        axis.set_ylim(middle - 0.01, middle + 0.01)

@@ -27,8 +27,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator
 
-from starec_sim.errors import PluginError, did_you_mean
-from starec_sim.validation import validate
+from starec_sim.errors import ConfigError, PluginError, did_you_mean
+from starec_sim.validation import HINT, validate
 
 Kind = Literal["agents", "environments", "datasets", "recommenders", "policies", "data"]
 """The groups `starec_sim.<kind>`; `data` holds two functions, `detect` and `fetch`."""
@@ -66,7 +66,7 @@ Spec = Annotated[dict[str, Any], BeforeValidator(_spec), AfterValidator(_no_secr
 
 
 def spec_or(name: str) -> BeforeValidator:
-    """Let a spec that names no plug-in mean this one: for `Annotated[Spec, spec_or("star")]`."""
+    """Return a validator by which a spec that names no plug-in means this one."""
     return BeforeValidator(
         lambda value: {"use": name, **value} if isinstance(value, Mapping) else value
     )
@@ -120,7 +120,7 @@ def load(kind: Kind, reference: str, at: str = "") -> Any:
         location, name = points[reference][0].module, points[reference][0].attr
     elif not location or not name.isidentifier():
         raise PluginError(
-            f'{key}"{reference}" does not name a {singular}',
+            f'{key}"{reference}" names no {singular}',
             hint="a class of your own is written as package.module:Class or path/file.py:Class",
         )
     from_file = bool(colon) and location.endswith(".py")
@@ -200,3 +200,27 @@ def configure(kind: Kind, spec: Mapping[str, Any], at: str) -> tuple[Any, Any]:
             if isinstance(mark, Uses) and getattr(config, name) is not None:
                 configure(mark.kind, getattr(config, name), f"{at}.{name}")
     return found, config
+
+
+def check_policy(spec: Mapping[str, Any], at: str) -> None:
+    """Refuse settings that a chat model does not have; most would ignore them without a word.
+
+    Args:
+        spec: `{"use": reference, **settings}`.
+        at: The dotted key under which the spec stands, for messages.
+
+    Raises:
+        ConfigError: Names the key.
+        PluginError: The reference leads nowhere.
+    """
+    found = load("policies", str(spec["use"]), f"{at}.use")
+    if not (isinstance(found, type) and issubclass(found, BaseModel)):
+        return
+    from langchain_core.language_models.chat_models import BaseChatModel
+
+    fields = found.model_fields
+    known = {*fields, *(field.alias for field in fields.values() if field.alias)}
+    for key in spec:
+        if key != "use" and key not in known and found.model_config.get("extra") != "allow":
+            near = did_you_mean(key, known - set(BaseChatModel.model_fields))
+            raise ConfigError(f"{at}.{key}: there is no such key; {near}", hint=HINT)

@@ -1,4 +1,4 @@
-"""What came of a run: figures by arm with intervals, and differences between arms on the same users.
+"""What came of a run: figures by arm with intervals, and how arms differ on the same users.
 
 A figure that every visit has a value of is averaged for each user first; its interval is a
 bootstrap over users. A figure of a round as a whole (coverage, Gini) has one value a trial; its
@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
-from starec_sim.glossary import place
+from starec_sim.glossary import eventful, place
 from starec_sim.metrics import Interval, bootstrap_interval, permutation_test
-from starec_sim.runs.store import FILE, check_schema
+from starec_sim.runs.store import FILE, read_only, told
 from starec_sim.types import FloatArray
 
 _SEED = 0
@@ -45,6 +45,13 @@ class Difference(NamedTuple):
     p: float | None
     """Two-sided, from a permutation test over users; None for a figure of whole rounds."""
 
+    @property
+    def sure(self) -> bool | None:
+        """Whether the 95 % interval leaves out zero; None where there is no interval."""
+        if math.isnan(self.interval.low):
+            return None
+        return self.interval.low > 0 or self.interval.high < 0
+
 
 class Report(NamedTuple):
     """The figures of a run."""
@@ -53,11 +60,23 @@ class Report(NamedTuple):
     """By arm and metric, in the order of the experiment."""
     differences: Mapping[str, Mapping[str, Difference]]
     """By arm (all but the first) and metric."""
+    rounds: int
+    """Rounds that every trial has behind it, of those that have begun."""
     last_rounds: int
-    """Over how many rounds at the end the figures are means."""
+    """Over how many of them, at their end, the figures are means."""
+    unknown: tuple[str, ...] = ()
+    """Metrics that were asked for and that no arm has."""
+
+    def names(self) -> list[str]:
+        """Return the metrics of all arms that are worth showing, in order."""
+        series: dict[str, list[float]] = {}
+        for figures in self.figures.values():
+            for name, figure in figures.items():
+                series.setdefault(name, []).extend(figure.series)
+        return eventful(series)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the figures and differences as JSON values."""
+        """Return the figures and differences as JSON values; null is what has no value."""
         return {
             "metrics": {
                 arm: {name: _plain(figure.interval) for name, figure in figures.items()}
@@ -65,11 +84,19 @@ class Report(NamedTuple):
             },
             "differences": {
                 arm: {
-                    name: {**_plain(difference.interval), "p": difference.p}
-                    for name, difference in differences.items()
+                    name: {**_plain(found.interval), "p": _known(found.p), "sure": found.sure}
+                    for name, found in differences.items()
                 }
                 for arm, differences in self.differences.items()
             },
+            "by_round": {
+                arm: {
+                    name: [_known(value) for value in figure.series]
+                    for name, figure in figures.items()
+                }
+                for arm, figures in self.figures.items()
+            },
+            "rounds": self.rounds,
             "last_rounds": self.last_rounds,
         }
 
@@ -86,55 +113,61 @@ class _Samples(NamedTuple):
 def summarise(folder: Path, last_rounds: int | None, wanted: Sequence[str] = ()) -> Report:
     """Read a run's figures, as far as its rounds are committed.
 
+    Arms are compared over the same rounds: while a run is on its way, those that all trials that
+    have begun have in common.
+
     Args:
         folder: The run.
         last_rounds: Take means over so many rounds at the end; all when None.
-        wanted: Metrics to report, in order; all when empty.
+        wanted: Metrics to report, in order; all when empty, or when there is none of them.
+
+    Raises:
+        RunError: The run has no record, or one that cannot be read.
     """
-    path = folder / FILE
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
-        check_schema(db, path)
+    with closing(read_only(folder)) as db, told(folder / FILE):
         trials: dict[str, dict[int, int]] = defaultdict(dict)
-        for trial, arm, seed in db.execute("SELECT trial, arm, seed FROM trials ORDER BY trial"):
-            trials[arm][trial] = seed
-        rounds = db.execute("SELECT COALESCE(MAX(round), -1) + 1 FROM rounds").fetchone()[0]
-        window = min(last_rounds or rounds, rounds)
-        samples = {arm: _read(db, rows, rounds, rounds - window) for arm, rows in trials.items()}
+        done = {}
+        for trial, arm, seed, rounds in db.execute(
+            "SELECT t.trial, arm, seed, COUNT(*) FROM trials t JOIN rounds USING (trial) "
+            "GROUP BY t.trial ORDER BY t.trial"
+        ):
+            trials[arm][trial], done[trial] = seed, rounds
+        common = min(done.values(), default=0)
+        window = range(max(0, common - (last_rounds or common)), common)
+        samples = {arm: _read(db, seeds, window) for arm, seeds in trials.items()}
+    there = {name for metrics in samples.values() for name in metrics}
+    chosen = [name for name in wanted if name in there] or sorted(there, key=place)
     figures: dict[str, dict[str, Figure]] = {}
     differences: dict[str, dict[str, Difference]] = {}
-    first = next(iter(samples), None)
     for arm, metrics in samples.items():
-        names = [name for name in wanted if name in metrics] or list(metrics)
+        names = [name for name in chosen if name in metrics]
         figures[arm] = {
             name: Figure(_interval(metrics[name]), metrics[name].series, metrics[name].halves)
             for name in names
         }
-        if arm != first:
+        first = samples[next(iter(samples))]
+        if metrics is not first:
             differences[arm] = {
-                name: _difference(metrics[name], samples[str(first)][name])
-                for name in names
-                if name in samples[str(first)]
+                name: _difference(metrics[name], first[name]) for name in names if name in first
             }
-    return Report(figures, differences, window)
+    unknown = tuple(name for name in wanted if name not in there) if there else ()
+    return Report(figures, differences, common, len(window), unknown)
 
 
-def _read(
-    db: sqlite3.Connection, seeds: Mapping[int, int], rounds: int, start: int
-) -> dict[str, _Samples]:
-    """Return the metrics of one arm over the rounds from `start`.
+def _read(db: sqlite3.Connection, seeds: Mapping[int, int], window: range) -> dict[str, _Samples]:
+    """Return the metrics of one arm.
 
     Args:
         db: The run's record.
         seeds: The arm's trials, and the seed of each.
-        rounds: Rounds committed.
-        start: The first round that counts.
+        window: The rounds that count.
     """
     trials = list(seeds)
     marks = ",".join("?" * len(trials))
     by_user: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     by_seed: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    of_visits: dict[str, list[list[float]]] = defaultdict(lambda: [[] for _ in range(rounds)])
-    of_rounds: dict[str, list[list[float]]] = defaultdict(lambda: [[] for _ in range(rounds)])
+    of_visits: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    of_rounds: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for user, round, text in db.execute(
         f"SELECT u.id, v.round, v.figures FROM visits v JOIN users u USING (trial, user) "
         f"WHERE v.trial IN ({marks}) ORDER BY v.trial, v.round, v.user",
@@ -142,33 +175,30 @@ def _read(
     ):
         for name, value in json.loads(text).items():
             of_visits[name][round].append(value)
-            if round >= start:
+            if round in window:
                 by_user[name][user].append(value)
+    rounds = 0
     for trial, round, name, value in db.execute(
         f"SELECT trial, round, name, value FROM metrics WHERE trial IN ({marks})", trials
     ):
-        of_rounds[name][round].append(math.nan if value is None else value)
-        if round >= start and value is not None:
-            by_seed[name][str(seeds[trial])].append(value)
-    found = {}
-    for name in sorted(of_rounds, key=place):
-        means = of_rounds[name]
-        units = by_user[name] if name in by_user else by_seed[name]
-        found[name] = _Samples(
+        rounds = max(rounds, round + 1)
+        found = of_rounds[name][round]
+        if value is not None:
+            found.append(value)
+            if round in window:
+                by_seed[name][str(seeds[trial])].append(value)
+    samples = {}
+    for name, means in of_rounds.items():
+        per_user = name in of_visits
+        units = by_user[name] if per_user else by_seed[name]
+        spreads = [_student(of_visits.get(name, means)[round]) for round in range(rounds)]
+        samples[name] = _Samples(
             {unit: float(np.mean(values)) for unit, values in units.items()},
-            tuple(_student(_known(values)).mean for values in means),
-            tuple(
-                interval.high - interval.mean
-                for interval in map(_student, map(_known, of_visits.get(name, means)))
-            ),
-            name in by_user,
+            tuple(_student(means[round]).mean for round in range(rounds)),
+            tuple(spread.high - spread.mean for spread in spreads),
+            per_user,
         )
-    return found
-
-
-def _known(values: Sequence[float]) -> FloatArray:
-    x = np.array(values)
-    return np.asarray(x[~np.isnan(x)])
+    return samples
 
 
 def _interval(samples: _Samples) -> Interval:
@@ -185,16 +215,19 @@ def _difference(arm: _Samples, first: _Samples) -> Difference:
     return Difference(_student(a - b), None)
 
 
-def _student(x: FloatArray) -> Interval:
-    n = len(x)
+def _student(values: Sequence[float] | FloatArray) -> Interval:
+    x = np.asarray(values, np.float64)
+    n, nan = len(x), math.nan
     if n < 2:
-        return Interval(float(x[0]) if n else float("nan"), float("nan"), float("nan"), n)
-    spread = float(stats.t.ppf(0.975, n - 1) * x.std(ddof=1) / np.sqrt(n))
-    return Interval(float(x.mean()), float(x.mean()) - spread, float(x.mean()) + spread, n)
+        return Interval(float(x[0]) if n else nan, nan, nan, n)
+    mean = float(x.mean())
+    half = float(stats.t.ppf(0.975, n - 1) * x.std(ddof=1) / np.sqrt(n))
+    return Interval(mean, mean - half, mean + half, n)
 
 
-def _plain(interval: Interval) -> dict[str, float | int | None]:
-    return {
-        name: None if isinstance(value, float) and np.isnan(value) else value
-        for name, value in interval._asdict().items()
-    }
+def _plain(interval: Interval) -> dict[str, float | None]:
+    return {name: _known(value) for name, value in interval._asdict().items()}
+
+
+def _known(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else value

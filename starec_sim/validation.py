@@ -20,7 +20,9 @@ _MAX_SHOWN = 80
 class Settings(BaseModel):
     """Base of every configuration: unknown keys are errors, values never change afterwards."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, ser_json_inf_nan="constants"
+    )
 
 
 def validate(model: type[ModelT], values: Mapping[str, Any], at: str) -> ModelT:
@@ -53,18 +55,19 @@ def explain(error: ValidationError, model: type[BaseModel], at: str) -> ConfigEr
             findings.append(f"{key}: there is no such key{near}")
         elif kind == "missing":
             findings.append(f"{key}: this key is required")
-        elif loc and (kind == "invalid_key" or loc[-1] == "[key]"):
-            findings.append(
-                f"{key.removesuffix('.[key]')}: a key must be text, got {value!r}; "
-                f'write "{value}" with its quotes'
-            )
+        elif kind in ("string_type", "invalid_key") and loc[-1] in ("[key]", str(value)):
+            key = key.removesuffix(".[key]")
+            findings.append(f'{key}: a key must be text; write "{value}" with its quotes')
         elif kind in ("dict_type", "model_type", "model_attributes_type", "mapping_type"):
             findings.append(f"{key}: must hold keys and values, got {_shown(value)}")
         else:
             # Pydantic says "Input should be a valid integer, unable to parse ..."
-            message = finding["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+            message = (
+                finding["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+            )
+            message = re.sub(r", (unable|got) .*", "", message)
             message = re.sub(r"^\w+ should (be )?", r"must \1", message)
-            findings.append(f"{key}: {message[:1].lower()}{message[1:]}, got {_shown(value)}")
+            findings.append(f"{key.removesuffix('.[key]')}: {message}, got {_shown(value)}")
     return ConfigError("\n".join(findings), hint=HINT)
 
 

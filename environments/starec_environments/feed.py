@@ -7,11 +7,11 @@ decides what is shown next. With `refit_every: 0` the same world runs with a fro
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
+from pydantic import Field
 from scipy.sparse import csr_matrix
 
 from starec_environments.signals import Likes, SignalNames, Signals
@@ -20,6 +20,7 @@ from starec_sim import plugins
 from starec_sim.cards import card
 from starec_sim.dataset import Dataset, Interactions
 from starec_sim.errors import DataError
+from starec_sim.plugins import Spec, Uses, spec_or
 from starec_sim.recommender import Recommender
 from starec_sim.rng import Streams
 from starec_sim.types import (
@@ -34,6 +35,9 @@ from starec_sim.types import (
 )
 from starec_sim.validation import Settings
 
+Rows = NDArray[np.int32]
+"""Rows of users or items, kept in large numbers."""
+
 
 class FeedEnvironment:
     """Pages of recommendations over any dataset: fatigue, exits, a recommender that learns."""
@@ -41,18 +45,17 @@ class FeedEnvironment:
     class Config(Settings):
         """Settings of the feed."""
 
-        recommender: Mapping[str, Any] = {"use": "als"}
+        recommender: Annotated[Spec, spec_or("als"), Uses("recommenders")] = Field(
+            default={"use": "als"}
+        )
         refit_every: int = Field(default=1, ge=0)
         """Rounds between two refits on what people did; 0 freezes the recommender."""
-        learns_from: Literal["stars", "clicks"] = "stars"
-        """What the recommender is told of an item that was watched and rated: the stars that it
-        turned out to deserve, or no more than the click, which counts as a like."""
         page_size: int = Field(default=8, ge=1)
         pages: int = Field(default=5, ge=1)
         """Pages that one visit may have."""
-        rest: int = Field(default=10, ge=0)
-        """Rounds for which an item that was shown is not shown to the same user again. When they
-        are over, all that a user skipped comes back: a frozen recommender then repeats itself."""
+        rest: int = Field(default=20, ge=0)
+        """Rounds for which an item that was skipped is not shown to the same user again. It comes
+        back sooner where otherwise too few items would be left to fill the pages of a visit."""
         warm: float = Field(default=0.5, gt=0, le=1)
         """Share of each user's log, from its start, that recommender and memory begin with. For
         real data the rest is hidden truth."""
@@ -71,22 +74,9 @@ class FeedEnvironment:
         """Chance that a person of neutral mood visits in a round."""
         loyalty: float = Field(default=0.3, ge=0, le=1)
         """How much mood (-1 to 1, from how the last visits went) adds to that chance."""
-        signals: SignalNames = ()
+        signals: SignalNames = Field(default=[])
         """What cards say besides attributes: any of `popularity`, `rating`, `together`. They are
         taken from what the recommender was last fitted on."""
-
-        @field_validator("recommender", mode="before")
-        @classmethod
-        def _short_form(cls, value: Any) -> Any:
-            return {"use": value} if isinstance(value, str) else value
-
-        @field_validator("recommender")
-        @classmethod
-        def _recommender_exists(cls, spec: Mapping[str, Any]) -> Mapping[str, Any]:
-            if not isinstance(spec.get("use"), str):
-                raise ValueError("name the recommender under `use`")
-            plugins.configure("recommenders", spec, at=_AT)
-            return spec
 
     def __init__(self, config: Config, dataset: Dataset, streams: Streams) -> None:
         self.config = config
@@ -106,8 +96,8 @@ class FeedEnvironment:
         """What is known and what was done since."""
         self._fitted = 0
         """Rows of the log that recommender and signals were last fitted on."""
-        self._shown: list[tuple[NDArray[np.int32], NDArray[np.int32]]] = []
-        """(users, items) shown in each of the last `rest` rounds."""
+        self._skipped: list[tuple[Rows, Rows]] = []
+        """(users, items) skipped in each of the last `rest` rounds, oldest first."""
         self._recommender = self._build_recommender()
         self._signals = Signals(config.signals, dataset.items, len(self.users))
         self._fit()
@@ -151,7 +141,9 @@ class FeedEnvironment:
         return log.where(known), log.where(~known)
 
     def _build_recommender(self) -> Recommender:
-        found, config = plugins.configure("recommenders", self.config.recommender, at=_AT)
+        found, config = plugins.configure(
+            "recommenders", self.config.recommender, "environment.recommender"
+        )
         recommender: Recommender = found(
             config,
             n_users=len(self.users),
@@ -203,11 +195,18 @@ class FeedEnvironment:
         return list(self._offers)
 
     def _seen(self) -> csr_matrix:
-        """Return what must not be shown: all that was consumed, and what was shown of late."""
-        users = np.concatenate([self._log.users, *(users for users, _ in self._shown)])
-        items = np.concatenate([self._log.items, *(items for _, items in self._shown)])
-        shape = (len(self.users), len(self.items))
-        return csr_matrix((np.ones(len(users), np.float32), (users, items)), shape=shape)
+        """Return what must not be shown: all that was consumed, and what was skipped of late."""
+        n_users, n_items = len(self.users), len(self.items)
+        hidden = [(self._log.users.astype(np.int32), self._log.items.astype(np.int32))]
+        wanted = self.config.page_size * self.config.pages
+        room = n_items - wanted - np.bincount(self._log.users, minlength=n_users)
+        for users, items in reversed(self._skipped):
+            room -= np.bincount(users, minlength=n_users)
+            rests = room[users] >= 0
+            hidden.append((users[rests], items[rests]))
+        users, items = map(np.concatenate, zip(*hidden, strict=True))
+        ones = np.ones(len(users), np.float32)
+        return csr_matrix((ones, (users, items)), shape=(n_users, n_items))
 
     def _page(self, steps: Sequence[Step]) -> slice:
         start = len(steps) * self.config.page_size
@@ -254,28 +253,24 @@ class FeedEnvironment:
 
     def end_round(self, visits: Sequence[Visit]) -> Mapping[str, float]:
         """Move moods, append what was watched to the log, and refit when it is due."""
-        shown: list[tuple[int, int]] = []
+        skipped: tuple[list[int], list[int]] = ([], [])
         events: list[tuple[int, int, float]] = []
         for visit in visits:
             lived = [e for step in visit.steps for e in step.feedback.experiences]
             self._mood[visit.user] += 0.5 * (_delight(lived, nothing=-0.5) - self._mood[visit.user])
-            stars = {e.item: e.rating for e in lived}
             for step in visit.steps:
-                shown += [(visit.user, item) for item in step.observation.slate]
+                watched = [action for action in step.decision.actions if action.watched]
                 events += [
-                    (
-                        visit.user,
-                        action.item,
-                        np.nan
-                        if action.rating is None or self.config.learns_from == "clicks"
-                        else stars[action.item],
-                    )
-                    for action in step.decision.actions
-                    if action.watched
+                    (visit.user, action.item, np.nan if action.rating is None else action.rating)
+                    for action in watched
                 ]
+                consumed = {action.item for action in watched}
+                rest = [item for item in step.observation.slate if item not in consumed]
+                skipped[0].extend([visit.user] * len(rest))
+                skipped[1].extend(rest)
         if self.config.rest:
-            users, items = np.array(shown, np.int32).reshape(-1, 2).T
-            self._shown = [*self._shown, (users, items)][-self.config.rest :]
+            users, items = (np.array(column, np.int32) for column in skipped)
+            self._skipped = [*self._skipped, (users, items)][-self.config.rest :]
         self._learn(events)
         return {"visitors": len(visits) / len(self.users)}
 
@@ -301,19 +296,19 @@ class FeedEnvironment:
         self._fitted = len(self._log.users)
 
     def state(self) -> Mapping[str, NDArray[Any]]:
-        """Return what was done, the moods, what was shown of late, and the recommender's state."""
+        """Return what was done, moods, what was skipped of late, and the recommender's state."""
         since = self._log.where(np.arange(len(self._known.users), len(self._log.users)))
         done = {f"done/{name}": column for name, column in since._asdict().items()}
-        shown = {
-            f"shown/{age}/{part}": column
-            for age, pair in enumerate(self._shown)
+        skipped = {
+            f"skipped/{age}/{part}": column
+            for age, pair in enumerate(self._skipped)
             for part, column in zip(("users", "items"), pair, strict=True)
         }
         recommender = {
             f"recommender/{name}": array for name, array in self._recommender.state().items()
         }
         fitted = np.array(self._fitted)
-        return {"mood": self._mood.copy(), "fitted": fitted, **done, **shown, **recommender}
+        return {"mood": self._mood.copy(), "fitted": fitted, **done, **skipped, **recommender}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Become the world that returned this state."""
@@ -322,9 +317,9 @@ class FeedEnvironment:
         self._log = Interactions.concatenate(self._known, done)
         self._fitted = int(state["fitted"])
         self._signals.fit(self._log.where(np.arange(self._fitted)))
-        ages = sum(name.startswith("shown/") for name in state) // 2
-        self._shown = [
-            (state[f"shown/{age}/users"], state[f"shown/{age}/items"]) for age in range(ages)
+        ages = sum(name.startswith("skipped/") for name in state) // 2
+        self._skipped = [
+            (state[f"skipped/{age}/users"], state[f"skipped/{age}/items"]) for age in range(ages)
         ]
         self._recommender.restore(
             {
@@ -333,10 +328,6 @@ class FeedEnvironment:
                 if name.startswith("recommender/")
             }
         )
-
-
-_AT = "environment.recommender"
-"""The key under which the recommender's settings stand, for messages."""
 
 
 class _Offer(NamedTuple):

@@ -61,7 +61,7 @@ class RankingEnvironment:
         without the items that the user did touch (these are counted)."""
         draw: int = Field(default=0, ge=0)
         """Which draw of uniform negatives; the same number gives the same lists."""
-        signals: SignalNames = ()
+        signals: SignalNames = Field(default=[])
         """What cards say besides attributes: any of `popularity`, `rating`, `together`."""
 
         @model_validator(mode="after")

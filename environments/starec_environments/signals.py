@@ -12,9 +12,8 @@ from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from pydantic import AfterValidator
-from scipy.sparse import csr_matrix
 
-from starec_environments.recommenders.neighbours import ItemKNN
+from starec_environments.recommenders.matrix import CHUNK_CELLS, column_counts, positives
 from starec_sim.cards import card, quoted
 from starec_sim.dataset import Interactions
 from starec_sim.types import LIKED_ABOVE, FloatArray, IntArray, Item
@@ -42,13 +41,13 @@ TITLE_LIMIT = 48
 """Characters of a title among those liked together."""
 
 
-def _each_once(names: tuple[Signal, ...]) -> tuple[Signal, ...]:
+def _each_once(names: list[Signal]) -> list[Signal]:
     if len(set(names)) < len(names):
         raise ValueError("each signal is named once")
     return names
 
 
-SignalNames = Annotated[tuple[Signal, ...], AfterValidator(_each_once)]
+SignalNames = Annotated[list[Signal], AfterValidator(_each_once)]
 """The signals that cards show, as a configuration names them."""
 
 
@@ -163,7 +162,6 @@ def _bands(counts: IntArray) -> list[str]:
     at_least = len(counts) - np.searchsorted(np.sort(counts), counts, side="left")
     bands = np.searchsorted(np.array(BANDS), 100 * at_least / len(counts))
     names = [*(f"top {band} %" for band in BANDS), "few"]
-    bands[counts == 0] = len(BANDS)
     return [names[band] for band in bands]
 
 
@@ -181,14 +179,26 @@ def _means(log: Interactions, n_items: int) -> list[str]:
 
 
 def _bonds(log: Interactions, n_users: int, n_items: int) -> tuple[IntArray, FloatArray]:
-    """Return which items are liked by the same people: sorted pairs, and how strongly.
+    """Return which items are liked by the same people: ascending pairs, and how strongly.
 
     A pair (i, j) is the number i * n_items + j, where j is one of the `NEIGHBOURS` nearest of i by
-    the shrunk cosine of item-kNN.
+    the shrunk cosine n_ij / (sqrt(n_i n_j) + shrinkage) of item-kNN; n_ij people like both.
     """
-    config = ItemKNN.Config(neighbours=NEIGHBOURS, shrinkage=SHRINKAGE)
-    knn = ItemKNN(config, n_users=n_users, n_items=n_items, seed=0)
-    knn.fit(log)
-    bonds = csr_matrix(knn.weights).T.tocsr().sorted_indices()
-    of = np.repeat(np.arange(n_items), np.diff(bonds.indptr))
-    return of * n_items + bonds.indices, bonds.data
+    liked = positives(log, n_users, n_items)
+    transposed = liked.T.tocsr()
+    length = np.sqrt(column_counts(liked))
+    pairs, strengths = [np.zeros(0, np.int64)], [np.zeros(0)]
+    chunk = max(1, CHUNK_CELLS // n_items)
+    for start in range(0, n_items, chunk):
+        both = transposed[start : start + chunk] @ liked
+        for row, item in enumerate(range(start, min(start + chunk, n_items))):
+            stored = slice(both.indptr[row], both.indptr[row + 1])
+            others = both.indices[stored].astype(np.int64)
+            strength = both.data[stored] / (length[item] * length[others] + SHRINKAGE)
+            strength[others == item] = 0.0
+            best = np.lexsort((others, -strength))[:NEIGHBOURS]
+            best = best[np.argsort(others[best])]
+            best = best[strength[best] > 0]
+            pairs.append(item * n_items + others[best])
+            strengths.append(strength[best])
+    return np.concatenate(pairs), np.concatenate(strengths)

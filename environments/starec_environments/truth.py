@@ -9,12 +9,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
-from scipy.sparse.linalg import svds
 from threadpoolctl import threadpool_limits
 
 from starec_sim.dataset import Dataset, Interactions, World
 from starec_sim.errors import DataError
 from starec_sim.types import FloatArray, IntArray
+
+ITERATIONS = 20
+"""On MovieLens 100K the error on a held-out fifth is then that of an exact SVD (RMSE 0.924; the
+damped means alone have 0.944, the user's mean 1.044)."""
 
 
 class Truth:
@@ -96,12 +99,9 @@ class FittedWorld:
 
     def ratings(self, user: int, items: IntArray, round: int) -> FloatArray:
         """Return predicted stars; real tastes are taken as fixed, so the round does not matter."""
-        predicted = (
-            self._mean
-            + self._item[items]
-            + self._user[user]
-            + self._left[user] @ self._right[:, items]
-        )
+        # Not a BLAS product: its rounding of one item may depend on which others are asked about.
+        match = (self._left[user][:, None] * self._right[:, items]).sum(axis=0)
+        predicted = self._mean + self._item[items] + self._user[user] + match
         return np.asarray(np.clip(predicted, 1.0, 5.0))
 
 
@@ -111,10 +111,16 @@ def _damped_mean(rows: IntArray, values: FloatArray, count: int, damping: float)
 
 
 def _factors(matrix: csr_matrix, factors: int) -> tuple[FloatArray, FloatArray]:
-    """Return the truncated SVD as two factors, shapes (rows, rank) and (rank, columns)."""
-    rank = min(factors, min(matrix.shape) - 1)
-    if rank < 1 or not matrix.data.any():  # the means alone explain everything
-        return np.zeros((matrix.shape[0], 0)), np.zeros((0, matrix.shape[1]))
+    """Return the truncated SVD as a product of two factors, shapes (rows, k) and (k, columns).
+
+    By subspace iteration (Halko, Martinsson, Tropp 2011, algorithm 4.4) and not by ARPACK, which
+    gives up when its starting vector is in the null space, as happens after the means are taken
+    off, and draws a random one where the rank is lower than asked for.
+    """
+    columns = matrix.shape[1]
+    start = np.random.default_rng(0).standard_normal((columns, min(factors, *matrix.shape)))
     with threadpool_limits(1):
-        left, strength, right = svds(matrix, k=rank, v0=np.ones(min(matrix.shape)))
-    return left * strength, right
+        basis = np.linalg.qr(start)[0]
+        for _ in range(ITERATIONS):
+            basis = np.linalg.qr(matrix.T @ (matrix @ basis))[0]
+    return np.asarray(matrix @ basis), basis.T

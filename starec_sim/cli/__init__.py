@@ -1,26 +1,37 @@
 """The command line. Data goes to stdout, everything else to stderr; every command has `--json`.
 
-Each command imports what it needs when it runs, so that `starec --help` answers at once.
+Each command imports what it needs when it runs, so that `starec --help` answers at once. With
+`--json` a command returns its answer, which is printed here: one object, also when it fails, and
+nothing that a plug-in prints gets between.
 """
 
 from __future__ import annotations
 
+import io
 import json
+import math
+import os
+import shlex
 import sys
+import traceback
+from contextlib import nullcontext, redirect_stdout
+from typing import Annotated, Any
 
 import typer
 
 from starec_sim.cli.data import data
 from starec_sim.cli.list_plugins import list_plugins
-from starec_sim.cli.run import resume, run
+from starec_sim.cli.run import UnfinishedError, resume, run
 from starec_sim.cli.runs import runs
 from starec_sim.cli.show import show
+from starec_sim.cli.text import clean
 from starec_sim.errors import StarecError
+
+_STOPPED = {"status": "paused", "error": "stopped by the user", "hint": ""}
 
 app = typer.Typer(
     name="starec",
     help="A laboratory of simulated people in front of a recommender.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -35,39 +46,93 @@ app.command("plugins")(list_plugins)
 app.add_typer(data, name="data")
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(version("starec-sim"))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Take the options that need no command."""
+
+
 def main() -> None:
     """Run the command line and exit.
 
     Exit status: 0 done, 2 the user can mend it, 130 stopped by the user, 1 a defect of ours.
     """
-    arguments = sys.argv[1:]
-    debug = "--debug" in arguments
-    arguments = [argument for argument in arguments if argument != "--debug"]
-    status = 0
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that lacks a character is no reason to fail.
+            stream.reconfigure(errors="replace")
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    debug, as_json = "--debug" in sys.argv[1:], "--json" in arguments
+    status, answer = 0, None
     try:
-        app(arguments, standalone_mode=True)
-    except StarecError as error:
-        if debug:
-            raise
-        status = _fail(2, error.message, error.hint, arguments)
-    except BrokenPipeError:
-        # Whoever read our output has gone; Python would complain again while it closes stdout.
-        sys.stderr.close()
-        status = 141
-    except KeyboardInterrupt:
-        status = 130
+        with redirect_stdout(sys.stderr) if as_json else nullcontext():
+            answer = app(arguments or ["--help"], prog_name="starec", standalone_mode=False)
+        if isinstance(answer, int):  # typer makes a status of an interrupt
+            status, answer = answer, _STOPPED
     except Exception as error:
         if debug:
-            raise
-        message = f"unexpected {type(error).__name__}: {error}"
-        status = _fail(1, message, "run it again with --debug for the traceback", arguments)
+            traceback.print_exc()
+        status, answer = _failure(error)
+        if status != 130:
+            print(f"error: {answer['error']}", file=sys.stderr)
+            if answer["hint"]:
+                print(f"\nhint: {answer['hint']}", file=sys.stderr)
+    try:
+        if as_json and answer is not None:
+            print(json.dumps(_finite(answer)))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python would complain when it flushes once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(status)
 
 
-def _fail(status: int, message: str, hint: str, arguments: list[str]) -> int:
-    if "--json" in arguments:
-        print(json.dumps({"status": "failed", "error": message, "hint": hint}))
-    print(f"error: {message}", file=sys.stderr)
-    if hint:
-        print(f"\nhint: {hint}", file=sys.stderr)
-    return status
+def _failure(error: BaseException) -> tuple[int, dict[str, Any]]:
+    """Return the exit status of an error, and what is said of it."""
+    status, message, hint = 1, "", ""
+    if isinstance(error, UnfinishedError):
+        status, answer = _failure(error.cause)
+        if status == 130 and error.run is not None:
+            answer = answer | {"hint": f"starec resume {shlex.quote(error.run)}"}
+        return status, answer | {"run": error.run}
+    if isinstance(error, StarecError):
+        status, message, hint = 2, error.message, error.hint
+    elif isinstance(error, KeyboardInterrupt):
+        return 130, _STOPPED
+    elif hasattr(error, "format_message"):  # typer's, of a class that each version keeps elsewhere
+        context = getattr(error, "ctx", None)
+        status, message = 2, error.format_message()
+        hint = f"{context.command_path if context else 'starec'} --help"
+    elif isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        status, message = 2, f"{where}{error.strerror}"
+        hint = "check that it is there, that you may use it, and that the disk has room"
+    else:
+        message = f"unexpected {type(error).__name__}: {error}"
+        hint = "run it again with --debug for the traceback"
+    return status, {"status": "failed", "error": clean(message), "hint": clean(hint)}
+
+
+def _finite(value: Any) -> Any:
+    """Return JSON values in which null stands for NaN and infinity."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return value

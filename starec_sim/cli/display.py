@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ from rich.text import Text
 
 from starec_sim.cli.tables import number, sparkline
 from starec_sim.experiment import Experiment
-from starec_sim.glossary import entry
+from starec_sim.glossary import entry, eventful
 from starec_sim.types import Visit
 
 _HEADLINES = (
@@ -30,7 +31,8 @@ _HEADLINES = (
     "malformed",
 )
 """Metrics worth watching while a run goes on, as far as it has them."""
-_MAX_SHOWN = 5
+_COLUMN = 21
+"""Columns of the terminal that one of them takes."""
 
 
 class Display:
@@ -39,8 +41,8 @@ class Display:
     def __init__(self) -> None:
         self._console = Console(stderr=True)
         self._progress = Progress(
-            TextColumn("[bold]{task.description}"),
-            BarColumn(bar_width=30),
+            TextColumn("{task.description}", style="bold", markup=False),
+            BarColumn(bar_width=max(10, min(30, self._console.width - 60))),
             TaskProgressColumn(),
             TextColumn("{task.fields[pace]}"),
             TimeRemainingColumn(),
@@ -48,7 +50,9 @@ class Display:
             console=self._console,
         )
         self._task = self._progress.add_task("", total=1.0, pace="")
-        self._folder: Path | None = None
+        self.kept: str | None = None
+        """The run's folder, once there is something in it that one can go on from."""
+        self._folder = Path()
         self._arm, self._seed = "", 0
         self._series: dict[str, dict[str, list[float]]] = {}
         self._rounds = 1
@@ -83,6 +87,7 @@ class Display:
 
     def trial_begins(self, arm: str, seed: int, rounds: int, done: int) -> None:
         """Count what an earlier process has done already."""
+        self.kept = str(self._folder)
         self._arm, self._seed, self._rounds = arm, seed, rounds
         self._progress.advance(self._task, done)
 
@@ -108,42 +113,50 @@ class Display:
             series.setdefault(name, []).append(value)
         if not self._console.is_terminal:
             shown = ", ".join(
-                f"{entry(name).label} {number(figures[name])}" for name in self._shown()
+                f"{entry(name).label} {number(figures[name])}"
+                for name in self._shown(self._arm, most=5)
+                if name in figures
             )
-            self._console.print(
-                f"{self._arm} (seed {self._seed}) round {round + 1}/{self._rounds}: {shown}",
-                highlight=False,
-                markup=False,
-                soft_wrap=True,
+            self.say(
+                f"{self._arm} (seed {self._seed}) round {round + 1}/{self._rounds}: "
+                f"{shown or 'nobody came'}"
             )
 
     def say_how_to_go_on(self, error: BaseException) -> None:
         """After a failure: what is kept, and the command that goes on."""
-        if self._folder is not None:
+        if self.kept is not None:
             word = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
-            self._say(f"\nThe run {word}; everything committed is kept. Go on with\n")
-            self._say(f"    starec resume {self._folder}\n")
+            self.say(f"\nThe run {word}; everything committed is kept. Go on with\n")
+            self.say(f"    starec resume {shlex.quote(self.kept)}\n")
 
     def say_what_is_next(self, folder: Path, digest: str, plot: Path | None) -> None:
         """After success: where things are, and what one can do with them."""
-        self._say(f"\n{self._steps:,} user-steps in {time.monotonic() - self._started:.0f} s")
-        self._say(f"digest {digest[:16]}  (the same for the same experiment and seed)")
+        show = f"starec show {shlex.quote(str(folder))}"
+        if self._series:
+            self.say(f"\n{self._steps:,} user-steps in {time.monotonic() - self._started:.0f} s")
+        else:
+            self.say("\nThere was nothing left to do.")
+        self.say(f"digest {digest[:16]}  (the same for the same experiment and seed)")
         if plot is not None:
-            self._say(f"plot   {plot}")
-        self._say("\nNext:")
-        self._say(f"    starec show {folder}             the run, round by round")
-        self._say(f"    starec show {folder} --user ID   what one person saw, thought and did")
+            self.say(f"plot   {plot}")
+        self.say("\nNext:")
+        self.say(f"    {show}   --explain: what the metrics mean")
+        self.say(f"    {show} --user ID   what one person saw, thought and did")
 
-    def _shown(self) -> list[str]:
-        have = self._series.get(self._arm, {})
-        return [name for name in _HEADLINES if name in have][:_MAX_SHOWN]
+    def say(self, text: str) -> None:
+        """Print a line on stderr."""
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def _shown(self, arm: str, most: int) -> list[str]:
+        series = self._series.get(arm, {})
+        return eventful({name: series[name] for name in _HEADLINES if name in series})[:most]
 
     def _render(self) -> RenderableType:
         table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
-        table.add_column("")
-        names = self._shown() or []
-        for name in names:
-            table.add_column(entry(name).label)
+        arms = max((len(arm) for arm in self._series), default=0)
+        names = self._shown(self._arm, max(1, (self._console.width - arms) // _COLUMN))
+        for label in ("", *(entry(name).label for name in names)):
+            table.add_column(label, no_wrap=True)
         for arm, series in self._series.items():
             cells = []
             for name in names:
@@ -155,9 +168,7 @@ class Display:
                     if not math.isnan(value)
                 ]
                 line = sparkline(values, min(known, default=0), max(known, default=0))
-                cells.append(Text(f"{line} ", "cyan") + Text(number(values[-1]) if values else ""))
+                text = number(values[-1]) if values else ""
+                cells.append(Text.assemble((f"{line} ", "cyan"), text))
             table.add_row(Text(arm, "bold" if arm == self._arm else ""), *cells)
         return Group(self._progress, table)
-
-    def _say(self, text: str) -> None:
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)

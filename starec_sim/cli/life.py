@@ -6,17 +6,19 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import Any
+from textwrap import indent
+from typing import Any, NamedTuple
 
-from rich.console import Console
+from rich.cells import cell_len
+from rich.columns import Columns
+from rich.console import Console, RenderableType
 from rich.padding import Padding
-from rich.rule import Rule
-from rich.table import Table
 from rich.text import Text
 
-from starec_sim.cli.tables import clean
+from starec_sim.cli.tables import console, grid, one_line
+from starec_sim.cli.text import clean
 from starec_sim.runs.reader import RecordedStep, Trial
-from starec_sim.types import Experience, Item, Turn, User
+from starec_sim.types import Experience, Item, Node, Turn, User
 
 _ENDINGS = {
     "left": "She left.",
@@ -26,6 +28,10 @@ _ENDINGS = {
 }
 _LINES = 12
 """Lines of a thought that are shown without --prompts."""
+_CHANGES = 12
+"""Changes of a memory that are shown without --prompts."""
+_TOP = 5
+"""Places of a ranking that are shown."""
 
 
 def print_life(
@@ -34,119 +40,193 @@ def print_life(
     steps: Sequence[RecordedStep],
     items: Mapping[int, Item],
     prompts: bool,
+    summary: str,
 ) -> None:
-    """Print the visits of a user: what was shown, thought, done, felt and remembered."""
-    console = Console(highlight=False, markup=False)
-    profile = ", ".join(f"{name} {clean(value)}" for name, value in user.profile.items())
-    console.print(Text(f"User {clean(user.id)}", "bold") + Text(f"   {profile}", "not bold"))
-    console.print(f'in "{trial.arm}", seed {trial.seed}', style="dim")
+    """Print the visits of a user: what was shown, thought, done, felt and remembered.
+
+    Args:
+        user: Who she is.
+        trial: In which arm, with which seed.
+        steps: What she lived.
+        items: All items that occur in it.
+        prompts: Whether to print every prompt and answer in full.
+        summary: Her preference summary before the first of the steps.
+    """
+    out = console()
+    profile = "".join(f" · {name} {value}" for name, value in user.profile.items())
+    out.print(Text.assemble((clean(user.id), "bold"), clean(profile)))
+    out.print(f"{clean(trial.arm)}, seed {trial.seed}", style="dim")
     if not steps:
-        console.print("\nShe has not visited yet." if trial.rounds else "\nNo round is over yet.")
-    summary = ""
+        out.print("\nShe has not visited yet." if trial.rounds else "\nNo round is over yet.")
     for round, visit in groupby(steps, key=lambda step: step.round):
-        console.print()
-        console.print(Rule(Text(f"round {round + 1}", "bold"), align="left", style="dim"))
+        title = f"── round {round + 1} "
+        out.print(Text.assemble("\n", (title, "bold"), ("─" * (out.width - len(title)), "dim")))
         for step in visit:
-            _print_step(console, step, items, summary, prompts)
+            _print_step(out, step, items, summary, prompts)
             summary = step.summary
         if ending := _ENDINGS.get(step.feedback.ending, step.feedback.ending):
-            console.print(f"\n  {ending}", style="dim")
+            out.print(f"\n  {clean(ending)}", style="dim")
 
 
 def _print_step(
-    console: Console,
+    out: Console,
     step: RecordedStep,
     items: Mapping[int, Item],
     before: str,
     prompts: bool,
 ) -> None:
+    out.print()
     if step.observation.task == "feed":
-        console.print(f"\n  page {step.observation.page}", style="dim")
-        console.print(Padding(_page(step, items), (0, 0, 0, 2)))
+        _print_page(out, step, items)
     else:
-        console.print(Padding(_ranking(step, items), (1, 0, 0, 2)))
+        _print_ranking(out, step, items)
+    out.print()
     if step.decision.flaws:
         flaws = ", ".join(f"{kind} {count}" for kind, count in step.decision.flaws.items())
-        console.print(f"  The answer was malformed: {flaws}", style="red")
+        out.print(f"  The answer was malformed: {clean(flaws)}", style="red")
     elif step.decision.repaired:
-        console.print("  The answer needed a repair", style="yellow")
-    for turn in step.turns:
-        _print_turn(console, turn, prompts)
+        out.print("  The answer needed a repair.", style="yellow")
+    _print_thoughts(out, step, "fast", prompts)
     pause = "thought again: " if step.verdict.slow else "went on: "
-    console.print(
-        Text("  gate      ", "bold") + Text(pause + clean(step.verdict.reason), "not bold")
+    _print_text(out, "gate", Text(pause + clean(step.verdict.reason)))
+    _print_thoughts(out, step, "slow", prompts)
+    _print_changes(out, before, step.summary, None if prompts else _CHANGES)
+
+
+def _print_page(out: Console, step: RecordedStep, items: Mapping[int, Item]) -> None:
+    """Print a page of the feed: each item's place, card, and what was expected of it and lived."""
+    lived = {e.item: e for e in step.feedback.experiences}
+    actions = {action.item: action for action in step.decision.actions}
+    rows = []
+    for place, item in enumerate(step.observation.slate):
+        action, expected = actions.get(item), Text("skipped", "dim")
+        if action is not None and action.watched:
+            expected = Text("–" if action.rating is None else f"    {action.rating:g}")
+        rows.append(_Row(_letter(place), items[item], expected, _stars(lived.get(item))))
+    _print_items(out, rows, f"page {step.observation.page}", ("expected", "lived"))
+
+
+def _print_ranking(out: Console, step: RecordedStep, items: Mapping[int, Item]) -> None:
+    """Print the top of a ranking, the true choice, and what else was lived."""
+    ranking, target, shown = step.decision.ranking, step.feedback.target, step.observation.slate
+    lived = {e.item: e for e in step.feedback.experiences}
+    rows = []
+    for rank, item in enumerate(ranking, 1):
+        if rank <= _TOP or item == target:
+            place = f"{rank if rank <= step.decision.read else '–'} {_letter(shown.index(item))}"
+            chosen = Text("chosen" if item == target else "", "bold")
+            rows.append(_Row(place, items[item], chosen, _stars(lived.get(item))))
+    rows += [
+        _Row("", items[item], Text("also", "dim"), _stars(experience))
+        for item, experience in lived.items()
+        if item != target
+    ]
+    _print_items(out, rows, f"top of {len(ranking)}", ("", "lived"))
+
+
+class _Row(NamedTuple):
+    place: str
+    item: Item
+    did: Text
+    lived: Text
+
+
+def _print_items(out: Console, rows: Sequence[_Row], head: str, heads: tuple[str, str]) -> None:
+    """Print items, a line each: the title gets what it needs, the attributes what is left."""
+    if not rows:
+        out.print(f"  {head}: nothing was shown", style="dim")
+        return
+    places = max(len(row.place) for row in rows)
+    if any("≈" in row.lived.plain for row in rows):
+        heads = (heads[0], f"{heads[1]}, ≈ by model")
+    did = max(len(heads[0]), *(row.did.cell_len for row in rows))
+    lived = max(len(heads[1]), *(row.lived.cell_len for row in rows))
+    room = max(20, out.width - places - did - lived - 10)
+    abouts = [_about(row.item) for row in rows]
+    longest = max(map(cell_len, abouts))
+    title = min(
+        max(cell_len(head), *(cell_len(row.item.title) for row in rows)),
+        max(room // 2, room - longest),
     )
-    if step.summary != before:
-        console.print(Text("  memory", "bold"))
-        for line in difflib.ndiff(_phrases(before), _phrases(step.summary)):
-            if line[0] in "+-":
-                style = "green" if line[0] == "+" else "red"
-                console.print(f"            {clean(line)}", style=style)
+    table = grid()
+    for width in (places, title, min(longest, room - title), did, lived):
+        table.add_column(width=width, no_wrap=True)
+    table.add_row("", head, "", *heads, style="dim")
+    for row, about in zip(rows, abouts, strict=True):
+        card = one_line(row.item.title, title), one_line(about, max(1, room - title), "dim")
+        table.add_row(Text(row.place, "dim", justify="right"), *card, row.did, row.lived)
+    out.print(Padding(table, (0, 0, 0, 2)))
 
 
-def _page(step: RecordedStep, items: Mapping[int, Item]) -> Table:
-    lived = {e.item: e for e in step.feedback.experiences}
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    for action in step.decision.actions:
-        did = Text("skipped", "dim")
-        if action.watched:
-            gave = f", expected {action.rating:g}" if action.rating is not None else ""
-            did = Text(f"watched{gave}")
-        table.add_row(*_card(items[action.item]), did, _stars(lived.get(action.item)))
-    return table
+def _about(item: Item) -> str:
+    return " · ".join(", ".join(values) for values in item.attributes.values() if values)
 
 
-def _ranking(step: RecordedStep, items: Mapping[int, Item]) -> Table:
-    target = step.feedback.target
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    lived = {e.item: e for e in step.feedback.experiences}
-    count = len(step.decision.ranking)
-    for rank, item in enumerate(step.decision.ranking, 1):
-        if rank > 5 and item != target:
-            continue
-        place = f"{rank}" if rank <= step.decision.read else "–"
-        chosen = Text("<- chosen", "bold") if item == target else Text("")
-        table.add_row(f"{place:>3}", *_card(items[item]), chosen, _stars(lived.get(item)))
-    table.add_row("", Text(f"of {count} candidates", "dim"), "", "", "")
-    for item, experience in lived.items():
-        if item != target:
-            table.add_row("", *_card(items[item]), Text("meanwhile", "dim"), _stars(experience))
-    return table
-
-
-def _card(item: Item) -> tuple[Text, Text]:
-    about = " · ".join(", ".join(values) for values in item.attributes.values() if values)
-    return Text(clean(item.title)[:48]), Text(clean(about)[:60], "dim")
+def _letter(place: int) -> str:
+    """Return the letter of a place of the page, the way spreadsheets name columns."""
+    before, rest = divmod(place, 26)
+    return (_letter(before - 1) if before else "") + chr(ord("A") + rest)
 
 
 def _stars(experience: Experience | None) -> Text:
     if experience is None:
         return Text("")
-    full = round(experience.rating)
-    text = Text("★" * full, "yellow") + Text("☆" * (5 - full), "dim")
-    return text if experience.source != "model" else text + Text(" (model)", "dim")
+    full = max(0, min(5, round(experience.rating)))
+    text = Text.assemble(("★" * full, "yellow"), ("☆" * (5 - full), "dim"))
+    return text if experience.source != "model" else Text.assemble(text, (" ≈", "dim"))
 
 
-def _print_turn(console: Console, turn: Turn, prompts: bool) -> None:
-    if prompts:
-        for role, text in turn.messages:
-            console.print(Text(f"  {role} -> {turn.policy} ({turn.node})", "bold cyan"))
-            console.print(Padding(Text(clean(text)), (0, 0, 0, 4)))
-        console.print(Text(f"  {turn.policy} ->", "bold cyan"))
-        console.print(Padding(Text(clean(turn.completion)), (0, 0, 0, 4)))
-    else:
-        thought = re.search(r"<think>(.*?)</think>", turn.completion, re.DOTALL)
-        lines = [line for line in (thought[1] if thought else "").splitlines() if line.strip()]
-        more = [f"... {len(lines) - _LINES} more lines"] if len(lines) > _LINES else []
-        for number, line in enumerate(lines[:_LINES] + more):
-            head = f"  {turn.node + ' thought' if not number else '':<12}"
-            console.print(Text(f"{head:<16}", "bold") + Text(clean(line), "not bold italic"))
-    if turn.error:
-        console.print(f"  parser: {clean(turn.error)}", style="red")
+def _print_thoughts(out: Console, step: RecordedStep, node: Node, prompts: bool) -> None:
+    for turn in step.turns:
+        if turn.node != node:
+            continue
+        name = f"{node} again" if turn.attempt else node
+        if prompts:
+            for role, text in (*turn.messages, ("answer", turn.completion)):
+                out.print(f"  {name}: {role}\n", style="bold")
+                # As it was sent: its own lines, and no others.
+                out.print(indent(clean(text), "    ") + "\n", soft_wrap=True)
+        else:
+            _print_text(out, name, Text(clean(_thought(turn)), "italic"))
+        if turn.error:
+            _print_text(out, "parser", Text(clean(turn.error), "red"))
+
+
+def _thought(turn: Turn) -> str:
+    """Return the first lines of an answer's reasoning, or of the answer where it has none."""
+    found = re.search(r"<think>(.*?)</think>", turn.completion, re.DOTALL)
+    text = found[1] if found and found[1].strip() else turn.completion
+    lines = [line for line in text.splitlines() if line.strip()]
+    if len(lines) > _LINES:
+        lines[_LINES - 1 :] = [f"… {len(lines) - _LINES + 1} more lines (--prompts)"]
+    return "\n".join(lines)
+
+
+def _print_changes(out: Console, before: str, after: str, most: int | None) -> None:
+    """Print what was added to the preference summary, and what was taken out."""
+    changes = [
+        Text(clean(line), "green" if line[0] == "+" else "red")
+        for line in difflib.ndiff(_phrases(before), _phrases(after))
+        if line[0] in "+-"
+    ]
+    if not changes:
+        return
+    if most is not None and len(changes) > most:
+        changes[most - 1 :] = [Text(f"… {len(changes) - most + 1} more (--prompts)", "dim")]
+    _print_text(out, "memory", Columns(changes, padding=(0, 2), column_first=True))
 
 
 def _phrases(summary: str) -> list[str]:
     return [line.strip() for line in summary.splitlines() if line.strip()]
+
+
+def _print_text(out: Console, name: str, text: RenderableType) -> None:
+    """Print a text beside the word that says what it is."""
+    table = grid()
+    table.add_column(min_width=10, no_wrap=True)
+    table.add_column()
+    table.add_row(Text(name, "bold"), text)
+    out.print(Padding(table, (0, 0, 0, 2)))
 
 
 def life_as_json(

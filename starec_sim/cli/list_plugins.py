@@ -2,46 +2,56 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Any
 
-import typer
+from starec_sim.cli.run import AsJson
 
 
-def list_plugins(
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-) -> None:
+def list_plugins(as_json: AsJson = False) -> dict[str, Any] | None:
     """List what an experiment can use, and whether it loads."""
-    from rich.console import Console
-    from rich.table import Table
-
     from starec_sim import plugins
-    from starec_sim.cli.tables import print_json
     from starec_sim.errors import PluginError
 
     rows = []
     for kind in ("agents", "environments", "datasets", "recommenders", "policies"):
-        for name, point in sorted(plugins.registered(kind).items()):
+        for name, points in sorted(plugins.registered(kind).items()):
             problem = ""
             try:
                 plugins.load(kind, name)
             except PluginError as error:
                 problem = error.message
-            distribution = point.dist.name if point.dist else ""
-            rows.append(
+            rows += [
                 {
                     "kind": kind,
                     "name": name,
                     "class": point.value,
-                    "from": distribution,
+                    "from": point.dist.name if point.dist else "",
                     "problem": problem,
                 }
-            )
+                for point in points
+            ]
     if as_json:
-        print_json({"plugins": rows})
-        return
-    table = Table(box=None, header_style="bold")
-    for column in ("kind", "name", "class", "from"):
-        table.add_column(column)
-    for row in rows:
-        table.add_row(row["kind"], row["name"], row["problem"] or row["class"], row["from"])
-    Console().print(table)
+        return {"plugins": rows}
+    _print(rows)
+    return None
+
+
+def _print(rows: list[dict[str, str]]) -> None:
+    from itertools import groupby
+
+    from rich.text import Text
+
+    from starec_sim.cli.tables import console, one_line
+    from starec_sim.cli.text import clean
+
+    out = console()
+    width = max((len(row["name"]) for row in rows), default=0)
+    for kind, members in groupby(rows, key=lambda row: row["kind"]):
+        out.print(kind, style="bold")
+        for row in members:
+            source = "" if row["from"] == "starec-sim" else f"   from {row['from']}"
+            room = max(20, out.width - width - 4 - len(source))
+            name = Text(f"  {clean(row['name']):<{width}}  ")
+            out.print(name + one_line(row["class"], room, "dim") + Text(source), soft_wrap=True)
+            if row["problem"]:
+                out.print(Text(f"  {'':<{width}}  {clean(row['problem'])}", "red"), soft_wrap=True)

@@ -2,84 +2,111 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from starec_sim.laboratory import Result
+    from starec_sim.laboratory import Onlooker, Result
 
+Run = Annotated[
+    str,
+    typer.Argument(metavar="RUN", help="A run's folder, its name or the start of it; `latest`."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
-RunsDir = Annotated[Path, typer.Option("--runs-dir", help="Where runs are kept.")]
+RunsDir = Annotated[Path, typer.Option("--runs-dir", metavar="FOLDER", help="Where runs are kept.")]
+
+
+class UnfinishedError(Exception):
+    """A run that did not come to its end."""
+
+    def __init__(self, run: str | None, cause: BaseException) -> None:
+        super().__init__(str(cause))
+        self.run = run
+        """Its folder; None while nothing of it was kept."""
+        self.cause = cause
 
 
 def run(
-    experiment: Annotated[Path, typer.Argument(help="A YAML file, or the folder it lies in.")],
+    experiment: Annotated[
+        Path, typer.Argument(metavar="EXPERIMENT", help="A YAML file, or the folder it lies in.")
+    ],
     changes: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a key; dots reach into others."),
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(help="Use other data: a folder or file, or the name of a dataset."),
+        typer.Option(
+            metavar="DATA", help="Use other data: a folder or file, or the name of a dataset."
+        ),
     ] = None,
     as_json: AsJson = False,
-) -> None:
-    """Run an experiment."""
+) -> dict[str, Any] | None:
+    """Run an experiment.
+
+    For example: starec run experiments/01_quickstart --set rounds=5
+    """
     from starec_sim import experiment as experiments
     from starec_sim import laboratory
 
     if experiment.is_dir() and (experiment / "config.yaml").is_file():
         experiment = experiment / "config.yaml"
-    replaced = {"data": data_spec(data)} if data else {}
+    replaced = {} if data is None else {"data": data_spec(data)}
     loaded = experiments.read(experiment, changes or (), replaced)
-    _finish(lambda onlooker: laboratory.start(loaded, onlooker), as_json)
+    return _finish(lambda onlooker: laboratory.start(loaded, onlooker), as_json)
 
 
 def resume(
-    run: Annotated[
-        str, typer.Argument(help="A run's folder, its name or the start of it; `latest`.")
-    ],
+    run: Run,
     concurrency: Annotated[
-        int | None, typer.Option(min=1, help="Visits in flight, if it should change.")
+        int | None,
+        typer.Option(min=1, max=4096, metavar="N", help="Visits in flight, if it should change."),
     ] = None,
     runs_dir: RunsDir = Path("runs"),
     as_json: AsJson = False,
-) -> None:
+) -> dict[str, Any] | None:
     """Go on with a run that was stopped, killed or failed."""
     from starec_sim import laboratory
     from starec_sim.runs import folder
 
     found = folder.find(run, runs_dir)
-    _finish(lambda onlooker: laboratory.resume(found, onlooker, concurrency=concurrency), as_json)
+    return _finish(
+        lambda onlooker: laboratory.resume(found, onlooker, concurrency=concurrency), as_json
+    )
 
 
-def _finish(execute: Any, as_json: bool) -> None:
-    """Execute with a live display, then print the result."""
+def _finish(execute: Callable[[Onlooker], Result], as_json: bool) -> dict[str, Any] | None:
+    """Execute with a live display, then show what came of it."""
     from starec_sim.cli.display import Display
-    from starec_sim.cli.tables import print_json, print_report
+    from starec_sim.cli.tables import print_report
 
     display = Display()
     try:
         with display:
-            result: Result = execute(display)
+            result = execute(display)
     except BaseException as error:
         display.say_how_to_go_on(error)
-        raise
-    plot = _plot(result)
+        raise UnfinishedError(display.kept, error) from error
+    plot = _plot(result, display)
     if as_json:
-        print_json({**result.as_json(), "plot": str(plot) if plot else None})
-    else:
-        print_report(result.report)
-        display.say_what_is_next(result.folder, result.digest, plot)
+        return {**result.as_json(), "plot": str(plot) if plot else None}
+    print_report(result.report)
+    display.say_what_is_next(result.folder, result.digest, plot)
+    return None
 
 
-def _plot(result: Result) -> Path | None:
+def _plot(result: Result, display: Any) -> Path | None:
     from starec_sim.plot import plot_report
 
     path = result.folder / "plot.png"
-    return path if plot_report(result.report, result.folder.name, path) else None
+    try:
+        return path if plot_report(result.report, result.folder.name, path) else None
+    except OSError as error:  # the run is done, and its figures are safe
+        display.say(f"\nNo plot was written: {error}")
+        return None
 
 
 def data_spec(data: str) -> dict[str, Any]:
@@ -88,9 +115,9 @@ def data_spec(data: str) -> dict[str, Any]:
     from starec_sim.errors import DataError, did_you_mean
 
     known = plugins.registered("datasets")
-    if data in known or ":" in data:
+    if data in known or (":" in data and not Path(data).exists()):
         return {"use": data}
-    if not Path(data).exists():
+    if not data.strip() or not Path(data).exists():
         raise DataError(
             f'"{data}" is neither a file or folder nor a dataset; {did_you_mean(data, known)}',
             hint="`starec plugins` lists the datasets, `starec data get ml-100k` fetches one",

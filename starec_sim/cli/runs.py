@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from starec_sim.cli.run import AsJson, RunsDir
 
+_COLOURS = {"finished": "green", "running": "cyan", "failed": "red", "damaged": "red"}
 
-def runs(runs_dir: RunsDir = Path("runs"), as_json: AsJson = False) -> None:
+
+def runs(runs_dir: RunsDir = Path("runs"), as_json: AsJson = False) -> dict[str, Any] | None:
     """List all runs, oldest first."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from starec_sim.cli.tables import clean, print_json
     from starec_sim.errors import RunError
     from starec_sim.runs import folder
 
+    if runs_dir.exists() and not runs_dir.is_dir():
+        raise RunError(f"{runs_dir} is not a folder", hint="--runs-dir names the folder of runs")
     rows = []
     for path in folder.listed(runs_dir):
         try:
@@ -25,24 +26,35 @@ def runs(runs_dir: RunsDir = Path("runs"), as_json: AsJson = False) -> None:
         keys = ("name", "status", "started", "seeds", "arms", "digest", "problem")
         rows.append({"run": str(path), **{key: manifest.get(key) for key in keys}})
     if as_json:
-        print_json({"runs": rows})
-        return
-    console = Console()
+        return {"runs": rows}
+    _print(rows, runs_dir)
+    return None
+
+
+def _print(rows: list[dict[str, Any]], runs_dir: Path) -> None:
+    from rich.text import Text
+
+    from starec_sim.cli.tables import console
+    from starec_sim.cli.text import clean
+
+    out = console()
     if not rows:
-        console.print(f"There are no runs in {runs_dir}. Start one:\n", highlight=False)
-        console.print("    starec run experiments/01_quickstart", highlight=False)
+        out.print(f"There are no runs in {clean(str(runs_dir))}. Start one:\n")
+        out.print("    starec run experiments/01_quickstart")
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("run", "status", "started", "arms", "digest"):
-        table.add_column(column, overflow="fold")
-    colours = {"finished": "green", "running": "cyan", "failed": "red", "damaged": "red"}
+    width = max(len("run"), *(Text(clean(row["run"])).cell_len for row in rows))
+    # One line each, whatever the width: a name that is broken cannot be copied.
+    out.print(
+        f"{'run':<{width}}  status       started           arms", style="bold", soft_wrap=True
+    )
     for row in rows:
-        status = str(row["status"])
-        table.add_row(
-            clean(str(row["run"])),
-            f"[{colours.get(status, 'yellow')}]{status}[/]",
-            str(row["started"])[:19].replace("T", " "),
-            clean(", ".join(row["arms"] or ())),
-            str(row["digest"] or "")[:12],
+        name = Text(clean(row["run"]))
+        name.pad_right(width - name.cell_len)
+        started = str(row["started"] or "")[:16].replace("T", " ")
+        about = clean(", ".join(row["arms"] or ()))
+        line = Text.assemble(
+            name,
+            (f"  {row['status']:<11}", _COLOURS.get(row["status"], "yellow")),
+            f"  {started:<16}  {about}",
         )
-    console.print(table)
+        out.print(line, soft_wrap=True)

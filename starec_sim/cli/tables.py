@@ -1,113 +1,219 @@
-"""How results are printed: tables, sparklines, JSON."""
+"""How results are printed: tables, sparklines, numbers one can read."""
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from starec_sim.cli.text import clean
 from starec_sim.glossary import entry
 from starec_sim.metrics import Interval
-from starec_sim.report import Report
+from starec_sim.report import Difference, Report
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
+_GAP = 2
+"""Spaces between columns."""
+_MIN_LINE = 3
+"""A sparkline of fewer blocks says nothing."""
+_MAX_LINE = 12
 
 
-def clean(text: str) -> str:
-    """Return text from outside without control characters, which a terminal would obey.
+def console() -> Console:
+    """Return the console for stdout: text from outside is never read as markup."""
+    return Console(highlight=False, markup=False, emoji=False)
 
-    >>> clean("a\\x1b[31mb\\nc")
-    'a[31mb\\nc'
+
+def one_line(text: str, width: int, style: str = "") -> Text:
+    """Return text from outside on one line, cut with an ellipsis where it is too long."""
+    line = Text(clean(" ".join(text.split())), style)
+    line.truncate(max(1, width), overflow="ellipsis")
+    return line
+
+
+def grid() -> Table:
+    """Return an empty table without lines."""
+    return Table(box=None, show_header=False, pad_edge=False, padding=(0, _GAP, 0, 0))
+
+
+def sparkline(values: Sequence[float], low: float, high: float, width: int = _MAX_LINE) -> str:
+    """Return a line of blocks between two bounds; a long series keeps its first and last value.
+
+    >>> sparkline([0, 1, 2, 3], 0, 3), sparkline(range(100), 0, 99, width=4)
+    ('▁▃▆█', '▁▃▆█')
     """
-    return "".join(c for c in text if c == "\n" or (c.isprintable()))
-
-
-def print_json(value: Any) -> None:
-    """Print one JSON object on stdout; NaN becomes null."""
-    print(json.dumps(_finite(value), ensure_ascii=False))
-
-
-def sparkline(values: Sequence[float], low: float, high: float, width: int = 12) -> str:
-    """Return a line of blocks between two bounds; a long series keeps its last value.
-
-    >>> sparkline([0, 1, 2, 3], 0, 3)
-    '▁▃▆█'
-    """
-    step = max(1, math.ceil(len(values) / width))
-    chosen = list(values)[::-1][::step][::-1]
-    span = high - low
+    count, span = min(len(values), max(2, width)), high - low
+    chosen = [values[round(n * (len(values) - 1) / max(1, count - 1))] for n in range(count)]
     return "".join(
         " " if math.isnan(v) else _BLOCKS[round((v - low) / span * 7) if span > 0 else 3]
         for v in chosen
     )
 
 
-def print_report(report: Report) -> None:
-    """Print the figures of all arms, and the differences from the first."""
-    console = Console()
-    arms = list(report.figures)
-    names = list(report.figures[arms[0]]) if arms else []
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("")
-    for arm in arms:
-        table.add_column(arm)
-    for name in names:
-        series = [v for arm in arms for v in report.figures[arm][name].series if not math.isnan(v)]
-        low, high = min(series, default=0.0), max(series, default=0.0)
-        cells = []
-        for arm in arms:
-            figure = report.figures[arm][name]
-            line = sparkline(figure.series, low, high)
-            cells.append(Text(f"{line} ", "cyan") + _interval(figure.interval))
-        table.add_row(entry(name).label, *cells)
-    rounds = f"the last {report.last_rounds} rounds" if report.last_rounds > 1 else "the last round"
-    console.print(f"\nMeans over {rounds}, with 95 % intervals\n", highlight=False)
-    console.print(table)
-    if not report.differences:
-        return
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("")
-    for arm in report.differences:
-        table.add_column(arm)
-    for name in names:
-        cells = [_difference(rows[name].interval) for rows in report.differences.values()]
-        table.add_row(entry(name).label, *cells)
-    console.print(f"\nDifferences from {arms[0]}, same users and seeds\n", highlight=False)
-    console.print(table)
-
-
 def number(value: float, sign: str = "") -> str:
-    """Return a figure with three significant places, the way a table aligns best."""
+    """Return a figure with three places, or fewer where it is large.
+
+    >>> number(0.12345), number(-0.5, "+"), number(12.34), number(12345.6), number(0.00012)
+    ('0.123', '-0.500', '12.3', '12,346', '0.00012')
+    """
     if math.isnan(value):
         return "–"
-    return f"{value:{sign}.3f}" if abs(value) < 10 else f"{value:{sign}.1f}"
+    size = abs(value)
+    if 0 < size < 0.001:
+        return f"{value:{sign}.2g}"
+    return f"{value:{sign}.3f}" if size < 10 else f"{value:{sign},.{1 if size < 1000 else 0}f}"
 
 
-def _interval(interval: Interval) -> Text:
-    text = Text(number(interval.mean), "bold")
-    if not math.isnan(interval.low):
-        text.append(f" [{number(interval.low)}, {number(interval.high)}]", "not bold dim")
-    return text
+def print_report(report: Report, explain: bool = False) -> None:
+    """Print the figures of all arms, and how the others differ from the first.
+
+    Args:
+        report: What to print.
+        explain: Whether to say what each metric means.
+    """
+    out, names = console(), report.names()
+    if not names:
+        out.print("\nNo round is over yet.")
+        return
+    out.print(f"\n{_rounds(report)}, ± half of the 95 % interval")
+    figures = {arm: _figures(report, arm, names) for arm in report.figures}
+    for block in _blocks(names, figures, out.width):
+        out.print()
+        out.print(block)
+    if report.differences:
+        first = next(iter(report.figures))
+        out.print(f"\nAgainst {first}, same users and seeds; unsure: the 95 % interval holds zero")
+        cells = {arm: _differences(report, arm, names) for arm in report.differences}
+        for block in _blocks(names, cells, out.width):
+            out.print()
+            out.print(block)
+        if any(
+            report.differences[arm][name].sure is None
+            for arm in report.differences
+            for name in report.differences[arm]
+        ):
+            out.print("\none seed: replicates tell chance from effect, e.g. --set replicates=5")
+    if explain:
+        print_meanings(out, names)
+    for name in report.unknown:
+        out.print(f'\nThere is no metric "{name}" (report.metrics) in this run.', style="yellow")
 
 
-def _difference(interval: Interval) -> Text:
-    sure = not math.isnan(interval.low) and (interval.low > 0 or interval.high < 0)
-    text = Text(number(interval.mean, "+"), "bold" if sure else "dim")
-    if not math.isnan(interval.low):
-        text.append(f" [{number(interval.low, '+')}, {number(interval.high, '+')}]", "dim")
-    return text
+def print_meanings(out: Console, names: Sequence[str]) -> None:
+    """Say what metrics mean."""
+    table = grid()
+    for name in names:
+        found = entry(name)
+        better = f" ({found.better} is better)" if found.better else ""
+        table.add_row(found.label, Text(f"{found.meaning or 'a metric of its own'}{better}", "dim"))
+    out.print()
+    out.print(table)
 
 
-def _finite(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    return value
+def _rounds(report: Report) -> str:
+    last, of = report.last_rounds, report.rounds
+    if of == 1:
+        return "Means of the one round"
+    if last == of:
+        return f"Means over all {of} rounds"
+    return f"Means over the last {last} of {of} rounds" if last > 1 else f"Round {of}"
+
+
+class _Cell(NamedTuple):
+    """What stands in a table for one arm and metric."""
+
+    text: Text
+    series: tuple[float, ...] = ()
+    """Drawn before the text, where there is room."""
+    bounds: tuple[float, float] = (0.0, 0.0)
+    """Of the series of all arms."""
+
+
+def _figures(report: Report, arm: str, names: Sequence[str]) -> Mapping[str, _Cell]:
+    cells = {}
+    for name in names:
+        if name not in report.figures[arm]:
+            continue
+        figure = report.figures[arm][name]
+        known = [
+            value
+            for figures in report.figures.values()
+            if name in figures
+            for value in figures[name].series
+            if not math.isnan(value)
+        ]
+        bounds = (min(known, default=0.0), max(known, default=0.0))
+        text = Text.assemble((number(figure.interval.mean), "bold"), _half(figure.interval))
+        cells[name] = _Cell(text, figure.series, bounds)
+    return cells
+
+
+def _differences(report: Report, arm: str, names: Sequence[str]) -> Mapping[str, _Cell]:
+    cells = {}
+    for name in names:
+        if name in report.differences[arm]:
+            found = report.differences[arm][name]
+            word, style = verdict(found, entry(name).better)
+            text = Text.assemble((number(found.interval.mean, "+"), style), _half(found.interval))
+            text.pad_right(max(1, 15 - text.cell_len))
+            cells[name] = _Cell(Text.assemble(text, (word, style)))
+    return cells
+
+
+def verdict(difference: Difference, better: str) -> tuple[str, str]:
+    """Return a difference in one word, and the style it is written in."""
+    mean = difference.interval.mean
+    if math.isnan(mean):
+        return "", "dim"
+    if mean == 0 and not difference.sure:
+        return "equal", "dim"
+    if not difference.sure:
+        return ("one seed" if difference.sure is None else "unsure"), "dim"
+    word = "higher" if mean > 0 else "lower"
+    if not better:
+        return word, "bold"
+    return ("better", "bold green") if word == better else ("worse", "bold red")
+
+
+def _half(interval: Interval) -> Text:
+    if math.isnan(interval.low):
+        return Text("")
+    return Text(f" ±{number((interval.high - interval.low) / 2)}", "dim")
+
+
+def _blocks(
+    names: Sequence[str], columns: Mapping[str, Mapping[str, _Cell]], width: int
+) -> Iterator[Table]:
+    """Yield tables with a column for each arm, as many beside each other as fit."""
+    labels = max(len(entry(name).label) for name in names)
+    texts = max(
+        (cell.text.cell_len for cells in columns.values() for cell in cells.values()), default=1
+    )
+    series = max(
+        (len(cell.series) for cells in columns.values() for cell in cells.values()), default=0
+    )
+    arms = list(columns)
+    room = width - labels
+    fitting = max(1, min(len(arms), room // (texts + _GAP)))
+    line = min(_MAX_LINE, series, room // fitting - texts - _GAP - 1)
+    for start in range(0, len(arms), fitting):
+        block = arms[start : start + fitting]
+        table = grid()
+        table.add_row("", *(one_line(arm, max(texts, texts + line + 1), "bold") for arm in block))
+        for name in names:
+            row = [_drawn(columns[arm].get(name), line) for arm in block]
+            table.add_row(entry(name).label, *row)
+        yield table
+
+
+def _drawn(cell: _Cell | None, line: int) -> Text:
+    if cell is None:
+        return Text("–", "dim")
+    if line < _MIN_LINE or not cell.series:
+        return cell.text
+    drawn = sparkline(cell.series, *cell.bounds, line)
+    return Text.assemble((f"{drawn:<{line}} ", "cyan"), cell.text)

@@ -96,8 +96,9 @@ class Gateway:
         except StarecError:
             raise
         except Exception as error:
+            why = f"{type(error).__name__}: {error}".removesuffix(": ")
             raise PolicyError(
-                f'the policy "{policy.name}" failed on {address}: {type(error).__name__}: {error}',
+                f'the policy "{policy.name}" failed on {address}: {why}',
                 hint="everything answered so far is kept; mend the policy and resume the run",
             ) from error
         # Third-party models may answer with a message of another kind, which reports nothing.

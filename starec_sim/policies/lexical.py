@@ -109,9 +109,9 @@ class LexicalPolicy(BaseChatModel):
         if "<prediction>" in asked:
             return _reflect(asked, words)
         weights, usual = self._taste(asked)
-        page = _section(asked, "page")
+        page = "<page" in asked
         scored = []
-        for mark, card in _CANDIDATE.findall(page or _section(asked, "candidates")):
+        for mark, card in _CANDIDATE.findall(_section(asked, "page" if page else "candidates")):
             known = [(term, weights[term]) for term in _terms(card) if weights.get(term)]
             scored.append(_Scored(mark, sum(weight for _, weight in known), known))
         thoughts = "\n".join(
@@ -201,14 +201,14 @@ def _known(summary: str) -> tuple[tuple[str, int, int], ...]:
     return tuple((term, likes, met) for term, (likes, met) in found.items())
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=20_000)
 def _lived(line: str) -> tuple[tuple[str, ...], float] | None:
     """Return the terms and the stars of a line of the history; None for any other line."""
     match = _LIVED.fullmatch(line)
     return (_terms(match[1]), float(match[2])) if match else None
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=20_000)
 def _terms(card: str) -> tuple[str, ...]:
     """Return the attribute values on a card, each once, in order.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shlex
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -16,10 +17,14 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from starec_sim.errors import RunError, did_you_mean
+from starec_sim.runs.store import FILE, damaged
 
 CONFIG, MANIFEST, LOCK = "config.yaml", "manifest.json", ".lock"
 _LOCK_WAIT_S = 0.2
 """Longer than a reader holds the lock to see whether anybody else does."""
+
+_REQUIRED = ("name", "status", "started", "seeds", "arms", "config_sha256")
+"""What every manifest says."""
 
 _PACKAGES = (
     "starec-sim",
@@ -57,7 +62,7 @@ def create(runs_dir: Path, name: str, seed: int) -> Path:
             f"no run can be written to {runs_dir}: {error.strerror}",
             hint="choose another place with --set runs_dir=PATH",
         ) from error
-    raise RunError(f"{runs_dir} is full of runs named {name}-s{seed}-{stamp}")
+    raise RunError(f"{runs_dir} is full of runs named {name}-s{seed}-{stamp}", hint="wait a second")
 
 
 def find(reference: str, runs_dir: Path) -> Path:
@@ -67,31 +72,48 @@ def find(reference: str, runs_dir: Path) -> Path:
         RunError: No run, or more than one, goes by that name.
     """
     for folder in (Path(reference), runs_dir / reference):
-        if (folder / MANIFEST).is_file():
+        if reference and _is_run(folder):
             return folder
     names = [folder.name for folder in listed(runs_dir)]
-    matching = [name for name in names if name.startswith(reference)]
     if reference == "latest" and names:
         return runs_dir / names[-1]
+    matching = [name for name in names if name.startswith(reference)]
     if len(matching) == 1:
         return runs_dir / matching[0]
     if matching:
+        shown = ", ".join(matching[:5]) + (", ..." if len(matching) > 5 else "")
         raise RunError(
-            f'{len(matching)} runs start with "{reference}": {", ".join(matching[:5])}',
+            f'{len(matching)} runs start with "{reference}": {shown}',
             hint="write more of the name, or `latest`",
         )
+    if not names:
+        raise RunError(
+            f"there are no runs in {runs_dir}",
+            hint="start one: starec run experiments/01_quickstart; --runs-dir names another place",
+        )
     raise RunError(
-        f'there is no run "{reference}" in {runs_dir}; {did_you_mean(reference, names[-20:])}',
+        f'there is no run "{reference}" in {runs_dir}; {did_you_mean(reference, names[-5:])}',
         hint="`starec runs` lists them; --runs-dir names another place",
     )
 
 
 def listed(runs_dir: Path) -> list[Path]:
-    """Return the folders of all runs, oldest first."""
+    """Return the folders of all runs, oldest first; those that cannot be read come before."""
     if not runs_dir.is_dir():
         return []
-    folders = [folder for folder in runs_dir.iterdir() if (folder / MANIFEST).is_file()]
-    return sorted(folders, key=lambda folder: (str(read(folder).get("started")), folder.name))
+
+    def started(folder: Path) -> tuple[str, str]:
+        try:
+            return str(_manifest(folder)["started"]), folder.name
+        except RunError:
+            return "", folder.name
+
+    return sorted((folder for folder in runs_dir.iterdir() if _is_run(folder)), key=started)
+
+
+def _is_run(folder: Path) -> bool:
+    """Tell a run, be it a damaged one, from any other folder."""
+    return (folder / MANIFEST).is_file() or (folder / FILE).is_file()
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -100,15 +122,40 @@ def read(folder: Path) -> dict[str, Any]:
     Raises:
         RunError: There is no manifest, or it cannot be read.
     """
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunError(f"{folder / MANIFEST} cannot be read: {error}") from error
-    if not isinstance(manifest, dict):
-        raise RunError(f"{folder / MANIFEST} is not a manifest")
-    if manifest.get("status") == "running" and not _is_locked(folder):
+    manifest = _manifest(folder)
+    if manifest["status"] == "running" and not _is_locked(folder):
         manifest["status"] = "interrupted"
     return manifest
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    path = folder / MANIFEST
+    try:
+        manifest = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise damaged(path, str(error.strerror)) from error
+    except ValueError as error:
+        raise damaged(path, str(error)) from error
+    if not isinstance(manifest, dict):
+        raise damaged(path, "it holds no keys")
+    if missing := [key for key in _REQUIRED if key not in manifest]:
+        raise damaged(path, f"it lacks {', '.join(missing)}")
+    return manifest
+
+
+def configuration(folder: Path) -> str:
+    """Return the text of the run's configuration.
+
+    Raises:
+        RunError: It cannot be read.
+    """
+    try:
+        return (folder / CONFIG).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunError(
+            f"{folder / CONFIG} cannot be read: {error}",
+            hint="put the file back as it was; the manifest holds its SHA-256",
+        ) from error
 
 
 def write(folder: Path, manifest: Mapping[str, Any]) -> None:
@@ -139,8 +186,13 @@ def locked(folder: Path) -> Iterator[None]:
     except Timeout:
         raise RunError(
             f"the run {folder.name} is in progress in another process",
-            hint=f"watch it with `starec show {folder}`",
+            hint=f"watch it with: starec show {shlex.quote(str(folder))}",
         ) from None
+    except OSError as error:
+        raise RunError(
+            f"the run {folder.name} cannot be locked: {error.strerror}",
+            hint="copy its folder to a place where you may write",
+        ) from error
     try:
         yield
     finally:
@@ -148,13 +200,13 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def _is_locked(folder: Path) -> bool:
+    if not os.access(folder, os.W_OK):
+        return False  # a folder we may not write to is not one that we run
     try:
         with locked(folder):
             return False
     except RunError:
         return True
-    except OSError:  # a folder we may not write to is not one that we run
-        return False
 
 
 def surroundings() -> dict[str, Any]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from starec_sim.errors import RunError, did_you_mean
 from starec_sim.runs import codec
-from starec_sim.runs.store import FILE, Texts, check_schema
+from starec_sim.runs.store import FILE, Texts, read_only, told
 from starec_sim.types import (
     Decision,
     Feedback,
@@ -56,15 +55,14 @@ class Reader:
     """
 
     def __init__(self, folder: Path) -> None:
-        path = folder / FILE
-        if not path.is_file():
-            raise RunError(f"{folder} holds no {FILE} yet", hint="wait for its first round")
+        self.path = folder / FILE
+        self.db = read_only(folder)
         try:
-            self.db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-            check_schema(self.db, path)
-            self._texts = Texts(self.db)
-        except sqlite3.DatabaseError as error:
-            raise RunError(f"{path} cannot be read: {error}") from error
+            with told(self.path):
+                self._texts = Texts(self.db)
+        except BaseException:
+            self.db.close()
+            raise
 
     def close(self) -> None:
         """Close the file."""
@@ -89,12 +87,15 @@ class Reader:
         if fitting:
             return fitting[0]
         if not trials:
-            raise RunError("the run has not begun yet")
+            raise RunError("the run has not begun yet", hint="wait until its first trial begins")
         if arm is not None and arm not in {t.arm for t in trials}:
             near = did_you_mean(arm, {t.arm for t in trials})
-            raise RunError(f'the run has no arm "{arm}"; {near}', hint="pass --arm NAME")
+            raise RunError(f'no arm "{arm}" has begun in this run; {near}', hint="pass --arm NAME")
         seeds = ", ".join(str(t.seed) for t in trials if arm in (None, t.arm))
-        raise RunError(f"the run has no trial with seed {seed}; seeds: {seeds}")
+        raise RunError(
+            f"the run has no trial with seed {seed}; its seeds so far: {seeds}",
+            hint="pass one of those to --seed",
+        )
 
     def user(self, trial: Trial, user_id: str) -> tuple[int, User]:
         """Return a user by the id she has in the dataset.
@@ -107,14 +108,12 @@ class Reader:
         ).fetchone()
         if row:
             return row[0], User(user_id, json.loads(row[1]))
-        ids = [
-            found
-            for (found,) in self.db.execute(
-                "SELECT id FROM users WHERE trial = ? ORDER BY user LIMIT 8", (trial.number,)
-            )
-        ]
+        ids = self.db.execute(
+            "SELECT id FROM users WHERE trial = ? ORDER BY user LIMIT 8", (trial.number,)
+        )
         raise RunError(
-            f'nobody in this run has the id "{user_id}"; the first are {", ".join(ids)}',
+            f'nobody in this trial has the id "{user_id}"; '
+            f"the first are {', '.join(found for (found,) in ids)}",
             hint="pass one of those to --user",
         )
 
@@ -130,12 +129,12 @@ class Reader:
             found[row] = Item(item_id, title, values)
         return found
 
-    def steps(self, trial: Trial, user: int, round: int | None = None) -> Iterator[RecordedStep]:
-        """Yield the committed steps of a user in order; of one round if it is given."""
+    def steps(self, trial: Trial, user: int) -> Iterator[RecordedStep]:
+        """Yield the committed steps of a user in order."""
         rows = self.db.execute(
             "SELECT round, step, observation, decision, feedback, slow, reason, summary FROM steps "
-            "WHERE trial = ? AND user = ? AND ? IN (round, -1) ORDER BY round, step",
-            (trial.number, user, -1 if round is None else round),
+            "WHERE trial = ? AND user = ? ORDER BY round, step",
+            (trial.number, user),
         )
         for at, step, observation, decision, feedback, slow, reason, summary in rows:
             yield RecordedStep(

@@ -22,7 +22,7 @@ from starec_sim.environment import Environment
 from starec_sim.measure import Measured
 from starec_sim.policies.gateway import Address
 from starec_sim.runs import codec
-from starec_sim.runs.store import Store, Texts, text_hash
+from starec_sim.runs.store import Store, Texts, text_hash, told
 from starec_sim.types import Memory, Turn, Visit
 
 _FLUSH_TURNS = 64
@@ -72,6 +72,11 @@ class Recorder:
         if not store.db.execute("SELECT 1 FROM trials WHERE trial = ?", (trial,)).fetchone():
             with store.transaction():
                 self._introduce(arm, seed, environment)
+        with told(store.path):
+            return self._found()
+
+    def _found(self) -> Point:
+        store, trial = self._store, self._trial
         rounds = store.db.execute(
             "SELECT round, digest FROM rounds WHERE trial = ? ORDER BY round DESC LIMIT 1", (trial,)
         ).fetchone()
@@ -126,13 +131,14 @@ class Recorder:
         if self._pending:
             with self._store.transaction():
                 self._insert_pending()
+            self._pending.clear()
         self._flushed_at = time.monotonic()
 
     def take(self, visit: Visit) -> Visit:
         """Encode a finished visit for the commit of its round, and return it without its turns.
 
-        The texts of the turns are on disk or about to be; a round of 10,000 users that kept them all
-        until its end would hold hundreds of megabytes.
+        The texts of the turns are on disk or about to be; a round of 10,000 users that kept them
+        all until its end would hold hundreds of megabytes.
         """
         self._encoded[visit.user] = [_encode(visit, number) for number in range(len(visit.steps))]
         return replace(visit, steps=tuple(replace(step, turns=()) for step in visit.steps))
@@ -188,6 +194,8 @@ class Recorder:
                 "INSERT OR REPLACE INTO worlds VALUES (?, ?)", (trial, _dump_arrays(world))
             )
             store.db.execute("INSERT INTO rounds VALUES (?, ?, ?)", (trial, round, sha.hexdigest()))
+        # Not before the transaction holds: a rolled back one takes the pending turns with it.
+        self._pending.clear()
         self._flushed_at = time.monotonic()
         self._committed.clear()
         self._encoded.clear()
@@ -224,7 +232,6 @@ class Recorder:
                     turn.latency_s,
                 ),
             )
-        self._pending.clear()
 
     def _turns_since(self, round: int) -> Iterable[tuple[Address, Turn]]:
         rows = self._store.db.execute(

@@ -1,19 +1,20 @@
 """One SQLite file holds all that happened in a run.
 
 The file is in WAL mode: one process writes, any number read while it does. Long texts (prompts,
-answers, summaries) are stored once, under the hash of their content, compressed with a dictionary of
-what prompts are made of: templates and item cards. A `trial` is one arm of the experiment with one
-seed; every row belongs to one.
+answers, summaries) are stored once, under the hash of their content, compressed with a dictionary
+of what prompts are made of: templates and item cards. A `trial` is one arm of the experiment with
+one seed; every row belongs to one.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import zstandard
@@ -74,16 +75,27 @@ class Store:
     Args:
         folder: The run's folder.
         phrases: Texts that prompts will repeat, for a new file's dictionary.
+
+    Raises:
+        RunError: The file is damaged, of another version, or cannot be written.
     """
 
     def __init__(self, folder: Path, phrases: Iterable[str] = ()) -> None:
-        path = folder / FILE
-        fresh = not path.exists()
-        self.db = sqlite3.connect(path, isolation_level=None)
+        self.path = folder / FILE
+        with told(self.path):
+            self.db = sqlite3.connect(self.path, isolation_level=None)
+            try:
+                self._open(phrases)
+            except BaseException:
+                self.db.close()
+                raise
+        self._known_texts: dict[bytes, int] = {}
+
+    def _open(self, phrases: Iterable[str]) -> None:
         self.db.execute("PRAGMA journal_mode = WAL")
         # NORMAL never loses a committed transaction to a killed process, only to a power cut.
         self.db.execute("PRAGMA synchronous = NORMAL")
-        if fresh:
+        if not self.db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
             with self.transaction():
                 for statement in _SCHEMA.split(";\n"):
                     self.db.execute(statement)
@@ -91,22 +103,28 @@ class Store:
                 dictionary = "\n".join(phrases).encode()[-_MAX_DICTIONARY:]
                 self.db.execute("INSERT INTO dictionary VALUES (?)", (zlib.compress(dictionary),))
         else:
-            check_schema(self.db, path)
+            check_schema(self.db, self.path)
+            # Half a file can look whole until something is written to it.
+            found = self.db.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if found != "ok":
+                raise damaged(self.path, found)
         self._compress = zstandard.ZstdCompressor(dict_data=load_dictionary(self.db)).compress
-        self._known_texts: dict[bytes, int] = {}
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing."""
-        self.db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self.db.execute("ROLLBACK")
-            # Ids handed out inside belong to rows that no longer exist.
-            self._known_texts.clear()
-            raise
-        self.db.execute("COMMIT")
+        with told(self.path):
+            self.db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self.db.execute("COMMIT")
+            except BaseException:
+                # SQLite itself has rolled back when the disk is full.
+                if self.db.in_transaction:
+                    self.db.execute("ROLLBACK")
+                # Ids handed out inside belong to rows that no longer exist.
+                self._known_texts.clear()
+                raise
 
     def text(self, text: str) -> int:
         """Return the id of a text, storing it when it is new (inside a transaction)."""
@@ -128,28 +146,73 @@ class Store:
         return row.lastrowid
 
     def close(self) -> None:
-        """Close the file, folding the write-ahead log into it."""
+        """Close the file as one plain file, which can be read where nothing can be written."""
+        with suppress(sqlite3.OperationalError):  # somebody is reading: their file keeps its log
+            self.db.execute("PRAGMA busy_timeout = 0")
+            self.db.execute("PRAGMA journal_mode = DELETE")
         self.db.close()
 
 
-def check_schema(db: sqlite3.Connection, path: Path) -> None:
-    """Refuse a file that is damaged or of another version.
+def read_only(folder: Path) -> sqlite3.Connection:
+    """Open a run's record for reading; it may be written meanwhile.
 
     Raises:
-        RunError: Names the file and what is wrong with it.
+        RunError: There is none, or it is damaged or of another version.
     """
-    try:
-        found = db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
-    except sqlite3.DatabaseError as error:
-        raise RunError(
-            f"{path} is not a run's record: {error}", hint="`starec runs` lists the runs there are"
-        ) from error
-    if found is None or int(found[0]) != SCHEMA_VERSION:
+    path = folder / FILE
+    nothing = RunError(f"{folder} holds no record yet", hint="wait until its first trial begins")
+    if not path.is_file():
+        raise nothing
+    with told(path):
+        db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+        try:
+            if not db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
+                raise nothing
+            check_schema(db, path)
+        except BaseException:
+            db.close()
+            raise
+    return db
+
+
+def check_schema(db: sqlite3.Connection, path: Path) -> None:
+    """Refuse a file of another version.
+
+    Raises:
+        RunError: Names the file and its version.
+    """
+    found = db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
+    if found is None or found[0] != str(SCHEMA_VERSION):
         raise RunError(
             f"{path} has schema {found[0] if found else 'unknown'}, this version reads "
             f"{SCHEMA_VERSION}",
             hint="open it with the version of starec-sim named in its manifest.json",
         )
+
+
+@contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Turn what SQLite has against a file into an error that a user can read."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if "no such table" in str(error) or "no such column" in str(error):
+            raise damaged(path, str(error)) from error
+        raise RunError(
+            f"{path} cannot be used: {error}",
+            hint="check that the disk has room and that you may write to the run's folder",
+        ) from error
+    except (sqlite3.DatabaseError, zlib.error, zstandard.ZstdError) as error:
+        raise damaged(path, str(error)) from error
+
+
+def damaged(path: Path, problem: str) -> RunError:
+    """Return the error that a file is damaged."""
+    again = shlex.quote(str(path.with_name("config.yaml")))
+    return RunError(
+        f"{path} is damaged: {problem}",
+        hint=f"put back a copy of it, or start anew with: starec run {again}",
+    )
 
 
 class Texts:
@@ -161,6 +224,8 @@ class Texts:
 
     def __getitem__(self, text_id: int) -> str:
         row = self._db.execute("SELECT body FROM texts WHERE id = ?", (text_id,)).fetchone()
+        if row is None:
+            raise sqlite3.DatabaseError(f"text {text_id} is missing")
         return self._decompress(row[0]).decode()
 
     def messages(self, column: str) -> tuple[tuple[str, str], ...]:

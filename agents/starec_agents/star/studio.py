@@ -28,7 +28,8 @@ from starec_sim.policies.lexical import LexicalPolicy
 from starec_sim.rng import Streams
 from starec_sim.types import Memory, Turn
 
-DATA = {"use": "synthetic", "users": 50, "items": 400}
+# Tastes drift, so that a later round is another one.
+DATA = {"use": "synthetic", "users": 50, "items": 400, "drift": {"per_round": 0.25}}
 # Everybody visits in every round: whoever is typed in has something to see.
 ENVIRONMENT = {"use": "feed", "recommender": "ease", "activity": 1.0}
 

@@ -23,8 +23,8 @@ from starec_sim.types import LIKED_ABOVE, FloatArray, IntArray
 Rows = NDArray[np.integer[Any]]
 """Rows of users or items, as whatever integers `scipy.sparse` made of them."""
 
-CHUNK_CELLS = 2**22
-"""Scores held at once while recommending: 32 MiB, however many users ask."""
+CHUNK_CELLS = 2**20
+"""Scores held at once while recommending: 8 MiB, however many users ask."""
 
 ONE_THREAD = 1
 """BLAS splits a product differently for every number of threads, and rounds differently with it;

@@ -1,0 +1,75 @@
+import json
+import sys
+from dataclasses import dataclass
+
+import pytest
+import yaml
+
+from starec_sim.cli import main
+
+FEED = {
+    "name": "feed",
+    "rounds": 2,
+    "data": {"use": "synthetic", "users": 12, "items": 120, "interactions": 20},
+    "environment": {"use": "feed", "recommender": "popularity", "page_size": 4, "pages": 2},
+}
+RANKING = {
+    "name": "ranking",
+    "rounds": 2,
+    "data": {"use": "synthetic", "users": 12, "items": 120, "interactions": 30},
+    "environment": {"use": "ranking", "choices": 4},
+    "agent": {"use": "star", "gate": {"when": "always"}},
+}
+
+
+@dataclass
+class Said:
+    """How a command ended, and what it said."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def answer(self):
+        """The one JSON object on stdout."""
+        assert self.out.count("\n") == 1, self.out
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def starec(monkeypatch, capsys):
+    """Run the command line in this process."""
+
+    def starec(*arguments, width=80):
+        monkeypatch.setattr(sys, "argv", ["starec", *map(str, arguments)])
+        monkeypatch.setenv("COLUMNS", str(width))
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            main()
+        return Said(left.value.code, *capsys.readouterr())
+
+    return starec
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty folder to work in, with two experiments."""
+    monkeypatch.chdir(tmp_path)
+    for values in (FEED, RANKING):
+        (tmp_path / f"{values['name']}.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """Finished runs, made once: a feed with two arms and a ranking. Look, do not touch."""
+    from starec_sim import laboratory
+    from starec_sim.cli.display import Display
+    from starec_sim.experiment import Experiment
+
+    place = tmp_path_factory.mktemp("finished")
+    arms = {"loop": {}, "random": {"environment.recommender": "random"}}
+    feed = Experiment.model_validate({**FEED, "arms": arms, "runs_dir": place})
+    ranking = Experiment.model_validate({**RANKING, "runs_dir": place})
+    return {e.name: laboratory.start(e, Display()).folder for e in (feed, ranking)}

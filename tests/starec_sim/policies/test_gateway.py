@@ -1,0 +1,244 @@
+"""One door to every model: a question in, a recorded turn out."""
+
+import asyncio
+from itertools import product
+
+import pytest
+from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.language_models.fake_chat_models import (
+    FakeListChatModel,
+    FakeMessagesListChatModel,
+    GenericFakeChatModel,
+)
+from langchain_core.messages import AIMessage, ChatMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
+from pydantic import ConfigDict, PrivateAttr
+
+from starec_sim.errors import ConfigError, ContractError, PolicyError, RunError
+from starec_sim.policies.gateway import Address, Gateway, Policy
+from starec_sim.rng import Streams
+
+QUESTION = (("system", "be brief"), ("user", "hello"))
+
+
+class Journal(dict):
+    """Keeps turns in a dictionary, and counts what was added."""
+
+    def find(self, address):
+        return self.get(address)
+
+    def add(self, address, turn):
+        assert address not in self
+        self[address] = turn
+
+
+class Echo(BaseChatModel):
+    """Answers with the message it is given, and remembers with which options it was asked."""
+
+    answer: AIMessage = AIMessage("hi")
+    failure: Exception | None = None
+    _asked: list = PrivateAttr(default_factory=list)
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    @property
+    def _llm_type(self):
+        return "echo"
+
+    def _generate(self, messages, stop=None, run_manager=None, **kwargs):
+        self._asked.append((messages, kwargs))
+        if self.failure is not None:
+            raise self.failure
+        return ChatResult(generations=[ChatGeneration(message=self.answer)])
+
+
+class Seeded(Echo):
+    """A model that samples, and says so."""
+
+    seeded: bool = True
+
+
+def gateway(model, journal=None, seed=0, slow=None):
+    policies = {"fast": Policy("quick", model), "slow": Policy("careful", slow or model)}
+    return Gateway(policies, Streams(seed), Journal() if journal is None else journal)
+
+
+def ask(door, messages=QUESTION, node="fast", user=3, round=1, step=2, attempt=0):
+    return asyncio.run(door.ask(node, messages, user=user, round=round, step=step, attempt=attempt))
+
+
+# --- asking ---------------------------------------------------------------------------------------
+
+
+def test_a_turn_records_who_was_asked_what_and_what_came_back():
+    model = Echo()
+    turn = ask(gateway(model), attempt=1)
+    assert (turn.node, turn.attempt, turn.policy) == ("fast", 1, "quick")
+    assert (turn.messages, turn.completion, turn.error) == (QUESTION, "hi", "")
+    assert turn.latency_s >= 0
+    ((messages, options),) = model._asked
+    assert [(message.type, message.text) for message in messages] == [
+        *(("system", "be brief"), ("human", "hello"))
+    ]
+    assert options == {}
+
+
+def test_each_node_has_its_own_policy():
+    fast, slow = Echo(), Echo()
+    turn = ask(gateway(fast, slow=slow), node="slow")
+    assert turn.policy == "careful"
+    assert (len(fast._asked), len(slow._asked)) == (0, 1)
+
+
+def test_a_repair_sends_the_broken_answer_as_the_assistants():
+    model = Echo()
+    ask(gateway(model), (*QUESTION, ("assistant", "hm"), ("user", "again")))
+    assert [message.type for message in model._asked[0][0]] == ["system", "human", "ai", "human"]
+
+
+def test_a_role_that_does_not_exist_is_a_fault_of_the_agent():
+    with pytest.raises(ContractError, match='"assistent"') as raised:
+        ask(gateway(Echo()), (("assistent", "x"),))
+    assert '"assistant"' in raised.value.hint
+
+
+def test_tokens_are_as_the_model_reports_them_and_unknown_otherwise():
+    usage = {"input_tokens": 7, "output_tokens": 3, "total_tokens": 10}
+    reported = ask(gateway(Echo(answer=AIMessage("hi", usage_metadata=usage))))
+    assert (reported.tokens_in, reported.tokens_out) == (7, 3)
+    silent = ask(gateway(Echo()))
+    assert (silent.tokens_in, silent.tokens_out) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("plain", "plain"),
+        ("", ""),
+        ([], ""),
+        ([{"type": "text", "text": "one "}, {"type": "text", "text": "two"}], "one two"),
+        ([{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "yes"}], "yes"),
+        (["one ", {"type": "text", "text": "two"}], "one two"),
+        ("half a smile: \ud83d", "half a smile: ?"),
+    ],
+)
+def test_whatever_form_the_content_has_a_completion_is_text_that_can_be_stored(content, text):
+    completion = ask(gateway(Echo(answer=AIMessage(content)))).completion
+    assert type(completion) is str
+    assert completion == text
+    assert completion.encode().decode() == text
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        FakeListChatModel(responses=["hello there"]),
+        GenericFakeChatModel(messages=iter(["hello there"])),
+        FakeMessagesListChatModel(responses=[ChatMessage("hello there", role="oracle")]),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_any_chat_model_of_langchain_will_do(model):
+    assert ask(gateway(model)).completion == "hello there"
+
+
+# --- seeds ----------------------------------------------------------------------------------------
+
+
+def seeds(model, door, **places):
+    """The seed at each address of the product of the places."""
+    addresses = list(product(*places.values()))
+    elsewhere = {"user": 3, "round": 1, "step": 2, "node": "fast", "attempt": 0}
+
+    async def ask_all():
+        for values in addresses:
+            where = elsewhere | dict(zip(places, values, strict=True))
+            await door.ask(messages=QUESTION, **where)
+
+    asyncio.run(ask_all())
+    return dict(zip(addresses, (options["seed"] for _, options in model._asked), strict=True))
+
+
+PLACES = {
+    "user": range(3),
+    "round": range(3),
+    "step": range(6),
+    "node": ("fast", "slow"),
+    "attempt": range(5),
+}
+
+
+def test_no_two_addresses_share_a_seed_and_the_same_address_always_has_the_same():
+    first, second = Seeded(), Seeded()
+    found = seeds(first, gateway(first), **PLACES)
+    assert len(set(found.values())) == len(found) == 3 * 3 * 6 * 2 * 5
+    assert seeds(second, gateway(second), **PLACES) == found
+    assert all(0 <= seed < 2**31 for seed in found.values())
+
+
+def test_another_run_seed_gives_other_seeds():
+    first, second = Seeded(), Seeded()
+    users = range(5)
+    found = seeds(first, gateway(first, seed=1), user=users)
+    assert found != seeds(second, gateway(second, seed=2), user=users)
+
+
+@pytest.mark.parametrize("model", [Echo(), Seeded(seeded=False)])
+def test_only_a_model_that_samples_is_given_a_seed(model):
+    ask(gateway(model))
+    assert model._asked[0][1] == {}
+
+
+# --- the journal ----------------------------------------------------------------------------------
+
+
+def test_every_turn_is_journalled_at_its_address():
+    journal = Journal()
+    turn = ask(gateway(Echo(), journal), node="slow", attempt=1)
+    assert journal == {Address(round=1, user=3, step=2, node="slow", attempt=1): turn}
+
+
+def test_what_was_answered_before_is_not_asked_again():
+    journal = Journal()
+    first = ask(gateway(Echo(), journal))
+    model = Echo(answer=AIMessage("something else"))
+    assert ask(gateway(model, journal)) is first
+    assert model._asked == []
+    assert ask(gateway(model, journal), attempt=1).completion == "something else"
+
+
+def test_a_recorded_address_with_another_question_is_refused():
+    journal = Journal()
+    ask(gateway(Echo(), journal))
+    with pytest.raises(RunError, match="is not the one asked now") as raised:
+        ask(gateway(Echo(), journal), (("user", "goodbye"),))
+    assert "user=3" in raised.value.message
+
+
+def test_a_failed_call_leaves_nothing_in_the_journal():
+    journal = Journal()
+    with pytest.raises(PolicyError):
+        ask(gateway(Echo(failure=OSError("gone")), journal))
+    assert journal == {}
+
+
+# --- failures -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("failure", [ValueError("no such model"), TimeoutError(), KeyError("x")])
+def test_a_model_that_raises_becomes_a_policy_error_that_names_it(failure):
+    with pytest.raises(PolicyError) as raised:
+        ask(gateway(Echo(failure=failure)))
+    assert '"quick"' in raised.value.message
+    assert type(failure).__name__ in raised.value.message
+    assert str(failure) in raised.value.message
+    assert "resume" in raised.value.hint
+    assert isinstance(raised.value.__cause__, type(failure))
+    assert not raised.value.message.endswith(": ")
+
+
+def test_an_error_that_explains_itself_passes_as_it_is():
+    failure = ConfigError("no key", hint="export it")
+    with pytest.raises(ConfigError) as raised:
+        ask(gateway(Echo(failure=failure)))
+    assert raised.value is failure
