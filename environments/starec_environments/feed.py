@@ -63,7 +63,7 @@ class FeedEnvironment:
         """Users with a shorter log are left out (and counted)."""
         users: int | None = Field(default=None, ge=1)
         """A random sample of so many users; all when empty."""
-        patience: float = Field(default=2.5, gt=0)
+        patience: float = Field(default=3.0, gt=0)
         """Pages after which a person is tired on average; individual patience is spread evenly
         from half to one and a half of it."""
         refresh: float = Field(default=0.2, ge=0)
@@ -253,36 +253,40 @@ class FeedEnvironment:
 
     def end_round(self, visits: Sequence[Visit]) -> Mapping[str, float]:
         """Move moods, append what was watched to the log, and refit when it is due."""
-        skipped: tuple[list[int], list[int]] = ([], [])
-        events: list[tuple[int, int, float]] = []
+        # Flat lists: a tuple for each item of a round weighs more than the round's visits.
+        skippers: list[int] = []
+        skipped: list[int] = []
+        watchers: list[int] = []
+        watched: list[int] = []
+        ratings: list[float] = []
         for visit in visits:
+            user = visit.user
             lived = [e for step in visit.steps for e in step.feedback.experiences]
-            self._mood[visit.user] += 0.5 * (_delight(lived, nothing=-0.5) - self._mood[visit.user])
+            self._mood[user] += 0.5 * (_delight(lived, nothing=-0.5) - self._mood[user])
             for step in visit.steps:
-                watched = [action for action in step.decision.actions if action.watched]
-                events += [
-                    (visit.user, action.item, np.nan if action.rating is None else action.rating)
-                    for action in watched
-                ]
-                consumed = {action.item for action in watched}
+                seen = [action for action in step.decision.actions if action.watched]
+                watchers += [user] * len(seen)
+                watched += [action.item for action in seen]
+                ratings += [np.nan if a.rating is None else a.rating for a in seen]
+                consumed = {action.item for action in seen}
                 rest = [item for item in step.observation.slate if item not in consumed]
-                skipped[0].extend([visit.user] * len(rest))
-                skipped[1].extend(rest)
+                skippers += [user] * len(rest)
+                skipped += rest
         if self.config.rest:
-            users, items = (np.array(column, np.int32) for column in skipped)
-            self._skipped = [*self._skipped, (users, items)][-self.config.rest :]
-        self._learn(events)
+            latest = (np.array(skippers, np.int32), np.array(skipped, np.int32))
+            self._skipped = [*self._skipped, latest][-self.config.rest :]
+        clock = int(self._log.times.max(initial=0)) + 1
+        self._learn(
+            Interactions(
+                np.array(watchers, np.int64),
+                np.array(watched, np.int64),
+                np.array(ratings, np.float64),
+                np.full(len(watched), clock, np.int64),
+            )
+        )
         return {"visitors": len(visits) / len(self.users)}
 
-    def _learn(self, events: Sequence[tuple[int, int, float]]) -> None:
-        table = np.array(events, np.float64).reshape(-1, 3)
-        clock = int(self._log.times.max(initial=0)) + 1
-        new = Interactions(
-            table[:, 0].astype(np.int64),
-            table[:, 1].astype(np.int64),
-            table[:, 2],
-            np.full(len(table), clock, np.int64),
-        )
+    def _learn(self, new: Interactions) -> None:
         self._log = Interactions.concatenate(self._log, new)
         if not self.config.refit_every:
             return

@@ -78,12 +78,14 @@ class Synthetic:
         catalogue = _catalogue(config, streams)
         users = tuple(_person(streams, user) for user in range(config.users))
         sizes = [sum(kind == attribute for kind, _ in catalogue.values) for attribute in IMPORTANCE]
-        before, after = (
-            np.stack(
-                [_tastes(streams.stream(purpose, user=user), sizes) for user in range(config.users)]
-            )
-            for purpose in ("taste", "drifted taste")
-        )
+
+        def tastes(purpose: str) -> FloatArray:
+            rows = (streams.stream(purpose, user=user) for user in range(config.users))
+            return np.stack([_tastes(rng, sizes) for rng in rows])
+
+        before = tastes("taste")
+        # Where nothing drifts, nobody needs to know where it would have led.
+        after = tastes("drifted taste") if config.drift.moves else before
         world = SyntheticWorld(
             values=catalogue.values,
             described=catalogue.described,

@@ -30,6 +30,11 @@ class Drift(Settings):
     at_round: int | None = Field(default=None, ge=1)
     """The round from which on every user has the new tastes; None for never."""
 
+    @property
+    def moves(self) -> bool:
+        """Whether tastes ever change."""
+        return self.per_round > 0 or self.at_round is not None
+
     def progress(self, round: int) -> float:
         """Return how far on the way a user is: 0.0 has the old tastes, 1.0 the new ones."""
         if self.at_round is not None and round >= self.at_round:

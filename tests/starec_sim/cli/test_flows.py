@@ -1,0 +1,122 @@
+"""The command line as a process: what a shell sees of it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+STAREC = [sys.executable, "-c", "from starec_sim.cli import main; main()"]
+
+
+def process(*arguments, **options):
+    return subprocess.run(
+        [*STAREC, *arguments], capture_output=True, text=True, timeout=60, **options
+    )
+
+
+def test_help_answers_at_once_and_imports_nothing_heavy():
+    code = (
+        "import sys\n"
+        "sys.argv = ['starec', '--help']\n"
+        "from starec_sim.cli import main\n"
+        "try:\n"
+        "    main()\n"
+        "finally:\n"
+        "    print(*sys.modules, file=sys.stderr)\n"
+    )
+    times = []
+    for _ in range(3):  # the machine may be busy with something else
+        start = time.monotonic()
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        times.append(time.monotonic() - start)
+    assert done.returncode == 0
+    assert "Commands:" in done.stdout
+    heavy = {"langgraph", "langchain_core", "numpy", "scipy", "torch", "matplotlib", "pydantic"}
+    assert not heavy & set(done.stderr.split())
+    assert min(times) < 0.5
+
+
+def test_a_run_says_its_result_on_stdout_and_everything_else_on_stderr(here):
+    done = process("run", "feed.yaml", "--json", cwd=here)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["status"] == "finished"
+    assert {"run", "digest", "metrics", "differences", "plot"} <= set(answer)
+    assert (here / answer["run"] / "plot.png").is_file()
+    assert "main (seed 0) round 2/2: click-through" in done.stderr
+    assert "\x1b" not in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signal")
+def test_an_interrupted_run_says_how_to_go_on_and_goes_on(starec, here):
+    long = ["run", "feed.yaml", "--set", "rounds=30", "--json"]
+    running = subprocess.Popen(
+        [*STAREC, *long],
+        cwd=here,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell's background jobs ignore interrupts; this one must not.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    first = running.stderr.readline()
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "Traceback" not in err
+    answer = json.loads(out)
+    assert answer["status"] == "paused"
+    assert f"starec resume {answer['run']}" == answer["hint"]
+    assert answer["hint"] in err
+    assert "round 1/30" in first
+
+    listed = starec("runs", "--json").answer["runs"]
+    assert [run["status"] for run in listed] == ["paused"]
+    resumed = starec("resume", "latest", "--json")
+    assert "round 1/30" not in resumed.err
+    assert resumed.answer["digest"] == starec(*long).answer["digest"]
+
+
+def test_a_run_in_progress_is_shown_and_cannot_be_resumed_twice(starec, here):
+    running = subprocess.Popen(
+        [*STAREC, "run", "feed.yaml", "--set", "rounds=1000"],
+        cwd=here,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        running.stderr.readline()
+        second = starec("resume", "latest", "--json")
+        assert second.status == 2
+        assert "is in progress in another process" in second.answer["error"]
+        shown = starec("show", "latest", "--json").answer
+        assert shown["status"] == "running"
+        assert shown["trials"][0]["rounds"] >= 1
+    finally:
+        running.kill()
+        running.wait()
+        running.stderr.close()
+    assert starec("show", "latest", "--json").answer["status"] == "interrupted"
+
+
+@pytest.mark.parametrize("arguments", [["show", "RUN"], ["show", "RUN", "--user", "u1", "--json"]])
+def test_nobody_complains_when_the_reader_of_a_pipe_leaves(finished, arguments):
+    arguments = [str(finished["feed"]) if word == "RUN" else word for word in arguments]
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as gone:
+        done = subprocess.run(
+            [*STAREC, *arguments], stdout=gone, stderr=subprocess.PIPE, text=True, timeout=60
+        )
+    assert done.stderr == ""
+
+
+def test_a_terminal_that_lacks_characters_gets_others(finished):
+    done = process("show", str(finished["feed"]), env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 0, done.stderr
+    assert "click-through" in done.stdout

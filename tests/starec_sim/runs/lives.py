@@ -1,0 +1,81 @@
+"""People whose lives are written down by hand."""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from starec_sim.measure import Measured
+from starec_sim.policies.gateway import Address
+from starec_sim.runs.recorder import Recorder
+from starec_sim.runs.store import Store
+from starec_sim.types import (
+    Action,
+    Decision,
+    Experience,
+    Feedback,
+    Item,
+    Memory,
+    Observation,
+    Step,
+    Turn,
+    User,
+    Verdict,
+    Visit,
+)
+
+WORLD = SimpleNamespace(
+    users=[User(f"u{n}", {"age": str(20 + n)}) for n in range(3)],
+    items=[Item(f"i{n}", f"Title {n}", {"genre": ("War", "Drama")}) for n in range(6)],
+    describe=lambda: {"users": 3, "truth": "world"},
+)
+
+
+def turn(text="<think>hm</think>", node="fast", attempt=0, error=""):
+    messages = (("system", "You are a person."), ("user", f"What now? {text}"))
+    return Turn(node, attempt, "lexical", messages, text, 12, 3, 0.5, error)
+
+
+def visit(user, round, turns=None):
+    """A visit of one page: the first item is watched, the second skipped."""
+    step = Step(
+        Observation("feed", (user, user + 1), ("card", "card")),
+        Decision(actions=(Action(user, True, 4.0), Action(user + 1, False)), leave=True),
+        Feedback((Experience(user, 5.0, "world"),), reward={"engagement": 0.5}, ending="left"),
+        Verdict(False, "as expected"),
+        turns if turns is not None else (turn(f"answer {user} {round}"),),
+        Memory((Experience(user, 5.0, "world"),), f"War: liked, round {round}", round + 1),
+    )
+    return Visit(user, round, (step,))
+
+
+class Writing:
+    """One trial as a run writes it."""
+
+    def __init__(self, folder, trial=0, arm="main", seed=7):
+        self.store = Store(folder, ["You are a person."])
+        self.recorder = Recorder(self.store, trial)
+        self.point = self.recorder.open(arm, seed, WORLD)
+        self.digest = self.point.digest
+        self.closed = False
+
+    def answer(self, visit):
+        for number, step in enumerate(visit.steps):
+            for turn in step.turns:
+                address = Address(visit.round, visit.user, number, turn.node, turn.attempt)
+                self.recorder.add(address, turn)
+
+    def commit(self, round, visits, **figures):
+        for visit in visits:
+            self.answer(visit)
+        taken = [self.recorder.take(visit) for visit in visits]
+        by_visit = {"slow": np.zeros(len(visits)), **figures}
+        of_round = {name: float(np.nanmean(values)) for name, values in by_visit.items()}
+        measured = Measured(by_visit, {**of_round, "coverage": 0.5, "nothing": float("nan")})
+        world = {"mood": np.arange(3) * (round + 1.0)}
+        self.digest = self.recorder.commit_round(round, taken, measured, world, self.digest)
+        return self.digest
+
+    def close(self):
+        if not self.closed:
+            self.store.close()
+        self.closed = True
