@@ -253,7 +253,7 @@ class FeedEnvironment:
 
     def end_round(self, visits: Sequence[Visit]) -> Mapping[str, float]:
         """Move moods, append what was watched to the log, and refit when it is due."""
-        # Flat lists: a tuple for each item of a round weighs more than the round's visits.
+        # Flat lists and not a tuple for each item: a round may have 10,000 users.
         skippers: list[int] = []
         skipped: list[int] = []
         watchers: list[int] = []

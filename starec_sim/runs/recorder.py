@@ -23,7 +23,7 @@ from starec_sim.measure import Measured
 from starec_sim.policies.gateway import Address
 from starec_sim.runs import codec
 from starec_sim.runs.store import Store, Texts, text_hash, told
-from starec_sim.types import Memory, Turn, Visit
+from starec_sim.types import Memory, Step, Turn, Visit
 
 _FLUSH_TURNS = 64
 _FLUSH_S = 1.0
@@ -42,17 +42,13 @@ class Point(NamedTuple):
     """The environment's state; None before the first round."""
 
 
-class _Encoded(NamedTuple):
-    """A step as it will be written."""
+class _Said(NamedTuple):
+    """What is kept of a step's turns until the round is committed."""
 
-    columns: tuple[str, str, str, int, str]
-    """Observation, decision, feedback, slow, reason."""
-    summary: str
-    errors: list[tuple[str, int, str]]
-    """(node, attempt, what the parser objected to) of the turns that were not clean."""
-    told: bytes
-    """SHA-256 of all of the above and of every turn: what the trial's digest covers. No time, no
-    place."""
+    hash: bytes
+    """SHA-256 of all of them, without times: what the digest covers."""
+    errors: tuple[tuple[str, int, str], ...]
+    """(node, attempt, what the parser objected to) of those that were not clean."""
 
 
 class Recorder:
@@ -64,7 +60,7 @@ class Recorder:
         self._pending: list[tuple[Address, Turn]] = []
         self._flushed_at = time.monotonic()
         self._committed: dict[Address, Turn] = {}
-        self._encoded: dict[int, list[_Encoded]] = {}
+        self._taken: dict[int, list[_Said]] = {}
 
     def open(self, arm: str, seed: int, environment: Environment) -> Point:
         """Begin the trial, or return where an earlier process left it."""
@@ -135,12 +131,12 @@ class Recorder:
         self._flushed_at = time.monotonic()
 
     def take(self, visit: Visit) -> Visit:
-        """Encode a finished visit for the commit of its round, and return it without its turns.
+        """Hash the turns of a finished visit, and return it without them for the commit.
 
         The texts of the turns are on disk or about to be; a round of 10,000 users that kept them
         all until its end would hold hundreds of megabytes.
         """
-        self._encoded[visit.user] = [_encode(visit, number) for number in range(len(visit.steps))]
+        self._taken[visit.user] = [_said(step.turns) for step in visit.steps]
         return replace(visit, steps=tuple(replace(step, turns=()) for step in visit.steps))
 
     def commit_round(
@@ -166,9 +162,8 @@ class Recorder:
             self._insert_pending()
             for index, visit in enumerate(visits):
                 key = (trial, round, visit.user)
-                for number, encoded in enumerate(self._encoded[visit.user]):
-                    sha.update(encoded.told)
-                    self._insert_step((*key, number), encoded)
+                for number, said in enumerate(self._taken[visit.user]):
+                    sha.update(self._insert_step((*key, number), visit.steps[number], said))
                 figures = {
                     name: float(values[index])
                     for name, values in measured.visits.items()
@@ -198,22 +193,31 @@ class Recorder:
         self._pending.clear()
         self._flushed_at = time.monotonic()
         self._committed.clear()
-        self._encoded.clear()
+        self._taken.clear()
         return sha.hexdigest()
 
-    def _insert_step(self, key: tuple[int, int, int, int], step: _Encoded) -> None:
-        store = self._store
+    def _insert_step(self, key: tuple[int, int, int, int], step: Step, said: _Said) -> bytes:
+        """Insert one step and return the bytes that the digest covers."""
+        store, summary = self._store, step.memory.summary
+        columns = (
+            codec.dump_observation(step.observation),
+            codec.dump_decision(step.decision),
+            codec.dump_feedback(step.feedback),
+            int(step.verdict.slow),
+            step.verdict.reason,
+        )
         store.db.execute(
             "INSERT INTO steps VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*key, *step.columns, store.text(step.summary)),
+            (*key, *columns, store.text(summary)),
         )
-        for node, attempt, error in step.errors:
+        for node, attempt, error in said.errors:
             # The turn was committed when it was answered, before anybody had read it.
             store.db.execute(
                 "UPDATE turns SET error = ? WHERE (trial, round, user, step, node, attempt) "
                 "= (?, ?, ?, ?, ?, ?)",
                 (error, *key, node, attempt),
             )
+        return codec.dumps([key[1:], columns, summary]).encode() + said.hash
 
     def _insert_pending(self) -> None:
         store = self._store
@@ -257,16 +261,8 @@ class Recorder:
             )
 
 
-def _encode(visit: Visit, number: int) -> _Encoded:
-    step = visit.steps[number]
-    columns = (
-        codec.dump_observation(step.observation),
-        codec.dump_decision(step.decision),
-        codec.dump_feedback(step.feedback),
-        int(step.verdict.slow),
-        step.verdict.reason,
-    )
-    turns = [
+def _said(turns: Sequence[Turn]) -> _Said:
+    told = [
         [
             turn.node,
             turn.attempt,
@@ -277,14 +273,11 @@ def _encode(visit: Visit, number: int) -> _Encoded:
             turn.tokens_out,
             turn.error,
         ]
-        for turn in step.turns
+        for turn in turns
     ]
-    told = [visit.round, visit.user, number, columns, step.memory.summary, turns]
-    return _Encoded(
-        columns,
-        step.memory.summary,
-        [(turn.node, turn.attempt, turn.error) for turn in step.turns if turn.error],
+    return _Said(
         hashlib.sha256(codec.dumps(told).encode()).digest(),
+        tuple((turn.node, turn.attempt, turn.error) for turn in turns if turn.error),
     )
 
 

@@ -39,7 +39,13 @@ class Said:
 
 @pytest.fixture
 def starec(monkeypatch, capsys):
-    """Run the command line in this process."""
+    """Run the command line in this process; pictures, which take long, are left out."""
+
+    def plot(report, title, path):
+        path.write_bytes(b"a picture")
+        return True
+
+    monkeypatch.setattr("starec_sim.plot.plot_report", plot)
 
     def starec(*arguments, width=80):
         monkeypatch.setattr(sys, "argv", ["starec", *map(str, arguments)])

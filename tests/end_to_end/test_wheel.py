@@ -1,0 +1,142 @@
+"""What is built is what was promised, and lives beside other people's packages."""
+
+import json
+import os
+import subprocess
+import sys
+import venv
+import zipfile
+from email.parser import Parser
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = {
+    "starec_sim": ROOT / "starec_sim",
+    "starec_agents": ROOT / "agents" / "starec_agents",
+    "starec_environments": ROOT / "environments" / "starec_environments",
+}
+OUTSIDE = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+
+
+def sh(*command, **options):
+    return subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, env=OUTSIDE, **options
+    )
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    place = tmp_path_factory.mktemp("wheel")
+    built = sh(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", place, cwd=ROOT)
+    assert built.returncode == 0, built.stderr
+    (path,) = place.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def names(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        return set(archive.namelist())
+
+
+@pytest.fixture(scope="module")
+def python(wheel, tmp_path_factory):
+    """A clean environment's Python, with the wheel installed beside a package named `agents`."""
+    place = tmp_path_factory.mktemp("clean")
+    venv.create(place / "venv", with_pip=True, symlinks=os.name != "nt")
+    python = place / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
+    pip = [python, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    reached = sh(*pip, "download", "--no-deps", "openai-agents", "-d", place / "downloaded")
+    if reached.returncode:
+        last = (reached.stderr.strip().splitlines() or ["no reason given"])[-1]
+        pytest.skip(f"pip reaches no package index: {last}")
+    constraints = ROOT / "constraints.txt"
+    pinned = ["-c", constraints] if constraints.is_file() else []
+    installed = sh(*pip, "install", *pinned, wheel, "openai-agents")
+    assert installed.returncode == 0, installed.stderr
+    return python
+
+
+def test_the_wheel_holds_the_three_packages_and_nothing_else(wheel, names):
+    tops = {name.split("/")[0] for name in names}
+    (metadata,) = (top for top in tops if top.endswith(".dist-info"))
+    assert tops == {*PACKAGES, metadata}
+
+
+def test_every_module_and_every_prompt_is_in_it(names):
+    for package, folder in PACKAGES.items():
+        for path in folder.rglob("*"):
+            if path.suffix in (".py", ".md") or path.name == "py.typed":
+                assert f"{package}/{path.relative_to(folder).as_posix()}" in names
+        assert f"{package}/py.typed" in names
+    assert "starec_agents/star/prompts/feed.md" in names
+
+
+def test_no_test_no_data_and_no_cache_is_in_it(names):
+    for name in names:
+        assert not {"tests", "__pycache__", "data"} & set(name.split("/")[:-1]), name
+        assert not Path(name).name.startswith(("test_", "conftest")), name
+        assert Path(name).suffix not in {".pyc", ".csv", ".inter", ".sqlite", ".yaml"}, name
+
+
+def test_its_metadata_names_licence_python_and_entry_points(wheel, names):
+    (info,) = {name.split("/")[0] for name in names if ".dist-info/" in name}
+    assert any(name.startswith(f"{info}/licenses/") and "LICENSE" in name for name in names)
+    with zipfile.ZipFile(wheel) as archive:
+        metadata = Parser().parsestr(archive.read(f"{info}/METADATA").decode())
+        points = archive.read(f"{info}/entry_points.txt").decode()
+    assert metadata["Name"] == "starec-sim"
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert metadata["Requires-Python"] == ">=3.11"
+    assert "starec = starec_sim.cli:main" in points
+    for kind in ("agents", "environments", "datasets", "recommenders", "policies"):
+        assert f"[starec_sim.{kind}]" in points
+
+
+@pytest.mark.parametrize("folder", ["agents", "environments"])
+def test_the_outer_folders_are_no_packages(folder):
+    # A package named `agents` would overwrite the one of another popular distribution.
+    assert not (ROOT / folder / "__init__.py").exists()
+
+
+@pytest.mark.timeout(600)
+def test_it_lives_beside_a_package_named_agents(python, tmp_path):
+    code = (
+        "import agents, starec_agents, starec_environments, starec_sim\n"
+        "from agents import Agent\n"
+        "print(Agent.__module__.split('.')[0])\n"
+        "for module in (agents, starec_agents, starec_environments, starec_sim):\n"
+        "    print(module.__file__)\n"
+    )
+    found = sh(python, "-c", code, cwd=tmp_path)
+    assert found.returncode == 0, found.stderr
+    agent, *files = found.stdout.split("\n")[:-1]
+    assert agent == "agents"
+    site = python.parents[1].resolve()
+    assert all(Path(file).resolve().is_relative_to(site) for file in files), files
+
+
+@pytest.mark.timeout(600)
+def test_its_command_line_works_from_any_folder(python, tmp_path):
+    starec = python.with_name("starec")
+    helped = sh(starec, "--help", cwd=tmp_path)
+    assert helped.returncode == 0, helped.stderr
+    assert "Commands:" in helped.stdout
+    listed = json.loads(sh(starec, "plugins", "--json", cwd=tmp_path).stdout)["plugins"]
+    assert len(listed) > 10
+    assert not [plugin for plugin in listed if plugin["problem"]]
+    (tmp_path / "tiny.yaml").write_text(
+        "name: tiny\n"
+        "rounds: 2\n"
+        "data: {use: synthetic, users: 10, items: 100, interactions: 15}\n"
+        "environment: {use: feed, recommender: als}\n"
+    )
+    done = sh(starec, "run", "tiny.yaml", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["status"] == "finished"
+    manifest = json.loads((tmp_path / answer["run"] / "manifest.json").read_text())
+    assert manifest["git"] is None, "an installed copy belongs to no checkout"
+    assert manifest["versions"]["starec-sim"]
