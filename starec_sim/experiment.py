@@ -250,12 +250,14 @@ class _Loader(yaml.SafeLoader):
     """YAML in which a key that stands twice is an error, and not the last one that counts."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
+        seen: set[str] = set()
         for key, _ in node.value:
-            if key.tag != "tag:yaml.org,2002:merge" and key.value in seen:
+            if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
+                continue
+            if key.value in seen:
                 raise ConfigError(
                     f'line {key.start_mark.line + 1}: the key "{key.value}" is there already',
                     hint="keep one of the two",
                 )
-            seen.add(key.value if isinstance(key.value, str) else id(key))
+            seen.add(key.value)
         return super().construct_mapping(node, deep)

@@ -17,9 +17,7 @@ class Shelf:
     def __init__(self, config, dataset, streams):
         self.config, self.streams = config, streams
         self.users = [User(f"reader-{n}") for n in range(12)]
-        self.items = [
-            Item(str(n), f"Book {n}", {"genre": (GENRES[n % 3],)}) for n in range(6)
-        ]
+        self.items = [Item(str(n), f"Book {n}", {"genre": (GENRES[n % 3],)}) for n in range(6)]
         self.cards = [card(item) for item in self.items]
         self.popularity = np.ones(len(self.items))
 

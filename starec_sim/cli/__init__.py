@@ -81,8 +81,8 @@ def main() -> None:
     try:
         with redirect_stdout(sys.stderr) if as_json else nullcontext():
             answer = app(arguments or ["--help"], prog_name="starec", standalone_mode=False)
-        if isinstance(answer, int):  # typer makes a status of an interrupt
-            status, answer = answer, _STOPPED
+        if isinstance(answer, int):  # typer makes a status of an interrupt, and of --help
+            status, answer = answer, _STOPPED if answer else None
     except Exception as error:
         if debug:
             traceback.print_exc()
@@ -113,9 +113,10 @@ def _failure(error: BaseException) -> tuple[int, dict[str, Any]]:
         status, message, hint = 2, error.message, error.hint
     elif isinstance(error, KeyboardInterrupt):
         return 130, _STOPPED
-    elif hasattr(error, "format_message"):  # typer's, of a class that each version keeps elsewhere
+    elif told := getattr(error, "format_message", None):
+        # Typer's own; each version keeps the class elsewhere.
         context = getattr(error, "ctx", None)
-        status, message = 2, error.format_message()
+        status, message = 2, told()
         hint = f"{context.command_path if context else 'starec'} --help"
     elif isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""

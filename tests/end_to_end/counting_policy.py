@@ -1,7 +1,8 @@
-"""A policy for tests: answers like `lexical`, takes its time, and keeps a log of what it was asked."""
+"""A policy for tests: answers like `lexical`, takes its time, and logs what it was asked."""
 
 import asyncio
 import os
+from pathlib import Path
 from typing import Any
 
 from starec_sim.policies.lexical import LexicalPolicy
@@ -20,7 +21,7 @@ class CountingPolicy(LexicalPolicy):
     ) -> Any:
         await asyncio.sleep(kwargs["seed"] % 97 / 96 * self.slowest_s)
         answer = await super()._agenerate(messages)
-        with open(self.log, "a") as file:
+        with Path(self.log).open("a") as file:
             file.write(f"{kwargs['seed']}\n")
             file.flush()
             os.fsync(file.fileno())

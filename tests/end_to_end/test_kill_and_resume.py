@@ -1,4 +1,4 @@
-"""A run that is killed at any moment goes on to the same digest, and asks no answered question twice."""
+"""A run that is killed at any moment goes on to the same digest, and asks nothing twice."""
 
 import json
 import os
@@ -20,7 +20,7 @@ def calls_made(log: Path) -> list[str]:
 
 
 def kill_after(command: list[str], log: Path, calls: int) -> None:
-    """Start a command and kill it, without a chance to clean up, once so many calls were answered."""
+    """Start a command and kill it, with no chance to clean up, once so many calls were answered."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60
     try:

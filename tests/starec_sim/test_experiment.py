@@ -190,6 +190,7 @@ class TestReading:
             ("# nothing\n", "must hold keys and values, not nothing"),
             ("just text", "must hold keys and values, not a str"),
             ("name: a\nname: b\n", 'line 2: the key "name" is there already'),
+            ("? [a, b]\n: 1\n", "is not valid YAML"),
             ("a: &a [*a]\n", "holds an anchor (&) that refers to itself"),
             ('x: !!python/object/apply:os.system ["true"]\n', "is not valid YAML"),
         ],

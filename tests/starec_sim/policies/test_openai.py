@@ -435,7 +435,7 @@ def test_an_answer_of_another_shape(endpoint, body):
         ({"api_key_env": KEY}, "expected the name of an environment variable"),
         ({"base_url": "localhost:8000/v1"}, "expected an address such as"),
         ({"base_url": "http://:8000/v1"}, "expected an address such as"),
-        ({"base_url": "http://localhost:80a0/v1"}, "port"),
+        ({"base_url": "http://localhost:80a0/v1"}, "Port could not be cast"),
         ({"base_url": "http://localhost/v1?token=1"}, "a key does not belong in the address"),
         ({"max_in_flight": 0}, "max_in_flight"),
         ({"model": ""}, "model"),
