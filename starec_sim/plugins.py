@@ -53,7 +53,9 @@ def _no_secrets(value: Any) -> Any:
     if isinstance(value, Mapping):
         for key, inner in value.items():
             if _SECRET.search(str(key)) and not str(key).endswith("_env"):
-                raise ValueError(f"{key} does not belong in a file; export it in the environment")
+                raise ValueError(
+                    f"the key {key} does not belong in a file; export it in the environment"
+                )
             _no_secrets(inner)
     elif isinstance(value, list):
         for inner in value:

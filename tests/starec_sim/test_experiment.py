@@ -242,7 +242,10 @@ class TestArms:
             ({"a": {"rounds": 3}}, "arms.a.rounds: all arms of an experiment share this key"),
             ({"a": {"environment.pagez": 3}}, "arms.a.environment.pagez: there is no such key"),
             ({"a": {"rounds.x": 3}}, "arms.a.rounds.x: all arms"),
-            ({"a": {"policies.fast.api_key": "s"}}, "arms.a.policies.fast: api_key does not"),
+            (
+                {"a": {"policies.fast.api_key": "s"}},
+                "arms.a.policies.fast: the key api_key does not",
+            ),
             ({"a": 3}, "arms.a: must hold keys and values, got 3"),
             ({"a": None}, "arms.a: must hold keys and values, got nothing"),
             ({1: {}}, 'arms.1: a key must be text; write "1" with its quotes'),
