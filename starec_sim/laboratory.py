@@ -6,6 +6,7 @@ import asyncio
 import gc
 import hashlib
 import json
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from starec_sim.agent import Agent
 from starec_sim.cards import card
 from starec_sim.dataset import Dataset
 from starec_sim.environment import Environment
-from starec_sim.errors import PluginError, RunError
+from starec_sim.errors import PluginError, RunError, StarecError
 from starec_sim.experiment import Experiment
 from starec_sim.policies.gateway import Gateway, Policy
 from starec_sim.report import Report, summarise
@@ -30,6 +31,7 @@ from starec_sim.runs import folder as run_folder
 from starec_sim.runs.recorder import Recorder
 from starec_sim.runs.store import Store
 from starec_sim.simulation import Simulation, Watcher
+from starec_sim.types import Node
 from starec_sim.validation import explain, validate
 
 
@@ -84,7 +86,12 @@ def start(experiment: Experiment, onlooker: Onlooker) -> Result:
         **run_folder.surroundings(),
     }
     run_folder.write(folder, manifest)
-    return _run(folder, trials, manifest, onlooker)
+    try:
+        return _run(folder, trials, manifest, onlooker)
+    except StarecError:
+        if not trials.begun:  # nothing happened yet: there is nothing to keep or to resume
+            shutil.rmtree(folder)
+        raise
 
 
 def resume(folder: Path, onlooker: Onlooker, *, concurrency: int | None = None) -> Result:
@@ -95,7 +102,7 @@ def resume(folder: Path, onlooker: Onlooker, *, concurrency: int | None = None) 
         StarecError: What went wrong while it went on.
     """
     manifest = run_folder.read(folder)
-    text = (folder / run_folder.CONFIG).read_text("utf-8")
+    text = run_folder.configuration(folder)
     if hashlib.sha256(text.encode()).hexdigest() != manifest["config_sha256"]:
         raise RunError(
             f"{folder / run_folder.CONFIG} was changed after the run began",
@@ -118,9 +125,8 @@ def _run(folder: Path, trials: _Trials, manifest: dict[str, Any], onlooker: Onlo
         run_folder.write(folder, manifest)
         store = Store(folder, trials.phrases())
         try:
-            onlooker.run_begins(folder, trials.experiment)
             with _calm_collector():
-                digest = asyncio.run(trials.run(store, manifest, onlooker))
+                digest = asyncio.run(trials.run(folder, store, manifest, onlooker))
             manifest |= {
                 "status": "finished",
                 "digest": digest,
@@ -139,6 +145,16 @@ def _run(folder: Path, trials: _Trials, manifest: dict[str, Any], onlooker: Onlo
     return Result(folder, digest, _report(folder, trials.experiment))
 
 
+class _Trial(NamedTuple):
+    """One arm with one seed, ready to begin."""
+
+    number: int
+    arm: str
+    seed: int
+    variant: Experiment
+    environment: Environment
+
+
 class _Trials:
     """The trials of an experiment: each arm with each seed."""
 
@@ -146,6 +162,8 @@ class _Trials:
         self.experiment = experiment
         self.variants = experiment.variants()
         self.seeds = [experiment.seed + number for number in range(experiment.replicates)]
+        self.begun = False
+        """Whether the first trial could be built."""
         self._datasets: dict[str, Dataset] = {}
         self._policies: dict[str, Policy] = {}
         # Everything that can be wrong is built before a folder is created.
@@ -162,7 +180,9 @@ class _Trials:
         for agent in self.agents.values():
             yield from agent.prompts().values()
 
-    async def run(self, store: Store, manifest: dict[str, Any], onlooker: Onlooker) -> str:
+    async def run(
+        self, folder: Path, store: Store, manifest: dict[str, Any], onlooker: Onlooker
+    ) -> str:
         """Run all trials, one after the other, and return the digest of the run."""
         digest = hashlib.sha256()
         try:
@@ -173,7 +193,12 @@ class _Trials:
                     for name, text in self.agents[arm].prompts().items()
                 }
                 for seed in self.seeds:
-                    done = await self._trial(store, number, arm, variant, seed, onlooker)
+                    environment = self._environment(variant, Streams(seed))
+                    if not self.begun:
+                        onlooker.run_begins(folder, self.experiment)
+                        self.begun = True
+                    trial = _Trial(number, arm, seed, variant, environment)
+                    done = await self._trial(store, trial, onlooker)
                     digest.update(done.encode())
                     number += 1
         finally:
@@ -183,28 +208,19 @@ class _Trials:
                     await close()
         return digest.hexdigest()
 
-    async def _trial(
-        self,
-        store: Store,
-        number: int,
-        arm: str,
-        variant: Experiment,
-        seed: int,
-        onlooker: Onlooker,
-    ) -> str:
-        streams = Streams(seed)
-        environment = self._environment(variant, streams)
-        recorder = Recorder(store, number)
-        point = recorder.open(arm, seed, environment)
-        onlooker.trial_begins(arm, seed, variant.rounds, point.rounds)
-        policies = {
+    async def _trial(self, store: Store, trial: _Trial, onlooker: Onlooker) -> str:
+        variant = trial.variant
+        recorder = Recorder(store, trial.number)
+        point = recorder.open(trial.arm, trial.seed, trial.environment)
+        onlooker.trial_begins(trial.arm, trial.seed, variant.rounds, point.rounds)
+        policies: dict[Node, Policy] = {
             "fast": self._policy(variant.policies.fast, "policies.fast"),
             "slow": self._policy(variant.policies.slow, "policies.slow"),
         }
         simulation = Simulation(
-            self.agents[arm],
-            environment,
-            Gateway(policies, streams, recorder),  # type: ignore[arg-type]
+            self.agents[trial.arm],
+            trial.environment,
+            Gateway(policies, Streams(trial.seed), recorder),
             recorder,
             onlooker,
             variant.concurrency,

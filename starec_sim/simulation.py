@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from starec_sim.agent import Agent, Call, Policies
 from starec_sim.environment import Environment
 from starec_sim.errors import ContractError, StarecError
@@ -63,6 +65,11 @@ class Simulation:
             self.watcher.round_begins(round, len(visitors))
             visits = await self._visits(round, visitors, memories)
             changed = environment.end_round(visits)
+            if any(np.isinf(value) for value in changed.values()):
+                raise ContractError(
+                    f"end_round({round}) returned a figure that is infinite: {dict(changed)}",
+                    hint="return finite numbers, or NaN where there is none",
+                )
             for visit in visits:
                 memories[visit.user] = visit.steps[-1].memory
             measured = measure.round(visits)
@@ -93,6 +100,8 @@ class Simulation:
             return await play(self.agent, visitors, call, self.concurrency, visit_ends)
         except BaseExceptionGroup as group:
             # Visits fail together when an endpoint does; the first failure tells the story.
-            self.recorder.flush()
             first = group.exceptions[0]
             raise first from (None if isinstance(first, StarecError) else group)
+        finally:
+            # However the round ends, what was answered is paid for.
+            self.recorder.flush()

@@ -50,8 +50,8 @@ class FeedEnvironment:
         )
         refit_every: int = Field(default=1, ge=0)
         """Rounds between two refits on what people did; 0 freezes the recommender."""
-        page_size: int = Field(default=8, ge=1)
-        pages: int = Field(default=5, ge=1)
+        page_size: int = Field(default=8, ge=1, le=1000)
+        pages: int = Field(default=5, ge=1, le=1000)
         """Pages that one visit may have."""
         rest: int = Field(default=20, ge=0)
         """Rounds for which an item that was skipped is not shown to the same user again. It comes
@@ -78,7 +78,12 @@ class FeedEnvironment:
         """What cards say besides attributes: any of `popularity`, `rating`, `together`. They are
         taken from what the recommender was last fitted on."""
 
-    def __init__(self, config: Config, dataset: Dataset, streams: Streams) -> None:
+    def __init__(self, config: Config, dataset: Dataset | None, streams: Streams) -> None:
+        if dataset is None:
+            raise DataError(
+                "this environment needs data",
+                hint="name a dataset under `data`, or pass --data synthetic",
+            )
         self.config = config
         self.items = dataset.items
         self.cards = [card(item) for item in dataset.items]

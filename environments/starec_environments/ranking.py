@@ -46,7 +46,7 @@ class RankingEnvironment:
     class Config(Settings):
         """Settings of the replay (the defaults are the protocol "starec-20")."""
 
-        candidates: int = Field(default=20, ge=2)
+        candidates: int = Field(default=20, ge=2, le=10_000)
         """The true choice and `candidates - 1` negatives."""
         choices: int = Field(default=10, ge=1)
         """How many choices of each user are replayed: her last ones, one a round."""
@@ -73,7 +73,12 @@ class RankingEnvironment:
                 )
             return self
 
-    def __init__(self, config: Config, dataset: Dataset, streams: Streams) -> None:
+    def __init__(self, config: Config, dataset: Dataset | None, streams: Streams) -> None:
+        if dataset is None:
+            raise DataError(
+                "this environment needs data",
+                hint="name a dataset under `data`, or pass --data synthetic",
+            )
         self.config = config
         self.items = dataset.items
         self.cards = [card(item) for item in dataset.items]

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from starec_sim.environment import Environment
+from starec_sim.errors import ContractError
 from starec_sim.measure import Measured
 from starec_sim.policies.gateway import Address
 from starec_sim.runs import codec
@@ -94,7 +95,13 @@ class Recorder:
 
     def _introduce(self, arm: str, seed: int, environment: Environment) -> None:
         db, trial = self._store.db, self._trial
-        facts = codec.dumps(environment.describe())
+        try:
+            facts = codec.dumps(environment.describe())
+        except (TypeError, ValueError) as error:
+            raise ContractError(
+                f"describe() must return JSON values: {error}",
+                hint="turn numpy numbers into int or float, and leave out what is not finite",
+            ) from error
         db.execute("INSERT INTO trials VALUES (?, ?, ?, ?)", (trial, arm, seed, facts))
         db.executemany(
             "INSERT INTO users VALUES (?, ?, ?, ?)",

@@ -81,7 +81,10 @@ def fetch(
         DataError: No network, a broken or wrong archive, or no place to write.
     """
     if name not in archives:
-        raise DataError(f'there is no dataset "{name}" to get; {did_you_mean(name, archives)}')
+        raise DataError(
+            f'there is no dataset "{name}" to get; {did_you_mean(name, archives)}',
+            hint="other data: put the files somewhere and point --data at them",
+        )
     archive, into = archives[name], into.expanduser()
     target, packed = into / archive.folder, into / f"{name}.zip"
     if target.is_dir():
