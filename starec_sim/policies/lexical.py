@@ -188,7 +188,7 @@ def _reflect(asked: str, words: int) -> str:
     return f"<think>\n{thought}\n</think>\n<preferences>\n{summary}\n</preferences>"
 
 
-@lru_cache(maxsize=10_000)
+@lru_cache(maxsize=4_096)
 def _known(summary: str) -> tuple[tuple[str, int, int], ...]:
     """Return (term, times liked, times met) of a summary that this policy wrote, or of any text."""
     found = {}
@@ -201,14 +201,14 @@ def _known(summary: str) -> tuple[tuple[str, int, int], ...]:
     return tuple((term, likes, met) for term, (likes, met) in found.items())
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=4_096)
 def _lived(line: str) -> tuple[tuple[str, ...], float] | None:
     """Return the terms and the stars of a line of the history; None for any other line."""
     match = _LIVED.fullmatch(line)
     return (_terms(match[1]), float(match[2])) if match else None
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=4_096)
 def _terms(card: str) -> tuple[str, ...]:
     """Return the attribute values on a card, each once, in order.
 

@@ -141,10 +141,15 @@ class Recorder:
         """Hash the turns of a finished visit, and return it without them for the commit.
 
         The texts of the turns are on disk or about to be; a round of 10,000 users that kept them
-        all until its end would hold hundreds of megabytes.
+        all until its end would hold hundreds of megabytes. For the same reason only the last step
+        keeps a memory with a history.
         """
         self._taken[visit.user] = [_said(step.turns) for step in visit.steps]
-        return replace(visit, steps=tuple(replace(step, turns=()) for step in visit.steps))
+        *earlier, last = visit.steps
+        steps = [
+            replace(step, turns=(), memory=replace(step.memory, history=())) for step in earlier
+        ]
+        return replace(visit, steps=(*steps, replace(last, turns=())))
 
     def commit_round(
         self,

@@ -25,7 +25,7 @@ FILE = "run.sqlite"
 SCHEMA_VERSION = 1
 _MAX_DICTIONARY = 1 << 20
 """Bytes; what is nearer to its end costs less to refer to, so the end is what is kept."""
-_MAX_KNOWN_TEXTS = 65_536
+_MAX_KNOWN_TEXTS = 8_192
 """Ids of texts that the writer remembers: bounds its memory."""
 
 _SCHEMA = """
