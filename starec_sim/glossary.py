@@ -44,11 +44,14 @@ METRICS: Mapping[str, Entry] = {
     },
     "mrr": Entry("MRR", "one over the rank of the true choice", "higher"),
     "slow": Entry("slow thinking", "share of steps with a second thought"),
+    "slow_malformed": Entry(
+        "unread thoughts", "share of slow thoughts that could not be read", "lower"
+    ),
     "malformed": Entry("malformed", "share of answers with a flaw, even after repair", "lower"),
     "repaired": Entry("repaired", "share of answers that needed a repair call", "lower"),
 }
 
-_UNEVENTFUL = ("malformed", "repaired")
+_UNEVENTFUL = ("malformed", "repaired", "slow_malformed")
 """Not worth a line while they are zero."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import hashlib
 import json
@@ -10,6 +11,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -82,6 +84,8 @@ def start(experiment: Experiment, onlooker: Onlooker) -> Result:
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "seeds": trials.seeds,
         "arms": list(trials.variants),
+        "prompts": trials.prompts(),
+        "folder": str(Path.cwd()),
         "config_sha256": hashlib.sha256(text.encode()).hexdigest(),
         **run_folder.surroundings(),
     }
@@ -115,7 +119,31 @@ def resume(folder: Path, onlooker: Onlooker, *, concurrency: int | None = None) 
     experiment = validate(Experiment, values, "")
     if manifest["status"] == "finished":
         return Result(folder, manifest["digest"], _report(folder, experiment))
-    return _run(folder, _Trials(experiment), manifest, onlooker)
+    folder, started_in = folder.resolve(), Path(manifest["folder"])
+    if not started_in.is_dir():
+        raise RunError(
+            f"the run was started in {started_in}, which is gone; its relative paths begin there",
+            hint=f"put the folder back, or correct `folder` in {folder / run_folder.MANIFEST}",
+        )
+    with contextlib.chdir(started_in):
+        trials = _Trials(experiment)
+        _same_as_before(trials, manifest)
+        return _run(folder, trials, manifest, onlooker)
+
+
+def _same_as_before(trials: _Trials, manifest: dict[str, Any]) -> None:
+    """Refuse to go on with other prompts or another version than the run began with."""
+    now = {"prompts": trials.prompts(), "version": version("starec-sim")}
+    before = {
+        "prompts": manifest["prompts"],
+        "version": manifest["versions"].get("starec-sim"),
+    }
+    for what, value in now.items():
+        if value != before[what]:
+            raise RunError(
+                f"the {what} changed since the run began; one run cannot mix both",
+                hint="put back what it began with, or start a new run",
+            )
 
 
 def _run(folder: Path, trials: _Trials, manifest: dict[str, Any], onlooker: Onlooker) -> Result:
@@ -126,7 +154,7 @@ def _run(folder: Path, trials: _Trials, manifest: dict[str, Any], onlooker: Onlo
         store = Store(folder, trials.phrases())
         try:
             with _calm_collector():
-                digest = asyncio.run(trials.run(folder, store, manifest, onlooker))
+                digest = asyncio.run(trials.run(folder, store, onlooker))
             manifest |= {
                 "status": "finished",
                 "digest": digest,
@@ -180,18 +208,22 @@ class _Trials:
         for agent in self.agents.values():
             yield from agent.prompts().values()
 
-    async def run(
-        self, folder: Path, store: Store, manifest: dict[str, Any], onlooker: Onlooker
-    ) -> str:
+    def prompts(self) -> dict[str, dict[str, str]]:
+        """Return the SHA-256 of every prompt template, by arm and name."""
+        return {
+            arm: {
+                name: hashlib.sha256(text.encode()).hexdigest()
+                for name, text in agent.prompts().items()
+            }
+            for arm, agent in self.agents.items()
+        }
+
+    async def run(self, folder: Path, store: Store, onlooker: Onlooker) -> str:
         """Run all trials, one after the other, and return the digest of the run."""
         digest = hashlib.sha256()
         try:
             number = 0
             for arm, variant in self.variants.items():
-                manifest.setdefault("prompts", {})[arm] = {
-                    name: hashlib.sha256(text.encode()).hexdigest()
-                    for name, text in self.agents[arm].prompts().items()
-                }
                 for seed in self.seeds:
                     environment = self._environment(variant, Streams(seed))
                     if not self.begun:
@@ -265,6 +297,13 @@ def _policy(spec: Mapping[str, Any], at: str) -> Policy:
             model = found(**settings)
         except ValidationError as error:
             raise explain(error, found, at) from None
+        except StarecError:
+            raise
+        except Exception as error:
+            raise PluginError(
+                f'{at}: "{spec["use"]}" could not be built: {type(error).__name__}: {error}',
+                hint="check its settings and the environment variables it reads",
+            ) from error
     else:
         raise PluginError(
             f'{at}.use: "{spec["use"]}" is neither a chat model nor a ready one without settings',

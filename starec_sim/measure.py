@@ -131,10 +131,17 @@ def _conduct(visits: Sequence[Visit]) -> dict[str, FloatArray]:
         "malformed": share(
             [sum(step.decision.malformed for step in visit.steps) for visit in visits]
         ),
+        "slow_malformed": np.array([_unread_thoughts(visit) for visit in visits]),
         "repaired": share(
             [sum(step.decision.repaired for step in visit.steps) for visit in visits]
         ),
     }
+
+
+def _unread_thoughts(visit: Visit) -> float:
+    """Return the share of slow thoughts whose final answer had a flaw; NaN without any."""
+    ends = [step.turns[-1] for step in visit.steps if step.verdict.slow and step.turns]
+    return sum(bool(turn.error) for turn in ends) / len(ends) if ends else float("nan")
 
 
 def _lived(visit: Visit) -> list[Experience]:

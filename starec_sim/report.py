@@ -20,7 +20,7 @@ import numpy as np
 from scipy import stats
 
 from starec_sim.glossary import eventful, place
-from starec_sim.metrics import Interval, bootstrap_interval, permutation_test
+from starec_sim.metrics import Interval, bootstrap_interval, paired_interval, permutation_test
 from starec_sim.runs.store import FILE, read_only, told
 from starec_sim.types import FloatArray
 
@@ -44,13 +44,21 @@ class Difference(NamedTuple):
     interval: Interval
     p: float | None
     """Two-sided, from a permutation test over users; None for a figure of whole rounds."""
+    over_seeds: Interval | None = None
+    """Of a figure of users: Student's interval of the mean difference of each seed."""
 
     @property
     def sure(self) -> bool | None:
-        """Whether the 95 % interval leaves out zero; None where there is no interval."""
+        """Whether the 95 % interval leaves out zero; None where there is no interval.
+
+        Users who share a recommender are not independent: their interval speaks for its seed. So
+        with three seeds or more, the interval over seeds must leave out zero as well.
+        """
         if math.isnan(self.interval.low):
             return None
-        return self.interval.low > 0 or self.interval.high < 0
+        seeds = self.over_seeds
+        asked = [self.interval] + ([seeds] if seeds is not None and seeds.n >= 3 else [])
+        return all(interval.low > 0 or interval.high < 0 for interval in asked)
 
 
 class Report(NamedTuple):
@@ -105,6 +113,8 @@ class _Samples(NamedTuple):
     """One metric in one arm: a value for each unit (user or seed)."""
 
     values: Mapping[str, float]
+    seeds: Mapping[str, float]
+    """The mean of each seed; for a figure of whole rounds the same as `values`."""
     series: tuple[float, ...]
     halves: tuple[float, ...]
     by_user: bool
@@ -166,7 +176,9 @@ def _read(db: sqlite3.Connection, seeds: Mapping[int, int], window: range) -> di
     marks = ",".join("?" * len(trials))
     by_user: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     by_seed: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    of_visits: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    of_users: dict[str, dict[int, dict[str, list[float]]]] = defaultdict(
+        lambda: defaultdict(lambda: defaultdict(list))
+    )
     of_rounds: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for user, round, text in db.execute(
         f"SELECT u.id, v.round, v.figures FROM visits v JOIN users u USING (trial, user) "
@@ -174,7 +186,7 @@ def _read(db: sqlite3.Connection, seeds: Mapping[int, int], window: range) -> di
         trials,
     ):
         for name, value in json.loads(text).items():
-            of_visits[name][round].append(value)
+            of_users[name][round][user].append(value)
             if round in window:
                 by_user[name][user].append(value)
     rounds = 0
@@ -189,11 +201,20 @@ def _read(db: sqlite3.Connection, seeds: Mapping[int, int], window: range) -> di
                 by_seed[name][str(seeds[trial])].append(value)
     samples = {}
     for name, means in of_rounds.items():
-        per_user = name in of_visits
+        per_user = name in of_users
         units = by_user[name] if per_user else by_seed[name]
-        spreads = [_student(of_visits.get(name, means)[round]) for round in range(rounds)]
+        # A user who visits once a seed is one user still.
+        spreads = [
+            _student(
+                [float(np.mean(values)) for values in of_users[name][round].values()]
+                if per_user
+                else means[round]
+            )
+            for round in range(rounds)
+        ]
         samples[name] = _Samples(
             {unit: float(np.mean(values)) for unit, values in units.items()},
+            {seed: float(np.mean(values)) for seed, values in by_seed[name].items()},
             tuple(_student(means[round]).mean for round in range(rounds)),
             tuple(spread.high - spread.mean for spread in spreads),
             per_user,
@@ -207,12 +228,20 @@ def _interval(samples: _Samples) -> Interval:
 
 
 def _difference(arm: _Samples, first: _Samples) -> Difference:
-    units = sorted(set(arm.values) & set(first.values))
-    a = np.array([arm.values[unit] for unit in units])
-    b = np.array([first.values[unit] for unit in units])
-    if arm.by_user:
-        return Difference(bootstrap_interval(a - b, seed=_SEED), permutation_test(a, b, seed=_SEED))
-    return Difference(_student(a - b), None)
+    a, b = _paired(arm.values, first.values)
+    one, other = _paired(arm.seeds, first.seeds)
+    over_seeds = _student(one - other)
+    if not arm.by_user:
+        return Difference(over_seeds, None)
+    return Difference(
+        paired_interval(a, b, seed=_SEED), permutation_test(a, b, seed=_SEED), over_seeds
+    )
+
+
+def _paired(a: Mapping[str, float], b: Mapping[str, float]) -> tuple[FloatArray, FloatArray]:
+    """Return the values of the units that both have, in the same order."""
+    units = sorted(set(a) & set(b))
+    return np.array([a[unit] for unit in units]), np.array([b[unit] for unit in units])
 
 
 def _student(values: Sequence[float] | FloatArray) -> Interval:

@@ -96,7 +96,10 @@ def print_report(report: Report, explain: bool = False) -> None:
             for arm in report.differences
             for name in report.differences[arm]
         ):
-            out.print("\none seed: replicates tell chance from effect, e.g. --set replicates=5")
+            out.print(
+                "\none seed: all of this speaks for this seed only; replicates tell chance from "
+                "effect, e.g. --set replicates=5"
+            )
     if explain:
         print_meanings(out, names)
     for name in report.unknown:

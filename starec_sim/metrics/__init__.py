@@ -14,7 +14,6 @@ from starec_sim.metrics.ranking import hit_rate, ndcg, reciprocal_rank
 from starec_sim.metrics.statistics import (
     Interval,
     bootstrap_interval,
-    mean_by_user,
     paired_interval,
     permutation_test,
 )
@@ -29,7 +28,6 @@ __all__ = [
     "gini",
     "hit_rate",
     "intra_list_diversity",
-    "mean_by_user",
     "mean_popularity",
     "ndcg",
     "paired_interval",

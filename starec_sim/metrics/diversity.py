@@ -81,7 +81,8 @@ def gini(exposures: IntArray | FloatArray) -> float:
     if x[-1] == 0:
         return float("nan")
     x /= x[-1]
-    return max(0.0, float((2 * np.arange(1, n + 1) - n - 1) @ x / (n * x.sum())))
+    # Not a dot product: BLAS rounds it differently for every number of threads.
+    return max(0.0, float(((2 * np.arange(1, n + 1) - n - 1) * x).sum() / (n * x.sum())))
 
 
 def mean_popularity(popularity: FloatArray, lists: IntArray) -> FloatArray:

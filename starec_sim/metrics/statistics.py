@@ -1,8 +1,8 @@
 """How sure we are: intervals and tests over users.
 
-Users are the unit that is resampled: what one user does twice is not two observations. Reduce
-per-visit values with `mean_by_user` first. A user whose value is NaN has none and is left out; `n`
-says how many were used.
+Users are the unit that is resampled: what one user does twice is not two observations. Average
+each user's values first. A user whose value is NaN has none and is left out; `n` says how many
+were used.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from starec_sim.types import FloatArray, IntArray
+from starec_sim.types import FloatArray
 
 _BATCH_CELLS = 2**20
 """Resampled values held at once (8 MiB)."""
@@ -26,24 +26,6 @@ class Interval(NamedTuple):
     high: float
     n: int
     """Users with a value. Below two of them, `low` and `high` are NaN: one user shows no spread."""
-
-
-def mean_by_user(values: FloatArray, users: IntArray, n_users: int) -> FloatArray:
-    """Average each user's values, leaving out NaN.
-
-    Args:
-        values: Shape (visits,).
-        users: Row of the user of each value, shape (visits,).
-        n_users: Users in the population.
-
-    Returns:
-        Shape (n_users,); NaN for a user without a value.
-    """
-    assert values.ndim == 1 and values.shape == users.shape, (values.shape, users.shape)
-    there = ~np.isnan(values)
-    count = np.bincount(users[there], minlength=n_users)
-    total = np.bincount(users[there], weights=values[there], minlength=n_users)
-    return total / np.where(count > 0, count, np.nan)
 
 
 def bootstrap_interval(

@@ -7,9 +7,11 @@ after a crash, they are found here and no model is asked twice.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 import io
-import time
+import sqlite3
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -19,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from starec_sim.environment import Environment
-from starec_sim.errors import ContractError
+from starec_sim.errors import ContractError, RunError
 from starec_sim.measure import Measured
 from starec_sim.policies.gateway import Address
 from starec_sim.runs import codec
@@ -59,16 +61,31 @@ class Recorder:
         self._store = store
         self._trial = trial
         self._pending: list[tuple[Address, Turn]] = []
-        self._flushed_at = time.monotonic()
+        self._timer: asyncio.TimerHandle | None = None
         self._committed: dict[Address, Turn] = {}
         self._taken: dict[int, list[_Said]] = {}
 
     def open(self, arm: str, seed: int, environment: Environment) -> Point:
-        """Begin the trial, or return where an earlier process left it."""
+        """Begin the trial, or return where an earlier process left it.
+
+        Raises:
+            RunError: The world is not the one that the trial began in.
+        """
         store, trial = self._store, self._trial
-        if not store.db.execute("SELECT 1 FROM trials WHERE trial = ?", (trial,)).fetchone():
+        world = _fingerprint(environment)
+        with told(store.path):
+            begun = store.db.execute(
+                "SELECT world FROM trials WHERE trial = ?", (trial,)
+            ).fetchone()
+        if begun is None:
             with store.transaction():
-                self._introduce(arm, seed, environment)
+                self._introduce(arm, seed, environment, world)
+        elif begun[0] != world:
+            raise RunError(
+                f'the world of arm "{arm}" is not the one the run began in: other users, items or '
+                "histories",
+                hint="put back the data it began with, or start a new run",
+            )
         with told(store.path):
             return self._found()
 
@@ -93,7 +110,7 @@ class Recorder:
         self._committed = dict(self._turns_since(point.rounds))
         return point
 
-    def _introduce(self, arm: str, seed: int, environment: Environment) -> None:
+    def _introduce(self, arm: str, seed: int, environment: Environment, world: str) -> None:
         db, trial = self._store.db, self._trial
         try:
             facts = codec.dumps(environment.describe())
@@ -102,7 +119,7 @@ class Recorder:
                 f"describe() must return JSON values: {error}",
                 hint="turn numpy numbers into int or float, and leave out what is not finite",
             ) from error
-        db.execute("INSERT INTO trials VALUES (?, ?, ?, ?)", (trial, arm, seed, facts))
+        db.execute("INSERT INTO trials VALUES (?, ?, ?, ?, ?)", (trial, arm, seed, facts, world))
         db.executemany(
             "INSERT INTO users VALUES (?, ?, ?, ?)",
             (
@@ -125,8 +142,16 @@ class Recorder:
     def add(self, address: Address, turn: Turn) -> None:
         """Keep a new turn; it is committed within a second or 64 turns."""
         self._pending.append((address, turn))
-        due = time.monotonic() - self._flushed_at > _FLUSH_S
-        if due or len(self._pending) >= _FLUSH_TURNS:
+        if len(self._pending) >= _FLUSH_TURNS:
+            self.flush()
+        elif self._timer is None:
+            # A timer, because the next answer may be a minute away; none where nothing runs.
+            with contextlib.suppress(RuntimeError):
+                self._timer = asyncio.get_running_loop().call_later(_FLUSH_S, self._flush_late)
+
+    def _flush_late(self) -> None:
+        # What cannot be written now stays pending; the commit of the round will say why.
+        with contextlib.suppress(RunError):
             self.flush()
 
     def flush(self) -> None:
@@ -135,21 +160,30 @@ class Recorder:
             with self._store.transaction():
                 self._insert_pending()
             self._pending.clear()
-        self._flushed_at = time.monotonic()
+        self._stop_timer()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def take(self, visit: Visit) -> Visit:
-        """Hash the turns of a finished visit, and return it without them for the commit.
+        """Hash the turns of a finished visit, and return it without their texts for the commit.
 
         The texts of the turns are on disk or about to be; a round of 10,000 users that kept them
         all until its end would hold hundreds of megabytes. For the same reason only the last step
         keeps a memory with a history.
         """
         self._taken[visit.user] = [_said(step.turns) for step in visit.steps]
-        *earlier, last = visit.steps
-        steps = [
-            replace(step, turns=(), memory=replace(step.memory, history=())) for step in earlier
-        ]
-        return replace(visit, steps=(*steps, replace(last, turns=())))
+        *earlier, last = (
+            replace(
+                step,
+                turns=tuple(replace(turn, messages=(), completion="") for turn in step.turns),
+            )
+            for step in visit.steps
+        )
+        steps = [replace(step, memory=replace(step.memory, history=())) for step in earlier]
+        return replace(visit, steps=(*steps, last))
 
     def commit_round(
         self,
@@ -203,7 +237,7 @@ class Recorder:
             store.db.execute("INSERT INTO rounds VALUES (?, ?, ?)", (trial, round, sha.hexdigest()))
         # Not before the transaction holds: a rolled back one takes the pending turns with it.
         self._pending.clear()
-        self._flushed_at = time.monotonic()
+        self._stop_timer()
         self._committed.clear()
         self._taken.clear()
         return sha.hexdigest()
@@ -235,19 +269,25 @@ class Recorder:
         store = self._store
         for address, turn in self._pending:
             messages = [[role, store.text(text)] for role, text in turn.messages]
-            store.db.execute(
-                "INSERT INTO turns VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')",
-                (
-                    self._trial,
-                    *address,
-                    turn.policy,
-                    codec.dumps(messages),
-                    store.text(turn.completion),
-                    turn.tokens_in,
-                    turn.tokens_out,
-                    turn.latency_s,
-                ),
+            row = (
+                self._trial,
+                *address,
+                turn.policy,
+                codec.dumps(messages),
+                store.text(turn.completion),
+                turn.tokens_in,
+                turn.tokens_out,
+                turn.latency_s,
             )
+            try:
+                store.db.execute(
+                    "INSERT INTO turns VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')", row
+                )
+            except sqlite3.IntegrityError as error:
+                raise ContractError(
+                    f"the agent asked twice at {address}",
+                    hint="count `attempt` up with every further question of a node in a step",
+                ) from error
 
     def _turns_since(self, round: int) -> Iterable[tuple[Address, Turn]]:
         rows = self._store.db.execute(
@@ -271,6 +311,18 @@ class Recorder:
                     latency_s,
                 ),
             )
+
+
+def _fingerprint(environment: Environment) -> str:
+    """Return a digest of what a world starts from: people, their histories, the catalogue."""
+    sha = hashlib.sha256()
+    for row, user in enumerate(environment.users):
+        lived = [[e.item, e.rating, e.source] for e in environment.history(row)]
+        sha.update(codec.dumps([user.id, dict(user.profile), lived]).encode())
+    for item in environment.items:
+        sha.update(codec.dumps([item.id, item.title, dict(item.attributes)]).encode())
+    sha.update(np.asarray(environment.popularity, np.float64).tobytes())
+    return sha.hexdigest()
 
 
 def _said(turns: Sequence[Turn]) -> _Said:

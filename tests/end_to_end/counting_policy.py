@@ -26,3 +26,10 @@ class CountingPolicy(LexicalPolicy):
             file.flush()
             os.fsync(file.fileno())
         return answer
+
+
+class RefusingPolicy(LexicalPolicy):
+    """Says no to everything."""
+
+    def _answer(self, asked: str, words: int) -> str:
+        return "I refuse."

@@ -24,7 +24,7 @@ def write(tmp_path):
         db = store.db
         with store.transaction():
             for trial, ((arm, seed), rounds) in enumerate(trials.items()):
-                db.execute("INSERT INTO trials VALUES (?, ?, ?, '{}')", (trial, arm, seed))
+                db.execute("INSERT INTO trials VALUES (?, ?, ?, '{}', '')", (trial, arm, seed))
                 users = sorted({user for visits, _ in rounds for user in visits})
                 rows = {user: row for row, user in enumerate(users)}
                 for user, row in rows.items():

@@ -8,18 +8,11 @@ from scipy import stats
 from starec_sim.metrics import (
     Interval,
     bootstrap_interval,
-    mean_by_user,
     paired_interval,
     permutation_test,
 )
 
 VALUES = arrays(np.float64, st.integers(2, 20), elements=st.floats(-100, 100))
-
-
-def test_a_users_visits_are_averaged_without_those_that_say_nothing() -> None:
-    values = np.array([1.0, 3.0, np.nan, 5.0, np.nan])
-    users = np.array([0, 0, 0, 2, 3])
-    np.testing.assert_array_equal(mean_by_user(values, users, 5), [2, np.nan, 5, np.nan, np.nan])
 
 
 def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:

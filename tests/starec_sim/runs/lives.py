@@ -27,6 +27,8 @@ WORLD = SimpleNamespace(
     users=[User(f"u{n}", {"age": str(20 + n)}) for n in range(3)],
     items=[Item(f"i{n}", f"Title {n}", {"genre": ("War", "Drama")}) for n in range(6)],
     describe=lambda: {"users": 3, "truth": "world"},
+    history=lambda user: (),
+    popularity=[1, 1, 1, 1, 1, 1],
 )
 
 
