@@ -51,7 +51,9 @@ METRICS: Mapping[str, Entry] = {
     "repaired": Entry("repaired", "share of answers that needed a repair call", "lower"),
 }
 
-_UNEVENTFUL = ("malformed", "repaired", "slow_malformed")
+UNREAD = ("malformed", "slow_malformed")
+"""Metrics of answers that could not be read: not zero means that something is wrong."""
+_UNEVENTFUL = (*UNREAD, "repaired")
 """Not worth a line while they are zero."""
 
 

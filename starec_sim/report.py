@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
-from starec_sim.glossary import eventful, place
+from starec_sim.glossary import UNREAD, eventful, place
 from starec_sim.metrics import Interval, bootstrap_interval, paired_interval, permutation_test
 from starec_sim.runs.store import FILE, read_only, told
 from starec_sim.types import FloatArray
@@ -147,6 +147,12 @@ def summarise(folder: Path, last_rounds: int | None, wanted: Sequence[str] = ())
         samples = {arm: _read(db, seeds, window) for arm, seeds in trials.items()}
     there = {name for metrics in samples.values() for name in metrics}
     chosen = [name for name in wanted if name in there] or sorted(there, key=place)
+    # Answers that nobody could read are never left out, whatever was asked for.
+    chosen += [
+        name
+        for name in UNREAD
+        if name in there and name not in chosen and any(_any(s, name) for s in samples.values())
+    ]
     figures: dict[str, dict[str, Figure]] = {}
     differences: dict[str, dict[str, Difference]] = {}
     for arm, metrics in samples.items():
@@ -220,6 +226,10 @@ def _read(db: sqlite3.Connection, seeds: Mapping[int, int], window: range) -> di
             per_user,
         )
     return samples
+
+
+def _any(samples: Mapping[str, _Samples], name: str) -> bool:
+    return name in samples and any(value > 0 for value in samples[name].values.values())
 
 
 def _interval(samples: _Samples) -> Interval:

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from starec_sim.cli.tables import number, sparkline
+from starec_sim.cli.text import program
 from starec_sim.experiment import Experiment
 from starec_sim.glossary import entry, eventful
 from starec_sim.types import Visit
@@ -127,11 +128,18 @@ class Display:
         if self.kept is not None:
             word = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
             self.say(f"\nThe run {word}; everything committed is kept. Go on with\n")
-            self.say(f"    starec resume {shlex.quote(self.kept)}\n")
+            self.say(f"    {program()} resume {shlex.quote(self.kept)}\n")
 
-    def say_what_is_next(self, folder: Path, digest: str, plot: Path | None) -> None:
-        """After success: where things are, and what one can do with them."""
-        show = f"starec show {shlex.quote(str(folder))}"
+    def say_what_is_next(self, folder: Path, digest: str, plot: Path | None, user: str) -> None:
+        """After success: where things are, and what one can do with them.
+
+        Args:
+            folder: Of the run.
+            digest: Of the run.
+            plot: Where the plot is, if there is one.
+            user: The id of somebody whose life is worth reading.
+        """
+        here = shlex.quote(str(folder))
         if self._series:
             self.say(f"\n{self._steps:,} user-steps in {time.monotonic() - self._started:.0f} s")
         else:
@@ -140,8 +148,13 @@ class Display:
         if plot is not None:
             self.say(f"plot   {plot}")
         self.say("\nNext:")
-        self.say(f"    {show}   --explain: what the metrics mean")
-        self.say(f"    {show} --user ID   what one person saw, thought and did")
+        for command, what in (
+            (f"show {here} --user {shlex.quote(user)}", "what one person saw, thought and did"),
+            (f"show {here} --explain", "what the metrics mean"),
+            (f"run {here}/config.yaml --set seed=1", "the same with other chances"),
+            ("runs", "all runs"),
+        ):
+            self.say(f"    {program()} {command}    # {what}")
 
     def say(self, text: str) -> None:
         """Print a line on stderr."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -82,6 +83,7 @@ def _finish(execute: Callable[[Onlooker], Result], as_json: bool) -> dict[str, A
     """Execute with a live display, then show what came of it."""
     from starec_sim.cli.display import Display
     from starec_sim.cli.tables import print_report
+    from starec_sim.runs.reader import Reader
 
     display = Display()
     try:
@@ -94,7 +96,10 @@ def _finish(execute: Callable[[Onlooker], Result], as_json: bool) -> dict[str, A
     if as_json:
         return {**result.as_json(), "plot": str(plot) if plot else None}
     print_report(result.report)
-    display.say_what_is_next(result.folder, result.digest, plot)
+    with closing(Reader(result.folder)) as reader:
+        busiest = reader.busiest(reader.trials()[0], 1)
+    someone = busiest[0][0] if busiest else "ID"
+    display.say_what_is_next(result.folder, result.digest, plot, someone)
     return None
 
 

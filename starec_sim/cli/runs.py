@@ -35,12 +35,12 @@ def _print(rows: list[dict[str, Any]], runs_dir: Path) -> None:
     from rich.text import Text
 
     from starec_sim.cli.tables import console
-    from starec_sim.cli.text import clean
+    from starec_sim.cli.text import clean, program
 
     out = console()
     if not rows:
         out.print(f"There are no runs in {clean(str(runs_dir))}. Start one:\n")
-        out.print("    starec run experiments/01_quickstart")
+        out.print(f"    {program()} run experiments/01_quickstart")
         return
     width = max(len("run"), *(Text(clean(row["run"])).cell_len for row in rows))
     # One line each, whatever the width: a name that is broken cannot be copied.

@@ -59,7 +59,7 @@ def show(
 def _show_run(found: Path, reader: Reader, explain: bool, as_json: bool) -> dict[str, Any] | None:
     from starec_sim import experiment as experiments
     from starec_sim.cli.tables import console, print_report
-    from starec_sim.cli.text import clean
+    from starec_sim.cli.text import clean, program
     from starec_sim.report import summarise
     from starec_sim.runs import folder
 
@@ -81,12 +81,14 @@ def _show_run(found: Path, reader: Reader, explain: bool, as_json: bool) -> dict
         out.print("\nWho thought most:\n")
         for user, steps, slow in busiest:
             out.print(
-                f"    starec show {here} --user {shlex.quote(clean(user))}", end="", soft_wrap=True
+                f"    {program()} show {here} --user {shlex.quote(clean(user))}",
+                end="",
+                soft_wrap=True,
             )
             out.print(f"   {steps} steps, {slow} slow", style="dim", soft_wrap=True)
     if manifest["status"] in ("interrupted", "paused", "failed"):
         out.print("\nGo on with\n")
-        out.print(f"    starec resume {here}", soft_wrap=True)
+        out.print(f"    {program()} resume {here}", soft_wrap=True)
     return None
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from starec_sim.cli.text import clean
-from starec_sim.glossary import entry
+from starec_sim.glossary import UNREAD, entry
 from starec_sim.metrics import Interval
 from starec_sim.report import Difference, Report
 
@@ -100,6 +100,15 @@ def print_report(report: Report, explain: bool = False) -> None:
                 "\none seed: all of this speaks for this seed only; replicates tell chance from "
                 "effect, e.g. --set replicates=5"
             )
+    for arm, of_arm in report.figures.items():
+        for name in UNREAD:
+            if name in of_arm and of_arm[name].interval.mean > 0:
+                out.print(
+                    f"\nWarning: in {arm}, {entry(name).meaning}: "
+                    f"{of_arm[name].interval.mean:.1%}. Such figures say little about people; "
+                    "`show --user` tells what the parser objected to.",
+                    style="bold red",
+                )
     if explain:
         print_meanings(out, names)
     for name in report.unknown:

@@ -1,4 +1,10 @@
-"""Text from outside, made safe for a terminal."""
+"""Text from outside, made safe for a terminal; and our own name, as it can be typed."""
+
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
 
 
 def clean(text: str) -> str:
@@ -8,3 +14,15 @@ def clean(text: str) -> str:
     'a[31mb c\nd'
     """
     return "".join(c for c in text.replace("\t", " ") if c == "\n" or c.isprintable())
+
+
+def program() -> str:
+    """Return how this program is called from here: by its name, or by its path where it has to be.
+
+    In a fresh checkout it lies in `.venv/bin`, which is on nobody's PATH.
+    """
+    called = Path(sys.argv[0])
+    if called.name != "starec" or shutil.which("starec") or not called.exists():
+        return "starec"
+    path = os.path.relpath(called)
+    return shlex.quote(path if not path.startswith("..") else str(called))
