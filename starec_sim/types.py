@@ -153,6 +153,23 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Tokens:
+    """A turn to the token, as the engine read and wrote it; text is never tokenised again."""
+
+    prompt: tuple[int, ...]
+    completion: tuple[int, ...]
+    """What was sampled, the end-of-turn token included where the model wrote one."""
+    logprobs: tuple[float, ...]
+    """Natural log-probability of each sampled token, under the distribution it was drawn from."""
+    version: str
+    """Which weights answered: a base model, and an adapter if there is one."""
+    sampling: Mapping[str, float]
+    """`temperature`, `top_p`, `max_tokens`, `seed`."""
+    group: str = ""
+    """Turns that answer the same question share it: they can be compared with each other."""
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """One call of a policy."""
 
@@ -169,6 +186,8 @@ class Turn:
     latency_s: float
     error: str = ""
     """What the parser objected to; empty when the answer was clean."""
+    tokens: Tokens | None = None
+    """None from a policy that cannot tell."""
 
 
 @dataclass(frozen=True, slots=True)
