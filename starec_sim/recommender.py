@@ -23,7 +23,7 @@ class Slates(NamedTuple):
 
 
 class Recommender(Protocol):
-    """Fits on a log, recommends, observes, and can be frozen to disk.
+    """Fits on a log, recommends, scores, observes, and can be frozen to disk.
 
     A recommender is built as `Class(config, n_users=..., n_items=..., seed=...)`, where `config` is
     an instance of its pydantic model `Class.Config`. The same log and seed must give the same
@@ -45,6 +45,22 @@ class Recommender(Protocol):
             seen: Shape (n_users, n_items) of the whole population; nonzero where an item must not
                 be shown to the user again.
             rng: The only source of randomness allowed here.
+        """
+        ...
+
+    def score(self, users: IntArray, items: IntArray) -> FloatArray:
+        """Return what the recommender thinks of given items, seen or not, each user's own.
+
+        A function of what was learned, and of nothing else: this is how evaluation asks for the
+        order of a list that it made itself. Scores are compared within a row only.
+
+        Args:
+            users: Rows of users, shape (n,).
+            items: Shape (n, k): the items to score for each; -1 where a list is shorter.
+
+        Returns:
+            Shape (n, k), higher is better, equal where the recommender has no opinion; -inf
+            beside -1, finite elsewhere.
         """
         ...
 

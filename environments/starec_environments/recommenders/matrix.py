@@ -8,7 +8,7 @@ before anybody liked anything, that is the catalogue in its own order.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
 from starec_sim.dataset import Interactions
+from starec_sim.errors import ContractError
 from starec_sim.recommender import Slates
 from starec_sim.types import LIKED_ABOVE, FloatArray, IntArray
 
@@ -87,6 +88,15 @@ def top_k(scores: NDArray[Any], k: int) -> Slates:
     return Slates(items, best)
 
 
+def _check_lists(users: IntArray, items: IntArray) -> None:
+    """Refuse lists that are not one for each user."""
+    if items.ndim != 2 or len(items) != len(users):
+        raise ContractError(
+            f"score() got {len(users)} users and items of shape {items.shape}",
+            hint="give items of shape (users, k), with -1 where a list is shorter",
+        )
+
+
 class ScoringRecommender(ABC):
     """A recommender that gives every item a score and shows the best.
 
@@ -113,14 +123,23 @@ class ScoringRecommender(ABC):
         self, users: IntArray, k: int, seen: csr_matrix, rng: np.random.Generator
     ) -> Slates:
         """Return the k unseen items with the highest scores for each user, see `Recommender`."""
-        chunk = max(1, CHUNK_CELLS // self.n_items)
         parts = []
-        for start in range(0, max(len(users), 1), chunk):
-            some = users[start : start + chunk]
-            scores = self._scores(some, rng)
-            scores[seen[some].nonzero()] = -np.inf
+        for some in self._chunks(len(users)):
+            scores = self._scores(users[some], rng)
+            scores[seen[users[some]].nonzero()] = -np.inf
             parts.append(top_k(scores, k))
         return Slates(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+    def score(self, users: IntArray, items: IntArray) -> FloatArray:
+        """Return the scores of the items that each user is asked about, see `Recommender`."""
+        _check_lists(users, items)
+        scores = np.full(items.shape, -np.inf)
+        for some in self._chunks(len(users)):
+            found = self._scores(users[some], None)
+            wanted = items[some]
+            asked = np.take_along_axis(found, np.maximum(wanted, 0), axis=1)
+            scores[some] = np.where(wanted < 0, -np.inf, asked)
+        return scores
 
     def observe(self, events: Interactions) -> None:  # noqa: B027 (a default, not a gap)
         """Leave the events to the next fit."""
@@ -133,11 +152,18 @@ class ScoringRecommender(ABC):
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Become the recommender that returned this state."""
 
+    def _chunks(self, count: int) -> Iterator[slice]:
+        """Yield slices over users that keep a matrix of scores small; one where nobody asks."""
+        chunk = max(1, CHUNK_CELLS // self.n_items)
+        for start in range(0, max(count, 1), chunk):
+            yield slice(start, start + chunk)
+
     @abstractmethod
-    def _scores(self, users: IntArray, rng: np.random.Generator) -> NDArray[Any]:
+    def _scores(self, users: IntArray, rng: np.random.Generator | None) -> NDArray[Any]:
         """Return new scores of shape (len(users), n_items), finite; the caller overwrites them.
 
-        Except through `rng`, a user's scores must not depend on who else is asked about.
+        Except through `rng`, a user's scores must not depend on who else is asked about. Who only
+        wants to know the scores brings none.
         """
 
 
@@ -163,7 +189,7 @@ class PersonalRecommender(ScoringRecommender):
         with threadpool_limits(ONE_THREAD):
             self._learn(liked)
 
-    def _scores(self, users: IntArray, rng: np.random.Generator) -> NDArray[Any]:
+    def _scores(self, users: IntArray, rng: np.random.Generator | None) -> NDArray[Any]:
         scores = self._affinities(users)
         scores[~self.warm[users]] = self.popularity
         return scores

@@ -10,12 +10,17 @@ from numpy.typing import NDArray
 
 from starec_environments.recommenders.matrix import ScoringRecommender, column_counts, positives
 from starec_sim.dataset import Interactions
+from starec_sim.rng import Streams
 from starec_sim.types import IntArray
 from starec_sim.validation import Settings
 
 
 class Random(ScoringRecommender):
-    """Unseen items in an order drawn from the generator that `recommend` is given."""
+    """Unseen items in an order drawn from the generator that `recommend` is given.
+
+    Asked for scores, where no generator comes with the question, it draws them from its seed: a
+    user's score of an item stays what it is.
+    """
 
     class Config(Settings):
         """There is nothing to set."""
@@ -30,8 +35,12 @@ class Random(ScoringRecommender):
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Do nothing."""
 
-    def _scores(self, users: IntArray, rng: np.random.Generator) -> NDArray[Any]:
-        return rng.random((len(users), self.n_items))
+    def _scores(self, users: IntArray, rng: np.random.Generator | None) -> NDArray[Any]:
+        if rng is not None:
+            return rng.random((len(users), self.n_items))
+        streams = Streams(self.seed)
+        rows = [streams.stream("score", user=user).random(self.n_items) for user in users.tolist()]
+        return np.array(rows).reshape(len(users), self.n_items)
 
 
 class Popularity(ScoringRecommender):
@@ -66,5 +75,5 @@ class Popularity(ScoringRecommender):
         """Take over the counts."""
         self.popularity = np.array(state["popularity"])
 
-    def _scores(self, users: IntArray, rng: np.random.Generator) -> NDArray[Any]:
+    def _scores(self, users: IntArray, rng: np.random.Generator | None) -> NDArray[Any]:
         return np.tile(self.popularity, (len(users), 1))

@@ -13,6 +13,7 @@ from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
 from starec_sim.dataset import Interactions
+from starec_sim.errors import ContractError
 from starec_sim.plugins import load
 
 ALL = ["als", "bpr", "ease", "item-knn", "popularity", "random"]
@@ -82,6 +83,47 @@ def test_nobody_can_ask(name, log) -> None:
     assert ask(fitted(name, log), users=EVERYBODY[:0], k=4).items.shape == (0, 4)
 
 
+@pytest.mark.parametrize("name", [name for name in ALL if name != "random"])
+def test_scores_of_given_items_are_those_it_recommends_by(name, log) -> None:
+    recommender = fitted(name, log)
+    slates = ask(recommender, k=N_ITEMS)
+    np.testing.assert_array_equal(recommender.score(EVERYBODY, slates.items), slates.scores)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_list_may_be_shorter_than_the_others(name, log) -> None:
+    recommender = fitted(name, log)
+    lists = np.array([[3, 39, -1], [-1, -1, -1]])
+    scores = recommender.score(np.array([4, 59]), lists)
+    assert scores.dtype == np.float64
+    assert np.isneginf(scores).tolist() == (lists < 0).tolist()
+    assert np.isfinite(scores[lists >= 0]).all()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_score_does_not_depend_on_what_else_is_asked(name, log) -> None:
+    recommender = fitted(name, log)
+    everything = recommender.score(EVERYBODY, np.tile(np.arange(N_ITEMS), (N_USERS, 1)))
+    for user, item in [(0, 0), (17, 3), (N_USERS - 1, 39)]:
+        alone = recommender.score(np.array([user]), np.array([[item]]))
+        assert alone.tolist() == [[everything[user, item]]]
+    assert recommender.score(EVERYBODY[:0], np.zeros((0, 20), np.int64)).shape == (0, 20)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_lists_that_are_not_one_a_user_are_refused(name, log) -> None:
+    for lists in (np.zeros(2, np.int64), np.zeros((3, 5), np.int64)):
+        with pytest.raises(ContractError, match=r"2 users and items of shape \("):
+            fitted(name, log).score(np.array([0, 1]), lists)
+
+
+def test_scores_of_the_random_recommender_come_from_its_seed(log) -> None:
+    lists = np.tile(np.arange(N_ITEMS), (N_USERS, 1))
+    one, again, other = (fitted("random", log, seed).score(EVERYBODY, lists) for seed in (1, 1, 2))
+    assert (one == again).all() and (one != other).any()
+    assert len(np.unique(one)) == one.size
+
+
 @pytest.mark.parametrize("name", PERSONAL)
 def test_it_finds_a_planted_taste(name, log, seen) -> None:
     first = ask(fitted(name, log), users=EVERYBODY[:-5], k=3, seen=seen).items
@@ -125,6 +167,7 @@ def test_a_fresh_process_with_other_thread_settings_gives_the_same_slates() -> N
 import hashlib, numpy as np
 from scipy.sparse import csr_matrix
 from starec_sim.dataset import Interactions
+from starec_sim.errors import ContractError
 from starec_sim.plugins import load
 rng = np.random.default_rng(0)
 users, items = np.nonzero(rng.random((200, 300)) < np.linspace(0.3, 0.02, 300))
