@@ -252,7 +252,7 @@ class _Trials:
         simulation = Simulation(
             self.agents[trial.arm],
             trial.environment,
-            Gateway(policies, Streams(trial.seed), recorder),
+            Gateway(policies, Streams(trial.seed), recorder, trial.arm),
             recorder,
             onlooker,
             variant.concurrency,

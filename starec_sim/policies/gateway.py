@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 from langchain_core.language_models.chat_models import BaseChatModel
@@ -16,7 +16,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 
 from starec_sim.errors import ContractError, PolicyError, RunError, StarecError, did_you_mean
 from starec_sim.rng import Streams
-from starec_sim.types import Node, Turn
+from starec_sim.types import Node, Tokens, Turn
 
 _MESSAGE: Mapping[str, type[BaseMessage]] = {
     "system": SystemMessage,
@@ -58,7 +58,10 @@ class Policy:
 class Gateway:
     """Asks the policy of a node; implements `starec_sim.agent.Policies`."""
 
-    def __init__(self, policies: Mapping[Node, Policy], streams: Streams, journal: Journal) -> None:
+    def __init__(
+        self, policies: Mapping[Node, Policy], streams: Streams, journal: Journal, arm: str = ""
+    ) -> None:
+        self._arm = arm
         self._policies = policies
         self._streams = streams
         self._journal = journal
@@ -113,9 +116,26 @@ class Gateway:
             tokens_in=usage["input_tokens"] if usage else None,
             tokens_out=usage["output_tokens"] if usage else None,
             latency_s=time.perf_counter() - start,
+            tokens=self._tokens(reply, policy, address),
         )
         self._journal.add(address, turn)
         return turn
+
+    def _tokens(self, reply: BaseMessage, policy: Policy, address: Address) -> Tokens | None:
+        """Return what the model tells of its tokens, with the question they answer as the group."""
+        tokens = getattr(reply, "response_metadata", {}).get("tokens")
+        if not isinstance(tokens, Tokens):
+            return None
+        sampled, told = len(tokens.completion), len(tokens.logprobs)
+        if sampled != told:
+            raise ContractError(
+                f'the policy "{policy.name}" sampled {sampled} tokens and told the log-probability '
+                f"of {told}",
+                hint="give one for each token of `Tokens.completion`, or no `tokens` at all",
+            )
+        # Not the attempt: a repair belongs to the answer that it repairs.
+        question = f"{self._arm}/{self._streams.seed}/{address.round}/{address.user}/{address.step}"
+        return replace(tokens, group=f"{question}/{address.node}")
 
 
 def _message(role: str, text: str) -> BaseMessage:

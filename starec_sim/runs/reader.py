@@ -10,6 +10,7 @@ from typing import NamedTuple
 from starec_sim.errors import RunError, did_you_mean
 from starec_sim.runs import codec
 from starec_sim.runs.store import FILE, Texts, read_only, told
+from starec_sim.runs.turns import select_turns
 from starec_sim.types import (
     Decision,
     Feedback,
@@ -144,26 +145,14 @@ class Reader:
                 codec.load_decision(decision),
                 codec.load_feedback(feedback),
                 Verdict(bool(slow), reason),
-                tuple(self._turns(trial, at, user, step)),
+                self._turns(trial, at, user, step),
                 self._texts[summary],
             )
 
-    def _turns(self, trial: Trial, round: int, user: int, step: int) -> Iterator[Turn]:
-        rows = self.db.execute(
-            "SELECT node, attempt, policy, messages, completion, tokens_in, tokens_out, latency_s, "
-            "error FROM turns WHERE (trial, round, user, step) = (?, ?, ?, ?) "
-            "ORDER BY node, attempt",
-            (trial.number, round, user, step),
-        )
-        for node, attempt, policy, messages, completion, *rest in rows:
-            yield Turn(
-                node,
-                attempt,
-                policy,
-                self._texts.messages(messages),
-                self._texts[completion],
-                *rest,
-            )
+    def _turns(self, trial: Trial, round: int, user: int, step: int) -> tuple[Turn, ...]:
+        where = "(t.trial, t.round, t.user, t.step) = (?, ?, ?, ?)"
+        found = select_turns(self.db, self._texts, where, (trial.number, round, user, step))
+        return tuple(turn for _, turn in found)
 
     def busiest(self, trial: Trial, count: int) -> list[tuple[str, int, int]]:
         """Return (id, steps, slow thoughts) of the users who did most."""

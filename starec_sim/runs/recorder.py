@@ -13,7 +13,7 @@ import hashlib
 import io
 import sqlite3
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -26,6 +26,7 @@ from starec_sim.measure import Measured
 from starec_sim.policies.gateway import Address
 from starec_sim.runs import codec
 from starec_sim.runs.store import Store, Texts, text_hash, told
+from starec_sim.runs.turns import insert_turn, select_turns
 from starec_sim.types import Memory, Step, Turn, Visit
 
 _FLUSH_TURNS = 64
@@ -107,7 +108,10 @@ class Recorder:
             memories=memories,
             world=_load_arrays(world[0]) if world else None,
         )
-        self._committed = dict(self._turns_since(point.rounds))
+        since = select_turns(
+            store.db, Texts(store.db), "t.trial = ? AND t.round >= ?", (trial, point.rounds)
+        )
+        self._committed = dict(since)
         return point
 
     def _introduce(self, arm: str, seed: int, environment: Environment, world: str) -> None:
@@ -178,7 +182,9 @@ class Recorder:
         *earlier, last = (
             replace(
                 step,
-                turns=tuple(replace(turn, messages=(), completion="") for turn in step.turns),
+                turns=tuple(
+                    replace(turn, messages=(), completion="", tokens=None) for turn in step.turns
+                ),
             )
             for step in visit.steps
         )
@@ -266,51 +272,14 @@ class Recorder:
         return codec.dumps([key[1:], columns, summary]).encode() + said.hash
 
     def _insert_pending(self) -> None:
-        store = self._store
         for address, turn in self._pending:
-            messages = [[role, store.text(text)] for role, text in turn.messages]
-            row = (
-                self._trial,
-                *address,
-                turn.policy,
-                codec.dumps(messages),
-                store.text(turn.completion),
-                turn.tokens_in,
-                turn.tokens_out,
-                turn.latency_s,
-            )
             try:
-                store.db.execute(
-                    "INSERT INTO turns VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')", row
-                )
+                insert_turn(self._store, self._trial, address, turn)
             except sqlite3.IntegrityError as error:
                 raise ContractError(
                     f"the agent asked twice at {address}",
                     hint="count `attempt` up with every further question of a node in a step",
                 ) from error
-
-    def _turns_since(self, round: int) -> Iterable[tuple[Address, Turn]]:
-        rows = self._store.db.execute(
-            "SELECT round, user, step, node, attempt, policy, messages, completion, tokens_in, "
-            "tokens_out, latency_s FROM turns WHERE trial = ? AND round >= ?",
-            (self._trial, round),
-        )
-        texts = Texts(self._store.db)
-        for *address, policy, messages, completion, tokens_in, tokens_out, latency_s in rows:
-            where = Address(*address)
-            yield (
-                where,
-                Turn(
-                    where.node,
-                    where.attempt,
-                    policy,
-                    texts.messages(messages),
-                    texts[completion],
-                    tokens_in,
-                    tokens_out,
-                    latency_s,
-                ),
-            )
 
 
 def _fingerprint(environment: Environment) -> str:
@@ -336,6 +305,9 @@ def _said(turns: Sequence[Turn]) -> _Said:
             turn.tokens_in,
             turn.tokens_out,
             turn.error,
+            # Ids are what was decided. The last bits of a log-probability depend on who shared the
+            # batch; version and sampling parameters are the configuration's.
+            *([turn.tokens.prompt, turn.tokens.completion] if turn.tokens else ()),
         ]
         for turn in turns
     ]

@@ -22,7 +22,7 @@ import zstandard
 from starec_sim.errors import RunError
 
 FILE = "run.sqlite"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _MAX_DICTIONARY = 1 << 20
 """Bytes; what is nearer to its end costs less to refer to, so the end is what is kept."""
 _MAX_KNOWN_TEXTS = 8_192
@@ -44,6 +44,11 @@ CREATE TABLE turns (
     policy TEXT NOT NULL, messages TEXT NOT NULL, completion INTEGER NOT NULL,
     tokens_in INTEGER, tokens_out INTEGER, latency_s REAL NOT NULL, error TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (trial, round, user, step, node, attempt)) WITHOUT ROWID;
+CREATE TABLE tokens (
+    trial INTEGER, round INTEGER, user INTEGER, step INTEGER, node TEXT, attempt INTEGER,
+    version TEXT NOT NULL, sampling TEXT NOT NULL, "group" TEXT NOT NULL,
+    prompt BLOB NOT NULL, completion BLOB NOT NULL, logprobs BLOB NOT NULL,
+    PRIMARY KEY (trial, round, user, step, node, attempt));
 CREATE TABLE steps (
     trial INTEGER, round INTEGER, user INTEGER, step INTEGER,
     observation TEXT NOT NULL, decision TEXT NOT NULL, feedback TEXT NOT NULL,

@@ -1,6 +1,7 @@
 """One door to every model: a question in, a recorded turn out."""
 
 import asyncio
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -17,6 +18,7 @@ from pydantic import ConfigDict, PrivateAttr
 from starec_sim.errors import ConfigError, ContractError, PolicyError, RunError
 from starec_sim.policies.gateway import Address, Gateway, Policy
 from starec_sim.rng import Streams
+from starec_sim.types import Tokens
 
 QUESTION = (("system", "be brief"), ("user", "hello"))
 
@@ -242,3 +244,42 @@ def test_an_error_that_explains_itself_passes_as_it_is():
     with pytest.raises(ConfigError) as raised:
         ask(gateway(Echo(failure=failure)))
     assert raised.value is failure
+
+
+# --- tokens ---------------------------------------------------------------------------------------
+
+TOKENS = Tokens((1, 2, 3), (4, 5), (-0.5, -0.25), "tiny@1", {"temperature": 1.0})
+
+
+def test_the_tokens_of_an_answer_are_recorded_with_the_question_as_their_group():
+    model = Echo(answer=AIMessage("hi", response_metadata={"tokens": TOKENS}))
+    turns = [
+        ask(gateway(model, seed=seed), user=user, attempt=attempt)
+        for seed, user, attempt in product((0, 7), (3, 4), (0, 1))
+    ]
+    assert all(replace(turn.tokens, group="") == TOKENS for turn in turns)
+    groups = [turn.tokens.group for turn in turns]
+    assert len(set(groups)) == 4  # another seed or user is another question, a repair is not
+    assert groups[0] == groups[1]
+
+
+def test_arms_ask_different_questions():
+    model = Echo(answer=AIMessage("hi", response_metadata={"tokens": TOKENS}))
+    policies = {"fast": Policy("quick", model), "slow": Policy("careful", model)}
+    doors = [Gateway(policies, Streams(0), Journal(), arm) for arm in ("loop", "frozen")]
+    assert [ask(door).tokens.group for door in doors] == [
+        "loop/0/1/3/2/fast",
+        "frozen/0/1/3/2/fast",
+    ]
+
+
+@pytest.mark.parametrize("told", [{}, {"tokens": 12}, {"tokens": {"prompt": [1]}}])
+def test_a_model_that_tells_no_tokens_leaves_none(told):
+    assert ask(gateway(Echo(answer=AIMessage("hi", response_metadata=told)))).tokens is None
+
+
+def test_probabilities_that_do_not_match_the_tokens_are_the_models_fault():
+    short = replace(TOKENS, logprobs=(-0.5,))
+    model = Echo(answer=AIMessage("hi", response_metadata={"tokens": short}))
+    with pytest.raises(ContractError, match="sampled 2 tokens and told the log-probability of 1"):
+        ask(gateway(model))

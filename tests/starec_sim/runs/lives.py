@@ -17,6 +17,7 @@ from starec_sim.types import (
     Memory,
     Observation,
     Step,
+    Tokens,
     Turn,
     User,
     Verdict,
@@ -35,6 +36,14 @@ WORLD = SimpleNamespace(
 def turn(text="<think>hm</think>", node="fast", attempt=0, error=""):
     messages = (("system", "You are a person."), ("user", f"What now? {text}"))
     return Turn(node, attempt, "lexical", messages, text, 12, 3, 0.5, error)
+
+
+def tokens(
+    prompt=(1, 200, 70_000), completion=(5, 151_643), logprobs=(-0.5, -(2.0**-20)), **changed
+):
+    """A turn to the token; log-probabilities in single precision, as engines give them."""
+    told = {"version": "tiny@1", "sampling": {"temperature": 0.7, "seed": 3}, "group": "g"}
+    return Tokens(prompt, completion, logprobs, **{**told, **changed})
 
 
 def visit(user, round, turns=None):

@@ -1,0 +1,117 @@
+"""Turns to rows and back: what was said, and where a policy can tell, every token of it.
+
+Ids are stored as 32-bit integers, compressed to about a third; log-probabilities in single
+precision as they are, for they do not compress.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import zstandard
+
+from starec_sim.policies.gateway import Address
+from starec_sim.runs import codec
+from starec_sim.runs.store import Store, Texts
+from starec_sim.types import Tokens, Turn
+
+TokensRow = tuple[str, str, str, bytes, bytes, bytes]
+"""`version`, `sampling`, `group`, `prompt`, `completion`, `logprobs` of the table `tokens`."""
+
+_READ = """
+SELECT t.round, t.user, t.step, t.node, t.attempt, t.policy, t.messages, t.completion, t.tokens_in,
+    t.tokens_out, t.latency_s, t.error,
+    k.version, k.sampling, k."group", k.prompt, k.completion, k.logprobs
+FROM turns t LEFT JOIN tokens k USING (trial, round, user, step, node, attempt)
+"""
+
+
+def dump_tokens(tokens: Tokens) -> TokensRow:
+    """Encode the tokens of a turn."""
+    return (
+        tokens.version,
+        codec.dumps(dict(tokens.sampling)),
+        tokens.group,
+        _dump_ids(tokens.prompt),
+        _dump_ids(tokens.completion),
+        np.asarray(tokens.logprobs, "<f4").tobytes(),
+    )
+
+
+def load_tokens(row: TokensRow) -> Tokens:
+    """Decode what `dump_tokens` wrote; log-probabilities in single precision come back exactly."""
+    version, sampling, group, prompt, completion, logprobs = row
+    return Tokens(
+        prompt=_load_ids(prompt),
+        completion=_load_ids(completion),
+        logprobs=tuple(np.frombuffer(logprobs, "<f4").tolist()),
+        version=version,
+        sampling=json.loads(sampling),
+        group=group,
+    )
+
+
+def insert_turn(store: Store, trial: int, address: Address, turn: Turn) -> None:
+    """Store a turn (inside a transaction).
+
+    Raises:
+        sqlite3.IntegrityError: There is one at this address.
+    """
+    messages = [[role, store.text(text)] for role, text in turn.messages]
+    row = (
+        trial,
+        *address,
+        turn.policy,
+        codec.dumps(messages),
+        store.text(turn.completion),
+        turn.tokens_in,
+        turn.tokens_out,
+        turn.latency_s,
+    )
+    store.db.execute("INSERT INTO turns VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')", row)
+    if turn.tokens is not None:
+        store.db.execute(
+            "INSERT INTO tokens VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (trial, *address, *dump_tokens(turn.tokens)),
+        )
+
+
+def select_turns(
+    db: sqlite3.Connection, texts: Texts, where: str, values: Sequence[int]
+) -> Iterator[tuple[Address, Turn]]:
+    """Yield turns in order of their addresses.
+
+    Args:
+        db: The record.
+        texts: Its texts.
+        where: An SQL condition on the turns `t`, with `?` for the values.
+        values: What stands for them.
+    """
+    order = "ORDER BY t.round, t.user, t.step, t.node, t.attempt"
+    for row in db.execute(f"{_READ} WHERE {where} {order}", values):
+        address = Address(*row[:5])
+        policy, messages, completion, tokens_in, tokens_out, latency_s, error = row[5:12]
+        turn = Turn(
+            address.node,
+            address.attempt,
+            policy,
+            texts.messages(messages),
+            texts[completion],
+            tokens_in,
+            tokens_out,
+            latency_s,
+            error,
+            None if row[12] is None else load_tokens(row[12:]),
+        )
+        yield address, turn
+
+
+def _dump_ids(ids: Sequence[int]) -> bytes:
+    return zstandard.compress(np.asarray(ids, "<i4").tobytes())
+
+
+def _load_ids(blob: bytes) -> tuple[int, ...]:
+    return tuple(np.frombuffer(zstandard.decompress(blob), "<i4").tolist())
