@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from starec_sim.environment import Environment
 from starec_sim.types import Memory, Node, Turn, User, Visit
@@ -15,6 +15,13 @@ from starec_sim.types import Memory, Node, Turn, User, Visit
 
 class Policies(Protocol):
     """The only way an agent reaches a model: one asked question, one recorded turn."""
+
+    def structured(self, node: Node) -> bool:
+        """Say whether the policy of a node can be held to a JSON schema.
+
+        An agent then asks it for JSON, and hands `ask` the schema of the answer.
+        """
+        ...
 
     async def ask(
         self,
@@ -25,6 +32,7 @@ class Policies(Protocol):
         round: int,
         step: int,
         attempt: int,
+        schema: Mapping[str, Any] | None = None,
     ) -> Turn:
         """Ask the policy of a node.
 
@@ -35,6 +43,7 @@ class Policies(Protocol):
             round: The current round.
             step: Index of the step within the visit, from 0.
             attempt: 0 for the question, 1 for the repair.
+            schema: The JSON schema of the answer, its `title` a word; only where `structured`.
 
         Raises:
             PolicyError: The model cannot be reached or refuses for good.

@@ -66,6 +66,10 @@ class Gateway:
         self._streams = streams
         self._journal = journal
 
+    def structured(self, node: Node) -> bool:
+        """Say whether a policy takes a schema; see `starec_sim.agent.Policies.structured`."""
+        return bool(getattr(self._policies[node].model, "structured", None))
+
     async def ask(
         self,
         node: Node,
@@ -75,6 +79,7 @@ class Gateway:
         round: int,
         step: int,
         attempt: int,
+        schema: Mapping[str, Any] | None = None,
     ) -> Turn:
         """Ask, or return what was answered before; see `starec_sim.agent.Policies.ask`."""
         address = Address(round, user, step, node, attempt)
@@ -93,6 +98,9 @@ class Gateway:
             # The seed comes from the address, so that a rerun samples the same answer.
             purpose = f"policy {node} {attempt}"
             options["seed"] = self._streams.integer(purpose, user=user, round=round, call=step)
+        if schema is not None:
+            wanted = {"name": schema["title"], "schema": schema, "strict": True}
+            options["response_format"] = {"type": "json_schema", "json_schema": wanted}
         start = time.perf_counter()
         try:
             reply = await policy.model.ainvoke(asked, **options)

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
+import numpy as np
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import (
@@ -26,6 +27,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import AfterValidator, ConfigDict, Field, PrivateAttr
 
 from starec_sim.errors import ConfigError, PolicyError
+from starec_sim.types import Tokens
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -96,7 +98,7 @@ class OpenAIPolicy(BaseChatModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     model: str = Field(min_length=1)
-    """The name under which the server offers the model."""
+    """The name under which the server offers the model, or a LoRA adapter on top of it."""
     base_url: Annotated[str, AfterValidator(_address)] | None = None
     """What stands before `/chat/completions`; None is OpenAI's own."""
     api_key_env: Annotated[str, AfterValidator(_variable)] | None = None
@@ -118,6 +120,17 @@ class OpenAIPolicy(BaseChatModel):
     max_in_flight: int = Field(default=64, ge=1, le=1000)
     """Requests under way at once in one event loop, those waiting for a retry included. The
     transport keeps at most 1,000 connections."""
+    structured: (
+        Literal["json_schema", "json_object", "structured_outputs", "guided_json"] | None
+    ) = None
+    """How the server is held to the form of an answer; None: not at all, the prompt asks for tags.
+    `json_schema`: OpenAI's `response_format` (vLLM, SGLang, llama.cpp, Ollama). `json_object`: JSON
+    of any shape (DeepSeek). `structured_outputs`: vLLM's own parameter, `guided_json` its older
+    name. What comes back is read as strictly as tags are."""
+    token_ids: bool = False
+    """Whether to ask for the ids and log-probabilities of every token, to train on them (vLLM and
+    `starec serve`). vLLM must be told to give those it samples from:
+    `--logprobs-mode processed_logprobs`."""
     extra_body: dict[str, Any] = Field(default_factory=dict)
     """Parameters only this server knows, put into the request as they stand."""
     seeded: bool = True
@@ -188,7 +201,7 @@ class OpenAIPolicy(BaseChatModel):
         except (openai.OpenAIError, aiohttp.ClientError) as error:
             # `from None`: the SDK's error holds the request, and the request holds the key.
             raise self._explain(error, door.key) from None
-        return self._read(text, door.key)
+        return self._read(text, door.key, body)
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop; a later call opens new ones."""
@@ -233,6 +246,10 @@ class OpenAIPolicy(BaseChatModel):
         settings |= call
         if not self.seeded:
             settings.pop("seed", None)
+        if self.structured is not None and "response_format" in settings:
+            settings |= _held_to(settings.pop("response_format"), self.structured)
+        if self.token_ids:
+            settings |= {"return_token_ids": True, "logprobs": True}
         limit = "max_completion_tokens" if self._at_openai else "max_tokens"
         settings[self.max_tokens_key or limit] = settings.pop("max_tokens")
         return {
@@ -242,7 +259,7 @@ class OpenAIPolicy(BaseChatModel):
             **self.extra_body,
         }
 
-    def _read(self, text: str, key: str) -> ChatResult:
+    def _read(self, text: str, key: str, body: dict[str, Any]) -> ChatResult:
         """Read a 200: the one place where the shape of an answer is checked."""
         try:
             answer = json.loads(text)
@@ -276,6 +293,7 @@ class OpenAIPolicy(BaseChatModel):
             "model_name": answer.get("model") or self.model,
             "finish_reason": choice.get("finish_reason"),
             "system_fingerprint": answer.get("system_fingerprint"),
+            "tokens": self._tokens(answer, body) if self.token_ids else None,
         }
         reply = AIMessage(
             content=content,
@@ -283,6 +301,37 @@ class OpenAIPolicy(BaseChatModel):
             response_metadata={name: value for name, value in about.items() if value is not None},
         )
         return ChatResult(generations=[ChatGeneration(message=reply)])
+
+    def _tokens(self, answer: dict[str, Any], body: dict[str, Any]) -> Tokens:
+        """Read the ids and log-probabilities that were asked for."""
+        choice = answer["choices"][0]
+        try:
+            prompt, completion = answer["prompt_token_ids"], choice["token_ids"]
+            logprobs = [token["logprob"] for token in choice["logprobs"]["content"] or ()]
+            if not all(type(token) is int for token in (*prompt, *completion)):
+                raise TypeError
+            # In single precision, as engines compute them and runs store them.
+            told = tuple(np.asarray(logprobs, np.float32).tolist())
+        except (KeyError, TypeError, ValueError):
+            raise PolicyError(
+                f"{self._url} answered without the ids and log-probabilities of its tokens",
+                hint="vLLM 0.10.2 and later gives them, `starec serve` does; otherwise set "
+                "token_ids: false",
+            ) from None
+        if len(told) != len(completion):
+            raise PolicyError(
+                f"{self._url} answered with {len(completion)} tokens and the log-probabilities of "
+                f"{len(told)}",
+                hint="set token_ids: false, or use another version of the server",
+            )
+        version = str(answer.get("model") or self.model)
+        asked = {"max_tokens": body.get("max_completion_tokens"), **body}
+        sampling = {
+            name: asked[name]
+            for name in ("temperature", "top_p", "max_tokens", "seed")
+            if asked.get(name) is not None
+        }
+        return Tokens(tuple(prompt), tuple(completion), told, version, sampling)
 
     def _explain(self, error: Exception, key: str) -> PolicyError:
         """Say in our words why a call came to nothing."""
@@ -335,8 +384,18 @@ class OpenAIPolicy(BaseChatModel):
             hint = "lower max_tokens, show the user less, or serve the model with a longer context"
         else:
             what = f"{url} refused the request ({status})"
-            hint = "change the setting it names; max_tokens_key, seeded and extra_body are for this"
+            hint = "change the setting it names: max_tokens_key, seeded, structured or extra_body"
         return PolicyError(f"{what}: {says}", hint=hint)
+
+
+def _held_to(wanted: dict[str, Any], how: str) -> dict[str, Any]:
+    """Say in a server's own words to which form an answer is held."""
+    if how == "json_schema":
+        return {"response_format": wanted}
+    if how == "json_object":
+        return {"response_format": {"type": "json_object"}}
+    schema = wanted["json_schema"]["schema"]
+    return {"guided_json": schema} if how == "guided_json" else {how: {"json": schema}}
 
 
 def _quote(text: str, key: str, limit: int) -> str:

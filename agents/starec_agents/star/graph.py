@@ -24,6 +24,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 from typing_extensions import TypedDict  # that of `typing` has no JSON schema before Python 3.12
 
+from starec_agents.star.forms import Form
 from starec_agents.star.gate import Gate
 from starec_agents.star.parsing import read_decision, read_summary
 from starec_agents.star.prompting import Messages, Prompts
@@ -73,20 +74,23 @@ async def perceive(state: State, runtime: Runtime[Context]) -> Update:
     """Look at what is shown and recall what is known: the prompt's parts."""
     call, prompts = runtime.context.call, runtime.context.prompts
     observation = call.environment.observe(call.user, state["steps"])
-    messages = prompts.decide(call.person, state["memory"], observation, call.environment.cards)
+    messages = prompts.decide(
+        call.person, state["memory"], observation, call.environment.cards, _form(call, "fast")
+    )
     return {"observation": observation, "messages": messages, "turns": ()}
 
 
 async def fast(state: State, runtime: Runtime[Context]) -> Update:
     """Answer fast: a short reasoning, then a ranking or an action for each item."""
     asked, observation = state["messages"], state["observation"]
+    form = _form(runtime.context.call, "fast")
     turn = await _ask(runtime.context, state, "fast", asked)
-    decision, findings = read_decision(turn.completion, observation)
+    decision, findings = read_decision(turn.completion, observation, form)
     turns: tuple[Turn, ...] = (replace(turn, error=str(findings)),)
     if decision.malformed:
         repair = runtime.context.prompts.repair(asked, turn.completion, str(findings))
         turn = await _ask(runtime.context, state, "fast", repair, attempt=1)
-        second, findings = read_decision(turn.completion, observation)
+        second, findings = read_decision(turn.completion, observation, form)
         turns += (replace(turn, error=str(findings)),)
         decision = replace(_better(decision, second), repaired=True)
     return {"decision": decision, "turns": turns}
@@ -113,21 +117,22 @@ async def gate(state: State, runtime: Runtime[Context]) -> Command[Literal["slow
 
 async def slow(state: State, runtime: Runtime[Context]) -> Update:
     """Think slowly: compare prediction and feedback, rewrite the preference summary."""
-    prompts = runtime.context.prompts
+    prompts, form = runtime.context.prompts, _form(runtime.context.call, "slow")
     asked = prompts.reflect(
         state["memory"],
         state["observation"],
         state["decision"],
         state["feedback"],
         runtime.context.call.environment.cards,
+        form,
     )
     turn = await _ask(runtime.context, state, "slow", asked)
-    summary, findings = read_summary(turn.completion, prompts.summary_words)
+    summary, findings = read_summary(turn.completion, prompts.summary_words, form)
     turns = (*state["turns"], replace(turn, error=str(findings)))
     if findings.counts:
         repair = prompts.repair(asked, turn.completion, str(findings))
         turn = await _ask(runtime.context, state, "slow", repair, attempt=1)
-        second, findings = read_summary(turn.completion, prompts.summary_words)
+        second, findings = read_summary(turn.completion, prompts.summary_words, form)
         summary = second or summary
         turns += (replace(turn, error=str(findings)),)
     # An answer without a summary changes nothing in memory; the turn's error says so.
@@ -182,10 +187,21 @@ def build_graph(
     return builder.compile(name="star")
 
 
+def _form(call: Call, node: Node) -> Form:
+    """Return the form in which the policy of a node is to answer."""
+    # Policies of somebody else's making may know nothing of forms: tags are for everybody.
+    structured = getattr(call.policies, "structured", None)
+    return "json" if structured is not None and structured(node) else "tags"
+
+
 async def _ask(
     context: Context, state: State, node: Node, messages: Messages, attempt: int = 0
 ) -> Turn:
     call = context.call
+    options: dict[str, Any] = {}
+    if _form(call, node) == "json":
+        name = "reflect" if node == "slow" else state["observation"].task
+        options["schema"] = context.prompts.schema(name, len(state["observation"].slate))
     return await call.policies.ask(
         node,
         messages,
@@ -193,6 +209,7 @@ async def _ask(
         round=call.round,
         step=len(state["steps"]),
         attempt=attempt,
+        **options,
     )
 
 

@@ -1,7 +1,7 @@
 """Reading answers strictly: labels that were shown, each once, in the form that was asked for.
 
 Text from a model is data from outside. Nothing is guessed: what cannot be read is counted by kind
-and recorded with the decision.
+and recorded with the decision. Tags and JSON are read alike.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
+from starec_agents.star.answers import Answer, take_apart
+from starec_agents.star.forms import Form
 from starec_agents.star.prompting import CHARACTERS_A_WORD, label, labels
 from starec_sim.types import Action, Decision, Observation
 
@@ -40,41 +42,28 @@ class Findings:
         return "; ".join(self.notes)
 
 
-def block(text: str, tag: str) -> str | None:
-    """Return what stands in the one `<tag>` of the answer; None unless there is exactly one.
-
-    >>> block("<think><next>stay</next></think><next>leave</next>", "next")
-    'leave'
-    """
-    # Reasoning ends at the last `</think>`: a model may quote the form of the answer inside it.
-    # Reasoning that never ends (an answer cut short) holds no answer.
-    answer = text.rpartition("</think>")[2].partition("<think>")[0]
-    opening, closing = f"<{tag}>", f"</{tag}>"
-    if answer.count(opening) != 1 or answer.count(closing) != 1:
-        return None
-    content, found, _ = answer.partition(opening)[2].partition(closing)
-    return content.strip() if found else None
-
-
-def read_decision(text: str, observation: Observation) -> tuple[Decision, Findings]:
+def read_decision(
+    text: str, observation: Observation, form: Form = "tags"
+) -> tuple[Decision, Findings]:
     """Read a decision; what is wrong with the answer stands in the findings and in its flaws."""
     findings = Findings()
     findings.add("overlong", len(text) > MAX_ANSWER, f"it is longer than {MAX_ANSWER} characters")
     read = _read_ranking if observation.task == "ranking" else _read_actions
-    decision = read(text[:MAX_ANSWER], observation, findings)
+    decision = read(take_apart(text[:MAX_ANSWER], form), observation, findings)
     return replace(decision, flaws=dict(findings.counts)), findings
 
 
-def read_summary(text: str, limit: int) -> tuple[str | None, Findings]:
+def read_summary(text: str, limit: int, form: Form = "tags") -> tuple[str | None, Findings]:
     """Read a preference summary of at most `limit` words, and 40 characters a word.
 
     Returns:
         The summary, cut to the limit when it is longer; None when the answer holds none.
     """
     findings = Findings()
-    content = block(text[:MAX_ANSWER], "preferences")
+    answer = take_apart(text[:MAX_ANSWER], form)
+    content = answer.text("preferences")
     if not content:
-        findings.add("unparsed", 1, _one_block("preferences"))
+        findings.add("unparsed", 1, answer.wanted("preferences"))
         return None, findings
     ends = [match.end() for match in re.finditer(r"\S+", content)]
     if len(ends) > limit:
@@ -87,29 +76,27 @@ def read_summary(text: str, limit: int) -> tuple[str | None, Findings]:
     return content, findings
 
 
-def _read_ranking(text: str, observation: Observation, findings: Findings) -> Decision:
+def _read_ranking(answer: Answer, observation: Observation, findings: Findings) -> Decision:
     slate = observation.slate
-    content = block(text, "ranking")
+    marks = answer.marks("ranking")
     order: list[int] = []
-    if content is None:
-        findings.add("unparsed", 1, _one_block("ranking"))
+    if marks is None:
+        findings.add("unparsed", 1, answer.wanted("ranking"))
         findings.add("missing", len(slate), "")
     else:
-        marks = [mark for mark in re.split(r"[>,\s]+", content) if mark]
         order = _known_once(marks, len(slate), findings)
     rest = [place for place in range(len(slate)) if place not in order]
     return Decision(ranking=tuple(slate[place] for place in order + rest), read=len(order))
 
 
-def _read_actions(text: str, observation: Observation, findings: Findings) -> Decision:
+def _read_actions(answer: Answer, observation: Observation, findings: Findings) -> Decision:
     slate = observation.slate
-    content = block(text, "actions")
+    lines = answer.lines("actions")
     done: dict[int, Action] = {}
-    if content is None:
-        findings.add("unparsed", 1, _one_block("actions"))
+    if lines is None:
+        findings.add("unparsed", 1, answer.wanted("actions"))
         findings.add("missing", len(slate), "")
     else:
-        lines = [line.strip() for line in content.splitlines() if line.strip()]
         found = [match for line in lines if (match := _ACTION.fullmatch(line))]
         bad = len(lines) - len(found)
         findings.add("unparsed", bad, f'{bad} lines are neither "A: skip" nor "A: watch 4"')
@@ -119,9 +106,9 @@ def _read_actions(text: str, observation: Observation, findings: Findings) -> De
             match = first[label(place)]
             rating = float(match[3]) if match[3] else None
             done[place] = Action(slate[place], watched=not match[2], rating=rating)
-    following = block(text, "next")
+    following = answer.text("next")
     if following not in ("stay", "leave"):
-        findings.add("unparsed", 1, "there must be exactly one <next>stay</next> or leave")
+        findings.add("unparsed", 1, answer.wanted("next", "stay or leave"))
     actions = tuple(
         done.get(place, Action(item, watched=False)) for place, item in enumerate(slate)
     )
@@ -139,7 +126,3 @@ def _known_once(marks: list[str], count: int, findings: Findings) -> list[int]:
     gone = [mark for mark, index in place.items() if index not in order]
     findings.add("missing", len(gone), f"labels are missing: {', '.join(gone)}")
     return order
-
-
-def _one_block(tag: str) -> str:
-    return f"there must be exactly one <{tag}>...</{tag}> after the reasoning"

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from string import Template
+from typing import Any
 
+from starec_agents.star.forms import Form, schema
 from starec_sim.cards import quoted
 from starec_sim.errors import ConfigError, did_you_mean
 from starec_sim.types import (
@@ -23,7 +25,7 @@ from starec_sim.types import (
 
 Messages = tuple[tuple[str, str], ...]
 
-NAMES = ("ranking", "feed", "reflect", "repair")
+NAMES = ("ranking", "feed", "reflect", "repair", "json")
 SPLIT = "=== user ===\n"
 MAX_QUOTED_ANSWER = 2_000
 """Characters of a broken answer that are quoted back in the repair call: its end, where the answer
@@ -82,14 +84,29 @@ class Prompts:
             texts[name] = text
         return cls(texts, history_shown, summary_words)
 
+    def schema(self, name: str, count: int = 0) -> dict[str, Any]:
+        """Return the JSON schema of the answer that a prompt asks for.
+
+        Args:
+            name: `ranking`, `feed` or `reflect`.
+            count: How many labels there are to name.
+        """
+        return schema(name, self.texts[name].partition(SPLIT)[0], labels(count))
+
     def decide(
-        self, person: User, memory: Memory, observation: Observation, cards: Sequence[str]
+        self,
+        person: User,
+        memory: Memory,
+        observation: Observation,
+        cards: Sequence[str],
+        form: Form = "tags",
     ) -> Messages:
         """Return the messages that ask for a decision."""
         task: Task = observation.task
         marks = labels(len(observation.slate))
         return self._fill(
             task,
+            form,
             profile="\n".join(
                 f"{quoted(key)}: {quoted(value)}" for key, value in person.profile.items()
             )
@@ -111,11 +128,13 @@ class Prompts:
         decision: Decision,
         feedback: Feedback,
         cards: Sequence[str],
+        form: Form = "tags",
     ) -> Messages:
         """Return the messages that ask for a new summary: the four parts of slow thinking."""
         lived = feedback.experiences
         return self._fill(
             "reflect",
+            form,
             limit=self.summary_words,
             preferences=self._summary(memory),
             items=_numbered([cards[e.item] for e in lived]),
@@ -140,8 +159,10 @@ class Prompts:
         most = self.summary_words * CHARACTERS_A_WORD
         return "\n".join(quoted(line, most) for line in lines) or "none yet"
 
-    def _fill(self, name: str, **parts: object) -> Messages:
+    def _fill(self, name: str, form: Form, **parts: object) -> Messages:
         system, _, user = self.texts[name].partition(SPLIT)
+        if form == "json":
+            system = f"{system.strip()}\n\n{self.texts['json']}"
         return (
             ("system", Template(system).safe_substitute(parts).strip()),
             ("user", Template(user).safe_substitute(parts).strip()),

@@ -292,4 +292,5 @@ def test_a_policy_that_fails_ends_the_visit_as_a_policy_error(play, tiny_world, 
 
 
 def test_an_agent_tells_its_templates_for_the_record():
-    assert set(StarAgent(StarAgent.Config()).prompts()) == {"ranking", "feed", "reflect", "repair"}
+    told = StarAgent(StarAgent.Config()).prompts()
+    assert set(told) == {"ranking", "feed", "reflect", "repair", "json"}

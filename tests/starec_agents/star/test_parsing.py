@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starec_agents.star.parsing import MAX_ANSWER, block, read_decision, read_summary
+from starec_agents.star.answers import block
+from starec_agents.star.parsing import MAX_ANSWER, read_decision, read_summary
 from starec_agents.star.prompting import CHARACTERS_A_WORD, label, labels
 from starec_sim.types import Observation
 

@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 
+import numpy as np
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
@@ -466,3 +467,79 @@ def test_importing_the_policy_does_not_import_the_sdk():
     code = "import sys, starec_sim.policies.openai; print('openai' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+# Structured output
+
+WANTED = {
+    "type": "json_schema",
+    "json_schema": {"name": "ranking", "schema": {"type": "object"}, "strict": True},
+}
+
+
+@pytest.mark.parametrize(
+    ("structured", "sent"),
+    [
+        ("json_schema", {"response_format": WANTED}),
+        ("json_object", {"response_format": {"type": "json_object"}}),
+        ("structured_outputs", {"structured_outputs": {"json": {"type": "object"}}}),
+        ("guided_json", {"guided_json": {"type": "object"}}),
+    ],
+)
+def test_a_schema_goes_by_the_name_the_server_knows(endpoint, structured, sent):
+    policy = OpenAIPolicy(model="tiny", base_url=endpoint.url, structured=structured)
+    ask(policy, response_format=WANTED)
+    (body,) = endpoint.bodies
+    assert {key: body[key] for key in body.keys() - {"model", "messages"}} == sent
+
+
+# Tokens
+
+
+def with_tokens(endpoint, prompt=(1, 2, 70_000), ids=(5, 151_643), logprobs=(-0.1, -0.0)):
+    body = endpoint.completion()
+    body["prompt_token_ids"] = prompt
+    body["choices"][0]["token_ids"] = ids
+    body["choices"][0]["logprobs"] = {
+        "content": [{"token": "x", "logprob": logprob} for logprob in logprobs]
+    }
+    return {"json": body}
+
+
+def test_tokens_are_asked_for_and_read_as_the_server_gives_them(endpoint):
+    endpoint.replies(with_tokens(endpoint))
+    policy = OpenAIPolicy(
+        model="adapter-3", base_url=endpoint.url, token_ids=True, temperature=1, max_tokens=9
+    )
+    reply = ask(policy, seed=7)
+    (body,) = endpoint.bodies
+    assert (body["return_token_ids"], body["logprobs"], body["model"]) == (True, True, "adapter-3")
+    tokens = reply.response_metadata["tokens"]
+    assert (tokens.prompt, tokens.completion) == ((1, 2, 70_000), (5, 151_643))
+    assert tokens.logprobs == (float(np.float32(-0.1)), 0.0)
+    assert tokens.version == "tiny-1"
+    assert tokens.sampling == {"temperature": 1, "max_tokens": 9, "seed": 7}
+
+
+def test_tokens_that_nobody_asked_for_are_left_alone(endpoint):
+    endpoint.replies(with_tokens(endpoint))
+    reply = ask(OpenAIPolicy(model="tiny", base_url=endpoint.url))
+    assert "tokens" not in reply.response_metadata
+    assert "return_token_ids" not in endpoint.bodies[0]
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        (None, "without the ids and log-probabilities"),
+        ({"prompt": None}, "without the ids and log-probabilities"),
+        ({"ids": ["5", "6"]}, "without the ids and log-probabilities"),
+        ({"logprobs": ["-0.1 or so", -0.2]}, "without the ids and log-probabilities"),
+        ({"logprobs": (-0.1,)}, "with 2 tokens and the log-probabilities of 1"),
+    ],
+)
+def test_a_server_that_gives_no_tokens_is_refused_rather_than_trained_on(endpoint, told, said):
+    if told is not None:
+        endpoint.replies(with_tokens(endpoint, **told))
+    policy = OpenAIPolicy(model="tiny", base_url=endpoint.url, token_ids=True)
+    assert said in refusal(policy)
