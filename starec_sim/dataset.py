@@ -73,3 +73,5 @@ class Dataset:
     """The truth, when the data was generated and the truth is known."""
     candidates: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     """Candidate items by user, for data that ships its own (AgentCF)."""
+    notes: Mapping[str, int] = field(default_factory=dict)
+    """What the reader left out or made up, by reason, with how often."""

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from starec_sim.cli.run import AsJson
+
+if TYPE_CHECKING:
+    from starec_sim.dataset import Dataset
+    from starec_sim.filters import Cuts, Funnel
 
 data = typer.Typer(help="Get and look at datasets.")
 
 
 @data.command()
 def get(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="ml-100k or ml-1m.")],
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="ml-100k, ml-1m, or e.g. amazon-2018/CDs_and_Vinyl."),
+    ],
     into: Annotated[
         Path, typer.Option(metavar="FOLDER", help="The folder that will hold it.")
     ] = Path("data"),
     as_json: AsJson = False,
 ) -> dict[str, Any] | None:
-    """Download a dataset from GroupLens and check it."""
+    """Download a public dataset and check it.
+
+    MovieLens comes from GroupLens. Of Amazon Reviews one category of an edition (amazon-2014,
+    amazon-2018, amazon-2023): its ratings and its products, without the texts of the reviews.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
 
@@ -45,35 +58,100 @@ def describe(
     path: Annotated[
         str, typer.Argument(metavar="DATA", help="A folder or file, or the name of a dataset.")
     ],
+    cuts: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--cut",
+            metavar="KEY=VALUE",
+            help="Cut it first, e.g. min_of_user=10, iterated=true, users=1000, last=40.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of a sample of users.")] = 0,
     as_json: AsJson = False,
 ) -> dict[str, Any] | None:
-    """Say what a dataset holds."""
-    from starec_sim import plugins
+    """Say what a dataset holds, and what of it a protocol's cuts leave.
+
+    For example: starec data describe movielens-1m --cut min_of_user=10 --cut last=40
+    """
+    from starec_sim import filters, plugins
     from starec_sim.cli.run import data_spec
-    from starec_sim.cli.tables import console
-    from starec_sim.cli.text import clean
+    from starec_sim.cli.waiting import bars
 
     spec = data_spec(path)
     found, config = plugins.configure("datasets", spec, "data")
-    loaded = found(config).load()
-    cells = len(loaded.users) * len(loaded.items)
+    wanted = _cuts(cuts or ())
+    with bars():
+        loaded = found(config).load()
+    funnel = filters.cut(loaded, wanted, seed)
+    left = funnel.dataset
     facts: dict[str, Any] = {
-        "name": loaded.name,
+        "name": left.name,
         "reader": spec["use"],
-        "users": len(loaded.users),
-        "items": len(loaded.items),
-        "interactions": len(loaded.log.users),
-        "density": len(loaded.log.users) / cells if cells else None,
-        "attributes": sorted({name for item in loaded.items for name in item.attributes}),
-        "example": loaded.items[0].title if loaded.items else None,
+        "users": len(left.users),
+        "items": len(left.items),
+        "interactions": len(left.log.users),
+        "density": _density(left),
+        "attributes": sorted({name for item in left.items for name in item.attributes}),
+        "example": left.items[0].title if left.items else None,
+        "notes": dict(left.notes),
+        "funnel": [asdict(count) | {"sparsity": count.sparsity} for count in funnel.counts],
     }
     if as_json:
         return facts
-    shown = facts | {
+    _print(facts, funnel)
+    return None
+
+
+def _cuts(changes: Sequence[str]) -> Cuts:
+    """Return the cuts that KEY=VALUE pairs ask for."""
+    import yaml
+
+    from starec_sim.errors import ConfigError
+    from starec_sim.filters import Cuts
+    from starec_sim.validation import validate
+
+    values: dict[str, Any] = {}
+    for change in changes:
+        key, equals, value = change.partition("=")
+        if not equals:
+            raise ConfigError(f'--cut "{change}" is not KEY=VALUE', hint="e.g. --cut last=40")
+        try:
+            values[key.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise ConfigError(f'--cut {key}: "{value}" is no value', hint="e.g. last=40") from None
+    try:
+        return validate(Cuts, values, "")
+    except ConfigError as error:
+        raise ConfigError(f"--cut {error.message}", hint="e.g. --cut last=40") from None
+
+
+def _density(dataset: Dataset) -> float | None:
+    cells = len(dataset.users) * len(dataset.items)
+    return len(dataset.log.users) / cells if cells else None
+
+
+def _print(facts: dict[str, Any], funnel: Funnel) -> None:
+    from starec_sim.cli.tables import console, grid
+    from starec_sim.cli.text import clean
+
+    out = console()
+    density = facts["density"]
+    shown = {key: facts[key] for key in ("name", "reader", "example")} | {
         **{key: f"{facts[key]:,}" for key in ("users", "items", "interactions")},
-        "density": f"{facts['density']:.2%}" if cells else "–",
+        "density": f"{density:.2%}" if density is not None else "–",
         "attributes": ", ".join(facts["attributes"]) or "–",
     }
-    for name, value in shown.items():
-        console().print(f"{name:>13}  {clean(str(value))}")
-    return None
+    for name in [key for key in facts if key in shown]:
+        out.print(f"{name:>13}  {clean(str(shown[name]))}")
+    for note, count in facts["notes"].items():
+        out.print(f"{'note':>13}  {clean(note)}: {count:,}", style="yellow")
+    if len(funnel.counts) > 1:
+        table = grid()
+        table.add_row("", "users", "items", "catalogue", "interactions", "sparsity", style="bold")
+        for count in funnel.counts:
+            numbers = (count.users, count.items, count.catalogue, count.interactions)
+            table.add_row(count.cut, *(f"{n:,}" for n in numbers), f"{count.sparsity:.2%}")
+        for column in table.columns[1:]:
+            column.justify = "right"
+        out.print()
+        out.print(table)

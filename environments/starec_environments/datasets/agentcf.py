@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
@@ -15,14 +13,13 @@ from starec_environments.datasets.assembly import ItemColumns, LogRules, assembl
 from starec_environments.datasets.columns import Table, read_table
 from starec_environments.datasets.places import folder, only
 from starec_environments.datasets.recbole import TITLES, read_atomic
+from starec_environments.datasets.tidy import unmarked
 from starec_sim.dataset import Dataset
 from starec_sim.errors import DataError
 from starec_sim.types import Item
 
 SPLITS = ("train", "valid", "test")
 VALUE_SEPARATOR = "; "
-MARKUP = re.compile(r"</?[a-z][^<>]*(>|$)")
-"""A tag, or the scrap of one that stands where the scraping of a title failed."""
 
 
 class AgentCF:
@@ -112,7 +109,7 @@ class AgentCF:
         columns = {name: [cells[row] for row in rows] for name, cells in table.columns.items()}
         # Taken from web pages: the texts still say `&amp;`, whose `;` separates nothing.
         for name in set(columns) - {"item_id"}:
-            columns[name] = [MARKUP.sub(" ", html.unescape(cell)) for cell in columns[name]]
+            columns[name] = list(map(unmarked, columns[name]))
         kept = Table(path, columns, [table.lines[row] for row in rows])
         attributes = {name: name for name in texts}
         separators = dict.fromkeys(texts, VALUE_SEPARATOR)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from starec_environments.datasets.amazon_files import log_file
 from starec_environments.datasets.guess import ATTRIBUTES, PROFILE, column_for, described
 from starec_environments.datasets.places import listing
 from starec_environments.datasets.tables import ParquetTable
@@ -16,7 +17,8 @@ DELIMITERS = ",;\t|"
 TABLES = {".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
 FORMATS = (
     "MovieLens 100K (u.data), MovieLens 1M (ratings.dat), AgentCF (*.train.inter), "
-    "RecBole (*.inter), CSV and Parquet tables with user and item columns"
+    "RecBole (*.inter), Amazon Reviews of 2014, 2018 and 2023 (.json, .jsonl, .csv), "
+    "CSV and Parquet tables with user and item columns"
 )
 HEADER_BYTES = 65_536
 
@@ -62,6 +64,8 @@ def _candidates(place: Path, files: list[Path]) -> Iterator[tuple[str, dict[str,
                 f"{place} holds several datasets: {', '.join(stems)}",
                 hint=f"give the path of one {suffix} file",
             )
+    if (reviews := log_file(place, files, None)) is not None:
+        yield "amazon", {"reviews": reviews.name}
     for suffix, reader in TABLES.items():
         tables = [file for file in files if file.suffix.lower() == suffix]
         if settings := _as_tables(tables):

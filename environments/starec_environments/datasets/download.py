@@ -1,23 +1,18 @@
-"""Getting MovieLens from GroupLens: checked, and never half there."""
+"""Getting what is public: MovieLens as checked archives, and Amazon's categories."""
 
 from __future__ import annotations
 
 import hashlib
-import http.client
 import shutil
 import stat
-import urllib.request
 import zipfile
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Protocol
 
+from starec_environments.datasets.amazon_download import EDITIONS, fetch_category
+from starec_environments.datasets.transfer import Opener, Progress, retrieve, urlopen
 from starec_sim.errors import DataError, did_you_mean
-
-TIMEOUT_S = 30.0
-CHUNK = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +36,6 @@ ARCHIVES: Mapping[str, Archive] = {
     )
 }
 
-Opener = Callable[[str], AbstractContextManager[Any]]
-"""Opens a URL as a file-like object that has `headers`, as urllib's `urlopen` does."""
-
-
-class Progress(Protocol):
-    """Is told how far a download is."""
-
-    def __call__(self, done: int, total: int | None) -> None:
-        """Take note of the bytes that are here and of those expected (None when unknown)."""
-        ...
-
 
 def fetch(
     name: str,
@@ -61,14 +45,14 @@ def fetch(
     archives: Mapping[str, Archive] = ARCHIVES,
     progress: Progress | None = None,
 ) -> Path:
-    """Download a dataset and unpack it, unless it is there already.
+    """Download a dataset, unless it is there already.
 
-    The archive is written to NAME.zip.part and renamed when it is complete and its checksum is
+    An archive is written to NAME.zip.part and renamed when it is complete and its checksum is
     right; the folder appears in one piece. A NAME.zip that lies in `into` already is used instead
     of the network, which is how one proceeds by hand.
 
     Args:
-        name: A key of `archives`.
+        name: A key of `archives`, or a category such as `amazon-2018/CDs_and_Vinyl`.
         into: The folder that will hold the dataset's folder; made when it is missing.
         opener: How to open the URL; urllib by default.
         archives: What can be had, and from where.
@@ -80,12 +64,19 @@ def fetch(
     Raises:
         DataError: No network, a broken or wrong archive, or no place to write.
     """
+    into = into.expanduser()
+    if name.startswith("amazon-"):
+        try:
+            return fetch_category(name, into, opener, progress=progress)
+        except OSError as error:
+            raise _unwritable(into, error) from error
     if name not in archives:
+        known = [*archives, *(f"{edition}/CATEGORY" for edition in EDITIONS)]
         raise DataError(
-            f'there is no dataset "{name}" to get; {did_you_mean(name, archives)}',
+            f'there is no dataset "{name}" to get; {did_you_mean(name, known)}',
             hint="other data: put the files somewhere and point --data at them",
         )
-    archive, into = archives[name], into.expanduser()
+    archive = archives[name]
     target, packed = into / archive.folder, into / f"{name}.zip"
     if target.is_dir():
         return target
@@ -93,7 +84,12 @@ def fetch(
         into.mkdir(parents=True, exist_ok=True)
         if not packed.is_file():
             part = packed.with_name(packed.name + ".part")
-            _download(archive, part, packed, opener or _urlopen, progress)
+            by_hand = (
+                f"download {archive.url} elsewhere and put it at {packed}, then run this again; "
+                f"or unpack it to {target} yourself"
+            )
+            opener = opener or urlopen
+            retrieve(archive.url, part, archive.size_limit, by_hand, opener, progress)
             _check(archive, part)
             part.replace(packed)
         else:
@@ -101,48 +97,12 @@ def fetch(
         _unpack(archive, packed, target)
         packed.unlink()
     except OSError as error:
-        raise DataError(f"cannot write to {into}: {error}", hint="choose another folder") from error
+        raise _unwritable(into, error) from error
     return target
 
 
-def _urlopen(url: str) -> AbstractContextManager[Any]:
-    response: AbstractContextManager[Any] = urllib.request.urlopen(url, timeout=TIMEOUT_S)
-    return response
-
-
-def _download(
-    archive: Archive, part: Path, packed: Path, opener: Opener, progress: Progress | None
-) -> None:
-    by_hand = (
-        f"download {archive.url} elsewhere and put it at {packed}, then run this again; "
-        f"or unpack it to {packed.parent / archive.folder} yourself"
-    )
-    done, total = 0, None
-    with part.open("wb") as file:
-        try:
-            with opener(archive.url) as response:
-                length = response.headers.get("Content-Length")
-                total = int(length) if length is not None else None
-                while chunk := response.read(CHUNK):
-                    file.write(chunk)
-                    done += len(chunk)
-                    if done > archive.size_limit:
-                        raise DataError(
-                            f"{archive.url} is larger than {archive.size_limit} bytes",
-                            hint="this is not the published archive; see grouplens.org",
-                        )
-                    if progress is not None:
-                        progress(done, total)
-        except (OSError, http.client.HTTPException) as error:
-            cause = getattr(error, "reason", None) or error
-            raise DataError(
-                f"{archive.url} could not be downloaded ({done} bytes came): {cause}", hint=by_hand
-            ) from error
-    if total is not None and done < total:
-        raise DataError(
-            f"{archive.url} ended after {done} of {total} bytes",
-            hint=f"try again; if it keeps happening, {by_hand}",
-        )
+def _unwritable(into: Path, error: OSError) -> DataError:
+    return DataError(f"cannot write to {into}: {error}", hint="choose another folder")
 
 
 def _check(archive: Archive, path: Path) -> None:

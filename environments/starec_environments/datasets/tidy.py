@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 import unicodedata
 
 TITLE_LIMIT = 200
@@ -9,6 +11,18 @@ VALUE_LIMIT = 80
 """Characters. Longer text is cut and ends in an ellipsis."""
 VALUES_LIMIT = 20
 """Values of one attribute of one item; those that follow are left out."""
+
+_MARKUP = re.compile(r"</?[a-z][^<>]*(>|$)")
+"""A tag, or the scrap of one that stands where the scraping of a page failed."""
+
+
+def unmarked(text: str) -> str:
+    """Return text that was taken from a web page without its entities and tags.
+
+    >>> unmarked('Rap &amp; Hip-Hop <span class="a-size')
+    'Rap & Hip-Hop  '
+    """
+    return _MARKUP.sub(" ", html.unescape(text))
 
 
 def tidy(text: str, limit: int) -> str:

@@ -1,0 +1,149 @@
+"""Who rated what, from a file of Amazon reviews: whole reviews, or ratings only."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple, get_args
+
+from starec_environments.datasets.amazon_files import ASIN, parsed
+from starec_environments.datasets.columns import Table
+from starec_environments.datasets.lines import Faults, read_lines
+from starec_sim.errors import DataError
+
+Column = Literal["user", "item", "rating", "time"]
+COLUMNS: tuple[Column, ...] = get_args(Column)
+
+OLD = {"user": "reviewerID", "item": "asin", "rating": "overall", "time": "unixReviewTime"}
+"""The keys of 2014 and 2018."""
+NEW = {"user": "user_id", "item": "parent_asin", "rating": "rating", "time": "timestamp"}
+"""The keys of 2023."""
+LOOKED_AT = 1_000
+"""Lines from which the order of columns is told."""
+LATEST = 2**53
+
+
+class _Row(NamedTuple):
+    line: int
+    user: object
+    item: object
+    rating: object
+    time: object
+
+
+def read_reviews(
+    path: Path, item: str, columns: Sequence[Column] | None, faults: Faults
+) -> tuple[Table, array[float], array[int]]:
+    """Return the log of a file, its ratings and its times. What reviews say is not kept.
+
+    Args:
+        path: Reviews (.json, .jsonl) or ratings only (.csv), plain or packed.
+        item: The key that names the item in the edition of 2023.
+        columns: What the fields of a headless .csv are; None finds it out.
+        faults: What to do with bad lines.
+
+    Raises:
+        DataError: The file cannot be read, a line is bad and that is an error, or all are.
+    """
+    rows = (
+        _ratings(path, columns, faults) if ".csv" in path.suffixes else _reviews(path, item, faults)
+    )
+    users: list[str] = []
+    items: list[str] = []
+    lines, times, ratings = array("q"), array("q"), array("d")
+    # An id stands in many lines and is kept once.
+    once: dict[str, str] = {}
+    for row in rows:
+        if reason := _wrong_id(row.user):
+            faults.found(row.line, f"the user id {reason}", row.user)
+        elif reason := _wrong_id(row.item):
+            faults.found(row.line, f"the item id {reason}", row.item)
+        elif math.isnan(stars := _number(row.rating)) or not 1.0 <= stars <= 5.0:
+            faults.found(row.line, "the rating is not 1 to 5 stars", row.rating)
+        elif math.isnan(time := _number(row.time)) or not 0 <= time <= LATEST:
+            faults.found(row.line, "the time is no time", row.time)
+        else:
+            user, met = str(row.user).strip(), str(row.item).strip()
+            users.append(once.setdefault(user, user))
+            items.append(once.setdefault(met, met))
+            ratings.append(stars)
+            times.append(int(time))
+            lines.append(row.line)
+    if not users:
+        if not faults.first:
+            raise DataError(f"{path} is empty", hint="check that the download is complete")
+        reason = min(faults.first, key=lambda reason: faults.first[reason])
+        raise DataError(
+            f"{path}: none of its lines is a review; line {faults.first[reason]}: {reason}",
+            hint="check that this is a file of Amazon reviews or ratings",
+        )
+    return Table(path, {"user": users, "item": items}, lines), ratings, times
+
+
+def _reviews(path: Path, item: str, faults: Faults) -> Iterator[_Row]:
+    for number, line in read_lines(path):
+        record = parsed(line)
+        if record is None:
+            faults.found(number, "this is no JSON object", line.decode("utf-8", "replace"))
+            continue
+        keys: Mapping[str, str] = OLD if "reviewerID" in record else {**NEW, "item": item}
+        if missing := [key for key in keys.values() if key not in record]:
+            faults.found(number, f"there is no {missing[0]}")
+            continue
+        yield _Row(number, *(record[keys[column]] for column in COLUMNS))
+
+
+def _ratings(path: Path, columns: Sequence[Column] | None, faults: Faults) -> Iterator[_Row]:
+    lines = (
+        (number, line.decode("utf-8", "replace").split(",")) for number, line in read_lines(path)
+    )
+    head = list(itertools.islice(lines, LOOKED_AT))
+    width = 4
+    if head and "user_id" in head[0][1]:
+        (number, header), *head = head
+        if missing := set(NEW.values()) - set(header):
+            raise DataError(
+                f"{path}, line {number}: there is no column {min(missing)}",
+                hint=f"the columns are {', '.join(header)}",
+            )
+        places, width = [header.index(NEW[column]) for column in COLUMNS], len(header)
+    else:
+        order = columns or _order(path, [fields for _, fields in head])
+        places = [order.index(column) for column in COLUMNS]
+    for number, fields in itertools.chain(head, lines):
+        if len(fields) != width:
+            faults.found(number, f"{len(fields)} fields where {width} were expected")
+        else:
+            yield _Row(number, *(fields[place] for place in places))
+
+
+def _order(path: Path, rows: Sequence[Sequence[str]]) -> tuple[Column, ...]:
+    """Tell 2014 (user first) from 2018 (item first): an item's id has ten characters."""
+    whole = [fields for fields in rows if len(fields) == 4]
+    first, second = (all(ASIN.fullmatch(fields[n]) for fields in whole) for n in (0, 1))
+    if first == second and whole:
+        raise DataError(
+            f"{path}: its first lines do not tell which column is the user and which the item",
+            hint="set `columns: [user, item, rating, time]` (2014) or "
+            "`columns: [item, user, rating, time]` (2018)",
+        )
+    return ("item", "user", "rating", "time") if first else ("user", "item", "rating", "time")
+
+
+def _wrong_id(value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        return "is missing"
+    return "" if value.isprintable() else "holds control characters"
+
+
+def _number(value: object) -> float:
+    """Return a number, or the number that a text says; NaN for anything else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return math.nan
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return math.nan

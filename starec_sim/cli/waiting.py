@@ -1,0 +1,30 @@
+"""Bars for work that takes longer than one likes to look at nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def bars() -> Iterator[None]:
+    """Show on stderr how far all work is that tells of its progress; nothing where nobody looks."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+    from starec_sim.progress import told
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    shown = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    tasks: dict[str, TaskID] = {}
+
+    def listen(what: str, done: int, total: int) -> None:
+        if what not in tasks:
+            tasks[what] = shown.add_task(what)
+        shown.update(tasks[what], completed=done, total=total)
+        if done >= total:
+            shown.remove_task(tasks.pop(what))
+
+    with shown, told(listen):
+        yield
