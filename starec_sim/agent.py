@@ -6,7 +6,7 @@ A user is state, not a graph: what she remembers comes in with the call and goes
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from starec_sim.environment import Environment
@@ -61,6 +61,9 @@ class Call:
     memory: Memory
     environment: Environment
     policies: Policies
+    notes: Mapping[int, str] = field(default_factory=dict)
+    """What users wrote about items in earlier rounds (`Step.notes`), the latest of each item. The
+    same for everybody in a round, and never changed during it."""
 
 
 class Agent(Protocol):

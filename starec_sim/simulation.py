@@ -52,6 +52,7 @@ class Simulation:
             The digest of the whole trial.
         """
         environment, memories, digest = self.environment, dict(point.memories), point.digest
+        notes = dict(point.notes)
         if point.world is not None:
             environment.restore(point.world)
         measure = Measure(environment)
@@ -63,7 +64,7 @@ class Simulation:
                     hint="sort the rows of the users",
                 )
             self.watcher.round_begins(round, len(visitors))
-            visits = await self._visits(round, visitors, memories)
+            visits = await self._visits(round, visitors, memories, notes)
             changed = environment.end_round(visits)
             if any(np.isinf(value) for value in changed.values()):
                 raise ContractError(
@@ -72,6 +73,9 @@ class Simulation:
                 )
             for visit in visits:
                 memories[visit.user] = visit.steps[-1].memory
+                # Of several who wrote about one item in a round, the last in order of user stands.
+                for step in visit.steps:
+                    notes.update(step.notes)
             measured = measure.round(visits)
             measured = Measured(measured.visits, {**measured.round, **changed})
             digest = self.recorder.commit_round(
@@ -81,7 +85,11 @@ class Simulation:
         return digest
 
     async def _visits(
-        self, round: int, visitors: Sequence[int], memories: Mapping[int, Memory]
+        self,
+        round: int,
+        visitors: Sequence[int],
+        memories: Mapping[int, Memory],
+        notes: Mapping[int, str],
     ) -> list[Visit]:
         environment = self.environment
 
@@ -90,7 +98,8 @@ class Simulation:
             memory = memories.get(user) or Memory(
                 environment.history(user)[-self.agent.history_limit :]
             )
-            return Call(user, round, environment.users[user], memory, environment, self.policies)
+            person = environment.users[user]
+            return Call(user, round, person, memory, environment, self.policies, notes)
 
         def visit_ends(visit: Visit) -> Visit:
             self.watcher.visit_ends(visit)

@@ -201,6 +201,8 @@ class Step:
     turns: tuple[Turn, ...]
     memory: Memory
     """The memory after the step."""
+    notes: Mapping[int, str] = field(default_factory=dict)
+    """What the user wrote about items, by item: everybody reads it from the next round on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,8 @@ class Point(NamedTuple):
     """Digest of all of them."""
     memories: dict[int, Memory]
     """Of the users who have visited."""
+    notes: dict[int, str]
+    """What users wrote about items, by item."""
     world: Mapping[str, NDArray[Any]] | None
     """The environment's state; None before the first round."""
 
@@ -101,11 +103,19 @@ class Recorder:
                 "SELECT user, memory FROM memories WHERE trial = ?", (trial,)
             )
         }
+        texts = Texts(store.db)
+        notes = {
+            item: texts[note]
+            for item, note in store.db.execute(
+                "SELECT item, note FROM notes WHERE trial = ?", (trial,)
+            )
+        }
         world = store.db.execute("SELECT state FROM worlds WHERE trial = ?", (trial,)).fetchone()
         point = Point(
             rounds=rounds[0] + 1 if rounds else 0,
             digest=rounds[1] if rounds else "",
             memories=memories,
+            notes=notes,
             world=_load_arrays(world[0]) if world else None,
         )
         since = select_turns(
@@ -269,7 +279,13 @@ class Recorder:
                 "= (?, ?, ?, ?, ?, ?)",
                 (error, *key, node, attempt),
             )
-        return codec.dumps([key[1:], columns, summary]).encode() + said.hash
+        for item, note in step.notes.items():
+            row = (self._trial, item, store.text(note))
+            store.db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?, ?)", row)
+        lived: list[Any] = [key[1:], columns, summary]
+        if step.notes:
+            lived.append(sorted(step.notes.items()))
+        return codec.dumps(lived).encode() + said.hash
 
     def _insert_pending(self) -> None:
         for address, turn in self._pending:

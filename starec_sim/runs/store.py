@@ -66,6 +66,9 @@ CREATE TABLE rounds (
 CREATE TABLE memories (
     trial INTEGER, user INTEGER, memory TEXT NOT NULL,
     PRIMARY KEY (trial, user)) WITHOUT ROWID;
+CREATE TABLE notes (
+    trial INTEGER, item INTEGER, note INTEGER NOT NULL,
+    PRIMARY KEY (trial, item)) WITHOUT ROWID;
 CREATE TABLE worlds (trial INTEGER PRIMARY KEY, state BLOB NOT NULL);
 """
 

@@ -46,7 +46,7 @@ def tokens(
     return Tokens(prompt, completion, logprobs, **{**told, **changed})
 
 
-def visit(user, round, turns=None):
+def visit(user, round, turns=None, notes=None):
     """A visit of one page: the first item is watched, the second skipped."""
     step = Step(
         Observation("feed", (user, user + 1), ("card", "card")),
@@ -55,6 +55,7 @@ def visit(user, round, turns=None):
         Verdict(False, "as expected"),
         turns if turns is not None else (turn(f"answer {user} {round}"),),
         Memory((Experience(user, 5.0, "world"),), f"War: liked, round {round}", round + 1),
+        notes or {},
     )
     return Visit(user, round, (step,))
 

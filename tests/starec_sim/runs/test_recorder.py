@@ -31,6 +31,22 @@ def test_the_next_process_goes_on_from_the_last_committed_round(write):
     np.testing.assert_array_equal(point.world["mood"], [0.0, 2.0, 4.0])
 
 
+def test_the_latest_note_about_an_item_is_what_the_next_process_reads(write):
+    first = write()
+    assert first.point.notes == {}
+    first.commit(0, [visit(0, 0, notes={4: "for nobody", 5: "for fans"}), visit(2, 0)])
+    first.commit(1, [visit(0, 1, notes={4: "by the first"}), visit(1, 1, notes={4: "for some"})])
+    first.close()
+    assert write().point.notes == {4: "for some", 5: "for fans"}
+
+
+def test_what_was_noted_is_part_of_the_digest(write):
+    digests = set()
+    for trial, notes in enumerate(({}, {4: "for fans"}, {4: "for some"}, {5: "for some"})):
+        digests.add(write(trial=trial).commit(0, [visit(0, 0, notes=notes)]))
+    assert len(digests) == 4
+
+
 def test_answers_are_kept_before_their_round_is_over(write):
     first = write()
     first.answer(visit(0, 0))
