@@ -1,0 +1,243 @@
+"""The learner: weights, optimizer, schedule. One update at a time, on one process or many.
+
+The loss lives in `forward` of one module, so that the hooks of DDP, FSDP and DeepSpeed fire; which
+of them is used is accelerate's business (`torchrun`, `accelerate launch`). All processes see all
+lessons and take every k-th pack: weights are those of the whole batch, so the gradient does not
+depend on how many processes there are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from starec_sim.errors import StarecError
+from starec_sim.learning.grpo import Objective, clipped, divergence, ratios, surrogate
+from starec_sim.learning.models import Weights
+from starec_sim.learning.packing import Lesson, Pack, log_probabilities, packs
+from starec_sim.validation import Settings
+
+
+class DivergenceError(StarecError):
+    """Learning went wrong in a way that more of it cannot mend."""
+
+
+class Optimisation(Settings):
+    """How weights follow the gradient (AdamW)."""
+
+    lr: float = Field(default=1e-5, gt=0)
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    warmup: int = Field(default=0, ge=0)
+    """Updates over which the rate rises from 0."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    max_norm: float = Field(default=1.0, gt=0)
+    """The gradient is cut to this length."""
+
+
+class Update(NamedTuple):
+    """What one update did."""
+
+    loss: float
+    gradient: float
+    """Length of the gradient before it was cut."""
+    tokens: int
+    """Ids learned from."""
+    read: int
+    """Ids that went through the model, padding included."""
+    entropy: float
+    """Nats, mean over the ids learned from."""
+    kl: float
+    """From the anchor, nats, mean over the ids learned from; 0 without one."""
+    clip_share: float
+    ratio_gap: float
+    """Mean distance of the importance ratio from 1: how stale the samples are."""
+    seconds: float
+
+
+class _Loss(torch.nn.Module):
+    """The policy and its loss, as one module."""
+
+    def __init__(self, policy: Any, autocast: bool) -> None:
+        super().__init__()
+        self.policy = policy
+        self.autocast = autocast
+
+    def forward(
+        self, pack: Pack, objective: Objective | None = None, anchor: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Judge a pack. Without an objective, imitate.
+
+        Returns:
+            The loss; the sums of what is watched; the log-probability of each id.
+        """
+        with torch.autocast(pack.ids.device.type, torch.bfloat16, enabled=self.autocast):
+            new, entropy = log_probabilities(self.policy, pack)
+        kl = clip = gap = torch.zeros_like(new)
+        if objective is None:
+            loss = -(new * pack.weight).sum()
+        else:
+            ratio = ratios(new, pack.old, pack.span)
+            gain = surrogate(ratio, pack.advantage, objective.clip_low, objective.clip_high)
+            if anchor is not None:
+                kl = divergence(new, anchor)
+                gain = gain - objective.kl * kl
+            loss = -(gain * pack.weight).sum()
+            clip = clipped(ratio, pack.advantage, objective.clip_low, objective.clip_high).float()
+            gap = (ratio - 1).abs()
+        counted = (pack.weight != 0).to(new.dtype)
+        watched = torch.stack([entropy, kl, clip, gap, torch.ones_like(new)]) * counted
+        return loss, watched.detach().sum(1), new.detach()
+
+
+class Learner:
+    """Improves weights, one update at a time.
+
+    Args:
+        weights: What learns.
+        optimisation: How.
+        updates: How many there will be, for the schedule.
+        batch_tokens: Ids in one forward pass, padding included.
+    """
+
+    def __init__(
+        self,
+        weights: Weights,
+        optimisation: Optimisation,
+        *,
+        updates: int,
+        batch_tokens: int = 8192,
+    ) -> None:
+        from accelerate import Accelerator
+        from transformers import get_scheduler
+
+        self.weights = weights
+        self._settings = optimisation
+        self._batch_tokens = batch_tokens
+        self.accelerator = Accelerator(cpu=not torch.cuda.is_available())
+        module = _Loss(weights.model, weights.autocast)
+        parameters = [p for p in module.parameters() if p.requires_grad]
+        optimizer = torch.optim.AdamW(
+            parameters, lr=optimisation.lr, weight_decay=optimisation.weight_decay
+        )
+        self._net, self._optimizer = self.accelerator.prepare(module, optimizer)
+        self._schedule = get_scheduler(
+            optimisation.schedule, optimizer, optimisation.warmup, max(updates, 1)
+        )
+        self._anchor: list[Tensor] = []
+
+    def anchor(self) -> None:
+        """Remember the weights as they are: what the divergence is measured from."""
+        self._anchor = [p.detach().clone() for p in self._learning()]
+
+    def imitate(self, lessons: Sequence[Lesson]) -> Update:
+        """Make one step towards what the lessons say: token cross-entropy, weighted."""
+        return self._update(lessons, None, 1.0)
+
+    def improve(
+        self, lessons: Sequence[Lesson], objective: Objective, temperature: float
+    ) -> Update:
+        """Make one step of GRPO.
+
+        Args:
+            lessons: From `grpo.lessons`.
+            objective: The variant.
+            temperature: At which the rollouts were sampled.
+        """
+        return self._update(lessons, objective, temperature)
+
+    def end_step(self) -> None:
+        """Move the schedule on."""
+        self._schedule.step()
+
+    def state(self) -> dict[str, Any]:
+        """Return what `restore` needs besides the weights."""
+        return {
+            "optimizer": self._optimizer.state_dict(),
+            "schedule": self._schedule.state_dict(),
+            "random": torch.get_rng_state(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on exactly from a state."""
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._schedule.load_state_dict(state["schedule"])
+        torch.set_rng_state(state["random"])
+
+    def _learning(self) -> list[torch.nn.Parameter]:
+        return [p for p in self._net.parameters() if p.requires_grad]
+
+    def _update(
+        self, lessons: Sequence[Lesson], objective: Objective | None, temperature: float
+    ) -> Update:
+        start = time.perf_counter()
+        accelerator, net = self.accelerator, self._net
+        all_packs = packs(lessons, tokens=self._batch_tokens, temperature=temperature)
+        mine = [pack.to(accelerator.device) for pack in self._share(all_packs)]
+        anchored: list[Tensor | None] = [None] * len(mine)
+        if objective is not None and objective.kl and self._anchor:
+            with self._as_anchor(), torch.no_grad():
+                anchored = [net(pack)[2] for pack in mine]
+        self._optimizer.zero_grad()
+        loss = torch.zeros((), device=accelerator.device)
+        watched = torch.zeros(5, device=accelerator.device)
+        for number, (pack, anchor) in enumerate(zip(mine, anchored, strict=True), 1):
+            # Gradients meet once, at the last pack.
+            alone = contextlib.nullcontext() if number == len(mine) else accelerator.no_sync(net)
+            with alone:
+                part, seen, _ = net(pack, objective, anchor)
+                # DDP takes the mean over processes; the loss is a sum over them.
+                accelerator.backward(part * accelerator.num_processes)
+            loss += part.detach()
+            watched += seen
+        loss, watched = accelerator.reduce(loss), accelerator.reduce(watched)
+        norm = accelerator.clip_grad_norm_(self._learning(), self._settings.max_norm)
+        gradient = float(norm) if norm is not None else math.nan
+        if not (math.isfinite(float(loss)) and math.isfinite(gradient)):
+            raise DivergenceError(
+                f"the loss is {float(loss):g} and its gradient {gradient:g}; both must be finite",
+                hint="lower the learning rate, or learn in fp32",
+            )
+        self._optimizer.step()
+        entropy, kl, clip, gap, count = watched.tolist()
+        count = max(count, 1.0)
+        return Update(
+            float(loss),
+            gradient,
+            int(count),
+            sum(pack.ids.numel() for pack in all_packs),
+            entropy / count,
+            kl / count,
+            clip / count,
+            gap / count,
+            time.perf_counter() - start,
+        )
+
+    def _share(self, all_packs: Sequence[Pack]) -> list[Pack]:
+        """Return this process's packs: as many as every other has, for their hooks meet."""
+        rank, processes = self.accelerator.process_index, self.accelerator.num_processes
+        mine = list(all_packs[rank::processes])
+        while len(mine) < math.ceil(len(all_packs) / processes):
+            mine.append(all_packs[-1].silent())
+        return mine
+
+    @contextlib.contextmanager
+    def _as_anchor(self) -> Iterator[None]:
+        """Put the anchor's values where the learning ones are, for a while.
+
+        In place, so that it works for adapters and whole weights, sharded or not, at the cost of
+        two copies of what learns.
+        """
+        learning = [p.data for p in self._learning()]
+        kept = [values.clone() for values in learning]
+        torch._foreach_copy_(learning, self._anchor)
+        try:
+            yield
+        finally:
+            torch._foreach_copy_(learning, kept)

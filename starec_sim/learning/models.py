@@ -1,0 +1,179 @@
+"""Weights that learn: a causal language model of transformers, whole or with a LoRA adapter.
+
+A version is a folder that `local` (and anything else that reads Hugging Face's layout) can play:
+the whole model with its tokenizer, or an adapter beside the base it belongs to.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from starec_sim.errors import StarecError
+from starec_sim.validation import Settings
+
+Method = Literal["lora", "full"]
+Dtype = Literal["auto", "fp32", "bf16"]
+
+
+class ModelError(StarecError):
+    """Weights cannot be read, or do not belong to each other."""
+
+
+class Lora(Settings):
+    """Low-rank adapters (Hu et al., 2021). Dropout stays 0: the sampler must be what learns."""
+
+    rank: int = Field(default=16, ge=1)
+    alpha: int = Field(default=32, ge=1)
+    targets: str | tuple[str, ...] = "all-linear"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A model in memory, with what its versions are written with."""
+
+    model: Any
+    """A `PreTrainedModel`, or a `PeftModel` around one."""
+    tokenizer: Any
+    base: str
+    """What `model` named: an id or a folder."""
+    method: Method
+    autocast: bool
+    """Whether the forward pass runs in bf16 over fp32 weights."""
+
+    def trainable(self) -> dict[str, torch.nn.Parameter]:
+        """Return the parameters that learn, by name."""
+        return {
+            name: parameter
+            for name, parameter in self.model.named_parameters()
+            if parameter.requires_grad
+        }
+
+    def save(self, folder: Path, state: Mapping[str, Tensor] | None = None) -> None:
+        """Write a version into an empty folder.
+
+        Args:
+            folder: Where.
+            state: The model's state, where it is spread over processes; read from it when empty.
+        """
+        self.model.save_pretrained(folder, state_dict=dict(state) if state is not None else None)
+        if self.method == "full":
+            self.tokenizer.save_pretrained(folder)
+
+    def spec(self, folder: Path) -> dict[str, str]:
+        """Return the settings with which a policy plays a version."""
+        if self.method == "full":
+            return {"model": str(folder)}
+        return {"model": self.base, "adapter": str(folder)}
+
+
+def load(
+    model: str,
+    adapter: str | None = None,
+    *,
+    method: Method = "full",
+    lora: Lora = Lora(),  # noqa: B008 (frozen)
+    dtype: Dtype = "fp32",
+) -> Weights:
+    """Read weights, ready to learn.
+
+    Args:
+        model: An id of the Hugging Face hub, or a folder.
+        adapter: A LoRA adapter to go on from; a new one when empty and the method is `lora`.
+        method: Whether all weights learn, or an adapter.
+        lora: The shape of a new adapter.
+        dtype: `auto` takes bf16 where the device has instructions for it.
+
+    Raises:
+        ModelError: They are missing, or the adapter belongs to another model.
+    """
+    from safetensors import SafetensorError
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    half = dtype == "bf16" or (dtype == "auto" and bf16_gains())
+    # An adapter learns in fp32 over a base in bf16; whole weights learn in fp32 under autocast.
+    stored = torch.bfloat16 if half and method == "lora" else torch.float32
+    try:
+        base = AutoModelForCausalLM.from_pretrained(model, dtype=stored, attn_implementation="sdpa")
+        tokenizer = AutoTokenizer.from_pretrained(model)
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        first = str(error).strip().partition("\n")[0]
+        raise ModelError(
+            f"the model {model} cannot be read: {first}",
+            hint="name a folder with config.json, model.safetensors and a tokenizer, or an id of "
+            "the Hugging Face hub that this machine can reach",
+        ) from error
+    if tokenizer.chat_template is None:
+        raise ModelError(
+            f"the tokenizer of {model} has no chat template, so it cannot read messages",
+            hint="use an instruction-tuned model, or add chat_template.jinja to its folder",
+        )
+    if method == "full" and adapter is not None:
+        base = _with_adapter(base, model, adapter).merge_and_unload()
+    elif method == "lora":
+        base = _with_adapter(base, model, adapter) if adapter else _with_new_adapter(base, lora)
+    base.train()
+    return Weights(base, tokenizer, model, method, autocast=half)
+
+
+def bf16_gains() -> bool:
+    """Say whether this machine multiplies bf16 faster than fp32."""
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported())
+    return bool(torch.cpu._is_avx512_bf16_supported())
+
+
+def _with_new_adapter(base: Any, lora: Lora) -> Any:
+    from peft import LoraConfig, get_peft_model
+
+    targets = lora.targets if isinstance(lora.targets, str) else list(lora.targets)
+    config = LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=0.0,
+        target_modules=targets,
+        task_type="CAUSAL_LM",
+    )
+    try:
+        return get_peft_model(base, config)
+    except ValueError as error:
+        raise ModelError(
+            f"no adapter fits the model: {error}", hint="set train.lora.targets to all-linear"
+        ) from error
+
+
+def _with_adapter(base: Any, model: str, adapter: str) -> Any:
+    from peft import PeftModel
+    from safetensors import SafetensorError
+
+    try:
+        return PeftModel.from_pretrained(base, adapter, is_trainable=True)
+    except (OSError, ValueError, SafetensorError) as error:
+        first = str(error).strip().partition("\n")[0]
+        raise ModelError(
+            f"the adapter {adapter} cannot be read: {first}",
+            hint="name a folder with adapter_config.json and adapter_model.safetensors",
+        ) from error
+    except RuntimeError as error:
+        raise ModelError(
+            f"the adapter {adapter} belongs to {_base_of(adapter)}, not to {model}: their shapes "
+            "differ",
+            hint="name the base it was trained on as the policy's model",
+        ) from error
+
+
+def _base_of(adapter: str) -> str:
+    try:
+        config = json.loads((Path(adapter) / "adapter_config.json").read_text("utf-8"))
+        return str(config.get("base_model_name_or_path") or "another model")
+    except (OSError, ValueError):
+        return "another model"

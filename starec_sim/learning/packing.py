@@ -1,0 +1,220 @@
+"""Packing: the rows of a group share their prompt in one forward pass.
+
+    [ prompt | completion 1 | completion 2 | ... | completion G ]
+
+Every completion sees the prompt and itself. That is the gradient of G separate rows, to rounding,
+for a quarter of the tokens at 8 completions of 48 after a prompt of 300.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple, Self
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from starec_sim.errors import ConfigError
+from starec_sim.learning.rows import Row
+
+LOGITS_AT_ONCE = 2**26
+"""Logits held at a time, about 256 MB in fp32: a vocabulary of 150,000 goes in chunks of tokens."""
+
+
+class Lesson(NamedTuple):
+    """A row, and what is to be learned from each id of its completion."""
+
+    row: Row
+    advantage: Sequence[float]
+    weight: Sequence[float]
+    """Of each id in the loss; 0 where the policy did not write it."""
+    span: Sequence[int] = ()
+    """Ids with the same number share one importance ratio; empty: each has its own."""
+
+
+@dataclass(frozen=True)
+class Pack:
+    """A batch of packed sequences. B sequences of S ids; N ids to learn from, over all of them."""
+
+    ids: Tensor
+    """Shape (B, S)."""
+    positions: Tensor
+    """Shape (B, S): each completion counts on from the end of the prompt."""
+    segments: Tensor
+    """Shape (B, S): 0 the prompt, k the k-th completion, -1 padding."""
+    source: Tensor
+    """Shape (N,): which of the B x S hidden states predicts an id."""
+    target: Tensor
+    """Shape (N,): the id."""
+    old: Tensor
+    """Shape (N,): its log-probability under the policy that sampled it."""
+    advantage: Tensor
+    weight: Tensor
+    span: Tensor
+    """Shape (N,), see `Lesson.span`."""
+    temperature: float
+
+    def to(self, device: torch.device) -> Self:
+        """Return the pack on another device."""
+        moved: dict[str, Any] = {
+            field.name: value.to(device)
+            for field in fields(self)
+            if isinstance(value := getattr(self, field.name), Tensor)
+        }
+        return replace(self, **moved)
+
+    def silent(self) -> Self:
+        """Return a copy from which nothing is learned, for a process that has nothing to do."""
+        return replace(self, weight=torch.zeros_like(self.weight))
+
+    @property
+    def shared(self) -> bool:
+        """Whether any prompt has more than one completion."""
+        return bool((self.segments > 1).any())
+
+
+def packs(lessons: Iterable[Lesson], *, tokens: int, temperature: float = 1.0) -> list[Pack]:
+    """Return packs of at most `tokens` ids each, padding included; long rows first.
+
+    Raises:
+        ConfigError: A single row is longer than that.
+    """
+    bundles = sorted(_bundles(lessons, tokens), key=_length, reverse=True)
+    batches: list[list[list[Lesson]]] = []
+    for bundle in bundles:
+        if batches and _length(batches[-1][0]) * (len(batches[-1]) + 1) <= tokens:
+            batches[-1].append(bundle)
+        else:
+            batches.append([bundle])
+    return [_pack(batch, temperature) for batch in batches]
+
+
+def _bundles(lessons: Iterable[Lesson], tokens: int) -> list[list[Lesson]]:
+    """Put rows with the same prompt together, as many as fit."""
+    bundles: list[list[Lesson]] = []
+    latest: dict[tuple[int, ...], list[Lesson]] = {}
+    for lesson in lessons:
+        if len(lesson.row) > tokens:
+            raise ConfigError(
+                f"a row has {len(lesson.row)} tokens, and batch_tokens is {tokens}",
+                hint="raise train.batch_tokens, or show the policy less",
+            )
+        bundle = latest.get(lesson.row.prompt)
+        if bundle is None or _length(bundle) + len(lesson.row.completion) > tokens:
+            bundle = latest[lesson.row.prompt] = []
+            bundles.append(bundle)
+        bundle.append(lesson)
+    return bundles
+
+
+def _length(bundle: Sequence[Lesson]) -> int:
+    return len(bundle[0].row.prompt) + sum(len(lesson.row.completion) for lesson in bundle)
+
+
+def _pack(batch: Sequence[Sequence[Lesson]], temperature: float) -> Pack:
+    width = max(map(_length, batch))
+    ids = torch.zeros(len(batch), width, dtype=torch.long)
+    positions, segments = torch.zeros_like(ids), torch.full_like(ids, -1)
+    source: list[int] = []
+    target: list[int] = []
+    old: list[float] = []
+    advantage: list[float] = []
+    weight: list[float] = []
+    span: list[int] = []
+    for line, bundle in enumerate(batch):
+        prompt = bundle[0].row.prompt
+        ids[line, : len(prompt)] = torch.tensor(prompt)
+        positions[line, : len(prompt)] = torch.arange(len(prompt))
+        segments[line, : len(prompt)] = 0
+        start = len(prompt)
+        for number, lesson in enumerate(bundle, 1):
+            row = lesson.row
+            end = start + len(row.completion)
+            ids[line, start:end] = torch.tensor(row.completion)
+            positions[line, start:end] = len(prompt) + torch.arange(end - start)
+            segments[line, start:end] = number
+            first_span = max(span, default=-1) + 1
+            for place, wrote in enumerate(row.sampled):
+                if not wrote:
+                    continue
+                before = start + place - 1 if place else len(prompt) - 1
+                source.append(line * width + before)
+                target.append(row.completion[place])
+                old.append(row.logprobs[place])
+                advantage.append(lesson.advantage[place])
+                weight.append(lesson.weight[place])
+                span.append(first_span + (lesson.span[place] if lesson.span else place))
+            start = end
+    return Pack(
+        ids,
+        positions,
+        segments,
+        torch.tensor(source),
+        torch.tensor(target),
+        torch.tensor(old),
+        torch.tensor(advantage),
+        torch.tensor(weight),
+        torch.tensor(span),
+        temperature,
+    )
+
+
+def visible(segments: Tensor) -> Tensor:
+    """Return which id sees which: what comes before it in the prompt and in its own completion.
+
+    Args:
+        segments: Shape (B, S), see `Pack.segments`.
+
+    Returns:
+        Boolean, shape (B, 1, S, S). Every id sees itself, padding too, so that no row is empty.
+    """
+    reader, read = segments[:, :, None], segments[:, None, :]
+    width = segments.shape[1]
+    causal = torch.ones(width, width, dtype=torch.bool, device=segments.device).tril()
+    mine = (read == 0) | (read == reader)
+    itself = torch.eye(width, dtype=torch.bool, device=segments.device)
+    return (((mine & (read >= 0)) & causal) | itself)[:, None]
+
+
+def log_probabilities(model: Any, pack: Pack) -> tuple[Tensor, Tensor]:
+    """Return the log-probability of each id to learn from, and the entropy where it was drawn.
+
+    Args:
+        model: A causal language model of transformers, or one in a PEFT wrapper.
+        pack: The batch.
+
+    Returns:
+        Two tensors of shape (N,), fp32 or better; the entropy (in nats) has no gradient.
+    """
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    context: dict[str, Tensor] = {}
+    if pack.shared:
+        # Rows without siblings need no mask: padding on the right is never seen by what counts.
+        seen = visible(pack.segments)
+        bias = torch.zeros(seen.shape, dtype=torch.float32, device=seen.device)
+        bias = bias.masked_fill(~seen, -math.inf).to(inner.dtype)
+        context = {"attention_mask": bias, "position_ids": pack.positions}
+    hidden = inner.base_model(input_ids=pack.ids, use_cache=False, **context).last_hidden_state
+    hidden = hidden.flatten(0, 1)[pack.source]
+    head = inner.get_output_embeddings()
+
+    def judged(hidden: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        logits = head(hidden)
+        # float64 stays: gradients are checked in it.
+        logits = logits if logits.dtype == torch.float64 else logits.float()
+        logs = (logits / pack.temperature).log_softmax(-1)
+        with torch.no_grad():
+            entropy = -(logs.exp() * logs).sum(-1)
+        return logs.gather(-1, target[:, None])[:, 0], entropy
+
+    size = max(1, LOGITS_AT_ONCE // head.weight.shape[0])
+    if len(pack.target) <= size:
+        return judged(hidden, pack.target)
+    parts = [
+        checkpoint(judged, some, ids, use_reentrant=False)
+        for some, ids in zip(torch.split(hidden, size), torch.split(pack.target, size), strict=True)
+    ]
+    return torch.cat([logs for logs, _ in parts]), torch.cat([entropy for _, entropy in parts])

@@ -1,0 +1,137 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from starec_sim.learning.grpo import Objective, lessons
+from starec_sim.learning.learner import DivergenceError, Learner, Optimisation
+from starec_sim.learning.models import Lora, ModelError, load
+from starec_sim.learning.rows import Rollout, Row
+
+from .conftest import ARCHITECTURES
+
+torch = pytest.importorskip("torch")
+HERE = Path(__file__).parent
+
+
+def some_rollouts(seed=0, groups=4, size=4, logprob=-5.5):
+    rng = np.random.default_rng(seed)
+    found = []
+    for group in range(groups):
+        prompt = tuple(rng.integers(3, 259, rng.integers(4, 20)).tolist())
+        for _ in range(size):
+            length = int(rng.integers(1, 8))
+            completion = tuple(rng.integers(3, 259, length).tolist())
+            row = Row(prompt, completion, (True,) * length, (logprob,) * length)
+            found.append(Rollout(str(group), "fast", (row,), float(rng.normal()), "v", 1.0))
+    return found
+
+
+def parameters(weights):
+    return {name: p.detach().clone() for name, p in weights.trainable().items()}
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("method", ["full", "lora"])
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_an_update_makes_rewarded_answers_likelier(model_folder, architecture, method, dtype):
+    weights = load(model_folder(architecture), method=method, dtype=dtype, lora=Lora(rank=4))
+    learner = Learner(weights, Optimisation(lr=3e-3), updates=12)
+    learner.anchor()
+    batch = lessons(some_rollouts(), Objective()).lessons
+    updates = [learner.improve(batch, Objective(kl=0.01), 1.0) for _ in range(12)]
+    assert updates[0].kl == pytest.approx(0, abs=1e-3)
+    assert updates[-1].kl > 0
+    assert updates[-1].loss < updates[0].loss
+    assert updates[0].tokens == sum(rollout.tokens for rollout in some_rollouts())
+
+
+def test_a_restored_learner_makes_the_same_updates(model_folder, tmp_path):
+    def begin(model):
+        weights = load(model)
+        return Learner(weights, Optimisation(lr=1e-2, schedule="cosine"), updates=4)
+
+    def step(learner):
+        batch = lessons(some_rollouts(), Objective()).lessons
+        update = learner.improve(batch, Objective(kl=0), 1.0)
+        learner.end_step()
+        return update.loss, update.gradient
+
+    whole = begin(model_folder())
+    expected = [step(whole) for _ in range(4)]
+    first = begin(model_folder())
+    assert [step(first) for _ in range(2)] == expected[:2]
+    first.weights.save(tmp_path / "version")
+    torch.save(first.state(), tmp_path / "state.pt")
+    second = begin(str(tmp_path / "version"))
+    second.restore(torch.load(tmp_path / "state.pt", weights_only=True))
+    assert [step(second) for _ in range(2)] == expected[2:]
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_looking_at_the_anchor_leaves_the_weights_as_they_were(model_folder, method):
+    weights = load(model_folder(), method=method)
+    learner = Learner(weights, Optimisation(), updates=1)
+    learner.anchor()
+    before = parameters(weights)
+    for parameter in weights.trainable().values():
+        parameter.data += 0.01
+    moved = parameters(weights)
+    with learner._as_anchor():
+        inside = parameters(weights)
+    assert all(torch.equal(inside[name], before[name]) for name in before)
+    assert all(torch.equal(value, moved[name]) for name, value in parameters(weights).items())
+
+
+def test_a_loss_that_is_not_finite_stops_before_it_reaches_the_weights(model_folder):
+    weights = load(model_folder())
+    learner = Learner(weights, Optimisation(lr=1.0), updates=1)
+    before = parameters(weights)
+    batch = lessons(some_rollouts(logprob=float("-inf")), Objective()).lessons
+    with pytest.raises(DivergenceError, match="must be finite"):
+        learner.improve(batch, Objective(kl=0), 1.0)
+    assert all(torch.equal(value, before[name]) for name, value in parameters(weights).items())
+
+
+def test_the_gradient_is_the_same_with_one_process_and_with_two(model_folder):
+    script = [str(HERE / "one_update.py"), model_folder()]
+
+    def updates(processes):
+        torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+        done = subprocess.run(
+            [*torchrun, f"--nproc_per_node={processes}", *script],
+            capture_output=True,
+            text=True,
+            timeout=200,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        assert done.returncode == 0, done.stderr
+        told = json.loads(done.stdout.splitlines()[-1])
+        assert told["processes"] == processes
+        return told["updates"]
+
+    assert updates(2) == pytest.approx(updates(1), rel=1e-6)
+
+
+def test_a_model_that_is_not_there_is_named():
+    with pytest.raises(ModelError, match="the model no/such-model cannot be read"):
+        load("no/such-model")
+
+
+def test_an_adapter_of_another_model_is_named_with_both_bases(model_folder, tmp_path):
+    other = load(model_folder("qwen3", hidden=64), method="lora")
+    other.save(tmp_path / "adapter")
+    with pytest.raises(ModelError, match=r"belongs to .*hidden64, not to .*qwen3: their shapes"):
+        load(model_folder(), str(tmp_path / "adapter"), method="lora")
+
+
+def test_an_adapter_cut_in_half_is_named(model_folder, tmp_path):
+    load(model_folder(), method="lora").save(tmp_path / "adapter")
+    file = tmp_path / "adapter" / "adapter_model.safetensors"
+    file.write_bytes(file.read_bytes()[:200])
+    with pytest.raises(ModelError, match=r"the adapter .* cannot be read"):
+        load(model_folder(), str(tmp_path / "adapter"), method="lora")
