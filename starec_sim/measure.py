@@ -101,23 +101,31 @@ class Measure:
 
 
 def _ranking(visits: Sequence[Visit]) -> dict[str, FloatArray]:
-    """Where the last step of each visit placed the true choice; NaN where there was none."""
-    steps = [visit.steps[-1] for visit in visits]
-    chosen = np.array([step.feedback.target is not None for step in steps])
+    """Where the steps of each visit placed the true choice; NaN where there was none.
+
+    A visit of several steps, each with a choice, counts as their mean.
+    """
+    asked = [
+        (row, target, step.decision)
+        for row, visit in enumerate(visits)
+        for step in visit.steps
+        if (target := step.feedback.target) is not None
+    ]
+    rows: IntArray = np.array([row for row, *_ in asked], np.int64)
     ranks: FloatArray = np.array(
-        [
-            np.nan if target is None else step.decision.rank_of(target) or np.nan
-            for step in steps
-            for target in [step.feedback.target]
-        ],
-        np.float64,
+        [decision.rank_of(target) or np.nan for _, target, decision in asked], np.float64
     )
     figures = {
         **{f"ndcg@{k}": metrics.ndcg(ranks, k) for k in _CUTS},
         **{f"hit@{k}": metrics.hit_rate(ranks, k) for k in _CUTS[:3]},
         "mrr": metrics.reciprocal_rank(ranks),
     }
-    return {name: np.where(chosen, values, np.nan) for name, values in figures.items()}
+    counts = np.bincount(rows, minlength=len(visits)).astype(np.float64)
+    counts[counts == 0] = np.nan
+    return {
+        name: np.bincount(rows, values, minlength=len(visits)) / counts
+        for name, values in figures.items()
+    }
 
 
 def _conduct(visits: Sequence[Visit]) -> dict[str, FloatArray]:

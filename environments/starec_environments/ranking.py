@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,22 +22,19 @@ from starec_environments.signals import SignalNames, Signals
 from starec_sim.cards import card
 from starec_sim.dataset import Dataset, Interactions
 from starec_sim.errors import DataError
+from starec_sim.exam.lives import Life, by_user, stars
 from starec_sim.rng import Streams
 from starec_sim.types import (
     LIKED_ABOVE,
     Decision,
     Experience,
     Feedback,
-    FloatArray,
     IntArray,
     Observation,
     Step,
     Visit,
 )
 from starec_sim.validation import Settings
-
-UNRATED_STARS = 4.0
-"""What an item that was consumed without a rating counts as: a like."""
 
 
 class RankingEnvironment:
@@ -90,7 +87,7 @@ class RankingEnvironment:
             "nothing before the first choice": 0,
             "not sampled": 0,
         }
-        log = _by_user(dataset.log)
+        log = by_user(dataset.log)
         self._lives = self._sampled(self._replayable(dataset, log))
         self.users = [dataset.users[life.row] for life in self._lives]
         self._dropped = 0
@@ -104,10 +101,10 @@ class RankingEnvironment:
         self._signals = Signals(config.signals, dataset.items, len(dataset.users))
         self._signals.fit(training)
 
-    def _replayable(self, dataset: Dataset, log: Interactions) -> list[_Life]:
+    def _replayable(self, dataset: Dataset, log: Interactions) -> list[Life]:
         """Return the users whose logs hold enough, and count those that are left out."""
         config = self.config
-        ratings = np.where(np.isnan(log.ratings), UNRATED_STARS, log.ratings)
+        ratings = stars(log)
         starts = np.searchsorted(log.users, np.arange(len(dataset.users) + 1)).tolist()
         lives = []
         for row in range(len(dataset.users)):
@@ -123,7 +120,7 @@ class RankingEnvironment:
             else:
                 choices = tuple((first + liked[-config.choices :]).tolist())
                 mine = slice(start, end)
-                lives.append(_Life(row, start, log.items[mine], ratings[mine], first, choices))
+                lives.append(Life(row, start, log.items[mine], ratings[mine], first, choices))
         if not lives:
             raise DataError(
                 f"no user of {dataset.name} has {config.min_interactions} interactions and, among "
@@ -132,7 +129,7 @@ class RankingEnvironment:
             )
         return lives
 
-    def _sampled(self, lives: list[_Life]) -> list[_Life]:
+    def _sampled(self, lives: list[Life]) -> list[Life]:
         if self.config.users is None or self.config.users >= len(lives):
             return lives
         rng = self._streams.stream("users")
@@ -214,7 +211,7 @@ class RankingEnvironment:
             cards = tuple(self.cards[item] for item in items)
         return Observation("ranking", items, cards)
 
-    def _known(self, life: _Life) -> int:
+    def _known(self, life: Life) -> int:
         """Return the place up to which the user's life was revealed before this round."""
         return life.choices[self._round - 1] + 1 if self._round else life.choices[0]
 
@@ -237,14 +234,10 @@ class RankingEnvironment:
         life = self._lives[user]
         place = life.choices[self._round]
         target = int(life.items[place])
-        rank = decision.rank_of(target)
         return Feedback(
             life.between(self._known(life), place + 1),
             target=target,
-            reward={
-                "tier": tier(rank, len(observation.slate)),
-                "ndcg": 1.0 / math.log2(rank + 1) if rank else 0.0,
-            },
+            reward=reward(decision, target, len(observation.slate)),
             ending="done",
         )
 
@@ -260,36 +253,13 @@ class RankingEnvironment:
         """Do nothing, see `state`."""
 
 
-class _Life(NamedTuple):
-    """One user's log."""
-
-    row: int
-    """The user's row in the dataset."""
-    start: int
-    """Where her part of the log begins, once it is sorted by user."""
-    items: IntArray
-    """All that she touched, oldest first."""
-    ratings: FloatArray
-    """Stars, those of the unrated filled in."""
-    first: int
-    """The first place that counts: those before it are cut off."""
-    choices: tuple[int, ...]
-    """Places of the choices to be replayed."""
-
-    def between(self, start: int, stop: int) -> tuple[Experience, ...]:
-        return tuple(
-            Experience(item, rating, "logged")
-            for item, rating in zip(
-                self.items[start:stop].tolist(), self.ratings[start:stop].tolist(), strict=True
-            )
-        )
-
-    def likes(self, start: int, stop: int) -> IntArray:
-        return self.items[start:stop][self.ratings[start:stop] > LIKED_ABOVE]
-
-
-def _by_user(log: Interactions) -> Interactions:
-    return log.where(np.argsort(log.users, kind="stable"))
+def reward(decision: Decision, target: int, candidates: int) -> dict[str, float]:
+    """Return the components that a ranking of so many candidates earns."""
+    rank = decision.rank_of(target)
+    return {
+        "tier": tier(rank, candidates),
+        "ndcg": 1.0 / math.log2(rank + 1) if rank else 0.0,
+    }
 
 
 def tier(rank: int | None, candidates: int) -> float:
