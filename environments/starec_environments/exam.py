@@ -25,7 +25,16 @@ from starec_sim.errors import ConfigError, DataError
 from starec_sim.exam import Exam, Life, Protocol
 from starec_sim.exam.lists import file_digest, read_lists
 from starec_sim.rng import Streams
-from starec_sim.types import Decision, Experience, Feedback, IntArray, Observation, Step, User, Visit
+from starec_sim.types import (
+    Decision,
+    Experience,
+    Feedback,
+    IntArray,
+    Observation,
+    Step,
+    User,
+    Visit,
+)
 from starec_sim.validation import Settings
 
 
@@ -64,6 +73,7 @@ class ExamEnvironment:
                 )
             given = read_lists(config.lists)
         self.exam = Exam(protocol, dataset, streams.seed, given)
+        dataset = self.exam.dataset
         self.items = dataset.items
         self.cards = [card(item) for item in dataset.items]
         self.popularity: IntArray = self.exam.popularity
@@ -75,9 +85,7 @@ class ExamEnvironment:
             dataset.users[own.row] if own is lived else _in_place_of(dataset, own, lived)
             for own, lived in zip(self.exam.lives, self._lives, strict=True)
         ]
-        self._signals = Signals(
-            _signal_names(protocol.signals), dataset.items, len(dataset.users)
-        )
+        self._signals = Signals(_signal_names(protocol.signals), dataset.items, len(dataset.users))
         self._signals.fit(self.exam.training("full"))
         self._shown = [set(lists.ravel().tolist()) for lists in self.exam.lists]
         self._check_catalogue()

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, Literal
 
 import numpy as np
@@ -25,6 +26,7 @@ from starec_sim.errors import DataError
 from starec_sim.exam.lists import Lists, check_lists, draw_lists
 from starec_sim.exam.lives import Life, by_user, stars
 from starec_sim.exam.protocol import Protocol
+from starec_sim.filters import cut
 from starec_sim.rng import Streams
 from starec_sim.types import LIKED_ABOVE, IntArray
 
@@ -49,7 +51,9 @@ class Exam:
         self, protocol: Protocol, dataset: Dataset, seed: int, lists: Lists | None = None
     ) -> None:
         self.protocol = protocol
-        self.dataset = dataset
+        self.funnel = cut(dataset, protocol.cuts, seed)
+        """How the protocol's cuts made the dataset smaller."""
+        self.dataset = dataset = self.funnel.dataset
         self.seed = seed
         self.left_out = {
             "too few interactions": 0,
@@ -169,7 +173,7 @@ class Exam:
         full, sample = self.training("full"), self.training("sample")
         replayed = [len(life.choices) - 1 for life in self.lives]
         bare = sum(not item.attributes for item in self.dataset.items)
-        facts = {
+        facts: dict[str, Any] = {
             "dataset": self.dataset.name,
             "users": len(self.lives),
             "items": len(self.dataset.items),
@@ -183,6 +187,8 @@ class Exam:
             "training interactions (sample)": len(sample.users),
             "answers that nobody met in training": int((self.popularity[self.answers] == 0).sum()),
         }
+        if len(self.funnel.counts) > 1:
+            facts["cuts"] = [asdict(count) for count in self.funnel.counts]
         if self.protocol.negatives == "shipped":
             facts["shipped candidates dropped"] = self.dropped
         return facts

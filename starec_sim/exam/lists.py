@@ -134,9 +134,7 @@ def write_lists(exam: Exam, path: Path) -> None:
         )
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(
-        "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), "utf-8"
-    )
+    path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), "utf-8")
 
 
 def read_lists(path: Path) -> Lists:

@@ -10,6 +10,7 @@ import yaml
 from pydantic import Field, model_validator
 
 from starec_sim.errors import ConfigError, did_you_mean
+from starec_sim.filters import Cuts
 from starec_sim.validation import Settings, validate
 
 _SHIPPED = files("starec_sim.exam") / "protocols"
@@ -40,8 +41,10 @@ class Protocol(Settings):
     the user did touch (these are counted)."""
     draws: int = Field(default=3, ge=1, le=100)
     """Candidate lists of each user; her figures are means over them."""
-    cuts: tuple[int, ...] = Field(default=(1, 5, 10, 20), min_length=1)
-    """NDCG and hit rate are taken at these places."""
+    at: tuple[int, ...] = Field(default=(1, 5, 10, 20), min_length=1)
+    """NDCG@k and HR@k are taken for these k."""
+    cuts: Cuts = Cuts()
+    """What the dataset is cut to before anything else."""
     min_interactions: int = Field(default=10, ge=2)
     """Users with a shorter log are left out (and counted)."""
     min_likes: int = Field(default=1, ge=1)
@@ -56,9 +59,11 @@ class Protocol(Settings):
     users: Split = Split()
 
     @model_validator(mode="after")
-    def _cuts_ascend(self) -> Self:
-        if list(self.cuts) != sorted(set(self.cuts)) or self.cuts[0] < 1:
-            raise ValueError(f"cuts must ascend from 1, e.g. [1, 5, 10], got {list(self.cuts)}")
+    def _places_ascend(self) -> Self:
+        if list(self.at) != sorted(set(self.at)) or self.at[0] < 1:
+            raise ValueError(f"`at` must ascend from 1, e.g. [1, 5, 10], not {list(self.at)}")
+        if self.at[-1] > self.candidates:
+            raise ValueError(f"`at` ends at {self.at[-1]}, after the {self.candidates} candidates")
         return self
 
 

@@ -23,9 +23,6 @@ tells, and so there is something to learn beyond what a prompt says."""
 LIKED_SHARE = 0.2
 DISLIKED_SHARE = 0.2
 """Of an attribute's values, for every user; the rest leaves the user cold."""
-SELECTION = 0.6
-"""How strongly people pick what they will like: a standard deviation of taste multiplies the
-chance of an item by exp(0.6)."""
 ACTIVITY_SPREAD = 0.5
 ITEMS_PER_MAKER = 20
 FIRST_DAY = 1_672_531_200
@@ -90,6 +87,7 @@ class Synthetic:
             values=catalogue.values,
             described=catalogue.described,
             quality=catalogue.quality,
+            log_popularity=catalogue.log_popularity,
             before=before,
             after=after,
             drift=config.drift,
@@ -202,8 +200,7 @@ def _log(config: Synthetic.Config, world: SyntheticWorld, catalogue: _Catalogue)
         rng = streams.stream("log", user=user)
         activity = np.exp(ACTIVITY_SPREAD * rng.standard_normal() - ACTIVITY_SPREAD**2 / 2)
         n = int(np.clip(round(config.interactions * activity), 1, config.items // 2))
-        logits = catalogue.log_popularity + SELECTION * world.taste(user, everything, round=0)
-        keys = -(logits + rng.gumbel(size=config.items))
+        keys = -(world.appeal(user, everything, round=0) + rng.gumbel(size=config.items))
         items = np.argpartition(keys, n)[:n]
         items = items[np.argsort(keys[items])]
         times = FIRST_DAY + np.sort(rng.integers(YEAR_S - n, size=n)) + np.arange(n)

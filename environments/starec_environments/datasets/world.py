@@ -20,6 +20,9 @@ like, so the ratings of a log lie higher (about 3.5)."""
 TASTE_STARS = 0.9
 QUALITY_STARS = 0.4
 """Stars for one standard deviation of taste, and of quality. `noise` is in stars as well."""
+SELECTION = 0.6
+"""How strongly people pick what they will like: a standard deviation of taste multiplies the
+chance of an item by exp(0.6)."""
 
 
 class Drift(Settings):
@@ -61,6 +64,8 @@ class SyntheticWorld:
     """Shape (items, values): how much each value counts in each item; 0 where it is absent."""
     quality: FloatArray
     """Shape (items,), standard normal: how good an item is, whoever watches."""
+    log_popularity: FloatArray
+    """Shape (items,): the log-odds, up to a constant, with which anybody meets an item."""
     before: FloatArray
     """Shape (users, values): weights before any drift. Positive is liked, 0 is indifferent."""
     after: FloatArray
@@ -87,6 +92,10 @@ class SyntheticWorld:
         match: FloatArray = self.described @ self._weights(user, round)
         centred: FloatArray = match[items] - match.mean()
         return centred / max(float(match.std()), 1e-9)
+
+    def appeal(self, user: int, items: IntArray, round: int) -> FloatArray:
+        """Return the log-odds, up to a constant, with which the user picks each item next."""
+        return self.log_popularity[items] + SELECTION * self.taste(user, items, round)
 
     def preferences(self, user: int, round: int) -> dict[str, dict[str, float]]:
         """Return what the user likes (positive) and dislikes (negative), strongest first.

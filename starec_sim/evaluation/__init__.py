@@ -1,0 +1,23 @@
+"""The measuring stick: how good a policy is at being this user, against whom, and how sure.
+
+An `Evaluation` says which data, protocol, policies and rows; `evaluate` returns its table, of which
+any two rows can be compared: `table.compare("lexical", "popularity")["ndcg@10"]`.
+"""
+
+from starec_sim.evaluation.evaluate import Evaluation, evaluate, read_table, resume
+from starec_sim.evaluation.rows import RowSpec, read_policy, read_rows
+from starec_sim.evaluation.table import Difference, Row, Table, merged
+
+__all__ = [
+    "Difference",
+    "Evaluation",
+    "Row",
+    "RowSpec",
+    "Table",
+    "evaluate",
+    "merged",
+    "read_policy",
+    "read_rows",
+    "read_table",
+    "resume",
+]

@@ -1,0 +1,421 @@
+"""An evaluation from its settings to its table: run the agents, score with the others, keep both.
+
+The agents' part is a run like any other, in the same folder: recorded, resumable, to be looked
+into with `starec show`. Beside it lie the settings, the candidate lists, the ranks of the classical
+rows, and the table.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import chdir, contextmanager
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import numpy as np
+import yaml
+from pydantic import Field, model_validator
+
+from starec_sim import laboratory, plugins
+from starec_sim.dataset import Dataset
+from starec_sim.errors import ConfigError, RunError
+from starec_sim.evaluation.classical import knows_choices, marks_of
+from starec_sim.evaluation.marks import Marks
+from starec_sim.evaluation.records import read_record
+from starec_sim.evaluation.rows import Planned, RowSpec, plan
+from starec_sim.evaluation.table import Row, Table, make_row
+from starec_sim.exam import Exam
+from starec_sim.exam import Protocol as ExamProtocol
+from starec_sim.exam.lists import file_digest, read_lists, write_lists
+from starec_sim.experiment import Experiment
+from starec_sim.metrics import Interval
+from starec_sim.plugins import Spec
+from starec_sim.runs import folder as run_folder
+from starec_sim.types import Visit
+from starec_sim.validation import Settings, validate
+
+SETTINGS, LISTS, TABLE, RANKS = "evaluation.yaml", "lists.jsonl", "table.json", "ranks"
+
+
+class Evaluation(Settings):
+    """Everything that decides a table, as it is written beside it."""
+
+    name: str = Field(default="eval", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    data: Spec
+    protocol: ExamProtocol = ExamProtocol()
+    policies: list[Spec] = Field(default=[])
+    rows: list[RowSpec] = Field(min_length=1)
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    lists: Path | None = None
+    """A file of candidate lists; they are drawn from the seed when empty."""
+    lists_sha256: str | None = None
+    concurrency: int = Field(default=64, ge=1, le=4096)
+    runs_dir: Path = Path("runs")
+
+    @model_validator(mode="after")
+    def _knows_its_lists(self) -> Self:
+        if self.lists is not None and self.lists_sha256 is None:
+            object.__setattr__(self, "lists_sha256", file_digest(self.lists))
+        return self
+
+    @property
+    def key(self) -> str:
+        """What two evaluations have in common that would give the same table."""
+        values = self.model_dump(mode="json", exclude={"concurrency", "runs_dir", "name", "lists"})
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+class Onlooker(laboratory.Onlooker, Protocol):
+    """Somebody who follows an evaluation."""
+
+    def rows_begin(self, count: int) -> None:
+        """Note that so many classical rows are to be computed."""
+        ...
+
+    def row_ends(self, name: str, seconds: float) -> None:
+        """Note that one of them is done."""
+        ...
+
+
+class Silent:
+    """An onlooker who says nothing."""
+
+    def run_begins(self, folder: Path, experiment: Experiment) -> None:
+        """Say nothing."""
+
+    def trial_begins(self, arm: str, seed: int, rounds: int, done: int) -> None:
+        """Say nothing."""
+
+    def round_begins(self, round: int, visitors: int) -> None:
+        """Say nothing."""
+
+    def visit_ends(self, visit: Visit) -> None:
+        """Say nothing."""
+
+    def round_ends(self, round: int, figures: Mapping[str, float]) -> None:
+        """Say nothing."""
+
+    def rows_begin(self, count: int) -> None:
+        """Say nothing."""
+
+    def row_ends(self, name: str, seconds: float) -> None:
+        """Say nothing."""
+
+
+def evaluate(
+    evaluation: Evaluation, onlooker: Onlooker | None = None, *, fresh: bool = False
+) -> tuple[Path, Table]:
+    """Evaluate; an unfinished evaluation with the same settings is gone on with.
+
+    Args:
+        evaluation: What to evaluate, and how.
+        onlooker: Told what happens.
+        fresh: Whether to begin anew even so.
+
+    Returns:
+        The folder and the table.
+
+    Raises:
+        StarecError: What went wrong; what was committed stays and can be gone on with.
+
+    >>> import tempfile
+    >>> evaluation = Evaluation(
+    ...     data={"use": "synthetic", "users": 20, "items": 200},
+    ...     rows=[{"name": "popularity", "recommender": "popularity"}],
+    ...     runs_dir=Path(tempfile.mkdtemp()),
+    ... )
+    >>> folder, table = evaluate(evaluation)
+    >>> [row.name for row in table.rows], sorted(table.rows[0].metrics)[0]
+    (['popularity'], 'hr@1')
+    """
+    onlooker = onlooker or Silent()
+    if not fresh and (begun := _unfinished(evaluation)) is not None:
+        return begun, resume(begun, onlooker)
+    dataset = _load(evaluation)
+    exam = _exam(evaluation, dataset)
+    planned = _planned(evaluation, exam)
+    agents = _experiment(evaluation, planned)
+    if agents is None:
+        folder = _folder_without_run(evaluation)
+        _keep(folder, evaluation, exam)
+    else:
+        agents.check()
+        keeper = _Keeper(onlooker, lambda folder: _keep(folder, evaluation, exam))
+        folder = laboratory.start(agents, keeper).folder
+    return folder, _finish(folder, evaluation, exam, planned, onlooker)
+
+
+def resume(
+    folder: Path, onlooker: Onlooker | None = None, *, concurrency: int | None = None
+) -> Table:
+    """Go on with an evaluation; of a finished one, the table is read.
+
+    Raises:
+        RunError: The folder holds no evaluation, or one that other code or data began.
+        StarecError: What went wrong while it went on.
+    """
+    onlooker = onlooker or Silent()
+    evaluation, manifest = _settings(folder), run_folder.read(folder)
+    if (folder / TABLE).is_file():
+        return read_table(folder)
+    if manifest["arms"]:
+        laboratory.resume(folder, onlooker, concurrency=concurrency)
+    with _in_its_place(folder, manifest) as here:
+        exam = _exam(evaluation, _load(evaluation))
+        return _finish(here, evaluation, exam, _planned(evaluation, exam), onlooker)
+
+
+def is_evaluation(folder: Path) -> bool:
+    """Tell the folder of an evaluation from that of any other run."""
+    return (folder / SETTINGS).is_file()
+
+
+def read_table(folder: Path) -> Table:
+    """Return the table of an evaluation; of an unfinished one, as far as it has come.
+
+    Raises:
+        RunError: The folder holds no evaluation, or one that is damaged.
+    """
+    path = folder / TABLE
+    if not path.is_file():
+        evaluation, manifest = _settings(folder), run_folder.read(folder)
+        with _in_its_place(folder, manifest) as here:
+            exam = _exam(evaluation, _load(evaluation))
+            return _table(here, evaluation, exam, _planned(evaluation, exam))
+    try:
+        found = json.loads(path.read_text("utf-8"))
+        about, rows = found["about"], []
+        for number, row in enumerate(found["rows"]):
+            marks = _read_marks(folder, number)
+            values = marks.values(about["protocol"]["at"], about["protocol"]["candidates"])
+            how = {
+                key: value
+                for key, value in row.items()
+                if key not in ("name", "metrics", "counters", "costs")
+            }
+            metrics = {name: Interval(**parts) for name, parts in row["metrics"].items()}
+            rows.append(Row(row["name"], how, metrics, values, row["counters"], row["costs"]))
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise RunError(
+            f"the table in {folder} is damaged: {type(error).__name__}: {error}",
+            hint=f"remove {path} and go on with the evaluation: it is made again from the record",
+        ) from error
+    return Table(tuple(rows), about, tuple(found["users"]), found["digest"])
+
+
+def _settings(folder: Path) -> Evaluation:
+    path = folder / SETTINGS
+    try:
+        values = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise RunError(
+            f"{folder} holds no evaluation: {error}", hint="`starec eval POLICY` begins one"
+        ) from None
+    return validate(Evaluation, values, str(path))
+
+
+def _unfinished(evaluation: Evaluation) -> Path | None:
+    """Return the latest evaluation with the same settings that did not come to its end."""
+    for folder in reversed(run_folder.listed(evaluation.runs_dir)):
+        if is_evaluation(folder) and not (folder / TABLE).is_file():
+            manifest = run_folder.read(folder)
+            same = _settings(folder).key == evaluation.key
+            if same and manifest["status"] != "running" and manifest["folder"] == str(Path.cwd()):
+                return folder
+    return None
+
+
+def _load(evaluation: Evaluation) -> Dataset:
+    found, config = plugins.configure("datasets", evaluation.data, "data")
+    dataset: Dataset = found(config).load()
+    return dataset
+
+
+def _exam(evaluation: Evaluation, dataset: Dataset) -> Exam:
+    lists = None
+    if evaluation.lists is not None:
+        if file_digest(evaluation.lists) != evaluation.lists_sha256:
+            raise RunError(
+                f"{evaluation.lists} is not the file of candidate lists that this began with",
+                hint="put it back as it was, or start a new evaluation",
+            )
+        lists = read_lists(evaluation.lists)
+    return Exam(evaluation.protocol, dataset, evaluation.seed, lists)
+
+
+def _planned(evaluation: Evaluation, exam: Exam) -> list[Planned]:
+    planned = plan(evaluation.rows, evaluation.policies, truth=knows_choices(exam))
+    if not planned:
+        raise ConfigError(
+            "there is no row to compute: all rows are of agents, and no policy was named",
+            hint="name a policy, e.g. starec eval lexical",
+        )
+    return planned
+
+
+def _experiment(evaluation: Evaluation, planned: Sequence[Planned]) -> Experiment | None:
+    """Return the agents' part as an experiment: an arm for each row; None without agents."""
+    arms: dict[str, dict[str, Any]] = {}
+    for row in planned:
+        if row.spec.agent is not None:
+            arms[row.name] = {
+                "agent": row.spec.agent,
+                "policies": {"fast": row.policy, "slow": row.policy},
+                "environment.replay": row.spec.replay,
+                "environment.memory": row.spec.memory,
+            }
+    if not arms:
+        return None
+    environment = {
+        "use": "exam",
+        "protocol": evaluation.protocol.model_dump(mode="json"),
+        "lists": None if evaluation.lists is None else str(evaluation.lists),
+        "lists_sha256": evaluation.lists_sha256,
+    }
+    values = {
+        "name": evaluation.name,
+        "seed": evaluation.seed,
+        "rounds": evaluation.protocol.history + 1,
+        "concurrency": evaluation.concurrency,
+        "runs_dir": str(evaluation.runs_dir),
+        "data": evaluation.data,
+        "environment": environment,
+        "arms": arms,
+        "report": {"last_rounds": 1},
+    }
+    return validate(Experiment, values, "")
+
+
+class _Keeper:
+    """Writes the evaluation's settings as soon as there is a folder, and passes everything on."""
+
+    def __init__(self, onlooker: Onlooker, keep: Callable[[Path], None]) -> None:
+        self._keep = keep
+        self._onlooker = onlooker
+        self.trial_begins = onlooker.trial_begins
+        self.round_begins = onlooker.round_begins
+        self.visit_ends = onlooker.visit_ends
+        self.round_ends = onlooker.round_ends
+
+    def run_begins(self, folder: Path, experiment: Experiment) -> None:
+        self._keep(folder)
+        self._onlooker.run_begins(folder, experiment)
+
+
+def _folder_without_run(evaluation: Evaluation) -> Path:
+    """Return a new folder for an evaluation without agents, which no run would make."""
+    folder = run_folder.create(evaluation.runs_dir, evaluation.name, evaluation.seed)
+    manifest = {
+        "name": evaluation.name,
+        "status": "interrupted",
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "seeds": [evaluation.seed],
+        "arms": [],
+        "folder": str(Path.cwd()),
+        "config_sha256": "",
+        **run_folder.surroundings(),
+    }
+    run_folder.write(folder, manifest)
+    return folder
+
+
+def _keep(folder: Path, evaluation: Evaluation, exam: Exam) -> None:
+    """Write what an evaluation is, and the lists it is about."""
+    write_lists(exam, folder / LISTS)
+    text = yaml.safe_dump(evaluation.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    run_folder.put_file(folder / SETTINGS, text)
+
+
+@contextmanager
+def _in_its_place(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Path]:
+    """Stand where the evaluation was begun: its relative paths begin there."""
+    here = folder.resolve()
+    if not Path(manifest["folder"]).is_dir():
+        raise RunError(
+            f"the evaluation was begun in {manifest['folder']}, which is gone",
+            hint=f"put the folder back, or correct `folder` in {folder / run_folder.MANIFEST}",
+        )
+    with chdir(manifest["folder"]):
+        yield here
+
+
+def _finish(
+    folder: Path,
+    evaluation: Evaluation,
+    exam: Exam,
+    planned: Sequence[Planned],
+    onlooker: Onlooker,
+) -> Table:
+    """Compute the rows that are not there yet, and write the table."""
+    waiting = [
+        (number, row)
+        for number, row in enumerate(planned)
+        if row.spec.agent is None and not _marks_file(folder, number).is_file()
+    ]
+    onlooker.rows_begin(len(waiting))
+    for number, row in waiting:
+        start = time.perf_counter()
+        marks = marks_of(row.spec, exam)
+        _write_marks(folder, number, marks)
+        onlooker.row_ends(row.name, time.perf_counter() - start)
+    table = _table(folder, evaluation, exam, planned)
+    values = {**table.as_json(), "users": list(table.users)}
+    text = json.dumps(values, ensure_ascii=False, indent=1) + "\n"
+    run_folder.put_file(folder / TABLE, text)
+    manifest = run_folder.read(folder) | {"status": "finished", "table": table.digest}
+    run_folder.write(folder, manifest)
+    return table
+
+
+def _table(folder: Path, evaluation: Evaluation, exam: Exam, planned: Sequence[Planned]) -> Table:
+    """Make the table of what is there."""
+    protocol, rows, unfinished = evaluation.protocol, [], []
+    sha = hashlib.sha256(exam.digest.encode())
+    for number, row in enumerate(planned):
+        counters: Mapping[str, int] = {"rankings": exam.answers.size * protocol.draws}
+        costs: Mapping[str, float | None] = {}
+        if row.spec.agent is not None:
+            record = read_record(folder, row.name, exam)
+            if record is None:
+                unfinished.append(row.name)
+                continue
+            marks, counters, costs = record
+            _write_marks(folder, number, marks)
+        elif _marks_file(folder, number).is_file():
+            marks = _read_marks(folder, number)
+        else:
+            unfinished.append(row.name)
+            continue
+        sha.update(row.name.encode() + marks.best.tobytes() + marks.worst.tobytes())
+        rows.append(make_row(row, marks, protocol.at, protocol.candidates, counters, costs))
+    about = {
+        "protocol": protocol.model_dump(mode="json"),
+        "dataset": exam.dataset.name,
+        "data": evaluation.data,
+        "seed": evaluation.seed,
+        "counts": exam.describe(),
+        "exam": exam.digest,
+    }
+    users = tuple(exam.dataset.users[row].id for row in exam.rows)
+    return Table(tuple(rows), about, users, sha.hexdigest(), tuple(unfinished))
+
+
+def _marks_file(folder: Path, number: int) -> Path:
+    return folder / RANKS / f"{number}.npz"
+
+
+def _write_marks(folder: Path, number: int, marks: Marks) -> None:
+    path = _marks_file(folder, number)
+    path.parent.mkdir(exist_ok=True)
+    part = path.with_suffix(".part.npz")
+    np.savez_compressed(part, best=marks.best, worst=marks.worst)
+    part.replace(path)
+
+
+def _read_marks(folder: Path, number: int) -> Marks:
+    with np.load(_marks_file(folder, number), allow_pickle=False) as arrays:
+        return Marks(arrays["best"], arrays["worst"])
