@@ -20,6 +20,7 @@ from typing import Annotated, Any
 import typer
 
 from starec_sim.cli.data import data
+from starec_sim.cli.export import export
 from starec_sim.cli.list_plugins import list_plugins
 from starec_sim.cli.run import UnfinishedError, resume, run
 from starec_sim.cli.runs import runs
@@ -42,6 +43,7 @@ app.command()(run)
 app.command()(resume)
 app.command()(runs)
 app.command()(show)
+app.command()(export)
 app.command("plugins")(list_plugins)
 app.add_typer(data, name="data")
 

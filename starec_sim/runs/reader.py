@@ -118,6 +118,21 @@ class Reader:
             hint="pass one of those to --user",
         )
 
+    def users(self, trial: Trial) -> Iterator[tuple[int, User]]:
+        """Yield the users of a trial, by row."""
+        rows = self.db.execute(
+            "SELECT user, id, profile FROM users WHERE trial = ? ORDER BY user", (trial.number,)
+        )
+        return ((row, User(found, json.loads(profile))) for row, found, profile in rows)
+
+    def rewards(self) -> list[str]:
+        """Return the names of all components of rewards, in the order they first occur."""
+        rows = self.db.execute(
+            "SELECT reward.key FROM steps, json_each(steps.feedback, '$.reward') AS reward "
+            "GROUP BY reward.key ORDER BY MIN(steps.trial), MIN(reward.id)"
+        )
+        return [name for (name,) in rows]
+
     def items(self, trial: Trial, rows: Sequence[int]) -> dict[int, Item]:
         """Return the catalogue entries at some rows."""
         found = {}

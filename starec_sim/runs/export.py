@@ -1,0 +1,209 @@
+"""A run's record as tables: turns to train on, impressions to analyse.
+
+A turn row holds what trainers read: ids as the engine read and wrote them, log-probabilities,
+which of the ids are learned from, the group, the reward. `docs/export.md` maps its columns to those
+of TRL and verl.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from starec_sim.errors import RunError, did_you_mean
+from starec_sim.runs.reader import Reader, RecordedStep, Trial
+from starec_sim.runs.store import told
+from starec_sim.runs.tables import Kind, Row, write_table
+from starec_sim.types import Experience, Turn, User
+
+_TURN: dict[str, Kind] = {
+    "arm": "text",
+    "seed": "integer",
+    "round": "integer",
+    "user": "text",
+    "step": "integer",
+    "node": "text",
+    "attempt": "integer",
+    "policy": "text",
+    "prompt": "messages",
+    "completion": "messages",
+    "prompt_ids": "integers",
+    "completion_ids": "integers",
+    "completion_mask": "integers",
+    "logprobs": "numbers",
+    "version": "text",
+    "temperature": "number",
+    "top_p": "number",
+    "group": "text",
+    "group_id": "integer",
+    "error": "text",
+    "reward": "number",
+}
+_IMPRESSION: dict[str, Kind] = {
+    "arm": "text",
+    "seed": "integer",
+    "round": "integer",
+    "user": "text",
+    "step": "integer",
+    "place": "integer",
+    "item": "text",
+    "title": "text",
+    "watched": "truth",
+    "expected": "number",
+    "rank": "integer",
+    "chosen": "truth",
+    "lived": "number",
+    "slow": "truth",
+}
+
+
+class Exported(NamedTuple):
+    """What was written."""
+
+    file: Path
+    rows: int
+    left_out: int = 0
+    """Turns whose policy told no tokens."""
+    groups: int = 0
+
+
+def export_turns(
+    run: Path,
+    file: Path,
+    *,
+    arm: str | None = None,
+    seed: int | None = None,
+    reward: str | None = None,
+) -> Exported:
+    """Write a row for each turn that has its tokens, as Parquet or JSON lines.
+
+    Args:
+        run: The run's folder.
+        file: Its ending, `.parquet` or `.jsonl`, says what it becomes.
+        arm: Only this arm.
+        seed: Only this seed.
+        reward: The component that becomes the column `reward`; None is the environment's first.
+
+    Raises:
+        RunError: There are no such turns or components, or the file cannot be written.
+    """
+    with closing(Reader(run)) as reader, told(reader.path):
+        trials = _trials(reader, arm, seed)
+        components = reader.rewards()
+        if reward is not None and reward not in components:
+            raise RunError(
+                f'no reward of this run is called "{reward}"; {did_you_mean(reward, components)}',
+                hint="pass one of those to --reward",
+            )
+        kinds = _TURN | {f"reward_{name}": "number" for name in components}
+        rows = _TurnRows(reader, trials, reward)
+        written = write_table(file, kinds, rows.rows())
+    if not written:
+        raise RunError(
+            f"none of the {rows.left_out} turns of {run} tells its tokens",
+            hint="the policy must know them: `local` does, `openai` with token_ids: true",
+        )
+    return Exported(file, written, rows.left_out, len(rows.groups))
+
+
+def export_impressions(
+    run: Path, file: Path, *, arm: str | None = None, seed: int | None = None
+) -> Exported:
+    """Write a row for each item that somebody was shown, as CSV, Parquet or JSON lines.
+
+    Raises:
+        RunError: There is no such trial, nothing was shown, or the file cannot be written.
+    """
+    with closing(Reader(run)) as reader, told(reader.path):
+        trials = _trials(reader, arm, seed)
+        rows = (row for trial in trials for row in _impressions(reader, trial))
+        written = write_table(file, _IMPRESSION, rows)
+    if not written:
+        raise RunError(f"nothing was shown in {run} yet", hint="wait until a round is committed")
+    return Exported(file, written)
+
+
+def _trials(reader: Reader, arm: str | None, seed: int | None) -> list[Trial]:
+    reader.trial(arm, seed)  # says what is wrong with them
+    return [t for t in reader.trials() if arm in (None, t.arm) and seed in (None, t.seed)]
+
+
+class _TurnRows:
+    def __init__(self, reader: Reader, trials: Sequence[Trial], reward: str | None) -> None:
+        self._reader, self._trials, self._reward = reader, trials, reward
+        self.left_out = 0
+        self.groups: dict[str, int] = {}
+
+    def rows(self) -> Iterator[Row]:
+        for trial in self._trials:
+            for number, user in self._reader.users(trial):
+                for step in self._reader.steps(trial, number):
+                    for turn in step.turns:
+                        if turn.tokens is None:
+                            self.left_out += 1
+                        else:
+                            yield self._row(trial, user, step, turn)
+
+    def _row(self, trial: Trial, user: User, step: RecordedStep, turn: Turn) -> Row:
+        tokens = turn.tokens
+        assert tokens is not None
+        # What the world answers is earned by the decision; a thought about it comes too late.
+        rewards = step.feedback.reward if turn.node == "fast" else {}
+        return {
+            "arm": trial.arm,
+            "seed": trial.seed,
+            "round": step.round,
+            "user": user.id,
+            "step": step.step,
+            "node": turn.node,
+            "attempt": turn.attempt,
+            "policy": turn.policy,
+            "prompt": [{"role": role, "content": text} for role, text in turn.messages],
+            "completion": [{"role": "assistant", "content": turn.completion}],
+            "prompt_ids": tokens.prompt,
+            "completion_ids": tokens.completion,
+            "completion_mask": (1,) * len(tokens.completion),
+            "logprobs": tokens.logprobs,
+            "version": tokens.version,
+            "temperature": tokens.sampling.get("temperature"),
+            "top_p": tokens.sampling.get("top_p"),
+            "group": tokens.group,
+            "group_id": self.groups.setdefault(tokens.group, len(self.groups)),
+            "error": turn.error,
+            "reward": rewards.get(self._reward or next(iter(rewards), "")),
+            **{f"reward_{name}": value for name, value in rewards.items()},
+        }
+
+
+def _impressions(reader: Reader, trial: Trial) -> Iterator[Row]:
+    for number, user in reader.users(trial):
+        for step in reader.steps(trial, number):
+            yield from _shown(reader, trial, user, step)
+
+
+def _shown(reader: Reader, trial: Trial, user: User, step: RecordedStep) -> Iterator[Row]:
+    slate, decision, feedback = step.observation.slate, step.decision, step.feedback
+    items = reader.items(trial, slate)
+    actions = {action.item: action for action in decision.actions}
+    lived: dict[int, Experience] = {e.item: e for e in feedback.experiences}
+    for place, item in enumerate(slate, 1):
+        action = actions.get(item)
+        row: dict[str, Any] = {
+            "arm": trial.arm,
+            "seed": trial.seed,
+            "round": step.round,
+            "user": user.id,
+            "step": step.step,
+            "place": place,
+            "item": items[item].id,
+            "title": items[item].title,
+            "lived": lived[item].rating if item in lived else None,
+            "slow": step.verdict.slow,
+        }
+        if step.observation.task == "ranking":
+            row |= {"rank": decision.rank_of(item), "chosen": item == feedback.target}
+        elif action is not None:
+            row |= {"watched": action.watched, "expected": action.rating}
+        yield row

@@ -1,0 +1,109 @@
+"""Rows to files: Parquet, CSV or JSON lines, as the ending of the file says."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+from starec_sim.errors import RunError
+
+Row = Mapping[str, Any]
+"""Values by column; a column that is left out has none."""
+
+Kind = Literal["text", "integer", "number", "truth", "integers", "numbers", "messages"]
+"""What a column holds; `messages` are a list of `{"role": ..., "content": ...}`."""
+
+_LISTS = ("integers", "numbers", "messages")
+_BATCH = 1_000
+"""Rows held in memory at once."""
+
+
+def write_table(file: Path, kinds: Mapping[str, Kind], rows: Iterable[Row]) -> int:
+    """Write rows to a file, whole or not at all, and return how many they were.
+
+    Without rows there is no file, and one that was there before stays.
+
+    Raises:
+        RunError: The ending says nothing we write, or the file cannot be written.
+    """
+    writers: dict[str, Callable[[Path, Mapping[str, Kind], Iterable[Row]], int]] = {
+        ".parquet": _parquet,
+        ".jsonl": _json_lines,
+        ".csv": _csv,
+    }
+    if any(kind in _LISTS for kind in kinds.values()):
+        del writers[".csv"]  # its cells hold no lists
+    write = writers.get(file.suffix)
+    if write is None:
+        raise RunError(
+            f"{file} would be a file of an unknown kind",
+            hint=f"end its name in {' or '.join(sorted(writers))}",
+        )
+    part = file.with_name(file.name + ".part")
+    try:
+        written = write(part, kinds, rows)
+        if written:
+            part.replace(file)
+    except OSError as error:
+        raise RunError(
+            f"{file} cannot be written: {error.strerror or error}",
+            hint="name a file in a folder that exists and that you may write to",
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
+    return written
+
+
+def _parquet(file: Path, kinds: Mapping[str, Kind], rows: Iterable[Row]) -> int:
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError as error:
+        raise RunError(
+            "Parquet files need pyarrow, which is not installed",
+            hint="pip install 'starec-sim[parquet]', or end the name in .jsonl",
+        ) from error
+    types = {
+        "text": pa.string(),
+        "integer": pa.int64(),
+        "number": pa.float64(),
+        "truth": pa.bool_(),
+        "integers": pa.list_(pa.int32()),
+        "numbers": pa.list_(pa.float32()),
+        "messages": pa.list_(pa.struct({"role": pa.string(), "content": pa.string()})),
+    }
+    schema = pa.schema({name: types[kind] for name, kind in kinds.items()})
+    written, rest = 0, iter(rows)
+    with parquet.ParquetWriter(file, schema, compression="zstd") as writer:
+        while batch := list(islice(rest, _BATCH)):
+            writer.write_table(pa.Table.from_pylist(batch, schema))
+            written += len(batch)
+    return written
+
+
+def _json_lines(file: Path, kinds: Mapping[str, Kind], rows: Iterable[Row]) -> int:
+    written = 0
+    with file.open("w", encoding="utf-8") as out:
+        for row in _whole(kinds, rows):
+            out.write(json.dumps(row, ensure_ascii=False) + "\n")
+            written += 1
+    return written
+
+
+def _csv(file: Path, kinds: Mapping[str, Kind], rows: Iterable[Row]) -> int:
+    written = 0
+    with file.open("w", encoding="utf-8", newline="") as out:
+        writer = csv.DictWriter(out, list(kinds))
+        writer.writeheader()
+        for row in _whole(kinds, rows):
+            writer.writerow(row)
+            written += 1
+    return written
+
+
+def _whole(kinds: Mapping[str, Kind], rows: Iterable[Row]) -> Iterator[dict[str, Any]]:
+    return ({name: row.get(name) for name in kinds} for row in rows)

@@ -1,0 +1,97 @@
+"""From a policy that samples ids to the rows of a trainer, without tokenising anything again."""
+
+import re
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from langchain_core.messages import AIMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
+
+from starec_sim import experiment, laboratory
+from starec_sim.policies.lexical import LexicalPolicy
+from starec_sim.runs.export import export_turns
+from starec_sim.types import Tokens
+
+PAIRS = {"th": 256, "li": 257, "ke": 258, "ed": 259, "di": 260, "sl": 261, "ik": 262}
+"""Tokens of two letters; every byte is a token too."""
+TEXT = {token: pair for pair, token in PAIRS.items()}
+
+
+def spelled(ids):
+    """Return the text of ids, as a tokenizer decodes them."""
+    return b"".join(TEXT[i].encode() if i > 255 else bytes([i]) for i in ids).decode()
+
+
+def tokenized(text):
+    """Return the ids of a text as a tokenizer would encode it: pairs wherever there are any."""
+    parts = re.split(f"({'|'.join(PAIRS)})", text)
+    return [i for part in parts for i in ([PAIRS[part]] if part in PAIRS else part.encode())]
+
+
+class Sampler(LexicalPolicy):
+    """Answers like `lexical`, in ids as a model samples them: now a pair, now its two letters."""
+
+    model: str = "tiny"
+    seeded: bool = True
+
+    def _generate(self, messages, stop=None, run_manager=None, **kwargs):
+        text = super()._generate(messages, stop, run_manager).generations[0].message.text
+        random = np.random.default_rng(kwargs["seed"])
+        ids = [
+            token
+            for whole in tokenized(text)
+            for token in (
+                TEXT[whole].encode() if whole > 255 and random.random() < 0.5 else [whole]
+            )
+        ]
+        tokens = Tokens(
+            prompt=tuple(tokenized("\n".join(message.text for message in messages))),
+            completion=tuple(ids),
+            logprobs=tuple(np.log(random.random(len(ids), np.float32)).tolist()),
+            version="tiny@0",
+            sampling={"temperature": 1.0, "seed": kwargs["seed"]},
+        )
+        SAMPLED.append(tokens)
+        message = AIMessage(text, response_metadata={"tokens": tokens})
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+
+SAMPLED = []
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    """The exported turns of a run, played by the sampler."""
+    place = tmp_path_factory.mktemp("run")
+    sys.modules["sampler"] = SimpleNamespace(Sampler=Sampler)
+    SAMPLED.clear()
+    policy = {"use": "sampler:Sampler"}
+    values = {
+        "name": "turns",
+        "rounds": 2,
+        "runs_dir": str(place),
+        "data": {"use": "synthetic", "users": 6, "items": 60, "interactions": 20},
+        "environment": {"use": "ranking", "choices": 4},
+        "policies": {"fast": policy, "slow": policy},
+    }
+    quiet = SimpleNamespace(
+        run_begins=print, trial_begins=print, round_begins=print, visit_ends=id, round_ends=print
+    )
+    result = laboratory.start(experiment.Experiment.model_validate(values), quiet)
+    return pq.read_table(export_turns(result.folder, place / "turns.parquet").file).to_pylist()
+
+
+def test_what_was_sampled_is_what_a_trainer_reads_and_nothing_is_tokenised_again(rows):
+    assert len(rows) == len(SAMPLED) > 10
+    sampled = {(t.prompt, t.completion, t.logprobs) for t in SAMPLED}
+    told = {
+        (tuple(r["prompt_ids"]), tuple(r["completion_ids"]), tuple(r["logprobs"])) for r in rows
+    }
+    assert told == sampled
+    again = [tokenized(row["completion"][0]["content"]) for row in rows]
+    # The texts are the same, the ids that a tokenizer would make of them are not.
+    assert all(spelled(r["completion_ids"]) == r["completion"][0]["content"] for r in rows)
+    assert all(ids != row["completion_ids"] for ids, row in zip(again, rows, strict=True))
