@@ -1,0 +1,115 @@
+"""The arithmetic of a Llama-family decoder: reading prompts, and one token for every row."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from starec_sim.policies.engine.cascade import Cascade, KeysValues
+from starec_sim.policies.engine.weights import Layer, Weights
+
+
+class Decoder:
+    """Runs one set of weights.
+
+    Args:
+        weights: In the format of the large products.
+        cache_dtype: The format of keys, values and the attention of a step.
+    """
+
+    def __init__(self, weights: Weights, cache_dtype: torch.dtype) -> None:
+        self.weights = weights
+        self.cache_dtype = cache_dtype
+        self.device = weights.embedding.device
+
+    def read(
+        self, ids: Tensor, ends: Tensor, trunk: KeysValues | None
+    ) -> tuple[Tensor, KeysValues]:
+        """Read prompts, or the rest of prompts behind a trunk.
+
+        Args:
+            ids: (prompts, tokens), padded to the right: what follows a token never reaches it.
+            ends: The place of each prompt's last token.
+            trunk: Keys and values of what stands before, shared by all of these prompts.
+
+        Returns:
+            The logits after each prompt's last token, and keys and values for each layer.
+        """
+        w = self.weights
+        count, length = ids.shape
+        start = trunk[0][0].shape[1] if trunk else 0
+        cos = w.cos[start : start + length, None]
+        sin = w.sin[start : start + length, None]
+        mask = None
+        if trunk:
+            mask = torch.ones(length, start + length, dtype=torch.bool, device=ids.device)
+            mask = mask.tril(start)
+        x = w.embedding[ids]
+        kept: KeysValues = []
+        for number, layer in enumerate(w.layers):
+            q, k, v = (
+                part.transpose(1, 2)
+                for part in self._project(layer, self._norm(x, layer.norm), cos, sin)
+            )
+            kept.append((k.to(self.cache_dtype), v.to(self.cache_dtype)))
+            if trunk:
+                k, v = (
+                    torch.cat([past.to(own.dtype).expand(count, -1, -1, -1), own], 2)
+                    for past, own in zip(trunk[number], (k, v), strict=True)
+                )
+            found = functional.scaled_dot_product_attention(
+                q, k, v, attn_mask=mask, is_causal=mask is None, scale=1.0, enable_gqa=True
+            )
+            x = self._finish(layer, x, found.transpose(1, 2).reshape(count, length, -1))
+        return self._logits(x[torch.arange(count, device=ids.device), ends]), kept
+
+    def step(self, tokens: Tensor, places: Tensor, cascade: Cascade) -> Tensor:
+        """Read one token a row and return the logits of the next (rows, vocabulary).
+
+        Args:
+            tokens: (rows,)
+            places: The position of each row's token in its text (rows,).
+            cascade: Keys and values so far; grows by one token.
+        """
+        w = self.weights
+        rows = len(tokens)
+        cos, sin = w.cos[places][:, None], w.sin[places][:, None]
+        x = w.embedding[tokens]
+        cascade.advance()
+        for number, layer in enumerate(w.layers):
+            q, k, v = (
+                part.to(self.cache_dtype)
+                for part in self._project(layer, self._norm(x, layer.norm), cos, sin)
+            )
+            queries = q.reshape(rows, w.kv_heads, -1, w.head_size)
+            found = cascade.attend(number, queries, k, v)
+            x = self._finish(layer, x, found.reshape(rows, -1).to(x.dtype))
+        return self._logits(x)
+
+    def _project(
+        self, layer: Layer, x: Tensor, cos: Tensor, sin: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values (..., heads, head size), rotated."""
+        w = self.weights
+        turned = w.heads + w.kv_heads
+        qkv = functional.linear(x, layer.qkv, layer.qkv_bias)
+        qkv = qkv.view(*x.shape[:-1], -1, w.head_size)
+        qk, v = qkv[..., :turned, :], qkv[..., turned:, :]
+        if layer.qk_norm is not None:
+            qk = functional.rms_norm(qk, (w.head_size,), None, w.eps) * layer.qk_norm
+        qk = qk * cos + qk.roll(w.head_size // 2, -1) * sin
+        return qk[..., : w.heads, :], qk[..., w.heads :, :], v
+
+    def _finish(self, layer: Layer, x: Tensor, found: Tensor) -> Tensor:
+        """What follows the attention: its projection, and the gated layers."""
+        x = x + functional.linear(found, layer.out, layer.out_bias)
+        inner = self._norm(x, layer.mlp_norm)
+        gate, up = functional.linear(inner, layer.gate_up, layer.gate_up_bias).chunk(2, -1)
+        return x + functional.linear(functional.silu(gate) * up, layer.down, layer.down_bias)
+
+    def _norm(self, x: Tensor, weight: Tensor) -> Tensor:
+        return functional.rms_norm(x, (x.shape[-1],), weight, self.weights.eps)
+
+    def _logits(self, x: Tensor) -> Tensor:
+        return functional.linear(self._norm(x, self.weights.norm), self.weights.head)
