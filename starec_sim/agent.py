@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from starec_sim.environment import Environment
-from starec_sim.types import Memory, Node, Turn, User, Visit
+from starec_sim.types import Decision, Memory, Node, Observation, Turn, User, Visit
 
 
 class Policies(Protocol):
@@ -82,4 +82,29 @@ class Agent(Protocol):
 
     async def visit(self, call: Call) -> Visit:
         """Play a visit to its end and return it. Changes nothing outside."""
+        ...
+
+
+class OpenAgent(Agent, Protocol):
+    """An agent whose single answers can be asked for and read apart from a visit.
+
+    Learning needs it: it samples several answers to one question, and judges each of them.
+    """
+
+    def question(self, call: Call, observation: Observation) -> tuple[tuple[str, str], ...]:
+        """Return the messages that ask for a decision, given the memory of the call."""
+        ...
+
+    def decision(self, call: Call, text: str, observation: Observation) -> tuple[Decision, str]:
+        """Read a decision, and say what is wrong with the text; nothing for a clean one."""
+        ...
+
+    def summary(self, call: Call, text: str) -> tuple[str | None, str]:
+        """Read a summary, and say what is wrong with the text; None where it holds none."""
+        ...
+
+    def rethink(
+        self, messages: tuple[tuple[str, str], ...], answer: str, problem: str
+    ) -> tuple[tuple[str, str], ...]:
+        """Return the messages that ask again, quoting an answer and what is wrong with it."""
         ...

@@ -30,8 +30,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator
 from starec_sim.errors import ConfigError, PluginError, did_you_mean
 from starec_sim.validation import HINT, validate
 
-Kind = Literal["agents", "environments", "datasets", "recommenders", "policies", "data"]
-"""The groups `starec_sim.<kind>`; `data` holds two functions, `detect` and `fetch`."""
+Kind = Literal["agents", "environments", "datasets", "recommenders", "policies", "rewards", "data"]
+"""The groups `starec_sim.<kind>`; `rewards` and `data` hold functions."""
 
 _SINGULAR = {"policies": "policy", "data": "data tool"}
 _SECRET = re.compile(

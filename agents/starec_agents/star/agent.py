@@ -9,11 +9,12 @@ from langgraph.errors import GraphRecursionError
 from pydantic import Field
 
 from starec_agents.star.gate import Gate
-from starec_agents.star.graph import Context, build_graph
-from starec_agents.star.prompting import Prompts
+from starec_agents.star.graph import Context, build_graph, form_of
+from starec_agents.star.parsing import read_decision, read_summary
+from starec_agents.star.prompting import Messages, Prompts
 from starec_sim.agent import Call
 from starec_sim.errors import ContractError
-from starec_sim.types import Visit
+from starec_sim.types import Decision, Observation, Visit
 from starec_sim.validation import Settings
 
 SUPERSTEPS_A_PAGE = 6
@@ -50,6 +51,28 @@ class StarAgent:
     def context(self, call: Call) -> Context:
         """Return what the nodes of a visit work with."""
         return Context(call, self._prompts, self.config.gate, self.history_limit)
+
+    def question(self, call: Call, observation: Observation) -> Messages:
+        """Return the messages that ask for a decision; see `starec_sim.agent.OpenAgent`."""
+        cards = call.environment.cards
+        return self._prompts.decide(
+            call.person, call.memory, observation, cards, form_of(call, "fast")
+        )
+
+    def decision(self, call: Call, text: str, observation: Observation) -> tuple[Decision, str]:
+        """Read a decision, and say what is wrong with the text."""
+        decision, findings = read_decision(text, observation, form_of(call, "fast"))
+        return decision, str(findings)
+
+    def summary(self, call: Call, text: str) -> tuple[str | None, str]:
+        """Read a summary, and say what is wrong with the text."""
+        words = self._prompts.summary_words
+        summary, findings = read_summary(text, words, form_of(call, "slow"))
+        return summary, str(findings)
+
+    def rethink(self, messages: Messages, answer: str, problem: str) -> Messages:
+        """Return the messages that ask again."""
+        return self._prompts.repair(messages, answer, problem)
 
     async def visit(self, call: Call) -> Visit:
         """Play a visit: one invocation of the graph, however many pages it has.

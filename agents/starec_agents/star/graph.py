@@ -75,7 +75,7 @@ async def perceive(state: State, runtime: Runtime[Context]) -> Update:
     call, prompts = runtime.context.call, runtime.context.prompts
     observation = call.environment.observe(call.user, state["steps"])
     messages = prompts.decide(
-        call.person, state["memory"], observation, call.environment.cards, _form(call, "fast")
+        call.person, state["memory"], observation, call.environment.cards, form_of(call, "fast")
     )
     return {"observation": observation, "messages": messages, "turns": ()}
 
@@ -83,7 +83,7 @@ async def perceive(state: State, runtime: Runtime[Context]) -> Update:
 async def fast(state: State, runtime: Runtime[Context]) -> Update:
     """Answer fast: a short reasoning, then a ranking or an action for each item."""
     asked, observation = state["messages"], state["observation"]
-    form = _form(runtime.context.call, "fast")
+    form = form_of(runtime.context.call, "fast")
     turn = await _ask(runtime.context, state, "fast", asked)
     decision, findings = read_decision(turn.completion, observation, form)
     turns: tuple[Turn, ...] = (replace(turn, error=str(findings)),)
@@ -117,7 +117,7 @@ async def gate(state: State, runtime: Runtime[Context]) -> Command[Literal["slow
 
 async def slow(state: State, runtime: Runtime[Context]) -> Update:
     """Think slowly: compare prediction and feedback, rewrite the preference summary."""
-    prompts, form = runtime.context.prompts, _form(runtime.context.call, "slow")
+    prompts, form = runtime.context.prompts, form_of(runtime.context.call, "slow")
     asked = prompts.reflect(
         state["memory"],
         state["observation"],
@@ -187,7 +187,7 @@ def build_graph(
     return builder.compile(name="star")
 
 
-def _form(call: Call, node: Node) -> Form:
+def form_of(call: Call, node: Node) -> Form:
     """Return the form in which the policy of a node is to answer."""
     # Policies of somebody else's making may know nothing of forms: tags are for everybody.
     structured = getattr(call.policies, "structured", None)
@@ -199,7 +199,7 @@ async def _ask(
 ) -> Turn:
     call = context.call
     options: dict[str, Any] = {}
-    if _form(call, node) == "json":
+    if form_of(call, node) == "json":
         name = "reflect" if node == "slow" else state["observation"].task
         options["schema"] = context.prompts.schema(name, len(state["observation"].slate))
     return await call.policies.ask(

@@ -1,0 +1,181 @@
+"""Rewards: named components with weights, recorded one by one.
+
+A component is a function of an `Outcome`. `tier`, `ndcg`, `satisfaction` and `format` ship; any
+other comes by reference (`package.module:function`, `path/file.py:function`), and a plain name that
+is none of these is what the environment itself reports under it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from starec_sim import plugins
+from starec_sim.errors import ConfigError, ContractError, did_you_mean
+from starec_sim.types import Decision, Feedback, Node, Observation
+
+_WORST = -1.0
+_THOUGHT = re.compile(r"<think>(.*?)</think>", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one answer.
+
+    A ranking is judged by itself. A summary is judged by a follow-up ranking that was made with it,
+    over candidates which its author had not been told about: otherwise it could name the answer.
+    """
+
+    node: Node
+    text: str
+    """The answer that is rewarded."""
+    clean: bool
+    """Whether it had the form that was asked for."""
+    observation: Observation
+    decision: Decision | None
+    """None where the answer was a summary that could not be read."""
+    feedback: Feedback | None
+
+    @property
+    def usable(self) -> bool:
+        """Whether there is a decision without a flaw."""
+        return self.decision is not None and not self.decision.malformed
+
+    def reported(self, name: str) -> float:
+        """Return what the environment says of the decision.
+
+        Raises:
+            ConfigError: It says nothing under that name.
+        """
+        told = self.feedback.reward if self.feedback is not None else {}
+        if name not in told:
+            raise ConfigError(
+                f'train.rewards: neither a component nor the environment knows "{name}"; '
+                f"{did_you_mean(name, [*plugins.registered('rewards'), *told])}",
+                hint="one of your own is written as package.module:function or path.py:function",
+            )
+        return told[name]
+
+
+Component = Callable[[Outcome], float]
+
+
+def tier(outcome: Outcome) -> float:
+    """Return the paper's reward of a ranking: 1, 0.5, 0 or -0.5 by rank, -1 if it is malformed."""
+    return outcome.reported("tier") if outcome.usable else _WORST
+
+
+def ndcg(outcome: Outcome) -> float:
+    """Return 1 / log2(1 + rank) of the true item: dense, where tiers are coarse; 0 if malformed."""
+    return outcome.reported("ndcg") if outcome.usable else 0.0
+
+
+def satisfaction(outcome: Outcome) -> float:
+    """Return how good what was watched really was, from -1 to 1; -1 if malformed."""
+    return outcome.reported("satisfaction") if outcome.usable else _WORST
+
+
+def well_formed(outcome: Outcome) -> float:
+    """Return 1 for an answer in the form that was asked for, else 0."""
+    return float(outcome.clean)
+
+
+class Rewards:
+    """The components of a training, and what they weigh.
+
+    Args:
+        weights: By name or reference.
+
+    Raises:
+        PluginError: A reference leads nowhere.
+    """
+
+    def __init__(self, weights: Mapping[str, float]) -> None:
+        self._weights = dict(weights)
+        self._components = {name: _component(name) for name in weights}
+
+    def of(self, outcome: Outcome, who: str) -> tuple[float, dict[str, float]]:
+        """Return the weighted sum, and every component.
+
+        Args:
+            outcome: What is rewarded.
+            who: Whose answer it was, for messages.
+
+        Raises:
+            ContractError: A component returned what is not a finite number.
+        """
+        told = {}
+        for name, component in self._components.items():
+            value = component(outcome)
+            if not isinstance(value, int | float | np.number) or not math.isfinite(value):
+                raise ContractError(
+                    f'the reward "{name}" returned {value!r} for {who}; it must be a finite number',
+                    hint="let the component return 0 where it has nothing to say",
+                )
+            told[name] = float(value)
+        return sum(self._weights[name] * value for name, value in told.items()), told
+
+
+def _component(name: str) -> Component:
+    if ":" not in name and name not in plugins.registered("rewards"):
+        return lambda outcome: outcome.reported(name) if outcome.usable else 0.0
+    found: Component = plugins.load("rewards", name, "train.rewards")
+    if not callable(found):
+        raise ConfigError(
+            f'train.rewards: "{name}" is not a function', hint="name a function of an Outcome"
+        )
+    return found
+
+
+def counters(outcome: Outcome, tokens: int) -> dict[str, float]:
+    """Return what is watched because policies are known to exploit it.
+
+    `malformed`; `empty`: no reasoning; `length` in tokens; `input order`: Kendall's tau between a
+    ranking and the order in which its candidates were shown.
+    """
+    thought = _THOUGHT.search(outcome.text)
+    found = {
+        "malformed": float(not outcome.clean),
+        "empty": float(thought is None or not thought[1].strip()),
+        "length": float(tokens),
+    }
+    decision = outcome.decision
+    if outcome.node == "fast" and decision is not None and decision.read > 1:
+        place = {item: index for index, item in enumerate(outcome.observation.slate)}
+        order = [place[item] for item in decision.ranking[: decision.read]]
+        found["input order"] = kendall_tau(order)
+    return found
+
+
+def kendall_tau(order: list[int]) -> float:
+    """Return Kendall's tau between an order of distinct places and their natural order.
+
+    Kendall (1938): concordant minus discordant pairs, over all pairs.
+
+    >>> kendall_tau([0, 1, 2]), kendall_tau([2, 1, 0])
+    (1.0, -1.0)
+    """
+    places = np.array(order)
+    later = np.triu(np.ones((len(places), len(places)), bool), 1)
+    return float(np.sign(places[None, :] - places[:, None])[later].mean())
+
+
+def returns(outcome: Outcome) -> tuple[float, ...]:
+    """Return what a ranking earns from each of its places on, for credit by position.
+
+    With one true item at rank r, r_k = 1 / log2(1 + r) for the places up to r and 0 behind it
+    (Rank-GRPO, arXiv 2510.20150). Empty for what is no ranking.
+    """
+    decision, feedback = outcome.decision, outcome.feedback
+    if outcome.node != "fast" or decision is None or feedback is None or feedback.target is None:
+        return ()
+    rank = decision.rank_of(feedback.target) if outcome.usable else None
+    places = len(outcome.observation.slate)
+    if rank is None:
+        return (0.0,) * places
+    gain = 1 / math.log2(1 + rank)
+    return tuple(gain if place < rank else 0.0 for place in range(places))

@@ -1,0 +1,182 @@
+"""Groups of answers from the simulation as it is."""
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+from starec_agents.star import StarAgent
+from starec_environments.datasets.synthetic import Synthetic
+from starec_environments.feed import FeedEnvironment
+from starec_environments.ranking import RankingEnvironment
+from starec_sim.agent import Call
+from starec_sim.errors import ConfigError, ContractError
+from starec_sim.learning.rewards import Rewards, kendall_tau
+from starec_sim.learning.rollouts import Collector
+from starec_sim.policies.gateway import Gateway, Policy
+from starec_sim.rng import Streams
+from starec_sim.types import Memory
+
+from .talker import Talker
+
+USERS = 6
+
+
+class Journal(dict):
+    """Keeps nothing, so that every question is asked."""
+
+    def find(self, address):
+        return None
+
+    def add(self, address, turn):
+        self[address] = turn
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return Synthetic(Synthetic.Config(users=12, items=150, interactions=30)).load()
+
+
+def world(dataset, kind=RankingEnvironment, **settings):
+    config = {"choices": 4} if kind is RankingEnvironment else {"page_size": 4, "pages": 3}
+    return kind(kind.Config(**config, **settings), dataset, Streams(5))
+
+
+def live(environment, player, talker=None, rounds=2):
+    """Play rounds of a few users; return the visits, what was collected, and all that was asked."""
+    journal = Journal()
+    policy = Policy("talker", talker or Talker())
+    gateway = Gateway({"fast": policy, "slow": policy}, Streams(5), journal)
+    memories, visits, rollouts = {}, [], []
+
+    async def play():
+        for round in range(rounds):
+            visitors = environment.begin_round(round)
+            before = len(visits)
+            for user in visitors[:USERS]:
+                memory = memories.get(user) or Memory(environment.history(user)[-40:])
+                person = environment.users[user]
+                visit = await player.visit(Call(user, round, person, memory, environment, gateway))
+                memories[user] = visit.steps[-1].memory
+                visits.append(visit)
+            environment.end_round(visits[before:])
+            if isinstance(player, Collector):
+                rollouts.extend(player.take())
+
+    asyncio.run(play())
+    return visits, rollouts, journal
+
+
+def star(when="always"):
+    return StarAgent(StarAgent.Config(gate={"when": when}))
+
+
+def collector(rewards=("tier",), when="always", **settings):
+    weights = dict.fromkeys(rewards, 1.0)
+    return Collector(star(when), Rewards(weights), size=4, **settings)
+
+
+def what_was_lived(visits):
+    return [
+        (v.user, v.round, [(s.decision, s.feedback, s.memory) for s in v.steps]) for v in visits
+    ]
+
+
+@pytest.mark.parametrize("groups", ["branch", "episode"])
+@pytest.mark.parametrize("kind", [RankingEnvironment, FeedEnvironment])
+def test_collecting_changes_nothing_in_the_life_that_counts(dataset, groups, kind):
+    rewards = ("tier",) if kind is RankingEnvironment else ("satisfaction", "engagement")
+    plain, _, _ = live(world(dataset, kind), star())
+    watched, rollouts, _ = live(world(dataset, kind), collector(rewards, groups=groups))
+    assert what_was_lived(watched) == what_was_lived(plain)
+    assert rollouts
+
+
+def test_a_branch_is_one_question_with_as_many_answers_as_the_group_has(dataset):
+    _, rollouts, _ = live(world(dataset), collector())
+    fast = [rollout for rollout in rollouts if rollout.node == "fast"]
+    sizes = Counter(rollout.group for rollout in fast)
+    assert set(sizes.values()) == {4} and len(sizes) == 2 * USERS
+    for group in sizes:
+        members = [rollout for rollout in fast if rollout.group == group]
+        assert len({rollout.rows[0].prompt for rollout in members}) == 1
+        assert len({rollout.rows[0].completion for rollout in members}) > 1
+
+
+def test_each_answer_of_a_branch_earns_what_the_world_responds_to_it(dataset):
+    environment, player = world(dataset), collector(("tier", "ndcg"))
+    visits, rollouts, _ = live(environment, player, rounds=1)
+    for visit in visits:
+        (step,) = visit.steps
+        first = next(r for r in rollouts if r.group == f"0/{visit.user}/0/fast")
+        assert first.components == dict(step.feedback.reward)
+        assert first.reward == pytest.approx(sum(step.feedback.reward.values()))
+
+
+def test_a_summary_earns_a_ranking_over_what_its_author_was_not_told(dataset):
+    visits, rollouts, journal = live(world(dataset), collector())
+    slow = [rollout for rollout in rollouts if rollout.node == "slow"]
+    # Those of the last round have no next ranking, so they earn nothing and are not collected.
+    assert Counter(rollout.group for rollout in slow) == {f"0/{u}/0/slow": 4 for u in range(USERS)}
+    for address, turn in journal.items():
+        if address.attempt >= 1000:
+            asked = turn.messages[1][1]
+            (told,) = (v for v in visits if (v.user, v.round) == (address.user, 0))
+            candidates = asked.partition("<candidates>")[2]
+            cards = world(dataset).cards
+            assert not any(
+                cards[e.item] in candidates for s in told.steps for e in s.feedback.experiences
+            )
+    summaries = {turn.messages[1][1] for a, turn in journal.items() if a.attempt >= 1000}
+    assert len(summaries) == 4 * USERS
+
+
+def test_within_a_visit_the_next_page_rewards_a_summary(dataset):
+    _, rollouts, _ = live(world(dataset, FeedEnvironment), collector(("satisfaction",)), rounds=1)
+    assert any(rollout.node == "slow" for rollout in rollouts)
+
+
+def test_an_episode_is_a_whole_visit_in_as_few_rows_as_its_tokens_allow(dataset):
+    _, rollouts, _ = live(
+        world(dataset, FeedEnvironment), collector(["engagement"], groups="episode")
+    )
+    fast = [rollout for rollout in rollouts if rollout.node == "fast"]
+    assert set(Counter(rollout.group for rollout in fast).values()) == {4}
+    assert all(rollout.rows for rollout in fast)
+
+
+def test_what_cannot_be_read_is_the_worst_answer_and_is_counted(dataset):
+    player = collector(("tier", "format"), when="never")
+    _, rollouts, _ = live(world(dataset), player, Talker(broken=1.0))
+    assert {rollout.reward for rollout in rollouts} == {-1.0}
+    assert all(rollout.counters["malformed"] for rollout in rollouts)
+    assert all(rollout.counters["empty"] for rollout in rollouts)
+
+
+def test_a_custom_reward_comes_by_reference(dataset, tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("def short(outcome):\n    return -len(outcome.text) / 100\n")
+    _, rollouts, _ = live(world(dataset), collector([f"{path}:short"], when="never"))
+    assert all(rollout.reward < 0 for rollout in rollouts)
+
+
+def test_a_reward_that_is_no_number_is_named_with_the_user(dataset, tmp_path):
+    path = tmp_path / "broken.py"
+    path.write_text("def nan(outcome):\n    return float('nan')\n")
+    with pytest.raises(ContractError, match=r'broken.py:nan" returned nan for user .* in round 0'):
+        live(world(dataset), collector([f"{path}:nan"]))
+
+
+def test_a_reward_that_nobody_knows_is_refused_with_those_that_are(dataset):
+    with pytest.raises(ConfigError, match='nor the environment knows "tear"; did you mean "tier"'):
+        live(world(dataset), collector(["tear"]))
+
+
+def test_a_policy_that_reports_no_tokens_cannot_be_trained(dataset):
+    with pytest.raises(ContractError, match="reports no tokens"):
+        live(world(dataset), collector(), Talker(silent=True))
+
+
+def test_the_order_of_the_input_is_told_from_its_reverse():
+    assert kendall_tau([0, 1, 2, 3]) == 1 and kendall_tau([3, 2, 1, 0]) == -1
+    assert kendall_tau([1, 0, 2]) == pytest.approx(1 / 3)
