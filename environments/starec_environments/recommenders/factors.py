@@ -1,4 +1,4 @@
-"""Matrix factorisation, by the `implicit` library on one CPU thread."""
+"""Vectors of users and items; matrix factorisation, by the `implicit` library on one CPU thread."""
 
 from __future__ import annotations
 
@@ -19,10 +19,7 @@ from starec_sim.validation import Settings
 
 
 class FactorRecommender(PersonalRecommender):
-    """Scores an item for a user by the inner product of their factors.
-
-    Nothing is learned between two fits.
-    """
+    """Scores an item for a user by the inner product of their factors."""
 
     user_factors: NDArray[np.float32]
     """Shape (n_users, factors)."""
@@ -45,26 +42,33 @@ class FactorRecommender(PersonalRecommender):
         self.popularity = np.array(state["popularity"])
         self.warm = np.array(state["warm"])
 
+    def _forget(self) -> None:
+        self.user_factors = np.zeros((self.n_users, 1), np.float32)
+        self.item_factors = np.zeros((self.n_items, 1), np.float32)
+
+    def _affinities(self, users: IntArray) -> NDArray[Any]:
+        # Not a BLAS product: its rounding of one user may depend on how many users are asked about.
+        return np.asarray(np.einsum("uf,if->ui", self.user_factors[users], self.item_factors))
+
+
+class MatrixFactorisation(FactorRecommender):
+    """Factors that a model of `implicit` finds; nothing is learned between two fits."""
+
     def _learn(self, liked: csr_matrix) -> None:
         if liked.nnz == 0:  # the samplers of `implicit` have nothing to draw from
-            self.user_factors = np.zeros((self.n_users, 1), np.float32)
-            self.item_factors = np.zeros((self.n_items, 1), np.float32)
+            self._forget()
             return
         model = self._model()
         model.fit(liked, show_progress=False)
         self.user_factors = model.user_factors
         self.item_factors = model.item_factors
 
-    def _affinities(self, users: IntArray) -> NDArray[Any]:
-        # Not a BLAS product: its rounding of one user may depend on how many users are asked about.
-        return np.asarray(np.einsum("uf,if->ui", self.user_factors[users], self.item_factors))
-
     @abstractmethod
     def _model(self) -> Any:
         """Return the library's model, unfitted. It is built and fitted on one thread."""
 
 
-class ALS(FactorRecommender):
+class ALS(MatrixFactorisation):
     """Weighted matrix factorisation by alternating least squares.
 
     Hu, Koren, Volinsky (2008), "Collaborative filtering for implicit feedback datasets". An item
@@ -94,7 +98,7 @@ class ALS(FactorRecommender):
         )
 
 
-class BPR(FactorRecommender):
+class BPR(MatrixFactorisation):
     """Matrix factorisation for pairwise ranking, by stochastic gradient descent.
 
     Rendle et al. (2009), "BPR: Bayesian personalized ranking from implicit feedback". Negatives are

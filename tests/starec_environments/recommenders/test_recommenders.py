@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import warnings
+from importlib.util import find_spec
 from itertools import pairwise
 
 import numpy as np
@@ -16,7 +17,8 @@ from starec_sim.dataset import Interactions
 from starec_sim.errors import ContractError
 from starec_sim.plugins import load
 
-ALL = ["als", "bpr", "ease", "item-knn", "popularity", "random"]
+SEQUENTIAL = ["gru4rec", "sasrec"] if find_spec("torch") else []
+ALL = ["als", "bpr", "ease", "item-knn", "popularity", "random", *SEQUENTIAL]
 LEARNING = [name for name in ALL if name != "random"]
 PERSONAL = [name for name in LEARNING if name != "popularity"]
 N_USERS, N_ITEMS = 60, 40
@@ -25,9 +27,16 @@ STRANGERS = np.arange(N_USERS - 5, N_USERS)
 NOTHING_SEEN = csr_matrix((N_USERS, N_ITEMS))
 
 
+def quickly(name):
+    """What ships, but for networks, which are made to be quick here."""
+    if name not in SEQUENTIAL:
+        return {}
+    return {"dimensions": 8, "epochs": 1, "updates": 40, "learning_rate": 0.05}
+
+
 def build(name, seed=7):
     found = load("recommenders", name)
-    return found(found.Config(), n_users=N_USERS, n_items=N_ITEMS, seed=seed)
+    return found(found.Config(**quickly(name)), n_users=N_USERS, n_items=N_ITEMS, seed=seed)
 
 
 def fitted(name, log, seed=7):
@@ -173,19 +182,19 @@ rng = np.random.default_rng(0)
 users, items = np.nonzero(rng.random((200, 300)) < np.linspace(0.3, 0.02, 300))
 log = Interactions(users, items, np.full(len(users), np.nan), users)
 digest = hashlib.sha256()
-for name in ["als", "bpr", "ease", "item-knn", "popularity", "random"]:
+for name, quick in NAMES:
     found = load("recommenders", name)
-    recommender = found(found.Config(), n_users=200, n_items=300, seed=1)
+    recommender = found(found.Config(**quick), n_users=200, n_items=300, seed=1)
     recommender.fit(log)
     for column in recommender.recommend(np.arange(200), 20, csr_matrix((200, 300)), rng):
         digest.update(column.tobytes())
 print(digest.hexdigest())
 """
-    digests = set()
+    names, digests = [(name, quickly(name)) for name in ALL], set()
     for threads in ("1", "2"):
         settings = {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
         done = subprocess.run(
-            [sys.executable, "-W", "error", "-c", script],
+            [sys.executable, "-W", "error", "-c", script.replace("NAMES", repr(names))],
             env={**os.environ, **settings},
             capture_output=True,
             text=True,
@@ -219,7 +228,7 @@ def test_a_fit_forgets_the_fit_before(name, log) -> None:
     assert_same(ask(refitted), ask(fitted(name, log)))
 
 
-@pytest.mark.parametrize("name", ["als", "bpr"])
+@pytest.mark.parametrize("name", ["als", "bpr", *SEQUENTIAL])
 def test_the_seed_matters_where_the_fit_draws(name, log) -> None:
     scores = [ask(fitted(name, log, seed)).scores for seed in (1, 2)]
     assert (scores[0] != scores[1]).any()
@@ -273,7 +282,9 @@ def test_the_state_of_a_hundred_thousand_likes_is_a_few_megabytes(name) -> None:
     users, items = np.divmod(np.arange(0, 943 * 1682, 16), 1682)
     log = Interactions(users, items, np.full(len(users), np.nan), np.arange(len(users)))
     found = load("recommenders", name)
-    config = found.Config(iterations=1) if name in ("als", "bpr") else found.Config()
+    quick = {"als": {"iterations": 1}, "bpr": {"iterations": 1}}
+    quick |= {name: {"epochs": 1, "updates": 1, "negatives": 5} for name in SEQUENTIAL}
+    config = found.Config(**quick.get(name, {}))
     recommender = found(config, n_users=943, n_items=1682, seed=0)
     recommender.fit(log)
     assert sum(array.nbytes for array in recommender.state().values()) < 4e6

@@ -1,0 +1,230 @@
+"""Models of the order in which users like things: what comes next, given what came before.
+
+A network reads a user's last likes and sums them up in a vector; an item's score is the product of
+that vector and the item's own. New likes are read at once, the network changes only with a fit.
+Torch (the extra `train`) is needed where a network is fitted or reads, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+from scipy.sparse import csr_matrix
+
+from starec_environments.recommenders.factors import FactorRecommender
+from starec_sim.dataset import Interactions
+from starec_sim.errors import PluginError
+from starec_sim.types import LIKED_ABOVE, IntArray
+from starec_sim.validation import Settings
+
+NOTHING = -1
+"""Stands behind the last like of a sequence that is shorter than others."""
+
+
+class SequenceSettings(Settings):
+    """What both networks have in common. The defaults suit data of MovieLens 100K's size."""
+
+    dimensions: int = Field(64, ge=1)
+    """Of the vectors of users and items."""
+    length: int = Field(50, ge=1)
+    """The last likes that are read of a user. A fit cuts longer logs into pieces of this length."""
+    dropout: float = Field(0.2, ge=0, lt=1)
+    learning_rate: float = Field(0.005, gt=0)
+    """At its highest: it rises over the first updates, and falls to zero along a cosine."""
+    epochs: int = Field(20, ge=1)
+    """Passes over the likes. More of them fit the log better and the next item worse."""
+    updates: int = Field(100, ge=1)
+    """A small log is passed over more often, until there were so many updates."""
+    batch: int = Field(128, ge=1)
+    """Pieces of logs in one update."""
+    negatives: int = Field(2_048, ge=1)
+    """Items that each like is compared with: the whole catalogue where it holds no more, a fresh
+    uniform sample in each update where it does."""
+
+
+class SequenceRecommender(FactorRecommender):
+    """Reads likes in the order of their times, and those of one time in the order of the log.
+
+    A user who likes something for the second time has it in her sequence twice.
+    """
+
+    config: Any
+    sequences: NDArray[np.int32]
+    """The last likes of each user, oldest first, then `NOTHING`: shape (n_users, length)."""
+    parameters: Mapping[str, NDArray[np.float32]]
+    """What the network learned, by name; empty where there was no order to learn from."""
+
+    def fit(self, log: Interactions) -> None:
+        """Learn from the positives of the whole log, forgetting what was learned before."""
+        self._likes = _in_order(log)
+        super().fit(log)
+        del self._likes
+
+    def observe(self, events: Interactions) -> None:
+        """Read the new likes, and sum up again those who have any."""
+        likes = _in_order(events)
+        readers, starts = np.unique(likes.users, return_index=True)
+        if not len(readers):
+            return
+        # States that were taken before must not change: nothing is written in place.
+        self.sequences = self.sequences.copy()
+        for user, new in zip(readers, np.split(likes.items, starts[1:]), strict=True):
+            known = self.sequences[user]
+            known = np.concatenate([known[known != NOTHING], new])[-self.config.length :]
+            self.sequences[user, : len(known)] = known
+        if self.parameters:
+            self.user_factors = self.user_factors.copy()
+            self.user_factors[readers] = self._summed_up(self.sequences[readers])
+            self.warm = self.warm.copy()
+            self.warm[readers] = True
+
+    def state(self) -> Mapping[str, NDArray[Any]]:
+        """Return the factors, the sequences that they sum up, and the network."""
+        network = {f"network/{name}": values for name, values in self.parameters.items()}
+        return {**super().state(), "sequences": self.sequences, **network}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Take over factors, sequences and network."""
+        super().restore(state)
+        self.sequences = np.array(state["sequences"])
+        self.parameters = {
+            name.removeprefix("network/"): np.array(values)
+            for name, values in state.items()
+            if name.startswith("network/")
+        }
+
+    def _learn(self, liked: csr_matrix) -> None:
+        self.sequences = _last(self._likes, self.n_users, self.config.length)
+        pieces = _pieces(self._likes, self.config.length)
+        self.parameters = {}
+        if not len(pieces):  # nobody liked two things
+            self._forget()
+            self.warm = np.zeros(self.n_users, bool)
+            return
+        self.parameters = _networks().train(self._network, pieces, self.config, self.seed)
+        of_items = (self.parameters["items.weight"], self.parameters["appeal"])
+        self.item_factors = np.column_stack(of_items)
+        self.user_factors = np.zeros((self.n_users, self.item_factors.shape[1]), np.float32)
+        known = np.flatnonzero(self.warm)
+        self.user_factors[known] = self._summed_up(self.sequences[known])
+
+    def _summed_up(self, sequences: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Return the users' vectors, and a 1 that meets each item's appeal."""
+        vectors = _networks().read(self._network, self.parameters, sequences)
+        return np.column_stack([vectors, np.ones(len(vectors), np.float32)])
+
+    @abstractmethod
+    def _network(self) -> Any:
+        """Return a fresh network, see `networks.Network`."""
+
+
+class GRU4Rec(SequenceRecommender):
+    """A recurrent network over the likes, see `networks.GRUNetwork`.
+
+    Hidasi et al. (2016), "Session-based recommendations with recurrent neural networks", with the
+    loss and the shared item vectors of Hidasi and Karatzoglou (2018).
+    """
+
+    class Config(SequenceSettings):
+        """The defaults suit data of MovieLens 100K's size."""
+
+        layers: int = Field(1, ge=1)
+
+    config: Config
+
+    def _network(self) -> Any:
+        return _networks().GRUNetwork(self.n_items, self.config)
+
+
+class SASRec(SequenceRecommender):
+    """Self-attention over the likes, see `networks.AttentionNetwork`.
+
+    Kang and McAuley (2018), "Self-attentive sequential recommendation", with the loss of Klenitskiy
+    and Vasilev (2023), "Turning dross into gold loss: is BERT4Rec really better than SASRec?".
+    """
+
+    class Config(SequenceSettings):
+        """The defaults suit data of MovieLens 100K's size."""
+
+        layers: int = Field(2, ge=1)
+        heads: int = Field(1, ge=1)
+
+        @model_validator(mode="after")
+        def _heads_share(self) -> Self:
+            if self.dimensions % self.heads:
+                raise ValueError(
+                    f"dimensions ({self.dimensions}) must be a multiple of heads ({self.heads})"
+                )
+            return self
+
+    config: Config
+
+    def _network(self) -> Any:
+        return _networks().AttentionNetwork(self.n_items, self.config)
+
+
+def _networks() -> ModuleType:
+    """Import what needs torch.
+
+    Raises:
+        PluginError: Torch is not installed.
+    """
+    try:
+        from starec_environments.recommenders import networks
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise PluginError(
+            "the recommenders gru4rec and sasrec need torch, which is not installed",
+            hint='pip install "starec-sim[train]"',
+        ) from None
+    return networks
+
+
+class _Likes(NamedTuple):
+    """Who liked what, sorted by user, then by time."""
+
+    users: IntArray
+    items: IntArray
+
+
+def _in_order(log: Interactions) -> _Likes:
+    likes = log.where(~(log.ratings <= LIKED_ABOVE))
+    order = np.lexsort((likes.times, likes.users))  # stable
+    return _Likes(likes.users[order], likes.items[order])
+
+
+def _last(likes: _Likes, n_users: int, length: int) -> NDArray[np.int32]:
+    """Return the last `length` likes of each user, see `SequenceRecommender.sequences`."""
+    ends = np.cumsum(np.bincount(likes.users, minlength=n_users))
+    starts = np.concatenate([[0], ends[:-1]])
+    columns = np.arange(len(likes.users)) - np.maximum(starts, ends - length)[likes.users]
+    kept = columns >= 0
+    sequences = np.full((n_users, length), NOTHING, np.int32)
+    sequences[likes.users[kept], columns[kept]] = likes.items[kept]
+    return sequences
+
+
+def _pieces(likes: _Likes, length: int) -> NDArray[np.int32]:
+    """Cut each user's likes, from the last to the first, into pieces that a fit learns from.
+
+    Returns:
+        Shape (pieces, length + 1): the like before the piece, then the piece, then `NOTHING` where
+        the piece is a user's first and shorter. Each like but a user's first is predicted once.
+    """
+    counts = np.bincount(likes.users)
+    ends = np.cumsum(counts)
+    pieces = -(-np.maximum(counts - 1, 0) // length)
+    owners = np.repeat(np.arange(len(counts)), pieces)
+    number = np.arange(len(owners)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    stops = ends[owners] - number * length
+    firsts = np.maximum(stops - length - 1, (ends - counts)[owners])
+    places = firsts[:, None] + np.arange(length + 1)
+    within = places < stops[:, None]
+    return np.where(within, likes.items[np.where(within, places, 0)], NOTHING).astype(np.int32)
