@@ -51,9 +51,9 @@ class ExamEnvironment:
         memory: Literal["own", "swapped"] = "own"
         """`swapped`: everybody lives another user's life and sits her own exam, the control that
         shows what a memory is worth."""
-        lists: Path | None = None
+        candidates: Path | None = None
         """A file of candidate lists; they are drawn from the seed when empty."""
-        lists_sha256: str | None = None
+        candidates_sha256: str | None = None
         """Refuse any other file."""
 
     def __init__(self, config: Config, dataset: Dataset | None, streams: Streams) -> None:
@@ -65,13 +65,13 @@ class ExamEnvironment:
         self.config = config
         protocol = config.protocol
         given = None
-        if config.lists is not None:
-            if config.lists_sha256 not in (None, file_digest(config.lists)):
+        if config.candidates is not None:
+            if config.candidates_sha256 not in (None, file_digest(config.candidates)):
                 raise DataError(
-                    f"{config.lists} is not the file of candidate lists that the run began with",
+                    f"{config.candidates} is not the file of candidates that the run began with",
                     hint="put it back as it was, or start a new run",
                 )
-            given = read_lists(config.lists)
+            given = read_lists(config.candidates)
         self.exam = Exam(protocol, dataset, streams.seed, given)
         dataset = self.exam.dataset
         self.items = dataset.items

@@ -20,6 +20,7 @@ from typing import Annotated, Any
 import typer
 
 from starec_sim.cli.data import data
+from starec_sim.cli.evaluation import check_table, evaluate, table
 from starec_sim.cli.export import export
 from starec_sim.cli.list_plugins import list_plugins
 from starec_sim.cli.run import UnfinishedError, resume, run
@@ -44,6 +45,9 @@ app.command()(resume)
 app.command()(runs)
 app.command()(show)
 app.command()(export)
+app.command("eval")(evaluate)
+app.command()(table)
+app.command("check-table")(check_table)
 app.command("plugins")(list_plugins)
 app.add_typer(data, name="data")
 

@@ -71,9 +71,13 @@ def resume(
 ) -> dict[str, Any] | None:
     """Go on with a run that was stopped, killed or failed."""
     from starec_sim import laboratory
+    from starec_sim.cli.evaluation import finish
+    from starec_sim.evaluation.evaluate import is_evaluation
     from starec_sim.runs import folder
 
     found = folder.find(run, runs_dir)
+    if is_evaluation(found):
+        return finish(None, found, False, None, None, as_json, concurrency)
     return _finish(
         lambda onlooker: laboratory.resume(found, onlooker, concurrency=concurrency), as_json
     )

@@ -38,7 +38,7 @@ from starec_sim.runs import folder as run_folder
 from starec_sim.types import Visit
 from starec_sim.validation import Settings, validate
 
-SETTINGS, LISTS, TABLE, RANKS = "evaluation.yaml", "lists.jsonl", "table.json", "ranks"
+SETTINGS, LISTS, TABLE, RANKS = "evaluation.yaml", "candidates.jsonl", "table.json", "ranks"
 
 
 class Evaluation(Settings):
@@ -50,22 +50,24 @@ class Evaluation(Settings):
     policies: list[Spec] = Field(default=[])
     rows: list[RowSpec] = Field(min_length=1)
     seed: int = Field(default=0, ge=0, lt=2**63)
-    lists: Path | None = None
+    candidates: Path | None = None
     """A file of candidate lists; they are drawn from the seed when empty."""
-    lists_sha256: str | None = None
+    candidates_sha256: str | None = None
     concurrency: int = Field(default=64, ge=1, le=4096)
     runs_dir: Path = Path("runs")
 
     @model_validator(mode="after")
     def _knows_its_lists(self) -> Self:
-        if self.lists is not None and self.lists_sha256 is None:
-            object.__setattr__(self, "lists_sha256", file_digest(self.lists))
+        if self.candidates is not None and self.candidates_sha256 is None:
+            object.__setattr__(self, "candidates_sha256", file_digest(self.candidates))
         return self
 
     @property
     def key(self) -> str:
         """What two evaluations have in common that would give the same table."""
-        values = self.model_dump(mode="json", exclude={"concurrency", "runs_dir", "name", "lists"})
+        values = self.model_dump(
+            mode="json", exclude={"concurrency", "runs_dir", "name", "candidates"}
+        )
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
@@ -237,13 +239,13 @@ def _load(evaluation: Evaluation) -> Dataset:
 
 def _exam(evaluation: Evaluation, dataset: Dataset) -> Exam:
     lists = None
-    if evaluation.lists is not None:
-        if file_digest(evaluation.lists) != evaluation.lists_sha256:
+    if evaluation.candidates is not None:
+        if file_digest(evaluation.candidates) != evaluation.candidates_sha256:
             raise RunError(
-                f"{evaluation.lists} is not the file of candidate lists that this began with",
+                f"{evaluation.candidates} is not the file of candidates that this began with",
                 hint="put it back as it was, or start a new evaluation",
             )
-        lists = read_lists(evaluation.lists)
+        lists = read_lists(evaluation.candidates)
     return Exam(evaluation.protocol, dataset, evaluation.seed, lists)
 
 
@@ -273,8 +275,8 @@ def _experiment(evaluation: Evaluation, planned: Sequence[Planned]) -> Experimen
     environment = {
         "use": "exam",
         "protocol": evaluation.protocol.model_dump(mode="json"),
-        "lists": None if evaluation.lists is None else str(evaluation.lists),
-        "lists_sha256": evaluation.lists_sha256,
+        "candidates": None if evaluation.candidates is None else str(evaluation.candidates),
+        "candidates_sha256": evaluation.candidates_sha256,
     }
     values = {
         "name": evaluation.name,

@@ -195,7 +195,7 @@ def merged(tables: Sequence[Table]) -> Table:
             raise RunError(
                 "these tables are of different exams, so their rows cannot be compared; "
                 + ("; ".join(different) or "their candidate lists differ"),
-                hint="evaluate both with one protocol, dataset and seed, or pass --lists FILE",
+                hint="evaluate both with one protocol, dataset and seed, or pass --candidates FILE",
             )
     rows: dict[str, Row] = {}
     for number, table in enumerate(tables, 1):

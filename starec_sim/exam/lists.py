@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 NEAREST = 4
 """Popularity-matched negatives are drawn from so many times as many items as are needed, the ones
 nearest to the answer in popularity."""
-_EXPORT_AGAIN = "export lists for this protocol, data and seed again: starec eval --export FILE"
+_EXPORT_AGAIN = (
+    "take the candidates.jsonl of an evaluation with this protocol, data and seed, and of users "
+    "that it holds"
+)
 
 
 class Lists(NamedTuple):

@@ -1,0 +1,93 @@
+"""The table as a picture: two panels of bars, each with its interval."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from starec_sim.evaluation.render import PERCENT, title
+from starec_sim.evaluation.table import Row, Table
+
+_COLOURS = {"floor": "#9a9a9a", "recommender": "#0072B2", "agent": "#D55E00"}
+_MEANINGS = {
+    "floor": "knows nothing, or everything",
+    "recommender": "recommender",
+    "agent": "agent",
+}
+
+
+def plot_table(table: Table, path: Path) -> bool:
+    """Write the picture, and say whether there was anything to draw.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
+
+    if not table.rows:
+        return False
+    metrics = [name for name in table.rows[0].metrics if name.startswith("ndcg")]
+    metrics = [metrics[0], table.headline] if len(metrics) > 1 else metrics
+    height = 0.27 * len(table.rows) + 1.3
+    canvas = Figure(figsize=(4.6 * len(metrics) + 1.4, height), layout="constrained")
+    FigureCanvasAgg(canvas)
+    axes = canvas.subplots(1, len(metrics), squeeze=False, sharey=True)[0]
+    places = range(len(table.rows))
+    for axis, metric in zip(axes, metrics, strict=True):
+        for place, row in zip(places, table.rows, strict=True):
+            _bar(axis, place, row, metric)
+        axis.set_title(f"{title(metric)} × 100", fontsize=10, loc="left", fontweight="bold")
+        axis.spines[["top", "right", "left"]].set_visible(False)
+        axis.grid(axis="x", color="#e5e5e5", lw=0.7)
+        axis.set_axisbelow(True)
+        axis.tick_params(labelsize=8.5, length=0)
+        axis.set_xlim(left=0)
+        axis.margins(y=0.02)
+    axes[0].set_yticks(list(places), [row.name for row in table.rows])
+    axes[0].invert_yaxis()
+    kinds = list(dict.fromkeys(row.kind for row in table.rows))
+    canvas.legend(
+        [Patch(color=_COLOURS[kind]) for kind in kinds],
+        [_MEANINGS[kind] for kind in kinds],
+        loc="outside upper left",
+        ncols=len(kinds),
+        frameon=False,
+        fontsize=8.5,
+        title=f"{table.about['protocol']['name']} on {table.about['dataset']}, "
+        f"{table.about['counts']['users']:,} users, seed {table.about['seed']}",
+        alignment="left",
+        title_fontproperties={"size": 11, "weight": "bold"},
+    )
+    canvas.supxlabel("whiskers: 95 % bootstrap interval over users", fontsize=8, color="#555555")
+    canvas.savefig(path, dpi=130, metadata={"Software": None})
+    return True
+
+
+def _bar(axis: object, place: int, row: Row, metric: str) -> None:
+    from matplotlib.axes import Axes
+
+    assert isinstance(axis, Axes)
+    interval = row.metrics[metric]
+    mean = PERCENT * interval.mean
+    axis.barh(place, mean, height=0.62, color=_COLOURS[row.kind], alpha=0.85)
+    high = mean
+    if interval.high == interval.high:
+        low, high = PERCENT * interval.low, PERCENT * interval.high
+        axis.errorbar(
+            mean,
+            place,
+            xerr=[[mean - low], [high - mean]],
+            color="#222222",
+            elinewidth=1.1,
+            capsize=2.5,
+        )
+    axis.annotate(
+        f"{mean:.1f}",
+        (high, place),
+        (4, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize=7.5,
+        color="#333333",
+    )

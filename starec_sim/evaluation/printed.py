@@ -1,0 +1,166 @@
+"""Tables of rows from files: our own, and those of others, for the checker."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+from pydantic import Field
+
+from starec_sim.errors import ConfigError, DataError
+from starec_sim.evaluation.checker import Printed, metric
+from starec_sim.validation import Settings, validate
+
+_NUMBER = re.compile(r"[-+]?\d+(?:\.(\d+))?")
+_ROUNDED = 0.5000001
+"""Half a unit of the last decimal, and a hair for what floating point makes of it."""
+
+
+class _Table(Settings):
+    name: str
+    candidates: int = Field(ge=1)
+    scale: float = Field(default=1.0, gt=0)
+    decimals: int = Field(ge=0, le=15)
+    metrics: list[str] = Field(min_length=1)
+    rows: dict[str, list[float]]
+
+
+class _File(Settings):
+    title: str = ""
+    source: str = ""
+    tables: list[_Table] = Field(min_length=1)
+
+
+def read_printed(path: Path, candidates: int | None = None) -> dict[str, list[Printed]]:
+    """Return the rows of a file, by table.
+
+    Args:
+        path: JSON as `starec eval --json` prints it, YAML as the published tables that ship, CSV,
+            Markdown with pipes, or LaTeX with ampersands.
+        candidates: Places of a ranking, where the file does not say; the greatest k when None.
+
+    Raises:
+        DataError: The file cannot be read, or holds no table with metrics.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read: {error}", hint="name a table's file") from None
+    suffix = path.suffix.lower()
+    if suffix in (".yaml", ".yml"):
+        found = from_yaml(text, str(path))
+    elif suffix == ".json":
+        found = {path.stem: _from_json(text, path)}
+    elif suffix in (".csv", ".tsv"):
+        lines = csv.reader(io.StringIO(text), delimiter="\t" if suffix == ".tsv" else ",")
+        found = _from_cells([list(line) for line in lines], path, candidates)
+    elif suffix == ".tex":
+        found = _from_cells(
+            [re.split(r"(?<!\\)&", line) for line in text.splitlines()], path, candidates
+        )
+    else:
+        cells = [line.strip().strip("|").split("|") for line in text.splitlines()]
+        found = _from_cells(cells, path, candidates)
+    if not any(found.values()):
+        raise DataError(
+            f"{path} holds no table with NDCG@k, HR@k or MRR in its header",
+            hint="name the columns after the metrics, e.g. ndcg@10",
+        )
+    return found
+
+
+def from_yaml(text: str, at: str) -> dict[str, list[Printed]]:
+    """Return the rows of a published table, by dataset.
+
+    Raises:
+        ConfigError: A key or value is wrong.
+    """
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{at} is not valid YAML: {error}", hint="mend the file") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{at} must hold keys and values", hint="it needs `tables`")
+    found: dict[str, list[Printed]] = {}
+    for table in validate(_File, values, at).tables:
+        names = [metric(name) for name in table.metrics]
+        if None in names:
+            wrong = table.metrics[names.index(None)]
+            raise ConfigError(f'{at}: "{wrong}" is no metric', hint="e.g. ndcg@10, hr@5, mrr")
+        tolerance = _ROUNDED * 10**-table.decimals / table.scale
+        found[table.name] = []
+        for name, row in table.rows.items():
+            if len(row) != len(names):
+                raise ConfigError(
+                    f"{at}: {name} has {len(row)} figures for {len(names)} metrics",
+                    hint="mend the row",
+                )
+            scaled = [value / table.scale for value in row]
+            figures = dict(zip(map(str, names), scaled, strict=True))
+            found[table.name].append(Printed(name, figures, tolerance, table.candidates))
+    return found
+
+
+def _from_json(text: str, path: Path) -> list[Printed]:
+    try:
+        values = json.loads(text)
+        rows = values["rows"] if isinstance(values, dict) else values
+        about = values.get("about", {}) if isinstance(values, dict) else {}
+        candidates = about.get("protocol", {}).get("candidates")
+        printed = []
+        for row in rows:
+            figures = {
+                str(metric(name)): float(found["mean"])
+                for name, found in row["metrics"].items()
+                if metric(name)
+            }
+            printed.append(Printed(row["name"], figures, candidates=candidates or _places(figures)))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{path} is no table of an evaluation: {type(error).__name__} {error}",
+            hint="write one with: starec eval POLICY --data DATA --json > table.json",
+        ) from None
+    return printed
+
+
+def _from_cells(
+    lines: Sequence[Sequence[str]], path: Path, candidates: int | None
+) -> dict[str, list[Printed]]:
+    """Return the rows below each line whose cells name metrics."""
+    found: dict[str, list[Printed]] = {}
+    header: list[str | None] = []
+    table = path.stem
+    for line in lines:
+        cells = [re.sub(r"\\(textbf|multicolumn)|[*{}$\\]|\\\\", "", cell).strip() for cell in line]
+        names = [metric(cell) for cell in cells]
+        if any(names):
+            header, table = names, f"{path.stem} {len(found) + 1}" if found else path.stem
+            found[table] = []
+            continue
+        numbers = {
+            name: number
+            for name, cell in zip(header, cells, strict=False)
+            if name and (number := _NUMBER.match(cell))
+        }
+        if not numbers:
+            continue
+        percent = any(float(number[0]) > 1 for number in numbers.values())
+        decimals = min(len(number[1] or "") for number in numbers.values())
+        scale = 100.0 if percent else 1.0
+        figures = {name: float(number[0]) / scale for name, number in numbers.items()}
+        found[table].append(
+            Printed(
+                cells[0], figures, _ROUNDED * 10**-decimals / scale, candidates or _places(figures)
+            )
+        )
+    return found
+
+
+def _places(figures: dict[str, float]) -> int:
+    """Return the greatest place that a figure counts; 20 where none does."""
+    return max((int(name.partition("@")[2]) for name in figures if "@" in name), default=20)

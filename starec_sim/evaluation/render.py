@@ -1,0 +1,185 @@
+"""The table as text that goes elsewhere: Markdown, CSV, LaTeX."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+
+from starec_sim.evaluation.table import Difference, Row, Table
+from starec_sim.metrics import Interval
+
+PERCENT = 100.0
+"""Figures are shown as the papers show them: NDCG x 100."""
+
+
+def title(metric: str) -> str:
+    """Return what a metric is called at the head of a column.
+
+    >>> title("ndcg@10")
+    'NDCG@10'
+    """
+    return metric.upper()
+
+
+def shown_metrics(table: Table) -> list[str]:
+    """Return the metrics that a table shows: not HR@1, which is NDCG@1, nor HR of the whole list.
+
+    The others are in the CSV and JSON.
+    """
+    places = table.about["protocol"]["candidates"]
+    names = list(table.rows[0].metrics) if table.rows else []
+    return [name for name in names if name not in ("hr@1", f"hr@{places}")]
+
+
+def figure(interval: Interval, between: str = " ±") -> str:
+    """Return a mean with half of its interval, times 100."""
+    mean = f"{PERCENT * interval.mean:.2f}"
+    if math.isnan(interval.low):
+        return mean
+    return f"{mean}{between}{PERCENT * (interval.high - interval.low) / 2:.2f}"
+
+
+def difference(found: Difference) -> str:
+    """Return a difference with its interval, times 100."""
+    mean, low, high = (PERCENT * value for value in found.interval[:3])
+    if math.isnan(low):
+        return f"{mean:+.2f}"
+    return f"{mean:+.2f} [{low:+.2f}, {high:+.2f}]"
+
+
+def chance(p: float) -> str:
+    """Return a p-value.
+
+    >>> chance(0.00012), chance(0.2571)
+    ('0.0001', '0.2571')
+    """
+    return "–" if math.isnan(p) else f"{p:.4f}"
+
+
+def flawed(row: Row) -> str:
+    """Return the counters of a row that are not zero, in words."""
+    shown = {name: count for name, count in row.counters.items() if name != "rankings" and count}
+    return ", ".join(f"{name} {count:,}" for name, count in shown.items())
+
+
+def spent(row: Row) -> str:
+    """Return what a ranking costs, as far as it is known."""
+    costs, parts = row.costs, []
+    tokens = [costs.get(f"{name}/ranking") for name in ("tokens_in", "tokens_out")]
+    if tokens[0] is not None and tokens[1] is not None:
+        parts.append(f"{tokens[0]:,.0f} + {tokens[1]:,.0f} tokens")
+    seconds, usd = costs.get("seconds/ranking"), costs.get("usd/ranking")
+    if seconds is not None:
+        parts.append(f"{seconds:.2g} s")
+    if usd is not None:
+        parts.append(f"${usd:.5f}")
+    return ", ".join(parts)
+
+
+def markdown(table: Table, reference: str | None = None) -> str:
+    """Return the table in Markdown, with differences from one of its rows."""
+    metrics = shown_metrics(table)
+    against = table.against(reference) if table.rows else {}
+    name = reference or (table.reference if table.rows else "")
+    head = ["", *map(title, metrics), f"{title(table.headline)} against {name}", "p"]
+    lines = [
+        [
+            row.name,
+            *(figure(row.metrics[metric]) for metric in metrics),
+            *(
+                (difference(against[row.name]), chance(against[row.name].p))
+                if row.name in against
+                else ("", "")
+            ),
+        ]
+        for row in table.rows
+    ]
+    text = _pipes(head, lines)
+    if notes := [row for row in table.rows if flawed(row) or spent(row)]:
+        text += "\n" + _pipes(
+            ["", "a ranking takes", "counted"],
+            [[row.name, spent(row), flawed(row) or "nothing"] for row in notes],
+        )
+    return f"{text}\n{caption(table)}\n"
+
+
+def caption(table: Table) -> str:
+    """Return what the figures are of, in one sentence or two."""
+    about, protocol = table.about, table.about["protocol"]
+    shown = ", ".join(protocol["signals"]) or "attributes only"
+    return (
+        f"Times 100, ± half of the 95 % bootstrap interval over users; p from paired permutation "
+        f"tests. {protocol['name']} on {about['dataset']}: {about['counts']['users']:,} users, "
+        f"{protocol['candidates']} candidates, {protocol['draws']} draws, negatives "
+        f"{protocol['negatives']}, cards show {shown}, {protocol['users']['mode']} users, seed "
+        f"{about['seed']}; exam {about['exam'][:12]}, table {table.digest[:12]}."
+    )
+
+
+def comma_separated(table: Table) -> str:
+    """Return the table as CSV: means and bounds between 0 and 1, counters and costs."""
+    out = io.StringIO()
+    rows = table.rows
+    metrics = list(rows[0].metrics) if rows else []
+    counters = list(dict.fromkeys(name for row in rows for name in row.counters))
+    costs = list(dict.fromkeys(name for row in rows for name in row.costs))
+    bounds = [f"{metric}{bound}" for metric in metrics for bound in ("", " low", " high")]
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["name", *bounds, *counters, *costs])
+    for row in rows:
+        intervals = [row.metrics[metric] for metric in metrics]
+        figures = [value for interval in intervals for value in interval[:3]]
+        writer.writerow(
+            [
+                row.name,
+                *(f"{value:.6f}" for value in figures),
+                *(row.counters.get(name, "") for name in counters),
+                *(_known(row.costs, name) for name in costs),
+            ]
+        )
+    return out.getvalue()
+
+
+def latex(table: Table) -> str:
+    """Return the table in LaTeX (booktabs); the best mean of each column is bold."""
+    rows, metrics = table.rows, shown_metrics(table)
+    best = {
+        metric: max(row.metrics[metric].mean for row in rows if row.how.get("floor") != "oracle")
+        for metric in metrics
+    }
+    lines = [
+        rf"\begin{{tabular}}{{l{'r' * len(metrics)}}}",
+        r"\toprule",
+        " & ".join(["", *map(title, metrics)]) + r" \\",
+        r"\midrule",
+    ]
+    for row in rows:
+        cells = []
+        for metric in metrics:
+            interval = row.metrics[metric]
+            mean, _, half = figure(interval, "|").partition("|")
+            shown = rf"\textbf{{{mean}}}" if interval.mean == best[metric] else mean
+            cells.append(shown + (rf" {{\scriptsize $\pm${half}}}" if half else ""))
+        lines.append(" & ".join([_escaped(row.name), *cells]) + r" \\")
+    lines += [r"\bottomrule", r"\end{tabular}", f"% {caption(table)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _known(costs: Mapping[str, float | None], name: str) -> str:
+    value = costs.get(name)
+    return "" if value is None else f"{value:.8g}"
+
+
+def _pipes(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    cells = [list(head), ["---"] * len(head), *map(list, lines)]
+    return "".join(
+        "| " + " | ".join(cell.replace("|", "/") for cell in line) + " |\n" for line in cells
+    )
+
+
+def _escaped(text: str) -> str:
+    for character in "&%$#_{}":
+        text = text.replace(character, f"\\{character}")
+    return text
