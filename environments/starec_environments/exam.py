@@ -161,9 +161,11 @@ class ExamEnvironment:
     def _place(self, life: Life) -> tuple[int, int]:
         """Return the places up to which a life is known before the round, and of its choice."""
         choices = self._choices(life)
-        index = self._round - self.config.protocol.history - 1
-        before = choices[index - 1] + 1 if len(choices) > -index else choices[0]
-        return before, choices[index]
+        index = len(choices) - 1 - (self.config.protocol.history - self._round)
+        place = choices[index]
+        if index == 0 or self._examining:
+            return place, place
+        return choices[index - 1] + 1, place
 
     def observe(self, user: int, steps: Sequence[Step]) -> Observation:
         """Show the next of the exam's lists; before the exam, a choice among negatives."""
@@ -195,7 +197,7 @@ class ExamEnvironment:
     def respond(
         self, user: int, steps: Sequence[Step], observation: Observation, decision: Decision
     ) -> Feedback:
-        """Reveal a replayed choice and what came before it; in the exam, reveal nothing."""
+        """Reveal a replayed choice and what she did in between; in the exam, reveal nothing."""
         life = self._lives[user]
         if self._examining:
             answer = int(self.exam.answers[user])
@@ -204,8 +206,10 @@ class ExamEnvironment:
             return Feedback((), answer, earned, ending="done" if over else "")
         known, place = self._place(life)
         choice = int(life.items[place])
+        # After the last choice, all that she did until the answer: the exam finds her up to date.
+        last = self._round == self.config.protocol.history - 1
         return Feedback(
-            life.between(known, place + 1),
+            life.between(known, life.choices[-1] if last else place + 1),
             target=choice,
             reward=reward(decision, choice, len(observation.slate)),
             ending="done",

@@ -138,6 +138,8 @@ def _from_cells(
     for line in lines:
         cells = [re.sub(r"\\(textbf|multicolumn)|[*{}$\\]|\\\\", "", cell).strip() for cell in line]
         names = [metric(cell) for cell in cells]
+        if not any(cells):
+            header = []  # a table ends where a line is empty
         if any(names):
             header, table = names, f"{path.stem} {len(found) + 1}" if found else path.stem
             found[table] = []
