@@ -98,9 +98,7 @@ def test_with_a_swapped_memory_everybody_lives_anothers_life_and_sits_her_own_ex
 ) -> None:
     own, swapped = small(build, lives), small(build, lives, memory="swapped")
     rounds = play(swapped, range(5))
-    lives_of = {
-        tuple(e.item for e in lived(swapped, rounds, user)): user for user in range(8)
-    }
+    lives_of = {tuple(e.item for e in lived(swapped, rounds, user)): user for user in range(8)}
     assert len(lives_of) == 8
     for user in range(8):
         assert swapped.users[user].id == own.users[user].id
