@@ -103,7 +103,7 @@ def least_mass(row: Printed) -> float | None:
         bounds=(0, None),
         method="highs",
     )
-    return float(np.sum(found.x)) if found.status == 0 else None
+    return None if found.x is None else float(found.x.sum())
 
 
 def _weights(name: str, ranks: FloatArray) -> FloatArray:

@@ -75,7 +75,7 @@ def test_with_new_users_somebody_must_be_left_to_fit_on(log) -> None:
 def test_a_smaller_sample_of_users_gets_the_same_lists(log) -> None:
     every, some = exam(log), exam(log, users=Split(count=5))
     assert len(some.rows) == 5 and some.left_out["not drawn"] == 7
-    of = {row: lists for row, lists in zip(every.rows.tolist(), every.lists, strict=True)}
+    of = dict(zip(every.rows.tolist(), every.lists, strict=True))
     for row, lists in zip(some.rows.tolist(), some.lists, strict=True):
         assert (of[row] == lists).all()
     assert len(exam(log, users=Split(share=0.5)).rows) == 6
@@ -137,7 +137,7 @@ def test_shipped_lists_are_used_in_their_order_without_the_users_past_which_is_c
     found = exam(dataset, negatives="shipped", draws=1, candidates=4, at=(1,))
     assert [set(lists[0]) for lists in found.lists.tolist()] == [{9, 20, 21, 22}, {9, 30, 31, 32}]
     assert found.describe()["shipped candidates dropped"] == 2
-    with pytest.raises(DataError, match="user u2 holds 3 items .*not the 4"):
+    with pytest.raises(DataError, match=r"user u2 holds 3 items .*not the 4"):
         exam(dataset, negatives="shipped", draws=1)
     with pytest.raises(DataError, match="ships no candidate lists"):
         exam(make(rows, 3), negatives="shipped")
