@@ -16,7 +16,17 @@ from starec_sim.plugins import Spec, spec_or
 from starec_sim.runs.folder import CONFIG, configuration
 from starec_sim.validation import HINT, Settings, validate
 
-_SHARED = ("name", "seed", "rounds", "replicates", "concurrency", "runs_dir", "report", "arms")
+_SHARED = (
+    "name",
+    "seed",
+    "rounds",
+    "replicates",
+    "concurrency",
+    "runs_dir",
+    "report",
+    "arms",
+    "train",
+)
 """Keys that all arms have in common, so that they can be compared."""
 
 
@@ -61,6 +71,9 @@ class Experiment(Settings):
     arms: dict[Annotated[str, AfterValidator(_arm_name)], dict[str, Any]] = Field(default={})
     """Variants of the experiment: a name, and the dotted keys in which it differs."""
     report: Report = Report()
+    train: dict[str, Any] | None = None
+    """What `starec train` makes of the policies that play here; other commands do not look at it.
+    Its keys are those of `starec_sim.learning.settings.Training`."""
 
     @model_validator(mode="after")
     def _seeds_fit(self) -> Self:

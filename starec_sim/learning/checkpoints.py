@@ -1,0 +1,256 @@
+"""What a training leaves on disk, so that a kill at any moment costs no more than a few steps.
+
+    versions/<name>/       the weights after a step: what plays the next one, and anybody's later
+    checkpoints/<step>/    optimizer, schedule and random state after a step; the last two are kept
+    rollouts/<step>.json   what a step learns from, written before its round is committed
+    steps.jsonl            a line for each step
+
+Folders appear whole: they are written under another name, flushed, and renamed. What was played is
+not played again: steps after the last checkpoint are learned once more from their rollouts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from starec_sim.errors import RunError
+from starec_sim.learning.rollouts import Summary
+from starec_sim.learning.rows import Rollout, Row
+
+_STATE, _SEAL = "state.pt", "seal.json"
+_KEPT = 2
+"""Checkpoints; the one before the last is there in case the last is damaged."""
+
+
+class Checkpoint(NamedTuple):
+    """Where a stage of a training stands."""
+
+    step: int
+    state: Mapping[str, Any]
+
+
+class Played(NamedTuple):
+    """What a round left to learn from."""
+
+    rollouts: list[Rollout]
+    waiting: dict[int, list[Summary]]
+    """Summaries that the next round will reward, by user."""
+
+
+class Shelf:
+    """The folders of one training run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    # Versions
+
+    def version(self, name: str) -> Path:
+        """Return the folder of a version, whether it is there or not."""
+        return self.folder / "versions" / name
+
+    def put_version(self, name: str, write: Callable[[Path], None]) -> Path:
+        """Keep a version, unless it is there already."""
+        place = self.version(name)
+        if not place.is_dir():
+            with _whole(place) as part:
+                write(part)
+        return place
+
+    # Checkpoints
+
+    def put_checkpoint(self, stage: str, step: int, state: Mapping[str, Any]) -> None:
+        """Keep a checkpoint, and let the older ones go."""
+        import torch
+
+        place = self.folder / "checkpoints" / f"{stage}-{step:06d}"
+        if not place.is_dir():
+            with _whole(place) as part:
+                torch.save(dict(state), part / _STATE)
+        for old in self._checkpoints(stage)[:-_KEPT]:
+            shutil.rmtree(old)
+
+    def last_checkpoint(self, stage: str, say: Callable[[str], None]) -> Checkpoint | None:
+        """Return the newest checkpoint that is whole; None where there never was one.
+
+        Args:
+            stage: `anchor` or `grpo`.
+            say: Is told of a damaged one, from before which the training goes on.
+
+        Raises:
+            RunError: All of them are damaged.
+        """
+        import torch
+
+        found = self._checkpoints(stage)
+        for place in reversed(found):
+            if problem := _broken(place):
+                say(f"The checkpoint {place} is damaged: {problem}. The one before it is used.")
+                continue
+            state = torch.load(place / _STATE, weights_only=True)
+            return Checkpoint(int(place.name.rpartition("-")[2]), state)
+        if found:
+            raise RunError(
+                f"all checkpoints in {found[-1].parent} are damaged: {_broken(found[-1])}",
+                hint=f"start anew from the last version in {self.folder / 'versions'}, which is "
+                "named in steps.jsonl",
+            )
+        return None
+
+    def _checkpoints(self, stage: str) -> list[Path]:
+        place = self.folder / "checkpoints"
+        return sorted(path for path in place.glob(f"{stage}-??????") if path.is_dir())
+
+    # Rollouts
+
+    def put_played(self, step: int, played: Played) -> None:
+        """Keep what a round left to learn from."""
+        values = {
+            "rollouts": [rollout.as_json() for rollout in played.rollouts],
+            "waiting": {
+                str(user): [asdict(summary) for summary in summaries]
+                for user, summaries in played.waiting.items()
+            },
+        }
+        data = zlib.compress(json.dumps(values).encode(), 1)
+        put_bytes(self._played(step), data)
+
+    def played(self, step: int) -> Played | None:
+        """Return what a round left to learn from; None if it was never played to its end.
+
+        Raises:
+            RunError: The file is damaged.
+        """
+        path = self._played(step)
+        if not path.is_file():
+            return None
+        try:
+            values = json.loads(zlib.decompress(path.read_bytes()))
+            return Played(
+                [Rollout.from_json(each) for each in values["rollouts"]],
+                {
+                    int(user): [_summary(each) for each in summaries]
+                    for user, summaries in values["waiting"].items()
+                },
+            )
+        except (OSError, ValueError, KeyError, zlib.error) as error:
+            raise RunError(
+                f"the rollouts {path} are damaged: {error}",
+                hint="put the file back as it was; the training cannot go on without it",
+            ) from error
+
+    def _played(self, step: int) -> Path:
+        return self.folder / "rollouts" / f"{step:06d}.json.z"
+
+    # Steps
+
+    def log(self, entry: Mapping[str, Any]) -> None:
+        """Add a line to the log of steps."""
+        with (self.folder / "steps.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+
+    def logged(self) -> list[dict[str, Any]]:
+        """Return the log; a line that a kill cut short is no line."""
+        path = self.folder / "steps.jsonl"
+        entries = []
+        for line in path.read_text("utf-8").splitlines() if path.is_file() else ():
+            try:
+                entries.append(json.loads(line))
+            except ValueError:
+                continue
+        return entries
+
+    def keep_logged(self, keep: Callable[[dict[str, Any]], bool]) -> None:
+        """Drop the lines of steps that will be made again."""
+        lines = [json.dumps(entry) + "\n" for entry in self.logged() if keep(entry)]
+        put_bytes(self.folder / "steps.jsonl", "".join(lines).encode())
+
+
+def put_bytes(path: Path, data: bytes) -> None:
+    """Write a file whole, or not at all.
+
+    Raises:
+        RunError: There is no room for it, or no permission.
+    """
+    part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise _unwritten(path, error) from error
+
+
+@contextmanager
+def _whole(place: Path) -> Iterator[Path]:
+    """Fill a folder under another name, seal it, and rename it once it is on disk."""
+    part = place.with_name(place.name + ".part")
+    try:
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        yield part
+        seal = {}
+        for path in sorted(path for path in part.rglob("*") if path.is_file()):
+            seal[str(path.relative_to(part))] = _digest(path)
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+        (part / _SEAL).write_text(json.dumps(seal, indent=1))
+        part.replace(place)
+    except (OSError, RuntimeError) as error:
+        shutil.rmtree(part, ignore_errors=True)
+        # torch and safetensors wrap what the disk says in errors of their own.
+        raise _unwritten(place, error) from error
+
+
+def _unwritten(place: Path, error: Exception) -> RunError:
+    why = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+    return RunError(
+        f"{place} cannot be written: {why}",
+        hint="make room or choose another disk, and resume; everything committed is kept",
+    )
+
+
+def _broken(place: Path) -> str:
+    """Say what is wrong with a sealed folder; nothing if it is as it was written."""
+    try:
+        seal = json.loads((place / _SEAL).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        return f"{_SEAL}: {error}"
+    for name, digest in seal.items():
+        path = place / name
+        if not path.is_file():
+            return f"{name} is missing"
+        if _digest(path) != digest:
+            return f"{name} is not what was written there"
+    return ""
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _summary(values: Mapping[str, Any]) -> Summary:
+    rows = tuple(
+        Row(
+            tuple(row["prompt"]),
+            tuple(row["completion"]),
+            tuple(row["sampled"]),
+            tuple(row["logprobs"]),
+        )
+        for row in values["rows"]
+    )
+    return Summary(**{**values, "rows": rows, "told": tuple(values["told"])})

@@ -1,0 +1,100 @@
+"""Players: whoever answers with the weights that are being trained, and how they get new ones."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from langchain_core.language_models.chat_models import BaseChatModel
+
+from starec_sim.errors import ConfigError, PolicyError
+
+_PATIENCE_S = 120.0
+"""How long a server may take to read an adapter."""
+
+
+class Player(Protocol):
+    """Answers in the simulation."""
+
+    model: BaseChatModel
+
+    def load(self, version: Path, name: str) -> None:
+        """Answer with this version from now on.
+
+        Raises:
+            PolicyError: It cannot be read.
+        """
+        ...
+
+
+class Local:
+    """Plays in this process: any policy that has `load`, as `local` has."""
+
+    def __init__(self, model: BaseChatModel) -> None:
+        self.model = model
+
+    def load(self, version: Path, name: str) -> None:
+        """Put the version in the engine's place; a base stays where it is below its adapter."""
+        self.model.load(str(version))  # type: ignore[attr-defined]
+
+
+class Served:
+    """Plays behind a vLLM server, which reads each version as a LoRA adapter by its path.
+
+    The server needs `--enable-lora`, `VLLM_ALLOW_RUNTIME_LORA_UPDATING=1`, and the same disk.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.model: Any = model
+        self._url = str(model.base_url).rstrip("/")
+        self._loaded = ""
+
+    def load(self, version: Path, name: str) -> None:
+        """Let the server read the adapter, and ask for it by its name."""
+        loaded = f"starec-{name}"
+        self._post("load_lora_adapter", {"lora_name": loaded, "lora_path": str(version.resolve())})
+        if self._loaded and self._loaded != loaded:
+            self._post("unload_lora_adapter", {"lora_name": self._loaded})
+        self._loaded = self.model.model = loaded
+
+    def _post(self, what: str, values: Mapping[str, str]) -> None:
+        request = urllib.request.Request(
+            f"{self._url}/{what}",
+            json.dumps(values).encode(),
+            {"Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=_PATIENCE_S):
+                return
+        except urllib.error.HTTPError as error:
+            said = error.read(300).decode(errors="replace")
+            if error.code == 400 and "already" in said:  # a resumed training loads it once more
+                return
+            why = f"{error.code} {said}"
+        except OSError as error:
+            why = str(error)
+        raise PolicyError(
+            f"{self._url}/{what} did not take {values['lora_name']}: {why}",
+            hint="start it with --enable-lora and VLLM_ALLOW_RUNTIME_LORA_UPDATING=1, on a machine "
+            "that sees this folder",
+        )
+
+
+def player(model: BaseChatModel) -> Player:
+    """Return how a policy gets new weights.
+
+    Raises:
+        ConfigError: It cannot get any.
+    """
+    if callable(getattr(model, "load", None)):
+        return Local(model)
+    if getattr(model, "token_ids", False) and getattr(model, "base_url", None):
+        return Served(model)
+    raise ConfigError(
+        f"policies.fast: {type(model).__name__} can neither load weights nor report its tokens",
+        hint="train `local`, or `openai` with token_ids: true and the base_url of a vLLM server",
+    )
