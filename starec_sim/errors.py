@@ -48,6 +48,10 @@ class PolicyError(StarecError):
     """A model could not be asked, or its endpoint failed for good."""
 
 
+class LearningError(StarecError):
+    """There is nothing to learn from, or learning went wrong in a way more of it cannot mend."""
+
+
 class RunError(StarecError):
     """A run's folder is missing, locked, damaged or not what was asked for."""
 

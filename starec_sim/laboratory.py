@@ -276,7 +276,7 @@ class _Trials:
     def _policy(self, spec: Mapping[str, Any], at: str) -> Policy:
         key = json.dumps(spec, sort_keys=True)
         if key not in self._policies:
-            self._policies[key] = _policy(spec, at)
+            self._policies[key] = build_policy(spec, at)
         return self._policies[key]
 
 
@@ -286,7 +286,7 @@ def _agent(variant: Experiment) -> Agent:
     return agent
 
 
-def _policy(spec: Mapping[str, Any], at: str) -> Policy:
+def build_policy(spec: Mapping[str, Any], at: str) -> Policy:
     """Build a chat model from its reference; a reference may also name a ready one."""
     settings = {key: value for key, value in spec.items() if key != "use"}
     found = plugins.load("policies", spec["use"])

@@ -27,6 +27,7 @@ from starec_sim.cli.run import UnfinishedError, resume, run
 from starec_sim.cli.runs import runs
 from starec_sim.cli.show import show
 from starec_sim.cli.text import clean
+from starec_sim.cli.train import train
 from starec_sim.errors import StarecError
 
 _STOPPED = {"status": "paused", "error": "stopped by the user", "hint": ""}
@@ -41,6 +42,7 @@ app = typer.Typer(
     epilog="Add --debug to any command to see where an error comes from.",
 )
 app.command()(run)
+app.command()(train)
 app.command()(resume)
 app.command()(runs)
 app.command()(show)

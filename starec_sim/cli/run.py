@@ -69,7 +69,7 @@ def resume(
     runs_dir: RunsDir = Path("runs"),
     as_json: AsJson = False,
 ) -> dict[str, Any] | None:
-    """Go on with a run that was stopped, killed or failed."""
+    """Go on with a run or a training that was stopped, killed or failed."""
     from starec_sim import laboratory
     from starec_sim.cli.evaluation import finish
     from starec_sim.evaluation.evaluate import is_evaluation
@@ -78,9 +78,19 @@ def resume(
     found = folder.find(run, runs_dir)
     if is_evaluation(found):
         return finish(None, found, False, None, None, as_json, concurrency)
+    if folder.read(found).get("kind") == "training":
+        return _resume_training(found, as_json)
     return _finish(
         lambda onlooker: laboratory.resume(found, onlooker, concurrency=concurrency), as_json
     )
+
+
+def _resume_training(folder: Path, as_json: bool) -> dict[str, Any] | None:
+    """Go on with a training."""
+    from starec_sim.cli.train import finish
+    from starec_sim.learning import launch
+
+    return finish(lambda follower: launch.resume(folder, follower), as_json)
 
 
 def _finish(execute: Callable[[Onlooker], Result], as_json: bool) -> dict[str, Any] | None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from starec_sim.agent import Call, OpenAgent, Policies
-from starec_sim.errors import DataError
+from starec_sim.errors import DataError, RunError
 from starec_sim.learning.packing import Lesson
 from starec_sim.learning.rewards import Outcome, counters
 from starec_sim.learning.rows import Row
@@ -57,6 +57,15 @@ class Funnel:
         """Count one."""
         self.counts.setdefault(node, Counter())[what] += 1
 
+    @classmethod
+    def sum(cls, funnels: Iterable[Funnel]) -> Funnel:
+        """Return what several funnels counted together."""
+        whole = cls()
+        for funnel in funnels:
+            for node, counts in funnel.counts.items():
+                whole.counts.setdefault(node, Counter()).update(counts)
+        return whole
+
     def rows(self) -> list[tuple[str, str, int]]:
         """Return (node, what, count) in the order in which a reader wants them."""
         return [
@@ -93,15 +102,17 @@ class Tutor:
         self._min_ndcg = min_ndcg
         self._rethink = rethink
         self._keywords = tuple(keywords)
-        self._kept: dict[tuple[int, int], list[Sample]] = {}
+        self._kept: dict[int, list[Sample]] = {}
 
     def prompts(self) -> Mapping[str, str]:
         """Return the prompt templates of the agent."""
         return self._agent.prompts()
 
-    def samples(self) -> list[Sample]:
-        """Return what was kept so far, in order of round and user, whoever came first."""
-        return [sample for key in sorted(self._kept) for sample in self._kept[key]]
+    def take(self) -> tuple[list[Sample], Funnel]:
+        """End the round: return what was kept, in order of user, and what was counted."""
+        kept = [sample for user in sorted(self._kept) for sample in self._kept[user]]
+        funnel, self.funnel, self._kept = self.funnel, Funnel(), {}
+        return kept, funnel
 
     async def visit(self, call: Call) -> Visit:
         """Play a visit; what the user lives is the teacher's first answers, good or bad."""
@@ -113,7 +124,7 @@ class Tutor:
                 if turn.attempt == 0 and turn.node in self._nodes:
                     sample = await self._screened(call, visit.steps[:number], step, turn)
                     kept += [sample] if sample else []
-        self._kept[call.round, call.user] = kept
+        self._kept[call.user] = kept
         return visit
 
     async def _screened(
@@ -180,14 +191,31 @@ class _Tagged:
         return False
 
 
-def write_samples(samples: Sequence[Sample], path: Path) -> None:
-    """Write samples as JSON lines."""
-    lines = (json.dumps(sample.as_json(), ensure_ascii=False) + "\n" for sample in samples)
-    path.write_text("".join(lines), "utf-8")
+def dump_lesson(samples: Sequence[Sample], funnel: Funnel) -> bytes:
+    """Return what a teacher gave in one round, to be written to a file."""
+    values = {"samples": [sample.as_json() for sample in samples], "funnel": funnel.counts}
+    return json.dumps(values, ensure_ascii=False).encode()
+
+
+def load_lesson(path: Path) -> tuple[list[Sample], Funnel]:
+    """Return what a teacher gave in one round.
+
+    Raises:
+        RunError: The file is damaged.
+    """
+    try:
+        values = json.loads(path.read_bytes())
+        counts = {node: Counter(counts) for node, counts in values["funnel"].items()}
+        return [_sample(each) for each in values["samples"]], Funnel(counts)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(
+            f"the teacher's answers {path} are damaged: {error}",
+            hint="delete the file, and resume: the teacher's turns are in the record",
+        ) from error
 
 
 def read_samples(path: Path) -> list[Sample]:
-    """Read samples from JSON lines: `messages` and `answer`, and what else `write_samples` wrote.
+    """Read samples from JSON lines: `messages` and `answer`, perhaps `node`.
 
     Raises:
         DataError: The file is missing, or a line is not a sample.
@@ -199,10 +227,7 @@ def read_samples(path: Path) -> list[Sample]:
     samples = []
     for number, line in enumerate(lines, 1):
         try:
-            values = json.loads(line)
-            messages = tuple((str(role), str(text)) for role, text in values["messages"])
-            node, tries = values.get("node", "fast"), values.get("tries", 1)
-            samples.append(Sample(node, messages, str(values["answer"]), tries))
+            samples.append(_sample(json.loads(line)))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(
                 f"{path}, line {number} is not a sample: {type(error).__name__} {error}",
@@ -211,6 +236,12 @@ def read_samples(path: Path) -> list[Sample]:
     if not samples:
         raise DataError(f"{path} holds no samples", hint="write one a line")
     return samples
+
+
+def _sample(values: Mapping[str, Any]) -> Sample:
+    messages = tuple((str(role), str(text)) for role, text in values["messages"])
+    node, tries = values.get("node", "fast"), values.get("tries", 1)
+    return Sample(node, messages, str(values["answer"]), tries)
 
 
 def lessons_of(

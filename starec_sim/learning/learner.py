@@ -11,22 +11,23 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from starec_sim.errors import StarecError
+from starec_sim.errors import LearningError
 from starec_sim.learning.grpo import Objective, clipped, divergence, ratios, surrogate
 from starec_sim.learning.models import Weights
 from starec_sim.learning.packing import Lesson, Pack, log_probabilities, packs
 from starec_sim.validation import Settings
 
 
-class DivergenceError(StarecError):
-    """Learning went wrong in a way that more of it cannot mend."""
+class DivergenceError(LearningError):
+    """The policy got worse in a way that more steps cannot mend."""
 
 
 class Optimisation(Settings):
@@ -169,6 +170,14 @@ class Learner:
         self._optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])
         torch.set_rng_state(state["random"])
+
+    def writer(self) -> Callable[[Path], None]:
+        """Return what writes a version. Every process must call this, and one the result."""
+        state: dict[str, Tensor] | None = None
+        if self.accelerator.distributed_type == "FSDP":
+            whole = self.accelerator.get_state_dict(self._net)
+            state = {name.removeprefix("policy."): value for name, value in whole.items()}
+        return lambda folder: self.weights.save(folder, state)
 
     def _learning(self) -> list[torch.nn.Parameter]:
         return [p for p in self._net.parameters() if p.requires_grad]

@@ -67,6 +67,30 @@ class Weights:
         if self.method == "full":
             self.tokenizer.save_pretrained(folder)
 
+    def put(self, folder: Path) -> None:
+        """Take the values of a version that `save` wrote.
+
+        Raises:
+            ModelError: It cannot be read, or does not fit.
+        """
+        from peft import set_peft_model_state_dict
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        name = "adapter_model" if self.method == "lora" else "model"
+        try:
+            values = load_file(folder / f"{name}.safetensors")
+            if self.method == "lora":
+                set_peft_model_state_dict(self.model, values)
+            else:
+                # Tied weights are stored once; all others must be there.
+                self.model.load_state_dict(values, strict=False)
+        except (OSError, RuntimeError, SafetensorError) as error:
+            raise ModelError(
+                f"the version {folder} cannot be read: {error}",
+                hint="resume from an earlier checkpoint: remove the last one from its folder",
+            ) from error
+
     def spec(self, folder: Path) -> dict[str, str]:
         """Return the settings with which a policy plays a version."""
         if self.method == "full":
@@ -81,6 +105,7 @@ def load(
     method: Method = "full",
     lora: Lora = Lora(),  # noqa: B008 (frozen)
     dtype: Dtype = "fp32",
+    gradient_checkpointing: bool = False,
 ) -> Weights:
     """Read weights, ready to learn.
 
@@ -90,6 +115,7 @@ def load(
         method: Whether all weights learn, or an adapter.
         lora: The shape of a new adapter.
         dtype: `auto` takes bf16 where the device has instructions for it.
+        gradient_checkpointing: Whether activations are computed twice instead of kept.
 
     Raises:
         ModelError: They are missing, or the adapter belongs to another model.
@@ -122,6 +148,10 @@ def load(
     elif method == "lora":
         base = _with_adapter(base, model, adapter) if adapter else _with_new_adapter(base, lora)
     base.train()
+    if gradient_checkpointing:
+        base.gradient_checkpointing_enable(  # type: ignore[no-untyped-call]
+            {"use_reentrant": False}
+        )
     return Weights(base, tokenizer, model, method, autocast=half)
 
 

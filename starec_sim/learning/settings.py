@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from starec_sim.errors import ConfigError
 from starec_sim.experiment import Experiment
 from starec_sim.learning.grpo import Objective
 from starec_sim.learning.learner import Optimisation
@@ -101,6 +102,8 @@ class Training(Settings):
     dtype: Dtype = "auto"
     batch_tokens: int = Field(default=8192, ge=64)
     """Ids in one forward pass, padding included: what memory allows."""
+    gradient_checkpointing: bool = False
+    """Whether activations are computed twice instead of kept: a third slower, far less memory."""
     chat_template_kwargs: dict[str, bool | str | int] = Field(default={})
     """What the chat template is told when samples are imitated; as the policy's own."""
     anchor: Anchor | None = None
@@ -126,8 +129,6 @@ def training_of(experiment: Experiment) -> Training:
     Raises:
         ConfigError: A key is wrong, or the policy cannot be trained as it is set.
     """
-    from starec_sim.errors import ConfigError
-
     if experiment.train is None:
         raise ConfigError(
             f'the experiment "{experiment.name}" has no `train`, so there is nothing to learn',

@@ -12,28 +12,31 @@ that were played are learned again from their rollouts, and those that were not 
 
 from __future__ import annotations
 
-import asyncio
-import time
+import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from starec_sim.errors import ConfigError
+from starec_sim.errors import LearningError
 from starec_sim.experiment import Experiment
-from starec_sim.learning.anchoring import Sample, Tutor, lessons_of, read_samples, write_samples
+from starec_sim.learning.anchoring import (
+    Funnel,
+    Sample,
+    Tutor,
+    dump_lesson,
+    lessons_of,
+    load_lesson,
+    read_samples,
+)
 from starec_sim.learning.checkpoints import Played, Shelf, put_bytes
-from starec_sim.learning.figures import Guard, step_figures
-from starec_sim.learning.grpo import Lessons, lessons
-from starec_sim.learning.learner import DivergenceError, Learner, Update
+from starec_sim.learning.learner import Learner
 from starec_sim.learning.models import Weights, load
-from starec_sim.learning.places import ranking_places
-from starec_sim.learning.players import Player, player
-from starec_sim.learning.rewards import Rewards
-from starec_sim.learning.rollouts import Collector
-from starec_sim.learning.rows import Rollout
+from starec_sim.learning.players import player
+from starec_sim.learning.school import School
 from starec_sim.learning.settings import Anchor, Grpo, Training
 from starec_sim.learning.world import Stage, Visitors, batches
 from starec_sim.metrics import bootstrap_interval
@@ -50,11 +53,28 @@ FIRST = "000000"
 """The version that GRPO starts from."""
 
 
+class Trial(NamedTuple):
+    """A trial of the run's record."""
+
+    number: int
+    arm: str
+    seed: int
+    users: frozenset[str]
+
+
 class Follower(Protocol):
     """Somebody who follows a training as it goes."""
 
+    def run_begins(self, folder: Path, name: str) -> None:
+        """Note that a training begins, or goes on."""
+        ...
+
     def stage_begins(self, stage: str, steps: int, done: int) -> None:
         """Note that a stage begins, so many steps of which are done."""
+        ...
+
+    def round_begins(self, visitors: int) -> None:
+        """Note that a round begins."""
         ...
 
     def visit_ends(self, visit: Visit) -> None:
@@ -87,7 +107,7 @@ class Trainer:
         folder: Of the run.
         policies: Who answers in it, by node; the fast one learns.
         teacher: Who writes the samples, if anybody does.
-        store: The run's record.
+        store: The run's record; None in a process that only learns.
         follower: Who is told.
     """
 
@@ -98,7 +118,7 @@ class Trainer:
         folder: Path,
         policies: Mapping[Node, Policy],
         teacher: Policy | None,
-        store: Store,
+        store: Store | None,
         follower: Follower,
     ) -> None:
         self._experiment = experiment
@@ -110,29 +130,311 @@ class Trainer:
         self._shelf = Shelf(folder)
         self._stage = Stage(experiment, training)
         self._streams = Streams(experiment.seed)
-        self._guard = Guard(training.guards)
 
-    async def run(self) -> None:
-        """Go through both stages, from where the folder says they stand."""
+    async def run(self) -> Path:
+        """Go through both stages from where the folder says they stand; return the last version."""
         training = self._training
         if training.anchor is not None:
-            await self._anchor(training.anchor)
-        elif not self._shelf.version(FIRST).is_dir():
-            weights = self._weights(None)
-            self._shelf.put_version(FIRST, weights.save)
-        if training.grpo is not None:
-            await self._reinforce(training.grpo)
+            await self._imitate(training.anchor)
+        elif self._store is not None:
+            self._shelf.put_version(FIRST, self._weights(None).save)
+        if training.grpo is None:
+            return self._shelf.version(FIRST)
+        return await self._reinforce(training.grpo)
 
     def _weights(self, version: Path | None) -> Weights:
         """Read the weights that learn: those of a version, or what the experiment starts from."""
-        training, spec = self._training, self._policies["fast"].spec_of
+        training, spec = self._training, self._experiment.policies.fast
         base, adapter = str(training.model or spec["model"]), spec.get("adapter")
-        if version is not None:
-            base, adapter = (str(version), None) if training.method == "full" else (base, version)
-        return load(
-            base,
-            str(adapter) if adapter else None,
-            method=training.method,
-            lora=training.lora,
-            dtype=training.dtype,
+        if version is not None and training.method == "full":
+            base, adapter = str(version), None
+        elif version is not None:
+            adapter = str(version)
+        return load(base, adapter, method=training.method, lora=training.lora, dtype=training.dtype)
+
+    # Stage 1
+
+    async def _imitate(self, anchor: Anchor) -> None:
+        shelf, training = self._shelf, self._training
+        if shelf.version(FIRST).is_dir():
+            return
+        samples = await self._samples(anchor)
+        streams, count = self._streams, len(samples)
+        orders = [
+            batch
+            for epoch in range(anchor.epochs)
+            for batch in batches(count, anchor.batch, streams, "anchor batches", epoch)
+        ]
+        checkpoint = shelf.last_checkpoint("anchor", self._follower.say)
+        done = checkpoint.step if checkpoint else 0
+        weights = self._weights(shelf.version(f"anchor-{done:06d}") if checkpoint else None)
+        learner = Learner(
+            weights,
+            anchor.optimisation,
+            updates=len(orders),
+            batch_tokens=training.batch_tokens,
         )
+        if checkpoint:
+            learner.restore(checkpoint.state)
+        shelf.keep_logged(lambda entry: entry["stage"] == "anchor" and entry["step"] <= done)
+        self._follower.stage_begins("anchor", len(orders), done)
+        for step in range(done, len(orders)):
+            batch = [samples[place] for place in orders[step]]
+            update = learner.imitate(
+                lessons_of(batch, weights.tokenizer, training.chat_template_kwargs)
+            )
+            learner.end_step()
+            self._log(
+                {
+                    "stage": "anchor",
+                    "step": step + 1,
+                    "loss": update.loss,
+                    "gradient": update.gradient,
+                    "entropy": update.entropy,
+                    "learned_tokens": update.tokens,
+                    "learn_s": update.seconds,
+                }
+            )
+            if (step + 1) % training.checkpoint_every == 0:
+                self._keep(learner, "anchor", step + 1, f"anchor-{step + 1:06d}")
+        self._write(learner, FIRST)
+
+    async def _samples(self, anchor: Anchor) -> list[Sample]:
+        """Return what there is to imitate: from a file, or from a teacher who plays for it."""
+        if anchor.samples is not None:
+            return read_samples(anchor.samples)
+        place = self._shelf.folder / "anchor"
+        rounds = [place / f"{round:03d}.json" for round in range(anchor.rounds)]
+        if self._store is not None and not all(path.is_file() for path in rounds):
+            assert self._teacher is not None
+            tutor = Tutor(
+                self._stage.agent,
+                nodes=anchor.nodes,
+                min_ndcg=anchor.min_ndcg,
+                rethink=anchor.rethink,
+                keywords=anchor.keywords,
+            )
+
+            def ended(visits: Sequence[Visit]) -> None:
+                round = visits[0].round if visits else 0
+                put_bytes(rounds[round], dump_lesson(*tutor.take()))
+
+            users = self._stage.drawn(anchor.users, 0, "anchor users")
+            await self._play(
+                Trial(ANCHOR_TRIAL, "teacher", self._experiment.seed, users),
+                tutor,
+                {"fast": self._teacher, "slow": self._teacher},
+                anchor.rounds,
+                ended,
+            )
+        lessons_learned = [load_lesson(path) for path in rounds]
+        funnel = Funnel.sum(funnel for _, funnel in lessons_learned)
+        self._follower.funnel(funnel.rows())
+        samples = [sample for found, _ in lessons_learned for sample in found]
+        if not samples:
+            raise LearningError(
+                "none of the teacher's answers passed the screening: "
+                + ", ".join(f"{count} {node} {what}" for node, what, count in funnel.rows()),
+                hint="lower train.anchor.min_ndcg, raise train.anchor.rethink, or take a teacher "
+                "that follows the form",
+            )
+        return samples
+
+    # Stage 2
+
+    async def _reinforce(self, grpo: Grpo) -> Path:
+        shelf, training = self._shelf, self._training
+        checkpoint = shelf.last_checkpoint("grpo", self._follower.say)
+        done = checkpoint.step if checkpoint else 0
+        weights = self._weights(shelf.version(FIRST))
+        learner = Learner(
+            weights, grpo.optimisation, updates=grpo.steps, batch_tokens=training.batch_tokens
+        )
+        learner.anchor()
+        if checkpoint:
+            weights.put(shelf.version(f"{done:06d}"))
+            learner.restore(checkpoint.state)
+        shelf.keep_logged(lambda entry: entry["stage"] == "anchor" or entry["step"] <= done)
+        school = School(grpo, training, self._stage, self._streams, learner, shelf)
+        self._follower.stage_begins("grpo", grpo.steps, done)
+        step = done
+        while True:
+            if step % training.evaluate.every == 0 or step == grpo.steps:
+                await self._examine(step)
+            if step == grpo.steps:
+                return shelf.version(f"{step:06d}")
+            until = min(
+                grpo.steps,
+                (step // grpo.rounds + 1) * grpo.rounds,
+                (step // training.evaluate.every + 1) * training.evaluate.every,
+            )
+            await self._live(school, step, until)
+            step = until
+
+    async def _live(self, school: School, step: int, until: int) -> None:
+        """Play and learn the steps from one to another, all of one life."""
+        shelf, rounds = self._shelf, school.grpo.rounds
+        life, first = divmod(step, rounds)
+
+        def learn(round: int) -> None:
+            number = life * rounds + round
+            entry = school.learn(number)
+            self._log(entry)
+            name = f"{number + 1:06d}"
+            self._write(school.learner, name)
+            if (number + 1) % self._training.checkpoint_every == 0 or (
+                number + 1 == school.grpo.steps
+            ):
+                self._keep(school.learner, "grpo", number + 1, name)
+            if self._store is not None:
+                school.player(self._policies).load(shelf.version(name), name)
+
+        if self._store is None:
+            for number in range(step, until):
+                school.learner.accelerator.wait_for_everyone()
+                learn(number - life * rounds)
+            return
+
+        collector = school.collector(life)
+
+        def ended(visits: Sequence[Visit]) -> None:
+            number = life * rounds + (visits[0].round if visits else until)
+            rollouts = collector.take()
+            if not rollouts:
+                raise LearningError(
+                    f"nobody came in round {number - life * rounds} of life {life}, so there is "
+                    "nothing to learn from",
+                    hint="lower train.grpo.rounds to what the environment has to offer",
+                )
+            shelf.put_played(number, Played(rollouts, collector.waiting))
+            school.learner.accelerator.wait_for_everyone()
+
+        player = school.player(self._policies)
+        player.load(shelf.version(f"{step:06d}"), f"{step:06d}")
+        users = self._stage.drawn(school.grpo.users, life)
+        trial = Trial(life, f"life {life + 1}", self._experiment.seed + life, users)
+
+        def resumed(played: int) -> None:
+            # What an earlier process played is learned from again before anything new is played.
+            for round in range(first, min(played, until - life * rounds)):
+                learn(round)
+            if played:
+                before = shelf.played(life * rounds + played - 1)
+                collector.waiting = before.waiting if before else {}
+
+        await self._play(
+            trial, collector, self._policies, until - life * rounds, ended, resumed, learn
+        )
+
+    async def _examine(self, step: int) -> None:
+        """See how the policy does with users it never trained on."""
+        settings = self._training.evaluate
+        if not settings.users or self._store is None:
+            return
+        name = f"{step:06d}"
+        player(self._policies["fast"].model).load(self._shelf.version(name), name)
+        policies = self._policies
+        if settings.temperature is not None:
+            changed = {"temperature": settings.temperature}
+            policies = {
+                node: replace(policy, model=policy.model.model_copy(update=changed))
+                for node, policy in policies.items()
+            }
+        number = EXAMINATION_TRIAL + step
+        users = self._stage.examined()
+        await self._play(
+            Trial(number, f"examination after {step} steps", self._experiment.seed, users),
+            self._stage.agent,
+            policies,
+            settings.rounds,
+        )
+        entry = {"stage": "grpo", "step": step, "examination": self._figures(number)}
+        self._shelf.log(entry)
+        self._follower.examined(entry)
+
+    def _figures(self, trial: int) -> dict[str, dict[str, float]]:
+        """Return each metric of a trial: mean over users of their mean, with its interval."""
+        assert self._store is not None
+        values: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+        for user, text in self._store.db.execute(
+            "SELECT user, figures FROM visits WHERE trial = ? ORDER BY round, user", (trial,)
+        ):
+            for name, value in json.loads(text).items():
+                values[name][user].append(value)
+        found = {}
+        for name, by_user in values.items():
+            means = np.array([np.mean(each) for each in by_user.values()])
+            interval = bootstrap_interval(means, seed=self._experiment.seed % 2**31)
+            found[name] = {"mean": float(means.mean()), "low": interval.low, "high": interval.high}
+        return found
+
+    # Both
+
+    async def _play(
+        self,
+        trial: Trial,
+        agent: Any,
+        policies: Mapping[Node, Policy],
+        rounds: int,
+        ended: Callable[[Sequence[Visit]], None] = lambda visits: None,
+        resumed: Callable[[int], None] = lambda played: None,
+        after: Callable[[int], None] = lambda round: None,
+    ) -> None:
+        """Play a trial up to a round.
+
+        Args:
+            trial: Which.
+            agent: Who plays the users.
+            policies: Who answers.
+            rounds: Rounds after which it ends.
+            ended: Called with the visits of each round, before it is committed.
+            resumed: Called with the number of rounds that were committed before.
+            after: Called with each round, once it is committed.
+        """
+        assert self._store is not None
+        world: Any = Visitors(self._stage.world(trial.seed), trial.users, ended)
+        recorder = Recorder(self._store, trial.number)
+        point = recorder.open(trial.arm, trial.seed, world)
+        resumed(point.rounds)
+        gateway = Gateway(policies, Streams(trial.seed), recorder)
+        watcher = _Watcher(self._follower, after)
+        concurrency = self._experiment.concurrency
+        simulation = Simulation(agent, world, gateway, recorder, watcher, concurrency)
+        await simulation.run(rounds, point)
+
+    def _log(self, entry: dict[str, Any]) -> None:
+        if self._store is not None:
+            self._shelf.log(entry)
+        self._follower.step_ends(entry)
+
+    def _write(self, learner: Learner, name: str) -> None:
+        """Keep a version; all processes take part in gathering it."""
+        write = learner.writer()
+        if self._store is not None:
+            self._shelf.put_version(name, write)
+        learner.accelerator.wait_for_everyone()
+
+    def _keep(self, learner: Learner, stage: str, step: int, version: str) -> None:
+        self._write(learner, version)
+        if self._store is not None:
+            self._shelf.put_checkpoint(stage, step, learner.state())
+
+
+class _Watcher:
+    """Passes on what a simulation tells, and lets learning follow each round."""
+
+    def __init__(self, follower: Follower, after: Callable[[int], None]) -> None:
+        self._follower = follower
+        self._after = after
+
+    def round_begins(self, round: int, visitors: int) -> None:
+        """Pass on how many will come."""
+        self._follower.round_begins(visitors)
+
+    def visit_ends(self, visit: Visit) -> None:
+        """Pass on that one is over."""
+        self._follower.visit_ends(visit)
+
+    def round_ends(self, round: int, figures: Mapping[str, float]) -> None:
+        """Learn from the round, which is committed."""
+        self._after(round)

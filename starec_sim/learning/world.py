@@ -78,7 +78,7 @@ class Stage:
                 "needs",
                 hint="implement starec_sim.agent.OpenAgent",
             )
-        ids = sorted(user.id for user in self.world(0).users)
+        ids = sorted(user.id for user in self.world(experiment.seed).users)
         order = Streams(experiment.seed).stream("held out users").permutation(len(ids))
         held = round(training.evaluate.share * len(ids))
         self.held_out = [ids[place] for place in order[:held]]
@@ -90,14 +90,12 @@ class Stage:
                 hint="raise it, or set train.evaluate.users to 0",
             )
 
-    def world(self, life: int) -> Environment:
-        """Return a fresh world; each life has other chances."""
+    def world(self, seed: int) -> Environment:
+        """Return a fresh world; each seed has other chances."""
         found, config = plugins.configure(
             "environments", self._experiment.environment, "environment"
         )
-        environment: Environment = found(
-            config, self._dataset, Streams(self._experiment.seed + life)
-        )
+        environment: Environment = found(config, self._dataset, Streams(seed))
         return environment
 
     def drawn(self, count: int, life: int, purpose: str = "training users") -> frozenset[str]:

@@ -1,0 +1,209 @@
+"""A training as a run: its folder, its manifest, its lock; started anew or gone on with."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from starec_sim.errors import RunError
+from starec_sim.experiment import Experiment, recorded
+from starec_sim.laboratory import build_policy
+from starec_sim.learning.checkpoints import Shelf
+from starec_sim.learning.plots import plot_training
+from starec_sim.learning.settings import Training, training_of
+from starec_sim.learning.training import Follower, Trainer
+from starec_sim.learning.world import Stage
+from starec_sim.policies.gateway import Policy
+from starec_sim.runs import folder as run_folder
+from starec_sim.runs.store import Store
+from starec_sim.types import Node
+
+KIND = "training"
+"""What the manifest of a training says it is."""
+
+
+class Result(NamedTuple):
+    """What a finished training leaves."""
+
+    folder: Path
+    version: Path
+    """The last weights."""
+    policy: Mapping[str, Any]
+    """The spec that plays them."""
+    steps: list[dict[str, Any]]
+    """The log of steps and examinations."""
+    plot: Path | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the result as JSON values."""
+        return {
+            "run": str(self.folder),
+            "status": "finished",
+            "version": str(self.version),
+            "policy": dict(self.policy),
+            "steps": self.steps,
+            "plot": str(self.plot) if self.plot else None,
+        }
+
+
+def start(experiment: Experiment, follower: Follower) -> Result:
+    """Train in a new folder.
+
+    Raises:
+        StarecError: What went wrong; what was committed stays and can be resumed.
+        KeyboardInterrupt: The user stopped it; the same holds.
+    """
+    training = training_of(experiment)
+    folder = Path(_agreed(lambda: str(_new_folder(experiment))))
+    follower.run_begins(folder, experiment.name)
+    return _run(folder, experiment, training, follower)
+
+
+def resume(folder: Path, follower: Follower) -> Result:
+    """Go on with a training from its last checkpoint; a finished one is returned as it is.
+
+    Raises:
+        RunError: The run is in progress, damaged, or was made with another version.
+        StarecError: What went wrong while it went on.
+    """
+    manifest, experiment = run_folder.read(folder), recorded(folder)
+    text = run_folder.configuration(folder)
+    if hashlib.sha256(text.encode()).hexdigest() != manifest["config_sha256"]:
+        raise RunError(
+            f"{folder / run_folder.CONFIG} was changed after the run began",
+            hint=f"start a new training: starec train {folder / run_folder.CONFIG}",
+        )
+    before = manifest.get("versions", {}).get("starec-sim")
+    if before != version("starec-sim"):
+        raise RunError(
+            f"the training began with starec-sim {before}, this is {version('starec-sim')}",
+            hint="install that version, or start a new training",
+        )
+    training = training_of(experiment)
+    if manifest["status"] == "finished":
+        return _result(folder, experiment, training, Path(manifest["version"]))
+    started_in = Path(manifest["folder"])
+    if not started_in.is_dir():
+        raise RunError(
+            f"the run was started in {started_in}, which is gone; its relative paths begin there",
+            hint=f"put the folder back, or correct `folder` in {folder / run_folder.MANIFEST}",
+        )
+    folder = folder.resolve()
+    with contextlib.chdir(started_in):
+        follower.run_begins(folder, experiment.name)
+        return _run(folder, experiment, training, follower)
+
+
+def _new_folder(experiment: Experiment) -> Path:
+    folder = run_folder.create(experiment.runs_dir, experiment.name, experiment.seed)
+    text = yaml.safe_dump(experiment.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    run_folder.put_file(folder / run_folder.CONFIG, text)
+    manifest = {
+        "kind": KIND,
+        "name": experiment.name,
+        "status": "running",
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "seeds": [experiment.seed],
+        "arms": [],
+        "folder": str(Path.cwd()),
+        "config_sha256": hashlib.sha256(text.encode()).hexdigest(),
+        **run_folder.surroundings(),
+    }
+    run_folder.write(folder, manifest)
+    return folder
+
+
+def _run(folder: Path, experiment: Experiment, training: Training, follower: Follower) -> Result:
+    if not _first():
+        last = asyncio.run(Trainer(experiment, training, folder, {}, None, None, follower).run())
+        return _result(folder, experiment, training, last)
+    with run_folder.locked(folder):
+        manifest = run_folder.read(folder) | {"status": "running"}
+        manifest.pop("problem", None)
+        run_folder.write(folder, manifest)
+        store: Store | None = None
+        try:
+            trainer, store = _trainer(folder, experiment, training, follower)
+            last = asyncio.run(trainer.run())
+            manifest |= {
+                "status": "finished",
+                "version": str(last),
+                "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            }
+        except KeyboardInterrupt:
+            manifest |= {"status": "paused"}
+            raise
+        except BaseException as error:
+            manifest |= {"status": "failed", "problem": f"{type(error).__name__}: {error}"}
+            raise
+        finally:
+            if store is not None:
+                store.close()
+            _write_manifest(folder, manifest, begun=store is not None)
+            if Shelf(folder).logged():
+                with contextlib.suppress(OSError):  # the figures are safe
+                    plot_training(Shelf(folder).logged(), folder.name, folder / "plot.png")
+    return _result(folder, experiment, training, last)
+
+
+def _write_manifest(folder: Path, manifest: Mapping[str, Any], *, begun: bool) -> None:
+    """Write how it ended; nothing is kept of a training that could not begin."""
+    if not begun and not (folder / "run.sqlite").exists():
+        shutil.rmtree(folder)
+        return
+    with contextlib.suppress(OSError):  # a full disk is already on its way up
+        run_folder.write(folder, manifest)
+
+
+def _trainer(
+    folder: Path, experiment: Experiment, training: Training, follower: Follower
+) -> tuple[Trainer, Store]:
+    specs = experiment.policies
+    fast = build_policy(specs.fast, "policies.fast")
+    slow = fast if specs.slow == specs.fast else build_policy(specs.slow, "policies.slow")
+    policies: dict[Node, Policy] = {"fast": fast, "slow": slow}
+    teacher = None
+    if training.anchor is not None and training.anchor.samples is None:
+        teacher = build_policy(training.anchor.teacher, "train.anchor.teacher")
+    store = Store(folder, Stage(experiment, training).phrases())
+    return Trainer(experiment, training, folder, policies, teacher, store, follower), store
+
+
+def _result(folder: Path, experiment: Experiment, training: Training, last: Path) -> Result:
+    spec = {key: value for key, value in experiment.policies.fast.items() if key != "adapter"}
+    if training.method == "full":
+        spec["model"] = str(last)
+    else:
+        spec["adapter"] = str(last)
+    plot = folder / "plot.png"
+    return Result(folder, last, spec, Shelf(folder).logged(), plot if plot.is_file() else None)
+
+
+def _first() -> bool:
+    """Say whether this process is the one that plays, writes and talks."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def _agreed(make: Any) -> str:
+    """Return what the first process made, in all of them."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        made: str = make()
+        return made
+    import torch
+    from accelerate import PartialState
+    from accelerate.utils import broadcast_object_list
+
+    PartialState(cpu=not torch.cuda.is_available())
+    told = [make() if _first() else ""]
+    broadcast_object_list(told)
+    return told[0]

@@ -1,0 +1,244 @@
+"""What a training would take: steps, calls, tokens, memory, disk; nothing is trained to find out.
+
+Tokens are counted on questions of the real world, with the model's own tokenizer where it is on
+this machine, else at four characters a token. Memory is arithmetic over the model's shape:
+parameters, gradients and Adam's moments (Rajbhandari et al., 2020, "ZeRO", section 3), and 34 h
+bytes of activations per token and layer (Korthikanti et al., 2022, equation 2, without attention
+matrices, which are never stored).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from starec_sim.agent import Call
+from starec_sim.experiment import Experiment
+from starec_sim.learning.models import Lora, bf16_gains
+from starec_sim.learning.settings import Training, training_of
+from starec_sim.learning.world import Stage
+from starec_sim.types import Memory
+
+_ASKED = 20
+"""Users whose questions are counted."""
+_CHARACTERS_A_TOKEN = 4.0
+_GIB = 2**30
+
+
+class Shape(NamedTuple):
+    """What decides the size of a decoder."""
+
+    hidden: int
+    layers: int
+    heads: int
+    kv_heads: int
+    head: int
+    inner: int
+    vocabulary: int
+    tied: bool
+
+    @property
+    def linear(self) -> list[tuple[int, int]]:
+        """The (in, out) of each linear layer of a block."""
+        queries, keys = self.heads * self.head, self.kv_heads * self.head
+        return [
+            (self.hidden, queries),
+            (self.hidden, keys),
+            (self.hidden, keys),
+            (queries, self.hidden),
+            (self.hidden, self.inner),
+            (self.hidden, self.inner),
+            (self.inner, self.hidden),
+        ]
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the model has, biases and norms left out."""
+        embeddings = self.vocabulary * self.hidden * (1 if self.tied else 2)
+        return embeddings + self.layers * sum(i * o for i, o in self.linear)
+
+    def adapter(self, lora: Lora) -> int:
+        """How many numbers an adapter has, on all linear layers."""
+        return self.layers * sum(lora.rank * (i + o) for i, o in self.linear)
+
+
+_KNOWN = {
+    "Qwen2.5-0.5B": Shape(896, 24, 14, 2, 64, 4864, 151_936, True),
+    "Qwen2.5-1.5B": Shape(1536, 28, 12, 2, 128, 8960, 151_936, True),
+    "Qwen2.5-7B": Shape(3584, 28, 28, 4, 128, 18_944, 152_064, False),
+}
+"""Shapes of models that a machine without a network cannot look up."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a training would take."""
+
+    name: str
+    model: str
+    method: str
+    dtype: str
+    parameters: int | None
+    trainable: int | None
+    users_training: int
+    users_held_out: int
+    anchor_updates: int
+    anchor_samples: int
+    steps: int
+    lives: int
+    prompt_tokens: int
+    """Of one question, mean."""
+    tokenizer: str
+    """How they were counted."""
+    answer_tokens: int
+    """Of one answer, at most."""
+    calls: int
+    sampled_tokens: int
+    learned_tokens: int
+    """Ids that go through the learner, prompts shared."""
+    learner_gib: float | None
+    """Memory of the learner's process."""
+    disk_gib: float | None
+    """All versions of it."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the plan as JSON values."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        unknown = "unknown: the model is not on this machine"
+        size = f"{self.parameters:,}" if self.parameters else unknown
+        learns = f"{self.trainable:,}" if self.trainable else unknown
+        memory = f"{self.learner_gib:,.1f} GiB" if self.learner_gib else unknown
+        disk = f"{self.disk_gib:,.1f} GiB" if self.disk_gib else unknown
+        lines = [
+            ("model", f"{self.model} ({self.method}, {self.dtype})"),
+            ("parameters", f"{size}, of which learn {learns}"),
+            ("users", f"{self.users_training:,} to train on, {self.users_held_out:,} kept apart"),
+            ("anchor", f"{self.anchor_updates:,} updates, at most {self.anchor_samples:,} samples"),
+            ("grpo", f"{self.steps:,} steps in {self.lives:,} lives"),
+            ("question", f"{self.prompt_tokens:,} tokens ({self.tokenizer})"),
+            ("answer", f"at most {self.answer_tokens:,} tokens"),
+            ("calls", f"{self.calls:,}, at most {self.sampled_tokens:,} tokens sampled"),
+            ("learner reads", f"at most {self.learned_tokens:,} tokens, prompts shared"),
+            ("learner memory", memory),
+            ("versions on disk", disk),
+        ]
+        return "\n".join(f"{label:<17} {value}" for label, value in lines)
+
+
+def plan_of(experiment: Experiment) -> Plan:
+    """Return what the training of an experiment would take.
+
+    Raises:
+        StarecError: A key is wrong, or the world cannot be built.
+    """
+    training = training_of(experiment)
+    stage = Stage(experiment, training)
+    spec, anchor, grpo = experiment.policies.fast, training.anchor, training.grpo
+    model = str(training.model or spec["model"])
+    answer = int(spec.get("max_tokens") or 512)
+    prompt, counted = _question(stage, experiment, model)
+    steps = grpo.steps if grpo else 0
+    visits = steps * (grpo.users if grpo else 0)
+    size, nodes = (grpo.size, len(grpo.nodes)) if grpo else (0, 0)
+    examinations = (steps // training.evaluate.every + 1) * (
+        training.evaluate.users * training.evaluate.rounds
+    )
+    # A group for each node, and a follow-up for each summary.
+    calls = visits * size * (nodes + (1 if grpo and "slow" in grpo.nodes else 0)) + examinations
+    samples = anchor.users * anchor.rounds * len(anchor.nodes) if anchor else 0
+    updates = -(-samples // anchor.batch) * anchor.epochs if anchor else 0
+    half = training.dtype == "bf16" or (training.dtype == "auto" and bf16_gains())
+    shape = _shape(model)
+    trainable = None
+    if shape is not None:
+        trainable = shape.adapter(training.lora) if training.method == "lora" else shape.parameters
+    return Plan(
+        name=experiment.name,
+        model=model,
+        method=training.method,
+        dtype="bf16" if half else "fp32",
+        parameters=shape.parameters if shape else None,
+        trainable=trainable,
+        users_training=len(stage.training),
+        users_held_out=len(stage.held_out),
+        anchor_updates=updates,
+        anchor_samples=samples,
+        steps=steps,
+        lives=-(-steps // grpo.rounds) if grpo else 0,
+        prompt_tokens=prompt,
+        tokenizer=counted,
+        answer_tokens=answer,
+        calls=calls,
+        sampled_tokens=calls * answer,
+        learned_tokens=visits * nodes * (prompt + size * answer) * (grpo.passes if grpo else 0)
+        + samples * (prompt + answer) * (anchor.epochs if anchor else 0),
+        learner_gib=_memory(shape, training, trainable, half) if shape and trainable else None,
+        disk_gib=(steps + 1) * trainable * 4 / _GIB if trainable else None,
+    )
+
+
+def _question(stage: Stage, experiment: Experiment, model: str) -> tuple[int, str]:
+    """Return the mean length of a question, and how it was counted."""
+    world = stage.world(experiment.seed)
+    lengths = []
+    tokenizer, counted = _tokenizer(model)
+    for user in list(world.begin_round(0))[:_ASKED]:
+        memory = Memory(world.history(user)[-stage.agent.history_limit :])
+        nobody: Any = None
+        call = Call(user, 0, world.users[user], memory, world, nobody)
+        messages = stage.agent.question(call, world.observe(user, ()))
+        text = "\n".join(text for _, text in messages)
+        if tokenizer is None:
+            lengths.append(len(text) / _CHARACTERS_A_TOKEN)
+        else:
+            lengths.append(len(tokenizer(text, add_special_tokens=False)["input_ids"]))
+    return round(float(np.mean(lengths))) if lengths else 0, counted
+
+
+def _tokenizer(model: str) -> tuple[Any, str]:
+    from transformers import AutoTokenizer
+
+    try:
+        found = AutoTokenizer.from_pretrained(model, local_files_only=True)
+        return found, "counted by its own tokenizer"
+    except (OSError, ValueError, KeyError):
+        return None, "at four characters a token, its tokenizer is not on this machine"
+
+
+def _shape(model: str) -> Shape | None:
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(model, local_files_only=True)
+    except (OSError, ValueError, KeyError):
+        name = model.rpartition("/")[2].removesuffix("-Instruct")
+        return _KNOWN.get(name)
+    heads = config.num_attention_heads
+    return Shape(
+        config.hidden_size,
+        config.num_hidden_layers,
+        heads,
+        getattr(config, "num_key_value_heads", None) or heads,
+        getattr(config, "head_dim", None) or config.hidden_size // heads,
+        config.intermediate_size,
+        config.vocab_size,
+        bool(config.tie_word_embeddings),
+    )
+
+
+def _memory(shape: Shape, training: Training, trainable: int, half: bool) -> float:
+    """Return the GiB that a learner's process needs, nothing sharded."""
+    frozen = (2 if half else 4) * shape.parameters if training.method == "lora" else 0
+    # Weights, gradients and two moments in fp32, and the anchor with its stand-in.
+    learning = trainable * (4 + 4 + 8 + 8)
+    tokens = training.batch_tokens
+    width = 2 if half else 4
+    kept = 2 if training.gradient_checkpointing else 34
+    activations = tokens * shape.layers * shape.hidden * kept * width / 2
+    mask = tokens * tokens * 5
+    logits = min(tokens * shape.vocabulary, 2**26) * 4 * 3
+    return (frozen + learning + activations + mask + logits) / _GIB

@@ -1,0 +1,107 @@
+"""One picture of a training: what it earns, how it does with others, and what it might exploit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#444444")
+"""Okabe and Ito's palette: told apart by everybody."""
+_PANELS: Mapping[str, tuple[str, ...]] = {
+    "reward": ("reward.*",),
+    "what it is made of": ("components.*",),
+    "divergence from the anchor (nats)": ("kl",),
+    "entropy (nats)": ("entropy",),
+    "clipped, and how stale": ("clip_share", "ratio_gap"),
+    "equal groups, distinct answers": ("zero_variance", "distinct"),
+    "malformed and empty": ("counters.*malformed", "counters.*empty"),
+    "length (tokens)": ("counters.*length",),
+    "agreement with the input order": ("counters.*input order",),
+    "loss": ("loss",),
+}
+_EXAMINED = ("ndcg@1", "ndcg@10", "satisfaction", "malformed")
+
+
+def plot_training(entries: Sequence[Mapping[str, Any]], title: str, path: Path) -> None:
+    """Write the picture.
+
+    Args:
+        entries: The log of steps, see `starec_sim.learning.checkpoints`.
+        title: Of the picture.
+        path: Where it goes.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    panels = {name: _series(entries, keys) for name, keys in _PANELS.items()}
+    panels = {name: series for name, series in panels.items() if series}
+    examined = [entry for entry in entries if "examination" in entry]
+    count = len(panels) + bool(examined)
+    columns = min(3, count)
+    rows = math.ceil(count / columns)
+    canvas = Figure(figsize=(4.4 * columns, 2.7 * rows + 0.4), layout="constrained")
+    FigureCanvasAgg(canvas)
+    axes = list(canvas.subplots(rows, columns, squeeze=False).flat)
+    for axis in axes[count:]:
+        axis.set_visible(False)
+    if examined:
+        _draw_examinations(axes.pop(0), examined)
+    for axis, (name, series) in zip(axes, panels.items(), strict=False):
+        for colour, (label, points) in zip(_COLOURS, series.items(), strict=False):
+            axis.plot(*zip(*points, strict=True), color=colour, lw=1.4, label=label)
+        _dress(axis, name, legend=len(series) > 1)
+    canvas.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    canvas.supxlabel("step", fontsize=9, color="#555555")
+    canvas.savefig(path, dpi=110, metadata={"Software": None})
+
+
+def _series(
+    entries: Sequence[Mapping[str, Any]], keys: Sequence[str]
+) -> dict[str, list[tuple[float, float]]]:
+    """Return points by label; those of anchoring stand before step 0."""
+    anchored = sum(entry["stage"] == "anchor" for entry in entries)
+    found: dict[str, list[tuple[float, float]]] = {}
+    for entry in entries:
+        at = entry["step"] - anchored if entry["stage"] == "anchor" else entry["step"]
+        for key in keys:
+            name, _, ending = key.partition(".*")
+            values = entry.get(name)
+            if isinstance(values, Mapping):
+                chosen = {label: v for label, v in values.items() if label.endswith(ending)}
+            else:
+                chosen = {name: values}
+            for label, value in chosen.items():
+                if isinstance(value, int | float) and math.isfinite(value):
+                    found.setdefault(label.replace("_", " "), []).append((at, value))
+    return found
+
+
+def _draw_examinations(axis: Axes, examined: Sequence[Mapping[str, Any]]) -> None:
+    steps = [entry["step"] for entry in examined]
+    for colour, name in zip(_COLOURS, _EXAMINED, strict=False):
+        figures = [entry["examination"].get(name) for entry in examined]
+        if all(figures):
+            axis.plot(
+                steps, [f["mean"] for f in figures], color=colour, marker="o", ms=3, label=name
+            )
+            low, high = [f["low"] for f in figures], [f["high"] for f in figures]
+            axis.fill_between(steps, low, high, color=colour, alpha=0.13, lw=0)
+    _dress(axis, "users never trained on (95 %)", legend=True)
+
+
+def _dress(axis: Axes, name: str, *, legend: bool) -> None:
+    axis.set_title(name, fontsize=10, loc="left", fontweight="bold")
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.grid(axis="y", color="#e5e5e5", lw=0.7)
+    axis.set_axisbelow(True)
+    axis.tick_params(labelsize=8, color="#999999")
+    if legend:
+        axis.legend(fontsize=7, frameon=False)

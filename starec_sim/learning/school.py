@@ -1,0 +1,106 @@
+"""One step of GRPO, from the rollouts on disk to the next weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from starec_sim.errors import LearningError
+from starec_sim.learning.checkpoints import Shelf
+from starec_sim.learning.figures import Guard, step_figures
+from starec_sim.learning.grpo import Lessons, lessons
+from starec_sim.learning.learner import DivergenceError, Learner, Update
+from starec_sim.learning.places import ranking_places
+from starec_sim.learning.players import Player, player
+from starec_sim.learning.rewards import Rewards
+from starec_sim.learning.rollouts import Collector
+from starec_sim.learning.rows import Rollout
+from starec_sim.learning.settings import Grpo, Training
+from starec_sim.learning.world import Stage, batches
+from starec_sim.policies.gateway import Policy
+from starec_sim.rng import Streams
+from starec_sim.types import Node
+
+
+class School:
+    """Learns from what was played."""
+
+    def __init__(
+        self,
+        grpo: Grpo,
+        training: Training,
+        stage: Stage,
+        streams: Streams,
+        learner: Learner,
+        shelf: Shelf,
+    ) -> None:
+        self.grpo = grpo
+        self.learner = learner
+        self._stage = stage
+        self._streams = streams
+        self._shelf = shelf
+        self._rewards = Rewards(grpo.rewards)
+        self._guard = Guard(training.guards)
+        self._places = ranking_places(learner.weights.tokenizer)
+        self._good = str(shelf.version("000000"))
+        """The last version with which a step went well."""
+
+    def collector(self, life: int) -> Collector:
+        """Return who plays the users of a life and collects rollouts on the way."""
+        grpo = self.grpo
+        collector = Collector(
+            self._stage.agent, self._rewards, groups=grpo.groups, size=grpo.size, nodes=grpo.nodes
+        )
+        collector.prefix = f"{life}/"
+        return collector
+
+    def player(self, policies: Mapping[Node, Policy]) -> Player:
+        """Return who answers with the weights that learn."""
+        return player(policies["fast"].model)
+
+    def learn(self, step: int) -> dict[str, Any]:
+        """Learn from what the step's round left, and return its figures.
+
+        Raises:
+            DivergenceError: The policy diverges; the last good version is named.
+        """
+        played = self._shelf.played(step)
+        if played is None:
+            raise LearningError(
+                f"the rollouts of step {step + 1} are missing",
+                hint="put the folder `rollouts` back as it was",
+            )
+        rollouts, grpo = played.rollouts, self.grpo
+        groups = sorted({rollout.group for rollout in rollouts})
+        made: list[Lessons] = []
+        updates: list[Update] = []
+        for number in range(grpo.passes):
+            epoch = step * grpo.passes + number
+            size = grpo.batch or len(groups)
+            for batch in batches(len(groups), size, self._streams, "grpo batches", epoch):
+                chosen = {groups[place] for place in batch}
+                self._update([r for r in rollouts if r.group in chosen], made, updates)
+        self.learner.end_step()
+        figures = {
+            "stage": "grpo",
+            "step": step + 1,
+            "version": rollouts[0].version,
+            **step_figures(rollouts, made, updates),
+        }
+        self._guard.check(figures, len(rollouts), self._good)
+        self._good = str(self._shelf.version(f"{step:06d}"))
+        return figures
+
+    def _update(self, rollouts: list[Rollout], made: list[Lessons], updates: list[Update]) -> None:
+        objective = self.grpo.objective
+        places = self._places if objective.credit == "position" else None
+        found = lessons(rollouts, objective, places)
+        made.append(found)
+        if not found.lessons:
+            return
+        try:
+            updates.append(self.learner.improve(found.lessons, objective, rollouts[0].temperature))
+        except DivergenceError as error:
+            raise DivergenceError(
+                error.message, hint=f"{error.hint}; the last good version is {self._good}"
+            ) from error

@@ -1,0 +1,157 @@
+"""The loop closes: a policy plays, learns from it, and plays better weights; killed or not."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+import yaml
+
+from starec_sim.cli import main
+
+STAREC = [sys.executable, "-m", "starec_sim"]
+REWARD = "def many(outcome):\n    return outcome.text.count('a') + outcome.text.count('e')\n"
+
+
+@pytest.fixture
+def experiment(tmp_path, model_folder):
+    """Write a tiny experiment: random weights, four candidates, a reward that anybody can earn."""
+    for name in ("ranking", "reflect"):
+        shipped = (files("starec_agents.star") / "prompts" / f"{name}.md").read_text("utf-8")
+        asked = shipped.partition("=== user ===")[2]
+        limit = "$limit words" if "$limit" in shipped else ""
+        (tmp_path / f"{name}.md").write_text(f"Short. {limit}\n=== user ==={asked}")
+    (tmp_path / "reward.py").write_text(REWARD)
+    policy = {"use": "local", "model": model_folder(), "max_tokens": 24, "dtype": "fp32"}
+
+    def write(architecture="qwen3", **train):
+        spec = {**policy, "model": model_folder(architecture)}
+        values = {
+            "name": "tiny",
+            "seed": 1,
+            "runs_dir": str(tmp_path / "runs"),
+            "data": {"use": "synthetic", "users": 20, "items": 120, "interactions": 30},
+            "environment": {"use": "ranking", "candidates": 4, "choices": 4},
+            "agent": {
+                "use": "star",
+                "history_shown": 1,
+                "gate": {"when": "always"},
+                "prompts": str(tmp_path),
+            },
+            "policies": {"fast": spec, "slow": spec},
+            "train": {
+                "method": "full",
+                "dtype": "fp32",
+                "anchor": {"users": 4, "rounds": 2, "batch": 4, "keywords": []},
+                "grpo": {
+                    "steps": 5,
+                    "users": 3,
+                    "rounds": 3,
+                    "size": 4,
+                    "rewards": {f"{tmp_path / 'reward.py'}:many": 1.0},
+                    "optimisation": {"lr": 0.003},
+                },
+                "evaluate": {"every": 4, "users": 2, "rounds": 1},
+                "checkpoint_every": 2,
+                **train,
+            },
+        }
+        path = tmp_path / "tiny.yaml"
+        path.write_text(yaml.safe_dump(values))
+        return path
+
+    return write
+
+
+def started(command, **options):
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, **options
+    )
+
+
+def result_of(command):
+    process = started([*command, "--json"])
+    out, err = process.communicate(timeout=200)
+    assert process.returncode == 0, err.decode()
+    return json.loads(out)
+
+
+def steps_logged(folder):
+    path = folder / "steps.jsonl"
+    return path.read_text().count("\n") if path.is_file() else 0
+
+
+def kill_after(command, runs, lines):
+    """Kill a training, with no chance to clean up, once its log has so many lines."""
+    process = started(command)
+    deadline = time.monotonic() + 120
+    while not any(steps_logged(folder) >= lines for folder in runs.glob("*")):
+        assert process.poll() is None, process.stderr.read().decode()
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    (folder,) = runs.iterdir()
+    return folder
+
+
+def losses(result):
+    return [entry["loss"] for entry in result["steps"] if "loss" in entry]
+
+
+def examinations(result):
+    return [entry["examination"] for entry in result["steps"] if "examination" in entry]
+
+
+def test_a_killed_training_goes_on_to_the_same_losses(experiment, tmp_path):
+    path = experiment()
+    whole = result_of([*STAREC, "train", path, "--set", f"runs_dir={tmp_path / 'whole'}"])
+    assert len(losses(whole)) == 4 + 5
+    assert len(examinations(whole)) == 3
+
+    # In the anchor, between two checkpoints of GRPO, and once more after a resume.
+    runs = tmp_path / "runs"
+    folder = kill_after([*STAREC, "train", path], runs, 3)
+    kill_after([*STAREC, "resume", folder], runs, 4 + 1 + 3)
+    resumed = result_of([*STAREC, "resume", folder])
+    assert losses(resumed) == pytest.approx(losses(whole), rel=1e-4, abs=1e-6)
+    assert len(examinations(resumed)) == 3
+    # Every version that ever played is there to be played again.
+    versions = {place.name for place in (folder / "versions").iterdir()}
+    assert {f"{step:06d}" for step in range(6)} <= versions
+
+    again = result_of([*STAREC, "resume", folder])
+    assert losses(again) == losses(resumed)
+
+
+@pytest.fixture
+def starec(monkeypatch, capsys):
+    """Run the command line in this process; return its status, stdout and stderr."""
+
+    def starec(*arguments):
+        monkeypatch.setattr(sys, "argv", ["starec", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            main()
+        return left.value.code, *capsys.readouterr()
+
+    return starec
+
+
+@pytest.mark.parametrize("architecture", ["qwen2", "llama"])
+def test_an_adapter_learns_and_can_be_played(starec, experiment, architecture):
+    path = experiment(
+        architecture, method="lora", lora={"rank": 4}, anchor=None, evaluate={"users": 0}
+    )
+    status, out, err = starec("train", path, "--set", "train.grpo.steps=2", "--json")
+    assert status == 0, err
+    result = json.loads(out)
+    assert Path(result["policy"]["adapter"], "adapter_model.safetensors").is_file()
+    played = [entry["version"] for entry in result["steps"]]
+    assert len(set(played)) == 2, "each step is played by the version before it"
