@@ -84,7 +84,8 @@ class School:
         figures = {
             "stage": "grpo",
             "step": step + 1,
-            "version": rollouts[0].version,
+            # Summaries, which come first, were written by the version before.
+            "version": rollouts[-1].version,
             **step_figures(rollouts, made, updates),
         }
         self._guard.check(figures, len(rollouts), self._good)
