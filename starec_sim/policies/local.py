@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import secrets
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -118,6 +118,10 @@ class LocalPolicy(BaseChatModel):
             PolicyError: They cannot be read or do not fit; the old weights stay.
         """
         return self._host().load(None if source is None else str(source))
+
+    def spell(self, ids: Sequence[int]) -> list[str]:
+        """Return the text of each of some token ids."""
+        return self._host().scribe.spell(ids)
 
     def _open(self) -> Future[Host]:
         """Begin to read the model, once for all callers; a failure is told to all of them."""

@@ -81,6 +81,11 @@ class Scribe:
             text: str = self._tokenizer.decode(list(ids), skip_special_tokens=True)
         return text
 
+    def spell(self, ids: Sequence[int]) -> list[str]:
+        """Return the text of each token, special ones too; half a character is a question mark."""
+        with self._lock:
+            return [self._tokenizer.decode([token]) for token in ids]
+
     def check_window(
         self, prompt: Sequence[int], limit: int, window: int, messages: Sequence[BaseMessage]
     ) -> None:

@@ -1,0 +1,42 @@
+"""Errors in OpenAI's shape, so that its clients raise what they raise for OpenAI."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starec_sim.errors import PolicyError
+
+_STATUS = {"refused": 400, "endpoint": 503, "time-out": 504, "closed": 502}
+"""By the cause of a policy's failure."""
+
+
+class RequestError(Exception):
+    """A request that is not answered.
+
+    Args:
+        message: Why not, and what to do instead.
+        status: Of the HTTP answer.
+        param: The key that is wrong.
+        code: OpenAI's word for it, where it has one.
+    """
+
+    def __init__(
+        self, message: str, *, status: int = 400, param: str | None = None, code: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message, self.status, self.param, self.code = message, status, param, code
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the body of the answer."""
+        kind = "server_error" if self.status >= 500 else "invalid_request_error"
+        about = {"type": kind, "param": self.param, "code": self.code}
+        return {"error": {"message": self.message, **about}}
+
+
+def explained(error: Exception) -> RequestError:
+    """Return any error of a policy as one that a client understands."""
+    if isinstance(error, RequestError):
+        return error
+    if isinstance(error, PolicyError):
+        return RequestError(str(error), status=_STATUS[getattr(error, "cause", "refused")])
+    return RequestError(f"the policy failed: {type(error).__name__}: {error}", status=500)

@@ -1,0 +1,180 @@
+"""What a client may ask: the chat request of OpenAI's format, as far as a policy can honour it.
+
+What would change an answer and cannot be honoured is refused by name, never ignored.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from starec_sim.serving.errors import RequestError
+
+MAX_CHOICES = 128
+_MESSAGE: Mapping[str, type[BaseMessage]] = {
+    "system": SystemMessage,
+    "developer": SystemMessage,
+    "user": HumanMessage,
+    "assistant": AIMessage,
+}
+_WITHOUT_EFFECT = (
+    "metadata",
+    "prompt_cache_key",
+    "safety_identifier",
+    "service_tier",
+    "store",
+    "user",
+)
+"""Keys by which OpenAI files a request; they change no answer."""
+_NEUTRAL: Mapping[str, tuple[Any, ...]] = {
+    "frequency_penalty": (0,),
+    "presence_penalty": (0,),
+    "top_logprobs": (0,),
+    "logit_bias": ({},),
+    "tools": ([],),
+    "functions": ([],),
+    "tool_choice": ("none", "auto"),
+    "parallel_tool_calls": (True, False),
+    "modalities": (["text"],),
+}
+"""Keys that are understood and taken only where they ask for nothing."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class TextPart(_Strict):
+    """A part of a message that is text."""
+
+    type: Literal["text"]
+    text: str
+
+
+class Message(BaseModel):
+    """One message of a conversation."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | list[TextPart]
+    name: str | None = None
+
+    @model_validator(mode="after")
+    def _only_text(self) -> Self:
+        # Clients send answers back as they got them, with empty fields for what was not in them.
+        for key, value in (self.model_extra or {}).items():
+            if value:
+                raise ValueError(f"a message holds text only, and this one has {key}")
+        return self
+
+    def as_langchain(self) -> BaseMessage:
+        """Return the message as policies take it."""
+        parts = self.content
+        text = parts if isinstance(parts, str) else "".join(part.text for part in parts)
+        return _MESSAGE[self.role](text)
+
+
+class StreamOptions(_Strict):
+    """What a stream says besides its pieces."""
+
+    include_usage: bool = False
+    include_obfuscation: bool = False
+
+
+class ChatRequest(_Strict):
+    """A question."""
+
+    model: str
+    messages: list[Message] = Field(min_length=1)
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    max_tokens: int | None = Field(default=None, ge=1)
+    max_completion_tokens: int | None = Field(default=None, ge=1)
+    stop: str | Annotated[list[str], Field(max_length=4)] | None = None
+    seed: int | None = None
+    n: int | None = Field(default=None, ge=1, le=MAX_CHOICES)
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    logprobs: bool | None = None
+    response_format: dict[str, Any] | None = None
+    return_token_ids: bool | None = None
+    """As in vLLM: the ids of the prompt and of each completion come with the answer."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_what_asks_for_nothing(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            raise ValueError("the body must be a JSON object")
+        asked = {key: value for key, value in values.items() if key not in _WITHOUT_EFFECT}
+        for key, neutral in _NEUTRAL.items():
+            value = asked.pop(key, None)
+            if value is not None and value not in neutral:
+                raise ValueError(f"{key} is not supported here; leave it out")
+        return asked
+
+    @field_validator("response_format")
+    @classmethod
+    def _text_asks_for_nothing(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        if value is None or value == {"type": "text"}:
+            return None
+        if value.get("type") not in ("json_schema", "json_object"):
+            raise ValueError('expected the type "text", "json_object" or "json_schema"')
+        return value
+
+    @property
+    def choices(self) -> int:
+        """How many answers are wanted."""
+        return self.n or 1
+
+    def conversation(self) -> list[BaseMessage]:
+        """Return the messages as policies take them."""
+        return [message.as_langchain() for message in self.messages]
+
+    def options(self, choice: int, seeded: bool, structured: bool) -> dict[str, Any]:
+        """Return what a policy is called with besides the messages.
+
+        Args:
+            choice: Which of the answers it is; each has a seed of its own, counted up.
+            seeded: Whether the policy takes a seed.
+            structured: Whether it can be held to a form.
+        """
+        options: dict[str, Any] = {
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "max_tokens": self.max_completion_tokens or self.max_tokens,
+            "stop": [self.stop] if isinstance(self.stop, str) else self.stop,
+        }
+        if seeded:
+            # Nobody's seed is drawn, so that no two answers are the same by accident.
+            first = secrets.randbits(31) if self.seed is None else self.seed
+            options["seed"] = (first + choice) % 2**63
+        if self.response_format is not None:
+            if not structured:
+                raise RequestError(
+                    "response_format: this policy cannot be held to a form; say it in the prompt",
+                    param="response_format",
+                )
+            options["response_format"] = self.response_format
+        return {name: value for name, value in options.items() if value is not None}
+
+
+def read_request(body: Any) -> ChatRequest:
+    """Read a request from JSON values.
+
+    Raises:
+        RequestError: Names the first key that is wrong.
+    """
+    try:
+        return ChatRequest.model_validate(body)
+    except ValidationError as error:
+        first = error.errors()[0]
+        param = ".".join(str(part) for part in first["loc"]) or None
+        said = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            said = "there is no such key, or it is not supported here"
+        raise RequestError(f"{param}: {said}" if param else said, param=param) from None

@@ -1,0 +1,62 @@
+"""Serving an endpoint on a port of this machine until somebody stops it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+import uvicorn
+
+from starec_sim.errors import ConfigError
+from starec_sim.serving.endpoint import Endpoint
+
+HOST = "127.0.0.1"
+_GRACE_S = 5
+"""How long answers under way may take when the server is stopped."""
+
+
+def serve(endpoint: Endpoint, port: int, ready: Callable[[str], None]) -> None:
+    """Serve until Ctrl-C or SIGTERM; answers under way are given first, if they are soon.
+
+    Args:
+        endpoint: What is served.
+        port: Of this machine; 0 takes a free one.
+        ready: Called with the address once it can be asked.
+
+    Raises:
+        ConfigError: The port cannot be used.
+        PolicyError: The policy cannot answer at all.
+    """
+    try:
+        listening = socket.create_server((HOST, port))
+    except OSError as error:
+        raise ConfigError(
+            f"port {port} cannot be used: {error.strerror}",
+            hint="name another with --port, or let one be chosen with --port 0",
+        ) from error
+    with listening:
+        asyncio.run(_serve(endpoint, listening, ready))
+
+
+async def _serve(
+    endpoint: Endpoint, listening: socket.socket, ready: Callable[[str], None]
+) -> None:
+    try:
+        # Weights are read before anybody is told that they can be asked.
+        await asyncio.to_thread(getattr, endpoint.model, "version", None)
+        config = uvicorn.Config(
+            endpoint.app(),
+            access_log=False,
+            lifespan="off",
+            log_level="warning",
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE_S,
+        )
+        # What comes before uvicorn looks at the socket waits in its backlog.
+        ready(f"http://{HOST}:{listening.getsockname()[1]}/v1")
+        await uvicorn.Server(config).serve([listening])
+    finally:
+        close = getattr(endpoint.model, "aclose", None)
+        if close is not None:
+            await close()
