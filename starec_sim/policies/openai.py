@@ -384,7 +384,7 @@ class OpenAIPolicy(BaseChatModel):
             hint = "lower max_tokens, show the user less, or serve the model with a longer context"
         else:
             what = f"{url} refused the request ({status})"
-            hint = "change the setting it names: max_tokens_key, seeded, structured or extra_body"
+            hint = "change what it names: max_tokens_key, seeded, structured, token_ids, extra_body"
         return PolicyError(f"{what}: {says}", hint=hint)
 
 

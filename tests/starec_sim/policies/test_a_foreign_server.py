@@ -1,0 +1,74 @@
+"""The `openai` policy against a server that nobody here wrote: `transformers serve`."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+
+from starec_sim.errors import PolicyError
+from starec_sim.policies.openai import OpenAIPolicy
+from tests.starec_sim.policies.engine.conftest import model_folder, tokenizer  # noqa: F401
+
+pytest.importorskip("torch")
+pytest.importorskip("fastapi", reason="transformers serve needs it")
+
+CHAT = [("system", "user item liked"), ("user", "<history>\ndrama war\n</history>\nrank")]
+COMMAND = [sys.executable, "-c", "from transformers.cli.transformers import main; main()", "serve"]
+
+
+@pytest.fixture(scope="module")
+def url(model_folder, tmp_path_factory):  # noqa: F811
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    log = tmp_path_factory.mktemp("serve") / "log"
+    offline = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    where = ["--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
+    with log.open("w") as out:
+        server = subprocess.Popen(
+            [*COMMAND, str(model_folder), *where], stdout=out, stderr=out, env=offline
+        )
+    try:
+        for _ in range(600):
+            assert server.poll() is None, log.read_text()
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/health").close()
+                break
+            except OSError:
+                time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def ask(policy, **options):
+    async def once():
+        try:
+            return await policy.ainvoke(CHAT, **options)
+        finally:
+            await policy.aclose()
+
+    return asyncio.run(once())
+
+
+def test_it_answers_what_the_same_model_answers_here(url, model_folder):  # noqa: F811
+    from starec_sim.policies.local import LocalPolicy
+
+    settings = {"temperature": 0, "max_tokens": 8}
+    local = LocalPolicy(model=str(model_folder), dtype="fp32", **settings)
+    there = ask(OpenAIPolicy(model=str(model_folder), base_url=url, **settings), seed=3)
+    here = ask(local)
+    assert there.content == here.content != ""
+    assert there.usage_metadata == here.usage_metadata
+    assert there.response_metadata["finish_reason"] == here.response_metadata["finish_reason"]
+
+
+def test_tokens_that_it_does_not_tell_are_missed_aloud(url, model_folder):  # noqa: F811
+    policy = OpenAIPolicy(model=str(model_folder), base_url=url, token_ids=True, max_tokens=4)
+    with pytest.raises(PolicyError, match="return_token_ids"):
+        ask(policy)
