@@ -5,7 +5,7 @@
     answer   what a row sampled so far: its own
 
 A step's queries meet each stretch in one product, however many rows share it, and one softmax runs
-over all three.
+over all three. Keys lie transposed, which makes the products of a processor twice as fast.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 KeysValues = list[tuple[Tensor, Tensor]]
-"""Keys and values for each layer, (..., key heads, tokens, head size)."""
+"""For each layer, keys (..., key heads, head size, tokens) and values (..., key heads, tokens,
+head size)."""
 
 _FIRST_ROOM = 64
 """Tokens of answer to make room for at first; doubled whenever it is full."""
@@ -30,21 +31,23 @@ class Trunk:
     first: int
     last: int
     kv: KeysValues
-    """(key heads, tokens, head size) a layer."""
 
     @property
     def length(self) -> int:
         """How many tokens are shared."""
-        return self.kv[0][0].shape[1]
+        return self.kv[0][1].shape[1]
 
 
 class Cascade:
     """The cache of one batch, from the first sampled token to the last row's end.
 
+    Inside, rows stand in a grid of prompts and places among a prompt's completions, so that the
+    completions of one prompt are neighbours; where a prompt has fewer than another, places are
+    empty and what is computed there is never read.
+
     Args:
         trunks: In the order of the prompts; prompts between them share nothing.
-        prompts: What stands behind the trunk, padded to the right: (prompts, key heads, tokens,
-            head size) a layer.
+        prompts: What stands behind the trunk, padded to the right with numbers of any size.
         lengths: True tokens of each prompt in `prompts`.
         members: The prompt of each row; rows stand in the order of their prompts.
     """
@@ -52,12 +55,11 @@ class Cascade:
     def __init__(
         self, trunks: list[Trunk], prompts: KeysValues, lengths: Sequence[int], members: list[int]
     ) -> None:
-        keys = prompts[0][0]
+        values = prompts[0][1]
         self._trunks, self._prompts = trunks, prompts
         self._lengths, self._members = list(lengths), members
-        _, self._heads, self._padded, self._size = keys.shape
-        self._dtype, self._device = keys.dtype, keys.device
-        self._trunk_room = max((trunk.length for trunk in trunks), default=0)
+        self._heads, self._size = values.shape[1], values.shape[3]
+        self._dtype, self._device = values.dtype, values.device
         self._answers: KeysValues = []
         self._room = self._filled = 0
         self._arrange()
@@ -68,51 +70,49 @@ class Cascade:
         return len(self._members)
 
     def _arrange(self) -> None:
-        """Find where each row stands in the grid of (prompt, place among its completions)."""
+        """Lay out the grid, and note which keys no token stands behind."""
+        count = len(self._lengths)
         places: list[int] = []
         for row, prompt in enumerate(self._members):
             again = row > 0 and self._members[row - 1] == prompt
             places.append(places[-1] + 1 if again else 0)
         self._group = max(places) + 1
-        count = self._members[-1] + 1
-        grid = [p * self._group + at for p, at in zip(self._members, places, strict=True)]
-        full = len(grid) == count * self._group
-        self._grid = None if full else torch.tensor(grid, device=self._device)
-        starts = [0] * (count + 1)
-        for prompt in self._members:
-            starts[prompt + 1] += 1
-        for prompt in range(count):
-            starts[prompt + 1] += starts[prompt]
-        self._slices = [(trunk, starts[trunk.first], starts[trunk.last]) for trunk in self._trunks]
-        # What no key stands behind: padding, and the room of a longer trunk.
-        lengths = torch.tensor(self._lengths, device=self._device)
-        padding = torch.arange(self._padded, device=self._device) >= lengths[:, None]
-        trunk_lengths = torch.zeros(count, dtype=torch.long, device=self._device)
+        at = [p * self._group + place for p, place in zip(self._members, places, strict=True)]
+        full = len(at) == count * self._group
+        self._places = None if full else torch.tensor(at, device=self._device)
+
+        self._trunk_room = max((trunk.length for trunk in self._trunks), default=0)
+        self._read = self._trunk_room + max(self._lengths)
+        lengths = torch.tensor(self._lengths, device=self._device)[:, None]
+        shared = torch.zeros(count, 1, dtype=torch.long, device=self._device)
         for trunk in self._trunks:
-            trunk_lengths[trunk.first : trunk.last] = trunk.length
-        missing = torch.arange(self._trunk_room, device=self._device) >= trunk_lengths[:, None]
-        nothing = torch.cat([missing, padding], 1)
-        self._mask = None
-        if nothing.any():
-            self._mask = nothing[torch.tensor(self._members, device=self._device)][:, None, None]
+            shared[trunk.first : trunk.last] = trunk.length
+        column = torch.arange(self._read, device=self._device)
+        nothing = torch.where(
+            column < self._trunk_room, column >= shared, column - self._trunk_room >= lengths
+        )
+        missing = nothing.any(0).nonzero()
+        self._mask_from = int(missing[0]) if len(missing) else self._read
+        self._mask = nothing[:, None, None, self._mask_from :]
 
     def advance(self) -> None:
         """Make room for the keys and values of one more token."""
         if self._filled == self._room:
             room = max(_FIRST_ROOM, 2 * self._room)
-            shape = (self.rows, self._heads, room, self._size)
-            grown = []
+            grown: KeysValues = []
             for layer in range(len(self._prompts)):
-                pair = (
-                    torch.empty(shape, dtype=self._dtype, device=self._device),
-                    torch.empty(shape, dtype=self._dtype, device=self._device),
-                )
+                keys = self._empty(self.rows, self._heads, self._size, room)
+                values = self._empty(self.rows, self._heads, room, self._size)
                 if self._answers:
-                    for new, old in zip(pair, self._answers[layer], strict=True):
-                        new[:, :, : self._filled] = old[: self.rows, :, : self._filled]
-                grown.append(pair)
+                    old_keys, old_values = self._answers[layer]
+                    keys[..., : self._filled] = old_keys[: self.rows]
+                    values[:, :, : self._filled] = old_values[: self.rows]
+                grown.append((keys, values))
             self._answers, self._room = grown, room
         self._filled += 1
+
+    def _empty(self, *shape: int) -> Tensor:
+        return torch.empty(shape, dtype=self._dtype, device=self._device)
 
     def attend(self, layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         """Add one token a row to a layer, and return what its queries find there.
@@ -122,56 +122,61 @@ class Cascade:
             queries: Scaled, (rows, key heads, queries a key head, head size).
             keys: (rows, key heads, head size).
             values: (rows, key heads, head size).
+
+        Returns:
+            In the shape of the queries.
         """
         rows, heads, share, size = queries.shape
-        assert rows == self.rows
+        assert (rows, heads, size) == (self.rows, self._heads, self._size)
         answer_keys, answer_values = (cache[:rows] for cache in self._answers[layer])
-        answer_keys[:, :, self._filled - 1] = keys
+        answer_keys[..., self._filled - 1] = keys
         answer_values[:, :, self._filled - 1] = values
-        trunk, read = self._trunk_room, self._trunk_room + self._padded
-        scores = torch.empty(
-            rows, heads, share, read + self._filled, dtype=queries.dtype, device=queries.device
-        )
-        for one, first, last in self._slices:
-            asked = queries[first:last].transpose(0, 1).reshape(heads, -1, size)
-            found = asked @ one.kv[layer][0].transpose(1, 2)
-            found = found.view(heads, last - first, share, one.length).transpose(0, 1)
-            scores[first:last, :, :, : one.length] = found
         prompt_keys, prompt_values = self._prompts[layer]
-        found = self._to_grid(queries) @ prompt_keys.transpose(2, 3)
-        scores[..., trunk:read] = self._from_grid(found)
-        scores[..., read:] = queries @ answer_keys[:, :, : self._filled].transpose(2, 3)
-        if self._mask is not None:
-            # Not added: the room that no product filled holds anything, NaN included.
-            scores[..., :read].masked_fill_(self._mask, float("-inf"))
+        room, read = self._trunk_room, self._read
+
+        asked = self._to_grid(queries)
+        count, _, wide, _ = asked.shape
+        scores = self._empty(count, heads, wide, read + self._filled)
+        for trunk in self._trunks:
+            trunk_keys, _ = trunk.kv[layer]
+            together = asked[trunk.first : trunk.last].transpose(0, 1).reshape(heads, -1, size)
+            found = (together @ trunk_keys).view(heads, -1, wide, trunk.length)
+            scores[trunk.first : trunk.last, ..., : trunk.length] = found.transpose(0, 1)
+        scores[..., room:read] = asked @ prompt_keys
+        scores[..., read:] = self._to_grid(queries @ answer_keys[..., : self._filled])
+        if self._mask_from < read:
+            # Filled, not added: where no product wrote, anything may stand, NaN included.
+            scores[..., self._mask_from : read].masked_fill_(self._mask, float("-inf"))
         shares = scores.softmax(-1)
-        result = shares[..., read:] @ answer_values[:, :, : self._filled]
-        result += self._from_grid(self._to_grid(shares[..., trunk:read]) @ prompt_values)
-        for one, first, last in self._slices:
-            given = shares[first:last, :, :, : one.length].transpose(0, 1)
-            found = given.reshape(heads, -1, one.length) @ one.kv[layer][1]
-            result[first:last] += found.view(heads, last - first, share, size).transpose(0, 1)
-        return result
+
+        found = shares[..., room:read] @ prompt_values
+        for trunk in self._trunks:
+            _, trunk_values = trunk.kv[layer]
+            given = shares[trunk.first : trunk.last, ..., : trunk.length].transpose(0, 1)
+            given = given.reshape(heads, -1, trunk.length) @ trunk_values
+            found[trunk.first : trunk.last] += given.view(heads, -1, wide, size).transpose(0, 1)
+        own = self._from_grid(shares[..., read:], share) @ answer_values[:, :, : self._filled]
+        return own.add_(self._from_grid(found, share))
 
     def _to_grid(self, tensor: Tensor) -> Tensor:
         """(rows, heads, share, n) to (prompts, heads, completions x share, n)."""
         _, heads, share, n = tensor.shape
         count = len(self._lengths)
-        if self._grid is not None:
+        if self._places is not None:
             grid = tensor.new_zeros(count * self._group, heads, share, n)
-            tensor = grid.index_copy_(0, self._grid, tensor)
+            tensor = grid.index_copy_(0, self._places, tensor)
         if self._group == 1:
             return tensor
         tensor = tensor.view(count, self._group, heads, share, n).transpose(1, 2)
         return tensor.reshape(count, heads, self._group * share, n)
 
-    def _from_grid(self, tensor: Tensor) -> Tensor:
+    def _from_grid(self, tensor: Tensor, share: int) -> Tensor:
         """(prompts, heads, completions x share, n) to (rows, heads, share, n)."""
-        count, heads, wide, n = tensor.shape
+        count, heads, _, n = tensor.shape
         if self._group > 1:
-            tensor = tensor.view(count, heads, self._group, wide // self._group, n)
-            tensor = tensor.transpose(1, 2).reshape(count * self._group, heads, -1, n)
-        return tensor if self._grid is None else tensor[self._grid]
+            tensor = tensor.unflatten(2, (self._group, share)).transpose(1, 2)
+            tensor = tensor.reshape(count * self._group, heads, share, n)
+        return tensor if self._places is None else tensor[self._places]
 
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with these rows only, in order; drop prompts that no row answers any more."""
@@ -180,15 +185,16 @@ class Cascade:
         alive = sorted(set(members))
         renamed = {prompt: place for place, prompt in enumerate(alive)}
         self._members = [renamed[prompt] for prompt in members]
-        for pair in self._answers:
-            for cache in pair:
-                cache[: len(rows), :, : self._filled] = cache[at, :, : self._filled]
+        for keys, values in self._answers:
+            # In place, into the first rows: the rest is not looked at again.
+            keys[: len(rows), ..., : self._filled] = keys[at, ..., : self._filled]
+            values[: len(rows), :, : self._filled] = values[at, :, : self._filled]
         if len(alive) < len(self._lengths):
             kept = torch.tensor(alive, device=self._device)
             self._lengths = [self._lengths[prompt] for prompt in alive]
-            self._padded = max(self._lengths)
+            longest = max(self._lengths)
             self._prompts = [
-                (keys[kept, :, : self._padded], values[kept, :, : self._padded])
+                (keys[kept, ..., :longest], values[kept, :, :longest])
                 for keys, values in self._prompts
             ]
             for trunk in self._trunks:
@@ -196,5 +202,4 @@ class Cascade:
                     sum(prompt < edge for prompt in alive) for edge in (trunk.first, trunk.last)
                 )
             self._trunks = [trunk for trunk in self._trunks if trunk.first < trunk.last]
-            self._trunk_room = max((trunk.length for trunk in self._trunks), default=0)
         self._arrange()

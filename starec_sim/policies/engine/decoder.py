@@ -38,7 +38,7 @@ class Decoder:
         """
         w = self.weights
         count, length = ids.shape
-        start = trunk[0][0].shape[1] if trunk else 0
+        start = trunk[0][1].shape[1] if trunk else 0
         cos = w.cos[start : start + length, None]
         sin = w.sin[start : start + length, None]
         mask = None
@@ -48,16 +48,13 @@ class Decoder:
         x = w.embedding[ids]
         kept: KeysValues = []
         for number, layer in enumerate(w.layers):
-            q, k, v = (
-                part.transpose(1, 2)
-                for part in self._project(layer, self._norm(x, layer.norm), cos, sin)
-            )
-            kept.append((k.to(self.cache_dtype), v.to(self.cache_dtype)))
+            parts = self._project(layer, self._norm(x, layer.norm), cos, sin)
+            q, k, v = (part.transpose(1, 2) for part in parts)
+            kept.append((k.mT.to(self.cache_dtype), v.to(self.cache_dtype)))
             if trunk:
-                k, v = (
-                    torch.cat([past.to(own.dtype).expand(count, -1, -1, -1), own], 2)
-                    for past, own in zip(trunk[number], (k, v), strict=True)
-                )
+                past_keys, past_values = trunk[number]
+                k = torch.cat([past_keys.mT.to(k.dtype).expand(count, -1, -1, -1), k], 2)
+                v = torch.cat([past_values.to(v.dtype).expand(count, -1, -1, -1), v], 2)
             found = functional.scaled_dot_product_attention(
                 q, k, v, attn_mask=mask, is_causal=mask is None, scale=1.0, enable_gqa=True
             )
@@ -93,7 +90,7 @@ class Decoder:
         """Queries, keys and values (..., heads, head size), rotated."""
         w = self.weights
         turned = w.heads + w.kv_heads
-        qkv = functional.linear(x, layer.qkv, layer.qkv_bias)
+        qkv = _product(x, layer.qkv, layer.qkv_bias)
         qkv = qkv.view(*x.shape[:-1], -1, w.head_size)
         qk, v = qkv[..., :turned, :], qkv[..., turned:, :]
         if layer.qk_norm is not None:
@@ -103,13 +100,18 @@ class Decoder:
 
     def _finish(self, layer: Layer, x: Tensor, found: Tensor) -> Tensor:
         """What follows the attention: its projection, and the gated layers."""
-        x = x + functional.linear(found, layer.out, layer.out_bias)
+        x = x + _product(found, layer.out, layer.out_bias)
         inner = self._norm(x, layer.mlp_norm)
-        gate, up = functional.linear(inner, layer.gate_up, layer.gate_up_bias).chunk(2, -1)
-        return x + functional.linear(functional.silu(gate) * up, layer.down, layer.down_bias)
+        gate, up = _product(inner, layer.gate_up, layer.gate_up_bias).chunk(2, -1)
+        return x + _product(functional.silu(gate).mul_(up), layer.down, layer.down_bias)
 
     def _norm(self, x: Tensor, weight: Tensor) -> Tensor:
         return functional.rms_norm(x, (x.shape[-1],), weight, self.weights.eps)
 
     def _logits(self, x: Tensor) -> Tensor:
         return functional.linear(self._norm(x, self.weights.norm), self.weights.head)
+
+
+def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    found = x @ weight
+    return found if bias is None else found + bias

@@ -27,8 +27,8 @@ from starec_sim.policies.engine.weights import read_weights
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-_READ_AT_ONCE = 4096
-"""Tokens of prompts read in one pass: enough for large products, little enough for the memory."""
+_READ_AT_ONCE = 1536
+"""Tokens of prompts read in one pass: enough for large products, few enough for the caches."""
 _TRUNKS_KEPT = 4
 _LEAVE_AT = 0.25
 """The share of a batch's rows that have finished when it is made smaller."""
@@ -60,7 +60,7 @@ class TorchEngine:
         cache = torch.float32 if self._device.type == "cpu" else self._dtype
         self._decoder = Decoder(read_weights(model, self._dtype, self._device), cache)
         self._trunks: OrderedDict[Ids, KeysValues] = OrderedDict()
-        self._seen: dict[Ids, Ids] = {}
+        self._before: Ids = ()
         self.window = int(model.config.max_position_embeddings)
         self.version = version
 
@@ -86,17 +86,21 @@ class TorchEngine:
         """Read sorted, distinct prompts; return the logits after each, and the cache."""
         trunks: list[Trunk] = []
         shared = [0] * len(prompts)
-        for first, last, common in families(prompts):
-            kv = self._trunk(prompts[first], common, alone=last == first + 1)
+        for first, last, common in self._families(prompts):
+            kv = self._trunk(prompts[first], common)
             if kv is not None:
                 trunks.append(Trunk(first, last, kv))
                 shared[first:last] = [trunks[-1].length] * (last - first)
         own = [prompt[skip:] for prompt, skip in zip(prompts, shared, strict=True)]
         weights, longest = self._decoder.weights, max(map(len, own))
-        shape = (len(prompts), weights.kv_heads, longest, weights.head_size)
+        heads, size = weights.kv_heads, weights.head_size
         # Zeros, because what stands behind a prompt's end is given no weight, but must be a number.
         cache: KeysValues = [
-            (self._zeros(shape), self._zeros(shape)) for _ in range(len(weights.layers))
+            (
+                self._zeros(len(prompts), heads, size, longest),
+                self._zeros(len(prompts), heads, longest, size),
+            )
+            for _ in weights.layers
         ]
         logits = torch.empty(len(prompts), len(weights.head), device=self._device)
         trunk_of = {at: trunk for trunk in trunks for at in range(trunk.first, trunk.last)}
@@ -109,26 +113,31 @@ class TorchEngine:
             said, kv = self._decoder.read(ids, ends, trunk.kv if trunk else None)
             at = torch.tensor(chunk, device=self._device)
             logits[at] = said.float()
-            for kept, new in zip(cache, kv, strict=True):
-                for whole, part in zip(kept, new, strict=True):
-                    whole[at, :, :length] = part
+            for (keys, values), (new_keys, new_values) in zip(cache, kv, strict=True):
+                keys[at, ..., :length] = new_keys
+                values[at, :, :length] = new_values
         return logits, Cascade(trunks, cache, [len(part) for part in own], members)
 
-    def _zeros(self, shape: tuple[int, ...]) -> Tensor:
+    def _zeros(self, *shape: int) -> Tensor:
         return torch.zeros(shape, dtype=self._decoder.cache_dtype, device=self._device)
 
-    def _trunk(self, prompt: Ids, shared: int, *, alone: bool) -> KeysValues | None:
-        """Return keys and values of what a family of prompts begins with; None for nothing."""
-        if alone:
-            # The system prompt of a single user shows by comparison with the user before.
-            before = self._seen.get(prompt[:LEAST], ())
-            shared = min(shared_length(prompt, before), len(prompt) - 1)
-        self._seen[prompt[:LEAST]] = prompt
-        if len(self._seen) > 16 * _TRUNKS_KEPT:
-            self._seen.pop(next(iter(self._seen)))
-        if shared < LEAST:
-            return None
-        begins = prompt[:shared]
+    def _families(self, prompts: list[Ids]) -> list[tuple[int, int, int]]:
+        """Find what prompts share; for a single one, what it shares with the one before."""
+        found = families(prompts)
+        if len(prompts) == 1:
+            shared = min(shared_length(prompts[0], self._before), len(prompts[0]) - 1)
+            found = [(0, 1, shared if shared >= LEAST else 0)]
+        self._before = prompts[0]
+        return found
+
+    def _trunk(self, prompt: Ids, shared: int) -> KeysValues | None:
+        """Return keys and values of (about) what a family of prompts begins with; None for nothing.
+
+        Args:
+            prompt: One of the family.
+            shared: How many of its tokens all of them have.
+        """
+        begins = prompt[:shared] if shared else prompt[:-1]
         known = [ids for ids in self._trunks if begins[: len(ids)] == ids]
         nearest = max(known, key=len, default=())
         if len(nearest) < 0.75 * shared:
@@ -138,6 +147,8 @@ class TorchEngine:
             self._trunks[begins] = [(k[0].contiguous(), v[0].contiguous()) for k, v in kv]
             if len(self._trunks) > _TRUNKS_KEPT:
                 self._trunks.popitem(last=False)
+        if not nearest:
+            return None
         self._trunks.move_to_end(nearest)
         return self._trunks[nearest]
 

@@ -21,7 +21,10 @@ _STATIC_ROPE = ("default", "linear", "llama3", "yarn")
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One block. Queries carry the attention's 1/sqrt(head size) already."""
+    """One block. Queries carry the attention's 1/sqrt(head size) already.
+
+    Matrices lie as (in, out): for few rows a processor multiplies by them in less time.
+    """
 
     norm: Tensor
     qkv: Tensor
@@ -87,7 +90,8 @@ def read_weights(model: PreTrainedModel, dtype: torch.dtype, device: torch.devic
         parts = [getattr(module, name) for module in modules]
         if parts[0] is None:
             return None
-        return put(torch.cat([parts[0].detach() * scale, *(part.detach() for part in parts[1:])]))
+        whole = torch.cat([parts[0].detach() * scale, *(part.detach() for part in parts[1:])])
+        return put(whole.t() if whole.ndim == 2 else whole)
 
     layers = []
     for block in inner.layers:
@@ -109,12 +113,12 @@ def read_weights(model: PreTrainedModel, dtype: torch.dtype, device: torch.devic
                 qkv=qkv,
                 qkv_bias=put_all(*projections, name="bias", scale=scale),
                 qk_norm=qk_norm,
-                out=put(attention.o_proj.weight),
+                out=put(attention.o_proj.weight.t()),
                 out_bias=put_all(attention.o_proj, name="bias"),
                 mlp_norm=put(block.post_attention_layernorm.weight),
                 gate_up=gate_up,
                 gate_up_bias=put_all(mlp.gate_proj, mlp.up_proj, name="bias"),
-                down=put(mlp.down_proj.weight),
+                down=put(mlp.down_proj.weight.t()),
                 down_bias=put_all(mlp.down_proj, name="bias"),
             )
         )
