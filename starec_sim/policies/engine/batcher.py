@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from starec_sim.policies.engine.protocol import Engine
 
-_PATIENCE_S = 0.005
-"""How long a batch waits for a newcomer when it cannot tell whether everybody waits."""
 _QUIET_TURN_S = 0.0001
 """An event loop's turn that is shorter did nothing but look."""
 _QUIET_TURNS = 5
@@ -36,11 +34,14 @@ class Batcher:
     Args:
         engine: Called by the worker thread only.
         most: The largest batch.
+        patience_s: How long a batch waits for the next newcomer when it cannot tell whether
+            everybody waits.
     """
 
-    def __init__(self, engine: Engine, most: int = 64) -> None:
+    def __init__(self, engine: Engine, most: int = 64, patience_s: float = 0.005) -> None:
         self._engine = engine
         self._most = most
+        self._patience_s = patience_s
         self._changed = threading.Condition()
         self._waiting: list[_Call] = []
         self._jobs: list[Callable[[], None]] = []
@@ -84,7 +85,7 @@ class Batcher:
         call = _Call(request, loop)
         with self._changed:
             self._waiting.append(call)
-            self._due = time.monotonic() + _PATIENCE_S
+            self._due = time.monotonic() + self._patience_s
             self._start()
         if loop is not None:
             self._look(loop)
@@ -168,7 +169,7 @@ class Batcher:
             return
         # Those who are answered now will ask again soon: the next batch waits for them.
         with self._changed:
-            self._due = time.monotonic() + _PATIENCE_S
+            self._due = time.monotonic() + self._patience_s
         for call, answer in zip(calls, answers, strict=True):
             if call.error is not None:
                 call.future.set_exception(call.error)

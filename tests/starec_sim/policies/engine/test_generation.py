@@ -5,9 +5,11 @@ import random
 import pytest
 import torch
 
+from starec_sim.errors import PolicyError
 from starec_sim.policies.engine import Request, Sampling
 from starec_sim.policies.engine.hf_engine import HFEngine
 from starec_sim.policies.engine.torch_engine import TorchEngine
+from starec_sim.policies.engine.weights import obstacle
 
 LLAMA3_ROPE = {
     "rope_type": "llama3",
@@ -104,3 +106,148 @@ def test_log_probabilities_are_those_of_a_full_pass(engine, model):
         torch.testing.assert_close(
             torch.tensor(answer.logprobs), expected, atol=1e-5, rtol=0, check_dtype=False
         )
+
+
+def test_a_completion_ends_with_its_stop_token_and_the_others_go_on(engine):
+    prompts = some_prompts(6)
+    free = engine.generate([Request(p, Sampling(30, 1.0, seed=at)) for at, p in enumerate(prompts)])
+    ends = frozenset([free[0].ids[4], free[3].ids[9]])
+    stopped = engine.generate(
+        [Request(p, Sampling(30, 1.0, seed=at, stop=ends)) for at, p in enumerate(prompts)]
+    )
+    for whole, cut in zip(free, stopped, strict=True):
+        first = next((at for at, token in enumerate(whole.ids) if token in ends), None)
+        assert cut.ids == (whole.ids if first is None else whole.ids[: first + 1])
+        assert cut.finish == ("length" if first is None else "stop")
+
+
+def test_completions_of_every_length_leave_one_by_one(engine):
+    prompts = some_prompts(4)
+    lengths = [1, 2, 3, 5, 8, 13, 21, 34, 70, 100, 130, 131]
+    requests = [
+        Request(prompts[at % 4], Sampling(length, 1.0, seed=at))
+        for at, length in enumerate(lengths)
+    ]
+    answers = engine.generate(requests)
+    assert [len(answer.ids) for answer in answers] == lengths
+    for request, answer in zip(requests, answers, strict=True):
+        assert engine.generate([request])[0].ids == answer.ids
+
+
+def test_a_row_draws_the_same_alone_in_a_group_and_among_others(engine):
+    prompts = some_prompts(5)
+    asked = Request(prompts[2], Sampling(24, 0.8, 0.9, seed=11))
+    alone = engine.generate([asked])[0].ids
+    company = [Request(p, Sampling(40, 1.0, seed=at)) for at, p in enumerate(prompts)]
+    same_prompt = [Request(prompts[2], Sampling(9, 1.2, seed=at)) for at in range(3)]
+    assert engine.generate([*company, asked, *same_prompt])[5].ids == alone
+    assert engine.generate([*same_prompt, asked])[3].ids == alone
+
+
+def test_a_watcher_sees_every_token_and_may_end_its_completion(engine):
+    seen = []
+
+    def third(token):
+        seen.append(token)
+        return len(seen) == 3
+
+    prompts = some_prompts(2)
+    answers = engine.generate(
+        [Request(prompts[0], Sampling(9, seed=1), third), Request(prompts[1], Sampling(9, seed=2))]
+    )
+    assert (list(answers[0].ids), answers[0].finish) == (seen, "stop")
+    assert (len(answers[1].ids), answers[1].finish) == (9, "length")
+
+
+def test_both_engines_draw_the_same_tokens(build_model):
+    model = build_model("qwen3", num_key_value_heads=2, head_dim=8)
+    own = TorchEngine(model, "tiny")
+    requests = [Request(p, Sampling(16, 0.9, seed=at)) for at, p in enumerate(some_prompts(4))]
+    expected = [answer.ids for answer in own.generate(requests)]
+    assert [answer.ids for answer in HFEngine(model, "tiny").generate(requests)] == expected
+
+
+def test_another_architecture_is_generated_by_transformers(build_model):
+    model = build_model("gpt2")
+    assert obstacle(model.config) == "its architecture is gpt2"
+    prompts = some_prompts(4)
+    expected = [greedy(model, p, 10) for p in prompts]
+    engine = HFEngine(model, "tiny")
+    requests = [Request(p, Sampling(10, 0.0, stop=frozenset([2]))) for p in prompts]
+    assert [answer.ids for answer in engine.generate(requests)] == expected
+
+
+def test_a_sliding_window_is_left_to_transformers(build_model):
+    model = build_model("qwen2", num_key_value_heads=2, use_sliding_window=True, sliding_window=16)
+    model.config.layer_types = ["sliding_attention"] * 2
+    assert "sliding window" in obstacle(model.config)
+
+
+def test_prompts_of_a_later_batch_share_what_an_earlier_one_read(build_model):
+    model = build_model("qwen3", num_key_value_heads=2, head_dim=8)
+    engine = TorchEngine(model, "tiny")
+    first, second, third = some_prompts(3)
+    expected = [greedy(model, p, 8) for p in (first, second, third)]
+    asked = [Request(p, Sampling(8, 0.0, stop=frozenset([2]))) for p in (first, second, third)]
+    answers = [engine.generate([request])[0].ids for request in asked]
+    assert answers == expected
+    assert [len(ids) for ids in engine._trunks] == [40]
+
+
+def test_new_weights_answer_after_a_load(build_model):
+    old, new = (
+        build_model("qwen3", num_key_value_heads=2, head_dim=8, num_hidden_layers=n) for n in (2, 3)
+    )
+    engine = TorchEngine(old, "old")
+    prompts = some_prompts(3)
+    requests = [Request(p, Sampling(8, 0.0, stop=frozenset([2]))) for p in prompts]
+    assert {answer.version for answer in engine.generate(requests)} == {"old"}
+    engine.load(new, "new")
+    answers = engine.generate(requests)
+    assert [answer.ids for answer in answers] == [greedy(new, p, 8) for p in prompts]
+    assert {answer.version for answer in answers} == {"new"}
+
+
+def test_bf16_is_near_fp32(build_model):
+    model = build_model("qwen3", num_key_value_heads=2, head_dim=8)
+    request = Request(some_prompts(1)[0], Sampling(12, seed=3))
+    answer = TorchEngine(model, "tiny", torch.bfloat16).generate([request])[0]
+    expected = full_forward(model, request.prompt, answer.ids)
+    assert (torch.tensor(answer.logprobs) - expected).abs().max() < 0.2
+
+
+# Memory
+
+
+class Crowded(TorchEngine):
+    """Has memory for two completions."""
+
+    def _generate(self, requests):
+        if len(requests) > self.most:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 1 TB")
+        return super()._generate(requests)
+
+
+def test_a_batch_that_memory_does_not_hold_is_split(build_model):
+    engine = Crowded(build_model("qwen3", num_key_value_heads=2, head_dim=8), "tiny")
+    engine.most = 2
+    requests = [Request(p, Sampling(4, seed=at)) for at, p in enumerate(some_prompts(5))]
+    answers = engine.generate(requests)
+    engine.most = 5
+    assert [a.ids for a in answers] == [a.ids for a in engine.generate(requests)]
+
+
+def test_one_completion_too_many_for_the_memory_is_told(build_model):
+    engine = Crowded(build_model("qwen3", num_key_value_heads=2, head_dim=8), "tiny")
+    engine.most = 0
+    prompt = some_prompts(1)[0]
+    with pytest.raises(PolicyError, match=r"out of memory .* max_tokens = 4\nhint: lower") as told:
+        engine.generate([Request(prompt, Sampling(4))])
+    assert f"{len(prompt)} tokens of prompt" in str(told.value)
+
+
+def test_other_failures_are_not_taken_for_a_lack_of_memory(build_model):
+    engine = Crowded(build_model("qwen3", num_key_value_heads=2, head_dim=8), "tiny")
+    engine.most = 1
+    with pytest.raises(IndexError):
+        engine.generate([Request((999,), Sampling(4))])

@@ -1,9 +1,12 @@
 """The local policy as a chat model: what it answers, and what it says when it cannot."""
 
 import asyncio
+import shutil
 
 import pytest
+from pydantic import ValidationError
 
+from starec_sim.errors import PolicyError
 from starec_sim.policies.local import LocalPolicy
 from starec_sim.types import Tokens
 
@@ -73,3 +76,166 @@ def test_a_stream_gives_the_answer_in_pieces(policy):
     assert len(pieces) > 5
     ids = whole.response_metadata["tokens"].completion
     assert pieces[-1].response_metadata["tokens"].completion == ids
+
+
+def test_a_stop_text_ends_the_answer_and_is_not_part_of_it(policy):
+    whole = policy.invoke(CHAT, seed=7).content
+    stop = whole[6:8]
+    reply = policy.invoke(CHAT, seed=7, stop=[stop])
+    assert reply.content == whole[: whole.index(stop)]
+    assert reply.response_metadata["finish_reason"] == "stop"
+    tokens = reply.response_metadata["tokens"]
+    # The ids are what was sampled, the stop text included.
+    assert len(tokens.completion) == len(tokens.logprobs) < 16
+
+    async def listen():
+        return "".join([c.content async for c in policy.astream(CHAT, seed=7, stop=[stop])])
+
+    assert asyncio.run(listen()) == reply.content
+
+
+def test_an_answer_is_never_tokenised_again(policy, tokenizer):
+    """A random model writes tokens that no tokenizer would choose for its text."""
+    tokens = policy.invoke(CHAT, seed=7).response_metadata["tokens"]
+    text = tokenizer.decode(tokens.completion)
+    assert tuple(tokenizer(text, add_special_tokens=False)["input_ids"]) != tokens.completion
+    again = policy.invoke(CHAT, seed=7).response_metadata["tokens"]
+    assert (again.prompt, again.completion) == (tokens.prompt, tokens.completion)
+
+
+def test_without_a_seed_one_is_drawn_and_recorded(policy):
+    first, second = (policy.invoke(CHAT).response_metadata["tokens"] for _ in range(2))
+    assert first.sampling["seed"] != second.sampling["seed"]
+    seed = first.sampling["seed"]
+    assert policy.invoke(CHAT, seed=seed).response_metadata["tokens"].completion == first.completion
+
+
+def test_users_at_once_are_one_batch(policy):
+    async def users():
+        await policy.ainvoke(CHAT, seed=0)
+        await asyncio.gather(*(policy.ainvoke(CHAT, seed=i) for i in range(12)))
+
+    policy._host().batcher._patience_s = 1.0
+    asyncio.run(users())
+    assert policy._host().batcher.sizes == [1, 12]
+
+
+def test_one_policy_serves_several_event_loops_and_works_after_closing(policy):
+    async def once():
+        reply = await policy.ainvoke(CHAT, seed=7)
+        await policy.aclose()
+        return reply.content
+
+    assert asyncio.run(once()) == asyncio.run(once()) == policy.invoke(CHAT, seed=7).content
+
+
+def test_invoke_works_within_a_running_loop(policy):
+    async def notebook():
+        return policy.invoke(CHAT, seed=7)
+
+    assert asyncio.run(notebook()).content == policy.invoke(CHAT, seed=7).content
+
+
+def test_leaving_a_stream_early_leaves_the_policy_usable(policy):
+    async def first_piece():
+        stream = policy.astream(CHAT, seed=7)
+        piece = await anext(stream)
+        await stream.aclose()
+        return piece.content
+
+    assert policy.invoke(CHAT, seed=7).content.startswith(asyncio.run(first_piece()))
+
+
+def test_a_model_that_transformers_must_run(build_model, tokenizer, tmp_path):
+    build_model("gpt2").save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    policy = LocalPolicy(model=str(tmp_path), max_tokens=6, dtype="fp32")
+    reply = policy.invoke(CHAT, seed=7)
+    policy.close()
+    assert len(reply.response_metadata["tokens"].completion) == 6
+
+
+# Bad input
+
+
+def refusal(policy, messages=CHAT, **call):
+    with pytest.raises(PolicyError) as refused:
+        policy.invoke(messages, **call)
+    assert refused.value.hint
+    return str(refused.value)
+
+
+def test_a_prompt_that_does_not_fit_says_by_how_much_and_what_is_longest(policy):
+    history = "drama " * 200
+    user = f"<profile>\nuser\n</profile>\n<history>\n{history}\n</history>\nrank"
+    read = len(policy.invoke([("user", user)], max_tokens=1).response_metadata["tokens"].prompt)
+    said = refusal(policy, [("user", user)], max_tokens=500)
+    assert f"{read:,} tokens of prompt and max_tokens = 500 are {read + 500 - 512:,} more" in said
+    assert "the longest part of the prompt is <history> with 20" in said
+    assert f"hint: lower max_tokens to {512 - read}, or shorten <history>" in said
+
+
+def test_a_prompt_beyond_the_window_cannot_be_helped_by_max_tokens(policy):
+    said = refusal(policy, [("system", "user " * 700), ("user", "rank")])
+    assert "the longest part of the prompt is the system message" in said
+    assert "hint: shorten the system message" in said
+
+
+def test_a_prompt_may_fill_the_window_to_the_last_token(policy):
+    read = len(policy.invoke(CHAT, max_tokens=1).response_metadata["tokens"].prompt)
+    reply = policy.invoke(CHAT, max_tokens=512 - read, seed=1)
+    assert reply.response_metadata["finish_reason"] in ("length", "stop")
+    assert "are 1 more than the 512" in refusal(policy, max_tokens=513 - read)
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        ({"max_tokens": 0}, "max_tokens = 0: expected at least 1"),
+        ({"temperature": -1}, "temperature = -1: expected 0 or more"),
+        ({"top_p": 0}, "top_p = 0: expected above 0, at most 1"),
+        ({"temprature": 1}, 'no setting temprature for a call; did you mean "temperature"?'),
+    ],
+)
+def test_a_call_that_makes_no_sense(policy, call, expected):
+    assert expected in refusal(policy, **call)
+
+
+def test_settings_that_make_no_sense():
+    for settings in ({"max_tokens": 0}, {"top_p": 1.5}, {"dtype": "int4"}, {"tempo": 1}):
+        with pytest.raises(ValidationError):
+            LocalPolicy(model="tiny", **settings)
+
+
+def test_a_graphics_card_that_is_not_there(model_folder, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    said = refusal(LocalPolicy(model=str(model_folder), device="cuda"))
+    assert "torch finds no graphics card" in said
+
+
+def test_a_template_that_refuses_the_messages(model_folder, build_model, tokenizer, tmp_path):
+    shutil.copytree(model_folder, tmp_path / "strict")
+    template = tmp_path / "strict" / "chat_template.jinja"
+    template.write_text("{{ raise_exception('no system messages here') }}")
+    said = refusal(LocalPolicy(model=str(tmp_path / "strict")))
+    assert "refused the messages (system, human): no system messages here" in said
+
+
+def test_a_prompt_of_no_tokens(model_folder, tmp_path):
+    shutil.copytree(model_folder, tmp_path / "silent")
+    (tmp_path / "silent" / "chat_template.jinja").write_text("{{ messages[0]['content'] }}")
+    assert "the prompt has no tokens" in refusal(LocalPolicy(model=str(tmp_path / "silent")), "")
+
+
+def test_a_model_without_a_chat_template_gets_a_plain_one(model_folder, tmp_path, caplog):
+    shutil.copytree(model_folder, tmp_path / "base")
+    (tmp_path / "base" / "chat_template.jinja").unlink()
+    policy = LocalPolicy(model=str(tmp_path / "base"), max_tokens=4)
+    prompt = policy.invoke(CHAT).response_metadata["tokens"].prompt
+    policy.close()
+    assert policy._host().scribe.decode(prompt) == (
+        "### System\nuser item liked\n\n"
+        "### User\n<history>\ndrama war\n</history>\nrank\n\n### Assistant\n"
+    )
+    assert "has no chat template; a plain one is used" in caplog.text
+    assert "hint: take a model that was tuned for chat" in caplog.text

@@ -1,0 +1,98 @@
+"""Draws follow the distribution that was asked for, and depend on the row's seed alone."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from starec_sim.policies.engine import Sampling
+from starec_sim.policies.engine.prefixes import LEAST, families
+from starec_sim.policies.engine.sampling import Sampler
+
+CPU = torch.device("cpu")
+LOGITS = torch.tensor([2.0, 1.0, 0.0, -1.0, -30.0])
+
+
+def draws(sampling, count, logits=LOGITS):
+    """So many draws of one row from the same distribution."""
+    sampler = Sampler([sampling], CPU)
+    return [sampler.draw(logits[None])[0].item() for _ in range(count)]
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+def test_frequencies_are_the_probabilities(temperature):
+    expected = (LOGITS / temperature).softmax(0)
+    counts = torch.bincount(
+        torch.tensor(draws(Sampling(1, temperature, seed=5), 4000)), minlength=5
+    )
+    # Four standard deviations of a frequency.
+    margin = 4 * (expected * (1 - expected) / 4000).sqrt() + 1e-9
+    assert ((counts / 4000 - expected).abs() <= margin).all()
+
+
+def test_top_p_keeps_the_likeliest_tokens_that_reach_it():
+    probabilities = LOGITS.softmax(0)
+    # The first has 0.64, the first two 0.88: only two of them reach 0.8.
+    assert set(draws(Sampling(1, top_p=0.8, seed=1), 500)) == {0, 1}
+    assert set(draws(Sampling(1, top_p=0.5, seed=1), 100)) == {0}
+    sampler = Sampler([Sampling(1, top_p=0.8, seed=1)], CPU)
+    token, logprob = sampler.draw(LOGITS[None])
+    kept = probabilities[:2].sum()
+    assert logprob.item() == pytest.approx(math.log(probabilities[token.item()] / kept), abs=1e-6)
+
+
+def test_greedy_takes_the_likeliest_and_tells_the_models_own_probability():
+    token, logprob = Sampler([Sampling(1, 0.0)], CPU).draw(LOGITS[None])
+    assert token.item() == 0
+    assert logprob.item() == pytest.approx(LOGITS.log_softmax(0)[0].item(), abs=1e-6)
+
+
+def test_rows_of_all_kinds_share_a_batch_without_changing_each_other():
+    kinds = [
+        Sampling(1, 0.0),
+        Sampling(1, 1.0, seed=3),
+        Sampling(1, 0.7, 0.8, seed=4),
+        Sampling(1, 0.0, 0.5),
+    ]
+    batch = Sampler(kinds, CPU)
+    together = [batch.draw(LOGITS.expand(4, -1))[0].tolist() for _ in range(50)]
+    for row, kind in enumerate(kinds):
+        assert [step[row] for step in together] == draws(kind, 50)
+
+
+def test_rows_that_go_on_keep_their_streams():
+    kinds = [Sampling(1, seed=seed) for seed in range(4)]
+    sampler = Sampler(kinds, CPU)
+    before = [sampler.draw(LOGITS.expand(4, -1))[0].tolist() for _ in range(5)]
+    sampler.keep([1, 3])
+    after = [sampler.draw(LOGITS.expand(2, -1))[0].tolist() for _ in range(300)]
+    assert [step[1] for step in before] + [step[0] for step in after] == draws(kinds[1], 305)
+    assert [step[3] for step in before] + [step[1] for step in after] == draws(kinds[3], 305)
+
+
+def test_an_impossible_token_is_never_drawn():
+    logits = torch.tensor([0.0, float("-inf"), 0.0, float("-inf")])
+    assert set(draws(Sampling(1, seed=2), 300, logits)) == {0, 2}
+
+
+# What prompts share
+
+prompt_lists = st.lists(
+    st.tuples(st.integers(0, 2), st.lists(st.integers(0, 3), min_size=1, max_size=60)),
+    min_size=1,
+    max_size=12,
+)
+
+
+@given(prompt_lists)
+def test_families_cover_all_prompts_and_share_what_they_say(drawn):
+    beginnings = [(1,) * 40, (2,) * LEAST, ()]
+    prompts = sorted({(*beginnings[kind], *rest) for kind, rest in drawn})
+    found = families(prompts)
+    assert [first for first, _, _ in found] == [0, *(last for _, last, _ in found[:-1])]
+    assert found[-1][1] == len(prompts)
+    for first, last, shared in found:
+        assert len({prompt[:shared] for prompt in prompts[first:last]}) == 1
+        assert all(len(prompt) > shared for prompt in prompts[first:last])
