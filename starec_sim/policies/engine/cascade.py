@@ -174,7 +174,7 @@ class Cascade:
         """(prompts, heads, completions x share, n) to (rows, heads, share, n)."""
         count, heads, _, n = tensor.shape
         if self._group > 1:
-            tensor = tensor.unflatten(2, (self._group, share)).transpose(1, 2)
+            tensor = tensor.view(count, heads, self._group, share, n).transpose(1, 2)
             tensor = tensor.reshape(count * self._group, heads, share, n)
         return tensor if self._places is None else tensor[self._places]
 
