@@ -112,7 +112,7 @@ class Prompts:
             )
             or "unknown",
             preferences=self._summary(memory),
-            history="\n".join(f"- {cards[e.item]} | {stars(e.rating)}" for e in self._shown(memory))
+            history="\n".join(f"- {stars(e.rating)} | {cards[e.item]}" for e in self._shown(memory))
             or "nothing yet",
             candidates="\n".join(
                 f"{mark}. {text}" for mark, text in zip(marks, observation.cards, strict=True)
@@ -170,7 +170,10 @@ class Prompts:
 
 
 def stars(rating: float) -> str:
-    """Return a rating as a prompt writes it, polarity last.
+    """Return a rating as a prompt writes it.
+
+    It stands before a card: a model that reads from left to right then knows at each attribute
+    whether the experience was a good one.
 
     >>> stars(4.0)
     '4 stars: liked'

@@ -84,8 +84,8 @@ def test_a_ranking_prompt_shows_profile_summary_history_and_labelled_candidates(
     assert section(text, "profile") == ["age: 40", "city: Rome"]
     assert section(text, "preferences") == ["Drama: liked", "Crime: liked"]
     assert section(text, "history") == [
-        '- "Heat" | genre: Crime, Drama | 5 stars: liked',
-        '- "Up" | genre: Animation | 2.5 stars: disliked',
+        '- 5 stars: liked | "Heat" | genre: Crime, Drama',
+        '- 2.5 stars: disliked | "Up" | genre: Animation',
     ]
     assert section(text, "candidates") == [
         'A. "Heat" | genre: Crime, Drama',
@@ -110,7 +110,7 @@ def test_somebody_new_has_no_profile_no_preferences_and_no_history():
 @pytest.mark.parametrize(("shown", "seen"), [(0, 0), (1, 1), (2, 2), (3, 3), (50, 3)])
 def test_a_prompt_shows_only_the_latest_experiences(shown, seen):
     lines = section(asked(shipped(shown), Memory(LIVED)), "history")
-    every = [f"- {CARDS[e.item]} | {stars(e.rating)}" for e in LIVED]
+    every = [f"- {stars(e.rating)} | {CARDS[e.item]}" for e in LIVED]
     assert lines == (every[3 - seen :] if seen else ["nothing yet"])
 
 

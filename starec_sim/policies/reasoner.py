@@ -1,0 +1,183 @@
+"""A scripted reasoner: the teacher of small models, and a second floor without a model.
+
+It sees exactly what the prompt shows and weighs all evidence alike: every experience votes with its
+stars for each attribute it had, votes become one of four polarities, and a candidate's balance is
+the plain sum of them. How much a maker weighs against a genre, or popularity against taste, no
+prompt tells; that is what learning from the world's feedback adds to what is taught here.
+
+Its reasoning is written to be learned: each attribute is restated and its polarity follows, so that
+finding it is a look-up, and every candidate has its balance, so that ordering is sorting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from starec_sim.policies import reading
+from starec_sim.policies.reading import DISLIKED, LIKED, ReadingPolicy
+
+POLARITIES = {"loved": 2, LIKED: 1, DISLIKED: -1, "hated": -2}
+"""What each polarity adds to a balance."""
+
+_NEUTRAL_STARS = 3.5
+"""What speaks neither for nor against the attributes of an experience."""
+_LIKE_VOTE, _DISLIKE_VOTE = 0.5, -1.0
+"""Stars from there to a usual like and to a usual dislike: what the counts of a summary stand
+for."""
+_DAMPING = 2.0
+"""Meetings at which an attribute is trusted half."""
+_NAMED, _STRONG = 0.15, 0.4
+"""Damped mean votes, in stars, from which on an attribute is named, and loved or hated."""
+
+_SEEN_BY = {**dict.fromkeys(("top 1 %", "top 2 %", "top 5 %", "top 10 %"), LIKED), "few": DISLIKED}
+_RATED_WELL, _RATED_BADLY = 3.8, 3.0
+_SIGNALS = ("seen by", "mean rating", "liked together with")
+
+_SUMMARY_TERMS = 24
+"""Attributes that a reflection keeps, those met last."""
+_SUMMARY_MET = 8
+"""Meetings that a summary counts for one attribute. Beyond that its counts are halved, so that old
+meetings fade and the summary can follow a taste."""
+
+
+class _Weighed(NamedTuple):
+    """A candidate, and what speaks for or against it."""
+
+    mark: str
+    evidence: list[tuple[str, str]]
+    """Attribute values and their polarities."""
+    balance: int
+
+    def __str__(self) -> str:
+        named = ", ".join(f"{term}: {polarity}" for term, polarity in self.evidence)
+        balance = f"{self.balance:+d}" if self.balance else "0"
+        return f"{self.mark}. {named or 'nothing'} = {balance}"
+
+
+class ReasonerPolicy(ReadingPolicy):
+    """Weighs what the prompt shows, says how, and answers accordingly; deterministic."""
+
+    @property
+    def _llm_type(self) -> str:
+        return "reasoner"
+
+    def answer(self, asked: str, words: int) -> str:
+        """Reason in short lines, then rank, act, or rewrite the summary."""
+        if reading.reflects(asked):
+            return _reflect(asked, words)
+        tastes = _tastes(asked)
+        weighed = [_weigh(mark, card, tastes) for mark, card in reading.candidates(asked)]
+        thoughts = "\n".join(map(str, weighed))
+        answer = _act(weighed) if reading.pages(asked) else _rank(weighed)
+        return f"<think>\n{thoughts}\n</think>\n{answer}"
+
+
+def _tastes(asked: str) -> Mapping[str, str]:
+    """Return the polarity of each attribute value that summary or history speak of."""
+    votes: dict[str, list[float]] = {}
+    for term, likes, met in reading.known(reading.section(asked, "preferences")):
+        votes[term] = [_LIKE_VOTE * likes + _DISLIKE_VOTE * (met - likes), float(met)]
+    for terms, stars in reading.history(asked):
+        for term in terms:
+            vote = votes.setdefault(term, [0.0, 0.0])
+            vote[0] += stars - _NEUTRAL_STARS
+            vote[1] += 1.0
+    polarities = {term: _polarity(total / (met + _DAMPING)) for term, (total, met) in votes.items()}
+    return {term: polarity for term, polarity in polarities.items() if polarity}
+
+
+def _polarity(vote: float) -> str:
+    if abs(vote) < _NAMED:
+        return ""
+    if vote > 0:
+        return "loved" if vote >= _STRONG else LIKED
+    return "hated" if vote <= -_STRONG else DISLIKED
+
+
+def _weigh(mark: str, card: str, tastes: Mapping[str, str]) -> _Weighed:
+    parts = card.split(" | ")
+    told = (part.partition(": ") for part in parts[1:])
+    signals = {name: value for name, _, value in told if name in _SIGNALS}
+    attributes = " | ".join(p for p in parts if p.partition(": ")[0] not in _SIGNALS)
+    evidence = [(term, tastes[term]) for term in reading.terms(attributes) if term in tastes]
+    evidence += _told(signals)
+    return _Weighed(mark, evidence, sum(POLARITIES[polarity] for _, polarity in evidence))
+
+
+def _told(signals: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return what a card's signals say: many have seen it, it is rated well, it goes together."""
+    told = []
+    seen_by = signals.get("seen by", "")
+    if seen_by in _SEEN_BY:
+        told.append((seen_by, _SEEN_BY[seen_by]))
+    rating = signals.get("mean rating", "")
+    stars = float(rating) if rating.replace(".", "", 1).isdecimal() else _NEUTRAL_STARS
+    if not _RATED_BADLY < stars < _RATED_WELL:
+        told.append((rating, LIKED if stars >= _RATED_WELL else DISLIKED))
+    if together := signals.get("liked together with"):
+        told.append(("together", "loved" if ", " in together else LIKED))
+    return told
+
+
+def _rank(weighed: Sequence[_Weighed]) -> str:
+    order = sorted(weighed, key=lambda one: -one.balance)  # stable: ties keep their shown order
+    return f"<ranking>{' > '.join(one.mark for one in order)}</ranking>"
+
+
+def _act(weighed: Sequence[_Weighed]) -> str:
+    """Watch what more speaks for than against; of a page about which nothing is known, the top."""
+    lines = []
+    for place, one in enumerate(weighed):
+        curious = place == 0 and not one.evidence
+        stars = 5 if one.balance > 2 else 4 if one.balance else 3
+        watch = one.balance > 0 or curious
+        lines.append(f"{one.mark}: watch {stars}" if watch else f"{one.mark}: skip")
+    following = "stay" if any("watch" in line for line in lines) else "leave"
+    actions = "\n".join(lines)
+    return f"<actions>\n{actions}\n</actions>\n<next>{following}</next>"
+
+
+def _reflect(asked: str, words: int) -> str:
+    """Count the feedback in, attribute by attribute; what was met last comes first."""
+    before = {
+        term: (likes, met)
+        for term, likes, met in reading.known(reading.section(asked, "preferences"))
+    }
+    now: dict[str, tuple[int, int]] = {}
+    thoughts = []
+    lines = (_numbered(asked, tag) for tag in ("item", "prediction", "feedback"))
+    for number, (item, predicted, answer) in enumerate(zip(*lines, strict=False), 1):
+        liked = answer.endswith(f": {LIKED}")
+        terms = reading.terms(item)
+        for term in terms:
+            likes, met = now.get(term) or before.get(term) or (0, 0)
+            now[term] = _faded(likes + liked, met + 1)
+        counts = ", ".join(f"{term}: {_count(*now[term])}" for term in terms)
+        thoughts.append(f"{number}. {predicted}; {answer}; now {counts or 'nothing'}")
+    summary: list[str] = []
+    for term, (likes, met) in {**now, **{t: c for t, c in before.items() if t not in now}}.items():
+        likes, met = _faded(likes, met)
+        line = f"{term}: {LIKED if 2 * likes > met else DISLIKED} ({_count(likes, met)})"
+        words -= reading.word_count(line)
+        if words < 0 or len(summary) == _SUMMARY_TERMS:
+            break
+        summary.append(line)
+    thought, written = "\n".join(thoughts), "\n".join(summary) or "nothing yet"
+    return f"<think>\n{thought}\n</think>\n<preferences>\n{written}\n</preferences>"
+
+
+def _numbered(asked: str, tag: str) -> list[str]:
+    """Return the lines of a section without their numbers."""
+    return [line.partition(". ")[2] for line in reading.section(asked, tag).splitlines()]
+
+
+def _faded(likes: int, met: int) -> tuple[int, int]:
+    """Halve counts that have grown beyond what a summary holds."""
+    if met <= _SUMMARY_MET:
+        return likes, met
+    return round(likes * _SUMMARY_MET / 2 / met), _SUMMARY_MET // 2
+
+
+def _count(likes: int, met: int) -> str:
+    return f"{likes} of {met}"
