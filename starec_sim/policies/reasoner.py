@@ -27,7 +27,7 @@ _LIKE_VOTE, _DISLIKE_VOTE = 0.5, -1.0
 for."""
 _DAMPING = 2.0
 """Meetings at which an attribute is trusted half."""
-_NAMED, _STRONG = 0.15, 0.4
+_NAMED, _STRONG = 0.3, 0.6
 """Damped mean votes, in stars, from which on an attribute is named, and loved or hated."""
 
 _SEEN_BY = {**dict.fromkeys(("top 1 %", "top 2 %", "top 5 %", "top 10 %"), LIKED), "few": DISLIKED}

@@ -1,0 +1,206 @@
+"""The corpus: questions as the STAR agent asks them, answered by the scripted reasoner.
+
+Sample number n is a function of the seed and n alone. Nothing is stored: the trainer writes the
+corpus while it reads it, and continues anywhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import count
+
+import numpy as np
+from worlds import Rng, World
+
+from starec_agents.star.parsing import read_decision, read_summary
+from starec_agents.star.prompting import Messages, Prompts
+from starec_environments.datasets.inventions import occupation
+from starec_sim.cards import card, quoted
+from starec_sim.policies.reasoner import ReasonerPolicy
+from starec_sim.types import (
+    Action,
+    Decision,
+    Experience,
+    Feedback,
+    Item,
+    Memory,
+    Observation,
+    User,
+)
+
+WORDS = 180
+HISTORY = 10
+BANDS = ("top 1 %", "top 2 %", "top 5 %", "top 10 %", "top 20 %", "top 50 %", "few")
+
+PROMPTS = Prompts.read(None, HISTORY, WORDS)
+TEACHER = ReasonerPolicy()
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One question and the answer to be learned."""
+
+    kind: str
+    """`ranking`, `feed`, `reflect` or `repair`."""
+    messages: Messages
+    answer: str
+
+
+class _Life:
+    """A person of an invented world, what she lived through, and what is asked of her."""
+
+    def __init__(self, rng: Rng, easy: bool) -> None:
+        self.rng, self.easy = rng, easy
+        self.world = World(rng)
+        self.tastes = self.world.tastes()
+        self.mean = float(rng.normal(3.5, 0.4))
+        self.items: list[Item] = []
+        self.memory = Memory()
+        self.signals = [name for name in ("seen", "rated", "together") if rng.random() < 0.5]
+        if rng.random() < 0.4:
+            self.signals = []
+
+    def live(self, count: int) -> tuple[Experience, ...]:
+        """Return so many new experiences."""
+        lived = []
+        for _ in range(count):
+            item = self.world.item()
+            self.items.append(item)
+            stars = self.world.stars(item, self.tastes, self.mean)
+            lived.append(Experience(len(self.items) - 1, stars, "world"))
+        return tuple(lived)
+
+    def observe(self, task: str) -> Observation:
+        """Return a slate of new items."""
+        rng = self.rng
+        most = 20 if task == "ranking" else 12
+        size = most if rng.random() < 0.5 else int(rng.integers(2, most + 3))
+        size = int(rng.integers(2, 5)) if self.easy else size
+        first = len(self.items)
+        self.items += [self.world.item() for _ in range(size)]
+        slate = tuple(range(first, first + size))
+        cards = tuple(card(self.items[place], self._told()) for place in slate)
+        return Observation(task, slate, cards, page=int(rng.integers(1, 6)))
+
+    def _told(self) -> dict[str, str]:
+        rng, told = self.rng, {}
+        if "seen" in self.signals:
+            told["seen by"] = BANDS[rng.integers(len(BANDS))]
+        if "rated" in self.signals and rng.random() < 0.8:
+            told["mean rating"] = f"{np.clip(rng.normal(3.4, 0.5), 1, 5):.1f}"
+        liked = [self.items[e.item].title for e in self.memory.history if e.liked]
+        if "together" in self.signals and liked and rng.random() < 0.5:
+            names = rng.permutation(liked)[: rng.integers(1, 4)].tolist()
+            told["liked together with"] = ", ".join(quoted(n.replace(",", ";"), 48) for n in names)
+        return told
+
+    def person(self) -> User:
+        rng = self.rng
+        if rng.random() < 0.3:
+            return User("")
+        age = int(np.clip(rng.gamma(6.0, 6.0), 14, 90))
+        gender = "FM"[rng.integers(2)]
+        return User("", {"age": str(age), "gender": gender, "occupation": occupation(age, rng)})
+
+
+def sample(seed: int, number: int, easy: float = 0.0) -> Iterator[Sample]:
+    """Return the samples of one life: at most a reflection, a decision, and its repair.
+
+    Args:
+        seed: Of the corpus.
+        number: Of the life.
+        easy: The chance of a short life with few candidates, asked about without ceremony. What is
+            to be learned is the same, and a third of a page teaches it in a third of the time.
+    """
+    rng = np.random.default_rng([seed, number])
+    life = _Life(rng, bool(rng.random() < easy))
+    life.memory = Memory(life.live(int(rng.integers(0, 4 if life.easy else 16))))
+    for one in _asked_of(life):
+        yield _bare(one) if life.easy else one
+
+
+def _asked_of(life: _Life) -> Iterator[Sample]:
+    rng = life.rng
+    most = 3 if life.easy else 6
+    reflections = int(rng.integers(0, most)) if rng.random() < 0.75 else 0
+    for turn in range(reflections):
+        asked, lived, shown = _reflection(life)
+        answer = TEACHER.answer(asked[1][1], WORDS)
+        if turn == reflections - 1 and rng.random() < 0.5:
+            yield Sample("reflect", asked, answer)
+        summary = read_summary(answer, WORDS)[0] or ""
+        if not shown:  # long ago: no longer in the history
+            life.memory = replace(life.memory, summary=summary)
+        else:
+            life.memory = life.memory.after_step(lived, summary, 40)
+    if rng.random() < 0.1:
+        life.memory = replace(life.memory, summary=_in_other_words(life.memory.summary, rng))
+    task = "ranking" if rng.random() < 0.75 else "feed"
+    observation = life.observe(task)
+    cards = [card(item) for item in life.items]
+    asked = PROMPTS.decide(life.person(), life.memory, observation, cards)
+    answer = TEACHER.answer(asked[1][1], WORDS)
+    if rng.random() < 0.03:
+        yield Sample("repair", _repair(asked, answer, observation, rng), answer)
+    else:
+        yield Sample(task, asked, answer)
+
+
+def _bare(one: Sample) -> Sample:
+    """Leave out of a question what its answer does not need."""
+    text = one.messages[1][1]
+    text = re.sub(r"<profile>.*?</profile>\n", "", text, flags=re.DOTALL)
+    text = text.replace("<history>\nnothing yet\n</history>\n", "")
+    text = text.replace("<preferences>\nnone yet\n</preferences>\n", "")
+    return replace(one, messages=(("user", text), *one.messages[2:]))
+
+
+def _reflection(life: _Life) -> tuple[Messages, tuple[Experience, ...], bool]:
+    rng = life.rng
+    lived = life.live(int(rng.integers(1, 3 if life.easy else 5)))
+    observation, decision, feedback = _prediction(life, lived)
+    cards = [card(item) for item in life.items]
+    asked = PROMPTS.reflect(life.memory, observation, decision, feedback, cards)
+    return asked, lived, rng.random() < 0.7
+
+
+def _prediction(
+    life: _Life, lived: tuple[Experience, ...]
+) -> tuple[Observation, Decision, Feedback]:
+    """Return what may have been shown, predicted and answered."""
+    rng, items = life.rng, [e.item for e in lived]
+    if rng.random() < 0.7:
+        count = int(rng.integers(5, 21))
+        slate = (items[-1], *range(1_000, 1_000 + count - 1))
+        ranking = tuple(rng.permutation(slate).tolist())
+        read = count if rng.random() < 0.9 else int(rng.integers(0, count))
+        observation = Observation("ranking", slate, ("",) * count)
+        return observation, Decision(ranking, read), Feedback(lived, target=items[-1])
+    actions = tuple(
+        Action(i, True, float(rng.integers(3, 6)) if rng.random() < 0.9 else None) for i in items
+    )
+    observation = Observation("feed", tuple(items), ("",) * len(items))
+    return observation, Decision(actions=actions), Feedback(lived)
+
+
+def _in_other_words(summary: str, rng: Rng) -> str:
+    """Return a summary as somebody else may write it: without counts, or on one line."""
+    lines = [line.partition(" (")[0] for line in summary.splitlines() if ": " in line]
+    return ("\n" if rng.random() < 0.5 else ", ").join(lines)
+
+
+def _repair(asked: Messages, answer: str, observation: Observation, rng: Rng) -> Messages:
+    """Return the call that follows a broken answer."""
+    broken = answer[: int(rng.integers(1, len(answer)))]
+    if rng.random() < 0.5:
+        broken = answer.replace(" > B", " > A").replace("B: ", "A: ")
+    _, findings = read_decision(broken, observation)
+    return PROMPTS.repair(asked, broken, str(findings) or "it was cut short")
+
+
+def samples(seed: int) -> Iterator[Sample]:
+    """Return samples without end."""
+    for number in count():
+        yield from sample(seed, number)

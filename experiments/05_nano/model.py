@@ -1,0 +1,165 @@
+"""The decoder: Llama's architecture in straight code, with the parameter names of transformers.
+
+Trained here because a compiled trunk and the head on targets alone make it a third faster; loaded
+everywhere else by transformers, which computes the same (`export` checks it).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How large the model is."""
+
+    vocabulary: int = 4096
+    hidden: int = 192
+    inner: int = 512
+    layers: int = 4
+    heads: int = 4
+    kv_heads: int = 2
+    head: int = 32
+    longest: int = 4096
+    base: float = 10_000.0
+    epsilon: float = 1e-6
+
+
+class RMSNorm(nn.Module):
+    """x / rms(x) * weight."""
+
+    def __init__(self, size: int, epsilon: float) -> None:
+        super().__init__()
+        self.weight, self.epsilon = nn.Parameter(torch.ones(size)), epsilon
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.rms_norm(x, x.shape[-1:], self.weight.to(x.dtype), self.epsilon)
+
+
+class Attention(nn.Module):
+    """Causal attention with rotary positions; key-value heads are shared by several queries."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.q_proj = nn.Linear(shape.hidden, shape.heads * shape.head, bias=False)
+        self.k_proj = nn.Linear(shape.hidden, shape.kv_heads * shape.head, bias=False)
+        self.v_proj = nn.Linear(shape.hidden, shape.kv_heads * shape.head, bias=False)
+        self.o_proj = nn.Linear(shape.heads * shape.head, shape.hidden, bias=False)
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        (batch, length, _), shape = x.shape, self.shape
+        q, k, v = (
+            part(x).view(batch, length, -1, shape.head).transpose(1, 2)
+            for part in (self.q_proj, self.k_proj, self.v_proj)
+        )
+        q, k = _rotated(q, cos, sin), _rotated(k, cos, sin)
+        share = shape.heads // shape.kv_heads
+        k, v = k.repeat_interleave(share, 1), v.repeat_interleave(share, 1)
+        mixed = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return self.o_proj(mixed.transpose(1, 2).reshape(batch, length, -1))
+
+
+class MLP(nn.Module):
+    """SwiGLU."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.gate_proj = nn.Linear(shape.hidden, shape.inner, bias=False)
+        self.up_proj = nn.Linear(shape.hidden, shape.inner, bias=False)
+        self.down_proj = nn.Linear(shape.inner, shape.hidden, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down_proj(functional.silu(self.gate_proj(x)) * self.up_proj(x))
+
+
+class Layer(nn.Module):
+    """Attention, then the MLP, each on the normalised residual stream."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.self_attn, self.mlp = Attention(shape), MLP(shape)
+        self.input_layernorm = RMSNorm(shape.hidden, shape.epsilon)
+        self.post_attention_layernorm = RMSNorm(shape.hidden, shape.epsilon)
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        x = x + self.self_attn(self.input_layernorm(x), cos, sin)
+        return x + self.mlp(self.post_attention_layernorm(x))
+
+
+class Decoder(nn.Module):
+    """The trunk; the head is the embedding, transposed."""
+
+    def __init__(self, shape: Shape = Shape()) -> None:
+        super().__init__()
+        self.shape = shape
+        self.embed_tokens = nn.Embedding(shape.vocabulary, shape.hidden)
+        self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
+        self.norm = RMSNorm(shape.hidden, shape.epsilon)
+        for name, weight in self.named_parameters():
+            if weight.dim() > 1:
+                into_stream = name.endswith(("o_proj.weight", "down_proj.weight"))
+                std = 0.02 / math.sqrt(2 * shape.layers) if into_stream else 0.02
+                nn.init.normal_(weight, 0.0, std)
+        half = torch.arange(0, shape.head, 2) / shape.head
+        angle = torch.outer(torch.arange(shape.longest), shape.base**-half).repeat(1, 2)
+        self.register_buffer("cos", angle.cos(), persistent=False)
+        self.register_buffer("sin", angle.sin(), persistent=False)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Return what the head reads, shape (batch, length, hidden)."""
+        x = self.embed_tokens(ids)
+        x = x.to(torch.get_autocast_dtype("cpu")) if torch.is_autocast_enabled("cpu") else x
+        cos, sin = (table[: ids.shape[1]].to(x.dtype) for table in (self.cos, self.sin))
+        for layer in self.layers:
+            x = layer(x, cos, sin)
+        return self.norm(x)
+
+    def head(self, x: Tensor) -> Tensor:
+        """Return logits."""
+        return functional.linear(x, self.embed_tokens.weight.to(x.dtype))
+
+
+def _rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    first, second = x.chunk(2, -1)
+    return x * cos + torch.cat([-second, first], -1) * sin
+
+
+def export(model: Decoder, tokenizer: object, out: Path) -> None:
+    """Write the model for transformers, in bf16, and check that both compute the same."""
+    from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
+
+    shape = model.shape
+    end, pad = tokenizer.eos_token_id, tokenizer.pad_token_id  # type: ignore[attr-defined]
+    config = LlamaConfig(
+        vocab_size=shape.vocabulary,
+        hidden_size=shape.hidden,
+        intermediate_size=shape.inner,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.kv_heads,
+        head_dim=shape.head,
+        max_position_embeddings=shape.longest,
+        rms_norm_eps=shape.epsilon,
+        rope_parameters={"rope_type": "default", "rope_theta": shape.base},
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=end,
+        pad_token_id=pad,
+    )
+    twin = LlamaForCausalLM(config)
+    twin.model.load_state_dict(model.state_dict())
+    twin.tie_weights()
+    ids = torch.randint(5, shape.vocabulary, (2, 50))
+    with torch.no_grad():
+        gap = (twin(ids).logits - model.head(model(ids))).abs().max()
+    assert gap < 1e-3, f"transformers and this file differ by {gap:.2g}"
+    twin.generation_config = GenerationConfig(eos_token_id=end, pad_token_id=pad)
+    twin.to(torch.bfloat16).save_pretrained(out)
+    tokenizer.save_pretrained(out)  # type: ignore[attr-defined]
