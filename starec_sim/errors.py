@@ -9,6 +9,16 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Literal
+
+Cause = Literal["endpoint", "time-out", "refused", "closed"]
+"""Why a call of a policy came to nothing, which decides what is done about it.
+
+`endpoint`: it is overloaded, broken or out of reach just now, so the call is tried again later.
+`time-out`: no answer in time; tried again as well. `refused`: this request, for what is in it;
+never tried again. `closed`: nobody gets an answer (the key, the model's name, an empty account), so
+the run pauses.
+"""
 
 
 class StarecError(Exception):
@@ -45,7 +55,49 @@ class ContractError(StarecError):
 
 
 class PolicyError(StarecError):
-    """A model could not be asked, or its endpoint failed for good."""
+    """A call of a model came to nothing.
+
+    Args:
+        message: What happened, with the values, and what was expected.
+        hint: The command to run or the line to change next.
+        cause: Which kind of failure it is.
+        retry_after_s: How long the endpoint asks to be left alone, if it said so.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        cause: Cause = "refused",
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.cause: Cause = cause
+        self.retry_after_s = retry_after_s
+
+
+class PausedError(StarecError):
+    """A run stopped itself at a committed point, and can go on from there.
+
+    Args:
+        message: What was reached, or who does not answer.
+        hint: What to change before it goes on.
+        reason: `budget`, `endpoint` or `replay`.
+        options: What `starec resume` needs besides the run, e.g. `--budget calls=2000`.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        reason: Literal["budget", "endpoint", "replay"] = "endpoint",
+        options: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
+        self.options = options
 
 
 class LearningError(StarecError):

@@ -13,21 +13,18 @@ from pydantic import AfterValidator, Field, model_validator
 from starec_sim import plugins
 from starec_sim.errors import ConfigError, RunError
 from starec_sim.plugins import Spec, spec_or
+from starec_sim.policies.settings import Budget, GatewaySettings, split
 from starec_sim.runs.folder import CONFIG, configuration
 from starec_sim.validation import HINT, Settings, validate
 
 _SHARED = (
-    "name",
-    "seed",
-    "rounds",
-    "replicates",
-    "concurrency",
-    "runs_dir",
-    "report",
-    "arms",
-    "train",
+    *("name", "seed", "rounds", "replicates", "concurrency", "runs_dir", "report", "arms"),
+    *("gateway", "budget", "train"),
 )
 """Keys that all arms have in common, so that they can be compared."""
+
+_FREE = ("lexical", "local")
+"""Policies that run on this machine."""
 
 
 def _arm_name(name: str) -> str:
@@ -74,6 +71,8 @@ class Experiment(Settings):
     train: dict[str, Any] | None = None
     """What `starec train` makes of the policies that play here; other commands do not look at it.
     Its keys are those of `starec_sim.learning.settings.Training`."""
+    gateway: GatewaySettings = GatewaySettings()
+    budget: Budget = Budget()
 
     @model_validator(mode="after")
     def _seeds_fit(self) -> Self:
@@ -114,8 +113,15 @@ class Experiment(Settings):
                 plugins.configure("datasets", variant.data, f"{at}data")
             plugins.configure("environments", variant.environment, f"{at}environment")
             plugins.configure("agents", variant.agent, f"{at}agent")
-            plugins.check_policy(variant.policies.fast, f"{at}policies.fast")
-            plugins.check_policy(variant.policies.slow, f"{at}policies.slow")
+            for node, spec in variant.policies:
+                inner, terms = split(spec, f"{at}policies.{node}")
+                plugins.check_policy(inner, f"{at}policies.{node}")
+                if self.budget.usd is not None and not terms.price and inner["use"] not in _FREE:
+                    raise ConfigError(
+                        f"budget.usd: {at}policies.{node} has no price, so nobody could tell",
+                        hint="add `price: {tokens_in: ..., tokens_out: ..., as_of: 2026-11-01}`, "
+                        "in USD for a million tokens; 0 where it costs nothing",
+                    )
 
 
 def read(

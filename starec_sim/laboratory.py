@@ -6,47 +6,28 @@ import asyncio
 import contextlib
 import gc
 import hashlib
-import json
 import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import yaml
-from langchain_core.language_models.chat_models import BaseChatModel
-from pydantic import ValidationError
 
-from starec_sim import plugins
-from starec_sim.agent import Agent
-from starec_sim.cards import card
-from starec_sim.dataset import Dataset
-from starec_sim.environment import Environment
-from starec_sim.errors import PluginError, RunError, StarecError
-from starec_sim.experiment import Experiment
-from starec_sim.policies.gateway import Gateway, Policy
+from starec_sim.errors import PausedError, RunError, StarecError
+from starec_sim.experiment import Experiment, recorded
+from starec_sim.policies.settings import Budget
 from starec_sim.report import Report, summarise
-from starec_sim.rng import Streams
 from starec_sim.runs import folder as run_folder
-from starec_sim.runs.recorder import Recorder
-from starec_sim.runs.store import Store
-from starec_sim.simulation import Simulation, Watcher
-from starec_sim.types import Node
-from starec_sim.validation import explain, validate
+from starec_sim.runs.ledger import Ledger, read_ledger
+from starec_sim.runs.session import Session
+from starec_sim.runs.store import FILE, Store, read_only, told
+from starec_sim.trials import Onlooker, Trials
+from starec_sim.validation import validate
 
-
-class Onlooker(Watcher, Protocol):
-    """Somebody who follows a whole run."""
-
-    def run_begins(self, folder: Path, experiment: Experiment) -> None:
-        """Note that a run begins, or goes on."""
-        ...
-
-    def trial_begins(self, arm: str, seed: int, rounds: int, done: int) -> None:
-        """Note that a trial begins, `done` rounds of which are committed already."""
-        ...
+__all__ = ["Onlooker", "Result", "replay", "resume", "start"]
 
 
 class Result(NamedTuple):
@@ -56,6 +37,9 @@ class Result(NamedTuple):
     digest: str
     """The same for the same experiment, seed, data and versions, however it was executed."""
     report: Report
+    ledger: Ledger
+    replayed: str | None = None
+    """The digest of the recording, if this is the replay of a finished run."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the result as JSON values."""
@@ -63,6 +47,8 @@ class Result(NamedTuple):
             "run": str(self.folder),
             "status": "finished",
             "digest": self.digest,
+            **({"replayed": self.replayed} if self.replayed else {}),
+            "ledger": self.ledger.as_json(),
             **self.report.as_json(),
         }
 
@@ -71,10 +57,17 @@ def start(experiment: Experiment, onlooker: Onlooker) -> Result:
     """Run an experiment in a new folder.
 
     Raises:
-        StarecError: What went wrong; what was committed stays and can be resumed.
+        PausedError: The run stopped itself; what was committed stays and can be resumed.
+        StarecError: What went wrong; the same holds.
         KeyboardInterrupt: The user stopped it; the same holds.
     """
-    trials = _Trials(experiment)
+    trials = Trials(experiment)
+    if trials.replayed:
+        # Its path, because "latest" will soon be this run.
+        replay = {"replay": str(trials.replayed.resolve())}
+        experiment = experiment.model_copy(
+            update={"gateway": experiment.gateway.model_copy(update=replay)}
+        )
     folder = run_folder.create(experiment.runs_dir, experiment.name, experiment.seed)
     text = yaml.safe_dump(experiment.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     run_folder.put_file(folder / run_folder.CONFIG, text)
@@ -87,8 +80,12 @@ def start(experiment: Experiment, onlooker: Onlooker) -> Result:
         "prompts": trials.prompts(),
         "folder": str(Path.cwd()),
         "config_sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "budget": experiment.budget.model_dump(exclude_none=True),
         **run_folder.surroundings(),
     }
+    if trials.replayed:
+        recording = run_folder.read(trials.replayed)
+        manifest["replay_of"] = {"run": trials.replayed.name, "digest": recording.get("digest")}
     run_folder.write(folder, manifest)
     try:
         return _run(folder, trials, manifest, onlooker)
@@ -98,10 +95,38 @@ def start(experiment: Experiment, onlooker: Onlooker) -> Result:
         raise
 
 
-def resume(folder: Path, onlooker: Onlooker, *, concurrency: int | None = None) -> Result:
-    """Go on with a run from its last committed point; a finished one is returned as it is.
+def replay(folder: Path, onlooker: Onlooker) -> Result:
+    """Run what a recorded run ran, with its answers and without any model, in a new folder.
 
     Raises:
+        PausedError: A question is asked that was not recorded.
+        StarecError: Something else is not as it was.
+    """
+    manifest, experiment = run_folder.read(folder), recorded(folder)
+    folder = folder.resolve()
+    settings = experiment.gateway.model_copy(update={"replay": str(folder), "cache": None})
+    changes = {"gateway": settings, "runs_dir": folder.parent, "budget": Budget()}
+    with _where_it_started(folder, manifest):
+        return start(experiment.model_copy(update=changes), onlooker)
+
+
+def resume(
+    folder: Path,
+    onlooker: Onlooker,
+    *,
+    concurrency: int | None = None,
+    budget: Mapping[str, float | None] | None = None,
+) -> Result:
+    """Go on with a run from its last committed point; a finished one is returned as it is.
+
+    Args:
+        folder: The run.
+        onlooker: Who follows it.
+        concurrency: Visits in flight, if it should change.
+        budget: Keys of the budget that change, from now on; None is no limit.
+
+    Raises:
+        PausedError: It stopped itself once more.
         RunError: The run is in progress, damaged, or was made with other code.
         StarecError: What went wrong while it went on.
     """
@@ -116,22 +141,32 @@ def resume(folder: Path, onlooker: Onlooker, *, concurrency: int | None = None) 
     values = yaml.safe_load(text)
     if concurrency is not None:
         values["concurrency"] = concurrency
+    values["budget"] = {**manifest.get("budget", {}), **(budget or {})}
     experiment = validate(Experiment, values, "")
     if manifest["status"] == "finished":
-        return Result(folder, manifest["digest"], _report(folder, experiment))
-    folder, started_in = folder.resolve(), Path(manifest["folder"])
+        return _result(folder, experiment, manifest)
+    folder = folder.resolve()
+    with _where_it_started(folder, manifest):
+        trials = Trials(experiment)
+        _same_as_before(trials, manifest)
+        manifest["budget"] = experiment.budget.model_dump(exclude_none=True)
+        return _run(folder, trials, manifest, onlooker)
+
+
+@contextmanager
+def _where_it_started(folder: Path, manifest: Mapping[str, Any]) -> Iterator[None]:
+    """Be in the folder from which a run was started, where its relative paths begin."""
+    started_in = Path(manifest["folder"])
     if not started_in.is_dir():
         raise RunError(
             f"the run was started in {started_in}, which is gone; its relative paths begin there",
             hint=f"put the folder back, or correct `folder` in {folder / run_folder.MANIFEST}",
         )
     with contextlib.chdir(started_in):
-        trials = _Trials(experiment)
-        _same_as_before(trials, manifest)
-        return _run(folder, trials, manifest, onlooker)
+        yield
 
 
-def _same_as_before(trials: _Trials, manifest: dict[str, Any]) -> None:
+def _same_as_before(trials: Trials, manifest: dict[str, Any]) -> None:
     """Refuse to go on with other prompts or another version than the run began with."""
     now = {"prompts": trials.prompts(), "version": version("starec-sim")}
     before = {
@@ -146,15 +181,16 @@ def _same_as_before(trials: _Trials, manifest: dict[str, Any]) -> None:
             )
 
 
-def _run(folder: Path, trials: _Trials, manifest: dict[str, Any], onlooker: Onlooker) -> Result:
+def _run(folder: Path, trials: Trials, manifest: dict[str, Any], onlooker: Onlooker) -> Result:
     with run_folder.locked(folder):
         manifest |= {"status": "running"}
         manifest.pop("problem", None)
         run_folder.write(folder, manifest)
         store = Store(folder, trials.phrases())
+        session = Session(store)
         try:
             with _calm_collector():
-                digest = asyncio.run(trials.run(folder, store, onlooker))
+                digest = asyncio.run(trials.run(folder, store, session, onlooker))
             manifest |= {
                 "status": "finished",
                 "digest": digest,
@@ -164,157 +200,26 @@ def _run(folder: Path, trials: _Trials, manifest: dict[str, Any], onlooker: Onlo
         except KeyboardInterrupt:
             manifest |= {"status": "paused"}
             raise
+        except PausedError as error:
+            manifest |= {"status": "paused", "problem": error.message}
+            raise
         except BaseException as error:
             manifest |= {"status": "failed", "problem": f"{type(error).__name__}: {error}"}
             raise
         finally:
+            with contextlib.suppress(RunError):  # what went wrong is already on its way up
+                session.close()
             store.close()
             run_folder.write(folder, manifest)
-    return Result(folder, digest, _report(folder, trials.experiment))
+    return _result(folder, trials.experiment, manifest)
 
 
-class _Trial(NamedTuple):
-    """One arm with one seed, ready to begin."""
-
-    number: int
-    arm: str
-    seed: int
-    variant: Experiment
-    environment: Environment
-
-
-class _Trials:
-    """The trials of an experiment: each arm with each seed."""
-
-    def __init__(self, experiment: Experiment) -> None:
-        self.experiment = experiment
-        self.variants = experiment.variants()
-        self.seeds = [experiment.seed + number for number in range(experiment.replicates)]
-        self.begun = False
-        """Whether the first trial could be built."""
-        self._datasets: dict[str, Dataset] = {}
-        self._policies: dict[str, Policy] = {}
-        # Everything that can be wrong is built before a folder is created.
-        self.agents = {arm: _agent(variant) for arm, variant in self.variants.items()}
-        for variant in self.variants.values():
-            self._dataset(variant)
-            self._policy(variant.policies.fast, "policies.fast")
-            self._policy(variant.policies.slow, "policies.slow")
-
-    def phrases(self) -> Iterator[str]:
-        """Yield what prompts will be made of: item cards and templates."""
-        for dataset in self._datasets.values():
-            yield from map(card, dataset.items)
-        for agent in self.agents.values():
-            yield from agent.prompts().values()
-
-    def prompts(self) -> dict[str, dict[str, str]]:
-        """Return the SHA-256 of every prompt template, by arm and name."""
-        return {
-            arm: {
-                name: hashlib.sha256(text.encode()).hexdigest()
-                for name, text in agent.prompts().items()
-            }
-            for arm, agent in self.agents.items()
-        }
-
-    async def run(self, folder: Path, store: Store, onlooker: Onlooker) -> str:
-        """Run all trials, one after the other, and return the digest of the run."""
-        digest = hashlib.sha256()
-        try:
-            number = 0
-            for arm, variant in self.variants.items():
-                for seed in self.seeds:
-                    environment = self._environment(variant, Streams(seed))
-                    if not self.begun:
-                        onlooker.run_begins(folder, self.experiment)
-                        self.begun = True
-                    trial = _Trial(number, arm, seed, variant, environment)
-                    done = await self._trial(store, trial, onlooker)
-                    digest.update(done.encode())
-                    number += 1
-        finally:
-            for policy in self._policies.values():
-                close = getattr(policy.model, "aclose", None)
-                if close is not None:
-                    await close()
-        return digest.hexdigest()
-
-    async def _trial(self, store: Store, trial: _Trial, onlooker: Onlooker) -> str:
-        variant = trial.variant
-        recorder = Recorder(store, trial.number)
-        point = recorder.open(trial.arm, trial.seed, trial.environment)
-        onlooker.trial_begins(trial.arm, trial.seed, variant.rounds, point.rounds)
-        policies: dict[Node, Policy] = {
-            "fast": self._policy(variant.policies.fast, "policies.fast"),
-            "slow": self._policy(variant.policies.slow, "policies.slow"),
-        }
-        simulation = Simulation(
-            self.agents[trial.arm],
-            trial.environment,
-            Gateway(policies, Streams(trial.seed), recorder, trial.arm),
-            recorder,
-            onlooker,
-            variant.concurrency,
-        )
-        return await simulation.run(variant.rounds, point)
-
-    def _environment(self, variant: Experiment, streams: Streams) -> Environment:
-        found, config = plugins.configure("environments", variant.environment, "environment")
-        environment: Environment = found(config, self._dataset(variant), streams)
-        return environment
-
-    def _dataset(self, variant: Experiment) -> Dataset | None:
-        if variant.data is None:
-            return None
-        key = json.dumps(variant.data, sort_keys=True)
-        if key not in self._datasets:
-            found, config = plugins.configure("datasets", variant.data, "data")
-            self._datasets[key] = found(config).load()
-        return self._datasets[key]
-
-    def _policy(self, spec: Mapping[str, Any], at: str) -> Policy:
-        key = json.dumps(spec, sort_keys=True)
-        if key not in self._policies:
-            self._policies[key] = build_policy(spec, at)
-        return self._policies[key]
-
-
-def _agent(variant: Experiment) -> Agent:
-    found, config = plugins.configure("agents", variant.agent, "agent")
-    agent: Agent = found(config)
-    return agent
-
-
-def build_policy(spec: Mapping[str, Any], at: str) -> Policy:
-    """Build a chat model from its reference; a reference may also name a ready one."""
-    settings = {key: value for key, value in spec.items() if key != "use"}
-    found = plugins.load("policies", spec["use"])
-    if isinstance(found, BaseChatModel) and not settings:
-        model = found
-    elif isinstance(found, type) and issubclass(found, BaseChatModel):
-        try:
-            model = found(**settings)
-        except ValidationError as error:
-            raise explain(error, found, at) from None
-        except StarecError:
-            raise
-        except Exception as error:
-            raise PluginError(
-                f'{at}: "{spec["use"]}" could not be built: {type(error).__name__}: {error}',
-                hint="check its settings and the environment variables it reads",
-            ) from error
-    else:
-        raise PluginError(
-            f'{at}.use: "{spec["use"]}" is neither a chat model nor a ready one without settings',
-            hint="give a subclass of langchain_core's BaseChatModel, or an instance of one",
-        )
-    name = f"{spec['use']}:{spec['model']}" if "model" in spec else str(spec["use"])
-    return Policy(name, model)
-
-
-def _report(folder: Path, experiment: Experiment) -> Report:
-    return summarise(folder, experiment.report.last_rounds, experiment.report.metrics)
+def _result(folder: Path, experiment: Experiment, manifest: Mapping[str, Any]) -> Result:
+    report = summarise(folder, experiment.report.last_rounds, experiment.report.metrics)
+    with contextlib.closing(read_only(folder)) as db, told(folder / FILE):
+        ledger = read_ledger(db)
+    replayed = manifest.get("replay_of", {}).get("digest")
+    return Result(folder, manifest["digest"], report, ledger, replayed)
 
 
 def _counts(store: Store) -> dict[str, int]:

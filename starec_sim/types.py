@@ -21,6 +21,9 @@ Task = Literal["ranking", "feed"]
 
 Node = Literal["fast", "slow"]
 
+Source = Literal["model", "cache", "replay"]
+"""Where an answer came from."""
+
 LIKED_ABOVE = 3.0
 """A rating above this is a like (the protocol of the paper: rating > 3 is positive)."""
 
@@ -188,6 +191,14 @@ class Turn:
     """What the parser objected to; empty when the answer was clean."""
     tokens: Tokens | None = None
     """None from a policy that cannot tell."""
+    failure: str = ""
+    """Why there is no answer, for all its retries: the cause (`starec_sim.errors.Cause`), a colon,
+    and what happened. Empty when there is one; `error` is then what is wrong with it."""
+    source: Source = "model"
+    tries: int = 1
+    """How often the model was asked for this answer; 0 when it was not asked at all."""
+    cost_usd: float | None = None
+    """None where the configuration has no price for the policy."""
 
 
 @dataclass(frozen=True, slots=True)

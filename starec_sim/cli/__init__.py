@@ -23,12 +23,12 @@ from starec_sim.cli.data import data
 from starec_sim.cli.evaluation import check_table, evaluate, table
 from starec_sim.cli.export import export
 from starec_sim.cli.list_plugins import list_plugins
-from starec_sim.cli.run import UnfinishedError, resume, run
+from starec_sim.cli.run import UnfinishedError, replay, resume, run
 from starec_sim.cli.runs import runs
 from starec_sim.cli.show import show
 from starec_sim.cli.text import clean
 from starec_sim.cli.train import train
-from starec_sim.errors import StarecError
+from starec_sim.errors import PausedError, StarecError
 
 _STOPPED = {"status": "paused", "error": "stopped by the user", "hint": ""}
 
@@ -44,6 +44,7 @@ app = typer.Typer(
 app.command()(run)
 app.command()(train)
 app.command()(resume)
+app.command()(replay)
 app.command()(runs)
 app.command()(show)
 app.command()(export)
@@ -77,7 +78,8 @@ def options(
 def main() -> None:
     """Run the command line and exit.
 
-    Exit status: 0 done, 2 the user can mend it, 130 stopped by the user, 1 a defect of ours.
+    Exit status: 0 done, 2 the user can mend it, 3 the run paused itself (its budget is spent, or
+    nobody answers), 130 stopped by the user, 1 a defect of ours.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -117,6 +119,9 @@ def _failure(error: BaseException) -> tuple[int, dict[str, Any]]:
         if status == 130 and error.run is not None:
             answer = answer | {"hint": f"starec resume {shlex.quote(error.run)}"}
         return status, answer | {"run": error.run}
+    if isinstance(error, PausedError):
+        paused = {"status": "paused", "reason": error.reason, "options": error.options}
+        return 3, paused | {"error": clean(error.message), "hint": clean(error.hint)}
     if isinstance(error, StarecError):
         status, message, hint = 2, error.message, error.hint
     elif isinstance(error, KeyboardInterrupt):

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from starec_sim.cli.tables import number, sparkline
 from starec_sim.cli.text import program
+from starec_sim.errors import PausedError
 from starec_sim.experiment import Experiment
 from starec_sim.glossary import entry, eventful
 from starec_sim.types import Visit
@@ -125,10 +126,25 @@ class Display:
 
     def say_how_to_go_on(self, error: BaseException) -> None:
         """After a failure: what is kept, and the command that goes on."""
-        if self.kept is not None:
-            word = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
-            self.say(f"\nThe run {word}; everything committed is kept. Go on with\n")
-            self.say(f"    {program()} resume {shlex.quote(self.kept)}\n")
+        if self.kept is None:
+            return
+        options, word = "", "failed"
+        if isinstance(error, PausedError):
+            options, word = f" {error.options}" if error.options else "", "paused"
+            if error.reason == "replay":  # the same question would be missing the next time
+                self.say("\nThe replay stopped; what it played so far is kept.\n")
+                return
+        elif isinstance(error, KeyboardInterrupt):
+            word = "stopped"
+        self.say(f"\nThe run {word}; everything committed is kept. Go on with\n")
+        self.say(f"    {program()} resume {shlex.quote(self.kept)}{options}\n")
+
+    def say_whether_it_is_the_same(self, digest: str, recorded: str) -> None:
+        """After a replay: whether everything came out as it was recorded."""
+        if digest == recorded:
+            self.say("\nThe replay is equal to the recording: the same digest, without any model.")
+        else:
+            self.say(f"\nThe replay differs from the recording: its digest was {recorded[:16]}.")
 
     def say_what_is_next(self, folder: Path, digest: str, plot: Path | None, user: str) -> None:
         """After success: where things are, and what one can do with them.

@@ -1,4 +1,4 @@
-"""`starec run` and `starec resume`."""
+"""`starec run`, `starec resume` and `starec replay`."""
 
 from __future__ import annotations
 
@@ -66,22 +66,32 @@ def resume(
         int | None,
         typer.Option(min=1, max=4096, metavar="N", help="Visits in flight, if it should change."),
     ] = None,
+    budget: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=N",
+            help="What the run may spend in all, from now on: calls, tokens, usd, hours; or none.",
+        ),
+    ] = None,
     runs_dir: RunsDir = Path("runs"),
     as_json: AsJson = False,
 ) -> dict[str, Any] | None:
-    """Go on with a run or a training that was stopped, killed or failed."""
+    """Go on with a run or a training that was paused, stopped or killed, or that failed."""
     from starec_sim import laboratory
     from starec_sim.cli.evaluation import finish
     from starec_sim.evaluation.evaluate import is_evaluation
     from starec_sim.runs import folder
 
-    found = folder.find(run, runs_dir)
+    found, allowed = folder.find(run, runs_dir), dict(map(_allowance, budget or ()))
     if is_evaluation(found):
         return finish(None, found, False, None, None, as_json, concurrency)
     if folder.read(found).get("kind") == "training":
         return _resume_training(found, as_json)
     return _finish(
-        lambda onlooker: laboratory.resume(found, onlooker, concurrency=concurrency), as_json
+        lambda onlooker: laboratory.resume(
+            found, onlooker, concurrency=concurrency, budget=allowed
+        ),
+        as_json,
     )
 
 
@@ -93,8 +103,44 @@ def _resume_training(folder: Path, as_json: bool) -> dict[str, Any] | None:
     return finish(lambda follower: launch.resume(folder, follower), as_json)
 
 
+def replay(
+    run: Run, runs_dir: RunsDir = Path("runs"), as_json: AsJson = False
+) -> dict[str, Any] | None:
+    """Run a recorded run again with its own answers, without any model, in a new folder.
+
+    The digest tells whether everything was as before.
+    """
+    from starec_sim import laboratory
+    from starec_sim.runs import folder
+
+    found = folder.find(run, runs_dir)
+    return _finish(lambda onlooker: laboratory.replay(found, onlooker), as_json)
+
+
+def _allowance(text: str) -> tuple[str, float | None]:
+    """Read one `--budget`."""
+    from starec_sim.errors import ConfigError, did_you_mean
+    from starec_sim.policies.settings import Budget
+
+    key, _, value = text.partition("=")
+    if key not in Budget.model_fields:
+        raise ConfigError(
+            f'--budget "{text}": there is no such key; {did_you_mean(key, Budget.model_fields)}',
+            hint="e.g. --budget calls=5000 or --budget usd=none",
+        )
+    if value == "none":
+        return key, None
+    try:
+        return key, float(value.replace("_", ""))
+    except ValueError:
+        raise ConfigError(
+            f'--budget "{text}": expected a number', hint="e.g. --budget calls=5000"
+        ) from None
+
+
 def _finish(execute: Callable[[Onlooker], Result], as_json: bool) -> dict[str, Any] | None:
     """Execute with a live display, then show what came of it."""
+    from starec_sim.cli.books import print_ledger
     from starec_sim.cli.display import Display
     from starec_sim.cli.tables import print_report
     from starec_sim.runs.reader import Reader
@@ -110,9 +156,12 @@ def _finish(execute: Callable[[Onlooker], Result], as_json: bool) -> dict[str, A
     if as_json:
         return {**result.as_json(), "plot": str(plot) if plot else None}
     print_report(result.report)
+    print_ledger(result.ledger)
     with closing(Reader(result.folder)) as reader:
         busiest = reader.busiest(reader.trials()[0], 1)
     someone = busiest[0][0] if busiest else "ID"
+    if result.replayed is not None:
+        display.say_whether_it_is_the_same(result.digest, result.replayed)
     display.say_what_is_next(result.folder, result.digest, plot, someone)
     return None
 

@@ -58,24 +58,29 @@ def show(
 
 def _show_run(found: Path, reader: Reader, explain: bool, as_json: bool) -> dict[str, Any] | None:
     from starec_sim import experiment as experiments
+    from starec_sim.cli.books import print_ledger
     from starec_sim.cli.tables import console, print_report
     from starec_sim.cli.text import clean, program
     from starec_sim.report import summarise
     from starec_sim.runs import folder
+    from starec_sim.runs.ledger import read_ledger
 
     manifest = folder.read(found)
     experiment = experiments.recorded(found)
     report = summarise(found, experiment.report.last_rounds, experiment.report.metrics)
+    ledger = read_ledger(reader.db)
     trials = reader.trials()
     if as_json:
         done = [{**trial._asdict(), "of": experiment.rounds} for trial in trials]
-        return {"run": str(found), **manifest, "trials": done, **report.as_json()}
+        books = {"ledger": ledger.as_json()}
+        return {"run": str(found), **manifest, "trials": done, **books, **report.as_json()}
     out = console()
     out.print(f"{clean(found.name)}: {clean(str(manifest['status']))}", style="bold")
     if manifest.get("problem"):
         out.print(clean(str(manifest["problem"])), style="red")
     _print_trials(out, trials, experiment.rounds)
     print_report(report, explain)
+    print_ledger(ledger)
     here = shlex.quote(str(found))
     if trials and (busiest := reader.busiest(trials[0], 3)):
         out.print("\nWho thought most:\n")

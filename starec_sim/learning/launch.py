@@ -17,13 +17,12 @@ import yaml
 
 from starec_sim.errors import RunError
 from starec_sim.experiment import Experiment, recorded
-from starec_sim.laboratory import build_policy
 from starec_sim.learning.checkpoints import Shelf
 from starec_sim.learning.plots import plot_training
 from starec_sim.learning.settings import Training, training_of
 from starec_sim.learning.training import Follower, Trainer
 from starec_sim.learning.world import Stage
-from starec_sim.policies.gateway import Policy
+from starec_sim.policies.gateway import Policy, build_policy
 from starec_sim.runs import folder as run_folder
 from starec_sim.runs.store import Store
 from starec_sim.types import Node

@@ -1,7 +1,7 @@
 """The policy for every endpoint that speaks OpenAI's chat format: vLLM, Ollama, DeepSeek, OpenAI.
 
-The `openai` package brings the retries (exponential backoff with jitter, `Retry-After` honoured),
-its aiohttp transport the speed: the default one tops out near 100 requests a second.
+The `openai` package brings the client, its aiohttp transport the speed: the default one tops out
+near 100 requests a second. Its retries are switched off: the gateway repeats calls, for all models.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import AfterValidator, ConfigDict, Field, PrivateAttr
 
 from starec_sim.errors import ConfigError, PolicyError
+from starec_sim.policies.gateway.failures import cause_of_status, retry_after_s
 from starec_sim.types import Tokens
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class OpenAIPolicy(BaseChatModel):
         64
 
     Raises:
-        PolicyError: From every call that came to nothing, retries included. What the model merely
+        PolicyError: From every call that came to nothing, with its cause. What the model merely
             answered badly is no error: an empty answer is empty content.
     """
 
@@ -114,12 +115,10 @@ class OpenAIPolicy(BaseChatModel):
     """The name `max_tokens` goes by in the request. None: `max_completion_tokens` at OpenAI, whose
     newer models refuse the old name, and `max_tokens` at all others, who know only that one."""
     timeout_s: float = Field(default=60, gt=0)
-    """Silence from the server after which an attempt is given up."""
-    max_retries: int = Field(default=4, ge=0)
-    """Further attempts after a lost connection, a timeout, and a status 408, 409, 429 or 5xx."""
+    """Silence from the server after which a call is given up."""
     max_in_flight: int = Field(default=64, ge=1, le=1000)
-    """Requests under way at once in one event loop, those waiting for a retry included. The
-    transport keeps at most 1,000 connections."""
+    """Requests under way at once in one event loop. The transport keeps at most 1,000 connections.
+    """
     structured: (
         Literal["json_schema", "json_object", "structured_outputs", "guided_json"] | None
     ) = None
@@ -222,17 +221,19 @@ class OpenAIPolicy(BaseChatModel):
             raise PolicyError(
                 f"the key in {variable} has characters that no HTTP header can carry",
                 hint=f"copy it again: export {variable}=...",
+                cause="closed",
             )
         if not key and self._at_openai:
             raise PolicyError(
                 f"{self._url} needs a key, and {variable} is not set",
                 hint=f"export {variable}=...",
+                cause="closed",
             )
         client = AsyncOpenAI(
             api_key=key or "none",  # the SDK insists on one
             base_url=self._url,
             timeout=self.timeout_s,
-            max_retries=self.max_retries,
+            max_retries=0,
             http_client=DefaultAioHttpClient(trust_env=self.trust_env),
         )
         # The constructor has filled these from the environment, and takes no argument for "none".
@@ -268,6 +269,7 @@ class OpenAIPolicy(BaseChatModel):
                 f"{self._url} answered with what is not JSON: {_quote(text, key, 80)!r}",
                 hint="base_url must be the API itself, usually ending in /v1, not a web page; "
                 "if it is, the server or a proxy cut the answer short",
+                cause="endpoint",
             ) from None
         try:
             choice = answer["choices"][0]
@@ -279,6 +281,7 @@ class OpenAIPolicy(BaseChatModel):
             raise PolicyError(
                 f"{self._url} answered without a choice that holds text: {_quote(text, key, 300)}",
                 hint="see the server's log; a content filter may do this too",
+                cause="endpoint",
             ) from None
         reasoning = message.get("reasoning_content") or message.get("reasoning")
         if reasoning and "</think>" not in content:
@@ -338,9 +341,6 @@ class OpenAIPolicy(BaseChatModel):
         import openai
 
         url = self._url
-        request = getattr(error, "request", None)
-        tries = 1 + int(request.headers.get("x-stainless-retry-count", 0)) if request else 1
-        after = f"after {tries} attempt{'s' if tries > 1 else ''}"
         if not isinstance(error, openai.APIStatusError):
             # The transport reports a refused connection as a timeout: the first cause tells.
             cause: BaseException = error
@@ -348,13 +348,15 @@ class OpenAIPolicy(BaseChatModel):
                 cause = cause.__cause__
             if isinstance(cause, TimeoutError):
                 return PolicyError(
-                    f"{url} was silent for timeout_s = {self.timeout_s:g} seconds, {after}",
+                    f"{url} was silent for timeout_s = {self.timeout_s:g} seconds",
                     hint="raise timeout_s, or lower max_in_flight if the server has too much to do",
+                    cause="time-out",
                 )
             why = _quote(f"{type(cause).__name__}: {cause}", key, 300)
             return PolicyError(
-                f"no connection to {url} {after}: {why}",
+                f"no connection to {url}: {why}",
                 hint=f"is the server running? try: curl {url}/models",
+                cause="endpoint",
             )
 
         status = error.status_code
@@ -373,10 +375,10 @@ class OpenAIPolicy(BaseChatModel):
             hint = f"see what it has with: curl {url}/models"
             hint += "" if re.search(r"/v\d", url) else f"; should base_url be {url}/v1?"
         elif status == 429:
-            what = f"{url} takes no more requests (429 {after})"
-            hint = "lower max_in_flight or raise max_retries; if the quota is used up, top it up"
+            what = f"{url} takes no more requests (429)"
+            hint = "set `limits` of the policy; if the quota is used up, top it up"
         elif status >= 500:
-            what, hint = f"{url} failed ({status} {after})", "see the server's log"
+            what, hint = f"{url} failed ({status})", "see the server's log"
         elif error.code == "context_length_exceeded" or re.search(
             r"context (length|window|size)", says, re.IGNORECASE
         ):
@@ -385,7 +387,12 @@ class OpenAIPolicy(BaseChatModel):
         else:
             what = f"{url} refused the request ({status})"
             hint = "change what it names: max_tokens_key, seeded, structured, token_ids, extra_body"
-        return PolicyError(f"{what}: {says}", hint=hint)
+        return PolicyError(
+            f"{what}: {says}",
+            hint=hint,
+            cause=cause_of_status(status, str(error.code or "")),
+            retry_after_s=retry_after_s(error.response.headers),
+        )
 
 
 def _held_to(wanted: dict[str, Any], how: str) -> dict[str, Any]:

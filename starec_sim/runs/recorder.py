@@ -2,7 +2,9 @@
 
 A round is one transaction: after a crash it has happened completely or not at all. Answers of
 models are dear, so turns are committed while the round is still running; when it is played again
-after a crash, they are found here and no model is asked twice.
+after a crash, they are found here and no model is asked twice. Turns that failed are the exception:
+they, and what their visit went on to ask, are committed with their round, so that a resume asks
+them again.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from starec_sim.errors import ContractError, RunError
 from starec_sim.measure import Measured
 from starec_sim.policies.gateway import Address
 from starec_sim.runs import codec
+from starec_sim.runs.session import Session
 from starec_sim.runs.store import Store, Texts, text_hash, told
 from starec_sim.runs.turns import insert_turn, select_turns
 from starec_sim.types import Memory, Step, Turn, Visit
@@ -60,10 +63,13 @@ class _Said(NamedTuple):
 class Recorder:
     """Writes one trial; implements `starec_sim.policies.gateway.Journal`."""
 
-    def __init__(self, store: Store, trial: int) -> None:
+    def __init__(self, store: Store, trial: int, session: Session | None = None) -> None:
         self._store = store
+        self._session = session
         self._trial = trial
         self._pending: list[tuple[Address, Turn]] = []
+        self._held: dict[int, list[tuple[Address, Turn]]] = {}
+        """Turns, by user, of visits in which a call failed: for the commit of the round."""
         self._timer: asyncio.TimerHandle | None = None
         self._committed: dict[Address, Turn] = {}
         self._taken: dict[int, list[_Said]] = {}
@@ -154,7 +160,15 @@ class Recorder:
         return self._committed.get(address)
 
     def add(self, address: Address, turn: Turn) -> None:
-        """Keep a new turn; it is committed within a second or 64 turns."""
+        """Keep a new turn; it is committed within a second or 64 turns.
+
+        From the first failure on, what a visit asks is held until the round is committed: should
+        the run stop before, the failed call may be answered the next time, and the questions that
+        follow from it will be others.
+        """
+        if turn.failure or address.user in self._held:
+            self._held.setdefault(address.user, []).append((address, turn))
+            return
         self._pending.append((address, turn))
         if len(self._pending) >= _FLUSH_TURNS:
             self.flush()
@@ -172,7 +186,8 @@ class Recorder:
         """Commit the turns that are pending."""
         if self._pending:
             with self._store.transaction():
-                self._insert_pending()
+                self._insert(self._pending)
+                self._spent()
             self._pending.clear()
         self._stop_timer()
 
@@ -221,7 +236,10 @@ class Recorder:
         store, trial = self._store, self._trial
         sha = hashlib.sha256(digest.encode())
         with store.transaction():
-            self._insert_pending()
+            self._insert(self._pending)
+            for held in self._held.values():
+                self._insert(held)
+            self._spent()
             for index, visit in enumerate(visits):
                 key = (trial, round, visit.user)
                 for number, said in enumerate(self._taken[visit.user]):
@@ -253,6 +271,7 @@ class Recorder:
             store.db.execute("INSERT INTO rounds VALUES (?, ?, ?)", (trial, round, sha.hexdigest()))
         # Not before the transaction holds: a rolled back one takes the pending turns with it.
         self._pending.clear()
+        self._held.clear()
         self._stop_timer()
         self._committed.clear()
         self._taken.clear()
@@ -287,8 +306,12 @@ class Recorder:
             lived.append(sorted(step.notes.items()))
         return codec.dumps(lived).encode() + said.hash
 
-    def _insert_pending(self) -> None:
-        for address, turn in self._pending:
+    def _spent(self) -> None:
+        if self._session is not None:
+            self._session.write()
+
+    def _insert(self, turns: Sequence[tuple[Address, Turn]]) -> None:
+        for address, turn in turns:
             try:
                 insert_turn(self._store, self._trial, address, turn)
             except sqlite3.IntegrityError as error:
@@ -321,6 +344,7 @@ def _said(turns: Sequence[Turn]) -> _Said:
             turn.tokens_in,
             turn.tokens_out,
             turn.error,
+            bool(turn.failure),
             # Ids are what was decided. The last bits of a log-probability depend on who shared the
             # batch; version and sampling parameters are the configuration's.
             *([turn.tokens.prompt, turn.tokens.completion] if turn.tokens else ()),

@@ -43,6 +43,7 @@ CREATE TABLE turns (
     trial INTEGER, round INTEGER, user INTEGER, step INTEGER, node TEXT, attempt INTEGER,
     policy TEXT NOT NULL, messages TEXT NOT NULL, completion INTEGER NOT NULL,
     tokens_in INTEGER, tokens_out INTEGER, latency_s REAL NOT NULL, error TEXT NOT NULL DEFAULT '',
+    failure TEXT NOT NULL, source TEXT NOT NULL, tries INTEGER NOT NULL, cost_usd REAL,
     PRIMARY KEY (trial, round, user, step, node, attempt)) WITHOUT ROWID;
 CREATE TABLE tokens (
     trial INTEGER, round INTEGER, user INTEGER, step INTEGER, node TEXT, attempt INTEGER,
@@ -69,7 +70,17 @@ CREATE TABLE memories (
 CREATE TABLE notes (
     trial INTEGER, item INTEGER, note INTEGER NOT NULL,
     PRIMARY KEY (trial, item)) WITHOUT ROWID;
+CREATE TABLE sessions (
+    session INTEGER PRIMARY KEY, started TEXT NOT NULL, calls INTEGER NOT NULL DEFAULT 0,
+    tokens INTEGER NOT NULL DEFAULT 0, usd REAL NOT NULL DEFAULT 0,
+    seconds REAL NOT NULL DEFAULT 0);
 CREATE TABLE worlds (trial INTEGER PRIMARY KEY, state BLOB NOT NULL);
+CREATE VIEW ledger AS SELECT
+    trial, round, user, node, policy, COUNT(*) AS calls,
+    SUM(source = 'cache') AS cache_hits, SUM(source = 'replay') AS replayed,
+    SUM(tries) AS requests, SUM(tokens_in) AS tokens_in, SUM(tokens_out) AS tokens_out,
+    SUM(latency_s) AS seconds, SUM(cost_usd) AS cost_usd, SUM(failure != '') AS failed
+    FROM turns GROUP BY trial, round, user, node, policy;
 """
 
 

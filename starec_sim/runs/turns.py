@@ -23,7 +23,7 @@ TokensRow = tuple[str, str, str, bytes, bytes, bytes]
 
 _READ = """
 SELECT t.round, t.user, t.step, t.node, t.attempt, t.policy, t.messages, t.completion, t.tokens_in,
-    t.tokens_out, t.latency_s, t.error,
+    t.tokens_out, t.latency_s, t.error, t.failure, t.source, t.tries, t.cost_usd,
     k.version, k.sampling, k."group", k.prompt, k.completion, k.logprobs
 FROM turns t LEFT JOIN tokens k USING (trial, round, user, step, node, attempt)
 """
@@ -70,8 +70,13 @@ def insert_turn(store: Store, trial: int, address: Address, turn: Turn) -> None:
         turn.tokens_in,
         turn.tokens_out,
         turn.latency_s,
+        turn.failure,
+        turn.source,
+        turn.tries,
+        turn.cost_usd,
     )
-    store.db.execute("INSERT INTO turns VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')", row)
+    marks = "?, " * (len(row) - 4)
+    store.db.execute(f"INSERT INTO turns VALUES ({marks}'', ?, ?, ?, ?)", row)
     if turn.tokens is not None:
         store.db.execute(
             "INSERT INTO tokens VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -80,7 +85,7 @@ def insert_turn(store: Store, trial: int, address: Address, turn: Turn) -> None:
 
 
 def select_turns(
-    db: sqlite3.Connection, texts: Texts, where: str, values: Sequence[int]
+    db: sqlite3.Connection, texts: Texts, where: str, values: Sequence[int | str]
 ) -> Iterator[tuple[Address, Turn]]:
     """Yield turns in order of their addresses.
 
@@ -93,7 +98,8 @@ def select_turns(
     order = "ORDER BY t.round, t.user, t.step, t.node, t.attempt"
     for row in db.execute(f"{_READ} WHERE {where} {order}", values):
         address = Address(*row[:5])
-        policy, messages, completion, tokens_in, tokens_out, latency_s, error = row[5:12]
+        policy, messages, completion, tokens_in, tokens_out, latency_s, *rest = row[5:16]
+        error, failure, source, tries, cost_usd = rest
         turn = Turn(
             address.node,
             address.attempt,
@@ -104,7 +110,11 @@ def select_turns(
             tokens_out,
             latency_s,
             error,
-            None if row[12] is None else load_tokens(row[12:]),
+            None if row[16] is None else load_tokens(row[16:]),
+            failure,
+            source,
+            tries,
+            cost_usd,
         )
         yield address, turn
 

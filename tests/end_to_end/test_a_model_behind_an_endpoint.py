@@ -8,7 +8,7 @@ from aiohttp import web
 from langchain_core.messages import HumanMessage
 
 from starec_sim import experiment, laboratory
-from starec_sim.errors import PolicyError
+from starec_sim.errors import PausedError
 from starec_sim.policies.lexical import LexicalPolicy
 
 
@@ -65,8 +65,9 @@ def server():
 
 @pytest.fixture
 def path(server, write_experiment):
-    policy = {"use": "openai", "model": "tiny", "base_url": server.url, "max_retries": 0}
-    return write_experiment(rounds=2, policies={"fast": policy, "slow": policy})
+    policy = {"use": "openai", "model": "tiny", "base_url": server.url}
+    gateway = {"retries": 1, "backoff_s": 0}
+    return write_experiment(rounds=2, policies={"fast": policy, "slow": policy}, gateway=gateway)
 
 
 def test_a_model_behind_an_endpoint_plays_like_the_same_model_at_hand(path, server, quiet):
@@ -77,11 +78,11 @@ def test_a_model_behind_an_endpoint_plays_like_the_same_model_at_hand(path, serv
     assert remote.digest != here.digest, "who answered is part of the record"
 
 
-def test_an_endpoint_that_breaks_down_stops_the_run_and_loses_nothing(path, server, quiet):
+def test_an_endpoint_that_breaks_down_pauses_the_run_and_loses_nothing(path, server, quiet):
     whole = laboratory.start(experiment.read(path), quiet)
     asked = server.requests
     server.dies_after = asked + asked // 2
-    with pytest.raises(PolicyError, match="out of order"):
+    with pytest.raises(PausedError, match="out of order"):
         laboratory.start(experiment.read(path), quiet)
     (broken,) = [run for run in whole.folder.parent.iterdir() if run != whole.folder]
     server.dies_after, before = None, server.requests

@@ -87,7 +87,8 @@ async def fast(state: State, runtime: Runtime[Context]) -> Update:
     turn = await _ask(runtime.context, state, "fast", asked)
     decision, findings = read_decision(turn.completion, observation, form)
     turns: tuple[Turn, ...] = (replace(turn, error=str(findings)),)
-    if decision.malformed:
+    # A call that came to nothing, retries included, is not a flaw that a repair could mend.
+    if decision.malformed and not turn.failure:
         repair = runtime.context.prompts.repair(asked, turn.completion, str(findings))
         turn = await _ask(runtime.context, state, "fast", repair, attempt=1)
         second, findings = read_decision(turn.completion, observation, form)
@@ -129,7 +130,7 @@ async def slow(state: State, runtime: Runtime[Context]) -> Update:
     turn = await _ask(runtime.context, state, "slow", asked)
     summary, findings = read_summary(turn.completion, prompts.summary_words, form)
     turns = (*state["turns"], replace(turn, error=str(findings)))
-    if findings.counts:
+    if findings.counts and not turn.failure:
         repair = prompts.repair(asked, turn.completion, str(findings))
         turn = await _ask(runtime.context, state, "slow", repair, attempt=1)
         second, findings = read_summary(turn.completion, prompts.summary_words, form)

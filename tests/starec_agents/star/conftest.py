@@ -53,9 +53,9 @@ class TinyWorld:
 
 
 class Scripted(BaseChatModel):
-    """Gives its answers in turn; the last one, once reached, stays."""
+    """Gives its answers in turn; the last one, once reached, stays. None fails to answer a task."""
 
-    answers: list[str]
+    answers: list[str | None]
     _asked: list = PrivateAttr(default_factory=list)
 
     @property
@@ -70,7 +70,9 @@ class Scripted(BaseChatModel):
     def _generate(self, messages, stop=None, run_manager=None, **kwargs):
         answer = self.answers[min(len(self._asked), len(self.answers) - 1)]
         self._asked.append(messages)
-        return ChatResult(generations=[ChatGeneration(message=AIMessage(answer))])
+        if answer is None and len(messages) > 1:
+            raise ValueError("no answer to that")
+        return ChatResult(generations=[ChatGeneration(message=AIMessage(answer or "ready"))])
 
 
 class Memoryless:

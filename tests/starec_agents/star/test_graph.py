@@ -8,7 +8,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from pydantic_core import to_jsonable_python
 
 from starec_agents.star import StarAgent, agent, build_graph
-from starec_sim.errors import ContractError, PolicyError
+from starec_sim.errors import ContractError
 from starec_sim.types import Experience, Memory, Step, Visit
 
 RANKING = "<ranking>D > C > B > A</ranking>"
@@ -286,9 +286,22 @@ def test_a_world_without_end_is_stopped_with_a_word_to_its_author(
         play(tiny_world(pages=99), scripted(RANKING), scripted(SUMMARY))
 
 
-def test_a_policy_that_fails_ends_the_visit_as_a_policy_error(play, tiny_world, scripted):
-    with pytest.raises(PolicyError, match='"quick" failed'):
-        play(tiny_world(), scripted(), scripted(SUMMARY))
+def test_a_call_that_fails_is_a_decision_nobody_could_read_and_the_visit_goes_on(
+    play, tiny_world, scripted
+):
+    visit = play(tiny_world(), scripted(None), scripted(SUMMARY))
+    (turn,) = [turn for turn in visit.steps[0].turns if turn.node == "fast"]
+    assert turn.failure.startswith('refused: the policy "quick" failed')
+    decision = visit.steps[0].decision
+    assert decision.malformed
+    assert (decision.read, decision.repaired) == (0, False), "nothing is credited, nor repaired"
+
+
+def test_a_thought_that_fails_leaves_the_summary_as_it_was(play, tiny_world, scripted):
+    visit = play(tiny_world(), scripted(RANKING), scripted(None), gate={"when": "always"})
+    (turn,) = [turn for turn in visit.steps[0].turns if turn.node == "slow"]
+    assert turn.failure
+    assert visit.steps[0].memory.summary == ""
 
 
 def test_an_agent_tells_its_templates_for_the_record():

@@ -3,7 +3,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -14,7 +13,6 @@ from starec_sim.policies.openai import OpenAIPolicy
 from starec_sim.validation import validate
 
 KEY = "sk-secret-0123456789"
-SOON = {"retry-after-ms": "1"}
 """A header that spares the tests the half second of the first retry."""
 
 
@@ -124,7 +122,7 @@ def test_a_proxy_of_the_environment_is_used_when_asked_for(endpoint, monkeypatch
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    policy = OpenAIPolicy(model="tiny", base_url=endpoint.url, trust_env=True, max_retries=0)
+    policy = OpenAIPolicy(model="tiny", base_url=endpoint.url, trust_env=True)
     assert "no connection" in refusal(policy)
 
 
@@ -232,42 +230,51 @@ def test_invoke_works_without_and_within_a_running_loop(endpoint):
     assert policy._doors == {}
 
 
-# Retries
+# Whose fault it was
 
 
-def test_an_overloaded_server_is_asked_again_when_it_said(endpoint):
-    endpoint.replies(
-        {"status": 429, "json": {"error": {"message": "slow down"}}, "headers": SOON},
-        {"status": 503, "text": "busy", "headers": SOON},
-        {"json": endpoint.completion("at last")},
-    )
-    assert ask(OpenAIPolicy(model="tiny", base_url=endpoint.url)).content == "at last"
-    assert len(endpoint.bodies) == 3
+@pytest.mark.parametrize(
+    ("status", "cause"),
+    [
+        *((408, "endpoint"), (429, "endpoint"), (500, "endpoint"), (503, "endpoint")),
+        *((400, "refused"), (413, "refused"), (422, "refused")),
+        *((401, "closed"), (402, "closed"), (403, "closed"), (404, "closed")),
+    ],
+)
+def test_a_status_says_whether_to_ask_again(endpoint, status, cause):
+    endpoint.replies({"status": status, "json": {"error": {"message": "no"}}})
+    with pytest.raises(PolicyError) as raised:
+        ask(OpenAIPolicy(model="tiny", base_url=endpoint.url))
+    assert raised.value.cause == cause
+    assert len(endpoint.bodies) == 1, "the gateway repeats calls, and nobody else"
 
 
-def test_retry_after_in_seconds_is_waited_for(endpoint):
-    endpoint.replies(
-        {"status": 429, "text": "", "headers": {"Retry-After": "0.2"}},
-        {"json": endpoint.completion()},
-    )
-    began = time.monotonic()
-    ask(OpenAIPolicy(model="tiny", base_url=endpoint.url))
-    assert time.monotonic() - began >= 0.2
+def test_an_empty_account_is_no_overload(endpoint):
+    error = {"message": "You exceeded your current quota", "code": "insufficient_quota"}
+    endpoint.replies({"status": 429, "json": {"error": error}})
+    with pytest.raises(PolicyError) as raised:
+        ask(OpenAIPolicy(model="tiny", base_url=endpoint.url))
+    assert raised.value.cause == "closed"
 
 
-def test_the_attempts_are_max_retries_and_one(endpoint):
-    endpoint.replies({"status": 500, "text": "worker died", "headers": SOON})
-    told = refusal(OpenAIPolicy(model="tiny", base_url=endpoint.url, max_retries=2))
-    assert f"{endpoint.url} failed (500 after 3 attempts): worker died" in told
-    assert len(endpoint.bodies) == 3
+def test_what_a_server_asks_to_wait_is_passed_on(endpoint):
+    endpoint.replies({"status": 429, "text": "", "headers": {"Retry-After": "7"}})
+    with pytest.raises(PolicyError) as raised:
+        ask(OpenAIPolicy(model="tiny", base_url=endpoint.url))
+    assert raised.value.retry_after_s == 7
 
 
-def test_a_refused_request_is_not_repeated(endpoint):
+def test_a_server_error_says_what_the_server_said(endpoint):
+    endpoint.replies({"status": 500, "text": "worker died"})
+    told = refusal(OpenAIPolicy(model="tiny", base_url=endpoint.url))
+    assert f"{endpoint.url} failed (500): worker died" in told
+
+
+def test_a_refused_request_names_what_was_wrong(endpoint):
     endpoint.replies({"status": 400, "json": {"error": {"message": "no such parameter: seed"}}})
     told = refusal(OpenAIPolicy(model="tiny", base_url=endpoint.url))
     assert "refused the request (400): no such parameter: seed" in told
     assert "seeded" in told
-    assert len(endpoint.bodies) == 1
 
 
 # Errors say what, why and what next
@@ -277,8 +284,8 @@ def test_nobody_listening():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound but not listening: refused, and nobody else's
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
-        told = refusal(OpenAIPolicy(model="tiny", base_url=url, max_retries=0))
-    assert f"no connection to {url} after 1 attempt: ConnectionRefusedError" in told
+        told = refusal(OpenAIPolicy(model="tiny", base_url=url))
+    assert f"no connection to {url}: ConnectionRefusedError" in told
     assert f"is the server running? try: curl {url}/models" in told
 
 
@@ -288,15 +295,15 @@ def test_a_host_without_an_address(monkeypatch):
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     url = "http://nowhere.invalid/v1"
-    told = refusal(OpenAIPolicy(model="tiny", base_url=url, max_retries=0))
-    assert f"no connection to {url} after 1 attempt: gaierror" in told
+    told = refusal(OpenAIPolicy(model="tiny", base_url=url))
+    assert f"no connection to {url}: gaierror" in told
     assert "Name or service not known" in told
 
 
 def test_a_server_that_hangs_up(endpoint):
     endpoint.replies({"drop": True})
-    told = refusal(OpenAIPolicy(model="tiny", base_url=endpoint.url, max_retries=0))
-    assert f"no connection to {endpoint.url} after 1 attempt" in told
+    told = refusal(OpenAIPolicy(model="tiny", base_url=endpoint.url))
+    assert f"no connection to {endpoint.url}" in told
 
 
 def test_a_server_that_does_not_speak_http():
@@ -310,17 +317,17 @@ def test_a_server_that_does_not_speak_http():
         thread = threading.Thread(target=greet)
         thread.start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
-        told = refusal(OpenAIPolicy(model="tiny", base_url=url, max_retries=0))
+        told = refusal(OpenAIPolicy(model="tiny", base_url=url))
         thread.join()
     assert f"no connection to {url}" in told
 
 
 def test_a_server_that_hangs_is_given_up_after_timeout_s(endpoint):
     endpoint.replies({"hang": True})
-    policy = OpenAIPolicy(model="tiny", base_url=endpoint.url, timeout_s=0.5, max_retries=1)
+    policy = OpenAIPolicy(model="tiny", base_url=endpoint.url, timeout_s=0.5)
     told = refusal(policy)
-    assert f"{endpoint.url} was silent for timeout_s = 0.5 seconds, after 2 attempts" in told
-    assert len(endpoint.bodies) == 2
+    assert f"{endpoint.url} was silent for timeout_s = 0.5 seconds" in told
+    assert len(endpoint.bodies) == 1
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -382,9 +389,9 @@ def test_a_prompt_that_does_not_fit(endpoint):
 
 
 def test_a_quota_that_is_used_up(endpoint):
-    endpoint.replies({"status": 429, "json": {"error": {"message": "quota"}}, "headers": SOON})
-    told = refusal(OpenAIPolicy(model="tiny", base_url=endpoint.url, max_retries=1))
-    assert "takes no more requests (429 after 2 attempts): quota" in told
+    endpoint.replies({"status": 429, "json": {"error": {"message": "quota"}}})
+    told = refusal(OpenAIPolicy(model="tiny", base_url=endpoint.url))
+    assert "takes no more requests (429): quota" in told
 
 
 def test_a_long_complaint_is_bounded(endpoint):

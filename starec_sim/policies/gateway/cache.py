@@ -1,0 +1,164 @@
+"""A file of answers that runs share, addressed by everything that decides an answer.
+
+One SQLite file; any number of runs read and write it at once. Answers are written in batches: a
+process that is killed loses the last second of them here, and none in its run's record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import zstandard
+
+from starec_sim.errors import RunError
+from starec_sim.policies.gateway.reply import Outcome, Reply
+from starec_sim.types import Source, Tokens
+
+_FLUSH_ANSWERS = 64
+_FLUSH_S = 1.0
+_WAIT_FOR_OTHERS_S = 30.0
+_FORMAT = 1
+"""Part of every key: answers that were stored in another form are not found."""
+
+
+def key_of(
+    identity: str, messages: Sequence[tuple[str, str]], options: Mapping[str, Any], sample: int
+) -> bytes:
+    """Return the address of an answer.
+
+    Args:
+        identity: Of the policy: model, revision and parameters.
+        messages: The question.
+        options: Keywords of the call, the seed among them.
+        sample: Tells apart answers to one question that are drawn anew each time.
+    """
+    parts = [_FORMAT, identity, list(messages), dict(options), sample]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).digest()
+
+
+class Cache:
+    """Answers by address.
+
+    Raises:
+        RunError: The file cannot be used.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.expanduser()
+        self._pending: dict[bytes, bytes] = {}
+        self._under_way: dict[bytes, asyncio.Future[None]] = {}
+        self._flushed = time.monotonic()
+        self._compress = zstandard.ZstdCompressor().compress
+        self._decompress = zstandard.ZstdDecompressor().decompress
+        with self._told():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(self.path, _WAIT_FOR_OTHERS_S, isolation_level=None)
+            try:
+                self._db.execute("PRAGMA journal_mode = WAL")
+                self._db.execute("PRAGMA synchronous = NORMAL")
+                self._db.execute(
+                    "CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, answer BLOB)"
+                )
+            except BaseException:
+                self._db.close()
+                raise
+
+    async def through(
+        self, key: bytes, ask: Callable[[], Awaitable[Outcome]]
+    ) -> tuple[Outcome, Source]:
+        """Return the answer at an address, or ask for it and keep it.
+
+        Who comes while another asks the same waits for that answer: one question, one answer.
+        """
+        while (asked := self._under_way.get(key)) is not None:
+            # Shielded, because whoever is cancelled here must not cancel it for the others.
+            await asyncio.shield(asked)
+        found = self.get(key)
+        if found is not None:
+            return Outcome(found), "cache"
+        self._under_way[key] = asyncio.get_running_loop().create_future()
+        try:
+            outcome = await ask()
+            if outcome.reply is not None:
+                self.put(key, outcome.reply)
+            return outcome, "model"
+        finally:
+            self._under_way.pop(key).set_result(None)
+
+    def get(self, key: bytes) -> Reply | None:
+        """Return the answer at an address, if there is one."""
+        packed = self._pending.get(key)
+        if packed is None:
+            with self._told():
+                row = self._db.execute(
+                    "SELECT answer FROM answers WHERE key = ?", (key,)
+                ).fetchone()
+            if row is None:
+                return None
+            packed = row[0]
+        with self._told():
+            completion, tokens_in, tokens_out, tokens = json.loads(self._decompress(packed))
+            return Reply(completion, tokens_in, tokens_out, tokens and _tokens(tokens))
+
+    def put(self, key: bytes, reply: Reply) -> None:
+        """Keep an answer."""
+        tokens = reply.tokens and [
+            reply.tokens.prompt,
+            reply.tokens.completion,
+            reply.tokens.logprobs,
+            reply.tokens.version,
+            dict(reply.tokens.sampling),
+        ]
+        parts = [reply.completion, reply.tokens_in, reply.tokens_out, tokens]
+        self._pending[key] = self._compress(json.dumps(parts).encode())
+        if len(self._pending) >= _FLUSH_ANSWERS or time.monotonic() - self._flushed >= _FLUSH_S:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is pending."""
+        self._flushed = time.monotonic()
+        if not self._pending:
+            return
+        with self._told():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                # Who answered first is right: others may have acted on that answer.
+                self._db.executemany(
+                    "INSERT OR IGNORE INTO answers VALUES (?, ?)", self._pending.items()
+                )
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+        self._pending.clear()
+
+    def close(self) -> None:
+        """Write what is pending and close the file."""
+        try:
+            self.flush()
+        finally:
+            self._db.close()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, sqlite3.Error, zstandard.ZstdError, ValueError) as error:
+            raise RunError(
+                f"the cache {self.path} cannot be used: {error}",
+                hint="name another file in gateway.cache, or delete this one: it can be refilled",
+            ) from error
+
+
+def _tokens(parts: Sequence[Any]) -> Tokens:
+    prompt, completion, logprobs, version, sampling = parts
+    return Tokens(tuple(prompt), tuple(completion), tuple(logprobs), version, sampling)

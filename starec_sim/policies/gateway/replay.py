@@ -1,0 +1,97 @@
+"""Answers from a recorded run: no model is asked, and what was not recorded is an error."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, Protocol
+
+from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.outputs import ChatResult
+
+from starec_sim.errors import PausedError
+from starec_sim.policies.gateway.address import Address
+from starec_sim.types import Turn
+
+Messages = tuple[tuple[str, str], ...]
+
+_MAX_LINES = 24
+_MAX_LINE = 100
+"""Of a difference: lines, and characters of each."""
+
+
+class Recording(Protocol):
+    """The turns of one recorded trial."""
+
+    name: str
+    """How people find it again."""
+
+    def find(self, address: Address) -> Turn | None:
+        """Return the turn that was recorded at an address."""
+        ...
+
+    def nearest(self, address: Address) -> tuple[Address, Turn] | None:
+        """Return the recorded turn of the same user and node that comes nearest to an address."""
+        ...
+
+
+class Nobody(BaseChatModel):
+    """Stands where a model would in a replay, so that none has to be built."""
+
+    structured: Any = None
+    """As the model's: the form of the questions depends on it."""
+
+    @property
+    def _llm_type(self) -> str:
+        return "nobody"
+
+    def _generate(self, *args: Any, **kwargs: Any) -> ChatResult:
+        raise NotImplementedError("in a replay nobody is asked")
+
+
+def replayed(recording: Recording, address: Address, messages: Messages) -> Turn:
+    """Return the recorded answer to a question.
+
+    Raises:
+        PausedError: The recording does not hold this question; shows how it differs from the
+            nearest one that it does hold.
+    """
+    turn = recording.find(address)
+    if turn is not None and turn.messages == messages:
+        return replace(turn, messages=messages, error="", source="replay", tries=0, cost_usd=None)
+    near = (address, turn) if turn is not None else recording.nearest(address)
+    what = (
+        f"the prompt at {address} is not the one that was recorded in {recording.name}"
+        if turn is not None
+        else f"{recording.name} holds no call at {address}"
+    )
+    if near is None:
+        difference = "nothing of this user and node was recorded there"
+    else:
+        place, found = near
+        header = f"nearest recorded prompt: {place}" if turn is None else "recorded, then asked now"
+        difference = f"{header}\n{_difference(found.messages, messages)}"
+    raise PausedError(
+        f"{what}\n{difference}",
+        hint="replay with the code, prompts and data of the recording, or start a run of its own "
+        "without gateway.replay",
+        reason="replay",
+    )
+
+
+def _difference(recorded: Messages, asked: Messages) -> str:
+    """Return a short unified difference of two questions."""
+    lines = difflib.unified_diff(
+        list(_lines(recorded)), list(_lines(asked)), "recorded", "asked", lineterm="", n=1
+    )
+    shown = [line if len(line) <= _MAX_LINE else f"{line[: _MAX_LINE - 1]}…" for line in lines]
+    if len(shown) > _MAX_LINES:
+        shown = [*shown[:_MAX_LINES], f"… {len(shown) - _MAX_LINES} more lines"]
+    return "\n".join(shown) or "(the texts are equal)"
+
+
+def _lines(messages: Messages) -> Iterator[str]:
+    for role, text in messages:
+        yield f"[{role}]"
+        yield from text.splitlines()

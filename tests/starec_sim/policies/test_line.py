@@ -1,0 +1,302 @@
+"""Failures of an endpoint: who is asked again, who is given up, and when the run pauses."""
+
+import asyncio
+
+import pytest
+from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.messages import AIMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
+from pydantic import Field, PrivateAttr
+
+from starec_sim.errors import ConfigError, PausedError, PolicyError
+from starec_sim.policies.gateway import Exchange, Gateway, Policy
+from starec_sim.policies.openai import OpenAIPolicy
+from starec_sim.policies.settings import Budget, GatewaySettings, Limits
+from starec_sim.rng import Streams
+
+QUICK = GatewaySettings(retries=2, backoff_s=0, timeout_s=5)
+PROBE = "Answer with one word: ready"
+
+
+class Forgetful:
+    """A journal that keeps nothing but order."""
+
+    def __init__(self):
+        self.turns = []
+
+    def find(self, address):
+        return None
+
+    def add(self, address, turn):
+        self.turns.append(turn)
+
+
+class Script(BaseChatModel):
+    """Does what `plan` says of a question: an exception, seconds to wait, or an answer."""
+
+    plan: dict = Field(default={})
+    probe: object = "ready"
+    _asked: list = PrivateAttr(default_factory=list)
+
+    @property
+    def _llm_type(self):
+        return "script"
+
+    def _generate(self, *args, **kwargs):
+        raise NotImplementedError
+
+    async def _agenerate(self, messages, stop=None, run_manager=None, **kwargs):
+        text = messages[-1].text
+        self._asked.append(text)
+        act = self.probe if text == PROBE else self.plan.get(text, "hello")
+        if isinstance(act, list):
+            act = act.pop(0) if len(act) > 1 else act[0]
+        if isinstance(act, Exception):
+            raise act
+        if isinstance(act, float):
+            await asyncio.sleep(act)
+            act = "late"
+        return ChatResult(generations=[ChatGeneration(message=AIMessage(act))])
+
+
+class StatusError(Exception):
+    """As SDKs raise them."""
+
+    def __init__(self, status, headers=None):
+        super().__init__(f"status {status}")
+        self.status_code = status
+        self.response = type("Response", (), {"headers": headers or {}})()
+
+
+def door(model, settings=QUICK, budget=None, limits=None):
+    policy = Policy("far", model, limits=limits or Limits())
+    exchange = Exchange(settings, budget or Budget())
+    return Gateway({"fast": policy, "slow": policy}, Streams(0), Forgetful(), "", exchange)
+
+
+async def asked(gateway, text, user=0):
+    return await gateway.ask("fast", (("user", text),), user=user, round=0, step=0, attempt=0)
+
+
+def ask(gateway, *texts):
+    """Ask one after the other, each for a user of her own."""
+
+    async def run():
+        try:
+            return [await asked(gateway, text, user) for user, text in enumerate(texts)]
+        finally:
+            model = gateway._policies["fast"].model
+            if isinstance(model, OpenAIPolicy):
+                await model.aclose()
+
+    return asyncio.run(run())
+
+
+# --- trying again ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [StatusError(429), StatusError(503), ConnectionResetError("gone"), TimeoutError()],
+)
+def test_trouble_that_passes_is_tried_again(failure):
+    model = Script(plan={"a": [failure, failure, "at last"]})
+    (turn,) = ask(door(model), "a")
+    assert (turn.completion, turn.tries, turn.failure) == ("at last", 3, "")
+
+
+@pytest.mark.parametrize("failure", [StatusError(400), StatusError(422), ValueError("bad")])
+def test_a_request_that_is_refused_is_never_repeated(failure):
+    model = Script(plan={"a": failure})
+    first, second = ask(door(model), "b", "a")
+    assert first.completion == "hello"
+    assert (second.tries, second.completion) == (1, "")
+    assert second.failure.startswith("refused: ")
+    assert model._asked == ["b", "a"]
+
+
+def test_one_users_broken_call_does_not_stop_the_others():
+    model = Script(plan={"a": StatusError(500)})
+    before, broken, after = ask(door(model), "b", "a", "c")
+    assert (before.failure, after.failure) == ("", "")
+    assert broken.failure.startswith("endpoint: ")
+    assert "status 500 (after 3 attempts)" in broken.failure
+    assert "\nhint: " in broken.failure
+    assert broken.tries == 3
+
+
+def test_the_waits_double(monkeypatch):
+    slept = []
+
+    async def sleep(seconds):
+        slept.append(seconds)
+
+    monkeypatch.setattr("starec_sim.policies.gateway.line.asyncio.sleep", sleep)
+    settings = QUICK.model_copy(update={"backoff_s": 1})
+    ask(door(Script(plan={"a": StatusError(500)}), settings), "a")
+    assert len(slept) == 2
+    assert 0.5 <= slept[0] <= 1 <= slept[1] <= 2
+    assert slept[1] == pytest.approx(2 * slept[0])
+
+
+def test_retry_after_holds_for_everybody():
+    model = Script(plan={"a": [StatusError(429, {"Retry-After": "0.3"}), "hello"]})
+    gateway = door(model)
+
+    async def together():
+        began = asyncio.get_running_loop().time()
+        first = asyncio.create_task(asked(gateway, "a"))
+        while not model._asked:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        await asked(gateway, "b", 1)
+        await first
+        return asyncio.get_running_loop().time() - began
+
+    assert asyncio.run(together()) >= 0.3
+    assert sorted(model._asked[1:]) == ["a", "b"]
+
+
+def test_any_chat_model_is_given_up_after_timeout_s():
+    model = Script(plan={"a": 60.0})
+    settings = GatewaySettings(retries=1, backoff_s=0, timeout_s=0.05)
+    (turn,) = ask(door(model, settings), "a")
+    assert turn.failure.startswith(
+        'time-out: the policy "far" gave no answer within gateway.timeout_s = 0.05 seconds'
+    )
+    assert "raise gateway.timeout_s" in turn.failure
+    assert model._asked == ["a", "a", PROBE]
+
+
+# --- pausing --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("failure", [StatusError(401), StatusError(404)])
+def test_what_would_hit_everybody_pauses_at_once(failure):
+    model = Script(plan={"a": failure})
+    with pytest.raises(PausedError) as raised:
+        ask(door(model), "b", "a")
+    assert raised.value.reason == "endpoint"
+    assert model._asked == ["b", "a"]
+
+
+def test_an_endpoint_that_answers_nobody_pauses_the_run():
+    model = Script(plan={"a": StatusError(500)}, probe=StatusError(500))
+    with pytest.raises(PausedError, match="status 500"):
+        ask(door(model), "b", "a")
+    assert model._asked == ["b", "a", "a", "a", PROBE]
+
+
+def test_a_setting_that_is_refused_for_everybody_pauses_the_run():
+    model = Script(plan={"a": StatusError(400)}, probe=StatusError(400))
+    with pytest.raises(PausedError, match="status 400"):
+        ask(door(model), "a")
+
+
+def test_an_endpoint_that_wants_to_be_left_alone_for_hours_pauses_the_run():
+    model = Script(plan={"a": StatusError(429, {"Retry-After": "86400"})})
+    with pytest.raises(PausedError):
+        ask(door(model), "a")
+    assert model._asked == ["a"]
+
+
+def test_calls_under_way_come_home_before_the_run_pauses():
+    model = Script(plan={"slow": 0.1, "wrong": StatusError(401)})
+    gateway = door(model)
+
+    async def together():
+        with pytest.raises(PausedError):
+            await asyncio.gather(asked(gateway, "slow"), asked(gateway, "wrong", 1))
+
+    asyncio.run(together())
+    assert [turn.completion for turn in gateway._journal.turns] == ["late"]
+
+
+def test_a_wrong_configuration_passes_as_it_is():
+    with pytest.raises(ConfigError, match="no such adapter"):
+        ask(door(Script(plan={"a": ConfigError("no such adapter")})), "a")
+
+
+# --- an endpoint that speaks OpenAI's format, badly -----------------------------------------------
+
+
+def at(endpoint, **settings):
+    model = OpenAIPolicy(model="tiny", base_url=endpoint.url, **settings)
+    return door(model)
+
+
+def good(endpoint):
+    return {"json": endpoint.completion("fine")}
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        ({"text": "<html>Bad gateway</html>"}, "not JSON: '<html>Bad gateway</html>'"),
+        ({"text": '{"choices": [{"mess', "content_type": "application/json"}, "not JSON: '{"),
+        ({"json": {"choices": []}}, "without a choice that holds text"),
+        ({"status": 500, "text": "worker died"}, "failed (500): worker died"),
+        ({"status": 429, "text": "slow down"}, "takes no more requests (429): slow down"),
+    ],
+    ids=["HTML", "truncated JSON", "no choice", "500", "429"],
+)
+def test_bad_answers_are_asked_again_and_then_cost_only_this_call(endpoint, reply, said):
+    endpoint.replies(reply, reply, reply, good(endpoint))
+    (turn,) = ask(at(endpoint), "a")
+    assert said in turn.failure
+    assert turn.failure.startswith("endpoint: ")
+    assert "(after 3 attempts)\nhint: " in turn.failure
+    assert len(endpoint.bodies) == 4, "three attempts, and one question whether anybody is there"
+
+
+def test_an_endpoint_that_hangs_costs_only_this_call(endpoint):
+    hang = {"hang": True}
+    endpoint.replies(hang, hang, hang, good(endpoint))
+    (turn,) = ask(at(endpoint, timeout_s=0.2), "a")
+    assert turn.failure.startswith(f"time-out: {endpoint.url} was silent for timeout_s = 0.2")
+
+
+@pytest.mark.parametrize("reply", [{"text": "<html>Welcome</html>"}, {"status": 500}])
+def test_an_endpoint_that_never_answers_well_pauses_with_its_message(endpoint, reply):
+    endpoint.replies(reply)
+    with pytest.raises(PausedError) as raised:
+        ask(at(endpoint), "a")
+    assert endpoint.url in raised.value.message
+    assert raised.value.hint
+
+
+def test_a_wrong_key_pauses_and_names_its_variable(endpoint, monkeypatch):
+    monkeypatch.setenv("MY_KEY", "sk-wrong")
+    endpoint.replies({"status": 401, "json": {"error": {"message": "bad key"}}})
+    with pytest.raises(PausedError, match="does not let us in with the key in MY_KEY") as raised:
+        ask(at(endpoint, api_key_env="MY_KEY"), "a")
+    assert "export MY_KEY=" in raised.value.hint
+    assert len(endpoint.bodies) == 1
+
+
+def test_no_tokens_at_all_is_an_empty_answer(endpoint):
+    endpoint.replies({"json": endpoint.completion("", finish_reason="length", usage=(9, 0))})
+    (turn,) = ask(at(endpoint), "a")
+    assert (turn.completion, turn.tokens_out, turn.failure, turn.tries) == ("", 0, "", 1)
+
+
+# --- limits ---------------------------------------------------------------------------------------
+
+
+def test_no_more_calls_are_under_way_than_the_limit_says(endpoint):
+    endpoint.replies({"json": endpoint.completion(), "delay_s": 0.02})
+    model = OpenAIPolicy(model="tiny", base_url=endpoint.url)
+    gateway = door(model, limits=Limits(in_flight=3))
+
+    async def together():
+        await asyncio.gather(*(asked(gateway, "a", user) for user in range(12)))
+        await model.aclose()
+
+    asyncio.run(together())
+    assert endpoint.most_at_once <= 3
+    assert len(endpoint.bodies) == 12
+
+
+def test_a_failure_explains_itself_as_one_of_ours():
+    error = PolicyError("x")
+    assert (error.cause, error.retry_after_s) == ("refused", None)
