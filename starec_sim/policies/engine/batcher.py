@@ -24,6 +24,9 @@ _QUIET_TURN_S = 0.0001
 """An event loop's turn that is shorter did nothing but look."""
 _QUIET_TURNS = 5
 """So many in a row, and everybody waits: a user between two nodes of a graph needs a few turns."""
+_LONGEST_TURN_S = 0.1
+"""How long a turn of an event loop may take in which somebody came: more may come in the same turn,
+and a machine with much to do may pause it for longer than anybody's patience."""
 _LINGER_S = 1.0
 """How long the thread stays without work: starting one is dear to torch, keeping it to nobody."""
 
@@ -46,6 +49,7 @@ class Batcher:
         self._waiting: list[_Call] = []
         self._jobs: list[Callable[[], None]] = []
         self._lookouts: dict[asyncio.AbstractEventLoop, _Lookout] = {}
+        self._returning: set[asyncio.AbstractEventLoop] = set()
         self._due = 0.0
         self._worker: threading.Thread | None = None
         self._closing = False
@@ -85,11 +89,14 @@ class Batcher:
         call = _Call(request, loop)
         with self._changed:
             self._waiting.append(call)
-            self._due = time.monotonic() + self._patience_s
+            self._wait(self._patience_s if loop is None else _LONGEST_TURN_S)
             self._start()
         if loop is not None:
             self._look(loop)
         return call
+
+    def _wait(self, seconds: float) -> None:
+        self._due = time.monotonic() + seconds
 
     def _start(self) -> None:
         """Wake the worker, or start it."""
@@ -107,13 +114,36 @@ class Batcher:
         """Watch a loop, from within it, until it has nothing more to do."""
         lookout = self._lookouts.get(loop)
         if lookout is None:
-            lookout = self._lookouts[loop] = _Lookout(loop, self._loop_is_quiet)
+            lookout = self._lookouts[loop] = _Lookout(loop, self)
         lookout.watch()
 
-    def _loop_is_quiet(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _look_again(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Watch a loop in which all answers of a batch have arrived."""
+        with self._changed:
+            self._returning.discard(loop)
+        self._look(loop)
+
+    def _forget(self, loop: asyncio.AbstractEventLoop) -> None:
+        with self._changed:
+            self._returning.discard(loop)
+            self._lookouts.pop(loop, None)
+
+    def loop_has_turned(self) -> None:
+        """Note that everybody who came in this turn of a loop is here."""
+        with self._changed:
+            self._wait(self._patience_s)
+            self._changed.notify()
+
+    def loop_is_quiet(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Note that a loop has nothing to do but wait for answers."""
         with self._changed:
             self._lookouts.pop(loop, None)
-            if not self._lookouts:
+            # A loop may have ended between an answer and the look that was to follow it.
+            self._returning = {one for one in self._returning if not one.is_closed()}
+            for gone in [one for one in self._lookouts if one.is_closed()]:
+                del self._lookouts[gone]
+            # With answers still on their way into the loop, its rest means nothing.
+            if not self._lookouts and not self._returning:
                 self._due = 0.0
             self._changed.notify()
 
@@ -168,18 +198,21 @@ class Batcher:
                 call.future.set_exception(error)
             return
         # Those who are answered now will ask again soon: the next batch waits for them.
+        loops = {call.loop for call in calls if call.loop is not None}
         with self._changed:
-            self._due = time.monotonic() + self._patience_s
+            self._returning |= loops
         for call, answer in zip(calls, answers, strict=True):
             if call.error is not None:
                 call.future.set_exception(call.error)
             else:
                 call.future.set_result(answer)
-        for loop in {call.loop for call in calls if call.loop is not None}:
+        with self._changed:
+            self._wait(_LONGEST_TURN_S if loops else 0.0)
+        for loop in loops:
             try:
-                loop.call_soon_threadsafe(self._look, loop)
+                loop.call_soon_threadsafe(self._look_again, loop)
             except RuntimeError:  # the loop was closed meanwhile; nobody there waits
-                self._lookouts.pop(loop, None)
+                self._forget(loop)
 
 
 class _Call:
@@ -211,18 +244,15 @@ class _Call:
 class _Lookout:
     """Measures the turns of an event loop until a few in a row were empty."""
 
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        quiet: Callable[[asyncio.AbstractEventLoop], None],
-    ) -> None:
-        self._loop, self._quiet = loop, quiet
+    def __init__(self, loop: asyncio.AbstractEventLoop, batcher: Batcher) -> None:
+        self._loop, self._batcher = loop, batcher
         self._turns = 0
         self._began = 0.0
-        self._watching = False
+        self._newcomers = self._watching = False
 
     def watch(self) -> None:
-        self._turns = 0
+        """Begin, or begin anew because somebody came."""
+        self._turns, self._newcomers = 0, True
         if not self._watching:
             self._watching = True
             self._began = time.perf_counter()
@@ -232,11 +262,14 @@ class _Lookout:
         now = time.perf_counter()
         self._turns = self._turns + 1 if now - self._began < _QUIET_TURN_S else 0
         self._began = now
+        if self._newcomers:
+            self._newcomers = False
+            self._batcher.loop_has_turned()
         if self._turns < _QUIET_TURNS:
             self._loop.call_soon(self._turn)
         else:
             self._watching = False
-            self._quiet(self._loop)
+            self._batcher.loop_is_quiet(self._loop)
 
 
 def _settle(future: Future[None], job: Callable[[], None]) -> None:

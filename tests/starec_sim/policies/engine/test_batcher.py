@@ -156,6 +156,16 @@ def test_the_event_loop_goes_on_while_the_engine_works():
     assert len(ticks) >= 5
 
 
+def test_loops_that_ended_are_not_waited_for(batcher):
+    for number in range(20):
+        ask_all(batcher, [request(number, i) for i in range(3)])
+    begun = time.monotonic()
+    ask_all(batcher, [request(99)])
+    # Not the 0.3 s of patience: the one loop that is left was seen to be at rest.
+    assert time.monotonic() - begun < 0.2
+    assert len(batcher._lookouts) + len(batcher._returning) <= 2
+
+
 def test_several_event_loops_and_plain_threads_share_one_engine(batcher, engine):
     answers = {}
 
