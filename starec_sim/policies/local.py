@@ -133,14 +133,19 @@ class LocalPolicy(BaseChatModel):
 
     def _read(self, opening: Future[Host]) -> None:
         try:
-            try:
-                from starec_sim.policies.engine.host import Host
-            except ImportError as error:
-                raise PolicyError(
-                    f"the local policy needs a package that is not installed: {error.name}",
-                    hint="pip install 'starec-sim[train]'",
-                ) from error
-            host = Host(
+            host = self._build()
+        except BaseException as error:
+            with self._lock:
+                self._opening = None
+            opening.set_exception(error)
+        else:
+            opening.set_result(host)
+
+    def _build(self) -> Host:
+        try:
+            from starec_sim.policies.engine.host import Host
+
+            return Host(
                 self.model,
                 self.revision,
                 self.adapter,
@@ -149,12 +154,11 @@ class LocalPolicy(BaseChatModel):
                 max_batch=self.max_batch,
                 template=self.chat_template_kwargs,
             )
-        except BaseException as error:
-            with self._lock:
-                self._opening = None
-            opening.set_exception(error)
-        else:
-            opening.set_result(host)
+        except ImportError as error:
+            raise PolicyError(
+                f"the local policy needs a package that is not installed: {error.name}",
+                hint="pip install 'starec-sim[train]'",
+            ) from error
 
     def _host(self) -> Host:
         return self._open().result()
