@@ -26,7 +26,7 @@ def save_adapter(build_model, folder, base_folder, scale=0.5, **changes):
         for name, weight in model.named_parameters():
             if "lora_B" in name:
                 weight.copy_(torch.randn_like(weight) * scale)
-    model.save_pretrained(folder)
+    model.save_pretrained(folder, save_embedding_layers=False)
     return model.eval()
 
 
