@@ -124,7 +124,7 @@ def load(
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
 
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()
     half = dtype == "bf16" or (dtype == "auto" and bf16_gains())
     # An adapter learns in fp32 over a base in bf16; whole weights learn in fp32 under autocast.
     stored = torch.bfloat16 if half and method == "lora" else torch.float32
@@ -149,9 +149,7 @@ def load(
         base = _with_adapter(base, model, adapter) if adapter else _with_new_adapter(base, lora)
     base.train()
     if gradient_checkpointing:
-        base.gradient_checkpointing_enable(  # type: ignore[no-untyped-call]
-            {"use_reentrant": False}
-        )
+        base.gradient_checkpointing_enable({"use_reentrant": False})
     return Weights(base, tokenizer, model, method, autocast=half)
 
 

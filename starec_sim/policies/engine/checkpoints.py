@@ -56,7 +56,7 @@ def read_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:
         tokenizer: Any = AutoTokenizer.from_pretrained(
             _place(checkpoint.model), revision=checkpoint.revision, trust_remote_code=False
         )
-    return tokenizer  # type: ignore[no-any-return]
+    return tokenizer
 
 
 def read_model(checkpoint: Checkpoint, dtype: torch.dtype) -> tuple[PreTrainedModel, str]:

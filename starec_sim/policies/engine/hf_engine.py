@@ -39,7 +39,7 @@ class HFEngine:
 
     def load(self, model: PreTrainedModel, version: str) -> None:
         """See `Engine.load`."""
-        self._model: Any = model.to(device=self._device, dtype=self._dtype).eval()  # type: ignore[call-arg]
+        self._model: Any = model.to(device=self._device, dtype=self._dtype).eval()
         # The model's own habits (a repetition penalty, a top-k) would change what is drawn from.
         self._model.generation_config = _config()
         config = model.config.get_text_config()
@@ -78,7 +78,7 @@ def _config(**settings: Any) -> Any:
     from transformers import GenerationConfig
 
     # The padding is never seen; without a name for it `generate` would not go on past an end.
-    return GenerationConfig(do_sample=False, pad_token_id=0, **settings)  # type: ignore[no-untyped-call]
+    return GenerationConfig(do_sample=False, pad_token_id=0, **settings)
 
 
 class _Pen:
