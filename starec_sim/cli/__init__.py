@@ -19,6 +19,7 @@ from typing import Annotated, Any
 
 import typer
 
+from starec_sim.cli.audit import audit
 from starec_sim.cli.data import data
 from starec_sim.cli.evaluation import check_table, evaluate, table
 from starec_sim.cli.export import export
@@ -51,6 +52,7 @@ app.command()(export)
 app.command("eval")(evaluate)
 app.command()(table)
 app.command("check-table")(check_table)
+app.command()(audit)
 app.command("plugins")(list_plugins)
 app.add_typer(data, name="data")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import Path
 
 from langgraph.errors import GraphRecursionError
@@ -47,6 +48,16 @@ class StarAgent:
     def prompts(self) -> Mapping[str, str]:
         """Return the prompt templates by name."""
         return self._prompts.texts
+
+    def rephrased(self) -> StarAgent | None:
+        """Return the same agent asking in other words; None when its words are somebody's own.
+
+        What a policy answers should not hang on the wording: audits compare both.
+        """
+        if self.config.prompts is not None:
+            return None
+        folder = Path(str(files("starec_agents.star") / "paraphrases"))
+        return StarAgent(self.config.model_copy(update={"prompts": folder}))
 
     def context(self, call: Call) -> Context:
         """Return what the nodes of a visit work with."""

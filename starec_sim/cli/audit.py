@@ -1,0 +1,119 @@
+"""`starec audit`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from starec_sim.cli.run import AsJson
+
+if TYPE_CHECKING:
+    from starec_sim.evaluation.audits import Report
+
+_STYLES = {"holds": "green", "unsure": "yellow", "fails": "bold red"}
+
+
+def audit(
+    policy: Annotated[
+        str,
+        typer.Argument(
+            metavar="POLICY", help="lexical, or e.g. openai,model=qwen3:8b; or a YAML file."
+        ),
+    ],
+    data: Annotated[
+        str, typer.Option(metavar="DATA", help="A folder or file, or the name of a dataset.")
+    ] = "synthetic",
+    users: Annotated[int, typer.Option(min=2, help="How many users are questioned.")] = 100,
+    only: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="Audits to make, e.g. position,leak.")
+    ] = None,
+    bounds: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Bounds of one's own, in place of those that ship."),
+    ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Whose lists are asked about, or a YAML file: by default agentcf-10 where the "
+            "data ships candidates, else starec-20.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    concurrency: Annotated[int, typer.Option(min=1, max=4096, help="Questions in flight.")] = 64,
+    into: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="Where pages and answers are kept.")
+    ] = Path("audits"),
+    as_json: AsJson = False,
+) -> dict[str, Any] | None:
+    """Ask whether a policy is fit to simulate people with: ten audits on one page.
+
+    For example: starec audit lexical --data movielens-100k
+
+    An audit that was stopped goes on where it was when the same command is given again.
+    """
+    from starec_sim.cli.run import data_spec
+    from starec_sim.cli.waiting import bars
+    from starec_sim.evaluation import audits
+    from starec_sim.evaluation.audits.page import page
+    from starec_sim.evaluation.rows import label, read_policy
+    from starec_sim.exam import read_protocol
+    from starec_sim.runs.folder import put_file
+    from starec_sim.validation import validate
+
+    spec = read_policy(policy)
+    name = "".join(c if c.isalnum() or c in "-._" else "-" for c in label(spec))
+    values: dict[str, Any] = {
+        "policy": spec,
+        "data": data_spec(data),
+        "protocol": read_protocol(protocol) if protocol is not None else None,
+        "users": users,
+        "bounds": audits.read_bounds(bounds),
+        "seed": seed,
+        "concurrency": concurrency,
+        "cache": into / "answers.sqlite",
+    }
+    if only is not None:
+        values["only"] = tuple(part.strip() for part in only.split(",") if part.strip())
+    with bars():
+        report = audits.audit(validate(audits.AuditSettings, values, ""))
+    into.mkdir(parents=True, exist_ok=True)
+    stem = f"{name}-{report.about['dataset']}-seed{seed}"
+    html, found = into / f"{stem}.html", into / f"{stem}.json"
+    answer = {**report.as_json(), "page": str(html)}
+    put_file(html, page(report))
+    put_file(found, json.dumps(answer, indent=1, allow_nan=True) + "\n")
+    if as_json:
+        return answer
+    _print(report, html)
+    return None
+
+
+def _print(report: Report, html: Path) -> None:
+    from rich.text import Text
+
+    from starec_sim.cli.tables import console, grid, number
+
+    out, table, left_out = console(), grid(), []
+    for finding in report.findings:
+        if finding.unmeasured:
+            left_out.append(finding)
+        for place, check in enumerate(finding.checks):
+            interval = finding.figures[check.figure].interval
+            table.add_row(
+                finding.title if place == 0 else "",
+                check.figure,
+                Text(number(interval.mean), "bold"),
+                Text(f"{number(interval.low)} to {number(interval.high)}", "dim"),
+                Text(check.outcome, _STYLES[check.outcome]),
+                Text(check.bound.short, "dim"),
+            )
+    out.print()
+    out.print(table)
+    for finding in left_out:
+        out.print(f"{finding.title} was not measured: {finding.unmeasured}.", style="yellow")
+    out.print(f"\n{report.verdict[0].upper()}{report.verdict[1:]}.")
+    out.print(f"\nThe page, with plots and what others found: {html}")

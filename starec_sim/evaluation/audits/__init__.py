@@ -1,0 +1,31 @@
+"""Audits: is a policy fit to simulate people with?
+
+Each file is one audit: what it asks the panel, and what it makes of the answers. `panel.py` builds
+the memories once and puts the questions; `bounds.yaml` says what counts as fit.
+"""
+
+from starec_sim.evaluation.audits.audit import (
+    AUDITS,
+    NAMES,
+    Audit,
+    AuditSettings,
+    Report,
+    audit,
+    read_bounds,
+)
+from starec_sim.evaluation.audits.findings import Bound, Chart, Check, Figure, Finding
+
+__all__ = [
+    "AUDITS",
+    "NAMES",
+    "Audit",
+    "AuditSettings",
+    "Bound",
+    "Chart",
+    "Check",
+    "Figure",
+    "Finding",
+    "Report",
+    "audit",
+    "read_bounds",
+]

@@ -1,0 +1,53 @@
+"""Form: can its answers be read at all?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from starec_sim.evaluation.audits.findings import Chart, Figure, Finding, over_users
+from starec_sim.evaluation.audits.panel import Answers, Panel, Question
+
+
+class Form:
+    """Counts what was wrong with the answers to the exam."""
+
+    name = "form"
+    title = "Form"
+    asks = "Are its answers in the form that was asked for, with every item once?"
+    references = (
+        "Small models often break the form and name items that are not there (ConvRec-R1, arXiv "
+        "2510.20150); matching titles loosely hides it.",
+    )
+
+    def questions(self, panel: Panel) -> Iterable[Question]:
+        """Yield everybody's own list."""
+        return (panel.own(user) for user in range(len(panel)))
+
+    def finding(self, panel: Panel, answers: Answers) -> Finding:
+        """Count flaws."""
+        decisions = [answers[panel.own(user)].decision for user in range(len(panel))]
+        flaws = ("unparsed", "missing", "duplicate", "invented")
+        chart = Chart(
+            "bar",
+            ("repaired", *flaws),
+            "",
+            "share of answers",
+            {
+                "this policy": (
+                    float(np.mean([decision.repaired for decision in decisions])),
+                    *(
+                        float(np.mean([bool(decision.flaws.get(flaw)) for decision in decisions]))
+                        for flaw in flaws
+                    ),
+                )
+            },
+        )
+        malformed = np.array([float(decision.malformed) for decision in decisions])
+        repaired = np.array([float(decision.repaired) for decision in decisions])
+        figures = {
+            "malformed": Figure("answers with a flaw after the repair", over_users(malformed)),
+            "repaired": Figure("answers that needed a repair", over_users(repaired)),
+        }
+        return Finding(self.name, self.title, self.asks, figures, chart, self.references)

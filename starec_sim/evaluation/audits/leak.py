@@ -1,0 +1,85 @@
+"""Leak guard: does a prompt say the answer, other than as one candidate among many?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import numpy as np
+
+from starec_sim.evaluation.audits.findings import Chart, Figure, Finding, over_users
+from starec_sim.evaluation.audits.panel import Answers, Panel, Question
+from starec_sim.types import Memory
+
+SHORTEST = 5
+"""Characters of a title from which its words in a summary give it away: `It` is also a word."""
+
+
+class Leak:
+    """Looks for the answer's title in the prompts of the exam."""
+
+    name = "leak"
+    title = "Leak guard"
+    asks = "Does a prompt name the answer anywhere but among the candidates?"
+    references = (
+        "Targets leak into the prompts of simulators of conversational recommenders, and much of "
+        "their success with them (Zhu et al. 2024, arXiv 2403.16416).",
+    )
+
+    def questions(self, panel: Panel) -> Iterable[Question]:
+        """Yield everybody's own list."""
+        return (panel.own(user) for user in range(len(panel)))
+
+    def finding(self, panel: Panel, answers: Answers) -> Finding:
+        """Search every first prompt, without the lines of its candidates."""
+        named, labelled = [], []
+        for user in range(len(panel)):
+            asked = panel.own(user)
+            answer = int(panel.answers[user])
+            turn = answers[asked].turns[0]
+            text = "\n".join(text for _, text in turn.messages)
+            shown = panel.cards["true"]
+            count = text.count(shown[answer])
+            for item in asked.items:
+                text = text.replace(shown[item], "")
+            title = panel.items[answer].title
+            named.append(
+                title.casefold() not in _met(panel, asked.memory)
+                and (f'"{title}"' in text or says(asked.memory.summary, title))
+            )
+            labelled.append(count > 1)
+        found = np.array(named, np.float64)
+        twice = np.array(labelled, np.float64)
+        chart = Chart(
+            "bar",
+            ("named elsewhere", "shown twice"),
+            "",
+            "share of prompts",
+            {"this policy": (float(found.mean()), float(twice.mean()))},
+        )
+        figures = {
+            "named": Figure("prompts that name the answer elsewhere", over_users(found)),
+            "twice": Figure("prompts that show its card twice", over_users(twice)),
+        }
+        return Finding(self.name, self.title, self.asks, figures, chart, self.references)
+
+
+def says(summary: str, title: str) -> bool:
+    """Say whether a summary names a title.
+
+    >>> says("I look forward to seeing Alien next", "Alien"), says("It is late", "It")
+    (True, False)
+    """
+    if len(title) < SHORTEST:
+        return False
+    return re.search(rf"(?<!\w){re.escape(title)}(?!\w)", summary, re.IGNORECASE) is not None
+
+
+def _met(panel: Panel, memory: Memory) -> set[str]:
+    """Return titles and attribute values of what a user met: to say these gives nothing away."""
+    met = set()
+    for experience in memory.history:
+        item = panel.items[experience.item]
+        met.add(item.title.casefold())
+        met |= {value.casefold() for values in item.attributes.values() for value in values}
+    return met

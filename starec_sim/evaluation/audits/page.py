@@ -1,0 +1,132 @@
+"""The report as one page of HTML that stands alone: no script, no font, nothing from elsewhere."""
+
+from __future__ import annotations
+
+import math
+from html import escape
+
+from starec_sim.evaluation.audits.audit import Report
+from starec_sim.evaluation.audits.findings import Check, Figure, Finding
+from starec_sim.evaluation.audits.svg import draw
+
+_STYLE = """
+:root { color-scheme: light; --ink: #22262a; --faint: #6b7075; --line: #e2e2dd; }
+body { margin: 0 auto; max-width: 1180px; padding: 32px 24px 64px; color: var(--ink);
+  background: #fbfbf9; font: 15px/1.5 system-ui, "Segoe UI", "DejaVu Sans", sans-serif; }
+h1 { font-size: 24px; margin: 0 0 4px; }
+h2 { font-size: 18px; margin: 0; }
+.about, .asks, .references { color: var(--faint); }
+.about { margin: 0 0 20px; }
+.verdict { border-left: 6px solid; padding: 10px 16px; background: #fff; margin-bottom: 28px; }
+.verdict .why { color: var(--ink); }
+.verdict b { font-size: 17px; }
+.verdict ul { margin: 0; padding-left: 20px; } .verdict p { margin: 6px 0 0; }
+table.places { margin-top: 12px; }
+.holds { color: #2f7d46; } .unsure { color: #9a6a00; } .fails { color: #b3261e; }
+section { background: #fff; border: 1px solid var(--line); border-radius: 6px; padding: 18px 20px;
+  margin-bottom: 18px; display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 560px);
+  gap: 4px 28px; align-items: start; }
+section > header { grid-column: 1 / -1; }
+.asks { margin: 0 0 8px; }
+table { border-collapse: collapse; width: 100%; font-size: 14px; }
+td { padding: 4px 8px 4px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
+td.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
+td small { color: var(--faint); display: block; }
+figure { margin: 0; }
+.references { font-size: 13px; padding-left: 18px; margin: 10px 0 0; }
+svg { width: 100%; height: auto; font: 11px system-ui, "Segoe UI", "DejaVu Sans", sans-serif;
+  fill: #44484c; }
+svg .axis { fill: #6b7075; } svg .value { font-size: 10px;
+  paint-order: stroke; stroke: #fff; stroke-width: 3px; }
+@media (max-width: 860px) { section { grid-template-columns: minmax(0, 1fr); } }
+"""
+
+
+def page(report: Report) -> str:
+    """Return the report as HTML; whatever comes from outside is escaped."""
+    about = report.about
+    told = (
+        f"{about['agent']} agent, {about['dataset']}, {about['users']} users, protocol "
+        f"{about['protocol']}, seed {about['seed']}; {about['questions']:,} questions, "
+        f"{about['calls']:,} calls, {about['tokens_in']:,} tokens in and "
+        f"{about['tokens_out']:,} out"
+    )
+    title = escape(f"Audit of {about['policy']}")
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body>'
+        f'<h1>{title}</h1><p class="about">{escape(told)}</p>'
+        f"{_verdict(report)}{''.join(map(_section, report.findings))}"
+        '<p class="about">Figures are means over users with 95 % intervals. A figure fails its '
+        "bound only when the whole interval lies outside.</p></body></html>\n"
+    )
+
+
+def _verdict(report: Report) -> str:
+    kind, word = {
+        True: ("holds", "Fit to simulate with"),
+        None: ("unsure", "Undecided"),
+        False: ("fails", "Not fit to simulate with"),
+    }[report.fit]
+    lists = ""
+    for outcome, lines in (
+        ("fails", report.failures),
+        ("unsure", report.doubts),
+        ("not measured", report.unmeasured),
+    ):
+        if lines:
+            entries = "".join(f"<li>{escape(line)}</li>" for line in lines)
+            lists += f'<p class="{outcome.split()[0]}">{outcome}</p><ul>{entries}</ul>'
+    return f'<div class="verdict {kind}"><b>{word}</b><div class="why">{lists}</div></div>'
+
+
+def _section(finding: Finding) -> str:
+    head = (
+        f"<header><h2>{escape(finding.title)}</h2>"
+        f'<p class="asks">{escape(finding.asks)}</p></header>'
+    )
+    references = "".join(f"<li>{escape(line)}</li>" for line in finding.references)
+    known = f'<ul class="references">{references}</ul>' if references else ""
+    if finding.unmeasured:
+        body = f'<p class="unsure">Not measured: {escape(finding.unmeasured)}.</p>'
+        return f"<section>{head}<div>{body}{known}</div></section>"
+    checks = {check.figure: check for check in finding.checks}
+    rows = "".join(
+        _row(figure, checks.get(name)) for name, figure in finding.figures.items() if not figure.at
+    )
+    chart = draw(finding.chart) if finding.chart is not None else ""
+    figures = f"<table>{rows}</table>{_places(finding)}"
+    return f"<section>{head}<div>{figures}{known}</div><figure>{chart}</figure></section>"
+
+
+def _places(finding: Finding) -> str:
+    """Return a table of the figures that were taken in several places; nothing without such."""
+    figures = [figure for figure in finding.figures.values() if figure.at]
+    if not figures:
+        return ""
+    labels = list(dict.fromkeys(figure.label for figure in figures))
+    head = "".join(f'<td class="number">{escape(label)}</td>' for label in labels)
+    rows = ""
+    for place in dict.fromkeys(figure.at for figure in figures):
+        cells = "".join(_number(figure) for figure in figures if figure.at == place)
+        rows += f"<tr><td>{escape(place)}</td>{cells}</tr>"
+    return f'<table class="places"><tr><td></td>{head}</tr>{rows}</table>'
+
+
+def _number(figure: Figure) -> str:
+    interval = figure.interval
+    mean = "–" if math.isnan(interval.mean) else f"{interval.mean:.3g}"
+    if abs(interval.mean) < 1:
+        mean = f"{interval.mean:.3f}"
+    spread = "" if math.isnan(interval.low) else f"{interval.low:.2f} to {interval.high:.2f}"
+    return f'<td class="number">{mean}<small>{spread}</small></td>'
+
+
+def _row(figure: Figure, check: Check | None) -> str:
+    judged = ""
+    if check is not None:
+        judged = f'<span class="{check.outcome}">{check.outcome}</span>'
+        judged += f"<small>{escape(check.bound.short)}</small>"
+    return (
+        f'<tr><td>{escape(figure.label)}</td>{_number(figure)}<td class="number">{judged}</td></tr>'
+    )

@@ -1,0 +1,82 @@
+"""Popularity: does the policy know what is famous, and answer that?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from starec_sim.evaluation.audits.findings import Chart, Figure, Finding, over_users
+from starec_sim.evaluation.audits.panel import Answers, Panel, Question
+
+BINS = ("least popular third", "middle", "most popular third")
+
+
+class Popularity:
+    """Compares what is ranked first with what people chose, and two kinds of negatives."""
+
+    name = "popularity"
+    title = "Popularity"
+    asks = "Is what it puts first more popular than what people choose?"
+    references = (
+        "LLM rankers favour popular items (Hou et al. 2024, arXiv 2305.08845), and simulators "
+        "mention them too often (Yoon et al. 2024, arXiv 2403.09738); Lichtenberg et al. (2024, "
+        "arXiv 2406.01285) find less of it than in collaborative filtering, by the same difference "
+        "of log-popularity.",
+    )
+
+    def questions(self, panel: Panel) -> Iterable[Question]:
+        """Yield everybody's own list, and the one with equally popular negatives."""
+        for user in range(len(panel)):
+            yield panel.own(user)
+            if panel.matched is not None:
+                yield self._matched(panel, user)
+
+    def finding(self, panel: Panel, answers: Answers) -> Finding:
+        """Compare the popularity of first places and true choices."""
+        fame = np.log1p(panel.popularity)
+        own = [panel.own(user) for user in range(len(panel))]
+        firsts = [answers[asked].decision for asked in own]
+        first = np.array(
+            [fame[found.ranking[0]] if found.read else np.nan for found in firsts], np.float64
+        )
+        candidates = np.array([fame[list(asked.items)].mean() for asked in own])
+        chosen = fame[panel.answers]
+        earned = panel.ndcg(answers, own)
+        figures = {
+            "excess": Figure(
+                "log-popularity of its first place minus that of the true choice",
+                over_users(first - chosen),
+            ),
+            "lift": Figure(
+                "log-popularity of its first place minus the list's mean",
+                over_users(first - candidates),
+            ),
+            "true lift": Figure("the same of the true choice", over_users(chosen - candidates)),
+        }
+        if panel.matched is not None:
+            matched = panel.ndcg(answers, [self._matched(panel, u) for u in range(len(panel))])
+            figures["matched loss"] = Figure(
+                "NDCG@10 lost when the other items are as popular as the choice",
+                over_users(earned - matched),
+            )
+        bounds = np.quantile(chosen, [1 / 3, 2 / 3])
+        bin_of = np.searchsorted(bounds, chosen, side="left")
+        by_bin = tuple(
+            float(earned[bin_of == n].mean()) if (bin_of == n).any() else float("nan")
+            for n in range(len(BINS))
+        )
+        chart = Chart(
+            "bar",
+            BINS,
+            "popularity of the true choice",
+            "NDCG@10",
+            {"this policy": by_bin},
+            {"all": (float(earned.mean()),) * len(BINS)},
+        )
+        return Finding(self.name, self.title, self.asks, figures, chart, self.references)
+
+    @staticmethod
+    def _matched(panel: Panel, user: int) -> Question:
+        assert panel.matched is not None
+        return panel.own(user, items=tuple(panel.matched.lists[user, 0].tolist()))

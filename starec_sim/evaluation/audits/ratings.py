@@ -1,0 +1,111 @@
+"""Ratings: does it rate as real people do, or is everything four stars?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from scipy.special import rel_entr
+
+from starec_sim.evaluation.audits.findings import Chart, Figure, Finding, over_users, resampled
+from starec_sim.evaluation.audits.panel import Answers, Panel, Question
+from starec_sim.types import FloatArray, IntArray
+
+PAGE = 8
+"""Items on each user's page: all of them rated by her, none of them known to her memory."""
+AGENT4REC = (0.0, 0.0, 0.078, 0.753, 0.169)
+
+
+class Ratings:
+    """Shows pages of items that the user rated, and compares the stars she gives."""
+
+    name = "ratings"
+    title = "Ratings"
+    asks = "Are its ratings distributed like those of the same users for the same items?"
+    references = (
+        "Agent4Rec's published log: 8 % three, 75 % four and 17 % five stars, not a single one or "
+        "two; against MovieLens 1M a Jensen-Shannon divergence of 0.18 bits and a distance of "
+        "0.62 stars (computed on the log; Zhang et al. 2024, arXiv 2310.10108).",
+    )
+
+    def questions(self, panel: Panel) -> Iterable[Question]:
+        """Yield a page of held-out items for each user who has any."""
+        for user in range(len(panel)):
+            items, _ = self._page(panel, user)
+            if len(items):
+                yield panel.own(user, items=tuple(items.tolist()), task="feed")
+
+    def finding(self, panel: Panel, answers: Answers) -> Finding:
+        """Compare histograms over the items that were watched and rated."""
+        given, true = [], []
+        for user in range(len(panel)):
+            items, stars = self._page(panel, user)
+            if not len(items):
+                continue
+            asked = panel.own(user, items=tuple(items.tolist()), task="feed")
+            actions = answers[asked].decision.actions
+            rated = [
+                (action.rating, real)
+                for action, real in zip(actions, stars.tolist(), strict=True)
+                if action.watched and action.rating is not None
+            ]
+            if rated:
+                given.append(_histogram([mine for mine, _ in rated]))
+                true.append(_histogram([real for _, real in rated]))
+        if not given:
+            why = "nobody rated anything" if panel.rated else "the data has no ratings"
+            return Finding(
+                self.name, self.title, self.asks, references=self.references, unmeasured=why
+            )
+        mine, real = np.stack(given), np.stack(true)
+        steps = np.arange(1, 6)
+        shift = (mine - real) @ steps / mine.sum(axis=1)
+        low = (mine[:, :2].sum(axis=1) - real[:, :2].sum(axis=1)) / mine.sum(axis=1)
+        figures = {
+            "jsd": Figure(
+                "Jensen-Shannon divergence of the histograms, in bits",
+                resampled(lambda who: _jsd(mine[who], real[who]), len(mine)),
+            ),
+            "w1": Figure(
+                "distance of the histograms (W1), in stars",
+                resampled(lambda who: _w1(mine[who], real[who]), len(mine)),
+            ),
+            "shift": Figure("stars given minus real stars", over_users(shift)),
+            "low": Figure("share of one and two stars, given minus real", over_users(low)),
+        }
+        chart = Chart(
+            "bar",
+            tuple(f"{n} star{'s' * (n > 1)}" for n in steps.tolist()),
+            "rating",
+            "share",
+            {
+                "this policy": tuple((mine.sum(axis=0) / mine.sum()).tolist()),
+                "the same users": tuple((real.sum(axis=0) / real.sum()).tolist()),
+            },
+            {"Agent4Rec's log": AGENT4REC},
+        )
+        return Finding(self.name, self.title, self.asks, figures, chart, self.references)
+
+    @staticmethod
+    def _page(panel: Panel, user: int) -> tuple[IntArray, FloatArray]:
+        items, stars = panel.held_out(user)
+        rng = panel.streams.stream("audit ratings", user=panel.exam.lives[user].row)
+        places = rng.permutation(len(items))[:PAGE]
+        return items[places], stars[places]
+
+
+def _histogram(stars: list[float]) -> FloatArray:
+    return np.bincount(np.rint(stars).astype(np.int64) - 1, minlength=5).astype(np.float64)
+
+
+def _jsd(mine: FloatArray, real: FloatArray) -> float:
+    """Jensen-Shannon divergence in bits (Lin, 1991); 0 for equal histograms, at most 1."""
+    p, q = mine.sum(axis=0) / mine.sum(), real.sum(axis=0) / real.sum()
+    m = (p + q) / 2
+    return float((rel_entr(p, m) + rel_entr(q, m)).sum() / (2 * np.log(2)))
+
+
+def _w1(mine: FloatArray, real: FloatArray) -> float:
+    """Wasserstein distance of order 1: stars that have to be moved, per rating."""
+    p, q = mine.sum(axis=0) / mine.sum(), real.sum(axis=0) / real.sum()
+    return float(np.abs(np.cumsum(p - q)).sum())
