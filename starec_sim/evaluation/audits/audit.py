@@ -88,10 +88,19 @@ def read_bounds(path: Path | None = None) -> dict[str, dict[str, Bound]]:
         ) from None
     own = _parsed(values, str(path))
     for audit, figures in own.items():
-        if audit not in bounds:
-            raise ConfigError(f"{path}: no audit is called {audit}; {did_you_mean(audit, bounds)}")
+        _named(audit, bounds, path)
+        for figure in figures:
+            _named(figure, bounds[audit], path)
         bounds[audit] = {**bounds[audit], **figures}
     return bounds
+
+
+def _named(name: str, known: Iterable[str], path: Path) -> None:
+    if name not in known:
+        raise ConfigError(
+            f'{path}: there is no bound on "{name}"; {did_you_mean(name, known)}',
+            hint="the bounds that ship: starec_sim/evaluation/audits/bounds.yaml",
+        )
 
 
 def _parsed(values: Any, at: str) -> dict[str, dict[str, Bound]]:

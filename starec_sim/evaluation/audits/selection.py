@@ -59,7 +59,8 @@ class Selection:
             taken[ratio], told[ratio] = scores[:, 4], scores[:, 5]
         figures |= {
             "telling apart": Figure(
-                "liked items taken minus others taken, as shares, at 1:1", over_users(told[1])
+                "share of liked items taken minus share of others, all pages",
+                over_users(np.mean([told[ratio] for ratio in RATIOS], axis=0)),
             ),
             "taking less": Figure(
                 "share of the page taken, 1:1 minus 1:9", over_users(taken[1] - taken[9])

@@ -1,0 +1,38 @@
+from pathlib import Path
+
+import pytest
+
+from starec_sim.evaluation.audits import AuditSettings, audit
+from starec_sim.exam import read_protocol
+
+HERE = Path(__file__).parent
+WORLD = {"use": "synthetic", "users": 60, "items": 400, "interactions": 60, "noise": 0.0, "seed": 3}
+
+
+@pytest.fixture
+def audited():
+    """Audit a policy of `biased.py`, or one by its name, on a small world."""
+
+    def audited(policy, *only, **settings):
+        use = f"{HERE / 'biased.py'}:{policy}" if policy[0].isupper() else policy
+        protocol = read_protocol("starec-20", history=3)
+        settings = {"data": WORLD, "users": 40, "protocol": protocol, **settings}
+        if only:
+            settings["only"] = only
+        return audit(AuditSettings(policy={"use": use}, **settings))
+
+    return audited
+
+
+@pytest.fixture
+def outcomes():
+    """Outcome of every check, by audit and figure."""
+
+    def outcomes(report):
+        return {
+            f"{finding.name}: {check.figure}": check.outcome
+            for finding in report.findings
+            for check in finding.checks
+        }
+
+    return outcomes

@@ -1,0 +1,61 @@
+"""A policy with one bias fails the audit of that bias; one without it does not."""
+
+import pytest
+
+CAUGHT = [
+    ("Mumbler", "form", {"malformed"}),
+    ("Copier", "position", {"tau", "drop"}),
+    ("Backwards", "position", {"tau"}),
+    ("Famous", "popularity", {"excess"}),
+    ("Cheerful", "ratings", {"jsd", "shift"}),
+    ("Quota", "selection", {"taking less"}),
+    ("Cheerful", "selection", {"telling apart", "taking less"}),
+    ("Moody", "retest", {"tau", "tau in other words"}),
+    ("Wordy", "retest", {"tau in other words"}),
+    ("Everyman", "persona", {"icc"}),
+    ("Copier", "persona", {"icc"}),
+    ("Reciter", "memorisation", {"masked loss"}),
+    ("TwoMinds", "reflection", {"contradicted"}),
+    ("Spoiler", "leak", {"named"}),
+]
+
+
+@pytest.mark.parametrize(("policy", "name", "figures"), CAUGHT)
+def test_a_biased_policy_fails(policy, name, figures, audited, outcomes) -> None:
+    report = audited(policy, name)
+    failed = {figure for figure, outcome in outcomes(report).items() if outcome == "fails"}
+    assert {f"{name}: {figure}" for figure in figures} <= failed
+    assert report.fit is False
+    assert "not fit to simulate with" in report.verdict and name in report.verdict
+
+
+CLEARED = [
+    ("Insider", "form", {"malformed"}),
+    ("Insider", "position", {"tau", "drop"}),
+    ("Everyman", "position", {"drop"}),
+    ("Insider", "popularity", {"excess", "matched loss"}),
+    ("Insider", "ratings", {"jsd", "shift"}),
+    ("Picky", "selection", {"telling apart", "taking less"}),
+    ("Insider", "retest", {"tau", "tau in other words"}),
+    ("Insider", "persona", {"icc", "swap loss"}),
+    ("lexical", "memorisation", {"masked loss"}),
+    ("lexical", "reflection", {"contradicted"}),
+    ("Insider", "leak", {"named", "twice"}),
+]
+
+
+@pytest.mark.parametrize(("policy", "name", "figures"), CLEARED)
+def test_one_without_that_bias_passes(policy, name, figures, audited, outcomes) -> None:
+    found = outcomes(audited(policy, name))
+    assert {figure: found[f"{name}: {figure}"] for figure in figures} == dict.fromkeys(
+        figures, "holds"
+    )
+
+
+def test_a_summary_that_does_harm_fails(audited, outcomes) -> None:
+    always = {"use": "star", "gate": {"when": "always"}}
+    assert outcomes(audited("Derailed", "reflection", agent=always))[
+        "reflection: summary gain"
+    ] == ("fails")
+    found = outcomes(audited("Insider", "reflection", agent=always))
+    assert found["reflection: summary gain"] == "holds"
