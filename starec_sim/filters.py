@@ -259,7 +259,7 @@ def part(
         users=tuple(dataset.users[row] for row in kept_users.tolist()),
         items=tuple(dataset.items[row] for row in kept_items.tolist()),
         log=Interactions(user_row[log.users], item_row[log.items], log.ratings, log.times),
-        world=None if dataset.world is None else _Part(dataset.world, kept_users, kept_items),
+        world=_part_of(dataset.world, kept_users, kept_items),
         candidates={
             int(user_row[user]): tuple(
                 int(item_row[item]) for item in candidates if item_row[item] >= 0
@@ -284,6 +284,23 @@ class _Part:
 
     def ratings(self, user: int, items: IntArray, round: int) -> FloatArray:
         return self.whole.ratings(int(self.users[user]), self.items[items], round)
+
+
+@dataclass(frozen=True)
+class _PartWithAppeal(_Part):
+    """The same of a world that also knows how people choose."""
+
+    def appeal(self, user: int, items: IntArray, round: int) -> FloatArray:
+        whole: Any = self.whole
+        found: FloatArray = whole.appeal(int(self.users[user]), self.items[items], round)
+        return found
+
+
+def _part_of(world: World | None, users: IntArray, items: IntArray) -> World | None:
+    if world is None:
+        return None
+    knows = callable(getattr(world, "appeal", None))
+    return (_PartWithAppeal if knows else _Part)(world, users, items)
 
 
 def _kept(mask: NDArray[np.bool_] | None, count: int) -> IntArray:

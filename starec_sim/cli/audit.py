@@ -74,7 +74,7 @@ def audit(
         "bounds": audits.read_bounds(bounds),
         "seed": seed,
         "concurrency": concurrency,
-        "cache": into / "answers.sqlite",
+        "cache": into / f"{name}.answers.jsonl",
     }
     if only is not None:
         values["only"] = tuple(part.strip() for part in only.split(",") if part.strip())

@@ -58,6 +58,10 @@ def describe(
     path: Annotated[
         str, typer.Argument(metavar="DATA", help="A folder or file, or the name of a dataset.")
     ],
+    protocol: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Show whom a protocol evaluates: its name, or a file."),
+    ] = None,
     cuts: Annotated[
         list[str] | None,
         typer.Option(
@@ -69,17 +73,19 @@ def describe(
     seed: Annotated[int, typer.Option(min=0, help="Of a sample of users.")] = 0,
     as_json: AsJson = False,
 ) -> dict[str, Any] | None:
-    """Say what a dataset holds, and what of it a protocol's cuts leave.
+    """Say what a dataset holds, what cuts leave of it, and whom a protocol evaluates.
 
-    For example: starec data describe movielens-1m --cut min_of_user=10 --cut last=40
+    For example: starec data describe movielens-100k --protocol starec-20 --cut min_of_item=10
     """
     from starec_sim import filters, plugins
     from starec_sim.cli.run import data_spec
     from starec_sim.cli.waiting import bars
+    from starec_sim.exam import Exam, read_protocol
 
     spec = data_spec(path)
     found, config = plugins.configure("datasets", spec, "data")
-    wanted = _cuts(cuts or ())
+    asked = read_protocol(protocol) if protocol is not None else None
+    wanted = _cuts(cuts or (), asked.cuts if asked is not None else None)
     with bars():
         loaded = found(config).load()
     funnel = filters.cut(loaded, wanted, seed)
@@ -94,23 +100,27 @@ def describe(
         "attributes": sorted({name for item in left.items for name in item.attributes}),
         "example": left.items[0].title if left.items else None,
         "notes": dict(left.notes),
+        "protocol": None,
         "funnel": [asdict(count) | {"sparsity": count.sparsity} for count in funnel.counts],
     }
+    if asked is not None:
+        exam = Exam(asked.model_copy(update={"cuts": wanted}), loaded, seed)
+        facts["protocol"] = {"name": asked.name, **exam.describe()}
     if as_json:
         return facts
     _print(facts, funnel)
     return None
 
 
-def _cuts(changes: Sequence[str]) -> Cuts:
-    """Return the cuts that KEY=VALUE pairs ask for."""
+def _cuts(changes: Sequence[str], start: Cuts | None) -> Cuts:
+    """Return the cuts that KEY=VALUE pairs ask for, on top of those of a protocol."""
     import yaml
 
     from starec_sim.errors import ConfigError
     from starec_sim.filters import Cuts
     from starec_sim.validation import validate
 
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = start.model_dump() if start is not None else {}
     for change in changes:
         key, equals, value = change.partition("=")
         if not equals:
@@ -155,3 +165,13 @@ def _print(facts: dict[str, Any], funnel: Funnel) -> None:
             column.justify = "right"
         out.print()
         out.print(table)
+    if facts["protocol"] is not None:
+        evaluated = grid()
+        for name, value in facts["protocol"].items():
+            if isinstance(value, dict):
+                for why, count in value.items():
+                    evaluated.add_row(f"{name}: {why}", f"{count:,}")
+            elif not isinstance(value, list):
+                evaluated.add_row(name, f"{value:,}" if isinstance(value, int) else clean(value))
+        out.print()
+        out.print(evaluated)

@@ -138,6 +138,17 @@ def test_candidates_and_truth_follow_whom_they_belong_to():
     assert [kept.items[item].id for item in kept.candidates[0]] == ["i3", "i2"]
     assert kept.world.ratings(1, np.array([1, 2]), 0).tolist() == [4.0, 6.0]
     assert kept.world.source == "world"
+    assert not hasattr(kept.world, "appeal")
+
+
+def test_a_world_that_knows_how_people_choose_still_knows_it_of_a_part():
+    class Choosers(Products):
+        def appeal(self, user, items, round):
+            return user + items
+
+    data = dataset(STAIRS, items=4, world=Choosers())
+    kept = filters.part(filters.part(data, np.array([False, True, True])), np.array([False, True]))
+    assert kept.world.appeal(0, np.array([1, 2]), 0).tolist() == [3, 4]
 
 
 def test_items_nobody_met_leave_unless_they_ship_as_candidates():

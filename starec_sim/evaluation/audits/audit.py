@@ -17,7 +17,7 @@ from starec_sim import plugins
 from starec_sim.agent import Agent
 from starec_sim.dataset import Dataset
 from starec_sim.errors import ConfigError, DataError, did_you_mean
-from starec_sim.evaluation.audits import asking
+from starec_sim.evaluation.audits.asking import Respondent, respondent
 from starec_sim.evaluation.audits.findings import Bound, Check, Finding
 from starec_sim.evaluation.audits.form import Form
 from starec_sim.evaluation.audits.leak import Leak
@@ -244,29 +244,23 @@ def audit(settings: AuditSettings) -> Report:
     )
     drawn = protocol.users.model_copy(update={"count": settings.users})
     protocol = protocol.model_copy(update={"draws": 1, "signals": (), "users": drawn})
-    with asking.respondent(settings.policy, settings.seed, settings.cache) as respondent:
-        panel = asyncio.run(_panel(agent, dataset, protocol, respondent.policies, settings))
-        questions = [
-            question
-            for one in chosen
-            for question in one.questions(panel)
-            if question.words in agents
-        ]
-        answers = asyncio.run(
-            ask(panel, questions, agents, respondent.policies, settings.concurrency)
+    asked = respondent(settings.policy, settings.seed)
+    with asked.keeping(settings.cache):
+        panel, answers = asyncio.run(
+            _questioned(agents, dataset, protocol, asked, chosen, settings)
         )
     findings = tuple(_checked(one.finding(panel, answers), settings.bounds) for one in chosen)
     about = {
-        "policy": respondent.name,
+        "policy": asked.name,
         "agent": settings.agent["use"],
         "dataset": dataset.name,
         "protocol": protocol.name,
         "users": len(panel),
         "seed": settings.seed,
         "questions": len(answers),
-        "calls": respondent.calls,
-        "tokens_in": respondent.tokens_in,
-        "tokens_out": respondent.tokens_out,
+        "calls": asked.calls,
+        "tokens_in": asked.tokens_in,
+        "tokens_out": asked.tokens_out,
     }
     return Report(about, findings)
 
@@ -281,26 +275,44 @@ def _chosen(names: Sequence[str]) -> list[Audit]:
     return [one for one in AUDITS if one.name in names]
 
 
-async def _panel(
-    agent: Agent,
+async def _questioned(
+    agents: Mapping[Words, Agent],
     dataset: Dataset,
     protocol: ExamProtocol,
-    policies: Any,
+    asked: Respondent,
+    audits: Sequence[Audit],
     settings: AuditSettings,
-) -> Panel:
+) -> tuple[Panel, Answers]:
+    """Build the memories, then put all questions, in one event loop: clients live in one."""
     exam = Exam(protocol, dataset, settings.seed)
     world, config = plugins.configure(
         "environments", {"use": "exam", "protocol": protocol.model_dump(mode="json")}, "environment"
     )
     environment = world(config, dataset, Streams(settings.seed))
-    lived = await live(agent, environment, policies, protocol.history, settings.concurrency)
     try:
-        matched = Exam(
-            protocol.model_copy(update={"negatives": "popularity"}), dataset, settings.seed
+        lived = await live(
+            agents["usual"], environment, asked, protocol.history, settings.concurrency
         )
+        matched = _matched(protocol, dataset, settings.seed)
+        panel = Panel(exam, matched, environment.users, lived, settings.seed)
+        questions = [
+            question
+            for audit in audits
+            for question in audit.questions(panel)
+            if question.words in agents
+        ]
+        return panel, await ask(panel, questions, agents, asked, settings.concurrency)
+    finally:
+        await asked.close()
+
+
+def _matched(protocol: ExamProtocol, dataset: Dataset, seed: int) -> Exam | None:
+    """Return the exam with negatives as popular as the answers, where there are enough."""
+    protocol = protocol.model_copy(update={"negatives": "popularity"})
+    try:
+        return Exam(protocol, dataset, seed)
     except DataError:
-        matched = None
-    return Panel(exam, matched, environment.users, lived, settings.seed)
+        return None
 
 
 def _checked(finding: Finding, bounds: Bounds) -> Finding:

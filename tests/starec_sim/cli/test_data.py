@@ -38,3 +38,14 @@ def test_what_a_reader_left_out_is_said(starec, here):
     said = starec("data", "describe", here, width=120)
     assert "ratings of an item again (the last counts): 1" in said.out
     assert "items that no metadata describe (titled by ids): 1" in said.out
+
+
+def test_a_protocol_says_whom_it_evaluates(starec, here):
+    told = ("data", "describe", "synthetic", "--protocol", "starec-20", "--cut", "users=200")
+    found = starec(*told, "--json").answer
+    assert found["protocol"]["name"] == "starec-20"
+    assert found["protocol"]["users"] + sum(found["protocol"]["left out"].values()) == 200
+    said = starec(*told, width=100)
+    assert "left out: too few interactions" in said.out
+    wrong = starec("data", "describe", "synthetic", "--protocol", "starec-2O")
+    assert wrong.status == 2 and 'did you mean "starec-20"' in wrong.err

@@ -43,6 +43,21 @@ def test_answers_do_not_depend_on_concurrency_or_on_the_other_audits(audited) ->
     assert other.findings != alone.findings
 
 
+def test_a_stopped_audit_asks_no_question_twice(audited, tmp_path, monkeypatch) -> None:
+    kept = tmp_path / "answers.jsonl"
+    whole = audited("Moody", "retest", users=6, cache=kept)
+    lines = kept.read_text().splitlines(keepends=True)
+    assert sum(line.strip() != "" for line in lines) == whole.about["calls"]
+    # Killed after half of it, while a line was being written.
+    kept.write_text("".join(lines[: len(lines) // 2]) + lines[-1][:20])
+    again = audited("Moody", "retest", users=6, cache=kept)
+    assert again == whole
+    asked = len(kept.read_text().splitlines()) - len(lines) // 2
+    assert asked <= len(lines) - len(lines) // 2 + 3
+    monkeypatch.setattr("starec_sim.policies.gateway.Gateway.ask", None)
+    assert audited("Moody", "retest", users=6, cache=kept) == whole
+
+
 def test_data_without_ratings_leave_ratings_unmeasured(audited, tmp_path) -> None:
     rows = [(user, (user * 7 + n * 3) % 97) for user in range(12) for n in range(15)]
     log = "user,item\n" + "".join(f"u{user},i{item}\n" for user, item in rows)
