@@ -20,6 +20,7 @@ from starec_sim.errors import PausedError, RunError, StarecError
 from starec_sim.experiment import Experiment, recorded
 from starec_sim.policies.settings import Budget
 from starec_sim.report import Report, summarise
+from starec_sim.runs import estimates
 from starec_sim.runs import folder as run_folder
 from starec_sim.runs.ledger import Ledger, read_ledger
 from starec_sim.runs.session import Session
@@ -40,6 +41,19 @@ class Result(NamedTuple):
     ledger: Ledger
     replayed: str | None = None
     """The digest of the recording, if this is the replay of a finished run."""
+    estimate: Mapping[str, Any] | None = None
+    """What `starec estimate` told beforehand, if it was asked."""
+    seconds: float = 0.0
+    """Of wall time, over all processes."""
+
+    def compared(self) -> dict[str, tuple[float, float]]:
+        """Return what was estimated and what was taken, by name."""
+        told = self.estimate or {}
+        taken = {name: self.ledger.total(name) for name in ("calls", "tokens_in", "tokens_out")}
+        taken |= {"usd": self.ledger.total("cost_usd"), "seconds": self.seconds}
+        return {
+            name: (told[name], value) for name, value in taken.items() if told.get(name) is not None
+        }
 
     def as_json(self) -> dict[str, Any]:
         """Return the result as JSON values."""
@@ -49,6 +63,7 @@ class Result(NamedTuple):
             "digest": self.digest,
             **({"replayed": self.replayed} if self.replayed else {}),
             "ledger": self.ledger.as_json(),
+            **({"estimate": self.compared()} if self.estimate else {}),
             **self.report.as_json(),
         }
 
@@ -83,6 +98,8 @@ def start(experiment: Experiment, onlooker: Onlooker) -> Result:
         "budget": experiment.budget.model_dump(exclude_none=True),
         **run_folder.surroundings(),
     }
+    if expected := estimates.found(experiment.model_dump(mode="json"), experiment.runs_dir):
+        manifest["estimate"] = expected
     if trials.replayed:
         recording = run_folder.read(trials.replayed)
         manifest["replay_of"] = {"run": trials.replayed.name, "digest": recording.get("digest")}
@@ -218,8 +235,10 @@ def _result(folder: Path, experiment: Experiment, manifest: Mapping[str, Any]) -
     report = summarise(folder, experiment.report.last_rounds, experiment.report.metrics)
     with contextlib.closing(read_only(folder)) as db, told(folder / FILE):
         ledger = read_ledger(db)
+        (seconds,) = db.execute("SELECT TOTAL(seconds) FROM sessions").fetchone()
     replayed = manifest.get("replay_of", {}).get("digest")
-    return Result(folder, manifest["digest"], report, ledger, replayed)
+    estimate = manifest.get("estimate")
+    return Result(folder, manifest["digest"], report, ledger, replayed, estimate, seconds)
 
 
 def _counts(store: Store) -> dict[str, int]:

@@ -21,6 +21,7 @@ import typer
 
 from starec_sim.cli.audit import audit
 from starec_sim.cli.data import data
+from starec_sim.cli.estimate import estimate
 from starec_sim.cli.evaluation import check_table, evaluate, table
 from starec_sim.cli.export import export
 from starec_sim.cli.list_plugins import list_plugins
@@ -46,6 +47,7 @@ app.command()(run)
 app.command()(train)
 app.command()(resume)
 app.command()(replay)
+app.command()(estimate)
 app.command()(runs)
 app.command()(show)
 app.command()(export)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from starec_sim.cli.tables import console, grid
+from starec_sim.cli.tables import console, grid, number
 from starec_sim.cli.text import clean
 from starec_sim.runs.ledger import Entry, Failure, Ledger
+
+if TYPE_CHECKING:
+    from starec_sim.estimate import Estimate
+    from starec_sim.experiment import Experiment
+    from starec_sim.laboratory import Result
 
 _EXAMPLE = 300
 """Characters of what was said of a failure."""
@@ -27,6 +33,55 @@ def print_ledger(ledger: Ledger) -> None:
         out.print("\nFailures\n")
         for failure in ledger.failures:
             _print_failure(failure)
+
+
+def print_estimate(experiment: Experiment, found: Estimate) -> None:
+    """Print what a run will take."""
+    out, table = console(), grid()
+    arms, seeds = max(1, len(experiment.arms)), experiment.replicates
+    money = f"${found.usd:,.4f}" if found.usd else "none"
+    if found.unpriced:
+        money = f"unknown: no price for {', '.join(found.unpriced)}"
+    for name, value in (
+        ("calls", f"{found.calls:,}"),
+        ("tokens in", f"{found.tokens_in:,}"),
+        ("tokens out", f"{found.tokens_out:,}"),
+        ("money", money),
+        ("time", _duration(found.seconds)),
+    ):
+        table.add_row(f"  {name}", clean(value))
+    out.print(
+        f"{clean(experiment.name)}: {arms} arms, {seeds} seeds, {experiment.rounds} rounds will "
+        "take about\n",
+        soft_wrap=True,
+    )
+    out.print(table)
+    out.print(
+        f"\nTold from {found.users} users and {found.rounds} rounds of each arm, "
+        f"{found.played:,} calls. The run will say how far off that was.",
+        style="dim",
+        soft_wrap=True,
+    )
+
+
+def print_error(result: Result) -> None:
+    """Print how far an estimate was off, if there was one."""
+    if not result.estimate:
+        return
+    out, table = console(), grid()
+    for name, (told, was) in result.compared().items():
+        error = f"{(told - was) / was:+.1%}" if was else "–"
+        shown = (_duration(told), _duration(was)) if name == "seconds" else (told, was)
+        cells = [value if isinstance(value, str) else number(value) for value in shown]
+        table.add_row(f"  {name.replace('_', ' ')}", *cells, error)
+    out.print("\nEstimated, taken, error of the estimate\n")
+    out.print(table)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _told(entry: Entry) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from starec_sim.experiment import Experiment
     from starec_sim.laboratory import Onlooker, Result
 
 Run = Annotated[
@@ -50,13 +51,9 @@ def run(
 
     For example: starec run experiments/01_quickstart --set rounds=5
     """
-    from starec_sim import experiment as experiments
     from starec_sim import laboratory
 
-    if experiment.is_dir() and (experiment / "config.yaml").is_file():
-        experiment = experiment / "config.yaml"
-    replaced = {} if data is None else {"data": data_spec(data)}
-    loaded = experiments.read(experiment, changes or (), replaced)
+    loaded = read_experiment(experiment, changes, data)
     return _finish(lambda onlooker: laboratory.start(loaded, onlooker), as_json)
 
 
@@ -140,7 +137,7 @@ def _allowance(text: str) -> tuple[str, float | None]:
 
 def _finish(execute: Callable[[Onlooker], Result], as_json: bool) -> dict[str, Any] | None:
     """Execute with a live display, then show what came of it."""
-    from starec_sim.cli.books import print_ledger
+    from starec_sim.cli.books import print_error, print_ledger
     from starec_sim.cli.display import Display
     from starec_sim.cli.tables import print_report
     from starec_sim.runs.reader import Reader
@@ -157,6 +154,7 @@ def _finish(execute: Callable[[Onlooker], Result], as_json: bool) -> dict[str, A
         return {**result.as_json(), "plot": str(plot) if plot else None}
     print_report(result.report)
     print_ledger(result.ledger)
+    print_error(result)
     with closing(Reader(result.folder)) as reader:
         busiest = reader.busiest(reader.trials()[0], 1)
     someone = busiest[0][0] if busiest else "ID"
@@ -175,6 +173,16 @@ def _plot(result: Result, display: Any) -> Path | None:
     except OSError as error:  # the run is done, and its figures are safe
         display.say(f"\nNo plot was written: {error}")
         return None
+
+
+def read_experiment(path: Path, changes: list[str] | None, data: str | None) -> Experiment:
+    """Read the experiment that a command names, with its `--set` and `--data`."""
+    from starec_sim import experiment as experiments
+
+    if path.is_dir() and (path / "config.yaml").is_file():
+        path = path / "config.yaml"
+    replaced = {} if data is None else {"data": data_spec(data)}
+    return experiments.read(path, changes or (), replaced)
 
 
 def data_spec(data: str) -> dict[str, Any]:

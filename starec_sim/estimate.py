@@ -1,0 +1,239 @@
+"""What an experiment will take, told from a dry run with a few users.
+
+Each arm is played once, for a few rounds, by a few of those who would visit, with the policies of
+the experiment. What they needed is scaled to everybody who would come; rounds that were not played
+are taken to be like the last ones that were.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+
+from starec_sim.environment import Environment
+from starec_sim.experiment import Experiment
+from starec_sim.policies.settings import Budget, split
+from starec_sim.runs import estimates
+from starec_sim.runs.session import Session
+from starec_sim.runs.store import Store
+from starec_sim.trials import Trials
+from starec_sim.types import Visit
+
+_LAST_ROUNDS = 2
+"""Rounds at the end of a dry run that stand for those it did not play."""
+
+
+class Estimate(NamedTuple):
+    """What a run will take."""
+
+    calls: int
+    tokens_in: int
+    tokens_out: int
+    usd: float | None
+    """None where a policy has no price."""
+    seconds: float
+    """Of wall time."""
+    unpriced: tuple[str, ...]
+    """Policies that ran a model and have no price."""
+    users: int
+    rounds: int
+    played: int
+    """From how many users a round, rounds and calls this was told."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the estimate as JSON values."""
+        return self._asdict()
+
+
+def estimate(experiment: Experiment, users: int = 8, rounds: int = 3) -> Estimate:
+    """Estimate what an experiment will take, and keep that for the run's closing summary.
+
+    Asks the policies of the experiment; the answers are thrown away, or kept in its cache if it
+    has one, where the run will find them.
+
+    Args:
+        experiment: What would be run.
+        users: Visitors that are played in each round.
+        rounds: Rounds that are played.
+
+    Raises:
+        StarecError: Something of it cannot be built, or a policy does not answer.
+    """
+    rounds = min(rounds, experiment.rounds)
+    part = experiment.model_copy(
+        update={"rounds": rounds, "replicates": 1, "budget": Budget(), "train": None}
+    )
+    worlds: list[_Few] = []
+
+    def few(environment: Environment) -> Environment:
+        worlds.append(_Few(environment, users))
+        return cast(Environment, worlds[-1])
+
+    trials, watch = Trials(part, few), _Watch()
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder), trials.phrases())
+        with closing(store):
+            asyncio.run(trials.run(Path(folder), store, Session(store), watch))
+            arms = [
+                _arm(store, number, world, watch.rounds[number], variant, experiment.rounds)
+                for number, (world, variant) in enumerate(
+                    zip(worlds, trials.variants.values(), strict=True)
+                )
+            ]
+            (played,) = store.db.execute("SELECT COUNT(*) FROM turns").fetchone()
+    total = np.sum(arms, axis=0) * experiment.replicates
+    calls, tokens_in, tokens_out, usd, seconds = total.tolist()
+    unpriced = _unpriced(trials.variants)
+    found = Estimate(
+        round(calls),
+        round(tokens_in),
+        round(tokens_out),
+        None if unpriced else usd,
+        seconds,
+        unpriced,
+        users,
+        rounds,
+        played,
+    )
+    configuration = experiment.model_dump(mode="json")
+    estimates.keep(configuration, experiment.runs_dir, found.as_json())
+    return found
+
+
+class _Few:
+    """A world that only a few of its visitors enter."""
+
+    def __init__(self, environment: Environment, most: int) -> None:
+        self._environment = environment
+        self._most = most
+        self._known: list[int] = []
+        self.visitors: list[int] = []
+        """How many would have come, by round."""
+        self.played: list[int] = []
+
+    def begin_round(self, round: int) -> Sequence[int]:
+        """Let in those who came before, and others spread over all, up to the limit."""
+        there = list(self._environment.begin_round(round))
+        again = [user for user in self._known if user in set(there)][: self._most]
+        others = [user for user in there if user not in set(again)]
+        places = np.linspace(0, len(others) - 1, min(self._most - len(again), len(others)))
+        chosen = sorted({*again, *(others[int(place)] for place in places)})
+        self._known = list(dict.fromkeys([*self._known, *chosen]))
+        self.visitors.append(len(there))
+        self.played.append(len(chosen))
+        return chosen
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._environment, name)
+
+
+class _Round(NamedTuple):
+    """CPU seconds of a round: of its visits, and of the world around them."""
+
+    visits: float
+    world: float
+
+
+class _Watch:
+    """An onlooker with a stopwatch."""
+
+    def __init__(self) -> None:
+        self.rounds: list[list[_Round]] = []
+        self._marks = [0.0, 0.0, 0.0]
+
+    def run_begins(self, folder: Path, experiment: Experiment) -> None:
+        """Note nothing."""
+
+    def trial_begins(self, arm: str, seed: int, rounds: int, done: int) -> None:
+        """Start the watch."""
+        self.rounds.append([])
+        self._marks = [time.process_time()] * 3
+
+    def round_begins(self, round: int, visitors: int) -> None:
+        """Note when the world was ready."""
+        self._marks[1:] = [time.process_time()] * 2
+
+    def visit_ends(self, visit: Visit) -> None:
+        """Note when the last visit was over."""
+        self._marks[2] = time.process_time()
+
+    def round_ends(self, round: int, figures: Mapping[str, float]) -> None:
+        """Note how long the round took."""
+        before, ready, over = self._marks
+        now = time.process_time()
+        self.rounds[-1].append(_Round(over - ready, now - before - (over - ready)))
+        self._marks[0] = now
+
+
+def _arm(
+    store: Store,
+    trial: int,
+    world: _Few,
+    watched: Sequence[_Round],
+    variant: Experiment,
+    rounds: int,
+) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return calls, tokens in and out, USD and seconds of one trial of an arm."""
+    found = {
+        row[0]: row[1:]
+        for row in store.db.execute(
+            "SELECT round, COUNT(*), TOTAL(tokens_in), TOTAL(tokens_out), TOTAL(cost_usd), "
+            "TOTAL(CASE source WHEN 'model' THEN latency_s END), SUM(source = 'model') "
+            "FROM turns WHERE trial = ? GROUP BY round",
+            (trial,),
+        )
+    }
+    each = np.zeros((len(watched), 5))
+    for at, times in enumerate(watched):
+        visitors, played = world.visitors[at], world.played[at]
+        if not played:
+            each[at, 4] = times.world
+            continue
+        calls, tokens_in, tokens_out, usd, latency, asked = found.get(at, (0,) * 6)
+        scale = visitors / played
+        each[at, :4] = scale * np.array([calls, tokens_in, tokens_out, usd])
+        # Calls that wait do so together; what computes does not.
+        together = max(1, min(variant.concurrency, visitors))
+        waiting = scale * latency * (calls / asked if asked else 0) / together
+        paced = _paced(variant, *each[at, :3])
+        each[at, 4] = max(scale * times.visits, waiting, paced) + times.world
+    last = each[-_LAST_ROUNDS:]
+    total = each.sum(axis=0)
+    base = np.mean(world.visitors[-_LAST_ROUNDS:])
+    for at in range(len(watched), rounds):
+        world.begin_round(at)
+        total = total + last.mean(axis=0) * (world.visitors[at] / base if base else 0.0)
+    return np.asarray(total, np.float64)
+
+
+def _paced(variant: Experiment, calls: float, tokens_in: float, tokens_out: float) -> float:
+    """Return the least seconds that the limits of the policies leave for so many calls."""
+    seconds = 0.0
+    for node, spec in variant.policies:
+        limits = split(spec, f"policies.{node}")[1].limits
+        seconds = max(
+            seconds,
+            60 * calls / (limits.requests_per_minute or math.inf),
+            60 * (tokens_in + tokens_out) / (limits.tokens_per_minute or math.inf),
+        )
+    return seconds
+
+
+def _unpriced(variants: Mapping[str, Experiment]) -> tuple[str, ...]:
+    return tuple(
+        dict.fromkeys(
+            f"policies.{node}"
+            for variant in variants.values()
+            for node, spec in variant.policies
+            if split(spec, f"policies.{node}")[1].price is None
+            and spec["use"] not in ("lexical", "local")
+        )
+    )
