@@ -201,7 +201,8 @@ def _same_as_before(trials: Trials, manifest: dict[str, Any]) -> None:
 def _run(folder: Path, trials: Trials, manifest: dict[str, Any], onlooker: Onlooker) -> Result:
     with run_folder.locked(folder):
         manifest |= {"status": "running"}
-        manifest.pop("problem", None)
+        for key in ("problem", "go_on"):
+            manifest.pop(key, None)
         run_folder.write(folder, manifest)
         store = Store(folder, trials.phrases())
         session = Session(store)
@@ -218,7 +219,7 @@ def _run(folder: Path, trials: Trials, manifest: dict[str, Any], onlooker: Onloo
             manifest |= {"status": "paused"}
             raise
         except PausedError as error:
-            manifest |= {"status": "paused", "problem": error.message}
+            manifest |= {"status": "paused", "problem": error.message, "go_on": error.options}
             raise
         except BaseException as error:
             manifest |= {"status": "failed", "problem": f"{type(error).__name__}: {error}"}

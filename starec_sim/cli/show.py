@@ -93,7 +93,8 @@ def _show_run(found: Path, reader: Reader, explain: bool, as_json: bool) -> dict
             out.print(f"   {steps} steps, {slow} slow", style="dim", soft_wrap=True)
     if manifest["status"] in ("interrupted", "paused", "failed"):
         out.print("\nGo on with\n")
-        out.print(f"    {program()} resume {here}", soft_wrap=True)
+        options = clean(f" {manifest['go_on']}" if manifest.get("go_on") else "")
+        out.print(f"    {program()} resume {here}{options}", soft_wrap=True)
     return None
 
 

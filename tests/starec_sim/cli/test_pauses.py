@@ -1,0 +1,51 @@
+"""A run that pauses says what was reached and how to go on: in words, as JSON, by its status."""
+
+
+def test_a_spent_budget_is_status_3_with_the_command_that_goes_on(starec, here):
+    said = starec("run", "feed.yaml", "--set", "budget.calls=5")
+    assert (said.status, said.out) == (3, "")
+    assert "error: the budget is spent: calls 5 of 5" in said.err
+    assert "The run paused; everything committed is kept." in said.err
+    (run,) = (here / "runs").glob("feed-*")
+    assert f"resume runs/{run.name} --budget calls=10" in said.err
+    shown = starec("show", "latest").out
+    assert "paused" in shown
+    assert "the budget is spent: calls 5 of 5" in shown
+    assert "--budget calls=10" in shown
+
+    answer = starec("resume", "latest", "--budget", "calls=7", "--json").answer
+    assert (answer["status"], answer["reason"]) == ("paused", "budget")
+    assert answer["options"] == "--budget calls=14"
+    done = starec("resume", "latest", "--budget", "calls=none")
+    assert done.status == 0
+    assert "Calls" in done.out
+    assert "lexical" in done.out
+
+
+def test_a_budget_that_makes_no_sense_is_named(starec, here):
+    starec("run", "feed.yaml", "--set", "budget.calls=5")
+    for wrong, said in (
+        ("cals=5", 'there is no such key; did you mean "calls"?'),
+        ("calls=many", "expected a number"),
+        ("calls=-1", "budget.calls"),
+    ):
+        answer = starec("resume", "latest", "--budget", wrong)
+        assert answer.status == 2
+        assert said in answer.err
+
+
+def test_a_replay_says_that_it_is_equal(starec, here):
+    starec("run", "feed.yaml")
+    said = starec("replay", "latest")
+    assert said.status == 0
+    assert "The replay is equal to the recording: the same digest" in said.err
+    assert "from the recording" in said.out
+
+
+def test_an_estimate_is_told_and_compared_afterwards(starec, here):
+    told = starec("estimate", "feed.yaml", "--users", "4", "--rounds", "1")
+    assert told.status == 0, told.err
+    assert "will take about" in told.out
+    as_json = starec("estimate", "feed.yaml", "--users", "4", "--rounds", "1", "--json").answer
+    assert as_json["calls"] > 0
+    assert "error of the estimate" in starec("run", "feed.yaml").out
