@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -33,3 +34,15 @@ class RefusingPolicy(LexicalPolicy):
 
     def _answer(self, asked: str, words: int) -> str:
         return "I refuse."
+
+
+class FragilePolicy(LexicalPolicy):
+    """Breaks at one prompt in seven, always at the same ones."""
+
+    async def _agenerate(
+        self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
+    ) -> Any:
+        await asyncio.sleep(0)
+        if len(messages) > 1 and zlib.crc32(messages[-1].text.encode()) % 7 == 0:
+            raise ValueError("too much for me")
+        return await super()._agenerate(messages)

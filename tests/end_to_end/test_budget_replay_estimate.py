@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -125,3 +126,27 @@ def test_an_estimate_from_a_few_is_near_and_asks_but_a_few(path, quiet):
     assert told.played < done.ledger.total("calls") / 4
     assert told.calls == pytest.approx(done.ledger.total("calls"), rel=0.5)
     assert laboratory.start(experiment.read(path, ["seed=9"]), quiet).estimate is None
+
+
+def test_broken_calls_are_the_same_history_however_it_is_played(path, quiet):
+    fragile = f"{Path(__file__).parent / 'counting_policy.py'}:FragilePolicy"
+    broken = [f"policies.fast={fragile}", f"policies.slow={fragile}"]
+    whole = laboratory.start(experiment.read(path, [*broken, "concurrency=1"]), quiet)
+    assert whole.ledger.total("failed") > 3
+    (failure,) = [f for f in whole.ledger.failures if f.cause == "refused"]
+    assert "ValueError: too much for me" in failure.example
+    assert failure.turns == whole.ledger.total("failed")
+    folder, _ = paused(path, quiet, *broken, "concurrency=16", "budget.calls=40")
+    resumed = laboratory.resume(folder, quiet, budget={"calls": None})
+    assert resumed.digest == whole.digest
+    assert laboratory.replay(folder, quiet).digest == whole.digest
+    # A failed call credits nothing, asks for no repair, and is nobody's well-formed answer.
+    rows = sql(
+        folder,
+        "SELECT COUNT(*), SUM(decision LIKE '%\"flaws\"%'), SUM(decision LIKE '%\"repaired\"%') "
+        "FROM steps JOIN turns USING (trial, round, user, step) "
+        "WHERE node = 'fast' AND failure != ''",
+    )
+    ((failed, malformed, repaired),) = rows
+    assert failed == malformed > 0
+    assert repaired == 0
