@@ -26,6 +26,9 @@ _KNOWN = re.compile(r"([^:,;\n]+): (liked|disliked)(?: \((\d{1,6}) of (\d{1,6})\
 _LIMIT = re.compile(r"at most (\d{1,6}) words")
 _MARKS = " -*•\"'`"
 """What others put around a term in a list."""
+_NOTHING_YET = "nothing yet"
+_DESCRIBED_TERMS = 6
+"""Terms that a description of an item keeps."""
 _PLAIN_MET = 3
 """What a polarity without counts is worth ("Sci-Fi: liked", in somebody else's words)."""
 
@@ -54,8 +57,9 @@ class ReadingPolicy(BaseChatModel, ABC):
         texts = [message.text for message in messages]
         # Of a repair call it reads the question again: its answer would be the same.
         asked = next((t for t, m in zip(texts, messages, strict=True) if m.type == "human"), "")
-        limit = _LIMIT.search(texts[0]) if reflects(asked) else None
-        answer = self.answer(asked, int(limit[1]) if limit else SUMMARY_WORDS)
+        limit = _LIMIT.search(texts[0])
+        words = int(limit[1]) if limit else SUMMARY_WORDS
+        answer = _describe(asked, words) if describes(asked) else self.answer(asked, words)
         words_in, words_out = sum(map(word_count, texts)), word_count(answer)
         reply = AIMessage(
             answer,
@@ -81,6 +85,11 @@ class ReadingPolicy(BaseChatModel, ABC):
 def reflects(asked: str) -> bool:
     """Return whether a question asks for a new summary."""
     return "<prediction>" in asked
+
+
+def describes(asked: str) -> bool:
+    """Return whether a question asks for a new description of an item."""
+    return "<description>" in asked
 
 
 def pages(asked: str) -> bool:
@@ -146,6 +155,26 @@ def terms(card: str) -> tuple[str, ...]:
             values[" ".join(re.split(r"[:,;\s]+", value)).strip(_MARKS)] = None
     values.pop("", None)
     return tuple(values)
+
+
+def _describe(asked: str, words: int) -> str:
+    """Describe an item by what its reader likes best in others, then by what was written before."""
+    liked = [
+        (-met, term)
+        for term, likes, met in known(section(asked, "preferences"))
+        if 2 * likes > met
+    ]
+    best = [term for _, term in sorted(liked)]
+    written = section(asked, "description")
+    before = written.split(", ") if written != _NOTHING_YET else []
+    kept: list[str] = []
+    for term in dict.fromkeys(best[: _DESCRIBED_TERMS // 2] + before + best):
+        words -= word_count(term)
+        if words < 0 or len(kept) == _DESCRIBED_TERMS:
+            break
+        kept.append(term)
+    described = ", ".join(kept) or _NOTHING_YET
+    return f"<think>\n{described}\n</think>\n<description>\n{described}\n</description>"
 
 
 def word_count(text: str) -> int:

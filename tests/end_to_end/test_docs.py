@@ -30,6 +30,14 @@ def test_the_smallest_environment_runs(tmp_path):
     assert json.loads(figures.stdout)["metrics"]["main"]["satisfaction"]["mean"] > 3.5
 
 
+def test_the_agent_in_one_file_plays_beside_one_that_ships(tmp_path):
+    done = starec("run", "docs/examples/my_agent.yaml", "--set", f"runs_dir={tmp_path}", "--json")
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads(done.stdout)["metrics"]
+    assert set(metrics) == {"mine", "zero-shot"}
+    assert metrics["mine"]["malformed"]["mean"] == 0
+
+
 def test_the_documented_keys_are_the_keys_there_are():
     text = (ROOT / "docs" / "configuration.md").read_text()
     values = yaml.safe_load(re.search(r"```yaml\n(.*?)```", text, re.DOTALL)[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -10,7 +11,7 @@ from langgraph.errors import GraphRecursionError
 from pydantic import Field
 
 from starec_agents.star.gate import Gate
-from starec_agents.star.graph import Context, build_graph, form_of
+from starec_agents.star.graph import Context, Graph, build_graph, form_of
 from starec_agents.star.parsing import read_decision, read_summary
 from starec_agents.star.prompting import Messages, Prompts
 from starec_sim.agent import Call
@@ -23,45 +24,27 @@ MAX_PAGES = 1_000
 """Pages of one visit after which an environment without end is stopped."""
 
 
-class StarAgent:
-    """A user after STARec: answers fast, thinks slowly when surprised, remembers."""
+class Player(ABC):
+    """An agent that plays a visit as one invocation of its graph: STAR, and those it is put beside.
 
-    class Config(Settings):
-        """Settings of the agent."""
+    Args:
+        prompts: Its templates, and what a prompt shows.
+        graph: Compiled; shared by all users.
+        history_limit: Experiences that a memory keeps.
+    """
 
-        gate: Gate = Gate()
-        history_limit: int = Field(default=40, ge=1)
-        """Experiences that a memory keeps (the paper's cap)."""
-        history_shown: int = Field(default=10, ge=0)
-        """Experiences that a prompt shows, the latest ones."""
-        summary_words: int = Field(default=180, ge=10)
-        """The longest preference summary."""
-        prompts: Path | None = None
-        """A folder whose files replace prompts of the same name."""
-
-    def __init__(self, config: Config) -> None:
-        self.config = config
-        self.history_limit = config.history_limit
-        self._prompts = Prompts.read(config.prompts, config.history_shown, config.summary_words)
-        self._graph = build_graph()
+    def __init__(self, prompts: Prompts, graph: Graph, history_limit: int) -> None:
+        self._prompts = prompts
+        self._graph = graph
+        self.history_limit = history_limit
 
     def prompts(self) -> Mapping[str, str]:
         """Return the prompt templates by name."""
         return self._prompts.texts
 
-    def rephrased(self) -> StarAgent | None:
-        """Return the same agent asking in other words; None when its words are somebody's own.
-
-        What a policy answers should not hang on the wording: audits compare both.
-        """
-        if self.config.prompts is not None:
-            return None
-        folder = Path(str(files("starec_agents.star") / "paraphrases"))
-        return StarAgent(self.config.model_copy(update={"prompts": folder}))
-
+    @abstractmethod
     def context(self, call: Call) -> Context:
         """Return what the nodes of a visit work with."""
-        return Context(call, self._prompts, self.config.gate, self.history_limit)
 
     def question(self, call: Call, observation: Observation) -> Messages:
         """Return the messages that ask for a decision; see `starec_sim.agent.OpenAgent`."""
@@ -74,12 +57,6 @@ class StarAgent:
         """Read a decision, and say what is wrong with the text."""
         decision, findings = read_decision(text, observation, form_of(call, "fast"))
         return decision, str(findings)
-
-    def summary(self, call: Call, text: str) -> tuple[str | None, str]:
-        """Read a summary, and say what is wrong with the text."""
-        words = self._prompts.summary_words
-        summary, findings = read_summary(text, words, form_of(call, "slow"))
-        return summary, str(findings)
 
     def rethink(self, messages: Messages, answer: str, problem: str) -> Messages:
         """Return the messages that ask again."""
@@ -108,3 +85,45 @@ class StarAgent:
                 hint="the environment's `respond` must return a feedback with an `ending` one day",
             ) from None
         return Visit(call.user, call.round, end.value["steps"])
+
+
+class StarAgent(Player):
+    """A user after STARec: answers fast, thinks slowly when surprised, remembers."""
+
+    class Config(Settings):
+        """Settings of the agent."""
+
+        gate: Gate = Gate()
+        history_limit: int = Field(default=40, ge=1)
+        """Experiences that a memory keeps (the paper's cap)."""
+        history_shown: int = Field(default=10, ge=0)
+        """Experiences that a prompt shows, the latest ones."""
+        summary_words: int = Field(default=180, ge=10)
+        """The longest preference summary."""
+        prompts: Path | None = None
+        """A folder whose files replace prompts of the same name."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        prompts = Prompts.read(config.prompts, config.history_shown, config.summary_words)
+        super().__init__(prompts, build_graph(), config.history_limit)
+
+    def rephrased(self) -> StarAgent | None:
+        """Return the same agent asking in other words; None when its words are somebody's own.
+
+        What a policy answers should not hang on the wording: audits compare both.
+        """
+        if self.config.prompts is not None:
+            return None
+        folder = Path(str(files("starec_agents.star") / "paraphrases"))
+        return StarAgent(self.config.model_copy(update={"prompts": folder}))
+
+    def context(self, call: Call) -> Context:
+        """Return what the nodes of a visit work with."""
+        return Context(call, self._prompts, self.config.gate, self.history_limit)
+
+    def summary(self, call: Call, text: str) -> tuple[str | None, str]:
+        """Read a summary, and say what is wrong with the text."""
+        words = self._prompts.summary_words
+        summary, findings = read_summary(text, words, form_of(call, "slow"))
+        return summary, str(findings)

@@ -56,6 +56,8 @@ class State(TypedDict):
     turns: tuple[Turn, ...]
 
 
+Graph = CompiledStateGraph[Any, Any, Any, Any]
+
 Update = dict[str, Any]
 """What a node changes: some of the state's keys."""
 
@@ -84,16 +86,16 @@ async def fast(state: State, runtime: Runtime[Context]) -> Update:
     """Answer fast: a short reasoning, then a ranking or an action for each item."""
     asked, observation = state["messages"], state["observation"]
     form = form_of(runtime.context.call, "fast")
-    turn = await _ask(runtime.context, state, "fast", asked)
+    turn = await ask(runtime.context, state, "fast", asked)
     decision, findings = read_decision(turn.completion, observation, form)
     turns: tuple[Turn, ...] = (replace(turn, error=str(findings)),)
     # A call that came to nothing, retries included, is not a flaw that a repair could mend.
     if decision.malformed and not turn.failure:
         repair = runtime.context.prompts.repair(asked, turn.completion, str(findings))
-        turn = await _ask(runtime.context, state, "fast", repair, attempt=1)
+        turn = await ask(runtime.context, state, "fast", repair, attempt=1)
         second, findings = read_decision(turn.completion, observation, form)
         turns += (replace(turn, error=str(findings)),)
-        decision = replace(_better(decision, second), repaired=True)
+        decision = replace(better(decision, second), repaired=True)
     return {"decision": decision, "turns": turns}
 
 
@@ -127,12 +129,12 @@ async def slow(state: State, runtime: Runtime[Context]) -> Update:
         runtime.context.call.environment.cards,
         form,
     )
-    turn = await _ask(runtime.context, state, "slow", asked)
+    turn = await ask(runtime.context, state, "slow", asked)
     summary, findings = read_summary(turn.completion, prompts.summary_words, form)
     turns = (*state["turns"], replace(turn, error=str(findings)))
     if findings.counts and not turn.failure:
         repair = prompts.repair(asked, turn.completion, str(findings))
-        turn = await _ask(runtime.context, state, "slow", repair, attempt=1)
+        turn = await ask(runtime.context, state, "slow", repair, attempt=1)
         second, findings = read_summary(turn.completion, prompts.summary_words, form)
         summary = second or summary
         turns += (replace(turn, error=str(findings)),)
@@ -164,7 +166,7 @@ def build_graph(
     around: Callable[[NodeFunction], NodeFunction] | None = None,
     state: type[State] = State,
     start: type | None = None,
-) -> CompiledStateGraph[Any, Any, Any, Any]:
+) -> Graph:
     """Compile the graph, once for all users.
 
     `gate` and `remember` route by `Command`: conditional edges cost 15 % more a page (measured).
@@ -195,14 +197,31 @@ def form_of(call: Call, node: Node) -> Form:
     return "json" if structured is not None and structured(node) else "tags"
 
 
-async def _ask(
-    context: Context, state: State, node: Node, messages: Messages, attempt: int = 0
+async def ask(
+    context: Context,
+    state: State,
+    node: Node,
+    messages: Messages,
+    attempt: int = 0,
+    prompt: str = "",
+    count: int = 0,
 ) -> Turn:
+    """Ask the policy of a node, with the schema of the answer where it can be held to one.
+
+    Args:
+        context: Of the visit.
+        state: Of the visit.
+        node: Whose policy is asked.
+        messages: The question.
+        attempt: Counts the questions of this node in this step.
+        prompt: The template of the question; that of the step's task or of reflection when empty.
+        count: How many labels there are to name; those of the slate when 0.
+    """
     call = context.call
     options: dict[str, Any] = {}
     if form_of(call, node) == "json":
-        name = "reflect" if node == "slow" else state["observation"].task
-        options["schema"] = context.prompts.schema(name, len(state["observation"].slate))
+        name = prompt or ("reflect" if node == "slow" else state["observation"].task)
+        options["schema"] = context.prompts.schema(name, count or len(state["observation"].slate))
     return await call.policies.ask(
         node,
         messages,
@@ -214,6 +233,6 @@ async def _ask(
     )
 
 
-def _better(first: Decision, second: Decision) -> Decision:
+def better(first: Decision, second: Decision) -> Decision:
     """Return the repaired decision unless it is worse than what it repairs."""
     return second if sum(second.flaws.values()) <= sum(first.flaws.values()) else first

@@ -53,25 +53,33 @@ def read_decision(
     return replace(decision, flaws=dict(findings.counts)), findings
 
 
-def read_summary(text: str, limit: int, form: Form = "tags") -> tuple[str | None, Findings]:
+def read_summary(
+    text: str, limit: int, form: Form = "tags", part: str = "preferences"
+) -> tuple[str | None, Findings]:
     """Read a preference summary of at most `limit` words, and 40 characters a word.
+
+    Args:
+        text: The answer.
+        limit: Words that are kept.
+        form: In which it was asked for.
+        part: What the text is called in the answer.
 
     Returns:
         The summary, cut to the limit when it is longer; None when the answer holds none.
     """
-    findings = Findings()
+    findings, told = Findings(), "summary" if part == "preferences" else part
     answer = take_apart(text[:MAX_ANSWER], form)
-    content = answer.text("preferences")
+    content = answer.text(part)
     if not content:
-        findings.add("unparsed", 1, answer.wanted("preferences"))
+        findings.add("unparsed", 1, answer.wanted(part))
         return None, findings
     ends = [match.end() for match in re.finditer(r"\S+", content)]
     if len(ends) > limit:
-        findings.add("overlong", 1, f"the summary has {len(ends)} words, not at most {limit}")
+        findings.add("overlong", 1, f"the {told} has {len(ends)} words, not at most {limit}")
         content = content[: ends[limit - 1]]
     most = limit * CHARACTERS_A_WORD
     if len(content) > most:
-        findings.add("overlong", 1, f"the summary is longer than {most} characters")
+        findings.add("overlong", 1, f"the {told} is longer than {most} characters")
         content = content[:most].rstrip()
     return content, findings
 

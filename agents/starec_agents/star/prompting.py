@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from starec_agents.star.forms import Form, schema
 from starec_sim.cards import quoted
@@ -66,23 +66,14 @@ class Prompts:
     summary_words: int
     """The longest summary, in words."""
 
-    @classmethod
-    def read(cls, folder: Path | None, history_shown: int, summary_words: int) -> Prompts:
-        """Read the templates that ship, each replaced by the folder's file of the same name.
+    own: ClassVar[str] = "starec_agents.star"
+    """The package whose folder `prompts` holds the templates."""
+    names: ClassVar[tuple[str, ...]] = NAMES
 
-        Raises:
-            ConfigError: The folder is missing, holds a template that no task has, or one that lacks
-                a part that its task needs.
-        """
-        if folder is not None:
-            _look_through(folder)
-        texts = {}
-        for name in NAMES:
-            text = (files("starec_agents.star") / "prompts" / f"{name}.md").read_text("utf-8")
-            if folder is not None and (folder / f"{name}.md").is_file():
-                text = _checked(folder / f"{name}.md", text)
-            texts[name] = text
-        return cls(texts, history_shown, summary_words)
+    @classmethod
+    def read(cls, folder: Path | None, history_shown: int, summary_words: int) -> Self:
+        """Read the templates, see `templates`."""
+        return cls(templates(cls.own, cls.names, folder), history_shown, summary_words)
 
     def schema(self, name: str, count: int = 0) -> dict[str, Any]:
         """Return the JSON schema of the answer that a prompt asks for.
@@ -103,22 +94,15 @@ class Prompts:
     ) -> Messages:
         """Return the messages that ask for a decision."""
         task: Task = observation.task
-        marks = labels(len(observation.slate))
         return self._fill(
             task,
             form,
-            profile="\n".join(
-                f"{quoted(key)}: {quoted(value)}" for key, value in person.profile.items()
-            )
-            or "unknown",
+            profile=profile(person),
             preferences=self._summary(memory),
-            history="\n".join(f"- {stars(e.rating)} | {cards[e.item]}" for e in self._shown(memory))
-            or "nothing yet",
-            candidates="\n".join(
-                f"{mark}. {text}" for mark, text in zip(marks, observation.cards, strict=True)
-            ),
+            history=self._history(memory, cards),
+            candidates=candidates(observation),
             page=observation.page,
-            count=len(marks),
+            count=len(observation.slate),
         )
 
     def reflect(
@@ -137,9 +121,9 @@ class Prompts:
             form,
             limit=self.summary_words,
             preferences=self._summary(memory),
-            items=_numbered([cards[e.item] for e in lived]),
-            predictions=_numbered([_predicted(e, observation, decision) for e in lived]),
-            feedback=_numbered(
+            items=numbered([cards[e.item] for e in lived]),
+            predictions=numbered([_predicted(e, observation, decision) for e in lived]),
+            feedback=numbered(
                 [("chosen, " if e.item == feedback.target else "") + stars(e.rating) for e in lived]
             ),
         )
@@ -151,8 +135,9 @@ class Prompts:
         # Some endpoints refuse a message without text.
         return (*asked, ("assistant", short.strip() or "(nothing)"), ("user", request.strip()))
 
-    def _shown(self, memory: Memory) -> tuple[Experience, ...]:
-        return memory.history[-self.history_shown :] if self.history_shown else ()
+    def _history(self, memory: Memory, cards: Sequence[str]) -> str:
+        shown = memory.history[-self.history_shown :] if self.history_shown else ()
+        return "\n".join(f"- {stars(e.rating)} | {cards[e.item]}" for e in shown) or "nothing yet"
 
     def _summary(self, memory: Memory) -> str:
         lines = (line for line in memory.summary.splitlines() if line.strip())
@@ -181,7 +166,37 @@ def stars(rating: float) -> str:
     return f"{rating:g} stars: {'liked' if rating > LIKED_ABOVE else 'disliked'}"
 
 
-def _numbered(lines: Sequence[str]) -> str:
+def only_rankings(observation: Observation, agent: str) -> None:
+    """Refuse a feed, for an agent that knows rankings only.
+
+    Raises:
+        ConfigError: Names the agent.
+    """
+    if observation.task != "ranking":
+        raise ConfigError(
+            f"agent: {agent} ranks candidates, and this environment shows a {observation.task}",
+            hint="use the environment `ranking`, or the agent `star`",
+        )
+
+
+def profile(person: User) -> str:
+    """Return what is known of a person, one fact a line."""
+    facts = (f"{quoted(key)}: {quoted(value)}" for key, value in person.profile.items())
+    return "\n".join(facts) or "unknown"
+
+
+def candidates(observation: Observation) -> str:
+    """Return the cards of a slate, each behind its label."""
+    marks = labels(len(observation.slate))
+    return "\n".join(f"{mark}. {text}" for mark, text in zip(marks, observation.cards, strict=True))
+
+
+def numbered(lines: Sequence[str]) -> str:
+    """Return lines, each behind its number.
+
+    >>> numbered(["so it goes"])
+    '1. so it goes'
+    """
     return "\n".join(f"{number}. {line}" for number, line in enumerate(lines, 1))
 
 
@@ -196,18 +211,44 @@ def _predicted(experience: Experience, observation: Observation, decision: Decis
     return f"watched, {stars(action.rating)}" if action.rating else "watched"
 
 
-def _look_through(folder: Path) -> None:
+def templates(own: str, names: Sequence[str], folder: Path | None) -> dict[str, str]:
+    """Read an agent's templates, each replaced by the folder's file of the same name.
+
+    Args:
+        own: The agent's package; a template that it does not bring is that of the STAR agent.
+        names: The templates it needs.
+        folder: Of somebody's own templates; None where there is none.
+
+    Raises:
+        ConfigError: The folder is missing, holds a template that no task has, or one that lacks a
+            part that its task needs.
+    """
+    if folder is not None:
+        _look_through(folder, names)
+    texts = {}
+    for name in names:
+        path = files(own) / "prompts" / f"{name}.md"
+        if not path.is_file():
+            path = files("starec_agents.star") / "prompts" / f"{name}.md"
+        text = path.read_text("utf-8")
+        if folder is not None and (folder / f"{name}.md").is_file():
+            text = _checked(folder / f"{name}.md", text)
+        texts[name] = text
+    return texts
+
+
+def _look_through(folder: Path, names: Sequence[str]) -> None:
     """Refuse a folder that is not there, and files in it that would replace nothing."""
     if not folder.is_dir():
         raise ConfigError(
             f"agent.prompts: there is no folder {folder}",
-            hint=f"put prompts there that replace these: {', '.join(NAMES)} (.md)",
+            hint=f"put prompts there that replace these: {', '.join(names)} (.md)",
         )
     for path in sorted(folder.glob("*.md")):
-        if path.stem not in (*NAMES, "README"):
+        if path.stem not in (*names, "README"):
             raise ConfigError(
                 f'agent.prompts: no prompt is called "{path.stem}" ({path})',
-                hint=did_you_mean(path.stem, NAMES),
+                hint=did_you_mean(path.stem, names),
             )
 
 

@@ -383,3 +383,33 @@ def test_a_prompt_it_cannot_make_sense_of_gets_an_empty_answer_in_form():
 def test_a_setting_it_does_not_have_is_refused():
     with pytest.raises(ValidationError, match="temperature"):
         LexicalPolicy(temperature=1.0)
+
+
+# --- what it writes about items -------------------------------------------------------------------
+
+
+def describe(preferences, description="nothing yet", words=50):
+    user = (
+        f"<preferences>\n{preferences}\n</preferences>\n"
+        f"<description>\n{description}\n</description>"
+    )
+    text = answer((("system", f"Use at most {words} words."), ("user", user)))
+    found, findings = read_summary(text, words, part="description")
+    assert not findings.counts
+    return found
+
+
+def test_it_describes_an_item_by_what_its_reader_likes_best_and_what_was_written_before():
+    taste = "Drama: liked (5 of 6)\nWar: disliked (1 of 9)\nCrime: liked (2 of 2)"
+    assert describe(taste) == "Drama, Crime"
+    assert describe(taste, "Horror, Drama") == "Drama, Crime, Horror"
+
+
+def test_it_says_so_when_there_is_nothing_to_describe_an_item_by():
+    assert describe("none yet") == "nothing yet"
+
+
+def test_its_descriptions_keep_to_the_words_they_are_given():
+    taste = "\n".join(f"Term{n}: liked (3 of 3)" for n in range(9))
+    assert describe(taste, words=4) == "Term0, Term1, Term2, Term3"
+    assert len(describe(taste, "a, b, c, d, e, f, g").split(", ")) == 6

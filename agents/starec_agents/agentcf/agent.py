@@ -1,0 +1,46 @@
+"""The AgentCF agent: users with memories, items with notes, and choices of two to learn from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from starec_agents.agentcf.graph import CFContext, build_graph
+from starec_agents.agentcf.prompting import CFPrompts
+from starec_agents.star.agent import Player
+from starec_agents.star.gate import Gate
+from starec_sim.agent import Call
+from starec_sim.validation import Settings
+
+_NO_GATE = Gate(when="always")
+"""It learns from every choice."""
+
+
+class AgentCFAgent(Player):
+    """A user after AgentCF: both she and the items she chooses learn from a choice of two."""
+
+    class Config(Settings):
+        """Settings of the agent; the defaults are those of the authors."""
+
+        rounds: int = Field(default=2, ge=1)
+        """How often a choice of two is made and learned from."""
+        history_limit: int = Field(default=40, ge=1)
+        """Experiences that a memory keeps."""
+        history_shown: int = Field(default=0, ge=0)
+        """Experiences that a ranking's prompt shows, the latest ones: none is the authors' basic
+        way, "B"; any number is their sequential one, "B+H"."""
+        summary_words: int = Field(default=180, ge=10)
+        """The longest self-introduction."""
+        prompts: Path | None = None
+        """A folder whose files replace prompts of the same name."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self._templates = CFPrompts.read(config.prompts, config.history_shown, config.summary_words)
+        super().__init__(self._templates, build_graph(), config.history_limit)
+
+    def context(self, call: Call) -> CFContext:
+        """Return what the nodes of a visit work with."""
+        limit, rounds = self.history_limit, self.config.rounds
+        return CFContext(call, self._templates, _NO_GATE, limit, rounds)

@@ -1,0 +1,236 @@
+"""The AgentCF user as one LangGraph graph.
+
+    perceive -> fast -> respond -> compare -> choose -> rewrite_user -> rewrite_item -> remember
+       ^                              |         ^ |                        ^  |            ^ |
+       |                              |         | +--- right once more ----+  |            | |
+       |                              |         +-------- next round ---------+            | |
+       |                              +--------- nothing was revealed ---------------------+ |
+       +---------------------------- next page, or the end ---------------------------------+
+
+Zhang et al. (2024), "AgentCF: Collaborative learning with autonomous language agents for
+recommender systems" (arXiv 2310.09233). A ranking is asked for as of any agent. What was really
+chosen is then set against one other candidate. Forward: the user says which of the two she chooses.
+Backward: wherever she is wrong, and in the first round wherever she is right, her self-introduction
+is rewritten, then the note about the item she really chose, which all users read. So for `rounds`
+rounds; whoever is right in a later one has only the note rewritten, and that ends it.
+
+Two things differ from the authors' code. It matches titles loosely; here labels are read strictly,
+and an answer that cannot be read counts as wrong. It draws the other item by popularity from the
+catalogue; here it is the candidate that the user herself ranked highest among the wrong ones, which
+depends on nothing that is not on record.
+"""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any, Literal, TypeVar
+
+from langgraph.graph import START, StateGraph
+from langgraph.runtime import Runtime
+from langgraph.types import Command
+
+from starec_agents.agentcf.prompting import DESCRIPTION_WORDS, CFPrompts, with_notes
+from starec_agents.star.forms import Form
+from starec_agents.star.graph import Context, Graph, State, Update, ask, fast, form_of, respond
+from starec_agents.star.parsing import Findings, read_decision, read_summary
+from starec_agents.star.prompting import Messages, only_rankings
+from starec_sim.types import Node, Observation, Step, Turn, Verdict
+
+ReadT = TypeVar("ReadT")
+
+
+@dataclass(frozen=True)
+class CFContext(Context):
+    """What the nodes of one visit work with."""
+
+    prompts: CFPrompts
+    rounds: int
+    """How often a choice of two is made and learned from."""
+
+
+class CFState(State):
+    """A visit in the making: what the STAR agent's holds, and what belongs to the current step."""
+
+    notes: Mapping[int, str]
+    """What she wrote about items."""
+    pair: Observation
+    """What was really chosen and one other candidate, in shown order, without notes."""
+    done: int
+    """Rounds that are over."""
+    right: bool
+    """Whether she said she would choose what she really chose."""
+
+
+async def perceive(state: CFState, runtime: Runtime[CFContext]) -> Update:
+    """Look at what is shown, and at what everybody wrote about it."""
+    call, prompts = runtime.context.call, runtime.context.prompts
+    observation = call.environment.observe(call.user, state["steps"])
+    only_rankings(observation, "agentcf")
+    step: Update = {"observation": observation, "notes": {}, "turns": (), "done": 0}
+    step["messages"] = prompts.decide(
+        call.person,
+        state["memory"],
+        with_notes(observation, _notes(runtime.context, state["steps"], {})),
+        call.environment.cards,
+        form_of(call, "fast"),
+    )
+    return step
+
+
+async def compare(
+    state: CFState, runtime: Runtime[CFContext]
+) -> Command[Literal["choose", "remember"]]:
+    """Set what was really chosen against the candidate that she took for the likeliest."""
+    target, shown = state["feedback"].target, state["observation"]
+    update: Update = {"summary": state["memory"].summary}
+    others = [item for item in state["decision"].ranking if item != target]
+    if not others or target not in {lived.item for lived in state["feedback"].experiences}:
+        update["verdict"] = Verdict(False, "nothing was revealed")
+        return Command(update=update, goto="remember")
+    two = [place for place, item in enumerate(shown.slate) if item in (target, others[0])]
+    update["pair"] = Observation(
+        "ranking",
+        tuple(shown.slate[place] for place in two),
+        tuple(shown.cards[place] for place in two),
+    )
+    return Command(update=update, goto="choose")
+
+
+async def choose(
+    state: CFState, runtime: Runtime[CFContext]
+) -> Command[Literal["rewrite_user", "rewrite_item"]]:
+    """Forward: say which of the two she chooses."""
+    context, target = runtime.context, state["feedback"].target
+    pair, form = (
+        with_notes(state["pair"], _notes(context, state["steps"], state["notes"])),
+        form_of(context.call, "fast"),
+    )
+
+    def read(text: str) -> tuple[bool, Findings]:
+        decision, findings = read_decision(text, pair, form)
+        return decision.read == len(pair.slate) and decision.ranking[0] == target, findings
+
+    asked = context.prompts.choose(context.call, state["summary"], pair, form)
+    right, turns = await _answered(context, state, "fast", "choose", asked, read)
+    update: Update = {"right": right, "turns": turns}
+    if not state["done"]:
+        said = "right" if right else "wrong"
+        update["verdict"] = Verdict(True, f"her choice of two was {said}")
+    return Command(
+        update=update, goto="rewrite_item" if right and state["done"] else "rewrite_user"
+    )
+
+
+async def rewrite_user(state: CFState, runtime: Runtime[CFContext]) -> Update:
+    """Backward, first half: rewrite the self-introduction."""
+    context, feedback = runtime.context, state["feedback"]
+    pair, form = (
+        with_notes(state["pair"], _notes(context, state["steps"], state["notes"])),
+        form_of(context.call, "slow"),
+    )
+    cards = list(pair.cards)
+    if pair.slate[0] != feedback.target:
+        cards.reverse()
+    rating = next(lived.rating for lived in feedback.experiences if lived.item == feedback.target)
+    asked = context.prompts.rewrite_user(
+        context.call, state["summary"], cards, state["right"], rating, form
+    )
+    read = _reader("preferences", context.prompts.summary_words, form)
+    summary, turns = await _answered(context, state, "slow", "reflect", asked, read)
+    # An answer without a summary changes nothing in memory; the turn's error says so.
+    return {"summary": summary or state["summary"], "turns": turns}
+
+
+async def rewrite_item(
+    state: CFState, runtime: Runtime[CFContext]
+) -> Command[Literal["choose", "remember"]]:
+    """Backward, second half: rewrite what everybody reads about the item she really chose."""
+    context, target = runtime.context, state["feedback"].target
+    assert target is not None  # or `compare` would not have come here
+    form, note = (
+        form_of(context.call, "slow"),
+        _notes(context, state["steps"], state["notes"]).get(target, ""),
+    )
+    card = state["pair"].cards[state["pair"].slate.index(target)]
+    asked = context.prompts.rewrite_item(
+        context.call, state["summary"], card, note, state["right"], form
+    )
+    read = _reader("description", DESCRIPTION_WORDS, form)
+    written, turns = await _answered(context, state, "slow", "describe", asked, read)
+    update: Update = {"turns": turns, "done": state["done"] + 1}
+    if written:
+        update["notes"] = {**state["notes"], target: written}
+    over = update["done"] == context.rounds or (state["right"] and state["done"] > 0)
+    return Command(update=update, goto="remember" if over else "choose")
+
+
+async def remember(
+    state: CFState, runtime: Runtime[CFContext]
+) -> Command[Literal["perceive", "__end__"]]:
+    """Write the step into memory, and turn the page or leave."""
+    memory = state["memory"].after_step(
+        state["feedback"].experiences, state["summary"], runtime.context.history_limit
+    )
+    step = Step(
+        state["observation"],
+        state["decision"],
+        state["feedback"],
+        state["verdict"],
+        state["turns"],
+        memory,
+        state["notes"],
+    )
+    update = {"memory": memory, "steps": (*state["steps"], step)}
+    return Command(update=update, goto="__end__" if state["feedback"].ending else "perceive")
+
+
+@cache
+def build_graph() -> Graph:
+    """Compile the graph, once for all users."""
+    builder = StateGraph(CFState, context_schema=CFContext)
+    learning: tuple[Any, ...] = (compare, choose, rewrite_user, rewrite_item)
+    for node in (perceive, fast, respond, *learning, remember):
+        builder.add_node(node.__name__, node)
+    builder.add_edge(START, "perceive")
+    builder.add_edge("perceive", "fast")
+    builder.add_edge("fast", "respond")
+    builder.add_edge("respond", "compare")
+    builder.add_edge("rewrite_user", "rewrite_item")
+    return builder.compile(name="agentcf")
+
+
+def _notes(
+    context: CFContext, steps: tuple[Step, ...], own: Mapping[int, str]
+) -> Mapping[int, str]:
+    """Return what is written about items: hers of this step and visit, then everybody's."""
+    hers = [own, *(step.notes for step in reversed(steps))]
+    return ChainMap(*map(dict, (*hers, context.call.notes)))
+
+
+async def _answered(
+    context: CFContext,
+    state: CFState,
+    node: Node,
+    prompt: str,
+    asked: Messages,
+    read: Callable[[str], tuple[ReadT, Findings]],
+) -> tuple[ReadT, tuple[Turn, ...]]:
+    """Ask, once more where the answer has a flaw; return what was read, and the step's turns."""
+    turns, messages = state["turns"], asked
+    for last in (False, True):
+        attempt = sum(turn.node == node for turn in turns)
+        count = len(state["pair"].slate)
+        turn = await ask(context, state, node, messages, attempt, prompt, count)
+        found, findings = read(turn.completion)
+        turns = (*turns, replace(turn, error=str(findings)))
+        if last or not findings.counts:
+            break
+        messages = context.prompts.repair(asked, turn.completion, str(findings))
+    return found, turns
+
+
+def _reader(part: str, words: int, form: Form) -> Callable[[str], tuple[str | None, Findings]]:
+    return lambda text: read_summary(text, words, form, part)

@@ -1,0 +1,113 @@
+"""What AgentCF asks: rank, choose one of two, rewrite a user, rewrite an item."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import ClassVar
+
+from starec_agents.star.forms import Form
+from starec_agents.star.prompting import (
+    CHARACTERS_A_WORD,
+    Messages,
+    Prompts,
+    candidates,
+    numbered,
+    profile,
+    stars,
+)
+from starec_sim.agent import Call
+from starec_sim.cards import quoted
+from starec_sim.types import Observation
+
+DESCRIPTION_WORDS = 50
+"""The longest note about an item."""
+_NOTE = str.maketrans({"|": "/"})
+
+
+class CFPrompts(Prompts):
+    """The templates of the method, beside that of the ranking which a table looks at."""
+
+    own: ClassVar[str] = "starec_agents.agentcf"
+    names: ClassVar[tuple[str, ...]] = (
+        "ranking",
+        "choose",
+        "reflect",
+        "describe",
+        "repair",
+        "json",
+    )
+
+    def choose(self, call: Call, summary: str, pair: Observation, form: Form) -> Messages:
+        """Return the messages that ask which of two items the user chooses."""
+        return self._fill(
+            "choose",
+            form,
+            profile=profile(call.person),
+            preferences=self._summary(replace(call.memory, summary=summary)),
+            candidates=candidates(pair),
+            count=len(pair.slate),
+        )
+
+    def rewrite_user(
+        self,
+        call: Call,
+        summary: str,
+        cards: Sequence[str],
+        guessed: bool,
+        rating: float,
+        form: Form,
+    ) -> Messages:
+        """Return the messages that ask for a new self-introduction.
+
+        Args:
+            call: Of the visit.
+            summary: The self-introduction so far.
+            cards: What was really chosen, and what was not.
+            guessed: Whether the user had said so.
+            rating: Stars of what was chosen.
+            form: In which the answer is to be written.
+        """
+        said = ("said you would choose it", "said you would not choose it")
+        return self._fill(
+            "reflect",
+            form,
+            limit=self.summary_words,
+            preferences=self._summary(replace(call.memory, summary=summary)),
+            items=numbered(cards),
+            predictions=numbered(said if guessed else said[::-1]),
+            feedback=numbered((f"really chosen, {stars(rating)}", "not chosen: disliked")),
+        )
+
+    def rewrite_item(
+        self, call: Call, summary: str, card: str, note: str, guessed: bool, form: Form
+    ) -> Messages:
+        """Return the messages that ask for a new note about the item that was chosen."""
+        return self._fill(
+            "describe",
+            form,
+            limit=DESCRIPTION_WORDS,
+            preferences=self._summary(replace(call.memory, summary=summary)),
+            items=numbered([card]),
+            description=_line(note) or "nothing yet",
+            outcome="foreseen" if guessed else "not foreseen",
+        )
+
+
+def noted(card: str, note: str | None) -> str:
+    """Return a card with what users wrote about the item.
+
+    >>> noted('"Alien" | genre: Horror', "for fans of dark space")
+    '"Alien" | genre: Horror | described as: for fans of dark space'
+    """
+    return f"{card} | described as: {_line(note)}" if note else card
+
+
+def with_notes(observation: Observation, notes: Mapping[int, str]) -> Observation:
+    """Return what is shown, with what users wrote about each item."""
+    pairs = zip(observation.slate, observation.cards, strict=True)
+    return replace(observation, cards=tuple(noted(card, notes.get(item)) for item, card in pairs))
+
+
+def _line(note: str) -> str:
+    return quoted(note.translate(_NOTE), DESCRIPTION_WORDS * CHARACTERS_A_WORD)
