@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
@@ -39,6 +40,8 @@ class RowSpec(Settings):
     recommender: Annotated[Spec | None, Uses("recommenders")] = None
     data: Extent = "full"
     """What a recommender is fitted on: the `sample` that agents see, or the `full` log."""
+    needs: str = ""
+    """A module without which the row is left out, e.g. `torch`."""
     agent: Annotated[Spec | None, Uses("agents")] = None
     policy: Spec | None = None
     """The policy of an agent; the evaluated ones, in turn, when empty."""
@@ -176,6 +179,8 @@ def plan(
     planned: list[Planned] = []
     for row in rows:
         if row.floor == "oracle" and not truth:
+            continue
+        if row.needs and find_spec(row.needs) is None:
             continue
         if row.agent is None:
             planned.append(Planned(row.name, row, None))
