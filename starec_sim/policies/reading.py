@@ -160,9 +160,7 @@ def terms(card: str) -> tuple[str, ...]:
 def _describe(asked: str, words: int) -> str:
     """Describe an item by what its reader likes best in others, then by what was written before."""
     liked = [
-        (-met, term)
-        for term, likes, met in known(section(asked, "preferences"))
-        if 2 * likes > met
+        (-met, term) for term, likes, met in known(section(asked, "preferences")) if 2 * likes > met
     ]
     best = [term for _, term in sorted(liked)]
     written = section(asked, "description")
