@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -74,12 +75,20 @@ def audit(
         "bounds": audits.read_bounds(bounds),
         "seed": seed,
         "concurrency": concurrency,
-        "cache": into / f"{name}.answers.jsonl",
+        "cache": into / "answers.sqlite",
     }
     if only is not None:
         values["only"] = tuple(part.strip() for part in only.split(",") if part.strip())
-    with bars():
-        report = audits.audit(validate(audits.AuditSettings, values, ""))
+    try:
+        with bars():
+            report = audits.audit(validate(audits.AuditSettings, values, ""))
+    except KeyboardInterrupt:
+        print(
+            f"\nStopped. What was answered is kept in {values['cache']}; the same command "
+            "goes on from there.",
+            file=sys.stderr,
+        )
+        raise
     into.mkdir(parents=True, exist_ok=True)
     stem = f"{name}-{report.about['dataset']}-seed{seed}"
     html, found = into / f"{stem}.html", into / f"{stem}.json"

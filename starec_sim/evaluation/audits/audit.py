@@ -244,11 +244,11 @@ def audit(settings: AuditSettings) -> Report:
     )
     drawn = protocol.users.model_copy(update={"count": settings.users})
     protocol = protocol.model_copy(update={"draws": 1, "signals": (), "users": drawn})
-    asked = respondent(settings.policy, settings.seed)
-    with asked.keeping(settings.cache):
+    with respondent(settings.policy, settings.seed, settings.cache) as asked:
         panel, answers = asyncio.run(
             _questioned(agents, dataset, protocol, asked, chosen, settings)
         )
+        asked.check()
     findings = tuple(_checked(one.finding(panel, answers), settings.bounds) for one in chosen)
     about = {
         "policy": asked.name,
@@ -290,9 +290,8 @@ async def _questioned(
     )
     environment = world(config, dataset, Streams(settings.seed))
     try:
-        lived = await live(
-            agents["usual"], environment, asked, protocol.history, settings.concurrency
-        )
+        gateway, at_once = asked.gateway, settings.concurrency
+        lived = await live(agents["usual"], environment, gateway, protocol.history, at_once)
         matched = _matched(protocol, dataset, settings.seed)
         panel = Panel(exam, matched, environment.users, lived, settings.seed)
         questions = [
@@ -301,7 +300,7 @@ async def _questioned(
             for question in audit.questions(panel)
             if question.words in agents
         ]
-        return panel, await ask(panel, questions, agents, asked, settings.concurrency)
+        return panel, await ask(panel, questions, agents, gateway, at_once)
     finally:
         await asked.close()
 

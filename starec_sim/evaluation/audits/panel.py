@@ -22,6 +22,7 @@ from starec_sim import metrics
 from starec_sim.agent import Agent, Call, Policies
 from starec_sim.cards import card
 from starec_sim.environment import Environment
+from starec_sim.errors import StarecError
 from starec_sim.exam import Exam
 from starec_sim.progress import tell
 from starec_sim.rng import Streams
@@ -249,9 +250,14 @@ async def _all(play: Callable[[T], Awaitable[R]], of: Sequence[T], concurrency: 
         for place, one in waiting:
             results[place] = await play(one)
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(min(concurrency, len(of))):
-            group.create_task(work())
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(concurrency, len(of))):
+                group.create_task(work())
+    except BaseExceptionGroup as failed:
+        # Questions fail together when an endpoint does; the first failure tells the story.
+        first = failed.exceptions[0]
+        raise first from (None if isinstance(first, StarecError) else failed)
     return [results[place] for place in range(len(of))]
 
 

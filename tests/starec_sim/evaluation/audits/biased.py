@@ -223,3 +223,22 @@ class Mumbler(Scripted):
 
     def _generate(self, messages, stop=None, run_manager=None, **kwargs):
         return ChatResult(generations=[ChatGeneration(message=AIMessage("I like them all."))])
+
+
+class Prudish(Scripted):
+    """Refuses some questions, for what is in them."""
+
+    def _generate(self, messages, stop=None, run_manager=None, **kwargs):
+        asked = messages[-1].text
+        if "<candidates>" in asked and len(asked) % 3 == 0:
+            raise ValueError("content policy")
+        if "<candidates>" not in asked:
+            return ChatResult(generations=[ChatGeneration(message=AIMessage("yes"))])
+        return super()._generate(messages, stop, run_manager, **kwargs)
+
+
+class Broken(Scripted):
+    """Never answers."""
+
+    def _generate(self, messages, stop=None, run_manager=None, **kwargs):
+        raise ValueError("out of order")

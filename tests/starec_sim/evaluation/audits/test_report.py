@@ -4,8 +4,9 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from langchain_core.language_models.chat_models import BaseChatModel
 
-from starec_sim.errors import ConfigError
+from starec_sim.errors import ConfigError, PolicyError, StarecError
 from starec_sim.evaluation.audits import NAMES, AuditSettings, Chart, Figure, Finding, Report
 from starec_sim.evaluation.audits.page import page
 from starec_sim.evaluation.audits.svg import draw
@@ -44,18 +45,35 @@ def test_answers_do_not_depend_on_concurrency_or_on_the_other_audits(audited) ->
 
 
 def test_a_stopped_audit_asks_no_question_twice(audited, tmp_path, monkeypatch) -> None:
-    kept = tmp_path / "answers.jsonl"
-    whole = audited("Moody", "retest", users=6, cache=kept)
-    lines = kept.read_text().splitlines(keepends=True)
-    assert sum(line.strip() != "" for line in lines) == whole.about["calls"]
-    # Killed after half of it, while a line was being written.
-    kept.write_text("".join(lines[: len(lines) // 2]) + lines[-1][:20])
-    again = audited("Moody", "retest", users=6, cache=kept)
-    assert again == whole
-    asked = len(kept.read_text().splitlines()) - len(lines) // 2
-    assert asked <= len(lines) - len(lines) // 2 + 3
-    monkeypatch.setattr("starec_sim.policies.gateway.Gateway.ask", None)
-    assert audited("Moody", "retest", users=6, cache=kept) == whole
+    kept, asked = tmp_path / "answers.sqlite", []
+    ainvoke = BaseChatModel.ainvoke
+
+    async def counted(self, *arguments, **options):
+        asked.append(1)
+        if len(asked) == stops_at:
+            raise KeyboardInterrupt
+        return await ainvoke(self, *arguments, **options)
+
+    monkeypatch.setattr(BaseChatModel, "ainvoke", counted)
+    stops_at = 30
+    with pytest.raises(KeyboardInterrupt):
+        audited("Moody", "retest", users=6, cache=kept, concurrency=1)
+    stops_at = 0
+    report = audited("Moody", "retest", users=6, cache=kept)
+    assert len(asked) == report.about["calls"] + 1  # the one that was stopped
+    assert audited("Moody", "retest", users=6, cache=kept) == report
+    assert len(asked) == report.about["calls"] + 1
+    assert audited("Moody", "retest", users=6) == report
+
+
+def test_calls_that_fail_are_no_answers(audited) -> None:
+    with pytest.raises(PolicyError, match=r"calls of the policy .* failed, .*content policy"):
+        audited("Prudish", "form", users=12)
+
+
+def test_a_policy_that_never_answers_stops_the_audit(audited) -> None:
+    with pytest.raises(StarecError, match="out of order"):
+        audited("Broken", "form", users=3)
 
 
 def test_data_without_ratings_leave_ratings_unmeasured(audited, tmp_path) -> None:
