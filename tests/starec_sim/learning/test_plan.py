@@ -1,0 +1,79 @@
+"""A dry run says what a training would take, and trains nothing."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from starec_sim.cli import main
+from starec_sim.learning.models import Lora, load
+from starec_sim.learning.plan import _KNOWN, _shape
+
+BIGGER = sorted((Path(__file__).parents[3] / "experiments" / "06_bigger_models").glob("*.yaml"))
+
+
+@pytest.fixture
+def starec(monkeypatch, capsys, tmp_path):
+    def starec(*arguments):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["starec", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            main()
+        return left.value.code, *capsys.readouterr()
+
+    return starec
+
+
+@pytest.mark.parametrize("path", BIGGER, ids=lambda path: path.stem)
+def test_the_bigger_models_validate_and_are_planned_without_a_download(starec, path, tmp_path):
+    status, out, err = starec("train", path, "--data", "synthetic", "--dry-run", "--json")
+    assert status == 0, err
+    plan = json.loads(out)
+    size = float(plan["model"].partition("Qwen2.5-")[2].partition("B")[0]) * 1e9
+    assert plan["parameters"] == pytest.approx(size, rel=0.1)
+    assert plan["trainable"] < 0.06 * plan["parameters"]
+    assert 0 < plan["learner_gib"] < 80, "it fits one card"
+    assert plan["steps"] == 200 and plan["calls"] > 200 * 64 * 8 * 2
+    assert not list(tmp_path.iterdir()), "nothing is written"
+
+
+@pytest.mark.parametrize("architecture", ["qwen2", "qwen3", "llama"])
+def test_the_arithmetic_of_a_shape_agrees_with_the_model(model_folder, architecture):
+    folder = model_folder(architecture)
+    shape = _shape(folder)
+    whole = load(folder, method="full")
+    counted = sum(p.numel() for p in whole.model.parameters() if p.dim() > 1)
+    assert shape.parameters == counted
+    adapted = load(folder, method="lora", lora=Lora(rank=4))
+    assert shape.adapter(Lora(rank=4)) == sum(p.numel() for p in adapted.trainable().values())
+
+
+def test_the_shapes_that_are_known_by_heart_have_the_size_of_their_names():
+    assert {name: round(shape.parameters / 1e9, 1) for name, shape in _KNOWN.items()} == {
+        "Qwen2.5-0.5B": 0.5,
+        "Qwen2.5-1.5B": 1.5,
+        "Qwen2.5-7B": 7.6,
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ("train.grpo.step=3", "train.grpo.step: there is no such key; did you mean"),
+        ("train=null", "has no `train`, so there is nothing to learn"),
+        ("policies.fast.top_p=0.9", "policies.fast.top_p: 0.9 leaves nothing to explore"),
+        ("policies.slow=lexical", "slow answers are learned from only if the same policy"),
+        ("arms={a: {}}", "arms: a training has none"),
+        ("train.evaluate.share=0", "is nobody"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_before_anything_starts(starec, change, complaint):
+    changes = ["--set", change]
+    if "top_p" in change:
+        changes += ["--set", "train.grpo.nodes=[fast]"]
+    status, _, err = starec(
+        "train", BIGGER[0], "--data", "synthetic", "--dry-run", "--json", *changes
+    )
+    assert status == 2 and complaint in err

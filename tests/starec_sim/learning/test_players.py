@@ -1,0 +1,74 @@
+"""Whoever plays gets each new version, in this process or behind a server."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from starec_sim.errors import ConfigError, PolicyError
+from starec_sim.learning.players import Local, Served, player
+from starec_sim.policies.lexical import LexicalPolicy
+from starec_sim.policies.local import LocalPolicy
+from starec_sim.policies.openai import OpenAIPolicy
+
+
+@pytest.fixture
+def server():
+    """A server that takes adapters as vLLM does, and what it was told."""
+    told = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            told.append((self.path, body))
+            ok = "missing" not in body.get("lora_path", "")
+            self.send_response(200 if ok else 404)
+            self.end_headers()
+            self.wfile.write(b"Success" if ok else b"No adapter found")
+
+        def log_message(self, *arguments):
+            pass
+
+    found = HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=found.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{found.server_port}/v1", told
+    found.shutdown()
+    found.server_close()
+
+
+def test_a_server_reads_each_version_as_an_adapter_and_answers_by_its_name(server, tmp_path):
+    url, told = server
+    policy = OpenAIPolicy(model="base", base_url=url, token_ids=True)
+    playing = player(policy)
+    assert isinstance(playing, Served)
+    for name in ("000001", "000002"):
+        playing.load(tmp_path / name, name)
+        assert policy.model == f"starec-{name}"
+    first, second = (
+        {"lora_name": f"starec-{name}", "lora_path": str(tmp_path / name)}
+        for name in ("000001", "000002")
+    )
+    assert told == [
+        ("/v1/load_lora_adapter", first),
+        ("/v1/load_lora_adapter", second),
+        ("/v1/unload_lora_adapter", {"lora_name": "starec-000001"}),
+    ]
+
+
+def test_an_adapter_that_a_server_does_not_take_is_named(server, tmp_path):
+    policy = OpenAIPolicy(model="base", base_url=server[0], token_ids=True)
+    with pytest.raises(PolicyError, match="did not take starec-1: 404 No adapter found"):
+        player(policy).load(tmp_path / "missing", "1")
+
+
+def test_a_policy_in_this_process_loads_by_itself(model_folder):
+    assert isinstance(player(LocalPolicy(model=model_folder())), Local)
+
+
+@pytest.mark.parametrize(
+    "model", [LexicalPolicy(), OpenAIPolicy(model="m", base_url="http://localhost/v1")]
+)
+def test_what_can_neither_load_nor_tell_its_tokens_is_refused(model):
+    with pytest.raises(ConfigError, match="can neither load weights nor report its tokens"):
+        player(model)
