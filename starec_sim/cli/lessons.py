@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shlex
 import time
 from collections.abc import Mapping, Sequence
@@ -38,7 +39,8 @@ class Lessons:
     """Follows a training on stderr: live on a terminal, a line a step elsewhere."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True)
+        # Of several processes, one talks.
+        self._console = Console(stderr=True, quiet=os.environ.get("RANK", "0") != "0")
         self._progress = Progress(
             TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(bar_width=max(10, min(30, self._console.width - 60))),

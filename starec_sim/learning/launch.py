@@ -9,6 +9,7 @@ import os
 import shutil
 import time
 from collections.abc import Mapping
+from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -97,7 +98,7 @@ def resume(folder: Path, follower: Follower) -> Result:
             f"the run was started in {started_in}, which is gone; its relative paths begin there",
             hint=f"put the folder back, or correct `folder` in {folder / run_folder.MANIFEST}",
         )
-    folder = folder.resolve()
+    folder = Path(_agreed(lambda: str(folder.resolve())))
     with contextlib.chdir(started_in):
         follower.run_begins(folder, experiment.name)
         return _run(folder, experiment, training, follower)
@@ -202,7 +203,8 @@ def _agreed(make: Any) -> str:
     from accelerate import PartialState
     from accelerate.utils import broadcast_object_list
 
-    PartialState(cpu=not torch.cuda.is_available())
+    # The others wait while the first plays, and a teacher may take hours.
+    PartialState(cpu=not torch.cuda.is_available(), timeout=timedelta(days=1))
     told = [make() if _first() else ""]
     broadcast_object_list(told)
     return told[0]

@@ -13,6 +13,7 @@ that were played are learned again from their rollouts, and those that were not 
 from __future__ import annotations
 
 import json
+import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -138,6 +139,7 @@ class Trainer:
             await self._imitate(training.anchor)
         elif self._store is not None:
             self._shelf.put_version(FIRST, self._weights(None).save)
+        meet()
         if training.grpo is None:
             return self._shelf.version(FIRST)
         return await self._reinforce(training.grpo)
@@ -227,6 +229,7 @@ class Trainer:
                 anchor.rounds,
                 ended,
             )
+        meet()
         lessons_learned = [load_lesson(path) for path in rounds]
         funnel = Funnel.sum(funnel for _, funnel in lessons_learned)
         self._follower.funnel(funnel.rows())
@@ -418,6 +421,14 @@ class Trainer:
         self._write(learner, version)
         if self._store is not None:
             self._shelf.put_checkpoint(stage, step, learner.state())
+
+
+def meet() -> None:
+    """Wait for the other processes, if there are any."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        from accelerate import PartialState
+
+        PartialState().wait_for_everyone()
 
 
 class _Watcher:
