@@ -121,7 +121,7 @@ class Tutor:
         kept: list[Sample] = []
         for number, step in enumerate(visit.steps):
             for turn in step.turns:
-                if turn.attempt == 0 and turn.node in self._nodes:
+                if turn.attempt == 0 and turn.node in self._nodes and not turn.failure:
                     sample = await self._screened(call, visit.steps[:number], step, turn)
                     kept += [sample] if sample else []
         self._kept[call.user] = kept

@@ -16,15 +16,16 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from starec_sim.errors import RunError
+from starec_sim.errors import PausedError, RunError
 from starec_sim.experiment import Experiment, recorded
 from starec_sim.learning.checkpoints import Shelf
 from starec_sim.learning.plots import plot_training
 from starec_sim.learning.settings import Training, training_of
-from starec_sim.learning.training import Follower, Trainer
+from starec_sim.learning.training import Follower, Record, Trainer
 from starec_sim.learning.world import Stage
-from starec_sim.policies.gateway import Policy, build_policy
+from starec_sim.policies.gateway import Exchange, Policy, build_policy
 from starec_sim.runs import folder as run_folder
+from starec_sim.runs.session import Session
 from starec_sim.runs.store import Store
 from starec_sim.types import Node
 
@@ -131,9 +132,9 @@ def _run(folder: Path, experiment: Experiment, training: Training, follower: Fol
         manifest = run_folder.read(folder) | {"status": "running"}
         manifest.pop("problem", None)
         run_folder.write(folder, manifest)
-        store: Store | None = None
+        record: Record | None = None
         try:
-            trainer, store = _trainer(folder, experiment, training, follower)
+            trainer, record = _trainer(folder, experiment, training, follower)
             last = asyncio.run(trainer.run())
             manifest |= {
                 "status": "finished",
@@ -143,13 +144,19 @@ def _run(folder: Path, experiment: Experiment, training: Training, follower: Fol
         except KeyboardInterrupt:
             manifest |= {"status": "paused"}
             raise
+        except PausedError as error:
+            manifest |= {"status": "paused", "problem": error.message}
+            raise
         except BaseException as error:
             manifest |= {"status": "failed", "problem": f"{type(error).__name__}: {error}"}
             raise
         finally:
-            if store is not None:
-                store.close()
-            _write_manifest(folder, manifest, begun=store is not None)
+            if record is not None:
+                with contextlib.suppress(RunError):  # what went wrong is already on its way up
+                    record.session.close()
+                record.exchange.close()
+                record.store.close()
+            _write_manifest(folder, manifest, begun=record is not None)
             if Shelf(folder).logged():
                 with contextlib.suppress(OSError):  # the figures are safe
                     plot_training(Shelf(folder).logged(), folder.name, folder / "plot.png")
@@ -167,7 +174,7 @@ def _write_manifest(folder: Path, manifest: Mapping[str, Any], *, begun: bool) -
 
 def _trainer(
     folder: Path, experiment: Experiment, training: Training, follower: Follower
-) -> tuple[Trainer, Store]:
+) -> tuple[Trainer, Record]:
     specs = experiment.policies
     fast = build_policy(specs.fast, "policies.fast")
     slow = fast if specs.slow == specs.fast else build_policy(specs.slow, "policies.slow")
@@ -176,7 +183,11 @@ def _trainer(
     if training.anchor is not None and training.anchor.samples is None:
         teacher = build_policy(training.anchor.teacher, "train.anchor.teacher")
     store = Store(folder, Stage(experiment, training).phrases())
-    return Trainer(experiment, training, folder, policies, teacher, store, follower), store
+    session = Session(store)
+    exchange = Exchange(experiment.gateway, experiment.budget, session.before)
+    session.spent = exchange.traffic.spent
+    record = Record(store, session, exchange)
+    return Trainer(experiment, training, folder, policies, teacher, record, follower), record
 
 
 def _result(folder: Path, experiment: Experiment, training: Training, last: Path) -> Result:

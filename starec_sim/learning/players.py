@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from langchain_core.language_models.chat_models import BaseChatModel
 
 from starec_sim.errors import ConfigError, PolicyError
+from starec_sim.policies.gateway import Policy
 
 _PATIENCE_S = 120.0
 """How long a server may take to read an adapter."""
@@ -19,8 +20,6 @@ _PATIENCE_S = 120.0
 
 class Player(Protocol):
     """Answers in the simulation."""
-
-    model: BaseChatModel
 
     def load(self, version: Path, name: str) -> None:
         """Answer with this version from now on.
@@ -35,11 +34,11 @@ class Local:
     """Plays in this process: any policy that has `load`, as `local` has."""
 
     def __init__(self, model: BaseChatModel) -> None:
-        self.model = model
+        self._model: Any = model
 
     def load(self, version: Path, name: str) -> None:
         """Put the version in the engine's place; a base stays where it is below its adapter."""
-        self.model.load(str(version))  # type: ignore[attr-defined]
+        self._model.load(str(version))
 
 
 class Served:
@@ -49,7 +48,7 @@ class Served:
     """
 
     def __init__(self, model: Any) -> None:
-        self.model: Any = model
+        self._model: Any = model
         self._url = str(model.base_url).rstrip("/")
         self._loaded = ""
 
@@ -59,7 +58,7 @@ class Served:
         self._post("load_lora_adapter", {"lora_name": loaded, "lora_path": str(version.resolve())})
         if self._loaded and self._loaded != loaded:
             self._post("unload_lora_adapter", {"lora_name": self._loaded})
-        self._loaded = self.model.model = loaded
+        self._loaded = self._model.model = loaded
 
     def _post(self, what: str, values: Mapping[str, str]) -> None:
         request = urllib.request.Request(
@@ -84,12 +83,14 @@ class Served:
         )
 
 
-def player(model: BaseChatModel) -> Player:
+def player_of(policy: Policy) -> Player:
     """Return how a policy gets new weights.
 
     Raises:
         ConfigError: It cannot get any.
     """
+    model = policy.model
+    assert model is not None, "a training is never a replay"
     if callable(getattr(model, "load", None)):
         return Local(model)
     if getattr(model, "token_ids", False) and getattr(model, "base_url", None):

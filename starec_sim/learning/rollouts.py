@@ -7,6 +7,8 @@ Two ways to make a group:
   costs no copy of it.
 * `episode`: several visits of one user with one seed. The first is committed.
 
+A call that came to nothing, retries included, is no answer: its place in the group stays empty.
+
 A summary earns what a follow-up ranking earns that is made with it: the user's next step, in this
 visit or in her next one, whose candidates no author of a summary has been told about.
 """
@@ -169,12 +171,14 @@ class Collector:
         for number, step in enumerate(visit.steps):
             before = visit.steps[:number]
             for answer in sampler.answers.get((number, "fast"), ()):
-                rollouts.append(self._decided(call, before, step.observation, answer))
+                if not answer.turn.failure:
+                    rollouts.append(self._decided(call, before, step.observation, answer))
             if waiting:
                 rollouts += await self._followed_up(call, before, waiting)
             waiting = [
                 self._summed_up(call, f"{number}/slow", step, answer.number, [answer.turn])
                 for answer in sampler.answers.get((number, "slow"), ())
+                if not answer.turn.failure
             ]
         return visit, rollouts, waiting
 
@@ -187,6 +191,8 @@ class Collector:
         )
         rollouts, waiting = [], []
         for number, visit in enumerate(visits):
+            if any(turn.failure for step in visit.steps for turn in step.turns):
+                continue
             rollouts.append(self._lived(call, visit))
             thoughts = [turn for turn in visit.steps[-1].turns if turn.node == "slow"]
             if thoughts and "slow" in self._nodes:
@@ -267,11 +273,10 @@ class Collector:
         if told & set(observation.slate):
             return []
         memory = before[-1].memory if before else call.memory
-        return list(
-            await asyncio.gather(
-                *(self._follow_up(call, before, memory, observation, each) for each in summaries)
-            )
+        found = await asyncio.gather(
+            *(self._follow_up(call, before, memory, observation, each) for each in summaries)
         )
+        return [rollout for rollout in found if rollout is not None]
 
     async def _follow_up(
         self,
@@ -280,7 +285,8 @@ class Collector:
         memory: Memory,
         observation: Observation,
         summary: Summary,
-    ) -> Rollout:
+    ) -> Rollout | None:
+        """Rank once with a summary, and reward it; None where the call came to nothing."""
         decision, feedback = None, None
         if summary.summary is not None:
             remembering = replace(call, memory=replace(memory, summary=summary.summary))
@@ -292,6 +298,8 @@ class Collector:
                 step=len(before),
                 attempt=FOLLOW_UP + summary.number,
             )
+            if turn.failure:
+                return None
             decision, _ = self._agent.decision(call, turn.completion, observation)
             feedback = call.environment.respond(call.user, before, observation, decision)
         outcome = Outcome("slow", summary.text, summary.clean, observation, decision, feedback)

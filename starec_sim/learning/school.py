@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from starec_sim.errors import LearningError
@@ -11,15 +10,12 @@ from starec_sim.learning.figures import Guard, step_figures
 from starec_sim.learning.grpo import Lessons, lessons
 from starec_sim.learning.learner import DivergenceError, Learner, Update
 from starec_sim.learning.places import ranking_places
-from starec_sim.learning.players import Player, player
 from starec_sim.learning.rewards import Rewards
 from starec_sim.learning.rollouts import Collector
 from starec_sim.learning.rows import Rollout
 from starec_sim.learning.settings import Grpo, Training
 from starec_sim.learning.world import Stage, batches
-from starec_sim.policies.gateway import Policy
 from starec_sim.rng import Streams
-from starec_sim.types import Node
 
 
 class School:
@@ -53,10 +49,6 @@ class School:
         )
         collector.prefix = f"{life}/"
         return collector
-
-    def player(self, policies: Mapping[Node, Policy]) -> Player:
-        """Return who answers with the weights that learn."""
-        return player(policies["fast"].model)
 
     def learn(self, step: int) -> dict[str, Any]:
         """Learn from what the step's round left, and return its figures.

@@ -36,14 +36,15 @@ from starec_sim.learning.anchoring import (
 from starec_sim.learning.checkpoints import Played, Shelf, put_bytes
 from starec_sim.learning.learner import Learner
 from starec_sim.learning.models import Weights, load
-from starec_sim.learning.players import player
+from starec_sim.learning.players import player_of
 from starec_sim.learning.school import School
 from starec_sim.learning.settings import Anchor, Grpo, Training
 from starec_sim.learning.world import Stage, Visitors, batches
 from starec_sim.metrics import bootstrap_interval
-from starec_sim.policies.gateway import Gateway, Policy
+from starec_sim.policies.gateway import Exchange, Gateway, Policy
 from starec_sim.rng import Streams
 from starec_sim.runs.recorder import Recorder
+from starec_sim.runs.session import Session
 from starec_sim.runs.store import Store
 from starec_sim.simulation import Simulation
 from starec_sim.types import Node, Visit
@@ -61,6 +62,14 @@ class Trial(NamedTuple):
     arm: str
     seed: int
     users: frozenset[str]
+
+
+class Record(NamedTuple):
+    """Where what is played is kept, and what it may cost."""
+
+    store: Store
+    session: Session
+    exchange: Exchange
 
 
 class Follower(Protocol):
@@ -108,7 +117,7 @@ class Trainer:
         folder: Of the run.
         policies: Who answers in it, by node; the fast one learns.
         teacher: Who writes the samples, if anybody does.
-        store: The run's record; None in a process that only learns.
+        record: Where everything that is played goes; None in a process that only learns.
         follower: Who is told.
     """
 
@@ -119,14 +128,14 @@ class Trainer:
         folder: Path,
         policies: Mapping[Node, Policy],
         teacher: Policy | None,
-        store: Store | None,
+        record: Record | None,
         follower: Follower,
     ) -> None:
         self._experiment = experiment
         self._training = training
         self._policies = policies
         self._teacher = teacher
-        self._store = store
+        self._record = record
         self._follower = follower
         self._shelf = Shelf(folder)
         self._stage = Stage(experiment, training)
@@ -137,7 +146,7 @@ class Trainer:
         training = self._training
         if training.anchor is not None:
             await self._imitate(training.anchor)
-        elif self._store is not None:
+        elif self._record is not None:
             self._shelf.put_version(FIRST, self._weights(None).save)
         meet()
         if training.grpo is None:
@@ -207,7 +216,7 @@ class Trainer:
             return read_samples(anchor.samples)
         place = self._shelf.folder / "anchor"
         rounds = [place / f"{round:03d}.json" for round in range(anchor.rounds)]
-        if self._store is not None and not all(path.is_file() for path in rounds):
+        if self._record is not None and not all(path.is_file() for path in rounds):
             assert self._teacher is not None
             tutor = Tutor(
                 self._stage.agent,
@@ -289,10 +298,10 @@ class Trainer:
                 number + 1 == school.grpo.steps
             ):
                 self._keep(school.learner, "grpo", number + 1, name)
-            if self._store is not None:
-                school.player(self._policies).load(shelf.version(name), name)
+            if self._record is not None:
+                player_of(self._policies["fast"]).load(shelf.version(name), name)
 
-        if self._store is None:
+        if self._record is None:
             for number in range(step, until):
                 school.learner.accelerator.wait_for_everyone()
                 learn(number - life * rounds)
@@ -312,7 +321,7 @@ class Trainer:
             shelf.put_played(number, Played(rollouts, collector.waiting))
             school.learner.accelerator.wait_for_everyone()
 
-        player = school.player(self._policies)
+        player = player_of(self._policies["fast"])
         player.load(shelf.version(f"{step:06d}"), f"{step:06d}")
         users = self._stage.drawn(school.grpo.users, life)
         trial = Trial(life, f"life {life + 1}", self._experiment.seed + life, users)
@@ -332,16 +341,17 @@ class Trainer:
     async def _examine(self, step: int) -> None:
         """See how the policy does with users it never trained on."""
         settings = self._training.evaluate
-        if not settings.users or self._store is None:
+        if not settings.users or self._record is None:
             return
         name = f"{step:06d}"
-        player(self._policies["fast"].model).load(self._shelf.version(name), name)
+        player_of(self._policies["fast"]).load(self._shelf.version(name), name)
         policies = self._policies
         if settings.temperature is not None:
             changed = {"temperature": settings.temperature}
             policies = {
                 node: replace(policy, model=policy.model.model_copy(update=changed))
                 for node, policy in policies.items()
+                if policy.model is not None
             }
         number = EXAMINATION_TRIAL + step
         users = self._stage.examined()
@@ -357,9 +367,9 @@ class Trainer:
 
     def _figures(self, trial: int) -> dict[str, dict[str, float]]:
         """Return each metric of a trial: mean over users of their mean, with its interval."""
-        assert self._store is not None
+        assert self._record is not None
         values: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
-        for user, text in self._store.db.execute(
+        for user, text in self._record.store.db.execute(
             "SELECT user, figures FROM visits WHERE trial = ? ORDER BY round, user", (trial,)
         ):
             for name, value in json.loads(text).items():
@@ -394,32 +404,33 @@ class Trainer:
             resumed: Called with the number of rounds that were committed before.
             after: Called with each round, once it is committed.
         """
-        assert self._store is not None
+        assert self._record is not None
         world: Any = Visitors(self._stage.world(trial.seed), trial.users, ended)
-        recorder = Recorder(self._store, trial.number)
+        recorder = Recorder(self._record.store, trial.number, self._record.session)
         point = recorder.open(trial.arm, trial.seed, world)
         resumed(point.rounds)
-        gateway = Gateway(policies, Streams(trial.seed), recorder)
+        streams = Streams(trial.seed)
+        gateway = Gateway(policies, streams, recorder, trial.arm, self._record.exchange)
         watcher = _Watcher(self._follower, after)
         concurrency = self._experiment.concurrency
         simulation = Simulation(agent, world, gateway, recorder, watcher, concurrency)
         await simulation.run(rounds, point)
 
     def _log(self, entry: dict[str, Any]) -> None:
-        if self._store is not None:
+        if self._record is not None:
             self._shelf.log(entry)
         self._follower.step_ends(entry)
 
     def _write(self, learner: Learner, name: str) -> None:
         """Keep a version; all processes take part in gathering it."""
         write = learner.writer()
-        if self._store is not None:
+        if self._record is not None:
             self._shelf.put_version(name, write)
         learner.accelerator.wait_for_everyone()
 
     def _keep(self, learner: Learner, stage: str, step: int, version: str) -> None:
         self._write(learner, version)
-        if self._store is not None:
+        if self._record is not None:
             self._shelf.put_checkpoint(stage, step, learner.state())
 
 

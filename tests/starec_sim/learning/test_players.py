@@ -7,7 +7,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from starec_sim.errors import ConfigError, PolicyError
-from starec_sim.learning.players import Local, Served, player
+from starec_sim.learning.players import Local, Served, player_of
+from starec_sim.policies.gateway import Policy
 from starec_sim.policies.lexical import LexicalPolicy
 from starec_sim.policies.local import LocalPolicy
 from starec_sim.policies.openai import OpenAIPolicy
@@ -40,7 +41,7 @@ def server():
 def test_a_server_reads_each_version_as_an_adapter_and_answers_by_its_name(server, tmp_path):
     url, told = server
     policy = OpenAIPolicy(model="base", base_url=url, token_ids=True)
-    playing = player(policy)
+    playing = player_of(Policy("p", policy))
     assert isinstance(playing, Served)
     for name in ("000001", "000002"):
         playing.load(tmp_path / name, name)
@@ -59,11 +60,11 @@ def test_a_server_reads_each_version_as_an_adapter_and_answers_by_its_name(serve
 def test_an_adapter_that_a_server_does_not_take_is_named(server, tmp_path):
     policy = OpenAIPolicy(model="base", base_url=server[0], token_ids=True)
     with pytest.raises(PolicyError, match="did not take starec-1: 404 No adapter found"):
-        player(policy).load(tmp_path / "missing", "1")
+        player_of(Policy("p", policy)).load(tmp_path / "missing", "1")
 
 
 def test_a_policy_in_this_process_loads_by_itself(model_folder):
-    assert isinstance(player(LocalPolicy(model=model_folder())), Local)
+    assert isinstance(player_of(Policy("p", LocalPolicy(model=model_folder()))), Local)
 
 
 @pytest.mark.parametrize(
@@ -71,4 +72,4 @@ def test_a_policy_in_this_process_loads_by_itself(model_folder):
 )
 def test_what_can_neither_load_nor_tell_its_tokens_is_refused(model):
     with pytest.raises(ConfigError, match="can neither load weights nor report its tokens"):
-        player(model)
+        player_of(Policy("p", model))
