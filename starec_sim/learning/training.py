@@ -187,7 +187,7 @@ class Trainer:
         )
         if checkpoint:
             learner.restore(checkpoint.state)
-        shelf.keep_logged(lambda entry: entry["stage"] == "anchor" and entry["step"] <= done)
+        self._forget(lambda entry: entry["stage"] == "anchor" and entry["step"] <= done)
         self._follower.stage_begins("anchor", len(orders), done)
         for step in range(done, len(orders)):
             batch = [samples[place] for place in orders[step]]
@@ -266,7 +266,7 @@ class Trainer:
         if checkpoint:
             weights.put(shelf.version(f"{done:06d}"))
             learner.restore(checkpoint.state)
-        shelf.keep_logged(lambda entry: entry["stage"] == "anchor" or entry["step"] <= done)
+        self._forget(lambda entry: entry["stage"] == "anchor" or entry["step"] <= done)
         school = School(grpo, training, self._stage, self._streams, learner, shelf)
         self._follower.stage_begins("grpo", grpo.steps, done)
         step = done
@@ -415,6 +415,11 @@ class Trainer:
         concurrency = self._experiment.concurrency
         simulation = Simulation(agent, world, gateway, recorder, watcher, concurrency)
         await simulation.run(rounds, point)
+
+    def _forget(self, keep: Callable[[dict[str, Any]], bool]) -> None:
+        """Drop the log of steps that will be made again."""
+        if self._record is not None:
+            self._shelf.keep_logged(keep)
 
     def _log(self, entry: dict[str, Any]) -> None:
         if self._record is not None:
