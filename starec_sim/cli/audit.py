@@ -43,7 +43,7 @@ def audit(
             "data ships candidates, else starec-20.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Draws users and lists.")] = 0,
     concurrency: Annotated[int, typer.Option(min=1, max=4096, help="Questions in flight.")] = 64,
     into: Annotated[
         Path, typer.Option(metavar="FOLDER", help="Where pages and answers are kept.")
