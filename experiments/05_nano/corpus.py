@@ -7,7 +7,7 @@ corpus while it reads it, and continues anywhere.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import count
 
@@ -36,6 +36,23 @@ BANDS = ("top 1 %", "top 2 %", "top 5 %", "top 10 %", "top 20 %", "top 50 %", "f
 
 PROMPTS = Prompts.read(None, HISTORY, WORDS)
 TEACHER = ReasonerPolicy()
+EAGER = ReasonerPolicy(named=0.15, strong=0.4)
+
+
+@dataclass(frozen=True)
+class Course:
+    """What is asked, and who answers, at some point of the training."""
+
+    drill: float = 0.0
+    """The chance of a question about nothing but look-ups."""
+    easy: float = 0.0
+    """The chance of a short life with few candidates, asked about without ceremony."""
+    eager: bool = False
+    """Whether the teacher names whatever was met but once."""
+
+    @property
+    def teacher(self) -> ReasonerPolicy:
+        return EAGER if self.eager else TEACHER
 
 
 @dataclass(frozen=True)
@@ -46,13 +63,15 @@ class Sample:
     """`ranking`, `feed`, `reflect` or `repair`."""
     messages: Messages
     answer: str
+    tastes: Mapping[str, str]
+    """The polarities that the teacher read from the question."""
 
 
 class _Life:
     """A person of an invented world, what she lived through, and what is asked of her."""
 
-    def __init__(self, rng: Rng, easy: bool) -> None:
-        self.rng, self.easy = rng, easy
+    def __init__(self, rng: Rng, teacher: ReasonerPolicy, easy: bool) -> None:
+        self.rng, self.teacher, self.easy = rng, teacher, easy
         self.world = World(rng)
         self.tastes = self.world.tastes()
         self.mean = float(rng.normal(3.5, 0.4))
@@ -105,20 +124,40 @@ class _Life:
         return User("", {"age": str(age), "gender": gender, "occupation": occupation(age, rng)})
 
 
-def sample(seed: int, number: int, easy: float = 0.0) -> Iterator[Sample]:
-    """Return the samples of one life: at most a reflection, a decision, and its repair.
+def sample(seed: int, number: int, course: Course = Course()) -> Iterator[Sample]:
+    """Return the samples of one life: at most a reflection and a decision.
 
     Args:
         seed: Of the corpus.
         number: Of the life.
-        easy: The chance of a short life with few candidates, asked about without ceremony. What is
-            to be learned is the same, and a third of a page teaches it in a third of the time.
+        course: What is asked.
     """
     rng = np.random.default_rng([seed, number])
-    life = _Life(rng, bool(rng.random() < easy))
+    if rng.random() < course.drill:
+        yield _drill(rng, course.teacher)
+        return
+    life = _Life(rng, course.teacher, bool(rng.random() < course.easy))
     life.memory = Memory(life.live(int(rng.integers(0, 4 if life.easy else 16))))
     for one in _asked_of(life):
         yield _bare(one) if life.easy else one
+
+
+def _drill(rng: Rng, teacher: ReasonerPolicy) -> Sample:
+    """Ask for nothing but look-ups: a summary with bare polarities, and what they are about."""
+    world = World(rng)
+    items = [world.item() for _ in range(rng.integers(3, 9))]
+    shown = [replace(item, title=item.title.split()[0]) for item in items]
+    others = [world.item() for _ in range(3)]
+    values = {v: 0 for item in items + others for vs in item.attributes.values() for v in vs}
+    summary = [
+        f"{quoted(value)}: {'liked' if rng.random() < 0.5 else 'disliked'}"
+        for value in rng.permutation(list(values)).tolist()
+        if rng.random() < 0.6
+    ]
+    cards = tuple(card(item) for item in shown)
+    observation = Observation("ranking", tuple(range(len(items))), cards)
+    asked = PROMPTS.decide(User(""), Memory(summary="\n".join(summary)), observation, cards)
+    return _bare(_answered("ranking", asked, teacher))
 
 
 def _asked_of(life: _Life) -> Iterator[Sample]:
@@ -127,10 +166,10 @@ def _asked_of(life: _Life) -> Iterator[Sample]:
     reflections = int(rng.integers(0, most)) if rng.random() < 0.75 else 0
     for turn in range(reflections):
         asked, lived, shown = _reflection(life)
-        answer = TEACHER.answer(asked[1][1], WORDS)
+        reflected = _answered("reflect", asked, life.teacher)
         if turn == reflections - 1 and rng.random() < 0.5:
-            yield Sample("reflect", asked, answer)
-        summary = read_summary(answer, WORDS)[0] or ""
+            yield reflected
+        summary = read_summary(reflected.answer, WORDS)[0] or ""
         if not shown:  # long ago: no longer in the history
             life.memory = replace(life.memory, summary=summary)
         else:
@@ -141,11 +180,16 @@ def _asked_of(life: _Life) -> Iterator[Sample]:
     observation = life.observe(task)
     cards = [card(item) for item in life.items]
     asked = PROMPTS.decide(life.person(), life.memory, observation, cards)
-    answer = TEACHER.answer(asked[1][1], WORDS)
+    decided = _answered(task, asked, life.teacher)
     if rng.random() < 0.03:
-        yield Sample("repair", _repair(asked, answer, observation, rng), answer)
-    else:
-        yield Sample(task, asked, answer)
+        again = _repair(asked, decided.answer, observation, rng)
+        decided = replace(decided, kind="repair", messages=again)
+    yield decided
+
+
+def _answered(kind: str, asked: Messages, teacher: ReasonerPolicy) -> Sample:
+    text = asked[1][1]
+    return Sample(kind, asked, teacher.answer(text, WORDS), teacher.tastes(text))
 
 
 def _bare(one: Sample) -> Sample:

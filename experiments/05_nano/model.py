@@ -23,11 +23,13 @@ class Shape:
     hidden: int = 192
     inner: int = 512
     layers: int = 4
-    heads: int = 4
-    kv_heads: int = 2
-    head: int = 32
+    heads: int = 3
+    kv_heads: int = 1
+    head: int = 64
     longest: int = 4096
-    base: float = 10_000.0
+    base: float = 1_000_000.0
+    """Of the rotary positions. With the usual 10,000 a head of 32 has too few slow dimensions to
+    find a word again hundreds of tokens later."""
     epsilon: float = 1e-6
 
 
@@ -108,7 +110,7 @@ class Decoder(nn.Module):
                 std = 0.02 / math.sqrt(2 * shape.layers) if into_stream else 0.02
                 nn.init.normal_(weight, 0.0, std)
         half = torch.arange(0, shape.head, 2) / shape.head
-        angle = torch.outer(torch.arange(shape.longest), shape.base**-half).repeat(1, 2)
+        angle = torch.outer(torch.arange(shape.longest).float(), shape.base**-half).repeat(1, 2)
         self.register_buffer("cos", angle.cos(), persistent=False)
         self.register_buffer("sin", angle.sin(), persistent=False)
 
@@ -129,6 +131,75 @@ class Decoder(nn.Module):
 def _rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     first, second = x.chunk(2, -1)
     return x * cos + torch.cat([-second, first], -1) * sin
+
+
+SHARP = 1.6
+"""Of the codes that are compared, at the start."""
+WRITTEN = 0.04
+"""How loudly a code is noted in the residual stream."""
+
+
+@torch.no_grad()
+def implant(model: Decoder, marks: Tensor) -> None:
+    """Begin with circuits that look words up, which training then makes its own.
+
+    To look a word up ("what followed it before? in which line did it stand?") a model needs heads
+    that note at each token which one came before it and which mark began its line, and heads above
+    them that compare such notes. Models come to them by themselves, after more tokens than a laptop
+    reads in an evening. So the first layer begins by noting, the others by comparing; what is done
+    with it is left to training, and so is everything else.
+
+    Rotary pairs that turn slowly carry the codes that are compared over long distances, and those
+    that turn fast tell a token from the next.
+
+    Args:
+        model: As it was initialised.
+        marks: The tokens with which lines begin.
+    """
+    shape = model.shape
+    half, size = shape.head // 2, shape.hidden
+    theta = shape.base ** -(torch.arange(half) / half)
+    slow = torch.arange(half)[theta < 4e-3]
+    slow = torch.cat([slow, slow + half])
+    basis = torch.linalg.qr(torch.randn(size, size))[0].T
+    always, mark = basis[0], basis[1]
+    code, before, line = basis[2 : 2 + 3 * len(slow)].chunk(3)
+    first, second, third, fourth = (layer.self_attn for layer in model.layers[:4])
+
+    embedding = model.embed_tokens.weight
+    for direction in (always, mark):
+        embedding -= torch.outer(embedding @ direction, direction)
+    embedding += 0.06 * always
+    embedding[marks] += 0.06 * mark
+
+    def rows(head: int) -> slice:
+        return slice(head * shape.head, (head + 1) * shape.head)
+
+    # The first layer notes who came before, and the latest mark.
+    fast = torch.cat([(theta > 0.07).float(), torch.zeros(half)])
+    near = torch.cat([((theta > 0.01) & (theta < 0.07)).float(), torch.zeros(half)])
+    turns = torch.cat([theta, theta])
+    first.k_proj.weight[: shape.head] = 2.5 * torch.outer(fast, always)
+    first.k_proj.weight[: shape.head] += 1.65 * torch.outer(near, mark)
+    back = _rotated(fast, turns.cos(), -turns.sin())
+    first.q_proj.weight[rows(0)] = 2.5 * torch.outer(back, always)
+    first.q_proj.weight[rows(1)] = 1.65 * torch.outer(near, always)
+    first.v_proj.weight[: len(slow)] = code
+    first.o_proj.weight.zero_()
+    for head, note in enumerate((before, line)):
+        place = head * shape.head
+        first.o_proj.weight[:, place : place + len(slow)] = WRITTEN * note.T
+
+    # What came after this word before; where else it stands; what else stands in this line.
+    for layer, here, there in ((second, code, before), (third, code, code), (fourth, line, line)):
+        layer.k_proj.weight[slow] = SHARP * there
+        for head in range(shape.heads):
+            layer.q_proj.weight[head * shape.head + slow] = SHARP * here
+    for layer, loudness in ((second, 0.1), (fourth, 0.03)):
+        copied = torch.linalg.qr(torch.randn(size, shape.head))[0].T
+        layer.v_proj.weight[: shape.head] = copied
+        layer.o_proj.weight.zero_()
+        layer.o_proj.weight[:, : shape.head] = loudness * copied.T
 
 
 def export(model: Decoder, tokenizer: object, out: Path) -> None:

@@ -1,7 +1,8 @@
 """Supervised training from scratch, on the corpus as it is being written.
 
-Loss on answers only; batches of few fixed shapes, so that a compiled trunk serves all of them; Muon
-for matrices, AdamW for the rest; a constant rate with a linear end, so that the end can be moved.
+Loss on answers, and on the hints inside questions; batches of few fixed shapes, so that a compiled
+trunk serves all of them; Muon for matrices, AdamW for the rest; a constant rate with a linear end,
+so that the end can be moved.
 The checkpoint holds all there is: kill it anywhere and run the same command again.
 
     python sft.py --tokens 40e6
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -18,8 +20,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from corpus import Sample, sample
-from model import Decoder, export
+from corpus import Course, Sample, sample
+from hints import hints
+from model import Decoder, export, implant
 from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
@@ -27,15 +30,26 @@ from transformers import PreTrainedTokenizerFast
 
 LENGTHS = (256, 384, 640, 896, 1280)
 BATCH_TOKENS = 8_192
-WARM_UP = 100
+WARM_UP = 40
 END = 0.3
 """Share of the training in which the rate falls to nothing."""
-EASY_TOKENS = 8e6
-"""Until then some questions are easy, at first nearly all of them."""
-EASY = (0.9, 0.2)
-"""The chance of an easy question, at first and from then on."""
+HINT = 0.5
+"""What a hint counts against a token of an answer."""
+NOT_LEARNED = -100
+DRILL = ((1e6, 0.9), (3e6, 0.1))
+EASY = ((3e6, 1.0), (9e6, 0.15))
+"""After so many tokens, the chance of a drill, and that of an easy question: first the model learns
+to look things up, then to do it in long questions."""
+EAGER_TOKENS = 10e6
+"""Until then the teacher names whatever was met but once."""
 HELD_OUT = 7
 """The seed of lives that are never trained on."""
+
+
+def course_after(seen: float) -> Course:
+    """Return what is asked after so many tokens."""
+    drill, easy = (float(np.interp(seen, *zip(*plan, strict=True))) for plan in (DRILL, EASY))
+    return Course(drill, easy, seen < EAGER_TOKENS)
 
 
 class Reader:
@@ -44,30 +58,38 @@ class Reader:
     def __init__(self, tokenizer: PreTrainedTokenizerFast, seed: int) -> None:
         self.tokenizer, self.seed = tokenizer, seed
         self.life = 0
-        self.waiting: dict[int, list[tuple[list[int], int]]] = defaultdict(list)
-        """By length: the ids of question and answer, and how many belong to the question."""
+        self.waiting: dict[int, list[tuple[list[int], list[int], int]]] = defaultdict(list)
+        """What `encoded` made of the samples that wait for others of their length."""
 
-    def batch(self, easy: float) -> tuple[Tensor, Tensor]:
-        """Return ids, shape (batch, length + 1), and which of them are to be learned."""
+    def batch(self, course: Course) -> tuple[Tensor, Tensor, Tensor]:
+        """Return ids, what is to be predicted after each, and which of that are answers.
+
+        All of shape (batch, length).
+        """
         while True:
             for length, rows in self.waiting.items():
-                if len(rows) >= BATCH_TOKENS // length:
-                    self.waiting[length] = rows[BATCH_TOKENS // length :]
-                    return self._filled(rows[: BATCH_TOKENS // length], length)
-            for one in sample(self.seed, self.life, easy):
-                ids, asked = encoded(self.tokenizer, one)
-                fitting = [length for length in LENGTHS if len(ids) <= length + 1]
+                size = BATCH_TOKENS // length
+                if len(rows) >= size:
+                    self.waiting[length] = rows[size:]
+                    return self._filled(rows[:size], length)
+            for one in sample(self.seed, self.life, course):
+                row = encoded(self.tokenizer, one)
+                fitting = [length for length in LENGTHS if len(row[0]) <= length]
                 if fitting:
-                    self.waiting[fitting[0]].append((ids, asked))
+                    self.waiting[fitting[0]].append(row)
             self.life += 1
 
-    def _filled(self, rows: list[tuple[list[int], int]], length: int) -> tuple[Tensor, Tensor]:
-        ids = np.full((len(rows), length + 1), self.tokenizer.pad_token_id)
-        learned = np.zeros((len(rows), length + 1), bool)
-        for place, (row, asked) in enumerate(rows):
-            ids[place, : len(row)] = row
-            learned[place, asked : len(row)] = True
-        return torch.from_numpy(ids), torch.from_numpy(learned)
+    def _filled(
+        self, rows: list[tuple[list[int], list[int], int]], length: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        ids = np.full((len(rows), length), self.tokenizer.pad_token_id)
+        following = np.full((len(rows), length), NOT_LEARNED)
+        answers = np.zeros((len(rows), length), bool)
+        for place, (read, wanted, asked) in enumerate(rows):
+            ids[place, : len(read)] = read
+            following[place, : len(read)] = wanted
+            answers[place, asked - 1 : len(read)] = True
+        return torch.from_numpy(ids), torch.from_numpy(following), torch.from_numpy(answers)
 
     def state(self) -> dict[str, Any]:
         return {"life": self.life, "waiting": dict(self.waiting)}
@@ -77,21 +99,41 @@ class Reader:
         self.waiting = defaultdict(list, state["waiting"])
 
 
-def encoded(tokenizer: PreTrainedTokenizerFast, one: Sample) -> tuple[list[int], int]:
-    """Return the ids of question and answer, and how many belong to the question."""
+def encoded(tokenizer: PreTrainedTokenizerFast, one: Sample) -> tuple[list[int], list[int], int]:
+    """Return the ids of question and answer, what follows each, and the question's length."""
     messages = [{"role": role, "content": text} for role, text in one.messages]
-    asked = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-    question = tokenizer(asked).input_ids
-    return question + tokenizer(one.answer + tokenizer.eos_token).input_ids, len(question)
+    text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+    read = tokenizer(text, return_offsets_mapping=True)
+    question, ends = read.input_ids, {end: n for n, (_, end) in enumerate(read.offset_mapping)}
+    answer = tokenizer(one.answer + tokenizer.eos_token).input_ids
+    following = [NOT_LEARNED] * len(question)
+    asked = next(text for role, text in one.messages if role == "user")
+    start = text.index(asked)
+    for end, word in hints(asked, one.tastes):
+        token, place = tokenizer(word).input_ids, ends.get(start + end)
+        if place is not None and len(token) == 1:
+            following[place] = token[0]
+    following[-1] = answer[0]
+    return question + answer, [*following, *answer[1:], NOT_LEARNED], len(question)
 
 
-def loss_of(model: Decoder, trunk: Any, ids: Tensor, learned: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the mean loss over what is to be learned, and which of it is predicted rightly."""
-    places = learned[:, 1:].flatten().nonzero().squeeze(1)
+def marks(tokenizer: PreTrainedTokenizerFast) -> Tensor:
+    """Return the tokens with which candidates and experiences begin."""
+    texts = enumerate(tokenizer.batch_decode([[token] for token in range(len(tokenizer))]))
+    return torch.tensor([n for n, text in texts if re.fullmatch(r"\n(?:[A-Z]+\. |- .+ \| )", text)])
+
+
+def loss_of(
+    model: Decoder, trunk: Any, ids: Tensor, following: Tensor, answers: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return the loss, a mean over tokens of answers, and which predictions are right."""
+    places = (following.flatten() != NOT_LEARNED).nonzero().squeeze(1)
     with torch.autocast("cpu", torch.bfloat16):
-        logits = model.head(trunk(ids[:, :-1].contiguous()).flatten(0, 1)[places])
-    targets = ids[:, 1:].flatten()[places]
-    return functional.cross_entropy(logits.float(), targets), logits.argmax(-1) == targets
+        logits = model.head(trunk(ids).flatten(0, 1)[places])
+    wanted, answered = following.flatten()[places], answers.flatten()[places]
+    losses = functional.cross_entropy(logits.float(), wanted, reduction="none")
+    loss = (losses * torch.where(answered, 1.0, HINT)).sum() / answered.sum()
+    return loss, logits.argmax(-1) == wanted
 
 
 def optimizers(model: Decoder, rate: float) -> list[torch.optim.Optimizer]:
@@ -100,24 +142,26 @@ def optimizers(model: Decoder, rate: float) -> list[torch.optim.Optimizer]:
     rest = [w for n, w in model.named_parameters() if not (w.dim() == 2 and n.startswith("layers"))]
     return [
         torch.optim.Muon(matrices, lr=rate, weight_decay=0.01, momentum=0.95),
-        torch.optim.AdamW(rest, lr=rate / 5, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
+        torch.optim.AdamW(rest, lr=rate / 12, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
     ]
 
 
 @torch.no_grad()
 def accuracies(
-    model: Decoder, trunk: Any, tokenizer: PreTrainedTokenizerFast, batches: int = 6
+    model: Decoder, trunk: Any, tokenizer: PreTrainedTokenizerFast, course: Course, batches: int = 3
 ) -> dict[str, float]:
     """Return the share of tokens predicted rightly on unseen lives, by what they stand for."""
     reader = Reader(tokenizer, HELD_OUT)
     texts = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
     right: dict[str, list[bool]] = defaultdict(list)
     for _ in range(batches):
-        ids, learned = reader.batch(easy=0.0)
-        _, hits = loss_of(model, trunk, ids, learned)
-        targets = ids[:, 1:][learned[:, 1:]].tolist()
-        for token, hit in zip(targets, hits.tolist(), strict=True):
-            right[_kind(texts[token])].append(hit)
+        batch = reader.batch(course)
+        _, hits = loss_of(model, trunk, *batch)
+        _, following, answers = (part.flatten() for part in batch)
+        learned = following != NOT_LEARNED
+        tokens, answered = following[learned].tolist(), answers[learned].tolist()
+        for token, answer, hit in zip(tokens, answered, hits.tolist(), strict=True):
+            right[_kind(texts[token]) if answer else "hint-" + _kind(texts[token])].append(hit)
     return {kind: float(np.mean(hits)) for kind, hits in sorted(right.items())}
 
 
@@ -137,6 +181,7 @@ def train(out: Path, tokens: float, rate: float, seed: int, save_every: int) -> 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     tokenizer = PreTrainedTokenizerFast.from_pretrained(out)
     model, reader = Decoder(), Reader(tokenizer, seed)
+    implant(model, marks(tokenizer))
     trunk = torch.compile(model, dynamic=False)
     both = optimizers(model, rate)
     step, seen, checkpoint = 0, 0, out / "checkpoint.pt"
@@ -153,18 +198,18 @@ def train(out: Path, tokens: float, rate: float, seed: int, save_every: int) -> 
     started, losses = time.time(), []
     while seen < tokens:
         factor = min(1.0, (step + 1) / WARM_UP, max(0.0, 1.0 - seen / tokens) / END)
-        for optimizer, top in zip(both, (rate, rate / 5), strict=True):
+        for optimizer, top in zip(both, (rate, rate / 12), strict=True):
             optimizer.param_groups[0]["lr"] = top * factor
-        ids, learned = reader.batch(max(EASY[1], EASY[0] * (1.0 - seen / EASY_TOKENS)))
-        loss, _ = loss_of(model, trunk, ids, learned)
+        batch = reader.batch(course_after(seen))
+        loss, _ = loss_of(model, trunk, *batch)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer in both:
             optimizer.step()
             optimizer.zero_grad()
-        step, seen = step + 1, seen + ids[:, 1:].numel()
+        step, seen = step + 1, seen + batch[0].numel()
         losses.append(loss.item())
-        bar.update(ids[:, 1:].numel())
+        bar.update(batch[0].numel())
         if step % 50 == 0:
             print(
                 f"\nstep {step} {time.time() - started:.0f}s {seen / 1e6:.2f}M tokens "
@@ -172,8 +217,12 @@ def train(out: Path, tokens: float, rate: float, seed: int, save_every: int) -> 
                 flush=True,
             )
         if step % save_every == 0 or seen >= tokens:
-            shares = accuracies(model, trunk, tokenizer)
-            print("  " + ", ".join(f"{k} {v:.3f}" for k, v in shares.items()), flush=True)
+            eager = course_after(seen).eager
+            for drill, easy in ((1, 0), (0, 1), (0, 0)):
+                course = Course(drill, easy, eager)
+                shares = accuracies(model, trunk, tokenizer, course)
+                said = ", ".join(f"{kind} {share:.3f}" for kind, share in shares.items())
+                print(f"  drill {drill} easy {easy}: {said}", flush=True)
             state = {
                 "model": model.state_dict(),
                 "optimizers": [optimizer.state_dict() for optimizer in both],
@@ -190,8 +239,8 @@ if __name__ == "__main__":
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--out", type=Path, default=Path("build"))
     arguments.add_argument("--tokens", type=float, default=40e6)
-    arguments.add_argument("--rate", type=float, default=0.02)
+    arguments.add_argument("--rate", type=float, default=0.006)
     arguments.add_argument("--seed", type=int, default=0)
-    arguments.add_argument("--save-every", type=int, default=150)
+    arguments.add_argument("--save-every", type=int, default=50)
     given = arguments.parse_args()
     train(given.out, given.tokens, given.rate, given.seed, given.save_every)

@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from pydantic import Field
+
 from starec_sim.policies import reading
 from starec_sim.policies.reading import DISLIKED, LIKED, ReadingPolicy
 
@@ -27,12 +29,11 @@ _LIKE_VOTE, _DISLIKE_VOTE = 0.5, -1.0
 for."""
 _DAMPING = 2.0
 """Meetings at which an attribute is trusted half."""
-_NAMED, _STRONG = 0.3, 0.6
-"""Damped mean votes, in stars, from which on an attribute is named, and loved or hated."""
 
 _SEEN_BY = {**dict.fromkeys(("top 1 %", "top 2 %", "top 5 %", "top 10 %"), LIKED), "few": DISLIKED}
 _RATED_WELL, _RATED_BADLY = 3.8, 3.0
-_SIGNALS = ("seen by", "mean rating", "liked together with")
+SIGNALS = ("seen by", "mean rating", "liked together with")
+"""Parts of a card that are no attributes."""
 
 _SUMMARY_TERMS = 24
 """Attributes that a reflection keeps, those met last."""
@@ -58,6 +59,11 @@ class _Weighed(NamedTuple):
 class ReasonerPolicy(ReadingPolicy):
     """Weighs what the prompt shows, says how, and answers accordingly; deterministic."""
 
+    named: float = Field(default=0.3, gt=0)
+    """The damped mean vote, in stars, from which on an attribute is named."""
+    strong: float = Field(default=0.6, gt=0)
+    """From here on it is loved or hated."""
+
     @property
     def _llm_type(self) -> str:
         return "reasoner"
@@ -66,40 +72,40 @@ class ReasonerPolicy(ReadingPolicy):
         """Reason in short lines, then rank, act, or rewrite the summary."""
         if reading.reflects(asked):
             return _reflect(asked, words)
-        tastes = _tastes(asked)
+        tastes = self.tastes(asked)
         weighed = [_weigh(mark, card, tastes) for mark, card in reading.candidates(asked)]
         thoughts = "\n".join(map(str, weighed))
         answer = _act(weighed) if reading.pages(asked) else _rank(weighed)
         return f"<think>\n{thoughts}\n</think>\n{answer}"
 
+    def tastes(self, asked: str) -> Mapping[str, str]:
+        """Return the polarity of each attribute value that is worth naming."""
+        votes: dict[str, list[float]] = {}
+        for term, likes, met in reading.known(reading.section(asked, "preferences")):
+            votes[term] = [_LIKE_VOTE * likes + _DISLIKE_VOTE * (met - likes), float(met)]
+        for terms, stars in reading.history(asked):
+            for term in terms:
+                vote = votes.setdefault(term, [0.0, 0.0])
+                vote[0] += stars - _NEUTRAL_STARS
+                vote[1] += 1.0
+        found = {
+            term: self._polarity(vote / (met + _DAMPING)) for term, (vote, met) in votes.items()
+        }
+        return {term: polarity for term, polarity in found.items() if polarity}
 
-def _tastes(asked: str) -> Mapping[str, str]:
-    """Return the polarity of each attribute value that summary or history speak of."""
-    votes: dict[str, list[float]] = {}
-    for term, likes, met in reading.known(reading.section(asked, "preferences")):
-        votes[term] = [_LIKE_VOTE * likes + _DISLIKE_VOTE * (met - likes), float(met)]
-    for terms, stars in reading.history(asked):
-        for term in terms:
-            vote = votes.setdefault(term, [0.0, 0.0])
-            vote[0] += stars - _NEUTRAL_STARS
-            vote[1] += 1.0
-    polarities = {term: _polarity(total / (met + _DAMPING)) for term, (total, met) in votes.items()}
-    return {term: polarity for term, polarity in polarities.items() if polarity}
-
-
-def _polarity(vote: float) -> str:
-    if abs(vote) < _NAMED:
-        return ""
-    if vote > 0:
-        return "loved" if vote >= _STRONG else LIKED
-    return "hated" if vote <= -_STRONG else DISLIKED
+    def _polarity(self, vote: float) -> str:
+        if abs(vote) < self.named:
+            return ""
+        if vote > 0:
+            return "loved" if vote >= self.strong else LIKED
+        return "hated" if vote <= -self.strong else DISLIKED
 
 
 def _weigh(mark: str, card: str, tastes: Mapping[str, str]) -> _Weighed:
     parts = card.split(" | ")
     told = (part.partition(": ") for part in parts[1:])
-    signals = {name: value for name, _, value in told if name in _SIGNALS}
-    attributes = " | ".join(p for p in parts if p.partition(": ")[0] not in _SIGNALS)
+    signals = {name: value for name, _, value in told if name in SIGNALS}
+    attributes = " | ".join(p for p in parts if p.partition(": ")[0] not in SIGNALS)
     evidence = [(term, tastes[term]) for term in reading.terms(attributes) if term in tastes]
     evidence += _told(signals)
     return _Weighed(mark, evidence, sum(POLARITIES[polarity] for _, polarity in evidence))
