@@ -281,7 +281,11 @@ def findings_of(table: Table) -> list[Any]:
 
     places = table.about["protocol"]["candidates"]
     rows = [
-        Printed(row.name, {name: found.mean for name, found in row.metrics.items()}, 1e-9, places)
+        Printed(
+            row.name,
+            {name: found.mean for name, found in row.metrics.items()},
+            candidates=places,
+        )
         for row in table.rows
     ]
     return [finding for row in rows if (finding := check(row)) is not None]

@@ -37,10 +37,14 @@ class Printed(NamedTuple):
     name: str
     figures: Mapping[str, float]
     """By metric (`ndcg@10`, `hr@5`, `mrr`), between 0 and 1."""
-    tolerance: float = _EXACT
-    """How far each figure may be off: half a unit of its last decimal."""
+    tolerance: Mapping[str, float] = {}
+    """How far a figure may be off: half a unit of its last decimal. Exact where it is not here."""
     candidates: int = 20
     """Places that a ranking has."""
+
+    def slack(self, name: str) -> float:
+        """Return how far a figure may be off."""
+        return self.tolerance.get(name, _EXACT)
 
 
 class Finding(NamedTuple):
@@ -76,7 +80,7 @@ def check(row: Printed) -> Finding | None:
             hint="name the columns after the metrics, e.g. ndcg@10",
         )
     for name, value in row.figures.items():
-        if not -row.tolerance <= value <= 1 + row.tolerance:
+        if not -row.slack(name) <= value <= 1 + row.slack(name):
             return Finding(row.name, f"{name} is {value:.4f}, which is not between 0 and 1")
     mass = least_mass(row)
     if mass is None:
@@ -96,10 +100,11 @@ def least_mass(row: Printed) -> float | None:
     ranks = np.arange(1.0, row.candidates + 1)
     weights = np.stack([_weights(name, ranks) for name in row.figures])
     values = np.array(list(row.figures.values()))
+    slack = np.array([row.slack(name) for name in row.figures])
     found = linprog(
         np.ones(len(ranks)),
         A_ub=np.concatenate([weights, -weights]),
-        b_ub=np.concatenate([values + row.tolerance, row.tolerance - values]),
+        b_ub=np.concatenate([values + slack, slack - values]),
         bounds=(0, None),
         method="highs",
     )
@@ -123,16 +128,15 @@ def _why(row: Printed) -> str:
     for kind in ("ndcg", "hr"):
         steps = _by_place(row, kind)
         for (k, value), (later, further) in pairwise(steps):
-            if further < value - 2 * row.tolerance:
+            if further < value - row.slack(f"{kind}@{k}") - row.slack(f"{kind}@{later}"):
                 return (
                     f"{kind}@{later} ({further:.4f}) is below {kind}@{k} ({value:.4f}), "
                     "but more places cannot count less"
                 )
     ndcg = dict(_by_place(row, "ndcg"))
     for k, value in _by_place(row, "hr"):
-        if k in ndcg and not (
-            value / math.log2(1 + k) - 2 * row.tolerance <= ndcg[k] <= value + 2 * row.tolerance
-        ):
+        slack = row.slack(f"ndcg@{k}") + row.slack(f"hr@{k}")
+        if k in ndcg and not value / math.log2(1 + k) - slack <= ndcg[k] <= value + slack:
             return (
                 f"ndcg@{k} ({ndcg[k]:.4f}) is not between hr@{k} / log2({k} + 1) "
                 f"({value / math.log2(1 + k):.4f}) and hr@{k} ({value:.4f})"

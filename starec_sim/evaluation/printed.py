@@ -102,7 +102,8 @@ def from_yaml(text: str, at: str) -> dict[str, list[Printed]]:
                 )
             scaled = [value / table.scale for value in row]
             figures = dict(zip(map(str, names), scaled, strict=True))
-            found[table.name].append(Printed(name, figures, tolerance, table.candidates))
+            off = dict.fromkeys(figures, tolerance)
+            found[table.name].append(Printed(name, figures, off, table.candidates))
     return found
 
 
@@ -152,14 +153,12 @@ def _from_cells(
         if not numbers:
             continue
         percent = any(float(number[0]) > 1 for number in numbers.values())
-        decimals = min(len(number[1] or "") for number in numbers.values())
         scale = 100.0 if percent else 1.0
         figures = {name: float(number[0]) / scale for name, number in numbers.items()}
-        found[table].append(
-            Printed(
-                cells[0], figures, _ROUNDED * 10**-decimals / scale, candidates or _places(figures)
-            )
-        )
+        off = {
+            name: _ROUNDED * 10 ** -len(number[1] or "") / scale for name, number in numbers.items()
+        }
+        found[table].append(Printed(cells[0], figures, off, candidates or _places(figures)))
     return found
 
 
