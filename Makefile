@@ -6,7 +6,7 @@ INSTALLED := .venv/.installed
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: install demo test lint format bench clean
+.PHONY: install demo test lint format bench table clean
 .DEFAULT_GOAL := demo
 
 install: $(INSTALLED)
@@ -42,6 +42,9 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/population.py
 	$(BIN)/python benchmarks/gateway.py
 	$(BIN)/python benchmarks/recommenders.py
+
+table: $(INSTALLED)
+	$(BIN)/python experiments/04_table/table.py
 
 clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

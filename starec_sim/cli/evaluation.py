@@ -109,27 +109,8 @@ def finish(
 ) -> dict[str, Any] | None:
     """Begin an evaluation, or go on with the one in a folder, and show what came of it."""
     from starec_sim import evaluation as evaluations
-    from starec_sim.cli.display import Display
 
-    class Following(Display):
-        """Follows the classical rows as well, a line for each."""
-
-        waiting = done = 0
-
-        def round_ends(self, round: int, figures: Mapping[str, float]) -> None:
-            if figures:  # agents that do not replay come for the exam alone
-                super().round_ends(round, figures)
-            else:
-                self._progress.advance(self._task, 1)
-
-        def rows_begin(self, count: int) -> None:
-            self.waiting = count
-
-        def row_ends(self, name: str, seconds: float) -> None:
-            self.done += 1
-            self.say(f"{name}: {seconds:.1f} s ({self.done} of {self.waiting})")
-
-    display = Following()
+    display = following()
     try:
         with display:
             if folder is None:
@@ -155,6 +136,31 @@ def finish(
     ):
         display.say(f"    {program()} {command}    # {what}")
     return None
+
+
+def following() -> Any:
+    """Return a display that follows an evaluation: its run, and a line for each classical row."""
+    from starec_sim.cli.display import Display
+
+    class Following(Display):
+        """Follows the classical rows as well."""
+
+        waiting = done = 0
+
+        def round_ends(self, round: int, figures: Mapping[str, float]) -> None:
+            if figures:  # agents that do not replay come for the exam alone
+                super().round_ends(round, figures)
+            else:
+                self._progress.advance(self._task, 1)
+
+        def rows_begin(self, count: int) -> None:
+            self.waiting = count
+
+        def row_ends(self, name: str, seconds: float) -> None:
+            self.done += 1
+            self.say(f"{name}: {seconds:.1f} s ({self.done} of {self.waiting})")
+
+    return Following()
 
 
 def write(table: Table, folder: Path, against: str | None, out: Path | None) -> list[Path]:
@@ -338,6 +344,8 @@ def print_table(table: Table, against: str | None) -> None:
                 lines.add_row(clean(name), cost, Text(flaw, "dim"))
         out.print(lines)
     out.print(f"\n{render.caption(table)}", style="dim")
+    for name, why in table.about["left out"].items():
+        out.print(f"left out: {clean(name)}, which {why}", style="yellow")
     for name in table.unfinished:
         out.print(f"not there yet: {clean(name)}", style="yellow")
     for finding in findings_of(table):

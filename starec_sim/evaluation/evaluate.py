@@ -26,7 +26,7 @@ from starec_sim.errors import ConfigError, RunError
 from starec_sim.evaluation.classical import knows_choices, marks_of
 from starec_sim.evaluation.marks import Marks
 from starec_sim.evaluation.records import read_record
-from starec_sim.evaluation.rows import Planned, RowSpec, plan
+from starec_sim.evaluation.rows import Planned, RowSpec, lacks, plan
 from starec_sim.evaluation.table import Row, Table, make_row
 from starec_sim.exam import Exam
 from starec_sim.exam import Protocol as ExamProtocol
@@ -401,6 +401,7 @@ def _table(folder: Path, evaluation: Evaluation, exam: Exam, planned: Sequence[P
         "seed": evaluation.seed,
         "counts": exam.describe(),
         "exam": exam.digest,
+        "left out": {row.name: f"needs {lacks(row)}" for row in evaluation.rows if lacks(row)},
     }
     users = tuple(exam.dataset.users[row].id for row in exam.rows)
     return Table(tuple(rows), about, users, sha.hexdigest(), tuple(unfinished))

@@ -50,6 +50,8 @@ class RowSpec(Settings):
     agent that keeps no summary: it remembers the same history either way."""
     memory: Literal["own", "swapped"] = "own"
     """`swapped`: the exam is taken with another user's memory."""
+    needs: str | None = None
+    """A Python module without which the row is left out (and named as such)."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -178,7 +180,7 @@ def plan(
     labels = _labels(policies)
     planned: list[Planned] = []
     for row in rows:
-        if row.floor == "oracle" and not truth:
+        if (row.floor == "oracle" and not truth) or lacks(row):
             continue
         if row.needs and find_spec(row.needs) is None:
             continue
@@ -197,6 +199,11 @@ def plan(
             f'two rows are called "{twice[0]}"', hint="give each row a name of its own"
         )
     return planned
+
+
+def lacks(row: RowSpec) -> str | None:
+    """Return the module that a row needs and that is not installed."""
+    return None if row.needs is None or find_spec(row.needs) is not None else row.needs
 
 
 def _labels(policies: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -160,7 +160,9 @@ def make_row(
 ) -> Row:
     """Return the row of some marks."""
     values = marks.values(at, candidates)
-    spec = planned.spec.model_dump(mode="json", exclude_none=True, exclude={"name", "policy"})
+    spec = planned.spec.model_dump(
+        mode="json", exclude_none=True, exclude={"name", "policy", "needs"}
+    )
     if planned.spec.kind != "recommender":
         spec.pop("data")
     if planned.spec.kind != "agent":

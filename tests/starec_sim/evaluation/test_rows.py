@@ -3,6 +3,7 @@
 import pytest
 
 from starec_sim.errors import ConfigError, PluginError
+from starec_sim.evaluation import Evaluation, evaluate
 from starec_sim.evaluation.rows import plan, read_policy, read_rows
 
 
@@ -32,6 +33,17 @@ def test_the_oracle_is_left_out_where_the_truth_is_not_known() -> None:
     names = [row.name for row in plan(read_rows("all"), [])]
     assert "oracle" not in names
     assert "oracle" in [row.name for row in plan(read_rows("all"), [], truth=True)]
+
+
+def test_a_row_whose_module_is_not_installed_is_left_out_by_name(tmp_path) -> None:
+    text = (
+        "rows:\n  - {name: a, floor: random, needs: no_such_module}\n  - {name: b, floor: random}\n"
+    )
+    rows = read_rows(write(tmp_path, text))
+    assert [row.name for row in plan(rows, [])] == ["b"]
+    values = {"data": {"use": "synthetic", "users": 20, "items": 200}, "runs_dir": tmp_path}
+    _, table = evaluate(Evaluation(rows=rows, **values))
+    assert table.about["left out"] == {"a": "needs no_such_module"}
 
 
 def test_a_row_with_a_policy_of_its_own_needs_no_other(tmp_path) -> None:

@@ -1,0 +1,82 @@
+"""Make the three tables of this experiment, and put them into its README.
+
+    .venv/bin/python experiments/04_table/table.py              # all three
+    .venv/bin/python experiments/04_table/table.py movielens    # one of them
+
+MovieLens 100K and AgentCF's CDs sample are looked for in $STAREC_DATA, data/ and ../shared/data.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import time
+from pathlib import Path
+
+from starec_environments.datasets.places import usual_folder
+from starec_sim.cli.display import Display
+from starec_sim.cli.evaluation import following, write
+from starec_sim.evaluation import Evaluation, evaluate, read_policy, read_rows, render
+from starec_sim.exam import read_protocol
+
+POLICIES = [
+    "lexical",
+    # Another policy is another line, e.g. "openai,model=qwen3:8b,base_url=http://localhost:11434/v1"
+]
+HERE = Path(__file__).parent
+TABLES = {
+    "movielens": ("starec-20", {"use": "movielens-100k"}),
+    "cds": ("agentcf-10", {"use": "agentcf"}),
+    "synthetic": ("starec-20", {"use": "synthetic", "users": 900}),
+}
+
+
+def main() -> None:
+    """Evaluate, write the tables, and time what the README says of times."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("tables", nargs="*", metavar="TABLE", help="which; all when empty")
+    arguments.add_argument("--runs-dir", type=Path, default=Path("runs"))
+    arguments.add_argument("--cds", type=Path, help="the folder of AgentCF's CDs sample")
+    asked = arguments.parse_args()
+    for name in asked.tables or TABLES:
+        protocol, data = TABLES[name]
+        if name == "cds":
+            data = data | {"path": str(asked.cds or _cds())}
+        start, cpu = time.perf_counter(), time.process_time()
+        display: Display = following()
+        with display:
+            folder, table = evaluate(
+                Evaluation(
+                    name=f"table-{name}",
+                    data=data,
+                    protocol=read_protocol(protocol),
+                    policies=[read_policy(policy) for policy in POLICIES],
+                    rows=read_rows("all"),
+                    runs_dir=asked.runs_dir,
+                ),
+                display,
+            )
+        took = (
+            f"{time.perf_counter() - start:.0f} s of wall time, "
+            f"{time.process_time() - cpu:.0f} s of one core."
+        )
+        write(table, folder, None, HERE / "results" / name)
+        _put(name, f"{render.markdown(table)}\n{took}")
+
+
+def _cds() -> Path:
+    """Return the folder of AgentCF's sample, where data usually lies."""
+    return usual_folder("cds-100-dense", ("CDs-100-user-dense.train.inter",))
+
+
+def _put(name: str, text: str) -> None:
+    """Replace what stands between a table's marks in the README."""
+    path = HERE / "README.md"
+    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+    new = pattern.sub(lambda _: f"{begin}\n{text}\n{end}", path.read_text("utf-8"))
+    path.write_text(new, "utf-8")
+
+
+if __name__ == "__main__":
+    main()
