@@ -106,6 +106,7 @@ def finish(
     out: Path | None,
     as_json: bool,
     concurrency: int | None = None,
+    budget: Mapping[str, float | None] | None = None,
 ) -> dict[str, Any] | None:
     """Begin an evaluation, or go on with the one in a folder, and show what came of it."""
     from starec_sim import evaluation as evaluations
@@ -116,7 +117,7 @@ def finish(
             if folder is None:
                 folder, table = evaluations.evaluate(evaluation, display, fresh=fresh)
             else:
-                table = evaluations.resume(folder, display, concurrency=concurrency)
+                table = evaluations.resume(folder, display, concurrency=concurrency, budget=budget)
     except BaseException as error:
         display.say_how_to_go_on(error)
         raise UnfinishedError(display.kept, error) from error

@@ -81,7 +81,7 @@ def resume(
 
     found, allowed = folder.find(run, runs_dir), dict(map(_allowance, budget or ()))
     if is_evaluation(found):
-        return finish(None, found, False, None, None, as_json, concurrency)
+        return finish(None, found, False, None, None, as_json, concurrency, allowed)
     if folder.read(found).get("kind") == "training":
         return _resume_training(found, as_json)
     return _finish(

@@ -152,9 +152,19 @@ def evaluate(
 
 
 def resume(
-    folder: Path, onlooker: Onlooker | None = None, *, concurrency: int | None = None
+    folder: Path,
+    onlooker: Onlooker | None = None,
+    *,
+    concurrency: int | None = None,
+    budget: Mapping[str, float | None] | None = None,
 ) -> Table:
     """Go on with an evaluation; of a finished one, the table is read.
+
+    Args:
+        folder: The evaluation.
+        onlooker: Told what happens.
+        concurrency: Visits in flight, if it should change.
+        budget: Keys of the budget that change, see `starec_sim.laboratory.resume`.
 
     Raises:
         RunError: The folder holds no evaluation, or one that other code or data began.
@@ -165,7 +175,7 @@ def resume(
     if (folder / TABLE).is_file():
         return read_table(folder)
     if manifest["arms"]:
-        laboratory.resume(folder, onlooker, concurrency=concurrency)
+        laboratory.resume(folder, onlooker, concurrency=concurrency, budget=budget)
     with _in_its_place(folder, manifest) as here:
         exam = _exam(evaluation, _load(evaluation))
         return _finish(here, evaluation, exam, _planned(evaluation, exam), onlooker)

@@ -66,8 +66,9 @@ def _answers(db: sqlite3.Connection, trial: int, exam: Exam) -> tuple[Marks, Map
         flaws.update(decision.flaws)
         malformed += decision.malformed
         repaired += decision.repaired
-    (unread,) = db.execute(
-        "SELECT COUNT(*) FROM turns WHERE trial = ? AND node = 'slow' AND error != ''", (trial,)
+    unread, failed = db.execute(
+        "SELECT SUM(node = 'slow' AND error != ''), SUM(failure != '') FROM turns WHERE trial = ?",
+        (trial,),
     ).fetchone()
     marks = Marks(ranks, ranks)
     counters = {
@@ -77,16 +78,15 @@ def _answers(db: sqlite3.Connection, trial: int, exam: Exam) -> tuple[Marks, Map
         "answer missing": marks.missing,
         **{name: flaws.pop(name, 0) for name in FLAWS},
         **flaws,
-        "slow thoughts with an error": unread,
+        "slow thoughts with an error": unread or 0,
+        "failed calls": failed or 0,
     }
     return marks, counters
 
 
 def _costs(db: sqlite3.Connection, trial: int, exam: Exam) -> Mapping[str, float | None]:
     """Return means: of a ranking in the exam, and of a user's whole history before it."""
-    columns = {name for _, name, *_ in db.execute("PRAGMA table_info(turns)")}
-    usd = "SUM(cost_usd)" if "cost_usd" in columns else "NULL"
-    sums = f"SELECT SUM(tokens_in), SUM(tokens_out), SUM(latency_s), {usd} FROM turns "
+    sums = "SELECT SUM(tokens_in), SUM(tokens_out), SUM(latency_s), SUM(cost_usd) FROM turns "
     last = exam.protocol.history
     exams = db.execute(f"{sums} WHERE trial = ? AND round = ?", (trial, last)).fetchone()
     before = db.execute(f"{sums} WHERE trial = ? AND round < ?", (trial, last)).fetchone()
