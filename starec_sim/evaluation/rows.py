@@ -40,8 +40,6 @@ class RowSpec(Settings):
     recommender: Annotated[Spec | None, Uses("recommenders")] = None
     data: Extent = "full"
     """What a recommender is fitted on: the `sample` that agents see, or the `full` log."""
-    needs: str = ""
-    """A module without which the row is left out, e.g. `torch`."""
     agent: Annotated[Spec | None, Uses("agents")] = None
     policy: Spec | None = None
     """The policy of an agent; the evaluated ones, in turn, when empty."""
@@ -181,8 +179,6 @@ def plan(
     planned: list[Planned] = []
     for row in rows:
         if (row.floor == "oracle" and not truth) or lacks(row):
-            continue
-        if row.needs and find_spec(row.needs) is None:
             continue
         if row.agent is None:
             planned.append(Planned(row.name, row, None))
