@@ -42,6 +42,7 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/population.py
 	$(BIN)/python benchmarks/gateway.py
 	$(BIN)/python benchmarks/recommenders.py
+	$(BIN)/python benchmarks/endpoint.py
 
 table: $(INSTALLED)
 	$(BIN)/python experiments/04_table/table.py

@@ -27,6 +27,7 @@ from starec_sim.cli.export import export
 from starec_sim.cli.list_plugins import list_plugins
 from starec_sim.cli.run import UnfinishedError, replay, resume, run
 from starec_sim.cli.runs import runs
+from starec_sim.cli.serve import serve
 from starec_sim.cli.show import show
 from starec_sim.cli.text import clean
 from starec_sim.cli.train import train
@@ -55,6 +56,7 @@ app.command("eval")(evaluate)
 app.command()(table)
 app.command("check-table")(check_table)
 app.command()(audit)
+app.command()(serve)
 app.command("plugins")(list_plugins)
 app.add_typer(data, name="data")
 

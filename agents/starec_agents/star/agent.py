@@ -16,6 +16,7 @@ from starec_agents.star.parsing import read_decision, read_summary
 from starec_agents.star.prompting import Messages, Prompts
 from starec_sim.agent import Call
 from starec_sim.errors import ContractError
+from starec_sim.memory.recall import RecallSettings
 from starec_sim.types import Decision, Observation, Visit
 from starec_sim.validation import Settings
 
@@ -98,6 +99,8 @@ class StarAgent(Player):
         """Experiences that a memory keeps (the paper's cap)."""
         history_shown: int = Field(default=10, ge=0)
         """Experiences that a prompt shows, the latest ones."""
+        recall: RecallSettings | None = None
+        """Show, before the latest experiences, older ones that have to do with what is seen."""
         summary_words: int = Field(default=180, ge=10)
         """The longest preference summary."""
         prompts: Path | None = None
@@ -105,7 +108,8 @@ class StarAgent(Player):
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        prompts = Prompts.read(config.prompts, config.history_shown, config.summary_words)
+        recall = config.recall.build() if config.recall else None
+        prompts = Prompts.read(config.prompts, config.history_shown, config.summary_words, recall)
         super().__init__(prompts, build_graph(), config.history_limit)
 
     def rephrased(self) -> StarAgent | None:

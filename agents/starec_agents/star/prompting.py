@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 from starec_agents.star.forms import Form, schema
 from starec_sim.cards import quoted
 from starec_sim.errors import ConfigError, did_you_mean
+from starec_sim.memory.recall import Recall
 from starec_sim.types import (
     LIKED_ABOVE,
     Decision,
@@ -65,15 +66,23 @@ class Prompts:
     """Experiences that a prompt shows, the latest ones."""
     summary_words: int
     """The longest summary, in words."""
+    recall: Recall | None = None
+    """Finds older experiences to be shown before the latest; None shows none."""
 
     own: ClassVar[str] = "starec_agents.star"
     """The package whose folder `prompts` holds the templates."""
     names: ClassVar[tuple[str, ...]] = NAMES
 
     @classmethod
-    def read(cls, folder: Path | None, history_shown: int, summary_words: int) -> Self:
+    def read(
+        cls,
+        folder: Path | None,
+        history_shown: int,
+        summary_words: int,
+        recall: Recall | None = None,
+    ) -> Self:
         """Read the templates, see `templates`."""
-        return cls(templates(cls.own, cls.names, folder), history_shown, summary_words)
+        return cls(templates(cls.own, cls.names, folder), history_shown, summary_words, recall)
 
     def schema(self, name: str, count: int = 0) -> dict[str, Any]:
         """Return the JSON schema of the answer that a prompt asks for.
@@ -99,7 +108,7 @@ class Prompts:
             form,
             profile=profile(person),
             preferences=self._summary(memory),
-            history=self._history(memory, cards),
+            history=self._history(memory, cards, observation.cards),
             candidates=candidates(observation),
             page=observation.page,
             count=len(observation.slate),
@@ -135,8 +144,13 @@ class Prompts:
         # Some endpoints refuse a message without text.
         return (*asked, ("assistant", short.strip() or "(nothing)"), ("user", request.strip()))
 
-    def _history(self, memory: Memory, cards: Sequence[str]) -> str:
-        shown = memory.history[-self.history_shown :] if self.history_shown else ()
+    def _history(self, memory: Memory, cards: Sequence[str], seen: Sequence[str] = ()) -> str:
+        """Return the latest experiences, oldest first, after those that what is seen recalls."""
+        start = max(0, len(memory.history) - self.history_shown)
+        older, shown = memory.history[:start], memory.history[start:]
+        if self.recall is not None and older:
+            places = self.recall.recall([cards[e.item] for e in older], seen)
+            shown = (*(older[place] for place in places), *shown)
         return "\n".join(f"- {stars(e.rating)} | {cards[e.item]}" for e in shown) or "nothing yet"
 
     def _summary(self, memory: Memory) -> str:

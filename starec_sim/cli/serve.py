@@ -1,0 +1,63 @@
+"""`starec serve`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from starec_sim.cli.run import AsJson
+
+
+def serve(
+    policy: Annotated[
+        str,
+        typer.Argument(
+            metavar="POLICY",
+            help="A policy with its settings, `local,model=PATH,adapter=PATH`, or a YAML file.",
+        ),
+    ],
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="What clients call the model; else what it is called."),
+    ] = None,
+    port: Annotated[
+        int,
+        typer.Option(min=0, max=65535, metavar="N", help="Of this machine; 0 takes a free one."),
+    ] = 8000,
+    as_json: AsJson = False,
+) -> dict[str, Any] | None:
+    """Offer a policy at an OpenAI-compatible endpoint, for this machine only, until Ctrl-C.
+
+    For example: starec serve local,model=Qwen/Qwen3-0.6B
+    """
+    from starec_sim.errors import ConfigError
+    from starec_sim.evaluation.rows import label, read_policy
+
+    try:
+        from starec_sim.serving.endpoint import Endpoint
+        from starec_sim.serving.server import chat_model
+        from starec_sim.serving.server import serve as serve_on
+    except ImportError as error:
+        raise ConfigError(
+            f"serving needs a package that is not installed: {error.name}",
+            hint="pip install 'starec-sim[serve]'",
+        ) from error
+
+    spec = read_policy(policy)
+    endpoint = Endpoint(name or label(spec), chat_model(spec))
+    where: list[str] = []
+
+    def ready(url: str) -> None:
+        where.append(url)
+        print(url, file=sys.stderr if as_json else sys.stdout, flush=True)
+        how = f'{{use: openai, model: "{endpoint.name}", base_url: "{url}", token_ids: true}}'
+        print(f"\nAsk it with the policy {how}\nCtrl-C ends it.", file=sys.stderr, flush=True)
+
+    try:
+        serve_on(endpoint, port, ready)
+    except KeyboardInterrupt:
+        print(f"\nStopped after {endpoint.answered:,} answers.", file=sys.stderr)
+    about = {"url": where[0] if where else None, "answered": endpoint.answered}
+    return {"status": "stopped", "model": endpoint.name, **about} if as_json else None

@@ -1,0 +1,85 @@
+"""`starec serve`, started as people start it and stopped as they stop it."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+
+pytest.importorskip("uvicorn")
+
+STAREC = [sys.executable, "-c", "from starec_sim.cli import main; main()"]
+HI = {"model": "lexical", "messages": [{"role": "user", "content": "A. Up"}]}
+
+
+@pytest.fixture
+def start():
+    started = []
+
+    def start(*arguments):
+        command = [*STAREC, "serve", *arguments]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        started.append(subprocess.Popen(command, **pipes))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def ask(url):
+    request = urllib.request.Request(
+        f"{url}/chat/completions", json.dumps(HI).encode(), {"content-type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
+def test_it_says_where_it_is_answers_and_leaves_at_ctrl_c(start):
+    server = start("lexical", "--port", "0")
+    url = server.stdout.readline().strip()
+    assert ask(url)["choices"][0]["message"]["content"]
+    server.send_signal(signal.SIGINT)
+    out, err = server.communicate(timeout=30)
+    assert (server.returncode, out) == (0, "")
+    assert f'model: "lexical", base_url: "{url}"' in err
+    assert "Stopped after 1 answers." in err
+    assert "Traceback" not in err
+
+
+def test_with_json_it_tells_at_the_end_what_it_did(start):
+    server = start("lexical", "--name", "floor", "--port", "0", "--json")
+    url = server.stderr.readline().strip()
+    server.send_signal(signal.SIGINT)
+    out, _ = server.communicate(timeout=30)
+    assert json.loads(out) == {"status": "stopped", "model": "floor", "url": url, "answered": 0}
+
+
+def test_a_port_that_is_taken_is_named(starec):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = starec("serve", "lexical", "--port", port)
+    assert said.status == 2
+    assert f"port {port} cannot be used" in said.err
+    assert "--port" in said.err.partition("hint:")[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["lexicla"], 'did you mean "lexical"?'),
+        (["lexical,curiousity=1"], "curiousity: there is no such key"),
+        (["openai"], "model: this key is required"),
+        (["starec_sim.types:Turn"], "neither a chat model"),
+        (["lexical", "--port", "70000"], "Invalid value for '--port'"),
+    ],
+)
+def test_what_cannot_be_served_is_said(starec, arguments, said):
+    told = starec("serve", *arguments)
+    assert told.status == 2
+    assert said in told.err
+    assert told.out == ""
