@@ -77,10 +77,10 @@ class Answers:
         return {**self._head("chat.completion.chunk"), "choices": [], "usage": usage}
 
     def _head(self, kind: str, reply: AIMessage | None = None) -> dict[str, Any]:
-        # Which weights answered, where a policy tells.
+        # As OpenAI does, the model is named more exactly than it was asked for, once it is known.
         weights = reply.response_metadata.get("model_name") if reply else None
-        about = {"model": self.request.model, "system_fingerprint": weights}
-        return {"id": self.id, "object": kind, "created": self.created, **about}
+        model = weights or self.request.model
+        return {"id": self.id, "object": kind, "created": self.created, "model": model}
 
     def _choice(self, index: int, key: str, said: dict[str, Any]) -> dict[str, Any]:
         return {"index": index, key: said, "finish_reason": None, "logprobs": None}
@@ -112,7 +112,8 @@ class Answers:
         return [
             {
                 "token": text,
-                "bytes": list(text.encode()),
+                # A token may be part of a character, which nobody can spell.
+                "bytes": None if "\ufffd" in text else list(text.encode()),
                 "logprob": max(logprob, _LEAST_LOGPROB),
                 "top_logprobs": [],
             }

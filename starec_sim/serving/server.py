@@ -10,10 +10,13 @@ from typing import Any
 import uvicorn
 from langchain_core.language_models.chat_models import BaseChatModel
 from pydantic import ValidationError
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from starec_sim import plugins
 from starec_sim.errors import ConfigError, PluginError
 from starec_sim.serving.endpoint import Endpoint
+from starec_sim.serving.errors import RequestError
 from starec_sim.validation import explain
 
 HOST = "127.0.0.1"
@@ -73,7 +76,7 @@ async def _serve(
         # Weights are read before anybody is told that they can be asked.
         await asyncio.to_thread(getattr, endpoint.model, "version", None)
         config = uvicorn.Config(
-            endpoint.app(),
+            _Farewell(endpoint.app()),
             access_log=False,
             lifespan="off",
             log_level="warning",
@@ -87,3 +90,28 @@ async def _serve(
         close = getattr(endpoint.model, "aclose", None)
         if close is not None:
             await close()
+
+
+class _Farewell:
+    """Tells those who still wait that the server is being stopped, instead of hanging up."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def noting(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        except asyncio.CancelledError:
+            # Only a server whose grace is over cancels; its task ends with this answer.
+            if begun:
+                await send({"type": "http.response.body", "body": b""})
+            else:
+                error = RequestError("the server is being stopped", status=503)
+                await JSONResponse(error.as_json(), error.status)(scope, receive, send)

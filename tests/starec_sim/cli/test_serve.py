@@ -5,7 +5,10 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -48,6 +51,33 @@ def test_it_says_where_it_is_answers_and_leaves_at_ctrl_c(start):
     assert (server.returncode, out) == (0, "")
     assert f'model: "lexical", base_url: "{url}"' in err
     assert "Stopped after 1 answers." in err
+    assert "Traceback" not in err
+
+
+SLOW = """
+import asyncio
+from starec_sim.policies.lexical import LexicalPolicy
+
+class Slow(LexicalPolicy):
+    async def _agenerate(self, *messages, **options):
+        await asyncio.sleep(3600)
+"""
+
+
+def test_whoever_still_waits_is_told_that_it_leaves(start, tmp_path):
+    (tmp_path / "slow.py").write_text(SLOW)
+    server = start(f"{tmp_path / 'slow.py'}:Slow", "--name", "lexical", "--port", "0")
+    url = server.stdout.readline().strip()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(ask, url)
+        time.sleep(1)
+        server.send_signal(signal.SIGINT)
+        with pytest.raises(urllib.error.HTTPError) as told:
+            waiting.result(30)
+    assert told.value.code == 503
+    assert "being stopped" in json.load(told.value)["error"]["message"]
+    _, err = server.communicate(timeout=30)
+    assert server.returncode == 0
     assert "Traceback" not in err
 
 

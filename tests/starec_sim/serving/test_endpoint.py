@@ -27,7 +27,7 @@ def test_the_official_client_finds_the_model_and_is_answered(client):
     (choice,) = answer.choices
     assert (choice.message.content, choice.finish_reason) == ("said with 7", "length")
     assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (1, 3)
-    assert answer.system_fingerprint == "speaker@1"
+    assert answer.model == "speaker@1", "which weights it was"
     assert choice.logprobs is None
     assert "token_ids" not in choice.model_dump()
 

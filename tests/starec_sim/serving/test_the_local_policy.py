@@ -44,7 +44,7 @@ def test_what_comes_over_the_wire_is_what_the_engine_sampled(local, remote):
         assert one.usage_metadata == other.usage_metadata
         told, sampled = (reply.response_metadata["tokens"] for reply in (one, other))
         assert told.completion == sampled.completion
-        assert told.prompt == sampled.prompt
+        assert (told.prompt, told.version) == (sampled.prompt, sampled.version)
         assert told.logprobs == pytest.approx(sampled.logprobs, abs=1e-5)
         assert told.sampling == {
             name: sampled.sampling[name] for name in ("temperature", "max_tokens", "seed")
