@@ -14,6 +14,7 @@ from starec_sim import experiment, laboratory
 from starec_sim.policies.lexical import LexicalPolicy
 from starec_sim.runs.export import export_turns
 from starec_sim.types import Tokens
+from tests.starec_sim.policies.engine.conftest import build, tokenizer  # noqa: F401
 
 PAIRS = {"th": 256, "li": 257, "ke": 258, "ed": 259, "di": 260, "sl": 261, "ik": 262}
 """Tokens of two letters; every byte is a token too."""
@@ -62,13 +63,8 @@ class Sampler(LexicalPolicy):
 SAMPLED = []
 
 
-@pytest.fixture(scope="module")
-def rows(tmp_path_factory):
-    """The exported turns of a run, played by the sampler."""
-    place = tmp_path_factory.mktemp("run")
-    sys.modules["sampler"] = SimpleNamespace(Sampler=Sampler)
-    SAMPLED.clear()
-    policy = {"use": "sampler:Sampler"}
+def export(place, policy, **changes):
+    """Run a small ranking with a policy, and return the rows of its turns."""
     values = {
         "name": "turns",
         "rounds": 2,
@@ -76,12 +72,21 @@ def rows(tmp_path_factory):
         "data": {"use": "synthetic", "users": 6, "items": 60, "interactions": 20},
         "environment": {"use": "ranking", "choices": 4},
         "policies": {"fast": policy, "slow": policy},
+        **changes,
     }
     quiet = SimpleNamespace(
         run_begins=print, trial_begins=print, round_begins=print, visit_ends=id, round_ends=print
     )
     result = laboratory.start(experiment.Experiment.model_validate(values), quiet)
     return pq.read_table(export_turns(result.folder, place / "turns.parquet").file).to_pylist()
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    """The exported turns of a run, played by the sampler."""
+    sys.modules["sampler"] = SimpleNamespace(Sampler=Sampler)
+    SAMPLED.clear()
+    return export(tmp_path_factory.mktemp("run"), {"use": "sampler:Sampler"})
 
 
 def test_what_was_sampled_is_what_a_trainer_reads_and_nothing_is_tokenised_again(rows):
@@ -95,3 +100,40 @@ def test_what_was_sampled_is_what_a_trainer_reads_and_nothing_is_tokenised_again
     # The texts are the same, the ids that a tokenizer would make of them are not.
     assert all(spelled(r["completion_ids"]) == r["completion"][0]["content"] for r in rows)
     assert all(ids != row["completion_ids"] for ids, row in zip(again, rows, strict=True))
+
+
+def test_the_local_policy_reads_each_prompt_once_and_its_ids_reach_the_trainer(
+    tmp_path,
+    tokenizer,  # noqa: F811
+    monkeypatch,
+):
+    pytest.importorskip("torch")
+    from starec_sim.policies.engine.batcher import Batcher
+
+    shape = {"num_key_value_heads": 2, "head_dim": 8, "max_position_embeddings": 8192}
+    build("qwen3", **shape).save_pretrained(tmp_path / "tiny")
+    tokenizer.save_pretrained(tmp_path / "tiny")
+    sampled = []
+    ask = Batcher.ask
+
+    async def noted(self, request):
+        completion = await ask(self, request)
+        sampled.append((request.prompt, completion.ids, completion.logprobs))
+        return completion
+
+    monkeypatch.setattr(Batcher, "ask", noted)
+    policy = {"use": "local", "model": str(tmp_path / "tiny"), "max_tokens": 24, "dtype": "fp32"}
+    environment = {"use": "ranking", "choices": 1, "candidates": 4, "users": 2}
+    rows = export(tmp_path, policy, rounds=1, environment=environment)
+    read = [
+        (tuple(row["prompt_ids"]), tuple(row["completion_ids"]), tuple(row["logprobs"]))
+        for row in rows
+    ]
+    assert sorted(read) == sorted(sampled)
+    assert {row["version"] for row in rows} == {rows[0]["version"]} != {""}
+    # A model that babbles writes what no tokenizer would write for the same text.
+    texts = [row["completion"][0]["content"] for row in rows]
+    assert any(
+        tokenizer(text)["input_ids"] != row["completion_ids"]
+        for text, row in zip(texts, rows, strict=True)
+    )
