@@ -17,9 +17,10 @@ def quantised(vectors: NDArray[np.float32]) -> Codes:
     >>> quantised(np.array([[0.5, -1.0], [0.0, 0.0]], np.float32)).tolist()
     [[64, -127], [0, 0]]
     """
-    largest = np.abs(vectors).max(axis=1, keepdims=True, initial=0.0)
+    wide = vectors.astype(np.float64)  # 127 / largest would be infinite for the smallest singles
+    largest = np.abs(wide).max(axis=1, keepdims=True, initial=0.0)
     scale = np.divide(127.0, largest, out=np.zeros_like(largest), where=largest > 0)
-    codes: Codes = np.rint(vectors * scale).astype(np.int8)
+    codes: Codes = np.rint(wide * scale).astype(np.int8)
     return codes
 
 
