@@ -34,10 +34,10 @@ def serve(
     """
     from starec_sim.errors import ConfigError
     from starec_sim.evaluation.rows import label, read_policy
+    from starec_sim.policies.gateway.policy import build_policy
 
     try:
         from starec_sim.serving.endpoint import Endpoint
-        from starec_sim.serving.server import chat_model
         from starec_sim.serving.server import serve as serve_on
     except ImportError as error:
         raise ConfigError(
@@ -46,7 +46,9 @@ def serve(
         ) from error
 
     spec = read_policy(policy)
-    endpoint = Endpoint(name or label(spec), chat_model(spec))
+    model = build_policy(spec, "policy").model
+    assert model is not None
+    endpoint = Endpoint(name or label(spec), model)
     where: list[str] = []
 
     def ready(url: str) -> None:

@@ -38,5 +38,5 @@ def explained(error: Exception) -> RequestError:
     if isinstance(error, RequestError):
         return error
     if isinstance(error, PolicyError):
-        return RequestError(str(error), status=_STATUS[getattr(error, "cause", "refused")])
+        return RequestError(str(error), status=_STATUS[error.cause])
     return RequestError(f"the policy failed: {type(error).__name__}: {error}", status=500)

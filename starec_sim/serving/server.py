@@ -4,46 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import uvicorn
-from langchain_core.language_models.chat_models import BaseChatModel
-from pydantic import ValidationError
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from starec_sim import plugins
-from starec_sim.errors import ConfigError, PluginError
+from starec_sim.errors import ConfigError
 from starec_sim.serving.endpoint import Endpoint
 from starec_sim.serving.errors import RequestError
-from starec_sim.validation import explain
 
 HOST = "127.0.0.1"
 _GRACE_S = 5
 """How long answers under way may take when the server is stopped."""
-
-
-def chat_model(spec: Mapping[str, Any]) -> BaseChatModel:
-    """Build the chat model that a policy's spec names, or return the ready one.
-
-    Raises:
-        ConfigError: A setting is wrong.
-        PluginError: The reference leads to no chat model.
-    """
-    found = plugins.load("policies", spec["use"])
-    settings = {key: value for key, value in spec.items() if key != "use"}
-    if isinstance(found, BaseChatModel) and not settings:
-        return found
-    if not (isinstance(found, type) and issubclass(found, BaseChatModel)):
-        raise PluginError(
-            f'"{spec["use"]}" is neither a chat model nor a ready one without settings',
-            hint="give a subclass of langchain_core's BaseChatModel, or an instance of one",
-        )
-    try:
-        return found(**settings)
-    except ValidationError as error:
-        raise explain(error, found, "") from None
 
 
 def serve(endpoint: Endpoint, port: int, ready: Callable[[str], None]) -> None:

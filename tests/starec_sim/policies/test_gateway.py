@@ -278,3 +278,31 @@ def test_probabilities_that_do_not_match_the_tokens_are_the_models_fault():
     model = Echo(answer=AIMessage("hi", response_metadata={"tokens": short}))
     with pytest.raises(ContractError, match="sampled 2 tokens and told the log-probability of 1"):
         ask(gateway(model))
+
+
+# --- forms ----------------------------------------------------------------------------------------
+
+
+class Held(Echo):
+    """A model that can be held to a schema, and says so."""
+
+    structured: str = "json_schema"
+
+
+def test_a_schema_reaches_the_model_as_openai_writes_it():
+    model, schema = Held(), {"title": "ranking", "type": "object"}
+    door = gateway(model, slow=Echo())
+    assert (door.structured("fast"), door.structured("slow")) == (True, False)
+    asyncio.run(door.ask("fast", QUESTION, user=0, round=0, step=0, attempt=0, schema=schema))
+    ((_, options),) = model._asked
+    assert options["response_format"] == {
+        "type": "json_schema",
+        "json_schema": {"name": "ranking", "schema": schema, "strict": True},
+    }
+
+
+def test_a_replay_asks_in_the_form_that_was_recorded():
+    specs = {"fast": {"use": "openai", "structured": "json_schema"}, "slow": {"use": "openai"}}
+    policies = {node: Policy(node, None, spec) for node, spec in specs.items()}
+    door = Gateway(policies, Streams(0), Journal())
+    assert (door.structured("fast"), door.structured("slow")) == (True, False)
