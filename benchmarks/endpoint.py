@@ -104,7 +104,7 @@ async def drive(ask: Callable[[], Awaitable[object]], requests: int, in_flight: 
 
 
 async def measure(url: str, requests: int, in_flight: int) -> dict[str, dict[str, float]]:
-    policy = OpenAIPolicy(model="tiny", base_url=url, max_in_flight=in_flight, max_retries=0)
+    policy = OpenAIPolicy(model="tiny", base_url=url, max_in_flight=in_flight)
     sdk = openai.AsyncOpenAI(base_url=url, api_key="none", max_retries=0)
     asked = [SystemMessage(SYSTEM), HumanMessage(USER)]
     body = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": USER}]
