@@ -46,6 +46,7 @@ bench: $(INSTALLED)
 
 table: $(INSTALLED)
 	$(BIN)/python experiments/04_table/table.py
+	$(BIN)/python benchmarks/grpo_step.py
 
 clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

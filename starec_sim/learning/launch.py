@@ -19,6 +19,7 @@ import yaml
 from starec_sim.errors import PausedError, RunError
 from starec_sim.experiment import Experiment, recorded
 from starec_sim.learning.checkpoints import Shelf
+from starec_sim.learning.models import settled
 from starec_sim.learning.plots import plot_training
 from starec_sim.learning.settings import Training, training_of
 from starec_sim.learning.training import Follower, Record, Trainer
@@ -65,7 +66,11 @@ def start(experiment: Experiment, follower: Follower) -> Result:
         KeyboardInterrupt: The user stopped it; the same holds.
     """
     training = training_of(experiment)
+    # Settled here, because a probe could decide otherwise when the training is resumed.
+    exact = {**(experiment.train or {}), "dtype": settled(training.dtype)}
+    experiment = experiment.model_copy(update={"train": exact})
     folder = Path(_agreed(lambda: str(_new_folder(experiment))))
+    training = training_of(experiment)
     follower.run_begins(folder, experiment.name)
     return _run(folder, experiment, training, follower)
 

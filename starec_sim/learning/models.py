@@ -17,6 +17,7 @@ from pydantic import Field
 from torch import Tensor
 
 from starec_sim.errors import StarecError
+from starec_sim.policies.engine.precision import choose
 from starec_sim.validation import Settings
 
 Method = Literal["lora", "full"]
@@ -114,7 +115,7 @@ def load(
         adapter: A LoRA adapter to go on from; a new one when empty and the method is `lora`.
         method: Whether all weights learn, or an adapter.
         lora: The shape of a new adapter.
-        dtype: `auto` takes bf16 where the device has instructions for it.
+        dtype: `auto` takes bf16 where the device is faster in it.
         gradient_checkpointing: Whether activations are computed twice instead of kept.
 
     Raises:
@@ -125,7 +126,7 @@ def load(
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    half = dtype == "bf16" or (dtype == "auto" and bf16_gains())
+    half = settled(dtype) == "bf16"
     # An adapter learns in fp32 over a base in bf16; whole weights learn in fp32 under autocast.
     stored = torch.bfloat16 if half and method == "lora" else torch.float32
     try:
@@ -153,11 +154,10 @@ def load(
     return Weights(base, tokenizer, model, method, autocast=half)
 
 
-def bf16_gains() -> bool:
-    """Say whether this machine multiplies bf16 faster than fp32."""
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported())
-    return bool(torch.cpu._is_avx512_bf16_supported())
+def settled(dtype: Dtype) -> Literal["fp32", "bf16"]:
+    """Return the format that `auto` stands for on this machine, by the probe of the engine."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return "bf16" if choose(dtype, device) == torch.bfloat16 else "fp32"
 
 
 def _with_new_adapter(base: Any, lora: Lora) -> Any:

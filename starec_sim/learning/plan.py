@@ -16,7 +16,7 @@ import numpy as np
 
 from starec_sim.agent import Call
 from starec_sim.experiment import Experiment
-from starec_sim.learning.models import Lora, bf16_gains
+from starec_sim.learning.models import Lora, settled
 from starec_sim.learning.settings import Training, training_of
 from starec_sim.learning.world import Stage
 from starec_sim.types import Memory
@@ -151,7 +151,7 @@ def plan_of(experiment: Experiment) -> Plan:
     calls = visits * size * (nodes + (1 if grpo and "slow" in grpo.nodes else 0)) + examinations
     samples = anchor.users * anchor.rounds * len(anchor.nodes) if anchor else 0
     updates = -(-samples // anchor.batch) * anchor.epochs if anchor else 0
-    half = training.dtype == "bf16" or (training.dtype == "auto" and bf16_gains())
+    half = settled(training.dtype) == "bf16"
     shape = _shape(model)
     trainable = None
     if shape is not None:
