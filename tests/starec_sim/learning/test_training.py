@@ -75,13 +75,6 @@ def started(command, **options):
     )
 
 
-def result_of(command):
-    process = started([*command, "--json"])
-    out, err = process.communicate(timeout=200)
-    assert process.returncode == 0, err.decode()
-    return json.loads(out)
-
-
 def steps_logged(folder):
     path = folder / "steps.jsonl"
     return path.read_text().count("\n") if path.is_file() else 0
@@ -90,7 +83,7 @@ def steps_logged(folder):
 def kill_after(command, runs, lines):
     """Kill a training, with no chance to clean up, once its log has so many lines."""
     process = started(command)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not any(steps_logged(folder) >= lines for folder in runs.glob("*")):
         assert process.poll() is None, process.stderr.read().decode()
         assert time.monotonic() < deadline
@@ -109,27 +102,6 @@ def examinations(result):
     return [entry["examination"] for entry in result["steps"] if "examination" in entry]
 
 
-def test_a_killed_training_goes_on_to_the_same_losses(experiment, tmp_path):
-    path = experiment()
-    whole = result_of([*STAREC, "train", path, "--set", f"runs_dir={tmp_path / 'whole'}"])
-    assert len(losses(whole)) == 4 + 5
-    assert len(examinations(whole)) == 3
-
-    # In the anchor, between two checkpoints of GRPO, and once more after a resume.
-    runs = tmp_path / "runs"
-    folder = kill_after([*STAREC, "train", path], runs, 3)
-    kill_after([*STAREC, "resume", folder], runs, 4 + 1 + 3)
-    resumed = result_of([*STAREC, "resume", folder])
-    assert losses(resumed) == pytest.approx(losses(whole), rel=1e-4, abs=1e-6)
-    assert len(examinations(resumed)) == 3
-    # Every version that ever played is there to be played again.
-    versions = {place.name for place in (folder / "versions").iterdir()}
-    assert {f"{step:06d}" for step in range(6)} <= versions
-
-    again = result_of([*STAREC, "resume", folder])
-    assert losses(again) == losses(resumed)
-
-
 @pytest.fixture
 def starec(monkeypatch, capsys):
     """Run the command line in this process; return its status, stdout and stderr."""
@@ -142,6 +114,30 @@ def starec(monkeypatch, capsys):
         return left.value.code, *capsys.readouterr()
 
     return starec
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("lines", [3, 4 + 1 + 3], ids=["in the anchor", "between checkpoints"])
+def test_a_killed_training_goes_on_to_the_same_losses(starec, experiment, tmp_path, lines):
+    path = experiment()
+
+    def result_of(*command):
+        status, out, err = starec(*command, "--json")
+        assert status == 0, err
+        return json.loads(out)
+
+    whole = result_of("train", path, "--set", f"runs_dir={tmp_path / 'whole'}")
+    assert len(losses(whole)) == 4 + 5
+    assert len(examinations(whole)) == 3
+
+    folder = kill_after([*STAREC, "train", path], tmp_path / "runs", lines)
+    resumed = result_of("resume", folder)
+    assert losses(resumed) == pytest.approx(losses(whole), rel=1e-4, abs=1e-6)
+    assert len(examinations(resumed)) == 3
+    # Every version that ever played is there to be played again.
+    versions = {place.name for place in (folder / "versions").iterdir()}
+    assert {f"{step:06d}" for step in range(6)} <= versions
+    assert losses(result_of("resume", folder)) == losses(resumed), "it is finished"
 
 
 @pytest.mark.parametrize("architecture", ["qwen2", "llama"])
