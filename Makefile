@@ -43,10 +43,10 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/gateway.py
 	$(BIN)/python benchmarks/recommenders.py
 	$(BIN)/python benchmarks/endpoint.py
+	$(BIN)/python benchmarks/grpo_step.py
 
 table: $(INSTALLED)
 	$(BIN)/python experiments/04_table/table.py
-	$(BIN)/python benchmarks/grpo_step.py
 
 clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
