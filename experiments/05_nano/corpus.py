@@ -143,9 +143,14 @@ def sample(seed: int, number: int, course: Course = Course()) -> Iterator[Sample
 
 
 def _drill(rng: Rng, teacher: ReasonerPolicy) -> Sample:
-    """Ask for nothing but look-ups: a summary with bare polarities, and what they are about."""
-    world = World(rng)
-    items = [world.item() for _ in range(rng.integers(3, 9))]
+    """Ask for nothing but look-ups: a summary with bare polarities, and what they are about.
+
+    Half of the drills are long lists of items with one attribute each: there, ordering is learned.
+    """
+    lists = rng.random() < 0.5
+    world = World(rng, ["many"] if lists else ())
+    size = rng.integers(6, 21) if lists else rng.integers(3, 9)
+    items = [world.item() for _ in range(size)]
     shown = [replace(item, title=item.title.split()[0]) for item in items]
     others = [world.item() for _ in range(3)]
     values = {v: 0 for item in items + others for vs in item.attributes.values() for v in vs}

@@ -140,7 +140,7 @@ WRITTEN = 0.04
 
 
 @torch.no_grad()
-def implant(model: Decoder, marks: Tensor) -> None:
+def implant(model: Decoder, marks: Tensor, aliases: list[tuple[int, int]]) -> None:
     """Begin with circuits that look words up, which training then makes its own.
 
     To look a word up ("what followed it before? in which line did it stand?") a model needs heads
@@ -155,6 +155,7 @@ def implant(model: Decoder, marks: Tensor) -> None:
     Args:
         model: As it was initialised.
         marks: The tokens with which lines begin.
+        aliases: Tokens that begin a line, and others that mean the same line.
     """
     shape = model.shape
     half, size = shape.head // 2, shape.hidden
@@ -171,6 +172,8 @@ def implant(model: Decoder, marks: Tensor) -> None:
         embedding -= torch.outer(embedding @ direction, direction)
     embedding += 0.06 * always
     embedding[marks] += 0.06 * mark
+    for token, other in aliases:
+        embedding[other] += (embedding[token] - embedding[other]) @ code.T @ code
 
     def rows(head: int) -> slice:
         return slice(head * shape.head, (head + 1) * shape.head)
@@ -195,6 +198,8 @@ def implant(model: Decoder, marks: Tensor) -> None:
         layer.k_proj.weight[slow] = SHARP * there
         for head in range(shape.heads):
             layer.q_proj.weight[head * shape.head + slow] = SHARP * here
+    # And, for a label that was ranked, what was said of it.
+    third.k_proj.weight[slow] += SHARP * line
     for layer, loudness in ((second, 0.1), (fourth, 0.03)):
         copied = torch.linalg.qr(torch.randn(size, shape.head))[0].T
         layer.v_proj.weight[: shape.head] = copied

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import string
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -35,8 +36,10 @@ END = 0.3
 """Share of the training in which the rate falls to nothing."""
 HINT = 0.5
 """What a hint counts against a token of an answer."""
+RANK = 3.0
+"""What a place of a ranking counts: there are few of them, and ordering is hard."""
 NOT_LEARNED = -100
-DRILL = ((1e6, 0.9), (3e6, 0.1))
+DRILL = ((1e6, 0.9), (4e6, 0.25))
 EASY = ((3e6, 1.0), (9e6, 0.15))
 """After so many tokens, the chance of a drill, and that of an easy question: first the model learns
 to look things up, then to do it in long questions."""
@@ -117,14 +120,26 @@ def encoded(tokenizer: PreTrainedTokenizerFast, one: Sample) -> tuple[list[int],
     return question + answer, [*following, *answer[1:], NOT_LEARNED], len(question)
 
 
-def marks(tokenizer: PreTrainedTokenizerFast) -> Tensor:
-    """Return the tokens with which candidates and experiences begin."""
+MARK = r"\n(?:[A-Z]+\. |- .+ \| )"
+"""With this candidates and experiences begin."""
+RANKED = r" > [A-Z]+"
+
+
+def tokens_like(tokenizer: PreTrainedTokenizerFast, pattern: str) -> Tensor:
+    """Return the tokens whose text fits a pattern."""
     texts = enumerate(tokenizer.batch_decode([[token] for token in range(len(tokenizer))]))
-    return torch.tensor([n for n, text in texts if re.fullmatch(r"\n(?:[A-Z]+\. |- .+ \| )", text)])
+    return torch.tensor([token for token, text in texts if re.fullmatch(pattern, text)])
+
+
+def aliases(tokenizer: PreTrainedTokenizerFast) -> list[tuple[int, int]]:
+    """Return the tokens of each label where it begins a line and where it is ranked."""
+    ids = tokenizer.get_vocab()
+    pairs = ((ids.get(f"Ċ{x}.Ġ"), ids.get(f"Ġ>Ġ{x}")) for x in string.ascii_uppercase)
+    return [(mark, ranked) for mark, ranked in pairs if mark and ranked]
 
 
 def loss_of(
-    model: Decoder, trunk: Any, ids: Tensor, following: Tensor, answers: Tensor
+    model: Decoder, trunk: Any, ranks: Tensor, ids: Tensor, following: Tensor, answers: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Return the loss, a mean over tokens of answers, and which predictions are right."""
     places = (following.flatten() != NOT_LEARNED).nonzero().squeeze(1)
@@ -132,7 +147,8 @@ def loss_of(
         logits = model.head(trunk(ids).flatten(0, 1)[places])
     wanted, answered = following.flatten()[places], answers.flatten()[places]
     losses = functional.cross_entropy(logits.float(), wanted, reduction="none")
-    loss = (losses * torch.where(answered, 1.0, HINT)).sum() / answered.sum()
+    weights = torch.where(answered, torch.where(torch.isin(wanted, ranks), RANK, 1.0), HINT)
+    loss = (losses * weights).sum() / answered.sum()
     return loss, logits.argmax(-1) == wanted
 
 
@@ -153,10 +169,11 @@ def accuracies(
     """Return the share of tokens predicted rightly on unseen lives, by what they stand for."""
     reader = Reader(tokenizer, HELD_OUT)
     texts = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
+    ranks = tokens_like(tokenizer, RANKED)
     right: dict[str, list[bool]] = defaultdict(list)
     for _ in range(batches):
         batch = reader.batch(course)
-        _, hits = loss_of(model, trunk, *batch)
+        _, hits = loss_of(model, trunk, ranks, *batch)
         _, following, answers = (part.flatten() for part in batch)
         learned = following != NOT_LEARNED
         tokens, answered = following[learned].tolist(), answers[learned].tolist()
@@ -181,9 +198,9 @@ def train(out: Path, tokens: float, rate: float, seed: int, save_every: int) -> 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     tokenizer = PreTrainedTokenizerFast.from_pretrained(out)
     model, reader = Decoder(), Reader(tokenizer, seed)
-    implant(model, marks(tokenizer))
+    implant(model, tokens_like(tokenizer, MARK), aliases(tokenizer))
     trunk = torch.compile(model, dynamic=False)
-    both = optimizers(model, rate)
+    both, ranks = optimizers(model, rate), tokens_like(tokenizer, RANKED)
     step, seen, checkpoint = 0, 0, out / "checkpoint.pt"
     if checkpoint.is_file():
         state = torch.load(checkpoint, weights_only=False)
@@ -201,7 +218,7 @@ def train(out: Path, tokens: float, rate: float, seed: int, save_every: int) -> 
         for optimizer, top in zip(both, (rate, rate / 12), strict=True):
             optimizer.param_groups[0]["lr"] = top * factor
         batch = reader.batch(course_after(seen))
-        loss, _ = loss_of(model, trunk, *batch)
+        loss, _ = loss_of(model, trunk, ranks, *batch)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer in both:

@@ -7,6 +7,7 @@ model cannot know them: it has to look them up in the prompt.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -144,8 +145,8 @@ def _title(rng: Rng) -> str:
 class World:
     """One invented world."""
 
-    def __init__(self, rng: Rng) -> None:
-        kinds = ["many", "maker", "era"] if rng.random() < 0.4 else _kinds(rng)
+    def __init__(self, rng: Rng, kinds: Sequence[str] = ()) -> None:
+        kinds = kinds or (["many", "maker", "era"] if rng.random() < 0.4 else _kinds(rng))
         self.attributes: list[Attribute] = []
         for kind in kinds:
             attribute = _attribute(kind, rng)

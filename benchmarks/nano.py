@@ -1,0 +1,89 @@
+"""Fast decisions a second of a small policy: 20 candidates, ten experiences, 64 users at once.
+
+    python benchmarks/nano.py MODEL [--users 128] [--threads 2] [--signals] [--json]
+
+MODEL is a folder that `save_pretrained` wrote. Questions are those of the generated world's ranking
+environment. The first decisions, which open the model, are not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import time
+
+import numpy as np
+import torch
+from langchain_core.messages import HumanMessage, SystemMessage
+
+from starec_agents.star.parsing import read_decision
+from starec_agents.star.prompting import Messages, Prompts
+from starec_environments.datasets.synthetic import Synthetic
+from starec_environments.ranking import RankingEnvironment
+from starec_sim.policies.local import LocalPolicy
+from starec_sim.rng import Streams
+from starec_sim.types import Memory, Observation
+
+
+def questions(users: int, signals: bool) -> list[tuple[Observation, Messages]]:
+    dataset = Synthetic(Synthetic.Config(seed=11)).load()
+    told = ["popularity", "rating", "together"] if signals else []
+    world = RankingEnvironment(
+        RankingEnvironment.Config(users=users, signals=told), dataset, Streams(11)
+    )
+    world.begin_round(0)
+    prompts = Prompts.read(None, 10, 180)
+    asked = []
+    for user, person in enumerate(world.users):
+        observation = world.observe(user, ())
+        memory = Memory(world.history(user))
+        asked.append((observation, prompts.decide(person, memory, observation, world.cards)))
+    return asked
+
+
+async def answers(policy: LocalPolicy, asked: list[tuple[Observation, Messages]]) -> list:
+    return await asyncio.gather(
+        *(
+            policy.ainvoke([SystemMessage(system), HumanMessage(user)], seed=number)
+            for number, (_, ((_, system), (_, user))) in enumerate(asked)
+        )
+    )
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("model", help="a folder that save_pretrained wrote")
+    arguments.add_argument("--users", type=int, default=128)
+    arguments.add_argument("--threads", type=int, default=2)
+    arguments.add_argument("--temperature", type=float, default=1.0)
+    arguments.add_argument("--signals", action="store_true", help="cards carry all three signals")
+    arguments.add_argument("--json", action="store_true")
+    given = arguments.parse_args()
+    torch.set_num_threads(given.threads)
+    policy = LocalPolicy(model=given.model, temperature=given.temperature, max_tokens=400)
+    asked = questions(given.users, given.signals)
+    asyncio.run(answers(policy, asked[:8]))
+    wall, cpu = time.perf_counter(), time.process_time()
+    replies = asyncio.run(answers(policy, asked))
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    policy.close()
+    flawed = sum(
+        bool(read_decision(reply.text, observation)[1].counts)
+        for reply, (observation, _) in zip(replies, asked, strict=True)
+    )
+    figures = {
+        "decisions/s": len(asked) / wall,
+        "decisions per CPU second": len(asked) / cpu,
+        "prompt tokens": float(np.mean([r.usage_metadata["input_tokens"] for r in replies])),
+        "answer tokens": float(np.mean([r.usage_metadata["output_tokens"] for r in replies])),
+        "flawed": flawed / len(asked),
+    }
+    if given.json:
+        print(json.dumps(figures))
+    else:
+        print("\n".join(f"{name:26} {value:8.2f}" for name, value in figures.items()))
+
+
+if __name__ == "__main__":
+    main()
