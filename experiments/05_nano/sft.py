@@ -36,7 +36,7 @@ END = 0.3
 """Share of the training in which the rate falls to nothing."""
 HINT = 0.5
 """What a hint counts against a token of an answer."""
-RANK = 3.0
+RANK = 4.0
 """What a place of a ranking counts: there are few of them, and ordering is hard."""
 NOT_LEARNED = -100
 DRILL = ((1e6, 0.9), (4e6, 0.25))

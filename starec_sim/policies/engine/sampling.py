@@ -26,7 +26,7 @@ class Sampler:
         self._streams = [
             np.random.Generator(np.random.Philox(key=one.seed % 2**64)) for one in samplings
         ]
-        self._uniforms = torch.empty(0, 0, dtype=torch.float64)
+        self._uniforms = torch.empty(len(samplings), 0, dtype=torch.float64)
         self._steps = 0
         self._device = device
         self._temperature = torch.tensor(

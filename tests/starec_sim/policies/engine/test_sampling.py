@@ -72,6 +72,13 @@ def test_rows_that_go_on_keep_their_streams():
     assert [step[3] for step in before] + [step[1] for step in after] == draws(kinds[3], 305)
 
 
+def test_greedy_rows_go_on_though_they_never_drew():
+    sampler = Sampler([Sampling(1, temperature=0.0, seed=seed) for seed in range(3)], CPU)
+    sampler.draw(LOGITS.expand(3, -1))
+    sampler.keep([0, 2])
+    assert sampler.draw(LOGITS.expand(2, -1))[0].tolist() == [0, 0]
+
+
 def test_an_impossible_token_is_never_drawn():
     logits = torch.tensor([0.0, float("-inf"), 0.0, float("-inf")])
     assert set(draws(Sampling(1, seed=2), 300, logits)) == {0, 2}
