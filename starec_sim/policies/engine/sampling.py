@@ -7,11 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from starec_sim.policies.engine.protocol import Sampling
 
 _BLOCK = 256
 """Numbers drawn ahead for each completion."""
+_BIN = 64
+"""Tokens whose weights are summed first: a draw finds the bin, then the token in it."""
 
 
 class Sampler:
@@ -60,18 +63,16 @@ class Sampler:
         if not self._plain:
             scores = scores / self._temperature[:, None]
         if self._all_greedy:
-            tokens = scores.argmax(-1)
+            tokens, norm = scores.argmax(-1), scores.logsumexp(-1)
         else:
             if self._cut:
                 scores = self._nucleus(scores)
-            mass = (scores - scores.amax(-1, keepdim=True)).exp().cumsum(-1, dtype=torch.float64)
-            aim = self._next_uniforms()[:, None] * mass[:, -1:]
-            tokens = torch.searchsorted(mass, aim, right=True)[:, 0]
-            tokens = tokens.clamp_(max=scores.shape[1] - 1)
+            top = scores.amax(-1, keepdim=True)
+            tokens, mass = _inverse((scores - top).exp_(), self._next_uniforms())
+            norm = mass.log().add_(top[:, 0])
             if self._any_greedy:
                 tokens = torch.where(self._greedy, scores.argmax(-1), tokens)
-        chosen = scores.gather(1, tokens[:, None])[:, 0]
-        return tokens, chosen - scores.logsumexp(-1)
+        return tokens, (scores.gather(1, tokens[:, None])[:, 0] - norm).float()
 
     def _next_uniforms(self) -> Tensor:
         at = self._steps % _BLOCK
@@ -88,3 +89,34 @@ class Sampler:
         top_p = torch.where(self._greedy, 1.0, self._top_p)[:, None]
         out = (before >= top_p) & (top_p < 1)
         return scores.masked_fill(out.scatter(1, places, out), float("-inf"))
+
+
+def _inverse(weights: Tensor, uniforms: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the token at a share of each row's mass (rows,), and the whole mass (rows,).
+
+    Args:
+        weights: Not negative, (rows, vocabulary).
+        uniforms: The shares, at least 0 and below 1 (rows,).
+    """
+    count, size = weights.shape
+    bins = functional.pad(weights, (0, -size % _BIN)).view(count, -1, _BIN)
+    below = bins.sum(-1).cumsum(-1, dtype=torch.float64)
+    mass = below[:, -1]
+    place, share = _search(below, uniforms * mass)
+    inside = bins[torch.arange(count, device=weights.device), place].cumsum(-1, dtype=torch.float64)
+    within, _ = _search(inside, share * inside[:, -1])
+    return place * _BIN + within, mass
+
+
+def _search(rising: Tensor, aim: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the first place where a sum exceeds its aim, and how far into that place it lies.
+
+    Rounding can put an aim at the very end, where only places without weight follow: it is then the
+    last place with weight.
+    """
+    last = (rising < rising[:, -1:]).sum(-1)
+    place = torch.searchsorted(rising, aim[:, None], right=True)[:, 0].minimum(last)
+    ends = rising.gather(1, place[:, None])[:, 0]
+    starts = rising.gather(1, (place - 1).clamp_(min=0)[:, None])[:, 0]
+    starts = torch.where(place > 0, starts, 0.0)
+    return place, ((aim - starts) / (ends - starts)).clamp_(0.0, 1.0)
