@@ -161,7 +161,14 @@ class Trainer:
             base, adapter = str(version), None
         elif version is not None:
             adapter = str(version)
-        return load(base, adapter, method=training.method, lora=training.lora, dtype=training.dtype)
+        return load(
+            base,
+            adapter,
+            method=training.method,
+            lora=training.lora,
+            dtype=training.dtype,
+            gradient_checkpointing=training.gradient_checkpointing,
+        )
 
     # Stage 1
 

@@ -50,6 +50,18 @@ def test_an_update_makes_rewarded_answers_likelier(model_folder, architecture, m
     assert updates[0].tokens == sum(rollout.tokens for rollout in some_rollouts())
 
 
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_activations_that_are_computed_twice_teach_the_same(model_folder, method):
+    def update(twice):
+        torch.manual_seed(0)  # of a new adapter
+        weights = load(model_folder(), method=method, gradient_checkpointing=twice)
+        batch = lessons(some_rollouts(), Objective()).lessons
+        made = Learner(weights, Optimisation(), updates=1).improve(batch, Objective(), 1.0)
+        return made.loss, made.gradient
+
+    assert update(True) == pytest.approx(update(False), rel=1e-5)
+
+
 def test_a_restored_learner_makes_the_same_updates(model_folder, tmp_path):
     def begin(model):
         weights = load(model)

@@ -13,6 +13,9 @@ import pytest
 import yaml
 
 from starec_sim.cli import main
+from starec_sim.experiment import read
+from starec_sim.learning.settings import training_of
+from starec_sim.learning.training import Trainer
 
 STAREC = [sys.executable, "-m", "starec_sim"]
 REWARD = "def many(outcome):\n    return outcome.text.count('a') + outcome.text.count('e')\n"
@@ -151,3 +154,9 @@ def test_an_adapter_learns_and_can_be_played(starec, experiment, architecture):
     assert Path(result["policy"]["adapter"], "adapter_model.safetensors").is_file()
     played = [entry["version"] for entry in result["steps"]]
     assert len(set(played)) == 2, "each step is played by the version before it"
+
+
+def test_activations_are_computed_twice_where_the_training_says_so(experiment, tmp_path):
+    asked = read(experiment(gradient_checkpointing=True))
+    trainer = Trainer(asked, training_of(asked), tmp_path, {}, None, None, None)
+    assert trainer._weights(None).model.is_gradient_checkpointing
