@@ -244,13 +244,5 @@ def _digest(path: Path) -> str:
 
 
 def _summary(values: Mapping[str, Any]) -> Summary:
-    rows = tuple(
-        Row(
-            tuple(row["prompt"]),
-            tuple(row["completion"]),
-            tuple(row["sampled"]),
-            tuple(row["logprobs"]),
-        )
-        for row in values["rows"]
-    )
+    rows = tuple(map(Row.from_json, values["rows"]))
     return Summary(**{**values, "rows": rows, "told": tuple(values["told"])})

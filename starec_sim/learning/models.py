@@ -17,11 +17,10 @@ from pydantic import Field
 from torch import Tensor
 
 from starec_sim.errors import StarecError
-from starec_sim.policies.engine.precision import choose
+from starec_sim.policies.engine.precision import Precision, choose
 from starec_sim.validation import Settings
 
 Method = Literal["lora", "full"]
-Dtype = Literal["auto", "fp32", "bf16"]
 
 
 class ModelError(StarecError):
@@ -92,12 +91,6 @@ class Weights:
                 hint="resume from an earlier checkpoint: remove the last one from its folder",
             ) from error
 
-    def spec(self, folder: Path) -> dict[str, str]:
-        """Return the settings with which a policy plays a version."""
-        if self.method == "full":
-            return {"model": str(folder)}
-        return {"model": self.base, "adapter": str(folder)}
-
 
 def load(
     model: str,
@@ -105,7 +98,7 @@ def load(
     *,
     method: Method = "full",
     lora: Lora = Lora(),  # noqa: B008 (frozen)
-    dtype: Dtype = "fp32",
+    dtype: Precision = "fp32",
     gradient_checkpointing: bool = False,
 ) -> Weights:
     """Read weights, ready to learn.
@@ -154,7 +147,7 @@ def load(
     return Weights(base, tokenizer, model, method, autocast=half)
 
 
-def settled(dtype: Dtype) -> Literal["fp32", "bf16"]:
+def settled(dtype: Precision) -> Literal["fp32", "bf16"]:
     """Return the format that `auto` stands for on this machine, by the probe of the engine."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return "bf16" if choose(dtype, device) == torch.bfloat16 else "fp32"

@@ -30,6 +30,16 @@ class Row:
     def __len__(self) -> int:
         return len(self.prompt) + len(self.completion)
 
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Row:
+        """Return the row that `dataclasses.asdict` and JSON made these values of."""
+        return cls(
+            tuple(values["prompt"]),
+            tuple(values["completion"]),
+            tuple(map(bool, values["sampled"])),
+            tuple(values["logprobs"]),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
@@ -63,15 +73,7 @@ class Rollout:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Rollout:
         """Return the rollout that `as_json` wrote."""
-        rows = tuple(
-            Row(
-                tuple(row["prompt"]),
-                tuple(row["completion"]),
-                tuple(map(bool, row["sampled"])),
-                tuple(row["logprobs"]),
-            )
-            for row in values["rows"]
-        )
+        rows = tuple(map(Row.from_json, values["rows"]))
         return cls(**{**values, "rows": rows, "returns": tuple(values["returns"])})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
@@ -11,9 +11,10 @@ from starec_sim.errors import ConfigError
 from starec_sim.experiment import Experiment
 from starec_sim.learning.grpo import Objective
 from starec_sim.learning.learner import Optimisation
-from starec_sim.learning.models import Dtype, Lora, Method
+from starec_sim.learning.models import Lora, Method
 from starec_sim.learning.rollouts import Groups
 from starec_sim.plugins import Spec
+from starec_sim.policies.engine.precision import Precision
 from starec_sim.types import Node
 from starec_sim.validation import Settings, validate
 
@@ -99,7 +100,7 @@ class Training(Settings):
     """The weights that learn; those of `policies.fast` when empty. Needed where a server plays."""
     method: Method = "lora"
     lora: Lora = Lora()
-    dtype: Dtype = "auto"
+    dtype: Precision = "auto"
     batch_tokens: int = Field(default=8192, ge=64)
     """Ids in one forward pass, padding included: what memory allows."""
     gradient_checkpointing: bool = False
@@ -118,9 +119,6 @@ class Training(Settings):
         if self.anchor is None and self.grpo is None:
             raise ValueError("there is neither an anchor nor grpo, so nothing would be learned")
         return self
-
-
-Stage = Literal["anchor", "grpo"]
 
 
 def training_of(experiment: Experiment) -> Training:

@@ -22,7 +22,6 @@ from starec_sim.errors import DataError
 
 Kind = Literal["reviews", "ratings", "products"]
 
-SUFFIXES = (".json", ".jsonl", ".csv")
 ASIN = re.compile(r"[0-9A-Z]{10}")
 """An item's id; a reviewer's is longer."""
 _NAME = re.compile(r"(?:reviews_|ratings_|meta_)?(.+?)(?:_5)?\.(?:jsonl?|csv)(?:\.gz)?")
