@@ -35,6 +35,7 @@ from starec_sim.rng import Streams
 from starec_sim.runs.recorder import Recorder
 from starec_sim.runs.session import Session
 from starec_sim.runs.store import Store
+from starec_sim.types import Messages
 
 REPEATS = 5
 IN_FLIGHT = 64
@@ -98,7 +99,7 @@ def measure_calls(calls: int) -> dict[str, float]:
     limits = Limits(requests_per_minute=1e9, tokens_per_minute=1e12, in_flight=IN_FLIGHT)
     policy = Policy("instant", model, {"use": "instant"}, limits, price)
 
-    def question(number: int) -> tuple[tuple[str, str], ...]:
+    def question(number: int) -> Messages:
         return (("system", SYSTEM), ("user", f"{QUESTION}{number}"))
 
     async def bare(number: int) -> None:

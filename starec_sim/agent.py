@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from starec_sim.environment import Environment
-from starec_sim.types import Decision, Memory, Node, Observation, Turn, User, Visit
+from starec_sim.types import Decision, Memory, Messages, Node, Observation, Turn, User, Visit
 
 
 class Policies(Protocol):
@@ -26,7 +26,7 @@ class Policies(Protocol):
     async def ask(
         self,
         node: Node,
-        messages: tuple[tuple[str, str], ...],
+        messages: Messages,
         *,
         user: int,
         round: int,
@@ -38,7 +38,7 @@ class Policies(Protocol):
 
         Args:
             node: Whose policy is asked.
-            messages: (role, text) pairs; roles are `system`, `user`, `assistant`.
+            messages: The question.
             user: Row of the user who asks.
             round: The current round.
             step: Index of the step within the visit, from 0.
@@ -91,7 +91,7 @@ class OpenAgent(Agent, Protocol):
     Learning needs it: it samples several answers to one question, and judges each of them.
     """
 
-    def question(self, call: Call, observation: Observation) -> tuple[tuple[str, str], ...]:
+    def question(self, call: Call, observation: Observation) -> Messages:
         """Return the messages that ask for a decision, given the memory of the call."""
         ...
 
@@ -103,8 +103,6 @@ class OpenAgent(Agent, Protocol):
         """Read a summary, and say what is wrong with the text; None where it holds none."""
         ...
 
-    def rethink(
-        self, messages: tuple[tuple[str, str], ...], answer: str, problem: str
-    ) -> tuple[tuple[str, str], ...]:
+    def rethink(self, messages: Messages, answer: str, problem: str) -> Messages:
         """Return the messages that ask again, quoting an answer and what is wrong with it."""
         ...

@@ -21,6 +21,9 @@ Task = Literal["ranking", "feed"]
 
 Node = Literal["fast", "slow"]
 
+Messages = tuple[tuple[str, str], ...]
+"""What a policy is asked: (role, text) pairs; roles are `system`, `user`, `assistant`."""
+
 Source = Literal["model", "cache", "replay"]
 """Where an answer came from."""
 
@@ -180,8 +183,8 @@ class Turn:
     attempt: int
     """0 for the first call, 1 for the repair."""
     policy: str
-    messages: tuple[tuple[str, str], ...]
-    """(role, text) pairs as they were sent."""
+    messages: Messages
+    """As they were sent."""
     completion: str
     tokens_in: int | None
     """As reported by the model; None when it reports nothing."""

@@ -18,12 +18,10 @@ from starec_sim.errors import DataError, RunError
 from starec_sim.learning.packing import Lesson
 from starec_sim.learning.rewards import Outcome, counters
 from starec_sim.learning.rows import Row
-from starec_sim.types import Node, Step, Turn, Visit
+from starec_sim.types import Messages, Node, Step, Turn, Visit
 
 RETHINK = 200
 """The attempt from which rethinking is counted, see `starec_sim.learning.rollouts`."""
-
-Messages = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)

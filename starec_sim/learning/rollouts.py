@@ -25,7 +25,7 @@ from starec_sim.agent import Call, OpenAgent, Policies
 from starec_sim.errors import ContractError
 from starec_sim.learning.rewards import Outcome, Rewards, counters, returns
 from starec_sim.learning.rows import Rollout, Row, merge
-from starec_sim.types import Memory, Node, Observation, Step, Tokens, Turn, Visit
+from starec_sim.types import Memory, Messages, Node, Observation, Step, Tokens, Turn, Visit
 
 Groups = Literal["branch", "episode"]
 
@@ -77,7 +77,7 @@ class _Sampler:
     async def ask(
         self,
         node: Node,
-        messages: tuple[tuple[str, str], ...],
+        messages: Messages,
         *,
         user: int,
         round: int,

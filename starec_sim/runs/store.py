@@ -20,6 +20,7 @@ from pathlib import Path
 import zstandard
 
 from starec_sim.errors import RunError
+from starec_sim.types import Messages
 
 FILE = "run.sqlite"
 SCHEMA_VERSION = 2
@@ -248,7 +249,7 @@ class Texts:
             raise sqlite3.DatabaseError(f"text {text_id} is missing")
         return self._decompress(row[0]).decode()
 
-    def messages(self, column: str) -> tuple[tuple[str, str], ...]:
+    def messages(self, column: str) -> Messages:
         """Return the (role, text) pairs of a turn from its column `messages`."""
         return tuple((role, self[text_id]) for role, text_id in json.loads(column))
 

@@ -34,10 +34,20 @@ from langgraph.types import Command
 
 from starec_agents.agentcf.prompting import DESCRIPTION_WORDS, CFPrompts, with_notes
 from starec_agents.star.forms import Form
-from starec_agents.star.graph import Context, Graph, State, Update, ask, fast, form_of, respond
+from starec_agents.star.graph import (
+    Context,
+    Graph,
+    State,
+    Update,
+    ask,
+    fast,
+    form_of,
+    respond,
+    turn_the_page,
+)
 from starec_agents.star.parsing import Findings, read_decision, read_summary
-from starec_agents.star.prompting import Messages, only_rankings
-from starec_sim.types import Node, Observation, Step, Turn, Verdict
+from starec_agents.star.prompting import only_rankings
+from starec_sim.types import Messages, Node, Observation, Step, Turn, Verdict
 
 ReadT = TypeVar("ReadT")
 
@@ -171,20 +181,7 @@ async def remember(
     state: CFState, runtime: Runtime[CFContext]
 ) -> Command[Literal["perceive", "__end__"]]:
     """Write the step into memory, and turn the page or leave."""
-    memory = state["memory"].after_step(
-        state["feedback"].experiences, state["summary"], runtime.context.history_limit
-    )
-    step = Step(
-        state["observation"],
-        state["decision"],
-        state["feedback"],
-        state["verdict"],
-        state["turns"],
-        memory,
-        state["notes"],
-    )
-    update = {"memory": memory, "steps": (*state["steps"], step)}
-    return Command(update=update, goto="__end__" if state["feedback"].ending else "perceive")
+    return turn_the_page(state, runtime.context, state["notes"])
 
 
 @cache

@@ -9,7 +9,6 @@ from typing import ClassVar
 from starec_agents.star.forms import Form
 from starec_agents.star.prompting import (
     CHARACTERS_A_WORD,
-    Messages,
     Prompts,
     candidates,
     numbered,
@@ -18,7 +17,7 @@ from starec_agents.star.prompting import (
 )
 from starec_sim.agent import Call
 from starec_sim.cards import quoted
-from starec_sim.types import Observation
+from starec_sim.types import Messages, Observation
 
 DESCRIPTION_WORDS = 50
 """The longest note about an item."""

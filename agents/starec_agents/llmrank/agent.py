@@ -18,9 +18,9 @@ from starec_agents.star.agent import Player
 from starec_agents.star.forms import Form
 from starec_agents.star.gate import Gate
 from starec_agents.star.graph import Context, build_graph
-from starec_agents.star.prompting import Messages, Prompts, candidates, only_rankings, stars
+from starec_agents.star.prompting import Prompts, candidates, only_rankings, stars
 from starec_sim.agent import Call
-from starec_sim.types import Memory, Observation, User
+from starec_sim.types import Memory, Messages, Observation, User
 from starec_sim.validation import Settings
 
 NEVER = Gate(when="never")

@@ -13,11 +13,11 @@ from pydantic import Field
 from starec_agents.star.gate import Gate
 from starec_agents.star.graph import Context, Graph, build_graph, form_of
 from starec_agents.star.parsing import read_decision, read_summary
-from starec_agents.star.prompting import Messages, Prompts
+from starec_agents.star.prompting import Prompts
 from starec_sim.agent import Call
 from starec_sim.errors import ContractError
 from starec_sim.memory.recall import RecallSettings
-from starec_sim.types import Decision, Observation, Visit
+from starec_sim.types import Decision, Messages, Observation, Visit
 from starec_sim.validation import Settings
 
 SUPERSTEPS_A_PAGE = 6

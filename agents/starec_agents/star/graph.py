@@ -13,7 +13,7 @@ STARec (arXiv 2508.18812); fast and slow thinking, memory update and reflection 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Literal, Protocol
@@ -27,9 +27,19 @@ from typing_extensions import TypedDict  # that of `typing` has no JSON schema b
 from starec_agents.star.forms import Form
 from starec_agents.star.gate import Gate
 from starec_agents.star.parsing import read_decision, read_summary
-from starec_agents.star.prompting import Messages, Prompts
+from starec_agents.star.prompting import Prompts
 from starec_sim.agent import Call
-from starec_sim.types import Decision, Feedback, Memory, Node, Observation, Step, Turn, Verdict
+from starec_sim.types import (
+    Decision,
+    Feedback,
+    Memory,
+    Messages,
+    Node,
+    Observation,
+    Step,
+    Turn,
+    Verdict,
+)
 
 
 @dataclass(frozen=True)
@@ -146,19 +156,7 @@ async def remember(
     state: State, runtime: Runtime[Context]
 ) -> Command[Literal["perceive", "__end__"]]:
     """Write the step into memory, and turn the page or leave."""
-    memory = state["memory"].after_step(
-        state["feedback"].experiences, state["summary"], runtime.context.history_limit
-    )
-    step = Step(
-        state["observation"],
-        state["decision"],
-        state["feedback"],
-        state["verdict"],
-        state["turns"],
-        memory,
-    )
-    update = {"memory": memory, "steps": (*state["steps"], step)}
-    return Command(update=update, goto="__end__" if state["feedback"].ending else "perceive")
+    return turn_the_page(state, runtime.context)
 
 
 @cache
@@ -231,6 +229,32 @@ async def ask(
         attempt=attempt,
         **options,
     )
+
+
+def turn_the_page(
+    state: State, context: Context, notes: Mapping[int, str] | None = None
+) -> Command[Literal["perceive", "__end__"]]:
+    """Return the command that ends a step: it stands in memory, and the next one begins if any.
+
+    Args:
+        state: Of the visit.
+        context: Of the visit.
+        notes: What was written about items in this step.
+    """
+    memory = state["memory"].after_step(
+        state["feedback"].experiences, state["summary"], context.history_limit
+    )
+    step = Step(
+        state["observation"],
+        state["decision"],
+        state["feedback"],
+        state["verdict"],
+        state["turns"],
+        memory,
+        notes or {},
+    )
+    update = {"memory": memory, "steps": (*state["steps"], step)}
+    return Command(update=update, goto="__end__" if state["feedback"].ending else "perceive")
 
 
 def better(first: Decision, second: Decision) -> Decision:

@@ -19,12 +19,11 @@ from starec_sim.types import (
     Experience,
     Feedback,
     Memory,
+    Messages,
     Observation,
     Task,
     User,
 )
-
-Messages = tuple[tuple[str, str], ...]
 
 NAMES = ("ranking", "feed", "reflect", "repair", "json")
 SPLIT = "=== user ===\n"
