@@ -5,26 +5,35 @@
 Calls: CPU time of the same questions asked of a chat model that answers at once, by itself
 (`ainvoke`), through the gateway as it is by default, and with everything on: a cache that has to
 be filled, limits, a price, a budget, and the run's record. Then once more with the cache full.
-Replay: a run of 300 users is recorded with the lexical policy and replayed; user-steps per CPU
-second of both, store included.
+Replay: a run of 300 users is recorded with the lexical policy and replayed, the feed and the
+ranking, with 16 and 64 visits in flight; user-steps per CPU second of both, store included. Beside
+them LangGraph's floor: graphs of the same shape whose nodes do nothing, as many pages and thoughts,
+and the share of it that the replay reaches.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
+import itertools
 import json
+import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
+from langgraph.graph import START, StateGraph
+from langgraph.runtime import Runtime
+from langgraph.types import Command
+from typing_extensions import TypedDict
 from user_steps import WORLDS, Meter
 
 from starec_sim import laboratory
@@ -35,9 +44,10 @@ from starec_sim.rng import Streams
 from starec_sim.runs.recorder import Recorder
 from starec_sim.runs.session import Session
 from starec_sim.runs.store import Store
-from starec_sim.types import Messages
+from starec_sim.types import Messages, Visit
 
 REPEATS = 5
+CONCURRENCY = (16, 64)
 IN_FLIGHT = 64
 SYSTEM = "You are a person who watches films. " * 40
 QUESTION = "Candidates: " + "A. The Third Man | Drama, Thriller | 1940s\n" * 20
@@ -143,24 +153,135 @@ def measure_calls(calls: int) -> dict[str, float]:
     return found
 
 
-def measure_replay() -> dict[str, float]:
-    """Return user-steps per CPU second of a recorded run and of its replay."""
+class Shape(TypedDict):
+    """The keys of the agent's state; only `steps` counts here."""
+
+    memory: int
+    steps: int
+    observation: int
+    messages: int
+    decision: int
+    feedback: int
+    verdict: int
+    summary: int
+    turns: int
+
+
+class Plan(NamedTuple):
+    """What an invocation of the empty graph is to do."""
+
+    thoughts: tuple[bool, ...]
+    """Of each page, whether it is thought about."""
+
+
+def empty_graph() -> Any:
+    """Return a graph of the STAR agent's shape that does nothing but take its turns."""
+
+    async def perceive(state: Shape, runtime: Runtime[Plan]) -> dict[str, int]:
+        return {"observation": 0, "messages": 0, "turns": 0}
+
+    async def fast(state: Shape, runtime: Runtime[Plan]) -> dict[str, int]:
+        return {"decision": 0, "turns": 0}
+
+    async def respond(state: Shape, runtime: Runtime[Plan]) -> dict[str, int]:
+        return {"feedback": 0}
+
+    async def gate(state: Shape, runtime: Runtime[Plan]) -> Command[Literal["slow", "remember"]]:
+        goto = "slow" if runtime.context.thoughts[state["steps"]] else "remember"
+        return Command(update={"verdict": 0, "summary": 0}, goto=goto)
+
+    async def slow(state: Shape, runtime: Runtime[Plan]) -> dict[str, int]:
+        return {"summary": 0, "turns": 0}
+
+    async def remember(
+        state: Shape, runtime: Runtime[Plan]
+    ) -> Command[Literal["perceive", "__end__"]]:
+        done = state["steps"] + 1
+        goto = "__end__" if done == len(runtime.context.thoughts) else "perceive"
+        return Command(update={"memory": 0, "steps": done}, goto=goto)
+
+    builder = StateGraph(Shape, context_schema=Plan)
+    for node in (perceive, fast, respond, gate, slow, remember):
+        builder.add_node(node.__name__, node)
+    for start, end in (
+        (START, "perceive"),
+        ("perceive", "fast"),
+        ("fast", "respond"),
+        ("respond", "gate"),
+        ("slow", "remember"),
+    ):
+        builder.add_edge(start, end)
+    return builder.compile()
+
+
+def measure_floor(visits: list[tuple[bool, ...]], concurrency: int) -> float:
+    """Return user-steps per CPU second of the same visits in a graph that does nothing."""
+    graph = empty_graph()
+
+    async def run() -> float:
+        waiting = iter(visits)
+
+        async def work() -> None:
+            for thoughts in waiting:
+                await graph.ainvoke(
+                    {"memory": 0, "steps": 0},
+                    {"recursion_limit": 6_000},
+                    context=Plan(thoughts),
+                    output_keys=["steps"],
+                    version="v2",
+                )
+
+        start = time.process_time()
+        async with asyncio.TaskGroup() as group:
+            for _ in range(concurrency):
+                group.create_task(work())
+        return time.process_time() - start
+
+    gc.collect()
+    gc.freeze()
+    before = gc.get_threshold()
+    gc.set_threshold(100_000, 20, 20)  # as a run does
+    try:
+        return sum(map(len, visits)) / asyncio.run(run())
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
+
+
+class Thoughts(Meter):
+    """A meter that remembers which pages were thought about."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.visits: list[tuple[bool, ...]] = []
+
+    def visit_ends(self, visit: Visit) -> None:
+        super().visit_ends(visit)
+        self.visits.append(tuple(step.verdict.slow for step in visit.steps))
+
+
+def measure_replay(world: str, concurrency: int) -> dict[str, float]:
+    """Return user-steps per CPU second of a recorded run, of its replay, and of LangGraph."""
     with tempfile.TemporaryDirectory() as folder:
         experiment = Experiment(
             name="bench-replay",
             rounds=4,
-            concurrency=16,
+            concurrency=concurrency,
             runs_dir=Path(folder),
             data={"use": "synthetic", "users": 300, "items": 1000},
-            environment=WORLDS["feed"],
+            environment=WORLDS[world],
         )
-        first, second = Meter(), Meter()
+        first, second = Meter(), Thoughts()
         recorded = laboratory.start(experiment, first)
         replayed = laboratory.replay(recorded.folder, second)
         assert replayed.digest == recorded.digest
+        rate = second.steps / second.seconds
+        floor = measure_floor(second.visits, concurrency)
         return {
             "recorded": first.steps / first.seconds,
-            "replayed": second.steps / second.seconds,
+            "replayed": rate,
+            "LangGraph alone": floor,
+            "replayed / LangGraph alone": rate / floor,
         }
 
 
@@ -171,17 +292,22 @@ def main() -> None:
     options = parser.parse_args()
     rounds = [measure_calls(options.calls) for _ in range(REPEATS)]
     calls = {name: min(found[name] for found in rounds) for name in rounds[0]}
-    replays = [measure_replay() for _ in range(REPEATS)]
-    rates = {name: max(found[name] for found in replays) for name in replays[0]}
+    rates: dict[str, float] = {}
+    for world, concurrency in itertools.product(WORLDS, CONCURRENCY):
+        runs = [measure_replay(world, concurrency) for _ in range(REPEATS)]
+        for name in runs[0]:
+            rates[f"{world}, {concurrency} in flight: {name}"] = statistics.median(
+                run[name] for run in runs
+            )
     if options.json:
         json.dump({"cpu_ms_per_call": calls, "user_steps_per_cpu_s": rates}, sys.stdout)
         return
     print(f"CPU ms a call, least of {REPEATS}")
     for name, value in calls.items():
         print(f"  {name:<36}{value:>8.3f}  {value - calls['bare']:>+8.3f} to bare")
-    print(f"User-steps per CPU second, best of {REPEATS}")
+    print(f"User-steps per CPU second, median of {REPEATS}")
     for name, value in rates.items():
-        print(f"  {name:<36}{value:>8,.0f}")
+        print(f"  {name:<52}{value:>8,.{2 if '/' in name else 0}f}")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from starec_sim.cli.run import AsJson, RunsDir, UnfinishedError, data_spec
+from starec_sim.cli.run import Allowed, AsJson, RunsDir, UnfinishedError, allowance, data_spec
 
 if TYPE_CHECKING:
     from starec_sim.evaluation import Table
@@ -64,6 +64,7 @@ def evaluate(
     concurrency: Annotated[
         int, typer.Option(min=1, max=4096, metavar="N", help="Visits in flight.")
     ] = 64,
+    budget: Allowed = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Begin anew, even if the same was begun before.")
     ] = False,
@@ -94,6 +95,7 @@ def evaluate(
         "candidates": candidates,
         "concurrency": concurrency,
         "runs_dir": runs_dir,
+        "budget": dict(map(allowance, budget or ())),
     }
     return finish(validate(Evaluation, values, ""), None, fresh, against, out, as_json)
 

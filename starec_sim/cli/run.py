@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +19,15 @@ Run = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 RunsDir = Annotated[Path, typer.Option("--runs-dir", metavar="FOLDER", help="Where runs are kept.")]
+
+Allowed = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--budget",
+        metavar="KEY=N",
+        help="What the run may spend in all, from now on: calls, tokens, usd, hours; or none.",
+    ),
+]
 
 
 class UnfinishedError(Exception):
@@ -63,13 +72,7 @@ def resume(
         int | None,
         typer.Option(min=1, max=4096, metavar="N", help="Visits in flight, if it should change."),
     ] = None,
-    budget: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="KEY=N",
-            help="What the run may spend in all, from now on: calls, tokens, usd, hours; or none.",
-        ),
-    ] = None,
+    budget: Allowed = None,
     runs_dir: RunsDir = Path("runs"),
     as_json: AsJson = False,
 ) -> dict[str, Any] | None:
@@ -79,11 +82,11 @@ def resume(
     from starec_sim.evaluation.evaluate import is_evaluation
     from starec_sim.runs import folder
 
-    found, allowed = folder.find(run, runs_dir), dict(map(_allowance, budget or ()))
+    found, allowed = folder.find(run, runs_dir), dict(map(allowance, budget or ()))
     if is_evaluation(found):
         return finish(None, found, False, None, None, as_json, concurrency, allowed)
     if folder.read(found).get("kind") == "training":
-        return _resume_training(found, as_json)
+        return _resume_training(found, allowed, as_json)
     return _finish(
         lambda onlooker: laboratory.resume(
             found, onlooker, concurrency=concurrency, budget=allowed
@@ -92,12 +95,14 @@ def resume(
     )
 
 
-def _resume_training(folder: Path, as_json: bool) -> dict[str, Any] | None:
+def _resume_training(
+    folder: Path, budget: Mapping[str, float | None], as_json: bool
+) -> dict[str, Any] | None:
     """Go on with a training."""
     from starec_sim.cli.train import finish
     from starec_sim.learning import launch
 
-    return finish(lambda follower: launch.resume(folder, follower), as_json)
+    return finish(lambda follower: launch.resume(folder, follower, budget), as_json)
 
 
 def replay(
@@ -114,7 +119,7 @@ def replay(
     return _finish(lambda onlooker: laboratory.replay(found, onlooker), as_json)
 
 
-def _allowance(text: str) -> tuple[str, float | None]:
+def allowance(text: str) -> tuple[str, float | None]:
     """Read one `--budget`."""
     from starec_sim.errors import ConfigError, did_you_mean
     from starec_sim.policies.settings import Budget

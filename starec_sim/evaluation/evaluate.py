@@ -34,6 +34,7 @@ from starec_sim.exam.lists import file_digest, read_lists, write_lists
 from starec_sim.experiment import Experiment
 from starec_sim.metrics import Interval
 from starec_sim.plugins import Spec
+from starec_sim.policies.settings import Budget
 from starec_sim.runs import folder as run_folder
 from starec_sim.types import Visit
 from starec_sim.validation import Settings, validate
@@ -55,6 +56,8 @@ class Evaluation(Settings):
     candidates_sha256: str | None = None
     concurrency: int = Field(default=64, ge=1, le=4096)
     runs_dir: Path = Path("runs")
+    budget: Budget = Budget()
+    """What the agents' part may spend when it begins; `resume` can allow more."""
 
     @model_validator(mode="after")
     def _knows_its_lists(self) -> Self:
@@ -66,7 +69,7 @@ class Evaluation(Settings):
     def key(self) -> str:
         """What two evaluations have in common that would give the same table."""
         values = self.model_dump(
-            mode="json", exclude={"concurrency", "runs_dir", "name", "candidates"}
+            mode="json", exclude={"concurrency", "runs_dir", "name", "candidates", "budget"}
         )
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
@@ -136,7 +139,8 @@ def evaluate(
     """
     onlooker = onlooker or Silent()
     if not fresh and (begun := _unfinished(evaluation)) is not None:
-        return begun, resume(begun, onlooker)
+        allowed = evaluation.budget.model_dump(exclude_unset=True)
+        return begun, resume(begun, onlooker, budget=allowed)
     dataset = _load(evaluation)
     exam = _exam(evaluation, dataset)
     planned = _planned(evaluation, exam)
@@ -294,6 +298,7 @@ def _experiment(evaluation: Evaluation, planned: Sequence[Planned]) -> Experimen
         "rounds": evaluation.protocol.history + 1,
         "concurrency": evaluation.concurrency,
         "runs_dir": str(evaluation.runs_dir),
+        "budget": evaluation.budget.model_dump(),
         "data": evaluation.data,
         "environment": environment,
         "arms": arms,

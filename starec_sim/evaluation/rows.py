@@ -15,6 +15,7 @@ from starec_sim import plugins
 from starec_sim.errors import ConfigError, did_you_mean
 from starec_sim.exam.exam import Extent
 from starec_sim.plugins import Spec, Uses
+from starec_sim.policies.settings import split
 from starec_sim.validation import Settings, validate
 
 Kind = Literal["floor", "recommender", "agent"]
@@ -104,13 +105,14 @@ def read_rows(reference: str) -> list[RowSpec]:
     if not isinstance(values, dict):
         raise ConfigError(f"{at} must hold `rows`, a list", hint="see docs/evaluation.md")
     rows = validate(_Rows, values, at).rows
-    for number, row in enumerate(rows):
+    for number, row in enumerate(list(rows)):
         if row.recommender is not None:
             plugins.configure("recommenders", row.recommender, f"{at}: rows.{number}.recommender")
         if row.agent is not None:
             plugins.configure("agents", row.agent, f"{at}: rows.{number}.agent")
         if row.policy is not None:
-            plugins.check_policy(row.policy, f"{at}: rows.{number}.policy")
+            checked = _checked(row.policy, f"{at}: rows.{number}.policy")
+            rows[number] = row.model_copy(update={"policy": checked})
     return [row for row in rows if row.kind in GROUPS.get(reference, GROUPS["all"])]
 
 
@@ -148,8 +150,16 @@ def read_policy(text: str) -> dict[str, Any]:
                     hint="e.g. openai,model=qwen3:8b,temperature=0.7; or name a YAML file",
                 )
             values[key.strip()] = yaml.safe_load(value)
-    plugins.check_policy(values, f'policy "{text}"')
-    return values
+    return _checked(values, f'policy "{text}"')
+
+
+def _checked(spec: Mapping[str, Any], at: str) -> dict[str, Any]:
+    """Return a policy's spec as JSON values; refuse settings that the policy does not have."""
+    inner, terms = split(spec, at)
+    plugins.check_policy(inner, at)
+    # YAML reads a price's date as a date.
+    price = {"price": terms.price.model_dump(mode="json")} if terms.price else {}
+    return {**spec, **price}
 
 
 def label(policy: Mapping[str, Any]) -> str:

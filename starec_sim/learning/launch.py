@@ -25,10 +25,12 @@ from starec_sim.learning.settings import Training, training_of
 from starec_sim.learning.training import Follower, Record, Trainer
 from starec_sim.learning.world import Stage
 from starec_sim.policies.gateway import Exchange, Policy, build_policy
+from starec_sim.policies.settings import Budget
 from starec_sim.runs import folder as run_folder
 from starec_sim.runs.session import Session
 from starec_sim.runs.store import Store
 from starec_sim.types import Node
+from starec_sim.validation import validate
 
 KIND = "training"
 """What the manifest of a training says it is."""
@@ -75,8 +77,15 @@ def start(experiment: Experiment, follower: Follower) -> Result:
     return _run(folder, experiment, training, follower)
 
 
-def resume(folder: Path, follower: Follower) -> Result:
+def resume(
+    folder: Path, follower: Follower, budget: Mapping[str, float | None] | None = None
+) -> Result:
     """Go on with a training from its last checkpoint; a finished one is returned as it is.
+
+    Args:
+        folder: The run.
+        follower: Who follows it.
+        budget: Keys of the budget that change, see `starec_sim.laboratory.resume`.
 
     Raises:
         RunError: The run is in progress, damaged, or was made with another version.
@@ -95,6 +104,8 @@ def resume(folder: Path, follower: Follower) -> Result:
             f"the training began with starec-sim {before}, this is {version('starec-sim')}",
             hint="install that version, or start a new training",
         )
+    allowed = manifest.get("budget", experiment.budget.model_dump()) | dict(budget or {})
+    experiment = experiment.model_copy(update={"budget": validate(Budget, allowed, "budget")})
     training = training_of(experiment)
     if manifest["status"] == "finished":
         return _result(folder, experiment, training, Path(manifest["version"]))
@@ -134,8 +145,10 @@ def _run(folder: Path, experiment: Experiment, training: Training, follower: Fol
         last = asyncio.run(Trainer(experiment, training, folder, {}, None, None, follower).run())
         return _result(folder, experiment, training, last)
     with run_folder.locked(folder):
-        manifest = run_folder.read(folder) | {"status": "running"}
-        manifest.pop("problem", None)
+        allowed = experiment.budget.model_dump(exclude_none=True)
+        manifest = run_folder.read(folder) | {"status": "running", "budget": allowed}
+        for key in ("problem", "go_on"):
+            manifest.pop(key, None)
         run_folder.write(folder, manifest)
         record: Record | None = None
         try:
@@ -150,7 +163,7 @@ def _run(folder: Path, experiment: Experiment, training: Training, follower: Fol
             manifest |= {"status": "paused"}
             raise
         except PausedError as error:
-            manifest |= {"status": "paused", "problem": error.message}
+            manifest |= {"status": "paused", "problem": error.message, "go_on": error.options}
             raise
         except BaseException as error:
             manifest |= {"status": "failed", "problem": f"{type(error).__name__}: {error}"}

@@ -135,6 +135,8 @@ class LocalPolicy(BaseChatModel):
         try:
             host = self._build()
         except BaseException as error:
+            if isinstance(error, PolicyError):
+                error.cause = "closed"  # whoever asks, and whatever: there is no model to answer
             with self._lock:
                 self._opening = None
             opening.set_exception(error)

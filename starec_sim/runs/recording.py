@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import closing
-from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from starec_sim.errors import RunError
 from starec_sim.policies.gateway import Address
 from starec_sim.runs.reader import Reader
-from starec_sim.runs.store import FILE, Texts, read_only, told
-from starec_sim.runs.turns import select_turns
-from starec_sim.types import Turn
-
-_KNOWN_TEXTS = 1024
-"""Texts kept unpacked: the instructions that every prompt repeats."""
+from starec_sim.runs.store import FILE, Texts, read_only, text_hash, told
+from starec_sim.runs.turns import MESSAGES, load_turn, select_rows, select_turns
+from starec_sim.types import Messages, Turn
 
 
 class Recording:
@@ -42,14 +40,30 @@ class Recording:
             )
         self._trial = trials[arm, seed]
         self._db = read_only(folder)
-        self._texts = _Texts(self._db)
+        self._texts = Texts(self._db)
+        self._round = -1
+        self._rows: dict[Address, tuple[Any, ...]] = {}
+        """Of that round's turns: they are asked for together, so they are read together."""
 
-    def find(self, address: Address) -> Turn | None:
-        """Return the turn that was recorded at an address."""
-        where = "(t.trial, t.round, t.user, t.step, t.node, t.attempt) = (?, ?, ?, ?, ?, ?)"
+    def answer(self, address: Address, messages: Messages) -> Turn | None:
+        """Return the turn that was recorded at an address, if it answers these messages.
+
+        Their hashes are compared: the recorded prompts stay packed.
+        """
         with told(self._path):
-            found = select_turns(self._db, self._texts, where, (self._trial, *address))
-            return next((turn for _, turn in found), None)
+            if address.round != self._round:
+                rows = select_rows(
+                    self._db, "t.trial = ? AND t.round = ?", (self._trial, address.round)
+                )
+                self._rows = {Address(*row[:5]): row for row in rows}
+                self._round = address.round
+            row = self._rows.get(address)
+            if row is None:
+                return None
+            asked = [(role, text_hash(text)) for role, text in messages]
+            if asked != [(role, self._hash(text)) for role, text in json.loads(row[MESSAGES])]:
+                return None
+            return load_turn(row, messages, self._texts)
 
     def nearest(self, address: Address) -> tuple[Address, Turn] | None:
         """Return the recorded turn of the same user and node that comes nearest to an address."""
@@ -62,19 +76,14 @@ class Recording:
             ).fetchone()
         if place is None:
             return None
-        found = Address(*place)
-        turn = self.find(found)
-        assert turn is not None
-        return found, turn
+        where = "(t.trial, t.round, t.user, t.step, t.node, t.attempt) = (?, ?, ?, ?, ?, ?)"
+        with told(self._path):
+            return next(select_turns(self._db, self._texts, where, (self._trial, *place)))
 
     def close(self) -> None:
         """Close the recorded run."""
         self._db.close()
 
-
-class _Texts(Texts):
-    """Texts that are kept for a while: most prompts begin alike."""
-
-    @lru_cache(maxsize=_KNOWN_TEXTS)  # noqa: B019 (goes with the recording)
-    def __getitem__(self, text_id: int) -> str:
-        return super().__getitem__(text_id)
+    def _hash(self, text: int) -> bytes | None:
+        row = self._db.execute("SELECT hash FROM texts WHERE id = ?", (text,)).fetchone()
+        return row[0] if row else None

@@ -15,6 +15,7 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 
 import zstandard
@@ -85,8 +86,12 @@ CREATE VIEW ledger AS SELECT
 """
 
 
+@lru_cache(maxsize=1_024)
 def text_hash(text: str) -> bytes:
-    """Return the address of a text: the first 16 bytes of its SHA-256."""
+    """Return the address of a text: the first 16 bytes of its SHA-256.
+
+    Remembered for the texts under way, each of which is replayed, stored and covered by a digest.
+    """
     return hashlib.sha256(text.encode()).digest()[:16]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import zstandard
@@ -27,6 +28,8 @@ SELECT t.round, t.user, t.step, t.node, t.attempt, t.policy, t.messages, t.compl
     k.version, k.sampling, k."group", k.prompt, k.completion, k.logprobs
 FROM turns t LEFT JOIN tokens k USING (trial, round, user, step, node, attempt)
 """
+_PLACE, MESSAGES, _TOKENS = 5, 6, 16
+"""Columns of it: how many make the address, which holds the messages, where the tokens begin."""
 
 
 def dump_tokens(tokens: Tokens) -> TokensRow:
@@ -95,28 +98,46 @@ def select_turns(
         where: An SQL condition on the turns `t`, with `?` for the values.
         values: What stands for them.
     """
+    for row in select_rows(db, where, values):
+        address = Address(*row[:_PLACE])
+        yield address, load_turn(row, texts.messages(row[MESSAGES]), texts)
+
+
+def select_rows(
+    db: sqlite3.Connection, where: str, values: Sequence[int | str]
+) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of turns, their texts unread; see `select_turns`."""
     order = "ORDER BY t.round, t.user, t.step, t.node, t.attempt"
-    for row in db.execute(f"{_READ} WHERE {where} {order}", values):
-        address = Address(*row[:5])
-        policy, messages, completion, tokens_in, tokens_out, latency_s, *rest = row[5:16]
-        error, failure, source, tries, cost_usd = rest
-        turn = Turn(
-            address.node,
-            address.attempt,
-            policy,
-            texts.messages(messages),
-            texts[completion],
-            tokens_in,
-            tokens_out,
-            latency_s,
-            error,
-            None if row[16] is None else load_tokens(row[16:]),
-            failure,
-            source,
-            tries,
-            cost_usd,
-        )
-        yield address, turn
+    return db.execute(f"{_READ} WHERE {where} {order}", values)
+
+
+def load_turn(row: tuple[Any, ...], messages: tuple[tuple[str, str], ...], texts: Texts) -> Turn:
+    """Return the turn of a row.
+
+    Args:
+        row: As `select_rows` yields it.
+        messages: The turn's messages.
+        texts: Where its completion is read.
+    """
+    address = Address(*row[:_PLACE])
+    policy, _, completion, tokens_in, tokens_out, latency_s, *rest = row[_PLACE:_TOKENS]
+    error, failure, source, tries, cost_usd = rest
+    return Turn(
+        address.node,
+        address.attempt,
+        policy,
+        messages,
+        texts[completion],
+        tokens_in,
+        tokens_out,
+        latency_s,
+        error,
+        None if row[_TOKENS] is None else load_tokens(row[_TOKENS:]),
+        failure,
+        source,
+        tries,
+        cost_usd,
+    )
 
 
 def _dump_ids(ids: Sequence[int]) -> bytes:

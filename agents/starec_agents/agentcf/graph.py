@@ -42,6 +42,7 @@ from starec_agents.star.graph import (
     ask,
     fast,
     form_of,
+    mendable,
     respond,
     turn_the_page,
 )
@@ -223,7 +224,7 @@ async def _answered(
         turn = await ask(context, state, node, messages, attempt, prompt, count)
         found, findings = read(turn.completion)
         turns = (*turns, replace(turn, error=str(findings)))
-        if last or not findings.counts:
+        if last or not mendable(turn, findings):
             break
         messages = context.prompts.repair(asked, turn.completion, str(findings))
     return found, turns

@@ -26,7 +26,7 @@ from typing_extensions import TypedDict  # that of `typing` has no JSON schema b
 
 from starec_agents.star.forms import Form
 from starec_agents.star.gate import Gate
-from starec_agents.star.parsing import read_decision, read_summary
+from starec_agents.star.parsing import Findings, read_decision, read_summary
 from starec_agents.star.prompting import Prompts
 from starec_sim.agent import Call
 from starec_sim.types import (
@@ -99,8 +99,7 @@ async def fast(state: State, runtime: Runtime[Context]) -> Update:
     turn = await ask(runtime.context, state, "fast", asked)
     decision, findings = read_decision(turn.completion, observation, form)
     turns: tuple[Turn, ...] = (replace(turn, error=str(findings)),)
-    # A call that came to nothing, retries included, is not a flaw that a repair could mend.
-    if decision.malformed and not turn.failure:
+    if mendable(turn, findings):
         repair = runtime.context.prompts.repair(asked, turn.completion, str(findings))
         turn = await ask(runtime.context, state, "fast", repair, attempt=1)
         second, findings = read_decision(turn.completion, observation, form)
@@ -142,7 +141,7 @@ async def slow(state: State, runtime: Runtime[Context]) -> Update:
     turn = await ask(runtime.context, state, "slow", asked)
     summary, findings = read_summary(turn.completion, prompts.summary_words, form)
     turns = (*state["turns"], replace(turn, error=str(findings)))
-    if findings.counts and not turn.failure:
+    if mendable(turn, findings):
         repair = prompts.repair(asked, turn.completion, str(findings))
         turn = await ask(runtime.context, state, "slow", repair, attempt=1)
         second, findings = read_summary(turn.completion, prompts.summary_words, form)
@@ -255,6 +254,14 @@ def turn_the_page(
     )
     update = {"memory": memory, "steps": (*state["steps"], step)}
     return Command(update=update, goto="__end__" if state["feedback"].ending else "perceive")
+
+
+def mendable(turn: Turn, findings: Findings) -> bool:
+    """Return whether a question that says what is wrong with an answer could mend it.
+
+    A call that came to nothing, retries included, has no answer to be mended.
+    """
+    return bool(findings.counts) and not turn.failure
 
 
 def better(first: Decision, second: Decision) -> Decision:

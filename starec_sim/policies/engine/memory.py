@@ -34,6 +34,8 @@ def halving(
             f"out of memory with a single completion: {prompt:,} tokens of prompt, "
             f"max_tokens = {limit:,}",
             hint="lower max_tokens, show the user less, take a smaller model or dtype: bf16",
+            # Others may be a little shorter, but a run at the edge of the memory is no run.
+            cause="closed",
         )
     half = len(requests) // 2
     return halving(generate, requests[:half]) + halving(generate, requests[half:])

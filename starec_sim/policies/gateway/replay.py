@@ -27,8 +27,8 @@ class Recording(Protocol):
     name: str
     """How people find it again."""
 
-    def find(self, address: Address) -> Turn | None:
-        """Return the turn that was recorded at an address."""
+    def answer(self, address: Address, messages: Messages) -> Turn | None:
+        """Return the turn that was recorded at an address, if it answers these messages."""
         ...
 
     def nearest(self, address: Address) -> tuple[Address, Turn] | None:
@@ -57,20 +57,21 @@ def replayed(recording: Recording, address: Address, messages: Messages) -> Turn
         PausedError: The recording does not hold this question; shows how it differs from the
             nearest one that it does hold.
     """
-    turn = recording.find(address)
-    if turn is not None and turn.messages == messages:
-        return replace(turn, messages=messages, error="", source="replay", tries=0, cost_usd=None)
-    near = (address, turn) if turn is not None else recording.nearest(address)
+    turn = recording.answer(address, messages)
+    if turn is not None:
+        return replace(turn, error="", source="replay", tries=0, cost_usd=None)
+    near = recording.nearest(address)
+    here = near is not None and near[0] == address
     what = (
         f"the prompt at {address} is not the one that was recorded in {recording.name}"
-        if turn is not None
+        if here
         else f"{recording.name} holds no call at {address}"
     )
     if near is None:
         difference = "nothing of this user and node was recorded there"
     else:
         place, found = near
-        header = f"nearest recorded prompt: {place}" if turn is None else "recorded, then asked now"
+        header = "recorded, then asked now" if here else f"nearest recorded prompt: {place}"
         difference = f"{header}\n{_difference(found.messages, messages)}"
     raise PausedError(
         f"{what}\n{difference}",

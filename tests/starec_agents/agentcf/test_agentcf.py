@@ -147,6 +147,18 @@ def test_every_question_of_a_step_has_an_address_of_its_own(play, tiny_world, sc
     assert len(set(addresses)) == len(addresses) == 2 + 2 * 6
 
 
+def test_a_call_that_fails_is_not_repaired(play, tiny_world, scripted):
+    (step,) = play(tiny_world(), scripted(None), scripted(None), rounds=1).steps
+    assert all(turn.failure for turn in step.turns)
+    assert [(turn.node, turn.attempt) for turn in step.turns] == [
+        ("fast", 0),
+        ("fast", 1),
+        ("slow", 0),
+        ("slow", 1),
+    ], "the ranking, the choice and both rewrites, each once"
+    assert (step.memory.summary, step.notes, step.decision.repaired) == ("", {}, False)
+
+
 def test_rewrites_that_cannot_be_read_change_nothing(play, tiny_world, scripted):
     (step,) = play(
         tiny_world(), scripted(RANKING, WRONG), scripted("well"), Memory(summary="old")

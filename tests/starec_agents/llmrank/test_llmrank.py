@@ -62,6 +62,12 @@ def test_a_broken_answer_is_repaired_once(play, tiny_world, scripted):
     ]
 
 
+def test_a_call_that_fails_is_not_repaired(play, tiny_world, scripted):
+    (step,) = play(tiny_world(), scripted(None)).steps
+    (turn,) = step.turns
+    assert turn.failure and step.decision.malformed and not step.decision.repaired
+
+
 def test_a_feed_is_refused(play, tiny_world, scripted):
     with pytest.raises(ConfigError, match="llmrank ranks candidates"):
         play(tiny_world("feed"), scripted(RANKING))
