@@ -60,6 +60,34 @@ def test_json_is_one_object_whose_rows_have_names_metrics_and_counters(starec, p
     assert starec("table", said.answer["run"], "--json").answer["rows"] == said.answer["rows"]
 
 
+def test_an_evaluation_keeps_to_a_budget_and_tells_what_a_ranking_costs(starec, place) -> None:
+    (place / "paid.yaml").write_text(
+        "use: lexical\nprice: {tokens_in: 1000, tokens_out: 1000, as_of: 2026-11-01}\n"
+        "limits: {in_flight: 2}\n"
+    )
+    (place / "agent.yaml").write_text("rows:\n  - {name: '{policy}', agent: star}\n")
+    asked = ("eval", "paid.yaml", "--rows", "agent.yaml", *ASKED[2:], "--json")
+    paused = starec(*asked, "--budget", "usd=0.5")
+    assert (paused.status, paused.answer["reason"]) == (3, "budget")
+    assert "--budget usd=1" in paused.answer["options"]
+    again = starec(*asked)
+    assert (again.status, again.answer["reason"]) == (3, "budget"), "it goes on with its budget"
+    done = starec(*asked, "--budget", "usd=none")
+    assert done.status == 0, done.err
+    assert len(list((place / "runs").iterdir())) == 1
+    (row,) = [row for row in done.answer["rows"] if row["kind"] == "agent"]
+    costs = row["costs"]
+    words = costs["tokens_in/ranking"] + costs["tokens_out/ranking"]
+    assert costs["usd/ranking"] == pytest.approx(words / 1000)
+    assert row["policy"]["price"]["as_of"] == "2026-11-01"
+
+
+def test_a_policy_without_a_price_cannot_be_held_to_a_sum(starec, place) -> None:
+    (place / "wrong.yaml").write_text("use: lexical\nprice: {tokens_in: 1}\n")
+    said = starec("eval", "wrong.yaml", *ASKED)
+    assert said.status == 2 and "price.tokens_out" in said.err
+
+
 def test_a_run_that_was_an_evaluation_is_resumed_as_one(starec, place) -> None:
     said = starec("eval", "--rows", "two.yaml", "--protocol", "small.yaml", "--users", "15")
     assert said.status == 0, said.err

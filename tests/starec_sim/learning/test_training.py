@@ -120,6 +120,20 @@ def starec(monkeypatch, capsys):
 
 
 @pytest.mark.timeout(600)
+def test_a_training_that_spent_its_budget_goes_on_with_more(starec, experiment, tmp_path):
+    status, out, err = starec("train", experiment(), "--set", "budget.calls=3", "--json")
+    assert status == 3, err
+    assert json.loads(out)["options"] == "--budget calls=6"
+    (folder,) = (tmp_path / "runs").iterdir()
+    status, out, err = starec("resume", folder, "--budget", "calls=5", "--json")
+    assert (status, json.loads(out)["options"]) == (3, "--budget calls=10"), err
+    status, _, err = starec("resume", folder, "--budget", "cals=5")
+    assert status == 2 and 'did you mean "calls"' in err
+    status, _, err = starec("resume", folder, "--budget", "calls=none")
+    assert status == 0, err
+
+
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("lines", [3, 4 + 1 + 3], ids=["in the anchor", "between checkpoints"])
 def test_a_killed_training_goes_on_to_the_same_losses(starec, experiment, tmp_path, lines):
     path = experiment()

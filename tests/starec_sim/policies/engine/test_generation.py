@@ -244,6 +244,7 @@ def test_one_completion_too_many_for_the_memory_is_told(build_model):
     with pytest.raises(PolicyError, match=r"out of memory .* max_tokens = 4\nhint: lower") as told:
         engine.generate([Request(prompt, Sampling(4))])
     assert f"{len(prompt)} tokens of prompt" in str(told.value)
+    assert told.value.cause == "closed"
 
 
 def test_other_failures_are_not_taken_for_a_lack_of_memory(build_model):

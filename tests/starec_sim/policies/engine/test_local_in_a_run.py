@@ -1,0 +1,46 @@
+"""What a run makes of a local policy that cannot answer: a pause, or one user's failed call."""
+
+import pytest
+
+from starec_sim import laboratory
+from starec_sim.errors import PausedError
+from starec_sim.evaluation.evaluate import Silent
+from starec_sim.experiment import Experiment
+
+
+@pytest.fixture
+def play(tmp_path):
+    def run(**policy):
+        spec = {"use": "local", "max_tokens": 8, "dtype": "fp32", **policy}
+        experiment = Experiment(
+            name="local",
+            rounds=1,
+            runs_dir=tmp_path / "runs",
+            data={"use": "synthetic", "users": 4, "items": 100},
+            environment={"use": "ranking", "candidates": 4, "choices": 1},
+            agent={"use": "star", "gate": {"when": "never"}},
+            policies={"fast": spec, "slow": spec},
+            # Long enough that a second attempt would be noticed.
+            gateway={"backoff_s": 600},
+        )
+        return laboratory.start(experiment, Silent())
+
+    return run
+
+
+def test_a_model_that_is_not_there_pauses_the_run_at_once_with_its_own_message(play, tmp_path):
+    with pytest.raises(PausedError, match="there is no folder /nowhere/tiny") as paused:
+        play(model="/nowhere/tiny")
+    assert paused.value.reason == "endpoint"
+    assert "the path is read from" in paused.value.hint
+
+
+def test_an_adapter_that_is_not_there_pauses_the_run_at_once(play, model_folder):
+    with pytest.raises(PausedError, match="adapter: /nowhere/adapter does not exist"):
+        play(model=str(model_folder), adapter="/nowhere/adapter")
+
+
+def test_a_prompt_that_does_not_fit_is_a_failed_call_of_its_user(play, model_folder):
+    done = play(model=str(model_folder))
+    (fast,) = done.ledger.entries
+    assert fast.failed == fast.calls == 4, "the window is 512 tokens, and the prompts are longer"
