@@ -47,7 +47,6 @@ def serve(
 
     spec = read_policy(policy)
     model = build_policy(spec, "policy").model
-    assert model is not None
     endpoint = Endpoint(name or label(spec), model)
     where: list[str] = []
 

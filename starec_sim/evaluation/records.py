@@ -21,9 +21,6 @@ FLAWS = ("unparsed", "missing", "duplicate", "invented", "overlong")
 """What can be wrong with an answer; others that an agent counts are kept as well."""
 
 
-_COSTS = ("tokens_in", "tokens_out", "seconds", "usd")
-
-
 class Record(NamedTuple):
     """One agent's exam."""
 

@@ -90,7 +90,6 @@ def player_of(policy: Policy) -> Player:
         ConfigError: It cannot get any.
     """
     model = policy.model
-    assert model is not None, "a training is never a replay"
     if callable(getattr(model, "load", None)):
         return Local(model)
     if getattr(model, "token_ids", False) and getattr(model, "base_url", None):

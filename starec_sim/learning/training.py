@@ -358,7 +358,6 @@ class Trainer:
             policies = {
                 node: replace(policy, model=policy.model.model_copy(update=changed))
                 for node, policy in policies.items()
-                if policy.model is not None
             }
         number = EXAMINATION_TRIAL + step
         users = self._stage.examined()

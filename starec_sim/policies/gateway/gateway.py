@@ -56,10 +56,7 @@ class Gateway:
 
     def structured(self, node: Node) -> bool:
         """Say whether a policy takes a schema; see `starec_sim.agent.Policies.structured`."""
-        policy = self._policies[node]
-        if policy.model is None:  # a replay asks as the recorded run asked
-            return bool(policy.spec.get("structured"))
-        return bool(getattr(policy.model, "structured", None))
+        return bool(getattr(self._policies[node].model, "structured", None))
 
     async def ask(
         self,
