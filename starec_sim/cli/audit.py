@@ -27,7 +27,9 @@ def audit(
     data: Annotated[
         str, typer.Option(metavar="DATA", help="A folder or file, or the name of a dataset.")
     ] = "synthetic",
-    users: Annotated[int, typer.Option(min=2, help="How many users are questioned.")] = 100,
+    users: Annotated[
+        int, typer.Option(min=2, metavar="N", help="How many users are questioned.")
+    ] = 100,
     only: Annotated[
         str | None, typer.Option(metavar="NAMES", help="Audits to make, e.g. position,leak.")
     ] = None,
@@ -44,7 +46,9 @@ def audit(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Draws users and lists.")] = 0,
-    concurrency: Annotated[int, typer.Option(min=1, max=4096, help="Questions in flight.")] = 64,
+    concurrency: Annotated[
+        int, typer.Option(min=1, max=4096, metavar="N", help="Questions in flight.")
+    ] = 64,
     into: Annotated[
         Path, typer.Option(metavar="FOLDER", help="Where pages and answers are kept.")
     ] = Path("audits"),

@@ -70,7 +70,7 @@ def describe(
             help="Cut it first, e.g. min_of_user=10, iterated=true, users=1000, last=40.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of a sample of users.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Of a sample of users.")] = 0,
     as_json: AsJson = False,
 ) -> dict[str, Any] | None:
     """Say what a dataset holds, what cuts leave of it, and whom a protocol evaluates.

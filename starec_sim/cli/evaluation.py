@@ -59,7 +59,8 @@ def evaluate(
     ] = None,
     against: Against = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Write the tables and the plot here too.")
+        Path | None,
+        typer.Option("--into", metavar="FOLDER", help="Write the tables and the plot here too."),
     ] = None,
     concurrency: Annotated[
         int, typer.Option(min=1, max=4096, metavar="N", help="Visits in flight.")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from starec_sim.cli.options import Changes, ExperimentFile, OtherData
+
 if TYPE_CHECKING:
     from starec_sim.experiment import Experiment
     from starec_sim.laboratory import Onlooker, Result
@@ -41,19 +43,9 @@ class UnfinishedError(Exception):
 
 
 def run(
-    experiment: Annotated[
-        Path, typer.Argument(metavar="EXPERIMENT", help="A YAML file, or the folder it lies in.")
-    ],
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a key; dots reach into others."),
-    ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DATA", help="Use other data: a folder or file, or the name of a dataset."
-        ),
-    ] = None,
+    experiment: ExperimentFile,
+    changes: Changes = None,
+    data: OtherData = None,
     as_json: AsJson = False,
 ) -> dict[str, Any] | None:
     """Run an experiment.

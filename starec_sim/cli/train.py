@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from starec_sim.cli.run import AsJson, UnfinishedError, data_spec
+from starec_sim.cli.options import Changes, ExperimentFile, OtherData
+from starec_sim.cli.run import AsJson, UnfinishedError, read_experiment
 
 if TYPE_CHECKING:
     from starec_sim.learning.launch import Result
@@ -16,19 +16,9 @@ if TYPE_CHECKING:
 
 
 def train(
-    experiment: Annotated[
-        Path, typer.Argument(metavar="EXPERIMENT", help="A YAML file, or the folder it lies in.")
-    ],
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a key; dots reach into others."),
-    ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DATA", help="Use other data: a folder or file, or the name of a dataset."
-        ),
-    ] = None,
+    experiment: ExperimentFile,
+    changes: Changes = None,
+    data: OtherData = None,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Say what it would take (steps, tokens, memory) and stop."),
@@ -41,12 +31,7 @@ def train(
 
     Several processes or GPUs: torchrun --nproc_per_node 4 -m starec_sim train EXPERIMENT
     """
-    from starec_sim import experiment as experiments
-
-    if experiment.is_dir() and (experiment / "config.yaml").is_file():
-        experiment = experiment / "config.yaml"
-    replaced = {} if data is None else {"data": data_spec(data)}
-    loaded = experiments.read(experiment, changes or (), replaced)
+    loaded = read_experiment(experiment, changes, data)
     _need_packages()
     if dry_run:
         from starec_sim.learning.plan import plan_of

@@ -26,7 +26,7 @@ ASKED = ("--rows", "rows.yaml", "--protocol", "small.yaml", "--users", "15")
 
 
 def test_a_table_is_printed_written_shown_again_and_compared(starec, place) -> None:
-    said = starec("eval", "lexical", *ASKED, "--out", "out", width=100)
+    said = starec("eval", "lexical", *ASKED, "--into", "out", width=100)
     assert said.status == 0, said.err
     for wanted in ("NDCG@1", "popularity", "lexical, swapped", "against lexical", "tokens, "):
         assert wanted in said.out
