@@ -120,10 +120,9 @@ def replay(folder: Path, onlooker: Onlooker) -> Result:
         StarecError: Something else is not as it was.
     """
     manifest, experiment = run_folder.read(folder), recorded(folder)
-    folder = folder.resolve()
-    settings = experiment.gateway.model_copy(update={"replay": str(folder), "cache": None})
-    changes = {"gateway": settings, "runs_dir": folder.parent, "budget": Budget()}
-    with _where_it_started(folder, manifest):
+    with run_folder.where_it_started(folder, manifest) as here:
+        settings = experiment.gateway.model_copy(update={"replay": str(here), "cache": None})
+        changes = {"gateway": settings, "runs_dir": here.parent, "budget": Budget()}
         return start(experiment.model_copy(update=changes), onlooker)
 
 
@@ -162,25 +161,11 @@ def resume(
     experiment = validate(Experiment, values, "")
     if manifest["status"] == "finished":
         return _result(folder, experiment, manifest)
-    folder = folder.resolve()
-    with _where_it_started(folder, manifest):
+    with run_folder.where_it_started(folder, manifest) as here:
         trials = Trials(experiment)
         _same_as_before(trials, manifest)
         manifest["budget"] = experiment.budget.model_dump(exclude_none=True)
-        return _run(folder, trials, manifest, onlooker)
-
-
-@contextmanager
-def _where_it_started(folder: Path, manifest: Mapping[str, Any]) -> Iterator[None]:
-    """Be in the folder from which a run was started, where its relative paths begin."""
-    started_in = Path(manifest["folder"])
-    if not started_in.is_dir():
-        raise RunError(
-            f"the run was started in {started_in}, which is gone; its relative paths begin there",
-            hint=f"put the folder back, or correct `folder` in {folder / run_folder.MANIFEST}",
-        )
-    with contextlib.chdir(started_in):
-        yield
+        return _run(here, trials, manifest, onlooker)
 
 
 def _same_as_before(trials: Trials, manifest: dict[str, Any]) -> None:

@@ -11,8 +11,7 @@ import hashlib
 import json
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import chdir, contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -180,7 +179,7 @@ def resume(
         return read_table(folder)
     if manifest["arms"]:
         laboratory.resume(folder, onlooker, concurrency=concurrency, budget=budget)
-    with _in_its_place(folder, manifest) as here:
+    with run_folder.where_it_started(folder, manifest) as here:
         exam = _exam(evaluation, _load(evaluation))
         return _finish(here, evaluation, exam, _planned(evaluation, exam), onlooker)
 
@@ -199,7 +198,7 @@ def read_table(folder: Path) -> Table:
     path = folder / TABLE
     if not path.is_file():
         evaluation, manifest = _settings(folder), run_folder.read(folder)
-        with _in_its_place(folder, manifest) as here:
+        with run_folder.where_it_started(folder, manifest) as here:
             exam = _exam(evaluation, _load(evaluation))
             return _table(here, evaluation, exam, _planned(evaluation, exam))
     try:
@@ -345,19 +344,6 @@ def _keep(folder: Path, evaluation: Evaluation, exam: Exam) -> None:
     write_lists(exam, folder / LISTS)
     text = yaml.safe_dump(evaluation.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     run_folder.put_file(folder / SETTINGS, text)
-
-
-@contextmanager
-def _in_its_place(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Path]:
-    """Stand where the evaluation was begun: its relative paths begin there."""
-    here = folder.resolve()
-    if not Path(manifest["folder"]).is_dir():
-        raise RunError(
-            f"the evaluation was begun in {manifest['folder']}, which is gone",
-            hint=f"put the folder back, or correct `folder` in {folder / run_folder.MANIFEST}",
-        )
-    with chdir(manifest["folder"]):
-        yield here
 
 
 def _finish(

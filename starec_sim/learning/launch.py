@@ -109,14 +109,8 @@ def resume(
     training = training_of(experiment)
     if manifest["status"] == "finished":
         return _result(folder, experiment, training, Path(manifest["version"]))
-    started_in = Path(manifest["folder"])
-    if not started_in.is_dir():
-        raise RunError(
-            f"the run was started in {started_in}, which is gone; its relative paths begin there",
-            hint=f"put the folder back, or correct `folder` in {folder / run_folder.MANIFEST}",
-        )
-    folder = Path(_agreed(lambda: str(folder.resolve())))
-    with contextlib.chdir(started_in):
+    with run_folder.where_it_started(folder, manifest) as here:
+        folder = Path(_agreed(lambda: str(here)))
         follower.run_begins(folder, experiment.name)
         return _run(folder, experiment, training, follower)
 

@@ -9,7 +9,7 @@ import shlex
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -207,6 +207,26 @@ def _is_locked(folder: Path) -> bool:
             return False
     except RunError:
         return True
+
+
+@contextmanager
+def where_it_started(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Path]:
+    """Be in the folder from which a run was started, where its relative paths begin.
+
+    Yields:
+        The run's own folder, named from the root.
+
+    Raises:
+        RunError: The folder is gone.
+    """
+    started_in, here = Path(manifest["folder"]), folder.resolve()
+    if not started_in.is_dir():
+        raise RunError(
+            f"the run was started in {started_in}, which is gone; its relative paths begin there",
+            hint=f"put the folder back, or correct `folder` in {folder / MANIFEST}",
+        )
+    with chdir(started_in):
+        yield here
 
 
 def surroundings() -> dict[str, Any]:

@@ -212,3 +212,25 @@ def test_the_surroundings_name_versions_and_the_state_of_the_code():
     assert found["python"] == ".".join(map(str, sys.version_info[:3]))
     assert found["versions"]["starec-sim"]
     assert found["git"] is None or set(found["git"]) == {"commit", "clean"}
+
+
+def test_one_stands_in_the_folder_it_was_started_from_and_comes_back(tmp_path, monkeypatch):
+    started, elsewhere = tmp_path / "started", tmp_path / "elsewhere"
+    (started / "runs" / "one").mkdir(parents=True)
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    relative = Path("../started/runs/one")
+    with runs.where_it_started(relative, {"folder": str(started)}) as run:
+        assert Path.cwd() == started
+        assert run == started / "runs" / "one"
+    assert Path.cwd() == elsewhere
+
+
+def test_a_folder_that_is_gone_is_named_with_the_way_out(tmp_path):
+    gone = {"folder": str(tmp_path / "gone")}
+    with (
+        pytest.raises(RunError, match=r"started in .*gone, which is gone") as told,
+        runs.where_it_started(tmp_path, gone),
+    ):
+        pytest.fail("there is nowhere to stand")
+    assert "manifest.json" in told.value.hint
