@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from starec_sim.cli.run import AsJson
+from starec_sim.cli.options import AsJson
 
 if TYPE_CHECKING:
     from starec_sim.evaluation.audits import Report

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from starec_sim.cli.run import Allowed, AsJson, RunsDir, UnfinishedError, allowance, data_spec
+from starec_sim.cli.options import Allowed, AsJson, RunsDir
+from starec_sim.cli.run import UnfinishedError, allowance, data_spec
 
 if TYPE_CHECKING:
     from starec_sim.evaluation import Table

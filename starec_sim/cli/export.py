@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from starec_sim.cli.run import AsJson, Run, RunsDir
+from starec_sim.cli.options import AsJson, Run, RunsDir
 
 
 def export(

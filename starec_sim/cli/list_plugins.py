@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from starec_sim.cli.run import AsJson
+from starec_sim.cli.options import AsJson
 
 
 def list_plugins(as_json: AsJson = False) -> dict[str, Any] | None:

@@ -9,27 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from starec_sim.cli.options import Changes, ExperimentFile, OtherData
+from starec_sim.cli.options import Allowed, AsJson, Changes, ExperimentFile, OtherData, Run, RunsDir
 
 if TYPE_CHECKING:
     from starec_sim.experiment import Experiment
     from starec_sim.laboratory import Onlooker, Result
-
-Run = Annotated[
-    str,
-    typer.Argument(metavar="RUN", help="A run's folder, its name or the start of it; `latest`."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
-RunsDir = Annotated[Path, typer.Option("--runs-dir", metavar="FOLDER", help="Where runs are kept.")]
-
-Allowed = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--budget",
-        metavar="KEY=N",
-        help="What the run may spend in all, from now on: calls, tokens, usd, hours; or none.",
-    ),
-]
 
 
 class UnfinishedError(Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from starec_sim.cli.run import AsJson, RunsDir
+from starec_sim.cli.options import AsJson, RunsDir
 
 _COLOURS = {"finished": "green", "running": "cyan", "failed": "red", "damaged": "red"}
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from starec_sim.cli.run import AsJson, Run, RunsDir
+from starec_sim.cli.options import AsJson, Run, RunsDir
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from starec_sim.cli.options import Changes, ExperimentFile, OtherData
-from starec_sim.cli.run import AsJson, UnfinishedError, read_experiment
+from starec_sim.cli.options import AsJson, Changes, ExperimentFile, OtherData
+from starec_sim.cli.run import UnfinishedError, read_experiment
 
 if TYPE_CHECKING:
     from starec_sim.learning.launch import Result
@@ -27,7 +27,7 @@ def train(
 ) -> dict[str, Any] | None:
     """Train the policy that plays the users: imitate a teacher, then learn from what happens.
 
-    For example: starec train experiments/05_training/tiny.yaml --set train.grpo.steps=20
+    For example: starec train experiments/06_bigger_models/qwen2.5-0.5b.yaml --dry-run
 
     Several processes or GPUs: torchrun --nproc_per_node 4 -m starec_sim train EXPERIMENT
     """
