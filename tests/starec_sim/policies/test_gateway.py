@@ -17,6 +17,7 @@ from pydantic import ConfigDict, PrivateAttr
 
 from starec_sim.errors import ConfigError, ContractError, RunError
 from starec_sim.policies.gateway import Address, Gateway, Policy
+from starec_sim.policies.gateway.replay import Nobody
 from starec_sim.rng import Streams
 from starec_sim.types import Tokens
 
@@ -303,6 +304,9 @@ def test_a_schema_reaches_the_model_as_openai_writes_it():
 
 def test_a_replay_asks_in_the_form_that_was_recorded():
     specs = {"fast": {"use": "openai", "structured": "json_schema"}, "slow": {"use": "openai"}}
-    policies = {node: Policy(node, None, spec) for node, spec in specs.items()}
+    policies = {
+        node: Policy(node, Nobody(structured=spec.get("structured")), spec)
+        for node, spec in specs.items()
+    }
     door = Gateway(policies, Streams(0), Journal())
     assert (door.structured("fast"), door.structured("slow")) == (True, False)
