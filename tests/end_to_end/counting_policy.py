@@ -32,7 +32,7 @@ class CountingPolicy(LexicalPolicy):
 class RefusingPolicy(LexicalPolicy):
     """Says no to everything."""
 
-    def _answer(self, asked: str, words: int) -> str:
+    def answer(self, asked: str, words: int) -> str:
         return "I refuse."
 
 

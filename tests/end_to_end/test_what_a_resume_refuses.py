@@ -47,7 +47,8 @@ def test_other_prompts(write_experiment, tmp_path, stop_after):
     path = write_experiment(agent={"use": "star", "prompts": str(prompts)})
     folder = interrupted(path, quiet)
     feed, text = prompts / "feed.md", (prompts / "feed.md").read_text()
-    feed.write_text(text.replace("People leave", "Nobody leaves"))
+    assert "people leave" in text
+    feed.write_text(text.replace("people leave", "nobody leaves"))
     with pytest.raises(RunError, match="the prompts changed"):
         laboratory.resume(folder, quiet)
     feed.write_text(text)
