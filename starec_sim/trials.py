@@ -107,6 +107,10 @@ class Trials:
         exchange = Exchange(experiment.gateway, experiment.budget, session.before)
         session.spent = exchange.traffic.spent
         try:
+            for policy in self._policies.values():
+                # What nobody could ask is said before there is a run, and no call waits for it.
+                if opened := getattr(policy.model, "aopen", None):
+                    await opened()
             number = 0
             for arm, variant in self.variants.items():
                 for seed in self.seeds:

@@ -107,6 +107,8 @@ def main() -> None:
             print(f"error: {answer['error']}", file=sys.stderr)
             if answer["hint"]:
                 print(f"\nhint: {answer['hint']}", file=sys.stderr)
+        if isinstance(error, UnfinishedError):
+            error.say_how_to_go_on()
     try:
         if as_json and answer is not None:
             print(json.dumps(_finite(answer)))

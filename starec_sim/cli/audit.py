@@ -94,7 +94,9 @@ def audit(
         )
         raise
     into.mkdir(parents=True, exist_ok=True)
-    stem = f"{name}-{report.about['dataset']}-seed{seed}"
+    # Whatever was asked for otherwise is another page.
+    asked = [str(report.about["dataset"]), f"{users}users", *values.get("only", ()), f"seed{seed}"]
+    stem = "-".join([name, *asked])
     html, found = into / f"{stem}.html", into / f"{stem}.json"
     answer = {**report.as_json(), "page": str(html)}
     put_file(html, page(report))

@@ -55,6 +55,7 @@ class Display:
         self.kept: str | None = None
         """The run's folder, once there is something in it that one can go on from."""
         self._folder = Path()
+        self._next_seed = 1
         self._arm, self._seed = "", 0
         self._series: dict[str, dict[str, list[float]]] = {}
         self._rounds = 1
@@ -82,6 +83,7 @@ class Display:
     def run_begins(self, folder: Path, experiment: Experiment) -> None:
         """Show the run's name and how much lies ahead."""
         self._folder = folder
+        self._next_seed = experiment.seed + experiment.replicates
         trials = max(1, len(experiment.arms)) * experiment.replicates
         self._progress.update(
             self._task, description=experiment.name, total=trials * experiment.rounds
@@ -167,7 +169,7 @@ class Display:
         for command, what in (
             (f"show {here} --user {shlex.quote(user)}", "what one person saw, thought and did"),
             (f"show {here} --explain", "what the metrics mean"),
-            (f"run {here}/config.yaml --set seed=1", "the same with other chances"),
+            (f"run {here}/config.yaml --set seed={self._next_seed}", "the same with other chances"),
             ("runs", "all runs"),
         ):
             self.say(f"    {program()} {command}    # {what}")

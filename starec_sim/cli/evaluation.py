@@ -123,8 +123,10 @@ def finish(
             else:
                 table = evaluations.resume(folder, display, concurrency=concurrency, budget=budget)
     except BaseException as error:
-        display.say_how_to_go_on(error)
-        raise UnfinishedError(display.kept, error) from error
+        cause = error  # Python forgets `error` at the end of this block
+        raise UnfinishedError(
+            display.kept, cause, lambda: display.say_how_to_go_on(cause)
+        ) from error
     written = write(table, folder, against, out)
     if as_json:
         return {**answer(table, against), "run": str(folder), "status": "finished"}
@@ -135,7 +137,11 @@ def finish(
     display.say(f"\nwritten to {', '.join(str(path) for path in written)}")
     display.say("\nNext:")
     for command, what in (
-        (f"table {here} --compare ROW ROW", "how two rows differ, in every metric"),
+        (
+            f"table {here} --compare {shlex.quote(table.rows[0].name)} "
+            f"{shlex.quote(table.rows[-1].name)}",
+            "how two rows differ, in every metric",
+        ),
         (f"table {here} --format latex", "the table for a paper; also markdown, csv"),
         (f"eval ... --candidates {here}/candidates.jsonl", "another policy on the same lists"),
     ):
@@ -311,6 +317,9 @@ def print_table(table: Table, against: str | None) -> None:
     from starec_sim.evaluation import render
 
     out = console()
+    reference = against or table.reference
+    if len(table.rows) > 1:
+        table.row(reference)  # refused before half of the answer is printed
     names = [clean(row.name) for row in table.rows]
     metrics = render.shown_metrics(table)
     gain = [name for name in metrics if name.startswith("ndcg")]
@@ -327,7 +336,6 @@ def print_table(table: Table, against: str | None) -> None:
         out.print()
         out.print(lines)
     if len(table.rows) > 1:
-        reference = against or table.reference
         out.print(f"\n{render.title(table.headline)} against {clean(reference)}, the same users\n")
         lines = grid()
         for name, found in table.against(against).items():

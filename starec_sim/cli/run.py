@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 class UnfinishedError(Exception):
     """A run that did not come to its end."""
 
-    def __init__(self, run: str | None, cause: BaseException) -> None:
+    def __init__(
+        self, run: str | None, cause: BaseException, say_how_to_go_on: Callable[[], None]
+    ) -> None:
         super().__init__(str(cause))
         self.run = run
         """Its folder; None while nothing of it was kept."""
         self.cause = cause
+        self.say_how_to_go_on = say_how_to_go_on
+        """Called once the cause is told: what is kept, and the next command."""
 
 
 def run(
@@ -128,8 +132,10 @@ def _finish(execute: Callable[[Onlooker], Result], as_json: bool) -> dict[str, A
         with display:
             result = execute(display)
     except BaseException as error:
-        display.say_how_to_go_on(error)
-        raise UnfinishedError(display.kept, error) from error
+        cause = error  # Python forgets `error` at the end of this block
+        raise UnfinishedError(
+            display.kept, cause, lambda: display.say_how_to_go_on(cause)
+        ) from error
     plot = _plot(result, display)
     if as_json:
         return {**result.as_json(), "plot": str(plot) if plot else None}

@@ -55,8 +55,10 @@ def finish(execute: Callable[[Follower], Result], as_json: bool) -> dict[str, An
         with display:
             result = execute(display)
     except BaseException as error:
-        display.say_how_to_go_on(error)
-        raise UnfinishedError(display.kept, error) from error
+        cause = error  # Python forgets `error` at the end of this block
+        raise UnfinishedError(
+            display.kept, cause, lambda: display.say_how_to_go_on(cause)
+        ) from error
     if as_json:
         return result.as_json()
     display.say_what_is_next(result)

@@ -55,8 +55,9 @@ class Difference(NamedTuple):
 
     @property
     def sure(self) -> bool:
-        """Whether the 95 % interval leaves out zero."""
-        return self.interval.low > 0 or self.interval.high < 0
+        """Whether the 95 % interval leaves out zero and the permutation test agrees."""
+        away = self.interval.low > 0 or self.interval.high < 0
+        return away and self.p < 0.05
 
     def as_json(self) -> dict[str, Any]:
         """Return the difference as JSON values."""
@@ -91,9 +92,12 @@ class Table(NamedTuple):
         for row in self.rows:
             if row.name == name:
                 return row
-        names = [row.name for row in self.rows]
+        names = sorted(row.name for row in self.rows)
+        near = did_you_mean(name, names)
+        if near.startswith("known"):  # names hold commas themselves
+            near = f"known: {'; '.join(names)}"
         raise RunError(
-            f'the table has no row "{name}"; {did_you_mean(name, names)}',
+            f'the table has no row "{name}"; {near}',
             hint="quote a name that holds spaces",
         )
 
@@ -189,10 +193,14 @@ def merged(tables: Sequence[Table]) -> Table:
     first = tables[0]
     for other in tables[1:]:
         if other.about["exam"] != first.about["exam"]:
+            a, b = (
+                {**table.about["protocol"], **{k: table.about[k] for k in ("dataset", "seed")}}
+                for table in (first, other)
+            )
             different = [
-                f"{key}: {first.about.get(key)!r} and {other.about.get(key)!r}"
-                for key in ("protocol", "dataset", "seed")
-                if first.about.get(key) != other.about.get(key)
+                f"{key}: {a.get(key)!r} and {b.get(key)!r}"
+                for key in {**a, **b}
+                if a.get(key) != b.get(key)
             ]
             raise RunError(
                 "these tables are of different exams, so their rows cannot be compared; "

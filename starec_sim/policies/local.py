@@ -169,6 +169,10 @@ class LocalPolicy(BaseChatModel):
         # Shielded, because one caller who gives up must not end what others wait for.
         return await asyncio.shield(asyncio.wrap_future(self._open()))
 
+    async def aopen(self) -> None:
+        """Read the model now rather than at the first question."""
+        await self._host_async()
+
     async def aclose(self) -> None:
         """End the engine's thread once nobody waits; a later call starts another."""
         self.close()

@@ -202,6 +202,10 @@ class OpenAIPolicy(BaseChatModel):
             raise self._explain(error, door.key) from None
         return self._read(text, door.key, body)
 
+    async def aopen(self) -> None:
+        """Check the key and set up the client now rather than at the first question."""
+        self._door()
+
     async def aclose(self) -> None:
         """Close the connections of the running event loop; a later call opens new ones."""
         door = self._doors.pop(asyncio.get_running_loop(), None)

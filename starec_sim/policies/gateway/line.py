@@ -69,24 +69,23 @@ class Line:
         """
         settings, clock = self._settings, asyncio.get_running_loop().time
         for attempt in range(settings.retries + 1):
-            began = clock()
             try:
                 reply = await self._attempt(messages, options, prompt_tokens)
             except PolicyError as error:
-                failed = error
+                failed, since = error, clock()
             else:
                 return Outcome(reply, "", attempt + 1)
             rest = failed.retry_after_s
             if failed.cause == "closed" or (rest or 0) > _LONGEST_RETRY_AFTER_S:
                 await self._pause(failed)
-            if failed.cause == "refused" or attempt == settings.retries:
-                break
             if rest is not None:
                 self._pace.leave_alone(rest)
+            if failed.cause == "refused" or attempt == settings.retries:
+                break
             wait = min(_LONGEST_WAIT_S, settings.backoff_s * 2**attempt)
             await asyncio.sleep(wait * (1 + jitter) / 2)
         # A request that is refused is answered, in a way: it is enough that others ever were.
-        await self._prove(failed, 0.0 if failed.cause == "refused" else began)
+        await self._prove(failed, 0.0 if failed.cause == "refused" else since)
         return Outcome(None, _told(failed, attempt + 1), attempt + 1)
 
     async def _attempt(
@@ -132,7 +131,7 @@ class Line:
         """Make sure that a call which came to nothing is alone with that, or pause the run.
 
         Otherwise an outage would be written down as the behaviour of whoever asked last. Proof is
-        an answer to anybody since then; where there was none, one short question is asked.
+        an answer to anybody since it failed; where there was none, one short question is asked.
         """
         async with self._probing:
             if self._answered_at > since:

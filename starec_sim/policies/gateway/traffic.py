@@ -115,7 +115,7 @@ class Traffic:
                     f"the budget is spent: {key} {_number(spent)} of {_number(limit)}",
                     hint="allow more in all; what is spent already counts as well",
                     reason="budget",
-                    options=f"--budget {key}={_number(2 * limit or 1, separator='')}",
+                    options=f"--budget {key}={_number(2 * max(limit, spent) or 1, separator='')}",
                 )
         return None
 

@@ -10,9 +10,10 @@ def test_an_audit_prints_a_verdict_and_leaves_a_page(starec, here):
     assert said.status == 0, said.err
     assert "Position" in said.out and "Leak guard" in said.out and "tau" in said.out
     assert "lexical on synthetic, 6 users" in " ".join(said.out.split())
-    html = (here / "audits" / "lexical-synthetic-seed0.html").read_text()
+    page = here / "audits" / "lexical-synthetic-6users-position-leak-seed0.html"
+    html = page.read_text()
     assert html.startswith("<!doctype html>") and html.count("<svg") == 2
-    found = json.loads((here / "audits" / "lexical-synthetic-seed0.json").read_text())
+    found = json.loads(page.with_suffix(".json").read_text())
     assert set(found["audits"]) == {"position", "leak"}
 
 

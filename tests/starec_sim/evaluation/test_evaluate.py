@@ -164,7 +164,7 @@ def test_tables_of_different_exams_are_not_mixed(tmp_path, done) -> None:
     rows = read_rows("classical")[:2]
     for change, message in (
         ({"seed": 3}, "seed: 0 and 3"),
-        ({"protocol": Protocol(history=2, draws=1)}, "protocol"),
+        ({"protocol": Protocol(history=2, draws=1)}, "draws: 3 and 1"),
     ):
         _, other = evaluate(asked(tmp_path, rows=rows, **change))
         with pytest.raises(RunError, match=f"different exams.*{message}"):

@@ -53,8 +53,8 @@ def enter(traffic, times):
     ("budget", "calls", "options"),
     [
         (Budget(calls=3), 3, "--budget calls=6"),
-        (Budget(tokens=250), 3, "--budget tokens=500"),
-        (Budget(usd=1.2), 3, "--budget usd=2.4"),
+        (Budget(tokens=250), 3, "--budget tokens=600"),
+        (Budget(usd=1.2), 3, "--budget usd=3"),
     ],
     ids=["calls", "tokens", "usd"],
 )
