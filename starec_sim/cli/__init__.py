@@ -99,6 +99,8 @@ def main() -> None:
             answer = app(arguments or ["--help"], prog_name="starec", standalone_mode=False)
         if isinstance(answer, int):  # typer makes a status of an interrupt, and of --help
             status, answer = answer, _STOPPED if answer else None
+        elif answer and answer.get("status") == "failed":
+            status = 2
     except Exception as error:
         if debug:
             traceback.print_exc()

@@ -271,7 +271,8 @@ def check_table(
     ]
     count = sum(map(len, tables.values()))
     if as_json:
-        return {"rows": count, "impossible": findings}
+        status = "failed" if findings else "finished"
+        return {"rows": count, "impossible": findings, "status": status}
     out = console()
     for finding in findings:
         where = f"{finding['table']}, {finding['row']}"

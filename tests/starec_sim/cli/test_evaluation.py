@@ -136,8 +136,9 @@ def test_an_impossible_row_of_a_published_table_is_found(starec, place) -> None:
     said = starec("check-table", "paper", width=200)
     assert said.status == 2
     assert "MovieLens 1M, AgentCF: impossible" in said.out and "23 of 24" in said.out
-    answer = starec("check-table", "paper", "--json").answer
-    assert [found["row"] for found in answer["impossible"]] == ["AgentCF"]
+    said = starec("check-table", "paper", "--json")
+    assert said.status == 2, "a script has to notice"
+    assert [found["row"] for found in said.answer["impossible"]] == ["AgentCF"]
     (place / "t.csv").write_text("name,ndcg@1,ndcg@5\nodd,0.50,0.40\n")
     assert "ndcg@5 (0.4000) is below ndcg@1" in starec("check-table", "t.csv", width=200).out
 

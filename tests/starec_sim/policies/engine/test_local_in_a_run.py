@@ -3,7 +3,7 @@
 import pytest
 
 from starec_sim import laboratory
-from starec_sim.errors import PausedError
+from starec_sim.errors import PolicyError
 from starec_sim.evaluation.evaluate import Silent
 from starec_sim.experiment import Experiment
 
@@ -28,16 +28,17 @@ def play(tmp_path):
     return run
 
 
-def test_a_model_that_is_not_there_pauses_the_run_at_once_with_its_own_message(play, tmp_path):
-    with pytest.raises(PausedError, match="there is no folder /nowhere/tiny") as paused:
+def test_a_model_that_is_not_there_is_told_before_there_is_a_run(play, tmp_path):
+    with pytest.raises(PolicyError, match="there is no folder /nowhere/tiny") as refused:
         play(model="/nowhere/tiny")
-    assert paused.value.reason == "endpoint"
-    assert "the path is read from" in paused.value.hint
+    assert "the path is read from" in refused.value.hint
+    assert not list((tmp_path / "runs").iterdir())
 
 
-def test_an_adapter_that_is_not_there_pauses_the_run_at_once(play, model_folder):
-    with pytest.raises(PausedError, match="adapter: /nowhere/adapter does not exist"):
+def test_an_adapter_that_is_not_there_is_told_before_there_is_a_run(play, model_folder, tmp_path):
+    with pytest.raises(PolicyError, match="adapter: /nowhere/adapter does not exist"):
         play(model=str(model_folder), adapter="/nowhere/adapter")
+    assert not list((tmp_path / "runs").iterdir())
 
 
 def test_a_prompt_that_does_not_fit_is_a_failed_call_of_its_user(play, model_folder):
