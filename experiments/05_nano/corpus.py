@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import count
 
 import numpy as np
 from worlds import Rng, World
 
 from starec_agents.star.parsing import read_decision, read_summary
-from starec_agents.star.prompting import Messages, Prompts
+from starec_agents.star.prompting import Messages, Prompts, label
 from starec_environments.datasets.inventions import occupation
 from starec_sim.cards import card, quoted
 from starec_sim.policies.reasoner import ReasonerPolicy
@@ -43,6 +43,8 @@ EAGER = ReasonerPolicy(named=0.15, strong=0.4)
 class Course:
     """What is asked, and who answers, at some point of the training."""
 
+    sort: float = 0.0
+    """The chance that a finished reasoning is all there is, and only the order is asked for."""
     drill: float = 0.0
     """The chance of a question about nothing but look-ups."""
     easy: float = 0.0
@@ -63,8 +65,10 @@ class Sample:
     """`ranking`, `feed`, `reflect` or `repair`."""
     messages: Messages
     answer: str
-    tastes: Mapping[str, str]
+    tastes: Mapping[str, str] = field(default_factory=dict)
     """The polarities that the teacher read from the question."""
+    given: str = ""
+    """How the answer begins, where that is not to be learned."""
 
 
 class _Life:
@@ -133,6 +137,9 @@ def sample(seed: int, number: int, course: Course = Course()) -> Iterator[Sample
         course: What is asked.
     """
     rng = np.random.default_rng([seed, number])
+    if rng.random() < course.sort:
+        yield _sorting(rng)
+        return
     if rng.random() < course.drill:
         yield _drill(rng, course.teacher)
         return
@@ -140,6 +147,33 @@ def sample(seed: int, number: int, course: Course = Course()) -> Iterator[Sample
     life.memory = Memory(life.live(int(rng.integers(0, 4 if life.easy else 16))))
     for one in _asked_of(life):
         yield _bare(one) if life.easy else one
+
+
+def _sorting(rng: Rng) -> Sample:
+    """Ask for an order alone. Half of the time no two balances are alike.
+
+    Where many are, the order of the alphabet is a good guess, and a model that has found a good
+    guess looks for nothing better.
+    """
+    size = int(rng.integers(3, 23))
+    if rng.random() < 0.5:
+        size = min(size, 12)
+        balances = rng.permutation(np.arange(-7, 8))[:size].tolist()
+    else:
+        balances = np.rint(rng.normal(0.0, 2.0, size)).astype(int).tolist()
+    # Of the lines only the balances matter here, so nothing else is said.
+    lines = [
+        f"{label(place)}. nothing = {f'{balance:+d}' if balance else 0}"
+        for place, balance in enumerate(balances)
+    ]
+    order = sorted(range(size), key=lambda place: -balances[place])
+    ranking = " > ".join(label(place) for place in order)
+    return Sample(
+        "sort",
+        (("user", f"Rank all {size} candidates."),),
+        f"<ranking>{ranking}</ranking>",
+        given="<think>\n" + "\n".join(lines) + "\n</think>\n",
+    )
 
 
 def _drill(rng: Rng, teacher: ReasonerPolicy) -> Sample:

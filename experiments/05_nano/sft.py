@@ -29,7 +29,7 @@ from torch.nn import functional
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerFast
 
-LENGTHS = (256, 384, 640, 896, 1280)
+LENGTHS = (128, 256, 384, 640, 896, 1280)
 BATCH_TOKENS = 8_192
 WARM_UP = 40
 END = 0.3
@@ -39,6 +39,7 @@ HINT = 0.5
 RANK = 4.0
 """What a place of a ranking counts: there are few of them, and ordering is hard."""
 NOT_LEARNED = -100
+SORT = ((1e6, 0.0), (2e6, 0.8), (26e6, 0.8), (28e6, 0.3))
 DRILL = ((1e6, 0.9), (4e6, 0.25))
 EASY = ((3e6, 1.0), (9e6, 0.15))
 """After so many tokens, the chance of a drill, and that of an easy question: first the model learns
@@ -51,8 +52,10 @@ HELD_OUT = 7
 
 def course_after(seen: float) -> Course:
     """Return what is asked after so many tokens."""
-    drill, easy = (float(np.interp(seen, *zip(*plan, strict=True))) for plan in (DRILL, EASY))
-    return Course(drill, easy, seen < EAGER_TOKENS)
+    sort, drill, easy = (
+        float(np.interp(seen, *zip(*plan, strict=True))) for plan in (SORT, DRILL, EASY)
+    )
+    return Course(sort, drill, easy, seen < EAGER_TOKENS)
 
 
 class Reader:
@@ -108,14 +111,16 @@ def encoded(tokenizer: PreTrainedTokenizerFast, one: Sample) -> tuple[list[int],
     text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
     read = tokenizer(text, return_offsets_mapping=True)
     question, ends = read.input_ids, {end: n for n, (_, end) in enumerate(read.offset_mapping)}
+    given = tokenizer(one.given).input_ids
     answer = tokenizer(one.answer + tokenizer.eos_token).input_ids
-    following = [NOT_LEARNED] * len(question)
+    following = [NOT_LEARNED] * (len(question) + len(given))
     asked = next(text for role, text in one.messages if role == "user")
     start = text.index(asked)
-    for end, word in hints(asked, one.tastes):
+    for end, word in hints(asked, one.tastes) if one.tastes else ():
         token, place = tokenizer(word).input_ids, ends.get(start + end)
         if place is not None and len(token) == 1:
             following[place] = token[0]
+    question += given
     following[-1] = answer[0]
     return question + answer, [*following, *answer[1:], NOT_LEARNED], len(question)
 
@@ -235,11 +240,11 @@ def train(out: Path, tokens: float, rate: float, seed: int, save_every: int) -> 
             )
         if step % save_every == 0 or seen >= tokens:
             eager = course_after(seen).eager
-            for drill, easy in ((1, 0), (0, 1), (0, 0)):
-                course = Course(drill, easy, eager)
+            for sort, drill, easy in ((1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 0, 0)):
+                course = Course(sort, drill, easy, eager)
                 shares = accuracies(model, trunk, tokenizer, course)
                 said = ", ".join(f"{kind} {share:.3f}" for kind, share in shares.items())
-                print(f"  drill {drill} easy {easy}: {said}", flush=True)
+                print(f"  sort {sort} drill {drill} easy {easy}: {said}", flush=True)
             state = {
                 "model": model.state_dict(),
                 "optimizers": [optimizer.state_dict() for optimizer in both],
