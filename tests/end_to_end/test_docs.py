@@ -48,10 +48,15 @@ def test_the_documented_keys_are_the_keys_there_are():
 
 def playable(path):
     """The changes that let an experiment play without a model that is made or served first."""
-    fast = yaml.safe_load(path.read_text()).get("policies", {}).get("fast")
-    if not isinstance(fast, dict) or "model" not in fast:
-        return []
-    return ["policies.fast=lexical", "policies.slow=lexical"]
+    values = yaml.safe_load(path.read_text())
+    arms = [f"arms.{name}." for name, arm in values.get("arms", {}).items() if asks_a_model(arm)]
+    places = ["", *arms] if asks_a_model(values) else arms
+    return [f"{place}policies={{fast: lexical, slow: lexical}}" for place in places]
+
+
+def asks_a_model(values):
+    fast = values.get("policies", {}).get("fast")
+    return isinstance(fast, dict) and "model" in fast
 
 
 @pytest.mark.parametrize(
