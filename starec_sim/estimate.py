@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from starec_sim.environment import Environment
-from starec_sim.experiment import Experiment
+from starec_sim.experiment import FREE, Experiment
 from starec_sim.policies.settings import Budget, split
 from starec_sim.runs import estimates
 from starec_sim.runs.session import Session
@@ -233,7 +233,6 @@ def _unpriced(variants: Mapping[str, Experiment]) -> tuple[str, ...]:
             f"policies.{node}"
             for variant in variants.values()
             for node, spec in variant.policies
-            if split(spec, f"policies.{node}")[1].price is None
-            and spec["use"] not in ("lexical", "local")
+            if split(spec, f"policies.{node}")[1].price is None and spec["use"] not in FREE
         )
     )

@@ -23,7 +23,7 @@ _SHARED = (
 )
 """Keys that all arms have in common, so that they can be compared."""
 
-_FREE = ("lexical", "local")
+FREE = ("lexical", "local")
 """Policies that run on this machine."""
 
 
@@ -116,7 +116,7 @@ class Experiment(Settings):
             for node, spec in variant.policies:
                 inner, terms = split(spec, f"{at}policies.{node}")
                 plugins.check_policy(inner, f"{at}policies.{node}")
-                if self.budget.usd is not None and not terms.price and inner["use"] not in _FREE:
+                if self.budget.usd is not None and not terms.price and inner["use"] not in FREE:
                     raise ConfigError(
                         f"budget.usd: {at}policies.{node} has no price, so nobody could tell",
                         hint="add `price: {tokens_in: ..., tokens_out: ..., as_of: 2026-11-01}`, "

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from starec_sim.errors import PausedError, RunError, StarecError
+from starec_sim.errors import RunError, StarecError
 from starec_sim.experiment import Experiment, recorded
 from starec_sim.policies.settings import Budget
 from starec_sim.report import Report, summarise
@@ -147,14 +147,10 @@ def resume(
         StarecError: What went wrong while it went on.
     """
     manifest = run_folder.read(folder)
-    text = run_folder.configuration(folder)
-    if hashlib.sha256(text.encode()).hexdigest() != manifest["config_sha256"]:
-        raise RunError(
-            f"{folder / run_folder.CONFIG} was changed after the run began",
-            hint="start a new run with the changed configuration: starec run "
-            + str(folder / run_folder.CONFIG),
-        )
-    values = yaml.safe_load(text)
+    again = (
+        f"start a new run with the changed configuration: starec run {folder / run_folder.CONFIG}"
+    )
+    values = yaml.safe_load(run_folder.unchanged(folder, manifest, hint=again))
     if concurrency is not None:
         values["concurrency"] = concurrency
     values["budget"] = {**manifest.get("budget", {}), **(budget or {})}
@@ -192,23 +188,15 @@ def _run(folder: Path, trials: Trials, manifest: dict[str, Any], onlooker: Onloo
         store = Store(folder, trials.phrases())
         session = Session(store)
         try:
-            with _calm_collector():
-                digest = asyncio.run(trials.run(folder, store, session, onlooker))
-            manifest |= {
-                "status": "finished",
-                "digest": digest,
-                "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-                "counts": _counts(store),
-            }
-        except KeyboardInterrupt:
-            manifest |= {"status": "paused"}
-            raise
-        except PausedError as error:
-            manifest |= {"status": "paused", "problem": error.message, "go_on": error.options}
-            raise
-        except BaseException as error:
-            manifest |= {"status": "failed", "problem": f"{type(error).__name__}: {error}"}
-            raise
+            with run_folder.ending_noted(manifest):
+                with _calm_collector():
+                    digest = asyncio.run(trials.run(folder, store, session, onlooker))
+                manifest |= {
+                    "status": "finished",
+                    "digest": digest,
+                    "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+                    "counts": _counts(store),
+                }
         finally:
             with contextlib.suppress(RunError):  # what went wrong is already on its way up
                 session.close()

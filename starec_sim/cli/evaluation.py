@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from starec_sim.cli.options import Allowed, AsJson, RunsDir
-from starec_sim.cli.run import UnfinishedError, allowance, data_spec
+from starec_sim.cli.run import allowance, data_spec, unfinished_told
 
 if TYPE_CHECKING:
     from starec_sim.evaluation import Table
@@ -116,17 +116,11 @@ def finish(
     from starec_sim import evaluation as evaluations
 
     display = following()
-    try:
-        with display:
-            if folder is None:
-                folder, table = evaluations.evaluate(evaluation, display, fresh=fresh)
-            else:
-                table = evaluations.resume(folder, display, concurrency=concurrency, budget=budget)
-    except BaseException as error:
-        cause = error  # Python forgets `error` at the end of this block
-        raise UnfinishedError(
-            display.kept, cause, lambda: display.say_how_to_go_on(cause)
-        ) from error
+    with unfinished_told(display), display:
+        if folder is None:
+            folder, table = evaluations.evaluate(evaluation, display, fresh=fresh)
+        else:
+            table = evaluations.resume(folder, display, concurrency=concurrency, budget=budget)
     written = write(table, folder, against, out)
     if as_json:
         return {**answer(table, against), "run": str(folder), "status": "finished"}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
@@ -28,6 +28,26 @@ class UnfinishedError(Exception):
         self.cause = cause
         self.say_how_to_go_on = say_how_to_go_on
         """Called once the cause is told: what is kept, and the next command."""
+
+
+class _Follows(Protocol):
+    """A live display, as far as it tells what is left of a run without its end."""
+
+    kept: str | None
+
+    def say_how_to_go_on(self, error: BaseException) -> None: ...
+
+
+@contextmanager
+def unfinished_told(display: _Follows) -> Iterator[None]:
+    """Turn whatever ends a run early into an `UnfinishedError`."""
+    try:
+        yield
+    except BaseException as error:
+        cause = error  # Python forgets `error` at the end of this block
+        raise UnfinishedError(
+            display.kept, cause, lambda: display.say_how_to_go_on(cause)
+        ) from error
 
 
 def run(
@@ -128,14 +148,8 @@ def _finish(execute: Callable[[Onlooker], Result], as_json: bool) -> dict[str, A
     from starec_sim.runs.reader import Reader
 
     display = Display()
-    try:
-        with display:
-            result = execute(display)
-    except BaseException as error:
-        cause = error  # Python forgets `error` at the end of this block
-        raise UnfinishedError(
-            display.kept, cause, lambda: display.say_how_to_go_on(cause)
-        ) from error
+    with unfinished_told(display), display:
+        result = execute(display)
     plot = _plot(result, display)
     if as_json:
         return {**result.as_json(), "plot": str(plot) if plot else None}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from starec_sim.cli.options import AsJson, Changes, ExperimentFile, OtherData
-from starec_sim.cli.run import UnfinishedError, read_experiment
+from starec_sim.cli.run import read_experiment, unfinished_told
 
 if TYPE_CHECKING:
     from starec_sim.learning.launch import Result
@@ -51,14 +51,8 @@ def finish(execute: Callable[[Follower], Result], as_json: bool) -> dict[str, An
     from starec_sim.cli.lessons import Lessons
 
     display = Lessons()
-    try:
-        with display:
-            result = execute(display)
-    except BaseException as error:
-        cause = error  # Python forgets `error` at the end of this block
-        raise UnfinishedError(
-            display.kept, cause, lambda: display.say_how_to_go_on(cause)
-        ) from error
+    with unfinished_told(display), display:
+        result = execute(display)
     if as_json:
         return result.as_json()
     display.say_what_is_next(result)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from starec_sim.errors import PausedError, RunError
+from starec_sim.errors import RunError
 from starec_sim.experiment import Experiment, recorded
 from starec_sim.learning.checkpoints import Shelf
 from starec_sim.learning.models import settled
@@ -92,12 +92,8 @@ def resume(
         StarecError: What went wrong while it went on.
     """
     manifest, experiment = run_folder.read(folder), recorded(folder)
-    text = run_folder.configuration(folder)
-    if hashlib.sha256(text.encode()).hexdigest() != manifest["config_sha256"]:
-        raise RunError(
-            f"{folder / run_folder.CONFIG} was changed after the run began",
-            hint=f"start a new training: starec train {folder / run_folder.CONFIG}",
-        )
+    again = f"start a new training: starec train {folder / run_folder.CONFIG}"
+    run_folder.unchanged(folder, manifest, hint=again)
     before = manifest.get("versions", {}).get("starec-sim")
     if before != version("starec-sim"):
         raise RunError(
@@ -146,22 +142,14 @@ def _run(folder: Path, experiment: Experiment, training: Training, follower: Fol
         run_folder.write(folder, manifest)
         record: Record | None = None
         try:
-            trainer, record = _trainer(folder, experiment, training, follower)
-            last = asyncio.run(trainer.run())
-            manifest |= {
-                "status": "finished",
-                "version": str(last),
-                "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-            }
-        except KeyboardInterrupt:
-            manifest |= {"status": "paused"}
-            raise
-        except PausedError as error:
-            manifest |= {"status": "paused", "problem": error.message, "go_on": error.options}
-            raise
-        except BaseException as error:
-            manifest |= {"status": "failed", "problem": f"{type(error).__name__}: {error}"}
-            raise
+            with run_folder.ending_noted(manifest):
+                trainer, record = _trainer(folder, experiment, training, follower)
+                last = asyncio.run(trainer.run())
+                manifest |= {
+                    "status": "finished",
+                    "version": str(last),
+                    "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+                }
         finally:
             if record is not None:
                 with contextlib.suppress(RunError):  # what went wrong is already on its way up

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -16,7 +17,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from starec_sim.errors import RunError, did_you_mean
+from starec_sim.errors import PausedError, RunError, did_you_mean
 from starec_sim.runs.store import FILE, damaged
 
 CONFIG, MANIFEST, LOCK = "config.yaml", "manifest.json", ".lock"
@@ -156,6 +157,34 @@ def configuration(folder: Path) -> str:
             f"{folder / CONFIG} cannot be read: {error}",
             hint="put the file back as it was; the manifest holds its SHA-256",
         ) from error
+
+
+def unchanged(folder: Path, manifest: Mapping[str, Any], *, hint: str) -> str:
+    """Return the text of the run's configuration, which must be the one that it began with.
+
+    Raises:
+        RunError: It cannot be read, or was changed; `hint` says what to do with a changed one.
+    """
+    text = configuration(folder)
+    if hashlib.sha256(text.encode()).hexdigest() != manifest["config_sha256"]:
+        raise RunError(f"{folder / CONFIG} was changed after the run began", hint=hint)
+    return text
+
+
+@contextmanager
+def ending_noted(manifest: dict[str, Any]) -> Iterator[None]:
+    """Put into a manifest why a run did not come to its end."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        manifest |= {"status": "paused"}
+        raise
+    except PausedError as error:
+        manifest |= {"status": "paused", "problem": error.message, "go_on": error.options}
+        raise
+    except BaseException as error:
+        manifest |= {"status": "failed", "problem": f"{type(error).__name__}: {error}"}
+        raise
 
 
 def write(folder: Path, manifest: Mapping[str, Any]) -> None:
