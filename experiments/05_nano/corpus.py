@@ -39,6 +39,18 @@ TEACHER = ReasonerPolicy()
 EAGER = ReasonerPolicy(named=0.15, strong=0.4)
 
 
+def undecided(rng: Rng, signals: bool) -> ReasonerPolicy:
+    """Return a teacher who tries one guess at how much each kind of evidence counts.
+
+    No prompt tells. A model that learned from all guesses tries one in each of its answers, and the
+    world's feedback can tell it which was right; one that learned a single guess tries nothing.
+    """
+    attributes, popularity, rating, together = rng.integers(0, 3, 4).tolist()
+    counts = {"popularity": popularity, "rating": rating, "together": together}
+    counts["attributes"] = attributes if signals else max(1, attributes)
+    return (EAGER if rng.random() < 0.5 else TEACHER).model_copy(update=counts)
+
+
 @dataclass(frozen=True)
 class Course:
     """What is asked, and who answers, at some point of the training."""
@@ -118,6 +130,10 @@ class _Life:
             names = rng.permutation(liked)[: rng.integers(1, 4)].tolist()
             told["liked together with"] = ", ".join(quoted(n.replace(",", ";"), 48) for n in names)
         return told
+
+    def guess(self) -> ReasonerPolicy:
+        """Return a teacher with a guess of her own."""
+        return undecided(self.rng, bool(self.signals))
 
     def person(self) -> User:
         rng = self.rng
@@ -220,6 +236,8 @@ def _asked_of(life: _Life) -> Iterator[Sample]:
     cards = [card(item) for item in life.items]
     asked = PROMPTS.decide(life.person(), life.memory, observation, cards)
     decided = _answered(task, asked, life.teacher)
+    if life.teacher is TEACHER:
+        decided = replace(decided, answer=life.guess().answer(asked[1][1], WORDS))
     if rng.random() < 0.03:
         again = _repair(asked, decided.answer, observation, rng)
         decided = replace(decided, kind="repair", messages=again)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from attention import attention
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -45,7 +46,7 @@ class RMSNorm(nn.Module):
 
 
 class Attention(nn.Module):
-    """Causal attention with rotary positions; key-value heads are shared by several queries."""
+    """Causal attention with rotary positions; all queries share one key-value head."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -62,9 +63,7 @@ class Attention(nn.Module):
             for part in (self.q_proj, self.k_proj, self.v_proj)
         )
         q, k = _rotated(q, cos, sin), _rotated(k, cos, sin)
-        share = shape.heads // shape.kv_heads
-        k, v = k.repeat_interleave(share, 1), v.repeat_interleave(share, 1)
-        mixed = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        mixed = attention(q, k.squeeze(1), v.squeeze(1))
         return self.o_proj(mixed.transpose(1, 2).reshape(batch, length, -1))
 
 

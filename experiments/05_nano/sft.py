@@ -16,6 +16,7 @@ import re
 import string
 import time
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,15 @@ import torch
 from corpus import Course, Sample, sample
 from hints import hints
 from model import Decoder, export, implant
-from torch import Tensor
+from torch import Tensor, distributed
 from torch.nn import functional
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerFast
 
 LENGTHS = (128, 256, 384, 640, 896, 1280)
 BATCH_TOKENS = 8_192
+HEAD_ROWS = 512
+"""The head computes a multiple of so many predictions."""
 WARM_UP = 40
 END = 0.3
 """Share of the training in which the rate falls to nothing."""
@@ -61,9 +64,11 @@ def course_after(seen: float) -> Course:
 class Reader:
     """Turns the corpus into batches of fixed shapes."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerFast, seed: int) -> None:
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerFast, seed: int, first: int = 0, step: int = 1
+    ) -> None:
         self.tokenizer, self.seed = tokenizer, seed
-        self.life = 0
+        self.life, self.step = first, step
         self.waiting: dict[int, list[tuple[list[int], list[int], int]]] = defaultdict(list)
         """What `encoded` made of the samples that wait for others of their length."""
 
@@ -83,7 +88,7 @@ class Reader:
                 fitting = [length for length in LENGTHS if len(row[0]) <= length]
                 if fitting:
                     self.waiting[fitting[0]].append(row)
-            self.life += 1
+            self.life += self.step
 
     def _filled(
         self, rows: list[tuple[list[int], list[int], int]], length: int
@@ -148,8 +153,10 @@ def loss_of(
 ) -> tuple[Tensor, Tensor]:
     """Return the loss, a mean over tokens of answers, and which predictions are right."""
     places = (following.flatten() != NOT_LEARNED).nonzero().squeeze(1)
+    # Of few shapes, because each leaves a kernel in memory.
+    padded = functional.pad(places, (0, -len(places) % HEAD_ROWS))
     with torch.autocast("cpu", torch.bfloat16):
-        logits = model.head(trunk(ids).flatten(0, 1)[places])
+        logits = model.head(trunk(ids).flatten(0, 1)[padded])[: len(places)]
     wanted, answered = following.flatten()[places], answers.flatten()[places]
     losses = functional.cross_entropy(logits.float(), wanted, reduction="none")
     weights = torch.where(answered, torch.where(torch.isin(wanted, ranks), RANK, 1.0), HINT)
@@ -200,9 +207,12 @@ def _kind(token: str) -> str:
 
 def train(out: Path, tokens: float, rate: float, seed: int, save_every: int) -> None:
     torch.manual_seed(seed)
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    torch.set_num_threads(1)
+    rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    if world > 1:
+        distributed.init_process_group("gloo")
     tokenizer = PreTrainedTokenizerFast.from_pretrained(out)
-    model, reader = Decoder(), Reader(tokenizer, seed)
+    model, reader = Decoder(), Reader(tokenizer, seed, rank, world)
     implant(model, tokens_like(tokenizer, MARK), aliases(tokenizer))
     trunk = torch.compile(model, dynamic=False)
     both, ranks = optimizers(model, rate), tokens_like(tokenizer, RANKED)
@@ -213,10 +223,11 @@ def train(out: Path, tokens: float, rate: float, seed: int, save_every: int) -> 
         for optimizer, its in zip(both, state["optimizers"], strict=True):
             optimizer.load_state_dict(its)
         step, seen = state["step"], state["seen"]
-        reader.restore(state["reader"])
+        reader.restore(state["readers"][rank])
     size = sum(weight.numel() for weight in model.parameters())
     print(f"{size / 1e6:.2f} M parameters, from step {step}", flush=True)
-    bar = tqdm(total=int(tokens), initial=seen, unit="tok", unit_scale=True, mininterval=30)
+    bar = tqdm(total=int(tokens), initial=seen, unit="tok", unit_scale=True, disable=rank > 0)
+    bar.mininterval = 30
     started, losses = time.time(), []
     while seen < tokens:
         factor = min(1.0, (step + 1) / WARM_UP, max(0.0, 1.0 - seen / tokens) / END)
@@ -225,36 +236,55 @@ def train(out: Path, tokens: float, rate: float, seed: int, save_every: int) -> 
         batch = reader.batch(course_after(seen))
         loss, _ = loss_of(model, trunk, ranks, *batch)
         loss.backward()
+        if world > 1:
+            _average(model.parameters(), world)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer in both:
             optimizer.step()
             optimizer.zero_grad()
-        step, seen = step + 1, seen + batch[0].numel()
+        step, seen = step + 1, seen + world * BATCH_TOKENS
         losses.append(loss.item())
-        bar.update(batch[0].numel())
-        if step % 50 == 0:
+        bar.update(world * BATCH_TOKENS)
+        if step % 50 == 0 and rank == 0:
             print(
                 f"\nstep {step} {time.time() - started:.0f}s {seen / 1e6:.2f}M tokens "
                 f"loss {np.mean(losses[-50:]):.4f}",
                 flush=True,
             )
         if step % save_every == 0 or seen >= tokens:
-            eager = course_after(seen).eager
-            for sort, drill, easy in ((1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 0, 0)):
-                course = Course(sort, drill, easy, eager)
-                shares = accuracies(model, trunk, tokenizer, course)
-                said = ", ".join(f"{kind} {share:.3f}" for kind, share in shares.items())
-                print(f"  sort {sort} drill {drill} easy {easy}: {said}", flush=True)
+            readers = [reader.state()] * world
+            if world > 1:
+                distributed.all_gather_object(readers, reader.state())
+            if rank > 0:
+                continue
+            _report(model, trunk, tokenizer, course_after(seen).eager)
+            export(model, tokenizer, out / "model")
             state = {
                 "model": model.state_dict(),
                 "optimizers": [optimizer.state_dict() for optimizer in both],
                 "step": step,
                 "seen": seen,
-                "reader": reader.state(),
+                "readers": readers,
             }
             torch.save(state, checkpoint.with_suffix(".new"))
             checkpoint.with_suffix(".new").replace(checkpoint)
-            export(model, tokenizer, out / "model")
+
+
+def _average(parameters: Iterable[Tensor], world: int) -> None:
+    """Give all processes the mean of their gradients."""
+    gradients = [weight.grad for weight in parameters if weight.grad is not None]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    distributed.all_reduce(flat)
+    parts = (flat / world).split([gradient.numel() for gradient in gradients])
+    for gradient, part in zip(gradients, parts, strict=True):
+        gradient.copy_(part.view_as(gradient))
+
+
+def _report(model: Decoder, trunk: Any, tokenizer: PreTrainedTokenizerFast, eager: bool) -> None:
+    for sort, drill, easy in ((1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 0, 0)):
+        shares = accuracies(model, trunk, tokenizer, Course(sort, drill, easy, eager))
+        said = ", ".join(f"{kind} {share:.3f}" for kind, share in shares.items())
+        print(f"  sort {sort} drill {drill} easy {easy}: {said}", flush=True)
 
 
 if __name__ == "__main__":

@@ -11,16 +11,19 @@ finding it is a look-up, and every candidate has its balance, so that ordering i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
 from starec_sim.policies import reading
 from starec_sim.policies.reading import DISLIKED, LIKED, ReadingPolicy
 
+Strength = Annotated[int, Field(ge=0, le=2)]
+
 POLARITIES = {"loved": 2, LIKED: 1, DISLIKED: -1, "hated": -2}
 """What each polarity adds to a balance."""
+_PLAINLY = {"loved": LIKED, "hated": DISLIKED}
 
 _NEUTRAL_STARS = 3.5
 """What speaks neither for nor against the attributes of an experience."""
@@ -30,8 +33,19 @@ for."""
 _DAMPING = 2.0
 """Meetings at which an attribute is trusted half."""
 
-_SEEN_BY = {**dict.fromkeys(("top 1 %", "top 2 %", "top 5 %", "top 10 %"), LIKED), "few": DISLIKED}
-_RATED_WELL, _RATED_BADLY = 3.8, 3.0
+_SEEN_BY = (
+    {},
+    {**dict.fromkeys(("top 1 %", "top 2 %", "top 5 %", "top 10 %"), LIKED), "few": DISLIKED},
+    {
+        **dict.fromkeys(("top 1 %", "top 2 %"), "loved"),
+        **dict.fromkeys(("top 5 %", "top 10 %"), LIKED),
+        "top 50 %": DISLIKED,
+        "few": "hated",
+    },
+)
+"""What popularity says, by how much it counts."""
+_RATED_WELL, _RATED_BADLY, _FAR = 3.8, 3.0, 0.3
+"""From these stars on a mean rating speaks, and loudly so far beyond if it counts twice."""
 SIGNALS = ("seen by", "mean rating", "liked together with")
 """Parts of a card that are no attributes."""
 
@@ -63,6 +77,14 @@ class ReasonerPolicy(ReadingPolicy):
     """The damped mean vote, in stars, from which on an attribute is named."""
     strong: float = Field(default=0.6, gt=0)
     """From here on it is loved or hated."""
+    attributes: Strength = 2
+    """How much attributes count: not at all, for a like or a dislike, or fully."""
+    popularity: Strength = 1
+    """How much it counts how many have seen a candidate."""
+    rating: Strength = 1
+    """How much the mean rating counts."""
+    together: Strength = 2
+    """How much it counts what a candidate is liked together with."""
 
     @property
     def _llm_type(self) -> str:
@@ -73,7 +95,7 @@ class ReasonerPolicy(ReadingPolicy):
         if reading.reflects(asked):
             return _reflect(asked, words)
         tastes = self.tastes(asked)
-        weighed = [_weigh(mark, card, tastes) for mark, card in reading.candidates(asked)]
+        weighed = [self._weigh(mark, card, tastes) for mark, card in reading.candidates(asked)]
         thoughts = "\n".join(map(str, weighed))
         answer = _act(weighed) if reading.pages(asked) else _rank(weighed)
         return f"<think>\n{thoughts}\n</think>\n{answer}"
@@ -100,30 +122,37 @@ class ReasonerPolicy(ReadingPolicy):
             return "loved" if vote >= self.strong else LIKED
         return "hated" if vote <= -self.strong else DISLIKED
 
+    def _weigh(self, mark: str, card: str, tastes: Mapping[str, str]) -> _Weighed:
+        parts = card.split(" | ")
+        told = (part.partition(": ") for part in parts[1:])
+        signals = {name: value for name, _, value in told if name in SIGNALS}
+        attributes = " | ".join(p for p in parts if p.partition(": ")[0] not in SIGNALS)
+        evidence = []
+        if self.attributes:
+            known = [(term, tastes[term]) for term in reading.terms(attributes) if term in tastes]
+            evidence = [(term, _said(polarity, self.attributes)) for term, polarity in known]
+        evidence += self._told(signals)
+        return _Weighed(mark, evidence, sum(POLARITIES[polarity] for _, polarity in evidence))
 
-def _weigh(mark: str, card: str, tastes: Mapping[str, str]) -> _Weighed:
-    parts = card.split(" | ")
-    told = (part.partition(": ") for part in parts[1:])
-    signals = {name: value for name, _, value in told if name in SIGNALS}
-    attributes = " | ".join(p for p in parts if p.partition(": ")[0] not in SIGNALS)
-    evidence = [(term, tastes[term]) for term in reading.terms(attributes) if term in tastes]
-    evidence += _told(signals)
-    return _Weighed(mark, evidence, sum(POLARITIES[polarity] for _, polarity in evidence))
+    def _told(self, signals: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+        """Yield what a card's signals say, and for what."""
+        seen_by = signals.get("seen by", "")
+        if polarity := _SEEN_BY[self.popularity].get(seen_by):
+            yield seen_by, polarity
+        rating = signals.get("mean rating", "")
+        stars = float(rating) if rating.replace(".", "", 1).isdecimal() else _NEUTRAL_STARS
+        if self.rating and stars >= _RATED_WELL:
+            yield rating, _said("loved" if stars >= _RATED_WELL + _FAR else LIKED, self.rating)
+        if self.rating and stars <= _RATED_BADLY:
+            yield rating, _said("hated" if stars <= _RATED_BADLY - _FAR else DISLIKED, self.rating)
+        names = signals.get("liked together with")
+        if names and self.together:
+            yield "together", _said("loved" if ", " in names else LIKED, self.together)
 
 
-def _told(signals: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Return what a card's signals say: many have seen it, it is rated well, it goes together."""
-    told = []
-    seen_by = signals.get("seen by", "")
-    if seen_by in _SEEN_BY:
-        told.append((seen_by, _SEEN_BY[seen_by]))
-    rating = signals.get("mean rating", "")
-    stars = float(rating) if rating.replace(".", "", 1).isdecimal() else _NEUTRAL_STARS
-    if not _RATED_BADLY < stars < _RATED_WELL:
-        told.append((rating, LIKED if stars >= _RATED_WELL else DISLIKED))
-    if together := signals.get("liked together with"):
-        told.append(("together", "loved" if ", " in together else LIKED))
-    return told
+def _said(polarity: str, strength: int) -> str:
+    """Return a polarity as loudly as evidence of this strength may speak."""
+    return polarity if strength > 1 else _PLAINLY.get(polarity, polarity)
 
 
 def _rank(weighed: Sequence[_Weighed]) -> str:
