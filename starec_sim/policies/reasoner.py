@@ -33,7 +33,7 @@ for."""
 _DAMPING = 2.0
 """Meetings at which an attribute is trusted half."""
 
-_SEEN_BY = (
+_SEEN_BY: tuple[dict[str, str], ...] = (
     {},
     {**dict.fromkeys(("top 1 %", "top 2 %", "top 5 %", "top 10 %"), LIKED), "few": DISLIKED},
     {
