@@ -4,8 +4,12 @@ Each user's log is cut to its last interactions. The last liked items are the ch
 replayed, one a round: the user orders the true next choice among items she never touched, and then
 learns what she really chose and how she liked it, and everything she did between two choices.
 
+With `lived`, the people of a generated world go on choosing instead, by tastes that may drift; what
+they chose is fixed beforehand, so it is a log like any other.
+
 What precedes a user's first replayed choice, and the whole log of whoever takes no part, are the
-training interactions: popularity and the signals on cards are taken from nothing else.
+training interactions: popularity and the signals on cards are taken from nothing else. Where lives
+go on, these are the log as it was.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from starec_environments.onward import live_on
 from starec_environments.signals import SignalNames, Signals
 from starec_sim.cards import card
 from starec_sim.dataset import Dataset, Interactions
@@ -56,6 +61,10 @@ class RankingEnvironment:
         negatives: Literal["uniform", "shipped"] = "uniform"
         """`uniform`: items the user never touched. `shipped`: the dataset's own candidate lists,
         without the items that the user did touch (these are counted)."""
+        lived: int | None = Field(default=None, ge=1)
+        """Replay no log: the people of a generated world go on choosing from where theirs ends, at
+        least so many items a round, the last of which they like and are asked about. Their tastes
+        are those of the round, and `choices` says how many rounds there are."""
         draw: int = Field(default=0, ge=0)
         """Which draw of uniform negatives; the same number gives the same lists."""
         signals: SignalNames = Field(default=[])
@@ -63,7 +72,7 @@ class RankingEnvironment:
 
         @model_validator(mode="after")
         def _something_comes_first(self) -> Self:
-            if self.choices >= self.sequence:
+            if self.lived is None and self.choices >= self.sequence:
                 raise ValueError(
                     f"choices ({self.choices}) must be fewer than sequence ({self.sequence}): "
                     "something has to come before the first choice"
@@ -87,8 +96,14 @@ class RankingEnvironment:
             "nothing before the first choice": 0,
             "not sampled": 0,
         }
-        log = by_user(dataset.log)
-        self._lives = self._sampled(self._replayable(dataset, log))
+        if config.lived is None:
+            log = by_user(dataset.log)
+            lives = self._replayable(dataset, log)
+        else:
+            onward = live_on(dataset, config.choices, config.lived, streams)
+            log = by_user(onward.log)
+            lives = self._going_on(dataset, log, onward.picks)
+        self._lives = self._sampled(lives)
         self.users = [dataset.users[life.row] for life in self._lives]
         self._dropped = 0
         self._shipped: list[list[int]] = []
@@ -96,7 +111,7 @@ class RankingEnvironment:
             self._shipped = self._shipped_lists(dataset)
         else:
             self._check_catalogue()
-        training = self._training(log)
+        training = self._training(log) if config.lived is None else dataset.log
         self.popularity: IntArray = np.bincount(training.items, minlength=len(self.items))
         self._signals = Signals(config.signals, dataset.items, len(dataset.users))
         self._signals.fit(training)
@@ -126,6 +141,30 @@ class RankingEnvironment:
                 f"no user of {dataset.name} has {config.min_interactions} interactions and, among "
                 f"the last {config.sequence}, {config.choices} likes with something before them",
                 hint="lower environment.min_interactions or environment.choices",
+            )
+        return lives
+
+    def _going_on(self, dataset: Dataset, log: Interactions, picks: IntArray) -> list[Life]:
+        """Return the users who go on choosing, and count those who cannot."""
+        ratings = stars(log)
+        starts = np.searchsorted(log.users, np.arange(len(dataset.users) + 1)).tolist()
+        lives = []
+        for row, counts in enumerate(picks):
+            mine = slice(starts[row], starts[row + 1])
+            before = mine.stop - mine.start - int(counts.sum())
+            if before < self.config.min_interactions:
+                self._left_out["too few interactions"] += 1
+            elif not counts.all():
+                self._left_out["too few likes"] += 1
+            else:
+                first = max(0, before - self.config.sequence)
+                choices = tuple((before + np.cumsum(counts) - 1).tolist())
+                lives.append(Life(row, mine.start, log.items[mine], ratings[mine], first, choices))
+        if not lives:
+            raise DataError(
+                f"no user of {dataset.name} has {self.config.min_interactions} interactions and "
+                f"finds something to like in each of {self.config.choices} rounds",
+                hint="lower environment.min_interactions, or environment.choices",
             )
         return lives
 

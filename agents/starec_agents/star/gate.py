@@ -17,6 +17,8 @@ class Gate(Settings):
     """`always`: the paper's loop. `never`: its "without reflection" ablation."""
     every: int = Field(default=5, ge=1)
     """With `when: every`, think at each k-th step of the user's life."""
+    until: int | None = Field(default=None, ge=0)
+    """Think no more after so many steps of a life: what a summary is worth that nobody mends."""
     rank_above: int = Field(default=5, ge=1)
     """A ranking surprises when it placed the chosen item below this rank."""
     stars_apart: float = Field(default=1.5, gt=0)
@@ -35,6 +37,8 @@ class Gate(Settings):
         """
         if not feedback.experiences:
             return Verdict(False, "nothing was revealed")
+        if self.until is not None and steps > self.until:
+            return Verdict(False, f"never after step {self.until}")
         match self.when:
             case "always":
                 return Verdict(True, "always")

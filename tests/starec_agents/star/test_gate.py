@@ -47,6 +47,13 @@ def test_always_thinks_and_never_does_not():
     assert judged(Gate(when="never"), LIST, flawed, chosen(16)) == (False, "never")
 
 
+def test_a_gate_that_closes_lets_nobody_think_after_its_last_step():
+    gate = Gate(when="always", until=2)
+    slow = [judged(gate, LIST, ASKED, chosen(16), steps)[0] for steps in (1, 2, 3, 4)]
+    assert slow == [True, True, False, False]
+    assert judged(gate, LIST, ASKED, chosen(16), 3)[1] == "never after step 2"
+
+
 def test_every_third_step_of_a_life_is_thought_about():
     gate = Gate(when="every", every=3)
     verdicts = [judged(gate, LIST, ASKED, chosen(10), steps) for steps in range(1, 8)]

@@ -1,0 +1,193 @@
+"""Who follows when tastes change: NDCG by visit around the change, and how much of it comes back.
+
+    python experiments/07_memory/recovery.py [RUN] [--metric ndcg@10] [--runs-dir runs]
+
+RUN is a run of drift.yaml (its folder, its name or the start of it; the latest when left out). A
+table is printed, and `recovery.png` is written beside the run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from starec_sim import metrics, plugins
+from starec_sim.errors import RunError, StarecError
+from starec_sim.experiment import Experiment, recorded
+from starec_sim.rng import Streams
+from starec_sim.runs import folder as run_folder
+from starec_sim.runs.store import read_only
+from starec_sim.types import Decision, FloatArray
+
+WITHIN = 5
+"""Visits that an agent has to come back in; as many before the change are what it comes back to."""
+RESAMPLES = 5_000
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+
+
+class Curves(NamedTuple):
+    """A metric by visit."""
+
+    change: int
+    """The visit, from 0, that is the first with the new tastes."""
+    arms: Mapping[str, FloatArray]
+    """Shape (users, visits) each; a user's value is her mean over the seeds."""
+    ceiling: FloatArray
+    """The same of an order by the true taste: all that attributes can tell."""
+    chance: float
+    """What a random order earns."""
+
+
+def read(folder: Path, metric: str) -> Curves:
+    """Read a run's curves."""
+    experiment = recorded(folder)
+    change = ((experiment.data or {}).get("drift") or {}).get("at_round")
+    if change is None or not WITHIN <= change <= experiment.rounds - 2 * WITHIN:
+        raise RunError(
+            f"{folder} does not show {WITHIN} visits before a change of tastes and {2 * WITHIN} "
+            "after it",
+            hint="run experiments/07_memory/drift.yaml",
+        )
+    values: dict[str, dict[tuple[str, int], list[float]]] = {}
+    with closing(read_only(folder)) as db:
+        for arm, user, visit, figures in db.execute(
+            "SELECT t.arm, u.id, v.round, v.figures FROM visits v JOIN users u USING (trial, user) "
+            "JOIN trials t USING (trial) ORDER BY v.trial"
+        ):
+            found = json.loads(figures).get(metric)
+            if found is not None:
+                values.setdefault(arm, {}).setdefault((user, visit), []).append(found)
+    if not values:
+        raise RunError(f"{folder} has no {metric}", hint="see `starec show RUN --explain`")
+    at = int(metric.partition("@")[2])
+    ranks = np.arange(1.0, 1 + experiment.environment.get("candidates", 20))
+    arms = {arm: _by_user(found, experiment.rounds) for arm, found in values.items()}
+    ceiling = _by_user(_true_orders(experiment, at), experiment.rounds)
+    return Curves(change, arms, ceiling, float(metrics.ndcg(ranks, at).mean()))
+
+
+def _by_user(values: Mapping[tuple[str, int], list[float]], visits: int) -> FloatArray:
+    users = sorted({user for user, _ in values})
+    rows = [
+        [np.mean(values.get((user, visit), np.nan)) for visit in range(visits)] for user in users
+    ]
+    return np.array(rows)
+
+
+def _true_orders(experiment: Experiment, at: int) -> Mapping[tuple[str, int], list[float]]:
+    """Return what the true tastes earn on the lists of the run."""
+    dataset_class, config = plugins.configure("datasets", experiment.data, "data")
+    dataset = dataset_class(config).load()
+    rows = {user.id: row for row, user in enumerate(dataset.users)}
+    environment_class, config = plugins.configure(
+        "environments", experiment.environment, "environment"
+    )
+    values: dict[tuple[str, int], list[float]] = {}
+    for number in range(experiment.replicates):
+        environment = environment_class(config, dataset, Streams(experiment.seed + number))
+        for visit in range(experiment.rounds):
+            for user in environment.begin_round(visit):
+                shown = environment.observe(user, ())
+                choice = environment.respond(user, (), shown, Decision()).target
+                slate, person = np.array(shown.slate), environment.users[user].id
+                taste = dataset.world.taste(rows[person], slate, visit)
+                rank = 1.0 + (taste > taste[slate == choice]).sum()
+                earned = float(metrics.ndcg(np.array([rank]), at)[0])
+                values.setdefault((person, visit), []).append(earned)
+    return values
+
+
+def recovery(curves: Curves, values: FloatArray) -> list[str]:
+    """Return the cells of an arm's line."""
+    change = curves.change
+    before = values[:, change - WITHIN : change].mean(axis=1)
+    first, sixth = values[:, change], values[:, change + WITHIN]
+    later = values[:, change + WITHIN : change + 2 * WITHIN].mean(axis=1)
+    cells = [_cell(column) for column in (before, first, sixth, later)]
+    gained = before.mean() - curves.chance
+    if gained < 0.02:  # a share of nothing says nothing
+        return [*cells, "", "", ""]
+    return [
+        *cells,
+        _share(sixth, before, 0.0),
+        _share(sixth, before, curves.chance),
+        _share(later, before, curves.chance),
+    ]
+
+
+def _cell(values: FloatArray) -> str:
+    found = metrics.bootstrap_interval(values, seed=0)
+    return f"{found.mean:.3f} [{found.low:.3f}, {found.high:.3f}]"
+
+
+def _share(after: FloatArray, before: FloatArray, floor: float) -> str:
+    """Return which share of the level above the floor is there again, users drawn anew."""
+    drawn = np.random.default_rng(0).integers(len(after), size=(RESAMPLES, len(after)))
+    shares = (after[drawn].mean(axis=1) - floor) / (before[drawn].mean(axis=1) - floor)
+    low, high = np.quantile(shares, (0.025, 0.975))
+    share = (after.mean() - floor) / (before.mean() - floor)
+    share, low, high = (round(float(100 * value)) for value in (share, low, high))
+    return f"{share} % [{low}, {high}]"
+
+
+def table(curves: Curves) -> str:
+    """Return the table as Markdown."""
+    head = ["", "before", "first visit", "sixth", "sixth to tenth"]
+    head += ["kept, sixth", "back, sixth", "back, sixth to tenth"]
+    lines = [head, ["---"] * len(head)]
+    for arm, values in {**curves.arms, "true taste": curves.ceiling}.items():
+        lines.append([arm, *recovery(curves, values)])
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def draw(curves: Curves, metric: str, path: Path) -> None:
+    """Draw the curves, visits counted from the change."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    canvas = Figure(figsize=(7.5, 4.2), layout="constrained")
+    FigureCanvasAgg(canvas)
+    axis = canvas.subplots()
+    for (arm, values), colour in zip(curves.arms.items(), COLOURS, strict=False):
+        visits = np.arange(values.shape[1]) - curves.change + 1
+        mean = values.mean(axis=0)
+        half = 1.96 * values.std(axis=0, ddof=1) / np.sqrt(len(values))
+        axis.plot(visits, mean, color=colour, label=arm, lw=1.8, marker="o", ms=3.5)
+        axis.fill_between(visits, mean - half, mean + half, color=colour, alpha=0.13, lw=0)
+    axis.axhline(curves.chance, color="#999999", lw=1, ls=":", label="a random order")
+    axis.axvline(0.5, color="#444444", lw=1, ls="--")
+    axis.set_xlabel("visits since tastes changed   (bands: 95 % interval of the mean)")
+    axis.set_ylabel(metric.upper())
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(frameon=False, ncols=3)
+    canvas.savefig(path, dpi=110, metadata={"Software": None})
+
+
+def main() -> None:
+    """Print the table, and draw the picture."""
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("run", nargs="?", default="latest")
+    arguments.add_argument(
+        "--metric", default="ndcg@10", choices=[f"ndcg@{k}" for k in (1, 5, 10, 20)]
+    )
+    arguments.add_argument("--runs-dir", type=Path, default=Path("runs"))
+    asked = arguments.parse_args()
+    try:
+        folder = run_folder.find(asked.run, asked.runs_dir)
+        curves = read(folder, asked.metric)
+    except StarecError as error:
+        sys.exit(f"{error.message}\n{error.hint}")
+    print(table(curves))
+    draw(curves, asked.metric, folder / "recovery.png")
+    print(f"\nplot: {folder / 'recovery.png'}")
+
+
+if __name__ == "__main__":
+    main()
