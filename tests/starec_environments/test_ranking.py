@@ -327,6 +327,7 @@ def test_tiers_scale_to_other_counts() -> None:
     assert [tier(rank, 2) for rank in (1, 2)] == [1.0, -0.5]
 
 
+@settings(deadline=None)
 @given(candidates=st.integers(2, 500), data=st.data())
 def test_a_better_rank_never_earns_less_and_any_rank_more_than_none(candidates, data) -> None:
     rank = data.draw(st.integers(1, candidates))
