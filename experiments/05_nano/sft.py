@@ -35,16 +35,16 @@ BATCH_TOKENS = 8_192
 HEAD_ROWS = 512
 """The head computes a multiple of so many predictions."""
 WARM_UP = 40
-END = 0.3
+END = 0.5
 """Share of the training in which the rate falls to nothing."""
 HINT = 0.5
 """What a hint counts against a token of an answer."""
-RANK = 4.0
-"""What a place of a ranking counts: there are few of them, and ordering is hard."""
+RESULT = 4.0
+"""What a balance or a place of a ranking counts: there are few of them, and all depends on them."""
 NOT_LEARNED = -100
-SORT = ((1e6, 0.0), (2e6, 0.8), (26e6, 0.8), (28e6, 0.3))
-DRILL = ((1e6, 0.9), (4e6, 0.25))
-EASY = ((3e6, 1.0), (9e6, 0.15))
+SORT = ((1e6, 0.0), (2e6, 0.8), (26e6, 0.8), (28e6, 0.3), (50e6, 0.15))
+DRILL = ((1e6, 0.9), (4e6, 0.25), (30e6, 0.25), (40e6, 0.1))
+EASY = ((3e6, 1.0), (9e6, 0.15), (30e6, 0.15), (40e6, 0.05))
 """After so many tokens, the chance of a drill, and that of an easy question: first the model learns
 to look things up, then to do it in long questions."""
 EAGER_TOKENS = 10e6
@@ -132,7 +132,7 @@ def encoded(tokenizer: PreTrainedTokenizerFast, one: Sample) -> tuple[list[int],
 
 MARK = r"\n(?:[A-Z]+\. |- .+ \| )"
 """With this candidates and experiences begin."""
-RANKED = r" > [A-Z]+"
+RESULTS = r" > [A-Z]+| = [+-]?\d+"
 
 
 def tokens_like(tokenizer: PreTrainedTokenizerFast, pattern: str) -> Tensor:
@@ -149,7 +149,7 @@ def aliases(tokenizer: PreTrainedTokenizerFast) -> list[tuple[int, int]]:
 
 
 def loss_of(
-    model: Decoder, trunk: Any, ranks: Tensor, ids: Tensor, following: Tensor, answers: Tensor
+    model: Decoder, trunk: Any, results: Tensor, ids: Tensor, following: Tensor, answers: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Return the loss, a mean over tokens of answers, and which predictions are right."""
     places = (following.flatten() != NOT_LEARNED).nonzero().squeeze(1)
@@ -159,7 +159,7 @@ def loss_of(
         logits = model.head(trunk(ids).flatten(0, 1)[padded])[: len(places)]
     wanted, answered = following.flatten()[places], answers.flatten()[places]
     losses = functional.cross_entropy(logits.float(), wanted, reduction="none")
-    weights = torch.where(answered, torch.where(torch.isin(wanted, ranks), RANK, 1.0), HINT)
+    weights = torch.where(answered, torch.where(torch.isin(wanted, results), RESULT, 1.0), HINT)
     loss = (losses * weights).sum() / answered.sum()
     return loss, logits.argmax(-1) == wanted
 
@@ -181,11 +181,11 @@ def accuracies(
     """Return the share of tokens predicted rightly on unseen lives, by what they stand for."""
     reader = Reader(tokenizer, HELD_OUT)
     texts = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
-    ranks = tokens_like(tokenizer, RANKED)
+    results = tokens_like(tokenizer, RESULTS)
     right: dict[str, list[bool]] = defaultdict(list)
     for _ in range(batches):
         batch = reader.batch(course)
-        _, hits = loss_of(model, trunk, ranks, *batch)
+        _, hits = loss_of(model, trunk, results, *batch)
         _, following, answers = (part.flatten() for part in batch)
         learned = following != NOT_LEARNED
         tokens, answered = following[learned].tolist(), answers[learned].tolist()
@@ -215,7 +215,7 @@ def train(out: Path, tokens: float, rate: float, seed: int, save_every: int) -> 
     model, reader = Decoder(), Reader(tokenizer, seed, rank, world)
     implant(model, tokens_like(tokenizer, MARK), aliases(tokenizer))
     trunk = torch.compile(model, dynamic=False)
-    both, ranks = optimizers(model, rate), tokens_like(tokenizer, RANKED)
+    both, results = optimizers(model, rate), tokens_like(tokenizer, RESULTS)
     step, seen, checkpoint = 0, 0, out / "checkpoint.pt"
     if checkpoint.is_file():
         state = torch.load(checkpoint, weights_only=False)
@@ -234,7 +234,7 @@ def train(out: Path, tokens: float, rate: float, seed: int, save_every: int) -> 
         for optimizer, top in zip(both, (rate, rate / 12), strict=True):
             optimizer.param_groups[0]["lr"] = top * factor
         batch = reader.batch(course_after(seen))
-        loss, _ = loss_of(model, trunk, ranks, *batch)
+        loss, _ = loss_of(model, trunk, results, *batch)
         loss.backward()
         if world > 1:
             _average(model.parameters(), world)

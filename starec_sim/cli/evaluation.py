@@ -51,6 +51,12 @@ def evaluate(
         bool,
         typer.Option("--new-users", help="Fit models on other users than the evaluated ones."),
     ] = False,
+    held_out: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN", help="Evaluate only users that this training never trained on."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Draws users and candidates.")] = 0,
     candidates: Annotated[
         Path | None,
@@ -87,6 +93,11 @@ def evaluate(
     asked = read_protocol(protocol).model_dump(mode="json")
     asked["users"] |= {"count": users} if users is not None else {}
     asked["users"] |= {"mode": "new"} if new_users else {}
+    if held_out is not None:
+        from starec_sim.learning.checkpoints import read_held_out
+        from starec_sim.runs import folder as run_folder
+
+        asked["users"] |= {"listed": read_held_out(run_folder.find(held_out, runs_dir))}
     values = {
         "name": f"eval-{asked['name']}",
         "data": data_spec(data),

@@ -59,6 +59,7 @@ class Exam:
             "too few interactions": 0,
             "too few likes": 0,
             "nothing before the answer": 0,
+            "not listed": 0,
             "not drawn": 0,
         }
         self._log = by_user(dataset.log)
@@ -87,10 +88,13 @@ class Exam:
         protocol, log, lives = self.protocol, self._log, []
         ratings = stars(log)
         starts = np.searchsorted(log.users, np.arange(len(self.dataset.users) + 1)).tolist()
+        listed = frozenset(protocol.users.listed)
         for row in range(len(self.dataset.users)):
             start, end = starts[row], starts[row + 1]
             liked = np.flatnonzero(ratings[start:end] > LIKED_ABOVE)
-            if end - start < protocol.min_interactions:
+            if listed and self.dataset.users[row].id not in listed:
+                self.left_out["not listed"] += 1
+            elif end - start < protocol.min_interactions:
                 self.left_out["too few interactions"] += 1
             elif len(liked) < protocol.min_likes:
                 self.left_out["too few likes"] += 1
@@ -160,7 +164,9 @@ class Exam:
     @property
     def digest(self) -> str:
         """SHA-256 of protocol, users, answers and lists: figures of equal exams are comparable."""
-        sha = hashlib.sha256(self.protocol.model_dump_json().encode())
+        # Who is listed shows in who is evaluated.
+        protocol = self.protocol.model_dump_json(exclude={"users": {"listed"}})
+        sha = hashlib.sha256(protocol.encode())
         for person in (self.dataset.users[row] for row in self.rows):
             sha.update(person.id.encode() + b"\0")
         for item in (self.dataset.items[item] for item in self.lists.ravel()):

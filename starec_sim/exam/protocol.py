@@ -23,6 +23,8 @@ class Split(Settings):
     """Of the users who qualify, how many are evaluated; which ones is drawn from the seed."""
     count: int | None = Field(default=None, ge=1)
     """The same as a number, at most; it goes before the share."""
+    listed: tuple[str, ...] = ()
+    """Only users with these ids qualify, e.g. those that a training kept apart; all when empty."""
     mode: Literal["same", "new"] = "same"
     """`same`: models are fitted on everybody's past, that of the evaluated users included.
     `new`: on other users only; of the evaluated ones they are told the past without being

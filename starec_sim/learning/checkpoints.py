@@ -4,6 +4,7 @@
     checkpoints/<step>/    optimizer, schedule and random state after a step; the last two are kept
     rollouts/<step>.json   what a step learns from, written before its round is committed
     steps.jsonl            a line for each step
+    held-out.txt           the ids of users who are never trained on, one a line
 
 Folders appear whole: they are written under another name, flushed, and renamed. What was played is
 not played again: steps after the last checkpoint are learned once more from their rollouts.
@@ -16,7 +17,7 @@ import json
 import os
 import shutil
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -27,6 +28,7 @@ from starec_sim.learning.rollouts import Summary
 from starec_sim.learning.rows import Rollout, Row
 
 _STATE, _SEAL = "state.pt", "seal.json"
+_HELD_OUT = "held-out.txt"
 _KEPT = 2
 """Checkpoints; the one before the last is there in case the last is damaged."""
 
@@ -51,6 +53,10 @@ class Shelf:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+
+    def put_held_out(self, ids: Sequence[str]) -> None:
+        """Note who is never trained on."""
+        put_bytes(self.folder / _HELD_OUT, "".join(f"{user}\n" for user in ids).encode())
 
     # Versions
 
@@ -173,6 +179,21 @@ class Shelf:
         """Drop the lines of steps that will be made again."""
         lines = [json.dumps(entry) + "\n" for entry in self.logged() if keep(entry)]
         put_bytes(self.folder / "steps.jsonl", "".join(lines).encode())
+
+
+def read_held_out(folder: Path) -> list[str]:
+    """Return the ids of the users who a training never trains on.
+
+    Raises:
+        RunError: The folder holds no training.
+    """
+    try:
+        return (folder / _HELD_OUT).read_text("utf-8").splitlines()
+    except OSError as error:
+        raise RunError(
+            f"{folder} does not say who was kept apart: {error}",
+            hint="name a training; `starec runs` lists them",
+        ) from None
 
 
 def put_bytes(path: Path, data: bytes) -> None:

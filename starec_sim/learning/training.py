@@ -144,6 +144,8 @@ class Trainer:
     async def run(self) -> Path:
         """Go through both stages from where the folder says they stand; return the last version."""
         training = self._training
+        if self._record is not None:
+            self._shelf.put_held_out(self._stage.held_out)
         if training.anchor is not None:
             await self._imitate(training.anchor)
         elif self._record is not None:
