@@ -1,0 +1,155 @@
+"""What trainings came to, with users whom they never trained on: one table of several trainings.
+
+    python experiments/05_nano/table.py NAME RUN [RUN ...]
+
+RUN is a finished `starec train experiments/05_nano`, best of several seeds: each keeps other users
+apart, and who was kept apart by several counts once, with the mean of her figures. Data, cards and
+weights are the training's own. The table goes to results/NAME and into the README.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from starec_sim.cli.display import Display
+from starec_sim.cli.evaluation import following, write
+from starec_sim.evaluation import Evaluation, Table, evaluate, read_table, render
+from starec_sim.evaluation.evaluate import SETTINGS, TABLE
+from starec_sim.evaluation.rows import RowSpec
+from starec_sim.evaluation.table import Row
+from starec_sim.exam import read_protocol
+from starec_sim.experiment import Experiment, recorded
+from starec_sim.learning.checkpoints import read_held_out
+from starec_sim.metrics import bootstrap_interval
+from starec_sim.runs import folder as run_folder
+
+HERE = Path(__file__).parent
+ANCHORED, TRAINED = "SFT", "SFT + GRPO"
+
+
+def rows(run: Path) -> list[RowSpec]:
+    """Return the rows of a training's table."""
+    fast = {"use": "star", "gate": {"when": "never"}}
+    slow = {"use": "star", "gate": {"when": "always"}}
+    blind = {"use": "star", "gate": {"when": "never"}, "history_shown": 0}
+    first, last = weights(run, "000000"), weights(run, run_folder.read(run)["version"])
+    values: list[dict[str, Any]] = [
+        {"name": "random", "floor": "random"},
+        {"name": "popularity", "recommender": "popularity"},
+        {"name": "BPR, full", "recommender": "bpr"},
+        {"name": "ALS, full", "recommender": {"use": "als", "regularization": 10.0}},
+        {"name": "EASE, full", "recommender": "ease"},
+        {"name": "oracle", "floor": "oracle"},
+        {"name": "lexical", "agent": fast, "replay": 0, "policy": {"use": "lexical"}},
+        {"name": "reasoner", "agent": fast, "replay": 0, "policy": {"use": "reasoner"}},
+        {"name": ANCHORED, "agent": fast, "replay": 0, "policy": first},
+        {"name": TRAINED, "agent": fast, "replay": 0, "policy": last},
+        {"name": "with slow thinking", "agent": slow, "policy": last},
+        {
+            "name": "swapped memory",
+            "agent": fast,
+            "replay": 0,
+            "policy": last,
+            "memory": "swapped",
+        },
+        {"name": "no memory", "agent": blind, "replay": 0, "policy": last},
+    ]
+    return [RowSpec(**one) for one in values]
+
+
+def weights(run: Path, version: str) -> dict[str, Any]:
+    """Return the policy that plays a version of a training, at its best guess."""
+    folder = run / "versions" / Path(version).name
+    return {"use": "local", "model": str(folder), "temperature": 0, "max_tokens": 400}
+
+
+def evaluated(run: Path, runs_dir: Path, display: Display) -> Table:
+    """Return the table of one training."""
+    experiment: Experiment = recorded(run)
+    signals, data = experiment.environment.get("signals", []), experiment.data
+    evaluation = Evaluation(
+        name=f"{experiment.name}-table",
+        data=data,
+        protocol=read_protocol("starec-20", signals=signals, users={"listed": read_held_out(run)}),
+        rows=rows(run),
+        seed=experiment.seed,
+        runs_dir=runs_dir,
+    )
+    done = [folder for folder in run_folder.listed(runs_dir) if (folder / TABLE).is_file()]
+    for folder in done:
+        if (folder / SETTINGS).is_file() and kept(folder).key == evaluation.key:
+            return read_table(folder)
+    return evaluate(evaluation, display)[1]
+
+
+def kept(folder: Path) -> Evaluation:
+    """Return the settings of an evaluation in a folder."""
+    return Evaluation(**yaml.safe_load((folder / SETTINGS).read_text("utf-8")))
+
+
+def pooled(tables: Sequence[Table]) -> Table:
+    """Return one table of several: of each user the mean over the tables that she is in."""
+    found: dict[str, dict[str, dict[str, list[float]]]] = defaultdict(
+        lambda: defaultdict(lambda: defaultdict(list))
+    )
+    for table in tables:
+        for row in table.rows:
+            for metric, values in row.values.items():
+                for user, value in zip(table.users, values.tolist(), strict=True):
+                    found[row.name][metric][user].append(value)
+    users = tuple(dict.fromkeys(user for table in tables for user in table.users))
+    made = []
+    for row in tables[0].rows:
+        values = {
+            metric: np.array([np.mean(by_user[user]) for user in users])
+            for metric, by_user in found[row.name].items()
+        }
+        intervals = {metric: bootstrap_interval(each, seed=0) for metric, each in values.items()}
+        counters: dict[str, int] = defaultdict(int)
+        for table in tables:
+            for name, count in table.row(row.name).counters.items():
+                counters[name] += count
+        made.append(Row(row.name, row.how, intervals, values, counters, row.costs))
+    first = tables[0].about
+    about = {**first, "seed": ", ".join(str(table.about["seed"]) for table in tables)}
+    about["counts"] = {**first["counts"], "users": len(users)}
+    about["exam"] = hashlib.sha256("".join(t.about["exam"] for t in tables).encode()).hexdigest()
+    digest = hashlib.sha256("".join(table.digest for table in tables).encode()).hexdigest()
+    return Table(tuple(made), about, users, digest)
+
+
+def main() -> None:
+    """Evaluate each training, pool, and put the table into the README."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("name", help="of the table, as the README marks its place")
+    arguments.add_argument("runs", nargs="+", metavar="RUN", help="trainings")
+    arguments.add_argument("--runs-dir", type=Path, default=Path("runs"))
+    given = arguments.parse_args()
+    display: Display = following()
+    with display:
+        tables = [
+            evaluated(run_folder.find(run, given.runs_dir), given.runs_dir, display)
+            for run in given.runs
+        ]
+    table = pooled(tables)
+    write(table, HERE / "results" / given.name, ANCHORED, None)
+    text = render.markdown(table, ANCHORED)
+    path = HERE / "README.md"
+    begin, end = f"<!-- {given.name} -->", f"<!-- /{given.name} -->"
+    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+    new = pattern.sub(lambda _: f"{begin}\n{text}{end}", path.read_text("utf-8"))
+    path.write_text(new, "utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
