@@ -61,6 +61,8 @@ class Course:
     """The chance of a question about nothing but look-ups."""
     easy: float = 0.0
     """The chance of a short life with few candidates, asked about without ceremony."""
+    reflect: float = 0.0
+    """The chance that a life is asked about by a reflection alone."""
     eager: bool = False
     """Whether the teacher names whatever was met but once."""
 
@@ -161,7 +163,7 @@ def sample(seed: int, number: int, course: Course = Course()) -> Iterator[Sample
         return
     life = _Life(rng, course.teacher, bool(rng.random() < course.easy))
     life.memory = Memory(life.live(int(rng.integers(0, 4 if life.easy else 16))))
-    for one in _asked_of(life):
+    for one in _asked_of(life, bool(rng.random() < course.reflect)):
         yield _bare(one) if life.easy else one
 
 
@@ -215,20 +217,24 @@ def _drill(rng: Rng, teacher: ReasonerPolicy) -> Sample:
     return _bare(_answered("ranking", asked, teacher))
 
 
-def _asked_of(life: _Life) -> Iterator[Sample]:
+def _asked_of(life: _Life, reflects: bool) -> Iterator[Sample]:
+    """Return the last reflection, or half of the time that and a decision."""
     rng = life.rng
     most = 3 if life.easy else 6
     reflections = int(rng.integers(0, most)) if rng.random() < 0.75 else 0
+    reflections = max(1, reflections) if reflects else reflections
     for turn in range(reflections):
         asked, lived, shown = _reflection(life)
         reflected = _answered("reflect", asked, life.teacher)
-        if turn == reflections - 1 and rng.random() < 0.5:
+        if turn == reflections - 1 and (reflects or rng.random() < 0.5):
             yield reflected
         summary = read_summary(reflected.answer, WORDS)[0] or ""
         if not shown:  # long ago: no longer in the history
             life.memory = replace(life.memory, summary=summary)
         else:
             life.memory = life.memory.after_step(lived, summary, 40)
+    if reflects:
+        return
     if rng.random() < 0.1:
         life.memory = replace(life.memory, summary=_in_other_words(life.memory.summary, rng))
     task = "ranking" if rng.random() < 0.75 else "feed"

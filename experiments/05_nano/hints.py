@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from starec_sim.policies import reading
 from starec_sim.policies.reasoner import SIGNALS
 
-_LINE = re.compile(r"^(?:[A-Z]{1,3}|\d{1,3})\. (\".*)$", re.MULTILINE)
+_LINE = re.compile(r"^[A-Z]{1,3}\. (\".*)$", re.MULTILINE)
 
 NOTHING = ", "
 """What follows an attribute that says nothing: the next one."""

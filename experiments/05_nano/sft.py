@@ -45,8 +45,9 @@ NOT_LEARNED = -100
 SORT = ((1e6, 0.0), (2e6, 0.8), (26e6, 0.8), (28e6, 0.3), (50e6, 0.15))
 DRILL = ((1e6, 0.9), (4e6, 0.25), (30e6, 0.25), (40e6, 0.1))
 EASY = ((3e6, 1.0), (9e6, 0.15), (30e6, 0.15), (40e6, 0.05))
-"""After so many tokens, the chance of a drill, and that of an easy question: first the model learns
-to look things up, then to do it in long questions."""
+REFLECT = ((10e6, 0.0), (20e6, 0.25), (80e6, 0.25), (81e6, 0.5))
+"""After so many tokens, the chances of a `Course`: first the model learns to look things up, then
+to do it in long questions; what is hardest comes often."""
 EAGER_TOKENS = 10e6
 """Until then the teacher names whatever was met but once."""
 HELD_OUT = 7
@@ -55,10 +56,10 @@ HELD_OUT = 7
 
 def course_after(seen: float) -> Course:
     """Return what is asked after so many tokens."""
-    sort, drill, easy = (
-        float(np.interp(seen, *zip(*plan, strict=True))) for plan in (SORT, DRILL, EASY)
+    chances = (
+        float(np.interp(seen, *zip(*plan, strict=True))) for plan in (SORT, DRILL, EASY, REFLECT)
     )
-    return Course(sort, drill, easy, seen < EAGER_TOKENS)
+    return Course(*chances, seen < EAGER_TOKENS)
 
 
 class Reader:
@@ -281,10 +282,16 @@ def _average(parameters: Iterable[Tensor], world: int) -> None:
 
 
 def _report(model: Decoder, trunk: Any, tokenizer: PreTrainedTokenizerFast, eager: bool) -> None:
-    for sort, drill, easy in ((1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 0, 0)):
-        shares = accuracies(model, trunk, tokenizer, Course(sort, drill, easy, eager))
+    courses = {
+        "sort": Course(sort=1),
+        "drill": Course(drill=1, eager=eager),
+        "decide": Course(eager=eager),
+        "reflect": Course(reflect=1, eager=eager),
+    }
+    for name, course in courses.items():
+        shares = accuracies(model, trunk, tokenizer, course)
         said = ", ".join(f"{kind} {share:.3f}" for kind, share in shares.items())
-        print(f"  sort {sort} drill {drill} easy {easy}: {said}", flush=True)
+        print(f"  {name}: {said}", flush=True)
 
 
 if __name__ == "__main__":

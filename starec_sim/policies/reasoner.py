@@ -181,15 +181,16 @@ def _reflect(asked: str, words: int) -> str:
     }
     now: dict[str, tuple[int, int]] = {}
     thoughts = []
-    lines = (_numbered(asked, tag) for tag in ("item", "prediction", "feedback"))
-    for number, (item, predicted, answer) in enumerate(zip(*lines, strict=False), 1):
+    marks = [line.partition(". ")[0] for line in reading.section(asked, "item").splitlines()]
+    lines = (_labelled(asked, tag) for tag in ("item", "prediction", "feedback"))
+    for mark, item, predicted, answer in zip(marks, *lines, strict=False):
         liked = answer.endswith(f": {LIKED}")
         terms = reading.terms(item)
         for term in terms:
             likes, met = now.get(term) or before.get(term) or (0, 0)
             now[term] = _faded(likes + liked, met + 1)
         counts = ", ".join(f"{term}: {_count(*now[term])}" for term in terms)
-        thoughts.append(f"{number}. {predicted}; {answer}; now {counts or 'nothing'}")
+        thoughts.append(f"{mark}. {predicted}; {answer}; now {counts or 'nothing'}")
     summary: list[str] = []
     for term, (likes, met) in {**now, **{t: c for t, c in before.items() if t not in now}}.items():
         likes, met = _faded(likes, met)
@@ -202,8 +203,8 @@ def _reflect(asked: str, words: int) -> str:
     return f"<think>\n{thought}\n</think>\n<preferences>\n{written}\n</preferences>"
 
 
-def _numbered(asked: str, tag: str) -> list[str]:
-    """Return the lines of a section without their numbers."""
+def _labelled(asked: str, tag: str) -> list[str]:
+    """Return the lines of a section without their labels."""
     return [line.partition(". ")[2] for line in reading.section(asked, tag).splitlines()]
 
 

@@ -11,7 +11,7 @@ from starec_agents.star.prompting import (
     CHARACTERS_A_WORD,
     Prompts,
     candidates,
-    numbered,
+    labelled,
     profile,
     stars,
 )
@@ -73,9 +73,9 @@ class CFPrompts(Prompts):
             form,
             limit=self.summary_words,
             preferences=self._summary(replace(call.memory, summary=summary)),
-            items=numbered(cards),
-            predictions=numbered(said if guessed else said[::-1]),
-            feedback=numbered((f"really chosen, {stars(rating)}", "not chosen: disliked")),
+            items=labelled(cards),
+            predictions=labelled(said if guessed else said[::-1]),
+            feedback=labelled((f"really chosen, {stars(rating)}", "not chosen: disliked")),
         )
 
     def rewrite_item(
@@ -87,7 +87,7 @@ class CFPrompts(Prompts):
             form,
             limit=DESCRIPTION_WORDS,
             preferences=self._summary(replace(call.memory, summary=summary)),
-            items=numbered([card]),
+            items=labelled([card]),
             description=_line(note) or "nothing yet",
             outcome="foreseen" if guessed else "not foreseen",
         )

@@ -129,9 +129,9 @@ class Prompts:
             form,
             limit=self.summary_words,
             preferences=self._summary(memory),
-            items=numbered([cards[e.item] for e in lived]),
-            predictions=numbered([_predicted(e, observation, decision) for e in lived]),
-            feedback=numbered(
+            items=labelled([cards[e.item] for e in lived]),
+            predictions=labelled([_predicted(e, observation, decision) for e in lived]),
+            feedback=labelled(
                 [("chosen, " if e.item == feedback.target else "") + stars(e.rating) for e in lived]
             ),
         )
@@ -204,13 +204,13 @@ def candidates(observation: Observation) -> str:
     return "\n".join(f"{mark}. {text}" for mark, text in zip(marks, observation.cards, strict=True))
 
 
-def numbered(lines: Sequence[str]) -> str:
-    """Return lines, each behind its number.
+def labelled(lines: Sequence[str]) -> str:
+    """Return lines, each behind a label.
 
-    >>> numbered(["so it goes"])
-    '1. so it goes'
+    >>> labelled(["so it goes"])
+    'A. so it goes'
     """
-    return "\n".join(f"{number}. {line}" for number, line in enumerate(lines, 1))
+    return "\n".join(f"{label(place)}. {line}" for place, line in enumerate(lines))
 
 
 def _predicted(experience: Experience, observation: Observation, decision: Decision) -> str:

@@ -74,7 +74,7 @@ def test_who_is_right_at_once_is_confirmed(play, tiny_world, scripted):
     slow = scripted(user("one"), item("first"), item("second"))
     (step,) = play(tiny_world(), fast, slow).steps
     assert asked(step.turns) == [RANK, CHOOSE, USER, ITEM, CHOOSE, ITEM]
-    assert "1. said you would choose it" in slow.asked[0][1][1]
+    assert "A. said you would choose it" in slow.asked[0][1][1]
     assert step.verdict == Verdict(True, "her choice of two was right")
 
 

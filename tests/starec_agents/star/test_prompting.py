@@ -158,7 +158,7 @@ def test_no_text_of_the_world_leaves_its_line_in_a_reflection(title, summary):
         [card(item) for item in items],
     )[1][1]
     for tag in ("item", "prediction", "feedback"):
-        assert [line[:3] for line in section(text, tag)] == ["1. ", "2. "]
+        assert [line[:3] for line in section(text, tag)] == ["A. ", "B. "]
     assert text.count("<") == text.count(">") == 8
 
 
@@ -185,16 +185,16 @@ def test_a_reflection_puts_summary_item_prediction_and_feedback_side_by_side():
     text = messages[1][1]
     assert "at most 50 words" in messages[0][1]
     assert section(text, "preferences") == ["Drama: liked"]
-    assert section(text, "item") == ['1. "Her" | genre: Drama', '2. "Heat" | genre: Crime, Drama']
-    assert section(text, "prediction") == ["1. not shown", "2. ranked 2 of 2"]
-    assert section(text, "feedback") == ["1. 3 stars: disliked", "2. chosen, 5 stars: liked"]
+    assert section(text, "item") == ['A. "Her" | genre: Drama', 'B. "Heat" | genre: Crime, Drama']
+    assert section(text, "prediction") == ["A. not shown", "B. ranked 2 of 2"]
+    assert section(text, "feedback") == ["A. 3 stars: disliked", "B. chosen, 5 stars: liked"]
 
 
 def test_a_reflection_says_when_the_choice_was_left_out():
     text = shipped().reflect(
         Memory(), observation(), Decision((1, 0), read=1), Feedback(LIVED[:1], target=0), CARDS
     )[1][1]
-    assert section(text, "prediction") == ["1. left out of 2"]
+    assert section(text, "prediction") == ["A. left out of 2"]
 
 
 def test_a_reflection_on_a_page_says_what_was_expected_of_each_watched_item():
@@ -202,7 +202,7 @@ def test_a_reflection_on_a_page_says_what_was_expected_of_each_watched_item():
     text = shipped().reflect(Memory(), observation("feed"), decision, Feedback(LIVED[:2]), CARDS)[
         1
     ][1]
-    assert section(text, "prediction") == ["1. watched, 2 stars: disliked", "2. watched"]
+    assert section(text, "prediction") == ["A. watched, 2 stars: disliked", "B. watched"]
 
 
 # --- repairs --------------------------------------------------------------------------------------
