@@ -153,8 +153,20 @@ def test_everyone_who_is_left_out_is_counted_with_the_reason(make) -> None:
         "too few interactions": 2,
         "too few likes": 1,
         "nothing before the answer": 1,
+        "not listed": 0,
         "not drawn": 1,
     }
+
+
+def test_only_listed_users_take_part_in_an_exam_like_any_other_of_the_same_users(make) -> None:
+    rows = [(user, item, 5.0) for user in range(4) for item in range(10)]
+    dataset = make(rows, 4)
+    everybody = exam(dataset)
+    ids = [dataset.users[row].id for row in everybody.rows]
+    found = exam(dataset, users=Split(listed=(ids[2], ids[0], "a stranger")))
+    assert [dataset.users[row].id for row in found.rows] == [ids[0], ids[2]]
+    assert found.left_out["not listed"] == 2
+    assert exam(dataset, users=Split(listed=tuple(ids))).digest == everybody.digest
 
 
 def test_users_with_fewer_likes_replay_fewer_and_are_counted(make) -> None:
