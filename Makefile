@@ -20,8 +20,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
+demo: export OMP_NUM_THREADS = 2
 demo: $(INSTALLED)
-	@$(BIN)/starec run experiments/01_quickstart
+	@$(BIN)/starec train experiments/00_demo
 
 test: $(INSTALLED)
 	@$(BIN)/pytest -n 2 --dist loadfile

@@ -37,7 +37,7 @@ from typing_extensions import TypedDict
 from user_steps import WORLDS, Meter
 
 from starec_sim import laboratory
-from starec_sim.experiment import Experiment
+from starec_sim.experiment import Experiment, PolicySpecs
 from starec_sim.policies.gateway import Exchange, Gateway, Policy
 from starec_sim.policies.settings import Budget, GatewaySettings, Limits, Price
 from starec_sim.rng import Streams
@@ -270,6 +270,7 @@ def measure_replay(world: str, concurrency: int) -> dict[str, float]:
             runs_dir=Path(folder),
             data={"use": "synthetic", "users": 300, "items": 1000},
             environment=WORLDS[world],
+            policies=PolicySpecs(fast={"use": "lexical"}, slow={"use": "lexical"}),
         )
         first, second = Meter(), Thoughts()
         recorded = laboratory.start(experiment, first)

@@ -20,7 +20,7 @@ from pathlib import Path
 from user_steps import Meter
 
 from starec_sim import laboratory
-from starec_sim.experiment import Experiment
+from starec_sim.experiment import Experiment, PolicySpecs
 
 
 def play(users: int) -> dict[str, float]:
@@ -33,6 +33,7 @@ def play(users: int) -> dict[str, float]:
             runs_dir=Path(folder),
             data={"use": "synthetic", "users": users, "items": 1000},
             environment={"use": "feed", "recommender": "popularity", "activity": 1.0},
+            policies=PolicySpecs(fast={"use": "lexical"}, slow={"use": "lexical"}),
         )
         meter = Meter()
         laboratory.start(experiment, meter)

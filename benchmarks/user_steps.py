@@ -25,7 +25,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from starec_sim import laboratory
-from starec_sim.experiment import Experiment
+from starec_sim.experiment import Experiment, PolicySpecs
 from starec_sim.types import Visit
 
 REPEATS = 5
@@ -71,6 +71,7 @@ def measure(world: str, users: int, rounds: int) -> dict[str, float]:
             runs_dir=Path(folder),
             data={"use": "synthetic", "users": users, "items": 1000},
             environment=WORLDS[world],
+            policies=PolicySpecs(fast={"use": "lexical"}, slow={"use": "lexical"}),
         )
         meter = Meter()
         laboratory.start(experiment, meter)

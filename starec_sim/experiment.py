@@ -23,7 +23,7 @@ _SHARED = (
 )
 """Keys that all arms have in common, so that they can be compared."""
 
-FREE = ("lexical", "local")
+FREE = ("lexical", "local", "nano", "reasoner")
 """Policies that run on this machine."""
 
 
@@ -36,8 +36,8 @@ def _arm_name(name: str) -> str:
 class PolicySpecs(Settings):
     """Which policy answers for which node."""
 
-    fast: Annotated[Spec, spec_or("lexical")] = Field(default={"use": "lexical"})
-    slow: Annotated[Spec, spec_or("lexical")] = Field(default={"use": "lexical"})
+    fast: Annotated[Spec, spec_or("nano")] = Field(default={"use": "nano"})
+    slow: Annotated[Spec, spec_or("nano")] = Field(default={"use": "nano"})
 
 
 class Report(Settings):

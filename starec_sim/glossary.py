@@ -34,6 +34,7 @@ METRICS: Mapping[str, Entry] = {
         "taste drift", "what is watched, away from her first likes (bits)", "", (0, inf)
     ),
     "visitors": Entry("visitors", "share of all users who came in a round"),
+    "reward": Entry("reward", "what answers earn in the training", "higher", (-inf, inf)),
     **{
         f"ndcg@{k}": Entry(f"NDCG@{k}", f"gain of the true choice among the first {k}", "higher")
         for k in (1, 5, 10, 20)

@@ -30,7 +30,7 @@ _ROWS: Mapping[str, str] = {
     "clip_share": "clipped",
     "zero_variance": "equal groups",
 }
-_EXAMINED = ("ndcg@1", "ndcg@10", "satisfaction", "malformed")
+_EXAMINED = ("reward", "ndcg@1", "ndcg@10", "satisfaction", "malformed")
 _LATEST = 40
 """Steps that a sparkline shows."""
 
@@ -41,6 +41,7 @@ class Lessons:
     def __init__(self) -> None:
         # Of several processes, one talks.
         self._console = Console(stderr=True, quiet=os.environ.get("RANK", "0") != "0")
+        self.talks = not self._console.quiet
         self._progress = Progress(
             TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(bar_width=max(10, min(30, self._console.width - 60))),
@@ -155,16 +156,32 @@ class Lessons:
         else:
             self.kept = None
 
-    def say_what_is_next(self, result: Result) -> None:
-        """After success: how it went, where things are, and what one can do with them."""
-        if self._console.is_terminal:
-            for line in self._examined:
-                self.say(line)
+    def say_what_is_next(self, result: Result, user: str | None) -> None:
+        """After success: where things are, and what one can do with them.
+
+        Args:
+            result: Of the training.
+            user: The id of somebody who was examined, if anybody was.
+        """
         self.say(f"\nversion  {result.version}")
         if result.plot is not None:
             self.say(f"plot     {result.plot}")
         spec = ", ".join(f"{key}: {value}" for key, value in result.policy.items())
         self.say(f"\nPlay it with  policies: {{fast: {{{spec}}}}}")
+        here = shlex.quote(str(result.folder))
+        commands = [
+            (f"train {here}/config.yaml --set train.grpo.steps=N", "the same, for longer"),
+            (f"resume {here}", "goes on after a kill; now it shows this again"),
+        ]
+        if user is not None:
+            shown = f"show {here} --user {shlex.quote(user)} --arm"
+            commands[:0] = [
+                (f'{shown} "{result.examinations[0]}"', "how one of them chose before"),
+                (f'{shown} "{result.examinations[-1]}"', "and after"),
+            ]
+        self.say("\nNext:")
+        for command, what in commands:
+            self.say(f"    {program()} {command}    # {what}")
 
     def say(self, text: str) -> None:
         """Print a line on stderr."""

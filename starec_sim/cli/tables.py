@@ -159,7 +159,7 @@ def _figures(report: Report, arm: str, names: Sequence[str]) -> Mapping[str, _Ce
             if not math.isnan(value)
         ]
         bounds = (min(known, default=0.0), max(known, default=0.0))
-        text = Text.assemble((number(figure.interval.mean), "bold"), _half(figure.interval))
+        text = Text.assemble((number(figure.interval.mean), "bold"), half_width(figure.interval))
         cells[name] = _Cell(text, figure.series, bounds)
     return cells
 
@@ -170,7 +170,9 @@ def _differences(report: Report, arm: str, names: Sequence[str]) -> Mapping[str,
         if name in report.differences[arm]:
             found = report.differences[arm][name]
             word, style = verdict(found, entry(name).better)
-            text = Text.assemble((number(found.interval.mean, "+"), style), _half(found.interval))
+            text = Text.assemble(
+                (number(found.interval.mean, "+"), style), half_width(found.interval)
+            )
             text.pad_right(max(1, 15 - text.cell_len))
             cells[name] = _Cell(Text.assemble(text, (word, style)))
     return cells
@@ -191,7 +193,8 @@ def verdict(difference: Difference, better: str) -> tuple[str, str]:
     return ("better", "bold green") if word == better else ("worse", "bold red")
 
 
-def _half(interval: Interval) -> Text:
+def half_width(interval: Interval) -> Text:
+    """Return how far an interval reaches to either side of its middle; nothing if it is none."""
     if math.isnan(interval.low):
         return Text("")
     return Text(f" ±{number((interval.high - interval.low) / 2)}", "dim")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,6 +13,10 @@ from starec_sim.cli.run import read_experiment, unfinished_told
 if TYPE_CHECKING:
     from starec_sim.learning.launch import Result
     from starec_sim.learning.training import Follower
+
+
+_SHOWN = ("reward", "ndcg@1", "ndcg@10", "satisfaction", "click_through", "malformed")
+"""Figures that tell of a training, as far as its world has them."""
 
 
 def train(
@@ -53,14 +57,69 @@ def finish(execute: Callable[[Follower], Result], as_json: bool) -> dict[str, An
     display = Lessons()
     with unfinished_told(display), display:
         result = execute(display)
+    if not display.talks:
+        return None
     if as_json:
         return result.as_json()
-    display.say_what_is_next(result)
+    if result.changes is not None:
+        print_changes(result.changes, result.steps[-1]["step"])
+    display.say_what_is_next(result, _somebody(result))
     return None
 
 
+def print_changes(changes: Mapping[str, Mapping[str, Any]], steps: int) -> None:
+    """Print what a training changed for users it never trained on.
+
+    Args:
+        changes: See `starec_sim.learning.examinations.changes`.
+        steps: How many lie between before and after.
+    """
+    from rich.text import Text
+
+    from starec_sim.cli.tables import console, grid, half_width, number, verdict
+    from starec_sim.glossary import entry
+    from starec_sim.metrics import Interval
+    from starec_sim.report import Difference
+
+    def told(interval: Interval, style: str, sign: str = "") -> Text:
+        return Text.assemble((number(interval.mean, sign), style), half_width(interval))
+
+    out, table, users = console(), grid(), 0
+    table.add_row("", "before", "after", "change", style="bold")
+    for name in (name for name in _SHOWN if name in changes):
+        found = changes[name]
+        users = max(users, found["users"])
+        before, after, change = (
+            Interval(**found[when], n=found["users"]) for when in ("before", "after", "change")
+        )
+        if name == "malformed" and before.mean == after.mean == 0:
+            continue
+        word, style = verdict(Difference(change, found["p"]), entry(name).better)
+        cells = told(before, "bold"), told(after, "bold"), told(change, style, "+")
+        table.add_row(entry(name).label, *cells, Text(word, style))
+    out.print(
+        f"\n{users} users never trained on, before and after {steps} steps of learning; ± half of "
+        "the 95 % interval,\nof changes paired by user; unsure: it holds zero\n",
+        soft_wrap=True,
+    )
+    out.print(table)
+
+
+def _somebody(result: Result) -> str | None:
+    """Return the id of an examined user whose choices are worth reading, if anybody was."""
+    from contextlib import closing
+
+    from starec_sim.runs.reader import Reader
+
+    if not result.examinations:
+        return None
+    with closing(Reader(result.folder)) as reader:
+        busiest = reader.busiest(reader.trial(result.examinations[-1], None), 1)
+    return busiest[0][0] if busiest else None
+
+
 def _need_packages() -> None:
-    """Say which extra is missing, before anything else does."""
+    """Say which packages are missing, before anything else does."""
     from importlib.util import find_spec
 
     from starec_sim.errors import PluginError
@@ -73,5 +132,5 @@ def _need_packages() -> None:
     if missing:
         raise PluginError(
             f"training needs packages that are not installed: {', '.join(missing)}",
-            hint="pip install 'starec-sim[train]'",
+            hint=f"pip install {' '.join(missing)}",
         )

@@ -22,7 +22,7 @@ from starec_sim.learning.checkpoints import Shelf
 from starec_sim.learning.models import settled
 from starec_sim.learning.plots import plot_training
 from starec_sim.learning.settings import Training, training_of
-from starec_sim.learning.training import Follower, Record, Trainer
+from starec_sim.learning.training import Follower, Record, Trainer, examination
 from starec_sim.learning.world import Stage
 from starec_sim.policies.gateway import Exchange, Policy, build_policy
 from starec_sim.policies.settings import Budget
@@ -48,6 +48,17 @@ class Result(NamedTuple):
     """The log of steps and examinations."""
     plot: Path | None
 
+    @property
+    def changes(self) -> Mapping[str, Mapping[str, Any]] | None:
+        """What the training changed for users it never trained on; None if nobody was examined."""
+        found = [entry["changes"] for entry in self.steps if "changes" in entry]
+        return found[-1] if found else None
+
+    @property
+    def examinations(self) -> list[str]:
+        """The arms of the examinations in the run's record, in order."""
+        return [examination(entry["step"]) for entry in self.steps if "examination" in entry]
+
     def as_json(self) -> dict[str, Any]:
         """Return the result as JSON values."""
         return {
@@ -55,7 +66,8 @@ class Result(NamedTuple):
             "status": "finished",
             "version": str(self.version),
             "policy": dict(self.policy),
-            "steps": self.steps,
+            "changes": self.changes,
+            "steps": [entry for entry in self.steps if "changes" not in entry],
             "plot": str(self.plot) if self.plot else None,
         }
 
@@ -191,7 +203,12 @@ def _trainer(
 
 
 def _result(folder: Path, experiment: Experiment, training: Training, last: Path) -> Result:
-    spec = {key: value for key, value in experiment.policies.fast.items() if key != "adapter"}
+    # What chose the weights to begin with has no say in those that came of them.
+    spec = {
+        key: value
+        for key, value in experiment.policies.fast.items()
+        if key not in ("adapter", "stage")
+    }
     if training.method == "full":
         spec["model"] = str(last)
     else:

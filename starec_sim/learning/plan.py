@@ -9,15 +9,17 @@ matrices, which are never stored).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from starec_sim import plugins
 from starec_sim.agent import Call
 from starec_sim.experiment import Experiment
 from starec_sim.learning.models import Lora, settled
-from starec_sim.learning.settings import Training, training_of
+from starec_sim.learning.settings import Training, training_of, weights_of
 from starec_sim.learning.world import Stage
 from starec_sim.types import Memory
 
@@ -138,8 +140,8 @@ def plan_of(experiment: Experiment) -> Plan:
     training = training_of(experiment)
     stage = Stage(experiment, training)
     spec, anchor, grpo = experiment.policies.fast, training.anchor, training.grpo
-    model = str(training.model or spec["model"])
-    answer = int(spec.get("max_tokens") or 512)
+    model = weights_of(experiment, training)
+    answer = _longest_answer(spec)
     prompt, counted = _question(stage, experiment, model)
     steps = grpo.steps if grpo else 0
     visits = steps * (grpo.users if grpo else 0)
@@ -179,6 +181,12 @@ def plan_of(experiment: Experiment) -> Plan:
         learner_gib=_memory(shape, training, trainable, half) if shape and trainable else None,
         disk_gib=(steps + 1) * trainable * 4 / _GIB if trainable else None,
     )
+
+
+def _longest_answer(spec: Mapping[str, Any]) -> int:
+    """Return the most tokens of an answer: the policy's setting, or its default."""
+    field = getattr(plugins.load("policies", spec["use"]), "model_fields", {}).get("max_tokens")
+    return int(spec.get("max_tokens") or getattr(field, "default", None) or 512)
 
 
 def _question(stage: Stage, experiment: Experiment, model: str) -> tuple[int, str]:

@@ -11,12 +11,16 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from starec_sim import plugins
 from starec_sim.errors import ConfigError, ContractError, did_you_mean
-from starec_sim.types import Decision, Feedback, Node, Observation
+from starec_sim.types import Decision, Feedback, Node, Observation, Step
+
+if TYPE_CHECKING:
+    from starec_sim.runs.reader import RecordedStep
 
 _WORST = -1.0
 _THOUGHT = re.compile(r"<think>(.*?)</think>", re.DOTALL)
@@ -59,6 +63,13 @@ class Outcome:
                 hint="one of your own is written as package.module:function or path.py:function",
             )
         return told[name]
+
+
+def outcome_of(step: Step | RecordedStep) -> Outcome:
+    """Return what came of the fast thinking of a step, whose answer may be a repaired one."""
+    answer = next(turn for turn in reversed(step.turns) if turn.node == "fast").completion
+    clean = not step.decision.malformed
+    return Outcome("fast", answer, clean, step.observation, step.decision, step.feedback)
 
 
 Component = Callable[[Outcome], float]

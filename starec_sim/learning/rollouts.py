@@ -23,7 +23,7 @@ from typing import Any, Literal, NamedTuple
 
 from starec_sim.agent import Call, OpenAgent, Policies
 from starec_sim.errors import ContractError
-from starec_sim.learning.rewards import Outcome, Rewards, counters, returns
+from starec_sim.learning.rewards import Outcome, Rewards, counters, outcome_of, returns
 from starec_sim.learning.rows import Rollout, Row, merge
 from starec_sim.types import Memory, Messages, Node, Observation, Step, Tokens, Turn, Visit
 
@@ -222,11 +222,7 @@ class Collector:
         for number, step in enumerate(visit.steps):
             last = number == len(visit.steps) - 1
             turns += [turn for turn in step.turns if turn.node == "fast" or not last]
-            fast = next(turn for turn in reversed(step.turns) if turn.node == "fast")
-            clean = not step.decision.malformed
-            outcome = Outcome(
-                "fast", fast.completion, clean, step.observation, step.decision, step.feedback
-            )
+            outcome = outcome_of(step)
             reward, told = self._rewards.of(outcome, self._who(call))
             rewards.append(reward)
             for name, value in told.items():

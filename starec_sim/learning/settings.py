@@ -15,6 +15,7 @@ from starec_sim.learning.models import Lora, Method
 from starec_sim.learning.rollouts import Groups
 from starec_sim.plugins import Spec
 from starec_sim.policies.engine.precision import Precision
+from starec_sim.policies.gateway import build_policy
 from starec_sim.types import Node
 from starec_sim.validation import Settings, validate
 
@@ -138,13 +139,8 @@ def training_of(experiment: Experiment) -> Training:
             "arms: a training has none",
             hint="train each variant by itself: starec train FILE --set train.KEY=VALUE",
         )
+    weights_of(experiment, training)
     fast, slow = experiment.policies.fast, experiment.policies.slow
-    if training.model is None and "model" not in fast:
-        raise ConfigError(
-            f"policies.fast: {fast['use']} has no model whose weights could learn",
-            hint="e.g. policies: {fast: {use: local, model: Qwen/Qwen2.5-0.5B-Instruct}, "
-            "slow: {the same}}",
-        )
     if training.grpo is not None:
         if "slow" in training.grpo.nodes and slow != fast:
             raise ConfigError(
@@ -161,3 +157,23 @@ def training_of(experiment: Experiment) -> Training:
                     hint=f"set policies.fast.{key} to 1",
                 )
     return training
+
+
+def weights_of(experiment: Experiment, training: Training) -> str:
+    """Return the model whose weights learn: the training's, or the one that plays.
+
+    Raises:
+        ConfigError: What plays has no weights.
+    """
+    fast = experiment.policies.fast
+    named = training.model or fast.get("model")
+    if named is None:
+        # `nano` knows where its weights are without being told.
+        named = getattr(build_policy(fast, "policies.fast").model, "model", None)
+    if not isinstance(named, str):
+        raise ConfigError(
+            f"policies.fast: {fast['use']} has no model whose weights could learn",
+            hint="e.g. policies: {fast: nano, slow: nano}, or {use: local, model: "
+            "Qwen/Qwen2.5-0.5B-Instruct} for both",
+        )
+    return named

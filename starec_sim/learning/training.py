@@ -12,15 +12,12 @@ that were played are learned again from their rollouts, and those that were not 
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
-
-import numpy as np
 
 from starec_sim.errors import LearningError
 from starec_sim.experiment import Experiment
@@ -34,15 +31,17 @@ from starec_sim.learning.anchoring import (
     read_samples,
 )
 from starec_sim.learning.checkpoints import Played, Shelf, put_bytes
+from starec_sim.learning.examinations import Marks, changes, figures, marks
 from starec_sim.learning.learner import Learner
 from starec_sim.learning.models import Weights, load
 from starec_sim.learning.players import player_of
+from starec_sim.learning.rewards import Rewards
 from starec_sim.learning.school import School
-from starec_sim.learning.settings import Anchor, Grpo, Training
+from starec_sim.learning.settings import Anchor, Grpo, Training, weights_of
 from starec_sim.learning.world import Stage, Visitors, batches
-from starec_sim.metrics import bootstrap_interval
 from starec_sim.policies.gateway import Exchange, Gateway, Policy
 from starec_sim.rng import Streams
+from starec_sim.runs.reader import Reader
 from starec_sim.runs.recorder import Recorder
 from starec_sim.runs.session import Session
 from starec_sim.runs.store import Store
@@ -53,6 +52,11 @@ ANCHOR_TRIAL, EXAMINATION_TRIAL = 1_000_000, 2_000_000
 """Numbers of the trials that are no life: the teacher's, and the examinations by step."""
 FIRST = "000000"
 """The version that GRPO starts from."""
+
+
+def examination(step: int) -> str:
+    """Return the arm under which the examination after a step stands in the record."""
+    return f"examination after {step} steps"
 
 
 class Trial(NamedTuple):
@@ -140,6 +144,8 @@ class Trainer:
         self._shelf = Shelf(folder)
         self._stage = Stage(experiment, training)
         self._streams = Streams(experiment.seed)
+        self._seed = experiment.seed % 2**31
+        """Of resampling."""
 
     async def run(self) -> Path:
         """Go through both stages from where the folder says they stand; return the last version."""
@@ -158,7 +164,7 @@ class Trainer:
     def _weights(self, version: Path | None) -> Weights:
         """Read the weights that learn: those of a version, or what the experiment starts from."""
         training, spec = self._training, self._experiment.policies.fast
-        base, adapter = str(training.model or spec["model"]), spec.get("adapter")
+        base, adapter = weights_of(self._experiment, training), spec.get("adapter")
         if version is not None and training.method == "full":
             base, adapter = str(version), None
         elif version is not None:
@@ -275,7 +281,14 @@ class Trainer:
         if checkpoint:
             weights.put(shelf.version(f"{done:06d}"))
             learner.restore(checkpoint.state)
-        self._forget(lambda entry: entry["stage"] == "anchor" or entry["step"] <= done)
+        # The examination after the checkpoint's step is held again: its answers are on record.
+        self._forget(
+            lambda entry: (
+                entry["stage"] == "anchor"
+                or entry["step"] < done
+                or (entry["step"] == done and "loss" in entry)
+            )
+        )
         school = School(grpo, training, self._stage, self._streams, learner, shelf)
         self._follower.stage_begins("grpo", grpo.steps, done)
         step = done
@@ -283,6 +296,7 @@ class Trainer:
             if step % training.evaluate.every == 0 or step == grpo.steps:
                 await self._examine(step)
             if step == grpo.steps:
+                self._conclude(step)
                 return shelf.version(f"{step:06d}")
             until = min(
                 grpo.steps,
@@ -364,30 +378,28 @@ class Trainer:
         number = EXAMINATION_TRIAL + step
         users = self._stage.examined()
         await self._play(
-            Trial(number, f"examination after {step} steps", self._experiment.seed, users),
+            Trial(number, examination(step), self._experiment.seed, users),
             self._stage.agent,
             policies,
             settings.rounds,
         )
-        entry = {"stage": "grpo", "step": step, "examination": self._figures(number)}
+        found = figures(self._marks(step), self._seed)
+        entry = {"stage": "grpo", "step": step, "examination": found}
         self._shelf.log(entry)
         self._follower.examined(entry)
 
-    def _figures(self, trial: int) -> dict[str, dict[str, float]]:
-        """Return each metric of a trial: mean over users of their mean, with its interval."""
-        assert self._record is not None
-        values: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
-        for user, text in self._record.store.db.execute(
-            "SELECT user, figures FROM visits WHERE trial = ? ORDER BY round, user", (trial,)
-        ):
-            for name, value in json.loads(text).items():
-                values[name][user].append(value)
-        found = {}
-        for name, by_user in values.items():
-            means = np.array([np.mean(each) for each in by_user.values()])
-            interval = bootstrap_interval(means, seed=self._experiment.seed % 2**31)
-            found[name] = {"mean": float(means.mean()), "low": interval.low, "high": interval.high}
-        return found
+    def _marks(self, step: int) -> Marks:
+        """Return what the examined users came to after a step."""
+        assert self._training.grpo is not None
+        rewards = Rewards(self._training.grpo.rewards)
+        with contextlib.closing(Reader(self._shelf.folder)) as reader:
+            return marks(reader, EXAMINATION_TRIAL + step, rewards)
+
+    def _conclude(self, step: int) -> None:
+        """Note what changed from the first examination to the last."""
+        if self._training.evaluate.users and self._record is not None:
+            changed = changes(self._marks(0), self._marks(step), self._seed)
+            self._shelf.log({"stage": "grpo", "step": step, "changes": changed})
 
     # Both
 

@@ -159,7 +159,7 @@ class LocalPolicy(BaseChatModel):
         except ImportError as error:
             raise PolicyError(
                 f"the local policy needs a package that is not installed: {error.name}",
-                hint="pip install 'starec-sim[train]'",
+                hint=f"pip install {(error.name or 'torch').partition('.')[0]}",
             ) from error
 
     def _host(self) -> Host:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 import venv
 import zipfile
 from email.parser import Parser
@@ -26,13 +27,16 @@ def sh(*command, **options):
     )
 
 
+def build(kind, place):
+    built = sh(sys.executable, "-m", "hatchling", "build", "-t", kind, "-d", place, cwd=ROOT)
+    assert built.returncode == 0, built.stderr
+    (path,) = place.iterdir()
+    return path
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    place = tmp_path_factory.mktemp("wheel")
-    built = sh(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", place, cwd=ROOT)
-    assert built.returncode == 0, built.stderr
-    (path,) = place.glob("*.whl")
-    return path
+    return build("wheel", tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +76,21 @@ def test_every_module_and_every_prompt_is_in_it(names):
                 assert f"{package}/{path.relative_to(folder).as_posix()}" in names
         assert f"{package}/py.typed" in names
     assert "starec_agents/star/prompts/feed.md" in names
+
+
+def test_the_policy_that_ships_is_in_it_and_in_the_sources_and_both_stay_small(
+    wheel, names, tmp_path
+):
+    nano = PACKAGES["starec_sim"] / "policies" / "nano"
+    weights = {path.relative_to(ROOT).as_posix() for path in nano.glob("*/*")}
+    assert sum(name.endswith("model.safetensors") for name in weights) == 2
+    weights = {name for name in weights if "__pycache__" not in name}
+    assert weights <= names
+    sources = build("sdist", tmp_path)
+    with tarfile.open(sources) as archive:
+        packed = {name.partition("/")[2] for name in archive.getnames()}
+    assert weights <= packed
+    assert max(path.stat().st_size for path in (wheel, sources)) < 20e6
 
 
 def test_no_test_no_data_and_no_cache_is_in_it(names):
@@ -132,6 +151,7 @@ def test_its_command_line_works_from_any_folder(python, tmp_path):
         "rounds: 2\n"
         "data: {use: synthetic, users: 10, items: 100, interactions: 15}\n"
         "environment: {use: feed, recommender: als}\n"
+        "policies: {fast: lexical, slow: lexical}\n"
     )
     done = sh(starec, "run", "tiny.yaml", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

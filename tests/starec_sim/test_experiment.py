@@ -91,7 +91,7 @@ class TestReading:
         experiment = read(write())
         assert experiment.rounds == 10
         assert experiment.agent == {"use": "star"}
-        assert experiment.policies.fast == {"use": "lexical"}
+        assert experiment.policies.fast == experiment.policies.slow == {"use": "nano"}
 
     def test_changes_are_yaml_and_come_after_the_file(self, write):
         experiment = read(write(rounds=3), ["rounds=5", "report.metrics=[slow]", "seed=7"])

@@ -2,7 +2,7 @@
 
 A network reads a user's last likes and sums them up in a vector; an item's score is the product of
 that vector and the item's own. New likes are read at once, the network changes only with a fit.
-Torch (the extra `train`) is needed where a network is fitted or reads, and nowhere else.
+Torch is needed where a network is fitted or reads, and nowhere else.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ def _networks() -> ModuleType:
             raise
         raise PluginError(
             "the recommenders gru4rec and sasrec need torch, which is not installed",
-            hint='pip install "starec-sim[train]"',
+            hint="pip install torch",
         ) from None
     return networks
 

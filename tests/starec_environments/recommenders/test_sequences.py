@@ -21,7 +21,7 @@ from starec_sim.dataset import Interactions
 from starec_sim.errors import ConfigError, PluginError
 from starec_sim.validation import validate
 
-torch = pytest.importorskip("torch", reason="torch is not installed (the extra `train`)")
+torch = pytest.importorskip("torch", reason="torch is not installed")
 
 NETWORKS = [GRU4Rec, SASRec]
 SMALL = {"dimensions": 16, "length": 12, "epochs": 1, "updates": 150, "learning_rate": 0.02}
@@ -149,7 +149,7 @@ def test_without_torch_the_extra_is_named_and_nothing_else_breaks(monkeypatch, w
     recommender = build(GRU4Rec)
     with pytest.raises(PluginError, match="need torch") as caught:
         recommender.fit(walks[0])
-    assert caught.value.hint == 'pip install "starec-sim[train]"'
+    assert caught.value.hint == "pip install torch"
 
 
 # --- the log in pieces ----------------------------------------------------------------------------

@@ -12,6 +12,7 @@ FEED = {
     "rounds": 2,
     "data": {"use": "synthetic", "users": 12, "items": 120, "interactions": 20},
     "environment": {"use": "feed", "recommender": "popularity", "page_size": 4, "pages": 2},
+    "policies": {"fast": "lexical", "slow": "lexical"},
 }
 RANKING = {
     "name": "ranking",
@@ -19,6 +20,7 @@ RANKING = {
     "data": {"use": "synthetic", "users": 12, "items": 120, "interactions": 30},
     "environment": {"use": "ranking", "choices": 4},
     "agent": {"use": "star", "gate": {"when": "always"}},
+    "policies": {"fast": "lexical", "slow": "lexical"},
 }
 
 

@@ -7,7 +7,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="learning needs the extra `train`")
+torch = pytest.importorskip("torch", reason="torch is not installed")
 torch.set_num_threads(1)
 
 CHAT = (

@@ -151,6 +151,10 @@ def test_a_killed_training_goes_on_to_the_same_losses(starec, experiment, tmp_pa
     resumed = result_of("resume", folder)
     assert losses(resumed) == pytest.approx(losses(whole), rel=1e-4, abs=1e-6)
     assert len(examinations(resumed)) == 3
+    assert resumed["changes"].keys() == whole["changes"].keys() >= {"reward", "ndcg@1"}
+    for name, changed in whole["changes"].items():
+        again = resumed["changes"][name]["change"]
+        assert again["mean"] == pytest.approx(changed["change"]["mean"], abs=1e-6)
     # Every version that ever played is there to be played again.
     versions = {place.name for place in (folder / "versions").iterdir()}
     assert {f"{step:06d}" for step in range(6)} <= versions

@@ -1,0 +1,64 @@
+"""The policy that ships: a decoder of 2.4 million parameters, its weights beside this file.
+
+It was trained from scratch on generated worlds only, reads the prompts that every policy reads, and
+runs on the engine of `local`. `MODEL_CARD.md` says what it was trained on, what it scores, and what
+it cannot do; `experiments/05_nano` makes it again.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from starec_sim.policies.local import LocalPolicy
+
+Stage = Literal["trained", "anchored"]
+
+HERE = Path(__file__).parent
+
+
+class NanoPolicy(LocalPolicy):
+    """The model that ships, on this machine's processor, without a download.
+
+    Its settings are those of `local`; `stage` chooses among the weights that ship, and `model`, if
+    it is set, names others of the same kind: what `starec train` leaves when `nano` was trained.
+
+    Example:
+        In an experiment::
+
+            fast: {use: nano, stage: anchored}
+
+        In Python:
+
+        >>> policy = NanoPolicy(temperature=0)
+        >>> Path(policy.model).name, policy.max_tokens
+        ('trained', 400)
+    """
+
+    stage: Stage = "trained"
+    """`anchored` has only imitated the scripted teacher; `trained` has learned from a generated
+    world since."""
+    model: str = ""
+    """A folder of weights; those of `stage` when empty."""
+    max_tokens: int = Field(default=400, ge=1)
+    """The most tokens of an answer. One about 20 candidates takes half of them."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _weights_that_ship(cls, values: Any) -> Any:
+        if isinstance(values, dict) and not values.get("model"):
+            stage = values.get("stage", cls.model_fields["stage"].default)
+            return {**values, "model": str(HERE / str(stage))}
+        return values
+
+    @property
+    def _llm_type(self) -> str:
+        return "nano"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        # Where Python keeps its packages decides no answer; the version of the weights does.
+        shown = super()._identifying_params
+        return {**shown, "model": self.stage} if Path(self.model).parent == HERE else shown

@@ -1,0 +1,74 @@
+"""`make demo`, in little: the whole story, from the anchored policy to what learning changed."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DEMO = ROOT / "experiments" / "00_demo"
+SMALL = {
+    "data.users": 40,
+    "data.items": 200,
+    "train.grpo.steps": 2,
+    "train.grpo.users": 2,
+    "train.grpo.size": 3,
+    "train.evaluate.users": 4,
+}
+
+
+def starec(*arguments, **changes):
+    told = [word for key, value in changes.items() for word in ("--set", f"{key}={value}")]
+    command = [sys.executable, "-m", "starec_sim", *map(str, arguments), *told]
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=200, env=env)
+
+
+def test_its_plan_fits_a_coffee_break():
+    done = starec("train", DEMO, "--dry-run", "--json")
+    assert done.returncode == 0, done.stderr
+    plan = json.loads(done.stdout)
+    assert plan["parameters"] == pytest.approx(2.4e6, rel=0.05)
+    assert plan["users_held_out"] >= 80
+    assert plan["calls"] < 2500, "about twenty answers a second, in under three minutes"
+    assert plan["learner_gib"] < 4
+
+
+@pytest.mark.timeout(400)
+def test_it_ends_with_what_learning_changed_for_people_it_never_met(tmp_path):
+    done = starec("train", DEMO, **SMALL, runs_dir=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "4 users never trained on, before and after 2 steps of learning" in done.stdout
+    rows = {line.split("  ")[0] for line in done.stdout.splitlines() if "±" in line}
+    assert {"reward", "NDCG@1", "NDCG@10"} <= rows
+    for wanted in ("plot.png", "starec show", "starec resume", "{use: nano, model:"):
+        assert wanted in done.stderr, wanted
+
+    (folder,) = tmp_path.iterdir()
+    again = starec("resume", folder, "--json")
+    assert again.returncode == 0, again.stderr
+    result = json.loads(again.stdout)
+    changed = result["changes"]["ndcg@10"]
+    before, after = (
+        entry["examination"]["ndcg@10"]["mean"]
+        for entry in result["steps"]
+        if "examination" in entry
+    )
+    assert changed["before"]["mean"] == before and changed["after"]["mean"] == after
+    assert changed["change"]["mean"] == pytest.approx(after - before)
+    assert changed["change"]["low"] <= changed["change"]["mean"] <= changed["change"]["high"]
+
+    shown = starec("show", folder, "--json")
+    assert json.loads(shown.stdout)["status"] == "finished"
+    (tmp_path / "played.yaml").write_text(
+        f"name: played\nrounds: 1\nruns_dir: {tmp_path}\n"
+        "data: {use: synthetic, users: 30, items: 200}\n"
+        "environment: {use: ranking, users: 2}\n"
+        "agent: {use: star, gate: {when: never}}\n"
+        f"policies: {{fast: {json.dumps(result['policy'])}}}\n"
+    )
+    played = starec("run", tmp_path / "played.yaml", "--json")
+    assert played.returncode == 0, played.stderr

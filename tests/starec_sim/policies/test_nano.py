@@ -1,0 +1,135 @@
+"""The policy that ships: small enough, well-behaved in worlds it never saw, and ready to learn."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from langchain_core.messages import HumanMessage, SystemMessage
+
+from starec_agents.star.parsing import read_decision
+from starec_agents.star.prompting import Prompts
+from starec_environments.datasets.synthetic import Synthetic
+from starec_environments.ranking import RankingEnvironment
+from starec_sim.errors import ConfigError
+from starec_sim.evaluation.rows import read_policy
+from starec_sim.experiment import Experiment
+from starec_sim.learning.settings import training_of, weights_of
+from starec_sim.policies.gateway import build_policy
+from starec_sim.policies.nano import HERE, NanoPolicy
+from starec_sim.rng import Streams
+from starec_sim.types import Memory
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
+torch.set_num_threads(1)
+
+SPEC = {"use": "nano", "stage": "anchored"}
+
+
+def questions(users, signals=()):
+    """What users of a world that nobody trained in are asked."""
+    dataset = Synthetic(Synthetic.Config(seed=1234, users=users, items=300)).load()
+    world = RankingEnvironment(
+        RankingEnvironment.Config(signals=list(signals)), dataset, Streams(1234)
+    )
+    world.begin_round(0)
+    prompts = Prompts.read(None, 10, 180)
+    for user, person in enumerate(world.users):
+        observation = world.observe(user, ())
+        memory = Memory(world.history(user)[-10:])
+        (_, system), (_, asked) = prompts.decide(person, memory, observation, world.cards)
+        yield observation, [SystemMessage(system), HumanMessage(asked)]
+
+
+async def answers(policy, asked, **call):
+    calls = (policy.ainvoke(messages, **{"seed": 1, **call}) for _, messages in asked)
+    return await asyncio.gather(*calls)
+
+
+@pytest.fixture(scope="module")
+def nano():
+    policy = NanoPolicy()
+    yield policy
+    policy.close()
+
+
+@pytest.fixture(scope="module")
+def asked():
+    return list(questions(6, ["popularity", "rating", "together"]))
+
+
+def test_all_of_it_is_small_enough_to_ship():
+    files = [path for path in HERE.rglob("*") if path.is_file()]
+    assert {"MODEL_CARD.md", "model.safetensors"} <= {path.name for path in files}
+    assert sum(path.stat().st_size for path in files) < 20e6
+
+
+@pytest.mark.parametrize("stage", ["trained", "anchored"])
+def test_each_folder_of_weights_plays_by_itself(stage):
+    names = {path.name for path in (HERE / stage).iterdir()}
+    whole = {"config.json", "generation_config.json", "model.safetensors"}
+    assert whole | {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja"} <= names
+
+
+def test_it_answers_in_the_form_that_is_asked_for(nano, asked):
+    replies = asyncio.run(answers(nano, asked, temperature=0))
+    flaws = [
+        read_decision(reply.text, observation)[1]
+        for reply, (observation, _) in zip(replies, asked, strict=True)
+    ]
+    assert not any(flaw.counts for flaw in flaws), flaws
+    assert all(reply.response_metadata["tokens"].completion for reply in replies)
+
+
+def test_the_same_seed_says_the_same_and_another_something_else(nano, asked):
+    first, again, other = (
+        [reply.text for reply in asyncio.run(answers(nano, asked[:2], seed=seed))]
+        for seed in (7, 7, 8)
+    )
+    assert first == again
+    assert first != other
+
+
+def test_a_stage_chooses_the_weights(nano):
+    anchored = NanoPolicy(stage="anchored")
+    assert Path(anchored.model).name == "anchored"
+    trained, before = (policy.version.partition("@") for policy in (nano, anchored))
+    assert (trained[0], before[0]) == ("trained", "anchored")
+    assert trained[2] != before[2]
+    anchored.close()
+
+
+def test_weights_that_a_training_left_take_its_place(tmp_path):
+    policy = build_policy({"use": "nano", "model": str(tmp_path)}, "policies.fast").model
+    assert policy.model == str(tmp_path)
+
+
+def test_where_it_is_installed_says_nothing_of_its_answers(monkeypatch, tmp_path):
+    here = NanoPolicy()._identifying_params
+    monkeypatch.setattr("starec_sim.policies.nano.HERE", tmp_path)
+    assert NanoPolicy()._identifying_params == here
+    assert NanoPolicy(stage="anchored")._identifying_params != here
+
+
+def test_a_stage_that_there_is_not_is_named():
+    with pytest.raises(ConfigError, match=r"policies\.fast\.stage: .*'trained' or 'anchored'"):
+        build_policy({"use": "nano", "stage": "done"}, "policies.fast")
+
+
+def test_it_is_named_on_a_command_line_like_any_policy():
+    assert read_policy("nano,stage=anchored") == SPEC
+
+
+def test_its_own_weights_learn_without_being_named():
+    experiment = Experiment(
+        name="learns",
+        environment={"use": "ranking"},
+        policies={"fast": SPEC, "slow": SPEC},
+        train={"grpo": {"nodes": ["fast"]}},
+    )
+    training = training_of(experiment)
+    assert weights_of(experiment, training) == str(HERE / "anchored")
+    speechless = experiment.model_copy(
+        update={"policies": type(experiment.policies)(fast="lexical", slow="lexical")}
+    )
+    with pytest.raises(ConfigError, match="lexical has no model whose weights could learn"):
+        training_of(speechless)
