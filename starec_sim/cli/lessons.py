@@ -58,7 +58,8 @@ class Lessons:
         self._examined: list[str] = []
         self._steps = 1
         self._visitors, self._visits = 1, 0
-        self._clock = time.monotonic()
+        self._learned = 0
+        self._clock = self._started = time.monotonic()
         self._live = Live(
             get_renderable=self._render, console=self._console, refresh_per_second=5, transient=True
         )
@@ -127,6 +128,7 @@ class Lessons:
         shown["tokens/s"] = pace
         for label, value in shown.items():
             self._series.setdefault(label, []).append(value)
+        self._learned += 1
         self._progress.update(self._task, advance=1)
         if not self._console.is_terminal:
             told = ", ".join(
@@ -163,7 +165,11 @@ class Lessons:
             result: Of the training.
             user: The id of somebody who was examined, if anybody was.
         """
-        self.say(f"\nversion  {result.version}")
+        if self._learned:
+            self.say(f"\n{self._learned} steps in {time.monotonic() - self._started:.0f} s")
+        else:
+            self.say("\nThere was nothing left to do.")
+        self.say(f"version  {result.version}")
         if result.plot is not None:
             self.say(f"plot     {result.plot}")
         spec = ", ".join(f"{key}: {value}" for key, value in result.policy.items())

@@ -24,7 +24,7 @@ def starec(*arguments, **changes):
     told = [word for key, value in changes.items() for word in ("--set", f"{key}={value}")]
     command = [sys.executable, "-m", "starec_sim", *map(str, arguments), *told]
     env = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=200, env=env)
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=env)
 
 
 def test_its_plan_fits_a_coffee_break():
