@@ -33,7 +33,7 @@ def test_its_plan_fits_a_coffee_break():
     plan = json.loads(done.stdout)
     assert plan["parameters"] == pytest.approx(2.4e6, rel=0.05)
     assert plan["users_held_out"] >= 80
-    assert plan["calls"] < 2500, "about twenty answers a second, in under three minutes"
+    assert plan["calls"] < 2500, "what two cores answer while somebody waits"
     assert plan["learner_gib"] < 4
 
 
