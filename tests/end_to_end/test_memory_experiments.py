@@ -77,3 +77,18 @@ def test_in_the_exam_of_swapped_memories_nobody_who_keeps_nothing_has_to_live(tm
     assert set(result["metrics"]) == {"never", "own", "swapped"}
     assert all(found["ndcg@1"]["n"] == 8 for found in result["metrics"].values())
     assert [value is None for value in result["by_round"]["never"]["ndcg@1"]][-2:] == [True, False]
+
+
+def test_another_policy_is_another_block_and_the_same_one_replaces_its_own(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(MEMORY))
+    results = importlib.import_module("results")
+    monkeypatch.setattr(results, "HERE", tmp_path)
+    page = tmp_path / "README.md"
+    page.write_text("# Memory\n\n## What was tried\n\nThis.\n")
+    results._put("reasoner", "drift", "old")
+    results._put("nano", "swapped", "other")
+    results._put("reasoner", "drift", "new")
+    text = page.read_text()
+    assert "old" not in text and text.count("new") == text.count("other") == 1
+    order = ["# Memory", "## `reasoner`", "new", "## `nano`", "other", "## What was tried", "This."]
+    assert [text.index(part) for part in order] == sorted(text.index(part) for part in order)

@@ -1,0 +1,140 @@
+"""Play the experiments of this folder with a policy, and put what came out into its README.
+
+    python experiments/07_memory/results.py reasoner
+    python experiments/07_memory/results.py nano --users 60 --replicates 1 --without surprise
+    python experiments/07_memory/results.py nano --only drift
+    python experiments/07_memory/results.py reasoner --runs RUN...       runs that are there already
+
+Another policy is another block of the README; the same one again replaces its own. An experiment
+that is not played keeps its part of the block.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from recovery import draw, read, table
+
+from starec_sim.cli.display import Display
+from starec_sim.cli.evaluation import following
+from starec_sim.errors import StarecError
+from starec_sim.experiment import Experiment, recorded
+from starec_sim.experiment import read as read_experiment
+from starec_sim.laboratory import start
+from starec_sim.report import Report, summarise
+from starec_sim.runs import folder as run_folder
+
+HERE = Path(__file__).parent
+USERS = {
+    "reflection": "environment.users",
+    "swapped": "environment.protocol.users.count",
+    "drift": "data.users",
+}
+"""Each experiment, and where it says how many people take part."""
+METRICS = ("ndcg@1", "ndcg@10")
+LAST_BLOCK = "## What was tried"
+
+
+def main() -> None:
+    """Play, or read, and write."""
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("policy", help="as in an experiment's `policies`, without settings")
+    arguments.add_argument("--only", choices=list(USERS), nargs="+", default=list(USERS))
+    arguments.add_argument("--users", type=int)
+    arguments.add_argument("--replicates", type=int)
+    arguments.add_argument("--without", nargs="+", default=[], metavar="ARM")
+    arguments.add_argument("--runs", nargs="+", metavar="RUN", help="show these, play nothing")
+    arguments.add_argument("--runs-dir", type=Path, default=Path("runs"))
+    asked = arguments.parse_args()
+    try:
+        if asked.runs:
+            folders: Iterable[Path] = (run_folder.find(r, asked.runs_dir) for r in asked.runs)
+        else:
+            folders = (_played(name, asked) for name in asked.only)
+        for folder in folders:
+            name = recorded(folder).name.removeprefix("memory-")
+            _put(asked.policy, name, _part(folder, name, asked.policy))
+    except StarecError as error:
+        sys.exit(str(error))
+
+
+def _played(name: str, asked: argparse.Namespace) -> Path:
+    path = HERE / f"{name}.yaml"
+    changes = [f"policies.{node}={asked.policy}" for node in ("fast", "slow")]
+    changes += [f"runs_dir={asked.runs_dir}"]
+    changes += [f"replicates={asked.replicates}"] if asked.replicates else []
+    changes += [f"{USERS[name]}={asked.users}"] if asked.users else []
+    experiment = read_experiment(path, changes)
+    arms = {arm: keys for arm, keys in experiment.arms.items() if arm not in asked.without}
+    display: Display = following()
+    with display:
+        return start(experiment.model_copy(update={"arms": arms}), display).folder
+
+
+def _part(folder: Path, name: str, policy: str) -> str:
+    """Return what an experiment has to say, as Markdown."""
+    experiment = recorded(folder)
+    if name != "drift":
+        report = summarise(folder, experiment.report.last_rounds, METRICS)
+        return f"{_said(experiment, report)}\n\n{_figures(report)}"
+    curves = read(folder, "ndcg@10")
+    picture = HERE / "results" / f"{policy}.png"
+    picture.parent.mkdir(exist_ok=True)
+    draw(curves, "ndcg@10", picture)
+    people = len(next(iter(curves.arms.values())))
+    return (
+        f"`drift`, NDCG@10, {people} users, {_seeds(experiment)}:\n\n{table(curves)}\n\n"
+        f"![NDCG@10 by visit](results/{picture.name})"
+    )
+
+
+def _said(experiment: Experiment, report: Report) -> str:
+    name = experiment.name.removeprefix("memory-")
+    users = max(f[METRICS[0]].interval.n for f in report.figures.values())
+    last = "the exam" if name == "swapped" else f"the last {report.last_rounds} choices"
+    shown = experiment.agent.get("history_shown", 10)
+    return f"`{name}`, {shown} experiences shown, {users} users, {_seeds(experiment)}, {last}:"
+
+
+def _seeds(experiment: Experiment) -> str:
+    first, count = experiment.seed, experiment.replicates
+    return f"seeds {first} to {first + count - 1}" if count > 1 else f"seed {first}"
+
+
+def _figures(report: Report) -> str:
+    first = next(iter(report.figures))
+    lines = [["", *METRICS, *(f"{metric}, against {first}" for metric in METRICS)]]
+    lines.append(["---"] * len(lines[0]))
+    for arm, figures in report.figures.items():
+        cells = [
+            f"{i.mean:.3f} [{i.low:.3f}, {i.high:.3f}]"
+            for i in (figures[metric].interval for metric in METRICS)
+        ]
+        apart = report.differences.get(arm, {})
+        cells += [
+            f"{i.mean:+.3f} [{i.low:+.3f}, {i.high:+.3f}]"
+            for i in (apart[metric].interval for metric in METRICS if metric in apart)
+        ]
+        lines.append([arm, *cells, *[""] * (len(lines[0]) - 1 - len(cells))])
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _put(policy: str, name: str, text: str) -> None:
+    """Put an experiment's part into the policy's block of the README."""
+    path = HERE / "README.md"
+    page = path.read_text("utf-8")
+    if f"## `{policy}`\n" not in page:
+        marks = "".join(f"<!-- {policy} {one} -->\n<!-- / -->\n\n" for one in USERS)
+        page = page.replace(LAST_BLOCK, f"## `{policy}`\n\n{marks}{LAST_BLOCK}")
+    begin = f"<!-- {policy} {name} -->\n"
+    pattern = re.compile(re.escape(begin) + ".*?<!-- / -->", re.DOTALL)
+    page = pattern.sub(lambda _: f"{begin}{text}\n<!-- / -->", page)
+    path.write_text(page, "utf-8")
+
+
+if __name__ == "__main__":
+    main()
