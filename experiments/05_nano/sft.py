@@ -5,7 +5,7 @@ trunk serves all of them; Muon for matrices, AdamW for the rest; a constant rate
 so that the end can be moved.
 The checkpoint holds all there is: kill it anywhere and run the same command again.
 
-    python sft.py --tokens 40e6
+    torchrun --standalone --nproc-per-node 2 sft.py
 """
 
 from __future__ import annotations
@@ -297,9 +297,9 @@ def _report(model: Decoder, trunk: Any, tokenizer: PreTrainedTokenizerFast, eage
 if __name__ == "__main__":
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--out", type=Path, default=Path("build"))
-    arguments.add_argument("--tokens", type=float, default=40e6)
-    arguments.add_argument("--rate", type=float, default=0.006)
+    arguments.add_argument("--tokens", type=float, default=96e6)
+    arguments.add_argument("--rate", type=float, default=0.01)
     arguments.add_argument("--seed", type=int, default=0)
-    arguments.add_argument("--save-every", type=int, default=50)
+    arguments.add_argument("--save-every", type=int, default=200)
     given = arguments.parse_args()
     train(given.out, given.tokens, given.rate, given.seed, given.save_every)

@@ -36,10 +36,9 @@ HERE = Path(__file__).parent
 ANCHORED, TRAINED = "SFT", "SFT + GRPO"
 
 
-def rows(run: Path) -> list[RowSpec]:
-    """Return the rows of a training's table."""
+def rows(run: Path, memories: bool) -> list[RowSpec]:
+    """Return the rows of a training's table; without memory and with another's, if asked."""
     fast = {"use": "star", "gate": {"when": "never"}}
-    slow = {"use": "star", "gate": {"when": "always"}}
     blind = {"use": "star", "gate": {"when": "never"}, "history_shown": 0}
     first, last = weights(run, "000000"), weights(run, run_folder.read(run)["version"])
     values: list[dict[str, Any]] = [
@@ -53,16 +52,18 @@ def rows(run: Path) -> list[RowSpec]:
         {"name": "reasoner", "agent": fast, "replay": 0, "policy": {"use": "reasoner"}},
         {"name": ANCHORED, "agent": fast, "replay": 0, "policy": first},
         {"name": TRAINED, "agent": fast, "replay": 0, "policy": last},
-        {"name": "with slow thinking", "agent": slow, "policy": last},
-        {
-            "name": "swapped memory",
-            "agent": fast,
-            "replay": 0,
-            "policy": last,
-            "memory": "swapped",
-        },
-        {"name": "no memory", "agent": blind, "replay": 0, "policy": last},
     ]
+    if memories:
+        values += [
+            {
+                "name": "swapped memory",
+                "agent": fast,
+                "replay": 0,
+                "policy": last,
+                "memory": "swapped",
+            },
+            {"name": "no memory", "agent": blind, "replay": 0, "policy": last},
+        ]
     return [RowSpec(**one) for one in values]
 
 
@@ -72,7 +73,7 @@ def weights(run: Path, version: str) -> dict[str, Any]:
     return {"use": "local", "model": str(folder), "temperature": 0, "max_tokens": 400}
 
 
-def evaluated(run: Path, runs_dir: Path, display: Display) -> Table:
+def evaluated(run: Path, memories: bool, runs_dir: Path, display: Display) -> Table:
     """Return the table of one training."""
     experiment: Experiment = recorded(run)
     signals, data = experiment.environment.get("signals", []), experiment.data
@@ -80,7 +81,7 @@ def evaluated(run: Path, runs_dir: Path, display: Display) -> Table:
         name=f"{experiment.name}-table",
         data=data,
         protocol=read_protocol("starec-20", signals=signals, users={"listed": read_held_out(run)}),
-        rows=rows(run),
+        rows=rows(run, memories),
         seed=experiment.seed,
         runs_dir=runs_dir,
     )
@@ -132,12 +133,15 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("name", help="of the table, as the README marks its place")
     arguments.add_argument("runs", nargs="+", metavar="RUN", help="trainings")
+    arguments.add_argument(
+        "--memory", action="store_true", help="also without memory, and with another user's"
+    )
     arguments.add_argument("--runs-dir", type=Path, default=Path("runs"))
     given = arguments.parse_args()
     display: Display = following()
     with display:
         tables = [
-            evaluated(run_folder.find(run, given.runs_dir), given.runs_dir, display)
+            evaluated(run_folder.find(run, given.runs_dir), given.memory, given.runs_dir, display)
             for run in given.runs
         ]
     table = pooled(tables)
