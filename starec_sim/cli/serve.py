@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import Annotated, Any
 
@@ -56,9 +57,9 @@ def serve(
         how = f'{{use: openai, model: "{endpoint.name}", base_url: "{url}", token_ids: true}}'
         print(f"\nAsk it with the policy {how}\nCtrl-C ends it.", file=sys.stderr, flush=True)
 
-    try:
+    # Ctrl-C ends it either way: before the server listens to signals, and after.
+    with contextlib.suppress(KeyboardInterrupt):
         serve_on(endpoint, port, ready)
-    except KeyboardInterrupt:
-        print(f"\nStopped after {endpoint.answered:,} answers.", file=sys.stderr)
+    print(f"\nStopped after {endpoint.answered:,} answers.", file=sys.stderr)
     about = {"url": where[0] if where else None, "answered": endpoint.answered}
     return {"status": "stopped", "model": endpoint.name, **about} if as_json else None
