@@ -146,7 +146,9 @@ def main() -> None:
         ]
     table = pooled(tables)
     write(table, HERE / "results" / given.name, ANCHORED, None)
-    text = render.markdown(table, ANCHORED)
+    gain = table.compare(TRAINED, ANCHORED, ["ndcg@1"])["ndcg@1"]
+    text = f"{render.markdown(table, ANCHORED)}\n{TRAINED} against {ANCHORED}, NDCG@1: "
+    text += f"{render.difference(gain)}, p {render.chance(gain.p)}.\n"
     path = HERE / "README.md"
     begin, end = f"<!-- {given.name} -->", f"<!-- /{given.name} -->"
     pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
