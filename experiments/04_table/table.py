@@ -9,7 +9,6 @@ MovieLens 100K and AgentCF's CDs sample are looked for in $STAREC_DATA, data/ an
 from __future__ import annotations
 
 import argparse
-import re
 import time
 from pathlib import Path
 
@@ -61,21 +60,12 @@ def main() -> None:
             f"{time.process_time() - cpu:.0f} s of one core."
         )
         write(table, folder, None, HERE / "results" / name)
-        _put(name, f"{render.markdown(table)}\n{took}")
+        render.put_into(HERE / "README.md", name, f"{render.markdown(table)}\n{took}")
 
 
 def _cds() -> Path:
     """Return the folder of AgentCF's sample, where data usually lies."""
     return usual_folder("cds-100-dense", ("CDs-100-user-dense.train.inter",))
-
-
-def _put(name: str, text: str) -> None:
-    """Replace what stands between a table's marks in the README."""
-    path = HERE / "README.md"
-    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
-    new = pattern.sub(lambda _: f"{begin}\n{text}\n{end}", path.read_text("utf-8"))
-    path.write_text(new, "utf-8")
 
 
 if __name__ == "__main__":

@@ -133,10 +133,6 @@ class _Life:
             told["liked together with"] = ", ".join(quoted(n.replace(",", ";"), 48) for n in names)
         return told
 
-    def guess(self) -> ReasonerPolicy:
-        """Return a teacher with a guess of her own."""
-        return undecided(self.rng, bool(self.signals))
-
     def person(self) -> User:
         rng = self.rng
         if rng.random() < 0.3:
@@ -241,9 +237,9 @@ def _asked_of(life: _Life, reflects: bool) -> Iterator[Sample]:
     observation = life.observe(task)
     cards = [card(item) for item in life.items]
     asked = PROMPTS.decide(life.person(), life.memory, observation, cards)
-    decided = _answered(task, asked, life.teacher)
-    if life.teacher is TEACHER:
-        decided = replace(decided, answer=life.guess().answer(asked[1][1], WORDS))
+    answering = undecided(rng, bool(life.signals)) if life.teacher is TEACHER else life.teacher
+    text = asked[1][1]
+    decided = Sample(task, asked, answering.answer(text, WORDS), life.teacher.tastes(text))
     if rng.random() < 0.03:
         again = _repair(asked, decided.answer, observation, rng)
         decided = replace(decided, kind="repair", messages=again)

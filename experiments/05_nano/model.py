@@ -26,6 +26,7 @@ class Shape:
     layers: int = 4
     heads: int = 3
     kv_heads: int = 1
+    """Shared by all query heads; `attention` computes with no other number."""
     head: int = 64
     longest: int = 4096
     base: float = 1_000_000.0

@@ -227,8 +227,14 @@ def train(out: Path, tokens: float, rate: float, seed: int, save_every: int) -> 
         reader.restore(state["readers"][rank])
     size = sum(weight.numel() for weight in model.parameters())
     print(f"{size / 1e6:.2f} M parameters, from step {step}", flush=True)
-    bar = tqdm(total=int(tokens), initial=seen, unit="tok", unit_scale=True, disable=rank > 0)
-    bar.mininterval = 30
+    bar = tqdm(
+        total=int(tokens),
+        initial=seen,
+        unit="tok",
+        unit_scale=True,
+        mininterval=30,
+        disable=rank > 0,
+    )
     started, losses = time.time(), []
     while seen < tokens:
         factor = min(1.0, (step + 1) / WARM_UP, max(0.0, 1.0 - seen / tokens) / END)

@@ -11,19 +11,24 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import re
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from starec_sim.cli.display import Display
 from starec_sim.cli.evaluation import following, write
-from starec_sim.evaluation import Evaluation, Table, evaluate, read_table, render
-from starec_sim.evaluation.evaluate import SETTINGS, TABLE
+from starec_sim.evaluation import (
+    Evaluation,
+    Table,
+    evaluate,
+    read_settings,
+    read_table,
+    render,
+)
+from starec_sim.evaluation.evaluate import TABLE, is_evaluation
 from starec_sim.evaluation.rows import RowSpec
 from starec_sim.evaluation.table import Row
 from starec_sim.exam import read_protocol
@@ -85,16 +90,11 @@ def evaluated(run: Path, memories: bool, runs_dir: Path, display: Display) -> Ta
         seed=experiment.seed,
         runs_dir=runs_dir,
     )
-    done = [folder for folder in run_folder.listed(runs_dir) if (folder / TABLE).is_file()]
-    for folder in done:
-        if (folder / SETTINGS).is_file() and kept(folder).key == evaluation.key:
+    for folder in run_folder.listed(runs_dir):
+        done = is_evaluation(folder) and (folder / TABLE).is_file()
+        if done and read_settings(folder).key == evaluation.key:
             return read_table(folder)
     return evaluate(evaluation, display)[1]
-
-
-def kept(folder: Path) -> Evaluation:
-    """Return the settings of an evaluation in a folder."""
-    return Evaluation(**yaml.safe_load((folder / SETTINGS).read_text("utf-8")))
 
 
 def pooled(tables: Sequence[Table]) -> Table:
@@ -148,12 +148,8 @@ def main() -> None:
     write(table, HERE / "results" / given.name, ANCHORED, None)
     gain = table.compare(TRAINED, ANCHORED, ["ndcg@1"])["ndcg@1"]
     text = f"{render.markdown(table, ANCHORED)}\n{TRAINED} against {ANCHORED}, NDCG@1: "
-    text += f"{render.difference(gain)}, p {render.chance(gain.p)}.\n"
-    path = HERE / "README.md"
-    begin, end = f"<!-- {given.name} -->", f"<!-- /{given.name} -->"
-    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
-    new = pattern.sub(lambda _: f"{begin}\n{text}{end}", path.read_text("utf-8"))
-    path.write_text(new, "utf-8")
+    text += f"{render.difference(gain)}, p {render.chance(gain.p)}."
+    render.put_into(HERE / "README.md", given.name, text)
     print(text)
 
 

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from starec_sim.cli.tables import number, sparkline
-from starec_sim.cli.text import program
+from starec_sim.cli.text import program, suggested
 from starec_sim.errors import PausedError
 from starec_sim.experiment import Experiment
 from starec_sim.glossary import entry, eventful
@@ -165,14 +165,13 @@ class Display:
         self.say(f"digest {digest[:16]}  (the same for the same experiment and seed)")
         if plot is not None:
             self.say(f"plot   {plot}")
-        self.say("\nNext:")
-        for command, what in (
+        commands = (
             (f"show {here} --user {shlex.quote(user)}", "what one person saw, thought and did"),
             (f"show {here} --explain", "what the metrics mean"),
             (f"run {here}/config.yaml --set seed={self._next_seed}", "the same with other chances"),
             ("runs", "all runs"),
-        ):
-            self.say(f"    {program()} {command}    # {what}")
+        )
+        self.say(suggested(commands))
 
     def say(self, text: str) -> None:
         """Print a line on stderr."""

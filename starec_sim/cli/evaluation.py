@@ -136,12 +136,11 @@ def finish(
     if as_json:
         return {**answer(table, against), "run": str(folder), "status": "finished"}
     print_table(table, against)
-    from starec_sim.cli.text import program
+    from starec_sim.cli.text import suggested
 
     here = shlex.quote(str(folder))
     display.say(f"\nwritten to {', '.join(str(path) for path in written)}")
-    display.say("\nNext:")
-    for command, what in (
+    commands = (
         (
             f"table {here} --compare {shlex.quote(table.rows[0].name)} "
             f"{shlex.quote(table.rows[-1].name)}",
@@ -149,8 +148,8 @@ def finish(
         ),
         (f"table {here} --format latex", "the table for a paper; also markdown, csv"),
         (f"eval ... --candidates {here}/candidates.jsonl", "another policy on the same lists"),
-    ):
-        display.say(f"    {program()} {command}    # {what}")
+    )
+    display.say(suggested(commands))
     return None
 
 

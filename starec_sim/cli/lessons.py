@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from starec_sim.cli.tables import number, sparkline
-from starec_sim.cli.text import program
+from starec_sim.cli.text import program, suggested
 from starec_sim.types import Visit
 
 if TYPE_CHECKING:
@@ -185,9 +185,7 @@ class Lessons:
                 (f'{shown} "{result.examinations[0]}"', "how one of them chose before"),
                 (f'{shown} "{result.examinations[-1]}"', "and after"),
             ]
-        self.say("\nNext:")
-        for command, what in commands:
-            self.say(f"    {program()} {command}    # {what}")
+        self.say(suggested(commands))
 
     def say(self, text: str) -> None:
         """Print a line on stderr."""

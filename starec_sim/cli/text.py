@@ -1,9 +1,10 @@
-"""Text from outside, made safe for a terminal; and our own name, as it can be typed."""
+"""Text from outside, made safe for a terminal; and our own name and commands, to be typed."""
 
 import os
 import shlex
 import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -26,3 +27,13 @@ def program() -> str:
         return "starec"
     path = os.path.relpath(called)
     return shlex.quote(path if not path.startswith("..") else str(called))
+
+
+def suggested(commands: Iterable[tuple[str, str]]) -> str:
+    """Return what one can do next, a line each.
+
+    Args:
+        commands: What follows our own name, and what it is good for.
+    """
+    lines = (f"    {program()} {command}    # {what}" for command, what in commands)
+    return "\n".join(["\nNext:", *lines])

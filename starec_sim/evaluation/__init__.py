@@ -4,7 +4,7 @@ An `Evaluation` says which data, protocol, policies and rows; `evaluate` returns
 any two rows can be compared: `table.compare("lexical", "popularity")["ndcg@10"]`.
 """
 
-from starec_sim.evaluation.evaluate import Evaluation, evaluate, read_table, resume
+from starec_sim.evaluation.evaluate import Evaluation, evaluate, read_settings, read_table, resume
 from starec_sim.evaluation.rows import RowSpec, read_policy, read_rows
 from starec_sim.evaluation.table import Difference, Row, Table, merged
 
@@ -18,6 +18,7 @@ __all__ = [
     "merged",
     "read_policy",
     "read_rows",
+    "read_settings",
     "read_table",
     "resume",
 ]

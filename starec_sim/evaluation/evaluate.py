@@ -174,7 +174,7 @@ def resume(
         StarecError: What went wrong while it went on.
     """
     onlooker = onlooker or Silent()
-    evaluation, manifest = _settings(folder), run_folder.read(folder)
+    evaluation, manifest = read_settings(folder), run_folder.read(folder)
     if (folder / TABLE).is_file():
         return read_table(folder)
     if manifest["arms"]:
@@ -197,7 +197,7 @@ def read_table(folder: Path) -> Table:
     """
     path = folder / TABLE
     if not path.is_file():
-        evaluation, manifest = _settings(folder), run_folder.read(folder)
+        evaluation, manifest = read_settings(folder), run_folder.read(folder)
         with run_folder.where_it_started(folder, manifest) as here:
             exam = _exam(evaluation, _load(evaluation))
             return _table(here, evaluation, exam, _planned(evaluation, exam))
@@ -222,7 +222,12 @@ def read_table(folder: Path) -> Table:
     return Table(tuple(rows), about, tuple(found["users"]), found["digest"])
 
 
-def _settings(folder: Path) -> Evaluation:
+def read_settings(folder: Path) -> Evaluation:
+    """Return the settings of an evaluation.
+
+    Raises:
+        RunError: The folder holds none.
+    """
     path = folder / SETTINGS
     try:
         values = yaml.safe_load(path.read_text("utf-8"))
@@ -238,7 +243,7 @@ def _unfinished(evaluation: Evaluation) -> Path | None:
     for folder in reversed(run_folder.listed(evaluation.runs_dir)):
         if is_evaluation(folder) and not (folder / TABLE).is_file():
             manifest = run_folder.read(folder)
-            same = _settings(folder).key == evaluation.key
+            same = read_settings(folder).key == evaluation.key
             if same and manifest["status"] != "running" and manifest["folder"] == str(Path.cwd()):
                 return folder
     return None

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from starec_sim.evaluation.table import Difference, Row, Table
 from starec_sim.metrics import Interval
@@ -103,6 +105,14 @@ def markdown(table: Table, reference: str | None = None) -> str:
             [[row.name, spent(row), flawed(row) or "nothing"] for row in notes],
         )
     return f"{text}\n{caption(table)}\n"
+
+
+def put_into(page: Path, name: str, text: str) -> None:
+    """Replace what stands between a name's marks (`<!-- name -->`, `<!-- /name -->`) in a page."""
+    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+    new = pattern.sub(lambda _: f"{begin}\n{text}\n{end}", page.read_text("utf-8"))
+    page.write_text(new, "utf-8")
 
 
 def caption(table: Table) -> str:

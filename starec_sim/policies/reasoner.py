@@ -181,9 +181,8 @@ def _reflect(asked: str, words: int) -> str:
     }
     now: dict[str, tuple[int, int]] = {}
     thoughts = []
-    marks = [line.partition(". ")[0] for line in reading.section(asked, "item").splitlines()]
     lines = (_labelled(asked, tag) for tag in ("item", "prediction", "feedback"))
-    for mark, item, predicted, answer in zip(marks, *lines, strict=False):
+    for (mark, item), (_, predicted), (_, answer) in zip(*lines, strict=False):
         liked = answer.endswith(f": {LIKED}")
         terms = reading.terms(item)
         for term in terms:
@@ -203,9 +202,10 @@ def _reflect(asked: str, words: int) -> str:
     return f"<think>\n{thought}\n</think>\n<preferences>\n{written}\n</preferences>"
 
 
-def _labelled(asked: str, tag: str) -> list[str]:
-    """Return the lines of a section without their labels."""
-    return [line.partition(". ")[2] for line in reading.section(asked, tag).splitlines()]
+def _labelled(asked: str, tag: str) -> list[tuple[str, str]]:
+    """Return the label of each line of a section, and what stands behind it."""
+    parts = (line.partition(". ") for line in reading.section(asked, tag).splitlines())
+    return [(mark, text) for mark, _, text in parts]
 
 
 def _faded(likes: int, met: int) -> tuple[int, int]:
