@@ -69,6 +69,18 @@ class RankingEnvironment:
         """Which draw of uniform negatives; the same number gives the same lists."""
         signals: SignalNames = Field(default=[])
         """What cards say besides attributes: any of `popularity`, `rating`, `together`."""
+        informed: float = Field(default=1.0, ge=0, le=1)
+        """The share of users, drawn at random, whose cards carry the signals. The others see bare
+        cards, so that one policy learns to live with both."""
+
+        @model_validator(mode="after")
+        def _informed_of_something(self) -> Self:
+            if self.informed < 1 and not self.signals:
+                raise ValueError(
+                    f"informed ({self.informed:g}) says who sees signals, and `signals` names "
+                    "none: name some, or leave `informed` out"
+                )
+            return self
 
         @model_validator(mode="after")
         def _something_comes_first(self) -> Self:
@@ -115,6 +127,8 @@ class RankingEnvironment:
         self.popularity: IntArray = np.bincount(training.items, minlength=len(self.items))
         self._signals = Signals(config.signals, dataset.items, len(dataset.users))
         self._signals.fit(training)
+        rng = streams.stream("informed")
+        self._informed = (rng.random(len(self.users)) < config.informed).tolist()
 
     def _replayable(self, dataset: Dataset, log: Interactions) -> list[Life]:
         """Return the users whose logs hold enough, and count those that are left out."""
@@ -223,6 +237,8 @@ class RankingEnvironment:
             "training interactions": int(self.popularity.sum()),
             "signals": list(self.config.signals),
         }
+        if self.config.signals and self.config.informed < 1:
+            facts["users with signals"] = sum(self._informed)
         if self.config.negatives == "shipped":
             facts["shipped candidates dropped"] = self._dropped
         return facts
@@ -244,7 +260,7 @@ class RankingEnvironment:
         slate = np.array([target, *self._negatives(user)])
         self._streams.stream("order", user=user, round=self._round).shuffle(slate)
         items = tuple(slate.tolist())
-        if self.config.signals:
+        if self.config.signals and self._informed[user]:
             cards = self._signals.cards(items, life.likes(life.first, self._known(life)))
         else:
             cards = tuple(self.cards[item] for item in items)

@@ -39,16 +39,24 @@ TEACHER = ReasonerPolicy()
 EAGER = ReasonerPolicy(named=0.15, strong=0.4)
 
 
+DEGREES = {"attributes": 3, "popularity": 4, "rating": 3, "together": 4}
+"""How many settings the teacher has for how loudly each kind of evidence speaks, from 0 on."""
+
+
 def undecided(rng: Rng, signals: bool) -> ReasonerPolicy:
     """Return a teacher who tries one guess at how much each kind of evidence counts.
 
     No prompt tells. A model that learned from all guesses tries one in each of its answers, and the
-    world's feedback can tell it which was right; one that learned a single guess tries nothing.
+    world's feedback can tell it which was right; one that learned a single guess tries nothing. The
+    answer's first line names the guess, and from there on all follows.
     """
-    attributes, popularity, rating, together = rng.integers(0, 3, 4).tolist()
-    counts = {"popularity": popularity, "rating": rating, "together": together}
-    counts["attributes"] = attributes if signals else max(1, attributes)
-    return (EAGER if rng.random() < 0.5 else TEACHER).model_copy(update=counts)
+    degrees = rng.integers(0, list(DEGREES.values())).tolist()
+    guess: dict[str, int | str] = dict(zip(DEGREES, degrees, strict=True))
+    if not signals and not guess["attributes"]:
+        guess["attributes"] = 1
+    if guess["attributes"] and rng.random() < 0.5:
+        guess["by"] = "habit"
+    return TEACHER.model_copy(update=guess)
 
 
 @dataclass(frozen=True)
@@ -80,7 +88,7 @@ class Sample:
     messages: Messages
     answer: str
     tastes: Mapping[str, str] = field(default_factory=dict)
-    """The polarities that the teacher read from the question."""
+    """The polarities of taste in the question, whatever the answer goes by: what hints teach."""
     given: str = ""
     """How the answer begins, where that is not to be learned."""
 

@@ -27,7 +27,7 @@ def hints(asked: str, tastes: Mapping[str, str]) -> Iterator[tuple[int, str]]:
 
     Args:
         asked: The question.
-        tastes: The polarities of attributes, for a teacher who reads the question.
+        tastes: The polarities of attributes by taste, whatever the answer goes by.
     """
     if reading.reflects(asked):
         summary = reading.known(reading.section(asked, "preferences"))

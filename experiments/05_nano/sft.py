@@ -30,6 +30,8 @@ from torch.nn import functional
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerFast
 
+from starec_sim.policies.reasoner import POLARITIES
+
 LENGTHS = (128, 256, 384, 640, 896, 1280)
 BATCH_TOKENS = 8_192
 HEAD_ROWS = 512
@@ -44,10 +46,11 @@ RESULT = 4.0
 NOT_LEARNED = -100
 SORT = ((1e6, 0.0), (2e6, 0.8), (26e6, 0.8), (28e6, 0.3), (50e6, 0.15))
 DRILL = ((1e6, 0.9), (4e6, 0.25), (30e6, 0.25), (40e6, 0.1))
-EASY = ((3e6, 1.0), (9e6, 0.15), (30e6, 0.15), (40e6, 0.05))
-REFLECT = ((10e6, 0.0), (20e6, 0.25), (80e6, 0.25), (81e6, 0.5))
+EASY = ((3e6, 1.0), (9e6, 0.15), (30e6, 0.15), (40e6, 0.4), (130e6, 0.4), (138e6, 0.1))
+REFLECT = ((10e6, 0.0), (20e6, 0.25), (80e6, 0.25), (81e6, 0.4))
 """After so many tokens, the chances of a `Course`: first the model learns to look things up, then
-to do it in long questions; what is hardest comes often."""
+to do it in long questions. What is hardest comes often, and short lives come back, because in them
+an answer is hardly more than doing what its first line says."""
 EAGER_TOKENS = 10e6
 """Until then the teacher names whatever was met but once."""
 HELD_OUT = 7
@@ -196,9 +199,11 @@ def accuracies(
 
 
 def _kind(token: str) -> str:
-    token = token.replace("Ġ", " ")
-    if token in (": loved", ": liked", ": disliked", ": hated"):
+    token = token.replace("Ġ", " ").replace("Ċ", "\n")
+    if token.startswith(": ") and token[2:] in POLARITIES:
         return "polarity"
+    if re.fullmatch(r"\nBy \w+ \d|, (?:popularity|rating|together) \d", token):
+        return "guess"
     if token.startswith(" = "):
         return "balance"
     if token.startswith(" > "):
@@ -215,6 +220,8 @@ def train(out: Path, tokens: float, rate: float, seed: int, save_every: int) -> 
     tokenizer = PreTrainedTokenizerFast.from_pretrained(out)
     model, reader = Decoder(), Reader(tokenizer, seed, rank, world)
     implant(model, tokens_like(tokenizer, MARK), aliases(tokenizer))
+    # A kernel for each length, with gradients and without; beyond it nothing is compiled.
+    torch._dynamo.config.recompile_limit = 2 * len(LENGTHS)
     trunk = torch.compile(model, dynamic=False)
     both, results = optimizers(model, rate), tokens_like(tokenizer, RESULTS)
     step, seen, checkpoint = 0, 0, out / "checkpoint.pt"
@@ -303,7 +310,7 @@ def _report(model: Decoder, trunk: Any, tokenizer: PreTrainedTokenizerFast, eage
 if __name__ == "__main__":
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--out", type=Path, default=Path("build"))
-    arguments.add_argument("--tokens", type=float, default=96e6)
+    arguments.add_argument("--tokens", type=float, default=150e6)
     arguments.add_argument("--rate", type=float, default=0.01)
     arguments.add_argument("--seed", type=int, default=0)
     arguments.add_argument("--save-every", type=int, default=200)

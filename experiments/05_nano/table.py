@@ -3,8 +3,9 @@
     python experiments/05_nano/table.py NAME RUN [RUN ...]
 
 RUN is a finished `starec train experiments/05_nano`, best of several seeds: each keeps other users
-apart, and who was kept apart by several counts once, with the mean of her figures. Data, cards and
-weights are the training's own. The table goes to results/NAME and into the README.
+apart, and who was kept apart by several counts once, with the mean of her figures. Data and
+weights are the training's own. Everybody's cards carry its signals, whoever was informed; with
+`--bare` nobody's do. The table goes to results/NAME and into the README, between its marks.
 """
 
 from __future__ import annotations
@@ -38,11 +39,19 @@ from starec_sim.metrics import bootstrap_interval
 from starec_sim.runs import folder as run_folder
 
 HERE = Path(__file__).parent
-ANCHORED, TRAINED = "SFT", "SFT + GRPO"
+ANCHORED, TRAINED, UNANCHORED, REFLECTING = "SFT", "SFT + GRPO", "GRPO without SFT", "reflection"
+REPLAYED = 5
+"""Choices that an agent which reflects lives through before its exam."""
 
 
-def rows(run: Path, memories: bool) -> list[RowSpec]:
-    """Return the rows of a training's table; without memory and with another's, if asked."""
+def rows(run: Path, unanchored: Path | None, asked: argparse.Namespace) -> list[RowSpec]:
+    """Return the rows of a training's table, and those that were asked for.
+
+    Args:
+        run: The training.
+        unanchored: One with the same people and no supervised training before it.
+        asked: For `memory` and `reflection`.
+    """
     fast = {"use": "star", "gate": {"when": "never"}}
     blind = {"use": "star", "gate": {"when": "never"}, "history_shown": 0}
     first, last = weights(run, "000000"), weights(run, run_folder.read(run)["version"])
@@ -58,7 +67,16 @@ def rows(run: Path, memories: bool) -> list[RowSpec]:
         {"name": ANCHORED, "agent": fast, "replay": 0, "policy": first},
         {"name": TRAINED, "agent": fast, "replay": 0, "policy": last},
     ]
-    if memories:
+    if unanchored:
+        weights_of = weights(unanchored, run_folder.read(unanchored)["version"])
+        values.append({"name": UNANCHORED, "agent": fast, "replay": 0, "policy": weights_of})
+    if asked.reflection:
+        slow = {"use": "star", "gate": {"when": "always"}}
+        values += [
+            {"name": "no reflection", "agent": fast, "replay": REPLAYED, "policy": last},
+            {"name": REFLECTING, "agent": slow, "replay": REPLAYED, "policy": last},
+        ]
+    if asked.memory:
         values += [
             {
                 "name": "swapped memory",
@@ -78,15 +96,18 @@ def weights(run: Path, version: str) -> dict[str, Any]:
     return {"use": "local", "model": str(folder), "temperature": 0, "max_tokens": 400}
 
 
-def evaluated(run: Path, memories: bool, runs_dir: Path, display: Display) -> Table:
+def evaluated(
+    run: Path, unanchored: Path | None, asked: argparse.Namespace, display: Display
+) -> Table:
     """Return the table of one training."""
+    runs_dir: Path = asked.runs_dir
     experiment: Experiment = recorded(run)
-    signals, data = experiment.environment.get("signals", []), experiment.data
+    signals = [] if asked.bare else experiment.environment.get("signals", [])
     evaluation = Evaluation(
         name=f"{experiment.name}-table",
-        data=data,
+        data=experiment.data,
         protocol=read_protocol("starec-20", signals=signals, users={"listed": read_held_out(run)}),
-        rows=rows(run, memories),
+        rows=rows(run, unanchored, asked),
         seed=experiment.seed,
         runs_dir=runs_dir,
     )
@@ -136,13 +157,32 @@ def main() -> None:
     arguments.add_argument(
         "--memory", action="store_true", help="also without memory, and with another user's"
     )
+    arguments.add_argument("--bare", action="store_true", help="cards without signals")
+    arguments.add_argument(
+        "--reflection",
+        action="store_true",
+        help=f"also with and without slow thinking, after {REPLAYED} choices lived through",
+    )
+    arguments.add_argument(
+        "--unanchored",
+        nargs="+",
+        metavar="RUN",
+        help="trainings with the same seeds, in the same order, that no supervised one preceded",
+    )
     arguments.add_argument("--runs-dir", type=Path, default=Path("runs"))
     given = arguments.parse_args()
+    found = [run_folder.find(run, given.runs_dir) for run in given.runs]
+    others = [run_folder.find(run, given.runs_dir) for run in given.unanchored or ()]
+    if others and [*map(read_held_out, others)] != [*map(read_held_out, found)]:
+        arguments.error(
+            "--unanchored: these kept other users apart than RUN did; name as many trainings, of "
+            "the same data and seeds, in the same order"
+        )
     display: Display = following()
     with display:
         tables = [
-            evaluated(run_folder.find(run, given.runs_dir), given.memory, given.runs_dir, display)
-            for run in given.runs
+            evaluated(run, other, given, display)
+            for run, other in zip(found, others or [None] * len(found), strict=True)
         ]
     table = pooled(tables)
     write(table, HERE / "results" / given.name, ANCHORED, None)

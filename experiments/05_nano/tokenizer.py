@@ -25,12 +25,15 @@ CHAT = (
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 SEAMS = (
+    # What an answer goes by: each choice is one token, so that feedback finds it in one place.
+    r"\nBy (?:taste|habit) \d",
+    r", (?:popularity|rating|together) \d(?=[,\n])",
     r"\n[A-Z]{1,3}[.:] ",  # a label that begins a line
     r" > [A-Z]{1,3}(?=[ <])",  # the next place of a ranking
     r" = [+-]?\d{1,2}(?!\d)",  # a balance
     r"\n- \d(?:\.\d)? stars: (?:dis)?liked \| ",  # an experience begins with what came of it
     r": (?:dis)?liked \((?=\d)",  # a line of the summary, before its count
-    r": (?:loved|liked|disliked|hated)(?![\p{L}])",
+    r": (?:adored|loved|liked|disliked|hated|loathed)(?![\p{L}])",
     r"\d{1,2} of \d{1,2}(?!\d)",
     r" \| [^|:\"\n<>]{1,40}: ",  # the name of an attribute
     r"</?[a-z]+>",

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from starec_sim.errors import ConfigError
 from starec_sim.evaluation.table import Difference, Row, Table
 from starec_sim.metrics import Interval
 
@@ -108,10 +109,18 @@ def markdown(table: Table, reference: str | None = None) -> str:
 
 
 def put_into(page: Path, name: str, text: str) -> None:
-    """Replace what stands between a name's marks (`<!-- name -->`, `<!-- /name -->`) in a page."""
+    """Replace what stands between a name's marks (`<!-- name -->`, `<!-- /name -->`) in a page.
+
+    Raises:
+        ConfigError: The page has no such marks.
+    """
     begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
     pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
-    new = pattern.sub(lambda _: f"{begin}\n{text}\n{end}", page.read_text("utf-8"))
+    new, places = pattern.subn(lambda _: f"{begin}\n{text}\n{end}", page.read_text("utf-8"))
+    if not places:
+        raise ConfigError(
+            f'{page} has no place for "{name}"', hint=f"write {begin} and {end} where it belongs"
+        )
     page.write_text(new, "utf-8")
 
 

@@ -1,27 +1,31 @@
 """A scripted reasoner: the teacher of small models, and a second floor without a model.
 
-It sees exactly what the prompt shows and weighs all evidence alike: every experience votes with its
-stars for each attribute it had, votes become one of four polarities, and a candidate's balance is
-the plain sum of them. How much a maker weighs against a genre, or popularity against taste, no
-prompt tells; that is what learning from the world's feedback adds to what is taught here.
+It sees exactly what the prompt shows. What an attribute is worth follows from the stars of the
+experiences that had it, or from how often it was met, and a candidate's balance is the plain sum of
+what speaks for and against it. How loudly popularity should speak beside taste, no prompt tells;
+that is what learning from the world's feedback adds to what is taught here.
 
-Its reasoning is written to be learned: each attribute is restated and its polarity follows, so that
-finding it is a look-up, and every candidate has its balance, so that ordering is sorting.
+Its reasoning is written to be learned. The first line says what it goes by, so that whoever learns
+from feedback has few and clear choices to make; each attribute is restated and its polarity
+follows, so that finding it is a look-up; and every candidate has its balance, so that ordering is
+sorting.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
 from starec_sim.policies import reading
 from starec_sim.policies.reading import DISLIKED, LIKED, ReadingPolicy
 
-Strength = Annotated[int, Field(ge=0, le=2)]
+UpTo2 = Annotated[int, Field(ge=0, le=2)]
+UpTo3 = Annotated[int, Field(ge=0, le=3)]
 
-POLARITIES = {"loved": 2, LIKED: 1, DISLIKED: -1, "hated": -2}
+POLARITIES = {"adored": 3, "loved": 2, LIKED: 1, DISLIKED: -1, "hated": -2, "loathed": -3}
 """What each polarity adds to a balance."""
 _PLAINLY = {"loved": LIKED, "hated": DISLIKED}
 
@@ -32,6 +36,8 @@ _LIKE_VOTE, _DISLIKE_VOTE = 0.5, -1.0
 for."""
 _DAMPING = 2.0
 """Meetings at which an attribute is trusted half."""
+_OFTEN = 3
+"""Meetings from which on habit calls an attribute loved."""
 
 _SEEN_BY: tuple[dict[str, str], ...] = (
     {},
@@ -42,12 +48,21 @@ _SEEN_BY: tuple[dict[str, str], ...] = (
         "top 50 %": DISLIKED,
         "few": "hated",
     },
+    {
+        **dict.fromkeys(("top 1 %", "top 2 %"), "adored"),
+        "top 5 %": "loved",
+        "top 10 %": LIKED,
+        "top 50 %": "hated",
+        "few": "loathed",
+    },
 )
 """What popularity says, by how much it counts."""
 _RATED_WELL, _RATED_BADLY, _FAR = 3.8, 3.0, 0.3
 """From these stars on a mean rating speaks, and loudly so far beyond if it counts twice."""
-SIGNALS = ("seen by", "mean rating", "liked together with")
-"""Parts of a card that are no attributes."""
+_TOGETHER = {1: (LIKED, LIKED), 2: (LIKED, "loved"), 3: ("loved", "adored")}
+"""What it says to be liked together with one item, and with several, by how much it counts."""
+SIGNALS = {"seen by": "popularity", "mean rating": "rating", "liked together with": "together"}
+"""Parts of a card that are no attributes, and the setting that says how much each counts."""
 
 _SUMMARY_TERMS = 24
 """Attributes that a reflection keeps, those met last."""
@@ -77,13 +92,16 @@ class ReasonerPolicy(ReadingPolicy):
     """The damped mean vote, in stars, from which on an attribute is named."""
     strong: float = Field(default=0.6, gt=0)
     """From here on it is loved or hated."""
-    attributes: Strength = 2
-    """How much attributes count: not at all, for a like or a dislike, or fully."""
-    popularity: Strength = 1
+    by: Literal["taste", "habit"] = "taste"
+    """Whether attributes speak by the stars they earned, or by how often they were met."""
+    attributes: UpTo2 = 2
+    """How much attributes count: not at all, for a like or a dislike, or fully. A habit at 1 speaks
+    only of what was met often."""
+    popularity: UpTo3 = 1
     """How much it counts how many have seen a candidate."""
-    rating: Strength = 1
+    rating: UpTo2 = 1
     """How much the mean rating counts."""
-    together: Strength = 2
+    together: UpTo3 = 2
     """How much it counts what a candidate is liked together with."""
 
     @property
@@ -94,9 +112,11 @@ class ReasonerPolicy(ReadingPolicy):
         """Reason in short lines, then rank, act, or rewrite the summary."""
         if reading.reflects(asked):
             return _reflect(asked, words)
-        tastes = self.tastes(asked)
-        weighed = [self._weigh(mark, card, tastes) for mark, card in reading.candidates(asked)]
-        thoughts = "\n".join(map(str, weighed))
+        polarities = self.habits(asked) if self.by == "habit" else self.tastes(asked)
+        candidates = reading.candidates(asked)
+        weighed = [self._weigh(mark, card, polarities) for mark, card in candidates]
+        goes_by = self._goes_by([card for _, card in candidates])
+        thoughts = "\n".join([goes_by, *map(str, weighed)])
         answer = _act(weighed) if reading.pages(asked) else _rank(weighed)
         return f"<think>\n{thoughts}\n</think>\n{answer}"
 
@@ -115,6 +135,28 @@ class ReasonerPolicy(ReadingPolicy):
         }
         return {term: polarity for term, polarity in found.items() if polarity}
 
+    def habits(self, asked: str) -> Mapping[str, str]:
+        """Return the polarity of each attribute value by how often it was met."""
+        known = reading.known(reading.section(asked, "preferences"))
+        times = Counter({term: met for term, _, met in known})
+        for terms, _ in reading.history(asked):
+            times.update(terms)
+        loud = self.attributes > 1
+        return {
+            term: "loved" if met >= _OFTEN else LIKED
+            for term, met in times.items()
+            if loud or met >= _OFTEN
+        }
+
+    def _goes_by(self, cards: Sequence[str]) -> str:
+        """Say how loudly each kind of evidence speaks that the cards show."""
+        shown = {part.partition(": ")[0] for card in cards for part in card.split(" | ")[1:]}
+        speaking = [f"By {self.by} {self.attributes}"]
+        for signal, setting in SIGNALS.items():
+            if signal in shown:
+                speaking.append(f"{setting} {getattr(self, setting)}")
+        return ", ".join(speaking)
+
     def _polarity(self, vote: float) -> str:
         if abs(vote) < self.named:
             return ""
@@ -122,19 +164,20 @@ class ReasonerPolicy(ReadingPolicy):
             return "loved" if vote >= self.strong else LIKED
         return "hated" if vote <= -self.strong else DISLIKED
 
-    def _weigh(self, mark: str, card: str, tastes: Mapping[str, str]) -> _Weighed:
+    def _weigh(self, mark: str, card: str, polarities: Mapping[str, str]) -> _Weighed:
         parts = card.split(" | ")
         told = (part.partition(": ") for part in parts[1:])
         signals = {name: value for name, _, value in told if name in SIGNALS}
         attributes = " | ".join(p for p in parts if p.partition(": ")[0] not in SIGNALS)
         evidence = []
         if self.attributes:
-            known = [(term, tastes[term]) for term in reading.terms(attributes) if term in tastes]
+            terms = reading.terms(attributes)
+            known = [(term, polarities[term]) for term in terms if term in polarities]
             evidence = [(term, _said(polarity, self.attributes)) for term, polarity in known]
-        evidence += self._told(signals)
+        evidence += self._signalled(signals)
         return _Weighed(mark, evidence, sum(POLARITIES[polarity] for _, polarity in evidence))
 
-    def _told(self, signals: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    def _signalled(self, signals: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         """Yield what a card's signals say, and for what."""
         seen_by = signals.get("seen by", "")
         if polarity := _SEEN_BY[self.popularity].get(seen_by):
@@ -146,8 +189,9 @@ class ReasonerPolicy(ReadingPolicy):
         if self.rating and stars <= _RATED_BADLY:
             yield rating, _said("hated" if stars <= _RATED_BADLY - _FAR else DISLIKED, self.rating)
         names = signals.get("liked together with")
-        if names and self.together:
-            yield "together", _said("loved" if ", " in names else LIKED, self.together)
+        if names and self.together in _TOGETHER:
+            one, several = _TOGETHER[self.together]
+            yield "together", several if ", " in names else one
 
 
 def _said(polarity: str, strength: int) -> str:

@@ -206,6 +206,28 @@ def test_a_restored_world_goes_on_like_the_one_that_was_not_interrupted(
     assert play(second, range(rounds, 3)) == expected[rounds:]
 
 
+def test_only_the_informed_see_signals_and_stay_informed(lives, build) -> None:
+    told = {"signals": ["popularity", "rating", "together"], "candidates": 10}
+    everybody, some = small(build, lives, **told), small(build, lives, **told, informed=0.5)
+    informed = []
+    for round in range(3):
+        everybody.begin_round(round), some.begin_round(round)
+        seen = set()
+        for user in range(len(some.users)):
+            full, shown = everybody.observe(user, ()), some.observe(user, ())
+            bare = tuple(some.cards[item] for item in shown.slate)
+            assert shown.slate == full.slate
+            assert full.cards != bare
+            assert shown.cards in (full.cards, bare)
+            if shown.cards == full.cards:
+                seen.add(user)
+        informed.append(seen)
+    assert informed[0] == informed[1] == informed[2]
+    assert 0 < len(informed[0]) < len(some.users)
+    assert some.describe()["users with signals"] == len(informed[0])
+    assert "users with signals" not in everybody.describe()
+
+
 def test_everyone_who_is_left_out_is_counted_with_the_reason(make, build) -> None:
     rows = [(0, item, 5.0) for item in range(9)]  # nine interactions
     rows += [(1, item, 5.0 if item < 2 else 1.0) for item in range(10)]  # two likes
@@ -297,11 +319,23 @@ def test_settings_that_leave_nothing_before_the_first_choice_are_refused() -> No
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"candidates": 1}, {"choices": 0}, {"negatives": "popular"}, {"signals": ["fame"]}]
+    "wrong",
+    [
+        {"candidates": 1},
+        {"choices": 0},
+        {"negatives": "popular"},
+        {"signals": ["fame"]},
+        {"informed": 1.5, "signals": ["rating"]},
+    ],
 )
 def test_an_impossible_setting_is_named(lives, build, wrong) -> None:
     with pytest.raises(ConfigError, match=f"environment.{next(iter(wrong))}"):
         build("ranking", lives, **wrong)
+
+
+def test_who_is_informed_of_nothing_is_asked_about() -> None:
+    with pytest.raises(ValidationError, match="`signals` names none"):
+        RankingEnvironment.Config(informed=0.5)
 
 
 def test_the_defaults_are_the_protocol_starec_20() -> None:

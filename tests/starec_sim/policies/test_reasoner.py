@@ -31,8 +31,8 @@ def answer(messages, policy=POLICY):
     return policy.invoke([MESSAGE[role](text) for role, text in messages]).text
 
 
-def think(slate, *, history=(), summary="", task="ranking", signals=()):
-    """The lines of reasoning and the decision, which is always read without a flaw."""
+def think(slate, *, history=(), summary="", task="ranking", signals=(), policy=POLICY):
+    """What it goes by, the lines of reasoning and the decision, always read without a flaw."""
     items = [*slate, *(item for item, _ in history)]
     told = signals or [{}] * len(slate)
     shown = tuple(card(item, facts) for item, facts in zip(slate, told, strict=True))
@@ -43,10 +43,11 @@ def think(slate, *, history=(), summary="", task="ranking", signals=()):
     messages = Prompts.read(None, 50, 180).decide(
         User("ann"), Memory(lived, summary), observation, [card(item) for item in items]
     )
-    text = answer(messages)
+    text = answer(messages, policy)
     decision, findings = read_decision(text, observation)
     assert not findings.counts, str(findings)
-    return text.partition("<think>\n")[2].partition("\n</think>")[0].splitlines(), decision
+    goes_by, *lines = text.partition("<think>\n")[2].partition("\n</think>")[0].splitlines()
+    return goes_by, lines, decision
 
 
 def reflect(lived, *, summary="", words=180):
@@ -67,7 +68,7 @@ def reflect(lived, *, summary="", words=180):
 
 
 def test_every_candidate_gets_a_line_with_what_matters_and_its_balance():
-    lines, decision = think(
+    _, lines, decision = think(
         [HEAT, ALIEN, UP], history=[(film("Aliens", "Sci-Fi"), 5)] * 2 + [(film("S", "Horror"), 1)]
     )
     assert lines == ["A. nothing = 0", "B. Horror: hated, Sci-Fi: loved = 0", "C. nothing = 0"]
@@ -75,14 +76,14 @@ def test_every_candidate_gets_a_line_with_what_matters_and_its_balance():
 
 
 def test_the_best_balance_comes_first():
-    _, decision = think(
+    *_, decision = think(
         [HEAT, UP, ALIEN], history=[(film("Aliens", "Sci-Fi"), 5), (film("Ronin", "Crime"), 1)]
     )
     assert decision.ranking == (2, 1, 0)
 
 
 def test_summary_and_history_vote_alike():
-    (line,), _ = think(
+    _, (line,), _ = think(
         [HEAT], history=[(film("Ronin", "Crime"), 1)], summary="Crime: liked (4 of 4)"
     )
     assert line == "A. nothing = 0"
@@ -90,14 +91,30 @@ def test_summary_and_history_vote_alike():
 
 def test_many_meetings_say_more_than_one():
     once, often = ([(film("R", "Crime"), 5)] * met for met in (1, 3))
-    assert think([HEAT], history=once)[0] == ["A. Crime: liked = +1"]
-    assert think([HEAT], history=often)[0] == ["A. Crime: loved = +2"]
+    assert think([HEAT], history=once)[1] == ["A. Crime: liked = +1"]
+    assert think([HEAT], history=often)[1] == ["A. Crime: loved = +2"]
+
+
+def test_habit_counts_meetings_whatever_came_of_them():
+    habit = ReasonerPolicy(by="habit")
+    often = [(film("R", "Crime"), 1)] * 2
+    known = {"summary": "Crime: disliked (0 of 1), Animation: liked (1 of 1)", "policy": habit}
+    goes_by, lines, _ = think([HEAT, UP, ALIEN], history=often, **known)
+    assert goes_by == "By habit 2"
+    assert lines == ["A. Crime: loved = +2", "B. Animation: liked = +1", "C. nothing = 0"]
+
+
+def test_a_quiet_habit_speaks_only_of_what_is_met_often():
+    habit = ReasonerPolicy(by="habit", attributes=1)
+    summary = "Crime: disliked (0 of 3), Animation: liked (2 of 2)"
+    _, lines, _ = think([HEAT, UP], summary=summary, policy=habit)
+    assert lines == ["A. Crime: liked = +1", "B. nothing = 0"]
 
 
 def test_signals_are_evidence_too():
     facts = {"seen by": "top 5 %", "mean rating": "4.1", "liked together with": "Saw, Ronin"}
     rare = {"seen by": "few", "mean rating": "2.4"}
-    lines, decision = think([HEAT, UP, ALIEN], signals=[{}, rare, facts])
+    _, lines, decision = think([HEAT, UP, ALIEN], signals=[{}, rare, facts])
     assert lines[1:] == [
         "B. few: disliked, 2.4: disliked = -2",
         "C. top 5 %: liked, 4.1: liked, together: loved = +4",
@@ -105,11 +122,43 @@ def test_signals_are_evidence_too():
     assert decision.ranking == (2, 0, 1)
 
 
+def test_the_first_line_says_how_loudly_each_kind_of_evidence_speaks_that_some_card_shows():
+    assert think([HEAT])[0] == "By taste 2"
+    facts = [{"mean rating": "4.1"}, {"seen by": "few"}]
+    assert think([HEAT, UP], signals=facts)[0] == "By taste 2, popularity 1, rating 1"
+    with_company = [{"liked together with": "Saw"}, {}]
+    silent = ReasonerPolicy(attributes=0, together=0)
+    assert think([HEAT, UP], signals=with_company, policy=silent)[0] == "By taste 0, together 0"
+
+
+@pytest.mark.parametrize(
+    ("loudness", "said"),
+    [
+        (0, ["nothing = 0", "nothing = 0", "nothing = 0"]),
+        (1, ["few: disliked = -1", "top 1 %: liked, together: liked = +2", "together: liked = +1"]),
+        (2, ["few: hated = -2", "top 1 %: loved, together: liked = +3", "together: loved = +2"]),
+        (
+            3,
+            ["few: loathed = -3", "top 1 %: adored, together: loved = +5", "together: adored = +3"],
+        ),
+    ],
+)
+def test_how_loudly_popularity_and_company_speak(loudness, said):
+    facts = [
+        {"seen by": "few"},
+        {"seen by": "top 1 %", "liked together with": "Saw"},
+        {"liked together with": "Saw, Ronin"},
+    ]
+    policy = ReasonerPolicy(popularity=loudness, together=loudness)
+    _, lines, _ = think([HEAT, UP, ALIEN], signals=facts, policy=policy)
+    assert lines == [f"{mark}. {line}" for mark, line in zip("ABC", said, strict=True)]
+
+
 # --- feed -----------------------------------------------------------------------------------------
 
 
 def test_on_a_page_it_watches_what_more_speaks_for():
-    _, decision = think(
+    *_, decision = think(
         [HEAT, ALIEN], summary="Crime: disliked (0 of 2), Sci-Fi: liked (4 of 4)", task="feed"
     )
     assert [action.watched for action in decision.actions] == [False, True]
@@ -117,9 +166,9 @@ def test_on_a_page_it_watches_what_more_speaks_for():
 
 
 def test_of_an_unknown_page_it_tries_the_top_and_a_bad_page_it_leaves():
-    _, unknown = think([HEAT, UP], task="feed")
+    *_, unknown = think([HEAT, UP], task="feed")
     assert [action.watched for action in unknown.actions] == [True, False]
-    _, bad = think([HEAT], summary="Crime: disliked (0 of 4)", task="feed")
+    *_, bad = think([HEAT], summary="Crime: disliked (0 of 4)", task="feed")
     assert bad.leave
 
 
@@ -161,7 +210,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 )
 def test_whatever_stands_on_the_cards_the_form_is_kept(slate, summary, task):
     items = [film(title, genre, maker=title) for title, genre in slate]
-    lines, _ = think(items, summary=summary, task=task, history=[(items[0], 2)])
+    _, lines, _ = think(items, summary=summary, task=task, history=[(items[0], 2)])
     assert len(lines) == len(items)
 
 

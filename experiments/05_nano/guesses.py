@@ -1,0 +1,99 @@
+"""How far the scripted teacher could come, had it guessed right how loudly each evidence speaks.
+
+    python experiments/05_nano/guesses.py --data movielens-100k [--bare] [--users 300]
+
+Every guess that the teacher of the corpus may make answers the same questions. One half of the
+users says which guesses are best, by NDCG@10, and the other half what these are worth: that is what
+learning from the world's answers has to find. `--bare` shows no signals.
+"""
+
+from __future__ import annotations
+
+import argparse
+from itertools import product
+
+import numpy as np
+from corpus import DEGREES, HISTORY, PROMPTS, WORDS
+from tqdm import tqdm
+
+from starec_agents.star.parsing import read_decision
+from starec_environments.ranking import RankingEnvironment
+from starec_sim import plugins
+from starec_sim.cli.run import data_spec
+from starec_sim.metrics import bootstrap_interval
+from starec_sim.policies.reasoner import SIGNALS, ReasonerPolicy
+from starec_sim.rng import Streams
+from starec_sim.types import FloatArray, Memory
+
+ROUNDS = 3
+SHOWN = 5
+
+
+def guesses(bare: bool) -> dict[str, ReasonerPolicy]:
+    """Return a teacher for each guess, by what it says first."""
+    first, *others = (range(degrees) for degrees in DEGREES.values())
+    told = product(*([0] for _ in SIGNALS) if bare else others)
+    made = {}
+    for by, attributes, counts in product(("taste", "habit"), first[bare:], list(told)):
+        if by == "taste" or attributes:  # a silent habit is a silent taste
+            loud = dict(zip(SIGNALS.values(), counts, strict=True))
+            name = ", ".join(f"{signal} {count}" for signal, count in loud.items())
+            policy = ReasonerPolicy(by=by, attributes=attributes, **loud)
+            made[f"By {by} {attributes}" + ("" if bare else f", {name}")] = policy
+    return made
+
+
+def gains(world: RankingEnvironment, policies: list[ReasonerPolicy]) -> FloatArray:
+    """Return NDCG@1 and NDCG@10 of each user under each policy: (users, policies, 2)."""
+    found = np.zeros((len(world.users), len(policies), 2))
+    histories = [world.history(user) for user in range(len(world.users))]
+    bar = tqdm(total=ROUNDS * len(world.users), unit="question")
+    for round in range(ROUNDS):
+        world.begin_round(round)
+        for user, person in enumerate(world.users):
+            shown = world.observe(user, ())
+            memory = Memory(histories[user][-HISTORY:])
+            _, (_, asked) = PROMPTS.decide(person, memory, shown, world.cards)
+            for place, policy in enumerate(policies):
+                decision, _ = read_decision(policy.answer(asked, WORDS), shown)
+                feedback = world.respond(user, (), shown, decision)
+                rank = decision.rank_of(feedback.target)
+                if rank and rank <= 10:
+                    found[user, place] += (rank == 1, feedback.reward["ndcg"])
+            histories[user] += feedback.experiences
+            bar.update()
+    bar.close()
+    return found / ROUNDS
+
+
+def main() -> None:
+    """Try all guesses and print the best."""
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--data", default="synthetic", help="as `starec run --data`")
+    arguments.add_argument("--bare", action="store_true", help="cards without signals")
+    arguments.add_argument("--users", type=int, default=300)
+    arguments.add_argument("--seed", type=int, default=1)
+    given = arguments.parse_args()
+    data, settings = plugins.configure("datasets", data_spec(given.data), "data")
+    config = RankingEnvironment.Config(
+        signals=[] if given.bare else [*SIGNALS.values()], users=given.users
+    )
+    world = RankingEnvironment(config, data(settings).load(), Streams(given.seed))
+    tried = guesses(given.bare)
+    values = 100 * gains(world, list(tried.values()))
+    choosing = np.arange(len(world.users)) % 2 == 0
+    print(
+        f"{len(tried)} guesses, {ROUNDS} choices, seed {given.seed}; chosen by {choosing.sum()} "
+        f"users, measured with {(~choosing).sum()} others; times 100, 95 % intervals"
+    )
+    names = list(tried)
+    for place in np.argsort(-values[choosing, :, 1].mean(0))[:SHOWN]:
+        one, ten = (bootstrap_interval(values[~choosing, place, n], seed=0) for n in (0, 1))
+        print(
+            f"{names[place]:48} NDCG@1 {one.mean:.1f} [{one.low:.1f}, {one.high:.1f}]  "
+            f"NDCG@10 {ten.mean:.1f} [{ten.low:.1f}, {ten.high:.1f}]"
+        )
+
+
+if __name__ == "__main__":
+    main()
