@@ -118,12 +118,17 @@ def load(
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
 
+    from starec_sim.learning.attention import IN_PIECES
+
     logging.disable_progress_bar()
     half = settled(dtype) == "bf16"
     # An adapter learns in fp32 over a base in bf16; whole weights learn in fp32 under autocast.
     stored = torch.bfloat16 if half and method == "lora" else torch.float32
     try:
-        base = AutoModelForCausalLM.from_pretrained(model, dtype=stored, attn_implementation="sdpa")
+        attention = "sdpa" if torch.cuda.is_available() else IN_PIECES
+        base = AutoModelForCausalLM.from_pretrained(
+            model, dtype=stored, attn_implementation=attention
+        )
         tokenizer = AutoTokenizer.from_pretrained(model)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         first = str(error).strip().partition("\n")[0]

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from starec_sim.errors import ConfigError
+from starec_sim.learning.attention import IN_PIECES
 from starec_sim.learning.rows import Row
 
 LOGITS_AT_ONCE = 2**26
@@ -179,6 +180,15 @@ def visible(segments: Tensor) -> Tensor:
     return (((mine & (read >= 0)) & causal) | itself)[:, None]
 
 
+def ends(segments: Tensor) -> list[list[int]]:
+    """Return where the prompt and each completion of each sequence end.
+
+    >>> ends(torch.tensor([[0, 0, 1, 1, 2, -1]]))
+    [[2, 4, 5]]
+    """
+    return [line[line >= 0].bincount().cumsum(0).tolist() for line in segments]
+
+
 def log_probabilities(model: Any, pack: Pack) -> tuple[Tensor, Tensor]:
     """Return the log-probability of each id to learn from, and the entropy where it was drawn.
 
@@ -190,9 +200,11 @@ def log_probabilities(model: Any, pack: Pack) -> tuple[Tensor, Tensor]:
         Two tensors of shape (N,), fp32 or better; the entropy (in nats) has no gradient.
     """
     inner = model.get_base_model() if hasattr(model, "get_base_model") else model
-    context: dict[str, Tensor] = {}
-    if pack.shared:
-        # Rows without siblings need no mask: padding on the right is never seen by what counts.
+    context: dict[str, Any] = {}
+    # Rows without siblings need no mask: padding on the right is never seen by what counts.
+    if pack.shared and inner.config._attn_implementation == IN_PIECES:
+        context = {"ends": ends(pack.segments), "position_ids": pack.positions}
+    elif pack.shared:
         seen = visible(pack.segments)
         bias = torch.zeros(seen.shape, dtype=torch.float32, device=seen.device)
         bias = bias.masked_fill(~seen, -math.inf).to(inner.dtype)

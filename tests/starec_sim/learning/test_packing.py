@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from starec_sim.errors import ConfigError
+from starec_sim.learning.attention import IN_PIECES
 from starec_sim.learning.grpo import ratios, surrogate
 from starec_sim.learning.packing import Lesson, log_probabilities, packs, visible
 from starec_sim.learning.rows import Row
@@ -50,10 +51,17 @@ def gradient(model):
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("tokens", [64, 4096])
-def test_packed_gradients_equal_those_of_rows_one_by_one(architecture, tokens):
+@pytest.mark.parametrize("attention", ["sdpa", IN_PIECES])
+@pytest.mark.parametrize("recomputed", [False, True])
+def test_packed_gradients_equal_those_of_rows_one_by_one(
+    architecture, tokens, attention, recomputed
+):
     rng = np.random.default_rng(1)
     lessons = list(lessons_of(rows_of_groups(rng), rng))
     model = make_model(architecture).double()
+    model.set_attn_implementation(attention)
+    if recomputed:
+        model.train().activation_checkpointing_enable()
     for lesson in lessons:
         new, old, wrote = padded_reference(model, lesson)
         ratio = (new - old).exp()
