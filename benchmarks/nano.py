@@ -3,7 +3,9 @@
     python benchmarks/nano.py MODEL [--users 128] [--threads 2] [--signals] [--json]
 
 MODEL is a folder that `save_pretrained` wrote. Questions are those of the generated world's ranking
-environment. The first decisions, which open the model, are not counted.
+environment. The first decisions, which open the model, are not counted. How well an answer does
+what its first line says is told by the scripted reasoner, which is asked the same with that line
+for its settings: the share of lines that are alike, word for word.
 """
 
 from __future__ import annotations
@@ -11,7 +13,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import re
 import time
+from itertools import zip_longest
 
 import numpy as np
 import torch
@@ -21,7 +25,9 @@ from starec_agents.star.parsing import read_decision
 from starec_agents.star.prompting import Messages, Prompts
 from starec_environments.datasets.synthetic import Synthetic
 from starec_environments.ranking import RankingEnvironment
+from starec_sim.policies import reading
 from starec_sim.policies.local import LocalPolicy
+from starec_sim.policies.reasoner import ReasonerPolicy
 from starec_sim.rng import Streams
 from starec_sim.types import Memory, Observation
 
@@ -51,6 +57,29 @@ async def answers(policy: LocalPolicy, asked: list[tuple[Observation, Messages]]
     )
 
 
+def kept_promises(question: str, answer: str) -> list[bool]:
+    """Return which lines are the reasoner's, had it gone by what the answer's first line says.
+
+    Nothing is kept where there is no such line.
+    """
+    promised, *lines = thoughts(answer) or [""]
+    found = re.fullmatch(r"By (taste|habit) (\d)((?:, \w+ \d)*)", promised)
+    settings = {} if found is None else dict(re.findall(r", (\w+) (\d)", found[3]))
+    try:
+        if found is None:
+            raise ValueError(promised)
+        teacher = ReasonerPolicy(by=found[1], attributes=found[2], **settings)
+    except ValueError:
+        return [False] * len(reading.candidates(question))
+    wanted = thoughts(teacher.answer(question, reading.SUMMARY_WORDS))[1:]
+    return [line == wish for line, wish in zip_longest(lines[: len(wanted)], wanted)]
+
+
+def thoughts(answer: str) -> list[str]:
+    """Return the lines of reasoning."""
+    return reading.section(answer, "think").splitlines()
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("model", help="a folder that save_pretrained wrote")
@@ -72,12 +101,18 @@ def main() -> None:
         bool(read_decision(reply.text, observation)[1].counts)
         for reply, (observation, _) in zip(replies, asked, strict=True)
     )
+    kept = [
+        line
+        for reply, (_, (_, (_, question))) in zip(replies, asked, strict=True)
+        for line in kept_promises(question, reply.text)
+    ]
     figures = {
         "decisions/s": len(asked) / wall,
         "decisions per CPU second": len(asked) / cpu,
         "prompt tokens": float(np.mean([r.usage_metadata["input_tokens"] for r in replies])),
         "answer tokens": float(np.mean([r.usage_metadata["output_tokens"] for r in replies])),
         "flawed": flawed / len(asked),
+        "lines as promised": float(np.mean(kept)),
     }
     if given.json:
         print(json.dumps(figures))
