@@ -6,6 +6,7 @@ so that the end can be moved.
 The checkpoint holds all there is: kill it anywhere and run the same command again.
 
     torchrun --standalone --nproc-per-node 2 sft.py
+    ... sft.py --begin ../../starec_sim/policies/nano/anchored --seen 150e6 --tokens 230e6 --seed 1
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from model import Decoder, export, implant
 from torch import Tensor, distributed
 from torch.nn import functional
 from tqdm import tqdm
-from transformers import PreTrainedTokenizerFast
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from starec_sim.policies.reasoner import POLARITIES
 
@@ -211,7 +212,32 @@ def _kind(token: str) -> str:
     return "count" if " of " in token else "text"
 
 
-def train(out: Path, tokens: float, rate: float, seed: int, save_every: int) -> None:
+def carried(folder: Path, tokenizer: PreTrainedTokenizerFast) -> dict[str, Tensor]:
+    """Return exported weights for a tokenizer that may be another.
+
+    A token that the weights do not know begins as the mean of those that it is made of there.
+    """
+    before = PreTrainedTokenizerFast.from_pretrained(folder)
+    exported = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32).model.state_dict()
+    known, codes = before.get_vocab(), exported["embed_tokens.weight"]
+    made_of = {
+        place: [known[token]] if token in known else before(tokenizer.decode([place])).input_ids
+        for token, place in tokenizer.get_vocab().items()
+    }
+    codes = torch.stack([codes[made_of[place]].mean(0) for place in range(len(tokenizer))])
+    return {**exported, "embed_tokens.weight": codes}
+
+
+def train(
+    out: Path,
+    tokens: float,
+    rate: float,
+    seed: int,
+    save_every: int,
+    begin: Path | None = None,
+    seen: int = 0,
+) -> None:
+    """Train until `tokens` were seen; from a checkpoint in `out`, from `begin`, or from nothing."""
     torch.manual_seed(seed)
     torch.set_num_threads(1)
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
@@ -224,7 +250,9 @@ def train(out: Path, tokens: float, rate: float, seed: int, save_every: int) -> 
     torch._dynamo.config.recompile_limit = 2 * len(LENGTHS)
     trunk = torch.compile(model, dynamic=False)
     both, results = optimizers(model, rate), tokens_like(tokenizer, RESULTS)
-    step, seen, checkpoint = 0, 0, out / "checkpoint.pt"
+    step, checkpoint = 0, out / "checkpoint.pt"
+    if begin is not None:
+        model.load_state_dict(carried(begin, tokenizer))
     if checkpoint.is_file():
         state = torch.load(checkpoint, weights_only=False)
         model.load_state_dict(state["model"])
@@ -314,5 +342,15 @@ if __name__ == "__main__":
     arguments.add_argument("--rate", type=float, default=0.01)
     arguments.add_argument("--seed", type=int, default=0)
     arguments.add_argument("--save-every", type=int, default=200)
+    arguments.add_argument("--begin", type=Path, help="exported weights to go on from")
+    arguments.add_argument("--seen", type=float, default=0, help="tokens that those have seen")
     given = arguments.parse_args()
-    train(given.out, given.tokens, given.rate, given.seed, given.save_every)
+    train(
+        given.out,
+        given.tokens,
+        given.rate,
+        given.seed,
+        given.save_every,
+        given.begin,
+        int(given.seen),
+    )
