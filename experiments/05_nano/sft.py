@@ -251,8 +251,6 @@ def train(
     trunk = torch.compile(model, dynamic=False)
     both, results = optimizers(model, rate), tokens_like(tokenizer, RESULTS)
     step, checkpoint = 0, out / "checkpoint.pt"
-    if begin is not None:
-        model.load_state_dict(carried(begin, tokenizer))
     if checkpoint.is_file():
         state = torch.load(checkpoint, weights_only=False)
         model.load_state_dict(state["model"])
@@ -260,6 +258,8 @@ def train(
             optimizer.load_state_dict(its)
         step, seen = state["step"], state["seen"]
         reader.restore(state["readers"][rank])
+    elif begin is not None:
+        model.load_state_dict(carried(begin, tokenizer))
     size = sum(weight.numel() for weight in model.parameters())
     print(f"{size / 1e6:.2f} M parameters, from step {step}", flush=True)
     bar = tqdm(
