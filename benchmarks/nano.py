@@ -92,7 +92,7 @@ def main() -> None:
     arguments.add_argument("model", help="a folder that save_pretrained wrote")
     arguments.add_argument("--users", type=int, default=128)
     arguments.add_argument("--threads", type=int, default=2)
-    arguments.add_argument("--temperature", type=float, default=1.0)
+    arguments.add_argument("--temperature", type=float, default=0.5)
     arguments.add_argument("--signals", action="store_true", help="cards carry all three signals")
     arguments.add_argument("--json", action="store_true")
     given = arguments.parse_args()

@@ -52,8 +52,8 @@ def undecided(rng: Rng, signals: bool) -> ReasonerPolicy:
     """
     degrees = rng.integers(0, list(DEGREES.values())).tolist()
     guess: dict[str, int | str] = dict(zip(DEGREES, degrees, strict=True))
-    if not signals and not guess["attributes"]:
-        guess["attributes"] = 1
+    if not signals:  # attributes are all there is to go by
+        guess["attributes"] = int(rng.integers(1, DEGREES["attributes"]))
     if guess["attributes"] and rng.random() < 0.5:
         guess["by"] = "habit"
     return TEACHER.model_copy(update=guess)

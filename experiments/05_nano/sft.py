@@ -48,7 +48,7 @@ NOT_LEARNED = -100
 SORT = ((1e6, 0.0), (2e6, 0.8), (26e6, 0.8), (28e6, 0.3), (50e6, 0.15))
 DRILL = ((1e6, 0.9), (4e6, 0.25), (30e6, 0.25), (40e6, 0.1))
 EASY = ((3e6, 1.0), (9e6, 0.15), (30e6, 0.15), (40e6, 0.4), (130e6, 0.4), (138e6, 0.1))
-REFLECT = ((10e6, 0.0), (20e6, 0.25), (80e6, 0.25), (81e6, 0.4))
+REFLECT = ((10e6, 0.0), (20e6, 0.25), (80e6, 0.25), (81e6, 0.4), (150e6, 0.4), (151e6, 0.15))
 """After so many tokens, the chances of a `Course`: first the model learns to look things up, then
 to do it in long questions. What is hardest comes often, and short lives come back, because in them
 an answer is hardly more than doing what its first line says."""

@@ -42,6 +42,8 @@ class NanoPolicy(LocalPolicy):
     world since."""
     model: str = ""
     """A folder of weights; those of `stage` when empty."""
+    temperature: float = Field(default=0.5, ge=0)
+    """That of its training. At 1 it slips more often; 0 takes the likeliest token each time."""
     max_tokens: int = Field(default=400, ge=1)
     """The most tokens of an answer. One about 20 candidates takes half of them."""
 

@@ -1,0 +1,131 @@
+"""How the policy that ships is made: a corpus that keeps its word, a training that can be killed."""
+
+import sys
+from itertools import islice
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+
+from starec_agents.star.parsing import read_decision
+from starec_sim.policies import reading
+from starec_sim.policies.nano import HERE as SHIPPED
+from starec_sim.types import Observation
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def folders():
+    """What a script of these folders imports lies beside it."""
+    added = [str(ROOT / "experiments" / "05_nano"), str(ROOT / "benchmarks")]
+    sys.path[:0] = added
+    yield
+    sys.path[:] = [path for path in sys.path if path not in added]
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return PreTrainedTokenizerFast.from_pretrained(SHIPPED / "anchored")
+
+
+@pytest.fixture(scope="module")
+def rankings(folders):
+    from corpus import samples
+
+    return [one for one in islice(samples(seed=3), 400) if one.kind == "ranking"]
+
+
+def first_line(one):
+    return reading.section(one.answer, "think").splitlines()[0]
+
+
+class TestTheCorpus:
+    def test_a_sample_is_a_function_of_the_seed_and_its_number(self):
+        from corpus import sample
+
+        assert [*sample(3, 17)] == [*sample(3, 17)]
+        assert [*sample(3, 17)] != [*sample(4, 17)]
+
+    def test_an_answer_does_what_its_first_line_says(self, rankings):
+        from nano import kept_promises
+
+        for one in rankings:
+            assert all(kept_promises(one.messages[1][1], one.answer)), one.answer
+
+    def test_answers_are_without_flaw(self, rankings):
+        for one in rankings:
+            count = len(reading.candidates(one.messages[1][1]))
+            observation = Observation("ranking", tuple(range(count)), ("",) * count)
+            _, findings = read_decision(one.answer, observation)
+            assert not findings.counts, one.answer
+
+    def test_on_bare_cards_attributes_always_speak_and_at_both_degrees(self, rankings):
+        lines = [first_line(one) for one in rankings if ", " not in first_line(one)]
+        bare = {line for line in lines if line.endswith(("1", "2"))}
+        assert bare == {"By taste 1", "By taste 2", "By habit 1", "By habit 2"}
+        loud = sum(line.endswith("2") for line in lines) / len(lines)
+        assert 0.35 < loud < 0.65
+
+    def test_hints_stand_where_attributes_end(self, rankings):
+        from hints import NOTHING, hints
+
+        told = 0
+        for one in rankings[:50]:
+            asked = one.messages[1][1]
+            for end, word in hints(asked, one.tastes):
+                term = next(t for t in (asked[:end].rpartition(s)[2] for s in (": ", ", ")) if t)
+                told += word != NOTHING
+                assert asked[end] in ",\n <" and term, asked[:end][-40:]
+        assert told > 50
+
+
+def test_each_choice_of_a_first_line_is_one_token_of_the_tokenizer_that_ships(tokenizer):
+    for by in ("taste", "habit"):
+        for degree in (1, 2):
+            line = f"\nBy {by} {degree}, popularity 3, rating 0, together 2\n"
+            assert len(tokenizer(line).input_ids) == 5, tokenizer.tokenize(line)
+            assert tokenizer.decode(tokenizer(line).input_ids) == line
+
+
+class TestSupervisedTraining:
+    @pytest.fixture
+    def train(self, monkeypatch, tokenizer):
+        """Train a few steps, reporting nothing, uncompiled."""
+        import sft
+
+        monkeypatch.setattr(torch, "compile", lambda model, **_: model)
+        monkeypatch.setattr(sft, "BATCH_TOKENS", 1_280)
+
+        def train(out, steps, reports=lambda *_: None, **settings):
+            tokenizer.save_pretrained(out)
+            monkeypatch.setattr(sft, "_report", reports)
+            sft.train(out, steps * 1_280, 0.01, 5, 1, **settings)
+            return LlamaForCausalLM.from_pretrained(out / "model").state_dict()
+
+        return train
+
+    def test_killed_and_started_again_it_comes_to_the_same_weights(self, train, tmp_path):
+        whole = train(tmp_path / "whole", 3)
+        calls = []
+
+        def killed(*_):
+            calls.append(1)
+            if len(calls) == 2:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            train(tmp_path / "halves", 3, killed)
+        again = train(tmp_path / "halves", 3)
+        assert all(torch.equal(again[name], weight) for name, weight in whole.items())
+
+    def test_it_begins_where_exported_weights_end(self, train, tmp_path, capsys):
+        from sft import carried
+
+        begin = SHIPPED / "anchored"
+        learned = train(tmp_path, 3, begin=begin, seen=2 * 1_280)
+        capsys.readouterr()
+        known = carried(begin, PreTrainedTokenizerFast.from_pretrained(begin))
+        apart = [(learned[f"model.{n}"].float() - w).abs().max() for n, w in known.items()]
+        assert 0 < max(apart) < 0.02, "one step, the first of the warm-up"
