@@ -1,4 +1,4 @@
-"""How the policy that ships is made: a corpus that keeps its word, a training that can be killed."""
+"""How the shipped policy is made: a corpus that keeps its word, a training that can be killed."""
 
 import sys
 from itertools import islice
