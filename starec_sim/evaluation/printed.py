@@ -92,7 +92,7 @@ def from_yaml(text: str, at: str) -> dict[str, list[Printed]]:
         if None in names:
             wrong = table.metrics[names.index(None)]
             raise ConfigError(f'{at}: "{wrong}" is no metric', hint="e.g. ndcg@10, hr@5, mrr")
-        tolerance = _ROUNDED * 10**-table.decimals / table.scale
+        tolerance = _ROUNDED * 10.0**-table.decimals / table.scale
         found[table.name] = []
         for name, row in table.rows.items():
             if len(row) != len(names):

@@ -175,7 +175,7 @@ class Learner:
         """Return what writes a version. Every process must call this, and one the result."""
         state: dict[str, Tensor] | None = None
         if self.accelerator.distributed_type == "FSDP":
-            whole = self.accelerator.get_state_dict(self._net)
+            whole: Any = self.accelerator.get_state_dict(self._net)
             state = {name.removeprefix("policy."): value for name, value in whole.items()}
         return lambda folder: self.weights.save(folder, state)
 
@@ -205,19 +205,19 @@ class Learner:
                 accelerator.backward(part * accelerator.num_processes)
             loss += part.detach()
             watched += seen
-        loss, watched = accelerator.reduce(loss), accelerator.reduce(watched)
+        reduced: Any = accelerator.reduce(torch.cat([loss.reshape(1), watched]))
+        total, entropy, kl, clip, gap, count = reduced.tolist()
         norm = accelerator.clip_grad_norm_(self._learning(), self._settings.max_norm)
         gradient = float(norm) if norm is not None else math.nan
-        if not (math.isfinite(float(loss)) and math.isfinite(gradient)):
+        if not (math.isfinite(total) and math.isfinite(gradient)):
             raise DivergenceError(
-                f"the loss is {float(loss):g} and its gradient {gradient:g}; both must be finite",
+                f"the loss is {total:g} and its gradient {gradient:g}; both must be finite",
                 hint="lower the learning rate, or learn in fp32",
             )
         self._optimizer.step()
-        entropy, kl, clip, gap, count = watched.tolist()
         count = max(count, 1.0)
         return Update(
-            float(loss),
+            total,
             gradient,
             int(count),
             sum(pack.ids.numel() for pack in all_packs),
@@ -245,8 +245,10 @@ class Learner:
         """
         learning = [p.data for p in self._learning()]
         kept = [values.clone() for values in learning]
-        torch._foreach_copy_(learning, self._anchor)
+        for values, anchor in zip(learning, self._anchor, strict=True):
+            values.copy_(anchor)
         try:
             yield
         finally:
-            torch._foreach_copy_(learning, kept)
+            for values, before in zip(learning, kept, strict=True):
+                values.copy_(before)

@@ -368,7 +368,7 @@ class Trainer:
             return
         name = f"{step:06d}"
         player_of(self._policies["fast"]).load(self._shelf.version(name), name)
-        policies = self._policies
+        policies: Mapping[Node, Policy] = self._policies
         if settings.temperature is not None:
             changed = {"temperature": settings.temperature}
             policies = {

@@ -39,7 +39,8 @@ class HashingEmbedder:
                 "recall by hashing needs scikit-learn, which is not installed",
                 hint="pip install 'starec-sim[embeddings]'",
             ) from error
-        self._vectorizer = HashingVectorizer(n_features=_HASHED, norm=None, dtype=np.float32)
+        vectorizer: Any = HashingVectorizer
+        self._vectorizer = vectorizer(n_features=_HASHED, norm=None, dtype=np.float32)
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return the vectors of some texts."""

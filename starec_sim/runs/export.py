@@ -97,7 +97,8 @@ def export_turns(
                 f'no reward of this run is called "{reward}"; {did_you_mean(reward, components)}',
                 hint="pass one of those to --reward",
             )
-        kinds = _TURN | {f"reward_{name}": "number" for name in components}
+        rewards: dict[str, Kind] = {f"reward_{name}": "number" for name in components}
+        kinds = _TURN | rewards
         rows = _TurnRows(reader, trials, reward)
         written = write_table(file, kinds, rows.rows())
     if not written:

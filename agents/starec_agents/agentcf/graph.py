@@ -189,8 +189,9 @@ async def remember(
 def build_graph() -> Graph:
     """Compile the graph, once for all users."""
     builder = StateGraph(CFState, context_schema=CFContext)
-    learning: tuple[Any, ...] = (compare, choose, rewrite_user, rewrite_item)
-    for node in (perceive, fast, respond, *learning, remember):
+    acting: tuple[Any, ...] = (perceive, fast, respond)
+    learning: tuple[Any, ...] = (compare, choose, rewrite_user, rewrite_item, remember)
+    for node in acting + learning:
         builder.add_node(node.__name__, node)
     builder.add_edge(START, "perceive")
     builder.add_edge("perceive", "fast")

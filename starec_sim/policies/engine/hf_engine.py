@@ -39,7 +39,8 @@ class HFEngine:
 
     def load(self, model: PreTrainedModel, version: str) -> None:
         """See `Engine.load`."""
-        self._model: Any = model.to(device=self._device, dtype=self._dtype).eval()
+        network: Any = model
+        self._model = network.to(device=self._device, dtype=self._dtype).eval()
         # The model's own habits (a repetition penalty, a top-k) would change what is drawn from.
         self._model.generation_config = _config()
         config = model.config.get_text_config()

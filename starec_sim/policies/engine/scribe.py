@@ -41,7 +41,7 @@ class Scribe:
         # Rust's tokenizer refuses to be used by two threads at once.
         self._lock = threading.Lock()
         own = tokenizer.eos_token_id
-        self.stop = frozenset([*ends, *([own] if own is not None else [])])
+        self.stop: frozenset[int] = frozenset([*ends, *([own] if own is not None else [])])
         self.stop_texts: tuple[str, ...] = ()
         if not tokenizer.chat_template:
             _log.warning(

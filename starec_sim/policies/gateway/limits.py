@@ -44,8 +44,9 @@ class Pace:
     """The pace of one endpoint."""
 
     def __init__(self, limits: Limits, in_flight: int | None) -> None:
-        self._requests = limits.requests_per_minute and Bucket(limits.requests_per_minute)
-        self._tokens = limits.tokens_per_minute and Bucket(limits.tokens_per_minute)
+        requests, tokens = limits.requests_per_minute, limits.tokens_per_minute
+        self._requests = Bucket(requests) if requests else None
+        self._tokens = Bucket(tokens) if tokens else None
         self._seats = asyncio.Semaphore(in_flight) if in_flight else None
         self._quiet_until = 0.0
 
