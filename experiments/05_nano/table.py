@@ -40,6 +40,9 @@ from starec_sim.runs import folder as run_folder
 
 HERE = Path(__file__).parent
 ANCHORED, TRAINED, UNANCHORED, REFLECTING = "SFT", "SFT + GRPO", "GRPO without SFT", "reflection"
+SAMPLED = "{}, sampled"
+"""The same weights at temperature 0.5, as they play by default: what they are on average, not at
+their best guess."""
 REPLAYED = 5
 """Choices that an agent which reflects lives through before its exam."""
 
@@ -50,7 +53,7 @@ def rows(run: Path, unanchored: Path | None, asked: argparse.Namespace) -> list[
     Args:
         run: The training.
         unanchored: One with the same people and no supervised training before it.
-        asked: For `memory` and `reflection`.
+        asked: For `sampled`, `memory` and `reflection`.
     """
     fast = {"use": "star", "gate": {"when": "never"}}
     blind = {"use": "star", "gate": {"when": "never"}, "history_shown": 0}
@@ -67,6 +70,14 @@ def rows(run: Path, unanchored: Path | None, asked: argparse.Namespace) -> list[
         {"name": ANCHORED, "agent": fast, "replay": 0, "policy": first},
         {"name": TRAINED, "agent": fast, "replay": 0, "policy": last},
     ]
+    if asked.sampled:
+        values += [
+            {"name": SAMPLED.format(name), "agent": fast, "replay": 0, "policy": policy}
+            for name, policy in (
+                (ANCHORED, {**first, "temperature": 0.5}),
+                (TRAINED, {**last, "temperature": 0.5}),
+            )
+        ]
     if unanchored:
         weights_of = weights(unanchored, run_folder.read(unanchored)["version"])
         values.append({"name": UNANCHORED, "agent": fast, "replay": 0, "policy": weights_of})
@@ -157,6 +168,9 @@ def main() -> None:
     arguments.add_argument(
         "--memory", action="store_true", help="also without memory, and with another user's"
     )
+    arguments.add_argument(
+        "--sampled", action="store_true", help="also at temperature 0.5, as nano plays by default"
+    )
     arguments.add_argument("--bare", action="store_true", help="cards without signals")
     arguments.add_argument(
         "--reflection",
@@ -186,9 +200,12 @@ def main() -> None:
         ]
     table = pooled(tables)
     write(table, HERE / "results" / given.name, ANCHORED, None)
-    gain = table.compare(TRAINED, ANCHORED, ["ndcg@1"])["ndcg@1"]
-    text = f"{render.markdown(table, ANCHORED)}\n{TRAINED} against {ANCHORED}, NDCG@1: "
-    text += f"{render.difference(gain)}, p {render.chance(gain.p)}."
+    text = render.markdown(table, ANCHORED)
+    pairs = [(TRAINED, ANCHORED), (SAMPLED.format(TRAINED), SAMPLED.format(ANCHORED))]
+    for better, worse in pairs[: 1 + given.sampled]:
+        gain = table.compare(better, worse, ["ndcg@1"])["ndcg@1"]
+        text += f"\n{better} against {worse}, NDCG@1: {render.difference(gain)}, "
+        text += f"p {render.chance(gain.p)}."
     render.put_into(HERE / "README.md", given.name, text)
     print(text)
 
