@@ -1,6 +1,6 @@
 """Fast decisions a second of a small policy: 20 candidates, ten experiences, 64 users at once.
 
-    python benchmarks/nano.py MODEL [--users 128] [--threads 2] [--signals] [--json]
+    python benchmarks/nano.py MODEL [--users 128] [--threads 2] [--temperature 0.5] [--signals]
 
 MODEL is a folder that `save_pretrained` wrote. Questions are those of the generated world's ranking
 environment. The first decisions, which open the model, are not counted. How well an answer does
@@ -19,7 +19,7 @@ from itertools import zip_longest
 
 import numpy as np
 import torch
-from langchain_core.messages import HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
 from starec_agents.star.parsing import read_decision
 from starec_agents.star.prompting import Messages, Prompts
@@ -31,6 +31,8 @@ from starec_sim.policies.reasoner import ReasonerPolicy
 from starec_sim.rng import Streams
 from starec_sim.types import Memory, Observation
 
+EXPERIENCES = 10
+
 
 def questions(users: int, signals: bool) -> list[tuple[Observation, Messages]]:
     dataset = Synthetic(Synthetic.Config(seed=11)).load()
@@ -39,7 +41,7 @@ def questions(users: int, signals: bool) -> list[tuple[Observation, Messages]]:
         RankingEnvironment.Config(users=users, signals=told), dataset, Streams(11)
     )
     world.begin_round(0)
-    prompts = Prompts.read(None, 10, 180)
+    prompts = Prompts.read(None, EXPERIENCES, reading.SUMMARY_WORDS)
     asked = []
     for user, person in enumerate(world.users):
         observation = world.observe(user, ())
@@ -48,7 +50,9 @@ def questions(users: int, signals: bool) -> list[tuple[Observation, Messages]]:
     return asked
 
 
-async def answers(policy: LocalPolicy, asked: list[tuple[Observation, Messages]]) -> list:
+async def answers(
+    policy: LocalPolicy, asked: list[tuple[Observation, Messages]]
+) -> list[AIMessage]:
     return await asyncio.gather(
         *(
             policy.ainvoke([SystemMessage(system), HumanMessage(user)], seed=number)

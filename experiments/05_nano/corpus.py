@@ -84,7 +84,7 @@ class Sample:
     """One question and the answer to be learned."""
 
     kind: str
-    """`ranking`, `feed`, `reflect` or `repair`."""
+    """`ranking`, `feed`, `reflect`, `repair` or `sort`."""
     messages: Messages
     answer: str
     tastes: Mapping[str, str] = field(default_factory=dict)
@@ -222,7 +222,7 @@ def _drill(rng: Rng, teacher: ReasonerPolicy) -> Sample:
 
 
 def _asked_of(life: _Life, reflects: bool) -> Iterator[Sample]:
-    """Return the last reflection, or half of the time that and a decision."""
+    """Yield the last reflection alone if she `reflects`, else a decision, at times after it."""
     rng = life.rng
     most = 3 if life.easy else 6
     reflections = int(rng.integers(0, most)) if rng.random() < 0.75 else 0

@@ -31,10 +31,11 @@ SHOWN = 5
 
 def guesses(bare: bool) -> dict[str, ReasonerPolicy]:
     """Return a teacher for each guess, by what it says first."""
-    first, *others = (range(degrees) for degrees in DEGREES.values())
-    told = product(*([0] for _ in SIGNALS) if bare else others)
+    weights, *others = (range(degrees) for degrees in DEGREES.values())
+    told = [(0,) * len(SIGNALS)] if bare else [*product(*others)]
+    weights = weights[1:] if bare else weights
     made = {}
-    for by, attributes, counts in product(("taste", "habit"), first[bare:], list(told)):
+    for by, attributes, counts in product(("taste", "habit"), weights, told):
         if by == "taste" or attributes:  # a silent habit is a silent taste
             loud = dict(zip(SIGNALS.values(), counts, strict=True))
             name = ", ".join(f"{signal} {count}" for signal, count in loud.items())

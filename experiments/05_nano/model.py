@@ -30,7 +30,7 @@ class Shape:
     head: int = 64
     longest: int = 4096
     base: float = 1_000_000.0
-    """Of the rotary positions. With the usual 10,000 a head of 32 has too few slow dimensions to
+    """Of the rotary positions. With the usual 10,000 a head of 64 has too few slow dimensions to
     find a word again hundreds of tokens later."""
     epsilon: float = 1e-6
 

@@ -6,7 +6,7 @@ so that the end can be moved.
 The checkpoint holds all there is: kill it anywhere and run the same command again.
 
     torchrun --standalone --nproc-per-node 2 sft.py
-    ... sft.py --begin ../../starec_sim/policies/nano/anchored --seen 188e6 --tokens 260e6 --seed 1
+    ... sft.py --begin ../../starec_sim/policies/nano/anchored --seen 188e6 --tokens 260e6 --seed 3
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class Reader:
 
 
 def encoded(tokenizer: PreTrainedTokenizerFast, one: Sample) -> tuple[list[int], list[int], int]:
-    """Return the ids of question and answer, what follows each, and the question's length."""
+    """Return ids, what follows each, and how many of the ids are the question's own."""
     messages = [{"role": role, "content": text} for role, text in one.messages]
     text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
     read = tokenizer(text, return_offsets_mapping=True)
@@ -345,6 +345,14 @@ if __name__ == "__main__":
     arguments.add_argument("--begin", type=Path, help="exported weights to go on from")
     arguments.add_argument("--seen", type=float, default=0, help="tokens that those have seen")
     given = arguments.parse_args()
+    if given.seed == HELD_OUT:
+        arguments.error(f"--seed {HELD_OUT}: its lives are for examinations; take another")
+    if (given.begin is None) != (given.seen == 0):
+        arguments.error("--begin and --seen go together: weights, and the tokens they have seen")
+    if given.seen >= given.tokens:
+        arguments.error(f"--seen {given.seen:g}: nothing is left of --tokens {given.tokens:g}")
+    if given.begin and (given.out / "checkpoint.pt").is_file():
+        arguments.error(f"{given.out} holds a checkpoint: go on without --begin, or take --out")
     train(
         given.out,
         given.tokens,

@@ -41,8 +41,9 @@ from starec_sim.runs import folder as run_folder
 HERE = Path(__file__).parent
 ANCHORED, TRAINED, UNANCHORED, REFLECTING = "SFT", "SFT + GRPO", "GRPO without SFT", "reflection"
 SAMPLED = "{}, sampled"
-"""The same weights at temperature 0.5, as they play by default: what they are on average, not at
-their best guess."""
+"""The same weights at `PLAYED_AT`: what they are on average, not at their best guess."""
+PLAYED_AT = 0.5
+"""nano's temperature, unless another is set."""
 REPLAYED = 5
 """Choices that an agent which reflects lives through before its exam."""
 
@@ -74,8 +75,8 @@ def rows(run: Path, unanchored: Path | None, asked: argparse.Namespace) -> list[
         values += [
             {"name": SAMPLED.format(name), "agent": fast, "replay": 0, "policy": policy}
             for name, policy in (
-                (ANCHORED, {**first, "temperature": 0.5}),
-                (TRAINED, {**last, "temperature": 0.5}),
+                (ANCHORED, {**first, "temperature": PLAYED_AT}),
+                (TRAINED, {**last, "temperature": PLAYED_AT}),
             )
         ]
     if unanchored:
@@ -130,7 +131,10 @@ def evaluated(
 
 
 def pooled(tables: Sequence[Table]) -> Table:
-    """Return one table of several: of each user the mean over the tables that she is in."""
+    """Return one table of several: of each user the mean over the tables that she is in.
+
+    What was wrong with answers is summed, what they cost is a mean over tables.
+    """
     found: dict[str, dict[str, dict[str, list[float]]]] = defaultdict(
         lambda: defaultdict(lambda: defaultdict(list))
     )
@@ -148,10 +152,15 @@ def pooled(tables: Sequence[Table]) -> Table:
         }
         intervals = {metric: bootstrap_interval(each, seed=0) for metric, each in values.items()}
         counters: dict[str, int] = defaultdict(int)
+        spent: dict[str, list[float]] = defaultdict(list)
         for table in tables:
             for name, count in table.row(row.name).counters.items():
                 counters[name] += count
-        made.append(Row(row.name, row.how, intervals, values, counters, row.costs))
+            for name, cost in table.row(row.name).costs.items():
+                if cost is not None:
+                    spent[name].append(cost)
+        costs = {name: float(np.mean(spent[name])) if spent[name] else None for name in row.costs}
+        made.append(Row(row.name, row.how, intervals, values, counters, costs))
     first = tables[0].about
     about = {**first, "seed": ", ".join(str(table.about["seed"]) for table in tables)}
     about["counts"] = {**first["counts"], "users": len(users)}

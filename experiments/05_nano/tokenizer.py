@@ -66,7 +66,7 @@ def build(texts: int = TEXTS) -> PreTrainedTokenizerFast:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    # Half of the values are made up anew in every world, so no seed but one gives these words.
+    # Made-up words differ from seed to seed: another would give another vocabulary.
     corpus = (
         text
         for one in islice(samples(seed=1), texts)

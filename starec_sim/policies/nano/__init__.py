@@ -2,7 +2,7 @@
 
 It was trained from scratch on generated worlds only, reads the prompts that every policy reads, and
 runs on the engine of `local`. `MODEL_CARD.md` says what it was trained on, what it scores, and what
-it cannot do; `experiments/05_nano` makes it again.
+it cannot do; `experiments/05_nano` has its recipe.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class NanoPolicy(LocalPolicy):
     temperature: float = Field(default=0.5, ge=0)
     """That of its training. At 1 it slips more often; 0 takes the likeliest token each time."""
     max_tokens: int = Field(default=400, ge=1)
-    """The most tokens of an answer. One about 20 candidates takes half of them."""
+    """The most tokens of an answer. One about 20 candidates takes a third of them."""
 
     @model_validator(mode="before")
     @classmethod
