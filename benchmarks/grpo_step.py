@@ -107,7 +107,7 @@ def ours(questions: torch.Tensor, steps: int, *, half: bool) -> float:
     from starec_sim.policies.engine.torch_engine import TorchEngine
 
     weights = Weights(make_model().train(), None, "benchmark", "full", autocast=half)
-    learner = Learner(weights, Optimisation(lr=1e-4), updates=steps + 1)
+    learner = Learner(weights, Optimisation(lr=1e-4), steps=steps + 1)
     dtype = torch.bfloat16 if half else torch.float32
     engine = TorchEngine(weights.model, "0", dtype, torch.device("cpu"))
     objective = Objective(kl=0.0)

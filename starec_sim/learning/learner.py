@@ -36,10 +36,23 @@ class Optimisation(Settings):
     lr: float = Field(default=1e-5, gt=0)
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     warmup: int = Field(default=0, ge=0)
-    """Updates over which the rate rises from 0."""
+    """Steps over which the rate rises; the first of them learns already."""
     weight_decay: float = Field(default=0.0, ge=0)
     max_norm: float = Field(default=1.0, gt=0)
     """The gradient is cut to this length."""
+
+    def share_of_rate(self, done: int, steps: int) -> float:
+        """Return the share of `lr` to learn with, after `done` of so many steps.
+
+        The schedules of transformers, but for the warm-up: theirs begins at 0, so that a first
+        step of hundreds of rollouts would teach nothing, and `constant` has none.
+        """
+        if done < self.warmup:
+            return (done + 1) / (self.warmup + 1)
+        passed = (done - self.warmup) / max(steps - self.warmup, 1)
+        if self.schedule == "linear":
+            return max(0.0, 1.0 - passed)
+        return 0.5 * (1.0 + math.cos(math.pi * passed)) if self.schedule == "cosine" else 1.0
 
 
 class Update(NamedTuple):
@@ -103,7 +116,7 @@ class Learner:
     Args:
         weights: What learns.
         optimisation: How.
-        updates: How many there will be, for the schedule.
+        steps: How many there will be, for the schedule; `end_step` ends one.
         batch_tokens: Ids in one forward pass, padding included.
     """
 
@@ -112,11 +125,10 @@ class Learner:
         weights: Weights,
         optimisation: Optimisation,
         *,
-        updates: int,
+        steps: int,
         batch_tokens: int = 8192,
     ) -> None:
         from accelerate import Accelerator
-        from transformers import get_scheduler
 
         self.weights = weights
         self._settings = optimisation
@@ -128,8 +140,8 @@ class Learner:
             parameters, lr=optimisation.lr, weight_decay=optimisation.weight_decay
         )
         self._net, self._optimizer = self.accelerator.prepare(module, optimizer)
-        self._schedule = get_scheduler(
-            optimisation.schedule, optimizer, optimisation.warmup, max(updates, 1)
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda done: optimisation.share_of_rate(done, steps)
         )
         self._anchor: list[Tensor] = []
 

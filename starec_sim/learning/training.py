@@ -197,7 +197,7 @@ class Trainer:
         learner = Learner(
             weights,
             anchor.optimisation,
-            updates=len(orders),
+            steps=len(orders),
             batch_tokens=training.batch_tokens,
         )
         if checkpoint:
@@ -275,7 +275,7 @@ class Trainer:
         done = checkpoint.step if checkpoint else 0
         weights = self._weights(shelf.version(FIRST))
         learner = Learner(
-            weights, grpo.optimisation, updates=grpo.steps, batch_tokens=training.batch_tokens
+            weights, grpo.optimisation, steps=grpo.steps, batch_tokens=training.batch_tokens
         )
         learner.anchor()
         if checkpoint:

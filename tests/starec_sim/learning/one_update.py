@@ -32,7 +32,7 @@ def main():
     for method in ("full", "lora"):
         torch.manual_seed(0)
         learner = Learner(
-            load(sys.argv[1], method=method), Optimisation(lr=1e-3), updates=2, batch_tokens=64
+            load(sys.argv[1], method=method), Optimisation(lr=1e-3), steps=2, batch_tokens=64
         )
         learner.anchor()
         for _ in range(2):

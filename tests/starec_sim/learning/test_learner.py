@@ -40,7 +40,7 @@ def parameters(weights):
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
 def test_an_update_makes_rewarded_answers_likelier(model_folder, architecture, method, dtype):
     weights = load(model_folder(architecture), method=method, dtype=dtype, lora=Lora(rank=4))
-    learner = Learner(weights, Optimisation(lr=3e-3), updates=12)
+    learner = Learner(weights, Optimisation(lr=3e-3), steps=12)
     learner.anchor()
     batch = lessons(some_rollouts(), Objective()).lessons
     updates = [learner.improve(batch, Objective(kl=0.01), 1.0) for _ in range(12)]
@@ -56,16 +56,45 @@ def test_activations_that_are_computed_twice_teach_the_same(model_folder, method
         torch.manual_seed(0)  # of a new adapter
         weights = load(model_folder(), method=method, gradient_checkpointing=twice)
         batch = lessons(some_rollouts(), Objective()).lessons
-        made = Learner(weights, Optimisation(), updates=1).improve(batch, Objective(), 1.0)
+        made = Learner(weights, Optimisation(), steps=1).improve(batch, Objective(), 1.0)
         return made.loss, made.gradient
 
     assert update(True) == pytest.approx(update(False), rel=1e-5)
 
 
+class TestTheRate:
+    @pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
+    def test_it_rises_from_the_first_step_on(self, schedule):
+        optimisation = Optimisation(warmup=3, schedule=schedule)
+        shares = [optimisation.share_of_rate(done, 10) for done in range(5)]
+        assert shares[:4] == [0.25, 0.5, 0.75, 1.0]
+        assert shares[4] <= 1.0
+
+    @pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
+    def test_without_a_warm_up_it_is_the_schedule_of_transformers(self, schedule):
+        from transformers import get_scheduler
+
+        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+        theirs = get_scheduler(schedule, optimizer, 0, 10)
+        for done in range(11):
+            ours = Optimisation(schedule=schedule).share_of_rate(done, 10)
+            assert ours == pytest.approx(theirs.get_last_lr()[0], abs=1e-12)
+            optimizer.step()
+            theirs.step()
+
+    def test_the_first_step_of_a_warm_up_learns(self, model_folder):
+        weights = load(model_folder())
+        before = parameters(weights)
+        learner = Learner(weights, Optimisation(lr=1e-2, warmup=2, schedule="linear"), steps=4)
+        learner.improve(lessons(some_rollouts(), Objective()).lessons, Objective(), 1.0)
+        after = parameters(weights)
+        assert any(not torch.equal(after[name], before[name]) for name in before)
+
+
 def test_a_restored_learner_makes_the_same_updates(model_folder, tmp_path):
     def begin(model):
         weights = load(model)
-        return Learner(weights, Optimisation(lr=1e-2, schedule="cosine"), updates=4)
+        return Learner(weights, Optimisation(lr=1e-2, schedule="cosine"), steps=4)
 
     def step(learner):
         batch = lessons(some_rollouts(), Objective()).lessons
@@ -87,7 +116,7 @@ def test_a_restored_learner_makes_the_same_updates(model_folder, tmp_path):
 @pytest.mark.parametrize("method", ["full", "lora"])
 def test_looking_at_the_anchor_leaves_the_weights_as_they_were(model_folder, method):
     weights = load(model_folder(), method=method)
-    learner = Learner(weights, Optimisation(), updates=1)
+    learner = Learner(weights, Optimisation(), steps=1)
     learner.anchor()
     before = parameters(weights)
     for parameter in weights.trainable().values():
@@ -101,7 +130,7 @@ def test_looking_at_the_anchor_leaves_the_weights_as_they_were(model_folder, met
 
 def test_a_loss_that_is_not_finite_stops_before_it_reaches_the_weights(model_folder):
     weights = load(model_folder())
-    learner = Learner(weights, Optimisation(lr=1.0), updates=1)
+    learner = Learner(weights, Optimisation(lr=1.0), steps=1)
     before = parameters(weights)
     batch = lessons(some_rollouts(logprob=float("-inf")), Objective()).lessons
     with pytest.raises(DivergenceError, match="must be finite"):

@@ -56,7 +56,7 @@ def test_the_loss_is_that_of_trl_on_the_same_rows(tmp_path, loss_type, mean, bet
     objective = Objective(mean=mean, kl=beta, constant_tokens=16, divide_by_deviation=True)
     model = make_model()
     learner = Learner(
-        Weights(model, None, "", "full", autocast=False), Optimisation(lr=1e-9), updates=1
+        Weights(model, None, "", "full", autocast=False), Optimisation(lr=1e-9), steps=1
     )
     learner.anchor()
     for parameter in model.parameters():  # a policy that has left its anchor
