@@ -180,6 +180,13 @@ def main() -> None:
     arguments.add_argument(
         "--sampled", action="store_true", help="also at temperature 0.5, as nano plays by default"
     )
+    arguments.add_argument(
+        "--compare",
+        nargs="+",
+        default=[],
+        metavar="ROW",
+        help=f"print {TRAINED} against these, too",
+    )
     arguments.add_argument("--bare", action="store_true", help="cards without signals")
     arguments.add_argument(
         "--reflection",
@@ -217,6 +224,9 @@ def main() -> None:
         text += f"p {render.chance(gain.p)}."
     render.put_into(HERE / "README.md", given.name, text)
     print(text)
+    for row in given.compare:
+        for metric, gain in table.compare(TRAINED, row, ["ndcg@1", "ndcg@10"]).items():
+            print(f"{TRAINED} against {row}, {metric}: {render.difference(gain)}")
 
 
 if __name__ == "__main__":
