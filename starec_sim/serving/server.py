@@ -56,13 +56,24 @@ async def _serve(
             server_header=False,
             timeout_graceful_shutdown=_GRACE_S,
         )
-        # What comes before uvicorn looks at the socket waits in its backlog.
-        ready(f"http://{HOST}:{listening.getsockname()[1]}/v1")
-        await uvicorn.Server(config).serve([listening])
+        address = f"http://{HOST}:{listening.getsockname()[1]}/v1"
+        await _Announced(config, lambda: ready(address)).serve([listening])
     finally:
         close = getattr(endpoint.model, "aclose", None)
         if close is not None:
             await close()
+
+
+class _Announced(uvicorn.Server):
+    """Says that it can be asked once it listens, to questions and to Ctrl-C."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
 
 
 class _Farewell:
