@@ -36,14 +36,14 @@ from starec_sim.exam import read_protocol
 from starec_sim.experiment import Experiment, recorded
 from starec_sim.learning.checkpoints import read_held_out
 from starec_sim.metrics import bootstrap_interval
+from starec_sim.policies.nano import NanoPolicy
 from starec_sim.runs import folder as run_folder
 
 HERE = Path(__file__).parent
 ANCHORED, TRAINED, UNANCHORED, REFLECTING = "SFT", "SFT + GRPO", "GRPO without SFT", "reflection"
 SAMPLED = "{}, sampled"
 """The same weights at `PLAYED_AT`: what they are on average, not at their best guess."""
-PLAYED_AT = 0.5
-"""nano's temperature, unless another is set."""
+PLAYED_AT: float = NanoPolicy.model_fields["temperature"].default
 REPLAYED = 5
 """Choices that an agent which reflects lives through before its exam."""
 
@@ -73,11 +73,13 @@ def rows(run: Path, unanchored: Path | None, asked: argparse.Namespace) -> list[
     ]
     if asked.sampled:
         values += [
-            {"name": SAMPLED.format(name), "agent": fast, "replay": 0, "policy": policy}
-            for name, policy in (
-                (ANCHORED, {**first, "temperature": PLAYED_AT}),
-                (TRAINED, {**last, "temperature": PLAYED_AT}),
-            )
+            {
+                "name": SAMPLED.format(name),
+                "agent": fast,
+                "replay": 0,
+                "policy": {**policy, "temperature": PLAYED_AT},
+            }
+            for name, policy in ((ANCHORED, first), (TRAINED, last))
         ]
     if unanchored:
         weights_of = weights(unanchored, run_folder.read(unanchored)["version"])
@@ -178,7 +180,9 @@ def main() -> None:
         "--memory", action="store_true", help="also without memory, and with another user's"
     )
     arguments.add_argument(
-        "--sampled", action="store_true", help="also at temperature 0.5, as nano plays by default"
+        "--sampled",
+        action="store_true",
+        help=f"also at temperature {PLAYED_AT}, as nano plays by default",
     )
     arguments.add_argument(
         "--compare",
@@ -217,8 +221,10 @@ def main() -> None:
     table = pooled(tables)
     write(table, HERE / "results" / given.name, ANCHORED, None)
     text = render.markdown(table, ANCHORED)
-    pairs = [(TRAINED, ANCHORED), (SAMPLED.format(TRAINED), SAMPLED.format(ANCHORED))]
-    for better, worse in pairs[: 1 + given.sampled]:
+    pairs = [(TRAINED, ANCHORED)]
+    if given.sampled:
+        pairs.append((SAMPLED.format(TRAINED), SAMPLED.format(ANCHORED)))
+    for better, worse in pairs:
         gain = table.compare(better, worse, ["ndcg@1"])["ndcg@1"]
         text += f"\n{better} against {worse}, NDCG@1: {render.difference(gain)}, "
         text += f"p {render.chance(gain.p)}."
