@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import re
 import time
 from itertools import zip_longest
 
@@ -67,23 +66,12 @@ def kept_promises(question: str, answer: str) -> list[bool]:
     Nothing is kept where there is no such line.
     """
     promised, *lines = thoughts(answer) or [""]
-    teacher = going_by(promised)
-    if teacher is None:
+    try:
+        teacher = ReasonerPolicy.going_by(promised)
+    except ValueError:
         return [False] * len(reading.candidates(question))
     wanted = thoughts(teacher.answer(question, reading.SUMMARY_WORDS))[1:]
     return [line == wish for line, wish in zip_longest(lines[: len(wanted)], wanted)]
-
-
-def going_by(line: str) -> ReasonerPolicy | None:
-    """Return the reasoner that begins with this line; None where it never would."""
-    found = re.fullmatch(r"By (\w+) (\d)((?:, \w+ \d)*)", line)
-    if found is None:
-        return None
-    settings = dict(re.findall(r", (\w+) (\d)", found[3]))
-    try:
-        return ReasonerPolicy(by=found[1], attributes=found[2], **settings)
-    except ValueError:
-        return None
 
 
 def thoughts(answer: str) -> list[str]:

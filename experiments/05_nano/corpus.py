@@ -7,7 +7,7 @@ corpus while it reads it, and continues anywhere.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 
@@ -18,7 +18,7 @@ from starec_agents.star.parsing import read_decision, read_summary
 from starec_agents.star.prompting import Messages, Prompts, label
 from starec_environments.datasets.inventions import occupation
 from starec_sim.cards import card, quoted
-from starec_sim.policies.reasoner import ReasonerPolicy
+from starec_sim.policies.reasoner import SIGNALS, ReasonerPolicy
 from starec_sim.types import (
     Action,
     Decision,
@@ -43,8 +43,8 @@ DEGREES = {"attributes": 3, "popularity": 4, "rating": 3, "together": 4}
 """How many settings the teacher has for how loudly each kind of evidence speaks, from 0 on."""
 
 
-def undecided(rng: Rng, signals: bool) -> ReasonerPolicy:
-    """Return a teacher who tries one guess at how much each kind of evidence counts.
+def undecided(rng: Rng, cards: Sequence[str]) -> ReasonerPolicy:
+    """Return a teacher who tries one guess at how much each kind of evidence on the cards counts.
 
     No prompt tells. A model that learned from all guesses tries one in each of its answers, and the
     world's feedback can tell it which was right; one that learned a single guess tries nothing. The
@@ -52,7 +52,8 @@ def undecided(rng: Rng, signals: bool) -> ReasonerPolicy:
     """
     degrees = rng.integers(0, list(DEGREES.values())).tolist()
     guess: dict[str, int | str] = dict(zip(DEGREES, degrees, strict=True))
-    if not signals:  # attributes are all there is to go by
+    if not any(f" | {signal}: " in card for card in cards for signal in SIGNALS):
+        # Attributes are all there is to go by.
         guess["attributes"] = int(rng.integers(1, DEGREES["attributes"]))
     if guess["attributes"] and rng.random() < 0.5:
         guess["by"] = "habit"
@@ -137,7 +138,8 @@ class _Life:
             told["mean rating"] = f"{np.clip(rng.normal(3.4, 0.5), 1, 5):.1f}"
         liked = [self.items[e.item].title for e in self.memory.history if e.liked]
         if "together" in self.signals and liked and rng.random() < 0.5:
-            names = rng.permutation(liked)[: rng.integers(1, 4)].tolist()
+            count = 1 if rng.random() < 0.5 else int(rng.integers(2, 4))
+            names = rng.permutation(liked)[:count].tolist()
             told["liked together with"] = ", ".join(quoted(n.replace(",", ";"), 48) for n in names)
         return told
 
@@ -218,7 +220,9 @@ def _drill(rng: Rng, teacher: ReasonerPolicy) -> Sample:
     cards = tuple(card(item) for item in shown)
     observation = Observation("ranking", tuple(range(len(items))), cards)
     asked = PROMPTS.decide(User(""), Memory(summary="\n".join(summary)), observation, cards)
-    return _bare(_answered("ranking", asked, teacher))
+    answering = undecided(rng, cards) if teacher is TEACHER else teacher
+    text = asked[1][1]
+    return _bare(Sample("ranking", asked, answering.answer(text, WORDS), teacher.tastes(text)))
 
 
 def _asked_of(life: _Life, reflects: bool) -> Iterator[Sample]:
@@ -245,9 +249,10 @@ def _asked_of(life: _Life, reflects: bool) -> Iterator[Sample]:
     observation = life.observe(task)
     cards = [card(item) for item in life.items]
     asked = PROMPTS.decide(life.person(), life.memory, observation, cards)
-    answering = undecided(rng, bool(life.signals)) if life.teacher is TEACHER else life.teacher
+    teacher = life.teacher
+    answering = undecided(rng, observation.cards) if teacher is TEACHER else teacher
     text = asked[1][1]
-    decided = Sample(task, asked, answering.answer(text, WORDS), life.teacher.tastes(text))
+    decided = Sample(task, asked, answering.answer(text, WORDS), teacher.tastes(text))
     if rng.random() < 0.03:
         again = _repair(asked, decided.answer, observation, rng)
         decided = replace(decided, kind="repair", messages=again)

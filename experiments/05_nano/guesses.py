@@ -38,9 +38,8 @@ def guesses(bare: bool) -> dict[str, ReasonerPolicy]:
     for by, attributes, counts in product(("taste", "habit"), weights, told):
         if by == "taste" or attributes:  # a silent habit is a silent taste
             loud = dict(zip(SIGNALS.values(), counts, strict=True))
-            name = ", ".join(f"{signal} {count}" for signal, count in loud.items())
             policy = ReasonerPolicy(by=by, attributes=attributes, **loud)
-            made[f"By {by} {attributes}" + ("" if bare else f", {name}")] = policy
+            made[policy.goes_by([] if bare else SIGNALS)] = policy
     return made
 
 

@@ -1,11 +1,16 @@
 """Hints: what is to be known while a question is still being read.
 
 An answer teaches a look-up for each attribute that it names. A question has many more attributes to
-look up, and what each of them means to the person follows from what stands before it. So after each
-attribute of a candidate the model is also taught its polarity, and after each attribute of an item
-in a reflection the count that the summary has of it, by the tokens that the answer uses. Nobody
-will ever read these predictions; without them a small model takes many times longer to learn to
-look anything up at all.
+look up, and what each of them means to the person follows from what stands before it. So the model
+is also taught, by the tokens that answers and summaries use:
+
+- after each attribute of a candidate, its polarity;
+- after each attribute of an experience, how often it was met and liked until then;
+- after what a candidate is liked together with, whether that is one item or several;
+- after each attribute of an item in a reflection, the count that the summary has of it.
+
+Nobody will ever read these predictions; without them a small model takes many times longer to learn
+to look anything up at all.
 """
 
 from __future__ import annotations
@@ -17,9 +22,13 @@ from starec_sim.policies import reading
 from starec_sim.policies.reasoner import SIGNALS
 
 _LINE = re.compile(r"^[A-Z]{1,3}\. (\".*)$", re.MULTILINE)
+_LIVED = re.compile(r"^- [\d.]+ stars: (liked|disliked) \| (\".*)$", re.MULTILINE)
+_TOGETHER = "liked together with"
 
 NOTHING = ", "
 """What follows an attribute that says nothing: the next one."""
+ONE, SEVERAL = ": liked", ": loved"
+"""What follows the items that a candidate is liked together with: what the teacher calls them."""
 
 
 def hints(asked: str, tastes: Mapping[str, str]) -> Iterator[tuple[int, str]]:
@@ -29,29 +38,48 @@ def hints(asked: str, tastes: Mapping[str, str]) -> Iterator[tuple[int, str]]:
         asked: The question.
         tastes: The polarities of attributes by taste, whatever the answer goes by.
     """
+    summary = reading.known(reading.section(asked, "preferences"))
     if reading.reflects(asked):
-        summary = reading.known(reading.section(asked, "preferences"))
         known = {term: f"{likes} of {met}" for term, likes, met in summary}
         tag = "item"
     else:
         known = {term: f": {polarity}" for term, polarity in tastes.items()}
         tag = "page" if reading.pages(asked) else "candidates"
+        yield from _counts(asked, {term: (likes, met) for term, likes, met in summary})
     start, end = asked.index(f"<{tag}"), asked.index(f"</{tag}>")
     for line in _LINE.finditer(asked, start, end):
-        for place, value in _values(line[1]):
-            for term in reading.terms(f"title | value: {value}"):
-                yield line.start(1) + place, known.get(term, NOTHING)
+        for place, name, listed in _parts(line[1]):
+            if name == _TOGETHER:
+                yield line.end(), SEVERAL if ", " in listed else ONE
+            elif name not in SIGNALS:
+                for value_end, term in _terms(line.start(1) + place, listed):
+                    yield value_end, known.get(term, NOTHING)
 
 
-def _values(card: str) -> Iterator[tuple[int, str]]:
-    """Return where each attribute value of a card ends, and the value."""
+def _counts(asked: str, counted: dict[str, tuple[int, int]]) -> Iterator[tuple[int, str]]:
+    """Return the running counts of the history, which go on from those of the summary."""
+    for line in _LIVED.finditer(asked):
+        for place, _, listed in _parts(line[2]):
+            for value_end, term in _terms(line.start(2) + place, listed):
+                likes, met = counted.get(term, (0, 0))
+                likes, met = counted[term] = likes + (line[1] == "liked"), met + 1
+                yield value_end, f"{likes} of {met}"
+
+
+def _parts(card: str) -> Iterator[tuple[int, str, str]]:
+    """Return, of each part of a card but its title, where its values begin, its name and these."""
     place = 0
     for number, part in enumerate(card.split(" | ")):
         name, _, listed = part.partition(": ")
-        if number and name not in SIGNALS:
-            end = place + len(name) + 2
-            for value in listed.split(", "):
-                end += len(value)
-                yield end, value
-                end += 2
+        if number:
+            yield place + len(name) + 2, name, listed
         place += len(part) + 3
+
+
+def _terms(place: int, listed: str) -> Iterator[tuple[int, str]]:
+    """Return where each of the values listed from a place on ends, and its term."""
+    for value in listed.split(", "):
+        place += len(value)
+        for term in reading.terms(f"title | value: {value}"):
+            yield place, term
+        place += 2

@@ -37,10 +37,12 @@ from starec_sim.experiment import Experiment, recorded
 from starec_sim.learning.checkpoints import read_held_out
 from starec_sim.metrics import bootstrap_interval
 from starec_sim.policies.nano import NanoPolicy
+from starec_sim.policies.reasoner import SIGNALS, ReasonerPolicy
 from starec_sim.runs import folder as run_folder
 
 HERE = Path(__file__).parent
 ANCHORED, TRAINED, UNANCHORED, REFLECTING = "SFT", "SFT + GRPO", "GRPO without SFT", "reflection"
+GOING_BY = "reasoner: {}"
 SAMPLED = "{}, sampled"
 """The same weights at `PLAYED_AT`: what they are on average, not at their best guess."""
 PLAYED_AT: float = NanoPolicy.model_fields["temperature"].default
@@ -54,7 +56,7 @@ def rows(run: Path, unanchored: Path | None, asked: argparse.Namespace) -> list[
     Args:
         run: The training.
         unanchored: One with the same people and no supervised training before it.
-        asked: For `sampled`, `memory` and `reflection`.
+        asked: For `sampled`, `line`, `memory` and `reflection`.
     """
     fast = {"use": "star", "gate": {"when": "never"}}
     blind = {"use": "star", "gate": {"when": "never"}, "history_shown": 0}
@@ -71,6 +73,16 @@ def rows(run: Path, unanchored: Path | None, asked: argparse.Namespace) -> list[
         {"name": ANCHORED, "agent": fast, "replay": 0, "policy": first},
         {"name": TRAINED, "agent": fast, "replay": 0, "policy": last},
     ]
+    for teacher in asked.line:
+        settings = teacher.model_dump(exclude_unset=True)
+        values.append(
+            {
+                "name": GOING_BY.format(teacher.goes_by([] if asked.bare else SIGNALS)),
+                "agent": fast,
+                "replay": 0,
+                "policy": {"use": "reasoner", **settings},
+            }
+        )
     if asked.sampled:
         values += [
             {
@@ -190,6 +202,14 @@ def main() -> None:
         default=[],
         metavar="ROW",
         help=f"print {TRAINED} against these, too",
+    )
+    arguments.add_argument(
+        "--line",
+        nargs="+",
+        default=[],
+        type=ReasonerPolicy.going_by,
+        metavar="LINE",
+        help='also the reasoner, going by such a line: "By habit 1, popularity 2, rating 1"',
     )
     arguments.add_argument("--bare", action="store_true", help="cards without signals")
     arguments.add_argument(

@@ -26,6 +26,10 @@ _ONSETS = _words("b b br c ch d d f f g gr h j k k l l m m n n p p r r s s st t 
 _VOWELS = _words("a a a e e e i i o o o u u ai ea ou y")
 _CODAS = ("",) * 12 + _words("n r l s t m x k d ck nd rt ss")
 
+_ARTICLES = _words("The The The The A A An La Le L' El Die")
+_JOINTS = (": ", ", ", " & ", " and ", " - ", "! ", "? ", ". ", " / ")
+"""What stands between the two halves of a long title."""
+
 _NAMES = {
     "many": _words("""
         genre category class style topic theme tag mood kind subject cuisine flavour material sound
@@ -134,6 +138,17 @@ def _attribute(kind: str, rng: Rng) -> Attribute:
 
 
 def _title(rng: Rng) -> str:
+    title = _name(rng)
+    if rng.random() < 0.1:
+        title += f"{_JOINTS[rng.integers(len(_JOINTS))]}{_name(rng)}"
+    article, _, rest = title.partition(" ")
+    if rng.random() < 0.25:  # as catalogues file it: "Silent Tower, The"
+        filed = rest if article in _ARTICLES and rest else title
+        title = f"{filed}, {_ARTICLES[rng.integers(len(_ARTICLES))]}"
+    return f"{title} ({_name(rng)})" if rng.random() < 0.08 else title
+
+
+def _name(rng: Rng) -> str:
     if rng.random() < 0.6:
         return inventions.titles(1, rng)[0]
     made = [word(rng) for _ in range(rng.integers(1, 4))]

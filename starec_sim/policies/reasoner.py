@@ -13,9 +13,10 @@ sorting.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Literal, NamedTuple
+from collections.abc import Container, Iterator, Mapping, Sequence
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field
 
@@ -64,6 +65,12 @@ _TOGETHER = {1: (LIKED, LIKED), 2: (LIKED, "loved"), 3: ("loved", "adored")}
 SIGNALS = {"seen by": "popularity", "mean rating": "rating", "liked together with": "together"}
 """Parts of a card that are no attributes, and the setting that says how much each counts."""
 
+_FIRST_LINE = re.compile(
+    rf"By (?P<by>taste|habit) (?P<degree>\d)(?P<told>(?:, (?:{'|'.join(SIGNALS.values())}) \d)*)"
+)
+_SETTING = re.compile(r"(\w+) (\d)")
+_SUCH_AS = "By taste 2, popularity 1, rating 1, together 2"
+
 _SUMMARY_TERMS = 24
 """Attributes that a reflection keeps, those met last."""
 _SUMMARY_MET = 8
@@ -108,6 +115,25 @@ class ReasonerPolicy(ReadingPolicy):
     def _llm_type(self) -> str:
         return "reasoner"
 
+    @classmethod
+    def going_by(cls, line: str) -> Self:
+        """Return the reasoner whose reasoning begins with this line.
+
+        Raises:
+            ValueError: No reasoner's does.
+        """
+        said = _FIRST_LINE.fullmatch(line)
+        if said is None:
+            raise ValueError(f"{line!r} is not how a reasoning begins, such as {_SUCH_AS!r}")
+        told = dict(_SETTING.findall(said["told"]))
+        return cls.model_validate({"by": said["by"], "attributes": int(said["degree"]), **told})
+
+    def goes_by(self, shown: Container[str] = SIGNALS) -> str:
+        """Return the first line: how loudly attributes speak, and the signals that are shown."""
+        told = [setting for signal, setting in SIGNALS.items() if signal in shown]
+        loud = (f"{setting} {getattr(self, setting)}" for setting in told)
+        return ", ".join([f"By {self.by} {self.attributes}", *loud])
+
     def answer(self, asked: str, words: int) -> str:
         """Reason in short lines, then rank, act, or rewrite the summary."""
         if reading.reflects(asked):
@@ -115,8 +141,8 @@ class ReasonerPolicy(ReadingPolicy):
         polarities = self.habits(asked) if self.by == "habit" else self.tastes(asked)
         candidates = reading.candidates(asked)
         weighed = [self._weigh(mark, card, polarities) for mark, card in candidates]
-        goes_by = self._goes_by([card for _, card in candidates])
-        thoughts = "\n".join([goes_by, *map(str, weighed)])
+        shown = {part.partition(": ")[0] for _, card in candidates for part in card.split(" | ")}
+        thoughts = "\n".join([self.goes_by(shown), *map(str, weighed)])
         answer = _act(weighed) if reading.pages(asked) else _rank(weighed)
         return f"<think>\n{thoughts}\n</think>\n{answer}"
 
@@ -147,15 +173,6 @@ class ReasonerPolicy(ReadingPolicy):
             for term, met in times.items()
             if loud or met >= _OFTEN
         }
-
-    def _goes_by(self, cards: Sequence[str]) -> str:
-        """Say how loudly each kind of evidence speaks that the cards show."""
-        shown = {part.partition(": ")[0] for card in cards for part in card.split(" | ")[1:]}
-        speaking = [f"By {self.by} {self.attributes}"]
-        for signal, setting in SIGNALS.items():
-            if signal in shown:
-                speaking.append(f"{setting} {getattr(self, setting)}")
-        return ", ".join(speaking)
 
     def _polarity(self, vote: float) -> str:
         if abs(vote) < self.named:

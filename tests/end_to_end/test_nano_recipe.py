@@ -73,13 +73,42 @@ class TestTheCorpus:
         told = 0
         for one in rankings[:50]:
             asked = one.messages[1][1]
+            offered = asked.index("<candidates>")
             for end, word in hints(asked, one.tastes):
+                line = asked[asked.rindex("\n", 0, end) + 1 : end]
+                assert asked[end:].startswith((", ", " | ", "\n")), asked[end - 20 : end + 20]
+                if end < offered or " | liked together with: " in line:
+                    continue
                 start = max(asked.rfind(mark, 0, end) + 2 for mark in (": ", ", "))
                 (term,) = reading.terms(f"title | value: {asked[start:end]}")
-                assert asked[end:].startswith((", ", " | ", "\n")), asked[start : end + 20]
                 assert word == (f": {one.tastes[term]}" if term in one.tastes else NOTHING)
                 told += word != NOTHING
         assert told > 50
+
+    def test_hints_count_what_was_met_before_and_what_goes_together(self):
+        from hints import hints
+
+        asked = """<preferences>
+Pop: liked (2 of 3)
+</preferences>
+<history>
+- 4 stars: liked | "One" | genre: Pop, Ska
+- 2 stars: disliked | "Two, The" | genre: Ska
+</history>
+<candidates>
+A. "Three" | genre: Ska | seen by: few | liked together with: One
+B. "Four" | genre: Soul | liked together with: Two; The, One
+</candidates>"""
+        told = [(asked[:end][-6:], word) for end, word in hints(asked, {"Ska": "hated"})]
+        assert told == [
+            ("e: Pop", "3 of 4"),
+            ("p, Ska", "1 of 1"),
+            ("e: Ska", "1 of 2"),
+            ("e: Ska", ": hated"),
+            ("h: One", ": liked"),
+            (": Soul", ", "),
+            ("e, One", ": loved"),
+        ]
 
 
 def test_each_choice_of_a_first_line_is_one_token_of_the_tokenizer_that_ships(tokenizer):

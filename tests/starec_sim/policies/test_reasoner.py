@@ -243,3 +243,20 @@ def ndcg(world, policy):
 
 def test_where_cards_carry_signals_it_reads_them_and_the_lexical_floor_does_not(world):
     assert ndcg(world, POLICY) > ndcg(world, LexicalPolicy()) + 0.05
+
+
+def test_its_first_line_says_what_it_goes_by_and_can_be_read_back():
+    loud = ReasonerPolicy(by="habit", attributes=1, popularity=3, rating=0, together=2)
+    line = "By habit 1, popularity 3, rating 0, together 2"
+    assert loud.goes_by() == line
+    assert ReasonerPolicy.going_by(line) == loud
+    assert loud.goes_by(["mean rating"]) == "By habit 1, rating 0"
+    assert ReasonerPolicy.going_by("By taste 0") == ReasonerPolicy(attributes=0)
+
+
+@pytest.mark.parametrize(
+    "line", ["", "By luck 2", "By taste 3", "By taste 2, named 1", "By taste 2, popularity 9", "By"]
+)
+def test_a_line_that_it_would_never_say_is_refused(line):
+    with pytest.raises(ValueError):
+        ReasonerPolicy.going_by(line)
