@@ -37,7 +37,7 @@ from starec_sim.experiment import Experiment, recorded
 from starec_sim.learning.checkpoints import read_held_out
 from starec_sim.metrics import bootstrap_interval
 from starec_sim.policies.nano import NanoPolicy
-from starec_sim.policies.reasoner import SIGNALS, ReasonerPolicy
+from starec_sim.policies.reasoner import ReasonerPolicy
 from starec_sim.runs import folder as run_folder
 
 HERE = Path(__file__).parent
@@ -73,16 +73,10 @@ def rows(run: Path, unanchored: Path | None, asked: argparse.Namespace) -> list[
         {"name": ANCHORED, "agent": fast, "replay": 0, "policy": first},
         {"name": TRAINED, "agent": fast, "replay": 0, "policy": last},
     ]
-    for teacher in asked.line:
-        settings = teacher.model_dump(exclude_unset=True)
-        values.append(
-            {
-                "name": GOING_BY.format(teacher.goes_by([] if asked.bare else SIGNALS)),
-                "agent": fast,
-                "replay": 0,
-                "policy": {"use": "reasoner", **settings},
-            }
-        )
+    if asked.line:
+        told = {"use": "reasoner", **asked.line.model_dump(exclude_unset=True)}
+        name = GOING_BY.format(asked.line.goes_by([]))
+        values.append({"name": name, "agent": fast, "replay": 0, "policy": told})
     if asked.sampled:
         values += [
             {
@@ -205,8 +199,6 @@ def main() -> None:
     )
     arguments.add_argument(
         "--line",
-        nargs="+",
-        default=[],
         type=ReasonerPolicy.going_by,
         metavar="LINE",
         help='also the reasoner, going by such a line: "By habit 1, popularity 2, rating 1"',
