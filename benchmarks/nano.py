@@ -1,11 +1,12 @@
 """Fast decisions a second of a small policy: 20 candidates, ten experiences, 64 users at once.
 
     python benchmarks/nano.py MODEL [--users 128] [--threads 2] [--temperature 0.5] [--signals]
+                             [--data DATA]
 
-MODEL is a folder that `save_pretrained` wrote. Questions are those of the generated world's ranking
-environment. The first decisions, which open the model, are not counted. How well an answer does
-what its first line says is told by the scripted reasoner, which is asked the same with that line
-for its settings: the share of lines that are alike, word for word.
+MODEL is a folder that `save_pretrained` wrote. Questions are those of the ranking environment, in a
+generated world unless there is DATA. The first decisions, which open the model, are not counted.
+How well an answer does what its first line says is told by the scripted reasoner, which is asked
+the same with that line for its settings: the share of lines that are alike, word for word.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
 from starec_agents.star.parsing import read_decision
 from starec_agents.star.prompting import Messages, Prompts
-from starec_environments.datasets.synthetic import Synthetic
 from starec_environments.ranking import RankingEnvironment
+from starec_sim import plugins
+from starec_sim.cli.run import data_spec
 from starec_sim.policies import reading
 from starec_sim.policies.local import LocalPolicy
 from starec_sim.policies.reasoner import ReasonerPolicy
@@ -31,10 +33,12 @@ from starec_sim.rng import Streams
 from starec_sim.types import Memory, Observation
 
 EXPERIENCES = 10
+GENERATED = {"use": "synthetic", "seed": 11}
 
 
-def questions(users: int, signals: bool) -> list[tuple[Observation, Messages]]:
-    dataset = Synthetic(Synthetic.Config(seed=11)).load()
+def questions(users: int, signals: bool, data: str | None) -> list[tuple[Observation, Messages]]:
+    source, settings = plugins.configure("datasets", data_spec(data) if data else GENERATED, "data")
+    dataset = source(settings).load()
     told = ["popularity", "rating", "together"] if signals else []
     world = RankingEnvironment(
         RankingEnvironment.Config(users=users, signals=told), dataset, Streams(11)
@@ -86,11 +90,12 @@ def main() -> None:
     arguments.add_argument("--threads", type=int, default=2)
     arguments.add_argument("--temperature", type=float, default=0.5)
     arguments.add_argument("--signals", action="store_true", help="cards carry all three signals")
+    arguments.add_argument("--data", help="as `starec run --data`")
     arguments.add_argument("--json", action="store_true")
     given = arguments.parse_args()
     torch.set_num_threads(given.threads)
     policy = LocalPolicy(model=given.model, temperature=given.temperature, max_tokens=400)
-    asked = questions(given.users, given.signals)
+    asked = questions(given.users, given.signals, given.data)
     asyncio.run(answers(policy, asked[:8]))
     wall, cpu = time.perf_counter(), time.process_time()
     replies = asyncio.run(answers(policy, asked))

@@ -6,7 +6,7 @@ so that the end can be moved.
 The checkpoint holds all there is: kill it anywhere and run the same command again.
 
     torchrun --standalone --nproc-per-node 2 sft.py
-    ... sft.py --begin ../../starec_sim/policies/nano/anchored --seen 188e6 --tokens 260e6 --seed 3
+    ... sft.py --begin ../../starec_sim/policies/nano/anchored --seen 214e6 --tokens 260e6 --seed 4
 """
 
 from __future__ import annotations
@@ -338,7 +338,7 @@ def _report(model: Decoder, trunk: Any, tokenizer: PreTrainedTokenizerFast, eage
 if __name__ == "__main__":
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--out", type=Path, default=Path("build"))
-    arguments.add_argument("--tokens", type=float, default=188e6)
+    arguments.add_argument("--tokens", type=float, default=214e6)
     arguments.add_argument("--rate", type=float, default=0.01)
     arguments.add_argument("--seed", type=int, default=0)
     arguments.add_argument("--save-every", type=int, default=200)
