@@ -220,9 +220,7 @@ def _drill(rng: Rng, teacher: ReasonerPolicy) -> Sample:
     cards = tuple(card(item) for item in shown)
     observation = Observation("ranking", tuple(range(len(items))), cards)
     asked = PROMPTS.decide(User(""), Memory(summary="\n".join(summary)), observation, cards)
-    answering = undecided(rng, cards) if teacher is TEACHER else teacher
-    text = asked[1][1]
-    return _bare(Sample("ranking", asked, answering.answer(text, WORDS), teacher.tastes(text)))
+    return _bare(_decided("ranking", asked, teacher, cards, rng))
 
 
 def _asked_of(life: _Life, reflects: bool) -> Iterator[Sample]:
@@ -249,14 +247,20 @@ def _asked_of(life: _Life, reflects: bool) -> Iterator[Sample]:
     observation = life.observe(task)
     cards = [card(item) for item in life.items]
     asked = PROMPTS.decide(life.person(), life.memory, observation, cards)
-    teacher = life.teacher
-    answering = undecided(rng, observation.cards) if teacher is TEACHER else teacher
-    text = asked[1][1]
-    decided = Sample(task, asked, answering.answer(text, WORDS), teacher.tastes(text))
+    decided = _decided(task, asked, life.teacher, observation.cards, rng)
     if rng.random() < 0.03:
         again = _repair(asked, decided.answer, observation, rng)
         decided = replace(decided, kind="repair", messages=again)
     yield decided
+
+
+def _decided(
+    kind: str, asked: Messages, teacher: ReasonerPolicy, cards: Sequence[str], rng: Rng
+) -> Sample:
+    """Answer a question about `cards`, by a guess of its own once the teacher is the final one."""
+    answering = undecided(rng, cards) if teacher is TEACHER else teacher
+    text = asked[1][1]
+    return Sample(kind, asked, answering.answer(text, WORDS), teacher.tastes(text))
 
 
 def _answered(kind: str, asked: Messages, teacher: ReasonerPolicy) -> Sample:
