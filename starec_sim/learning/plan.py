@@ -2,9 +2,9 @@
 
 Tokens are counted on questions of the real world, with the model's own tokenizer where it is on
 this machine, else at four characters a token. Memory is arithmetic over the model's shape:
-parameters, gradients and Adam's moments (Rajbhandari et al., 2020, "ZeRO", section 3), and 34 h
-bytes of activations per token and layer (Korthikanti et al., 2022, equation 2, without attention
-matrices, which are never stored).
+parameters, gradients and Adam's moments (Rajbhandari et al., 2020, "ZeRO", section 3), and what a
+layer with gated units and adapters keeps of a token: 24 bytes for each hidden and 8 for each inner
+unit, fitted to what `benchmarks/learner_memory.py` measures (attention matrices are never stored).
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Shape(NamedTuple):
         return self.layers * sum(lora.rank * (i + o) for i, o in self.linear)
 
 
-_KNOWN = {
+KNOWN = {
     "Qwen2.5-0.5B": Shape(896, 24, 14, 2, 64, 4864, 151_936, True),
     "Qwen2.5-1.5B": Shape(1536, 28, 12, 2, 128, 8960, 151_936, True),
     "Qwen2.5-7B": Shape(3584, 28, 28, 4, 128, 18_944, 152_064, False),
@@ -224,7 +224,7 @@ def _shape(model: str) -> Shape | None:
         config = AutoConfig.from_pretrained(model, local_files_only=True)
     except (OSError, ValueError, KeyError):
         name = model.rpartition("/")[2].removesuffix("-Instruct")
-        return _KNOWN.get(name)
+        return KNOWN.get(name)
     heads = config.num_attention_heads
     return Shape(
         config.hidden_size,
@@ -245,8 +245,10 @@ def _memory(shape: Shape, training: Training, trainable: int, half: bool) -> flo
     learning = trainable * (4 + 4 + 8 + 8)
     tokens = training.batch_tokens
     width = 2 if half else 4
-    kept = 2 if training.gradient_checkpointing else 34
-    activations = tokens * shape.layers * shape.hidden * kept * width / 2
+    layer = tokens * (24 * shape.hidden + 8 * shape.inner) * width / 2
+    # With checkpointing, what goes into each layer, and all of the one that is computed again.
+    inputs = tokens * shape.layers * shape.hidden * width
+    activations = inputs + layer if training.gradient_checkpointing else shape.layers * layer
     mask = tokens * tokens * 5
     logits = min(tokens * shape.vocabulary, 2**26) * 4 * 3
     return (frozen + learning + activations + mask + logits) / _GIB

@@ -8,7 +8,7 @@ import pytest
 
 from starec_sim.cli import main
 from starec_sim.learning.models import Lora, load
-from starec_sim.learning.plan import _KNOWN, _shape
+from starec_sim.learning.plan import KNOWN, _shape
 
 BIGGER = sorted((Path(__file__).parents[3] / "experiments" / "06_bigger_models").glob("*.yaml"))
 
@@ -51,7 +51,7 @@ def test_the_arithmetic_of_a_shape_agrees_with_the_model(model_folder, architect
 
 
 def test_the_shapes_that_are_known_by_heart_have_the_size_of_their_names():
-    assert {name: round(shape.parameters / 1e9, 1) for name, shape in _KNOWN.items()} == {
+    assert {name: round(shape.parameters / 1e9, 1) for name, shape in KNOWN.items()} == {
         "Qwen2.5-0.5B": 0.5,
         "Qwen2.5-1.5B": 1.5,
         "Qwen2.5-7B": 7.6,
@@ -77,3 +77,13 @@ def test_what_cannot_be_trained_is_refused_before_anything_starts(starec, change
         "train", BIGGER[0], "--data", "synthetic", "--dry-run", "--json", *changes
     )
     assert status == 2 and complaint in err
+
+
+@pytest.mark.parametrize(
+    ("name", "measured"), [("qwen2.5-0.5b", 24.3), ("qwen2.5-1.5b", 50.1), ("qwen2.5-7b", 24.4)]
+)
+def test_the_memory_that_is_planned_is_enough_and_little_more(starec, name, measured):
+    """What `benchmarks/learner_memory.py` measured on an H200, in GiB."""
+    path = BIGGER[0].with_stem(name)
+    _, out, _ = starec("train", path, "--data", "synthetic", "--dry-run", "--json")
+    assert measured <= json.loads(out)["learner_gib"] <= 1.1 * measured
