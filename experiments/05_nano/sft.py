@@ -351,6 +351,10 @@ if __name__ == "__main__":
         arguments.error("--begin and --seen go together: weights, and the tokens they have seen")
     if given.seen >= given.tokens:
         arguments.error(f"--seen {given.seen:g}: nothing is left of --tokens {given.tokens:g}")
+    if not (given.out / "tokenizer.json").is_file():
+        arguments.error(
+            f"{given.out} has no tokenizer: run `python tokenizer.py --out {given.out}` first"
+        )
     if given.begin and (given.out / "checkpoint.pt").is_file():
         arguments.error(f"{given.out} holds a checkpoint: go on without --begin, or take --out")
     train(
