@@ -219,6 +219,9 @@ def main() -> None:
     given = arguments.parse_args()
     found = [run_folder.find(run, given.runs_dir) for run in given.runs]
     others = [run_folder.find(run, given.runs_dir) for run in given.unanchored or ()]
+    for folder in [*found, *others]:
+        if run_folder.read(folder)["status"] != "finished":
+            arguments.error(f"{folder} is no training that has finished: starec resume {folder}")
     if others and [*map(read_held_out, others)] != [*map(read_held_out, found)]:
         arguments.error(
             "--unanchored: these kept other users apart than RUN did; name as many trainings, of "

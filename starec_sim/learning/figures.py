@@ -107,8 +107,15 @@ class Guard:
             )
         self._idle = self._idle + 1 if figures["learned_tokens"] == 0 else 0
         if self._idle >= settings.patience:
+            remedy = f"{hint}; add a denser reward (ndcg), or a higher temperature"
+            if all(
+                figures["counters"].get(f"{node}: malformed") == 1 for node in figures["reward"]
+            ):
+                remedy = (
+                    "no answer had the form; let the policy imitate a teacher first: train.anchor"
+                )
             raise DivergenceError(
                 f"for {self._idle} steps all rewards within each group were equal, so there was "
                 "nothing to learn",
-                hint=f"{hint}; add a denser reward (ndcg), or a higher temperature",
+                hint=remedy,
             )

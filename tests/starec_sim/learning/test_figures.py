@@ -14,9 +14,9 @@ from starec_sim.learning.settings import Guards
 from .conftest import make_tokenizer
 
 
-def rollout(answer, reward=0.0, group="a"):
+def rollout(answer, reward=0.0, group="a", malformed=1.0):
     row = Row((1,), tuple(answer), (True,) * len(answer), (-1.0,) * len(answer))
-    counters = {"malformed": 1.0, "length": float(len(answer))}
+    counters = {"malformed": malformed, "length": float(len(answer))}
     return Rollout(group, "fast", (row,), reward, "v", 1.0, {"tier": reward}, counters)
 
 
@@ -64,6 +64,16 @@ def test_rewards_that_are_all_equal_for_long_are_named():
     guard.check(nothing, 2, "v")
     with pytest.raises(DivergenceError, match="for 3 steps all rewards within each group were eq"):
         guard.check(nothing, 2, "v")
+
+
+@pytest.mark.parametrize(
+    ("malformed", "remedy"), [(1.0, "imitate a teacher first"), (0.0, "add a denser reward")]
+)
+def test_where_no_answer_has_the_form_imitation_is_the_remedy(malformed, remedy):
+    nothing = figures([rollout([3], 0.5, malformed=malformed), rollout([4], 0.5)], [])
+    with pytest.raises(DivergenceError) as stopped:
+        Guard(Guards(patience=1)).check(nothing, 2, "v")
+    assert remedy in stopped.value.hint
 
 
 def test_a_good_step_lets_the_guard_forget():
