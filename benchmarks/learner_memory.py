@@ -17,16 +17,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from peft import LoraConfig, get_peft_model
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from starec_sim import experiment
 from starec_sim.learning.grpo import lessons
 from starec_sim.learning.learner import Learner
-from starec_sim.learning.models import Weights
-from starec_sim.learning.plan import KNOWN, plan_of
+from starec_sim.learning.models import Weights, with_new_adapter
+from starec_sim.learning.plan import plan_of, shape_of
 from starec_sim.learning.rows import Rollout, Row
-from starec_sim.learning.settings import training_of
+from starec_sim.learning.settings import Training, training_of
 
 EXPERIMENTS = Path(__file__).parent.parent / "experiments/06_bigger_models"
 READ, WRITTEN, ANSWERS = 908, 512, 8
@@ -83,9 +82,10 @@ def measured(name: str, questions: int) -> dict[str, float]:
     }
 
 
-def model(name: str, training: Any) -> Any:
+def model(name: str, training: Training) -> Any:
     """Return random weights in the shape of a model, with a new adapter."""
-    shape = KNOWN[name.rpartition("/")[2].removesuffix("-Instruct")]
+    shape = shape_of(name)
+    assert shape is not None
     config = AutoConfig.for_model(
         "qwen2",
         vocab_size=shape.vocabulary,
@@ -100,13 +100,7 @@ def model(name: str, training: Any) -> Any:
         base = AutoModelForCausalLM.from_config(
             config, dtype=torch.bfloat16, attn_implementation="sdpa"
         )
-    lora = training.lora
-    made = get_peft_model(
-        base,
-        LoraConfig(
-            r=lora.rank, lora_alpha=lora.alpha, target_modules=lora.targets, task_type="CAUSAL_LM"
-        ),
-    )
+    made = with_new_adapter(base, training.lora)
     made.train()
     if training.gradient_checkpointing:
         made.gradient_checkpointing_enable({"use_reentrant": False})

@@ -145,7 +145,7 @@ def load(
     if method == "full" and adapter is not None:
         base = _with_adapter(base, model, adapter).merge_and_unload()
     elif method == "lora":
-        base = _with_adapter(base, model, adapter) if adapter else _with_new_adapter(base, lora)
+        base = _with_adapter(base, model, adapter) if adapter else with_new_adapter(base, lora)
     base.train()
     if gradient_checkpointing:
         base.gradient_checkpointing_enable({"use_reentrant": False})
@@ -158,7 +158,12 @@ def settled(dtype: Precision) -> Literal["fp32", "bf16"]:
     return "bf16" if choose(dtype, device) == torch.bfloat16 else "fp32"
 
 
-def _with_new_adapter(base: Any, lora: Lora) -> Any:
+def with_new_adapter(base: Any, lora: Lora) -> Any:
+    """Return a model around `base` of which only a new adapter learns.
+
+    Raises:
+        ModelError: No layer is called as `lora.targets` says.
+    """
     from peft import LoraConfig, get_peft_model
 
     targets = lora.targets if isinstance(lora.targets, str) else list(lora.targets)

@@ -66,7 +66,7 @@ class Shape(NamedTuple):
         return self.layers * sum(lora.rank * (i + o) for i, o in self.linear)
 
 
-KNOWN = {
+_KNOWN = {
     "Qwen2.5-0.5B": Shape(896, 24, 14, 2, 64, 4864, 151_936, True),
     "Qwen2.5-1.5B": Shape(1536, 28, 12, 2, 128, 8960, 151_936, True),
     "Qwen2.5-7B": Shape(3584, 28, 28, 4, 128, 18_944, 152_064, False),
@@ -154,7 +154,7 @@ def plan_of(experiment: Experiment) -> Plan:
     samples = anchor.users * anchor.rounds * len(anchor.nodes) if anchor else 0
     updates = -(-samples // anchor.batch) * anchor.epochs if anchor else 0
     half = settled(training.dtype) == "bf16"
-    shape = _shape(model)
+    shape = shape_of(model)
     trainable = None
     if shape is not None:
         trainable = shape.adapter(training.lora) if training.method == "lora" else shape.parameters
@@ -217,14 +217,15 @@ def _tokenizer(model: str) -> tuple[Any, str]:
         return None, "at four characters a token, its tokenizer is not on this machine"
 
 
-def _shape(model: str) -> Shape | None:
+def shape_of(model: str) -> Shape | None:
+    """Return the shape of a model on this machine, or known by heart; None of any other."""
     from transformers import AutoConfig
 
     try:
         config = AutoConfig.from_pretrained(model, local_files_only=True)
     except (OSError, ValueError, KeyError):
         name = model.rpartition("/")[2].removesuffix("-Instruct")
-        return KNOWN.get(name)
+        return _KNOWN.get(name)
     heads = config.num_attention_heads
     return Shape(
         config.hidden_size,

@@ -8,7 +8,7 @@ import pytest
 
 from starec_sim.cli import main
 from starec_sim.learning.models import Lora, load
-from starec_sim.learning.plan import KNOWN, _shape
+from starec_sim.learning.plan import _KNOWN, shape_of
 
 BIGGER = sorted((Path(__file__).parents[3] / "experiments" / "06_bigger_models").glob("*.yaml"))
 
@@ -42,7 +42,7 @@ def test_the_bigger_models_validate_and_are_planned_without_a_download(starec, p
 @pytest.mark.parametrize("architecture", ["qwen2", "qwen3", "llama"])
 def test_the_arithmetic_of_a_shape_agrees_with_the_model(model_folder, architecture):
     folder = model_folder(architecture)
-    shape = _shape(folder)
+    shape = shape_of(folder)
     whole = load(folder, method="full")
     counted = sum(p.numel() for p in whole.model.parameters() if p.dim() > 1)
     assert shape.parameters == counted
@@ -51,7 +51,7 @@ def test_the_arithmetic_of_a_shape_agrees_with_the_model(model_folder, architect
 
 
 def test_the_shapes_that_are_known_by_heart_have_the_size_of_their_names():
-    assert {name: round(shape.parameters / 1e9, 1) for name, shape in KNOWN.items()} == {
+    assert {name: round(shape.parameters / 1e9, 1) for name, shape in _KNOWN.items()} == {
         "Qwen2.5-0.5B": 0.5,
         "Qwen2.5-1.5B": 1.5,
         "Qwen2.5-7B": 7.6,
