@@ -20,7 +20,8 @@ from starec_sim.types import LIKED_ABOVE, FloatArray, IntArray, Item
 
 Signal = Literal["popularity", "rating", "together"]
 """`popularity`: "seen by: top 5 %". `rating`: "mean rating: 3.9". `together`: "liked together with:
-Alien, Blade Runner", which are items the reader liked herself."""
+5 (Alien, Blade Runner, Brazil)": how many items that the reader liked herself, and the closest of
+them."""
 
 BANDS = (1, 2, 5, 10, 20, 50)
 """Per cent of the catalogue; what is less popular than all of these is seen by few."""
@@ -31,10 +32,8 @@ DAMPING = 5.0
 REMEMBERED = 40
 """Likes of the reader that are looked at, her last ones: as many as a memory holds."""
 SHOWN_TOGETHER = 3
-NEIGHBOURS = 20
-"""Items that an item can be liked together with. A card shows names, no strengths, so only strong
-bonds should be named: on MovieLens 100K, ordering by how many are named and then by popularity has
-NDCG@10 64.9 with 20 neighbours and 59.7 with 100; popularity alone has 57.2."""
+NEIGHBOURS = 40
+"""Items that an item can be liked together with."""
 SHRINKAGE = 10.0
 """Of the item-kNN cosine: distrusts pairs that few users have liked together."""
 TITLE_LIMIT = 48
@@ -99,8 +98,8 @@ class Signals:
         if not self.personal or likes is None:
             return cards
         return tuple(
-            f"{text} | liked together with: {names}" if names else text
-            for text, names in zip(cards, self._together(slate, likes), strict=True)
+            f"{text} | liked together with: {company}" if company else text
+            for text, company in zip(cards, self._together(slate, likes), strict=True)
         )
 
     def _card(self, item: int) -> str:
@@ -121,12 +120,10 @@ class Signals:
         wanted = np.array(slate)[:, None] * len(self._items) + recent
         places = np.searchsorted(pairs, wanted).clip(max=len(pairs) - 1)
         found = np.where(pairs[places] == wanted, strengths[places], 0.0)
-        best = np.argsort(-found, axis=1, kind="stable")[:, :SHOWN_TOGETHER]
+        best = recent[np.argsort(-found, axis=1, kind="stable")[:, :SHOWN_TOGETHER]]
         return [
-            ", ".join(self._title(item) for item, bond in zip(items, bonds, strict=True) if bond)
-            for items, bonds in zip(
-                recent[best].tolist(), np.take_along_axis(found, best, axis=1).tolist(), strict=True
-            )
+            f"{count} ({', '.join(map(self._title, items[:count]))})" if count else ""
+            for count, items in zip((found > 0).sum(1).tolist(), best.tolist(), strict=True)
         ]
 
     def _title(self, item: int) -> str:

@@ -34,6 +34,9 @@ WORDS = 180
 HISTORY = 10
 BANDS = ("top 1 %", "top 2 %", "top 5 %", "top 10 %", "top 20 %", "top 50 %", "few")
 
+MOST_TOGETHER = 20
+"""Liked items that an item is liked together with."""
+
 PROMPTS = Prompts.read(None, HISTORY, WORDS)
 TEACHER = ReasonerPolicy()
 EAGER = ReasonerPolicy(named=0.15, strong=0.4)
@@ -41,6 +44,8 @@ EAGER = ReasonerPolicy(named=0.15, strong=0.4)
 
 DEGREES = {"attributes": 3, "popularity": 4, "rating": 3, "together": 4}
 """How many settings the teacher has for how loudly each kind of evidence speaks, from 0 on."""
+HABIT = 0.6
+"""How often attributes speak by habit. Counting is harder than taste, which hints teach too."""
 
 
 def undecided(rng: Rng, cards: Sequence[str]) -> ReasonerPolicy:
@@ -55,7 +60,7 @@ def undecided(rng: Rng, cards: Sequence[str]) -> ReasonerPolicy:
     if not any(f" | {signal}: " in card for card in cards for signal in SIGNALS):
         # Attributes are all there is to go by.
         guess["attributes"] = int(rng.integers(1, DEGREES["attributes"]))
-    if guess["attributes"] and rng.random() < 0.5:
+    if guess["attributes"] and rng.random() < HABIT:
         guess["by"] = "habit"
     return TEACHER.model_copy(update=guess)
 
@@ -138,9 +143,10 @@ class _Life:
             told["mean rating"] = f"{np.clip(rng.normal(3.4, 0.5), 1, 5):.1f}"
         liked = [self.items[e.item].title for e in self.memory.history if e.liked]
         if "together" in self.signals and liked and rng.random() < 0.5:
-            count = 1 if rng.random() < 0.5 else int(rng.integers(2, 4))
-            names = rng.permutation(liked)[:count].tolist()
-            told["liked together with"] = ", ".join(quoted(n.replace(",", ";"), 48) for n in names)
+            count = min(int(rng.geometric(0.3)), MOST_TOGETHER)
+            names = rng.permutation(liked)[: min(count, 3)].tolist()
+            closest = ", ".join(quoted(name.replace(",", ";"), 48) for name in names)
+            told["liked together with"] = f"{count} ({closest})"
         return told
 
     def person(self) -> User:

@@ -4,9 +4,9 @@ An answer teaches a look-up for each attribute that it names. A question has man
 look up, and what each of them means to the person follows from what stands before it. So the model
 is also taught, by the tokens that answers and summaries use:
 
-- after each attribute of a candidate, its polarity;
+- after each attribute of a candidate, its polarity by taste, or how often it was met and liked if
+  the answer goes by habit: the question does not tell, so both are learned;
 - after each attribute of an experience, how often it was met and liked until then;
-- after what a candidate is liked together with, whether that is one item or several;
 - after each attribute of an item in a reflection, the count that the summary has of it.
 
 Nobody will ever read these predictions; without them a small model takes many times longer to learn
@@ -23,20 +23,18 @@ from starec_sim.policies.reasoner import SIGNALS
 
 _LINE = re.compile(r"^[A-Z]{1,3}\. (\".*)$", re.MULTILINE)
 _LIVED = re.compile(r"^- [\d.]+ stars: (liked|disliked) \| (\".*)$", re.MULTILINE)
-_TOGETHER = "liked together with"
 
 NOTHING = ", "
 """What follows an attribute that says nothing: the next one."""
-ONE, SEVERAL = ": liked", ": loved"
-"""What follows the items that a candidate is liked together with: what the teacher calls them."""
 
 
-def hints(asked: str, tastes: Mapping[str, str]) -> Iterator[tuple[int, str]]:
+def hints(asked: str, tastes: Mapping[str, str], habit: bool = False) -> Iterator[tuple[int, str]]:
     """Return where attributes end in a question, and what is to be known there.
 
     Args:
         asked: The question.
         tastes: The polarities of attributes by taste, whatever the answer goes by.
+        habit: Whether it goes by habit.
     """
     summary = reading.known(reading.section(asked, "preferences"))
     if reading.reflects(asked):
@@ -45,19 +43,23 @@ def hints(asked: str, tastes: Mapping[str, str]) -> Iterator[tuple[int, str]]:
     else:
         known = {term: f": {polarity}" for term, polarity in tastes.items()}
         tag = "page" if reading.pages(asked) else "candidates"
-        yield from _counts(asked, {term: (likes, met) for term, likes, met in summary})
+        counted = {term: (likes, met) for term, likes, met in summary}
+        yield from _counts(asked, counted)
+        if habit:
+            known = {term: f"{likes} of {met}" for term, (likes, met) in counted.items()}
     start, end = asked.index(f"<{tag}"), asked.index(f"</{tag}>")
     for line in _LINE.finditer(asked, start, end):
         for place, name, listed in _parts(line[1]):
-            if name == _TOGETHER:
-                yield line.end(), SEVERAL if ", " in listed else ONE
-            elif name not in SIGNALS:
+            if name not in SIGNALS:
                 for value_end, term in _terms(line.start(1) + place, listed):
                     yield value_end, known.get(term, NOTHING)
 
 
 def _counts(asked: str, counted: dict[str, tuple[int, int]]) -> Iterator[tuple[int, str]]:
-    """Return the running counts of the history, which go on from those of the summary."""
+    """Return the running counts of the history, which go on from those of the summary.
+
+    At the end, `counted` holds them all.
+    """
     for line in _LIVED.finditer(asked):
         for place, _, listed in _parts(line[2]):
             for value_end, term in _terms(line.start(2) + place, listed):

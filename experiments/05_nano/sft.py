@@ -6,7 +6,7 @@ so that the end can be moved.
 The checkpoint holds all there is: kill it anywhere and run the same command again.
 
     torchrun --standalone --nproc-per-node 2 sft.py
-    ... sft.py --begin ../../starec_sim/policies/nano/anchored --seen 214e6 --tokens 260e6 --seed 4
+    ... sft.py --begin ../../starec_sim/policies/nano/anchored --seen 236e6 --tokens 260e6 --seed 5
 """
 
 from __future__ import annotations
@@ -126,7 +126,8 @@ def encoded(tokenizer: PreTrainedTokenizerFast, one: Sample) -> tuple[list[int],
     following = [NOT_LEARNED] * (len(question) + len(given))
     asked = next(text for role, text in one.messages if role == "user")
     start = text.index(asked)
-    for end, word in hints(asked, one.tastes) if one.tastes else ():
+    habit = "\nBy habit" in one.answer
+    for end, word in hints(asked, one.tastes, habit) if one.tastes else ():
         token, place = tokenizer(word).input_ids, ends.get(start + end)
         if place is not None and len(token) == 1:
             following[place] = token[0]
@@ -201,7 +202,7 @@ def accuracies(
 
 def _kind(token: str) -> str:
     token = token.replace("Ġ", " ").replace("Ċ", "\n")
-    if token.startswith(": ") and token[2:] in POLARITIES:
+    if token.startswith(": ") and (token[2:] in POLARITIES or re.fullmatch(r"\+\d", token[2:])):
         return "polarity"
     if re.fullmatch(r"\nBy \w+ \d|, (?:popularity|rating|together) \d", token):
         return "guess"
@@ -338,7 +339,7 @@ def _report(model: Decoder, trunk: Any, tokenizer: PreTrainedTokenizerFast, eage
 if __name__ == "__main__":
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--out", type=Path, default=Path("build"))
-    arguments.add_argument("--tokens", type=float, default=214e6)
+    arguments.add_argument("--tokens", type=float, default=236e6)
     arguments.add_argument("--rate", type=float, default=0.01)
     arguments.add_argument("--seed", type=int, default=0)
     arguments.add_argument("--save-every", type=int, default=200)

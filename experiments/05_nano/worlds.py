@@ -169,7 +169,7 @@ class World:
                 self.attributes.append(attribute)
         self._rng = rng
         self._chances = [
-            rng.permutation(1.0 / np.arange(1, len(a.values) + 1) ** rng.uniform(0.2, 1.0))
+            rng.permutation(1.0 / np.arange(1, len(a.values) + 1) ** rng.uniform(0.2, 1.5))
             for a in self.attributes
         ]
 

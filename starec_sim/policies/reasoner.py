@@ -13,6 +13,7 @@ sorting.
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
@@ -60,8 +61,8 @@ _SEEN_BY: tuple[dict[str, str], ...] = (
 """What popularity says, by how much it counts."""
 _RATED_WELL, _RATED_BADLY, _FAR = 3.8, 3.0, 0.3
 """From these stars on a mean rating speaks, and loudly so far beyond if it counts twice."""
-_TOGETHER = {1: (LIKED, LIKED), 2: (LIKED, "loved"), 3: ("loved", "adored")}
-"""What it says to be liked together with one item, and with several, by how much it counts."""
+_MOST_TOGETHER = 6
+"""What it says at most to be liked together with many."""
 SIGNALS = {"seen by": "popularity", "mean rating": "rating", "liked together with": "together"}
 """Parts of a card that are no attributes, and the setting that says how much each counts."""
 
@@ -83,7 +84,7 @@ class _Weighed(NamedTuple):
 
     mark: str
     evidence: list[tuple[str, str]]
-    """Attribute values and their polarities."""
+    """Attribute values and their polarities; signals, and theirs or a number."""
     balance: int
 
     def __str__(self) -> str:
@@ -109,7 +110,7 @@ class ReasonerPolicy(ReadingPolicy):
     rating: UpTo2 = 1
     """How much the mean rating counts."""
     together: UpTo3 = 2
-    """How much it counts what a candidate is liked together with."""
+    """How much it counts how many of the liked items a candidate is liked together with."""
 
     @property
     def _llm_type(self) -> str:
@@ -192,7 +193,7 @@ class ReasonerPolicy(ReadingPolicy):
             known = [(term, polarities[term]) for term in terms if term in polarities]
             evidence = [(term, _said(polarity, self.attributes)) for term, polarity in known]
         evidence += self._signalled(signals)
-        return _Weighed(mark, evidence, sum(POLARITIES[polarity] for _, polarity in evidence))
+        return _Weighed(mark, evidence, sum(_worth(polarity) for _, polarity in evidence))
 
     def _signalled(self, signals: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         """Yield what a card's signals say, and for what."""
@@ -205,10 +206,15 @@ class ReasonerPolicy(ReadingPolicy):
             yield rating, _said("loved" if stars >= _RATED_WELL + _FAR else LIKED, self.rating)
         if self.rating and stars <= _RATED_BADLY:
             yield rating, _said("hated" if stars <= _RATED_BADLY - _FAR else DISLIKED, self.rating)
-        names = signals.get("liked together with")
-        if names and self.together in _TOGETHER:
-            one, several = _TOGETHER[self.together]
-            yield "together", several if ", " in names else one
+        liked, _, _ = signals.get("liked together with", "").partition(" (")
+        if self.together and liked.isdecimal() and (count := int(liked[:3])):
+            said = round((1 + self.together) / 2 * math.log2(1 + count))
+            yield "together", f"+{min(said, _MOST_TOGETHER)}"
+
+
+def _worth(polarity: str) -> int:
+    """Return what a polarity, or a plain number, adds to a balance."""
+    return POLARITIES[polarity] if polarity in POLARITIES else int(polarity)
 
 
 def _said(polarity: str, strength: int) -> str:

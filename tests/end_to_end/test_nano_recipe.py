@@ -74,18 +74,21 @@ class TestTheCorpus:
         for one in rankings[:50]:
             asked = one.messages[1][1]
             offered = asked.index("<candidates>")
-            for end, word in hints(asked, one.tastes):
-                line = asked[asked.rindex("\n", 0, end) + 1 : end]
+            counted = first_line(one).startswith("By habit")
+            for end, word in hints(asked, one.tastes, counted):
                 assert asked[end:].startswith((", ", " | ", "\n")), asked[end - 20 : end + 20]
-                if end < offered or " | liked together with: " in line:
+                if end < offered:
                     continue
                 start = max(asked.rfind(mark, 0, end) + 2 for mark in (": ", ", "))
                 (term,) = reading.terms(f"title | value: {asked[start:end]}")
-                assert word == (f": {one.tastes[term]}" if term in one.tastes else NOTHING)
                 told += word != NOTHING
+                if counted:
+                    assert word == NOTHING or " of " in word
+                else:
+                    assert word == (f": {one.tastes[term]}" if term in one.tastes else NOTHING)
         assert told > 50
 
-    def test_hints_count_what_was_met_before_and_what_goes_together(self):
+    def test_hints_count_what_was_met_before(self):
         from hints import hints
 
         asked = """<preferences>
@@ -96,19 +99,17 @@ Pop: liked (2 of 3)
 - 2 stars: disliked | "Two, The" | genre: Ska
 </history>
 <candidates>
-A. "Three" | genre: Ska | seen by: few | liked together with: One
-B. "Four" | genre: Soul | liked together with: Two; The, One
+A. "Three" | genre: Ska | seen by: few | liked together with: 1 (One)
+B. "Four" | genre: Soul
 </candidates>"""
-        told = [(asked[:end][-6:], word) for end, word in hints(asked, {"Ska": "hated"})]
-        assert told == [
-            ("e: Pop", "3 of 4"),
-            ("p, Ska", "1 of 1"),
-            ("e: Ska", "1 of 2"),
-            ("e: Ska", ": hated"),
-            ("h: One", ": liked"),
-            (": Soul", ", "),
-            ("e, One", ": loved"),
-        ]
+
+        def told(habit):
+            found = hints(asked, {"Ska": "hated"}, habit)
+            return [(asked[:end].split()[-1], word) for end, word in found]
+
+        before = [("Pop", "3 of 4"), ("Ska", "1 of 1"), ("Ska", "1 of 2")]
+        assert told(False) == [*before, ("Ska", ": hated"), ("Soul", ", ")]
+        assert told(True) == [*before, ("Ska", "1 of 2"), ("Soul", ", ")]
 
 
 def test_each_choice_of_a_first_line_is_one_token_of_the_tokenizer_that_ships(tokenizer):
@@ -117,6 +118,21 @@ def test_each_choice_of_a_first_line_is_one_token_of_the_tokenizer_that_ships(to
             line = f"\nBy {by} {degree}, popularity 3, rating 0, together 2\n"
             assert len(tokenizer(line).input_ids) == 5, tokenizer.tokenize(line)
             assert tokenizer.decode(tokenizer(line).input_ids) == line
+
+
+def test_what_items_are_called_is_not_read(tokenizer):
+    asked = """<history>
+- 4 stars: liked | "{}" | genre: Pop | year: 1994
+</history>
+<candidates>
+A. "{}" | genre: Ska | liked together with: 12 ({}, Six)
+B. "{}" | genre: Era 3 (early)
+</candidates>
+Answer like this: "A > B"."""
+    one = tokenizer(asked.format("Up", "One", "Two", "Five")).input_ids
+    other = tokenizer(asked.format("Drei", "Four, The (Vier)", "Sci-Fi; (A", "< & >")).input_ids
+    assert one == other
+    assert "Era 3 (early)" in tokenizer.decode(one) and '"A > B"' in tokenizer.decode(one)
 
 
 class TestSupervisedTraining:

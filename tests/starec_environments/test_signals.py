@@ -104,6 +104,15 @@ def test_a_log_without_ratings_says_nothing_of_ratings() -> None:
 # --- liked together ------------------------------------------------------------------------------
 
 
+def company(text):
+    """The items that a card names, and how many there are."""
+    said_together = said(text, "liked together with")
+    if said_together is None:
+        return [], 0
+    count, _, names = said_together.partition(" (")
+    return names.removesuffix(")").split(", "), int(count)
+
+
 def together(signals, slate, likes):
     return [said(text, "liked together with") for text in signals.cards(slate, np.array(likes))]
 
@@ -113,28 +122,28 @@ def test_items_are_named_that_the_same_people_liked_strongest_first() -> None:
     rows = [(user, item, 5) for item in (0, 1) for user in range(8)]
     rows += [(user, 2, 5) for user in range(4)] + [(user, 3, 5) for user in range(8, 12)]
     signals = fitted(["together"], interactions(*rows), 5)
-    assert together(signals, [0], [2, 3, 1]) == ["T1, T2"]
+    assert together(signals, [0], [2, 3, 1]) == ["2 (T1, T2)"]
     assert together(signals, [0, 3, 4], [3]) == [None, None, None]
-    assert together(signals, [1, 2], [0]) == ["T0", "T0"]
+    assert together(signals, [1, 2], [0]) == ["1 (T0)", "1 (T0)"]
 
 
-def test_no_more_than_three_are_named_and_the_latest_of_equals() -> None:
+def test_all_are_counted_but_three_named_the_latest_of_equals() -> None:
     rows = [(user, item, 5) for item in range(6) for user in range(4)]
     signals = fitted(["together"], interactions(*rows), 6)
-    assert together(signals, [5], [0, 1, 2, 3, 4]) == ["T4, T3, T2"]
+    assert together(signals, [5], [0, 1, 2, 3, 4]) == ["5 (T4, T3, T2)"]
 
 
 def test_disliking_the_same_things_is_no_bond_and_liking_without_stars_is_one() -> None:
     rows = [(user, item, 2) for item in (0, 1) for user in range(5)]
     rows += [(user, item, np.nan) for item in (2, 3) for user in range(5)]
     signals = fitted(["together"], interactions(*rows), 4)
-    assert together(signals, [0, 2], [1, 3]) == [None, "T3"]
+    assert together(signals, [0, 2], [1, 3]) == [None, "1 (T3)"]
 
 
 def test_only_the_last_forty_likes_are_looked_at() -> None:
     rows = [(user, item, 5) for item in (0, 1) for user in range(5)]
     signals = fitted(["together"], interactions(*rows), 60)
-    assert together(signals, [0], [1, *range(2, 41)]) == ["T1"]
+    assert together(signals, [0], [1, *range(2, 41)]) == ["1 (T1)"]
     assert together(signals, [0], [1, *range(2, 42)]) == [None]
 
 
@@ -152,7 +161,7 @@ def test_a_title_stays_a_title() -> None:
     signals = fitted(["together"], interactions(*rows), 3, items=items)
     (text,) = signals.cards([1], np.array([2, 0]))
     assert "\n" not in text and "<" not in text
-    names = text.split(" | ")[1].removeprefix("liked together with: ").split(", ")
+    names, _ = company(text)
     assert names[0] == "Good; the Bad / worse&lt;/page&gt;: x"
     assert len(names) == 2 and len(names[1]) <= 48 and text.count(" | ") == 1
 
@@ -173,10 +182,11 @@ def test_the_bonds_named_are_the_strongest_by_shrunk_cosine(seed, data) -> None:
         both = int((liked[:, item] & liked[:, other]).sum())
         scale = np.sqrt(float(liked[:, item].sum()) * float(liked[:, other].sum()))
         strength[other] = both / (scale + 10.0)
-    (found,) = together(signals, [item], own)
-    names = [int(name[1:]) for name in found.split(", ")] if found else []
-    best = sorted((s for s in strength.values() if s > 0), reverse=True)[:3]
-    assert [strength[name] for name in names] == pytest.approx(best)
+    (text,) = signals.cards([item], np.array(own))
+    names, count = company(text)
+    best = sorted((s for s in strength.values() if s > 0), reverse=True)
+    assert count == len(best)
+    assert [strength[int(name[1:])] for name in names] == pytest.approx(best[:3])
 
 
 def test_likes_are_kept_by_user_in_order() -> None:
@@ -227,9 +237,9 @@ def test_what_is_liked_together_is_from_the_users_own_likes(synthetic, build, us
     for user, cards in first_cards(world).items():
         liked = {world.items[e.item].title for e in world.history(user) if e.liked}
         for text in cards.values():
-            titles = (said(text, "liked together with") or "").split(", ")
-            named += titles != [""]
-            assert titles == [""] or set(titles) <= liked
+            titles, count = company(text)
+            named += count
+            assert set(titles) <= liked and len(titles) == min(count, 3)
     assert named
 
 
@@ -303,9 +313,9 @@ def test_a_choice_that_was_revealed_may_be_named_and_one_that_was_not_may_not(ma
         return said(shown.cards[shown.slate.index(target)], "liked together with")
 
     world.begin_round(0)
-    assert named(1) == "Title 0"
+    assert named(1) == "1 (Title 0)"
     world.begin_round(1)
-    assert named(2) == "Title 1, Title 0"
+    assert named(2) == "2 (Title 1, Title 0)"
 
 
 def test_what_the_feed_learns_shows_on_cards_after_a_refit_and_never_before(
@@ -343,4 +353,4 @@ def test_a_matrix_of_all_pairs_is_never_built() -> None:
     users, items = liked.nonzero()
     signals = Signals(["together"], catalogue(n_items), n_users)
     signals.fit(Interactions(users, items, np.full(len(users), 5.0), users))
-    assert together(signals, [7], [6, 8, 100]) == ["T8, T6"]
+    assert together(signals, [7], [6, 8, 100]) == ["2 (T8, T6)"]

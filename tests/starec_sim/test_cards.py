@@ -17,10 +17,10 @@ TEXTS = st.text(max_size=60) | st.sampled_from(
 
 def test_a_card_shows_title_attributes_and_signals():
     item = Item("7", "Alien", {"genre": ("Horror", "Sci-Fi"), "year": ("1979",)})
-    signals = {"seen by": "top 5 %", "liked together with": "Heat, Up"}
+    signals = {"seen by": "top 5 %", "liked together with": "2 (Heat, Up)"}
     assert card(item, signals) == (
         '"Alien" | genre: Horror, Sci-Fi | year: 1979'
-        " | seen by: top 5 % | liked together with: Heat, Up"
+        " | seen by: top 5 % | liked together with: 2 (Heat, Up)"
     )
 
 

@@ -123,7 +123,7 @@ def test_much_evidence_weighs_more_than_little():
 
 
 def test_signals_on_a_card_are_words_like_any_other():
-    signals = [{"seen by": "few"}, {"liked together with": "Dune, Solaris"}]
+    signals = [{"seen by": "few"}, {"liked together with": "3 (Dune, Solaris, Heat)"}]
     assert decide([HEAT, UP], summary="Solaris: liked", signals=signals).ranking == (1, 0)
 
 

@@ -112,12 +112,12 @@ def test_a_quiet_habit_speaks_only_of_what_is_met_often():
 
 
 def test_signals_are_evidence_too():
-    facts = {"seen by": "top 5 %", "mean rating": "4.1", "liked together with": "Saw, Ronin"}
+    facts = {"seen by": "top 5 %", "mean rating": "4.1", "liked together with": "2 (Saw, Ronin)"}
     rare = {"seen by": "few", "mean rating": "2.4"}
     _, lines, decision = think([HEAT, UP, ALIEN], signals=[{}, rare, facts])
     assert lines[1:] == [
         "B. few: disliked, 2.4: disliked = -2",
-        "C. top 5 %: liked, 4.1: liked, together: loved = +4",
+        "C. top 5 %: liked, 4.1: liked, together: +2 = +4",
     ]
     assert decision.ranking == (2, 0, 1)
 
@@ -126,7 +126,7 @@ def test_the_first_line_says_how_loudly_each_kind_of_evidence_speaks_that_some_c
     assert think([HEAT])[0] == "By taste 2"
     facts = [{"mean rating": "4.1"}, {"seen by": "few"}]
     assert think([HEAT, UP], signals=facts)[0] == "By taste 2, popularity 1, rating 1"
-    with_company = [{"liked together with": "Saw"}, {}]
+    with_company = [{"liked together with": "1 (Saw)"}, {}]
     silent = ReasonerPolicy(attributes=0, together=0)
     assert think([HEAT, UP], signals=with_company, policy=silent)[0] == "By taste 0, together 0"
 
@@ -135,23 +135,31 @@ def test_the_first_line_says_how_loudly_each_kind_of_evidence_speaks_that_some_c
     ("loudness", "said"),
     [
         (0, ["nothing = 0", "nothing = 0", "nothing = 0"]),
-        (1, ["few: disliked = -1", "top 1 %: liked, together: liked = +2", "together: liked = +1"]),
-        (2, ["few: hated = -2", "top 1 %: loved, together: liked = +3", "together: loved = +2"]),
-        (
-            3,
-            ["few: loathed = -3", "top 1 %: adored, together: loved = +5", "together: adored = +3"],
-        ),
+        (1, ["few: disliked = -1", "top 1 %: liked, together: +1 = +2", "together: +3 = +3"]),
+        (2, ["few: hated = -2", "top 1 %: loved, together: +2 = +4", "together: +4 = +4"]),
+        (3, ["few: loathed = -3", "top 1 %: adored, together: +2 = +5", "together: +6 = +6"]),
     ],
 )
 def test_how_loudly_popularity_and_company_speak(loudness, said):
     facts = [
         {"seen by": "few"},
-        {"seen by": "top 1 %", "liked together with": "Saw"},
-        {"liked together with": "Saw, Ronin"},
+        {"seen by": "top 1 %", "liked together with": "1 (Saw)"},
+        {"liked together with": "7 (Saw, Ronin, Dune)"},
     ]
     policy = ReasonerPolicy(popularity=loudness, together=loudness)
     _, lines, _ = think([HEAT, UP, ALIEN], signals=facts, policy=policy)
     assert lines == [f"{mark}. {line}" for mark, line in zip("ABC", said, strict=True)]
+
+
+@pytest.mark.parametrize("said", ["", "Saw", "0 (Saw)", "-3 (Saw)", "\u00b2 (Saw)", "1e9 (Saw)"])
+def test_company_without_a_count_says_nothing(said):
+    _, lines, _ = think([HEAT, UP], signals=[{"liked together with": said}, {}])
+    assert lines == ["A. nothing = 0", "B. nothing = 0"]
+
+
+def test_however_large_a_count_company_has_its_limit():
+    _, lines, _ = think([HEAT, UP], signals=[{"liked together with": "9" * 150}, {}])
+    assert lines[0] == "A. together: +6 = +6"
 
 
 # --- feed -----------------------------------------------------------------------------------------
