@@ -17,6 +17,7 @@ from worlds import Rng, World
 from starec_agents.star.parsing import read_decision, read_summary
 from starec_agents.star.prompting import Messages, Prompts, label
 from starec_environments.datasets.inventions import occupation
+from starec_environments.signals import SHOWN_TOGETHER, TITLE_LIMIT
 from starec_sim.cards import card, quoted
 from starec_sim.policies.reasoner import SIGNALS, ReasonerPolicy
 from starec_sim.types import (
@@ -35,7 +36,7 @@ HISTORY = 10
 BANDS = ("top 1 %", "top 2 %", "top 5 %", "top 10 %", "top 20 %", "top 50 %", "few")
 
 MOST_TOGETHER = 20
-"""Liked items that an item is liked together with."""
+"""The most liked items that an item of the corpus is liked together with."""
 
 PROMPTS = Prompts.read(None, HISTORY, WORDS)
 TEACHER = ReasonerPolicy()
@@ -144,8 +145,8 @@ class _Life:
         liked = [self.items[e.item].title for e in self.memory.history if e.liked]
         if "together" in self.signals and liked and rng.random() < 0.5:
             count = min(int(rng.geometric(0.3)), MOST_TOGETHER)
-            names = rng.permutation(liked)[: min(count, 3)].tolist()
-            closest = ", ".join(quoted(name.replace(",", ";"), 48) for name in names)
+            names = rng.permutation(liked)[: min(count, SHOWN_TOGETHER)].tolist()
+            closest = ", ".join(quoted(name.replace(",", ";"), TITLE_LIMIT) for name in names)
             told["liked together with"] = f"{count} ({closest})"
         return told
 
