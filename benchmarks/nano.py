@@ -1,7 +1,7 @@
-"""Fast decisions a second of a small policy: 20 candidates, ten experiences, 64 users at once.
+"""Fast decisions a second of a small policy: 20 candidates, ten experiences, many users at once.
 
-    python benchmarks/nano.py MODEL [--users 128] [--threads 2] [--temperature 0.5] [--signals]
-                             [--data DATA]
+    python benchmarks/nano.py MODEL [--users 256] [--at-once 128] [--threads 2] [--temperature 0.5]
+                             [--signals] [--data DATA]
 
 MODEL is a folder that `save_pretrained` wrote. Questions are those of the ranking environment, in a
 generated world unless there is DATA. The first decisions, which open the model, are not counted.
@@ -28,6 +28,7 @@ from starec_sim import plugins
 from starec_sim.cli.run import data_spec
 from starec_sim.policies import reading
 from starec_sim.policies.local import LocalPolicy
+from starec_sim.policies.nano import NanoPolicy
 from starec_sim.policies.reasoner import ReasonerPolicy
 from starec_sim.rng import Streams
 from starec_sim.types import Memory, Observation
@@ -86,7 +87,9 @@ def thoughts(answer: str) -> list[str]:
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("model", help="a folder that save_pretrained wrote")
-    arguments.add_argument("--users", type=int, default=128)
+    arguments.add_argument("--users", type=int, default=256)
+    at_once = NanoPolicy.model_fields["max_batch"].default
+    arguments.add_argument("--at-once", type=int, default=at_once)
     arguments.add_argument("--threads", type=int, default=2)
     arguments.add_argument("--temperature", type=float, default=0.5)
     arguments.add_argument("--signals", action="store_true", help="cards carry all three signals")
@@ -94,7 +97,7 @@ def main() -> None:
     arguments.add_argument("--json", action="store_true")
     given = arguments.parse_args()
     torch.set_num_threads(given.threads)
-    policy = LocalPolicy(model=given.model, temperature=given.temperature, max_tokens=400)
+    policy = NanoPolicy(model=given.model, temperature=given.temperature, max_batch=given.at_once)
     asked = questions(given.users, given.signals, given.data)
     asyncio.run(answers(policy, asked[:8]))
     wall, cpu = time.perf_counter(), time.process_time()

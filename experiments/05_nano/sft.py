@@ -138,7 +138,7 @@ def encoded(tokenizer: PreTrainedTokenizerFast, one: Sample) -> tuple[list[int],
 
 MARK = r"\n(?:[A-Z]+\. |- .+ \| )"
 """With this candidates and experiences begin."""
-RESULTS = r" > [A-Z]+| = [+-]?\d+"
+RESULTS = r" > [A-Z]+|(?:nothing)? = [+-]?\d+"
 
 
 def tokens_like(tokenizer: PreTrainedTokenizerFast, pattern: str) -> Tensor:
@@ -206,7 +206,7 @@ def _kind(token: str) -> str:
         return "polarity"
     if re.fullmatch(r"\nBy \w+ \d|, (?:popularity|rating|together) \d", token):
         return "guess"
-    if token.startswith(" = "):
+    if re.fullmatch(r"(?:nothing)? = .*", token):
         return "balance"
     if token.startswith(" > "):
         return "rank"

@@ -30,6 +30,7 @@ SEAMS = (
     r", (?:popularity|rating|together) \d(?=[,\n])",
     r"\n[A-Z]{1,3}[.:] ",  # a label that begins a line
     r" > [A-Z]{1,3}(?=[ <])",  # the next place of a ranking
+    r"(?:nothing)? = 0(?!\d)",  # of every second candidate on bare cards there is nothing to say
     r" = [+-]?\d{1,2}(?!\d)",  # a balance
     r"\n- \d(?:\.\d)? stars: (?:dis)?liked \| ",  # an experience begins with what came of it
     r": (?:dis)?liked \((?=\d)",  # a line of the summary, before its count

@@ -61,8 +61,8 @@ _SEEN_BY: tuple[dict[str, str], ...] = (
 """What popularity says, by how much it counts."""
 _RATED_WELL, _RATED_BADLY, _FAR = 3.8, 3.0, 0.3
 """From these stars on a mean rating speaks, and loudly so far beyond if it counts twice."""
-_MOST_TOGETHER = 6
-"""What it says at most to be liked together with many."""
+_MOST_TOGETHER = 9
+"""What it says at most to be liked together with many: one digit."""
 SIGNALS = {"seen by": "popularity", "mean rating": "rating", "liked together with": "together"}
 """Parts of a card that are no attributes, and the setting that says how much each counts."""
 

@@ -46,6 +46,8 @@ class NanoPolicy(LocalPolicy):
     """That of its training. At 1 it slips more often; 0 takes the likeliest token each time."""
     max_tokens: int = Field(default=400, ge=1)
     """The most tokens of an answer. One about 20 candidates takes a third of them."""
+    max_batch: int = Field(default=128, ge=1)
+    """The most answers written at once. So small a model is slower with fewer."""
 
     @model_validator(mode="before")
     @classmethod

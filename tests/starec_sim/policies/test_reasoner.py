@@ -159,7 +159,7 @@ def test_company_without_a_count_says_nothing(said):
 
 def test_however_large_a_count_company_has_its_limit():
     _, lines, _ = think([HEAT, UP], signals=[{"liked together with": "9" * 150}, {}])
-    assert lines[0] == "A. together: +6 = +6"
+    assert lines[0] == "A. together: +9 = +9"
 
 
 # --- feed -----------------------------------------------------------------------------------------
