@@ -7,7 +7,7 @@ protocol: results with and without are different rows of a table.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
@@ -25,6 +25,7 @@ them."""
 
 BANDS = (1, 2, 5, 10, 20, 50)
 """Per cent of the catalogue; what is less popular than all of these is seen by few."""
+BAND_NAMES = (*(f"top {band} %" for band in BANDS), "few")
 FEWEST_RATINGS = 3
 """With fewer, the mean rating of an item is not shown."""
 DAMPING = 5.0
@@ -122,7 +123,7 @@ class Signals:
         found = np.where(pairs[places] == wanted, strengths[places], 0.0)
         best = recent[np.argsort(-found, axis=1, kind="stable")[:, :SHOWN_TOGETHER]]
         return [
-            f"{count} ({', '.join(map(self._title, items[:count]))})" if count else ""
+            company(count, map(self._title, items[:count])) if count else ""
             for count, items in zip((found > 0).sum(1).tolist(), best.tolist(), strict=True)
         ]
 
@@ -132,6 +133,11 @@ class Signals:
             title = self._items[item].title.replace(",", ";").replace("|", "/")
             self._titles[item] = quoted(title, TITLE_LIMIT)
         return self._titles[item]
+
+
+def company(count: int, titles: Iterable[str]) -> str:
+    """Return how a card says how many likes go together with an item: `5 (Alien, Brazil, Heat)`."""
+    return f"{count} ({', '.join(titles)})"
 
 
 class Likes(NamedTuple):
@@ -158,8 +164,7 @@ def _bands(counts: IntArray) -> list[str]:
     """Return the band of each item: of the catalogue, what share is at least as popular?"""
     at_least = len(counts) - np.searchsorted(np.sort(counts), counts, side="left")
     bands = np.searchsorted(np.array(BANDS), 100 * at_least / len(counts))
-    names = [*(f"top {band} %" for band in BANDS), "few"]
-    return [names[band] for band in bands]
+    return [BAND_NAMES[band] for band in bands]
 
 
 def _means(log: Interactions, n_items: int) -> list[str]:

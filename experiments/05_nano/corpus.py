@@ -17,7 +17,7 @@ from worlds import Rng, World
 from starec_agents.star.parsing import read_decision, read_summary
 from starec_agents.star.prompting import Messages, Prompts, label
 from starec_environments.datasets.inventions import occupation
-from starec_environments.signals import SHOWN_TOGETHER, TITLE_LIMIT
+from starec_environments.signals import BAND_NAMES, SHOWN_TOGETHER, TITLE_LIMIT, company
 from starec_sim.cards import card, quoted
 from starec_sim.policies.reasoner import SIGNALS, ReasonerPolicy
 from starec_sim.types import (
@@ -33,7 +33,6 @@ from starec_sim.types import (
 
 WORDS = 180
 HISTORY = 10
-BANDS = ("top 1 %", "top 2 %", "top 5 %", "top 10 %", "top 20 %", "top 50 %", "few")
 
 MOST_TOGETHER = 20
 """The most liked items that an item of the corpus is liked together with."""
@@ -139,15 +138,15 @@ class _Life:
     def _told(self) -> dict[str, str]:
         rng, told = self.rng, {}
         if "seen" in self.signals:
-            told["seen by"] = BANDS[rng.integers(len(BANDS))]
+            told["seen by"] = BAND_NAMES[rng.integers(len(BAND_NAMES))]
         if "rated" in self.signals and rng.random() < 0.8:
             told["mean rating"] = f"{np.clip(rng.normal(3.4, 0.5), 1, 5):.1f}"
         liked = [self.items[e.item].title for e in self.memory.history if e.liked]
         if "together" in self.signals and liked and rng.random() < 0.5:
             count = min(int(rng.geometric(0.3)), MOST_TOGETHER)
             names = rng.permutation(liked)[: min(count, SHOWN_TOGETHER)].tolist()
-            closest = ", ".join(quoted(name.replace(",", ";"), TITLE_LIMIT) for name in names)
-            told["liked together with"] = f"{count} ({closest})"
+            titles = [quoted(name.replace(",", ";"), TITLE_LIMIT) for name in names]
+            told["liked together with"] = company(count, titles)
         return told
 
     def person(self) -> User:
