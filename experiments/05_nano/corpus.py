@@ -143,7 +143,7 @@ class _Life:
             told["mean rating"] = f"{np.clip(rng.normal(3.4, 0.5), 1, 5):.1f}"
         liked = [self.items[e.item].title for e in self.memory.history if e.liked]
         if "together" in self.signals and liked and rng.random() < 0.5:
-            count = min(int(rng.geometric(0.3)), MOST_TOGETHER)
+            count = min(int(rng.geometric(0.2)), MOST_TOGETHER)
             names = rng.permutation(liked)[: min(count, SHOWN_TOGETHER)].tolist()
             titles = [quoted(name.replace(",", ";"), TITLE_LIMIT) for name in names]
             told["liked together with"] = company(count, titles)
@@ -183,14 +183,17 @@ def _sorting(rng: Rng) -> Sample:
     """Ask for an order alone. Half of the time no two balances are alike.
 
     Where many are, the order of the alphabet is a good guess, and a model that has found a good
-    guess looks for nothing better.
+    guess looks for nothing better. Balances are as large as attributes alone make them, or as
+    company makes them.
     """
     size = int(rng.integers(3, 23))
+    highest = 7 if rng.random() < 0.5 else 15
     if rng.random() < 0.5:
         size = min(size, 12)
-        balances = rng.permutation(np.arange(-7, 8))[:size].tolist()
+        balances = rng.permutation(np.arange(-7, highest + 1))[:size].tolist()
     else:
-        balances = np.rint(rng.normal(0.0, 2.0, size)).astype(int).tolist()
+        drawn = rng.normal((highest - 7) / 2, highest / 3.5, size)
+        balances = np.rint(drawn).astype(int).clip(-15, 20).tolist()
     # Of the lines only the balances matter here, so nothing else is said.
     lines = [
         f"{label(place)}. nothing = {f'{balance:+d}' if balance else 0}"

@@ -43,7 +43,8 @@ END = 0.5
 HINT = 0.5
 """What a hint counts against a token of an answer."""
 RESULT = 4.0
-"""What a balance or a place of a ranking counts: there are few of them, and all depends on them."""
+"""What a balance, a place of a ranking or what company says counts: there are few of them, and all
+depends on them."""
 NOT_LEARNED = -100
 SORT = ((1e6, 0.0), (2e6, 0.8), (26e6, 0.8), (28e6, 0.3), (50e6, 0.15))
 DRILL = ((1e6, 0.9), (4e6, 0.25), (30e6, 0.25), (40e6, 0.1))
@@ -138,7 +139,7 @@ def encoded(tokenizer: PreTrainedTokenizerFast, one: Sample) -> tuple[list[int],
 
 MARK = r"\n(?:[A-Z]+\. |- .+ \| )"
 """With this candidates and experiences begin."""
-RESULTS = r" > [A-Z]+|(?:nothing)? = [+-]?\d+"
+RESULTS = r" > [A-Z]+|(?:nothing)? = [+-]?\d+|: \+\d"
 
 
 def tokens_like(tokenizer: PreTrainedTokenizerFast, pattern: str) -> Tensor:
