@@ -18,10 +18,11 @@ from typing import Any, Literal, NamedTuple
 import torch
 from pydantic import Field
 from torch import Tensor
+from torch.distributed.fsdp import FSDPModule
 
 from starec_sim.errors import LearningError
 from starec_sim.learning.grpo import Objective, clipped, divergence, ratios, surrogate
-from starec_sim.learning.models import Weights
+from starec_sim.learning.models import Weights, gathered, spread
 from starec_sim.learning.packing import Lesson, Pack, log_probabilities, packs
 from starec_sim.validation import Settings
 
@@ -170,9 +171,14 @@ class Learner:
         self._schedule.step()
 
     def state(self) -> dict[str, Any]:
-        """Return what `restore` needs besides the weights."""
+        """Return what `restore` needs besides the weights. Every process must call this."""
+        optimizer = self._optimizer.state_dict()
+        optimizer["state"] = {
+            number: {name: gathered(values) for name, values in kept.items()}
+            for number, kept in optimizer["state"].items()
+        }
         return {
-            "optimizer": self._optimizer.state_dict(),
+            "optimizer": optimizer,
             "schedule": self._schedule.state_dict(),
             "random": torch.get_rng_state(),
         }
@@ -180,6 +186,12 @@ class Learner:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on exactly from a state."""
         self._optimizer.load_state_dict(state["optimizer"])
+        for parameter, kept in self._optimizer.state.items():
+            kept |= {
+                name: spread(values, parameter)
+                for name, values in kept.items()
+                if values.shape == parameter.shape
+            }
         self._schedule.load_state_dict(state["schedule"])
         torch.set_rng_state(state["random"])
 
@@ -262,5 +274,9 @@ class Learner:
         try:
             yield
         finally:
+            # For a backward pass that does not come, FSDP has kept the anchor's values gathered.
+            for module in self._net.modules():
+                if isinstance(module, FSDPModule):
+                    module.reshard()
             for values, before in zip(learning, kept, strict=True):
                 values.copy_(before)

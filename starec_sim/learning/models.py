@@ -15,6 +15,7 @@ from typing import Any, Literal
 import torch
 from pydantic import Field
 from torch import Tensor
+from torch.distributed.tensor import DTensor, distribute_tensor
 
 from starec_sim.errors import StarecError
 from starec_sim.policies.engine.precision import Precision, choose
@@ -73,23 +74,35 @@ class Weights:
         Raises:
             ModelError: It cannot be read, or does not fit.
         """
-        from peft import set_peft_model_state_dict
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
         name = "adapter_model" if self.method == "lora" else "model"
         try:
             values = load_file(folder / f"{name}.safetensors")
-            if self.method == "lora":
-                set_peft_model_state_dict(self.model, values)
-            else:
-                # Tied weights are stored once; all others must be there.
-                self.model.load_state_dict(values, strict=False)
-        except (OSError, RuntimeError, SafetensorError) as error:
+            for name, parameter in self.trainable().items():
+                # peft leaves out what an adapter is called.
+                whole = values[name.replace(".default.", ".")]
+                if whole.shape != parameter.shape:
+                    raise ValueError(f"{name} has the shape {tuple(whole.shape)}")
+                parameter.data.copy_(spread(whole.to(parameter), parameter))
+        except (OSError, KeyError, ValueError, SafetensorError) as error:
             raise ModelError(
                 f"the version {folder} cannot be read: {error}",
                 hint="resume from an earlier checkpoint: remove the last one from its folder",
             ) from error
+
+
+def gathered(values: Any) -> Any:
+    """Return values that are spread over processes (FSDP) as one tensor; any others as they are."""
+    return values.full_tensor() if isinstance(values, DTensor) else values
+
+
+def spread(values: Tensor, like: Tensor) -> Tensor:
+    """Return this process's part of values, if a parameter of their shape is spread out."""
+    if not isinstance(like, DTensor):
+        return values
+    return distribute_tensor(values, like.device_mesh, like.placements)
 
 
 def load(

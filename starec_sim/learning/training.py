@@ -455,8 +455,9 @@ class Trainer:
 
     def _keep(self, learner: Learner, stage: str, step: int, version: str) -> None:
         self._write(learner, version)
+        state = learner.state()
         if self._record is not None:
-            self._shelf.put_checkpoint(stage, step, learner.state())
+            self._shelf.put_checkpoint(stage, step, state)
 
 
 def meet() -> None:

@@ -1,9 +1,18 @@
-"""Two updates under `torchrun`, for the test that compares one process with two."""
+"""Two updates under `torchrun`, for the tests that compare one process with two.
+
+    one_update.py MODEL FOLDER
+
+Between the two the learner is written to the folder, and a second one goes on from there.
+"""
 
 import json
+import os
 import sys
+from pathlib import Path
 
 import torch
+from accelerate import PartialState
+from accelerate.utils import DistributedType
 
 from starec_sim.learning.grpo import Objective, lessons
 from starec_sim.learning.learner import Learner, Optimisation
@@ -25,21 +34,54 @@ def rollouts():
             yield Rollout(str(group), "fast", (row,), float(number), "v", 1.0)
 
 
+def shard():
+    """Let accelerate spread weights over CPUs: it could, and does so with graphics cards only."""
+    PartialState(cpu=True)
+    PartialState._shared_state["distributed_type"] = DistributedType.MULTI_HPU
+
+
+def begin(model, method):
+    torch.manual_seed(0)
+    weights = load(model, method=method)
+    learner = Learner(weights, Optimisation(lr=1e-3), steps=2, batch_tokens=64)
+    learner.anchor()
+    return learner
+
+
+def keep(learner, folder):
+    """Write a version and what goes with it, as a training does."""
+    write, state = learner.writer(), learner.state()
+    if learner.accelerator.is_main_process:
+        write(folder)
+        torch.save(state, folder / "state.pt")
+    learner.accelerator.wait_for_everyone()
+
+
 def main():
     torch.set_num_threads(1)
+    model, place = sys.argv[1], Path(sys.argv[2])
+    if os.environ.get("ACCELERATE_USE_FSDP"):
+        shard()
     batch = lessons(list(rollouts()), Objective()).lessons
-    updates = []
+    told = {"updates": [], "resumed": []}
     for method in ("full", "lora"):
-        torch.manual_seed(0)
-        learner = Learner(
-            load(sys.argv[1], method=method), Optimisation(lr=1e-3), steps=2, batch_tokens=64
-        )
-        learner.anchor()
-        for _ in range(2):
-            update = learner.improve(batch, Objective(kl=0.1), 1.0)
-            updates += [update.loss, update.gradient, update.kl]
+        learner = begin(model, method)
+        told["updates"].append(updated(learner, batch))
+        keep(learner, place / method)
+        told["updates"].append(updated(learner, batch))
+        again = begin(model, method)
+        again.weights.put(place / method)
+        again.restore(torch.load(place / method / "state.pt", weights_only=True))
+        told["resumed"].append(updated(again, batch))
+    told["processes"] = learner.accelerator.num_processes
+    told["type"] = learner.accelerator.distributed_type.value
     if learner.accelerator.is_main_process:
-        print(json.dumps({"processes": learner.accelerator.num_processes, "updates": updates}))
+        print(json.dumps(told))
+
+
+def updated(learner, batch):
+    update = learner.improve(batch, Objective(kl=0.1), 1.0)
+    return [update.loss, update.gradient, update.kl]
 
 
 if __name__ == "__main__":

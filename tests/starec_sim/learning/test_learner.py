@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from starec_sim.learning.grpo import Objective, lessons
 from starec_sim.learning.learner import DivergenceError, Learner, Optimisation
@@ -16,6 +17,7 @@ from .conftest import ARCHITECTURES
 
 torch = pytest.importorskip("torch")
 HERE = Path(__file__).parent
+FSDP = HERE.parents[2] / "experiments" / "06_bigger_models" / "fsdp.yaml"
 
 
 def some_rollouts(seed=0, groups=4, size=4, logprob=-5.5):
@@ -138,24 +140,46 @@ def test_a_loss_that_is_not_finite_stops_before_it_reaches_the_weights(model_fol
     assert all(torch.equal(value, before[name]) for name, value in parameters(weights).items())
 
 
-def test_the_gradient_is_the_same_with_one_process_and_with_two(model_folder):
-    script = [str(HERE / "one_update.py"), model_folder()]
+@pytest.fixture(scope="module")
+def updates(model_folder, tmp_path_factory):
+    """Return what `one_update.py` tells, with so many processes."""
 
-    def updates(processes):
+    def updates(processes, **environ):
         torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+        script = [HERE / "one_update.py", model_folder(), tmp_path_factory.mktemp("kept")]
         done = subprocess.run(
             [*torchrun, f"--nproc_per_node={processes}", *script],
             capture_output=True,
             text=True,
             timeout=200,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "OMP_NUM_THREADS": "1", **environ},
         )
         assert done.returncode == 0, done.stderr
         told = json.loads(done.stdout.splitlines()[-1])
         assert told["processes"] == processes
-        return told["updates"]
+        return told
 
-    assert updates(2) == pytest.approx(updates(1), rel=1e-6)
+    return updates
+
+
+@pytest.fixture(scope="module")
+def alone(updates):
+    return updates(1)
+
+
+def test_the_gradient_is_the_same_with_one_process_and_with_two(updates, alone):
+    told = updates(2)
+    assert np.array(told["updates"]) == pytest.approx(np.array(alone["updates"]), rel=1e-6)
+    assert told["resumed"] == told["updates"][1::2]
+
+
+def test_the_gradient_is_the_same_when_weights_are_spread_over_two_processes(updates, alone):
+    settings = yaml.safe_load(FSDP.read_text("utf-8"))["fsdp_config"]
+    environ = {name.upper(): str(value) for name, value in settings.items()}
+    told = updates(2, ACCELERATE_USE_FSDP="true", **environ)
+    assert told["type"] == "FSDP"
+    assert np.array(told["updates"]) == pytest.approx(np.array(alone["updates"]), rel=1e-5)
+    assert np.array(told["resumed"]) == pytest.approx(np.array(told["updates"][1::2]), rel=1e-6)
 
 
 def test_a_model_that_is_not_there_is_named():
