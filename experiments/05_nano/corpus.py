@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 
 import numpy as np
+from undecided import guess
 from worlds import Rng, World
 
 from starec_agents.star.parsing import read_decision, read_summary
@@ -19,7 +20,7 @@ from starec_agents.star.prompting import Messages, Prompts, label
 from starec_environments.datasets.inventions import occupation
 from starec_environments.signals import BAND_NAMES, SHOWN_TOGETHER, TITLE_LIMIT, company
 from starec_sim.cards import card, quoted
-from starec_sim.policies.reasoner import SIGNALS, ReasonerPolicy
+from starec_sim.policies.reasoner import ReasonerPolicy
 from starec_sim.types import (
     Action,
     Decision,
@@ -40,29 +41,6 @@ MOST_TOGETHER = 20
 PROMPTS = Prompts.read(None, HISTORY, WORDS)
 TEACHER = ReasonerPolicy()
 EAGER = ReasonerPolicy(named=0.15, strong=0.4)
-
-
-DEGREES = {"attributes": 3, "popularity": 4, "rating": 3, "together": 4}
-"""How many settings the teacher has for how loudly each kind of evidence speaks, from 0 on."""
-HABIT = 0.6
-"""How often attributes speak by habit. Counting is harder than taste, which hints teach too."""
-
-
-def undecided(rng: Rng, cards: Sequence[str]) -> ReasonerPolicy:
-    """Return a teacher who tries one guess at how much each kind of evidence on the cards counts.
-
-    No prompt tells. A model that learned from all guesses tries one in each of its answers, and the
-    world's feedback can tell it which was right; one that learned a single guess tries nothing. The
-    answer's first line names the guess, and from there on all follows.
-    """
-    degrees = rng.integers(0, list(DEGREES.values())).tolist()
-    guess: dict[str, int | str] = dict(zip(DEGREES, degrees, strict=True))
-    if not any(f" | {signal}: " in card for card in cards for signal in SIGNALS):
-        # Attributes are all there is to go by.
-        guess["attributes"] = int(rng.integers(1, DEGREES["attributes"]))
-    if guess["attributes"] and rng.random() < HABIT:
-        guess["by"] = "habit"
-    return TEACHER.model_copy(update=guess)
 
 
 @dataclass(frozen=True)
@@ -267,7 +245,7 @@ def _decided(
     kind: str, asked: Messages, teacher: ReasonerPolicy, cards: Sequence[str], rng: Rng
 ) -> Sample:
     """Answer a question about `cards`, by a guess of its own once the teacher is the final one."""
-    answering = undecided(rng, cards) if teacher is TEACHER else teacher
+    answering = TEACHER.model_copy(update=guess(rng, cards)) if teacher is TEACHER else teacher
     text = asked[1][1]
     return Sample(kind, asked, answering.answer(text, WORDS), teacher.tastes(text))
 

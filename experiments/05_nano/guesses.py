@@ -13,8 +13,9 @@ import argparse
 from itertools import product
 
 import numpy as np
-from corpus import DEGREES, HISTORY, PROMPTS, WORDS
+from corpus import HISTORY, PROMPTS, WORDS
 from tqdm import tqdm
+from undecided import DEGREES
 
 from starec_agents.star.parsing import read_decision
 from starec_environments.ranking import RankingEnvironment
