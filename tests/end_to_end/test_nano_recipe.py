@@ -9,6 +9,7 @@ import torch
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from starec_agents.star.parsing import read_decision
+from starec_sim import plugins
 from starec_sim.policies import reading
 from starec_sim.policies.nano import HERE as SHIPPED
 from starec_sim.types import Observation
@@ -110,6 +111,19 @@ B. "Four" | genre: Soul
         before = [("Pop", "3 of 4"), ("Ska", "1 of 1"), ("Ska", "1 of 2")]
         assert told(False) == [*before, ("Ska", ": hated"), ("Soul", ", ")]
         assert told(True) == [*before, ("Ska", "1 of 2"), ("Soul", ", ")]
+
+
+def test_the_undecided_teacher_tries_many_guesses_and_sticks_to_each(rankings):
+    teacher = plugins.load(
+        "policies", f"{ROOT}/experiments/05_nano/undecided.py:Undecided", "use"
+    )()
+
+    def answers():
+        return [teacher.invoke([*one.messages]).text for one in rankings[:60]]
+
+    given = answers()
+    assert given == answers()
+    assert len({reading.section(answer, "think").splitlines()[0] for answer in given}) > 30
 
 
 def test_each_choice_of_a_first_line_is_one_token_of_the_tokenizer_that_ships(tokenizer):
