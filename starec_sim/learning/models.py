@@ -77,9 +77,9 @@ class Weights:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        name = "adapter_model" if self.method == "lora" else "model"
+        file = "adapter_model" if self.method == "lora" else "model"
         try:
-            values = load_file(folder / f"{name}.safetensors")
+            values = load_file(folder / f"{file}.safetensors")
             for name, parameter in self.trainable().items():
                 # peft leaves out what an adapter is called.
                 whole = values[name.replace(".default.", ".")]
