@@ -102,7 +102,7 @@ class Shelf:
             if problem := _broken(place):
                 say(f"The checkpoint {place} is damaged: {problem}. The one before it is used.")
                 continue
-            state = torch.load(place / _STATE, weights_only=True)
+            state = torch.load(place / _STATE, map_location="cpu", weights_only=True)
             return Checkpoint(int(place.name.rpartition("-")[2]), state)
         if found:
             raise RunError(

@@ -83,6 +83,8 @@ class _Loss(torch.nn.Module):
         super().__init__()
         self.policy = policy
         self.autocast = autocast
+        # By this name accelerate finds the layers that FSDP gathers one after the other.
+        self._no_split_modules = policy._no_split_modules
 
     def forward(
         self, pack: Pack, objective: Objective | None = None, anchor: Tensor | None = None
@@ -171,12 +173,18 @@ class Learner:
         self._schedule.step()
 
     def state(self) -> dict[str, Any]:
-        """Return what `restore` needs besides the weights. Every process must call this."""
+        """Return what `restore` needs besides the weights.
+
+        Every process must call this, and the first one keeps it: the others get no moments.
+        """
         optimizer = self._optimizer.state_dict()
-        optimizer["state"] = {
-            number: {name: gathered(values) for name, values in kept.items()}
-            for number, kept in optimizer["state"].items()
-        }
+        moments: dict[int, dict[str, Tensor]] = {}
+        for number, kept in optimizer["state"].items():
+            for name, values in kept.items():
+                whole = gathered(values)
+                if self.accelerator.is_main_process:
+                    moments.setdefault(number, {})[name] = whole.cpu()
+        optimizer["state"] = moments
         return {
             "optimizer": optimizer,
             "schedule": self._schedule.state_dict(),
@@ -184,14 +192,13 @@ class Learner:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on exactly from a state."""
-        self._optimizer.load_state_dict(state["optimizer"])
-        for parameter, kept in self._optimizer.state.items():
-            kept |= {
-                name: spread(values, parameter)
-                for name, values in kept.items()
-                if values.shape == parameter.shape
-            }
+        """Go on exactly from a state. Every process must call this."""
+        optimizer, learning = dict(state["optimizer"]), self._learning()
+        optimizer["state"] = {
+            number: {name: spread(values, learning[number]) for name, values in kept.items()}
+            for number, kept in optimizer["state"].items()
+        }
+        self._optimizer.load_state_dict(optimizer)
         self._schedule.load_state_dict(state["schedule"])
         torch.set_rng_state(state["random"])
 
@@ -199,8 +206,12 @@ class Learner:
         """Return what writes a version. Every process must call this, and one the result."""
         state: dict[str, Tensor] | None = None
         if self.accelerator.distributed_type == "FSDP":
-            whole: Any = self.accelerator.get_state_dict(self._net)
-            state = {name.removeprefix("policy."): value for name, value in whole.items()}
+            if self.weights.method == "lora":  # the base is gathered for nobody
+                learned = self.weights.trainable()
+                state = {name: gathered(values.detach()) for name, values in learned.items()}
+            else:
+                whole: Any = self.accelerator.get_state_dict(self._net)
+                state = {name.removeprefix("policy."): value for name, value in whole.items()}
         return lambda folder: self.weights.save(folder, state)
 
     def _learning(self) -> list[torch.nn.Parameter]:

@@ -69,7 +69,7 @@ class Weights:
             self.tokenizer.save_pretrained(folder)
 
     def put(self, folder: Path) -> None:
-        """Take the values of a version that `save` wrote.
+        """Take the values of a version that `save` wrote. Every process must call this.
 
         Raises:
             ModelError: It cannot be read, or does not fit.
@@ -82,11 +82,13 @@ class Weights:
             values = load_file(folder / f"{file}.safetensors")
             for name, parameter in self.trainable().items():
                 # peft leaves out what an adapter is called.
-                whole = values[name.replace(".default.", ".")]
-                if whole.shape != parameter.shape:
-                    raise ValueError(f"{name} has the shape {tuple(whole.shape)}")
-                parameter.data.copy_(spread(whole.to(parameter), parameter))
-        except (OSError, KeyError, ValueError, SafetensorError) as error:
+                key = name.replace(".default.", ".").removesuffix(".default")
+                whole = values.get(key)
+                if whole is None or whole.shape != parameter.shape:
+                    there = "is missing" if whole is None else f"has the shape {[*whole.shape]}"
+                    raise ValueError(f"{key} {there}, wanted is {[*parameter.shape]}")
+                parameter.data.copy_(spread(whole, parameter))
+        except (OSError, ValueError, SafetensorError) as error:
             raise ModelError(
                 f"the version {folder} cannot be read: {error}",
                 hint="resume from an earlier checkpoint: remove the last one from its folder",
@@ -99,10 +101,10 @@ def gathered(values: Any) -> Any:
 
 
 def spread(values: Tensor, like: Tensor) -> Tensor:
-    """Return this process's part of values, if a parameter of their shape is spread out."""
-    if not isinstance(like, DTensor):
+    """Return this process's part of values, if they belong to a parameter that is spread out."""
+    if not isinstance(like, DTensor) or values.shape != like.shape:
         return values
-    return distribute_tensor(values, like.device_mesh, like.placements)
+    return distribute_tensor(values.to(like.device, like.dtype), like.device_mesh, like.placements)
 
 
 def load(

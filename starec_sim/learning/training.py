@@ -222,7 +222,8 @@ class Trainer:
                 }
             )
             if (step + 1) % training.checkpoint_every == 0:
-                self._keep(learner, "anchor", step + 1, f"anchor-{step + 1:06d}")
+                self._write(learner, f"anchor-{step + 1:06d}")
+                self._keep(learner, "anchor", step + 1)
         self._write(learner, FIRST)
 
     async def _samples(self, anchor: Anchor) -> list[Sample]:
@@ -312,6 +313,7 @@ class Trainer:
         life, first = divmod(step, rounds)
 
         def learn(round: int) -> None:
+            school.learner.accelerator.wait_for_everyone()  # what was played is on file
             number = life * rounds + round
             entry = school.learn(number)
             self._log(entry)
@@ -320,13 +322,12 @@ class Trainer:
             if (number + 1) % self._training.checkpoint_every == 0 or (
                 number + 1 == school.grpo.steps
             ):
-                self._keep(school.learner, "grpo", number + 1, name)
+                self._keep(school.learner, "grpo", number + 1)
             if self._record is not None:
                 player_of(self._policies["fast"]).load(shelf.version(name), name)
 
         if self._record is None:
             for number in range(step, until):
-                school.learner.accelerator.wait_for_everyone()
                 learn(number - life * rounds)
             return
 
@@ -342,7 +343,6 @@ class Trainer:
                     hint="lower train.grpo.rounds to what the environment has to offer",
                 )
             shelf.put_played(number, Played(rollouts, collector.waiting))
-            school.learner.accelerator.wait_for_everyone()
 
         player = player_of(self._policies["fast"])
         player.load(shelf.version(f"{step:06d}"), f"{step:06d}")
@@ -453,8 +453,8 @@ class Trainer:
             self._shelf.put_version(name, write)
         learner.accelerator.wait_for_everyone()
 
-    def _keep(self, learner: Learner, stage: str, step: int, version: str) -> None:
-        self._write(learner, version)
+    def _keep(self, learner: Learner, stage: str, step: int) -> None:
+        """Keep a checkpoint; all processes take part in gathering it."""
         state = learner.state()
         if self._record is not None:
             self._shelf.put_checkpoint(stage, step, state)

@@ -1,8 +1,8 @@
-"""Two updates under `torchrun`, for the tests that compare one process with two.
+"""Three updates under `torchrun`, for the tests that compare one process with two.
 
     one_update.py MODEL FOLDER
 
-Between the two the learner is written to the folder, and a second one goes on from there.
+After the first of them the learner is written to the folder, and a second one goes on from there.
 """
 
 import json
@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from accelerate import PartialState
 from accelerate.utils import DistributedType
+from torch.distributed.fsdp import FSDPModule
 
 from starec_sim.learning.grpo import Objective, lessons
 from starec_sim.learning.learner import Learner, Optimisation
@@ -43,7 +44,8 @@ def shard():
 def begin(model, method):
     torch.manual_seed(0)
     weights = load(model, method=method)
-    learner = Learner(weights, Optimisation(lr=1e-3), steps=2, batch_tokens=64)
+    optimisation = Optimisation(lr=1e-3, schedule="linear")
+    learner = Learner(weights, optimisation, steps=4, batch_tokens=64)
     learner.anchor()
     return learner
 
@@ -68,12 +70,14 @@ def main():
         learner = begin(model, method)
         told["updates"].append(updated(learner, batch))
         keep(learner, place / method)
-        told["updates"].append(updated(learner, batch))
+        # The second is made with restored moments, and the third says what came of it.
+        told["updates"] += [updated(learner, batch) for _ in range(2)]
         again = begin(model, method)
         again.weights.put(place / method)
         again.restore(torch.load(place / method / "state.pt", weights_only=True))
-        told["resumed"].append(updated(again, batch))
+        told["resumed"] += [updated(again, batch) for _ in range(2)]
     told["processes"] = learner.accelerator.num_processes
+    told["sharded"] = sum(isinstance(one, FSDPModule) for one in learner._net.modules())
     told["type"] = learner.accelerator.distributed_type.value
     if learner.accelerator.is_main_process:
         print(json.dumps(told))
@@ -81,6 +85,7 @@ def main():
 
 def updated(learner, batch):
     update = learner.improve(batch, Objective(kl=0.1), 1.0)
+    learner.end_step()
     return [update.loss, update.gradient, update.kl]
 
 
