@@ -160,6 +160,7 @@ class RankingEnvironment:
 
     def _going_on(self, dataset: Dataset, log: Interactions, picks: IntArray) -> list[Life]:
         """Return the users who go on choosing, and count those who cannot."""
+        self._left_out["too few items left"] = 0  # whoever likes little has met nearly all
         ratings = stars(log)
         starts = np.searchsorted(log.users, np.arange(len(dataset.users) + 1)).tolist()
         lives = []
@@ -170,6 +171,8 @@ class RankingEnvironment:
                 self._left_out["too few interactions"] += 1
             elif not counts.all():
                 self._left_out["too few likes"] += 1
+            elif mine.stop - mine.start > len(self.items) - (self.config.candidates - 1):
+                self._left_out["too few items left"] += 1
             else:
                 first = max(0, before - self.config.sequence)
                 choices = tuple((before + np.cumsum(counts) - 1).tolist())

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from starec_sim.policies import reading
+from starec_sim.policies.reading import ReadingPolicy
 from starec_sim.policies.reasoner import SIGNALS, ReasonerPolicy
 
 DEGREES = {"attributes": 3, "popularity": 4, "rating": 3, "together": 4}
@@ -33,8 +34,12 @@ def guess(rng: np.random.Generator, cards: Iterable[str]) -> dict[str, int | str
     return drawn
 
 
-class Undecided(ReasonerPolicy):
+class Undecided(ReadingPolicy):
     """Answers each question by a guess of its own, always the same to the same question."""
+
+    @property
+    def _llm_type(self) -> str:
+        return "undecided"
 
     def answer(self, asked: str, words: int) -> str:
         """Guess, then reason as the reasoner does."""

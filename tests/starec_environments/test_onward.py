@@ -93,3 +93,11 @@ def test_whoever_runs_out_of_things_to_like_is_left_out_and_counted(build):
     left_out = world.describe()["left out"]
     assert left_out["too few likes"] > 0
     assert len(world.users) + sum(left_out.values()) == 30
+
+
+def test_whoever_has_met_nearly_everything_is_left_out_and_counted(build):
+    settings = {"users": 30, "items": 60, "interactions": 20.0}
+    tiny = Synthetic(Synthetic.Config(**settings)).load()
+    many, few = (going_on(build, tiny, candidates=n, choices=4) for n in (25, 5))
+    left_out = many.describe()["left out"]
+    assert left_out["too few items left"] == len(few.users) - len(many.users) > 0
