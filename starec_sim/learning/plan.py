@@ -18,8 +18,9 @@ import numpy as np
 from starec_sim import plugins
 from starec_sim.agent import Call
 from starec_sim.experiment import Experiment
+from starec_sim.learning.anchoring import read_samples
 from starec_sim.learning.models import Lora, settled
-from starec_sim.learning.settings import Training, training_of, weights_of
+from starec_sim.learning.settings import Anchor, Training, training_of, weights_of
 from starec_sim.learning.world import Stage
 from starec_sim.types import Memory
 
@@ -144,14 +145,14 @@ def plan_of(experiment: Experiment) -> Plan:
     answer = _longest_answer(spec)
     prompt, counted = _question(stage, experiment, model)
     steps = grpo.steps if grpo else 0
-    visits = steps * (grpo.users if grpo else 0)
+    visits = steps * min(grpo.users, len(stage.training)) if grpo else 0
     size, nodes = (grpo.size, len(grpo.nodes)) if grpo else (0, 0)
     examinations = (steps // training.evaluate.every + 1) * (
         training.evaluate.users * training.evaluate.rounds
     )
     # A group for each node, and a follow-up for each summary.
     calls = visits * size * (nodes + (1 if grpo and "slow" in grpo.nodes else 0)) + examinations
-    samples = anchor.users * anchor.rounds * len(anchor.nodes) if anchor else 0
+    samples = _samples(anchor, stage) if anchor else 0
     updates = -(-samples // anchor.batch) * anchor.epochs if anchor else 0
     half = settled(training.dtype) == "bf16"
     shape = shape_of(model)
@@ -181,6 +182,13 @@ def plan_of(experiment: Experiment) -> Plan:
         learner_gib=_memory(shape, training, trainable, half) if shape and trainable else None,
         disk_gib=(steps + 1) * trainable * 4 / _GIB if trainable else None,
     )
+
+
+def _samples(anchor: Anchor, stage: Stage) -> int:
+    """Return how many answers there are to imitate, if none is rejected."""
+    if anchor.samples is not None:
+        return len(read_samples(anchor.samples))
+    return min(anchor.users, len(stage.training)) * anchor.rounds * len(anchor.nodes)
 
 
 def _longest_answer(spec: Mapping[str, Any]) -> int:

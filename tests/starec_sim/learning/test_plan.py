@@ -10,7 +10,7 @@ from starec_sim.cli import main
 from starec_sim.learning.models import Lora, load
 from starec_sim.learning.plan import _KNOWN, shape_of
 
-BIGGER = sorted((Path(__file__).parents[3] / "experiments" / "06_bigger_models").glob("*.yaml"))
+BIGGER = sorted((Path(__file__).parents[3] / "experiments" / "06_bigger_models").glob("qwen*.yaml"))
 
 
 @pytest.fixture
@@ -37,6 +37,26 @@ def test_the_bigger_models_validate_and_are_planned_without_a_download(starec, p
     assert 0 < plan["learner_gib"] < 80, "it fits one card"
     assert plan["steps"] == 200 and plan["calls"] > 200 * 64 * 8 * 2
     assert not list(tmp_path.iterdir()), "nothing is written"
+
+
+def test_a_teacher_plays_no_more_users_than_there_are_and_a_file_holds_what_it_holds(
+    starec, tmp_path
+):
+    file = tmp_path / "samples.jsonl"
+    file.write_text('{"messages": [["user", "Well?"]], "answer": "Well."}\n' * 70)
+    data = ["--set", "data={use: synthetic, users: 100}", "--set", "train.anchor.batch=32"]
+    anchor = ["--set", "train.anchor.users=5000", "--set", "train.anchor.rounds=2"]
+
+    def planned(*more):
+        asked = [*data, *anchor, *more, "--set", "train.anchor.nodes=[fast]", "--dry-run", "--json"]
+        status, out, err = starec("train", BIGGER[0], *asked)
+        assert status == 0, err
+        plan = json.loads(out)
+        return plan["anchor_samples"], plan["anchor_updates"]
+
+    taught, _ = planned()
+    assert 100 < taught < 200, "two rounds of those of 100 who train"
+    assert planned("--set", f"train.anchor.samples={file}") == (70, 6), "two epochs"
 
 
 @pytest.mark.parametrize("architecture", ["qwen2", "qwen3", "llama"])
