@@ -17,7 +17,7 @@ from .conftest import ARCHITECTURES
 
 torch = pytest.importorskip("torch")
 HERE = Path(__file__).parent
-FSDP = HERE.parents[2] / "experiments" / "06_bigger_models" / "fsdp.yaml"
+FSDP = HERE.parents[2] / "experiments" / "06_bigger_models" / "accelerate" / "fsdp.yaml"
 
 
 def some_rollouts(seed=0, groups=4, size=4, logprob=-5.5):
@@ -190,8 +190,8 @@ def test_the_gradient_is_the_same_when_weights_are_spread_over_two_processes(upd
 
 
 def test_a_model_that_is_not_there_is_named():
-    with pytest.raises(ModelError, match="the model no/such-model cannot be read"):
-        load("no/such-model")
+    with pytest.raises(ModelError, match="the model no/such/model cannot be read"):
+        load("no/such/model")
 
 
 def test_an_adapter_of_another_model_is_named_with_both_bases(model_folder, tmp_path):

@@ -10,7 +10,7 @@ from starec_sim.cli import main
 from starec_sim.learning.models import Lora, load
 from starec_sim.learning.plan import _KNOWN, shape_of
 
-BIGGER = sorted((Path(__file__).parents[3] / "experiments" / "06_bigger_models").glob("qwen*.yaml"))
+BIGGER = sorted((Path(__file__).parents[3] / "experiments" / "06_bigger_models").glob("*.yaml"))
 
 
 @pytest.fixture
