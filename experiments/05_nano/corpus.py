@@ -39,8 +39,10 @@ MOST_TOGETHER = 20
 """The most liked items that an item of the corpus is liked together with."""
 
 PROMPTS = Prompts.read(None, HISTORY, WORDS)
-TEACHER = ReasonerPolicy()
-EAGER = ReasonerPolicy(named=0.15, strong=0.4)
+KEEPS = 24
+"""Attributes of a summary: all that so small a model has room for in its 400 tokens."""
+TEACHER = ReasonerPolicy(keeps=KEEPS)
+EAGER = ReasonerPolicy(named=0.15, strong=0.4, keeps=KEEPS)
 
 
 @dataclass(frozen=True)

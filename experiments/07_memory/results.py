@@ -3,6 +3,7 @@
     python experiments/07_memory/results.py reasoner
     python experiments/07_memory/results.py nano --users 60 --replicates 1 --without surprise
     python experiments/07_memory/results.py nano --only drift
+    python experiments/07_memory/results.py nano-taught --weights RUN  what a training made of nano
     python experiments/07_memory/results.py reasoner --runs RUN...       runs that are there already
 
 Another policy is another block of the README; the same one again replaces its own. An experiment
@@ -12,6 +13,7 @@ that is not played keeps its part of the block.
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 from collections.abc import Iterable
@@ -43,6 +45,11 @@ def main() -> None:
     """Play, or read, and write."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("policy", help="as in an experiment's `policies`, without settings")
+    arguments.add_argument(
+        "--weights",
+        metavar="RUN",
+        help="let nano play with the last weights of this training; POLICY names the block",
+    )
     arguments.add_argument("--only", choices=list(USERS), nargs="+", default=list(USERS))
     arguments.add_argument("--users", type=int)
     arguments.add_argument("--replicates", type=int)
@@ -64,7 +71,12 @@ def main() -> None:
 
 def _played(name: str, asked: argparse.Namespace) -> Path:
     path = HERE / f"{name}.yaml"
-    changes = [f"policies.{node}={asked.policy}" for node in ("fast", "slow")]
+    played = asked.policy
+    if asked.weights:
+        training = run_folder.find(asked.weights, asked.runs_dir)
+        last = training / "versions" / Path(run_folder.read(training)["version"]).name
+        played = json.dumps({"use": "nano", "model": str(last)})
+    changes = [f"policies.{node}={played}" for node in ("fast", "slow")]
     changes += [f"runs_dir={asked.runs_dir}"]
     changes += [f"replicates={asked.replicates}"] if asked.replicates else []
     changes += [f"{USERS[name]}={asked.users}"] if asked.users else []

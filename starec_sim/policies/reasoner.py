@@ -72,8 +72,6 @@ _FIRST_LINE = re.compile(
 _SETTING = re.compile(r"(\w+) (\d)")
 _SUCH_AS = "By taste 2, popularity 1, rating 1, together 2"
 
-_SUMMARY_TERMS = 24
-"""Attributes that a reflection keeps, those met last."""
 _SUMMARY_MET = 8
 """Meetings that a summary counts for one attribute. Beyond that its counts are halved, so that old
 meetings fade and the summary can follow a taste."""
@@ -111,6 +109,8 @@ class ReasonerPolicy(ReadingPolicy):
     """How much the mean rating counts."""
     together: UpTo3 = 2
     """How much it counts how many of the liked items a candidate is liked together with."""
+    keeps: int = Field(default=60, ge=1)
+    """Attributes in a summary, those met last; fewer where its words end before."""
 
     @property
     def _llm_type(self) -> str:
@@ -138,7 +138,7 @@ class ReasonerPolicy(ReadingPolicy):
     def answer(self, asked: str, words: int) -> str:
         """Reason in short lines, then rank, act, or rewrite the summary."""
         if reading.reflects(asked):
-            return _reflect(asked, words)
+            return _reflect(asked, words, self.keeps)
         polarities = self.habits(asked) if self.by == "habit" else self.tastes(asked)
         candidates = reading.candidates(asked)
         weighed = [self._weigh(mark, card, polarities) for mark, card in candidates]
@@ -240,7 +240,7 @@ def _act(weighed: Sequence[_Weighed]) -> str:
     return f"<actions>\n{actions}\n</actions>\n<next>{following}</next>"
 
 
-def _reflect(asked: str, words: int) -> str:
+def _reflect(asked: str, words: int, keeps: int) -> str:
     """Count the feedback in, attribute by attribute; what was met last comes first."""
     before = {
         term: (likes, met)
@@ -262,7 +262,7 @@ def _reflect(asked: str, words: int) -> str:
         likes, met = _faded(likes, met)
         line = f"{term}: {LIKED if 2 * likes > met else DISLIKED} ({_count(likes, met)})"
         words -= reading.word_count(line)
-        if words < 0 or len(summary) == _SUMMARY_TERMS:
+        if words < 0 or len(summary) == keeps:
             break
         summary.append(line)
     thought, written = "\n".join(thoughts), "\n".join(summary) or "nothing yet"

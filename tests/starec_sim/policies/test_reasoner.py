@@ -50,7 +50,7 @@ def think(slate, *, history=(), summary="", task="ranking", signals=(), policy=P
     return goes_by, lines, decision
 
 
-def reflect(lived, *, summary="", words=180):
+def reflect(lived, *, summary="", words=180, policy=POLICY):
     """The new summary after living pairs of an item and its stars."""
     cards = tuple(card(item) for item, _ in lived)
     observation = Observation("ranking", tuple(range(len(lived))), cards)
@@ -59,7 +59,7 @@ def reflect(lived, *, summary="", words=180):
     decision = Decision(ranking=observation.slate, read=len(lived))
     feedback = Feedback(experiences, target=0)
     messages = prompts.reflect(Memory(summary=summary), observation, decision, feedback, cards)
-    written, findings = read_summary(answer(messages), words)
+    written, findings = read_summary(answer(messages, policy), words)
     assert not findings.counts, str(findings)
     return written.splitlines()
 
@@ -202,6 +202,13 @@ def test_a_short_limit_is_kept():
     assert reflect([(ALIEN, 5), (HEAT, 4)], words=12) == [
         "Horror: liked (1 of 1)",
         "Sci-Fi: liked (1 of 1)",
+    ]
+
+
+def test_a_summary_keeps_what_was_met_last():
+    brief = ReasonerPolicy(keeps=1)
+    assert reflect([(UP, 4)], summary="Crime: liked (2 of 2)", policy=brief) == [
+        "Animation: liked (1 of 1)"
     ]
 
 
