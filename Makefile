@@ -44,6 +44,7 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/gateway.py
 	$(BIN)/python benchmarks/recommenders.py
 	$(BIN)/python benchmarks/endpoint.py
+	$(BIN)/python benchmarks/generation.py
 	$(BIN)/python benchmarks/grpo_step.py
 
 table: $(INSTALLED)

@@ -29,7 +29,7 @@ from starec_sim.learning.rows import Rollout, Row
 
 _STATE, _SEAL = "state.pt", "seal.json"
 _HELD_OUT = "held-out.txt"
-_KEPT = 2
+KEPT = 2
 """Checkpoints; the one before the last is there in case the last is damaged."""
 
 
@@ -82,7 +82,7 @@ class Shelf:
         if not place.is_dir():
             with _whole(place) as part:
                 torch.save(dict(state), part / _STATE)
-        for old in self._checkpoints(stage)[:-_KEPT]:
+        for old in self._checkpoints(stage)[:-KEPT]:
             shutil.rmtree(old)
 
     def last_checkpoint(self, stage: str, say: Callable[[str], None]) -> Checkpoint | None:

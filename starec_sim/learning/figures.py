@@ -108,9 +108,10 @@ class Guard:
         self._idle = self._idle + 1 if figures["learned_tokens"] == 0 else 0
         if self._idle >= settings.patience:
             remedy = f"{hint}; add a denser reward (ndcg), or a higher temperature"
-            if all(
-                figures["counters"].get(f"{node}: malformed") == 1 for node in figures["reward"]
-            ):
+            malformed = [
+                figures["counters"].get(f"{node}: malformed") for node in figures["reward"]
+            ]
+            if malformed and set(malformed) == {1}:
                 remedy = (
                     "no answer had the form; let the policy imitate a teacher first: train.anchor"
                 )

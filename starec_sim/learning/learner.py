@@ -225,7 +225,8 @@ class Learner:
         all_packs = packs(lessons, tokens=self._batch_tokens, temperature=temperature)
         mine = [pack.to(accelerator.device) for pack in self._share(all_packs)]
         anchored: list[Tensor | None] = [None] * len(mine)
-        if objective is not None and objective.kl and self._anchor:
+        measured = objective is not None and objective.kl > 0 and bool(self._anchor)
+        if measured:
             with self._as_anchor(), torch.no_grad():
                 anchored = [net(pack)[2] for pack in mine]
         self._optimizer.zero_grad()
@@ -257,7 +258,7 @@ class Learner:
             int(count),
             sum(pack.ids.numel() for pack in all_packs),
             entropy / count,
-            kl / count,
+            kl / count if measured else math.nan,
             clip / count,
             gap / count,
             time.perf_counter() - start,

@@ -6,7 +6,6 @@ the whole model with its tokenizer, or an adapter beside the base it belongs to.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from starec_sim.errors import StarecError
+from starec_sim.policies.engine.checkpoints import with_adapter
 from starec_sim.policies.engine.precision import Precision, choose
 from starec_sim.validation import Settings
 
@@ -127,7 +127,8 @@ def load(
         gradient_checkpointing: Whether activations are computed twice instead of kept.
 
     Raises:
-        ModelError: They are missing, or the adapter belongs to another model.
+        ModelError: They are missing.
+        PolicyError: The adapter cannot be read, or belongs to another model.
     """
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -158,9 +159,13 @@ def load(
             hint="use an instruction-tuned model, or add chat_template.jinja to its folder",
         )
     if method == "full" and adapter is not None:
-        base = _with_adapter(base, model, adapter).merge_and_unload()
+        base = with_adapter(base, model, adapter).merge_and_unload()
     elif method == "lora":
-        base = _with_adapter(base, model, adapter) if adapter else with_new_adapter(base, lora)
+        base = (
+            with_adapter(base, model, adapter, learns=True)
+            if adapter
+            else with_new_adapter(base, lora)
+        )
     base.train()
     if gradient_checkpointing:
         base.gradient_checkpointing_enable({"use_reentrant": False})
@@ -195,31 +200,3 @@ def with_new_adapter(base: Any, lora: Lora) -> Any:
         raise ModelError(
             f"no adapter fits the model: {error}", hint="set train.lora.targets to all-linear"
         ) from error
-
-
-def _with_adapter(base: Any, model: str, adapter: str) -> Any:
-    from peft import PeftModel
-    from safetensors import SafetensorError
-
-    try:
-        return PeftModel.from_pretrained(base, adapter, is_trainable=True)
-    except (OSError, ValueError, SafetensorError) as error:
-        first = str(error).strip().partition("\n")[0]
-        raise ModelError(
-            f"the adapter {adapter} cannot be read: {first}",
-            hint="name a folder with adapter_config.json and adapter_model.safetensors",
-        ) from error
-    except RuntimeError as error:
-        raise ModelError(
-            f"the adapter {adapter} belongs to {_base_of(adapter)}, not to {model}: their shapes "
-            "differ",
-            hint="name the base it was trained on as the policy's model",
-        ) from error
-
-
-def _base_of(adapter: str) -> str:
-    try:
-        config = json.loads((Path(adapter) / "adapter_config.json").read_text("utf-8"))
-        return str(config.get("base_model_name_or_path") or "another model")
-    except (OSError, ValueError):
-        return "another model"

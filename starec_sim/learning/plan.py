@@ -19,7 +19,9 @@ from starec_sim import plugins
 from starec_sim.agent import Call
 from starec_sim.experiment import Experiment
 from starec_sim.learning.anchoring import read_samples
+from starec_sim.learning.checkpoints import KEPT
 from starec_sim.learning.models import Lora, settled
+from starec_sim.learning.rewards import Rewards
 from starec_sim.learning.settings import Anchor, Training, training_of, weights_of
 from starec_sim.learning.world import Stage
 from starec_sim.types import Memory
@@ -89,6 +91,7 @@ class Plan:
     users_held_out: int
     anchor_updates: int
     anchor_samples: int
+    teacher_calls: int
     steps: int
     lives: int
     prompt_tokens: int
@@ -98,13 +101,14 @@ class Plan:
     answer_tokens: int
     """Of one answer, at most."""
     calls: int
+    """Of the policy that learns, repairs left out."""
     sampled_tokens: int
     learned_tokens: int
     """Ids that go through the learner, prompts shared."""
     learner_gib: float | None
     """Memory of the learner's process."""
     disk_gib: float | None
-    """All versions of it."""
+    """All versions of it, and the checkpoints that are kept."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the plan as JSON values."""
@@ -120,14 +124,18 @@ class Plan:
             ("model", f"{self.model} ({self.method}, {self.dtype})"),
             ("parameters", f"{size}, of which learn {learns}"),
             ("users", f"{self.users_training:,} to train on, {self.users_held_out:,} kept apart"),
-            ("anchor", f"{self.anchor_updates:,} updates, at most {self.anchor_samples:,} samples"),
+            (
+                "anchor",
+                f"{self.anchor_updates:,} updates, at most {self.anchor_samples:,} samples of "
+                f"{self.teacher_calls:,} calls of the teacher",
+            ),
             ("grpo", f"{self.steps:,} steps in {self.lives:,} lives"),
             ("question", f"{self.prompt_tokens:,} tokens ({self.tokenizer})"),
             ("answer", f"at most {self.answer_tokens:,} tokens"),
             ("calls", f"{self.calls:,}, at most {self.sampled_tokens:,} tokens sampled"),
             ("learner reads", f"at most {self.learned_tokens:,} tokens, prompts shared"),
             ("learner memory", memory),
-            ("versions on disk", disk),
+            ("disk", disk),
         ]
         return "\n".join(f"{label:<17} {value}" for label, value in lines)
 
@@ -147,13 +155,18 @@ def plan_of(experiment: Experiment) -> Plan:
     steps = grpo.steps if grpo else 0
     visits = steps * min(grpo.users, len(stage.training)) if grpo else 0
     size, nodes = (grpo.size, len(grpo.nodes)) if grpo else (0, 0)
-    examinations = (steps // training.evaluate.every + 1) * (
-        training.evaluate.users * training.evaluate.rounds
-    )
+    examined = min(training.evaluate.users, len(stage.held_out)) * training.evaluate.rounds
+    # One before the first step, one every so many, and one after the last.
+    examinations = (-(-steps // training.evaluate.every) + 1) * examined if grpo else 0
+    thinks = bool(grpo and "slow" in grpo.nodes)
     # A group for each node, and a follow-up for each summary.
-    calls = visits * size * (nodes + (1 if grpo and "slow" in grpo.nodes else 0)) + examinations
+    calls = visits * size * (nodes + thinks) + examinations * (1 + thinks)
+    if grpo:
+        Rewards(grpo.rewards)  # a reference that leads nowhere is told of now
     samples = _samples(anchor, stage) if anchor else 0
+    taught = 0 if anchor is None or anchor.samples is not None else samples * (1 + anchor.rethink)
     updates = -(-samples // anchor.batch) * anchor.epochs if anchor else 0
+    versions = steps + 1 + updates // training.checkpoint_every
     half = settled(training.dtype) == "bf16"
     shape = shape_of(model)
     trainable = None
@@ -170,6 +183,7 @@ def plan_of(experiment: Experiment) -> Plan:
         users_held_out=len(stage.held_out),
         anchor_updates=updates,
         anchor_samples=samples,
+        teacher_calls=taught,
         steps=steps,
         lives=-(-steps // grpo.rounds) if grpo else 0,
         prompt_tokens=prompt,
@@ -180,7 +194,8 @@ def plan_of(experiment: Experiment) -> Plan:
         learned_tokens=visits * nodes * (prompt + size * answer) * (grpo.passes if grpo else 0)
         + samples * (prompt + answer) * (anchor.epochs if anchor else 0),
         learner_gib=_memory(shape, training, trainable, half) if shape and trainable else None,
-        disk_gib=(steps + 1) * trainable * 4 / _GIB if trainable else None,
+        # Of either stage some checkpoints are kept, each with two moments of all that learns.
+        disk_gib=(versions + 2 * KEPT * 2) * trainable * 4 / _GIB if trainable else None,
     )
 
 

@@ -24,6 +24,10 @@ class Player(Protocol):
     def load(self, version: Path, name: str) -> None:
         """Answer with this version from now on.
 
+        Args:
+            version: Its folder.
+            name: What a server is to call it; no other version of any training is called so.
+
         Raises:
             PolicyError: It cannot be read.
         """
@@ -54,11 +58,10 @@ class Served:
 
     def load(self, version: Path, name: str) -> None:
         """Let the server read the adapter, and ask for it by its name."""
-        loaded = f"starec-{name}"
-        self._post("load_lora_adapter", {"lora_name": loaded, "lora_path": str(version.resolve())})
-        if self._loaded and self._loaded != loaded:
+        self._post("load_lora_adapter", {"lora_name": name, "lora_path": str(version.resolve())})
+        if self._loaded and self._loaded != name:
             self._post("unload_lora_adapter", {"lora_name": self._loaded})
-        self._loaded = self._model.model = loaded
+        self._loaded = self._model.model = name
 
     def _post(self, what: str, values: Mapping[str, str]) -> None:
         request = urllib.request.Request(

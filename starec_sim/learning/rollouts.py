@@ -193,7 +193,8 @@ class Collector:
         for number, visit in enumerate(visits):
             if any(turn.failure for step in visit.steps for turn in step.turns):
                 continue
-            rollouts.append(self._lived(call, visit))
+            if "fast" in self._nodes:
+                rollouts.append(self._lived(call, visit))
             thoughts = [turn for turn in visit.steps[-1].turns if turn.node == "slow"]
             if thoughts and "slow" in self._nodes:
                 waiting.append(
@@ -221,7 +222,11 @@ class Collector:
         rewards, components = [], defaultdict(list)
         for number, step in enumerate(visit.steps):
             last = number == len(visit.steps) - 1
-            turns += [turn for turn in step.turns if turn.node == "fast" or not last]
+            turns += [
+                turn
+                for turn in step.turns
+                if turn.node == "fast" or (turn.node in self._nodes and not last)
+            ]
             outcome = outcome_of(step)
             reward, told = self._rewards.of(outcome, self._who(call))
             rewards.append(reward)

@@ -19,7 +19,18 @@ from starec_sim.rng import Streams
 
 
 class School:
-    """Learns from what was played."""
+    """Learns from what was played.
+
+    Args:
+        grpo: How.
+        training: What is watched on the way.
+        stage: The world.
+        streams: Of random numbers.
+        learner: Whose weights learn.
+        shelf: Where what was played is kept.
+        rewards: What an answer earns.
+        done: Steps that are learned already.
+    """
 
     def __init__(
         self,
@@ -29,16 +40,18 @@ class School:
         streams: Streams,
         learner: Learner,
         shelf: Shelf,
+        rewards: Rewards,
+        done: int,
     ) -> None:
         self.grpo = grpo
         self.learner = learner
         self._stage = stage
         self._streams = streams
         self._shelf = shelf
-        self._rewards = Rewards(grpo.rewards)
+        self._rewards = rewards
         self._guard = Guard(training.guards)
         self._places = ranking_places(learner.weights.tokenizer)
-        self._good = str(shelf.version("000000"))
+        self._good = str(shelf.version(f"{done:06d}"))
         """The last version with which a step went well."""
 
     def collector(self, life: int) -> Collector:
@@ -68,7 +81,7 @@ class School:
         updates: list[Update] = []
         for number in range(grpo.passes):
             epoch = step * grpo.passes + number
-            size = grpo.batch or len(groups)
+            size = grpo.batch or max(1, len(groups))
             for batch in batches(len(groups), size, self._streams, "grpo batches", epoch):
                 chosen = {groups[place] for place in batch}
                 self._update([r for r in rollouts if r.group in chosen], made, updates)
@@ -77,7 +90,7 @@ class School:
             "stage": "grpo",
             "step": step + 1,
             # Summaries, which come first, were written by the version before.
-            "version": rollouts[-1].version,
+            "version": rollouts[-1].version if rollouts else None,
             **step_figures(rollouts, made, updates),
         }
         self._guard.check(figures, len(rollouts), self._good)

@@ -16,8 +16,11 @@ import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
+
+import torch
 
 from starec_sim.errors import LearningError
 from starec_sim.experiment import Experiment
@@ -34,7 +37,7 @@ from starec_sim.learning.checkpoints import Played, Shelf, put_bytes
 from starec_sim.learning.examinations import Marks, changes, figures, marks
 from starec_sim.learning.learner import Learner
 from starec_sim.learning.models import Weights, load
-from starec_sim.learning.players import player_of
+from starec_sim.learning.players import Player, player_of
 from starec_sim.learning.rewards import Rewards
 from starec_sim.learning.school import School
 from starec_sim.learning.settings import Anchor, Grpo, Training, weights_of
@@ -145,7 +148,8 @@ class Trainer:
         self._stage = Stage(experiment, training)
         self._streams = Streams(experiment.seed)
         self._seed = experiment.seed % 2**31
-        """Of resampling."""
+        """Of resampling, and of a new adapter."""
+        self._rewards = Rewards(training.grpo.rewards if training.grpo else {})
 
     async def run(self) -> Path:
         """Go through both stages from where the folder says they stand; return the last version."""
@@ -161,6 +165,16 @@ class Trainer:
             return self._shelf.version(FIRST)
         return await self._reinforce(training.grpo)
 
+    @cached_property
+    def _player(self) -> Player:
+        return player_of(self._policies["fast"])
+
+    def _play_with(self, step: int) -> None:
+        """Let the policy answer with the version after a step from now on."""
+        name = f"{step:06d}"
+        # A server that other trainings use as well must not take their version for this one's.
+        self._player.load(self._shelf.version(name), f"{self._shelf.folder.name}-{name}")
+
     def _weights(self, version: Path | None) -> Weights:
         """Read the weights that learn: those of a version, or what the experiment starts from."""
         training, spec = self._training, self._experiment.policies.fast
@@ -169,6 +183,7 @@ class Trainer:
             base, adapter = str(version), None
         elif version is not None:
             adapter = str(version)
+        torch.manual_seed(self._seed)
         return load(
             base,
             adapter,
@@ -290,7 +305,9 @@ class Trainer:
                 or (entry["step"] == done and "loss" in entry)
             )
         )
-        school = School(grpo, training, self._stage, self._streams, learner, shelf)
+        school = School(
+            grpo, training, self._stage, self._streams, learner, shelf, self._rewards, done
+        )
         self._follower.stage_begins("grpo", grpo.steps, done)
         step = done
         while True:
@@ -324,7 +341,7 @@ class Trainer:
             ):
                 self._keep(school.learner, "grpo", number + 1)
             if self._record is not None:
-                player_of(self._policies["fast"]).load(shelf.version(name), name)
+                self._play_with(number + 1)
 
         if self._record is None:
             for number in range(step, until):
@@ -336,7 +353,7 @@ class Trainer:
         def ended(visits: Sequence[Visit]) -> None:
             number = life * rounds + (visits[0].round if visits else until)
             rollouts = collector.take()
-            if not rollouts:
+            if not visits:
                 raise LearningError(
                     f"nobody came in round {number - life * rounds} of life {life}, so there is "
                     "nothing to learn from",
@@ -344,8 +361,7 @@ class Trainer:
                 )
             shelf.put_played(number, Played(rollouts, collector.waiting))
 
-        player = player_of(self._policies["fast"])
-        player.load(shelf.version(f"{step:06d}"), f"{step:06d}")
+        self._play_with(step)
         users = self._stage.drawn(school.grpo.users, life)
         trial = Trial(life, f"life {life + 1}", self._experiment.seed + life, users)
 
@@ -366,8 +382,7 @@ class Trainer:
         settings = self._training.evaluate
         if not settings.users or self._record is None:
             return
-        name = f"{step:06d}"
-        player_of(self._policies["fast"]).load(self._shelf.version(name), name)
+        self._play_with(step)
         policies: Mapping[Node, Policy] = self._policies
         if settings.temperature is not None:
             changed = {"temperature": settings.temperature}
@@ -390,10 +405,8 @@ class Trainer:
 
     def _marks(self, step: int) -> Marks:
         """Return what the examined users came to after a step."""
-        assert self._training.grpo is not None
-        rewards = Rewards(self._training.grpo.rewards)
         with contextlib.closing(Reader(self._shelf.folder)) as reader:
-            return marks(reader, EXAMINATION_TRIAL + step, rewards)
+            return marks(reader, EXAMINATION_TRIAL + step, self._rewards)
 
     def _conclude(self, step: int) -> None:
         """Note what changed from the first examination to the last."""

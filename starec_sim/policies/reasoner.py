@@ -109,8 +109,9 @@ class ReasonerPolicy(ReadingPolicy):
     """How much the mean rating counts."""
     together: UpTo3 = 2
     """How much it counts how many of the liked items a candidate is liked together with."""
-    keeps: int = Field(default=60, ge=1)
-    """Attributes in a summary, those met last; fewer where its words end before."""
+    keeps: int = Field(default=28, ge=1)
+    """Attributes in a summary, those met last; fewer where its words end before. With more of them
+    a summary tells more, and follows a change of taste less (`experiments/07_memory`)."""
 
     @property
     def _llm_type(self) -> str:

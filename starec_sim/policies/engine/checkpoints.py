@@ -84,22 +84,36 @@ def read_model(checkpoint: Checkpoint, dtype: torch.dtype) -> tuple[PreTrainedMo
 
 def _merged(model: Any, checkpoint: Checkpoint) -> Any:
     """Add an adapter to a model's weights, in place: they were just read and are nobody else's."""
+    assert checkpoint.adapter is not None
+    return with_adapter(model, checkpoint.model, checkpoint.adapter).merge_and_unload()
+
+
+def with_adapter(model: Any, base: str, adapter: str, *, learns: bool = False) -> Any:
+    """Return a model with an adapter on top of its weights, which stay as they are.
+
+    Args:
+        model: The weights.
+        base: What they are called.
+        adapter: A folder, or an id of the Hugging Face hub.
+        learns: Whether the adapter is to be trained on.
+
+    Raises:
+        PolicyError: The adapter is missing, damaged, or does not fit.
+    """
     from peft import PeftModel, get_peft_model_state_dict
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    adapter = checkpoint.adapter
-    assert adapter is not None
     folder = _adapter_folder(adapter)
     told = json.loads((folder / _ADAPTER).read_text("utf-8")).get("base_model_name_or_path") or ""
     misfit = PolicyError(
-        f'the adapter {adapter} was trained on "{told}" and does not fit "{checkpoint.model}"',
+        f'the adapter {adapter} was trained on "{told}" and does not fit "{base}"',
         hint=f"set model: {told or 'the model it was trained on'}, or name another adapter",
     )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what PEFT would warn of is checked below
-            merged = PeftModel.from_pretrained(model, folder)
+            adapted = PeftModel.from_pretrained(model, folder, is_trainable=learns)
     except (RuntimeError, ValueError, KeyError) as error:
         raise misfit from error
     except (OSError, SafetensorError) as error:
@@ -109,18 +123,13 @@ def _merged(model: Any, checkpoint: Checkpoint) -> Any:
     weights = folder / "adapter_model.safetensors"
     if weights.is_file():
         # PEFT leaves out in silence what it finds no place for, such as further layers.
-        wanted = set(get_peft_model_state_dict(merged, save_embedding_layers=False))
+        wanted = set(get_peft_model_state_dict(adapted, save_embedding_layers=False))
         differ = wanted ^ set(load_file(weights))
         if any("embed" not in name and "lm_head" not in name for name in differ):
             raise misfit
-    if told and Path(told).name != Path(checkpoint.model).name:
-        _log.warning(
-            'the adapter %s was trained on "%s" and is used on "%s"',
-            adapter,
-            told,
-            checkpoint.model,
-        )
-    return merged.merge_and_unload()
+    if told and Path(told).name != Path(base).name:
+        _log.warning('the adapter %s was trained on "%s" and is used on "%s"', adapter, told, base)
+    return adapted
 
 
 def _adapter_folder(adapter: str) -> Path:

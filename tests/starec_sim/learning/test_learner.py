@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
+from starec_sim.errors import PolicyError
 from starec_sim.learning.grpo import Objective, lessons
 from starec_sim.learning.learner import DivergenceError, Learner, Optimisation
 from starec_sim.learning.models import Lora, ModelError, load
@@ -194,10 +195,11 @@ def test_a_model_that_is_not_there_is_named():
         load("no/such/model")
 
 
-def test_an_adapter_of_another_model_is_named_with_both_bases(model_folder, tmp_path):
-    other = load(model_folder("qwen3", hidden=64), method="lora")
+@pytest.mark.parametrize("shape", [{"hidden": 64}, {"layers": 3}], ids=str)
+def test_an_adapter_of_another_model_is_named_with_both_bases(model_folder, tmp_path, shape):
+    other = load(model_folder("qwen3", **shape), method="lora")
     other.save(tmp_path / "adapter")
-    with pytest.raises(ModelError, match=r"belongs to .*hidden64, not to .*qwen3: their shapes"):
+    with pytest.raises(PolicyError, match=r'trained on ".*qwen3-.*" and does not fit ".*qwen3"'):
         load(model_folder(), str(tmp_path / "adapter"), method="lora")
 
 
@@ -205,5 +207,5 @@ def test_an_adapter_cut_in_half_is_named(model_folder, tmp_path):
     load(model_folder(), method="lora").save(tmp_path / "adapter")
     file = tmp_path / "adapter" / "adapter_model.safetensors"
     file.write_bytes(file.read_bytes()[:200])
-    with pytest.raises(ModelError, match=r"the adapter .* cannot be read"):
+    with pytest.raises(PolicyError, match=r"the adapter .* cannot be read"):
         load(model_folder(), str(tmp_path / "adapter"), method="lora")

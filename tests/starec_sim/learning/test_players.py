@@ -45,21 +45,20 @@ def test_a_server_reads_each_version_as_an_adapter_and_answers_by_its_name(serve
     assert isinstance(playing, Served)
     for name in ("000001", "000002"):
         playing.load(tmp_path / name, name)
-        assert policy.model == f"starec-{name}"
+        assert policy.model == name
     first, second = (
-        {"lora_name": f"starec-{name}", "lora_path": str(tmp_path / name)}
-        for name in ("000001", "000002")
+        {"lora_name": name, "lora_path": str(tmp_path / name)} for name in ("000001", "000002")
     )
     assert told == [
         ("/v1/load_lora_adapter", first),
         ("/v1/load_lora_adapter", second),
-        ("/v1/unload_lora_adapter", {"lora_name": "starec-000001"}),
+        ("/v1/unload_lora_adapter", {"lora_name": "000001"}),
     ]
 
 
 def test_an_adapter_that_a_server_does_not_take_is_named(server, tmp_path):
     policy = OpenAIPolicy(model="base", base_url=server[0], token_ids=True)
-    with pytest.raises(PolicyError, match="did not take starec-1: 404 No adapter found"):
+    with pytest.raises(PolicyError, match="did not take 1: 404 No adapter found"):
         player_of(Policy("p", policy)).load(tmp_path / "missing", "1")
 
 

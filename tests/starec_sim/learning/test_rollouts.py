@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 
@@ -138,11 +139,28 @@ def test_within_a_visit_the_next_page_rewards_a_summary(dataset):
 
 def test_an_episode_is_a_whole_visit_in_as_few_rows_as_its_tokens_allow(dataset):
     _, rollouts, _ = live(
-        world(dataset, FeedEnvironment), collector(["engagement"], groups="episode")
+        world(dataset, FeedEnvironment),
+        collector(["engagement"], groups="episode"),
+        Talker(broken=0.2),
     )
     fast = [rollout for rollout in rollouts if rollout.node == "fast"]
     assert set(Counter(rollout.group for rollout in fast).values()) == {4}
-    assert all(rollout.rows for rollout in fast)
+    for rollout in fast:
+        for before, after in pairwise(rollout.rows):
+            held = before.prompt + before.completion
+            assert after.prompt[: len(held)] != held
+    # A repair goes on with what its question and the first answer were, so both are one row.
+    assert any(not all(row.sampled) for rollout in fast for row in rollout.rows)
+
+
+def test_an_episode_learns_only_from_the_nodes_that_are_to_learn(dataset):
+    for nodes, told in ((("fast",), {False}), (("fast", "slow"), {False, True})):
+        player = collector(["engagement"], groups="episode", nodes=nodes)
+        _, rollouts, _ = live(world(dataset, FeedEnvironment), player)
+        read = (
+            "".join(map(chr, row.prompt)) for r in rollouts if r.node == "fast" for row in r.rows
+        )
+        assert {"Rewrite the summary" in text for text in read} == told
 
 
 def test_what_cannot_be_read_is_the_worst_answer_and_is_counted(dataset):
