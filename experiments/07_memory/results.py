@@ -23,7 +23,7 @@ from recovery import draw, read, table
 
 from starec_sim.cli.display import Display
 from starec_sim.cli.evaluation import following
-from starec_sim.errors import StarecError
+from starec_sim.errors import RunError, StarecError
 from starec_sim.experiment import Experiment, recorded
 from starec_sim.experiment import read as read_experiment
 from starec_sim.laboratory import start
@@ -58,6 +58,7 @@ def main() -> None:
     arguments.add_argument("--runs-dir", type=Path, default=Path("runs"))
     asked = arguments.parse_args()
     try:
+        asked.played = _trained(asked.weights, asked.runs_dir) if asked.weights else asked.policy
         if asked.runs:
             folders: Iterable[Path] = (run_folder.find(r, asked.runs_dir) for r in asked.runs)
         else:
@@ -69,14 +70,22 @@ def main() -> None:
         sys.exit(str(error))
 
 
+def _trained(run: str, runs_dir: Path) -> str:
+    """Return the spec that plays the last weights of a training."""
+    folder = run_folder.find(run, runs_dir)
+    manifest = run_folder.read(folder)
+    if (manifest.get("kind"), manifest["status"]) != ("training", "finished"):
+        raise RunError(
+            f"{folder} is no training that has finished",
+            hint=f"name one, or go on with it: starec resume {folder}",
+        )
+    last = folder / "versions" / Path(manifest["version"]).name
+    return json.dumps({"use": "nano", "model": str(last)})
+
+
 def _played(name: str, asked: argparse.Namespace) -> Path:
     path = HERE / f"{name}.yaml"
-    played = asked.policy
-    if asked.weights:
-        training = run_folder.find(asked.weights, asked.runs_dir)
-        last = training / "versions" / Path(run_folder.read(training)["version"]).name
-        played = json.dumps({"use": "nano", "model": str(last)})
-    changes = [f"policies.{node}={played}" for node in ("fast", "slow")]
+    changes = [f"policies.{node}={asked.played}" for node in ("fast", "slow")]
     changes += [f"runs_dir={asked.runs_dir}"]
     changes += [f"replicates={asked.replicates}"] if asked.replicates else []
     changes += [f"{USERS[name]}={asked.users}"] if asked.users else []

@@ -208,7 +208,7 @@ def load_lesson(path: Path) -> tuple[list[Sample], Funnel]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(
             f"the teacher's answers {path} are damaged: {error}",
-            hint="delete the file, and resume: the teacher's turns are in the record",
+            hint="put it back as it was, or start a new training",
         ) from error
 
 

@@ -79,7 +79,8 @@ class Shelf:
         import torch
 
         place = self.folder / "checkpoints" / f"{stage}-{step:06d}"
-        if not place.is_dir():
+        if not place.is_dir() or _broken(place):
+            shutil.rmtree(place, ignore_errors=True)
             with _whole(place) as part:
                 torch.save(dict(state), part / _STATE)
         for old in self._checkpoints(stage)[:-KEPT]:
@@ -226,9 +227,10 @@ def _whole(place: Path) -> Iterator[Path]:
         seal = {}
         for path in sorted(path for path in part.rglob("*") if path.is_file()):
             seal[str(path.relative_to(part))] = _digest(path)
+        (part / _SEAL).write_text(json.dumps(seal, indent=1))
+        for path in (*(part / name for name in seal), part / _SEAL):
             with path.open("rb") as file:
                 os.fsync(file.fileno())
-        (part / _SEAL).write_text(json.dumps(seal, indent=1))
         part.replace(place)
     except (OSError, RuntimeError) as error:
         shutil.rmtree(part, ignore_errors=True)

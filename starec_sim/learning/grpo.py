@@ -139,10 +139,11 @@ def _lesson(
     weights = [weight if wrote else 0.0 for wrote in row.sampled]
     if places is None:
         return Lesson(row, [float(advantage[0])] * len(weights), weights)
-    at = places(row)
+    count = len(advantage)
+    # What is written beyond the last place, such as a label again, belongs to none.
+    at = [place if place is not None and place < count else None for place in places(row)]
     credit = [float(advantage[place or 0]) for place in at]
     # One ratio for each place; ids outside of the ranking keep their own.
-    count = len(advantage)
     span = [count + number if place is None else place for number, place in enumerate(at)]
     return Lesson(row, credit, weights, span)
 

@@ -16,12 +16,15 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from starec_sim import plugins
 from starec_sim.errors import RunError
 from starec_sim.experiment import Experiment, recorded
 from starec_sim.learning.checkpoints import Shelf
 from starec_sim.learning.models import settled
+from starec_sim.learning.players import player_of
 from starec_sim.learning.plots import plot_training
-from starec_sim.learning.settings import Training, training_of
+from starec_sim.learning.rewards import Rewards
+from starec_sim.learning.settings import Training, training_of, weights_of
 from starec_sim.learning.training import Follower, Record, Trainer, examination
 from starec_sim.learning.world import Stage
 from starec_sim.policies.gateway import Exchange, Policy, build_policy
@@ -194,6 +197,10 @@ def _trainer(
     teacher = None
     if training.anchor is not None and training.anchor.samples is None:
         teacher = build_policy(training.anchor.teacher, "train.anchor.teacher")
+    if training.grpo is not None:
+        # What cannot be learned from is refused before anything is written, or a teacher is paid.
+        player_of(fast, training.method)
+        Rewards(training.grpo.rewards)
     store = Store(folder, Stage(experiment, training).phrases())
     session = Session(store)
     exchange = Exchange(experiment.gateway, experiment.budget, session.before)
@@ -204,11 +211,12 @@ def _trainer(
 
 def _result(folder: Path, experiment: Experiment, training: Training, last: Path) -> Result:
     # What chose the weights to begin with has no say in those that came of them.
-    spec = {
-        key: value
-        for key, value in experiment.policies.fast.items()
-        if key not in ("adapter", "stage")
-    }
+    fast = experiment.policies.fast
+    spec = {key: value for key, value in fast.items() if key not in ("adapter", "stage")}
+    if not callable(getattr(plugins.load("policies", fast["use"]), "load", None)):
+        # A server played; here `local` can.
+        kept = {key: fast[key] for key in ("temperature", "max_tokens") if key in fast}
+        spec = {"use": "local", "model": weights_of(experiment, training), **kept}
     if training.method == "full":
         spec["model"] = str(last)
     else:

@@ -111,6 +111,7 @@ def load(
     model: str,
     adapter: str | None = None,
     *,
+    revision: str | None = None,
     method: Method = "full",
     lora: Lora = Lora(),  # noqa: B008 (frozen)
     dtype: Precision = "fp32",
@@ -121,6 +122,7 @@ def load(
     Args:
         model: An id of the Hugging Face hub, or a folder.
         adapter: A LoRA adapter to go on from; a new one when empty and the method is `lora`.
+        revision: Of the hub's: a branch, a tag or a commit.
         method: Whether all weights learn, or an adapter.
         lora: The shape of a new adapter.
         dtype: `auto` takes bf16 where the device is faster in it.
@@ -143,9 +145,9 @@ def load(
     try:
         attention = "sdpa" if torch.cuda.is_available() else IN_PIECES
         base = AutoModelForCausalLM.from_pretrained(
-            model, dtype=stored, attn_implementation=attention
+            model, revision=revision, dtype=stored, attn_implementation=attention
         )
-        tokenizer = AutoTokenizer.from_pretrained(model)
+        tokenizer = AutoTokenizer.from_pretrained(model, revision=revision)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         first = str(error).strip().partition("\n")[0]
         raise ModelError(

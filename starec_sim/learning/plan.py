@@ -101,7 +101,7 @@ class Plan:
     answer_tokens: int
     """Of one answer, at most."""
     calls: int
-    """Of the policy that learns, repairs left out."""
+    """In the rounds that are learned from and in examinations, at most; repairs left out."""
     sampled_tokens: int
     learned_tokens: int
     """Ids that go through the learner, prompts shared."""
@@ -132,7 +132,7 @@ class Plan:
             ("grpo", f"{self.steps:,} steps in {self.lives:,} lives"),
             ("question", f"{self.prompt_tokens:,} tokens ({self.tokenizer})"),
             ("answer", f"at most {self.answer_tokens:,} tokens"),
-            ("calls", f"{self.calls:,}, at most {self.sampled_tokens:,} tokens sampled"),
+            ("calls", f"at most {self.calls:,}, with {self.sampled_tokens:,} tokens"),
             ("learner reads", f"at most {self.learned_tokens:,} tokens, prompts shared"),
             ("learner memory", memory),
             ("disk", disk),
@@ -159,8 +159,9 @@ def plan_of(experiment: Experiment) -> Plan:
     # One before the first step, one every so many, and one after the last.
     examinations = (-(-steps // training.evaluate.every) + 1) * examined if grpo else 0
     thinks = bool(grpo and "slow" in grpo.nodes)
-    # A group for each node, and a follow-up for each summary.
-    calls = visits * size * (nodes + thinks) + examinations * (1 + thinks)
+    # A group for each node that learns, an answer of each that does not, and a follow-up for each
+    # summary; a visit is counted as one decision.
+    calls = visits * (size * (nodes + thinks) + 2 - nodes) + examinations * 2
     if grpo:
         Rewards(grpo.rewards)  # a reference that leads nowhere is told of now
     samples = _samples(anchor, stage) if anchor else 0

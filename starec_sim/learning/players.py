@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from langchain_core.language_models.chat_models import BaseChatModel
 
 from starec_sim.errors import ConfigError, PolicyError
+from starec_sim.learning.models import Method
 from starec_sim.policies.gateway import Policy
 
 _PATIENCE_S = 120.0
@@ -86,8 +87,12 @@ class Served:
         )
 
 
-def player_of(policy: Policy) -> Player:
+def player_of(policy: Policy, method: Method) -> Player:
     """Return how a policy gets new weights.
+
+    Args:
+        policy: Who plays.
+        method: Whether the weights are whole, or an adapter.
 
     Raises:
         ConfigError: It cannot get any.
@@ -96,6 +101,11 @@ def player_of(policy: Policy) -> Player:
     if callable(getattr(model, "load", None)):
         return Local(model)
     if getattr(model, "token_ids", False) and getattr(model, "base_url", None):
+        if method == "full":
+            raise ConfigError(
+                "train.method: full, but a server reads new weights as an adapter only",
+                hint="set train.method to lora, or let `local` play",
+            )
         return Served(model)
     raise ConfigError(
         f"policies.fast: {type(model).__name__} can neither load weights nor report its tokens",

@@ -7,6 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from starec_sim import plugins
 from starec_sim.errors import ConfigError
 from starec_sim.experiment import Experiment
 from starec_sim.learning.grpo import Objective
@@ -148,8 +149,14 @@ def training_of(experiment: Experiment) -> Training:
                 "them, and policies.slow differs from policies.fast",
                 hint="make them equal, or set train.grpo.nodes to [fast]",
             )
+        fields = getattr(plugins.load("policies", fast["use"]), "model_fields", {})
         for key, wanted in (("top_p", 1.0), ("temperature", None)):
-            value = fast.get(key, wanted)
+            value = fast.get(key, getattr(fields.get(key), "default", 1.0))
+            if value is None:
+                raise ConfigError(
+                    f"policies.fast.{key} is left to the server, and what learns must know it",
+                    hint=f"set policies.fast.{key} to 1",
+                )
             if (wanted is not None and value != wanted) or value == 0:
                 raise ConfigError(
                     f"policies.fast.{key}: {value} leaves nothing to explore, or not what is "

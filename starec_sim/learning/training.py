@@ -167,7 +167,7 @@ class Trainer:
 
     @cached_property
     def _player(self) -> Player:
-        return player_of(self._policies["fast"])
+        return player_of(self._policies["fast"], self._training.method)
 
     def _play_with(self, step: int) -> None:
         """Let the policy answer with the version after a step from now on."""
@@ -179,14 +179,17 @@ class Trainer:
         """Read the weights that learn: those of a version, or what the experiment starts from."""
         training, spec = self._training, self._experiment.policies.fast
         base, adapter = weights_of(self._experiment, training), spec.get("adapter")
+        # Of the weights that play, which those that learn may not be.
+        revision = spec.get("revision") if training.model is None else None
         if version is not None and training.method == "full":
-            base, adapter = str(version), None
+            base, adapter, revision = str(version), None, None
         elif version is not None:
             adapter = str(version)
         torch.manual_seed(self._seed)
         return load(
             base,
             adapter,
+            revision=revision,
             method=training.method,
             lora=training.lora,
             dtype=training.dtype,
@@ -257,8 +260,7 @@ class Trainer:
                 keywords=anchor.keywords,
             )
 
-            def ended(visits: Sequence[Visit]) -> None:
-                round = visits[0].round if visits else 0
+            def ended(round: int, visits: Sequence[Visit]) -> None:
                 put_bytes(rounds[round], dump_lesson(*tutor.take()))
 
             users = self._stage.drawn(anchor.users, 0, "anchor users")
@@ -350,13 +352,13 @@ class Trainer:
 
         collector = school.collector(life)
 
-        def ended(visits: Sequence[Visit]) -> None:
-            number = life * rounds + (visits[0].round if visits else until)
+        def ended(round: int, visits: Sequence[Visit]) -> None:
+            number = life * rounds + round
             rollouts = collector.take()
             if not visits:
                 raise LearningError(
-                    f"nobody came in round {number - life * rounds} of life {life}, so there is "
-                    "nothing to learn from",
+                    f"nobody came in round {round + 1} of life {life + 1}, so there is nothing to "
+                    "learn from",
                     hint="lower train.grpo.rounds to what the environment has to offer",
                 )
             shelf.put_played(number, Played(rollouts, collector.waiting))
@@ -422,7 +424,7 @@ class Trainer:
         agent: Any,
         policies: Mapping[Node, Policy],
         rounds: int,
-        ended: Callable[[Sequence[Visit]], None] = lambda visits: None,
+        ended: Callable[[int, Sequence[Visit]], None] = lambda round, visits: None,
         resumed: Callable[[int], None] = lambda played: None,
         after: Callable[[int], None] = lambda round: None,
     ) -> None:
@@ -433,7 +435,7 @@ class Trainer:
             agent: Who plays the users.
             policies: Who answers.
             rounds: Rounds after which it ends.
-            ended: Called with the visits of each round, before it is committed.
+            ended: Called with each round and its visits, before it is committed.
             resumed: Called with the number of rounds that were committed before.
             after: Called with each round, once it is committed.
         """

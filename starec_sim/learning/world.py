@@ -25,29 +25,31 @@ class Visitors:
     Args:
         environment: The world.
         ids: Who may visit.
-        ended: Is told the visits of a round before the round is committed.
+        ended: Is told a round and its visits before the round is committed.
     """
 
     def __init__(
         self,
         environment: Environment,
         ids: frozenset[str],
-        ended: Callable[[Sequence[Visit]], None] = lambda visits: None,
+        ended: Callable[[int, Sequence[Visit]], None] = lambda round, visits: None,
     ) -> None:
         self._environment = environment
         self._rows = frozenset(row for row, user in enumerate(environment.users) if user.id in ids)
         self._ended = ended
+        self._round = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._environment, name)
 
     def begin_round(self, round: int) -> Sequence[int]:
         """Begin the round, and return those of its visitors who may visit."""
+        self._round = round
         return [row for row in self._environment.begin_round(round) if row in self._rows]
 
     def end_round(self, visits: Sequence[Visit]) -> Mapping[str, float]:
         """Tell of the visits, then apply them."""
-        self._ended(visits)
+        self._ended(self._round, visits)
         return self._environment.end_round(visits)
 
 

@@ -105,7 +105,13 @@ def with_adapter(model: Any, base: str, adapter: str, *, learns: bool = False) -
     from safetensors.torch import load_file
 
     folder = _adapter_folder(adapter)
-    told = json.loads((folder / _ADAPTER).read_text("utf-8")).get("base_model_name_or_path") or ""
+    unreadable = f"the adapter {adapter} cannot be read"
+    again = "save it again, or copy it whole"
+    try:
+        about = json.loads((folder / _ADAPTER).read_text("utf-8"))
+        told = about.get("base_model_name_or_path") or ""
+    except (OSError, ValueError, AttributeError) as error:
+        raise PolicyError(f"{unreadable}: {_ADAPTER}: {error}", hint=again) from error
     misfit = PolicyError(
         f'the adapter {adapter} was trained on "{told}" and does not fit "{base}"',
         hint=f"set model: {told or 'the model it was trained on'}, or name another adapter",
@@ -117,9 +123,7 @@ def with_adapter(model: Any, base: str, adapter: str, *, learns: bool = False) -
     except (RuntimeError, ValueError, KeyError) as error:
         raise misfit from error
     except (OSError, SafetensorError) as error:
-        raise PolicyError(
-            f"the adapter {adapter} cannot be read: {error}", hint="save it again, or copy it whole"
-        ) from error
+        raise PolicyError(f"{unreadable}: {error}", hint=again) from error
     weights = folder / "adapter_model.safetensors"
     if weights.is_file():
         # PEFT leaves out in silence what it finds no place for, such as further layers.

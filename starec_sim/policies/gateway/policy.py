@@ -34,7 +34,8 @@ class Policy:
 
     def identity(self) -> str:
         """Return what decides this policy's answers, besides the question, as canonical JSON."""
-        described = {**self.model._identifying_params, **self.spec}
+        # The model knows best what it is by now: weights and temperature change in a training.
+        described = {**self.spec, **self.model._identifying_params}
         settings = {key: value for key, value in described.items() if key not in _TRANSPORT}
         # `version` changes when other weights are loaded into the same model.
         revision = [str(getattr(self.model, key, "")) for key in ("revision", "version")]

@@ -46,6 +46,8 @@ def test_a_checkpoint_cut_in_half_is_named_and_the_one_before_it_used(tmp_path):
     cut_in_half(tmp_path / "checkpoints" / "grpo-000010" / "state.pt")
     assert shelf.last_checkpoint("grpo", said.append).step == 5
     assert "grpo-000010 is damaged: state.pt is not what was written there" in said[0]
+    put(shelf, 10)
+    assert shelf.last_checkpoint("grpo", print).step == 10, "it is written anew"
 
 
 def test_when_all_are_damaged_nothing_is_guessed(tmp_path):

@@ -65,6 +65,12 @@ def test_credit_by_position_compares_places_and_shares_one_ratio_in_each():
     assert first.span == [3, 0, 1, 2]
 
 
+def test_labels_written_beyond_the_last_place_belong_to_none():
+    batch = [rollout("a", reward, returns=(reward,) * 2) for reward in (1.0, 0.0)]
+    first, _ = lessons(batch, Objective(credit="position"), lambda row: [0, 1, 2, 3]).lessons
+    assert first.span == [0, 1, 4, 5]
+
+
 def test_a_span_has_the_geometric_mean_of_its_ratios():
     new, old = torch.tensor([-1.0, -2.0, -3.0]), torch.tensor([-1.5, -1.0, -3.0])
     assert ratios(new, old, torch.tensor([0, 1, 2])).tolist() == pytest.approx(

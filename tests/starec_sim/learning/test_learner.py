@@ -203,9 +203,10 @@ def test_an_adapter_of_another_model_is_named_with_both_bases(model_folder, tmp_
         load(model_folder(), str(tmp_path / "adapter"), method="lora")
 
 
-def test_an_adapter_cut_in_half_is_named(model_folder, tmp_path):
+@pytest.mark.parametrize("name", ["adapter_model.safetensors", "adapter_config.json"])
+def test_an_adapter_cut_in_half_is_named(model_folder, tmp_path, name):
     load(model_folder(), method="lora").save(tmp_path / "adapter")
-    file = tmp_path / "adapter" / "adapter_model.safetensors"
+    file = tmp_path / "adapter" / name
     file.write_bytes(file.read_bytes()[:200])
     with pytest.raises(PolicyError, match=r"the adapter .* cannot be read"):
         load(model_folder(), str(tmp_path / "adapter"), method="lora")

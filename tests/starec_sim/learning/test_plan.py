@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from starec_sim.cli import main
+from starec_sim.experiment import read
 from starec_sim.learning.models import Lora, load
 from starec_sim.learning.plan import _KNOWN, shape_of
 
@@ -26,6 +27,12 @@ def starec(monkeypatch, capsys, tmp_path):
     return starec
 
 
+def examinations(path):
+    """One before the first of 200 steps, one after the last, and those on the way."""
+    evaluate = read(path).train["evaluate"]
+    return (200 // evaluate["every"] + 1) * evaluate["users"] * evaluate.get("rounds", 2)
+
+
 @pytest.mark.parametrize("path", BIGGER, ids=lambda path: path.stem)
 def test_the_bigger_models_validate_and_are_planned_without_a_download(starec, path, tmp_path):
     status, out, err = starec("train", path, "--data", "synthetic", "--dry-run", "--json")
@@ -35,7 +42,10 @@ def test_the_bigger_models_validate_and_are_planned_without_a_download(starec, p
     assert plan["parameters"] == pytest.approx(size, rel=0.1)
     assert plan["trainable"] < 0.06 * plan["parameters"]
     assert 0 < plan["learner_gib"] < 80, "it fits one card"
-    assert plan["steps"] == 200 and plan["calls"] > 200 * 64 * 8 * 2
+    # In each step 64 visits: 8 answers of either node, and 8 rankings that reward the summaries.
+    assert plan["steps"] == 200
+    assert plan["calls"] == 200 * 64 * 8 * 3 + examinations(path) * 2
+    assert plan["teacher_calls"] == plan["anchor_samples"] * 3, "two more where it is sent back"
     assert not list(tmp_path.iterdir()), "nothing is written"
 
 
@@ -84,6 +94,7 @@ def test_the_shapes_that_are_known_by_heart_have_the_size_of_their_names():
         ("train.grpo.step=3", "train.grpo.step: there is no such key; did you mean"),
         ("train=null", "has no `train`, so there is nothing to learn"),
         ("policies.fast.top_p=0.9", "policies.fast.top_p: 0.9 leaves nothing to explore"),
+        ("policies.fast.top_p=null", "policies.fast.top_p is left to the server"),
         ("policies.slow=lexical", "slow answers are learned from only if the same policy"),
         ("arms={a: {}}", "arms: a training has none"),
         ("train.evaluate.share=0", "is nobody"),

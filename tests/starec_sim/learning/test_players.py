@@ -41,7 +41,7 @@ def server():
 def test_a_server_reads_each_version_as_an_adapter_and_answers_by_its_name(server, tmp_path):
     url, told = server
     policy = OpenAIPolicy(model="base", base_url=url, token_ids=True)
-    playing = player_of(Policy("p", policy))
+    playing = player_of(Policy("p", policy), "lora")
     assert isinstance(playing, Served)
     for name in ("000001", "000002"):
         playing.load(tmp_path / name, name)
@@ -59,11 +59,17 @@ def test_a_server_reads_each_version_as_an_adapter_and_answers_by_its_name(serve
 def test_an_adapter_that_a_server_does_not_take_is_named(server, tmp_path):
     policy = OpenAIPolicy(model="base", base_url=server[0], token_ids=True)
     with pytest.raises(PolicyError, match="did not take 1: 404 No adapter found"):
-        player_of(Policy("p", policy)).load(tmp_path / "missing", "1")
+        player_of(Policy("p", policy), "lora").load(tmp_path / "missing", "1")
 
 
 def test_a_policy_in_this_process_loads_by_itself(model_folder):
-    assert isinstance(player_of(Policy("p", LocalPolicy(model=model_folder()))), Local)
+    assert isinstance(player_of(Policy("p", LocalPolicy(model=model_folder())), "full"), Local)
+
+
+def test_a_server_cannot_be_given_whole_weights():
+    policy = OpenAIPolicy(model="m", base_url="http://localhost/v1", token_ids=True)
+    with pytest.raises(ConfigError, match="a server reads new weights as an adapter only"):
+        player_of(Policy("p", policy), "full")
 
 
 @pytest.mark.parametrize(
@@ -71,4 +77,4 @@ def test_a_policy_in_this_process_loads_by_itself(model_folder):
 )
 def test_what_can_neither_load_nor_tell_its_tokens_is_refused(model):
     with pytest.raises(ConfigError, match="can neither load weights nor report its tokens"):
-        player_of(Policy("p", model))
+        player_of(Policy("p", model), "lora")

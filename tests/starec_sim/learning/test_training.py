@@ -15,10 +15,11 @@ import yaml
 
 from starec_sim.cli import main
 from starec_sim.experiment import read
+from starec_sim.learning.launch import _result
 from starec_sim.learning.players import Served
 from starec_sim.learning.settings import training_of
 from starec_sim.learning.training import Trainer
-from starec_sim.policies.gateway import Policy
+from starec_sim.policies.gateway import Policy, build_policy
 from starec_sim.policies.openai import OpenAIPolicy
 
 STAREC = [sys.executable, "-m", "starec_sim"]
@@ -155,6 +156,7 @@ def test_a_killed_training_goes_on_to_the_same_losses(starec, experiment, tmp_pa
 
     whole = result_of("train", path, "--set", f"runs_dir={tmp_path / 'whole'}")
     assert len(losses(whole)) == 4 + 5
+    assert any(map(math.isfinite, losses(whole)[4:])), "something was learned from the world"
     assert len(examinations(whole)) == 3
 
     folder = kill_after([*STAREC, "train", path], tmp_path / "runs", lines)
@@ -186,10 +188,29 @@ def test_summaries_alone_can_be_learned_from(starec, experiment):
     ]
 
 
+def test_a_teacher_to_whom_nobody_comes_any_more_has_taught_what_it_has(starec, experiment):
+    changes = ["--set", "environment.choices=1", "--set", "train.grpo=null"]
+    status, out, err = starec("train", experiment(evaluate={"users": 0}), *changes, "--json")
+    assert status == 0, err
+    assert losses(json.loads(out)), "the second round of the teacher's was empty"
+
+
+def test_what_a_server_played_is_played_here_afterwards(experiment, model_folder, tmp_path):
+    asked = read(experiment(method="lora", model=model_folder()))
+    fast = {"use": "openai", "model": "base", "base_url": "http://localhost/v1", "max_tokens": 9}
+    served = asked.model_copy(update={"policies": asked.policies.model_copy(update={"fast": fast})})
+    assert _result(tmp_path, served, training_of(asked), tmp_path / "v").policy == {
+        "use": "local",
+        "model": model_folder(),
+        "max_tokens": 9,
+        "adapter": str(tmp_path / "v"),
+    }
+
+
 def test_a_server_is_told_of_which_training_a_version_is(experiment, tmp_path, monkeypatch):
     told = []
     monkeypatch.setattr(Served, "_post", lambda self, *what: told.append(what))
-    asked = read(experiment())
+    asked = read(experiment(method="lora"))
     model = OpenAIPolicy(model="base", base_url="http://localhost/v1", token_ids=True)
     for name in ("one", "other"):
         playing = {"fast": Policy("served", model)}
@@ -212,6 +233,7 @@ def test_an_adapter_learns_and_can_be_played(starec, experiment, architecture):
     status, out, err = starec("train", path, "--set", "train.grpo.steps=2", "--json")
     assert status == 0, err
     result = json.loads(out)
+    build_policy(result["policy"], "policies.fast")
     assert Path(result["policy"]["adapter"], "adapter_model.safetensors").is_file()
     played = [entry["version"] for entry in result["steps"]]
     assert len(set(played)) == 2, "each step is played by the version before it"
