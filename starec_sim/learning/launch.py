@@ -215,8 +215,8 @@ def _result(folder: Path, experiment: Experiment, training: Training, last: Path
     spec = {key: value for key, value in fast.items() if key not in ("adapter", "stage")}
     if not callable(getattr(plugins.load("policies", fast["use"]), "load", None)):
         # A server played; here `local` can.
-        kept = {key: fast[key] for key in ("temperature", "max_tokens") if key in fast}
-        spec = {"use": "local", "model": weights_of(experiment, training), **kept}
+        spec = {key: fast[key] for key in ("temperature", "max_tokens") if key in fast}
+        spec |= {"use": "local", "model": weights_of(experiment, training)}
     if training.method == "full":
         spec["model"] = str(last)
     else:
