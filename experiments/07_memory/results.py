@@ -80,7 +80,8 @@ def _trained(run: str, runs_dir: Path) -> str:
             hint=f"name one, or go on with it: starec resume {folder}",
         )
     last = folder / "versions" / Path(manifest["version"]).name
-    return json.dumps({"use": "nano", "model": str(last)})
+    # A reflection on a long visit takes more than the 400 tokens of nano's own setting.
+    return json.dumps({"use": "nano", "model": str(last), "max_tokens": 600})
 
 
 def _played(name: str, asked: argparse.Namespace) -> Path:

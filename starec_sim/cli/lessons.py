@@ -175,8 +175,10 @@ class Lessons:
         spec = ", ".join(f"{key}: {value}" for key, value in result.policy.items())
         self.say(f"\nPlay it with  policies: {{fast: {{{spec}}}}}")
         here = shlex.quote(str(result.folder))
+        played = any(entry["stage"] == "grpo" for entry in result.steps)
+        longer = "train.grpo.steps=N" if played else "train.anchor.epochs=N"
         commands = [
-            (f"train {here}/config.yaml --set train.grpo.steps=N", "the same, for longer"),
+            (f"train {here}/config.yaml --set {longer}", "the same, for longer"),
             (f"resume {here}", "goes on after a kill; now it shows this again"),
         ]
         if user is not None:
