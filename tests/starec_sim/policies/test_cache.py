@@ -13,6 +13,7 @@ from starec_sim.errors import RunError
 from starec_sim.policies.gateway import Exchange, Gateway, Policy
 from starec_sim.policies.gateway.cache import Cache
 from starec_sim.policies.gateway.reply import Outcome, Reply
+from starec_sim.policies.openai import OpenAIPolicy
 from starec_sim.policies.settings import GatewaySettings
 from starec_sim.rng import Streams
 from starec_sim.types import Tokens
@@ -165,3 +166,14 @@ def test_a_spoiled_answer_is_an_error_and_no_answer(tmp_path):
     with pytest.raises(RunError, match="cannot be used"):
         cache.get(b"a")
     cache.close()
+
+
+def test_a_policy_is_another_once_its_model_plays_other_weights_or_less_by_chance():
+    spec = {"use": "openai", "model": "base", "temperature": 1.0}
+    model = OpenAIPolicy(model="base", base_url="http://localhost/v1", temperature=1.0)
+    names = [Policy("p", model, spec).identity()]
+    model.model = "run-000001"
+    names.append(Policy("p", model, spec).identity())
+    cold = model.model_copy(update={"temperature": 0.0})
+    names.append(Policy("p", cold, spec).identity())
+    assert len(set(names)) == 3
