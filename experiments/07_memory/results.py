@@ -58,11 +58,12 @@ def main() -> None:
     arguments.add_argument("--runs-dir", type=Path, default=Path("runs"))
     asked = arguments.parse_args()
     try:
-        asked.played = _trained(asked.weights, asked.runs_dir) if asked.weights else asked.policy
         if asked.runs:
             folders: Iterable[Path] = (run_folder.find(r, asked.runs_dir) for r in asked.runs)
         else:
-            folders = (_played(name, asked) for name in asked.only)
+            # Found once: what is played in between is the latest run then.
+            spec = _trained(asked.weights, asked.runs_dir) if asked.weights else asked.policy
+            folders = (_played(name, spec, asked) for name in asked.only)
         for folder in folders:
             name = recorded(folder).name.removeprefix("memory-")
             _put(asked.policy, name, _part(folder, name, asked.policy))
@@ -84,9 +85,9 @@ def _trained(run: str, runs_dir: Path) -> str:
     return json.dumps({"use": "nano", "model": str(last), "max_tokens": 600})
 
 
-def _played(name: str, asked: argparse.Namespace) -> Path:
+def _played(name: str, spec: str, asked: argparse.Namespace) -> Path:
     path = HERE / f"{name}.yaml"
-    changes = [f"policies.{node}={asked.played}" for node in ("fast", "slow")]
+    changes = [f"policies.{node}={spec}" for node in ("fast", "slow")]
     changes += [f"runs_dir={asked.runs_dir}"]
     changes += [f"replicates={asked.replicates}"] if asked.replicates else []
     changes += [f"{USERS[name]}={asked.users}"] if asked.users else []

@@ -11,8 +11,8 @@ from starec_sim.cli.options import AsJson, Changes, ExperimentFile, OtherData
 from starec_sim.cli.run import read_experiment, unfinished_told
 
 if TYPE_CHECKING:
+    from starec_sim.learning.followers import Follower
     from starec_sim.learning.launch import Result
-    from starec_sim.learning.training import Follower
 
 
 _SHOWN = ("reward", "ndcg@1", "ndcg@10", "satisfaction", "click_through", "malformed")

@@ -79,7 +79,7 @@ class Shelf:
         import torch
 
         place = self.folder / "checkpoints" / f"{stage}-{step:06d}"
-        if not place.is_dir() or _broken(place):
+        if _broken(place):
             shutil.rmtree(place, ignore_errors=True)
             with _whole(place) as part:
                 torch.save(dict(state), part / _STATE)
@@ -247,7 +247,7 @@ def _unwritten(place: Path, error: Exception) -> RunError:
 
 
 def _broken(place: Path) -> str:
-    """Say what is wrong with a sealed folder; nothing if it is as it was written."""
+    """Say what is wrong with a sealed folder, or that there is none; nothing if all is well."""
     try:
         seal = json.loads((place / _SEAL).read_text("utf-8"))
     except (OSError, ValueError) as error:

@@ -20,12 +20,13 @@ from starec_sim import plugins
 from starec_sim.errors import RunError
 from starec_sim.experiment import Experiment, recorded
 from starec_sim.learning.checkpoints import Shelf
+from starec_sim.learning.followers import Follower
 from starec_sim.learning.models import settled
 from starec_sim.learning.players import player_of
 from starec_sim.learning.plots import plot_training
 from starec_sim.learning.rewards import Rewards
 from starec_sim.learning.settings import Training, training_of, weights_of
-from starec_sim.learning.training import Follower, Record, Trainer, examination
+from starec_sim.learning.training import Record, Trainer, examination
 from starec_sim.learning.world import Stage
 from starec_sim.policies.gateway import Exchange, Policy, build_policy
 from starec_sim.policies.settings import Budget

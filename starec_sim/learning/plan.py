@@ -15,14 +15,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from starec_sim import plugins
 from starec_sim.agent import Call
 from starec_sim.experiment import Experiment
 from starec_sim.learning.anchoring import read_samples
 from starec_sim.learning.checkpoints import KEPT
 from starec_sim.learning.models import Lora, settled
 from starec_sim.learning.rewards import Rewards
-from starec_sim.learning.settings import Anchor, Training, training_of, weights_of
+from starec_sim.learning.settings import Anchor, Training, setting, training_of, weights_of
 from starec_sim.learning.world import Stage
 from starec_sim.types import Memory
 
@@ -209,8 +208,7 @@ def _samples(anchor: Anchor, stage: Stage) -> int:
 
 def _longest_answer(spec: Mapping[str, Any]) -> int:
     """Return the most tokens of an answer: the policy's setting, or its default."""
-    field = getattr(plugins.load("policies", spec["use"]), "model_fields", {}).get("max_tokens")
-    return int(spec.get("max_tokens") or getattr(field, "default", None) or 512)
+    return int(setting(spec, "max_tokens", None) or 512)
 
 
 def _question(stage: Stage, experiment: Experiment, model: str) -> tuple[int, str]:

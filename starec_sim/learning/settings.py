@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
@@ -149,9 +150,8 @@ def training_of(experiment: Experiment) -> Training:
                 "them, and policies.slow differs from policies.fast",
                 hint="make them equal, or set train.grpo.nodes to [fast]",
             )
-        fields = getattr(plugins.load("policies", fast["use"]), "model_fields", {})
         for key, wanted in (("top_p", 1.0), ("temperature", None)):
-            value = fast.get(key, getattr(fields.get(key), "default", 1.0))
+            value = setting(fast, key, 1.0)
             if value is None:
                 raise ConfigError(
                     f"policies.fast.{key} is left to the server, and what learns must know it",
@@ -164,6 +164,12 @@ def training_of(experiment: Experiment) -> Training:
                     hint=f"set policies.fast.{key} to 1",
                 )
     return training
+
+
+def setting(spec: Mapping[str, Any], key: str, otherwise: Any) -> Any:
+    """Return what a policy is set to: by its spec, or by default; else what it is otherwise."""
+    fields = getattr(plugins.load("policies", spec["use"]), "model_fields", {})
+    return spec.get(key, getattr(fields.get(key), "default", otherwise))
 
 
 def weights_of(experiment: Experiment, training: Training) -> str:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
 
@@ -35,6 +35,7 @@ from starec_sim.learning.anchoring import (
 )
 from starec_sim.learning.checkpoints import Played, Shelf, put_bytes
 from starec_sim.learning.examinations import Marks, changes, figures, marks
+from starec_sim.learning.followers import Follower, Watcher
 from starec_sim.learning.learner import Learner
 from starec_sim.learning.models import Weights, load
 from starec_sim.learning.players import Player, player_of
@@ -77,42 +78,6 @@ class Record(NamedTuple):
     store: Store
     session: Session
     exchange: Exchange
-
-
-class Follower(Protocol):
-    """Somebody who follows a training as it goes."""
-
-    def run_begins(self, folder: Path, name: str) -> None:
-        """Note that a training begins, or goes on."""
-        ...
-
-    def stage_begins(self, stage: str, steps: int, done: int) -> None:
-        """Note that a stage begins, so many steps of which are done."""
-        ...
-
-    def round_begins(self, visitors: int) -> None:
-        """Note that a round begins."""
-        ...
-
-    def visit_ends(self, visit: Visit) -> None:
-        """Note that a visit is over."""
-        ...
-
-    def funnel(self, rows: Sequence[tuple[str, str, int]]) -> None:
-        """Note what became of the teacher's answers."""
-        ...
-
-    def step_ends(self, entry: Mapping[str, Any]) -> None:
-        """Note the figures of a step."""
-        ...
-
-    def examined(self, entry: Mapping[str, Any]) -> None:
-        """Note how the policy does with users it never trained on."""
-        ...
-
-    def say(self, text: str) -> None:
-        """Take a line worth reading."""
-        ...
 
 
 class Trainer:
@@ -446,7 +411,7 @@ class Trainer:
         resumed(point.rounds)
         streams = Streams(trial.seed)
         gateway = Gateway(policies, streams, recorder, trial.arm, self._record.exchange)
-        watcher = _Watcher(self._follower, after)
+        watcher = Watcher(self._follower, after)
         concurrency = self._experiment.concurrency
         simulation = Simulation(agent, world, gateway, recorder, watcher, concurrency)
         await simulation.run(rounds, point)
@@ -481,23 +446,3 @@ def meet() -> None:
         from accelerate import PartialState
 
         PartialState().wait_for_everyone()
-
-
-class _Watcher:
-    """Passes on what a simulation tells, and lets learning follow each round."""
-
-    def __init__(self, follower: Follower, after: Callable[[int], None]) -> None:
-        self._follower = follower
-        self._after = after
-
-    def round_begins(self, round: int, visitors: int) -> None:
-        """Pass on how many will come."""
-        self._follower.round_begins(visitors)
-
-    def visit_ends(self, visit: Visit) -> None:
-        """Pass on that one is over."""
-        self._follower.visit_ends(visit)
-
-    def round_ends(self, round: int, figures: Mapping[str, float]) -> None:
-        """Learn from the round, which is committed."""
-        self._after(round)

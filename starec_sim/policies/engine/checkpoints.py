@@ -77,15 +77,10 @@ def read_model(checkpoint: Checkpoint, dtype: torch.dtype) -> tuple[PreTrainedMo
         )
     name = _named(checkpoint.model, getattr(model.config, "_commit_hash", None))
     if checkpoint.adapter:
-        model = _merged(model, checkpoint)
+        # In place: these weights were just read and are nobody else's.
+        model = with_adapter(model, checkpoint.model, checkpoint.adapter).merge_and_unload()
         name += f"+{_named(checkpoint.adapter, None)}"
     return model.eval(), name
-
-
-def _merged(model: Any, checkpoint: Checkpoint) -> Any:
-    """Add an adapter to a model's weights, in place: they were just read and are nobody else's."""
-    assert checkpoint.adapter is not None
-    return with_adapter(model, checkpoint.model, checkpoint.adapter).merge_and_unload()
 
 
 def with_adapter(model: Any, base: str, adapter: str, *, learns: bool = False) -> Any:
