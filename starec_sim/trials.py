@@ -109,8 +109,7 @@ class Trials:
         try:
             for policy in self._policies.values():
                 # What nobody could ask is said before there is a run, and no call waits for it.
-                if opened := getattr(policy.model, "aopen", None):
-                    await opened()
+                await policy.open()
             number = 0
             for arm, variant in self.variants.items():
                 for seed in self.seeds:
@@ -125,9 +124,7 @@ class Trials:
         finally:
             exchange.close()
             for policy in self._policies.values():
-                close = getattr(policy.model, "aclose", None)
-                if close is not None:
-                    await close()
+                await policy.close()
         return digest.hexdigest()
 
     async def _trial(

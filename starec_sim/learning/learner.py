@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -170,7 +171,10 @@ class Learner:
 
     def end_step(self) -> None:
         """Move the schedule on."""
-        self._schedule.step()
+        with warnings.catch_warnings():
+            # Torch takes a step from which nothing could be learned for one made too early.
+            warnings.simplefilter("ignore", UserWarning)
+            self._schedule.step()
 
     def state(self) -> dict[str, Any]:
         """Return what `restore` needs besides the weights.

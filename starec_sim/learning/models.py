@@ -6,6 +6,7 @@ the whole model with its tokenizer, or an adapter beside the base it belongs to.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -197,7 +198,9 @@ def with_new_adapter(base: Any, lora: Lora) -> Any:
         task_type="CAUSAL_LM",
     )
     try:
-        return get_peft_model(base, config)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # PEFT asks by a name of old
+            return get_peft_model(base, config)
     except ValueError as error:
         raise ModelError(
             f"no adapter fits the model: {error}", hint="set train.lora.targets to all-linear"

@@ -118,6 +118,13 @@ class Trainer:
 
     async def run(self) -> Path:
         """Go through both stages from where the folder says they stand; return the last version."""
+        try:
+            return await self._run()
+        finally:
+            for policy in filter(None, [*self._policies.values(), self._teacher]):
+                await policy.close()
+
+    async def _run(self) -> Path:
         training = self._training
         if self._record is not None:
             self._shelf.put_held_out(self._stage.held_out)

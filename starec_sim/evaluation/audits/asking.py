@@ -53,9 +53,7 @@ class Respondent:
 
     async def close(self) -> None:
         """Close the model's connections, if it has any."""
-        close = getattr(self._policy.model, "aclose", None)
-        if close is not None:
-            await close()
+        await self._policy.close()
 
 
 @contextmanager

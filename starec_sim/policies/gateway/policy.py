@@ -47,6 +47,20 @@ class Policy:
         """Whether the model always gives its likeliest answer, so that no seed matters."""
         return getattr(self.model, "temperature", None) == 0
 
+    async def open(self) -> None:
+        """Let the model read its weights, or find its key, before the first question.
+
+        Raises:
+            PolicyError: It cannot.
+        """
+        if opened := getattr(self.model, "aopen", None):
+            await opened()
+
+    async def close(self) -> None:
+        """Close the model's connections, if it has any."""
+        if closed := getattr(self.model, "aclose", None):
+            await closed()
+
     def cost_usd(self, tokens_in: int | None, tokens_out: int | None) -> float | None:
         """Return what a call costs; None without a price, or without a word about tokens."""
         if self.price is None or tokens_in is None or tokens_out is None:

@@ -225,6 +225,20 @@ def test_a_server_is_told_of_which_training_a_version_is(experiment, tmp_path, m
     ]
 
 
+def test_who_played_and_who_taught_hang_up_at_the_end(starec, experiment, monkeypatch):
+    closed = []
+
+    async def close(policy):
+        closed.append(policy.name)
+
+    monkeypatch.setattr(Policy, "close", close)
+    teacher = {"teacher": {"use": "lexical"}, "users": 1, "rounds": 1, "keywords": []}
+    path = experiment(anchor=teacher, evaluate={"users": 0})
+    status, _, err = starec("train", path, "--set", "train.grpo.steps=1")
+    assert status == 0, err
+    assert {"lexical", "local"} <= {name.partition(":")[0] for name in closed}, closed
+
+
 @pytest.mark.parametrize("architecture", ["qwen2", "llama"])
 def test_an_adapter_learns_and_can_be_played(starec, experiment, architecture):
     path = experiment(
