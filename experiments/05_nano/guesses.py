@@ -13,6 +13,7 @@ import argparse
 from itertools import product
 
 import numpy as np
+import yaml
 from corpus import HISTORY, PROMPTS, WORDS
 from tqdm import tqdm
 from undecided import DEGREES
@@ -71,11 +72,18 @@ def main() -> None:
     """Try all guesses and print the best."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--data", default="synthetic", help="as `starec run --data`")
+    arguments.add_argument(
+        "--world",
+        type=yaml.safe_load,
+        default={},
+        metavar="SETTINGS",
+        help='of the data, such as "{popularity: 1.2}"',
+    )
     arguments.add_argument("--bare", action="store_true", help="cards without signals")
     arguments.add_argument("--users", type=int, default=300)
     arguments.add_argument("--seed", type=int, default=1)
     given = arguments.parse_args()
-    data, settings = plugins.configure("datasets", data_spec(given.data), "data")
+    data, settings = plugins.configure("datasets", {**data_spec(given.data), **given.world}, "data")
     config = RankingEnvironment.Config(
         signals=[] if given.bare else [*SIGNALS.values()], users=given.users
     )

@@ -61,29 +61,36 @@ class Served:
         """Let the server read the adapter, and ask for it by its name."""
         self._post("load_lora_adapter", {"lora_name": name, "lora_path": str(version.resolve())})
         if self._loaded and self._loaded != name:
-            self._post("unload_lora_adapter", {"lora_name": self._loaded})
+            # A server that was started anew in between has forgotten it already.
+            self._post("unload_lora_adapter", {"lora_name": self._loaded}, gone=404)
         self._loaded = self._model.model = name
 
-    def _post(self, what: str, values: Mapping[str, str]) -> None:
+    def _post(self, what: str, values: Mapping[str, str], gone: int | None = None) -> None:
+        headers = {"Content-Type": "application/json"}
+        if key := self._model.key():
+            headers["Authorization"] = f"Bearer {key}"
         request = urllib.request.Request(
-            f"{self._url}/{what}",
-            json.dumps(values).encode(),
-            {"Content-Type": "application/json"},
+            f"{self._url}/{what}", json.dumps(values).encode(), headers
         )
+        # The same way as the questions go, which is around the proxies of the environment.
+        around = [] if self._model.trust_env else [urllib.request.ProxyHandler({})]
         try:
-            with urllib.request.urlopen(request, timeout=_PATIENCE_S):
+            with urllib.request.build_opener(*around).open(request, timeout=_PATIENCE_S):
                 return
         except urllib.error.HTTPError as error:
             said = error.read(300).decode(errors="replace")
-            if error.code == 400 and "already" in said:  # a resumed training loads it once more
+            # Each examination, and each training that is gone on with, loads a version once more.
+            if error.code == gone or (error.code == 400 and "already" in said):
                 return
             why = f"{error.code} {said}"
         except OSError as error:
             why = str(error)
+        asked = values.get("lora_path", values["lora_name"])
         raise PolicyError(
-            f"{self._url}/{what} did not take {values['lora_name']}: {why}",
-            hint="start it with --enable-lora and VLLM_ALLOW_RUNTIME_LORA_UPDATING=1, on a machine "
-            "that sees this folder",
+            f"{self._url}/{what} did not take {asked}: {why}",
+            hint="start it with --enable-lora --max-lora-rank RANK and "
+            "VLLM_ALLOW_RUNTIME_LORA_UPDATING=1, on a machine that sees this folder; if it wants a "
+            "key, name the variable that holds it in api_key_env",
         )
 
 

@@ -124,6 +124,19 @@ class Training(Settings):
         return self
 
 
+_BENDS = (
+    "top_k",
+    "min_p",
+    "logit_bias",
+    "repetition_penalty",
+    "presence_penalty",
+    "frequency_penalty",
+    "structured_outputs",
+    "response_format",
+)
+"""Parameters of a request with which tokens have other probabilities than the weights say."""
+
+
 def training_of(experiment: Experiment) -> Training:
     """Return the training of an experiment, checked against what plays in it.
 
@@ -163,6 +176,13 @@ def training_of(experiment: Experiment) -> Training:
                     "learned from; a policy in training samples from all of its distribution",
                     hint=f"set policies.fast.{key} to 1",
                 )
+        bent = [key for key in _BENDS if key in (fast.get("extra_body") or {})]
+        if bent or fast.get("structured"):
+            raise ConfigError(
+                f"policies.fast.{f'extra_body.{bent[0]}' if bent else 'structured'}: changes what "
+                "the server samples from, and what learns does not know of it",
+                hint="take it out; answers in tags are read as strictly",
+            )
     return training
 
 

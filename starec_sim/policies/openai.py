@@ -119,17 +119,15 @@ class OpenAIPolicy(BaseChatModel):
     max_in_flight: int = Field(default=64, ge=1, le=1000)
     """Requests under way at once in one event loop. The transport keeps at most 1,000 connections.
     """
-    structured: (
-        Literal["json_schema", "json_object", "structured_outputs", "guided_json"] | None
-    ) = None
+    structured: Literal["json_schema", "json_object", "structured_outputs"] | None = None
     """How the server is held to the form of an answer; None: not at all, the prompt asks for tags.
     `json_schema`: OpenAI's `response_format` (vLLM, SGLang, llama.cpp, Ollama). `json_object`: JSON
-    of any shape (DeepSeek). `structured_outputs`: vLLM's own parameter, `guided_json` its older
-    name. What comes back is read as strictly as tags are."""
+    of any shape (DeepSeek). `structured_outputs`: vLLM's own parameter. What comes back is
+    read as strictly as tags are."""
     token_ids: bool = False
     """Whether to ask for the ids and log-probabilities of every token, to train on them (vLLM and
-    `starec serve`). vLLM must be told to give those it samples from:
-    `--logprobs-mode processed_logprobs`."""
+    `starec serve`). vLLM must be told to give those it samples from, and to sample as it is asked:
+    `--logprobs-mode processed_logprobs --generation-config vllm`."""
     extra_body: dict[str, Any] = Field(default_factory=dict)
     """Parameters only this server knows, put into the request as they stand."""
     seeded: bool = True
@@ -158,6 +156,11 @@ class OpenAIPolicy(BaseChatModel):
     @property
     def _url(self) -> str:
         return self.base_url or OPENAI_URL
+
+    def key(self) -> str:
+        """Return the key that this endpoint is handed; empty if none is."""
+        variable = self._key_variable
+        return os.environ.get(variable, "").strip() if variable else ""
 
     @property
     def _at_openai(self) -> bool:
@@ -219,8 +222,7 @@ class OpenAIPolicy(BaseChatModel):
         # Imported here: 0.8 s that only those pay who ask.
         from openai import AsyncOpenAI, DefaultAioHttpClient
 
-        variable = self._key_variable
-        key = os.environ.get(variable, "").strip() if variable else ""
+        variable, key = self._key_variable, self.key()
         if not (key.isascii() and key.isprintable()):
             raise PolicyError(
                 f"the key in {variable} has characters that no HTTP header can carry",
@@ -384,7 +386,9 @@ class OpenAIPolicy(BaseChatModel):
         elif status >= 500:
             what, hint = f"{url} failed ({status})", "see the server's log"
         elif error.code == "context_length_exceeded" or re.search(
-            r"context (length|window|size)", says, re.IGNORECASE
+            r"context (length|window|size)|max_model_len|max_tokens must be at least",
+            says,
+            re.IGNORECASE,
         ):
             what = f'the prompt does not fit the context of "{self.model}" ({status})'
             hint = "lower max_tokens, show the user less, or serve the model with a longer context"
@@ -405,8 +409,7 @@ def _held_to(wanted: dict[str, Any], how: str) -> dict[str, Any]:
         return {"response_format": wanted}
     if how == "json_object":
         return {"response_format": {"type": "json_object"}}
-    schema = wanted["json_schema"]["schema"]
-    return {"guided_json": schema} if how == "guided_json" else {how: {"json": schema}}
+    return {how: {"json": wanted["json_schema"]["schema"]}}
 
 
 def _quote(text: str, key: str, limit: int) -> str:

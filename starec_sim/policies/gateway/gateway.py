@@ -91,7 +91,7 @@ class Gateway:
         """Return the turn of a question that is new to this run."""
         start = time.perf_counter()
         address, sent = question.address, [_message(*pair) for pair in question.messages]
-        # The seed comes from the address, so that a rerun samples the same answer.
+        # The seed comes from the address, so that a rerun asks for the same answer.
         purpose = f"policy {address.node} {address.attempt}"
         place = {"user": address.user, "round": address.round, "call": address.step}
         seed = self._streams.integer(purpose, **place)

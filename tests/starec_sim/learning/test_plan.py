@@ -11,7 +11,7 @@ from starec_sim.experiment import read
 from starec_sim.learning.models import Lora, load
 from starec_sim.learning.plan import _KNOWN, shape_of
 
-BIGGER = sorted((Path(__file__).parents[3] / "experiments" / "06_bigger_models").glob("*.yaml"))
+BIGGER = sorted((Path(__file__).parents[3] / "experiments" / "06_bigger_models").glob("qwen*.yaml"))
 
 
 @pytest.fixture
@@ -95,6 +95,8 @@ def test_the_shapes_that_are_known_by_heart_have_the_size_of_their_names():
         ("train=null", "has no `train`, so there is nothing to learn"),
         ("policies.fast.top_p=0.9", "policies.fast.top_p: 0.9 leaves nothing to explore"),
         ("policies.fast.top_p=null", "policies.fast.top_p is left to the server"),
+        ("policies.fast.structured=json_schema", "policies.fast.structured: changes what the"),
+        ("policies.fast.extra_body={top_k: 20}", "policies.fast.extra_body.top_k: changes what"),
         ("policies.slow=lexical", "slow answers are learned from only if the same policy"),
         ("arms={a: {}}", "arms: a training has none"),
         ("train.evaluate.share=0", "is nobody"),
@@ -102,7 +104,7 @@ def test_the_shapes_that_are_known_by_heart_have_the_size_of_their_names():
 )
 def test_what_cannot_be_trained_is_refused_before_anything_starts(starec, change, complaint):
     changes = ["--set", change]
-    if "top_p" in change:
+    if "policies.fast" in change:
         changes += ["--set", "train.grpo.nodes=[fast]"]
     status, _, err = starec(
         "train", BIGGER[0], "--data", "synthetic", "--dry-run", "--json", *changes

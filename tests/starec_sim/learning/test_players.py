@@ -16,14 +16,15 @@ from starec_sim.policies.openai import OpenAIPolicy
 
 @pytest.fixture
 def server():
-    """A server that takes adapters as vLLM does, and what it was told."""
-    told = []
+    """A server that takes adapters as vLLM does, what it was told, and what it forgot."""
+    told, forgotten = [], set()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             told.append((self.path, body))
-            ok = "missing" not in body.get("lora_path", "")
+            ok = "missing" not in body.get("lora_path", "") and body["lora_name"] not in forgotten
+            ok &= self.headers["Authorization"] in (None, "Bearer secret")
             self.send_response(200 if ok else 404)
             self.end_headers()
             self.wfile.write(b"Success" if ok else b"No adapter found")
@@ -33,13 +34,13 @@ def server():
 
     found = HTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=found.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{found.server_port}/v1", told
+    yield f"http://127.0.0.1:{found.server_port}/v1", told, forgotten
     found.shutdown()
     found.server_close()
 
 
 def test_a_server_reads_each_version_as_an_adapter_and_answers_by_its_name(server, tmp_path):
-    url, told = server
+    url, told, _ = server
     policy = OpenAIPolicy(model="base", base_url=url, token_ids=True)
     playing = player_of(Policy("p", policy), "lora")
     assert isinstance(playing, Served)
@@ -58,8 +59,30 @@ def test_a_server_reads_each_version_as_an_adapter_and_answers_by_its_name(serve
 
 def test_an_adapter_that_a_server_does_not_take_is_named(server, tmp_path):
     policy = OpenAIPolicy(model="base", base_url=server[0], token_ids=True)
-    with pytest.raises(PolicyError, match="did not take 1: 404 No adapter found"):
+    with pytest.raises(PolicyError, match="missing: 404 No adapter found"):
         player_of(Policy("p", policy), "lora").load(tmp_path / "missing", "1")
+
+
+def test_a_server_that_was_started_anew_is_no_harm(server, tmp_path):
+    url, told, forgotten = server
+    policy = OpenAIPolicy(model="base", base_url=url, token_ids=True)
+    playing = player_of(Policy("p", policy), "lora")
+    playing.load(tmp_path / "000001", "000001")
+    forgotten.add("000001")
+    playing.load(tmp_path / "000002", "000002")
+    assert policy.model == "000002"
+    assert [path for path, _ in told][-1] == "/v1/unload_lora_adapter"
+
+
+def test_adapters_come_the_way_that_questions_go(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.setenv("MY_KEY", "secret")
+    policy = OpenAIPolicy(model="base", base_url=server[0], token_ids=True, api_key_env="MY_KEY")
+    player_of(Policy("p", policy), "lora").load(tmp_path, "1")
+    monkeypatch.setenv("MY_KEY", "wrong")
+    with pytest.raises(PolicyError, match="404"):
+        player_of(Policy("p", policy), "lora").load(tmp_path, "1")
 
 
 def test_a_policy_in_this_process_loads_by_itself(model_folder):

@@ -490,7 +490,6 @@ WANTED = {
         ("json_schema", {"response_format": WANTED}),
         ("json_object", {"response_format": {"type": "json_object"}}),
         ("structured_outputs", {"structured_outputs": {"json": {"type": "object"}}}),
-        ("guided_json", {"guided_json": {"type": "object"}}),
     ],
 )
 def test_a_schema_goes_by_the_name_the_server_knows(endpoint, structured, sent):
