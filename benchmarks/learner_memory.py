@@ -37,7 +37,7 @@ STEPS = 2
 def main() -> None:
     """Measure each size."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    names = sorted(path.stem for path in EXPERIMENTS.glob("*.yaml"))
+    names = sorted(path.stem for path in EXPERIMENTS.glob("qwen*.yaml"))
     parser.add_argument("names", nargs="*", default=names, help="of the experiments")
     parser.add_argument("--questions", type=int, default=16, help="in a step")
     parser.add_argument("--json", action="store_true")

@@ -152,6 +152,14 @@ class Lessons:
     def say_how_to_go_on(self, error: BaseException) -> None:
         """After a failure: what is kept, and the command that goes on."""
         if self.kept is not None and (Path(self.kept) / "run.sqlite").exists():
+            from starec_sim.learning.learner import DivergenceError
+
+            if isinstance(error, DivergenceError):
+                self.say("\nThe training stopped; everything committed is kept. Resumed, it would")
+                self.say("come to the same again. A new one, with another rate or reward:\n")
+                config = shlex.quote(str(Path(self.kept) / "config.yaml"))
+                self.say(f"    {program()} train {config} --set train.grpo.optimisation.lr=RATE\n")
+                return
             word = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
             self.say(f"\nThe training {word}; everything committed is kept. Go on with\n")
             self.say(f"    {program()} resume {shlex.quote(self.kept)}\n")

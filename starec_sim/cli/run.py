@@ -86,7 +86,7 @@ def resume(
     if is_evaluation(found):
         return finish(None, found, False, None, None, as_json, concurrency, allowed)
     if folder.read(found).get("kind") == "training":
-        return _resume_training(found, allowed, as_json)
+        return _resume_training(found, allowed, concurrency, as_json)
     return _finish(
         lambda onlooker: laboratory.resume(
             found, onlooker, concurrency=concurrency, budget=allowed
@@ -96,13 +96,13 @@ def resume(
 
 
 def _resume_training(
-    folder: Path, budget: Mapping[str, float | None], as_json: bool
+    folder: Path, budget: Mapping[str, float | None], concurrency: int | None, as_json: bool
 ) -> dict[str, Any] | None:
     """Go on with a training."""
     from starec_sim.cli.train import finish
     from starec_sim.learning import launch
 
-    return finish(lambda follower: launch.resume(folder, follower, budget), as_json)
+    return finish(lambda follower: launch.resume(folder, follower, budget, concurrency), as_json)
 
 
 def replay(

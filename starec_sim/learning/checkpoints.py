@@ -23,6 +23,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from safetensors import SafetensorError
+
 from starec_sim.errors import RunError
 from starec_sim.learning.rollouts import Summary
 from starec_sim.learning.rows import Rollout, Row
@@ -64,10 +66,15 @@ class Shelf:
         """Return the folder of a version, whether it is there or not."""
         return self.folder / "versions" / name
 
+    def has_version(self, name: str) -> bool:
+        """Return whether a version is there, and as it was written."""
+        return not _broken(self.version(name))
+
     def put_version(self, name: str, write: Callable[[Path], None]) -> Path:
-        """Keep a version, unless it is there already."""
+        """Keep a version, unless it is there already; a damaged one is written anew."""
         place = self.version(name)
-        if not place.is_dir():
+        if not self.has_version(name):
+            shutil.rmtree(place, ignore_errors=True)
             with _whole(place) as part:
                 write(part)
         return place
@@ -87,7 +94,7 @@ class Shelf:
             shutil.rmtree(old)
 
     def last_checkpoint(self, stage: str, say: Callable[[str], None]) -> Checkpoint | None:
-        """Return the newest checkpoint that is whole; None where there never was one.
+        """Return the newest checkpoint that is whole, and its version too; None if none ever was.
 
         Args:
             stage: `anchor` or `grpo`.
@@ -100,18 +107,25 @@ class Shelf:
 
         found = self._checkpoints(stage)
         for place in reversed(found):
-            if problem := _broken(place):
+            if problem := self._problem(place):
                 say(f"The checkpoint {place} is damaged: {problem}. The one before it is used.")
                 continue
             state = torch.load(place / _STATE, map_location="cpu", weights_only=True)
             return Checkpoint(int(place.name.rpartition("-")[2]), state)
         if found:
             raise RunError(
-                f"all checkpoints in {found[-1].parent} are damaged: {_broken(found[-1])}",
+                f"all checkpoints in {found[-1].parent} are damaged: {self._problem(found[-1])}",
                 hint=f"start anew from the last version in {self.folder / 'versions'}, which is "
                 "named in steps.jsonl",
             )
         return None
+
+    def _problem(self, place: Path) -> str:
+        """Say what is wrong with a checkpoint, or with the weights that it belongs to."""
+        stage, _, step = place.name.rpartition("-")
+        version = self.version(f"anchor-{step}" if stage == "anchor" else step)
+        weights = _broken(version)
+        return _broken(place) or (weights and f"of its weights {version}, {weights}")
 
     def _checkpoints(self, stage: str) -> list[Path]:
         place = self.folder / "checkpoints"
@@ -232,7 +246,7 @@ def _whole(place: Path) -> Iterator[Path]:
             with path.open("rb") as file:
                 os.fsync(file.fileno())
         part.replace(place)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, SafetensorError) as error:
         shutil.rmtree(part, ignore_errors=True)
         # torch and safetensors wrap what the disk says in errors of their own.
         raise _unwritten(place, error) from error

@@ -64,11 +64,15 @@ def _means(rollouts: Sequence[Rollout], what: str) -> dict[str, float]:
 
 
 def distinct(rollouts: Sequence[Rollout]) -> float:
-    """Return the share of different answers among all of one node, the smaller of the nodes'."""
+    """Return how many of a node's answers differ: 0 if all are the same, 1 if no two are.
+
+    Of several nodes it is the smaller share.
+    """
     shares = [1.0]
     for node in {rollout.node for rollout in rollouts}:
         answers = [rollout.rows[-1].completion for rollout in rollouts if rollout.node == node]
-        shares.append(len(Counter(answers)) / len(answers))
+        if len(answers) > 1:
+            shares.append((len(Counter(answers)) - 1) / (len(answers) - 1))
     return min(shares)
 
 
@@ -107,6 +111,12 @@ class Guard:
             )
         self._idle = self._idle + 1 if figures["learned_tokens"] == 0 else 0
         if self._idle >= settings.patience:
+            if not rollouts:
+                raise DivergenceError(
+                    f"for {self._idle} steps there was no answer to learn from",
+                    hint="were all calls refused, or nobody active? `starec show` has the lives; a "
+                    "summary is rewarded by the next ranking, so it takes two rounds of a life",
+                )
             remedy = f"{hint}; add a denser reward (ndcg), or a higher temperature"
             malformed = [
                 figures["counters"].get(f"{node}: malformed") for node in figures["reward"]

@@ -94,7 +94,10 @@ def start(experiment: Experiment, follower: Follower) -> Result:
 
 
 def resume(
-    folder: Path, follower: Follower, budget: Mapping[str, float | None] | None = None
+    folder: Path,
+    follower: Follower,
+    budget: Mapping[str, float | None] | None = None,
+    concurrency: int | None = None,
 ) -> Result:
     """Go on with a training from its last checkpoint; a finished one is returned as it is.
 
@@ -102,6 +105,7 @@ def resume(
         folder: The run.
         follower: Who follows it.
         budget: Keys of the budget that change, see `starec_sim.laboratory.resume`.
+        concurrency: Visits in flight, if it should change.
 
     Raises:
         RunError: The run is in progress, damaged, or was made with another version.
@@ -117,11 +121,15 @@ def resume(
             hint="install that version, or start a new training",
         )
     allowed = manifest.get("budget", experiment.budget.model_dump()) | dict(budget or {})
-    experiment = experiment.model_copy(update={"budget": validate(Budget, allowed, "budget")})
-    training = training_of(experiment)
-    if manifest["status"] == "finished":
-        return _result(folder, experiment, training, Path(manifest["version"]))
+    changed: dict[str, Any] = {"budget": validate(Budget, allowed, "budget")}
+    if concurrency is not None:
+        changed["concurrency"] = concurrency
+    experiment = experiment.model_copy(update=changed)
     with run_folder.where_it_started(folder, manifest) as here:
+        training = training_of(experiment)
+        if manifest["status"] == "finished":
+            last = Shelf(here).version(Path(manifest["version"]).name)
+            return _result(here, experiment, training, last)
         folder = Path(_agreed(lambda: str(here)))
         follower.run_begins(folder, experiment.name)
         return _run(folder, experiment, training, follower)
@@ -211,9 +219,11 @@ def _trainer(
 
 
 def _result(folder: Path, experiment: Experiment, training: Training, last: Path) -> Result:
-    # What chose the weights to begin with has no say in those that came of them.
+    # What chose the weights to begin with has no say in those that came of them, and an adapter
+    # stays on what it was trained on.
     fast = experiment.policies.fast
-    spec = {key: value for key, value in fast.items() if key not in ("adapter", "stage")}
+    chose = ("adapter", "stage") if training.method == "full" else ("adapter",)
+    spec = {key: value for key, value in fast.items() if key not in chose}
     if not callable(getattr(plugins.load("policies", fast["use"]), "load", None)):
         # A server played; here `local` can.
         spec = {key: fast[key] for key in ("temperature", "max_tokens") if key in fast}

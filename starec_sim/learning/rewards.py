@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from starec_sim import plugins
-from starec_sim.errors import ConfigError, ContractError, did_you_mean
+from starec_sim.errors import ConfigError, ContractError, StarecError, did_you_mean
 from starec_sim.types import Decision, Feedback, Node, Observation, Step
 
 if TYPE_CHECKING:
@@ -117,11 +117,20 @@ class Rewards:
             who: Whose answer it was, for messages.
 
         Raises:
-            ContractError: A component returned what is not a finite number.
+            ContractError: A component failed, or returned what is not a finite number.
         """
         told = {}
         for name, component in self._components.items():
-            value = component(outcome)
+            try:
+                value = component(outcome)
+            except StarecError:
+                raise
+            except Exception as error:
+                raise ContractError(
+                    f'the reward "{name}" failed for {who}: {type(error).__name__}: {error}',
+                    hint="an `Outcome` has no decision where the answer could not be read; let the "
+                    "component return 0 where it has nothing to say",
+                ) from error
             if not isinstance(value, int | float | np.number) or not math.isfinite(value):
                 raise ContractError(
                     f'the reward "{name}" returned {value!r} for {who}; it must be a finite number',

@@ -136,7 +136,7 @@ class Collector:
         self.prefix = ""
         """Stands before every group's name, so that those of different trials differ."""
         self.waiting: dict[int, list[Summary]] = {}
-        """Summaries of the last round that wait for their follow-up, by user."""
+        """Summaries that wait for their author's next visit, by user."""
         self._next: dict[int, list[Summary]] = {}
         self._found: dict[int, list[Rollout]] = {}
 
@@ -147,7 +147,9 @@ class Collector:
     def take(self) -> list[Rollout]:
         """End the round: return its rollouts in order of user, whoever came first."""
         found = [rollout for user in sorted(self._found) for rollout in self._found[user]]
-        self.waiting, self._next, self._found = self._next, {}, {}
+        # Whoever stayed away comes later.
+        away = {user: told for user, told in self.waiting.items() if user not in self._found}
+        self.waiting, self._next, self._found = away | self._next, {}, {}
         return found
 
     async def visit(self, call: Call) -> Visit:

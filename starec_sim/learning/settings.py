@@ -91,7 +91,7 @@ class Guards(Settings):
     kl: float = Field(default=5.0, gt=0)
     """Nats per token from the anchor."""
     distinct: float = Field(default=0.02, ge=0, le=1)
-    """The smallest share of different answers among all of a step."""
+    """The smallest share of answers of a step that differ; with none, all are the same."""
     patience: int = Field(default=20, ge=1)
     """Steps in a row from which nothing could be learned, all groups being equal."""
 
@@ -108,8 +108,8 @@ class Training(Settings):
     """Ids in one forward pass, padding included: what memory allows."""
     gradient_checkpointing: bool = False
     """Whether activations are computed twice instead of kept: a third slower, far less memory."""
-    chat_template_kwargs: dict[str, bool | str | int] = Field(default={})
-    """What the chat template is told when samples are imitated; as the policy's own."""
+    chat_template_kwargs: dict[str, bool | str | int] | None = None
+    """What the chat template is told when samples are imitated; None: what the policy tells it."""
     anchor: Anchor | None = None
     grpo: Grpo | None = Grpo()
     evaluate: Examination = Examination()
@@ -176,6 +176,13 @@ def training_of(experiment: Experiment) -> Training:
                     "learned from; a policy in training samples from all of its distribution",
                     hint=f"set policies.fast.{key} to 1",
                 )
+        if training.grpo.objective.credit == "position" and (
+            training.grpo.groups == "episode" or experiment.environment["use"] == "feed"
+        ):
+            raise ConfigError(
+                "train.grpo.objective.credit: position needs single rankings, one answer each",
+                hint="set train.grpo.groups to branch in `ranking`, or credit to rollout",
+            )
         bent = [key for key in _BENDS if key in (fast.get("extra_body") or {})]
         if bent or fast.get("structured"):
             raise ConfigError(
@@ -190,6 +197,18 @@ def setting(spec: Mapping[str, Any], key: str, otherwise: Any) -> Any:
     """Return what a policy is set to: by its spec, or by default; else what it is otherwise."""
     fields = getattr(plugins.load("policies", spec["use"]), "model_fields", {})
     return spec.get(key, getattr(fields.get(key), "default", otherwise))
+
+
+def template_of(experiment: Experiment, training: Training) -> Mapping[str, Any]:
+    """Return what the chat template is told, by the training or by the policy that plays."""
+    fast = experiment.policies.fast
+    if training.chat_template_kwargs is not None:
+        return training.chat_template_kwargs
+    # `local` has it as a setting, a server as a parameter of its own.
+    told: Mapping[str, Any] | None = {**(fast.get("extra_body") or {}), **fast}.get(
+        "chat_template_kwargs"
+    )
+    return told or {}
 
 
 def weights_of(experiment: Experiment, training: Training) -> str:

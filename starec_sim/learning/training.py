@@ -41,7 +41,7 @@ from starec_sim.learning.models import Weights, load
 from starec_sim.learning.players import Player, player_of
 from starec_sim.learning.rewards import Rewards
 from starec_sim.learning.school import School
-from starec_sim.learning.settings import Anchor, Grpo, Training, weights_of
+from starec_sim.learning.settings import Anchor, Grpo, Training, template_of, weights_of
 from starec_sim.learning.world import Stage, Visitors, batches
 from starec_sim.policies.gateway import Exchange, Gateway, Policy
 from starec_sim.rng import Streams
@@ -172,7 +172,7 @@ class Trainer:
 
     async def _imitate(self, anchor: Anchor) -> None:
         shelf, training = self._shelf, self._training
-        if shelf.version(FIRST).is_dir():
+        if shelf.has_version(FIRST):
             return
         samples = await self._samples(anchor)
         streams, count = self._streams, len(samples)
@@ -197,7 +197,7 @@ class Trainer:
         for step in range(done, len(orders)):
             batch = [samples[place] for place in orders[step]]
             update = learner.imitate(
-                lessons_of(batch, weights.tokenizer, training.chat_template_kwargs)
+                lessons_of(batch, weights.tokenizer, template_of(self._experiment, training))
             )
             learner.end_step()
             self._log(
@@ -218,9 +218,15 @@ class Trainer:
 
     async def _samples(self, anchor: Anchor) -> list[Sample]:
         """Return what there is to imitate: from a file, or from a teacher who plays for it."""
-        if anchor.samples is not None:
-            return read_samples(anchor.samples)
         place = self._shelf.folder / "anchor"
+        if anchor.samples is not None:
+            kept = place / "samples.jsonl"
+            if self._record is not None and not kept.is_file():
+                # A training that is gone on with learns from what it began with.
+                read_samples(anchor.samples)
+                put_bytes(kept, anchor.samples.read_bytes())
+            meet()
+            return read_samples(kept)
         rounds = [place / f"{round:03d}.json" for round in range(anchor.rounds)]
         if self._record is not None and not all(path.is_file() for path in rounds):
             assert self._teacher is not None

@@ -1,8 +1,10 @@
 """What a training leaves on disk appears whole or not at all, and its damage is named."""
 
 import errno
+import resource
 
 import pytest
+from safetensors.torch import save_file
 
 from starec_sim.errors import RunError
 from starec_sim.learning.checkpoints import Played, Shelf, put_bytes
@@ -19,7 +21,12 @@ PLAYED = Played(
 
 
 def put(shelf, step):
+    shelf.put_version(f"{step:06d}", write_weights)
     shelf.put_checkpoint("grpo", step, {"random": torch.arange(step)})
+
+
+def write_weights(folder):
+    save_file({"w": torch.ones(4096)}, folder / "model.safetensors")
 
 
 def cut_in_half(path):
@@ -48,6 +55,17 @@ def test_a_checkpoint_cut_in_half_is_named_and_the_one_before_it_used(tmp_path):
     assert "grpo-000010 is damaged: state.pt is not what was written there" in said[0]
     put(shelf, 10)
     assert shelf.last_checkpoint("grpo", print).step == 10, "it is written anew"
+
+
+def test_a_version_cut_in_half_is_made_again_from_the_checkpoint_before(tmp_path):
+    shelf, said = Shelf(tmp_path), []
+    put(shelf, 5)
+    put(shelf, 10)
+    cut_in_half(shelf.version("000010") / "model.safetensors")
+    assert shelf.last_checkpoint("grpo", said.append).step == 5
+    assert "000010, model.safetensors is not what was written there" in said[0]
+    put(shelf, 10)
+    assert shelf.has_version("000010") and shelf.last_checkpoint("grpo", print).step == 10
 
 
 def test_when_all_are_damaged_nothing_is_guessed(tmp_path):
@@ -86,6 +104,17 @@ def test_a_version_that_could_not_be_written_whole_is_not_there(tmp_path):
     with pytest.raises(RunError, match="No space left"):
         shelf.put_version("000001", half)
     assert not shelf.version("000001").exists()
+
+
+def test_weights_for_which_there_is_no_room_are_named(tmp_path):
+    allowed = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, allowed[1]))
+    try:
+        with pytest.raises(RunError, match=r"000001 cannot be written: .*File too large"):
+            Shelf(tmp_path).put_version("000001", write_weights)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, allowed)
+    assert not list((tmp_path / "versions").iterdir())
 
 
 def test_rollouts_cut_in_half_are_named(tmp_path):

@@ -40,7 +40,7 @@ def test_a_step_tells_rewards_by_component_and_what_may_be_exploited():
     assert found["counters"] == {"fast: length": 1.25, "fast: malformed": 1.0}
     assert (found["groups"], found["zero_variance"]) == (2, 0.5)
     assert found["kl"] == pytest.approx((0.1 * 10 + 0.3 * 30) / 40)
-    assert found["distinct"] == 0.5
+    assert found["distinct"] == 1 / 3
 
 
 def test_a_policy_that_runs_from_its_anchor_is_stopped():
@@ -50,10 +50,17 @@ def test_a_policy_that_runs_from_its_anchor_is_stopped():
 
 
 def test_a_policy_that_says_the_same_to_everything_is_stopped():
-    batch = [rollout([3, 4], number % 2) for number in range(64)]
-    assert distinct(batch) == 1 / 64
-    with pytest.raises(DivergenceError, match=r"the same answer to everything: 1.6% of 64"):
-        Guard(Guards(distinct=0.02)).check(figures(batch, [update()]), 64, "v")
+    batch = [rollout([3, 4], number % 2) for number in range(40)]
+    assert distinct(batch) == 0
+    with pytest.raises(DivergenceError, match=r"the same answer to everything: 0.0% of 40"):
+        Guard(Guards(distinct=0.02)).check(figures(batch, [update()]), 40, "v")
+
+
+def test_a_training_without_any_answer_says_so():
+    guard = Guard(Guards(patience=2))
+    guard.check(figures([], []), 0, "v")
+    with pytest.raises(DivergenceError, match="for 2 steps there was no answer to learn from"):
+        guard.check(figures([], []), 0, "v")
 
 
 def test_rewards_that_are_all_equal_for_long_are_named():

@@ -97,6 +97,7 @@ def test_the_shapes_that_are_known_by_heart_have_the_size_of_their_names():
         ("policies.fast.top_p=null", "policies.fast.top_p is left to the server"),
         ("policies.fast.structured=json_schema", "policies.fast.structured: changes what the"),
         ("policies.fast.extra_body={top_k: 20}", "policies.fast.extra_body.top_k: changes what"),
+        ("train.grpo.objective={credit: position}", "credit: position needs single rankings"),
         ("policies.slow=lexical", "slow answers are learned from only if the same policy"),
         ("arms={a: {}}", "arms: a training has none"),
         ("train.evaluate.share=0", "is nobody"),
@@ -106,6 +107,8 @@ def test_what_cannot_be_trained_is_refused_before_anything_starts(starec, change
     changes = ["--set", change]
     if "policies.fast" in change:
         changes += ["--set", "train.grpo.nodes=[fast]"]
+    if "position" in change:
+        changes += ["--set", "train.grpo.groups=episode"]
     status, _, err = starec(
         "train", BIGGER[0], "--data", "synthetic", "--dry-run", "--json", *changes
     )

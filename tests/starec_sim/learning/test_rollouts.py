@@ -185,6 +185,21 @@ def test_a_reward_that_is_no_number_is_named_with_the_user(dataset, tmp_path):
         live(world(dataset), collector([f"{path}:nan"]))
 
 
+def test_a_reward_that_fails_is_named_with_the_user(dataset, tmp_path):
+    path = tmp_path / "failing.py"
+    path.write_text("def share(outcome):\n    return 1 / 0\n")
+    with pytest.raises(ContractError, match=r"share\" failed for user .*: ZeroDivisionError"):
+        live(world(dataset), collector([f"{path}:share"]))
+
+
+def test_a_summary_waits_for_its_author(dataset):
+    player = collector()
+    live(world(dataset), player, rounds=1)
+    assert len(player.waiting) == USERS
+    player.take()
+    assert len(player.waiting) == USERS, "nobody came in this round"
+
+
 def test_a_reward_that_nobody_knows_is_refused_with_those_that_are(dataset):
     with pytest.raises(ConfigError, match='nor the environment knows "tear"; did you mean "tier"'):
         live(world(dataset), collector(["tear"]))

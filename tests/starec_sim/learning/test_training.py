@@ -1,5 +1,6 @@
 """The loop closes: a policy plays, learns from it, and plays better weights; killed or not."""
 
+import asyncio
 import json
 import math
 import os
@@ -17,10 +18,11 @@ from starec_sim.cli import main
 from starec_sim.experiment import read
 from starec_sim.learning.launch import _result
 from starec_sim.learning.players import Served
-from starec_sim.learning.settings import training_of
+from starec_sim.learning.settings import Training, template_of, training_of
 from starec_sim.learning.training import Trainer
 from starec_sim.policies.gateway import Policy, build_policy
 from starec_sim.policies.openai import OpenAIPolicy
+from starec_sim.validation import validate
 
 STAREC = [sys.executable, "-m", "starec_sim"]
 REWARD = "def many(outcome):\n    return outcome.text.count('a') + outcome.text.count('e')\n"
@@ -170,7 +172,7 @@ def test_a_killed_training_goes_on_to_the_same_losses(starec, experiment, tmp_pa
     # Every version that ever played is there to be played again.
     versions = {place.name for place in (folder / "versions").iterdir()}
     assert {f"{step:06d}" for step in range(6)} <= versions
-    again = losses(result_of("resume", folder))
+    again = losses(result_of("resume", folder, "--concurrency", "2"))
     assert again == pytest.approx(losses(resumed), rel=0, abs=0, nan_ok=True), "it is finished"
 
 
@@ -207,9 +209,52 @@ def test_what_a_server_played_is_played_here_afterwards(experiment, model_folder
     }
 
 
+def test_an_adapter_stays_on_the_weights_it_was_trained_on(experiment, tmp_path):
+    asked = read(experiment(method="lora"))
+    nano = asked.policies.model_copy(update={"fast": {"use": "nano", "stage": "anchored"}})
+    asked = asked.model_copy(update={"policies": nano})
+    training = validate(Training, asked.train, "train")
+    played = _result(tmp_path, asked, training, tmp_path / "v").policy
+    assert played == {"use": "nano", "stage": "anchored", "adapter": str(tmp_path / "v")}
+    whole = training.model_copy(update={"method": "full"})
+    played = _result(tmp_path, asked, whole, tmp_path / "v").policy
+    assert played == {"use": "nano", "model": str(tmp_path / "v")}
+
+
+def test_samples_are_imitated_as_the_policy_that_plays_is_asked(experiment, model_folder):
+    asked, told = read(experiment()), {"enable_thinking": False}
+    for fast in (
+        {"use": "local", "model": model_folder(), "chat_template_kwargs": told},
+        {"use": "openai", "model": "m", "extra_body": {"chat_template_kwargs": told}},
+    ):
+        policies = asked.policies.model_copy(update={"fast": fast})
+        playing = asked.model_copy(update={"policies": policies})
+        assert template_of(playing, Training()) == told
+        assert template_of(playing, Training(chat_template_kwargs={})) == {}
+
+
+def test_samples_that_change_do_not_change_what_is_imitated(experiment, tmp_path):
+    path = tmp_path / "samples.jsonl"
+    line = '{"messages": [["user", "asked"]], "answer": "%s"}\n'
+    path.write_text(line % "before")
+    asked = read(experiment(anchor={"samples": str(path)}))
+    trainer = Trainer(asked, training_of(asked), tmp_path / "run", {}, None, object(), None)
+    for _ in range(2):
+        (sample,) = asyncio.run(trainer._samples(training_of(asked).anchor))
+        assert sample.answer == "before"
+        path.write_text(line % "after")
+
+
+def test_a_training_that_diverged_is_not_to_be_resumed(starec, experiment):
+    changes = ["--set", "train.guards.kl=1.0e-9", "--set", "train.anchor=null"]
+    status, _, err = starec("train", experiment(evaluate={"users": 0}), *changes)
+    assert status == 1 and "away from its anchor" in err
+    assert "config.yaml --set train.grpo.optimisation.lr=RATE" in err and "resume /" not in err
+
+
 def test_a_server_is_told_of_which_training_a_version_is(experiment, tmp_path, monkeypatch):
     told = []
-    monkeypatch.setattr(Served, "_post", lambda self, *what: told.append(what))
+    monkeypatch.setattr(Served, "_post", lambda self, *what, gone=None: told.append(what))
     asked = read(experiment(method="lora"))
     model = OpenAIPolicy(model="base", base_url="http://localhost/v1", token_ids=True)
     for name in ("one", "other"):
