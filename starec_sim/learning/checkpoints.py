@@ -105,16 +105,17 @@ class Shelf:
         """
         import torch
 
-        found = self._checkpoints(stage)
-        for place in reversed(found):
+        problems = []
+        for place in reversed(self._checkpoints(stage)):
             if problem := self._problem(place):
+                problems.append(problem)
                 say(f"The checkpoint {place} is damaged: {problem}. The one before it is used.")
                 continue
             state = torch.load(place / _STATE, map_location="cpu", weights_only=True)
             return Checkpoint(int(place.name.rpartition("-")[2]), state)
-        if found:
+        if problems:
             raise RunError(
-                f"all checkpoints in {found[-1].parent} are damaged: {self._problem(found[-1])}",
+                f"all checkpoints in {self.folder / 'checkpoints'} are damaged: {problems[0]}",
                 hint=f"start anew from the last version in {self.folder / 'versions'}, which is "
                 "named in steps.jsonl",
             )
@@ -122,10 +123,12 @@ class Shelf:
 
     def _problem(self, place: Path) -> str:
         """Say what is wrong with a checkpoint, or with the weights that it belongs to."""
+        if problem := _broken(place):
+            return problem
         stage, _, step = place.name.rpartition("-")
         version = self.version(f"anchor-{step}" if stage == "anchor" else step)
-        weights = _broken(version)
-        return _broken(place) or (weights and f"of its weights {version}, {weights}")
+        problem = _broken(version)
+        return f"of its weights {version}, {problem}" if problem else ""
 
     def _checkpoints(self, stage: str) -> list[Path]:
         place = self.folder / "checkpoints"
