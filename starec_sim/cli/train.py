@@ -31,7 +31,7 @@ def train(
 ) -> dict[str, Any] | None:
     """Train the policy that plays the users: imitate a teacher, then learn from what happens.
 
-    For example: starec train experiments/06_bigger_models/qwen2.5-0.5b.yaml --dry-run
+    For example: starec train experiments/00_demo --dry-run
 
     Several processes or GPUs: torchrun --nproc_per_node 4 -m starec_sim train EXPERIMENT
     """

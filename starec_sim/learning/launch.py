@@ -28,6 +28,7 @@ from starec_sim.learning.rewards import Rewards
 from starec_sim.learning.settings import Training, training_of, weights_of
 from starec_sim.learning.training import Record, Trainer, examination
 from starec_sim.learning.world import Stage
+from starec_sim.policies.engine.checkpoints import adapter_folder, place
 from starec_sim.policies.gateway import Exchange, Policy, build_policy
 from starec_sim.policies.settings import Budget
 from starec_sim.runs import folder as run_folder
@@ -200,6 +201,9 @@ def _trainer(
     folder: Path, experiment: Experiment, training: Training, follower: Follower
 ) -> tuple[Trainer, Record]:
     specs = experiment.policies
+    place(weights_of(experiment, training))
+    if specs.fast.get("adapter"):
+        adapter_folder(specs.fast["adapter"])
     fast = build_policy(specs.fast, "policies.fast")
     slow = fast if specs.slow == specs.fast else build_policy(specs.slow, "policies.slow")
     policies: dict[Node, Policy] = {"fast": fast, "slow": slow}

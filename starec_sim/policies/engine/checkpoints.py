@@ -54,7 +54,7 @@ def read_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:
 
     with _explained(checkpoint.model, "tokenizer"):
         tokenizer: Any = AutoTokenizer.from_pretrained(
-            _place(checkpoint.model), revision=checkpoint.revision, trust_remote_code=False
+            place(checkpoint.model), revision=checkpoint.revision, trust_remote_code=False
         )
     return tokenizer
 
@@ -69,7 +69,7 @@ def read_model(checkpoint: Checkpoint, dtype: torch.dtype) -> tuple[PreTrainedMo
 
     with _explained(checkpoint.model, "model"):
         model: Any = AutoModelForCausalLM.from_pretrained(
-            _place(checkpoint.model),
+            place(checkpoint.model),
             revision=checkpoint.revision,
             trust_remote_code=False,
             # An adapter is merged in full precision and the sum rounded once.
@@ -99,7 +99,7 @@ def with_adapter(model: Any, base: str, adapter: str, *, learns: bool = False) -
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    folder = _adapter_folder(adapter)
+    folder = adapter_folder(adapter)
     unreadable = f"the adapter {adapter} cannot be read"
     again = "save it again, or copy it whole"
     try:
@@ -131,8 +131,12 @@ def with_adapter(model: Any, base: str, adapter: str, *, learns: bool = False) -
     return adapted
 
 
-def _adapter_folder(adapter: str) -> Path:
-    """Return where an adapter's files are, fetched if it is an id."""
+def adapter_folder(adapter: str) -> Path:
+    """Return where an adapter's files are, fetched if it is an id of the Hugging Face hub.
+
+    Raises:
+        PolicyError: There is no adapter.
+    """
     path = Path(adapter).expanduser()
     if (path / _ADAPTER).is_file():
         return path
@@ -148,8 +152,12 @@ def _adapter_folder(adapter: str) -> Path:
         return Path(snapshot_download(adapter))
 
 
-def _place(model: str) -> str:
-    """Return what transformers should open; refuse a path at which there is no model."""
+def place(model: str) -> str:
+    """Return what transformers should open for a model's folder, or its id.
+
+    Raises:
+        PolicyError: It is a path at which there is no model.
+    """
     path = Path(model).expanduser()
     if path.is_dir():
         if (path / _ADAPTER).is_file() and not (path / "config.json").is_file():
@@ -166,7 +174,8 @@ def _place(model: str) -> str:
         return str(path)
     if _looks_like_path(model):
         raise PolicyError(
-            f"model: there is no folder {model}", hint=f"the path is read from {Path.cwd()}"
+            f"model: there is no folder {model}",
+            hint=f"the path is read from {Path.cwd()}; make the model first, or name another one",
         )
     return model
 
