@@ -44,7 +44,7 @@ def test_it_ends_with_what_learning_changed_for_people_it_never_met(tmp_path):
     assert "4 users never trained on, before and after 2 steps of learning" in done.stdout
     rows = {line.split("  ")[0] for line in done.stdout.splitlines() if "±" in line}
     assert {"reward", "NDCG@1", "NDCG@10"} <= rows
-    for wanted in ("plot.png", "starec show", "starec resume", "{use: nano, max_batch: 128, model:"):
+    for wanted in ("plot.png", "starec show", "starec resume", "{fast: {use: nano, "):
         assert wanted in done.stderr, wanted
 
     (folder,) = tmp_path.iterdir()

@@ -252,6 +252,15 @@ def test_a_training_that_diverged_is_not_to_be_resumed(starec, experiment):
     assert "config.yaml --set train.grpo.optimisation.lr=RATE" in err and "resume /" not in err
 
 
+@pytest.mark.parametrize("what", ["model", "adapter"])
+def test_what_is_not_there_is_named_before_a_run_is_made(starec, experiment, tmp_path, what):
+    changes = [f"policies.{node}.{what}={tmp_path / 'nowhere'}" for node in ("fast", "slow")]
+    told = [word for change in changes for word in ("--set", change)]
+    status, _, err = starec("train", experiment(), *told)
+    assert status == 2 and f"{tmp_path / 'nowhere'}" in err
+    assert "resume" not in err and not [*(tmp_path / "runs").glob("*")]
+
+
 def test_a_server_is_told_of_which_training_a_version_is(experiment, tmp_path, monkeypatch):
     told = []
     monkeypatch.setattr(Served, "_post", lambda self, *what, gone=None: told.append(what))
