@@ -201,17 +201,17 @@ def _trainer(
     folder: Path, experiment: Experiment, training: Training, follower: Follower
 ) -> tuple[Trainer, Record]:
     specs = experiment.policies
-    place(weights_of(experiment, training))
-    if specs.fast.get("adapter"):
-        adapter_folder(specs.fast["adapter"])
     fast = build_policy(specs.fast, "policies.fast")
     slow = fast if specs.slow == specs.fast else build_policy(specs.slow, "policies.slow")
     policies: dict[Node, Policy] = {"fast": fast, "slow": slow}
     teacher = None
     if training.anchor is not None and training.anchor.samples is None:
         teacher = build_policy(training.anchor.teacher, "train.anchor.teacher")
+    # What cannot be learned from is refused before anything is written, or a teacher is paid.
+    place(weights_of(experiment, training))
+    if adapter := specs.fast.get("adapter"):
+        adapter_folder(adapter)
     if training.grpo is not None:
-        # What cannot be learned from is refused before anything is written, or a teacher is paid.
         player_of(fast, training.method)
         Rewards(training.grpo.rewards)
     store = Store(folder, Stage(experiment, training).phrases())
