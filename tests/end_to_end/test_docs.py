@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from starec_sim.cli import main
 from starec_sim.experiment import Experiment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,17 +21,13 @@ def starec(*arguments):
 
 
 @pytest.fixture
-def result_of(monkeypatch, capsys):
+def result_of(starec, monkeypatch):
     """Run a command in this process, which has read the large packages already."""
 
     def result_of(*arguments):
         monkeypatch.chdir(ROOT)
-        monkeypatch.setattr(sys, "argv", ["starec", *arguments, "--json"])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as left:
-            main()
-        out, err = capsys.readouterr()
-        assert not left.value.code, err
+        status, out, err = starec(*arguments, "--json")
+        assert not status, err
         return json.loads(out)
 
     return result_of

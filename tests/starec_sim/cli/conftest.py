@@ -1,11 +1,8 @@
 import json
-import sys
 from dataclasses import dataclass
 
 import pytest
 import yaml
-
-from starec_sim.cli import main
 
 FEED = {
     "name": "feed",
@@ -40,7 +37,7 @@ class Said:
 
 
 @pytest.fixture
-def starec(monkeypatch, capsys):
+def starec(starec, monkeypatch):
     """Run the command line in this process; pictures, which take long, are left out."""
 
     def plot(report, title, path):
@@ -49,15 +46,11 @@ def starec(monkeypatch, capsys):
 
     monkeypatch.setattr("starec_sim.plot.plot_report", plot)
 
-    def starec(*arguments, width=80):
-        monkeypatch.setattr(sys, "argv", ["starec", *map(str, arguments)])
+    def said(*arguments, width=80):
         monkeypatch.setenv("COLUMNS", str(width))
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as left:
-            main()
-        return Said(left.value.code, *capsys.readouterr())
+        return Said(*starec(*arguments))
 
-    return starec
+    return said
 
 
 @pytest.fixture

@@ -1,12 +1,10 @@
 """A dry run says what a training would take, and trains nothing."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
-from starec_sim.cli import main
 from starec_sim.experiment import read
 from starec_sim.learning.models import Lora, load
 from starec_sim.learning.plan import _KNOWN, shape_of
@@ -15,15 +13,8 @@ BIGGER = sorted((Path(__file__).parents[3] / "experiments" / "06_bigger_models")
 
 
 @pytest.fixture
-def starec(monkeypatch, capsys, tmp_path):
-    def starec(*arguments):
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", ["starec", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as left:
-            main()
-        return left.value.code, *capsys.readouterr()
-
+def starec(starec, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
     return starec
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from starec_sim.cli import main
 from starec_sim.experiment import read
 from starec_sim.learning.launch import _result
 from starec_sim.learning.players import Served
@@ -112,20 +111,6 @@ def losses(result):
 
 def examinations(result):
     return [entry["examination"] for entry in result["steps"] if "examination" in entry]
-
-
-@pytest.fixture
-def starec(monkeypatch, capsys):
-    """Run the command line in this process; return its status, stdout and stderr."""
-
-    def starec(*arguments):
-        monkeypatch.setattr(sys, "argv", ["starec", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as left:
-            main()
-        return left.value.code, *capsys.readouterr()
-
-    return starec
 
 
 @pytest.mark.timeout(600)
