@@ -60,7 +60,7 @@ def main() -> None:
             f"{time.process_time() - cpu:.0f} s of one core."
         )
         write(table, folder, None, HERE / "results" / name)
-        render.put_into(HERE / "README.md", name, f"{render.markdown(table)}\n{took}")
+        render.put_into(HERE / "NOTES.md", name, f"{render.markdown(table)}\n{took}")
 
 
 def _cds() -> Path:

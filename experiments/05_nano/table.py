@@ -243,7 +243,7 @@ def main() -> None:
         gain = table.compare(better, worse, ["ndcg@1"])["ndcg@1"]
         text += f"\n{better} against {worse}, NDCG@1: {render.difference(gain)}, "
         text += f"p {render.chance(gain.p)}."
-    render.put_into(HERE / "README.md", given.name, text)
+    render.put_into(HERE / "NOTES.md", given.name, text)
     print(text)
     for row in given.compare:
         for metric, gain in table.compare(TRAINED, row, ["ndcg@1", "ndcg@10"]).items():

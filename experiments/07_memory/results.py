@@ -148,7 +148,7 @@ def _figures(report: Report) -> str:
 
 def _put(policy: str, name: str, text: str) -> None:
     """Put an experiment's part into the policy's block of the README."""
-    path = HERE / "README.md"
+    path = HERE / "NOTES.md"
     page = path.read_text("utf-8")
     if f"## `{policy}`\n" not in page:
         marks = "".join(f"<!-- {policy} {one} -->\n<!-- / -->\n\n" for one in USERS)

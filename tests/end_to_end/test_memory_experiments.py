@@ -83,7 +83,7 @@ def test_another_policy_is_another_block_and_the_same_one_replaces_its_own(tmp_p
     monkeypatch.syspath_prepend(str(MEMORY))
     results = importlib.import_module("results")
     monkeypatch.setattr(results, "HERE", tmp_path)
-    page = tmp_path / "README.md"
+    page = tmp_path / "NOTES.md"
     page.write_text("# Memory\n\n## What was tried\n\nThis.\n")
     results._put("reasoner", "drift", "old")
     results._put("nano", "swapped", "other")
