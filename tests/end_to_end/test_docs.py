@@ -120,9 +120,55 @@ def test_every_shipped_experiment_runs_on_movielens(path, result_of, tmp_path):
     assert result["status"] == "finished"
 
 
-def test_links_in_the_documentation_lead_somewhere():
-    pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-    for page in pages:
-        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
-            if "://" not in target:
-                assert (page.parent / target).exists(), f"{page.name} links to {target}"
+HIDDEN = {"build", "dist", "runs", "node_modules", "site"}
+PAGES = sorted(
+    page
+    for page in ROOT.rglob("*.md")
+    if not any(part in HIDDEN or part.startswith(".") for part in page.relative_to(ROOT).parts)
+)
+EXPERIMENTS = sorted(page.parent for page in (ROOT / "experiments").glob("*/README.md"))
+
+
+def prose(page):
+    """A page without its code, in which brackets are no links."""
+    text = re.sub(r"^(```|~~~).*?^\1", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    return re.sub(r"`[^`\n]*`", "`", text)
+
+
+def anchors(page):
+    """The ids that a page's headings get, as GitHub and the documentation site make them."""
+    text = re.sub(r"^(```|~~~).*?^\1", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#+ +(.+?) *$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    for link in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        if "://" in link or link.startswith("mailto:"):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path) if path else page
+        assert target.exists(), f"{link} does not exist"
+        if anchor and target.suffix == ".md":
+            assert anchor in anchors(target), f"{link}: {target.name} has no such heading"
+
+
+@pytest.mark.parametrize("folder", EXPERIMENTS, ids=lambda folder: folder.name)
+def test_the_page_of_an_experiment_is_short_and_says_what_its_notes_say(folder):
+    page, notes = (
+        (folder / name).read_text("utf-8").replace(",", "") for name in ("README.md", "NOTES.md")
+    )
+    assert len(page.splitlines()) <= 90
+    assert "```console" in page and page.count("\n|--") + page.count("\n| --") == 1
+    findings = page.partition("## Findings\n")[2].partition("\n## ")[0]
+    assert 1 <= findings.count("\n- ") <= 5
+    assert "## Limits\n" in page and "## Cost\n" in page
+    figures = set(re.findall(r"\d+\.\d+", page))
+    assert figures <= set(re.findall(r"\d+\.\d+", notes)), "a figure that the notes do not have"
+
+
+def test_every_experiment_has_a_page():
+    folders = {path.parent for path in (ROOT / "experiments").glob("*/*.yaml")}
+    folders |= {path.parent for path in (ROOT / "experiments").glob("*/table.py")}
+    assert folders == {*EXPERIMENTS}
