@@ -38,7 +38,7 @@ from user_steps import WORLDS, Meter
 
 from starec_sim import laboratory
 from starec_sim.experiment import Experiment, PolicySpecs
-from starec_sim.policies.gateway import Exchange, Gateway, Policy
+from starec_sim.policies.gateway import Gateway, GatewayResources, Policy
 from starec_sim.policies.settings import Budget, GatewaySettings, Limits, Price
 from starec_sim.rng import Streams
 from starec_sim.runs.recorder import Recorder
@@ -132,7 +132,7 @@ def measure_calls(calls: int) -> dict[str, float]:
         for name in ("everything", "from the cache"):
             (folder / name).mkdir()
             store = Store(folder / name, [SYSTEM, QUESTION])
-            session, exchange = Session(store), Exchange(settings, budget)
+            session, exchange = Session(store), GatewayResources(settings, budget)
             session.spent = exchange.traffic.spent
             recorder = Recorder(store, 0, session)
             gateway = Gateway(policies, Streams(0), recorder, "main", exchange)
@@ -141,7 +141,7 @@ def measure_calls(calls: int) -> dict[str, float]:
             exchange.close()
             recorder.flush()
             store.close()
-            exchange = Exchange(
+            exchange = GatewayResources(
                 settings.model_copy(update={"cache": folder / f"{name}.sqlite"})
                 if name == "everything"
                 else settings,

@@ -20,12 +20,12 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from starec_sim import experiment
+from starec_sim.learning.config import Training, training_of
 from starec_sim.learning.grpo import lessons
 from starec_sim.learning.learner import Learner
 from starec_sim.learning.models import Weights, with_new_adapter
 from starec_sim.learning.plan import plan_of, shape_of
 from starec_sim.learning.rows import Rollout, Row
-from starec_sim.learning.settings import Training, training_of
 
 EXPERIMENTS = Path(__file__).parent.parent / "experiments/06_bigger_models"
 READ, WRITTEN, ANSWERS = 908, 512, 8

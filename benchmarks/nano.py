@@ -26,7 +26,7 @@ from starec_agents.star.prompting import Messages, Prompts
 from starec_environments.ranking import RankingEnvironment
 from starec_sim import plugins
 from starec_sim.cli.run import data_spec
-from starec_sim.policies import reading
+from starec_sim.policies import text_policy
 from starec_sim.policies.local import LocalPolicy
 from starec_sim.policies.nano import NanoPolicy
 from starec_sim.policies.reasoner import ReasonerPolicy
@@ -45,7 +45,7 @@ def questions(users: int, signals: bool, data: str | None) -> list[tuple[Observa
         RankingEnvironment.Config(users=users, signals=told), dataset, Streams(11)
     )
     world.begin_round(0)
-    prompts = Prompts.read(None, EXPERIENCES, reading.SUMMARY_WORDS)
+    prompts = Prompts.read(None, EXPERIENCES, text_policy.SUMMARY_WORDS)
     asked = []
     for user, person in enumerate(world.users):
         observation = world.observe(user, ())
@@ -74,14 +74,14 @@ def kept_promises(question: str, answer: str) -> list[bool]:
     try:
         teacher = ReasonerPolicy.going_by(promised)
     except ValueError:
-        return [False] * len(reading.candidates(question))
-    wanted = thoughts(teacher.answer(question, reading.SUMMARY_WORDS))[1:]
+        return [False] * len(text_policy.candidates(question))
+    wanted = thoughts(teacher.answer(question, text_policy.SUMMARY_WORDS))[1:]
     return [line == wish for line, wish in zip_longest(lines[: len(wanted)], wanted)]
 
 
 def thoughts(answer: str) -> list[str]:
     """Return the lines of reasoning."""
-    return reading.section(answer, "think").splitlines()
+    return text_policy.section(answer, "think").splitlines()
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from starec_sim.errors import ConfigError, RunError
 from starec_sim.plugins import Spec, spec_or
 from starec_sim.policies.settings import Budget, GatewaySettings, split
 from starec_sim.runs.folder import CONFIG, configuration
-from starec_sim.validation import HINT, Settings, validate
+from starec_sim.settings import HINT, Settings, validate
 
 _SHARED = (
     *("name", "seed", "rounds", "replicates", "concurrency", "runs_dir", "report", "arms"),
@@ -70,7 +70,7 @@ class Experiment(Settings):
     report: Report = Report()
     train: dict[str, Any] | None = None
     """What `starec train` makes of the policies that play here; other commands do not look at it.
-    Its keys are those of `starec_sim.learning.settings.Training`."""
+    Its keys are those of `starec_sim.learning.config.Training`."""
     gateway: GatewaySettings = GatewaySettings()
     budget: Budget = Budget()
 

@@ -25,8 +25,8 @@ from starec_sim.runs import folder as run_folder
 from starec_sim.runs.ledger import Ledger, read_ledger
 from starec_sim.runs.session import Session
 from starec_sim.runs.store import FILE, Store, read_only, told
+from starec_sim.settings import validate
 from starec_sim.trials import Onlooker, Trials
-from starec_sim.validation import validate
 
 __all__ = ["Onlooker", "Result", "replay", "resume", "start"]
 

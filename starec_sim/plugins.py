@@ -28,7 +28,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator
 
 from starec_sim.errors import ConfigError, PluginError, did_you_mean
-from starec_sim.validation import HINT, validate
+from starec_sim.settings import HINT, validate
 
 Kind = Literal["agents", "environments", "datasets", "recommenders", "policies", "rewards", "data"]
 """The groups `starec_sim.<kind>`; `rewards` and `data` hold functions."""
@@ -194,7 +194,7 @@ def configure(kind: Kind, spec: Mapping[str, Any], at: str) -> tuple[Any, Any]:
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
         raise PluginError(
             f'{at}.use: "{spec["use"]}" has no `Config`, the pydantic model of its settings',
-            hint="add `class Config(Settings): ...` to the class (from starec_sim.validation)",
+            hint="add `class Config(Settings): ...` to the class (from starec_sim.settings)",
         )
     config = validate(model, settings, at)
     for name, field in model.model_fields.items():

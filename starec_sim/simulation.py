@@ -13,7 +13,7 @@ from starec_sim.environment import Environment
 from starec_sim.errors import ContractError, StarecError
 from starec_sim.executors.per_user import play
 from starec_sim.measure import Measure, Measured
-from starec_sim.runs.recorder import Point, Recorder
+from starec_sim.runs.recorder import Recorder, TrialState
 from starec_sim.types import Memory, Visit
 
 
@@ -45,7 +45,7 @@ class Simulation:
     concurrency: int
     """Visits in flight; changes how fast the results come, never what they are."""
 
-    async def run(self, rounds: int, point: Point) -> str:
+    async def run(self, rounds: int, point: TrialState) -> str:
         """Play rounds up to `rounds`, from where the record stands.
 
         Returns:

@@ -15,9 +15,9 @@ from starec_sim.cards import card
 from starec_sim.dataset import Dataset
 from starec_sim.environment import Environment
 from starec_sim.experiment import Experiment
-from starec_sim.policies.gateway import Exchange, Gateway, Policy, build_policy
+from starec_sim.policies.gateway import Gateway, GatewayResources, Policy, build_policy
 from starec_sim.policies.gateway.policy import name_of
-from starec_sim.policies.gateway.replay import Nobody
+from starec_sim.policies.gateway.replay import NoModel
 from starec_sim.rng import Streams
 from starec_sim.runs import folder as run_folder
 from starec_sim.runs.recorder import Recorder
@@ -104,7 +104,7 @@ class Trials:
     async def run(self, folder: Path, store: Store, session: Session, onlooker: Onlooker) -> str:
         """Run all trials, one after the other, and return the digest of the run."""
         experiment, digest = self.experiment, hashlib.sha256()
-        exchange = Exchange(experiment.gateway, experiment.budget, session.before)
+        exchange = GatewayResources(experiment.gateway, experiment.budget, session.before)
         session.spent = exchange.traffic.spent
         try:
             for policy in self._policies.values():
@@ -128,7 +128,12 @@ class Trials:
         return digest.hexdigest()
 
     async def _trial(
-        self, store: Store, session: Session, exchange: Exchange, trial: _Trial, onlooker: Onlooker
+        self,
+        store: Store,
+        session: Session,
+        exchange: GatewayResources,
+        trial: _Trial,
+        onlooker: Onlooker,
     ) -> str:
         variant = trial.variant
         recorder = Recorder(store, trial.number, session)
@@ -181,7 +186,7 @@ class Trials:
         key = json.dumps(spec, sort_keys=True)
         if key not in self._policies:
             self._policies[key] = (
-                Policy(name_of(spec), Nobody(structured=spec.get("structured")), spec)
+                Policy(name_of(spec), NoModel(structured=spec.get("structured")), spec)
                 if self.replayed
                 else build_policy(spec, at)
             )

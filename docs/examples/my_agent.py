@@ -2,8 +2,8 @@
 
 from starec_agents.star.parsing import read_decision
 from starec_sim.agent import Call
+from starec_sim.settings import Settings
 from starec_sim.types import Step, Verdict, Visit
-from starec_sim.validation import Settings
 
 ASK = """\
 You see a list of items with labels. {mood} Answer in exactly this form:

@@ -3,13 +3,13 @@
 import numpy as np
 
 from starec_sim.cards import card
+from starec_sim.settings import Settings
 from starec_sim.types import Experience, Feedback, Item, Observation, User
-from starec_sim.validation import Settings
 
 GENRES = ("Crime", "Poetry", "Travel")
 
 
-class Shelf:
+class CheckpointStore:
     class Config(Settings):
         shown: int = 3
         """Books on the table at a visit."""

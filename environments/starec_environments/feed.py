@@ -23,6 +23,7 @@ from starec_sim.errors import DataError
 from starec_sim.plugins import Spec, Uses, spec_or
 from starec_sim.recommender import Recommender
 from starec_sim.rng import Streams
+from starec_sim.settings import Settings
 from starec_sim.types import (
     Decision,
     Experience,
@@ -33,7 +34,6 @@ from starec_sim.types import (
     Step,
     Visit,
 )
-from starec_sim.validation import Settings
 
 Rows = NDArray[np.int32]
 """Rows of users or items, kept in large numbers."""

@@ -22,13 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from starec_environments.onward import live_on
+from starec_environments.continuation import live_on
 from starec_environments.signals import SignalNames, Signals
 from starec_sim.cards import card
 from starec_sim.dataset import Dataset, Interactions
 from starec_sim.errors import DataError
-from starec_sim.exam.lives import Life, by_user, stars
+from starec_sim.holdout.user_logs import UserLog, by_user, stars
 from starec_sim.rng import Streams
+from starec_sim.settings import Settings
 from starec_sim.types import (
     LIKED_ABOVE,
     Decision,
@@ -39,7 +40,6 @@ from starec_sim.types import (
     Step,
     Visit,
 )
-from starec_sim.validation import Settings
 
 
 class RankingEnvironment:
@@ -130,7 +130,7 @@ class RankingEnvironment:
         rng = streams.stream("informed")
         self._informed = (rng.random(len(self.users)) < config.informed).tolist()
 
-    def _replayable(self, dataset: Dataset, log: Interactions) -> list[Life]:
+    def _replayable(self, dataset: Dataset, log: Interactions) -> list[UserLog]:
         """Return the users whose logs hold enough, and count those that are left out."""
         config = self.config
         ratings = stars(log)
@@ -149,7 +149,7 @@ class RankingEnvironment:
             else:
                 choices = tuple((first + liked[-config.choices :]).tolist())
                 mine = slice(start, end)
-                lives.append(Life(row, start, log.items[mine], ratings[mine], first, choices))
+                lives.append(UserLog(row, start, log.items[mine], ratings[mine], first, choices))
         if not lives:
             raise DataError(
                 f"no user of {dataset.name} has {config.min_interactions} interactions and, among "
@@ -158,7 +158,7 @@ class RankingEnvironment:
             )
         return lives
 
-    def _going_on(self, dataset: Dataset, log: Interactions, picks: IntArray) -> list[Life]:
+    def _going_on(self, dataset: Dataset, log: Interactions, picks: IntArray) -> list[UserLog]:
         """Return the users who go on choosing, and count those who cannot."""
         self._left_out["too few items left"] = 0  # whoever likes little has met nearly all
         ratings = stars(log)
@@ -176,7 +176,9 @@ class RankingEnvironment:
             else:
                 first = max(0, before - self.config.sequence)
                 choices = tuple((before + np.cumsum(counts) - 1).tolist())
-                lives.append(Life(row, mine.start, log.items[mine], ratings[mine], first, choices))
+                lives.append(
+                    UserLog(row, mine.start, log.items[mine], ratings[mine], first, choices)
+                )
         if not lives:
             raise DataError(
                 f"no user of {dataset.name} has {self.config.min_interactions} interactions and "
@@ -185,7 +187,7 @@ class RankingEnvironment:
             )
         return lives
 
-    def _sampled(self, lives: list[Life]) -> list[Life]:
+    def _sampled(self, lives: list[UserLog]) -> list[UserLog]:
         if self.config.users is None or self.config.users >= len(lives):
             return lives
         rng = self._streams.stream("users")
@@ -269,7 +271,7 @@ class RankingEnvironment:
             cards = tuple(self.cards[item] for item in items)
         return Observation("ranking", items, cards)
 
-    def _known(self, life: Life) -> int:
+    def _known(self, life: UserLog) -> int:
         """Return the place up to which the user's life was revealed before this round."""
         return life.choices[self._round - 1] + 1 if self._round else life.choices[0]
 

@@ -12,11 +12,11 @@ import argparse
 import time
 from pathlib import Path
 
-from starec_environments.datasets.places import usual_folder
-from starec_sim.cli.display import Display
+from starec_environments.datasets.paths import usual_folder
 from starec_sim.cli.evaluation import following, write
+from starec_sim.cli.run_progress import RunProgress
 from starec_sim.evaluation import Evaluation, evaluate, read_policy, read_rows, render
-from starec_sim.exam import read_protocol
+from starec_sim.holdout import read_protocol
 
 POLICIES = [
     "lexical",
@@ -42,7 +42,7 @@ def main() -> None:
         if name == "cds":
             data = data | {"path": str(asked.cds or _cds())}
         start, cpu = time.perf_counter(), time.process_time()
-        display: Display = following()
+        display: RunProgress = following()
         with display:
             folder, table = evaluate(
                 Evaluation(

@@ -17,7 +17,7 @@ from worlds import Rng, World
 
 from starec_agents.star.parsing import read_decision, read_summary
 from starec_agents.star.prompting import Messages, Prompts, label
-from starec_environments.datasets.inventions import occupation
+from starec_environments.datasets.synthetic_titles import occupation
 from starec_environments.signals import BAND_NAMES, SHOWN_TOGETHER, TITLE_LIMIT, company
 from starec_sim.cards import card, quoted
 from starec_sim.policies.reasoner import ReasonerPolicy

@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from starec_sim.policies import reading
+from starec_sim.policies import text_policy
 from starec_sim.policies.reasoner import SIGNALS
 
 _LINE = re.compile(r"^[A-Z]{1,3}\. (\".*)$", re.MULTILINE)
@@ -36,13 +36,13 @@ def hints(asked: str, tastes: Mapping[str, str], habit: bool = False) -> Iterato
         tastes: The polarities of attributes by taste, whatever the answer goes by.
         habit: Whether it goes by habit.
     """
-    summary = reading.known(reading.section(asked, "preferences"))
-    if reading.reflects(asked):
+    summary = text_policy.known(text_policy.section(asked, "preferences"))
+    if text_policy.reflects(asked):
         known = {term: f"{likes} of {met}" for term, likes, met in summary}
         tag = "item"
     else:
         known = {term: f": {polarity}" for term, polarity in tastes.items()}
-        tag = "page" if reading.pages(asked) else "candidates"
+        tag = "page" if text_policy.pages(asked) else "candidates"
         counted = {term: (likes, met) for term, likes, met in summary}
         yield from _counts(asked, counted)
         if habit:
@@ -82,6 +82,6 @@ def _terms(place: int, listed: str) -> Iterator[tuple[int, str]]:
     """Return where each of the values listed from a place on ends, and its term."""
     for value in listed.split(", "):
         place += len(value)
-        for term in reading.terms(f"title | value: {value}"):
+        for term in text_policy.terms(f"title | value: {value}"):
             yield place, term
         place += 2

@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from starec_sim.cli.display import Display
 from starec_sim.cli.evaluation import following, write
+from starec_sim.cli.run_progress import RunProgress
 from starec_sim.evaluation import (
     Evaluation,
     Table,
@@ -29,11 +29,11 @@ from starec_sim.evaluation import (
     read_table,
     render,
 )
+from starec_sim.evaluation.contenders import ContenderSpec
 from starec_sim.evaluation.evaluate import TABLE, is_evaluation
-from starec_sim.evaluation.rows import RowSpec
 from starec_sim.evaluation.table import Row
-from starec_sim.exam import read_protocol
 from starec_sim.experiment import Experiment, recorded
+from starec_sim.holdout import read_protocol
 from starec_sim.learning.checkpoints import read_held_out
 from starec_sim.metrics import bootstrap_interval
 from starec_sim.policies.nano import NanoPolicy
@@ -50,7 +50,7 @@ REPLAYED = 5
 """Choices that an agent which reflects lives through before its exam."""
 
 
-def rows(run: Path, unanchored: Path | None, asked: argparse.Namespace) -> list[RowSpec]:
+def rows(run: Path, unanchored: Path | None, asked: argparse.Namespace) -> list[ContenderSpec]:
     """Return the rows of a training's table, and those that were asked for.
 
     Args:
@@ -107,7 +107,7 @@ def rows(run: Path, unanchored: Path | None, asked: argparse.Namespace) -> list[
             },
             {"name": "no memory", "agent": blind, "replay": 0, "policy": last},
         ]
-    return [RowSpec(**one) for one in values]
+    return [ContenderSpec(**one) for one in values]
 
 
 def weights(run: Path, version: str) -> dict[str, Any]:
@@ -117,7 +117,7 @@ def weights(run: Path, version: str) -> dict[str, Any]:
 
 
 def evaluated(
-    run: Path, unanchored: Path | None, asked: argparse.Namespace, display: Display
+    run: Path, unanchored: Path | None, asked: argparse.Namespace, display: RunProgress
 ) -> Table:
     """Return the table of one training."""
     runs_dir: Path = asked.runs_dir
@@ -227,7 +227,7 @@ def main() -> None:
             "--unanchored: these kept other users apart than RUN did; name as many trainings, of "
             "the same data and seeds, in the same order"
         )
-    display: Display = following()
+    display: RunProgress = following()
     with display:
         tables = [
             evaluated(run, other, given, display)

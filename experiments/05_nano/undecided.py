@@ -12,9 +12,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from starec_sim.policies import reading
-from starec_sim.policies.reading import ReadingPolicy
+from starec_sim.policies import text_policy
 from starec_sim.policies.reasoner import SIGNALS, ReasonerPolicy
+from starec_sim.policies.text_policy import TextPolicy
 
 DEGREES = {"attributes": 3, "popularity": 4, "rating": 3, "together": 4}
 """How many settings there are for how loudly each kind of evidence speaks, from 0 on."""
@@ -34,7 +34,7 @@ def guess(rng: np.random.Generator, cards: Iterable[str]) -> dict[str, int | str
     return drawn
 
 
-class Undecided(ReadingPolicy):
+class Undecided(TextPolicy):
     """Answers each question by a guess of its own, always the same to the same question."""
 
     @property
@@ -44,6 +44,6 @@ class Undecided(ReadingPolicy):
     def answer(self, asked: str, words: int) -> str:
         """Guess, then reason as the reasoner does."""
         rng = np.random.default_rng([*hashlib.sha256(asked.encode()).digest()])
-        cards = [card for _, card in reading.candidates(asked)]
+        cards = [card for _, card in text_policy.candidates(asked)]
         reasoner = ReasonerPolicy.model_validate(guess(rng, cards))
         return reasoner.answer(asked, words)

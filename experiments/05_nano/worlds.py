@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from starec_environments.datasets import inventions
+from starec_environments.datasets import synthetic_titles
 from starec_sim.types import Item
 
 Rng = np.random.Generator
@@ -58,7 +58,7 @@ _FEW = tuple(
 )
 
 _MANY = [
-    inventions.GENRES,
+    synthetic_titles.GENRES,
     """Action, Adventure, Animation, Children's, Comedy, Crime, Documentary, Drama, Fantasy,
     Film-Noir, Horror, Musical, Mystery, Romance, Sci-Fi, Thriller, War, Western""",
     """Pop, Folk, Contemporary Folk, Rock, Hard Rock, Classic Rock, Alternative Rock, Indie, Metal,
@@ -120,7 +120,7 @@ def _values(kind: str, rng: Rng) -> tuple[str, ...]:
     if kind == "maker":
         count = int(rng.integers(5, 60))
         if rng.random() < 0.5:
-            return tuple(inventions.names(count, rng))
+            return tuple(synthetic_titles.names(count, rng))
         made = (" ".join(word(rng) for _ in range(rng.integers(1, 3))) for _ in range(count))
         return tuple(dict.fromkeys(made))
     count = int(rng.integers(6, 24)) if kind == "many" else int(rng.integers(2, 9))
@@ -150,7 +150,7 @@ def _title(rng: Rng) -> str:
 
 def _name(rng: Rng) -> str:
     if rng.random() < 0.6:
-        return inventions.titles(1, rng)[0]
+        return synthetic_titles.titles(1, rng)[0]
     made = [word(rng) for _ in range(rng.integers(1, 4))]
     if rng.random() < 0.2:
         made.append(str(rng.integers(2, 2000)))

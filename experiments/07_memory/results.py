@@ -20,8 +20,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from recovery import draw, read, table
-
 from starec_sim.cli.display import Display
+
 from starec_sim.cli.evaluation import following
 from starec_sim.errors import RunError, StarecError
 from starec_sim.experiment import Experiment, recorded

@@ -60,14 +60,14 @@ def audit(
 
     An audit that was stopped goes on where it was when the same command is given again.
     """
+    from starec_sim.cli.progress_bars import bars
     from starec_sim.cli.run import data_spec
-    from starec_sim.cli.waiting import bars
     from starec_sim.evaluation import audits
     from starec_sim.evaluation.audits.page import page
-    from starec_sim.evaluation.rows import label, read_policy
-    from starec_sim.exam import read_protocol
+    from starec_sim.evaluation.contenders import label, read_policy
+    from starec_sim.holdout import read_protocol
     from starec_sim.runs.folder import put_file
-    from starec_sim.validation import validate
+    from starec_sim.settings import validate
 
     spec = read_policy(policy)
     name = "".join(c if c.isalnum() or c in "-._" else "-" for c in label(spec))

@@ -13,7 +13,7 @@ from starec_sim.cli.options import AsJson
 
 if TYPE_CHECKING:
     from starec_sim.dataset import Dataset
-    from starec_sim.filters import Cuts, Funnel
+    from starec_sim.holdout.filters import Cuts, Funnel
 
 data = typer.Typer(help="Get and look at datasets.")
 
@@ -77,10 +77,10 @@ def describe(
 
     For example: starec data describe movielens-100k --protocol starec-20 --cut min_of_item=10
     """
-    from starec_sim import filters, plugins
+    from starec_sim import plugins
+    from starec_sim.cli.progress_bars import bars
     from starec_sim.cli.run import data_spec
-    from starec_sim.cli.waiting import bars
-    from starec_sim.exam import Exam, read_protocol
+    from starec_sim.holdout import HoldOut, filters, read_protocol
 
     spec = data_spec(path)
     found, config = plugins.configure("datasets", spec, "data")
@@ -104,7 +104,7 @@ def describe(
         "funnel": [asdict(count) | {"sparsity": count.sparsity} for count in funnel.counts],
     }
     if asked is not None:
-        exam = Exam(asked.model_copy(update={"cuts": wanted}), loaded, seed)
+        exam = HoldOut(asked.model_copy(update={"cuts": wanted}), loaded, seed)
         facts["protocol"] = {"name": asked.name, **exam.describe()}
     if as_json:
         return facts
@@ -117,8 +117,8 @@ def _cuts(changes: Sequence[str], start: Cuts | None) -> Cuts:
     import yaml
 
     from starec_sim.errors import ConfigError
-    from starec_sim.filters import Cuts
-    from starec_sim.validation import validate
+    from starec_sim.holdout.filters import Cuts
+    from starec_sim.settings import validate
 
     values: dict[str, Any] = start.model_dump() if start is not None else {}
     for change in changes:

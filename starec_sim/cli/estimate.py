@@ -30,7 +30,7 @@ def estimate(
     found = told(loaded, users, rounds)
     if as_json:
         return found.as_json()
-    from starec_sim.cli.books import print_estimate
+    from starec_sim.cli.ledger_view import print_estimate
 
     print_estimate(loaded, found)
     return None

@@ -87,8 +87,8 @@ def evaluate(
     For example: starec eval lexical --data synthetic --users 200
     """
     from starec_sim.evaluation import Evaluation, read_policy, read_rows
-    from starec_sim.exam import read_protocol
-    from starec_sim.validation import validate
+    from starec_sim.holdout import read_protocol
+    from starec_sim.settings import validate
 
     asked = read_protocol(protocol).model_dump(mode="json")
     asked["users"] |= {"count": users} if users is not None else {}
@@ -155,9 +155,9 @@ def finish(
 
 def following() -> Any:
     """Return a display that follows an evaluation: its run, and a line for each classical row."""
-    from starec_sim.cli.display import Display
+    from starec_sim.cli.run_progress import RunProgress
 
-    class Following(Display):
+    class Following(RunProgress):
         """Follows the classical rows as well."""
 
         waiting = done = 0
@@ -181,7 +181,7 @@ def following() -> Any:
 def write(table: Table, folder: Path, against: str | None, out: Path | None) -> list[Path]:
     """Write the table in all forms into a folder, and perhaps into another one."""
     from starec_sim.evaluation import render
-    from starec_sim.evaluation.picture import plot_table
+    from starec_sim.evaluation.plot import plot_table
 
     texts = {
         "table.md": render.markdown(table, against),

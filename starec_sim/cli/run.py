@@ -142,12 +142,12 @@ def allowance(text: str) -> tuple[str, float | None]:
 
 def _finish(execute: Callable[[Onlooker], Result], as_json: bool) -> dict[str, Any] | None:
     """Execute with a live display, then show what came of it."""
-    from starec_sim.cli.books import print_error, print_ledger
-    from starec_sim.cli.display import Display
+    from starec_sim.cli.ledger_view import print_error, print_ledger
+    from starec_sim.cli.run_progress import RunProgress
     from starec_sim.cli.tables import print_report
     from starec_sim.runs.reader import Reader
 
-    display = Display()
+    display = RunProgress()
     with unfinished_told(display), display:
         result = execute(display)
     plot = _plot(result, display)

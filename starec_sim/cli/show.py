@@ -58,7 +58,7 @@ def show(
 
 def _show_run(found: Path, reader: Reader, explain: bool, as_json: bool) -> dict[str, Any] | None:
     from starec_sim import experiment as experiments
-    from starec_sim.cli.books import print_ledger
+    from starec_sim.cli.ledger_view import print_ledger
     from starec_sim.cli.tables import console, print_report
     from starec_sim.cli.text import clean, program
     from starec_sim.report import summarise
@@ -133,7 +133,7 @@ def _show_user(
     prompts: bool,
     as_json: bool,
 ) -> dict[str, Any] | None:
-    from starec_sim.cli.life import life_as_json, print_life
+    from starec_sim.cli.trace_view import life_as_json, print_life
     from starec_sim.errors import RunError
 
     row, user = reader.user(trial, user_id)

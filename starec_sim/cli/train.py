@@ -52,9 +52,9 @@ def train(
 
 def finish(execute: Callable[[Follower], Result], as_json: bool) -> dict[str, Any] | None:
     """Execute with a live display, then show what came of it."""
-    from starec_sim.cli.lessons import Lessons
+    from starec_sim.cli.train_progress import TrainProgress
 
-    display = Lessons()
+    display = TrainProgress()
     with unfinished_told(display), display:
         result = execute(display)
     if not display.talks:
@@ -71,7 +71,7 @@ def print_changes(changes: Mapping[str, Mapping[str, Any]], steps: int) -> None:
     """Print what a training changed for users it never trained on.
 
     Args:
-        changes: See `starec_sim.learning.examinations.changes`.
+        changes: See `starec_sim.learning.validation.changes`.
         steps: How many lie between before and after.
     """
     from rich.text import Text

@@ -4,15 +4,15 @@ An `Evaluation` says which data, protocol, policies and rows; `evaluate` returns
 any two rows can be compared: `table.compare("lexical", "popularity")["ndcg@10"]`.
 """
 
+from starec_sim.evaluation.contenders import ContenderSpec, read_policy, read_rows
 from starec_sim.evaluation.evaluate import Evaluation, evaluate, read_settings, read_table, resume
-from starec_sim.evaluation.rows import RowSpec, read_policy, read_rows
 from starec_sim.evaluation.table import Difference, Row, Table, merged
 
 __all__ = [
+    "ContenderSpec",
     "Difference",
     "Evaluation",
     "Row",
-    "RowSpec",
     "Table",
     "evaluate",
     "merged",

@@ -22,21 +22,21 @@ from pydantic import Field, model_validator
 from starec_sim import laboratory, plugins
 from starec_sim.dataset import Dataset
 from starec_sim.errors import ConfigError, RunError
-from starec_sim.evaluation.classical import knows_choices, marks_of
-from starec_sim.evaluation.marks import Marks
-from starec_sim.evaluation.records import read_record
-from starec_sim.evaluation.rows import Planned, RowSpec, lacks, plan
+from starec_sim.evaluation.baselines import knows_choices, marks_of
+from starec_sim.evaluation.contenders import Contender, ContenderSpec, lacks, plan
+from starec_sim.evaluation.rank_range import RankRange
+from starec_sim.evaluation.results import read_record
 from starec_sim.evaluation.table import Row, Table, make_row
-from starec_sim.exam import Exam
-from starec_sim.exam import Protocol as ExamProtocol
-from starec_sim.exam.lists import file_digest, read_lists, write_lists
 from starec_sim.experiment import Experiment
+from starec_sim.holdout import HoldOut
+from starec_sim.holdout import Protocol as EvaluationProtocol
+from starec_sim.holdout.candidates import file_digest, read_lists, write_lists
 from starec_sim.metrics import Interval
 from starec_sim.plugins import Spec
 from starec_sim.policies.settings import Budget
 from starec_sim.runs import folder as run_folder
+from starec_sim.settings import Settings, validate
 from starec_sim.types import Visit
-from starec_sim.validation import Settings, validate
 
 SETTINGS, LISTS, TABLE, RANKS = "evaluation.yaml", "candidates.jsonl", "table.json", "ranks"
 
@@ -46,9 +46,9 @@ class Evaluation(Settings):
 
     name: str = Field(default="eval", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
     data: Spec
-    protocol: ExamProtocol = ExamProtocol()
+    protocol: EvaluationProtocol = EvaluationProtocol()
     policies: list[Spec] = Field(default=[])
-    rows: list[RowSpec] = Field(min_length=1)
+    rows: list[ContenderSpec] = Field(min_length=1)
     seed: int = Field(default=0, ge=0, lt=2**63)
     candidates: Path | None = None
     """A file of candidate lists; they are drawn from the seed when empty."""
@@ -255,7 +255,7 @@ def _load(evaluation: Evaluation) -> Dataset:
     return dataset
 
 
-def _exam(evaluation: Evaluation, dataset: Dataset) -> Exam:
+def _exam(evaluation: Evaluation, dataset: Dataset) -> HoldOut:
     lists = None
     if evaluation.candidates is not None:
         if file_digest(evaluation.candidates) != evaluation.candidates_sha256:
@@ -264,10 +264,10 @@ def _exam(evaluation: Evaluation, dataset: Dataset) -> Exam:
                 hint="put it back as it was, or start a new evaluation",
             )
         lists = read_lists(evaluation.candidates)
-    return Exam(evaluation.protocol, dataset, evaluation.seed, lists)
+    return HoldOut(evaluation.protocol, dataset, evaluation.seed, lists)
 
 
-def _planned(evaluation: Evaluation, exam: Exam) -> list[Planned]:
+def _planned(evaluation: Evaluation, exam: HoldOut) -> list[Contender]:
     planned = plan(evaluation.rows, evaluation.policies, truth=knows_choices(exam))
     if not planned:
         raise ConfigError(
@@ -277,7 +277,7 @@ def _planned(evaluation: Evaluation, exam: Exam) -> list[Planned]:
     return planned
 
 
-def _experiment(evaluation: Evaluation, planned: Sequence[Planned]) -> Experiment | None:
+def _experiment(evaluation: Evaluation, planned: Sequence[Contender]) -> Experiment | None:
     """Return the agents' part as an experiment: an arm for each row; None without agents."""
     arms: dict[str, dict[str, Any]] = {}
     for row in planned:
@@ -344,7 +344,7 @@ def _folder_without_run(evaluation: Evaluation) -> Path:
     return folder
 
 
-def _keep(folder: Path, evaluation: Evaluation, exam: Exam) -> None:
+def _keep(folder: Path, evaluation: Evaluation, exam: HoldOut) -> None:
     """Write what an evaluation is, and the lists it is about."""
     write_lists(exam, folder / LISTS)
     text = yaml.safe_dump(evaluation.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
@@ -354,8 +354,8 @@ def _keep(folder: Path, evaluation: Evaluation, exam: Exam) -> None:
 def _finish(
     folder: Path,
     evaluation: Evaluation,
-    exam: Exam,
-    planned: Sequence[Planned],
+    exam: HoldOut,
+    planned: Sequence[Contender],
     onlooker: Onlooker,
 ) -> Table:
     """Compute the rows that are not there yet, and write the table."""
@@ -379,7 +379,9 @@ def _finish(
     return table
 
 
-def _table(folder: Path, evaluation: Evaluation, exam: Exam, planned: Sequence[Planned]) -> Table:
+def _table(
+    folder: Path, evaluation: Evaluation, exam: HoldOut, planned: Sequence[Contender]
+) -> Table:
     """Make the table of what is there."""
     protocol, rows, unfinished = evaluation.protocol, [], []
     sha = hashlib.sha256(exam.digest.encode())
@@ -417,7 +419,7 @@ def _marks_file(folder: Path, number: int) -> Path:
     return folder / RANKS / f"{number}.npz"
 
 
-def _write_marks(folder: Path, number: int, marks: Marks) -> None:
+def _write_marks(folder: Path, number: int, marks: RankRange) -> None:
     path = _marks_file(folder, number)
     path.parent.mkdir(exist_ok=True)
     part = path.with_suffix(".part.npz")
@@ -425,6 +427,6 @@ def _write_marks(folder: Path, number: int, marks: Marks) -> None:
     part.replace(path)
 
 
-def _read_marks(folder: Path, number: int) -> Marks:
+def _read_marks(folder: Path, number: int) -> RankRange:
     with np.load(_marks_file(folder, number), allow_pickle=False) as arrays:
-        return Marks(arrays["best"], arrays["worst"])
+        return RankRange(arrays["best"], arrays["worst"])

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from starec_sim.errors import ConfigError, DataError
 from starec_sim.evaluation.checker import Printed, metric
-from starec_sim.validation import Settings, validate
+from starec_sim.settings import Settings, validate
 
 _NUMBER = re.compile(r"[-+]?\d+(?:\.(\d+))?")
 _ROUNDED = 0.5000001

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from starec_sim.errors import RunError, did_you_mean
-from starec_sim.evaluation.marks import Marks
-from starec_sim.evaluation.rows import Planned
+from starec_sim.evaluation.contenders import Contender
+from starec_sim.evaluation.rank_range import RankRange
 from starec_sim.metrics import Interval, bootstrap_interval, paired_interval, permutation_test
 from starec_sim.types import FloatArray
 
@@ -155,8 +155,8 @@ class Table(NamedTuple):
 
 
 def make_row(
-    planned: Planned,
-    marks: Marks,
+    planned: Contender,
+    marks: RankRange,
     at: Sequence[int],
     candidates: int,
     counters: Mapping[str, int],

@@ -50,7 +50,7 @@ class Played(NamedTuple):
     """Summaries that the next round will reward, by user."""
 
 
-class Shelf:
+class CheckpointStore:
     """The folders of one training run."""
 
     def __init__(self, folder: Path) -> None:

@@ -23,10 +23,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from starec_sim.learning.packing import Lesson
+from starec_sim.learning.packing import TrainingRow
 from starec_sim.learning.rows import Rollout, Row
+from starec_sim.settings import Settings
 from starec_sim.types import FloatArray
-from starec_sim.validation import Settings
 
 SMALLEST_DEVIATION = 1e-6
 """Rewards of a group that differ by less than this are equal: nothing can be learned from them."""
@@ -51,10 +51,10 @@ class Objective(Settings):
     the same place of the others, and has one importance ratio."""
 
 
-class Lessons(NamedTuple):
+class Batch(NamedTuple):
     """What there is to learn from a batch of rollouts."""
 
-    lessons: list[Lesson]
+    lessons: list[TrainingRow]
     groups: int
     alone: int
     """Groups dropped because only one rollout was left in them."""
@@ -83,7 +83,7 @@ def lessons(
     rollouts: Sequence[Rollout],
     objective: Objective,
     places: Callable[[Row], Sequence[int | None]] | None = None,
-) -> Lessons:
+) -> Batch:
     """Turn rewards into advantages and weights; groups without a difference are dropped.
 
     Args:
@@ -118,7 +118,7 @@ def lessons(
                 weight = 1 / (len(kept) * objective.constant_tokens)
         by_place = places if len(advantage) > 1 else None
         made += [_lesson(row, advantage, weight, by_place) for row in rollout.rows]
-    return Lessons(made, len(groups), alone, equal)
+    return Batch(made, len(groups), alone, equal)
 
 
 def _earned(group: Sequence[Rollout], objective: Objective) -> FloatArray:
@@ -135,17 +135,17 @@ def _lesson(
     advantage: FloatArray,
     weight: float,
     places: Callable[[Row], Sequence[int | None]] | None,
-) -> Lesson:
+) -> TrainingRow:
     weights = [weight if wrote else 0.0 for wrote in row.sampled]
     if places is None:
-        return Lesson(row, [float(advantage[0])] * len(weights), weights)
+        return TrainingRow(row, [float(advantage[0])] * len(weights), weights)
     count = len(advantage)
     # What is written beyond the last place, such as a label again, belongs to none.
     at = [place if place is not None and place < count else None for place in places(row)]
     credit = [float(advantage[place or 0]) for place in at]
     # One ratio for each place; ids outside of the ranking keep their own.
     span = [count + number if place is None else place for number, place in enumerate(at)]
-    return Lesson(row, credit, weights, span)
+    return TrainingRow(row, credit, weights, span)
 
 
 def ratios(new: Tensor, old: Tensor, span: Tensor) -> Tensor:

@@ -19,23 +19,23 @@ import yaml
 from starec_sim import plugins
 from starec_sim.errors import RunError
 from starec_sim.experiment import Experiment, recorded
-from starec_sim.learning.checkpoints import Shelf
+from starec_sim.learning.checkpoints import CheckpointStore
+from starec_sim.learning.config import Training, training_of, weights_of
 from starec_sim.learning.followers import Follower
 from starec_sim.learning.models import settled
-from starec_sim.learning.players import player_of
 from starec_sim.learning.plots import plot_training
 from starec_sim.learning.rewards import Rewards
-from starec_sim.learning.settings import Training, training_of, weights_of
+from starec_sim.learning.split import UserSplit
 from starec_sim.learning.training import Record, Trainer, examination
-from starec_sim.learning.world import Stage
+from starec_sim.learning.weight_sync import player_of
 from starec_sim.policies.engine.checkpoints import adapter_folder, place
-from starec_sim.policies.gateway import Exchange, Policy, build_policy
+from starec_sim.policies.gateway import GatewayResources, Policy, build_policy
 from starec_sim.policies.settings import Budget
 from starec_sim.runs import folder as run_folder
 from starec_sim.runs.session import Session
 from starec_sim.runs.store import Store
+from starec_sim.settings import validate
 from starec_sim.types import Node
-from starec_sim.validation import validate
 
 KIND = "training"
 """What the manifest of a training says it is."""
@@ -129,7 +129,7 @@ def resume(
     with run_folder.where_it_started(folder, manifest) as here:
         training = training_of(experiment)
         if manifest["status"] == "finished":
-            last = Shelf(here).version(Path(manifest["version"]).name)
+            last = CheckpointStore(here).version(Path(manifest["version"]).name)
             return _result(here, experiment, training, last)
         folder = Path(_agreed(lambda: str(here)))
         follower.run_begins(folder, experiment.name)
@@ -182,9 +182,11 @@ def _run(folder: Path, experiment: Experiment, training: Training, follower: Fol
                 record.exchange.close()
                 record.store.close()
             _write_manifest(folder, manifest, begun=record is not None)
-            if Shelf(folder).logged():
+            if CheckpointStore(folder).logged():
                 with contextlib.suppress(OSError):  # the figures are safe
-                    plot_training(Shelf(folder).logged(), folder.name, folder / "plot.png")
+                    plot_training(
+                        CheckpointStore(folder).logged(), folder.name, folder / "plot.png"
+                    )
     return _result(folder, experiment, training, last)
 
 
@@ -214,9 +216,9 @@ def _trainer(
     if training.grpo is not None:
         player_of(fast, training.method)
         Rewards(training.grpo.rewards)
-    store = Store(folder, Stage(experiment, training).phrases())
+    store = Store(folder, UserSplit(experiment, training).phrases())
     session = Session(store)
-    exchange = Exchange(experiment.gateway, experiment.budget, session.before)
+    exchange = GatewayResources(experiment.gateway, experiment.budget, session.before)
     session.spent = exchange.traffic.spent
     record = Record(store, session, exchange)
     return Trainer(experiment, training, folder, policies, teacher, record, follower), record
@@ -237,7 +239,9 @@ def _result(folder: Path, experiment: Experiment, training: Training, last: Path
     else:
         spec["adapter"] = str(last)
     plot = folder / "plot.png"
-    return Result(folder, last, spec, Shelf(folder).logged(), plot if plot.is_file() else None)
+    return Result(
+        folder, last, spec, CheckpointStore(folder).logged(), plot if plot.is_file() else None
+    )
 
 
 def _first() -> bool:

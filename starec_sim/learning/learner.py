@@ -24,8 +24,8 @@ from torch.distributed.fsdp import FSDPModule
 from starec_sim.errors import LearningError
 from starec_sim.learning.grpo import Objective, clipped, divergence, ratios, surrogate
 from starec_sim.learning.models import Weights, gathered, spread
-from starec_sim.learning.packing import Lesson, Pack, log_probabilities, packs
-from starec_sim.validation import Settings
+from starec_sim.learning.packing import Pack, TrainingRow, log_probabilities, packs
+from starec_sim.settings import Settings
 
 
 class DivergenceError(LearningError):
@@ -153,12 +153,12 @@ class Learner:
         """Remember the weights as they are: what the divergence is measured from."""
         self._anchor = [p.detach().clone() for p in self._learning()]
 
-    def imitate(self, lessons: Sequence[Lesson]) -> Update:
+    def imitate(self, lessons: Sequence[TrainingRow]) -> Update:
         """Make one step towards what the lessons say: token cross-entropy, weighted."""
         return self._update(lessons, None, 1.0)
 
     def improve(
-        self, lessons: Sequence[Lesson], objective: Objective, temperature: float
+        self, lessons: Sequence[TrainingRow], objective: Objective, temperature: float
     ) -> Update:
         """Make one step of GRPO.
 
@@ -222,7 +222,7 @@ class Learner:
         return [p for p in self._net.parameters() if p.requires_grad]
 
     def _update(
-        self, lessons: Sequence[Lesson], objective: Objective | None, temperature: float
+        self, lessons: Sequence[TrainingRow], objective: Objective | None, temperature: float
     ) -> Update:
         start = time.perf_counter()
         accelerator, net = self.accelerator, self._net

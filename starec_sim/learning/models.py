@@ -20,7 +20,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from starec_sim.errors import StarecError
 from starec_sim.policies.engine.checkpoints import with_adapter
 from starec_sim.policies.engine.precision import Precision, choose
-from starec_sim.validation import Settings
+from starec_sim.settings import Settings
 
 Method = Literal["lora", "full"]
 

@@ -25,7 +25,7 @@ LOGITS_AT_ONCE = 2**26
 """Logits held at a time, about 256 MB in fp32: a vocabulary of 150,000 goes in chunks of tokens."""
 
 
-class Lesson(NamedTuple):
+class TrainingRow(NamedTuple):
     """A row, and what is to be learned from each id of its completion."""
 
     row: Row
@@ -55,7 +55,7 @@ class Pack:
     advantage: Tensor
     weight: Tensor
     span: Tensor
-    """Shape (N,), see `Lesson.span`."""
+    """Shape (N,), see `TrainingRow.span`."""
     temperature: float
 
     def to(self, device: torch.device) -> Self:
@@ -77,14 +77,14 @@ class Pack:
         return bool((self.segments > 1).any())
 
 
-def packs(lessons: Iterable[Lesson], *, tokens: int, temperature: float = 1.0) -> list[Pack]:
+def packs(lessons: Iterable[TrainingRow], *, tokens: int, temperature: float = 1.0) -> list[Pack]:
     """Return packs of at most `tokens` ids each, padding included; long rows first.
 
     Raises:
         ConfigError: A single row is longer than that.
     """
     bundles = sorted(_bundles(lessons, tokens), key=_length, reverse=True)
-    batches: list[list[list[Lesson]]] = []
+    batches: list[list[list[TrainingRow]]] = []
     for bundle in bundles:
         if batches and _length(batches[-1][0]) * (len(batches[-1]) + 1) <= tokens:
             batches[-1].append(bundle)
@@ -93,10 +93,10 @@ def packs(lessons: Iterable[Lesson], *, tokens: int, temperature: float = 1.0) -
     return [_pack(batch, temperature) for batch in batches]
 
 
-def _bundles(lessons: Iterable[Lesson], tokens: int) -> list[list[Lesson]]:
+def _bundles(lessons: Iterable[TrainingRow], tokens: int) -> list[list[TrainingRow]]:
     """Put rows with the same prompt together, as many as fit."""
-    bundles: list[list[Lesson]] = []
-    latest: dict[tuple[int, ...], list[Lesson]] = {}
+    bundles: list[list[TrainingRow]] = []
+    latest: dict[tuple[int, ...], list[TrainingRow]] = {}
     for lesson in lessons:
         if len(lesson.row) > tokens:
             raise ConfigError(
@@ -111,11 +111,11 @@ def _bundles(lessons: Iterable[Lesson], tokens: int) -> list[list[Lesson]]:
     return bundles
 
 
-def _length(bundle: Sequence[Lesson]) -> int:
+def _length(bundle: Sequence[TrainingRow]) -> int:
     return len(bundle[0].row.prompt) + sum(len(lesson.row.completion) for lesson in bundle)
 
 
-def _pack(batch: Sequence[Sequence[Lesson]], temperature: float) -> Pack:
+def _pack(batch: Sequence[Sequence[TrainingRow]], temperature: float) -> Pack:
     width = max(map(_length, batch))
     ids = torch.zeros(len(batch), width, dtype=torch.long)
     positions, segments = torch.zeros_like(ids), torch.full_like(ids, -1)

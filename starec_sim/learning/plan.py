@@ -17,12 +17,12 @@ import numpy as np
 
 from starec_sim.agent import Call
 from starec_sim.experiment import Experiment
-from starec_sim.learning.anchoring import read_samples
 from starec_sim.learning.checkpoints import KEPT
+from starec_sim.learning.config import Sft, Training, setting, training_of, weights_of
 from starec_sim.learning.models import Lora, settled
 from starec_sim.learning.rewards import Rewards
-from starec_sim.learning.settings import Anchor, Training, setting, training_of, weights_of
-from starec_sim.learning.world import Stage
+from starec_sim.learning.sft import read_samples
+from starec_sim.learning.split import UserSplit
 from starec_sim.types import Memory
 
 _ASKED = 20
@@ -146,7 +146,7 @@ def plan_of(experiment: Experiment) -> Plan:
         StarecError: A key is wrong, or the world cannot be built.
     """
     training = training_of(experiment)
-    stage = Stage(experiment, training)
+    stage = UserSplit(experiment, training)
     spec, anchor, grpo = experiment.policies.fast, training.anchor, training.grpo
     model = weights_of(experiment, training)
     answer = _longest_answer(spec)
@@ -199,7 +199,7 @@ def plan_of(experiment: Experiment) -> Plan:
     )
 
 
-def _samples(anchor: Anchor, stage: Stage) -> int:
+def _samples(anchor: Sft, stage: UserSplit) -> int:
     """Return how many answers there are to imitate, if none is rejected."""
     if anchor.samples is not None:
         return len(read_samples(anchor.samples))
@@ -211,7 +211,7 @@ def _longest_answer(spec: Mapping[str, Any]) -> int:
     return int(setting(spec, "max_tokens", None) or 512)
 
 
-def _question(stage: Stage, experiment: Experiment, model: str) -> tuple[int, str]:
+def _question(stage: UserSplit, experiment: Experiment, model: str) -> tuple[int, str]:
     """Return the mean length of a question, and how it was counted."""
     world = stage.world(experiment.seed)
     lengths = []

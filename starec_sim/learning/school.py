@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from starec_sim.errors import LearningError
-from starec_sim.learning.checkpoints import Shelf
-from starec_sim.learning.figures import Guard, step_figures
-from starec_sim.learning.grpo import Lessons, lessons
+from starec_sim.learning.checkpoints import CheckpointStore
+from starec_sim.learning.config import Grpo, Training
+from starec_sim.learning.grpo import Batch, lessons
 from starec_sim.learning.learner import DivergenceError, Learner, Update
 from starec_sim.learning.places import ranking_places
 from starec_sim.learning.rewards import Rewards
 from starec_sim.learning.rollouts import Collector
 from starec_sim.learning.rows import Rollout
-from starec_sim.learning.settings import Grpo, Training
-from starec_sim.learning.world import Stage, batches
+from starec_sim.learning.split import UserSplit, batches
+from starec_sim.learning.step_metrics import Guard, step_figures
 from starec_sim.rng import Streams
 
 
@@ -36,10 +36,10 @@ class School:
         self,
         grpo: Grpo,
         training: Training,
-        stage: Stage,
+        stage: UserSplit,
         streams: Streams,
         learner: Learner,
-        shelf: Shelf,
+        shelf: CheckpointStore,
         rewards: Rewards,
         done: int,
     ) -> None:
@@ -77,7 +77,7 @@ class School:
             )
         rollouts, grpo = played.rollouts, self.grpo
         groups = sorted({rollout.group for rollout in rollouts})
-        made: list[Lessons] = []
+        made: list[Batch] = []
         updates: list[Update] = []
         for number in range(grpo.passes):
             epoch = step * grpo.passes + number
@@ -97,7 +97,7 @@ class School:
         self._good = str(self._shelf.version(f"{step:06d}"))
         return figures
 
-    def _update(self, rollouts: list[Rollout], made: list[Lessons], updates: list[Update]) -> None:
+    def _update(self, rollouts: list[Rollout], made: list[Batch], updates: list[Update]) -> None:
         objective = self.grpo.objective
         places = self._places if objective.credit == "position" else None
         found = lessons(rollouts, objective, places)

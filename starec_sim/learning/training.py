@@ -24,26 +24,26 @@ import torch
 
 from starec_sim.errors import LearningError
 from starec_sim.experiment import Experiment
-from starec_sim.learning.anchoring import (
+from starec_sim.learning.checkpoints import CheckpointStore, Played, put_bytes
+from starec_sim.learning.config import Grpo, Sft, Training, template_of, weights_of
+from starec_sim.learning.followers import Follower, Watcher
+from starec_sim.learning.learner import Learner
+from starec_sim.learning.models import Weights, load
+from starec_sim.learning.rewards import Rewards
+from starec_sim.learning.school import School
+from starec_sim.learning.sft import (
     Funnel,
     Sample,
-    Tutor,
+    TeacherCollector,
     dump_lesson,
     lessons_of,
     load_lesson,
     read_samples,
 )
-from starec_sim.learning.checkpoints import Played, Shelf, put_bytes
-from starec_sim.learning.examinations import Marks, changes, figures, marks
-from starec_sim.learning.followers import Follower, Watcher
-from starec_sim.learning.learner import Learner
-from starec_sim.learning.models import Weights, load
-from starec_sim.learning.players import Player, player_of
-from starec_sim.learning.rewards import Rewards
-from starec_sim.learning.school import School
-from starec_sim.learning.settings import Anchor, Grpo, Training, template_of, weights_of
-from starec_sim.learning.world import Stage, Visitors, batches
-from starec_sim.policies.gateway import Exchange, Gateway, Policy
+from starec_sim.learning.split import RestrictedUsers, UserSplit, batches
+from starec_sim.learning.validation import UserMetrics, changes, figures, marks
+from starec_sim.learning.weight_sync import WeightSync, player_of
+from starec_sim.policies.gateway import Gateway, GatewayResources, Policy
 from starec_sim.rng import Streams
 from starec_sim.runs.reader import Reader
 from starec_sim.runs.recorder import Recorder
@@ -77,7 +77,7 @@ class Record(NamedTuple):
 
     store: Store
     session: Session
-    exchange: Exchange
+    exchange: GatewayResources
 
 
 class Trainer:
@@ -109,8 +109,8 @@ class Trainer:
         self._teacher = teacher
         self._record = record
         self._follower = follower
-        self._shelf = Shelf(folder)
-        self._stage = Stage(experiment, training)
+        self._shelf = CheckpointStore(folder)
+        self._stage = UserSplit(experiment, training)
         self._streams = Streams(experiment.seed)
         self._seed = experiment.seed % 2**31
         """Of resampling, and of a new adapter."""
@@ -138,7 +138,7 @@ class Trainer:
         return await self._reinforce(training.grpo)
 
     @cached_property
-    def _player(self) -> Player:
+    def _player(self) -> WeightSync:
         return player_of(self._policies["fast"], self._training.method)
 
     def _play_with(self, step: int) -> None:
@@ -170,7 +170,7 @@ class Trainer:
 
     # Stage 1
 
-    async def _imitate(self, anchor: Anchor) -> None:
+    async def _imitate(self, anchor: Sft) -> None:
         shelf, training = self._shelf, self._training
         if shelf.has_version(FIRST):
             return
@@ -216,7 +216,7 @@ class Trainer:
                 self._keep(learner, "anchor", step + 1)
         self._write(learner, FIRST)
 
-    async def _samples(self, anchor: Anchor) -> list[Sample]:
+    async def _samples(self, anchor: Sft) -> list[Sample]:
         """Return what there is to imitate: from a file, or from a teacher who plays for it."""
         place = self._shelf.folder / "anchor"
         if anchor.samples is not None:
@@ -230,7 +230,7 @@ class Trainer:
         rounds = [place / f"{round:03d}.json" for round in range(anchor.rounds)]
         if self._record is not None and not all(path.is_file() for path in rounds):
             assert self._teacher is not None
-            tutor = Tutor(
+            tutor = TeacherCollector(
                 self._stage.agent,
                 nodes=anchor.nodes,
                 min_ndcg=anchor.min_ndcg,
@@ -383,7 +383,7 @@ class Trainer:
         self._shelf.log(entry)
         self._follower.examined(entry)
 
-    def _marks(self, step: int) -> Marks:
+    def _marks(self, step: int) -> UserMetrics:
         """Return what the examined users came to after a step."""
         with contextlib.closing(Reader(self._shelf.folder)) as reader:
             return marks(reader, EXAMINATION_TRIAL + step, self._rewards)
@@ -418,7 +418,7 @@ class Trainer:
             after: Called with each round, once it is committed.
         """
         assert self._record is not None
-        world: Any = Visitors(self._stage.world(trial.seed), trial.users, ended)
+        world: Any = RestrictedUsers(self._stage.world(trial.seed), trial.users, ended)
         recorder = Recorder(self._record.store, trial.number, self._record.session)
         point = recorder.open(trial.arm, trial.seed, world)
         resumed(point.rounds)

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from starec_sim.memory.embedders import Embedder, HashingEmbedder, SentenceEmbedder
 from starec_sim.memory.index import Codes, MemoryIndex, quantised
-from starec_sim.validation import Settings
+from starec_sim.settings import Settings
 
 _MAX_KNOWN_BYTES = 64 * 2**20
 """Vectors of cards that are kept: every user meets the same ones."""

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from starec_sim.policies import reading
-from starec_sim.policies.reading import DISLIKED, LIKED, ReadingPolicy
+from starec_sim.policies import text_policy
+from starec_sim.policies.text_policy import DISLIKED, LIKED, TextPolicy
 
 _PRIOR_STARS, _PRIOR_MET = 3.5, 5.0
 """What people give on average, and how many experiences that is worth."""
@@ -38,7 +38,7 @@ class _Scored(NamedTuple):
     """The terms she knows something about, with their weights in stars."""
 
 
-class LexicalPolicy(ReadingPolicy):
+class LexicalPolicy(TextPolicy):
     """Weighted word overlap of preferences, history and candidates; deterministic."""
 
     summary_trust: float = 1.0
@@ -52,19 +52,19 @@ class LexicalPolicy(ReadingPolicy):
 
     def answer(self, asked: str, words: int) -> str:
         """Answer from the weights of words."""
-        if reading.reflects(asked):
+        if text_policy.reflects(asked):
             return _reflect(asked, words)
         weights, usual = self._taste(asked)
         scored = []
-        for mark, card in reading.candidates(asked):
-            known = [(term, weights[term]) for term in reading.terms(card) if weights.get(term)]
+        for mark, card in text_policy.candidates(asked):
+            known = [(term, weights[term]) for term in text_policy.terms(card) if weights.get(term)]
             scored.append(_Scored(mark, sum(weight for _, weight in known), known))
         thoughts = "\n".join(
             f"{mark}. " + ", ".join(f"{term}: {_polarity(w)}" for term, w in known)
             for mark, _, known in scored
             if known
         )
-        answer = self._act(scored, usual) if reading.pages(asked) else _rank(scored)
+        answer = self._act(scored, usual) if text_policy.pages(asked) else _rank(scored)
         return f"<think>\n{thoughts}\n</think>\n{answer}"
 
     def _act(self, scored: Sequence[_Scored], usual: float) -> str:
@@ -79,12 +79,12 @@ class LexicalPolicy(ReadingPolicy):
 
     def _taste(self, asked: str) -> tuple[Mapping[str, float], float]:
         """Return what each term is worth, in stars, and the stars the reader usually gives."""
-        history = reading.history(asked)
+        history = text_policy.history(asked)
         given = sum(stars for _, stars in history)
         usual = (_PRIOR_STARS * _PRIOR_MET + given) / (_PRIOR_MET + len(history))
         # By term: stars above what is usual, and meetings.
         evidence: dict[str, list[float]] = {}
-        summary = reading.known(reading.section(asked, "preferences"))
+        summary = text_policy.known(text_policy.section(asked, "preferences"))
         base = (1.0 + sum(likes for _, likes, _ in summary)) / (2.0 + sum(m for *_, m in summary))
         for term, likes, met in summary:
             stars = _LIKE_STARS * (likes - base * met)
@@ -107,15 +107,15 @@ def _reflect(asked: str, words: int) -> str:
     """Fold the feedback into the counts of the summary."""
     counts = {
         term: [likes, met]
-        for term, likes, met in reading.known(reading.section(asked, "preferences"))
+        for term, likes, met in text_policy.known(text_policy.section(asked, "preferences"))
     }
     thoughts = []
-    items = reading.section(asked, "item").splitlines()
-    feedback = reading.section(asked, "feedback").splitlines()
-    predictions = reading.section(asked, "prediction").splitlines()
+    items = text_policy.section(asked, "item").splitlines()
+    feedback = text_policy.section(asked, "feedback").splitlines()
+    predictions = text_policy.section(asked, "prediction").splitlines()
     for item, predicted, answer in zip(items, predictions, feedback, strict=False):
         polarity = LIKED if answer.endswith(f": {LIKED}") else DISLIKED
-        terms = reading.terms(item)
+        terms = text_policy.terms(item)
         thoughts.append(f"{predicted}; it was {polarity}: {', '.join(terms)}")
         for term in terms:
             count = counts.setdefault(term, [0, 0])
@@ -127,7 +127,7 @@ def _reflect(asked: str, words: int) -> str:
         if met > _SUMMARY_MET:
             likes, met = round(likes * _SUMMARY_MET / 2 / met), _SUMMARY_MET // 2
         line = f"{term}: {LIKED if 2 * likes > met else DISLIKED} ({likes} of {met})"
-        words -= reading.word_count(line)
+        words -= text_policy.word_count(line)
         if words < 0 or len(lines) == _SUMMARY_TERMS:
             break
         lines.append(line)

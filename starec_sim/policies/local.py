@@ -22,12 +22,12 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from pydantic import ConfigDict, Field, PrivateAttr
 
 from starec_sim.errors import PolicyError, did_you_mean
+from starec_sim.policies.engine.detokenizer import Detokenizer
 from starec_sim.policies.engine.protocol import Completion, Request, Sampling
-from starec_sim.policies.engine.transcript import Transcript
 from starec_sim.types import Tokens
 
 if TYPE_CHECKING:
-    from starec_sim.policies.engine.host import Host
+    from starec_sim.policies.engine.loaded_model import LoadedModel
 
 _CALL = ("max_tokens", "seed", "stop", "temperature", "top_p")
 """What one call may set for itself."""
@@ -87,7 +87,7 @@ class LocalPolicy(BaseChatModel):
     output_version: str | None = Field(default="v0", exclude=True)
     """langchain-core's; fixed here because LC_OUTPUT_VERSION would turn texts into lists."""
 
-    _opening: Future[Host] | None = PrivateAttr(default=None)
+    _opening: Future[LoadedModel] | None = PrivateAttr(default=None)
     _lock: threading.Lock = PrivateAttr(default_factory=threading.Lock)
 
     @property
@@ -123,7 +123,7 @@ class LocalPolicy(BaseChatModel):
         """Return the text of each of some token ids."""
         return self._host().scribe.spell(ids)
 
-    def _open(self) -> Future[Host]:
+    def _open(self) -> Future[LoadedModel]:
         """Begin to read the model, once for all callers; a failure is told to all of them."""
         with self._lock:
             if self._opening is None:
@@ -131,7 +131,7 @@ class LocalPolicy(BaseChatModel):
                 threading.Thread(target=self._read, args=(self._opening,), daemon=True).start()
             return self._opening
 
-    def _read(self, opening: Future[Host]) -> None:
+    def _read(self, opening: Future[LoadedModel]) -> None:
         try:
             host = self._build()
         except BaseException as error:
@@ -143,11 +143,11 @@ class LocalPolicy(BaseChatModel):
         else:
             opening.set_result(host)
 
-    def _build(self) -> Host:
+    def _build(self) -> LoadedModel:
         try:
-            from starec_sim.policies.engine.host import Host
+            from starec_sim.policies.engine.loaded_model import LoadedModel
 
-            return Host(
+            return LoadedModel(
                 self.model,
                 self.revision,
                 self.adapter,
@@ -162,10 +162,10 @@ class LocalPolicy(BaseChatModel):
                 hint=f"pip install {(error.name or 'torch').partition('.')[0]}",
             ) from error
 
-    def _host(self) -> Host:
+    def _host(self) -> LoadedModel:
         return self._open().result()
 
-    async def _host_async(self) -> Host:
+    async def _host_async(self) -> LoadedModel:
         # Shielded, because one caller who gives up must not end what others wait for.
         return await asyncio.shield(asyncio.wrap_future(self._open()))
 
@@ -281,11 +281,11 @@ class LocalPolicy(BaseChatModel):
 
     def _request(
         self,
-        host: Host,
+        host: LoadedModel,
         messages: list[BaseMessage],
         call: dict[str, Any],
         say: Callable[[str], None] | None = None,
-    ) -> tuple[Request, Transcript]:
+    ) -> tuple[Request, Detokenizer]:
         """Put a call into the engine's terms; refuse what cannot be answered."""
         for name in call.keys() - set(_CALL):
             raise PolicyError(
@@ -308,13 +308,13 @@ class LocalPolicy(BaseChatModel):
         host.scribe.check_window(prompt, limit, host.window, messages)
         stop = given.get("stop") or []
         texts = [*([stop] if isinstance(stop, str) else stop), *host.scribe.stop_texts]
-        transcript = Transcript(host.scribe.decode, [text for text in texts if text], say)
+        transcript = Detokenizer(host.scribe.decode, [text for text in texts if text], say)
         sampling = Sampling(limit, float(temperature), float(top_p), int(seed), host.scribe.stop)
         watch = None if transcript.idle else transcript.take
         return Request(prompt, sampling, watch), transcript
 
     def _generation(
-        self, host: Host, request: Request, transcript: Transcript, completion: Completion
+        self, host: LoadedModel, request: Request, transcript: Detokenizer, completion: Completion
     ) -> ChatGeneration:
         sampling = request.sampling
         tokens = Tokens(

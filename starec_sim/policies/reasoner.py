@@ -21,8 +21,8 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field
 
-from starec_sim.policies import reading
-from starec_sim.policies.reading import DISLIKED, LIKED, ReadingPolicy
+from starec_sim.policies import text_policy
+from starec_sim.policies.text_policy import DISLIKED, LIKED, TextPolicy
 
 UpTo2 = Annotated[int, Field(ge=0, le=2)]
 UpTo3 = Annotated[int, Field(ge=0, le=3)]
@@ -91,7 +91,7 @@ class _Weighed(NamedTuple):
         return f"{self.mark}. {named or 'nothing'} = {balance}"
 
 
-class ReasonerPolicy(ReadingPolicy):
+class ReasonerPolicy(TextPolicy):
     """Weighs what the prompt shows, says how, and answers accordingly; deterministic."""
 
     named: float = Field(default=0.3, gt=0)
@@ -138,22 +138,22 @@ class ReasonerPolicy(ReadingPolicy):
 
     def answer(self, asked: str, words: int) -> str:
         """Reason in short lines, then rank, act, or rewrite the summary."""
-        if reading.reflects(asked):
+        if text_policy.reflects(asked):
             return _reflect(asked, words, self.keeps)
         polarities = self.habits(asked) if self.by == "habit" else self.tastes(asked)
-        candidates = reading.candidates(asked)
+        candidates = text_policy.candidates(asked)
         weighed = [self._weigh(mark, card, polarities) for mark, card in candidates]
         shown = {part.partition(": ")[0] for _, card in candidates for part in card.split(" | ")}
         thoughts = "\n".join([self.goes_by(shown), *map(str, weighed)])
-        answer = _act(weighed) if reading.pages(asked) else _rank(weighed)
+        answer = _act(weighed) if text_policy.pages(asked) else _rank(weighed)
         return f"<think>\n{thoughts}\n</think>\n{answer}"
 
     def tastes(self, asked: str) -> Mapping[str, str]:
         """Return the polarity of each attribute value that is worth naming."""
         votes: dict[str, list[float]] = {}
-        for term, likes, met in reading.known(reading.section(asked, "preferences")):
+        for term, likes, met in text_policy.known(text_policy.section(asked, "preferences")):
             votes[term] = [_LIKE_VOTE * likes + _DISLIKE_VOTE * (met - likes), float(met)]
-        for terms, stars in reading.history(asked):
+        for terms, stars in text_policy.history(asked):
             for term in terms:
                 vote = votes.setdefault(term, [0.0, 0.0])
                 vote[0] += stars - _NEUTRAL_STARS
@@ -165,9 +165,9 @@ class ReasonerPolicy(ReadingPolicy):
 
     def habits(self, asked: str) -> Mapping[str, str]:
         """Return the polarity of each attribute value by how often it was met."""
-        known = reading.known(reading.section(asked, "preferences"))
+        known = text_policy.known(text_policy.section(asked, "preferences"))
         times = Counter({term: met for term, _, met in known})
-        for terms, _ in reading.history(asked):
+        for terms, _ in text_policy.history(asked):
             times.update(terms)
         loud = self.attributes > 1
         return {
@@ -190,7 +190,7 @@ class ReasonerPolicy(ReadingPolicy):
         attributes = " | ".join(p for p in parts if p.partition(": ")[0] not in SIGNALS)
         evidence = []
         if self.attributes:
-            terms = reading.terms(attributes)
+            terms = text_policy.terms(attributes)
             known = [(term, polarities[term]) for term in terms if term in polarities]
             evidence = [(term, _said(polarity, self.attributes)) for term, polarity in known]
         evidence += self._signalled(signals)
@@ -245,14 +245,14 @@ def _reflect(asked: str, words: int, keeps: int) -> str:
     """Count the feedback in, attribute by attribute; what was met last comes first."""
     before = {
         term: (likes, met)
-        for term, likes, met in reading.known(reading.section(asked, "preferences"))
+        for term, likes, met in text_policy.known(text_policy.section(asked, "preferences"))
     }
     now: dict[str, tuple[int, int]] = {}
     thoughts = []
     lines = (_labelled(asked, tag) for tag in ("item", "prediction", "feedback"))
     for (mark, item), (_, predicted), (_, answer) in zip(*lines, strict=False):
         liked = answer.endswith(f": {LIKED}")
-        terms = reading.terms(item)
+        terms = text_policy.terms(item)
         for term in terms:
             likes, met = now.get(term) or before.get(term) or (0, 0)
             now[term] = _faded(likes + liked, met + 1)
@@ -262,7 +262,7 @@ def _reflect(asked: str, words: int, keeps: int) -> str:
     for term, (likes, met) in {**now, **{t: c for t, c in before.items() if t not in now}}.items():
         likes, met = _faded(likes, met)
         line = f"{term}: {LIKED if 2 * likes > met else DISLIKED} ({_count(likes, met)})"
-        words -= reading.word_count(line)
+        words -= text_policy.word_count(line)
         if words < 0 or len(summary) == keeps:
             break
         summary.append(line)
@@ -272,7 +272,7 @@ def _reflect(asked: str, words: int, keeps: int) -> str:
 
 def _labelled(asked: str, tag: str) -> list[tuple[str, str]]:
     """Return the label of each line of a section, and what stands behind it."""
-    parts = (line.partition(". ") for line in reading.section(asked, tag).splitlines())
+    parts = (line.partition(". ") for line in text_policy.section(asked, tag).splitlines())
     return [(mark, text) for mark, _, text in parts]
 
 

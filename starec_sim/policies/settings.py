@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from pydantic import Field
 
 from starec_sim.errors import ConfigError
-from starec_sim.validation import HINT, Settings, validate
+from starec_sim.settings import HINT, Settings, validate
 
 
 class Limits(Settings):

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from starec_sim.environment import Environment
 from starec_sim.errors import ContractError, RunError
 from starec_sim.measure import Measured
-from starec_sim.policies.gateway import Address
+from starec_sim.policies.gateway import CallKey
 from starec_sim.runs import codec
 from starec_sim.runs.session import Session
 from starec_sim.runs.store import Store, Texts, text_hash, told
@@ -36,7 +36,7 @@ _FLUSH_TURNS = 64
 _FLUSH_S = 1.0
 
 
-class Point(NamedTuple):
+class TrialState(NamedTuple):
     """Where a trial stands: the state at the end of its last committed round."""
 
     rounds: int
@@ -61,20 +61,20 @@ class _Said(NamedTuple):
 
 
 class Recorder:
-    """Writes one trial; implements `starec_sim.policies.gateway.Journal`."""
+    """Writes one trial; implements `starec_sim.policies.gateway.TurnStore`."""
 
     def __init__(self, store: Store, trial: int, session: Session | None = None) -> None:
         self._store = store
         self._session = session
         self._trial = trial
-        self._pending: list[tuple[Address, Turn]] = []
-        self._held: dict[int, list[tuple[Address, Turn]]] = {}
+        self._pending: list[tuple[CallKey, Turn]] = []
+        self._held: dict[int, list[tuple[CallKey, Turn]]] = {}
         """Turns, by user, of visits in which a call failed: for the commit of the round."""
         self._timer: asyncio.TimerHandle | None = None
-        self._committed: dict[Address, Turn] = {}
+        self._committed: dict[CallKey, Turn] = {}
         self._taken: dict[int, list[_Said]] = {}
 
-    def open(self, arm: str, seed: int, environment: Environment) -> Point:
+    def open(self, arm: str, seed: int, environment: Environment) -> TrialState:
         """Begin the trial, or return where an earlier process left it.
 
         Raises:
@@ -98,7 +98,7 @@ class Recorder:
         with told(store.path):
             return self._found()
 
-    def _found(self) -> Point:
+    def _found(self) -> TrialState:
         store, trial = self._store, self._trial
         rounds = store.db.execute(
             "SELECT round, digest FROM rounds WHERE trial = ? ORDER BY round DESC LIMIT 1", (trial,)
@@ -117,7 +117,7 @@ class Recorder:
             )
         }
         world = store.db.execute("SELECT state FROM worlds WHERE trial = ?", (trial,)).fetchone()
-        point = Point(
+        point = TrialState(
             rounds=rounds[0] + 1 if rounds else 0,
             digest=rounds[1] if rounds else "",
             memories=memories,
@@ -155,11 +155,11 @@ class Recorder:
             ),
         )
 
-    def find(self, address: Address) -> Turn | None:
+    def find(self, address: CallKey) -> Turn | None:
         """Return the turn that was committed at this address before the process started."""
         return self._committed.get(address)
 
-    def add(self, address: Address, turn: Turn) -> None:
+    def add(self, address: CallKey, turn: Turn) -> None:
         """Keep a new turn; it is committed within a second or 64 turns.
 
         From the first failure on, what a visit asks is held until the round is committed: should
@@ -310,7 +310,7 @@ class Recorder:
         if self._session is not None:
             self._session.write()
 
-    def _insert(self, turns: Sequence[tuple[Address, Turn]]) -> None:
+    def _insert(self, turns: Sequence[tuple[CallKey, Turn]]) -> None:
         for address, turn in turns:
             try:
                 insert_turn(self._store, self._trial, address, turn)

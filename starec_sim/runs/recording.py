@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from starec_sim.errors import RunError
-from starec_sim.policies.gateway import Address
+from starec_sim.policies.gateway import CallKey
 from starec_sim.runs.reader import Reader
 from starec_sim.runs.store import FILE, Texts, read_only, text_hash, told
 from starec_sim.runs.turns import MESSAGES, load_turn, select_rows, select_turns
@@ -42,10 +42,10 @@ class Recording:
         self._db = read_only(folder)
         self._texts = Texts(self._db)
         self._round = -1
-        self._rows: dict[Address, tuple[Any, ...]] = {}
+        self._rows: dict[CallKey, tuple[Any, ...]] = {}
         """Of that round's turns: they are asked for together, so they are read together."""
 
-    def answer(self, address: Address, messages: Messages) -> Turn | None:
+    def answer(self, address: CallKey, messages: Messages) -> Turn | None:
         """Return the turn that was recorded at an address, if it answers these messages.
 
         Their hashes are compared: the recorded prompts stay packed.
@@ -55,7 +55,7 @@ class Recording:
                 rows = select_rows(
                     self._db, "t.trial = ? AND t.round = ?", (self._trial, address.round)
                 )
-                self._rows = {Address(*row[:5]): row for row in rows}
+                self._rows = {CallKey(*row[:5]): row for row in rows}
                 self._round = address.round
             row = self._rows.get(address)
             if row is None:
@@ -65,7 +65,7 @@ class Recording:
                 return None
             return load_turn(row, messages, self._texts)
 
-    def nearest(self, address: Address) -> tuple[Address, Turn] | None:
+    def nearest(self, address: CallKey) -> tuple[CallKey, Turn] | None:
         """Return the recorded turn of the same user and node that comes nearest to an address."""
         with told(self._path):
             place = self._db.execute(

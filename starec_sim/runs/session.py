@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from starec_sim.policies.gateway.traffic import Spent
+from starec_sim.policies.gateway.budget_guard import Spent
 from starec_sim.runs.store import Store
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import zstandard
 
-from starec_sim.policies.gateway import Address
+from starec_sim.policies.gateway import CallKey
 from starec_sim.runs import codec
 from starec_sim.runs.store import Store, Texts
 from starec_sim.types import Tokens, Turn
@@ -57,7 +57,7 @@ def load_tokens(row: TokensRow) -> Tokens:
     )
 
 
-def insert_turn(store: Store, trial: int, address: Address, turn: Turn) -> None:
+def insert_turn(store: Store, trial: int, address: CallKey, turn: Turn) -> None:
     """Store a turn (inside a transaction).
 
     Raises:
@@ -89,7 +89,7 @@ def insert_turn(store: Store, trial: int, address: Address, turn: Turn) -> None:
 
 def select_turns(
     db: sqlite3.Connection, texts: Texts, where: str, values: Sequence[int | str]
-) -> Iterator[tuple[Address, Turn]]:
+) -> Iterator[tuple[CallKey, Turn]]:
     """Yield turns in order of their addresses.
 
     Args:
@@ -99,7 +99,7 @@ def select_turns(
         values: What stands for them.
     """
     for row in select_rows(db, where, values):
-        address = Address(*row[:_PLACE])
+        address = CallKey(*row[:_PLACE])
         yield address, load_turn(row, texts.messages(row[MESSAGES]), texts)
 
 
@@ -119,7 +119,7 @@ def load_turn(row: tuple[Any, ...], messages: tuple[tuple[str, str], ...], texts
         messages: The turn's messages.
         texts: Where its completion is read.
     """
-    address = Address(*row[:_PLACE])
+    address = CallKey(*row[:_PLACE])
     policy, _, completion, tokens_in, tokens_out, latency_s, *rest = row[_PLACE:_TOKENS]
     error, failure, source, tries, cost_usd = rest
     return Turn(

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from starec_environments.datasets.inventions import OCCUPATIONS, occupation
 from starec_environments.datasets.synthetic import Synthetic
+from starec_environments.datasets.synthetic_titles import OCCUPATIONS, occupation
 
 
 def test_there_is_something_to_do_at_every_age() -> None:

@@ -7,7 +7,7 @@ from pydantic import Field
 from starec_sim import plugins
 from starec_sim.errors import ConfigError, PluginError
 from starec_sim.plugins import Spec, Uses, configure, load, registered, spec_or
-from starec_sim.validation import Settings
+from starec_sim.settings import Settings
 
 
 class Inner:

@@ -8,16 +8,16 @@ from pydantic import Field
 
 from starec_agents.agentcf.graph import CFContext, build_graph
 from starec_agents.agentcf.prompting import CFPrompts
-from starec_agents.star.agent import Player
+from starec_agents.star.agent import GraphAgent
 from starec_agents.star.gate import Gate
 from starec_sim.agent import Call
-from starec_sim.validation import Settings
+from starec_sim.settings import Settings
 
 _NO_GATE = Gate(when="always")
 """It learns from every choice."""
 
 
-class AgentCFAgent(Player):
+class AgentCFAgent(GraphAgent):
     """A user after AgentCF: both she and the items she chooses learn from a choice of two."""
 
     class Config(Settings):

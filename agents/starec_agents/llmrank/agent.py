@@ -14,14 +14,14 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from starec_agents.star.agent import Player
+from starec_agents.star.agent import GraphAgent
 from starec_agents.star.forms import Form
 from starec_agents.star.gate import Gate
 from starec_agents.star.graph import Context, build_graph
 from starec_agents.star.prompting import Prompts, candidates, only_rankings, stars
 from starec_sim.agent import Call
+from starec_sim.settings import Settings
 from starec_sim.types import Memory, Messages, Observation, User
-from starec_sim.validation import Settings
 
 NEVER = Gate(when="never")
 
@@ -65,7 +65,7 @@ class RecencyPrompts(SequentialPrompts):
         return f"The most recent of them: {stars(latest.rating)} | {cards[latest.item]}"
 
 
-class LLMRankAgent(Player):
+class LLMRankAgent(GraphAgent):
     """A user whom a model ranks for without having met her: the zero-shot row of a table."""
 
     class Config(Settings):

@@ -17,15 +17,15 @@ from starec_agents.star.prompting import Prompts
 from starec_sim.agent import Call
 from starec_sim.errors import ContractError
 from starec_sim.memory.recall import RecallSettings
+from starec_sim.settings import Settings
 from starec_sim.types import Decision, Messages, Observation, Visit
-from starec_sim.validation import Settings
 
 SUPERSTEPS_A_PAGE = 6
 MAX_PAGES = 1_000
 """Pages of one visit after which an environment without end is stopped."""
 
 
-class Player(ABC):
+class GraphAgent(ABC):
     """An agent that plays a visit as one invocation of its graph: STAR, and those it is put beside.
 
     Args:
@@ -88,7 +88,7 @@ class Player(ABC):
         return Visit(call.user, call.round, end.value["steps"])
 
 
-class StarAgent(Player):
+class StarAgent(GraphAgent):
     """A user after STARec: answers fast, thinks slowly when surprised, remembers."""
 
     class Config(Settings):

@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
+from starec_sim.settings import Settings
 from starec_sim.types import Decision, Feedback, Observation, Verdict
-from starec_sim.validation import Settings
 
 
 class Gate(Settings):

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from starec_environments.datasets.assembly import ItemColumns, LogRules, assemble, read_items
+from starec_environments.datasets.clean_text import unmarked
 from starec_environments.datasets.columns import Table, read_table
-from starec_environments.datasets.places import folder, only
+from starec_environments.datasets.paths import folder, only
 from starec_environments.datasets.recbole import TITLES, read_atomic
-from starec_environments.datasets.tidy import unmarked
 from starec_sim.dataset import Dataset
 from starec_sim.errors import DataError
 from starec_sim.types import Item

@@ -18,12 +18,12 @@ from starec_environments.datasets.amazon_files import category, log_file, produc
 from starec_environments.datasets.amazon_products import read_products
 from starec_environments.datasets.amazon_reviews import COLUMNS, Column, read_reviews
 from starec_environments.datasets.assembly import LogRules, assemble
-from starec_environments.datasets.lines import Faults
-from starec_environments.datasets.places import folder, listing
-from starec_environments.datasets.tidy import tidy_title
+from starec_environments.datasets.clean_text import tidy_title
+from starec_environments.datasets.line_reader import Faults
+from starec_environments.datasets.paths import folder, listing
 from starec_sim.dataset import Dataset
 from starec_sim.errors import DataError
-from starec_sim.filters import part
+from starec_sim.holdout.filters import part
 from starec_sim.types import Item
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from starec_environments.datasets.amazon_files import Kind, kind_of
-from starec_environments.datasets.transfer import Opener, Progress, retrieve, urlopen
+from starec_environments.datasets.http import Opener, Progress, retrieve, urlopen
 from starec_sim.errors import DataError, did_you_mean
 
 _UCSD = "https://mcauleylab.ucsd.edu/public_datasets/data"

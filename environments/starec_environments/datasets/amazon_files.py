@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from starec_environments.datasets.lines import read_lines
+from starec_environments.datasets.line_reader import read_lines
 from starec_sim.errors import DataError
 
 Kind = Literal["reviews", "ratings", "products"]

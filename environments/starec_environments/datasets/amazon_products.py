@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from starec_environments.datasets.amazon_files import category, parsed
-from starec_environments.datasets.lines import Faults, read_lines
-from starec_environments.datasets.tidy import plain, tidy_title, tidy_values, unmarked
+from starec_environments.datasets.clean_text import plain, tidy_title, tidy_values, unmarked
+from starec_environments.datasets.line_reader import Faults, read_lines
 from starec_sim.types import Item
 
 SCRAPS = ("getTime", "aPageStart")

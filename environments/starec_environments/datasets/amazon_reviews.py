@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple, get_args
 
 from starec_environments.datasets.amazon_files import ASIN, parsed
 from starec_environments.datasets.columns import Table
-from starec_environments.datasets.lines import Faults, read_lines
+from starec_environments.datasets.line_reader import Faults, read_lines
 from starec_sim.errors import DataError
 
 Column = Literal["user", "item", "rating", "time"]

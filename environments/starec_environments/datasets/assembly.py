@@ -10,12 +10,18 @@ from typing import Literal
 import numpy as np
 from pydantic import field_validator
 
+from starec_environments.datasets.clean_text import (
+    VALUE_LIMIT,
+    plain,
+    tidy,
+    tidy_title,
+    tidy_values,
+)
 from starec_environments.datasets.columns import Table
-from starec_environments.datasets.tidy import VALUE_LIMIT, plain, tidy, tidy_title, tidy_values
 from starec_sim.dataset import Dataset, Interactions
 from starec_sim.errors import DataError
+from starec_sim.settings import Settings
 from starec_sim.types import FloatArray, IntArray, Item, User
-from starec_sim.validation import Settings
 
 
 class LogRules(Settings):

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from starec_environments.datasets.amazon_files import log_file
-from starec_environments.datasets.guess import ATTRIBUTES, PROFILE, column_for, described
-from starec_environments.datasets.places import listing
+from starec_environments.datasets.column_names import ATTRIBUTES, PROFILE, column_for, described
+from starec_environments.datasets.paths import listing
 from starec_environments.datasets.tables import ParquetTable
 from starec_sim.errors import DataError
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from starec_environments.datasets.amazon_download import EDITIONS, fetch_category
-from starec_environments.datasets.transfer import Opener, Progress, retrieve, urlopen
+from starec_environments.datasets.http import Opener, Progress, retrieve, urlopen
 from starec_sim.errors import DataError, did_you_mean
 
 

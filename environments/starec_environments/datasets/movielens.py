@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from starec_environments.datasets.assembly import LogRules, assemble
+from starec_environments.datasets.clean_text import tidy_title, tidy_values
 from starec_environments.datasets.columns import Table, read_table
-from starec_environments.datasets.places import folder, listing, usual_folder
+from starec_environments.datasets.paths import folder, listing, usual_folder
 from starec_environments.datasets.quantities import read_ratings, read_times
 from starec_environments.datasets.recbole import RecBole
-from starec_environments.datasets.tidy import tidy_title, tidy_values
 from starec_sim.dataset import Dataset
 from starec_sim.errors import DataError
 from starec_sim.types import Item, User

@@ -16,7 +16,7 @@ from starec_environments.datasets.assembly import (
     read_users,
 )
 from starec_environments.datasets.columns import Table, read_table
-from starec_environments.datasets.places import folder, only
+from starec_environments.datasets.paths import folder, only
 from starec_environments.datasets.quantities import read_ratings, read_times
 from starec_sim.dataset import Dataset
 from starec_sim.errors import DataError, did_you_mean

@@ -10,12 +10,12 @@ import numpy as np
 from pydantic import Field, model_validator
 from scipy.sparse import csr_matrix
 
-from starec_environments.datasets.inventions import ERAS, GENRES, names, occupation, titles
+from starec_environments.datasets.synthetic_titles import ERAS, GENRES, names, occupation, titles
 from starec_environments.datasets.world import Drift, SyntheticWorld
 from starec_sim.dataset import Dataset, Interactions
 from starec_sim.rng import Streams
+from starec_sim.settings import Settings
 from starec_sim.types import FloatArray, IntArray, Item, User
-from starec_sim.validation import Settings
 
 IMPORTANCE = {"genre": 1.0, "maker": 0.7, "era": 0.5}
 """How much an attribute counts for everybody. Not written on any card: only the world's feedback

@@ -16,14 +16,14 @@ from starec_environments.datasets.assembly import (
     read_items,
     read_users,
 )
+from starec_environments.datasets.column_names import ATTRIBUTES, PROFILE, column_for, described
 from starec_environments.datasets.columns import Table, read_table, read_text
-from starec_environments.datasets.guess import ATTRIBUTES, PROFILE, column_for, described
-from starec_environments.datasets.places import folder, listing
+from starec_environments.datasets.paths import folder, listing
 from starec_environments.datasets.quantities import read_ratings, read_times
 from starec_sim.dataset import Dataset
 from starec_sim.errors import DataError, did_you_mean
+from starec_sim.settings import Settings
 from starec_sim.types import Item, User
-from starec_sim.validation import Settings
 
 
 class LogColumns(Settings):

@@ -11,8 +11,8 @@ from pydantic import Field
 from scipy.sparse import csr_matrix
 from scipy.special import ndtri
 
+from starec_sim.settings import Settings
 from starec_sim.types import FloatArray, IntArray
-from starec_sim.validation import Settings
 
 MEAN_STARS = 2.75
 """What an average item is for a user who is indifferent to it. People choose what they expect to

@@ -14,8 +14,8 @@ from pydantic import Field
 from scipy.sparse import csr_matrix
 
 from starec_environments.recommenders.matrix import PersonalRecommender
+from starec_sim.settings import Settings
 from starec_sim.types import IntArray
-from starec_sim.validation import Settings
 
 
 class FactorRecommender(PersonalRecommender):

@@ -24,8 +24,8 @@ from starec_environments.recommenders.matrix import (
     top_k,
 )
 from starec_sim.dataset import Interactions
+from starec_sim.settings import Settings
 from starec_sim.types import IntArray
-from starec_sim.validation import Settings
 
 
 class ItemToItemRecommender(PersonalRecommender):

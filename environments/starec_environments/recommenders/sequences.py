@@ -20,8 +20,8 @@ from scipy.sparse import csr_matrix
 from starec_environments.recommenders.factors import FactorRecommender
 from starec_sim.dataset import Interactions
 from starec_sim.errors import PluginError
+from starec_sim.settings import Settings
 from starec_sim.types import LIKED_ABOVE, IntArray
-from starec_sim.validation import Settings
 
 NOTHING = -1
 """Stands behind the last like of a sequence that is shorter than others."""

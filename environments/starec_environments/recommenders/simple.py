@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from starec_environments.recommenders.matrix import ScoringRecommender, column_counts, positives
 from starec_sim.dataset import Interactions
 from starec_sim.rng import Streams
+from starec_sim.settings import Settings
 from starec_sim.types import IntArray
-from starec_sim.validation import Settings
 
 
 class Random(ScoringRecommender):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from starec_sim.errors import PolicyError
-from starec_sim.policies.gateway import Address, Exchange, Gateway, Policy, build_policy
+from starec_sim.policies.gateway import CallKey, Gateway, GatewayResources, Policy, build_policy
 from starec_sim.policies.settings import GatewaySettings
 from starec_sim.rng import Streams
 from starec_sim.types import Node, Turn
@@ -17,7 +17,7 @@ from starec_sim.types import Node, Turn
 class Respondent:
     """A policy that can be asked, and the books on it."""
 
-    def __init__(self, spec: Mapping[str, Any], seed: int, exchange: Exchange) -> None:
+    def __init__(self, spec: Mapping[str, Any], seed: int, exchange: GatewayResources) -> None:
         self._policy = build_policy(spec, "policy")
         self.name = self._policy.name
         both: dict[Node, Policy] = {"fast": self._policy, "slow": self._policy}
@@ -26,11 +26,11 @@ class Respondent:
         """What all answers cost, those that were kept from before included."""
         self._failures: list[str] = []
 
-    def find(self, address: Address) -> Turn | None:
+    def find(self, address: CallKey) -> Turn | None:
         """Return nothing: what was asked before is in the cache."""
         return None
 
-    def add(self, address: Address, turn: Turn) -> None:
+    def add(self, address: CallKey, turn: Turn) -> None:
         """Count what a turn cost."""
         self.calls += 1
         self.tokens_in += turn.tokens_in or 0
@@ -64,7 +64,7 @@ def respondent(spec: Mapping[str, Any], seed: int, cache: Path | None) -> Iterat
         PluginError: There is no such policy, or it cannot be built.
         RunError: The file cannot be used.
     """
-    exchange = Exchange(GatewaySettings(cache=cache))
+    exchange = GatewayResources(GatewaySettings(cache=cache))
     try:
         yield Respondent(spec, seed, exchange)
     finally:

@@ -30,11 +30,11 @@ from starec_sim.evaluation.audits.ratings import Ratings
 from starec_sim.evaluation.audits.reflection import Reflection
 from starec_sim.evaluation.audits.retest import Retest
 from starec_sim.evaluation.audits.selection import Selection
-from starec_sim.exam import Exam, read_protocol
-from starec_sim.exam import Protocol as ExamProtocol
+from starec_sim.holdout import HoldOut, read_protocol
+from starec_sim.holdout import Protocol as EvaluationProtocol
 from starec_sim.plugins import Spec
 from starec_sim.rng import Streams
-from starec_sim.validation import Settings, validate
+from starec_sim.settings import Settings, validate
 
 
 class Audit(Protocol):
@@ -124,7 +124,7 @@ class AuditSettings(Settings):
     policy: Spec
     data: Spec
     agent: Spec = Field(default={"use": "star"})
-    protocol: ExamProtocol | None = None
+    protocol: EvaluationProtocol | None = None
     """Whose lists are asked about; agentcf-10 where the data ships candidates, else starec-20."""
     users: int = Field(default=100, ge=2)
     """How many are questioned; all who qualify when there are fewer."""
@@ -278,13 +278,13 @@ def _chosen(names: Sequence[str]) -> list[Audit]:
 async def _questioned(
     agents: Mapping[Words, Agent],
     dataset: Dataset,
-    protocol: ExamProtocol,
+    protocol: EvaluationProtocol,
     asked: Respondent,
     audits: Sequence[Audit],
     settings: AuditSettings,
 ) -> tuple[Panel, Answers]:
     """Build the memories, then put all questions, in one event loop: clients live in one."""
-    exam = Exam(protocol, dataset, settings.seed)
+    exam = HoldOut(protocol, dataset, settings.seed)
     world, config = plugins.configure(
         "environments", {"use": "exam", "protocol": protocol.model_dump(mode="json")}, "environment"
     )
@@ -305,11 +305,11 @@ async def _questioned(
         await asked.close()
 
 
-def _matched(protocol: ExamProtocol, dataset: Dataset, seed: int) -> Exam | None:
+def _matched(protocol: EvaluationProtocol, dataset: Dataset, seed: int) -> HoldOut | None:
     """Return the exam with negatives as popular as the answers, where there are enough."""
     protocol = protocol.model_copy(update={"negatives": "popularity"})
     try:
-        return Exam(protocol, dataset, seed)
+        return HoldOut(protocol, dataset, seed)
     except DataError:
         return None
 

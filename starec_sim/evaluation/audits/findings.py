@@ -10,8 +10,8 @@ import numpy as np
 from pydantic import model_validator
 
 from starec_sim.metrics import Interval, bootstrap_interval
+from starec_sim.settings import Settings
 from starec_sim.types import FloatArray, IntArray
-from starec_sim.validation import Settings
 
 Outcome = Literal["holds", "unsure", "fails"]
 

@@ -23,7 +23,7 @@ from starec_sim.agent import Agent, Call, Policies
 from starec_sim.cards import card
 from starec_sim.environment import Environment
 from starec_sim.errors import StarecError
-from starec_sim.exam import Exam
+from starec_sim.holdout import HoldOut
 from starec_sim.progress import tell
 from starec_sim.rng import Streams
 from starec_sim.types import (
@@ -101,8 +101,8 @@ class Panel:
 
     def __init__(
         self,
-        exam: Exam,
-        matched: Exam | None,
+        exam: HoldOut,
+        matched: HoldOut | None,
         people: Sequence[User],
         lived: Sequence[Sequence[Memory]],
         seed: int = 0,

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from starec_sim.policies.engine.cascade import Cascade, KeysValues
+from starec_sim.policies.engine.prefix_cache import KeysValues, PrefixCache
 from starec_sim.policies.engine.weights import Layer, Weights
 
 
@@ -61,7 +61,7 @@ class Decoder:
             x = self._finish(layer, x, found.transpose(1, 2).reshape(count, length, -1))
         return self._logits(x[torch.arange(count, device=ids.device), ends]), kept
 
-    def step(self, tokens: Tensor, places: Tensor, cascade: Cascade) -> Tensor:
+    def step(self, tokens: Tensor, places: Tensor, cascade: PrefixCache) -> Tensor:
         """Read one token a row and return the logits of the next (rows, vocabulary).
 
         Args:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from starec_sim.policies.engine.cascade import Cascade, KeysValues, Trunk
 from starec_sim.policies.engine.decoder import Decoder
 from starec_sim.policies.engine.memory import halving
+from starec_sim.policies.engine.prefix_cache import KeysValues, PrefixCache, Trunk
 from starec_sim.policies.engine.prefixes import LEAST, Ids, families, shared_length
 from starec_sim.policies.engine.protocol import Completion, Request
 from starec_sim.policies.engine.rows import Row
@@ -82,7 +82,7 @@ class TorchEngine:
 
     # Reading
 
-    def _read(self, prompts: list[Ids], members: list[int]) -> tuple[Tensor, Cascade]:
+    def _read(self, prompts: list[Ids], members: list[int]) -> tuple[Tensor, PrefixCache]:
         """Read sorted, distinct prompts; return the logits after each, and the cache."""
         trunks: list[Trunk] = []
         shared = [0] * len(prompts)
@@ -116,7 +116,7 @@ class TorchEngine:
             for (keys, values), (new_keys, new_values) in zip(cache, kv, strict=True):
                 keys[at, ..., :length] = new_keys
                 values[at, :, :length] = new_values
-        return logits, Cascade(trunks, cache, [len(part) for part in own], members)
+        return logits, PrefixCache(trunks, cache, [len(part) for part in own], members)
 
     def _zeros(self, *shape: int) -> Tensor:
         return torch.zeros(shape, dtype=self._decoder.cache_dtype, device=self._device)
@@ -154,7 +154,7 @@ class TorchEngine:
 
     # Writing
 
-    def _write(self, rows: list[Row], logits: Tensor, cascade: Cascade) -> None:
+    def _write(self, rows: list[Row], logits: Tensor, cascade: PrefixCache) -> None:
         sampler = Sampler([row.request.sampling for row in rows], self._device)
         places = torch.tensor([len(row.request.prompt) for row in rows], device=self._device)
         while True:

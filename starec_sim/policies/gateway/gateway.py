@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
 from starec_sim.errors import ContractError, RunError, did_you_mean
-from starec_sim.policies.gateway.address import Address, Journal
 from starec_sim.policies.gateway.cache import key_of
-from starec_sim.policies.gateway.exchange import Exchange
+from starec_sim.policies.gateway.call_key import CallKey, TurnStore
 from starec_sim.policies.gateway.policy import Policy
 from starec_sim.policies.gateway.replay import Messages, Recording, replayed
 from starec_sim.policies.gateway.reply import NO_REPLY, Outcome, guessed_tokens
+from starec_sim.policies.gateway.resources import GatewayResources
 from starec_sim.rng import Streams
 from starec_sim.types import Node, Source, Turn
 
@@ -42,16 +42,16 @@ class Gateway:
         self,
         policies: Mapping[Node, Policy],
         streams: Streams,
-        journal: Journal,
+        journal: TurnStore,
         arm: str = "",
-        exchange: Exchange | None = None,
+        exchange: GatewayResources | None = None,
         recording: Recording | None = None,
     ) -> None:
         self._policies = policies
         self._streams = streams
         self._journal = journal
         self._arm = arm
-        self._exchange = exchange or Exchange()
+        self._exchange = exchange or GatewayResources()
         self._recording = recording
 
     def structured(self, node: Node) -> bool:
@@ -70,7 +70,7 @@ class Gateway:
         schema: Mapping[str, Any] | None = None,
     ) -> Turn:
         """Ask, or return what was answered before; see `starec_sim.agent.Policies.ask`."""
-        address = Address(round, user, step, node, attempt)
+        address = CallKey(round, user, step, node, attempt)
         committed = self._journal.find(address)
         if committed is not None:
             if committed.messages != messages:
@@ -142,7 +142,7 @@ class Gateway:
 class _Question(NamedTuple):
     """What is asked, and where."""
 
-    address: Address
+    address: CallKey
     messages: Messages
     schema: Mapping[str, Any] | None
 

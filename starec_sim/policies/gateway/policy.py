@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from starec_sim import plugins
 from starec_sim.errors import PluginError, StarecError
 from starec_sim.policies.settings import Limits, Price, split
-from starec_sim.validation import explain
+from starec_sim.settings import explain
 
 _TRANSPORT = frozenset(
     {"api_key_env", "max_in_flight", "max_retries", "timeout_s", "timeout", "trust_env"}

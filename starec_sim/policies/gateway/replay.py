@@ -11,7 +11,7 @@ from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.outputs import ChatResult
 
 from starec_sim.errors import PausedError
-from starec_sim.policies.gateway.address import Address
+from starec_sim.policies.gateway.call_key import CallKey
 from starec_sim.types import Turn
 
 Messages = tuple[tuple[str, str], ...]
@@ -27,16 +27,16 @@ class Recording(Protocol):
     name: str
     """How people find it again."""
 
-    def answer(self, address: Address, messages: Messages) -> Turn | None:
+    def answer(self, address: CallKey, messages: Messages) -> Turn | None:
         """Return the turn that was recorded at an address, if it answers these messages."""
         ...
 
-    def nearest(self, address: Address) -> tuple[Address, Turn] | None:
+    def nearest(self, address: CallKey) -> tuple[CallKey, Turn] | None:
         """Return the recorded turn of the same user and node that comes nearest to an address."""
         ...
 
 
-class Nobody(BaseChatModel):
+class NoModel(BaseChatModel):
     """Stands where a model would in a replay, so that none has to be built."""
 
     structured: Any = None
@@ -50,7 +50,7 @@ class Nobody(BaseChatModel):
         raise NotImplementedError("in a replay nobody is asked")
 
 
-def replayed(recording: Recording, address: Address, messages: Messages) -> Turn:
+def replayed(recording: Recording, address: CallKey, messages: Messages) -> Turn:
     """Return the recorded answer to a question.
 
     Raises:

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 
 from starec_sim.policies.local import LocalPolicy
 
-Stage = Literal["trained", "anchored"]
+UserSplit = Literal["trained", "anchored"]
 
 HERE = Path(__file__).parent
 
@@ -37,7 +37,7 @@ class NanoPolicy(LocalPolicy):
         ('trained', 400)
     """
 
-    stage: Stage = "trained"
+    stage: UserSplit = "trained"
     """`anchored` has only imitated the scripted teacher; `trained` has learned from a generated
     world since."""
     model: str = ""

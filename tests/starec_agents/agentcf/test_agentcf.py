@@ -206,12 +206,12 @@ def test_whatever_is_answered_a_visit_ends_within_its_bounds(
 
 
 def test_where_nothing_is_revealed_nothing_is_learned(play, tiny_world, scripted):
-    class Examination(tiny_world):
+    class Validation(tiny_world):
         def respond(self, user, steps, observation, decision):
             return Feedback((), target=2, ending="done" if steps else "")
 
     fast, slow = scripted(RANKING), scripted(user("me"))
-    visit = play(Examination(), fast, slow, Memory(summary="old"))
+    visit = play(Validation(), fast, slow, Memory(summary="old"))
     assert [asked(step.turns) for step in visit.steps] == [[RANK], [RANK]]
     assert all((s.memory.summary, s.notes) == ("old", {}) for s in visit.steps)
     assert visit.steps[0].verdict == Verdict(False, "nothing was revealed")

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from starec_agents.star import Gate
 from starec_sim.errors import ConfigError
+from starec_sim.settings import validate
 from starec_sim.types import Action, Decision, Experience, Feedback, Observation
-from starec_sim.validation import validate
 
 SLATE = (10, 11, 12, 13, 14, 15, 16)
 LIST = Observation("ranking", SLATE, ("",) * 7)

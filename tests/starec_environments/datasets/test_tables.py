@@ -10,7 +10,7 @@ import pytest
 from starec_environments.datasets.tables import CsvTable, ParquetTable
 from starec_sim.dataset import Dataset
 from starec_sim.errors import ConfigError, DataError
-from starec_sim.validation import validate
+from starec_sim.settings import validate
 
 
 @pytest.fixture

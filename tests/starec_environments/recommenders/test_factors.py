@@ -4,7 +4,7 @@ import pytest
 from starec_environments.recommenders.factors import ALS, BPR
 from starec_sim.dataset import Interactions
 from starec_sim.errors import ConfigError
-from starec_sim.validation import validate
+from starec_sim.settings import validate
 
 
 @pytest.mark.parametrize("found", [ALS, BPR])

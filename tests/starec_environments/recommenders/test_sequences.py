@@ -19,7 +19,7 @@ from starec_environments.recommenders.sequences import (
 from starec_environments.recommenders.simple import Popularity
 from starec_sim.dataset import Interactions
 from starec_sim.errors import ConfigError, PluginError
-from starec_sim.validation import validate
+from starec_sim.settings import validate
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 

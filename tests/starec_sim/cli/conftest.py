@@ -66,11 +66,11 @@ def here(tmp_path, monkeypatch):
 def finished(tmp_path_factory):
     """Finished runs, made once: a feed with two arms and a ranking. Look, do not touch."""
     from starec_sim import laboratory
-    from starec_sim.cli.display import Display
+    from starec_sim.cli.run_progress import RunProgress
     from starec_sim.experiment import Experiment
 
     place = tmp_path_factory.mktemp("finished")
     arms = {"loop": {}, "random": {"environment.recommender": "random"}}
     feed = Experiment.model_validate({**FEED, "arms": arms, "runs_dir": place})
     ranking = Experiment.model_validate({**RANKING, "runs_dir": place})
-    return {e.name: laboratory.start(e, Display()).folder for e in (feed, ranking)}
+    return {e.name: laboratory.start(e, RunProgress()).folder for e in (feed, ranking)}

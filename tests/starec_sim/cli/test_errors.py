@@ -101,7 +101,7 @@ def test_a_plug_in_file_that_cannot_be_used(starec, here, code, said):
 
 
 WORLD = """
-from starec_sim.validation import Settings
+from starec_sim.settings import Settings
 class Mine:
     class Config(Settings): pass
     def __init__(self, config, dataset, streams):

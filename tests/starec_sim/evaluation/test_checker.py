@@ -63,10 +63,10 @@ def test_impossible_rows_are_told_why(figures, problem) -> None:
     decimals=st.sampled_from([2, 3, 9]),
 )
 def test_whatever_rankings_produce_is_possible_however_it_is_rounded(ranks, decimals) -> None:
-    from starec_sim.evaluation.marks import Marks
+    from starec_sim.evaluation.rank_range import RankRange
 
     found = np.array([[np.nan if rank is None else rank] for rank in ranks], float)
-    values = Marks(found, found).values([1, 5, 10, 20], 20)
+    values = RankRange(found, found).values([1, 5, 10, 20], 20)
     figures = {name: round(float(each.mean()), decimals) for name, each in values.items()}
     off = dict.fromkeys(figures, 0.5 * 10**-decimals + 1e-9)
     assert check(Printed("mine", figures, off)) is None

@@ -9,8 +9,8 @@ import pytest
 from starec_sim.errors import ConfigError, DataError, RunError
 from starec_sim.evaluation import Evaluation, evaluate, merged, read_rows, read_table, resume
 from starec_sim.evaluation.evaluate import RANKS, TABLE, Silent
-from starec_sim.exam import Protocol
-from starec_sim.exam.protocol import Split
+from starec_sim.holdout import Protocol
+from starec_sim.holdout.protocol import Split
 from starec_sim.types import Visit
 
 NAMES = (
@@ -238,17 +238,17 @@ def test_the_interval_covers_what_other_draws_of_negatives_give(tmp_path) -> Non
     draws differ by a good part of it.
     """
     from starec_environments.datasets.synthetic import Synthetic
-    from starec_sim.evaluation.classical import marks_of
-    from starec_sim.evaluation.rows import RowSpec
-    from starec_sim.exam import Exam
+    from starec_sim.evaluation.baselines import marks_of
+    from starec_sim.evaluation.contenders import ContenderSpec
+    from starec_sim.holdout import HoldOut
     from starec_sim.metrics import bootstrap_interval
 
     data = Synthetic(Synthetic.Config(users=150, items=300, interactions=20)).load()
-    row = RowSpec(name="popularity", recommender={"use": "popularity"})
+    row = ContenderSpec(name="popularity", recommender={"use": "popularity"})
     protocol = Protocol(draws=1, history=0)
     intervals = []
     for seed in range(40):
-        exam = Exam(protocol, data, seed)
+        exam = HoldOut(protocol, data, seed)
         values = marks_of(row, exam).values(protocol.at, protocol.candidates)["ndcg@10"]
         intervals.append(bootstrap_interval(values, seed=0))
     truth = np.mean([interval.mean for interval in intervals])
@@ -262,14 +262,14 @@ def test_the_interval_covers_what_other_draws_of_negatives_give(tmp_path) -> Non
 def test_intervals_over_users_cover_the_population_as_often_as_they_say() -> None:
     """Fresh users of the generated world, many times over: 95 % intervals hold its mean."""
     from starec_environments.datasets.synthetic import Synthetic
-    from starec_sim.evaluation.classical import marks_of
-    from starec_sim.evaluation.rows import RowSpec
-    from starec_sim.exam import Exam
+    from starec_sim.evaluation.baselines import marks_of
+    from starec_sim.evaluation.contenders import ContenderSpec
+    from starec_sim.holdout import HoldOut
     from starec_sim.metrics import bootstrap_interval
 
     data = Synthetic(Synthetic.Config(users=2400, items=300, interactions=20)).load()
-    exam = Exam(Protocol(draws=1, history=0), data, 0)
-    row = RowSpec(name="popularity", recommender={"use": "popularity"})
+    exam = HoldOut(Protocol(draws=1, history=0), data, 0)
+    row = ContenderSpec(name="popularity", recommender={"use": "popularity"})
     values = marks_of(row, exam).values((10,), 20)["ndcg@10"]
     groups = np.random.default_rng(0).permutation(values)[: len(values) // 40 * 40].reshape(-1, 40)
     found = [bootstrap_interval(group, seed=0) for group in groups]

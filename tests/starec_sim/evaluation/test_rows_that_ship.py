@@ -1,4 +1,4 @@
-from starec_sim.evaluation.rows import RowSpec, plan, read_rows
+from starec_sim.evaluation.contenders import ContenderSpec, plan, read_rows
 
 
 def test_the_models_of_order_and_the_other_agents_are_rows_of_every_table() -> None:
@@ -9,7 +9,7 @@ def test_the_models_of_order_and_the_other_agents_are_rows_of_every_table() -> N
 
 def test_a_row_that_needs_what_is_not_installed_is_left_out() -> None:
     rows = [
-        RowSpec(name="here", floor="random", needs="json"),
-        RowSpec(name="not here", floor="random", needs="no_such_module"),
+        ContenderSpec(name="here", floor="random", needs="json"),
+        ContenderSpec(name="not here", floor="random", needs="no_such_module"),
     ]
     assert [row.name for row in plan(rows, [])] == ["here"]

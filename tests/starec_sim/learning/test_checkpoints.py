@@ -7,7 +7,7 @@ import pytest
 from safetensors.torch import save_file
 
 from starec_sim.errors import RunError
-from starec_sim.learning.checkpoints import Played, Shelf, put_bytes
+from starec_sim.learning.checkpoints import CheckpointStore, Played, put_bytes
 from starec_sim.learning.rollouts import Summary
 from starec_sim.learning.rows import Rollout, Row
 
@@ -34,7 +34,7 @@ def cut_in_half(path):
 
 
 def test_the_last_two_checkpoints_are_kept(tmp_path):
-    shelf = Shelf(tmp_path)
+    shelf = CheckpointStore(tmp_path)
     for step in (5, 10, 15):
         put(shelf, step)
     assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == [
@@ -47,7 +47,7 @@ def test_the_last_two_checkpoints_are_kept(tmp_path):
 
 
 def test_a_checkpoint_cut_in_half_is_named_and_the_one_before_it_used(tmp_path):
-    shelf, said = Shelf(tmp_path), []
+    shelf, said = CheckpointStore(tmp_path), []
     put(shelf, 5)
     put(shelf, 10)
     cut_in_half(tmp_path / "checkpoints" / "grpo-000010" / "state.pt")
@@ -58,7 +58,7 @@ def test_a_checkpoint_cut_in_half_is_named_and_the_one_before_it_used(tmp_path):
 
 
 def test_a_version_cut_in_half_is_made_again_from_the_checkpoint_before(tmp_path):
-    shelf, said = Shelf(tmp_path), []
+    shelf, said = CheckpointStore(tmp_path), []
     put(shelf, 5)
     put(shelf, 10)
     cut_in_half(shelf.version("000010") / "model.safetensors")
@@ -69,7 +69,7 @@ def test_a_version_cut_in_half_is_made_again_from_the_checkpoint_before(tmp_path
 
 
 def test_when_all_are_damaged_nothing_is_guessed(tmp_path):
-    shelf = Shelf(tmp_path)
+    shelf = CheckpointStore(tmp_path)
     put(shelf, 5)
     cut_in_half(tmp_path / "checkpoints" / "grpo-000005" / "state.pt")
     with pytest.raises(RunError, match=r"all checkpoints in .* are damaged"):
@@ -81,7 +81,7 @@ def full_disk(*_):
 
 
 def test_a_full_disk_is_named_and_leaves_what_was_there(tmp_path, monkeypatch):
-    shelf = Shelf(tmp_path)
+    shelf = CheckpointStore(tmp_path)
     put(shelf, 5)
     shelf.put_played(0, PLAYED)
     monkeypatch.setattr("os.fsync", full_disk)
@@ -95,7 +95,7 @@ def test_a_full_disk_is_named_and_leaves_what_was_there(tmp_path, monkeypatch):
 
 
 def test_a_version_that_could_not_be_written_whole_is_not_there(tmp_path):
-    shelf = Shelf(tmp_path)
+    shelf = CheckpointStore(tmp_path)
 
     def half(folder):
         (folder / "model.safetensors").write_bytes(b"half")
@@ -111,14 +111,14 @@ def test_weights_for_which_there_is_no_room_are_named(tmp_path):
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, allowed[1]))
     try:
         with pytest.raises(RunError, match=r"000001 cannot be written: .*File too large"):
-            Shelf(tmp_path).put_version("000001", write_weights)
+            CheckpointStore(tmp_path).put_version("000001", write_weights)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, allowed)
     assert not list((tmp_path / "versions").iterdir())
 
 
 def test_rollouts_cut_in_half_are_named(tmp_path):
-    shelf = Shelf(tmp_path)
+    shelf = CheckpointStore(tmp_path)
     shelf.put_played(0, PLAYED)
     (path,) = (tmp_path / "rollouts").iterdir()
     cut_in_half(path)
@@ -127,7 +127,7 @@ def test_rollouts_cut_in_half_are_named(tmp_path):
 
 
 def test_a_line_that_a_kill_cut_short_is_no_step(tmp_path):
-    shelf = Shelf(tmp_path)
+    shelf = CheckpointStore(tmp_path)
     shelf.log({"stage": "grpo", "step": 1})
     shelf.log({"stage": "grpo", "step": 2})
     put_bytes(tmp_path / "steps.jsonl", (tmp_path / "steps.jsonl").read_bytes() + b'{"stage": "gr')

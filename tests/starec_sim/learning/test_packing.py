@@ -6,7 +6,7 @@ import pytest
 from starec_sim.errors import ConfigError
 from starec_sim.learning.attention import IN_PIECES
 from starec_sim.learning.grpo import ratios, surrogate
-from starec_sim.learning.packing import Lesson, log_probabilities, packs, visible
+from starec_sim.learning.packing import TrainingRow, log_probabilities, packs, visible
 from starec_sim.learning.rows import Row
 
 from .conftest import ARCHITECTURES, make_model
@@ -30,7 +30,7 @@ def lessons_of(rows, rng):
     for row in rows:
         advantage = float(rng.normal())
         weight = [float(rng.random()) if wrote else 0.0 for wrote in row.sampled]
-        yield Lesson(row, [advantage] * len(weight), weight)
+        yield TrainingRow(row, [advantage] * len(weight), weight)
 
 
 def padded_reference(model, lesson):
@@ -111,14 +111,14 @@ def test_packs_hold_every_sampled_id_once_and_never_more_than_they_may():
 
 def test_sharing_prompts_saves_most_of_the_tokens():
     row = Row((5,) * 300, (7,) * 48, (True,) * 48, (-1.0,) * 48)
-    (pack,) = packs([Lesson(row, [1.0] * 48, [1.0] * 48)] * 8, tokens=4096)
+    (pack,) = packs([TrainingRow(row, [1.0] * 48, [1.0] * 48)] * 8, tokens=4096)
     assert pack.ids.numel() == 300 + 8 * 48
 
 
 def test_a_row_longer_than_a_pack_is_refused_with_both_numbers():
     row = Row((5,) * 60, (7,) * 8, (True,) * 8, (-1.0,) * 8)
     with pytest.raises(ConfigError, match="a row has 68 tokens, and batch_tokens is 64"):
-        packs([Lesson(row, [1.0] * 8, [1.0] * 8)], tokens=64)
+        packs([TrainingRow(row, [1.0] * 8, [1.0] * 8)], tokens=64)
 
 
 def test_a_completion_sees_the_prompt_and_itself_only():

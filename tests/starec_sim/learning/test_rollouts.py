@@ -23,7 +23,7 @@ from .talker import Talker
 USERS = 6
 
 
-class Journal(dict):
+class TurnStore(dict):
     """Keeps nothing, so that every question is asked."""
 
     def find(self, address):
@@ -45,7 +45,7 @@ def world(dataset, kind=RankingEnvironment, **settings):
 
 def live(environment, player, talker=None, rounds=2):
     """Play rounds of a few users; return the visits, what was collected, and all that was asked."""
-    journal = Journal()
+    journal = TurnStore()
     policy = Policy("talker", talker or Talker())
     gateway = Gateway({"fast": policy, "slow": policy}, Streams(5), journal)
     memories, visits, rollouts = {}, [], []

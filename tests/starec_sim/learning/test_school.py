@@ -4,12 +4,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from starec_sim.learning.checkpoints import Played, Shelf
+from starec_sim.learning.checkpoints import CheckpointStore, Played
+from starec_sim.learning.config import Grpo, Training
 from starec_sim.learning.learner import DivergenceError
 from starec_sim.learning.rewards import Rewards
 from starec_sim.learning.rows import Rollout, Row
 from starec_sim.learning.school import School
-from starec_sim.learning.settings import Grpo, Training
 from starec_sim.rng import Streams
 
 from .conftest import make_tokenizer
@@ -19,7 +19,7 @@ def test_a_training_that_was_resumed_names_the_version_that_it_went_on_from(tmp_
     learner = SimpleNamespace(
         weights=SimpleNamespace(tokenizer=make_tokenizer()), end_step=lambda: None
     )
-    shelf = Shelf(tmp_path)
+    shelf = CheckpointStore(tmp_path)
     school = School(
         Grpo(), Training(), None, Streams(1), learner, shelf, Rewards({"tier": 1.0}), done=3
     )

@@ -15,13 +15,13 @@ import pytest
 import yaml
 
 from starec_sim.experiment import read
+from starec_sim.learning.config import Training, template_of, training_of
 from starec_sim.learning.launch import _result
-from starec_sim.learning.players import Served
-from starec_sim.learning.settings import Training, template_of, training_of
 from starec_sim.learning.training import Trainer
+from starec_sim.learning.weight_sync import ServedWeightSync
 from starec_sim.policies.gateway import Policy, build_policy
 from starec_sim.policies.openai import OpenAIPolicy
-from starec_sim.validation import validate
+from starec_sim.settings import validate
 
 STAREC = [sys.executable, "-m", "starec_sim"]
 REWARD = "def many(outcome):\n    return outcome.text.count('a') + outcome.text.count('e')\n"
@@ -248,7 +248,7 @@ def test_what_is_not_there_is_named_before_a_run_is_made(starec, experiment, tmp
 
 def test_a_server_is_told_of_which_training_a_version_is(experiment, tmp_path, monkeypatch):
     told = []
-    monkeypatch.setattr(Served, "_post", lambda self, *what, gone=None: told.append(what))
+    monkeypatch.setattr(ServedWeightSync, "_post", lambda self, *what, gone=None: told.append(what))
     asked = read(experiment(method="lora"))
     model = OpenAIPolicy(model="base", base_url="http://localhost/v1", token_ids=True)
     for name in ("one", "other"):

@@ -10,7 +10,7 @@ from starec_sim.errors import ConfigError
 from starec_sim.memory.embedders import MAX_DIMENSIONS, HashingEmbedder, SentenceEmbedder
 from starec_sim.memory.index import MemoryIndex, quantised, similarities
 from starec_sim.memory.recall import Recall, RecallSettings
-from starec_sim.validation import validate
+from starec_sim.settings import validate
 
 CARDS = [
     '"Heat" | genre: Crime, Drama',

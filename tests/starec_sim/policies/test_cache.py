@@ -10,7 +10,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import PrivateAttr
 
 from starec_sim.errors import RunError
-from starec_sim.policies.gateway import Exchange, Gateway, Policy
+from starec_sim.policies.gateway import Gateway, GatewayResources, Policy
 from starec_sim.policies.gateway.cache import Cache
 from starec_sim.policies.gateway.reply import Outcome, Reply
 from starec_sim.policies.openai import OpenAIPolicy
@@ -49,7 +49,7 @@ class Forgetful:
 def ask(path, model=None, seed=0, text="hi", user=0, arm="", **spec):
     """One question of a run of its own, which shares the cache at `path`."""
     policy = Policy("far", model or Sampler(), spec)
-    exchange = Exchange(GatewaySettings(cache=path))
+    exchange = GatewayResources(GatewaySettings(cache=path))
     gateway = Gateway({"fast": policy, "slow": policy}, Streams(seed), Forgetful(), arm, exchange)
     question = gateway.ask("fast", (("user", text),), user=user, round=0, step=0, attempt=0)
     turn = asyncio.run(question)

@@ -16,15 +16,15 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import ConfigDict, PrivateAttr
 
 from starec_sim.errors import ConfigError, ContractError, RunError
-from starec_sim.policies.gateway import Address, Gateway, Policy
-from starec_sim.policies.gateway.replay import Nobody
+from starec_sim.policies.gateway import CallKey, Gateway, Policy
+from starec_sim.policies.gateway.replay import NoModel
 from starec_sim.rng import Streams
 from starec_sim.types import Tokens
 
 QUESTION = (("system", "be brief"), ("user", "hello"))
 
 
-class Journal(dict):
+class TurnStore(dict):
     """Keeps turns in a dictionary, and counts what was added."""
 
     def find(self, address):
@@ -66,7 +66,7 @@ class Seeded(Echo):
 
 def gateway(model, journal=None, seed=0, slow=None):
     policies = {"fast": Policy("quick", model), "slow": Policy("careful", slow or model)}
-    return Gateway(policies, Streams(seed), Journal() if journal is None else journal)
+    return Gateway(policies, Streams(seed), TurnStore() if journal is None else journal)
 
 
 def ask(door, messages=QUESTION, node="fast", user=3, round=1, step=2, attempt=0):
@@ -199,13 +199,13 @@ def test_only_a_model_that_samples_is_given_a_seed(model):
 
 
 def test_every_turn_is_journalled_at_its_address():
-    journal = Journal()
+    journal = TurnStore()
     turn = ask(gateway(Echo(), journal), node="slow", attempt=1)
-    assert journal == {Address(round=1, user=3, step=2, node="slow", attempt=1): turn}
+    assert journal == {CallKey(round=1, user=3, step=2, node="slow", attempt=1): turn}
 
 
 def test_what_was_answered_before_is_not_asked_again():
-    journal = Journal()
+    journal = TurnStore()
     first = ask(gateway(Echo(), journal))
     model = Echo(answer=AIMessage("something else"))
     assert ask(gateway(model, journal)) is first
@@ -214,7 +214,7 @@ def test_what_was_answered_before_is_not_asked_again():
 
 
 def test_a_recorded_address_with_another_question_is_refused():
-    journal = Journal()
+    journal = TurnStore()
     ask(gateway(Echo(), journal))
     with pytest.raises(RunError, match="is not the one asked now") as raised:
         ask(gateway(Echo(), journal), (("user", "goodbye"),))
@@ -226,7 +226,7 @@ def test_a_recorded_address_with_another_question_is_refused():
 
 @pytest.mark.parametrize("failure", [ValueError("no such thing"), KeyError("x"), OSError("gone")])
 def test_a_model_that_raises_leaves_a_failed_turn_that_names_it(failure):
-    journal = Journal()
+    journal = TurnStore()
     turn = ask(gateway(Echo(failure=failure), journal))
     assert turn.failure.startswith('refused: the policy "quick" failed')
     assert type(failure).__name__ in turn.failure
@@ -262,7 +262,7 @@ def test_the_tokens_of_an_answer_are_recorded_with_the_question_as_their_group()
 def test_arms_ask_different_questions():
     model = Echo(answer=AIMessage("hi", response_metadata={"tokens": TOKENS}))
     policies = {"fast": Policy("quick", model), "slow": Policy("careful", model)}
-    doors = [Gateway(policies, Streams(0), Journal(), arm) for arm in ("loop", "frozen")]
+    doors = [Gateway(policies, Streams(0), TurnStore(), arm) for arm in ("loop", "frozen")]
     assert [ask(door).tokens.group for door in doors] == [
         "loop/0/1/3/2/fast",
         "frozen/0/1/3/2/fast",
@@ -305,8 +305,8 @@ def test_a_schema_reaches_the_model_as_openai_writes_it():
 def test_a_replay_asks_in_the_form_that_was_recorded():
     specs = {"fast": {"use": "openai", "structured": "json_schema"}, "slow": {"use": "openai"}}
     policies = {
-        node: Policy(node, Nobody(structured=spec.get("structured")), spec)
+        node: Policy(node, NoModel(structured=spec.get("structured")), spec)
         for node, spec in specs.items()
     }
-    door = Gateway(policies, Streams(0), Journal())
+    door = Gateway(policies, Streams(0), TurnStore())
     assert (door.structured("fast"), door.structured("slow")) == (True, False)

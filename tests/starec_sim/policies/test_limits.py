@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from starec_sim.errors import PausedError
-from starec_sim.policies.gateway.limits import Bucket
-from starec_sim.policies.gateway.traffic import Spent, Traffic
+from starec_sim.policies.gateway.budget_guard import BudgetGuard, Spent
+from starec_sim.policies.gateway.rate_limiter import Bucket
 from starec_sim.policies.settings import Budget
 
 
@@ -59,7 +59,7 @@ def enter(traffic, times):
     ids=["calls", "tokens", "usd"],
 )
 def test_a_budget_that_is_spent_lets_nobody_through(budget, calls, options):
-    traffic = Traffic(budget)
+    traffic = BudgetGuard(budget)
     enter(traffic, calls)
     with pytest.raises(PausedError, match="the budget is spent") as raised:
         enter(traffic, 1)
@@ -68,7 +68,7 @@ def test_a_budget_that_is_spent_lets_nobody_through(budget, calls, options):
 
 
 def test_what_earlier_processes_spent_counts():
-    traffic = Traffic(Budget(calls=10), Spent(calls=9))
+    traffic = BudgetGuard(Budget(calls=10), Spent(calls=9))
     enter(traffic, 1)
     with pytest.raises(PausedError, match="calls 10 of 10"):
         enter(traffic, 1)
@@ -76,7 +76,7 @@ def test_what_earlier_processes_spent_counts():
 
 def test_hours_are_counted_over_all_processes():
     now = [0.0]
-    traffic = Traffic(Budget(hours=1), Spent(seconds=3000), lambda: now[0])
+    traffic = BudgetGuard(Budget(hours=1), Spent(seconds=3000), lambda: now[0])
     enter(traffic, 1)
     now[0] = 601.0
     with pytest.raises(PausedError, match="hours 1 of 1"):
@@ -84,17 +84,17 @@ def test_hours_are_counted_over_all_processes():
 
 
 def test_a_policy_that_counts_no_tokens_cannot_be_held_to_a_budget_of_them():
-    traffic = Traffic(Budget(tokens=1000))
+    traffic = BudgetGuard(Budget(tokens=1000))
     traffic.cannot_count("mute")
     with pytest.raises(PausedError, match='"mute" reports no tokens'):
         enter(traffic, 1)
-    free = Traffic(Budget(calls=10))
+    free = BudgetGuard(Budget(calls=10))
     free.cannot_count("mute")
     enter(free, 1)
 
 
 def test_whoever_is_under_way_comes_home_before_anybody_hears_of_the_stop():
-    traffic, order = Traffic(Budget(calls=1)), []
+    traffic, order = BudgetGuard(Budget(calls=1)), []
 
     async def call():
         await traffic.enter()

@@ -9,7 +9,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import Field, PrivateAttr
 
 from starec_sim.errors import ConfigError, PausedError, PolicyError
-from starec_sim.policies.gateway import Exchange, Gateway, Policy
+from starec_sim.policies.gateway import Gateway, GatewayResources, Policy
 from starec_sim.policies.openai import OpenAIPolicy
 from starec_sim.policies.settings import Budget, GatewaySettings, Limits
 from starec_sim.rng import Streams
@@ -70,7 +70,7 @@ class StatusError(Exception):
 
 def door(model, settings=QUICK, budget=None, limits=None):
     policy = Policy("far", model, limits=limits or Limits())
-    exchange = Exchange(settings, budget or Budget())
+    exchange = GatewayResources(settings, budget or Budget())
     return Gateway({"fast": policy, "slow": policy}, Streams(0), Forgetful(), "", exchange)
 
 
@@ -131,7 +131,7 @@ def test_the_waits_double(monkeypatch):
     async def sleep(seconds):
         slept.append(seconds)
 
-    monkeypatch.setattr("starec_sim.policies.gateway.line.asyncio.sleep", sleep)
+    monkeypatch.setattr("starec_sim.policies.gateway.endpoint_client.asyncio.sleep", sleep)
     settings = QUICK.model_copy(update={"backoff_s": 1})
     ask(door(Script(plan={"a": StatusError(500)}), settings), "a")
     assert len(slept) == 2

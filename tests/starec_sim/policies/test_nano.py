@@ -11,9 +11,9 @@ from starec_agents.star.prompting import Prompts
 from starec_environments.datasets.synthetic import Synthetic
 from starec_environments.ranking import RankingEnvironment
 from starec_sim.errors import ConfigError
-from starec_sim.evaluation.rows import read_policy
+from starec_sim.evaluation.contenders import read_policy
 from starec_sim.experiment import Experiment
-from starec_sim.learning.settings import training_of, weights_of
+from starec_sim.learning.config import training_of, weights_of
 from starec_sim.policies.gateway import build_policy
 from starec_sim.policies.nano import HERE, NanoPolicy
 from starec_sim.rng import Streams

@@ -10,7 +10,7 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
 from starec_sim.errors import ConfigError, PolicyError
 from starec_sim.policies.openai import OpenAIPolicy
-from starec_sim.validation import validate
+from starec_sim.settings import validate
 
 KEY = "sk-secret-0123456789"
 """A header that spares the tests the half second of the first retry."""

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from starec_sim.measure import Measured
-from starec_sim.policies.gateway import Address
+from starec_sim.policies.gateway import CallKey
 from starec_sim.runs.recorder import Recorder
 from starec_sim.runs.store import Store
 from starec_sim.types import (
@@ -73,7 +73,7 @@ class Writing:
     def answer(self, visit):
         for number, step in enumerate(visit.steps):
             for turn in step.turns:
-                address = Address(visit.round, visit.user, number, turn.node, turn.attempt)
+                address = CallKey(visit.round, visit.user, number, turn.node, turn.attempt)
                 self.recorder.add(address, turn)
 
     def commit(self, round, visits, **figures):

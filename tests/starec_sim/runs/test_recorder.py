@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from starec_sim.errors import RunError
-from starec_sim.policies.gateway import Address
+from starec_sim.policies.gateway import CallKey
 from starec_sim.runs.recorder import Recorder
 from starec_sim.runs.store import Store
 from tests.starec_sim.runs.lives import WORLD, turn, visit
@@ -55,15 +55,15 @@ def test_answers_are_kept_before_their_round_is_over(write):
     first.close()
     again = write()
     assert again.point.rounds == 0
-    found = again.recorder.find(Address(0, 0, 0, "fast", 0))
+    found = again.recorder.find(CallKey(0, 0, 0, "fast", 0))
     assert found == visit(0, 0).steps[0].turns[0]
-    assert again.recorder.find(Address(0, 1, 0, "fast", 0)) is None
+    assert again.recorder.find(CallKey(0, 1, 0, "fast", 0)) is None
 
 
 def test_answers_are_committed_at_the_latest_every_64(write):
     writing = write()
     for number in range(130):
-        writing.recorder.add(Address(0, number, 0, "fast", 0), turn(str(number)))
+        writing.recorder.add(CallKey(0, number, 0, "fast", 0), turn(str(number)))
     assert count(writing, "turns") >= 128
 
 
@@ -89,7 +89,7 @@ def test_a_round_that_is_played_again_after_a_crash_gives_the_same_digest(write,
     asked = [
         v
         for v in (visit(0, 1), visit(1, 1))
-        if not again.recorder.find(Address(1, v.user, 0, "fast", 0))
+        if not again.recorder.find(CallKey(1, v.user, 0, "fast", 0))
     ]
     assert [v.user for v in asked] == [1]
     again.answer(asked[0])
@@ -133,7 +133,7 @@ def test_trials_of_one_run_do_not_touch_each_other(tmp_path):
     store = Store(tmp_path)
     one, two = Recorder(store, 0), Recorder(store, 1)
     assert one.open("loop", 7, WORLD).rounds == two.open("frozen", 7, WORLD).rounds == 0
-    one.add(Address(0, 0, 0, "fast", 0), turn())
+    one.add(CallKey(0, 0, 0, "fast", 0), turn())
     one.flush()
     assert Recorder(store, 1).open("frozen", 7, WORLD) == two.open("frozen", 7, WORLD)
     store.close()

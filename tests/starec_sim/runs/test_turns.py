@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starec_sim.policies.gateway import Address
+from starec_sim.policies.gateway import CallKey
 from starec_sim.runs.reader import Reader
 from starec_sim.runs.turns import dump_tokens, load_tokens
 from starec_sim.types import Tokens
@@ -53,7 +53,7 @@ def test_a_resumed_run_finds_the_tokens_of_answers_that_were_committed(write):
     first.answer(visit(0, 0, (told(),)))
     first.recorder.flush()
     first.close()
-    assert write().recorder.find(Address(0, 0, 0, "fast", 0)) == told()
+    assert write().recorder.find(CallKey(0, 0, 0, "fast", 0)) == told()
 
 
 def test_tokens_are_not_kept_in_memory_until_their_round_ends(write):

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from starec_sim.evaluation.audits import AuditSettings, audit
-from starec_sim.exam import read_protocol
+from starec_sim.holdout import read_protocol
 
 HERE = Path(__file__).parent
 WORLD = {"use": "synthetic", "users": 60, "items": 400, "interactions": 60, "noise": 0.0, "seed": 3}

@@ -194,7 +194,7 @@ def test_a_failure_is_not_remembered(model_folder, tmp_path):
 
 def test_without_torch_the_package_is_named(model_folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.delitem(sys.modules, "starec_sim.policies.engine.host", raising=False)
+    monkeypatch.delitem(sys.modules, "starec_sim.policies.engine.loaded_model", raising=False)
     said = told(LocalPolicy(model=str(model_folder)))
     assert "needs a package that is not installed: torch" in said
     assert "hint: pip install torch" in said

@@ -1,0 +1,204 @@
+"""The live display of a run: how far it is, how fast, and what is happening in each arm."""
+
+from __future__ import annotations
+
+import math
+import shlex
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from starec_sim.cli.tables import number, sparkline
+from starec_sim.cli.text import program, suggested
+from starec_sim.errors import PausedError
+from starec_sim.experiment import Experiment
+from starec_sim.glossary import entry, eventful
+from starec_sim.types import Visit
+
+_HEADLINES = (
+    "click_through",
+    "satisfaction",
+    "diversity",
+    "gini",
+    "ndcg@1",
+    "ndcg@10",
+    "slow",
+    "malformed",
+)
+"""Metrics worth watching while a run goes on, as far as it has them."""
+_COLUMN = 21
+"""Columns of the terminal that one of them takes."""
+
+
+class RunProgress:
+    """Follows a run on stderr: live on a terminal, a line a round elsewhere."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("{task.description}", style="bold", markup=False),
+            BarColumn(bar_width=max(10, min(30, self._console.width - 60))),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[pace]}"),
+            TimeRemainingColumn(),
+            TextColumn("left"),
+            console=self._console,
+        )
+        self._task = self._progress.add_task("", total=1.0, pace="")
+        self.kept: str | None = None
+        """The run's folder, once there is something in it that one can go on from."""
+        self._folder = Path()
+        self._next_seed = 1
+        self._arm, self._seed = "", 0
+        self._series: dict[str, dict[str, list[float]]] = {}
+        self._rounds = 1
+        self._visitors = 1
+        self._visits = 0
+        self._steps = 0
+        self._started = time.monotonic()
+        self._live = Live(
+            get_renderable=self._render, console=self._console, refresh_per_second=5, transient=True
+        )
+
+    def __enter__(self) -> RunProgress:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._live.stop()
+
+    def run_begins(self, folder: Path, experiment: Experiment) -> None:
+        """Show the run's name and how much lies ahead."""
+        self._folder = folder
+        self._next_seed = experiment.seed + experiment.replicates
+        trials = max(1, len(experiment.arms)) * experiment.replicates
+        self._progress.update(
+            self._task, description=experiment.name, total=trials * experiment.rounds
+        )
+
+    def trial_begins(self, arm: str, seed: int, rounds: int, done: int) -> None:
+        """Count what an earlier process has done already."""
+        self.kept = str(self._folder)
+        self._arm, self._seed, self._rounds = arm, seed, rounds
+        self._progress.advance(self._task, done)
+
+    def round_begins(self, round: int, visitors: int) -> None:
+        """Prepare for the round's visits."""
+        self._visitors, self._visits = max(1, visitors), 0
+
+    def visit_ends(self, visit: Visit) -> None:
+        """Move the bar by one visit."""
+        self._visits += 1
+        self._steps += len(visit.steps)
+        pace = self._steps / max(1e-9, time.monotonic() - self._started)
+        self._progress.update(
+            self._task, advance=1 / self._visitors, pace=f"{pace:,.0f} user-steps/s"
+        )
+
+    def round_ends(self, round: int, figures: Mapping[str, float]) -> None:
+        """Show the figures of the round."""
+        if not self._visits:
+            self._progress.advance(self._task, 1)
+        series = self._series.setdefault(self._arm, {})
+        for name, value in figures.items():
+            series.setdefault(name, []).append(value)
+        if not self._console.is_terminal:
+            shown = ", ".join(
+                f"{entry(name).label} {number(figures[name])}"
+                for name in self._shown(self._arm, most=5)
+                if name in figures
+            )
+            self.say(
+                f"{self._arm} (seed {self._seed}) round {round + 1}/{self._rounds}: "
+                f"{shown or 'nobody came'}"
+            )
+
+    def say_how_to_go_on(self, error: BaseException) -> None:
+        """After a failure: what is kept, and the command that goes on."""
+        if self.kept is None:
+            return
+        options, word = "", "failed"
+        if isinstance(error, PausedError):
+            options, word = f" {error.options}" if error.options else "", "paused"
+            if error.reason == "replay":  # the same question would be missing the next time
+                self.say("\nThe replay stopped; what it played so far is kept.\n")
+                return
+        elif isinstance(error, KeyboardInterrupt):
+            word = "stopped"
+        self.say(f"\nThe run {word}; everything committed is kept. Go on with\n")
+        self.say(f"    {program()} resume {shlex.quote(self.kept)}{options}\n")
+
+    def say_whether_it_is_the_same(self, digest: str, recorded: str) -> None:
+        """After a replay: whether everything came out as it was recorded."""
+        if digest == recorded:
+            self.say("\nThe replay is equal to the recording: the same digest, without any model.")
+        else:
+            self.say(f"\nThe replay differs from the recording: its digest was {recorded[:16]}.")
+
+    def say_what_is_next(self, folder: Path, digest: str, plot: Path | None, user: str) -> None:
+        """After success: where things are, and what one can do with them.
+
+        Args:
+            folder: Of the run.
+            digest: Of the run.
+            plot: Where the plot is, if there is one.
+            user: The id of somebody whose life is worth reading.
+        """
+        here = shlex.quote(str(folder))
+        if self._series:
+            self.say(f"\n{self._steps:,} user-steps in {time.monotonic() - self._started:.0f} s")
+        else:
+            self.say("\nThere was nothing left to do.")
+        self.say(f"digest {digest[:16]}  (the same for the same experiment and seed)")
+        if plot is not None:
+            self.say(f"plot   {plot}")
+        commands = (
+            (f"show {here} --user {shlex.quote(user)}", "what one person saw, thought and did"),
+            (f"show {here} --explain", "what the metrics mean"),
+            (f"run {here}/config.yaml --set seed={self._next_seed}", "the same with other chances"),
+            ("runs", "all runs"),
+        )
+        self.say(suggested(commands))
+
+    def say(self, text: str) -> None:
+        """Print a line on stderr."""
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def _shown(self, arm: str, most: int) -> list[str]:
+        series = self._series.get(arm, {})
+        return eventful({name: series[name] for name in _HEADLINES if name in series})[:most]
+
+    def _render(self) -> RenderableType:
+        table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
+        arms = max((len(arm) for arm in self._series), default=0)
+        names = self._shown(self._arm, max(1, (self._console.width - arms) // _COLUMN))
+        for label in ("", *(entry(name).label for name in names)):
+            table.add_column(label, no_wrap=True)
+        for arm, series in self._series.items():
+            cells = []
+            for name in names:
+                values = series.get(name, [])[-self._rounds :]
+                known = [
+                    value
+                    for other in self._series.values()
+                    for value in other.get(name, [])
+                    if not math.isnan(value)
+                ]
+                line = sparkline(values, min(known, default=0), max(known, default=0))
+                text = number(values[-1]) if values else ""
+                cells.append(Text.assemble((f"{line} ", "cyan"), text))
+            table.add_row(Text(arm, "bold" if arm == self._arm else ""), *cells)
+        return Group(self._progress, table)

@@ -1,0 +1,210 @@
+"""The live display of a training: what is earned, what it costs, and what might be going wrong."""
+
+from __future__ import annotations
+
+import math
+import os
+import shlex
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from starec_sim.cli.tables import number, sparkline
+from starec_sim.cli.text import program, suggested
+from starec_sim.types import Visit
+
+if TYPE_CHECKING:
+    from starec_sim.learning.launch import Result
+
+_ROWS: Mapping[str, str] = {
+    "loss": "loss",
+    "kl": "KL from the anchor",
+    "entropy": "entropy",
+    "clip_share": "clipped",
+    "zero_variance": "equal groups",
+}
+_EXAMINED = ("reward", "ndcg@1", "ndcg@10", "satisfaction", "malformed")
+_LATEST = 40
+"""Steps that a sparkline shows."""
+
+
+class TrainProgress:
+    """Follows a training on stderr: live on a terminal, a line a step elsewhere."""
+
+    def __init__(self) -> None:
+        # Of several processes, one talks.
+        self._console = Console(stderr=True, quiet=os.environ.get("RANK", "0") != "0")
+        self.talks = not self._console.quiet
+        self._progress = Progress(
+            TextColumn("{task.description}", style="bold", markup=False),
+            BarColumn(bar_width=max(10, min(30, self._console.width - 60))),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[doing]}"),
+            TimeRemainingColumn(),
+            TextColumn("left"),
+            console=self._console,
+        )
+        self._task = self._progress.add_task("", total=1.0, doing="")
+        self.kept: str | None = None
+        """The run's folder."""
+        self._series: dict[str, list[float]] = {}
+        self._examined: list[str] = []
+        self._steps = 1
+        self._visitors, self._visits = 1, 0
+        self._learned = 0
+        self._clock = self._started = time.monotonic()
+        self._live = Live(
+            get_renderable=self._render, console=self._console, refresh_per_second=5, transient=True
+        )
+
+    def __enter__(self) -> TrainProgress:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._live.stop()
+
+    def run_begins(self, folder: Path, name: str) -> None:
+        """Show the run's name."""
+        self.kept = str(folder)
+        self._progress.update(self._task, description=name)
+
+    def stage_begins(self, stage: str, steps: int, done: int) -> None:
+        """Show how much lies ahead."""
+        self._steps = steps
+        self._series.clear()
+        words = "imitating" if stage == "anchor" else "learning"
+        self._progress.reset(self._task, total=steps, completed=done, doing=words)
+        if not self._console.is_terminal:
+            more = f", {done} done before" if done else ""
+            self.say(f"{stage}: {steps} steps{more}")
+
+    def round_begins(self, visitors: int) -> None:
+        """Count the visits of a round from here."""
+        self._visitors, self._visits = visitors, 0
+
+    def visit_ends(self, visit: Visit) -> None:
+        """Count a visit."""
+        self._visits += 1
+        self._progress.update(self._task, doing=f"visit {self._visits}/{self._visitors}")
+
+    def funnel(self, rows: Sequence[tuple[str, str, int]]) -> None:
+        """Show what became of the teacher's answers."""
+        table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
+        for label in ("node", "the teacher's answers", "count"):
+            table.add_column(label, justify="right" if label == "count" else "left")
+        for node, what, count in rows:
+            table.add_row(node, what, f"{count:,}")
+        self._console.print(table)
+
+    def step_ends(self, entry: Mapping[str, Any]) -> None:
+        """Show the figures of a step."""
+        now = time.monotonic()
+        pace = (entry["learned_tokens"] + entry.get("sampled_tokens", 0)) / max(
+            1e-9, now - self._clock
+        )
+        self._clock = now
+        shown = {label: entry[name] for name, label in _ROWS.items() if name in entry}
+        for node, value in entry.get("reward", {}).items():
+            shown[f"reward, {node}"] = value
+        for name, value in entry.get("components", {}).items():
+            shown[name] = value
+        for name, value in entry.get("counters", {}).items():
+            if name.endswith("malformed"):
+                shown[name] = value
+        shown["tokens/s"] = pace
+        for label, value in shown.items():
+            self._series.setdefault(label, []).append(value)
+        self._learned += 1
+        self._progress.update(self._task, advance=1)
+        if not self._console.is_terminal:
+            told = ", ".join(
+                f"{label} {number(value)}" for label, value in shown.items() if label != "entropy"
+            )
+            self.say(f"{entry['stage']} step {entry['step']}/{self._steps}: {told}")
+
+    def examined(self, entry: Mapping[str, Any]) -> None:
+        """Show how the policy does with users it never trained on."""
+        figures = entry["examination"]
+        told = ", ".join(
+            f"{name} {found['mean']:.3f} [{found['low']:.3f}, {found['high']:.3f}]"
+            for name in _EXAMINED
+            if (found := figures.get(name)) is not None
+        )
+        self._examined.append(f"new users after {entry['step']} steps: {told}")
+        if not self._console.is_terminal:
+            self.say(self._examined[-1])
+        self._clock = time.monotonic()
+
+    def say_how_to_go_on(self, error: BaseException) -> None:
+        """After a failure: what is kept, and the command that goes on."""
+        if self.kept is not None and (Path(self.kept) / "run.sqlite").exists():
+            from starec_sim.learning.learner import DivergenceError
+
+            if isinstance(error, DivergenceError):
+                self.say("\nThe training stopped; everything committed is kept. Resumed, it would")
+                self.say("come to the same again. A new one, with another rate or reward:\n")
+                config = shlex.quote(str(Path(self.kept) / "config.yaml"))
+                self.say(f"    {program()} train {config} --set train.grpo.optimisation.lr=RATE\n")
+                return
+            word = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
+            self.say(f"\nThe training {word}; everything committed is kept. Go on with\n")
+            self.say(f"    {program()} resume {shlex.quote(self.kept)}\n")
+        else:
+            self.kept = None
+
+    def say_what_is_next(self, result: Result, user: str | None) -> None:
+        """After success: where things are, and what one can do with them.
+
+        Args:
+            result: Of the training.
+            user: The id of somebody who was examined, if anybody was.
+        """
+        if self._learned:
+            self.say(f"\n{self._learned} steps in {time.monotonic() - self._started:.0f} s")
+        else:
+            self.say("\nThere was nothing left to do.")
+        self.say(f"version  {result.version}")
+        if result.plot is not None:
+            self.say(f"plot     {result.plot}")
+        spec = ", ".join(f"{key}: {value}" for key, value in result.policy.items())
+        self.say(f"\nPlay it with  policies: {{fast: {{{spec}}}}}")
+        here = shlex.quote(str(result.folder))
+        played = any(entry["stage"] == "grpo" for entry in result.steps)
+        longer = "train.grpo.steps=N" if played else "train.anchor.epochs=N"
+        commands = [
+            (f"train {here}/config.yaml --set {longer}", "the same, for longer"),
+            (f"resume {here}", "goes on after a kill; now it shows this again"),
+        ]
+        if user is not None:
+            shown = f"show {here} --user {shlex.quote(user)} --arm"
+            commands[:0] = [
+                (f'{shown} "{result.examinations[0]}"', "how one of them chose before"),
+                (f'{shown} "{result.examinations[-1]}"', "and after"),
+            ]
+        self.say(suggested(commands))
+
+    def say(self, text: str) -> None:
+        """Print a line on stderr."""
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def _render(self) -> RenderableType:
+        table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+        for label, values in self._series.items():
+            known = [value for value in values[-_LATEST:] if not math.isnan(value)]
+            line = sparkline(known, min(known, default=0), max(known, default=0))
+            table.add_row(label, f"[cyan]{line}[/]", number(values[-1]))
+        return Group(self._progress, table, *self._examined[-3:])

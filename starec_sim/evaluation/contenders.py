@@ -1,0 +1,221 @@
+"""The rows of a table as data: floors, recommenders, and agents that play a policy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, Self
+
+import yaml
+from pydantic import Field, model_validator
+
+from starec_sim import plugins
+from starec_sim.errors import ConfigError, did_you_mean
+from starec_sim.holdout.holdout import Extent
+from starec_sim.plugins import Spec, Uses
+from starec_sim.policies.settings import split
+from starec_sim.settings import Settings, validate
+
+Kind = Literal["floor", "recommender", "agent"]
+GROUPS: Mapping[str, tuple[Kind, ...]] = {
+    "all": ("floor", "recommender", "agent"),
+    "classical": ("floor", "recommender"),
+    "agents": ("floor", "agent"),
+}
+"""What `--rows` may say instead of a file: which kinds of the rows that ship."""
+POLICY = "{policy}"
+_LONGEST_LABEL = 20
+"""Characters of a policy's label, so that a row's name fits into an arm's."""
+
+
+class ContenderSpec(Settings):
+    """One row: a `floor`, a `recommender` or an `agent`, exactly one of them."""
+
+    name: str = Field(min_length=1, max_length=60)
+    """`{policy}` stands for each policy that is evaluated: such a row becomes several."""
+    floor: Literal["random", "input order", "oracle"] | None = None
+    """`random` and `input order` know nothing. `oracle` knows a generated world's truth: no
+    ranking can be expected to do better. It is left out where the truth is not known."""
+    recommender: Annotated[Spec | None, Uses("recommenders")] = None
+    data: Extent = "full"
+    """What a recommender is fitted on: the `sample` that agents see, or the `full` log."""
+    agent: Annotated[Spec | None, Uses("agents")] = None
+    policy: Spec | None = None
+    """The policy of an agent; the evaluated ones, in turn, when empty."""
+    replay: int | None = Field(default=None, ge=0)
+    """Choices that an agent lives through before its exam; the protocol's when empty. 0 suits an
+    agent that keeps no summary: it remembers the same history either way."""
+    memory: Literal["own", "swapped"] = "own"
+    """`swapped`: the exam is taken with another user's memory."""
+    needs: str | None = None
+    """A Python module without which the row is left out (and named as such)."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        named = [kind for kind in GROUPS["all"] if getattr(self, kind) is not None]
+        if len(named) != 1:
+            raise ValueError(
+                f"a row is one of floor, recommender and agent; this one names {len(named)}"
+            )
+        if self.agent is None and (self.policy or self.replay is not None):
+            raise ValueError("only an agent has a policy and replays")
+        return self
+
+    @property
+    def kind(self) -> Kind:
+        """Which of the three it is."""
+        return next(kind for kind in GROUPS["all"] if getattr(self, kind) is not None)
+
+
+class _Rows(Settings):
+    rows: list[ContenderSpec] = Field(min_length=1)
+
+
+class Contender(NamedTuple):
+    """A row that will be computed."""
+
+    name: str
+    spec: ContenderSpec
+    policy: dict[str, Any] | None
+    """Of an agent: its policy's spec."""
+
+
+def read_rows(reference: str) -> list[ContenderSpec]:
+    """Return rows: `all`, `classical` or `agents` of those that ship, or those of a YAML file.
+
+    Raises:
+        ConfigError: There is no such file or group, or a row is wrong.
+    """
+    path = Path(reference)
+    if reference in GROUPS:
+        text, at = (files("starec_sim.evaluation") / "rows.yaml").read_text("utf-8"), "rows.yaml"
+    elif path.is_file():
+        text, at = path.read_text("utf-8"), str(path)
+    else:
+        raise ConfigError(
+            f'there is no file or group of rows "{reference}"; {did_you_mean(reference, GROUPS)}',
+            hint="rows of your own stand in a YAML file: see docs/evaluation.md",
+        )
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{at} is not valid YAML: {error}", hint="mend the file") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{at} must hold `rows`, a list", hint="see docs/evaluation.md")
+    rows = validate(_Rows, values, at).rows
+    for number, row in enumerate(list(rows)):
+        if row.recommender is not None:
+            plugins.configure("recommenders", row.recommender, f"{at}: rows.{number}.recommender")
+        if row.agent is not None:
+            plugins.configure("agents", row.agent, f"{at}: rows.{number}.agent")
+        if row.policy is not None:
+            checked = _checked(row.policy, f"{at}: rows.{number}.policy")
+            rows[number] = row.model_copy(update={"policy": checked})
+    return [row for row in rows if row.kind in GROUPS.get(reference, GROUPS["all"])]
+
+
+def read_policy(text: str) -> dict[str, Any]:
+    """Return the policy that a word on the command line stands for.
+
+    A name, with settings after commas (`openai,model=qwen3:8b,temperature=0`), or a YAML file with
+    the keys of a policy: `use` and its settings.
+
+    Raises:
+        ConfigError: A setting is no KEY=VALUE, or there is no such key.
+        PluginError: There is no such policy.
+
+    >>> read_policy("lexical,curiosity=2")
+    {'use': 'lexical', 'curiosity': 2}
+    """
+    if text.endswith((".yaml", ".yml")):
+        try:
+            values = yaml.safe_load(Path(text).read_text("utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise ConfigError(
+                f"the policy {text} cannot be read: {error}",
+                hint="a file with `use: NAME` and the policy's settings",
+            ) from None
+        if not isinstance(values, dict) or "use" not in values:
+            raise ConfigError(f"{text} names no policy", hint="it needs the key `use`")
+    else:
+        name, *settings = text.split(",")
+        values = {"use": name}
+        for setting in settings:
+            key, equals, value = setting.partition("=")
+            if not equals or not key.strip():
+                raise ConfigError(
+                    f'"{setting}" in the policy "{text}" is not KEY=VALUE',
+                    hint="e.g. openai,model=qwen3:8b,temperature=0.7; or name a YAML file",
+                )
+            values[key.strip()] = yaml.safe_load(value)
+    return _checked(values, f'policy "{text}"')
+
+
+def _checked(spec: Mapping[str, Any], at: str) -> dict[str, Any]:
+    """Return a policy's spec as JSON values; refuse settings that the policy does not have."""
+    inner, terms = split(spec, at)
+    plugins.check_policy(inner, at)
+    # YAML reads a price's date as a date.
+    price = {"price": terms.price.model_dump(mode="json")} if terms.price else {}
+    return {**spec, **price}
+
+
+def label(policy: Mapping[str, Any]) -> str:
+    """Return what a policy is called in a row's name: its model's last name, or its own.
+
+    >>> label({"use": "openai", "model": "qwen/qwen3:8b"})
+    'qwen3:8b'
+    """
+    whole = str(policy.get("adapter") or policy.get("model") or policy["use"])
+    return whole.rstrip("/").rpartition("/")[2][-_LONGEST_LABEL:]
+
+
+def plan(
+    rows: Sequence[ContenderSpec], policies: Sequence[Mapping[str, Any]], truth: bool = False
+) -> list[Contender]:
+    """Return the rows that will be computed, in order.
+
+    Args:
+        rows: As they were read.
+        policies: Under evaluation; rows with `{policy}` are repeated for each.
+        truth: Whether the dataset knows how users choose, so that there can be an oracle.
+
+    Raises:
+        ConfigError: Two rows go by one name.
+    """
+    labels = _labels(policies)
+    planned: list[Contender] = []
+    for row in rows:
+        if (row.floor == "oracle" and not truth) or lacks(row):
+            continue
+        if row.agent is None:
+            planned.append(Contender(row.name, row, None))
+        elif row.policy is not None:
+            planned.append(Contender(row.name, row, row.policy))
+        else:
+            planned += [
+                Contender(row.name.replace(POLICY, name), row, dict(policy))
+                for name, policy in zip(labels, policies, strict=True)
+            ]
+    names = [row.name for row in planned]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigError(
+            f'two rows are called "{twice[0]}"', hint="give each row a name of its own"
+        )
+    return planned
+
+
+def lacks(row: ContenderSpec) -> str | None:
+    """Return the module that a row needs and that is not installed."""
+    return None if row.needs is None or find_spec(row.needs) is not None else row.needs
+
+
+def _labels(policies: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a label for each policy; several of one label are numbered."""
+    plain = [label(policy) for policy in policies]
+    return [
+        name if plain.count(name) == 1 else f"{name} {plain[: place + 1].count(name)}"
+        for place, name in enumerate(plain)
+    ]

@@ -1,0 +1,314 @@
+"""Cuts that a protocol makes before anything is measured, each with its counts.
+
+Two papers that "filter users and items with fewer than 10 interactions" rarely filter the same: one
+counts once, the other until nothing changes, a third after dropping what was not liked. So a cut is
+a pure function from dataset to dataset, and a `Funnel` keeps what was there before and after each.
+
+Users and items that leave are gone from the dataset, so that nobody can draw them as negatives; the
+rows of those that stay are renumbered, and their ids tell who they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from starec_sim.dataset import Dataset, Interactions, World
+from starec_sim.errors import DataError
+from starec_sim.rng import Streams
+from starec_sim.settings import Settings
+from starec_sim.types import LIKED_ABOVE, FloatArray, IntArray
+
+
+class Cuts(Settings):
+    """What a protocol asks for, in the order in which it is done. The defaults cut nothing."""
+
+    liked_only: bool = False
+    """Drop interactions that were not liked before anything is counted."""
+    min_of_user: int = Field(default=0, ge=0)
+    """Users with fewer interactions leave."""
+    min_of_item: int = Field(default=0, ge=0)
+    """Items with fewer interactions leave, and their interactions with them."""
+    iterated: bool = False
+    """Whether both are repeated until nobody leaves (a k-core); else both are counted once, on the
+    same log, and what is left may be shorter than they say."""
+    min_likes: int = Field(default=0, ge=0)
+    """Users with fewer likes leave."""
+    users: int | None = Field(default=None, ge=1)
+    """A random sample of so many users; all when empty."""
+    last: int | None = Field(default=None, ge=1)
+    """Interactions of each user that stay: her last ones."""
+    met_only: bool = False
+    """Whether items that nobody met any more leave the catalogue as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """What a dataset held once a cut was made."""
+
+    cut: str
+    """The cut in words."""
+    users: int
+    """Users with an interaction."""
+    items: int
+    """Items with an interaction."""
+    catalogue: int
+    """All items, met or not."""
+    interactions: int
+
+    @property
+    def sparsity(self) -> float:
+        """Share of the pairs of these users and items that never met; NaN where there is none."""
+        cells = self.users * self.items
+        return 1.0 - self.interactions / cells if cells else float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class Funnel:
+    """A dataset, and how it came to be so small."""
+
+    dataset: Dataset
+    counts: tuple[Count, ...]
+    """The first is the dataset as it was read."""
+
+    def then(self, cut: str, dataset: Dataset) -> Funnel:
+        """Return the funnel with one more cut.
+
+        Raises:
+            DataError: Nothing is left; says what was there before.
+        """
+        count = counted(cut, dataset)
+        if not count.interactions:
+            before = self.counts[-1]
+            raise DataError(
+                f"{dataset.name}: no interaction is left after the cut to {cut}; before it were "
+                f"{before.interactions:,} of {before.users:,} users and {before.items:,} items",
+                hint="lower the bound in the protocol, or take another dataset",
+            )
+        return Funnel(dataset, (*self.counts, count))
+
+
+def cut(dataset: Dataset, cuts: Cuts, seed: int = 0) -> Funnel:
+    """Make all cuts, in the order of the fields of `Cuts`.
+
+    Args:
+        dataset: What was read.
+        cuts: What the protocol asks for.
+        seed: Of the sample of users.
+
+    Raises:
+        DataError: Nothing is left after a cut, or there are fewer users than are to be sampled.
+    """
+    funnel = Funnel(dataset, (counted("as read", dataset),))
+    if cuts.liked_only:
+        funnel = funnel.then(f"ratings above {LIKED_ABOVE:g}", liked(dataset))
+    if cuts.min_of_user or cuts.min_of_item:
+        bounds = [
+            f"{bound} of each {whose}"
+            for whose, bound in (("user", cuts.min_of_user), ("item", cuts.min_of_item))
+            if bound
+        ]
+        kept, passes = at_least(
+            funnel.dataset, cuts.min_of_user, cuts.min_of_item, iterated=cuts.iterated
+        )
+        how = f"{passes} passes" if cuts.iterated else "counted once"
+        funnel = funnel.then(f"at least {', '.join(bounds)} ({how})", kept)
+    if cuts.min_likes:
+        kept = with_likes(funnel.dataset, cuts.min_likes)
+        funnel = funnel.then(f"users with at least {cuts.min_likes} likes", kept)
+    if cuts.users is not None:
+        kept = sample(funnel.dataset, cuts.users, seed)
+        funnel = funnel.then(f"{cuts.users:,} users, sampled", kept)
+    if cuts.last is not None:
+        funnel = funnel.then(f"the last {cuts.last} of each user", last(funnel.dataset, cuts.last))
+    if cuts.met_only:
+        funnel = funnel.then("items that somebody met", met(funnel.dataset))
+    return funnel
+
+
+def counted(cut: str, dataset: Dataset) -> Count:
+    """Count what a dataset holds."""
+    log = dataset.log
+    users, items = len(np.unique(log.users)), len(np.unique(log.items))
+    return Count(cut, users, items, len(dataset.items), len(log.users))
+
+
+def is_liked(ratings: FloatArray) -> NDArray[np.bool_]:
+    """Return which ratings are likes; an item that was consumed without a rating is one."""
+    return np.asarray(np.isnan(ratings) | (ratings > LIKED_ABOVE))
+
+
+def liked(dataset: Dataset) -> Dataset:
+    """Drop the interactions that were not liked; users and catalogue stay."""
+    return replace(dataset, log=dataset.log.where(is_liked(dataset.log.ratings)))
+
+
+def at_least(
+    dataset: Dataset, of_user: int, of_item: int, *, iterated: bool = False
+) -> tuple[Dataset, int]:
+    """Drop users and items with too few interactions.
+
+    Args:
+        dataset: What to cut.
+        of_user: Interactions a user must have.
+        of_item: Interactions an item must have.
+        iterated: Whether to count again until everybody left has enough (the k-core of Seidman,
+            1983, when both bounds are k).
+
+    Returns:
+        What is left, and how often it was counted before nothing changed any more (1 when once).
+    """
+    log, passes = dataset.log, 0
+    users, items = np.ones(len(dataset.users), bool), np.ones(len(dataset.items), bool)
+    while True:
+        passes += 1
+        users &= np.bincount(log.users, minlength=len(users)) >= of_user
+        items &= np.bincount(log.items, minlength=len(items)) >= of_item
+        kept = users[log.users] & items[log.items]
+        log = log.where(kept)
+        if not iterated or kept.all():
+            return part(replace(dataset, log=log), users, items), passes
+
+
+def with_likes(dataset: Dataset, likes: int) -> Dataset:
+    """Drop users with fewer likes than that."""
+    mine = dataset.log.users[is_liked(dataset.log.ratings)]
+    return part(dataset, np.bincount(mine, minlength=len(dataset.users)) >= likes)
+
+
+def sample(dataset: Dataset, users: int, seed: int) -> Dataset:
+    """Keep a random sample of users, in their order; a larger sample holds the smaller one.
+
+    Raises:
+        DataError: There are fewer users than that.
+    """
+    (rows,) = split(dataset, {"sample": users}, seed).values()
+    return part(dataset, np.isin(np.arange(len(dataset.users)), rows))
+
+
+def split(dataset: Dataset, sizes: Mapping[str, int], seed: int) -> Mapping[str, IntArray]:
+    """Divide users at random into groups that share nobody, e.g. to train on and to test.
+
+    Args:
+        dataset: Whose users; only those with an interaction are drawn.
+        sizes: Name of the group to how many users it gets.
+        seed: The same seed gives the same groups. The first group does not change with the others.
+
+    Returns:
+        Rows of the users of each group, ascending.
+
+    Raises:
+        DataError: There are fewer users than that.
+    """
+    present, wanted = np.unique(dataset.log.users), sum(sizes.values())
+    if wanted > len(present):
+        groups = " + ".join(f"{size:,} ({name})" for name, size in sizes.items())
+        raise DataError(
+            f"{dataset.name} has {len(present):,} users with an interaction here; "
+            f"{groups} were to be drawn",
+            hint="ask for fewer, or lower the other bounds of the protocol",
+        )
+    drawn = Streams(seed).stream("users").permutation(present)
+    ends = np.cumsum(list(sizes.values()))
+    groups_of = np.split(drawn[:wanted], ends[:-1])
+    return {name: np.sort(rows) for name, rows in zip(sizes, groups_of, strict=True)}
+
+
+def last(dataset: Dataset, n: int) -> Dataset:
+    """Keep the last `n` interactions of each user; users and catalogue stay."""
+    users = dataset.log.users
+    order = np.argsort(users, kind="stable")  # the log is in order of time, and so is each user's
+    ends = np.searchsorted(users[order], np.arange(len(dataset.users)), side="right")
+    from_end = ends[users[order]] - np.arange(len(users))
+    kept = np.zeros(len(users), bool)
+    kept[order] = from_end <= n
+    return replace(dataset, log=dataset.log.where(kept))
+
+
+def met(dataset: Dataset) -> Dataset:
+    """Drop the items without an interaction, but for those that ship as somebody's candidates."""
+    counts = np.bincount(dataset.log.items, minlength=len(dataset.items))
+    for candidates in dataset.candidates.values():
+        counts[list(candidates)] += 1
+    return part(dataset, items=counts > 0)
+
+
+def part(
+    dataset: Dataset,
+    users: NDArray[np.bool_] | None = None,
+    items: NDArray[np.bool_] | None = None,
+) -> Dataset:
+    """Return the dataset of some users and items, their rows renumbered.
+
+    Args:
+        dataset: The whole.
+        users: Which users stay, shape (users,); None for all.
+        items: Which items stay, shape (items,); None for all.
+    """
+    kept_users, kept_items = _kept(users, len(dataset.users)), _kept(items, len(dataset.items))
+    user_row, item_row = _rows(kept_users, dataset.users), _rows(kept_items, dataset.items)
+    log = dataset.log
+    log = log.where((user_row[log.users] >= 0) & (item_row[log.items] >= 0))
+    return replace(
+        dataset,
+        users=tuple(dataset.users[row] for row in kept_users.tolist()),
+        items=tuple(dataset.items[row] for row in kept_items.tolist()),
+        log=Interactions(user_row[log.users], item_row[log.items], log.ratings, log.times),
+        world=_part_of(dataset.world, kept_users, kept_items),
+        candidates={
+            int(user_row[user]): tuple(
+                int(item_row[item]) for item in candidates if item_row[item] >= 0
+            )
+            for user, candidates in dataset.candidates.items()
+            if user_row[user] >= 0
+        },
+    )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The truth of a world for some of its users and items."""
+
+    whole: World
+    users: IntArray
+    items: IntArray
+
+    @property
+    def source(self) -> str:
+        return self.whole.source
+
+    def ratings(self, user: int, items: IntArray, round: int) -> FloatArray:
+        return self.whole.ratings(int(self.users[user]), self.items[items], round)
+
+
+@dataclass(frozen=True)
+class _PartWithAppeal(_Part):
+    """The same of a world that also knows how people choose."""
+
+    def appeal(self, user: int, items: IntArray, round: int) -> FloatArray:
+        whole: Any = self.whole
+        found: FloatArray = whole.appeal(int(self.users[user]), self.items[items], round)
+        return found
+
+
+def _part_of(world: World | None, users: IntArray, items: IntArray) -> World | None:
+    if world is None:
+        return None
+    knows = callable(getattr(world, "appeal", None))
+    return (_PartWithAppeal if knows else _Part)(world, users, items)
+
+
+def _kept(mask: NDArray[np.bool_] | None, count: int) -> IntArray:
+    return np.arange(count) if mask is None else np.flatnonzero(mask)
+
+
+def _rows(kept: IntArray, whole: tuple[Any, ...]) -> IntArray:
+    """Return the new row of each old one; -1 for what is gone."""
+    rows = np.full(len(whole), -1)
+    rows[kept] = np.arange(len(kept))
+    return rows

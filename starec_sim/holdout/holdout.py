@@ -1,0 +1,210 @@
+"""A protocol applied to a dataset: the users, their lists, and what is known before.
+
+What may be learned, exactly:
+
+* Of an evaluated user nothing counts from the answer on: neither the answer nor what follows it.
+  Popularity, signals, sequences and item neighbourhoods are all taken from `training`, so none of
+  them has seen it. Of the others the whole log counts.
+* Negatives are items the user never touched in her whole log, before or after the answer.
+* No item of an exam's lists is shown as a negative while the user's history is replayed.
+* What is *not* excluded, as in the papers: the answer is held out by user, not by date. What others
+  did later than an answer is known (leave-one-out, not a split in time), and a replayed choice is
+  part of the training log its own card's signals were taken from; only the exam is clean of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, Literal
+
+import numpy as np
+
+from starec_sim.dataset import Dataset, Interactions
+from starec_sim.errors import DataError
+from starec_sim.holdout.candidates import Lists, check_lists, draw_lists
+from starec_sim.holdout.filters import cut
+from starec_sim.holdout.protocol import Protocol
+from starec_sim.holdout.user_logs import UserLog, by_user, stars
+from starec_sim.rng import Streams
+from starec_sim.types import LIKED_ABOVE, IntArray
+
+Extent = Literal["sample", "full"]
+"""`sample`: the sequences that agents live through, no more. `full`: the whole log."""
+
+
+class HoldOut:
+    """Who is asked what, and what may be known before.
+
+    Args:
+        protocol: What is asked.
+        dataset: Of whom.
+        seed: Decides who is evaluated and which lists they get.
+        lists: Lists that somebody else drew; they are checked against protocol and dataset.
+
+    Raises:
+        DataError: Nobody qualifies, or the lists do not fit.
+    """
+
+    def __init__(
+        self, protocol: Protocol, dataset: Dataset, seed: int, lists: Lists | None = None
+    ) -> None:
+        self.protocol = protocol
+        self.funnel = cut(dataset, protocol.cuts, seed)
+        """How the protocol's cuts made the dataset smaller."""
+        self.dataset = dataset = self.funnel.dataset
+        self.seed = seed
+        self.left_out = {
+            "too few interactions": 0,
+            "too few likes": 0,
+            "nothing before the answer": 0,
+            "not listed": 0,
+            "not drawn": 0,
+        }
+        self._log = by_user(dataset.log)
+        self.lives = self._drawn(self._qualified())
+        """Of each evaluated user, in order of her row; the last of her choices is the answer."""
+        self.rows: IntArray = np.array([life.row for life in self.lives])
+        """The evaluated users' rows in the dataset."""
+        self.answers: IntArray = np.array(
+            [life.items[life.choices[-1]] for life in self.lives], np.int64
+        )
+        self.popularity: IntArray = np.bincount(
+            self.training("full").items, minlength=len(dataset.items)
+        )
+        """Shape (items,): how often each item occurs in the training interactions."""
+        if lists is None:
+            streams = Streams(seed)
+            drawn, dropped = draw_lists(protocol, dataset, self.lives, self.popularity, streams)
+            self.dropped = dropped
+        else:
+            drawn, self.dropped = check_lists(lists, protocol, dataset, self.lives), 0
+        self.lists: IntArray = drawn
+        """Shape (users, draws, candidates): items in the order in which they are shown."""
+
+    def _qualified(self) -> list[UserLog]:
+        """Return the users whose logs hold enough, and count those that are left out."""
+        protocol, log, lives = self.protocol, self._log, []
+        ratings = stars(log)
+        starts = np.searchsorted(log.users, np.arange(len(self.dataset.users) + 1)).tolist()
+        listed = frozenset(protocol.users.listed)
+        for row in range(len(self.dataset.users)):
+            start, end = starts[row], starts[row + 1]
+            liked = np.flatnonzero(ratings[start:end] > LIKED_ABOVE)
+            if listed and self.dataset.users[row].id not in listed:
+                self.left_out["not listed"] += 1
+            elif end - start < protocol.min_interactions:
+                self.left_out["too few interactions"] += 1
+            elif len(liked) < protocol.min_likes:
+                self.left_out["too few likes"] += 1
+            elif liked[-1] == 0:
+                self.left_out["nothing before the answer"] += 1
+            else:
+                answer = int(liked[-1])
+                first = max(0, answer + 1 - protocol.sequence)
+                # A replayed choice needs something before it as well.
+                within = liked[(liked > first) & (liked < answer)].tolist()
+                replayed = within[len(within) - min(len(within), protocol.history) :]
+                mine = slice(start, end)
+                lives.append(
+                    UserLog(row, start, log.items[mine], ratings[mine], first, (*replayed, answer))
+                )
+        if not lives:
+            counted = ", ".join(f"{count} {why}" for why, count in self.left_out.items() if count)
+            raise DataError(
+                f"no user of {self.dataset.name} qualifies for {protocol.name}: "
+                f"{counted or 'it has no users'}",
+                hint="lower min_interactions or min_likes in a protocol of your own",
+            )
+        return lives
+
+    def _drawn(self, lives: list[UserLog]) -> list[UserLog]:
+        split = self.protocol.users
+        wanted = max(1, round(split.share * len(lives)))
+        wanted = min(len(lives), split.count or wanted)
+        if split.mode == "new" and wanted == len(lives):
+            raise DataError(
+                f"all {wanted} users who qualify would be evaluated: none is left to fit models on",
+                hint="with `mode: new`, set users.share below 1, or pass --users N",
+            )
+        self.left_out["not drawn"] = len(lives) - wanted
+        order = Streams(self.seed).stream("exam users").permutation(len(lives))[:wanted]
+        return [lives[place] for place in np.sort(order)]
+
+    def training(self, extent: Extent) -> Interactions:
+        """Return what models may be fitted on, in order of time.
+
+        In mode `new` the evaluated users' past is not part of it, see `past`. The sample holds as
+        many interactions of each user as an agent lives through.
+        """
+        log, new = self._log, self.protocol.users.mode == "new"
+        known = np.ones(len(log.users), bool)
+        if extent == "sample":
+            if new:
+                known = _last_of_each(log, self.protocol.sequence)
+            else:
+                known[:] = False
+        for life in self.lives:
+            answer = life.start + life.choices[-1]
+            known[life.start : life.start + len(life.items)] = False
+            if not new:
+                first = life.start + (life.first if extent == "sample" else 0)
+                known[first:answer] = True
+        return _in_time(log.where(known))
+
+    def past(self, extent: Extent) -> Interactions:
+        """Return what the evaluated users did before their answers, in order of time."""
+        known = np.zeros(len(self._log.users), bool)
+        for life in self.lives:
+            first = life.first if extent == "sample" else 0
+            known[life.start + first : life.start + life.choices[-1]] = True
+        return _in_time(self._log.where(known))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of protocol, users, answers and lists: figures of equal exams are comparable."""
+        # Who is listed shows in who is evaluated.
+        protocol = self.protocol.model_dump_json(exclude={"users": {"listed"}})
+        sha = hashlib.sha256(protocol.encode())
+        for person in (self.dataset.users[row] for row in self.rows):
+            sha.update(person.id.encode() + b"\0")
+        for item in (self.dataset.items[item] for item in self.lists.ravel()):
+            sha.update(item.id.encode() + b"\0")
+        sha.update(self.answers.tobytes())
+        return sha.hexdigest()
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return counts worth writing beside every figure (JSON values)."""
+        full, sample = self.training("full"), self.training("sample")
+        replayed = [len(life.choices) - 1 for life in self.lives]
+        bare = sum(not item.attributes for item in self.dataset.items)
+        facts: dict[str, Any] = {
+            "dataset": self.dataset.name,
+            "users": len(self.lives),
+            "items": len(self.dataset.items),
+            "items without attributes": bare,
+            "left out": self.left_out,
+            "replayed choices": sum(replayed),
+            "users with fewer replayed than the protocol says": sum(
+                count < self.protocol.history for count in replayed
+            ),
+            "training interactions (full)": len(full.users),
+            "training interactions (sample)": len(sample.users),
+            "answers that nobody met in training": int((self.popularity[self.answers] == 0).sum()),
+        }
+        if len(self.funnel.counts) > 1:
+            facts["cuts"] = [asdict(count) for count in self.funnel.counts]
+        if self.protocol.negatives == "shipped":
+            facts["shipped candidates dropped"] = self.dropped
+        return facts
+
+
+def _in_time(log: Interactions) -> Interactions:
+    return log.where(np.argsort(log.times, kind="stable"))
+
+
+def _last_of_each(log: Interactions, count: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return which rows of a log sorted by user are among the user's last."""
+    ends = np.searchsorted(log.users, log.users, side="right")
+    return np.asarray(ends - np.arange(len(log.users)) <= count)

@@ -1,0 +1,231 @@
+"""What `train` may say in an experiment: the keys of a training, with their defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import Field, model_validator
+
+from starec_sim import plugins
+from starec_sim.errors import ConfigError
+from starec_sim.experiment import Experiment
+from starec_sim.learning.grpo import Objective
+from starec_sim.learning.learner import Optimisation
+from starec_sim.learning.models import Lora, Method
+from starec_sim.learning.rollouts import Groups
+from starec_sim.plugins import Spec
+from starec_sim.policies.engine.precision import Precision
+from starec_sim.policies.gateway import build_policy
+from starec_sim.settings import Settings, validate
+from starec_sim.types import Node
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Sft(Settings):
+    """Stage 1: imitate what a teacher wrote, as far as it passes the screening."""
+
+    teacher: Spec = Field(default={"use": "lexical"})
+    """Any policy; it sees what the student will see."""
+    samples: Path | None = None
+    """A file of samples instead of a teacher: JSON lines with `messages` ((role, text) pairs) and
+    `answer`."""
+    users: int = Field(default=100, ge=1)
+    rounds: int = Field(default=3, ge=1)
+    """How many users the teacher plays, and for how long."""
+    nodes: tuple[Node, ...] = ("fast", "slow")
+    min_ndcg: float = Field(default=0.0, ge=0, le=1)
+    """A ranking that earns less is rejected."""
+    rethink: int = Field(default=1, ge=0)
+    """How often a rejected answer goes back to the teacher with its error named."""
+    keywords: tuple[str, ...] = ("liked",)
+    """A summary must hold one of these; none are asked for when empty."""
+    epochs: int = Field(default=1, ge=1)
+    batch: int = Field(default=32, ge=1)
+    """Samples in an update."""
+    optimisation: Optimisation = Optimisation(lr=1e-4)
+
+
+class Grpo(Settings):
+    """Stage 2: let the world's feedback improve what was anchored."""
+
+    steps: int = Field(default=100, ge=1)
+    """Rounds played and learned from."""
+    users: int = Field(default=64, ge=1)
+    """Who visits in a round: so many of the training users, others in each life."""
+    rounds: int = Field(default=5, ge=1)
+    """Rounds of a life; then a new one begins, with other users and other chances."""
+    groups: Groups = "branch"
+    size: int = Field(default=8, ge=2)
+    """Answers in a group (the paper's 8)."""
+    nodes: tuple[Node, ...] = ("fast", "slow")
+    rewards: dict[str, float] = Field(default={"tier": 1.0}, min_length=1)
+    """What an answer earns: components by name or reference, with their weights."""
+    objective: Objective = Objective()
+    passes: int = Field(default=1, ge=1)
+    """How often each rollout is learned from."""
+    batch: int | None = Field(default=None, ge=1)
+    """Groups in an update; all of a round when empty."""
+    optimisation: Optimisation = Optimisation()
+
+
+class Validation(Settings):
+    """How the policy does with users it never trained on."""
+
+    every: int = Field(default=10, ge=1)
+    """Steps between examinations; there is one before the first and one after the last."""
+    share: Share = 0.2
+    """Of all users, how many are kept for this."""
+    users: int = Field(default=50, ge=0)
+    """So many of them are examined; 0 for none."""
+    rounds: int = Field(default=2, ge=1)
+    temperature: float | None = 0.0
+    """At which the policy answers; its own when empty."""
+
+
+class Guards(Settings):
+    """When to stop, because more of it would only make it worse."""
+
+    kl: float = Field(default=5.0, gt=0)
+    """Nats per token from the anchor."""
+    distinct: float = Field(default=0.02, ge=0, le=1)
+    """The smallest share of answers of a step that differ; with none, all are the same."""
+    patience: int = Field(default=20, ge=1)
+    """Steps in a row from which nothing could be learned, all groups being equal."""
+
+
+class Training(Settings):
+    """A training of the policy that plays `policies.fast`."""
+
+    model: str | None = None
+    """The weights that learn; those of `policies.fast` when empty. Needed where a server plays."""
+    method: Method = "lora"
+    lora: Lora = Lora()
+    dtype: Precision = "auto"
+    batch_tokens: int = Field(default=8192, ge=64)
+    """Ids in one forward pass, padding included: what memory allows."""
+    gradient_checkpointing: bool = False
+    """Whether activations are computed twice instead of kept: a third slower, far less memory."""
+    chat_template_kwargs: dict[str, bool | str | int] | None = None
+    """What the chat template is told when samples are imitated; None: what the policy tells it."""
+    anchor: Sft | None = None
+    grpo: Grpo | None = Grpo()
+    evaluate: Validation = Validation()
+    guards: Guards = Guards()
+    checkpoint_every: int = Field(default=5, ge=1)
+    """Steps (of either stage) between checkpoints."""
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Self:
+        if self.anchor is None and self.grpo is None:
+            raise ValueError("there is neither an anchor nor grpo, so nothing would be learned")
+        return self
+
+
+_BENDS = (
+    "top_k",
+    "min_p",
+    "logit_bias",
+    "repetition_penalty",
+    "presence_penalty",
+    "frequency_penalty",
+    "structured_outputs",
+    "response_format",
+)
+"""Parameters of a request with which tokens have other probabilities than the weights say."""
+
+
+def training_of(experiment: Experiment) -> Training:
+    """Return the training of an experiment, checked against what plays in it.
+
+    Raises:
+        ConfigError: A key is wrong, or the policy cannot be trained as it is set.
+    """
+    if experiment.train is None:
+        raise ConfigError(
+            f'the experiment "{experiment.name}" has no `train`, so there is nothing to learn',
+            hint="add `train: {grpo: {steps: 100}}`; docs/training.md lists the keys",
+        )
+    training = validate(Training, experiment.train, "train")
+    if experiment.arms:
+        raise ConfigError(
+            "arms: a training has none",
+            hint="train each variant by itself: starec train FILE --set train.KEY=VALUE",
+        )
+    weights_of(experiment, training)
+    fast, slow = experiment.policies.fast, experiment.policies.slow
+    if training.grpo is not None:
+        if "slow" in training.grpo.nodes and slow != fast:
+            raise ConfigError(
+                "train.grpo.nodes: slow answers are learned from only if the same policy gives "
+                "them, and policies.slow differs from policies.fast",
+                hint="make them equal, or set train.grpo.nodes to [fast]",
+            )
+        for key, wanted in (("top_p", 1.0), ("temperature", None)):
+            value = setting(fast, key, 1.0)
+            if value is None:
+                raise ConfigError(
+                    f"policies.fast.{key} is left to the server, and what learns must know it",
+                    hint=f"set policies.fast.{key} to 1",
+                )
+            if (wanted is not None and value != wanted) or value == 0:
+                raise ConfigError(
+                    f"policies.fast.{key}: {value} leaves nothing to explore, or not what is "
+                    "learned from; a policy in training samples from all of its distribution",
+                    hint=f"set policies.fast.{key} to 1",
+                )
+        if training.grpo.objective.credit == "position" and (
+            training.grpo.groups == "episode" or experiment.environment["use"] == "feed"
+        ):
+            raise ConfigError(
+                "train.grpo.objective.credit: position needs single rankings, one answer each",
+                hint="set train.grpo.groups to branch in `ranking`, or credit to rollout",
+            )
+        bent = [key for key in _BENDS if key in (fast.get("extra_body") or {})]
+        if bent or fast.get("structured"):
+            raise ConfigError(
+                f"policies.fast.{f'extra_body.{bent[0]}' if bent else 'structured'}: changes what "
+                "the server samples from, and what learns does not know of it",
+                hint="take it out; answers in tags are read as strictly",
+            )
+    return training
+
+
+def setting(spec: Mapping[str, Any], key: str, otherwise: Any) -> Any:
+    """Return what a policy is set to: by its spec, or by default; else what it is otherwise."""
+    fields = getattr(plugins.load("policies", spec["use"]), "model_fields", {})
+    return spec.get(key, getattr(fields.get(key), "default", otherwise))
+
+
+def template_of(experiment: Experiment, training: Training) -> Mapping[str, Any]:
+    """Return what the chat template is told, by the training or by the policy that plays."""
+    fast = experiment.policies.fast
+    if training.chat_template_kwargs is not None:
+        return training.chat_template_kwargs
+    # `local` has it as a setting, a server as a parameter of its own.
+    told: Mapping[str, Any] | None = {**(fast.get("extra_body") or {}), **fast}.get(
+        "chat_template_kwargs"
+    )
+    return told or {}
+
+
+def weights_of(experiment: Experiment, training: Training) -> str:
+    """Return the model whose weights learn: the training's, or the one that plays.
+
+    Raises:
+        ConfigError: What plays has no weights.
+    """
+    fast = experiment.policies.fast
+    named = training.model or fast.get("model")
+    if named is None:
+        # `nano` knows where its weights are without being told.
+        named = getattr(build_policy(fast, "policies.fast").model, "model", None)
+    if not isinstance(named, str):
+        raise ConfigError(
+            f"policies.fast: {fast['use']} has no model whose weights could learn",
+            hint="e.g. policies: {fast: nano, slow: nano}, or {use: local, model: "
+            "Qwen/Qwen2.5-0.5B-Instruct} for both",
+        )
+    return named

@@ -1,0 +1,123 @@
+"""Between messages and token ids: the chat template, applied once, and text for what comes back."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from langchain_core.messages import BaseMessage, convert_to_openai_messages
+
+from starec_sim.errors import PolicyError
+
+_log = logging.getLogger(__name__)
+
+PLAIN_TEMPLATE = (
+    "{{ bos_token or '' }}{% for message in messages %}"
+    "### {{ message['role'] | capitalize }}\n{{ message['content'] }}\n\n"
+    "{% endfor %}{% if add_generation_prompt %}### Assistant\n{% endif %}"
+)
+"""For models that were never taught to chat. What comes after a new heading is not the answer."""
+
+
+class ChatFormat:
+    """Writes prompts for one tokenizer.
+
+    Args:
+        tokenizer: Of Hugging Face.
+        model: Its name, for messages.
+        ends: Tokens by which the model itself ends a turn.
+        template: Further values for the chat template.
+    """
+
+    def __init__(
+        self, tokenizer: Any, model: str, ends: Sequence[int], template: Mapping[str, Any]
+    ) -> None:
+        self._tokenizer = tokenizer
+        self._model = model
+        self._values = dict(template)
+        # Rust's tokenizer refuses to be used by two threads at once.
+        self._lock = threading.Lock()
+        own = tokenizer.eos_token_id
+        self.stop: frozenset[int] = frozenset([*ends, *([own] if own is not None else [])])
+        self.stop_texts: tuple[str, ...] = ()
+        if not tokenizer.chat_template:
+            _log.warning(
+                "%s has no chat template; a plain one is used (### System, ### User, ### Assistant)"
+                "\nhint: take a model that was tuned for chat, or one you trained on this template",
+                model,
+            )
+            self._values["chat_template"] = PLAIN_TEMPLATE
+            self.stop_texts = ("\n### ",)
+
+    def prompt(self, messages: Sequence[BaseMessage]) -> tuple[int, ...]:
+        """Return the token ids of a conversation, up to where the assistant begins to speak."""
+        chat = convert_to_openai_messages(list(messages))
+        try:
+            with self._lock:
+                text = self._tokenizer.apply_chat_template(
+                    chat, add_generation_prompt=True, tokenize=False, **self._values
+                )
+                # The template has written the special tokens already.
+                ids = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        except Exception as error:
+            roles = ", ".join(message.type for message in messages) or "none"
+            raise PolicyError(
+                f"the chat template of {self._model} refused the messages ({roles}): {error}",
+                hint="the template is in the model's tokenizer_config.json or chat_template.jinja",
+            ) from error
+        if not ids:
+            raise PolicyError(
+                "the prompt has no tokens: there was nothing in the messages",
+                hint="ask with at least one message that has text",
+            )
+        return tuple(ids)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of token ids, special tokens left out."""
+        with self._lock:
+            text: str = self._tokenizer.decode(list(ids), skip_special_tokens=True)
+        return text
+
+    def spell(self, ids: Sequence[int]) -> list[str]:
+        """Return the text of each token, special ones too; half a character is a question mark."""
+        with self._lock:
+            return [self._tokenizer.decode([token]) for token in ids]
+
+    def check_window(
+        self, prompt: Sequence[int], limit: int, window: int, messages: Sequence[BaseMessage]
+    ) -> None:
+        """Refuse a prompt that leaves no room for its answer, and say what takes the room."""
+        over = len(prompt) + limit - window
+        if over <= 0:
+            return
+        part, size = self._longest_part(messages)
+        room = window - len(prompt)
+        raise PolicyError(
+            f"{len(prompt):,} tokens of prompt and max_tokens = {limit:,} are {over:,} more than "
+            f"the {window:,} that {self._model} can hold; the longest part of the prompt is {part} "
+            f"with {size:,} tokens",
+            hint=f"lower max_tokens to {room:,}, or shorten {part}"
+            if room > 0
+            else f"shorten {part} (a shorter history, fewer candidates), or take a model with a "
+            "longer window",
+        )
+
+    def _longest_part(self, messages: Sequence[BaseMessage]) -> tuple[str, int]:
+        """Return the message, or the tagged section of one, that takes most tokens."""
+        parts = [(f"the {message.type} message", message.text) for message in messages]
+        for message in messages:
+            sections = re.findall(r"<(\w+)>\n(.*?)\n</\1>", message.text, re.DOTALL)
+            # A message is told by its sections where it has some.
+            if sections:
+                parts = [part for part in parts if part[1] != message.text]
+                parts += [(f"<{tag}>", text) for tag, text in sections]
+        with self._lock:
+            sizes = [
+                (len(self._tokenizer(text, add_special_tokens=False)["input_ids"]), name)
+                for name, text in parts
+            ]
+        size, name = max(sizes, default=(0, "empty"))
+        return name, size

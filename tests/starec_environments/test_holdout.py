@@ -1,0 +1,181 @@
+"""The exam as a world: replay first, then the lists, and nothing that gives the answer away."""
+
+from itertools import chain
+
+import numpy as np
+import pytest
+
+from starec_sim.errors import ConfigError, DataError
+from starec_sim.holdout.candidates import file_digest, write_lists
+from starec_sim.types import Decision
+
+N_ITEMS = 60
+
+
+@pytest.fixture
+def lives(make):
+    """Eight users, fourteen items each; user 0 likes two of them, the others every second one."""
+    rng = np.random.default_rng(4)
+    seen = [rng.permutation(N_ITEMS)[:14].tolist() for _ in range(8)]
+    rows = [
+        (
+            user,
+            seen[user][nth],
+            5.0 if (nth in (6, 13) if user == 0 else nth % 2) else 2.0,
+        )
+        for nth in range(14)
+        for user in range(8)
+    ]
+    return make(rows, N_ITEMS)
+
+
+def small(build, dataset, seed=0, protocol=None, **changes):
+    asked = {"candidates": 5, "at": [1, 5], "draws": 3, "history": 4, **(protocol or {})}
+    return build("exam", dataset, seed, protocol=asked, **changes)
+
+
+def logged(dataset, user):
+    return dataset.log.where(dataset.log.users == user)
+
+
+def test_a_user_lives_through_her_last_likes_and_then_ranks_each_list_once(lives, build, play):
+    world = small(build, lives)
+    rounds = play(world, range(6))
+    assert [len(visits) for visits in rounds] == [7, 7, 7, 8, 8, 0]  # user 0 has one like to replay
+    for visit in rounds[4]:
+        assert len(visit.steps) == 3
+        assert [step.feedback.ending for step in visit.steps] == ["", "", "done"]
+        shown = [step.observation.slate for step in visit.steps]
+        assert shown == [tuple(lists) for lists in world.exam.lists[visit.user].tolist()]
+        assert {step.feedback.target for step in visit.steps} == {world.exam.answers[visit.user]}
+
+
+def test_nothing_is_revealed_in_the_exam_and_nothing_of_it_was_shown_before(lives, build, play):
+    world = small(build, lives)
+    rounds = play(world, range(5))
+    for visit in rounds[4]:
+        assert all(step.feedback.experiences == () for step in visit.steps)
+        exam = {item for step in visit.steps for item in step.observation.slate}
+        before = {
+            item
+            for visits in rounds[:4]
+            for other in visits
+            if other.user == visit.user
+            for item in other.steps[0].observation.slate
+        }
+        assert not exam & before
+        assert int(world.exam.answers[visit.user]) not in [
+            e.item for e in lived(world, rounds, visit.user)
+        ]
+
+
+def lived(world, rounds, user):
+    """What a user remembers from the start, and what her visits revealed."""
+    revealed = chain.from_iterable(
+        step.feedback.experiences
+        for visits in rounds
+        for visit in visits
+        if visit.user == user
+        for step in visit.steps
+    )
+    return [*world.history(user), *revealed]
+
+
+@pytest.mark.parametrize("replay", [0, 2, None])
+def test_however_much_is_replayed_the_same_is_known_at_the_exam(lives, build, play, replay) -> None:
+    world = small(build, lives, replay=replay)
+    rounds = play(world, range(5))
+    for user in range(8):
+        assert [e.item for e in lived(world, rounds, user)] == logged(lives, user).items[
+            :13
+        ].tolist()
+    visits = sum(len(found) for found in rounds[:4])
+    assert visits == {0: 0, 2: 15, None: 30 - 1}[replay]
+
+
+def test_with_a_swapped_memory_everybody_lives_anothers_life_and_sits_her_own_exam(
+    lives, build, play
+) -> None:
+    own, swapped = small(build, lives), small(build, lives, memory="swapped")
+    rounds = play(swapped, range(5))
+    lives_of = {tuple(e.item for e in lived(swapped, rounds, user)): user for user in range(8)}
+    assert len(lives_of) == 8
+    for user in range(8):
+        assert swapped.users[user].id == own.users[user].id
+        assert (swapped.exam.lists[user] == own.exam.lists[user]).all()
+        assert tuple(logged(lives, user).items[:13].tolist()) not in [
+            items for items, who in lives_of.items() if who == user
+        ]
+    assert swapped.describe()["candidates in the borrowed past"] > 0
+
+
+def test_a_swapped_user_has_the_profile_of_the_one_whose_life_she_lived(build) -> None:
+    from starec_environments.datasets.synthetic import Synthetic
+
+    data = Synthetic(Synthetic.Config(users=30, items=200)).load()
+    own, swapped = (build("exam", data, memory=memory) for memory in ("own", "swapped"))
+    histories = {own.history(user): own.users[user] for user in range(len(own.users))}
+    for user in range(len(own.users)):
+        lived = histories[swapped.history(user)]
+        assert swapped.users[user].profile == lived.profile
+        assert swapped.users[user].id == own.users[user].id != lived.id
+
+
+def test_one_user_alone_cannot_swap(make, build) -> None:
+    dataset = make([(0, item, 5.0) for item in range(10)], N_ITEMS)
+    with pytest.raises(DataError, match="cannot be swapped with a single user"):
+        small(build, dataset, memory="swapped")
+
+
+def test_signals_come_from_the_training_interactions_and_know_no_answer(lives, build) -> None:
+    world = small(build, lives, protocol={"signals": ["popularity", "rating", "together"]})
+    world.begin_round(4)
+    shown = world.observe(1, ())
+    assert all("seen by" in text for text in shown.cards)
+    # Popularity counts nothing from any evaluated user's answer on.
+    assert world.popularity.sum() == sum(13 for _ in range(8))
+    with pytest.raises(ConfigError, match="signals must be some of"):
+        small(build, lives, protocol={"signals": ["fame"]})
+
+
+def test_reward_and_rank_are_those_of_the_ranking_environment(lives, build) -> None:
+    world = small(build, lives)
+    world.begin_round(4)
+    shown = world.observe(3, ())
+    answer = int(world.exam.answers[3])
+    best = (answer, *(item for item in shown.slate if item != answer))
+    assert world.respond(3, (), shown, Decision(best, 5)).reward == {"tier": 1.0, "ndcg": 1.0}
+    nothing = world.respond(3, (), shown, Decision(shown.slate, 0))
+    assert nothing.reward == {"tier": -1.0, "ndcg": 0.0}
+
+
+def test_lists_from_a_file_are_the_exam_and_another_file_is_refused(lives, build, tmp_path):
+    path = tmp_path / "candidates.jsonl"
+    write_lists(small(build, lives, seed=5).exam, path)
+    again = small(build, lives, seed=0, candidates=str(path), candidates_sha256=file_digest(path))
+    assert (again.exam.lists == small(build, lives, seed=5).exam.lists).all()
+    with pytest.raises(DataError, match="is not the file of candidates that the run began with"):
+        small(build, lives, candidates=str(path), candidates_sha256="0" * 64)
+
+
+def test_what_a_visitor_sees_depends_on_nothing_but_round_user_and_step(lives, build, play) -> None:
+    played = play(small(build, lives), range(5))
+    world = small(build, lives)
+    for round in reversed(range(5)):
+        for user in reversed(world.begin_round(round)):
+            visit = next(v for v in played[round] if v.user == user)
+            for number, step in enumerate(visit.steps):
+                assert world.observe(user, visit.steps[:number]) == step.observation
+
+
+def test_a_catalogue_too_small_for_replays_beside_the_exam_is_refused(make, build) -> None:
+    rng = np.random.default_rng(0)
+    rows = [(user, int(item), 5.0) for user in range(3) for item in rng.permutation(21)[:12]]
+    with pytest.raises(DataError, match=r"leaves \d items .* not the 4 that a replayed choice"):
+        small(build, make(rows, 21))
+    small(build, make(rows, 21), protocol={"history": 0})
+
+
+def test_the_exam_needs_data(build) -> None:
+    with pytest.raises(DataError, match="needs data"):
+        build("exam", None)

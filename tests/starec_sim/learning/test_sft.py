@@ -1,0 +1,144 @@
+"""A teacher's answers are screened, sent back with their error, and imitated."""
+
+import asyncio
+
+import pytest
+
+from starec_agents.star import StarAgent
+from starec_environments.datasets.synthetic import Synthetic
+from starec_environments.ranking import RankingEnvironment
+from starec_sim.agent import Call
+from starec_sim.errors import DataError, RunError
+from starec_sim.learning.sft import (
+    Sample,
+    TeacherCollector,
+    dump_lesson,
+    lessons_of,
+    load_lesson,
+    read_samples,
+    row_of,
+)
+from starec_sim.policies.gateway import Gateway, Policy
+from starec_sim.rng import Streams
+from starec_sim.types import Memory
+
+from .conftest import make_tokenizer
+from .talker import Talker
+
+USERS = 8
+
+
+class TurnStore(dict):
+    def find(self, address):
+        return None
+
+    def add(self, address, turn):
+        self[address] = turn
+
+
+def taught(talker, **settings):
+    """Let a teacher play one round of a few users; return samples, counts, and what was asked."""
+    dataset = Synthetic(Synthetic.Config(users=12, items=150, interactions=30)).load()
+    world = RankingEnvironment(RankingEnvironment.Config(choices=2), dataset, Streams(3))
+    star = StarAgent(StarAgent.Config(gate={"when": "always"}))
+    tutor, journal = TeacherCollector(star, **settings), TurnStore()
+    policy = Policy("teacher", talker)
+    gateway = Gateway({"fast": policy, "slow": policy}, Streams(3), journal)
+
+    async def play():
+        world.begin_round(0)
+        for user in range(USERS):
+            memory = Memory(world.history(user))
+            await tutor.visit(Call(user, 0, world.users[user], memory, world, gateway))
+
+    asyncio.run(play())
+    samples, funnel = tutor.take()
+    return samples, {(node, what): count for node, what, count in funnel.rows()}, journal
+
+
+def test_what_passes_is_kept_with_the_question_as_it_was_asked():
+    samples, counts, journal = taught(Talker())
+    assert counts == {
+        ("fast", "asked"): USERS,
+        ("fast", "kept at once"): USERS,
+        ("slow", "asked"): USERS,
+        ("slow", "kept at once"): USERS,
+    }
+    asked = {(turn.messages, turn.completion) for turn in journal.values()}
+    assert all((sample.messages, sample.answer) in asked for sample in samples)
+
+
+def test_what_cannot_be_read_goes_back_with_its_error_and_may_be_mended():
+    samples, counts, journal = taught(Talker(broken=0.5), nodes=["fast"], rethink=8)
+    assert counts["fast", "asked"] == USERS
+    assert counts["fast", "kept after rethinking"] > 0
+    assert len(samples) == USERS - counts.get(("fast", "rejected: form"), 0)
+    again = [turn for address, turn in journal.items() if address.attempt >= 200]
+    assert all("exactly one <ranking>" in turn.messages[-1][1] for turn in again)
+    # The student never sees that the teacher needed a second try.
+    assert all(len(sample.messages) == 2 for sample in samples)
+
+
+def test_a_poor_ranking_goes_back_with_its_rank_and_without_the_answer():
+    samples, counts, journal = taught(Talker(), nodes=["fast"], min_ndcg=1.0, rethink=1)
+    kept = counts.get(("fast", "kept at once"), 0) + counts.get(
+        ("fast", "kept after rethinking"), 0
+    )
+    assert len(samples) == kept
+    assert counts["fast", "rejected: low NDCG"] == USERS - kept > 0
+    told = [turn.messages[-1][1] for a, turn in journal.items() if a.attempt >= 200]
+    assert told and all("stood at rank" in text for text in told)
+
+
+def test_a_summary_without_a_polarity_is_rejected():
+    _, counts, _ = taught(Talker(), nodes=["slow"], keywords=["adored"], rethink=0)
+    assert counts["slow", "rejected: no polarity"] == USERS
+
+
+def test_only_the_answer_is_imitated_and_each_of_its_tokens_alike():
+    tokenizer = make_tokenizer()
+    samples = [
+        Sample("fast", (("system", "Rank."), ("user", "A or B?")), "A > B"),
+        Sample("fast", (("user", "C?"),), "C"),
+    ]
+    first, second = lessons_of(samples, tokenizer)
+    assert tokenizer.decode(first.row.prompt) == (
+        "<|start|>system\nRank.<|end|>\n<|start|>user\nA or B?<|end|>\n<|start|>assistant\n"
+    )
+    assert tokenizer.decode(first.row.completion) == "A > B<|end|>"
+    assert {*first.weight, *second.weight} == {1 / (len("A > B") + len("C") + 2)}
+
+
+def test_a_sample_has_the_ids_that_the_local_policy_reads(model_folder):
+    from starec_sim.policies.local import LocalPolicy
+
+    policy = LocalPolicy(model=model_folder(), max_tokens=1)
+    reply = policy.invoke([("system", "Rank."), ("user", "A or B?")])
+    sample = Sample("fast", (("system", "Rank."), ("user", "A or B?")), "A")
+    assert row_of(sample, make_tokenizer()).prompt == reply.response_metadata["tokens"].prompt
+    policy.close()
+
+
+def test_samples_come_from_a_file_and_a_line_that_is_none_is_named(tmp_path):
+    path = tmp_path / "samples.jsonl"
+    path.write_text('{"messages": [["user", "A?"]], "answer": "A"}\n')
+    assert read_samples(path) == [Sample("fast", (("user", "A?"),), "A")]
+    path.write_text('{"messages": [["user", "A?"]], "answer": "A"}\n{"answer": "B"}\n')
+    with pytest.raises(DataError, match="line 2 is not a sample: KeyError 'messages'"):
+        read_samples(path)
+    path.write_text("")
+    with pytest.raises(DataError, match="holds no samples"):
+        read_samples(path)
+
+
+def test_what_a_teacher_gave_survives_on_disk_and_its_damage_is_named(tmp_path):
+    samples, _, _ = taught(Talker())
+    path = tmp_path / "000.json"
+    tutor = TeacherCollector(StarAgent(StarAgent.Config()))
+    tutor.funnel.add("fast", "asked")
+    path.write_bytes(dump_lesson(samples, tutor.funnel))
+    found, funnel = load_lesson(path)
+    assert found == samples and funnel.rows() == [("fast", "asked", 1)]
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(RunError, match="are damaged"):
+        load_lesson(path)

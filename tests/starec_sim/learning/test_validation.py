@@ -1,0 +1,83 @@
+"""What a training changed is said of the same people, before and after."""
+
+import json
+from contextlib import closing
+
+import pytest
+
+from starec_sim import laboratory
+from starec_sim.cli.train import print_changes
+from starec_sim.experiment import Experiment
+from starec_sim.learning.rewards import Rewards
+from starec_sim.learning.validation import changes, figures, marks
+from starec_sim.runs.reader import Reader
+from tests.end_to_end.conftest import Quiet
+
+BEFORE = {"ndcg@1": {3: 0.0, 5: 0.0, 8: 1.0, 9: 0.5}}
+AFTER = {"ndcg@1": {9: 1.0, 8: 1.0, 5: 0.5, 3: 0.75}}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run of two rounds in which everybody ranks 20 items."""
+    experiment = Experiment(
+        name="ranks",
+        rounds=2,
+        runs_dir=tmp_path_factory.mktemp("runs"),
+        data={"use": "synthetic", "users": 12, "items": 120, "interactions": 30},
+        environment={"use": "ranking", "choices": 4},
+        policies={"fast": "lexical", "slow": "lexical"},
+    )
+    return laboratory.start(experiment, Quiet())
+
+
+def test_a_reward_is_that_of_the_training_beside_the_metrics_of_the_world(run):
+    with closing(Reader(run.folder)) as reader:
+        found = marks(reader, 0, Rewards({"ndcg": 2.0, "format": 0.5}))
+    assert len(found["reward"]) > 5
+    for user, reward in found["reward"].items():
+        # Of one true item among 20, the gain is the reward's component and the metric alike.
+        assert reward == pytest.approx(2 * found["ndcg@20"][user] + 0.5)
+
+
+def test_figures_are_those_of_the_report(run):
+    with closing(Reader(run.folder)) as reader:
+        found = figures(marks(reader, 0, Rewards({"tier": 1.0})), seed=0)
+    reported = run.report.as_json()["metrics"]["main"]
+    assert found["ndcg@10"]["mean"] == pytest.approx(reported["ndcg@10"]["mean"])
+    assert found["ndcg@10"]["low"] < found["ndcg@10"]["mean"] < found["ndcg@10"]["high"]
+
+
+def test_people_are_compared_with_themselves_whatever_the_order():
+    found = changes(BEFORE, AFTER, seed=0)["ndcg@1"]
+    assert (found["before"]["mean"], found["after"]["mean"]) == (0.375, 0.8125)
+    assert found["change"]["mean"] == pytest.approx(0.4375)
+    assert 0 <= found["change"]["low"] <= 0.4375 <= found["change"]["high"] <= 0.75
+    assert found["users"] == 4 and 0 < found["p"] <= 1
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_whoever_is_missing_in_one_of_them_is_left_out_of_both():
+    found = changes({"ndcg@1": {**BEFORE["ndcg@1"], 11: 1.0}}, AFTER, seed=0)["ndcg@1"]
+    assert found["users"] == 4
+    assert found["before"]["mean"] == 0.375
+
+
+def test_a_change_is_told_in_a_word_and_flaws_only_where_there_are_any(capsys):
+    def change(mean, half):
+        at = {"mean": 0.5, "low": 0.4, "high": 0.6}
+        between = {"mean": mean, "low": mean - half, "high": mean + half}
+        return {"before": at, "after": at, "change": between, "p": 0.01, "users": 40}
+
+    none = {"mean": 0.0, "low": 0.0, "high": 0.0}
+    clean = {**change(0.0, 0.0), "before": none, "after": none}
+    found = {"ndcg@1": change(0.2, 0.1), "reward": change(0.1, 0.3), "malformed": clean}
+    print_changes(found, 12)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "40 users never trained on, before and after 12 steps" in said
+    assert "reward 0.500 ±0.100 0.500 ±0.100 +0.100 ±0.300 unsure" in said
+    assert "NDCG@1 0.500 ±0.100 0.500 ±0.100 +0.200 ±0.100 better" in said
+    assert said.index("reward") < said.index("NDCG@1")
+    assert "malformed" not in said
+    print_changes({"malformed": change(0.2, 0.1)}, 12)
+    assert "+0.200 ±0.100 worse" in " ".join(capsys.readouterr().out.split())
