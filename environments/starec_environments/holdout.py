@@ -23,7 +23,7 @@ from starec_sim.cards import card
 from starec_sim.dataset import Dataset
 from starec_sim.errors import ConfigError, DataError
 from starec_sim.holdout import HoldOut, Protocol, UserLog
-from starec_sim.holdout.candidates import file_digest, read_lists
+from starec_sim.holdout.candidates import file_digest, read_candidates
 from starec_sim.rng import Streams
 from starec_sim.settings import Settings
 from starec_sim.types import (
@@ -71,28 +71,28 @@ class HoldOutEnvironment:
                     f"{config.candidates} is not the file of candidates that the run began with",
                     hint="put it back as it was, or start a new run",
                 )
-            given = read_lists(config.candidates)
-        self.exam = HoldOut(protocol, dataset, streams.seed, given)
-        dataset = self.exam.dataset
+            given = read_candidates(config.candidates)
+        self.holdout = HoldOut(protocol, dataset, streams.seed, given)
+        dataset = self.holdout.dataset
         self.items = dataset.items
         self.cards = [card(item) for item in dataset.items]
-        self.popularity: IntArray = self.exam.popularity
+        self.popularity: IntArray = self.holdout.popularity
         self._streams = streams
         self._round = 0
         self._lives = self._lived()
         # A swapped user answers with the profile of the one whose life she lived.
         self.users = [
             dataset.users[own.row] if own is lived else _in_place_of(dataset, own, lived)
-            for own, lived in zip(self.exam.lives, self._lives, strict=True)
+            for own, lived in zip(self.holdout.user_logs, self._lives, strict=True)
         ]
         self._signals = Signals(_signal_names(protocol.signals), dataset.items, len(dataset.users))
-        self._signals.fit(self.exam.training("full"))
-        self._shown = [set(lists.ravel().tolist()) for lists in self.exam.lists]
+        self._signals.fit(self.holdout.training("full"))
+        self._shown = [set(lists.ravel().tolist()) for lists in self.holdout.candidate_lists]
         self._check_catalogue()
 
     def _lived(self) -> list[UserLog]:
         """Return the life that each user lives before her exam: her own, or another's."""
-        lives = list(self.exam.lives)
+        lives = list(self.holdout.user_logs)
         if self.config.memory == "own":
             return lives
         if len(lives) < 2:
@@ -120,7 +120,7 @@ class HoldOutEnvironment:
 
     def describe(self) -> Mapping[str, Any]:
         """Return what the exam says of itself, and what is particular to this row."""
-        facts = {**self.exam.describe(), "memory": self.config.memory}
+        facts = {**self.holdout.describe(), "memory": self.config.memory}
         if self.config.memory == "swapped":
             # An item that the other user met stands in the borrowed history with her rating.
             facts["candidates in the borrowed past"] = sum(
@@ -172,7 +172,7 @@ class HoldOutEnvironment:
         life = self._lives[user]
         known, place = self._place(life)
         if self._examining:
-            items = tuple(self.exam.lists[user, len(steps)].tolist())
+            items = tuple(self.holdout.candidate_lists[user, len(steps)].tolist())
         else:
             items = self._replay(user, life, place)
         if self.config.protocol.signals:
@@ -200,7 +200,7 @@ class HoldOutEnvironment:
         """Reveal a replayed choice and what she did in between; in the exam, reveal nothing."""
         life = self._lives[user]
         if self._examining:
-            answer = int(self.exam.answers[user])
+            answer = int(self.holdout.answers[user])
             over = len(steps) + 1 == self.config.protocol.draws
             earned = reward(decision, answer, len(observation.slate))
             return Feedback((), answer, earned, ending="done" if over else "")

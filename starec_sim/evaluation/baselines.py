@@ -28,10 +28,12 @@ def marks_of(spec: ContenderSpec, exam: HoldOut) -> RankRange:
     elif spec.floor == "random":
         scores = _random(exam)
     elif spec.floor == "input order":
-        scores = np.broadcast_to(-np.arange(exam.lists.shape[2], dtype=float), exam.lists.shape)
+        scores = np.broadcast_to(
+            -np.arange(exam.candidate_lists.shape[2], dtype=float), exam.candidate_lists.shape
+        )
     else:
         scores = _oracle(exam)
-    return RankRange.of_scores(scores, exam.lists, exam.answers)
+    return RankRange.of_scores(scores, exam.candidate_lists, exam.answers)
 
 
 def knows_choices(exam: HoldOut) -> bool:
@@ -48,8 +50,8 @@ def _recommended(recommender: Mapping[str, Any], extent: Extent, exam: HoldOut) 
     model.fit(exam.training(extent))
     if exam.protocol.users.mode == "new":
         model.observe(exam.past(extent))
-    draws, candidates = exam.lists.shape[1:]
-    asked = exam.lists.reshape(-1, candidates)
+    draws, candidates = exam.candidate_lists.shape[1:]
+    asked = exam.candidate_lists.reshape(-1, candidates)
     scores = model.score(np.repeat(exam.rows, draws), asked)
     if scores.shape != asked.shape or np.isnan(scores).any():
         raise ContractError(
@@ -57,12 +59,12 @@ def _recommended(recommender: Mapping[str, Any], extent: Extent, exam: HoldOut) 
             f"array of shape {scores.shape}, {int(np.isnan(scores).sum())} of it NaN",
             hint="`score` returns a number for each item it is asked about",
         )
-    shaped: FloatArray = scores.reshape(exam.lists.shape)
+    shaped: FloatArray = scores.reshape(exam.candidate_lists.shape)
     return shaped
 
 
 def _random(exam: HoldOut) -> FloatArray:
-    streams, (_, draws, candidates) = Streams(exam.seed), exam.lists.shape
+    streams, (_, draws, candidates) = Streams(exam.seed), exam.candidate_lists.shape
     return np.stack(
         [
             streams.stream("random row", user=row).random((draws, candidates))
@@ -79,8 +81,8 @@ def _oracle(exam: HoldOut) -> FloatArray:
     choices would have had a little more or less room had she chosen another item here.
     """
     world: Any = exam.dataset.world
-    scores = np.empty(exam.lists.shape)
-    for row, lists, out in zip(exam.rows.tolist(), exam.lists, scores, strict=True):
+    scores = np.empty(exam.candidate_lists.shape)
+    for row, lists, out in zip(exam.rows.tolist(), exam.candidate_lists, scores, strict=True):
         liked = np.rint(world.ratings(row, lists.ravel(), 0)) > LIKED_ABOVE
         chance = np.where(liked, world.appeal(row, lists.ravel(), 0), -np.inf)
         out[:] = chance.reshape(lists.shape)

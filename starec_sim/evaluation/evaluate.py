@@ -30,7 +30,7 @@ from starec_sim.evaluation.table import Row, Table, make_row
 from starec_sim.experiment import Experiment
 from starec_sim.holdout import HoldOut
 from starec_sim.holdout import Protocol as EvaluationProtocol
-from starec_sim.holdout.candidates import file_digest, read_lists, write_lists
+from starec_sim.holdout.candidates import file_digest, read_candidates, write_candidates
 from starec_sim.metrics import Interval
 from starec_sim.plugins import Spec
 from starec_sim.policies.settings import Budget
@@ -263,7 +263,7 @@ def _exam(evaluation: Evaluation, dataset: Dataset) -> HoldOut:
                 f"{evaluation.candidates} is not the file of candidates that this began with",
                 hint="put it back as it was, or start a new evaluation",
             )
-        lists = read_lists(evaluation.candidates)
+        lists = read_candidates(evaluation.candidates)
     return HoldOut(evaluation.protocol, dataset, evaluation.seed, lists)
 
 
@@ -346,7 +346,7 @@ def _folder_without_run(evaluation: Evaluation) -> Path:
 
 def _keep(folder: Path, evaluation: Evaluation, exam: HoldOut) -> None:
     """Write what an evaluation is, and the lists it is about."""
-    write_lists(exam, folder / LISTS)
+    write_candidates(exam, folder / LISTS)
     text = yaml.safe_dump(evaluation.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     run_folder.put_file(folder / SETTINGS, text)
 

@@ -53,7 +53,7 @@ def read_record(folder: Path, arm: str, exam: HoldOut) -> Record | None:
 def _answers(
     db: sqlite3.Connection, trial: int, exam: HoldOut
 ) -> tuple[RankRange, Mapping[str, int]]:
-    ranks: FloatArray = np.full(exam.lists.shape[:2], np.nan)
+    ranks: FloatArray = np.full(exam.candidate_lists.shape[:2], np.nan)
     flaws: Counter[str] = Counter()
     malformed = repaired = 0
     for user, step, text in db.execute(
@@ -89,7 +89,7 @@ def _costs(db: sqlite3.Connection, trial: int, exam: HoldOut) -> Mapping[str, fl
     last = exam.protocol.history
     exams = db.execute(f"{sums} WHERE trial = ? AND round = ?", (trial, last)).fetchone()
     before = db.execute(f"{sums} WHERE trial = ? AND round < ?", (trial, last)).fetchone()
-    users, draws = exam.lists.shape[:2]
+    users, draws = exam.candidate_lists.shape[:2]
 
     def share(total: float | None, of: int) -> float | None:
         return None if total is None else total / of

@@ -33,7 +33,7 @@ _EXPORT_AGAIN = (
 )
 
 
-class Lists(NamedTuple):
+class CandidateLists(NamedTuple):
     """Candidate lists by ids, as a file holds them."""
 
     about: Mapping[str, Any]
@@ -42,7 +42,7 @@ class Lists(NamedTuple):
     """By user: the answer, and the items of each draw in shown order."""
 
 
-def draw_lists(
+def draw_candidates(
     protocol: Protocol,
     dataset: Dataset,
     lives: Sequence[UserLog],
@@ -115,7 +115,7 @@ def _nearest(
     return shuffled[np.argsort(distance, kind="stable")[:count]]
 
 
-def write_lists(exam: HoldOut, path: Path) -> None:
+def write_candidates(exam: HoldOut, path: Path) -> None:
     """Write an exam's lists to a file."""
     users, items = exam.dataset.users, exam.dataset.items
     about = {
@@ -133,14 +133,14 @@ def write_lists(exam: HoldOut, path: Path) -> None:
             "draws": [[items[item].id for item in slate] for slate in lists.tolist()],
         }
         for row, answer, lists in zip(
-            exam.rows.tolist(), exam.answers.tolist(), exam.lists, strict=True
+            exam.rows.tolist(), exam.answers.tolist(), exam.candidate_lists, strict=True
         )
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), "utf-8")
 
 
-def read_lists(path: Path) -> Lists:
+def read_candidates(path: Path) -> CandidateLists:
     """Read lists from a file.
 
     Raises:
@@ -173,7 +173,7 @@ def read_lists(path: Path) -> Lists:
                 f'{path}, line {number}: the user "{user}" is there already', hint=_EXPORT_AGAIN
             )
         users[str(user)] = (str(answer), draws)
-    return Lists(about, users)
+    return CandidateLists(about, users)
 
 
 def file_digest(path: Path) -> str:
@@ -186,8 +186,8 @@ def file_digest(path: Path) -> str:
         ) from None
 
 
-def check_lists(
-    lists: Lists, protocol: Protocol, dataset: Dataset, lives: Sequence[UserLog]
+def check_candidates(
+    lists: CandidateLists, protocol: Protocol, dataset: Dataset, lives: Sequence[UserLog]
 ) -> IntArray:
     """Return imported lists as rows of items, once they are found to fit.
 

@@ -23,7 +23,7 @@ import numpy as np
 
 from starec_sim.dataset import Dataset, Interactions
 from starec_sim.errors import DataError
-from starec_sim.holdout.candidates import Lists, check_lists, draw_lists
+from starec_sim.holdout.candidates import CandidateLists, check_candidates, draw_candidates
 from starec_sim.holdout.filters import cut
 from starec_sim.holdout.protocol import Protocol
 from starec_sim.holdout.user_logs import UserLog, by_user, stars
@@ -48,7 +48,7 @@ class HoldOut:
     """
 
     def __init__(
-        self, protocol: Protocol, dataset: Dataset, seed: int, lists: Lists | None = None
+        self, protocol: Protocol, dataset: Dataset, seed: int, lists: CandidateLists | None = None
     ) -> None:
         self.protocol = protocol
         self.funnel = cut(dataset, protocol.cuts, seed)
@@ -63,12 +63,12 @@ class HoldOut:
             "not drawn": 0,
         }
         self._log = by_user(dataset.log)
-        self.lives = self._drawn(self._qualified())
+        self.user_logs = self._drawn(self._qualified())
         """Of each evaluated user, in order of her row; the last of her choices is the answer."""
-        self.rows: IntArray = np.array([life.row for life in self.lives])
+        self.rows: IntArray = np.array([life.row for life in self.user_logs])
         """The evaluated users' rows in the dataset."""
         self.answers: IntArray = np.array(
-            [life.items[life.choices[-1]] for life in self.lives], np.int64
+            [life.items[life.choices[-1]] for life in self.user_logs], np.int64
         )
         self.popularity: IntArray = np.bincount(
             self.training("full").items, minlength=len(dataset.items)
@@ -76,11 +76,13 @@ class HoldOut:
         """Shape (items,): how often each item occurs in the training interactions."""
         if lists is None:
             streams = Streams(seed)
-            drawn, dropped = draw_lists(protocol, dataset, self.lives, self.popularity, streams)
+            drawn, dropped = draw_candidates(
+                protocol, dataset, self.user_logs, self.popularity, streams
+            )
             self.dropped = dropped
         else:
-            drawn, self.dropped = check_lists(lists, protocol, dataset, self.lives), 0
-        self.lists: IntArray = drawn
+            drawn, self.dropped = check_candidates(lists, protocol, dataset, self.user_logs), 0
+        self.candidate_lists: IntArray = drawn
         """Shape (users, draws, candidates): items in the order in which they are shown."""
 
     def _qualified(self) -> list[UserLog]:
@@ -145,7 +147,7 @@ class HoldOut:
                 known = _last_of_each(log, self.protocol.sequence)
             else:
                 known[:] = False
-        for life in self.lives:
+        for life in self.user_logs:
             answer = life.start + life.choices[-1]
             known[life.start : life.start + len(life.items)] = False
             if not new:
@@ -156,7 +158,7 @@ class HoldOut:
     def past(self, extent: Extent) -> Interactions:
         """Return what the evaluated users did before their answers, in order of time."""
         known = np.zeros(len(self._log.users), bool)
-        for life in self.lives:
+        for life in self.user_logs:
             first = life.first if extent == "sample" else 0
             known[life.start + first : life.start + life.choices[-1]] = True
         return _in_time(self._log.where(known))
@@ -169,7 +171,7 @@ class HoldOut:
         sha = hashlib.sha256(protocol.encode())
         for person in (self.dataset.users[row] for row in self.rows):
             sha.update(person.id.encode() + b"\0")
-        for item in (self.dataset.items[item] for item in self.lists.ravel()):
+        for item in (self.dataset.items[item] for item in self.candidate_lists.ravel()):
             sha.update(item.id.encode() + b"\0")
         sha.update(self.answers.tobytes())
         return sha.hexdigest()
@@ -177,11 +179,11 @@ class HoldOut:
     def describe(self) -> Mapping[str, Any]:
         """Return counts worth writing beside every figure (JSON values)."""
         full, sample = self.training("full"), self.training("sample")
-        replayed = [len(life.choices) - 1 for life in self.lives]
+        replayed = [len(life.choices) - 1 for life in self.user_logs]
         bare = sum(not item.attributes for item in self.dataset.items)
         facts: dict[str, Any] = {
             "dataset": self.dataset.name,
-            "users": len(self.lives),
+            "users": len(self.user_logs),
             "items": len(self.dataset.items),
             "items without attributes": bare,
             "left out": self.left_out,

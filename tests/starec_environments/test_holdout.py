@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from starec_sim.errors import ConfigError, DataError
-from starec_sim.holdout.candidates import file_digest, write_lists
+from starec_sim.holdout.candidates import file_digest, write_candidates
 from starec_sim.types import Decision
 
 N_ITEMS = 60
@@ -46,8 +46,10 @@ def test_a_user_lives_through_her_last_likes_and_then_ranks_each_list_once(lives
         assert len(visit.steps) == 3
         assert [step.feedback.ending for step in visit.steps] == ["", "", "done"]
         shown = [step.observation.slate for step in visit.steps]
-        assert shown == [tuple(lists) for lists in world.exam.lists[visit.user].tolist()]
-        assert {step.feedback.target for step in visit.steps} == {world.exam.answers[visit.user]}
+        assert shown == [
+            tuple(lists) for lists in world.holdout.candidate_lists[visit.user].tolist()
+        ]
+        assert {step.feedback.target for step in visit.steps} == {world.holdout.answers[visit.user]}
 
 
 def test_nothing_is_revealed_in_the_exam_and_nothing_of_it_was_shown_before(lives, build, play):
@@ -64,7 +66,7 @@ def test_nothing_is_revealed_in_the_exam_and_nothing_of_it_was_shown_before(live
             for item in other.steps[0].observation.slate
         }
         assert not exam & before
-        assert int(world.exam.answers[visit.user]) not in [
+        assert int(world.holdout.answers[visit.user]) not in [
             e.item for e in lived(world, rounds, visit.user)
         ]
 
@@ -102,7 +104,7 @@ def test_with_a_swapped_memory_everybody_lives_anothers_life_and_sits_her_own_ex
     assert len(lives_of) == 8
     for user in range(8):
         assert swapped.users[user].id == own.users[user].id
-        assert (swapped.exam.lists[user] == own.exam.lists[user]).all()
+        assert (swapped.holdout.candidate_lists[user] == own.holdout.candidate_lists[user]).all()
         assert tuple(logged(lives, user).items[:13].tolist()) not in [
             items for items, who in lives_of.items() if who == user
         ]
@@ -142,7 +144,7 @@ def test_reward_and_rank_are_those_of_the_ranking_environment(lives, build) -> N
     world = small(build, lives)
     world.begin_round(4)
     shown = world.observe(3, ())
-    answer = int(world.exam.answers[3])
+    answer = int(world.holdout.answers[3])
     best = (answer, *(item for item in shown.slate if item != answer))
     assert world.respond(3, (), shown, Decision(best, 5)).reward == {"tier": 1.0, "ndcg": 1.0}
     nothing = world.respond(3, (), shown, Decision(shown.slate, 0))
@@ -151,9 +153,11 @@ def test_reward_and_rank_are_those_of_the_ranking_environment(lives, build) -> N
 
 def test_lists_from_a_file_are_the_exam_and_another_file_is_refused(lives, build, tmp_path):
     path = tmp_path / "candidates.jsonl"
-    write_lists(small(build, lives, seed=5).exam, path)
+    write_candidates(small(build, lives, seed=5).holdout, path)
     again = small(build, lives, seed=0, candidates=str(path), candidates_sha256=file_digest(path))
-    assert (again.exam.lists == small(build, lives, seed=5).exam.lists).all()
+    assert (
+        again.holdout.candidate_lists == small(build, lives, seed=5).holdout.candidate_lists
+    ).all()
     with pytest.raises(DataError, match="is not the file of candidates that the run began with"):
         small(build, lives, candidates=str(path), candidates_sha256="0" * 64)
 

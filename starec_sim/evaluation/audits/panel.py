@@ -146,7 +146,7 @@ class Panel:
 
     def own(self, user: int, **changes: Any) -> Question:
         """Return the question about a user's own list, her own memory in mind."""
-        items = tuple(self.exam.lists[user, 0].tolist())
+        items = tuple(self.exam.candidate_lists[user, 0].tolist())
         return replace(Question(user, items, self.memory(user)), **changes)
 
     def partner(self, user: int) -> int:
@@ -168,7 +168,7 @@ class Panel:
         generated world, what she would give to items that she never met. Interactions without a
         rating are none.
         """
-        life, world = self.exam.lives[user], self.exam.dataset.world
+        life, world = self.exam.user_logs[user], self.exam.dataset.world
         unknown = np.ones(len(life.items), bool)
         unknown[life.first : life.choices[-1]] = False
         if not self.rated:
@@ -184,7 +184,7 @@ class Panel:
 
     def never_met(self, user: int, count: int, purpose: str) -> IntArray:
         """Return items that the user never touched, drawn evenly; as many as there are of them."""
-        life = self.exam.lives[user]
+        life = self.exam.user_logs[user]
         unmet = np.setdiff1d(np.arange(len(self.items)), life.items)
         rng = self.streams.stream(purpose, user=life.row)
         return rng.choice(unmet, min(count, len(unmet)), replace=False)

@@ -87,7 +87,7 @@ class Persona:
     def _shared(cls, panel: Panel, user: int, number: int) -> list[Question]:
         items, asked = cls._list(panel, number), []
         for repeat in range(REPEATS):
-            place = {"user": panel.exam.lives[user].row, "round": number, "call": repeat}
+            place = {"user": panel.exam.user_logs[user].row, "round": number, "call": repeat}
             order = panel.streams.stream("audit shared order", **place).permutation(items)
             asked.append(panel.own(user, items=tuple(order.tolist()), repeat=repeat))
         return asked

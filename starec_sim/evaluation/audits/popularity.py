@@ -79,4 +79,4 @@ class Popularity:
     @staticmethod
     def _matched(panel: Panel, user: int) -> Question:
         assert panel.matched is not None
-        return panel.own(user, items=tuple(panel.matched.lists[user, 0].tolist()))
+        return panel.own(user, items=tuple(panel.matched.candidate_lists[user, 0].tolist()))

@@ -89,7 +89,7 @@ class Ratings:
     @staticmethod
     def _page(panel: Panel, user: int) -> tuple[IntArray, FloatArray]:
         items, stars = panel.held_out(user)
-        rng = panel.streams.stream("audit ratings", user=panel.exam.lives[user].row)
+        rng = panel.streams.stream("audit ratings", user=panel.exam.user_logs[user].row)
         places = rng.permutation(len(items))[:PAGE]
         return items[places], stars[places]
 

@@ -81,7 +81,7 @@ class Selection:
     @staticmethod
     def _page(panel: Panel, user: int, ratio: int) -> _Page:
         """Return a page with as many liked items as there are, up to its share of the page."""
-        row = panel.exam.lives[user].row
+        row = panel.exam.user_logs[user].row
         items, stars = panel.held_out(user)
         answer = int(panel.answers[user])
         known = [item for item in items[stars > LIKED_ABOVE].tolist() if item != answer]

@@ -6,7 +6,7 @@ import pytest
 
 from starec_sim.errors import DataError
 from starec_sim.holdout import HoldOut, Protocol
-from starec_sim.holdout.candidates import read_lists, write_lists
+from starec_sim.holdout.candidates import read_candidates, write_candidates
 
 PROTOCOL = Protocol(candidates=5, at=(1, 5), draws=2, history=3)
 
@@ -14,7 +14,7 @@ PROTOCOL = Protocol(candidates=5, at=(1, 5), draws=2, history=3)
 @pytest.fixture
 def file(log, tmp_path):
     path = tmp_path / "candidates.jsonl"
-    write_lists(HoldOut(PROTOCOL, log, 1), path)
+    write_candidates(HoldOut(PROTOCOL, log, 1), path)
     return path
 
 
@@ -25,12 +25,17 @@ def changed(path, change, row=1):
     change(values)
     lines[row] = json.dumps(values)
     path.write_text("\n".join(lines) + "\n")
-    return read_lists(path)
+    return read_candidates(path)
 
 
 def test_lists_that_are_written_and_read_again_give_the_same_exam_whatever_the_seed(log, file):
-    original, imported = HoldOut(PROTOCOL, log, 1), HoldOut(PROTOCOL, log, 99, read_lists(file))
-    assert (original.lists == imported.lists).all() and original.digest == imported.digest
+    original, imported = (
+        HoldOut(PROTOCOL, log, 1),
+        HoldOut(PROTOCOL, log, 99, read_candidates(file)),
+    )
+    assert (
+        original.candidate_lists == imported.candidate_lists
+    ).all() and original.digest == imported.digest
     assert HoldOut(PROTOCOL, log, 99).digest != original.digest
 
 
@@ -83,15 +88,15 @@ def test_an_item_that_the_data_lacks_is_refused(log, file) -> None:
 def test_a_line_that_is_no_list_is_named(file, text) -> None:
     file.write_text(file.read_text() + text + "\n")
     with pytest.raises(DataError, match="line 14 is no user's candidate lists"):
-        read_lists(file)
+        read_candidates(file)
 
 
 def test_a_user_who_stands_there_twice_is_refused(file) -> None:
     file.write_text(file.read_text() + file.read_text().splitlines()[1] + "\n")
     with pytest.raises(DataError, match='the user "u0" is there already'):
-        read_lists(file)
+        read_candidates(file)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path) -> None:
     with pytest.raises(DataError, match="cannot be read"):
-        read_lists(tmp_path / "nothing.jsonl")
+        read_candidates(tmp_path / "nothing.jsonl")

@@ -30,7 +30,7 @@ def test_the_answer_is_the_last_like_and_nothing_from_it_on_may_be_learned(log) 
     found = exam(log)
     for extent in ("full", "sample"):
         known = pairs(found.training(extent))
-        for life, answer in zip(found.lives, found.answers, strict=True):
+        for life, answer in zip(found.user_logs, found.answers, strict=True):
             own = mine(log.log, life.row)
             place = int(np.flatnonzero(own.ratings > LIKED_ABOVE)[-1])
             assert own.items[place] == answer
@@ -40,7 +40,7 @@ def test_the_answer_is_the_last_like_and_nothing_from_it_on_may_be_learned(log) 
 
 def test_the_sample_is_what_agents_live_through_and_the_full_log_is_everything_before(log) -> None:
     found = exam(log, sequence=6)
-    for life in found.lives:
+    for life in found.user_logs:
         own, place = mine(log.log, life.row), life.choices[-1]
         sample, full = (mine(found.training(extent), life.row) for extent in ("sample", "full"))
         assert sample.items.tolist() == own.items[place - 5 : place].tolist()
@@ -75,8 +75,8 @@ def test_with_new_users_somebody_must_be_left_to_fit_on(log) -> None:
 def test_a_smaller_sample_of_users_gets_the_same_lists(log) -> None:
     every, some = exam(log), exam(log, users=Split(count=5))
     assert len(some.rows) == 5 and some.left_out["not drawn"] == 7
-    of = dict(zip(every.rows.tolist(), every.lists, strict=True))
-    for row, lists in zip(some.rows.tolist(), some.lists, strict=True):
+    of = dict(zip(every.rows.tolist(), every.candidate_lists, strict=True))
+    for row, lists in zip(some.rows.tolist(), some.candidate_lists, strict=True):
         assert (of[row] == lists).all()
     assert len(exam(log, users=Split(share=0.5)).rows) == 6
 
@@ -99,8 +99,10 @@ def test_a_list_holds_the_answer_once_among_items_the_user_never_touched(
     ] + [(6, item, 5.0) for item in range(10)]
     dataset = make(rows)
     found = exam(dataset, seed, candidates=candidates, at=(1,), draws=draws, negatives=negatives)
-    assert found.lists.shape == (len(found.lives), draws, candidates)
-    for life, answer, lists in zip(found.lives, found.answers, found.lists, strict=True):
+    assert found.candidate_lists.shape == (len(found.user_logs), draws, candidates)
+    for life, answer, lists in zip(
+        found.user_logs, found.answers, found.candidate_lists, strict=True
+    ):
         for slate in lists.tolist():
             assert len(set(slate)) == candidates
             assert set(slate) & set(life.items.tolist()) == {answer}
@@ -108,9 +110,11 @@ def test_a_list_holds_the_answer_once_among_items_the_user_never_touched(
 
 def test_draws_differ_and_so_do_seeds_and_both_can_be_repeated(log) -> None:
     one, other = exam(log, 1), exam(log, 2)
-    assert (one.lists == exam(log, 1).lists).all() and one.digest == exam(log, 1).digest
+    assert (one.candidate_lists == exam(log, 1).candidate_lists).all() and one.digest == exam(
+        log, 1
+    ).digest
     assert one.digest != other.digest
-    assert any(set(a) != set(b) for a, b in one.lists.tolist())
+    assert any(set(a) != set(b) for a, b in one.candidate_lists.tolist())
 
 
 def test_popularity_matched_negatives_are_about_as_popular_as_the_answer(make) -> None:
@@ -125,7 +129,7 @@ def test_popularity_matched_negatives_are_about_as_popular_as_the_answer(make) -
     def distance(negatives):
         found = exam(make(rows), negatives=negatives, candidates=4, at=(1,), draws=3)
         level = np.log1p(found.popularity)
-        return np.abs(level[found.lists] - level[found.answers][:, None, None]).mean()
+        return np.abs(level[found.candidate_lists] - level[found.answers][:, None, None]).mean()
 
     assert distance("popularity") < 0.5 * distance("uniform")
 
@@ -135,7 +139,10 @@ def test_shipped_lists_are_used_in_their_order_without_the_users_past_which_is_c
     candidates = {0: (9, 20, 3, 21, 20, 22, 23), 2: (30, 31, 32), 1: (1, 2)}
     dataset = make(rows, 3, candidates=candidates)
     found = exam(dataset, negatives="shipped", draws=1, candidates=4, at=(1,))
-    assert [set(lists[0]) for lists in found.lists.tolist()] == [{9, 20, 21, 22}, {9, 30, 31, 32}]
+    assert [set(lists[0]) for lists in found.candidate_lists.tolist()] == [
+        {9, 20, 21, 22},
+        {9, 30, 31, 32},
+    ]
     assert found.describe()["shipped candidates dropped"] == 2
     with pytest.raises(DataError, match=r"user u2 holds 3 items .*not the 4"):
         exam(dataset, negatives="shipped", draws=1)
@@ -173,7 +180,7 @@ def test_users_with_fewer_likes_replay_fewer_and_are_counted(make) -> None:
     rows = [(0, item, 5.0) for item in range(10)]
     rows += [(1, item, 5.0 if item in (4, 9) else 1.0) for item in range(10)]
     found = exam(make(rows))
-    assert [len(life.choices) - 1 for life in found.lives] == [3, 1]
+    assert [len(life.choices) - 1 for life in found.user_logs] == [3, 1]
     assert found.describe()["users with fewer replayed than the protocol says"] == 1
 
 
