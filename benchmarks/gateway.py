@@ -44,7 +44,7 @@ from starec_sim.rng import Streams
 from starec_sim.runs.recorder import Recorder
 from starec_sim.runs.session import Session
 from starec_sim.runs.store import Store
-from starec_sim.types import Messages, Visit
+from starec_sim.types import CallKey, Messages, Visit
 
 REPEATS = 5
 CONCURRENCY = (16, 64)
@@ -76,10 +76,10 @@ class Instant(BaseChatModel):
 class Forgetful:
     """A journal that keeps nothing."""
 
-    def find(self, address: Any) -> None:
+    def find(self, key: Any) -> None:
         return None
 
-    def add(self, address: Any, turn: Any) -> None:
+    def add(self, key: Any, turn: Any) -> None:
         pass
 
 
@@ -117,9 +117,7 @@ def measure_calls(calls: int) -> dict[str, float]:
         await model.ainvoke([SystemMessage(system), HumanMessage(user)], seed=number)
 
     def through(gateway: Gateway) -> Callable[[int], Awaitable[Any]]:
-        return lambda number: gateway.ask(
-            "fast", question(number), user=number, round=0, step=0, attempt=0
-        )
+        return lambda number: gateway.ask(CallKey(0, number, 0, "fast"), question(number))
 
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)

@@ -10,7 +10,17 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from starec_sim.environment import Environment
-from starec_sim.types import Decision, Memory, Messages, Node, Observation, Turn, User, Visit
+from starec_sim.types import (
+    CallKey,
+    Decision,
+    Memory,
+    Messages,
+    Node,
+    Observation,
+    Turn,
+    User,
+    Visit,
+)
 
 
 class Policies(Protocol):
@@ -24,25 +34,13 @@ class Policies(Protocol):
         ...
 
     async def ask(
-        self,
-        node: Node,
-        messages: Messages,
-        *,
-        user: int,
-        round: int,
-        step: int,
-        attempt: int,
-        schema: Mapping[str, Any] | None = None,
+        self, key: CallKey, messages: Messages, schema: Mapping[str, Any] | None = None
     ) -> Turn:
         """Ask the policy of a node.
 
         Args:
-            node: Whose policy is asked.
+            key: Who asks, when, and which policy: see `Call.key`. A key is asked once in a trial.
             messages: The question.
-            user: Row of the user who asks.
-            round: The current round.
-            step: Index of the step within the visit, from 0.
-            attempt: 0 for the question, 1 for the repair.
             schema: The JSON schema of the answer, its `title` a word; only where `structured`.
 
         Raises:
@@ -64,6 +62,16 @@ class Call:
     notes: Mapping[int, str] = field(default_factory=dict)
     """What users wrote about items in earlier rounds (`Step.notes`), the latest of each item. The
     same for everybody in a round, and never changed during it."""
+
+    def key(self, step: int, node: Node, attempt: int = 0) -> CallKey:
+        """Return the key under which this visit asks a policy.
+
+        Args:
+            step: Index of the step within the visit, from 0.
+            node: Whose policy is asked.
+            attempt: 0 for the question, 1 for the repair.
+        """
+        return CallKey(self.round, self.user, step, node, attempt)
 
 
 class Agent(Protocol):

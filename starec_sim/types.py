@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,27 @@ Messages = tuple[tuple[str, str], ...]
 
 Source = Literal["model", "cache", "replay"]
 """Where an answer came from."""
+
+
+class CallKey(NamedTuple):
+    """Which call of a policy this is, within one trial."""
+
+    round: int
+    """From 0."""
+    user: int
+    """Row of the user who asks."""
+    step: int
+    """Index of the step within the visit, from 0."""
+    node: Node
+    """Whose policy is asked."""
+    attempt: int = 0
+    """Counts the questions of this node in this step: 0 for the question, 1 for the repair."""
+
+    def __str__(self) -> str:
+        """Return the key in words; rounds, steps and questions count from 1 there."""
+        again = f", question {self.attempt + 1}" if self.attempt else ""
+        return f"user {self.user}, round {self.round + 1}, step {self.step + 1}, {self.node}{again}"
+
 
 LIKED_ABOVE = 3.0
 """A rating above this is a like (the protocol of the paper: rating > 3 is positive)."""

@@ -30,12 +30,8 @@ class MoodyAgent:
             candidates = "\n".join(["<candidates>", *cards, "</candidates>"])
             question = f"You liked: {', '.join(liked[-10:])}.\n{candidates}"
             turn = await call.policies.ask(
-                "fast",
+                call.key(step=len(steps), node="fast"),
                 (("system", self.system), ("user", question)),
-                user=call.user,
-                round=call.round,
-                step=len(steps),
-                attempt=0,
             )
             decision, _ = read_decision(turn.completion, shown)
             feedback = world.respond(call.user, steps, shown, decision)

@@ -25,7 +25,7 @@ from starec_sim.agent import Call, OpenAgent, Policies
 from starec_sim.errors import ContractError
 from starec_sim.learning.rewards import Outcome, Rewards, counters, outcome_of, returns
 from starec_sim.learning.rows import Rollout, Row, merge
-from starec_sim.types import Memory, Messages, Node, Observation, Step, Tokens, Turn, Visit
+from starec_sim.types import CallKey, Memory, Messages, Node, Observation, Step, Tokens, Turn, Visit
 
 Groups = Literal["branch", "episode"]
 
@@ -75,35 +75,22 @@ class _Sampler:
         return self._policies.structured(node)
 
     async def ask(
-        self,
-        node: Node,
-        messages: Messages,
-        *,
-        user: int,
-        round: int,
-        step: int,
-        attempt: int,
-        schema: Mapping[str, Any] | None = None,
+        self, key: CallKey, messages: Messages, schema: Mapping[str, Any] | None = None
     ) -> Turn:
-        whole = attempt == 0 and node in self._nodes
+        attempt = key.attempt
+        whole = attempt == 0 and key.node in self._nodes
         attempts = [attempt, *range(BRANCH + 1, BRANCH + self._size)] if whole else [attempt]
         # Together, so that a local engine reads the question once.
         turns = await asyncio.gather(
             *(
-                self._policies.ask(
-                    node,
-                    messages,
-                    user=user,
-                    round=round,
-                    step=step,
-                    attempt=self._offset + attempt,
-                    schema=schema,
-                )
-                for attempt in attempts
+                self._policies.ask(key._replace(attempt=self._offset + each), messages, schema)
+                for each in attempts
             )
         )
         if whole:
-            self.answers[step, node] = [_Answer(number, turn) for number, turn in enumerate(turns)]
+            self.answers[key.step, key.node] = [
+                _Answer(number, turn) for number, turn in enumerate(turns)
+            ]
         return replace(turns[0], attempt=attempt)
 
 
@@ -294,12 +281,8 @@ class Collector:
         if summary.summary is not None:
             remembering = replace(call, memory=replace(memory, summary=summary.summary))
             turn = await call.policies.ask(
-                "fast",
+                call.key(len(before), "fast", FOLLOW_UP + summary.number),
                 self._agent.question(remembering, observation),
-                user=call.user,
-                round=call.round,
-                step=len(before),
-                attempt=FOLLOW_UP + summary.number,
             )
             if turn.failure:
                 return None

@@ -137,12 +137,8 @@ class TeacherCollector:
                 return Sample(node, asked, answer, tries + 1)
             if tries < self._rethink:
                 again = await call.policies.ask(
-                    node,
+                    call.key(len(before), node, RETHINK + tries),
                     self._agent.rethink(asked, answer, problem),
-                    user=call.user,
-                    round=call.round,
-                    step=len(before),
-                    attempt=RETHINK + tries,
                 )
                 answer = again.completion
         self.funnel.add(node, f"rejected: {reason}")

@@ -25,12 +25,11 @@ from numpy.typing import NDArray
 from starec_sim.environment import Environment
 from starec_sim.errors import ContractError, RunError
 from starec_sim.measure import Measured
-from starec_sim.policies.gateway import CallKey
 from starec_sim.runs import codec
 from starec_sim.runs.session import Session
 from starec_sim.runs.store import Store, Texts, text_hash, told
 from starec_sim.runs.turns import insert_turn, select_turns
-from starec_sim.types import Memory, Step, Turn, Visit
+from starec_sim.types import CallKey, Memory, Step, Turn, Visit
 
 _FLUSH_TURNS = 64
 _FLUSH_S = 1.0
@@ -155,21 +154,21 @@ class Recorder:
             ),
         )
 
-    def find(self, address: CallKey) -> Turn | None:
-        """Return the turn that was committed at this address before the process started."""
-        return self._committed.get(address)
+    def find(self, key: CallKey) -> Turn | None:
+        """Return the turn that was committed under this key before the process started."""
+        return self._committed.get(key)
 
-    def add(self, address: CallKey, turn: Turn) -> None:
+    def add(self, key: CallKey, turn: Turn) -> None:
         """Keep a new turn; it is committed within a second or 64 turns.
 
         From the first failure on, what a visit asks is held until the round is committed: should
         the run stop before, the failed call may be answered the next time, and the questions that
         follow from it will be others.
         """
-        if turn.failure or address.user in self._held:
-            self._held.setdefault(address.user, []).append((address, turn))
+        if turn.failure or key.user in self._held:
+            self._held.setdefault(key.user, []).append((key, turn))
             return
-        self._pending.append((address, turn))
+        self._pending.append((key, turn))
         if len(self._pending) >= _FLUSH_TURNS:
             self.flush()
         elif self._timer is None:
@@ -311,12 +310,12 @@ class Recorder:
             self._session.write()
 
     def _insert(self, turns: Sequence[tuple[CallKey, Turn]]) -> None:
-        for address, turn in turns:
+        for key, turn in turns:
             try:
-                insert_turn(self._store, self._trial, address, turn)
+                insert_turn(self._store, self._trial, key, turn)
             except sqlite3.IntegrityError as error:
                 raise ContractError(
-                    f"the agent asked twice at {address}",
+                    f"the agent asked twice at {key}",
                     hint="count `attempt` up with every further question of a node in a step",
                 ) from error
 

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from starec_sim.errors import RunError
-from starec_sim.policies.gateway import CallKey
 from starec_sim.runs.reader import Reader
 from starec_sim.runs.store import FILE, Texts, read_only, text_hash, told
 from starec_sim.runs.turns import MESSAGES, load_turn, select_rows, select_turns
-from starec_sim.types import Messages, Turn
+from starec_sim.types import CallKey, Messages, Turn
 
 
 class Recording:
@@ -45,19 +44,19 @@ class Recording:
         self._rows: dict[CallKey, tuple[Any, ...]] = {}
         """Of that round's turns: they are asked for together, so they are read together."""
 
-    def answer(self, address: CallKey, messages: Messages) -> Turn | None:
-        """Return the turn that was recorded at an address, if it answers these messages.
+    def answer(self, key: CallKey, messages: Messages) -> Turn | None:
+        """Return the turn that was recorded under a key, if it answers these messages.
 
         Their hashes are compared: the recorded prompts stay packed.
         """
         with told(self._path):
-            if address.round != self._round:
+            if key.round != self._round:
                 rows = select_rows(
-                    self._db, "t.trial = ? AND t.round = ?", (self._trial, address.round)
+                    self._db, "t.trial = ? AND t.round = ?", (self._trial, key.round)
                 )
                 self._rows = {CallKey(*row[:5]): row for row in rows}
-                self._round = address.round
-            row = self._rows.get(address)
+                self._round = key.round
+            row = self._rows.get(key)
             if row is None:
                 return None
             asked = [(role, text_hash(text)) for role, text in messages]
@@ -65,14 +64,14 @@ class Recording:
                 return None
             return load_turn(row, messages, self._texts)
 
-    def nearest(self, address: CallKey) -> tuple[CallKey, Turn] | None:
-        """Return the recorded turn of the same user and node that comes nearest to an address."""
+    def nearest(self, key: CallKey) -> tuple[CallKey, Turn] | None:
+        """Return the recorded turn of the same user and node that comes nearest to a key."""
         with told(self._path):
             place = self._db.execute(
                 "SELECT round, user, step, node, attempt FROM turns "
                 "WHERE (trial, user, node) = (?, ?, ?) "
                 "ORDER BY ABS(round - ?), ABS(step - ?), ABS(attempt - ?) LIMIT 1",
-                (self._trial, address.user, address.node, *address[:1], *address[2::2]),
+                (self._trial, key.user, key.node, *key[:1], *key[2::2]),
             ).fetchone()
         if place is None:
             return None

@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 import zstandard
 
-from starec_sim.policies.gateway import CallKey
 from starec_sim.runs import codec
 from starec_sim.runs.store import Store, Texts
-from starec_sim.types import Tokens, Turn
+from starec_sim.types import CallKey, Tokens, Turn
 
 TokensRow = tuple[str, str, str, bytes, bytes, bytes]
 """`version`, `sampling`, `group`, `prompt`, `completion`, `logprobs` of the table `tokens`."""
@@ -29,7 +28,7 @@ SELECT t.round, t.user, t.step, t.node, t.attempt, t.policy, t.messages, t.compl
 FROM turns t LEFT JOIN tokens k USING (trial, round, user, step, node, attempt)
 """
 _PLACE, MESSAGES, _TOKENS = 5, 6, 16
-"""Columns of it: how many make the address, which holds the messages, where the tokens begin."""
+"""Columns of it: how many make the key, which holds the messages, where the tokens begin."""
 
 
 def dump_tokens(tokens: Tokens) -> TokensRow:
@@ -57,16 +56,16 @@ def load_tokens(row: TokensRow) -> Tokens:
     )
 
 
-def insert_turn(store: Store, trial: int, address: CallKey, turn: Turn) -> None:
+def insert_turn(store: Store, trial: int, key: CallKey, turn: Turn) -> None:
     """Store a turn (inside a transaction).
 
     Raises:
-        sqlite3.IntegrityError: There is one at this address.
+        sqlite3.IntegrityError: There is one under this key.
     """
     messages = [[role, store.text(text)] for role, text in turn.messages]
     row = (
         trial,
-        *address,
+        *key,
         turn.policy,
         codec.dumps(messages),
         store.text(turn.completion),
@@ -83,14 +82,14 @@ def insert_turn(store: Store, trial: int, address: CallKey, turn: Turn) -> None:
     if turn.tokens is not None:
         store.db.execute(
             "INSERT INTO tokens VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (trial, *address, *dump_tokens(turn.tokens)),
+            (trial, *key, *dump_tokens(turn.tokens)),
         )
 
 
 def select_turns(
     db: sqlite3.Connection, texts: Texts, where: str, values: Sequence[int | str]
 ) -> Iterator[tuple[CallKey, Turn]]:
-    """Yield turns in order of their addresses.
+    """Yield turns in order of their keys.
 
     Args:
         db: The record.
@@ -99,8 +98,8 @@ def select_turns(
         values: What stands for them.
     """
     for row in select_rows(db, where, values):
-        address = CallKey(*row[:_PLACE])
-        yield address, load_turn(row, texts.messages(row[MESSAGES]), texts)
+        key = CallKey(*row[:_PLACE])
+        yield key, load_turn(row, texts.messages(row[MESSAGES]), texts)
 
 
 def select_rows(
@@ -119,12 +118,12 @@ def load_turn(row: tuple[Any, ...], messages: tuple[tuple[str, str], ...], texts
         messages: The turn's messages.
         texts: Where its completion is read.
     """
-    address = CallKey(*row[:_PLACE])
+    key = CallKey(*row[:_PLACE])
     policy, _, completion, tokens_in, tokens_out, latency_s, *rest = row[_PLACE:_TOKENS]
     error, failure, source, tries, cost_usd = rest
     return Turn(
-        address.node,
-        address.attempt,
+        key.node,
+        key.attempt,
         policy,
         messages,
         texts[completion],

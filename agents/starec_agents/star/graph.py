@@ -220,13 +220,7 @@ async def ask(
         name = prompt or ("reflect" if node == "slow" else state["observation"].task)
         options["schema"] = context.prompts.schema(name, count or len(state["observation"].slate))
     return await call.policies.ask(
-        node,
-        messages,
-        user=call.user,
-        round=call.round,
-        step=len(state["steps"]),
-        attempt=attempt,
-        **options,
+        call.key(len(state["steps"]), node, attempt), messages, **options
     )
 
 

@@ -23,10 +23,10 @@ from starec_agents.star.graph import Context, NodeFunction, State, build_graph
 from starec_sim import plugins
 from starec_sim.agent import Call
 from starec_sim.environment import Environment
-from starec_sim.policies.gateway import CallKey, Gateway, Policy
+from starec_sim.policies.gateway import Gateway, Policy
 from starec_sim.policies.lexical import LexicalPolicy
 from starec_sim.rng import Streams
-from starec_sim.types import Memory, Turn
+from starec_sim.types import CallKey, Memory, Turn
 
 # Tastes drift, so that a later round is another one.
 DATA = {"use": "synthetic", "users": 50, "items": 400, "drift": {"per_round": 0.25}}
@@ -111,10 +111,10 @@ def _world(round: int) -> Environment:
 class _Unwritten:
     """A journal that keeps nothing: LangGraph's tools keep what they show."""
 
-    def find(self, address: CallKey) -> Turn | None:
+    def find(self, key: CallKey) -> Turn | None:
         return None
 
-    def add(self, address: CallKey, turn: Turn) -> None:
+    def add(self, key: CallKey, turn: Turn) -> None:
         pass
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from starec_sim.errors import PolicyError
-from starec_sim.policies.gateway import CallKey, Gateway, GatewayResources, Policy, build_policy
+from starec_sim.policies.gateway import Gateway, GatewayResources, Policy, build_policy
 from starec_sim.policies.settings import GatewaySettings
 from starec_sim.rng import Streams
-from starec_sim.types import Node, Turn
+from starec_sim.types import CallKey, Node, Turn
 
 
 class Respondent:
@@ -26,11 +26,11 @@ class Respondent:
         """What all answers cost, those that were kept from before included."""
         self._failures: list[str] = []
 
-    def find(self, address: CallKey) -> Turn | None:
+    def find(self, key: CallKey) -> Turn | None:
         """Return nothing: what was asked before is in the cache."""
         return None
 
-    def add(self, address: CallKey, turn: Turn) -> None:
+    def add(self, key: CallKey, turn: Turn) -> None:
         """Count what a turn cost."""
         self.calls += 1
         self.tokens_in += turn.tokens_in or 0

@@ -27,6 +27,7 @@ from starec_sim.holdout import HoldOut
 from starec_sim.progress import tell
 from starec_sim.rng import Streams
 from starec_sim.types import (
+    CallKey,
     Decision,
     Experience,
     Feedback,
@@ -34,6 +35,7 @@ from starec_sim.types import (
     IntArray,
     Item,
     Memory,
+    Messages,
     Observation,
     Step,
     Task,
@@ -271,8 +273,10 @@ class _Addressed:
         structured = getattr(self._policies, "structured", None)
         return bool(structured is not None and structured(node))
 
-    async def ask(self, node: Any, messages: Any, **place: Any) -> Turn:
-        return await self._policies.ask(node, messages, **{**place, "step": self._repeat})
+    async def ask(
+        self, key: CallKey, messages: Messages, schema: Mapping[str, Any] | None = None
+    ) -> Turn:
+        return await self._policies.ask(key._replace(step=self._repeat), messages, schema)
 
 
 class _Probe:

@@ -6,9 +6,9 @@ answers of an earlier run (`replay.py`), answers that runs share (`cache.py`), w
 (`line.py`), and what a failure means (`failures.py`).
 """
 
-from starec_sim.policies.gateway.call_key import CallKey, TurnStore
 from starec_sim.policies.gateway.gateway import Gateway
 from starec_sim.policies.gateway.policy import Policy, build_policy
 from starec_sim.policies.gateway.resources import GatewayResources
+from starec_sim.policies.gateway.turn_store import TurnStore
 
-__all__ = ["CallKey", "Gateway", "GatewayResources", "Policy", "TurnStore", "build_policy"]
+__all__ = ["Gateway", "GatewayResources", "Policy", "TurnStore", "build_policy"]

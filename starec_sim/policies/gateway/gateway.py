@@ -11,13 +11,13 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 
 from starec_sim.errors import ContractError, RunError, did_you_mean
 from starec_sim.policies.gateway.cache import key_of
-from starec_sim.policies.gateway.call_key import CallKey, TurnStore
 from starec_sim.policies.gateway.policy import Policy
-from starec_sim.policies.gateway.replay import Messages, Recording, replayed
+from starec_sim.policies.gateway.replay import Recording, replayed
 from starec_sim.policies.gateway.reply import NO_REPLY, Outcome, guessed_tokens
 from starec_sim.policies.gateway.resources import GatewayResources
+from starec_sim.policies.gateway.turn_store import TurnStore
 from starec_sim.rng import Streams
-from starec_sim.types import Node, Source, Turn
+from starec_sim.types import CallKey, Messages, Node, Source, Turn
 
 _MESSAGE: Mapping[str, type[BaseMessage]] = {
     "system": SystemMessage,
@@ -59,41 +59,32 @@ class Gateway:
         return bool(getattr(self._policies[node].model, "structured", None))
 
     async def ask(
-        self,
-        node: Node,
-        messages: Messages,
-        *,
-        user: int,
-        round: int,
-        step: int,
-        attempt: int,
-        schema: Mapping[str, Any] | None = None,
+        self, key: CallKey, messages: Messages, schema: Mapping[str, Any] | None = None
     ) -> Turn:
         """Ask, or return what was answered before; see `starec_sim.agent.Policies.ask`."""
-        address = CallKey(round, user, step, node, attempt)
-        committed = self._journal.find(address)
+        committed = self._journal.find(key)
         if committed is not None:
             if committed.messages != messages:
                 raise RunError(
-                    f"the recorded question at {address} is not the one asked now",
+                    f"the recorded question at {key} is not the one asked now",
                     hint="a run resumes only with the code and data it was started with",
                 )
             return committed
         if self._recording is not None:
-            turn = replayed(self._recording, address, messages)
+            turn = replayed(self._recording, key, messages)
         else:
-            asked = _Question(address, messages, schema)
-            turn = await self._answered(self._policies[node], asked)
-        self._journal.add(address, turn)
+            asked = _Question(key, messages, schema)
+            turn = await self._answered(self._policies[key.node], asked)
+        self._journal.add(key, turn)
         return turn
 
     async def _answered(self, policy: Policy, question: _Question) -> Turn:
         """Return the turn of a question that is new to this run."""
         start = time.perf_counter()
-        address, sent = question.address, [_message(*pair) for pair in question.messages]
-        # The seed comes from the address, so that a rerun asks for the same answer.
-        purpose = f"policy {address.node} {address.attempt}"
-        place = {"user": address.user, "round": address.round, "call": address.step}
+        key, sent = question.key, [_message(*pair) for pair in question.messages]
+        # The seed comes from the key, so that a rerun asks for the same answer.
+        purpose = f"policy {key.node} {key.attempt}"
+        place = {"user": key.user, "round": key.round, "call": key.step}
         seed = self._streams.integer(purpose, **place)
         line, guess = self._exchange.line(policy), guessed_tokens(question.messages)
         options = question.options(seed if getattr(policy.model, "seeded", False) else None)
@@ -119,19 +110,19 @@ class Gateway:
         source: Source,
         latency_s: float,
     ) -> Turn:
-        address, reply = question.address, outcome.reply or NO_REPLY
+        key, reply = question.key, outcome.reply or NO_REPLY
         # Not the attempt: a repair belongs to the answer that it repairs.
-        group = f"{self._arm}/{self._streams.seed}/{address.round}/{address.user}/{address.step}"
+        group = f"{self._arm}/{self._streams.seed}/{key.round}/{key.user}/{key.step}"
         return Turn(
-            node=address.node,
-            attempt=address.attempt,
+            node=key.node,
+            attempt=key.attempt,
             policy=policy.name,
             messages=question.messages,
             completion=reply.completion,
             tokens_in=reply.tokens_in,
             tokens_out=reply.tokens_out,
             latency_s=latency_s,
-            tokens=reply.tokens and replace(reply.tokens, group=f"{group}/{address.node}"),
+            tokens=reply.tokens and replace(reply.tokens, group=f"{group}/{key.node}"),
             failure=outcome.failure,
             source=source,
             tries=outcome.tries,
@@ -142,7 +133,7 @@ class Gateway:
 class _Question(NamedTuple):
     """What is asked, and where."""
 
-    address: CallKey
+    key: CallKey
     messages: Messages
     schema: Mapping[str, Any] | None
 

@@ -11,10 +11,7 @@ from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.outputs import ChatResult
 
 from starec_sim.errors import PausedError
-from starec_sim.policies.gateway.call_key import CallKey
-from starec_sim.types import Turn
-
-Messages = tuple[tuple[str, str], ...]
+from starec_sim.types import CallKey, Messages, Turn
 
 _MAX_LINES = 24
 _MAX_LINE = 100
@@ -27,12 +24,12 @@ class Recording(Protocol):
     name: str
     """How people find it again."""
 
-    def answer(self, address: CallKey, messages: Messages) -> Turn | None:
-        """Return the turn that was recorded at an address, if it answers these messages."""
+    def answer(self, key: CallKey, messages: Messages) -> Turn | None:
+        """Return the turn that was recorded under a key, if it answers these messages."""
         ...
 
-    def nearest(self, address: CallKey) -> tuple[CallKey, Turn] | None:
-        """Return the recorded turn of the same user and node that comes nearest to an address."""
+    def nearest(self, key: CallKey) -> tuple[CallKey, Turn] | None:
+        """Return the recorded turn of the same user and node that comes nearest to a key."""
         ...
 
 
@@ -50,22 +47,22 @@ class NoModel(BaseChatModel):
         raise NotImplementedError("in a replay nobody is asked")
 
 
-def replayed(recording: Recording, address: CallKey, messages: Messages) -> Turn:
+def replayed(recording: Recording, key: CallKey, messages: Messages) -> Turn:
     """Return the recorded answer to a question.
 
     Raises:
         PausedError: The recording does not hold this question; shows how it differs from the
             nearest one that it does hold.
     """
-    turn = recording.answer(address, messages)
+    turn = recording.answer(key, messages)
     if turn is not None:
         return replace(turn, error="", source="replay", tries=0, cost_usd=None)
-    near = recording.nearest(address)
-    here = near is not None and near[0] == address
+    near = recording.nearest(key)
+    here = near is not None and near[0] == key
     what = (
-        f"the prompt at {address} is not the one that was recorded in {recording.name}"
+        f"the prompt at {key} is not the one that was recorded in {recording.name}"
         if here
-        else f"{recording.name} holds no call at {address}"
+        else f"{recording.name} holds no call at {key}"
     )
     if near is None:
         difference = "nothing of this user and node was recorded there"

@@ -16,7 +16,7 @@ from starec_sim.policies.gateway.reply import Outcome, Reply
 from starec_sim.policies.openai import OpenAIPolicy
 from starec_sim.policies.settings import GatewaySettings
 from starec_sim.rng import Streams
-from starec_sim.types import Tokens
+from starec_sim.types import CallKey, Tokens
 
 TOKENS = Tokens((1, 2), (3, 4), (-0.25, -1.5), "base", {"temperature": 0.7})
 
@@ -51,7 +51,7 @@ def ask(path, model=None, seed=0, text="hi", user=0, arm="", **spec):
     policy = Policy("far", model or Sampler(), spec)
     exchange = GatewayResources(GatewaySettings(cache=path))
     gateway = Gateway({"fast": policy, "slow": policy}, Streams(seed), Forgetful(), arm, exchange)
-    question = gateway.ask("fast", (("user", text),), user=user, round=0, step=0, attempt=0)
+    question = gateway.ask(CallKey(0, user, 0, "fast"), (("user", text),))
     turn = asyncio.run(question)
     exchange.close()
     return turn

@@ -16,10 +16,10 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import ConfigDict, PrivateAttr
 
 from starec_sim.errors import ConfigError, ContractError, RunError
-from starec_sim.policies.gateway import CallKey, Gateway, Policy
+from starec_sim.policies.gateway import Gateway, Policy
 from starec_sim.policies.gateway.replay import NoModel
 from starec_sim.rng import Streams
-from starec_sim.types import Tokens
+from starec_sim.types import CallKey, Tokens
 
 QUESTION = (("system", "be brief"), ("user", "hello"))
 
@@ -70,7 +70,7 @@ def gateway(model, journal=None, seed=0, slow=None):
 
 
 def ask(door, messages=QUESTION, node="fast", user=3, round=1, step=2, attempt=0):
-    return asyncio.run(door.ask(node, messages, user=user, round=round, step=step, attempt=attempt))
+    return asyncio.run(door.ask(CallKey(round, user, step, node, attempt), messages))
 
 
 # --- asking ---------------------------------------------------------------------------------------
@@ -159,7 +159,7 @@ def seeds(model, door, **places):
     async def ask_all():
         for values in addresses:
             where = elsewhere | dict(zip(places, values, strict=True))
-            await door.ask(messages=QUESTION, **where)
+            await door.ask(CallKey(**where), QUESTION)
 
     asyncio.run(ask_all())
     return dict(zip(addresses, (options["seed"] for _, options in model._asked), strict=True))
@@ -294,7 +294,7 @@ def test_a_schema_reaches_the_model_as_openai_writes_it():
     model, schema = Held(), {"title": "ranking", "type": "object"}
     door = gateway(model, slow=Echo())
     assert (door.structured("fast"), door.structured("slow")) == (True, False)
-    asyncio.run(door.ask("fast", QUESTION, user=0, round=0, step=0, attempt=0, schema=schema))
+    asyncio.run(door.ask(CallKey(0, 0, 0, "fast"), QUESTION, schema))
     ((_, options),) = model._asked
     assert options["response_format"] == {
         "type": "json_schema",

@@ -13,6 +13,7 @@ from starec_sim.policies.gateway import Gateway, GatewayResources, Policy
 from starec_sim.policies.openai import OpenAIPolicy
 from starec_sim.policies.settings import Budget, GatewaySettings, Limits
 from starec_sim.rng import Streams
+from starec_sim.types import CallKey
 
 QUICK = GatewaySettings(retries=2, backoff_s=0, timeout_s=5)
 PROBE = "Answer with one word: ready"
@@ -75,7 +76,7 @@ def door(model, settings=QUICK, budget=None, limits=None):
 
 
 async def asked(gateway, text, user=0):
-    return await gateway.ask("fast", (("user", text),), user=user, round=0, step=0, attempt=0)
+    return await gateway.ask(CallKey(0, user, 0, "fast"), (("user", text),))
 
 
 def ask(gateway, *texts):

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 import numpy as np
 
 from starec_sim.measure import Measured
-from starec_sim.policies.gateway import CallKey
 from starec_sim.runs.recorder import Recorder
 from starec_sim.runs.store import Store
 from starec_sim.types import (
     Action,
+    CallKey,
     Decision,
     Experience,
     Feedback,
@@ -73,8 +73,8 @@ class Writing:
     def answer(self, visit):
         for number, step in enumerate(visit.steps):
             for turn in step.turns:
-                address = CallKey(visit.round, visit.user, number, turn.node, turn.attempt)
-                self.recorder.add(address, turn)
+                key = CallKey(visit.round, visit.user, number, turn.node, turn.attempt)
+                self.recorder.add(key, turn)
 
     def commit(self, round, visits, **figures):
         for visit in visits:

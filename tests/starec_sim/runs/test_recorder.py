@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from starec_sim.errors import RunError
-from starec_sim.policies.gateway import CallKey
 from starec_sim.runs.recorder import Recorder
 from starec_sim.runs.store import Store
+from starec_sim.types import CallKey
 from tests.starec_sim.runs.lives import WORLD, turn, visit
 
 

@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starec_sim.policies.gateway import CallKey
 from starec_sim.runs.reader import Reader
 from starec_sim.runs.turns import dump_tokens, load_tokens
-from starec_sim.types import Tokens
+from starec_sim.types import CallKey, Tokens
 from tests.starec_sim.runs.lives import tokens, turn, visit
 
 IDS = st.lists(st.integers(0, 2**31 - 1)).map(tuple)
