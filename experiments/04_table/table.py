@@ -1,9 +1,10 @@
-"""Make the three tables of this experiment, and put them into its README.
+"""Make the three tables of this experiment and write them into NOTES.md.
 
     .venv/bin/python experiments/04_table/table.py              # all three
     .venv/bin/python experiments/04_table/table.py movielens    # one of them
 
-MovieLens 100K and AgentCF's CDs sample are looked for in $STAREC_DATA, data/ and ../shared/data.
+The script looks for MovieLens 100K and AgentCF's CDs sample in $STAREC_DATA, data/ and
+../shared/data.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ TABLES = {
 
 
 def main() -> None:
-    """Evaluate, write the tables, and time what the README says of times."""
+    """Evaluate, write the tables, and add the time that each of them took."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("tables", nargs="*", metavar="TABLE", help="which; all when empty")
     arguments.add_argument("--runs-dir", type=Path, default=Path("runs"))
@@ -64,7 +65,7 @@ def main() -> None:
 
 
 def _cds() -> Path:
-    """Return the folder of AgentCF's sample, where data usually lies."""
+    """Return the folder of AgentCF's sample, searched for in the usual data folders."""
     return usual_folder("cds-100-dense", ("CDs-100-user-dense.train.inter",))
 
 

@@ -1,7 +1,8 @@
-"""Causal attention for training on a CPU: the same numbers as the fused kernel, in less time.
+"""Causal attention for training on a CPU: the same result as torch's fused kernel, in less time.
 
-torch's fused kernel for CPUs takes most of its time on the way back. Here queries come in blocks,
-each meets only what stands before its end, and all of it is products of matrices.
+torch's fused kernel for CPUs spends most of its time in the backward pass. This one splits the
+queries into blocks. Each block attends only to the keys before its end, and forward and backward
+are matrix products.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 BLOCK = 64
-"""Queries that are computed together."""
+"""How many queries one block has."""
 
 
 class _Attention(torch.autograd.Function):
@@ -58,11 +59,11 @@ class _Attention(torch.autograd.Function):
 
 @torch.compiler.disable
 def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Return what each query finds, shape (batch, heads, length, size).
+    """Return the attention output, shape (batch, heads, length, size).
 
     Args:
         q: Queries, shape (batch, heads, length, size).
         k: Keys, shape (batch, length, size).
-        v: Values, like the keys.
+        v: Values, shape (batch, length, size).
     """
     return _Attention.apply(q, k, v)  # type: ignore[no-any-return]

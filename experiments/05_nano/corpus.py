@@ -1,7 +1,7 @@
-"""The corpus: questions as the STAR agent asks them, answered by the scripted reasoner.
+"""The corpus for SFT: questions as the STAR agent asks them, answered by the scripted reasoner.
 
-Sample number n is a function of the seed and n alone. Nothing is stored: the trainer writes the
-corpus while it reads it, and continues anywhere.
+The samples of user number n depend on the seed and n alone. Nothing is stored: the trainer
+generates the corpus while it reads, and can continue at any number.
 """
 
 from __future__ import annotations
@@ -36,29 +36,29 @@ WORDS = 180
 HISTORY = 10
 
 MOST_TOGETHER = 20
-"""The most liked items that an item of the corpus is liked together with."""
+"""The largest together count (`liked together with: N`) on a card of the corpus."""
 
 PROMPTS = Prompts.read(None, HISTORY, WORDS)
 KEEPS = 24
-"""Attributes of a summary: all that so small a model has room for in its 400 tokens."""
+"""How many attributes a summary has: no more fit into the 400 tokens of an answer."""
 TEACHER = ReasonerPolicy(keeps=KEEPS)
 EAGER = ReasonerPolicy(named=0.15, strong=0.4, keeps=KEEPS)
 
 
 @dataclass(frozen=True)
 class Course:
-    """What is asked, and who answers, at some point of the training."""
+    """Which kinds of questions are asked, and by which teacher they are answered."""
 
     sort: float = 0.0
-    """The chance that a finished reasoning is all there is, and only the order is asked for."""
+    """The chance of a question that gives the reasoning and asks only for the ranking."""
     drill: float = 0.0
-    """The chance of a question about nothing but look-ups."""
+    """The chance of a question that trains look-ups only."""
     easy: float = 0.0
-    """The chance of a short life with few candidates, asked about without ceremony."""
+    """The chance of a short log, few candidates and a question without empty sections."""
     reflect: float = 0.0
-    """The chance that a life is asked about by a reflection alone."""
+    """The chance that a user is asked for a reflection only, and for no decision."""
     eager: bool = False
-    """Whether the teacher names whatever was met but once."""
+    """Whether the teacher also names attributes that were met only once."""
 
     @property
     def teacher(self) -> ReasonerPolicy:
@@ -74,13 +74,13 @@ class Sample:
     messages: Messages
     answer: str
     tastes: Mapping[str, str] = field(default_factory=dict)
-    """The polarities of taste in the question, whatever the answer goes by: what hints teach."""
+    """The polarities by taste in the question, also when the answer goes by habit; for hints."""
     given: str = ""
-    """How the answer begins, where that is not to be learned."""
+    """The beginning of the answer that is given and not learned, if there is one."""
 
 
 class _Life:
-    """A person of an invented world, what she lived through, and what is asked of her."""
+    """A user of a generated world: her tastes, her memory, and the items she has met."""
 
     def __init__(self, rng: Rng, teacher: ReasonerPolicy, easy: bool) -> None:
         self.rng, self.teacher, self.easy = rng, teacher, easy
@@ -94,7 +94,7 @@ class _Life:
             self.signals = []
 
     def live(self, count: int) -> tuple[Experience, ...]:
-        """Return so many new experiences."""
+        """Return `count` new experiences, and add their items to the catalogue."""
         lived = []
         for _ in range(count):
             item = self.world.item()
@@ -104,7 +104,7 @@ class _Life:
         return tuple(lived)
 
     def observe(self, task: str) -> Observation:
-        """Return a slate of new items."""
+        """Return an observation with a slate of new items."""
         rng = self.rng
         most = 20 if task == "ranking" else 12
         size = most if rng.random() < 0.5 else int(rng.integers(2, most + 3))
@@ -139,12 +139,12 @@ class _Life:
 
 
 def sample(seed: int, number: int, course: Course = Course()) -> Iterator[Sample]:
-    """Return the samples of one life: at most a reflection and a decision.
+    """Yield the samples of one user: at most a reflection and a decision.
 
     Args:
-        seed: Of the corpus.
-        number: Of the life.
-        course: What is asked.
+        seed: The seed of the corpus.
+        number: The number of the user.
+        course: The kinds of questions and their chances.
     """
     rng = np.random.default_rng([seed, number])
     if rng.random() < course.sort:
@@ -160,11 +160,11 @@ def sample(seed: int, number: int, course: Course = Course()) -> Iterator[Sample
 
 
 def _sorting(rng: Rng) -> Sample:
-    """Ask for an order alone. Half of the time no two balances are alike.
+    """Return a question that asks for the ranking only. In half of them all balances differ.
 
-    Where many are, the order of the alphabet is a good guess, and a model that has found a good
-    guess looks for nothing better. Balances are as large as attributes alone make them, or as
-    company makes them.
+    Where many balances are equal, alphabetical order is often right, and a model that has learned
+    alphabetical order learns nothing better. In half of the questions balances are as small as
+    attributes alone make them; in the others they are as large as together counts make them.
     """
     size = int(rng.integers(3, 23))
     highest = 7 if rng.random() < 0.5 else 15
@@ -174,7 +174,7 @@ def _sorting(rng: Rng) -> Sample:
     else:
         drawn = rng.normal((highest - 7) / 2, highest / 3.5, size)
         balances = np.rint(drawn).astype(int).clip(-15, 20).tolist()
-    # Of the lines only the balances matter here, so nothing else is said.
+    # Only the balances matter for the ranking, so the lines contain nothing else.
     lines = [
         f"{label(place)}. nothing = {f'{balance:+d}' if balance else 0}"
         for place, balance in enumerate(balances)
@@ -190,9 +190,9 @@ def _sorting(rng: Rng) -> Sample:
 
 
 def _drill(rng: Rng, teacher: ReasonerPolicy) -> Sample:
-    """Ask for nothing but look-ups: a summary with bare polarities, and what they are about.
+    """Return a question that trains look-ups: a summary of polarities, and items to look up in it.
 
-    Half of the drills are long lists of items with one attribute each: there, ordering is learned.
+    Half of the drills are long lists of items with one attribute each, which also train ordering.
     """
     lists = rng.random() < 0.5
     world = World(rng, ["many"] if lists else ())
@@ -213,7 +213,7 @@ def _drill(rng: Rng, teacher: ReasonerPolicy) -> Sample:
 
 
 def _asked_of(life: _Life, reflects: bool) -> Iterator[Sample]:
-    """Yield the last reflection alone if she `reflects`, else a decision, at times after it."""
+    """Yield only a reflection if `reflects`; else a decision, sometimes after a reflection."""
     rng = life.rng
     most = 3 if life.easy else 6
     reflections = int(rng.integers(0, most)) if rng.random() < 0.75 else 0
@@ -224,7 +224,7 @@ def _asked_of(life: _Life, reflects: bool) -> Iterator[Sample]:
         if turn == reflections - 1 and (reflects or rng.random() < 0.5):
             yield reflected
         summary = read_summary(reflected.answer, WORDS)[0] or ""
-        if not shown:  # long ago: no longer in the history
+        if not shown:  # the experiences are old and no longer in the history
             life.memory = replace(life.memory, summary=summary)
         else:
             life.memory = life.memory.after_step(lived, summary, 40)
@@ -246,7 +246,7 @@ def _asked_of(life: _Life, reflects: bool) -> Iterator[Sample]:
 def _decided(
     kind: str, asked: Messages, teacher: ReasonerPolicy, cards: Sequence[str], rng: Rng
 ) -> Sample:
-    """Answer a question about `cards`, by a guess of its own once the teacher is the final one."""
+    """Answer a question about `cards`; the final teacher draws new weights for each answer."""
     answering = TEACHER.model_copy(update=guess(rng, cards)) if teacher is TEACHER else teacher
     text = asked[1][1]
     return Sample(kind, asked, answering.answer(text, WORDS), teacher.tastes(text))
@@ -258,7 +258,7 @@ def _answered(kind: str, asked: Messages, teacher: ReasonerPolicy) -> Sample:
 
 
 def _bare(one: Sample) -> Sample:
-    """Leave out of a question what its answer does not need."""
+    """Return the sample without the profile and the empty sections of its question."""
     text = one.messages[1][1]
     text = re.sub(r"<profile>.*?</profile>\n", "", text, flags=re.DOTALL)
     text = text.replace("<history>\nnothing yet\n</history>\n", "")
@@ -278,7 +278,7 @@ def _reflection(life: _Life) -> tuple[Messages, tuple[Experience, ...], bool]:
 def _prediction(
     life: _Life, lived: tuple[Experience, ...]
 ) -> tuple[Observation, Decision, Feedback]:
-    """Return what may have been shown, predicted and answered."""
+    """Return an observation, a decision and a feedback that fit these experiences."""
     rng, items = life.rng, [e.item for e in lived]
     if rng.random() < 0.7:
         count = int(rng.integers(5, 21))
@@ -295,13 +295,13 @@ def _prediction(
 
 
 def _in_other_words(summary: str, rng: Rng) -> str:
-    """Return a summary as somebody else may write it: without counts, or on one line."""
+    """Return the summary in another form: without counts, and sometimes on one line."""
     lines = [line.partition(" (")[0] for line in summary.splitlines() if ": " in line]
     return ("\n" if rng.random() < 0.5 else ", ").join(lines)
 
 
 def _repair(asked: Messages, answer: str, observation: Observation, rng: Rng) -> Messages:
-    """Return the call that follows a broken answer."""
+    """Return the messages of the repair call that follows a broken answer."""
     broken = answer[: int(rng.integers(1, len(answer)))]
     if rng.random() < 0.5:
         broken = answer.replace(" > B", " > A").replace("B: ", "A: ")
@@ -310,6 +310,6 @@ def _repair(asked: Messages, answer: str, observation: Observation, rng: Rng) ->
 
 
 def samples(seed: int) -> Iterator[Sample]:
-    """Return samples without end."""
+    """Yield samples without end."""
     for number in count():
         yield from sample(seed, number)

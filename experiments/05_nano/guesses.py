@@ -1,10 +1,10 @@
-"""How far the scripted teacher could come, had it guessed right how loudly each evidence speaks.
+"""Find the first line (weights of the evidence) with which the scripted teacher does best.
 
     python experiments/05_nano/guesses.py --data movielens-100k [--bare] [--users 300]
 
-Every guess that the teacher of the corpus may make answers the same questions. One half of the
-users says which guesses are best, by NDCG@10, and the other half what these are worth: that is what
-learning from the world's answers has to find. `--bare` shows no signals.
+The teacher answers the same questions once with each first line that the corpus can draw. One half
+of the users chooses the best lines, by NDCG@10; the other half measures what these are worth. GRPO
+has to find such a line from rewards. `--bare` leaves the signals off the cards.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ SHOWN = 5
 
 
 def guesses(bare: bool) -> dict[str, ReasonerPolicy]:
-    """Return a teacher for each guess, by what it says first."""
+    """Return a teacher for each possible first line, keyed by that line."""
     weights, *others = (range(degrees) for degrees in DEGREES.values())
     told = [(0,) * len(SIGNALS)] if bare else [*product(*others)]
     weights = weights[1:] if bare else weights
     made = {}
     for by, attributes, counts in product(("taste", "habit"), weights, told):
-        if by == "taste" or attributes:  # a silent habit is a silent taste
+        if by == "taste" or attributes:  # with weight 0, habit and taste are the same
             loud = dict(zip(SIGNALS.values(), counts, strict=True))
             policy = ReasonerPolicy(by=by, attributes=attributes, **loud)
             made[policy.goes_by([] if bare else SIGNALS)] = policy
@@ -69,7 +69,7 @@ def gains(world: RankingEnvironment, policies: list[ReasonerPolicy]) -> FloatArr
 
 
 def main() -> None:
-    """Try all guesses and print the best."""
+    """Try all first lines and print the best of them."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--data", default="synthetic", help="as `starec run --data`")
     arguments.add_argument(
@@ -77,7 +77,7 @@ def main() -> None:
         type=yaml.safe_load,
         default={},
         metavar="SETTINGS",
-        help='of the data, such as "{popularity: 1.2}"',
+        help='settings of the data, such as "{popularity: 1.2}"',
     )
     arguments.add_argument("--bare", action="store_true", help="cards without signals")
     arguments.add_argument("--users", type=int, default=300)

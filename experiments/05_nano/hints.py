@@ -1,16 +1,16 @@
-"""Hints: what is to be known while a question is still being read.
+"""Hints: extra targets inside the question, which teach the model to look things up.
 
-An answer teaches a look-up for each attribute that it names. A question has many more attributes to
-look up, and what each of them means to the person follows from what stands before it. So the model
-is also taught, by the tokens that answers and summaries use:
+An answer teaches one look-up for each attribute that it names. A question has many more attributes.
+What each of them means to the user follows from the text before it. So the model is also trained
+to predict, with the tokens that answers and summaries use:
 
-- after each attribute of a candidate, its polarity by taste, or how often it was met and liked if
-  the answer goes by habit: the question does not tell, so both are learned;
-- after each attribute of an experience, how often it was met and liked until then;
-- after each attribute of an item in a reflection, the count that the summary has of it.
+- after each attribute of a candidate: its polarity by taste, or how often the user met and liked it
+  if the answer goes by habit (the question does not tell which, so the model learns both);
+- after each attribute of an experience: how often the user had met and liked it until then;
+- after each attribute of an item in a reflection: the count that the summary has of it.
 
-Nobody will ever read these predictions; without them a small model takes many times longer to learn
-to look anything up at all.
+These predictions are never used. Without them a small model takes many times longer to learn to
+look anything up.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ _LINE = re.compile(r"^[A-Z]{1,3}\. (\".*)$", re.MULTILINE)
 _LIVED = re.compile(r"^- [\d.]+ stars: (liked|disliked) \| (\".*)$", re.MULTILINE)
 
 NOTHING = ", "
-"""What follows an attribute that says nothing: the next one."""
+"""The target after an attribute about which nothing is known: the separator that follows it."""
 
 
 def hints(asked: str, tastes: Mapping[str, str], habit: bool = False) -> Iterator[tuple[int, str]]:
-    """Return where attributes end in a question, and what is to be known there.
+    """Yield the hints of a question: the place where an attribute ends, and the target text there.
 
     Args:
         asked: The question.
-        tastes: The polarities of attributes by taste, whatever the answer goes by.
-        habit: Whether it goes by habit.
+        tastes: The polarities of attributes by taste, also when the answer goes by habit.
+        habit: Whether the answer goes by habit.
     """
     summary = text_policy.known(text_policy.section(asked, "preferences"))
     if text_policy.reflects(asked):
@@ -56,9 +56,9 @@ def hints(asked: str, tastes: Mapping[str, str], habit: bool = False) -> Iterato
 
 
 def _counts(asked: str, counted: dict[str, tuple[int, int]]) -> Iterator[tuple[int, str]]:
-    """Return the running counts of the history, which go on from those of the summary.
+    """Yield the running counts of the history, which start from the counts of the summary.
 
-    At the end, `counted` holds them all.
+    Updates `counted` in place; at the end it holds the final counts.
     """
     for line in _LIVED.finditer(asked):
         for place, _, listed in _parts(line[2]):
@@ -69,7 +69,7 @@ def _counts(asked: str, counted: dict[str, tuple[int, int]]) -> Iterator[tuple[i
 
 
 def _parts(card: str) -> Iterator[tuple[int, str, str]]:
-    """Return, of each part of a card but its title, where its values begin, its name and these."""
+    """Yield for each part of a card but the title: where its values begin, its name, its values."""
     place = 0
     for number, part in enumerate(card.split(" | ")):
         name, _, listed = part.partition(": ")
@@ -79,7 +79,7 @@ def _parts(card: str) -> Iterator[tuple[int, str, str]]:
 
 
 def _terms(place: int, listed: str) -> Iterator[tuple[int, str]]:
-    """Return where each of the values listed from a place on ends, and its term."""
+    """Yield where each value of a list ends, and its term; `place` is where the list begins."""
     for value in listed.split(", "):
         place += len(value)
         for term in text_policy.terms(f"title | value: {value}"):

@@ -1,7 +1,8 @@
-"""The decoder: Llama's architecture in straight code, with the parameter names of transformers.
+"""The decoder: Llama's architecture in plain torch, with the parameter names of transformers.
 
-Trained here because a compiled trunk and the head on targets alone make it a third faster; loaded
-everywhere else by transformers, which computes the same (`export` checks it).
+Training uses this file because it is a third faster: the trunk is compiled, and the head computes
+only the positions that have a target. Everything else loads the weights with transformers, which
+computes the same (`export` checks it).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class Shape:
-    """How large the model is."""
+    """The sizes of the model."""
 
     vocabulary: int = 4096
     hidden: int = 192
@@ -26,12 +27,12 @@ class Shape:
     layers: int = 4
     heads: int = 3
     kv_heads: int = 1
-    """Shared by all query heads; `attention` computes with no other number."""
+    """All query heads share one; `attention` supports no other number."""
     head: int = 64
     longest: int = 4096
     base: float = 1_000_000.0
-    """Of the rotary positions. With the usual 10,000 a head of 64 has too few slow dimensions to
-    find a word again hundreds of tokens later."""
+    """The base of the rotary positions. With the usual 10,000 a head of 64 has too few dimensions
+    that turn slowly enough to find a word again hundreds of tokens later."""
     epsilon: float = 1e-6
 
 
@@ -96,7 +97,7 @@ class Layer(nn.Module):
 
 
 class Decoder(nn.Module):
-    """The trunk; the head is the embedding, transposed."""
+    """The trunk and the head, which is the transposed embedding."""
 
     def __init__(self, shape: Shape = Shape()) -> None:
         super().__init__()
@@ -115,7 +116,7 @@ class Decoder(nn.Module):
         self.register_buffer("sin", angle.sin(), persistent=False)
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Return what the head reads, shape (batch, length, hidden)."""
+        """Return the hidden states that the head reads, shape (batch, length, hidden)."""
         x = self.embed_tokens(ids)
         x = x.to(torch.get_autocast_dtype("cpu")) if torch.is_autocast_enabled("cpu") else x
         cos, sin = (table[: ids.shape[1]].to(x.dtype) for table in (self.cos, self.sin))
@@ -124,7 +125,7 @@ class Decoder(nn.Module):
         return self.norm(x)
 
     def head(self, x: Tensor) -> Tensor:
-        """Return logits."""
+        """Return logits, shape (..., vocabulary), of hidden states of shape (..., hidden)."""
         return functional.linear(x, self.embed_tokens.weight.to(x.dtype))
 
 
@@ -134,28 +135,28 @@ def _rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 SHARP = 1.6
-"""Of the codes that are compared, at the start."""
+"""The scale of the query and key weights that compare codes, at the start."""
 WRITTEN = 0.04
-"""How loudly a code is noted in the residual stream."""
+"""The scale with which the first layer writes a code into the residual stream."""
 
 
 @torch.no_grad()
 def implant(model: Decoder, marks: Tensor, aliases: list[tuple[int, int]]) -> None:
-    """Begin with circuits that look words up, which training then makes its own.
+    """Initialise the attention weights with circuits that look words up; training changes them.
 
-    To look a word up ("what followed it before? in which line did it stand?") a model needs heads
-    that note at each token which one came before it and which mark began its line, and heads above
-    them that compare such notes. Models come to them by themselves, after more tokens than a laptop
-    reads in an evening. So the first layer begins by noting, the others by comparing; what is done
-    with it is left to training, and so is everything else.
+    To look a word up ("what followed it before? in which line did it stand?") a model needs two
+    kinds of heads. Some write at each token which token came before it and which mark began its
+    line. Heads in later layers compare these codes. Models learn such heads by themselves, but only
+    after more tokens than a laptop can process in an evening. So the first layer starts as the
+    writer and the other layers start as comparers. All other weights keep their random start.
 
-    Rotary pairs that turn slowly carry the codes that are compared over long distances, and those
-    that turn fast tell a token from the next.
+    Rotary dimensions that turn slowly carry the codes that are compared over long distances. Those
+    that turn fast distinguish a token from its neighbour.
 
     Args:
-        model: As it was initialised.
+        model: The model after its random initialisation; changed in place.
         marks: The tokens with which lines begin.
-        aliases: Tokens that begin a line, and others that mean the same line.
+        aliases: Pairs of a token that begins a line and another token that means the same line.
     """
     shape = model.shape
     half, size = shape.head // 2, shape.hidden
@@ -178,7 +179,7 @@ def implant(model: Decoder, marks: Tensor, aliases: list[tuple[int, int]]) -> No
     def rows(head: int) -> slice:
         return slice(head * shape.head, (head + 1) * shape.head)
 
-    # The first layer notes who came before, and the latest mark.
+    # The first layer writes the code of the previous token and of the latest mark.
     fast = torch.cat([(theta > 0.07).float(), torch.zeros(half)])
     near = torch.cat([((theta > 0.01) & (theta < 0.07)).float(), torch.zeros(half)])
     turns = torch.cat([theta, theta])
@@ -193,12 +194,13 @@ def implant(model: Decoder, marks: Tensor, aliases: list[tuple[int, int]]) -> No
         place = head * shape.head
         first.o_proj.weight[:, place : place + len(slow)] = WRITTEN * note.T
 
-    # What came after this word before; where else it stands; what else stands in this line.
+    # Layer 2 finds what followed this word before, layer 3 where else the word stands, and
+    # layer 4 what else stands in its line.
     for layer, here, there in ((second, code, before), (third, code, code), (fourth, line, line)):
         layer.k_proj.weight[slow] = SHARP * there
         for head in range(shape.heads):
             layer.q_proj.weight[head * shape.head + slow] = SHARP * here
-    # And, for a label that was ranked, what was said of it.
+    # Layer 3 also finds, for a label in the ranking, the line of reasoning about it.
     third.k_proj.weight[slow] += SHARP * line
     for layer, loudness in ((second, 0.1), (fourth, 0.03)):
         copied = torch.linalg.qr(torch.randn(size, shape.head))[0].T
@@ -208,7 +210,11 @@ def implant(model: Decoder, marks: Tensor, aliases: list[tuple[int, int]]) -> No
 
 
 def export(model: Decoder, tokenizer: object, out: Path) -> None:
-    """Write the model for transformers, in bf16, and check that both compute the same."""
+    """Write the model and its tokenizer for transformers, in bf16.
+
+    Raises:
+        AssertionError: transformers computes other logits than this file.
+    """
     from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
     shape = model.shape

@@ -1,9 +1,9 @@
-"""Supervised training from scratch, on the corpus as it is being written.
+"""Supervised training (SFT) from scratch, on a corpus that is generated while it is read.
 
-Loss on answers, and on the hints inside questions; batches of few fixed shapes, so that a compiled
-trunk serves all of them; Muon for matrices, AdamW for the rest; a constant rate with a linear end,
-so that the end can be moved.
-The checkpoint holds all there is: kill it anywhere and run the same command again.
+The loss is on answers and on the hints inside questions. Batches have a few fixed shapes, so that
+one compiled trunk serves all of them. Muon trains the matrices of the layers, AdamW the rest. The
+learning rate is constant and falls linearly at the end, so that the end can be moved. The
+checkpoint holds the whole state: stop the script anywhere and run the same command again.
 
     torchrun --standalone --nproc-per-node 2 sft.py
     ... sft.py --begin ../../starec_sim/policies/nano/anchored --seen 236e6 --tokens 260e6 --seed 5
@@ -36,31 +36,31 @@ from starec_sim.policies.reasoner import POLARITIES
 LENGTHS = (128, 256, 384, 640, 896, 1280)
 BATCH_TOKENS = 8_192
 HEAD_ROWS = 512
-"""The head computes a multiple of so many predictions."""
+"""The head computes a multiple of this number of predictions, so that few shapes occur."""
 WARM_UP = 40
 END = 0.5
-"""Share of the training in which the rate falls to nothing."""
+"""The share of the training, at its end, in which the rate falls to 0."""
 HINT = 0.5
-"""What a hint counts against a token of an answer."""
+"""The weight of a hint in the loss; a token of an answer has weight 1."""
 RESULT = 4.0
-"""What a balance, a place of a ranking or what company says counts: there are few of them, and all
-depends on them."""
+"""The weight of a balance, a place of a ranking and a together count's value in the loss. They are
+few, and the ranking depends on them."""
 NOT_LEARNED = -100
 SORT = ((1e6, 0.0), (2e6, 0.8), (26e6, 0.8), (28e6, 0.3), (50e6, 0.15))
 DRILL = ((1e6, 0.9), (4e6, 0.25), (30e6, 0.25), (40e6, 0.1))
 EASY = ((3e6, 1.0), (9e6, 0.15), (30e6, 0.15), (40e6, 0.4), (130e6, 0.4), (138e6, 0.1))
 REFLECT = ((10e6, 0.0), (20e6, 0.25), (80e6, 0.25), (81e6, 0.4), (150e6, 0.4), (151e6, 0.15))
-"""After so many tokens, the chances of a `Course`: first the model learns to look things up, then
-to do it in long questions. What is hardest comes often, and short lives come back, because in them
-an answer is hardly more than doing what its first line says."""
+"""The chances of a `Course` as (tokens seen, chance) pairs, linear in between. The model first
+learns to look things up, then to do it in long questions. The hardest questions come often. Short logs
+come back later, because there an answer is hardly more than doing what its first line says."""
 EAGER_TOKENS = 10e6
-"""Until then the teacher names whatever was met but once."""
+"""Until this many tokens the teacher also names attributes that were met only once."""
 HELD_OUT = 7
-"""The seed of lives that are never trained on."""
+"""The seed of the users for validation, on whom the model is never trained."""
 
 
 def course_after(seen: float) -> Course:
-    """Return what is asked after so many tokens."""
+    """Return the course after `seen` tokens."""
     chances = (
         float(np.interp(seen, *zip(*plan, strict=True))) for plan in (SORT, DRILL, EASY, REFLECT)
     )
@@ -76,12 +76,12 @@ class Reader:
         self.tokenizer, self.seed = tokenizer, seed
         self.life, self.step = first, step
         self.waiting: dict[int, list[tuple[list[int], list[int], int]]] = defaultdict(list)
-        """What `encoded` made of the samples that wait for others of their length."""
+        """Encoded samples by padded length, which wait until there are enough for a batch."""
 
     def batch(self, course: Course) -> tuple[Tensor, Tensor, Tensor]:
-        """Return ids, what is to be predicted after each, and which of that are answers.
+        """Return token ids, the target after each, and whether that target belongs to an answer.
 
-        All of shape (batch, length).
+        All have shape (batch, length); positions without a target are `NOT_LEARNED`.
         """
         while True:
             for length, rows in self.waiting.items():
@@ -117,7 +117,7 @@ class Reader:
 
 
 def encoded(tokenizer: PreTrainedTokenizerFast, one: Sample) -> tuple[list[int], list[int], int]:
-    """Return ids, what follows each, and how many of the ids are the question's own."""
+    """Return token ids, the target after each, and how many of the ids belong to the question."""
     messages = [{"role": role, "content": text} for role, text in one.messages]
     text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
     read = tokenizer(text, return_offsets_mapping=True)
@@ -138,18 +138,18 @@ def encoded(tokenizer: PreTrainedTokenizerFast, one: Sample) -> tuple[list[int],
 
 
 MARK = r"\n(?:[A-Z]+\. |- .+ \| )"
-"""With this candidates and experiences begin."""
+"""The beginning of a candidate or an experience."""
 RESULTS = r" > [A-Z]+|(?:nothing)? = [+-]?\d+|: \+\d"
 
 
 def tokens_like(tokenizer: PreTrainedTokenizerFast, pattern: str) -> Tensor:
-    """Return the tokens whose text fits a pattern."""
+    """Return the ids of the tokens whose whole text matches a pattern."""
     texts = enumerate(tokenizer.batch_decode([[token] for token in range(len(tokenizer))]))
     return torch.tensor([token for token, text in texts if re.fullmatch(pattern, text)])
 
 
 def aliases(tokenizer: PreTrainedTokenizerFast) -> list[tuple[int, int]]:
-    """Return the tokens of each label where it begins a line and where it is ranked."""
+    """Return for each label its token at the start of a line and its token in a ranking."""
     ids = tokenizer.get_vocab()
     pairs = ((ids.get(f"Ċ{x}.Ġ"), ids.get(f"Ġ>Ġ{x}")) for x in string.ascii_uppercase)
     return [(mark, ranked) for mark, ranked in pairs if mark and ranked]
@@ -158,9 +158,12 @@ def aliases(tokenizer: PreTrainedTokenizerFast) -> list[tuple[int, int]]:
 def loss_of(
     model: Decoder, trunk: Any, results: Tensor, ids: Tensor, following: Tensor, answers: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Return the loss, a mean over tokens of answers, and which predictions are right."""
+    """Return the weighted loss per answer token, and which predictions are right.
+
+    The loss is sum(weight * cross entropy) over all targets / number of answer tokens.
+    """
     places = (following.flatten() != NOT_LEARNED).nonzero().squeeze(1)
-    # Of few shapes, because each leaves a kernel in memory.
+    # Padded to few shapes, because each shape compiles a kernel that stays in memory.
     padded = functional.pad(places, (0, -len(places) % HEAD_ROWS))
     with torch.autocast("cpu", torch.bfloat16):
         logits = model.head(trunk(ids).flatten(0, 1)[padded])[: len(places)]
@@ -172,7 +175,7 @@ def loss_of(
 
 
 def optimizers(model: Decoder, rate: float) -> list[torch.optim.Optimizer]:
-    """Muon orthogonalises the updates of the layers' matrices; the rest goes to AdamW."""
+    """Return Muon (orthogonalised updates) for the layers' matrices and AdamW for the rest."""
     matrices = [w for n, w in model.named_parameters() if w.dim() == 2 and n.startswith("layers")]
     rest = [w for n, w in model.named_parameters() if not (w.dim() == 2 and n.startswith("layers"))]
     return [
@@ -185,7 +188,7 @@ def optimizers(model: Decoder, rate: float) -> list[torch.optim.Optimizer]:
 def accuracies(
     model: Decoder, trunk: Any, tokenizer: PreTrainedTokenizerFast, course: Course, batches: int = 3
 ) -> dict[str, float]:
-    """Return the share of tokens predicted rightly on unseen lives, by what they stand for."""
+    """Return the share of right predictions on the users for validation, by kind of token."""
     reader = Reader(tokenizer, HELD_OUT)
     texts = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
     results = tokens_like(tokenizer, RESULTS)
@@ -215,9 +218,9 @@ def _kind(token: str) -> str:
 
 
 def carried(folder: Path, tokenizer: PreTrainedTokenizerFast) -> dict[str, Tensor]:
-    """Return exported weights for a tokenizer that may be another.
+    """Return exported weights, adapted to a tokenizer that may differ from theirs.
 
-    A token that the weights do not know begins as the mean of those that it is made of there.
+    A token that the old tokenizer lacks gets the mean embedding of the old tokens that spell it.
     """
     before = PreTrainedTokenizerFast.from_pretrained(folder)
     exported = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32).model.state_dict()
@@ -239,7 +242,11 @@ def train(
     begin: Path | None = None,
     seen: int = 0,
 ) -> None:
-    """Train until `tokens` were seen; from a checkpoint in `out`, from `begin`, or from nothing."""
+    """Train until `tokens` were seen.
+
+    Training starts from the checkpoint in `out` if there is one, else from the weights in `begin`
+    (which have seen `seen` tokens), else from random weights.
+    """
     torch.manual_seed(seed)
     torch.set_num_threads(1)
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
@@ -248,7 +255,7 @@ def train(
     tokenizer = PreTrainedTokenizerFast.from_pretrained(out)
     model, reader = Decoder(), Reader(tokenizer, seed, rank, world)
     implant(model, tokens_like(tokenizer, MARK), aliases(tokenizer))
-    # A kernel for each length, with gradients and without; beyond it nothing is compiled.
+    # One kernel for each length, with gradients and without; torch compiles no more than these.
     torch._dynamo.config.recompile_limit = 2 * len(LENGTHS)
     trunk = torch.compile(model, dynamic=False)
     both, results = optimizers(model, rate), tokens_like(tokenizer, RESULTS)
@@ -315,7 +322,7 @@ def train(
 
 
 def _average(parameters: Iterable[Tensor], world: int) -> None:
-    """Give all processes the mean of their gradients."""
+    """Replace the gradients of all processes by their mean."""
     gradients = [weight.grad for weight in parameters if weight.grad is not None]
     flat = torch.cat([gradient.flatten() for gradient in gradients])
     distributed.all_reduce(flat)
@@ -344,11 +351,11 @@ if __name__ == "__main__":
     arguments.add_argument("--rate", type=float, default=0.01)
     arguments.add_argument("--seed", type=int, default=0)
     arguments.add_argument("--save-every", type=int, default=200)
-    arguments.add_argument("--begin", type=Path, help="exported weights to go on from")
-    arguments.add_argument("--seen", type=float, default=0, help="tokens that those have seen")
+    arguments.add_argument("--begin", type=Path, help="exported weights to start from")
+    arguments.add_argument("--seen", type=float, default=0, help="tokens that they have seen")
     given = arguments.parse_args()
     if given.seed == HELD_OUT:
-        arguments.error(f"--seed {HELD_OUT}: its lives are for examinations; take another")
+        arguments.error(f"--seed {HELD_OUT}: its users are for validation; take another seed")
     if (given.begin is None) != (given.seen == 0):
         arguments.error("--begin and --seen go together: weights, and the tokens they have seen")
     if given.seen >= given.tokens:

@@ -1,11 +1,12 @@
-"""What trainings came to, with users whom they never trained on: one table of several trainings.
+"""Evaluate several trainings on their hold-out users and pool the results into one table.
 
     python experiments/05_nano/table.py NAME RUN [RUN ...]
 
-RUN is a finished `starec train experiments/05_nano`, best of several seeds: each keeps other users
-apart, and who was kept apart by several counts once, with the mean of her figures. Data and
-weights are the training's own. Everybody's cards carry its signals, whoever was informed; with
-`--bare` nobody's do. The table goes to results/NAME and into the README, between its marks.
+RUN is a finished `starec train experiments/05_nano`. Name runs of several seeds, because each seed
+holds out other users. A user whom several trainings hold out counts once, with the mean of her
+figures. Data and weights are those of the training. The cards of all users carry the training's
+signals, also for users who did not see them in the training; `--bare` leaves the signals out. The
+table is written to results/NAME and into NOTES.md, between the marks of NAME.
 """
 
 from __future__ import annotations
@@ -44,19 +45,19 @@ HERE = Path(__file__).parent
 ANCHORED, TRAINED, UNANCHORED, REFLECTING = "SFT", "SFT + GRPO", "GRPO without SFT", "reflection"
 GOING_BY = "reasoner: {}"
 SAMPLED = "{}, sampled"
-"""The same weights at `PLAYED_AT`: what they are on average, not at their best guess."""
+"""The same weights at temperature `PLAYED_AT`: a sampled answer, not the likeliest one."""
 PLAYED_AT: float = NanoPolicy.model_fields["temperature"].default
 REPLAYED = 5
-"""Choices that an agent which reflects lives through before its exam."""
+"""How many choices an agent with slow thinking plays through before the hold-out evaluation."""
 
 
 def rows(run: Path, unanchored: Path | None, asked: argparse.Namespace) -> list[ContenderSpec]:
-    """Return the rows of a training's table, and those that were asked for.
+    """Return the rows of a training's table, with the optional ones that were asked for.
 
     Args:
         run: The training.
-        unanchored: One with the same people and no supervised training before it.
-        asked: For `sampled`, `line`, `memory` and `reflection`.
+        unanchored: A training with the same hold-out users and without SFT.
+        asked: The options `sampled`, `line`, `memory` and `reflection`.
     """
     fast = {"use": "star", "gate": {"when": "never"}}
     blind = {"use": "star", "gate": {"when": "never"}, "history_shown": 0}
@@ -111,7 +112,7 @@ def rows(run: Path, unanchored: Path | None, asked: argparse.Namespace) -> list[
 
 
 def weights(run: Path, version: str) -> dict[str, Any]:
-    """Return the policy that plays a version of a training, at its best guess."""
+    """Return the spec of a policy that plays a version of a training at temperature 0."""
     folder = run / "versions" / Path(version).name
     return {"use": "local", "model": str(folder), "temperature": 0, "max_tokens": 400}
 
@@ -119,7 +120,7 @@ def weights(run: Path, version: str) -> dict[str, Any]:
 def evaluated(
     run: Path, unanchored: Path | None, asked: argparse.Namespace, display: RunProgress
 ) -> Table:
-    """Return the table of one training."""
+    """Return the table of one training; reuse a finished evaluation with the same settings."""
     runs_dir: Path = asked.runs_dir
     experiment: Experiment = recorded(run)
     signals = [] if asked.bare else experiment.environment.get("signals", [])
@@ -139,9 +140,9 @@ def evaluated(
 
 
 def pooled(tables: Sequence[Table]) -> Table:
-    """Return one table of several: of each user the mean over the tables that she is in.
+    """Return one table of several: each user has the mean over the tables that contain her.
 
-    What was wrong with answers is summed, what they cost is a mean over tables.
+    Counts of flawed answers are summed over tables; costs are a mean over tables.
     """
     found: dict[str, dict[str, dict[str, list[float]]]] = defaultdict(
         lambda: defaultdict(lambda: defaultdict(list))
@@ -178,42 +179,42 @@ def pooled(tables: Sequence[Table]) -> Table:
 
 
 def main() -> None:
-    """Evaluate each training, pool, and put the table into the README."""
+    """Evaluate each training, pool the tables, and write the result into NOTES.md."""
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("name", help="of the table, as the README marks its place")
-    arguments.add_argument("runs", nargs="+", metavar="RUN", help="trainings")
+    arguments.add_argument("name", help="of the table: NOTES.md has marks with this name")
+    arguments.add_argument("runs", nargs="+", metavar="RUN", help="finished trainings")
     arguments.add_argument(
-        "--memory", action="store_true", help="also without memory, and with another user's"
+        "--memory", action="store_true", help="add rows with no memory and another's memory"
     )
     arguments.add_argument(
         "--sampled",
         action="store_true",
-        help=f"also at temperature {PLAYED_AT}, as nano plays by default",
+        help=f"add rows at temperature {PLAYED_AT}, as nano plays by default",
     )
     arguments.add_argument(
         "--compare",
         nargs="+",
         default=[],
         metavar="ROW",
-        help=f"print {TRAINED} against these, too",
+        help=f"also print the difference of {TRAINED} to these rows",
     )
     arguments.add_argument(
         "--line",
         type=ReasonerPolicy.going_by,
         metavar="LINE",
-        help='also the reasoner, going by such a line: "By habit 1, popularity 2, rating 1"',
+        help='add the reasoner with these weights, e.g. "By habit 1, popularity 2, rating 1"',
     )
-    arguments.add_argument("--bare", action="store_true", help="cards without signals")
+    arguments.add_argument("--bare", action="store_true", help="leave the signals off the cards")
     arguments.add_argument(
         "--reflection",
         action="store_true",
-        help=f"also with and without slow thinking, after {REPLAYED} choices lived through",
+        help=f"add rows with and without slow thinking, after {REPLAYED} choices played through",
     )
     arguments.add_argument(
         "--unanchored",
         nargs="+",
         metavar="RUN",
-        help="trainings with the same seeds, in the same order, that no supervised one preceded",
+        help="trainings without SFT, with the same seeds as RUN in the same order",
     )
     arguments.add_argument("--runs-dir", type=Path, default=Path("runs"))
     given = arguments.parse_args()
@@ -221,11 +222,11 @@ def main() -> None:
     others = [run_folder.find(run, given.runs_dir) for run in given.unanchored or ()]
     for folder in [*found, *others]:
         if run_folder.read(folder)["status"] != "finished":
-            arguments.error(f"{folder} is no training that has finished: starec resume {folder}")
+            arguments.error(f"{folder} is not a finished training: starec resume {folder}")
     if others and [*map(read_held_out, others)] != [*map(read_held_out, found)]:
         arguments.error(
-            "--unanchored: these kept other users apart than RUN did; name as many trainings, of "
-            "the same data and seeds, in the same order"
+            "--unanchored: these trainings have other hold-out users than RUN; name as many "
+            "trainings, of the same data and seeds, in the same order"
         )
     display: RunProgress = following()
     with display:

@@ -1,9 +1,9 @@
-"""The tokenizer: byte-level BPE that cuts a prompt along its own seams.
+"""The tokenizer: byte-level BPE that splits a prompt first by the patterns in `SEAMS`.
 
-Any text can be written (bytes are the alphabet), and what prompts repeat is one token each: a label
-at the start of a line, the name of an attribute, a polarity, a count, a balance. A value is cut the
-same way wherever it stands, on a card, in the history, in the summary and in the reasoning, because
-what stands around it never sticks to it. That is what makes looking it up easy for a small model.
+Any text can be encoded (bytes are the alphabet). Each thing that prompts repeat is one token: a
+label at the start of a line, the name of an attribute, a polarity, a count, a balance. A value never
+merges with the text around it. So it has the same tokens on a card, in the history, in the
+summary and in the reasoning, which makes it easy for a small model to look it up.
 
     python tokenizer.py --out build
 """
@@ -25,17 +25,17 @@ CHAT = (
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 SEAMS = (
-    # What an answer goes by: each choice is one token, so that feedback finds it in one place.
+    # The first line of an answer: each choice is one token, so a reward concerns one token.
     r"\nBy (?:taste|habit) \d",
     r", (?:popularity|rating|together) \d(?=[,\n])",
     r"\n[A-Z]{1,3}[.:] ",  # a label that begins a line
     r" > [A-Z]{1,3}(?=[ <])",  # the next place of a ranking
-    r"(?:nothing)? = 0(?!\d)",  # of every second candidate on bare cards there is nothing to say
+    r"(?:nothing)? = 0(?!\d)",  # on bare cards this holds for every second candidate
     r" = [+-]?\d{1,2}(?!\d)",  # a balance
-    r"\n- \d(?:\.\d)? stars: (?:dis)?liked \| ",  # an experience begins with what came of it
+    r"\n- \d(?:\.\d)? stars: (?:dis)?liked \| ",  # an experience begins with its stars
     r": (?:dis)?liked \((?=\d)",  # a line of the summary, before its count
     r": (?:adored|loved|liked|disliked|hated|loathed)(?![\p{L}])",
-    r": \+\d(?!\d)",  # what company says
+    r": \+\d(?!\d)",  # what a together count adds
     r"\d{1,2} of \d{1,2}(?!\d)",
     r" \| [^|:\"\n<>]{1,40}: ",  # the name of an attribute
     r"</?[a-z]+>",
@@ -53,8 +53,8 @@ UNREAD = (
     (r'"[^"\n]*"(?= \| )', '"'),  # a title before its attributes
     (r"(?<=together with: \d|together with: \d\d) \([^|\n]*", ""),
 )
-"""Names of items, and what is read instead. They are a third of a prompt, and a model that knows
-nothing of the world can make nothing of them."""
+"""Patterns of item names, and the text that replaces them. Names are a third of a prompt, and this
+model knows nothing of the world, so it cannot use them."""
 TEXTS = 6_000
 
 
@@ -77,7 +77,7 @@ def build(texts: int = TEXTS) -> PreTrainedTokenizerFast:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    # Made-up words differ from seed to seed: another would give another vocabulary.
+    # The seed is fixed: another seed has other made-up words and gives another vocabulary.
     corpus = (
         text
         for one in islice(samples(seed=1), texts)

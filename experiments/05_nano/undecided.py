@@ -1,8 +1,9 @@
-"""A teacher who tries guesses at how much each kind of evidence counts.
+"""A teacher that draws at random how much each kind of evidence counts.
 
-No prompt tells. A model that learned from all guesses tries one in each of its answers, and the
-world's feedback can tell it which was right; one that learned a single guess tries nothing. The
-answer's first line names the guess, and from there on all follows.
+No prompt tells these weights. A model that imitated many different weights tries one choice in each
+answer, and rewards can tell it which choice was right. A model that imitated a single choice never
+tries another. The first line of an answer states the weights; the rest of the answer follows from
+them.
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ from starec_sim.policies.reasoner import SIGNALS, ReasonerPolicy
 from starec_sim.policies.text_policy import TextPolicy
 
 DEGREES = {"attributes": 3, "popularity": 4, "rating": 3, "together": 4}
-"""How many settings there are for how loudly each kind of evidence speaks, from 0 on."""
+"""How many weights each kind of evidence can have: 0, 1, ... up to this number minus one."""
 HABIT = 0.6
-"""How often attributes speak by habit. Counting is harder than taste, which hints teach too."""
+"""The chance that attributes count by habit. Counting is harder to learn than taste."""
 
 
 def guess(rng: np.random.Generator, cards: Iterable[str]) -> dict[str, int | str]:
-    """Draw the settings of a `ReasonerPolicy` that is to answer about such cards."""
+    """Draw the settings of a `ReasonerPolicy` for a question with these cards."""
     degrees = rng.integers(0, list(DEGREES.values())).tolist()
     drawn: dict[str, int | str] = dict(zip(DEGREES, degrees, strict=True))
     if not any(f" | {signal}: " in card for card in cards for signal in SIGNALS):
-        # Attributes are all there is to go by.
+        # Attributes are the only evidence on bare cards, so their weight must not be 0.
         drawn["attributes"] = int(rng.integers(1, DEGREES["attributes"]))
     if drawn["attributes"] and rng.random() < HABIT:
         drawn["by"] = "habit"
@@ -35,14 +36,14 @@ def guess(rng: np.random.Generator, cards: Iterable[str]) -> dict[str, int | str
 
 
 class Undecided(TextPolicy):
-    """Answers each question by a guess of its own, always the same to the same question."""
+    """Draws new weights for each question; the same question always gets the same weights."""
 
     @property
     def _llm_type(self) -> str:
         return "undecided"
 
     def answer(self, asked: str, words: int) -> str:
-        """Guess, then reason as the reasoner does."""
+        """Draw the weights, then answer as the reasoner does with them."""
         rng = np.random.default_rng([*hashlib.sha256(asked.encode()).digest()])
         cards = [card for _, card in text_policy.candidates(asked)]
         reasoner = ReasonerPolicy.model_validate(guess(rng, cards))

@@ -1,8 +1,8 @@
-"""Invented worlds of great variety: what the corpus talks about.
+"""Generated worlds of great variety, from which the corpus takes its items and users.
 
-A world is a kind of thing (films, records, books, dishes, ...), attributes with names and values of
-their own, a catalogue, and people with tastes. Half of all values are made-up words, so that a
-model cannot know them: it has to look them up in the prompt.
+A world has attributes with their own names and values (as of films, records, books, dishes, ...), a
+catalogue, and users with tastes. Half of all values are made-up words. A model cannot know these in
+advance; it has to look them up in the prompt.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _CODAS = ("",) * 12 + _words("n r l s t m x k d ck nd rt ss")
 
 _ARTICLES = _words("The The The The A A An La Le L' El Die")
 _JOINTS = (": ", ", ", " & ", " and ", " - ", "! ", "? ", ". ", " / ")
-"""What stands between the two halves of a long title."""
+"""The text between the two halves of a long title."""
 
 _NAMES = {
     "many": _words("""
@@ -42,7 +42,7 @@ _NAMES = {
     "era": _words("era year decade release vintage season edition"),
     "few": _words("country language format length price size level region audience"),
 }
-"""Attribute names by kind: of several values, of one among many, of time, of one among few."""
+"""Attribute names by kind: several values (many), one of many (maker), a time (era), one of few."""
 
 _FEW = tuple(
     _words(line)
@@ -81,14 +81,14 @@ _MANY = [
 
 @dataclass(frozen=True)
 class Attribute:
-    """A name and its values."""
+    """An attribute: its name and its values."""
 
     name: str
     values: tuple[str, ...]
     most: int
-    """Values that one item may have."""
+    """The largest number of values that one item may have."""
     weight: float
-    """How much it counts for the people of this world."""
+    """How strongly the tastes of this world's users depend on it."""
 
 
 def word(rng: Rng) -> str:
@@ -158,7 +158,7 @@ def _name(rng: Rng) -> str:
 
 
 class World:
-    """One invented world."""
+    """One generated world."""
 
     def __init__(self, rng: Rng, kinds: Sequence[str] = ()) -> None:
         kinds = kinds or (["many", "maker", "era"] if rng.random() < 0.4 else _kinds(rng))
@@ -183,7 +183,7 @@ class World:
         return Item("", _title(rng), attributes)
 
     def tastes(self) -> dict[str, float]:
-        """Return a person's weights of values; most leave her cold."""
+        """Return a user's weight for each value: negative is disliked, 0 is neutral."""
         rng = self._rng
         return {
             value: attribute.weight * float(rng.choice([-1.2, -0.6, 0.0, 0.6, 1.2]))
@@ -192,7 +192,7 @@ class World:
         }
 
     def stars(self, item: Item, tastes: dict[str, float], mean: float) -> float:
-        """Return the stars that a person gives to an item."""
+        """Return the stars, 1 to 5, that a user with these tastes gives to an item."""
         match = sum(tastes[value] for values in item.attributes.values() for value in values)
         return float(np.clip(round(mean + match + 0.7 * self._rng.standard_normal()), 1, 5))
 

@@ -1,9 +1,9 @@
-"""Who follows when tastes change: NDCG by visit around the change, and how much of it comes back.
+"""Show which arms follow a change of tastes: NDCG by visit around it, and how much comes back.
 
     python experiments/07_memory/recovery.py [RUN] [--metric ndcg@10] [--runs-dir runs]
 
-RUN is a run of drift.yaml (its folder, its name or the start of it; the latest when left out). A
-table is printed, and `recovery.png` is written beside the run.
+RUN is a run of drift.yaml: its folder, its name, the start of its name, or the latest run when left
+out. The script prints a table and writes `recovery.png` into the folder of the run.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from starec_sim.runs.store import read_only
 from starec_sim.types import Decision, FloatArray
 
 WITHIN = 5
-"""Visits that an agent has to come back in; as many before the change are what it comes back to."""
+"""How many visits after the change an agent has to recover; as many before it are the level."""
 RESAMPLES = 5_000
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
@@ -36,17 +36,21 @@ class Curves(NamedTuple):
     """A metric by visit."""
 
     change: int
-    """The visit, from 0, that is the first with the new tastes."""
+    """The first visit with the new tastes, counted from 0."""
     arms: Mapping[str, FloatArray]
-    """Shape (users, visits) each; a user's value is her mean over the seeds."""
+    """By arm, shape (users, visits); a user's value is her mean over the seeds."""
     ceiling: FloatArray
-    """The same of an order by the true taste: all that attributes can tell."""
+    """The same for an order by the true taste, shape (users, visits)."""
     chance: float
-    """What a random order earns."""
+    """The mean of a random order."""
 
 
 def read(folder: Path, metric: str) -> Curves:
-    """Read a run's curves."""
+    """Read the curves of a run.
+
+    Raises:
+        RunError: The run has no change of tastes, too few visits around it, or not this metric.
+    """
     experiment = recorded(folder)
     change = ((experiment.data or {}).get("drift") or {}).get("at_round")
     if change is None or not WITHIN <= change <= experiment.rounds - 2 * WITHIN:
@@ -82,7 +86,7 @@ def _by_user(values: Mapping[tuple[str, int], list[float]], visits: int) -> Floa
 
 
 def _true_orders(experiment: Experiment, at: int) -> Mapping[tuple[str, int], list[float]]:
-    """Return what the true tastes earn on the lists of the run."""
+    """Return the metric of an order by the true tastes, by (user, visit), on the run's lists."""
     dataset_class, config = plugins.configure("datasets", experiment.data, "data")
     dataset = dataset_class(config).load()
     rows = {user.id: row for row, user in enumerate(dataset.users)}
@@ -105,14 +109,14 @@ def _true_orders(experiment: Experiment, at: int) -> Mapping[tuple[str, int], li
 
 
 def recovery(curves: Curves, values: FloatArray) -> list[str]:
-    """Return the cells of an arm's line."""
+    """Return the cells of an arm's row, from its values of shape (users, visits)."""
     change = curves.change
     before = values[:, change - WITHIN : change].mean(axis=1)
     first, sixth = values[:, change], values[:, change + WITHIN]
     later = values[:, change + WITHIN : change + 2 * WITHIN].mean(axis=1)
     cells = [_cell(column) for column in (before, first, sixth, later)]
     gained = before.mean() - curves.chance
-    if gained < 0.02:  # a share of nothing says nothing
+    if gained < 0.02:  # a share of almost nothing is meaningless
         return [*cells, "", "", ""]
     return [
         *cells,
@@ -128,7 +132,7 @@ def _cell(values: FloatArray) -> str:
 
 
 def _share(after: FloatArray, before: FloatArray, floor: float) -> str:
-    """Return which share of the level above the floor is there again, users drawn anew."""
+    """Return (after - floor) / (before - floor) in percent, with a bootstrap interval over users."""
     drawn = np.random.default_rng(0).integers(len(after), size=(RESAMPLES, len(after)))
     shares = (after[drawn].mean(axis=1) - floor) / (before[drawn].mean(axis=1) - floor)
     low, high = np.quantile(shares, (0.025, 0.975))
@@ -148,7 +152,7 @@ def table(curves: Curves) -> str:
 
 
 def draw(curves: Curves, metric: str, path: Path) -> None:
-    """Draw the curves, visits counted from the change."""
+    """Draw the curves; visits are counted from the change."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -171,7 +175,7 @@ def draw(curves: Curves, metric: str, path: Path) -> None:
 
 
 def main() -> None:
-    """Print the table, and draw the picture."""
+    """Print the table and draw the plot."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("run", nargs="?", default="latest")
     arguments.add_argument(

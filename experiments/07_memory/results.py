@@ -1,13 +1,13 @@
-"""Play the experiments of this folder with a policy, and put what came out into its README.
+"""Run the experiments of this folder with a policy and write the results into NOTES.md.
 
     python experiments/07_memory/results.py reasoner
     python experiments/07_memory/results.py nano --users 60 --replicates 1 --without surprise
     python experiments/07_memory/results.py nano --only drift
-    python experiments/07_memory/results.py nano-taught --weights RUN  what a training made of nano
-    python experiments/07_memory/results.py reasoner --runs RUN...       runs that are there already
+    python experiments/07_memory/results.py nano-taught --weights RUN  nano after a training
+    python experiments/07_memory/results.py reasoner --runs RUN...       runs that exist already
 
-Another policy is another block of the README; the same one again replaces its own. An experiment
-that is not played keeps its part of the block.
+Each policy has a block in NOTES.md. A second run of the same policy replaces its block. An
+experiment that is not run keeps its part of the block.
 """
 
 from __future__ import annotations
@@ -36,32 +36,34 @@ USERS = {
     "swapped": "environment.protocol.users.count",
     "drift": "data.users",
 }
-"""Each experiment, and where it says how many people take part."""
+"""Each experiment, and its key for the number of users."""
 METRICS = ("ndcg@1", "ndcg@10")
 LAST_BLOCK = "## What was tried"
 
 
 def main() -> None:
-    """Play, or read, and write."""
+    """Run the experiments, or read finished runs, and write the tables."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("policy", help="as in an experiment's `policies`, without settings")
     arguments.add_argument(
         "--weights",
         metavar="RUN",
-        help="let nano play with the last weights of this training; POLICY names the block",
+        help="play nano with the last weights of this training; POLICY names the block",
     )
     arguments.add_argument("--only", choices=list(USERS), nargs="+", default=list(USERS))
     arguments.add_argument("--users", type=int)
     arguments.add_argument("--replicates", type=int)
     arguments.add_argument("--without", nargs="+", default=[], metavar="ARM")
-    arguments.add_argument("--runs", nargs="+", metavar="RUN", help="show these, play nothing")
+    arguments.add_argument(
+        "--runs", nargs="+", metavar="RUN", help="read these runs instead of running anything"
+    )
     arguments.add_argument("--runs-dir", type=Path, default=Path("runs"))
     asked = arguments.parse_args()
     try:
         if asked.runs:
             folders: Iterable[Path] = (run_folder.find(r, asked.runs_dir) for r in asked.runs)
         else:
-            # Found once: what is played in between is the latest run then.
+            # Resolve `latest` before anything runs: each new run becomes the latest.
             spec = _trained(asked.weights, asked.runs_dir) if asked.weights else asked.policy
             folders = (_played(name, spec, asked) for name in asked.only)
         for folder in folders:
@@ -72,16 +74,20 @@ def main() -> None:
 
 
 def _trained(run: str, runs_dir: Path) -> str:
-    """Return the spec that plays the last weights of a training."""
+    """Return the policy spec that plays the last weights of a training, as JSON.
+
+    Raises:
+        RunError: The run is not a training, or has not finished.
+    """
     folder = run_folder.find(run, runs_dir)
     manifest = run_folder.read(folder)
     if (manifest.get("kind"), manifest["status"]) != ("training", "finished"):
         raise RunError(
-            f"{folder} is no training that has finished",
+            f"{folder} is not a finished training",
             hint=f"name one, or go on with it: starec resume {folder}",
         )
     last = folder / "versions" / Path(manifest["version"]).name
-    # A reflection on a long visit takes more than the 400 tokens of nano's own setting.
+    # A reflection on a long visit needs more than the 400 tokens of nano's default.
     return json.dumps({"use": "nano", "model": str(last), "max_tokens": 600})
 
 
@@ -99,7 +105,7 @@ def _played(name: str, spec: str, asked: argparse.Namespace) -> Path:
 
 
 def _part(folder: Path, name: str, policy: str) -> str:
-    """Return what an experiment has to say, as Markdown."""
+    """Return the tables (and the plot) of a run as Markdown."""
     experiment = recorded(folder)
     if name != "drift":
         report = summarise(folder, experiment.report.last_rounds, METRICS)
@@ -118,7 +124,9 @@ def _part(folder: Path, name: str, policy: str) -> str:
 def _said(experiment: Experiment, report: Report) -> str:
     name = experiment.name.removeprefix("memory-")
     users = max(f[METRICS[0]].interval.n for f in report.figures.values())
-    last = "the exam" if name == "swapped" else f"the last {report.last_rounds} choices"
+    last = (
+        "the hold-out evaluation" if name == "swapped" else f"the last {report.last_rounds} choices"
+    )
     shown = experiment.agent.get("history_shown", 10)
     return f"`{name}`, {shown} experiences shown, {users} users, {_seeds(experiment)}, {last}:"
 
@@ -147,7 +155,7 @@ def _figures(report: Report) -> str:
 
 
 def _put(policy: str, name: str, text: str) -> None:
-    """Put an experiment's part into the policy's block of the README."""
+    """Write the text of an experiment into the policy's block of NOTES.md."""
     path = HERE / "NOTES.md"
     page = path.read_text("utf-8")
     if f"## `{policy}`\n" not in page:
