@@ -1,9 +1,9 @@
-"""How fast and in how much memory a file of Amazon reviews is read.
+"""Measure the time and memory that reading a file of Amazon reviews takes.
 
     python benchmarks/amazon_reader.py [reviews]
 
-Writes so many generated reviews (400,000 by default) with texts of about 800 bytes to a packed file
-in a temporary folder, reads them in a process of their own, and prints one line.
+Writes generated reviews (400,000 by default) with texts of about 800 bytes to a gzip file in a
+temporary folder, reads them in a separate process, and prints one line.
 """
 
 import gzip

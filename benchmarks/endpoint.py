@@ -1,11 +1,11 @@
-"""Requests per second of the `openai` policy in one process, beside the SDK as it comes.
+"""Measure requests per second of the `openai` policy in one process, and of the plain OpenAI SDK.
 
     python benchmarks/endpoint.py [--in-flight 256] [--latency 50] [--requests 2048] [--json]
 
-The server is another process on loopback: it reads a request, waits and answers with the same
-completion, and costs next to nothing itself. The `openai` policy asks through the SDK's aiohttp
-transport; `AsyncOpenAI()` through its default one, with as many connections as it likes. With 256
-in flight and 50 ms no client can do more than 5,120 a second.
+The server is another process on loopback. It reads a request, waits, and answers always with the
+same completion, at almost no cost. The `openai` policy uses the SDK's aiohttp transport;
+`AsyncOpenAI()` uses its default transport, without a limit on connections. With 256 requests in
+flight and 50 ms of latency no client can do more than 5,120 a second.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ RESPONSE = (
 
 
 class Server(asyncio.Protocol):
-    """Knows of HTTP only where one request ends and the next begins."""
+    """A server that finds only where one HTTP request ends and the next begins."""
 
     latency_s = 0.0
 
@@ -79,7 +79,7 @@ async def serve(latency_s: float) -> None:
 
 @contextmanager
 def server(latency_ms: float) -> Iterator[str]:
-    """Run the server in a process of its own, and give its address."""
+    """Run the server in a separate process, and yield its address."""
     command = [sys.executable, __file__, "--serve", "--latency", str(latency_ms)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -90,7 +90,7 @@ def server(latency_ms: float) -> Iterator[str]:
 
 
 async def drive(ask: Callable[[], Awaitable[object]], requests: int, in_flight: int) -> dict:
-    """Ask so many times, so many at once, and return what it took."""
+    """Send `requests` requests, `in_flight` at once; return the rate and the CPU time of each."""
     left = iter(range(requests))
 
     async def worker() -> None:

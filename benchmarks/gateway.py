@@ -1,14 +1,15 @@
-"""What the gateway costs a call, and how fast a recorded run is replayed.
+"""Measure what the gateway costs per call, and how fast a recorded run is replayed.
 
     python benchmarks/gateway.py [--calls 2000] [--json]
 
-Calls: CPU time of the same questions asked of a chat model that answers at once, by itself
-(`ainvoke`), through the gateway as it is by default, and with everything on: a cache that has to
-be filled, limits, a price, a budget, and the run's record. Then once more with the cache full.
-Replay: a run of 300 users is recorded with the lexical policy and replayed, the feed and the
-ranking, with 16 and 64 visits in flight; user-steps per CPU second of both, store included. Beside
-them LangGraph's floor: graphs of the same shape whose nodes do nothing, as many pages and thoughts,
-and the share of it that the replay reaches.
+Calls: CPU time of the same questions to a chat model that answers at once. They are asked directly
+(`ainvoke`), through the gateway with its defaults, and through the gateway with everything on: an
+empty cache, limits, a price, a budget, and the run's record. Then once more with the filled cache.
+
+Replay: a run of 300 users is recorded with the lexical policy and replayed, for feed and ranking,
+with 16 and 64 visits in flight. It reports user-steps per CPU second of both, store included. The
+lower limit of the cost is LangGraph alone: a graph of the same shape whose nodes do nothing, with
+as many pages and slow thoughts. The share of its speed that the replay reaches is reported too.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ ANSWER = AIMessage(
 
 
 class Instant(BaseChatModel):
-    """A model that costs nothing."""
+    """A chat model that answers at once with a fixed message."""
 
     seeded: bool = True
 
@@ -74,7 +75,7 @@ class Instant(BaseChatModel):
 
 
 class Forgetful:
-    """A journal that keeps nothing."""
+    """A turn journal that stores nothing."""
 
     def find(self, key: Any) -> None:
         return None
@@ -84,7 +85,7 @@ class Forgetful:
 
 
 def cpu_ms(calls: int, ask: Callable[[int], Awaitable[Any]]) -> float:
-    """Return CPU milliseconds a call, with some in flight."""
+    """Return CPU milliseconds per call, with `IN_FLIGHT` calls at once."""
 
     async def run() -> float:
         waiting = iter(range(calls))
@@ -103,7 +104,7 @@ def cpu_ms(calls: int, ask: Callable[[int], Awaitable[Any]]) -> float:
 
 
 def measure_calls(calls: int) -> dict[str, float]:
-    """Return CPU milliseconds a call: bare, by default, with everything on, and from the cache."""
+    """Return CPU milliseconds per call: bare, default, with everything on, and from the cache."""
     model = Instant()
     price = Price(tokens_in=1, tokens_out=2, as_of=date(2026, 11, 1))
     limits = Limits(requests_per_minute=1e9, tokens_per_minute=1e12, in_flight=IN_FLIGHT)
@@ -152,7 +153,7 @@ def measure_calls(calls: int) -> dict[str, float]:
 
 
 class Shape(TypedDict):
-    """The keys of the agent's state; only `steps` counts here."""
+    """The keys of the agent's state; the empty graph uses only `steps`."""
 
     memory: int
     steps: int
@@ -166,14 +167,14 @@ class Shape(TypedDict):
 
 
 class Plan(NamedTuple):
-    """What an invocation of the empty graph is to do."""
+    """The context of one invocation of the empty graph."""
 
     thoughts: tuple[bool, ...]
-    """Of each page, whether it is thought about."""
+    """For each page, whether the slow node runs after it."""
 
 
 def empty_graph() -> Any:
-    """Return a graph of the STAR agent's shape that does nothing but take its turns."""
+    """Return a graph of the STAR agent's shape whose nodes do nothing."""
 
     async def perceive(state: Shape, runtime: Runtime[Plan]) -> dict[str, int]:
         return {"observation": 0, "messages": 0, "turns": 0}
@@ -213,7 +214,7 @@ def empty_graph() -> Any:
 
 
 def measure_floor(visits: list[tuple[bool, ...]], concurrency: int) -> float:
-    """Return user-steps per CPU second of the same visits in a graph that does nothing."""
+    """Return user-steps per CPU second of the same visits in the empty graph."""
     graph = empty_graph()
 
     async def run() -> float:
@@ -247,7 +248,7 @@ def measure_floor(visits: list[tuple[bool, ...]], concurrency: int) -> float:
 
 
 class Thoughts(Meter):
-    """A meter that remembers which pages were thought about."""
+    """A meter that also stores for each page whether the slow node ran."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -259,7 +260,7 @@ class Thoughts(Meter):
 
 
 def measure_replay(world: str, concurrency: int) -> dict[str, float]:
-    """Return user-steps per CPU second of a recorded run, of its replay, and of LangGraph."""
+    """Return user-steps per CPU second of a recorded run, its replay and LangGraph alone."""
     with tempfile.TemporaryDirectory() as folder:
         experiment = Experiment(
             name="bench-replay",

@@ -1,14 +1,14 @@
-"""The local engine beside `transformers.generate`, and the way to it beside the engine alone.
+"""Compare the local engine with `transformers.generate`, and the policy with the engine alone.
 
     python benchmarks/generation.py [--only WORD] [--repeats 3] [--threads 1] [--json]
 
-Random weights (nobody's answers matter here), 300 tokens of prompt and 48 of answer without an
-early end, CPU seconds of the process, the best of the repeats, all in one run:
+Weights are random, because answers do not matter here. Prompts have 300 tokens; answers have 48 and
+never end early. Figures are CPU seconds of the process, the best of the repeats, all in one run:
 
 * `groups`: 8 prompts with 8 completions each, 8 M parameters;
 * `distinct`: 64 different prompts, the same model;
-* `users`: 64 users at once through batcher and chat model, beside one after the other, and beside
-  the engine alone with the same token ids;
+* `users`: 64 users at once through batcher and chat model, compared with one after the other and
+  with the engine alone on the same token ids;
 * `nano`: the shape of a decision among 20 candidates: 2.5 M parameters, prompts of 300 to 500
   tokens whose first 200 are the same for all, 80 tokens of answer, 64 at once.
 """
@@ -46,7 +46,7 @@ Figures = dict[str, dict[str, float]]
 
 
 class Clock:
-    """The best of a few repeats, in CPU seconds."""
+    """Measures the CPU seconds of a function: the best of `repeats` calls."""
 
     def __init__(self, repeats: int) -> None:
         self.repeats = repeats
@@ -80,7 +80,7 @@ def build(hidden: int, inner: int, layers: int, heads: int, key_heads: int) -> Q
 
 
 def middle() -> Qwen3ForCausalLM:
-    """8.13 M parameters."""
+    """Return a model with 8.13 million parameters."""
     return build(hidden=256, inner=896, layers=8, heads=8, key_heads=4)
 
 
@@ -117,7 +117,7 @@ def hugging_face(model: Qwen3ForCausalLM, asked: list[Any], completions: int = 1
 
 
 def compare(clock: Clock, count: int, completions: int) -> dict[str, float]:
-    """Time `transformers` and both formats of the engine on the same prompts."""
+    """Time `transformers` and the engine in fp32 and bf16 on the same prompts."""
     model, asked = middle(), prompts(count)
     batch = requests(asked, completions)
     theirs = clock(lambda: hugging_face(model, asked, completions))
@@ -131,7 +131,7 @@ def compare(clock: Clock, count: int, completions: int) -> dict[str, float]:
 
 
 def save(folder: Path) -> None:
-    """Write the model with a tokenizer whose every word is one token."""
+    """Write the model with a tokenizer that has one token for each word."""
     words = [f"w{at}" for at in range(VOCABULARY - 300)]
     raw = Tokenizer(models.BPE())
     raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -152,7 +152,7 @@ def save(folder: Path) -> None:
 
 
 def users(clock: Clock) -> dict[str, float]:
-    """Time 64 users at once, in company and one after the other, and the engine alone."""
+    """Time 64 users at once, 64 users one after the other, and the engine alone."""
     draw = random.Random(2)
     questions = [" ".join(f"w{draw.randrange(100, 999)}" for _ in range(110)) for _ in range(64)]
     with tempfile.TemporaryDirectory() as folder:
@@ -186,7 +186,7 @@ def users(clock: Clock) -> dict[str, float]:
 
 
 def nano(clock: Clock) -> dict[str, float]:
-    """Time the shape that a small policy is trained and run in."""
+    """Time batches of the shape in which `nano` is trained and played."""
     model = build(hidden=192, inner=576, layers=4, heads=6, key_heads=1)
     batch = requests(prompts(64, shared=200, own=(100, 300)), tokens=80)
     figures = {"million_parameters": sum(p.numel() for p in model.parameters()) / 1e6}

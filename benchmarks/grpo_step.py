@@ -1,10 +1,10 @@
-"""One GRPO step: CPU seconds of ours against TRL's GRPOTrainer, same model, same batch, same run.
+"""Measure CPU seconds of one GRPO step, ours and TRL's GRPOTrainer: same model, batch and run.
 
 8 questions of 300 tokens, 8 answers of 48 each, about 8 million parameters, full fine-tuning in
 fp32, no KL. Ours generates with the engine of the policy `local` (a question is read once for its
-group) and learns from packed prefixes; TRL generates with transformers and learns from padded rows
-in the micro-batches of 16 that it is given. Its gradient checkpointing and bf16 are off. Both take
-what is left of a step as well: rewards, advantages, clipping, AdamW.
+group) and learns from packed prefixes. TRL generates with transformers and learns from padded rows
+in micro-batches of 16, with gradient checkpointing and bf16 off. Both times include the rest of a
+step: rewards, advantages, clipping, AdamW.
 
     python benchmarks/grpo_step.py [--steps 2] [--bf16] [--json]
 """
@@ -37,7 +37,7 @@ QUESTIONS, ANSWERS, READ, WRITTEN, VOCABULARY = 8, 8, 300, 48, 4096
 
 
 def main() -> None:
-    """Measure both, and say how they compare."""
+    """Measure both and print the times and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=2, help="steps of each, after a first one")
     parser.add_argument("--bf16", action="store_true", help="measure ours in bf16 as well")
@@ -51,7 +51,7 @@ def main() -> None:
     rows = {"ours, fp32": ours(questions, options.steps, half=False)}
     if options.bf16:
         rows["ours, bf16"] = ours(questions, options.steps, half=True)
-    with contextlib.redirect_stdout(sys.stderr):  # where TRL's own figures may go
+    with contextlib.redirect_stdout(sys.stderr):  # TRL prints its own figures
         rows["TRL, fp32"] = trl(questions, options.steps)
     baseline = rows["TRL, fp32"]
     result = {
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def make_model() -> Any:
-    """Return a random Qwen3, the same each time."""
+    """Return a Qwen3 with random weights, the same at each call."""
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
     torch.manual_seed(0)
@@ -92,17 +92,17 @@ def make_model() -> Any:
 
 
 def parameters() -> int:
-    """Return how many there are."""
+    """Return the number of parameters of the model."""
     return sum(parameter.numel() for parameter in make_model().parameters())
 
 
 def reward(completion: Sequence[int]) -> float:
-    """Return what an answer earns: any function of its tokens will do."""
+    """Return the reward of an answer; any function of its tokens would do."""
     return len(set(completion)) / len(completion)
 
 
 def ours(questions: torch.Tensor, steps: int, *, half: bool) -> float:
-    """Return the median CPU seconds of a step."""
+    """Return the median CPU seconds of one of our steps; the first step does not count."""
     from starec_sim.policies.engine.protocol import Request, Sampling
     from starec_sim.policies.engine.torch_engine import TorchEngine
 
@@ -118,7 +118,7 @@ def ours(questions: torch.Tensor, steps: int, *, half: bool) -> float:
         requests = [
             Request(
                 tuple(question.tolist()),
-                # No end of turn, so that all answers have one length, as TRL's have.
+                # No stop token, so that all answers have the same length, as in TRL.
                 Sampling(WRITTEN, 1.0, 1.0, ANSWERS * number + answer, frozenset()),
                 None,
             )
@@ -143,7 +143,7 @@ def ours(questions: torch.Tensor, steps: int, *, half: bool) -> float:
 
 
 def trl(questions: torch.Tensor, steps: int) -> float:
-    """Return the median CPU seconds of a step of TRL's trainer."""
+    """Return the median CPU seconds of a step of TRL's trainer; the first does not count."""
     import logging
     import warnings
 
@@ -201,7 +201,7 @@ def trl(questions: torch.Tensor, steps: int) -> float:
 
 
 def make_tokenizer() -> Any:
-    """Return a tokenizer of numbered words, so that a text has the ids that it was made from."""
+    """Return a tokenizer of numbered words, so that decoding and encoding return the same ids."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 

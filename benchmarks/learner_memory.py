@@ -1,8 +1,8 @@
-"""A learner's memory on a graphics card, beside what `starec train --dry-run` says it will need.
+"""Measure a learner's memory on a GPU, and compare it with the plan of `starec train --dry-run`.
 
-Random weights in the shapes of Qwen2.5, set up as the experiments of `experiments/06_bigger_models`
-are (LoRA, bf16, packs of 16,384 tokens); steps of GRPO on made-up rollouts, groups of 8 answers of
-512 tokens to questions of 908. Nothing is downloaded.
+Weights are random, in the shapes of Qwen2.5, with the settings of `experiments/06_bigger_models`
+(LoRA, bf16, packs of 16,384 tokens). The steps of GRPO learn from random rollouts: groups of 8
+answers of 512 tokens to questions of 908 tokens. Nothing is downloaded.
 
     python benchmarks/learner_memory.py [qwen2.5-0.5b ...] [--questions 16] [--json]
 """
@@ -29,13 +29,14 @@ from starec_sim.learning.rows import Rollout, Row
 
 EXPERIMENTS = Path(__file__).parent.parent / "experiments/06_bigger_models"
 READ, WRITTEN, ANSWERS = 908, 512, 8
-"""Tokens of a question about 20 candidates of MovieLens 100K and of the longest answer; a group."""
+"""Tokens of a question about 20 candidates of MovieLens 100K, tokens of the longest answer, and
+answers in a group."""
 STEPS = 2
-"""The first of them allocates; the figures are the last one's."""
+"""The first step allocates memory; the time is that of the last step."""
 
 
 def main() -> None:
-    """Measure each size."""
+    """Measure each model size and print the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     names = sorted(path.stem for path in EXPERIMENTS.glob("qwen*.yaml"))
     parser.add_argument("names", nargs="*", default=names, help="of the experiments")
@@ -58,7 +59,7 @@ def main() -> None:
 
 
 def measured(name: str, questions: int) -> dict[str, float]:
-    """Return what the learner of an experiment takes."""
+    """Return peak and planned memory in GiB, tokens per second, and seconds of a step."""
     asked = experiment.read(EXPERIMENTS / f"{name}.yaml", ["data=synthetic"])
     training = training_of(asked)
     assert training.grpo is not None
@@ -83,7 +84,7 @@ def measured(name: str, questions: int) -> dict[str, float]:
 
 
 def model(name: str, training: Training) -> Any:
-    """Return random weights in the shape of a model, with a new adapter."""
+    """Return a model of the named shape with random weights and a new LoRA adapter."""
     shape = shape_of(name)
     assert shape is not None
     config = AutoConfig.for_model(
@@ -110,7 +111,7 @@ def model(name: str, training: Training) -> Any:
 def rollouts(questions: int) -> list[Rollout]:
     """Return groups of random answers with random rewards."""
     rng = np.random.default_rng(1)
-    logprobs = (-11.9,) * WRITTEN  # those of a random model are near log(1 / vocabulary)
+    logprobs = (-11.9,) * WRITTEN  # a random model gives about log(1 / vocabulary)
     made = []
     for number in range(questions):
         prompt = tuple(rng.integers(3, 100_000, READ).tolist())

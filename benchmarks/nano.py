@@ -1,12 +1,14 @@
-"""Fast decisions a second of a small policy: 20 candidates, ten experiences, many users at once.
+"""Measure fast decisions per second of a small policy: 20 candidates, ten experiences, many users.
 
     python benchmarks/nano.py MODEL [--users 256] [--at-once 128] [--threads 2] [--temperature 0.5]
                              [--signals] [--data DATA]
 
-MODEL is a folder that `save_pretrained` wrote. Questions are those of the ranking environment, in a
-generated world unless there is DATA. The first decisions, which open the model, are not counted.
-How well an answer does what its first line says is told by the scripted reasoner, which is asked
-the same with that line for its settings: the share of lines that are alike, word for word.
+MODEL is a folder that `save_pretrained` wrote. The questions come from the ranking environment, in
+a generated world unless DATA is given. The first decisions open the model and are not counted.
+
+"Lines as promised" measures how well an answer follows its own first line. The scripted reasoner
+answers the same question with the weights of that line. The figure is the share of lines that are
+equal, word for word.
 """
 
 from __future__ import annotations
@@ -66,9 +68,9 @@ async def answers(
 
 
 def kept_promises(question: str, answer: str) -> list[bool]:
-    """Return which lines are the reasoner's, had it gone by what the answer's first line says.
+    """Return for each line whether it equals the reasoner's line with the answer's weights.
 
-    Nothing is kept where there is no such line.
+    All are False if the first line of the answer states no weights.
     """
     promised, *lines = thoughts(answer) or [""]
     try:
@@ -80,7 +82,7 @@ def kept_promises(question: str, answer: str) -> list[bool]:
 
 
 def thoughts(answer: str) -> list[str]:
-    """Return the lines of reasoning."""
+    """Return the lines of the reasoning in an answer."""
     return text_policy.section(answer, "think").splitlines()
 
 

@@ -1,7 +1,7 @@
-"""Platform actions per CPU second of CAMEL-OASIS without any model; run by `user_steps.py --oasis`.
+"""Measure platform actions per CPU second of CAMEL-OASIS without a model, for `user_steps.py`.
 
-Agents that only ever take scripted actions (`ManualAction`) sign up, refresh their feed and like
-posts on the Reddit-like platform. The model is a stub that is never asked.
+Agents with scripted actions only (`ManualAction`) sign up, refresh their feed and like posts on the
+Reddit-like platform. The model is a stub that is never called.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From 100 to 10,000 users: memory per user, and whether a step costs the same.
+"""Measure memory per user and time per step with 100 to 10,000 users.
 
     python benchmarks/population.py [--users 100 1000 10000] [--json]
 
@@ -24,7 +24,7 @@ from starec_sim.experiment import Experiment, PolicySpecs
 
 
 def play(users: int) -> dict[str, float]:
-    """Play one round with so many users and return what it took."""
+    """Play one round with `users` users and return its steps, time, memory and store size."""
     with tempfile.TemporaryDirectory() as folder:
         experiment = Experiment(
             name="population",

@@ -1,9 +1,9 @@
-"""How long a fit and a round of recommendations take, for every registered recommender.
+"""Measure the time of a fit and of a round of recommendations, for every recommender.
 
     OMP_NUM_THREADS=1 python benchmarks/recommenders.py [--json]
 
 The log is generated in the shape of MovieLens 100K: 943 users, 1,682 items, 100,000 distinct pairs
-with long tails on both sides and its distribution of stars.
+with long tails of users and items, and the same distribution of stars.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ STARS = (0.06, 0.11, 0.27, 0.34, 0.22)
 
 def synthetic_log(seed: int) -> Interactions:
     rng = np.random.default_rng(seed)
-    appeal = 1 / np.arange(10, ITEMS + 10)  # Zipf, its head cut off: nothing is seen by everybody
+    appeal = 1 / np.arange(
+        10, ITEMS + 10
+    )  # Zipf without its first items, so that no item is seen by everybody
     activity = rng.lognormal(sigma=1.0, size=USERS)
     odds = np.log(activity)[:, None] + np.log(appeal) + rng.gumbel(size=(USERS, ITEMS))
     pairs = np.argpartition(-odds, EVENTS, axis=None)[:EVENTS]

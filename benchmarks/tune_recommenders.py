@@ -1,12 +1,12 @@
-"""How good recommenders are with other settings, on a validation split inside the training data.
+"""Measure recommenders with other settings, on a validation split inside the training data.
 
     OMP_NUM_THREADS=1 python benchmarks/tune_recommenders.py PATH [NAME ...] [--json]
 
-PATH is a dataset's folder. The last like of each user, which a table would test on, is taken away
-first and never looked at. The last but one is what is ranked here, against 19 items the user never
-touched; the recommender learns from everything before it. The settings of a table's rows
-(`starec_sim/evaluation/rows.yaml`, where they say nothing the defaults) came out best on MovieLens
-100K, or within a point or two of the best and cheaper.
+PATH is a dataset's folder. The last like of each user is removed first, because evaluation tables
+test on it. The last like but one is ranked here, against 19 items that the user never touched. The
+recommender learns from everything before it. The settings in `starec_sim/evaluation/rows.yaml` (and
+the defaults, where it has none) were the best on MovieLens 100K in this measurement, or within a
+point or two of the best and cheaper.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ GRIDS: dict[str, dict[str, list[Any]]] = {
 
 
 def split(dataset: Dataset) -> tuple[Interactions, Interactions]:
-    """Return what comes before each user's last but one like, and that like."""
+    """Return the interactions before each user's last like but one, and that like."""
     log = dataset.log.where(np.argsort(dataset.log.users, kind="stable"))
     liked = np.flatnonzero(~(log.ratings <= LIKED_ABOVE))
     known, asked = np.ones(len(log.users), bool), []
@@ -82,7 +82,7 @@ def measure(
     fit_cpu_s = time.process_time() - start
     scores = np.stack([model.score(users, of_draw) for of_draw in lists])
     right, wrong = scores[..., :1], scores[..., 1:]
-    # Among equals the right answer stands in the middle.
+    # Among items with equal scores the right answer counts as the middle one.
     rank = 1 + (wrong > right).sum(-1) + (wrong == right).sum(-1) / 2
     row: dict[str, Any] = {"recommender": name, **chosen}
     for k in (1, 10):

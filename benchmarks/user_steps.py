@@ -1,10 +1,10 @@
-"""User-steps per second of one core, store included, beside the platform of a well-known peer.
+"""Measure user-steps per CPU second, store included, and compare with CAMEL-OASIS.
 
     python benchmarks/user_steps.py [--oasis PYTHON] [--json]
 
-Plays the feed (pages of 10) and the ranking (20 candidates) with the lexical policy, prompts and
-all recorded, and divides the steps by the CPU seconds of the process from the first visit to the
-last commit. With `--oasis`, the same run also measures CAMEL-OASIS's platform without any model
+Plays the feed (pages of 10) and the ranking (20 candidates) with the lexical policy, records
+everything, and divides the steps by the CPU seconds of the process from the first visit to the last
+commit. With `--oasis`, the same run also measures CAMEL-OASIS's platform without any model
 (`benchmarks/oasis_platform.py`), in the environment of that Python, and prints the ratio:
 
     python -m venv .venv-oasis
@@ -36,7 +36,7 @@ WORLDS = {
 
 
 class Meter:
-    """An onlooker that counts steps and CPU seconds between the first visit and the last commit."""
+    """A listener that counts steps and CPU seconds from the first visit to the last commit."""
 
     def __init__(self) -> None:
         self.steps = 0
@@ -84,12 +84,12 @@ def measure(world: str, users: int, rounds: int) -> dict[str, float]:
 
 
 def oasis(python: str) -> float:
-    """Return the peer's platform actions per second, measured in its own environment."""
+    """Return the platform actions per second of CAMEL-OASIS, run by the given Python."""
     command = [
         str(Path(python).absolute()),
         str(Path(__file__).resolve().with_name("oasis_platform.py")),
     ]
-    with tempfile.TemporaryDirectory() as folder:  # importing it writes a folder of logs
+    with tempfile.TemporaryDirectory() as folder:  # its import writes a folder of logs
         done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder)
     (line,) = (line for line in done.stdout.splitlines() if line.startswith("actions per"))
     return float(line.split()[-1])

@@ -51,8 +51,8 @@ DRILL = ((1e6, 0.9), (4e6, 0.25), (30e6, 0.25), (40e6, 0.1))
 EASY = ((3e6, 1.0), (9e6, 0.15), (30e6, 0.15), (40e6, 0.4), (130e6, 0.4), (138e6, 0.1))
 REFLECT = ((10e6, 0.0), (20e6, 0.25), (80e6, 0.25), (81e6, 0.4), (150e6, 0.4), (151e6, 0.15))
 """The chances of a `Course` as (tokens seen, chance) pairs, linear in between. The model first
-learns to look things up, then to do it in long questions. The hardest questions come often. Short logs
-come back later, because there an answer is hardly more than doing what its first line says."""
+learns to look things up, then to do it in long questions. The hardest questions come often. Short
+logs come back later, because there an answer is hardly more than doing what its first line says."""
 EAGER_TOKENS = 10e6
 """Until this many tokens the teacher also names attributes that were met only once."""
 HELD_OUT = 7

@@ -1,8 +1,8 @@
 """The tokenizer: byte-level BPE that splits a prompt first by the patterns in `SEAMS`.
 
 Any text can be encoded (bytes are the alphabet). Each thing that prompts repeat is one token: a
-label at the start of a line, the name of an attribute, a polarity, a count, a balance. A value never
-merges with the text around it. So it has the same tokens on a card, in the history, in the
+label at the start of a line, the name of an attribute, a polarity, a count, a balance. A value
+never merges with the text around it. So it has the same tokens on a card, in the history, in the
 summary and in the reasoning, which makes it easy for a small model to look it up.
 
     python tokenizer.py --out build

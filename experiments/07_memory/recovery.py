@@ -132,7 +132,7 @@ def _cell(values: FloatArray) -> str:
 
 
 def _share(after: FloatArray, before: FloatArray, floor: float) -> str:
-    """Return (after - floor) / (before - floor) in percent, with a bootstrap interval over users."""
+    """Return (after - floor) / (before - floor) in percent, with its interval over users."""
     drawn = np.random.default_rng(0).integers(len(after), size=(RESAMPLES, len(after)))
     shares = (after[drawn].mean(axis=1) - floor) / (before[drawn].mean(axis=1) - floor)
     low, high = np.quantile(shares, (0.025, 0.975))
