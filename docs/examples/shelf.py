@@ -9,7 +9,7 @@ from starec_sim.types import Experience, Feedback, Item, Observation, User
 GENRES = ("Crime", "Poetry", "Travel")
 
 
-class CheckpointStore:
+class Shelf:
     class Config(Settings):
         shown: int = 3
         """Books on the table at a visit."""
