@@ -1,0 +1,104 @@
+"""Build the documentation site from the pages of the repository.
+
+The pages are the same files that one reads in the repository: `README.md`, `docs/`, the pages of
+the experiments, and every page they link to. They are copied to `build/pages` under their paths,
+so that relative links stay true, and zensical turns them into `build/site`. Every warning is an
+error, and a page that the navigation of `zensical.toml` leaves out is one too.
+
+Usage: python docs/build_site.py
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+FIRST = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/**/*.md", "experiments/*/*.md")
+LINK = re.compile(r"(\]\(|<img src=\")([^)\"#\s]+)")
+
+
+def build(root: Path, name: str = "build/pages") -> None:
+    """Copy the pages below `root` and build the site.
+
+    Raises:
+        SystemExit: if a page is missing in the navigation, or zensical warns.
+    """
+    pages = root / name
+    shutil.rmtree(pages, ignore_errors=True)
+    copied = copy_pages(root, pages)
+    shutil.copytree(root / "docs" / "assets", pages / "docs" / "assets", dirs_exist_ok=True)
+    missing = sorted(copied - set(navigation(root)))
+    if missing:
+        sys.exit(
+            f"error: zensical.toml names no place for {', '.join(missing)}\n"
+            "hint: add each page to `nav` in zensical.toml"
+        )
+    command = [sys.executable, "-m", "zensical", "build", "--strict", "--clean"]
+    sys.exit(subprocess.run(command, cwd=root).returncode)
+
+
+def copy_pages(root: Path, pages: Path) -> set[str]:
+    """Copy every page to the folder `pages`, with the pictures and files it links to.
+
+    Returns:
+        The paths of the pages, relative to `root`.
+    """
+    waiting = [page for pattern in FIRST for page in sorted(root.glob(pattern))]
+    done: set[Path] = set()
+    while waiting:
+        page = waiting.pop()
+        if page in done:
+            continue
+        done.add(page)
+        text, targets = with_pages_for_folders(page)
+        place(pages / page.relative_to(root)).write_text(text)
+        for target in targets:
+            if target.suffix == ".md":
+                waiting.append(target)
+            elif target.is_file():
+                shutil.copy(target, place(pages / target.relative_to(root)))
+    return {str(page.relative_to(root)) for page in done}
+
+
+def with_pages_for_folders(page: Path) -> tuple[str, list[Path]]:
+    """Return a page's text, where a link to a folder leads to its README, and what it links to."""
+    targets = []
+
+    def lead(match: re.Match[str]) -> str:
+        before, link = match.groups()
+        target = (page.parent / link).resolve()
+        if "://" in link or not target.exists():
+            return match[0]
+        if (target / "README.md").is_file():
+            target, link = target / "README.md", f"{link.rstrip('/')}/README.md"
+        targets.append(target)
+        return f"{before}{link}"
+
+    parts = re.split(r"(^```.*?^```$)", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    text = [part if part.startswith("```") else LINK.sub(lead, part) for part in parts]
+    return "".join(text), targets
+
+
+def place(path: Path) -> Path:
+    """Return a path whose folder exists."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def navigation(root: Path) -> Iterator[str]:
+    """Yield the pages that the navigation names."""
+    waiting = [tomllib.loads((root / "zensical.toml").read_text())["project"]["nav"]]
+    while waiting:
+        entry = waiting.pop()
+        if isinstance(entry, str):
+            yield entry
+        else:
+            waiting += entry.values() if isinstance(entry, dict) else entry
+
+
+if __name__ == "__main__":
+    build(ROOT)

@@ -1,0 +1,55 @@
+"""The documentation site: it builds strictly, fetches nothing, and has a reference."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FETCHED = re.compile(
+    r"<(?:script|img|iframe|source|link)\b[^>]*?\b(?:src|href)=[\"']?(?:https?:)?//[^>]*>"
+    r"|url\([\"']?(?:https?:)?//[^)]*\)|@import[^;]*//[^;]*;"
+)
+
+
+@pytest.fixture(scope="module")
+def site():
+    command = [sys.executable, "docs/build_site.py"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return ROOT / "build" / "site"
+
+
+def test_no_page_fetches_anything_from_the_network(site):
+    pages = [path for ending in ("html", "css") for path in site.rglob(f"*.{ending}")]
+    assert len(pages) > 20
+    assert {
+        page.name: found for page in pages if (found := FETCHED.findall(page.read_text()))
+    } == {}
+
+
+def test_what_would_be_fetched_is_recognised():
+    for text in (
+        '<script src="https://unpkg.com/iframe-worker/shim"></script>',
+        '<link rel="stylesheet" href="//fonts.example/inter.css">',
+        '<img alt="" src=http://example.org/a.png>',
+        "@font-face { src: url(https://example.org/a.woff2) }",
+        '@import "https://example.org/a.css";',
+    ):
+        assert FETCHED.search(text), text
+    assert not FETCHED.search('<a href="https://arxiv.org/abs/2508.18812">the paper</a>')
+
+
+def test_the_reference_shows_signatures_and_docstrings(site):
+    page = (site / "docs" / "reference" / "python.html").read_text()
+    for name in ("Observation", "Decision", "Feedback", "Environment", "Recommender"):
+        assert re.search(rf'<h\d id="starec_sim[\w.]*\.{name}"', page), name
+    assert page.count('class="doc doc-contents') > 50
+
+
+def test_the_start_page_is_the_readme(site):
+    start = (site / "index.html").read_text()
+    assert "<h1" in start
+    assert 'href="experiments/00_demo/' in start
