@@ -3,7 +3,7 @@
 The pages are the same files that one reads in the repository: `README.md`, `docs/`, the pages of
 the experiments, and every page they link to. They are copied to `build/pages` under their paths,
 so that relative links stay true, and zensical turns them into `build/site`. Every warning is an
-error, and a page that the navigation of `zensical.toml` leaves out is one too.
+error. So is a page that `nav` in `zensical.toml` leaves out, unless it is only reached by links.
 
 Usage: python docs/build_site.py
 """
@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-FIRST = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/**/*.md", "experiments/*/*.md")
+FIRST = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/**/*.md", "experiments/*/README.md")
 LINK = re.compile(r"(\]\(|<img src=\")([^)\"#\s]+)")
 
 
@@ -29,9 +29,9 @@ def build(root: Path, name: str = "build/pages") -> None:
     """
     pages = root / name
     shutil.rmtree(pages, ignore_errors=True)
-    copied = copy_pages(root, pages)
+    copy_pages(root, pages)
     shutil.copytree(root / "docs" / "assets", pages / "docs" / "assets", dirs_exist_ok=True)
-    missing = sorted(copied - set(navigation(root)))
+    missing = sorted({str(page.relative_to(root)) for page in first(root)} - set(navigation(root)))
     if missing:
         sys.exit(
             f"error: zensical.toml names no place for {', '.join(missing)}\n"
@@ -41,13 +41,14 @@ def build(root: Path, name: str = "build/pages") -> None:
     sys.exit(subprocess.run(command, cwd=root).returncode)
 
 
-def copy_pages(root: Path, pages: Path) -> set[str]:
-    """Copy every page to the folder `pages`, with the pictures and files it links to.
+def first(root: Path) -> list[Path]:
+    """Return the pages of the navigation."""
+    return [page for pattern in FIRST for page in sorted(root.glob(pattern))]
 
-    Returns:
-        The paths of the pages, relative to `root`.
-    """
-    waiting = [page for pattern in FIRST for page in sorted(root.glob(pattern))]
+
+def copy_pages(root: Path, pages: Path) -> None:
+    """Copy every page to the folder `pages`, with the pages, pictures and files it links to."""
+    waiting = first(root)
     done: set[Path] = set()
     while waiting:
         page = waiting.pop()
@@ -61,7 +62,6 @@ def copy_pages(root: Path, pages: Path) -> set[str]:
                 waiting.append(target)
             elif target.is_file():
                 shutil.copy(target, place(pages / target.relative_to(root)))
-    return {str(page.relative_to(root)) for page in done}
 
 
 def with_pages_for_folders(page: Path) -> tuple[str, list[Path]]:
