@@ -254,8 +254,8 @@ class Thoughts(Meter):
         super().__init__()
         self.visits: list[tuple[bool, ...]] = []
 
-    def visit_ends(self, visit: Visit) -> None:
-        super().visit_ends(visit)
+    def visit_finished(self, visit: Visit) -> None:
+        super().visit_finished(visit)
         self.visits.append(tuple(step.verdict.slow for step in visit.steps))
 
 

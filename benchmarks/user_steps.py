@@ -25,6 +25,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from starec_sim import laboratory
+from starec_sim.events import RunEvents
 from starec_sim.experiment import Experiment, PolicySpecs
 from starec_sim.types import Visit
 
@@ -35,27 +36,24 @@ WORLDS = {
 }
 
 
-class Meter:
-    """A listener that counts steps and CPU seconds from the first visit to the last commit."""
+class Meter(RunEvents):
+    """Counts steps and CPU seconds between the first visit and the last commit."""
 
     def __init__(self) -> None:
         self.steps = 0
         self.seconds = 0.0
         self._mark = 0.0
 
-    def run_begins(self, folder: Path, experiment: Experiment) -> None:
+    def run_started(self, folder: Path, experiment: Experiment) -> None:
         self.folder = folder
 
-    def trial_begins(self, arm: str, seed: int, rounds: int, done: int) -> None:
+    def trial_started(self, arm: str, seed: int, rounds: int, done: int) -> None:
         self._mark = time.process_time()
 
-    def round_begins(self, round: int, visitors: int) -> None:
-        pass
-
-    def visit_ends(self, visit: Visit) -> None:
+    def visit_finished(self, visit: Visit) -> None:
         self.steps += len(visit.steps)
 
-    def round_ends(self, round: int, figures: Mapping[str, float]) -> None:
+    def round_finished(self, round: int, metrics: Mapping[str, float]) -> None:
         now = time.process_time()
         self.seconds += now - self._mark
         self._mark = now

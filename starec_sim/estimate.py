@@ -14,11 +14,12 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from starec_sim.environment import Environment
+from starec_sim.events import RunEvents
 from starec_sim.experiment import FREE, Experiment
 from starec_sim.policies.settings import Budget, split
 from starec_sim.runs import estimates
@@ -71,27 +72,25 @@ def estimate(experiment: Experiment, users: int = 8, rounds: int = 3) -> Estimat
     part = experiment.model_copy(
         update={"rounds": rounds, "replicates": 1, "budget": Budget(), "train": None}
     )
-    worlds: list[_Few] = []
+    chosen: list[_FewVisitors] = []
 
-    def few(environment: Environment) -> Environment:
-        worlds.append(_Few(environment, users))
-        return cast(Environment, worlds[-1])
+    def choose_few(environment: Environment) -> _FewVisitors:
+        chosen.append(_FewVisitors(environment, users))
+        return chosen[-1]
 
-    trials, watch = Trials(part, few), _Watch()
+    trials, watch = Trials(part, choose_few), _Stopwatch()
     with tempfile.TemporaryDirectory() as folder:
-        store = Store(Path(folder), trials.phrases())
+        store = Store(Path(folder), trials.builder.phrases())
         with closing(store):
             asyncio.run(trials.run(Path(folder), store, Session(store), watch))
             arms = [
-                _arm(store, number, world, watch.rounds[number], variant, experiment.rounds)
-                for number, (world, variant) in enumerate(
-                    zip(worlds, trials.variants.values(), strict=True)
-                )
+                _arm(store, number, few, watch.rounds[number], arm.experiment, experiment.rounds)
+                for number, (few, arm) in enumerate(zip(chosen, trials.arms.values(), strict=True))
             ]
             (played,) = store.db.execute("SELECT COUNT(*) FROM turns").fetchone()
     total = np.sum(arms, axis=0) * experiment.replicates
     calls, tokens_in, tokens_out, usd, seconds = total.tolist()
-    unpriced = _unpriced(trials.variants)
+    unpriced = _unpriced([arm.experiment for arm in trials.arms.values()])
     found = Estimate(
         round(calls),
         round(tokens_in),
@@ -108,31 +107,33 @@ def estimate(experiment: Experiment, users: int = 8, rounds: int = 3) -> Estimat
     return found
 
 
-class _Few:
-    """A world that only a few of its visitors enter."""
+class _FewVisitors:
+    """Lets a few of those who would visit do so, see `starec_sim.simulation.ChooseVisitors`."""
 
     def __init__(self, environment: Environment, most: int) -> None:
         self._environment = environment
         self._most = most
         self._known: list[int] = []
         self.visitors: list[int] = []
-        """How many would have come, by round."""
+        """How many would have visited, by round."""
         self.played: list[int] = []
+        """How many did."""
 
-    def begin_round(self, round: int) -> Sequence[int]:
-        """Let in those who came before, and others spread over all, up to the limit."""
-        there = list(self._environment.begin_round(round))
-        again = [user for user in self._known if user in set(there)][: self._most]
-        others = [user for user in there if user not in set(again)]
+    def __call__(self, round: int, visitors: Sequence[int]) -> Sequence[int]:
+        """Choose those who visited before, and others spread over all, up to the limit."""
+        there = set(visitors)
+        again = [user for user in self._known if user in there][: self._most]
+        others = [user for user in visitors if user not in set(again)]
         places = np.linspace(0, len(others) - 1, min(self._most - len(again), len(others)))
         chosen = sorted({*again, *(others[int(place)] for place in places)})
         self._known = list(dict.fromkeys([*self._known, *chosen]))
-        self.visitors.append(len(there))
+        self.visitors.append(len(visitors))
         self.played.append(len(chosen))
         return chosen
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._environment, name)
+    def count(self, round: int) -> int:
+        """Return how many would visit in a round that is not played."""
+        return len(self._environment.begin_round(round))
 
 
 class _Round(NamedTuple):
@@ -142,31 +143,24 @@ class _Round(NamedTuple):
     world: float
 
 
-class _Watch:
-    """An onlooker with a stopwatch."""
+class _Stopwatch(RunEvents):
+    """Measures the CPU time of rounds, by trial."""
 
     def __init__(self) -> None:
         self.rounds: list[list[_Round]] = []
         self._marks = [0.0, 0.0, 0.0]
 
-    def run_begins(self, folder: Path, experiment: Experiment) -> None:
-        """Note nothing."""
-
-    def trial_begins(self, arm: str, seed: int, rounds: int, done: int) -> None:
-        """Start the watch."""
+    def trial_started(self, arm: str, seed: int, rounds: int, done: int) -> None:
         self.rounds.append([])
         self._marks = [time.process_time()] * 3
 
-    def round_begins(self, round: int, visitors: int) -> None:
-        """Note when the world was ready."""
+    def round_started(self, round: int, visitors: int) -> None:
         self._marks[1:] = [time.process_time()] * 2
 
-    def visit_ends(self, visit: Visit) -> None:
-        """Note when the last visit was over."""
+    def visit_finished(self, visit: Visit) -> None:
         self._marks[2] = time.process_time()
 
-    def round_ends(self, round: int, figures: Mapping[str, float]) -> None:
-        """Note how long the round took."""
+    def round_finished(self, round: int, metrics: Mapping[str, float]) -> None:
         before, ready, over = self._marks
         now = time.process_time()
         self.rounds[-1].append(_Round(over - ready, now - before - (over - ready)))
@@ -176,7 +170,7 @@ class _Watch:
 def _arm(
     store: Store,
     trial: int,
-    world: _Few,
+    few: _FewVisitors,
     watched: Sequence[_Round],
     variant: Experiment,
     rounds: int,
@@ -193,7 +187,7 @@ def _arm(
     }
     each = np.zeros((len(watched), 5))
     for at, times in enumerate(watched):
-        visitors, played = world.visitors[at], world.played[at]
+        visitors, played = few.visitors[at], few.played[at]
         if not played:
             each[at, 4] = times.world
             continue
@@ -207,10 +201,9 @@ def _arm(
         each[at, 4] = max(scale * times.visits, waiting, paced) + times.world
     last = each[-_LAST_ROUNDS:]
     total = each.sum(axis=0)
-    base = np.mean(world.visitors[-_LAST_ROUNDS:])
+    base = np.mean(few.visitors[-_LAST_ROUNDS:])
     for at in range(len(watched), rounds):
-        world.begin_round(at)
-        total = total + last.mean(axis=0) * (world.visitors[at] / base if base else 0.0)
+        total = total + last.mean(axis=0) * (few.count(at) / base if base else 0.0)
     return np.asarray(total, np.float64)
 
 
@@ -227,11 +220,11 @@ def _paced(variant: Experiment, calls: float, tokens_in: float, tokens_out: floa
     return seconds
 
 
-def _unpriced(variants: Mapping[str, Experiment]) -> tuple[str, ...]:
+def _unpriced(arms: Sequence[Experiment]) -> tuple[str, ...]:
     return tuple(
         dict.fromkeys(
             f"policies.{node}"
-            for variant in variants.values()
+            for variant in arms
             for node, spec in variant.policies
             if split(spec, f"policies.{node}")[1].price is None and spec["use"] not in FREE
         )

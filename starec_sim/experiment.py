@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, NamedTuple, Self
 
 import yaml
 from pydantic import AfterValidator, Field, model_validator
 
 from starec_sim import plugins
 from starec_sim.errors import ConfigError, RunError
-from starec_sim.plugins import Spec, spec_or
+from starec_sim.plugins import Plugin, Spec, spec_or
 from starec_sim.policies.settings import Budget, GatewaySettings, split
 from starec_sim.runs.folder import CONFIG, configuration
 from starec_sim.settings import HINT, Settings, validate
@@ -80,48 +80,62 @@ class Experiment(Settings):
             raise ValueError("seed + replicates must be at most 2**63")
         return self
 
-    def variants(self) -> Mapping[str, Experiment]:
-        """Return the full configuration of each arm; one named `main` when there are none.
+    def resolve(self) -> dict[str, Arm]:
+        """Return the arms by name, every plug-in looked up and its settings validated.
+
+        An experiment without arms has one, named `main`. Nothing is built yet.
 
         Raises:
-            ConfigError: An arm sets a key that does not exist, or one that all arms share.
+            ConfigError: Names the key: an arm sets one that does not exist or that all arms
+                share, or the settings of a plug-in are wrong.
+            PluginError: Names what cannot be found.
         """
         base = self.model_dump(mode="json", exclude={"arms"})
-        found = {}
-        for arm, changes in (self.arms or {"main": {}}).items():
+        arms = {}
+        for name, changes in (self.arms or {"main": {}}).items():
             for key in changes:
                 if key.partition(".")[0] in _SHARED:
                     raise ConfigError(
-                        f"arms.{arm}.{key}: all arms of an experiment share this key",
+                        f"arms.{name}.{key}: all arms of an experiment share this key",
                         hint=f"set {key} at the top of the file",
                     )
             values = dict(base)
-            put_all(values, changes.items(), f"arms.{arm}.")
-            found[arm] = validate(Experiment, values, f"arms.{arm}" if self.arms else "")
-        return found
+            put_all(values, changes.items(), f"arms.{name}.")
+            at = f"arms.{name}" if self.arms else ""
+            arms[name] = _resolved(name, validate(Experiment, values, at), f"{at}." if at else "")
+        return arms
 
-    def check(self) -> None:
-        """Validate the settings of every plug-in of every arm, before anything starts.
 
-        Raises:
-            ConfigError: Names the key.
-            PluginError: Names what cannot be found.
-        """
-        for arm, variant in self.variants().items():
-            at = f"arms.{arm}." if self.arms else ""
-            if variant.data is not None:
-                plugins.configure("datasets", variant.data, f"{at}data")
-            plugins.configure("environments", variant.environment, f"{at}environment")
-            plugins.configure("agents", variant.agent, f"{at}agent")
-            for node, spec in variant.policies:
-                inner, terms = split(spec, f"{at}policies.{node}")
-                plugins.check_policy(inner, f"{at}policies.{node}")
-                if self.budget.usd is not None and not terms.price and inner["use"] not in FREE:
-                    raise ConfigError(
-                        f"budget.usd: {at}policies.{node} has no price, so nobody could tell",
-                        hint="add `price: {tokens_in: ..., tokens_out: ..., as_of: 2026-11-01}`, "
-                        "in USD for a million tokens; 0 where it costs nothing",
-                    )
+class Arm(NamedTuple):
+    """One arm of an experiment, ready to be built."""
+
+    name: str
+    experiment: Experiment
+    """The whole configuration of this arm; it has no arms of its own."""
+    dataset: Plugin | None
+    environment: Plugin
+    agent: Plugin
+
+
+def _resolved(name: str, experiment: Experiment, at: str) -> Arm:
+    data = experiment.data
+    arm = Arm(
+        name,
+        experiment,
+        None if data is None else plugins.configure("datasets", data, f"{at}data"),
+        plugins.configure("environments", experiment.environment, f"{at}environment"),
+        plugins.configure("agents", experiment.agent, f"{at}agent"),
+    )
+    for node, spec in experiment.policies:
+        inner, terms = split(spec, f"{at}policies.{node}")
+        plugins.check_policy(inner, f"{at}policies.{node}")
+        if experiment.budget.usd is not None and not terms.price and inner["use"] not in FREE:
+            raise ConfigError(
+                f"budget.usd: {at}policies.{node} has no price, so nobody could tell",
+                hint="add `price: {tokens_in: ..., tokens_out: ..., as_of: 2026-11-01}`, "
+                "in USD for a million tokens; 0 where it costs nothing",
+            )
+    return arm
 
 
 def read(
@@ -140,7 +154,7 @@ def read(
     values = {**_read_yaml(path), **(replaced or {})}
     put_all(values, map(_change, changes))
     experiment = validate(Experiment, values, "")
-    experiment.check()
+    experiment.resolve()
     return experiment
 
 

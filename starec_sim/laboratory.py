@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from starec_sim.errors import RunError, StarecError
+from starec_sim.events import RunEvents
 from starec_sim.experiment import Experiment, recorded
 from starec_sim.policies.settings import Budget
 from starec_sim.report import Report, summarise
@@ -26,9 +27,7 @@ from starec_sim.runs.ledger import Ledger, read_ledger
 from starec_sim.runs.session import Session
 from starec_sim.runs.store import FILE, Store, read_only, told
 from starec_sim.settings import validate
-from starec_sim.trials import Onlooker, Trials
-
-__all__ = ["Onlooker", "Result", "replay", "resume", "start"]
+from starec_sim.trials import Trials
 
 
 class Result(NamedTuple):
@@ -68,7 +67,7 @@ class Result(NamedTuple):
         }
 
 
-def start(experiment: Experiment, onlooker: Onlooker) -> Result:
+def start(experiment: Experiment, events: RunEvents) -> Result:
     """Run an experiment in a new folder.
 
     Raises:
@@ -91,7 +90,7 @@ def start(experiment: Experiment, onlooker: Onlooker) -> Result:
         "status": "running",
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "seeds": trials.seeds,
-        "arms": list(trials.variants),
+        "arms": list(trials.arms),
         "prompts": trials.prompts(),
         "folder": str(Path.cwd()),
         "config_sha256": hashlib.sha256(text.encode()).hexdigest(),
@@ -105,14 +104,14 @@ def start(experiment: Experiment, onlooker: Onlooker) -> Result:
         manifest["replay_of"] = {"run": trials.replayed.name, "digest": recording.get("digest")}
     run_folder.write(folder, manifest)
     try:
-        return _run(folder, trials, manifest, onlooker)
+        return _run(folder, trials, manifest, events)
     except StarecError:
         if not trials.begun:  # nothing happened yet: there is nothing to keep or to resume
             shutil.rmtree(folder)
         raise
 
 
-def replay(folder: Path, onlooker: Onlooker) -> Result:
+def replay(folder: Path, events: RunEvents) -> Result:
     """Run what a recorded run ran, with its answers and without any model, in a new folder.
 
     Raises:
@@ -123,12 +122,12 @@ def replay(folder: Path, onlooker: Onlooker) -> Result:
     with run_folder.where_it_started(folder, manifest) as here:
         settings = experiment.gateway.model_copy(update={"replay": str(here), "cache": None})
         changes = {"gateway": settings, "runs_dir": here.parent, "budget": Budget()}
-        return start(experiment.model_copy(update=changes), onlooker)
+        return start(experiment.model_copy(update=changes), events)
 
 
 def resume(
     folder: Path,
-    onlooker: Onlooker,
+    events: RunEvents,
     *,
     concurrency: int | None = None,
     budget: Mapping[str, float | None] | None = None,
@@ -137,7 +136,7 @@ def resume(
 
     Args:
         folder: The run.
-        onlooker: Who follows it.
+        events: Is told what happens.
         concurrency: Visits in flight, if it should change.
         budget: Keys of the budget that change, from now on; None is no limit.
 
@@ -161,7 +160,7 @@ def resume(
         trials = Trials(experiment)
         _same_as_before(trials, manifest)
         manifest["budget"] = experiment.budget.model_dump(exclude_none=True)
-        return _run(here, trials, manifest, onlooker)
+        return _run(here, trials, manifest, events)
 
 
 def _same_as_before(trials: Trials, manifest: dict[str, Any]) -> None:
@@ -179,18 +178,18 @@ def _same_as_before(trials: Trials, manifest: dict[str, Any]) -> None:
             )
 
 
-def _run(folder: Path, trials: Trials, manifest: dict[str, Any], onlooker: Onlooker) -> Result:
+def _run(folder: Path, trials: Trials, manifest: dict[str, Any], events: RunEvents) -> Result:
     with run_folder.locked(folder):
         manifest |= {"status": "running"}
         for key in ("problem", "go_on"):
             manifest.pop(key, None)
         run_folder.write(folder, manifest)
-        store = Store(folder, trials.phrases())
+        store = Store(folder, trials.builder.phrases())
         session = Session(store)
         try:
             with run_folder.ending_noted(manifest):
                 with _calm_collector():
-                    digest = asyncio.run(trials.run(folder, store, session, onlooker))
+                    digest = asyncio.run(trials.run(folder, store, session, events))
                 manifest |= {
                     "status": "finished",
                     "digest": digest,

@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator
 
@@ -176,7 +176,18 @@ def _import_file(path: Path) -> Any:
     return sys.modules[name]
 
 
-def configure(kind: Kind, spec: Mapping[str, Any], at: str) -> tuple[Any, Any]:
+class Plugin(NamedTuple):
+    """A plug-in class, with its validated settings."""
+
+    type: Any
+    config: Any
+
+    def build(self, *arguments: Any, **named: Any) -> Any:
+        """Return an instance: `type(config, *arguments, **named)`."""
+        return self.type(self.config, *arguments, **named)
+
+
+def configure(kind: Kind, spec: Mapping[str, Any], at: str) -> Plugin:
     """Return the class a spec names and its validated configuration.
 
     Args:
@@ -201,7 +212,7 @@ def configure(kind: Kind, spec: Mapping[str, Any], at: str) -> tuple[Any, Any]:
         for mark in field.metadata:
             if isinstance(mark, Uses) and getattr(config, name) is not None:
                 configure(mark.kind, getattr(config, name), f"{at}.{name}")
-    return found, config
+    return Plugin(found, config)
 
 
 def check_policy(spec: Mapping[str, Any], at: str) -> None:

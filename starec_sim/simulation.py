@@ -1,116 +1,147 @@
-"""The round loop: everybody visits, the world changes, the record is committed."""
+"""A trial, round by round: users visit, the environment changes, the record is committed.
+
+while simulation.rounds < rounds:
+played = await simulation.play_round()
+simulation.commit(played)
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from starec_sim.agent import Agent, Call, Policies
 from starec_sim.environment import Environment
-from starec_sim.errors import ContractError, StarecError
-from starec_sim.executors.per_user import play
+from starec_sim.errors import ContractError
+from starec_sim.events import RunEvents
+from starec_sim.executors.pool import run_pool
 from starec_sim.measure import Measure, Measured
 from starec_sim.runs.recorder import Recorder, TrialState
 from starec_sim.types import Memory, Visit
 
-
-class Watcher(Protocol):
-    """Somebody who follows a simulation as it goes: a progress display, say."""
-
-    def round_begins(self, round: int, visitors: int) -> None:
-        """Note that a round's visits begin."""
-        ...
-
-    def visit_ends(self, visit: Visit) -> None:
-        """Note that a visit is over; they end in no particular order."""
-        ...
-
-    def round_ends(self, round: int, figures: Mapping[str, float]) -> None:
-        """Note that a round is committed."""
-        ...
+ChooseVisitors = Callable[[int, Sequence[int]], Sequence[int]]
+"""Takes a round and the users who would visit; returns those of them who do."""
 
 
-@dataclass
+class PlayedRound(NamedTuple):
+    """A round whose visits are over and not committed yet."""
+
+    round: int
+    visits: list[Visit]
+    """In ascending order of user."""
+
+
 class Simulation:
-    """One agent, one world, one record: a trial."""
+    """One agent, one environment and one record: a trial that is played round by round.
 
-    agent: Agent
-    environment: Environment
-    policies: Policies
-    recorder: Recorder
-    watcher: Watcher
-    concurrency: int
-    """Visits in flight; changes how fast the results come, never what they are."""
+    Args:
+        agent: Plays the users.
+        environment: As it is at the beginning of the trial; it is restored to `state`.
+        policies: The chat models that the agent asks.
+        recorder: Of this trial.
+        state: Where the record stands, from `recorder.open`.
+        events: Is told what happens.
+        concurrency: Visits in progress at once. It changes the speed, never a result.
+        choose_visitors: Leaves out users who would visit; nobody when None.
+    """
 
-    async def run(self, rounds: int, point: TrialState) -> str:
-        """Play rounds up to `rounds`, from where the record stands.
-
-        Returns:
-            The digest of the whole trial.
-        """
-        environment, memories, digest = self.environment, dict(point.memories), point.digest
-        notes = dict(point.notes)
-        if point.world is not None:
-            environment.restore(point.world)
-        measure = Measure(environment)
-        for round in range(point.rounds, rounds):
-            visitors = environment.begin_round(round)
-            if list(visitors) != sorted(set(visitors)):
-                raise ContractError(
-                    f"begin_round({round}) must return each visitor once, in ascending order",
-                    hint="sort the rows of the users",
-                )
-            self.watcher.round_begins(round, len(visitors))
-            visits = await self._visits(round, visitors, memories, notes)
-            changed = environment.end_round(visits)
-            if any(np.isinf(value) for value in changed.values()):
-                raise ContractError(
-                    f"end_round({round}) returned a figure that is infinite: {dict(changed)}",
-                    hint="return finite numbers, or NaN where there is none",
-                )
-            for visit in visits:
-                memories[visit.user] = visit.steps[-1].memory
-                # Of several who wrote about one item in a round, the last in order of user stands.
-                for step in visit.steps:
-                    notes.update(step.notes)
-            measured = measure.round(visits)
-            measured = Measured(measured.visits, {**measured.round, **changed})
-            digest = self.recorder.commit_round(
-                round, visits, measured, environment.state(), digest
-            )
-            self.watcher.round_ends(round, measured.round)
-        return digest
-
-    async def _visits(
+    def __init__(
         self,
-        round: int,
-        visitors: Sequence[int],
-        memories: Mapping[int, Memory],
-        notes: Mapping[int, str],
-    ) -> list[Visit]:
-        environment = self.environment
+        agent: Agent,
+        environment: Environment,
+        policies: Policies,
+        recorder: Recorder,
+        state: TrialState,
+        *,
+        events: RunEvents | None = None,
+        concurrency: int = 64,
+        choose_visitors: ChooseVisitors | None = None,
+    ) -> None:
+        self.rounds = state.rounds
+        """Rounds committed."""
+        self.digest = state.digest
+        """Of all committed rounds."""
+        self._agent, self._environment, self._policies = agent, environment, policies
+        self._recorder = recorder
+        self._memories, self._notes = dict(state.memories), dict(state.notes)
+        self._events = events or RunEvents()
+        self._concurrency = concurrency
+        self._choose_visitors = choose_visitors
+        if state.world is not None:
+            environment.restore(state.world)
+        self._measure = Measure(environment)
 
-        def call(user: int) -> Call:
-            # Who never visited still remembers what she lived before, and nothing else.
-            memory = memories.get(user) or Memory(
-                environment.history(user)[-self.agent.history_limit :]
+    async def run(self, rounds: int) -> str:
+        """Play and commit until `rounds` rounds are committed; return the digest of the trial."""
+        while self.rounds < rounds:
+            self.commit(await self.play_round())
+        return self.digest
+
+    async def play_round(self) -> PlayedRound:
+        """Play the visits of the next round. Nothing but answers of models is written yet.
+
+        Raises:
+            ContractError: The environment returned visitors twice or out of order.
+            StarecError: What the first visit that failed raised.
+        """
+        round = self.rounds
+        visitors = self._environment.begin_round(round)
+        if list(visitors) != sorted(set(visitors)):
+            raise ContractError(
+                f"begin_round({round}) must return each visitor once, in ascending order",
+                hint="sort the rows of the users",
             )
-            person = environment.users[user]
-            return Call(user, round, person, memory, environment, self.policies, notes)
-
-        def visit_ends(visit: Visit) -> Visit:
-            self.watcher.visit_ends(visit)
-            return self.recorder.take(visit)
-
+        if self._choose_visitors is not None:
+            visitors = self._choose_visitors(round, visitors)
+        self._events.round_started(round, len(visitors))
         try:
-            return await play(self.agent, visitors, call, self.concurrency, visit_ends)
-        except BaseExceptionGroup as group:
-            # Visits fail together when an endpoint does; the first failure tells the story.
-            first = group.exceptions[0]
-            raise first from (None if isinstance(first, StarecError) else group)
+            return PlayedRound(round, await run_pool(self._visit, visitors, self._concurrency))
         finally:
-            # However the round ends, what was answered is paid for.
-            self.recorder.flush()
+            # However the round ends, its answers are paid for and are kept.
+            self._recorder.flush()
+
+    async def _visit(self, user: int) -> Visit:
+        # A user who never visited remembers her history before the simulation, and nothing else.
+        memory = self._memories.get(user) or Memory(
+            self._environment.history(user)[-self._agent.history_limit :]
+        )
+        person = self._environment.users[user]
+        visit = await self._agent.visit(
+            Call(user, self.rounds, person, memory, self._environment, self._policies, self._notes)
+        )
+        self._events.visit_finished(visit)
+        return self._recorder.take(visit)
+
+    def commit(self, played: PlayedRound) -> None:
+        """Apply a round to the environment and commit it in one transaction.
+
+        Raises:
+            ContractError: `end_round` returned a metric that is infinite.
+            RunError: The round cannot be written; none of it is.
+        """
+        assert played.round == self.rounds, "rounds are committed in order, each of them once"
+        environment, visits = self._environment, played.visits
+        of_environment = environment.end_round(visits)
+        _check_finite(played.round, of_environment)
+        measured = self._measure.round(visits)
+        measured = Measured(measured.visits, {**measured.round, **of_environment})
+        self.digest = self._recorder.commit_round(
+            played.round, visits, measured, environment.state(), self.digest
+        )
+        for visit in visits:
+            self._memories[visit.user] = visit.steps[-1].memory
+            # Of several notes about one item in a round, the last in order of user is kept.
+            for step in visit.steps:
+                self._notes.update(step.notes)
+        self.rounds += 1
+        self._events.round_finished(played.round, measured.round)
+
+
+def _check_finite(round: int, metrics: Mapping[str, float]) -> None:
+    if any(np.isinf(value) for value in metrics.values()):
+        raise ContractError(
+            f"end_round({round}) returned a figure that is infinite: {dict(metrics)}",
+            hint="return finite numbers, or NaN where there is none",
+        )

@@ -1,199 +1,137 @@
-"""The trials of an experiment: each arm with each seed, built and played one after the other."""
+"""The trials of an experiment: each arm with each seed, played one after the other."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from contextlib import closing, nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
-from starec_sim import plugins
-from starec_sim.agent import Agent
-from starec_sim.cards import card
-from starec_sim.dataset import Dataset
+from starec_sim.build import Builder
 from starec_sim.environment import Environment
-from starec_sim.experiment import Experiment
-from starec_sim.policies.gateway import Gateway, GatewayResources, Policy, build_policy
-from starec_sim.policies.gateway.policy import name_of
-from starec_sim.policies.gateway.replay import NoModel
+from starec_sim.events import RunEvents
+from starec_sim.experiment import Arm, Experiment
+from starec_sim.policies.gateway import Gateway, GatewayResources
 from starec_sim.rng import Streams
 from starec_sim.runs import folder as run_folder
 from starec_sim.runs.recorder import Recorder
 from starec_sim.runs.recording import Recording
 from starec_sim.runs.session import Session
 from starec_sim.runs.store import Store
-from starec_sim.simulation import Simulation, Watcher
-from starec_sim.types import Node
-
-Around = Callable[[Environment], Environment]
-
-
-class Onlooker(Watcher, Protocol):
-    """Somebody who follows a whole run."""
-
-    def run_begins(self, folder: Path, experiment: Experiment) -> None:
-        """Note that a run begins, or goes on."""
-        ...
-
-    def trial_begins(self, arm: str, seed: int, rounds: int, done: int) -> None:
-        """Note that a trial begins, `done` rounds of which are committed already."""
-        ...
+from starec_sim.simulation import ChooseVisitors, Simulation
 
 
 class _Trial(NamedTuple):
-    """One arm with one seed, ready to begin."""
+    """One arm with one seed, ready to be played."""
 
     number: int
-    arm: str
+    arm: Arm
     seed: int
-    variant: Experiment
     environment: Environment
 
 
 class Trials:
     """The trials of an experiment.
 
+    Everything that can be wrong with them is found out here, before there is a folder.
+
     Args:
         experiment: What is played.
-        around: Wraps each environment; for who wants to play but a part of the world.
+        choose_visitors: Called with the environment of each trial; returns what leaves out
+            visitors of that trial, see `Simulation`.
 
     Raises:
-        StarecError: Something of it cannot be built.
+        StarecError: A part cannot be built.
     """
 
-    def __init__(self, experiment: Experiment, around: Around = lambda environment: environment):
+    def __init__(
+        self,
+        experiment: Experiment,
+        choose_visitors: Callable[[Environment], ChooseVisitors] | None = None,
+    ) -> None:
         self.experiment = experiment
-        self.variants = experiment.variants()
+        self.arms = experiment.resolve()
         self.seeds = [experiment.seed + number for number in range(experiment.replicates)]
         self.begun = False
-        """Whether the first trial could be built."""
-        self._around = around
-        self._datasets: dict[str, Dataset] = {}
-        self._policies: dict[str, Policy] = {}
+        """Whether the first environment could be built."""
+        self._choose_visitors = choose_visitors
         replay = experiment.gateway.replay
         self.replayed = run_folder.find(replay, experiment.runs_dir) if replay else None
-        """The recorded run whose answers are given, if no model is to be asked."""
-        # Everything that can be wrong is built before a folder is created.
-        self.agents = {arm: _agent(variant) for arm, variant in self.variants.items()}
-        for arm, variant in self.variants.items():
-            self._dataset(variant)
-            self._policies_of(variant)
+        """The recorded run whose answers are given instead of asking models, if any."""
+        self.builder = Builder(with_models=self.replayed is None)
+        for arm in self.arms.values():
+            self.builder.agent(arm)
+            self.builder.dataset(arm)
+            self.builder.policies(arm)
             if self.replayed:
                 for seed in self.seeds:
-                    Recording(self.replayed, arm, seed).close()
-
-    def phrases(self) -> Iterator[str]:
-        """Yield what prompts will be made of: item cards and templates."""
-        for dataset in self._datasets.values():
-            yield from map(card, dataset.items)
-        for agent in self.agents.values():
-            yield from agent.prompts().values()
+                    Recording(self.replayed, arm.name, seed).close()
 
     def prompts(self) -> dict[str, dict[str, str]]:
         """Return the SHA-256 of every prompt template, by arm and name."""
         return {
-            arm: {
+            arm.name: {
                 name: hashlib.sha256(text.encode()).hexdigest()
-                for name, text in agent.prompts().items()
+                for name, text in self.builder.agent(arm).prompts().items()
             }
-            for arm, agent in self.agents.items()
+            for arm in self.arms.values()
         }
 
-    async def run(self, folder: Path, store: Store, session: Session, onlooker: Onlooker) -> str:
-        """Run all trials, one after the other, and return the digest of the run."""
+    async def run(self, folder: Path, store: Store, session: Session, events: RunEvents) -> str:
+        """Play all trials and return the digest of the run."""
         experiment, digest = self.experiment, hashlib.sha256()
-        exchange = GatewayResources(experiment.gateway, experiment.budget, session.before)
-        session.spent = exchange.traffic.spent
+        resources = GatewayResources(experiment.gateway, experiment.budget, session.before)
+        session.spent = resources.traffic.spent
         try:
-            for policy in self._policies.values():
-                # What nobody could ask is said before there is a run, and no call waits for it.
-                await policy.open()
-            number = 0
-            for arm, variant in self.variants.items():
-                for seed in self.seeds:
-                    environment = self._environment(variant, Streams(seed))
-                    if not self.begun:
-                        onlooker.run_begins(folder, experiment)
-                        self.begun = True
-                    trial = _Trial(number, arm, seed, variant, environment)
-                    done = await self._trial(store, session, exchange, trial, onlooker)
-                    digest.update(done.encode())
-                    number += 1
+            await self.builder.open_policies()
+            trials = [(arm, seed) for arm in self.arms.values() for seed in self.seeds]
+            for number, (arm, seed) in enumerate(trials):
+                environment = self.builder.environment(arm, seed)
+                if not self.begun:
+                    events.run_started(folder, experiment)
+                    self.begun = True
+                trial = _Trial(number, arm, seed, environment)
+                digest.update((await self._play(trial, store, session, resources, events)).encode())
         finally:
-            exchange.close()
-            for policy in self._policies.values():
-                await policy.close()
+            resources.close()
+            await self.builder.close_policies()
         return digest.hexdigest()
 
-    async def _trial(
+    async def _play(
         self,
+        trial: _Trial,
         store: Store,
         session: Session,
-        exchange: GatewayResources,
-        trial: _Trial,
-        onlooker: Onlooker,
+        resources: GatewayResources,
+        events: RunEvents,
     ) -> str:
-        variant = trial.variant
+        """Play one trial to its end and return its digest."""
+        arm, settings = trial.arm, trial.arm.experiment
         recorder = Recorder(store, trial.number, session)
-        point = recorder.open(trial.arm, trial.seed, trial.environment)
-        onlooker.trial_begins(trial.arm, trial.seed, variant.rounds, point.rounds)
+        state = recorder.open(arm.name, trial.seed, trial.environment)
+        events.trial_started(arm.name, trial.seed, settings.rounds, state.rounds)
         with (
-            closing(Recording(self.replayed, trial.arm, trial.seed))
+            closing(Recording(self.replayed, arm.name, trial.seed))
             if self.replayed
             else nullcontext()
         ) as recording:
             gateway = Gateway(
-                self._policies_of(variant),
+                self.builder.policies(arm),
                 Streams(trial.seed),
                 recorder,
-                trial.arm,
-                exchange,
+                arm.name,
+                resources,
                 recording,
             )
             simulation = Simulation(
-                self.agents[trial.arm],
+                self.builder.agent(arm),
                 trial.environment,
                 gateway,
                 recorder,
-                onlooker,
-                variant.concurrency,
+                state,
+                events=events,
+                concurrency=settings.concurrency,
+                choose_visitors=self._choose_visitors and self._choose_visitors(trial.environment),
             )
-            return await simulation.run(variant.rounds, point)
-
-    def _environment(self, variant: Experiment, streams: Streams) -> Environment:
-        found, config = plugins.configure("environments", variant.environment, "environment")
-        environment: Environment = found(config, self._dataset(variant), streams)
-        return self._around(environment)
-
-    def _dataset(self, variant: Experiment) -> Dataset | None:
-        if variant.data is None:
-            return None
-        key = json.dumps(variant.data, sort_keys=True)
-        if key not in self._datasets:
-            found, config = plugins.configure("datasets", variant.data, "data")
-            self._datasets[key] = found(config).load()
-        return self._datasets[key]
-
-    def _policies_of(self, variant: Experiment) -> Mapping[Node, Policy]:
-        return {
-            "fast": self._policy(variant.policies.fast, "policies.fast"),
-            "slow": self._policy(variant.policies.slow, "policies.slow"),
-        }
-
-    def _policy(self, spec: Mapping[str, Any], at: str) -> Policy:
-        key = json.dumps(spec, sort_keys=True)
-        if key not in self._policies:
-            self._policies[key] = (
-                Policy(name_of(spec), NoModel(structured=spec.get("structured")), spec)
-                if self.replayed
-                else build_policy(spec, at)
-            )
-        return self._policies[key]
-
-
-def _agent(variant: Experiment) -> Agent:
-    found, config = plugins.configure("agents", variant.agent, "agent")
-    agent: Agent = found(config)
-    return agent
+            return await simulation.run(settings.rounds)

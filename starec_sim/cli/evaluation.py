@@ -139,7 +139,7 @@ def finish(
     from starec_sim.cli.text import suggested
 
     here = shlex.quote(str(folder))
-    display.say(f"\nwritten to {', '.join(str(path) for path in written)}")
+    display.message(f"\nwritten to {', '.join(str(path) for path in written)}")
     commands = (
         (
             f"table {here} --compare {shlex.quote(table.rows[0].name)} "
@@ -149,7 +149,7 @@ def finish(
         (f"table {here} --format latex", "the table for a paper; also markdown, csv"),
         (f"eval ... --candidates {here}/candidates.jsonl", "another policy on the same lists"),
     )
-    display.say(suggested(commands))
+    display.message(suggested(commands))
     return None
 
 
@@ -162,18 +162,18 @@ def following() -> Any:
 
         waiting = done = 0
 
-        def round_ends(self, round: int, figures: Mapping[str, float]) -> None:
-            if figures:  # agents that do not replay come for the exam alone
-                super().round_ends(round, figures)
+        def round_finished(self, round: int, metrics: Mapping[str, float]) -> None:
+            if metrics:  # agents that do not replay come for the exam alone
+                super().round_finished(round, metrics)
             else:
                 self._progress.advance(self._task, 1)
 
-        def rows_begin(self, count: int) -> None:
+        def baselines_started(self, count: int) -> None:
             self.waiting = count
 
-        def row_ends(self, name: str, seconds: float) -> None:
+        def baseline_finished(self, name: str, seconds: float) -> None:
             self.done += 1
-            self.say(f"{name}: {seconds:.1f} s ({self.done} of {self.waiting})")
+            self.message(f"{name}: {seconds:.1f} s ({self.done} of {self.waiting})")
 
     return Following()
 

@@ -12,8 +12,9 @@ import typer
 from starec_sim.cli.options import Allowed, AsJson, Changes, ExperimentFile, OtherData, Run, RunsDir
 
 if TYPE_CHECKING:
+    from starec_sim.events import RunEvents
     from starec_sim.experiment import Experiment
-    from starec_sim.laboratory import Onlooker, Result
+    from starec_sim.laboratory import Result
 
 
 class UnfinishedError(Exception):
@@ -63,7 +64,7 @@ def run(
     from starec_sim import laboratory
 
     loaded = read_experiment(experiment, changes, data)
-    return _finish(lambda onlooker: laboratory.start(loaded, onlooker), as_json)
+    return _finish(lambda events: laboratory.start(loaded, events), as_json)
 
 
 def resume(
@@ -88,9 +89,7 @@ def resume(
     if folder.read(found).get("kind") == "training":
         return _resume_training(found, allowed, concurrency, as_json)
     return _finish(
-        lambda onlooker: laboratory.resume(
-            found, onlooker, concurrency=concurrency, budget=allowed
-        ),
+        lambda events: laboratory.resume(found, events, concurrency=concurrency, budget=allowed),
         as_json,
     )
 
@@ -102,7 +101,7 @@ def _resume_training(
     from starec_sim.cli.train import finish
     from starec_sim.learning import launch
 
-    return finish(lambda follower: launch.resume(folder, follower, budget, concurrency), as_json)
+    return finish(lambda events: launch.resume(folder, events, budget, concurrency), as_json)
 
 
 def replay(
@@ -116,7 +115,7 @@ def replay(
     from starec_sim.runs import folder
 
     found = folder.find(run, runs_dir)
-    return _finish(lambda onlooker: laboratory.replay(found, onlooker), as_json)
+    return _finish(lambda events: laboratory.replay(found, events), as_json)
 
 
 def allowance(text: str) -> tuple[str, float | None]:
@@ -140,7 +139,7 @@ def allowance(text: str) -> tuple[str, float | None]:
         ) from None
 
 
-def _finish(execute: Callable[[Onlooker], Result], as_json: bool) -> dict[str, Any] | None:
+def _finish(execute: Callable[[RunEvents], Result], as_json: bool) -> dict[str, Any] | None:
     """Execute with a live display, then show what came of it."""
     from starec_sim.cli.ledger_view import print_error, print_ledger
     from starec_sim.cli.run_progress import RunProgress
@@ -172,7 +171,7 @@ def _plot(result: Result, display: Any) -> Path | None:
     try:
         return path if plot_report(result.report, result.folder.name, path) else None
     except OSError as error:  # the run is done, and its figures are safe
-        display.say(f"\nNo plot was written: {error}")
+        display.message(f"\nNo plot was written: {error}")
         return None
 
 

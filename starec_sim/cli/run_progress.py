@@ -18,6 +18,7 @@ from rich.text import Text
 from starec_sim.cli.tables import number, sparkline
 from starec_sim.cli.text import program, suggested
 from starec_sim.errors import PausedError
+from starec_sim.events import RunEvents
 from starec_sim.experiment import Experiment
 from starec_sim.glossary import entry, eventful
 from starec_sim.types import Visit
@@ -37,7 +38,7 @@ _COLUMN = 21
 """Columns of the terminal that one of them takes."""
 
 
-class RunProgress:
+class RunProgress(RunEvents):
     """Follows a run on stderr: live on a terminal, a line a round elsewhere."""
 
     def __init__(self) -> None:
@@ -80,7 +81,7 @@ class RunProgress:
     ) -> None:
         self._live.stop()
 
-    def run_begins(self, folder: Path, experiment: Experiment) -> None:
+    def run_started(self, folder: Path, experiment: Experiment) -> None:
         """Show the run's name and how much lies ahead."""
         self._folder = folder
         self._next_seed = experiment.seed + experiment.replicates
@@ -89,17 +90,17 @@ class RunProgress:
             self._task, description=experiment.name, total=trials * experiment.rounds
         )
 
-    def trial_begins(self, arm: str, seed: int, rounds: int, done: int) -> None:
+    def trial_started(self, arm: str, seed: int, rounds: int, done: int) -> None:
         """Count what an earlier process has done already."""
         self.kept = str(self._folder)
         self._arm, self._seed, self._rounds = arm, seed, rounds
         self._progress.advance(self._task, done)
 
-    def round_begins(self, round: int, visitors: int) -> None:
+    def round_started(self, round: int, visitors: int) -> None:
         """Prepare for the round's visits."""
         self._visitors, self._visits = max(1, visitors), 0
 
-    def visit_ends(self, visit: Visit) -> None:
+    def visit_finished(self, visit: Visit) -> None:
         """Move the bar by one visit."""
         self._visits += 1
         self._steps += len(visit.steps)
@@ -108,20 +109,20 @@ class RunProgress:
             self._task, advance=1 / self._visitors, pace=f"{pace:,.0f} user-steps/s"
         )
 
-    def round_ends(self, round: int, figures: Mapping[str, float]) -> None:
+    def round_finished(self, round: int, metrics: Mapping[str, float]) -> None:
         """Show the figures of the round."""
         if not self._visits:
             self._progress.advance(self._task, 1)
         series = self._series.setdefault(self._arm, {})
-        for name, value in figures.items():
+        for name, value in metrics.items():
             series.setdefault(name, []).append(value)
         if not self._console.is_terminal:
             shown = ", ".join(
-                f"{entry(name).label} {number(figures[name])}"
+                f"{entry(name).label} {number(metrics[name])}"
                 for name in self._shown(self._arm, most=5)
-                if name in figures
+                if name in metrics
             )
-            self.say(
+            self.message(
                 f"{self._arm} (seed {self._seed}) round {round + 1}/{self._rounds}: "
                 f"{shown or 'nobody came'}"
             )
@@ -134,19 +135,23 @@ class RunProgress:
         if isinstance(error, PausedError):
             options, word = f" {error.options}" if error.options else "", "paused"
             if error.reason == "replay":  # the same question would be missing the next time
-                self.say("\nThe replay stopped; what it played so far is kept.\n")
+                self.message("\nThe replay stopped; what it played so far is kept.\n")
                 return
         elif isinstance(error, KeyboardInterrupt):
             word = "stopped"
-        self.say(f"\nThe run {word}; everything committed is kept. Go on with\n")
-        self.say(f"    {program()} resume {shlex.quote(self.kept)}{options}\n")
+        self.message(f"\nThe run {word}; everything committed is kept. Go on with\n")
+        self.message(f"    {program()} resume {shlex.quote(self.kept)}{options}\n")
 
     def say_whether_it_is_the_same(self, digest: str, recorded: str) -> None:
         """After a replay: whether everything came out as it was recorded."""
         if digest == recorded:
-            self.say("\nThe replay is equal to the recording: the same digest, without any model.")
+            self.message(
+                "\nThe replay is equal to the recording: the same digest, without any model."
+            )
         else:
-            self.say(f"\nThe replay differs from the recording: its digest was {recorded[:16]}.")
+            self.message(
+                f"\nThe replay differs from the recording: its digest was {recorded[:16]}."
+            )
 
     def say_what_is_next(self, folder: Path, digest: str, plot: Path | None, user: str) -> None:
         """After success: where things are, and what one can do with them.
@@ -159,21 +164,23 @@ class RunProgress:
         """
         here = shlex.quote(str(folder))
         if self._series:
-            self.say(f"\n{self._steps:,} user-steps in {time.monotonic() - self._started:.0f} s")
+            self.message(
+                f"\n{self._steps:,} user-steps in {time.monotonic() - self._started:.0f} s"
+            )
         else:
-            self.say("\nThere was nothing left to do.")
-        self.say(f"digest {digest[:16]}  (the same for the same experiment and seed)")
+            self.message("\nThere was nothing left to do.")
+        self.message(f"digest {digest[:16]}  (the same for the same experiment and seed)")
         if plot is not None:
-            self.say(f"plot   {plot}")
+            self.message(f"plot   {plot}")
         commands = (
             (f"show {here} --user {shlex.quote(user)}", "what one person saw, thought and did"),
             (f"show {here} --explain", "what the metrics mean"),
             (f"run {here}/config.yaml --set seed={self._next_seed}", "the same with other chances"),
             ("runs", "all runs"),
         )
-        self.say(suggested(commands))
+        self.message(suggested(commands))
 
-    def say(self, text: str) -> None:
+    def message(self, text: str) -> None:
         """Print a line on stderr."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 

@@ -11,7 +11,7 @@ from starec_sim.cli.options import AsJson, Changes, ExperimentFile, OtherData
 from starec_sim.cli.run import read_experiment, unfinished_told
 
 if TYPE_CHECKING:
-    from starec_sim.learning.followers import Follower
+    from starec_sim.events import RunEvents
     from starec_sim.learning.launch import Result
 
 
@@ -47,10 +47,10 @@ def train(
         return None
     from starec_sim.learning import launch
 
-    return finish(lambda follower: launch.start(loaded, follower), as_json)
+    return finish(lambda events: launch.start(loaded, events), as_json)
 
 
-def finish(execute: Callable[[Follower], Result], as_json: bool) -> dict[str, Any] | None:
+def finish(execute: Callable[[RunEvents], Result], as_json: bool) -> dict[str, Any] | None:
     """Execute with a live display, then show what came of it."""
     from starec_sim.cli.train_progress import TrainProgress
 

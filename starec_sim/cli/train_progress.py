@@ -18,6 +18,8 @@ from rich.table import Table
 
 from starec_sim.cli.tables import number, sparkline
 from starec_sim.cli.text import program, suggested
+from starec_sim.events import RunEvents
+from starec_sim.experiment import Experiment
 from starec_sim.types import Visit
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ _LATEST = 40
 """Steps that a sparkline shows."""
 
 
-class TrainProgress:
+class TrainProgress(RunEvents):
     """Follows a training on stderr: live on a terminal, a line a step elsewhere."""
 
     def __init__(self) -> None:
@@ -77,12 +79,12 @@ class TrainProgress:
     ) -> None:
         self._live.stop()
 
-    def run_begins(self, folder: Path, name: str) -> None:
+    def run_started(self, folder: Path, experiment: Experiment) -> None:
         """Show the run's name."""
         self.kept = str(folder)
-        self._progress.update(self._task, description=name)
+        self._progress.update(self._task, description=experiment.name)
 
-    def stage_begins(self, stage: str, steps: int, done: int) -> None:
+    def stage_started(self, stage: str, steps: int, done: int) -> None:
         """Show how much lies ahead."""
         self._steps = steps
         self._series.clear()
@@ -90,27 +92,27 @@ class TrainProgress:
         self._progress.reset(self._task, total=steps, completed=done, doing=words)
         if not self._console.is_terminal:
             more = f", {done} done before" if done else ""
-            self.say(f"{stage}: {steps} steps{more}")
+            self.message(f"{stage}: {steps} steps{more}")
 
-    def round_begins(self, visitors: int) -> None:
+    def round_started(self, round: int, visitors: int) -> None:
         """Count the visits of a round from here."""
         self._visitors, self._visits = visitors, 0
 
-    def visit_ends(self, visit: Visit) -> None:
+    def visit_finished(self, visit: Visit) -> None:
         """Count a visit."""
         self._visits += 1
         self._progress.update(self._task, doing=f"visit {self._visits}/{self._visitors}")
 
-    def funnel(self, rows: Sequence[tuple[str, str, int]]) -> None:
+    def samples_screened(self, counts: Sequence[tuple[str, str, int]]) -> None:
         """Show what became of the teacher's answers."""
         table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
         for label in ("node", "the teacher's answers", "count"):
             table.add_column(label, justify="right" if label == "count" else "left")
-        for node, what, count in rows:
+        for node, what, count in counts:
             table.add_row(node, what, f"{count:,}")
         self._console.print(table)
 
-    def step_ends(self, entry: Mapping[str, Any]) -> None:
+    def step_finished(self, entry: Mapping[str, Any]) -> None:
         """Show the figures of a step."""
         now = time.monotonic()
         pace = (entry["learned_tokens"] + entry.get("sampled_tokens", 0)) / max(
@@ -134,9 +136,9 @@ class TrainProgress:
             told = ", ".join(
                 f"{label} {number(value)}" for label, value in shown.items() if label != "entropy"
             )
-            self.say(f"{entry['stage']} step {entry['step']}/{self._steps}: {told}")
+            self.message(f"{entry['stage']} step {entry['step']}/{self._steps}: {told}")
 
-    def examined(self, entry: Mapping[str, Any]) -> None:
+    def validated(self, entry: Mapping[str, Any]) -> None:
         """Show how the policy does with users it never trained on."""
         figures = entry["examination"]
         told = ", ".join(
@@ -146,7 +148,7 @@ class TrainProgress:
         )
         self._examined.append(f"new users after {entry['step']} steps: {told}")
         if not self._console.is_terminal:
-            self.say(self._examined[-1])
+            self.message(self._examined[-1])
         self._clock = time.monotonic()
 
     def say_how_to_go_on(self, error: BaseException) -> None:
@@ -155,14 +157,18 @@ class TrainProgress:
             from starec_sim.learning.learner import DivergenceError
 
             if isinstance(error, DivergenceError):
-                self.say("\nThe training stopped; everything committed is kept. Resumed, it would")
-                self.say("come to the same again. A new one, with another rate or reward:\n")
+                self.message(
+                    "\nThe training stopped; everything committed is kept. Resumed, it would"
+                )
+                self.message("come to the same again. A new one, with another rate or reward:\n")
                 config = shlex.quote(str(Path(self.kept) / "config.yaml"))
-                self.say(f"    {program()} train {config} --set train.grpo.optimisation.lr=RATE\n")
+                self.message(
+                    f"    {program()} train {config} --set train.grpo.optimisation.lr=RATE\n"
+                )
                 return
             word = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
-            self.say(f"\nThe training {word}; everything committed is kept. Go on with\n")
-            self.say(f"    {program()} resume {shlex.quote(self.kept)}\n")
+            self.message(f"\nThe training {word}; everything committed is kept. Go on with\n")
+            self.message(f"    {program()} resume {shlex.quote(self.kept)}\n")
         else:
             self.kept = None
 
@@ -174,14 +180,14 @@ class TrainProgress:
             user: The id of somebody who was examined, if anybody was.
         """
         if self._learned:
-            self.say(f"\n{self._learned} steps in {time.monotonic() - self._started:.0f} s")
+            self.message(f"\n{self._learned} steps in {time.monotonic() - self._started:.0f} s")
         else:
-            self.say("\nThere was nothing left to do.")
-        self.say(f"version  {result.version}")
+            self.message("\nThere was nothing left to do.")
+        self.message(f"version  {result.version}")
         if result.plot is not None:
-            self.say(f"plot     {result.plot}")
+            self.message(f"plot     {result.plot}")
         spec = ", ".join(f"{key}: {value}" for key, value in result.policy.items())
-        self.say(f"\nPlay it with  policies: {{fast: {{{spec}}}}}")
+        self.message(f"\nPlay it with  policies: {{fast: {{{spec}}}}}")
         here = shlex.quote(str(result.folder))
         played = any(entry["stage"] == "grpo" for entry in result.steps)
         longer = "train.grpo.steps=N" if played else "train.anchor.epochs=N"
@@ -195,9 +201,9 @@ class TrainProgress:
                 (f'{shown} "{result.examinations[0]}"', "how one of them chose before"),
                 (f'{shown} "{result.examinations[-1]}"', "and after"),
             ]
-        self.say(suggested(commands))
+        self.message(suggested(commands))
 
-    def say(self, text: str) -> None:
+    def message(self, text: str) -> None:
         """Print a line on stderr."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 

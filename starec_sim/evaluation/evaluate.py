@@ -13,7 +13,7 @@ import time
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 import yaml
@@ -27,6 +27,7 @@ from starec_sim.evaluation.contenders import Contender, ContenderSpec, lacks, pl
 from starec_sim.evaluation.rank_range import RankRange
 from starec_sim.evaluation.results import read_record
 from starec_sim.evaluation.table import Row, Table, make_row
+from starec_sim.events import RunEvents
 from starec_sim.experiment import Experiment
 from starec_sim.holdout import HoldOut
 from starec_sim.holdout import Protocol as EvaluationProtocol
@@ -36,7 +37,6 @@ from starec_sim.plugins import Spec
 from starec_sim.policies.settings import Budget
 from starec_sim.runs import folder as run_folder
 from starec_sim.settings import Settings, validate
-from starec_sim.types import Visit
 
 SETTINGS, LISTS, TABLE, RANKS = "evaluation.yaml", "candidates.jsonl", "table.json", "ranks"
 
@@ -73,51 +73,14 @@ class Evaluation(Settings):
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
-class Onlooker(laboratory.Onlooker, Protocol):
-    """Somebody who follows an evaluation."""
-
-    def rows_begin(self, count: int) -> None:
-        """Note that so many classical rows are to be computed."""
-        ...
-
-    def row_ends(self, name: str, seconds: float) -> None:
-        """Note that one of them is done."""
-        ...
-
-
-class Silent:
-    """An onlooker who says nothing."""
-
-    def run_begins(self, folder: Path, experiment: Experiment) -> None:
-        """Say nothing."""
-
-    def trial_begins(self, arm: str, seed: int, rounds: int, done: int) -> None:
-        """Say nothing."""
-
-    def round_begins(self, round: int, visitors: int) -> None:
-        """Say nothing."""
-
-    def visit_ends(self, visit: Visit) -> None:
-        """Say nothing."""
-
-    def round_ends(self, round: int, figures: Mapping[str, float]) -> None:
-        """Say nothing."""
-
-    def rows_begin(self, count: int) -> None:
-        """Say nothing."""
-
-    def row_ends(self, name: str, seconds: float) -> None:
-        """Say nothing."""
-
-
 def evaluate(
-    evaluation: Evaluation, onlooker: Onlooker | None = None, *, fresh: bool = False
+    evaluation: Evaluation, events: RunEvents | None = None, *, fresh: bool = False
 ) -> tuple[Path, Table]:
     """Evaluate; an unfinished evaluation with the same settings is gone on with.
 
     Args:
         evaluation: What to evaluate, and how.
-        onlooker: Told what happens.
+        events: Is told what happens.
         fresh: Whether to begin anew even so.
 
     Returns:
@@ -136,10 +99,10 @@ def evaluate(
     >>> [row.name for row in table.rows], sorted(table.rows[0].metrics)[0]
     (['popularity'], 'hr@1')
     """
-    onlooker = onlooker or Silent()
+    events = events or RunEvents()
     if not fresh and (begun := _unfinished(evaluation)) is not None:
         allowed = evaluation.budget.model_dump(exclude_unset=True)
-        return begun, resume(begun, onlooker, budget=allowed)
+        return begun, resume(begun, events, budget=allowed)
     dataset = _load(evaluation)
     exam = _exam(evaluation, dataset)
     planned = _planned(evaluation, exam)
@@ -148,15 +111,15 @@ def evaluate(
         folder = _folder_without_run(evaluation)
         _keep(folder, evaluation, exam)
     else:
-        agents.check()
-        keeper = _Keeper(onlooker, lambda folder: _keep(folder, evaluation, exam))
+        agents.resolve()
+        keeper = _Keeper(events, lambda folder: _keep(folder, evaluation, exam))
         folder = laboratory.start(agents, keeper).folder
-    return folder, _finish(folder, evaluation, exam, planned, onlooker)
+    return folder, _finish(folder, evaluation, exam, planned, events)
 
 
 def resume(
     folder: Path,
-    onlooker: Onlooker | None = None,
+    events: RunEvents | None = None,
     *,
     concurrency: int | None = None,
     budget: Mapping[str, float | None] | None = None,
@@ -165,7 +128,7 @@ def resume(
 
     Args:
         folder: The evaluation.
-        onlooker: Told what happens.
+        events: Is told what happens.
         concurrency: Visits in flight, if it should change.
         budget: Keys of the budget that change, see `starec_sim.laboratory.resume`.
 
@@ -173,15 +136,15 @@ def resume(
         RunError: The folder holds no evaluation, or one that other code or data began.
         StarecError: What went wrong while it went on.
     """
-    onlooker = onlooker or Silent()
+    events = events or RunEvents()
     evaluation, manifest = read_settings(folder), run_folder.read(folder)
     if (folder / TABLE).is_file():
         return read_table(folder)
     if manifest["arms"]:
-        laboratory.resume(folder, onlooker, concurrency=concurrency, budget=budget)
+        laboratory.resume(folder, events, concurrency=concurrency, budget=budget)
     with run_folder.where_it_started(folder, manifest) as here:
         exam = _exam(evaluation, _load(evaluation))
-        return _finish(here, evaluation, exam, _planned(evaluation, exam), onlooker)
+        return _finish(here, evaluation, exam, _planned(evaluation, exam), events)
 
 
 def is_evaluation(folder: Path) -> bool:
@@ -311,20 +274,21 @@ def _experiment(evaluation: Evaluation, planned: Sequence[Contender]) -> Experim
     return validate(Experiment, values, "")
 
 
-class _Keeper:
+class _Keeper(RunEvents):
     """Writes the evaluation's settings as soon as there is a folder, and passes everything on."""
 
-    def __init__(self, onlooker: Onlooker, keep: Callable[[Path], None]) -> None:
+    def __init__(self, events: RunEvents, keep: Callable[[Path], None]) -> None:
         self._keep = keep
-        self._onlooker = onlooker
-        self.trial_begins = onlooker.trial_begins
-        self.round_begins = onlooker.round_begins
-        self.visit_ends = onlooker.visit_ends
-        self.round_ends = onlooker.round_ends
+        self._events = events
 
-    def run_begins(self, folder: Path, experiment: Experiment) -> None:
+    def __getattribute__(self, name: str) -> Any:
+        if name in ("run_started", "_keep", "_events"):
+            return super().__getattribute__(name)
+        return getattr(self._events, name)
+
+    def run_started(self, folder: Path, experiment: Experiment) -> None:
         self._keep(folder)
-        self._onlooker.run_begins(folder, experiment)
+        self._events.run_started(folder, experiment)
 
 
 def _folder_without_run(evaluation: Evaluation) -> Path:
@@ -356,7 +320,7 @@ def _finish(
     evaluation: Evaluation,
     exam: HoldOut,
     planned: Sequence[Contender],
-    onlooker: Onlooker,
+    events: RunEvents,
 ) -> Table:
     """Compute the rows that are not there yet, and write the table."""
     waiting = [
@@ -364,12 +328,12 @@ def _finish(
         for number, row in enumerate(planned)
         if row.spec.agent is None and not _marks_file(folder, number).is_file()
     ]
-    onlooker.rows_begin(len(waiting))
+    events.baselines_started(len(waiting))
     for number, row in waiting:
         start = time.perf_counter()
         marks = marks_of(row.spec, exam)
         _write_marks(folder, number, marks)
-        onlooker.row_ends(row.name, time.perf_counter() - start)
+        events.baseline_finished(row.name, time.perf_counter() - start)
     table = _table(folder, evaluation, exam, planned)
     values = {**table.as_json(), "users": list(table.users)}
     text = json.dumps(values, ensure_ascii=False, indent=1) + "\n"

@@ -1,1 +1,1 @@
-"""Ways to play the visits of a round. Same nodes, same results."""
+"""How visits are executed."""

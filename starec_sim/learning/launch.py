@@ -18,10 +18,10 @@ import yaml
 
 from starec_sim import plugins
 from starec_sim.errors import RunError
+from starec_sim.events import RunEvents
 from starec_sim.experiment import Experiment, recorded
 from starec_sim.learning.checkpoints import CheckpointStore
 from starec_sim.learning.config import Training, training_of, weights_of
-from starec_sim.learning.followers import Follower
 from starec_sim.learning.models import settled
 from starec_sim.learning.plots import plot_training
 from starec_sim.learning.rewards import Rewards
@@ -77,7 +77,7 @@ class Result(NamedTuple):
         }
 
 
-def start(experiment: Experiment, follower: Follower) -> Result:
+def start(experiment: Experiment, events: RunEvents) -> Result:
     """Train in a new folder.
 
     Raises:
@@ -90,13 +90,13 @@ def start(experiment: Experiment, follower: Follower) -> Result:
     experiment = experiment.model_copy(update={"train": exact})
     folder = Path(_agreed(lambda: str(_new_folder(experiment))))
     training = training_of(experiment)
-    follower.run_begins(folder, experiment.name)
-    return _run(folder, experiment, training, follower)
+    events.run_started(folder, experiment)
+    return _run(folder, experiment, training, events)
 
 
 def resume(
     folder: Path,
-    follower: Follower,
+    events: RunEvents,
     budget: Mapping[str, float | None] | None = None,
     concurrency: int | None = None,
 ) -> Result:
@@ -104,7 +104,7 @@ def resume(
 
     Args:
         folder: The run.
-        follower: Who follows it.
+        events: Is told what happens.
         budget: Keys of the budget that change, see `starec_sim.laboratory.resume`.
         concurrency: Visits in flight, if it should change.
 
@@ -132,8 +132,8 @@ def resume(
             last = CheckpointStore(here).version(Path(manifest["version"]).name)
             return _result(here, experiment, training, last)
         folder = Path(_agreed(lambda: str(here)))
-        follower.run_begins(folder, experiment.name)
-        return _run(folder, experiment, training, follower)
+        events.run_started(folder, experiment)
+        return _run(folder, experiment, training, events)
 
 
 def _new_folder(experiment: Experiment) -> Path:
@@ -155,9 +155,9 @@ def _new_folder(experiment: Experiment) -> Path:
     return folder
 
 
-def _run(folder: Path, experiment: Experiment, training: Training, follower: Follower) -> Result:
+def _run(folder: Path, experiment: Experiment, training: Training, events: RunEvents) -> Result:
     if not _first():
-        last = asyncio.run(Trainer(experiment, training, folder, {}, None, None, follower).run())
+        last = asyncio.run(Trainer(experiment, training, folder, {}, None, None, events).run())
         return _result(folder, experiment, training, last)
     with run_folder.locked(folder):
         allowed = experiment.budget.model_dump(exclude_none=True)
@@ -168,7 +168,7 @@ def _run(folder: Path, experiment: Experiment, training: Training, follower: Fol
         record: Record | None = None
         try:
             with run_folder.ending_noted(manifest):
-                trainer, record = _trainer(folder, experiment, training, follower)
+                trainer, record = _trainer(folder, experiment, training, events)
                 last = asyncio.run(trainer.run())
                 manifest |= {
                     "status": "finished",
@@ -200,7 +200,7 @@ def _write_manifest(folder: Path, manifest: Mapping[str, Any], *, begun: bool) -
 
 
 def _trainer(
-    folder: Path, experiment: Experiment, training: Training, follower: Follower
+    folder: Path, experiment: Experiment, training: Training, events: RunEvents
 ) -> tuple[Trainer, Record]:
     specs = experiment.policies
     fast = build_policy(specs.fast, "policies.fast")
@@ -221,7 +221,7 @@ def _trainer(
     exchange = GatewayResources(experiment.gateway, experiment.budget, session.before)
     session.spent = exchange.traffic.spent
     record = Record(store, session, exchange)
-    return Trainer(experiment, training, folder, policies, teacher, record, follower), record
+    return Trainer(experiment, training, folder, policies, teacher, record, events), record
 
 
 def _result(folder: Path, experiment: Experiment, training: Training, last: Path) -> Result:

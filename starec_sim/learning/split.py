@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from starec_sim import plugins
-from starec_sim.agent import OpenAgent
+from starec_sim.build import build_agent, build_environment, load_dataset
 from starec_sim.cards import card
 from starec_sim.dataset import Dataset
 from starec_sim.environment import Environment
@@ -16,41 +15,13 @@ from starec_sim.errors import ConfigError, ContractError
 from starec_sim.experiment import Experiment
 from starec_sim.learning.config import Training
 from starec_sim.rng import Streams
-from starec_sim.types import Visit
+from starec_sim.simulation import ChooseVisitors
 
 
-class RestrictedUsers:
-    """A world in which only some of its users visit; all else is as it is.
-
-    Args:
-        environment: The world.
-        ids: Who may visit.
-        ended: Is told a round and its visits before the round is committed.
-    """
-
-    def __init__(
-        self,
-        environment: Environment,
-        ids: frozenset[str],
-        ended: Callable[[int, Sequence[Visit]], None] = lambda round, visits: None,
-    ) -> None:
-        self._environment = environment
-        self._rows = frozenset(row for row, user in enumerate(environment.users) if user.id in ids)
-        self._ended = ended
-        self._round = 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._environment, name)
-
-    def begin_round(self, round: int) -> Sequence[int]:
-        """Begin the round, and return those of its visitors who may visit."""
-        self._round = round
-        return [row for row in self._environment.begin_round(round) if row in self._rows]
-
-    def end_round(self, visits: Sequence[Visit]) -> Mapping[str, float]:
-        """Tell of the visits, then apply them."""
-        self._ended(self._round, visits)
-        return self._environment.end_round(visits)
+def only(environment: Environment, ids: frozenset[str]) -> ChooseVisitors:
+    """Return what lets only users with these ids visit an environment."""
+    rows = frozenset(row for row, user in enumerate(environment.users) if user.id in ids)
+    return lambda round, visitors: [user for user in visitors if user in rows]
 
 
 class UserSplit:
@@ -65,10 +36,8 @@ class UserSplit:
         self._training = training
         self._dataset: Dataset | None = None
         if experiment.data is not None:
-            found, config = plugins.configure("datasets", experiment.data, "data")
-            self._dataset = found(config).load()
-        found, config = plugins.configure("agents", experiment.agent, "agent")
-        self.agent: OpenAgent = found(config)
+            self._dataset = load_dataset(experiment.data)
+        self.agent: Any = build_agent(experiment.agent)
         lacking = [
             name
             for name in ("question", "decision", "summary", "rethink")
@@ -94,11 +63,7 @@ class UserSplit:
 
     def world(self, seed: int) -> Environment:
         """Return a fresh world; each seed has other chances."""
-        found, config = plugins.configure(
-            "environments", self._experiment.environment, "environment"
-        )
-        environment: Environment = found(config, self._dataset, Streams(seed))
-        return environment
+        return build_environment(self._experiment.environment, self._dataset, seed)
 
     def drawn(self, count: int, life: int, purpose: str = "training users") -> frozenset[str]:
         """Return so many of the training users, others in each life."""

@@ -23,10 +23,10 @@ from typing import Any, NamedTuple
 import torch
 
 from starec_sim.errors import LearningError
+from starec_sim.events import RunEvents
 from starec_sim.experiment import Experiment
 from starec_sim.learning.checkpoints import CheckpointStore, Played, put_bytes
 from starec_sim.learning.config import Grpo, Sft, Training, template_of, weights_of
-from starec_sim.learning.followers import Follower, Watcher
 from starec_sim.learning.learner import Learner
 from starec_sim.learning.models import Weights, load
 from starec_sim.learning.rewards import Rewards
@@ -40,7 +40,7 @@ from starec_sim.learning.sft import (
     load_lesson,
     read_samples,
 )
-from starec_sim.learning.split import RestrictedUsers, UserSplit, batches
+from starec_sim.learning.split import UserSplit, batches, only
 from starec_sim.learning.validation import UserMetrics, changes, figures, marks
 from starec_sim.learning.weight_sync import WeightSync, player_of
 from starec_sim.policies.gateway import Gateway, GatewayResources, Policy
@@ -90,7 +90,7 @@ class Trainer:
         policies: Who answers in it, by node; the fast one learns.
         teacher: Who writes the samples, if anybody does.
         record: Where everything that is played goes; None in a process that only learns.
-        follower: Who is told.
+        events: Is told what happens.
     """
 
     def __init__(
@@ -101,14 +101,14 @@ class Trainer:
         policies: Mapping[Node, Policy],
         teacher: Policy | None,
         record: Record | None,
-        follower: Follower,
+        events: RunEvents,
     ) -> None:
         self._experiment = experiment
         self._training = training
         self._policies = policies
         self._teacher = teacher
         self._record = record
-        self._follower = follower
+        self._events = events
         self._shelf = CheckpointStore(folder)
         self._stage = UserSplit(experiment, training)
         self._streams = Streams(experiment.seed)
@@ -181,7 +181,7 @@ class Trainer:
             for epoch in range(anchor.epochs)
             for batch in batches(count, anchor.batch, streams, "anchor batches", epoch)
         ]
-        checkpoint = shelf.last_checkpoint("anchor", self._follower.say)
+        checkpoint = shelf.last_checkpoint("anchor", self._events.message)
         done = checkpoint.step if checkpoint else 0
         weights = self._weights(shelf.version(f"anchor-{done:06d}") if checkpoint else None)
         learner = Learner(
@@ -193,7 +193,7 @@ class Trainer:
         if checkpoint:
             learner.restore(checkpoint.state)
         self._forget(lambda entry: entry["stage"] == "anchor" and entry["step"] <= done)
-        self._follower.stage_begins("anchor", len(orders), done)
+        self._events.stage_started("anchor", len(orders), done)
         for step in range(done, len(orders)):
             batch = [samples[place] for place in orders[step]]
             update = learner.imitate(
@@ -252,7 +252,7 @@ class Trainer:
         meet()
         lessons_learned = [load_lesson(path) for path in rounds]
         funnel = Funnel.sum(funnel for _, funnel in lessons_learned)
-        self._follower.funnel(funnel.rows())
+        self._events.samples_screened(funnel.rows())
         samples = [sample for found, _ in lessons_learned for sample in found]
         if not samples:
             raise LearningError(
@@ -267,7 +267,7 @@ class Trainer:
 
     async def _reinforce(self, grpo: Grpo) -> Path:
         shelf, training = self._shelf, self._training
-        checkpoint = shelf.last_checkpoint("grpo", self._follower.say)
+        checkpoint = shelf.last_checkpoint("grpo", self._events.message)
         done = checkpoint.step if checkpoint else 0
         weights = self._weights(shelf.version(FIRST))
         learner = Learner(
@@ -288,7 +288,7 @@ class Trainer:
         school = School(
             grpo, training, self._stage, self._streams, learner, shelf, self._rewards, done
         )
-        self._follower.stage_begins("grpo", grpo.steps, done)
+        self._events.stage_started("grpo", grpo.steps, done)
         step = done
         while True:
             if step % training.evaluate.every == 0 or step == grpo.steps:
@@ -381,7 +381,7 @@ class Trainer:
         found = figures(self._marks(step), self._seed)
         entry = {"stage": "grpo", "step": step, "examination": found}
         self._shelf.log(entry)
-        self._follower.examined(entry)
+        self._events.validated(entry)
 
     def _marks(self, step: int) -> UserMetrics:
         """Return what the examined users came to after a step."""
@@ -418,16 +418,26 @@ class Trainer:
             after: Called with each round, once it is committed.
         """
         assert self._record is not None
-        world: Any = RestrictedUsers(self._stage.world(trial.seed), trial.users, ended)
+        environment = self._stage.world(trial.seed)
         recorder = Recorder(self._record.store, trial.number, self._record.session)
-        point = recorder.open(trial.arm, trial.seed, world)
-        resumed(point.rounds)
-        streams = Streams(trial.seed)
-        gateway = Gateway(policies, streams, recorder, trial.arm, self._record.exchange)
-        watcher = Watcher(self._follower, after)
-        concurrency = self._experiment.concurrency
-        simulation = Simulation(agent, world, gateway, recorder, watcher, concurrency)
-        await simulation.run(rounds, point)
+        state = recorder.open(trial.arm, trial.seed, environment)
+        resumed(state.rounds)
+        gateway = Gateway(policies, Streams(trial.seed), recorder, trial.arm, self._record.exchange)
+        simulation = Simulation(
+            agent,
+            environment,
+            gateway,
+            recorder,
+            state,
+            events=self._events,
+            concurrency=self._experiment.concurrency,
+            choose_visitors=only(environment, trial.users),
+        )
+        while simulation.rounds < rounds:
+            played = await simulation.play_round()
+            ended(played.round, played.visits)
+            simulation.commit(played)
+            after(played.round)
 
     def _forget(self, keep: Callable[[dict[str, Any]], bool]) -> None:
         """Drop the log of steps that will be made again."""
@@ -437,7 +447,7 @@ class Trainer:
     def _log(self, entry: dict[str, Any]) -> None:
         if self._record is not None:
             self._shelf.log(entry)
-        self._follower.step_ends(entry)
+        self._events.step_finished(entry)
 
     def _write(self, learner: Learner, name: str) -> None:
         """Keep a version; all processes take part in gathering it."""

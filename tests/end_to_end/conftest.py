@@ -3,31 +3,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from starec_sim.events import RunEvents
+
 HERE = Path(__file__).parent
-
-
-class Quiet:
-    """An onlooker who says nothing."""
-
-    def run_begins(self, folder, experiment):
-        pass
-
-    def trial_begins(self, arm, seed, rounds, done):
-        pass
-
-    def round_begins(self, round, visitors):
-        pass
-
-    def visit_ends(self, visit):
-        pass
-
-    def round_ends(self, round, figures):
-        pass
 
 
 @pytest.fixture
 def quiet():
-    return Quiet()
+    return RunEvents()
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ def test_the_documented_keys_are_the_keys_there_are():
     text = (ROOT / "docs" / "configuration.md").read_text()
     values = yaml.safe_load(re.search(r"```yaml\n(.*?)```", text, re.DOTALL)[1])
     experiment = Experiment.model_validate(values)
-    experiment.check()
+    experiment.resolve()
     assert set(values) == set(Experiment.model_fields)
 
 

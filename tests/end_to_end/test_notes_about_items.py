@@ -34,10 +34,10 @@ def test_a_run_that_was_stopped_reads_the_notes_that_were_written_before(write_e
         if ended == 1:
             raise StoppedError
 
-    quiet.round_ends = stop
+    quiet.round_finished = stop
     with pytest.raises(StoppedError):
         run(path, quiet)
-    quiet.round_ends = lambda ended, figures: None
+    quiet.round_finished = lambda ended, figures: None
     (stopped,) = [f for f in whole.folder.parent.iterdir() if f.name != whole.folder.name]
     assert laboratory.resume(stopped, quiet).digest == whole.digest
 

@@ -11,6 +11,7 @@ from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 
 from starec_sim import experiment, laboratory
+from starec_sim.events import RunEvents
 from starec_sim.policies.lexical import LexicalPolicy
 from starec_sim.runs.export import export_turns
 from starec_sim.types import Tokens
@@ -74,10 +75,7 @@ def export(place, policy, **changes):
         "policies": {"fast": policy, "slow": policy},
         **changes,
     }
-    quiet = SimpleNamespace(
-        run_begins=print, trial_begins=print, round_begins=print, visit_ends=id, round_ends=print
-    )
-    result = laboratory.start(experiment.Experiment.model_validate(values), quiet)
+    result = laboratory.start(experiment.Experiment.model_validate(values), RunEvents())
     return pq.read_table(export_turns(result.folder, place / "turns.parquet").file).to_pylist()
 
 

@@ -19,24 +19,24 @@ class StoppedError(Exception):
 
 @pytest.fixture
 def stop_after(quiet):
-    """An onlooker who ends the run after a round."""
+    """Events that end the run after a round."""
 
     def make(round):
-        def round_ends(ended, figures):
+        def round_finished(ended, figures):
             if ended == round:
                 raise StoppedError
 
-        quiet.round_ends = round_ends
+        quiet.round_finished = round_finished
         return quiet
 
     return make
 
 
-def interrupted(path, onlooker):
+def interrupted(path, events):
     with pytest.raises(StoppedError):
-        laboratory.start(experiment.read(path), onlooker)
+        laboratory.start(experiment.read(path), events)
     (folder,) = (path.parent / "runs").iterdir()
-    onlooker.round_ends = lambda ended, figures: None
+    events.round_finished = lambda ended, figures: None
     return folder
 
 

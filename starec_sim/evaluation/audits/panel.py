@@ -9,11 +9,10 @@ change the answers of the others.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +21,7 @@ from starec_sim import metrics
 from starec_sim.agent import Agent, Call, Policies
 from starec_sim.cards import card
 from starec_sim.environment import Environment
-from starec_sim.errors import StarecError
+from starec_sim.executors.pool import run_pool
 from starec_sim.holdout import HoldOut
 from starec_sim.progress import tell
 from starec_sim.rng import Streams
@@ -48,9 +47,6 @@ Face = Literal["true", "masked", "renamed"]
 """What items are called: by their titles, by numbers, or by the titles of others."""
 Words = Literal["usual", "other"]
 """Whether the agent asks in its usual words, or says the same in others."""
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 FIRST_ROUND = 1_000_000
 """Rounds of questions begin here: no replay is that long."""
@@ -209,7 +205,7 @@ async def live(
             person, memory = environment.users[user], lived[user][-1]
             return await agent.visit(Call(user, round, person, memory, environment, policies))
 
-        visits = await _all(visit, visitors, concurrency)
+        visits = await run_pool(visit, visitors, concurrency)
         environment.end_round(visits)
         for played in visits:
             lived[played.user].append(played.steps[-1].memory)
@@ -240,27 +236,7 @@ async def ask(
             tell("questions", done, len(unique))
         return Answer(step.decision, step.turns)
 
-    return dict(zip(unique, await _all(answer, unique, concurrency), strict=True))
-
-
-async def _all(play: Callable[[T], Awaitable[R]], of: Sequence[T], concurrency: int) -> list[R]:
-    """Play one after the other, so many at once; return what came of each, in their order."""
-    results: dict[int, R] = {}
-    waiting = iter(enumerate(of))
-
-    async def work() -> None:
-        for place, one in waiting:
-            results[place] = await play(one)
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(concurrency, len(of))):
-                group.create_task(work())
-    except BaseExceptionGroup as failed:
-        # Questions fail together when an endpoint does; the first failure tells the story.
-        first = failed.exceptions[0]
-        raise first from (None if isinstance(first, StarecError) else failed)
-    return [results[place] for place in range(len(of))]
+    return dict(zip(unique, await run_pool(answer, unique, concurrency), strict=True))
 
 
 class _Addressed:

@@ -8,7 +8,8 @@ import pytest
 
 from starec_sim.errors import ConfigError, DataError, RunError
 from starec_sim.evaluation import Evaluation, evaluate, merged, read_rows, read_table, resume
-from starec_sim.evaluation.evaluate import RANKS, TABLE, Silent
+from starec_sim.evaluation.evaluate import RANKS, TABLE
+from starec_sim.events import RunEvents
 from starec_sim.holdout import Protocol
 from starec_sim.holdout.protocol import Split
 from starec_sim.types import Visit
@@ -98,18 +99,18 @@ def test_the_same_seed_gives_the_same_table_whatever_the_concurrency(tmp_path, d
     assert other.digest != table.digest
 
 
-class Stopper(Silent):
+class Stopper(RunEvents):
     """Stops an evaluation at some point."""
 
     def __init__(self, visits: int = -1, rows: int = -1) -> None:
         self.visits, self.rows = visits, rows
 
-    def visit_ends(self, visit: Visit) -> None:
+    def visit_finished(self, visit: Visit) -> None:
         self.visits -= 1
         if self.visits == 0:
             raise KeyboardInterrupt
 
-    def row_ends(self, name: str, seconds: float) -> None:
+    def baseline_finished(self, name: str, seconds: float) -> None:
         self.rows -= 1
         if self.rows == 0:
             raise KeyboardInterrupt

@@ -7,11 +7,11 @@ import pytest
 
 from starec_sim import laboratory
 from starec_sim.cli.train import print_changes
+from starec_sim.events import RunEvents
 from starec_sim.experiment import Experiment
 from starec_sim.learning.rewards import Rewards
 from starec_sim.learning.validation import changes, figures, marks
 from starec_sim.runs.reader import Reader
-from tests.end_to_end.conftest import Quiet
 
 BEFORE = {"ndcg@1": {3: 0.0, 5: 0.0, 8: 1.0, 9: 0.5}}
 AFTER = {"ndcg@1": {9: 1.0, 8: 1.0, 5: 0.5, 3: 0.75}}
@@ -28,7 +28,7 @@ def run(tmp_path_factory):
         environment={"use": "ranking", "choices": 4},
         policies={"fast": "lexical", "slow": "lexical"},
     )
-    return laboratory.start(experiment, Quiet())
+    return laboratory.start(experiment, RunEvents())
 
 
 def test_a_reward_is_that_of_the_training_beside_the_metrics_of_the_world(run):

@@ -1,0 +1,127 @@
+"""From a configuration to the objects that are simulated.
+
+Every command builds datasets, environments, agents, recommenders and policies here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from starec_sim import plugins
+from starec_sim.agent import Agent
+from starec_sim.cards import card
+from starec_sim.dataset import Dataset
+from starec_sim.environment import Environment
+from starec_sim.experiment import Arm
+from starec_sim.policies.gateway import Policy, build_policy
+from starec_sim.policies.gateway.policy import name_of
+from starec_sim.policies.gateway.replay import NoModel
+from starec_sim.recommender import Recommender
+from starec_sim.rng import Streams
+from starec_sim.types import Node
+
+
+def load_dataset(spec: Mapping[str, Any]) -> Dataset:
+    """Return the dataset that a spec names.
+
+    Raises:
+        StarecError: The spec is wrong, or the data cannot be read.
+    """
+    dataset: Dataset = plugins.configure("datasets", spec, "data").build().load()
+    return dataset
+
+
+def build_environment(spec: Mapping[str, Any], dataset: Dataset | None, seed: int) -> Environment:
+    """Return a new environment; another seed gives other random numbers."""
+    found = plugins.configure("environments", spec, "environment")
+    environment: Environment = found.build(dataset, Streams(seed))
+    return environment
+
+
+def build_agent(spec: Mapping[str, Any]) -> Agent:
+    """Return the agent that a spec names."""
+    agent: Agent = plugins.configure("agents", spec, "agent").build()
+    return agent
+
+
+def build_recommender(spec: Mapping[str, Any], users: int, items: int, seed: int) -> Recommender:
+    """Return a recommender that nothing is fitted to yet."""
+    found = plugins.configure("recommenders", spec, "recommender")
+    recommender: Recommender = found.build(n_users=users, n_items=items, seed=seed)
+    return recommender
+
+
+class Builder:
+    """Builds the arms of one run. Arms with equal specs share a dataset or a policy.
+
+    Args:
+        with_models: Whether policies get their models; without, they can only be replayed.
+    """
+
+    def __init__(self, *, with_models: bool = True) -> None:
+        self._with_models = with_models
+        self._datasets: dict[str, Dataset] = {}
+        self._policies: dict[str, Policy] = {}
+        self._agents: dict[str, Agent] = {}
+
+    def dataset(self, arm: Arm) -> Dataset | None:
+        """Return the dataset of an arm; None where the environment brings its own."""
+        if arm.dataset is None:
+            return None
+        key = json.dumps(arm.experiment.data, sort_keys=True)
+        if key not in self._datasets:
+            self._datasets[key] = arm.dataset.build().load()
+        return self._datasets[key]
+
+    def agent(self, arm: Arm) -> Agent:
+        """Return the agent of an arm."""
+        if arm.name not in self._agents:
+            self._agents[arm.name] = arm.agent.build()
+        return self._agents[arm.name]
+
+    def environment(self, arm: Arm, seed: int) -> Environment:
+        """Return a new environment of an arm; another seed gives other random numbers."""
+        environment: Environment = arm.environment.build(self.dataset(arm), Streams(seed))
+        return environment
+
+    def policies(self, arm: Arm) -> Mapping[Node, Policy]:
+        """Return the policy of each node of an arm."""
+        specs = arm.experiment.policies
+        return {
+            "fast": self.policy(specs.fast, "policies.fast"),
+            "slow": self.policy(specs.slow, "policies.slow"),
+        }
+
+    def policy(self, spec: Mapping[str, Any], at: str) -> Policy:
+        """Return the policy of a spec, which stands at the dotted key `at`."""
+        key = json.dumps(spec, sort_keys=True)
+        if key not in self._policies:
+            self._policies[key] = (
+                build_policy(spec, at)
+                if self._with_models
+                else Policy(name_of(spec), NoModel(structured=spec.get("structured")), spec)
+            )
+        return self._policies[key]
+
+    async def open_policies(self) -> None:
+        """Let every policy read its weights or find its key.
+
+        Raises:
+            PolicyError: One of them cannot.
+        """
+        for policy in self._policies.values():
+            await policy.open()
+
+    async def close_policies(self) -> None:
+        """Close the connections of every policy."""
+        for policy in self._policies.values():
+            await policy.close()
+
+    def phrases(self) -> Iterator[str]:
+        """Yield what prompts repeat (item cards and templates), to compress the record with."""
+        for dataset in self._datasets.values():
+            yield from map(card, dataset.items)
+        for agent in self._agents.values():
+            yield from agent.prompts().values()
