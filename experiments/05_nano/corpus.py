@@ -79,7 +79,7 @@ class Sample:
     """The beginning of the answer that is given and not learned, if there is one."""
 
 
-class _Life:
+class _GeneratedUser:
     """A user of a generated world: her tastes, her memory, and the items she has met."""
 
     def __init__(self, rng: Rng, teacher: ReasonerPolicy, easy: bool) -> None:
@@ -93,15 +93,15 @@ class _Life:
         if rng.random() < 0.4:
             self.signals = []
 
-    def live(self, count: int) -> tuple[Experience, ...]:
+    def meet(self, count: int) -> tuple[Experience, ...]:
         """Return `count` new experiences, and add their items to the catalogue."""
-        lived = []
+        met = []
         for _ in range(count):
             item = self.world.item()
             self.items.append(item)
             stars = self.world.stars(item, self.tastes, self.mean)
-            lived.append(Experience(len(self.items) - 1, stars, "world"))
-        return tuple(lived)
+            met.append(Experience(len(self.items) - 1, stars, "world"))
+        return tuple(met)
 
     def observe(self, task: str) -> Observation:
         """Return an observation with a slate of new items."""
@@ -112,22 +112,22 @@ class _Life:
         first = len(self.items)
         self.items += [self.world.item() for _ in range(size)]
         slate = tuple(range(first, first + size))
-        cards = tuple(card(self.items[place], self._told()) for place in slate)
+        cards = tuple(card(self.items[place], self._shown_signals()) for place in slate)
         return Observation(task, slate, cards, page=int(rng.integers(1, 6)))
 
-    def _told(self) -> dict[str, str]:
-        rng, told = self.rng, {}
+    def _shown_signals(self) -> dict[str, str]:
+        rng, shown = self.rng, {}
         if "seen" in self.signals:
-            told["seen by"] = BAND_NAMES[rng.integers(len(BAND_NAMES))]
+            shown["seen by"] = BAND_NAMES[rng.integers(len(BAND_NAMES))]
         if "rated" in self.signals and rng.random() < 0.8:
-            told["mean rating"] = f"{np.clip(rng.normal(3.4, 0.5), 1, 5):.1f}"
+            shown["mean rating"] = f"{np.clip(rng.normal(3.4, 0.5), 1, 5):.1f}"
         liked = [self.items[e.item].title for e in self.memory.history if e.liked]
         if "together" in self.signals and liked and rng.random() < 0.5:
             count = min(int(rng.geometric(0.2)), MOST_TOGETHER)
             names = rng.permutation(liked)[: min(count, SHOWN_TOGETHER)].tolist()
             titles = [quoted(name.replace(",", ";"), TITLE_LIMIT) for name in names]
-            told["liked together with"] = company(count, titles)
-        return told
+            shown["liked together with"] = company(count, titles)
+        return shown
 
     def person(self) -> User:
         rng = self.rng
@@ -153,10 +153,10 @@ def sample(seed: int, number: int, course: Course = Course()) -> Iterator[Sample
     if rng.random() < course.drill:
         yield _drill(rng, course.teacher)
         return
-    life = _Life(rng, course.teacher, bool(rng.random() < course.easy))
-    life.memory = Memory(life.live(int(rng.integers(0, 4 if life.easy else 16))))
-    for one in _asked_of(life, bool(rng.random() < course.reflect)):
-        yield _bare(one) if life.easy else one
+    user = _GeneratedUser(rng, course.teacher, bool(rng.random() < course.easy))
+    user.memory = Memory(user.meet(int(rng.integers(0, 4 if user.easy else 16))))
+    for one in _asked_of(user, bool(rng.random() < course.reflect)):
+        yield _bare(one) if user.easy else one
 
 
 def _sorting(rng: Rng) -> Sample:
@@ -212,31 +212,31 @@ def _drill(rng: Rng, teacher: ReasonerPolicy) -> Sample:
     return _bare(_decided("ranking", asked, teacher, cards, rng))
 
 
-def _asked_of(life: _Life, reflects: bool) -> Iterator[Sample]:
+def _asked_of(user: _GeneratedUser, reflects: bool) -> Iterator[Sample]:
     """Yield only a reflection if `reflects`; else a decision, sometimes after a reflection."""
-    rng = life.rng
-    most = 3 if life.easy else 6
+    rng = user.rng
+    most = 3 if user.easy else 6
     reflections = int(rng.integers(0, most)) if rng.random() < 0.75 else 0
     reflections = max(1, reflections) if reflects else reflections
     for turn in range(reflections):
-        asked, lived, shown = _reflection(life)
-        reflected = _answered("reflect", asked, life.teacher)
+        asked, met, shown = _reflection(user)
+        reflected = _answered("reflect", asked, user.teacher)
         if turn == reflections - 1 and (reflects or rng.random() < 0.5):
             yield reflected
         summary = read_summary(reflected.answer, WORDS)[0] or ""
         if not shown:  # the experiences are old and no longer in the history
-            life.memory = replace(life.memory, summary=summary)
+            user.memory = replace(user.memory, summary=summary)
         else:
-            life.memory = life.memory.after_step(lived, summary, 40)
+            user.memory = user.memory.after_step(met, summary, 40)
     if reflects:
         return
     if rng.random() < 0.1:
-        life.memory = replace(life.memory, summary=_in_other_words(life.memory.summary, rng))
+        user.memory = replace(user.memory, summary=_in_other_words(user.memory.summary, rng))
     task = "ranking" if rng.random() < 0.75 else "feed"
-    observation = life.observe(task)
-    cards = [card(item) for item in life.items]
-    asked = PROMPTS.decide(life.person(), life.memory, observation, cards)
-    decided = _decided(task, asked, life.teacher, observation.cards, rng)
+    observation = user.observe(task)
+    cards = [card(item) for item in user.items]
+    asked = PROMPTS.decide(user.person(), user.memory, observation, cards)
+    decided = _decided(task, asked, user.teacher, observation.cards, rng)
     if rng.random() < 0.03:
         again = _repair(asked, decided.answer, observation, rng)
         decided = replace(decided, kind="repair", messages=again)
@@ -266,32 +266,32 @@ def _bare(one: Sample) -> Sample:
     return replace(one, messages=(("user", text), *one.messages[2:]))
 
 
-def _reflection(life: _Life) -> tuple[Messages, tuple[Experience, ...], bool]:
-    rng = life.rng
-    lived = life.live(int(rng.integers(1, 3 if life.easy else 5)))
-    observation, decision, feedback = _prediction(life, lived)
-    cards = [card(item) for item in life.items]
-    asked = PROMPTS.reflect(life.memory, observation, decision, feedback, cards)
-    return asked, lived, rng.random() < 0.7
+def _reflection(user: _GeneratedUser) -> tuple[Messages, tuple[Experience, ...], bool]:
+    rng = user.rng
+    met = user.meet(int(rng.integers(1, 3 if user.easy else 5)))
+    observation, decision, feedback = _prediction(user, met)
+    cards = [card(item) for item in user.items]
+    asked = PROMPTS.reflect(user.memory, observation, decision, feedback, cards)
+    return asked, met, rng.random() < 0.7
 
 
 def _prediction(
-    life: _Life, lived: tuple[Experience, ...]
+    user: _GeneratedUser, met: tuple[Experience, ...]
 ) -> tuple[Observation, Decision, Feedback]:
     """Return an observation, a decision and a feedback that fit these experiences."""
-    rng, items = life.rng, [e.item for e in lived]
+    rng, items = user.rng, [e.item for e in met]
     if rng.random() < 0.7:
         count = int(rng.integers(5, 21))
         slate = (items[-1], *range(1_000, 1_000 + count - 1))
         ranking = tuple(rng.permutation(slate).tolist())
         read = count if rng.random() < 0.9 else int(rng.integers(0, count))
         observation = Observation("ranking", slate, ("",) * count)
-        return observation, Decision(ranking, read), Feedback(lived, target=items[-1])
+        return observation, Decision(ranking, read), Feedback(met, target=items[-1])
     actions = tuple(
         Action(i, True, float(rng.integers(3, 6)) if rng.random() < 0.9 else None) for i in items
     )
     observation = Observation("feed", tuple(items), ("",) * len(items))
-    return observation, Decision(actions=actions), Feedback(lived)
+    return observation, Decision(actions=actions), Feedback(met)
 
 
 def _in_other_words(summary: str, rng: Rng) -> str:

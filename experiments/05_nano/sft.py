@@ -74,7 +74,7 @@ class Reader:
         self, tokenizer: PreTrainedTokenizerFast, seed: int, first: int = 0, step: int = 1
     ) -> None:
         self.tokenizer, self.seed = tokenizer, seed
-        self.life, self.step = first, step
+        self.user, self.step = first, step
         self.waiting: dict[int, list[tuple[list[int], list[int], int]]] = defaultdict(list)
         """Encoded samples by padded length, which wait until there are enough for a batch."""
 
@@ -89,12 +89,12 @@ class Reader:
                 if len(rows) >= size:
                     self.waiting[length] = rows[size:]
                     return self._filled(rows[:size], length)
-            for one in sample(self.seed, self.life, course):
+            for one in sample(self.seed, self.user, course):
                 row = encoded(self.tokenizer, one)
                 fitting = [length for length in LENGTHS if len(row[0]) <= length]
                 if fitting:
                     self.waiting[fitting[0]].append(row)
-            self.life += self.step
+            self.user += self.step
 
     def _filled(
         self, rows: list[tuple[list[int], list[int], int]], length: int
@@ -109,10 +109,10 @@ class Reader:
         return torch.from_numpy(ids), torch.from_numpy(following), torch.from_numpy(answers)
 
     def state(self) -> dict[str, Any]:
-        return {"life": self.life, "waiting": dict(self.waiting)}
+        return {"life": self.user, "waiting": dict(self.waiting)}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.life = state["life"]
+        self.user = state["life"]
         self.waiting = defaultdict(list, state["waiting"])
 
 

@@ -42,7 +42,7 @@ from starec_sim.policies.reasoner import ReasonerPolicy
 from starec_sim.runs import folder as run_folder
 
 HERE = Path(__file__).parent
-ANCHORED, TRAINED, UNANCHORED, REFLECTING = "SFT", "SFT + GRPO", "GRPO without SFT", "reflection"
+SFT, TRAINED, WITHOUT_SFT, REFLECTING = "SFT", "SFT + GRPO", "GRPO without SFT", "reflection"
 GOING_BY = "reasoner: {}"
 SAMPLED = "{}, sampled"
 """The same weights at temperature `PLAYED_AT`: a sampled answer, not the likeliest one."""
@@ -51,12 +51,12 @@ REPLAYED = 5
 """How many choices an agent with slow thinking plays through before the hold-out evaluation."""
 
 
-def rows(run: Path, unanchored: Path | None, asked: argparse.Namespace) -> list[ContenderSpec]:
+def rows(run: Path, without_sft: Path | None, asked: argparse.Namespace) -> list[ContenderSpec]:
     """Return the rows of a training's table, with the optional ones that were asked for.
 
     Args:
         run: The training.
-        unanchored: A training with the same hold-out users and without SFT.
+        without_sft: A training with the same hold-out users and without SFT.
         asked: The options `sampled`, `line`, `memory` and `reflection`.
     """
     fast = {"use": "star", "gate": {"when": "never"}}
@@ -71,13 +71,13 @@ def rows(run: Path, unanchored: Path | None, asked: argparse.Namespace) -> list[
         {"name": "oracle", "floor": "oracle"},
         {"name": "lexical", "agent": fast, "replay": 0, "policy": {"use": "lexical"}},
         {"name": "reasoner", "agent": fast, "replay": 0, "policy": {"use": "reasoner"}},
-        {"name": ANCHORED, "agent": fast, "replay": 0, "policy": first},
+        {"name": SFT, "agent": fast, "replay": 0, "policy": first},
         {"name": TRAINED, "agent": fast, "replay": 0, "policy": last},
     ]
     if asked.line:
-        told = {"use": "reasoner", **asked.line.model_dump(exclude_unset=True)}
+        reasoner = {"use": "reasoner", **asked.line.model_dump(exclude_unset=True)}
         name = GOING_BY.format(asked.line.goes_by([]))
-        values.append({"name": name, "agent": fast, "replay": 0, "policy": told})
+        values.append({"name": name, "agent": fast, "replay": 0, "policy": reasoner})
     if asked.sampled:
         values += [
             {
@@ -86,11 +86,11 @@ def rows(run: Path, unanchored: Path | None, asked: argparse.Namespace) -> list[
                 "replay": 0,
                 "policy": {**policy, "temperature": PLAYED_AT},
             }
-            for name, policy in ((ANCHORED, first), (TRAINED, last))
+            for name, policy in ((SFT, first), (TRAINED, last))
         ]
-    if unanchored:
-        weights_of = weights(unanchored, run_folder.read(unanchored)["version"])
-        values.append({"name": UNANCHORED, "agent": fast, "replay": 0, "policy": weights_of})
+    if without_sft:
+        weights_of = weights(without_sft, run_folder.read(without_sft)["version"])
+        values.append({"name": WITHOUT_SFT, "agent": fast, "replay": 0, "policy": weights_of})
     if asked.reflection:
         slow = {"use": "star", "gate": {"when": "always"}}
         values += [
@@ -118,7 +118,7 @@ def weights(run: Path, version: str) -> dict[str, Any]:
 
 
 def evaluated(
-    run: Path, unanchored: Path | None, asked: argparse.Namespace, display: RunProgress
+    run: Path, without_sft: Path | None, asked: argparse.Namespace, display: RunProgress
 ) -> Table:
     """Return the table of one training; reuse a finished evaluation with the same settings."""
     runs_dir: Path = asked.runs_dir
@@ -128,7 +128,7 @@ def evaluated(
         name=f"{experiment.name}-table",
         data=experiment.data,
         protocol=read_protocol("starec-20", signals=signals, users={"listed": read_held_out(run)}),
-        rows=rows(run, unanchored, asked),
+        rows=rows(run, without_sft, asked),
         seed=experiment.seed,
         runs_dir=runs_dir,
     )
@@ -211,7 +211,7 @@ def main() -> None:
         help=f"add rows with and without slow thinking, after {REPLAYED} choices played through",
     )
     arguments.add_argument(
-        "--unanchored",
+        "--without-sft",
         nargs="+",
         metavar="RUN",
         help="trainings without SFT, with the same seeds as RUN in the same order",
@@ -219,13 +219,13 @@ def main() -> None:
     arguments.add_argument("--runs-dir", type=Path, default=Path("runs"))
     given = arguments.parse_args()
     found = [run_folder.find(run, given.runs_dir) for run in given.runs]
-    others = [run_folder.find(run, given.runs_dir) for run in given.unanchored or ()]
+    others = [run_folder.find(run, given.runs_dir) for run in given.without_sft or ()]
     for folder in [*found, *others]:
         if run_folder.read(folder)["status"] != "finished":
             arguments.error(f"{folder} is not a finished training: starec resume {folder}")
     if others and [*map(read_held_out, others)] != [*map(read_held_out, found)]:
         arguments.error(
-            "--unanchored: these trainings have other hold-out users than RUN; name as many "
+            "--without-sft: these trainings have other hold-out users than RUN; name as many "
             "trainings, of the same data and seeds, in the same order"
         )
     display: RunProgress = following()
@@ -235,11 +235,11 @@ def main() -> None:
             for run, other in zip(found, others or [None] * len(found), strict=True)
         ]
     table = pooled(tables)
-    write(table, HERE / "results" / given.name, ANCHORED, None)
-    text = render.markdown(table, ANCHORED)
-    pairs = [(TRAINED, ANCHORED)]
+    write(table, HERE / "results" / given.name, SFT, None)
+    text = render.markdown(table, SFT)
+    pairs = [(TRAINED, SFT)]
     if given.sampled:
-        pairs.append((SAMPLED.format(TRAINED), SAMPLED.format(ANCHORED)))
+        pairs.append((SAMPLED.format(TRAINED), SAMPLED.format(SFT)))
     for better, worse in pairs:
         gain = table.compare(better, worse, ["ndcg@1"])["ndcg@1"]
         text += f"\n{better} against {worse}, NDCG@1: {render.difference(gain)}, "
