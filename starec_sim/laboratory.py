@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import hashlib
 import shutil
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -23,7 +21,18 @@ from starec_sim.policies.settings import Budget
 from starec_sim.report import Report, summarise
 from starec_sim.runs import estimates
 from starec_sim.runs import folder as run_folder
+from starec_sim.runs.atomic_file import write_atomically
 from starec_sim.runs.ledger import Ledger, read_ledger
+from starec_sim.runs.lock import locked
+from starec_sim.runs.manifest import (
+    Kind,
+    Manifest,
+    ReplayOf,
+    ending_noted,
+    new_manifest,
+    read_manifest,
+    write_manifest,
+)
 from starec_sim.runs.session import Session
 from starec_sim.runs.store import FILE, Store, read_only, told
 from starec_sim.settings import validate
@@ -67,8 +76,13 @@ class Result(NamedTuple):
         }
 
 
-def start(experiment: Experiment, events: RunEvents) -> Result:
+def start(experiment: Experiment, events: RunEvents, kind: Kind = "run") -> Result:
     """Run an experiment in a new folder.
+
+    Args:
+        experiment: What to run.
+        events: Told what happens.
+        kind: What the folder is: a run, or the agents' part of an evaluation.
 
     Raises:
         PausedError: The run stopped itself; what was committed stays and can be resumed.
@@ -84,25 +98,21 @@ def start(experiment: Experiment, events: RunEvents) -> Result:
         )
     folder = run_folder.create(experiment.runs_dir, experiment.name, experiment.seed)
     text = yaml.safe_dump(experiment.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    run_folder.put_file(folder / run_folder.CONFIG, text)
-    manifest = {
-        "name": experiment.name,
-        "status": "running",
-        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "seeds": trials.seeds,
-        "arms": list(trials.arms),
-        "prompts": trials.prompts(),
-        "folder": str(Path.cwd()),
-        "config_sha256": hashlib.sha256(text.encode()).hexdigest(),
-        "budget": experiment.budget.model_dump(exclude_none=True),
-        **run_folder.surroundings(),
-    }
-    if expected := estimates.found(experiment.model_dump(mode="json"), experiment.runs_dir):
-        manifest["estimate"] = expected
+    write_atomically(folder / run_folder.CONFIG, text)
+    manifest = new_manifest(
+        kind,
+        experiment.name,
+        trials.seeds,
+        text,
+        arms=list(trials.arms),
+        prompts=trials.prompts(),
+        budget=experiment.budget.model_dump(exclude_none=True),
+    )
+    manifest.estimate = estimates.found(experiment.model_dump(mode="json"), experiment.runs_dir)
     if trials.replayed:
-        recording = run_folder.read(trials.replayed)
-        manifest["replay_of"] = {"run": trials.replayed.name, "digest": recording.get("digest")}
-    run_folder.write(folder, manifest)
+        recording = read_manifest(trials.replayed)
+        manifest.replay_of = ReplayOf(run=trials.replayed.name, digest=recording.digest)
+    write_manifest(folder, manifest)
     try:
         return _run(folder, trials, manifest, events)
     except StarecError:
@@ -118,7 +128,7 @@ def replay(folder: Path, events: RunEvents) -> Result:
         PausedError: A question is asked that was not recorded.
         StarecError: Something else is not as it was.
     """
-    manifest, experiment = run_folder.read(folder), recorded(folder)
+    manifest, experiment = read_manifest(folder), recorded(folder)
     with run_folder.where_it_started(folder, manifest) as here:
         settings = experiment.gateway.model_copy(update={"replay": str(here), "cache": None})
         changes = {"gateway": settings, "runs_dir": here.parent, "budget": Budget()}
@@ -145,30 +155,30 @@ def resume(
         RunError: The run is in progress, damaged, or was made with other code.
         StarecError: What went wrong while it went on.
     """
-    manifest = run_folder.read(folder)
+    manifest = read_manifest(folder)
     again = (
         f"start a new run with the changed configuration: starec run {folder / run_folder.CONFIG}"
     )
     values = yaml.safe_load(run_folder.unchanged(folder, manifest, hint=again))
     if concurrency is not None:
         values["concurrency"] = concurrency
-    values["budget"] = {**manifest.get("budget", {}), **(budget or {})}
+    values["budget"] = {**manifest.budget, **(budget or {})}
     experiment = validate(Experiment, values, "")
-    if manifest["status"] == "finished":
+    if manifest.status == "finished":
         return _result(folder, experiment, manifest)
     with run_folder.where_it_started(folder, manifest) as here:
         trials = Trials(experiment)
         _same_as_before(trials, manifest)
-        manifest["budget"] = experiment.budget.model_dump(exclude_none=True)
+        manifest.budget = experiment.budget.model_dump(exclude_none=True)
         return _run(here, trials, manifest, events)
 
 
-def _same_as_before(trials: Trials, manifest: dict[str, Any]) -> None:
+def _same_as_before(trials: Trials, manifest: Manifest) -> None:
     """Refuse to go on with other prompts or another version than the run began with."""
     now = {"prompts": trials.prompts(), "version": version("starec-sim")}
     before = {
-        "prompts": manifest["prompts"],
-        "version": manifest["versions"].get("starec-sim"),
+        "prompts": manifest.prompts,
+        "version": manifest.versions.get("starec-sim"),
     }
     for what, value in now.items():
         if value != before[what]:
@@ -178,40 +188,34 @@ def _same_as_before(trials: Trials, manifest: dict[str, Any]) -> None:
             )
 
 
-def _run(folder: Path, trials: Trials, manifest: dict[str, Any], events: RunEvents) -> Result:
-    with run_folder.locked(folder):
-        manifest |= {"status": "running"}
-        for key in ("problem", "go_on"):
-            manifest.pop(key, None)
-        run_folder.write(folder, manifest)
+def _run(folder: Path, trials: Trials, manifest: Manifest, events: RunEvents) -> Result:
+    with locked(folder):
+        manifest.run_again()
+        write_manifest(folder, manifest)
         store = Store(folder, trials.builder.phrases())
         session = Session(store)
         try:
-            with run_folder.ending_noted(manifest):
+            with ending_noted(manifest):
                 with _calm_collector():
                     digest = asyncio.run(trials.run(folder, store, session, events))
-                manifest |= {
-                    "status": "finished",
-                    "digest": digest,
-                    "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-                    "counts": _counts(store),
-                }
+                manifest.digest, manifest.counts = digest, _counts(store)
+                manifest.finish()
         finally:
             with contextlib.suppress(RunError):  # what went wrong is already on its way up
                 session.close()
             store.close()
-            run_folder.write(folder, manifest)
+            write_manifest(folder, manifest)
     return _result(folder, trials.experiment, manifest)
 
 
-def _result(folder: Path, experiment: Experiment, manifest: Mapping[str, Any]) -> Result:
+def _result(folder: Path, experiment: Experiment, manifest: Manifest) -> Result:
     report = summarise(folder, experiment.report.last_rounds, experiment.report.metrics)
     with contextlib.closing(read_only(folder)) as db, told(folder / FILE):
         ledger = read_ledger(db)
         (seconds,) = db.execute("SELECT TOTAL(seconds) FROM sessions").fetchone()
-    replayed = manifest.get("replay_of", {}).get("digest")
-    estimate = manifest.get("estimate")
-    return Result(folder, manifest["digest"], report, ledger, replayed, estimate, seconds)
+    replayed = manifest.replay_of.digest if manifest.replay_of else None
+    digest = manifest.digest or ""  # a finished run has one
+    return Result(folder, digest, report, ledger, replayed, manifest.estimate, seconds)
 
 
 def _counts(store: Store) -> dict[str, int]:

@@ -31,7 +31,7 @@ from starec_sim.evaluation import (
     render,
 )
 from starec_sim.evaluation.contenders import ContenderSpec
-from starec_sim.evaluation.evaluate import TABLE, is_evaluation
+from starec_sim.evaluation.evaluate import TABLE
 from starec_sim.evaluation.table import Row
 from starec_sim.experiment import Experiment, recorded
 from starec_sim.holdout import read_protocol
@@ -40,6 +40,7 @@ from starec_sim.metrics import bootstrap_interval
 from starec_sim.policies.nano import NanoPolicy
 from starec_sim.policies.reasoner import ReasonerPolicy
 from starec_sim.runs import folder as run_folder
+from starec_sim.runs.manifest import read_manifest
 
 HERE = Path(__file__).parent
 SFT, TRAINED, WITHOUT_SFT, REFLECTING = "SFT", "SFT + GRPO", "GRPO without SFT", "reflection"
@@ -61,7 +62,7 @@ def rows(run: Path, without_sft: Path | None, asked: argparse.Namespace) -> list
     """
     fast = {"use": "star", "gate": {"when": "never"}}
     blind = {"use": "star", "gate": {"when": "never"}, "history_shown": 0}
-    first, last = weights(run, "000000"), weights(run, run_folder.read(run)["version"])
+    first, last = weights(run, "000000"), weights(run, read_manifest(run).version or "")
     values: list[dict[str, Any]] = [
         {"name": "random", "floor": "random"},
         {"name": "popularity", "recommender": "popularity"},
@@ -89,7 +90,7 @@ def rows(run: Path, without_sft: Path | None, asked: argparse.Namespace) -> list
             for name, policy in ((SFT, first), (TRAINED, last))
         ]
     if without_sft:
-        weights_of = weights(without_sft, run_folder.read(without_sft)["version"])
+        weights_of = weights(without_sft, read_manifest(without_sft).version or "")
         values.append({"name": WITHOUT_SFT, "agent": fast, "replay": 0, "policy": weights_of})
     if asked.reflection:
         slow = {"use": "star", "gate": {"when": "always"}}
@@ -133,8 +134,7 @@ def evaluated(
         runs_dir=runs_dir,
     )
     for folder in run_folder.listed(runs_dir):
-        done = is_evaluation(folder) and (folder / TABLE).is_file()
-        if done and read_settings(folder).key == evaluation.key:
+        if (folder / TABLE).is_file() and read_settings(folder).key == evaluation.key:
             return read_table(folder)
     return evaluate(evaluation, display)[1]
 
@@ -221,7 +221,7 @@ def main() -> None:
     found = [run_folder.find(run, given.runs_dir) for run in given.runs]
     others = [run_folder.find(run, given.runs_dir) for run in given.without_sft or ()]
     for folder in [*found, *others]:
-        if run_folder.read(folder)["status"] != "finished":
+        if read_manifest(folder).status != "finished":
             arguments.error(f"{folder} is not a finished training: starec resume {folder}")
     if others and [*map(read_held_out, others)] != [*map(read_held_out, found)]:
         arguments.error(

@@ -29,6 +29,7 @@ from starec_sim.experiment import read as read_experiment
 from starec_sim.laboratory import start
 from starec_sim.report import Report, summarise
 from starec_sim.runs import folder as run_folder
+from starec_sim.runs.manifest import read_manifest
 
 HERE = Path(__file__).parent
 USERS = {
@@ -80,13 +81,13 @@ def _trained(run: str, runs_dir: Path) -> str:
         RunError: The run is not a training, or has not finished.
     """
     folder = run_folder.find(run, runs_dir)
-    manifest = run_folder.read(folder)
-    if (manifest.get("kind"), manifest["status"]) != ("training", "finished"):
+    manifest = read_manifest(folder)
+    if (manifest.kind, manifest.status) != ("training", "finished"):
         raise RunError(
             f"{folder} is not a finished training",
             hint=f"name one, or go on with it: starec resume {folder}",
         )
-    last = folder / "versions" / Path(manifest["version"]).name
+    last = folder / "versions" / Path(manifest.version or "").name
     # A reflection on a long visit needs more than the 400 tokens of nano's default.
     return json.dumps({"use": "nano", "model": str(last), "max_tokens": 600})
 

@@ -66,7 +66,7 @@ def audit(
     from starec_sim.evaluation.audits.page import page
     from starec_sim.evaluation.contenders import label, read_policy
     from starec_sim.holdout import read_protocol
-    from starec_sim.runs.folder import put_file
+    from starec_sim.runs.atomic_file import write_atomically
     from starec_sim.settings import validate
 
     spec = read_policy(policy)
@@ -99,8 +99,8 @@ def audit(
     stem = "-".join([name, *asked])
     html, found = into / f"{stem}.html", into / f"{stem}.json"
     answer = {**report.as_json(), "page": str(html)}
-    put_file(html, page(report))
-    put_file(found, json.dumps(answer, indent=1, allow_nan=True) + "\n")
+    write_atomically(html, page(report))
+    write_atomically(found, json.dumps(answer, indent=1, allow_nan=True) + "\n")
     if as_json:
         return answer
     _print(report, html)

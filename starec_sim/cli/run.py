@@ -80,13 +80,14 @@ def resume(
     """Go on with a run or a training that was paused, stopped or killed, or that failed."""
     from starec_sim import laboratory
     from starec_sim.cli.evaluation import finish
-    from starec_sim.evaluation.evaluate import is_evaluation
     from starec_sim.runs import folder
+    from starec_sim.runs.manifest import read_manifest
 
     found, allowed = folder.find(run, runs_dir), dict(map(allowance, budget or ()))
-    if is_evaluation(found):
+    kind = read_manifest(found).kind
+    if kind == "evaluation":
         return finish(None, found, False, None, None, as_json, concurrency, allowed)
-    if folder.read(found).get("kind") == "training":
+    if kind == "training":
         return _resume_training(found, allowed, concurrency, as_json)
     return _finish(
         lambda events: laboratory.resume(found, events, concurrency=concurrency, budget=allowed),

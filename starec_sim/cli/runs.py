@@ -14,17 +14,18 @@ def runs(runs_dir: RunsDir = Path("runs"), as_json: AsJson = False) -> dict[str,
     """List all runs, oldest first."""
     from starec_sim.errors import RunError
     from starec_sim.runs import folder
+    from starec_sim.runs.manifest import read_manifest
 
     if runs_dir.exists() and not runs_dir.is_dir():
         raise RunError(f"{runs_dir} is not a folder", hint="--runs-dir names the folder of runs")
     rows = []
     for path in folder.listed(runs_dir):
         try:
-            manifest = folder.read(path)
+            about = read_manifest(path).as_json()
         except RunError as error:
-            manifest = {"status": "damaged", "problem": error.message}
-        keys = ("name", "status", "started", "seeds", "arms", "digest", "problem")
-        rows.append({"run": str(path), **{key: manifest.get(key) for key in keys}})
+            about = {"status": "damaged", "problem": error.message}
+        keys = ("name", "kind", "status", "started", "seeds", "arms", "digest", "problem")
+        rows.append({"run": str(path), **{key: about.get(key) for key in keys}})
     if as_json:
         return {"runs": rows}
     _print(rows, runs_dir)

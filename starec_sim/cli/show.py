@@ -62,10 +62,10 @@ def _show_run(found: Path, reader: Reader, explain: bool, as_json: bool) -> dict
     from starec_sim.cli.tables import console, print_report
     from starec_sim.cli.text import clean, program
     from starec_sim.report import summarise
-    from starec_sim.runs import folder
     from starec_sim.runs.ledger import read_ledger
+    from starec_sim.runs.manifest import read_manifest
 
-    manifest = folder.read(found)
+    manifest = read_manifest(found)
     experiment = experiments.recorded(found)
     report = summarise(found, experiment.report.last_rounds, experiment.report.metrics)
     ledger = read_ledger(reader.db)
@@ -73,11 +73,17 @@ def _show_run(found: Path, reader: Reader, explain: bool, as_json: bool) -> dict
     if as_json:
         done = [{**trial._asdict(), "of": experiment.rounds} for trial in trials]
         books = {"ledger": ledger.as_json()}
-        return {"run": str(found), **manifest, "trials": done, **books, **report.as_json()}
+        return {
+            "run": str(found),
+            **manifest.as_json(),
+            "trials": done,
+            **books,
+            **report.as_json(),
+        }
     out = console()
-    out.print(f"{clean(found.name)}: {clean(str(manifest['status']))}", style="bold")
-    if manifest.get("problem"):
-        out.print(clean(str(manifest["problem"])), style="red")
+    out.print(f"{clean(found.name)}: {manifest.status}", style="bold")
+    if manifest.problem:
+        out.print(clean(manifest.problem), style="red")
     _print_trials(out, trials, experiment.rounds)
     print_report(report, explain)
     print_ledger(ledger)
@@ -91,9 +97,9 @@ def _show_run(found: Path, reader: Reader, explain: bool, as_json: bool) -> dict
                 soft_wrap=True,
             )
             out.print(f"   {steps} steps, {slow} slow", style="dim", soft_wrap=True)
-    if manifest["status"] in ("interrupted", "paused", "failed"):
+    if manifest.status in ("interrupted", "paused", "failed"):
         out.print("\nGo on with\n")
-        options = clean(f" {manifest['go_on']}" if manifest.get("go_on") else "")
+        options = clean(f" {manifest.go_on}" if manifest.go_on else "")
         out.print(f"    {program()} resume {here}{options}", soft_wrap=True)
     return None
 

@@ -36,6 +36,8 @@ from starec_sim.metrics import Interval
 from starec_sim.plugins import Spec
 from starec_sim.policies.settings import Budget
 from starec_sim.runs import folder as run_folder
+from starec_sim.runs.atomic_file import write_atomically
+from starec_sim.runs.manifest import new_manifest, read_manifest, write_manifest
 from starec_sim.settings import Settings, validate
 
 SETTINGS, LISTS, TABLE, RANKS = "evaluation.yaml", "candidates.jsonl", "table.json", "ranks"
@@ -113,7 +115,7 @@ def evaluate(
     else:
         agents.resolve()
         keeper = _Keeper(events, lambda folder: _keep(folder, evaluation, exam))
-        folder = laboratory.start(agents, keeper).folder
+        folder = laboratory.start(agents, keeper, "evaluation").folder
     return folder, _finish(folder, evaluation, exam, planned, events)
 
 
@@ -137,19 +139,14 @@ def resume(
         StarecError: What went wrong while it went on.
     """
     events = events or RunEvents()
-    evaluation, manifest = read_settings(folder), run_folder.read(folder)
+    evaluation, manifest = read_settings(folder), read_manifest(folder)
     if (folder / TABLE).is_file():
         return read_table(folder)
-    if manifest["arms"]:
+    if manifest.arms:
         laboratory.resume(folder, events, concurrency=concurrency, budget=budget)
     with run_folder.where_it_started(folder, manifest) as here:
         exam = _exam(evaluation, _load(evaluation))
         return _finish(here, evaluation, exam, _planned(evaluation, exam), events)
-
-
-def is_evaluation(folder: Path) -> bool:
-    """Tell the folder of an evaluation from that of any other run."""
-    return (folder / SETTINGS).is_file()
 
 
 def read_table(folder: Path) -> Table:
@@ -160,7 +157,7 @@ def read_table(folder: Path) -> Table:
     """
     path = folder / TABLE
     if not path.is_file():
-        evaluation, manifest = read_settings(folder), run_folder.read(folder)
+        evaluation, manifest = read_settings(folder), read_manifest(folder)
         with run_folder.where_it_started(folder, manifest) as here:
             exam = _exam(evaluation, _load(evaluation))
             return _table(here, evaluation, exam, _planned(evaluation, exam))
@@ -204,10 +201,10 @@ def read_settings(folder: Path) -> Evaluation:
 def _unfinished(evaluation: Evaluation) -> Path | None:
     """Return the latest evaluation with the same settings that did not come to its end."""
     for folder in reversed(run_folder.listed(evaluation.runs_dir)):
-        if is_evaluation(folder) and not (folder / TABLE).is_file():
-            manifest = run_folder.read(folder)
+        if (folder / SETTINGS).is_file() and not (folder / TABLE).is_file():
+            manifest = read_manifest(folder)
             same = read_settings(folder).key == evaluation.key
-            if same and manifest["status"] != "running" and manifest["folder"] == str(Path.cwd()):
+            if same and manifest.status != "running" and manifest.folder == str(Path.cwd()):
                 return folder
     return None
 
@@ -294,17 +291,9 @@ class _Keeper(RunEvents):
 def _folder_without_run(evaluation: Evaluation) -> Path:
     """Return a new folder for an evaluation without agents, which no run would make."""
     folder = run_folder.create(evaluation.runs_dir, evaluation.name, evaluation.seed)
-    manifest = {
-        "name": evaluation.name,
-        "status": "interrupted",
-        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "seeds": [evaluation.seed],
-        "arms": [],
-        "folder": str(Path.cwd()),
-        "config_sha256": "",
-        **run_folder.surroundings(),
-    }
-    run_folder.write(folder, manifest)
+    manifest = new_manifest("evaluation", evaluation.name, [evaluation.seed])
+    manifest.status = "interrupted"  # its rows are computed without holding the folder's lock
+    write_manifest(folder, manifest)
     return folder
 
 
@@ -312,7 +301,7 @@ def _keep(folder: Path, evaluation: Evaluation, exam: HoldOut) -> None:
     """Write what an evaluation is, and the lists it is about."""
     write_candidates(exam, folder / LISTS)
     text = yaml.safe_dump(evaluation.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    run_folder.put_file(folder / SETTINGS, text)
+    write_atomically(folder / SETTINGS, text)
 
 
 def _finish(
@@ -337,9 +326,10 @@ def _finish(
     table = _table(folder, evaluation, exam, planned)
     values = {**table.as_json(), "users": list(table.users)}
     text = json.dumps(values, ensure_ascii=False, indent=1) + "\n"
-    run_folder.put_file(folder / TABLE, text)
-    manifest = run_folder.read(folder) | {"status": "finished", "table": table.digest}
-    run_folder.write(folder, manifest)
+    write_atomically(folder / TABLE, text)
+    manifest = read_manifest(folder)
+    manifest.status, manifest.table = "finished", table.digest
+    write_manifest(folder, manifest)
     return table
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import os
 import shutil
-import time
 from collections.abc import Mapping
 from datetime import timedelta
 from importlib.metadata import version
@@ -32,13 +30,20 @@ from starec_sim.policies.engine.checkpoints import adapter_folder, place
 from starec_sim.policies.gateway import GatewayResources, Policy, build_policy
 from starec_sim.policies.settings import Budget
 from starec_sim.runs import folder as run_folder
+from starec_sim.runs.atomic_file import write_atomically
+from starec_sim.runs.lock import locked
+from starec_sim.runs.manifest import (
+    Manifest,
+    ending_noted,
+    new_manifest,
+    read_manifest,
+    stored_manifest,
+    write_manifest,
+)
 from starec_sim.runs.session import Session
 from starec_sim.runs.store import Store
 from starec_sim.settings import validate
 from starec_sim.types import Node
-
-KIND = "training"
-"""What the manifest of a training says it is."""
 
 
 class Result(NamedTuple):
@@ -112,24 +117,24 @@ def resume(
         RunError: The run is in progress, damaged, or was made with another version.
         StarecError: What went wrong while it went on.
     """
-    manifest, experiment = run_folder.read(folder), recorded(folder)
+    manifest, experiment = read_manifest(folder), recorded(folder)
     again = f"start a new training: starec train {folder / run_folder.CONFIG}"
     run_folder.unchanged(folder, manifest, hint=again)
-    before = manifest.get("versions", {}).get("starec-sim")
+    before = manifest.versions.get("starec-sim")
     if before != version("starec-sim"):
         raise RunError(
             f"the training began with starec-sim {before}, this is {version('starec-sim')}",
             hint="install that version, or start a new training",
         )
-    allowed = manifest.get("budget", experiment.budget.model_dump()) | dict(budget or {})
+    allowed = {**manifest.budget, **(budget or {})}
     changed: dict[str, Any] = {"budget": validate(Budget, allowed, "budget")}
     if concurrency is not None:
         changed["concurrency"] = concurrency
     experiment = experiment.model_copy(update=changed)
     with run_folder.where_it_started(folder, manifest) as here:
         training = training_of(experiment)
-        if manifest["status"] == "finished":
-            last = CheckpointStore(here).version(Path(manifest["version"]).name)
+        if manifest.status == "finished":
+            last = CheckpointStore(here).version(Path(manifest.version or "").name)
             return _result(here, experiment, training, last)
         folder = Path(_agreed(lambda: str(here)))
         events.run_started(folder, experiment)
@@ -139,19 +144,10 @@ def resume(
 def _new_folder(experiment: Experiment) -> Path:
     folder = run_folder.create(experiment.runs_dir, experiment.name, experiment.seed)
     text = yaml.safe_dump(experiment.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    run_folder.put_file(folder / run_folder.CONFIG, text)
-    manifest = {
-        "kind": KIND,
-        "name": experiment.name,
-        "status": "running",
-        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "seeds": [experiment.seed],
-        "arms": [],
-        "folder": str(Path.cwd()),
-        "config_sha256": hashlib.sha256(text.encode()).hexdigest(),
-        **run_folder.surroundings(),
-    }
-    run_folder.write(folder, manifest)
+    write_atomically(folder / run_folder.CONFIG, text)
+    budget = experiment.budget.model_dump(exclude_none=True)
+    manifest = new_manifest("training", experiment.name, [experiment.seed], text, budget=budget)
+    write_manifest(folder, manifest)
     return folder
 
 
@@ -159,22 +155,18 @@ def _run(folder: Path, experiment: Experiment, training: Training, events: RunEv
     if not _first():
         last = asyncio.run(Trainer(experiment, training, folder, {}, None, None, events).run())
         return _result(folder, experiment, training, last)
-    with run_folder.locked(folder):
-        allowed = experiment.budget.model_dump(exclude_none=True)
-        manifest = run_folder.read(folder) | {"status": "running", "budget": allowed}
-        for key in ("problem", "go_on"):
-            manifest.pop(key, None)
-        run_folder.write(folder, manifest)
+    with locked(folder):
+        manifest = stored_manifest(folder)
+        manifest.budget = experiment.budget.model_dump(exclude_none=True)
+        manifest.run_again()
+        write_manifest(folder, manifest)
         record: Record | None = None
         try:
-            with run_folder.ending_noted(manifest):
+            with ending_noted(manifest):
                 trainer, record = _trainer(folder, experiment, training, events)
                 last = asyncio.run(trainer.run())
-                manifest |= {
-                    "status": "finished",
-                    "version": str(last),
-                    "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-                }
+                manifest.version = str(last)
+                manifest.finish()
         finally:
             if record is not None:
                 with contextlib.suppress(RunError):  # what went wrong is already on its way up
@@ -190,13 +182,13 @@ def _run(folder: Path, experiment: Experiment, training: Training, events: RunEv
     return _result(folder, experiment, training, last)
 
 
-def _write_manifest(folder: Path, manifest: Mapping[str, Any], *, begun: bool) -> None:
+def _write_manifest(folder: Path, manifest: Manifest, *, begun: bool) -> None:
     """Write how it ended; nothing is kept of a training that could not begin."""
     if not begun and not (folder / "run.sqlite").exists():
         shutil.rmtree(folder)
         return
     with contextlib.suppress(OSError):  # a full disk is already on its way up
-        run_folder.write(folder, manifest)
+        write_manifest(folder, manifest)
 
 
 def _trainer(

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from starec_sim.runs.folder import put_file
+from starec_sim.runs.atomic_file import write_atomically
 
 FOLDER = "estimates"
 _IRRELEVANT = ("runs_dir", "report", "gateway", "budget", "train")
@@ -19,7 +19,7 @@ _IRRELEVANT = ("runs_dir", "report", "gateway", "budget", "train")
 def keep(configuration: Mapping[str, Any], runs_dir: Path, estimate: Mapping[str, Any]) -> None:
     """Keep the estimate of a configuration."""
     (runs_dir / FOLDER).mkdir(parents=True, exist_ok=True)
-    put_file(_place(configuration, runs_dir), json.dumps(estimate, indent=2) + "\n")
+    write_atomically(_place(configuration, runs_dir), json.dumps(estimate, indent=2) + "\n")
 
 
 def found(configuration: Mapping[str, Any], runs_dir: Path) -> dict[str, Any] | None:

@@ -1,44 +1,18 @@
-"""A run's folder: its configuration, its manifest, its lock."""
+"""A run's folder: make one, find one, read its configuration."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import platform
-import shlex
-import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import chdir, contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
-from filelock import FileLock, Timeout
+from starec_sim.errors import RunError, did_you_mean
+from starec_sim.runs.manifest import MANIFEST, Manifest, stored_manifest
+from starec_sim.runs.store import FILE
 
-from starec_sim.errors import PausedError, RunError, did_you_mean
-from starec_sim.runs.store import FILE, damaged
-
-CONFIG, MANIFEST, LOCK = "config.yaml", "manifest.json", ".lock"
-_LOCK_WAIT_S = 0.2
-"""Longer than a reader holds the lock to see whether anybody else does."""
-
-_REQUIRED = ("name", "status", "started", "seeds", "arms", "config_sha256")
-"""What every manifest says."""
-
-_PACKAGES = (
-    "starec-sim",
-    "langgraph",
-    "langchain-core",
-    "openai",
-    "numpy",
-    "scipy",
-    "implicit",
-    "torch",
-    "transformers",
-    "peft",
-)
+CONFIG = "config.yaml"
 
 
 def create(runs_dir: Path, name: str, seed: int) -> Path:
@@ -105,7 +79,7 @@ def listed(runs_dir: Path) -> list[Path]:
 
     def started(folder: Path) -> tuple[str, str]:
         try:
-            return str(_manifest(folder)["started"]), folder.name
+            return stored_manifest(folder).started, folder.name
         except RunError:
             return "", folder.name
 
@@ -115,33 +89,6 @@ def listed(runs_dir: Path) -> list[Path]:
 def _is_run(folder: Path) -> bool:
     """Tell a run, be it a damaged one, from any other folder."""
     return (folder / MANIFEST).is_file() or (folder / FILE).is_file()
-
-
-def read(folder: Path) -> dict[str, Any]:
-    """Return the manifest, its status corrected for a process that was killed.
-
-    Raises:
-        RunError: There is no manifest, or it cannot be read.
-    """
-    manifest = _manifest(folder)
-    if manifest["status"] == "running" and not _is_locked(folder):
-        manifest["status"] = "interrupted"
-    return manifest
-
-
-def _manifest(folder: Path) -> dict[str, Any]:
-    path = folder / MANIFEST
-    try:
-        manifest = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise damaged(path, str(error.strerror)) from error
-    except ValueError as error:
-        raise damaged(path, str(error)) from error
-    if not isinstance(manifest, dict):
-        raise damaged(path, "it holds no keys")
-    if missing := [key for key in _REQUIRED if key not in manifest]:
-        raise damaged(path, f"it lacks {', '.join(missing)}")
-    return manifest
 
 
 def configuration(folder: Path) -> str:
@@ -159,87 +106,20 @@ def configuration(folder: Path) -> str:
         ) from error
 
 
-def unchanged(folder: Path, manifest: Mapping[str, Any], *, hint: str) -> str:
+def unchanged(folder: Path, manifest: Manifest, *, hint: str) -> str:
     """Return the text of the run's configuration, which must be the one that it began with.
 
     Raises:
         RunError: It cannot be read, or was changed; `hint` says what to do with a changed one.
     """
     text = configuration(folder)
-    if hashlib.sha256(text.encode()).hexdigest() != manifest["config_sha256"]:
+    if hashlib.sha256(text.encode()).hexdigest() != manifest.config_sha256:
         raise RunError(f"{folder / CONFIG} was changed after the run began", hint=hint)
     return text
 
 
 @contextmanager
-def ending_noted(manifest: dict[str, Any]) -> Iterator[None]:
-    """Put into a manifest why a run did not come to its end."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        manifest |= {"status": "paused"}
-        raise
-    except PausedError as error:
-        manifest |= {"status": "paused", "problem": error.message, "go_on": error.options}
-        raise
-    except BaseException as error:
-        manifest |= {"status": "failed", "problem": f"{type(error).__name__}: {error}"}
-        raise
-
-
-def write(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Write the manifest; a reader sees the old one or the new one, never half of it."""
-    put_file(folder / MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
-
-
-def put_file(path: Path, text: str) -> None:
-    """Write a small file whole."""
-    part = path.with_name(path.name + ".part")
-    with part.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the run; the lock goes with the process, however it ends.
-
-    Raises:
-        RunError: Another process holds it.
-    """
-    lock = FileLock(folder / LOCK)
-    try:
-        lock.acquire(timeout=_LOCK_WAIT_S)
-    except Timeout:
-        raise RunError(
-            f"the run {folder.name} is in progress in another process",
-            hint=f"watch it with: starec show {shlex.quote(str(folder))}",
-        ) from None
-    except OSError as error:
-        raise RunError(
-            f"the run {folder.name} cannot be locked: {error.strerror}",
-            hint="copy its folder to a place where you may write",
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _is_locked(folder: Path) -> bool:
-    if not os.access(folder, os.W_OK):
-        return False  # a folder we may not write to is not one that we run
-    try:
-        with locked(folder):
-            return False
-    except RunError:
-        return True
-
-
-@contextmanager
-def where_it_started(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Path]:
+def where_it_started(folder: Path, manifest: Manifest) -> Iterator[Path]:
     """Be in the folder from which a run was started, where its relative paths begin.
 
     Yields:
@@ -248,7 +128,7 @@ def where_it_started(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Path
     Raises:
         RunError: The folder is gone.
     """
-    started_in, here = Path(manifest["folder"]), folder.resolve()
+    started_in, here = Path(manifest.folder), folder.resolve()
     if not started_in.is_dir():
         raise RunError(
             f"the run was started in {started_in}, which is gone; its relative paths begin there",
@@ -256,40 +136,3 @@ def where_it_started(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Path
         )
     with chdir(started_in):
         yield here
-
-
-def surroundings() -> dict[str, Any]:
-    """Return what a run was made with: versions, platform, state of the code."""
-    versions = {}
-    for package in _PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "versions": versions,
-        "git": _git(),
-    }
-
-
-def _git() -> dict[str, Any] | None:
-    """Return commit and cleanliness of the checkout this code runs from, if it is one."""
-    here = Path(__file__).resolve()
-
-    def ask(*command: str) -> str:
-        return subprocess.run(
-            ["git", "-C", str(here.parent), *command],
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=True,
-        ).stdout.strip()
-
-    try:
-        # An installed copy may lie inside somebody else's checkout; that one says nothing of us.
-        ask("ls-files", "--error-unmatch", here.name)
-        return {"commit": ask("rev-parse", "HEAD"), "clean": not ask("status", "--porcelain")}
-    except (OSError, subprocess.SubprocessError):
-        return None

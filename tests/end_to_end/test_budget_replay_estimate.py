@@ -10,6 +10,7 @@ from starec_sim import experiment, laboratory
 from starec_sim.errors import ConfigError, PausedError
 from starec_sim.estimate import estimate
 from starec_sim.runs import folder as run_folder
+from starec_sim.runs.manifest import read_manifest
 
 PLAIN = {"fast": "lexical", "slow": "lexical"}
 
@@ -43,8 +44,8 @@ def test_a_budget_pauses_the_run_and_a_higher_one_ends_it_with_the_same_digest(
 ):
     folder, why = paused(path, quiet, "budget.calls=30", f"concurrency={concurrency}")
     assert why.reason == "budget"
-    manifest = run_folder.read(folder)
-    assert (manifest["status"], manifest["problem"]) == ("paused", why.message)
+    manifest = read_manifest(folder)
+    assert (manifest.status, manifest.problem) == ("paused", why.message)
     assert sql(folder, "SELECT COUNT(*) FROM turns") == [(30,)], "all that was paid for is kept"
     assert sql(folder, "SELECT SUM(calls) FROM sessions") == [(30,)]
     with pytest.raises(PausedError):
@@ -92,7 +93,7 @@ def test_a_question_that_was_not_recorded_shows_how_it_differs(path, whole, quie
     assert any(line.startswith("-") for line in shown)
     assert any(line.startswith("@@") for line in shown)
     assert len(shown) < 40
-    assert run_folder.read(folder)["status"] == "paused"
+    assert read_manifest(folder).status == "paused"
 
 
 def test_a_call_beyond_the_recording_says_what_is_nearest(path, whole, quiet):

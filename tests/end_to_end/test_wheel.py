@@ -170,5 +170,5 @@ def test_its_command_line_works_from_any_folder(python, tmp_path):
     answer = json.loads(done.stdout)
     assert answer["status"] == "finished"
     manifest = json.loads((tmp_path / answer["run"] / "manifest.json").read_text())
-    assert manifest["git"] is None, "an installed copy belongs to no checkout"
+    assert "git" not in manifest, "an installed copy belongs to no checkout"
     assert manifest["versions"]["starec-sim"]

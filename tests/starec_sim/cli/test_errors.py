@@ -8,7 +8,8 @@ import sys
 import pytest
 import typer
 
-from starec_sim.runs.folder import CONFIG, MANIFEST
+from starec_sim.runs.folder import CONFIG
+from starec_sim.runs.manifest import MANIFEST
 from starec_sim.runs.store import FILE
 
 FEED = ("run", "feed.yaml")

@@ -1,62 +1,13 @@
-import json
-import os
-import subprocess
-import sys
-import threading
 from pathlib import Path
 
 import pytest
 
 from starec_sim.errors import RunError
 from starec_sim.runs import folder as runs
-from starec_sim.runs.folder import CONFIG, LOCK, MANIFEST
+from starec_sim.runs.folder import CONFIG
+from starec_sim.runs.manifest import MANIFEST
 from starec_sim.runs.store import FILE
-
-HOLD = """
-import sys, time
-from pathlib import Path
-from starec_sim.runs.folder import locked
-with locked(Path(sys.argv[1])):
-    print("held", flush=True)
-    time.sleep(60)
-"""
-
-
-def manifest(started="2026-01-01T00:00:00", status="finished", **more):
-    return {
-        "name": "a",
-        "status": status,
-        "started": started,
-        "seeds": [0],
-        "arms": ["main"],
-        "config_sha256": "",
-        **more,
-    }
-
-
-@pytest.fixture
-def make(tmp_path):
-    def make(name, **values):
-        path = tmp_path / name
-        path.mkdir()
-        runs.write(path, manifest(**values))
-        return path
-
-    return make
-
-
-@pytest.fixture
-def held(make):
-    """A run that says it runs, and the process that runs it."""
-    path = make("live", status="running")
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout.readline() == "held\n"
-    yield path, process
-    process.kill()
-    process.wait()
-    process.stdout.close()
+from tests.starec_sim.runs.conftest import a_manifest
 
 
 def problem_of(reference, runs_dir):
@@ -121,97 +72,12 @@ class TestFinding:
         assert [path.name for path in runs.listed(tmp_path)] == ["lost", "z", "c", "b", "a"]
 
 
-class TestManifest:
-    def test_what_is_written_is_read(self, make):
-        path = make("a", arms=["ü", "b"])
-        assert runs.read(path)["arms"] == ["ü", "b"]
-
-    @pytest.mark.parametrize(
-        "text", ["", "{", '{"name": "a", "stat', "[]", "3", "{}", "\xff", json.dumps({"name": "a"})]
-    )
-    def test_a_damaged_one_is_an_error_that_says_how_to_go_on(self, make, text):
-        path = make("a")
-        (path / MANIFEST).write_bytes(text.encode("latin-1"))
-        with pytest.raises(RunError, match="is damaged") as raised:
-            runs.read(path)
-        assert "starec run" in raised.value.hint
-
-    def test_a_missing_one_is_an_error(self, tmp_path):
-        with pytest.raises(RunError, match="is damaged: No such file"):
-            runs.read(tmp_path)
-
-    def test_a_reader_never_sees_half_of_it(self, make):
-        path = make("a", note="x" * 100_000)
-        stop, seen = threading.Event(), []
-
-        def read():
-            while not stop.is_set():
-                seen.append(len(runs.read(path)["note"]))
-
-        reader = threading.Thread(target=read)
-        reader.start()
-        for number in range(100):
-            runs.write(path, manifest(note="y" * (100_000 + number)))
-        stop.set()
-        reader.join()
-        assert min(seen) >= 100_000
-        assert [file.name for file in path.iterdir()] == [MANIFEST]
-
-    def test_a_write_that_fails_leaves_the_old_one(self, make, monkeypatch):
-        path = make("a")
-        monkeypatch.setattr(os, "fsync", lambda fd: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            runs.write(path, manifest(status="failed"))
-        assert runs.read(path)["status"] == "finished"
-
-    def test_a_configuration_that_is_gone_is_an_error(self, make):
-        path = make("a")
-        with pytest.raises(RunError, match="cannot be read"):
-            runs.configuration(path)
-        (path / CONFIG).write_text("name: ü", "utf-8")
-        assert runs.configuration(path) == "name: ü"
-
-
-class TestLock:
-    def test_a_run_of_another_process_is_running_and_cannot_be_resumed(self, held):
-        path, _ = held
-        assert runs.read(path)["status"] == "running"
-        with pytest.raises(RunError, match="is in progress in another process"), runs.locked(path):
-            pass
-
-    def test_a_run_whose_process_was_killed_is_interrupted_and_free(self, held):
-        path, process = held
-        process.kill()
-        process.wait()
-        assert runs.read(path)["status"] == "interrupted"
-        with runs.locked(path):
-            pass
-
-    def test_looking_at_a_run_does_not_hold_it(self, make):
-        path = make("a", status="running")
-        for _ in range(3):
-            assert runs.read(path)["status"] == "interrupted"
-        with runs.locked(path):
-            pass
-
-    def test_a_finished_run_needs_no_lock(self, make):
-        path = make("a")
-        assert runs.read(path)["status"] == "finished"
-        assert not (path / LOCK).exists()
-
-    def test_the_lock_is_let_go_after_an_error(self, make):
-        path = make("a")
-        with pytest.raises(ZeroDivisionError), runs.locked(path):
-            1 / 0  # noqa: B018
-        with runs.locked(path):
-            pass
-
-
-def test_the_surroundings_name_versions_and_the_state_of_the_code():
-    found = runs.surroundings()
-    assert found["python"] == ".".join(map(str, sys.version_info[:3]))
-    assert found["versions"]["starec-sim"]
-    assert found["git"] is None or set(found["git"]) == {"commit", "clean"}
+def test_a_configuration_that_is_gone_is_an_error(make):
+    path = make("a")
+    with pytest.raises(RunError, match="cannot be read"):
+        runs.configuration(path)
+    (path / CONFIG).write_text("name: ü", "utf-8")
+    assert runs.configuration(path) == "name: ü"
 
 
 def test_one_stands_in_the_folder_it_was_started_from_and_comes_back(tmp_path, monkeypatch):
@@ -220,14 +86,14 @@ def test_one_stands_in_the_folder_it_was_started_from_and_comes_back(tmp_path, m
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
     relative = Path("../started/runs/one")
-    with runs.where_it_started(relative, {"folder": str(started)}) as run:
+    with runs.where_it_started(relative, a_manifest(folder=str(started))) as run:
         assert Path.cwd() == started
         assert run == started / "runs" / "one"
     assert Path.cwd() == elsewhere
 
 
 def test_a_folder_that_is_gone_is_named_with_the_way_out(tmp_path):
-    gone = {"folder": str(tmp_path / "gone")}
+    gone = a_manifest(folder=str(tmp_path / "gone"))
     with (
         pytest.raises(RunError, match=r"started in .*gone, which is gone") as told,
         runs.where_it_started(tmp_path, gone),

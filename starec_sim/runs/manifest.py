@@ -1,0 +1,225 @@
+"""The manifest of a run: what it is, what it was made with, and how it stands.
+
+Every folder of a run, an evaluation, a training or an audit has one file `manifest.json`. It says
+which of the four the folder is (`kind`) and in which form it is written (`schema_version`). A
+manifest of an older form is migrated when it is read; one of a newer form is refused. Fields that
+this version does not know are kept and written back.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from starec_sim.errors import PausedError, RunError
+from starec_sim.runs.atomic_file import write_atomically
+from starec_sim.runs.lock import is_locked
+from starec_sim.runs.provenance import Provenance, provenance
+from starec_sim.runs.store import damaged
+from starec_sim.settings import explain
+
+MANIFEST = "manifest.json"
+SCHEMA_VERSION = 2
+"""Of the manifests that this version writes. Version 1 is what starec-sim 0.1.0 wrote."""
+
+Kind = Literal["run", "evaluation", "training", "audit"]
+Status = Literal["running", "interrupted", "paused", "failed", "finished"]
+
+
+class ReplayOf(BaseModel):
+    """The recorded run that a run replays."""
+
+    run: str
+    """The name of its folder."""
+    digest: str | None = None
+    """Its digest; None while it is unfinished."""
+
+
+class Manifest(Provenance):
+    """What a folder of a run says about itself. A change of a field is validated."""
+
+    model_config = ConfigDict(extra="allow", validate_assignment=True)
+
+    schema_version: int = SCHEMA_VERSION
+    kind: Kind
+    name: str
+    """The name in the configuration."""
+    status: Status
+    started: str
+    """When, in ISO 8601."""
+    seeds: list[int]
+    arms: list[str]
+    """Of a run and of the agents' part of an evaluation."""
+    prompts: dict[str, dict[str, str]] = Field(default={})
+    """SHA-256 of each prompt template, by arm and name."""
+    folder: str = ""
+    """The folder in which the command was given: relative paths of the configuration start here."""
+    config_sha256: str
+    """SHA-256 of `config.yaml`; empty where there is none."""
+    budget: dict[str, int | float] = Field(default={})
+    """What the run may spend, by key; what is not named has no limit."""
+    estimate: dict[str, Any] | None = None
+    """What `starec estimate` said of this configuration."""
+    replay_of: ReplayOf | None = None
+    problem: str | None = None
+    """Why it paused or failed."""
+    go_on: str | None = None
+    """Options that `starec resume` needs after a pause, e.g. `--budget calls=2000`."""
+    finished: str | None = None
+    """When, in ISO 8601."""
+    digest: str | None = None
+    """Digest of a finished run."""
+    counts: dict[str, int] | None = None
+    """How many rounds, visits, steps, turns, texts and tokens a finished run recorded."""
+    version: str | None = None
+    """The last weights of a finished training, as a path from `folder`."""
+    table: str | None = None
+    """Digest of the table of a finished evaluation."""
+
+    def run_again(self) -> None:
+        """Set the status to running and clear what an earlier process left as its problem."""
+        self.status, self.problem, self.go_on = "running", None, None
+
+    def finish(self) -> None:
+        """Set the status to finished, and the time."""
+        self.status, self.finished = "finished", _now()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the manifest as JSON values; fields without a value are left out."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+def new_manifest(
+    kind: Kind,
+    name: str,
+    seeds: Sequence[int],
+    config: str = "",
+    *,
+    arms: Sequence[str] = (),
+    prompts: Mapping[str, Mapping[str, str]] | None = None,
+    budget: Mapping[str, float] | None = None,
+) -> Manifest:
+    """Return the manifest of a run that begins now, in this working directory.
+
+    Args:
+        kind: What the folder is going to hold.
+        name: The name in the configuration.
+        seeds: The seeds that are run.
+        config: The text of `config.yaml`; empty if there is none.
+        arms: Names of the arms.
+        prompts: SHA-256 of each prompt template, by arm and name.
+        budget: What it may spend.
+    """
+    return Manifest(
+        kind=kind,
+        name=name,
+        status="running",
+        started=_now(),
+        seeds=list(seeds),
+        arms=list(arms),
+        prompts={arm: dict(hashes) for arm, hashes in (prompts or {}).items()},
+        folder=str(Path.cwd()),
+        config_sha256=sha256(config.encode()).hexdigest() if config else "",
+        budget=dict(budget or {}),
+        **dict(provenance()),
+    )
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Return the manifest of a run.
+
+    A process that is killed leaves the status "running". Without a process that holds the run's
+    lock, the status is returned as "interrupted".
+
+    Raises:
+        RunError: There is no manifest, it is damaged, or a newer version wrote it.
+    """
+    manifest = stored_manifest(folder)
+    if manifest.status == "running" and not is_locked(folder):
+        manifest.status = "interrupted"
+    return manifest
+
+
+def stored_manifest(folder: Path) -> Manifest:
+    """Return the manifest as it is stored, its status uncorrected.
+
+    Raises:
+        RunError: There is no manifest, it is damaged, or a newer version wrote it.
+    """
+    path = folder / MANIFEST
+    try:
+        values = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise damaged(path, str(error.strerror)) from error
+    except ValueError as error:
+        raise damaged(path, str(error)) from error
+    if not isinstance(values, dict):
+        raise damaged(path, "it holds no keys")
+    values = _migrated(values, path)
+    required = (name for name, field in Manifest.model_fields.items() if field.is_required())
+    if missing := [name for name in required if name not in values]:
+        raise damaged(path, f"it lacks {', '.join(missing)}")
+    try:
+        return Manifest.model_validate(values)
+    except ValidationError as error:
+        raise damaged(path, explain(error, Manifest, "").message.replace("\n", "; ")) from error
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest; a reader sees the old one or the new one, never half of it."""
+    text = json.dumps(manifest.as_json(), indent=2, ensure_ascii=False) + "\n"
+    write_atomically(folder / MANIFEST, text)
+
+
+@contextmanager
+def ending_noted(manifest: Manifest) -> Iterator[None]:
+    """Set status, problem and options of a manifest when an error ends the run."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        manifest.status = "paused"
+        raise
+    except PausedError as error:
+        manifest.status, manifest.problem = "paused", error.message
+        manifest.go_on = error.options or None
+        raise
+    except BaseException as error:
+        manifest.status, manifest.problem = "failed", f"{type(error).__name__}: {error}"
+        raise
+
+
+def _migrated(values: dict[str, Any], path: Path) -> dict[str, Any]:
+    found = values.get("schema_version", 1)
+    if isinstance(found, bool) or not isinstance(found, int) or found < 1:
+        raise damaged(path, f"schema_version: must be a whole number from 1, got {found!r}")
+    if found > SCHEMA_VERSION:
+        versions = values.get("versions")
+        wrote = versions.get("starec-sim") if isinstance(versions, dict) else None
+        raise RunError(
+            f"{path} has schema_version {found}, this version reads up to {SCHEMA_VERSION}",
+            hint=f"open it with {f'starec-sim {wrote}' if wrote else 'the version that wrote it'}",
+        )
+    for version in range(found, SCHEMA_VERSION):
+        values = _MIGRATIONS[version](values, path.parent)
+    return values
+
+
+def _from_version_1(values: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Add the kind: 0.1.0 wrote one for trainings only, and a file beside evaluations."""
+    kind = "evaluation" if (folder / "evaluation.yaml").is_file() else "run"
+    return {"kind": kind, **values, "schema_version": 2}
+
+
+_MIGRATIONS: Mapping[int, Callable[[dict[str, Any], Path], dict[str, Any]]] = {1: _from_version_1}
+"""From each older version to the next; each takes the manifest's values and the folder."""
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z")
