@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -56,6 +56,19 @@ class World(Protocol):
         """Return the stars (1.0 to 5.0) the user would truly give to each of the items.
 
         A pure function: the same arguments give the same numbers, in any order of calls.
+        """
+        ...
+
+
+@runtime_checkable
+class ChoosingWorld(World, Protocol):
+    """A world that also knows what its users would choose. An optional ability of a world."""
+
+    def appeal(self, user: int, items: IntArray, round: int) -> FloatArray:
+        """Return the log-odds, up to a constant, with which the user chooses each item next.
+
+        A pure function, as `ratings` is. A choice by these odds is the item with the largest
+        `appeal + g`, where g is drawn from the standard Gumbel distribution for each item.
         """
         ...
 

@@ -12,7 +12,7 @@ From the first rule alone follows that G decisions for one state are G calls of 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
@@ -24,6 +24,7 @@ from starec_sim.types import (
     Item,
     Observation,
     Step,
+    Task,
     User,
     Visit,
 )
@@ -82,3 +83,14 @@ class Environment(Protocol):
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Become the world that returned this state."""
         ...
+
+
+@runtime_checkable
+class OneTask(Protocol):
+    """An environment, or the class of one, whose observations all ask for the same task.
+
+    An optional ability: write `task: ClassVar[Task] = "ranking"` into the class. What must know the
+    task before anything is played, as training does, refuses an environment that does not say it.
+    """
+
+    task: Task

@@ -30,10 +30,20 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator
 from starec_sim.errors import ConfigError, PluginError, did_you_mean
 from starec_sim.settings import HINT, validate
 
-Kind = Literal["agents", "environments", "datasets", "recommenders", "policies", "rewards", "data"]
-"""The groups `starec_sim.<kind>`; `rewards` and `data` hold functions."""
+Kind = Literal[
+    "agents",
+    "environments",
+    "datasets",
+    "recommenders",
+    "policies",
+    "rewards",
+    "data",
+    "holdout",
+]
+"""The groups `starec_sim.<kind>`. `rewards` and `data` hold functions; `holdout` names the
+environment that plays hold-outs, see `starec_sim.holdout.environment`."""
 
-_SINGULAR = {"policies": "policy", "data": "data tool"}
+_SINGULAR = {"policies": "policy", "data": "data tool", "holdout": "environment for hold-outs"}
 _SECRET = re.compile(
     r"api_?key|secret|password|passwd|credential|authorization|(auth|access)_?token", re.IGNORECASE
 )

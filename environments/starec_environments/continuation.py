@@ -6,23 +6,14 @@ only be asked while she goes on choosing, and what she would choose only a gener
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple
 
 import numpy as np
 
-from starec_sim.dataset import Dataset, Interactions, World
+from starec_sim.dataset import ChoosingWorld, Dataset, Interactions
 from starec_sim.errors import DataError
 from starec_sim.rng import Streams
-from starec_sim.types import LIKED_ABOVE, FloatArray, IntArray
-
-
-@runtime_checkable
-class ChoosingWorld(World, Protocol):
-    """A world that also knows what people would choose."""
-
-    def appeal(self, user: int, items: IntArray, round: int) -> FloatArray:
-        """Return the log-odds, up to a constant, with which the user picks each item next."""
-        ...
+from starec_sim.types import LIKED_ABOVE, IntArray
 
 
 class Onward(NamedTuple):

@@ -7,7 +7,7 @@ decides what is shown next. With `refit_every: 0` the same world runs with a fro
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ from starec_sim.types import (
     IntArray,
     Observation,
     Step,
+    Task,
     Visit,
 )
 
@@ -41,6 +42,8 @@ Rows = NDArray[np.int32]
 
 class FeedEnvironment:
     """Pages of recommendations over any dataset: fatigue, exits, a recommender that learns."""
+
+    task: ClassVar[Task] = "feed"
 
     class Config(Settings):
         """Settings of the feed."""

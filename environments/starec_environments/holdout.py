@@ -10,22 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from starec_environments.ranking import reward
 from starec_environments.signals import SignalNames, Signals
 from starec_sim.cards import card
 from starec_sim.dataset import Dataset
 from starec_sim.errors import ConfigError, DataError
-from starec_sim.holdout import HoldOut, Protocol, UserLog
+from starec_sim.holdout import HoldOut, HoldOutSettings, UserLog
 from starec_sim.holdout.candidates import file_digest, read_candidates
 from starec_sim.rng import Streams
-from starec_sim.settings import Settings
 from starec_sim.types import (
     Decision,
     Experience,
@@ -33,6 +31,7 @@ from starec_sim.types import (
     IntArray,
     Observation,
     Step,
+    Task,
     User,
     Visit,
 )
@@ -41,20 +40,10 @@ from starec_sim.types import (
 class HoldOutEnvironment:
     """Replays a user's last choices, then examines her."""
 
-    class Config(Settings):
-        """What is asked, and with which memory."""
+    task: ClassVar[Task] = "ranking"
 
-        protocol: Protocol = Protocol()
-        replay: int | None = Field(default=None, ge=0)
-        """Choices lived through before the exam, at most as many as the protocol says; what comes
-        before them is history from the start. All of the protocol's when empty."""
-        memory: Literal["own", "swapped"] = "own"
-        """`swapped`: everybody lives another user's life and sits her own exam, the control that
-        shows what a memory is worth."""
-        candidates: Path | None = None
-        """A file of candidate lists; they are drawn from the seed when empty."""
-        candidates_sha256: str | None = None
-        """Refuse any other file."""
+    class Config(HoldOutSettings):
+        """The protocol, and with which memory users answer."""
 
     def __init__(self, config: Config, dataset: Dataset | None, streams: Streams) -> None:
         if dataset is None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,12 +38,15 @@ from starec_sim.types import (
     IntArray,
     Observation,
     Step,
+    Task,
     Visit,
 )
 
 
 class RankingEnvironment:
     """Replays logged choices among sampled negatives."""
+
+    task: ClassVar[Task] = "ranking"
 
     class Config(Settings):
         """Settings of the replay (the defaults are the protocol "starec-20")."""

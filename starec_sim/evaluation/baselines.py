@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from starec_sim import plugins
+from starec_sim.dataset import ChoosingWorld
 from starec_sim.errors import ContractError
 from starec_sim.evaluation.contenders import ContenderSpec
 from starec_sim.evaluation.rank_range import RankRange
@@ -38,7 +39,7 @@ def marks_of(spec: ContenderSpec, exam: HoldOut) -> RankRange:
 
 def knows_choices(exam: HoldOut) -> bool:
     """Say whether the dataset's world can tell how its users choose."""
-    return callable(getattr(exam.dataset.world, "appeal", None))
+    return isinstance(exam.dataset.world, ChoosingWorld)
 
 
 def _recommended(recommender: Mapping[str, Any], extent: Extent, exam: HoldOut) -> FloatArray:
@@ -80,7 +81,8 @@ def _oracle(exam: HoldOut) -> FloatArray:
     chances is the order of the chances to be the answer; what is neglected is that her other
     choices would have had a little more or less room had she chosen another item here.
     """
-    world: Any = exam.dataset.world
+    world = exam.dataset.world
+    assert isinstance(world, ChoosingWorld), "the row is left out where nobody knows the choices"
     scores = np.empty(exam.candidate_lists.shape)
     for row, lists, out in zip(exam.rows.tolist(), exam.candidate_lists, scores, strict=True):
         liked = np.rint(world.ratings(row, lists.ravel(), 0)) > LIKED_ABOVE

@@ -29,7 +29,7 @@ from starec_sim.evaluation.results import read_record
 from starec_sim.evaluation.table import Row, Table, make_row
 from starec_sim.events import RunEvents
 from starec_sim.experiment import Experiment
-from starec_sim.holdout import HoldOut
+from starec_sim.holdout import HoldOut, environment_name
 from starec_sim.holdout import Protocol as EvaluationProtocol
 from starec_sim.holdout.candidates import file_digest, read_candidates, write_candidates
 from starec_sim.metrics import Interval
@@ -251,7 +251,7 @@ def _experiment(evaluation: Evaluation, planned: Sequence[Contender]) -> Experim
     if not arms:
         return None
     environment = {
-        "use": "exam",
+        "use": environment_name(),
         "protocol": evaluation.protocol.model_dump(mode="json"),
         "candidates": None if evaluation.candidates is None else str(evaluation.candidates),
         "candidates_sha256": evaluation.candidates_sha256,

@@ -1,11 +1,21 @@
-"""The exam: who is asked, which lists she is given, and what may be learned before.
+"""The hold-out: who is evaluated, on which candidate lists, and what may be learned before.
 
-A protocol is data; an exam is a protocol applied to a dataset with a seed. Agents sit it in the
-`exam` environment, recommenders score its lists, and both see the same ones.
+A protocol is data. A hold-out is a protocol applied to a dataset with a seed. Agents rank its lists
+in the `holdout` environment, recommenders score them, and both get the same lists.
 """
 
+from starec_sim.holdout.environment import HoldOutSettings, environment_name
 from starec_sim.holdout.holdout import HoldOut
 from starec_sim.holdout.protocol import Protocol, read_protocol
 from starec_sim.holdout.user_logs import UNRATED_STARS, UserLog, by_user
 
-__all__ = ["UNRATED_STARS", "HoldOut", "Protocol", "UserLog", "by_user", "read_protocol"]
+__all__ = [
+    "UNRATED_STARS",
+    "HoldOut",
+    "HoldOutSettings",
+    "Protocol",
+    "UserLog",
+    "by_user",
+    "environment_name",
+    "read_protocol",
+]

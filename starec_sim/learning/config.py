@@ -9,6 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from starec_sim import plugins
+from starec_sim.environment import OneTask
 from starec_sim.errors import ConfigError
 from starec_sim.experiment import Experiment
 from starec_sim.learning.grpo import Objective
@@ -177,11 +178,12 @@ def training_of(experiment: Experiment) -> Training:
                     hint=f"set policies.fast.{key} to 1",
                 )
         if training.grpo.objective.credit == "position" and (
-            training.grpo.groups == "episode" or experiment.environment["use"] == "feed"
+            training.grpo.groups == "episode" or not _asks_for_rankings(experiment)
         ):
             raise ConfigError(
                 "train.grpo.objective.credit: position needs single rankings, one answer each",
-                hint="set train.grpo.groups to branch in `ranking`, or credit to rollout",
+                hint="set train.grpo.groups to branch, in an environment whose class declares the "
+                "task ranking, as `ranking` does; or set credit to rollout",
             )
         bent = [key for key in _BENDS if key in (fast.get("extra_body") or {})]
         if bent or fast.get("structured"):
@@ -191,6 +193,11 @@ def training_of(experiment: Experiment) -> Training:
                 hint="take it out; answers in tags are read as strictly",
             )
     return training
+
+
+def _asks_for_rankings(experiment: Experiment) -> bool:
+    found = plugins.load("environments", experiment.environment["use"], "environment.use")
+    return isinstance(found, OneTask) and found.task == "ranking"
 
 
 def setting(spec: Mapping[str, Any], key: str, otherwise: Any) -> Any:

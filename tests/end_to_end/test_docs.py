@@ -69,8 +69,8 @@ def playable(path):
 
 def fewer_users(path):
     """The change by which so few people take part that it is quick."""
-    exam = yaml.safe_load(path.read_text())["environment"]["use"] == "exam"
-    return f"environment.{'protocol.users.count' if exam else 'users'}=40"
+    holdout = yaml.safe_load(path.read_text())["environment"]["use"] == "holdout"
+    return f"environment.{'protocol.users.count' if holdout else 'users'}=40"
 
 
 def lives_on(path):

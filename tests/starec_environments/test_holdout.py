@@ -31,7 +31,7 @@ def lives(make):
 
 def small(build, dataset, seed=0, protocol=None, **changes):
     asked = {"candidates": 5, "at": [1, 5], "draws": 3, "history": 4, **(protocol or {})}
-    return build("exam", dataset, seed, protocol=asked, **changes)
+    return build("holdout", dataset, seed, protocol=asked, **changes)
 
 
 def logged(dataset, user):
@@ -115,7 +115,7 @@ def test_a_swapped_user_has_the_profile_of_the_one_whose_life_she_lived(build) -
     from starec_environments.datasets.synthetic import Synthetic
 
     data = Synthetic(Synthetic.Config(users=30, items=200)).load()
-    own, swapped = (build("exam", data, memory=memory) for memory in ("own", "swapped"))
+    own, swapped = (build("holdout", data, memory=memory) for memory in ("own", "swapped"))
     histories = {own.history(user): own.users[user] for user in range(len(own.users))}
     for user in range(len(own.users)):
         lived = histories[swapped.history(user)]
@@ -182,4 +182,4 @@ def test_a_catalogue_too_small_for_replays_beside_the_exam_is_refused(make, buil
 
 def test_the_exam_needs_data(build) -> None:
     with pytest.raises(DataError, match="needs data"):
-        build("exam", None)
+        build("holdout", None)

@@ -56,7 +56,15 @@ class TestLoading:
         assert callable(load(kind, name))
 
     def test_everything_registered_loads(self):
-        for kind in ("agents", "environments", "datasets", "recommenders", "policies", "data"):
+        for kind in (
+            "agents",
+            "environments",
+            "datasets",
+            "recommenders",
+            "policies",
+            "data",
+            "holdout",
+        ):
             for name in registered(kind):
                 load(kind, name)
 

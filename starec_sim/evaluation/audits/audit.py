@@ -30,7 +30,7 @@ from starec_sim.evaluation.audits.ratings import Ratings
 from starec_sim.evaluation.audits.reflection import Reflection
 from starec_sim.evaluation.audits.retest import Retest
 from starec_sim.evaluation.audits.selection import Selection
-from starec_sim.holdout import HoldOut, read_protocol
+from starec_sim.holdout import HoldOut, environment_name, read_protocol
 from starec_sim.holdout import Protocol as EvaluationProtocol
 from starec_sim.plugins import Spec
 from starec_sim.rng import Streams
@@ -285,9 +285,8 @@ async def _questioned(
 ) -> tuple[Panel, Answers]:
     """Build the memories, then put all questions, in one event loop: clients live in one."""
     exam = HoldOut(protocol, dataset, settings.seed)
-    world, config = plugins.configure(
-        "environments", {"use": "exam", "protocol": protocol.model_dump(mode="json")}, "environment"
-    )
+    spec = {"use": environment_name(), "protocol": protocol.model_dump(mode="json")}
+    world, config = plugins.configure("environments", spec, "environment")
     environment = world(config, dataset, Streams(settings.seed))
     try:
         gateway, at_once = asked.gateway, settings.concurrency

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starec_sim.holdout import filters
 from starec_sim.dataset import Dataset, Interactions
 from starec_sim.errors import DataError
+from starec_sim.holdout import filters
 from starec_sim.holdout.filters import Cuts
 from starec_sim.types import Item, User
 

@@ -1,0 +1,60 @@
+"""Which environment plays a hold-out, and what it can be told.
+
+Evaluation needs such an environment and may not import one. So an environment that plays hold-outs
+registers itself under one name in two groups of entry points, `starec_sim.environments` and
+`starec_sim.holdout`, and its `Config` is a subclass of `HoldOutSettings`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from starec_sim import plugins
+from starec_sim.errors import ContractError, PluginError
+from starec_sim.holdout.protocol import Protocol
+from starec_sim.settings import Settings
+
+
+class HoldOutSettings(Settings):
+    """Settings that every environment has that plays a hold-out."""
+
+    protocol: Protocol = Protocol()
+    replay: int | None = Field(default=None, ge=0)
+    """Choices that are replayed before the answer is asked for, at most as many as the protocol
+    says. What comes before them is history from the start. All of the protocol's when empty."""
+    memory: Literal["own", "swapped"] = "own"
+    """`swapped`: everybody replays another user's log and then ranks her own candidate lists. This
+    is the control that shows what a memory is worth."""
+    candidates: Path | None = None
+    """A file of candidate lists; they are drawn from the seed when empty."""
+    candidates_sha256: str | None = None
+    """Refuse any other file."""
+
+
+def environment_name() -> str:
+    """Return the name under which the environment that plays hold-outs is registered.
+
+    Raises:
+        PluginError: There is none, or more than one.
+        ContractError: Its settings are not a subclass of `HoldOutSettings`.
+    """
+    names = sorted(plugins.registered("holdout"))
+    if len(names) != 1:
+        raise PluginError(
+            f"one environment must be registered in starec_sim.holdout, not {len(names)}"
+            + (f": {', '.join(names)}" if names else ""),
+            hint="uninstall all distributions but one that register there"
+            if names
+            else "install starec-sim again: the environments that ship are missing",
+        )
+    found = plugins.load("environments", names[0])
+    if not issubclass(found.Config, HoldOutSettings):
+        raise ContractError(
+            f'the environment "{names[0]}" is registered in starec_sim.holdout, and its Config is '
+            "no subclass of starec_sim.holdout.HoldOutSettings",
+            hint="derive the Config from HoldOutSettings",
+        )
+    return names[0]
