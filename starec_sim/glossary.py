@@ -1,4 +1,4 @@
-"""What the metrics are called where people read, and what they say."""
+"""Names and meanings of the metrics, as reports and plots show them."""
 
 from __future__ import annotations
 
@@ -7,64 +7,70 @@ from math import inf
 from typing import Literal, NamedTuple
 
 
-class Entry(NamedTuple):
-    """A metric in words."""
+class MetricInfo(NamedTuple):
+    """Label, meaning and range of a metric."""
 
     label: str
     meaning: str
     better: Literal["higher", "lower", ""] = ""
-    """Which way everybody would call better; empty where that is a matter of the question."""
+    """The direction that is better; empty where it depends on the research question."""
     bounds: tuple[float, float] = (0.0, 1.0)
-    """Between which its values lie."""
+    """The least and the greatest value that the metric can have."""
 
 
-METRICS: Mapping[str, Entry] = {
-    "click_through": Entry("click-through", "items watched / items shown", "higher"),
-    "watch_rate": Entry("watch rate", "share of visits with an item watched", "higher"),
-    "satisfaction": Entry("satisfaction", "true stars (1-5) of what was watched", "higher", (1, 5)),
-    "exits": Entry("exits", "share of visits the user ended herself", "lower"),
-    "pages": Entry("pages", "pages seen in a visit", "", (0, inf)),
-    "diversity": Entry("diversity", "mean distance between items shown in a visit (0-1)"),
-    "coverage": Entry("coverage", "share of the catalogue shown to anybody in a round"),
-    "gini": Entry("concentration", "Gini of exposure (0 all items equal, 1 one item)"),
-    "popularity_lift": Entry(
+METRICS: Mapping[str, MetricInfo] = {
+    "click_through": MetricInfo("click-through", "items watched / items shown", "higher"),
+    "watch_rate": MetricInfo("watch rate", "share of visits with an item watched", "higher"),
+    "satisfaction": MetricInfo(
+        "satisfaction", "true stars (1-5) of what was watched", "higher", (1, 5)
+    ),
+    "exits": MetricInfo("exits", "share of visits the user ended herself", "lower"),
+    "pages": MetricInfo("pages", "pages seen in a visit", "", (0, inf)),
+    "diversity": MetricInfo("diversity", "mean distance between items shown in a visit (0-1)"),
+    "coverage": MetricInfo("coverage", "share of the catalogue shown to anybody in a round"),
+    "gini": MetricInfo("concentration", "Gini of exposure (0 all items equal, 1 one item)"),
+    "popularity_lift": MetricInfo(
         "popularity lift", "popularity of what is shown, against her history", "", (-1, inf)
     ),
-    "taste_drift": Entry(
+    "taste_drift": MetricInfo(
         "taste drift", "what is watched, away from her first likes (bits)", "", (0, inf)
     ),
-    "visitors": Entry("visitors", "share of all users who came in a round"),
-    "reward": Entry("reward", "what answers earn in the training", "higher", (-inf, inf)),
+    "visitors": MetricInfo("visitors", "share of all users who came in a round"),
+    "reward": MetricInfo("reward", "what answers earn in the training", "higher", (-inf, inf)),
     **{
-        f"ndcg@{k}": Entry(f"NDCG@{k}", f"gain of the true choice among the first {k}", "higher")
+        f"ndcg@{k}": MetricInfo(
+            f"NDCG@{k}", f"gain of the true choice among the first {k}", "higher"
+        )
         for k in (1, 5, 10, 20)
     },
     **{
-        f"hit@{k}": Entry(f"hit@{k}", f"share of true choices among the first {k}", "higher")
+        f"hit@{k}": MetricInfo(f"hit@{k}", f"share of true choices among the first {k}", "higher")
         for k in (1, 5, 10)
     },
-    "mrr": Entry("MRR", "one over the rank of the true choice", "higher"),
-    "slow": Entry("slow thinking", "share of steps with a second thought"),
-    "slow_malformed": Entry(
+    "mrr": MetricInfo("MRR", "one over the rank of the true choice", "higher"),
+    "slow": MetricInfo("slow thinking", "share of steps with a second thought"),
+    "slow_malformed": MetricInfo(
         "unread thoughts", "share of slow thoughts that could not be read", "lower"
     ),
-    "malformed": Entry("malformed", "share of answers with a flaw, even after repair", "lower"),
-    "repaired": Entry("repaired", "share of answers that needed a repair call", "lower"),
+    "malformed": MetricInfo(
+        "malformed", "share of answers with a flaw, even after repair", "lower"
+    ),
+    "repaired": MetricInfo("repaired", "share of answers that needed a repair call", "lower"),
 }
 
 UNREAD = ("malformed", "slow_malformed")
-"""Metrics of answers that could not be read: not zero means that something is wrong."""
-_UNEVENTFUL = (*UNREAD, "repaired")
-"""Not worth a line while they are zero."""
+"""Metrics of answers that could not be read: any other value than zero is a sign of an error."""
+_HIDDEN_WHEN_ZERO = (*UNREAD, "repaired")
+"""Metrics that reports leave out while all of their values are zero."""
 
 
-def entry(name: str) -> Entry:
-    """Return a metric in words; one that nobody described goes by its own name."""
-    return METRICS.get(name, Entry(name, "", "", (-inf, inf)))
+def metric_info(name: str) -> MetricInfo:
+    """Return what is known about a metric; an unknown one has its own name as its label."""
+    return METRICS.get(name, MetricInfo(name, "", "", (-inf, inf)))
 
 
 def place(name: str) -> tuple[int, str]:
-    """Return the sort key of a metric: in the order above, then by name.
+    """Return the sort key of a metric: the order of `METRICS`, then by name.
 
     >>> sorted(["gini", "own", "click_through"], key=place)
     ['click_through', 'gini', 'own']
@@ -74,9 +80,13 @@ def place(name: str) -> tuple[int, str]:
 
 
 def eventful(series: Mapping[str, list[float]]) -> list[str]:
-    """Return the metrics worth showing, of all those with their values over the rounds.
+    """Return the metrics that reports show.
+
+    Args:
+        series: The values of each metric over the rounds.
+
 
     >>> eventful({"slow": [0.0], "malformed": [0.0, 0.0], "repaired": [0.0, 0.1]})
     ['slow', 'repaired']
     """
-    return [name for name, values in series.items() if name not in _UNEVENTFUL or any(values)]
+    return [name for name, values in series.items() if name not in _HIDDEN_WHEN_ZERO or any(values)]

@@ -18,7 +18,7 @@ from starec_sim.errors import RunError, StarecError
 from starec_sim.events import RunEvents
 from starec_sim.experiment import Experiment, recorded
 from starec_sim.policies.settings import Budget
-from starec_sim.report import Report, summarise
+from starec_sim.report import RunReport, summarise
 from starec_sim.runs import estimates
 from starec_sim.runs import folder as run_folder
 from starec_sim.runs.atomic_file import write_atomically
@@ -45,7 +45,7 @@ class Result(NamedTuple):
     folder: Path
     digest: str
     """The same for the same experiment, seed, data and versions, however it was executed."""
-    report: Report
+    report: RunReport
     ledger: Ledger
     replayed: str | None = None
     """The digest of the recording, if this is the replay of a finished run."""

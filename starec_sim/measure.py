@@ -21,7 +21,7 @@ _MOST_VALUES = 500
 in common with another, and takes too much memory."""
 
 
-class Measured(NamedTuple):
+class RoundMetrics(NamedTuple):
     """The figures of one round."""
 
     visits: Mapping[str, FloatArray]
@@ -49,10 +49,10 @@ class Measure:
             [e.item for e in environment.history(user)] for user in users
         )
 
-    def round(self, visits: Sequence[Visit]) -> Measured:
+    def round(self, visits: Sequence[Visit]) -> RoundMetrics:
         """Return the figures of a round's visits."""
         if not visits:
-            return Measured({}, {})
+            return RoundMetrics({}, {})
         task: Task = visits[0].steps[0].observation.task
         by_visit = {
             **(_ranking(visits) if task == "ranking" else self._feed(visits)),
@@ -64,7 +64,7 @@ class Measure:
             exposures = np.bincount(shown, minlength=self._n_items)
             figures["coverage"] = metrics.coverage(exposures)
             figures["gini"] = metrics.gini(exposures)
-        return Measured(by_visit, figures)
+        return RoundMetrics(by_visit, figures)
 
     def _feed(self, visits: Sequence[Visit]) -> dict[str, FloatArray]:
         users: IntArray = np.array([visit.user for visit in visits])

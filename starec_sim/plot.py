@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from starec_sim.glossary import entry
-from starec_sim.report import Figure, Report
+from starec_sim.glossary import metric_info
+from starec_sim.report import MetricSummary, RunReport
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,7 +20,7 @@ _MARKED = 25
 """Rounds up to which each is marked with a dot."""
 
 
-def plot_report(report: Report, title: str, path: Path) -> bool:
+def plot_report(report: RunReport, title: str, path: Path) -> bool:
     """Write the picture, and say whether there was anything to draw.
 
     Raises:
@@ -42,7 +42,7 @@ def plot_report(report: Report, title: str, path: Path) -> bool:
         for number, arm in enumerate(arms):
             if name in report.figures[arm]:
                 colour = _COLOURS[number % len(_COLOURS)]
-                _draw(axis, report.figures[arm][name], entry(name).bounds, colour, arm)
+                _draw(axis, report.figures[arm][name], metric_info(name).bounds, colour, arm)
         _dress(axis, name)
     for axis in axes.flat[len(names) :]:
         axis.set_visible(False)
@@ -67,7 +67,9 @@ def plot_report(report: Report, title: str, path: Path) -> bool:
     return True
 
 
-def _draw(axis: Axes, figure: Figure, bounds: tuple[float, float], colour: str, arm: str) -> None:
+def _draw(
+    axis: Axes, figure: MetricSummary, bounds: tuple[float, float], colour: str, arm: str
+) -> None:
     rounds = range(1, len(figure.series) + 1)
     marker = "o" if len(rounds) <= _MARKED else ""
     axis.plot(rounds, figure.series, color=colour, label=arm, lw=1.8, marker=marker, ms=3.5)
@@ -80,7 +82,7 @@ def _draw(axis: Axes, figure: Figure, bounds: tuple[float, float], colour: str, 
 def _dress(axis: Axes, name: str) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    found = entry(name)
+    found = metric_info(name)
     axis.set_title(found.label, fontsize=11, loc="left", fontweight="bold", pad=18)
     axis.annotate(
         found.meaning,

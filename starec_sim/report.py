@@ -28,7 +28,7 @@ _SEED = 0
 """Of the bootstrap: the same record gives the same report."""
 
 
-class Figure(NamedTuple):
+class MetricSummary(NamedTuple):
     """One metric in one arm."""
 
     interval: Interval
@@ -38,7 +38,7 @@ class Figure(NamedTuple):
     """Half the width of each round's 95 % interval; NaN where there is none."""
 
 
-class Difference(NamedTuple):
+class ArmDifference(NamedTuple):
     """One metric of an arm against the first arm, on the same users (or seeds)."""
 
     interval: Interval
@@ -61,12 +61,12 @@ class Difference(NamedTuple):
         return all(interval.low > 0 or interval.high < 0 for interval in asked)
 
 
-class Report(NamedTuple):
+class RunReport(NamedTuple):
     """The figures of a run."""
 
-    figures: Mapping[str, Mapping[str, Figure]]
+    figures: Mapping[str, Mapping[str, MetricSummary]]
     """By arm and metric, in the order of the experiment."""
-    differences: Mapping[str, Mapping[str, Difference]]
+    differences: Mapping[str, Mapping[str, ArmDifference]]
     """By arm (all but the first) and metric."""
     rounds: int
     """Rounds that every trial has behind it, of those that have begun."""
@@ -120,7 +120,7 @@ class _Samples(NamedTuple):
     by_user: bool
 
 
-def summarise(folder: Path, last_rounds: int | None, wanted: Sequence[str] = ()) -> Report:
+def summarise(folder: Path, last_rounds: int | None, wanted: Sequence[str] = ()) -> RunReport:
     """Read a run's figures, as far as its rounds are committed.
 
     Arms are compared over the same rounds: while a run is on its way, those that all trials that
@@ -153,12 +153,14 @@ def summarise(folder: Path, last_rounds: int | None, wanted: Sequence[str] = ())
         for name in UNREAD
         if name in there and name not in chosen and any(_any(s, name) for s in samples.values())
     ]
-    figures: dict[str, dict[str, Figure]] = {}
-    differences: dict[str, dict[str, Difference]] = {}
+    figures: dict[str, dict[str, MetricSummary]] = {}
+    differences: dict[str, dict[str, ArmDifference]] = {}
     for arm, metrics in samples.items():
         names = [name for name in chosen if name in metrics]
         figures[arm] = {
-            name: Figure(_interval(metrics[name]), metrics[name].series, metrics[name].halves)
+            name: MetricSummary(
+                _interval(metrics[name]), metrics[name].series, metrics[name].halves
+            )
             for name in names
         }
         first = samples[next(iter(samples))]
@@ -167,7 +169,7 @@ def summarise(folder: Path, last_rounds: int | None, wanted: Sequence[str] = ())
                 name: _difference(metrics[name], first[name]) for name in names if name in first
             }
     unknown = tuple(name for name in wanted if name not in there) if there else ()
-    return Report(figures, differences, common, len(window), unknown)
+    return RunReport(figures, differences, common, len(window), unknown)
 
 
 def _read(db: sqlite3.Connection, seeds: Mapping[int, int], window: range) -> dict[str, _Samples]:
@@ -237,13 +239,13 @@ def _interval(samples: _Samples) -> Interval:
     return bootstrap_interval(x, seed=_SEED) if samples.by_user else _student(x)
 
 
-def _difference(arm: _Samples, first: _Samples) -> Difference:
+def _difference(arm: _Samples, first: _Samples) -> ArmDifference:
     a, b = _paired(arm.values, first.values)
     one, other = _paired(arm.seeds, first.seeds)
     over_seeds = _student(one - other)
     if not arm.by_user:
-        return Difference(over_seeds, None)
-    return Difference(
+        return ArmDifference(over_seeds, None)
+    return ArmDifference(
         paired_interval(a, b, seed=_SEED), permutation_test(a, b, seed=_SEED), over_seeds
     )
 

@@ -17,7 +17,7 @@ from starec_sim.environment import Environment
 from starec_sim.errors import ContractError
 from starec_sim.events import RunEvents
 from starec_sim.executors.pool import run_pool
-from starec_sim.measure import Measure, Measured
+from starec_sim.measure import Measure, RoundMetrics
 from starec_sim.runs.recorder import Recorder, TrialState
 from starec_sim.types import Memory, Visit
 
@@ -126,7 +126,7 @@ class Simulation:
         of_environment = environment.end_round(visits)
         _check_finite(played.round, of_environment)
         measured = self._measure.round(visits)
-        measured = Measured(measured.visits, {**measured.round, **of_environment})
+        measured = RoundMetrics(measured.visits, {**measured.round, **of_environment})
         self.digest = self._recorder.commit_round(
             played.round, visits, measured, environment.state(), self.digest
         )

@@ -32,7 +32,7 @@ from starec_sim.evaluation import (
 )
 from starec_sim.evaluation.contenders import ContenderSpec
 from starec_sim.evaluation.evaluate import TABLE
-from starec_sim.evaluation.table import Row
+from starec_sim.evaluation.table import TableRow
 from starec_sim.experiment import Experiment, recorded
 from starec_sim.holdout import read_protocol
 from starec_sim.learning.checkpoints import read_held_out
@@ -169,7 +169,7 @@ def pooled(tables: Sequence[Table]) -> Table:
                 if cost is not None:
                     spent[name].append(cost)
         costs = {name: float(np.mean(spent[name])) if spent[name] else None for name in row.costs}
-        made.append(Row(row.name, row.how, intervals, values, counters, costs))
+        made.append(TableRow(row.name, row.how, intervals, values, counters, costs))
     first = tables[0].about
     about = {**first, "seed": ", ".join(str(table.about["seed"]) for table in tables)}
     about["counts"] = {**first["counts"], "users": len(users)}

@@ -27,7 +27,7 @@ from starec_sim.errors import RunError, StarecError
 from starec_sim.experiment import Experiment, recorded
 from starec_sim.experiment import read as read_experiment
 from starec_sim.laboratory import start
-from starec_sim.report import Report, summarise
+from starec_sim.report import RunReport, summarise
 from starec_sim.runs import folder as run_folder
 from starec_sim.runs.manifest import read_manifest
 
@@ -122,7 +122,7 @@ def _part(folder: Path, name: str, policy: str) -> str:
     )
 
 
-def _said(experiment: Experiment, report: Report) -> str:
+def _said(experiment: Experiment, report: RunReport) -> str:
     name = experiment.name.removeprefix("memory-")
     users = max(f[METRICS[0]].interval.n for f in report.figures.values())
     last = (
@@ -137,7 +137,7 @@ def _seeds(experiment: Experiment) -> str:
     return f"seeds {first} to {first + count - 1}" if count > 1 else f"seed {first}"
 
 
-def _figures(report: Report) -> str:
+def _figures(report: RunReport) -> str:
     first = next(iter(report.figures))
     lines = [["", *METRICS, *(f"{metric}, against {first}" for metric in METRICS)]]
     lines.append(["---"] * len(lines[0]))

@@ -12,7 +12,7 @@ import typer
 from starec_sim.cli.options import AsJson
 
 if TYPE_CHECKING:
-    from starec_sim.evaluation.audits import Report
+    from starec_sim.evaluation.audits import AuditReport
 
 _STYLES = {"holds": "green", "unsure": "yellow", "fails": "bold red"}
 
@@ -107,19 +107,19 @@ def audit(
     return None
 
 
-def _print(report: Report, html: Path) -> None:
+def _print(report: AuditReport, html: Path) -> None:
     from rich.text import Text
 
     from starec_sim.cli.tables import console, grid, number
 
     out, table, left_out = console(), grid(), []
-    for finding in report.findings:
-        if finding.unmeasured:
-            left_out.append(finding)
-        for place, check in enumerate(finding.checks):
-            interval = finding.figures[check.figure].interval
+    for result in report.results:
+        if result.unmeasured:
+            left_out.append(result)
+        for place, check in enumerate(result.checks):
+            interval = result.figures[check.figure].interval
             table.add_row(
-                finding.title if place == 0 else "",
+                result.title if place == 0 else "",
                 check.figure,
                 Text(number(interval.mean), "bold"),
                 Text(f"{number(interval.low)} to {number(interval.high)}", "dim"),
@@ -128,7 +128,7 @@ def _print(report: Report, html: Path) -> None:
             )
     out.print()
     out.print(table)
-    for finding in left_out:
-        out.print(f"{finding.title} was not measured: {finding.unmeasured}.", style="yellow")
+    for result in left_out:
+        out.print(f"{result.title} was not measured: {result.unmeasured}.", style="yellow")
     out.print(f"\n{report.verdict[0].upper()}{report.verdict[1:]}.")
     out.print(f"\nThe page, with plots and what others found: {html}")

@@ -214,14 +214,14 @@ def table(
 ) -> dict[str, Any] | None:
     """Show the table of an evaluation, or of several on the same lists."""
     from starec_sim.errors import ConfigError, did_you_mean
-    from starec_sim.evaluation import merged, read_table, render
+    from starec_sim.evaluation import merge_tables, read_table, render
     from starec_sim.runs import folder
 
     if form is not None and form not in FORMATS:
         raise ConfigError(
             f'there is no format "{form}"; {did_you_mean(form, FORMATS)}', hint="or pass --json"
         )
-    found = merged([read_table(folder.find(run, runs_dir)) for run in runs])
+    found = merge_tables([read_table(folder.find(run, runs_dir)) for run in runs])
     if compare is not None:
         differences = found.compare(*compare)
         if as_json:
@@ -263,15 +263,13 @@ def check_table(
     For example: starec check-table paper
     """
     from starec_sim.cli.tables import console
-    from starec_sim.evaluation.checker import check, published
-    from starec_sim.evaluation.printed import read_printed
+    from starec_sim.evaluation.plausibility import impossible_rows, read_tables, shipped_tables
 
-    tables = published() if str(file) == "paper" else read_printed(file, candidates)
+    tables = shipped_tables() if str(file) == "paper" else read_tables(file, candidates)
     findings = [
-        {"table": name, "row": found.row, "problem": found.problem}
+        {"table": name, **found._asdict()}
         for name, rows in tables.items()
-        for row in rows
-        if (found := check(row)) is not None
+        for found in impossible_rows(rows)
     ]
     count = sum(map(len, tables.values()))
     if as_json:
@@ -288,29 +286,13 @@ def check_table(
 
 
 def answer(table: Table, against: str | None) -> dict[str, Any]:
-    """Return a table as JSON values, with its differences and the checker's findings."""
+    """Return a table as JSON values, with its differences and the impossible rows."""
     return {
         **table.as_json(),
         "against": against or table.reference,
         "differences": {name: d.as_json() for name, d in table.against(against).items()},
-        "impossible": [finding._asdict() for finding in findings_of(table)],
+        "impossible": [finding._asdict() for finding in table.impossible_rows()],
     }
-
-
-def findings_of(table: Table) -> list[Any]:
-    """Return what the checker finds in a table of our own: nothing, or there is a defect."""
-    from starec_sim.evaluation.checker import Printed, check
-
-    places = table.about["protocol"]["candidates"]
-    rows = [
-        Printed(
-            row.name,
-            {name: found.mean for name, found in row.metrics.items()},
-            candidates=places,
-        )
-        for row in table.rows
-    ]
-    return [finding for row in rows if (finding := check(row)) is not None]
 
 
 def print_table(table: Table, against: str | None) -> None:
@@ -366,7 +348,7 @@ def print_table(table: Table, against: str | None) -> None:
         out.print(f"left out: {clean(name)}, which {why}", style="yellow")
     for name in table.unfinished:
         out.print(f"not there yet: {clean(name)}", style="yellow")
-    for finding in findings_of(table):
+    for finding in table.impossible_rows():
         out.print(f"impossible: {finding.row}; {finding.problem}", style="bold red")
 
 

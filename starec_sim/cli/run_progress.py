@@ -20,7 +20,7 @@ from starec_sim.cli.text import program, suggested
 from starec_sim.errors import PausedError
 from starec_sim.events import RunEvents
 from starec_sim.experiment import Experiment
-from starec_sim.glossary import entry, eventful
+from starec_sim.glossary import eventful, metric_info
 from starec_sim.types import Visit
 
 _HEADLINES = (
@@ -118,7 +118,7 @@ class RunProgress(RunEvents):
             series.setdefault(name, []).append(value)
         if not self._console.is_terminal:
             shown = ", ".join(
-                f"{entry(name).label} {number(metrics[name])}"
+                f"{metric_info(name).label} {number(metrics[name])}"
                 for name in self._shown(self._arm, most=5)
                 if name in metrics
             )
@@ -192,7 +192,7 @@ class RunProgress(RunEvents):
         table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
         arms = max((len(arm) for arm in self._series), default=0)
         names = self._shown(self._arm, max(1, (self._console.width - arms) // _COLUMN))
-        for label in ("", *(entry(name).label for name in names)):
+        for label in ("", *(metric_info(name).label for name in names)):
             table.add_column(label, no_wrap=True)
         for arm, series in self._series.items():
             cells = []

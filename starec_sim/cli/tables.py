@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from starec_sim.cli.text import clean
-from starec_sim.glossary import UNREAD, entry
+from starec_sim.glossary import UNREAD, metric_info
 from starec_sim.metrics import Interval
-from starec_sim.report import Difference, Report
+from starec_sim.report import ArmDifference, RunReport
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _GAP = 2
@@ -68,7 +68,7 @@ def number(value: float, sign: str = "") -> str:
     return f"{value:{sign}.3f}" if size < 10 else f"{value:{sign},.{1 if size < 1000 else 0}f}"
 
 
-def print_report(report: Report, explain: bool = False) -> None:
+def print_report(report: RunReport, explain: bool = False) -> None:
     """Print the figures of all arms, and how the others differ from the first.
 
     Args:
@@ -104,7 +104,7 @@ def print_report(report: Report, explain: bool = False) -> None:
         for name in UNREAD:
             if name in of_arm and of_arm[name].interval.mean > 0:
                 out.print(
-                    f"\nWarning: in {arm}, {entry(name).meaning}: "
+                    f"\nWarning: in {arm}, {metric_info(name).meaning}: "
                     f"{of_arm[name].interval.mean:.1%}. Such figures say little about people; "
                     "`show --user` tells what the parser objected to.",
                     style="bold red",
@@ -119,14 +119,14 @@ def print_meanings(out: Console, names: Sequence[str]) -> None:
     """Say what metrics mean."""
     table = grid()
     for name in names:
-        found = entry(name)
+        found = metric_info(name)
         better = f" ({found.better} is better)" if found.better else ""
         table.add_row(found.label, Text(f"{found.meaning or 'a metric of its own'}{better}", "dim"))
     out.print()
     out.print(table)
 
 
-def _rounds(report: Report) -> str:
+def _rounds(report: RunReport) -> str:
     last, of = report.last_rounds, report.rounds
     if of == 1:
         return "Means of the one round"
@@ -145,7 +145,7 @@ class _Cell(NamedTuple):
     """Of the series of all arms."""
 
 
-def _figures(report: Report, arm: str, names: Sequence[str]) -> Mapping[str, _Cell]:
+def _figures(report: RunReport, arm: str, names: Sequence[str]) -> Mapping[str, _Cell]:
     cells = {}
     for name in names:
         if name not in report.figures[arm]:
@@ -164,12 +164,12 @@ def _figures(report: Report, arm: str, names: Sequence[str]) -> Mapping[str, _Ce
     return cells
 
 
-def _differences(report: Report, arm: str, names: Sequence[str]) -> Mapping[str, _Cell]:
+def _differences(report: RunReport, arm: str, names: Sequence[str]) -> Mapping[str, _Cell]:
     cells = {}
     for name in names:
         if name in report.differences[arm]:
             found = report.differences[arm][name]
-            word, style = verdict(found, entry(name).better)
+            word, style = verdict(found, metric_info(name).better)
             text = Text.assemble(
                 (number(found.interval.mean, "+"), style), half_width(found.interval)
             )
@@ -178,7 +178,7 @@ def _differences(report: Report, arm: str, names: Sequence[str]) -> Mapping[str,
     return cells
 
 
-def verdict(difference: Difference, better: str) -> tuple[str, str]:
+def verdict(difference: ArmDifference, better: str) -> tuple[str, str]:
     """Return a difference in one word, and the style it is written in."""
     mean = difference.interval.mean
     if math.isnan(mean):
@@ -204,7 +204,7 @@ def _blocks(
     names: Sequence[str], columns: Mapping[str, Mapping[str, _Cell]], width: int
 ) -> Iterator[Table]:
     """Yield tables with a column for each arm, as many beside each other as fit."""
-    labels = max(len(entry(name).label) for name in names)
+    labels = max(len(metric_info(name).label) for name in names)
     texts = max(
         (cell.text.cell_len for cells in columns.values() for cell in cells.values()), default=1
     )
@@ -221,7 +221,7 @@ def _blocks(
         table.add_row("", *(one_line(arm, max(texts, texts + line + 1), "bold") for arm in block))
         for name in names:
             row = [_drawn(columns[arm].get(name), line) for arm in block]
-            table.add_row(entry(name).label, *row)
+            table.add_row(metric_info(name).label, *row)
         yield table
 
 

@@ -77,9 +77,9 @@ def print_changes(changes: Mapping[str, Mapping[str, Any]], steps: int) -> None:
     from rich.text import Text
 
     from starec_sim.cli.tables import console, grid, half_width, number, verdict
-    from starec_sim.glossary import entry
+    from starec_sim.glossary import metric_info
     from starec_sim.metrics import Interval
-    from starec_sim.report import Difference
+    from starec_sim.report import ArmDifference
 
     def told(interval: Interval, style: str, sign: str = "") -> Text:
         return Text.assemble((number(interval.mean, sign), style), half_width(interval))
@@ -94,9 +94,9 @@ def print_changes(changes: Mapping[str, Mapping[str, Any]], steps: int) -> None:
         )
         if name == "malformed" and before.mean == after.mean == 0:
             continue
-        word, style = verdict(Difference(change, found["p"]), entry(name).better)
+        word, style = verdict(ArmDifference(change, found["p"]), metric_info(name).better)
         cells = told(before, "bold"), told(after, "bold"), told(change, style, "+")
-        table.add_row(entry(name).label, *cells, Text(word, style))
+        table.add_row(metric_info(name).label, *cells, Text(word, style))
     out.print(
         f"\n{users} users never trained on, before and after {steps} steps of learning; ± half of "
         "the 95 % interval,\nof changes paired by user; unsure: it holds zero\n",

@@ -1,21 +1,23 @@
-"""The measuring stick: how good a policy is at being this user, against whom, and how sure.
+"""Hold-out evaluation: how well does a policy predict what each user chooses?
 
-An `Evaluation` says which data, protocol, policies and rows; `evaluate` returns its table, of which
-any two rows can be compared: `table.compare("lexical", "popularity")["ndcg@10"]`.
+An `Evaluation` says which data, protocol, policies and contenders. `evaluate` returns a table with
+one row for each contender. Any two rows can be compared:
+`table.compare("lexical", "popularity")["ndcg@10"]` is their paired difference.
 """
 
 from starec_sim.evaluation.contenders import ContenderSpec, read_policy, read_rows
 from starec_sim.evaluation.evaluate import Evaluation, evaluate, read_settings, read_table, resume
-from starec_sim.evaluation.table import Difference, Row, Table, merged
+from starec_sim.evaluation.table import Table, TableRow, merge_tables
+from starec_sim.metrics import PairedDifference
 
 __all__ = [
     "ContenderSpec",
-    "Difference",
     "Evaluation",
-    "Row",
+    "PairedDifference",
     "Table",
+    "TableRow",
     "evaluate",
-    "merged",
+    "merge_tables",
     "read_policy",
     "read_rows",
     "read_settings",

@@ -18,7 +18,7 @@ from starec_sim.rng import Streams
 from starec_sim.types import LIKED_ABOVE, FloatArray
 
 
-def marks_of(spec: ContenderSpec, exam: HoldOut) -> RankRange:
+def rank_baseline(spec: ContenderSpec, exam: HoldOut) -> RankRange:
     """Return where a floor or a recommender places the answers.
 
     Raises:

@@ -22,11 +22,11 @@ from pydantic import Field, model_validator
 from starec_sim import laboratory, plugins
 from starec_sim.dataset import Dataset
 from starec_sim.errors import ConfigError, RunError
-from starec_sim.evaluation.baselines import knows_choices, marks_of
+from starec_sim.evaluation.baselines import knows_choices, rank_baseline
 from starec_sim.evaluation.contenders import Contender, ContenderSpec, lacks, plan
 from starec_sim.evaluation.rank_range import RankRange
-from starec_sim.evaluation.results import read_record
-from starec_sim.evaluation.table import Row, Table, make_row
+from starec_sim.evaluation.results import read_agent_result
+from starec_sim.evaluation.table import Table, TableRow, make_row
 from starec_sim.events import RunEvents
 from starec_sim.experiment import Experiment
 from starec_sim.holdout import HoldOut, environment_name
@@ -173,7 +173,7 @@ def read_table(folder: Path) -> Table:
                 if key not in ("name", "metrics", "counters", "costs")
             }
             metrics = {name: Interval(**parts) for name, parts in row["metrics"].items()}
-            rows.append(Row(row["name"], how, metrics, values, row["counters"], row["costs"]))
+            rows.append(TableRow(row["name"], how, metrics, values, row["counters"], row["costs"]))
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise RunError(
             f"the table in {folder} is damaged: {type(error).__name__}: {error}",
@@ -320,7 +320,7 @@ def _finish(
     events.baselines_started(len(waiting))
     for number, row in waiting:
         start = time.perf_counter()
-        marks = marks_of(row.spec, exam)
+        marks = rank_baseline(row.spec, exam)
         _write_marks(folder, number, marks)
         events.baseline_finished(row.name, time.perf_counter() - start)
     table = _table(folder, evaluation, exam, planned)
@@ -343,7 +343,7 @@ def _table(
         counters: Mapping[str, int] = {"rankings": exam.answers.size * protocol.draws}
         costs: Mapping[str, float | None] = {}
         if row.spec.agent is not None:
-            record = read_record(folder, row.name, exam)
+            record = read_agent_result(folder, row.name, exam)
             if record is None:
                 unfinished.append(row.name)
                 continue

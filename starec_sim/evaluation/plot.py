@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from starec_sim.evaluation.render import PERCENT, title
-from starec_sim.evaluation.table import Row, Table
+from starec_sim.evaluation.table import Table, TableRow
 
 _COLOURS = {"floor": "#9a9a9a", "recommender": "#0072B2", "agent": "#D55E00"}
 _MEANINGS = {
@@ -64,7 +64,7 @@ def plot_table(table: Table, path: Path) -> bool:
     return True
 
 
-def _bar(axis: object, place: int, row: Row, metric: str) -> None:
+def _bar(axis: object, place: int, row: TableRow, metric: str) -> None:
     from matplotlib.axes import Axes
 
     assert isinstance(axis, Axes)

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from starec_sim.errors import ConfigError
-from starec_sim.evaluation.table import Difference, Row, Table
-from starec_sim.metrics import Interval
+from starec_sim.evaluation.table import Table, TableRow
+from starec_sim.metrics import Interval, PairedDifference
 
 PERCENT = 100.0
 """Figures are shown as the papers show them: NDCG x 100."""
@@ -44,7 +44,7 @@ def figure(interval: Interval, between: str = " ±") -> str:
     return f"{mean}{between}{PERCENT * (interval.high - interval.low) / 2:.2f}"
 
 
-def difference(found: Difference) -> str:
+def difference(found: PairedDifference) -> str:
     """Return a difference with its interval, times 100."""
     mean, low, high = (PERCENT * value for value in found.interval[:3])
     if math.isnan(low):
@@ -61,13 +61,13 @@ def chance(p: float) -> str:
     return "–" if math.isnan(p) else f"{p:.4f}"
 
 
-def flawed(row: Row) -> str:
+def flawed(row: TableRow) -> str:
     """Return the counters of a row that are not zero, in words."""
     shown = {name: count for name, count in row.counters.items() if name != "rankings" and count}
     return ", ".join(f"{name} {count:,}" for name, count in shown.items())
 
 
-def spent(row: Row) -> str:
+def spent(row: TableRow) -> str:
     """Return what a ranking costs, as far as it is known."""
     costs, parts = row.costs, []
     tokens = [costs.get(f"{name}/ranking") for name in ("tokens_in", "tokens_out")]

@@ -21,7 +21,7 @@ FLAWS = ("unparsed", "missing", "duplicate", "invented", "overlong")
 """What can be wrong with an answer; others that an agent counts are kept as well."""
 
 
-class Record(NamedTuple):
+class AgentResult(NamedTuple):
     """One agent's exam."""
 
     marks: RankRange
@@ -31,7 +31,7 @@ class Record(NamedTuple):
     """Per ranking, and per user for what led up to it; None where nobody can tell."""
 
 
-def read_record(folder: Path, arm: str, exam: HoldOut) -> Record | None:
+def read_agent_result(folder: Path, arm: str, exam: HoldOut) -> AgentResult | None:
     """Return what an arm did in its exam; None while its last round is not committed.
 
     Raises:
@@ -47,7 +47,7 @@ def read_record(folder: Path, arm: str, exam: HoldOut) -> Record | None:
             return None
         trial = found[0]
         marks, counters = _answers(db, trial, exam)
-        return Record(marks, counters, _costs(db, trial, exam))
+        return AgentResult(marks, counters, _costs(db, trial, exam))
 
 
 def _answers(

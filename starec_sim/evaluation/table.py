@@ -1,4 +1,4 @@
-"""The table: rows with intervals, and how sure one can be that two of them differ."""
+"""The table of an evaluation: a row for each contender, and paired differences of rows."""
 
 from __future__ import annotations
 
@@ -9,25 +9,28 @@ import numpy as np
 
 from starec_sim.errors import RunError, did_you_mean
 from starec_sim.evaluation.contenders import Contender
+from starec_sim.evaluation.plausibility import ImpossibleRow, PublishedRow, impossible_rows
 from starec_sim.evaluation.rank_range import RankRange
-from starec_sim.metrics import Interval, bootstrap_interval, paired_interval, permutation_test
+from starec_sim.metrics import Interval, PairedDifference, bootstrap_interval, paired_difference
 from starec_sim.types import FloatArray
 
 _SEED = 0
-"""Of bootstrap and permutations: the same rankings give the same table."""
+"""Seed of bootstrap and permutations: the same rankings give the same table."""
 
 
-class Row(NamedTuple):
-    """One row."""
+class TableRow(NamedTuple):
+    """The results of one contender."""
 
     name: str
     how: Mapping[str, Any]
-    """What it is: its spec, and its policy's."""
+    """What the contender is: its spec, and the spec of its policy."""
     metrics: Mapping[str, Interval]
     values: Mapping[str, FloatArray]
-    """By metric, what each user earned: the mean over her draws."""
+    """By metric, the value of each user: the mean over her candidate lists."""
     counters: Mapping[str, int]
+    """How many rankings there are, and how many have which flaw."""
     costs: Mapping[str, float | None]
+    """By name, e.g. `tokens_in/ranking`; None where it is unknown."""
 
     @property
     def kind(self) -> str:
@@ -45,45 +48,26 @@ class Row(NamedTuple):
         }
 
 
-class Difference(NamedTuple):
-    """One metric of a row minus that of another, on the same users."""
-
-    metric: str
-    interval: Interval
-    p: float
-    """Two-sided, from a permutation test over users."""
-
-    @property
-    def sure(self) -> bool:
-        """Whether the 95 % interval leaves out zero and the permutation test agrees."""
-        away = self.interval.low > 0 or self.interval.high < 0
-        return away and self.p < 0.05
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the difference as JSON values."""
-        return {**self.interval._asdict(), "p": self.p, "sure": self.sure}
-
-
 class Table(NamedTuple):
-    """Rows of one exam."""
+    """The results of all contenders on the same candidate lists."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
     about: Mapping[str, Any]
-    """Protocol, dataset, seed, counts, and the digest of the exam."""
+    """Protocol, dataset, seed, counts, and the digest of the candidate lists."""
     users: tuple[str, ...]
-    """Ids of the evaluated users, in the order of the rows' values."""
+    """Ids of the evaluated users, in the order of `TableRow.values`."""
     digest: str
-    """The same for the same exam and the same ranks, however they were computed."""
+    """The same for the same candidate lists and ranks."""
     unfinished: tuple[str, ...] = ()
-    """Rows that are not there yet."""
+    """Names of the contenders without results so far."""
 
     @property
     def headline(self) -> str:
-        """The metric that rows are compared by: NDCG at the greatest k up to 10."""
-        places = self.about["protocol"]["at"]
-        return f"ndcg@{max([k for k in places if k <= 10] or places[:1])}"
+        """The metric by which rows are compared: NDCG at the greatest k up to 10."""
+        cuts = self.about["protocol"]["at"]
+        return f"ndcg@{max([k for k in cuts if k <= 10] or cuts[:1])}"
 
-    def row(self, name: str) -> Row:
+    def row(self, name: str) -> TableRow:
         """Return a row by its name.
 
         Raises:
@@ -103,8 +87,8 @@ class Table(NamedTuple):
 
     def compare(
         self, a: str, b: str, metrics: Sequence[str] | None = None
-    ) -> dict[str, Difference]:
-        """Return how row `a` differs from row `b`, by metric (all of them when None).
+    ) -> dict[str, PairedDifference]:
+        """Return row `a` minus row `b`, by metric (all metrics when None).
 
         Raises:
             RunError: There is no such row or metric.
@@ -117,19 +101,15 @@ class Table(NamedTuple):
                     hint="metrics are written as in the table, e.g. ndcg@10",
                 )
         return {
-            name: Difference(
-                name,
-                paired_interval(one.values[name], other.values[name], seed=_SEED),
-                permutation_test(one.values[name], other.values[name], seed=_SEED),
-            )
+            name: paired_difference(one.values[name], other.values[name], seed=_SEED)
             for name in metrics or one.values
         }
 
-    def against(self, reference: str | None = None) -> dict[str, Difference]:
-        """Return how every other row differs from one in the headline metric, by row.
+    def against(self, reference: str | None = None) -> dict[str, PairedDifference]:
+        """Return every other row minus one reference row in the headline metric, by row.
 
         Args:
-            reference: A row; the first agent when None, or the first row where there is none.
+            reference: The name of the row; `self.reference` when None.
         """
         name = self.row(reference).name if reference else self.reference
         return {
@@ -140,12 +120,21 @@ class Table(NamedTuple):
 
     @property
     def reference(self) -> str:
-        """The row that others are compared with unless another is asked for."""
+        """The row that others are compared with by default: the first agent, else the first row."""
         agents = [row.name for row in self.rows if row.kind == "agent"]
         return (agents or [row.name for row in self.rows])[0]
 
+    def impossible_rows(self) -> list[ImpossibleRow]:
+        """Return the rows that no rankings can produce; one of them means a defect in the code."""
+        candidates = self.about["protocol"]["candidates"]
+        rows = []
+        for row in self.rows:
+            means = {name: interval.mean for name, interval in row.metrics.items()}
+            rows.append(PublishedRow(row.name, means, candidates=candidates))
+        return impossible_rows(rows)
+
     def as_json(self) -> dict[str, Any]:
-        """Return the table as JSON values, without the users' own figures."""
+        """Return the table as JSON values, without the values of each user."""
         return {
             "rows": [row.as_json() for row in self.rows],
             "unfinished": list(self.unfinished),
@@ -155,40 +144,49 @@ class Table(NamedTuple):
 
 
 def make_row(
-    planned: Contender,
-    marks: RankRange,
+    contender: Contender,
+    ranks: RankRange,
     at: Sequence[int],
     candidates: int,
     counters: Mapping[str, int],
     costs: Mapping[str, float | None],
-) -> Row:
-    """Return the row of some marks."""
-    values = marks.values(at, candidates)
-    spec = planned.spec.model_dump(
+) -> TableRow:
+    """Return the row of a contender.
+
+    Args:
+        contender: Whose row.
+        ranks: Where it ranked the answers.
+        at: The k of NDCG@k and HR@k.
+        candidates: Items of a candidate list.
+        counters: See `TableRow`; the number of ties is added.
+        costs: See `TableRow`.
+    """
+    values = ranks.values(at, candidates)
+    spec = contender.spec.model_dump(
         mode="json", exclude_none=True, exclude={"name", "policy", "needs"}
     )
-    if planned.spec.kind != "recommender":
+    if contender.spec.kind != "recommender":
         spec.pop("data")
-    if planned.spec.kind != "agent":
+    if contender.spec.kind != "agent":
         spec.pop("memory")
-    how = {"kind": planned.spec.kind, **spec}
-    if planned.policy is not None:
-        how["policy"] = dict(planned.policy)
-    return Row(
-        planned.name,
+    how = {"kind": contender.spec.kind, **spec}
+    if contender.policy is not None:
+        how["policy"] = dict(contender.policy)
+    return TableRow(
+        contender.name,
         how,
         {name: bootstrap_interval(found, seed=_SEED) for name, found in values.items()},
         values,
-        {**counters, "tied": marks.tied},
+        {**counters, "tied": ranks.tied},
         costs,
     )
 
 
-def merged(tables: Sequence[Table]) -> Table:
-    """Return one table of several; they must be of one exam.
+def merge_tables(tables: Sequence[Table]) -> Table:
+    """Return one table with the rows of several, which must be of the same candidate lists.
 
     Raises:
-        RunError: Protocols, data, seeds or lists differ: their figures cannot be compared.
+        RunError: Protocols, data, seeds or lists differ, so the rows cannot be compared.
     """
     first = tables[0]
     for other in tables[1:]:
@@ -203,11 +201,11 @@ def merged(tables: Sequence[Table]) -> Table:
                 if a.get(key) != b.get(key)
             ]
             raise RunError(
-                "these tables are of different exams, so their rows cannot be compared; "
-                + ("; ".join(different) or "their candidate lists differ"),
+                "these tables are of different candidate lists, so their rows cannot be compared; "
+                + ("; ".join(different) or "the lists themselves differ"),
                 hint="evaluate both with one protocol, dataset and seed, or pass --candidates FILE",
             )
-    rows: dict[str, Row] = {}
+    rows: dict[str, TableRow] = {}
     for number, table in enumerate(tables, 1):
         for row in table.rows:
             known = rows.get(row.name)

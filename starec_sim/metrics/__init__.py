@@ -13,13 +13,16 @@ from starec_sim.metrics.engagement import click_through, exit_rate, satisfaction
 from starec_sim.metrics.ranking import hit_rate, ndcg, reciprocal_rank
 from starec_sim.metrics.statistics import (
     Interval,
+    PairedDifference,
     bootstrap_interval,
+    paired_difference,
     paired_interval,
     permutation_test,
 )
 
 __all__ = [
     "Interval",
+    "PairedDifference",
     "attribute_distribution",
     "bootstrap_interval",
     "click_through",
@@ -30,6 +33,7 @@ __all__ = [
     "intra_list_diversity",
     "mean_popularity",
     "ndcg",
+    "paired_difference",
     "paired_interval",
     "permutation_test",
     "popularity_lift",

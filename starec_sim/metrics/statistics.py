@@ -1,13 +1,13 @@
-"""How sure we are: intervals and tests over users.
+"""Confidence intervals and significance tests over users.
 
-Users are the unit that is resampled: what one user does twice is not two observations. Average
-each user's values first. A user whose value is NaN has none and is left out; `n` says how many
-were used.
+Users are the unit that is resampled: two visits of one user are not two independent observations.
+So average the values of each user first. A user whose value is NaN is left out; `n` says how many
+users were used.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -25,7 +25,25 @@ class Interval(NamedTuple):
     low: float
     high: float
     n: int
-    """Users with a value. Below two of them, `low` and `high` are NaN: one user shows no spread."""
+    """Users with a value. With fewer than two, `low` and `high` are NaN: there is no spread."""
+
+
+class PairedDifference(NamedTuple):
+    """The mean difference of two conditions over the same users."""
+
+    interval: Interval
+    p: float
+    """Two-sided, from a permutation test over users."""
+
+    @property
+    def sure(self) -> bool:
+        """Whether the interval leaves out zero and the permutation test agrees (p < 0.05)."""
+        away = self.interval.low > 0 or self.interval.high < 0
+        return away and self.p < 0.05
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the difference as JSON values."""
+        return {**self.interval._asdict(), "p": self.p, "sure": self.sure}
 
 
 def bootstrap_interval(
@@ -80,6 +98,17 @@ def paired_interval(
     """
     assert a.ndim == 1 and a.shape == b.shape, (a.shape, b.shape)
     return bootstrap_interval(a - b, level=level, resamples=resamples, seed=seed)
+
+
+def paired_difference(a: FloatArray, b: FloatArray, *, seed: int) -> PairedDifference:
+    """Return the mean difference a - b over the same users, with its 95 % interval and p-value.
+
+    Args:
+        a: One value per user, shape (users,).
+        b: The same users' values under the other condition, in the same order.
+        seed: The same seed gives the same interval and p-value.
+    """
+    return PairedDifference(paired_interval(a, b, seed=seed), permutation_test(a, b, seed=seed))
 
 
 def permutation_test(

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from starec_sim.environment import Environment
 from starec_sim.errors import ContractError, RunError
-from starec_sim.measure import Measured
+from starec_sim.measure import RoundMetrics
 from starec_sim.runs import codec
 from starec_sim.runs.session import Session
 from starec_sim.runs.store import Store, Texts, text_hash, told
@@ -219,7 +219,7 @@ class Recorder:
         self,
         round: int,
         visits: Sequence[Visit],
-        measured: Measured,
+        measured: RoundMetrics,
         world: Mapping[str, NDArray[Any]],
         digest: str,
     ) -> str:

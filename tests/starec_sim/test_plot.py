@@ -5,16 +5,16 @@ from matplotlib import image
 
 from starec_sim.metrics import Interval
 from starec_sim.plot import plot_report
-from starec_sim.report import Figure, Report
+from starec_sim.report import MetricSummary, RunReport
 
 
 def figure(*series, half=0.1):
-    return Figure(Interval(series[-1], 0, 1, 9), series, (half,) * len(series))
+    return MetricSummary(Interval(series[-1], 0, 1, 9), series, (half,) * len(series))
 
 
 def report(**arms):
     rounds = max((len(f.series) for figures in arms.values() for f in figures.values()), default=0)
-    return Report(arms, {}, rounds, rounds)
+    return RunReport(arms, {}, rounds, rounds)
 
 
 def pixels(path):

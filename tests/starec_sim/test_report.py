@@ -9,7 +9,7 @@ import pytest
 from starec_sim.errors import RunError
 from starec_sim.glossary import METRICS, eventful, place
 from starec_sim.metrics import Interval
-from starec_sim.report import Difference, summarise
+from starec_sim.report import ArmDifference, summarise
 from starec_sim.runs.store import Store
 
 NAN = math.nan
@@ -203,7 +203,7 @@ class TestDifferences:
         ],
     )
     def test_sure_is_an_interval_without_zero(self, low, high, sure):
-        assert Difference(Interval(0.1, low, high, 5), None).sure is sure
+        assert ArmDifference(Interval(0.1, low, high, 5), None).sure is sure
 
     def test_arms_of_a_run_on_its_way_are_compared_over_the_same_rounds(self, write):
         loop = clicks(ann=[0.2, 0.9, 0.9], bob=[0.4, 0.9, 0.9])

@@ -8,24 +8,24 @@ from starec_sim.evaluation.audits.audit import (
     AUDITS,
     NAMES,
     Audit,
+    AuditReport,
     AuditSettings,
-    Report,
     audit,
     read_bounds,
 )
-from starec_sim.evaluation.audits.findings import Bound, Chart, Check, Figure, Finding
+from starec_sim.evaluation.audits.result import AuditMetric, AuditResult, Bound, BoundCheck, Chart
 
 __all__ = [
     "AUDITS",
     "NAMES",
     "Audit",
+    "AuditMetric",
+    "AuditReport",
+    "AuditResult",
     "AuditSettings",
     "Bound",
+    "BoundCheck",
     "Chart",
-    "Check",
-    "Figure",
-    "Finding",
-    "Report",
     "audit",
     "read_bounds",
 ]

@@ -17,17 +17,17 @@ from starec_sim import plugins
 from starec_sim.agent import Agent
 from starec_sim.dataset import Dataset
 from starec_sim.errors import ConfigError, DataError, did_you_mean
-from starec_sim.evaluation.audits.asking import Respondent, respondent
-from starec_sim.evaluation.audits.findings import Bound, Check, Finding
+from starec_sim.evaluation.audits.audited_policy import AuditedPolicy, audited_policy
 from starec_sim.evaluation.audits.form import Form
 from starec_sim.evaluation.audits.leak import Leak
 from starec_sim.evaluation.audits.memorisation import Memorisation
-from starec_sim.evaluation.audits.panel import Answers, Panel, Question, Words, ask, live
+from starec_sim.evaluation.audits.panel import Panel, PanelAnswers, PanelQuestion, Words, ask, live
 from starec_sim.evaluation.audits.persona import Persona
 from starec_sim.evaluation.audits.popularity import Popularity
 from starec_sim.evaluation.audits.position import Position
 from starec_sim.evaluation.audits.ratings import Ratings
 from starec_sim.evaluation.audits.reflection import Reflection
+from starec_sim.evaluation.audits.result import AuditResult, Bound, BoundCheck
 from starec_sim.evaluation.audits.retest import Retest
 from starec_sim.evaluation.audits.selection import Selection
 from starec_sim.holdout import HoldOut, environment_name, read_protocol
@@ -44,11 +44,11 @@ class Audit(Protocol):
     title: str
     asks: str
 
-    def questions(self, panel: Panel) -> Iterable[Question]:
+    def questions(self, panel: Panel) -> Iterable[PanelQuestion]:
         """Yield what has to be asked; equal questions of several audits are asked once."""
         ...
 
-    def finding(self, panel: Panel, answers: Answers) -> Finding:
+    def result(self, panel: Panel, answers: PanelAnswers) -> AuditResult:
         """Return the figures, a chart and the literature's."""
         ...
 
@@ -138,11 +138,11 @@ class AuditSettings(Settings):
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class AuditReport:
     """All findings, and whether the policy is fit to simulate with."""
 
     about: Mapping[str, Any]
-    findings: tuple[Finding, ...]
+    results: tuple[AuditResult, ...]
 
     @property
     def failures(self) -> list[str]:
@@ -157,7 +157,7 @@ class Report:
     @property
     def unmeasured(self) -> list[str]:
         """Audits that could not be made, with the reason."""
-        return [f"{f.name}: {f.unmeasured}" for f in self.findings if f.unmeasured]
+        return [f"{f.name}: {f.unmeasured}" for f in self.results if f.unmeasured]
 
     @property
     def fit(self) -> bool | None:
@@ -178,11 +178,11 @@ class Report:
             return f"undecided ({of}): nothing could be measured"
         return f"fit to simulate with ({of})"
 
-    def _checks(self) -> list[tuple[Finding, Check]]:
-        return [(finding, check) for finding in self.findings for check in finding.checks]
+    def _checks(self) -> list[tuple[AuditResult, BoundCheck]]:
+        return [(finding, check) for finding in self.results for check in finding.checks]
 
     @staticmethod
-    def _said(finding: Finding, check: Check) -> str:
+    def _said(finding: AuditResult, check: BoundCheck) -> str:
         interval = finding.figures[check.figure].interval
         shown = "unknown" if math.isnan(interval.mean) else f"{interval.mean:.2f}"
         return f"{finding.name}: {check.figure} {shown} (wanted: {check.bound})"
@@ -218,13 +218,13 @@ class Report:
                     },
                     "references": list(finding.references),
                 }
-                for finding in self.findings
+                for finding in self.results
             },
         }
 
 
-def audit(settings: AuditSettings) -> Report:
-    """Question a policy and judge it.
+def audit(settings: AuditSettings) -> AuditReport:
+    """PanelQuestion a policy and judge it.
 
     Raises:
         StarecError: A setting is wrong, nobody qualifies, or the policy cannot be asked; what was
@@ -244,12 +244,12 @@ def audit(settings: AuditSettings) -> Report:
     )
     drawn = protocol.users.model_copy(update={"count": settings.users})
     protocol = protocol.model_copy(update={"draws": 1, "signals": (), "users": drawn})
-    with respondent(settings.policy, settings.seed, settings.cache) as asked:
+    with audited_policy(settings.policy, settings.seed, settings.cache) as asked:
         panel, answers = asyncio.run(
             _questioned(agents, dataset, protocol, asked, chosen, settings)
         )
         asked.check()
-    findings = tuple(_checked(one.finding(panel, answers), settings.bounds) for one in chosen)
+    findings = tuple(_checked(one.result(panel, answers), settings.bounds) for one in chosen)
     about = {
         "policy": asked.name,
         "agent": settings.agent["use"],
@@ -262,7 +262,7 @@ def audit(settings: AuditSettings) -> Report:
         "tokens_in": asked.tokens_in,
         "tokens_out": asked.tokens_out,
     }
-    return Report(about, findings)
+    return AuditReport(about, findings)
 
 
 def _chosen(names: Sequence[str]) -> list[Audit]:
@@ -279,10 +279,10 @@ async def _questioned(
     agents: Mapping[Words, Agent],
     dataset: Dataset,
     protocol: EvaluationProtocol,
-    asked: Respondent,
+    asked: AuditedPolicy,
     audits: Sequence[Audit],
     settings: AuditSettings,
-) -> tuple[Panel, Answers]:
+) -> tuple[Panel, PanelAnswers]:
     """Build the memories, then put all questions, in one event loop: clients live in one."""
     exam = HoldOut(protocol, dataset, settings.seed)
     spec = {"use": environment_name(), "protocol": protocol.model_dump(mode="json")}
@@ -313,9 +313,9 @@ def _matched(protocol: EvaluationProtocol, dataset: Dataset, seed: int) -> HoldO
         return None
 
 
-def _checked(finding: Finding, bounds: Bounds) -> Finding:
+def _checked(finding: AuditResult, bounds: Bounds) -> AuditResult:
     checks = tuple(
-        Check(name, bound, bound.judge(finding.figures[name].interval))
+        BoundCheck(name, bound, bound.judge(finding.figures[name].interval))
         for name, bound in bounds.get(finding.name, {}).items()
         if name in finding.figures
     )

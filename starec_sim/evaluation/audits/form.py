@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from starec_sim.evaluation.audits.findings import Chart, Figure, Finding, over_users
-from starec_sim.evaluation.audits.panel import Answers, Panel, Question
+from starec_sim.evaluation.audits.panel import Panel, PanelAnswers, PanelQuestion
+from starec_sim.evaluation.audits.result import AuditMetric, AuditResult, Chart, over_users
 
 
 class Form:
@@ -21,11 +21,11 @@ class Form:
         "2510.20150); matching titles loosely hides it.",
     )
 
-    def questions(self, panel: Panel) -> Iterable[Question]:
+    def questions(self, panel: Panel) -> Iterable[PanelQuestion]:
         """Yield everybody's own list."""
         return (panel.own(user) for user in range(len(panel)))
 
-    def finding(self, panel: Panel, answers: Answers) -> Finding:
+    def result(self, panel: Panel, answers: PanelAnswers) -> AuditResult:
         """Count flaws."""
         decisions = [answers[panel.own(user)].decision for user in range(len(panel))]
         flaws = ("unparsed", "missing", "duplicate", "invented")
@@ -47,7 +47,7 @@ class Form:
         malformed = np.array([float(decision.malformed) for decision in decisions])
         repaired = np.array([float(decision.repaired) for decision in decisions])
         figures = {
-            "malformed": Figure("answers with a flaw after the repair", over_users(malformed)),
-            "repaired": Figure("answers that needed a repair", over_users(repaired)),
+            "malformed": AuditMetric("answers with a flaw after the repair", over_users(malformed)),
+            "repaired": AuditMetric("answers that needed a repair", over_users(repaired)),
         }
-        return Finding(self.name, self.title, self.asks, figures, chart, self.references)
+        return AuditResult(self.name, self.title, self.asks, figures, chart, self.references)

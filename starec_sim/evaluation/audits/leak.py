@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from starec_sim.evaluation.audits.findings import Chart, Figure, Finding, over_users
-from starec_sim.evaluation.audits.panel import Answers, Panel, Question
+from starec_sim.evaluation.audits.panel import Panel, PanelAnswers, PanelQuestion
+from starec_sim.evaluation.audits.result import AuditMetric, AuditResult, Chart, over_users
 from starec_sim.types import Memory
 
 SHORTEST = 5
@@ -26,11 +26,11 @@ class Leak:
         "their success with them (Zhu et al. 2024, arXiv 2403.16416).",
     )
 
-    def questions(self, panel: Panel) -> Iterable[Question]:
+    def questions(self, panel: Panel) -> Iterable[PanelQuestion]:
         """Yield everybody's own list."""
         return (panel.own(user) for user in range(len(panel)))
 
-    def finding(self, panel: Panel, answers: Answers) -> Finding:
+    def result(self, panel: Panel, answers: PanelAnswers) -> AuditResult:
         """Search every first prompt, without the lines of its candidates."""
         named, labelled = [], []
         for user in range(len(panel)):
@@ -58,10 +58,10 @@ class Leak:
             {"this policy": (float(found.mean()), float(twice.mean()))},
         )
         figures = {
-            "named": Figure("prompts that name the answer elsewhere", over_users(found)),
-            "twice": Figure("prompts that show its card twice", over_users(twice)),
+            "named": AuditMetric("prompts that name the answer elsewhere", over_users(found)),
+            "twice": AuditMetric("prompts that show its card twice", over_users(twice)),
         }
-        return Finding(self.name, self.title, self.asks, figures, chart, self.references)
+        return AuditResult(self.name, self.title, self.asks, figures, chart, self.references)
 
 
 def says(summary: str, title: str) -> bool:

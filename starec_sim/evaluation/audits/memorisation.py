@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from starec_sim.evaluation.audits.findings import Chart, Figure, Finding, over_users
-from starec_sim.evaluation.audits.panel import Answers, Face, Panel, Question
+from starec_sim.evaluation.audits.panel import Face, Panel, PanelAnswers, PanelQuestion
+from starec_sim.evaluation.audits.result import AuditMetric, AuditResult, Chart, over_users
 
 FACES: tuple[Face, ...] = ("true", "masked", "renamed")
 
@@ -24,13 +24,13 @@ class Memorisation:
         "and recall goes along with accuracy (Di Palma et al. 2025, arXiv 2505.10212).",
     )
 
-    def questions(self, panel: Panel) -> Iterable[Question]:
+    def questions(self, panel: Panel) -> Iterable[PanelQuestion]:
         """Yield everybody's list under three kinds of titles, summaries left out."""
         for user in range(len(panel)):
             for face in FACES:
                 yield self._asked(panel, user, face)
 
-    def finding(self, panel: Panel, answers: Answers) -> Finding:
+    def result(self, panel: Panel, answers: PanelAnswers) -> AuditResult:
         """Compare what the titles are worth."""
         true, masked, renamed = (
             panel.ndcg(answers, [self._asked(panel, user, face) for user in range(len(panel))])
@@ -44,12 +44,14 @@ class Memorisation:
             {"this policy": tuple(float(np.mean(found)) for found in (true, masked, renamed))},
         )
         figures = {
-            "masked loss": Figure("NDCG@10 lost without titles", over_users(true - masked)),
-            "renamed loss": Figure("NDCG@10 lost with wrong titles", over_users(true - renamed)),
+            "masked loss": AuditMetric("NDCG@10 lost without titles", over_users(true - masked)),
+            "renamed loss": AuditMetric(
+                "NDCG@10 lost with wrong titles", over_users(true - renamed)
+            ),
         }
-        return Finding(self.name, self.title, self.asks, figures, chart, self.references)
+        return AuditResult(self.name, self.title, self.asks, figures, chart, self.references)
 
     @staticmethod
-    def _asked(panel: Panel, user: int, face: Face) -> Question:
+    def _asked(panel: Panel, user: int, face: Face) -> PanelQuestion:
         # A summary may name titles, which would then be under no mask.
         return panel.own(user, memory=replace(panel.memory(user), summary=""), face=face)

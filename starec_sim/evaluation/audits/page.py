@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from html import escape
 
-from starec_sim.evaluation.audits.audit import Report
-from starec_sim.evaluation.audits.findings import Check, Figure, Finding
+from starec_sim.evaluation.audits.audit import AuditReport
+from starec_sim.evaluation.audits.result import AuditMetric, AuditResult, BoundCheck
 from starec_sim.evaluation.audits.svg import draw
 
 _STYLE = """
@@ -42,7 +42,7 @@ svg .axis { fill: #6b7075; } svg .value { font-size: 10px;
 """
 
 
-def page(report: Report) -> str:
+def page(report: AuditReport) -> str:
     """Return the report as HTML; whatever comes from outside is escaped."""
     about = report.about
     told = (
@@ -56,13 +56,13 @@ def page(report: Report) -> str:
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body>'
         f'<h1>{title}</h1><p class="about">{escape(told)}</p>'
-        f"{_verdict(report)}{''.join(map(_section, report.findings))}"
+        f"{_verdict(report)}{''.join(map(_section, report.results))}"
         '<p class="about">Figures are means over users with 95 % intervals. A figure fails its '
         "bound only when the whole interval lies outside.</p></body></html>\n"
     )
 
 
-def _verdict(report: Report) -> str:
+def _verdict(report: AuditReport) -> str:
     kind, word = {
         True: ("holds", "Fit to simulate with"),
         None: ("unsure", "Undecided"),
@@ -80,7 +80,7 @@ def _verdict(report: Report) -> str:
     return f'<div class="verdict {kind}"><b>{word}</b><div class="why">{lists}</div></div>'
 
 
-def _section(finding: Finding) -> str:
+def _section(finding: AuditResult) -> str:
     head = (
         f"<header><h2>{escape(finding.title)}</h2>"
         f'<p class="asks">{escape(finding.asks)}</p></header>'
@@ -99,7 +99,7 @@ def _section(finding: Finding) -> str:
     return f"<section>{head}<div>{figures}{known}</div><figure>{chart}</figure></section>"
 
 
-def _places(finding: Finding) -> str:
+def _places(finding: AuditResult) -> str:
     """Return a table of the figures that were taken in several places; nothing without such."""
     figures = [figure for figure in finding.figures.values() if figure.at]
     if not figures:
@@ -113,7 +113,7 @@ def _places(finding: Finding) -> str:
     return f'<table class="places"><tr><td></td>{head}</tr>{rows}</table>'
 
 
-def _number(figure: Figure) -> str:
+def _number(figure: AuditMetric) -> str:
     interval = figure.interval
     mean = "–" if math.isnan(interval.mean) else f"{interval.mean:.3g}"
     if abs(interval.mean) < 1:
@@ -122,7 +122,7 @@ def _number(figure: Figure) -> str:
     return f'<td class="number">{mean}<small>{spread}</small></td>'
 
 
-def _row(figure: Figure, check: Check | None) -> str:
+def _row(figure: AuditMetric, check: BoundCheck | None) -> str:
     judged = ""
     if check is not None:
         judged = f'<span class="{check.outcome}">{check.outcome}</span>'

@@ -53,7 +53,7 @@ FIRST_ROUND = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class PanelQuestion:
     """A slate, before somebody with a memory."""
 
     user: int
@@ -70,19 +70,27 @@ class Question:
 
     @property
     def round(self) -> int:
-        """The question's address: a number that depends on all of it but the repeat."""
-        content = repr(replace(self, repeat=0)).encode()
+        """The round under which the policy is asked: a hash of everything but `repeat`.
+
+        Random seeds of the policy and keys of the cache depend on it, so the text that is hashed
+        never changes. It is the `repr` that this class had when audits were first published.
+        """
+        content = (
+            f"Question(user={self.user!r}, items={self.items!r}, memory={self.memory!r}, "
+            f"person={self.person!r}, task={self.task!r}, face={self.face!r}, "
+            f"words={self.words!r}, repeat=0)"
+        ).encode()
         return FIRST_ROUND + int.from_bytes(hashlib.blake2b(content, digest_size=5).digest())
 
 
-class Answer(NamedTuple):
+class PanelAnswer(NamedTuple):
     """What came of a question."""
 
     decision: Decision
     turns: tuple[Turn, ...]
 
 
-Answers = Mapping[Question, Answer]
+PanelAnswers = Mapping[PanelQuestion, PanelAnswer]
 
 
 class Panel:
@@ -142,16 +150,18 @@ class Panel:
         """Return what a user remembers when her exam begins."""
         return self.lived[user][-1]
 
-    def own(self, user: int, **changes: Any) -> Question:
+    def own(self, user: int, **changes: Any) -> PanelQuestion:
         """Return the question about a user's own list, her own memory in mind."""
         items = tuple(self.exam.candidate_lists[user, 0].tolist())
-        return replace(Question(user, items, self.memory(user)), **changes)
+        return replace(PanelQuestion(user, items, self.memory(user)), **changes)
 
     def partner(self, user: int) -> int:
         """Return another user, everybody's another one."""
         return (user + 1) % len(self)
 
-    def ndcg(self, answers: Answers, questions: Iterable[Question], k: int = 10) -> FloatArray:
+    def ndcg(
+        self, answers: PanelAnswers, questions: Iterable[PanelQuestion], k: int = 10
+    ) -> FloatArray:
         """Return NDCG@k of the user's true choice for each question."""
         ranks = [
             answers[asked].decision.rank_of(int(self.answers[asked.user])) or np.nan
@@ -215,16 +225,16 @@ async def live(
 
 async def ask(
     panel: Panel,
-    questions: Collection[Question],
+    questions: Collection[PanelQuestion],
     agents: Mapping[Words, Agent],
     policies: Policies,
     concurrency: int,
-) -> dict[Question, Answer]:
+) -> dict[PanelQuestion, PanelAnswer]:
     """Ask each question once, in no particular order."""
     unique = list(dict.fromkeys(questions))
     done = 0
 
-    async def answer(question: Question) -> Answer:
+    async def answer(question: PanelQuestion) -> PanelAnswer:
         nonlocal done
         world = _Probe(panel, question)
         whose = question.user if question.person is None else question.person
@@ -234,7 +244,7 @@ async def ask(
         done += 1
         if done % 10 == 0 or done == len(unique):
             tell("questions", done, len(unique))
-        return Answer(step.decision, step.turns)
+        return PanelAnswer(step.decision, step.turns)
 
     return dict(zip(unique, await run_pool(answer, unique, concurrency), strict=True))
 
@@ -258,7 +268,7 @@ class _Addressed:
 class _Probe:
     """A world of one question: it shows a slate, and whatever is answered reveals nothing."""
 
-    def __init__(self, panel: Panel, question: Question) -> None:
+    def __init__(self, panel: Panel, question: PanelQuestion) -> None:
         self._question = question
         self.users = panel.people
         self.items = panel.items

@@ -6,8 +6,14 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from starec_sim.evaluation.audits.findings import Chart, Figure, Finding, over_users, resampled
-from starec_sim.evaluation.audits.panel import Answers, Panel, Question
+from starec_sim.evaluation.audits.panel import Panel, PanelAnswers, PanelQuestion
+from starec_sim.evaluation.audits.result import (
+    AuditMetric,
+    AuditResult,
+    Chart,
+    over_users,
+    resampled,
+)
 from starec_sim.types import FloatArray
 
 LISTS = 3
@@ -29,7 +35,7 @@ class Persona:
         "by 0.23.",
     )
 
-    def questions(self, panel: Panel) -> Iterable[Question]:
+    def questions(self, panel: Panel) -> Iterable[PanelQuestion]:
         """Yield shared lists, own lists, and own lists with another's memory."""
         for user in range(len(panel)):
             yield panel.own(user)
@@ -37,7 +43,7 @@ class Persona:
             for number in range(LISTS):
                 yield from self._shared(panel, user, number)
 
-    def finding(self, panel: Panel, answers: Answers) -> Finding:
+    def result(self, panel: Panel, answers: PanelAnswers) -> AuditResult:
         """Split the variance of ranks into that between users and that within them."""
         ranks = np.stack(
             [
@@ -54,14 +60,14 @@ class Persona:
         own = panel.ndcg(answers, [panel.own(user) for user in everybody])
         swapped = panel.ndcg(answers, [self._swapped(panel, user) for user in everybody])
         figures = {
-            "icc": Figure(
+            "icc": AuditMetric(
                 "share of the variance that lies between users (ICC)",
                 resampled(lambda who: _icc(ranks[who]), len(panel)),
             ),
-            "swap loss": Figure(
+            "swap loss": AuditMetric(
                 "NDCG@10 lost with another's profile and memory", over_users(own - swapped)
             ),
-            "own": Figure("NDCG@10 with her own", over_users(own)),
+            "own": AuditMetric("NDCG@10 with her own", over_users(own)),
         }
         chart = Chart(
             "bar",
@@ -70,10 +76,10 @@ class Persona:
             "ranks squared",
             {"this policy": (max(0.0, between), within)},
         )
-        return Finding(self.name, self.title, self.asks, figures, chart, self.references)
+        return AuditResult(self.name, self.title, self.asks, figures, chart, self.references)
 
     @staticmethod
-    def _swapped(panel: Panel, user: int) -> Question:
+    def _swapped(panel: Panel, user: int) -> PanelQuestion:
         other = panel.partner(user)
         return panel.own(user, memory=panel.memory(other), person=other)
 
@@ -84,7 +90,7 @@ class Persona:
         return [int(item) for item in rng.choice(len(panel.items), size, replace=False)]
 
     @classmethod
-    def _shared(cls, panel: Panel, user: int, number: int) -> list[Question]:
+    def _shared(cls, panel: Panel, user: int, number: int) -> list[PanelQuestion]:
         items, asked = cls._list(panel, number), []
         for repeat in range(REPEATS):
             place = {"user": panel.exam.user_logs[user].row, "round": number, "call": repeat}
@@ -93,7 +99,9 @@ class Persona:
         return asked
 
     @classmethod
-    def _ranks(cls, panel: Panel, answers: Answers, asked: Question, number: int) -> list[float]:
+    def _ranks(
+        cls, panel: Panel, answers: PanelAnswers, asked: PanelQuestion, number: int
+    ) -> list[float]:
         """Return the rank of each item of the list; missing ones share the places that are left."""
         decision = answers[asked].decision
         left = (decision.read + 1 + len(asked.items)) / 2

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from starec_sim.evaluation.audits.findings import Chart, Figure, Finding, over_users
-from starec_sim.evaluation.audits.panel import Answers, Panel, Question
+from starec_sim.evaluation.audits.panel import Panel, PanelAnswers, PanelQuestion
+from starec_sim.evaluation.audits.result import AuditMetric, AuditResult, Chart, over_users
 
 BINS = ("least popular third", "middle", "most popular third")
 
@@ -25,14 +25,14 @@ class Popularity:
         "of log-popularity.",
     )
 
-    def questions(self, panel: Panel) -> Iterable[Question]:
+    def questions(self, panel: Panel) -> Iterable[PanelQuestion]:
         """Yield everybody's own list, and the one with equally popular negatives."""
         for user in range(len(panel)):
             yield panel.own(user)
             if panel.matched is not None:
                 yield self._matched(panel, user)
 
-    def finding(self, panel: Panel, answers: Answers) -> Finding:
+    def result(self, panel: Panel, answers: PanelAnswers) -> AuditResult:
         """Compare the popularity of first places and true choices."""
         fame = np.log1p(panel.popularity)
         own = [panel.own(user) for user in range(len(panel))]
@@ -44,19 +44,21 @@ class Popularity:
         chosen = fame[panel.answers]
         earned = panel.ndcg(answers, own)
         figures = {
-            "excess": Figure(
+            "excess": AuditMetric(
                 "log-popularity of its first place minus that of the true choice",
                 over_users(first - chosen),
             ),
-            "lift": Figure(
+            "lift": AuditMetric(
                 "log-popularity of its first place minus the list's mean",
                 over_users(first - candidates),
             ),
-            "true lift": Figure("the same of the true choice", over_users(chosen - candidates)),
+            "true lift": AuditMetric(
+                "the same of the true choice", over_users(chosen - candidates)
+            ),
         }
         if panel.matched is not None:
             matched = panel.ndcg(answers, [self._matched(panel, u) for u in range(len(panel))])
-            figures["matched loss"] = Figure(
+            figures["matched loss"] = AuditMetric(
                 "NDCG@10 lost when the other items are as popular as the choice",
                 over_users(earned - matched),
             )
@@ -74,9 +76,9 @@ class Popularity:
             {"this policy": by_bin},
             {"all": (float(earned.mean()),) * len(BINS)},
         )
-        return Finding(self.name, self.title, self.asks, figures, chart, self.references)
+        return AuditResult(self.name, self.title, self.asks, figures, chart, self.references)
 
     @staticmethod
-    def _matched(panel: Panel, user: int) -> Question:
+    def _matched(panel: Panel, user: int) -> PanelQuestion:
         assert panel.matched is not None
         return panel.own(user, items=tuple(panel.matched.candidate_lists[user, 0].tolist()))

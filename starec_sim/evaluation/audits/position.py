@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from starec_sim.evaluation.audits.findings import Chart, Figure, Finding, over_users
-from starec_sim.evaluation.audits.panel import Answers, Panel, Question
+from starec_sim.evaluation.audits.panel import Panel, PanelAnswers, PanelQuestion
+from starec_sim.evaluation.audits.result import AuditMetric, AuditResult, Chart, over_users
 from starec_sim.types import Decision, FloatArray
 
 SWEPT = 20
@@ -44,14 +44,14 @@ class Position:
         "where 46, 42, 40 and 38 % were liked; its order is that of a recommender.",
     )
 
-    def questions(self, panel: Panel) -> Iterable[Question]:
+    def questions(self, panel: Panel) -> Iterable[PanelQuestion]:
         """Yield each swept user's list with her choice at each place, and everybody's own list."""
         for user in range(len(panel)):
             yield panel.own(user)
         for user in self._swept(panel):
             yield from self._moved(panel, user)
 
-    def finding(self, panel: Panel, answers: Answers) -> Finding:
+    def result(self, panel: Panel, answers: PanelAnswers) -> AuditResult:
         """Compare places."""
         own = [panel.own(user) for user in range(len(panel))]
         tau = np.array([kendall_tau(answers[asked].decision, asked.items) for asked in own])
@@ -70,13 +70,15 @@ class Position:
             {"this policy": tuple(mean.tolist())},
             {"if places did not matter": (float(mean.mean()),) * len(mean)},
         )
-        return Finding(
+        return AuditResult(
             self.name,
             self.title,
             self.asks,
             {
-                "tau": Figure("Kendall's tau of answer and input order", over_users(tau)),
-                "drop": Figure("NDCG@10, first quarter of places minus last", over_users(drop)),
+                "tau": AuditMetric("Kendall's tau of answer and input order", over_users(tau)),
+                "drop": AuditMetric(
+                    "NDCG@10, first quarter of places minus last", over_users(drop)
+                ),
             },
             chart,
             self.references,
@@ -87,7 +89,7 @@ class Position:
         return range(min(SWEPT, len(panel)))
 
     @staticmethod
-    def _moved(panel: Panel, user: int) -> list[Question]:
+    def _moved(panel: Panel, user: int) -> list[PanelQuestion]:
         asked = panel.own(user)
         answer = int(panel.answers[user])
         others = [item for item in asked.items if item != answer]

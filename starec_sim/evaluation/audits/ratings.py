@@ -7,8 +7,14 @@ from collections.abc import Iterable
 import numpy as np
 from scipy.special import rel_entr
 
-from starec_sim.evaluation.audits.findings import Chart, Figure, Finding, over_users, resampled
-from starec_sim.evaluation.audits.panel import Answers, Panel, Question
+from starec_sim.evaluation.audits.panel import Panel, PanelAnswers, PanelQuestion
+from starec_sim.evaluation.audits.result import (
+    AuditMetric,
+    AuditResult,
+    Chart,
+    over_users,
+    resampled,
+)
 from starec_sim.types import FloatArray, IntArray
 
 PAGE = 8
@@ -28,14 +34,14 @@ class Ratings:
         "0.62 stars (computed on the log; Zhang et al. 2024, arXiv 2310.10108).",
     )
 
-    def questions(self, panel: Panel) -> Iterable[Question]:
+    def questions(self, panel: Panel) -> Iterable[PanelQuestion]:
         """Yield a page of held-out items for each user who has any."""
         for user in range(len(panel)):
             items, _ = self._page(panel, user)
             if len(items):
                 yield panel.own(user, items=tuple(items.tolist()), task="feed")
 
-    def finding(self, panel: Panel, answers: Answers) -> Finding:
+    def result(self, panel: Panel, answers: PanelAnswers) -> AuditResult:
         """Compare histograms over the items that were watched and rated."""
         given, true = [], []
         for user in range(len(panel)):
@@ -54,7 +60,7 @@ class Ratings:
                 true.append(_histogram([real for _, real in rated]))
         if not given:
             why = "nobody rated anything" if panel.rated else "the data has no ratings"
-            return Finding(
+            return AuditResult(
                 self.name, self.title, self.asks, references=self.references, unmeasured=why
             )
         mine, real = np.stack(given), np.stack(true)
@@ -62,16 +68,16 @@ class Ratings:
         shift = (mine - real) @ steps / mine.sum(axis=1)
         low = (mine[:, :2].sum(axis=1) - real[:, :2].sum(axis=1)) / mine.sum(axis=1)
         figures = {
-            "jsd": Figure(
+            "jsd": AuditMetric(
                 "Jensen-Shannon divergence of the histograms, in bits",
                 resampled(lambda who: _jsd(mine[who], real[who]), len(mine)),
             ),
-            "w1": Figure(
+            "w1": AuditMetric(
                 "distance of the histograms (W1), in stars",
                 resampled(lambda who: _w1(mine[who], real[who]), len(mine)),
             ),
-            "shift": Figure("stars given minus real stars", over_users(shift)),
-            "low": Figure("share of one and two stars, given minus real", over_users(low)),
+            "shift": AuditMetric("stars given minus real stars", over_users(shift)),
+            "low": AuditMetric("share of one and two stars, given minus real", over_users(low)),
         }
         chart = Chart(
             "bar",
@@ -84,7 +90,7 @@ class Ratings:
             },
             {"Agent4Rec's log": AGENT4REC},
         )
-        return Finding(self.name, self.title, self.asks, figures, chart, self.references)
+        return AuditResult(self.name, self.title, self.asks, figures, chart, self.references)
 
     @staticmethod
     def _page(panel: Panel, user: int) -> tuple[IntArray, FloatArray]:

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from starec_sim.evaluation.audits.findings import Chart, Figure, Finding, over_users
-from starec_sim.evaluation.audits.panel import Answers, Panel, Question
+from starec_sim.evaluation.audits.panel import Panel, PanelAnswers, PanelQuestion
+from starec_sim.evaluation.audits.result import AuditMetric, AuditResult, Chart, over_users
 from starec_sim.types import Memory
 
 POINTS = 6
@@ -32,14 +32,14 @@ class Reflection:
         "points of NDCG@10 with a trained model of 1.5B (arXiv 2508.18812).",
     )
 
-    def questions(self, panel: Panel) -> Iterable[Question]:
+    def questions(self, panel: Panel) -> Iterable[PanelQuestion]:
         """Yield everybody's list before, during and after the replay, and without the summary."""
         for user in range(len(panel)):
             for memory in self._moments(panel, user):
                 yield panel.own(user, memory=memory)
             yield self._without(panel, user)
 
-    def finding(self, panel: Panel, answers: Answers) -> Finding:
+    def result(self, panel: Panel, answers: PanelAnswers) -> AuditResult:
         """Compare the moments, and look through the last summaries."""
         everybody = range(len(panel))
         curves = np.stack(
@@ -57,7 +57,7 @@ class Reflection:
         words = np.array([float(len(memory.summary.split())) for memory in last])
         wrong = np.array([contradicted(memory, panel) for memory in last])
         if not written.any():
-            return Finding(
+            return AuditResult(
                 self.name,
                 self.title,
                 self.asks,
@@ -65,17 +65,17 @@ class Reflection:
                 unmeasured="nobody wrote a summary: the gate never opened, or none could be read",
             )
         figures = {
-            "gain": Figure(
+            "gain": AuditMetric(
                 "NDCG@10 after the replay minus before", over_users(curves[:, -1] - curves[:, 0])
             ),
-            "summary gain": Figure(
+            "summary gain": AuditMetric(
                 "NDCG@10 with the last summary minus without", over_users(curves[:, -1] - bare)
             ),
-            "contradicted": Figure(
+            "contradicted": AuditMetric(
                 "statements that contradict the history or each other", over_users(wrong)
             ),
-            "words": Figure("words of the last summary", over_users(words)),
-            "written": Figure("users with a summary", over_users(written.astype(np.float64))),
+            "words": AuditMetric("words of the last summary", over_users(words)),
+            "written": AuditMetric("users with a summary", over_users(written.astype(np.float64))),
         }
         chart = Chart(
             "line",
@@ -85,7 +85,7 @@ class Reflection:
             {"this policy": tuple(curves.mean(axis=0).tolist())},
             {"after all of it, without the summary": (float(bare.mean()),) * POINTS},
         )
-        return Finding(self.name, self.title, self.asks, figures, chart, self.references)
+        return AuditResult(self.name, self.title, self.asks, figures, chart, self.references)
 
     @staticmethod
     def _moments(panel: Panel, user: int) -> list[Memory]:
@@ -93,7 +93,7 @@ class Reflection:
         return [lived[round(n * (len(lived) - 1) / (POINTS - 1))] for n in range(POINTS)]
 
     @staticmethod
-    def _without(panel: Panel, user: int) -> Question:
+    def _without(panel: Panel, user: int) -> PanelQuestion:
         return panel.own(user, memory=replace(panel.memory(user), summary=""))
 
 

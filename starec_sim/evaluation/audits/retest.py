@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from starec_sim.evaluation.audits.findings import Chart, Figure, Finding, over_users
-from starec_sim.evaluation.audits.panel import Answers, Panel, Question
+from starec_sim.evaluation.audits.panel import Panel, PanelAnswers, PanelQuestion
 from starec_sim.evaluation.audits.position import kendall_tau
+from starec_sim.evaluation.audits.result import AuditMetric, AuditResult, Chart, over_users
 from starec_sim.types import Decision, FloatArray
 
 REPEATS = 3
@@ -26,13 +26,13 @@ class Retest:
         "differ between models, which RecUserSim was built to mend (2025, arXiv 2507.22897).",
     )
 
-    def questions(self, panel: Panel) -> Iterable[Question]:
+    def questions(self, panel: Panel) -> Iterable[PanelQuestion]:
         """Yield everybody's own list, three times and once in other words."""
         for user in range(len(panel)):
             yield from self._repeats(panel, user)
             yield panel.own(user, words="other")
 
-    def finding(self, panel: Panel, answers: Answers) -> Finding:
+    def result(self, panel: Panel, answers: PanelAnswers) -> AuditResult:
         """Compare each pair of answers."""
         again, other = [], []
         for user in range(len(panel)):
@@ -45,18 +45,18 @@ class Retest:
         same: FloatArray = np.array(again)
         names = ["asked again"]
         figures = {
-            "tau": Figure("Kendall's tau between repeats", over_users(same[:, 0])),
-            "first": Figure("the same first place again", over_users(same[:, 1])),
+            "tau": AuditMetric("Kendall's tau between repeats", over_users(same[:, 0])),
+            "first": AuditMetric("the same first place again", over_users(same[:, 1])),
         }
         rows = [same]
         if other:
             words: FloatArray = np.array(other)
             names, rows = [*names, "in other words"], [same, words]
             figures |= {
-                "tau in other words": Figure(
+                "tau in other words": AuditMetric(
                     "Kendall's tau with the question in other words", over_users(words[:, 0])
                 ),
-                "first in other words": Figure(
+                "first in other words": AuditMetric(
                     "the same first place in other words", over_users(words[:, 1])
                 ),
             }
@@ -70,10 +70,10 @@ class Retest:
                 "same first place": tuple(float(np.nanmean(row[:, 1])) for row in rows),
             },
         )
-        return Finding(self.name, self.title, self.asks, figures, chart, self.references)
+        return AuditResult(self.name, self.title, self.asks, figures, chart, self.references)
 
     @staticmethod
-    def _repeats(panel: Panel, user: int) -> list[Question]:
+    def _repeats(panel: Panel, user: int) -> list[PanelQuestion]:
         return [panel.own(user, repeat=repeat) for repeat in range(REPEATS)]
 
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from starec_sim.evaluation.audits.findings import Chart, Figure, Finding, over_users
-from starec_sim.evaluation.audits.panel import Answers, Panel, Question
+from starec_sim.evaluation.audits.panel import Panel, PanelAnswers, PanelQuestion
+from starec_sim.evaluation.audits.result import AuditMetric, AuditResult, Chart, over_users
 from starec_sim.types import LIKED_ABOVE, FloatArray
 
 RATIOS = (1, 2, 3, 9)
@@ -18,7 +18,7 @@ AGENT4REC_F1 = (0.70, float("nan"), float("nan"), 0.25)
 
 
 class _Page(NamedTuple):
-    question: Question
+    question: PanelQuestion
     liked: frozenset[int]
 
 
@@ -35,15 +35,15 @@ class Selection:
         "accuracy stays near 65 %: so many items are taken whatever the page holds.",
     )
 
-    def questions(self, panel: Panel) -> Iterable[Question]:
+    def questions(self, panel: Panel) -> Iterable[PanelQuestion]:
         """Yield a page for each user and ratio."""
         for user in range(len(panel)):
             for ratio in RATIOS:
                 yield self._page(panel, user, ratio).question
 
-    def finding(self, panel: Panel, answers: Answers) -> Finding:
+    def result(self, panel: Panel, answers: PanelAnswers) -> AuditResult:
         """Compare what was taken with what is liked."""
-        figures: dict[str, Figure] = {}
+        figures: dict[str, AuditMetric] = {}
         lines: dict[str, list[float]] = {"precision": [], "recall": [], "F1": [], "accuracy": []}
         taken: dict[int, FloatArray] = {}
         told: dict[int, FloatArray] = {}
@@ -55,14 +55,14 @@ class Selection:
             for place, name in enumerate(lines):
                 interval = over_users(scores[:, place])
                 lines[name].append(interval.mean)
-                figures[f"{name} 1:{ratio}"] = Figure(name, interval, f"1:{ratio}")
+                figures[f"{name} 1:{ratio}"] = AuditMetric(name, interval, f"1:{ratio}")
             taken[ratio], told[ratio] = scores[:, 4], scores[:, 5]
         figures |= {
-            "telling apart": Figure(
+            "telling apart": AuditMetric(
                 "share of liked items taken minus share of others, all pages",
                 over_users(np.mean([told[ratio] for ratio in RATIOS], axis=0)),
             ),
-            "taking less": Figure(
+            "taking less": AuditMetric(
                 "share of the page taken, 1:1 minus 1:9", over_users(taken[1] - taken[9])
             ),
         }
@@ -76,7 +76,7 @@ class Selection:
             | {"taken": tuple(float(np.nanmean(taken[ratio])) for ratio in RATIOS)},
             {"liked": base, "Agent4Rec's F1": AGENT4REC_F1},
         )
-        return Finding(self.name, self.title, self.asks, figures, chart, self.references)
+        return AuditResult(self.name, self.title, self.asks, figures, chart, self.references)
 
     @staticmethod
     def _page(panel: Panel, user: int, ratio: int) -> _Page:
@@ -97,7 +97,7 @@ class Selection:
         return _Page(question, frozenset(liked))
 
     @staticmethod
-    def _scores(answers: Answers, page: _Page) -> list[float]:
+    def _scores(answers: PanelAnswers, page: _Page) -> list[float]:
         """Return precision, recall, F1, accuracy, share taken, and how well both are told apart."""
         actions = answers[page.question].decision.actions
         taken = {action.item for action in actions if action.watched}

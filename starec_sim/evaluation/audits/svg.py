@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from starec_sim.evaluation.audits.findings import Chart
+from starec_sim.evaluation.audits.result import Chart
 
 WIDTH, HEIGHT = 560, 264
 LEFT, RIGHT, TOP, BOTTOM = 62, 12, 36, 46

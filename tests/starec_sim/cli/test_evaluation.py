@@ -106,7 +106,7 @@ def test_tables_of_two_protocols_are_not_shown_as_one(starec, place) -> None:
         assert starec("eval", *asked).status == 0
     runs = sorted((place / "runs").iterdir())
     said = starec("table", *runs)
-    assert said.status == 2 and "different exams" in said.err
+    assert said.status == 2 and "different candidate lists" in said.err
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from starec_sim.cli.tables import number, print_report, sparkline
 from starec_sim.cli.text import clean
 from starec_sim.glossary import METRICS
 from starec_sim.metrics import Interval
-from starec_sim.report import Difference, Figure, Report
+from starec_sim.report import ArmDifference, MetricSummary, RunReport
 
 
 def lines(said):
@@ -239,12 +239,12 @@ class TestData:
 def report(**arms):
     figures = {
         arm: {
-            name: Figure(interval, (interval.mean,) * 30, (0.1,) * 30)
+            name: MetricSummary(interval, (interval.mean,) * 30, (0.1,) * 30)
             for name, interval in f.items()
         }
         for arm, f in arms.items()
     }
-    return Report(figures, {}, 30, 5)
+    return RunReport(figures, {}, 30, 5)
 
 
 class TestTables:
@@ -279,13 +279,13 @@ class TestTables:
     )
     def test_a_difference_is_told_in_a_word(self, capsys, name, interval, word):
         one = report(a={name: interval}, b={name: interval})
-        found = one._replace(differences={"b": {name: Difference(interval, 0.5)}})
+        found = one._replace(differences={"b": {name: ArmDifference(interval, 0.5)}})
         print_report(found)
         table = capsys.readouterr().out.split("holds zero")[1]
         assert re.search(rf" {word} *$", table, re.M)
 
     def test_a_run_without_a_round_says_so(self, capsys):
-        print_report(Report({}, {}, 0, 0))
+        print_report(RunReport({}, {}, 0, 0))
         assert capsys.readouterr().out == "\nNo round is over yet.\n"
 
     def test_numbers_are_readable(self):

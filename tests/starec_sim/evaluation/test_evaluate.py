@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from starec_sim.errors import ConfigError, DataError, RunError
-from starec_sim.evaluation import Evaluation, evaluate, merged, read_rows, read_table, resume
+from starec_sim.evaluation import Evaluation, evaluate, merge_tables, read_rows, read_table, resume
 from starec_sim.evaluation.evaluate import RANKS, TABLE
 from starec_sim.events import RunEvents
 from starec_sim.holdout import Protocol
@@ -160,7 +160,7 @@ def test_any_two_rows_can_be_compared_and_the_order_is_the_sign(done) -> None:
         table.compare("oracle", "random", ["ndcg@3"])
 
 
-def test_tables_of_different_exams_are_not_mixed(tmp_path, done) -> None:
+def test_tables_of_different_lists_are_not_mixed(tmp_path, done) -> None:
     _, table = done
     rows = read_rows("classical")[:2]
     for change, message in (
@@ -168,8 +168,8 @@ def test_tables_of_different_exams_are_not_mixed(tmp_path, done) -> None:
         ({"protocol": Protocol(history=2, draws=1)}, "draws: 3 and 1"),
     ):
         _, other = evaluate(asked(tmp_path, rows=rows, **change))
-        with pytest.raises(RunError, match=f"different exams.*{message}"):
-            merged([table, other])
+        with pytest.raises(RunError, match=f"different candidate lists.*{message}"):
+            merge_tables([table, other])
 
 
 def test_another_evaluation_on_the_same_lists_joins_the_table(tmp_path, done) -> None:
@@ -178,7 +178,7 @@ def test_another_evaluation_on_the_same_lists_joins_the_table(tmp_path, done) ->
         asked(tmp_path, rows=CLASSICAL, candidates=folder / "candidates.jsonl", seed=8)
     )
     assert other.about["exam"] == table.about["exam"]
-    joined = merged([table, other])
+    joined = merge_tables([table, other])
     assert "random (2)" in [row.name for row in joined.rows]  # another seed, another chance
     assert sum(row.name.startswith("popularity") for row in joined.rows) == 1
 
@@ -239,7 +239,7 @@ def test_the_interval_covers_what_other_draws_of_negatives_give(tmp_path) -> Non
     draws differ by a good part of it.
     """
     from starec_environments.datasets.synthetic import Synthetic
-    from starec_sim.evaluation.baselines import marks_of
+    from starec_sim.evaluation.baselines import rank_baseline
     from starec_sim.evaluation.contenders import ContenderSpec
     from starec_sim.holdout import HoldOut
     from starec_sim.metrics import bootstrap_interval
@@ -250,7 +250,7 @@ def test_the_interval_covers_what_other_draws_of_negatives_give(tmp_path) -> Non
     intervals = []
     for seed in range(40):
         exam = HoldOut(protocol, data, seed)
-        values = marks_of(row, exam).values(protocol.at, protocol.candidates)["ndcg@10"]
+        values = rank_baseline(row, exam).values(protocol.at, protocol.candidates)["ndcg@10"]
         intervals.append(bootstrap_interval(values, seed=0))
     truth = np.mean([interval.mean for interval in intervals])
     covered = np.mean([interval.low <= truth <= interval.high for interval in intervals])
@@ -263,7 +263,7 @@ def test_the_interval_covers_what_other_draws_of_negatives_give(tmp_path) -> Non
 def test_intervals_over_users_cover_the_population_as_often_as_they_say() -> None:
     """Fresh users of the generated world, many times over: 95 % intervals hold its mean."""
     from starec_environments.datasets.synthetic import Synthetic
-    from starec_sim.evaluation.baselines import marks_of
+    from starec_sim.evaluation.baselines import rank_baseline
     from starec_sim.evaluation.contenders import ContenderSpec
     from starec_sim.holdout import HoldOut
     from starec_sim.metrics import bootstrap_interval
@@ -271,7 +271,7 @@ def test_intervals_over_users_cover_the_population_as_often_as_they_say() -> Non
     data = Synthetic(Synthetic.Config(users=2400, items=300, interactions=20)).load()
     exam = HoldOut(Protocol(draws=1, history=0), data, 0)
     row = ContenderSpec(name="popularity", recommender={"use": "popularity"})
-    values = marks_of(row, exam).values((10,), 20)["ndcg@10"]
+    values = rank_baseline(row, exam).values((10,), 20)["ndcg@10"]
     groups = np.random.default_rng(0).permutation(values)[: len(values) // 40 * 40].reshape(-1, 40)
     found = [bootstrap_interval(group, seed=0) for group in groups]
     covered = np.mean([interval.low <= values.mean() <= interval.high for interval in found])

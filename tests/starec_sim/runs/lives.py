@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from starec_sim.measure import Measured
+from starec_sim.measure import RoundMetrics
 from starec_sim.runs.recorder import Recorder
 from starec_sim.runs.store import Store
 from starec_sim.types import (
@@ -82,7 +82,7 @@ class Writing:
         taken = [self.recorder.take(visit) for visit in visits]
         by_visit = {"slow": np.zeros(len(visits)), **figures}
         of_round = {name: float(np.nanmean(values)) for name, values in by_visit.items()}
-        measured = Measured(by_visit, {**of_round, "coverage": 0.5, "nothing": float("nan")})
+        measured = RoundMetrics(by_visit, {**of_round, "coverage": 0.5, "nothing": float("nan")})
         world = {"mood": np.arange(3) * (round + 1.0)}
         self.digest = self.recorder.commit_round(round, taken, measured, world, self.digest)
         return self.digest

@@ -158,7 +158,7 @@ class Quota(Scripted):
 
 
 class Moody(Scripted):
-    """Answers at random, anew for each seed."""
+    """PanelAnswers at random, anew for each seed."""
 
     seeded: bool = True
 

@@ -31,7 +31,7 @@ def outcomes():
     def outcomes(report):
         return {
             f"{finding.name}: {check.figure}": check.outcome
-            for finding in report.findings
+            for finding in report.results
             for check in finding.checks
         }
 

@@ -7,7 +7,14 @@ import pytest
 from langchain_core.language_models.chat_models import BaseChatModel
 
 from starec_sim.errors import ConfigError, PolicyError, StarecError
-from starec_sim.evaluation.audits import NAMES, AuditSettings, Chart, Figure, Finding, Report
+from starec_sim.evaluation.audits import (
+    NAMES,
+    AuditMetric,
+    AuditReport,
+    AuditResult,
+    AuditSettings,
+    Chart,
+)
 from starec_sim.evaluation.audits.page import page
 from starec_sim.evaluation.audits.svg import draw
 from starec_sim.metrics import Interval
@@ -28,10 +35,10 @@ ABOUT = {
 
 def test_all_audits_give_one_report(audited) -> None:
     report = audited("lexical", users=12)
-    assert [finding.name for finding in report.findings] == list(NAMES)
-    assert all(f.unmeasured or (f.chart and f.checks and f.references) for f in report.findings)
+    assert [finding.name for finding in report.results] == list(NAMES)
+    assert all(f.unmeasured or (f.chart and f.checks and f.references) for f in report.results)
     html = page(report)
-    assert html.count("<svg") == sum(f.chart is not None for f in report.findings)
+    assert html.count("<svg") == sum(f.chart is not None for f in report.results)
     answer = report.as_json()
     assert answer["audits"]["position"]["checks"]["tau"]["outcome"] in ("holds", "unsure", "fails")
 
@@ -101,7 +108,7 @@ def test_an_unknown_audit_is_told_the_nearest(audited) -> None:
 
 def test_ones_own_prompts_are_not_rephrased(audited, tmp_path) -> None:
     report = audited("lexical", "retest", users=5, agent={"use": "star", "prompts": tmp_path})
-    assert "tau in other words" not in report.findings[0].figures
+    assert "tau in other words" not in report.results[0].figures
 
 
 class Tags(HTMLParser):
@@ -120,12 +127,12 @@ class Tags(HTMLParser):
 def test_a_page_escapes_what_it_shows_and_loads_nothing() -> None:
     evil = '"><img src=x onerror=alert(1)>'
     chart = Chart("bar", (evil, "b"), evil, evil, {evil: (1.0, float("nan"))}, {evil: (0.5, 0.5)})
-    figure = Figure(evil, Interval(0.5, 0.1, 0.9, 3))
+    figure = AuditMetric(evil, Interval(0.5, 0.1, 0.9, 3))
     findings = (
-        Finding("a", evil, evil, {evil: figure}, chart, (evil,)),
-        Finding("b", evil, evil, unmeasured=evil),
+        AuditResult("a", evil, evil, {evil: figure}, chart, (evil,)),
+        AuditResult("b", evil, evil, unmeasured=evil),
     )
-    html = page(Report(ABOUT, findings))
+    html = page(AuditReport(ABOUT, findings))
     found = Tags(html)
     assert not found.tags & {"script", "img", "link", "iframe", "object"}
     assert found.sources == []

@@ -10,12 +10,12 @@ from scipy import stats
 
 from starec_sim.errors import ConfigError
 from starec_sim.evaluation.audits import Bound, read_bounds
-from starec_sim.evaluation.audits.findings import resampled
 from starec_sim.evaluation.audits.leak import says
 from starec_sim.evaluation.audits.persona import _icc
 from starec_sim.evaluation.audits.position import kendall_tau
 from starec_sim.evaluation.audits.ratings import _jsd, _w1
 from starec_sim.evaluation.audits.reflection import contradicted
+from starec_sim.evaluation.audits.result import resampled
 from starec_sim.metrics import Interval
 from starec_sim.types import Decision, Experience, Item, Memory
 

@@ -1,4 +1,4 @@
-"""The checker: what no ranking of one answer can have produced is found, and nothing else."""
+"""The plausibility check finds rows that no ranking can have produced, and no others."""
 
 import json
 
@@ -8,22 +8,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from starec_sim.errors import ConfigError, DataError
-from starec_sim.evaluation.checker import Printed, check, least_mass, published
-from starec_sim.evaluation.printed import from_yaml, read_printed
+from starec_sim.evaluation.plausibility import (
+    PublishedRow,
+    check_row,
+    least_share,
+    parse_yaml,
+    read_tables,
+    shipped_tables,
+)
 
 
 def row(**figures):
-    return Printed("mine", {name.replace("_", "@"): value for name, value in figures.items()})
+    return PublishedRow("mine", {name.replace("_", "@"): value for name, value in figures.items()})
 
 
 def test_of_the_papers_24_rows_one_is_impossible() -> None:
-    tables = published()
+    tables = shipped_tables()
     assert sum(map(len, tables.values())) == 24
     found = {
-        (name, printed.name): finding.problem
+        (name, published.name): finding.problem
         for name, rows in tables.items()
-        for printed in rows
-        if (finding := check(printed))
+        for published in rows
+        if (finding := check_row(published))
     }
     assert list(found) == [("MovieLens 1M", "AgentCF")]
     (problem,) = found.values()
@@ -32,10 +38,10 @@ def test_of_the_papers_24_rows_one_is_impossible() -> None:
 
 
 def test_the_arithmetic_of_the_impossible_row_is_that_of_the_formula() -> None:
-    agentcf = next(r for r in published()["MovieLens 1M"] if r.name == "AgentCF")
+    agentcf = next(r for r in shipped_tables()["MovieLens 1M"] if r.name == "AgentCF")
     by_hand = 0.403 + 0.1958 / 0.6309 + 0.0538 / 0.3562 + 0.0502 / 0.2789
     # The published figures are rounded, which is worth no more than this.
-    assert least_mass(agentcf) == pytest.approx(by_hand, abs=1e-3)
+    assert least_share(agentcf) == pytest.approx(by_hand, abs=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +57,7 @@ def test_the_arithmetic_of_the_impossible_row_is_that_of_the_formula() -> None:
     ],
 )
 def test_impossible_rows_are_told_why(figures, problem) -> None:
-    found = check(row(**figures))
+    found = check_row(row(**figures))
     assert found is not None
     with pytest.raises(AssertionError, match=problem):
         raise AssertionError(found.problem)
@@ -69,12 +75,12 @@ def test_whatever_rankings_produce_is_possible_however_it_is_rounded(ranks, deci
     values = RankRange(found, found).values([1, 5, 10, 20], 20)
     figures = {name: round(float(each.mean()), decimals) for name, each in values.items()}
     off = dict.fromkeys(figures, 0.5 * 10**-decimals + 1e-9)
-    assert check(Printed("mine", figures, off)) is None
+    assert check_row(PublishedRow("mine", figures, off)) is None
 
 
 def test_a_row_without_metrics_is_refused() -> None:
     with pytest.raises(DataError, match='the row "mine" has no NDCG'):
-        check(Printed("mine", {}))
+        check_row(PublishedRow("mine", {}))
 
 
 CSV = "method,NDCG@1,NDCG@5,Recall@10,users\npop,0.20,0.42,0.8,100\nodd,0.50,0.40,0.9,100\n"
@@ -103,9 +109,9 @@ odd & \textbf{50.00} & 40.00 \\
 def test_tables_of_others_are_read_from_what_they_publish(tmp_path, name, text) -> None:
     path = tmp_path / name
     path.write_text(text)
-    ((_, rows),) = read_printed(path).items()
+    ((_, rows),) = read_tables(path).items()
     assert [r.name for r in rows] == ["pop", "odd"]
-    assert [check(r) is None for r in rows] == [True, False]
+    assert [check_row(r) is None for r in rows] == [True, False]
     assert rows[0].figures["ndcg@1"] == pytest.approx(0.205, abs=0.0051)
 
 
@@ -113,20 +119,20 @@ def test_json_of_ours_is_read_with_its_candidates(tmp_path) -> None:
     path = tmp_path / "t.json"
     rows = [{"name": "a", "metrics": {"ndcg@1": {"mean": 0.5}, "mrr": {"mean": 0.6}}}]
     path.write_text(json.dumps({"rows": rows, "about": {"protocol": {"candidates": 10}}}))
-    (found,) = read_printed(path)["t"]
+    (found,) = read_tables(path)["t"]
     assert (found.candidates, found.figures) == (10, {"ndcg@1": 0.5, "mrr": 0.6})
     path.write_text("{}")
     with pytest.raises(DataError, match="no table of an evaluation"):
-        read_printed(path)
+        read_tables(path)
 
 
 def test_a_file_without_a_table_and_one_that_is_not_there_are_refused(tmp_path) -> None:
     path = tmp_path / "t.md"
     path.write_text("nothing here\n")
     with pytest.raises(DataError, match="holds no table with NDCG"):
-        read_printed(path)
+        read_tables(path)
     with pytest.raises(DataError, match="cannot be read"):
-        read_printed(tmp_path / "gone.csv")
+        read_tables(tmp_path / "gone.csv")
 
 
 @pytest.mark.parametrize(
@@ -140,4 +146,4 @@ def test_a_file_without_a_table_and_one_that_is_not_there_are_refused(tmp_path) 
 def test_a_wrong_published_table_is_refused(table, message) -> None:
     text = f"tables:\n  - name: t\n    candidates: 20\n    decimals: 2\n    {table}\n"
     with pytest.raises(ConfigError, match=message):
-        from_yaml(text, "t.yaml")
+        parse_yaml(text, "t.yaml")

@@ -66,7 +66,7 @@ class Bound(Settings):
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class AuditMetric:
     """A number over users, and what it is."""
 
     label: str
@@ -81,7 +81,7 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class BoundCheck:
     """A figure held against its bound."""
 
     figure: str
@@ -103,7 +103,7 @@ class Chart:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class AuditResult:
     """What one audit found."""
 
     name: str
@@ -111,13 +111,13 @@ class Finding:
     title: str
     asks: str
     """The question that the audit answers, in one sentence."""
-    figures: Mapping[str, Figure] = field(default_factory=dict)
+    figures: Mapping[str, AuditMetric] = field(default_factory=dict)
     chart: Chart | None = None
     references: tuple[str, ...] = ()
     """What is known from the literature, each with its source."""
     unmeasured: str = ""
     """Why it could not be measured; empty when it could."""
-    checks: tuple[Check, ...] = ()
+    checks: tuple[BoundCheck, ...] = ()
 
 
 def over_users(values: FloatArray) -> Interval:

@@ -1,4 +1,4 @@
-"""Tables of rows from files: our own, and those of others, for the checker."""
+"""Read published tables from JSON, YAML, CSV, Markdown and LaTeX."""
 
 from __future__ import annotations
 
@@ -7,21 +7,25 @@ import io
 import json
 import re
 from collections.abc import Sequence
+from importlib.resources import files
 from pathlib import Path
 
 import yaml
 from pydantic import Field
 
 from starec_sim.errors import ConfigError, DataError
-from starec_sim.evaluation.checker import Printed, metric
+from starec_sim.evaluation.plausibility.check import PublishedRow
 from starec_sim.settings import Settings, validate
 
+_METRIC = re.compile(r"(?:(ndcg|n|hr|hit|recall|h)@(\d{1,5})|(mrr))", re.IGNORECASE)
 _NUMBER = re.compile(r"[-+]?\d+(?:\.(\d+))?")
 _ROUNDED = 0.5000001
-"""Half a unit of the last decimal, and a hair for what floating point makes of it."""
+"""Half a unit of the last decimal, and a little more for rounding errors of floats."""
 
 
 class _Table(Settings):
+    """One table of a YAML file."""
+
     name: str
     candidates: int = Field(ge=1)
     scale: float = Field(default=1.0, gt=0)
@@ -31,18 +35,41 @@ class _Table(Settings):
 
 
 class _File(Settings):
+    """A YAML file of published tables."""
+
     title: str = ""
     source: str = ""
     tables: list[_Table] = Field(min_length=1)
 
 
-def read_printed(path: Path, candidates: int | None = None) -> dict[str, list[Printed]]:
+def metric_name(text: str) -> str | None:
+    """Return the name of a metric as this project writes it; None for anything else.
+
+    >>> [metric_name(text) for text in ("NDCG@10", "Recall@5", "MRR", "users")]
+    ['ndcg@10', 'hr@5', 'mrr', None]
+    """
+    found = _METRIC.fullmatch(text.strip())
+    if found is None:
+        return None
+    if found[3]:
+        return "mrr"
+    return f"{'ndcg' if found[1].lower() in ('ndcg', 'n') else 'hr'}@{int(found[2])}"
+
+
+def shipped_tables(name: str = "starec") -> dict[str, list[PublishedRow]]:
+    """Return the tables of a paper that ship with this package, by dataset."""
+    folder = files("starec_sim.evaluation.plausibility") / "published"
+    return parse_yaml((folder / f"{name}.yaml").read_text("utf-8"), name)
+
+
+def read_tables(path: Path, candidates: int | None = None) -> dict[str, list[PublishedRow]]:
     """Return the rows of a file, by table.
 
     Args:
         path: JSON as `starec eval --json` prints it, YAML as the published tables that ship, CSV,
             Markdown with pipes, or LaTeX with ampersands.
-        candidates: Places of a ranking, where the file does not say; the greatest k when None.
+        candidates: Items that a ranking holds, where the file does not say; the greatest k when
+            None.
 
     Raises:
         DataError: The file cannot be read, or holds no table with metrics.
@@ -53,7 +80,7 @@ def read_printed(path: Path, candidates: int | None = None) -> dict[str, list[Pr
         raise DataError(f"{path} cannot be read: {error}", hint="name a table's file") from None
     suffix = path.suffix.lower()
     if suffix in (".yaml", ".yml"):
-        found = from_yaml(text, str(path))
+        found = parse_yaml(text, str(path))
     elif suffix == ".json":
         found = {path.stem: _from_json(text, path)}
     elif suffix in (".csv", ".tsv"):
@@ -74,7 +101,7 @@ def read_printed(path: Path, candidates: int | None = None) -> dict[str, list[Pr
     return found
 
 
-def from_yaml(text: str, at: str) -> dict[str, list[Printed]]:
+def parse_yaml(text: str, at: str) -> dict[str, list[PublishedRow]]:
     """Return the rows of a published table, by dataset.
 
     Raises:
@@ -86,9 +113,9 @@ def from_yaml(text: str, at: str) -> dict[str, list[Printed]]:
         raise ConfigError(f"{at} is not valid YAML: {error}", hint="mend the file") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{at} must hold keys and values", hint="it needs `tables`")
-    found: dict[str, list[Printed]] = {}
+    found: dict[str, list[PublishedRow]] = {}
     for table in validate(_File, values, at).tables:
-        names = [metric(name) for name in table.metrics]
+        names = [metric_name(name) for name in table.metrics]
         if None in names:
             wrong = table.metrics[names.index(None)]
             raise ConfigError(f'{at}: "{wrong}" is no metric', hint="e.g. ndcg@10, hr@5, mrr")
@@ -103,42 +130,45 @@ def from_yaml(text: str, at: str) -> dict[str, list[Printed]]:
             scaled = [value / table.scale for value in row]
             figures = dict(zip(map(str, names), scaled, strict=True))
             off = dict.fromkeys(figures, tolerance)
-            found[table.name].append(Printed(name, figures, off, table.candidates))
+            found[table.name].append(PublishedRow(name, figures, off, table.candidates))
     return found
 
 
-def _from_json(text: str, path: Path) -> list[Printed]:
+def _from_json(text: str, path: Path) -> list[PublishedRow]:
+    """Return the rows of a table as `starec eval --json` prints it."""
     try:
         values = json.loads(text)
         rows = values["rows"] if isinstance(values, dict) else values
         about = values.get("about", {}) if isinstance(values, dict) else {}
         candidates = about.get("protocol", {}).get("candidates")
-        printed = []
+        published = []
         for row in rows:
             figures = {
-                str(metric(name)): float(found["mean"])
+                str(metric_name(name)): float(found["mean"])
                 for name, found in row["metrics"].items()
-                if metric(name)
+                if metric_name(name)
             }
-            printed.append(Printed(row["name"], figures, candidates=candidates or _places(figures)))
+            published.append(
+                PublishedRow(row["name"], figures, candidates=candidates or _greatest_k(figures))
+            )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
             f"{path} is no table of an evaluation: {type(error).__name__} {error}",
             hint="write one with: starec eval POLICY --data DATA --json > table.json",
         ) from None
-    return printed
+    return published
 
 
 def _from_cells(
     lines: Sequence[Sequence[str]], path: Path, candidates: int | None
-) -> dict[str, list[Printed]]:
-    """Return the rows below each line whose cells name metrics."""
-    found: dict[str, list[Printed]] = {}
+) -> dict[str, list[PublishedRow]]:
+    """Return the rows below each header: a line whose cells name metrics."""
+    found: dict[str, list[PublishedRow]] = {}
     header: list[str | None] = []
     table = path.stem
     for line in lines:
         cells = [re.sub(r"\\(textbf|multicolumn)|[*{}$\\]|\\\\", "", cell).strip() for cell in line]
-        names = [metric(cell) for cell in cells]
+        names = [metric_name(cell) for cell in cells]
         if not any(cells):
             header = []  # a table ends where a line is empty
         if any(names):
@@ -158,10 +188,12 @@ def _from_cells(
         off = {
             name: _ROUNDED * 10 ** -len(number[1] or "") / scale for name, number in numbers.items()
         }
-        found[table].append(Printed(cells[0], figures, off, candidates or _places(figures)))
+        found[table].append(
+            PublishedRow(cells[0], figures, off, candidates or _greatest_k(figures))
+        )
     return found
 
 
-def _places(figures: dict[str, float]) -> int:
-    """Return the greatest place that a figure counts; 20 where none does."""
+def _greatest_k(figures: dict[str, float]) -> int:
+    """Return the greatest k of the metrics; 20 where there is none."""
     return max((int(name.partition("@")[2]) for name in figures if "@" in name), default=20)

@@ -14,7 +14,7 @@ from starec_sim.rng import Streams
 from starec_sim.types import CallKey, Node, Turn
 
 
-class Respondent:
+class AuditedPolicy:
     """A policy that can be asked, and the books on it."""
 
     def __init__(self, spec: Mapping[str, Any], seed: int, exchange: GatewayResources) -> None:
@@ -57,7 +57,9 @@ class Respondent:
 
 
 @contextmanager
-def respondent(spec: Mapping[str, Any], seed: int, cache: Path | None) -> Iterator[Respondent]:
+def audited_policy(
+    spec: Mapping[str, Any], seed: int, cache: Path | None
+) -> Iterator[AuditedPolicy]:
     """Build a policy that can be asked; its answers are kept in a file, and found there again.
 
     Raises:
@@ -66,6 +68,6 @@ def respondent(spec: Mapping[str, Any], seed: int, cache: Path | None) -> Iterat
     """
     exchange = GatewayResources(GatewaySettings(cache=cache))
     try:
-        yield Respondent(spec, seed, exchange)
+        yield AuditedPolicy(spec, seed, exchange)
     finally:
         exchange.close()
