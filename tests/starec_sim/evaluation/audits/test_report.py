@@ -46,9 +46,9 @@ def test_all_audits_give_one_report(audited) -> None:
 def test_answers_do_not_depend_on_concurrency_or_on_the_other_audits(audited) -> None:
     alone = audited("Moody", "position", users=12, concurrency=1)
     beside = audited("Moody", "position", "retest", "form", users=12, concurrency=50)
-    assert alone.findings[0] == beside.findings[1]
+    assert alone.results[0] == beside.results[1]
     other = audited("Moody", "position", users=12, seed=1)
-    assert other.findings != alone.findings
+    assert other.results != alone.results
 
 
 def test_a_stopped_audit_asks_no_question_twice(audited, tmp_path, monkeypatch) -> None:
