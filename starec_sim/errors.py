@@ -108,6 +108,10 @@ class RunError(StarecError):
     """A run's folder is missing, locked, damaged or not what was asked for."""
 
 
+class DeprecatedKeyWarning(FutureWarning):
+    """A key or the name of a plug-in has a new name; the old one works for one more release."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A sentence that offers the nearest known name, or lists the names when none is near.
 

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
-import yaml
 from pydantic import AfterValidator, Field, model_validator
 
-from starec_sim import plugins
+from starec_sim import plugins, yaml_files
 from starec_sim.errors import ConfigError, RunError
 from starec_sim.plugins import Plugin, Spec, spec_or
 from starec_sim.policies.settings import Budget, GatewaySettings, split
 from starec_sim.runs.folder import CONFIG, configuration
-from starec_sim.settings import HINT, Settings, validate
+from starec_sim.settings import Settings, current_key, current_values, validate
 
 _SHARED = (
     *("name", "seed", "rounds", "replicates", "concurrency", "runs_dir", "report", "arms"),
     *("gateway", "budget", "train"),
 )
 """Keys that all arms have in common, so that they can be compared."""
+
+_FILE_HINT = (
+    "an experiment needs at least name, data and environment; those that ship: "
+    "ls experiments/*/*.yaml"
+)
+_SET_HINT = "e.g. --set rounds=5 or --set environment.recommender.use=ease"
 
 FREE = ("lexical", "local", "nano", "reasoner")
 """Policies that run on this machine."""
@@ -51,6 +55,8 @@ class Report(Settings):
 
 class Experiment(Settings):
     """An experiment: one world, one agent, and the arms that are compared in it."""
+
+    renamed: ClassVar[Mapping[str, str]] = {"train.anchor": "train.sft"}
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
     seed: int = Field(default=0, ge=0, lt=2**63)
@@ -100,7 +106,13 @@ class Experiment(Settings):
                         hint=f"set {key} at the top of the file",
                     )
             values = dict(base)
-            put_all(values, changes.items(), f"arms.{name}.")
+            present = {current_key(Experiment, key): value for key, value in changes.items()}
+            if len(present) < len(changes):
+                raise ConfigError(
+                    f"arms.{name}: a key is there under its old and its present name",
+                    hint="keep the present one alone",
+                )
+            yaml_files.put_all(values, present.items(), f"arms.{name}.")
             at = f"arms.{name}" if self.arms else ""
             arms[name] = _resolved(name, validate(Experiment, values, at), f"{at}." if at else "")
         return arms
@@ -151,8 +163,15 @@ def read(
     Raises:
         ConfigError: The file cannot be read, or a key or value is wrong.
     """
-    values = {**_read_yaml(path), **(replaced or {})}
-    put_all(values, map(_change, changes))
+    if path.is_dir():
+        raise ConfigError(
+            f"{path} is a folder without a config.yaml",
+            hint="name the YAML file, or a folder that holds a config.yaml",
+        )
+    values = {**yaml_files.load(path, _FILE_HINT), **(replaced or {})}
+    values = current_values(Experiment, values)
+    pairs = [yaml_files.key_value(text, "--set", _SET_HINT) for text in changes]
+    yaml_files.put_all(values, [(current_key(Experiment, key), value) for key, value in pairs])
     experiment = validate(Experiment, values, "")
     experiment.resolve()
     return experiment
@@ -166,131 +185,9 @@ def recorded(folder: Path) -> Experiment:
     """
     text = configuration(folder)
     try:
-        return validate(Experiment, yaml.safe_load(text), "")
-    except (yaml.YAMLError, TypeError, ValueError, ConfigError) as error:
-        problem = error.message if isinstance(error, ConfigError) else str(error)
+        return validate(Experiment, yaml_files.parse(text, CONFIG), "", recorded=True)
+    except ConfigError as error:
         raise RunError(
-            f"{folder / CONFIG} is not the configuration of a run: {problem}",
+            f"{folder / CONFIG} is not the configuration of a run: {error.message}",
             hint="put the file back as it was; the manifest holds its SHA-256",
         ) from error
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        values = yaml.load(path.read_text("utf-8"), _Loader)
-    except FileNotFoundError:
-        raise ConfigError(
-            f"there is no file {path}", hint="the experiments that ship: ls experiments/*/*.yaml"
-        ) from None
-    except IsADirectoryError:
-        raise ConfigError(
-            f"{path} is a folder without a config.yaml",
-            hint="name the YAML file, or a folder that holds a config.yaml",
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"{path} cannot be read: {error}", hint="an experiment is a YAML file in UTF-8"
-        ) from None
-    except yaml.YAMLError as error:
-        problem = str(error).replace('in "<unicode string>", ', "")
-        raise ConfigError(
-            f"{path} is not valid YAML: {problem}",
-            hint="indent with spaces, and quote text that holds : # [ ] { } or *",
-        ) from None
-    if not isinstance(values, dict):
-        found = "nothing" if values is None else f"a {type(values).__name__}"
-        raise ConfigError(
-            f"{path} must hold keys and values, not {found}",
-            hint="it needs at least name, data and environment; see experiments/01_quickstart",
-        )
-    try:
-        json.dumps(values, default=str, skipkeys=True)
-    except ValueError:
-        raise ConfigError(
-            f"{path} holds an anchor (&) that refers to itself", hint="write the value out"
-        ) from None
-    return values
-
-
-def _change(change: str) -> tuple[str, Any]:
-    """Read one `--set`."""
-    key, equals, value = change.partition("=")
-    key = key.strip()
-    if not equals or not all(key.split(".")):
-        raise ConfigError(
-            f'--set "{change}" is not KEY=VALUE',
-            hint="e.g. --set rounds=5 or --set environment.recommender.use=ease",
-        )
-    try:
-        return key, yaml.load(value, _Loader)
-    except yaml.YAMLError:
-        raise ConfigError(
-            f'--set {key}: "{value}" is not valid YAML',
-            hint=f"quote it twice, once for the shell: --set '{key}=\"{value}\"'",
-        ) from None
-
-
-def put_all(values: dict[str, Any], changes: Iterable[tuple[str, Any]], at: str = "") -> None:
-    """Set dotted keys inside nested mappings: outer ones first, and a plug-in before its settings.
-
-    >>> values = {"recommender": {"use": "als", "factors": 8}}
-    >>> put_all(values, [("recommender.shrink", 3), ("recommender.use", "item-knn")])
-    >>> values
-    {'recommender': {'use': 'item-knn', 'shrink': 3}}
-    """
-    for key, value in sorted(
-        changes, key=lambda change: (change[0].count("."), not change[0].endswith(".use"))
-    ):
-        put(values, key, value, at)
-
-
-def put(values: dict[str, Any], key: str, value: Any, at: str = "") -> None:
-    """Set one dotted key inside nested mappings.
-
-    Naming another plug-in (`environment.recommender.use`) drops the settings of the one before.
-
-    Args:
-        values: Gets the change; the mappings inside are copied on the way.
-        key: A dotted key.
-        value: Anything; a mapping replaces what stood there.
-        at: Where the key stands, for the message.
-
-    Raises:
-        ConfigError: The key leads through a value that holds no keys.
-    """
-    *path, last = key.split(".")
-    place = values
-    for depth, name in enumerate(path):
-        inner = place.setdefault(name, {})
-        if isinstance(inner, str):
-            inner = {"use": inner}
-        if inner is None:
-            inner = {}
-        if not isinstance(inner, dict):
-            raise ConfigError(
-                f"{at}{key}: {'.'.join(path[: depth + 1])} is {inner!r}, which holds no keys",
-                hint=HINT,
-            )
-        # A copy: YAML's anchors let two keys share one mapping, and only one of them is meant.
-        place[name] = dict(inner)
-        place = place[name]
-    if last == "use" and place.get("use", value) != value:
-        place.clear()
-    place[last] = value
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which a key that stands twice is an error, and not the last one that counts."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
-                continue
-            if key.value in seen:
-                raise ConfigError(
-                    f'line {key.start_mark.line + 1}: the key "{key.value}" is there already',
-                    hint="keep one of the two",
-                )
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)

@@ -12,8 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
+from starec_sim import yaml_files
 from starec_sim.errors import RunError, StarecError
 from starec_sim.events import RunEvents
 from starec_sim.experiment import Experiment, recorded
@@ -97,7 +96,7 @@ def start(experiment: Experiment, events: RunEvents, kind: Kind = "run") -> Resu
             update={"gateway": experiment.gateway.model_copy(update=replay)}
         )
     folder = run_folder.create(experiment.runs_dir, experiment.name, experiment.seed)
-    text = yaml.safe_dump(experiment.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    text = yaml_files.dump(experiment.model_dump(mode="json"))
     write_atomically(folder / run_folder.CONFIG, text)
     manifest = new_manifest(
         kind,
@@ -159,11 +158,12 @@ def resume(
     again = (
         f"start a new run with the changed configuration: starec run {folder / run_folder.CONFIG}"
     )
-    values = yaml.safe_load(run_folder.unchanged(folder, manifest, hint=again))
+    text = run_folder.unchanged(folder, manifest, hint=again)
+    values = yaml_files.parse(text, str(folder / run_folder.CONFIG))
     if concurrency is not None:
         values["concurrency"] = concurrency
     values["budget"] = {**manifest.budget, **(budget or {})}
-    experiment = validate(Experiment, values, "")
+    experiment = validate(Experiment, values, "", recorded=True)
     if manifest.status == "finished":
         return _result(folder, experiment, manifest)
     with run_folder.where_it_started(folder, manifest) as here:

@@ -28,7 +28,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import AfterValidator, BaseModel, BeforeValidator
 
 from starec_sim.errors import ConfigError, PluginError, did_you_mean
-from starec_sim.settings import HINT, validate
+from starec_sim.settings import HINT, validate, warn_of_old_name
 
 Kind = Literal[
     "agents",
@@ -42,6 +42,9 @@ Kind = Literal[
 ]
 """The groups `starec_sim.<kind>`. `rewards` and `data` hold functions; `holdout` names the
 environment that plays hold-outs, see `starec_sim.holdout.environment`."""
+
+RENAMED: Mapping[tuple[Kind, str], str] = {("environments", "exam"): "holdout"}
+"""Old names of plug-ins and their present ones; an old name works for one release."""
 
 _SINGULAR = {"policies": "policy", "data": "data tool", "holdout": "environment for hold-outs"}
 _SECRET = re.compile(
@@ -115,6 +118,9 @@ def load(kind: Kind, reference: str, at: str = "") -> Any:
         PluginError: Nothing goes by that name, two distributions do, or importing it failed.
     """
     singular, key = _SINGULAR.get(kind, kind[:-1]), f"{at}: " if at else ""
+    if (kind, reference) in RENAMED:
+        warn_of_old_name(f"the {singular} {reference}", RENAMED[kind, reference])
+        reference = RENAMED[kind, reference]
     location, colon, name = reference.rpartition(":")
     if not colon:
         points = registered(kind)

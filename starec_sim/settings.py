@@ -1,14 +1,19 @@
-"""Pydantic's findings in our words: the key, what is wrong with it, and the nearest right name."""
+"""The base of every configuration: strict keys, errors that name them, and names that changed.
+
+A key that gets another name keeps working for one release. The class lists it in `renamed`; who
+still writes the old name gets a `DeprecatedKeyWarning`, which the command line prints as a hint.
+"""
 
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar, get_args
+from typing import Any, ClassVar, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, model_validator
 
-from starec_sim.errors import ConfigError, did_you_mean
+from starec_sim.errors import ConfigError, DeprecatedKeyWarning, did_you_mean
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -24,22 +29,106 @@ class Settings(BaseModel):
         extra="forbid", frozen=True, allow_inf_nan=False, ser_json_inf_nan="constants"
     )
 
+    renamed: ClassVar[Mapping[str, str]] = {}
+    """Old keys and their present names. Dotted ones reach into a mapping, and only the part after
+    the last dot may differ: `{"train.anchor": "train.sft"}`."""
 
-def validate(model: type[ModelT], values: Mapping[str, Any], at: str) -> ModelT:
+    @model_validator(mode="before")
+    @classmethod
+    def _take_old_keys(cls, values: Any, info: ValidationInfo) -> Any:
+        if cls.renamed and isinstance(values, Mapping):
+            return _renamed(cls, values, quiet=bool((info.context or {}).get("recorded")))
+        return values
+
+
+def validate(
+    model: type[ModelT], values: Mapping[str, Any], at: str, *, recorded: bool = False
+) -> ModelT:
     """Build a model from plain values.
 
     Args:
         model: The pydantic model.
         values: What the user wrote.
         at: The dotted key under which the values stand; empty for the top.
+        recorded: Whether the values are from the folder of a run, where nobody should change
+            them: then old keys are taken without a warning.
 
     Raises:
         ConfigError: Names every wrong key by its dotted path.
     """
     try:
-        return model.model_validate(dict(values))
+        return model.model_validate(dict(values), context={"recorded": recorded})
     except ValidationError as error:
         raise explain(error, model, at) from None
+
+
+def current_values(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values in which every old key has its present name, in nested models as well.
+
+    Warns:
+        DeprecatedKeyWarning: For each old key.
+
+    Raises:
+        ConfigError: A key is there under both names.
+    """
+    current = _renamed(model, values) if issubclass(model, Settings) else dict(values)
+    for name, value in current.items():
+        if (inner := _inner(model, name)) is not None and isinstance(value, Mapping):
+            current[name] = current_values(inner, value)
+    return current
+
+
+def current_key(model: type[BaseModel], key: str) -> str:
+    """Return a dotted key with present names in place of old ones.
+
+    Warns:
+        DeprecatedKeyWarning: The key is an old one.
+    """
+    if issubclass(model, Settings):
+        for old, new in model.renamed.items():
+            if f"{key}.".startswith(f"{old}."):
+                warn_of_old_name(f"the key {old}", new)
+                key = new + key.removeprefix(old)
+    name, dot, rest = key.partition(".")
+    inner = _inner(model, name)
+    return f"{name}.{current_key(inner, rest)}" if dot and inner is not None else key
+
+
+def warn_of_old_name(what: str, new: str) -> None:
+    """Warn that something has another name now.
+
+    Warns:
+        DeprecatedKeyWarning: Always.
+    """
+    message = f"{what} is now called {new}; the old name works in this release only"
+    warnings.warn(message, DeprecatedKeyWarning, stacklevel=3)
+
+
+def _renamed(
+    model: type[Settings], values: Mapping[str, Any], quiet: bool = False
+) -> dict[str, Any]:
+    """Return a copy of values in which the model's own old keys have their present names."""
+    current = dict(values)
+    for old, new in model.renamed.items():
+        *path, last = old.split(".")
+        place: dict[str, Any] = current
+        for name in path:
+            inner = place.get(name)
+            if not isinstance(inner, Mapping):
+                break
+            place[name] = dict(inner)
+            place = place[name]
+        else:
+            if last not in place:
+                continue
+            if (present := new.rpartition(".")[2]) in place:
+                raise ConfigError(
+                    f"{old} is now called {new}, and both are there", hint=f"keep {new} alone"
+                )
+            if not quiet:
+                warn_of_old_name(f"the key {old}", new)
+            place[present] = place.pop(last)
+    return current
 
 
 def explain(error: ValidationError, model: type[BaseModel], at: str) -> ConfigError:
@@ -67,7 +156,11 @@ def explain(error: ValidationError, model: type[BaseModel], at: str) -> ConfigEr
             )
             message = re.sub(r", (unable|got) .*", "", message)
             message = re.sub(r"^\w+ should (be )?", r"must \1", message)
-            findings.append(f"{key.removesuffix('.[key]')}: {message}, got {_shown(value)}")
+            if kind == "value_error" and isinstance(value, Mapping):
+                shown = ""  # the message is about several of its keys, and names them
+            else:
+                shown = f", got {_shown(value)}"
+            findings.append(f"{key.removesuffix('.[key]')}: {message}{shown}".removeprefix(": "))
     return ConfigError("\n".join(findings), hint=HINT)
 
 
@@ -83,12 +176,15 @@ def _shown(value: Any) -> str:
 def _fields(model: type[BaseModel], path: Sequence[str]) -> list[str]:
     """Return the keys that are known at a path inside a model; none where no model stands."""
     for name in path:
-        field = model.model_fields.get(name)
-        if field is None:
+        inner = _inner(model, name)
+        if inner is None:
             return []
-        kinds = (field.annotation, *get_args(field.annotation))
-        inner = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
-        if not inner:
-            return []
-        model = inner[0]
+        model = inner
     return list(model.model_fields)
+
+
+def _inner(model: type[BaseModel], name: str) -> type[BaseModel] | None:
+    """Return the model of the values under a key; None where no model is known."""
+    field = model.model_fields.get(name)
+    kinds = (field.annotation, *get_args(field.annotation)) if field is not None else ()
+    return next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), None)

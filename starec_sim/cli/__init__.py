@@ -24,6 +24,7 @@ from starec_sim.cli.data import data
 from starec_sim.cli.estimate import estimate
 from starec_sim.cli.evaluation import check_table, evaluate, table
 from starec_sim.cli.export import export
+from starec_sim.cli.hints import hints_for_old_names
 from starec_sim.cli.list_plugins import list_plugins
 from starec_sim.cli.run import UnfinishedError, replay, resume, run
 from starec_sim.cli.runs import runs
@@ -95,7 +96,7 @@ def main() -> None:
     debug, as_json = "--debug" in sys.argv[1:], "--json" in arguments
     status, answer = 0, None
     try:
-        with redirect_stdout(sys.stderr) if as_json else nullcontext():
+        with hints_for_old_names(), redirect_stdout(sys.stderr) if as_json else nullcontext():
             answer = app(arguments or ["--help"], prog_name="starec", standalone_mode=False)
         if isinstance(answer, int):  # typer makes a status of an interrupt, and of --help
             status, answer = answer, _STOPPED if answer else None

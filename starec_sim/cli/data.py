@@ -114,21 +114,13 @@ def describe(
 
 def _cuts(changes: Sequence[str], start: Cuts | None) -> Cuts:
     """Return the cuts that KEY=VALUE pairs ask for, on top of those of a protocol."""
-    import yaml
-
     from starec_sim.errors import ConfigError
     from starec_sim.holdout.filters import Cuts
     from starec_sim.settings import validate
+    from starec_sim.yaml_files import key_value
 
     values: dict[str, Any] = start.model_dump() if start is not None else {}
-    for change in changes:
-        key, equals, value = change.partition("=")
-        if not equals:
-            raise ConfigError(f'--cut "{change}" is not KEY=VALUE', hint="e.g. --cut last=40")
-        try:
-            values[key.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise ConfigError(f'--cut {key}: "{value}" is no value', hint="e.g. last=40") from None
+    values.update(key_value(change, "--cut", "e.g. --cut last=40") for change in changes)
     try:
         return validate(Cuts, values, "")
     except ConfigError as error:

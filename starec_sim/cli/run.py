@@ -123,8 +123,9 @@ def allowance(text: str) -> tuple[str, float | None]:
     """Read one `--budget`."""
     from starec_sim.errors import ConfigError, did_you_mean
     from starec_sim.policies.settings import Budget
+    from starec_sim.yaml_files import key_value
 
-    key, _, value = text.partition("=")
+    key, value = key_value(text, "--budget", "e.g. --budget calls=5000 or --budget usd=none")
     if key not in Budget.model_fields:
         raise ConfigError(
             f'--budget "{text}": there is no such key; {did_you_mean(key, Budget.model_fields)}',
@@ -133,7 +134,7 @@ def allowance(text: str) -> tuple[str, float | None]:
     if value == "none":
         return key, None
     try:
-        return key, float(value.replace("_", ""))
+        return key, float(str(value))
     except ValueError:
         raise ConfigError(
             f'--budget "{text}": expected a number', hint="e.g. --budget calls=5000"

@@ -190,7 +190,7 @@ class TrainProgress(RunEvents):
         self.message(f"\nPlay it with  policies: {{fast: {{{spec}}}}}")
         here = shlex.quote(str(result.folder))
         played = any(entry["stage"] == "grpo" for entry in result.steps)
-        longer = "train.grpo.steps=N" if played else "train.anchor.epochs=N"
+        longer = "train.grpo.steps=N" if played else "train.sft.epochs=N"
         commands = [
             (f"train {here}/config.yaml --set {longer}", "the same, for longer"),
             (f"resume {here}", "goes on after a kill; now it shows this again"),

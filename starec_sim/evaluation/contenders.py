@@ -8,10 +8,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
-import yaml
 from pydantic import Field, model_validator
 
-from starec_sim import plugins
+from starec_sim import plugins, yaml_files
 from starec_sim.errors import ConfigError, did_you_mean
 from starec_sim.holdout.holdout import Extent
 from starec_sim.plugins import Spec, Uses
@@ -26,6 +25,7 @@ GROUPS: Mapping[str, tuple[Kind, ...]] = {
 }
 """What `--rows` may say instead of a file: which kinds of the rows that ship."""
 POLICY = "{policy}"
+_POLICY_HINT = "e.g. openai,model=qwen3:8b,temperature=0.7; or name a YAML file"
 _LONGEST_LABEL = 20
 """Characters of a policy's label, so that a row's name fits into an arm's."""
 
@@ -91,19 +91,15 @@ def read_rows(reference: str) -> list[ContenderSpec]:
     path = Path(reference)
     if reference in GROUPS:
         text, at = (files("starec_sim.evaluation") / "rows.yaml").read_text("utf-8"), "rows.yaml"
+        values = yaml_files.parse(text, at)
     elif path.is_file():
-        text, at = path.read_text("utf-8"), str(path)
+        at = str(path)
+        values = yaml_files.load(path, hint="it needs `rows`, a list: see docs/evaluation.md")
     else:
         raise ConfigError(
             f'there is no file or group of rows "{reference}"; {did_you_mean(reference, GROUPS)}',
             hint="rows of your own stand in a YAML file: see docs/evaluation.md",
         )
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{at} is not valid YAML: {error}", hint="mend the file") from None
-    if not isinstance(values, dict):
-        raise ConfigError(f"{at} must hold `rows`, a list", hint="see docs/evaluation.md")
     rows = validate(_Rows, values, at).rows
     for number, row in enumerate(list(rows)):
         if row.recommender is not None:
@@ -130,26 +126,19 @@ def read_policy(text: str) -> dict[str, Any]:
     {'use': 'lexical', 'curiosity': 2}
     """
     if text.endswith((".yaml", ".yml")):
-        try:
-            values = yaml.safe_load(Path(text).read_text("utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise ConfigError(
-                f"the policy {text} cannot be read: {error}",
-                hint="a file with `use: NAME` and the policy's settings",
-            ) from None
-        if not isinstance(values, dict) or "use" not in values:
+        values = yaml_files.load(Path(text), hint="write `use: NAME` and the policy's settings")
+        if "use" not in values:
             raise ConfigError(f"{text} names no policy", hint="it needs the key `use`")
     else:
         name, *settings = text.split(",")
         values = {"use": name}
         for setting in settings:
-            key, equals, value = setting.partition("=")
-            if not equals or not key.strip():
+            key, value = yaml_files.key_value(setting, f'policy "{text}":', _POLICY_HINT)
+            if key in values:
                 raise ConfigError(
-                    f'"{setting}" in the policy "{text}" is not KEY=VALUE',
-                    hint="e.g. openai,model=qwen3:8b,temperature=0.7; or name a YAML file",
+                    f'policy "{text}": the key {key} is there already', hint="keep one of the two"
                 )
-            values[key.strip()] = yaml.safe_load(value)
+            yaml_files.put(values, key, value, f'policy "{text}": ')
     return _checked(values, f'policy "{text}"')
 
 

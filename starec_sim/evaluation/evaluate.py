@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import yaml
 from pydantic import Field, model_validator
 
-from starec_sim import laboratory, plugins
+from starec_sim import laboratory, plugins, yaml_files
 from starec_sim.dataset import Dataset
 from starec_sim.errors import ConfigError, RunError
 from starec_sim.evaluation.baselines import knows_choices, rank_baseline
@@ -190,12 +189,13 @@ def read_settings(folder: Path) -> Evaluation:
     """
     path = folder / SETTINGS
     try:
-        values = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+        values = yaml_files.load(path)
+    except ConfigError as error:
         raise RunError(
-            f"{folder} holds no evaluation: {error}", hint="`starec eval POLICY` begins one"
+            f"{folder} holds no evaluation: {error.message}",
+            hint="`starec eval POLICY` begins one",
         ) from None
-    return validate(Evaluation, values, str(path))
+    return validate(Evaluation, values, str(path), recorded=True)
 
 
 def _unfinished(evaluation: Evaluation) -> Path | None:
@@ -300,7 +300,7 @@ def _folder_without_run(evaluation: Evaluation) -> Path:
 def _keep(folder: Path, evaluation: Evaluation, exam: HoldOut) -> None:
     """Write what an evaluation is, and the lists it is about."""
     write_candidates(exam, folder / LISTS)
-    text = yaml.safe_dump(evaluation.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    text = yaml_files.dump(evaluation.model_dump(mode="json"))
     write_atomically(folder / SETTINGS, text)
 
 

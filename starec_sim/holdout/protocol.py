@@ -6,9 +6,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import yaml
 from pydantic import Field, model_validator
 
+from starec_sim import yaml_files
 from starec_sim.errors import ConfigError, did_you_mean
 from starec_sim.holdout.filters import Cuts
 from starec_sim.settings import Settings, validate
@@ -89,18 +89,13 @@ def read_protocol(reference: str, **changes: Any) -> Protocol:
     """
     path = Path(reference)
     if reference in shipped_protocols():
-        text, at = (_SHIPPED / f"{reference}.yaml").read_text("utf-8"), reference
+        text = (_SHIPPED / f"{reference}.yaml").read_text("utf-8")
+        values = yaml_files.parse(text, reference)
     elif path.is_file():
-        text, at = path.read_text("utf-8"), str(path)
+        values = yaml_files.load(path, hint="docs/evaluation.md lists the keys of a protocol")
     else:
         raise ConfigError(
             f'no protocol is called "{reference}"; {did_you_mean(reference, shipped_protocols())}',
             hint="or give the path of a YAML file with the same keys",
         )
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{at} is not valid YAML: {error}", hint="mend the file") from None
-    if not isinstance(values, dict):
-        raise ConfigError(f"{at} must hold keys and values", hint="see `starec eval --help`")
-    return validate(Protocol, {**values, **changes}, f"protocol {at}")
+    return validate(Protocol, {**values, **changes}, f"protocol {reference}")

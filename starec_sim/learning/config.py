@@ -50,7 +50,7 @@ class Sft(Settings):
 
 
 class Grpo(Settings):
-    """Stage 2: let the world's feedback improve what was anchored."""
+    """Stage 2: improve the policy by the feedback of the environment."""
 
     steps: int = Field(default=100, ge=1)
     """Rounds played and learned from."""
@@ -90,7 +90,7 @@ class Guards(Settings):
     """When to stop, because more of it would only make it worse."""
 
     kl: float = Field(default=5.0, gt=0)
-    """Nats per token from the anchor."""
+    """Nats per token from the reference policy."""
     distinct: float = Field(default=0.02, ge=0, le=1)
     """The smallest share of answers of a step that differ; with none, all are the same."""
     patience: int = Field(default=20, ge=1)
@@ -111,7 +111,8 @@ class Training(Settings):
     """Whether activations are computed twice instead of kept: a third slower, far less memory."""
     chat_template_kwargs: dict[str, bool | str | int] | None = None
     """What the chat template is told when samples are imitated; None: what the policy tells it."""
-    anchor: Sft | None = None
+    sft: Sft | None = None
+    """Stage 1; none when empty."""
     grpo: Grpo | None = Grpo()
     evaluate: Validation = Validation()
     guards: Guards = Guards()
@@ -120,9 +121,14 @@ class Training(Settings):
 
     @model_validator(mode="after")
     def _does_something(self) -> Self:
-        if self.anchor is None and self.grpo is None:
-            raise ValueError("there is neither an anchor nor grpo, so nothing would be learned")
+        if self.sft is None and self.grpo is None:
+            raise ValueError("there is neither sft nor grpo, so nothing would be learned")
         return self
+
+    @property
+    def anchor(self) -> Sft | None:
+        """The same as `sft`, until every caller says so."""
+        return self.sft
 
 
 _BENDS = (

@@ -147,7 +147,7 @@ def plan_of(experiment: Experiment) -> Plan:
     """
     training = training_of(experiment)
     stage = UserSplit(experiment, training)
-    spec, anchor, grpo = experiment.policies.fast, training.anchor, training.grpo
+    spec, anchor, grpo = experiment.policies.fast, training.sft, training.grpo
     model = weights_of(experiment, training)
     answer = _longest_answer(spec)
     prompt, counted = _question(stage, experiment, model)

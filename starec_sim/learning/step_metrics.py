@@ -122,9 +122,7 @@ class Guard:
                 figures["counters"].get(f"{node}: malformed") for node in figures["reward"]
             ]
             if malformed and set(malformed) == {1}:
-                remedy = (
-                    "no answer had the form; let the policy imitate a teacher first: train.anchor"
-                )
+                remedy = "no answer had the form; let the policy imitate a teacher first: train.sft"
             raise DivergenceError(
                 f"for {self._idle} steps all rewards within each group were equal, so there was "
                 "nothing to learn",

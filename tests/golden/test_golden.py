@@ -44,7 +44,7 @@ TRAINING = (
     *("train.method=lora", "train.lora.rank=2", "train.dtype=fp32"),
     *("train.grpo.steps=1", "train.grpo.users=3", "train.grpo.size=4"),
     *("train.evaluate.users=2", "train.evaluate.rounds=1"),
-    "train.anchor={teacher: reasoner, users: 3, rounds: 1, batch: 2, nodes: [fast]}",
+    "train.sft={teacher: reasoner, users: 3, rounds: 1, batch: 2, nodes: [fast]}",
 )
 
 

@@ -2,11 +2,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
 
-from starec_sim.errors import ConfigError, PluginError, RunError
-from starec_sim.experiment import Experiment, put, put_all, read, recorded
+from starec_sim.errors import ConfigError, DeprecatedKeyWarning, PluginError, RunError
+from starec_sim.experiment import Experiment, read, recorded
 
 SMALL = {
     "name": "small",
@@ -30,60 +28,6 @@ def problem_of(path, *changes, error=ConfigError):
         read(path, changes)
     assert raised.value.hint
     return raised.value.message
-
-
-class TestPut:
-    def test_a_dotted_key_reaches_inside(self):
-        values = {"a": {"b": {"c": 1}}}
-        put(values, "a.b.c", 2)
-        assert values == {"a": {"b": {"c": 2}}}
-
-    def test_what_is_not_there_is_made(self):
-        values = {}
-        put(values, "a.b", 1)
-        assert values == {"a": {"b": 1}}
-
-    def test_the_short_form_of_a_plug_in_becomes_the_long_one(self):
-        values = {"data": "synthetic"}
-        put(values, "data.users", 5)
-        assert values == {"data": {"use": "synthetic", "users": 5}}
-
-    def test_another_plug_in_drops_the_settings_of_the_one_before(self):
-        values = {"recommender": {"use": "als", "factors": 8}}
-        put(values, "recommender.use", "ease")
-        assert values == {"recommender": {"use": "ease"}}
-
-    def test_the_same_plug_in_keeps_its_settings(self):
-        values = {"recommender": {"use": "als", "factors": 8}}
-        put(values, "recommender.use", "als")
-        assert values == {"recommender": {"use": "als", "factors": 8}}
-
-    def test_a_key_that_leads_through_a_number_is_an_error(self):
-        with pytest.raises(ConfigError, match=r"^arms.x.a.b.c: a.b is 3, which holds no keys"):
-            put({"a": {"b": 3}}, "a.b.c", 1, "arms.x.")
-
-    def test_two_keys_that_share_a_mapping_part_ways(self):
-        shared = {"use": "openai"}
-        values = {"fast": shared, "slow": shared}
-        put(values, "fast.model", "small")
-        assert values["slow"] == {"use": "openai"}
-
-    def test_a_plug_in_is_set_before_its_settings_whatever_the_order(self):
-        changes = [("r.factors", 3), ("r.use", "als"), ("r", {"use": "ease"})]
-        values = {}
-        put_all(values, changes)
-        assert values == {"r": {"use": "als", "factors": 3}}
-
-    @given(
-        st.lists(st.sampled_from("abc"), min_size=1, max_size=4, unique=True).map(".".join),
-        st.one_of(st.integers(), st.text(), st.none(), st.lists(st.integers())),
-    )
-    def test_what_was_put_is_found_there(self, key, value):
-        values = {}
-        put(values, key, value)
-        for name in key.split("."):
-            values = values[name]
-        assert values == value
 
 
 class TestReading:
@@ -211,6 +155,29 @@ class TestReading:
     def test_a_missing_file_and_a_folder_are_errors(self, tmp_path):
         assert "there is no file" in problem_of(tmp_path / "none.yaml")
         assert "is a folder" in problem_of(tmp_path)
+
+
+class TestOldNames:
+    def test_an_old_key_works_and_a_warning_names_the_new_one(self, write):
+        with pytest.warns(DeprecatedKeyWarning, match=r"the key train.anchor is now .* train.sft"):
+            experiment = read(write(train={"anchor": {"users": 3}, "grpo": None}))
+        assert experiment.train == {"grpo": None, "sft": {"users": 3}}
+
+    @pytest.mark.parametrize("key", ["sft", "anchor"])
+    def test_an_old_key_on_the_command_line_changes_the_new_one_of_the_file(self, write, key):
+        with pytest.warns(DeprecatedKeyWarning, match="train.sft"):
+            experiment = read(write(train={key: {"users": 3}}), ["train.anchor.batch=5"])
+        assert experiment.train == {"sft": {"users": 3, "batch": 5}}
+
+    def test_a_key_under_both_names_is_an_error(self, write):
+        path = write(train={"sft": {}, "anchor": {}})
+        assert problem_of(path) == "train.anchor is now called train.sft, and both are there"
+
+    def test_a_recorded_configuration_is_read_without_a_warning(self, tmp_path, recwarn):
+        text = yaml.safe_dump({**SMALL, "train": {"anchor": {"users": 3}}})
+        (tmp_path / "config.yaml").write_text(text)
+        assert recorded(tmp_path).train == {"sft": {"users": 3}}
+        assert not recwarn.list
 
 
 def arms_of(experiment):

@@ -5,7 +5,7 @@ import pytest
 from pydantic import Field
 
 from starec_sim import plugins
-from starec_sim.errors import ConfigError, PluginError
+from starec_sim.errors import ConfigError, DeprecatedKeyWarning, PluginError
 from starec_sim.plugins import Spec, Uses, configure, load, registered, spec_or
 from starec_sim.settings import Settings
 
@@ -40,6 +40,10 @@ def problem_of(*arguments):
 
 
 class TestLoading:
+    def test_an_old_name_works_and_a_warning_names_the_new_one(self):
+        with pytest.warns(DeprecatedKeyWarning, match="environment exam is now called holdout"):
+            assert load("environments", "exam") is load("environments", "holdout")
+
     @pytest.mark.parametrize(
         ("kind", "name"),
         [

@@ -1,16 +1,21 @@
 import math
-from typing import Literal
+from typing import ClassVar, Literal
 
 import pytest
 from pydantic import Field, field_validator
 
-from starec_sim.errors import ConfigError
-from starec_sim.settings import Settings, validate
+from starec_sim.errors import ConfigError, DeprecatedKeyWarning
+from starec_sim.settings import Settings, current_key, current_values, validate
 
 
 class Drift(Settings):
     at_round: int = 0
     share: float = 0.5
+
+
+class Renamed(Settings):
+    renamed: ClassVar[dict[str, str]] = {"old": "new"}
+    new: int = 0
 
 
 class Model(Settings):
@@ -19,6 +24,7 @@ class Model(Settings):
     mode: Literal["always", "never"] = "always"
     drift: Drift = Drift()
     later: Drift | None = None
+    inner: Renamed = Renamed()
     steps: tuple[int, ...] = ()
     arms: dict[str, dict[str, int]] = Field(default={})
 
@@ -98,3 +104,29 @@ def test_all_findings_are_told_at_once():
 def test_settings_do_not_change():
     with pytest.raises(ValueError, match="frozen"):
         Drift().share = 0.1
+
+
+class TestOldNames:
+    def test_an_old_key_works_wherever_the_model_stands(self):
+        with pytest.warns(DeprecatedKeyWarning, match="the key old is now called new"):
+            model = validate(Model, {"name": "a", "inner": {"old": 3}}, "")
+        assert model.inner.new == 3
+
+    def test_values_and_dotted_keys_get_present_names(self):
+        with pytest.warns(DeprecatedKeyWarning):
+            assert current_values(Model, {"inner": {"old": 3}}) == {"inner": {"new": 3}}
+        with pytest.warns(DeprecatedKeyWarning):
+            assert current_key(Model, "inner.old") == "inner.new"
+
+    @pytest.mark.parametrize("key", ["old", "inner.older", "drift.old", "arms.old", "nothing.old"])
+    def test_other_keys_stay(self, key):
+        assert current_key(Model, key) == key
+
+    def test_both_names_are_an_error(self):
+        said = problem_of(inner={"old": 3, "new": 3})
+        assert said == "old is now called new, and both are there"
+
+    def test_recorded_values_are_taken_without_a_warning(self, recwarn):
+        values = {"name": "a", "inner": {"old": 3}}
+        assert validate(Model, values, "", recorded=True).inner.new == 3
+        assert not recwarn.list

@@ -10,10 +10,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Protocol
 
-import yaml
 from pydantic import Field
 
-from starec_sim import plugins
+from starec_sim import plugins, yaml_files
 from starec_sim.agent import Agent
 from starec_sim.dataset import Dataset
 from starec_sim.errors import ConfigError, DataError, did_you_mean
@@ -77,16 +76,10 @@ def read_bounds(path: Path | None = None) -> dict[str, dict[str, Bound]]:
         ConfigError: The file cannot be read, or names what no audit measures.
     """
     shipped = (files("starec_sim.evaluation.audits") / "bounds.yaml").read_text("utf-8")
-    bounds = _parsed(yaml.safe_load(shipped), "bounds.yaml")
+    bounds = _parsed(yaml_files.parse(shipped, "bounds.yaml"), "bounds.yaml")
     if path is None:
         return bounds
-    try:
-        values = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(
-            f"the bounds {path} cannot be read: {error}", hint="start from those that ship"
-        ) from None
-    own = _parsed(values, str(path))
+    own = _parsed(yaml_files.load(path, hint="e.g. position: {tau: {at_most: 0.2}}"), str(path))
     for audit, figures in own.items():
         _named(audit, bounds, path)
         for figure in figures:
@@ -103,8 +96,8 @@ def _named(name: str, known: Iterable[str], path: Path) -> None:
         )
 
 
-def _parsed(values: Any, at: str) -> dict[str, dict[str, Bound]]:
-    if not isinstance(values, dict) or not all(isinstance(v, dict) for v in values.values()):
+def _parsed(values: Mapping[str, Any], at: str) -> dict[str, dict[str, Bound]]:
+    if not all(isinstance(v, dict) for v in values.values()):
         raise ConfigError(
             f"{at} must hold figures with their bounds, by audit",
             hint="e.g. position: {tau: {at_most: 0.2}}",

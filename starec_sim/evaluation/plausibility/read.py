@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
-import yaml
 from pydantic import Field
 
+from starec_sim import yaml_files
 from starec_sim.errors import ConfigError, DataError
 from starec_sim.evaluation.plausibility.check import PublishedRow
 from starec_sim.settings import Settings, validate
@@ -107,12 +107,7 @@ def parse_yaml(text: str, at: str) -> dict[str, list[PublishedRow]]:
     Raises:
         ConfigError: A key or value is wrong.
     """
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{at} is not valid YAML: {error}", hint="mend the file") from None
-    if not isinstance(values, dict):
-        raise ConfigError(f"{at} must hold keys and values", hint="it needs `tables`")
+    values = yaml_files.parse(text, at, hint="it needs `tables`")
     found: dict[str, list[PublishedRow]] = {}
     for table in validate(_File, values, at).tables:
         names = [metric_name(name) for name in table.metrics]

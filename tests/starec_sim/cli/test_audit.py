@@ -32,4 +32,4 @@ def test_what_is_wrong_is_told(starec, here):
     said = starec("audit", "lexical", "--data", "nowhere")
     assert said.status == 2 and "neither a file or folder nor a dataset" in said.err
     said = starec("audit", "lexical", *DATA, "--bounds", "nowhere.yaml")
-    assert said.status == 2 and "cannot be read" in said.err
+    assert said.status == 2 and "there is no file nowhere.yaml" in said.err

@@ -148,6 +148,13 @@ def test_an_interrupt_says_so_in_one_object(starec, here, monkeypatch):
     assert starec(*FEED).status == 130
 
 
+def test_an_old_name_works_and_a_hint_names_the_new_one_once(starec, here):
+    said = starec(*FEED, "--set", "train.anchor={}", "--set", "train.anchor.users=3", "--json")
+    hint = "hint: the key train.anchor is now called train.sft; the old name works in this release"
+    assert said.status == 0
+    assert said.err.count(hint) == 1
+
+
 def test_text_from_outside_cannot_steer_the_terminal(starec, here):
     said = starec("run", "no\x1b[31m.yaml")
     assert "\x1b" not in said.err

@@ -27,6 +27,8 @@ def test_a_budget_that_makes_no_sense_is_named(starec, here):
     for wrong, said in (
         ("cals=5", 'there is no such key; did you mean "calls"?'),
         ("calls=many", "expected a number"),
+        ("calls=", "expected a number"),
+        ("calls", "is not KEY=VALUE"),
         ("calls=-1", "budget.calls"),
     ):
         answer = starec("resume", "latest", "--budget", wrong)

@@ -56,7 +56,7 @@ def test_a_row_with_a_policy_of_its_own_needs_no_other(tmp_path) -> None:
     ("text", "error", "message"),
     [
         ("rows: []\n", ConfigError, "rows"),
-        ("- 1\n", ConfigError, "must hold `rows`"),
+        ("- 1\n", ConfigError, "it needs `rows`, a list"),
         ("rows:\n  - {name: a}\n", ConfigError, "names 0"),
         ("rows:\n  - {name: a, floor: random, agent: star}\n", ConfigError, "names 2"),
         ("rows:\n  - {name: a, floor: random, replay: 1}\n", ConfigError, "only an agent"),
@@ -68,6 +68,7 @@ def test_a_row_with_a_policy_of_its_own_needs_no_other(tmp_path) -> None:
         ),
         ("rows:\n  - {name: a, agent: {use: star, gate: {whem: never}}}\n", ConfigError, "whem"),
         ("a: [\n", ConfigError, "not valid YAML"),
+        ("rows: []\nrows: []\n", ConfigError, 'line 2: the key "rows" is there already'),
     ],
 )
 def test_a_wrong_row_is_refused_before_anything_starts(tmp_path, text, error, message) -> None:
@@ -96,6 +97,14 @@ def test_a_policy_is_a_name_with_settings_or_a_file(tmp_path) -> None:
     path = tmp_path / "p.yaml"
     path.write_text("use: lexical\ncuriosity: 3\n")
     assert read_policy(str(path)) == {"use": "lexical", "curiosity": 3}
+    path.write_text("use: lexical\ncuriosity: 3\ncuriosity: 4\n")
+    with pytest.raises(ConfigError, match='line 3: the key "curiosity" is there already'):
+        read_policy(str(path))
+
+
+def test_a_setting_of_a_policy_may_be_dotted() -> None:
+    policy = read_policy("lexical,limits.in_flight=3")
+    assert policy == {"use": "lexical", "limits": {"in_flight": 3}}
 
 
 @pytest.mark.parametrize(
@@ -104,7 +113,9 @@ def test_a_policy_is_a_name_with_settings_or_a_file(tmp_path) -> None:
         ("lexikal", 'did you mean "lexical"'),
         ("lexical,curiosity", "is not KEY=VALUE"),
         ("lexical,couriosity=2", 'did you mean "curiosity"'),
-        ("gone.yaml", "cannot be read"),
+        ("gone.yaml", "there is no file gone.yaml"),
+        ("lexical,curiosity=2,curiosity=3", "the key curiosity is there already"),
+        ("lexical,use=nano", "the key use is there already"),
     ],
 )
 def test_a_wrong_policy_is_refused_with_what_was_meant(text, message) -> None:

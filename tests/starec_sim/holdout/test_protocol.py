@@ -35,6 +35,7 @@ def test_a_file_of_ones_own_is_a_protocol_and_changes_go_before_it(tmp_path) -> 
         ("negatives: hard\n", "negatives"),
         ("- 1\n", "must hold keys"),
         ("a: [\n", "not valid YAML"),
+        ("draws: 1\ndraws: 2\n", 'line 2: the key "draws" is there already'),
     ],
 )
 def test_a_wrong_protocol_is_refused_with_its_key(tmp_path, text, message) -> None:

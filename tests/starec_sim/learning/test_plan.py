@@ -45,11 +45,11 @@ def test_a_teacher_plays_no_more_users_than_there_are_and_a_file_holds_what_it_h
 ):
     file = tmp_path / "samples.jsonl"
     file.write_text('{"messages": [["user", "Well?"]], "answer": "Well."}\n' * 70)
-    data = ["--set", "data={use: synthetic, users: 100}", "--set", "train.anchor.batch=32"]
-    anchor = ["--set", "train.anchor.users=5000", "--set", "train.anchor.rounds=2"]
+    data = ["--set", "data={use: synthetic, users: 100}", "--set", "train.sft.batch=32"]
+    anchor = ["--set", "train.sft.users=5000", "--set", "train.sft.rounds=2"]
 
     def planned(*more):
-        asked = [*data, *anchor, *more, "--set", "train.anchor.nodes=[fast]", "--dry-run", "--json"]
+        asked = [*data, *anchor, *more, "--set", "train.sft.nodes=[fast]", "--dry-run", "--json"]
         status, out, err = starec("train", BIGGER[0], *asked)
         assert status == 0, err
         plan = json.loads(out)
@@ -57,7 +57,7 @@ def test_a_teacher_plays_no_more_users_than_there_are_and_a_file_holds_what_it_h
 
     taught, _ = planned()
     assert 100 < taught < 200, "two rounds of those of 100 who train"
-    assert planned("--set", f"train.anchor.samples={file}") == (70, 6), "two epochs"
+    assert planned("--set", f"train.sft.samples={file}") == (70, 6), "two epochs"
 
 
 @pytest.mark.parametrize("architecture", ["qwen2", "qwen3", "llama"])

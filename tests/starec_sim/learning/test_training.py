@@ -56,7 +56,7 @@ def experiment(tmp_path, model_folder):
             "train": {
                 "method": "full",
                 "dtype": "fp32",
-                "anchor": {"users": 4, "rounds": 2, "batch": 4, "keywords": []},
+                "sft": {"users": 4, "rounds": 2, "batch": 4, "keywords": []},
                 "grpo": {
                     "steps": 5,
                     "users": 3,
@@ -163,7 +163,7 @@ def test_a_killed_training_goes_on_to_the_same_losses(starec, experiment, tmp_pa
 
 def test_summaries_alone_can_be_learned_from(starec, experiment):
     """Those of a round are rewarded in the next one, so a life's first leaves nothing to learn."""
-    train = {"anchor": None, "evaluate": {"users": 0}}
+    train = {"sft": None, "evaluate": {"users": 0}}
     changes = ["--set", "train.grpo.nodes=[slow]", "--set", "train.grpo.steps=4"]
     status, out, err = starec("train", experiment(**train), *changes, "--json")
     assert status == 0, err
@@ -222,7 +222,7 @@ def test_samples_that_change_do_not_change_what_is_imitated(experiment, tmp_path
     path = tmp_path / "samples.jsonl"
     line = '{"messages": [["user", "asked"]], "answer": "%s"}\n'
     path.write_text(line % "before")
-    asked = read(experiment(anchor={"samples": str(path)}))
+    asked = read(experiment(sft={"samples": str(path)}))
     trainer = Trainer(asked, training_of(asked), tmp_path / "run", {}, None, object(), None)
     for _ in range(2):
         (sample,) = asyncio.run(trainer._samples(training_of(asked).anchor))
@@ -231,7 +231,7 @@ def test_samples_that_change_do_not_change_what_is_imitated(experiment, tmp_path
 
 
 def test_a_training_that_diverged_is_not_to_be_resumed(starec, experiment):
-    changes = ["--set", "train.guards.kl=1.0e-9", "--set", "train.anchor=null"]
+    changes = ["--set", "train.guards.kl=1.0e-9", "--set", "train.sft=null"]
     status, _, err = starec("train", experiment(evaluate={"users": 0}), *changes)
     assert status == 2 and "away from its anchor" in err
     assert "config.yaml --set train.grpo.optimisation.lr=RATE" in err and "resume /" not in err
@@ -272,7 +272,7 @@ def test_who_played_and_who_taught_hang_up_at_the_end(starec, experiment, monkey
 
     monkeypatch.setattr(Policy, "close", close)
     teacher = {"teacher": {"use": "lexical"}, "users": 1, "rounds": 1, "keywords": []}
-    path = experiment(anchor=teacher, evaluate={"users": 0})
+    path = experiment(sft=teacher, evaluate={"users": 0})
     status, _, err = starec("train", path, "--set", "train.grpo.steps=1")
     assert status == 0, err
     assert {"lexical", "local"} <= {name.partition(":")[0] for name in closed}, closed
@@ -281,7 +281,7 @@ def test_who_played_and_who_taught_hang_up_at_the_end(starec, experiment, monkey
 @pytest.mark.parametrize("architecture", ["qwen2", "llama"])
 def test_an_adapter_learns_and_can_be_played(starec, experiment, architecture):
     path = experiment(
-        architecture, method="lora", lora={"rank": 4}, anchor=None, evaluate={"users": 0}
+        architecture, method="lora", lora={"rank": 4}, sft=None, evaluate={"users": 0}
     )
     status, out, err = starec("train", path, "--set", "train.grpo.steps=2", "--json")
     assert status == 0, err

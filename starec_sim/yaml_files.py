@@ -1,0 +1,194 @@
+"""YAML read strictly, and the KEY=VALUE pairs of the command line.
+
+All YAML of the project is read here. A key that stands twice in one mapping is an error: plain
+YAML libraries keep the last of the two without a word.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from starec_sim.errors import ConfigError
+from starec_sim.settings import HINT
+
+
+def load(path: Path, hint: str = "") -> dict[str, Any]:
+    """Return the keys and values of a YAML file.
+
+    Args:
+        path: The file.
+        hint: What to do when there is no such file, or when it holds something else.
+
+    Raises:
+        ConfigError: The file is missing or cannot be read, is not YAML, holds a key twice, or
+            holds something other than keys and values.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"there is no file {path}", hint=hint) from None
+    except IsADirectoryError:
+        raise ConfigError(f"{path} is a folder", hint="name the YAML file in it") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{path} cannot be read: {error}", hint="it must be a YAML file in UTF-8"
+        ) from None
+    return parse(text, str(path), hint)
+
+
+def parse(text: str, at: str, hint: str = "") -> dict[str, Any]:
+    """Return the keys and values of a YAML text.
+
+    Args:
+        text: The YAML.
+        at: Where the text is from, for messages.
+        hint: What to do when the text holds something other than keys and values.
+
+    Raises:
+        ConfigError: The text is not YAML, holds a key twice, or is no mapping.
+    """
+    try:
+        values = parse_value(text)
+    except _DoubledKeyError as error:
+        raise ConfigError(f"{at}, {error}", hint="keep one of the two") from None
+    except ValueError as error:
+        raise ConfigError(
+            f"{at} is not valid YAML: {error}",
+            hint="indent with spaces, and quote text that holds : # [ ] { } or *",
+        ) from None
+    if not isinstance(values, dict):
+        kind = "nothing" if values is None else f"a {type(values).__name__}"
+        raise ConfigError(f"{at} must hold keys and values, not {kind}", hint=hint)
+    return values
+
+
+def parse_value(text: str) -> Any:
+    """Return the value of a YAML text, which may be of any type.
+
+    Raises:
+        ValueError: The text is not YAML, or holds a key twice. The message says where.
+
+    >>> parse_value("[1, two, 3.5]")
+    [1, 'two', 3.5]
+    """
+    try:
+        value = yaml.load(text, _StrictLoader)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error).replace('in "<unicode string>", ', "")) from None
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    try:
+        json.dumps(value, default=str, skipkeys=True)
+    except ValueError:
+        raise ValueError("it holds an anchor (&) that refers to itself") from None
+    return value
+
+
+def dump(values: Mapping[str, Any]) -> str:
+    """Return keys and values as YAML, in their order."""
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+
+
+def key_value(text: str, option: str, example: str) -> tuple[str, Any]:
+    """Return the key and the value of one `KEY=VALUE`; the value is YAML.
+
+    Args:
+        text: What the user wrote.
+        option: The option that takes the pair, for messages, e.g. `--set`.
+        example: A right use of the option, for the hint.
+
+    Raises:
+        ConfigError: There is no `=`, a part of the key is empty, or the value is not YAML.
+
+    >>> key_value("environment.pages=3", "--set", "e.g. --set rounds=5")
+    ('environment.pages', 3)
+    """
+    key, equals, value = text.partition("=")
+    key = key.strip()
+    if not equals or not all(key.split(".")):
+        raise ConfigError(f'{option} "{text}" is not KEY=VALUE', hint=example)
+    try:
+        return key, parse_value(value)
+    except _DoubledKeyError as error:
+        raise ConfigError(f"{option} {key}: {error}", hint="keep one of the two") from None
+    except ValueError:
+        raise ConfigError(
+            f'{option} {key}: "{value}" is not valid YAML',
+            hint=f"quote it twice, once for the shell: '{key}=\"{value}\"'",
+        ) from None
+
+
+def put_all(values: dict[str, Any], changes: Iterable[tuple[str, Any]], at: str = "") -> None:
+    """Set dotted keys inside nested mappings: outer ones first, and a plug-in before its settings.
+
+    >>> values = {"recommender": {"use": "als", "factors": 8}}
+    >>> put_all(values, [("recommender.shrink", 3), ("recommender.use", "item-knn")])
+    >>> values
+    {'recommender': {'use': 'item-knn', 'shrink': 3}}
+    """
+    for key, value in sorted(
+        changes, key=lambda change: (change[0].count("."), not change[0].endswith(".use"))
+    ):
+        put(values, key, value, at)
+
+
+def put(values: dict[str, Any], key: str, value: Any, at: str = "") -> None:
+    """Set one dotted key inside nested mappings.
+
+    Naming another plug-in (`environment.recommender.use`) drops the settings of the one before.
+
+    Args:
+        values: Gets the change; the mappings inside are copied on the way.
+        key: A dotted key.
+        value: Anything; a mapping replaces what stood there.
+        at: Where the key stands, for the message.
+
+    Raises:
+        ConfigError: The key leads through a value that holds no keys.
+    """
+    *path, last = key.split(".")
+    place = values
+    for depth, name in enumerate(path):
+        inner = place.setdefault(name, {})
+        if isinstance(inner, str):
+            inner = {"use": inner}
+        if inner is None:
+            inner = {}
+        if not isinstance(inner, dict):
+            raise ConfigError(
+                f"{at}{key}: {'.'.join(path[: depth + 1])} is {inner!r}, which holds no keys",
+                hint=HINT,
+            )
+        # A copy: YAML's anchors let two keys share one mapping, and only one of them is meant.
+        place[name] = dict(inner)
+        place = place[name]
+    if last == "use" and place.get("use", value) != value:
+        place.clear()
+    place[last] = value
+
+
+class _DoubledKeyError(ValueError):
+    """A key stands twice in one mapping."""
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """A YAML loader that refuses a key that stands twice in one mapping."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        # Here, and not where mappings are built: by then `<<` has put its keys among the others.
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
+                continue
+            if (key.tag, key.value) in seen:
+                raise _DoubledKeyError(
+                    f'line {key.start_mark.line + 1}: the key "{key.value}" is there already'
+                )
+            seen.add((key.tag, key.value))
+        return node
