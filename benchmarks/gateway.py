@@ -132,7 +132,7 @@ def measure_calls(calls: int) -> dict[str, float]:
             (folder / name).mkdir()
             store = Store(folder / name, [SYSTEM, QUESTION])
             session, exchange = Session(store), GatewayResources(settings, budget)
-            session.spent = exchange.traffic.spent
+            session.spent = exchange.spent
             recorder = Recorder(store, 0, session)
             gateway = Gateway(policies, Streams(0), recorder, "main", exchange)
             found[name] = cpu_ms(calls, through(gateway))

@@ -21,7 +21,7 @@ import numpy as np
 from starec_sim.environment import Environment
 from starec_sim.events import RunEvents
 from starec_sim.experiment import FREE, Experiment
-from starec_sim.policies.settings import Budget, split
+from starec_sim.policies.settings import Budget, split_spec
 from starec_sim.runs import estimates
 from starec_sim.runs.session import Session
 from starec_sim.runs.store import Store
@@ -211,7 +211,7 @@ def _paced(variant: Experiment, calls: float, tokens_in: float, tokens_out: floa
     """Return the least seconds that the limits of the policies leave for so many calls."""
     seconds = 0.0
     for node, spec in variant.policies:
-        limits = split(spec, f"policies.{node}")[1].limits
+        limits = split_spec(spec, f"policies.{node}")[1].limits
         seconds = max(
             seconds,
             60 * calls / (limits.requests_per_minute or math.inf),
@@ -226,6 +226,6 @@ def _unpriced(arms: Sequence[Experiment]) -> tuple[str, ...]:
             f"policies.{node}"
             for variant in arms
             for node, spec in variant.policies
-            if split(spec, f"policies.{node}")[1].price is None and spec["use"] not in FREE
+            if split_spec(spec, f"policies.{node}")[1].price is None and spec["use"] not in FREE
         )
     )

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 from starec_sim import plugins, yaml_files
 from starec_sim.errors import ConfigError, RunError
 from starec_sim.plugins import Plugin, Spec, spec_or
-from starec_sim.policies.settings import Budget, GatewaySettings, split
+from starec_sim.policies.settings import Budget, GatewaySettings, split_spec
 from starec_sim.runs.folder import CONFIG, configuration
 from starec_sim.settings import Settings, current_key, current_values, validate
 
@@ -139,7 +139,7 @@ def _resolved(name: str, experiment: Experiment, at: str) -> Arm:
         plugins.configure("agents", experiment.agent, f"{at}agent"),
     )
     for node, spec in experiment.policies:
-        inner, terms = split(spec, f"{at}policies.{node}")
+        inner, terms = split_spec(spec, f"{at}policies.{node}")
         plugins.check_policy(inner, f"{at}policies.{node}")
         if experiment.budget.usd is not None and not terms.price and inner["use"] not in FREE:
             raise ConfigError(

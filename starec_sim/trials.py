@@ -82,7 +82,7 @@ class Trials:
         """Play all trials and return the digest of the run."""
         experiment, digest = self.experiment, hashlib.sha256()
         resources = GatewayResources(experiment.gateway, experiment.budget, session.before)
-        session.spent = resources.traffic.spent
+        session.spent = resources.spent
         try:
             await self.builder.open_policies()
             trials = [(arm, seed) for arm in self.arms.values() for seed in self.seeds]

@@ -14,7 +14,7 @@ from starec_sim import plugins, yaml_files
 from starec_sim.errors import ConfigError, did_you_mean
 from starec_sim.holdout.holdout import Extent
 from starec_sim.plugins import Spec, Uses
-from starec_sim.policies.settings import split
+from starec_sim.policies.settings import split_spec
 from starec_sim.settings import Settings, validate
 
 Kind = Literal["floor", "recommender", "agent"]
@@ -144,7 +144,7 @@ def read_policy(text: str) -> dict[str, Any]:
 
 def _checked(spec: Mapping[str, Any], at: str) -> dict[str, Any]:
     """Return a policy's spec as JSON values; refuse settings that the policy does not have."""
-    inner, terms = split(spec, at)
+    inner, terms = split_spec(spec, at)
     plugins.check_policy(inner, at)
     # YAML reads a price's date as a date.
     price = {"price": terms.price.model_dump(mode="json")} if terms.price else {}

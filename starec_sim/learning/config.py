@@ -17,7 +17,7 @@ from starec_sim.learning.learner import Optimisation
 from starec_sim.learning.models import Lora, Method
 from starec_sim.learning.rollouts import Groups
 from starec_sim.plugins import Spec
-from starec_sim.policies.engine.precision import Precision
+from starec_sim.policies.engine.protocol import Precision
 from starec_sim.policies.gateway import build_policy
 from starec_sim.settings import Settings, validate
 from starec_sim.types import Node

@@ -26,7 +26,7 @@ from starec_sim.learning.rewards import Rewards
 from starec_sim.learning.split import UserSplit
 from starec_sim.learning.training import Record, Trainer, examination
 from starec_sim.learning.weight_sync import player_of
-from starec_sim.policies.engine.checkpoints import adapter_folder, place
+from starec_sim.policies.engine.model_files import adapter_folder, resolve_model
 from starec_sim.policies.gateway import GatewayResources, Policy, build_policy
 from starec_sim.policies.settings import Budget
 from starec_sim.runs import folder as run_folder
@@ -202,7 +202,7 @@ def _trainer(
     if training.anchor is not None and training.anchor.samples is None:
         teacher = build_policy(training.anchor.teacher, "train.anchor.teacher")
     # What cannot be learned from is refused before anything is written, or a teacher is paid.
-    place(weights_of(experiment, training))
+    resolve_model(weights_of(experiment, training))
     if adapter := specs.fast.get("adapter"):
         adapter_folder(adapter)
     if training.grpo is not None:
@@ -211,7 +211,7 @@ def _trainer(
     store = Store(folder, UserSplit(experiment, training).phrases())
     session = Session(store)
     exchange = GatewayResources(experiment.gateway, experiment.budget, session.before)
-    session.spent = exchange.traffic.spent
+    session.spent = exchange.spent
     record = Record(store, session, exchange)
     return Trainer(experiment, training, folder, policies, teacher, record, events), record
 

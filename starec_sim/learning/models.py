@@ -18,8 +18,9 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from starec_sim.errors import StarecError
-from starec_sim.policies.engine.checkpoints import with_adapter
-from starec_sim.policies.engine.precision import Precision, choose
+from starec_sim.policies.engine.model_files import with_adapter
+from starec_sim.policies.engine.precision import choose
+from starec_sim.policies.engine.protocol import Precision
 from starec_sim.settings import Settings
 
 Method = Literal["lora", "full"]

@@ -1,6 +1,6 @@
-"""What an experiment may say about the calls of its policies: limits, prices, budget.
+"""Settings of the calls of policies: limits, prices, the gateway, the budget.
 
-They stand here, apart from the gateway, so that reading a configuration imports no model library.
+This module is apart from the gateway, so that reading a configuration imports no model library.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from starec_sim.settings import HINT, Settings, validate
 
 
 class Limits(Settings):
-    """How hard an endpoint may be asked. Policies of one name and equal limits share them."""
+    """The most calls that an endpoint gets. Policies of one name and equal limits share them."""
 
     requests_per_minute: float | None = Field(default=None, gt=0)
     tokens_per_minute: float | None = Field(default=None, gt=0)
-    """Tokens read and written; what a call will need is guessed from its length beforehand and
-    corrected by what the endpoint reports."""
+    """Tokens of prompts and answers. They are estimated from the length of the prompt before a
+    call, and corrected by what the endpoint reports after it."""
     in_flight: int | None = Field(default=None, ge=1)
-    """Calls under way at once. Empty: the model's own `max_in_flight` if it has one, else as many
-    as there are visits in flight."""
+    """Calls in flight at once. None: the model's own `max_in_flight` if it has one, else as many as
+    there are visits in flight."""
 
 
 class Price(Settings):
-    """What an endpoint charges, in USD for a million tokens, and since when that is known."""
+    """What an endpoint charges, in USD for a million tokens, and the date of that price."""
 
     tokens_in: float = Field(ge=0)
     tokens_out: float = Field(ge=0)
     as_of: date
 
     def of(self, tokens_in: int, tokens_out: int) -> float:
-        """Return the price of one call in USD.
+        """Return the cost of one call in USD.
 
         >>> Price(tokens_in=0.5, tokens_out=2, as_of=date(2026, 11, 1)).of(1_000_000, 500_000)
         1.5
@@ -45,41 +45,45 @@ class Price(Settings):
 
 
 class GatewaySettings(Settings):
-    """How models are asked."""
+    """How the gateway asks models."""
 
     cache: Path | None = None
-    """A file of answers that runs share. Off by default: what stands behind a model's name can
-    change, and a run that reads another's answers measures neither speed nor cost."""
+    """A file of answers that runs share. Off by default: the model behind a name can change, and a
+    run that reads answers from the cache measures neither speed nor cost."""
     replay: str | None = None
-    """A recorded run whose answers are given instead of asking any model."""
+    """A recorded run; its answers are given, and no model is asked."""
     timeout_s: float = Field(default=600, gt=0)
-    """The longest that one attempt may take, whatever the model is."""
+    """The longest time of one attempt, for every model."""
     retries: int = Field(default=6, ge=0)
-    """Further attempts after an overload, a failure of the endpoint, or a time-out."""
+    """How many more attempts follow an overload, a failure of the endpoint, or a time-out."""
     backoff_s: float = Field(default=1.0, ge=0)
-    """The wait before the first of them; it doubles with each, up to a minute."""
+    """The wait before the first of them; it doubles with each further one, up to a minute."""
 
 
 class Budget(Settings):
-    """What a run may spend in all, over all its arms, seeds and processes."""
+    """The most that a run may spend, over all its arms, seeds and processes."""
 
     calls: int | None = Field(default=None, ge=0)
-    """Requests sent, retries included; what comes from a cache or a recording is free."""
+    """Requests, retries included. Answers from the cache or from a recording are free."""
     tokens: int | None = Field(default=None, ge=0)
     usd: float | None = Field(default=None, ge=0)
     hours: float | None = Field(default=None, ge=0)
     """Of wall time."""
 
 
-class Terms(NamedTuple):
-    """What a policy's spec says of its endpoint rather than to its model."""
+class EndpointTerms(NamedTuple):
+    """The part of a policy's spec that is about its endpoint."""
 
     limits: Limits
     price: Price | None
 
 
-def split(spec: Mapping[str, Any], at: str) -> tuple[dict[str, Any], Terms]:
-    """Return a policy's spec without the keys that are the gateway's, and what those say.
+def split_spec(spec: Mapping[str, Any], at: str) -> tuple[dict[str, Any], EndpointTerms]:
+    """Split a policy's spec into the part for its model and the part about its endpoint.
+
+    Args:
+        spec: The whole spec.
+        at: The dotted key of the spec in the experiment, for error messages.
 
     Raises:
         ConfigError: Names the key.
@@ -90,4 +94,4 @@ def split(spec: Mapping[str, Any], at: str) -> tuple[dict[str, Any], Terms]:
             raise ConfigError(f"{at}.{key}: must hold keys and values", hint=HINT)
     limits = validate(Limits, spec.get("limits") or {}, f"{at}.limits")
     price = validate(Price, spec["price"], f"{at}.price") if spec.get("price") else None
-    return inner, Terms(limits, price)
+    return inner, EndpointTerms(limits, price)

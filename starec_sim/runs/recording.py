@@ -15,7 +15,7 @@ from starec_sim.types import CallKey, Messages, Turn
 
 
 class Recording:
-    """One trial of a recorded run; implements `starec_sim.policies.gateway.replay.Recording`.
+    """One trial of a recorded run; implements `starec_sim.policies.gateway.replay.RecordedTurns`.
 
     Args:
         folder: The recorded run.

@@ -1,5 +1,5 @@
-"""Serving: a policy at an OpenAI-compatible endpoint, so that other processes share it.
+"""A policy as an OpenAI-compatible endpoint, so that other processes can ask it.
 
-For this machine only: it listens on loopback, and refuses what a web page of somebody else's sends.
+For this machine only: it listens on loopback and refuses requests of web pages from elsewhere.
 Needs starlette and uvicorn, which come with the extra `serve`.
 """

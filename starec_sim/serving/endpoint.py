@@ -18,37 +18,51 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from starec_sim.errors import StarecError
-from starec_sim.serving.answers import Answers, spelled_as_ids
-from starec_sim.serving.errors import RequestError, explained
-from starec_sim.serving.loopback import OnlyFromHere
+from starec_sim.policies.abilities import Abilities
+from starec_sim.serving.errors import RequestError, as_request_error
+from starec_sim.serving.loopback import LoopbackOnly
 from starec_sim.serving.requests import ChatRequest, read_request
+from starec_sim.serving.responses import ChatResponses, ids_as_texts
 
 MAX_BODY = 4 * 2**20
-"""Bytes of a request; a prompt that fits any model's window is smaller."""
+"""The most bytes of a request; a prompt that fits a model's window is smaller."""
 MAX_IN_FLIGHT = 1_024
-"""Answers under way; whoever asks for more is told to come back."""
+"""The most answers in flight; a further request is told to ask again later."""
 
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
 
 class Endpoint:
-    """Answers for one policy.
+    """The endpoint of one policy.
 
     Args:
-        name: The name under which clients ask for it.
+        name: The name of the model in requests.
         model: The chat model.
     """
 
     def __init__(self, name: str, model: BaseChatModel) -> None:
         self.name = name
-        self.model = model
+        self._model = model
+        self._abilities = Abilities(model)
         self.answered = 0
-        """How many requests got their answer."""
+        """How many requests were answered."""
         self._in_flight = 0
-        self._began = int(time.time())
+        self._created = int(time.time())
 
-    def app(self) -> OnlyFromHere:
+    async def open(self) -> None:
+        """Let the policy read its weights, or find its key.
+
+        Raises:
+            PolicyError: It cannot answer at all.
+        """
+        await self._abilities.open()
+
+    async def close(self) -> None:
+        """Close what the policy holds open."""
+        await self._abilities.close()
+
+    def app(self) -> LoopbackOnly:
         """Return the ASGI application."""
         app = Starlette(
             routes=[
@@ -58,12 +72,12 @@ class Endpoint:
                 Route("/v1/chat/completions", self._chat, methods=["POST"]),
             ],
             exception_handlers={
-                RequestError: _told,
-                HTTPException: _told_of_http,
-                ClientDisconnect: _told_nobody,
+                RequestError: _request_error,
+                HTTPException: _http_error,
+                ClientDisconnect: _disconnected,
             },
         )
-        return OnlyFromHere(app)
+        return LoopbackOnly(app)
 
     async def _health(self, request: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -76,7 +90,7 @@ class Endpoint:
         return JSONResponse(self._about())
 
     def _about(self) -> dict[str, Any]:
-        about = {"created": self._began, "owned_by": "starec"}
+        about = {"created": self._created, "owned_by": "starec"}
         return {"id": self.name, "object": "model", **about}
 
     def _check_name(self, name: str) -> None:
@@ -95,15 +109,15 @@ class Endpoint:
             raise RequestError(
                 f"{self._in_flight} answers are under way already; ask again later", status=429
             )
-        answers = Answers(asked, getattr(self.model, "spell", spelled_as_ids))
+        responses = ChatResponses(asked, self._abilities.token_texts or ids_as_texts)
         if not asked.stream:
             replies = await _while_connected(request, self._replies(asked))
             self.answered += 1
-            return JSONResponse(answers.whole(replies))
-        pieces = self._pieces(asked, answers)
-        # The first piece decides the status: what is refused is refused before anything is said.
-        first = await _while_connected(request, anext(pieces))
-        events = _events(first, pieces)
+            return JSONResponse(responses.completion(replies))
+        chunks = self._chunks(asked, responses)
+        # The first chunk decides the status: a refusal comes before any text.
+        first = await _while_connected(request, anext(chunks))
+        events = _events(first, chunks)
         return StreamingResponse(
             events, media_type="text/event-stream", headers={"Cache-Control": "no-cache"}
         )
@@ -114,58 +128,61 @@ class Endpoint:
         try:
             return await asyncio.gather(*tasks)
         except Exception as error:
-            raise _noted(error) from error
+            raise _logged(error) from error
         finally:
             self._in_flight -= len(tasks)
             _cancel(tasks)
 
     async def _reply(self, asked: ChatRequest, choice: int) -> AIMessage:
-        return await self.model.ainvoke(asked.conversation(), **self._options(asked, choice))
+        return await self._model.ainvoke(asked.conversation(), **self._options(asked, choice))
 
-    async def _pieces(self, asked: ChatRequest, answers: Answers) -> AsyncIterator[dict[str, Any]]:
-        """Yield the pieces of all choices as they come."""
-        said: asyncio.Queue[dict[str, Any] | Exception | None] = asyncio.Queue()
+    async def _chunks(
+        self, asked: ChatRequest, responses: ChatResponses
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Yield the chunks of all choices as they come."""
+        queue: asyncio.Queue[dict[str, Any] | Exception | None] = asyncio.Queue()
         ends: list[AIMessage] = []
 
-        async def speak(choice: int) -> None:
+        async def answer(choice: int) -> None:
             try:
                 whole: AIMessageChunk | None = None
                 options = self._options(asked, choice)
-                async for chunk in self.model.astream(asked.conversation(), **options):
+                async for chunk in self._model.astream(asked.conversation(), **options):
                     if chunk.text or whole is None:
-                        said.put_nowait(answers.piece(choice, chunk.text, first=whole is None))
+                        text = responses.chunk(choice, chunk.text, first=whole is None)
+                        queue.put_nowait(text)
                     whole = chunk if whole is None else whole + chunk
                 if whole is None:
                     raise RequestError("the policy gave no answer", status=500)
-                said.put_nowait(answers.last_piece(choice, whole))
+                queue.put_nowait(responses.last_chunk(choice, whole))
                 ends.append(whole)
-                said.put_nowait(None)
+                queue.put_nowait(None)
             except Exception as error:
-                said.put_nowait(_noted(error))
+                queue.put_nowait(_logged(error))
 
-        tasks = [asyncio.create_task(speak(n)) for n in range(asked.choices)]
+        tasks = [asyncio.create_task(answer(n)) for n in range(asked.choices)]
         self._in_flight += len(tasks)
         try:
-            while len(ends) < len(tasks) or not said.empty():
-                piece = await said.get()
-                if isinstance(piece, Exception):
-                    raise piece
-                if piece is not None:
-                    yield piece
+            while len(ends) < len(tasks) or not queue.empty():
+                ready = await queue.get()
+                if isinstance(ready, Exception):
+                    raise ready
+                if ready is not None:
+                    yield ready
             if asked.stream_options and asked.stream_options.include_usage:
-                yield answers.usage_piece(ends)
+                yield responses.usage_chunk(ends)
             self.answered += 1
         finally:
             self._in_flight -= len(tasks)
             _cancel(tasks)
 
     def _options(self, asked: ChatRequest, choice: int) -> dict[str, Any]:
-        seeded = bool(getattr(self.model, "seeded", False))
-        return asked.options(choice, seeded, bool(getattr(self.model, "structured", None)))
+        able = self._abilities
+        return asked.options(choice, able.takes_seed, able.takes_schema)
 
 
 async def _json(request: Request) -> Any:
-    """Return the body of a request, read no further than it may be long."""
+    """Return the body of a request; stop reading when it is too long."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise RequestError("the body must be sent as application/json", status=415)
@@ -181,28 +198,29 @@ async def _json(request: Request) -> Any:
 
 
 async def _while_connected(request: Request, work: Awaitable[_T]) -> _T:
-    """Do some work for a client, and leave it as soon as she hangs up."""
+    """Do some work for a client; cancel it as soon as the client disconnects."""
 
-    async def gone() -> None:
+    async def disconnected() -> None:
         while (await request.receive())["type"] != "http.disconnect":
             pass
 
-    working, hanging_up = asyncio.ensure_future(work), asyncio.ensure_future(gone())
+    working = asyncio.ensure_future(work)
+    disconnecting = asyncio.ensure_future(disconnected())
     try:
-        await asyncio.wait({working, hanging_up}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({working, disconnecting}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
             raise ClientDisconnect
         return working.result()
     finally:
-        _cancel([working, hanging_up])
+        _cancel([working, disconnecting])
 
 
 async def _events(first: dict[str, Any], rest: AsyncIterator[dict[str, Any]]) -> AsyncIterator[str]:
-    """Yield the events of a stream; an error ends it, for its status was sent long ago."""
+    """Yield the events of a stream. An error is its last event: the status was sent before."""
     try:
         yield _event(first)
-        async for piece in rest:
-            yield _event(piece)
+        async for chunk in rest:
+            yield _event(chunk)
     except RequestError as error:
         yield _event(error.as_json())
         return
@@ -218,24 +236,24 @@ def _cancel(tasks: list[asyncio.Future[Any]] | list[asyncio.Task[Any]]) -> None:
         task.cancel()
 
 
-def _noted(error: Exception) -> RequestError:
-    """Return an error as a client is told it; what is nobody's request's fault goes to the log."""
+def _logged(error: Exception) -> RequestError:
+    """Return an error for the client; log it if it is no known failure."""
     if not isinstance(error, StarecError | RequestError):
         _log.error("the policy failed", exc_info=error)
-    return explained(error)
+    return as_request_error(error)
 
 
-async def _told(request: Request, error: Exception) -> Response:
+async def _request_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
     headers = {"Retry-After": "1"} if error.status == 429 else None
     return JSONResponse(error.as_json(), status_code=error.status, headers=headers)
 
 
-async def _told_nobody(request: Request, error: Exception) -> Response:
+async def _disconnected(request: Request, error: Exception) -> Response:
     return Response(status_code=499)
 
 
-async def _told_of_http(request: Request, error: Exception) -> Response:
+async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     known = "/v1/models and /v1/chat/completions"
     found = RequestError(

@@ -1,4 +1,4 @@
-"""Errors in OpenAI's shape, so that its clients raise what they raise for OpenAI."""
+"""Errors in OpenAI's format: its clients raise the same exceptions as for OpenAI."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Any
 from starec_sim.errors import PolicyError
 
 _STATUS = {"refused": 400, "endpoint": 503, "time-out": 504, "closed": 502}
-"""By the cause of a policy's failure."""
+"""The HTTP status for the cause of a policy's failure."""
 
 
 class RequestError(Exception):
     """A request that is not answered.
 
     Args:
-        message: Why not, and what to do instead.
-        status: Of the HTTP answer.
+        message: The reason, and what to do instead.
+        status: The HTTP status.
         param: The key that is wrong.
-        code: OpenAI's word for it, where it has one.
+        code: OpenAI's code of the error, where it has one.
     """
 
     def __init__(
@@ -27,14 +27,14 @@ class RequestError(Exception):
         self.message, self.status, self.param, self.code = message, status, param, code
 
     def as_json(self) -> dict[str, Any]:
-        """Return the body of the answer."""
+        """Return the body of the response."""
         kind = "server_error" if self.status >= 500 else "invalid_request_error"
         about = {"type": kind, "param": self.param, "code": self.code}
         return {"error": {"message": self.message, **about}}
 
 
-def explained(error: Exception) -> RequestError:
-    """Return any error of a policy as one that a client understands."""
+def as_request_error(error: Exception) -> RequestError:
+    """Return any error of a policy as a `RequestError`."""
     if isinstance(error, RequestError):
         return error
     if isinstance(error, PolicyError):

@@ -1,8 +1,8 @@
-"""A door that opens to this machine only.
+"""Requests are accepted from this machine only, and not from web pages of other sites.
 
-Listening on loopback keeps other machines out, but not the web pages that a browser on this one has
-open: those can send requests anywhere, and by DNS rebinding even read the answers. They cannot
-choose what the browser writes into `Host` and `Origin`.
+Listening on loopback keeps other machines out. It does not keep out web pages that are open in a
+browser on this machine: they can send requests to any address, and with DNS rebinding they can read
+the responses. They cannot change the headers `Host` and `Origin`, which the browser writes.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from starec_sim.serving.errors import RequestError
 
-_HERE = frozenset({"localhost", "127.0.0.1", "::1"})
+_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-class OnlyFromHere:
-    """Passes on what was addressed to this machine and was not sent by a page from elsewhere."""
+class LoopbackOnly:
+    """Passes on requests to this machine's name that were not sent by a page of another site."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -30,9 +30,9 @@ class OnlyFromHere:
             headers = Headers(scope=scope)
             host, origin = headers.get("host", ""), headers.get("origin")
             problem = ""
-            if _name(f"//{host}") not in _HERE:
+            if _name(f"//{host}") not in _THIS_MACHINE:
                 problem = f'this server answers to localhost, not to "{host}"'
-            elif origin is not None and _name(origin) not in _HERE:
+            elif origin is not None and _name(origin) not in _THIS_MACHINE:
                 problem = f'pages from "{origin}" may not use this server'
             if problem:
                 error = RequestError(problem, status=403)

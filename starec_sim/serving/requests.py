@@ -1,6 +1,6 @@
-"""What a client may ask: the chat request of OpenAI's format, as far as a policy can honour it.
+"""Chat requests in OpenAI's format, as far as a policy can do what they ask for.
 
-What would change an answer and cannot be honoured is refused by name, never ignored.
+A key that would change the answer and has no effect here is refused by name, never ignored.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MESSAGE: Mapping[str, type[BaseMessage]] = {
     "user": HumanMessage,
     "assistant": AIMessage,
 }
-_WITHOUT_EFFECT = (
+_IGNORED = (
     "metadata",
     "prompt_cache_key",
     "safety_identifier",
@@ -29,7 +29,7 @@ _WITHOUT_EFFECT = (
     "store",
     "user",
 )
-"""Keys by which OpenAI files a request; they change no answer."""
+"""Keys for OpenAI's own use; they change no answer."""
 _NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "frequency_penalty": (0,),
     "presence_penalty": (0,),
@@ -41,7 +41,7 @@ _NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "parallel_tool_calls": (True, False),
     "modalities": (["text"],),
 }
-"""Keys that are understood and taken only where they ask for nothing."""
+"""Keys that are accepted only with values that ask for nothing."""
 
 
 class _Strict(BaseModel):
@@ -49,7 +49,7 @@ class _Strict(BaseModel):
 
 
 class TextPart(_Strict):
-    """A part of a message that is text."""
+    """The text of a message, or a part of it."""
 
     type: Literal["text"]
     text: str
@@ -66,28 +66,28 @@ class Message(BaseModel):
 
     @model_validator(mode="after")
     def _only_text(self) -> Self:
-        # Clients send answers back as they got them, with empty fields for what was not in them.
+        # Clients send answers back as they got them, with empty fields.
         for key, value in (self.model_extra or {}).items():
             if value:
                 raise ValueError(f"a message holds text only, and this one has {key}")
         return self
 
     def as_langchain(self) -> BaseMessage:
-        """Return the message as policies take it."""
+        """Return the message as a policy takes it."""
         parts = self.content
         text = parts if isinstance(parts, str) else "".join(part.text for part in parts)
         return _MESSAGE[self.role](text)
 
 
 class StreamOptions(_Strict):
-    """What a stream says besides its pieces."""
+    """What a stream contains besides the text."""
 
     include_usage: bool = False
     include_obfuscation: bool = False
 
 
 class ChatRequest(_Strict):
-    """A question."""
+    """A chat request."""
 
     model: str
     messages: list[Message] = Field(min_length=1)
@@ -103,14 +103,14 @@ class ChatRequest(_Strict):
     logprobs: bool | None = None
     response_format: dict[str, Any] | None = None
     return_token_ids: bool | None = None
-    """As in vLLM: the ids of the prompt and of each completion come with the answer."""
+    """As in vLLM: the response has the ids of the prompt and of each completion."""
 
     @model_validator(mode="before")
     @classmethod
-    def _without_what_asks_for_nothing(cls, values: Any) -> Any:
+    def _drop_neutral_keys(cls, values: Any) -> Any:
         if not isinstance(values, dict):
             raise ValueError("the body must be a JSON object")
-        asked = {key: value for key, value in values.items() if key not in _WITHOUT_EFFECT}
+        asked = {key: value for key, value in values.items() if key not in _IGNORED}
         for key, neutral in _NEUTRAL.items():
             value = asked.pop(key, None)
             if value is not None and value not in neutral:
@@ -119,7 +119,7 @@ class ChatRequest(_Strict):
 
     @field_validator("response_format")
     @classmethod
-    def _text_asks_for_nothing(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+    def _drop_text_format(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
         if value is None or value == {"type": "text"}:
             return None
         if value.get("type") not in ("json_schema", "json_object"):
@@ -132,16 +132,19 @@ class ChatRequest(_Strict):
         return self.n or 1
 
     def conversation(self) -> list[BaseMessage]:
-        """Return the messages as policies take them."""
+        """Return the messages as a policy takes them."""
         return [message.as_langchain() for message in self.messages]
 
-    def options(self, choice: int, seeded: bool, structured: bool) -> dict[str, Any]:
-        """Return what a policy is called with besides the messages.
+    def options(self, choice: int, takes_seed: bool, takes_schema: bool) -> dict[str, Any]:
+        """Return the keywords of the policy's call.
 
         Args:
-            choice: Which of the answers it is; each has a seed of its own, counted up.
-            seeded: Whether the policy takes a seed.
-            structured: Whether it can be held to a form.
+            choice: The number of the answer; it is added to the seed.
+            takes_seed: Whether the policy takes a seed.
+            takes_schema: Whether it takes a JSON schema.
+
+        Raises:
+            RequestError: A form is asked for, and the policy cannot be held to one.
         """
         options: dict[str, Any] = {
             "temperature": self.temperature,
@@ -149,12 +152,12 @@ class ChatRequest(_Strict):
             "max_tokens": self.max_completion_tokens or self.max_tokens,
             "stop": [self.stop] if isinstance(self.stop, str) else self.stop,
         }
-        if seeded:
-            # Nobody's seed is drawn, so that no two answers are the same by accident.
+        if takes_seed:
+            # Without a seed one is drawn, so that no two answers are the same by accident.
             first = secrets.randbits(31) if self.seed is None else self.seed
             options["seed"] = (first + choice) % 2**63
         if self.response_format is not None:
-            if not structured:
+            if not takes_schema:
                 raise RequestError(
                     "response_format: this policy cannot be held to a form; say it in the prompt",
                     param="response_format",

@@ -1,4 +1,4 @@
-"""Serving an endpoint on a port of this machine until somebody stops it."""
+"""Serving an endpoint on a port of this machine, until it is stopped."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from starec_sim.serving.errors import RequestError
 
 HOST = "127.0.0.1"
 _GRACE_S = 5
-"""How long answers under way may take when the server is stopped."""
+"""How long answers in flight may take once the server is told to stop."""
 
 
 def serve(endpoint: Endpoint, port: int, ready: Callable[[str], None]) -> None:
-    """Serve until Ctrl-C or SIGTERM; answers under way are given first, if they are soon.
+    """Serve until Ctrl-C or SIGTERM; answers in flight are waited for a few seconds.
 
     Args:
-        endpoint: What is served.
-        port: Of this machine; 0 takes a free one.
-        ready: Called with the address once it can be asked.
+        endpoint: The endpoint.
+        port: A port of this machine; 0 takes a free one.
+        ready: Called with the address once requests are answered.
 
     Raises:
         ConfigError: The port cannot be used.
@@ -46,10 +46,10 @@ async def _serve(
     endpoint: Endpoint, listening: socket.socket, ready: Callable[[str], None]
 ) -> None:
     try:
-        # Weights are read before anybody is told that they can be asked.
-        await asyncio.to_thread(getattr, endpoint.model, "version", None)
+        # Before `ready`: the first request must not wait for the weights.
+        await endpoint.open()
         config = uvicorn.Config(
-            _Farewell(endpoint.app()),
+            _ShutdownErrors(endpoint.app()),
             access_log=False,
             lifespan="off",
             log_level="warning",
@@ -57,15 +57,13 @@ async def _serve(
             timeout_graceful_shutdown=_GRACE_S,
         )
         address = f"http://{HOST}:{listening.getsockname()[1]}/v1"
-        await _Announced(config, lambda: ready(address)).serve([listening])
+        await _Server(config, lambda: ready(address)).serve([listening])
     finally:
-        close = getattr(endpoint.model, "aclose", None)
-        if close is not None:
-            await close()
+        await endpoint.close()
 
 
-class _Announced(uvicorn.Server):
-    """Says that it can be asked once it listens, to questions and to Ctrl-C."""
+class _Server(uvicorn.Server):
+    """Calls `ready` once it answers requests and listens to Ctrl-C."""
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
         super().__init__(config)
@@ -76,25 +74,25 @@ class _Announced(uvicorn.Server):
         self._ready()
 
 
-class _Farewell:
-    """Tells those who still wait that the server is being stopped, instead of hanging up."""
+class _ShutdownErrors:
+    """Answers requests that are still open at the shutdown with an error."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        begun = False
+        started = False
 
-        async def noting(message: Message) -> None:
-            nonlocal begun
-            begun = True
+        async def send_and_note(message: Message) -> None:
+            nonlocal started
+            started = True
             await send(message)
 
         try:
-            await self._app(scope, receive, noting)
+            await self._app(scope, receive, send_and_note)
         except asyncio.CancelledError:
-            # Only a server whose grace is over cancels; its task ends with this answer.
-            if begun:
+            # The server cancels when the grace period is over; this response ends the task.
+            if started:
                 await send({"type": "http.response.body", "body": b""})
             else:
                 error = RequestError("the server is being stopped", status=503)

@@ -1,8 +1,8 @@
-"""Many users, one engine: whoever asks at the same time is answered in one batch.
+"""Many callers, one engine: requests that arrive together are answered in one batch.
 
-A worker thread owns the engine, so that no event loop is ever blocked. It starts a batch when as
-many wait as fit, when everybody alive waits, or when nobody new has come for 5 ms. Everybody waits
-when the event loop has nothing else to do: its turns become as short as an empty one.
+A worker thread owns the engine, so that no event loop is blocked. It starts a batch when the batch
+is full, when all callers wait for an answer, or when no new request has come for 5 ms. All callers
+wait when their event loop has nothing else to do: its iterations become as short as empty ones.
 """
 
 from __future__ import annotations
@@ -20,67 +20,71 @@ if TYPE_CHECKING:
 
     from starec_sim.policies.engine.protocol import Engine
 
-_QUIET_TURN_S = 0.0001
-"""An event loop's turn that is shorter did nothing but look."""
-_QUIET_TURNS = 5
-"""So many in a row, and everybody waits: a user between two nodes of a graph needs a few turns."""
-_LONGEST_TURN_S = 0.1
-"""How long a turn of an event loop may take in which somebody came: more may come in the same turn,
-and a machine with much to do may pause it for longer than anybody's patience."""
-_LINGER_S = 1.0
-"""How long the thread stays without work: starting one is dear to torch, keeping it to nobody."""
+_IDLE_ITERATION_S = 0.0001
+"""A shorter iteration of an event loop did nothing."""
+_IDLE_ITERATIONS = 5
+"""After so many idle iterations in a row all callers wait. A caller that goes from one node of a
+graph to the next needs a few iterations."""
+_LONGEST_ITERATION_S = 0.1
+"""The longest wait for the end of an iteration in which a request came. More requests may come in
+the same iteration, and a busy machine may pause it for longer than `wait_s`."""
+_KEEP_THREAD_S = 1.0
+"""How long the worker thread stays without work. torch is slow in a new thread at first."""
 
 
 class Batcher:
     """Collects requests from any number of event loops and threads.
 
     Args:
-        engine: Called by the worker thread only.
-        most: The largest batch.
-        patience_s: How long a batch waits for the next newcomer when it cannot tell whether
-            everybody waits.
+        engine: Only the worker thread calls it.
+        max_batch: The most requests in a batch.
+        wait_s: How long a batch waits for one more request, as long as it is not known that all
+            callers wait.
     """
 
-    def __init__(self, engine: Engine, most: int = 64, patience_s: float = 0.005) -> None:
+    def __init__(self, engine: Engine, max_batch: int = 64, wait_s: float = 0.005) -> None:
         self._engine = engine
-        self._most = most
-        self._patience_s = patience_s
+        self._max_batch = max_batch
+        self._wait_s = wait_s
         self._changed = threading.Condition()
         self._waiting: list[_Call] = []
         self._jobs: list[Callable[[], None]] = []
-        self._lookouts: dict[asyncio.AbstractEventLoop, _Lookout] = {}
-        self._returning: set[asyncio.AbstractEventLoop] = set()
-        self._due = 0.0
+        self._busy: dict[asyncio.AbstractEventLoop, _IdleMonitor] = {}
+        """Loops that have more to do than to wait for answers, as far as is known."""
+        self._answering: set[asyncio.AbstractEventLoop] = set()
+        """Loops that answers of the last batch are on their way to."""
+        self._start_at = 0.0
+        """When the next batch starts if no request comes before, on the monotonic clock."""
         self._worker: threading.Thread | None = None
         self._closing = False
         self.sizes: list[int] = []
-        """How many requests each batch of the last thousand held."""
+        """The sizes of the last thousand batches."""
 
-    # Asking
+    # Requests
 
     async def ask(self, request: Request) -> Completion:
-        """Answer a request within a batch. A caller who is cancelled leaves the batch."""
+        """Answer a request within a batch; a cancelled caller's request leaves the batch."""
         loop = asyncio.get_running_loop()
         call = self._submit(request, loop)
         try:
             return await asyncio.wrap_future(call.future)
         finally:
-            call.left = True
+            call.ended = True
 
     def ask_blocking(self, request: Request) -> Completion:
-        """Answer a request of a thread without an event loop."""
+        """Answer a request of a thread that has no event loop."""
         return self._submit(request, None).future.result()
 
     def between_batches(self, job: Callable[[], None]) -> None:
-        """Run something while the engine is at rest, such as a change of weights; wait for it."""
+        """Run a job between two batches, such as a change of weights; wait until it is done."""
         future: Future[None] = Future()
         with self._changed:
             self._jobs.append(lambda: _settle(future, job))
-            self._start()
+            self._wake()
         future.result()
 
     def close(self) -> None:
-        """End the worker thread once nobody waits; a later request starts another."""
+        """End the worker thread once no request waits; a later request starts another."""
         with self._changed:
             self._closing = True
             self._changed.notify()
@@ -89,65 +93,65 @@ class Batcher:
         call = _Call(request, loop)
         with self._changed:
             self._waiting.append(call)
-            self._wait(self._patience_s if loop is None else _LONGEST_TURN_S)
-            self._start()
+            self._start_in(self._wait_s if loop is None else _LONGEST_ITERATION_S)
+            self._wake()
         if loop is not None:
-            self._look(loop)
+            self._monitor(loop)
         return call
 
-    def _wait(self, seconds: float) -> None:
-        self._due = time.monotonic() + seconds
+    def _start_in(self, seconds: float) -> None:
+        self._start_at = time.monotonic() + seconds
 
-    def _start(self) -> None:
-        """Wake the worker, or start it."""
+    def _wake(self) -> None:
+        """Wake the worker thread, or start one."""
         self._closing = False
         if self._worker is None:
-            # Not a daemon: torch does not survive being cut off in the middle of a product.
+            # Not a daemon: torch crashes if it is stopped in the middle of a product.
             self._worker = threading.Thread(target=self._work, name="starec-engine")
             self._worker.start()
         else:
             self._changed.notify()
 
-    # Knowing when everybody waits
+    # Do all callers wait?
 
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Watch a loop, from within it, until it has nothing more to do."""
-        lookout = self._lookouts.get(loop)
-        if lookout is None:
-            lookout = self._lookouts[loop] = _Lookout(loop, self)
-        lookout.watch()
+    def _monitor(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Watch a loop until it is idle; called within that loop."""
+        monitor = self._busy.get(loop)
+        if monitor is None:
+            monitor = self._busy[loop] = _IdleMonitor(loop, self)
+        monitor.watch()
 
-    def _look_again(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Watch a loop in which all answers of a batch have arrived."""
+    def _answers_arrived(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Watch a loop to which the last answer of a batch has come."""
         with self._changed:
-            self._returning.discard(loop)
-        self._look(loop)
+            self._answering.discard(loop)
+        self._monitor(loop)
 
     def _forget(self, loop: asyncio.AbstractEventLoop) -> None:
         with self._changed:
-            self._returning.discard(loop)
-            self._lookouts.pop(loop, None)
+            self._answering.discard(loop)
+            self._busy.pop(loop, None)
 
-    def loop_has_turned(self) -> None:
-        """Note that everybody who came in this turn of a loop is here."""
+    def iteration_ended(self) -> None:
+        """Note the end of a loop's iteration: all requests of it have come."""
         with self._changed:
-            self._wait(self._patience_s)
+            self._start_in(self._wait_s)
             self._changed.notify()
 
-    def loop_is_quiet(self, loop: asyncio.AbstractEventLoop) -> None:
+    def loop_is_idle(self, loop: asyncio.AbstractEventLoop) -> None:
         """Note that a loop has nothing to do but wait for answers."""
         with self._changed:
-            self._lookouts.pop(loop, None)
-            # A loop may have ended between an answer and the look that was to follow it.
-            self._returning = {one for one in self._returning if not one.is_closed()}
-            for gone in [one for one in self._lookouts if one.is_closed()]:
-                del self._lookouts[gone]
-            # With answers still on their way into the loop, its rest means nothing.
-            if not self._lookouts and not self._returning:
-                self._due = 0.0
+            self._busy.pop(loop, None)
+            # A loop may have been closed before its answers were noted as arrived.
+            self._answering = {loop for loop in self._answering if not loop.is_closed()}
+            for closed in [loop for loop in self._busy if loop.is_closed()]:
+                del self._busy[closed]
+            # A loop to which answers are on their way is idle for a moment only.
+            if not self._busy and not self._answering:
+                self._start_at = 0.0
             self._changed.notify()
 
-    # The worker
+    # The worker thread
 
     def _work(self) -> None:
         while True:
@@ -163,27 +167,27 @@ class Batcher:
                 self._answer(batch)
 
     def _next_batch(self) -> list[_Call]:
-        """Wait for a batch or a job; nothing of either means that the thread may end."""
+        """Wait for a batch or a job, and return the batch; the thread ends if there is neither."""
         idle_since = time.monotonic()
         while not self._jobs:
-            self._waiting = [call for call in self._waiting if not call.left]
+            self._waiting = [call for call in self._waiting if not call.ended]
             now = time.monotonic()
             if self._waiting:
-                if len(self._waiting) >= self._most or now >= self._due:
+                if len(self._waiting) >= self._max_batch or now >= self._start_at:
                     return self._take()
-                self._changed.wait(self._due - now)
-            elif self._closing or now - idle_since >= _LINGER_S:
+                self._changed.wait(self._start_at - now)
+            elif self._closing or now - idle_since >= _KEEP_THREAD_S:
                 return []
             else:
-                self._changed.wait(_LINGER_S)
+                self._changed.wait(_KEEP_THREAD_S)
         return []
 
     def _take(self) -> list[_Call]:
-        """Take the longest waiting, and with each of them those who ask the same."""
+        """Take the requests that wait longest, each with those that have the same prompt."""
         groups: dict[tuple[int, ...], list[_Call]] = {}
         for call in self._waiting:
             groups.setdefault(call.request.prompt, []).append(call)
-        batch = [call for group in groups.values() for call in group][: self._most]
+        batch = [call for group in groups.values() for call in group][: self._max_batch]
         taken = set(map(id, batch))
         self._waiting = [call for call in self._waiting if id(call) not in taken]
         return batch
@@ -197,82 +201,84 @@ class Batcher:
             for call in calls:
                 call.future.set_exception(error)
             return
-        # Those who are answered now will ask again soon: the next batch waits for them.
+        # Callers who are answered now will ask again soon: the next batch waits for them.
         loops = {call.loop for call in calls if call.loop is not None}
         with self._changed:
-            self._returning |= loops
+            self._answering |= loops
         for call, answer in zip(calls, answers, strict=True):
             if call.error is not None:
                 call.future.set_exception(call.error)
             else:
                 call.future.set_result(answer)
         with self._changed:
-            self._wait(_LONGEST_TURN_S if loops else 0.0)
+            self._start_in(_LONGEST_ITERATION_S if loops else 0.0)
         for loop in loops:
             try:
-                loop.call_soon_threadsafe(self._look_again, loop)
-            except RuntimeError:  # the loop was closed meanwhile; nobody there waits
+                loop.call_soon_threadsafe(self._answers_arrived, loop)
+            except RuntimeError:  # the loop was closed, and nobody waits in it
                 self._forget(loop)
 
 
 class _Call:
-    """A request on its way."""
+    """A request and its caller."""
 
     def __init__(self, request: Request, loop: asyncio.AbstractEventLoop | None) -> None:
         self.request = request
         self.loop = loop
         self.future: Future[Completion] = Future()
-        self.left = False
-        """Whether the caller has gone: answered, or cancelled."""
+        self.ended = False
+        """Whether the caller waits no more: it has its answer, or was cancelled."""
         self.error: Exception | None = None
-        """What the request's own watcher came to."""
+        """The error of the request's watcher."""
 
     def watched(self) -> Request:
-        """Return the request, ending with the next token once the caller has left."""
+        """Return the request; it ends with the next token once the caller waits no more."""
         watch: Watcher | None = self.request.watch
 
-        def look(token: int) -> bool:
+        def watched(token: int) -> bool:
             try:
-                return self.left or (watch is not None and watch(token))
-            except Exception as error:  # it ends this completion, not its neighbours
+                return self.ended or (watch is not None and watch(token))
+            except Exception as error:  # it ends this completion, and no other of the batch
                 self.error = error
                 return True
 
-        return Request(self.request.prompt, self.request.sampling, look)
+        return Request(self.request.prompt, self.request.sampling, watched)
 
 
-class _Lookout:
-    """Measures the turns of an event loop until a few in a row were empty."""
+class _IdleMonitor:
+    """Measures the iterations of an event loop until a few in a row were empty."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, batcher: Batcher) -> None:
         self._loop, self._batcher = loop, batcher
-        self._turns = 0
+        self._idle_iterations = 0
         self._began = 0.0
-        self._newcomers = self._watching = False
+        self._new_requests = self._watching = False
 
     def watch(self) -> None:
-        """Begin, or begin anew because somebody came."""
-        self._turns, self._newcomers = 0, True
+        """Begin to measure, or begin again because a request came."""
+        self._idle_iterations, self._new_requests = 0, True
         if not self._watching:
             self._watching = True
             self._began = time.perf_counter()
-            self._loop.call_soon(self._turn)
+            self._loop.call_soon(self._iterate)
 
-    def _turn(self) -> None:
+    def _iterate(self) -> None:
         now = time.perf_counter()
-        self._turns = self._turns + 1 if now - self._began < _QUIET_TURN_S else 0
+        idle = now - self._began < _IDLE_ITERATION_S
+        self._idle_iterations = self._idle_iterations + 1 if idle else 0
         self._began = now
-        if self._newcomers:
-            self._newcomers = False
-            self._batcher.loop_has_turned()
-        if self._turns < _QUIET_TURNS:
-            self._loop.call_soon(self._turn)
+        if self._new_requests:
+            self._new_requests = False
+            self._batcher.iteration_ended()
+        if self._idle_iterations < _IDLE_ITERATIONS:
+            self._loop.call_soon(self._iterate)
         else:
             self._watching = False
-            self._batcher.loop_is_quiet(self._loop)
+            self._batcher.loop_is_idle(self._loop)
 
 
 def _settle(future: Future[None], job: Callable[[], None]) -> None:
+    """Run a job and put its end into a future."""
     try:
         job()
     except BaseException as error:

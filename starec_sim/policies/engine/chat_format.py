@@ -1,4 +1,4 @@
-"""Between messages and token ids: the chat template, applied once, and text for what comes back."""
+"""Between messages and token ids: the chat template, applied once, and the text of token ids."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ PLAIN_TEMPLATE = (
     "### {{ message['role'] | capitalize }}\n{{ message['content'] }}\n\n"
     "{% endfor %}{% if add_generation_prompt %}### Assistant\n{% endif %}"
 )
-"""For models that were never taught to chat. What comes after a new heading is not the answer."""
+"""For models without a chat template. An answer ends where a new heading begins."""
 
 
 class ChatFormat:
-    """Writes prompts for one tokenizer.
+    """The chat format of one model.
 
     Args:
         tokenizer: Of Hugging Face.
-        model: Its name, for messages.
-        ends: Tokens by which the model itself ends a turn.
-        template: Further values for the chat template.
+        model: The model's name, for error messages.
+        ends: Tokens with which the model ends its turn.
+        template: Values for the chat template.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class ChatFormat:
         self._tokenizer = tokenizer
         self._model = model
         self._values = dict(template)
-        # Rust's tokenizer refuses to be used by two threads at once.
+        # Two threads must not use a tokenizer at once.
         self._lock = threading.Lock()
         own = tokenizer.eos_token_id
         self.stop: frozenset[int] = frozenset([*ends, *([own] if own is not None else [])])
@@ -53,14 +53,14 @@ class ChatFormat:
             self.stop_texts = ("\n### ",)
 
     def prompt(self, messages: Sequence[BaseMessage]) -> tuple[int, ...]:
-        """Return the token ids of a conversation, up to where the assistant begins to speak."""
+        """Return the token ids of a conversation, up to where the assistant's answer begins."""
         chat = convert_to_openai_messages(list(messages))
         try:
             with self._lock:
                 text = self._tokenizer.apply_chat_template(
                     chat, add_generation_prompt=True, tokenize=False, **self._values
                 )
-                # The template has written the special tokens already.
+                # The template has added the special tokens already.
                 ids = self._tokenizer(text, add_special_tokens=False)["input_ids"]
         except Exception as error:
             roles = ", ".join(message.type for message in messages) or "none"
@@ -81,15 +81,25 @@ class ChatFormat:
             text: str = self._tokenizer.decode(list(ids), skip_special_tokens=True)
         return text
 
-    def spell(self, ids: Sequence[int]) -> list[str]:
-        """Return the text of each token, special ones too; half a character is a question mark."""
+    def token_texts(self, ids: Sequence[int]) -> list[str]:
+        """Return the text of each token, special tokens too; half a character is U+FFFD."""
         with self._lock:
             return [self._tokenizer.decode([token]) for token in ids]
 
     def check_window(
         self, prompt: Sequence[int], limit: int, window: int, messages: Sequence[BaseMessage]
     ) -> None:
-        """Refuse a prompt that leaves no room for its answer, and say what takes the room."""
+        """Check that a prompt leaves room for its answer.
+
+        Args:
+            prompt: The token ids.
+            limit: `max_tokens` of the answer.
+            window: The most tokens of both.
+            messages: What the prompt was made from.
+
+        Raises:
+            PolicyError: It does not; says what takes most of the room.
+        """
         over = len(prompt) + limit - window
         if over <= 0:
             return
@@ -110,7 +120,7 @@ class ChatFormat:
         parts = [(f"the {message.type} message", message.text) for message in messages]
         for message in messages:
             sections = re.findall(r"<(\w+)>\n(.*?)\n</\1>", message.text, re.DOTALL)
-            # A message is told by its sections where it has some.
+            # A message that has sections is represented by them.
             if sections:
                 parts = [part for part in parts if part[1] != message.text]
                 parts += [(f"<{tag}>", text) for tag, text in sections]

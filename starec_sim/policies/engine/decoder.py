@@ -1,4 +1,4 @@
-"""The arithmetic of a Llama-family decoder: reading prompts, and one token for every row."""
+"""The forward pass of a Llama-family decoder: of whole prompts, and of one token for each row."""
 
 from __future__ import annotations
 
@@ -6,101 +6,103 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from starec_sim.policies.engine.decoder_weights import DecoderWeights, Layer
 from starec_sim.policies.engine.prefix_cache import KeysValues, PrefixCache
-from starec_sim.policies.engine.weights import Layer, Weights
 
 
 class Decoder:
-    """Runs one set of weights.
+    """A decoder with one set of weights.
 
     Args:
         weights: In the format of the large products.
         cache_dtype: The format of keys, values and the attention of a step.
     """
 
-    def __init__(self, weights: Weights, cache_dtype: torch.dtype) -> None:
+    def __init__(self, weights: DecoderWeights, cache_dtype: torch.dtype) -> None:
         self.weights = weights
         self.cache_dtype = cache_dtype
         self.device = weights.embedding.device
 
     def read(
-        self, ids: Tensor, ends: Tensor, trunk: KeysValues | None
+        self, ids: Tensor, ends: Tensor, prefix: KeysValues | None
     ) -> tuple[Tensor, KeysValues]:
-        """Read prompts, or the rest of prompts behind a trunk.
+        """Read prompts, or what follows a prefix that they share.
 
         Args:
-            ids: (prompts, tokens), padded to the right: what follows a token never reaches it.
-            ends: The place of each prompt's last token.
-            trunk: Keys and values of what stands before, shared by all of these prompts.
+            ids: (prompts, tokens), padded to the right; attention is causal, so that the padding
+                changes nothing.
+            ends: The index of each prompt's last token (prompts,).
+            prefix: Keys and values of the tokens before, which all of these prompts share.
 
         Returns:
-            The logits after each prompt's last token, and keys and values for each layer.
+            The logits after each prompt's last token (prompts, vocabulary), and keys and values for
+            each layer.
         """
         w = self.weights
         count, length = ids.shape
-        start = trunk[0][1].shape[1] if trunk else 0
+        start = prefix[0][1].shape[1] if prefix else 0
         cos = w.cos[start : start + length, None]
         sin = w.sin[start : start + length, None]
         mask = None
-        if trunk:
+        if prefix:
             mask = torch.ones(length, start + length, dtype=torch.bool, device=ids.device)
             mask = mask.tril(start)
         x = w.embedding[ids]
-        kept: KeysValues = []
+        cache: KeysValues = []
         for number, layer in enumerate(w.layers):
             parts = self._project(layer, self._norm(x, layer.norm), cos, sin)
             q, k, v = (part.transpose(1, 2) for part in parts)
-            kept.append((k.mT.to(self.cache_dtype), v.to(self.cache_dtype)))
-            if trunk:
-                past_keys, past_values = trunk[number]
+            cache.append((k.mT.to(self.cache_dtype), v.to(self.cache_dtype)))
+            if prefix:
+                past_keys, past_values = prefix[number]
                 k = torch.cat([past_keys.mT.to(k.dtype).expand(count, -1, -1, -1), k], 2)
                 v = torch.cat([past_values.to(v.dtype).expand(count, -1, -1, -1), v], 2)
-            found = functional.scaled_dot_product_attention(
+            attended = functional.scaled_dot_product_attention(
                 q, k, v, attn_mask=mask, is_causal=mask is None, scale=1.0, enable_gqa=True
             )
-            x = self._finish(layer, x, found.transpose(1, 2).reshape(count, length, -1))
-        return self._logits(x[torch.arange(count, device=ids.device), ends]), kept
+            x = self._finish(layer, x, attended.transpose(1, 2).reshape(count, length, -1))
+        return self._logits(x[torch.arange(count, device=ids.device), ends]), cache
 
-    def step(self, tokens: Tensor, places: Tensor, cascade: PrefixCache) -> Tensor:
-        """Read one token a row and return the logits of the next (rows, vocabulary).
+    def step(self, tokens: Tensor, positions: Tensor, cache: PrefixCache) -> Tensor:
+        """Read one token of each row and return the logits of the next (rows, vocabulary).
 
         Args:
             tokens: (rows,)
-            places: The position of each row's token in its text (rows,).
-            cascade: Keys and values so far; grows by one token.
+            positions: The position of each row's token in its text (rows,).
+            cache: Keys and values so far; grows by one token.
         """
         w = self.weights
         rows = len(tokens)
-        cos, sin = w.cos[places][:, None], w.sin[places][:, None]
+        cos, sin = w.cos[positions][:, None], w.sin[positions][:, None]
         x = w.embedding[tokens]
-        cascade.advance()
+        cache.advance()
         for number, layer in enumerate(w.layers):
             q, k, v = (
                 part.to(self.cache_dtype)
                 for part in self._project(layer, self._norm(x, layer.norm), cos, sin)
             )
             queries = q.reshape(rows, w.kv_heads, -1, w.head_size)
-            found = cascade.attend(number, queries, k, v)
-            x = self._finish(layer, x, found.reshape(rows, -1).to(x.dtype))
+            attended = cache.attend(number, queries, k, v)
+            x = self._finish(layer, x, attended.reshape(rows, -1).to(x.dtype))
         return self._logits(x)
 
     def _project(
         self, layer: Layer, x: Tensor, cos: Tensor, sin: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values (..., heads, head size), rotated."""
+        """Return queries, keys and values (..., heads, head size); queries and keys are rotated."""
         w = self.weights
-        turned = w.heads + w.kv_heads
+        rotated = w.heads + w.kv_heads
         qkv = _product(x, layer.qkv, layer.qkv_bias)
         qkv = qkv.view(*x.shape[:-1], -1, w.head_size)
-        qk, v = qkv[..., :turned, :], qkv[..., turned:, :]
+        qk, v = qkv[..., :rotated, :], qkv[..., rotated:, :]
         if layer.qk_norm is not None:
             qk = functional.rms_norm(qk, (w.head_size,), None, w.eps) * layer.qk_norm
         qk = qk * cos + qk.roll(w.head_size // 2, -1) * sin
         return qk[..., : w.heads, :], qk[..., w.heads :, :], v
 
-    def _finish(self, layer: Layer, x: Tensor, found: Tensor) -> Tensor:
-        """What follows the attention: its projection, and the gated layers."""
-        x = x + _product(found, layer.out, layer.out_bias)
+    def _finish(self, layer: Layer, x: Tensor, attended: Tensor) -> Tensor:
+        """Apply what follows the attention: its projection, and the gated layers."""
+        x = x + _product(attended, layer.out, layer.out_bias)
         inner = self._norm(x, layer.mlp_norm)
         gate, up = _product(inner, layer.gate_up, layer.gate_up_bias).chunk(2, -1)
         return x + _product(functional.silu(gate).mul_(up), layer.down, layer.down_bias)
@@ -113,5 +115,5 @@ class Decoder:
 
 
 def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    found = x @ weight
-    return found if bias is None else found + bias
+    product = x @ weight
+    return product if bias is None else product + bias

@@ -1,4 +1,4 @@
-"""The engine for every other architecture: `transformers.generate`, with our draws."""
+"""The engine for all other architectures: `transformers.generate`, with our sampling."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from starec_sim.policies.engine.memory import halving
+from starec_sim.policies.engine.out_of_memory import halve_on_out_of_memory
+from starec_sim.policies.engine.partial_completion import PartialCompletion
 from starec_sim.policies.engine.protocol import Completion, Request
-from starec_sim.policies.engine.rows import Row
-from starec_sim.policies.engine.sampling import Sampler
+from starec_sim.policies.engine.sampling import TokenSampler
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -41,7 +41,7 @@ class HFEngine:
         """See `Engine.load`."""
         network: Any = model
         self._model = network.to(device=self._device, dtype=self._dtype).eval()
-        # The model's own habits (a repetition penalty, a top-k) would change what is drawn from.
+        # The model's own settings (a repetition penalty, a top-k) would change the distribution.
         self._model.generation_config = _config()
         config = model.config.get_text_config()
         self.window = int(getattr(config, "max_position_embeddings", 0) or 2**31)
@@ -50,7 +50,7 @@ class HFEngine:
     @torch.inference_mode()
     def generate(self, requests: Sequence[Request]) -> list[Completion]:
         """See `Engine.generate`."""
-        return halving(self._generate, requests)
+        return halve_on_out_of_memory(self._generate, requests)
 
     def _generate(self, requests: Sequence[Request]) -> list[Completion]:
         from transformers import LogitsProcessorList, StoppingCriteriaList
@@ -61,42 +61,42 @@ class HFEngine:
         for row, request in enumerate(requests):
             ids[row, longest - len(request.prompt) :] = torch.tensor(request.prompt)
             seen[row, longest - len(request.prompt) :] = 1
-        pen = _Pen(requests, self._device)
+        sampling = _SamplingHooks(requests, self._device)
         self._model.generate(
             input_ids=ids.to(self._device),
             attention_mask=seen.to(self._device),
             generation_config=_config(
                 max_new_tokens=max(request.sampling.max_tokens for request in requests)
             ),
-            logits_processor=LogitsProcessorList([pen.choose]),
-            stopping_criteria=StoppingCriteriaList([pen.ended]),
+            logits_processor=LogitsProcessorList([sampling.choose]),
+            stopping_criteria=StoppingCriteriaList([sampling.ended]),
         )
-        return [row.completion(self.version) for row in pen.rows]
+        return [row.completion(self.version) for row in sampling.rows]
 
 
 def _config(**settings: Any) -> Any:
-    """Return settings for `generate` under which nothing but our draw decides."""
+    """Return settings for `generate` with which only our sampling chooses tokens."""
     from transformers import GenerationConfig
 
-    # The padding is never seen; without a name for it `generate` would not go on past an end.
+    # Padding is masked; without an id for it `generate` does not go on after a row has ended.
     return GenerationConfig(do_sample=False, pad_token_id=0, **settings)
 
 
-class _Pen:
-    """Draws each row's token in the middle of `generate`, which takes the likeliest of one."""
+class _SamplingHooks:
+    """Samples the tokens inside `generate`, which is left with one possible token for each row."""
 
     def __init__(self, requests: Sequence[Request], device: torch.device) -> None:
-        self.rows = [Row(request) for request in requests]
-        self._sampler = Sampler([request.sampling for request in requests], device)
+        self.rows = [PartialCompletion(request) for request in requests]
+        self._sampler = TokenSampler([request.sampling for request in requests], device)
 
     def choose(self, ids: Tensor, logits: Tensor) -> Tensor:
-        """Leave only the drawn token possible."""
+        """Draw a token for each row, and return scores that allow only this token."""
         tokens, logprobs = self._sampler.draw(logits)
         for row, token, logprob in zip(self.rows, tokens.tolist(), logprobs.tolist(), strict=True):
-            row.take(token, logprob)
+            row.append(token, logprob)
         only = torch.full_like(logits, float("-inf"))
         return only.scatter_(1, tokens[:, None], 0.0)
 
     def ended(self, ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
-        """Say which rows have ended."""
+        """Return which rows have ended (rows,)."""
         return torch.tensor([row.finish is not None for row in self.rows], device=ids.device)

@@ -1,11 +1,11 @@
-"""Keys and values of a batch in three stretches, each kept once for all rows that share it.
+"""Keys and values of a batch in three parts, each kept once for all rows that share it.
 
-    trunk    what several prompts begin with (the system prompt): once for all of them
+    prefix   the common beginning of several prompts (the system prompt): once for all of them
     prompt   the rest of one prompt: once for all completions of it
-    answer   what a row sampled so far: its own
+    answer   the tokens that a row has sampled: once for each row
 
-A step's queries meet each stretch in one product, however many rows share it, and one softmax runs
-over all three. Keys lie transposed, which makes the products of a processor twice as fast.
+The queries of a step are multiplied with each part in one product, for all rows that share it, and
+one softmax runs over all three. Keys are transposed: a processor's products are twice as fast.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ KeysValues = list[tuple[Tensor, Tensor]]
 head size)."""
 
 _FIRST_ROOM = 64
-"""Tokens of answer to make room for at first; doubled whenever it is full."""
+"""Tokens of the answer that there is room for at first; doubled whenever it is full."""
 
 
 @dataclass(slots=True)
-class Trunk:
-    """The shared beginning of the prompts `first` to `last` (exclusive)."""
+class SharedPrefix:
+    """The common prefix of the prompts `first` to `last` (exclusive)."""
 
     first: int
     last: int
@@ -39,24 +39,28 @@ class Trunk:
 
 
 class PrefixCache:
-    """The cache of one batch, from the first sampled token to the last row's end.
+    """The cache of one batch, from the first sampled token until the last row ends.
 
-    Inside, rows stand in a grid of prompts and places among a prompt's completions, so that the
-    completions of one prompt are neighbours; where a prompt has fewer than another, places are
-    empty and what is computed there is never read.
+    Inside, rows are in a grid of (prompt, completion of the prompt), so that the completions of one
+    prompt are neighbours. Where a prompt has fewer completions than another, cells of the grid are
+    empty; what is computed there is never read.
 
     Args:
-        trunks: In the order of the prompts; prompts between them share nothing.
-        prompts: What stands behind the trunk, padded to the right with numbers of any size.
-        lengths: True tokens of each prompt in `prompts`.
-        members: The prompt of each row; rows stand in the order of their prompts.
+        prefixes: In the order of the prompts; a prompt outside of them has no shared prefix.
+        prompts: What follows the prefix, padded to the right with any numbers.
+        lengths: The tokens of each prompt in `prompts`, without the padding.
+        members: The prompt of each row; rows are in the order of their prompts.
     """
 
     def __init__(
-        self, trunks: list[Trunk], prompts: KeysValues, lengths: Sequence[int], members: list[int]
+        self,
+        prefixes: list[SharedPrefix],
+        prompts: KeysValues,
+        lengths: Sequence[int],
+        members: list[int],
     ) -> None:
         values = prompts[0][1]
-        self._trunks, self._prompts = trunks, prompts
+        self._prefixes, self._prompts = prefixes, prompts
         self._lengths, self._members = list(lengths), members
         self._heads, self._size = values.shape[1], values.shape[3]
         self._dtype, self._device = values.dtype, values.device
@@ -66,11 +70,11 @@ class PrefixCache:
 
     @property
     def rows(self) -> int:
-        """How many completions are still under way."""
+        """How many completions have not ended."""
         return len(self._members)
 
     def _arrange(self) -> None:
-        """Lay out the grid, and note which keys no token stands behind."""
+        """Lay out the grid, and the mask of the keys that belong to no token."""
         count = len(self._lengths)
         places: list[int] = []
         for row, prompt in enumerate(self._members):
@@ -81,19 +85,19 @@ class PrefixCache:
         full = len(at) == count * self._group
         self._places = None if full else torch.tensor(at, device=self._device)
 
-        self._trunk_room = max((trunk.length for trunk in self._trunks), default=0)
-        self._read = self._trunk_room + max(self._lengths)
+        self._prefix_room = max((prefix.length for prefix in self._prefixes), default=0)
+        self._read = self._prefix_room + max(self._lengths)
         lengths = torch.tensor(self._lengths, device=self._device)[:, None]
         shared = torch.zeros(count, 1, dtype=torch.long, device=self._device)
-        for trunk in self._trunks:
-            shared[trunk.first : trunk.last] = trunk.length
+        for prefix in self._prefixes:
+            shared[prefix.first : prefix.last] = prefix.length
         column = torch.arange(self._read, device=self._device)
-        nothing = torch.where(
-            column < self._trunk_room, column >= shared, column - self._trunk_room >= lengths
+        no_token = torch.where(
+            column < self._prefix_room, column >= shared, column - self._prefix_room >= lengths
         )
-        missing = nothing.any(0).nonzero()
-        self._mask_from = int(missing[0]) if len(missing) else self._read
-        self._mask = nothing[:, None, None, self._mask_from :]
+        masked = no_token.any(0).nonzero()
+        self._mask_from = int(masked[0]) if len(masked) else self._read
+        self._mask = no_token[:, None, None, self._mask_from :]
 
     def advance(self) -> None:
         """Make room for the keys and values of one more token."""
@@ -115,16 +119,16 @@ class PrefixCache:
         return torch.empty(shape, dtype=self._dtype, device=self._device)
 
     def attend(self, layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        """Add one token a row to a layer, and return what its queries find there.
+        """Add one token of each row to a layer, and return the attention of its queries.
 
         Args:
             layer: Which layer.
-            queries: Scaled, (rows, key heads, queries a key head, head size).
+            queries: Scaled, (rows, key heads, queries for each key head, head size).
             keys: (rows, key heads, head size).
             values: (rows, key heads, head size).
 
         Returns:
-            In the shape of the queries.
+            The attended values, in the shape of the queries.
         """
         rows, heads, share, size = queries.shape
         assert (rows, heads, size) == (self.rows, self._heads, self._size)
@@ -132,34 +136,34 @@ class PrefixCache:
         answer_keys[..., self._filled - 1] = keys
         answer_values[:, :, self._filled - 1] = values
         prompt_keys, prompt_values = self._prompts[layer]
-        room, read = self._trunk_room, self._read
+        room, read = self._prefix_room, self._read
 
-        asked = self._to_grid(queries)
-        count, _, wide, _ = asked.shape
+        query_grid = self._to_grid(queries)
+        count, _, wide, _ = query_grid.shape
         scores = self._empty(count, heads, wide, read + self._filled)
-        for trunk in self._trunks:
-            trunk_keys, _ = trunk.kv[layer]
-            together = asked[trunk.first : trunk.last].transpose(0, 1).reshape(heads, -1, size)
-            found = (together @ trunk_keys).view(heads, -1, wide, trunk.length)
-            scores[trunk.first : trunk.last, ..., : trunk.length] = found.transpose(0, 1)
-        scores[..., room:read] = asked @ prompt_keys
+        for prefix in self._prefixes:
+            prefix_keys, _ = prefix.kv[layer]
+            shared = query_grid[prefix.first : prefix.last].transpose(0, 1).reshape(heads, -1, size)
+            products = (shared @ prefix_keys).view(heads, -1, wide, prefix.length)
+            scores[prefix.first : prefix.last, ..., : prefix.length] = products.transpose(0, 1)
+        scores[..., room:read] = query_grid @ prompt_keys
         scores[..., read:] = self._to_grid(queries @ answer_keys[..., : self._filled])
         if self._mask_from < read:
-            # Filled, not added: where no product wrote, anything may stand, NaN included.
+            # Filled, not added: where no product was written there may be any number, NaN included.
             scores[..., self._mask_from : read].masked_fill_(self._mask, float("-inf"))
-        shares = scores.softmax(-1)
+        weights = scores.softmax(-1)
 
-        found = shares[..., room:read] @ prompt_values
-        for trunk in self._trunks:
-            _, trunk_values = trunk.kv[layer]
-            given = shares[trunk.first : trunk.last, ..., : trunk.length].transpose(0, 1)
-            given = given.reshape(heads, -1, trunk.length) @ trunk_values
-            found[trunk.first : trunk.last] += given.view(heads, -1, wide, size).transpose(0, 1)
-        own = self._from_grid(shares[..., read:], share) @ answer_values[:, :, : self._filled]
-        return own.add_(self._from_grid(found, share))
+        attended = weights[..., room:read] @ prompt_values
+        for prefix in self._prefixes:
+            _, prefix_values = prefix.kv[layer]
+            part = weights[prefix.first : prefix.last, ..., : prefix.length].transpose(0, 1)
+            part = part.reshape(heads, -1, prefix.length) @ prefix_values
+            attended[prefix.first : prefix.last] += part.view(heads, -1, wide, size).transpose(0, 1)
+        own = self._from_grid(weights[..., read:], share) @ answer_values[:, :, : self._filled]
+        return own.add_(self._from_grid(attended, share))
 
     def _to_grid(self, tensor: Tensor) -> Tensor:
-        """(rows, heads, share, n) to (prompts, heads, completions x share, n)."""
+        """Reshape (rows, heads, share, n) to (prompts, heads, completions x share, n)."""
         _, heads, share, n = tensor.shape
         count = len(self._lengths)
         if self._places is not None:
@@ -171,7 +175,7 @@ class PrefixCache:
         return tensor.reshape(count, heads, self._group * share, n)
 
     def _from_grid(self, tensor: Tensor, share: int) -> Tensor:
-        """(prompts, heads, completions x share, n) to (rows, heads, share, n)."""
+        """Reshape (prompts, heads, completions x share, n) to (rows, heads, share, n)."""
         count, heads, _, n = tensor.shape
         if self._group > 1:
             tensor = tensor.view(count, heads, self._group, share, n).transpose(1, 2)
@@ -179,14 +183,14 @@ class PrefixCache:
         return tensor if self._places is None else tensor[self._places]
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Go on with these rows only, in order; drop prompts that no row answers any more."""
+        """Keep these rows only, in this order, and the prompts that they answer."""
         at = torch.tensor(rows, device=self._device)
         members = [self._members[row] for row in rows]
         alive = sorted(set(members))
         renamed = {prompt: place for place, prompt in enumerate(alive)}
         self._members = [renamed[prompt] for prompt in members]
         for keys, values in self._answers:
-            # In place, into the first rows: the rest is not looked at again.
+            # In place, into the first rows; the others are not read again.
             keys[: len(rows), ..., : self._filled] = keys[at, ..., : self._filled]
             values[: len(rows), :, : self._filled] = values[at, :, : self._filled]
         if len(alive) < len(self._lengths):
@@ -197,9 +201,9 @@ class PrefixCache:
                 (keys[kept, ..., :longest], values[kept, :, :longest])
                 for keys, values in self._prompts
             ]
-            for trunk in self._trunks:
-                trunk.first, trunk.last = (
-                    sum(prompt < edge for prompt in alive) for edge in (trunk.first, trunk.last)
+            for prefix in self._prefixes:
+                prefix.first, prefix.last = (
+                    sum(prompt < edge for prompt in alive) for edge in (prefix.first, prefix.last)
                 )
-            self._trunks = [trunk for trunk in self._trunks if trunk.first < trunk.last]
+            self._prefixes = [prefix for prefix in self._prefixes if prefix.first < prefix.last]
         self._arrange()

@@ -1,7 +1,7 @@
-"""What an engine is: token ids in, token ids out, and weights that can change.
+"""The protocol of an engine: token ids in, token ids out, and weights that can change.
 
-Text never crosses this border. What was read and what was sampled are ids, so that nothing that was
-generated is ever tokenised a second time, and training sees exactly what the model saw.
+An engine knows no text. Prompts and completions are ids, so that nothing that was generated is
+tokenised again, and training sees exactly what the model saw.
 """
 
 from __future__ import annotations
@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+Precision = Literal["auto", "fp32", "bf16"]
+"""The number format of the large products; `auto` is the faster one."""
+
 Finish = Literal["stop", "length"]
-"""`stop`: the model ended its turn, or the watcher did; `length`: it ran into `max_tokens`."""
+"""`stop`: the model or the watcher ended the completion; `length`: it has `max_tokens` tokens."""
 
 Watcher = Callable[[int], bool]
 """Called with every token of one completion as it is sampled; True ends the completion."""
@@ -33,23 +36,24 @@ class Sampling:
     """0 takes the likeliest token; nothing is drawn then."""
     top_p: float = 1.0
     seed: int = 0
-    """The key of this completion's own random stream: who else is in the batch changes nothing."""
+    """The key of this completion's random stream: the rest of the batch changes nothing."""
     stop: frozenset[int] = frozenset()
-    """Tokens that end the completion; the one that did is its last token."""
+    """Tokens that end the completion; that token is its last one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One completion that is asked for. Requests with equal prompts share the work of reading."""
+    """A request for one completion. A prompt that several requests have is read once."""
 
     prompt: tuple[int, ...]
     sampling: Sampling
     watch: Watcher | None = None
+    """Called with every token; None if nothing watches."""
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What was sampled."""
+    """One sampled completion."""
 
     ids: tuple[int, ...]
     logprobs: tuple[float, ...]
@@ -57,9 +61,10 @@ class Completion:
     and top-p applied. At temperature 0, where nothing is drawn, it is the model's own, at
     temperature 1.
 
-    For training: a learner that divides its logits by the same temperature finds the same numbers
-    when `top_p` is 1. Below 1 it finds less, by the logarithm of the probability that the cut left,
-    and an importance ratio of the two is biased: sample with `top_p: 1` what is to be trained on.
+    For training: a learner that divides its logits by the same temperature computes the same
+    numbers when `top_p` is 1. When it is below 1, the learner's numbers are lower, by the logarithm
+    of the probability mass that was kept, and an importance ratio of the two is biased. So sample
+    with `top_p: 1` what is to be trained on.
     """
     finish: Finish
     version: str
@@ -67,7 +72,7 @@ class Completion:
 
 
 class Engine(Protocol):
-    """Generates from one set of weights at a time. Called by one thread at a time."""
+    """Generates with one set of weights. One thread calls it at a time."""
 
     version: str
     """The name of the weights that answer."""
@@ -78,10 +83,10 @@ class Engine(Protocol):
         """Answer all requests, in their order.
 
         Raises:
-            PolicyError: The memory does not even hold one of them.
+            PolicyError: The memory does not suffice for one of them.
         """
         ...
 
     def load(self, model: PreTrainedModel, version: str) -> None:
-        """Answer with these weights from now on. The model is the engine's own afterwards."""
+        """Answer with these weights from now on. The engine may change the model afterwards."""
         ...

@@ -1,4 +1,4 @@
-"""Drawing tokens: every completion from a stream of its own, one number a token."""
+"""Drawing tokens: each completion from its own random stream, one number for each token."""
 
 from __future__ import annotations
 
@@ -12,17 +12,21 @@ from torch.nn import functional
 from starec_sim.policies.engine.protocol import Sampling
 
 _BLOCK = 256
-"""Numbers drawn ahead for each completion."""
+"""How many numbers are drawn in advance for each completion."""
 _BIN = 64
-"""Tokens whose weights are summed first: a draw finds the bin, then the token in it."""
+"""Tokens in a bin. The weights of bins are summed first: a draw finds the bin, then the token."""
 
 
-class Sampler:
-    """Draws one token a row, step after step.
+class TokenSampler:
+    """Draws one token for each row, step after step.
 
-    A row's token is the inverse of its distribution function at a uniform number from a Philox
-    stream keyed by the row's seed, so that a row draws the same whoever shares the batch. One
-    number a token, where Gumbel noise would take one for each word of the vocabulary.
+    A row's token is the inverse of its distribution function at a uniform number. The numbers come
+    from a Philox stream keyed by the row's seed, so the other rows of the batch change nothing. One
+    number is enough for a token; Gumbel noise takes one for each word of the vocabulary.
+
+    Args:
+        samplings: How each row is drawn.
+        device: Where the logits are.
     """
 
     def __init__(self, samplings: Sequence[Sampling], device: torch.device) -> None:
@@ -45,7 +49,7 @@ class Sampler:
         self._cut = bool(((self._top_p < 1) & ~self._greedy).any())
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Go on with these rows only."""
+        """Keep these rows only."""
         at = torch.tensor(rows, device=self._device)
         self._streams = [self._streams[row] for row in rows]
         self._uniforms = self._uniforms[torch.tensor(rows)]
@@ -57,7 +61,7 @@ class Sampler:
         """Return a token for each row (rows,) and its log-probability (rows,).
 
         Args:
-            logits: What the model says of the next token (rows, vocabulary).
+            logits: Of the next token (rows, vocabulary).
         """
         scores = logits.float()
         if not self._plain:
@@ -83,7 +87,7 @@ class Sampler:
         return self._uniforms[:, at].to(self._device)
 
     def _nucleus(self, scores: Tensor) -> Tensor:
-        """Rule out all but the likeliest tokens that reach top-p together."""
+        """Set the scores of all tokens to -inf but the likeliest ones that reach top-p together."""
         ordered, places = scores.sort(-1, descending=True)
         before = ordered.softmax(-1).cumsum(-1) - ordered.softmax(-1)
         top_p = torch.where(self._greedy, 1.0, self._top_p)[:, None]
@@ -92,11 +96,11 @@ class Sampler:
 
 
 def _inverse(weights: Tensor, uniforms: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the token at a share of each row's mass (rows,), and the whole mass (rows,).
+    """Return the token at a quantile of each row (rows,), and the sum of its weights (rows,).
 
     Args:
         weights: Not negative, (rows, vocabulary).
-        uniforms: The shares, at least 0 and below 1 (rows,).
+        uniforms: The quantiles, at least 0 and below 1 (rows,).
     """
     count, size = weights.shape
     bins = functional.pad(weights, (0, -size % _BIN)).view(count, -1, _BIN)
@@ -109,10 +113,18 @@ def _inverse(weights: Tensor, uniforms: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _search(rising: Tensor, aim: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the first place where a sum exceeds its aim, and how far into that place it lies.
+    """Return the first index where a cumulative sum exceeds a value, and the position within it.
 
-    Rounding can put an aim at the very end, where only places without weight follow: it is then the
-    last place with weight.
+    Rounding can put a value at the very end, where only indices without weight follow. The result
+    is then the last index with weight.
+
+    Args:
+        rising: Cumulative sums (rows, n).
+        aim: The values (rows,).
+
+    Returns:
+        The index (rows,), and where the value lies between the sums before and after it, from 0 to
+        1 (rows,).
     """
     last = (rising < rising[:, -1:]).sum(-1)
     place = torch.searchsorted(rising, aim[:, None], right=True)[:, 0].minimum(last)

@@ -1,9 +1,9 @@
-"""The one door to every model: a question in, a recorded turn out.
+"""The gateway: every call of a policy goes through it, and becomes a recorded turn.
 
-Read `gateway.py` first: what happens to a question, in order. Each step of it is a file of its own:
-answers of an earlier run (`replay.py`), answers that runs share (`cache.py`), what may be spent
-(`traffic.py`), how hard an endpoint is asked (`limits.py`), attempts and the circuit breaker
-(`line.py`), and what a failure means (`failures.py`).
+Read `gateway.py` first: what happens to a question, in order. Each step is a file of its own:
+answers of a recorded run (`replay.py`), answers that runs share (`cache.py`), attempts and the
+circuit breaker (`endpoint_client.py`), the limits of an endpoint (`rate_limiter.py`), the budget
+(`budget_guard.py`), and the meaning of a failure (`failures.py`).
 """
 
 from starec_sim.policies.gateway.gateway import Gateway

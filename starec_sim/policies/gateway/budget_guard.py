@@ -1,7 +1,7 @@
-"""The calls under way, what the run has spent, and the one reason to let no more through.
+"""What a run has spent on calls, and whether it may make another.
 
-A run that has to stop lets the calls under way come home first: they are paid for, and their
-answers are kept. So it is never overspent by more than the calls in flight.
+A run that has to pause waits for the calls in flight: they are paid for, and their answers are
+kept. So it never spends more than its budget and the calls in flight.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from starec_sim.policies.settings import Budget
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What was spent."""
+    """An amount that was spent."""
 
     calls: int = 0
     tokens: int = 0
@@ -28,12 +28,12 @@ class Spent:
 
 
 class BudgetGuard:
-    """Lets calls through while there is budget for them.
+    """Admits calls until the budget is spent, or until the run has to pause for another reason.
 
     Args:
-        budget: What the run may spend in all.
+        budget: The most that the run may spend.
         before: What its earlier processes have spent of it.
-        clock: Tells seconds.
+        clock: Returns seconds.
     """
 
     def __init__(
@@ -48,60 +48,60 @@ class BudgetGuard:
         self._began = clock()
         self._calls, self._tokens, self._usd = 0, 0, 0.0
         self._in_flight = 0
-        self._home = asyncio.Event()
-        self._stopped: PausedError | None = None
+        self._none_in_flight = asyncio.Event()
+        self._paused: PausedError | None = None
 
     def spent(self) -> Spent:
         """Return what this process has spent so far."""
         return Spent(self._calls, self._tokens, self._usd, self._clock() - self._began)
 
-    async def enter(self) -> None:
-        """Let one call through.
+    async def admit(self) -> None:
+        """Admit one call; `finish` must follow.
 
         Raises:
-            PausedError: The budget is spent, or the run is stopping for another reason.
+            PausedError: The budget is spent, or the run is pausing already.
         """
-        if self._stopped is None and (reached := self._reached()) is not None:
-            await self.stop(reached)
-        if self._stopped is not None:
-            await self.stop(self._stopped)
+        if self._paused is None and (reached := self._limit_reached()) is not None:
+            await self.pause(reached)
+        if self._paused is not None:
+            await self.pause(self._paused)
         self._calls += 1
         self._in_flight += 1
 
-    def leave(self, tokens: int = 0, usd: float = 0.0) -> None:
-        """Count a call that has come home, with or without an answer."""
+    def finish(self, tokens: int = 0, usd: float = 0.0) -> None:
+        """Count an admitted call that has ended, with or without an answer."""
         self._tokens += tokens
         self._usd += usd
         self._in_flight -= 1
         if not self._in_flight:
-            self._home.set()
+            self._none_in_flight.set()
 
-    def cannot_count(self, policy: str) -> None:
-        """Let nobody through any more if a policy says nothing of tokens and the budget does."""
-        for key in ("tokens", "usd"):
-            if getattr(self._budget, key) is not None and self._stopped is None:
+    def tokens_unknown(self, policy: str) -> None:
+        """Admit no more calls if the budget limits tokens or USD: this policy reports no tokens."""
+        for key, limit in (("tokens", self._budget.tokens), ("usd", self._budget.usd)):
+            if limit is not None and self._paused is None:
                 calls = self._before.calls + self._calls
-                self._stopped = PausedError(
+                self._paused = PausedError(
                     f'the policy "{policy}" reports no tokens: budget.{key} cannot be held to',
                     hint="limit budget.calls or budget.hours instead",
                     reason="budget",
                     options=f"--budget {key}=none --budget calls={calls + 1000}",
                 )
 
-    async def stop(self, why: PausedError) -> NoReturn:
-        """Let nobody through any more, wait for those under way, and raise.
+    async def pause(self, why: PausedError) -> NoReturn:
+        """Admit no more calls, wait for those in flight, and raise.
 
         Raises:
-            PausedError: The first reason that anybody gave.
+            PausedError: The first reason that was given, by any caller.
         """
-        if self._stopped is None:
-            self._stopped = why
+        if self._paused is None:
+            self._paused = why
         while self._in_flight:
-            self._home.clear()
-            await self._home.wait()
-        raise self._stopped
+            self._none_in_flight.clear()
+            await self._none_in_flight.wait()
+        raise self._paused
 
-    def _reached(self) -> PausedError | None:
+    def _limit_reached(self) -> PausedError | None:
         budget, before, now = self._budget, self._before, self.spent()
         hours = (before.seconds + now.seconds) / 3600
         for key, limit, spent in (

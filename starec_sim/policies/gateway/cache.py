@@ -1,7 +1,7 @@
-"""A file of answers that runs share, addressed by everything that decides an answer.
+"""A file of answers that runs share. The key of an answer holds everything that decides it.
 
 One SQLite file; any number of runs read and write it at once. Answers are written in batches: a
-process that is killed loses the last second of them here, and none in its run's record.
+process that is killed loses the last second of them here, and none in the record of its run.
 """
 
 from __future__ import annotations
@@ -19,33 +19,33 @@ from typing import Any
 import zstandard
 
 from starec_sim.errors import RunError
-from starec_sim.policies.gateway.reply import Outcome, Reply
+from starec_sim.policies.gateway.reply import CallResult, Reply
 from starec_sim.types import Source, Tokens
 
 _FLUSH_ANSWERS = 64
 _FLUSH_S = 1.0
-_WAIT_FOR_OTHERS_S = 30.0
+_LOCK_TIMEOUT_S = 30.0
 _FORMAT = 1
-"""Part of every key: answers that were stored in another form are not found."""
+"""Part of every key: answers that were stored in another format are not found."""
 
 
-def key_of(
+def cache_key(
     identity: str, messages: Sequence[tuple[str, str]], options: Mapping[str, Any], sample: int
 ) -> bytes:
-    """Return the address of an answer.
+    """Return the key of an answer.
 
     Args:
-        identity: Of the policy: model, revision and parameters.
+        identity: `Policy.identity`: model, revision and parameters.
         messages: The question.
         options: Keywords of the call, the seed among them.
-        sample: Tells apart answers to one question that are drawn anew each time.
+        sample: The seed of the call, so that samples of one question differ; 0 where none is drawn.
     """
     parts = [_FORMAT, identity, list(messages), dict(options), sample]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).digest()
 
 
 class Cache:
-    """Answers by address.
+    """Answers by key.
 
     Raises:
         RunError: The file cannot be used.
@@ -54,13 +54,13 @@ class Cache:
     def __init__(self, path: Path) -> None:
         self.path = path.expanduser()
         self._pending: dict[bytes, bytes] = {}
-        self._under_way: dict[bytes, asyncio.Future[None]] = {}
+        self._in_flight: dict[bytes, asyncio.Future[None]] = {}
         self._flushed = time.monotonic()
         self._compress = zstandard.ZstdCompressor().compress
         self._decompress = zstandard.ZstdDecompressor().decompress
-        with self._told():
+        with self._file_errors():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(self.path, _WAIT_FOR_OTHERS_S, isolation_level=None)
+            self._db = sqlite3.connect(self.path, _LOCK_TIMEOUT_S, isolation_level=None)
             try:
                 self._db.execute("PRAGMA journal_mode = WAL")
                 self._db.execute("PRAGMA synchronous = NORMAL")
@@ -71,40 +71,40 @@ class Cache:
                 self._db.close()
                 raise
 
-    async def through(
-        self, key: bytes, ask: Callable[[], Awaitable[Outcome]]
-    ) -> tuple[Outcome, Source]:
-        """Return the answer at an address, or ask for it and keep it.
+    async def get_or_ask(
+        self, key: bytes, ask: Callable[[], Awaitable[CallResult]]
+    ) -> tuple[CallResult, Source]:
+        """Return the answer of a key, or ask for it and keep it.
 
-        Who comes while another asks the same waits for that answer: one question, one answer.
+        A question that is being asked already is not asked again: the caller waits for its answer.
         """
-        while (asked := self._under_way.get(key)) is not None:
-            # Shielded, because whoever is cancelled here must not cancel it for the others.
+        while (asked := self._in_flight.get(key)) is not None:
+            # Shielded: a caller who is cancelled must not cancel it for the others.
             await asyncio.shield(asked)
         found = self.get(key)
         if found is not None:
-            return Outcome(found), "cache"
-        self._under_way[key] = asyncio.get_running_loop().create_future()
+            return CallResult(found), "cache"
+        self._in_flight[key] = asyncio.get_running_loop().create_future()
         try:
-            outcome = await ask()
-            if outcome.reply is not None:
-                self.put(key, outcome.reply)
-            return outcome, "model"
+            result = await ask()
+            if result.reply is not None:
+                self.put(key, result.reply)
+            return result, "model"
         finally:
-            self._under_way.pop(key).set_result(None)
+            self._in_flight.pop(key).set_result(None)
 
     def get(self, key: bytes) -> Reply | None:
-        """Return the answer at an address, if there is one."""
+        """Return the answer of a key, or None."""
         packed = self._pending.get(key)
         if packed is None:
-            with self._told():
+            with self._file_errors():
                 row = self._db.execute(
                     "SELECT answer FROM answers WHERE key = ?", (key,)
                 ).fetchone()
             if row is None:
                 return None
             packed = row[0]
-        with self._told():
+        with self._file_errors():
             completion, tokens_in, tokens_out, tokens = json.loads(self._decompress(packed))
             return Reply(completion, tokens_in, tokens_out, tokens and _tokens(tokens))
 
@@ -127,10 +127,10 @@ class Cache:
         self._flushed = time.monotonic()
         if not self._pending:
             return
-        with self._told():
+        with self._file_errors():
             self._db.execute("BEGIN IMMEDIATE")
             try:
-                # Who answered first is right: others may have acted on that answer.
+                # The first answer stays: other runs may have acted on it.
                 self._db.executemany(
                     "INSERT OR IGNORE INTO answers VALUES (?, ?)", self._pending.items()
                 )
@@ -149,7 +149,7 @@ class Cache:
             self._db.close()
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _file_errors(self) -> Iterator[None]:
         try:
             yield
         except (OSError, sqlite3.Error, zstandard.ZstdError, ValueError) as error:

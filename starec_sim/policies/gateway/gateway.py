@@ -1,4 +1,4 @@
-"""What happens to a question: found in the record, in a recording, in the cache, or asked."""
+"""From a question to a turn: from the record, from a recording, from the cache, or asked."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
 from starec_sim.errors import ContractError, RunError, did_you_mean
-from starec_sim.policies.gateway.cache import key_of
+from starec_sim.policies.gateway.cache import cache_key
 from starec_sim.policies.gateway.policy import Policy
-from starec_sim.policies.gateway.replay import Recording, replayed
-from starec_sim.policies.gateway.reply import NO_REPLY, Outcome, guessed_tokens
+from starec_sim.policies.gateway.replay import RecordedTurns, replayed_turn
+from starec_sim.policies.gateway.reply import NO_REPLY, CallResult, estimate_tokens
 from starec_sim.policies.gateway.resources import GatewayResources
 from starec_sim.policies.gateway.turn_store import TurnStore
 from starec_sim.rng import Streams
@@ -30,39 +30,39 @@ class Gateway:
     """Asks the policy of a node; implements `starec_sim.agent.Policies`.
 
     Args:
-        policies: Who answers for which node; nobody in a replay.
+        policies: The policy of each node.
         streams: Keyed randomness: the seeds of calls.
-        journal: Keeps every turn at once, so that a run that is killed never asks twice.
-        arm: Which arm of the experiment asks.
-        exchange: What this gateway shares with the others of its run.
-        recording: The trial whose answers are given instead of asking.
+        turns: Keeps every turn at once, so that a run that was killed asks nothing twice.
+        arm: The arm of the experiment.
+        resources: What this gateway shares with the others of its run.
+        recording: The recorded turns of a trial; they are given, and no model is asked.
     """
 
     def __init__(
         self,
         policies: Mapping[Node, Policy],
         streams: Streams,
-        journal: TurnStore,
+        turns: TurnStore,
         arm: str = "",
-        exchange: GatewayResources | None = None,
-        recording: Recording | None = None,
+        resources: GatewayResources | None = None,
+        recording: RecordedTurns | None = None,
     ) -> None:
         self._policies = policies
         self._streams = streams
-        self._journal = journal
+        self._turns = turns
         self._arm = arm
-        self._exchange = exchange or GatewayResources()
+        self._resources = resources or GatewayResources()
         self._recording = recording
 
     def structured(self, node: Node) -> bool:
         """Say whether a policy takes a schema; see `starec_sim.agent.Policies.structured`."""
-        return bool(getattr(self._policies[node].model, "structured", None))
+        return self._policies[node].abilities.takes_schema
 
     async def ask(
         self, key: CallKey, messages: Messages, schema: Mapping[str, Any] | None = None
     ) -> Turn:
-        """Ask, or return what was answered before; see `starec_sim.agent.Policies.ask`."""
-        committed = self._journal.find(key)
+        """Ask, or return the answer of before; see `starec_sim.agent.Policies.ask`."""
+        committed = self._turns.find(key)
         if committed is not None:
             if committed.messages != messages:
                 raise RunError(
@@ -71,47 +71,47 @@ class Gateway:
                 )
             return committed
         if self._recording is not None:
-            turn = replayed(self._recording, key, messages)
+            turn = replayed_turn(self._recording, key, messages)
         else:
-            asked = _Question(key, messages, schema)
-            turn = await self._answered(self._policies[key.node], asked)
-        self._journal.add(key, turn)
+            turn = await self._answer(self._policies[key.node], _Question(key, messages, schema))
+        self._turns.add(key, turn)
         return turn
 
-    async def _answered(self, policy: Policy, question: _Question) -> Turn:
+    async def _answer(self, policy: Policy, question: _Question) -> Turn:
         """Return the turn of a question that is new to this run."""
         start = time.perf_counter()
-        key, sent = question.key, [_message(*pair) for pair in question.messages]
+        key, messages = question.key, [_message(*pair) for pair in question.messages]
         # The seed comes from the key, so that a rerun asks for the same answer.
         purpose = f"policy {key.node} {key.attempt}"
         place = {"user": key.user, "round": key.round, "call": key.step}
         seed = self._streams.integer(purpose, **place)
-        line, guess = self._exchange.line(policy), guessed_tokens(question.messages)
-        options = question.options(seed if getattr(policy.model, "seeded", False) else None)
+        client, size = self._resources.client(policy), estimate_tokens(question.messages)
+        options = question.options(seed if policy.abilities.takes_seed else None)
 
-        async def ask() -> Outcome:
-            return await line.ask(sent, options, prompt_tokens=guess, jitter=seed % 1000 / 1000)
+        async def ask() -> CallResult:
+            jitter = seed % 1000 / 1000
+            return await client.ask(messages, options, prompt_tokens=size, jitter=jitter)
 
-        cache = self._exchange.cache
+        cache = self._resources.cache
         source: Source = "model"
         if cache is None:
-            outcome = await ask()
+            result = await ask()
         else:
-            sample = 0 if policy.greedy else seed
+            sample = 0 if policy.abilities.is_greedy else seed
             parts = (policy.identity(), question.messages, question.options(None), sample)
-            outcome, source = await cache.through(key_of(*parts), ask)
-        return self._turn(policy, question, outcome, source, time.perf_counter() - start)
+            result, source = await cache.get_or_ask(cache_key(*parts), ask)
+        return self._turn(policy, question, result, source, time.perf_counter() - start)
 
     def _turn(
         self,
         policy: Policy,
         question: _Question,
-        outcome: Outcome,
+        result: CallResult,
         source: Source,
         latency_s: float,
     ) -> Turn:
-        key, reply = question.key, outcome.reply or NO_REPLY
-        # Not the attempt: a repair belongs to the answer that it repairs.
+        key, reply = question.key, result.reply or NO_REPLY
+        # The attempt is no part of it: a repair belongs to the answer that it repairs.
         group = f"{self._arm}/{self._streams.seed}/{key.round}/{key.user}/{key.step}"
         return Turn(
             node=key.node,
@@ -123,15 +123,15 @@ class Gateway:
             tokens_out=reply.tokens_out,
             latency_s=latency_s,
             tokens=reply.tokens and replace(reply.tokens, group=f"{group}/{key.node}"),
-            failure=outcome.failure,
+            failure=result.failure,
             source=source,
-            tries=outcome.tries,
-            cost_usd=policy.cost_usd(reply.tokens_in, reply.tokens_out) if outcome.tries else None,
+            tries=result.tries,
+            cost_usd=policy.cost_usd(reply.tokens_in, reply.tokens_out) if result.tries else None,
         )
 
 
 class _Question(NamedTuple):
-    """What is asked, and where."""
+    """What is asked, and the key of the call."""
 
     key: CallKey
     messages: Messages
@@ -141,8 +141,8 @@ class _Question(NamedTuple):
         """Return the keywords of the call."""
         options: dict[str, Any] = {} if seed is None else {"seed": seed}
         if self.schema is not None:
-            wanted = {"name": self.schema["title"], "schema": self.schema, "strict": True}
-            options["response_format"] = {"type": "json_schema", "json_schema": wanted}
+            schema = {"name": self.schema["title"], "schema": self.schema, "strict": True}
+            options["response_format"] = {"type": "json_schema", "json_schema": schema}
         return options
 
 

@@ -1,10 +1,11 @@
-"""A chat model with the name, the price and the limits it is asked under."""
+"""A policy: a chat model with its name, its price and its limits."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from langchain_core.language_models.chat_models import BaseChatModel
@@ -12,40 +13,42 @@ from pydantic import ValidationError
 
 from starec_sim import plugins
 from starec_sim.errors import PluginError, StarecError
-from starec_sim.policies.settings import Limits, Price, split
+from starec_sim.policies.abilities import Abilities
+from starec_sim.policies.settings import Limits, Price, split_spec
 from starec_sim.settings import explain
 
 _TRANSPORT = frozenset(
     {"api_key_env", "max_in_flight", "max_retries", "timeout_s", "timeout", "trust_env"}
 )
-"""Settings that decide whether an answer comes, and never which."""
+"""Settings that decide whether an answer comes, and never what it says."""
 
 
 @dataclass(frozen=True)
 class Policy:
-    """A chat model and the name it goes by in the record."""
+    """A chat model, and what the gateway knows of it."""
 
     name: str
+    """The name of the policy in the record of a run."""
     model: BaseChatModel
     spec: Mapping[str, Any] = field(default_factory=dict)
     """What the model was built from."""
     limits: Limits = field(default_factory=Limits)
     price: Price | None = None
 
+    @cached_property
+    def abilities(self) -> Abilities:
+        """What the model can do besides answer."""
+        return Abilities(self.model)
+
     def identity(self) -> str:
         """Return what decides this policy's answers, besides the question, as canonical JSON."""
-        # The model knows best what it is by now: weights and temperature change in a training.
+        # The model's own values come last: a training changes its weights and its temperature.
         described = {**self.spec, **self.model._identifying_params}
         settings = {key: value for key, value in described.items() if key not in _TRANSPORT}
-        # `version` changes when other weights are loaded into the same model.
-        revision = [str(getattr(self.model, key, "")) for key in ("revision", "version")]
-        parts = [self.name, self.model._llm_type, settings, revision]
+        # The version changes when other weights are loaded into the same model.
+        versions = [self.abilities.revision, self.abilities.version]
+        parts = [self.name, self.model._llm_type, settings, versions]
         return json.dumps(parts, sort_keys=True, default=str)
-
-    @property
-    def greedy(self) -> bool:
-        """Whether the model always gives its likeliest answer, so that no seed matters."""
-        return getattr(self.model, "temperature", None) == 0
 
     async def open(self) -> None:
         """Let the model read its weights, or find its key, before the first question.
@@ -53,33 +56,32 @@ class Policy:
         Raises:
             PolicyError: It cannot.
         """
-        if opened := getattr(self.model, "aopen", None):
-            await opened()
+        await self.abilities.open()
 
     async def close(self) -> None:
         """Close the model's connections, if it has any."""
-        if closed := getattr(self.model, "aclose", None):
-            await closed()
+        await self.abilities.close()
 
     def cost_usd(self, tokens_in: int | None, tokens_out: int | None) -> float | None:
-        """Return what a call costs; None without a price, or without a word about tokens."""
+        """Return the cost of a call; None without a price, or where tokens are not reported."""
         if self.price is None or tokens_in is None or tokens_out is None:
             return None
         return self.price.of(tokens_in, tokens_out)
 
 
 def build_policy(spec: Mapping[str, Any], at: str) -> Policy:
-    """Build a policy from an experiment's spec; a reference may also name a ready chat model.
+    """Build a policy from its spec in an experiment.
 
     Args:
-        spec: `{"use": reference, **settings}`, among the settings perhaps `limits` and `price`.
-        at: The dotted key under which the spec stands, for messages.
+        spec: `{"use": reference, **settings}`. The reference names a subclass of `BaseChatModel`,
+            or an instance of one, which takes no settings. `limits` and `price` are the gateway's.
+        at: The dotted key of the spec in the experiment, for error messages.
 
     Raises:
         ConfigError: A setting is wrong.
         PluginError: The reference leads to no chat model, or it could not be built.
     """
-    inner, (limits, price) = split(spec, at)
+    inner, (limits, price) = split_spec(spec, at)
     settings = {key: value for key, value in inner.items() if key != "use"}
     found = plugins.load("policies", inner["use"])
     if isinstance(found, BaseChatModel) and not settings:
@@ -105,7 +107,7 @@ def build_policy(spec: Mapping[str, Any], at: str) -> Policy:
 
 
 def name_of(spec: Mapping[str, Any]) -> str:
-    """Return the name by which a policy goes in the record.
+    """Return the name of a policy in the record of a run.
 
     >>> name_of({"use": "openai", "model": "qwen3:8b"}), name_of({"use": "lexical"})
     ('openai:qwen3:8b', 'lexical')

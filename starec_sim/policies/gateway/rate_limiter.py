@@ -1,6 +1,6 @@
-"""How hard an endpoint is asked: requests and tokens a minute, and calls under way at once.
+"""The rate limiter of an endpoint: requests and tokens a minute, and calls in flight at once.
 
-All waiting is on the event loop's clock and changes when a call is made, never what it says.
+All waiting is on the event loop's clock. It changes when a call is made, and never what it says.
 """
 
 from __future__ import annotations
@@ -18,59 +18,64 @@ _BURST = 0.1
 class Bucket:
     """A token bucket that never gives more than `per_minute` permits in any minute.
 
-    It goes into debt: who takes more than there is waits until the debt is paid, so that a prompt
-    larger than the bucket is served all the same.
+    Its level may fall below zero: who takes more permits than there are waits until the level is
+    back at zero. So a prompt that is larger than the whole bucket is served too.
     """
 
     def __init__(self, per_minute: float) -> None:
         self._burst = max(1.0, per_minute * _BURST)
-        # A burst and a minute of refilling together are what a minute may have.
+        # In any minute a caller can use a full bucket and what is refilled in that minute.
         self._per_s = max(per_minute - self._burst, per_minute / 2) / 60
         self._level = self._burst
         self._at = 0.0
 
     def take(self, amount: float, now: float) -> float:
-        """Take permits and return for how many seconds to wait before using them."""
+        """Take permits and return how many seconds to wait before they may be used."""
         self._level = min(self._burst, self._level + (now - self._at) * self._per_s) - amount
         self._at = now
         return max(0.0, -self._level / self._per_s)
 
     def correct(self, amount: float) -> None:
-        """Take further permits, or give back (less than nothing) what was not needed."""
+        """Take more permits, or return permits that were not needed (a negative amount)."""
         self._level -= amount
 
 
 class RateLimiter:
-    """The pace of one endpoint."""
+    """Delays calls to one endpoint so that they keep its limits.
+
+    Args:
+        limits: Requests and tokens a minute.
+        in_flight: The most calls at once; None for no limit.
+    """
 
     def __init__(self, limits: Limits, in_flight: int | None) -> None:
         requests, tokens = limits.requests_per_minute, limits.tokens_per_minute
         self._requests = Bucket(requests) if requests else None
         self._tokens = Bucket(tokens) if tokens else None
-        self._seats = asyncio.Semaphore(in_flight) if in_flight else None
-        self._quiet_until = 0.0
+        self._in_flight = asyncio.Semaphore(in_flight) if in_flight else None
+        self._closed_until = 0.0
 
-    def leave_alone(self, seconds: float) -> None:
-        """Let nobody ask for a while, because the endpoint said so."""
-        self._quiet_until = max(self._quiet_until, asyncio.get_running_loop().time() + seconds)
+    def close_for(self, seconds: float) -> None:
+        """Delay all calls for a while: the endpoint asked for it (`Retry-After`)."""
+        self._closed_until = max(self._closed_until, asyncio.get_running_loop().time() + seconds)
 
     @asynccontextmanager
-    async def turn(self, tokens: float) -> AsyncIterator[None]:
-        """Wait until one may ask, and hold a seat while it is done.
+    async def slot(self, tokens: float) -> AsyncIterator[None]:
+        """Wait until a call may be made, and count it as in flight while it is.
 
         Args:
-            tokens: What the call will probably need; `correct` it afterwards.
+            tokens: How many the call will probably need; `correct` it when that is known.
         """
-        if self._seats is None:
+        if self._in_flight is None:
             await self._wait(tokens)
             yield
             return
-        async with self._seats:
+        async with self._in_flight:
             await self._wait(tokens)
             yield
 
     def correct(self, tokens: float) -> None:
-        """Take or give back tokens, once it is known what a call needed."""
+        """Count more tokens, or fewer (a negative number), once the call's need is known."""
         if self._tokens:
             self._tokens.correct(tokens)
 
@@ -83,5 +88,5 @@ class RateLimiter:
             wait = max(wait, self._tokens.take(tokens, loop.time()))
         if wait > 0:
             await asyncio.sleep(wait)
-        while (quiet := self._quiet_until - loop.time()) > 0:
-            await asyncio.sleep(quiet)
+        while (closed := self._closed_until - loop.time()) > 0:
+            await asyncio.sleep(closed)

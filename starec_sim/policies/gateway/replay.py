@@ -1,4 +1,4 @@
-"""Answers from a recorded run: no model is asked, and what was not recorded is an error."""
+"""Answers of a recorded run: no model is asked, and a call that was not recorded is an error."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _MAX_LINE = 100
 """Of a difference: lines, and characters of each."""
 
 
-class Recording(Protocol):
+class RecordedTurns(Protocol):
     """The turns of one recorded trial."""
 
     name: str
-    """How people find it again."""
+    """Its name in error messages."""
 
     def answer(self, key: CallKey, messages: Messages) -> Turn | None:
         """Return the turn that was recorded under a key, if it answers these messages."""
@@ -34,10 +34,10 @@ class Recording(Protocol):
 
 
 class NoModel(BaseChatModel):
-    """Stands where a model would in a replay, so that none has to be built."""
+    """The model of a policy in a replay, where none is asked and so none is built."""
 
     structured: Any = None
-    """As the model's: the form of the questions depends on it."""
+    """As the recorded model had it: the form of the questions depends on it."""
 
     @property
     def _llm_type(self) -> str:
@@ -47,7 +47,7 @@ class NoModel(BaseChatModel):
         raise NotImplementedError("in a replay nobody is asked")
 
 
-def replayed(recording: Recording, key: CallKey, messages: Messages) -> Turn:
+def replayed_turn(recording: RecordedTurns, key: CallKey, messages: Messages) -> Turn:
     """Return the recorded answer to a question.
 
     Raises:
@@ -58,20 +58,20 @@ def replayed(recording: Recording, key: CallKey, messages: Messages) -> Turn:
     if turn is not None:
         return replace(turn, error="", source="replay", tries=0, cost_usd=None)
     near = recording.nearest(key)
-    here = near is not None and near[0] == key
-    what = (
+    same_key = near is not None and near[0] == key
+    problem = (
         f"the prompt at {key} is not the one that was recorded in {recording.name}"
-        if here
+        if same_key
         else f"{recording.name} holds no call at {key}"
     )
     if near is None:
         difference = "nothing of this user and node was recorded there"
     else:
-        place, found = near
-        header = "recorded, then asked now" if here else f"nearest recorded prompt: {place}"
-        difference = f"{header}\n{_difference(found.messages, messages)}"
+        near_key, turn = near
+        header = "recorded, then asked now" if same_key else f"nearest recorded prompt: {near_key}"
+        difference = f"{header}\n{_difference(turn.messages, messages)}"
     raise PausedError(
-        f"{what}\n{difference}",
+        f"{problem}\n{difference}",
         hint="replay with the code, prompts and data of the recording, or start a run of its own "
         "without gateway.replay",
         reason="replay",

@@ -1,19 +1,21 @@
-"""An answer of a chat model, read down to plain data."""
+"""A chat model's message, read into plain data."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from langchain_core.messages import AIMessage, BaseMessage
 
 from starec_sim.errors import ContractError
 from starec_sim.types import Tokens
 
-_CHARACTERS_A_TOKEN = 4
-"""Of English text, about; for guesses before a call."""
+_CHARACTERS_PER_TOKEN = 4
+"""Of English text, about; for estimates before a call."""
 
 
 class Reply(NamedTuple):
-    """What came back."""
+    """What a model answered."""
 
     completion: str
     tokens_in: int | None
@@ -24,8 +26,8 @@ class Reply(NamedTuple):
 NO_REPLY = Reply("", None, None)
 
 
-class Outcome(NamedTuple):
-    """What came of a call."""
+class CallResult(NamedTuple):
+    """How a call ended, all its attempts included."""
 
     reply: Reply | None
     failure: str = ""
@@ -34,16 +36,20 @@ class Outcome(NamedTuple):
     """How often the model was asked."""
 
 
-def read(message: Any, policy: str) -> Reply:
+def read_reply(message: BaseMessage, policy: str) -> Reply:
     """Read a chat model's message.
 
-    Third-party models may answer with a message of another kind, which reports nothing.
+    Models of other packages may answer with another kind of message, which reports nothing.
+
+    Args:
+        message: The message.
+        policy: The name of the policy, for the error message.
 
     Raises:
-        ContractError: The model tells more or fewer log-probabilities than tokens.
+        ContractError: The message has not one log-probability for each token.
     """
-    usage = getattr(message, "usage_metadata", None)
-    tokens = (getattr(message, "response_metadata", None) or {}).get("tokens")
+    usage = message.usage_metadata if isinstance(message, AIMessage) else None
+    tokens = (message.response_metadata or {}).get("tokens")
     if not isinstance(tokens, Tokens):
         tokens = None
     elif len(tokens.completion) != len(tokens.logprobs):
@@ -53,7 +59,7 @@ def read(message: Any, policy: str) -> Reply:
             hint="give one for each token of `Tokens.completion`, or no `tokens` at all",
         )
     return Reply(
-        # Half a character, which a byte-level tokenizer can leave, could not be stored.
+        # A byte-level tokenizer can leave half a character, which SQLite cannot store.
         completion=message.text.encode(errors="replace").decode(),
         tokens_in=usage["input_tokens"] if usage else None,
         tokens_out=usage["output_tokens"] if usage else None,
@@ -61,6 +67,6 @@ def read(message: Any, policy: str) -> Reply:
     )
 
 
-def guessed_tokens(messages: Sequence[tuple[str, str]]) -> float:
-    """Guess how many tokens a question has."""
-    return sum(len(text) for _, text in messages) / _CHARACTERS_A_TOKEN
+def estimate_tokens(messages: Sequence[tuple[str, str]]) -> float:
+    """Estimate how many tokens the messages have, from their characters."""
+    return sum(len(text) for _, text in messages) / _CHARACTERS_PER_TOKEN

@@ -1,4 +1,4 @@
-"""What all gateways of one run share: its lines, its cache, and what it may still spend."""
+"""What all gateways of one run share: the clients of its policies, its cache and its budget."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from starec_sim.policies.settings import Budget, GatewaySettings, Limits
 
 
 class GatewayResources:
-    """The lines of one run, one for each policy.
+    """The clients of the policies of one run, its cache and its budget.
 
     Args:
-        settings: How models are asked.
-        budget: What the run may spend.
+        settings: How the gateway asks models.
+        budget: The most that the run may spend.
         before: What earlier processes of the run have spent of it.
 
     Raises:
@@ -28,23 +28,29 @@ class GatewayResources:
         budget: Budget = Budget(),  # noqa: B008
         before: Spent = Spent(),  # noqa: B008
     ) -> None:
-        self.traffic = BudgetGuard(budget, before)
         self.cache = Cache(settings.cache) if settings.cache is not None else None
         self._settings = settings
-        self._lines: dict[int, EndpointClient] = {}
-        self._paces: dict[tuple[str, Limits], RateLimiter] = {}
+        self._budget = BudgetGuard(budget, before)
+        self._clients: dict[int, EndpointClient] = {}
+        self._limiters: dict[tuple[str, Limits], RateLimiter] = {}
         self._policies: list[Policy] = []
 
-    def line(self, policy: Policy) -> EndpointClient:
-        """Return the line of a policy; the same one every time."""
-        if id(policy) not in self._lines:
-            seats = policy.limits.in_flight or getattr(policy.model, "max_in_flight", None)
-            pace = self._paces.setdefault(
-                (policy.name, policy.limits), RateLimiter(policy.limits, seats)
+    def spent(self) -> Spent:
+        """Return what this process has spent so far."""
+        return self._budget.spent()
+
+    def client(self, policy: Policy) -> EndpointClient:
+        """Return the client of a policy; the same one every time."""
+        if id(policy) not in self._clients:
+            in_flight = policy.limits.in_flight or policy.abilities.max_in_flight
+            limiter = self._limiters.setdefault(
+                (policy.name, policy.limits), RateLimiter(policy.limits, in_flight)
             )
-            self._lines[id(policy)] = EndpointClient(policy, pace, self._settings, self.traffic)
-            self._policies.append(policy)  # keeps it alive, and with it its id
-        return self._lines[id(policy)]
+            self._clients[id(policy)] = EndpointClient(
+                policy, limiter, self._settings, self._budget
+            )
+            self._policies.append(policy)  # keeps it alive, so that its id is not given away
+        return self._clients[id(policy)]
 
     def close(self) -> None:
         """Write and close the cache."""

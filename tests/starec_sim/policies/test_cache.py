@@ -12,7 +12,7 @@ from pydantic import PrivateAttr
 from starec_sim.errors import RunError
 from starec_sim.policies.gateway import Gateway, GatewayResources, Policy
 from starec_sim.policies.gateway.cache import Cache
-from starec_sim.policies.gateway.reply import Outcome, Reply
+from starec_sim.policies.gateway.reply import CallResult, Reply
 from starec_sim.policies.openai import OpenAIPolicy
 from starec_sim.policies.settings import GatewaySettings
 from starec_sim.rng import Streams
@@ -109,10 +109,10 @@ def test_who_asks_the_same_at_the_same_time_waits_for_one_answer(tmp_path):
     async def slow():
         asked.append(1)
         await asyncio.sleep(0.01)
-        return Outcome(Reply("one", 1, 1), tries=1)
+        return CallResult(Reply("one", 1, 1), tries=1)
 
     async def together():
-        return await asyncio.gather(*(cache.through(b"key", slow) for _ in range(5)))
+        return await asyncio.gather(*(cache.get_or_ask(b"key", slow) for _ in range(5)))
 
     answers = asyncio.run(together())
     cache.close()
@@ -121,14 +121,14 @@ def test_who_asks_the_same_at_the_same_time_waits_for_one_answer(tmp_path):
 
 
 def test_after_a_failure_the_next_one_asks_for_itself(tmp_path):
-    cache, outcomes = Cache(tmp_path / "c"), [Outcome(None, "endpoint: x", 1)]
+    cache, outcomes = Cache(tmp_path / "c"), [CallResult(None, "endpoint: x", 1)]
 
     async def ask():
         await asyncio.sleep(0)
-        return outcomes.pop() if outcomes else Outcome(Reply("fine", 1, 1), tries=1)
+        return outcomes.pop() if outcomes else CallResult(Reply("fine", 1, 1), tries=1)
 
     async def together():
-        return await asyncio.gather(*(cache.through(b"key", ask) for _ in range(3)))
+        return await asyncio.gather(*(cache.get_or_ask(b"key", ask) for _ in range(3)))
 
     answers = asyncio.run(together())
     cache.close()

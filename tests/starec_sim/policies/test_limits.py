@@ -43,8 +43,8 @@ def test_tokens_that_were_not_needed_are_given_back():
 def enter(traffic, times):
     async def run():
         for _ in range(times):
-            await traffic.enter()
-            traffic.leave(tokens=100, usd=0.5)
+            await traffic.admit()
+            traffic.finish(tokens=100, usd=0.5)
 
     asyncio.run(run())
 
@@ -85,11 +85,11 @@ def test_hours_are_counted_over_all_processes():
 
 def test_a_policy_that_counts_no_tokens_cannot_be_held_to_a_budget_of_them():
     traffic = BudgetGuard(Budget(tokens=1000))
-    traffic.cannot_count("mute")
+    traffic.tokens_unknown("mute")
     with pytest.raises(PausedError, match='"mute" reports no tokens'):
         enter(traffic, 1)
     free = BudgetGuard(Budget(calls=10))
-    free.cannot_count("mute")
+    free.tokens_unknown("mute")
     enter(free, 1)
 
 
@@ -97,15 +97,15 @@ def test_whoever_is_under_way_comes_home_before_anybody_hears_of_the_stop():
     traffic, order = BudgetGuard(Budget(calls=1)), []
 
     async def call():
-        await traffic.enter()
+        await traffic.admit()
         await asyncio.sleep(0.01)
-        traffic.leave()
+        traffic.finish()
         order.append("home")
 
     async def refused():
         await asyncio.sleep(0)
         with pytest.raises(PausedError):
-            await traffic.enter()
+            await traffic.admit()
         order.append("refused")
 
     async def together():

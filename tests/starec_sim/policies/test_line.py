@@ -210,7 +210,7 @@ def test_calls_under_way_come_home_before_the_run_pauses():
             await asyncio.gather(asked(gateway, "slow"), asked(gateway, "wrong", 1))
 
     asyncio.run(together())
-    assert [turn.completion for turn in gateway._journal.turns] == ["late"]
+    assert [turn.completion for turn in gateway._turns.turns] == ["late"]
 
 
 def test_a_wrong_configuration_passes_as_it_is():

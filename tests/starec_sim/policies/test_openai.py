@@ -216,7 +216,7 @@ def test_the_server_never_sees_more_than_max_in_flight(endpoint):
 def test_one_policy_serves_several_event_loops_and_reopens_after_closing(endpoint):
     policy = OpenAIPolicy(model="tiny", base_url=endpoint.url)
     assert ask(policy).content == ask(policy).content == "hello"
-    assert policy._doors == {}
+    assert policy._connections == {}
 
 
 def test_invoke_works_without_and_within_a_running_loop(endpoint):
@@ -227,7 +227,7 @@ def test_invoke_works_without_and_within_a_running_loop(endpoint):
 
     assert policy.invoke("hi").content == asyncio.run(notebook()).content == "hello"
     assert endpoint.bodies[1]["seed"] == 3
-    assert policy._doors == {}
+    assert policy._connections == {}
 
 
 # Whose fault it was

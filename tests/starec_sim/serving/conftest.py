@@ -37,7 +37,7 @@ class Speaker(BaseChatModel):
         """What it was asked: messages and options."""
         return self._calls
 
-    def spell(self, ids):
+    def token_texts(self, ids):
         return [f"<{token}>" for token in ids]
 
     def _generate(self, messages, stop=None, run_manager=None, **options):

@@ -54,8 +54,8 @@ def test_what_comes_over_the_wire_is_what_the_engine_sampled(local, remote):
 def test_every_token_is_spelled(local):
     (reply,) = ask(local, {"seed": 1})
     tokens = reply.response_metadata["tokens"]
-    assert len(local.spell(tokens.completion)) == len(tokens.completion)
-    assert local.spell([1]) == ["<|im_start|>"]
+    assert len(local.token_texts(tokens.completion)) == len(tokens.completion)
+    assert local.token_texts([1]) == ["<|im_start|>"]
 
 
 def test_a_prompt_that_does_not_fit_is_refused_with_the_reason(remote):

@@ -52,7 +52,7 @@ def engine():
 @pytest.fixture
 def batcher(engine):
     # Patient, because a machine with much to do may pause a thread for longer than 5 ms.
-    made = Batcher(engine, most=8, patience_s=0.3)
+    made = Batcher(engine, max_batch=8, wait_s=0.3)
     yield made
     made.close()
 
@@ -163,7 +163,7 @@ def test_loops_that_ended_are_not_waited_for(batcher):
     ask_all(batcher, [request(99)])
     # Not the 0.3 s of patience: the one loop that is left was seen to be at rest.
     assert time.monotonic() - begun < 0.2
-    assert len(batcher._lookouts) + len(batcher._returning) <= 2
+    assert len(batcher._busy) + len(batcher._answering) <= 2
 
 
 def test_several_event_loops_and_plain_threads_share_one_engine(batcher, engine):

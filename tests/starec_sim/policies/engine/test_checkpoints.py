@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from starec_sim.errors import PolicyError
-from starec_sim.policies.engine.checkpoints import Checkpoint, read_model
+from starec_sim.policies.engine.model_files import WeightSource, read_model
 from starec_sim.policies.local import LocalPolicy
 
 ASKED = [("user", "rank item")]
@@ -98,10 +98,10 @@ def test_a_version_names_the_weights_and_not_the_place(build_model, model_folder
     import shutil
 
     shutil.copytree(model_folder, tmp_path / "elsewhere" / model_folder.name)
-    here = read_model(Checkpoint(str(model_folder)), torch.float32)[1]
-    there = read_model(Checkpoint(str(tmp_path / "elsewhere" / model_folder.name)), torch.float32)[
-        1
-    ]
+    here = read_model(WeightSource(str(model_folder)), torch.float32)[1]
+    there = read_model(
+        WeightSource(str(tmp_path / "elsewhere" / model_folder.name)), torch.float32
+    )[1]
     assert here == there
     assert str(tmp_path) not in here
 
@@ -111,7 +111,7 @@ def test_an_adapter_of_a_moved_model_is_used_with_a_warning(
 ):
     save_adapter(build_model, tmp_path / "anchor", "/somewhere/other-name")
     with caplog.at_level(logging.WARNING):
-        read_model(Checkpoint(str(model_folder), None, str(tmp_path / "anchor")), torch.float32)
+        read_model(WeightSource(str(model_folder), None, str(tmp_path / "anchor")), torch.float32)
     assert 'was trained on "/somewhere/other-name"' in caplog.text
 
 

@@ -7,9 +7,9 @@ import torch
 
 from starec_sim.errors import PolicyError
 from starec_sim.policies.engine import Request, Sampling
+from starec_sim.policies.engine.decoder_weights import unsupported
 from starec_sim.policies.engine.hf_engine import HFEngine
 from starec_sim.policies.engine.torch_engine import TorchEngine
-from starec_sim.policies.engine.weights import obstacle
 
 LLAMA3_ROPE = {
     "rope_type": "llama3",
@@ -169,7 +169,7 @@ def test_both_engines_draw_the_same_tokens(build_model):
 
 def test_another_architecture_is_generated_by_transformers(build_model):
     model = build_model("gpt2")
-    assert obstacle(model.config) == "its architecture is gpt2"
+    assert unsupported(model.config) == "its architecture is gpt2"
     prompts = some_prompts(4)
     expected = [greedy(model, p, 10) for p in prompts]
     engine = HFEngine(model, "tiny")
@@ -180,7 +180,7 @@ def test_another_architecture_is_generated_by_transformers(build_model):
 def test_a_sliding_window_is_left_to_transformers(build_model):
     model = build_model("qwen2", num_key_value_heads=2, use_sliding_window=True, sliding_window=16)
     model.config.layer_types = ["sliding_attention"] * 2
-    assert "sliding window" in obstacle(model.config)
+    assert "sliding window" in unsupported(model.config)
 
 
 def test_prompts_of_a_later_batch_share_what_an_earlier_one_read(build_model):
@@ -191,7 +191,7 @@ def test_prompts_of_a_later_batch_share_what_an_earlier_one_read(build_model):
     asked = [Request(p, Sampling(8, 0.0, stop=frozenset([2]))) for p in (first, second, third)]
     answers = [engine.generate([request])[0].ids for request in asked]
     assert answers == expected
-    assert [len(ids) for ids in engine._trunks] == [40]
+    assert [len(ids) for ids in engine._prefixes] == [40]
 
 
 def test_new_weights_answer_after_a_load(build_model):

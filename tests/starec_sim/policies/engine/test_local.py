@@ -115,9 +115,9 @@ def test_users_at_once_are_one_batch(policy):
         await policy.ainvoke(CHAT, seed=0)
         await asyncio.gather(*(policy.ainvoke(CHAT, seed=i) for i in range(12)))
 
-    policy._host().batcher._patience_s = 1.0
+    policy._lazy.get().batcher._wait_s = 1.0
     asyncio.run(users())
-    assert policy._host().batcher.sizes == [1, 12]
+    assert policy._lazy.get().batcher.sizes == [1, 12]
 
 
 def test_one_policy_serves_several_event_loops_and_works_after_closing(policy):
@@ -233,7 +233,7 @@ def test_a_model_without_a_chat_template_gets_a_plain_one(model_folder, tmp_path
     policy = LocalPolicy(model=str(tmp_path / "base"), max_tokens=4)
     prompt = policy.invoke(CHAT).response_metadata["tokens"].prompt
     policy.close()
-    assert policy._host().scribe.decode(prompt) == (
+    assert policy._lazy.get().chat_format.decode(prompt) == (
         "### System\nuser item liked\n\n"
         "### User\n<history>\ndrama war\n</history>\nrank\n\n### Assistant\n"
     )

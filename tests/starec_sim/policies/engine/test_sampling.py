@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from starec_sim.policies.engine import Sampling
-from starec_sim.policies.engine.prefixes import LEAST, families
-from starec_sim.policies.engine.sampling import Sampler
+from starec_sim.policies.engine.sampling import TokenSampler
+from starec_sim.policies.engine.shared_prefixes import SHORTEST_PREFIX, prefix_groups
 
 CPU = torch.device("cpu")
 LOGITS = torch.tensor([2.0, 1.0, 0.0, -1.0, -30.0])
@@ -17,7 +17,7 @@ LOGITS = torch.tensor([2.0, 1.0, 0.0, -1.0, -30.0])
 
 def draws(sampling, count, logits=LOGITS):
     """So many draws of one row from the same distribution."""
-    sampler = Sampler([sampling], CPU)
+    sampler = TokenSampler([sampling], CPU)
     return [sampler.draw(logits[None])[0].item() for _ in range(count)]
 
 
@@ -37,14 +37,14 @@ def test_top_p_keeps_the_likeliest_tokens_that_reach_it():
     # The first has 0.64, the first two 0.88: only two of them reach 0.8.
     assert set(draws(Sampling(1, top_p=0.8, seed=1), 500)) == {0, 1}
     assert set(draws(Sampling(1, top_p=0.5, seed=1), 100)) == {0}
-    sampler = Sampler([Sampling(1, top_p=0.8, seed=1)], CPU)
+    sampler = TokenSampler([Sampling(1, top_p=0.8, seed=1)], CPU)
     token, logprob = sampler.draw(LOGITS[None])
     kept = probabilities[:2].sum()
     assert logprob.item() == pytest.approx(math.log(probabilities[token.item()] / kept), abs=1e-6)
 
 
 def test_greedy_takes_the_likeliest_and_tells_the_models_own_probability():
-    token, logprob = Sampler([Sampling(1, 0.0)], CPU).draw(LOGITS[None])
+    token, logprob = TokenSampler([Sampling(1, 0.0)], CPU).draw(LOGITS[None])
     assert token.item() == 0
     assert logprob.item() == pytest.approx(LOGITS.log_softmax(0)[0].item(), abs=1e-6)
 
@@ -56,7 +56,7 @@ def test_rows_of_all_kinds_share_a_batch_without_changing_each_other():
         Sampling(1, 0.7, 0.8, seed=4),
         Sampling(1, 0.0, 0.5),
     ]
-    batch = Sampler(kinds, CPU)
+    batch = TokenSampler(kinds, CPU)
     together = [batch.draw(LOGITS.expand(4, -1))[0].tolist() for _ in range(50)]
     for row, kind in enumerate(kinds):
         assert [step[row] for step in together] == draws(kind, 50)
@@ -64,7 +64,7 @@ def test_rows_of_all_kinds_share_a_batch_without_changing_each_other():
 
 def test_rows_that_go_on_keep_their_streams():
     kinds = [Sampling(1, seed=seed) for seed in range(4)]
-    sampler = Sampler(kinds, CPU)
+    sampler = TokenSampler(kinds, CPU)
     before = [sampler.draw(LOGITS.expand(4, -1))[0].tolist() for _ in range(5)]
     sampler.keep([1, 3])
     after = [sampler.draw(LOGITS.expand(2, -1))[0].tolist() for _ in range(300)]
@@ -73,7 +73,7 @@ def test_rows_that_go_on_keep_their_streams():
 
 
 def test_greedy_rows_go_on_though_they_never_drew():
-    sampler = Sampler([Sampling(1, temperature=0.0, seed=seed) for seed in range(3)], CPU)
+    sampler = TokenSampler([Sampling(1, temperature=0.0, seed=seed) for seed in range(3)], CPU)
     sampler.draw(LOGITS.expand(3, -1))
     sampler.keep([0, 2])
     assert sampler.draw(LOGITS.expand(2, -1))[0].tolist() == [0, 0]
@@ -95,9 +95,9 @@ prompt_lists = st.lists(
 
 @given(prompt_lists)
 def test_families_cover_all_prompts_and_share_what_they_say(drawn):
-    beginnings = [(1,) * 40, (2,) * LEAST, ()]
+    beginnings = [(1,) * 40, (2,) * SHORTEST_PREFIX, ()]
     prompts = sorted({(*beginnings[kind], *rest) for kind, rest in drawn})
-    found = families(prompts)
+    found = prefix_groups(prompts)
     assert [first for first, _, _ in found] == [0, *(last for _, last, _ in found[:-1])]
     assert found[-1][1] == len(prompts)
     for first, last, shared in found:

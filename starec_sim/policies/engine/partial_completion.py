@@ -1,12 +1,16 @@
-"""Completions in the making."""
+"""A completion that is being sampled."""
 
 from __future__ import annotations
 
 from starec_sim.policies.engine.protocol import Completion, Finish, Request
 
 
-class Row:
-    """One completion in the making."""
+class PartialCompletion:
+    """One row of a batch: the tokens that were sampled so far.
+
+    Args:
+        request: What was asked for.
+    """
 
     __slots__ = ("finish", "ids", "logprobs", "request")
 
@@ -16,7 +20,7 @@ class Row:
         self.logprobs: list[float] = []
         self.finish: Finish | None = None
 
-    def take(self, token: int, logprob: float) -> None:
+    def append(self, token: int, logprob: float) -> None:
         """Append a token, unless the completion has ended."""
         if self.finish is not None:
             return
@@ -30,6 +34,6 @@ class Row:
             self.finish = "length"
 
     def completion(self, version: str) -> Completion:
-        """Return what was sampled."""
+        """Return the finished completion."""
         assert self.finish is not None
         return Completion(tuple(self.ids), tuple(self.logprobs), self.finish, version)

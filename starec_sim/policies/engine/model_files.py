@@ -1,4 +1,4 @@
-"""From a name or a path to weights: models, tokenizers, adapters, and what is wrong with them."""
+"""Reading models, tokenizers and adapters from folders or from the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -26,25 +26,29 @@ _ADAPTER = "adapter_config.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Checkpoint:
+class WeightSource:
     """Where weights come from: a model, and an adapter on top if there is one."""
 
     model: str
+    """A Hugging Face id, or the path of a folder."""
     revision: str | None = None
+    """A branch, tag or commit of the id."""
     adapter: str | None = None
+    """The path or id of a PEFT adapter."""
 
-    def replaced(self, source: str) -> Checkpoint:
-        """Return the checkpoint that a path or id means as the next version of this one.
+    def next_version(self, source: str) -> WeightSource:
+        """Return the source of other weights that are to replace these.
 
-        An adapter goes on top of this model; anything else is a model of its own.
+        Args:
+            source: A path or id. An adapter goes on top of this model; a model replaces it.
         """
         path = Path(source).expanduser()
         if path.is_dir() and not (path / _ADAPTER).is_file():
-            return Checkpoint(str(path))
-        return Checkpoint(self.model, self.revision, source)
+            return WeightSource(str(path))
+        return WeightSource(self.model, self.revision, source)
 
 
-def read_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:
+def read_tokenizer(source: WeightSource) -> PreTrainedTokenizerBase:
     """Return the tokenizer that belongs to a model.
 
     Raises:
@@ -52,14 +56,14 @@ def read_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:
     """
     from transformers import AutoTokenizer
 
-    with _explained(checkpoint.model, "tokenizer"):
+    with _readable(source.model, "tokenizer"):
         tokenizer: Any = AutoTokenizer.from_pretrained(
-            place(checkpoint.model), revision=checkpoint.revision, trust_remote_code=False
+            resolve_model(source.model), revision=source.revision, trust_remote_code=False
         )
     return tokenizer
 
 
-def read_model(checkpoint: Checkpoint, dtype: torch.dtype) -> tuple[PreTrainedModel, str]:
+def read_model(source: WeightSource, dtype: torch.dtype) -> tuple[PreTrainedModel, str]:
     """Return weights, an adapter merged into them, and the name of exactly these weights.
 
     Raises:
@@ -67,19 +71,19 @@ def read_model(checkpoint: Checkpoint, dtype: torch.dtype) -> tuple[PreTrainedMo
     """
     from transformers import AutoModelForCausalLM
 
-    with _explained(checkpoint.model, "model"):
+    with _readable(source.model, "model"):
         model: Any = AutoModelForCausalLM.from_pretrained(
-            place(checkpoint.model),
-            revision=checkpoint.revision,
+            resolve_model(source.model),
+            revision=source.revision,
             trust_remote_code=False,
             # An adapter is merged in full precision and the sum rounded once.
-            dtype=torch.float32 if checkpoint.adapter else dtype,
+            dtype=torch.float32 if source.adapter else dtype,
         )
-    name = _named(checkpoint.model, getattr(model.config, "_commit_hash", None))
-    if checkpoint.adapter:
-        # In place: these weights were just read and are nobody else's.
-        model = with_adapter(model, checkpoint.model, checkpoint.adapter).merge_and_unload()
-        name += f"+{_named(checkpoint.adapter, None)}"
+    name = _version(source.model, getattr(model.config, "_commit_hash", None))
+    if source.adapter:
+        # In place: nothing else uses these weights.
+        model = with_adapter(model, source.model, source.adapter).merge_and_unload()
+        name += f"+{_version(source.adapter, None)}"
     return model.eval(), name
 
 
@@ -88,9 +92,9 @@ def with_adapter(model: Any, base: str, adapter: str, *, learns: bool = False) -
 
     Args:
         model: The weights.
-        base: What they are called.
+        base: Their name, for error messages.
         adapter: A folder, or an id of the Hugging Face hub.
-        learns: Whether the adapter is to be trained on.
+        learns: Whether the adapter is going to be trained.
 
     Raises:
         PolicyError: The adapter is missing, damaged, or does not fit.
@@ -104,16 +108,16 @@ def with_adapter(model: Any, base: str, adapter: str, *, learns: bool = False) -
     again = "save it again, or copy it whole"
     try:
         about = json.loads((folder / _ADAPTER).read_text("utf-8"))
-        told = about.get("base_model_name_or_path") or ""
+        trained_on = about.get("base_model_name_or_path") or ""
     except (OSError, ValueError, AttributeError) as error:
         raise PolicyError(f"{unreadable}: {_ADAPTER}: {error}", hint=again) from error
     misfit = PolicyError(
-        f'the adapter {adapter} was trained on "{told}" and does not fit "{base}"',
-        hint=f"set model: {told or 'the model it was trained on'}, or name another adapter",
+        f'the adapter {adapter} was trained on "{trained_on}" and does not fit "{base}"',
+        hint=f"set model: {trained_on or 'the model it was trained on'}, or name another adapter",
     )
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what PEFT would warn of is checked below
+            warnings.simplefilter("ignore")  # PEFT's warnings are checked below
             adapted = PeftModel.from_pretrained(model, folder, is_trainable=learns)
     except (RuntimeError, ValueError, KeyError) as error:
         raise misfit from error
@@ -121,18 +125,20 @@ def with_adapter(model: Any, base: str, adapter: str, *, learns: bool = False) -
         raise PolicyError(f"{unreadable}: {error}", hint=again) from error
     weights = folder / "adapter_model.safetensors"
     if weights.is_file():
-        # PEFT leaves out in silence what it finds no place for, such as further layers.
+        # PEFT leaves out weights that do not fit, such as further layers, and does not say so.
         wanted = set(get_peft_model_state_dict(adapted, save_embedding_layers=False))
         differ = wanted ^ set(load_file(weights))
         if any("embed" not in name and "lm_head" not in name for name in differ):
             raise misfit
-    if told and Path(told).name != Path(base).name:
-        _log.warning('the adapter %s was trained on "%s" and is used on "%s"', adapter, told, base)
+    if trained_on and Path(trained_on).name != Path(base).name:
+        _log.warning(
+            'the adapter %s was trained on "%s" and is used on "%s"', adapter, trained_on, base
+        )
     return adapted
 
 
 def adapter_folder(adapter: str) -> Path:
-    """Return where an adapter's files are, fetched if it is an id of the Hugging Face hub.
+    """Return the folder of an adapter; an id of the Hugging Face hub is downloaded.
 
     Raises:
         PolicyError: There is no adapter.
@@ -148,15 +154,15 @@ def adapter_folder(adapter: str) -> Path:
         )
     from huggingface_hub import snapshot_download
 
-    with _explained(adapter, "adapter"):
+    with _readable(adapter, "adapter"):
         return Path(snapshot_download(adapter))
 
 
-def place(model: str) -> str:
-    """Return what transformers should open for a model's folder, or its id.
+def resolve_model(model: str) -> str:
+    """Return a model's folder or id as transformers takes it.
 
     Raises:
-        PolicyError: It is a path at which there is no model.
+        PolicyError: It is a path, and there is no model.
     """
     path = Path(model).expanduser()
     if path.is_dir():
@@ -185,13 +191,13 @@ def _looks_like_path(name: str) -> bool:
 
 
 @contextmanager
-def _explained(name: str, what: str) -> Iterator[None]:
-    """Read in silence, and say in our words why something could not be read."""
+def _readable(name: str, what: str) -> Iterator[None]:
+    """Raise a `PolicyError` for what could not be read; show no progress bars."""
     from transformers.utils import logging
 
-    told: Any = logging  # which has no types
-    bars = told.is_progress_bar_enabled()
-    told.disable_progress_bar()
+    untyped: Any = logging
+    bars = untyped.is_progress_bar_enabled()
+    untyped.disable_progress_bar()
     try:
         yield
     except PolicyError:
@@ -215,11 +221,11 @@ def _explained(name: str, what: str) -> Iterator[None]:
         ) from error
     finally:
         if bars:
-            told.enable_progress_bar()
+            untyped.enable_progress_bar()
 
 
-def _named(source: str, commit: str | None) -> str:
-    """Name weights by what they are called and what they are, not by where they lie."""
+def _version(source: str, commit: str | None) -> str:
+    """Return the name of weights: their name or folder, and their commit or a hash of the files."""
     path = Path(source).expanduser()
     if not path.is_dir():
         return f"{source}@{commit[:8]}" if commit else source

@@ -1,6 +1,6 @@
-"""What a client is told: completions and their pieces, in OpenAI's format.
+"""The bodies of responses in OpenAI's format: completions, and the chunks of a stream.
 
-Ids stand where vLLM puts them: `prompt_token_ids` beside the choices, `token_ids` in each.
+Token ids are where vLLM puts them: `prompt_token_ids` beside the choices, `token_ids` in each.
 """
 
 from __future__ import annotations
@@ -17,33 +17,33 @@ from starec_sim.serving.errors import RequestError
 from starec_sim.serving.requests import ChatRequest
 from starec_sim.types import Tokens
 
-Spell = Callable[[Sequence[int]], list[str]]
-"""Returns the text of each token."""
+TokenTexts = Callable[[Sequence[int]], list[str]]
+"""Returns the text of each token id."""
 
 _LEAST_LOGPROB = -9999.0
-"""What OpenAI says for minus infinity, which JSON cannot."""
+"""OpenAI's number for minus infinity, which JSON does not have."""
 
 
-def spelled_as_ids(ids: Sequence[int]) -> list[str]:
-    """Return names for tokens whose texts nobody knows, as vLLM writes them.
+def ids_as_texts(ids: Sequence[int]) -> list[str]:
+    """Return texts for tokens of a policy that does not know them, as vLLM writes them.
 
-    >>> spelled_as_ids([7])
+    >>> ids_as_texts([7])
     ['token_id:7']
     """
     return [f"token_id:{token}" for token in ids]
 
 
 @dataclass(frozen=True)
-class Answers:
-    """Tells the answers to one request."""
+class ChatResponses:
+    """Builds the bodies of the responses to one request."""
 
     request: ChatRequest
-    spell: Spell
+    token_texts: TokenTexts
     id: str = field(default_factory=lambda: f"chatcmpl-{uuid.uuid4().hex}")
     created: int = field(default_factory=lambda: int(time.time()))
 
-    def whole(self, replies: Sequence[AIMessage]) -> dict[str, Any]:
-        """Return the answer in one piece."""
+    def completion(self, replies: Sequence[AIMessage]) -> dict[str, Any]:
+        """Return the body with all answers."""
         choices = []
         for index, reply in enumerate(replies):
             message = {"role": "assistant", "content": reply.text, "refusal": None}
@@ -55,35 +55,35 @@ class Answers:
             **self._prompt(replies[0]),
         }
 
-    def piece(self, index: int, text: str, first: bool) -> dict[str, Any]:
-        """Return a piece of one choice."""
+    def chunk(self, index: int, text: str, first: bool) -> dict[str, Any]:
+        """Return the chunk with a piece of one choice's text."""
         delta = {"role": "assistant", "content": text} if first else {"content": text}
         return {
             **self._head("chat.completion.chunk"),
             "choices": [self._choice(index, "delta", delta)],
         }
 
-    def last_piece(self, index: int, reply: AIMessage) -> dict[str, Any]:
-        """Return what ends one choice: why, and its tokens where they were asked for."""
+    def last_chunk(self, index: int, reply: AIMessage) -> dict[str, Any]:
+        """Return the chunk that ends one choice: the reason, and the tokens if asked for."""
         return {
             **self._head("chat.completion.chunk", reply),
             "choices": [self._choice(index, "delta", {}) | self._end(reply)],
             **self._prompt(reply),
         }
 
-    def usage_piece(self, replies: Sequence[AIMessage]) -> dict[str, Any]:
-        """Return what ends a stream when its usage was asked for."""
+    def usage_chunk(self, replies: Sequence[AIMessage]) -> dict[str, Any]:
+        """Return the last chunk of a stream, if its usage was asked for."""
         usage = _usage([reply.usage_metadata for reply in replies])
         return {**self._head("chat.completion.chunk"), "choices": [], "usage": usage}
 
     def _head(self, kind: str, reply: AIMessage | None = None) -> dict[str, Any]:
-        # As OpenAI does, the model is named more exactly than it was asked for, once it is known.
-        weights = reply.response_metadata.get("model_name") if reply else None
-        model = weights or self.request.model
+        # As at OpenAI, the response names the exact model, once it is known.
+        exact = reply.response_metadata.get("model_name") if reply else None
+        model = exact or self.request.model
         return {"id": self.id, "object": kind, "created": self.created, "model": model}
 
-    def _choice(self, index: int, key: str, said: dict[str, Any]) -> dict[str, Any]:
-        return {"index": index, key: said, "finish_reason": None, "logprobs": None}
+    def _choice(self, index: int, key: str, content: dict[str, Any]) -> dict[str, Any]:
+        return {"index": index, key: content, "finish_reason": None, "logprobs": None}
 
     def _end(self, reply: AIMessage) -> dict[str, Any]:
         end: dict[str, Any] = {
@@ -108,11 +108,11 @@ class Answers:
         return tokens
 
     def _logprobs(self, tokens: Tokens) -> list[dict[str, Any]]:
-        texts = self.spell(tokens.completion)
+        texts = self.token_texts(tokens.completion)
         return [
             {
                 "token": text,
-                # A token may be part of a character, which nobody can spell.
+                # A token may be a part of a character, which has no text.
                 "bytes": None if "\ufffd" in text else list(text.encode()),
                 "logprob": max(logprob, _LEAST_LOGPROB),
                 "top_logprobs": [],
@@ -121,14 +121,15 @@ class Answers:
         ]
 
 
-def _usage(told: Sequence[UsageMetadata | None]) -> dict[str, int] | None:
-    """Add up the tokens of all choices, whose prompt counts once; None where they are not told."""
-    known = [usage for usage in told if usage is not None]
-    if len(known) < len(told):
+def _usage(reported: Sequence[UsageMetadata | None]) -> dict[str, int] | None:
+    """Add up the tokens of all choices; the prompt counts once. None if they are not reported."""
+    known = [usage for usage in reported if usage is not None]
+    if len(known) < len(reported):
         return None
-    read, written = known[0]["input_tokens"], sum(usage["output_tokens"] for usage in known)
+    tokens_in = known[0]["input_tokens"]
+    tokens_out = sum(usage["output_tokens"] for usage in known)
     return {
-        "prompt_tokens": read,
-        "completion_tokens": written,
-        "total_tokens": read + written,
+        "prompt_tokens": tokens_in,
+        "completion_tokens": tokens_out,
+        "total_tokens": tokens_in + tokens_out,
     }

@@ -1,4 +1,4 @@
-"""What an engine does when the memory runs out: fewer at once, then an honest word."""
+"""When the memory does not suffice for a batch: half of it at a time, then an error."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ from starec_sim.errors import PolicyError
 from starec_sim.policies.engine.protocol import Completion, Request
 
 
-def halving(
+def halve_on_out_of_memory(
     generate: Callable[[Sequence[Request]], list[Completion]], requests: Sequence[Request]
 ) -> list[Completion]:
-    """Generate, with half of the batch at a time whenever the memory does not hold it.
+    """Generate a batch; split it in halves as long as the memory does not suffice.
+
+    Args:
+        generate: Generates the completions of some requests, in their order.
+        requests: The batch.
 
     Raises:
-        PolicyError: It does not hold one completion.
+        PolicyError: The memory does not suffice for a single completion.
     """
     if not requests:
         return []
@@ -25,7 +29,7 @@ def halving(
     except (RuntimeError, MemoryError) as error:
         if not _is_out_of_memory(error):
             raise
-    # Outside the handler, where the traceback would keep the tensors alive.
+    # Outside the handler: inside, the traceback would keep the tensors alive.
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     if len(requests) == 1:
@@ -34,11 +38,12 @@ def halving(
             f"out of memory with a single completion: {prompt:,} tokens of prompt, "
             f"max_tokens = {limit:,}",
             hint="lower max_tokens, show the user less, take a smaller model or dtype: bf16",
-            # Others may be a little shorter, but a run at the edge of the memory is no run.
+            # A shorter prompt might fit, but then the run would fail at the next long one.
             cause="closed",
         )
     half = len(requests) // 2
-    return halving(generate, requests[:half]) + halving(generate, requests[half:])
+    first = halve_on_out_of_memory(generate, requests[:half])
+    return first + halve_on_out_of_memory(generate, requests[half:])
 
 
 def _is_out_of_memory(error: Exception) -> bool:

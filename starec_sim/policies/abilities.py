@@ -1,0 +1,231 @@
+"""What a policy may be able to do besides answer, as runtime-checkable protocols.
+
+A policy is any chat model of langchain-core. None of these abilities is required: a model of
+another package has none of them and works. A model has an ability if it has the attribute; no
+registration and no base class is needed. `Abilities` asks for them, and knows what holds for a
+model that lacks one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+
+@runtime_checkable
+class Structured(Protocol):
+    """Can be held to a JSON schema: calls take `response_format=`, in OpenAI's form."""
+
+    @property
+    def structured(self) -> object:
+        """Whether it is asked for JSON; any true value means yes."""
+
+
+@runtime_checkable
+class Seeded(Protocol):
+    """Samples with a given seed: calls take `seed=`."""
+
+    @property
+    def seeded(self) -> object:
+        """Whether calls are given a seed; any true value means yes."""
+
+
+@runtime_checkable
+class Bounded(Protocol):
+    """Knows how many calls it takes at once."""
+
+    @property
+    def max_in_flight(self) -> int:
+        """The most calls in flight."""
+
+
+@runtime_checkable
+class Tempered(Protocol):
+    """Has a temperature as a setting."""
+
+    @property
+    def temperature(self) -> float | None:
+        """The temperature; at 0 it always gives its likeliest answer. None: unknown."""
+
+
+@runtime_checkable
+class Revised(Protocol):
+    """Has a revision as a setting: which version of a model of this name it is."""
+
+    @property
+    def revision(self) -> str | None:
+        """A branch, tag or commit; None is the main branch."""
+
+
+@runtime_checkable
+class Versioned(Protocol):
+    """Names the weights that answer. The name changes when other weights are loaded."""
+
+    @property
+    def version(self) -> str:
+        """The name of the weights that answer now."""
+
+
+@runtime_checkable
+class Loadable(Protocol):
+    """Can answer with other weights, so that it can be trained."""
+
+    def load(self, source: str | Path | None = None) -> str:
+        """Answer with other weights from the next call on, and return their name.
+
+        Args:
+            source: An adapter or a model, by its path; None goes back to the weights of the
+                settings.
+
+        Raises:
+            PolicyError: They cannot be read or do not fit; the old weights stay.
+        """
+
+
+@runtime_checkable
+class Openable(Protocol):
+    """Can be made ready before the first call: reads its weights, or checks its key."""
+
+    async def aopen(self) -> None:
+        """Make ready.
+
+        Raises:
+            PolicyError: It cannot answer at all.
+        """
+
+
+@runtime_checkable
+class Closeable(Protocol):
+    """Holds connections or threads that have to be closed."""
+
+    async def aclose(self) -> None:
+        """Close them. A later call opens new ones."""
+
+
+@runtime_checkable
+class Detokenizing(Protocol):
+    """Knows the text of each of its tokens."""
+
+    def token_texts(self, ids: Sequence[int]) -> list[str]:
+        """Return the text of each token id."""
+
+
+@runtime_checkable
+class NamedWeights(Protocol):
+    """Has weights that can be read and trained."""
+
+    @property
+    def model(self) -> str:
+        """Their Hugging Face id, or the path of their folder."""
+
+
+@runtime_checkable
+class ServedWeights(Protocol):
+    """Is a client of a server that can load other weights and can report tokens (vLLM)."""
+
+    model: str
+    """The name of the weights that the server is asked for."""
+
+    @property
+    def token_ids(self) -> bool:
+        """Whether the server reports the ids and log-probabilities of tokens."""
+
+    @property
+    def base_url(self) -> str | None:
+        """The address of the server's API; None where it has none of its own."""
+
+    @property
+    def trust_env(self) -> bool:
+        """Whether requests go through the proxies that the environment names."""
+
+    def key(self) -> str:
+        """Return the key that the server is sent; empty if there is none."""
+
+
+class Abilities:
+    """What one model can do, looked up when it is first asked for.
+
+    The protocols are checked once for each model, because `isinstance` with a protocol costs tens
+    of microseconds before Python 3.12; the values are read anew each time.
+
+    Args:
+        model: The chat model.
+    """
+
+    def __init__(self, model: object) -> None:
+        self._model = model
+
+    @property
+    def takes_schema(self) -> bool:
+        """Whether calls may carry a JSON schema."""
+        return self._structured is not None and bool(self._structured.structured)
+
+    @property
+    def takes_seed(self) -> bool:
+        """Whether calls may carry a seed."""
+        return self._seeded is not None and bool(self._seeded.seeded)
+
+    @property
+    def is_greedy(self) -> bool:
+        """Whether the model always gives its likeliest answer, so that no seed matters."""
+        return self._tempered is not None and self._tempered.temperature == 0
+
+    @property
+    def max_in_flight(self) -> int | None:
+        """How many calls the model takes at once; None if it does not say."""
+        return self._model.max_in_flight if isinstance(self._model, Bounded) else None
+
+    @property
+    def revision(self) -> str:
+        """The revision in the settings; empty if there is no such setting."""
+        return "" if self._revised is None else str(self._revised.revision)
+
+    @property
+    def version(self) -> str:
+        """The name of the weights that answer; empty if the model does not tell.
+
+        Raises:
+            PolicyError: The weights have to be read first, and cannot be.
+        """
+        return "" if self._versioned is None else str(self._versioned.version)
+
+    @property
+    def token_texts(self) -> Callable[[Sequence[int]], list[str]] | None:
+        """Return the text of each token id; None if the model does not know its tokens."""
+        return self._model.token_texts if isinstance(self._model, Detokenizing) else None
+
+    async def open(self) -> None:
+        """Make the model ready before its first call, if it can be.
+
+        Raises:
+            PolicyError: It cannot answer at all.
+        """
+        if isinstance(self._model, Openable):
+            await self._model.aopen()
+
+    async def close(self) -> None:
+        """Close what the model holds open, if anything."""
+        if isinstance(self._model, Closeable):
+            await self._model.aclose()
+
+    @cached_property
+    def _structured(self) -> Structured | None:
+        return self._model if isinstance(self._model, Structured) else None
+
+    @cached_property
+    def _seeded(self) -> Seeded | None:
+        return self._model if isinstance(self._model, Seeded) else None
+
+    @cached_property
+    def _tempered(self) -> Tempered | None:
+        return self._model if isinstance(self._model, Tempered) else None
+
+    @cached_property
+    def _revised(self) -> Revised | None:
+        return self._model if isinstance(self._model, Revised) else None
+
+    @cached_property
+    def _versioned(self) -> Versioned | None:
+        return self._model if isinstance(self._model, Versioned) else None

@@ -1,0 +1,262 @@
+"""The policy for endpoints with OpenAI's chat format.
+
+The `openai` package brings the client, its aiohttp transport the speed: the default transport
+reaches about 100 requests a second. The client's retries are off: the gateway repeats calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import BaseMessage, convert_to_openai_messages
+from langchain_core.outputs import ChatResult
+from pydantic import AfterValidator, ConfigDict, Field, PrivateAttr
+
+from starec_sim.errors import PolicyError
+from starec_sim.policies.openai.answers import read_answer
+from starec_sim.policies.openai.failures import explain
+from starec_sim.policies.openai.target import (
+    OPENAI_URL,
+    Target,
+    check_url,
+    check_variable,
+    is_openai,
+)
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+
+class _Connection(NamedTuple):
+    """The client of one event loop: sockets and locks cannot be used by another loop."""
+
+    client: AsyncOpenAI
+    in_flight: asyncio.Semaphore
+    target: Target
+
+
+class OpenAIPolicy(BaseChatModel):
+    """A chat model behind an OpenAI-compatible endpoint.
+
+    The fields are the settings, in YAML as in Python; an unknown one is refused. Only the settings
+    decide what is sent, and where: of the environment only the variable that `api_key_env` names is
+    read, and the SDK's own variables (OPENAI_BASE_URL, OPENAI_ORG_ID, OPENAI_PROJECT_ID,
+    OPENAI_CUSTOM_HEADERS) have no effect. `ainvoke(messages, seed=7)` forwards the seed; any other
+    keyword replaces the setting of that name for this one call.
+
+    Example:
+        In an experiment::
+
+            fast:
+              use: openai
+              model: Qwen/Qwen3-8B
+              base_url: http://localhost:8000/v1
+              temperature: 0.7
+              max_tokens: 512
+              extra_body: {chat_template_kwargs: {enable_thinking: false}}
+
+        In Python, where `aclose` closes the connections that `ainvoke` opens:
+
+        >>> policy = OpenAIPolicy(model="qwen3:8b", base_url="http://localhost:11434/v1")
+        >>> policy.max_in_flight
+        64
+
+    Raises:
+        PolicyError: From every call that fails, with its cause. A bad answer is no failure: an
+            empty answer is empty content.
+    """
+
+    # Error messages do not show the values: one of them may be a key in the wrong place.
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    model: str = Field(min_length=1)
+    """The name under which the server offers the model, or a LoRA adapter on top of it."""
+    base_url: Annotated[str, AfterValidator(check_url)] | None = None
+    """The address before `/chat/completions`; None is OpenAI's own."""
+    api_key_env: Annotated[str, AfterValidator(check_variable)] | None = None
+    """The name of the environment variable that holds the key. None is OPENAI_API_KEY at OpenAI and
+    no key anywhere else, so that OpenAI's key is never sent to another endpoint. OpenAI needs a
+    key; elsewhere an unset variable means that no key is sent."""
+    temperature: float | None = Field(default=None, ge=0)
+    """None, here and below, leaves the choice to the server."""
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    max_tokens: int | None = Field(default=None, ge=1)
+    """The most tokens of an answer, its reasoning included."""
+    max_tokens_key: Literal["max_tokens", "max_completion_tokens"] | None = None
+    """The name of `max_tokens` in the request. None: `max_completion_tokens` at OpenAI, whose newer
+    models refuse the old name, and `max_tokens` at all others, which know only that name."""
+    timeout_s: float = Field(default=60, gt=0)
+    """A call fails when the server is silent for so long."""
+    max_in_flight: int = Field(default=64, ge=1, le=1000)
+    """The most requests in flight in one event loop. The transport keeps at most 1,000 connections.
+    """
+    structured: Literal["json_schema", "json_object", "structured_outputs"] | None = None
+    """How the server is held to the form of an answer; None: not at all, the prompt asks for tags.
+    `json_schema`: OpenAI's `response_format` (vLLM, SGLang, llama.cpp, Ollama). `json_object`: JSON
+    of any shape (DeepSeek). `structured_outputs`: vLLM's own parameter. Answers are read as
+    strictly as tags are."""
+    token_ids: bool = False
+    """Whether to ask for the ids and log-probabilities of all tokens, to train on them (vLLM and
+    `starec serve`). Start vLLM so that it reports those it samples from and samples as asked:
+    `--logprobs-mode processed_logprobs --generation-config vllm`."""
+    extra_body: dict[str, Any] = Field(default_factory=dict)
+    """Parameters of this server only; they are put into the request as they are."""
+    seeded: bool = True
+    """Whether `seed` is sent; False for a server that refuses it."""
+    trust_env: bool = False
+    """Whether to use the proxy and the certificates that the environment names (HTTPS_PROXY,
+    NO_PROXY, SSL_CERT_FILE)."""
+    output_version: str | None = Field(default="v0", exclude=True)
+    """A setting of langchain-core; fixed, because LC_OUTPUT_VERSION would turn texts into lists."""
+
+    _connections: dict[asyncio.AbstractEventLoop, _Connection] = PrivateAttr(default_factory=dict)
+
+    @property
+    def _llm_type(self) -> str:
+        return "openai"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        # Without these langchain's cache would mix up the answers of differently set policies.
+        return self.model_dump(include=set(OpenAIPolicy.__annotations__))
+
+    @property
+    def _url(self) -> str:
+        return self.base_url or OPENAI_URL
+
+    @property
+    def _key_variable(self) -> str | None:
+        return self.api_key_env or ("OPENAI_API_KEY" if is_openai(self._url) else None)
+
+    def key(self) -> str:
+        """Return the key that this endpoint is sent; empty if there is none."""
+        variable = self._key_variable
+        return os.environ.get(variable, "").strip() if variable else ""
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        async def ask() -> ChatResult:
+            try:
+                return await self._agenerate(messages, stop, **kwargs)
+            finally:
+                await self.aclose()
+
+        # In a new thread, because a notebook calls from within a running loop.
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(lambda: asyncio.run(ask())).result()
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        import aiohttp
+        import openai
+
+        connection = self._connect()
+        target = connection.target._replace(model=self.model)  # a training changes the model
+        body = self._body(messages, {"stop": stop, **kwargs})
+        try:
+            async with connection.in_flight:
+                # Not `chat.completions.create`: it spends half of a call's CPU time on objects that
+                # it does not check, so that `read_answer` would have to check them all the same.
+                text = await connection.client.post("/chat/completions", body=body, cast_to=str)
+        except (openai.OpenAIError, aiohttp.ClientError) as error:
+            # `from None`: the SDK's error holds the request, and the request holds the key.
+            raise explain(error, target) from None
+        return read_answer(text, body, self.token_ids, target)
+
+    async def aopen(self) -> None:
+        """Check the key and set up the client now, before the first call."""
+        self._connect()
+
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop; a later call opens new ones."""
+        connection = self._connections.pop(asyncio.get_running_loop(), None)
+        if connection is not None:
+            await connection.client.close()
+
+    def _connect(self) -> _Connection:
+        """Return the connection of the running event loop."""
+        loop = asyncio.get_running_loop()
+        if loop in self._connections:
+            return self._connections[loop]
+        # Imported here: the import takes 0.8 s.
+        from openai import AsyncOpenAI, DefaultAioHttpClient
+
+        variable, key = self._key_variable, self.key()
+        if not (key.isascii() and key.isprintable()):
+            raise PolicyError(
+                f"the key in {variable} has characters that no HTTP header can carry",
+                hint=f"copy it again: export {variable}=...",
+                cause="closed",
+            )
+        if not key and is_openai(self._url):
+            raise PolicyError(
+                f"{self._url} needs a key, and {variable} is not set",
+                hint=f"export {variable}=...",
+                cause="closed",
+            )
+        client = AsyncOpenAI(
+            api_key=key or "none",  # the SDK needs one
+            base_url=self._url,
+            timeout=self.timeout_s,
+            max_retries=0,
+            http_client=DefaultAioHttpClient(trust_env=self.trust_env),
+        )
+        # The constructor has filled these from the environment, and takes no argument for "none".
+        client.organization = client.project = None
+        client._custom_headers = {}
+        target = Target(self._url, self.model, key, variable, self.timeout_s)
+        in_flight = asyncio.Semaphore(self.max_in_flight)
+        self._connections[loop] = _Connection(client, in_flight, target)
+        return self._connections[loop]
+
+    def _body(self, messages: list[BaseMessage], call: dict[str, Any]) -> dict[str, Any]:
+        """Return the body of a request.
+
+        Args:
+            messages: The conversation.
+            call: Settings of this call; they replace those of the policy.
+        """
+        settings: dict[str, Any] = {
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "max_tokens": self.max_tokens,
+            **call,
+        }
+        if not self.seeded:
+            settings.pop("seed", None)
+        if self.structured is not None and "response_format" in settings:
+            settings |= _schema_option(settings.pop("response_format"), self.structured)
+        if self.token_ids:
+            settings |= {"return_token_ids": True, "logprobs": True}
+        limit = "max_completion_tokens" if is_openai(self._url) else "max_tokens"
+        settings[self.max_tokens_key or limit] = settings.pop("max_tokens")
+        return {
+            "model": self.model,
+            "messages": convert_to_openai_messages(messages),
+            **{name: value for name, value in settings.items() if value is not None},
+            **self.extra_body,
+        }
+
+
+def _schema_option(response_format: dict[str, Any], structured: str) -> dict[str, Any]:
+    """Return the parameter by which a server is told the schema of the answer."""
+    if structured == "json_schema":
+        return {"response_format": response_format}
+    if structured == "json_object":
+        return {"response_format": {"type": "json_object"}}
+    return {structured: {"json": response_format["json_schema"]["schema"]}}
