@@ -15,7 +15,7 @@ from starec_sim.events import RunEvents
 from starec_sim.policies.lexical import LexicalPolicy
 from starec_sim.runs.export import export_turns
 from starec_sim.types import Tokens
-from tests.starec_sim.policies.engine.conftest import build, tokenizer  # noqa: F401
+from tests.tiny_models import build, tokenizer  # noqa: F401
 
 PAIRS = {"th": 256, "li": 257, "ke": 258, "ed": 259, "di": 260, "sl": 261, "ik": 262}
 """Tokens of two letters; every byte is a token too."""

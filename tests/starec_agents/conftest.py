@@ -14,6 +14,7 @@ from starec_sim.cards import card
 from starec_sim.policies.gateway import Gateway, Policy
 from starec_sim.rng import Streams
 from starec_sim.types import Experience, Feedback, Item, Memory, Observation, User
+from tests.turn_store import Turns
 
 ITEMS = (
     Item("1", "Alien", {"genre": ("Horror", "Sci-Fi")}),
@@ -75,16 +76,6 @@ class Scripted(BaseChatModel):
         return ChatResult(generations=[ChatGeneration(message=AIMessage(answer or "ready"))])
 
 
-class Memoryless:
-    """A journal that keeps nothing."""
-
-    def find(self, address):
-        return None
-
-    def add(self, address, turn):
-        pass
-
-
 @pytest.fixture(scope="session")
 def tiny_world():
     return TinyWorld
@@ -100,7 +91,7 @@ def call_of():
     def build(world, fast, slow, memory=None):
         """A call of user 0 in round 0."""
         policies = {"fast": Policy("quick", fast), "slow": Policy("careful", slow)}
-        gateway = Gateway(policies, Streams(0), Memoryless())
+        gateway = Gateway(policies, Streams(0), Turns())
         return Call(0, 0, world.users[0], memory or Memory(), world, gateway)
 
     return build

@@ -17,20 +17,11 @@ from starec_sim.learning.rollouts import Collector
 from starec_sim.policies.gateway import Gateway, Policy
 from starec_sim.rng import Streams
 from starec_sim.types import Memory
+from tests.turn_store import Turns
 
 from .talker import Talker
 
 USERS = 6
-
-
-class TurnStore(dict):
-    """Keeps nothing, so that every question is asked."""
-
-    def find(self, address):
-        return None
-
-    def add(self, address, turn):
-        self[address] = turn
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +36,9 @@ def world(dataset, kind=RankingEnvironment, **settings):
 
 def live(environment, player, talker=None, rounds=2):
     """Play rounds of a few users; return the visits, what was collected, and all that was asked."""
-    journal = TurnStore()
+    turns = Turns()
     policy = Policy("talker", talker or Talker())
-    gateway = Gateway({"fast": policy, "slow": policy}, Streams(5), journal)
+    gateway = Gateway({"fast": policy, "slow": policy}, Streams(5), turns)
     memories, visits, rollouts = {}, [], []
 
     async def play():
@@ -65,7 +56,7 @@ def live(environment, player, talker=None, rounds=2):
                 rollouts.extend(player.take())
 
     asyncio.run(play())
-    return visits, rollouts, journal
+    return visits, rollouts, turns
 
 
 def star(when="always"):
@@ -115,20 +106,20 @@ def test_each_answer_of_a_branch_earns_what_the_world_responds_to_it(dataset):
 
 
 def test_a_summary_earns_a_ranking_over_what_its_author_was_not_told(dataset):
-    visits, rollouts, journal = live(world(dataset), collector())
+    visits, rollouts, turns = live(world(dataset), collector())
     slow = [rollout for rollout in rollouts if rollout.node == "slow"]
     # Those of the last round have no next ranking, so they earn nothing and are not collected.
     assert Counter(rollout.group for rollout in slow) == {f"0/{u}/0/slow": 4 for u in range(USERS)}
-    for address, turn in journal.items():
-        if address.attempt >= 1000:
+    for key, turn in turns.items():
+        if key.attempt >= 1000:
             asked = turn.messages[1][1]
-            (told,) = (v for v in visits if (v.user, v.round) == (address.user, 0))
+            (told,) = (v for v in visits if (v.user, v.round) == (key.user, 0))
             candidates = asked.partition("<candidates>")[2]
             cards = world(dataset).cards
             assert not any(
                 cards[e.item] in candidates for s in told.steps for e in s.feedback.experiences
             )
-    summaries = {turn.messages[1][1] for a, turn in journal.items() if a.attempt >= 1000}
+    summaries = {turn.messages[1][1] for a, turn in turns.items() if a.attempt >= 1000}
     assert len(summaries) == 4 * USERS
 
 

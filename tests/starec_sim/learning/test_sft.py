@@ -21,6 +21,7 @@ from starec_sim.learning.sft import (
 from starec_sim.policies.gateway import Gateway, Policy
 from starec_sim.rng import Streams
 from starec_sim.types import Memory
+from tests.turn_store import Turns
 
 from .conftest import make_tokenizer
 from .talker import Talker
@@ -28,22 +29,14 @@ from .talker import Talker
 USERS = 8
 
 
-class TurnStore(dict):
-    def find(self, address):
-        return None
-
-    def add(self, address, turn):
-        self[address] = turn
-
-
 def taught(talker, **settings):
     """Let a teacher play one round of a few users; return samples, counts, and what was asked."""
     dataset = Synthetic(Synthetic.Config(users=12, items=150, interactions=30)).load()
     world = RankingEnvironment(RankingEnvironment.Config(choices=2), dataset, Streams(3))
     star = StarAgent(StarAgent.Config(gate={"when": "always"}))
-    tutor, journal = TeacherCollector(star, **settings), TurnStore()
+    tutor, turns = TeacherCollector(star, **settings), Turns()
     policy = Policy("teacher", talker)
-    gateway = Gateway({"fast": policy, "slow": policy}, Streams(3), journal)
+    gateway = Gateway({"fast": policy, "slow": policy}, Streams(3), turns)
 
     async def play():
         world.begin_round(0)
@@ -53,40 +46,40 @@ def taught(talker, **settings):
 
     asyncio.run(play())
     samples, funnel = tutor.take()
-    return samples, {(node, what): count for node, what, count in funnel.rows()}, journal
+    return samples, {(node, what): count for node, what, count in funnel.rows()}, turns
 
 
 def test_what_passes_is_kept_with_the_question_as_it_was_asked():
-    samples, counts, journal = taught(Talker())
+    samples, counts, turns = taught(Talker())
     assert counts == {
         ("fast", "asked"): USERS,
         ("fast", "kept at once"): USERS,
         ("slow", "asked"): USERS,
         ("slow", "kept at once"): USERS,
     }
-    asked = {(turn.messages, turn.completion) for turn in journal.values()}
+    asked = {(turn.messages, turn.completion) for turn in turns.values()}
     assert all((sample.messages, sample.answer) in asked for sample in samples)
 
 
 def test_what_cannot_be_read_goes_back_with_its_error_and_may_be_mended():
-    samples, counts, journal = taught(Talker(broken=0.5), nodes=["fast"], rethink=8)
+    samples, counts, turns = taught(Talker(broken=0.5), nodes=["fast"], rethink=8)
     assert counts["fast", "asked"] == USERS
     assert counts["fast", "kept after rethinking"] > 0
     assert len(samples) == USERS - counts.get(("fast", "rejected: form"), 0)
-    again = [turn for address, turn in journal.items() if address.attempt >= 200]
+    again = [turn for key, turn in turns.items() if key.attempt >= 200]
     assert all("exactly one <ranking>" in turn.messages[-1][1] for turn in again)
     # The student never sees that the teacher needed a second try.
     assert all(len(sample.messages) == 2 for sample in samples)
 
 
 def test_a_poor_ranking_goes_back_with_its_rank_and_without_the_answer():
-    samples, counts, journal = taught(Talker(), nodes=["fast"], min_ndcg=1.0, rethink=1)
+    samples, counts, turns = taught(Talker(), nodes=["fast"], min_ndcg=1.0, rethink=1)
     kept = counts.get(("fast", "kept at once"), 0) + counts.get(
         ("fast", "kept after rethinking"), 0
     )
     assert len(samples) == kept
     assert counts["fast", "rejected: low NDCG"] == USERS - kept > 0
-    told = [turn.messages[-1][1] for a, turn in journal.items() if a.attempt >= 200]
+    told = [turn.messages[-1][1] for a, turn in turns.items() if a.attempt >= 200]
     assert told and all("stood at rank" in text for text in told)
 
 

@@ -1,10 +1,12 @@
-"""A loopback server that speaks OpenAI's chat format and misbehaves on demand."""
+"""A loopback server with OpenAI's chat format that fails on demand, and tiny models."""
 
 import asyncio
 import threading
 
 import pytest
 from aiohttp import web
+
+from tests.tiny_models import build_model, model_folder, one_thread, tokenizer  # noqa: F401
 
 
 def completion(content="hello", *, finish_reason="stop", usage=(5, 2), **message):
@@ -32,7 +34,7 @@ def completion(content="hello", *, finish_reason="stop", usage=(5, 2), **message
 
 
 class Endpoint:
-    """Answers with the queued replies in turn; the last one, once reached, stays."""
+    """Answers with the queued replies in turn; the last one is repeated."""
 
     completion = staticmethod(completion)
 
@@ -47,9 +49,9 @@ class Endpoint:
         self._stop = asyncio.Event()
 
     def replies(self, *replies):
-        """Queue dicts of `json` or `text`, `content_type`, `status`, `headers`, and of manners.
+        """Queue dicts of `json` or `text`, `content_type`, `status`, `headers`, and how to answer.
 
-        `delay_s` answers late, `together` once so many requests are under way, `hang` never;
+        `delay_s` answers late, `together` once so many requests are in flight, `hang` never;
         `drop` cuts the connection.
         """
         self._replies = list(replies)
@@ -100,7 +102,7 @@ class Endpoint:
 
 @pytest.fixture
 def endpoint():
-    """An endpoint on a thread of its own, so that a busy client cannot hold it up."""
+    """An endpoint on its own thread, so that a busy client cannot delay it."""
     server, ready = Endpoint(), threading.Event()
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(ready)))
     thread.start()

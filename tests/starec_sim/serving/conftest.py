@@ -14,7 +14,7 @@ from pydantic import ConfigDict, PrivateAttr
 
 from starec_sim.serving.endpoint import Endpoint
 from starec_sim.types import Tokens
-from tests.starec_sim.policies.engine.conftest import model_folder, tokenizer  # noqa: F401
+from tests.tiny_models import model_folder, one_thread, tokenizer  # noqa: F401
 
 
 class Speaker(BaseChatModel):

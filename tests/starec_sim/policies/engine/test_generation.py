@@ -39,16 +39,27 @@ MODELS = {
 }
 
 
-@pytest.fixture(params=MODELS, scope="module")
-def model(request, build_model):
-    family, changes = MODELS[request.param]
-    return build_model(family, **changes)
+ENGINES = [(TorchEngine, name) for name in MODELS]
+# `generate` is Hugging Face's for every model; our sampling around it is the same code for all.
+ENGINES += [(HFEngine, "qwen3, tied, 2 key heads"), (HFEngine, "gpt2")]
 
 
-@pytest.fixture(params=["engine of our own", "engine over generate"])
-def engine(request, model):
-    kind = TorchEngine if request.param == "engine of our own" else HFEngine
-    return kind(model, "tiny")
+@pytest.fixture(params=ENGINES, ids=lambda pair: f"{pair[0].__name__}, {pair[1]}", scope="module")
+def engine_and_model(request, build_model):
+    kind, name = request.param
+    family, changes = MODELS.get(name, (name, {}))
+    model = build_model(family, **changes)
+    return kind(model, "tiny"), model
+
+
+@pytest.fixture
+def engine(engine_and_model):
+    return engine_and_model[0]
+
+
+@pytest.fixture
+def model(engine_and_model):
+    return engine_and_model[1]
 
 
 def some_prompts(count, shared=40, seed=1):

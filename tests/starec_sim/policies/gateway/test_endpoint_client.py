@@ -1,4 +1,4 @@
-"""Failures of an endpoint: who is asked again, who is given up, and when the run pauses."""
+"""Failures of an endpoint: which calls are repeated, which fail, and when the run pauses."""
 
 import asyncio
 
@@ -14,26 +14,14 @@ from starec_sim.policies.openai import OpenAIPolicy
 from starec_sim.policies.settings import Budget, GatewaySettings, Limits
 from starec_sim.rng import Streams
 from starec_sim.types import CallKey
+from tests.turn_store import Turns
 
 QUICK = GatewaySettings(retries=2, backoff_s=0, timeout_s=5)
 PROBE = "Answer with one word: ready"
 
 
-class Forgetful:
-    """A journal that keeps nothing but order."""
-
-    def __init__(self):
-        self.turns = []
-
-    def find(self, address):
-        return None
-
-    def add(self, address, turn):
-        self.turns.append(turn)
-
-
 class Script(BaseChatModel):
-    """Does what `plan` says of a question: an exception, seconds to wait, or an answer."""
+    """Does what `plan` has for a question: an exception, seconds to wait, or an answer."""
 
     plan: dict = Field(default={})
     probe: object = "ready"
@@ -69,10 +57,10 @@ class StatusError(Exception):
         self.response = type("Response", (), {"headers": headers or {}})()
 
 
-def door(model, settings=QUICK, budget=None, limits=None):
+def gateway_of(model, settings=QUICK, budget=None, limits=None):
     policy = Policy("far", model, limits=limits or Limits())
-    exchange = GatewayResources(settings, budget or Budget())
-    return Gateway({"fast": policy, "slow": policy}, Streams(0), Forgetful(), "", exchange)
+    resources = GatewayResources(settings, budget or Budget())
+    return Gateway({"fast": policy, "slow": policy}, Streams(0), Turns(), "", resources)
 
 
 async def asked(gateway, text, user=0):
@@ -80,7 +68,7 @@ async def asked(gateway, text, user=0):
 
 
 def ask(gateway, *texts):
-    """Ask one after the other, each for a user of her own."""
+    """Ask one after the other, each for another user."""
 
     async def run():
         try:
@@ -100,16 +88,16 @@ def ask(gateway, *texts):
     "failure",
     [StatusError(429), StatusError(503), ConnectionResetError("gone"), TimeoutError()],
 )
-def test_trouble_that_passes_is_tried_again(failure):
+def test_a_failure_that_may_pass_is_tried_again(failure):
     model = Script(plan={"a": [failure, failure, "at last"]})
-    (turn,) = ask(door(model), "a")
+    (turn,) = ask(gateway_of(model), "a")
     assert (turn.completion, turn.tries, turn.failure) == ("at last", 3, "")
 
 
 @pytest.mark.parametrize("failure", [StatusError(400), StatusError(422), ValueError("bad")])
 def test_a_request_that_is_refused_is_never_repeated(failure):
     model = Script(plan={"a": failure})
-    first, second = ask(door(model), "b", "a")
+    first, second = ask(gateway_of(model), "b", "a")
     assert first.completion == "hello"
     assert (second.tries, second.completion) == (1, "")
     assert second.failure.startswith("refused: ")
@@ -118,7 +106,7 @@ def test_a_request_that_is_refused_is_never_repeated(failure):
 
 def test_one_users_broken_call_does_not_stop_the_others():
     model = Script(plan={"a": StatusError(500)})
-    before, broken, after = ask(door(model), "b", "a", "c")
+    before, broken, after = ask(gateway_of(model), "b", "a", "c")
     assert (before.failure, after.failure) == ("", "")
     assert broken.failure.startswith("endpoint: ")
     assert "status 500 (after 3 attempts)" in broken.failure
@@ -134,15 +122,15 @@ def test_the_waits_double(monkeypatch):
 
     monkeypatch.setattr("starec_sim.policies.gateway.endpoint_client.asyncio.sleep", sleep)
     settings = QUICK.model_copy(update={"backoff_s": 1})
-    ask(door(Script(plan={"a": StatusError(500)}), settings), "a")
+    ask(gateway_of(Script(plan={"a": StatusError(500)}), settings), "a")
     assert len(slept) == 2
     assert 0.5 <= slept[0] <= 1 <= slept[1] <= 2
     assert slept[1] == pytest.approx(2 * slept[0])
 
 
-def test_retry_after_holds_for_everybody():
+def test_retry_after_delays_all_calls():
     model = Script(plan={"a": [StatusError(429, {"Retry-After": "0.3"}), "hello"]})
-    gateway = door(model)
+    gateway = gateway_of(model)
 
     async def together():
         began = asyncio.get_running_loop().time()
@@ -158,10 +146,10 @@ def test_retry_after_holds_for_everybody():
     assert sorted(model._asked[1:]) == ["a", "b"]
 
 
-def test_any_chat_model_is_given_up_after_timeout_s():
+def test_a_call_of_any_chat_model_ends_after_timeout_s():
     model = Script(plan={"a": 60.0})
     settings = GatewaySettings(retries=1, backoff_s=0, timeout_s=0.05)
-    (turn,) = ask(door(model, settings), "a")
+    (turn,) = ask(gateway_of(model, settings), "a")
     assert turn.failure.startswith(
         'time-out: the policy "far" gave no answer within gateway.timeout_s = 0.05 seconds'
     )
@@ -173,49 +161,49 @@ def test_any_chat_model_is_given_up_after_timeout_s():
 
 
 @pytest.mark.parametrize("failure", [StatusError(401), StatusError(404)])
-def test_what_would_hit_everybody_pauses_at_once(failure):
+def test_a_failure_that_every_call_would_have_pauses_at_once(failure):
     model = Script(plan={"a": failure})
     with pytest.raises(PausedError) as raised:
-        ask(door(model), "b", "a")
+        ask(gateway_of(model), "b", "a")
     assert raised.value.reason == "endpoint"
     assert model._asked == ["b", "a"]
 
 
-def test_an_endpoint_that_answers_nobody_pauses_the_run():
+def test_an_endpoint_that_answers_no_call_pauses_the_run():
     model = Script(plan={"a": StatusError(500)}, probe=StatusError(500))
     with pytest.raises(PausedError, match="status 500"):
-        ask(door(model), "b", "a")
+        ask(gateway_of(model), "b", "a")
     assert model._asked == ["b", "a", "a", "a", PROBE]
 
 
-def test_a_setting_that_is_refused_for_everybody_pauses_the_run():
+def test_a_setting_that_every_call_is_refused_for_pauses_the_run():
     model = Script(plan={"a": StatusError(400)}, probe=StatusError(400))
     with pytest.raises(PausedError, match="status 400"):
-        ask(door(model), "a")
+        ask(gateway_of(model), "a")
 
 
-def test_an_endpoint_that_wants_to_be_left_alone_for_hours_pauses_the_run():
+def test_an_endpoint_that_asks_to_wait_for_hours_pauses_the_run():
     model = Script(plan={"a": StatusError(429, {"Retry-After": "86400"})})
     with pytest.raises(PausedError):
-        ask(door(model), "a")
+        ask(gateway_of(model), "a")
     assert model._asked == ["a"]
 
 
-def test_calls_under_way_come_home_before_the_run_pauses():
+def test_the_run_pauses_after_the_calls_in_flight_have_ended():
     model = Script(plan={"slow": 0.1, "wrong": StatusError(401)})
-    gateway = door(model)
+    gateway = gateway_of(model)
 
     async def together():
         with pytest.raises(PausedError):
             await asyncio.gather(asked(gateway, "slow"), asked(gateway, "wrong", 1))
 
     asyncio.run(together())
-    assert [turn.completion for turn in gateway._turns.turns] == ["late"]
+    assert [turn.completion for turn in gateway._turns.values()] == ["late"]
 
 
-def test_a_wrong_configuration_passes_as_it_is():
+def test_an_error_of_the_configuration_is_raised_as_it_is():
     with pytest.raises(ConfigError, match="no such adapter"):
-        ask(door(Script(plan={"a": ConfigError("no such adapter")})), "a")
+        ask(gateway_of(Script(plan={"a": ConfigError("no such adapter")})), "a")
 
 
 # --- an endpoint that speaks OpenAI's format, badly -----------------------------------------------
@@ -223,7 +211,7 @@ def test_a_wrong_configuration_passes_as_it_is():
 
 def at(endpoint, **settings):
     model = OpenAIPolicy(model="tiny", base_url=endpoint.url, **settings)
-    return door(model)
+    return gateway_of(model)
 
 
 def good(endpoint):
@@ -247,7 +235,9 @@ def test_bad_answers_are_asked_again_and_then_cost_only_this_call(endpoint, repl
     assert said in turn.failure
     assert turn.failure.startswith("endpoint: ")
     assert "(after 3 attempts)\nhint: " in turn.failure
-    assert len(endpoint.bodies) == 4, "three attempts, and one question whether anybody is there"
+    assert len(endpoint.bodies) == 4, (
+        "three attempts, and one question to see whether the endpoint answers"
+    )
 
 
 def test_an_endpoint_that_hangs_costs_only_this_call(endpoint):
@@ -284,10 +274,10 @@ def test_no_tokens_at_all_is_an_empty_answer(endpoint):
 # --- limits ---------------------------------------------------------------------------------------
 
 
-def test_no_more_calls_are_under_way_than_the_limit_says(endpoint):
+def test_no_more_calls_are_in_flight_than_the_limit(endpoint):
     endpoint.replies({"json": endpoint.completion(), "delay_s": 0.02})
     model = OpenAIPolicy(model="tiny", base_url=endpoint.url)
-    gateway = door(model, limits=Limits(in_flight=3))
+    gateway = gateway_of(model, limits=Limits(in_flight=3))
 
     async def together():
         await asyncio.gather(*(asked(gateway, "a", user) for user in range(12)))

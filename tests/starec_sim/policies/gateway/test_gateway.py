@@ -1,4 +1,4 @@
-"""One door to every model: a question in, a recorded turn out."""
+"""Each call of a policy goes gateway the gateway and becomes a recorded turn."""
 
 import asyncio
 from dataclasses import replace
@@ -20,19 +20,9 @@ from starec_sim.policies.gateway import Gateway, Policy
 from starec_sim.policies.gateway.replay import NoModel
 from starec_sim.rng import Streams
 from starec_sim.types import CallKey, Tokens
+from tests.turn_store import Turns
 
 QUESTION = (("system", "be brief"), ("user", "hello"))
-
-
-class TurnStore(dict):
-    """Keeps turns in a dictionary, and counts what was added."""
-
-    def find(self, address):
-        return self.get(address)
-
-    def add(self, address, turn):
-        assert address not in self
-        self[address] = turn
 
 
 class Echo(BaseChatModel):
@@ -64,13 +54,13 @@ class Seeded(Echo):
     seeded: bool = True
 
 
-def gateway(model, journal=None, seed=0, slow=None):
+def gateway_of(model, turns=None, seed=0, slow=None):
     policies = {"fast": Policy("quick", model), "slow": Policy("careful", slow or model)}
-    return Gateway(policies, Streams(seed), TurnStore() if journal is None else journal)
+    return Gateway(policies, Streams(seed), Turns(resumes=True) if turns is None else turns)
 
 
-def ask(door, messages=QUESTION, node="fast", user=3, round=1, step=2, attempt=0):
-    return asyncio.run(door.ask(CallKey(round, user, step, node, attempt), messages))
+def ask(gateway, messages=QUESTION, node="fast", user=3, round=1, step=2, attempt=0):
+    return asyncio.run(gateway.ask(CallKey(round, user, step, node, attempt), messages))
 
 
 # --- asking ---------------------------------------------------------------------------------------
@@ -78,7 +68,7 @@ def ask(door, messages=QUESTION, node="fast", user=3, round=1, step=2, attempt=0
 
 def test_a_turn_records_who_was_asked_what_and_what_came_back():
     model = Echo()
-    turn = ask(gateway(model), attempt=1)
+    turn = ask(gateway_of(model), attempt=1)
     assert (turn.node, turn.attempt, turn.policy) == ("fast", 1, "quick")
     assert (turn.messages, turn.completion, turn.error) == (QUESTION, "hi", "")
     assert turn.latency_s >= 0
@@ -91,28 +81,28 @@ def test_a_turn_records_who_was_asked_what_and_what_came_back():
 
 def test_each_node_has_its_own_policy():
     fast, slow = Echo(), Echo()
-    turn = ask(gateway(fast, slow=slow), node="slow")
+    turn = ask(gateway_of(fast, slow=slow), node="slow")
     assert turn.policy == "careful"
     assert (len(fast._asked), len(slow._asked)) == (0, 1)
 
 
 def test_a_repair_sends_the_broken_answer_as_the_assistants():
     model = Echo()
-    ask(gateway(model), (*QUESTION, ("assistant", "hm"), ("user", "again")))
+    ask(gateway_of(model), (*QUESTION, ("assistant", "hm"), ("user", "again")))
     assert [message.type for message in model._asked[0][0]] == ["system", "human", "ai", "human"]
 
 
 def test_a_role_that_does_not_exist_is_a_fault_of_the_agent():
     with pytest.raises(ContractError, match='"assistent"') as raised:
-        ask(gateway(Echo()), (("assistent", "x"),))
+        ask(gateway_of(Echo()), (("assistent", "x"),))
     assert '"assistant"' in raised.value.hint
 
 
 def test_tokens_are_as_the_model_reports_them_and_unknown_otherwise():
     usage = {"input_tokens": 7, "output_tokens": 3, "total_tokens": 10}
-    reported = ask(gateway(Echo(answer=AIMessage("hi", usage_metadata=usage))))
+    reported = ask(gateway_of(Echo(answer=AIMessage("hi", usage_metadata=usage))))
     assert (reported.tokens_in, reported.tokens_out) == (7, 3)
-    silent = ask(gateway(Echo()))
+    silent = ask(gateway_of(Echo()))
     assert (silent.tokens_in, silent.tokens_out) == (None, None)
 
 
@@ -129,7 +119,7 @@ def test_tokens_are_as_the_model_reports_them_and_unknown_otherwise():
     ],
 )
 def test_whatever_form_the_content_has_a_completion_is_text_that_can_be_stored(content, text):
-    completion = ask(gateway(Echo(answer=AIMessage(content)))).completion
+    completion = ask(gateway_of(Echo(answer=AIMessage(content)))).completion
     assert type(completion) is str
     assert completion == text
     assert completion.encode().decode() == text
@@ -145,24 +135,24 @@ def test_whatever_form_the_content_has_a_completion_is_text_that_can_be_stored(c
     ids=lambda model: type(model).__name__,
 )
 def test_any_chat_model_of_langchain_will_do(model):
-    assert ask(gateway(model)).completion == "hello there"
+    assert ask(gateway_of(model)).completion == "hello there"
 
 
 # --- seeds ----------------------------------------------------------------------------------------
 
 
-def seeds(model, door, **places):
-    """The seed at each address of the product of the places."""
-    addresses = list(product(*places.values()))
+def seeds(model, gateway, **places):
+    """Return the seed of each key of the product of the places."""
+    keys = list(product(*places.values()))
     elsewhere = {"user": 3, "round": 1, "step": 2, "node": "fast", "attempt": 0}
 
     async def ask_all():
-        for values in addresses:
+        for values in keys:
             where = elsewhere | dict(zip(places, values, strict=True))
-            await door.ask(CallKey(**where), QUESTION)
+            await gateway.ask(CallKey(**where), QUESTION)
 
     asyncio.run(ask_all())
-    return dict(zip(addresses, (options["seed"] for _, options in model._asked), strict=True))
+    return dict(zip(keys, (options["seed"] for _, options in model._asked), strict=True))
 
 
 PLACES = {
@@ -174,50 +164,50 @@ PLACES = {
 }
 
 
-def test_no_two_addresses_share_a_seed_and_the_same_address_always_has_the_same():
+def test_no_two_keys_share_a_seed_and_the_same_key_always_has_the_same():
     first, second = Seeded(), Seeded()
-    found = seeds(first, gateway(first), **PLACES)
+    found = seeds(first, gateway_of(first), **PLACES)
     assert len(set(found.values())) == len(found) == 3 * 3 * 6 * 2 * 5
-    assert seeds(second, gateway(second), **PLACES) == found
+    assert seeds(second, gateway_of(second), **PLACES) == found
     assert all(0 <= seed < 2**31 for seed in found.values())
 
 
 def test_another_run_seed_gives_other_seeds():
     first, second = Seeded(), Seeded()
     users = range(5)
-    found = seeds(first, gateway(first, seed=1), user=users)
-    assert found != seeds(second, gateway(second, seed=2), user=users)
+    found = seeds(first, gateway_of(first, seed=1), user=users)
+    assert found != seeds(second, gateway_of(second, seed=2), user=users)
 
 
 @pytest.mark.parametrize("model", [Echo(), Seeded(seeded=False)])
 def test_only_a_model_that_samples_is_given_a_seed(model):
-    ask(gateway(model))
+    ask(gateway_of(model))
     assert model._asked[0][1] == {}
 
 
-# --- the journal ----------------------------------------------------------------------------------
+# --- the turn store-------------------------------------------------------------------------------
 
 
-def test_every_turn_is_journalled_at_its_address():
-    journal = TurnStore()
-    turn = ask(gateway(Echo(), journal), node="slow", attempt=1)
-    assert journal == {CallKey(round=1, user=3, step=2, node="slow", attempt=1): turn}
+def test_every_turn_is_stored_under_its_key():
+    turns = Turns(resumes=True)
+    turn = ask(gateway_of(Echo(), turns), node="slow", attempt=1)
+    assert turns == {CallKey(round=1, user=3, step=2, node="slow", attempt=1): turn}
 
 
 def test_what_was_answered_before_is_not_asked_again():
-    journal = TurnStore()
-    first = ask(gateway(Echo(), journal))
+    turns = Turns(resumes=True)
+    first = ask(gateway_of(Echo(), turns))
     model = Echo(answer=AIMessage("something else"))
-    assert ask(gateway(model, journal)) is first
+    assert ask(gateway_of(model, turns)) is first
     assert model._asked == []
-    assert ask(gateway(model, journal), attempt=1).completion == "something else"
+    assert ask(gateway_of(model, turns), attempt=1).completion == "something else"
 
 
-def test_a_recorded_address_with_another_question_is_refused():
-    journal = TurnStore()
-    ask(gateway(Echo(), journal))
+def test_a_recorded_key_with_another_question_is_refused():
+    turns = Turns(resumes=True)
+    ask(gateway_of(Echo(), turns))
     with pytest.raises(RunError, match="is not the one asked now") as raised:
-        ask(gateway(Echo(), journal), (("user", "goodbye"),))
+        ask(gateway_of(Echo(), turns), (("user", "goodbye"),))
     assert "user 3" in raised.value.message
 
 
@@ -226,19 +216,19 @@ def test_a_recorded_address_with_another_question_is_refused():
 
 @pytest.mark.parametrize("failure", [ValueError("no such thing"), KeyError("x"), OSError("gone")])
 def test_a_model_that_raises_leaves_a_failed_turn_that_names_it(failure):
-    journal = TurnStore()
-    turn = ask(gateway(Echo(failure=failure), journal))
+    turns = Turns(resumes=True)
+    turn = ask(gateway_of(Echo(failure=failure), turns))
     assert turn.failure.startswith('refused: the policy "quick" failed')
     assert type(failure).__name__ in turn.failure
     assert str(failure) in turn.failure
     assert (turn.completion, turn.tokens_in, turn.tries) == ("", None, 1)
-    assert list(journal.values()) == [turn]
+    assert list(turns.values()) == [turn]
 
 
 def test_an_error_that_explains_itself_passes_as_it_is():
     failure = ConfigError("no key", hint="export it")
     with pytest.raises(ConfigError) as raised:
-        ask(gateway(Echo(failure=failure)))
+        ask(gateway_of(Echo(failure=failure)))
     assert raised.value is failure
 
 
@@ -249,12 +239,12 @@ TOKENS = Tokens((1, 2, 3), (4, 5), (-0.5, -0.25), "tiny@1", {"temperature": 1.0}
 
 def test_the_tokens_of_an_answer_are_recorded_with_the_question_as_their_group():
     model = Echo(answer=AIMessage("hi", response_metadata={"tokens": TOKENS}))
-    turns = [
-        ask(gateway(model, seed=seed), user=user, attempt=attempt)
+    answers = [
+        ask(gateway_of(model, seed=seed), user=user, attempt=attempt)
         for seed, user, attempt in product((0, 7), (3, 4), (0, 1))
     ]
-    assert all(replace(turn.tokens, group="") == TOKENS for turn in turns)
-    groups = [turn.tokens.group for turn in turns]
+    assert all(replace(turn.tokens, group="") == TOKENS for turn in answers)
+    groups = [turn.tokens.group for turn in answers]
     assert len(set(groups)) == 4  # another seed or user is another question, a repair is not
     assert groups[0] == groups[1]
 
@@ -262,8 +252,8 @@ def test_the_tokens_of_an_answer_are_recorded_with_the_question_as_their_group()
 def test_arms_ask_different_questions():
     model = Echo(answer=AIMessage("hi", response_metadata={"tokens": TOKENS}))
     policies = {"fast": Policy("quick", model), "slow": Policy("careful", model)}
-    doors = [Gateway(policies, Streams(0), TurnStore(), arm) for arm in ("loop", "frozen")]
-    assert [ask(door).tokens.group for door in doors] == [
+    gateways = [Gateway(policies, Streams(0), Turns(), arm) for arm in ("loop", "frozen")]
+    assert [ask(gateway).tokens.group for gateway in gateways] == [
         "loop/0/1/3/2/fast",
         "frozen/0/1/3/2/fast",
     ]
@@ -271,14 +261,14 @@ def test_arms_ask_different_questions():
 
 @pytest.mark.parametrize("told", [{}, {"tokens": 12}, {"tokens": {"prompt": [1]}}])
 def test_a_model_that_tells_no_tokens_leaves_none(told):
-    assert ask(gateway(Echo(answer=AIMessage("hi", response_metadata=told)))).tokens is None
+    assert ask(gateway_of(Echo(answer=AIMessage("hi", response_metadata=told)))).tokens is None
 
 
 def test_probabilities_that_do_not_match_the_tokens_are_the_models_fault():
     short = replace(TOKENS, logprobs=(-0.5,))
     model = Echo(answer=AIMessage("hi", response_metadata={"tokens": short}))
     with pytest.raises(ContractError, match="sampled 2 tokens and told the log-probability of 1"):
-        ask(gateway(model))
+        ask(gateway_of(model))
 
 
 # --- forms ----------------------------------------------------------------------------------------
@@ -292,9 +282,9 @@ class Held(Echo):
 
 def test_a_schema_reaches_the_model_as_openai_writes_it():
     model, schema = Held(), {"title": "ranking", "type": "object"}
-    door = gateway(model, slow=Echo())
-    assert (door.structured("fast"), door.structured("slow")) == (True, False)
-    asyncio.run(door.ask(CallKey(0, 0, 0, "fast"), QUESTION, schema))
+    gateway = gateway_of(model, slow=Echo())
+    assert (gateway.structured("fast"), gateway.structured("slow")) == (True, False)
+    asyncio.run(gateway.ask(CallKey(0, 0, 0, "fast"), QUESTION, schema))
     ((_, options),) = model._asked
     assert options["response_format"] == {
         "type": "json_schema",
@@ -308,5 +298,5 @@ def test_a_replay_asks_in_the_form_that_was_recorded():
         node: Policy(node, NoModel(structured=spec.get("structured")), spec)
         for node, spec in specs.items()
     }
-    door = Gateway(policies, Streams(0), TurnStore())
-    assert (door.structured("fast"), door.structured("slow")) == (True, False)
+    gateway = Gateway(policies, Streams(0), Turns(resumes=True))
+    assert (gateway.structured("fast"), gateway.structured("slow")) == (True, False)

@@ -1,4 +1,4 @@
-"""The `openai` policy against a server that nobody here wrote: `transformers serve`."""
+"""The `openai` policy against a server of another project: `transformers serve`."""
 
 import asyncio
 import os
@@ -12,7 +12,6 @@ import pytest
 
 from starec_sim.errors import PolicyError
 from starec_sim.policies.openai import OpenAIPolicy
-from tests.starec_sim.policies.engine.conftest import model_folder, tokenizer  # noqa: F401
 
 pytest.importorskip("torch")
 pytest.importorskip("fastapi", reason="transformers serve needs it")
@@ -22,7 +21,7 @@ COMMAND = [sys.executable, "-c", "from transformers.cli.transformers import main
 
 
 @pytest.fixture(scope="module")
-def url(model_folder, tmp_path_factory):  # noqa: F811
+def url(model_folder, tmp_path_factory):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     log = tmp_path_factory.mktemp("serve") / "log"
@@ -56,7 +55,7 @@ def ask(policy, **options):
     return asyncio.run(once())
 
 
-def test_it_answers_what_the_same_model_answers_here(url, model_folder):  # noqa: F811
+def test_it_answers_what_the_same_model_answers_here(url, model_folder):
     from starec_sim.policies.local import LocalPolicy
 
     settings = {"temperature": 0, "max_tokens": 8}
@@ -68,7 +67,7 @@ def test_it_answers_what_the_same_model_answers_here(url, model_folder):  # noqa
     assert there.response_metadata["finish_reason"] == here.response_metadata["finish_reason"]
 
 
-def test_tokens_that_it_does_not_tell_are_missed_aloud(url, model_folder):  # noqa: F811
+def test_tokens_that_it_does_not_tell_are_missed_aloud(url, model_folder):
     policy = OpenAIPolicy(model=str(model_folder), base_url=url, token_ids=True, max_tokens=4)
     with pytest.raises(PolicyError, match="return_token_ids"):
         ask(policy)

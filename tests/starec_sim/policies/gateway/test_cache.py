@@ -17,6 +17,7 @@ from starec_sim.policies.openai import OpenAIPolicy
 from starec_sim.policies.settings import GatewaySettings
 from starec_sim.rng import Streams
 from starec_sim.types import CallKey, Tokens
+from tests.turn_store import Turns
 
 TOKENS = Tokens((1, 2), (3, 4), (-0.25, -1.5), "base", {"temperature": 0.7})
 
@@ -38,22 +39,14 @@ class Sampler(BaseChatModel):
         return ChatResult(generations=[ChatGeneration(message=message)])
 
 
-class Forgetful:
-    def find(self, address):
-        return None
-
-    def add(self, address, turn):
-        pass
-
-
 def ask(path, model=None, seed=0, text="hi", user=0, arm="", **spec):
     """One question of a run of its own, which shares the cache at `path`."""
     policy = Policy("far", model or Sampler(), spec)
-    exchange = GatewayResources(GatewaySettings(cache=path))
-    gateway = Gateway({"fast": policy, "slow": policy}, Streams(seed), Forgetful(), arm, exchange)
+    resources = GatewayResources(GatewaySettings(cache=path))
+    gateway = Gateway({"fast": policy, "slow": policy}, Streams(seed), Turns(), arm, resources)
     question = gateway.ask(CallKey(0, user, 0, "fast"), (("user", text),))
     turn = asyncio.run(question)
-    exchange.close()
+    resources.close()
     return turn
 
 
@@ -79,7 +72,7 @@ def test_another_run_gets_the_same_answer_to_the_token_and_asks_nobody(tmp_path)
     ],
     ids=lambda other: next(iter(other)),
 )
-def test_whatever_decides_an_answer_is_part_of_its_address(tmp_path, other):
+def test_whatever_decides_an_answer_is_part_of_its_key(tmp_path, other):
     ask(tmp_path / "c")
     assert ask(tmp_path / "c", **other).source == "model"
 
@@ -121,11 +114,11 @@ def test_who_asks_the_same_at_the_same_time_waits_for_one_answer(tmp_path):
 
 
 def test_after_a_failure_the_next_one_asks_for_itself(tmp_path):
-    cache, outcomes = Cache(tmp_path / "c"), [CallResult(None, "endpoint: x", 1)]
+    cache, results = Cache(tmp_path / "c"), [CallResult(None, "endpoint: x", 1)]
 
     async def ask():
         await asyncio.sleep(0)
-        return outcomes.pop() if outcomes else CallResult(Reply("fine", 1, 1), tries=1)
+        return results.pop() if results else CallResult(Reply("fine", 1, 1), tries=1)
 
     async def together():
         return await asyncio.gather(*(cache.get_or_ask(b"key", ask) for _ in range(3)))

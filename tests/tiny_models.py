@@ -1,4 +1,4 @@
-"""Tiny random models with a tokenizer that is made here: nothing is shipped, nothing downloaded."""
+"""Tiny random models and their tokenizer, made here: nothing is stored, nothing downloaded."""
 
 import pytest
 
@@ -9,7 +9,7 @@ TEMPLATE = (
 WORDS = ["user", "item", "liked", "disliked", "drama", "comedy", "war", "river", "ranking", "year"]
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="session")
 def one_thread():
     import torch
 
@@ -82,12 +82,12 @@ def build(family, **changes):
 
 
 @pytest.fixture(scope="session")
-def build_model():
+def build_model(one_thread):
     return build
 
 
 @pytest.fixture(scope="session")
-def model_folder(tmp_path_factory, tokenizer):
+def model_folder(tmp_path_factory, tokenizer, one_thread):
     """A Qwen3 with two key heads, as `save_pretrained` writes it."""
     folder = tmp_path_factory.mktemp("models") / "tiny"
     build("qwen3", num_key_value_heads=2, head_dim=8).save_pretrained(folder)
