@@ -20,7 +20,8 @@ import numpy as np
 
 from starec_sim.environment import Environment
 from starec_sim.events import RunEvents
-from starec_sim.experiment import FREE, Experiment
+from starec_sim.experiment import Experiment
+from starec_sim.policies.abilities import costs_nothing
 from starec_sim.policies.settings import Budget, split_spec
 from starec_sim.runs import estimates
 from starec_sim.runs.session import Session
@@ -226,6 +227,7 @@ def _unpriced(arms: Sequence[Experiment]) -> tuple[str, ...]:
             f"policies.{node}"
             for variant in arms
             for node, spec in variant.policies
-            if split_spec(spec, f"policies.{node}")[1].price is None and spec["use"] not in FREE
+            if split_spec(spec, f"policies.{node}")[1].price is None
+            and not costs_nothing(spec, f"policies.{node}")
         )
     )

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 from starec_sim import plugins, yaml_files
 from starec_sim.errors import ConfigError, RunError
 from starec_sim.plugins import Plugin, Spec, spec_or
+from starec_sim.policies.abilities import costs_nothing
 from starec_sim.policies.settings import Budget, GatewaySettings, split_spec
 from starec_sim.runs.folder import CONFIG, configuration
 from starec_sim.settings import Settings, current_key, current_values, validate
@@ -26,9 +27,6 @@ _FILE_HINT = (
     "ls experiments/*/*.yaml"
 )
 _SET_HINT = "e.g. --set rounds=5 or --set environment.recommender.use=ease"
-
-FREE = ("lexical", "local", "nano", "reasoner")
-"""Policies that run on this machine."""
 
 
 def _arm_name(name: str) -> str:
@@ -141,7 +139,8 @@ def _resolved(name: str, experiment: Experiment, at: str) -> Arm:
     for node, spec in experiment.policies:
         inner, terms = split_spec(spec, f"{at}policies.{node}")
         plugins.check_policy(inner, f"{at}policies.{node}")
-        if experiment.budget.usd is not None and not terms.price and inner["use"] not in FREE:
+        priced = terms.price is not None or costs_nothing(inner, f"{at}policies.{node}")
+        if experiment.budget.usd is not None and not priced:
             raise ConfigError(
                 f"budget.usd: {at}policies.{node} has no price, so nobody could tell",
                 hint="add `price: {tokens_in: ..., tokens_out: ..., as_of: 2026-11-01}`, "

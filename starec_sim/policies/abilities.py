@@ -8,10 +8,12 @@ model that lacks one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+from starec_sim import plugins
 
 
 @runtime_checkable
@@ -142,6 +144,28 @@ class ServedWeights(Protocol):
 
     def key(self) -> str:
         """Return the key that the server is sent; empty if there is none."""
+
+
+@runtime_checkable
+class DeclaresCost(Protocol):
+    """Says whether its calls cost money. It is asked as a class, before anything is built."""
+
+    costs_nothing: ClassVar[bool]
+    """True where every answer is computed on this machine."""
+
+
+def costs_nothing(spec: Mapping[str, Any], at: str) -> bool:
+    """Return whether the calls of a policy cost no money; one that does not declare it may cost.
+
+    Args:
+        spec: The policy, `{"use": reference, **settings}`. It is looked up and not built.
+        at: The dotted key of the spec in the experiment, for error messages.
+
+    Raises:
+        PluginError: The reference leads nowhere.
+    """
+    policy = plugins.load("policies", str(spec["use"]), f"{at}.use")
+    return isinstance(policy, DeclaresCost) and policy.costs_nothing
 
 
 class Abilities:

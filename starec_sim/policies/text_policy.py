@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models.chat_models import BaseChatModel
@@ -37,6 +37,8 @@ class TextPolicy(BaseChatModel, ABC):
     """A chat model without a model: what it says follows from the question's text alone."""
 
     model_config = ConfigDict(extra="forbid")
+
+    costs_nothing: ClassVar[bool] = True
 
     @abstractmethod
     def answer(self, asked: str, words: int) -> str:

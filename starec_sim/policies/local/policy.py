@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
@@ -54,6 +54,8 @@ class LocalPolicy(BaseChatModel):
     """
 
     model_config = ConfigDict(extra="forbid")
+
+    costs_nothing: ClassVar[bool] = True
 
     model: str = Field(min_length=1)
     """A Hugging Face id, or the path of a folder that `save_pretrained` wrote."""
