@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
+from starec_sim.errors import DataError
 from starec_sim.types import FloatArray, IntArray, Item, User
 
 
@@ -88,3 +89,17 @@ class Dataset:
     """Candidate items by user, for data that ships its own (AgentCF)."""
     notes: Mapping[str, int] = field(default_factory=dict)
     """What the reader left out or made up, by reason, with how often."""
+
+
+def required(dataset: Dataset | None) -> Dataset:
+    """Return the dataset of an environment that cannot do without one.
+
+    Raises:
+        DataError: There is none.
+    """
+    if dataset is None:
+        raise DataError(
+            "this environment needs data",
+            hint="name a dataset under `data`, or pass --data synthetic",
+        )
+    return dataset

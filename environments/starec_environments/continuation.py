@@ -1,7 +1,8 @@
-"""Lives that go on: what the people of a generated world choose after their log has ended.
+"""What the users of a generated world choose after their logs have ended.
 
-A log was written with one day's tastes. Whether a memory follows somebody whose tastes change can
-only be asked while she goes on choosing, and what she would choose only a generated world knows.
+A log was written with the tastes of one day. Whether a memory follows a user whose tastes change
+can only be measured while she goes on choosing. What she would choose, only a generated world
+knows. The choices are drawn before the first round, so they are a log like any other.
 """
 
 from __future__ import annotations
@@ -12,32 +13,39 @@ import numpy as np
 
 from starec_sim.dataset import ChoosingWorld, Dataset, Interactions
 from starec_sim.errors import DataError
+from starec_sim.holdout.user_logs import UserLog
 from starec_sim.rng import Streams
 from starec_sim.types import LIKED_ABOVE, IntArray
 
 
-class Onward(NamedTuple):
-    """A log, and what followed."""
+class Continuation(NamedTuple):
+    """A log, and what its users chose after it ended."""
 
     log: Interactions
     picks: IntArray
-    """Shape (users, rounds): how many items each user picked in each round, the last of them one
-    that she liked. 0 from the round on in which the catalogue held no such item any more."""
+    """Shape (users, rounds): how many items each user picked in each round. She liked the last of
+    them. 0 from the round on in which the catalogue holds no such item any more."""
+
+    def choices(self, user_log: UserLog) -> tuple[int, ...]:
+        """Return the places of the last pick of each round in the log of a user."""
+        counts = self.picks[user_log.row]
+        before = len(user_log.items) - int(counts.sum())
+        return tuple((before + np.cumsum(counts) - 1).tolist())
 
 
-def live_on(dataset: Dataset, rounds: int, lived: int, streams: Streams) -> Onward:
-    """Let everybody go on choosing from where the log ends, nothing twice.
+def continue_log(dataset: Dataset, rounds: int, least: int, streams: Streams) -> Continuation:
+    """Draw what every user picks after her log has ended, no item twice.
 
-    Picks are drawn as the log's were, by the tastes of their round.
+    Picks are drawn as those of the log were, by the tastes of their round.
 
     Args:
-        dataset: From a world that knows what people choose.
-        rounds: How long life goes on.
-        lived: Picks of a round, at least; it ends with the first like from there on.
+        dataset: Its world must know what users choose.
+        rounds: How many rounds follow.
+        least: Picks of a round, at least. The round ends with the first liked one from there on.
         streams: Of the environment.
 
     Raises:
-        DataError: Nobody knows what these users would choose.
+        DataError: The world does not know what users choose.
     """
     world = dataset.world
     if not isinstance(world, ChoosingWorld):
@@ -58,12 +66,12 @@ def live_on(dataset: Dataset, rounds: int, lived: int, streams: Streams) -> Onwa
             order = np.argsort(-keys)
             order = order[left[order]]
             stars = np.rint(world.ratings(user, order, round))
-            liked = np.flatnonzero(stars[lived - 1 :] > LIKED_ABOVE)
+            liked = np.flatnonzero(stars[least - 1 :] > LIKED_ABOVE)
             if not len(liked):
                 break
-            count = int(liked[0]) + lived
+            count = int(liked[0]) + least
             picks[user, round] = count
             left[order[:count]] = False
             times = np.full(count, clock + round)
             logs.append(Interactions(np.full(count, user), order[:count], stars[:count], times))
-    return Onward(Interactions.concatenate(*logs), picks)
+    return Continuation(Interactions.concatenate(*logs), picks)

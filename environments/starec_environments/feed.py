@@ -18,7 +18,7 @@ from starec_environments.signals import Likes, SignalNames, Signals
 from starec_environments.truth import Truth
 from starec_sim import plugins
 from starec_sim.cards import card
-from starec_sim.dataset import Dataset, Interactions
+from starec_sim.dataset import Dataset, Interactions, required
 from starec_sim.errors import DataError
 from starec_sim.plugins import Spec, Uses, spec_or
 from starec_sim.recommender import Recommender
@@ -82,11 +82,7 @@ class FeedEnvironment:
         taken from what the recommender was last fitted on."""
 
     def __init__(self, config: Config, dataset: Dataset | None, streams: Streams) -> None:
-        if dataset is None:
-            raise DataError(
-                "this environment needs data",
-                hint="name a dataset under `data`, or pass --data synthetic",
-            )
+        dataset = required(dataset)
         self.config = config
         self.items = dataset.items
         self.cards = [card(item) for item in dataset.items]

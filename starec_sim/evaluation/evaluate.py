@@ -30,7 +30,7 @@ from starec_sim.events import RunEvents
 from starec_sim.experiment import Experiment
 from starec_sim.holdout import HoldOut, environment_name
 from starec_sim.holdout import Protocol as EvaluationProtocol
-from starec_sim.holdout.candidates import file_digest, read_candidates, write_candidates
+from starec_sim.holdout.candidate_files import file_digest, read_candidates, write_candidates
 from starec_sim.metrics import Interval
 from starec_sim.plugins import Spec
 from starec_sim.policies.settings import Budget

@@ -1,15 +1,16 @@
-"""A protocol applied to a dataset: the users, their lists, and what is known before.
+"""A protocol applied to a dataset: the users, their candidate lists, and what is known before.
 
 What may be learned, exactly:
 
-* Of an evaluated user nothing counts from the answer on: neither the answer nor what follows it.
+* Of an evaluated user, nothing counts from the answer on: neither the answer nor what follows it.
   Popularity, signals, sequences and item neighbourhoods are all taken from `training`, so none of
-  them has seen it. Of the others the whole log counts.
-* Negatives are items the user never touched in her whole log, before or after the answer.
-* No item of an exam's lists is shown as a negative while the user's history is replayed.
+  them has seen it. Of the others, the whole log counts.
+* Negatives are items that the user never touched in her whole log, before or after the answer.
+* No item of a user's candidate lists is shown as a negative while her history is replayed.
 * What is *not* excluded, as in the papers: the answer is held out by user, not by date. What others
-  did later than an answer is known (leave-one-out, not a split in time), and a replayed choice is
-  part of the training log its own card's signals were taken from; only the exam is clean of it.
+  did later than an answer is known (leave-one-out, not a split in time). A replayed choice is part
+  of the training log from which the signals on its own card were taken; only the candidate lists
+  are free of that.
 """
 
 from __future__ import annotations
@@ -23,28 +24,30 @@ import numpy as np
 
 from starec_sim.dataset import Dataset, Interactions
 from starec_sim.errors import DataError
-from starec_sim.holdout.candidates import CandidateLists, check_candidates, draw_candidates
+from starec_sim.holdout.candidate_files import CandidateLists, check_candidates
+from starec_sim.holdout.candidates import draw_candidates
 from starec_sim.holdout.filters import cut
 from starec_sim.holdout.protocol import Protocol
-from starec_sim.holdout.user_logs import UserLog, by_user, stars
+from starec_sim.holdout.user_logs import UserLog, by_user, user_logs
 from starec_sim.rng import Streams
 from starec_sim.types import LIKED_ABOVE, IntArray
 
 Extent = Literal["sample", "full"]
-"""`sample`: the sequences that agents live through, no more. `full`: the whole log."""
+"""`sample`: as many interactions of each user as an agent experiences. `full`: the whole log."""
 
 
 class HoldOut:
-    """Who is asked what, and what may be known before.
+    """Who is evaluated on which candidates, and what may be known before.
 
     Args:
-        protocol: What is asked.
-        dataset: Of whom.
-        seed: Decides who is evaluated and which lists they get.
-        lists: Lists that somebody else drew; they are checked against protocol and dataset.
+        protocol: Decides what every figure means.
+        dataset: The users, items and logs.
+        seed: Decides who is evaluated and which candidate lists they get.
+        lists: Candidate lists from a file; they are checked against protocol and dataset. They are
+            drawn from the seed when empty.
 
     Raises:
-        DataError: Nobody qualifies, or the lists do not fit.
+        DataError: No user qualifies, or the candidate lists do not fit.
     """
 
     def __init__(
@@ -52,7 +55,7 @@ class HoldOut:
     ) -> None:
         self.protocol = protocol
         self.funnel = cut(dataset, protocol.cuts, seed)
-        """How the protocol's cuts made the dataset smaller."""
+        """How the cuts of the protocol made the dataset smaller."""
         self.dataset = dataset = self.funnel.dataset
         self.seed = seed
         self.left_out = {
@@ -65,21 +68,18 @@ class HoldOut:
         self._log = by_user(dataset.log)
         self.user_logs = self._drawn(self._qualified())
         """Of each evaluated user, in order of her row; the last of her choices is the answer."""
-        self.rows: IntArray = np.array([life.row for life in self.user_logs])
-        """The evaluated users' rows in the dataset."""
-        self.answers: IntArray = np.array(
-            [life.items[life.choices[-1]] for life in self.user_logs], np.int64
-        )
+        self.rows: IntArray = np.array([user_log.row for user_log in self.user_logs])
+        """Rows of the evaluated users in the dataset, shape (users,)."""
+        self.answers: IntArray = np.array([log.last_choice for log in self.user_logs], np.int64)
+        """The answer of each evaluated user, shape (users,)."""
         self.popularity: IntArray = np.bincount(
             self.training("full").items, minlength=len(dataset.items)
         )
         """Shape (items,): how often each item occurs in the training interactions."""
         if lists is None:
-            streams = Streams(seed)
-            drawn, dropped = draw_candidates(
-                protocol, dataset, self.user_logs, self.popularity, streams
+            drawn, self.dropped = draw_candidates(
+                protocol, dataset, self.user_logs, self.popularity, Streams(seed)
             )
-            self.dropped = dropped
         else:
             drawn, self.dropped = check_candidates(lists, protocol, dataset, self.user_logs), 0
         self.candidate_lists: IntArray = drawn
@@ -87,16 +87,13 @@ class HoldOut:
 
     def _qualified(self) -> list[UserLog]:
         """Return the users whose logs hold enough, and count those that are left out."""
-        protocol, log, lives = self.protocol, self._log, []
-        ratings = stars(log)
-        starts = np.searchsorted(log.users, np.arange(len(self.dataset.users) + 1)).tolist()
+        protocol, qualified = self.protocol, []
         listed = frozenset(protocol.users.listed)
-        for row in range(len(self.dataset.users)):
-            start, end = starts[row], starts[row + 1]
-            liked = np.flatnonzero(ratings[start:end] > LIKED_ABOVE)
-            if listed and self.dataset.users[row].id not in listed:
+        for user_log in user_logs(self._log, len(self.dataset.users)):
+            liked = np.flatnonzero(user_log.ratings > LIKED_ABOVE)
+            if listed and self.dataset.users[user_log.row].id not in listed:
                 self.left_out["not listed"] += 1
-            elif end - start < protocol.min_interactions:
+            elif len(user_log.items) < protocol.min_interactions:
                 self.left_out["too few interactions"] += 1
             elif len(liked) < protocol.min_likes:
                 self.left_out["too few likes"] += 1
@@ -108,37 +105,35 @@ class HoldOut:
                 # A replayed choice needs something before it as well.
                 within = liked[(liked > first) & (liked < answer)].tolist()
                 replayed = within[len(within) - min(len(within), protocol.history) :]
-                mine = slice(start, end)
-                lives.append(
-                    UserLog(row, start, log.items[mine], ratings[mine], first, (*replayed, answer))
-                )
-        if not lives:
+                qualified.append(user_log._replace(first=first, choices=(*replayed, answer)))
+        if not qualified:
             counted = ", ".join(f"{count} {why}" for why, count in self.left_out.items() if count)
             raise DataError(
                 f"no user of {self.dataset.name} qualifies for {protocol.name}: "
                 f"{counted or 'it has no users'}",
                 hint="lower min_interactions or min_likes in a protocol of your own",
             )
-        return lives
+        return qualified
 
-    def _drawn(self, lives: list[UserLog]) -> list[UserLog]:
+    def _drawn(self, qualified: list[UserLog]) -> list[UserLog]:
+        """Return those of the users who qualify that are evaluated, drawn from the seed."""
         split = self.protocol.users
-        wanted = max(1, round(split.share * len(lives)))
-        wanted = min(len(lives), split.count or wanted)
-        if split.mode == "new" and wanted == len(lives):
+        wanted = max(1, round(split.share * len(qualified)))
+        wanted = min(len(qualified), split.count or wanted)
+        if split.mode == "new" and wanted == len(qualified):
             raise DataError(
                 f"all {wanted} users who qualify would be evaluated: none is left to fit models on",
                 hint="with `mode: new`, set users.share below 1, or pass --users N",
             )
-        self.left_out["not drawn"] = len(lives) - wanted
-        order = Streams(self.seed).stream("exam users").permutation(len(lives))[:wanted]
-        return [lives[place] for place in np.sort(order)]
+        self.left_out["not drawn"] = len(qualified) - wanted
+        order = Streams(self.seed).stream("exam users").permutation(len(qualified))[:wanted]
+        return [qualified[place] for place in np.sort(order)]
 
     def training(self, extent: Extent) -> Interactions:
-        """Return what models may be fitted on, in order of time.
+        """Return the interactions on which models may be fitted, in order of time.
 
-        In mode `new` the evaluated users' past is not part of it, see `past`. The sample holds as
-        many interactions of each user as an agent lives through.
+        In mode `new` the past of the evaluated users is not part of it, see `past`. The sample
+        holds as many interactions of each user as an agent experiences.
         """
         log, new = self._log, self.protocol.users.mode == "new"
         known = np.ones(len(log.users), bool)
@@ -147,25 +142,28 @@ class HoldOut:
                 known = _last_of_each(log, self.protocol.sequence)
             else:
                 known[:] = False
-        for life in self.user_logs:
-            answer = life.start + life.choices[-1]
-            known[life.start : life.start + len(life.items)] = False
+        for user_log in self.user_logs:
+            answer = user_log.start + user_log.choices[-1]
+            known[user_log.start : user_log.start + len(user_log.items)] = False
             if not new:
-                first = life.start + (life.first if extent == "sample" else 0)
+                first = user_log.start + (user_log.first if extent == "sample" else 0)
                 known[first:answer] = True
         return _in_time(log.where(known))
 
     def past(self, extent: Extent) -> Interactions:
         """Return what the evaluated users did before their answers, in order of time."""
         known = np.zeros(len(self._log.users), bool)
-        for life in self.user_logs:
-            first = life.first if extent == "sample" else 0
-            known[life.start + first : life.start + life.choices[-1]] = True
+        for user_log in self.user_logs:
+            first = user_log.first if extent == "sample" else 0
+            known[user_log.start + first : user_log.start + user_log.choices[-1]] = True
         return _in_time(self._log.where(known))
 
     @property
     def digest(self) -> str:
-        """SHA-256 of protocol, users, answers and lists: figures of equal exams are comparable."""
+        """SHA-256 of protocol, users, answers and candidate lists.
+
+        Figures of hold-outs with the same digest can be compared.
+        """
         # Who is listed shows in who is evaluated.
         protocol = self.protocol.model_dump_json(exclude={"users": {"listed"}})
         sha = hashlib.sha256(protocol.encode())
@@ -179,7 +177,7 @@ class HoldOut:
     def describe(self) -> Mapping[str, Any]:
         """Return counts worth writing beside every figure (JSON values)."""
         full, sample = self.training("full"), self.training("sample")
-        replayed = [len(life.choices) - 1 for life in self.user_logs]
+        replayed = [len(user_log.choices) - 1 for user_log in self.user_logs]
         bare = sum(not item.attributes for item in self.dataset.items)
         facts: dict[str, Any] = {
             "dataset": self.dataset.name,
@@ -207,6 +205,6 @@ def _in_time(log: Interactions) -> Interactions:
 
 
 def _last_of_each(log: Interactions, count: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Return which rows of a log sorted by user are among the user's last."""
+    """Return which rows of a log sorted by user are among the last of their user."""
     ends = np.searchsorted(log.users, log.users, side="right")
     return np.asarray(ends - np.arange(len(log.users)) <= count)

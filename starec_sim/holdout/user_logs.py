@@ -1,4 +1,4 @@
-"""One user's log, and the choices in it that can be replayed."""
+"""The log of one user, and the choices in it that can be replayed."""
 
 from __future__ import annotations
 
@@ -14,23 +14,28 @@ UNRATED_STARS = 4.0
 
 
 class UserLog(NamedTuple):
-    """One user's log."""
+    """The log of one user, oldest interaction first. A place is an index into it."""
 
     row: int
     """The user's row in the dataset."""
     start: int
-    """Where her part of the log begins, once it is sorted by user."""
+    """Where this log begins in the log of all users, sorted by user."""
     items: IntArray
-    """All that she touched, oldest first."""
+    """All items that the user touched."""
     ratings: FloatArray
-    """Stars, those of the unrated filled in."""
-    first: int
-    """The first place that counts: those before it are cut off."""
-    choices: tuple[int, ...]
-    """Places of the choices to be replayed."""
+    """Stars; an item without a rating has `UNRATED_STARS`."""
+    first: int = 0
+    """The first place that counts: what is before it is cut off."""
+    choices: tuple[int, ...] = ()
+    """Places of the choices that are replayed or held out, ascending."""
+
+    @property
+    def last_choice(self) -> int:
+        """The item of the last choice; in a hold-out, this is the answer."""
+        return int(self.items[self.choices[-1]])
 
     def between(self, start: int, stop: int) -> tuple[Experience, ...]:
-        """Return what she lived through from one place of her log to another."""
+        """Return what the user experienced from place `start` to before place `stop`."""
         return tuple(
             Experience(item, rating, "logged")
             for item, rating in zip(
@@ -39,7 +44,7 @@ class UserLog(NamedTuple):
         )
 
     def likes(self, start: int, stop: int) -> IntArray:
-        """Return what she liked of that, oldest first."""
+        """Return the items that the user liked among those, oldest first."""
         return self.items[start:stop][self.ratings[start:stop] > LIKED_ABOVE]
 
 
@@ -48,6 +53,17 @@ def by_user(log: Interactions) -> Interactions:
     return log.where(np.argsort(log.users, kind="stable"))
 
 
-def stars(log: Interactions) -> FloatArray:
-    """Return the ratings of a log, those of the unrated filled in."""
-    return np.where(np.isnan(log.ratings), UNRATED_STARS, log.ratings)
+def user_logs(log: Interactions, n_users: int) -> list[UserLog]:
+    """Return the log of each user, without choices; of some it is empty.
+
+    Args:
+        log: Sorted by user.
+        n_users: Users in the dataset.
+    """
+    ratings = np.where(np.isnan(log.ratings), UNRATED_STARS, log.ratings)
+    bounds = np.searchsorted(log.users, np.arange(n_users + 1)).tolist()
+    return [
+        UserLog(row, bounds[row], log.items[mine], ratings[mine])
+        for row in range(n_users)
+        for mine in [slice(bounds[row], bounds[row + 1])]
+    ]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from starec_sim.errors import ConfigError, DataError
-from starec_sim.holdout.candidates import file_digest, write_candidates
+from starec_sim.holdout.candidate_files import file_digest, write_candidates
 from starec_sim.types import Decision
 
 N_ITEMS = 60

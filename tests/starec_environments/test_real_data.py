@@ -47,7 +47,7 @@ def test_order_of_popularity_finds_the_choice_as_often_as_the_protocol_says(real
     first = []
     for user in range(len(world.users)):
         slate = np.array(world.observe(user, ()).slate)
-        target = world._lives[user].items[world._lives[user].choices[0]]
+        target = world._replays[user].target(0)
         first.append(slate[np.argmax(world.popularity[slate])] == target)
     assert 0.2 < np.mean(first) < 0.35
 

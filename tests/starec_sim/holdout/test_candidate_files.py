@@ -6,7 +6,7 @@ import pytest
 
 from starec_sim.errors import DataError
 from starec_sim.holdout import HoldOut, Protocol
-from starec_sim.holdout.candidates import read_candidates, write_candidates
+from starec_sim.holdout.candidate_files import read_candidates, write_candidates
 
 PROTOCOL = Protocol(candidates=5, at=(1, 5), draws=2, history=3)
 
