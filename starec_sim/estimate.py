@@ -23,7 +23,8 @@ from starec_sim.events import RunEvents
 from starec_sim.experiment import Experiment
 from starec_sim.policies.abilities import costs_nothing
 from starec_sim.policies.settings import Budget, split_spec
-from starec_sim.runs import estimates
+from starec_sim.runs import estimates, queries
+from starec_sim.runs.queries import RoundCalls
 from starec_sim.runs.session import Session
 from starec_sim.runs.store import Store
 from starec_sim.trials import Trials
@@ -88,7 +89,7 @@ def estimate(experiment: Experiment, users: int = 8, rounds: int = 3) -> Estimat
                 _arm(store, number, few, watch.rounds[number], arm.experiment, experiment.rounds)
                 for number, (few, arm) in enumerate(zip(chosen, trials.arms.values(), strict=True))
             ]
-            (played,) = store.db.execute("SELECT COUNT(*) FROM turns").fetchone()
+            played = queries.counts(store.db)["turns"]
     total = np.sum(arms, axis=0) * experiment.replicates
     calls, tokens_in, tokens_out, usd, seconds = total.tolist()
     unpriced = _unpriced([arm.experiment for arm in trials.arms.values()])
@@ -177,22 +178,14 @@ def _arm(
     rounds: int,
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Return calls, tokens in and out, USD and seconds of one trial of an arm."""
-    found = {
-        row[0]: row[1:]
-        for row in store.db.execute(
-            "SELECT round, COUNT(*), TOTAL(tokens_in), TOTAL(tokens_out), TOTAL(cost_usd), "
-            "TOTAL(CASE source WHEN 'model' THEN latency_s END), SUM(source = 'model') "
-            "FROM turns WHERE trial = ? GROUP BY round",
-            (trial,),
-        )
-    }
+    found = queries.calls_by_round(store.db, trial)
     each = np.zeros((len(watched), 5))
     for at, times in enumerate(watched):
         visitors, played = few.visitors[at], few.played[at]
         if not played:
             each[at, 4] = times.world
             continue
-        calls, tokens_in, tokens_out, usd, latency, asked = found.get(at, (0,) * 6)
+        calls, tokens_in, tokens_out, usd, latency, asked = found.get(at, RoundCalls())
         scale = visitors / played
         each[at, :4] = scale * np.array([calls, tokens_in, tokens_out, usd])
         # Calls that wait do so together; what computes does not.

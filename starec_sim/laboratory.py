@@ -18,7 +18,7 @@ from starec_sim.events import RunEvents
 from starec_sim.experiment import Experiment, recorded
 from starec_sim.policies.settings import Budget
 from starec_sim.report import RunReport, summarise
-from starec_sim.runs import estimates
+from starec_sim.runs import estimates, queries
 from starec_sim.runs import folder as run_folder
 from starec_sim.runs.atomic_file import write_atomically
 from starec_sim.runs.ledger import Ledger, read_ledger
@@ -32,8 +32,9 @@ from starec_sim.runs.manifest import (
     read_manifest,
     write_manifest,
 )
+from starec_sim.runs.reader import reading
 from starec_sim.runs.session import Session
-from starec_sim.runs.store import FILE, Store, read_only, told
+from starec_sim.runs.store import Store
 from starec_sim.settings import validate
 from starec_sim.trials import Trials
 
@@ -198,7 +199,7 @@ def _run(folder: Path, trials: Trials, manifest: Manifest, events: RunEvents) ->
             with ending_noted(manifest):
                 with _calm_collector():
                     digest = asyncio.run(trials.run(folder, store, session, events))
-                manifest.digest, manifest.counts = digest, _counts(store)
+                manifest.digest, manifest.counts = digest, queries.counts(store.db)
                 manifest.finish()
         finally:
             with contextlib.suppress(RunError):  # what went wrong is already on its way up
@@ -210,22 +211,11 @@ def _run(folder: Path, trials: Trials, manifest: Manifest, events: RunEvents) ->
 
 def _result(folder: Path, experiment: Experiment, manifest: Manifest) -> Result:
     report = summarise(folder, experiment.report.last_rounds, experiment.report.metrics)
-    with contextlib.closing(read_only(folder)) as db, told(folder / FILE):
-        ledger = read_ledger(db)
-        (seconds,) = db.execute("SELECT TOTAL(seconds) FROM sessions").fetchone()
+    with reading(folder) as reader:
+        ledger, seconds = read_ledger(reader.db), queries.wall_seconds(reader.db)
     replayed = manifest.replay_of.digest if manifest.replay_of else None
     digest = manifest.digest or ""  # a finished run has one
     return Result(folder, digest, report, ledger, replayed, manifest.estimate, seconds)
-
-
-def _counts(store: Store) -> dict[str, int]:
-    """Return how much of everything the record holds."""
-    counts = {
-        table: store.db.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0]
-        for table in ("rounds", "visits", "steps", "turns", "texts")
-    }
-    tokens = store.db.execute("SELECT SUM(tokens_in), SUM(tokens_out) FROM turns").fetchone()
-    return {**counts, "tokens_in": tokens[0] or 0, "tokens_out": tokens[1] or 0}
 
 
 @contextmanager

@@ -7,12 +7,9 @@ interval is Student's over the replicates, and there is none with a single one.
 
 from __future__ import annotations
 
-import json
 import math
-import sqlite3
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +18,8 @@ from scipy import stats
 
 from starec_sim.glossary import UNREAD, eventful, place
 from starec_sim.metrics import Interval, bootstrap_interval, paired_interval, permutation_test
-from starec_sim.runs.store import FILE, read_only, told
+from starec_sim.runs import queries
+from starec_sim.runs.reader import Reader, reading
 from starec_sim.types import FloatArray
 
 _SEED = 0
@@ -134,17 +132,14 @@ def summarise(folder: Path, last_rounds: int | None, wanted: Sequence[str] = ())
     Raises:
         RunError: The run has no record, or one that cannot be read.
     """
-    with closing(read_only(folder)) as db, told(folder / FILE):
-        trials: dict[str, dict[int, int]] = defaultdict(dict)
-        done = {}
-        for trial, arm, seed, rounds in db.execute(
-            "SELECT t.trial, arm, seed, COUNT(*) FROM trials t JOIN rounds USING (trial) "
-            "GROUP BY t.trial ORDER BY t.trial"
-        ):
-            trials[arm][trial], done[trial] = seed, rounds
-        common = min(done.values(), default=0)
+    with reading(folder) as reader:
+        begun = [trial for trial in reader.trials() if trial.rounds]
+        seeds: dict[str, dict[int, int]] = defaultdict(dict)
+        for trial in begun:
+            seeds[trial.arm][trial.number] = trial.seed
+        common = min((trial.rounds for trial in begun), default=0)
         window = range(max(0, common - (last_rounds or common)), common)
-        samples = {arm: _read(db, seeds, window) for arm, seeds in trials.items()}
+        samples = {arm: _read(reader, of_arm, window) for arm, of_arm in seeds.items()}
     there = {name for metrics in samples.values() for name in metrics}
     chosen = [name for name in wanted if name in there] or sorted(there, key=place)
     # Answers that nobody could read are never left out, whatever was asked for.
@@ -172,41 +167,34 @@ def summarise(folder: Path, last_rounds: int | None, wanted: Sequence[str] = ())
     return RunReport(figures, differences, common, len(window), unknown)
 
 
-def _read(db: sqlite3.Connection, seeds: Mapping[int, int], window: range) -> dict[str, _Samples]:
+def _read(reader: Reader, seeds: Mapping[int, int], window: range) -> dict[str, _Samples]:
     """Return the metrics of one arm.
 
     Args:
-        db: The run's record.
+        reader: Of the run's record.
         seeds: The arm's trials, and the seed of each.
         window: The rounds that count.
     """
     trials = list(seeds)
-    marks = ",".join("?" * len(trials))
     by_user: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     by_seed: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     of_users: dict[str, dict[int, dict[str, list[float]]]] = defaultdict(
         lambda: defaultdict(lambda: defaultdict(list))
     )
     of_rounds: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for user, round, text in db.execute(
-        f"SELECT u.id, v.round, v.figures FROM visits v JOIN users u USING (trial, user) "
-        f"WHERE v.trial IN ({marks}) ORDER BY v.trial, v.round, v.user",
-        trials,
-    ):
-        for name, value in json.loads(text).items():
+    for _, round, _, user, found_metrics in queries.visit_metrics(reader.db, trials):
+        for name, value in found_metrics.items():
             of_users[name][round][user].append(value)
             if round in window:
                 by_user[name][user].append(value)
     rounds = 0
-    for trial, round, name, value in db.execute(
-        f"SELECT trial, round, name, value FROM metrics WHERE trial IN ({marks})", trials
-    ):
+    for trial, round, name, mean in queries.round_metrics(reader.db, trials):
         rounds = max(rounds, round + 1)
         found = of_rounds[name][round]
-        if value is not None:
-            found.append(value)
+        if mean is not None:
+            found.append(mean)
             if round in window:
-                by_seed[name][str(seeds[trial])].append(value)
+                by_seed[name][str(seeds[trial])].append(mean)
     samples = {}
     for name, means in of_rounds.items():
         per_user = name in of_users

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from starec_sim.cli.tables import console, grid, number
 from starec_sim.cli.text import clean
-from starec_sim.runs.ledger import Entry, Failure, Ledger
+from starec_sim.runs.ledger import Failure, Ledger, LedgerEntry
 
 if TYPE_CHECKING:
     from starec_sim.estimate import Estimate
@@ -84,7 +84,7 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def _told(entry: Entry) -> Iterator[str]:
+def _told(entry: LedgerEntry) -> Iterator[str]:
     elsewhere = [
         f"{count:,} from {what}"
         for count, what in ((entry.cache_hits, "the cache"), (entry.replayed, "the recording"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
@@ -146,7 +146,7 @@ def _finish(execute: Callable[[RunEvents], Result], as_json: bool) -> dict[str, 
     from starec_sim.cli.ledger_view import print_error, print_ledger
     from starec_sim.cli.run_progress import RunProgress
     from starec_sim.cli.tables import print_report
-    from starec_sim.runs.reader import Reader
+    from starec_sim.runs.reader import reading
 
     display = RunProgress()
     with unfinished_told(display), display:
@@ -157,7 +157,7 @@ def _finish(execute: Callable[[RunEvents], Result], as_json: bool) -> dict[str, 
     print_report(result.report)
     print_ledger(result.ledger)
     print_error(result)
-    with closing(Reader(result.folder)) as reader:
+    with reading(result.folder) as reader:
         busiest = reader.busiest(reader.trials()[0], 1)
     someone = busiest[0][0] if busiest else "ID"
     if result.replayed is not None:

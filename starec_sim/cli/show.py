@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +13,7 @@ from starec_sim.cli.options import AsJson, Run, RunsDir
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from starec_sim.runs.reader import Reader, Trial
+    from starec_sim.runs.reader import Reader, RecordedTrial
 
 
 def show(
@@ -41,8 +40,7 @@ def show(
     """Show a run, or a person's life in it."""
     from starec_sim.errors import RunError
     from starec_sim.runs import folder
-    from starec_sim.runs.reader import Reader
-    from starec_sim.runs.store import told
+    from starec_sim.runs.reader import reading
 
     found = folder.find(run, runs_dir)
     if user is None and (prompts or any(given is not None for given in (arm, seed, round))):
@@ -50,7 +48,7 @@ def show(
             "--arm, --seed, --round and --prompts show a person, and none is named",
             hint="add --user ID; `starec show RUN` names some",
         )
-    with closing(Reader(found)) as reader, told(reader.path):
+    with reading(found) as reader:
         if user is None:
             return _show_run(found, reader, explain, as_json)
         return _show_user(reader, reader.trial(arm, seed), user, round, prompts, as_json)
@@ -104,7 +102,7 @@ def _show_run(found: Path, reader: Reader, explain: bool, as_json: bool) -> dict
     return None
 
 
-def _print_trials(out: Console, trials: list[Trial], rounds: int) -> None:
+def _print_trials(out: Console, trials: list[RecordedTrial], rounds: int) -> None:
     """Print how far each trial is, and what the environment said of itself, once if it can."""
     from starec_sim.cli.text import clean
 
@@ -133,7 +131,7 @@ def _facts(facts: dict[str, Any]) -> list[str]:
 
 def _show_user(
     reader: Reader,
-    trial: Trial,
+    trial: RecordedTrial,
     user_id: str,
     round: int | None,
     prompts: bool,

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from starec_sim.cli.tables import console, grid, one_line
 from starec_sim.cli.text import clean
-from starec_sim.runs.reader import RecordedStep, Trial
+from starec_sim.runs.reader import RecordedStep, RecordedTrial
 from starec_sim.types import Experience, Item, Node, Turn, User
 
 _ENDINGS = {
@@ -36,7 +36,7 @@ _TOP = 5
 
 def print_life(
     user: User,
-    trial: Trial,
+    trial: RecordedTrial,
     steps: Sequence[RecordedStep],
     items: Mapping[int, Item],
     prompts: bool,
@@ -230,7 +230,7 @@ def _print_text(out: Console, name: str, text: RenderableType) -> None:
 
 
 def life_as_json(
-    user: User, trial: Trial, steps: Sequence[RecordedStep], items: Mapping[int, Item]
+    user: User, trial: RecordedTrial, steps: Sequence[RecordedStep], items: Mapping[int, Item]
 ) -> dict[str, Any]:
     """Return the same as JSON values, items by their ids in the dataset."""
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,8 +11,8 @@ import numpy as np
 
 from starec_sim.evaluation.rank_range import RankRange
 from starec_sim.holdout import HoldOut
-from starec_sim.runs import codec
-from starec_sim.runs.store import FILE, read_only, told
+from starec_sim.runs import queries
+from starec_sim.runs.reader import Reader, reading
 from starec_sim.types import FloatArray
 
 FLAWS = ("unparsed", "missing", "duplicate", "invented", "overlong")
@@ -37,38 +35,24 @@ def read_agent_result(folder: Path, arm: str, exam: HoldOut) -> AgentResult | No
     Raises:
         RunError: The run has no record, or one that cannot be read.
     """
-    with closing(read_only(folder)) as db, told(folder / FILE):
-        last = exam.protocol.history
-        found = db.execute(
-            "SELECT trial FROM trials JOIN rounds USING (trial) WHERE arm = ? AND round = ?",
-            (arm, last),
-        ).fetchone()
-        if found is None:
+    with reading(folder) as reader:
+        trial = queries.trial_with_round(reader.db, arm, exam.protocol.history)
+        if trial is None:
             return None
-        trial = found[0]
-        marks, counters = _answers(db, trial, exam)
-        return AgentResult(marks, counters, _costs(db, trial, exam))
+        marks, counters = _answers(reader, trial, exam)
+        return AgentResult(marks, counters, _costs(reader, trial, exam))
 
 
-def _answers(
-    db: sqlite3.Connection, trial: int, exam: HoldOut
-) -> tuple[RankRange, Mapping[str, int]]:
+def _answers(reader: Reader, trial: int, exam: HoldOut) -> tuple[RankRange, Mapping[str, int]]:
     ranks: FloatArray = np.full(exam.candidate_lists.shape[:2], np.nan)
     flaws: Counter[str] = Counter()
     malformed = repaired = 0
-    for user, step, text in db.execute(
-        "SELECT user, step, decision FROM steps WHERE trial = ? AND round = ?",
-        (trial, exam.protocol.history),
-    ):
-        decision = codec.load_decision(text)
+    for user, step, decision in queries.decisions(reader.db, trial, exam.protocol.history):
         ranks[user, step] = decision.rank_of(int(exam.answers[user])) or np.nan
         flaws.update(decision.flaws)
         malformed += decision.malformed
         repaired += decision.repaired
-    unread, failed = db.execute(
-        "SELECT SUM(node = 'slow' AND error != ''), SUM(failure != '') FROM turns WHERE trial = ?",
-        (trial,),
-    ).fetchone()
+    errors = queries.call_errors(reader.db, trial)
     marks = RankRange(ranks, ranks)
     counters = {
         "rankings": int(ranks.size),
@@ -77,18 +61,17 @@ def _answers(
         "answer missing": marks.missing,
         **{name: flaws.pop(name, 0) for name in FLAWS},
         **flaws,
-        "slow thoughts with an error": unread or 0,
-        "failed calls": failed or 0,
+        "slow thoughts with an error": errors.unreadable_slow,
+        "failed calls": errors.failed,
     }
     return marks, counters
 
 
-def _costs(db: sqlite3.Connection, trial: int, exam: HoldOut) -> Mapping[str, float | None]:
+def _costs(reader: Reader, trial: int, exam: HoldOut) -> Mapping[str, float | None]:
     """Return means: of a ranking in the exam, and of a user's whole history before it."""
-    sums = "SELECT SUM(tokens_in), SUM(tokens_out), SUM(latency_s), SUM(cost_usd) FROM turns "
     last = exam.protocol.history
-    exams = db.execute(f"{sums} WHERE trial = ? AND round = ?", (trial, last)).fetchone()
-    before = db.execute(f"{sums} WHERE trial = ? AND round < ?", (trial, last)).fetchone()
+    exams = queries.call_costs(reader.db, trial, range(last, last + 1))
+    before = queries.call_costs(reader.db, trial, range(last))
     users, draws = exam.candidate_lists.shape[:2]
 
     def share(total: float | None, of: int) -> float | None:

@@ -6,7 +6,6 @@ that two of them differ by the weights alone and can be compared user by user.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +14,8 @@ import numpy as np
 
 from starec_sim.learning.rewards import Rewards, outcome_of
 from starec_sim.metrics import Interval, bootstrap_interval, paired_interval, permutation_test
-from starec_sim.runs.reader import Reader, Trial
+from starec_sim.runs import queries
+from starec_sim.runs.reader import Reader, RecordedTrial
 from starec_sim.types import FloatArray
 
 REWARD = "reward"
@@ -35,21 +35,19 @@ def marks(reader: Reader, number: int, rewards: Rewards) -> UserMetrics:
     """
     values: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     trial = next(trial for trial in reader.trials() if trial.number == number)
-    visits = reader.db.execute(
-        "SELECT user, figures FROM visits WHERE trial = ? ORDER BY round, user", (number,)
-    ).fetchall()
-    for user in sorted({user for user, _ in visits}):
+    visits = list(queries.visit_metrics(reader.db, [number]))
+    for user in sorted({visit.user for visit in visits}):
         values[REWARD][user] = _earned(reader, trial, user, rewards)
-    for user, text in visits:
-        for name, value in json.loads(text).items():
-            values[name][user].append(value)
+    for visit in visits:
+        for name, value in visit.metrics.items():
+            values[name][visit.user].append(value)
     return {
         name: {user: float(np.mean(each)) for user, each in by_user.items()}
         for name, by_user in values.items()
     }
 
 
-def _earned(reader: Reader, trial: Trial, user: int, rewards: Rewards) -> list[float]:
+def _earned(reader: Reader, trial: RecordedTrial, user: int, rewards: Rewards) -> list[float]:
     return [
         rewards.of(outcome_of(step), f"user {user} in an examination")[0]
         for step in reader.steps(trial, user)

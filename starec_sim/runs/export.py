@@ -8,14 +8,12 @@ of TRL and verl.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from starec_sim.errors import RunError, did_you_mean
-from starec_sim.runs.reader import Reader, RecordedStep, Trial
-from starec_sim.runs.store import told
-from starec_sim.runs.tables import Kind, Row, write_table
+from starec_sim.runs.reader import Reader, RecordedStep, RecordedTrial, reading
+from starec_sim.runs.tables import Kind, TableRow, write_table
 from starec_sim.types import Experience, Turn, User
 
 _TURN: dict[str, Kind] = {
@@ -89,7 +87,7 @@ def export_turns(
     Raises:
         RunError: There are no such turns or components, or the file cannot be written.
     """
-    with closing(Reader(run)) as reader, told(reader.path):
+    with reading(run) as reader:
         trials = _trials(reader, arm, seed)
         components = reader.rewards()
         if reward is not None and reward not in components:
@@ -117,7 +115,7 @@ def export_impressions(
     Raises:
         RunError: There is no such trial, nothing was shown, or the file cannot be written.
     """
-    with closing(Reader(run)) as reader, told(reader.path):
+    with reading(run) as reader:
         trials = _trials(reader, arm, seed)
         rows = (row for trial in trials for row in _impressions(reader, trial))
         written = write_table(file, _IMPRESSION, rows)
@@ -126,18 +124,18 @@ def export_impressions(
     return Exported(file, written)
 
 
-def _trials(reader: Reader, arm: str | None, seed: int | None) -> list[Trial]:
+def _trials(reader: Reader, arm: str | None, seed: int | None) -> list[RecordedTrial]:
     reader.trial(arm, seed)  # says what is wrong with them
     return [t for t in reader.trials() if arm in (None, t.arm) and seed in (None, t.seed)]
 
 
 class _TurnRows:
-    def __init__(self, reader: Reader, trials: Sequence[Trial], reward: str | None) -> None:
+    def __init__(self, reader: Reader, trials: Sequence[RecordedTrial], reward: str | None) -> None:
         self._reader, self._trials, self._reward = reader, trials, reward
         self.left_out = 0
         self.groups: dict[str, int] = {}
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[TableRow]:
         for trial in self._trials:
             for number, user in self._reader.users(trial):
                 for step in self._reader.steps(trial, number):
@@ -147,7 +145,7 @@ class _TurnRows:
                         else:
                             yield self._row(trial, user, step, turn)
 
-    def _row(self, trial: Trial, user: User, step: RecordedStep, turn: Turn) -> Row:
+    def _row(self, trial: RecordedTrial, user: User, step: RecordedStep, turn: Turn) -> TableRow:
         tokens = turn.tokens
         assert tokens is not None
         # What the world answers is earned by the decision; a thought about it comes too late.
@@ -178,13 +176,15 @@ class _TurnRows:
         }
 
 
-def _impressions(reader: Reader, trial: Trial) -> Iterator[Row]:
+def _impressions(reader: Reader, trial: RecordedTrial) -> Iterator[TableRow]:
     for number, user in reader.users(trial):
         for step in reader.steps(trial, number):
             yield from _shown(reader, trial, user, step)
 
 
-def _shown(reader: Reader, trial: Trial, user: User, step: RecordedStep) -> Iterator[Row]:
+def _shown(
+    reader: Reader, trial: RecordedTrial, user: User, step: RecordedStep
+) -> Iterator[TableRow]:
     slate, decision, feedback = step.observation.slate, step.decision, step.feedback
     items = reader.items(trial, slate)
     actions = {action.item: action for action in decision.actions}

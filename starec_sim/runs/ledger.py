@@ -11,7 +11,7 @@ _PARSING = "parsing"
 _EMPTY = "empty"
 
 
-class Entry(NamedTuple):
+class LedgerEntry(NamedTuple):
     """The calls of one node and policy."""
 
     node: str
@@ -47,7 +47,7 @@ class Failure(NamedTuple):
 class Ledger(NamedTuple):
     """The books of a run."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[LedgerEntry, ...]
     failures: tuple[Failure, ...]
 
     def total(self, column: str) -> float:
@@ -69,7 +69,7 @@ def read_ledger(db: sqlite3.Connection) -> Ledger:
         "SUM(tokens_in), SUM(tokens_out), SUM(seconds), SUM(cost_usd), SUM(failed) "
         "FROM ledger GROUP BY node, policy ORDER BY node, policy"
     )
-    return Ledger(tuple(Entry(*row) for row in entries), (*_unanswered(db), *_unread(db)))
+    return Ledger(tuple(LedgerEntry(*row) for row in entries), (*_unanswered(db), *_unread(db)))
 
 
 def _unanswered(db: sqlite3.Connection) -> list[Failure]:

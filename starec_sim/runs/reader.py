@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ from starec_sim.types import (
 )
 
 
-class Trial(NamedTuple):
+class RecordedTrial(NamedTuple):
     """One arm with one seed."""
 
     number: int
@@ -48,6 +49,17 @@ class RecordedStep(NamedTuple):
     """The preference summary after the step."""
 
 
+@contextmanager
+def reading(folder: Path) -> Iterator[Reader]:
+    """Open a run's record for reading, and close it at the end.
+
+    Raises:
+        RunError: The folder holds no record, or one that cannot be read.
+    """
+    with closing(Reader(folder)) as reader, told(reader.path):
+        yield reader
+
+
 class Reader:
     """Reads a run while it is written, or afterwards; never writes.
 
@@ -69,15 +81,18 @@ class Reader:
         """Close the file."""
         self.db.close()
 
-    def trials(self) -> list[Trial]:
+    def trials(self) -> list[RecordedTrial]:
         """Return the trials that have begun."""
         rows = self.db.execute(
             "SELECT t.trial, arm, seed, facts, COUNT(r.round) FROM trials t "
             "LEFT JOIN rounds r USING (trial) GROUP BY t.trial ORDER BY t.trial"
         )
-        return [Trial(n, arm, seed, json.loads(facts), done) for n, arm, seed, facts, done in rows]
+        return [
+            RecordedTrial(n, arm, seed, json.loads(facts), done)
+            for n, arm, seed, facts, done in rows
+        ]
 
-    def trial(self, arm: str | None, seed: int | None) -> Trial:
+    def trial(self, arm: str | None, seed: int | None) -> RecordedTrial:
         """Return the trial of an arm and seed; the first one where nothing is said.
 
         Raises:
@@ -98,7 +113,7 @@ class Reader:
             hint="pass one of those to --seed",
         )
 
-    def user(self, trial: Trial, user_id: str) -> tuple[int, User]:
+    def user(self, trial: RecordedTrial, user_id: str) -> tuple[int, User]:
         """Return a user by the id she has in the dataset.
 
         Raises:
@@ -118,7 +133,7 @@ class Reader:
             hint="pass one of those to --user",
         )
 
-    def users(self, trial: Trial) -> Iterator[tuple[int, User]]:
+    def users(self, trial: RecordedTrial) -> Iterator[tuple[int, User]]:
         """Yield the users of a trial, by row."""
         rows = self.db.execute(
             "SELECT user, id, profile FROM users WHERE trial = ? ORDER BY user", (trial.number,)
@@ -133,7 +148,7 @@ class Reader:
         )
         return [name for (name,) in rows]
 
-    def items(self, trial: Trial, rows: Sequence[int]) -> dict[int, Item]:
+    def items(self, trial: RecordedTrial, rows: Sequence[int]) -> dict[int, Item]:
         """Return the catalogue entries at some rows."""
         found = {}
         for row in set(rows):
@@ -145,7 +160,7 @@ class Reader:
             found[row] = Item(item_id, title, values)
         return found
 
-    def steps(self, trial: Trial, user: int) -> Iterator[RecordedStep]:
+    def steps(self, trial: RecordedTrial, user: int) -> Iterator[RecordedStep]:
         """Yield the committed steps of a user in order."""
         rows = self.db.execute(
             "SELECT round, step, observation, decision, feedback, slow, reason, summary FROM steps "
@@ -164,12 +179,12 @@ class Reader:
                 self._texts[summary],
             )
 
-    def _turns(self, trial: Trial, round: int, user: int, step: int) -> tuple[Turn, ...]:
+    def _turns(self, trial: RecordedTrial, round: int, user: int, step: int) -> tuple[Turn, ...]:
         where = "(t.trial, t.round, t.user, t.step) = (?, ?, ?, ?)"
         found = select_turns(self.db, self._texts, where, (trial.number, round, user, step))
         return tuple(turn for _, turn in found)
 
-    def busiest(self, trial: Trial, count: int) -> list[tuple[str, int, int]]:
+    def busiest(self, trial: RecordedTrial, count: int) -> list[tuple[str, int, int]]:
         """Return (id, steps, slow thoughts) of the users who did most."""
         rows = self.db.execute(
             "SELECT u.id, COUNT(*), SUM(s.slow) FROM steps s JOIN users u USING (trial, user) "

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from starec_sim.errors import RunError
 
-Row = Mapping[str, Any]
+TableRow = Mapping[str, Any]
 """Values by column; a column that is left out has none."""
 
 Kind = Literal["text", "integer", "number", "truth", "integers", "numbers", "messages"]
@@ -22,7 +22,7 @@ _BATCH = 1_000
 """Rows held in memory at once."""
 
 
-def write_table(file: Path, kinds: Mapping[str, Kind], rows: Iterable[Row]) -> int:
+def write_table(file: Path, kinds: Mapping[str, Kind], rows: Iterable[TableRow]) -> int:
     """Write rows to a file, whole or not at all, and return how many they were.
 
     Without rows there is no file, and one that was there before stays.
@@ -30,7 +30,7 @@ def write_table(file: Path, kinds: Mapping[str, Kind], rows: Iterable[Row]) -> i
     Raises:
         RunError: The ending says nothing we write, or the file cannot be written.
     """
-    writers: dict[str, Callable[[Path, Mapping[str, Kind], Iterable[Row]], int]] = {
+    writers: dict[str, Callable[[Path, Mapping[str, Kind], Iterable[TableRow]], int]] = {
         ".parquet": _parquet,
         ".jsonl": _json_lines,
         ".csv": _csv,
@@ -58,7 +58,7 @@ def write_table(file: Path, kinds: Mapping[str, Kind], rows: Iterable[Row]) -> i
     return written
 
 
-def _parquet(file: Path, kinds: Mapping[str, Kind], rows: Iterable[Row]) -> int:
+def _parquet(file: Path, kinds: Mapping[str, Kind], rows: Iterable[TableRow]) -> int:
     try:
         import pyarrow as pa
         from pyarrow import parquet
@@ -85,7 +85,7 @@ def _parquet(file: Path, kinds: Mapping[str, Kind], rows: Iterable[Row]) -> int:
     return written
 
 
-def _json_lines(file: Path, kinds: Mapping[str, Kind], rows: Iterable[Row]) -> int:
+def _json_lines(file: Path, kinds: Mapping[str, Kind], rows: Iterable[TableRow]) -> int:
     written = 0
     with file.open("w", encoding="utf-8") as out:
         for row in _whole(kinds, rows):
@@ -94,7 +94,7 @@ def _json_lines(file: Path, kinds: Mapping[str, Kind], rows: Iterable[Row]) -> i
     return written
 
 
-def _csv(file: Path, kinds: Mapping[str, Kind], rows: Iterable[Row]) -> int:
+def _csv(file: Path, kinds: Mapping[str, Kind], rows: Iterable[TableRow]) -> int:
     written = 0
     with file.open("w", encoding="utf-8", newline="") as out:
         writer = csv.DictWriter(out, list(kinds))
@@ -105,5 +105,5 @@ def _csv(file: Path, kinds: Mapping[str, Kind], rows: Iterable[Row]) -> int:
     return written
 
 
-def _whole(kinds: Mapping[str, Kind], rows: Iterable[Row]) -> Iterator[dict[str, Any]]:
+def _whole(kinds: Mapping[str, Kind], rows: Iterable[TableRow]) -> Iterator[dict[str, Any]]:
     return ({name: row.get(name) for name in kinds} for row in rows)
