@@ -23,17 +23,16 @@ import numpy as np
 import torch
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
-from starec_agents.star.parsing import read_decision
-from starec_agents.star.prompting import Messages, Prompts
+from starec_agents.star.prompting import StarPrompts
 from starec_environments.ranking import RankingEnvironment
 from starec_sim import plugins
+from starec_sim.answers import SUMMARY_WORDS, read_decision, read_prompt, thought
 from starec_sim.cli.run import data_spec
-from starec_sim.policies import text_policy
 from starec_sim.policies.local import LocalPolicy
 from starec_sim.policies.nano import NanoPolicy
 from starec_sim.policies.reasoner import ReasonerPolicy
 from starec_sim.rng import Streams
-from starec_sim.types import Memory, Observation
+from starec_sim.types import Memory, Messages, Observation
 
 EXPERIENCES = 10
 GENERATED = {"use": "synthetic", "seed": 11}
@@ -47,7 +46,7 @@ def questions(users: int, signals: bool, data: str | None) -> list[tuple[Observa
         RankingEnvironment.Config(users=users, signals=told), dataset, Streams(11)
     )
     world.begin_round(0)
-    prompts = Prompts.read(None, EXPERIENCES, text_policy.SUMMARY_WORDS)
+    prompts = StarPrompts.read(None, EXPERIENCES, SUMMARY_WORDS)
     asked = []
     for user, person in enumerate(world.users):
         observation = world.observe(user, ())
@@ -72,18 +71,19 @@ def kept_promises(question: str, answer: str) -> list[bool]:
 
     All are False if the first line of the answer states no weights.
     """
+    prompt = read_prompt((("user", question),))
     promised, *lines = thoughts(answer) or [""]
     try:
         teacher = ReasonerPolicy.going_by(promised)
     except ValueError:
-        return [False] * len(text_policy.candidates(question))
-    wanted = thoughts(teacher.answer(question, text_policy.SUMMARY_WORDS))[1:]
+        return [False] * len(prompt.candidates)
+    wanted = thoughts(teacher.answer(prompt))[1:]
     return [line == wish for line, wish in zip_longest(lines[: len(wanted)], wanted)]
 
 
 def thoughts(answer: str) -> list[str]:
     """Return the lines of the reasoning in an answer."""
-    return text_policy.section(answer, "think").splitlines()
+    return thought(answer).splitlines()
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from starec_sim.environment import Environment
 from starec_sim.types import (
@@ -93,6 +93,7 @@ class Agent(Protocol):
         ...
 
 
+@runtime_checkable
 class OpenAgent(Agent, Protocol):
     """An agent whose single answers can be asked for and read apart from a visit.
 
@@ -113,4 +114,13 @@ class OpenAgent(Agent, Protocol):
 
     def rethink(self, messages: Messages, answer: str, problem: str) -> Messages:
         """Return the messages that ask again, quoting an answer and what is wrong with it."""
+        ...
+
+
+@runtime_checkable
+class RephrasedAgent(Protocol):
+    """An agent that can ask the same in other words. Audits compare the answers to both."""
+
+    def rephrased(self) -> Agent | None:
+        """Return an agent that asks the same in other words; None where there are no such words."""
         ...

@@ -1,7 +1,7 @@
 """An agent of one's own, in one file: it asks once, learns nothing, and never thinks twice."""
 
-from starec_agents.star.parsing import read_decision
 from starec_sim.agent import Call
+from starec_sim.answers import labelled, read_decision
 from starec_sim.settings import Settings
 from starec_sim.types import Step, Verdict, Visit
 
@@ -26,8 +26,7 @@ class MoodyAgent:
         while not steps or not steps[-1].feedback.ending:
             shown = world.observe(call.user, steps)
             liked = [world.items[lived.item].title for lived in memory.history if lived.liked]
-            cards = [f"{chr(65 + place)}. {card}" for place, card in enumerate(shown.cards)]
-            candidates = "\n".join(["<candidates>", *cards, "</candidates>"])
+            candidates = f"<candidates>\n{labelled(shown.cards)}\n</candidates>"
             question = f"You liked: {', '.join(liked[-10:])}.\n{candidates}"
             turn = await call.policies.ask(
                 call.key(step=len(steps), node="fast"),

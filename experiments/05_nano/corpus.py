@@ -15,10 +15,10 @@ import numpy as np
 from undecided import guess
 from worlds import Rng, World
 
-from starec_agents.star.parsing import read_decision, read_summary
-from starec_agents.star.prompting import Messages, Prompts, label
+from starec_agents.star.prompting import StarPrompts
 from starec_environments.datasets.synthetic_titles import occupation
 from starec_environments.signals import BAND_NAMES, SHOWN_TOGETHER, TITLE_LIMIT, company
+from starec_sim.answers import label, read_decision, read_prompt, read_summary
 from starec_sim.cards import card, quoted
 from starec_sim.policies.reasoner import ReasonerPolicy
 from starec_sim.types import (
@@ -28,6 +28,7 @@ from starec_sim.types import (
     Feedback,
     Item,
     Memory,
+    Messages,
     Observation,
     User,
 )
@@ -38,7 +39,7 @@ HISTORY = 10
 MOST_TOGETHER = 20
 """The largest together count (`liked together with: N`) on a card of the corpus."""
 
-PROMPTS = Prompts.read(None, HISTORY, WORDS)
+PROMPTS = StarPrompts.read(None, HISTORY, WORDS)
 KEEPS = 24
 """How many attributes a summary has: no more fit into the 400 tokens of an answer."""
 TEACHER = ReasonerPolicy(keeps=KEEPS)
@@ -248,13 +249,13 @@ def _decided(
 ) -> Sample:
     """Answer a question about `cards`; the final teacher draws new weights for each answer."""
     answering = TEACHER.model_copy(update=guess(rng, cards)) if teacher is TEACHER else teacher
-    text = asked[1][1]
-    return Sample(kind, asked, answering.answer(text, WORDS), teacher.tastes(text))
+    prompt = read_prompt(asked)
+    return Sample(kind, asked, answering.answer(prompt), teacher.tastes(prompt))
 
 
 def _answered(kind: str, asked: Messages, teacher: ReasonerPolicy) -> Sample:
-    text = asked[1][1]
-    return Sample(kind, asked, teacher.answer(text, WORDS), teacher.tastes(text))
+    prompt = read_prompt(asked)
+    return Sample(kind, asked, teacher.answer(prompt), teacher.tastes(prompt))
 
 
 def _bare(one: Sample) -> Sample:

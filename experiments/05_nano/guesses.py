@@ -14,16 +14,17 @@ from itertools import product
 
 import numpy as np
 import yaml
-from corpus import HISTORY, PROMPTS, WORDS
+from corpus import HISTORY, PROMPTS
 from tqdm import tqdm
 from undecided import DEGREES
 
-from starec_agents.star.parsing import read_decision
 from starec_environments.ranking import RankingEnvironment
 from starec_sim import plugins
+from starec_sim.answers import read_decision, read_prompt
 from starec_sim.cli.run import data_spec
 from starec_sim.metrics import bootstrap_interval
-from starec_sim.policies.reasoner import SIGNALS, ReasonerPolicy
+from starec_sim.policies.evidence import SIGNALS
+from starec_sim.policies.reasoner import ReasonerPolicy
 from starec_sim.rng import Streams
 from starec_sim.types import FloatArray, Memory
 
@@ -55,9 +56,9 @@ def gains(world: RankingEnvironment, policies: list[ReasonerPolicy]) -> FloatArr
         for user, person in enumerate(world.users):
             shown = world.observe(user, ())
             memory = Memory(histories[user][-HISTORY:])
-            _, (_, asked) = PROMPTS.decide(person, memory, shown, world.cards)
+            prompt = read_prompt(PROMPTS.decide(person, memory, shown, world.cards))
             for place, policy in enumerate(policies):
-                decision, _ = read_decision(policy.answer(asked, WORDS), shown)
+                decision, _ = read_decision(policy.answer(prompt), shown)
                 feedback = world.respond(user, (), shown, decision)
                 rank = decision.rank_of(feedback.target)
                 if rank and rank <= 10:

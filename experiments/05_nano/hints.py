@@ -18,8 +18,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from starec_sim.policies import text_policy
-from starec_sim.policies.reasoner import SIGNALS
+from starec_sim.answers import card_terms, read_counts, read_prompt
+from starec_sim.answers.tags import CANDIDATES, ITEM, PAGE
+from starec_sim.policies.evidence import SIGNALS
 
 _LINE = re.compile(r"^[A-Z]{1,3}\. (\".*)$", re.MULTILINE)
 _LIVED = re.compile(r"^- [\d.]+ stars: (liked|disliked) \| (\".*)$", re.MULTILINE)
@@ -36,13 +37,14 @@ def hints(asked: str, tastes: Mapping[str, str], habit: bool = False) -> Iterato
         tastes: The polarities of attributes by taste, also when the answer goes by habit.
         habit: Whether the answer goes by habit.
     """
-    summary = text_policy.known(text_policy.section(asked, "preferences"))
-    if text_policy.reflects(asked):
+    prompt = read_prompt((("user", asked),))
+    summary = read_counts(prompt.preferences)
+    if prompt.asks == "reflection":
         known = {term: f"{likes} of {met}" for term, likes, met in summary}
-        tag = "item"
+        tag = ITEM
     else:
         known = {term: f": {polarity}" for term, polarity in tastes.items()}
-        tag = "page" if text_policy.pages(asked) else "candidates"
+        tag = PAGE if prompt.asks == "feed" else CANDIDATES
         counted = {term: (likes, met) for term, likes, met in summary}
         yield from _counts(asked, counted)
         if habit:
@@ -82,6 +84,6 @@ def _terms(place: int, listed: str) -> Iterator[tuple[int, str]]:
     """Yield where each value of a list ends, and its term; `place` is where the list begins."""
     for value in listed.split(", "):
         place += len(value)
-        for term in text_policy.terms(f"title | value: {value}"):
+        for term in card_terms(f"title | value: {value}"):
             yield place, term
         place += 2

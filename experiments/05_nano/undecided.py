@@ -13,8 +13,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from starec_sim.policies import text_policy
-from starec_sim.policies.reasoner import SIGNALS, ReasonerPolicy
+from starec_sim.answers import PromptParts
+from starec_sim.policies.evidence import SIGNALS
+from starec_sim.policies.reasoner import ReasonerPolicy
 from starec_sim.policies.text_policy import TextPolicy
 
 DEGREES = {"attributes": 3, "popularity": 4, "rating": 3, "together": 4}
@@ -42,9 +43,9 @@ class Undecided(TextPolicy):
     def _llm_type(self) -> str:
         return "undecided"
 
-    def answer(self, asked: str, words: int) -> str:
+    def answer(self, prompt: PromptParts) -> str:
         """Draw the weights, then answer as the reasoner does with them."""
-        rng = np.random.default_rng([*hashlib.sha256(asked.encode()).digest()])
-        cards = [card for _, card in text_policy.candidates(asked)]
+        rng = np.random.default_rng([*hashlib.sha256(prompt.text.encode()).digest()])
+        cards = [card for _, card in prompt.candidates]
         reasoner = ReasonerPolicy.model_validate(guess(rng, cards))
-        return reasoner.answer(asked, words)
+        return reasoner.answer(prompt)

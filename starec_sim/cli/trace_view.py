@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from textwrap import indent
@@ -15,6 +14,7 @@ from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from starec_sim.answers import label, thought
 from starec_sim.cli.tables import console, grid, one_line
 from starec_sim.cli.text import clean
 from starec_sim.runs.reader import RecordedStep, RecordedTrial
@@ -102,7 +102,7 @@ def _print_page(out: Console, step: RecordedStep, items: Mapping[int, Item]) -> 
         action, expected = actions.get(item), Text("skipped", "dim")
         if action is not None and action.watched:
             expected = Text("–" if action.rating is None else f"    {action.rating:g}")
-        rows.append(_Row(_letter(place), items[item], expected, _stars(lived.get(item))))
+        rows.append(_Row(label(place), items[item], expected, _stars(lived.get(item))))
     _print_items(out, rows, f"page {step.observation.page}", ("expected", "lived"))
 
 
@@ -113,7 +113,7 @@ def _print_ranking(out: Console, step: RecordedStep, items: Mapping[int, Item]) 
     rows = []
     for rank, item in enumerate(ranking, 1):
         if rank <= _TOP or item == target:
-            place = f"{rank if rank <= step.decision.read else '–'} {_letter(shown.index(item))}"
+            place = f"{rank if rank <= step.decision.read else '–'} {label(shown.index(item))}"
             chosen = Text("chosen" if item == target else "", "bold")
             rows.append(_Row(place, items[item], chosen, _stars(lived.get(item))))
     rows += [
@@ -162,12 +162,6 @@ def _about(item: Item) -> str:
     return " · ".join(", ".join(values) for values in item.attributes.values() if values)
 
 
-def _letter(place: int) -> str:
-    """Return the letter of a place of the page, the way spreadsheets name columns."""
-    before, rest = divmod(place, 26)
-    return (_letter(before - 1) if before else "") + chr(ord("A") + rest)
-
-
 def _stars(experience: Experience | None) -> Text:
     if experience is None:
         return Text("")
@@ -194,8 +188,8 @@ def _print_thoughts(out: Console, step: RecordedStep, node: Node, prompts: bool)
 
 def _thought(turn: Turn) -> str:
     """Return the first lines of an answer's reasoning, or of the answer where it has none."""
-    found = re.search(r"<think>(.*?)</think>", turn.completion, re.DOTALL)
-    text = found[1] if found and found[1].strip() else turn.completion
+    reasoning = thought(turn.completion)
+    text = reasoning if reasoning.strip() else turn.completion
     lines = [line for line in text.splitlines() if line.strip()]
     if len(lines) > _LINES:
         lines[_LINES - 1 :] = [f"… {len(lines) - _LINES + 1} more lines (--prompts)"]

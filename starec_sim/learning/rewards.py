@@ -8,7 +8,6 @@ is none of these is what the environment itself reports under it.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from starec_sim import plugins
+from starec_sim.answers import thought
 from starec_sim.errors import ConfigError, ContractError, StarecError, did_you_mean
 from starec_sim.types import Decision, Feedback, Node, Observation, Step
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from starec_sim.runs.reader import RecordedStep
 
 _WORST = -1.0
-_THOUGHT = re.compile(r"<think>(.*?)</think>", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +156,9 @@ def counters(outcome: Outcome, tokens: int) -> dict[str, float]:
     `malformed`; `empty`: no reasoning; `length` in tokens; `input order`: Kendall's tau between a
     ranking and the order in which its candidates were shown.
     """
-    thought = _THOUGHT.search(outcome.text)
     found = {
         "malformed": float(not outcome.clean),
-        "empty": float(thought is None or not thought[1].strip()),
+        "empty": float(not thought(outcome.text).strip()),
         "length": float(tokens),
     }
     decision = outcome.decision

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
+from typing_extensions import get_protocol_members
 
+from starec_sim.agent import OpenAgent
 from starec_sim.build import build_agent, build_environment, load_dataset
 from starec_sim.cards import card
 from starec_sim.dataset import Dataset
@@ -37,18 +38,15 @@ class UserSplit:
         self._dataset: Dataset | None = None
         if experiment.data is not None:
             self._dataset = load_dataset(experiment.data)
-        self.agent: Any = build_agent(experiment.agent)
-        lacking = [
-            name
-            for name in ("question", "decision", "summary", "rethink")
-            if not callable(getattr(self.agent, name, None))
-        ]
-        if lacking:
+        agent = build_agent(experiment.agent)
+        if not isinstance(agent, OpenAgent):
+            lacking = sorted(get_protocol_members(OpenAgent) - {*dir(agent)})
             raise ContractError(
                 f"the agent {experiment.agent['use']} has no {', '.join(lacking)}, which learning "
                 "needs",
                 hint="implement starec_sim.agent.OpenAgent",
             )
+        self.agent: OpenAgent = agent
         ids = sorted(user.id for user in self.world(experiment.seed).users)
         order = Streams(experiment.seed).stream("held out users").permutation(len(ids))
         held = round(training.evaluate.share * len(ids))

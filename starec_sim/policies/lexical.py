@@ -1,9 +1,9 @@
-"""A policy without a model: it reads the prompt as text and answers in the form that is asked for.
+"""A policy without a model: weighted word overlap of preferences, history and candidates.
 
-It is the floor that every model must beat, and the default that makes a first result possible
-without a key, a GPU or a download. It knows nothing that the prompt does not say: preferences and
-history are turned into weights of words ("Sci-Fi: liked"), candidates are scored by the weights of
-the words on their cards, and its reflections are real summaries of what was liked and disliked.
+It is the baseline that every model must beat, and the default policy: a first result needs no key,
+no GPU and no download. It knows only what the prompt says. Preferences and history become weights
+of terms ("Sci-Fi: liked"), a candidate is scored by the weights of the terms on its card, and a
+reflection counts what was liked and disliked.
 """
 
 from __future__ import annotations
@@ -11,31 +11,40 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from starec_sim.policies import text_policy
-from starec_sim.policies.text_policy import DISLIKED, LIKED, TextPolicy
+from starec_sim.answers import (
+    DISLIKED,
+    LIKED,
+    PromptParts,
+    TermCount,
+    card_terms,
+    read_counts,
+)
+from starec_sim.answers.tags import ACTIONS, NEXT, PREFERENCES, RANKING, THINK, block, tagged
+from starec_sim.answers.terms import says_liked
+from starec_sim.policies.text_policy import NOTHING_YET, TextPolicy, word_count
 
 _PRIOR_STARS, _PRIOR_MET = 3.5, 5.0
-"""What people give on average, and how many experiences that is worth."""
+"""What users give on average, and how many experiences that is worth."""
 _LIKE_STARS = 2.0
-"""Stars between what people like and what they dislike."""
+"""Stars between what users like and what they dislike."""
 _DAMPING = 5.0
 """Meetings at which a term is trusted half."""
 
 _SUMMARY_TERMS = 24
-"""Terms that a reflection keeps, the best-supported ones."""
+"""Terms that a reflection keeps, those with the most meetings."""
 _SUMMARY_MET = 12
 """Meetings that a summary counts for one term. Beyond that its counts are halved, so that old
-meetings fade and the summary can follow a taste."""
+meetings fade and the summary can follow a change of taste."""
 
 
 class _Scored(NamedTuple):
     """A candidate, and what speaks for or against it."""
 
-    mark: str
+    label: str
     score: float
-    """Stars above or below what the reader usually gives."""
+    """Stars above or below what the user usually gives."""
     known: list[tuple[str, float]]
-    """The terms she knows something about, with their weights in stars."""
+    """The terms the user knows something about, with their weights in stars."""
 
 
 class LexicalPolicy(TextPolicy):
@@ -44,53 +53,52 @@ class LexicalPolicy(TextPolicy):
     summary_trust: float = 1.0
     """How much an observation in the summary counts against one in the history."""
     curiosity: int = 1
-    """Places at the top of a page that are worth a try when nothing is known about them."""
+    """Places at the top of a page that are watched when nothing is known about them."""
 
     @property
     def _llm_type(self) -> str:
         return "lexical"
 
-    def answer(self, asked: str, words: int) -> str:
-        """Answer from the weights of words."""
-        if text_policy.reflects(asked):
-            return _reflect(asked, words)
-        weights, usual = self._taste(asked)
+    def answer(self, prompt: PromptParts) -> str:
+        """Answer from the weights of terms."""
+        if prompt.asks == "reflection":
+            return _reflect(prompt)
+        weights, usual = self._taste(prompt)
         scored = []
-        for mark, card in text_policy.candidates(asked):
-            known = [(term, weights[term]) for term in text_policy.terms(card) if weights.get(term)]
-            scored.append(_Scored(mark, sum(weight for _, weight in known), known))
+        for label, card in prompt.candidates:
+            known = [(term, weights[term]) for term in card_terms(card) if weights.get(term)]
+            scored.append(_Scored(label, sum(weight for _, weight in known), known))
         thoughts = "\n".join(
-            f"{mark}. " + ", ".join(f"{term}: {_polarity(w)}" for term, w in known)
-            for mark, _, known in scored
+            f"{label}. " + ", ".join(f"{term}: {_polarity(w)}" for term, w in known)
+            for label, _, known in scored
             if known
         )
-        answer = self._act(scored, usual) if text_policy.pages(asked) else _rank(scored)
-        return f"<think>\n{thoughts}\n</think>\n{answer}"
+        answer = self._act(scored, usual) if prompt.asks == "feed" else _rank(scored)
+        return f"{block(THINK, thoughts)}\n{answer}"
 
     def _act(self, scored: Sequence[_Scored], usual: float) -> str:
         lines = []
-        for place, (mark, score, known) in enumerate(scored):
+        for place, (label, score, known) in enumerate(scored):
             wanted = score > 0 or (not known and place < self.curiosity)
             stars = min(5, max(1, round(usual + score)))
-            lines.append(f"{mark}: watch {stars}" if wanted else f"{mark}: skip")
-        watched = sum("watch" in line for line in lines)
-        actions = "\n".join(lines)
-        return f"<actions>\n{actions}\n</actions>\n<next>{'stay' if watched else 'leave'}</next>"
+            lines.append(f"{label}: watch {stars}" if wanted else f"{label}: skip")
+        watched = any("watch" in line for line in lines)
+        following = tagged(NEXT, "stay" if watched else "leave")
+        return block(ACTIONS, "\n".join(lines)) + "\n" + following
 
-    def _taste(self, asked: str) -> tuple[Mapping[str, float], float]:
-        """Return what each term is worth, in stars, and the stars the reader usually gives."""
-        history = text_policy.history(asked)
-        given = sum(stars for _, stars in history)
-        usual = (_PRIOR_STARS * _PRIOR_MET + given) / (_PRIOR_MET + len(history))
+    def _taste(self, prompt: PromptParts) -> tuple[Mapping[str, float], float]:
+        """Return what each term is worth, in stars, and the stars that the user usually gives."""
+        given = sum(shown.stars for shown in prompt.history)
+        usual = (_PRIOR_STARS * _PRIOR_MET + given) / (_PRIOR_MET + len(prompt.history))
         # By term: stars above what is usual, and meetings.
         evidence: dict[str, list[float]] = {}
-        summary = text_policy.known(text_policy.section(asked, "preferences"))
+        summary = read_counts(prompt.preferences)
         base = (1.0 + sum(likes for _, likes, _ in summary)) / (2.0 + sum(m for *_, m in summary))
         for term, likes, met in summary:
             stars = _LIKE_STARS * (likes - base * met)
             evidence[term] = [self.summary_trust * stars, self.summary_trust * met]
-        for terms, stars in history:
-            for term in terms:
+        for stars, card in prompt.history:
+            for term in card_terms(card):
                 seen = evidence.setdefault(term, [0.0, 0.0])
                 seen[0] += stars - usual
                 seen[1] += 1.0
@@ -100,39 +108,35 @@ class LexicalPolicy(TextPolicy):
 
 def _rank(scored: Sequence[_Scored]) -> str:
     order = sorted(scored, key=lambda entry: -entry.score)  # stable: ties keep their shown order
-    return f"<ranking>{' > '.join(entry.mark for entry in order)}</ranking>"
+    return tagged(RANKING, " > ".join(entry.label for entry in order))
 
 
-def _reflect(asked: str, words: int) -> str:
-    """Fold the feedback into the counts of the summary."""
-    counts = {
-        term: [likes, met]
-        for term, likes, met in text_policy.known(text_policy.section(asked, "preferences"))
-    }
+def _reflect(prompt: PromptParts) -> str:
+    """Add the feedback to the counts of the summary."""
+    counts = {term: [likes, met] for term, likes, met in read_counts(prompt.preferences)}
     thoughts = []
-    items = text_policy.section(asked, "item").splitlines()
-    feedback = text_policy.section(asked, "feedback").splitlines()
-    predictions = text_policy.section(asked, "prediction").splitlines()
-    for item, predicted, answer in zip(items, predictions, feedback, strict=False):
-        polarity = LIKED if answer.endswith(f": {LIKED}") else DISLIKED
-        terms = text_policy.terms(item)
-        thoughts.append(f"{predicted}; it was {polarity}: {', '.join(terms)}")
+    for label, card, prediction, feedback in prompt.reviewed:
+        liked = says_liked(feedback)
+        terms = card_terms(card)
+        polarity = LIKED if liked else DISLIKED
+        thoughts.append(f"{label}. {prediction}; it was {polarity}: {', '.join(terms)}")
         for term in terms:
             count = counts.setdefault(term, [0, 0])
-            count[0] += polarity == LIKED
+            count[0] += liked
             count[1] += 1
+    words = prompt.words
     lines: list[str] = []
     for term in sorted(counts, key=lambda term: (-counts[term][1], term)):
         likes, met = counts[term]
         if met > _SUMMARY_MET:
             likes, met = round(likes * _SUMMARY_MET / 2 / met), _SUMMARY_MET // 2
-        line = f"{term}: {LIKED if 2 * likes > met else DISLIKED} ({likes} of {met})"
-        words -= text_policy.word_count(line)
+        line = str(TermCount(term, likes, met))
+        words -= word_count(line)
         if words < 0 or len(lines) == _SUMMARY_TERMS:
             break
         lines.append(line)
-    thought, summary = "\n".join(thoughts), "\n".join(lines) or "nothing yet"
-    return f"<think>\n{thought}\n</think>\n<preferences>\n{summary}\n</preferences>"
+    thought, summary = "\n".join(thoughts), "\n".join(lines) or NOTHING_YET
+    return f"{block(THINK, thought)}\n{block(PREFERENCES, summary)}"
 
 
 def _polarity(weight: float) -> str:

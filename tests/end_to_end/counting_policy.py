@@ -6,6 +6,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+from starec_sim.answers import PromptParts
 from starec_sim.policies.lexical import LexicalPolicy
 
 
@@ -32,7 +33,7 @@ class CountingPolicy(LexicalPolicy):
 class RefusingPolicy(LexicalPolicy):
     """Says no to everything."""
 
-    def answer(self, asked: str, words: int) -> str:
+    def answer(self, prompt: PromptParts) -> str:
         return "I refuse."
 
 

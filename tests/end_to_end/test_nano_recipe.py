@@ -8,9 +8,8 @@ import pytest
 import torch
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from starec_agents.star.parsing import read_decision
 from starec_sim import plugins
-from starec_sim.policies import text_policy
+from starec_sim.answers import card_terms, read_decision, read_prompt, thought
 from starec_sim.policies.nano import HERE as SHIPPED
 from starec_sim.types import Observation
 
@@ -39,7 +38,7 @@ def rankings(folders):
 
 
 def first_line(one):
-    return text_policy.section(one.answer, "think").splitlines()[0]
+    return thought(one.answer).splitlines()[0]
 
 
 class TestTheCorpus:
@@ -57,7 +56,7 @@ class TestTheCorpus:
 
     def test_answers_are_without_flaw(self, rankings):
         for one in rankings:
-            count = len(text_policy.candidates(one.messages[1][1]))
+            count = len(read_prompt(one.messages).candidates)
             observation = Observation("ranking", tuple(range(count)), ("",) * count)
             _, findings = read_decision(one.answer, observation)
             assert not findings.counts, one.answer
@@ -81,7 +80,7 @@ class TestTheCorpus:
                 if end < offered:
                     continue
                 start = max(asked.rfind(mark, 0, end) + 2 for mark in (": ", ", "))
-                (term,) = text_policy.terms(f"title | value: {asked[start:end]}")
+                (term,) = card_terms(f"title | value: {asked[start:end]}")
                 told += word != NOTHING
                 if counted:
                     assert word == NOTHING or " of " in word
@@ -123,7 +122,7 @@ def test_the_undecided_teacher_tries_many_guesses_and_sticks_to_each(rankings):
 
     given = answers()
     assert given == answers()
-    assert len({text_policy.section(answer, "think").splitlines()[0] for answer in given}) > 30
+    assert len({thought(answer).splitlines()[0] for answer in given}) > 30
 
 
 def test_each_choice_of_a_first_line_is_one_token_of_the_tokenizer_that_ships(tokenizer):

@@ -8,13 +8,9 @@ from pydantic import Field
 
 from starec_agents.agentcf.graph import CFContext, build_graph
 from starec_agents.agentcf.prompting import CFPrompts
-from starec_agents.star.agent import GraphAgent
-from starec_agents.star.gate import Gate
+from starec_agents.base import GraphAgent
 from starec_sim.agent import Call
 from starec_sim.settings import Settings
-
-_NO_GATE = Gate(when="always")
-"""It learns from every choice."""
 
 
 class AgentCFAgent(GraphAgent):
@@ -42,5 +38,4 @@ class AgentCFAgent(GraphAgent):
 
     def context(self, call: Call) -> CFContext:
         """Return what the nodes of a visit work with."""
-        limit, rounds = self.history_limit, self.config.rounds
-        return CFContext(call, self._templates, _NO_GATE, limit, rounds)
+        return CFContext(call, self._templates, self.history_limit, self.config.rounds)

@@ -24,33 +24,31 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from langgraph.graph import START, StateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from starec_agents.agentcf.prompting import DESCRIPTION_WORDS, CFPrompts, with_notes
-from starec_agents.star.forms import Form
-from starec_agents.star.graph import (
+from starec_agents.base import (
+    Asked,
     Context,
     Graph,
     State,
     Update,
-    ask,
+    ask_and_repair,
+    end_step,
     fast,
     form_of,
-    mendable,
     respond,
-    turn_the_page,
 )
-from starec_agents.star.parsing import Findings, read_decision, read_summary
-from starec_agents.star.prompting import only_rankings
-from starec_sim.types import Messages, Node, Observation, Step, Turn, Verdict
-
-ReadT = TypeVar("ReadT")
+from starec_agents.base.prompting import only_rankings
+from starec_sim.answers import Findings, Form, read_decision, read_summary
+from starec_sim.answers.tags import DESCRIPTION, PREFERENCES
+from starec_sim.types import Observation, Step, Verdict
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ class CFContext(Context):
 
 
 class CFState(State):
-    """A visit in the making: what the STAR agent's holds, and what belongs to the current step."""
+    """A visit as it is played, with what this method keeps of the current step."""
 
     notes: Mapping[int, str]
     """What she wrote about items."""
@@ -115,17 +113,17 @@ async def choose(
 ) -> Command[Literal["rewrite_user", "rewrite_item"]]:
     """Forward: say which of the two she chooses."""
     context, target = runtime.context, state["feedback"].target
-    pair, form = (
-        with_notes(state["pair"], _notes(context, state["steps"], state["notes"])),
-        form_of(context.call, "fast"),
-    )
+    form = form_of(context.call, "fast")
+    pair = with_notes(state["pair"], _notes(context, state["steps"], state["notes"]))
 
-    def read(text: str) -> tuple[bool, Findings]:
-        decision, findings = read_decision(text, pair, form)
+    def read(answer: str) -> tuple[bool, Findings]:
+        decision, findings = read_decision(answer, pair, form)
         return decision.read == len(pair.slate) and decision.ranking[0] == target, findings
 
-    asked = context.prompts.choose(context.call, state["summary"], pair, form)
-    right, turns = await _answered(context, state, "fast", "choose", asked, read)
+    messages = context.prompts.choose(context.call, state["summary"], pair, form)
+    asked = Asked("fast", "choose", messages, len(pair.slate))
+    found, turns = await ask_and_repair(context, state, asked, read)
+    right = found[-1]
     update: Update = {"right": right, "turns": turns}
     if not state["done"]:
         said = "right" if right else "wrong"
@@ -138,21 +136,19 @@ async def choose(
 async def rewrite_user(state: CFState, runtime: Runtime[CFContext]) -> Update:
     """Backward, first half: rewrite the self-introduction."""
     context, feedback = runtime.context, state["feedback"]
-    pair, form = (
-        with_notes(state["pair"], _notes(context, state["steps"], state["notes"])),
-        form_of(context.call, "slow"),
-    )
+    form = form_of(context.call, "slow")
+    pair = with_notes(state["pair"], _notes(context, state["steps"], state["notes"]))
     cards = list(pair.cards)
     if pair.slate[0] != feedback.target:
         cards.reverse()
     rating = next(lived.rating for lived in feedback.experiences if lived.item == feedback.target)
-    asked = context.prompts.rewrite_user(
+    messages = context.prompts.rewrite_user(
         context.call, state["summary"], cards, state["right"], rating, form
     )
-    read = _reader("preferences", context.prompts.summary_words, form)
-    summary, turns = await _answered(context, state, "slow", "reflect", asked, read)
+    read = _reader(PREFERENCES, context.prompts.summary_words, form)
+    found, turns = await ask_and_repair(context, state, Asked("slow", "reflect", messages), read)
     # An answer without a summary changes nothing in memory; the turn's error says so.
-    return {"summary": summary or state["summary"], "turns": turns}
+    return {"summary": found[-1] or state["summary"], "turns": turns}
 
 
 async def rewrite_item(
@@ -161,18 +157,16 @@ async def rewrite_item(
     """Backward, second half: rewrite what everybody reads about the item she really chose."""
     context, target = runtime.context, state["feedback"].target
     assert target is not None  # or `compare` would not have come here
-    form, note = (
-        form_of(context.call, "slow"),
-        _notes(context, state["steps"], state["notes"]).get(target, ""),
-    )
+    form = form_of(context.call, "slow")
+    note = _notes(context, state["steps"], state["notes"]).get(target, "")
     card = state["pair"].cards[state["pair"].slate.index(target)]
-    asked = context.prompts.rewrite_item(
+    messages = context.prompts.rewrite_item(
         context.call, state["summary"], card, note, state["right"], form
     )
-    read = _reader("description", DESCRIPTION_WORDS, form)
-    written, turns = await _answered(context, state, "slow", "describe", asked, read)
+    read = _reader(DESCRIPTION, DESCRIPTION_WORDS, form)
+    found, turns = await ask_and_repair(context, state, Asked("slow", "describe", messages), read)
     update: Update = {"turns": turns, "done": state["done"] + 1}
-    if written:
+    if written := found[-1]:
         update["notes"] = {**state["notes"], target: written}
     over = update["done"] == context.rounds or (state["right"] and state["done"] > 0)
     return Command(update=update, goto="remember" if over else "choose")
@@ -182,7 +176,7 @@ async def remember(
     state: CFState, runtime: Runtime[CFContext]
 ) -> Command[Literal["perceive", "__end__"]]:
     """Write the step into memory, and turn the page or leave."""
-    return turn_the_page(state, runtime.context, state["notes"])
+    return end_step(state, runtime.context, state["notes"])
 
 
 @cache
@@ -209,27 +203,5 @@ def _notes(
     return ChainMap(*map(dict, (*hers, context.call.notes)))
 
 
-async def _answered(
-    context: CFContext,
-    state: CFState,
-    node: Node,
-    prompt: str,
-    asked: Messages,
-    read: Callable[[str], tuple[ReadT, Findings]],
-) -> tuple[ReadT, tuple[Turn, ...]]:
-    """Ask, once more where the answer has a flaw; return what was read, and the step's turns."""
-    turns, messages = state["turns"], asked
-    for last in (False, True):
-        attempt = sum(turn.node == node for turn in turns)
-        count = len(state["pair"].slate)
-        turn = await ask(context, state, node, messages, attempt, prompt, count)
-        found, findings = read(turn.completion)
-        turns = (*turns, replace(turn, error=str(findings)))
-        if last or not mendable(turn, findings):
-            break
-        messages = context.prompts.repair(asked, turn.completion, str(findings))
-    return found, turns
-
-
 def _reader(part: str, words: int, form: Form) -> Callable[[str], tuple[str | None, Findings]]:
-    return lambda text: read_summary(text, words, form, part)
+    return lambda answer: read_summary(answer, words, form, part)

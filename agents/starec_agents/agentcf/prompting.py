@@ -6,16 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
-from starec_agents.star.forms import Form
-from starec_agents.star.prompting import (
-    CHARACTERS_A_WORD,
-    Prompts,
-    candidates,
-    labelled,
-    profile,
-    stars,
-)
+from starec_agents.base.prompting import Prompts, profile
 from starec_sim.agent import Call
+from starec_sim.answers import CHARACTERS_A_WORD, Form, labelled, stars
 from starec_sim.cards import quoted
 from starec_sim.types import Messages, Observation
 
@@ -25,9 +18,9 @@ _NOTE = str.maketrans({"|": "/"})
 
 
 class CFPrompts(Prompts):
-    """The templates of the method, beside that of the ranking which a table looks at."""
+    """The templates of the method, beside that of the ranking which an evaluation measures."""
 
-    own: ClassVar[str] = "starec_agents.agentcf"
+    package: ClassVar[str] = "starec_agents.agentcf"
     names: ClassVar[tuple[str, ...]] = (
         "ranking",
         "choose",
@@ -44,7 +37,7 @@ class CFPrompts(Prompts):
             form,
             profile=profile(call.person),
             preferences=self._summary(replace(call.memory, summary=summary)),
-            candidates=candidates(pair),
+            candidates=labelled(pair.cards),
             count=len(pair.slate),
         )
 
@@ -62,10 +55,10 @@ class CFPrompts(Prompts):
         Args:
             call: Of the visit.
             summary: The self-introduction so far.
-            cards: What was really chosen, and what was not.
-            guessed: Whether the user had said so.
+            cards: The card of the item that was really chosen, then the other one.
+            guessed: Whether the user had said that she would choose it.
             rating: Stars of what was chosen.
-            form: In which the answer is to be written.
+            form: In which form the answer is to be written.
         """
         said = ("said you would choose it", "said you would not choose it")
         return self._fill(

@@ -2,6 +2,6 @@
 
 from starec_agents.star.agent import StarAgent
 from starec_agents.star.gate import Gate
-from starec_agents.star.graph import Context, State, build_graph
+from starec_agents.star.graph import StarContext, build_graph
 
-__all__ = ["Context", "Gate", "StarAgent", "State", "build_graph"]
+__all__ = ["Gate", "StarAgent", "StarContext", "build_graph"]

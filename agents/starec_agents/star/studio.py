@@ -18,8 +18,9 @@ from langgraph.runtime import Runtime
 from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
+from starec_agents.base import NodeFunction, State
 from starec_agents.star.agent import StarAgent
-from starec_agents.star.graph import Context, NodeFunction, State, build_graph
+from starec_agents.star.graph import StarContext, build_graph
 from starec_sim import plugins
 from starec_sim.agent import Call
 from starec_sim.environment import Environment
@@ -56,7 +57,7 @@ def _typed_in(node: NodeFunction) -> NodeFunction:
     """Give a node the context of the visit that somebody typed in."""
 
     @wraps(node)
-    async def play(state: State, runtime: Runtime[Context]) -> Any:
+    async def play(state: State, runtime: Runtime[StarContext]) -> Any:
         known = _restored(cast(dict[str, Any], state))
         call = await _call(known.get("user"), known.get("round", 0))
         opening = {}

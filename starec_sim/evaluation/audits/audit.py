@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from pydantic import Field
 
 from starec_sim import plugins, yaml_files
-from starec_sim.agent import Agent
+from starec_sim.agent import Agent, RephrasedAgent
 from starec_sim.dataset import Dataset
 from starec_sim.errors import ConfigError, DataError, did_you_mean
 from starec_sim.evaluation.audits.audited_policy import AuditedPolicy, audited_policy
@@ -227,9 +227,8 @@ def audit(settings: AuditSettings) -> AuditReport:
     found, config = plugins.configure("agents", settings.agent, "agent")
     agent: Agent = found(config)
     agents: dict[Words, Agent] = {"usual": agent}
-    if (rephrased := getattr(agent, "rephrased", None)) is not None:
-        # An agent may offer to ask the same in other words.
-        agents |= {"other": other} if (other := rephrased()) is not None else {}
+    if isinstance(agent, RephrasedAgent) and (other := agent.rephrased()) is not None:
+        agents["other"] = other
     reader, config = plugins.configure("datasets", settings.data, "data")
     dataset: Dataset = reader(config).load()
     protocol = settings.protocol or read_protocol(

@@ -35,6 +35,7 @@ from starec_sim.types import (
     Item,
     Memory,
     Messages,
+    Node,
     Observation,
     Step,
     Task,
@@ -255,9 +256,8 @@ class _Addressed:
     def __init__(self, policies: Policies, repeat: int) -> None:
         self._policies, self._repeat = policies, repeat
 
-    def structured(self, node: Any) -> bool:
-        structured = getattr(self._policies, "structured", None)
-        return bool(structured is not None and structured(node))
+    def structured(self, node: Node) -> bool:
+        return self._policies.structured(node)
 
     async def ask(
         self, key: CallKey, messages: Messages, schema: Mapping[str, Any] | None = None

@@ -7,7 +7,8 @@ import pytest
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from pydantic_core import to_jsonable_python
 
-from starec_agents.star import StarAgent, agent, build_graph
+from starec_agents.base import agent
+from starec_agents.star import StarAgent, build_graph
 from starec_sim.errors import ContractError
 from starec_sim.types import Experience, Memory, Step, Visit
 

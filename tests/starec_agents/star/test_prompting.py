@@ -4,17 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starec_agents.star.prompting import (
-    MAX_ERRORS,
-    MAX_QUOTED_ANSWER,
-    NAMES,
-    Prompts,
-    label,
-    labels,
-    stars,
-)
+from starec_agents.star.prompting import StarPrompts
+from starec_sim.answers import stars
 from starec_sim.cards import card
-from starec_sim.errors import ConfigError
 from starec_sim.types import (
     Action,
     Decision,
@@ -39,7 +31,7 @@ LIVED = (Experience(0, 5.0, "world"), Experience(1, 2.5, "world"), Experience(2,
 
 
 def shipped(shown=10, words=180):
-    return Prompts.read(None, shown, words)
+    return StarPrompts.read(None, shown, words)
 
 
 def observation(task="ranking", items=ITEMS[:2]):
@@ -59,20 +51,6 @@ def section(text, tag):
     end = [n for n, line in enumerate(lines) if line == f"</{tag}>"]
     assert len(start) == len(end) == text.count(f"<{tag}") == text.count(f"</{tag}") == 1
     return lines[start[0] + 1 : end[0]]
-
-
-# --- labels ---------------------------------------------------------------------------------------
-
-
-def test_labels_go_on_after_z_as_the_columns_of_a_spreadsheet_do():
-    assert [label(place) for place in (0, 25, 26, 27, 51, 52, 701, 702)] == [
-        *("A", "Z", "AA", "AB", "AZ", "BA", "ZZ", "AAA")
-    ]
-
-
-@given(st.integers(0, 3_000))
-def test_every_place_has_a_label_of_its_own(count):
-    assert len(set(labels(count))) == count
 
 
 # --- what a prompt says ---------------------------------------------------------------------------
@@ -116,10 +94,6 @@ def test_a_prompt_shows_only_the_latest_experiences(shown, seen):
 
 def test_a_summary_of_blank_lines_counts_as_none():
     assert section(asked(shipped(), Memory(summary=" \n\n ")), "preferences") == ["none yet"]
-
-
-def test_three_stars_are_not_yet_a_like():
-    assert [stars(3.0), stars(3.5)] == ["3 stars: disliked", "3.5 stars: liked"]
 
 
 # --- data stays data ------------------------------------------------------------------------------
@@ -203,81 +177,3 @@ def test_a_reflection_on_a_page_says_what_was_expected_of_each_watched_item():
         1
     ][1]
     assert section(text, "prediction") == ["A. watched, 2 stars: disliked", "B. watched"]
-
-
-# --- repairs --------------------------------------------------------------------------------------
-
-
-def test_a_repair_quotes_the_answer_and_the_error_after_the_question():
-    question = (("system", "s"), ("user", "u"))
-    messages = shipped().repair(question, "A then B", "there must be exactly one <ranking>")
-    assert messages[:2] == question
-    assert messages[2] == ("assistant", "A then B")
-    assert messages[3][0] == "user"
-    assert "there must be exactly one <ranking>" in messages[3][1]
-
-
-def test_of_a_long_answer_a_repair_quotes_the_end_where_the_answer_stands():
-    *_, (_, answer), (_, request) = shipped().repair((), "x" * 9_000 + "<ranking>A", "e" * 9_000)
-    assert answer.endswith("x<ranking>A")
-    assert len(answer) <= MAX_QUOTED_ANSWER + 1
-    assert request.count("e" * MAX_ERRORS) == 1
-    assert "e" * (MAX_ERRORS + 1) not in request
-
-
-@pytest.mark.parametrize("answer", ["", " \n"])
-def test_a_repair_never_sends_a_message_without_text(answer):
-    assert shipped().repair((), answer, "error")[0] == ("assistant", "(nothing)")
-
-
-# --- templates of one's own -----------------------------------------------------------------------
-
-
-def test_a_folder_replaces_the_templates_it_holds_and_no_others(tmp_path):
-    text = shipped().texts["ranking"].replace("Rank all", "Sort all")
-    (tmp_path / "ranking.md").write_text(text, "utf-8")
-    (tmp_path / "README.md").write_text("why", "utf-8")
-    prompts = Prompts.read(tmp_path, 10, 180)
-    assert asked(prompts).endswith("Sort all 2 candidates.")
-    assert [name for name in NAMES if prompts.texts[name] != shipped().texts[name]] == ["ranking"]
-
-
-@pytest.mark.parametrize(
-    ("name", "part"),
-    [
-        *(("ranking", "$candidates"), ("feed", "$page"), ("reflect", "$feedback")),
-        *(("repair", "$errors"), ("ranking", "=== user ===\n")),
-    ],
-)
-def test_a_template_that_lacks_a_part_is_refused_by_name(tmp_path, name, part):
-    (tmp_path / f"{name}.md").write_text(shipped().texts[name].replace(part, ""), "utf-8")
-    with pytest.raises(ConfigError) as refused:
-        Prompts.read(tmp_path, 10, 180)
-    assert part.strip() in refused.value.message
-    assert f"{name}.md" in refused.value.message
-
-
-def test_a_template_with_a_part_that_nothing_fills_is_refused_with_the_nearest_name(tmp_path):
-    text = shipped().texts["repair"] + " $error $$5"
-    (tmp_path / "repair.md").write_text(text, "utf-8")
-    with pytest.raises(ConfigError, match=r"names \$error, which nothing fills") as refused:
-        Prompts.read(tmp_path, 10, 180)
-    assert '"errors"' in refused.value.hint
-
-
-def test_a_file_that_would_replace_nothing_is_refused_with_the_nearest_name(tmp_path):
-    (tmp_path / "rankings.md").write_text("x", "utf-8")
-    with pytest.raises(ConfigError, match='no prompt is called "rankings"') as refused:
-        Prompts.read(tmp_path, 10, 180)
-    assert '"ranking"' in refused.value.hint
-
-
-def test_a_folder_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match="there is no folder"):
-        Prompts.read(tmp_path / "gone", 10, 180)
-
-
-def test_a_template_that_is_not_utf8_is_refused(tmp_path):
-    (tmp_path / "ranking.md").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ConfigError, match="is not UTF-8"):
-        Prompts.read(tmp_path, 10, 180)

@@ -100,10 +100,3 @@ def test_each_token_of_a_ranking_knows_its_place():
     found = ranking_places(tokenizer)(row)
     assert found[start : start + 5] == [0, 0, 0, 1, 1]
     assert set(found[:start] + found[start + 5 :]) == {None}
-
-
-def test_a_ranking_that_never_ends_has_no_places():
-    tokenizer = make_tokenizer()
-    ids = tuple(tokenizer("<ranking>B > A", add_special_tokens=False)["input_ids"])
-    row = Row((1,), ids, (True,) * len(ids), (0.0,) * len(ids))
-    assert set(ranking_places(tokenizer)(row)) == {None}

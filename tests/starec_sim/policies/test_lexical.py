@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from pydantic import ValidationError
 
-from starec_agents.star.parsing import read_decision, read_summary
-from starec_agents.star.prompting import Prompts, label
+from starec_agents.star.prompting import StarPrompts
+from starec_sim.answers import label, read_decision, read_summary
 from starec_sim.cards import card
 from starec_sim.policies.lexical import LexicalPolicy
 from starec_sim.types import (
@@ -47,7 +47,7 @@ def decide(slate, *, history=(), summary="", task="ranking", signals=(), policy=
     lived = tuple(
         Experience(len(slate) + n, float(stars), "world") for n, (_, stars) in enumerate(history)
     )
-    messages = Prompts.read(None, 50, 180).decide(
+    messages = StarPrompts.read(None, 50, 180).decide(
         User("ann"), Memory(lived, summary), observation, cards
     )
     decision, findings = read_decision(answer(messages, policy), observation)
@@ -64,7 +64,7 @@ def reflect(lived, *, summary="", words=180):
     experiences = tuple(
         Experience(place, float(stars), "world") for place, (_, stars) in enumerate(lived)
     )
-    prompts = Prompts.read(None, 10, words)
+    prompts = StarPrompts.read(None, 10, words)
     messages = prompts.reflect(
         Memory(summary=summary), observation, decision, Feedback(experiences), cards
     )
@@ -349,7 +349,7 @@ def test_its_reasoning_names_for_each_candidate_what_speaks_for_and_against_it()
     cards = (card(film("Dune", "Sci-Fi", "Crime")), card(UP))
     shown = Observation("ranking", (0, 1), cards)
     memory = Memory(summary="Sci-Fi: liked, Crime: disliked")
-    text = answer(Prompts.read(None, 10, 180).decide(User("ann"), memory, shown, cards))
+    text = answer(StarPrompts.read(None, 10, 180).decide(User("ann"), memory, shown, cards))
     assert text == (
         "<think>\nA. Sci-Fi: liked, Crime: disliked\n</think>\n<ranking>A > B</ranking>"
     )

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from langchain_core.messages import HumanMessage, SystemMessage
 
-from starec_agents.star.parsing import read_decision
-from starec_agents.star.prompting import Prompts
+from starec_agents.star.prompting import StarPrompts
 from starec_environments.datasets.synthetic import Synthetic
 from starec_environments.ranking import RankingEnvironment
+from starec_sim.answers import read_decision
 from starec_sim.errors import ConfigError
 from starec_sim.evaluation.contenders import read_policy
 from starec_sim.experiment import Experiment
@@ -32,7 +32,7 @@ def questions(users, signals=()):
         RankingEnvironment.Config(signals=list(signals)), dataset, Streams(1234)
     )
     world.begin_round(0)
-    prompts = Prompts.read(None, 10, 180)
+    prompts = StarPrompts.read(None, 10, 180)
     for user, person in enumerate(world.users):
         observation = world.observe(user, ())
         memory = Memory(world.history(user)[-10:])

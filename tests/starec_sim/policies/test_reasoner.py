@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
-from starec_agents.star.parsing import read_decision, read_summary
-from starec_agents.star.prompting import Prompts
+from starec_agents.star.prompting import StarPrompts
 from starec_environments.datasets.synthetic import Synthetic
 from starec_environments.ranking import RankingEnvironment
+from starec_sim.answers import read_decision, read_summary
 from starec_sim.cards import card
 from starec_sim.policies.lexical import LexicalPolicy
 from starec_sim.policies.reasoner import ReasonerPolicy
@@ -40,7 +40,7 @@ def think(slate, *, history=(), summary="", task="ranking", signals=(), policy=P
     lived = tuple(
         Experience(len(slate) + n, float(stars), "world") for n, (_, stars) in enumerate(history)
     )
-    messages = Prompts.read(None, 50, 180).decide(
+    messages = StarPrompts.read(None, 50, 180).decide(
         User("ann"), Memory(lived, summary), observation, [card(item) for item in items]
     )
     text = answer(messages, policy)
@@ -55,7 +55,7 @@ def reflect(lived, *, summary="", words=180, policy=POLICY):
     cards = tuple(card(item) for item, _ in lived)
     observation = Observation("ranking", tuple(range(len(lived))), cards)
     experiences = tuple(Experience(n, float(s), "world") for n, (_, s) in enumerate(lived))
-    prompts = Prompts.read(None, 10, words)
+    prompts = StarPrompts.read(None, 10, words)
     decision = Decision(ranking=observation.slate, read=len(lived))
     feedback = Feedback(experiences, target=0)
     messages = prompts.reflect(Memory(summary=summary), observation, decision, feedback, cards)
@@ -247,7 +247,7 @@ def ndcg(world, policy):
     world.begin_round(0)
     for user in range(len(world.users)):
         observation = world.observe(user, ())
-        messages = Prompts.read(None, 10, 180).decide(
+        messages = StarPrompts.read(None, 10, 180).decide(
             world.users[user], Memory(world.history(user)), observation, world.cards
         )
         text = answer(messages, policy)

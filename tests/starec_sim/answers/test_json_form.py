@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starec_agents.star.parsing import read_decision, read_summary
-from starec_agents.star.prompting import Prompts, label
+from starec_sim.answers import read_decision, read_summary
 from starec_sim.types import Observation
 
 
@@ -18,7 +17,6 @@ def shown(task, count):
 
 RANKING, FEED = shown("ranking", 4), shown("feed", 3)
 PAGE = {"A": "watch 4", "B": "skip", "C": "watch"}
-PROMPTS = Prompts.read(None, 10, 180)
 
 
 def both(tags, answer, observation):
@@ -104,38 +102,3 @@ def test_a_summary_is_bounded_and_can_be_stored():
     assert (summary, findings.counts) == ("Drama: liked one", {"overlong": 1})
     summary, findings = read_summary('{"preferences": ["Drama: liked"]}', 180, "json")
     assert (summary, findings.counts) == (None, {"unparsed": 1})
-
-
-# --- what is asked for ----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("name", "keys"),
-    [
-        ("ranking", ["think", "ranking"]),
-        ("feed", ["think", "actions", "next"]),
-        ("reflect", ["think", "preferences"]),
-    ],
-)
-def test_the_schema_asks_for_what_the_prompt_asks_for_reasoning_first(name, keys):
-    schema = PROMPTS.schema(name, 3)
-    assert schema["title"] == name
-    assert schema["required"] == list(schema["properties"]) == keys
-    assert schema["additionalProperties"] is False
-
-
-def test_the_schema_knows_the_labels_and_nothing_else():
-    marks = [label(place) for place in range(3)]
-    ranking = PROMPTS.schema("ranking", 3)["properties"]["ranking"]
-    assert (ranking["items"]["enum"], ranking["minItems"], ranking["maxItems"]) == (marks, 3, 3)
-    actions = PROMPTS.schema("feed", 3)["properties"]["actions"]
-    assert actions["required"] == marks
-    assert actions["properties"]["A"]["enum"] == ["skip", *(f"watch {n}" for n in range(1, 6))]
-
-
-def test_a_prompt_of_ones_own_decides_which_keys_there_are(tmp_path):
-    text = PROMPTS.texts["ranking"].replace("<ranking>", "<mood>one word</mood>\n<ranking>", 1)
-    (tmp_path / "ranking.md").write_text(text)
-    assert Prompts.read(tmp_path, 10, 180).schema("ranking", 2)["required"] == [
-        *("think", "mood", "ranking")
-    ]

@@ -5,9 +5,11 @@ import json
 import pytest
 from pydantic import PrivateAttr
 
-from starec_agents.star.prompting import Prompts
+from starec_agents.star.prompting import StarPrompts
+from starec_sim.answers import labels
 
-JSON_FORM = Prompts.read(None, 10, 180).texts["json"].strip()
+PROMPTS = StarPrompts.read(None, 10, 180)
+JSON_FORM = PROMPTS.texts["json"].strip()
 RANKED = json.dumps({"think": "A. Sci-Fi: liked", "ranking": ["B", "A", "D", "C"]})
 THOUGHT = json.dumps({"think": "hm", "preferences": "Drama: liked"})
 
@@ -62,3 +64,38 @@ def test_a_page_is_acted_on_in_json(play, tiny_world, held):
     assert [action.rating for action in step.decision.actions] == [None, 2.0, None, 5.0]
     assert step.decision.leave
     assert fast._formats[0]["json_schema"]["schema"]["required"] == ["think", "actions", "next"]
+
+
+# --- the schema ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        ("ranking", ["think", "ranking"]),
+        ("feed", ["think", "actions", "next"]),
+        ("reflect", ["think", "preferences"]),
+    ],
+)
+def test_the_schema_asks_for_what_the_prompt_asks_for_reasoning_first(name, keys):
+    schema = PROMPTS.schema(name, 3)
+    assert schema["title"] == name
+    assert schema["required"] == list(schema["properties"]) == keys
+    assert schema["additionalProperties"] is False
+
+
+def test_the_schema_knows_the_labels_and_nothing_else():
+    marks = list(labels(3))
+    ranking = PROMPTS.schema("ranking", 3)["properties"]["ranking"]
+    assert (ranking["items"]["enum"], ranking["minItems"], ranking["maxItems"]) == (marks, 3, 3)
+    actions = PROMPTS.schema("feed", 3)["properties"]["actions"]
+    assert actions["required"] == marks
+    assert actions["properties"]["A"]["enum"] == ["skip", *(f"watch {n}" for n in range(1, 6))]
+
+
+def test_a_prompt_of_ones_own_decides_which_keys_there_are(tmp_path):
+    text = PROMPTS.texts["ranking"].replace("<ranking>", "<mood>one word</mood>\n<ranking>", 1)
+    (tmp_path / "ranking.md").write_text(text)
+    assert StarPrompts.read(tmp_path, 10, 180).schema("ranking", 2)["required"] == [
+        *("think", "mood", "ranking")
+    ]

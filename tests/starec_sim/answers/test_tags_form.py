@@ -1,12 +1,18 @@
-"""Answers are read strictly: what was asked for counts, everything else is counted."""
+"""Answers in tags are read strictly: what was asked for counts, everything else is counted."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starec_agents.star.answers import block
-from starec_agents.star.parsing import MAX_ANSWER, read_decision, read_summary
-from starec_agents.star.prompting import CHARACTERS_A_WORD, label, labels
+from starec_sim.answers import (
+    CHARACTERS_A_WORD,
+    MAX_ANSWER,
+    label,
+    labels,
+    part,
+    read_decision,
+    read_summary,
+)
 from starec_sim.types import Observation
 
 
@@ -257,9 +263,9 @@ def test_any_text_yields_a_bounded_summary_that_it_contains_or_none(text, limit)
 
 
 @given(ANYTHING)
-def test_a_block_is_found_only_where_it_is_the_only_one(text):
+def test_a_part_is_found_only_where_it_is_the_only_one(text):
     for tag in ("ranking", "next"):
-        content = block(text, tag)
+        content = part(text, tag)
         if content is not None:
             assert f"<{tag}>" not in content
             assert text.rpartition("</think>")[2].count(f"<{tag}>") == 1

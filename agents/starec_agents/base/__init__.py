@@ -1,0 +1,29 @@
+"""What agents of this package share: prompts from files, a LangGraph graph, ask, read and repair.
+
+An agent is three things: templates (`Prompts`), a graph whose nodes use them, and a class that
+plays a visit as one invocation of the graph (`GraphAgent`). `star`, `llmrank` and `agentcf` are
+built on these and do not import each other.
+"""
+
+from starec_agents.base.agent import GraphAgent
+from starec_agents.base.asking import Asked, ask_and_repair, form_of
+from starec_agents.base.graph import Context, Graph, NodeFunction, State, Update
+from starec_agents.base.nodes import end_step, fast, perceive, respond
+from starec_agents.base.prompting import Prompts
+
+__all__ = [
+    "Asked",
+    "Context",
+    "Graph",
+    "GraphAgent",
+    "NodeFunction",
+    "Prompts",
+    "State",
+    "Update",
+    "ask_and_repair",
+    "end_step",
+    "fast",
+    "form_of",
+    "perceive",
+    "respond",
+]

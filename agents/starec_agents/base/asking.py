@@ -1,0 +1,71 @@
+"""Ask a policy, read the answer, and ask once more where the answer has a flaw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from starec_agents.base.graph import Context, State
+from starec_sim.agent import Call
+from starec_sim.answers import Findings, Form
+from starec_sim.types import Messages, Node, Turn
+
+ReadT = TypeVar("ReadT")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question to the policy of a node."""
+
+    node: Node
+    template: str
+    """The name of the template: it says which parts the answer has."""
+    messages: Messages
+    labels: int = 0
+    """How many labels the answer has to name."""
+
+
+def form_of(call: Call, node: Node) -> Form:
+    """Return the form in which the policy of a node is asked to answer."""
+    return "json" if call.policies.structured(node) else "tags"
+
+
+async def ask_and_repair(
+    context: Context,
+    state: State,
+    asked: Asked,
+    read: Callable[[str], tuple[ReadT, Findings]],
+) -> tuple[list[ReadT], tuple[Turn, ...]]:
+    """Ask, and ask once more where the answer has a flaw. The second question says what is wrong.
+
+    A call that failed, retries included, has no answer to repair.
+
+    Args:
+        context: Of the visit.
+        state: Of the visit. Its turns count the attempts of the node in this step.
+        asked: The question.
+        read: Reads an answer, and says what is wrong with it.
+
+    Returns:
+        What was read: of the answer, and of the repaired answer if there is one. Then all turns of
+        the step.
+
+    Raises:
+        PolicyError: The policy could not be asked.
+    """
+    call, prompts, turns = context.call, context.prompts, state["turns"]
+    in_json = form_of(call, asked.node) == "json"
+    schema = prompts.schema(asked.template, asked.labels) if in_json else None
+    found: list[ReadT] = []
+    messages = asked.messages
+    while True:
+        attempt = sum(turn.node == asked.node for turn in turns)
+        key = call.key(len(state["steps"]), asked.node, attempt)
+        turn = await call.policies.ask(key, messages, schema)
+        result, findings = read(turn.completion)
+        found.append(result)
+        turns = (*turns, replace(turn, error=str(findings)))
+        if len(found) == 2 or not findings.counts or turn.failure:
+            return found, turns
+        messages = prompts.repair(asked.messages, turn.completion, str(findings))

@@ -1,0 +1,81 @@
+"""The nodes that all agents share: perceive, answer, let the environment respond, end the step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Literal
+
+from langgraph.runtime import Runtime
+from langgraph.types import Command
+
+from starec_agents.base.asking import Asked, ask_and_repair, form_of
+from starec_agents.base.graph import Context, State, Update
+from starec_sim.answers import Findings, read_decision
+from starec_sim.types import Decision, Step
+
+
+async def perceive(state: State, runtime: Runtime[Context]) -> Update:
+    """Observe what is shown, and write the prompt that asks for a decision."""
+    call, prompts = runtime.context.call, runtime.context.prompts
+    observation = call.environment.observe(call.user, state["steps"])
+    messages = prompts.decide(
+        call.person, state["memory"], observation, call.environment.cards, form_of(call, "fast")
+    )
+    return {"observation": observation, "messages": messages, "turns": ()}
+
+
+async def fast(state: State, runtime: Runtime[Context]) -> Update:
+    """Answer: a short reasoning, then a ranking or an action for each item."""
+    observation, form = state["observation"], form_of(runtime.context.call, "fast")
+
+    def read(answer: str) -> tuple[Decision, Findings]:
+        return read_decision(answer, observation, form)
+
+    asked = Asked("fast", observation.task, state["messages"], len(observation.slate))
+    (first, *repaired), turns = await ask_and_repair(runtime.context, state, asked, read)
+    decision = replace(better(first, repaired[0]), repaired=True) if repaired else first
+    return {"decision": decision, "turns": turns}
+
+
+async def respond(state: State, runtime: Runtime[Context]) -> Update:
+    """Let the environment answer."""
+    call = runtime.context.call
+    feedback = call.environment.respond(
+        call.user, state["steps"], state["observation"], state["decision"]
+    )
+    return {"feedback": feedback}
+
+
+def end_step(
+    state: State, context: Context, notes: Mapping[int, str] | None = None
+) -> Command[Literal["perceive", "__end__"]]:
+    """Return the command that ends a step: it is written into memory, and the next one begins.
+
+    Args:
+        state: Of the visit.
+        context: Of the visit.
+        notes: What was written about items in this step.
+
+    Returns:
+        A command that goes to `perceive`, or to the end where the feedback ends the visit.
+    """
+    memory = state["memory"].after_step(
+        state["feedback"].experiences, state["summary"], context.history_limit
+    )
+    step = Step(
+        state["observation"],
+        state["decision"],
+        state["feedback"],
+        state["verdict"],
+        state["turns"],
+        memory,
+        notes or {},
+    )
+    update = {"memory": memory, "steps": (*state["steps"], step)}
+    return Command(update=update, goto="__end__" if state["feedback"].ending else "perceive")
+
+
+def better(first: Decision, second: Decision) -> Decision:
+    """Return the repaired decision unless it is worse than the one it repairs."""
+    return second if sum(second.flaws.values()) <= sum(first.flaws.values()) else first

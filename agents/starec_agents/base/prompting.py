@@ -1,0 +1,157 @@
+"""Prompts: templates that one can read and edit, and the text that fills them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+from typing import Any, ClassVar, Self
+
+from starec_agents.base.templates import SHARED, SPLIT, read_templates
+from starec_sim.answers import (
+    CHARACTERS_A_WORD,
+    Form,
+    answer_schema,
+    experience_line,
+    labelled,
+    labels,
+)
+from starec_sim.cards import quoted
+from starec_sim.errors import ConfigError
+from starec_sim.memory.recall import Recall
+from starec_sim.types import Memory, Messages, Observation, User
+
+MAX_QUOTED_ANSWER = 2_000
+"""Characters of a broken answer that a repair call quotes: its end, where the answer stands after
+the reasoning."""
+MAX_ERRORS = 400
+"""Characters of what was wrong with it."""
+NO_HISTORY, NO_SUMMARY, NO_PROFILE = "nothing yet", "none yet", "unknown"
+"""What a prompt says where there is nothing to show."""
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """The templates of an agent, and how a call fills them.
+
+    A subclass names its templates and adds a method for each question of its own.
+    """
+
+    texts: Mapping[str, str]
+    """File contents by name; what a run records and hashes."""
+    history_shown: int
+    """Experiences that a prompt shows, the latest ones."""
+    summary_words: int
+    """The longest summary, in words."""
+    recall: Recall | None = None
+    """Finds older experiences to be shown before the latest; None shows none."""
+
+    package: ClassVar[str] = SHARED
+    """The package whose folder `prompts` holds the templates."""
+    names: ClassVar[tuple[str, ...]] = ("repair", "json")
+    """The templates that the agent needs."""
+
+    @classmethod
+    def read(
+        cls,
+        folder: Path | None,
+        history_shown: int,
+        summary_words: int,
+        recall: Recall | None = None,
+    ) -> Self:
+        """Read the templates, see `starec_agents.base.templates.read_templates`."""
+        texts = read_templates(cls.package, cls.names, folder)
+        return cls(texts, history_shown, summary_words, recall)
+
+    def schema(self, name: str, count: int) -> dict[str, Any]:
+        """Return the JSON schema of the answer that a template asks for.
+
+        Args:
+            name: Of the template.
+            count: How many labels there are to name.
+        """
+        return answer_schema(name, self.texts[name].partition(SPLIT)[0], labels(count))
+
+    def decide(
+        self,
+        person: User,
+        memory: Memory,
+        observation: Observation,
+        cards: Sequence[str],
+        form: Form = "tags",
+    ) -> Messages:
+        """Return the messages that ask for a decision.
+
+        Args:
+            person: Who decides.
+            memory: What she remembers.
+            observation: What is shown; its task names the template.
+            cards: The card of every item of the catalogue, by row.
+            form: In which form the answer is to be written.
+        """
+        return self._fill(
+            observation.task,
+            form,
+            profile=profile(person),
+            preferences=self._summary(memory),
+            history=self._history(memory, cards, observation.cards),
+            candidates=labelled(observation.cards),
+            page=observation.page,
+            count=len(observation.slate),
+        )
+
+    def repair(self, asked: Messages, answer: str, errors: str) -> Messages:
+        """Return the messages of the one repair call: the question, the answer, what is wrong.
+
+        Args:
+            asked: The messages of the question.
+            answer: The answer that could not be used.
+            errors: What is wrong with it, in words.
+        """
+        short = answer if len(answer) <= MAX_QUOTED_ANSWER else "…" + answer[-MAX_QUOTED_ANSWER:]
+        request = Template(self.texts["repair"]).safe_substitute(errors=errors[:MAX_ERRORS])
+        # Some endpoints refuse a message without text.
+        return (*asked, ("assistant", short.strip() or "(nothing)"), ("user", request.strip()))
+
+    def _history(self, memory: Memory, cards: Sequence[str], seen: Sequence[str] = ()) -> str:
+        """Return the latest experiences, oldest first, after those that what is seen recalls."""
+        start = max(0, len(memory.history) - self.history_shown)
+        older, shown = memory.history[:start], memory.history[start:]
+        if self.recall is not None and older:
+            places = self.recall.recall([cards[e.item] for e in older], seen)
+            shown = (*(older[place] for place in places), *shown)
+        return "\n".join(experience_line(e.rating, cards[e.item]) for e in shown) or NO_HISTORY
+
+    def _summary(self, memory: Memory) -> str:
+        lines = (line for line in memory.summary.splitlines() if line.strip())
+        most = self.summary_words * CHARACTERS_A_WORD
+        return "\n".join(quoted(line, most) for line in lines) or NO_SUMMARY
+
+    def _fill(self, name: str, form: Form, **parts: object) -> Messages:
+        system, _, user = self.texts[name].partition(SPLIT)
+        if form == "json":
+            system = f"{system.strip()}\n\n{self.texts['json']}"
+        return (
+            ("system", Template(system).safe_substitute(parts).strip()),
+            ("user", Template(user).safe_substitute(parts).strip()),
+        )
+
+
+def profile(person: User) -> str:
+    """Return what is known of a person, one fact on each line."""
+    facts = (f"{quoted(key)}: {quoted(value)}" for key, value in person.profile.items())
+    return "\n".join(facts) or NO_PROFILE
+
+
+def only_rankings(observation: Observation, agent: str) -> None:
+    """Refuse a feed, for an agent that knows rankings only.
+
+    Raises:
+        ConfigError: Names the agent.
+    """
+    if observation.task != "ranking":
+        raise ConfigError(
+            f"agent: {agent} ranks candidates, and this environment shows a {observation.task}",
+            hint="use the environment `ranking`, or the agent `star`",
+        )

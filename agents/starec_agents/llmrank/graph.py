@@ -1,0 +1,40 @@
+"""The zero-shot user as one LangGraph graph: the fast half of the STAR graph, and nothing slow.
+
+perceive -> fast -> respond -> remember -+-> END
+^                                     |
++------------- next page -------------+
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Literal
+
+from langgraph.graph import START, StateGraph
+from langgraph.runtime import Runtime
+from langgraph.types import Command
+
+from starec_agents.base import Context, Graph, State, end_step, fast, perceive, respond
+from starec_sim.types import Verdict
+
+
+async def remember(
+    state: State, runtime: Runtime[Context]
+) -> Command[Literal["perceive", "__end__"]]:
+    """Write what happened into memory; the summary stays as it is."""
+    reason = "never" if state["feedback"].experiences else "nothing was revealed"
+    verdict, summary = Verdict(False, reason), state["memory"].summary
+    return end_step({**state, "verdict": verdict, "summary": summary}, runtime.context)
+
+
+@cache
+def build_graph() -> Graph:
+    """Compile the graph, once for all users."""
+    builder = StateGraph(State, context_schema=Context)
+    for node in (perceive, fast, respond, remember):
+        builder.add_node(node.__name__, node)
+    builder.add_edge(START, "perceive")
+    builder.add_edge("perceive", "fast")
+    builder.add_edge("fast", "respond")
+    builder.add_edge("respond", "remember")
+    return builder.compile(name="llmrank")

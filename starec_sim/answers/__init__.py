@@ -1,0 +1,67 @@
+"""The form of prompts and answers, in one place.
+
+An agent asks for an answer in tags or as JSON; the answer is read strictly, and what is wrong with
+it is said in words for one repair call. Everything that writes or reads a label, a tag, a schema or
+a line of a prompt uses this package. It knows no agent and needs no torch.
+
+| module | what it holds |
+|---|---|
+| `tags` | names of sections and parts, and how they are written and found |
+| `labelling` | A, B, C, ... for the places of a slate |
+| `terms` | polarities, stars, experiences, and the counts of a summary |
+| `prompt` | `read_prompt`: what a prompt asks for and shows |
+| `json_schema` | the JSON schema of an answer |
+| `parts` | the parts of an answer in either form |
+| `decisions`, `summaries` | strict reading of rankings, actions and texts |
+| `findings` | what is wrong with an answer |
+| `places` | which tokens write which place of a ranking |
+"""
+
+from starec_sim.answers.decisions import read_decision
+from starec_sim.answers.findings import MAX_ANSWER, Findings
+from starec_sim.answers.json_schema import answer_schema
+from starec_sim.answers.labelling import label, labelled, labels
+from starec_sim.answers.parts import Form
+from starec_sim.answers.places import ranking_places
+from starec_sim.answers.prompt import SUMMARY_WORDS, PromptParts, Reviewed, read_prompt
+from starec_sim.answers.summaries import CHARACTERS_A_WORD, read_summary
+from starec_sim.answers.tags import part, sections, thought
+from starec_sim.answers.terms import (
+    DISLIKED,
+    LIKED,
+    ShownExperience,
+    TermCount,
+    card_terms,
+    experience_line,
+    read_counts,
+    stars,
+)
+
+__all__ = [
+    "CHARACTERS_A_WORD",
+    "DISLIKED",
+    "LIKED",
+    "MAX_ANSWER",
+    "SUMMARY_WORDS",
+    "Findings",
+    "Form",
+    "PromptParts",
+    "Reviewed",
+    "ShownExperience",
+    "TermCount",
+    "answer_schema",
+    "card_terms",
+    "experience_line",
+    "label",
+    "labelled",
+    "labels",
+    "part",
+    "ranking_places",
+    "read_counts",
+    "read_decision",
+    "read_prompt",
+    "read_summary",
+    "sections",
+    "stars",
+    "thought",
+]

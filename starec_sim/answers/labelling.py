@@ -1,0 +1,53 @@
+"""Labels: the letters that stand for places of a slate, in prompts and in answers.
+
+A place is the position of an item in a slate, counted from 0.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+
+LABEL = "[A-Z]{1,3}"
+"""A regular expression that matches a label."""
+_LABELLED = re.compile(rf"^({LABEL})\. (.*)$", re.MULTILINE)
+
+
+@lru_cache(maxsize=1_024)
+def label(place: int) -> str:
+    """Return the label of a place: A, B, ..., Z, AA, AB, ...
+
+    >>> [label(place) for place in (0, 25, 26)]
+    ['A', 'Z', 'AA']
+    """
+    letters = ""
+    place += 1
+    while place:
+        place, rest = divmod(place - 1, 26)
+        letters = chr(ord("A") + rest) + letters
+    return letters
+
+
+@lru_cache(maxsize=256)
+def labels(count: int) -> tuple[str, ...]:
+    """Return the labels of a slate of `count` places."""
+    return tuple(label(place) for place in range(count))
+
+
+def labelled(lines: Iterable[str]) -> str:
+    """Return lines, each behind a label.
+
+    >>> labelled(["so it goes"])
+    'A. so it goes'
+    """
+    return "\n".join(f"{label(place)}. {line}" for place, line in enumerate(lines))
+
+
+def read_labelled(text: str) -> list[tuple[str, str]]:
+    r"""Return (label, line) of each labelled line; other lines are left out.
+
+    >>> read_labelled('A. "Alien"\n\nB. "Heat"')
+    [('A', '"Alien"'), ('B', '"Heat"')]
+    """
+    return _LABELLED.findall(text)

@@ -1,0 +1,105 @@
+"""The parts of an answer in either form: tags in a text, or the keys of one JSON object.
+
+A part counts only if it occurs exactly once. What the parts say is read by
+`starec_sim.answers.decisions` and `starec_sim.answers.summaries`, the same way for both forms.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Literal, Protocol
+
+from starec_sim.answers.tags import THINK, part
+
+Form = Literal["tags", "json"]
+"""How an answer is written."""
+
+_SEPARATORS = re.compile(r"[>,\s]+")
+
+
+class AnswerParts(Protocol):
+    """The named parts of an answer; None where a part does not occur exactly once."""
+
+    def text(self, name: str) -> str | None:
+        """Return a part that is a text."""
+        ...
+
+    def labels(self, name: str) -> list[str] | None:
+        """Return a part that lists labels."""
+        ...
+
+    def lines(self, name: str) -> list[str] | None:
+        """Return a part that says something of each label, as lines like "A: skip"."""
+        ...
+
+    def expected(self, name: str, example: str = "...") -> str:
+        """Return the words by which a repair call asks for a part."""
+        ...
+
+
+def parts_of(answer: str, form: Form) -> AnswerParts:
+    """Return the parts of an answer in the form that was asked for."""
+    return _Json(answer) if form == "json" else _Tagged(answer)
+
+
+class _Tagged:
+    def __init__(self, answer: str) -> None:
+        self._answer = answer
+
+    def text(self, name: str) -> str | None:
+        return part(self._answer, name)
+
+    def labels(self, name: str) -> list[str] | None:
+        content = self.text(name)
+        if content is None:
+            return None
+        return [label for label in _SEPARATORS.split(content) if label]
+
+    def lines(self, name: str) -> list[str] | None:
+        content = self.text(name)
+        if content is None:
+            return None
+        return [line.strip() for line in content.splitlines() if line.strip()]
+
+    def expected(self, name: str, example: str = "...") -> str:
+        return f"there must be exactly one <{name}>{example}</{name}> after the reasoning"
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """A JSON object as pairs: a key that occurs twice stays visible."""
+
+
+class _Json:
+    def __init__(self, answer: str) -> None:
+        answer = answer.strip()
+        # The reasoning before the answer is not part of the object.
+        if answer.startswith(f"<{THINK}>"):
+            answer = answer.rpartition(f"</{THINK}>")[2]
+        try:
+            found = json.loads(answer, object_pairs_hook=_Pairs)
+        except (ValueError, RecursionError):
+            found = None
+        self._pairs = found if isinstance(found, _Pairs) else _Pairs()
+
+    def _one(self, name: str) -> Any:
+        values = [value for key, value in self._pairs if key == name]
+        return values[0] if len(values) == 1 else None
+
+    def text(self, name: str) -> str | None:
+        value = self._one(name)
+        # A JSON escape can spell half a character, which cannot be stored.
+        return value.strip().encode(errors="replace").decode() if isinstance(value, str) else None
+
+    def labels(self, name: str) -> list[str] | None:
+        value = self._one(name)
+        if not isinstance(value, list) or isinstance(value, _Pairs):
+            return None
+        return [str(label) for label in value]
+
+    def lines(self, name: str) -> list[str] | None:
+        value = self._one(name)
+        return [f"{key}: {said}" for key, said in value] if isinstance(value, _Pairs) else None
+
+    def expected(self, name: str, example: str = "...") -> str:
+        return f'the answer must be one JSON object that holds "{name}" once, in the form asked for'

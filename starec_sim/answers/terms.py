@@ -1,0 +1,123 @@
+"""Attribute values as terms: on cards, in experiences, and counted in preference summaries.
+
+A prompt writes an experience as `- 4 stars: liked | <card>`. A summary says of a term how often it
+was liked, as in `Sci-Fi: liked (3 of 4)`. Both forms are written and read here.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from starec_sim.cards import MAX_FIELD
+from starec_sim.types import LIKED_ABOVE
+
+LIKED, DISLIKED = "liked", "disliked"
+"""The polarity words."""
+
+_POLARITY = f"{LIKED}|{DISLIKED}"
+_EXPERIENCE = re.compile(rf"- (\d(?:\.\d+)?) stars: (?:{_POLARITY}) \| (.*)")
+_COUNTED = re.compile(rf"([^:,;\n]+): ({_POLARITY})(?: \((\d{{1,6}}) of (\d{{1,6}})\))?")
+_SEPARATORS = re.compile(r"[:,;\s]+")
+_MARKS = " -*•\"'`"
+"""Characters that some models write around a term in a list."""
+_PLAIN_MET = 3
+"""Meetings that a polarity without counts stands for ("Sci-Fi: liked")."""
+
+
+class ShownExperience(NamedTuple):
+    """An experience as a prompt shows it."""
+
+    stars: float
+    card: str
+
+
+class TermCount(NamedTuple):
+    """What a summary says of a term."""
+
+    term: str
+    likes: int
+    """How often an item with this term was liked."""
+    met: int
+    """How often an item with this term was experienced."""
+
+    def __str__(self) -> str:
+        polarity = LIKED if 2 * self.likes > self.met else DISLIKED
+        return f"{self.term}: {polarity} ({self.likes} of {self.met})"
+
+
+def stars(rating: float) -> str:
+    """Return a rating as a prompt writes it.
+
+    In a history it stands before the card: a model that reads from left to right then knows at each
+    attribute whether the experience was a good one.
+
+    >>> stars(4.0)
+    '4 stars: liked'
+    """
+    return f"{rating:g} stars: {LIKED if rating > LIKED_ABOVE else DISLIKED}"
+
+
+def says_liked(line: str) -> bool:
+    """Return whether a line of feedback ends with a like.
+
+    >>> says_liked("chosen, 5 stars: liked"), says_liked("not chosen: disliked")
+    (True, False)
+    """
+    return line.endswith(f": {LIKED}")
+
+
+def experience_line(rating: float, card: str) -> str:
+    """Return an experience as a line of a history.
+
+    >>> experience_line(2.5, '"Alien" | genre: Horror')
+    '- 2.5 stars: disliked | "Alien" | genre: Horror'
+    """
+    return f"- {stars(rating)} | {card}"
+
+
+@lru_cache(maxsize=4_096)
+def read_experience(line: str) -> ShownExperience | None:
+    """Return the experience that a line of a history shows; None for any other line."""
+    found = _EXPERIENCE.fullmatch(line)
+    return ShownExperience(float(found[1]), found[2]) if found else None
+
+
+@lru_cache(maxsize=8_192)
+def card_terms(card: str) -> tuple[str, ...]:
+    """Return the attribute values on a card, each once, in order.
+
+    Characters that separate terms in a summary are replaced by a space: a value such as
+    `x: liked (9 of 9)` would vote for `x`.
+
+    >>> card_terms('"Alien" | genre: Horror, Sci-Fi | series: Alien: Origins')
+    ('Horror', 'Sci-Fi', 'Alien Origins')
+    """
+    values: dict[str, None] = {}
+    for field in card.split(" | ")[1:]:
+        _, _, listed = field.partition(": ")
+        for value in listed.split(", "):
+            values[" ".join(_SEPARATORS.split(value)).strip(_MARKS)] = None
+    values.pop("", None)
+    return tuple(values)
+
+
+@lru_cache(maxsize=4_096)
+def read_counts(summary: str) -> tuple[TermCount, ...]:
+    """Return what a summary says of each term, whoever wrote it, with counts or without.
+
+    >>> [tuple(count) for count in read_counts("Sci-Fi: liked (3 of 4), War: disliked")]
+    [('Sci-Fi', 3, 4), ('War', 0, 3)]
+    """
+    found: dict[str, TermCount] = {}
+    for text, polarity, likes, met in _COUNTED.findall(summary):
+        term = " ".join(text.split()).strip(_MARKS)
+        if 0 < len(term) <= MAX_FIELD:
+            counted = int(met) if met else 0
+            found[term] = (
+                TermCount(term, min(int(likes), counted), counted)
+                if counted
+                else TermCount(term, _PLAIN_MET * (polarity == LIKED), _PLAIN_MET)
+            )
+    return tuple(found.values())
