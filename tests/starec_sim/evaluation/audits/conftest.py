@@ -6,17 +6,19 @@ from starec_sim.evaluation.audits import AuditSettings, audit
 from starec_sim.holdout import read_protocol
 
 HERE = Path(__file__).parent
+USERS = 24
+"""Enough for intervals that decide; fewer leave `Insider` unsure."""
 WORLD = {"use": "synthetic", "users": 60, "items": 400, "interactions": 60, "noise": 0.0, "seed": 3}
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def audited():
     """Audit a policy of `biased.py`, or one by its name, on a small world."""
 
     def audited(policy, *only, **settings):
         use = f"{HERE / 'biased.py'}:{policy}" if policy[0].isupper() else policy
         protocol = read_protocol("starec-20", history=3)
-        settings = {"data": WORLD, "users": 40, "protocol": protocol, **settings}
+        settings = {"data": WORLD, "users": USERS, "protocol": protocol, **settings}
         if only:
             settings["only"] = only
         return audit(AuditSettings(policy={"use": use}, **settings))
@@ -24,7 +26,7 @@ def audited():
     return audited
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def outcomes():
     """Outcome of every check, by audit and figure."""
 

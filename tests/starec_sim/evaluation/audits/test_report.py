@@ -34,7 +34,7 @@ ABOUT = {
 
 
 def test_all_audits_give_one_report(audited) -> None:
-    report = audited("lexical", users=12)
+    report = audited("lexical", users=5)
     assert [finding.name for finding in report.results] == list(NAMES)
     assert all(f.unmeasured or (f.chart and f.checks and f.references) for f in report.results)
     html = page(report)
@@ -44,10 +44,10 @@ def test_all_audits_give_one_report(audited) -> None:
 
 
 def test_answers_do_not_depend_on_concurrency_or_on_the_other_audits(audited) -> None:
-    alone = audited("Moody", "position", users=12, concurrency=1)
-    beside = audited("Moody", "position", "retest", "form", users=12, concurrency=50)
+    alone = audited("Moody", "position", users=4, concurrency=1)
+    beside = audited("Moody", "position", "retest", "form", users=4, concurrency=50)
     assert alone.results[0] == beside.results[1]
-    other = audited("Moody", "position", users=12, seed=1)
+    other = audited("Moody", "position", users=4, seed=1)
     assert other.results != alone.results
 
 
