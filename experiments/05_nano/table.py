@@ -31,7 +31,7 @@ from starec_sim.evaluation import (
     render,
 )
 from starec_sim.evaluation.contenders import ContenderSpec
-from starec_sim.evaluation.evaluate import TABLE
+from starec_sim.evaluation.folder import TABLE
 from starec_sim.evaluation.table import TableRow
 from starec_sim.experiment import Experiment, recorded
 from starec_sim.holdout import read_protocol

@@ -6,7 +6,9 @@ one row for each contender. Any two rows can be compared:
 """
 
 from starec_sim.evaluation.contenders import ContenderSpec, read_policy, read_rows
-from starec_sim.evaluation.evaluate import Evaluation, evaluate, read_settings, read_table, resume
+from starec_sim.evaluation.evaluate import evaluate, read_table, resume
+from starec_sim.evaluation.folder import read_settings
+from starec_sim.evaluation.settings import Evaluation
 from starec_sim.evaluation.table import Table, TableRow, merge_tables
 from starec_sim.metrics import PairedDifference
 

@@ -1,4 +1,4 @@
-"""Rows that need no agent: they score the very lists that agents are given."""
+"""Baselines: contenders that score the candidate lists without an agent."""
 
 from __future__ import annotations
 
@@ -18,73 +18,75 @@ from starec_sim.rng import Streams
 from starec_sim.types import LIKED_ABOVE, FloatArray
 
 
-def rank_baseline(spec: ContenderSpec, exam: HoldOut) -> RankRange:
-    """Return where a floor or a recommender places the answers.
+def rank_baseline(spec: ContenderSpec, holdout: HoldOut) -> RankRange:
+    """Return the ranks of the answers by a recommender, at random, in input order, or by an oracle.
 
     Raises:
         ContractError: A recommender returned scores that cannot be compared.
     """
     if spec.recommender is not None:
-        scores = _recommended(spec.recommender, spec.data, exam)
+        scores = _recommender_scores(spec.recommender, spec.data, holdout)
     elif spec.floor == "random":
-        scores = _random(exam)
+        scores = _random_scores(holdout)
     elif spec.floor == "input order":
         scores = np.broadcast_to(
-            -np.arange(exam.candidate_lists.shape[2], dtype=float), exam.candidate_lists.shape
+            -np.arange(holdout.candidate_lists.shape[2], dtype=float), holdout.candidate_lists.shape
         )
     else:
-        scores = _oracle(exam)
-    return RankRange.of_scores(scores, exam.candidate_lists, exam.answers)
+        scores = _oracle_scores(holdout)
+    return RankRange.of_scores(scores, holdout.candidate_lists, holdout.answers)
 
 
-def knows_choices(exam: HoldOut) -> bool:
-    """Say whether the dataset's world can tell how its users choose."""
-    return isinstance(exam.dataset.world, ChoosingWorld)
+def knows_choices(holdout: HoldOut) -> bool:
+    """Return whether the dataset is generated and knows how its users choose."""
+    return isinstance(holdout.dataset.world, ChoosingWorld)
 
 
-def _recommended(recommender: Mapping[str, Any], extent: Extent, exam: HoldOut) -> FloatArray:
+def _recommender_scores(
+    recommender: Mapping[str, Any], extent: Extent, holdout: HoldOut
+) -> FloatArray:
     found, config = plugins.configure("recommenders", recommender, "recommender")
-    dataset = exam.dataset
+    dataset = holdout.dataset
     model = found(
-        config, n_users=len(dataset.users), n_items=len(dataset.items), seed=exam.seed % 2**31
+        config, n_users=len(dataset.users), n_items=len(dataset.items), seed=holdout.seed % 2**31
     )
-    model.fit(exam.training(extent))
-    if exam.protocol.users.mode == "new":
-        model.observe(exam.past(extent))
-    draws, candidates = exam.candidate_lists.shape[1:]
-    asked = exam.candidate_lists.reshape(-1, candidates)
-    scores = model.score(np.repeat(exam.rows, draws), asked)
+    model.fit(holdout.training(extent))
+    if holdout.protocol.users.mode == "new":
+        model.observe(holdout.past(extent))
+    draws, candidates = holdout.candidate_lists.shape[1:]
+    asked = holdout.candidate_lists.reshape(-1, candidates)
+    scores = model.score(np.repeat(holdout.rows, draws), asked)
     if scores.shape != asked.shape or np.isnan(scores).any():
         raise ContractError(
             f"the recommender {recommender['use']} scored lists of shape {asked.shape} with an "
             f"array of shape {scores.shape}, {int(np.isnan(scores).sum())} of it NaN",
             hint="`score` returns a number for each item it is asked about",
         )
-    shaped: FloatArray = scores.reshape(exam.candidate_lists.shape)
+    shaped: FloatArray = scores.reshape(holdout.candidate_lists.shape)
     return shaped
 
 
-def _random(exam: HoldOut) -> FloatArray:
-    streams, (_, draws, candidates) = Streams(exam.seed), exam.candidate_lists.shape
+def _random_scores(holdout: HoldOut) -> FloatArray:
+    streams, (_, draws, candidates) = Streams(holdout.seed), holdout.candidate_lists.shape
     return np.stack(
         [
             streams.stream("random row", user=row).random((draws, candidates))
-            for row in exam.rows.tolist()
+            for row in holdout.rows.tolist()
         ]
     )
 
 
-def _oracle(exam: HoldOut) -> FloatArray:
-    """Score items by the chance that the user picks and likes them, as the world knows it.
+def _oracle_scores(holdout: HoldOut) -> FloatArray:
+    """Score items by the true probability that the user chooses and likes them.
 
-    Negatives are drawn evenly from what she never touched, so by Bayes' rule the order of those
-    chances is the order of the chances to be the answer; what is neglected is that her other
-    choices would have had a little more or less room had she chosen another item here.
+    Negatives are drawn uniformly from the items that the user never met. By Bayes' rule, the order
+    of these probabilities is then the order of the probabilities of being the answer. This neglects
+    that another answer would have changed the probabilities of the user's other choices.
     """
-    world = exam.dataset.world
-    assert isinstance(world, ChoosingWorld), "the row is left out where nobody knows the choices"
-    scores = np.empty(exam.candidate_lists.shape)
-    for row, lists, out in zip(exam.rows.tolist(), exam.candidate_lists, scores, strict=True):
+    world = holdout.dataset.world
+    assert isinstance(world, ChoosingWorld), "there is no oracle where the choices are not known"
+    scores = np.empty(holdout.candidate_lists.shape)
+    for row, lists, out in zip(holdout.rows.tolist(), holdout.candidate_lists, scores, strict=True):
         liked = np.rint(world.ratings(row, lists.ravel(), 0)) > LIKED_ABOVE
         chance = np.where(liked, world.appeal(row, lists.ravel(), 0), -np.inf)
         out[:] = chance.reshape(lists.shape)

@@ -1,4 +1,4 @@
-"""The rows of a table as data: floors, recommenders, and agents that play a policy."""
+"""The contenders of an evaluation as data: floors, recommenders, and agents with a policy."""
 
 from __future__ import annotations
 
@@ -23,34 +23,34 @@ GROUPS: Mapping[str, tuple[Kind, ...]] = {
     "classical": ("floor", "recommender"),
     "agents": ("floor", "agent"),
 }
-"""What `--rows` may say instead of a file: which kinds of the rows that ship."""
+"""The values of `--rows` that are not a file: which kinds of the shipped contenders."""
 POLICY = "{policy}"
 _POLICY_HINT = "e.g. openai,model=qwen3:8b,temperature=0.7; or name a YAML file"
 _LONGEST_LABEL = 20
-"""Characters of a policy's label, so that a row's name fits into an arm's."""
+"""Characters of a policy's label, so that the name of a contender is short enough for an arm."""
 
 
 class ContenderSpec(Settings):
-    """One row: a `floor`, a `recommender` or an `agent`, exactly one of them."""
+    """One contender: a `floor`, a `recommender` or an `agent`, exactly one of them."""
 
     name: str = Field(min_length=1, max_length=60)
-    """`{policy}` stands for each policy that is evaluated: such a row becomes several."""
+    """`{policy}` is replaced by the label of each policy under evaluation."""
     floor: Literal["random", "input order", "oracle"] | None = None
-    """`random` and `input order` know nothing. `oracle` knows a generated world's truth: no
-    ranking can be expected to do better. It is left out where the truth is not known."""
+    """`random` and `input order` know nothing. `oracle` knows the true choice probabilities of a
+    generated dataset: no ranking has a higher expected value. It is left out for other datasets."""
     recommender: Annotated[Spec | None, Uses("recommenders")] = None
     data: Extent = "full"
-    """What a recommender is fitted on: the `sample` that agents see, or the `full` log."""
+    """The training data of a recommender: the `sample` that agents see, or the `full` log."""
     agent: Annotated[Spec | None, Uses("agents")] = None
     policy: Spec | None = None
-    """The policy of an agent; the evaluated ones, in turn, when empty."""
+    """The policy of an agent; each policy under evaluation when empty."""
     replay: int | None = Field(default=None, ge=0)
-    """Choices that an agent lives through before its exam; the protocol's when empty. 0 suits an
-    agent that keeps no summary: it remembers the same history either way."""
+    """Choices that are replayed to an agent before it ranks; `history` of the protocol when empty.
+    0 is enough for an agent without a summary: its memory holds the same history either way."""
     memory: Literal["own", "swapped"] = "own"
-    """`swapped`: the exam is taken with another user's memory."""
+    """`swapped`: the agent ranks with the memory of another user."""
     needs: str | None = None
-    """A Python module without which the row is left out (and named as such)."""
+    """A Python module; without it the contender is left out, and the table says so."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -74,16 +74,16 @@ class _Rows(Settings):
 
 
 class Contender(NamedTuple):
-    """A row that will be computed."""
+    """A contender whose row will be computed."""
 
     name: str
     spec: ContenderSpec
     policy: dict[str, Any] | None
-    """Of an agent: its policy's spec."""
+    """The policy of an agent; None for the other kinds."""
 
 
 def read_rows(reference: str) -> list[ContenderSpec]:
-    """Return rows: `all`, `classical` or `agents` of those that ship, or those of a YAML file.
+    """Return contenders: a group of those that ship (see `GROUPS`), or those of a YAML file.
 
     Raises:
         ConfigError: There is no such file or group, or a row is wrong.
@@ -113,7 +113,7 @@ def read_rows(reference: str) -> list[ContenderSpec]:
 
 
 def read_policy(text: str) -> dict[str, Any]:
-    """Return the policy that a word on the command line stands for.
+    """Return the spec of a policy that is named on the command line.
 
     A name, with settings after commas (`openai,model=qwen3:8b,temperature=0`), or a YAML file with
     the keys of a policy: `use` and its settings.
@@ -143,7 +143,12 @@ def read_policy(text: str) -> dict[str, Any]:
 
 
 def _checked(spec: Mapping[str, Any], at: str) -> dict[str, Any]:
-    """Return a policy's spec as JSON values; refuse settings that the policy does not have."""
+    """Return a policy's spec as JSON values.
+
+    Raises:
+        ConfigError: A setting is wrong.
+        PluginError: There is no such policy.
+    """
     inner, terms = split_spec(spec, at)
     plugins.check_policy(inner, at)
     # YAML reads a price's date as a date.
@@ -152,7 +157,7 @@ def _checked(spec: Mapping[str, Any], at: str) -> dict[str, Any]:
 
 
 def label(policy: Mapping[str, Any]) -> str:
-    """Return what a policy is called in a row's name: its model's last name, or its own.
+    """Return the label of a policy in names of rows: the last part of its model's name, or its own.
 
     >>> label({"use": "openai", "model": "qwen/qwen3:8b"})
     'qwen3:8b'
@@ -161,23 +166,23 @@ def label(policy: Mapping[str, Any]) -> str:
     return whole.rstrip("/").rpartition("/")[2][-_LONGEST_LABEL:]
 
 
-def plan(
+def plan_contenders(
     rows: Sequence[ContenderSpec], policies: Sequence[Mapping[str, Any]], truth: bool = False
 ) -> list[Contender]:
-    """Return the rows that will be computed, in order.
+    """Return the contenders that will be evaluated, in order.
 
     Args:
-        rows: As they were read.
-        policies: Under evaluation; rows with `{policy}` are repeated for each.
-        truth: Whether the dataset knows how users choose, so that there can be an oracle.
+        rows: From `read_rows`.
+        policies: Under evaluation; contenders with `{policy}` are repeated for each.
+        truth: Whether the dataset knows how its users choose, so that there can be an oracle.
 
     Raises:
-        ConfigError: Two rows go by one name.
+        ConfigError: Two contenders have the same name.
     """
     labels = _labels(policies)
     planned: list[Contender] = []
     for row in rows:
-        if (row.floor == "oracle" and not truth) or lacks(row):
+        if (row.floor == "oracle" and not truth) or missing_module(row):
             continue
         if row.agent is None:
             planned.append(Contender(row.name, row, None))
@@ -196,13 +201,13 @@ def plan(
     return planned
 
 
-def lacks(row: ContenderSpec) -> str | None:
-    """Return the module that a row needs and that is not installed."""
+def missing_module(row: ContenderSpec) -> str | None:
+    """Return the module that a contender needs, if it is not installed."""
     return None if row.needs is None or find_spec(row.needs) is not None else row.needs
 
 
 def _labels(policies: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return a label for each policy; several of one label are numbered."""
+    """Return a label for each policy; equal labels are numbered."""
     plain = [label(policy) for policy in policies]
     return [
         name if plain.count(name) == 1 else f"{name} {plain[: place + 1].count(name)}"

@@ -1,94 +1,52 @@
-"""An evaluation from its settings to its table: run the agents, score with the others, keep both.
+"""Evaluate contenders on candidate lists, resume an evaluation, and read its table.
 
-The agents' part is a run like any other, in the same folder: recorded, resumable, to be looked
-into with `starec show`. Beside it lie the settings, the candidate lists, the ranks of the classical
-rows, and the table.
+The agents are run as an experiment in the folder of the evaluation, so their visits are recorded
+and can be resumed and looked at with `starec show`. The baselines score the same candidate lists
+directly.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import time
-import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple
 
-import numpy as np
-from pydantic import Field, model_validator
-
-from starec_sim import laboratory, plugins, yaml_files
+from starec_sim import laboratory, plugins
 from starec_sim.dataset import Dataset
 from starec_sim.errors import ConfigError, RunError
+from starec_sim.evaluation import folder as files
+from starec_sim.evaluation.agents import experiment_of_agents
 from starec_sim.evaluation.baselines import knows_choices, rank_baseline
-from starec_sim.evaluation.contenders import Contender, ContenderSpec, lacks, plan
-from starec_sim.evaluation.rank_range import RankRange
+from starec_sim.evaluation.contenders import Contender, missing_module, plan_contenders
+from starec_sim.evaluation.folder import read_settings
 from starec_sim.evaluation.results import read_agent_result
+from starec_sim.evaluation.settings import Evaluation
 from starec_sim.evaluation.table import Table, TableRow, make_row
 from starec_sim.events import RunEvents
 from starec_sim.experiment import Experiment
-from starec_sim.holdout import HoldOut, environment_name
-from starec_sim.holdout import Protocol as EvaluationProtocol
-from starec_sim.holdout.candidate_files import file_digest, read_candidates, write_candidates
-from starec_sim.metrics import Interval
-from starec_sim.plugins import Spec
-from starec_sim.policies.settings import Budget
+from starec_sim.holdout import HoldOut
+from starec_sim.holdout.candidate_files import file_digest, read_candidates
 from starec_sim.runs import folder as run_folder
-from starec_sim.runs.atomic_file import write_atomically
 from starec_sim.runs.manifest import new_manifest, read_manifest, write_manifest
-from starec_sim.settings import Settings, validate
-
-SETTINGS, LISTS, TABLE, RANKS = "evaluation.yaml", "candidates.jsonl", "table.json", "ranks"
-
-
-class Evaluation(Settings):
-    """Everything that decides a table, as it is written beside it."""
-
-    name: str = Field(default="eval", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
-    data: Spec
-    protocol: EvaluationProtocol = EvaluationProtocol()
-    policies: list[Spec] = Field(default=[])
-    rows: list[ContenderSpec] = Field(min_length=1)
-    seed: int = Field(default=0, ge=0, lt=2**63)
-    candidates: Path | None = None
-    """A file of candidate lists; they are drawn from the seed when empty."""
-    candidates_sha256: str | None = None
-    concurrency: int = Field(default=64, ge=1, le=4096)
-    runs_dir: Path = Path("runs")
-    budget: Budget = Budget()
-    """What the agents' part may spend when it begins; `resume` can allow more."""
-
-    @model_validator(mode="after")
-    def _knows_its_lists(self) -> Self:
-        if self.candidates is not None and self.candidates_sha256 is None:
-            object.__setattr__(self, "candidates_sha256", file_digest(self.candidates))
-        return self
-
-    @property
-    def key(self) -> str:
-        """What two evaluations have in common that would give the same table."""
-        values = self.model_dump(
-            mode="json", exclude={"concurrency", "runs_dir", "name", "candidates", "budget"}
-        )
-        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def evaluate(
     evaluation: Evaluation, events: RunEvents | None = None, *, fresh: bool = False
 ) -> tuple[Path, Table]:
-    """Evaluate; an unfinished evaluation with the same settings is gone on with.
+    """Evaluate; an unfinished evaluation with the same settings is resumed.
 
     Args:
         evaluation: What to evaluate, and how.
         events: Is told what happens.
-        fresh: Whether to begin anew even so.
+        fresh: Whether to start a new evaluation even if there is an unfinished one.
 
     Returns:
         The folder and the table.
 
     Raises:
-        StarecError: What went wrong; what was committed stays and can be gone on with.
+        StarecError: What went wrong. What was committed stays, and can be resumed.
 
     >>> import tempfile
     >>> evaluation = Evaluation(
@@ -104,18 +62,18 @@ def evaluate(
     if not fresh and (begun := _unfinished(evaluation)) is not None:
         allowed = evaluation.budget.model_dump(exclude_unset=True)
         return begun, resume(begun, events, budget=allowed)
-    dataset = _load(evaluation)
-    exam = _exam(evaluation, dataset)
-    planned = _planned(evaluation, exam)
-    agents = _experiment(evaluation, planned)
+    prepared = _prepare(evaluation)
+    agents = experiment_of_agents(evaluation, prepared.contenders)
     if agents is None:
         folder = _folder_without_run(evaluation)
-        _keep(folder, evaluation, exam)
+        files.write_settings(folder, evaluation, prepared.holdout)
     else:
         agents.resolve()
-        keeper = _Keeper(events, lambda folder: _keep(folder, evaluation, exam))
+        keeper = _Keeper(
+            events, lambda folder: files.write_settings(folder, evaluation, prepared.holdout)
+        )
         folder = laboratory.start(agents, keeper, "evaluation").folder
-    return folder, _finish(folder, evaluation, exam, planned, events)
+    return folder, _finish(folder, prepared, events)
 
 
 def resume(
@@ -125,12 +83,12 @@ def resume(
     concurrency: int | None = None,
     budget: Mapping[str, float | None] | None = None,
 ) -> Table:
-    """Go on with an evaluation; of a finished one, the table is read.
+    """Resume an evaluation; the table of a finished one is read.
 
     Args:
         folder: The evaluation.
         events: Is told what happens.
-        concurrency: Visits in flight, if it should change.
+        concurrency: Visits in progress at once, if it should change.
         budget: Keys of the budget that change, see `starec_sim.laboratory.resume`.
 
     Raises:
@@ -139,84 +97,45 @@ def resume(
     """
     events = events or RunEvents()
     evaluation, manifest = read_settings(folder), read_manifest(folder)
-    if (folder / TABLE).is_file():
-        return read_table(folder)
+    if files.has_table(folder):
+        return files.read_finished_table(folder)
     if manifest.arms:
         laboratory.resume(folder, events, concurrency=concurrency, budget=budget)
     with run_folder.where_it_started(folder, manifest) as here:
-        exam = _exam(evaluation, _load(evaluation))
-        return _finish(here, evaluation, exam, _planned(evaluation, exam), events)
+        return _finish(here, _prepare(evaluation), events)
 
 
 def read_table(folder: Path) -> Table:
-    """Return the table of an evaluation; of an unfinished one, as far as it has come.
+    """Return the table of an evaluation; of an unfinished one, the rows that are finished.
 
     Raises:
         RunError: The folder holds no evaluation, or one that is damaged.
     """
-    path = folder / TABLE
-    if not path.is_file():
-        evaluation, manifest = read_settings(folder), read_manifest(folder)
-        with run_folder.where_it_started(folder, manifest) as here:
-            exam = _exam(evaluation, _load(evaluation))
-            return _table(here, evaluation, exam, _planned(evaluation, exam))
-    try:
-        found = json.loads(path.read_text("utf-8"))
-        about, rows = found["about"], []
-        for number, row in enumerate(found["rows"]):
-            marks = _read_marks(folder, number)
-            values = marks.values(about["protocol"]["at"], about["protocol"]["candidates"])
-            how = {
-                key: value
-                for key, value in row.items()
-                if key not in ("name", "metrics", "counters", "costs")
-            }
-            metrics = {name: Interval(**parts) for name, parts in row["metrics"].items()}
-            rows.append(TableRow(row["name"], how, metrics, values, row["counters"], row["costs"]))
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise RunError(
-            f"the table in {folder} is damaged: {type(error).__name__}: {error}",
-            hint=f"remove {path} and go on with the evaluation: it is made again from the record",
-        ) from error
-    return Table(tuple(rows), about, tuple(found["users"]), found["digest"])
+    if files.has_table(folder):
+        return files.read_finished_table(folder)
+    evaluation, manifest = read_settings(folder), read_manifest(folder)
+    with run_folder.where_it_started(folder, manifest) as here:
+        return _table(here, _prepare(evaluation))
 
 
-def read_settings(folder: Path) -> Evaluation:
-    """Return the settings of an evaluation.
+class _Prepared(NamedTuple):
+    """An evaluation with its data loaded."""
+
+    evaluation: Evaluation
+    holdout: HoldOut
+    contenders: list[Contender]
+
+
+def _prepare(evaluation: Evaluation) -> _Prepared:
+    """Load the dataset, draw or read the candidate lists, and list the contenders.
 
     Raises:
-        RunError: The folder holds none.
+        ConfigError: There is no contender.
+        RunError: The file of candidate lists was changed.
     """
-    path = folder / SETTINGS
-    try:
-        values = yaml_files.load(path)
-    except ConfigError as error:
-        raise RunError(
-            f"{folder} holds no evaluation: {error.message}",
-            hint="`starec eval POLICY` begins one",
-        ) from None
-    return validate(Evaluation, values, str(path), recorded=True)
-
-
-def _unfinished(evaluation: Evaluation) -> Path | None:
-    """Return the latest evaluation with the same settings that did not come to its end."""
-    for folder in reversed(run_folder.listed(evaluation.runs_dir)):
-        if (folder / SETTINGS).is_file() and not (folder / TABLE).is_file():
-            manifest = read_manifest(folder)
-            same = read_settings(folder).key == evaluation.key
-            if same and manifest.status != "running" and manifest.folder == str(Path.cwd()):
-                return folder
-    return None
-
-
-def _load(evaluation: Evaluation) -> Dataset:
+    lists = None
     found, config = plugins.configure("datasets", evaluation.data, "data")
     dataset: Dataset = found(config).load()
-    return dataset
-
-
-def _exam(evaluation: Evaluation, dataset: Dataset) -> HoldOut:
-    lists = None
     if evaluation.candidates is not None:
         if file_digest(evaluation.candidates) != evaluation.candidates_sha256:
             raise RunError(
@@ -224,51 +143,25 @@ def _exam(evaluation: Evaluation, dataset: Dataset) -> HoldOut:
                 hint="put it back as it was, or start a new evaluation",
             )
         lists = read_candidates(evaluation.candidates)
-    return HoldOut(evaluation.protocol, dataset, evaluation.seed, lists)
-
-
-def _planned(evaluation: Evaluation, exam: HoldOut) -> list[Contender]:
-    planned = plan(evaluation.rows, evaluation.policies, truth=knows_choices(exam))
-    if not planned:
+    holdout = HoldOut(evaluation.protocol, dataset, evaluation.seed, lists)
+    contenders = plan_contenders(evaluation.rows, evaluation.policies, truth=knows_choices(holdout))
+    if not contenders:
         raise ConfigError(
             "there is no row to compute: all rows are of agents, and no policy was named",
             hint="name a policy, e.g. starec eval lexical",
         )
-    return planned
+    return _Prepared(evaluation, holdout, contenders)
 
 
-def _experiment(evaluation: Evaluation, planned: Sequence[Contender]) -> Experiment | None:
-    """Return the agents' part as an experiment: an arm for each row; None without agents."""
-    arms: dict[str, dict[str, Any]] = {}
-    for row in planned:
-        if row.spec.agent is not None:
-            arms[row.name] = {
-                "agent": row.spec.agent,
-                "policies": {"fast": row.policy, "slow": row.policy},
-                "environment.replay": row.spec.replay,
-                "environment.memory": row.spec.memory,
-            }
-    if not arms:
-        return None
-    environment = {
-        "use": environment_name(),
-        "protocol": evaluation.protocol.model_dump(mode="json"),
-        "candidates": None if evaluation.candidates is None else str(evaluation.candidates),
-        "candidates_sha256": evaluation.candidates_sha256,
-    }
-    values = {
-        "name": evaluation.name,
-        "seed": evaluation.seed,
-        "rounds": evaluation.protocol.history + 1,
-        "concurrency": evaluation.concurrency,
-        "runs_dir": str(evaluation.runs_dir),
-        "budget": evaluation.budget.model_dump(),
-        "data": evaluation.data,
-        "environment": environment,
-        "arms": arms,
-        "report": {"last_rounds": 1},
-    }
-    return validate(Experiment, values, "")
+def _unfinished(evaluation: Evaluation) -> Path | None:
+    """Return the latest unfinished evaluation with the same settings; None if there is none."""
+    for folder in reversed(run_folder.listed(evaluation.runs_dir)):
+        if (folder / files.SETTINGS).is_file() and not files.has_table(folder):
+            manifest = read_manifest(folder)
+            same = read_settings(folder).key == evaluation.key
+            if same and manifest.status != "running" and manifest.folder == str(Path.cwd()):
+                return folder
+    return None
 
 
 class _Keeper(RunEvents):
@@ -297,90 +190,74 @@ def _folder_without_run(evaluation: Evaluation) -> Path:
     return folder
 
 
-def _keep(folder: Path, evaluation: Evaluation, exam: HoldOut) -> None:
-    """Write what an evaluation is, and the lists it is about."""
-    write_candidates(exam, folder / LISTS)
-    text = yaml_files.dump(evaluation.model_dump(mode="json"))
-    write_atomically(folder / SETTINGS, text)
-
-
-def _finish(
-    folder: Path,
-    evaluation: Evaluation,
-    exam: HoldOut,
-    planned: Sequence[Contender],
-    events: RunEvents,
-) -> Table:
-    """Compute the rows that are not there yet, and write the table."""
+def _finish(folder: Path, prepared: _Prepared, events: RunEvents) -> Table:
+    """Rank with the baselines that have no stored ranks yet, and write the table."""
     waiting = [
-        (number, row)
-        for number, row in enumerate(planned)
-        if row.spec.agent is None and not _marks_file(folder, number).is_file()
+        (number, contender)
+        for number, contender in enumerate(prepared.contenders)
+        if contender.spec.agent is None and not files.has_ranks(folder, number)
     ]
     events.baselines_started(len(waiting))
-    for number, row in waiting:
+    for number, contender in waiting:
         start = time.perf_counter()
-        marks = rank_baseline(row.spec, exam)
-        _write_marks(folder, number, marks)
-        events.baseline_finished(row.name, time.perf_counter() - start)
-    table = _table(folder, evaluation, exam, planned)
-    values = {**table.as_json(), "users": list(table.users)}
-    text = json.dumps(values, ensure_ascii=False, indent=1) + "\n"
-    write_atomically(folder / TABLE, text)
+        files.write_ranks(folder, number, rank_baseline(contender.spec, prepared.holdout))
+        events.baseline_finished(contender.name, time.perf_counter() - start)
+    table = _table(folder, prepared)
+    files.write_table(folder, table)
     manifest = read_manifest(folder)
     manifest.status, manifest.table = "finished", table.digest
     write_manifest(folder, manifest)
     return table
 
 
-def _table(
-    folder: Path, evaluation: Evaluation, exam: HoldOut, planned: Sequence[Contender]
-) -> Table:
-    """Make the table of what is there."""
-    protocol, rows, unfinished = evaluation.protocol, [], []
-    sha = hashlib.sha256(exam.digest.encode())
-    for number, row in enumerate(planned):
-        counters: Mapping[str, int] = {"rankings": exam.answers.size * protocol.draws}
-        costs: Mapping[str, float | None] = {}
-        if row.spec.agent is not None:
-            record = read_agent_result(folder, row.name, exam)
-            if record is None:
-                unfinished.append(row.name)
-                continue
-            marks, counters, costs = record
-            _write_marks(folder, number, marks)
-        elif _marks_file(folder, number).is_file():
-            marks = _read_marks(folder, number)
-        else:
-            unfinished.append(row.name)
+def _table(folder: Path, prepared: _Prepared) -> Table:
+    """Return the table of the contenders whose ranks are known."""
+    evaluation, holdout, contenders = prepared
+    rows: list[TableRow] = []
+    unfinished: list[str] = []
+    digest = hashlib.sha256(holdout.digest.encode())
+    for number, contender in enumerate(contenders):
+        row = _row(folder, number, contender, evaluation, holdout)
+        if row is None:
+            unfinished.append(contender.name)
             continue
-        sha.update(row.name.encode() + marks.best.tobytes() + marks.worst.tobytes())
-        rows.append(make_row(row, marks, protocol.at, protocol.candidates, counters, costs))
+        ranks = files.read_ranks(folder, number)
+        digest.update(contender.name.encode() + ranks.best.tobytes() + ranks.worst.tobytes())
+        rows.append(row)
     about = {
-        "protocol": protocol.model_dump(mode="json"),
-        "dataset": exam.dataset.name,
+        "protocol": evaluation.protocol.model_dump(mode="json"),
+        "dataset": holdout.dataset.name,
         "data": evaluation.data,
         "seed": evaluation.seed,
-        "counts": exam.describe(),
-        "exam": exam.digest,
-        "left out": {row.name: f"needs {lacks(row)}" for row in evaluation.rows if lacks(row)},
+        "counts": holdout.describe(),
+        "exam": holdout.digest,
+        "left out": _left_out(evaluation),
     }
-    users = tuple(exam.dataset.users[row].id for row in exam.rows)
-    return Table(tuple(rows), about, users, sha.hexdigest(), tuple(unfinished))
+    users = tuple(holdout.dataset.users[row].id for row in holdout.rows)
+    return Table(tuple(rows), about, users, digest.hexdigest(), tuple(unfinished))
 
 
-def _marks_file(folder: Path, number: int) -> Path:
-    return folder / RANKS / f"{number}.npz"
+def _left_out(evaluation: Evaluation) -> dict[str, str]:
+    """Return the reason for each contender that cannot be evaluated here."""
+    missing = {spec.name: missing_module(spec) for spec in evaluation.rows}
+    return {name: f"needs {module}" for name, module in missing.items() if module}
 
 
-def _write_marks(folder: Path, number: int, marks: RankRange) -> None:
-    path = _marks_file(folder, number)
-    path.parent.mkdir(exist_ok=True)
-    part = path.with_suffix(".part.npz")
-    np.savez_compressed(part, best=marks.best, worst=marks.worst)
-    part.replace(path)
-
-
-def _read_marks(folder: Path, number: int) -> RankRange:
-    with np.load(_marks_file(folder, number), allow_pickle=False) as arrays:
-        return RankRange(arrays["best"], arrays["worst"])
+def _row(
+    folder: Path, number: int, contender: Contender, evaluation: Evaluation, holdout: HoldOut
+) -> TableRow | None:
+    """Return the row of a contender, whose ranks are then stored; None if it is unfinished."""
+    protocol = evaluation.protocol
+    counters: Mapping[str, int] = {"rankings": holdout.answers.size * protocol.draws}
+    costs: Mapping[str, float | None] = {}
+    if contender.spec.agent is not None:
+        result = read_agent_result(folder, contender.name, holdout)
+        if result is None:
+            return None
+        ranks, counters, costs = result
+        files.write_ranks(folder, number, ranks)
+    elif files.has_ranks(folder, number):
+        ranks = files.read_ranks(folder, number)
+    else:
+        return None
+    return make_row(contender, ranks, protocol.at, protocol.candidates, counters, costs)

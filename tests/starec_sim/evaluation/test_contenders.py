@@ -4,7 +4,7 @@ import pytest
 
 from starec_sim.errors import ConfigError, PluginError
 from starec_sim.evaluation import Evaluation, evaluate
-from starec_sim.evaluation.contenders import plan, read_policy, read_rows
+from starec_sim.evaluation.contenders import plan_contenders, read_policy, read_rows
 
 
 def write(tmp_path, text):
@@ -21,18 +21,24 @@ def test_the_rows_that_ship_hold_those_that_every_table_carries() -> None:
     assert all(row.recommender is None for row in read_rows("agents"))
 
 
+def test_the_models_of_order_and_the_other_agents_are_rows_of_every_table() -> None:
+    names = {row.name for row in read_rows("all")}
+    models = {f"{name}, {data}" for name in ("GRU4Rec", "SASRec") for data in ("sample", "full")}
+    assert models | {"{policy}, zero-shot", "{policy}, AgentCF"} <= names
+
+
 def test_a_row_of_a_policy_becomes_one_for_each_policy() -> None:
     policies = [{"use": "lexical"}, {"use": "openai", "model": "qwen/qwen3:8b"}]
-    names = [row.name for row in plan(read_rows("agents"), policies)]
+    names = [row.name for row in plan_contenders(read_rows("agents"), policies)]
     assert "lexical, no slow" in names and "qwen3:8b, swapped" in names
-    twins = [row.name for row in plan(read_rows("agents"), [{"use": "lexical"}] * 2)]
+    twins = [row.name for row in plan_contenders(read_rows("agents"), [{"use": "lexical"}] * 2)]
     assert "lexical 1" in twins and "lexical 2" in twins
 
 
 def test_the_oracle_is_left_out_where_the_truth_is_not_known() -> None:
-    names = [row.name for row in plan(read_rows("all"), [])]
+    names = [row.name for row in plan_contenders(read_rows("all"), [])]
     assert "oracle" not in names
-    assert "oracle" in [row.name for row in plan(read_rows("all"), [], truth=True)]
+    assert "oracle" in [row.name for row in plan_contenders(read_rows("all"), [], truth=True)]
 
 
 def test_a_row_whose_module_is_not_installed_is_left_out_by_name(tmp_path) -> None:
@@ -40,7 +46,7 @@ def test_a_row_whose_module_is_not_installed_is_left_out_by_name(tmp_path) -> No
         "rows:\n  - {name: a, floor: random, needs: no_such_module}\n  - {name: b, floor: random}\n"
     )
     rows = read_rows(write(tmp_path, text))
-    assert [row.name for row in plan(rows, [])] == ["b"]
+    assert [row.name for row in plan_contenders(rows, [])] == ["b"]
     values = {"data": {"use": "synthetic", "users": 20, "items": 200}, "runs_dir": tmp_path}
     _, table = evaluate(Evaluation(rows=rows, **values))
     assert table.about["left out"] == {"a": "needs no_such_module"}
@@ -48,7 +54,7 @@ def test_a_row_whose_module_is_not_installed_is_left_out_by_name(tmp_path) -> No
 
 def test_a_row_with_a_policy_of_its_own_needs_no_other(tmp_path) -> None:
     path = write(tmp_path, "rows:\n  - {name: floor, agent: star, policy: lexical}\n")
-    (row,) = plan(read_rows(path), [])
+    (row,) = plan_contenders(read_rows(path), [])
     assert row.policy == {"use": "lexical"}
 
 
@@ -79,7 +85,7 @@ def test_a_wrong_row_is_refused_before_anything_starts(tmp_path, text, error, me
 def test_two_rows_of_one_name_are_refused(tmp_path) -> None:
     path = write(tmp_path, "rows:\n  - {name: a, floor: random}\n  - {name: a, floor: random}\n")
     with pytest.raises(ConfigError, match='two rows are called "a"'):
-        plan(read_rows(path), [])
+        plan_contenders(read_rows(path), [])
 
 
 def test_a_group_that_is_none_gets_the_nearest_one() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from starec_sim.errors import ConfigError, DataError, RunError
 from starec_sim.evaluation import Evaluation, evaluate, merge_tables, read_rows, read_table, resume
-from starec_sim.evaluation.evaluate import RANKS, TABLE
+from starec_sim.evaluation.folder import RANKS, TABLE
 from starec_sim.events import RunEvents
 from starec_sim.holdout import Protocol
 from starec_sim.holdout.protocol import Split
