@@ -37,7 +37,7 @@ from langgraph.types import Command
 from typing_extensions import TypedDict
 from user_steps import WORLDS, Meter
 
-from starec_sim import laboratory
+from starec_sim import runner
 from starec_sim.experiment import Experiment, PolicySpecs
 from starec_sim.policies.gateway import Gateway, GatewayResources, Policy
 from starec_sim.policies.settings import Budget, GatewaySettings, Limits, Price
@@ -272,8 +272,8 @@ def measure_replay(world: str, concurrency: int) -> dict[str, float]:
             policies=PolicySpecs(fast={"use": "lexical"}, slow={"use": "lexical"}),
         )
         first, second = Meter(), Thoughts()
-        recorded = laboratory.start(experiment, first)
-        replayed = laboratory.replay(recorded.folder, second)
+        recorded = runner.run(experiment, first)
+        replayed = runner.replay(recorded.folder, second)
         assert replayed.digest == recorded.digest
         rate = second.steps / second.seconds
         floor = measure_floor(second.visits, concurrency)

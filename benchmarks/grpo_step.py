@@ -28,7 +28,8 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import torch
 
-from starec_sim.learning.grpo import Objective, lessons
+from starec_sim.learning.grpo import make_batch
+from starec_sim.learning.grpo_loss import Objective
 from starec_sim.learning.learner import Learner, Optimisation
 from starec_sim.learning.models import Weights
 from starec_sim.learning.rows import Rollout, Row
@@ -137,7 +138,7 @@ def ours(questions: torch.Tensor, steps: int, *, half: bool) -> float:
             )
             for number, (request, found) in enumerate(zip(requests, completions, strict=True))
         ]
-        learner.improve(lessons(rollouts, objective).lessons, objective, 1.0)
+        learner.improve(make_batch(rollouts, objective).rows, objective, 1.0)
         taken.append(time.process_time() - start)
     return statistics.median(taken[1:])
 

@@ -21,7 +21,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from starec_sim import experiment
 from starec_sim.learning.config import Training, training_of
-from starec_sim.learning.grpo import lessons
+from starec_sim.learning.grpo import make_batch
 from starec_sim.learning.learner import Learner
 from starec_sim.learning.models import Weights, with_new_adapter
 from starec_sim.learning.plan import plan_of, shape_of
@@ -68,8 +68,8 @@ def measured(name: str, questions: int) -> dict[str, float]:
     learner = Learner(
         weights, training.grpo.optimisation, steps=STEPS, batch_tokens=training.batch_tokens
     )
-    learner.anchor()
-    made = lessons(rollouts(questions), training.grpo.objective).lessons
+    learner.set_reference()
+    made = make_batch(rollouts(questions), training.grpo.objective).rows
     for _ in range(STEPS):
         update = learner.improve(made, training.grpo.objective, 1.0)
     peak = torch.cuda.max_memory_allocated() / 2**30

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from user_steps import Meter
 
-from starec_sim import laboratory
+from starec_sim import runner
 from starec_sim.experiment import Experiment, PolicySpecs
 
 
@@ -36,7 +36,7 @@ def play(users: int) -> dict[str, float]:
             policies=PolicySpecs(fast={"use": "lexical"}, slow={"use": "lexical"}),
         )
         meter = Meter()
-        laboratory.start(experiment, meter)
+        runner.run(experiment, meter)
         return {
             "users": users,
             "steps": meter.steps,

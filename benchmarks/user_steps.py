@@ -24,7 +24,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from starec_sim import laboratory
+from starec_sim import runner
 from starec_sim.events import RunEvents
 from starec_sim.experiment import Experiment, PolicySpecs
 from starec_sim.types import Visit
@@ -72,7 +72,7 @@ def measure(world: str, users: int, rounds: int) -> dict[str, float]:
             policies=PolicySpecs(fast={"use": "lexical"}, slow={"use": "lexical"}),
         )
         meter = Meter()
-        laboratory.start(experiment, meter)
+        runner.run(experiment, meter)
         size = (meter.folder / "run.sqlite").stat().st_size
         return {
             "steps": meter.steps,

@@ -7,12 +7,10 @@ are taken to be like the last ones that were.
 
 from __future__ import annotations
 
-import asyncio
 import math
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,9 +21,11 @@ from starec_sim.events import RunEvents
 from starec_sim.experiment import Experiment
 from starec_sim.policies.abilities import costs_nothing
 from starec_sim.policies.settings import Budget, split_spec
+from starec_sim.runner import play_trials
 from starec_sim.runs import estimates, queries
+from starec_sim.runs.lifecycle import create_run, open_run
+from starec_sim.runs.manifest import new_manifest
 from starec_sim.runs.queries import RoundCalls
-from starec_sim.runs.session import Session
 from starec_sim.runs.store import Store
 from starec_sim.trials import Trials
 from starec_sim.types import Visit
@@ -81,15 +81,19 @@ def estimate(experiment: Experiment, users: int = 8, rounds: int = 3) -> Estimat
         return chosen[-1]
 
     trials, watch = Trials(part, choose_few), _Stopwatch()
-    with tempfile.TemporaryDirectory() as folder:
-        store = Store(Path(folder), trials.builder.phrases())
-        with closing(store):
-            asyncio.run(trials.run(Path(folder), store, Session(store), watch))
+    phrases = trials.builder.phrases()
+    with tempfile.TemporaryDirectory() as place:
+        manifest = new_manifest("run", part.name, [part.seed])
+        folder = create_run(Path(place), manifest, "", part.seed)
+        with open_run(folder, phrases=phrases, gateway=part.gateway) as run:
+            play_trials(run, trials, watch)
             arms = [
-                _arm(store, number, few, watch.rounds[number], arm.experiment, experiment.rounds)
+                _arm(
+                    run.store, number, few, watch.rounds[number], arm.experiment, experiment.rounds
+                )
                 for number, (few, arm) in enumerate(zip(chosen, trials.arms.values(), strict=True))
             ]
-            played = queries.counts(store.db)["turns"]
+            played = queries.counts(run.store.db)["turns"]
     total = np.sum(arms, axis=0) * experiment.replicates
     calls, tokens_in, tokens_out, usd, seconds = total.tolist()
     unpriced = _unpriced([arm.experiment for arm in trials.arms.values()])

@@ -5,20 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from contextlib import closing, nullcontext
-from pathlib import Path
 from typing import NamedTuple
 
 from starec_sim.build import Builder
 from starec_sim.environment import Environment
 from starec_sim.events import RunEvents
 from starec_sim.experiment import Arm, Experiment
-from starec_sim.policies.gateway import Gateway, GatewayResources
+from starec_sim.policies.gateway import Gateway
 from starec_sim.rng import Streams
 from starec_sim.runs import folder as run_folder
+from starec_sim.runs.lifecycle import OpenRun
 from starec_sim.runs.recorder import Recorder
 from starec_sim.runs.recording import Recording
-from starec_sim.runs.session import Session
-from starec_sim.runs.store import Store
 from starec_sim.simulation import ChooseVisitors, Simulation
 
 
@@ -53,8 +51,6 @@ class Trials:
         self.experiment = experiment
         self.arms = experiment.resolve()
         self.seeds = [experiment.seed + number for number in range(experiment.replicates)]
-        self.begun = False
-        """Whether the first environment could be built."""
         self._choose_visitors = choose_visitors
         replay = experiment.gateway.replay
         self.replayed = run_folder.find(replay, experiment.runs_dir) if replay else None
@@ -78,37 +74,27 @@ class Trials:
             for arm in self.arms.values()
         }
 
-    async def run(self, folder: Path, store: Store, session: Session, events: RunEvents) -> str:
+    async def play(self, run: OpenRun, events: RunEvents) -> str:
         """Play all trials and return the digest of the run."""
-        experiment, digest = self.experiment, hashlib.sha256()
-        resources = GatewayResources(experiment.gateway, experiment.budget, session.before)
-        session.spent = resources.spent
+        digest = hashlib.sha256()
         try:
             await self.builder.open_policies()
             trials = [(arm, seed) for arm in self.arms.values() for seed in self.seeds]
             for number, (arm, seed) in enumerate(trials):
                 environment = self.builder.environment(arm, seed)
-                if not self.begun:
-                    events.run_started(folder, experiment)
-                    self.begun = True
+                if not run.begun:
+                    run.begin()
+                    events.run_started(run.folder, self.experiment)
                 trial = _Trial(number, arm, seed, environment)
-                digest.update((await self._play(trial, store, session, resources, events)).encode())
+                digest.update((await self._play(run, trial, events)).encode())
         finally:
-            resources.close()
             await self.builder.close_policies()
         return digest.hexdigest()
 
-    async def _play(
-        self,
-        trial: _Trial,
-        store: Store,
-        session: Session,
-        resources: GatewayResources,
-        events: RunEvents,
-    ) -> str:
+    async def _play(self, run: OpenRun, trial: _Trial, events: RunEvents) -> str:
         """Play one trial to its end and return its digest."""
         arm, settings = trial.arm, trial.arm.experiment
-        recorder = Recorder(store, trial.number, session)
+        recorder = Recorder(run.store, trial.number, run.session)
         state = recorder.open(arm.name, trial.seed, trial.environment)
         events.trial_started(arm.name, trial.seed, settings.rounds, state.rounds)
         with (
@@ -121,7 +107,7 @@ class Trials:
                 Streams(trial.seed),
                 recorder,
                 arm.name,
-                resources,
+                run.resources,
                 recording,
             )
             simulation = Simulation(

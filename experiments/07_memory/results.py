@@ -26,8 +26,8 @@ from starec_sim.cli.run_progress import RunProgress
 from starec_sim.errors import RunError, StarecError
 from starec_sim.experiment import Experiment, recorded
 from starec_sim.experiment import read as read_experiment
-from starec_sim.laboratory import start
 from starec_sim.report import RunReport, summarise
+from starec_sim.runner import run as start
 from starec_sim.runs import folder as run_folder
 from starec_sim.runs.manifest import read_manifest
 

@@ -14,7 +14,7 @@ from starec_sim.runs.ledger import Failure, Ledger, LedgerEntry
 if TYPE_CHECKING:
     from starec_sim.estimate import Estimate
     from starec_sim.experiment import Experiment
-    from starec_sim.laboratory import Result
+    from starec_sim.runner import RunResult
 
 _EXAMPLE = 300
 """Characters of what was said of a failure."""
@@ -64,7 +64,7 @@ def print_estimate(experiment: Experiment, found: Estimate) -> None:
     )
 
 
-def print_error(result: Result) -> None:
+def print_error(result: RunResult) -> None:
     """Print how far an estimate was off, if there was one."""
     if not result.estimate:
         return

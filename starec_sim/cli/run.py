@@ -14,7 +14,7 @@ from starec_sim.cli.options import Allowed, AsJson, Changes, ExperimentFile, Oth
 if TYPE_CHECKING:
     from starec_sim.events import RunEvents
     from starec_sim.experiment import Experiment
-    from starec_sim.laboratory import Result
+    from starec_sim.runner import RunResult
 
 
 class UnfinishedError(Exception):
@@ -61,10 +61,10 @@ def run(
 
     For example: starec run experiments/01_quickstart --set rounds=5
     """
-    from starec_sim import laboratory
+    from starec_sim import runner
 
     loaded = read_experiment(experiment, changes, data)
-    return _finish(lambda events: laboratory.start(loaded, events), as_json)
+    return _finish(lambda events: runner.run(loaded, events), as_json)
 
 
 def resume(
@@ -78,7 +78,7 @@ def resume(
     as_json: AsJson = False,
 ) -> dict[str, Any] | None:
     """Go on with a run or a training that was paused, stopped or killed, or that failed."""
-    from starec_sim import laboratory
+    from starec_sim import runner
     from starec_sim.cli.evaluation import finish
     from starec_sim.runs import folder
     from starec_sim.runs.manifest import read_manifest
@@ -90,7 +90,7 @@ def resume(
     if kind == "training":
         return _resume_training(found, allowed, concurrency, as_json)
     return _finish(
-        lambda events: laboratory.resume(found, events, concurrency=concurrency, budget=allowed),
+        lambda events: runner.resume(found, events, concurrency=concurrency, budget=allowed),
         as_json,
     )
 
@@ -100,9 +100,12 @@ def _resume_training(
 ) -> dict[str, Any] | None:
     """Go on with a training."""
     from starec_sim.cli.train import finish
-    from starec_sim.learning import launch
+    from starec_sim.learning.train import resume_training
 
-    return finish(lambda events: launch.resume(folder, events, budget, concurrency), as_json)
+    return finish(
+        lambda events: resume_training(folder, events, concurrency=concurrency, budget=budget),
+        as_json,
+    )
 
 
 def replay(
@@ -112,11 +115,11 @@ def replay(
 
     The digest tells whether everything was as before.
     """
-    from starec_sim import laboratory
+    from starec_sim import runner
     from starec_sim.runs import folder
 
     found = folder.find(run, runs_dir)
-    return _finish(lambda events: laboratory.replay(found, events), as_json)
+    return _finish(lambda events: runner.replay(found, events), as_json)
 
 
 def allowance(text: str) -> tuple[str, float | None]:
@@ -141,7 +144,7 @@ def allowance(text: str) -> tuple[str, float | None]:
         ) from None
 
 
-def _finish(execute: Callable[[RunEvents], Result], as_json: bool) -> dict[str, Any] | None:
+def _finish(execute: Callable[[RunEvents], RunResult], as_json: bool) -> dict[str, Any] | None:
     """Execute with a live display, then show what came of it."""
     from starec_sim.cli.ledger_view import print_error, print_ledger
     from starec_sim.cli.run_progress import RunProgress
@@ -166,7 +169,7 @@ def _finish(execute: Callable[[RunEvents], Result], as_json: bool) -> dict[str, 
     return None
 
 
-def _plot(result: Result, display: Any) -> Path | None:
+def _plot(result: RunResult, display: Any) -> Path | None:
     from starec_sim.plot import plot_report
 
     path = result.folder / "plot.png"

@@ -12,7 +12,7 @@ from starec_sim.cli.run import read_experiment, unfinished_told
 
 if TYPE_CHECKING:
     from starec_sim.events import RunEvents
-    from starec_sim.learning.launch import Result
+    from starec_sim.learning.train import TrainResult
 
 
 _SHOWN = ("reward", "ndcg@1", "ndcg@10", "satisfaction", "click_through", "malformed")
@@ -45,12 +45,12 @@ def train(
             return plan.as_json()
         print(plan)
         return None
-    from starec_sim.learning import launch
+    from starec_sim.learning import train as training
 
-    return finish(lambda events: launch.start(loaded, events), as_json)
+    return finish(lambda events: training.train(loaded, events), as_json)
 
 
-def finish(execute: Callable[[RunEvents], Result], as_json: bool) -> dict[str, Any] | None:
+def finish(execute: Callable[[RunEvents], TrainResult], as_json: bool) -> dict[str, Any] | None:
     """Execute with a live display, then show what came of it."""
     from starec_sim.cli.train_progress import TrainProgress
 
@@ -105,16 +105,16 @@ def print_changes(changes: Mapping[str, Mapping[str, Any]], steps: int) -> None:
     out.print(table)
 
 
-def _somebody(result: Result) -> str | None:
+def _somebody(result: TrainResult) -> str | None:
     """Return the id of an examined user whose choices are worth reading, if anybody was."""
     from contextlib import closing
 
     from starec_sim.runs.reader import Reader
 
-    if not result.examinations:
+    if not result.validations:
         return None
     with closing(Reader(result.folder)) as reader:
-        busiest = reader.busiest(reader.trial(result.examinations[-1], None), 1)
+        busiest = reader.busiest(reader.trial(result.validations[-1], None), 1)
     return busiest[0][0] if busiest else None
 
 

@@ -23,16 +23,16 @@ from starec_sim.experiment import Experiment
 from starec_sim.types import Visit
 
 if TYPE_CHECKING:
-    from starec_sim.learning.launch import Result
+    from starec_sim.learning.train import TrainResult
 
 _ROWS: Mapping[str, str] = {
     "loss": "loss",
-    "kl": "KL from the anchor",
+    "kl": "KL from the reference",
     "entropy": "entropy",
     "clip_share": "clipped",
     "zero_variance": "equal groups",
 }
-_EXAMINED = ("reward", "ndcg@1", "ndcg@10", "satisfaction", "malformed")
+_VALIDATED = ("reward", "ndcg@1", "ndcg@10", "satisfaction", "malformed")
 _LATEST = 40
 """Steps that a sparkline shows."""
 
@@ -57,7 +57,7 @@ class TrainProgress(RunEvents):
         self.kept: str | None = None
         """The run's folder."""
         self._series: dict[str, list[float]] = {}
-        self._examined: list[str] = []
+        self._validated: list[str] = []
         self._steps = 1
         self._visitors, self._visits = 1, 0
         self._learned = 0
@@ -88,7 +88,7 @@ class TrainProgress(RunEvents):
         """Show how much lies ahead."""
         self._steps = steps
         self._series.clear()
-        words = "imitating" if stage == "anchor" else "learning"
+        words = "imitating" if stage == "sft" else "learning"
         self._progress.reset(self._task, total=steps, completed=done, doing=words)
         if not self._console.is_terminal:
             more = f", {done} done before" if done else ""
@@ -140,15 +140,15 @@ class TrainProgress(RunEvents):
 
     def validated(self, entry: Mapping[str, Any]) -> None:
         """Show how the policy does with users it never trained on."""
-        figures = entry["examination"]
+        figures = entry["validation"]
         told = ", ".join(
             f"{name} {found['mean']:.3f} [{found['low']:.3f}, {found['high']:.3f}]"
-            for name in _EXAMINED
+            for name in _VALIDATED
             if (found := figures.get(name)) is not None
         )
-        self._examined.append(f"new users after {entry['step']} steps: {told}")
+        self._validated.append(f"new users after {entry['step']} steps: {told}")
         if not self._console.is_terminal:
-            self.message(self._examined[-1])
+            self.message(self._validated[-1])
         self._clock = time.monotonic()
 
     def say_how_to_go_on(self, error: BaseException) -> None:
@@ -172,7 +172,7 @@ class TrainProgress(RunEvents):
         else:
             self.kept = None
 
-    def say_what_is_next(self, result: Result, user: str | None) -> None:
+    def say_what_is_next(self, result: TrainResult, user: str | None) -> None:
         """After success: where things are, and what one can do with them.
 
         Args:
@@ -198,8 +198,8 @@ class TrainProgress(RunEvents):
         if user is not None:
             shown = f"show {here} --user {shlex.quote(user)} --arm"
             commands[:0] = [
-                (f'{shown} "{result.examinations[0]}"', "how one of them chose before"),
-                (f'{shown} "{result.examinations[-1]}"', "and after"),
+                (f'{shown} "{result.validations[0]}"', "how one of them chose before"),
+                (f'{shown} "{result.validations[-1]}"', "and after"),
             ]
         self.message(suggested(commands))
 
@@ -213,4 +213,4 @@ class TrainProgress(RunEvents):
             known = [value for value in values[-_LATEST:] if not math.isnan(value)]
             line = sparkline(known, min(known, default=0), max(known, default=0))
             table.add_row(label, f"[cyan]{line}[/]", number(values[-1]))
-        return Group(self._progress, table, *self._examined[-3:])
+        return Group(self._progress, table, *self._validated[-3:])

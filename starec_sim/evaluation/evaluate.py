@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from starec_sim import laboratory, plugins
+from starec_sim import plugins
 from starec_sim.dataset import Dataset
 from starec_sim.errors import ConfigError, RunError
 from starec_sim.evaluation import folder as files
@@ -25,11 +25,13 @@ from starec_sim.evaluation.results import read_agent_result
 from starec_sim.evaluation.settings import Evaluation
 from starec_sim.evaluation.table import Table, TableRow, make_row
 from starec_sim.events import RunEvents
-from starec_sim.experiment import Experiment
 from starec_sim.holdout import HoldOut
 from starec_sim.holdout.candidate_files import file_digest, read_candidates
+from starec_sim.runner import config_text, play_trials, resumed_experiment
 from starec_sim.runs import folder as run_folder
-from starec_sim.runs.manifest import new_manifest, read_manifest, write_manifest
+from starec_sim.runs.lifecycle import check_same_code, create_run, open_run
+from starec_sim.runs.manifest import new_manifest, read_manifest
+from starec_sim.trials import Trials
 
 
 def evaluate(
@@ -64,16 +66,20 @@ def evaluate(
         return begun, resume(begun, events, budget=allowed)
     prepared = _prepare(evaluation)
     agents = experiment_of_agents(evaluation, prepared.contenders)
-    if agents is None:
-        folder = _folder_without_run(evaluation)
-        files.write_settings(folder, evaluation, prepared.holdout)
-    else:
-        agents.resolve()
-        keeper = _Keeper(
-            events, lambda folder: files.write_settings(folder, evaluation, prepared.holdout)
-        )
-        folder = laboratory.start(agents, keeper, "evaluation").folder
-    return folder, _finish(folder, prepared, events)
+    trials = Trials(agents) if agents is not None else None
+    config = config_text(agents) if agents is not None else ""
+    manifest = new_manifest(
+        "evaluation",
+        evaluation.name,
+        [evaluation.seed],
+        config,
+        arms=list(trials.arms) if trials else (),
+        prompts=trials.prompts() if trials else {},
+        budget=evaluation.budget.model_dump(exclude_none=True),
+    )
+    folder = create_run(evaluation.runs_dir, manifest, config, evaluation.seed)
+    files.write_settings(folder, evaluation, prepared.holdout)
+    return folder, _complete(folder, prepared, trials, events)
 
 
 def resume(
@@ -89,7 +95,7 @@ def resume(
         folder: The evaluation.
         events: Is told what happens.
         concurrency: Visits in progress at once, if it should change.
-        budget: Keys of the budget that change, see `starec_sim.laboratory.resume`.
+        budget: Keys of the budget that change, see `starec_sim.runner.resume`.
 
     Raises:
         RunError: The folder holds no evaluation, or one that other code or data began.
@@ -99,10 +105,13 @@ def resume(
     evaluation, manifest = read_settings(folder), read_manifest(folder)
     if files.has_table(folder):
         return files.read_finished_table(folder)
+    agents = None
     if manifest.arms:
-        laboratory.resume(folder, events, concurrency=concurrency, budget=budget)
+        agents = resumed_experiment(folder, manifest, concurrency=concurrency, budget=budget)
     with run_folder.where_it_started(folder, manifest) as here:
-        return _finish(here, _prepare(evaluation), events)
+        trials = Trials(agents) if agents is not None else None
+        check_same_code(manifest, trials.prompts() if trials else {})
+        return _complete(here, _prepare(evaluation), trials, events)
 
 
 def read_table(folder: Path) -> Table:
@@ -164,49 +173,29 @@ def _unfinished(evaluation: Evaluation) -> Path | None:
     return None
 
 
-class _Keeper(RunEvents):
-    """Writes the evaluation's settings as soon as there is a folder, and passes everything on."""
-
-    def __init__(self, events: RunEvents, keep: Callable[[Path], None]) -> None:
-        self._keep = keep
-        self._events = events
-
-    def __getattribute__(self, name: str) -> Any:
-        if name in ("run_started", "_keep", "_events"):
-            return super().__getattribute__(name)
-        return getattr(self._events, name)
-
-    def run_started(self, folder: Path, experiment: Experiment) -> None:
-        self._keep(folder)
-        self._events.run_started(folder, experiment)
-
-
-def _folder_without_run(evaluation: Evaluation) -> Path:
-    """Return a new folder for an evaluation without agents, which no run would make."""
-    folder = run_folder.create(evaluation.runs_dir, evaluation.name, evaluation.seed)
-    manifest = new_manifest("evaluation", evaluation.name, [evaluation.seed])
-    manifest.status = "interrupted"  # its rows are computed without holding the folder's lock
-    write_manifest(folder, manifest)
-    return folder
-
-
-def _finish(folder: Path, prepared: _Prepared, events: RunEvents) -> Table:
-    """Rank with the baselines that have no stored ranks yet, and write the table."""
+def _complete(folder: Path, prepared: _Prepared, trials: Trials | None, events: RunEvents) -> Table:
+    """Play the agents, rank with the baselines that have no stored ranks, and write the table."""
     waiting = [
         (number, contender)
         for number, contender in enumerate(prepared.contenders)
         if contender.spec.agent is None and not files.has_ranks(folder, number)
     ]
-    events.baselines_started(len(waiting))
-    for number, contender in waiting:
-        start = time.perf_counter()
-        files.write_ranks(folder, number, rank_baseline(contender.spec, prepared.holdout))
-        events.baseline_finished(contender.name, time.perf_counter() - start)
-    table = _table(folder, prepared)
-    files.write_table(folder, table)
-    manifest = read_manifest(folder)
-    manifest.status, manifest.table = "finished", table.digest
-    write_manifest(folder, manifest)
+    with open_run(
+        folder,
+        phrases=trials.builder.phrases() if trials else (),
+        budget=trials.experiment.budget if trials else prepared.evaluation.budget,
+    ) as run:
+        if trials is not None:
+            play_trials(run, trials, events)
+        run.begin()
+        events.baselines_started(len(waiting))
+        for number, contender in waiting:
+            start = time.perf_counter()
+            files.write_ranks(folder, number, rank_baseline(contender.spec, prepared.holdout))
+            events.baseline_finished(contender.name, time.perf_counter() - start)
+        table = _table(folder, prepared)
+        files.write_table(folder, table)
+        run.manifest.table = table.digest
     return table
 
 

@@ -6,17 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from starec_sim import plugins
 from starec_sim.environment import OneTask
 from starec_sim.errors import ConfigError
 from starec_sim.experiment import Experiment
-from starec_sim.learning.grpo import Objective
+from starec_sim.learning.grpo_loss import Objective
 from starec_sim.learning.learner import Optimisation
 from starec_sim.learning.models import Lora, Method
 from starec_sim.learning.rollouts import Groups
 from starec_sim.plugins import Spec
+from starec_sim.policies.abilities import NamedWeights
 from starec_sim.policies.engine.protocol import Precision
 from starec_sim.policies.gateway import build_policy
 from starec_sim.settings import Settings, validate
@@ -208,8 +209,10 @@ def _asks_for_rankings(experiment: Experiment) -> bool:
 
 def setting(spec: Mapping[str, Any], key: str, otherwise: Any) -> Any:
     """Return what a policy is set to: by its spec, or by default; else what it is otherwise."""
-    fields = getattr(plugins.load("policies", spec["use"]), "model_fields", {})
-    return spec.get(key, getattr(fields.get(key), "default", otherwise))
+    found = plugins.load("policies", spec["use"])
+    is_model = isinstance(found, type) and issubclass(found, BaseModel)
+    field = found.model_fields.get(key) if is_model else None
+    return spec.get(key, otherwise if field is None else field.default)
 
 
 def template_of(experiment: Experiment, training: Training) -> Mapping[str, Any]:
@@ -234,7 +237,8 @@ def weights_of(experiment: Experiment, training: Training) -> str:
     named = training.model or fast.get("model")
     if named is None:
         # `nano` knows where its weights are without being told.
-        named = getattr(build_policy(fast, "policies.fast").model, "model", None)
+        model = build_policy(fast, "policies.fast").model
+        named = model.model if isinstance(model, NamedWeights) else None
     if not isinstance(named, str):
         raise ConfigError(
             f"policies.fast: {fast['use']} has no model whose weights could learn",

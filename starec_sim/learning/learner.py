@@ -1,9 +1,9 @@
 """The learner: weights, optimizer, schedule. One update at a time, on one process or many.
 
-The loss lives in `forward` of one module, so that the hooks of DDP, FSDP and DeepSpeed fire; which
-of them is used is accelerate's business (`torchrun`, `accelerate launch`). All processes see all
-lessons and take every k-th pack: weights are those of the whole batch, so the gradient does not
-depend on how many processes there are.
+The loss is computed in `forward` of one module, so that the hooks of DDP, FSDP and DeepSpeed run;
+accelerate decides which of them is used (`torchrun`, `accelerate launch`). All processes get all
+training rows and take every k-th pack. Weights of ids are those of the whole batch, so the
+gradient does not depend on the number of processes.
 """
 
 from __future__ import annotations
@@ -22,32 +22,33 @@ from torch import Tensor
 from torch.distributed.fsdp import FSDPModule
 
 from starec_sim.errors import LearningError
-from starec_sim.learning.grpo import Objective, clipped, divergence, ratios, surrogate
+from starec_sim.learning.grpo_loss import Objective, grpo_loss
 from starec_sim.learning.models import Weights, gathered, spread
 from starec_sim.learning.packing import Pack, TrainingRow, log_probabilities, packs
 from starec_sim.settings import Settings
 
 
 class DivergenceError(LearningError):
-    """The policy got worse in a way that more steps cannot mend."""
+    """The policy got worse in a way that more steps cannot repair."""
 
 
 class Optimisation(Settings):
-    """How weights follow the gradient (AdamW)."""
+    """The settings of AdamW and its schedule."""
 
     lr: float = Field(default=1e-5, gt=0)
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     warmup: int = Field(default=0, ge=0)
-    """Steps over which the rate rises; the first of them learns already."""
+    """Steps over which the learning rate rises; it is not 0 in the first of them."""
     weight_decay: float = Field(default=0.0, ge=0)
     max_norm: float = Field(default=1.0, gt=0)
-    """The gradient is cut to this length."""
+    """The gradient is scaled down to this norm."""
 
     def share_of_rate(self, done: int, steps: int) -> float:
-        """Return the share of `lr` to learn with, after `done` of so many steps.
+        """Return the share of `lr` that is used after `done` of `steps` steps.
 
-        The schedules of transformers, but for the warm-up: theirs begins at 0, so that a first
-        step of hundreds of rollouts would teach nothing, and `constant` has none.
+        These are the schedules of transformers, except for the warm-up: theirs begins at 0, so
+        that nothing would be learned from the hundreds of rollouts of a first step, and their
+        `constant` has none.
         """
         if done < self.warmup:
             return (done + 1) / (self.warmup + 1)
@@ -58,11 +59,11 @@ class Optimisation(Settings):
 
 
 class Update(NamedTuple):
-    """What one update did."""
+    """What one update of the weights did."""
 
     loss: float
     gradient: float
-    """Length of the gradient before it was cut."""
+    """Norm of the gradient before it was scaled down."""
     tokens: int
     """Ids learned from."""
     read: int
@@ -70,7 +71,7 @@ class Update(NamedTuple):
     entropy: float
     """Nats, mean over the ids learned from."""
     kl: float
-    """From the anchor, nats, mean over the ids learned from; 0 without one."""
+    """From the reference policy, nats, mean over the ids learned from; NaN without one."""
     clip_share: float
     ratio_gap: float
     """Mean distance of the importance ratio from 1: how stale the samples are."""
@@ -88,12 +89,13 @@ class _Loss(torch.nn.Module):
         self._no_split_modules = policy._no_split_modules
 
     def forward(
-        self, pack: Pack, objective: Objective | None = None, anchor: Tensor | None = None
+        self, pack: Pack, objective: Objective | None = None, reference: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Judge a pack. Without an objective, imitate.
+        """Compute the loss of a pack: GRPO's with an objective, else weighted cross-entropy.
 
         Returns:
-            The loss; the sums of what is watched; the log-probability of each id.
+            The loss; the sums over ids of entropy, KL, clip, ratio gap and 1; the
+            log-probability of each id.
         """
         with torch.autocast(pack.ids.device.type, torch.bfloat16, enabled=self.autocast):
             new, entropy = log_probabilities(self.policy, pack)
@@ -101,26 +103,21 @@ class _Loss(torch.nn.Module):
         if objective is None:
             loss = -(new * pack.weight).sum()
         else:
-            ratio = ratios(new, pack.old, pack.span)
-            gain = surrogate(ratio, pack.advantage, objective.clip_low, objective.clip_high)
-            if anchor is not None:
-                kl = divergence(new, anchor)
-                gain = gain - objective.kl * kl
-            loss = -(gain * pack.weight).sum()
-            clip = clipped(ratio, pack.advantage, objective.clip_low, objective.clip_high).float()
-            gap = (ratio - 1).abs()
+            loss, kl, clip, gap = grpo_loss(
+                new, pack.old, reference, pack.advantage, pack.weight, pack.span, objective
+            )
         counted = (pack.weight != 0).to(new.dtype)
-        watched = torch.stack([entropy, kl, clip, gap, torch.ones_like(new)]) * counted
-        return loss, watched.detach().sum(1), new.detach()
+        sums = (torch.stack([entropy, kl, clip, gap, torch.ones_like(new)]) * counted).sum(1)
+        return loss, sums.detach(), new.detach()
 
 
 class Learner:
-    """Improves weights, one update at a time.
+    """Updates weights, one batch at a time.
 
     Args:
         weights: What learns.
-        optimisation: How.
-        steps: How many there will be, for the schedule; `end_step` ends one.
+        optimisation: Settings of the optimizer.
+        steps: How many steps there will be, for the schedule; `end_step` ends one.
         batch_tokens: Ids in one forward pass, padding included.
     """
 
@@ -147,39 +144,39 @@ class Learner:
         self._schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda done: optimisation.share_of_rate(done, steps)
         )
-        self._anchor: list[Tensor] = []
+        self._reference: list[Tensor] = []
 
-    def anchor(self) -> None:
-        """Remember the weights as they are: what the divergence is measured from."""
-        self._anchor = [p.detach().clone() for p in self._learning()]
+    def set_reference(self) -> None:
+        """Take the weights as they are now as the reference policy of the KL term."""
+        self._reference = [p.detach().clone() for p in self._learning()]
 
-    def imitate(self, lessons: Sequence[TrainingRow]) -> Update:
-        """Make one step towards what the lessons say: token cross-entropy, weighted."""
-        return self._update(lessons, None, 1.0)
+    def imitate(self, rows: Sequence[TrainingRow]) -> Update:
+        """Make one step of SFT: weighted cross-entropy of the rows' ids."""
+        return self._update(rows, None, 1.0)
 
     def improve(
-        self, lessons: Sequence[TrainingRow], objective: Objective, temperature: float
+        self, rows: Sequence[TrainingRow], objective: Objective, temperature: float
     ) -> Update:
         """Make one step of GRPO.
 
         Args:
-            lessons: From `grpo.lessons`.
+            rows: From `starec_sim.learning.grpo.make_batch`.
             objective: The variant.
             temperature: At which the rollouts were sampled.
         """
-        return self._update(lessons, objective, temperature)
+        return self._update(rows, objective, temperature)
 
     def end_step(self) -> None:
-        """Move the schedule on."""
+        """Advance the schedule by one step."""
         with warnings.catch_warnings():
-            # Torch takes a step from which nothing could be learned for one made too early.
+            # Torch warns where nothing could be learned: no step of the optimizer came before.
             warnings.simplefilter("ignore", UserWarning)
             self._schedule.step()
 
     def state(self) -> dict[str, Any]:
         """Return what `restore` needs besides the weights.
 
-        Every process must call this, and the first one keeps it: the others get no moments.
+        Every process must call this; only the first one gets the moments of the optimizer.
         """
         optimizer = self._optimizer.state_dict()
         moments: dict[int, dict[str, Tensor]] = {}
@@ -196,7 +193,7 @@ class Learner:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on exactly from a state. Every process must call this."""
+        """Continue exactly from a state. Every process must call this."""
         optimizer, learning = dict(state["optimizer"]), self._learning()
         optimizer["state"] = {
             number: {name: spread(values, learning[number]) for name, values in kept.items()}
@@ -207,10 +204,10 @@ class Learner:
         torch.set_rng_state(state["random"])
 
     def writer(self) -> Callable[[Path], None]:
-        """Return what writes a version. Every process must call this, and one the result."""
+        """Return a function that writes the weights. Every process calls this, one the result."""
         state: dict[str, Tensor] | None = None
         if self.accelerator.distributed_type == "FSDP":
-            if self.weights.method == "lora":  # the base is gathered for nobody
+            if self.weights.method == "lora":  # the base does not learn
                 learned = self.weights.trainable()
                 state = {name: gathered(values.detach()) for name, values in learned.items()}
             else:
@@ -222,30 +219,30 @@ class Learner:
         return [p for p in self._net.parameters() if p.requires_grad]
 
     def _update(
-        self, lessons: Sequence[TrainingRow], objective: Objective | None, temperature: float
+        self, rows: Sequence[TrainingRow], objective: Objective | None, temperature: float
     ) -> Update:
         start = time.perf_counter()
         accelerator, net = self.accelerator, self._net
-        all_packs = packs(lessons, tokens=self._batch_tokens, temperature=temperature)
+        all_packs = packs(rows, tokens=self._batch_tokens, temperature=temperature)
         mine = [pack.to(accelerator.device) for pack in self._share(all_packs)]
-        anchored: list[Tensor | None] = [None] * len(mine)
-        measured = objective is not None and objective.kl > 0 and bool(self._anchor)
-        if measured:
-            with self._as_anchor(), torch.no_grad():
-                anchored = [net(pack)[2] for pack in mine]
+        references: list[Tensor | None] = [None] * len(mine)
+        with_kl = objective is not None and objective.kl > 0 and bool(self._reference)
+        if with_kl:
+            with self._as_reference(), torch.no_grad():
+                references = [net(pack)[2] for pack in mine]
         self._optimizer.zero_grad()
         loss = torch.zeros((), device=accelerator.device)
-        watched = torch.zeros(5, device=accelerator.device)
-        for number, (pack, anchor) in enumerate(zip(mine, anchored, strict=True), 1):
-            # Gradients meet once, at the last pack.
-            alone = contextlib.nullcontext() if number == len(mine) else accelerator.no_sync(net)
-            with alone:
-                part, seen, _ = net(pack, objective, anchor)
+        sums = torch.zeros(5, device=accelerator.device)
+        for number, (pack, reference) in enumerate(zip(mine, references, strict=True), 1):
+            # Gradients are exchanged between processes once, at the last pack.
+            last = number == len(mine)
+            with contextlib.nullcontext() if last else accelerator.no_sync(net):
+                part, of_pack, _ = net(pack, objective, reference)
                 # DDP takes the mean over processes; the loss is a sum over them.
                 accelerator.backward(part * accelerator.num_processes)
             loss += part.detach()
-            watched += seen
-        reduced: Any = accelerator.reduce(torch.cat([loss.reshape(1), watched]))
+            sums += of_pack
+        reduced: Any = accelerator.reduce(torch.cat([loss.reshape(1), sums]))
         total, entropy, kl, clip, gap, count = reduced.tolist()
         norm = accelerator.clip_grad_norm_(self._learning(), self._settings.max_norm)
         gradient = float(norm) if norm is not None else math.nan
@@ -262,14 +259,14 @@ class Learner:
             int(count),
             sum(pack.ids.numel() for pack in all_packs),
             entropy / count,
-            kl / count if measured else math.nan,
+            kl / count if with_kl else math.nan,
             clip / count,
             gap / count,
             time.perf_counter() - start,
         )
 
     def _share(self, all_packs: Sequence[Pack]) -> list[Pack]:
-        """Return this process's packs: as many as every other has, for their hooks meet."""
+        """Return the packs of this process, as many as every other has: their hooks synchronise."""
         rank, processes = self.accelerator.process_index, self.accelerator.num_processes
         mine = list(all_packs[rank::processes])
         while len(mine) < math.ceil(len(all_packs) / processes):
@@ -277,20 +274,20 @@ class Learner:
         return mine
 
     @contextlib.contextmanager
-    def _as_anchor(self) -> Iterator[None]:
-        """Put the anchor's values where the learning ones are, for a while.
+    def _as_reference(self) -> Iterator[None]:
+        """Put the values of the reference policy into the model, and the learning ones back after.
 
         In place, so that it works for adapters and whole weights, sharded or not, at the cost of
         two copies of what learns.
         """
         learning = [p.data for p in self._learning()]
         kept = [values.clone() for values in learning]
-        for values, anchor in zip(learning, self._anchor, strict=True):
-            values.copy_(anchor)
+        for values, reference in zip(learning, self._reference, strict=True):
+            values.copy_(reference)
         try:
             yield
         finally:
-            # For a backward pass that does not come, FSDP has kept the anchor's values gathered.
+            # FSDP keeps the gathered values for a backward pass, which does not happen here.
             for module in self._net.modules():
                 if isinstance(module, FSDPModule):
                     module.reshard()

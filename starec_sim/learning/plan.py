@@ -213,7 +213,7 @@ def _longest_answer(spec: Mapping[str, Any]) -> int:
 
 def _question(stage: UserSplit, experiment: Experiment, model: str) -> tuple[int, str]:
     """Return the mean length of a question, and how it was counted."""
-    world = stage.world(experiment.seed)
+    world = stage.environment(experiment.seed)
     lengths = []
     tokenizer, counted = _tokenizer(model)
     for user in list(world.begin_round(0))[:_ASKED]:

@@ -15,7 +15,7 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#
 _PANELS: Mapping[str, tuple[str, ...]] = {
     "reward": ("reward.*",),
     "what it is made of": ("components.*",),
-    "divergence from the anchor (nats)": ("kl",),
+    "divergence from the reference policy (nats)": ("kl",),
     "entropy (nats)": ("entropy",),
     "clipped, and how stale": ("clip_share", "ratio_gap"),
     "equal groups, distinct answers": ("zero_variance", "distinct"),
@@ -43,8 +43,8 @@ def plot_training(entries: Sequence[Mapping[str, Any]], title: str, path: Path) 
 
     panels = {name: _series(entries, keys) for name, keys in _PANELS.items()}
     panels = {name: series for name, series in panels.items() if series}
-    examined = [entry for entry in entries if "examination" in entry]
-    count = len(panels) + bool(examined)
+    validations = [entry for entry in entries if "validation" in entry]
+    count = len(panels) + bool(validations)
     columns = min(3, count)
     rows = math.ceil(count / columns)
     canvas = Figure(figsize=(4.4 * columns, 2.7 * rows + 0.4), layout="constrained")
@@ -52,8 +52,8 @@ def plot_training(entries: Sequence[Mapping[str, Any]], title: str, path: Path) 
     axes = list(canvas.subplots(rows, columns, squeeze=False).flat)
     for axis in axes[count:]:
         axis.set_visible(False)
-    if examined:
-        _draw_examinations(axes.pop(0), examined)
+    if validations:
+        _draw_validations(axes.pop(0), validations)
     for axis, (name, series) in zip(axes, panels.items(), strict=False):
         for colour, (label, points) in zip(_COLOURS, series.items(), strict=False):
             axis.plot(*zip(*points, strict=True), color=colour, lw=1.4, label=label)
@@ -66,11 +66,11 @@ def plot_training(entries: Sequence[Mapping[str, Any]], title: str, path: Path) 
 def _series(
     entries: Sequence[Mapping[str, Any]], keys: Sequence[str]
 ) -> dict[str, list[tuple[float, float]]]:
-    """Return points by label; those of anchoring stand before step 0."""
-    anchored = sum(entry["stage"] == "anchor" for entry in entries)
+    """Return points by label; those of SFT stand before step 0."""
+    sft_steps = sum(entry["stage"] == "sft" for entry in entries)
     found: dict[str, list[tuple[float, float]]] = {}
     for entry in entries:
-        at = entry["step"] - anchored if entry["stage"] == "anchor" else entry["step"]
+        at = entry["step"] - sft_steps if entry["stage"] == "sft" else entry["step"]
         for key in keys:
             name, _, ending = key.partition(".*")
             values = entry.get(name)
@@ -84,10 +84,10 @@ def _series(
     return found
 
 
-def _draw_examinations(axis: Axes, examined: Sequence[Mapping[str, Any]]) -> None:
-    steps = [entry["step"] for entry in examined]
+def _draw_validations(axis: Axes, validations: Sequence[Mapping[str, Any]]) -> None:
+    steps = [entry["step"] for entry in validations]
     for colour, name in zip(_COLOURS, _EXAMINED, strict=False):
-        figures = [entry["examination"].get(name) for entry in examined]
+        figures = [entry["validation"].get(name) for entry in validations]
         if all(figures):
             axis.plot(
                 steps, [f["mean"] for f in figures], color=colour, marker="o", ms=3, label=name

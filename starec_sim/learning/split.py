@@ -1,4 +1,4 @@
-"""The world in which a policy is trained: who trains, who is kept for examination, who visits."""
+"""The users of a training: who is trained on, who is held out, who visits an episode."""
 
 from __future__ import annotations
 
@@ -20,16 +20,20 @@ from starec_sim.simulation import ChooseVisitors
 
 
 def only(environment: Environment, ids: frozenset[str]) -> ChooseVisitors:
-    """Return what lets only users with these ids visit an environment."""
+    """Return what leaves out everybody but the users with these ids, see `Simulation`."""
     rows = frozenset(row for row, user in enumerate(environment.users) if user.id in ids)
     return lambda round, visitors: [user for user in visitors if user in rows]
 
 
 class UserSplit:
-    """Everything of an experiment that is not a policy: data, agent, worlds, who is in them.
+    """The users of an environment, split into those who are trained on and those who never are.
+
+    Args:
+        experiment: Names dataset, environment and agent.
+        training: Says how many users are held out.
 
     Raises:
-        StarecError: Something of it cannot be built.
+        StarecError: A part cannot be built, or nobody would be held out.
     """
 
     def __init__(self, experiment: Experiment, training: Training) -> None:
@@ -38,6 +42,7 @@ class UserSplit:
         self._dataset: Dataset | None = None
         if experiment.data is not None:
             self._dataset = load_dataset(experiment.data)
+        self.seed = experiment.seed
         agent = build_agent(experiment.agent)
         if not isinstance(agent, OpenAgent):
             lacking = sorted(get_protocol_members(OpenAgent) - {*dir(agent)})
@@ -47,11 +52,12 @@ class UserSplit:
                 hint="implement starec_sim.agent.OpenAgent",
             )
         self.agent: OpenAgent = agent
-        ids = sorted(user.id for user in self.world(experiment.seed).users)
+        """Plays the users, and can be asked for single answers."""
+        ids = sorted(user.id for user in self.environment(experiment.seed).users)
         order = Streams(experiment.seed).stream("held out users").permutation(len(ids))
         held = round(training.evaluate.share * len(ids))
         self.held_out = [ids[place] for place in order[:held]]
-        """Users who are never trained on."""
+        """Ids of the users who are never trained on."""
         self.training = [ids[place] for place in order[held:]]
         if training.evaluate.users and not self.held_out:
             raise ConfigError(
@@ -59,28 +65,28 @@ class UserSplit:
                 hint="raise it, or set train.evaluate.users to 0",
             )
 
-    def world(self, seed: int) -> Environment:
-        """Return a fresh world; each seed has other chances."""
+    def environment(self, seed: int) -> Environment:
+        """Return a new environment; another seed gives other random numbers."""
         return build_environment(self._experiment.environment, self._dataset, seed)
 
-    def drawn(self, count: int, life: int, purpose: str = "training users") -> frozenset[str]:
-        """Return so many of the training users, others in each life."""
-        rng = Streams(self._experiment.seed).stream(purpose, round=life)
+    def drawn(self, count: int, episode: int, purpose: str = "training users") -> frozenset[str]:
+        """Return the ids of so many training users, other ones in each episode."""
+        rng = Streams(self._experiment.seed).stream(purpose, round=episode)
         order = rng.permutation(len(self.training))[:count]
         return frozenset(self.training[place] for place in order)
 
-    def examined(self) -> frozenset[str]:
-        """Return the users of every examination: the same each time, so that it can be paired."""
+    def validated(self) -> frozenset[str]:
+        """Return the ids of the users of every validation: the same ones, so that it is paired."""
         return frozenset(self.held_out[: self._training.evaluate.users])
 
     def phrases(self) -> list[str]:
-        """Return what prompts will be made of, for the record's compression."""
+        """Return what prompts repeat, to compress the record with."""
         items = self._dataset.items if self._dataset is not None else ()
         return [*map(card, items), *self.agent.prompts().values()]
 
 
 def batches(count: int, size: int, streams: Streams, purpose: str, epoch: int) -> list[list[int]]:
-    """Return places 0 to count - 1 in keyed random order, cut into batches."""
+    """Return 0 to count - 1 in keyed random order, cut into batches of `size`."""
     order = streams.stream(purpose, round=epoch).permutation(count)
     return [order[start : start + size].tolist() for start in range(0, count, size)]
 

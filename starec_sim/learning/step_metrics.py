@@ -1,35 +1,40 @@
-"""What is watched while a policy learns, and when that is reason to stop."""
+"""The metrics of a step of GRPO, and the limits at which a training stops."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from starec_sim.learning.config import Guards
-from starec_sim.learning.grpo import Batch
-from starec_sim.learning.learner import DivergenceError, Update
+from starec_sim.learning.grpo import GrpoStep
+from starec_sim.learning.learner import DivergenceError
 from starec_sim.learning.rows import Rollout
 from starec_sim.learning.split import mean
 
-_WATCHED = ("entropy", "kl", "clip_share", "ratio_gap")
+_BY_TOKEN = ("entropy", "kl", "clip_share", "ratio_gap")
+"""Means over the ids learned from."""
 _FEWEST = 32
 """Answers below which it says nothing that they are alike."""
 
 
-def step_figures(
-    rollouts: Sequence[Rollout], lessons: Sequence[Batch], updates: Sequence[Update]
-) -> dict[str, Any]:
-    """Return the figures of one step, as JSON values.
+def step_metrics(step: int, rollouts: Sequence[Rollout], learned: GrpoStep) -> dict[str, Any]:
+    """Return the metrics of one step, as JSON values.
 
     Args:
-        rollouts: What was played.
-        lessons: What each update was made from.
-        updates: What the updates did.
+        step: The step, from 0.
+        rollouts: Of its round.
+        learned: What was learned from them.
     """
-    groups = sum(lesson.groups for lesson in lessons)
-    figures: dict[str, Any] = {
+    updates = learned.updates
+    groups = sum(batch.groups for batch in learned.batches)
+    metrics: dict[str, Any] = {
+        "stage": "grpo",
+        "step": step + 1,
+        # The last rollout: summaries, which come first, were written by the version before.
+        "version": rollouts[-1].version if rollouts else None,
         "reward": {
             node: mean([r.reward for r in rollouts if r.node == node])
             for node in sorted({rollout.node for rollout in rollouts})
@@ -38,8 +43,8 @@ def step_figures(
         "counters": _means(rollouts, "counters"),
         "rollouts": len(rollouts),
         "groups": groups,
-        "zero_variance": sum(lesson.equal for lesson in lessons) / groups if groups else 0.0,
-        "alone": sum(lesson.alone for lesson in lessons),
+        "zero_variance": sum(batch.equal for batch in learned.batches) / groups if groups else 0.0,
+        "alone": sum(batch.alone for batch in learned.batches),
         "distinct": distinct(rollouts),
         "sampled_tokens": sum(rollout.tokens for rollout in rollouts),
         "learned_tokens": sum(update.tokens for update in updates),
@@ -47,11 +52,11 @@ def step_figures(
         "gradient": mean([update.gradient for update in updates]),
         "learn_s": sum(update.seconds for update in updates),
     }
-    learned = figures["learned_tokens"]
-    for name in _WATCHED:
+    tokens = metrics["learned_tokens"]
+    for name in _BY_TOKEN:
         total = sum(getattr(update, name) * update.tokens for update in updates)
-        figures[name] = total / learned if learned else math.nan
-    return figures
+        metrics[name] = total / tokens if tokens else math.nan
+    return metrics
 
 
 def _means(rollouts: Sequence[Rollout], what: str) -> dict[str, float]:
@@ -77,54 +82,71 @@ def distinct(rollouts: Sequence[Rollout]) -> float:
 
 
 class Guard:
-    """Stops a training that diverges, and names the last version that was good."""
+    """Stops a training that diverges, and names the last version that was good.
 
-    def __init__(self, settings: Guards) -> None:
+    Args:
+        settings: The limits.
+        good: The version that plays the first step.
+    """
+
+    def __init__(self, settings: Guards, good: Path) -> None:
         self._settings = settings
+        self._good = good
         self._idle = 0
 
-    def check(self, figures: dict[str, Any], rollouts: int, good: str) -> None:
-        """Look at the figures of a step.
+    def passed(self, version: Path) -> None:
+        """Note that the step that this version played went well."""
+        self._good = version
+
+    def name_version(self, error: DivergenceError) -> DivergenceError:
+        """Return the error with the last good version in its hint."""
+        hint = f"{error.hint}; the last good version is {self._good}"
+        return DivergenceError(error.message, hint=hint)
+
+    def check(self, metrics: Mapping[str, Any], rollouts: int) -> None:
+        """Compare the metrics of a step with the limits.
 
         Args:
-            figures: From `step_figures`.
+            metrics: From `step_metrics`.
             rollouts: How many there were.
-            good: The version that played this step.
 
         Raises:
-            DivergenceError: Says what went wrong.
+            DivergenceError: A limit is passed.
         """
         settings = self._settings
-        hint = f"the last good version is {good}; start from it with a lower learning rate"
-        if figures["kl"] > settings.kl:
+        hint = "start from a good version with a lower learning rate"
+        if metrics["kl"] > settings.kl:
             raise DivergenceError(
-                f"the policy is {figures['kl']:.2f} nats per token away from its anchor, more than "
-                f"train.guards.kl = {settings.kl:g}",
+                f"the policy is {metrics['kl']:.2f} nats per token away from the reference policy, "
+                f"more than train.guards.kl = {settings.kl:g}",
                 hint=f"{hint}, or a higher train.grpo.objective.kl",
             )
-        if rollouts >= _FEWEST and figures["distinct"] < settings.distinct:
+        if rollouts >= _FEWEST and metrics["distinct"] < settings.distinct:
             raise DivergenceError(
-                f"the policy gives the same answer to everything: {figures['distinct']:.1%} of "
+                f"the policy gives the same answer to everything: {metrics['distinct']:.1%} of "
                 f"{rollouts} answers differ, fewer than train.guards.distinct = "
                 f"{settings.distinct:g}",
                 hint=f"{hint}, or a higher temperature",
             )
-        self._idle = self._idle + 1 if figures["learned_tokens"] == 0 else 0
+        self._idle = self._idle + 1 if metrics["learned_tokens"] == 0 else 0
         if self._idle >= settings.patience:
-            if not rollouts:
-                raise DivergenceError(
-                    f"for {self._idle} steps there was no answer to learn from",
-                    hint="were all calls refused, or nobody active? `starec show` has the lives; a "
-                    "summary is rewarded by the next ranking, so it takes two rounds of a life",
-                )
-            remedy = f"{hint}; add a denser reward (ndcg), or a higher temperature"
-            malformed = [
-                figures["counters"].get(f"{node}: malformed") for node in figures["reward"]
-            ]
-            if malformed and set(malformed) == {1}:
-                remedy = "no answer had the form; let the policy imitate a teacher first: train.sft"
-            raise DivergenceError(
-                f"for {self._idle} steps all rewards within each group were equal, so there was "
-                "nothing to learn",
-                hint=remedy,
+            raise self._nothing_learned(metrics, rollouts, hint)
+
+    def _nothing_learned(
+        self, metrics: Mapping[str, Any], rollouts: int, hint: str
+    ) -> DivergenceError:
+        if not rollouts:
+            return DivergenceError(
+                f"for {self._idle} steps there was no answer to learn from",
+                hint="were all calls refused, or nobody active? `starec show` has the visits; a "
+                "summary is rewarded by the next ranking, so it takes two rounds of an episode",
             )
+        remedy = f"{hint}; add a denser reward (ndcg), or a higher temperature"
+        malformed = [metrics["counters"].get(f"{node}: malformed") for node in metrics["reward"]]
+        if malformed and set(malformed) == {1}:
+            remedy = "no answer had the form; let the policy imitate a teacher first: train.sft"
+        return DivergenceError(
+            f"for {self._idle} steps all rewards within each group were equal, so there was "
+            "nothing to learn",
+            hint=remedy,
+        )

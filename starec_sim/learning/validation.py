@@ -1,37 +1,79 @@
-"""How a policy does with users it never trained on, and what a training changed about that.
+"""How a policy does with users it is never trained on, and what a training changed about that.
 
-Examinations are trials of the run's record with the same users, questions and seeds each time, so
-that two of them differ by the weights alone and can be compared user by user.
+Validations are trials of the run's record with the same users, questions and seeds each time: two
+of them differ by the weights alone and are compared user by user.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from starec_sim.learning.episodes import FIRST_VALIDATION_TRIAL, TrainingTrial, validation_arm
 from starec_sim.learning.rewards import Rewards, outcome_of
+from starec_sim.learning.training_run import TrainingRun
 from starec_sim.metrics import Interval, bootstrap_interval, paired_interval, permutation_test
 from starec_sim.runs import queries
 from starec_sim.runs.reader import Reader, RecordedTrial
 from starec_sim.types import FloatArray
 
 REWARD = "reward"
-"""The figure that the training's own rewards make, beside the metrics of the environment."""
+"""The metric that the training's own rewards make, beside those of the environment."""
 
 UserMetrics = Mapping[str, Mapping[int, float]]
-"""By figure and user: the mean over her visits."""
+"""By metric and user: the mean over her visits."""
 
 
-def marks(reader: Reader, number: int, rewards: Rewards) -> UserMetrics:
-    """Return what the users of an examination came to.
+async def validate(run: TrainingRun, step: int) -> None:
+    """Play the validation after a step and log its metrics."""
+    settings = run.settings.evaluate
+    if not settings.users or run.players is None or run.trials is None:
+        return
+    policies = run.players.policies
+    if settings.temperature is not None:
+        changed = {"temperature": settings.temperature}
+        policies = {
+            node: replace(policy, model=policy.model.model_copy(update=changed))
+            for node, policy in policies.items()
+        }
+    trial = TrainingTrial(
+        FIRST_VALIDATION_TRIAL + step,
+        validation_arm(step),
+        run.experiment.seed,
+        run.split.validated(),
+    )
+    await run.trials.open(trial, run.split.agent, policies).run(settings.rounds)
+    found = summary(_metrics_after(run, step), run.torch_seed)
+    entry = {"stage": "grpo", "step": step, "validation": found}
+    run.store.log(entry)
+    run.events.validated(entry)
+
+
+def log_changes(run: TrainingRun, step: int) -> None:
+    """Log how the metrics changed from the first validation to the one after a step."""
+    if run.settings.evaluate.users and run.players is not None:
+        before, after = _metrics_after(run, 0), _metrics_after(run, step)
+        changed = changes(before, after, run.torch_seed)
+        run.store.log({"stage": "grpo", "step": step, "changes": changed})
+
+
+def _metrics_after(run: TrainingRun, step: int) -> UserMetrics:
+    with closing(Reader(run.store.folder)) as reader:
+        return user_metrics(reader, FIRST_VALIDATION_TRIAL + step, run.rewards)
+
+
+def user_metrics(reader: Reader, number: int, rewards: Rewards) -> UserMetrics:
+    """Return the metrics of the users of a validation.
 
     Args:
         reader: Of the run's record.
-        number: Of the examination's trial.
-        rewards: What an answer earns in this training.
+        number: Of the validation's trial.
+        rewards: Those of the training.
     """
     values: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     trial = next(trial for trial in reader.trials() if trial.number == number)
@@ -49,13 +91,13 @@ def marks(reader: Reader, number: int, rewards: Rewards) -> UserMetrics:
 
 def _earned(reader: Reader, trial: RecordedTrial, user: int, rewards: Rewards) -> list[float]:
     return [
-        rewards.of(outcome_of(step), f"user {user} in an examination")[0]
+        rewards.of(outcome_of(step), f"user {user} in a validation")[0]
         for step in reader.steps(trial, user)
     ]
 
 
-def figures(found: UserMetrics, seed: int) -> dict[str, dict[str, float]]:
-    """Return the mean of each figure over users with its 95 % interval, as JSON values."""
+def summary(found: UserMetrics, seed: int) -> dict[str, dict[str, float]]:
+    """Return the mean of each metric over users with its 95 % interval, as JSON values."""
     return {
         name: _plain(bootstrap_interval(np.array(list(by_user.values())), seed=seed))
         for name, by_user in found.items()
@@ -63,15 +105,15 @@ def figures(found: UserMetrics, seed: int) -> dict[str, dict[str, float]]:
 
 
 def changes(before: UserMetrics, after: UserMetrics, seed: int) -> dict[str, dict[str, Any]]:
-    """Return what became of each figure from one examination to another, as JSON values.
+    """Return how each metric changed from one validation to another, as JSON values.
 
     Args:
-        before: The marks of one.
-        after: The marks of the other, of the same users.
+        before: Of the first one.
+        after: Of the second one, with the same users.
         seed: Of the resampling.
 
     Returns:
-        By figure: both means with their 95 % intervals, the paired difference with its own, p of a
+        By metric: both means with their 95 % intervals, the paired difference with its own, p of a
         permutation test over users, and how many they are.
     """
     found = {}

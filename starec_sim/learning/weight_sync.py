@@ -1,4 +1,4 @@
-"""Players: whoever answers with the weights that are being trained, and how they get new ones."""
+"""How the policy that plays gets the weights that are being trained."""
 
 from __future__ import annotations
 
@@ -7,27 +7,26 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
-
-from langchain_core.language_models.chat_models import BaseChatModel
+from typing import Protocol
 
 from starec_sim.errors import ConfigError, PolicyError
 from starec_sim.learning.models import Method
+from starec_sim.policies.abilities import Loadable, ServedWeights
 from starec_sim.policies.gateway import Policy
 
 _PATIENCE_S = 120.0
-"""How long a server may take to read an adapter."""
+"""Seconds that a server may take to read an adapter."""
 
 
 class WeightSync(Protocol):
-    """Answers in the simulation."""
+    """Gives new weights to the policy that plays."""
 
     def load(self, version: Path, name: str) -> None:
-        """Answer with this version from now on.
+        """Let the policy answer with this version from now on.
 
         Args:
-            version: Its folder.
-            name: What a server is to call it; no other version of any training is called so.
+            version: The folder of the weights.
+            name: What a server calls it; unique over all trainings that it serves.
 
         Raises:
             PolicyError: It cannot be read.
@@ -36,32 +35,32 @@ class WeightSync(Protocol):
 
 
 class LocalWeightSync:
-    """Plays in this process: any policy that has `load`, as `local` has."""
+    """For a policy in this process that can load weights, as `local` can."""
 
-    def __init__(self, model: BaseChatModel) -> None:
-        self._model: Any = model
+    def __init__(self, model: Loadable) -> None:
+        self._model = model
 
     def load(self, version: Path, name: str) -> None:
-        """Put the version in the engine's place; a base stays where it is below its adapter."""
+        """Replace the weights; under an adapter, the base stays loaded."""
         self._model.load(str(version))
 
 
 class ServedWeightSync:
-    """Plays behind a vLLM server, which reads each version as a LoRA adapter by its path.
+    """For a policy behind a vLLM server, which reads each version as a LoRA adapter by its path.
 
     The server needs `--enable-lora`, `VLLM_ALLOW_RUNTIME_LORA_UPDATING=1`, and the same disk.
     """
 
-    def __init__(self, model: Any) -> None:
-        self._model: Any = model
+    def __init__(self, model: ServedWeights) -> None:
+        self._model = model
         self._url = str(model.base_url).rstrip("/")
         self._loaded = ""
 
     def load(self, version: Path, name: str) -> None:
-        """Let the server read the adapter, and ask for it by its name."""
+        """Let the server read the adapter, and ask for it by its name from now on."""
         self._post("load_lora_adapter", {"lora_name": name, "lora_path": str(version.resolve())})
         if self._loaded and self._loaded != name:
-            # A server that was started anew in between has forgotten it already.
+            # A server that was restarted in between does not have it any more.
             self._post("unload_lora_adapter", {"lora_name": self._loaded}, gone=404)
         self._loaded = self._model.model = name
 
@@ -72,14 +71,14 @@ class ServedWeightSync:
         request = urllib.request.Request(
             f"{self._url}/{what}", json.dumps(values).encode(), headers
         )
-        # The same way as the questions go, which is around the proxies of the environment.
+        # Like the questions: past the proxies of the environment, unless they are trusted.
         around = [] if self._model.trust_env else [urllib.request.ProxyHandler({})]
         try:
             with urllib.request.build_opener(*around).open(request, timeout=_PATIENCE_S):
                 return
         except urllib.error.HTTPError as error:
             said = error.read(300).decode(errors="replace")
-            # Each examination, and each training that is gone on with, loads a version once more.
+            # A resumed training loads a version again.
             if error.code == gone or (error.code == 400 and "already" in said):
                 return
             why = f"{error.code} {said}"
@@ -94,20 +93,20 @@ class ServedWeightSync:
         )
 
 
-def player_of(policy: Policy, method: Method) -> WeightSync:
+def weight_sync_of(policy: Policy, method: Method) -> WeightSync:
     """Return how a policy gets new weights.
 
     Args:
-        policy: Who plays.
-        method: Whether the weights are whole, or an adapter.
+        policy: The one that plays.
+        method: Whether all weights are trained, or an adapter.
 
     Raises:
-        ConfigError: It cannot get any.
+        ConfigError: The policy cannot get new weights.
     """
     model = policy.model
-    if callable(getattr(model, "load", None)):
+    if isinstance(model, Loadable):
         return LocalWeightSync(model)
-    if getattr(model, "token_ids", False) and getattr(model, "base_url", None):
+    if isinstance(model, ServedWeights) and model.token_ids and model.base_url:
         if method == "full":
             raise ConfigError(
                 "train.method: full, but a server reads new weights as an adapter only",

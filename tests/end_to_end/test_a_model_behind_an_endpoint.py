@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 from langchain_core.messages import HumanMessage
 
-from starec_sim import experiment, laboratory
+from starec_sim import experiment, runner
 from starec_sim.errors import PausedError
 from starec_sim.policies.lexical import LexicalPolicy
 
@@ -71,22 +71,22 @@ def path(server, write_experiment):
 
 
 def test_a_model_behind_an_endpoint_plays_like_the_same_model_at_hand(path, server, quiet):
-    remote = laboratory.start(experiment.read(path), quiet)
+    remote = runner.run(experiment.read(path), quiet)
     local = ["policies.fast=lexical", "policies.slow=lexical"]
-    here = laboratory.start(experiment.read(path, local), quiet)
+    here = runner.run(experiment.read(path, local), quiet)
     assert repr(remote.report.figures) == repr(here.report.figures)
     assert remote.digest != here.digest, "who answered is part of the record"
 
 
 def test_an_endpoint_that_breaks_down_pauses_the_run_and_loses_nothing(path, server, quiet):
-    whole = laboratory.start(experiment.read(path), quiet)
+    whole = runner.run(experiment.read(path), quiet)
     asked = server.requests
     server.dies_after = asked + asked // 2
     with pytest.raises(PausedError, match="out of order"):
-        laboratory.start(experiment.read(path), quiet)
+        runner.run(experiment.read(path), quiet)
     (broken,) = [run for run in whole.folder.parent.iterdir() if run != whole.folder]
     server.dies_after, before = None, server.requests
-    resumed = laboratory.resume(broken, quiet)
+    resumed = runner.resume(broken, quiet)
     assert resumed.digest == whole.digest
     # What was answered before the breakdown is not asked again; of the calls that were in flight
     # when it came, at most one for each visitor, some answers were dropped.

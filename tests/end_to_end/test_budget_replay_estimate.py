@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from starec_sim import experiment, laboratory
+from starec_sim import experiment, runner
 from starec_sim.errors import ConfigError, PausedError
 from starec_sim.estimate import estimate
 from starec_sim.runs import folder as run_folder
@@ -27,13 +27,13 @@ def path(write_experiment):
 
 @pytest.fixture
 def whole(path, quiet):
-    return laboratory.start(experiment.read(path), quiet)
+    return runner.run(experiment.read(path), quiet)
 
 
 def paused(path, quiet, *changes):
     before = set(run_folder.listed(path.parent / "runs"))
     with pytest.raises(PausedError) as raised:
-        laboratory.start(experiment.read(path, changes), quiet)
+        runner.run(experiment.read(path, changes), quiet)
     (folder,) = set(run_folder.listed(path.parent / "runs")) - before
     return folder, raised.value
 
@@ -49,12 +49,12 @@ def test_a_budget_pauses_the_run_and_a_higher_one_ends_it_with_the_same_digest(
     assert sql(folder, "SELECT COUNT(*) FROM turns") == [(30,)], "all that was paid for is kept"
     assert sql(folder, "SELECT SUM(calls) FROM sessions") == [(30,)]
     with pytest.raises(PausedError):
-        laboratory.resume(folder, quiet)
+        runner.resume(folder, quiet)
     with pytest.raises(PausedError, match="50 of 50"):
-        laboratory.resume(folder, quiet, budget={"calls": 50})
+        runner.resume(folder, quiet, budget={"calls": 50})
     with pytest.raises(PausedError, match="50 of 50"):  # what was allowed last still holds
-        laboratory.resume(folder, quiet)
-    assert laboratory.resume(folder, quiet, budget={"calls": None}).digest == whole.digest
+        runner.resume(folder, quiet)
+    assert runner.resume(folder, quiet, budget={"calls": None}).digest == whole.digest
 
 
 def test_money_cannot_be_held_to_without_a_price(path):
@@ -65,7 +65,7 @@ def test_money_cannot_be_held_to_without_a_price(path):
 
 def test_the_books_are_kept_by_round_user_node_and_policy(path, quiet):
     price = "policies.fast.price={tokens_in: 1000, tokens_out: 0, as_of: 2026-11-01}"
-    done = laboratory.start(experiment.read(path, [price]), quiet)
+    done = runner.run(experiment.read(path, [price]), quiet)
     rows = sql(done.folder, "SELECT round, user, node, policy, calls, cost_usd FROM ledger")
     assert {row[2] for row in rows} == {"fast", "slow"}
     assert len({row[:4] for row in rows}) == len(rows)
@@ -76,11 +76,11 @@ def test_the_books_are_kept_by_round_user_node_and_policy(path, quiet):
 
 
 def test_a_replay_is_equal_to_its_recording_and_asks_nobody(whole, quiet):
-    replayed = laboratory.replay(whole.folder, quiet)
+    replayed = runner.replay(whole.folder, quiet)
     assert replayed.digest == replayed.replayed == whole.digest
     assert sql(replayed.folder, "SELECT DISTINCT source, tries FROM turns") == [("replay", 0)]
     assert sql(replayed.folder, "SELECT SUM(calls) FROM sessions") == [(0,)]
-    again = laboratory.replay(replayed.folder, quiet)
+    again = runner.replay(replayed.folder, quiet)
     assert again.digest == whole.digest, "a replay is a recording itself"
 
 
@@ -104,8 +104,8 @@ def test_a_call_beyond_the_recording_says_what_is_nearest(path, whole, quiet):
 
 def test_two_runs_share_a_cache(path, whole, quiet, tmp_path):
     cached = [f"gateway.cache={tmp_path / 'answers.sqlite'}"]
-    first = laboratory.start(experiment.read(path, cached), quiet)
-    second = laboratory.start(experiment.read(path, cached), quiet)
+    first = runner.run(experiment.read(path, cached), quiet)
+    second = runner.run(experiment.read(path, cached), quiet)
     assert first.digest == second.digest == whole.digest
     assert first.ledger.total("cache_hits") == 0
     assert second.ledger.total("cache_hits") == second.ledger.total("calls")
@@ -114,7 +114,7 @@ def test_two_runs_share_a_cache(path, whole, quiet, tmp_path):
 
 def test_an_estimate_of_everybody_and_every_round_is_exact(path, quiet):
     told = estimate(experiment.read(path), users=1000, rounds=2)
-    done = laboratory.start(experiment.read(path), quiet)
+    done = runner.run(experiment.read(path), quiet)
     compared = done.compared()
     assert told.calls == done.ledger.total("calls")
     assert compared["calls"] == (told.calls, told.calls)
@@ -123,24 +123,24 @@ def test_an_estimate_of_everybody_and_every_round_is_exact(path, quiet):
 
 def test_an_estimate_from_a_few_is_near_and_asks_but_a_few(path, quiet):
     told = estimate(experiment.read(path, ["replicates=2"]), users=6, rounds=1)
-    done = laboratory.start(experiment.read(path, ["replicates=2"]), quiet)
+    done = runner.run(experiment.read(path, ["replicates=2"]), quiet)
     assert told.played < done.ledger.total("calls") / 4
     assert told.calls == pytest.approx(done.ledger.total("calls"), rel=0.5)
-    assert laboratory.start(experiment.read(path, ["seed=9"]), quiet).estimate is None
+    assert runner.run(experiment.read(path, ["seed=9"]), quiet).estimate is None
 
 
 def test_broken_calls_are_the_same_history_however_it_is_played(path, quiet):
     fragile = f"{Path(__file__).parent / 'counting_policy.py'}:FragilePolicy"
     broken = [f"policies.fast={fragile}", f"policies.slow={fragile}"]
-    whole = laboratory.start(experiment.read(path, [*broken, "concurrency=1"]), quiet)
+    whole = runner.run(experiment.read(path, [*broken, "concurrency=1"]), quiet)
     assert whole.ledger.total("failed") > 3
     (failure,) = [f for f in whole.ledger.failures if f.cause == "refused"]
     assert "ValueError: too much for me" in failure.example
     assert failure.turns == whole.ledger.total("failed")
     folder, _ = paused(path, quiet, *broken, "concurrency=16", "budget.calls=40")
-    resumed = laboratory.resume(folder, quiet, budget={"calls": None})
+    resumed = runner.resume(folder, quiet, budget={"calls": None})
     assert resumed.digest == whole.digest
-    assert laboratory.replay(folder, quiet).digest == whole.digest
+    assert runner.replay(folder, quiet).digest == whole.digest
     # A failed call credits nothing, asks for no repair, and is nobody's well-formed answer.
     rows = sql(
         folder,

@@ -54,9 +54,7 @@ def test_it_ends_with_what_learning_changed_for_people_it_never_met(tmp_path):
     result = json.loads(again.stdout)
     changed = result["changes"]["ndcg@10"]
     before, after = (
-        entry["examination"]["ndcg@10"]["mean"]
-        for entry in result["steps"]
-        if "examination" in entry
+        entry["validation"]["ndcg@10"]["mean"] for entry in result["steps"] if "validation" in entry
     )
     assert changed["before"]["mean"] == before and changed["after"]["mean"] == after
     assert changed["change"]["mean"] == pytest.approx(after - before)

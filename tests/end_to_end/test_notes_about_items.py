@@ -2,7 +2,7 @@
 
 import pytest
 
-from starec_sim import experiment, laboratory
+from starec_sim import experiment, runner
 from starec_sim.runs.reader import Reader
 
 SETUP = {
@@ -18,7 +18,7 @@ class StoppedError(Exception):
 
 
 def run(path, quiet, *changes):
-    return laboratory.start(experiment.read(path, list(changes)), quiet)
+    return runner.run(experiment.read(path, list(changes)), quiet)
 
 
 def test_the_digest_does_not_depend_on_how_many_visits_are_in_flight(write_experiment, quiet):
@@ -39,7 +39,7 @@ def test_a_run_that_was_stopped_reads_the_notes_that_were_written_before(write_e
         run(path, quiet)
     quiet.round_finished = lambda ended, figures: None
     (stopped,) = [f for f in whole.folder.parent.iterdir() if f.name != whole.folder.name]
-    assert laboratory.resume(stopped, quiet).digest == whole.digest
+    assert runner.resume(stopped, quiet).digest == whole.digest
 
 
 def test_others_read_a_note_from_the_next_round_on(write_experiment, quiet):

@@ -10,7 +10,7 @@ import pytest
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 
-from starec_sim import experiment, laboratory
+from starec_sim import experiment, runner
 from starec_sim.events import RunEvents
 from starec_sim.policies.lexical import LexicalPolicy
 from starec_sim.runs.export import export_turns
@@ -75,7 +75,7 @@ def export(place, policy, **changes):
         "policies": {"fast": policy, "slow": policy},
         **changes,
     }
-    result = laboratory.start(experiment.Experiment.model_validate(values), RunEvents())
+    result = runner.run(experiment.Experiment.model_validate(values), RunEvents())
     return pq.read_table(export_turns(result.folder, place / "turns.parquet").file).to_pylist()
 
 

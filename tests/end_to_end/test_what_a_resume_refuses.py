@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import starec_agents.star
-from starec_sim import experiment, laboratory
+from starec_sim import experiment, runner
 from starec_sim.errors import RunError
 from starec_sim.runs.reader import Reader
 
@@ -34,7 +34,7 @@ def stop_after(quiet):
 
 def interrupted(path, events):
     with pytest.raises(StoppedError):
-        laboratory.start(experiment.read(path), events)
+        runner.run(experiment.read(path), events)
     (folder,) = (path.parent / "runs").iterdir()
     events.round_finished = lambda ended, figures: None
     return folder
@@ -50,9 +50,9 @@ def test_other_prompts(write_experiment, tmp_path, stop_after):
     assert "people leave" in text
     feed.write_text(text.replace("people leave", "nobody leaves"))
     with pytest.raises(RunError, match="the prompts changed"):
-        laboratory.resume(folder, quiet)
+        runner.resume(folder, quiet)
     feed.write_text(text)
-    assert laboratory.resume(folder, quiet).digest
+    assert runner.resume(folder, quiet).digest
 
 
 def test_other_data(write_experiment, tmp_path, stop_after):
@@ -71,9 +71,9 @@ def test_other_data(write_experiment, tmp_path, stop_after):
     table.write_text(whole.replace("u3,i21,4,0", "u3,i21,1,0"))
     assert table.read_text() != whole
     with pytest.raises(RunError, match="is not the one the run began in"):
-        laboratory.resume(folder, quiet)
+        runner.resume(folder, quiet)
     table.write_text(whole)
-    assert laboratory.resume(folder, quiet).digest
+    assert runner.resume(folder, quiet).digest
 
 
 def test_a_run_resumes_from_any_folder(write_experiment, tmp_path, stop_after, monkeypatch):
@@ -84,14 +84,14 @@ def test_a_run_resumes_from_any_folder(write_experiment, tmp_path, stop_after, m
     path = write_experiment(agent={"use": "star", "prompts": "mine"})
     folder = interrupted(path, quiet)
     monkeypatch.chdir(other)
-    assert laboratory.resume(folder, quiet).digest
+    assert runner.resume(folder, quiet).digest
     assert Path.cwd() == other
 
 
 def test_thoughts_that_cannot_be_read_are_counted(write_experiment, quiet):
     refusing = f"{Path(__file__).parent / 'counting_policy.py'}:RefusingPolicy"
     path = write_experiment(rounds=2, policies={"fast": "lexical", "slow": refusing})
-    result = laboratory.start(experiment.read(path), quiet)
+    result = runner.run(experiment.read(path), quiet)
     figures = result.report.figures["main"]
     assert figures["slow"].interval.mean > 0
     assert figures["slow_malformed"].interval.mean == 1.0

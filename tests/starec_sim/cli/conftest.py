@@ -65,7 +65,7 @@ def here(tmp_path, monkeypatch):
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory):
     """Finished runs, made once: a feed with two arms and a ranking. Look, do not touch."""
-    from starec_sim import laboratory
+    from starec_sim import runner
     from starec_sim.cli.run_progress import RunProgress
     from starec_sim.experiment import Experiment
 
@@ -73,4 +73,4 @@ def finished(tmp_path_factory):
     arms = {"loop": {}, "random": {"environment.recommender": "random"}}
     feed = Experiment.model_validate({**FEED, "arms": arms, "runs_dir": place})
     ranking = Experiment.model_validate({**RANKING, "runs_dir": place})
-    return {e.name: laboratory.start(e, RunProgress()).folder for e in (feed, ranking)}
+    return {e.name: runner.run(e, RunProgress()).folder for e in (feed, ranking)}

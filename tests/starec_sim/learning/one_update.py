@@ -15,7 +15,8 @@ from accelerate import PartialState
 from accelerate.utils import DistributedType
 from torch.distributed.fsdp import FSDPModule
 
-from starec_sim.learning.grpo import Objective, lessons
+from starec_sim.learning.grpo import make_batch
+from starec_sim.learning.grpo_loss import Objective
 from starec_sim.learning.learner import Learner, Optimisation
 from starec_sim.learning.models import load
 from starec_sim.learning.rows import Rollout, Row
@@ -46,7 +47,7 @@ def begin(model, method):
     weights = load(model, method=method)
     optimisation = Optimisation(lr=1e-3, schedule="linear")
     learner = Learner(weights, optimisation, steps=4, batch_tokens=64)
-    learner.anchor()
+    learner.set_reference()
     return learner
 
 
@@ -64,7 +65,7 @@ def main():
     model, place = sys.argv[1], Path(sys.argv[2])
     if os.environ.get("ACCELERATE_USE_FSDP"):
         shard()
-    batch = lessons(list(rollouts()), Objective()).lessons
+    batch = make_batch(list(rollouts()), Objective()).rows
     told = {"updates": [], "resumed": []}
     for method in ("full", "lora"):
         learner = begin(model, method)

@@ -7,14 +7,14 @@ import pytest
 from safetensors.torch import save_file
 
 from starec_sim.errors import RunError
-from starec_sim.learning.checkpoints import CheckpointStore, Played, put_bytes
+from starec_sim.learning.checkpoints import CheckpointStore, RoundRollouts, put_bytes
 from starec_sim.learning.rollouts import Summary
 from starec_sim.learning.rows import Rollout, Row
 
 torch = pytest.importorskip("torch")
 
 ROW = Row((1, 2), (3,), (True,), (-0.5,))
-PLAYED = Played(
+PLAYED = RoundRollouts(
     [Rollout("g", "fast", (ROW,), 0.5, "v", 1.0, {"tier": 0.5}, {}, (0.5, 0.0))],
     {3: [Summary("s", 0, (ROW,), "text", None, False, (7, 8), "v", 1.0)]},
 )
@@ -83,14 +83,14 @@ def full_disk(*_):
 def test_a_full_disk_is_named_and_leaves_what_was_there(tmp_path, monkeypatch):
     shelf = CheckpointStore(tmp_path)
     put(shelf, 5)
-    shelf.put_played(0, PLAYED)
+    shelf.save_rollouts(0, PLAYED)
     monkeypatch.setattr("os.fsync", full_disk)
-    for write in (lambda: put(shelf, 10), lambda: shelf.put_played(1, PLAYED)):
+    for write in (lambda: put(shelf, 10), lambda: shelf.save_rollouts(1, PLAYED)):
         with pytest.raises(RunError, match="cannot be written: No space left on device"):
             write()
     monkeypatch.undo()
     assert shelf.last_checkpoint("grpo", print).step == 5
-    assert shelf.played(0) == PLAYED and shelf.played(1) is None
+    assert shelf.rollouts(0) == PLAYED and shelf.rollouts(1) is None
     assert not list(tmp_path.rglob("*.part"))
 
 
@@ -119,11 +119,11 @@ def test_weights_for_which_there_is_no_room_are_named(tmp_path):
 
 def test_rollouts_cut_in_half_are_named(tmp_path):
     shelf = CheckpointStore(tmp_path)
-    shelf.put_played(0, PLAYED)
+    shelf.save_rollouts(0, PLAYED)
     (path,) = (tmp_path / "rollouts").iterdir()
     cut_in_half(path)
     with pytest.raises(RunError, match=r"the rollouts .*000000.json.z are damaged"):
-        shelf.played(0)
+        shelf.rollouts(0)
 
 
 def test_a_line_that_a_kill_cut_short_is_no_step(tmp_path):

@@ -3,15 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starec_sim.learning.grpo import (
-    Objective,
-    advantages,
-    clipped,
-    divergence,
-    lessons,
-    ratios,
-    surrogate,
-)
+from starec_sim.learning.grpo import advantages, make_batch
+from starec_sim.learning.grpo_loss import Objective, clipped, divergence, ratios, surrogate
 from starec_sim.learning.rows import Rollout, Row
 
 torch = pytest.importorskip("torch")
@@ -39,15 +32,15 @@ def test_dividing_by_the_deviation_makes_it_one():
 
 def test_groups_without_a_difference_and_lonely_rollouts_are_dropped_and_counted():
     batch = [("same", 0.5), ("same", 0.5), ("alone", 1.0), ("differs", 1.0), ("differs", 0.0)]
-    found = lessons([rollout(group, reward) for group, reward in batch], Objective())
+    found = make_batch([rollout(group, reward) for group, reward in batch], Objective())
     assert (found.groups, found.equal, found.alone) == (3, 1, 1)
-    assert [lesson.advantage[0] for lesson in found.lessons] == [1.0, -1.0]
+    assert [lesson.advantage[0] for lesson in found.rows] == [1.0, -1.0]
 
 
 def weights(mean, constant_tokens=10):
     batch = [rollout("a", 1.0, length=2), rollout("a", 0.0, length=6)]
     objective = Objective(mean=mean, constant_tokens=constant_tokens)
-    return [lesson.weight for lesson in lessons(batch, objective).lessons]
+    return [lesson.weight for lesson in make_batch(batch, objective).rows]
 
 
 def test_each_rollout_counts_the_same_or_each_token_or_a_fixed_length():
@@ -59,15 +52,15 @@ def test_each_rollout_counts_the_same_or_each_token_or_a_fixed_length():
 def test_credit_by_position_compares_places_and_shares_one_ratio_in_each():
     # The first answer found the target at the second place, the other did not find it.
     batch = [rollout("a", 0.63, returns=(0.63, 0.63, 0.0)), rollout("a", 0.0, returns=(0.0,) * 3)]
-    found = lessons(batch, Objective(credit="position"), lambda row: [None, 0, 1, 2])
-    first = found.lessons[0]
+    found = make_batch(batch, Objective(credit="position"), lambda row: [None, 0, 1, 2])
+    first = found.rows[0]
     assert first.advantage == pytest.approx([1.0, 1.0, 1.0, 0.0])
     assert first.span == [3, 0, 1, 2]
 
 
 def test_labels_written_beyond_the_last_place_belong_to_none():
     batch = [rollout("a", reward, returns=(reward,) * 2) for reward in (1.0, 0.0)]
-    first, _ = lessons(batch, Objective(credit="position"), lambda row: [0, 1, 2, 3]).lessons
+    first, _ = make_batch(batch, Objective(credit="position"), lambda row: [0, 1, 2, 3]).rows
     assert first.span == [0, 1, 4, 5]
 
 

@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from starec_sim.errors import PolicyError
-from starec_sim.learning.grpo import Objective, lessons
+from starec_sim.learning.grpo import make_batch
+from starec_sim.learning.grpo_loss import Objective
 from starec_sim.learning.learner import DivergenceError, Learner, Optimisation
 from starec_sim.learning.models import Lora, ModelError, load
 from starec_sim.learning.rows import Rollout, Row
@@ -44,8 +45,8 @@ def parameters(weights):
 def test_an_update_makes_rewarded_answers_likelier(model_folder, architecture, method, dtype):
     weights = load(model_folder(architecture), method=method, dtype=dtype, lora=Lora(rank=4))
     learner = Learner(weights, Optimisation(lr=3e-3), steps=12)
-    learner.anchor()
-    batch = lessons(some_rollouts(), Objective()).lessons
+    learner.set_reference()
+    batch = make_batch(some_rollouts(), Objective()).rows
     updates = [learner.improve(batch, Objective(kl=0.01), 1.0) for _ in range(12)]
     assert updates[0].kl == pytest.approx(0, abs=1e-3)
     assert updates[-1].kl > 0
@@ -58,7 +59,7 @@ def test_activations_that_are_computed_twice_teach_the_same(model_folder, method
     def update(twice):
         torch.manual_seed(0)  # of a new adapter
         weights = load(model_folder(), method=method, gradient_checkpointing=twice)
-        batch = lessons(some_rollouts(), Objective()).lessons
+        batch = make_batch(some_rollouts(), Objective()).rows
         made = Learner(weights, Optimisation(), steps=1).improve(batch, Objective(), 1.0)
         return made.loss, made.gradient
 
@@ -89,7 +90,7 @@ class TestTheRate:
         weights = load(model_folder())
         before = parameters(weights)
         learner = Learner(weights, Optimisation(lr=1e-2, warmup=2, schedule="linear"), steps=4)
-        learner.improve(lessons(some_rollouts(), Objective()).lessons, Objective(), 1.0)
+        learner.improve(make_batch(some_rollouts(), Objective()).rows, Objective(), 1.0)
         after = parameters(weights)
         assert any(not torch.equal(after[name], before[name]) for name in before)
 
@@ -100,7 +101,7 @@ def test_a_restored_learner_makes_the_same_updates(model_folder, tmp_path):
         return Learner(weights, Optimisation(lr=1e-2, schedule="cosine"), steps=4)
 
     def step(learner):
-        batch = lessons(some_rollouts(), Objective()).lessons
+        batch = make_batch(some_rollouts(), Objective()).rows
         update = learner.improve(batch, Objective(kl=0), 1.0)
         learner.end_step()
         return update.loss, update.gradient
@@ -117,15 +118,15 @@ def test_a_restored_learner_makes_the_same_updates(model_folder, tmp_path):
 
 
 @pytest.mark.parametrize("method", ["full", "lora"])
-def test_looking_at_the_anchor_leaves_the_weights_as_they_were(model_folder, method):
+def test_measuring_the_reference_leaves_the_weights_as_they_were(model_folder, method):
     weights = load(model_folder(), method=method)
     learner = Learner(weights, Optimisation(), steps=1)
-    learner.anchor()
+    learner.set_reference()
     before = parameters(weights)
     for parameter in weights.trainable().values():
         parameter.data += 0.01
     moved = parameters(weights)
-    with learner._as_anchor():
+    with learner._as_reference():
         inside = parameters(weights)
     assert all(torch.equal(inside[name], before[name]) for name in before)
     assert all(torch.equal(value, moved[name]) for name, value in parameters(weights).items())
@@ -135,7 +136,7 @@ def test_a_loss_that_is_not_finite_stops_before_it_reaches_the_weights(model_fol
     weights = load(model_folder())
     learner = Learner(weights, Optimisation(lr=1.0), steps=1)
     before = parameters(weights)
-    batch = lessons(some_rollouts(logprob=float("-inf")), Objective()).lessons
+    batch = make_batch(some_rollouts(logprob=float("-inf")), Objective()).rows
     with pytest.raises(DivergenceError, match="must be finite"):
         learner.improve(batch, Objective(kl=0), 1.0)
     assert all(torch.equal(value, before[name]) for name, value in parameters(weights).items())

@@ -5,7 +5,7 @@ import pytest
 
 from starec_sim.errors import ConfigError
 from starec_sim.learning.attention import IN_PIECES
-from starec_sim.learning.grpo import ratios, surrogate
+from starec_sim.learning.grpo_loss import ratios, surrogate
 from starec_sim.learning.packing import TrainingRow, log_probabilities, packs, visible
 from starec_sim.learning.rows import Row
 

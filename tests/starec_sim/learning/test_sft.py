@@ -9,14 +9,13 @@ from starec_environments.datasets.synthetic import Synthetic
 from starec_environments.ranking import RankingEnvironment
 from starec_sim.agent import Call
 from starec_sim.errors import DataError, RunError
-from starec_sim.learning.sft import (
-    Sample,
+from starec_sim.learning.config import Sft
+from starec_sim.learning.sft import Sample, read_samples, row_of, training_rows
+from starec_sim.learning.teacher import (
+    ScreeningCounts,
     TeacherCollector,
-    dump_lesson,
-    lessons_of,
-    load_lesson,
-    read_samples,
-    row_of,
+    load_samples,
+    save_samples,
 )
 from starec_sim.policies.gateway import Gateway, Policy
 from starec_sim.rng import Streams
@@ -34,7 +33,8 @@ def taught(talker, **settings):
     dataset = Synthetic(Synthetic.Config(users=12, items=150, interactions=30)).load()
     world = RankingEnvironment(RankingEnvironment.Config(choices=2), dataset, Streams(3))
     star = StarAgent(StarAgent.Config(gate={"when": "always"}))
-    tutor, turns = TeacherCollector(star, **settings), Turns()
+    sft = Sft(**{"keywords": (), **settings})
+    teacher, turns = TeacherCollector(star, sft), Turns()
     policy = Policy("teacher", talker)
     gateway = Gateway({"fast": policy, "slow": policy}, Streams(3), turns)
 
@@ -42,11 +42,11 @@ def taught(talker, **settings):
         world.begin_round(0)
         for user in range(USERS):
             memory = Memory(world.history(user))
-            await tutor.visit(Call(user, 0, world.users[user], memory, world, gateway))
+            await teacher.visit(Call(user, 0, world.users[user], memory, world, gateway))
 
     asyncio.run(play())
-    samples, funnel = tutor.take()
-    return samples, {(node, what): count for node, what, count in funnel.rows()}, turns
+    samples, counts = teacher.take()
+    return samples, {(node, what): count for node, what, count in counts.rows()}, turns
 
 
 def test_what_passes_is_kept_with_the_question_as_it_was_asked():
@@ -94,7 +94,7 @@ def test_only_the_answer_is_imitated_and_each_of_its_tokens_alike():
         Sample("fast", (("system", "Rank."), ("user", "A or B?")), "A > B"),
         Sample("fast", (("user", "C?"),), "C"),
     ]
-    first, second = lessons_of(samples, tokenizer)
+    first, second = training_rows(samples, tokenizer)
     assert tokenizer.decode(first.row.prompt) == (
         "<|start|>system\nRank.<|end|>\n<|start|>user\nA or B?<|end|>\n<|start|>assistant\n"
     )
@@ -127,11 +127,11 @@ def test_samples_come_from_a_file_and_a_line_that_is_none_is_named(tmp_path):
 def test_what_a_teacher_gave_survives_on_disk_and_its_damage_is_named(tmp_path):
     samples, _, _ = taught(Talker())
     path = tmp_path / "000.json"
-    tutor = TeacherCollector(StarAgent(StarAgent.Config()))
-    tutor.funnel.add("fast", "asked")
-    path.write_bytes(dump_lesson(samples, tutor.funnel))
-    found, funnel = load_lesson(path)
-    assert found == samples and funnel.rows() == [("fast", "asked", 1)]
+    counts = ScreeningCounts()
+    counts.add("fast", "asked")
+    save_samples(path, samples, counts)
+    found, counted = load_samples(path)
+    assert found == samples and counted.rows() == [("fast", "asked", 1)]
     path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(RunError, match="are damaged"):
-        load_lesson(path)
+        load_samples(path)

@@ -1,17 +1,21 @@
 """A training that diverges stops, and names the last version that was good."""
 
 import math
+from pathlib import Path
 
 import pytest
 
 from starec_sim.learning.config import Guards
-from starec_sim.learning.grpo import Objective, lessons
+from starec_sim.learning.grpo import GrpoStep, make_batch
+from starec_sim.learning.grpo_loss import Objective
 from starec_sim.learning.learner import DivergenceError, Update
 from starec_sim.learning.places import ranking_places
 from starec_sim.learning.rows import Rollout, Row
-from starec_sim.learning.step_metrics import Guard, distinct, step_figures
+from starec_sim.learning.step_metrics import Guard, distinct, step_metrics
 
 from .conftest import make_tokenizer
+
+GOOD = Path("versions/000004")
 
 
 def rollout(answer, reward=0.0, group="a", malformed=1.0):
@@ -25,7 +29,7 @@ def update(kl=0.1, tokens=10):
 
 
 def figures(batch, updates):
-    return step_figures(batch, [lessons(batch, Objective())], updates)
+    return step_metrics(0, batch, GrpoStep([make_batch(batch, Objective())], updates))
 
 
 def test_a_step_tells_rewards_by_component_and_what_may_be_exploited():
@@ -43,34 +47,35 @@ def test_a_step_tells_rewards_by_component_and_what_may_be_exploited():
     assert found["distinct"] == 1 / 3
 
 
-def test_a_policy_that_runs_from_its_anchor_is_stopped():
+def test_a_policy_that_leaves_its_reference_is_stopped():
     with pytest.raises(DivergenceError, match=r"9.00 nats per token away") as stopped:
-        Guard(Guards(kl=5)).check(figures([rollout([3])], [update(kl=9.0)]), 1, "versions/000004")
-    assert "the last good version is versions/000004" in stopped.value.hint
+        Guard(Guards(kl=5), GOOD).check(figures([rollout([3])], [update(kl=9.0)]), 1)
+    named = Guard(Guards(), GOOD).name_version(stopped.value)
+    assert f"the last good version is {GOOD}" in named.hint
 
 
 def test_a_policy_that_says_the_same_to_everything_is_stopped():
     batch = [rollout([3, 4], number % 2) for number in range(40)]
     assert distinct(batch) == 0
     with pytest.raises(DivergenceError, match=r"the same answer to everything: 0.0% of 40"):
-        Guard(Guards(distinct=0.02)).check(figures(batch, [update()]), 40, "v")
+        Guard(Guards(distinct=0.02), GOOD).check(figures(batch, [update()]), 40)
 
 
 def test_a_training_without_any_answer_says_so():
-    guard = Guard(Guards(patience=2))
-    guard.check(figures([], []), 0, "v")
+    guard = Guard(Guards(patience=2), GOOD)
+    guard.check(figures([], []), 0)
     with pytest.raises(DivergenceError, match="for 2 steps there was no answer to learn from"):
-        guard.check(figures([], []), 0, "v")
+        guard.check(figures([], []), 0)
 
 
 def test_rewards_that_are_all_equal_for_long_are_named():
-    guard = Guard(Guards(patience=3))
+    guard = Guard(Guards(patience=3), GOOD)
     nothing = figures([rollout([3], 0.5), rollout([4], 0.5)], [])
     assert math.isnan(nothing["loss"]) and nothing["zero_variance"] == 1.0
-    guard.check(nothing, 2, "v")
-    guard.check(nothing, 2, "v")
+    guard.check(nothing, 2)
+    guard.check(nothing, 2)
     with pytest.raises(DivergenceError, match="for 3 steps all rewards within each group were eq"):
-        guard.check(nothing, 2, "v")
+        guard.check(nothing, 2)
 
 
 @pytest.mark.parametrize(
@@ -79,16 +84,16 @@ def test_rewards_that_are_all_equal_for_long_are_named():
 def test_where_no_answer_has_the_form_imitation_is_the_remedy(malformed, remedy):
     nothing = figures([rollout([3], 0.5, malformed=malformed), rollout([4], 0.5)], [])
     with pytest.raises(DivergenceError) as stopped:
-        Guard(Guards(patience=1)).check(nothing, 2, "v")
+        Guard(Guards(patience=1), GOOD).check(nothing, 2)
     assert remedy in stopped.value.hint
 
 
 def test_a_good_step_lets_the_guard_forget():
-    guard = Guard(Guards(patience=2))
+    guard = Guard(Guards(patience=2), GOOD)
     nothing = figures([rollout([3], 0.5), rollout([4], 0.5)], [])
     for _ in range(3):
-        guard.check(nothing, 2, "v")
-        guard.check(figures([rollout([3])], [update()]), 1, "v")
+        guard.check(nothing, 2)
+        guard.check(figures([rollout([3])], [update()]), 1)
 
 
 def test_each_token_of_a_ranking_knows_its_place():
@@ -100,3 +105,10 @@ def test_each_token_of_a_ranking_knows_its_place():
     found = ranking_places(tokenizer)(row)
     assert found[start : start + 5] == [0, 0, 0, 1, 1]
     assert set(found[:start] + found[start + 5 :]) == {None}
+
+
+def test_a_resumed_training_that_diverges_names_the_version_it_was_resumed_from(tmp_path):
+    guard = Guard(Guards(), tmp_path / "000003")
+    assert str(tmp_path / "000003") in guard.name_version(DivergenceError("x", hint="y")).hint
+    guard.passed(tmp_path / "000004")
+    assert str(tmp_path / "000004") in guard.name_version(DivergenceError("x", hint="y")).hint

@@ -14,10 +14,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from starec_sim.events import RunEvents
 from starec_sim.experiment import read
 from starec_sim.learning.config import Training, template_of, training_of
-from starec_sim.learning.launch import _result
-from starec_sim.learning.training import Trainer
+from starec_sim.learning.teacher import samples_of
+from starec_sim.learning.train import _result
+from starec_sim.learning.training_run import Players, TrainingRun
 from starec_sim.learning.weight_sync import ServedWeightSync
 from starec_sim.policies.gateway import Policy, build_policy
 from starec_sim.policies.openai import OpenAIPolicy
@@ -77,6 +79,11 @@ def experiment(tmp_path, model_folder):
     return write
 
 
+def plays(policies=None):
+    """What the first process has, without a record."""
+    return Players(None, policies or {}, None)
+
+
 def started(command, **options):
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
@@ -109,8 +116,8 @@ def losses(result):
     return [math.nan if loss is None else loss for loss in found]
 
 
-def examinations(result):
-    return [entry["examination"] for entry in result["steps"] if "examination" in entry]
+def validations(result):
+    return [entry["validation"] for entry in result["steps"] if "validation" in entry]
 
 
 @pytest.mark.timeout(600)
@@ -144,12 +151,12 @@ def test_a_killed_training_goes_on_to_the_same_losses(starec, experiment, tmp_pa
     whole = result_of("train", path, "--set", f"runs_dir={tmp_path / 'whole'}")
     assert len(losses(whole)) == 4 + 5
     assert any(map(math.isfinite, losses(whole)[4:])), "something was learned from the world"
-    assert len(examinations(whole)) == 3
+    assert len(validations(whole)) == 3
 
     folder = kill_after([*STAREC, "train", path], tmp_path / "runs", lines)
     resumed = result_of("resume", folder)
     assert losses(resumed) == pytest.approx(losses(whole), rel=1e-4, abs=1e-6, nan_ok=True)
-    assert len(examinations(resumed)) == 3
+    assert len(validations(resumed)) == 3
     assert resumed["changes"].keys() == whole["changes"].keys() >= {"reward", "ndcg@1"}
     for name, changed in whole["changes"].items():
         again = resumed["changes"][name]["change"]
@@ -223,9 +230,9 @@ def test_samples_that_change_do_not_change_what_is_imitated(experiment, tmp_path
     line = '{"messages": [["user", "asked"]], "answer": "%s"}\n'
     path.write_text(line % "before")
     asked = read(experiment(sft={"samples": str(path)}))
-    trainer = Trainer(asked, training_of(asked), tmp_path / "run", {}, None, object(), None)
+    run = TrainingRun(asked, training_of(asked), tmp_path / "run", plays(), RunEvents())
     for _ in range(2):
-        (sample,) = asyncio.run(trainer._samples(training_of(asked).anchor))
+        (sample,) = asyncio.run(samples_of(run, run.settings.sft))
         assert sample.answer == "before"
         path.write_text(line % "after")
 
@@ -233,7 +240,7 @@ def test_samples_that_change_do_not_change_what_is_imitated(experiment, tmp_path
 def test_a_training_that_diverged_is_not_to_be_resumed(starec, experiment):
     changes = ["--set", "train.guards.kl=1.0e-9", "--set", "train.sft=null"]
     status, _, err = starec("train", experiment(evaluate={"users": 0}), *changes)
-    assert status == 2 and "away from its anchor" in err
+    assert status == 2 and "away from the reference policy" in err
     assert "config.yaml --set train.grpo.optimisation.lr=RATE" in err and "resume /" not in err
 
 
@@ -253,9 +260,10 @@ def test_a_server_is_told_of_which_training_a_version_is(experiment, tmp_path, m
     model = OpenAIPolicy(model="base", base_url="http://localhost/v1", token_ids=True)
     for name in ("one", "other"):
         playing = {"fast": Policy("served", model)}
-        trainer = Trainer(asked, training_of(asked), tmp_path / name, playing, None, None, None)
+        folder = tmp_path / name
+        run = TrainingRun(asked, training_of(asked), folder, plays(playing), RunEvents())
         for step in (1, 2):
-            trainer._play_with(step)
+            run.publish(step)
             assert model.model == f"{name}-{step:06d}"
     assert [(what.partition("_")[0], values["lora_name"]) for what, values in told] == [
         (what, f"{name}-{version}")
@@ -294,5 +302,5 @@ def test_an_adapter_learns_and_can_be_played(starec, experiment, architecture):
 
 def test_activations_are_computed_twice_where_the_training_says_so(experiment, tmp_path):
     asked = read(experiment(gradient_checkpointing=True))
-    trainer = Trainer(asked, training_of(asked), tmp_path, {}, None, None, None)
-    assert trainer._weights(None).model.is_gradient_checkpointing
+    run = TrainingRun(asked, training_of(asked), tmp_path, None, RunEvents())
+    assert run.load(None).model.is_gradient_checkpointing

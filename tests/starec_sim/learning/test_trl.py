@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from starec_sim.learning.grpo import Objective, advantages, lessons
+from starec_sim.learning.grpo import advantages, make_batch
+from starec_sim.learning.grpo_loss import Objective
 from starec_sim.learning.learner import Learner, Optimisation
 from starec_sim.learning.models import Weights
 from starec_sim.learning.rows import Rollout, Row
@@ -58,12 +59,12 @@ def test_the_loss_is_that_of_trl_on_the_same_rows(tmp_path, loss_type, mean, bet
     learner = Learner(
         Weights(model, None, "", "full", autocast=False), Optimisation(lr=1e-9), steps=1
     )
-    learner.anchor()
+    learner.set_reference()
     for parameter in model.parameters():  # a policy that has left its anchor
         parameter.data += 0.02 * torch.randn(
             parameter.shape, generator=torch.Generator().manual_seed(1)
         )
-    update = learner.improve(lessons(batch, objective).lessons, objective, 1.0)
+    update = learner.improve(make_batch(batch, objective).rows, objective, 1.0)
 
     config = trl.GRPOConfig(
         output_dir=str(tmp_path),
@@ -102,7 +103,7 @@ def test_the_loss_is_that_of_trl_on_the_same_rows(tmp_path, loss_type, mean, bet
         "num_items_in_batch": answer_mask.sum(),
     }
     if beta:
-        with learner._as_anchor(), torch.no_grad():
+        with learner._as_reference(), torch.no_grad():
             found, *_ = trainer._get_per_token_logps_and_entropies(
                 model,
                 torch.cat([prompts, answers], 1),

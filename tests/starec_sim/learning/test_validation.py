@@ -5,12 +5,12 @@ from contextlib import closing
 
 import pytest
 
-from starec_sim import laboratory
+from starec_sim import runner
 from starec_sim.cli.train import print_changes
 from starec_sim.events import RunEvents
 from starec_sim.experiment import Experiment
 from starec_sim.learning.rewards import Rewards
-from starec_sim.learning.validation import changes, figures, marks
+from starec_sim.learning.validation import changes, summary, user_metrics
 from starec_sim.runs.reader import Reader
 
 BEFORE = {"ndcg@1": {3: 0.0, 5: 0.0, 8: 1.0, 9: 0.5}}
@@ -28,12 +28,12 @@ def run(tmp_path_factory):
         environment={"use": "ranking", "choices": 4},
         policies={"fast": "lexical", "slow": "lexical"},
     )
-    return laboratory.start(experiment, RunEvents())
+    return runner.run(experiment, RunEvents())
 
 
 def test_a_reward_is_that_of_the_training_beside_the_metrics_of_the_world(run):
     with closing(Reader(run.folder)) as reader:
-        found = marks(reader, 0, Rewards({"ndcg": 2.0, "format": 0.5}))
+        found = user_metrics(reader, 0, Rewards({"ndcg": 2.0, "format": 0.5}))
     assert len(found["reward"]) > 5
     for user, reward in found["reward"].items():
         # Of one true item among 20, the gain is the reward's component and the metric alike.
@@ -42,7 +42,7 @@ def test_a_reward_is_that_of_the_training_beside_the_metrics_of_the_world(run):
 
 def test_figures_are_those_of_the_report(run):
     with closing(Reader(run.folder)) as reader:
-        found = figures(marks(reader, 0, Rewards({"tier": 1.0})), seed=0)
+        found = summary(user_metrics(reader, 0, Rewards({"tier": 1.0})), seed=0)
     reported = run.report.as_json()["metrics"]["main"]
     assert found["ndcg@10"]["mean"] == pytest.approx(reported["ndcg@10"]["mean"])
     assert found["ndcg@10"]["low"] < found["ndcg@10"]["mean"] < found["ndcg@10"]["high"]

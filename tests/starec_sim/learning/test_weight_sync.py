@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from starec_sim.errors import ConfigError, PolicyError
-from starec_sim.learning.weight_sync import LocalWeightSync, ServedWeightSync, player_of
+from starec_sim.learning.weight_sync import LocalWeightSync, ServedWeightSync, weight_sync_of
 from starec_sim.policies.gateway import Policy
 from starec_sim.policies.lexical import LexicalPolicy
 from starec_sim.policies.local import LocalPolicy
@@ -42,7 +42,7 @@ def server():
 def test_a_server_reads_each_version_as_an_adapter_and_answers_by_its_name(server, tmp_path):
     url, told, _ = server
     policy = OpenAIPolicy(model="base", base_url=url, token_ids=True)
-    playing = player_of(Policy("p", policy), "lora")
+    playing = weight_sync_of(Policy("p", policy), "lora")
     assert isinstance(playing, ServedWeightSync)
     for name in ("000001", "000002"):
         playing.load(tmp_path / name, name)
@@ -60,13 +60,13 @@ def test_a_server_reads_each_version_as_an_adapter_and_answers_by_its_name(serve
 def test_an_adapter_that_a_server_does_not_take_is_named(server, tmp_path):
     policy = OpenAIPolicy(model="base", base_url=server[0], token_ids=True)
     with pytest.raises(PolicyError, match="missing: 404 No adapter found"):
-        player_of(Policy("p", policy), "lora").load(tmp_path / "missing", "1")
+        weight_sync_of(Policy("p", policy), "lora").load(tmp_path / "missing", "1")
 
 
 def test_a_server_that_was_started_anew_is_no_harm(server, tmp_path):
     url, told, forgotten = server
     policy = OpenAIPolicy(model="base", base_url=url, token_ids=True)
-    playing = player_of(Policy("p", policy), "lora")
+    playing = weight_sync_of(Policy("p", policy), "lora")
     playing.load(tmp_path / "000001", "000001")
     forgotten.add("000001")
     playing.load(tmp_path / "000002", "000002")
@@ -79,22 +79,22 @@ def test_adapters_come_the_way_that_questions_go(server, tmp_path, monkeypatch):
     monkeypatch.setenv("no_proxy", "")
     monkeypatch.setenv("MY_KEY", "secret")
     policy = OpenAIPolicy(model="base", base_url=server[0], token_ids=True, api_key_env="MY_KEY")
-    player_of(Policy("p", policy), "lora").load(tmp_path, "1")
+    weight_sync_of(Policy("p", policy), "lora").load(tmp_path, "1")
     monkeypatch.setenv("MY_KEY", "wrong")
     with pytest.raises(PolicyError, match="404"):
-        player_of(Policy("p", policy), "lora").load(tmp_path, "1")
+        weight_sync_of(Policy("p", policy), "lora").load(tmp_path, "1")
 
 
 def test_a_policy_in_this_process_loads_by_itself(model_folder):
     assert isinstance(
-        player_of(Policy("p", LocalPolicy(model=model_folder())), "full"), LocalWeightSync
+        weight_sync_of(Policy("p", LocalPolicy(model=model_folder())), "full"), LocalWeightSync
     )
 
 
 def test_a_server_cannot_be_given_whole_weights():
     policy = OpenAIPolicy(model="m", base_url="http://localhost/v1", token_ids=True)
     with pytest.raises(ConfigError, match="a server reads new weights as an adapter only"):
-        player_of(Policy("p", policy), "full")
+        weight_sync_of(Policy("p", policy), "full")
 
 
 @pytest.mark.parametrize(
@@ -102,4 +102,4 @@ def test_a_server_cannot_be_given_whole_weights():
 )
 def test_what_can_neither_load_nor_tell_its_tokens_is_refused(model):
     with pytest.raises(ConfigError, match="can neither load weights nor report its tokens"):
-        player_of(Policy("p", model), "lora")
+        weight_sync_of(Policy("p", model), "lora")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from starec_sim import laboratory
+from starec_sim import runner
 from starec_sim.errors import PolicyError
 from starec_sim.events import RunEvents
 from starec_sim.experiment import Experiment
@@ -23,7 +23,7 @@ def play(tmp_path):
             # Long enough that a second attempt would be noticed.
             gateway={"backoff_s": 600},
         )
-        return laboratory.start(experiment, RunEvents())
+        return runner.run(experiment, RunEvents())
 
     return run
 

@@ -1,0 +1,232 @@
+"""Trainings: started in a new folder, or resumed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from starec_sim import plugins
+from starec_sim.build import build_agent
+from starec_sim.events import RunEvents
+from starec_sim.experiment import Experiment
+from starec_sim.learning.checkpoints import CheckpointStore
+from starec_sim.learning.config import Training, training_of, weights_of
+from starec_sim.learning.episodes import validation_arm
+from starec_sim.learning.models import settled
+from starec_sim.learning.plots import plot_training
+from starec_sim.learning.rewards import Rewards
+from starec_sim.learning.split import UserSplit
+from starec_sim.learning.trainer import run_stages
+from starec_sim.learning.training_run import Players, TrainingRun
+from starec_sim.learning.weight_sync import weight_sync_of
+from starec_sim.policies.abilities import Loadable
+from starec_sim.policies.engine.model_files import adapter_folder, resolve_model
+from starec_sim.policies.gateway import Policy, build_policy
+from starec_sim.runner import config_text, resumed_experiment
+from starec_sim.runs import folder as run_folder
+from starec_sim.runs.lifecycle import OpenRun, check_same_code, create_run, open_run
+from starec_sim.runs.manifest import new_manifest, read_manifest
+from starec_sim.types import Node
+
+
+class TrainResult(NamedTuple):
+    """A finished training."""
+
+    folder: Path
+    version: Path
+    """The last weights."""
+    policy: Mapping[str, Any]
+    """The spec of the policy that plays them."""
+    steps: list[dict[str, Any]]
+    """The log of steps and validations."""
+    plot: Path | None
+
+    @property
+    def changes(self) -> Mapping[str, Mapping[str, Any]] | None:
+        """What changed for users it was never trained on; None without a validation."""
+        found = [entry["changes"] for entry in self.steps if "changes" in entry]
+        return found[-1] if found else None
+
+    @property
+    def validations(self) -> list[str]:
+        """The arms of the validations in the run's record, in order."""
+        return [validation_arm(entry["step"]) for entry in self.steps if "validation" in entry]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the result as JSON values."""
+        return {
+            "run": str(self.folder),
+            "status": "finished",
+            "version": str(self.version),
+            "policy": dict(self.policy),
+            "changes": self.changes,
+            "steps": [entry for entry in self.steps if "changes" not in entry],
+            "plot": str(self.plot) if self.plot else None,
+        }
+
+
+def train(experiment: Experiment, events: RunEvents | None = None) -> TrainResult:
+    """Train in a new folder.
+
+    Args:
+        experiment: The configuration, with its key `train`.
+        events: Is told what happens.
+
+    Raises:
+        StarecError: What went wrong; what is committed is kept and can be resumed.
+        KeyboardInterrupt: The user stopped it; the same holds.
+    """
+    training = training_of(experiment)
+    # Decided once: when the training is resumed, a probe of the machine could decide otherwise.
+    exact = {**(experiment.train or {}), "dtype": settled(training.dtype)}
+    experiment = experiment.model_copy(update={"train": exact})
+    folder = Path(_shared_by_all(lambda: str(_new_folder(experiment))))
+    return _run(folder, experiment, events or RunEvents())
+
+
+def resume_training(
+    folder: Path,
+    events: RunEvents | None = None,
+    *,
+    concurrency: int | None = None,
+    budget: Mapping[str, float | None] | None = None,
+) -> TrainResult:
+    """Continue a training from its last checkpoint; a finished one is returned as it is.
+
+    Args:
+        folder: The run.
+        events: Is told what happens.
+        concurrency: Visits in progress at once, if it should change.
+        budget: Keys of the budget that change; None is no limit.
+
+    Raises:
+        RunError: The run is in progress, damaged, or was made with another version.
+        StarecError: What went wrong.
+    """
+    manifest = read_manifest(folder)
+    experiment = resumed_experiment(folder, manifest, concurrency=concurrency, budget=budget)
+    with run_folder.where_it_started(folder, manifest) as here:
+        check_same_code(manifest, _prompts(experiment))
+        if manifest.status == "finished":
+            last = CheckpointStore(here).version(Path(manifest.version or "").name)
+            return _result(here, experiment, training_of(experiment), last)
+        return _run(Path(_shared_by_all(lambda: str(here))), experiment, events or RunEvents())
+
+
+def _new_folder(experiment: Experiment) -> Path:
+    config = config_text(experiment)
+    manifest = new_manifest(
+        "training",
+        experiment.name,
+        [experiment.seed],
+        config,
+        prompts=_prompts(experiment),
+        budget=experiment.budget.model_dump(exclude_none=True),
+    )
+    return create_run(experiment.runs_dir, manifest, config, experiment.seed)
+
+
+def _prompts(experiment: Experiment) -> dict[str, dict[str, str]]:
+    """Return the SHA-256 of each prompt template, as the manifest holds them."""
+    templates = build_agent(experiment.agent).prompts().items()
+    return {"main": {name: hashlib.sha256(text.encode()).hexdigest() for name, text in templates}}
+
+
+def _run(folder: Path, experiment: Experiment, events: RunEvents) -> TrainResult:
+    training = training_of(experiment)
+    if not is_first_process():
+        last = asyncio.run(
+            run_stages(TrainingRun(experiment, training, folder, players=None, events=events))
+        )
+        return _result(folder, experiment, training, last)
+    with (
+        _plotted(folder),
+        open_run(
+            folder,
+            phrases=UserSplit(experiment, training).phrases(),
+            gateway=experiment.gateway,
+            budget=experiment.budget,
+        ) as opened,
+    ):
+        players = _players(opened, experiment, training)
+        run = TrainingRun(experiment, training, folder, players, events)
+        opened.begin()
+        events.run_started(folder, experiment)
+        last = asyncio.run(run_stages(run))
+        opened.manifest.version = str(last)
+    return _result(folder, experiment, training, last)
+
+
+def _players(run: OpenRun, experiment: Experiment, training: Training) -> Players:
+    """Build the policies. What cannot be trained is refused before a teacher is paid."""
+    specs = experiment.policies
+    fast = build_policy(specs.fast, "policies.fast")
+    slow = fast if specs.slow == specs.fast else build_policy(specs.slow, "policies.slow")
+    policies: dict[Node, Policy] = {"fast": fast, "slow": slow}
+    teacher = None
+    if training.sft is not None and training.sft.samples is None:
+        teacher = build_policy(training.sft.teacher, "train.sft.teacher")
+    resolve_model(weights_of(experiment, training))
+    if adapter := specs.fast.get("adapter"):
+        adapter_folder(adapter)
+    if training.grpo is not None:
+        weight_sync_of(fast, training.method)
+        Rewards(training.grpo.rewards)
+    return Players(run, policies, teacher)
+
+
+@contextlib.contextmanager
+def _plotted(folder: Path) -> Iterator[None]:
+    """Plot the log, however the training ends."""
+    try:
+        yield
+    finally:
+        if logged := CheckpointStore(folder).logged():
+            with contextlib.suppress(OSError):  # the log itself is safe
+                plot_training(logged, folder.name, folder / "plot.png")
+
+
+def _result(folder: Path, experiment: Experiment, training: Training, last: Path) -> TrainResult:
+    # Keys that choose the first weights do not belong to the trained ones; an adapter needs the
+    # base that it was trained on.
+    fast = experiment.policies.fast
+    chose = ("adapter", "stage") if training.method == "full" else ("adapter",)
+    spec = {key: value for key, value in fast.items() if key not in chose}
+    if not issubclass(plugins.load("policies", fast["use"]), Loadable):
+        # A server played; in this process `local` can.
+        spec = {key: fast[key] for key in ("temperature", "max_tokens") if key in fast}
+        spec |= {"use": "local", "model": weights_of(experiment, training)}
+    if training.method == "full":
+        spec["model"] = str(last)
+    else:
+        spec["adapter"] = str(last)
+    plot = folder / "plot.png"
+    return TrainResult(
+        folder, last, spec, CheckpointStore(folder).logged(), plot if plot.is_file() else None
+    )
+
+
+def is_first_process() -> bool:
+    """Return whether this process is the one that plays, writes and prints."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def _shared_by_all(make: Callable[[], str]) -> str:
+    """Return what the first process made, in every process."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return make()
+    import torch
+    from accelerate import PartialState
+    from accelerate.utils import broadcast_object_list
+
+    # The others wait while the first one plays, and a teacher may take hours.
+    PartialState(cpu=not torch.cuda.is_available(), timeout=timedelta(days=1))
+    shared = [make() if is_first_process() else ""]
+    broadcast_object_list(shared)
+    return shared[0]

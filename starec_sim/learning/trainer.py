@@ -1,0 +1,170 @@
+"""The training loop: imitate a teacher (SFT), then play, learn and publish, step by step (GRPO).
+
+A killed training continues from its last checkpoint: steps that were played are learned again from
+their rollouts on disk, and the others are played.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from starec_sim.errors import LearningError
+from starec_sim.learning.checkpoints import RoundRollouts
+from starec_sim.learning.config import Grpo, Sft, template_of
+from starec_sim.learning.episodes import Episodes
+from starec_sim.learning.grpo import grpo_step
+from starec_sim.learning.learner import DivergenceError, Learner
+from starec_sim.learning.places import ranking_places
+from starec_sim.learning.rows import Rollout
+from starec_sim.learning.sft import training_rows
+from starec_sim.learning.split import batches
+from starec_sim.learning.step_metrics import Guard, step_metrics
+from starec_sim.learning.teacher import samples_of
+from starec_sim.learning.training_run import BEFORE_GRPO, TrainingRun, wait_for_all
+from starec_sim.learning.validation import log_changes, validate
+
+
+async def run_stages(run: TrainingRun) -> Path:
+    """Go through both stages from where the folder stands; return the last version."""
+    try:
+        if run.players is not None:
+            run.store.put_held_out(run.split.held_out)
+        if run.settings.sft is not None:
+            await run_sft(run, run.settings.sft)
+        elif run.players is not None:
+            run.store.put_version(BEFORE_GRPO, run.load(None).save)
+        wait_for_all()
+        if run.settings.grpo is None:
+            return run.store.version(BEFORE_GRPO)
+        return await run_grpo(run, run.settings.grpo)
+    finally:
+        await run.close()
+
+
+async def run_sft(run: TrainingRun, sft: Sft) -> None:
+    """Stage 1: imitate the samples, epoch by epoch."""
+    if run.store.has_version(BEFORE_GRPO):
+        return
+    samples = await samples_of(run, sft)
+    updates = [
+        places
+        for epoch in range(sft.epochs)
+        for places in batches(len(samples), sft.batch, run.streams, "anchor batches", epoch)
+    ]
+    checkpoint = run.last_checkpoint("sft")
+    done = checkpoint.step if checkpoint else 0
+    weights = run.load(run.store.version(f"sft-{done:06d}") if checkpoint else None)
+    learner = run.learner(weights, sft.optimisation, len(updates))
+    if checkpoint:
+        learner.restore(checkpoint.state)
+    run.keep_logged(lambda entry: entry["stage"] == "sft" and entry["step"] <= done)
+    run.events.stage_started("sft", len(updates), done)
+    template = template_of(run.experiment, run.settings)
+    for step in range(done, len(updates)):
+        batch = [samples[place] for place in updates[step]]
+        update = learner.imitate(training_rows(batch, weights.tokenizer, template))
+        learner.end_step()
+        run.log(
+            {
+                "stage": "sft",
+                "step": step + 1,
+                "loss": update.loss,
+                "gradient": update.gradient,
+                "entropy": update.entropy,
+                "learned_tokens": update.tokens,
+                "learn_s": update.seconds,
+            }
+        )
+        if (step + 1) % run.settings.checkpoint_every == 0:
+            run.save(learner, f"sft-{step + 1:06d}")
+            run.save_checkpoint(learner, "sft", step + 1)
+    run.save(learner, BEFORE_GRPO)
+
+
+async def run_grpo(run: TrainingRun, grpo: Grpo) -> Path:
+    """Stage 2: play a round, learn from it, publish the weights, and again."""
+    learner, done = _resumed_learner(run, grpo)
+    guard = Guard(run.settings.guards, run.store.version(f"{done:06d}"))
+    ranks_of = ranking_places(learner.weights.tokenizer)
+    episodes = _episodes(run, grpo)
+    run.publish(done)
+    run.events.stage_started("grpo", grpo.steps, done)
+    for step in range(done, grpo.steps):
+        if step % run.settings.evaluate.every == 0:
+            await validate(run, step)
+        # Play. A round that an earlier process played is on disk.
+        if episodes is not None and not episodes.is_played(step):
+            simulation, collector = episodes.at(step)
+            played = await simulation.play_round()
+            if not played.visits:
+                raise _nobody_visited(step, grpo)
+            # Rollouts first: a round that is committed is never played again.
+            run.store.save_rollouts(step, RoundRollouts(collector.take(), collector.waiting))
+            simulation.commit(played)
+        # Learn.
+        learner.accelerator.wait_for_everyone()
+        rollouts = _rollouts(run, step)
+        try:
+            learned = grpo_step(learner, rollouts, grpo, step, run.streams, ranks_of)
+            metrics = step_metrics(step, rollouts, learned)
+            guard.check(metrics, len(rollouts))
+        except DivergenceError as error:
+            raise guard.name_version(error) from error
+        guard.passed(run.store.version(f"{step:06d}"))
+        run.log(metrics)
+        # Publish: the next round is played with the new weights.
+        run.save(learner, f"{step + 1:06d}")
+        if (step + 1) % run.settings.checkpoint_every == 0 or step + 1 == grpo.steps:
+            run.save_checkpoint(learner, "grpo", step + 1)
+        run.publish(step + 1)
+    await validate(run, grpo.steps)
+    log_changes(run, grpo.steps)
+    return run.store.version(f"{grpo.steps:06d}")
+
+
+def _resumed_learner(run: TrainingRun, grpo: Grpo) -> tuple[Learner, int]:
+    """Return the learner as the last checkpoint left it, and how many steps it made."""
+    checkpoint = run.last_checkpoint("grpo")
+    done = checkpoint.step if checkpoint else 0
+    weights = run.load(run.store.version(BEFORE_GRPO))
+    learner = run.learner(weights, grpo.optimisation, grpo.steps)
+    learner.set_reference()
+    if checkpoint:
+        weights.put(run.store.version(f"{done:06d}"))
+        learner.restore(checkpoint.state)
+    # The validation after the checkpoint's step is repeated: its answers are recorded.
+    run.keep_logged(
+        lambda entry: (
+            entry["stage"] == "sft"
+            or entry["step"] < done
+            or (entry["step"] == done and "loss" in entry)
+        )
+    )
+    return learner, done
+
+
+def _episodes(run: TrainingRun, grpo: Grpo) -> Episodes | None:
+    """Return the episodes; None in a process that does not play."""
+    if run.players is None or run.trials is None:
+        return None
+    policies = run.players.policies
+    return Episodes(run.trials, run.split, grpo, run.rewards, policies, run.store)
+
+
+def _rollouts(run: TrainingRun, step: int) -> list[Rollout]:
+    found = run.store.rollouts(step)
+    if found is None:
+        raise LearningError(
+            f"the rollouts of step {step + 1} are missing",
+            hint="put the folder `rollouts` back as it was",
+        )
+    return found.rollouts
+
+
+def _nobody_visited(step: int, grpo: Grpo) -> LearningError:
+    episode, round = divmod(step, grpo.rounds)
+    return LearningError(
+        f"nobody visited in round {round + 1} of episode {episode + 1}, so there is nothing to "
+        "learn from",
+        hint="lower train.grpo.rounds to what the environment has to offer",
+    )

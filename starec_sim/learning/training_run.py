@@ -1,0 +1,162 @@
+"""What both stages of a training share: its settings, its users, its weights and its log.
+
+With several processes, the first one plays and writes; all of them learn.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from starec_sim.events import RunEvents
+from starec_sim.experiment import Experiment
+from starec_sim.learning.checkpoints import CheckpointStore, TrainingCheckpoint
+from starec_sim.learning.config import Training, weights_of
+from starec_sim.learning.episodes import TrialPlayer
+from starec_sim.learning.learner import Learner, Optimisation
+from starec_sim.learning.models import Weights, load
+from starec_sim.learning.rewards import Rewards
+from starec_sim.learning.split import UserSplit
+from starec_sim.learning.weight_sync import WeightSync, weight_sync_of
+from starec_sim.policies.gateway import Policy
+from starec_sim.rng import Streams
+from starec_sim.runs.lifecycle import OpenRun
+from starec_sim.types import Node
+
+BEFORE_GRPO = "000000"
+"""The version of the weights that GRPO starts from: after SFT, or as they were."""
+
+
+@dataclass(frozen=True)
+class Players:
+    """What only the first process has: it plays and writes."""
+
+    run: OpenRun
+    policies: Mapping[Node, Policy]
+    """The policies that play; the fast one learns."""
+    teacher: Policy | None
+    """Writes the samples of SFT, unless they are in a file."""
+
+
+class TrainingRun:
+    """One training in the folder of a run.
+
+    Args:
+        experiment: The environment and its users.
+        training: The settings of `train`.
+        folder: Of the run.
+        players: Those of the first process; None in the others.
+        events: Is told what happens.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        training: Training,
+        folder: Path,
+        players: Players | None,
+        events: RunEvents,
+    ) -> None:
+        self.experiment = experiment
+        self.settings = training
+        self.players = players
+        self.events = events
+        self.store = CheckpointStore(folder)
+        self.split = UserSplit(experiment, training)
+        self.streams = Streams(experiment.seed)
+        self.torch_seed = experiment.seed % 2**31
+        """Of new adapters, and of resampling."""
+        self.rewards = Rewards(training.grpo.rewards if training.grpo else {})
+        self.trials: TrialPlayer | None = None
+        self._weight_sync: WeightSync | None = None
+        if players is not None:
+            self.trials = TrialPlayer(players.run, self.split, experiment.concurrency, events)
+
+    # Weights
+
+    def load(self, version: Path | None) -> Weights:
+        """Read the weights that learn: those of a version, or those that the experiment names."""
+        training, spec = self.settings, self.experiment.policies.fast
+        base, adapter = weights_of(self.experiment, training), spec.get("adapter")
+        # `revision` belongs to the model that plays; another one may learn.
+        revision = spec.get("revision") if training.model is None else None
+        if version is not None and training.method == "full":
+            base, adapter, revision = str(version), None, None
+        elif version is not None:
+            adapter = str(version)
+        torch.manual_seed(self.torch_seed)
+        return load(
+            base,
+            adapter,
+            revision=revision,
+            method=training.method,
+            lora=training.lora,
+            dtype=training.dtype,
+            gradient_checkpointing=training.gradient_checkpointing,
+        )
+
+    def learner(self, weights: Weights, optimisation: Optimisation, steps: int) -> Learner:
+        """Return a learner of these weights, for so many steps."""
+        batch_tokens = self.settings.batch_tokens
+        return Learner(weights, optimisation, steps=steps, batch_tokens=batch_tokens)
+
+    def save(self, learner: Learner, name: str) -> None:
+        """Write a version of the weights; all processes take part in gathering it."""
+        write = learner.writer()
+        if self.players is not None:
+            self.store.put_version(name, write)
+        learner.accelerator.wait_for_everyone()
+
+    def publish(self, step: int) -> None:
+        """Let the policy that plays answer with the version after a step from now on."""
+        if self.players is None:
+            return
+        if self._weight_sync is None:
+            fast = self.players.policies["fast"]
+            self._weight_sync = weight_sync_of(fast, self.settings.method)
+        name = f"{step:06d}"
+        # A server may serve other trainings too: the version is named after this one's folder.
+        self._weight_sync.load(self.store.version(name), f"{self.store.folder.name}-{name}")
+
+    # Checkpoints and the log
+
+    def last_checkpoint(self, stage: str) -> TrainingCheckpoint | None:
+        """Return the last undamaged checkpoint of a stage, if there is one."""
+        return self.store.last_checkpoint(stage, self.events.message)
+
+    def save_checkpoint(self, learner: Learner, stage: str, step: int) -> None:
+        """Write a checkpoint; all processes take part in gathering it."""
+        state = learner.state()
+        if self.players is not None:
+            self.store.put_checkpoint(stage, step, state)
+
+    def log(self, entry: dict[str, Any]) -> None:
+        """Log the metrics of a step."""
+        if self.players is not None:
+            self.store.log(entry)
+        self.events.step_finished(entry)
+
+    def keep_logged(self, keep: Callable[[dict[str, Any]], bool]) -> None:
+        """Drop the log of steps that are made again."""
+        if self.players is not None:
+            self.store.keep_logged(keep)
+
+    async def close(self) -> None:
+        """Close the policies' connections."""
+        if self.players is not None:
+            teacher = [self.players.teacher] if self.players.teacher else []
+            for policy in [*self.players.policies.values(), *teacher]:
+                await policy.close()
+
+
+def wait_for_all() -> None:
+    """Wait for the other processes, if there are any."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        from accelerate import PartialState
+
+        PartialState().wait_for_everyone()

@@ -1,0 +1,224 @@
+"""Runs of experiments: every arm with every seed, started, resumed or replayed."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from starec_sim import yaml_files
+from starec_sim.events import RunEvents
+from starec_sim.experiment import Experiment, recorded
+from starec_sim.policies.settings import Budget
+from starec_sim.report import RunReport, summarise
+from starec_sim.runs import estimates, queries
+from starec_sim.runs import folder as run_folder
+from starec_sim.runs.ledger import Ledger, read_ledger
+from starec_sim.runs.lifecycle import OpenRun, check_same_code, create_run, open_run
+from starec_sim.runs.manifest import Manifest, ReplayOf, new_manifest, read_manifest
+from starec_sim.runs.reader import reading
+from starec_sim.settings import validate
+from starec_sim.trials import Trials
+
+
+class RunResult(NamedTuple):
+    """A finished run."""
+
+    folder: Path
+    digest: str
+    """The same for the same experiment, seed, data and versions, however it was executed."""
+    report: RunReport
+    ledger: Ledger
+    replayed: str | None = None
+    """The digest of the recording, if this is the replay of a finished run."""
+    estimate: Mapping[str, Any] | None = None
+    """What `starec estimate` said of this configuration before, if it was asked."""
+    seconds: float = 0.0
+    """Of wall time, over all processes."""
+
+    def compared(self) -> dict[str, tuple[float, float]]:
+        """Return (estimated, actual) calls, tokens, USD and seconds, by name."""
+        estimated = self.estimate or {}
+        actual = {name: self.ledger.total(name) for name in ("calls", "tokens_in", "tokens_out")}
+        actual |= {"usd": self.ledger.total("cost_usd"), "seconds": self.seconds}
+        return {
+            name: (estimated[name], value)
+            for name, value in actual.items()
+            if estimated.get(name) is not None
+        }
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the result as JSON values."""
+        return {
+            "run": str(self.folder),
+            "status": "finished",
+            "digest": self.digest,
+            **({"replayed": self.replayed} if self.replayed else {}),
+            "ledger": self.ledger.as_json(),
+            **({"estimate": self.compared()} if self.estimate else {}),
+            **self.report.as_json(),
+        }
+
+
+def run(experiment: Experiment, events: RunEvents | None = None) -> RunResult:
+    """Run an experiment in a new folder.
+
+    Args:
+        experiment: The configuration.
+        events: Is told what happens.
+
+    Raises:
+        PausedError: The run paused itself; what is committed is kept and can be resumed.
+        StarecError: What went wrong; the same holds.
+        KeyboardInterrupt: The user stopped it; the same holds.
+    """
+    trials = Trials(experiment)
+    if trials.replayed:
+        # Its path, because "latest" is this run in a moment.
+        replayed = {"replay": str(trials.replayed.resolve())}
+        gateway = experiment.gateway.model_copy(update=replayed)
+        experiment = experiment.model_copy(update={"gateway": gateway})
+    config = config_text(experiment)
+    manifest = new_manifest(
+        "run",
+        experiment.name,
+        trials.seeds,
+        config,
+        arms=list(trials.arms),
+        prompts=trials.prompts(),
+        budget=experiment.budget.model_dump(exclude_none=True),
+    )
+    manifest.estimate = estimates.found(experiment.model_dump(mode="json"), experiment.runs_dir)
+    if trials.replayed:
+        digest = read_manifest(trials.replayed).digest
+        manifest.replay_of = ReplayOf(run=trials.replayed.name, digest=digest)
+    folder = create_run(experiment.runs_dir, manifest, config, experiment.seed)
+    return _run(folder, trials, events)
+
+
+def replay(folder: Path, events: RunEvents | None = None) -> RunResult:
+    """Run what a recorded run ran, with its answers and without any model, in a new folder.
+
+    Args:
+        folder: The recorded run.
+        events: Is told what happens.
+
+    Raises:
+        PausedError: A question is asked that is not recorded.
+        StarecError: Something else is not as it was.
+    """
+    manifest, experiment = read_manifest(folder), recorded(folder)
+    with run_folder.where_it_started(folder, manifest) as here:
+        gateway = experiment.gateway.model_copy(update={"replay": str(here), "cache": None})
+        changes = {"gateway": gateway, "runs_dir": here.parent, "budget": Budget()}
+        return run(experiment.model_copy(update=changes), events)
+
+
+def resume(
+    folder: Path,
+    events: RunEvents | None = None,
+    *,
+    concurrency: int | None = None,
+    budget: Mapping[str, float | None] | None = None,
+) -> RunResult:
+    """Continue a run from its last committed round; a finished one is returned as it is.
+
+    Args:
+        folder: The run.
+        events: Is told what happens.
+        concurrency: Visits in progress at once, if it should change.
+        budget: Keys of the budget that change; None is no limit.
+
+    Raises:
+        PausedError: It paused itself again.
+        RunError: The run is in progress, damaged, or was made with other code.
+        StarecError: What went wrong.
+    """
+    manifest = read_manifest(folder)
+    experiment = resumed_experiment(folder, manifest, concurrency=concurrency, budget=budget)
+    if manifest.status == "finished":
+        return _result(folder, experiment, manifest)
+    with run_folder.where_it_started(folder, manifest) as here:
+        trials = Trials(experiment)
+        check_same_code(manifest, trials.prompts())
+        return _run(here, trials, events)
+
+
+def resumed_experiment(
+    folder: Path,
+    manifest: Manifest,
+    *,
+    concurrency: int | None = None,
+    budget: Mapping[str, float | None] | None = None,
+) -> Experiment:
+    """Return the experiment of a recorded run, with what a resume may change.
+
+    Raises:
+        RunError: `config.yaml` was changed, or is damaged.
+        ConfigError: A changed key has a wrong value.
+    """
+    command = "train" if manifest.kind == "training" else "run"
+    again = (
+        f"start a new {manifest.kind} with the changed configuration: "
+        f"starec {command} {folder / run_folder.CONFIG}"
+    )
+    run_folder.unchanged(folder, manifest, hint=again)
+    changes: dict[str, Any] = {
+        "budget": validate(Budget, {**manifest.budget, **(budget or {})}, "budget")
+    }
+    if concurrency is not None:
+        changes["concurrency"] = concurrency
+    return recorded(folder).model_copy(update=changes)
+
+
+def play_trials(open_run: OpenRun, trials: Trials, events: RunEvents | None = None) -> None:
+    """Play all trials of an open run and put digest and counts into its manifest."""
+    with _rare_garbage_collection():
+        digest = asyncio.run(trials.play(open_run, events or RunEvents()))
+    open_run.manifest.digest, open_run.manifest.counts = digest, queries.counts(open_run.store.db)
+
+
+def config_text(experiment: Experiment) -> str:
+    """Return the text of `config.yaml`."""
+    return yaml_files.dump(experiment.model_dump(mode="json"))
+
+
+def _run(folder: Path, trials: Trials, events: RunEvents | None) -> RunResult:
+    experiment = trials.experiment
+    with open_run(
+        folder,
+        phrases=trials.builder.phrases(),
+        gateway=experiment.gateway,
+        budget=experiment.budget,
+    ) as opened:
+        play_trials(opened, trials, events)
+    return _result(folder, experiment, opened.manifest)
+
+
+def _result(folder: Path, experiment: Experiment, manifest: Manifest) -> RunResult:
+    report = summarise(folder, experiment.report.last_rounds, experiment.report.metrics)
+    with reading(folder) as reader:
+        ledger, seconds = read_ledger(reader.db), queries.wall_seconds(reader.db)
+    replayed = manifest.replay_of.digest if manifest.replay_of else None
+    digest = manifest.digest or ""  # a finished run has one
+    return RunResult(folder, digest, report, ledger, replayed, manifest.estimate, seconds)
+
+
+@contextmanager
+def _rare_garbage_collection() -> Iterator[None]:
+    """Let the garbage collector skip what exists already, and run rarely.
+
+    With hundreds of visits in progress its default threshold costs 40 % of the run (measured).
+    """
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 20)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()

@@ -1,0 +1,145 @@
+"""The folder of a run from its creation to its end.
+
+Runs, evaluations, audits and trainings are all created, locked, resumed and finished here:
+
+    folder = create_run("run", config, ...)
+    with open_run(folder, ...) as run:
+        run.begin()
+        ...                                  # play, and write into run.store
+        run.manifest.digest = ...
+
+A run that ends early keeps what was committed, and its manifest says why it ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from starec_sim.errors import RunError, StarecError
+from starec_sim.policies.gateway import GatewayResources
+from starec_sim.policies.settings import Budget, GatewaySettings
+from starec_sim.runs import folder as run_folder
+from starec_sim.runs.atomic_file import write_atomically
+from starec_sim.runs.lock import locked
+from starec_sim.runs.manifest import Manifest, ending_noted, stored_manifest, write_manifest
+from starec_sim.runs.session import Session
+from starec_sim.runs.store import FILE, Store
+
+
+@dataclass
+class OpenRun:
+    """A run that this process holds, with its record open."""
+
+    folder: Path
+    manifest: Manifest
+    """Written when the run ends, in whichever way."""
+    store: Store
+    session: Session
+    resources: GatewayResources
+    """What all calls of models share: connections, rate limits, cache, budget."""
+    begun: bool = False
+
+    def begin(self) -> None:
+        """Note that everything could be built: the folder is kept from here on."""
+        self.begun = True
+
+
+def create_run(runs_dir: Path, manifest: Manifest, config: str, seed: int) -> Path:
+    """Create the folder of a new run, with its configuration and its manifest.
+
+    Args:
+        runs_dir: Where it is created.
+        manifest: From `new_manifest`.
+        config: The text of `config.yaml`; empty for none.
+        seed: Part of the folder's name.
+
+    Raises:
+        RunError: The folder cannot be written.
+    """
+    folder = run_folder.create(runs_dir, manifest.name, seed)
+    if config:
+        write_atomically(folder / run_folder.CONFIG, config)
+    write_manifest(folder, manifest)
+    return folder
+
+
+@contextlib.contextmanager
+def open_run(
+    folder: Path,
+    *,
+    phrases: Iterable[str] = (),
+    gateway: GatewaySettings | None = None,
+    budget: Budget | None = None,
+) -> Iterator[OpenRun]:
+    """Hold a run, new or resumed, and note in its manifest how it ended.
+
+    The status is "running" inside, and "finished" after, unless an exception ends the block. A new
+    run whose parts cannot be built (a `StarecError` before `begin`) leaves no folder.
+
+    Args:
+        folder: Of the run.
+        phrases: Texts that prompts repeat, to compress a new record with.
+        gateway: How models are asked.
+        budget: What the run may spend in all; None is no limit.
+
+    Raises:
+        RunError: Another process holds the run, or its record cannot be used.
+    """
+    budget = budget or Budget()
+    with locked(folder):
+        is_new, manifest = not (folder / FILE).exists(), stored_manifest(folder)
+        manifest.run_again()
+        manifest.budget = budget.model_dump(exclude_none=True)
+        write_manifest(folder, manifest)
+        store = Store(folder, phrases)
+        session = Session(store)
+        try:
+            resources = GatewayResources(gateway or GatewaySettings(), budget, session.before)
+            session.spent = resources.spent
+            run = OpenRun(folder, manifest, store, session, resources)
+            with contextlib.closing(resources), ending_noted(manifest):
+                yield run
+                manifest.finish()
+        except StarecError:
+            if is_new and not run.begun:  # nothing happened yet: nothing can be resumed
+                store.close()
+                shutil.rmtree(folder)
+            raise
+        finally:
+            if folder.exists():
+                _close(folder, manifest, store, session)
+
+
+def _close(folder: Path, manifest: Manifest, store: Store, session: Session) -> None:
+    """Write what was spent and how it ended. What cannot be written now is no second error."""
+    with contextlib.suppress(RunError):
+        session.close()
+    store.close()
+    with contextlib.suppress(OSError):
+        write_manifest(folder, manifest)
+
+
+def check_same_code(manifest: Manifest, prompts: Mapping[str, Mapping[str, str]]) -> None:
+    """Refuse to resume with another version or other prompts than the run began with.
+
+    Raises:
+        RunError: Names what changed.
+    """
+    began, now = manifest.versions.get("starec-sim"), version("starec-sim")
+    if began != now:
+        raise RunError(
+            f"the {manifest.kind} began with starec-sim {began}, this is {now}; results of two "
+            "versions cannot be mixed",
+            hint="install that version, or start a new one",
+        )
+    if manifest.prompts and manifest.prompts != prompts:
+        raise RunError(
+            f"the prompts changed since the {manifest.kind} began; one {manifest.kind} cannot mix "
+            "both",
+            hint="put back what it began with, or start a new one",
+        )
