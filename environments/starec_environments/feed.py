@@ -1,7 +1,7 @@
-"""Feed: a recommender fills pages, people watch, skip, rate and leave, and the recommender learns.
+"""Feed: a recommender fills pages; users watch, skip, rate and leave; the recommender learns.
 
-This is where feedback loops live: what is shown decides what is watched, and what was watched
-decides what is shown next. With `refit_every: 0` the same world runs with a frozen recommender.
+This environment has a feedback loop: what is shown decides what is watched, and what was watched
+decides what is shown next. With `refit_every: 0` the recommender is frozen and all else is equal.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.sparse import csr_matrix
 
+from starec_environments.feed_log import FeedLog, split_logs
+from starec_environments.mood import Moods, MoodSettings, delight
 from starec_environments.signals import Likes, SignalNames, Signals
 from starec_environments.truth import Truth
 from starec_sim import plugins
 from starec_sim.cards import card
-from starec_sim.dataset import Dataset, Interactions, required
+from starec_sim.dataset import Dataset, required
 from starec_sim.errors import DataError
 from starec_sim.plugins import Spec, Uses, spec_or
 from starec_sim.recommender import Recommender
 from starec_sim.rng import Streams
-from starec_sim.settings import Settings
 from starec_sim.types import (
     Decision,
     Experience,
@@ -36,16 +36,13 @@ from starec_sim.types import (
     Visit,
 )
 
-Rows = NDArray[np.int32]
-"""Rows of users or items, kept in large numbers."""
-
 
 class FeedEnvironment:
     """Pages of recommendations over any dataset: fatigue, exits, a recommender that learns."""
 
     task: ClassVar[Task] = "feed"
 
-    class Config(Settings):
+    class Config(MoodSettings):
         """Settings of the feed."""
 
         recommender: Annotated[Spec, spec_or("als"), Uses("recommenders")] = Field(
@@ -66,17 +63,6 @@ class FeedEnvironment:
         """Users with a shorter log are left out (and counted)."""
         users: int | None = Field(default=None, ge=1)
         """A random sample of so many users; all when empty."""
-        patience: float = Field(default=3.0, gt=0)
-        """Pages after which a person is tired on average; individual patience is spread evenly
-        from half to one and a half of it."""
-        refresh: float = Field(default=0.2, ge=0)
-        """Pages of patience that a liked item gives back."""
-        annoyance: float = Field(default=0.2, ge=0)
-        """Pages of patience that a disliked item costs on top."""
-        activity: float = Field(default=0.8, ge=0, le=1)
-        """Chance that a person of neutral mood visits in a round."""
-        loyalty: float = Field(default=0.3, ge=0, le=1)
-        """How much mood (-1 to 1, from how the last visits went) adds to that chance."""
         signals: SignalNames = Field(default=[])
         """What cards say besides attributes: any of `popularity`, `rating`, `together`. They are
         taken from what the recommender was last fitted on."""
@@ -88,29 +74,24 @@ class FeedEnvironment:
         self.cards = [card(item) for item in dataset.items]
         self._streams = streams
         self._left_out = {"too few interactions": 0, "not sampled": 0}
-        self._rows = self._people(dataset)
-        self.users = [dataset.users[row] for row in self._rows]
-        self._known, hidden = self._split(dataset)
-        self._truth = Truth(dataset, self._rows, hidden)
-        self.popularity: IntArray = np.bincount(self._known.items, minlength=len(self.items))
-        patience = streams.stream("patience").uniform(0.5, 1.5, len(self.users))
-        self._patience: FloatArray = config.patience * patience
-        self._mood: FloatArray = np.zeros(len(self.users))
-        self._log = self._known
-        """What is known and what was done since."""
+        rows = self._participants(dataset)
+        self.users = [dataset.users[row] for row in rows]
+        known, hidden = split_logs(dataset, rows, config.warm)
+        self._truth = Truth(dataset, rows, hidden)
+        self.popularity: IntArray = np.bincount(known.items, minlength=len(self.items))
+        self._moods = Moods(config, len(self.users), streams)
+        self._log = FeedLog(known, len(self.users), len(self.items), config.rest)
         self._fitted = 0
-        """Rows of the log that recommender and signals were last fitted on."""
-        self._skipped: list[tuple[Rows, Rows]] = []
-        """(users, items) skipped in each of the last `rest` rounds, oldest first."""
+        """Rows of the log on which recommender and signals were last fitted."""
         self._recommender = self._build_recommender()
         self._signals = Signals(config.signals, dataset.items, len(self.users))
         self._fit()
         self._round = 0
         self._offers: dict[int, _Offer] = {}
         self._likes: Likes | None = None
-        """Of all users at the start of the round, when cards need them."""
+        """What all users liked at the start of the round, when cards need it."""
 
-    def _people(self, dataset: Dataset) -> IntArray:
+    def _participants(self, dataset: Dataset) -> IntArray:
         """Return the rows of the users who take part, and count those who do not."""
         lengths = np.bincount(dataset.log.users, minlength=len(dataset.users))
         rows: IntArray = np.flatnonzero(lengths >= self.config.min_interactions)
@@ -128,22 +109,6 @@ class FeedEnvironment:
             rows = rows[np.sort(chosen)]
         return rows
 
-    def _split(self, dataset: Dataset) -> tuple[Interactions, Interactions]:
-        """Return each user's first interactions, which are known, and the hidden rest.
-
-        Both are sorted by user; users are counted among those who take part.
-        """
-        place = np.full(len(dataset.users), -1)
-        place[self._rows] = np.arange(len(self._rows))
-        log = dataset.log.where(place[dataset.log.users] >= 0)
-        log = log._replace(users=place[log.users])
-        log = log.where(np.argsort(log.users, kind="stable"))
-        lengths = np.bincount(log.users, minlength=len(self._rows))
-        starts = np.cumsum(lengths) - lengths
-        nth = np.arange(len(log.users)) - starts[log.users]
-        known = nth < np.ceil(self.config.warm * lengths)[log.users]
-        return log.where(known), log.where(~known)
-
     def _build_recommender(self) -> Recommender:
         found, config = plugins.configure(
             "recommenders", self.config.recommender, "environment.recommender"
@@ -157,12 +122,12 @@ class FeedEnvironment:
         return recommender
 
     def describe(self) -> Mapping[str, Any]:
-        """Return who takes part, why others do not, where the truth comes from, what cards tell."""
+        """Return who takes part, why others do not, where the truth comes from, what cards say."""
         return {
             "users": len(self.users),
             "items": len(self.items),
             "left out": self._left_out,
-            "known interactions": len(self._known.users),
+            "known interactions": len(self._log.known.users),
             "hidden ratings": self._truth.n_logged,
             "truth": self._truth.source,
             "signals": list(self.config.signals),
@@ -170,47 +135,31 @@ class FeedEnvironment:
 
     def history(self, user: int) -> tuple[Experience, ...]:
         """Return the rated part of the user's known log."""
-        start, stop = np.searchsorted(self._known.users, (user, user + 1))
-        mine = self._known.where(np.arange(start, stop))
+        known = self._log.of(user)
         source = "logged" if self._truth.source == "model" else self._truth.source
         return tuple(
             Experience(item, rating, source)
-            for item, rating in zip(mine.items.tolist(), mine.ratings.tolist(), strict=True)
+            for item, rating in zip(known.items.tolist(), known.ratings.tolist(), strict=True)
             if not np.isnan(rating)
         )
 
     def begin_round(self, round: int) -> Sequence[int]:
-        """Decide who visits, and let the recommender fill everybody's pages."""
-        config, self._round = self.config, round
-        chance = config.activity + config.loyalty * self._mood
-        draws = self._streams.stream("visits", round=round).uniform(size=len(self.users))
-        active: IntArray = np.flatnonzero(draws < chance)
-        wanted = min(config.page_size * config.pages, len(self.items))
+        """Decide who visits, and let the recommender fill the pages of all visitors."""
+        self._round = round
+        visitors = self._moods.visitors(round)
+        wanted = min(self.config.page_size * self.config.pages, len(self.items))
+        hidden = self._log.hidden(self.config.page_size * self.config.pages)
         rng = self._streams.stream("recommend", round=round)
-        slates = self._recommender.recommend(active, wanted, self._seen(), rng)
+        slates = self._recommender.recommend(visitors, wanted, hidden, rng)
         # A user for whom the catalogue has run out has nothing to visit.
         self._offers = {
             user: _Offer(items, *self._truth.of(user, items, round))
-            for user, row in zip(active.tolist(), slates.items, strict=True)
+            for user, row in zip(visitors.tolist(), slates.items, strict=True)
             if len(items := row[row >= 0])
         }
         if self._signals.personal:
-            self._likes = Likes.in_log(self._log, len(self.users))
+            self._likes = Likes.in_log(self._log.interactions, len(self.users))
         return list(self._offers)
-
-    def _seen(self) -> csr_matrix:
-        """Return what must not be shown: all that was consumed, and what was skipped of late."""
-        n_users, n_items = len(self.users), len(self.items)
-        hidden = [(self._log.users.astype(np.int32), self._log.items.astype(np.int32))]
-        wanted = self.config.page_size * self.config.pages
-        room = n_items - wanted - np.bincount(self._log.users, minlength=n_users)
-        for users, items in reversed(self._skipped):
-            room -= np.bincount(users, minlength=n_users)
-            rests = room[users] >= 0
-            hidden.append((users[rests], items[rests]))
-        users, items = map(np.concatenate, zip(*hidden, strict=True))
-        ones = np.ones(len(users), np.float32)
-        return csr_matrix((ones, (users, items)), shape=(n_users, n_items))
 
     def _page(self, steps: Sequence[Step]) -> slice:
         start = len(steps) * self.config.page_size
@@ -235,7 +184,7 @@ class FeedEnvironment:
         pages = [*(step.feedback.experiences for step in steps), experiences]
         if decision.leave:
             ending = "left"
-        elif self._tiredness(pages) >= self._patience[user]:
+        elif self._moods.is_tired(user, pages):
             ending = "tired"
         elif len(pages) * self.config.page_size >= len(offer.items):
             ending = "pages"
@@ -243,92 +192,44 @@ class FeedEnvironment:
             ending = ""
         reward = {
             "engagement": len(experiences) / len(observation.slate),
-            "satisfaction": _delight(experiences, nothing=0.0),
+            "satisfaction": delight(experiences, nothing=0.0),
         }
         return Feedback(experiences, reward=reward, ending=ending)
 
-    def _tiredness(self, pages: Sequence[Sequence[Experience]]) -> float:
-        """Return the patience used up, in pages."""
-        lived = [experience.liked for page in pages for experience in page]
-        liked = sum(lived)
-        return (
-            len(pages) - self.config.refresh * liked + self.config.annoyance * (len(lived) - liked)
-        )
-
     def end_round(self, visits: Sequence[Visit]) -> Mapping[str, float]:
         """Move moods, append what was watched to the log, and refit when it is due."""
-        # Flat lists and not a tuple for each item: a round may have 10,000 users.
-        skippers: list[int] = []
-        skipped: list[int] = []
-        watchers: list[int] = []
-        watched: list[int] = []
-        ratings: list[float] = []
-        for visit in visits:
-            user = visit.user
-            lived = [e for step in visit.steps for e in step.feedback.experiences]
-            self._mood[user] += 0.5 * (_delight(lived, nothing=-0.5) - self._mood[user])
-            for step in visit.steps:
-                seen = [action for action in step.decision.actions if action.watched]
-                watchers += [user] * len(seen)
-                watched += [action.item for action in seen]
-                ratings += [np.nan if a.rating is None else a.rating for a in seen]
-                consumed = {action.item for action in seen}
-                rest = [item for item in step.observation.slate if item not in consumed]
-                skippers += [user] * len(rest)
-                skipped += rest
-        if self.config.rest:
-            latest = (np.array(skippers, np.int32), np.array(skipped, np.int32))
-            self._skipped = [*self._skipped, latest][-self.config.rest :]
-        clock = int(self._log.times.max(initial=0)) + 1
-        self._learn(
-            Interactions(
-                np.array(watchers, np.int64),
-                np.array(watched, np.int64),
-                np.array(ratings, np.float64),
-                np.full(len(watched), clock, np.int64),
-            )
-        )
+        self._moods.move(visits)
+        new = self._log.append(visits)
+        if self.config.refit_every:
+            self._recommender.observe(new)
+            if (self._round + 1) % self.config.refit_every == 0:
+                self._fit()
         return {"visitors": len(visits) / len(self.users)}
 
-    def _learn(self, new: Interactions) -> None:
-        self._log = Interactions.concatenate(self._log, new)
-        if not self.config.refit_every:
-            return
-        self._recommender.observe(new)
-        if (self._round + 1) % self.config.refit_every == 0:
-            self._fit()
-
     def _fit(self) -> None:
-        self._recommender.fit(self._log)
-        self._signals.fit(self._log)
-        self._fitted = len(self._log.users)
+        log = self._log.interactions
+        self._recommender.fit(log)
+        self._signals.fit(log)
+        self._fitted = len(log.users)
 
     def state(self) -> Mapping[str, NDArray[Any]]:
-        """Return what was done, moods, what was skipped of late, and the recommender's state."""
-        since = self._log.where(np.arange(len(self._known.users), len(self._log.users)))
-        done = {f"done/{name}": column for name, column in since._asdict().items()}
-        skipped = {
-            f"skipped/{age}/{part}": column
-            for age, pair in enumerate(self._skipped)
-            for part, column in zip(("users", "items"), pair, strict=True)
-        }
+        """Return moods, what was done, what was skipped of late, and the recommender's state."""
         recommender = {
             f"recommender/{name}": array for name, array in self._recommender.state().items()
         }
-        fitted = np.array(self._fitted)
-        return {"mood": self._mood.copy(), "fitted": fitted, **done, **skipped, **recommender}
+        return {
+            "mood": self._moods.values.copy(),
+            "fitted": np.array(self._fitted),
+            **self._log.state(),
+            **recommender,
+        }
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Become the world that returned this state."""
-        self._mood = np.array(state["mood"])
-        done = Interactions(*(state[f"done/{name}"] for name in Interactions._fields))
-        self._log = Interactions.concatenate(self._known, done)
+        """Become the environment that returned this state."""
+        self._moods.values = np.array(state["mood"])
+        self._log.restore(state)
         self._fitted = int(state["fitted"])
-        self._signals.fit(self._log.where(np.arange(self._fitted)))
-        ages = sum(name.startswith("skipped/") for name in state) // 2
-        self._skipped = [
-            (state[f"skipped/{age}/users"], state[f"skipped/{age}/items"]) for age in range(ages)
-        ]
+        self._signals.fit(self._log.interactions.where(np.arange(self._fitted)))
         self._recommender.restore(
             {
                 name.removeprefix("recommender/"): array
@@ -339,7 +240,7 @@ class FeedEnvironment:
 
 
 class _Offer(NamedTuple):
-    """All that a user may be shown in a round, best first, and what it would be for her."""
+    """All items that a user may be shown in a round, best first, and their truth for her."""
 
     items: IntArray
     stars: FloatArray
@@ -353,10 +254,3 @@ class _Offer(NamedTuple):
                 *(column[page].tolist() for column in self), strict=True
             )
         }
-
-
-def _delight(experiences: Sequence[Experience], nothing: float) -> float:
-    """Return the mean stars of what was watched, from -1 (one star) to 1 (five)."""
-    if not experiences:
-        return nothing
-    return sum(e.rating - 3.0 for e in experiences) / (2.0 * len(experiences))
