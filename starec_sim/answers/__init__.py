@@ -23,9 +23,9 @@ from starec_sim.answers.json_schema import answer_schema
 from starec_sim.answers.labelling import label, labelled, labels
 from starec_sim.answers.parts import Form
 from starec_sim.answers.places import ranking_places
-from starec_sim.answers.prompt import SUMMARY_WORDS, PromptParts, Reviewed, read_prompt
+from starec_sim.answers.prompt import NOTHING_YET, SUMMARY_WORDS, PromptParts, Reviewed, read_prompt
 from starec_sim.answers.summaries import CHARACTERS_A_WORD, read_summary
-from starec_sim.answers.tags import part, sections, thought
+from starec_sim.answers.tags import part, sections, thought, with_reasoning
 from starec_sim.answers.terms import (
     DISLIKED,
     LIKED,
@@ -34,6 +34,7 @@ from starec_sim.answers.terms import (
     card_terms,
     experience_line,
     read_counts,
+    read_statements,
     stars,
 )
 
@@ -42,6 +43,7 @@ __all__ = [
     "DISLIKED",
     "LIKED",
     "MAX_ANSWER",
+    "NOTHING_YET",
     "SUMMARY_WORDS",
     "Findings",
     "Form",
@@ -60,8 +62,10 @@ __all__ = [
     "read_counts",
     "read_decision",
     "read_prompt",
+    "read_statements",
     "read_summary",
     "sections",
     "stars",
     "thought",
+    "with_reasoning",
 ]

@@ -20,6 +20,8 @@ WORD_LIMIT = "at most {words} words"
 """The phrase by which a prompt limits a summary."""
 SUMMARY_WORDS = 180
 """The longest summary, in words, where the prompt sets no limit."""
+NOTHING_YET = "nothing yet"
+"""The whole text of a section, or of a new text, that has nothing to say."""
 
 _LIMIT = re.compile(WORD_LIMIT.format(words=r"(\d{1,6})"))
 

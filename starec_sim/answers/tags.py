@@ -96,6 +96,17 @@ def thought(answer: str) -> str:
     return found[1].strip("\n") if found else ""
 
 
+def with_reasoning(reasoning: str, answer: str) -> str:
+    r"""Return an answer behind its reasoning, which some endpoints return apart from it.
+
+    >>> with_reasoning("A. Drama: liked", "<ranking>A</ranking>")
+    '<think>\nA. Drama: liked\n</think>\n<ranking>A</ranking>'
+    """
+    if f"</{THINK}>" in answer:
+        return answer
+    return f"{block(THINK, reasoning.strip())}\n{answer}"
+
+
 def part(answer: str, tag: str) -> str | None:
     """Return the content of a part that follows the reasoning.
 

@@ -19,6 +19,7 @@ LIKED, DISLIKED = "liked", "disliked"
 _POLARITY = f"{LIKED}|{DISLIKED}"
 _EXPERIENCE = re.compile(rf"- (\d(?:\.\d+)?) stars: (?:{_POLARITY}) \| (.*)")
 _COUNTED = re.compile(rf"([^:,;\n]+): ({_POLARITY})(?: \((\d{{1,6}}) of (\d{{1,6}})\))?")
+_STATEMENT = re.compile(rf"([^:,;\n]+): ({_POLARITY})")
 _SEPARATORS = re.compile(r"[:,;\s]+")
 _MARKS = " -*•\"'`"
 """Characters that some models write around a term in a list."""
@@ -112,7 +113,7 @@ def read_counts(summary: str) -> tuple[TermCount, ...]:
     """
     found: dict[str, TermCount] = {}
     for text, polarity, likes, met in _COUNTED.findall(summary):
-        term = " ".join(text.split()).strip(_MARKS)
+        term = _plain(text)
         if 0 < len(term) <= MAX_FIELD:
             counted = int(met) if met else 0
             found[term] = (
@@ -121,3 +122,17 @@ def read_counts(summary: str) -> tuple[TermCount, ...]:
                 else TermCount(term, _PLAIN_MET * (polarity == LIKED), _PLAIN_MET)
             )
     return tuple(found.values())
+
+
+def read_statements(summary: str) -> list[tuple[str, bool]]:
+    """Return (term, liked) of each statement of a summary, in order; a term may occur again.
+
+    >>> read_statements("Sci-Fi: liked (3 of 4), War: disliked; Sci-Fi: disliked")
+    [('Sci-Fi', True), ('War', False), ('Sci-Fi', False)]
+    """
+    return [(_plain(text), said == LIKED) for text, said in _STATEMENT.findall(summary)]
+
+
+def _plain(text: str) -> str:
+    """Return a term without line breaks and without the marks of a list."""
+    return " ".join(text.split()).strip(_MARKS)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from starec_sim.answers import (
     DISLIKED,
     LIKED,
+    NOTHING_YET,
     PromptParts,
     TermCount,
     card_terms,
@@ -21,7 +22,7 @@ from starec_sim.answers import (
 )
 from starec_sim.answers.tags import ACTIONS, NEXT, PREFERENCES, RANKING, THINK, block, tagged
 from starec_sim.answers.terms import says_liked
-from starec_sim.policies.text_policy import NOTHING_YET, TextPolicy, word_count
+from starec_sim.policies.text_policy import TextPolicy, word_count
 
 _PRIOR_STARS, _PRIOR_MET = 3.5, 5.0
 """What users give on average, and how many experiences that is worth."""

@@ -20,11 +20,19 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
-from starec_sim.answers import DISLIKED, LIKED, PromptParts, TermCount, card_terms, read_counts
+from starec_sim.answers import (
+    DISLIKED,
+    LIKED,
+    NOTHING_YET,
+    PromptParts,
+    TermCount,
+    card_terms,
+    read_counts,
+)
 from starec_sim.answers.tags import ACTIONS, NEXT, PREFERENCES, RANKING, THINK, block, tagged
 from starec_sim.answers.terms import says_liked
 from starec_sim.policies.evidence import SIGNALS, Weighed, said, signalled, worth
-from starec_sim.policies.text_policy import NOTHING_YET, TextPolicy, word_count
+from starec_sim.policies.text_policy import TextPolicy, word_count
 
 UpTo2 = Annotated[int, Field(ge=0, le=2)]
 UpTo3 = Annotated[int, Field(ge=0, le=3)]

@@ -11,11 +11,9 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import ConfigDict
 
-from starec_sim.answers import PromptParts, read_counts, read_prompt
+from starec_sim.answers import NOTHING_YET, PromptParts, read_counts, read_prompt
 from starec_sim.answers.tags import DESCRIPTION, THINK, block
 
-NOTHING_YET = "nothing yet"
-"""What a text says that has nothing to say."""
 _DESCRIBED_TERMS = 6
 """Terms that a description of an item keeps."""
 

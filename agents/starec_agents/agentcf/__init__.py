@@ -1,4 +1,4 @@
-"""AgentCF (arXiv 2310.09233): users and items have memories; both learn from a choice of two."""
+"""AgentCF (arXiv 2310.09233): users and items have memories, and both learn from pairs."""
 
 from starec_agents.agentcf.agent import AgentCFAgent
 

@@ -14,18 +14,18 @@ from starec_sim.settings import Settings
 
 
 class AgentCFAgent(GraphAgent):
-    """A user after AgentCF: both she and the items she chooses learn from a choice of two."""
+    """A user after AgentCF: her self-introduction and the notes of items learn from pairs."""
 
     class Config(Settings):
         """Settings of the agent; the defaults are those of the authors."""
 
         rounds: int = Field(default=2, ge=1)
-        """How often a choice of two is made and learned from."""
+        """How often the user chooses from the pair and learns from it."""
         history_limit: int = Field(default=40, ge=1)
         """Experiences that a memory keeps."""
         history_shown: int = Field(default=0, ge=0)
-        """Experiences that a ranking's prompt shows, the latest ones: none is the authors' basic
-        way, "B"; any number is their sequential one, "B+H"."""
+        """Experiences that the prompt of a ranking shows, the latest ones: 0 is the basic variant
+        of the authors, "B"; any other number is their sequential variant, "B+H"."""
         summary_words: int = Field(default=180, ge=10)
         """The longest self-introduction."""
         prompts: Path | None = None

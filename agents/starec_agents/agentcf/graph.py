@@ -8,16 +8,16 @@
        +---------------------------- next page, or the end ---------------------------------+
 
 Zhang et al. (2024), "AgentCF: Collaborative learning with autonomous language agents for
-recommender systems" (arXiv 2310.09233). A ranking is asked for as of any agent. What was really
-chosen is then set against one other candidate. Forward: the user says which of the two she chooses.
-Backward: wherever she is wrong, and in the first round wherever she is right, her self-introduction
-is rewritten, then the note about the item she really chose, which all users read. So for `rounds`
-rounds; whoever is right in a later one has only the note rewritten, and that ends it.
+recommender systems" (arXiv 2310.09233). The user first ranks the candidates, as any agent does.
+Then she learns from a pair: the item that was really chosen, and one other candidate. Forward: she
+says which of the two she would choose. Backward: her self-introduction is rewritten, then the note
+about the chosen item, which all users read. This repeats for `rounds` rounds. In a later round, a
+user who is right has only the note rewritten, and the learning ends there.
 
-Two things differ from the authors' code. It matches titles loosely; here labels are read strictly,
-and an answer that cannot be read counts as wrong. It draws the other item by popularity from the
-catalogue; here it is the candidate that the user herself ranked highest among the wrong ones, which
-depends on nothing that is not on record.
+Two things differ from the code of the authors. Theirs matches titles loosely; here labels are read
+strictly, and an answer that cannot be read counts as wrong. Theirs draws the other item from the
+catalogue by popularity; here it is the wrong candidate that the user ranked highest, so that it
+follows from what is recorded.
 """
 
 from __future__ import annotations
@@ -57,24 +57,24 @@ class CFContext(Context):
 
     prompts: CFPrompts
     rounds: int
-    """How often a choice of two is made and learned from."""
+    """How often the user chooses from the pair and learns from it."""
 
 
 class CFState(State):
     """A visit as it is played, with what this method keeps of the current step."""
 
     notes: Mapping[int, str]
-    """What she wrote about items."""
+    """What the user wrote about items in this step."""
     pair: Observation
-    """What was really chosen and one other candidate, in shown order, without notes."""
+    """The chosen item and one other candidate, in shown order; the cards without notes."""
     done: int
-    """Rounds that are over."""
+    """Rounds of learning that are over."""
     right: bool
-    """Whether she said she would choose what she really chose."""
+    """Whether the user said that she would choose the item that she really chose."""
 
 
 async def perceive(state: CFState, runtime: Runtime[CFContext]) -> Update:
-    """Look at what is shown, and at what everybody wrote about it."""
+    """Observe what is shown, and write the prompt: the cards carry what users wrote about items."""
     call, prompts = runtime.context.call, runtime.context.prompts
     observation = call.environment.observe(call.user, state["steps"])
     only_rankings(observation, "agentcf")
@@ -92,7 +92,7 @@ async def perceive(state: CFState, runtime: Runtime[CFContext]) -> Update:
 async def compare(
     state: CFState, runtime: Runtime[CFContext]
 ) -> Command[Literal["choose", "remember"]]:
-    """Set what was really chosen against the candidate that she took for the likeliest."""
+    """Pair the chosen item with the wrong candidate that the user ranked highest."""
     target, shown = state["feedback"].target, state["observation"]
     update: Update = {"summary": state["memory"].summary}
     others = [item for item in state["decision"].ranking if item != target]
@@ -111,10 +111,9 @@ async def compare(
 async def choose(
     state: CFState, runtime: Runtime[CFContext]
 ) -> Command[Literal["rewrite_user", "rewrite_item"]]:
-    """Forward: say which of the two she chooses."""
+    """Forward: say which item of the pair she would choose."""
     context, target = runtime.context, state["feedback"].target
-    form = form_of(context.call, "fast")
-    pair = with_notes(state["pair"], _notes(context, state["steps"], state["notes"]))
+    form, pair = form_of(context.call, "fast"), _pair(context, state)
 
     def read(answer: str) -> tuple[bool, Findings]:
         decision, findings = read_decision(answer, pair, form)
@@ -136,8 +135,7 @@ async def choose(
 async def rewrite_user(state: CFState, runtime: Runtime[CFContext]) -> Update:
     """Backward, first half: rewrite the self-introduction."""
     context, feedback = runtime.context, state["feedback"]
-    form = form_of(context.call, "slow")
-    pair = with_notes(state["pair"], _notes(context, state["steps"], state["notes"]))
+    form, pair = form_of(context.call, "slow"), _pair(context, state)
     cards = list(pair.cards)
     if pair.slate[0] != feedback.target:
         cards.reverse()
@@ -154,9 +152,9 @@ async def rewrite_user(state: CFState, runtime: Runtime[CFContext]) -> Update:
 async def rewrite_item(
     state: CFState, runtime: Runtime[CFContext]
 ) -> Command[Literal["choose", "remember"]]:
-    """Backward, second half: rewrite what everybody reads about the item she really chose."""
+    """Backward, second half: rewrite the note about the chosen item."""
     context, target = runtime.context, state["feedback"].target
-    assert target is not None  # or `compare` would not have come here
+    assert target is not None  # without a target, `compare` goes to `remember`
     form = form_of(context.call, "slow")
     note = _notes(context, state["steps"], state["notes"]).get(target, "")
     card = state["pair"].cards[state["pair"].slate.index(target)]
@@ -195,10 +193,15 @@ def build_graph() -> Graph:
     return builder.compile(name="agentcf")
 
 
+def _pair(context: CFContext, state: CFState) -> Observation:
+    """Return the pair, its cards with what users wrote about the items."""
+    return with_notes(state["pair"], _notes(context, state["steps"], state["notes"]))
+
+
 def _notes(
     context: CFContext, steps: tuple[Step, ...], own: Mapping[int, str]
 ) -> Mapping[int, str]:
-    """Return what is written about items: hers of this step and visit, then everybody's."""
+    """Return the note of each item: the user's own, latest first, before those of others."""
     hers = [own, *(step.notes for step in reversed(steps))]
     return ChainMap(*map(dict, (*hers, context.call.notes)))
 

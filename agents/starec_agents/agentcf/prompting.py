@@ -1,4 +1,4 @@
-"""What AgentCF asks: rank, choose one of two, rewrite a user, rewrite an item."""
+"""The prompts of AgentCF: rank, choose one of two, rewrite a user, rewrite an item."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from starec_agents.base.prompting import Prompts, profile
 from starec_sim.agent import Call
-from starec_sim.answers import CHARACTERS_A_WORD, Form, labelled, stars
+from starec_sim.answers import CHARACTERS_A_WORD, NOTHING_YET, Form, labelled, stars
 from starec_sim.cards import quoted
 from starec_sim.types import Messages, Observation
 
@@ -74,14 +74,23 @@ class CFPrompts(Prompts):
     def rewrite_item(
         self, call: Call, summary: str, card: str, note: str, guessed: bool, form: Form
     ) -> Messages:
-        """Return the messages that ask for a new note about the item that was chosen."""
+        """Return the messages that ask for a new note about the item that was chosen.
+
+        Args:
+            call: Of the visit.
+            summary: The self-introduction so far.
+            card: The card of the item.
+            note: What is written about the item so far.
+            guessed: Whether the user had said that she would choose it.
+            form: In which form the answer is to be written.
+        """
         return self._fill(
             "describe",
             form,
             limit=DESCRIPTION_WORDS,
             preferences=self._summary(replace(call.memory, summary=summary)),
             items=labelled([card]),
-            description=_line(note) or "nothing yet",
+            description=_line(note) or NOTHING_YET,
             outcome="foreseen" if guessed else "not foreseen",
         )
 

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 from starec_agents.base.templates import SHARED, SPLIT, read_templates
 from starec_sim.answers import (
     CHARACTERS_A_WORD,
+    NOTHING_YET,
     Form,
     answer_schema,
     experience_line,
@@ -27,7 +28,7 @@ MAX_QUOTED_ANSWER = 2_000
 the reasoning."""
 MAX_ERRORS = 400
 """Characters of what was wrong with it."""
-NO_HISTORY, NO_SUMMARY, NO_PROFILE = "nothing yet", "none yet", "unknown"
+NO_SUMMARY, NO_PROFILE = "none yet", "unknown"
 """What a prompt says where there is nothing to show."""
 
 
@@ -121,7 +122,7 @@ class Prompts:
         if self.recall is not None and older:
             places = self.recall.recall([cards[e.item] for e in older], seen)
             shown = (*(older[place] for place in places), *shown)
-        return "\n".join(experience_line(e.rating, cards[e.item]) for e in shown) or NO_HISTORY
+        return "\n".join(experience_line(e.rating, cards[e.item]) for e in shown) or NOTHING_YET
 
     def _summary(self, memory: Memory) -> str:
         lines = (line for line in memory.summary.splitlines() if line.strip())

@@ -1,4 +1,4 @@
-"""The gate: when a user stops to think."""
+"""The gate: it decides when slow thinking follows a decision."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Gate(Settings):
     when: Literal["always", "surprise", "every", "never"] = "surprise"
     """`always`: the paper's loop. `never`: its "without reflection" ablation."""
     every: int = Field(default=5, ge=1)
-    """With `when: every`, think at each k-th step of the user's life."""
+    """With `when: every`, think at each k-th step of the user."""
     until: int | None = Field(default=None, ge=0)
-    """Think no more after so many steps of a life: what a summary is worth that nobody mends."""
+    """Think no more after so many steps of a user: shows what an old summary is worth."""
     rank_above: int = Field(default=5, ge=1)
     """A ranking surprises when it placed the chosen item below this rank."""
     stars_apart: float = Field(default=1.5, gt=0)
@@ -27,13 +27,13 @@ class Gate(Settings):
     def judge(
         self, observation: Observation, decision: Decision, feedback: Feedback, steps: int
     ) -> Verdict:
-        """Say whether to think slowly about one step, and why.
+        """Return whether slow thinking follows one step, and why.
 
         Args:
             observation: What was shown.
             decision: What the user did.
-            feedback: What the world answered.
-            steps: How many steps the user has lived, this one included.
+            feedback: What the environment answered.
+            steps: Steps of the user so far, this one included.
         """
         if not feedback.experiences:
             return Verdict(False, "nothing was revealed")

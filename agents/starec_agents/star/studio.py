@@ -1,10 +1,10 @@
 """The STAR graph for LangGraph's own tools: `langgraph dev` opens it in Studio.
 
-The input is what a person can type, `{"user": 3}` or `{"user": 3, "round": 2}`, and plays one visit
-of that user in a small generated world, without a model. These are the nodes that every run uses,
-and each can be stepped through, its state edited, the rest played again from there.
+The input is what a person can type, `{"user": 3}` or `{"user": 3, "round": 2}`. It plays one visit
+of that user in a small generated world, without a model. The nodes are those of every run. One can
+step through them, edit the state, and play the rest again from there.
 
-No checkpointer here: the server of those tools brings its own.
+The graph has no checkpointer: the server of those tools brings its own.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from starec_sim.policies.lexical import LexicalPolicy
 from starec_sim.rng import Streams
 from starec_sim.types import CallKey, Memory, Turn
 
-# Tastes drift, so that a later round is another one.
+# Tastes drift, so that later rounds differ.
 DATA = {"use": "synthetic", "users": 50, "items": 400, "drift": {"per_round": 0.25}}
-# Everybody visits in every round: whoever is typed in has something to see.
+# Every user visits in every round, so that any user can be typed.
 ENVIRONMENT = {"use": "feed", "recommender": "ease", "activity": 1.0}
 
 
@@ -50,11 +50,11 @@ class TypedState(State):
     user: int
     round: NotRequired[int]
     playing: str
-    """Whose visit memory and steps belong to, of those played on one thread."""
+    """The user and the round that memory and steps belong to: a thread may play several visits."""
 
 
 def _typed_in(node: NodeFunction) -> NodeFunction:
-    """Give a node the context of the visit that somebody typed in."""
+    """Give a node the context of the visit that was typed."""
 
     @wraps(node)
     async def play(state: State, runtime: Runtime[StarContext]) -> Any:
@@ -72,14 +72,14 @@ def _typed_in(node: NodeFunction) -> NodeFunction:
 
 
 def _over(state: dict[str, Any], call: Call) -> bool:
-    """Return whether what a thread holds is no visit, a finished one, or somebody else's."""
+    """Return whether a thread holds no visit, a finished one, or one of another user or round."""
     if state.get("playing") != f"user {call.user}, round {call.round}":
         return True
     return bool(state["steps"] and state["steps"][-1].feedback.ending)
 
 
 def _restored(state: dict[str, Any]) -> dict[str, Any]:
-    """Return the state with its own types, which a checkpoint loses (tuples), and an edit too."""
+    """Return the state with its own types: a checkpoint loses tuples, an edit loses all types."""
     return {
         name: _KINDS[name].validate_python(to_jsonable_python(value))
         for name, value in state.items()
@@ -87,10 +87,10 @@ def _restored(state: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _call(user: Any, round: Any) -> Call:
-    # ValueError, because LangGraph's server shows the messages of no errors but Python's own.
+    # LangGraph's server shows the messages of Python's own errors only.
     if not isinstance(round, int) or round < 0:
         raise ValueError(f'there is no round {round!r}; type e.g. {{"user": 3, "round": 0}}')
-    # In a thread: building a world would hold up the server's event loop.
+    # In a thread, because building a world would block the event loop of the server.
     environment = await asyncio.to_thread(_world, round)
     last = len(environment.users) - 1
     if not isinstance(user, int) or not 0 <= user <= last:
@@ -101,7 +101,7 @@ async def _call(user: Any, round: Any) -> Call:
 
 @lru_cache(maxsize=16)
 def _world(round: int) -> Environment:
-    """Return the world in a round that nobody's visits came before."""
+    """Return the world at the beginning of a round; no visits of earlier rounds are applied."""
     dataset, of_dataset = plugins.configure("datasets", DATA, "data")
     environment, of_environment = plugins.configure("environments", ENVIRONMENT, "environment")
     world = cast(Environment, environment(of_environment, dataset(of_dataset).load(), _STREAMS))
@@ -109,8 +109,8 @@ def _world(round: int) -> Environment:
     return world
 
 
-class _Unwritten:
-    """A journal that keeps nothing: LangGraph's tools keep what they show."""
+class _NoStore:
+    """A store of turns that keeps nothing: the tools of LangGraph keep what they show."""
 
     def find(self, key: CallKey) -> Turn | None:
         return None
@@ -123,6 +123,6 @@ _KINDS = {name: TypeAdapter(kind) for name, kind in get_type_hints(TypedState).i
 _STREAMS = Streams(seed=0)
 _AGENT = StarAgent(StarAgent.Config())
 _LEXICAL = Policy("lexical", LexicalPolicy())
-_POLICIES = Gateway({"fast": _LEXICAL, "slow": _LEXICAL}, _STREAMS, _Unwritten())
+_POLICIES = Gateway({"fast": _LEXICAL, "slow": _LEXICAL}, _STREAMS, _NoStore())
 
 graph = build_graph(_typed_in, TypedState, Start)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 
+from starec_sim.answers import read_statements
 from starec_sim.evaluation.audits.panel import Panel, PanelAnswers, PanelQuestion
 from starec_sim.evaluation.audits.result import AuditMetric, AuditResult, Chart, over_users
 from starec_sim.types import Memory
@@ -17,8 +17,6 @@ POINTS = 6
 """Moments of the replay at which the held-out list is ranked, the first and the last among them."""
 MET, SURE = 4, 0.75
 """Meetings with a value from which its polarity is known, and share of them that agree."""
-
-_STATEMENT = re.compile(r"([^:,;\n]+): (liked|disliked)")
 
 
 class Reflection:
@@ -104,8 +102,8 @@ def contradicted(memory: Memory, panel: Panel) -> float:
     the user met the value four times and more, and three of four times felt the opposite.
     """
     said: dict[str, set[bool]] = defaultdict(set)
-    for term, polarity in _STATEMENT.findall(memory.summary):
-        said[" ".join(term.split()).strip(" -*•\"'`").casefold()].add(polarity == "liked")
+    for term, liked in read_statements(memory.summary):
+        said[term.casefold()].add(liked)
     met: dict[str, list[bool]] = defaultdict(list)
     for experience in memory.history:
         for values in panel.items[experience.item].attributes.values():

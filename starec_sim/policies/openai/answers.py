@@ -10,6 +10,7 @@ import numpy as np
 from langchain_core.messages import AIMessage, UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatResult
 
+from starec_sim.answers import with_reasoning
 from starec_sim.errors import PolicyError
 from starec_sim.policies.openai.target import Target
 from starec_sim.types import Tokens
@@ -50,8 +51,8 @@ def read_answer(text: str, body: Mapping[str, Any], token_ids: bool, target: Tar
             cause="endpoint",
         ) from None
     reasoning = message.get("reasoning_content") or message.get("reasoning")
-    if reasoning and "</think>" not in content:
-        content = f"<think>\n{str(reasoning).strip()}\n</think>\n{content}"
+    if reasoning:
+        content = with_reasoning(str(reasoning), content)
     usage: UsageMetadata | None = None
     match answer.get("usage"):
         case {"prompt_tokens": int(tokens_in), "completion_tokens": int(tokens_out)}:

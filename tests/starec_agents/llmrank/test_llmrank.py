@@ -6,7 +6,7 @@ import pytest
 
 from starec_agents.llmrank import LLMRankAgent
 from starec_sim.errors import ConfigError
-from starec_sim.types import Experience, Memory
+from starec_sim.types import Experience, Feedback, Memory, Verdict
 
 RANKING = "<ranking>D > C > B > A</ranking>"
 LIVED = Memory((Experience(5, 5.0, "world"), Experience(1, 2.0, "world")), "Drama: liked")
@@ -56,16 +56,17 @@ def test_a_broken_answer_is_repaired_once(play, tiny_world, scripted):
     fast = scripted("<ranking>D > C > B > X</ranking>", RANKING)
     (step,) = play(tiny_world(), fast).steps
     assert step.decision.ranking == (3, 2, 1, 0) and step.decision.repaired
-    assert [turn.error for turn in step.turns] == [
-        "1 labels are not on the list; labels are missing: A",
-        "",
-    ]
 
 
-def test_a_call_that_fails_is_not_repaired(play, tiny_world, scripted):
-    (step,) = play(tiny_world(), scripted(None)).steps
-    (turn,) = step.turns
-    assert turn.failure and step.decision.malformed and not step.decision.repaired
+def test_where_nothing_is_revealed_the_record_says_so(play, tiny_world, scripted):
+    class Silent(tiny_world):
+        def respond(self, user, steps, observation, decision):
+            return Feedback((), target=2, ending="done")
+
+    (silent,) = play(Silent(), scripted(RANKING)).steps
+    (step,) = play(tiny_world(), scripted(RANKING)).steps
+    assert silent.verdict == Verdict(False, "nothing was revealed")
+    assert step.verdict == Verdict(False, "never")
 
 
 def test_a_feed_is_refused(play, tiny_world, scripted):
