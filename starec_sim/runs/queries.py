@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from starec_sim.runs import codec
-from starec_sim.types import Decision
+from starec_sim.types import Decision, Memory
 
 
 class VisitMetrics(NamedTuple):
@@ -135,6 +135,16 @@ def decisions(
         "SELECT user, step, decision FROM steps WHERE trial = ? AND round = ?", (trial, round)
     )
     return ((user, step, codec.load_decision(text)) for user, step, text in rows)
+
+
+def memories(db: sqlite3.Connection, trial: int) -> Iterator[tuple[str, Memory]]:
+    """Yield (user's id, memory) of all users of a trial who have visited, by user."""
+    rows = db.execute(
+        "SELECT u.id, m.memory FROM memories m JOIN users u USING (trial, user) "
+        "WHERE m.trial = ? ORDER BY m.user",
+        (trial,),
+    )
+    return ((user, codec.load_memory(text)) for user, text in rows)
 
 
 def counts(db: sqlite3.Connection) -> dict[str, int]:

@@ -148,16 +148,23 @@ class Reader:
         )
         return [name for (name,) in rows]
 
+    def catalogue(self, trial: RecordedTrial) -> Iterator[Item]:
+        """Yield the items of a trial, by row."""
+        rows = self.db.execute(
+            "SELECT id, title, attributes FROM items WHERE trial = ? ORDER BY item",
+            (trial.number,),
+        )
+        return (_item(*row) for row in rows)
+
     def items(self, trial: RecordedTrial, rows: Sequence[int]) -> dict[int, Item]:
         """Return the catalogue entries at some rows."""
         found = {}
         for row in set(rows):
-            item_id, title, attributes = self.db.execute(
+            columns = self.db.execute(
                 "SELECT id, title, attributes FROM items WHERE trial = ? AND item = ?",
                 (trial.number, row),
             ).fetchone()
-            values = {name: tuple(listed) for name, listed in json.loads(attributes).items()}
-            found[row] = Item(item_id, title, values)
+            found[row] = _item(*columns)
         return found
 
     def steps(self, trial: RecordedTrial, user: int) -> Iterator[RecordedStep]:
@@ -192,3 +199,8 @@ class Reader:
             (trial.number, count),
         )
         return [(found, steps, slow) for found, steps, slow in rows]
+
+
+def _item(item_id: str, title: str, attributes: str) -> Item:
+    values = {name: tuple(listed) for name, listed in json.loads(attributes).items()}
+    return Item(item_id, title, values)

@@ -1,0 +1,270 @@
+"""A run as tables: everything that a folder of a run recorded, typed and lazy."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from starec_sim import yaml_files
+from starec_sim.errors import RunError, did_you_mean
+from starec_sim.runs import queries
+from starec_sim.runs.folder import CONFIG, configuration, find
+from starec_sim.runs.manifest import Manifest, read_manifest
+from starec_sim.runs.reader import RecordedStep, RecordedTrial, reading
+from starec_sim.runs.row_types import (
+    ItemRow,
+    MemoryRow,
+    MetricRow,
+    RewardRow,
+    RolloutRow,
+    StepRow,
+    TrialRow,
+    TurnRow,
+    UserRow,
+    VisitRow,
+)
+
+
+def read_run(run: str | Path, runs_dir: str | Path = "runs") -> Run:
+    """Return a run for reading; it may still be in progress.
+
+    Args:
+        run: The path of its folder, its name, the unique start of its name, or `latest`.
+        runs_dir: The folder of runs in which names are looked up.
+
+    Raises:
+        RunError: No run, or more than one, has that name, or its manifest is damaged.
+    """
+    folder = find(str(run), Path(runs_dir))
+    return Run(folder, read_manifest(folder))
+
+
+class Run:
+    """A run, an evaluation or a training, as it is on disk.
+
+    Each table is a method that yields typed rows in the order of trial, user, round and step; the
+    record is opened while they are iterated. `table(name)` returns the same as columns.
+
+    Args:
+        folder: The folder.
+        manifest: Its manifest.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.folder = folder
+        self.manifest = manifest
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r}, {self.manifest.kind}, {self.manifest.status})"
+
+    @cached_property
+    def configuration(self) -> dict[str, Any]:
+        """The resolved configuration; empty for an evaluation without agents.
+
+        Raises:
+            RunError: It cannot be read.
+        """
+        if not self.manifest.config_sha256:
+            return {}
+        return yaml_files.parse(configuration(self.folder), str(self.folder / CONFIG))
+
+    def tables(self) -> list[str]:
+        """Return the names of all tables."""
+        return list(_TABLES)
+
+    def table(self, name: str) -> dict[str, list[Any]]:
+        """Return a table as columns: a list of values by column name.
+
+        Args:
+            name: One of `tables()`.
+
+        Raises:
+            RunError: There is no such table, or the record cannot be read.
+        """
+        if name not in _TABLES:
+            raise RunError(
+                f'a run has no table "{name}"; {did_you_mean(name, _TABLES)}',
+                hint="run.tables() lists them",
+            )
+        columns, rows_of = _TABLES[name]
+        rows = list(rows_of(self))
+        return {column: [row[place] for row in rows] for place, column in enumerate(columns)}
+
+    def trials(self) -> Iterator[TrialRow]:
+        """Yield the trials that have begun."""
+        with reading(self.folder) as reader:
+            for trial in reader.trials():
+                yield TrialRow(trial.arm, trial.seed, trial.rounds, trial.facts)
+
+    def users(self) -> Iterator[UserRow]:
+        """Yield the users of each trial."""
+        with reading(self.folder) as reader:
+            for trial in reader.trials():
+                for _, user in reader.users(trial):
+                    yield UserRow(trial.arm, trial.seed, user.id, user.profile)
+
+    def items(self) -> Iterator[ItemRow]:
+        """Yield the catalogue of each trial."""
+        with reading(self.folder) as reader:
+            for trial in reader.trials():
+                for item in reader.catalogue(trial):
+                    yield ItemRow(trial.arm, trial.seed, item.id, item.title, item.attributes)
+
+    def steps(self) -> Iterator[StepRow]:
+        """Yield the steps of all visits."""
+        return (_step_row(*found) for found in self._recorded())
+
+    def turns(self) -> Iterator[TurnRow]:
+        """Yield the policy calls of committed steps."""
+        for found in self._recorded():
+            yield from _turn_rows(*found)
+
+    def rewards(self) -> Iterator[RewardRow]:
+        """Yield the components of the reward of each step that has one."""
+        for trial, user, step, _ in self._recorded():
+            for component, value in step.feedback.reward.items():
+                at = (trial.arm, trial.seed, step.round, user, step.step)
+                yield RewardRow(*at, component, value)
+
+    def visits(self) -> Iterator[VisitRow]:
+        """Yield the metrics of each visit, ordered by trial, round and user."""
+        with reading(self.folder) as reader:
+            for trial in reader.trials():
+                for visit in queries.visit_metrics(reader.db, [trial.number]):
+                    for metric, value in visit.metrics.items():
+                        at = (trial.arm, trial.seed, visit.round, visit.user_id)
+                        yield VisitRow(*at, metric, value)
+
+    def metrics(self) -> Iterator[MetricRow]:
+        """Yield the metrics of each round."""
+        with reading(self.folder) as reader:
+            for trial in reader.trials():
+                for found in queries.round_metrics(reader.db, [trial.number]):
+                    yield MetricRow(trial.arm, trial.seed, found.round, found.name, found.value)
+
+    def memories(self) -> Iterator[MemoryRow]:
+        """Yield what each user who visited remembers now."""
+        with reading(self.folder) as reader:
+            for trial in reader.trials():
+                items = [item.id for item in reader.catalogue(trial)]
+                for user, memory in queries.memories(reader.db, trial.number):
+                    history = tuple(items[lived.item] for lived in memory.history)
+                    yield MemoryRow(
+                        trial.arm, trial.seed, user, memory.steps, memory.summary, history
+                    )
+
+    def rollouts(self) -> Iterator[RolloutRow]:
+        """Yield the rollouts of a training by step; none of other runs.
+
+        Raises:
+            RunError: A file of rollouts is damaged.
+        """
+        for path in sorted((self.folder / "rollouts").glob("*.json.z")):
+            try:
+                values = json.loads(zlib.decompress(path.read_bytes()))
+                rows = [_rollout_row(int(path.name[:6]), each) for each in values["rollouts"]]
+            except (OSError, ValueError, KeyError, TypeError, zlib.error) as error:
+                raise RunError(
+                    f"the rollouts {path} are damaged: {error}",
+                    hint="put the file back as it was",
+                ) from error
+            yield from rows
+
+    def _recorded(self) -> Iterator[_Recorded]:
+        with reading(self.folder) as reader:
+            for trial in reader.trials():
+                items = [item.id for item in reader.catalogue(trial)]
+                for number, user in list(reader.users(trial)):
+                    for step in reader.steps(trial, number):
+                        yield _Recorded(trial, user.id, step, items)
+
+
+class _Recorded(NamedTuple):
+    trial: RecordedTrial
+    user: str
+    step: RecordedStep
+    items: list[str]
+    """Ids of the catalogue by row."""
+
+
+def _step_row(trial: RecordedTrial, user: str, step: RecordedStep, items: list[str]) -> StepRow:
+    shown, decision, feedback = step.observation, step.decision, step.feedback
+    return StepRow(
+        trial.arm,
+        trial.seed,
+        step.round,
+        user,
+        step.step,
+        shown.task,
+        shown.page,
+        tuple(items[item] for item in shown.slate),
+        tuple(items[item] for item in decision.ranking[: decision.read]),
+        tuple(items[action.item] for action in decision.actions if action.watched),
+        decision.leave,
+        decision.flaws,
+        decision.repaired,
+        None if feedback.target is None else items[feedback.target],
+        {items[lived.item]: lived.rating for lived in feedback.experiences},
+        feedback.ending,
+        step.verdict.slow,
+        step.verdict.reason,
+        step.summary,
+    )
+
+
+def _turn_rows(
+    trial: RecordedTrial, user: str, step: RecordedStep, items: list[str]
+) -> Iterator[TurnRow]:
+    for turn in step.turns:
+        yield TurnRow(
+            trial.arm,
+            trial.seed,
+            step.round,
+            user,
+            step.step,
+            turn.node,
+            turn.attempt,
+            turn.policy,
+            turn.messages,
+            turn.completion,
+            turn.tokens_in,
+            turn.tokens_out,
+            turn.latency_s,
+            turn.cost_usd,
+            turn.source,
+            turn.tries,
+            turn.failure,
+            turn.error,
+        )
+
+
+def _rollout_row(step: int, values: dict[str, Any]) -> RolloutRow:
+    return RolloutRow(
+        step,
+        values["group"],
+        values["node"],
+        values["reward"],
+        values["components"],
+        values["version"],
+        values["temperature"],
+        sum(sum(row["sampled"]) for row in values["rows"]),
+    )
+
+
+_TABLES: dict[str, tuple[tuple[str, ...], Callable[[Run], Iterator[tuple[Any, ...]]]]] = {
+    "trials": (TrialRow._fields, Run.trials),
+    "users": (UserRow._fields, Run.users),
+    "items": (ItemRow._fields, Run.items),
+    "steps": (StepRow._fields, Run.steps),
+    "turns": (TurnRow._fields, Run.turns),
+    "rewards": (RewardRow._fields, Run.rewards),
+    "visits": (VisitRow._fields, Run.visits),
+    "metrics": (MetricRow._fields, Run.metrics),
+    "memories": (MemoryRow._fields, Run.memories),
+    "rollouts": (RolloutRow._fields, Run.rollouts),
+}
+"""Columns and rows by table."""
