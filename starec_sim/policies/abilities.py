@@ -2,8 +2,8 @@
 
 A policy is any chat model of langchain-core. None of these abilities is required: a model of
 another package has none of them and works. A model has an ability if it has the attribute; no
-registration and no base class is needed. `Abilities` asks for them, and knows what holds for a
-model that lacks one.
+registration and no base class is needed. `Abilities` looks for them, and has a value for a model
+that lacks one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from starec_sim import plugins
 
 @runtime_checkable
 class Structured(Protocol):
-    """Can be held to a JSON schema: calls take `response_format=`, in OpenAI's form."""
+    """Can be made to answer by a JSON schema: calls take `response_format=`, in OpenAI's form."""
 
     @property
     def structured(self) -> object:
@@ -36,7 +36,7 @@ class Seeded(Protocol):
 
 @runtime_checkable
 class Bounded(Protocol):
-    """Knows how many calls it takes at once."""
+    """Limits how many calls it takes at once."""
 
     @property
     def max_in_flight(self) -> int:
@@ -108,7 +108,7 @@ class Closeable(Protocol):
 
 @runtime_checkable
 class Detokenizing(Protocol):
-    """Knows the text of each of its tokens."""
+    """Can turn token ids into text."""
 
     def token_texts(self, ids: Sequence[int]) -> list[str]:
         """Return the text of each token id."""
@@ -148,7 +148,7 @@ class ServedWeights(Protocol):
 
 @runtime_checkable
 class DeclaresCost(Protocol):
-    """Says whether its calls cost money. It is asked as a class, before anything is built."""
+    """Declares whether its calls cost money. The class declares it, before anything is built."""
 
     costs_nothing: ClassVar[bool]
     """True where every answer is computed on this machine."""
@@ -169,7 +169,7 @@ def costs_nothing(spec: Mapping[str, Any], at: str) -> bool:
 
 
 class Abilities:
-    """What one model can do, looked up when it is first asked for.
+    """The abilities of one model, looked up when they are first needed.
 
     The protocols are checked once for each model, because `isinstance` with a protocol costs tens
     of microseconds before Python 3.12; the values are read anew each time.
@@ -208,7 +208,7 @@ class Abilities:
 
     @property
     def version(self) -> str:
-        """The name of the weights that answer; empty if the model does not tell.
+        """The name of the weights that answer; empty if the model has none.
 
         Raises:
             PolicyError: The weights have to be read first, and cannot be.

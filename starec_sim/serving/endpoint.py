@@ -27,7 +27,7 @@ from starec_sim.serving.responses import ChatResponses, ids_as_texts
 MAX_BODY = 4 * 2**20
 """The most bytes of a request; a prompt that fits a model's window is smaller."""
 MAX_IN_FLIGHT = 1_024
-"""The most answers in flight; a further request is told to ask again later."""
+"""The most answers in flight; a further request is refused with status 429."""
 
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
@@ -107,7 +107,7 @@ class Endpoint:
         self._check_name(asked.model)
         if self._in_flight + asked.choices > MAX_IN_FLIGHT:
             raise RequestError(
-                f"{self._in_flight} answers are under way already; ask again later", status=429
+                f"{self._in_flight} answers are in flight already; ask again later", status=429
             )
         responses = ChatResponses(asked, self._abilities.token_texts or ids_as_texts)
         if not asked.stream:

@@ -144,7 +144,7 @@ class ChatRequest(_Strict):
             takes_schema: Whether it takes a JSON schema.
 
         Raises:
-            RequestError: A form is asked for, and the policy cannot be held to one.
+            RequestError: A form is asked for, and the policy takes no schema.
         """
         options: dict[str, Any] = {
             "temperature": self.temperature,
@@ -177,7 +177,7 @@ def read_request(body: Any) -> ChatRequest:
     except ValidationError as error:
         first = error.errors()[0]
         param = ".".join(str(part) for part in first["loc"]) or None
-        said = first["msg"].removeprefix("Value error, ")
+        problem = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
-            said = "there is no such key, or it is not supported here"
-        raise RequestError(f"{param}: {said}" if param else said, param=param) from None
+            problem = "there is no such key, or it is not supported here"
+        raise RequestError(f"{param}: {problem}" if param else problem, param=param) from None

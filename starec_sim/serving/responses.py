@@ -104,7 +104,7 @@ class ChatResponses:
         tokens = reply.response_metadata.get("tokens")
         if not isinstance(tokens, Tokens):
             param = "logprobs" if self.request.logprobs else "return_token_ids"
-            raise RequestError(f"{param}: this policy does not tell its tokens", param=param)
+            raise RequestError(f"{param}: this policy does not report its tokens", param=param)
         return tokens
 
     def _logprobs(self, tokens: Tokens) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from starec_sim.serving.errors import RequestError
 
 HOST = "127.0.0.1"
 _GRACE_S = 5
-"""How long answers in flight may take once the server is told to stop."""
+"""How long answers in flight may take once the server has to stop."""
 
 
 def serve(endpoint: Endpoint, port: int, ready: Callable[[str], None]) -> None:

@@ -1,6 +1,6 @@
 """Generation from local weights: token ids in, token ids and their log-probabilities out.
 
-`protocol` says what an engine is, and imports nothing. Everything else needs torch, and is imported
+`protocol` defines an engine and needs no torch. The other modules need torch; they are imported
 when a local model is first used.
 """
 

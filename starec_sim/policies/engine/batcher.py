@@ -215,7 +215,7 @@ class Batcher:
         for loop in loops:
             try:
                 loop.call_soon_threadsafe(self._answers_arrived, loop)
-            except RuntimeError:  # the loop was closed, and nobody waits in it
+            except RuntimeError:  # the loop was closed, so no caller waits in it
                 self._forget(loop)
 
 

@@ -98,7 +98,7 @@ class ChatFormat:
             messages: What the prompt was made from.
 
         Raises:
-            PolicyError: It does not; says what takes most of the room.
+            PolicyError: It does not. The message names the longest part of the prompt.
         """
         over = len(prompt) + limit - window
         if over <= 0:

@@ -1,7 +1,7 @@
 """The protocol of an engine: token ids in, token ids out, and weights that can change.
 
-An engine knows no text. Prompts and completions are ids, so that nothing that was generated is
-tokenised again, and training sees exactly what the model saw.
+An engine has nothing to do with text. Prompts and completions are ids, so that nothing that was
+generated is tokenised again, and training sees exactly what the model saw.
 """
 
 from __future__ import annotations

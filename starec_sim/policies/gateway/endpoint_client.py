@@ -2,8 +2,8 @@
 
 This is the only place that repeats a call. SDKs can repeat calls too, each in its own way: their
 retries are not counted in the budget or in the cost ledger, they keep a slot while they wait, and
-when one call is told to wait ten seconds, the other 63 go on asking. So our `openai` policy tells
-its SDK to try once, and a chat model of your own should do the same (`max_retries=0`).
+when the endpoint asks one call to wait ten seconds, the other 63 go on. So our `openai` policy sets
+its SDK to one attempt, and a chat model of your own should do the same (`max_retries=0`).
 """
 
 from __future__ import annotations

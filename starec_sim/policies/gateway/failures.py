@@ -65,7 +65,7 @@ def cause_of_status(status: int, code: str = "") -> Cause:
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Return how many seconds to wait before the next call, by `Retry-After`; None if not told.
+    """Return how many seconds to wait before the next call, by `Retry-After`; None without it.
 
     >>> retry_after_s({"retry-after": "7"}), retry_after_s({"retry-after-ms": "1500"})
     (7.0, 1.5)

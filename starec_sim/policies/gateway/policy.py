@@ -25,7 +25,7 @@ _TRANSPORT = frozenset(
 
 @dataclass(frozen=True)
 class Policy:
-    """A chat model, and what the gateway knows of it."""
+    """A chat model with its name, limits and price."""
 
     name: str
     """The name of the policy in the record of a run."""

@@ -41,10 +41,10 @@ class NoModel(BaseChatModel):
 
     @property
     def _llm_type(self) -> str:
-        return "nobody"
+        return "none"
 
     def _generate(self, *args: Any, **kwargs: Any) -> ChatResult:
-        raise NotImplementedError("in a replay nobody is asked")
+        raise NotImplementedError("in a replay no model is asked")
 
 
 def replayed_turn(recording: RecordedTurns, key: CallKey, messages: Messages) -> Turn:

@@ -46,7 +46,7 @@ class LazyModel:
             future.result().batcher.close()
 
     def _start(self) -> Future[LoadedModel]:
-        """Begin to read the model, unless somebody has begun; all callers get the same future."""
+        """Begin to read the model, unless that has begun; all callers get the same future."""
         with self._lock:
             if self._future is None:
                 self._future = Future()

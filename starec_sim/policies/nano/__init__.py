@@ -1,4 +1,4 @@
-"""The policy that ships: a decoder of 2.4 million parameters, its weights beside this file.
+"""The policy that ships: a decoder of 2.4 million parameters. Its weights are in this folder.
 
 It was trained from scratch on generated worlds only, reads the prompts that every policy reads, and
 runs on the engine of `local`. `MODEL_CARD.md` says what it was trained on, what it scores, and what
@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 
 from starec_sim.policies.local import LocalPolicy
 
-UserSplit = Literal["trained", "anchored"]
+Stage = Literal["trained", "anchored"]
 
 HERE = Path(__file__).parent
 
@@ -22,8 +22,8 @@ HERE = Path(__file__).parent
 class NanoPolicy(LocalPolicy):
     """The model that ships, on this machine's processor, without a download.
 
-    Its settings are those of `local`; `stage` chooses among the weights that ship, and `model`, if
-    it is set, names others of the same kind: what `starec train` leaves when `nano` was trained.
+    Its settings are those of `local`. `stage` chooses one of the two weights that ship; `model`, if
+    it is set, names others of the same kind, such as those that `starec train` makes of `nano`.
 
     Example:
         In an experiment::
@@ -37,17 +37,17 @@ class NanoPolicy(LocalPolicy):
         ('trained', 400)
     """
 
-    stage: UserSplit = "trained"
-    """`anchored` has only imitated the scripted teacher; `trained` has learned from a generated
-    world since."""
+    stage: Stage = "trained"
+    """`anchored` was trained to imitate the scripted teacher (SFT); `trained` then learned from a
+    generated world (GRPO)."""
     model: str = ""
     """A folder of weights; those of `stage` when empty."""
     temperature: float = Field(default=0.5, ge=0)
-    """That of its training. At 1 it slips more often; 0 takes the likeliest token each time."""
+    """That of its training. At 1 it makes more mistakes; at 0 the likeliest token is taken."""
     max_tokens: int = Field(default=400, ge=1)
-    """The most tokens of an answer. One about 20 candidates takes a third of them."""
+    """The most tokens of an answer. A ranking of 20 candidates takes a third of them."""
     max_batch: int = Field(default=128, ge=1)
-    """The most answers written at once. So small a model is slower with fewer."""
+    """The most answers in one batch. A model of this size is slower with smaller batches."""
 
     @model_validator(mode="before")
     @classmethod
@@ -63,6 +63,6 @@ class NanoPolicy(LocalPolicy):
 
     @property
     def _identifying_params(self) -> dict[str, Any]:
-        # Where Python keeps its packages decides no answer; the version of the weights does.
+        # The folder of the package decides no answer; the stage does.
         shown = super()._identifying_params
         return {**shown, "model": self.stage} if Path(self.model).parent == HERE else shown

@@ -44,10 +44,10 @@ def explain(error: Exception, target: Target) -> PolicyError:
 
 def _explain_status(error: openai.APIStatusError, target: Target) -> PolicyError:
     url, status, code = target.url, error.status_code, str(error.code or "")
-    said = error.body
-    if isinstance(said, dict):
-        said = said.get("message") or said.get("detail") or said
-    reason = target.quote(str(said or "no reason given"), 300)
+    body = error.body
+    if isinstance(body, dict):
+        body = body.get("message") or body.get("detail") or body
+    reason = target.quote(str(body or "no reason given"), 300)
     if status in (401, 403):
         variable = target.key_variable
         sent = f"the key in {variable}" if target.key else "no key"

@@ -96,7 +96,7 @@ class OpenAIPolicy(BaseChatModel):
     """The most requests in flight in one event loop. The transport keeps at most 1,000 connections.
     """
     structured: Literal["json_schema", "json_object", "structured_outputs"] | None = None
-    """How the server is held to the form of an answer; None: not at all, the prompt asks for tags.
+    """How the server is made to answer in a form; None: not at all, and the prompt asks for tags.
     `json_schema`: OpenAI's `response_format` (vLLM, SGLang, llama.cpp, Ollama). `json_object`: JSON
     of any shape (DeepSeek). `structured_outputs`: vLLM's own parameter. Answers are read as
     strictly as tags are."""
@@ -254,7 +254,7 @@ class OpenAIPolicy(BaseChatModel):
 
 
 def _schema_option(response_format: dict[str, Any], structured: str) -> dict[str, Any]:
-    """Return the parameter by which a server is told the schema of the answer."""
+    """Return the parameter that gives a server the schema of the answer."""
     if structured == "json_schema":
         return {"response_format": response_format}
     if structured == "json_object":

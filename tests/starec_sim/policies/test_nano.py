@@ -80,7 +80,7 @@ def test_it_answers_in_the_form_that_is_asked_for(nano, asked):
     assert all(reply.response_metadata["tokens"].completion for reply in replies)
 
 
-def test_the_same_seed_says_the_same_and_another_something_else(nano, asked):
+def test_the_same_seed_gives_the_same_answer_and_another_seed_another(nano, asked):
     first, again, other = (
         [reply.text for reply in asyncio.run(answers(nano, asked[:2], seed=seed))]
         for seed in (7, 7, 8)
@@ -98,19 +98,19 @@ def test_a_stage_chooses_the_weights(nano):
     anchored.close()
 
 
-def test_weights_that_a_training_left_take_its_place(tmp_path):
+def test_weights_of_a_training_can_be_used_instead(tmp_path):
     policy = build_policy({"use": "nano", "model": str(tmp_path)}, "policies.fast").model
     assert policy.model == str(tmp_path)
 
 
-def test_where_it_is_installed_says_nothing_of_its_answers(monkeypatch, tmp_path):
+def test_the_folder_of_the_package_is_no_part_of_its_identity(monkeypatch, tmp_path):
     here = NanoPolicy()._identifying_params
     monkeypatch.setattr("starec_sim.policies.nano.HERE", tmp_path)
     assert NanoPolicy()._identifying_params == here
     assert NanoPolicy(stage="anchored")._identifying_params != here
 
 
-def test_a_stage_that_there_is_not_is_named():
+def test_an_unknown_stage_is_named():
     with pytest.raises(ConfigError, match=r"policies\.fast\.stage: .*'trained' or 'anchored'"):
         build_policy({"use": "nano", "stage": "done"}, "policies.fast")
 
@@ -119,7 +119,7 @@ def test_it_is_named_on_a_command_line_like_any_policy():
     assert read_policy("nano,stage=anchored") == SPEC
 
 
-def test_its_own_weights_learn_without_being_named():
+def test_its_weights_can_be_trained_without_being_named():
     experiment = Experiment(
         name="learns",
         environment={"use": "ranking"},

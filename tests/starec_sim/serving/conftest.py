@@ -1,4 +1,4 @@
-"""An endpoint on a thread of its own, with a chat model that does what the contract says."""
+"""An endpoint on its own thread, and a chat model with all abilities."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ from tests.tiny_models import model_folder, one_thread, tokenizer  # noqa: F401
 
 
 class Speaker(BaseChatModel):
-    """Says its seed, word by word, and knows its tokens; `slow` waits until it is cancelled."""
+    """Answers with its seed, word by word, and with tokens; `slow` waits until it is cancelled."""
 
     seeded: bool = True
     slow: bool = False
@@ -34,7 +34,7 @@ class Speaker(BaseChatModel):
 
     @property
     def calls(self):
-        """What it was asked: messages and options."""
+        """The messages and options of each call."""
         return self._calls
 
     def token_texts(self, ids):
@@ -79,14 +79,14 @@ class Speaker(BaseChatModel):
         return words, {"usage_metadata": usage, "response_metadata": about}
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def speaker():
     return Speaker
 
 
 @contextlib.contextmanager
 def served(model, name="tiny"):
-    """Serve a model under a name, and give the address of the API."""
+    """Serve a model under a name; yield the address of the API."""
     endpoint = Endpoint(name, model)
     config = uvicorn.Config(
         endpoint.app(), lifespan="off", log_level="warning", timeout_graceful_shutdown=1
@@ -108,3 +108,10 @@ def serve():
     """Serve chat models until the test is over."""
     with contextlib.ExitStack() as stack:
         yield lambda model, **options: stack.enter_context(served(model, **options))
+
+
+@pytest.fixture(scope="module")
+def serve_module():
+    """Serve chat models until the tests of a module are over: a server takes 0.2 s."""
+    with contextlib.ExitStack() as stack:
+        yield lambda model: stack.enter_context(served(model))

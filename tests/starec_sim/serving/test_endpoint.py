@@ -20,7 +20,7 @@ def client(serve, model):
         yield client
 
 
-def test_the_official_client_finds_the_model_and_is_answered(client):
+def test_the_official_client_finds_the_model_and_gets_an_answer(client):
     assert [model.id for model in client.models.list()] == ["tiny"]
     assert client.models.retrieve("tiny").owned_by == "starec"
     answer = client.chat.completions.create(model="tiny", messages=HI, seed=7)
@@ -32,7 +32,7 @@ def test_the_official_client_finds_the_model_and_is_answered(client):
     assert "token_ids" not in choice.model_dump()
 
 
-def test_everything_that_steers_the_sampling_reaches_the_policy(client, model):
+def test_all_settings_of_the_sampling_reach_the_policy(client, model):
     parts = [{"type": "text", "text": "ra"}, {"type": "text", "text": "nk"}]
     messages = [
         {"role": "system", "content": "be her"},
@@ -65,7 +65,7 @@ def test_several_answers_count_their_seeds_up_and_their_prompt_once(client):
     assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (1, 9)
 
 
-def test_tokens_are_told_on_request(client):
+def test_tokens_are_reported_on_request(client):
     answer = client.chat.completions.create(
         model="tiny", messages=HI, logprobs=True, extra_body={"return_token_ids": True}
     )
@@ -78,7 +78,7 @@ def test_tokens_are_told_on_request(client):
     assert answer.prompt_token_ids == [0]
 
 
-def test_a_stream_says_the_same_piece_by_piece(client):
+def test_a_stream_has_the_same_text_in_pieces(client):
     *pieces, end, usage = client.chat.completions.create(
         model="tiny",
         messages=HI,
@@ -94,7 +94,7 @@ def test_a_stream_says_the_same_piece_by_piece(client):
     assert (usage.choices, usage.usage.total_tokens) == ([], 4)
 
 
-def test_streams_of_several_answers_are_told_apart(client):
+def test_chunks_of_several_answers_have_their_index(client):
     said = ["", "", ""]
     stream = client.chat.completions.create(model="tiny", messages=HI, seed=0, n=3, stream=True)
     for piece in stream:
@@ -102,19 +102,19 @@ def test_streams_of_several_answers_are_told_apart(client):
     assert said == ["said with 0", "said with 1", "said with 2"]
 
 
-def test_a_policy_that_streams_nothing_and_tells_no_tokens_is_served_too(serve):
+def test_a_policy_without_streams_and_tokens_is_served_too(serve):
     url = serve(LexicalPolicy(), name="lexical")
     with openai.OpenAI(base_url=url, api_key="none", max_retries=0) as client:
         ask = client.chat.completions.create
         whole = ask(model="lexical", messages=HI).choices[0].message.content
         pieces = list(ask(model="lexical", messages=HI, stream=True))
         assert "".join(piece.choices[0].delta.content or "" for piece in pieces) == whole
-        with pytest.raises(openai.BadRequestError, match="does not tell its tokens") as refused:
+        with pytest.raises(openai.BadRequestError, match="does not report its tokens") as refused:
             ask(model="lexical", messages=HI, logprobs=True)
         assert refused.value.param == "logprobs"
 
 
-def test_a_form_is_passed_on_to_a_policy_that_can_be_held_to_one(serve, speaker):
+def test_a_schema_is_passed_on_to_a_policy_that_takes_one(serve, speaker):
     class Held(speaker):
         structured: str = "json_schema"
 
@@ -141,7 +141,9 @@ def test_another_model_is_not_found_and_the_right_one_is_named(client):
         (KeyError("weights"), 500, "the policy failed: KeyError"),
     ],
 )
-def test_a_failing_policy_is_told_as_what_it_is(client, model, failure, status, said, stream):
+def test_a_failure_of_the_policy_is_reported_with_its_cause(
+    client, model, failure, status, said, stream
+):
     model.failure = failure
     with pytest.raises(openai.APIError, match=said) as raised:
         list(client.chat.completions.create(model="tiny", messages=HI, stream=stream))

@@ -1,4 +1,4 @@
-"""What the endpoint does with nonsense, with strangers, and with those who hang up."""
+"""Requests that the endpoint refuses, and clients that disconnect."""
 
 import json
 import threading
@@ -12,19 +12,19 @@ HI = [{"role": "user", "content": "hi"}]
 QUESTION = {"model": "tiny", "messages": HI}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def model(speaker):
     return speaker()
 
 
-@pytest.fixture
-def url(serve, model):
-    return serve(model)
+@pytest.fixture(scope="module")
+def url(serve_module, model):
+    return serve_module(model)
 
 
 @pytest.fixture
 def post(url):
-    """Send a body as it stands, and return the status and what was said."""
+    """Send a body as it is; return the status and the body of the response."""
 
     def post(body, kind="application/json"):
         content = body if isinstance(body, str | bytes) else json.dumps(body)
@@ -60,10 +60,11 @@ def post(url):
     ],
 )
 @pytest.mark.parametrize("stream", [False, True])
-def test_what_cannot_be_honoured_is_refused_by_name(post, model, changed, param, stream):
-    status, said = post({**QUESTION, "stream": stream, **changed})
+def test_a_key_that_has_no_effect_here_is_refused_by_name(post, model, changed, param, stream):
+    model.calls.clear()
+    status, response = post({**QUESTION, "stream": stream, **changed})
     assert status == 400
-    error = said["error"]
+    error = response["error"]
     assert error["type"] == "invalid_request_error"
     assert param is None or error["param"].startswith(param)
     assert next(iter(changed)) in error["message"]
@@ -78,7 +79,7 @@ def test_what_cannot_be_honoured_is_refused_by_name(post, model, changed, param,
         {"user": "me", "metadata": {"run": "1"}, "store": False, "service_tier": "auto"},
     ],
 )
-def test_what_asks_for_nothing_is_taken(post, asked_for_nothing):
+def test_keys_that_ask_for_nothing_are_accepted(post, asked_for_nothing):
     assert post({**QUESTION, **asked_for_nothing})[0] == 200
 
 
@@ -96,16 +97,16 @@ def test_what_asks_for_nothing_is_taken(post, asked_for_nothing):
         ("x" * (MAX_BODY + 1), "application/json", 413),
     ],
 )
-def test_nonsense_is_refused_in_openais_shape(post, body, kind, status):
-    answered, said = post(body, kind)
+def test_a_bad_body_is_refused_in_openais_format(post, body, kind, status):
+    answered, response = post(body, kind)
     assert answered == status
-    assert said["error"].keys() == {"message", "type", "param", "code"}
+    assert response["error"].keys() == {"message", "type", "param", "code"}
 
 
 @pytest.mark.parametrize(
     ("method", "path", "status"), [("GET", "chat/completions", 405), ("POST", "responses", 404)]
 )
-def test_what_is_not_there_says_what_is(url, method, path, status):
+def test_an_unknown_path_lists_the_known_ones(url, method, path, status):
     answer = httpx.request(method, f"{url}/{path}")
     assert answer.status_code == status
     assert "/v1/chat/completions" in answer.json()["error"]["message"]
@@ -124,7 +125,7 @@ def test_what_is_not_there_says_what_is(url, method, path, status):
         ({"origin": "null"}, 403),
     ],
 )
-def test_pages_from_elsewhere_stay_outside(url, headers, status):
+def test_web_pages_of_other_sites_are_refused(url, headers, status):
     answer = httpx.get(f"{url}/models", headers=headers)
     assert answer.status_code == status
     assert ("error" in answer.json()) == (status == 403)
@@ -132,7 +133,7 @@ def test_pages_from_elsewhere_stay_outside(url, headers, status):
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("n", [1, 3])
-def test_an_answer_nobody_waits_for_is_given_up(serve, speaker, stream, n):
+def test_an_answer_is_cancelled_when_its_client_disconnects(serve, speaker, stream, n):
     model = speaker(slow=True)
     url = f"{serve(model)}/chat/completions"
     body = {**QUESTION, "stream": stream, "n": n}
@@ -145,7 +146,7 @@ def test_an_answer_nobody_waits_for_is_given_up(serve, speaker, stream, n):
     assert model._cancelled.wait(5)
 
 
-def test_too_much_at_once_is_put_off(serve, speaker, monkeypatch):
+def test_too_many_requests_at_once_are_told_to_come_later(serve, speaker, monkeypatch):
     monkeypatch.setattr("starec_sim.serving.endpoint.MAX_IN_FLIGHT", 2)
     model = speaker(slow=True)
     url = f"{serve(model)}/chat/completions"

@@ -35,7 +35,7 @@ def ask(policy, *calls):
     return asyncio.run(all_at_once())
 
 
-def test_what_comes_over_the_wire_is_what_the_engine_sampled(local, remote):
+def test_the_client_gets_the_tokens_that_the_engine_sampled(local, remote):
     calls = [{"seed": seed, "max_tokens": 5 + seed} for seed in range(8)]
     far = ask(remote, *calls)
     near = ask(local, *({**call, "temperature": 0.9} for call in calls))
@@ -51,7 +51,7 @@ def test_what_comes_over_the_wire_is_what_the_engine_sampled(local, remote):
         }
 
 
-def test_every_token_is_spelled(local):
+def test_every_token_has_a_text(local):
     (reply,) = ask(local, {"seed": 1})
     tokens = reply.response_metadata["tokens"]
     assert len(local.token_texts(tokens.completion)) == len(tokens.completion)

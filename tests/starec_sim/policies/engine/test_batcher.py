@@ -64,12 +64,12 @@ def ask_all(batcher, requests):
     return [answer.ids for answer in asyncio.run(run())]
 
 
-def test_those_who_ask_at_once_are_answered_together(batcher, engine):
+def test_requests_that_come_together_are_one_batch(batcher, engine):
     assert ask_all(batcher, [request(i) for i in range(5)]) == [(i,) for i in range(5)]
     assert [len(batch) for batch in engine.batches] == [5]
 
 
-def test_no_batch_is_larger_than_the_most(batcher, engine):
+def test_no_batch_is_larger_than_its_limit(batcher, engine):
     ask_all(batcher, [request(i, 0) for i in range(20)])
     assert sorted(map(len, engine.batches)) == [4, 8, 8]
 
@@ -81,7 +81,7 @@ def test_equal_prompts_are_kept_together(batcher, engine):
     assert second == [(2,)]
 
 
-def test_a_batch_waits_for_those_who_are_still_on_their_way(batcher, engine):
+def test_a_batch_waits_for_callers_that_are_still_busy(batcher, engine):
     async def user(turns):
         for _ in range(turns):
             await asyncio.sleep(0)
@@ -95,7 +95,7 @@ def test_a_batch_waits_for_those_who_are_still_on_their_way(batcher, engine):
     assert [len(batch) for batch in engine.batches] == [4]
 
 
-def test_those_who_were_answered_are_waited_for_when_they_ask_again(batcher, engine):
+def test_a_batch_waits_for_callers_that_were_just_answered(batcher, engine):
     async def user(number):
         for step in range(3):
             await batcher.ask(request(number, step))
@@ -109,7 +109,7 @@ def test_those_who_were_answered_are_waited_for_when_they_ask_again(batcher, eng
     assert [len(batch) for batch in engine.batches] == [6, 6, 6]
 
 
-def test_nobody_waits_for_a_user_who_is_busy_elsewhere(batcher, engine):
+def test_a_batch_does_not_wait_for_a_task_that_waits_for_something_else(batcher, engine):
     async def run():
         elsewhere = asyncio.ensure_future(asyncio.sleep(0.5))
         begun = time.monotonic()
@@ -121,7 +121,7 @@ def test_nobody_waits_for_a_user_who_is_busy_elsewhere(batcher, engine):
     assert asyncio.run(run()) < 0.25
 
 
-def test_patience_ends_in_a_loop_that_is_never_at_rest(batcher, engine):
+def test_in_a_loop_that_is_never_idle_a_batch_waits_only_so_long(batcher, engine):
     async def restless():
         while True:
             time.sleep(0.001)
@@ -138,7 +138,7 @@ def test_patience_ends_in_a_loop_that_is_never_at_rest(batcher, engine):
     assert asyncio.run(run()) >= 0.3
 
 
-def test_the_event_loop_goes_on_while_the_engine_works():
+def test_the_event_loop_is_not_blocked_by_the_engine():
     batcher, ticks = Batcher(Echo(seconds=0.3)), []
 
     async def tick():
@@ -156,7 +156,7 @@ def test_the_event_loop_goes_on_while_the_engine_works():
     assert len(ticks) >= 5
 
 
-def test_loops_that_ended_are_not_waited_for(batcher):
+def test_a_batch_does_not_wait_for_closed_loops(batcher):
     for number in range(20):
         ask_all(batcher, [request(number, i) for i in range(3)])
     begun = time.monotonic()
@@ -187,7 +187,7 @@ def test_several_event_loops_and_plain_threads_share_one_engine(batcher, engine)
     assert [thread.name for thread in engine.threads] == ["starec-engine"]
 
 
-def test_a_caller_who_gives_up_leaves_the_others_alone(batcher, engine):
+def test_a_cancelled_caller_does_not_harm_the_others(batcher, engine):
     engine.released.clear()
 
     async def run():
@@ -210,7 +210,7 @@ def test_a_caller_who_gives_up_leaves_the_others_alone(batcher, engine):
     assert len(engine.batches) == 1
 
 
-def test_a_caller_who_gave_up_ends_her_completion_at_the_next_token(batcher, engine):
+def test_the_completion_of_a_cancelled_caller_ends_at_the_next_token(batcher, engine):
     engine.released.clear()
     seen = []
 
@@ -272,7 +272,7 @@ def test_weights_change_between_two_batches(batcher, engine):
     assert sorted(order) == ["answered", "changed"]
 
 
-def test_a_change_that_fails_is_told_to_who_asked_for_it(batcher):
+def test_a_job_that_fails_raises_for_its_caller(batcher):
     def broken():
         raise OSError("gone")
 

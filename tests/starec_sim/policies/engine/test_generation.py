@@ -132,7 +132,7 @@ def test_a_completion_ends_with_its_stop_token_and_the_others_go_on(engine):
         assert cut.finish == ("length" if first is None else "stop")
 
 
-def test_completions_of_every_length_leave_one_by_one(engine):
+def test_completions_of_different_lengths_leave_the_batch_as_they_end(engine):
     prompts = some_prompts(4)
     lengths = [1, 2, 3, 5, 8, 13, 21, 34, 70, 100, 130, 131]
     requests = [
@@ -145,7 +145,7 @@ def test_completions_of_every_length_leave_one_by_one(engine):
         assert engine.generate([request])[0].ids == answer.ids
 
 
-def test_a_row_draws_the_same_alone_in_a_group_and_among_others(engine):
+def test_a_row_draws_the_same_tokens_in_every_batch(engine):
     prompts = some_prompts(5)
     asked = Request(prompts[2], Sampling(24, 0.8, 0.9, seed=11))
     alone = engine.generate([asked])[0].ids
@@ -248,14 +248,16 @@ def test_a_batch_that_memory_does_not_hold_is_split(build_model):
     assert [a.ids for a in answers] == [a.ids for a in engine.generate(requests)]
 
 
-def test_one_completion_too_many_for_the_memory_is_told(build_model):
+def test_too_little_memory_for_one_completion_is_an_error(build_model):
     engine = Crowded(build_model("qwen3", num_key_value_heads=2, head_dim=8), "tiny")
     engine.most = 0
     prompt = some_prompts(1)[0]
-    with pytest.raises(PolicyError, match=r"out of memory .* max_tokens = 4\nhint: lower") as told:
+    with pytest.raises(
+        PolicyError, match=r"out of memory .* max_tokens = 4\nhint: lower"
+    ) as raised:
         engine.generate([Request(prompt, Sampling(4))])
-    assert f"{len(prompt)} tokens of prompt" in str(told.value)
-    assert told.value.cause == "closed"
+    assert f"{len(prompt)} tokens of prompt" in str(raised.value)
+    assert raised.value.cause == "closed"
 
 
 def test_other_failures_are_not_taken_for_a_lack_of_memory(build_model):

@@ -1,4 +1,4 @@
-"""Weights from folders and ids, adapters merged into them, and what is said of broken ones."""
+"""Weights from folders and ids, adapters merged into them, and the errors of broken ones."""
 
 import logging
 import sys
@@ -36,7 +36,7 @@ def adapter(build_model, model_folder, tmp_path):
     return tmp_path / "anchor"
 
 
-def told(policy):
+def refusal(policy):
     """What a policy says when it cannot answer."""
     with pytest.raises(PolicyError) as refused:
         policy.invoke(ASKED)
@@ -123,15 +123,15 @@ def test_an_unknown_id_says_where_it_was_looked_for_and_how_to_get_it(monkeypatc
 
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    said = told(LocalPolicy(model="nobody/nothing"))
-    assert 'no model is called "nobody/nothing": looked for the folder' in said
-    assert "HF_HUB_OFFLINE is set" in said
-    assert "hint: with a connection: hf download nobody/nothing" in said
+    message = refusal(LocalPolicy(model="nobody/nothing"))
+    assert 'no model is called "nobody/nothing": looked for the folder' in message
+    assert "HF_HUB_OFFLINE is set" in message
+    assert "hint: with a connection: hf download nobody/nothing" in message
 
 
 def test_a_path_without_a_model_is_named(tmp_path):
-    assert f"there is no folder {tmp_path}/none" in told(LocalPolicy(model=f"{tmp_path}/none"))
-    assert f"{tmp_path} has no config.json" in told(LocalPolicy(model=str(tmp_path)))
+    assert f"there is no folder {tmp_path}/none" in refusal(LocalPolicy(model=f"{tmp_path}/none"))
+    assert f"{tmp_path} has no config.json" in refusal(LocalPolicy(model=str(tmp_path)))
 
 
 def test_damaged_weights_are_told_from_missing_ones(model_folder, tmp_path):
@@ -140,20 +140,20 @@ def test_damaged_weights_are_told_from_missing_ones(model_folder, tmp_path):
     broken = tmp_path / "broken"
     shutil.copytree(model_folder, broken)
     (broken / "model.safetensors").write_bytes(b"half")
-    said = told(LocalPolicy(model=str(broken)))
-    assert f"the model in {broken} cannot be read" in said
-    assert "copy it again" in said
+    message = refusal(LocalPolicy(model=str(broken)))
+    assert f"the model in {broken} cannot be read" in message
+    assert "copy it again" in message
 
 
 def test_an_adapter_where_the_model_belongs(adapter):
-    assert "is an adapter, not a model" in told(LocalPolicy(model=str(adapter)))
+    assert "is an adapter, not a model" in refusal(LocalPolicy(model=str(adapter)))
 
 
 def test_a_missing_adapter(model_folder, tmp_path):
     policy = LocalPolicy(model=str(model_folder), adapter=f"{tmp_path}/none/adapter")
-    assert f"adapter: {tmp_path}/none/adapter does not exist" in told(policy)
+    assert f"adapter: {tmp_path}/none/adapter does not exist" in refusal(policy)
     policy = LocalPolicy(model=str(model_folder), adapter=str(tmp_path))
-    assert "has no adapter_config.json" in told(policy)
+    assert "has no adapter_config.json" in refusal(policy)
 
 
 @pytest.mark.parametrize(
@@ -161,15 +161,15 @@ def test_a_missing_adapter(model_folder, tmp_path):
 )
 def test_an_adapter_of_another_base(build_model, model_folder, tmp_path, other):
     save_adapter(build_model, tmp_path / "anchor", "big/brother", **other)
-    said = told(LocalPolicy(model=str(model_folder), adapter=str(tmp_path / "anchor")))
-    assert f'was trained on "big/brother" and does not fit "{model_folder}"' in said
-    assert "hint: set model: big/brother" in said
+    message = refusal(LocalPolicy(model=str(model_folder), adapter=str(tmp_path / "anchor")))
+    assert f'was trained on "big/brother" and does not fit "{model_folder}"' in message
+    assert "hint: set model: big/brother" in message
 
 
 def test_a_damaged_adapter(model_folder, adapter):
     (adapter / "adapter_model.safetensors").write_bytes(b"half")
-    said = told(LocalPolicy(model=str(model_folder), adapter=str(adapter)))
-    assert f"the adapter {adapter} cannot be read" in said
+    message = refusal(LocalPolicy(model=str(model_folder), adapter=str(adapter)))
+    assert f"the adapter {adapter} cannot be read" in message
 
 
 def test_a_load_that_fails_leaves_the_old_weights(model_folder, tmp_path):
@@ -186,7 +186,7 @@ def test_a_failure_is_not_remembered(model_folder, tmp_path):
     import shutil
 
     policy = LocalPolicy(model=str(tmp_path / "late"), max_tokens=2)
-    assert "there is no folder" in told(policy)
+    assert "there is no folder" in refusal(policy)
     shutil.copytree(model_folder, tmp_path / "late")
     assert policy.invoke(ASKED).response_metadata["finish_reason"] in ("length", "stop")
     policy.close()
@@ -195,6 +195,6 @@ def test_a_failure_is_not_remembered(model_folder, tmp_path):
 def test_without_torch_the_package_is_named(model_folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.delitem(sys.modules, "starec_sim.policies.engine.loaded_model", raising=False)
-    said = told(LocalPolicy(model=str(model_folder)))
-    assert "needs a package that is not installed: torch" in said
-    assert "hint: pip install torch" in said
+    message = refusal(LocalPolicy(model=str(model_folder)))
+    assert "needs a package that is not installed: torch" in message
+    assert "hint: pip install torch" in message

@@ -1,4 +1,4 @@
-"""Draws follow the distribution that was asked for, and depend on the row's seed alone."""
+"""Tokens follow the distribution that was asked for, and depend on the seed of their row only."""
 
 import math
 
@@ -16,7 +16,7 @@ LOGITS = torch.tensor([2.0, 1.0, 0.0, -1.0, -30.0])
 
 
 def draws(sampling, count, logits=LOGITS):
-    """So many draws of one row from the same distribution."""
+    """Draw tokens of one row from the same distribution."""
     sampler = TokenSampler([sampling], CPU)
     return [sampler.draw(logits[None])[0].item() for _ in range(count)]
 
@@ -24,9 +24,10 @@ def draws(sampling, count, logits=LOGITS):
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
 def test_frequencies_are_the_probabilities(temperature):
     expected = (LOGITS / temperature).softmax(0)
-    counts = torch.bincount(
-        torch.tensor(draws(Sampling(1, temperature, seed=5), 4000)), minlength=5
-    )
+    # 40 rows with 100 draws each: the frequencies hold over seeds and over steps.
+    sampler = TokenSampler([Sampling(1, temperature, seed=seed) for seed in range(40)], CPU)
+    drawn = torch.stack([sampler.draw(LOGITS.expand(40, -1))[0] for _ in range(100)])
+    counts = torch.bincount(drawn.flatten(), minlength=5)
     # Four standard deviations of a frequency.
     margin = 4 * (expected * (1 - expected) / 4000).sqrt() + 1e-9
     assert ((counts / 4000 - expected).abs() <= margin).all()
@@ -43,7 +44,7 @@ def test_top_p_keeps_the_likeliest_tokens_that_reach_it():
     assert logprob.item() == pytest.approx(math.log(probabilities[token.item()] / kept), abs=1e-6)
 
 
-def test_greedy_takes_the_likeliest_and_tells_the_models_own_probability():
+def test_greedy_takes_the_likeliest_token_with_the_models_own_probability():
     token, logprob = TokenSampler([Sampling(1, 0.0)], CPU).draw(LOGITS[None])
     assert token.item() == 0
     assert logprob.item() == pytest.approx(LOGITS.log_softmax(0)[0].item(), abs=1e-6)
@@ -94,7 +95,7 @@ prompt_lists = st.lists(
 
 
 @given(prompt_lists)
-def test_families_cover_all_prompts_and_share_what_they_say(drawn):
+def test_groups_cover_all_prompts_and_share_their_prefix(drawn):
     beginnings = [(1,) * 40, (2,) * SHORTEST_PREFIX, ()]
     prompts = sorted({(*beginnings[kind], *rest) for kind, rest in drawn})
     found = prefix_groups(prompts)

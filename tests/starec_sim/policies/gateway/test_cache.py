@@ -50,7 +50,7 @@ def ask(path, model=None, seed=0, text="hi", user=0, arm="", **spec):
     return turn
 
 
-def test_another_run_gets_the_same_answer_to_the_token_and_asks_nobody(tmp_path):
+def test_another_run_gets_the_same_answer_to_the_token_without_a_call(tmp_path):
     first = ask(tmp_path / "c", arm="loop")
     model = Sampler()
     again = ask(tmp_path / "c", model, arm="frozen")
@@ -77,7 +77,7 @@ def test_whatever_decides_an_answer_is_part_of_its_key(tmp_path, other):
     assert ask(tmp_path / "c", **other).source == "model"
 
 
-def test_settings_that_decide_only_whether_an_answer_comes_are_not(tmp_path):
+def test_settings_that_decide_only_whether_an_answer_comes_are_not_part_of_it(tmp_path):
     ask(tmp_path / "c", timeout_s=60, api_key_env="ONE")
     assert ask(tmp_path / "c", timeout_s=90, api_key_env="OTHER").source == "cache"
 
@@ -91,12 +91,12 @@ def test_other_weights_in_the_same_model_are_another_policy(tmp_path):
     assert ask(tmp_path / "c", Versioned()).source == "cache"
 
 
-def test_without_temperature_people_share_an_answer(tmp_path):
+def test_at_temperature_0_users_share_an_answer(tmp_path):
     ask(tmp_path / "c", Sampler(temperature=0))
     assert ask(tmp_path / "c", Sampler(temperature=0), user=5, seed=9).source == "cache"
 
 
-def test_who_asks_the_same_at_the_same_time_waits_for_one_answer(tmp_path):
+def test_equal_questions_at_the_same_time_wait_for_one_answer(tmp_path):
     cache, asked = Cache(tmp_path / "c"), []
 
     async def slow():
@@ -113,7 +113,7 @@ def test_who_asks_the_same_at_the_same_time_waits_for_one_answer(tmp_path):
     assert sorted(source for _, source in answers) == ["cache"] * 4 + ["model"]
 
 
-def test_after_a_failure_the_next_one_asks_for_itself(tmp_path):
+def test_after_a_failure_the_next_caller_asks(tmp_path):
     cache, results = Cache(tmp_path / "c"), [CallResult(None, "endpoint: x", 1)]
 
     async def ask():
@@ -161,7 +161,7 @@ def test_a_spoiled_answer_is_an_error_and_no_answer(tmp_path):
     cache.close()
 
 
-def test_a_policy_is_another_once_its_model_plays_other_weights_or_less_by_chance():
+def test_other_weights_or_another_temperature_are_another_policy():
     spec = {"use": "openai", "model": "base", "temperature": 1.0}
     model = OpenAIPolicy(model="base", base_url="http://localhost/v1", temperature=1.0)
     names = [Policy("p", model, spec).identity()]

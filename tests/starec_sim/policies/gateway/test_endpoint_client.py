@@ -219,7 +219,7 @@ def good(endpoint):
 
 
 @pytest.mark.parametrize(
-    ("reply", "said"),
+    ("reply", "failure"),
     [
         ({"text": "<html>Bad gateway</html>"}, "not JSON: '<html>Bad gateway</html>'"),
         ({"text": '{"choices": [{"mess', "content_type": "application/json"}, "not JSON: '{"),
@@ -229,10 +229,10 @@ def good(endpoint):
     ],
     ids=["HTML", "truncated JSON", "no choice", "500", "429"],
 )
-def test_bad_answers_are_asked_again_and_then_cost_only_this_call(endpoint, reply, said):
+def test_bad_answers_are_asked_again_and_then_cost_only_this_call(endpoint, reply, failure):
     endpoint.replies(reply, reply, reply, good(endpoint))
     (turn,) = ask(at(endpoint), "a")
-    assert said in turn.failure
+    assert failure in turn.failure
     assert turn.failure.startswith("endpoint: ")
     assert "(after 3 attempts)\nhint: " in turn.failure
     assert len(endpoint.bodies) == 4, (
@@ -288,6 +288,6 @@ def test_no_more_calls_are_in_flight_than_the_limit(endpoint):
     assert len(endpoint.bodies) == 12
 
 
-def test_a_failure_explains_itself_as_one_of_ours():
+def test_a_failure_of_ours_is_refused_unless_it_says_otherwise():
     error = PolicyError("x")
     assert (error.cause, error.retry_after_s) == ("refused", None)

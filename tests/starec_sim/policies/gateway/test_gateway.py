@@ -134,7 +134,7 @@ def test_whatever_form_the_content_has_a_completion_is_text_that_can_be_stored(c
     ],
     ids=lambda model: type(model).__name__,
 )
-def test_any_chat_model_of_langchain_will_do(model):
+def test_every_chat_model_of_langchain_works(model):
     assert ask(gateway_of(model)).completion == "hello there"
 
 
@@ -259,12 +259,12 @@ def test_arms_ask_different_questions():
     ]
 
 
-@pytest.mark.parametrize("told", [{}, {"tokens": 12}, {"tokens": {"prompt": [1]}}])
-def test_a_model_that_tells_no_tokens_leaves_none(told):
-    assert ask(gateway_of(Echo(answer=AIMessage("hi", response_metadata=told)))).tokens is None
+@pytest.mark.parametrize("metadata", [{}, {"tokens": 12}, {"tokens": {"prompt": [1]}}])
+def test_without_tokens_from_the_model_the_turn_has_none(metadata):
+    assert ask(gateway_of(Echo(answer=AIMessage("hi", response_metadata=metadata)))).tokens is None
 
 
-def test_probabilities_that_do_not_match_the_tokens_are_the_models_fault():
+def test_log_probabilities_that_do_not_match_the_tokens_are_an_error():
     short = replace(TOKENS, logprobs=(-0.5,))
     model = Echo(answer=AIMessage("hi", response_metadata={"tokens": short}))
     with pytest.raises(ContractError, match="sampled 2 tokens and told the log-probability of 1"):

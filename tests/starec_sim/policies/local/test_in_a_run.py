@@ -28,14 +28,14 @@ def play(tmp_path):
     return run
 
 
-def test_a_model_that_is_not_there_is_told_before_there_is_a_run(play, tmp_path):
+def test_a_missing_model_is_named_before_there_is_a_run(play, tmp_path):
     with pytest.raises(PolicyError, match="there is no folder /nowhere/tiny") as refused:
         play(model="/nowhere/tiny")
     assert "the path is read from" in refused.value.hint
     assert not list((tmp_path / "runs").iterdir())
 
 
-def test_an_adapter_that_is_not_there_is_told_before_there_is_a_run(play, model_folder, tmp_path):
+def test_a_missing_adapter_is_named_before_there_is_a_run(play, model_folder, tmp_path):
     with pytest.raises(PolicyError, match="adapter: /nowhere/adapter does not exist"):
         play(model=str(model_folder), adapter="/nowhere/adapter")
     assert not list((tmp_path / "runs").iterdir())

@@ -47,7 +47,7 @@ def test_the_chat_template_is_applied_once(policy, tokenizer):
     assert tokenizer.decode(tokens.prompt) == text
 
 
-def test_the_same_seed_gives_the_same_answer_alone_and_in_company(policy):
+def test_the_same_seed_gives_the_same_answer_alone_and_in_a_batch(policy):
     async def together():
         return await asyncio.gather(
             *(policy.ainvoke([("user", f"rank item {i % 3}")], seed=i) for i in range(9))
@@ -110,7 +110,7 @@ def test_without_a_seed_one_is_drawn_and_recorded(policy):
     assert policy.invoke(CHAT, seed=seed).response_metadata["tokens"].completion == first.completion
 
 
-def test_users_at_once_are_one_batch(policy):
+def test_calls_at_once_are_one_batch(policy):
     async def users():
         await policy.ainvoke(CHAT, seed=0)
         await asyncio.gather(*(policy.ainvoke(CHAT, seed=i) for i in range(12)))
@@ -169,16 +169,18 @@ def test_a_prompt_that_does_not_fit_says_by_how_much_and_what_is_longest(policy)
     history = "drama " * 200
     user = f"<profile>\nuser\n</profile>\n<history>\n{history}\n</history>\nrank"
     read = len(policy.invoke([("user", user)], max_tokens=1).response_metadata["tokens"].prompt)
-    said = refusal(policy, [("user", user)], max_tokens=500)
-    assert f"{read:,} tokens of prompt and max_tokens = 500 are {read + 500 - 512:,} more" in said
-    assert "the longest part of the prompt is <history> with 20" in said
-    assert f"hint: lower max_tokens to {512 - read}, or shorten <history>" in said
+    message = refusal(policy, [("user", user)], max_tokens=500)
+    assert (
+        f"{read:,} tokens of prompt and max_tokens = 500 are {read + 500 - 512:,} more" in message
+    )
+    assert "the longest part of the prompt is <history> with 20" in message
+    assert f"hint: lower max_tokens to {512 - read}, or shorten <history>" in message
 
 
 def test_a_prompt_beyond_the_window_cannot_be_helped_by_max_tokens(policy):
-    said = refusal(policy, [("system", "user " * 700), ("user", "rank")])
-    assert "the longest part of the prompt is the system message" in said
-    assert "hint: shorten the system message" in said
+    message = refusal(policy, [("system", "user " * 700), ("user", "rank")])
+    assert "the longest part of the prompt is the system message" in message
+    assert "hint: shorten the system message" in message
 
 
 def test_a_prompt_may_fill_the_window_to_the_last_token(policy):
@@ -209,16 +211,16 @@ def test_settings_that_make_no_sense():
 
 def test_a_graphics_card_that_is_not_there(model_folder, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    said = refusal(LocalPolicy(model=str(model_folder), device="cuda"))
-    assert "torch finds no graphics card" in said
+    message = refusal(LocalPolicy(model=str(model_folder), device="cuda"))
+    assert "torch finds no graphics card" in message
 
 
 def test_a_template_that_refuses_the_messages(model_folder, build_model, tokenizer, tmp_path):
     shutil.copytree(model_folder, tmp_path / "strict")
     template = tmp_path / "strict" / "chat_template.jinja"
     template.write_text("{{ raise_exception('no system messages here') }}")
-    said = refusal(LocalPolicy(model=str(tmp_path / "strict")))
-    assert "refused the messages (system, human): no system messages here" in said
+    message = refusal(LocalPolicy(model=str(tmp_path / "strict")))
+    assert "refused the messages (system, human): no system messages here" in message
 
 
 def test_a_prompt_of_no_tokens(model_folder, tmp_path):

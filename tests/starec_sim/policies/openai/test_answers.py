@@ -66,15 +66,15 @@ def test_json_under_another_content_type_is_read(endpoint):
 def test_a_web_page_instead_of_an_answer(endpoint, content_type):
     page = "<!doctype html>\n<title>Welcome</title>" + "x" * 500
     endpoint.replies({"text": page, "content_type": content_type})
-    told = refusal(OpenAIPolicy(model="tiny", base_url=endpoint.url))
-    assert "not JSON: '<!doctype html> <title>Welcome</title>xxx" in told
-    assert "x" * 81 not in told
+    message = refusal(OpenAIPolicy(model="tiny", base_url=endpoint.url))
+    assert "not JSON: '<!doctype html> <title>Welcome</title>xxx" in message
+    assert "x" * 81 not in message
 
 
 def test_an_answer_cut_short(endpoint):
     endpoint.replies({"text": '{"choices": [{"mess', "content_type": "application/json"})
-    told = refusal(OpenAIPolicy(model="tiny", base_url=endpoint.url))
-    assert """not JSON: '{"choices": [{"mess'""" in told
+    message = refusal(OpenAIPolicy(model="tiny", base_url=endpoint.url))
+    assert """not JSON: '{"choices": [{"mess'""" in message
 
 
 @pytest.mark.parametrize(
@@ -91,8 +91,8 @@ def test_an_answer_cut_short(endpoint):
 )
 def test_an_answer_of_another_shape(endpoint, body):
     endpoint.replies({"json": body})
-    told = refusal(OpenAIPolicy(model="tiny", base_url=endpoint.url))
-    assert "without a choice that holds text" in told
+    message = refusal(OpenAIPolicy(model="tiny", base_url=endpoint.url))
+    assert "without a choice that holds text" in message
 
 
 # Tokens
@@ -123,7 +123,7 @@ def test_tokens_are_asked_for_and_read_as_the_server_gives_them(endpoint):
     assert tokens.sampling == {"temperature": 1, "max_tokens": 9, "seed": 7}
 
 
-def test_tokens_that_nobody_asked_for_are_left_alone(endpoint):
+def test_tokens_that_were_not_asked_for_are_ignored(endpoint):
     endpoint.replies(with_tokens(endpoint))
     reply = ask(OpenAIPolicy(model="tiny", base_url=endpoint.url))
     assert "tokens" not in reply.response_metadata
@@ -131,7 +131,7 @@ def test_tokens_that_nobody_asked_for_are_left_alone(endpoint):
 
 
 @pytest.mark.parametrize(
-    ("told", "said"),
+    ("tokens", "message"),
     [
         (None, "without the ids and log-probabilities"),
         ({"prompt": None}, "without the ids and log-probabilities"),
@@ -140,8 +140,8 @@ def test_tokens_that_nobody_asked_for_are_left_alone(endpoint):
         ({"logprobs": (-0.1,)}, "with 2 tokens and the log-probabilities of 1"),
     ],
 )
-def test_a_server_that_gives_no_tokens_is_refused_rather_than_trained_on(endpoint, told, said):
-    if told is not None:
-        endpoint.replies(with_tokens(endpoint, **told))
+def test_a_server_that_gives_no_tokens_is_refused_rather_than_trained_on(endpoint, tokens, message):
+    if tokens is not None:
+        endpoint.replies(with_tokens(endpoint, **tokens))
     policy = OpenAIPolicy(model="tiny", base_url=endpoint.url, token_ids=True)
-    assert said in refusal(policy)
+    assert message in refusal(policy)

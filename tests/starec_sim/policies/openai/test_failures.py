@@ -34,7 +34,7 @@ def test_an_empty_account_is_no_overload(endpoint):
     assert raised.value.cause == "closed"
 
 
-def test_what_a_server_asks_to_wait_is_passed_on(endpoint):
+def test_the_time_that_a_server_asks_to_wait_is_passed_on(endpoint):
     endpoint.replies({"status": 429, "text": "", "headers": {"Retry-After": "7"}})
     with pytest.raises(PolicyError) as raised:
         ask(OpenAIPolicy(model="tiny", base_url=endpoint.url))
@@ -43,27 +43,27 @@ def test_what_a_server_asks_to_wait_is_passed_on(endpoint):
 
 def test_a_server_error_says_what_the_server_said(endpoint):
     endpoint.replies({"status": 500, "text": "worker died"})
-    told = refusal(OpenAIPolicy(model="tiny", base_url=endpoint.url))
-    assert f"{endpoint.url} failed (500): worker died" in told
+    message = refusal(OpenAIPolicy(model="tiny", base_url=endpoint.url))
+    assert f"{endpoint.url} failed (500): worker died" in message
 
 
 def test_a_refused_request_names_what_was_wrong(endpoint):
     endpoint.replies({"status": 400, "json": {"error": {"message": "no such parameter: seed"}}})
-    told = refusal(OpenAIPolicy(model="tiny", base_url=endpoint.url))
-    assert "refused the request (400): no such parameter: seed" in told
-    assert "seeded" in told
+    message = refusal(OpenAIPolicy(model="tiny", base_url=endpoint.url))
+    assert "refused the request (400): no such parameter: seed" in message
+    assert "seeded" in message
 
 
 # Messages
 
 
-def test_nobody_listening():
+def test_no_server_at_the_address():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound but not listening: refused, and nobody else's
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
-        told = refusal(OpenAIPolicy(model="tiny", base_url=url))
-    assert f"no connection to {url}: ConnectionRefusedError" in told
-    assert f"is the server running? try: curl {url}/models" in told
+        message = refusal(OpenAIPolicy(model="tiny", base_url=url))
+    assert f"no connection to {url}: ConnectionRefusedError" in message
+    assert f"is the server running? try: curl {url}/models" in message
 
 
 def test_a_host_without_an_address(monkeypatch):
@@ -72,15 +72,15 @@ def test_a_host_without_an_address(monkeypatch):
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     url = "http://nowhere.invalid/v1"
-    told = refusal(OpenAIPolicy(model="tiny", base_url=url))
-    assert f"no connection to {url}: gaierror" in told
-    assert "Name or service not known" in told
+    message = refusal(OpenAIPolicy(model="tiny", base_url=url))
+    assert f"no connection to {url}: gaierror" in message
+    assert "Name or service not known" in message
 
 
 def test_a_server_that_hangs_up(endpoint):
     endpoint.replies({"drop": True})
-    told = refusal(OpenAIPolicy(model="tiny", base_url=endpoint.url))
-    assert f"no connection to {endpoint.url}" in told
+    message = refusal(OpenAIPolicy(model="tiny", base_url=endpoint.url))
+    assert f"no connection to {endpoint.url}" in message
 
 
 def test_a_server_that_does_not_speak_http():
@@ -94,16 +94,16 @@ def test_a_server_that_does_not_speak_http():
         thread = threading.Thread(target=greet)
         thread.start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
-        told = refusal(OpenAIPolicy(model="tiny", base_url=url))
+        message = refusal(OpenAIPolicy(model="tiny", base_url=url))
         thread.join()
-    assert f"no connection to {url}" in told
+    assert f"no connection to {url}" in message
 
 
-def test_a_server_that_hangs_is_given_up_after_timeout_s(endpoint):
+def test_a_server_that_hangs_times_out_after_timeout_s(endpoint):
     endpoint.replies({"hang": True})
     policy = OpenAIPolicy(model="tiny", base_url=endpoint.url, timeout_s=0.5)
-    told = refusal(policy)
-    assert f"{endpoint.url} was silent for timeout_s = 0.5 seconds" in told
+    message = refusal(policy)
+    assert f"{endpoint.url} was silent for timeout_s = 0.5 seconds" in message
     assert len(endpoint.bodies) == 1
 
 
@@ -111,9 +111,9 @@ def test_a_server_that_hangs_is_given_up_after_timeout_s(endpoint):
 def test_a_wrong_key_is_named_by_its_variable_and_never_shown(endpoint, status):
     endpoint.replies({"status": status, "json": {"error": {"message": f"bad key {KEY}"}}})
     policy = OpenAIPolicy(model="tiny", base_url=endpoint.url, api_key_env="OPENAI_API_KEY")
-    told = refusal(policy)
-    assert f"with the key in OPENAI_API_KEY ({status}): bad key ***" in told
-    assert "export OPENAI_API_KEY=..." in told
+    message = refusal(policy)
+    assert f"with the key in OPENAI_API_KEY ({status}): bad key ***" in message
+    assert "export OPENAI_API_KEY=..." in message
 
 
 def test_a_missing_key_is_fine_until_the_server_wants_one(endpoint):
@@ -124,16 +124,16 @@ def test_a_missing_key_is_fine_until_the_server_wants_one(endpoint):
     assert KEY not in str(endpoint.headers)
 
 
-def test_the_key_that_is_meant_for_openai_goes_nowhere_else(endpoint):
+def test_the_key_for_openai_is_sent_nowhere_else(endpoint):
     ask(OpenAIPolicy(model="tiny", base_url=endpoint.url))
     assert KEY not in str(endpoint.headers)
 
 
 def test_openai_itself_needs_a_key(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY")
-    told = refusal(OpenAIPolicy(model="gpt"))
-    assert "https://api.openai.com/v1 needs a key, and OPENAI_API_KEY is not set" in told
-    assert "hint: export OPENAI_API_KEY=..." in told
+    message = refusal(OpenAIPolicy(model="gpt"))
+    assert "https://api.openai.com/v1 needs a key, and OPENAI_API_KEY is not set" in message
+    assert "hint: export OPENAI_API_KEY=..." in message
 
 
 def test_a_key_no_header_can_carry(endpoint, monkeypatch):
@@ -145,32 +145,32 @@ def test_a_key_no_header_can_carry(endpoint, monkeypatch):
 def test_an_unknown_model(endpoint):
     body = {"object": "error", "message": "The model `tinny` does not exist.", "code": 404}
     endpoint.replies({"status": 404, "json": body})
-    told = refusal(OpenAIPolicy(model="tinny", base_url=endpoint.url))
-    assert 'no model "tinny"' in told
-    assert "The model `tinny` does not exist." in told
-    assert f"curl {endpoint.url}/models" in told
-    assert "should base_url be" not in told
+    message = refusal(OpenAIPolicy(model="tinny", base_url=endpoint.url))
+    assert 'no model "tinny"' in message
+    assert "The model `tinny` does not exist." in message
+    assert f"curl {endpoint.url}/models" in message
+    assert "should base_url be" not in message
 
 
 def test_a_base_url_without_its_version(endpoint):
     root = endpoint.url.removesuffix("/v1")
-    told = refusal(OpenAIPolicy(model="tiny", base_url=root + "/"))
-    assert f"should base_url be {root}/v1?" in told
+    message = refusal(OpenAIPolicy(model="tiny", base_url=root + "/"))
+    assert f"should base_url be {root}/v1?" in message
 
 
 def test_a_prompt_that_does_not_fit(endpoint):
     message = "This model's maximum context length is 4096 tokens. However, you requested 9000."
     endpoint.replies({"status": 400, "json": {"message": message}})
-    told = refusal(OpenAIPolicy(model="tiny", base_url=endpoint.url))
-    assert 'does not fit the context of "tiny" (400): This model\'s maximum' in told
+    message = refusal(OpenAIPolicy(model="tiny", base_url=endpoint.url))
+    assert 'does not fit the context of "tiny" (400): This model\'s maximum' in message
 
 
 def test_a_quota_that_is_used_up(endpoint):
     endpoint.replies({"status": 429, "json": {"error": {"message": "quota"}}})
-    told = refusal(OpenAIPolicy(model="tiny", base_url=endpoint.url))
-    assert "takes no more requests (429): quota" in told
+    message = refusal(OpenAIPolicy(model="tiny", base_url=endpoint.url))
+    assert "takes no more requests (429): quota" in message
 
 
-def test_a_long_complaint_is_bounded(endpoint):
+def test_a_long_message_of_a_server_is_cut(endpoint):
     endpoint.replies({"status": 422, "json": {"detail": [{"msg": "x" * 5000}]}})
     assert len(refusal(OpenAIPolicy(model="tiny", base_url=endpoint.url))) < 600

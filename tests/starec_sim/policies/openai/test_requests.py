@@ -76,7 +76,7 @@ def test_the_token_limit_goes_by_the_name_the_server_knows(settings, key):
     assert body == {"model": "m", "messages": [{"role": "user", "content": "hi"}], key: 5}
 
 
-def test_the_environment_does_not_steer_the_request(endpoint, monkeypatch):
+def test_the_environment_does_not_change_the_request(endpoint, monkeypatch):
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
     monkeypatch.setenv("OPENAI_ORG_ID", "org-stray")
     monkeypatch.setenv("OPENAI_PROJECT_ID", "project-stray")
@@ -167,7 +167,7 @@ def test_invoke_works_without_and_within_a_running_loop(endpoint):
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"temprature": 1}, 'there is no such key; did you mean "temperature"?'),
         ({"api_key": KEY}, 'there is no such key; did you mean "api_key_env"?'),
@@ -180,14 +180,14 @@ def test_invoke_works_without_and_within_a_running_loop(endpoint):
         ({"model": ""}, "model"),
     ],
 )
-def test_a_wrong_setting_is_refused(settings, told):
+def test_a_wrong_setting_is_refused(settings, message):
     with pytest.raises(ConfigError) as caught:
         validate(OpenAIPolicy, {"model": "m", **settings}, at="fast")
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert KEY not in str(caught.value)
 
 
-def test_the_key_is_nowhere_to_be_seen(endpoint):
+def test_the_key_is_never_shown(endpoint):
     policy = OpenAIPolicy(model="tiny", base_url=endpoint.url)
     policy.invoke("hi")
     assert KEY not in f"{policy!r} {policy} {policy.model_dump()} {policy.asdict()}"
@@ -196,7 +196,7 @@ def test_the_key_is_nowhere_to_be_seen(endpoint):
     assert KEY not in str(caught.value)
 
 
-def test_differently_set_policies_are_told_apart():
+def test_policies_with_different_settings_are_different():
     cold, warm = (OpenAIPolicy(model="m", temperature=t) for t in (0.0, 1.0))
     assert cold._get_llm_string() != warm._get_llm_string()
 
