@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from starec_sim import plugins, yaml_files
-from starec_sim.errors import ConfigError, RunError
+from starec_sim.errors import ConfigError, DataError, RunError, did_you_mean
 from starec_sim.plugins import Plugin, Spec, spec_or
 from starec_sim.policies.abilities import costs_nothing
 from starec_sim.policies.settings import Budget, GatewaySettings, split_spec
@@ -155,7 +155,7 @@ def read(
     """Read an experiment from a YAML file.
 
     Args:
-        path: The file.
+        path: The file, or a folder with a `config.yaml`.
         changes: `key=value` pairs from the command line; keys may be dotted, values are YAML.
         replaced: Top-level keys whose values in the file do not count, with those that do.
 
@@ -163,10 +163,12 @@ def read(
         ConfigError: The file cannot be read, or a key or value is wrong.
     """
     if path.is_dir():
-        raise ConfigError(
-            f"{path} is a folder without a config.yaml",
-            hint="name the YAML file, or a folder that holds a config.yaml",
-        )
+        path = path / CONFIG
+        if not path.is_file():
+            raise ConfigError(
+                f"{path.parent} is a folder without a {CONFIG}",
+                hint=f"name the YAML file, or a folder that holds a {CONFIG}",
+            )
     values = {**yaml_files.load(path, _FILE_HINT), **(replaced or {})}
     values = current_values(Experiment, values)
     pairs = [yaml_files.key_value(text, "--set", _SET_HINT) for text in changes]
@@ -174,6 +176,25 @@ def read(
     experiment = validate(Experiment, values, "")
     experiment.resolve()
     return experiment
+
+
+def data_spec(data: str) -> dict[str, Any]:
+    """Return the spec of a dataset, given its path, the name of its reader, or a reference.
+
+    Raises:
+        DataError: There is neither such a file or folder nor such a dataset, or the format of the
+            files is not known.
+    """
+    known = plugins.registered("datasets")
+    if data in known or (":" in data and not Path(data).exists()):
+        return {"use": data}
+    if not data.strip() or not Path(data).exists():
+        raise DataError(
+            f'"{data}" is neither a file or folder nor a dataset; {did_you_mean(data, known)}',
+            hint="`starec plugins` lists the datasets, `starec data get ml-100k` fetches one",
+        )
+    use, settings = plugins.load("data", "detect")(Path(data))
+    return {"use": use, **settings}
 
 
 def recorded(folder: Path) -> Experiment:

@@ -14,9 +14,9 @@ import time
 from pathlib import Path
 
 from starec_environments.datasets.paths import usual_folder
-from starec_sim.cli.evaluation import following, write
-from starec_sim.cli.run_progress import RunProgress
+from starec_sim.cli.evaluation_progress import EvaluationProgress
 from starec_sim.evaluation import Evaluation, evaluate, read_policy, read_rows, render
+from starec_sim.evaluation.table_files import write_table
 from starec_sim.holdout import read_protocol
 
 POLICIES = [
@@ -43,7 +43,7 @@ def main() -> None:
         if name == "cds":
             data = data | {"path": str(asked.cds or _cds())}
         start, cpu = time.perf_counter(), time.process_time()
-        display: RunProgress = following()
+        display = EvaluationProgress()
         with display:
             folder, table = evaluate(
                 Evaluation(
@@ -60,7 +60,8 @@ def main() -> None:
             f"{time.perf_counter() - start:.0f} s of wall time, "
             f"{time.process_time() - cpu:.0f} s of one core."
         )
-        write(table, folder, None, HERE / "results" / name)
+        write_table(table, folder)
+        write_table(table, HERE / "results" / name)
         render.put_into(HERE / "NOTES.md", name, f"{render.markdown(table)}\n{took}")
 
 

@@ -13,7 +13,6 @@ import argparse
 from itertools import product
 
 import numpy as np
-import yaml
 from corpus import HISTORY, PROMPTS
 from tqdm import tqdm
 from undecided import DEGREES
@@ -21,12 +20,13 @@ from undecided import DEGREES
 from starec_environments.ranking import RankingEnvironment
 from starec_sim import plugins
 from starec_sim.answers import read_decision, read_prompt
-from starec_sim.cli.run import data_spec
+from starec_sim.experiment import data_spec
 from starec_sim.metrics import bootstrap_interval
 from starec_sim.policies.evidence import SIGNALS
 from starec_sim.policies.reasoner import ReasonerPolicy
 from starec_sim.rng import Streams
 from starec_sim.types import FloatArray, Memory
+from starec_sim.yaml_files import parse_value
 
 ROUNDS = 3
 SHOWN = 5
@@ -75,7 +75,7 @@ def main() -> None:
     arguments.add_argument("--data", default="synthetic", help="as `starec run --data`")
     arguments.add_argument(
         "--world",
-        type=yaml.safe_load,
+        type=parse_value,
         default={},
         metavar="SETTINGS",
         help='settings of the data, such as "{popularity: 1.2}"',

@@ -20,8 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from starec_sim.cli.evaluation import following, write
-from starec_sim.cli.run_progress import RunProgress
+from starec_sim.cli.evaluation_progress import EvaluationProgress
 from starec_sim.evaluation import (
     Evaluation,
     Table,
@@ -33,6 +32,7 @@ from starec_sim.evaluation import (
 from starec_sim.evaluation.contenders import ContenderSpec
 from starec_sim.evaluation.folder import TABLE
 from starec_sim.evaluation.table import TableRow
+from starec_sim.evaluation.table_files import write_table
 from starec_sim.experiment import Experiment, recorded
 from starec_sim.holdout import read_protocol
 from starec_sim.learning.checkpoints import read_held_out
@@ -119,7 +119,7 @@ def weights(run: Path, version: str) -> dict[str, Any]:
 
 
 def evaluated(
-    run: Path, without_sft: Path | None, asked: argparse.Namespace, display: RunProgress
+    run: Path, without_sft: Path | None, asked: argparse.Namespace, display: EvaluationProgress
 ) -> Table:
     """Return the table of one training; reuse a finished evaluation with the same settings."""
     runs_dir: Path = asked.runs_dir
@@ -228,14 +228,14 @@ def main() -> None:
             "--without-sft: these trainings have other hold-out users than RUN; name as many "
             "trainings, of the same data and seeds, in the same order"
         )
-    display: RunProgress = following()
+    display = EvaluationProgress()
     with display:
         tables = [
             evaluated(run, other, given, display)
             for run, other in zip(found, others or [None] * len(found), strict=True)
         ]
     table = pooled(tables)
-    write(table, HERE / "results" / given.name, SFT, None)
+    write_table(table, HERE / "results" / given.name, SFT)
     text = render.markdown(table, SFT)
     pairs = [(TRAINED, SFT)]
     if given.sampled:

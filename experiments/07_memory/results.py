@@ -21,8 +21,7 @@ from pathlib import Path
 
 from recovery import draw, read, table
 
-from starec_sim.cli.evaluation import following
-from starec_sim.cli.run_progress import RunProgress
+from starec_sim.cli.evaluation_progress import EvaluationProgress
 from starec_sim.errors import RunError, StarecError
 from starec_sim.experiment import Experiment, recorded
 from starec_sim.experiment import read as read_experiment
@@ -100,7 +99,7 @@ def _played(name: str, spec: str, asked: argparse.Namespace) -> Path:
     changes += [f"{USERS[name]}={asked.users}"] if asked.users else []
     experiment = read_experiment(path, changes)
     arms = {arm: keys for arm, keys in experiment.arms.items() if arm not in asked.without}
-    display: RunProgress = following()
+    display = EvaluationProgress()
     with display:
         return start(experiment.model_copy(update={"arms": arms}), display).folder
 

@@ -20,18 +20,21 @@ from typing import Annotated, Any
 import typer
 
 from starec_sim.cli.audit import audit
+from starec_sim.cli.check_table import check_table
 from starec_sim.cli.data import data
 from starec_sim.cli.estimate import estimate
-from starec_sim.cli.evaluation import check_table, evaluate, table
+from starec_sim.cli.evaluate import evaluate
 from starec_sim.cli.export import export
 from starec_sim.cli.hints import hints_for_old_names
 from starec_sim.cli.list_plugins import list_plugins
-from starec_sim.cli.run import UnfinishedError, replay, resume, run
+from starec_sim.cli.run import replay, resume, run
 from starec_sim.cli.runs import runs
 from starec_sim.cli.serve import serve
 from starec_sim.cli.show import show
+from starec_sim.cli.table import table
 from starec_sim.cli.text import clean
 from starec_sim.cli.train import train
+from starec_sim.cli.unfinished import UnfinishedError
 from starec_sim.errors import PausedError, StarecError
 
 _STOPPED = {"status": "paused", "error": "stopped by the user", "hint": ""}

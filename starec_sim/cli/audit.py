@@ -4,39 +4,41 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from starec_sim.cli.options import AsJson
+from starec_sim.cli.options import Answer, AsJson, Data, takes_options
 
 if TYPE_CHECKING:
-    from starec_sim.evaluation.audits import AuditReport
+    from starec_sim.evaluation.audits import AuditReport, AuditSettings
 
 _STYLES = {"holds": "green", "unsure": "yellow", "fails": "bold red"}
 
 
-def audit(
+@dataclass(frozen=True)
+class AuditOptions:
+    """What `starec audit` takes."""
+
     policy: Annotated[
         str,
         typer.Argument(
             metavar="POLICY", help="lexical, or e.g. openai,model=qwen3:8b; or a YAML file."
         ),
-    ],
-    data: Annotated[
-        str, typer.Option(metavar="DATA", help="A folder or file, or the name of a dataset.")
-    ] = "synthetic",
+    ]
+    data: Data = "synthetic"
     users: Annotated[
         int, typer.Option(min=2, metavar="N", help="How many users are questioned.")
-    ] = 100,
+    ] = 100
     only: Annotated[
         str | None, typer.Option(metavar="NAMES", help="Audits to make, e.g. position,leak.")
-    ] = None,
+    ] = None
     bounds: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Bounds of one's own, in place of those that ship."),
-    ] = None,
+        typer.Option(metavar="FILE", help="Bounds of your own, in place of those that ship."),
+    ] = None
     protocol: Annotated[
         str | None,
         typer.Option(
@@ -44,16 +46,19 @@ def audit(
             help="Whose lists are asked about, or a YAML file: by default agentcf-10 where the "
             "data ships candidates, else starec-20.",
         ),
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Draws users and lists.")] = 0,
+    ] = None
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Draws users and lists.")] = 0
     concurrency: Annotated[
         int, typer.Option(min=1, max=4096, metavar="N", help="Questions in flight.")
-    ] = 64,
+    ] = 64
     into: Annotated[
         Path, typer.Option(metavar="FOLDER", help="Where pages and answers are kept.")
-    ] = Path("audits"),
-    as_json: AsJson = False,
-) -> dict[str, Any] | None:
+    ] = Path("audits")
+    as_json: AsJson = False
+
+
+@takes_options
+def audit(options: AuditOptions) -> Answer:
     """Ask whether a policy is fit to simulate people with: ten audits on one page.
 
     For example: starec audit lexical --data movielens-100k
@@ -61,50 +66,71 @@ def audit(
     An audit that was stopped goes on where it was when the same command is given again.
     """
     from starec_sim.cli.progress_bars import bars
-    from starec_sim.cli.run import data_spec
     from starec_sim.evaluation import audits
-    from starec_sim.evaluation.audits.page import page
-    from starec_sim.evaluation.contenders import label, read_policy
-    from starec_sim.holdout import read_protocol
-    from starec_sim.runs.atomic_file import write_atomically
-    from starec_sim.settings import validate
 
-    spec = read_policy(policy)
-    name = "".join(c if c.isalnum() or c in "-._" else "-" for c in label(spec))
-    values: dict[str, Any] = {
-        "policy": spec,
-        "data": data_spec(data),
-        "protocol": read_protocol(protocol) if protocol is not None else None,
-        "users": users,
-        "bounds": audits.read_bounds(bounds),
-        "seed": seed,
-        "concurrency": concurrency,
-        "cache": into / "answers.sqlite",
-    }
-    if only is not None:
-        values["only"] = tuple(part.strip() for part in only.split(",") if part.strip())
+    settings = _settings(options)
     try:
         with bars():
-            report = audits.audit(validate(audits.AuditSettings, values, ""))
+            report = audits.audit(settings)
     except KeyboardInterrupt:
         print(
-            f"\nStopped. What was answered is kept in {values['cache']}; the same command "
+            f"\nStopped. What was answered is kept in {settings.cache}; the same command "
             "goes on from there.",
             file=sys.stderr,
         )
         raise
-    into.mkdir(parents=True, exist_ok=True)
-    # Whatever was asked for otherwise is another page.
-    asked = [str(report.about["dataset"]), f"{users}users", *values.get("only", ()), f"seed{seed}"]
-    stem = "-".join([name, *asked])
-    html, found = into / f"{stem}.html", into / f"{stem}.json"
-    answer = {**report.as_json(), "page": str(html)}
-    write_atomically(html, page(report))
-    write_atomically(found, json.dumps(answer, indent=1, allow_nan=True) + "\n")
-    if as_json:
+    page, answer = _write(report, settings, options)
+    if options.as_json:
         return answer
-    _print(report, html)
+    _print(report, page)
     return None
+
+
+def _settings(options: AuditOptions) -> AuditSettings:
+    from starec_sim.evaluation import audits
+    from starec_sim.evaluation.contenders import read_policy
+    from starec_sim.experiment import data_spec
+    from starec_sim.holdout import read_protocol
+    from starec_sim.settings import validate
+
+    values: dict[str, Any] = {
+        "policy": read_policy(options.policy),
+        "data": data_spec(options.data),
+        "protocol": read_protocol(options.protocol) if options.protocol is not None else None,
+        "users": options.users,
+        "bounds": audits.read_bounds(options.bounds),
+        "seed": options.seed,
+        "concurrency": options.concurrency,
+        "cache": options.into / "answers.sqlite",
+    }
+    if options.only is not None:
+        values["only"] = tuple(name.strip() for name in options.only.split(",") if name.strip())
+    return validate(audits.AuditSettings, values, "")
+
+
+def _write(
+    report: AuditReport, settings: AuditSettings, options: AuditOptions
+) -> tuple[Path, dict[str, Any]]:
+    """Write the page and the answer as JSON, and return the page's file and the answer.
+
+    The names of the files say what was asked, so that other audits get other files.
+    """
+    from starec_sim.evaluation.audits.page import page
+    from starec_sim.evaluation.contenders import label
+    from starec_sim.runs.atomic_file import write_atomically
+
+    policy = "".join(c if c.isalnum() or c in "-._" else "-" for c in label(settings.policy))
+    only = settings.only if options.only is not None else ()
+    asked = (str(report.about["dataset"]), f"{settings.users}users", *only, f"seed{settings.seed}")
+    stem = "-".join([policy, *asked])
+    html = options.into / f"{stem}.html"
+    answer = {**report.as_json(), "page": str(html)}
+    options.into.mkdir(parents=True, exist_ok=True)
+    write_atomically(html, page(report))
+    write_atomically(
+        options.into / f"{stem}.json", json.dumps(answer, indent=1, allow_nan=True) + "\n"
+    )
+    return html, answer
 
 
 def _print(report: AuditReport, html: Path) -> None:

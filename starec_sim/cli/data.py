@@ -79,7 +79,7 @@ def describe(
     """
     from starec_sim import plugins
     from starec_sim.cli.progress_bars import bars
-    from starec_sim.cli.run import data_spec
+    from starec_sim.experiment import data_spec
     from starec_sim.holdout import HoldOut, filters, read_protocol
 
     spec = data_spec(path)

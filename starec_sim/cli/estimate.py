@@ -6,8 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from starec_sim.cli.options import AsJson, Changes, ExperimentFile, OtherData
-from starec_sim.cli.run import read_experiment
+from starec_sim.cli.options import AsJson, Changes, ExperimentFile, OtherData, read_experiment
 
 
 def estimate(

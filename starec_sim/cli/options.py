@@ -1,11 +1,31 @@
-"""Arguments and options that commands share, so that they are called and explained alike."""
+"""Arguments and options that commands share, and options as one object.
+
+A command with many options takes one dataclass, each field of which is an option:
+
+    @dataclass(frozen=True)
+    class Options:
+        name: Annotated[str, typer.Argument(metavar="NAME")]
+        as_json: AsJson = False
+
+    @takes_options
+    def command(options: Options) -> None: ...
+"""
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
+
+if TYPE_CHECKING:
+    from starec_sim.experiment import Experiment
+
+Answer = dict[str, Any] | None
+"""What a command returns: its answer with `--json`, else None, because it has printed it."""
 
 Run = Annotated[
     str,
@@ -13,7 +33,7 @@ Run = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 RunsDir = Annotated[Path, typer.Option("--runs-dir", metavar="FOLDER", help="Where runs are kept.")]
-Allowed = Annotated[
+BudgetChanges = Annotated[
     list[str] | None,
     typer.Option(
         "--budget",
@@ -34,3 +54,70 @@ OtherData = Annotated[
         "--data", metavar="DATA", help="Use other data: a folder or file, or the name of a dataset."
     ),
 ]
+Data = Annotated[
+    str, typer.Option(metavar="DATA", help="A folder or file, or the name of a dataset.")
+]
+Against = Annotated[
+    str | None,
+    typer.Option("--against", metavar="ROW", help="Compare with this row; else the first agent."),
+]
+
+
+def takes_options(command: Callable[[Any], Answer]) -> Callable[..., Answer]:
+    """Return a command with an option for each field of the dataclass that the function takes.
+
+    Args:
+        command: A function of one argument, annotated with a dataclass. The fields are annotated
+            as the parameters of a Typer command.
+    """
+    (parameter,) = inspect.signature(command).parameters
+    options = get_type_hints(command)[parameter]
+    annotations = get_type_hints(options, include_extras=True)
+    fields = inspect.signature(options).parameters.values()
+
+    @functools.wraps(command)
+    def with_options(**values: Any) -> Answer:
+        return command(options(**values))
+
+    signature = inspect.Signature([f.replace(annotation=annotations[f.name]) for f in fields])
+    with_options.__signature__ = signature  # type: ignore[attr-defined]
+    with_options.__annotations__ = annotations
+    return with_options
+
+
+def read_experiment(path: Path, changes: list[str] | None, data: str | None) -> Experiment:
+    """Return the experiment that a command names, with its `--set` and `--data`.
+
+    Raises:
+        ConfigError: The file cannot be read, or a key or value is wrong.
+        DataError: There is no such data.
+        PluginError: There is no such plug-in.
+    """
+    from starec_sim import experiment
+
+    replaced = {} if data is None else {"data": experiment.data_spec(data)}
+    return experiment.read(path, changes or (), replaced)
+
+
+def budget_changes(pairs: list[str] | None) -> dict[str, float | None]:
+    """Return what the pairs of `--budget` set; None is no limit.
+
+    Raises:
+        ConfigError: A pair is not KEY=N, or there is no such key.
+    """
+    from starec_sim.errors import ConfigError, did_you_mean
+    from starec_sim.policies.settings import Budget
+    from starec_sim.yaml_files import key_value
+
+    example = "e.g. --budget calls=5000 or --budget usd=none"
+    changes: dict[str, float | None] = {}
+    for pair in pairs or ():
+        key, value = key_value(pair, "--budget", example)
+        if key not in Budget.model_fields:
+            near = did_you_mean(key, Budget.model_fields)
+            raise ConfigError(f'--budget "{pair}": there is no such key; {near}', hint=example)
+        try:
+            changes[key] = None if value == "none" else float(str(value))
+        except ValueError:
+            raise ConfigError(f'--budget "{pair}": expected a number', hint=example) from None
+    return changes

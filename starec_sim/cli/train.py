@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from starec_sim.cli.options import AsJson, Changes, ExperimentFile, OtherData
-from starec_sim.cli.run import read_experiment, unfinished_told
+from starec_sim.cli.options import AsJson, Changes, ExperimentFile, OtherData, read_experiment
+from starec_sim.cli.unfinished import unfinished_told
 
 if TYPE_CHECKING:
     from starec_sim.events import RunEvents

@@ -1,0 +1,182 @@
+"""`starec eval`."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from starec_sim.cli.options import (
+    Against,
+    Answer,
+    AsJson,
+    BudgetChanges,
+    Data,
+    RunsDir,
+    budget_changes,
+    takes_options,
+)
+
+if TYPE_CHECKING:
+    from starec_sim.evaluation import Evaluation, Table
+    from starec_sim.events import RunEvents
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """What `starec eval` takes."""
+
+    policies: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="POLICY...",
+            help="A policy's name, with settings after commas (openai,model=qwen3:8b), or a YAML "
+            "file; none for the classical rows alone.",
+        ),
+    ] = None
+    data: Data = "synthetic"
+    protocol: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="starec-20, agentcf-10, or a YAML file of your own."),
+    ] = "starec-20"
+    rows: Annotated[
+        str,
+        typer.Option(
+            metavar="ROWS", help="all, classical or agents of the rows that ship; or a YAML file."
+        ),
+    ] = "all"
+    users: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Evaluate at most so many users.")
+    ] = None
+    new_users: Annotated[
+        bool,
+        typer.Option("--new-users", help="Fit models on other users than the evaluated ones."),
+    ] = False
+    held_out: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN", help="Evaluate only users that this training never trained on."
+        ),
+    ] = None
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Draws users and candidates.")] = 0
+    candidates: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Use these lists: the candidates.jsonl of another evaluation."
+        ),
+    ] = None
+    against: Against = None
+    into: Annotated[
+        Path | None,
+        typer.Option("--into", metavar="FOLDER", help="Write the tables and the plot here too."),
+    ] = None
+    concurrency: Annotated[
+        int, typer.Option(min=1, max=4096, metavar="N", help="Visits in flight.")
+    ] = 64
+    budget: BudgetChanges = None
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Begin anew, even if the same was begun before.")
+    ] = False
+    runs_dir: RunsDir = Path("runs")
+    as_json: AsJson = False
+
+
+@takes_options
+def evaluate(options: EvaluateOptions) -> Answer:
+    """Evaluate policies: how good are they at being these users, against whom, how surely.
+
+    The last likes of each user are replayed first, so that the agent builds its memory; then the
+    held-out item is ranked among others. Killed or stopped, the same command goes on.
+
+    For example: starec eval lexical --data synthetic --users 200
+    """
+    from starec_sim import evaluation as evaluations
+
+    evaluation = _evaluation(options)
+    return finish_evaluation(
+        lambda events: evaluations.evaluate(evaluation, events, fresh=options.fresh),
+        options.against,
+        options.into,
+        options.as_json,
+    )
+
+
+def _evaluation(options: EvaluateOptions) -> Evaluation:
+    from starec_sim.evaluation import Evaluation, read_policy, read_rows
+    from starec_sim.experiment import data_spec
+    from starec_sim.holdout import read_protocol
+    from starec_sim.settings import validate
+
+    protocol = read_protocol(options.protocol).model_dump(mode="json")
+    users: dict[str, Any] = protocol["users"]
+    if options.users is not None:
+        users["count"] = options.users
+    if options.new_users:
+        users["mode"] = "new"
+    if options.held_out is not None:
+        from starec_sim.learning.checkpoints import read_held_out
+        from starec_sim.runs import folder as run_folder
+
+        users["listed"] = read_held_out(run_folder.find(options.held_out, options.runs_dir))
+    values = {
+        "name": f"eval-{protocol['name']}",
+        "data": data_spec(options.data),
+        "protocol": protocol,
+        "policies": [read_policy(policy) for policy in options.policies or ()],
+        "rows": read_rows(options.rows),
+        "seed": options.seed,
+        "candidates": options.candidates,
+        "concurrency": options.concurrency,
+        "runs_dir": options.runs_dir,
+        "budget": budget_changes(options.budget),
+    }
+    return validate(Evaluation, values, "")
+
+
+def finish_evaluation(
+    execute: Callable[[RunEvents], tuple[Path, Table]],
+    against: str | None,
+    into: Path | None,
+    as_json: bool,
+) -> Answer:
+    """Execute with a live display; write the table, and show it.
+
+    Args:
+        execute: Evaluates, and returns the folder and the table.
+        against: The row that the others are compared with.
+        into: A further folder that gets the table.
+        as_json: Whether to return the answer in place of printing it.
+    """
+    from starec_sim.cli.evaluation_progress import EvaluationProgress
+    from starec_sim.cli.table_view import print_table, table_as_json
+    from starec_sim.cli.text import suggested
+    from starec_sim.cli.unfinished import unfinished_told
+    from starec_sim.evaluation.table_files import write_table
+
+    progress = EvaluationProgress()
+    with unfinished_told(progress), progress:
+        folder, table = execute(progress)
+    written = write_table(table, folder, against)
+    if into is not None:
+        written = write_table(table, into, against)
+    if as_json:
+        return {**table_as_json(table, against), "run": str(folder), "status": "finished"}
+    print_table(table, against)
+    progress.message(f"\nwritten to {', '.join(map(str, written))}")
+    here, first, last = (
+        shlex.quote(text) for text in (str(folder), table.rows[0].name, table.rows[-1].name)
+    )
+    progress.message(
+        suggested(
+            [
+                (f"table {here} --compare {first} {last}", "how two rows differ, in every metric"),
+                (f"table {here} --format latex", "the table for a paper; also markdown, csv"),
+                (f"eval ... --candidates {here}/candidates.jsonl", "another policy on these lists"),
+            ]
+        )
+    )
+    return None

@@ -1,0 +1,104 @@
+"""How the table of an evaluation is printed, and its form as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.text import Text
+
+from starec_sim.cli.tables import console, grid
+from starec_sim.cli.text import clean
+from starec_sim.evaluation import render
+
+if TYPE_CHECKING:
+    from starec_sim.evaluation import PairedDifference, Table
+
+
+def table_as_json(table: Table, against: str | None) -> dict[str, Any]:
+    """Return a table as JSON values, with its differences and the impossible rows."""
+    return {
+        **table.as_json(),
+        "against": against or table.reference,
+        "differences": {name: d.as_json() for name, d in table.against(against).items()},
+        "impossible": [finding._asdict() for finding in table.impossible_rows()],
+    }
+
+
+def print_table(table: Table, against: str | None) -> None:
+    """Print a table: figures, differences, and what was counted and spent.
+
+    Raises:
+        ConfigError: There is no row `against`; nothing is printed then.
+    """
+    out = console()
+    if len(table.rows) > 1:
+        table.row(against or table.reference)
+    _print_figures(out, table)
+    if len(table.rows) > 1:
+        _print_against(out, table, against)
+    _print_costs(out, table)
+    out.print(f"\n{render.caption(table)}", style="dim")
+    for name, why in table.about["left out"].items():
+        out.print(f"left out: {clean(name)}, which {why}", style="yellow")
+    for name in table.unfinished:
+        out.print(f"not there yet: {clean(name)}", style="yellow")
+    for finding in table.impossible_rows():
+        out.print(f"impossible: {finding.row}; {finding.problem}", style="bold red")
+
+
+def print_differences(rows: tuple[str, str], differences: Mapping[str, PairedDifference]) -> None:
+    """Print how two rows differ in every metric."""
+    out, lines = console(), grid()
+    out.print(f"\n{rows[0]} minus {rows[1]}, times 100, 95 % interval over the same users\n")
+    for name, found in differences.items():
+        word = "" if found.sure else "unsure"
+        lines.add_row(
+            render.title(name), render.difference(found), f"p {render.chance(found.p)}", word
+        )
+    out.print(lines)
+
+
+def _print_figures(out: Console, table: Table) -> None:
+    """Print a block of the NDCGs and a block of the other metrics, with a line for each row."""
+    metrics = render.shown_metrics(table)
+    ndcg = [name for name in metrics if name.startswith("ndcg")]
+    for block in (ndcg, [name for name in metrics if name not in ndcg]):
+        lines = grid()
+        lines.add_row("", *(Text(render.title(name), "bold") for name in block))
+        for row in table.rows:
+            cells = []
+            for metric in block:
+                mean, _, half = render.figure(row.metrics[metric], "|").partition("|")
+                half = f" ±{half}" if half else ""
+                cells.append(Text.assemble((mean.rjust(5), "bold"), (half, "dim")))
+            lines.add_row(clean(row.name), *cells)
+        out.print()
+        out.print(lines)
+
+
+def _print_against(out: Console, table: Table, against: str | None) -> None:
+    """Print how the other rows differ from one, in the headline metric."""
+    reference = clean(against or table.reference)
+    out.print(f"\n{render.title(table.headline)} against {reference}, the same users\n")
+    lines = grid()
+    for name, found in table.against(against).items():
+        word = ("higher" if found.interval.mean > 0 else "lower") if found.sure else "unsure"
+        style = "dim" if not found.sure else ("green" if word == "higher" else "red")
+        difference = Text(render.difference(found), style)
+        lines.add_row(clean(name), difference, f"p {render.chance(found.p)}", word)
+    out.print(lines)
+
+
+def _print_costs(out: Console, table: Table) -> None:
+    """Print what a ranking takes and what was wrong with answers, of the rows that say it."""
+    notes = [(row.name, render.spent(row), render.flawed(row)) for row in table.rows]
+    if not any(cost or flaw for _, cost, flaw in notes):
+        return
+    out.print("\nA ranking takes / counted\n")
+    lines = grid()
+    for name, cost, flaw in notes:
+        if cost or flaw:
+            lines.add_row(clean(name), cost, Text(flaw, "dim"))
+    out.print(lines)

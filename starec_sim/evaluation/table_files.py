@@ -1,0 +1,32 @@
+"""A table written into a folder: Markdown, CSV, LaTeX and a plot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from starec_sim.evaluation import render
+from starec_sim.evaluation.plot import plot_table
+from starec_sim.evaluation.table import Table
+
+
+def write_table(table: Table, folder: Path, against: str | None = None) -> list[Path]:
+    """Write a table in all forms into a folder, and return the files.
+
+    Args:
+        table: The table.
+        folder: Is made if it does not exist.
+        against: The row that the others are compared with; the table's own choice when None.
+
+    Raises:
+        ConfigError: There is no such row.
+    """
+    texts = {
+        "table.md": render.markdown(table, against),
+        "table.csv": render.comma_separated(table),
+        "table.tex": render.latex(table),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        (folder / name).write_text(text, "utf-8")
+    plot_table(table, folder / "table.png")
+    return [folder / name for name in (*texts, "table.png")]
