@@ -1,55 +1,55 @@
 """Cuts that a protocol makes before anything is measured, each with its counts.
 
 Two papers that "filter users and items with fewer than 10 interactions" rarely filter the same: one
-counts once, the other until nothing changes, a third after dropping what was not liked. So a cut is
-a pure function from dataset to dataset, and a `Funnel` keeps what was there before and after each.
+counts once, another until nothing changes, a third after dropping what was not liked. So a cut is a
+function from dataset to dataset, and a `Funnel` keeps what was there before and after each.
 
-Users and items that leave are gone from the dataset, so that nobody can draw them as negatives; the
-rows of those that stay are renumbered, and their ids tell who they are.
+Users and items that are dropped are not in the dataset any more, so no negative can be drawn from
+them. The rows of the others are renumbered; their ids do not change.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from starec_sim.dataset import Dataset, Interactions, World
+from starec_sim.dataset import Dataset
 from starec_sim.errors import DataError
+from starec_sim.holdout.subset import part
 from starec_sim.rng import Streams
 from starec_sim.settings import Settings
 from starec_sim.types import LIKED_ABOVE, FloatArray, IntArray
 
 
 class Cuts(Settings):
-    """What a protocol asks for, in the order in which it is done. The defaults cut nothing."""
+    """The cuts of a protocol, in the order in which they are made. The defaults cut nothing."""
 
     liked_only: bool = False
     """Drop interactions that were not liked before anything is counted."""
     min_of_user: int = Field(default=0, ge=0)
-    """Users with fewer interactions leave."""
+    """Users with fewer interactions are dropped."""
     min_of_item: int = Field(default=0, ge=0)
-    """Items with fewer interactions leave, and their interactions with them."""
+    """Items with fewer interactions are dropped, and their interactions with them."""
     iterated: bool = False
-    """Whether both are repeated until nobody leaves (a k-core); else both are counted once, on the
-    same log, and what is left may be shorter than they say."""
+    """Whether both are repeated until nothing is dropped any more (a k-core). Else both are counted
+    once, on the same log, and a user or item that stays may have fewer interactions than that."""
     min_likes: int = Field(default=0, ge=0)
-    """Users with fewer likes leave."""
+    """Users with fewer likes are dropped."""
     users: int | None = Field(default=None, ge=1)
     """A random sample of so many users; all when empty."""
     last: int | None = Field(default=None, ge=1)
-    """Interactions of each user that stay: her last ones."""
+    """Interactions of each user that are kept: her last ones."""
     met_only: bool = False
-    """Whether items that nobody met any more leave the catalogue as well."""
+    """Whether items without an interaction are dropped from the catalogue as well."""
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """What a dataset held once a cut was made."""
+    """What a dataset held after a cut."""
 
     cut: str
     """The cut in words."""
@@ -58,19 +58,19 @@ class Count:
     items: int
     """Items with an interaction."""
     catalogue: int
-    """All items, met or not."""
+    """All items, with an interaction or without."""
     interactions: int
 
     @property
     def sparsity(self) -> float:
-        """Share of the pairs of these users and items that never met; NaN where there is none."""
+        """Share of the pairs of these users and items without an interaction; NaN without pairs."""
         cells = self.users * self.items
         return 1.0 - self.interactions / cells if cells else float("nan")
 
 
 @dataclass(frozen=True, slots=True)
 class Funnel:
-    """A dataset, and how it came to be so small."""
+    """A dataset after some cuts, and its counts after each of them."""
 
     dataset: Dataset
     counts: tuple[Count, ...]
@@ -79,8 +79,12 @@ class Funnel:
     def then(self, cut: str, dataset: Dataset) -> Funnel:
         """Return the funnel with one more cut.
 
+        Args:
+            cut: The cut in words.
+            dataset: What it left.
+
         Raises:
-            DataError: Nothing is left; says what was there before.
+            DataError: Nothing is left; the message says what was there before.
         """
         count = counted(cut, dataset)
         if not count.interactions:
@@ -97,9 +101,9 @@ def cut(dataset: Dataset, cuts: Cuts, seed: int = 0) -> Funnel:
     """Make all cuts, in the order of the fields of `Cuts`.
 
     Args:
-        dataset: What was read.
-        cuts: What the protocol asks for.
-        seed: Of the sample of users.
+        dataset: The dataset as it was read.
+        cuts: The cuts of the protocol.
+        seed: Decides which users are sampled.
 
     Raises:
         DataError: Nothing is left after a cut, or there are fewer users than are to be sampled.
@@ -157,11 +161,11 @@ def at_least(
         dataset: What to cut.
         of_user: Interactions a user must have.
         of_item: Interactions an item must have.
-        iterated: Whether to count again until everybody left has enough (the k-core of Seidman,
+        iterated: Whether to count again until all that are left have enough (the k-core of Seidman,
             1983, when both bounds are k).
 
     Returns:
-        What is left, and how often it was counted before nothing changed any more (1 when once).
+        What is left, and how often it was counted until nothing changed any more.
     """
     log, passes = dataset.log, 0
     users, items = np.ones(len(dataset.users), bool), np.ones(len(dataset.items), bool)
@@ -182,7 +186,7 @@ def with_likes(dataset: Dataset, likes: int) -> Dataset:
 
 
 def sample(dataset: Dataset, users: int, seed: int) -> Dataset:
-    """Keep a random sample of users, in their order; a larger sample holds the smaller one.
+    """Keep a random sample of users, in their order. A larger sample contains the smaller ones.
 
     Raises:
         DataError: There are fewer users than that.
@@ -192,7 +196,7 @@ def sample(dataset: Dataset, users: int, seed: int) -> Dataset:
 
 
 def split(dataset: Dataset, sizes: Mapping[str, int], seed: int) -> Mapping[str, IntArray]:
-    """Divide users at random into groups that share nobody, e.g. to train on and to test.
+    """Divide users at random into groups without common users, e.g. to train on and to test.
 
     Args:
         dataset: Whose users; only those with an interaction are drawn.
@@ -231,84 +235,8 @@ def last(dataset: Dataset, n: int) -> Dataset:
 
 
 def met(dataset: Dataset) -> Dataset:
-    """Drop the items without an interaction, but for those that ship as somebody's candidates."""
+    """Drop items without an interaction, except those in shipped candidate lists."""
     counts = np.bincount(dataset.log.items, minlength=len(dataset.items))
     for candidates in dataset.candidates.values():
         counts[list(candidates)] += 1
     return part(dataset, items=counts > 0)
-
-
-def part(
-    dataset: Dataset,
-    users: NDArray[np.bool_] | None = None,
-    items: NDArray[np.bool_] | None = None,
-) -> Dataset:
-    """Return the dataset of some users and items, their rows renumbered.
-
-    Args:
-        dataset: The whole.
-        users: Which users stay, shape (users,); None for all.
-        items: Which items stay, shape (items,); None for all.
-    """
-    kept_users, kept_items = _kept(users, len(dataset.users)), _kept(items, len(dataset.items))
-    user_row, item_row = _rows(kept_users, dataset.users), _rows(kept_items, dataset.items)
-    log = dataset.log
-    log = log.where((user_row[log.users] >= 0) & (item_row[log.items] >= 0))
-    return replace(
-        dataset,
-        users=tuple(dataset.users[row] for row in kept_users.tolist()),
-        items=tuple(dataset.items[row] for row in kept_items.tolist()),
-        log=Interactions(user_row[log.users], item_row[log.items], log.ratings, log.times),
-        world=_part_of(dataset.world, kept_users, kept_items),
-        candidates={
-            int(user_row[user]): tuple(
-                int(item_row[item]) for item in candidates if item_row[item] >= 0
-            )
-            for user, candidates in dataset.candidates.items()
-            if user_row[user] >= 0
-        },
-    )
-
-
-@dataclass(frozen=True)
-class _Part:
-    """The truth of a world for some of its users and items."""
-
-    whole: World
-    users: IntArray
-    items: IntArray
-
-    @property
-    def source(self) -> str:
-        return self.whole.source
-
-    def ratings(self, user: int, items: IntArray, round: int) -> FloatArray:
-        return self.whole.ratings(int(self.users[user]), self.items[items], round)
-
-
-@dataclass(frozen=True)
-class _PartWithAppeal(_Part):
-    """The same of a world that also knows how people choose."""
-
-    def appeal(self, user: int, items: IntArray, round: int) -> FloatArray:
-        whole: Any = self.whole
-        found: FloatArray = whole.appeal(int(self.users[user]), self.items[items], round)
-        return found
-
-
-def _part_of(world: World | None, users: IntArray, items: IntArray) -> World | None:
-    if world is None:
-        return None
-    knows = callable(getattr(world, "appeal", None))
-    return (_PartWithAppeal if knows else _Part)(world, users, items)
-
-
-def _kept(mask: NDArray[np.bool_] | None, count: int) -> IntArray:
-    return np.arange(count) if mask is None else np.flatnonzero(mask)
-
-
-def _rows(kept: IntArray, whole: tuple[Any, ...]) -> IntArray:
-    """Return the new row of each old one; -1 for what is gone."""
-    rows = np.full(len(whole), -1)
-    rows[kept] = np.arange(len(kept))
-    return rows

@@ -9,7 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from starec_environments.datasets.assembly import ItemColumns, LogRules, assemble, read_items
+from starec_environments.datasets.assembly import (
+    ItemColumns,
+    LogRules,
+    LogTable,
+    assemble,
+    read_items,
+)
 from starec_environments.datasets.clean_text import unmarked
 from starec_environments.datasets.columns import Table, read_table
 from starec_environments.datasets.paths import folder, only
@@ -124,11 +130,7 @@ class AgentCF:
         log = Table(path, {"user": users, "item": met}, range(1, len(users) + 1), "interaction")
         return assemble(
             name,
-            log,
-            user="user",
-            item="item",
-            ratings=np.full(len(users), np.nan),
-            times=np.array(times, dtype=np.int64),
+            LogTable(log, np.full(len(users), np.nan), np.array(times, dtype=np.int64)),
             users=None,
             items=items,
             rules=self.config,

@@ -17,13 +17,13 @@ from pydantic import Field, field_validator
 from starec_environments.datasets.amazon_files import category, log_file, product_file
 from starec_environments.datasets.amazon_products import read_products
 from starec_environments.datasets.amazon_reviews import COLUMNS, Column, read_reviews
-from starec_environments.datasets.assembly import LogRules, assemble
+from starec_environments.datasets.assembly import LogRules, LogTable, assemble
 from starec_environments.datasets.clean_text import tidy_title
 from starec_environments.datasets.line_reader import Faults
 from starec_environments.datasets.paths import folder, listing
 from starec_sim.dataset import Dataset
 from starec_sim.errors import DataError
-from starec_sim.holdout.filters import part
+from starec_sim.holdout.subset import part
 from starec_sim.types import Item
 
 
@@ -97,11 +97,7 @@ class Amazon:
             items += [Item(id, tidy_title(id, id)) for id in unknown]
         dataset = assemble(
             category(path),
-            log,
-            user="user",
-            item="item",
-            ratings=np.array(ratings, np.float64),
-            times=np.array(times, np.int64),
+            LogTable(log, np.array(ratings, np.float64), np.array(times, np.int64)),
             users=None,
             items=items,
             rules=config.model_copy(update={"unknown": "drop"}) if unknown else config,

@@ -79,21 +79,28 @@ def fetch_category(
     part.mkdir(parents=True, exist_ok=True)
     sums = []
     for kind, pattern in editions[edition].items():
-        url = pattern.format(category)
-        path = part / url.rsplit("/", 1)[-1]
-        if not path.is_file():
-            arriving = path.with_name(f"{path.name}.part")
-            by_hand = f"check the category's name; or download {url} elsewhere and put it at {path}"
-            retrieve(url, arriving, SIZE_LIMIT, by_hand, opener or urlopen, progress)
-            arriving.replace(path)
-        if (found := kind_of(path)) != kind:
-            path.unlink()
-            raise DataError(
-                f"{url} holds {found or 'nothing known'}, not {kind}; what came was removed",
-                hint="open the address in a browser: it may have moved, or need a login",
-            )
+        path = _fetch_file(pattern.format(category), kind, part, opener or urlopen, progress)
         with path.open("rb") as file:
             sums.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {path.name}\n")
     (part / SUMS).write_text("".join(sums))
     part.replace(target)
     return target
+
+
+def _fetch_file(
+    url: str, kind: Kind, into: Path, opener: Opener, progress: Progress | None
+) -> Path:
+    """Download one file, unless it is there already, and check that it is of the kind wanted."""
+    path = into / url.rsplit("/", 1)[-1]
+    if not path.is_file():
+        arriving = path.with_name(f"{path.name}.part")
+        by_hand = f"check the category's name; or download {url} elsewhere and put it at {path}"
+        retrieve(url, arriving, SIZE_LIMIT, by_hand, opener, progress)
+        arriving.replace(path)
+    if (found := kind_of(path)) != kind:
+        path.unlink()
+        raise DataError(
+            f"{url} holds {found or 'nothing known'}, not {kind}; what came was removed",
+            hint="open the address in a browser: it may have moved, or need a login",
+        )
+    return path

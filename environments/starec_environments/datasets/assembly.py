@@ -107,14 +107,24 @@ def read_users(table: Table, id: str, profile: Mapping[str, str], rules: LogRule
     return users
 
 
+@dataclass(frozen=True, slots=True)
+class LogTable:
+    """A table whose rows are interactions."""
+
+    table: Table
+    ratings: FloatArray
+    """Stars, one for each row of the table; NaN where there is no rating."""
+    times: IntArray
+    """What orders the log, one for each row of the table."""
+    user: str = "user"
+    """The column of user ids."""
+    item: str = "item"
+    """The column of item ids."""
+
+
 def assemble(
     name: str,
-    table: Table,
-    *,
-    user: str,
-    item: str,
-    ratings: FloatArray,
-    times: IntArray,
+    log: LogTable,
     users: Sequence[User] | None,
     items: Sequence[Item] | None,
     rules: LogRules,
@@ -123,20 +133,17 @@ def assemble(
 
     Args:
         name: The dataset's name.
-        table: The log.
-        user: Its column of user ids.
-        item: Its column of item ids.
-        ratings: Stars, one for each row of the table.
-        times: What orders the log, one for each row of the table.
-        users: Everybody; None makes users of whoever occurs in the log, in order of appearance.
-        items: The catalogue; None makes items of what occurs in the log, titled by their ids.
+        log: The interactions.
+        users: All users; None makes users of the ids in the log, in order of appearance.
+        items: The catalogue; None makes items of the ids in the log, titled by their ids.
         rules: What to do with rows whose user or item is not among these, and which of several
             rows of one user and item counts, in order of time.
 
     Raises:
         DataError: Rows are unknown or duplicate and that is an error, or no row is left.
     """
-    user_ids, item_ids = _ids(table, user, "user"), _ids(table, item, "item")
+    table, ratings, times = log.table, log.ratings, log.times
+    user_ids, item_ids = _ids(table, log.user, "user"), _ids(table, log.item, "item")
     if users is None:
         users = [User(id) for id in dict.fromkeys(user_ids)]
     if items is None:
@@ -158,8 +165,8 @@ def assemble(
     rows = rows[_one_of_each(table, rows, pairs, user_ids, item_ids, rules)]
     if not len(rows):
         raise DataError(f"{table.path}: no interaction is left", hint="check the ids in both files")
-    log = Interactions(user_rows[rows], item_rows[rows], ratings[rows], times[rows])
-    return Dataset(name, tuple(users), tuple(items), log)
+    kept = Interactions(user_rows[rows], item_rows[rows], ratings[rows], times[rows])
+    return Dataset(name, tuple(users), tuple(items), kept)
 
 
 def _ids(table: Table, name: str, what: str) -> list[str]:

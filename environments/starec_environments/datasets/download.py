@@ -48,8 +48,8 @@ def fetch(
     """Download a dataset, unless it is there already.
 
     An archive is written to NAME.zip.part and renamed when it is complete and its checksum is
-    right; the folder appears in one piece. A NAME.zip that lies in `into` already is used instead
-    of the network, which is how one proceeds by hand.
+    right. The folder appears in one step. If `into` holds a NAME.zip already, that is used and
+    nothing is downloaded; so a file that was downloaded by hand can be used.
 
     Args:
         name: A key of `archives`, or a category such as `amazon-2018/CDs_and_Vinyl`.
@@ -82,23 +82,29 @@ def fetch(
         return target
     try:
         into.mkdir(parents=True, exist_ok=True)
-        if not packed.is_file():
-            part = packed.with_name(packed.name + ".part")
-            by_hand = (
-                f"download {archive.url} elsewhere and put it at {packed}, then run this again; "
-                f"or unpack it to {target} yourself"
-            )
-            opener = opener or urlopen
-            retrieve(archive.url, part, archive.size_limit, by_hand, opener, progress)
-            _check(archive, part)
-            part.replace(packed)
-        else:
+        if packed.is_file():
             _check(archive, packed)
+        else:
+            _download(archive, packed, target, opener or urlopen, progress)
         _unpack(archive, packed, target)
         packed.unlink()
     except OSError as error:
         raise _unwritable(into, error) from error
     return target
+
+
+def _download(
+    archive: Archive, packed: Path, target: Path, opener: Opener, progress: Progress | None
+) -> None:
+    """Download an archive to `packed`; the file appears when its checksum is right."""
+    part = packed.with_name(packed.name + ".part")
+    by_hand = (
+        f"download {archive.url} elsewhere and put it at {packed}, then run this again; "
+        f"or unpack it to {target} yourself"
+    )
+    retrieve(archive.url, part, archive.size_limit, by_hand, opener, progress)
+    _check(archive, part)
+    part.replace(packed)
 
 
 def _unwritable(into: Path, error: OSError) -> DataError:

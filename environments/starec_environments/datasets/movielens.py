@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from starec_environments.datasets.assembly import LogRules, assemble
+from starec_environments.datasets.assembly import LogRules, LogTable, assemble
 from starec_environments.datasets.clean_text import tidy_title, tidy_values
 from starec_environments.datasets.columns import Table, read_table
 from starec_environments.datasets.paths import folder, listing, usual_folder
@@ -185,11 +185,7 @@ def _dataset(
 ) -> Dataset:
     return assemble(
         name,
-        log,
-        user="user",
-        item="item",
-        ratings=read_ratings(log, "rating", None),
-        times=read_times(log, "time"),
+        LogTable(log, read_ratings(log, "rating", None), read_times(log, "time")),
         users=users,
         items=items,
         rules=rules,

@@ -11,6 +11,7 @@ from pydantic import Field
 from starec_environments.datasets.assembly import (
     FileSettings,
     ItemColumns,
+    LogTable,
     assemble,
     read_items,
     read_users,
@@ -76,11 +77,13 @@ class RecBole:
         time = config.time or ("timestamp" if "timestamp" in has else None)
         return assemble(
             path.name.removesuffix(".inter"),
-            log,
-            user=config.user,
-            item=config.item,
-            ratings=read_ratings(log, rating, config.rating_scale),
-            times=read_times(log, time),
+            LogTable(
+                log,
+                read_ratings(log, rating, config.rating_scale),
+                read_times(log, time),
+                user=config.user,
+                item=config.item,
+            ),
             users=self._users(path.with_suffix(".user")),
             items=self._items(path.with_suffix(".item")),
             rules=config,

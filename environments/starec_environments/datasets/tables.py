@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from starec_environments.datasets.assembly import (
     FileSettings,
     ItemColumns,
+    LogTable,
     assemble,
     read_items,
     read_users,
@@ -94,11 +95,13 @@ class Tables(ABC):
         log = self.table(path, [name for name in (user, item, rating, time) if name is not None])
         return assemble(
             path.stem,
-            log,
-            user=user,
-            item=item,
-            ratings=read_ratings(log, rating, config.rating_scale),
-            times=read_times(log, time),
+            LogTable(
+                log,
+                read_ratings(log, rating, config.rating_scale),
+                read_times(log, time),
+                user=user,
+                item=item,
+            ),
             users=self._users(path.parent / config.users) if config.users else None,
             items=self._items(path.parent / config.items) if config.items else None,
             rules=config,

@@ -1,4 +1,4 @@
-"""Cuts keep what they say, count what was there, and know who is who afterwards."""
+"""Cuts keep what they say, and count what was there before and after."""
 
 import numpy as np
 import pytest
@@ -10,15 +10,6 @@ from starec_sim.errors import DataError
 from starec_sim.holdout import filters
 from starec_sim.holdout.filters import Cuts
 from starec_sim.types import Item, User
-
-
-class Products:
-    """A world in which user 3 gives item 7 a rating of 21."""
-
-    source = "world"
-
-    def ratings(self, user, items, round):
-        return float(user) * items
 
 
 def dataset(pairs, ratings=None, users=None, items=None, **more):
@@ -129,26 +120,6 @@ def test_groups_share_nobody_and_leave_out_who_did_nothing():
     assert alone["train"].tolist() == groups["train"].tolist()
     with pytest.raises(DataError, match=r"has 30 users .* 20 \(train\) \+ 11 \(test\) were"):
         filters.split(data, {"train": 20, "test": 11}, seed=3)
-
-
-def test_candidates_and_truth_follow_whom_they_belong_to():
-    data = dataset(STAIRS, items=4, world=Products(), candidates={1: (3, 2), 2: (1,)})
-    kept = filters.part(data, np.array([False, True, True]), np.array([True, False, True, True]))
-    assert kept.candidates == {0: (2, 1), 1: ()}
-    assert [kept.items[item].id for item in kept.candidates[0]] == ["i3", "i2"]
-    assert kept.world.ratings(1, np.array([1, 2]), 0).tolist() == [4.0, 6.0]
-    assert kept.world.source == "world"
-    assert not hasattr(kept.world, "appeal")
-
-
-def test_a_world_that_knows_how_people_choose_still_knows_it_of_a_part():
-    class Choosers(Products):
-        def appeal(self, user, items, round):
-            return user + items
-
-    data = dataset(STAIRS, items=4, world=Choosers())
-    kept = filters.part(filters.part(data, np.array([False, True, True])), np.array([False, True]))
-    assert kept.world.appeal(0, np.array([1, 2]), 0).tolist() == [3, 4]
 
 
 def test_items_nobody_met_leave_unless_they_ship_as_candidates():

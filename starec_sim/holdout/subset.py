@@ -1,0 +1,87 @@
+"""A dataset of some of the users and items of another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from starec_sim.dataset import ChoosingWorld, Dataset, Interactions, World
+from starec_sim.types import FloatArray, IntArray
+
+
+def part(
+    dataset: Dataset,
+    users: NDArray[np.bool_] | None = None,
+    items: NDArray[np.bool_] | None = None,
+) -> Dataset:
+    """Return the dataset of some users and items, with their rows renumbered.
+
+    Args:
+        dataset: The whole.
+        users: Which users stay, shape (users,); None for all.
+        items: Which items stay, shape (items,); None for all.
+    """
+    kept_users, kept_items = _kept(users, len(dataset.users)), _kept(items, len(dataset.items))
+    user_row, item_row = _rows(kept_users, dataset.users), _rows(kept_items, dataset.items)
+    log = dataset.log
+    log = log.where((user_row[log.users] >= 0) & (item_row[log.items] >= 0))
+    return replace(
+        dataset,
+        users=tuple(dataset.users[row] for row in kept_users.tolist()),
+        items=tuple(dataset.items[row] for row in kept_items.tolist()),
+        log=Interactions(user_row[log.users], item_row[log.items], log.ratings, log.times),
+        world=_world_of_part(dataset.world, kept_users, kept_items),
+        candidates={
+            int(user_row[user]): tuple(
+                int(item_row[item]) for item in candidates if item_row[item] >= 0
+            )
+            for user, candidates in dataset.candidates.items()
+            if user_row[user] >= 0
+        },
+    )
+
+
+@dataclass(frozen=True)
+class _WorldOfPart:
+    """The truth of a world for some of its users and items."""
+
+    whole: World
+    users: IntArray
+    items: IntArray
+
+    @property
+    def source(self) -> str:
+        return self.whole.source
+
+    def ratings(self, user: int, items: IntArray, round: int) -> FloatArray:
+        return self.whole.ratings(int(self.users[user]), self.items[items], round)
+
+
+@dataclass(frozen=True)
+class _ChoosingWorldOfPart(_WorldOfPart):
+    """The same of a world that also knows what its users would choose."""
+
+    whole: ChoosingWorld
+
+    def appeal(self, user: int, items: IntArray, round: int) -> FloatArray:
+        return self.whole.appeal(int(self.users[user]), self.items[items], round)
+
+
+def _world_of_part(world: World | None, users: IntArray, items: IntArray) -> World | None:
+    if isinstance(world, ChoosingWorld):
+        return _ChoosingWorldOfPart(world, users, items)
+    return None if world is None else _WorldOfPart(world, users, items)
+
+
+def _kept(mask: NDArray[np.bool_] | None, count: int) -> IntArray:
+    return np.arange(count) if mask is None else np.flatnonzero(mask)
+
+
+def _rows(kept: IntArray, whole: tuple[Any, ...]) -> IntArray:
+    """Return the new row of each old one; -1 for what is gone."""
+    rows = np.full(len(whole), -1)
+    rows[kept] = np.arange(len(kept))
+    return rows
