@@ -8,9 +8,10 @@ simulation.commit(played)
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from starec_sim.agent import Agent, Call, Policies
 from starec_sim.environment import Environment
@@ -18,11 +19,34 @@ from starec_sim.errors import ContractError
 from starec_sim.events import RunEvents
 from starec_sim.executors.pool import run_pool
 from starec_sim.measure import Measure, RoundMetrics
-from starec_sim.runs.recorder import Recorder, TrialState
+from starec_sim.runs.recorder import TrialState
 from starec_sim.types import Memory, Visit
 
 ChooseVisitors = Callable[[int, Sequence[int]], Sequence[int]]
 """Takes a round and the users who would visit; returns those of them who do."""
+
+
+class RoundRecorder(Protocol):
+    """Where a simulation records its rounds: `starec_sim.runs.recorder.Recorder`, usually."""
+
+    def flush(self) -> None:
+        """Write the answers of models that are not written yet."""
+        ...
+
+    def take(self, visit: Visit) -> Visit:
+        """Take a finished visit; return what of it is kept until the round is committed."""
+        ...
+
+    def commit_round(
+        self,
+        round: int,
+        visits: Sequence[Visit],
+        measured: RoundMetrics,
+        world: Mapping[str, NDArray[Any]],
+        digest: str,
+    ) -> str:
+        """Record a round whole, or none of it; return the digest of the trial so far."""
+        ...
 
 
 class PlayedRound(NamedTuple):
@@ -52,7 +76,7 @@ class Simulation:
         agent: Agent,
         environment: Environment,
         policies: Policies,
-        recorder: Recorder,
+        recorder: RoundRecorder,
         state: TrialState,
         *,
         events: RunEvents | None = None,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from starec_sim import plugins
+from starec_sim.build import build_recommender
 from starec_sim.dataset import ChoosingWorld
 from starec_sim.errors import ContractError
 from starec_sim.evaluation.contenders import ContenderSpec
@@ -45,11 +45,9 @@ def knows_choices(holdout: HoldOut) -> bool:
 def _recommender_scores(
     recommender: Mapping[str, Any], extent: Extent, holdout: HoldOut
 ) -> FloatArray:
-    found, config = plugins.configure("recommenders", recommender, "recommender")
     dataset = holdout.dataset
-    model = found(
-        config, n_users=len(dataset.users), n_items=len(dataset.items), seed=holdout.seed % 2**31
-    )
+    users, items = len(dataset.users), len(dataset.items)
+    model = build_recommender(recommender, users, items, holdout.seed % 2**31)
     model.fit(holdout.training(extent))
     if holdout.protocol.users.mode == "new":
         model.observe(holdout.past(extent))

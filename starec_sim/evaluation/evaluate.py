@@ -13,8 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from starec_sim import plugins
-from starec_sim.dataset import Dataset
+from starec_sim.build import load_dataset
 from starec_sim.errors import ConfigError, RunError
 from starec_sim.evaluation import folder as files
 from starec_sim.evaluation.agents import experiment_of_agents
@@ -143,8 +142,7 @@ def _prepare(evaluation: Evaluation) -> _Prepared:
         RunError: The file of candidate lists was changed.
     """
     lists = None
-    found, config = plugins.configure("datasets", evaluation.data, "data")
-    dataset: Dataset = found(config).load()
+    dataset = load_dataset(evaluation.data)
     if evaluation.candidates is not None:
         if file_digest(evaluation.candidates) != evaluation.candidates_sha256:
             raise RunError(

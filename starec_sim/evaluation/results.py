@@ -1,4 +1,4 @@
-"""What agents did in their exams, from a run's record."""
+"""Read the ranks, flaws and costs of an agent from the record of its run."""
 
 from __future__ import annotations
 
@@ -16,63 +16,63 @@ from starec_sim.runs.reader import Reader, reading
 from starec_sim.types import FloatArray
 
 FLAWS = ("unparsed", "missing", "duplicate", "invented", "overlong")
-"""What can be wrong with an answer; others that an agent counts are kept as well."""
+"""Flaws of an answer that every table counts; other flaws that an agent counts are added."""
 
 
 class AgentResult(NamedTuple):
-    """One agent's exam."""
+    """What an agent did with the candidate lists."""
 
-    marks: RankRange
+    ranks: RankRange
     counters: Mapping[str, int]
-    """Whole numbers: rankings asked for and what was wrong with them."""
+    """How many rankings were asked for, and how many have which flaw."""
     costs: Mapping[str, float | None]
-    """Per ranking, and per user for what led up to it; None where nobody can tell."""
+    """Means for a ranking, and for the replay of a user before it; None where unknown."""
 
 
-def read_agent_result(folder: Path, arm: str, exam: HoldOut) -> AgentResult | None:
-    """Return what an arm did in its exam; None while its last round is not committed.
+def read_agent_result(folder: Path, arm: str, holdout: HoldOut) -> AgentResult | None:
+    """Return the result of an agent; None while its last round is not committed.
 
     Raises:
         RunError: The run has no record, or one that cannot be read.
     """
     with reading(folder) as reader:
-        trial = queries.trial_with_round(reader.db, arm, exam.protocol.history)
+        trial = queries.trial_with_round(reader.db, arm, holdout.protocol.history)
         if trial is None:
             return None
-        marks, counters = _answers(reader, trial, exam)
-        return AgentResult(marks, counters, _costs(reader, trial, exam))
+        ranks, counters = _answers(reader, trial, holdout)
+        return AgentResult(ranks, counters, _costs(reader, trial, holdout))
 
 
-def _answers(reader: Reader, trial: int, exam: HoldOut) -> tuple[RankRange, Mapping[str, int]]:
-    ranks: FloatArray = np.full(exam.candidate_lists.shape[:2], np.nan)
+def _answers(reader: Reader, trial: int, holdout: HoldOut) -> tuple[RankRange, Mapping[str, int]]:
+    places: FloatArray = np.full(holdout.candidate_lists.shape[:2], np.nan)
     flaws: Counter[str] = Counter()
     malformed = repaired = 0
-    for user, step, decision in queries.decisions(reader.db, trial, exam.protocol.history):
-        ranks[user, step] = decision.rank_of(int(exam.answers[user])) or np.nan
+    for user, step, decision in queries.decisions(reader.db, trial, holdout.protocol.history):
+        places[user, step] = decision.rank_of(int(holdout.answers[user])) or np.nan
         flaws.update(decision.flaws)
         malformed += decision.malformed
         repaired += decision.repaired
     errors = queries.call_errors(reader.db, trial)
-    marks = RankRange(ranks, ranks)
+    ranks = RankRange(places, places)
     counters = {
-        "rankings": int(ranks.size),
+        "rankings": int(places.size),
         "malformed": malformed,
         "repaired": repaired,
-        "answer missing": marks.missing,
+        "answer missing": ranks.missing,
         **{name: flaws.pop(name, 0) for name in FLAWS},
         **flaws,
         "slow thoughts with an error": errors.unreadable_slow,
         "failed calls": errors.failed,
     }
-    return marks, counters
+    return ranks, counters
 
 
-def _costs(reader: Reader, trial: int, exam: HoldOut) -> Mapping[str, float | None]:
-    """Return means: of a ranking in the exam, and of a user's whole history before it."""
-    last = exam.protocol.history
-    exams = queries.call_costs(reader.db, trial, range(last, last + 1))
+def _costs(reader: Reader, trial: int, holdout: HoldOut) -> Mapping[str, float | None]:
+    """Return the mean costs of a ranking, and of the replay of a user before it."""
+    last = holdout.protocol.history
+    ranking = queries.call_costs(reader.db, trial, range(last, last + 1))
     before = queries.call_costs(reader.db, trial, range(last))
-    users, draws = exam.candidate_lists.shape[:2]
+    users, draws = holdout.candidate_lists.shape[:2]
 
     def share(total: float | None, of: int) -> float | None:
         return None if total is None else total / of
@@ -81,7 +81,7 @@ def _costs(reader: Reader, trial: int, exam: HoldOut) -> Mapping[str, float | No
     return {
         **{
             f"{name}/ranking": share(total, users * draws)
-            for name, total in zip(names, exams, strict=True)
+            for name, total in zip(names, ranking, strict=True)
         },
         **{
             f"{name}/history": share(total, users)

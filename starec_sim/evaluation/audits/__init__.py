@@ -1,19 +1,20 @@
-"""Audits: is a policy fit to simulate people with?
+"""Audits: is a policy fit to simulate users with?
 
-Each file is one audit: what it asks the panel, and what it makes of the answers. `panel.py` builds
-the memories once and puts the questions; `bounds.yaml` says what counts as fit.
+Each audit has its own file: which questions it asks the panel, and what it measures in the answers.
+`asking.py` builds the memories once and asks all questions. `bounds.yaml` says which values are
+acceptable.
 """
 
 from starec_sim.evaluation.audits.audit import (
     AUDITS,
     NAMES,
     Audit,
-    AuditReport,
     AuditSettings,
     audit,
-    read_bounds,
 )
-from starec_sim.evaluation.audits.result import AuditMetric, AuditResult, Bound, BoundCheck, Chart
+from starec_sim.evaluation.audits.bounds import Bound, read_bounds
+from starec_sim.evaluation.audits.report import AuditReport
+from starec_sim.evaluation.audits.result import AuditMetric, AuditResult, BoundCheck, Chart
 
 __all__ = [
     "AUDITS",

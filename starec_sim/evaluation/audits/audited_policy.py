@@ -1,4 +1,4 @@
-"""The policy under audit, behind the gateway, with its answers kept and its costs counted."""
+"""The policy under audit: asked through the gateway, its answers cached, its costs counted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from starec_sim.types import CallKey, Node, Turn
 
 
 class AuditedPolicy:
-    """A policy that can be asked, and the books on it."""
+    """A policy that can be asked, with counts of its calls."""
 
     def __init__(self, spec: Mapping[str, Any], seed: int, exchange: GatewayResources) -> None:
         self._policy = build_policy(spec, "policy")
@@ -23,15 +23,15 @@ class AuditedPolicy:
         both: dict[Node, Policy] = {"fast": self._policy, "slow": self._policy}
         self.gateway = Gateway(both, Streams(seed), self, "audit", exchange)
         self.calls = self.tokens_in = self.tokens_out = 0
-        """What all answers cost, those that were kept from before included."""
+        """Totals of all answers, including those from the cache."""
         self._failures: list[str] = []
 
     def find(self, key: CallKey) -> Turn | None:
-        """Return nothing: what was asked before is in the cache."""
+        """Return None: earlier answers are in the cache."""
         return None
 
     def add(self, key: CallKey, turn: Turn) -> None:
-        """Count what a turn cost."""
+        """Count a turn."""
         self.calls += 1
         self.tokens_in += turn.tokens_in or 0
         self.tokens_out += turn.tokens_out or 0
@@ -39,10 +39,10 @@ class AuditedPolicy:
             self._failures.append(turn.failure)
 
     def check(self) -> None:
-        """Refuse to judge a policy by calls that failed.
+        """Refuse to judge a policy if calls failed.
 
         Raises:
-            PolicyError: There are such calls; says how many, and the first of them.
+            PolicyError: Says how many calls failed, and why the first one did.
         """
         if self._failures:
             raise PolicyError(
@@ -60,11 +60,11 @@ class AuditedPolicy:
 def audited_policy(
     spec: Mapping[str, Any], seed: int, cache: Path | None
 ) -> Iterator[AuditedPolicy]:
-    """Build a policy that can be asked; its answers are kept in a file, and found there again.
+    """Build a policy that can be asked, with its answers cached in a file.
 
     Raises:
         PluginError: There is no such policy, or it cannot be built.
-        RunError: The file cannot be used.
+        RunError: The file of the cache cannot be used.
     """
     exchange = GatewayResources(GatewaySettings(cache=cache))
     try:

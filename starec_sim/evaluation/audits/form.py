@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from starec_sim.evaluation.audits.panel import Panel, PanelAnswers, PanelQuestion
+from starec_sim.evaluation.audits.panel import Panel
+from starec_sim.evaluation.audits.questions import PanelAnswers, PanelQuestion
 from starec_sim.evaluation.audits.result import AuditMetric, AuditResult, Chart, over_users
 
 
@@ -23,11 +24,11 @@ class Form:
 
     def questions(self, panel: Panel) -> Iterable[PanelQuestion]:
         """Yield everybody's own list."""
-        return (panel.own(user) for user in range(len(panel)))
+        return (panel.question(user) for user in range(len(panel)))
 
     def result(self, panel: Panel, answers: PanelAnswers) -> AuditResult:
         """Count flaws."""
-        decisions = [answers[panel.own(user)].decision for user in range(len(panel))]
+        decisions = [answers[panel.question(user)].decision for user in range(len(panel))]
         flaws = ("unparsed", "missing", "duplicate", "invented")
         chart = Chart(
             "bar",

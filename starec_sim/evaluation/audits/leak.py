@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from starec_sim.evaluation.audits.panel import Panel, PanelAnswers, PanelQuestion
+from starec_sim.evaluation.audits.panel import Panel
+from starec_sim.evaluation.audits.questions import PanelAnswers, PanelQuestion
 from starec_sim.evaluation.audits.result import AuditMetric, AuditResult, Chart, over_users
 from starec_sim.types import Memory
 
@@ -28,13 +29,13 @@ class Leak:
 
     def questions(self, panel: Panel) -> Iterable[PanelQuestion]:
         """Yield everybody's own list."""
-        return (panel.own(user) for user in range(len(panel)))
+        return (panel.question(user) for user in range(len(panel)))
 
     def result(self, panel: Panel, answers: PanelAnswers) -> AuditResult:
         """Search every first prompt, without the lines of its candidates."""
         named, labelled = [], []
         for user in range(len(panel)):
-            asked = panel.own(user)
+            asked = panel.question(user)
             answer = int(panel.answers[user])
             turn = answers[asked].turns[0]
             text = "\n".join(text for _, text in turn.messages)

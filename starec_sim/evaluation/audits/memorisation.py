@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from starec_sim.evaluation.audits.panel import Face, Panel, PanelAnswers, PanelQuestion
+from starec_sim.evaluation.audits.panel import Panel
+from starec_sim.evaluation.audits.questions import PanelAnswers, PanelQuestion, Titles
 from starec_sim.evaluation.audits.result import AuditMetric, AuditResult, Chart, over_users
 
-FACES: tuple[Face, ...] = ("true", "masked", "renamed")
+KINDS: tuple[Titles, ...] = ("true", "masked", "renamed")
 
 
 class Memorisation:
@@ -27,14 +28,14 @@ class Memorisation:
     def questions(self, panel: Panel) -> Iterable[PanelQuestion]:
         """Yield everybody's list under three kinds of titles, summaries left out."""
         for user in range(len(panel)):
-            for face in FACES:
-                yield self._asked(panel, user, face)
+            for titles in KINDS:
+                yield self._asked(panel, user, titles)
 
     def result(self, panel: Panel, answers: PanelAnswers) -> AuditResult:
         """Compare what the titles are worth."""
         true, masked, renamed = (
-            panel.ndcg(answers, [self._asked(panel, user, face) for user in range(len(panel))])
-            for face in FACES
+            panel.ndcg(answers, [self._asked(panel, user, titles) for user in range(len(panel))])
+            for titles in KINDS
         )
         chart = Chart(
             "bar",
@@ -52,6 +53,6 @@ class Memorisation:
         return AuditResult(self.name, self.title, self.asks, figures, chart, self.references)
 
     @staticmethod
-    def _asked(panel: Panel, user: int, face: Face) -> PanelQuestion:
+    def _asked(panel: Panel, user: int, titles: Titles) -> PanelQuestion:
         # A summary may name titles, which would then be under no mask.
-        return panel.own(user, memory=replace(panel.memory(user), summary=""), face=face)
+        return panel.question(user, memory=replace(panel.memory(user), summary=""), titles=titles)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from html import escape
 
-from starec_sim.evaluation.audits.audit import AuditReport
+from starec_sim.evaluation.audits.report import AuditReport
 from starec_sim.evaluation.audits.result import AuditMetric, AuditResult, BoundCheck
 from starec_sim.evaluation.audits.svg import draw
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from starec_sim.evaluation.audits.panel import Panel, PanelAnswers, PanelQuestion
+from starec_sim.evaluation.audits.panel import Panel
+from starec_sim.evaluation.audits.questions import PanelAnswers, PanelQuestion
 from starec_sim.evaluation.audits.result import (
     AuditMetric,
     AuditResult,
@@ -38,7 +39,7 @@ class Persona:
     def questions(self, panel: Panel) -> Iterable[PanelQuestion]:
         """Yield shared lists, own lists, and own lists with another's memory."""
         for user in range(len(panel)):
-            yield panel.own(user)
+            yield panel.question(user)
             yield self._swapped(panel, user)
             for number in range(LISTS):
                 yield from self._shared(panel, user, number)
@@ -57,7 +58,7 @@ class Persona:
         )  # users, lists, repeats, items
         between, within = _variances(ranks)
         everybody = range(len(panel))
-        own = panel.ndcg(answers, [panel.own(user) for user in everybody])
+        own = panel.ndcg(answers, [panel.question(user) for user in everybody])
         swapped = panel.ndcg(answers, [self._swapped(panel, user) for user in everybody])
         figures = {
             "icc": AuditMetric(
@@ -81,21 +82,21 @@ class Persona:
     @staticmethod
     def _swapped(panel: Panel, user: int) -> PanelQuestion:
         other = panel.partner(user)
-        return panel.own(user, memory=panel.memory(other), person=other)
+        return panel.question(user, memory=panel.memory(other), person=other)
 
     @staticmethod
     def _list(panel: Panel, number: int) -> list[int]:
         rng = panel.streams.stream("audit shared list", call=number)
-        size = min(panel.exam.protocol.candidates, len(panel.items))
+        size = min(panel.holdout.protocol.candidates, len(panel.items))
         return [int(item) for item in rng.choice(len(panel.items), size, replace=False)]
 
     @classmethod
     def _shared(cls, panel: Panel, user: int, number: int) -> list[PanelQuestion]:
         items, asked = cls._list(panel, number), []
         for repeat in range(REPEATS):
-            place = {"user": panel.exam.user_logs[user].row, "round": number, "call": repeat}
+            place = {"user": panel.holdout.user_logs[user].row, "round": number, "call": repeat}
             order = panel.streams.stream("audit shared order", **place).permutation(items)
-            asked.append(panel.own(user, items=tuple(order.tolist()), repeat=repeat))
+            asked.append(panel.question(user, items=tuple(order.tolist()), repeat=repeat))
         return asked
 
     @classmethod

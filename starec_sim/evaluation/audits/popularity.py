@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from starec_sim.evaluation.audits.panel import Panel, PanelAnswers, PanelQuestion
+from starec_sim.evaluation.audits.panel import Panel
+from starec_sim.evaluation.audits.questions import PanelAnswers, PanelQuestion
 from starec_sim.evaluation.audits.result import AuditMetric, AuditResult, Chart, over_users
 
 BINS = ("least popular third", "middle", "most popular third")
@@ -28,14 +29,14 @@ class Popularity:
     def questions(self, panel: Panel) -> Iterable[PanelQuestion]:
         """Yield everybody's own list, and the one with equally popular negatives."""
         for user in range(len(panel)):
-            yield panel.own(user)
+            yield panel.question(user)
             if panel.matched is not None:
                 yield self._matched(panel, user)
 
     def result(self, panel: Panel, answers: PanelAnswers) -> AuditResult:
         """Compare the popularity of first places and true choices."""
         fame = np.log1p(panel.popularity)
-        own = [panel.own(user) for user in range(len(panel))]
+        own = [panel.question(user) for user in range(len(panel))]
         firsts = [answers[asked].decision for asked in own]
         first = np.array(
             [fame[found.ranking[0]] if found.read else np.nan for found in firsts], np.float64
@@ -81,4 +82,4 @@ class Popularity:
     @staticmethod
     def _matched(panel: Panel, user: int) -> PanelQuestion:
         assert panel.matched is not None
-        return panel.own(user, items=tuple(panel.matched.candidate_lists[user, 0].tolist()))
+        return panel.question(user, items=tuple(panel.matched.candidate_lists[user, 0].tolist()))

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from starec_sim.evaluation.audits.panel import Panel, PanelAnswers, PanelQuestion
+from starec_sim.evaluation.audits.panel import Panel
+from starec_sim.evaluation.audits.questions import PanelAnswers, PanelQuestion
 from starec_sim.evaluation.audits.result import AuditMetric, AuditResult, Chart, over_users
 from starec_sim.types import Decision, FloatArray
 
@@ -47,13 +48,13 @@ class Position:
     def questions(self, panel: Panel) -> Iterable[PanelQuestion]:
         """Yield each swept user's list with her choice at each place, and everybody's own list."""
         for user in range(len(panel)):
-            yield panel.own(user)
+            yield panel.question(user)
         for user in self._swept(panel):
             yield from self._moved(panel, user)
 
     def result(self, panel: Panel, answers: PanelAnswers) -> AuditResult:
         """Compare places."""
-        own = [panel.own(user) for user in range(len(panel))]
+        own = [panel.question(user) for user in range(len(panel))]
         tau = np.array([kendall_tau(answers[asked].decision, asked.items) for asked in own])
         swept = self._swept(panel)
         curve: FloatArray = np.stack(
@@ -90,10 +91,10 @@ class Position:
 
     @staticmethod
     def _moved(panel: Panel, user: int) -> list[PanelQuestion]:
-        asked = panel.own(user)
+        asked = panel.question(user)
         answer = int(panel.answers[user])
         others = [item for item in asked.items if item != answer]
         return [
-            panel.own(user, items=(*others[:place], answer, *others[place:]))
+            panel.question(user, items=(*others[:place], answer, *others[place:]))
             for place in range(len(asked.items))
         ]

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 import numpy as np
 from scipy.special import rel_entr
 
-from starec_sim.evaluation.audits.panel import Panel, PanelAnswers, PanelQuestion
+from starec_sim.evaluation.audits.panel import Panel
+from starec_sim.evaluation.audits.questions import PanelAnswers, PanelQuestion
 from starec_sim.evaluation.audits.result import (
     AuditMetric,
     AuditResult,
@@ -39,7 +40,7 @@ class Ratings:
         for user in range(len(panel)):
             items, _ = self._page(panel, user)
             if len(items):
-                yield panel.own(user, items=tuple(items.tolist()), task="feed")
+                yield panel.question(user, items=tuple(items.tolist()), task="feed")
 
     def result(self, panel: Panel, answers: PanelAnswers) -> AuditResult:
         """Compare histograms over the items that were watched and rated."""
@@ -48,7 +49,7 @@ class Ratings:
             items, stars = self._page(panel, user)
             if not len(items):
                 continue
-            asked = panel.own(user, items=tuple(items.tolist()), task="feed")
+            asked = panel.question(user, items=tuple(items.tolist()), task="feed")
             actions = answers[asked].decision.actions
             rated = [
                 (action.rating, real)
@@ -95,7 +96,7 @@ class Ratings:
     @staticmethod
     def _page(panel: Panel, user: int) -> tuple[IntArray, FloatArray]:
         items, stars = panel.held_out(user)
-        rng = panel.streams.stream("audit ratings", user=panel.exam.user_logs[user].row)
+        rng = panel.streams.stream("audit ratings", user=panel.holdout.user_logs[user].row)
         places = rng.permutation(len(items))[:PAGE]
         return items[places], stars[places]
 

@@ -9,7 +9,8 @@ from dataclasses import replace
 import numpy as np
 
 from starec_sim.answers import read_statements
-from starec_sim.evaluation.audits.panel import Panel, PanelAnswers, PanelQuestion
+from starec_sim.evaluation.audits.panel import Panel
+from starec_sim.evaluation.audits.questions import PanelAnswers, PanelQuestion
 from starec_sim.evaluation.audits.result import AuditMetric, AuditResult, Chart, over_users
 from starec_sim.types import Memory
 
@@ -34,7 +35,7 @@ class Reflection:
         """Yield everybody's list before, during and after the replay, and without the summary."""
         for user in range(len(panel)):
             for memory in self._moments(panel, user):
-                yield panel.own(user, memory=memory)
+                yield panel.question(user, memory=memory)
             yield self._without(panel, user)
 
     def result(self, panel: Panel, answers: PanelAnswers) -> AuditResult:
@@ -44,7 +45,7 @@ class Reflection:
             [
                 panel.ndcg(
                     answers,
-                    [panel.own(user, memory=moment) for moment in self._moments(panel, user)],
+                    [panel.question(user, memory=moment) for moment in self._moments(panel, user)],
                 )
                 for user in everybody
             ]
@@ -87,12 +88,12 @@ class Reflection:
 
     @staticmethod
     def _moments(panel: Panel, user: int) -> list[Memory]:
-        lived = panel.lived[user]
+        lived = panel.memories[user]
         return [lived[round(n * (len(lived) - 1) / (POINTS - 1))] for n in range(POINTS)]
 
     @staticmethod
     def _without(panel: Panel, user: int) -> PanelQuestion:
-        return panel.own(user, memory=replace(panel.memory(user), summary=""))
+        return panel.question(user, memory=replace(panel.memory(user), summary=""))
 
 
 def contradicted(memory: Memory, panel: Panel) -> float:

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from starec_sim.evaluation.audits.panel import Panel, PanelAnswers, PanelQuestion
+from starec_sim.evaluation.audits.panel import Panel
 from starec_sim.evaluation.audits.position import kendall_tau
+from starec_sim.evaluation.audits.questions import PanelAnswers, PanelQuestion
 from starec_sim.evaluation.audits.result import AuditMetric, AuditResult, Chart, over_users
 from starec_sim.types import Decision, FloatArray
 
@@ -30,7 +31,7 @@ class Retest:
         """Yield everybody's own list, three times and once in other words."""
         for user in range(len(panel)):
             yield from self._repeats(panel, user)
-            yield panel.own(user, words="other")
+            yield panel.question(user, wording="other")
 
     def result(self, panel: Panel, answers: PanelAnswers) -> AuditResult:
         """Compare each pair of answers."""
@@ -38,7 +39,7 @@ class Retest:
         for user in range(len(panel)):
             repeats = [answers[asked].decision for asked in self._repeats(panel, user)]
             again.append(_agreement(itertools.combinations(repeats, 2)))
-            rephrased = panel.own(user, words="other")
+            rephrased = panel.question(user, wording="other")
             if rephrased in answers:
                 decision = answers[rephrased].decision
                 other.append(_agreement([(first, decision) for first in repeats]))
@@ -74,7 +75,7 @@ class Retest:
 
     @staticmethod
     def _repeats(panel: Panel, user: int) -> list[PanelQuestion]:
-        return [panel.own(user, repeat=repeat) for repeat in range(REPEATS)]
+        return [panel.question(user, repeat=repeat) for repeat in range(REPEATS)]
 
 
 def _agreement(pairs: Iterable[tuple[Decision, Decision]]) -> Sequence[float]:

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from starec_sim.evaluation.audits.panel import Panel, PanelAnswers, PanelQuestion
+from starec_sim.evaluation.audits.panel import Panel
+from starec_sim.evaluation.audits.questions import PanelAnswers, PanelQuestion
 from starec_sim.evaluation.audits.result import AuditMetric, AuditResult, Chart, over_users
 from starec_sim.types import LIKED_ABOVE, FloatArray
 
@@ -81,7 +82,7 @@ class Selection:
     @staticmethod
     def _page(panel: Panel, user: int, ratio: int) -> _Page:
         """Return a page with as many liked items as there are, up to its share of the page."""
-        row = panel.exam.user_logs[user].row
+        row = panel.holdout.user_logs[user].row
         items, stars = panel.held_out(user)
         answer = int(panel.answers[user])
         known = [item for item in items[stars > LIKED_ABOVE].tolist() if item != answer]
@@ -93,7 +94,7 @@ class Selection:
         others = panel.never_met(user, count + len(met), f"audit others {ratio}").tolist()
         page = [*liked, *[item for item in others if item not in met][:count]]
         order = rng.permutation(page).tolist()
-        question = panel.own(user, items=tuple(order), task="feed")
+        question = panel.question(user, items=tuple(order), task="feed")
         return _Page(question, frozenset(liked))
 
     @staticmethod

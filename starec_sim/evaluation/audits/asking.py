@@ -1,0 +1,165 @@
+"""Play a panel's users through their history, and ask them the questions of the audits."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from starec_sim.agent import Agent, Call, Policies
+from starec_sim.environment import Environment
+from starec_sim.evaluation.audits.panel import Panel
+from starec_sim.evaluation.audits.questions import PanelAnswer, PanelQuestion, Wording
+from starec_sim.executors.pool import run_pool
+from starec_sim.measure import RoundMetrics
+from starec_sim.progress import tell
+from starec_sim.runs.recorder import TrialState
+from starec_sim.simulation import Simulation
+from starec_sim.types import (
+    CallKey,
+    Decision,
+    Experience,
+    Feedback,
+    Memory,
+    Messages,
+    Node,
+    Observation,
+    Step,
+    Turn,
+    Visit,
+)
+
+
+async def replay_history(
+    agent: Agent,
+    environment: Environment,
+    policies: Policies,
+    rounds: int,
+    concurrency: int,
+) -> list[list[Memory]]:
+    """Let all users relive their last choices, one in each round.
+
+    Args:
+        agent: Plays the users.
+        environment: The environment of the hold-out evaluation.
+        policies: The chat models that the agent asks.
+        rounds: How many choices are replayed.
+        concurrency: Visits in progress at once.
+
+    Returns:
+        For each user her memory before the first choice, and after each.
+    """
+    users = range(len(environment.users))
+    memories = [[Memory(environment.history(user)[-agent.history_limit :])] for user in users]
+    start = TrialState(0, "", {}, {}, None)
+    simulation = Simulation(
+        agent, environment, policies, _NoRecorder(), start, concurrency=concurrency
+    )
+    for round in range(rounds):
+        played = await simulation.play_round()
+        simulation.commit(played)
+        for visit in played.visits:
+            memories[visit.user].append(visit.steps[-1].memory)
+        tell("replaying their last choices", round + 1, rounds)
+    return memories
+
+
+async def ask_panel(
+    panel: Panel,
+    questions: Collection[PanelQuestion],
+    agents: Mapping[Wording, Agent],
+    policies: Policies,
+    concurrency: int,
+) -> dict[PanelQuestion, PanelAnswer]:
+    """Ask each question once. The order does not matter: no question changes a memory."""
+    unique = list(dict.fromkeys(questions))
+    done = 0
+
+    async def answer(question: PanelQuestion) -> PanelAnswer:
+        nonlocal done
+        environment = _OneSlate(panel, question)
+        person = panel.users[question.user if question.person is None else question.person]
+        repeated = _RepeatedPolicies(policies, question.repeat)
+        call = Call(question.user, question.round, person, question.memory, environment, repeated)
+        (step,) = (await agents[question.wording].visit(call)).steps
+        done += 1
+        if done % 10 == 0 or done == len(unique):
+            tell("questions", done, len(unique))
+        return PanelAnswer(step.decision, step.turns)
+
+    return dict(zip(unique, await run_pool(answer, unique, concurrency), strict=True))
+
+
+class _NoRecorder:
+    """Records nothing: an audit starts again from the cache of its policy."""
+
+    def flush(self) -> None:
+        return None
+
+    def take(self, visit: Visit) -> Visit:
+        return visit
+
+    def commit_round(
+        self,
+        round: int,
+        visits: Sequence[Visit],
+        measured: RoundMetrics,
+        world: Mapping[str, NDArray[Any]],
+        digest: str,
+    ) -> str:
+        return digest
+
+
+class _RepeatedPolicies:
+    """Policies that are asked with the number of the repetition as the step of the key."""
+
+    def __init__(self, policies: Policies, repeat: int) -> None:
+        self._policies, self._repeat = policies, repeat
+
+    def structured(self, node: Node) -> bool:
+        return self._policies.structured(node)
+
+    async def ask(
+        self, key: CallKey, messages: Messages, schema: Mapping[str, Any] | None = None
+    ) -> Turn:
+        return await self._policies.ask(key._replace(step=self._repeat), messages, schema)
+
+
+class _OneSlate:
+    """An environment of one question: it shows one slate and gives no feedback."""
+
+    def __init__(self, panel: Panel, question: PanelQuestion) -> None:
+        self._question = question
+        self.users = panel.users
+        self.items = panel.items
+        self.cards: Sequence[str] = panel.cards[question.titles]
+        self.popularity = panel.popularity
+
+    def describe(self) -> Mapping[str, Any]:
+        return {}
+
+    def history(self, user: int) -> tuple[Experience, ...]:
+        return self._question.memory.history
+
+    def begin_round(self, round: int) -> Sequence[int]:
+        return (self._question.user,)
+
+    def observe(self, user: int, steps: Sequence[Step]) -> Observation:
+        items = self._question.items
+        cards = tuple(self.cards[item] for item in items)
+        return Observation(self._question.task, items, cards)
+
+    def respond(
+        self, user: int, steps: Sequence[Step], observation: Observation, decision: Decision
+    ) -> Feedback:
+        return Feedback((), ending="done")
+
+    def end_round(self, visits: Sequence[Visit]) -> Mapping[str, float]:
+        return {}
+
+    def state(self) -> Mapping[str, NDArray[Any]]:
+        return {}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        return None
