@@ -12,7 +12,8 @@ from starec_sim import plugins
 from starec_sim.dataset import Dataset, Interactions, World
 from starec_sim.environment import Environment
 from starec_sim.rng import Streams
-from starec_sim.types import Action, Decision, Item, Memory, Observation, Step, User, Verdict, Visit
+from starec_sim.types import Action, Decision, Item, Observation, User, Visit
+from tests.rounds import ScriptedAgent, play_rounds, play_visit, simulate
 
 Rows = Sequence[tuple[int, int, float]]
 Decide = Callable[[int, int, Observation], Decision]
@@ -95,33 +96,22 @@ def visit() -> Callable[..., Visit]:
     """Play one visit to its end."""
 
     def visit(environment: Environment, user: int, round: int, decide: Decide = _act) -> Visit:
-        steps: tuple[Step, ...] = ()
-        while True:
-            shown = environment.observe(user, steps)
-            decision = decide(user, round, shown)
-            feedback = environment.respond(user, steps, shown, decision)
-            step = Step(shown, decision, feedback, Verdict(False, ""), (), Memory())
-            steps = (*steps, step)
-            if feedback.ending:
-                return Visit(user, round, steps)
+        played: Visit = play_visit(environment, user, round, decide)
+        return played
 
     return visit
 
 
 @pytest.fixture(scope="session")
-def play(visit: Callable[..., Visit]) -> Callable[..., list[list[Visit]]]:
+def play() -> Callable[..., list[list[Visit]]]:
     """Play rounds, commit them, and return the visits of each."""
 
     def play(
         environment: Environment, rounds: Sequence[int], decide: Decide = _act
     ) -> list[list[Visit]]:
-        played = []
-        for round in rounds:
-            visitors = environment.begin_round(round)
-            visits = [visit(environment, user, round, decide) for user in visitors]
-            environment.end_round(visits)
-            played.append(visits)
-        return played
+        simulation = simulate(environment, ScriptedAgent(decide), first_round=rounds[0])
+        visits: list[list[Visit]] = play_rounds(simulation, len(rounds))
+        return visits
 
     return play
 

@@ -1,6 +1,5 @@
 """Groups of answers from the simulation as it is."""
 
-import asyncio
 from collections import Counter
 from itertools import pairwise
 
@@ -10,13 +9,12 @@ from starec_agents.star import StarAgent
 from starec_environments.datasets.synthetic import Synthetic
 from starec_environments.feed import FeedEnvironment
 from starec_environments.ranking import RankingEnvironment
-from starec_sim.agent import Call
 from starec_sim.errors import ConfigError, ContractError
 from starec_sim.learning.rewards import Rewards, kendall_tau
 from starec_sim.learning.rollouts import Collector
 from starec_sim.policies.gateway import Gateway, Policy
 from starec_sim.rng import Streams
-from starec_sim.types import Memory
+from tests.rounds import play_rounds, simulate
 from tests.turn_store import Turns
 
 from .talker import Talker
@@ -39,23 +37,16 @@ def live(environment, player, talker=None, rounds=2):
     turns = Turns()
     policy = Policy("talker", talker or Talker())
     gateway = Gateway({"fast": policy, "slow": policy}, Streams(5), turns)
-    memories, visits, rollouts = {}, [], []
+    rollouts = []
+    simulation = simulate(
+        environment, player, gateway, choose_visitors=lambda round, visitors: visitors[:USERS]
+    )
 
-    async def play():
-        for round in range(rounds):
-            visitors = environment.begin_round(round)
-            before = len(visits)
-            for user in visitors[:USERS]:
-                memory = memories.get(user) or Memory(environment.history(user)[-40:])
-                person = environment.users[user]
-                visit = await player.visit(Call(user, round, person, memory, environment, gateway))
-                memories[user] = visit.steps[-1].memory
-                visits.append(visit)
-            environment.end_round(visits[before:])
-            if isinstance(player, Collector):
-                rollouts.extend(player.take())
+    def collect(played):
+        if isinstance(player, Collector):
+            rollouts.extend(player.take())
 
-    asyncio.run(play())
+    visits = [visit for each in play_rounds(simulation, rounds, collect) for visit in each]
     return visits, rollouts, turns
 
 

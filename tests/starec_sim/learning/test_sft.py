@@ -1,13 +1,10 @@
 """A teacher's answers are screened, sent back with their error, and imitated."""
 
-import asyncio
-
 import pytest
 
 from starec_agents.star import StarAgent
 from starec_environments.datasets.synthetic import Synthetic
 from starec_environments.ranking import RankingEnvironment
-from starec_sim.agent import Call
 from starec_sim.errors import DataError, RunError
 from starec_sim.learning.config import Sft
 from starec_sim.learning.sft import Sample, read_samples, row_of, training_rows
@@ -19,7 +16,7 @@ from starec_sim.learning.teacher import (
 )
 from starec_sim.policies.gateway import Gateway, Policy
 from starec_sim.rng import Streams
-from starec_sim.types import Memory
+from tests.rounds import play_rounds, simulate
 from tests.turn_store import Turns
 
 from .conftest import make_tokenizer
@@ -38,13 +35,9 @@ def taught(talker, **settings):
     policy = Policy("teacher", talker)
     gateway = Gateway({"fast": policy, "slow": policy}, Streams(3), turns)
 
-    async def play():
-        world.begin_round(0)
-        for user in range(USERS):
-            memory = Memory(world.history(user))
-            await teacher.visit(Call(user, 0, world.users[user], memory, world, gateway))
-
-    asyncio.run(play())
+    play_rounds(
+        simulate(world, teacher, gateway, choose_visitors=lambda round, visitors: range(USERS)), 1
+    )
     samples, counts = teacher.take()
     return samples, {(node, what): count for node, what, count in counts.rows()}, turns
 
