@@ -74,8 +74,8 @@ class Instant(BaseChatModel):
         return ChatResult(generations=[ChatGeneration(message=ANSWER)])
 
 
-class Forgetful:
-    """A turn journal that stores nothing."""
+class NoTurns:
+    """A turn store that keeps nothing."""
 
     def find(self, key: Any) -> None:
         return None
@@ -127,28 +127,28 @@ def measure_calls(calls: int) -> dict[str, float]:
         policies = {"fast": policy, "slow": policy}
         found = {"bare": cpu_ms(calls, bare)}
         plain = {node: Policy("instant", model) for node in ("fast", "slow")}
-        found["default"] = cpu_ms(calls, through(Gateway(plain, Streams(0), Forgetful())))
+        found["default"] = cpu_ms(calls, through(Gateway(plain, Streams(0), NoTurns())))
         for name in ("everything", "from the cache"):
             (folder / name).mkdir()
             store = Store(folder / name, [SYSTEM, QUESTION])
-            session, exchange = Session(store), GatewayResources(settings, budget)
-            session.spent = exchange.spent
+            session, resources = Session(store), GatewayResources(settings, budget)
+            session.spent = resources.spent
             recorder = Recorder(store, 0, session)
-            gateway = Gateway(policies, Streams(0), recorder, "main", exchange)
+            gateway = Gateway(policies, Streams(0), recorder, "main", resources)
             found[name] = cpu_ms(calls, through(gateway))
             found[f"{name}, without the record"] = 0.0
-            exchange.close()
+            resources.close()
             recorder.flush()
             store.close()
-            exchange = GatewayResources(
+            resources = GatewayResources(
                 settings.model_copy(update={"cache": folder / f"{name}.sqlite"})
                 if name == "everything"
                 else settings,
                 budget,
             )
-            gateway = Gateway(policies, Streams(0), Forgetful(), "main", exchange)
+            gateway = Gateway(policies, Streams(0), NoTurns(), "main", resources)
             found[f"{name}, without the record"] = cpu_ms(calls, through(gateway))
-            exchange.close()
+            resources.close()
     return found
 
 

@@ -17,11 +17,11 @@ from starec_sim.types import CallKey, Node, Turn
 class AuditedPolicy:
     """A policy that can be asked, with counts of its calls."""
 
-    def __init__(self, spec: Mapping[str, Any], seed: int, exchange: GatewayResources) -> None:
+    def __init__(self, spec: Mapping[str, Any], seed: int, resources: GatewayResources) -> None:
         self._policy = build_policy(spec, "policy")
         self.name = self._policy.name
         both: dict[Node, Policy] = {"fast": self._policy, "slow": self._policy}
-        self.gateway = Gateway(both, Streams(seed), self, "audit", exchange)
+        self.gateway = Gateway(both, Streams(seed), self, "audit", resources)
         self.calls = self.tokens_in = self.tokens_out = 0
         """Totals of all answers, including those from the cache."""
         self._failures: list[str] = []
@@ -66,8 +66,8 @@ def audited_policy(
         PluginError: There is no such policy, or it cannot be built.
         RunError: The file of the cache cannot be used.
     """
-    exchange = GatewayResources(GatewaySettings(cache=cache))
+    resources = GatewayResources(GatewaySettings(cache=cache))
     try:
-        yield AuditedPolicy(spec, seed, exchange)
+        yield AuditedPolicy(spec, seed, resources)
     finally:
-        exchange.close()
+        resources.close()
