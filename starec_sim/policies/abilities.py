@@ -23,6 +23,7 @@ class Structured(Protocol):
     @property
     def structured(self) -> object:
         """Whether it is asked for JSON; any true value means yes."""
+        ...
 
 
 @runtime_checkable
@@ -32,6 +33,7 @@ class Seeded(Protocol):
     @property
     def seeded(self) -> object:
         """Whether calls are given a seed; any true value means yes."""
+        ...
 
 
 @runtime_checkable
@@ -41,6 +43,7 @@ class Bounded(Protocol):
     @property
     def max_in_flight(self) -> int:
         """The most calls in flight."""
+        ...
 
 
 @runtime_checkable
@@ -50,6 +53,7 @@ class Tempered(Protocol):
     @property
     def temperature(self) -> float | None:
         """The temperature; at 0 it always gives its likeliest answer. None: unknown."""
+        ...
 
 
 @runtime_checkable
@@ -59,6 +63,7 @@ class Revised(Protocol):
     @property
     def revision(self) -> str | None:
         """A branch, tag or commit; None is the main branch."""
+        ...
 
 
 @runtime_checkable
@@ -68,6 +73,7 @@ class Versioned(Protocol):
     @property
     def version(self) -> str:
         """The name of the weights that answer now."""
+        ...
 
 
 @runtime_checkable
@@ -84,6 +90,7 @@ class Loadable(Protocol):
         Raises:
             PolicyError: They cannot be read or do not fit; the old weights stay.
         """
+        ...
 
 
 @runtime_checkable
@@ -96,6 +103,7 @@ class Openable(Protocol):
         Raises:
             PolicyError: It cannot answer at all.
         """
+        ...
 
 
 @runtime_checkable
@@ -104,6 +112,7 @@ class Closeable(Protocol):
 
     async def aclose(self) -> None:
         """Close them. A later call opens new ones."""
+        ...
 
 
 @runtime_checkable
@@ -112,6 +121,7 @@ class Detokenizing(Protocol):
 
     def token_texts(self, ids: Sequence[int]) -> list[str]:
         """Return the text of each token id."""
+        ...
 
 
 @runtime_checkable
@@ -121,6 +131,7 @@ class NamedWeights(Protocol):
     @property
     def model(self) -> str:
         """Their Hugging Face id, or the path of their folder."""
+        ...
 
 
 @runtime_checkable
@@ -133,17 +144,21 @@ class ServedWeights(Protocol):
     @property
     def token_ids(self) -> bool:
         """Whether the server reports the ids and log-probabilities of tokens."""
+        ...
 
     @property
     def base_url(self) -> str | None:
         """The address of the server's API; None where it has none of its own."""
+        ...
 
     @property
     def trust_env(self) -> bool:
         """Whether requests go through the proxies that the environment names."""
+        ...
 
     def key(self) -> str:
         """Return the key that the server is sent; empty if there is none."""
+        ...
 
 
 @runtime_checkable
