@@ -1,8 +1,8 @@
-"""What an experiment will take, told from a dry run with a few users.
+"""Estimate calls, tokens, money and time of an experiment from a dry run with a few users.
 
-Each arm is played once, for a few rounds, by a few of those who would visit, with the policies of
-the experiment. What they needed is scaled to everybody who would come; rounds that were not played
-are taken to be like the last ones that were.
+The dry run plays each arm once, for a few rounds, with a few of the users who would visit, and with
+the policies of the experiment. What this takes is scaled to all visitors. Rounds that are not
+played count like the last rounds that are.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from starec_sim.trials import Trials
 from starec_sim.types import Visit
 
 _LAST_ROUNDS = 2
-"""Rounds at the end of a dry run that stand for those it did not play."""
+"""So many rounds at the end of a dry run represent the rounds that are not played."""
 
 
 class Estimate(NamedTuple):
-    """What a run will take."""
+    """What a run is expected to take."""
 
     calls: int
     tokens_in: int
@@ -49,7 +49,7 @@ class Estimate(NamedTuple):
     users: int
     rounds: int
     played: int
-    """From how many users a round, rounds and calls this was told."""
+    """Calls of the dry run; `users` and `rounds` are its visitors in each round and its rounds."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the estimate as JSON values."""
@@ -57,10 +57,10 @@ class Estimate(NamedTuple):
 
 
 def estimate(experiment: Experiment, users: int = 8, rounds: int = 3) -> Estimate:
-    """Estimate what an experiment will take, and keep that for the run's closing summary.
+    """Estimate what an experiment will take, and store it for the final summary of the run.
 
-    Asks the policies of the experiment; the answers are thrown away, or kept in its cache if it
-    has one, where the run will find them.
+    The policies of the experiment are asked. Their answers are discarded, unless the experiment
+    has a cache: then the run finds them there.
 
     Args:
         experiment: What would be run.
@@ -114,7 +114,7 @@ def estimate(experiment: Experiment, users: int = 8, rounds: int = 3) -> Estimat
 
 
 class _FewVisitors:
-    """Lets a few of those who would visit do so, see `starec_sim.simulation.ChooseVisitors`."""
+    """Chooses a few of the visitors of a round, see `starec_sim.simulation.ChooseVisitors`."""
 
     def __init__(self, environment: Environment, most: int) -> None:
         self._environment = environment
@@ -126,7 +126,7 @@ class _FewVisitors:
         """How many did."""
 
     def __call__(self, round: int, visitors: Sequence[int]) -> Sequence[int]:
-        """Choose those who visited before, and others spread over all, up to the limit."""
+        """Choose users who visited before, then others spread evenly, up to the limit."""
         there = set(visitors)
         again = [user for user in self._known if user in there][: self._most]
         others = [user for user in visitors if user not in set(again)]
@@ -143,7 +143,7 @@ class _FewVisitors:
 
 
 class _Round(NamedTuple):
-    """CPU seconds of a round: of its visits, and of the world around them."""
+    """CPU seconds of a round: of its visits, and of the environment and the record."""
 
     visits: float
     world: float
@@ -192,7 +192,7 @@ def _arm(
         calls, tokens_in, tokens_out, usd, latency, asked = found.get(at, RoundCalls())
         scale = visitors / played
         each[at, :4] = scale * np.array([calls, tokens_in, tokens_out, usd])
-        # Calls that wait do so together; what computes does not.
+        # Waiting for models overlaps, computing does not.
         together = max(1, min(variant.concurrency, visitors))
         waiting = scale * latency * (calls / asked if asked else 0) / together
         paced = _paced(variant, *each[at, :3])
@@ -206,7 +206,7 @@ def _arm(
 
 
 def _paced(variant: Experiment, calls: float, tokens_in: float, tokens_out: float) -> float:
-    """Return the least seconds that the limits of the policies leave for so many calls."""
+    """Return the least seconds for so many calls within the rate limits of the policies."""
     seconds = 0.0
     for node, spec in variant.policies:
         limits = split_spec(spec, f"policies.{node}")[1].limits

@@ -1,4 +1,4 @@
-"""From visits to figures: the metrics of a round, and of each visit in it."""
+"""Compute the metrics of a round and of each of its visits."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from starec_sim.types import Experience, FloatArray, IntArray, Item, Task, Visit
 
 _CUTS = (1, 5, 10, 20)
 _CELLS = 2**18
-"""Numbers held at once in an array of (lists, items of a list, attribute values): 2 MiB."""
+"""Numbers in one array of (lists, items of a list, attribute values): 2 MiB."""
 _MOST_VALUES = 500
-"""An attribute with more different values than this (a cast, free tags) says too little of an item
-in common with another, and takes too much memory."""
+"""Attributes with more different values (a cast, free tags) are not used: two items seldom share a
+value, and the arrays become large."""
 
 
 class RoundMetrics(NamedTuple):
-    """The figures of one round."""
+    """The metrics of one round."""
 
     visits: Mapping[str, FloatArray]
-    """One value for each visit; NaN for a visit that says nothing about a figure."""
+    """One value for each visit; NaN for a visit without a value."""
     round: Mapping[str, float]
-    """The means of those, and figures of the round as a whole."""
+    """The means over visits, and metrics of the round as a whole."""
 
 
 class Measure:
-    """Measures rounds of one environment.
+    """Computes the metrics of rounds of one environment.
 
-    Diversity and drift are taken over one attribute: the one with the most values an item, which in
-    catalogues of media is the genre. There are no such figures where items have no attributes.
+    Diversity and drift use one attribute: the one with the most values for each item, which is the
+    genre in catalogues of media. Without attributes there are no such metrics.
     """
 
     def __init__(self, environment: Environment) -> None:
@@ -50,7 +50,7 @@ class Measure:
         )
 
     def round(self, visits: Sequence[Visit]) -> RoundMetrics:
-        """Return the figures of a round's visits."""
+        """Return the metrics of the visits of a round."""
         if not visits:
             return RoundMetrics({}, {})
         task: Task = visits[0].steps[0].observation.task
@@ -101,9 +101,9 @@ class Measure:
 
 
 def _ranking(visits: Sequence[Visit]) -> dict[str, FloatArray]:
-    """Where the steps of each visit placed the true choice; NaN where there was none.
+    """Return the ranking metrics of each visit; NaN for a visit without a true choice.
 
-    A visit of several steps, each with a choice, counts as their mean.
+    A visit of several steps, each with a choice, has the mean over its steps.
     """
     asked = [
         (row, target, step.decision)
@@ -129,7 +129,7 @@ def _ranking(visits: Sequence[Visit]) -> dict[str, FloatArray]:
 
 
 def _conduct(visits: Sequence[Visit]) -> dict[str, FloatArray]:
-    """How the agent behaved, whatever the task."""
+    """Return the metrics of the agent that every task has."""
 
     def share(count: Sequence[int]) -> FloatArray:
         return np.asarray(np.array(count) / [len(visit.steps) for visit in visits], np.float64)
@@ -147,7 +147,7 @@ def _conduct(visits: Sequence[Visit]) -> dict[str, FloatArray]:
 
 
 def _unread_thoughts(visit: Visit) -> float:
-    """Return the share of slow thoughts whose final answer had a flaw; NaN without any."""
+    """Return the share of answers of the slow node that have a flaw; NaN without such answers."""
     ends = [step.turns[-1] for step in visit.steps if step.verdict.slow and step.turns]
     return sum(bool(turn.error) for turn in ends) / len(ends) if ends else float("nan")
 
@@ -157,7 +157,7 @@ def _lived(visit: Visit) -> list[Experience]:
 
 
 def _attribute_matrix(items: Sequence[Item]) -> tuple[str, FloatArray]:
-    """Return the attribute with most values an item, and who has which value, (items, values)."""
+    """Return the attribute with the most values for each item, and a matrix of (items, values)."""
     counts: Counter[str] = Counter()
     different: defaultdict[str, set[str]] = defaultdict(set)
     for item in items:
@@ -179,12 +179,12 @@ def _attribute_matrix(items: Sequence[Item]) -> tuple[str, FloatArray]:
 def _batched(
     measure: Callable[[IntArray], FloatArray], lists: Iterable[Sequence[int]], width: int
 ) -> FloatArray:
-    """Measure lists of items, so many at once as need about `_CELLS` numbers.
+    """Compute a metric of lists of items, in batches that need about `_CELLS` numbers.
 
     Args:
         measure: Takes lists that are padded with -1 and returns a row for each.
         lists: Items of each list.
-        width: Numbers that the measure needs for an item.
+        width: Numbers that `measure` needs for an item.
     """
     parts: list[FloatArray] = []
     batch: list[Sequence[int]] = []

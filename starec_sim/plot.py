@@ -1,4 +1,4 @@
-"""One picture of a run: a panel for each metric, a line for each arm."""
+"""Plot a run: one panel for each metric, one line for each arm."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#444444")
-"""Okabe and Ito's palette: told apart by everybody."""
+"""The palette of Okabe and Ito, which colour-blind people can distinguish."""
 _MARKED = 25
-"""Rounds up to which each is marked with a dot."""
+"""Runs with at most so many rounds have a dot for each round."""
 
 
 def plot_report(report: RunReport, title: str, path: Path) -> bool:
-    """Write the picture, and say whether there was anything to draw.
+    """Write the plot; return whether there was anything to draw.
 
     Raises:
         OSError: The file cannot be written.
@@ -74,7 +74,7 @@ def _draw(
     marker = "o" if len(rounds) <= _MARKED else ""
     axis.plot(rounds, figure.series, color=colour, label=arm, lw=1.8, marker=marker, ms=3.5)
     mean, half = np.array(figure.series), np.array(figure.halves)
-    # Student's interval does not know that there is no share above one.
+    # Student's interval can reach beyond the values that the metric can have.
     low, high = np.clip(mean - half, *bounds), np.clip(mean + half, *bounds)
     axis.fill_between(rounds, low, high, color=colour, alpha=0.13, lw=0)
 
@@ -100,7 +100,7 @@ def _dress(axis: Axes, name: str) -> None:
     axis.tick_params(labelsize=8, color="#999999")
     axis.margins(x=0.03)
     axis.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
-    # A line that does not move is no reason to look at the seventh decimal.
+    # Without this, a constant line would be drawn on an axis of tiny differences.
     low, high = axis.get_ylim()
     if high - low < 0.02:
         middle = (low + high) / 2

@@ -1,8 +1,8 @@
-"""What came of a run: figures by arm with intervals, and how arms differ on the same users.
+"""The report of a run: the metrics of each arm with intervals, and differences between arms.
 
-A figure that every visit has a value of is averaged for each user first; its interval is a
-bootstrap over users. A figure of a round as a whole (coverage, Gini) has one value a trial; its
-interval is Student's over the replicates, and there is none with a single one.
+A metric of visits is first averaged for each user; its interval is a bootstrap over users. A metric
+of whole rounds (coverage, Gini) has one value for each trial; its interval is Student's over the
+replicates, and a single replicate has no interval.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from starec_sim.runs.reader import Reader, reading
 from starec_sim.types import FloatArray
 
 _SEED = 0
-"""Of the bootstrap: the same record gives the same report."""
+"""Seed of the bootstrap: the same record gives the same report."""
 
 
 class MetricSummary(NamedTuple):
@@ -31,26 +31,27 @@ class MetricSummary(NamedTuple):
 
     interval: Interval
     series: tuple[float, ...]
-    """The mean of each round, over all trials; NaN where nobody had a value."""
+    """The mean of each round over all trials; NaN where no visit has a value."""
     halves: tuple[float, ...]
     """Half the width of each round's 95 % interval; NaN where there is none."""
 
 
 class ArmDifference(NamedTuple):
-    """One metric of an arm against the first arm, on the same users (or seeds)."""
+    """One metric of an arm minus that of the first arm, on the same users (or seeds)."""
 
     interval: Interval
     p: float | None
-    """Two-sided, from a permutation test over users; None for a figure of whole rounds."""
+    """Two-sided, from a permutation test over users; None for a metric of whole rounds."""
     over_seeds: Interval | None = None
-    """Of a figure of users: Student's interval of the mean difference of each seed."""
+    """For a metric of users: Student's interval over the mean differences of the seeds."""
 
     @property
     def sure(self) -> bool | None:
         """Whether the 95 % interval leaves out zero; None where there is no interval.
 
-        Users who share a recommender are not independent: their interval speaks for its seed. So
-        with three seeds or more, the interval over seeds must leave out zero as well.
+        Users of one trial share a recommender, so they are not independent, and their interval
+        holds for its seed only. With three seeds or more, the interval over seeds must leave out
+        zero as well.
         """
         if math.isnan(self.interval.low):
             return None
@@ -60,21 +61,21 @@ class ArmDifference(NamedTuple):
 
 
 class RunReport(NamedTuple):
-    """The figures of a run."""
+    """The metrics of all arms of a run, and the differences between arms."""
 
     figures: Mapping[str, Mapping[str, MetricSummary]]
     """By arm and metric, in the order of the experiment."""
     differences: Mapping[str, Mapping[str, ArmDifference]]
     """By arm (all but the first) and metric."""
     rounds: int
-    """Rounds that every trial has behind it, of those that have begun."""
+    """Rounds that are committed in every trial that was started."""
     last_rounds: int
-    """Over how many of them, at their end, the figures are means."""
+    """The means are taken over the last so many of them."""
     unknown: tuple[str, ...] = ()
-    """Metrics that were asked for and that no arm has."""
+    """Requested metrics that no arm has."""
 
     def names(self) -> list[str]:
-        """Return the metrics of all arms that are worth showing, in order."""
+        """Return the metrics that a report shows, in order."""
         series: dict[str, list[float]] = {}
         for figures in self.figures.values():
             for name, figure in figures.items():
@@ -82,7 +83,7 @@ class RunReport(NamedTuple):
         return eventful(series)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the figures and differences as JSON values; null is what has no value."""
+        """Return metrics and differences as JSON values; a missing value is null."""
         return {
             "metrics": {
                 arm: {name: _plain(figure.interval) for name, figure in figures.items()}
@@ -112,22 +113,22 @@ class _Samples(NamedTuple):
 
     values: Mapping[str, float]
     seeds: Mapping[str, float]
-    """The mean of each seed; for a figure of whole rounds the same as `values`."""
+    """The mean of each seed; for a metric of whole rounds the same as `values`."""
     series: tuple[float, ...]
     halves: tuple[float, ...]
     by_user: bool
 
 
 def summarise(folder: Path, last_rounds: int | None, wanted: Sequence[str] = ()) -> RunReport:
-    """Read a run's figures, as far as its rounds are committed.
+    """Read the metrics of a run from its committed rounds.
 
-    Arms are compared over the same rounds: while a run is on its way, those that all trials that
-    have begun have in common.
+    Arms are compared over the same rounds. While a run is in progress, these are the rounds that
+    all started trials have committed.
 
     Args:
         folder: The run.
-        last_rounds: Take means over so many rounds at the end; all when None.
-        wanted: Metrics to report, in order; all when empty, or when there is none of them.
+        last_rounds: Means are taken over the last so many rounds; over all when None.
+        wanted: Metrics to report, in order; all when empty, or when no arm has any of them.
 
     Raises:
         RunError: The run has no record, or one that cannot be read.
@@ -142,7 +143,7 @@ def summarise(folder: Path, last_rounds: int | None, wanted: Sequence[str] = ())
         samples = {arm: _read(reader, of_arm, window) for arm, of_arm in seeds.items()}
     there = {name for metrics in samples.values() for name in metrics}
     chosen = [name for name in wanted if name in there] or sorted(there, key=place)
-    # Answers that nobody could read are never left out, whatever was asked for.
+    # Metrics of unreadable answers are always reported.
     chosen += [
         name
         for name in UNREAD
@@ -173,7 +174,7 @@ def _read(reader: Reader, seeds: Mapping[int, int], window: range) -> dict[str, 
     Args:
         reader: Of the run's record.
         seeds: The arm's trials, and the seed of each.
-        window: The rounds that count.
+        window: The rounds over which means are taken.
     """
     trials = list(seeds)
     by_user: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
@@ -199,7 +200,7 @@ def _read(reader: Reader, seeds: Mapping[int, int], window: range) -> dict[str, 
     for name, means in of_rounds.items():
         per_user = name in of_users
         units = by_user[name] if per_user else by_seed[name]
-        # A user who visits once a seed is one user still.
+        # A user who visits in several seeds counts once.
         spreads = [
             _student(
                 [float(np.mean(values)) for values in of_users[name][round].values()]
@@ -239,7 +240,7 @@ def _difference(arm: _Samples, first: _Samples) -> ArmDifference:
 
 
 def _paired(a: Mapping[str, float], b: Mapping[str, float]) -> tuple[FloatArray, FloatArray]:
-    """Return the values of the units that both have, in the same order."""
+    """Return the values of the units in both, in the same order."""
     units = sorted(set(a) & set(b))
     return np.array([a[unit] for unit in units]), np.array([b[unit] for unit in units])
 

@@ -115,7 +115,7 @@ def _write(
 
     The names of the files say what was asked, so that other audits get other files.
     """
-    from starec_sim.evaluation.audits.page import page
+    from starec_sim.evaluation.audits.page import render_page
     from starec_sim.evaluation.contenders import label
     from starec_sim.runs.atomic_file import write_atomically
 
@@ -126,7 +126,7 @@ def _write(
     html = options.into / f"{stem}.html"
     answer = {**report.as_json(), "page": str(html)}
     options.into.mkdir(parents=True, exist_ok=True)
-    write_atomically(html, page(report))
+    write_atomically(html, render_page(report))
     write_atomically(
         options.into / f"{stem}.json", json.dumps(answer, indent=1, allow_nan=True) + "\n"
     )

@@ -1,4 +1,4 @@
-"""The table as a picture: two panels of bars, each with its interval."""
+"""Plot a table: two panels of bars with intervals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MEANINGS = {
 
 
 def plot_table(table: Table, path: Path) -> bool:
-    """Write the picture, and say whether there was anything to draw.
+    """Write the plot; return whether there was anything to draw.
 
     Raises:
         OSError: The file cannot be written.

@@ -1,4 +1,4 @@
-"""Where rankings placed the answers, and what that is worth for each user."""
+"""The ranks of the answers with ties, and the metrics of each user."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from starec_sim.types import FloatArray, IntArray
 
 
 class RankRange(NamedTuple):
-    """The answer's rank in every list, between a best and a worst one.
+    """The best and the worst rank of the answer in every candidate list.
 
-    The two differ where a score ties the answer with others. Then each rank between them is
-    equally likely, and what a metric counts is its expectation over all orders of the tied items:
-    a model that scores everything alike earns what chance earns, whatever the lists' order.
+    They differ if the answer has the same score as other items. Each rank between them is then
+    equally likely, and a metric is the expected value over all orders of the tied items. So a model
+    with equal scores for all items has the same metrics as a random order.
     """
 
     best: FloatArray
-    """Shape (users, draws), from 1; NaN where the ranking lacked the answer."""
+    """Shape (users, draws), from 1; NaN if the answer is missing from the ranking."""
     worst: FloatArray
-    """The same shape; equal to `best` where nothing ties."""
+    """The same shape; equal to `best` without ties."""
 
     @classmethod
     def of_scores(cls, scores: FloatArray, lists: IntArray, answers: IntArray) -> RankRange:
@@ -43,16 +43,16 @@ class RankRange(NamedTuple):
 
     @property
     def missing(self) -> int:
-        """How many rankings lacked the answer."""
+        """Number of rankings without the answer."""
         return int(np.isnan(self.best).sum())
 
     @property
     def tied(self) -> int:
-        """In how many rankings the answer tied with another item."""
+        """Number of rankings in which the answer is tied with another item."""
         return int((self.worst > self.best).sum())
 
     def values(self, cuts: Sequence[int], candidates: int) -> dict[str, FloatArray]:
-        """Return every metric as one value per user: the mean over her draws."""
+        """Return each metric with one value per user: the mean over her candidate lists."""
         ranks = np.arange(1.0, candidates + 1)
         by_rank = {
             **{f"ndcg@{k}": metrics.ndcg(ranks, k) for k in cuts},
@@ -62,7 +62,7 @@ class RankRange(NamedTuple):
         return {name: self._expected(earned) for name, earned in by_rank.items()}
 
     def _expected(self, earned: FloatArray) -> FloatArray:
-        """Return the mean of what the possible ranks earn, per user; a missing answer earns 0."""
+        """Return the mean value over the possible ranks, per user; a missing answer counts 0."""
         total = np.concatenate([[0.0], np.cumsum(earned)])
         there = ~np.isnan(self.best)
         best = np.where(there, self.best, 1).astype(np.int64)

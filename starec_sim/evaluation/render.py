@@ -1,4 +1,4 @@
-"""The table as text that goes elsewhere: Markdown, CSV, LaTeX."""
+"""Render a table as Markdown, CSV or LaTeX."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from starec_sim.evaluation.table import Table, TableRow
 from starec_sim.metrics import Interval, PairedDifference
 
 PERCENT = 100.0
-"""Figures are shown as the papers show them: NDCG x 100."""
+"""Values are shown as in papers: NDCG x 100."""
 
 
 def title(metric: str) -> str:
-    """Return what a metric is called at the head of a column.
+    """Return the name of a metric at the head of a column.
 
     >>> title("ndcg@10")
     'NDCG@10'
@@ -27,9 +27,9 @@ def title(metric: str) -> str:
 
 
 def shown_metrics(table: Table) -> list[str]:
-    """Return the metrics that a table shows: not HR@1, which is NDCG@1, nor HR of the whole list.
+    """Return the metrics that a table shows.
 
-    The others are in the CSV and JSON.
+    HR@1 equals NDCG@1, and HR of the whole list is 1. Both are only in the CSV and the JSON.
     """
     places = table.about["protocol"]["candidates"]
     names = list(table.rows[0].metrics) if table.rows else []
@@ -37,7 +37,7 @@ def shown_metrics(table: Table) -> list[str]:
 
 
 def figure(interval: Interval, between: str = " ±") -> str:
-    """Return a mean with half of its interval, times 100."""
+    """Return a mean with half the width of its interval, times 100."""
     mean = f"{PERCENT * interval.mean:.2f}"
     if math.isnan(interval.low):
         return mean
@@ -62,13 +62,13 @@ def chance(p: float) -> str:
 
 
 def flawed(row: TableRow) -> str:
-    """Return the counters of a row that are not zero, in words."""
+    """Return the counters of a row that are not zero, as text."""
     shown = {name: count for name, count in row.counters.items() if name != "rankings" and count}
     return ", ".join(f"{name} {count:,}" for name, count in shown.items())
 
 
 def spent(row: TableRow) -> str:
-    """Return what a ranking costs, as far as it is known."""
+    """Return the known costs of a ranking."""
     costs, parts = row.costs, []
     tokens = [costs.get(f"{name}/ranking") for name in ("tokens_in", "tokens_out")]
     if tokens[0] is not None and tokens[1] is not None:
@@ -82,7 +82,7 @@ def spent(row: TableRow) -> str:
 
 
 def markdown(table: Table, reference: str | None = None) -> str:
-    """Return the table in Markdown, with differences from one of its rows."""
+    """Return the table in Markdown, with the difference of each row from a reference row."""
     metrics = shown_metrics(table)
     against = table.against(reference) if table.rows else {}
     name = reference or (table.reference if table.rows else "")
@@ -109,7 +109,7 @@ def markdown(table: Table, reference: str | None = None) -> str:
 
 
 def put_into(page: Path, name: str, text: str) -> None:
-    """Replace what stands between a name's marks (`<!-- name -->`, `<!-- /name -->`) in a page.
+    """Replace the text between `<!-- name -->` and `<!-- /name -->` in a page.
 
     Raises:
         ConfigError: The page has no such marks.
@@ -125,7 +125,7 @@ def put_into(page: Path, name: str, text: str) -> None:
 
 
 def caption(table: Table) -> str:
-    """Return what the figures are of, in one sentence or two."""
+    """Return one or two sentences about how the values were computed."""
     about, protocol = table.about, table.about["protocol"]
     shown = ", ".join(protocol["signals"]) or "attributes only"
     return (
@@ -133,7 +133,7 @@ def caption(table: Table) -> str:
         f"tests. {protocol['name']} on {about['dataset']}: {about['counts']['users']:,} users, "
         f"{protocol['candidates']} candidates, {protocol['draws']} draws, negatives "
         f"{protocol['negatives']}, cards show {shown}, {protocol['users']['mode']} users, seed "
-        f"{about['seed']}; exam {about['exam'][:12]}, table {table.digest[:12]}."
+        f"{about['seed']}; candidate lists {about['exam'][:12]}, table {table.digest[:12]}."
     )
 
 

@@ -1,4 +1,4 @@
-"""Pure functions of arrays: the formula and its paper stand in each docstring."""
+"""Metrics as pure functions of arrays. Each docstring has the formula and the paper."""
 
 from starec_sim.metrics.diversity import (
     attribute_distribution,

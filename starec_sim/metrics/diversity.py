@@ -1,4 +1,4 @@
-"""What is shown and consumed: variety, concentration, and how a user's diet moves.
+"""Diversity, coverage, concentration, popularity and drift of what is shown and consumed.
 
 `lists` and `slates` are integer arrays of shape (users, k), padded with -1 where a list is shorter.
 `attributes` is a binary array of shape (items, values), 1 where the item has the attribute value

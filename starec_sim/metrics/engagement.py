@@ -1,7 +1,7 @@
-"""What came of the visits: one value per visit, whose mean (without NaN) is the named figure.
+"""Engagement in visits: one value per visit, whose mean (without NaN) is the metric.
 
-All arrays have shape (visits,). NaN marks a visit that says nothing about the question, e.g. the
-satisfaction of someone who watched nothing. The ratios may as well be given counts that were summed
+All arrays have shape (visits,). NaN marks a visit without a value, e.g. the satisfaction
+of a user who watched nothing. The ratios may as well be given counts that were summed
 over a user, a round or a run; they are then the pooled ratios of those.
 """
 
@@ -65,7 +65,7 @@ def exit_rate(endings: Sequence[str]) -> FloatArray:
 
     Args:
         endings: `Feedback.ending` of the last step of each visit; empty where the visit was cut
-            off by something else than the world.
+            off by something else than the environment.
 
     Returns:
         Shape (visits,), each 0 or 1; NaN where there is no ending.

@@ -1,4 +1,4 @@
-"""Form: can its answers be read at all?"""
+"""Form: can the answers be parsed?"""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from starec_sim.evaluation.audits.result import AuditMetric, AuditResult, Chart,
 
 
 class Form:
-    """Counts what was wrong with the answers to the exam."""
+    """Counts the flaws of the answers to each user's own candidate list."""
 
     name = "form"
     title = "Form"
-    asks = "Are its answers in the form that was asked for, with every item once?"
+    asks = "Do its answers have the requested form, with every item once?"
     references = (
         "Small models often break the form and name items that are not there (ConvRec-R1, arXiv "
         "2510.20150); matching titles loosely hides it.",
     )
 
     def questions(self, panel: Panel) -> Iterable[PanelQuestion]:
-        """Yield everybody's own list."""
+        """Yield the question about each user's own candidate list."""
         return (panel.question(user) for user in range(len(panel)))
 
     def result(self, panel: Panel, answers: PanelAnswers) -> AuditResult:
-        """Count flaws."""
+        """Return the shares of answers with flaws and with repairs."""
         decisions = [answers[panel.question(user)].decision for user in range(len(panel))]
         flaws = ("unparsed", "missing", "duplicate", "invented")
         chart = Chart(

@@ -1,4 +1,4 @@
-"""Leak guard: does a prompt say the answer, other than as one candidate among many?"""
+"""Leak guard: does a prompt reveal the answer outside the list of candidates?"""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from starec_sim.evaluation.audits.result import AuditMetric, AuditResult, Chart,
 from starec_sim.types import Memory
 
 SHORTEST = 5
-"""Characters of a title from which its words in a summary give it away: `It` is also a word."""
+"""Least length of a title that is searched for in summaries: a title like `It` is also a word."""
 
 
 class Leak:
-    """Looks for the answer's title in the prompts of the exam."""
+    """Searches the prompts for the title of the answer."""
 
     name = "leak"
     title = "Leak guard"
@@ -28,11 +28,11 @@ class Leak:
     )
 
     def questions(self, panel: Panel) -> Iterable[PanelQuestion]:
-        """Yield everybody's own list."""
+        """Yield the question about each user's own candidate list."""
         return (panel.question(user) for user in range(len(panel)))
 
     def result(self, panel: Panel, answers: PanelAnswers) -> AuditResult:
-        """Search every first prompt, without the lines of its candidates."""
+        """Search the first prompt of each user, without the lines of the candidates."""
         named, labelled = [], []
         for user in range(len(panel)):
             asked = panel.question(user)
@@ -66,7 +66,7 @@ class Leak:
 
 
 def says(summary: str, title: str) -> bool:
-    """Say whether a summary names a title.
+    """Return whether a summary names a title.
 
     >>> says("I look forward to seeing Alien next", "Alien"), says("It is late", "It")
     (True, False)
@@ -77,7 +77,7 @@ def says(summary: str, title: str) -> bool:
 
 
 def _met(panel: Panel, memory: Memory) -> set[str]:
-    """Return titles and attribute values of what a user met: to say these gives nothing away."""
+    """Return titles and attribute values of the items in a memory: naming them reveals nothing."""
     met = set()
     for experience in memory.history:
         item = panel.items[experience.item]

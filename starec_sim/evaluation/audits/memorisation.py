@@ -1,4 +1,4 @@
-"""Memorisation: does it reason over what the cards say, or recognise the titles?"""
+"""Memorisation: does the policy use the attributes on the cards, or does it know the titles?"""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ KINDS: tuple[Titles, ...] = ("true", "masked", "renamed")
 
 
 class Memorisation:
-    """Hides the titles behind numbers, and exchanges them, on the list and in the history."""
+    """Replaces titles by numbers or by other titles, in the candidate list and in the history."""
 
     name = "memorisation"
     title = "Memorisation"
-    asks = "How much of its success hangs on knowing the titles?"
+    asks = "How much of its NDCG depends on knowing the titles?"
     references = (
         "GPT-4o recalls 81 % of MovieLens 1M's titles by their ids and 17 % of its user profiles, "
         "and recall goes along with accuracy (Di Palma et al. 2025, arXiv 2505.10212).",
     )
 
     def questions(self, panel: Panel) -> Iterable[PanelQuestion]:
-        """Yield everybody's list under three kinds of titles, summaries left out."""
+        """Yield each user's list with three kinds of titles, without summaries."""
         for user in range(len(panel)):
             for titles in KINDS:
                 yield self._asked(panel, user, titles)
 
     def result(self, panel: Panel, answers: PanelAnswers) -> AuditResult:
-        """Compare what the titles are worth."""
+        """Compare NDCG with and without the true titles."""
         true, masked, renamed = (
             panel.ndcg(answers, [self._asked(panel, user, titles) for user in range(len(panel))])
             for titles in KINDS
@@ -54,5 +54,5 @@ class Memorisation:
 
     @staticmethod
     def _asked(panel: Panel, user: int, titles: Titles) -> PanelQuestion:
-        # A summary may name titles, which would then be under no mask.
+        # A summary may name titles, which would then not be replaced.
         return panel.question(user, memory=replace(panel.memory(user), summary=""), titles=titles)

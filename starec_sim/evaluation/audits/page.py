@@ -1,4 +1,4 @@
-"""The report as one page of HTML that stands alone: no script, no font, nothing from elsewhere."""
+"""The report of an audit as one HTML page without scripts, fonts or external files."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ svg .axis { fill: #6b7075; } svg .value { font-size: 10px;
 """
 
 
-def page(report: AuditReport) -> str:
-    """Return the report as HTML; whatever comes from outside is escaped."""
+def render_page(report: AuditReport) -> str:
+    """Return the report as HTML; all text is escaped."""
     about = report.about
     told = (
         f"{about['agent']} agent, {about['dataset']}, {about['users']} users, protocol "
@@ -80,28 +80,27 @@ def _verdict(report: AuditReport) -> str:
     return f'<div class="verdict {kind}"><b>{word}</b><div class="why">{lists}</div></div>'
 
 
-def _section(finding: AuditResult) -> str:
+def _section(result: AuditResult) -> str:
     head = (
-        f"<header><h2>{escape(finding.title)}</h2>"
-        f'<p class="asks">{escape(finding.asks)}</p></header>'
+        f'<header><h2>{escape(result.title)}</h2><p class="asks">{escape(result.asks)}</p></header>'
     )
-    references = "".join(f"<li>{escape(line)}</li>" for line in finding.references)
+    references = "".join(f"<li>{escape(line)}</li>" for line in result.references)
     known = f'<ul class="references">{references}</ul>' if references else ""
-    if finding.unmeasured:
-        body = f'<p class="unsure">Not measured: {escape(finding.unmeasured)}.</p>'
+    if result.unmeasured:
+        body = f'<p class="unsure">Not measured: {escape(result.unmeasured)}.</p>'
         return f"<section>{head}<div>{body}{known}</div></section>"
-    checks = {check.figure: check for check in finding.checks}
+    checks = {check.figure: check for check in result.checks}
     rows = "".join(
-        _row(figure, checks.get(name)) for name, figure in finding.figures.items() if not figure.at
+        _row(figure, checks.get(name)) for name, figure in result.figures.items() if not figure.at
     )
-    chart = draw(finding.chart) if finding.chart is not None else ""
-    figures = f"<table>{rows}</table>{_places(finding)}"
+    chart = draw(result.chart) if result.chart is not None else ""
+    figures = f"<table>{rows}</table>{_places(result)}"
     return f"<section>{head}<div>{figures}{known}</div><figure>{chart}</figure></section>"
 
 
-def _places(finding: AuditResult) -> str:
-    """Return a table of the figures that were taken in several places; nothing without such."""
-    figures = [figure for figure in finding.figures.values() if figure.at]
+def _places(result: AuditResult) -> str:
+    """Return a table of the metrics that were measured under several conditions, if any."""
+    figures = [figure for figure in result.figures.values() if figure.at]
     if not figures:
         return ""
     labels = list(dict.fromkeys(figure.label for figure in figures))

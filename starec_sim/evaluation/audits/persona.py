@@ -1,4 +1,4 @@
-"""Persona: is a user somebody, or is everybody the same?"""
+"""Persona: do different users answer differently?"""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from starec_sim.evaluation.audits.result import (
 from starec_sim.types import FloatArray
 
 LISTS = 3
-"""Lists that everybody is asked to rank."""
+"""Lists that all users rank."""
 REPEATS = 2
-"""Times each of them is asked, in an order of its own."""
+"""How often each list is ranked, each time in another order."""
 
 
 class Persona:
-    """Shows everybody the same lists, and everybody her own with another's memory."""
+    """Shows the same lists to all users, and each user's own list with another user's memory."""
 
     name = "persona"
     title = "Persona"
@@ -45,7 +45,7 @@ class Persona:
                 yield from self._shared(panel, user, number)
 
     def result(self, panel: Panel, answers: PanelAnswers) -> AuditResult:
-        """Split the variance of ranks into that between users and that within them."""
+        """Split the variance of ranks into a part between users and a part within users."""
         ranks = np.stack(
             [
                 [
@@ -103,7 +103,7 @@ class Persona:
     def _ranks(
         cls, panel: Panel, answers: PanelAnswers, asked: PanelQuestion, number: int
     ) -> list[float]:
-        """Return the rank of each item of the list; missing ones share the places that are left."""
+        """Return the rank of each item of the list; missing ones share a mean rank."""
         decision = answers[asked].decision
         left = (decision.read + 1 + len(asked.items)) / 2
         return [float(decision.rank_of(item) or left) for item in cls._list(panel, number)]

@@ -1,4 +1,4 @@
-"""Popularity: does the policy know what is famous, and answer that?"""
+"""Popularity: does the policy prefer popular items more than users do?"""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BINS = ("least popular third", "middle", "most popular third")
 
 
 class Popularity:
-    """Compares what is ranked first with what people chose, and two kinds of negatives."""
+    """Compares the popularity of first places and true choices, with two kinds of negatives."""
 
     name = "popularity"
     title = "Popularity"
@@ -27,11 +27,11 @@ class Popularity:
     )
 
     def questions(self, panel: Panel) -> Iterable[PanelQuestion]:
-        """Yield everybody's own list, and the one with equally popular negatives."""
+        """Yield each user's own list, and the list with equally popular negatives."""
         for user in range(len(panel)):
             yield panel.question(user)
             if panel.matched is not None:
-                yield self._matched(panel, user)
+                yield self._popular_negatives(panel, user)
 
     def result(self, panel: Panel, answers: PanelAnswers) -> AuditResult:
         """Compare the popularity of first places and true choices."""
@@ -58,7 +58,9 @@ class Popularity:
             ),
         }
         if panel.matched is not None:
-            matched = panel.ndcg(answers, [self._matched(panel, u) for u in range(len(panel))])
+            matched = panel.ndcg(
+                answers, [self._popular_negatives(panel, u) for u in range(len(panel))]
+            )
             figures["matched loss"] = AuditMetric(
                 "NDCG@10 lost when the other items are as popular as the choice",
                 over_users(earned - matched),
@@ -80,6 +82,6 @@ class Popularity:
         return AuditResult(self.name, self.title, self.asks, figures, chart, self.references)
 
     @staticmethod
-    def _matched(panel: Panel, user: int) -> PanelQuestion:
+    def _popular_negatives(panel: Panel, user: int) -> PanelQuestion:
         assert panel.matched is not None
         return panel.question(user, items=tuple(panel.matched.candidate_lists[user, 0].tolist()))

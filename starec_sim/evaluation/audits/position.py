@@ -1,4 +1,4 @@
-"""Position: does it matter where an item stands on the list?"""
+"""Position: does the place of an item in the prompt change its rank?"""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from starec_sim.evaluation.audits.result import AuditMetric, AuditResult, Chart,
 from starec_sim.types import Decision, FloatArray
 
 SWEPT = 20
-"""Users whose choice is shown at every place."""
+"""Number of users whose choice is shown at every place."""
 
 
 def kendall_tau(decision: Decision, shown: tuple[int, ...]) -> float:
-    """Return Kendall's tau between what was answered and the order that was shown.
+    """Return Kendall's tau between a ranking and the order in which its items were shown.
 
     1 copies the input, -1 reverses it, 0 is what an indifferent reader gives on average. Only what
     was read counts; NaN for fewer than two items.
@@ -33,11 +33,11 @@ def kendall_tau(decision: Decision, shown: tuple[int, ...]) -> float:
 
 
 class Position:
-    """Shows the true choice at every place of an otherwise unchanged list."""
+    """Shows the true choice at each place of an otherwise unchanged list."""
 
     name = "position"
     title = "Position"
-    asks = "Does an item's place on the list decide where it is ranked?"
+    asks = "Does the place of an item in the prompt change its rank?"
     references = (
         "LLM rankers are sensitive to the order of candidates (Hou et al. 2024, arXiv 2305.08845; "
         "Bito et al. 2025, arXiv 2508.02020).",
@@ -46,14 +46,14 @@ class Position:
     )
 
     def questions(self, panel: Panel) -> Iterable[PanelQuestion]:
-        """Yield each swept user's list with her choice at each place, and everybody's own list."""
+        """Yield each user's own list, and for some users the list with her choice at each place."""
         for user in range(len(panel)):
             yield panel.question(user)
         for user in self._swept(panel):
             yield from self._moved(panel, user)
 
     def result(self, panel: Panel, answers: PanelAnswers) -> AuditResult:
-        """Compare places."""
+        """Compare NDCG by the place of the true choice."""
         own = [panel.question(user) for user in range(len(panel))]
         tau = np.array([kendall_tau(answers[asked].decision, asked.items) for asked in own])
         swept = self._swept(panel)

@@ -1,4 +1,4 @@
-"""Ratings: does it rate as real people do, or is everything four stars?"""
+"""Ratings: are its ratings distributed like those of real users?"""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from starec_sim.evaluation.audits.result import (
 from starec_sim.types import FloatArray, IntArray
 
 PAGE = 8
-"""Items on each user's page: all of them rated by her, none of them known to her memory."""
+"""Items on the page of a user: she rated all of them, and none is in her memory."""
 AGENT4REC = (0.0, 0.0, 0.078, 0.753, 0.169)
 
 
 class Ratings:
-    """Shows pages of items that the user rated, and compares the stars she gives."""
+    """Shows pages of items that a user really rated, and compares the ratings."""
 
     name = "ratings"
     title = "Ratings"
@@ -36,7 +36,7 @@ class Ratings:
     )
 
     def questions(self, panel: Panel) -> Iterable[PanelQuestion]:
-        """Yield a page of held-out items for each user who has any."""
+        """Yield a page of held-out items for each user who has such items."""
         for user in range(len(panel)):
             items, _ = self._page(panel, user)
             if len(items):
@@ -113,6 +113,6 @@ def _jsd(mine: FloatArray, real: FloatArray) -> float:
 
 
 def _w1(mine: FloatArray, real: FloatArray) -> float:
-    """Wasserstein distance of order 1: stars that have to be moved, per rating."""
+    """Wasserstein distance of order 1 between the histograms, in stars."""
     p, q = mine.sum(axis=0) / mine.sum(), real.sum(axis=0) / real.sum()
     return float(np.abs(np.cumsum(p - q)).sum())

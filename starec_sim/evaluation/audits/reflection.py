@@ -1,4 +1,4 @@
-"""Reflection: do second thoughts help, stay short, and agree with what was lived?"""
+"""Reflection: are summaries useful, short, and consistent with the history?"""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from starec_sim.evaluation.audits.result import AuditMetric, AuditResult, Chart,
 from starec_sim.types import Memory
 
 POINTS = 6
-"""Moments of the replay at which the held-out list is ranked, the first and the last among them."""
+"""How many states of the memory rank the candidate list, including the first and the last."""
 MET, SURE = 4, 0.75
-"""Meetings with a value from which its polarity is known, and share of them that agree."""
+"""Least number of experiences with an attribute value, and least share of them that agree, with
+which a statement about the value is judged."""
 
 
 class Reflection:
-    """Ranks the held-out list with the memory after each part of the replay."""
+    """Ranks the candidate list with the memory after each part of the replay."""
 
     name = "reflection"
     title = "Reflection"
@@ -32,14 +33,14 @@ class Reflection:
     )
 
     def questions(self, panel: Panel) -> Iterable[PanelQuestion]:
-        """Yield everybody's list before, during and after the replay, and without the summary."""
+        """Yield each user's list before, during and after the replay, and without the summary."""
         for user in range(len(panel)):
             for memory in self._moments(panel, user):
                 yield panel.question(user, memory=memory)
             yield self._without(panel, user)
 
     def result(self, panel: Panel, answers: PanelAnswers) -> AuditResult:
-        """Compare the moments, and look through the last summaries."""
+        """Compare NDCG over the replay, and check the last summaries."""
         everybody = range(len(panel))
         curves = np.stack(
             [
@@ -79,7 +80,7 @@ class Reflection:
         chart = Chart(
             "line",
             tuple(f"{round(100 * n / (POINTS - 1))} %" for n in range(POINTS)),
-            "how much of the replay has been lived",
+            "how much of the replay is over",
             "NDCG@10 of the held-out list",
             {"this policy": tuple(curves.mean(axis=0).tolist())},
             {"after all of it, without the summary": (float(bare.mean()),) * POINTS},
@@ -97,7 +98,7 @@ class Reflection:
 
 
 def contradicted(memory: Memory, panel: Panel) -> float:
-    """Return which share of a summary's statements is wrong; NaN where it states nothing.
+    """Return the share of wrong statements in a summary; NaN if it has no statement.
 
     A statement says "Sci-Fi: liked". It is wrong where the summary also says the opposite, or where
     the user met the value four times and more, and three of four times felt the opposite.

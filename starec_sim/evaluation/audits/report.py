@@ -12,36 +12,36 @@ from starec_sim.evaluation.audits.result import AuditResult, BoundCheck
 
 @dataclass(frozen=True, slots=True)
 class AuditReport:
-    """The results of all audits, and whether the policy is fit to simulate with."""
+    """The results of all audits, and whether the policy is fit to simulate users with."""
 
     about: Mapping[str, Any]
     results: tuple[AuditResult, ...]
 
     @property
     def failures(self) -> list[str]:
-        """Figures that fail, in words."""
+        """Metrics outside their bounds, in words."""
         return [self._said(f, check) for f, check in self._checks() if check.outcome == "fails"]
 
     @property
     def doubts(self) -> list[str]:
-        """Figures that so few users cannot decide, in words."""
+        """Metrics that need more users to decide, in words."""
         return [self._said(f, check) for f, check in self._checks() if check.outcome == "unsure"]
 
     @property
     def unmeasured(self) -> list[str]:
-        """Audits that could not be made, with the reason."""
+        """Audits without a result, with the reason."""
         return [f"{f.name}: {f.unmeasured}" for f in self.results if f.unmeasured]
 
     @property
     def fit(self) -> bool | None:
-        """Whether every figure holds; None where so few users, or so few figures, cannot say."""
+        """Whether all metrics are within their bounds; None if more users are needed to decide."""
         if self.failures:
             return False
         return None if self.doubts or not any(self._checks()) else True
 
     @property
     def verdict(self) -> str:
-        """One line."""
+        """The verdict in one line."""
         of = f"{self.about['policy']} on {self.about['dataset']}, {self.about['users']} users"
         if self.failures:
             return f"not fit to simulate with ({of}): {'; '.join(self.failures)}"

@@ -17,7 +17,7 @@ REPEATS = 3
 
 
 class Retest:
-    """Asks the same three times with other seeds, and once in other words."""
+    """Asks each question three times with other seeds, and once in other words."""
 
     name = "retest"
     title = "Test and retest"
@@ -28,7 +28,7 @@ class Retest:
     )
 
     def questions(self, panel: Panel) -> Iterable[PanelQuestion]:
-        """Yield everybody's own list, three times and once in other words."""
+        """Yield each user's own list three times, and once in other words."""
         for user in range(len(panel)):
             yield from self._repeats(panel, user)
             yield panel.question(user, wording="other")

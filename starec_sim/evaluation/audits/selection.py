@@ -1,4 +1,4 @@
-"""Selection: on a page of liked and other items, does it take the liked ones, and only them?"""
+"""Selection: does it select the liked items on a page of liked and other items?"""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from starec_sim.evaluation.audits.result import AuditMetric, AuditResult, Chart,
 from starec_sim.types import LIKED_ABOVE, FloatArray
 
 RATIOS = (1, 2, 3, 9)
-"""Others for each liked item."""
+"""Numbers of other items for each liked item."""
 PAGE = 20
 AGENT4REC_F1 = (0.70, float("nan"), float("nan"), 0.25)
 
@@ -24,7 +24,7 @@ class _Page(NamedTuple):
 
 
 class Selection:
-    """Agent4Rec's task: pages of 20 at one liked item to 1, 2, 3 and 9 that were never met."""
+    """Agent4Rec's task: pages of 20 items, with 1, 2, 3 or 9 unmet items for each liked item."""
 
     name = "selection"
     title = "Selection"
@@ -43,7 +43,7 @@ class Selection:
                 yield self._page(panel, user, ratio).question
 
     def result(self, panel: Panel, answers: PanelAnswers) -> AuditResult:
-        """Compare what was taken with what is liked."""
+        """Compare the selected items with the liked items."""
         figures: dict[str, AuditMetric] = {}
         lines: dict[str, list[float]] = {"precision": [], "recall": [], "F1": [], "accuracy": []}
         taken: dict[int, FloatArray] = {}
@@ -81,7 +81,7 @@ class Selection:
 
     @staticmethod
     def _page(panel: Panel, user: int, ratio: int) -> _Page:
-        """Return a page with as many liked items as there are, up to its share of the page."""
+        """Return a page with as many liked items as the user has, up to their share of the page."""
         row = panel.holdout.user_logs[user].row
         items, stars = panel.held_out(user)
         answer = int(panel.answers[user])
@@ -99,7 +99,7 @@ class Selection:
 
     @staticmethod
     def _scores(answers: PanelAnswers, page: _Page) -> list[float]:
-        """Return precision, recall, F1, accuracy, share taken, and how well both are told apart."""
+        """Return precision, recall, F1, accuracy, share selected, and recall minus false-positive rate."""
         actions = answers[page.question].decision.actions
         taken = {action.item for action in actions if action.watched}
         hits, n = len(taken & page.liked), len(page.question.items)

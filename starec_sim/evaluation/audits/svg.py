@@ -1,4 +1,4 @@
-"""Charts as SVG, drawn here: a page that needs nothing from anywhere, and escapes what it shows."""
+"""Draw charts as SVG text. All labels are escaped; nothing is loaded from elsewhere."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COLOURS = ("#2f6f9f", "#d1873a", "#4f9a5d", "#a4508b", "#7a6a53", "#54616c")
 GREY = "#7c7c7c"
 DASHES = ("5 4", "2 3", "9 4")
 LETTER = 6.3
-"""Width of a letter of 11 pixels, roughly."""
+"""Approximate width of a letter of 11 pixels."""
 
 
 def draw(chart: Chart) -> str:
@@ -35,7 +35,7 @@ def draw(chart: Chart) -> str:
 
 
 class _Scale:
-    """Where values and places lie."""
+    """Coordinates of values and of x positions."""
 
     def __init__(self, low: float, high: float, places: int) -> None:
         self.low, self.high, self.places = low, high, places
@@ -50,7 +50,7 @@ class _Scale:
 
 
 def _axis(chart: Chart) -> tuple[float, float, float]:
-    """Return round bounds that hold all values and zero, and the step between lines."""
+    """Return round bounds around all values and zero, and the step between grid lines."""
     values = [
         value
         for series in (*chart.series.values(), *chart.reference.values())
@@ -139,7 +139,7 @@ def _path(values: Sequence[float], scale: _Scale, colour: str, more: str) -> str
 
 
 def _legend(chart: Chart) -> Iterator[str]:
-    """Yield a legend of one line, or of two where one is too narrow."""
+    """Yield a legend of one or two lines."""
     entries = [(name, COLOURS[n % len(COLOURS)], "") for n, name in enumerate(chart.series)]
     entries += [(name, GREY, DASHES[n % len(DASHES)]) for n, name in enumerate(chart.reference)]
     x, y = float(LEFT), 6

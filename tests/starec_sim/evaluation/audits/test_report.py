@@ -15,7 +15,7 @@ from starec_sim.evaluation.audits import (
     AuditSettings,
     Chart,
 )
-from starec_sim.evaluation.audits.page import page
+from starec_sim.evaluation.audits.page import render_page
 from starec_sim.evaluation.audits.svg import draw
 from starec_sim.metrics import Interval
 
@@ -37,7 +37,7 @@ def test_all_audits_give_one_report(audited) -> None:
     report = audited("lexical", users=5)
     assert [finding.name for finding in report.results] == list(NAMES)
     assert all(f.unmeasured or (f.chart and f.checks and f.references) for f in report.results)
-    html = page(report)
+    html = render_page(report)
     assert html.count("<svg") == sum(f.chart is not None for f in report.results)
     answer = report.as_json()
     assert answer["audits"]["position"]["checks"]["tau"]["outcome"] in ("holds", "unsure", "fails")
@@ -90,7 +90,7 @@ def test_data_without_ratings_leave_ratings_unmeasured(audited, tmp_path) -> Non
     data = {"use": "csv", "path": str(tmp_path), "interactions": "log.csv"}
     report = audited("lexical", "ratings", "form", data=data)
     assert report.unmeasured == ["ratings: the data has no ratings"]
-    assert "Not measured: the data has no ratings." in page(report)
+    assert "Not measured: the data has no ratings." in render_page(report)
     assert report.fit is True
 
 
@@ -132,7 +132,7 @@ def test_a_page_escapes_what_it_shows_and_loads_nothing() -> None:
         AuditResult("a", evil, evil, {evil: figure}, chart, (evil,)),
         AuditResult("b", evil, evil, unmeasured=evil),
     )
-    html = page(AuditReport(ABOUT, findings))
+    html = render_page(AuditReport(ABOUT, findings))
     found = Tags(html)
     assert not found.tags & {"script", "img", "link", "iframe", "object"}
     assert found.sources == []
