@@ -99,7 +99,7 @@ class Selection:
 
     @staticmethod
     def _scores(answers: PanelAnswers, page: _Page) -> list[float]:
-        """Return precision, recall, F1, accuracy, share selected, and recall minus false-positive rate."""
+        """Return precision, recall, F1, accuracy, share selected, and recall minus false alarms."""
         actions = answers[page.question].decision.actions
         taken = {action.item for action in actions if action.watched}
         hits, n = len(taken & page.liked), len(page.question.items)
