@@ -1,7 +1,7 @@
-"""The nouns as plain data: frozen, slotted, and free of behaviour that needs a world.
+"""The data that all packages share: frozen, slotted dataclasses.
 
-Users and items are rows (integers from 0) everywhere inside; their original ids live in `User.id`
-and `Item.id` and appear wherever a person reads. Ratings are on the five-star scale, 1.0 to 5.0.
+Users and items are rows (integers from 0) everywhere inside. Their ids in the dataset are `User.id`
+and `Item.id`; people read those. Ratings are on the five-star scale, 1.0 to 5.0.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Messages = tuple[tuple[str, str], ...]
 """What a policy is asked: (role, text) pairs; roles are `system`, `user`, `assistant`."""
 
 Source = Literal["model", "cache", "replay"]
-"""Where an answer came from."""
+"""Where an answer comes from."""
 
 
 class CallKey(NamedTuple):
@@ -65,14 +65,14 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Experience:
-    """What an item turned out to be for a user: the truth, revealed."""
+    """The true rating of an item by a user, which the environment has revealed."""
 
     item: int
     rating: float
     """Stars, 1.0 to 5.0."""
     source: str
-    """Where the truth comes from: `logged` (a real rating), `world` (a generated taste), `model`
-    (predicted by a model that was fitted on real ratings)."""
+    """Where the rating comes from: `logged` (a real rating), `world` (a generated taste), `model`
+    (predicted by a model that was fitted to real ratings)."""
 
     @property
     def liked(self) -> bool:
@@ -82,7 +82,7 @@ class Experience:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person before the simulation starts."""
+    """A user before the simulation starts."""
 
     id: str
     profile: Mapping[str, str] = field(default_factory=dict)
@@ -91,14 +91,14 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What a user carries from visit to visit. Replaced, never changed in place."""
+    """What a user keeps from visit to visit. It is replaced, never changed in place."""
 
     history: tuple[Experience, ...] = ()
-    """Oldest first, bounded."""
+    """Oldest first, at most as many as the agent's `history_limit`."""
     summary: str = ""
-    """The preference summary: the one text that slow thinking rewrites."""
+    """The preference summary, which the slow node rewrites."""
     steps: int = 0
-    """How many steps the user has lived in the simulation."""
+    """How many steps the user has played in the simulation."""
 
     def after_step(self, experiences: tuple[Experience, ...], summary: str, limit: int) -> Memory:
         """Return the memory one step later, with only the last `limit` experiences kept."""
@@ -111,9 +111,9 @@ class Observation:
 
     task: Task
     slate: tuple[int, ...]
-    """Items in shown order."""
+    """Items, in the order in which they are shown."""
     cards: tuple[str, ...]
-    """What may be known of each item, one line of text a place of the slate."""
+    """What the user sees of each item: one line of text for each place of the slate."""
     page: int = 1
     """The step within the visit, from 1."""
 
@@ -125,18 +125,18 @@ class Action:
     item: int
     watched: bool
     rating: float | None = None
-    """Stars the user gave on the strength of what she saw; None when she gave none."""
+    """Stars that the user gave by what the slate shows; None when she gave none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What the user does with an observation, read strictly from the policy's text."""
+    """What a user does with an observation, read strictly from the policy's text."""
 
     ranking: tuple[int, ...] = ()
-    """All candidates, best first. Those after the first `read` were not in the answer: they stand
+    """All candidates, best first. Those after the first `read` were not in the answer: they follow
     in shown order and earn nothing."""
     read: int = 0
-    """How many places of the ranking were read from the answer."""
+    """How many places of the ranking were in the answer."""
     actions: tuple[Action, ...] = ()
     """One for each item of the page, in shown order."""
     leave: bool = False
@@ -144,7 +144,7 @@ class Decision:
     """What was wrong with the final answer, by kind: `missing`, `duplicate`, `invented`,
     `unparsed`. Empty for a clean answer."""
     repaired: bool = False
-    """Whether a repair call was needed (whatever came of it)."""
+    """Whether a repair call was needed, successful or not."""
 
     @property
     def malformed(self) -> bool:
@@ -159,12 +159,12 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """The world's answer to a decision."""
+    """The environment's answer to a decision."""
 
     experiences: tuple[Experience, ...]
-    """The truth revealed by what the user did, in the order she lived it."""
+    """The true ratings that the user's actions revealed, in their order."""
     target: int | None = None
-    """The item that was really chosen (ranking only)."""
+    """The item that the user really chose (ranking only)."""
     reward: Mapping[str, float] = field(default_factory=dict)
     """Named components, unweighted."""
     ending: str = ""
@@ -173,7 +173,7 @@ class Feedback:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The gate's word on one step."""
+    """The decision of the gate for one step: whether the slow node is asked, and why."""
 
     slow: bool
     reason: str
@@ -181,19 +181,19 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """A turn to the token, as the engine read and wrote it; text is never tokenised again."""
+    """The token ids of a turn, as the engine read and sampled them; no text is tokenised again."""
 
     prompt: tuple[int, ...]
     completion: tuple[int, ...]
-    """What was sampled, the end-of-turn token included where the model wrote one."""
+    """The sampled ids, with the end-of-turn token where the model sampled one."""
     logprobs: tuple[float, ...]
     """Natural log-probability of each sampled token, under the distribution it was drawn from."""
     version: str
-    """Which weights answered: a base model, and an adapter if there is one."""
+    """The name of the weights that answered: a model, and an adapter if there is one."""
     sampling: Mapping[str, float]
     """`temperature`, `top_p`, `max_tokens`, `seed`."""
     group: str = ""
-    """Turns that answer the same question share it: they can be compared with each other."""
+    """The same for all turns that answer one question, so that they can be compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,24 +205,24 @@ class Turn:
     """0 for the first call, 1 for the repair."""
     policy: str
     messages: Messages
-    """As they were sent."""
+    """The question, as it was sent."""
     completion: str
     tokens_in: int | None
-    """As reported by the model; None when it reports nothing."""
+    """As the model reports it; None when it reports nothing."""
     tokens_out: int | None
     latency_s: float
     error: str = ""
-    """What the parser objected to; empty when the answer was clean."""
+    """What is wrong with the answer, as the parser found; empty for a clean answer."""
     tokens: Tokens | None = None
-    """None from a policy that cannot tell."""
+    """None from a policy that does not report tokens."""
     failure: str = ""
-    """Why there is no answer, for all its retries: the cause (`starec_sim.errors.Cause`), a colon,
-    and what happened. Empty when there is one; `error` is then what is wrong with it."""
+    """Why there is no answer after all retries: the cause (`starec_sim.errors.Cause`), a colon, and
+    what happened. Empty when there is an answer; `error` is then what is wrong with it."""
     source: Source = "model"
     tries: int = 1
-    """How often the model was asked for this answer; 0 when it was not asked at all."""
+    """How often the model was asked for this answer; 0 when it was not asked."""
     cost_usd: float | None = None
-    """None where the configuration has no price for the policy."""
+    """None where the policy has no price in the configuration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +237,7 @@ class Step:
     memory: Memory
     """The memory after the step."""
     notes: Mapping[int, str] = field(default_factory=dict)
-    """What the user wrote about items, by item: everybody reads it from the next round on."""
+    """What the user wrote about items, by item. All users read it from the next round on."""
 
 
 @dataclass(frozen=True, slots=True)
