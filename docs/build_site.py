@@ -8,6 +8,7 @@ error. So is a page that `nav` in `zensical.toml` leaves out, unless it is only 
 Usage: python docs/build_site.py
 """
 
+import json
 import re
 import shutil
 import subprocess
@@ -21,24 +22,47 @@ FIRST = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/**/*.md", "experi
 LINK = re.compile(r"(\]\(|<img src=\")([^)\"#\s]+)")
 
 
-def build(root: Path, name: str = "build/pages") -> None:
+def build(root: Path) -> None:
     """Copy the pages below `root` and build the site.
 
     Raises:
         SystemExit: if a page is missing in the navigation, or zensical warns.
     """
-    pages = root / name
+    pages = root / "build" / "pages"
     shutil.rmtree(pages, ignore_errors=True)
     copy_pages(root, pages)
     shutil.copytree(root / "docs" / "assets", pages / "docs" / "assets", dirs_exist_ok=True)
-    missing = sorted({str(page.relative_to(root)) for page in first(root)} - set(navigation(root)))
+    settings = with_folders_listed((root / "zensical.toml").read_text(), root)
+    named = set(names(tomllib.loads(settings)["project"]["nav"]))
+    missing = sorted({str(page.relative_to(root)) for page in first(root)} - named)
     if missing:
         sys.exit(
             f"error: zensical.toml names no place for {', '.join(missing)}\n"
             "hint: add each page to `nav` in zensical.toml"
         )
+    (root / "build" / "zensical.toml").write_text(settings)
     command = [sys.executable, "-m", "zensical", "build", "--strict", "--clean"]
-    sys.exit(subprocess.run(command, cwd=root).returncode)
+    sys.exit(subprocess.run(command, cwd=root / "build").returncode)
+
+
+def with_folders_listed(settings: str, root: Path) -> str:
+    """Return the settings with a list of pages and titles for each `"FOLDER/*.md"`."""
+
+    def listed(match: re.Match[str]) -> str:
+        pages = sorted(root.glob(match[1]))
+        entries = [
+            f'{{ {json.dumps(title(page))} = "{page.relative_to(root)}" }}' for page in pages
+        ]
+        return f"[{', '.join(entries)}]"
+
+    return re.sub(r'"([\w/]+/\*\.md)"', listed, settings)
+
+
+def title(page: Path) -> str:
+    """Return the first heading of a page, with the number of its file."""
+    heading = re.search(r"^# (.+)$", page.read_text(), re.MULTILINE)
+    number = re.match(r"\d+", page.name)
+    return f"{number[0] + ' ' if number else ''}{heading[1] if heading else page.stem}"
 
 
 def first(root: Path) -> list[Path]:
@@ -89,15 +113,17 @@ def place(path: Path) -> Path:
     return path
 
 
-def navigation(root: Path) -> Iterator[str]:
+def names(nav: list[object]) -> Iterator[str]:
     """Yield the pages that the navigation names."""
-    waiting = [tomllib.loads((root / "zensical.toml").read_text())["project"]["nav"]]
+    waiting = [*nav]
     while waiting:
         entry = waiting.pop()
         if isinstance(entry, str):
             yield entry
-        else:
-            waiting += entry.values() if isinstance(entry, dict) else entry
+        elif isinstance(entry, dict):
+            waiting += entry.values()
+        elif isinstance(entry, list):
+            waiting += entry
 
 
 if __name__ == "__main__":
