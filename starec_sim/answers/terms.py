@@ -34,18 +34,9 @@ class ShownExperience(NamedTuple):
     card: str
 
 
-class TermCount(NamedTuple):
-    """What a summary says of a term."""
-
-    term: str
-    likes: int
-    """How often an item with this term was liked."""
-    met: int
-    """How often an item with this term was experienced."""
-
-    def __str__(self) -> str:
-        polarity = LIKED if 2 * self.likes > self.met else DISLIKED
-        return f"{self.term}: {polarity} ({self.likes} of {self.met})"
+TermCount = tuple[str, int, int]
+"""What a summary says of a term: the term, how often it was liked, how often it was met. Each round
+makes thousands, so it is a plain tuple."""
 
 
 def stars(rating: float) -> str:
@@ -104,23 +95,31 @@ def card_terms(card: str) -> tuple[str, ...]:
     return tuple(values)
 
 
+def count_line(term: str, likes: int, met: int) -> str:
+    """Return what a summary says of a term that was met so often and liked so often.
+
+    >>> count_line("Sci-Fi", 3, 4), count_line("War", 1, 2)
+    ('Sci-Fi: liked (3 of 4)', 'War: disliked (1 of 2)')
+    """
+    return f"{term}: {LIKED if 2 * likes > met else DISLIKED} ({likes} of {met})"
+
+
 @lru_cache(maxsize=4_096)
 def read_counts(summary: str) -> tuple[TermCount, ...]:
     """Return what a summary says of each term, whoever wrote it, with counts or without.
 
-    >>> [tuple(count) for count in read_counts("Sci-Fi: liked (3 of 4), War: disliked")]
-    [('Sci-Fi', 3, 4), ('War', 0, 3)]
+    >>> read_counts("Sci-Fi: liked (3 of 4), War: disliked")
+    (('Sci-Fi', 3, 4), ('War', 0, 3))
     """
     found: dict[str, TermCount] = {}
     for text, polarity, likes, met in _COUNTED.findall(summary):
-        term = _plain(text)
+        term = " ".join(text.split()).strip(_MARKS)
         if 0 < len(term) <= MAX_FIELD:
             counted = int(met) if met else 0
-            found[term] = (
-                TermCount(term, min(int(likes), counted), counted)
-                if counted
-                else TermCount(term, _PLAIN_MET * (polarity == LIKED), _PLAIN_MET)
-            )
+            if counted:
+                found[term] = (term, min(int(likes), counted), counted)
+            else:
+                found[term] = (term, _PLAIN_MET * (polarity == LIKED), _PLAIN_MET)
     return tuple(found.values())
 
 
@@ -130,9 +129,7 @@ def read_statements(summary: str) -> list[tuple[str, bool]]:
     >>> read_statements("Sci-Fi: liked (3 of 4), War: disliked; Sci-Fi: disliked")
     [('Sci-Fi', True), ('War', False), ('Sci-Fi', False)]
     """
-    return [(_plain(text), said == LIKED) for text, said in _STATEMENT.findall(summary)]
-
-
-def _plain(text: str) -> str:
-    """Return a term without line breaks and without the marks of a list."""
-    return " ".join(text.split()).strip(_MARKS)
+    return [
+        (" ".join(text.split()).strip(_MARKS), polarity == LIKED)
+        for text, polarity in _STATEMENT.findall(summary)
+    ]

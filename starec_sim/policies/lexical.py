@@ -16,8 +16,8 @@ from starec_sim.answers import (
     LIKED,
     NOTHING_YET,
     PromptParts,
-    TermCount,
     card_terms,
+    count_line,
     read_counts,
 )
 from starec_sim.answers.tags import ACTIONS, NEXT, PREFERENCES, RANKING, THINK, block, tagged
@@ -131,7 +131,7 @@ def _reflect(prompt: PromptParts) -> str:
         likes, met = counts[term]
         if met > _SUMMARY_MET:
             likes, met = round(likes * _SUMMARY_MET / 2 / met), _SUMMARY_MET // 2
-        line = str(TermCount(term, likes, met))
+        line = count_line(term, likes, met)
         words -= word_count(line)
         if words < 0 or len(lines) == _SUMMARY_TERMS:
             break

@@ -25,8 +25,8 @@ from starec_sim.answers import (
     LIKED,
     NOTHING_YET,
     PromptParts,
-    TermCount,
     card_terms,
+    count_line,
     read_counts,
 )
 from starec_sim.answers.tags import ACTIONS, NEXT, PREFERENCES, RANKING, THINK, block, tagged
@@ -135,7 +135,7 @@ class ReasonerPolicy(TextPolicy):
 
     def habits(self, prompt: PromptParts) -> Mapping[str, str]:
         """Return the polarity of each attribute value by how often it was met."""
-        times = Counter({count.term: count.met for count in read_counts(prompt.preferences)})
+        times = Counter({term: met for term, _, met in read_counts(prompt.preferences)})
         for shown in prompt.history:
             times.update(card_terms(shown.card))
         loud = self.attributes > 1
@@ -197,7 +197,7 @@ def _reflect(prompt: PromptParts, keeps: int) -> str:
     words = prompt.words
     summary: list[str] = []
     for term, counted in {**now, **{t: c for t, c in before.items() if t not in now}}.items():
-        line = str(TermCount(term, *_faded(*counted)))
+        line = count_line(term, *_faded(*counted))
         words -= word_count(line)
         if words < 0 or len(summary) == keeps:
             break

@@ -65,9 +65,7 @@ class TextPolicy(BaseChatModel, ABC):
 def _describe(prompt: PromptParts) -> str:
     """Describe an item: what its reader likes best first, then what was written before."""
     liked = [
-        (-count.met, count.term)
-        for count in read_counts(prompt.preferences)
-        if 2 * count.likes > count.met
+        (-met, term) for term, likes, met in read_counts(prompt.preferences) if 2 * likes > met
     ]
     best = [term for _, term in sorted(liked)]
     before = prompt.description.split(", ") if prompt.description != NOTHING_YET else []

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 from langgraph.graph import START, StateGraph
 from langgraph.runtime import Runtime
@@ -108,7 +108,7 @@ def build_graph(
     builder = StateGraph(state, context_schema=context, input_schema=start or state)
     nodes: tuple[NodeFunction, ...] = (perceive, fast, respond, gate, slow, remember)
     for node in nodes:
-        function = node if around is None else around(node)
+        function: Any = node if around is None else around(node)
         builder.add_node(node.__name__, function, input_schema=state)
     builder.add_edge(START, "perceive")
     builder.add_edge("perceive", "fast")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starec_sim.answers import TermCount, experience_line, read_counts, stars
+from starec_sim.answers import count_line, experience_line, read_counts, stars
 from starec_sim.answers.terms import read_experience, says_liked
 from starec_sim.cards import card
 from starec_sim.types import Item
@@ -30,5 +30,5 @@ def test_a_line_of_another_form_is_no_experience(line):
     st.dictionaries(st.sampled_from(["Sci-Fi", "R&B", "80s"]), st.tuples(*[st.integers(1, 9)] * 2))
 )
 def test_counts_are_read_as_they_were_written(counted):
-    counts = tuple(TermCount(term, min(pair), max(pair)) for term, pair in counted.items())
-    assert read_counts("\n".join(map(str, counts))) == counts
+    counts = tuple((term, min(pair), max(pair)) for term, pair in counted.items())
+    assert read_counts("\n".join(count_line(*count) for count in counts)) == counts
