@@ -7,7 +7,7 @@ export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
 .PHONY: install demo check test test-quick coverage lint types contracts spelling docs format \
-  bench table clean
+  bench table pictures clean
 .DEFAULT_GOAL := demo
 
 install: $(INSTALLED)
@@ -77,6 +77,11 @@ bench: $(INSTALLED)
 
 table: $(INSTALLED)
 	$(BIN)/python experiments/04_table/table.py
+
+# The pictures of README.md and docs/architecture.md, from small runs; a few minutes.
+pictures: $(INSTALLED)
+	$(BIN)/python docs/drawings.py
+	$(BIN)/python docs/pictures.py
 
 clean:
 	rm -rf .venv build dist .cache .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis
