@@ -1,8 +1,8 @@
 """A trial, round by round: users visit, the environment changes, the record is committed.
 
 while simulation.rounds < rounds:
-played = await simulation.play_round()
-simulation.commit(played)
+    played = await simulation.play_round()
+    simulation.commit(played)
 """
 
 from __future__ import annotations
