@@ -31,8 +31,8 @@ import torch
 from starec_sim.learning.grpo import make_batch
 from starec_sim.learning.grpo_loss import Objective
 from starec_sim.learning.learner import Learner, Optimisation
-from starec_sim.learning.models import Weights
-from starec_sim.learning.rows import Rollout, Row
+from starec_sim.learning.models import TrainedWeights
+from starec_sim.learning.rows import Rollout, TokenRow
 
 QUESTIONS, ANSWERS, READ, WRITTEN, VOCABULARY = 8, 8, 300, 48, 4096
 
@@ -107,7 +107,7 @@ def ours(questions: torch.Tensor, steps: int, *, half: bool) -> float:
     from starec_sim.policies.engine.protocol import Request, Sampling
     from starec_sim.policies.engine.torch_engine import TorchEngine
 
-    weights = Weights(make_model().train(), None, "benchmark", "full", autocast=half)
+    weights = TrainedWeights(make_model().train(), None, "benchmark", "full", autocast=half)
     learner = Learner(weights, Optimisation(lr=1e-4), steps=steps + 1)
     dtype = torch.bfloat16 if half else torch.float32
     engine = TorchEngine(weights.model, "0", dtype, torch.device("cpu"))
@@ -131,7 +131,7 @@ def ours(questions: torch.Tensor, steps: int, *, half: bool) -> float:
             Rollout(
                 str(number // ANSWERS),
                 "fast",
-                (Row(request.prompt, found.ids, (True,) * len(found.ids), found.logprobs),),
+                (TokenRow(request.prompt, found.ids, (True,) * len(found.ids), found.logprobs),),
                 reward(found.ids),
                 found.version,
                 1.0,

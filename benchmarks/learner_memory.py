@@ -23,9 +23,9 @@ from starec_sim import experiment
 from starec_sim.learning.config import Training, training_of
 from starec_sim.learning.grpo import make_batch
 from starec_sim.learning.learner import Learner
-from starec_sim.learning.models import Weights, with_new_adapter
+from starec_sim.learning.models import TrainedWeights, with_new_adapter
 from starec_sim.learning.plan import plan_of, shape_of
-from starec_sim.learning.rows import Rollout, Row
+from starec_sim.learning.rows import Rollout, TokenRow
 
 EXPERIMENTS = Path(__file__).parent.parent / "experiments/06_bigger_models"
 READ, WRITTEN, ANSWERS = 908, 512, 8
@@ -63,7 +63,7 @@ def measured(name: str, questions: int) -> dict[str, float]:
     asked = experiment.read(EXPERIMENTS / f"{name}.yaml", ["data=synthetic"])
     training = training_of(asked)
     assert training.grpo is not None
-    weights = Weights(model(asked.policies.fast["model"], training), None, "", "lora", True)
+    weights = TrainedWeights(model(asked.policies.fast["model"], training), None, "", "lora", True)
     torch.cuda.reset_peak_memory_stats()
     learner = Learner(
         weights, training.grpo.optimisation, steps=STEPS, batch_tokens=training.batch_tokens
@@ -116,7 +116,7 @@ def rollouts(questions: int) -> list[Rollout]:
     for number in range(questions):
         prompt = tuple(rng.integers(3, 100_000, READ).tolist())
         for _ in range(ANSWERS):
-            row = Row(
+            row = TokenRow(
                 prompt,
                 tuple(rng.integers(3, 100_000, WRITTEN).tolist()),
                 (True,) * WRITTEN,

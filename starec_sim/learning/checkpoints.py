@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from starec_sim.errors import RunError
-from starec_sim.learning.rollouts import Summary
-from starec_sim.learning.rows import Rollout, Row
+from starec_sim.learning.rollouts import PendingSummary
+from starec_sim.learning.rows import Rollout, TokenRow
 from starec_sim.learning.sealed_folders import damage, put_bytes, sealed_folder
 
 _STATE = "state.pt"
@@ -42,7 +42,7 @@ class RoundRollouts(NamedTuple):
     """What is learned from one round."""
 
     rollouts: list[Rollout]
-    waiting: dict[int, list[Summary]]
+    pending: dict[int, list[PendingSummary]]
     """Summaries that the next round will reward, by user."""
 
 
@@ -136,9 +136,9 @@ class CheckpointStore:
         """Write what a step learns from."""
         values = {
             "rollouts": [rollout.as_json() for rollout in rollouts.rollouts],
-            "waiting": {
+            "pending": {
                 str(user): [asdict(summary) for summary in summaries]
-                for user, summaries in rollouts.waiting.items()
+                for user, summaries in rollouts.pending.items()
             },
         }
         data = zlib.compress(json.dumps(values).encode(), 1)
@@ -159,7 +159,7 @@ class CheckpointStore:
                 [Rollout.from_json(each) for each in values["rollouts"]],
                 {
                     int(user): [_summary(each) for each in summaries]
-                    for user, summaries in values["waiting"].items()
+                    for user, summaries in values["pending"].items()
                 },
             )
         except (OSError, ValueError, KeyError, zlib.error) as error:
@@ -210,6 +210,6 @@ def read_held_out(folder: Path) -> list[str]:
         ) from None
 
 
-def _summary(values: Mapping[str, Any]) -> Summary:
-    rows = tuple(map(Row.from_json, values["rows"]))
-    return Summary(**{**values, "rows": rows, "told": tuple(values["told"])})
+def _summary(values: Mapping[str, Any]) -> PendingSummary:
+    rows = tuple(map(TokenRow.from_json, values["rows"]))
+    return PendingSummary(**{**values, "rows": rows, "seen": tuple(values["seen"])})

@@ -27,23 +27,23 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Sft(Settings):
-    """Stage 1: imitate what a teacher wrote, as far as it passes the screening."""
+    """Stage 1: imitate the answers of a teacher that pass the screening."""
 
     teacher: Spec = Field(default={"use": "lexical"})
-    """Any policy; it sees what the student will see."""
+    """Any policy; it gets the same prompts as the policy that learns."""
     samples: Path | None = None
     """A file of samples instead of a teacher: JSON lines with `messages` ((role, text) pairs) and
     `answer`."""
     users: int = Field(default=100, ge=1)
     rounds: int = Field(default=3, ge=1)
-    """How many users the teacher plays, and for how long."""
+    """How many users the teacher plays, and for how many rounds."""
     nodes: tuple[Node, ...] = ("fast", "slow")
     min_ndcg: float = Field(default=0.0, ge=0, le=1)
-    """A ranking that earns less is rejected."""
+    """A ranking with a lower NDCG is rejected."""
     rethink: int = Field(default=1, ge=0)
-    """How often a rejected answer goes back to the teacher with its error named."""
+    """How often the teacher is asked again, with what is wrong with its answer."""
     keywords: tuple[str, ...] = ("liked",)
-    """A summary must hold one of these; none are asked for when empty."""
+    """A summary must contain one of these words; any will do if empty."""
     epochs: int = Field(default=1, ge=1)
     batch: int = Field(default=32, ge=1)
     """Samples in an update."""
@@ -56,62 +56,62 @@ class Grpo(Settings):
     steps: int = Field(default=100, ge=1)
     """Rounds played and learned from."""
     users: int = Field(default=64, ge=1)
-    """Who visits in a round: so many of the training users, others in each life."""
+    """Training users who visit in a round; other ones in each episode."""
     rounds: int = Field(default=5, ge=1)
-    """Rounds of a life; then a new one begins, with other users and other chances."""
+    """Rounds of an episode; then a new one begins, with other users and another seed."""
     groups: Groups = "branch"
     size: int = Field(default=8, ge=2)
     """Answers in a group (the paper's 8)."""
     nodes: tuple[Node, ...] = ("fast", "slow")
     rewards: dict[str, float] = Field(default={"tier": 1.0}, min_length=1)
-    """What an answer earns: components by name or reference, with their weights."""
+    """The reward of an answer: components by name or reference, with their weights."""
     objective: Objective = Objective()
     passes: int = Field(default=1, ge=1)
     """How often each rollout is learned from."""
     batch: int | None = Field(default=None, ge=1)
-    """Groups in an update; all of a round when empty."""
+    """Groups in an update; all of the round if empty."""
     optimisation: Optimisation = Optimisation()
 
 
 class Validation(Settings):
-    """How the policy does with users it never trained on."""
+    """How the policy is validated with users it is never trained on."""
 
     every: int = Field(default=10, ge=1)
-    """Steps between examinations; there is one before the first and one after the last."""
+    """Steps between validations; one comes before the first step and one after the last."""
     share: Share = 0.2
-    """Of all users, how many are kept for this."""
+    """The share of all users who are held out."""
     users: int = Field(default=50, ge=0)
-    """So many of them are examined; 0 for none."""
+    """How many of them visit in a validation; 0 for none."""
     rounds: int = Field(default=2, ge=1)
     temperature: float | None = 0.0
-    """At which the policy answers; its own when empty."""
+    """The temperature of the policy in a validation; its own if empty."""
 
 
 class Guards(Settings):
-    """When to stop, because more of it would only make it worse."""
+    """When a training stops because more steps would make the policy worse."""
 
     kl: float = Field(default=5.0, gt=0)
     """Nats per token from the reference policy."""
     distinct: float = Field(default=0.02, ge=0, le=1)
-    """The smallest share of answers of a step that differ; with none, all are the same."""
+    """The smallest share of the answers of a step that must differ; 0 if all may be equal."""
     patience: int = Field(default=20, ge=1)
-    """Steps in a row from which nothing could be learned, all groups being equal."""
+    """Steps in a row from which nothing could be learned, because all groups were equal."""
 
 
 class Training(Settings):
     """A training of the policy that plays `policies.fast`."""
 
     model: str | None = None
-    """The weights that learn; those of `policies.fast` when empty. Needed where a server plays."""
+    """The weights that learn; those of `policies.fast` if empty. Needed if a server plays."""
     method: Method = "lora"
     lora: Lora = Lora()
     dtype: Precision = "auto"
     batch_tokens: int = Field(default=8192, ge=64)
-    """Ids in one forward pass, padding included: what memory allows."""
+    """Token ids in one forward pass, padding included; limited by memory."""
     gradient_checkpointing: bool = False
-    """Whether activations are computed twice instead of kept: a third slower, far less memory."""
+    """Whether activations are computed twice instead of kept: a third slower, less memory."""
     chat_template_kwargs: dict[str, bool | str | int] | None = None
-    """What the chat template is told when samples are imitated; None: what the policy tells it."""
+    """Values for the chat template in SFT; those of the policy if None."""
     sft: Sft | None = None
     """Stage 1; none when empty."""
     grpo: Grpo | None = Grpo()
@@ -126,11 +126,6 @@ class Training(Settings):
             raise ValueError("there is neither sft nor grpo, so nothing would be learned")
         return self
 
-    @property
-    def anchor(self) -> Sft | None:
-        """The same as `sft`, until every caller says so."""
-        return self.sft
-
 
 _BENDS = (
     "top_k",
@@ -142,11 +137,11 @@ _BENDS = (
     "structured_outputs",
     "response_format",
 )
-"""Parameters of a request with which tokens have other probabilities than the weights say."""
+"""Request parameters that change the probabilities of tokens behind the learner's back."""
 
 
 def training_of(experiment: Experiment) -> Training:
-    """Return the training of an experiment, checked against what plays in it.
+    """Return the training of an experiment, checked against the policy that plays.
 
     Raises:
         ConfigError: A key is wrong, or the policy cannot be trained as it is set.
@@ -208,7 +203,7 @@ def _asks_for_rankings(experiment: Experiment) -> bool:
 
 
 def setting(spec: Mapping[str, Any], key: str, otherwise: Any) -> Any:
-    """Return what a policy is set to: by its spec, or by default; else what it is otherwise."""
+    """Return a setting of a policy: from its spec, else its default, else `otherwise`."""
     found = plugins.load("policies", spec["use"])
     is_model = isinstance(found, type) and issubclass(found, BaseModel)
     field = found.model_fields.get(key) if is_model else None
@@ -216,11 +211,11 @@ def setting(spec: Mapping[str, Any], key: str, otherwise: Any) -> Any:
 
 
 def template_of(experiment: Experiment, training: Training) -> Mapping[str, Any]:
-    """Return what the chat template is told, by the training or by the policy that plays."""
+    """Return values for the chat template: those of the training, else those of the policy."""
     fast = experiment.policies.fast
     if training.chat_template_kwargs is not None:
         return training.chat_template_kwargs
-    # `local` has it as a setting, a server as a parameter of its own.
+    # `local` has it as a setting, a server as a parameter of the request.
     told: Mapping[str, Any] | None = {**(fast.get("extra_body") or {}), **fast}.get(
         "chat_template_kwargs"
     )
@@ -228,15 +223,15 @@ def template_of(experiment: Experiment, training: Training) -> Mapping[str, Any]
 
 
 def weights_of(experiment: Experiment, training: Training) -> str:
-    """Return the model whose weights learn: the training's, or the one that plays.
+    """Return the model whose weights learn: that of the training, else the one that plays.
 
     Raises:
-        ConfigError: What plays has no weights.
+        ConfigError: The policy that plays has no weights.
     """
     fast = experiment.policies.fast
     named = training.model or fast.get("model")
     if named is None:
-        # `nano` knows where its weights are without being told.
+        # `nano` has weights without naming them in the spec.
         model = build_policy(fast, "policies.fast").model
         named = model.model if isinstance(model, NamedWeights) else None
     if not isinstance(named, str):

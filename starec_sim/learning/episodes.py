@@ -139,5 +139,5 @@ class Episodes:
         if simulation.rounds:
             # Summaries of the last round that was played wait for the ranking that rewards them.
             last = self._store.rollouts(number * grpo.rounds + simulation.rounds - 1)
-            collector.waiting = last.waiting if last else {}
+            collector.pending = last.pending if last else {}
         return Episode(simulation, collector)

@@ -15,7 +15,7 @@ from starec_sim.learning.config import Grpo
 from starec_sim.learning.grpo_loss import Objective
 from starec_sim.learning.learner import Learner, Update
 from starec_sim.learning.packing import TrainingRow
-from starec_sim.learning.rows import Rollout, Row
+from starec_sim.learning.rows import Rollout, TokenRow
 from starec_sim.learning.split import batches
 from starec_sim.rng import Streams
 from starec_sim.types import FloatArray
@@ -23,7 +23,7 @@ from starec_sim.types import FloatArray
 SMALLEST_DEVIATION = 1e-6
 """Rewards of a group that differ by less than this are equal: nothing can be learned from them."""
 
-RanksOf = Callable[[Row], Sequence[int | None]]
+RanksOf = Callable[[TokenRow], Sequence[int | None]]
 """Returns which rank of a ranking each id of a completion writes, from 0; None for other ids."""
 
 
@@ -150,7 +150,7 @@ def _earned(group: Sequence[Rollout], objective: Objective) -> FloatArray:
 
 
 def _training_row(
-    row: Row, advantage: FloatArray, weight: float, ranks_of: RanksOf | None
+    row: TokenRow, advantage: FloatArray, weight: float, ranks_of: RanksOf | None
 ) -> TrainingRow:
     weights = [weight if wrote else 0.0 for wrote in row.sampled]
     if ranks_of is None:

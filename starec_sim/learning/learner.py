@@ -2,7 +2,7 @@
 
 The loss is computed in `forward` of one module, so that the hooks of DDP, FSDP and DeepSpeed run;
 accelerate decides which of them is used (`torchrun`, `accelerate launch`). All processes get all
-training rows and take every k-th pack. Weights of ids are those of the whole batch, so the
+training rows and take every k-th pack. TrainedWeights of ids are those of the whole batch, so the
 gradient does not depend on the number of processes.
 """
 
@@ -23,7 +23,7 @@ from torch.distributed.fsdp import FSDPModule
 
 from starec_sim.errors import LearningError
 from starec_sim.learning.grpo_loss import Objective, grpo_loss
-from starec_sim.learning.models import Weights, gathered, spread
+from starec_sim.learning.models import TrainedWeights, gathered, spread
 from starec_sim.learning.packing import Pack, TrainingRow, log_probabilities, packs
 from starec_sim.settings import Settings
 
@@ -123,7 +123,7 @@ class Learner:
 
     def __init__(
         self,
-        weights: Weights,
+        weights: TrainedWeights,
         optimisation: Optimisation,
         *,
         steps: int,
@@ -270,7 +270,7 @@ class Learner:
         rank, processes = self.accelerator.process_index, self.accelerator.num_processes
         mine = list(all_packs[rank::processes])
         while len(mine) < math.ceil(len(all_packs) / processes):
-            mine.append(all_packs[-1].silent())
+            mine.append(all_packs[-1].without_weight())
         return mine
 
     @contextlib.contextmanager

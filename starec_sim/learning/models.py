@@ -1,7 +1,7 @@
 """Weights that learn: a causal language model of transformers, whole or with a LoRA adapter.
 
-A version is a folder that `local` (and anything else that reads Hugging Face's layout) can play:
-the whole model with its tokenizer, or an adapter beside the base it belongs to.
+A version is a folder in Hugging Face's layout, which `local` can play: the whole model with its
+tokenizer, or an adapter for the base that it names.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class ModelError(StarecError):
 
 
 class Lora(Settings):
-    """Low-rank adapters (Hu et al., 2021). Dropout stays 0: the sampler must be what learns."""
+    """Low-rank adapters (Hu et al., 2021). Dropout is 0: what samples must equal what learns."""
 
     rank: int = Field(default=16, ge=1)
     alpha: int = Field(default=32, ge=1)
@@ -39,14 +39,14 @@ class Lora(Settings):
 
 
 @dataclass(frozen=True)
-class Weights:
-    """A model in memory, with what its versions are written with."""
+class TrainedWeights:
+    """A model in memory that learns."""
 
     model: Any
     """A `PreTrainedModel`, or a `PeftModel` around one."""
     tokenizer: Any
     base: str
-    """What `model` named: an id or a folder."""
+    """Where the base was read from: an id or a folder."""
     method: Method
     autocast: bool
     """Whether the forward pass runs in bf16 over fp32 weights."""
@@ -64,17 +64,17 @@ class Weights:
 
         Args:
             folder: Where.
-            state: The model's state, where it is spread over processes; read from it when empty.
+            state: The model's state, gathered from all processes; taken from the model if None.
         """
         self.model.save_pretrained(folder, state_dict=dict(state) if state is not None else None)
         if self.method == "full":
             self.tokenizer.save_pretrained(folder)
 
     def put(self, folder: Path) -> None:
-        """Take the values of a version that `save` wrote. Every process must call this.
+        """Load the values of a version that `save` wrote. Every process must call this.
 
         Raises:
-            ModelError: It cannot be read, or does not fit.
+            ModelError: The version cannot be read, or does not fit.
         """
         from safetensors import SafetensorError
         from safetensors.torch import load_file
@@ -83,7 +83,7 @@ class Weights:
         try:
             values = load_file(folder / f"{file}.safetensors")
             for name, parameter in self.trainable().items():
-                # peft leaves out what an adapter is called.
+                # peft leaves out the name of the adapter.
                 key = name.replace(".default.", ".").removesuffix(".default")
                 whole = values.get(key)
                 if whole is None or whole.shape != parameter.shape:
@@ -98,12 +98,12 @@ class Weights:
 
 
 def gathered(values: Any) -> Any:
-    """Return values that are spread over processes (FSDP) as one tensor; any others as they are."""
+    """Return values that are sharded over processes (FSDP) as one tensor, others as they are."""
     return values.full_tensor() if isinstance(values, DTensor) else values
 
 
 def spread(values: Tensor, like: Tensor) -> Tensor:
-    """Return this process's part of values, if they belong to a parameter that is spread out."""
+    """Return this process's shard of values, if the parameter `like` is sharded."""
     if not isinstance(like, DTensor) or values.shape != like.shape:
         return values
     return distribute_tensor(values.to(like.device, like.dtype), like.device_mesh, like.placements)
@@ -118,22 +118,42 @@ def load(
     lora: Lora = Lora(),  # noqa: B008 (frozen)
     dtype: Precision = "fp32",
     gradient_checkpointing: bool = False,
-) -> Weights:
-    """Read weights, ready to learn.
+) -> TrainedWeights:
+    """Read weights that are going to learn.
 
     Args:
         model: An id of the Hugging Face hub, or a folder.
-        adapter: A LoRA adapter to go on from; a new one when empty and the method is `lora`.
-        revision: Of the hub's: a branch, a tag or a commit.
+        adapter: A LoRA adapter to continue with; None makes a new one if the method is `lora`.
+        revision: A branch, tag or commit of the hub.
         method: Whether all weights learn, or an adapter.
         lora: The shape of a new adapter.
         dtype: `auto` takes bf16 where the device is faster in it.
         gradient_checkpointing: Whether activations are computed twice instead of kept.
 
     Raises:
-        ModelError: They are missing.
+        ModelError: The model is missing, or cannot be trained.
         PolicyError: The adapter cannot be read, or belongs to another model.
     """
+    half = settled(dtype) == "bf16"
+    # An adapter learns in fp32 over a base in bf16; whole weights learn in fp32 under autocast.
+    stored = torch.bfloat16 if half and method == "lora" else torch.float32
+    base, tokenizer = _read(model, revision, stored)
+    if method == "full" and adapter is not None:
+        base = with_adapter(base, model, adapter).merge_and_unload()
+    elif method == "lora":
+        base = (
+            with_adapter(base, model, adapter, learns=True)
+            if adapter
+            else with_new_adapter(base, lora)
+        )
+    base.train()
+    if gradient_checkpointing:
+        base.gradient_checkpointing_enable({"use_reentrant": False})
+    return TrainedWeights(base, tokenizer, model, method, autocast=half)
+
+
+def _read(model: str, revision: str | None, dtype: torch.dtype) -> tuple[Any, Any]:
+    """Return the model and its tokenizer."""
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
@@ -141,13 +161,10 @@ def load(
     from starec_sim.learning.attention import IN_PIECES
 
     logging.disable_progress_bar()
-    half = settled(dtype) == "bf16"
-    # An adapter learns in fp32 over a base in bf16; whole weights learn in fp32 under autocast.
-    stored = torch.bfloat16 if half and method == "lora" else torch.float32
     try:
         attention = "sdpa" if torch.cuda.is_available() else IN_PIECES
         base = AutoModelForCausalLM.from_pretrained(
-            model, revision=revision, dtype=stored, attn_implementation=attention
+            model, revision=revision, dtype=dtype, attn_implementation=attention
         )
         tokenizer = AutoTokenizer.from_pretrained(model, revision=revision)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
@@ -162,31 +179,20 @@ def load(
             f"the tokenizer of {model} has no chat template, so it cannot read messages",
             hint="use an instruction-tuned model, or add chat_template.jinja to its folder",
         )
-    if method == "full" and adapter is not None:
-        base = with_adapter(base, model, adapter).merge_and_unload()
-    elif method == "lora":
-        base = (
-            with_adapter(base, model, adapter, learns=True)
-            if adapter
-            else with_new_adapter(base, lora)
-        )
-    base.train()
-    if gradient_checkpointing:
-        base.gradient_checkpointing_enable({"use_reentrant": False})
-    return Weights(base, tokenizer, model, method, autocast=half)
+    return base, tokenizer
 
 
 def settled(dtype: Precision) -> Literal["fp32", "bf16"]:
-    """Return the format that `auto` stands for on this machine, by the probe of the engine."""
+    """Return the number format: for `auto`, the one that the engine's probe of the device picks."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return "bf16" if choose(dtype, device) == torch.bfloat16 else "fp32"
 
 
 def with_new_adapter(base: Any, lora: Lora) -> Any:
-    """Return a model around `base` of which only a new adapter learns.
+    """Return a model around `base` in which only a new adapter learns.
 
     Raises:
-        ModelError: No layer is called as `lora.targets` says.
+        ModelError: No layer has a name that `lora.targets` gives.
     """
     from peft import LoraConfig, get_peft_model
 
@@ -200,7 +206,7 @@ def with_new_adapter(base: Any, lora: Lora) -> Any:
     )
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # PEFT asks by a name of old
+            warnings.simplefilter("ignore", FutureWarning)  # PEFT uses an old name of transformers
             return get_peft_model(base, config)
     except ValueError as error:
         raise ModelError(

@@ -19,19 +19,19 @@ from torch.utils.checkpoint import checkpoint
 
 from starec_sim.errors import ConfigError
 from starec_sim.learning.attention import IN_PIECES
-from starec_sim.learning.rows import Row
+from starec_sim.learning.rows import TokenRow
 
 LOGITS_AT_ONCE = 2**26
 """Logits held at a time, about 256 MB in fp32: a vocabulary of 150,000 goes in chunks of tokens."""
 
 
 class TrainingRow(NamedTuple):
-    """A row, and what is to be learned from each id of its completion."""
+    """A row with the advantage and the weight of each id of its completion."""
 
-    row: Row
+    row: TokenRow
     advantage: Sequence[float]
     weight: Sequence[float]
-    """Of each id in the loss; 0 where the policy did not write it."""
+    """Weight of each id in the loss; 0 if the policy did not write it."""
     span: Sequence[int] = ()
     """Ids with the same number share one importance ratio; empty: each has its own."""
 
@@ -67,8 +67,8 @@ class Pack:
         }
         return replace(self, **moved)
 
-    def silent(self) -> Self:
-        """Return a copy from which nothing is learned, for a process that has nothing to do."""
+    def without_weight(self) -> Self:
+        """Return a copy with zero weights, for a process that has fewer packs than others."""
         return replace(self, weight=torch.zeros_like(self.weight))
 
     @property
@@ -77,13 +77,13 @@ class Pack:
         return bool((self.segments > 1).any())
 
 
-def packs(lessons: Iterable[TrainingRow], *, tokens: int, temperature: float = 1.0) -> list[Pack]:
+def packs(rows: Iterable[TrainingRow], *, tokens: int, temperature: float = 1.0) -> list[Pack]:
     """Return packs of at most `tokens` ids each, padding included; long rows first.
 
     Raises:
         ConfigError: A single row is longer than that.
     """
-    bundles = sorted(_bundles(lessons, tokens), key=_length, reverse=True)
+    bundles = sorted(_bundles(rows, tokens), key=_length, reverse=True)
     batches: list[list[list[TrainingRow]]] = []
     for bundle in bundles:
         if batches and _length(batches[-1][0]) * (len(batches[-1]) + 1) <= tokens:
@@ -93,26 +93,26 @@ def packs(lessons: Iterable[TrainingRow], *, tokens: int, temperature: float = 1
     return [_pack(batch, temperature) for batch in batches]
 
 
-def _bundles(lessons: Iterable[TrainingRow], tokens: int) -> list[list[TrainingRow]]:
+def _bundles(rows: Iterable[TrainingRow], tokens: int) -> list[list[TrainingRow]]:
     """Put rows with the same prompt together, as many as fit."""
     bundles: list[list[TrainingRow]] = []
     latest: dict[tuple[int, ...], list[TrainingRow]] = {}
-    for lesson in lessons:
-        if len(lesson.row) > tokens:
+    for training_row in rows:
+        if len(training_row.row) > tokens:
             raise ConfigError(
-                f"a row has {len(lesson.row)} tokens, and batch_tokens is {tokens}",
+                f"a row has {len(training_row.row)} tokens, and batch_tokens is {tokens}",
                 hint="raise train.batch_tokens, or show the policy less",
             )
-        bundle = latest.get(lesson.row.prompt)
-        if bundle is None or _length(bundle) + len(lesson.row.completion) > tokens:
-            bundle = latest[lesson.row.prompt] = []
+        bundle = latest.get(training_row.row.prompt)
+        if bundle is None or _length(bundle) + len(training_row.row.completion) > tokens:
+            bundle = latest[training_row.row.prompt] = []
             bundles.append(bundle)
-        bundle.append(lesson)
+        bundle.append(training_row)
     return bundles
 
 
 def _length(bundle: Sequence[TrainingRow]) -> int:
-    return len(bundle[0].row.prompt) + sum(len(lesson.row.completion) for lesson in bundle)
+    return len(bundle[0].row.prompt) + sum(len(each.row.completion) for each in bundle)
 
 
 def _pack(batch: Sequence[Sequence[TrainingRow]], temperature: float) -> Pack:
@@ -131,8 +131,8 @@ def _pack(batch: Sequence[Sequence[TrainingRow]], temperature: float) -> Pack:
         positions[line, : len(prompt)] = torch.arange(len(prompt))
         segments[line, : len(prompt)] = 0
         start = len(prompt)
-        for number, lesson in enumerate(bundle, 1):
-            row = lesson.row
+        for number, training_row in enumerate(bundle, 1):
+            row = training_row.row
             end = start + len(row.completion)
             ids[line, start:end] = torch.tensor(row.completion)
             positions[line, start:end] = len(prompt) + torch.arange(end - start)
@@ -145,9 +145,9 @@ def _pack(batch: Sequence[Sequence[TrainingRow]], temperature: float) -> Pack:
                 source.append(line * width + before)
                 target.append(row.completion[place])
                 old.append(row.logprobs[place])
-                advantage.append(lesson.advantage[place])
-                weight.append(lesson.weight[place])
-                span.append(first_span + (lesson.span[place] if lesson.span else place))
+                advantage.append(training_row.advantage[place])
+                weight.append(training_row.weight[place])
+                span.append(first_span + (training_row.span[place] if training_row.span else place))
             start = end
     return Pack(
         ids,
@@ -164,13 +164,13 @@ def _pack(batch: Sequence[Sequence[TrainingRow]], temperature: float) -> Pack:
 
 
 def visible(segments: Tensor) -> Tensor:
-    """Return which id sees which: what comes before it in the prompt and in its own completion.
+    """Return which ids attend to which: to earlier ids of the prompt and of their own completion.
 
     Args:
         segments: Shape (B, S), see `Pack.segments`.
 
     Returns:
-        Boolean, shape (B, 1, S, S). Every id sees itself, padding too, so that no row is empty.
+        Boolean, shape (B, 1, S, S). Every id attends to itself, padding too: no row is empty.
     """
     reader, read = segments[:, :, None], segments[:, None, :]
     width = segments.shape[1]
@@ -190,7 +190,7 @@ def ends(segments: Tensor) -> list[list[int]]:
 
 
 def log_probabilities(model: Any, pack: Pack) -> tuple[Tensor, Tensor]:
-    """Return the log-probability of each id to learn from, and the entropy where it was drawn.
+    """Return the log-probability of each id to learn from, and the entropy of its distribution.
 
     Args:
         model: A causal language model of transformers, or one in a PEFT wrapper.
@@ -201,7 +201,7 @@ def log_probabilities(model: Any, pack: Pack) -> tuple[Tensor, Tensor]:
     """
     inner = model.get_base_model() if hasattr(model, "get_base_model") else model
     context: dict[str, Any] = {}
-    # Rows without siblings need no mask: padding on the right is never seen by what counts.
+    # A prompt with one completion needs no mask: padding on the right is attended to by padding.
     if pack.shared and inner.config._attn_implementation == IN_PIECES:
         context = {"ends": ends(pack.segments), "position_ids": pack.positions}
     elif pack.shared:
@@ -213,9 +213,9 @@ def log_probabilities(model: Any, pack: Pack) -> tuple[Tensor, Tensor]:
     hidden = hidden.flatten(0, 1)[pack.source]
     head = inner.get_output_embeddings()
 
-    def judged(hidden: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    def of_targets(hidden: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         logits = head(hidden)
-        # float64 stays: gradients are checked in it.
+        # Tests check gradients in float64.
         logits = logits if logits.dtype == torch.float64 else logits.float()
         logs = (logits / pack.temperature).log_softmax(-1)
         with torch.no_grad():
@@ -224,9 +224,9 @@ def log_probabilities(model: Any, pack: Pack) -> tuple[Tensor, Tensor]:
 
     size = max(1, LOGITS_AT_ONCE // head.weight.shape[0])
     if len(pack.target) <= size:
-        return judged(hidden, pack.target)
+        return of_targets(hidden, pack.target)
     parts = [
-        checkpoint(judged, some, ids, use_reentrant=False)
+        checkpoint(of_targets, some, ids, use_reentrant=False)
         for some, ids in zip(torch.split(hidden, size), torch.split(pack.target, size), strict=True)
     ]
     return torch.cat([logs for logs, _ in parts]), torch.cat([entropy for _, entropy in parts])

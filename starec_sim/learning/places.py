@@ -6,16 +6,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from starec_sim import answers
-from starec_sim.learning.rows import Row
+from starec_sim.learning.rows import TokenRow
 
 
-def ranking_places(tokenizer: Any) -> Callable[[Row], Sequence[int | None]]:
+def ranking_places(tokenizer: Any) -> Callable[[TokenRow], Sequence[int | None]]:
     """Return a function from a row to the place that each token of its completion writes.
 
     See `starec_sim.answers.ranking_places`.
     """
 
-    def places(row: Row) -> list[int | None]:
+    def places(row: TokenRow) -> list[int | None]:
         # Token by token: joined to the whole text, the pieces say where each token lies.
         return answers.ranking_places([tokenizer.decode([token]) for token in row.completion])
 

@@ -1,6 +1,6 @@
-"""What a training would take: steps, calls, tokens, memory, disk; nothing is trained to find out.
+"""What a training would take: steps, calls, tokens, memory, disk. Nothing is trained for it.
 
-Tokens are counted on questions of the real world, with the model's own tokenizer where it is on
+Tokens are counted in questions of the real environment, with the model's own tokenizer if it is on
 this machine, else at four characters a token. Memory is arithmetic over the model's shape:
 parameters, gradients and Adam's moments (Rajbhandari et al., 2020, "ZeRO", section 3), and what a
 layer with gated units and adapters keeps of a token: 24 bytes for each hidden and 8 for each inner
@@ -23,7 +23,7 @@ from starec_sim.learning.models import Lora, settled
 from starec_sim.learning.rewards import Rewards
 from starec_sim.learning.sft import read_samples
 from starec_sim.learning.split import UserSplit
-from starec_sim.types import Memory
+from starec_sim.types import CallKey, Memory, Messages, Node, Turn
 
 _ASKED = 20
 """Users whose questions are counted."""
@@ -59,12 +59,12 @@ class Shape(NamedTuple):
 
     @property
     def parameters(self) -> int:
-        """How many numbers the model has, biases and norms left out."""
+        """How many parameters the model has, without biases and norms."""
         embeddings = self.vocabulary * self.hidden * (1 if self.tied else 2)
         return embeddings + self.layers * sum(i * o for i, o in self.linear)
 
     def adapter(self, lora: Lora) -> int:
-        """How many numbers an adapter has, on all linear layers."""
+        """How many parameters an adapter has, on all linear layers."""
         return self.layers * sum(lora.rank * (i + o) for i, o in self.linear)
 
 
@@ -88,11 +88,11 @@ class Plan:
     trainable: int | None
     users_training: int
     users_held_out: int
-    anchor_updates: int
-    anchor_samples: int
+    sft_updates: int
+    sft_samples: int
     teacher_calls: int
     steps: int
-    lives: int
+    episodes: int
     prompt_tokens: int
     """Of one question, mean."""
     tokenizer: str
@@ -100,7 +100,7 @@ class Plan:
     answer_tokens: int
     """Of one answer, at most."""
     calls: int
-    """In the rounds that are learned from and in examinations, at most; repairs left out."""
+    """In the rounds that are learned from and in validations, at most, without repairs."""
     sampled_tokens: int
     learned_tokens: int
     """Ids that go through the learner, prompts shared."""
@@ -122,13 +122,13 @@ class Plan:
         lines = [
             ("model", f"{self.model} ({self.method}, {self.dtype})"),
             ("parameters", f"{size}, of which learn {learns}"),
-            ("users", f"{self.users_training:,} to train on, {self.users_held_out:,} kept apart"),
+            ("users", f"{self.users_training:,} to train on, {self.users_held_out:,} held out"),
             (
-                "anchor",
-                f"{self.anchor_updates:,} updates, at most {self.anchor_samples:,} samples of "
+                "sft",
+                f"{self.sft_updates:,} updates, at most {self.sft_samples:,} samples of "
                 f"{self.teacher_calls:,} calls of the teacher",
             ),
-            ("grpo", f"{self.steps:,} steps in {self.lives:,} lives"),
+            ("grpo", f"{self.steps:,} steps in {self.episodes:,} episodes"),
             ("question", f"{self.prompt_tokens:,} tokens ({self.tokenizer})"),
             ("answer", f"at most {self.answer_tokens:,} tokens"),
             ("calls", f"at most {self.calls:,}, with {self.sampled_tokens:,} tokens"),
@@ -143,29 +143,29 @@ def plan_of(experiment: Experiment) -> Plan:
     """Return what the training of an experiment would take.
 
     Raises:
-        StarecError: A key is wrong, or the world cannot be built.
+        StarecError: A key is wrong, or a part cannot be built.
     """
     training = training_of(experiment)
-    stage = UserSplit(experiment, training)
-    spec, anchor, grpo = experiment.policies.fast, training.sft, training.grpo
+    split = UserSplit(experiment, training)
+    spec, sft, grpo = experiment.policies.fast, training.sft, training.grpo
     model = weights_of(experiment, training)
     answer = _longest_answer(spec)
-    prompt, counted = _question(stage, experiment, model)
+    prompt, counted = _question(split, experiment, model)
     steps = grpo.steps if grpo else 0
-    visits = steps * min(grpo.users, len(stage.training)) if grpo else 0
+    visits = steps * min(grpo.users, len(split.training)) if grpo else 0
     size, nodes = (grpo.size, len(grpo.nodes)) if grpo else (0, 0)
-    examined = min(training.evaluate.users, len(stage.held_out)) * training.evaluate.rounds
-    # One before the first step, one every so many, and one after the last.
-    examinations = (-(-steps // training.evaluate.every) + 1) * examined if grpo else 0
+    validated = min(training.evaluate.users, len(split.held_out)) * training.evaluate.rounds
+    # One before the first step, one every so many steps, and one after the last.
+    validations = (-(-steps // training.evaluate.every) + 1) * validated if grpo else 0
     thinks = bool(grpo and "slow" in grpo.nodes)
     # A group for each node that learns, an answer of each that does not, and a follow-up for each
     # summary; a visit is counted as one decision.
-    calls = visits * (size * (nodes + thinks) + 2 - nodes) + examinations * 2
+    calls = visits * (size * (nodes + thinks) + 2 - nodes) + validations * 2
     if grpo:
-        Rewards(grpo.rewards)  # a reference that leads nowhere is told of now
-    samples = _samples(anchor, stage) if anchor else 0
-    taught = 0 if anchor is None or anchor.samples is not None else samples * (1 + anchor.rethink)
-    updates = -(-samples // anchor.batch) * anchor.epochs if anchor else 0
+        Rewards(grpo.rewards)  # a reference that leads nowhere is an error now
+    samples = _samples(sft, split) if sft else 0
+    teacher_calls = 0 if sft is None or sft.samples is not None else samples * (1 + sft.rethink)
+    updates = -(-samples // sft.batch) * sft.epochs if sft else 0
     versions = steps + 1 + updates // training.checkpoint_every
     half = settled(training.dtype) == "bf16"
     shape = shape_of(model)
@@ -179,31 +179,31 @@ def plan_of(experiment: Experiment) -> Plan:
         dtype="bf16" if half else "fp32",
         parameters=shape.parameters if shape else None,
         trainable=trainable,
-        users_training=len(stage.training),
-        users_held_out=len(stage.held_out),
-        anchor_updates=updates,
-        anchor_samples=samples,
-        teacher_calls=taught,
+        users_training=len(split.training),
+        users_held_out=len(split.held_out),
+        sft_updates=updates,
+        sft_samples=samples,
+        teacher_calls=teacher_calls,
         steps=steps,
-        lives=-(-steps // grpo.rounds) if grpo else 0,
+        episodes=-(-steps // grpo.rounds) if grpo else 0,
         prompt_tokens=prompt,
         tokenizer=counted,
         answer_tokens=answer,
         calls=calls,
         sampled_tokens=calls * answer,
         learned_tokens=visits * nodes * (prompt + size * answer) * (grpo.passes if grpo else 0)
-        + samples * (prompt + answer) * (anchor.epochs if anchor else 0),
+        + samples * (prompt + answer) * (sft.epochs if sft else 0),
         learner_gib=_memory(shape, training, trainable, half) if shape and trainable else None,
-        # Of either stage some checkpoints are kept, each with two moments of all that learns.
+        # Each stage keeps some checkpoints, each with two moments of every trained number.
         disk_gib=(versions + 2 * KEPT * 2) * trainable * 4 / _GIB if trainable else None,
     )
 
 
-def _samples(anchor: Sft, stage: UserSplit) -> int:
+def _samples(sft: Sft, split: UserSplit) -> int:
     """Return how many answers there are to imitate, if none is rejected."""
-    if anchor.samples is not None:
-        return len(read_samples(anchor.samples))
-    return min(anchor.users, len(stage.training)) * anchor.rounds * len(anchor.nodes)
+    if sft.samples is not None:
+        return len(read_samples(sft.samples))
+    return min(sft.users, len(split.training)) * sft.rounds * len(sft.nodes)
 
 
 def _longest_answer(spec: Mapping[str, Any]) -> int:
@@ -211,22 +211,33 @@ def _longest_answer(spec: Mapping[str, Any]) -> int:
     return int(setting(spec, "max_tokens", None) or 512)
 
 
-def _question(stage: UserSplit, experiment: Experiment, model: str) -> tuple[int, str]:
+def _question(split: UserSplit, experiment: Experiment, model: str) -> tuple[int, str]:
     """Return the mean length of a question, and how it was counted."""
-    world = stage.environment(experiment.seed)
+    environment = split.environment(experiment.seed)
     lengths = []
     tokenizer, counted = _tokenizer(model)
-    for user in list(world.begin_round(0))[:_ASKED]:
-        memory = Memory(world.history(user)[-stage.agent.history_limit :])
-        nobody: Any = None
-        call = Call(user, 0, world.users[user], memory, world, nobody)
-        messages = stage.agent.question(call, world.observe(user, ()))
+    for user in list(environment.begin_round(0))[:_ASKED]:
+        memory = Memory(environment.history(user)[-split.agent.history_limit :])
+        call = Call(user, 0, environment.users[user], memory, environment, _TagsOnly())
+        messages = split.agent.question(call, environment.observe(user, ()))
         text = "\n".join(text for _, text in messages)
         if tokenizer is None:
             lengths.append(len(text) / _CHARACTERS_A_TOKEN)
         else:
             lengths.append(len(tokenizer(text, add_special_tokens=False)["input_ids"]))
     return round(float(np.mean(lengths))) if lengths else 0, counted
+
+
+class _TagsOnly:
+    """Policies that are asked nothing: prompts are built as for a policy that answers in tags."""
+
+    def structured(self, node: Node) -> bool:
+        return False
+
+    async def ask(
+        self, key: CallKey, messages: Messages, schema: Mapping[str, Any] | None = None
+    ) -> Turn:
+        raise AssertionError("a plan asks no policy")
 
 
 def _tokenizer(model: str) -> tuple[Any, str]:
@@ -240,7 +251,7 @@ def _tokenizer(model: str) -> tuple[Any, str]:
 
 
 def shape_of(model: str) -> Shape | None:
-    """Return the shape of a model on this machine, or known by heart; None of any other."""
+    """Return the shape of a model on this machine, or one that is listed here; None for others."""
     from transformers import AutoConfig
 
     try:
@@ -264,7 +275,7 @@ def shape_of(model: str) -> Shape | None:
 def _memory(shape: Shape, training: Training, trainable: int, half: bool) -> float:
     """Return the GiB that a learner's process needs, nothing sharded."""
     frozen = (2 if half else 4) * shape.parameters if training.method == "lora" else 0
-    # Weights, gradients and two moments in fp32, and the anchor with its stand-in.
+    # TrainedWeights, gradients and two moments in fp32, and the reference policy with a copy.
     learning = trainable * (4 + 4 + 8 + 8)
     tokens = training.batch_tokens
     width = 2 if half else 4

@@ -1,8 +1,8 @@
 """Rewards: named components with weights, recorded one by one.
 
-A component is a function of an `Outcome`. `tier`, `ndcg`, `satisfaction` and `format` ship; any
-other comes by reference (`package.module:function`, `path/file.py:function`), and a plain name that
-is none of these is what the environment itself reports under it.
+A component is a function of an `AnswerOutcome`. `tier`, `ndcg`, `satisfaction` and `format` ship;
+another one is given by reference (`package.module:function`, `path/file.py:function`). Any other
+name is a component that the environment reports in `Feedback.reward`.
 """
 
 from __future__ import annotations
@@ -26,79 +26,79 @@ _WORST = -1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of one answer.
+class AnswerOutcome:
+    """An answer and what the environment responded to it.
 
-    A ranking is judged by itself. A summary is judged by a follow-up ranking that was made with it,
-    over candidates which its author had not been told about: otherwise it could name the answer.
+    A ranking is rewarded by itself. A summary is rewarded by a follow-up ranking that is made with
+    it, over candidates that its writer had not seen: otherwise it could name the answer.
     """
 
     node: Node
     text: str
     """The answer that is rewarded."""
     clean: bool
-    """Whether it had the form that was asked for."""
+    """Whether it has the form that was asked for."""
     observation: Observation
     decision: Decision | None
-    """None where the answer was a summary that could not be read."""
+    """None if the answer is a summary that could not be read."""
     feedback: Feedback | None
 
     @property
     def usable(self) -> bool:
-        """Whether there is a decision without a flaw."""
+        """Whether there is a well-formed decision."""
         return self.decision is not None and not self.decision.malformed
 
     def reported(self, name: str) -> float:
-        """Return what the environment says of the decision.
+        """Return a component that the environment reports.
 
         Raises:
-            ConfigError: It says nothing under that name.
+            ConfigError: It reports none of that name.
         """
-        told = self.feedback.reward if self.feedback is not None else {}
-        if name not in told:
+        reported = self.feedback.reward if self.feedback is not None else {}
+        if name not in reported:
             raise ConfigError(
                 f'train.rewards: neither a component nor the environment knows "{name}"; '
-                f"{did_you_mean(name, [*plugins.registered('rewards'), *told])}",
+                f"{did_you_mean(name, [*plugins.registered('rewards'), *reported])}",
                 hint="one of your own is written as package.module:function or path.py:function",
             )
-        return told[name]
+        return reported[name]
 
 
-def outcome_of(step: Step | RecordedStep) -> Outcome:
-    """Return what came of the fast thinking of a step, whose answer may be a repaired one."""
+def outcome_of(step: Step | RecordedStep) -> AnswerOutcome:
+    """Return the outcome of the last answer of the fast node in a step."""
     answer = next(turn for turn in reversed(step.turns) if turn.node == "fast").completion
     clean = not step.decision.malformed
-    return Outcome("fast", answer, clean, step.observation, step.decision, step.feedback)
+    return AnswerOutcome("fast", answer, clean, step.observation, step.decision, step.feedback)
 
 
-Component = Callable[[Outcome], float]
+Component = Callable[[AnswerOutcome], float]
 
 
-def tier(outcome: Outcome) -> float:
+def tier(outcome: AnswerOutcome) -> float:
     """Return the paper's reward of a ranking: 1, 0.5, 0 or -0.5 by rank, -1 if it is malformed."""
     return outcome.reported("tier") if outcome.usable else _WORST
 
 
-def ndcg(outcome: Outcome) -> float:
-    """Return 1 / log2(1 + rank) of the true item: dense, where tiers are coarse; 0 if malformed."""
+def ndcg(outcome: AnswerOutcome) -> float:
+    """Return 1 / log2(1 + rank) of the true item; 0 if malformed."""
     return outcome.reported("ndcg") if outcome.usable else 0.0
 
 
-def satisfaction(outcome: Outcome) -> float:
-    """Return how good what was watched really was, from -1 to 1; -1 if malformed."""
+def satisfaction(outcome: AnswerOutcome) -> float:
+    """Return the mean satisfaction with what was watched, from -1 to 1; -1 if malformed."""
     return outcome.reported("satisfaction") if outcome.usable else _WORST
 
 
-def well_formed(outcome: Outcome) -> float:
+def well_formed(outcome: AnswerOutcome) -> float:
     """Return 1 for an answer in the form that was asked for, else 0."""
     return float(outcome.clean)
 
 
 class Rewards:
-    """The components of a training, and what they weigh.
+    """The reward components of a training with their weights.
 
     Args:
-        weights: By name or reference.
+        weights: The weight of each component, by its name or reference.
 
     Raises:
         PluginError: A reference leads nowhere.
@@ -108,17 +108,17 @@ class Rewards:
         self._weights = dict(weights)
         self._components = {name: _component(name) for name in weights}
 
-    def of(self, outcome: Outcome, who: str) -> tuple[float, dict[str, float]]:
-        """Return the weighted sum, and every component.
+    def of(self, outcome: AnswerOutcome, who: str) -> tuple[float, dict[str, float]]:
+        """Return the weighted sum and every component.
 
         Args:
-            outcome: What is rewarded.
-            who: Whose answer it was, for messages.
+            outcome: The answer that is rewarded.
+            who: Names the user in messages.
 
         Raises:
             ContractError: A component failed, or returned what is not a finite number.
         """
-        told = {}
+        values = {}
         for name, component in self._components.items():
             try:
                 value = component(outcome)
@@ -127,16 +127,16 @@ class Rewards:
             except Exception as error:
                 raise ContractError(
                     f'the reward "{name}" failed for {who}: {type(error).__name__}: {error}',
-                    hint="an `Outcome` has no decision where the answer could not be read; let the "
-                    "component return 0 where it has nothing to say",
+                    hint="an `AnswerOutcome` has no decision if the answer could not be read; let "
+                    "the component return 0 where it has nothing to say",
                 ) from error
             if not isinstance(value, int | float | np.number) or not math.isfinite(value):
                 raise ContractError(
                     f'the reward "{name}" returned {value!r} for {who}; it must be a finite number',
                     hint="let the component return 0 where it has nothing to say",
                 )
-            told[name] = float(value)
-        return sum(self._weights[name] * value for name, value in told.items()), told
+            values[name] = float(value)
+        return sum(self._weights[name] * value for name, value in values.items()), values
 
 
 def _component(name: str) -> Component:
@@ -145,13 +145,13 @@ def _component(name: str) -> Component:
     found: Component = plugins.load("rewards", name, "train.rewards")
     if not callable(found):
         raise ConfigError(
-            f'train.rewards: "{name}" is not a function', hint="name a function of an Outcome"
+            f'train.rewards: "{name}" is not a function', hint="name a function of an AnswerOutcome"
         )
     return found
 
 
-def counters(outcome: Outcome, tokens: int) -> dict[str, float]:
-    """Return what is watched because policies are known to exploit it.
+def counters(outcome: AnswerOutcome, tokens: int) -> dict[str, float]:
+    """Return counters of what policies are known to exploit.
 
     `malformed`; `empty`: no reasoning; `length` in tokens; `input order`: Kendall's tau between a
     ranking and the order in which its candidates were shown.
@@ -182,11 +182,11 @@ def kendall_tau(order: list[int]) -> float:
     return float(np.sign(places[None, :] - places[:, None])[later].mean())
 
 
-def returns(outcome: Outcome) -> tuple[float, ...]:
-    """Return what a ranking earns from each of its places on, for credit by position.
+def returns(outcome: AnswerOutcome) -> tuple[float, ...]:
+    """Return what a ranking earns from each of its ranks on, for credit by position.
 
-    With one true item at rank r, r_k = 1 / log2(1 + r) for the places up to r and 0 behind it
-    (Rank-GRPO, arXiv 2510.20150). Empty for what is no ranking.
+    With the true item at rank r, r_k = 1 / log2(1 + r) for ranks k up to r and 0 after it
+    (Rank-GRPO, arXiv 2510.20150). Empty if the answer is not a ranking.
     """
     decision, feedback = outcome.decision, outcome.feedback
     if outcome.node != "fast" or decision is None or feedback is None or feedback.target is None:

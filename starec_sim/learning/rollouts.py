@@ -1,16 +1,16 @@
-"""Rollouts: groups of answers from the simulation as it is, each with its reward.
+"""Rollouts: groups of answers from the simulation, each with its reward.
 
-Two ways to make a group:
+There are two kinds of groups:
 
-* `branch`: several answers to one question. One is committed, and the visit goes on with it; the
-  others are read, and the world responds to each. Within a round the world is read-only, so this
-  costs no copy of it.
-* `episode`: several visits of one user with one seed. The first is committed.
+* `branch`: several answers to one prompt. The first one is committed and the visit continues with
+  it; the environment responds to the others as well. Within a round the environment is read-only,
+  so no copy of it is needed.
+* `episode`: several visits of one user with one seed. The first one is committed.
 
-A call that came to nothing, retries included, is no answer: its place in the group stays empty.
+A call that fails after all its retries is left out of its group.
 
-A summary earns what a follow-up ranking earns that is made with it: the user's next step, in this
-visit or in her next one, whose candidates no author of a summary has been told about.
+A summary gets the reward of a follow-up ranking that is made with it: the next step of the user, in
+this visit or in the next one, if its candidates were not shown to the writer of the summary.
 """
 
 from __future__ import annotations
@@ -23,45 +23,45 @@ from typing import Any, Literal, NamedTuple
 
 from starec_sim.agent import Call, OpenAgent, Policies
 from starec_sim.errors import ContractError
-from starec_sim.learning.rewards import Outcome, Rewards, counters, outcome_of, returns
-from starec_sim.learning.rows import Rollout, Row, merge
+from starec_sim.learning.rewards import AnswerOutcome, Rewards, counters, outcome_of, returns
+from starec_sim.learning.rows import Rollout, TokenRow, merge
 from starec_sim.types import CallKey, Memory, Messages, Node, Observation, Step, Tokens, Turn, Visit
 
 Groups = Literal["branch", "episode"]
 
 BRANCH, FOLLOW_UP, EPISODE = 100, 1_000, 10_000
-"""Attempts from which the further answers of a group, the follow-ups of its summaries, and the
-further visits of an episode are counted: each has a seed and a place in the record of its own."""
+"""First attempts (`CallKey.attempt`) of the other answers of a branch, of follow-up rankings, and
+of the other visits of an episode. Each attempt has its own seed and its own place in the record."""
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
-    """A summary that waits for the ranking that will reward it."""
+class PendingSummary:
+    """A summary whose follow-up ranking is not made yet."""
 
     group: str
     number: int
-    """Which of its group."""
-    rows: tuple[Row, ...]
+    """Its number in the group."""
+    rows: tuple[TokenRow, ...]
     text: str
-    """The answer it was read from."""
+    """The answer that it was read from."""
     summary: str | None
-    """None where none could be read."""
+    """None if the answer could not be read."""
     clean: bool
-    told: tuple[int, ...]
-    """Items that its author was told about."""
+    seen: tuple[int, ...]
+    """Items whose ratings the writer had seen."""
     version: str
     temperature: float
 
 
 class _Answer(NamedTuple):
-    """One of the answers to one question."""
+    """One of the answers to one prompt."""
 
     number: int
     turn: Turn
 
 
-class _Sampler:
-    """Asks for whole groups where an agent asks once; implements `Policies`."""
+class _GroupPolicies:
+    """Asks for a group of answers where the agent asks for one; implements `Policies`."""
 
     def __init__(self, policies: Policies, nodes: Sequence[Node], size: int, offset: int) -> None:
         self._policies = policies
@@ -80,7 +80,7 @@ class _Sampler:
         attempt = key.attempt
         whole = attempt == 0 and key.node in self._nodes
         attempts = [attempt, *range(BRANCH + 1, BRANCH + self._size)] if whole else [attempt]
-        # Together, so that a local engine reads the question once.
+        # All at once, so that a local engine reads the prompt once.
         turns = await asyncio.gather(
             *(
                 self._policies.ask(key._replace(attempt=self._offset + each), messages, schema)
@@ -95,14 +95,14 @@ class _Sampler:
 
 
 class Collector:
-    """Plays visits as an agent does, and collects rollouts on the way; implements `Agent`.
+    """Plays visits like an agent and collects rollouts; implements `Agent`.
 
     Args:
-        agent: Who plays.
-        rewards: What an answer earns.
-        groups: How groups are made.
+        agent: Plays the users.
+        rewards: The reward of an answer.
+        groups: The kind of groups.
         size: Answers, or visits, in a group.
-        nodes: Whose answers are collected.
+        nodes: The nodes whose answers are collected.
     """
 
     def __init__(
@@ -121,10 +121,10 @@ class Collector:
         self._size = size
         self._nodes = tuple(nodes)
         self.prefix = ""
-        """Stands before every group's name, so that those of different trials differ."""
-        self.waiting: dict[int, list[Summary]] = {}
-        """Summaries that wait for their author's next visit, by user."""
-        self._next: dict[int, list[Summary]] = {}
+        """Put before the name of every group, so that groups of different trials differ."""
+        self.pending: dict[int, list[PendingSummary]] = {}
+        """Summaries of earlier rounds without a follow-up ranking, by user."""
+        self._pending_next: dict[int, list[PendingSummary]] = {}
         self._found: dict[int, list[Rollout]] = {}
 
     def prompts(self) -> Mapping[str, str]:
@@ -132,80 +132,82 @@ class Collector:
         return self._agent.prompts()
 
     def take(self) -> list[Rollout]:
-        """End the round: return its rollouts in order of user, whoever came first."""
+        """End the round: return its rollouts in order of user."""
         found = [rollout for user in sorted(self._found) for rollout in self._found[user]]
-        # Whoever stayed away comes later.
-        away = {user: told for user, told in self.waiting.items() if user not in self._found}
-        self.waiting, self._next, self._found = away | self._next, {}, {}
+        # A user who did not visit in this round may visit later.
+        away = {user: left for user, left in self.pending.items() if user not in self._found}
+        self.pending, self._pending_next, self._found = away | self._pending_next, {}, {}
         return found
 
     async def visit(self, call: Call) -> Visit:
-        """Play a visit and what belongs to its groups; return the one that counts."""
+        """Play a visit and the rest of its groups; return the visit that is committed."""
         steps: tuple[Step, ...] = ()
-        rollouts = await self._followed_up(call, steps, self.waiting.get(call.user, ()))
+        rollouts = await self._follow_ups(call, steps, self.pending.get(call.user, ()))
         if self._groups == "branch":
-            visit, more, waiting = await self._branches(call)
+            visit, more, pending = await self._branches(call)
         else:
-            visit, more, waiting = await self._episodes(call)
+            visit, more, pending = await self._episodes(call)
         self._found[call.user] = rollouts + more
-        if waiting:
-            self._next[call.user] = waiting
+        if pending:
+            self._pending_next[call.user] = pending
         return visit
 
-    async def _branches(self, call: Call) -> tuple[Visit, list[Rollout], list[Summary]]:
-        sampler = _Sampler(call.policies, self._nodes, self._size, 0)
-        visit = await self._agent.visit(replace(call, policies=sampler))
+    async def _branches(self, call: Call) -> tuple[Visit, list[Rollout], list[PendingSummary]]:
+        group = _GroupPolicies(call.policies, self._nodes, self._size, 0)
+        visit = await self._agent.visit(replace(call, policies=group))
         rollouts: list[Rollout] = []
-        waiting: list[Summary] = []
+        pending: list[PendingSummary] = []
         for number, step in enumerate(visit.steps):
             before = visit.steps[:number]
-            for answer in sampler.answers.get((number, "fast"), ()):
+            for answer in group.answers.get((number, "fast"), ()):
                 if not answer.turn.failure:
-                    rollouts.append(self._decided(call, before, step.observation, answer))
-            if waiting:
-                rollouts += await self._followed_up(call, before, waiting)
-            waiting = [
-                self._summed_up(call, f"{number}/slow", step, answer.number, [answer.turn])
-                for answer in sampler.answers.get((number, "slow"), ())
+                    rollouts.append(self._decision_rollout(call, before, step.observation, answer))
+            if pending:
+                rollouts += await self._follow_ups(call, before, pending)
+            pending = [
+                self._pending_summary(call, f"{number}/slow", step, answer.number, [answer.turn])
+                for answer in group.answers.get((number, "slow"), ())
                 if not answer.turn.failure
             ]
-        return visit, rollouts, waiting
+        return visit, rollouts, pending
 
-    async def _episodes(self, call: Call) -> tuple[Visit, list[Rollout], list[Summary]]:
-        samplers = [
-            _Sampler(call.policies, (), 1, EPISODE * number) for number in range(self._size)
+    async def _episodes(self, call: Call) -> tuple[Visit, list[Rollout], list[PendingSummary]]:
+        policies = [
+            _GroupPolicies(call.policies, (), 1, EPISODE * number) for number in range(self._size)
         ]
         visits = await asyncio.gather(
-            *(self._agent.visit(replace(call, policies=sampler)) for sampler in samplers)
+            *(self._agent.visit(replace(call, policies=each)) for each in policies)
         )
-        rollouts, waiting = [], []
+        rollouts, pending = [], []
         for number, visit in enumerate(visits):
             if any(turn.failure for step in visit.steps for turn in step.turns):
                 continue
             if "fast" in self._nodes:
-                rollouts.append(self._lived(call, visit))
+                rollouts.append(self._visit_rollout(call, visit))
             thoughts = [turn for turn in visit.steps[-1].turns if turn.node == "slow"]
             if thoughts and "slow" in self._nodes:
-                waiting.append(
-                    self._summed_up(call, "slow", visit.steps[-1], number, thoughts[-1:])
+                pending.append(
+                    self._pending_summary(call, "slow", visit.steps[-1], number, thoughts[-1:])
                 )
-        return visits[0], rollouts, waiting
+        return visits[0], rollouts, pending
 
-    def _decided(
+    def _decision_rollout(
         self, call: Call, before: tuple[Step, ...], observation: Observation, answer: _Answer
     ) -> Rollout:
-        """Reward one of the answers to a question, as if it had been the committed one."""
+        """Return the rollout of one answer, rewarded as if it were the committed one."""
         turn = answer.turn
         decision, problem = self._agent.decision(call, turn.completion, observation)
         feedback = call.environment.respond(call.user, before, observation, decision)
-        outcome = Outcome("fast", turn.completion, not problem, observation, decision, feedback)
+        outcome = AnswerOutcome(
+            "fast", turn.completion, not problem, observation, decision, feedback
+        )
         rows, tokens = _rows([turn])
         return self._rollout(call, f"{len(before)}/fast", outcome, rows, tokens)
 
-    def _lived(self, call: Call, visit: Visit) -> Rollout:
-        """Reward a whole visit by the mean of its steps.
+    def _visit_rollout(self, call: Call, visit: Visit) -> Rollout:
+        """Return the rollout of a whole visit, rewarded by the mean of its steps.
 
-        A last second thought changes nothing within the visit, so it is not credited with it.
+        The slow answer of the last step changes nothing within the visit and is left out.
         """
         turns: list[Turn] = []
         rewards, components = [], defaultdict(list)
@@ -217,9 +219,9 @@ class Collector:
                 if turn.node == "fast" or (turn.node in self._nodes and not last)
             ]
             outcome = outcome_of(step)
-            reward, told = self._rewards.of(outcome, self._who(call))
+            reward, values = self._rewards.of(outcome, self._who(call))
             rewards.append(reward)
-            for name, value in told.items():
+            for name, value in values.items():
                 components[name].append(value)
         rows, tokens = _rows(turns)
         written = sum(len(turn.tokens.completion) for turn in turns if turn.tokens)
@@ -234,13 +236,13 @@ class Collector:
             counters(outcome, written),
         )
 
-    def _summed_up(
+    def _pending_summary(
         self, call: Call, group: str, step: Step, number: int, turns: Sequence[Turn]
-    ) -> Summary:
+    ) -> PendingSummary:
         text = turns[-1].completion
         summary, problem = self._agent.summary(call, text)
         rows, tokens = _rows(turns)
-        return Summary(
+        return PendingSummary(
             f"{self.prefix}{call.round}/{call.user}/{group}",
             number,
             rows,
@@ -252,15 +254,15 @@ class Collector:
             tokens.sampling.get("temperature", 1.0),
         )
 
-    async def _followed_up(
-        self, call: Call, before: tuple[Step, ...], summaries: Sequence[Summary]
+    async def _follow_ups(
+        self, call: Call, before: tuple[Step, ...], summaries: Sequence[PendingSummary]
     ) -> list[Rollout]:
-        """Rank once with each of the summaries; none where the world shows what it told before."""
+        """Rank once with each summary; not if a candidate was shown to a writer before."""
         if not summaries:
             return []
         observation = call.environment.observe(call.user, before)
-        told = {item for summary in summaries for item in summary.told}
-        if told & set(observation.slate):
+        seen = {item for summary in summaries for item in summary.seen}
+        if seen & set(observation.slate):
             return []
         memory = before[-1].memory if before else call.memory
         found = await asyncio.gather(
@@ -274,9 +276,9 @@ class Collector:
         before: tuple[Step, ...],
         memory: Memory,
         observation: Observation,
-        summary: Summary,
+        summary: PendingSummary,
     ) -> Rollout | None:
-        """Rank once with a summary, and reward it; None where the call came to nothing."""
+        """Rank once with a summary and reward it; None if the call failed."""
         decision, feedback = None, None
         if summary.summary is not None:
             remembering = replace(call, memory=replace(memory, summary=summary.summary))
@@ -288,7 +290,9 @@ class Collector:
                 return None
             decision, _ = self._agent.decision(call, turn.completion, observation)
             feedback = call.environment.respond(call.user, before, observation, decision)
-        outcome = Outcome("slow", summary.text, summary.clean, observation, decision, feedback)
+        outcome = AnswerOutcome(
+            "slow", summary.text, summary.clean, observation, decision, feedback
+        )
         reward, components = self._rewards.of(outcome, self._who(call))
         written = sum(sum(row.sampled) for row in summary.rows)
         return Rollout(
@@ -303,7 +307,12 @@ class Collector:
         )
 
     def _rollout(
-        self, call: Call, group: str, outcome: Outcome, rows: tuple[Row, ...], tokens: Tokens
+        self,
+        call: Call,
+        group: str,
+        outcome: AnswerOutcome,
+        rows: tuple[TokenRow, ...],
+        tokens: Tokens,
     ) -> Rollout:
         reward, components = self._rewards.of(outcome, self._who(call))
         return Rollout(
@@ -322,7 +331,7 @@ class Collector:
         return f"user {call.person.id} in round {call.round}"
 
 
-def _rows(turns: Sequence[Turn]) -> tuple[tuple[Row, ...], Tokens]:
+def _rows(turns: Sequence[Turn]) -> tuple[tuple[TokenRow, ...], Tokens]:
     """Return the rows of turns, and the tokens of the last one."""
     tokens = [turn.tokens for turn in turns if turn.tokens is not None]
     if len(tokens) < len(turns) or not tokens:

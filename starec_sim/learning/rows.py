@@ -1,8 +1,8 @@
-"""Rows: what a learner reads. Token ids as they were read and written, never tokenised again.
+"""Token rows and rollouts: the ids that a policy read and wrote, never tokenised again.
 
-A rollout may hold several turns (a question and its repair, the pages of a visit). They become one
-row where each prompt begins with exactly the ids held so far, and several rows otherwise: a chat
-template may rewrite what was said before, and then the next turn is another context.
+A rollout may have several turns (a question and its repair, the pages of a visit). They become one
+row if each prompt begins with exactly the ids of the row so far, and several rows otherwise: a chat
+template may rewrite earlier messages, and then the next turn has another context.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from starec_sim.types import Node, Tokens
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One context and what the policy wrote into it."""
+class TokenRow:
+    """A prompt and the ids after it, some of which the policy wrote."""
 
     prompt: tuple[int, ...]
     completion: tuple[int, ...]
-    """Everything after the prompt: what was sampled, and what was said in between."""
+    """Everything after the prompt: sampled ids, and ids of messages in between."""
     sampled: tuple[bool, ...]
-    """Which ids of the completion the policy wrote itself; only these are learned from."""
+    """Which ids of the completion the policy sampled; only these are learned from."""
     logprobs: tuple[float, ...]
     """Log-probability of each id under the policy that sampled it; 0 where it was not sampled."""
 
@@ -31,7 +31,7 @@ class Row:
         return len(self.prompt) + len(self.completion)
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Row:
+    def from_json(cls, values: Mapping[str, Any]) -> TokenRow:
         """Return the row that `dataclasses.asdict` and JSON made these values of."""
         return cls(
             tuple(values["prompt"]),
@@ -43,23 +43,23 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """The rows of one rollout, with what they earned."""
+    """The rows of one rollout, with their reward."""
 
     group: str
-    """Rollouts that started from the same state share it: they are compared with each other."""
+    """Rollouts that started from the same state have the same group and are compared."""
     node: Node
-    rows: tuple[Row, ...]
+    rows: tuple[TokenRow, ...]
     reward: float
     """The weighted sum of the components."""
     version: str
-    """Which weights sampled it."""
+    """The version of the weights that sampled it."""
     temperature: float
     components: Mapping[str, float] = field(default_factory=dict)
-    """What each component of the reward said, unweighted."""
+    """The components of the reward, unweighted."""
     counters: Mapping[str, float] = field(default_factory=dict)
-    """What is watched but not rewarded: malformed, length, agreement with the input order."""
+    """What is logged but not rewarded: malformed, length, agreement with the input order."""
     returns: tuple[float, ...] = ()
-    """What is earned from each place of the ranking on, for credit by position; empty elsewhere."""
+    """What is earned from each rank on, for credit by position; else empty."""
 
     @property
     def tokens(self) -> int:
@@ -73,15 +73,15 @@ class Rollout:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Rollout:
         """Return the rollout that `as_json` wrote."""
-        rows = tuple(map(Row.from_json, values["rows"]))
+        rows = tuple(map(TokenRow.from_json, values["rows"]))
         return cls(**{**values, "rows": rows, "returns": tuple(values["returns"])})
 
 
-def merge(turns: Sequence[Tokens]) -> tuple[Row, ...]:
-    """Return the rows of turns that follow each other.
+def merge(turns: Sequence[Tokens]) -> tuple[TokenRow, ...]:
+    """Return the rows of consecutive turns.
 
     Raises:
-        ContractError: A turn wrote nothing, or its ids and log-probabilities do not match.
+        ContractError: A turn has no sampled ids, or another number of log-probabilities.
 
     >>> first = Tokens((1, 2), (3, 4), (-0.5, -0.7), "v1", {})
     >>> second = Tokens((1, 2, 3, 4, 9), (5,), (-0.1,), "v1", {})
@@ -90,7 +90,7 @@ def merge(turns: Sequence[Tokens]) -> tuple[Row, ...]:
     >>> len(merge([second, first]))
     2
     """
-    rows: list[Row] = []
+    rows: list[TokenRow] = []
     for turn in turns:
         if not turn.completion or len(turn.completion) != len(turn.logprobs):
             raise ContractError(
@@ -105,7 +105,7 @@ def merge(turns: Sequence[Tokens]) -> tuple[Row, ...]:
             if turn.prompt[: len(held)] == held:
                 between, last = turn.prompt[len(held) :], rows.pop()
                 rows.append(
-                    Row(
+                    TokenRow(
                         last.prompt,
                         last.completion + between + turn.completion,
                         last.sampled + (False,) * len(between) + wrote,
@@ -113,5 +113,5 @@ def merge(turns: Sequence[Tokens]) -> tuple[Row, ...]:
                     )
                 )
                 continue
-        rows.append(Row(turn.prompt, turn.completion, wrote, turn.logprobs))
+        rows.append(TokenRow(turn.prompt, turn.completion, wrote, turn.logprobs))
     return tuple(rows)

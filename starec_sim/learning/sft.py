@@ -10,7 +10,7 @@ from typing import Any
 
 from starec_sim.errors import DataError
 from starec_sim.learning.packing import TrainingRow
-from starec_sim.learning.rows import Row
+from starec_sim.learning.rows import TokenRow
 from starec_sim.types import Messages, Node
 
 
@@ -83,7 +83,7 @@ def training_rows(
     ]
 
 
-def row_of(sample: Sample, tokenizer: Any, template: Mapping[str, Any] | None = None) -> Row:
+def row_of(sample: Sample, tokenizer: Any, template: Mapping[str, Any] | None = None) -> TokenRow:
     """Return a sample in token ids: the prompt as `local` writes it, the answer, the end token."""
     chat = [{"role": role, "content": text} for role, text in sample.messages]
     prompt = tokenizer.apply_chat_template(
@@ -92,4 +92,4 @@ def row_of(sample: Sample, tokenizer: Any, template: Mapping[str, Any] | None = 
     # The template writes the special tokens.
     read, written = tokenizer([prompt, sample.answer], add_special_tokens=False)["input_ids"]
     completion = (*written, tokenizer.eos_token_id)
-    return Row(tuple(read), completion, (True,) * len(completion), (0.0,) * len(completion))
+    return TokenRow(tuple(read), completion, (True,) * len(completion), (0.0,) * len(completion))

@@ -16,7 +16,7 @@ from starec_sim.agent import Call, OpenAgent, Policies
 from starec_sim.errors import LearningError, RunError
 from starec_sim.learning.config import Sft
 from starec_sim.learning.episodes import TEACHER_TRIAL, TrainingTrial
-from starec_sim.learning.rewards import Outcome, counters
+from starec_sim.learning.rewards import AnswerOutcome, counters
 from starec_sim.learning.sealed_folders import put_bytes
 from starec_sim.learning.sft import Sample, read_samples
 from starec_sim.learning.training_run import TrainingRun, wait_for_all
@@ -122,7 +122,7 @@ class TeacherCollector:
         else:
             decision, problem = self._agent.decision(call, answer, step.observation)
             feedback = call.environment.respond(call.user, before, step.observation, decision)
-        outcome = Outcome(node, answer, not problem, step.observation, decision, feedback)
+        outcome = AnswerOutcome(node, answer, not problem, step.observation, decision, feedback)
         if problem:
             return "form", problem
         if counters(outcome, 0)["empty"]:

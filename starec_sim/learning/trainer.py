@@ -99,7 +99,7 @@ async def run_grpo(run: TrainingRun, grpo: Grpo) -> Path:
             if not played.visits:
                 raise _nobody_visited(step, grpo)
             # Rollouts first: a round that is committed is never played again.
-            run.store.save_rollouts(step, RoundRollouts(collector.take(), collector.waiting))
+            run.store.save_rollouts(step, RoundRollouts(collector.take(), collector.pending))
             simulation.commit(played)
         # Learn.
         learner.accelerator.wait_for_everyone()

@@ -19,7 +19,7 @@ from starec_sim.learning.checkpoints import CheckpointStore, TrainingCheckpoint
 from starec_sim.learning.config import Training, weights_of
 from starec_sim.learning.episodes import TrialPlayer
 from starec_sim.learning.learner import Learner, Optimisation
-from starec_sim.learning.models import Weights, load
+from starec_sim.learning.models import TrainedWeights, load
 from starec_sim.learning.rewards import Rewards
 from starec_sim.learning.split import UserSplit
 from starec_sim.learning.weight_sync import WeightSync, weight_sync_of
@@ -77,9 +77,9 @@ class TrainingRun:
         if players is not None:
             self.trials = TrialPlayer(players.run, self.split, experiment.concurrency, events)
 
-    # Weights
+    # TrainedWeights
 
-    def load(self, version: Path | None) -> Weights:
+    def load(self, version: Path | None) -> TrainedWeights:
         """Read the weights that learn: those of a version, or those that the experiment names."""
         training, spec = self.settings, self.experiment.policies.fast
         base, adapter = weights_of(self.experiment, training), spec.get("adapter")
@@ -100,7 +100,7 @@ class TrainingRun:
             gradient_checkpointing=training.gradient_checkpointing,
         )
 
-    def learner(self, weights: Weights, optimisation: Optimisation, steps: int) -> Learner:
+    def learner(self, weights: TrainedWeights, optimisation: Optimisation, steps: int) -> Learner:
         """Return a learner of these weights, for so many steps."""
         batch_tokens = self.settings.batch_tokens
         return Learner(weights, optimisation, steps=steps, batch_tokens=batch_tokens)

@@ -19,7 +19,7 @@ from starec_sim.learning.grpo import make_batch
 from starec_sim.learning.grpo_loss import Objective
 from starec_sim.learning.learner import Learner, Optimisation
 from starec_sim.learning.models import load
-from starec_sim.learning.rows import Rollout, Row
+from starec_sim.learning.rows import Rollout, TokenRow
 
 
 def rollouts():
@@ -32,7 +32,7 @@ def rollouts():
     for group in range(5):
         prompt = ids(6 + 3 * group)
         for number in range(3):
-            row = Row(prompt, ids(2 + number), (True,) * (2 + number), (-5.5,) * (2 + number))
+            row = TokenRow(prompt, ids(2 + number), (True,) * (2 + number), (-5.5,) * (2 + number))
             yield Rollout(str(group), "fast", (row,), float(number), "v", 1.0)
 
 

@@ -8,15 +8,15 @@ from safetensors.torch import save_file
 
 from starec_sim.errors import RunError
 from starec_sim.learning.checkpoints import CheckpointStore, RoundRollouts, put_bytes
-from starec_sim.learning.rollouts import Summary
-from starec_sim.learning.rows import Rollout, Row
+from starec_sim.learning.rollouts import PendingSummary
+from starec_sim.learning.rows import Rollout, TokenRow
 
 torch = pytest.importorskip("torch")
 
-ROW = Row((1, 2), (3,), (True,), (-0.5,))
+ROW = TokenRow((1, 2), (3,), (True,), (-0.5,))
 PLAYED = RoundRollouts(
     [Rollout("g", "fast", (ROW,), 0.5, "v", 1.0, {"tier": 0.5}, {}, (0.5, 0.0))],
-    {3: [Summary("s", 0, (ROW,), "text", None, False, (7, 8), "v", 1.0)]},
+    {3: [PendingSummary("s", 0, (ROW,), "text", None, False, (7, 8), "v", 1.0)]},
 )
 
 

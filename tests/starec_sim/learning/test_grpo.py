@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from starec_sim.learning.grpo import advantages, make_batch
 from starec_sim.learning.grpo_loss import Objective, clipped, divergence, ratios, surrogate
-from starec_sim.learning.rows import Rollout, Row
+from starec_sim.learning.rows import Rollout, TokenRow
 
 torch = pytest.importorskip("torch")
 
@@ -13,7 +13,7 @@ rewards = st.lists(st.floats(-5, 5), min_size=2, max_size=8).map(np.array)
 
 
 def rollout(group, reward, length=4, returns=()):
-    row = Row((1, 2, 3), (9,) * length, (True,) * length, (-1.0,) * length)
+    row = TokenRow((1, 2, 3), (9,) * length, (True,) * length, (-1.0,) * length)
     return Rollout(group, "fast", (row,), reward, "v1", 1.0, returns=returns)
 
 

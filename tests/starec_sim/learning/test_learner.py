@@ -13,7 +13,7 @@ from starec_sim.learning.grpo import make_batch
 from starec_sim.learning.grpo_loss import Objective
 from starec_sim.learning.learner import DivergenceError, Learner, Optimisation
 from starec_sim.learning.models import Lora, ModelError, load
-from starec_sim.learning.rows import Rollout, Row
+from starec_sim.learning.rows import Rollout, TokenRow
 
 from .conftest import ARCHITECTURES
 
@@ -30,7 +30,7 @@ def some_rollouts(seed=0, groups=4, size=4, logprob=-5.5):
         for _ in range(size):
             length = int(rng.integers(1, 8))
             completion = tuple(rng.integers(3, 259, length).tolist())
-            row = Row(prompt, completion, (True,) * length, (logprob,) * length)
+            row = TokenRow(prompt, completion, (True,) * length, (logprob,) * length)
             found.append(Rollout(str(group), "fast", (row,), float(rng.normal()), "v", 1.0))
     return found
 

@@ -7,7 +7,7 @@ from starec_sim.errors import ConfigError
 from starec_sim.learning.attention import IN_PIECES
 from starec_sim.learning.grpo_loss import ratios, surrogate
 from starec_sim.learning.packing import TrainingRow, log_probabilities, packs, visible
-from starec_sim.learning.rows import Row
+from starec_sim.learning.rows import TokenRow
 
 from .conftest import ARCHITECTURES, make_model
 
@@ -23,7 +23,7 @@ def rows_of_groups(rng, groups=3, size=4, longest=12):
             completion = tuple(rng.integers(3, 259, length).tolist())
             sampled = [bool(rng.random() < 0.8) for _ in range(length - 1)] + [True]
             logprobs = tuple(float(-rng.random()) * 6 if wrote else 0.0 for wrote in sampled)
-            yield Row(prompt, completion, tuple(sampled), logprobs)
+            yield TokenRow(prompt, completion, tuple(sampled), logprobs)
 
 
 def lessons_of(rows, rng):
@@ -110,13 +110,13 @@ def test_packs_hold_every_sampled_id_once_and_never_more_than_they_may():
 
 
 def test_sharing_prompts_saves_most_of_the_tokens():
-    row = Row((5,) * 300, (7,) * 48, (True,) * 48, (-1.0,) * 48)
+    row = TokenRow((5,) * 300, (7,) * 48, (True,) * 48, (-1.0,) * 48)
     (pack,) = packs([TrainingRow(row, [1.0] * 48, [1.0] * 48)] * 8, tokens=4096)
     assert pack.ids.numel() == 300 + 8 * 48
 
 
 def test_a_row_longer_than_a_pack_is_refused_with_both_numbers():
-    row = Row((5,) * 60, (7,) * 8, (True,) * 8, (-1.0,) * 8)
+    row = TokenRow((5,) * 60, (7,) * 8, (True,) * 8, (-1.0,) * 8)
     with pytest.raises(ConfigError, match="a row has 68 tokens, and batch_tokens is 64"):
         packs([TrainingRow(row, [1.0] * 8, [1.0] * 8)], tokens=64)
 

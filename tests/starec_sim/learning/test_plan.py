@@ -18,7 +18,7 @@ def starec(starec, monkeypatch, tmp_path):
     return starec
 
 
-def examinations(path):
+def validations(path):
     """One before the first of 200 steps, one after the last, and those on the way."""
     evaluate = read(path).train["evaluate"]
     return (200 // evaluate["every"] + 1) * evaluate["users"] * evaluate.get("rounds", 2)
@@ -35,8 +35,8 @@ def test_the_bigger_models_validate_and_are_planned_without_a_download(starec, p
     assert 0 < plan["learner_gib"] < 80, "it fits one card"
     # In each step 64 visits: 8 answers of either node, and 8 rankings that reward the summaries.
     assert plan["steps"] == 200
-    assert plan["calls"] == 200 * 64 * 8 * 3 + examinations(path) * 2
-    assert plan["teacher_calls"] == plan["anchor_samples"] * 3, "two more where it is sent back"
+    assert plan["calls"] == 200 * 64 * 8 * 3 + validations(path) * 2
+    assert plan["teacher_calls"] == plan["sft_samples"] * 3, "two more where it is sent back"
     assert not list(tmp_path.iterdir()), "nothing is written"
 
 
@@ -46,17 +46,17 @@ def test_a_teacher_plays_no_more_users_than_there_are_and_a_file_holds_what_it_h
     file = tmp_path / "samples.jsonl"
     file.write_text('{"messages": [["user", "Well?"]], "answer": "Well."}\n' * 70)
     data = ["--set", "data={use: synthetic, users: 100}", "--set", "train.sft.batch=32"]
-    anchor = ["--set", "train.sft.users=5000", "--set", "train.sft.rounds=2"]
+    teacher = ["--set", "train.sft.users=5000", "--set", "train.sft.rounds=2"]
 
     def planned(*more):
-        asked = [*data, *anchor, *more, "--set", "train.sft.nodes=[fast]", "--dry-run", "--json"]
+        asked = [*data, *teacher, *more, "--set", "train.sft.nodes=[fast]", "--dry-run", "--json"]
         status, out, err = starec("train", BIGGER[0], *asked)
         assert status == 0, err
         plan = json.loads(out)
-        return plan["anchor_samples"], plan["anchor_updates"]
+        return plan["sft_samples"], plan["sft_updates"]
 
-    taught, _ = planned()
-    assert 100 < taught < 200, "two rounds of those of 100 who train"
+    samples, _ = planned()
+    assert 100 < samples < 200, "two rounds of those of 100 who train"
     assert planned("--set", f"train.sft.samples={file}") == (70, 6), "two epochs"
 
 

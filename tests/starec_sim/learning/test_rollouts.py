@@ -177,9 +177,9 @@ def test_a_reward_that_fails_is_named_with_the_user(dataset, tmp_path):
 def test_a_summary_waits_for_its_author(dataset):
     player = collector()
     live(world(dataset), player, rounds=1)
-    assert len(player.waiting) == USERS
+    assert len(player.pending) == USERS
     player.take()
-    assert len(player.waiting) == USERS, "nobody came in this round"
+    assert len(player.pending) == USERS, "nobody came in this round"
 
 
 def test_a_reward_that_nobody_knows_is_refused_with_those_that_are(dataset):

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from starec_sim.errors import ContractError
-from starec_sim.learning.rows import Rollout, Row, merge
+from starec_sim.learning.rows import Rollout, TokenRow, merge
 from starec_sim.types import Tokens
 
 ids = st.lists(st.integers(0, 9), min_size=1, max_size=5).map(tuple)
@@ -47,7 +47,7 @@ def test_a_turn_without_its_log_probabilities_is_refused(broken):
 
 
 def test_a_rollout_survives_its_journey_through_json():
-    row = Row((1, 2), (3, 4), (True, False), (-0.25, 0.0))
+    row = TokenRow((1, 2), (3, 4), (True, False), (-0.25, 0.0))
     rollout = Rollout("g", "fast", (row,), 0.5, "v1", 1.0, {"tier": 0.5}, {"length": 2.0}, (1.0,))
     assert Rollout.from_json(json.loads(json.dumps(rollout.as_json()))) == rollout
     assert rollout.tokens == 1

@@ -10,7 +10,7 @@ from starec_sim.learning.grpo import GrpoStep, make_batch
 from starec_sim.learning.grpo_loss import Objective
 from starec_sim.learning.learner import DivergenceError, Update
 from starec_sim.learning.places import ranking_places
-from starec_sim.learning.rows import Rollout, Row
+from starec_sim.learning.rows import Rollout, TokenRow
 from starec_sim.learning.step_metrics import Guard, distinct, step_metrics
 
 from .conftest import make_tokenizer
@@ -19,7 +19,7 @@ GOOD = Path("versions/000004")
 
 
 def rollout(answer, reward=0.0, group="a", malformed=1.0):
-    row = Row((1,), tuple(answer), (True,) * len(answer), (-1.0,) * len(answer))
+    row = TokenRow((1,), tuple(answer), (True,) * len(answer), (-1.0,) * len(answer))
     counters = {"malformed": malformed, "length": float(len(answer))}
     return Rollout(group, "fast", (row,), reward, "v", 1.0, {"tier": reward}, counters)
 
@@ -100,7 +100,7 @@ def test_each_token_of_a_ranking_knows_its_place():
     tokenizer = make_tokenizer()
     text = "<think>A > B</think><ranking>B > A</ranking>"
     ids = tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
-    row = Row((1,), ids, (True,) * len(ids), (0.0,) * len(ids))
+    row = TokenRow((1,), ids, (True,) * len(ids), (0.0,) * len(ids))
     start = text.index("B > A")
     found = ranking_places(tokenizer)(row)
     assert found[start : start + 5] == [0, 0, 0, 1, 1]

@@ -6,8 +6,8 @@ import pytest
 from starec_sim.learning.grpo import advantages, make_batch
 from starec_sim.learning.grpo_loss import Objective
 from starec_sim.learning.learner import Learner, Optimisation
-from starec_sim.learning.models import Weights
-from starec_sim.learning.rows import Rollout, Row
+from starec_sim.learning.models import TrainedWeights
+from starec_sim.learning.rows import Rollout, TokenRow
 
 from .conftest import make_model, make_tokenizer
 
@@ -24,7 +24,7 @@ def rollouts():
             length = int(rng.integers(2, 9))
             completion = tuple(rng.integers(3, 259, length).tolist())
             logprobs = tuple((-6 + rng.normal(0, 0.5, length)).tolist())
-            row = Row(prompt, completion, (True,) * length, logprobs)
+            row = TokenRow(prompt, completion, (True,) * length, logprobs)
             yield Rollout(str(group), "fast", (row,), float(rng.normal()), "v", 1.0)
 
 
@@ -57,7 +57,7 @@ def test_the_loss_is_that_of_trl_on_the_same_rows(tmp_path, loss_type, mean, bet
     objective = Objective(mean=mean, kl=beta, constant_tokens=16, divide_by_deviation=True)
     model = make_model()
     learner = Learner(
-        Weights(model, None, "", "full", autocast=False), Optimisation(lr=1e-9), steps=1
+        TrainedWeights(model, None, "", "full", autocast=False), Optimisation(lr=1e-9), steps=1
     )
     learner.set_reference()
     for parameter in model.parameters():  # a policy that has left its anchor
