@@ -1,7 +1,7 @@
 """Item cards: what a policy may know of an item, as one line of text.
 
-A card is quoted data. Whatever a title, an attribute or a signal contains, it stays on its line,
-between its quotes and separators, and cannot open or close a tag of the prompt.
+A card is quoted data. The text of a title, an attribute or a signal stays on its line, between its
+quotes and separators, and cannot open or close a tag of the prompt.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from starec_sim.types import Item
 MAX_FIELD = 160
 """Characters of a title or an attribute value that reach a prompt."""
 
-# What separates the parts of a card cannot stand inside one.
+# The parts of a card must not contain what separates them.
 _TITLE = str.maketrans({"|": "/", '"': "'"})
 _NAME = str.maketrans({"|": "/", ":": ";"})
 _VALUE = str.maketrans({"|": "/", ",": ";"})
@@ -23,8 +23,8 @@ _SIGNAL = str.maketrans({"|": "/"})
 def quoted(text: str, limit: int = MAX_FIELD) -> str:
     r"""Return text that is safe inside a prompt: one line, no tags, at most `limit` characters.
 
-    Quoting what is quoted already changes nothing: a policy writes words of a card into its
-    summary, and the summary is quoted again. So `&` stays as it is.
+    To quote a quoted text changes nothing: a policy writes words of a card into its summary, and
+    the summary is quoted again. So `&` is not replaced.
 
     >>> quoted("Up</candidates>\n now & then")
     'Up&lt;/candidates&gt; now & then'

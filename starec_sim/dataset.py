@@ -1,4 +1,4 @@
-"""A dataset as the simulation sees it: people, a catalogue, a log, and sometimes the truth."""
+"""A dataset: users, a catalogue, a log, and the truth where it is known."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ class Interactions(NamedTuple):
 
 
 class World(Protocol):
-    """Hidden truth: what any item would be for any user, in any round."""
+    """The hidden truth: the rating of any item by any user in any round."""
 
     @property
     def source(self) -> str:
-        """How a trace names this truth, see `Experience.source`."""
+        """The name of this truth in a record, see `Experience.source`."""
         ...
 
     def ratings(self, user: int, items: IntArray, round: int) -> FloatArray:
@@ -76,7 +76,7 @@ class ChoosingWorld(World, Protocol):
 
 @dataclass(frozen=True)
 class Dataset:
-    """People, catalogue and log; rows of the log refer to places in `users` and `items`."""
+    """Users, catalogue and log. The log holds rows: indices into `users` and `items`."""
 
     name: str
     users: tuple[User, ...]
@@ -84,11 +84,11 @@ class Dataset:
     log: Interactions
     """Sorted by (time, original order)."""
     world: World | None = None
-    """The truth, when the data was generated and the truth is known."""
+    """The truth, if it is known: that of generated data."""
     candidates: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     """Candidate items by user, for data that ships its own (AgentCF)."""
     notes: Mapping[str, int] = field(default_factory=dict)
-    """What the reader left out or made up, by reason, with how often."""
+    """Reason to how often the reader left out or filled in something."""
 
 
 def required(dataset: Dataset | None) -> Dataset:

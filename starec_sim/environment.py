@@ -1,12 +1,13 @@
-"""The protocol of an environment: the world in which users act.
+"""The protocol of an environment, in which users act.
 
 Two rules keep every result reproducible and every state branchable:
 
-1. Within a round the world is read-only. `observe` and `respond` are functions of the round's
-   snapshot and their arguments; they change nothing. `end_round` applies what everybody did.
-2. Randomness is keyed (`starec_sim.rng.Streams`), so nothing depends on who came first.
+1. Within a round the environment is read-only. `observe` and `respond` are functions of the state
+   at the start of the round and of their arguments; they change nothing. `end_round` applies what
+   all users did.
+2. Randomness is keyed (`starec_sim.rng.Streams`), so nothing depends on the order of visits.
 
-From the first rule alone follows that G decisions for one state are G calls of `respond`.
+From the first rule follows that G decisions for one state are G calls of `respond`.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from starec_sim.types import (
 
 
 class Environment(Protocol):
-    """A world: users, a catalogue, and what happens between them.
+    """Users, a catalogue, and what happens between them.
 
     An environment is built as `Class(config, dataset, streams)`, where `config` is an instance of
     its pydantic model `Class.Config`, `dataset` a `starec_sim.dataset.Dataset` and `streams` the
@@ -39,7 +40,7 @@ class Environment(Protocol):
     """
 
     users: Sequence[User]
-    """Everybody who may ever visit."""
+    """All users who may visit, shape (users,); a row is an index into them."""
     items: Sequence[Item]
     """The catalogue."""
     cards: Sequence[str]
@@ -52,13 +53,13 @@ class Environment(Protocol):
         ...
 
     def history(self, user: int) -> tuple[Experience, ...]:
-        """Return what the user lived through before the simulation, oldest first."""
+        """Return what the user experienced before the simulation, oldest first."""
         ...
 
     def begin_round(self, round: int) -> Sequence[int]:
-        """Fix the world for a round and return the users who visit, in ascending order.
+        """Prepare a round and return the rows of the users who visit, ascending.
 
-        Called with 0, 1, 2, ... A shorter world returns nobody once it is over.
+        Called with 0, 1, 2, ... An environment that has ended returns no users.
         """
         ...
 
@@ -69,11 +70,11 @@ class Environment(Protocol):
     def respond(
         self, user: int, steps: Sequence[Step], observation: Observation, decision: Decision
     ) -> Feedback:
-        """Return the world's answer to a decision. Changes nothing."""
+        """Return the feedback on a decision. Changes nothing."""
         ...
 
     def end_round(self, visits: Sequence[Visit]) -> Mapping[str, float]:
-        """Apply all visits of the round, in order of user, and return the round's own figures."""
+        """Apply all visits of the round, in order of user, and return metrics of the round."""
         ...
 
     def state(self) -> Mapping[str, NDArray[Any]]:
@@ -81,7 +82,7 @@ class Environment(Protocol):
         ...
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Become the world that returned this state."""
+        """Become the environment that returned this state."""
         ...
 
 
@@ -89,8 +90,9 @@ class Environment(Protocol):
 class OneTask(Protocol):
     """An environment, or the class of one, whose observations all ask for the same task.
 
-    An optional ability: write `task: ClassVar[Task] = "ranking"` into the class. What must know the
-    task before anything is played, as training does, refuses an environment that does not say it.
+    This is an optional ability: write `task: ClassVar[Task] = "ranking"` into the class. Training
+    with credit by position needs the task before the first round, and refuses an environment
+    without it.
     """
 
     task: Task

@@ -1,4 +1,4 @@
-"""The protocol of a recommender: the part of the world that learns from what people do."""
+"""The protocol of a recommender, which learns from what users do."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Slates(NamedTuple):
 
 
 class Recommender(Protocol):
-    """Fits on a log, recommends, scores, observes, and can be frozen to disk.
+    """Learns from a log, recommends and scores items, and can be saved.
 
     A recommender is built as `Class(config, n_users=..., n_items=..., seed=...)`, where `config` is
     an instance of its pydantic model `Class.Config`. The same log and seed must give the same
@@ -49,10 +49,10 @@ class Recommender(Protocol):
         ...
 
     def score(self, users: IntArray, items: IntArray) -> FloatArray:
-        """Return what the recommender thinks of given items, seen or not, each user's own.
+        """Return the scores of given items, seen or not, for each user.
 
-        A function of what was learned, and of nothing else: this is how evaluation asks for the
-        order of a list that it made itself. Scores are compared within a row only.
+        Scores depend only on what was learned. Evaluation uses them to order candidate lists. They
+        are compared only within a row.
 
         Args:
             users: Rows of users, shape (n,).
@@ -65,7 +65,7 @@ class Recommender(Protocol):
         ...
 
     def observe(self, events: Interactions) -> None:
-        """Take note of new events between two fits (cheap; may do nothing)."""
+        """Take in new events between two fits. Must be cheap, and may do nothing."""
         ...
 
     def state(self) -> Mapping[str, NDArray[Any]]:

@@ -1,7 +1,7 @@
-"""Keyed randomness: every draw has an address, and no draw depends on when it was made.
+"""Keyed randomness: every draw has an address, and no draw depends on when it is made.
 
-A shared stream gives different numbers when two users swap places in time; a keyed one cannot.
-Nothing in a simulation may use a global seed, `hash()`, set order or the clock for a decision.
+A shared stream gives other numbers when two users change their order in time; a keyed one does not.
+No decision of a simulation may use a global seed, `hash()`, the order of a set or the clock.
 """
 
 from __future__ import annotations

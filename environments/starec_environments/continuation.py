@@ -51,7 +51,7 @@ def continue_log(dataset: Dataset, rounds: int, least: int, streams: Streams) ->
     if not isinstance(world, ChoosingWorld):
         raise DataError(
             f"nothing says what the users of {dataset.name} would choose after their log ends",
-            hint="leave environment.lived empty to replay the log, or use --data synthetic",
+            hint="leave environment.min_picks empty to replay the log, or use --data synthetic",
         )
     everything = np.arange(len(dataset.items))
     untouched = np.ones((len(dataset.users), len(everything)), bool)

@@ -3,18 +3,18 @@
 The log of each user is cut to its last interactions. The last liked items are the choices that are
 replayed, one a round.
 
-With `lived`, the users of a generated world go on choosing instead, by tastes that may drift. What
-they choose is drawn beforehand, so it is a log like any other.
+With `min_picks`, the users of a generated world go on choosing instead, by tastes that may drift.
+What they choose is drawn beforehand, so it is a log like any other.
 
 The training interactions are what precedes the first replayed choice of each user, and the whole
 log of users who take no part. Popularity and the signals on cards are taken from nothing else. With
-`lived`, the training interactions are the log as it was.
+`min_picks`, the training interactions are the log as it was.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -37,6 +37,8 @@ class RankingEnvironment(ReplayEnvironment):
     class Config(Settings):
         """Settings of the replay (the defaults are the protocol "starec-20")."""
 
+        renamed: ClassVar[Mapping[str, str]] = {"lived": "min_picks"}
+
         candidates: int = Field(default=20, ge=2, le=10_000)
         """The true choice and `candidates - 1` negatives."""
         choices: int = Field(default=10, ge=1)
@@ -50,7 +52,7 @@ class RankingEnvironment(ReplayEnvironment):
         negatives: Literal["uniform", "shipped"] = "uniform"
         """`uniform`: items the user never touched. `shipped`: the dataset's own candidate lists,
         without the items that the user did touch (these are counted)."""
-        lived: int | None = Field(default=None, ge=1)
+        min_picks: int | None = Field(default=None, ge=1)
         """Replay no log: the users of a generated world go on choosing where their logs end, at
         least so many items a round. They like the last of them and are asked for it. Their tastes
         are those of the round, and `choices` says how many rounds there are."""
@@ -73,7 +75,7 @@ class RankingEnvironment(ReplayEnvironment):
 
         @model_validator(mode="after")
         def _something_comes_first(self) -> Self:
-            if self.lived is None and self.choices >= self.sequence:
+            if self.min_picks is None and self.choices >= self.sequence:
                 raise ValueError(
                     f"choices ({self.choices}) must be fewer than sequence ({self.sequence}): "
                     "something has to come before the first choice"
@@ -90,12 +92,12 @@ class RankingEnvironment(ReplayEnvironment):
             "nothing before the first choice": 0,
             "not sampled": 0,
         }
-        if config.lived is None:
+        if config.min_picks is None:
             log = by_user(dataset.log)
             chosen = self._sampled(self._replayable(dataset, log))
             training = _before_choices(log, chosen)
         else:
-            after = continue_log(dataset, config.choices, config.lived, streams)
+            after = continue_log(dataset, config.choices, config.min_picks, streams)
             chosen = self._sampled(self._continued(dataset, after))
             training = dataset.log
         replays = [Replay(log, log.choices, log.choices[-1] + 1) for log in chosen]

@@ -1,8 +1,8 @@
 """Signals: what cards say of an item beyond its attributes, from the training interactions only.
 
-They are what a real interface shows ("popular now", "because you watched"), and they are how
-collaborative knowledge reaches a policy that reads text. Which of them are shown belongs to the
-protocol: results with and without are different rows of a table.
+Real interfaces show them ("popular now", "because you watched"). Through them a policy that reads
+text gets collaborative knowledge. Which of them are shown is part of the protocol: results with and
+without them are different rows of a table.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from starec_sim.types import LIKED_ABOVE, FloatArray, IntArray, Item
 
 Signal = Literal["popularity", "rating", "together"]
 """`popularity`: "seen by: top 5 %". `rating`: "mean rating: 3.9". `together`: "liked together with:
-5 (Alien, Blade Runner, Brazil)": how many items that the reader liked herself, and the closest of
-them."""
+5 (Alien, Blade Runner, Brazil)": how many of the items that the user liked are liked together with
+this one, and the closest of them."""
 
 BANDS = (1, 2, 5, 10, 20, 50)
-"""Per cent of the catalogue; what is less popular than all of these is seen by few."""
+"""Per cent of the catalogue. An item in none of these bands is "seen by: few"."""
 BAND_NAMES = (*(f"top {band} %" for band in BANDS), "few")
 FEWEST_RATINGS = 3
 """With fewer, the mean rating of an item is not shown."""
 DAMPING = 5.0
 """Ratings at the mean of all ratings that are added to an item's own before its mean is taken."""
 REMEMBERED = 40
-"""Likes of the reader that are looked at, her last ones: as many as a memory holds."""
+"""Last likes of the user that are compared: as many as a memory holds."""
 SHOWN_TOGETHER = 3
 NEIGHBOURS = 40
-"""Items that an item can be liked together with."""
+"""Nearest items that are kept for each item."""
 SHRINKAGE = 10.0
-"""Of the item-kNN cosine: distrusts pairs that few users have liked together."""
+"""Of the item-kNN cosine: lowers the similarity of pairs with few common users."""
 TITLE_LIMIT = 48
-"""Characters of a title among those liked together."""
+"""Characters of a title in the signal `together`."""
 
 
 def _each_once(names: list[Signal]) -> list[Signal]:
@@ -52,7 +52,7 @@ SignalNames = Annotated[list[Signal], AfterValidator(_each_once)]
 
 
 class Signals:
-    """Writes cards with signals. What they say is fixed from one `fit` to the next.
+    """Writes cards with signals, which change only with `fit`.
 
     Args:
         names: Which signals are shown.
@@ -67,18 +67,18 @@ class Signals:
         self._bands: list[str] = []
         self._means: list[str] = []
         self._bonds: tuple[IntArray, FloatArray] = (np.zeros(0, np.int64), np.zeros(0))
-        # Quoting a title takes longer than everything else here, hence both are kept.
+        # To quote a title takes longer than everything else here, so both are kept.
         self._cards: dict[int, str] = {}
-        """Cards as far as they are the same for everybody, since the last fit."""
+        """The part of each card that is the same for all users, since the last fit."""
         self._titles: dict[int, str] = {}
 
     @property
     def personal(self) -> bool:
-        """Whether cards depend on who reads them."""
+        """Whether cards depend on the user who sees them."""
         return "together" in self._names
 
     def fit(self, log: Interactions) -> None:
-        """Take everything that cards will say from the training interactions `log`."""
+        """Compute all signals from the training interactions `log`."""
         self._cards.clear()
         if "popularity" in self._names:
             self._bands = _bands(np.bincount(log.items, minlength=len(self._items)))
@@ -92,7 +92,7 @@ class Signals:
 
         Args:
             slate: Items.
-            likes: Items that the reader liked before, oldest first; needed when the cards are
+            likes: Items that the user liked before, oldest first; needed when the cards are
                 `personal`.
         """
         cards = tuple(self._card(item) for item in slate)
@@ -115,7 +115,7 @@ class Signals:
 
     def _together(self, slate: Sequence[int], likes: IntArray) -> list[str]:
         pairs, strengths = self._bonds
-        recent = likes[-REMEMBERED:][::-1]  # of equally strong bonds, the latest like is named
+        recent = likes[-REMEMBERED:][::-1]  # of equally near likes, the latest is named
         if not len(pairs) or not len(recent):
             return [""] * len(slate)
         wanted = np.array(slate)[:, None] * len(self._items) + recent
@@ -129,14 +129,14 @@ class Signals:
 
     def _title(self, item: int) -> str:
         if item not in self._titles:
-            # Nothing that separates titles or facts may stand inside one.
+            # A title must not contain what separates titles or facts.
             title = self._items[item].title.replace(",", ";").replace("|", "/")
             self._titles[item] = quoted(title, TITLE_LIMIT)
         return self._titles[item]
 
 
 def company(count: int, titles: Iterable[str]) -> str:
-    """Return how a card says how many likes go together with an item: `5 (Alien, Brazil, Heat)`."""
+    """Return the value of the signal `together` on a card: `5 (Alien, Brazil, Heat)`."""
     return f"{count} ({', '.join(titles)})"
 
 
@@ -161,7 +161,7 @@ class Likes(NamedTuple):
 
 
 def _bands(counts: IntArray) -> list[str]:
-    """Return the band of each item: of the catalogue, what share is at least as popular?"""
+    """Return the band of each item, by the share of the catalogue that is at least as popular."""
     at_least = len(counts) - np.searchsorted(np.sort(counts), counts, side="left")
     bands = np.searchsorted(np.array(BANDS), 100 * at_least / len(counts))
     return [BAND_NAMES[band] for band in bands]
@@ -181,10 +181,10 @@ def _means(log: Interactions, n_items: int) -> list[str]:
 
 
 def _bonds(log: Interactions, n_users: int, n_items: int) -> tuple[IntArray, FloatArray]:
-    """Return which items are liked by the same people: ascending pairs, and how strongly.
+    """Return pairs of items that are liked by the same users, ascending, and their similarity.
 
     A pair (i, j) is the number i * n_items + j, where j is one of the `NEIGHBOURS` nearest of i by
-    the shrunk cosine n_ij / (sqrt(n_i n_j) + shrinkage) of item-kNN; n_ij people like both.
+    the shrunk cosine n_ij / (sqrt(n_i n_j) + shrinkage) of item-kNN; n_ij users like both.
     """
     liked = positives(log, n_users, n_items)
     transposed = liked.T.tocsr()

@@ -1,7 +1,7 @@
-"""What items would really be for users: logged ratings first, and a world for the rest.
+"""The true ratings of items by users: logged ones where there are any, else those of a world.
 
-The world is the dataset's own where the data was generated, and elsewhere a stand-in: a model that
-was fitted on all real ratings.
+The world is that of the dataset where the data was generated. Otherwise it is a model that was
+fitted on all real ratings.
 """
 
 from __future__ import annotations
@@ -16,17 +16,18 @@ from starec_sim.errors import DataError
 from starec_sim.types import FloatArray, IntArray
 
 ITERATIONS = 20
-"""On MovieLens 100K the error on a held-out fifth is then that of an exact SVD (RMSE 0.924; the
-damped means alone have 0.944, the user's mean 1.044)."""
+"""With so many, the error on a held-out fifth of MovieLens 100K is that of an exact SVD (RMSE
+0.924; the damped means alone have 0.944, the mean of the user 1.044)."""
 
 
 class Truth:
     """The stars that users would give to items.
 
     Args:
-        dataset: Knows the world, or has the ratings that one is fitted on.
+        dataset: Has a world, or ratings to which one is fitted.
         rows: The dataset's rows of the users who take part, shape (users,).
-        hidden: What they did besides what is known; users are counted among those who take part.
+        hidden: The part of their logs that is not known; users are counted among those who take
+            part.
 
     Raises:
         DataError: The dataset has neither a world nor ratings.
@@ -37,7 +38,7 @@ class Truth:
         self._n_items = len(dataset.items)
         self._world: World = dataset.world or FittedWorld(dataset)
         self.source = self._world.source
-        """Where the truth comes from when it was not logged."""
+        """Where a rating comes from that was not logged, see `Experience.source`."""
         there = ~np.isnan(hidden.ratings) & (dataset.world is None)
         pairs = hidden.users[there] * self._n_items + hidden.items[there]
         order = np.argsort(pairs)
@@ -65,12 +66,12 @@ class FittedWorld:
 
     Damped user and item means (Koren 2009, "Matrix factorization techniques for recommender
     systems", eq. 3) plus a truncated SVD of the residuals with unknown entries at zero (PureSVD:
-    Cremonesi et al. 2010). Deterministic. What it says is a model's opinion and is marked so.
+    Cremonesi et al. 2010). Deterministic. Its ratings have the source `model`.
 
     Args:
-        dataset: Whose ratings to fit; interactions without a rating say nothing.
+        dataset: Its ratings are fitted; interactions without a rating are ignored.
         factors: Rank of the SVD; less where users or items are fewer.
-        damping: Imaginary ratings at the mean that each user and each item has besides her own.
+        damping: Ratings at the mean that are added to those of each user and each item.
 
     Raises:
         DataError: The dataset holds no ratings.
@@ -98,8 +99,8 @@ class FittedWorld:
         self._left, self._right = _factors(csr_matrix((residual, (users, items)), shape), factors)
 
     def ratings(self, user: int, items: IntArray, round: int) -> FloatArray:
-        """Return predicted stars; real tastes are taken as fixed, so the round does not matter."""
-        # Not a BLAS product: its rounding of one item may depend on which others are asked about.
+        """Return predicted stars, which are the same in every round."""
+        # Not a BLAS product: the rounding for one item may depend on which other items there are.
         match = (self._left[user][:, None] * self._right[:, items]).sum(axis=0)
         predicted = self._mean + self._item[items] + self._user[user] + match
         return np.asarray(np.clip(predicted, 1.0, 5.0))
@@ -113,9 +114,9 @@ def _damped_mean(rows: IntArray, values: FloatArray, count: int, damping: float)
 def _factors(matrix: csr_matrix, factors: int) -> tuple[FloatArray, FloatArray]:
     """Return the truncated SVD as a product of two factors, shapes (rows, k) and (k, columns).
 
-    By subspace iteration (Halko, Martinsson, Tropp 2011, algorithm 4.4) and not by ARPACK, which
-    gives up when its starting vector is in the null space, as happens after the means are taken
-    off, and draws a random one where the rank is lower than asked for.
+    By subspace iteration (Halko, Martinsson, Tropp 2011, algorithm 4.4) and not by ARPACK. ARPACK
+    fails when its starting vector is in the null space, which happens once the means are
+    subtracted, and draws a random vector where the rank is lower than `factors`.
     """
     columns = matrix.shape[1]
     start = np.random.default_rng(0).standard_normal((columns, min(factors, *matrix.shape)))

@@ -1,4 +1,4 @@
-"""An evaluation protocol as data: everything that decides what a figure means."""
+"""An evaluation protocol as data: all that decides what a figure of an evaluation means."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ _SHIPPED = files("starec_sim.holdout") / "protocols"
 
 
 class Split(Settings):
-    """Who is evaluated, and whether models may be fitted on those people's past."""
+    """Which users are evaluated, and whether models may be fitted on their past."""
 
     share: float = Field(default=1.0, gt=0.0, le=1.0)
-    """Of the users who qualify, how many are evaluated; which ones is drawn from the seed."""
+    """Share of the users who qualify that is evaluated; the seed decides which users."""
     count: int | None = Field(default=None, ge=1)
-    """The same as a number, at most; it goes before the share."""
+    """The same as a number, at most; if set, the share does not count."""
     listed: tuple[str, ...] = ()
-    """Only users with these ids qualify, e.g. those that a training kept apart; all when empty."""
+    """Only users with these ids qualify, e.g. the held-out users of a training; all when empty."""
     mode: Literal["same", "new"] = "same"
-    """`same`: models are fitted on everybody's past, that of the evaluated users included.
-    `new`: on other users only; of the evaluated ones they are told the past without being
-    fitted on it (a model that cannot take that in shows them what is popular)."""
+    """`same`: models are fitted on the past of all users, the evaluated ones included. `new`:
+    models are fitted on other users only, and then observe the past of the evaluated ones. A model
+    that cannot use it without a fit shows these users popular items."""
 
 
 class Protocol(Settings):
-    """What is asked, of whom, and how it is counted (the defaults are "starec-20")."""
+    """Which users rank which candidates, and how it is measured (the defaults are "starec-20")."""
 
     name: str = Field(default="starec-20", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$")
     candidates: int = Field(default=20, ge=2, le=10_000)
@@ -46,16 +46,16 @@ class Protocol(Settings):
     at: tuple[int, ...] = Field(default=(1, 5, 10, 20), min_length=1)
     """NDCG@k and HR@k are taken for these k."""
     cuts: Cuts = Cuts()
-    """What the dataset is cut to before anything else."""
+    """Cuts of the dataset that are made before anything else."""
     min_interactions: int = Field(default=10, ge=2)
     """Users with a shorter log are left out (and counted)."""
     min_likes: int = Field(default=1, ge=1)
-    """So are users with fewer likes in the whole log."""
+    """Users with fewer likes in the whole log are left out (and counted)."""
     sequence: int = Field(default=40, ge=2)
     """Interactions of each user that count: her last ones, the answer included."""
     history: int = Field(default=10, ge=0)
-    """Likes before the answer that an agent lives through round by round, to build her memory;
-    a user with fewer lives through fewer."""
+    """Likes before the answer that are replayed, one a round, so that the agent builds the memory
+    of the user; of a user with fewer likes, fewer are replayed."""
     signals: tuple[str, ...] = ()
     """What cards say besides attributes, taken from the training interactions."""
     users: Split = Split()
@@ -75,11 +75,11 @@ def shipped_protocols() -> list[str]:
 
 
 def read_protocol(reference: str, **changes: Any) -> Protocol:
-    """Return a protocol by its name, or from a YAML file of one's own.
+    """Return a protocol by its name, or from a YAML file.
 
     Args:
         reference: `starec-20`, `agentcf-10`, or the path of a file with the same keys.
-        changes: Keys whose values in the file do not count.
+        changes: Keys and values that replace those of the file.
 
     Raises:
         ConfigError: There is no such protocol, or a key or value is wrong.

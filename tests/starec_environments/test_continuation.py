@@ -1,10 +1,10 @@
-"""Lives that go on in a generated world, after the log has ended."""
+"""What users of a generated world choose after their logs have ended."""
 
 import numpy as np
 import pytest
 
 from starec_environments.datasets.synthetic import Synthetic
-from starec_sim.errors import DataError
+from starec_sim.errors import DataError, DeprecatedKeyWarning
 
 CHANGE = 3
 
@@ -16,7 +16,7 @@ def drifting():
 
 
 def going_on(build, dataset, seed=0, **changes):
-    return build("ranking", dataset, seed, **{"lived": 2, "choices": 6, **changes})
+    return build("ranking", dataset, seed, **{"min_picks": 2, "choices": 6, **changes})
 
 
 def test_a_round_reveals_at_least_so_many_picks_and_ends_with_one_she_likes(drifting, build, play):
@@ -75,15 +75,21 @@ def test_the_same_seed_gives_the_same_lives_and_another_seed_others(drifting, bu
 
 
 def test_what_will_be_chosen_is_not_among_the_training_interactions(drifting, build):
-    world = going_on(build, drifting, lived=1)
+    world = going_on(build, drifting, min_picks=1)
     assert world.describe()["left out"]["too few interactions"] > 0
     assert world.popularity.sum() == len(drifting.log.users)
+
+
+def test_the_setting_still_goes_by_its_old_name(drifting, build):
+    with pytest.warns(DeprecatedKeyWarning, match="min_picks"):
+        old = build("ranking", drifting, lived=2, choices=6)
+    assert old.describe() == going_on(build, drifting).describe()
 
 
 def test_data_that_cannot_say_what_people_would_choose_is_refused(rated, build):
     with pytest.raises(DataError, match="made up would choose after their log ends") as refused:
         going_on(build, rated)
-    assert "environment.lived" in refused.value.hint
+    assert "environment.min_picks" in refused.value.hint
 
 
 def test_whoever_runs_out_of_things_to_like_is_left_out_and_counted(build):

@@ -29,22 +29,22 @@ VALUE_SEPARATOR = "; "
 
 
 class AgentCF:
-    """Users as sequences of items they bought and liked, with candidates for their next one.
+    """Users with sequences of items that they bought and liked, and candidates for the next item.
 
     NAME.train.inter, NAME.valid.inter and NAME.test.inter say which item came after which list of
-    items; together they give each user's sequence back. Its positions are the times, the ratings
+    items; together they give the sequence of each user. Its positions are the times, the ratings
     are NaN (a purchase has none), and NAME.random becomes `Dataset.candidates`.
     """
 
     class Config(LogRules):
-        """Where the files are, and how much of the catalogue is wanted."""
+        """Where the files are, and which part of the catalogue is kept."""
 
         path: Path | None = None
         """The folder with the files."""
         name: str | None = None
-        """What stands before `.train.inter`; needed when the folder holds several."""
+        """The part of the name before `.train.inter`; needed when the folder holds several."""
         catalogue: str | None = None
-        """What stands before `.item`; needed when the folder holds several."""
+        """The part of the name before `.item`; needed when the folder holds several."""
         encoding: str = "utf-8"
         full_catalogue: bool = False
         """Whether to keep items that occur in no sequence and among no candidates."""
@@ -77,7 +77,7 @@ class AgentCF:
         return replace(dataset, candidates=known)
 
     def _sequences(self, paths: list[Path]) -> dict[str, list[str]]:
-        """Return every user's items in the order she met them."""
+        """Return the items of each user in the order of her log."""
         sequences: dict[str, list[str]] = {}
         for path in paths:
             table, _ = read_atomic(path, "\t", self.config.encoding)
@@ -113,7 +113,7 @@ class AgentCF:
         ids = table.column("item_id")
         rows = [row for row, id in enumerate(ids) if self.config.full_catalogue or id in wanted]
         columns = {name: [cells[row] for row in rows] for name, cells in table.columns.items()}
-        # Taken from web pages: the texts still say `&amp;`, whose `;` separates nothing.
+        # The texts are from web pages and still contain `&amp;`, whose `;` is no separator.
         for name in set(columns) - {"item_id"}:
             columns[name] = list(map(unmarked, columns[name]))
         kept = Table(path, columns, [table.lines[row] for row in rows])

@@ -28,9 +28,9 @@ from starec_sim.types import Item
 
 
 class Amazon:
-    """Reviews of one category, read line by line: what they say is passed over.
+    """Ratings of one category, read line by line. The texts of reviews are skipped.
 
-    Whatever is left out or made up is counted in the dataset's `notes`. Times are as in the files:
+    What is left out or filled in is counted in `Dataset.notes`. Times are as in the files:
     seconds in 2014 and 2018, milliseconds in 2023.
     """
 
@@ -47,13 +47,15 @@ class Amazon:
         """What an item is in the edition of 2023: a product, or each of its variants. Metadata
         knows products only."""
         columns: tuple[Column, ...] | None = None
-        """What the fields of ratings without a header are; None tells it from the ids."""
+        """The fields of a file of ratings without a header; when empty, they are recognised by the
+        ids."""
         duplicates: Literal["error", "first", "last"] = "last"
         """A user who rated an item again (common here): keep her first or her last rating."""
         bad_lines: Literal["error", "skip"] = "error"
-        """Lines that are no record, or lack an id, a rating or a time: `skip` counts them."""
+        """Lines that are no record, or lack an id, a rating or a time; `skip` leaves them out and
+        counts them."""
         untitled: Literal["keep", "drop"] = "keep"
-        """Items that no metadata describe: keep them, titled by their ids, or drop them and their
+        """Items without metadata: keep them, titled by their ids, or drop them and their
         ratings."""
         details: dict[str, str] = Field(default_factory=dict)
         """Attribute name to key among a product's details (2023), e.g. `{label: Label}`."""

@@ -1,8 +1,8 @@
-"""Getting Amazon Reviews: of each category the ratings and the products, not what reviews say.
+"""Download of Amazon Reviews: the ratings and the products of a category, not the review texts.
 
-Nothing here reads the text of a review, and the ratings alone are a tenth of the bytes. Nobody
-publishes checksums of these files: they are checked for their length and for what they hold, and
-their SHA-256 are written beside them, so that two people can tell whether they have the same.
+The ratings alone are a tenth of the bytes, and nothing here uses the texts. There are no published
+checksums of these files. So their length and kind are checked, and their SHA-256 are written beside
+them, with which two users can compare their files.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ EDITIONS: Mapping[str, Mapping[Kind, str]] = {
         "products": f"{_UCSD}/amazon_2023/raw/meta_categories/meta_{{}}.jsonl.gz",
     },
 }
-"""What to get of each edition, with a category such as `CDs_and_Vinyl` for the braces."""
+"""Edition to its files; `{}` stands for a category such as `CDs_and_Vinyl`."""
 SIZE_LIMIT = 20 * 10**9
 SUMS = "SHA256SUMS"
 
@@ -48,21 +48,21 @@ def fetch_category(
 ) -> Path:
     """Download a category, unless it is there already.
 
-    Files arrive in NAME.part, which becomes the dataset's folder when all are there; those that
-    came are kept when another fails.
+    Files are written into NAME.part, which is renamed to the dataset's folder when all are there.
+    When one fails, the others are kept.
 
     Args:
         name: `EDITION/CATEGORY`, e.g. `amazon-2018/CDs_and_Vinyl`.
         into: The folder that will hold the dataset's folder.
         opener: How to open a URL; urllib by default.
-        editions: What can be had, and from where.
+        editions: The files of each edition, and their addresses.
         progress: Called after every chunk, for each file anew.
 
     Returns:
         The dataset's folder.
 
     Raises:
-        DataError: No such edition or category, no network, or something else than was published.
+        DataError: No such edition or category, no network, or a file of another kind.
     """
     edition, _, category = name.partition("/")
     if edition not in editions or not re.fullmatch(r"\w+", category, re.ASCII):

@@ -1,4 +1,4 @@
-"""Which files Amazon Reviews come in, by what their names and first lines say.
+"""The files of Amazon Reviews, recognised by their names and first lines.
 
     edition   reviews                        ratings only           products
     2014      reviews_CATEGORY_5.json        ratings_CATEGORY.csv   meta_CATEGORY.json
@@ -28,7 +28,7 @@ _NAME = re.compile(r"(?:reviews_|ratings_|meta_)?(.+?)(?:_5)?\.(?:jsonl?|csv)(?:
 
 
 def category(path: Path) -> str:
-    """Return the category that a file's name names.
+    """Return the category in the name of a file.
 
     >>> category(Path("reviews_CDs_and_Vinyl_5.json.gz")), category(Path("meta_Books.jsonl"))
     ('CDs_and_Vinyl', 'Books')
@@ -40,7 +40,7 @@ def category(path: Path) -> str:
 def parsed(line: bytes) -> dict[str, Any] | None:
     """Return the record on a line, JSON or (2014) a literal of Python; None when it is neither.
 
-    A literal is read without running anything.
+    Reading a literal does not run any code.
     """
     value: object = None
     try:
@@ -55,7 +55,7 @@ def parsed(line: bytes) -> dict[str, Any] | None:
 
 
 def kind_of(path: Path) -> Kind | None:
-    """Return what a file holds, by its first line; None when it is nothing of Amazon's."""
+    """Return the kind of a file, by its first line; None when it is no file of Amazon Reviews."""
     if not _NAME.fullmatch(path.name):
         return None
     try:
@@ -88,8 +88,8 @@ def log_file(place: Path, files: Iterable[Path], name: str | None) -> Path | Non
 
     Args:
         place: The folder, for messages.
-        files: What to look at.
-        name: The file's name, where the user has said it.
+        files: The files to choose from.
+        name: The file's name, if the user gives one.
 
     Raises:
         DataError: There are several, or not the named one.

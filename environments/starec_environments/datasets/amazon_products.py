@@ -1,4 +1,4 @@
-"""What Amazon's items are, from a file of metadata."""
+"""Items of Amazon Reviews, from a file of metadata."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from starec_environments.datasets.line_reader import Faults, read_lines
 from starec_sim.types import Item
 
 SCRAPS = ("getTime", "aPageStart")
-"""What the title is where a page's script was taken for it (2018)."""
+"""Beginnings of titles that are a piece of the page's script (2018)."""
 
 
 def read_products(
@@ -24,8 +24,8 @@ def read_products(
 ) -> tuple[dict[str, Item], dict[str, int]]:
     """Return the items of a file of metadata, and notes on what was left out.
 
-    An item has a `category` (all but the one that the file is about, which says nothing), a `brand`
-    (2014, 2018) or `store` (2023), and the wanted details.
+    An item has a `category` (all but the category of the file itself, which is the same for all),
+    a `brand` (2014, 2018) or `store` (2023), and the wanted details.
 
     Args:
         path: Records of products, JSON or (2014) literals of Python, plain or packed.

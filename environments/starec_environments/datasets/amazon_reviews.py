@@ -1,4 +1,4 @@
-"""Who rated what, from a file of Amazon reviews: whole reviews, or ratings only."""
+"""The log of ratings in a file of Amazon Reviews: whole reviews, or ratings only."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OLD = {"user": "reviewerID", "item": "asin", "rating": "overall", "time": "unixR
 NEW = {"user": "user_id", "item": "parent_asin", "rating": "rating", "time": "timestamp"}
 """The keys of 2023."""
 LOOKED_AT = 1_000
-"""Lines from which the order of columns is told."""
+"""Lines from which the order of columns is recognised."""
 LATEST = 2**53
 
 
@@ -37,12 +37,12 @@ class _Row(NamedTuple):
 def read_reviews(
     path: Path, item: str, columns: Sequence[Column] | None, faults: Faults
 ) -> tuple[Table, array[float], array[int]]:
-    """Return the log of a file, its ratings and its times. What reviews say is not kept.
+    """Return the log of a file, its ratings and its times. Texts of reviews are not kept.
 
     Args:
         path: Reviews (.json, .jsonl) or ratings only (.csv), plain or packed.
         item: The key that names the item in the edition of 2023.
-        columns: What the fields of a headless .csv are; None finds it out.
+        columns: The fields of a .csv without a header; when empty, they are recognised.
         faults: What to do with bad lines.
 
     Raises:
@@ -54,7 +54,7 @@ def read_reviews(
     users: list[str] = []
     items: list[str] = []
     lines, times, ratings = array("q"), array("q"), array("d")
-    # An id stands in many lines and is kept once.
+    # An id occurs in many lines; one text of it is kept.
     once: dict[str, str] = {}
     for row in rows:
         if reason := _wrong_id(row.user):
@@ -121,7 +121,10 @@ def _ratings(path: Path, columns: Sequence[Column] | None, faults: Faults) -> It
 
 
 def _order(path: Path, rows: Sequence[Sequence[str]]) -> tuple[Column, ...]:
-    """Tell 2014 (user first) from 2018 (item first): an item's id has ten characters."""
+    """Return the order of columns: 2014 has the user first, 2018 the item.
+
+    They are told apart by the ids: that of an item has ten characters.
+    """
     whole = [fields for fields in rows if len(fields) == 4]
     first, second = (all(ASIN.fullmatch(fields[n]) for fields in whole) for n in (0, 1))
     if first == second and whole:
@@ -140,7 +143,7 @@ def _wrong_id(value: object) -> str:
 
 
 def _number(value: object) -> float:
-    """Return a number, or the number that a text says; NaN for anything else."""
+    """Return a number or text as a number; NaN when it is none."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return math.nan
     try:

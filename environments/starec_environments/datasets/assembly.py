@@ -1,4 +1,4 @@
-"""From tables to a `Dataset`: ids become rows, and what contradicts itself is an error."""
+"""From tables to a `Dataset`: ids become rows, and contradictions are errors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from starec_sim.types import FloatArray, IntArray, Item, User
 
 
 class LogRules(Settings):
-    """What to do with a log that contradicts the other files, or itself."""
+    """What is done with a log that contradicts the other files or itself."""
 
     unknown: Literal["error", "drop"] = "error"
     """Interactions of items or users that the item or user file lacks."""
@@ -35,7 +35,7 @@ class LogRules(Settings):
 
 
 class FileSettings(LogRules):
-    """What the readers of files of somebody's own ask for."""
+    """Settings of the readers of a user's own files."""
 
     path: Path | None = None
     """The folder with the files."""
@@ -60,11 +60,11 @@ class ItemColumns:
     attributes: Mapping[str, str]
     """Attribute name to column."""
     separators: Mapping[str, str] = field(default_factory=dict)
-    """Column to what stands between its values; one value for the columns that are not here."""
+    """Column to the separator of its values; a column that is not here holds one value."""
 
 
 def read_items(table: Table, described: ItemColumns, rules: LogRules) -> list[Item]:
-    """Return one item for each id of a table. Without a title, the id stands in.
+    """Return one item for each id of a table. Without a title, the id is the title.
 
     Raises:
         DataError: A column is missing, an id is empty, or one occurs twice.
@@ -172,7 +172,7 @@ def assemble(
 def _ids(table: Table, name: str, what: str) -> list[str]:
     """Return a column of ids as text, without surrounding space."""
     column = table.column(name)
-    # Few ids stand in many rows: each is looked at once.
+    # There are far fewer ids than rows, so each id is checked once.
     ids = {raw: plain(raw).strip() for raw in dict.fromkeys(column)}
     for raw, id in ids.items():
         if not id or not id.isprintable():
@@ -185,13 +185,13 @@ def _ids(table: Table, name: str, what: str) -> list[str]:
 
 
 def _rows(ids: Sequence[str], known: Sequence[str]) -> IntArray:
-    """Return each id's place among the known ones; -1 for an unknown id."""
+    """Return the row of each id among the known ids; -1 for an unknown id."""
     place = {id: row for row, id in enumerate(known)}
     return np.fromiter((place.get(id, -1) for id in ids), np.int64, len(ids))
 
 
 def _one_row_each(table: Table, ids: Sequence[str], what: str, rules: LogRules) -> Sequence[int]:
-    """Return the rows that count, in the table's order."""
+    """Return the rows that are kept, one for each id, in the order of the table."""
     last = {id: row for row, id in enumerate(ids)}
     if len(last) == len(ids):
         return range(len(ids))
@@ -212,7 +212,7 @@ def _one_of_each(
     item_ids: Sequence[str],
     rules: LogRules,
 ) -> IntArray:
-    """Return the places in `rows` that count: one for each (user, item) pair, in order."""
+    """Return the places in `rows` that are kept, one for each (user, item) pair, in order."""
     kept = np.unique(pairs, return_index=True)[1]
     if len(kept) == len(pairs):
         return np.arange(len(pairs))

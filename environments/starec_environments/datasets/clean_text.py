@@ -1,4 +1,4 @@
-"""Text from outside made fit for one line of a card: no control characters, bounded length."""
+"""Text of datasets, cleaned for one line of a card: no control characters, bounded length."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ VALUES_LIMIT = 20
 """Values of one attribute of one item; those that follow are left out."""
 
 _MARKUP = re.compile(r"</?[a-z][^<>]*(>|$)")
-"""A tag, or the scrap of one that stands where the scraping of a page failed."""
+"""A tag, or a piece of one that was left when a page was scraped."""
 
 
 def unmarked(text: str) -> str:
-    """Return text that was taken from a web page without its entities and tags.
+    """Return text of a web page without entities and tags.
 
     >>> unmarked('Rap &amp; Hip-Hop <span class="a-size')
     'Rap & Hip-Hop  '
@@ -29,7 +29,7 @@ def tidy(text: str, limit: int) -> str:
     """Return the text as one line of at most `limit` characters.
 
     Line breaks and control characters become spaces, runs of spaces become one, and invisible
-    format characters (zero-width, direction overrides, byte order marks) vanish.
+    format characters (zero-width, direction overrides, byte order marks) are removed.
 
     >>> tidy("Toy" + chr(10) + "  Story ", 80)
     'Toy Story'
@@ -44,12 +44,12 @@ def tidy(text: str, limit: int) -> str:
 
 
 def tidy_title(text: str, id: str) -> str:
-    """Return the title, or a stand-in that names the id where nothing readable is left."""
+    """Return the title, or a title made of the id where nothing readable is left."""
     return tidy(text, TITLE_LIMIT) or f"Untitled ({tidy(id, VALUE_LIMIT)})"
 
 
 def plain(cell: object) -> str:
-    """Return a cell as text; nothing for None and NaN, which stand for a missing cell."""
+    """Return a cell as text; empty for None and NaN, which mean that the cell is missing."""
     return "" if cell is None or cell != cell else str(cell)
 
 
@@ -58,7 +58,7 @@ def tidy_values(cell: object, separator: str | None) -> tuple[str, ...]:
 
     Args:
         cell: Text, a number, None, or a sequence of those (a list column of a Parquet file).
-        separator: What stands between values in text; None for a cell of one value.
+        separator: The separator of values in a text; None for a cell of one value.
     """
     if isinstance(cell, (list, tuple)):
         parts = [plain(part) for part in cell]

@@ -1,4 +1,4 @@
-"""What a column's name says about its meaning, for the tables people really have."""
+"""Usual names of columns, by which their meaning is recognised."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ PROFILE: Mapping[str, tuple[str, ...]] = {
 
 
 def column_for(role: str, names: Iterable[str], *, own: bool = False) -> str | None:
-    """Return the column that plays a role, or None.
+    """Return the column of a role, or None.
 
     Args:
         role: A key of `SYNONYMS`.

@@ -1,4 +1,4 @@
-"""Tables of text as columns, with errors that name the file, the line and the remedy."""
+"""Tables of text as columns, with errors that name the file, the line and what to do."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from starec_sim.errors import DataError, did_you_mean
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A file's columns by name, all of one length."""
+    """The columns of a file by name, all of one length."""
 
     path: Path
     columns: Mapping[str, Sequence[Any]]
     lines: Sequence[int]
     """The line of the file on which each row ends."""
     unit: str = "line"
-    """What `lines` counts: a Parquet file has rows."""
+    """What `lines` counts; a Parquet file has rows."""
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -31,7 +31,7 @@ class Table:
         """Return a column.
 
         Raises:
-            DataError: There is no such column; names the nearest.
+            DataError: There is no such column; the message names the nearest.
         """
         if name not in self.columns:
             raise DataError(
@@ -42,7 +42,7 @@ class Table:
         return self.columns[name]
 
     def at(self, row: int) -> str:
-        """Return where a row stands, for messages."""
+        """Return the file and line of a row, for messages."""
         return f"{self.path}, {self.unit} {self.lines[row]}"
 
 
@@ -90,9 +90,9 @@ def read_table(
 
     Args:
         path: The file.
-        separator: What stands between fields; more than one character only when not quoted.
-        encoding: A name that Python knows.
-        header: The columns' names when the file does not begin with them.
+        separator: Between fields; more than one character only when not quoted.
+        encoding: Its name in Python.
+        header: The names of the columns, when the file has no header.
         quoted: Whether a field may be quoted as in CSV, and then hold separators and line breaks.
 
     Raises:

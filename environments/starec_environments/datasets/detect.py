@@ -1,4 +1,4 @@
-"""From a path to the reader that fits and its settings, so that `--data PATH` just works."""
+"""Which reader fits a path, and its settings: what `--data PATH` uses."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ HEADER_BYTES = 65_536
 def detect(path: Path) -> tuple[str, dict[str, Any]]:
     """Return the name of the dataset reader that fits a folder or file, and its settings.
 
-    The settings are plain values as they would stand in an experiment's YAML, `path` among them.
+    The settings are plain values as in the YAML of an experiment, `path` among them.
 
     Raises:
-        DataError: Nothing is there, or nothing known; lists what is there.
+        DataError: There is nothing, or no known format; the message lists what is there.
     """
     path = path.expanduser()
     if path.is_file():
@@ -73,7 +73,7 @@ def _candidates(place: Path, files: list[Path]) -> Iterator[tuple[str, dict[str,
 
 
 def _as_tables(files: list[Path]) -> dict[str, Any] | None:
-    """Return the settings under which the tables are a dataset; None when they are not one."""
+    """Return the settings with which the tables are a dataset; None when they are none."""
     headers = {file: header for file in files if (header := _header(file))}
     logs = [
         file
@@ -82,7 +82,8 @@ def _as_tables(files: list[Path]) -> dict[str, Any] | None:
     ]
     if not logs:
         return None
-    # Of several (ratings.csv beside tags.csv) the one with ratings is the log; then the first.
+    # Of several files (ratings.csv beside tags.csv), the log is the one with ratings, else the
+    # first.
     log = next((file for file in logs if column_for("rating", headers[file][0])), logs[0])
     names, delimiter = headers[log]
     columns = {role: column_for(role, names) for role in ("user", "item", "rating", "time")}

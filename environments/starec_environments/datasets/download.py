@@ -1,4 +1,4 @@
-"""Getting what is public: MovieLens as checked archives, and Amazon's categories."""
+"""Download of public data: MovieLens as checked archives, and categories of Amazon Reviews."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Archive:
     folder: str
     """The folder within the archive."""
     size_limit: int = 200_000_000
-    """Bytes, packed and unpacked; more than this is not what was published."""
+    """Bytes, packed and unpacked; a larger archive is not the published one."""
 
 
 ARCHIVES: Mapping[str, Archive] = {
@@ -55,7 +55,7 @@ def fetch(
         name: A key of `archives`, or a category such as `amazon-2018/CDs_and_Vinyl`.
         into: The folder that will hold the dataset's folder; made when it is missing.
         opener: How to open the URL; urllib by default.
-        archives: What can be had, and from where.
+        archives: The archives that can be downloaded.
         progress: Called after every chunk.
 
     Returns:
@@ -122,7 +122,7 @@ def _check(archive: Archive, path: Path) -> None:
 
 
 def _unpack(archive: Archive, packed: Path, target: Path) -> None:
-    """Unpack the archive's folder to `target`, in one step from the outside."""
+    """Unpack the folder of an archive; `target` appears when all of it is unpacked."""
     part = target.with_name(target.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
@@ -148,7 +148,11 @@ def _unpack(archive: Archive, packed: Path, target: Path) -> None:
 
 
 def _members(opened: zipfile.ZipFile, archive: Archive) -> list[zipfile.ZipInfo]:
-    """Return the members, all of them plain, inside the folder, and not too much together."""
+    """Return the members of an archive, once they are checked.
+
+    All must be plain files or folders, inside the folder of the archive, and not too large
+    together.
+    """
     members = opened.infolist()
     for member in members:
         path = PurePosixPath(member.filename)
@@ -159,7 +163,7 @@ def _members(opened: zipfile.ZipFile, archive: Archive) -> list[zipfile.ZipInfo]
                 f"{archive.folder}/; nothing was unpacked",
                 hint=f"get the archive from {archive.url}",
             )
-    # The declared size binds: zipfile reads no more than it and then checks the checksum.
+    # zipfile reads no more than the declared size, and then checks the checksum.
     if (size := sum(member.file_size for member in members)) > archive.size_limit:
         raise DataError(
             f"the archive would unpack to {size} bytes, more than {archive.size_limit}",

@@ -1,4 +1,4 @@
-"""One file from the web: whole, or not at all."""
+"""Download of one file: the whole file, or an error."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Opener = Callable[[str], AbstractContextManager[Any]]
 
 
 class Progress(Protocol):
-    """Is told how far a download is."""
+    """Receives how far a download is."""
 
     def __call__(self, done: int, total: int | None) -> None:
-        """Take note of the bytes that are here and of those expected (None when unknown)."""
+        """Receive the bytes that are downloaded and those expected (None when unknown)."""
         ...
 
 
@@ -35,18 +35,18 @@ def urlopen(url: str) -> AbstractContextManager[Any]:
 def retrieve(
     url: str, to: Path, limit: int, by_hand: str, opener: Opener, progress: Progress | None
 ) -> None:
-    """Write what lies at a URL to a file.
+    """Download a URL to a file.
 
     Args:
-        url: Where it is.
+        url: The address.
         to: The file, replaced if it is there.
-        limit: Bytes that it may have at most.
-        by_hand: What one can do instead, for the hint.
+        limit: The largest size allowed, in bytes.
+        by_hand: What the user can do instead, for the hint.
         opener: How to open the URL.
         progress: Called after every chunk.
 
     Raises:
-        DataError: No network, nothing there, too much, or less than was announced.
+        DataError: No network, no such file, too large a file, or fewer bytes than announced.
     """
     done, total = 0, None
     with to.open("wb") as file:

@@ -14,15 +14,15 @@ from starec_sim.errors import DataError
 from starec_sim.progress import tell
 
 LINE_LIMIT = 1 << 24
-"""Bytes. A longer line is no line of such a file, and would not fit into memory for ever."""
+"""Bytes. A longer line belongs to another kind of file, and might not fit into memory."""
 TOLD_EVERY = 5_000
-"""Lines between two words on the progress."""
+"""Lines between two reports of progress."""
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Yield the lines of a file with their numbers, from 1; blank ones are left out.
 
-    No more than one line is held at a time. How far the reading is, is told in bytes of the file.
+    One line is held at a time. Progress is reported in bytes of the file.
 
     Raises:
         DataError: The file is missing or not a file, its compression is broken or ends too early,
@@ -61,19 +61,19 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 @dataclass(slots=True)
 class Faults:
-    """Lines that are not what they should be: refused, or counted by reason."""
+    """Bad lines of a file: refused, or counted by reason."""
 
     path: Path
     rule: Literal["error", "skip"]
     first: dict[str, int] = field(default_factory=dict)
-    """Reason to the first line it was found on."""
+    """Reason to the first line with it."""
     counts: dict[str, int] = field(default_factory=dict)
 
     def found(self, line: int, reason: str, shown: object = "") -> None:
-        """Take note of a bad line.
+        """Count a bad line.
 
         Raises:
-            DataError: Bad lines are errors; names the line and what is wrong with it.
+            DataError: Bad lines are errors; the message names the line and what is wrong with it.
         """
         if self.rule == "error":
             raise self.error(line, reason, shown)
@@ -81,7 +81,7 @@ class Faults:
         self.counts[reason] = self.counts.get(reason, 0) + 1
 
     def error(self, line: int, reason: str, shown: object = "") -> DataError:
-        """Return what is said of one bad line."""
+        """Return the error of one bad line."""
         got = f", got {str(shown)[:80]!r}" if shown != "" else ""
         return DataError(
             f"{self.path}, line {line}: {reason}{got}",
@@ -90,7 +90,7 @@ class Faults:
         )
 
     def notes(self) -> dict[str, int]:
-        """Return how many lines were left out for each reason, and where the first of them is."""
+        """Return how many lines were left out for each reason, and the first of them."""
         return {
             f"{self.path.name}: {reason} (first on line {self.first[reason]})": count
             for reason, count in self.counts.items()

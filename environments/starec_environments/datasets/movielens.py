@@ -78,7 +78,7 @@ class MovieLens100K:
         """Read the dataset.
 
         Raises:
-            DataError: The files are missing, or not what they should be.
+            DataError: The files are missing, or their format is wrong.
         """
         place = _place(self.config.path, "ml-100k", ("u.data", "ml-100k.inter"))
         if not (place / "u.data").is_file():
@@ -136,7 +136,7 @@ class MovieLens1M:
         """Read the dataset.
 
         Raises:
-            DataError: The files are missing, or not what they should be.
+            DataError: The files are missing, or their format is wrong.
         """
         place = _place(self.config.path, "ml-1m", ("ratings.dat",))
         log = _dat(place / "ratings.dat", "user", "item", "rating", "time")
@@ -193,7 +193,7 @@ def _dataset(
 
 
 def _film(id: str, title: str, year: str, genres: list[str]) -> Item:
-    """Return a film; the year in its title counts, and `unknown` is no genre."""
+    """Return a film. The year in its title goes before `year`; `unknown` is no genre."""
     if found := TITLE_AND_YEAR.fullmatch(title.strip()):
         title, year = found.groups()
     attributes = {"genre": tidy_values([name for name in genres if name != "unknown"], None)}
@@ -204,7 +204,7 @@ def _film(id: str, title: str, year: str, genres: list[str]) -> Item:
 
 
 def _as_films(dataset: Dataset) -> Dataset:
-    """Give RecBole's items the attributes that the original files lead to."""
+    """Return RecBole's items with the attributes that the original files give."""
     films = tuple(
         _film(
             item.id,

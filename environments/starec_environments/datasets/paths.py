@@ -1,4 +1,4 @@
-"""Where data lies on this machine, and what is said when it does not."""
+"""Where data is on this machine, and the errors when it is not there."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def only(folder: Path, pattern: str, name: str | None) -> Path:
     Args:
         folder: An existing folder.
         pattern: A glob with one star.
-        name: What the star stands for, where the user has said it.
+        name: What the star stands for, if the user gives it.
 
     Raises:
         DataError: There is no such file, or there are several and no name.
@@ -75,10 +75,10 @@ def usual_folder(name: str, signs: tuple[str, ...]) -> Path:
 
     Args:
         name: The dataset's folder name, e.g. `ml-100k`.
-        signs: Files by any one of which the dataset is recognised.
+        signs: Files; any one of them identifies the dataset.
 
     Raises:
-        DataError: Lists where it looked and how to get the data.
+        DataError: There is none; the message lists where it looked and how to get the data.
     """
     roots = [Path("data"), Path("..", "shared", "data")]
     if given := os.environ.get("STAREC_DATA"):

@@ -1,4 +1,4 @@
-"""Columns of text or numbers as ratings and times, checked."""
+"""Ratings and times from columns of text or numbers, checked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from starec_sim.errors import DataError
 from starec_sim.types import FloatArray, IntArray
 
 LATEST = 2**62
-"""Times beyond this are nonsense in any unit."""
+"""Times beyond this are wrong in any unit."""
 
 
 def read_ratings(table: Table, name: str | None, scale: tuple[float, float] | None) -> FloatArray:
@@ -100,7 +100,7 @@ def _whole(table: Table, name: str) -> IntArray:
 
 
 def _dates(column: Sequence[Any]) -> IntArray:
-    """Return seconds since the epoch; -1 for what is no date."""
+    """Return dates as seconds since the epoch; -1 where a text is no date."""
     return np.fromiter(map(_seconds, column), np.int64, len(column))
 
 

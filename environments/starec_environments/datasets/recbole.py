@@ -37,10 +37,10 @@ class RecBole:
     """
 
     class Config(FileSettings):
-        """Where the files are, and which columns mean what."""
+        """Where the files are, and what their columns mean."""
 
         name: str | None = None
-        """What stands before `.inter`; needed when the folder (`path`) holds several."""
+        """The part of the name before `.inter`; needed when the folder (`path`) holds several."""
         separator: str = "\t"
         user: str = "user_id"
         item: str = "item_id"
@@ -54,8 +54,7 @@ class RecBole:
         """Attribute name to column, e.g. `{genre: class}`; None takes every other token column
         under its own name (`release_year` as `year`)."""
         separators: dict[str, str] = Field(default_factory=dict)
-        """Column to what stands between its values; columns of type token_seq need none (a
-        space)."""
+        """Column to the separator of its values; for columns of type token_seq it is a space."""
         ignore: tuple[str, ...] = ("zip_code",)
         """Columns that become neither attribute nor profile."""
 
@@ -66,7 +65,7 @@ class RecBole:
         """Read the dataset.
 
         Raises:
-            DataError: A file is missing or not what it should be.
+            DataError: A file is missing, or its format is wrong.
         """
         config = self.config
         place = folder(config.path, "NAME.inter")

@@ -1,4 +1,4 @@
-"""A generated catalogue, population and log: nothing to download, and the truth is known."""
+"""A generated catalogue, population and log. Nothing is downloaded, and the truth is known."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from starec_sim.settings import Settings
 from starec_sim.types import FloatArray, IntArray, Item, User
 
 IMPORTANCE = {"genre": 1.0, "maker": 0.7, "era": 0.5}
-"""How much an attribute counts for everybody. Not written on any card: only the world's feedback
-tells, and so there is something to learn beyond what a prompt says."""
+"""How much an attribute counts for all users. No card says it; only the feedback of the world shows
+it. So there is something to learn beyond what a prompt says."""
 LIKED_SHARE = 0.2
 DISLIKED_SHARE = 0.2
-"""Of an attribute's values, for every user; the rest leaves the user cold."""
+"""Share of the values of an attribute that a user dislikes."""
 ACTIVITY_SPREAD = 0.5
 ITEMS_PER_MAKER = 20
 FIRST_DAY = 1_672_531_200
@@ -34,7 +34,7 @@ class Synthetic:
     """The synthetic world.
 
     Items have a `genre` (one to three), a `maker` and an `era`. Users have tastes over all three,
-    an activity level, and demographics that mean nothing (no taste can be told from an age here).
+    an activity level, and demographics that are independent of their tastes.
     Everything about user number n depends on the seed, the catalogue and n alone, so a larger
     population contains the smaller one.
 
@@ -54,7 +54,7 @@ class Synthetic:
         noise: float = Field(default=0.35, ge=0.0, le=2.0)
         """Standard deviation, in stars, of what neither taste nor quality explains."""
         popularity: float = Field(default=0.8, ge=0.0, le=3.0)
-        """Zipf exponent: the k-th most popular item is met in proportion to k^-popularity."""
+        """Zipf exponent: the k-th most popular item is consumed in proportion to k^-popularity."""
         drift: Drift = Drift()
 
         @model_validator(mode="after")
@@ -70,7 +70,7 @@ class Synthetic:
         self.config = config
 
     def load(self) -> Dataset:
-        """Generate the dataset: the same config gives the same one, to the bit."""
+        """Generate the dataset. The same config gives the same dataset, to the bit."""
         config, streams = self.config, Streams(self.config.seed)
         catalogue = _catalogue(config, streams)
         users = tuple(_person(streams, user) for user in range(config.users))
@@ -81,7 +81,7 @@ class Synthetic:
             return np.stack([_tastes(rng, sizes) for rng in rows])
 
         before = tastes("taste")
-        # Where nothing drifts, nobody needs to know where it would have led.
+        # Without drift, the tastes after it are not used.
         after = tastes("drifted taste") if config.drift.moves else before
         world = SyntheticWorld(
             values=catalogue.values,
@@ -156,7 +156,7 @@ def _described(
     n, first_era = len(maker), len(values) - len(ERAS)
     places = np.column_stack([genres, len(GENRES) + maker, first_era + era])
     strength = np.empty(places.shape)
-    # Divided by the root, so that taste varies no less over items of three genres than of one.
+    # Divided by the root, so that taste varies as much over items of three genres as of one.
     strength[:, :3] = IMPORTANCE["genre"] / np.sqrt(n_genres)[:, None]
     strength[:, :3] *= np.arange(3) < n_genres[:, None]
     strength[:, 3], strength[:, 4] = IMPORTANCE["maker"], IMPORTANCE["era"]
@@ -166,7 +166,7 @@ def _described(
 
 
 def _quality(log_popularity: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """Popular items are better on average (correlation one half), as in every real log."""
+    """Return the quality of items; popular ones are better on average (correlation one half)."""
     spread = float(log_popularity.std())
     fame = (log_popularity - log_popularity.mean()) / max(spread, 1e-9)
     own = rng.standard_normal(len(log_popularity))

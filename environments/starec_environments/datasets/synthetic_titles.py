@@ -1,4 +1,4 @@
-"""Invented titles, people and genres: readable, unique, and nobody's property."""
+"""Invented titles, names, genres and occupations."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ OCCUPATIONS = {
     "lawyer": (26, 66),
     "retired": (62, 90),
 }
-"""With the ages, from and to, at which people have them. There is one for every age in between."""
+"""Occupation to the ages, from and to, at which users have it. Every age has at least one."""
 
 
 def _words(text: str) -> list[str]:
@@ -137,7 +137,7 @@ def names(n: int, rng: np.random.Generator) -> list[str]:
 
 
 def occupation(age: int, rng: np.random.Generator) -> str:
-    """Return one of the occupations that somebody of an age may have, all equally likely.
+    """Return one of the occupations of an age, all equally likely.
 
     >>> occupation(15, np.random.default_rng(0)), occupation(80, np.random.default_rng(0))
     ('student', 'retired')

@@ -1,4 +1,4 @@
-"""Tables of one's own, CSV or Parquet: interactions, and perhaps items and users."""
+"""A user's own tables, CSV or Parquet: interactions, and optionally items and users."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class UserTableColumns(Settings):
 
 
 class TableSettings(FileSettings):
-    """What both kinds of tables ask for."""
+    """Settings of both kinds of tables."""
 
     interactions: str | None = None
     """File name within `path`; None when `path` is the file itself."""
@@ -68,7 +68,7 @@ class TableSettings(FileSettings):
     item_columns: ItemTableColumns = ItemTableColumns()
     user_columns: UserTableColumns = UserTableColumns()
     separator: str = "|"
-    """What stands between the values of an attribute in one cell."""
+    """Between the values of an attribute in one cell."""
 
 
 class Tables(ABC):
@@ -83,7 +83,7 @@ class Tables(ABC):
         """Read the dataset.
 
         Raises:
-            DataError: A file or a column is missing, or a value is not what it should be.
+            DataError: A file or a column is missing, or a value is wrong.
         """
         config = self.config
         path = self._interactions()
@@ -166,7 +166,7 @@ class CsvTable(Tables):
         """Files, columns and their format."""
 
         delimiter: str = ","
-        """What stands between the fields of a line; one character."""
+        """Between the fields of a line; one character."""
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
@@ -202,7 +202,7 @@ class ParquetTable(Tables):
         return list(_pyarrow(path).read_schema(path).names)
 
     def table(self, path: Path, names: Sequence[str]) -> Table:
-        """Return the named columns; the others are not even read."""
+        """Return the named columns; the others are not read."""
         present = set(self.names(path))
         if missing := [name for name in names if name not in present]:
             raise DataError(
@@ -217,7 +217,7 @@ class ParquetTable(Tables):
 
 
 def _cells(column: Any) -> Sequence[Any]:
-    """Return dates as an array of datetimes, which compares fast; all else as Python's objects."""
+    """Return dates as an array of datetimes, which is fast to compare, and all else as objects."""
     if str(column.type).startswith(("timestamp", "date")):
         dates: Sequence[Any] = column.to_numpy().astype("datetime64[us]")
         return dates
@@ -226,7 +226,7 @@ def _cells(column: Any) -> Sequence[Any]:
 
 
 def _pyarrow(path: Path) -> Any:
-    """Return `pyarrow.parquet`, having made sure that it can read the file."""
+    """Return `pyarrow.parquet`, once it is checked that it can read the file."""
     try:
         from pyarrow import parquet
     except ImportError:

@@ -1,4 +1,4 @@
-"""The truth of the synthetic world: what any item would be for any user, in any round."""
+"""The truth of the synthetic world: the rating of any item by any user in any round."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from starec_sim.settings import Settings
 from starec_sim.types import FloatArray, IntArray
 
 MEAN_STARS = 2.75
-"""What an average item is for a user who is indifferent to it. People choose what they expect to
-like, so the ratings of a log lie higher (about 3.5)."""
+"""The rating of an average item by a user without a taste for it. Users choose what they will like,
+so the ratings of a log are higher (about 3.5)."""
 TASTE_STARS = 0.9
 QUALITY_STARS = 0.4
 """Stars for one standard deviation of taste, and of quality. `noise` is in stars as well."""
 SELECTION = 0.6
-"""How strongly people pick what they will like: a standard deviation of taste multiplies the
+"""How strongly users pick what they will like: a standard deviation of taste multiplies the
 chance of an item by exp(0.6)."""
 
 
@@ -29,7 +29,7 @@ class Drift(Settings):
     """How tastes change with the rounds. The log was written in round 0."""
 
     per_round: float = Field(default=0.0, ge=0.0, le=1.0)
-    """Share of the way from the old tastes to the new ones that a user walks each round."""
+    """Share of the change from the old tastes to the new ones that happens in each round."""
     at_round: int | None = Field(default=None, ge=1)
     """The round from which on every user has the new tastes; None for never."""
 
@@ -39,7 +39,7 @@ class Drift(Settings):
         return self.per_round > 0 or self.at_round is not None
 
     def progress(self, round: int) -> float:
-        """Return how far on the way a user is: 0.0 has the old tastes, 1.0 the new ones."""
+        """Return how much tastes have changed: 0.0 means the old tastes, 1.0 the new ones."""
         if self.at_round is not None and round >= self.at_round:
             return 1.0
         return min(1.0, self.per_round * max(round, 0))
@@ -54,8 +54,8 @@ class SyntheticWorld:
         rating = clip(MEAN_STARS + TASTE_STARS t + QUALITY_STARS q + noise e, 1, 5)
 
     Taste is the sum of the user's weights over the item's attribute values; it is standardised over
-    the catalogue, so that every user is equally decided about it. The noise belongs to the pair
-    (user, item) and stays the same in every round: it is what the attributes cannot tell.
+    the catalogue, so that the tastes of all users are equally strong. The noise belongs to the pair
+    (user, item) and is the same in every round. No attribute shows it.
     """
 
     values: tuple[tuple[str, str], ...]
@@ -63,17 +63,17 @@ class SyntheticWorld:
     described: csr_matrix
     """Shape (items, values): how much each value counts in each item; 0 where it is absent."""
     quality: FloatArray
-    """Shape (items,), standard normal: how good an item is, whoever watches."""
+    """Shape (items,), standard normal: how good an item is for all users."""
     log_popularity: FloatArray
-    """Shape (items,): the log-odds, up to a constant, with which anybody meets an item."""
+    """Shape (items,): the log-odds, up to a constant, with which any user picks an item."""
     before: FloatArray
     """Shape (users, values): weights before any drift. Positive is liked, 0 is indifferent."""
     after: FloatArray
-    """Shape (users, values): the weights that drift leads to."""
+    """Shape (users, values): weights after the drift."""
     drift: Drift
     noise: float
     key: int
-    """Tells the noise of one world from that of another; 0 to 2^63 - 1."""
+    """Key of the noise: worlds with different keys have different noise; 0 to 2^63 - 1."""
 
     source = "world"
 
@@ -87,7 +87,7 @@ class SyntheticWorld:
     def taste(self, user: int, items: IntArray, round: int) -> FloatArray:
         """Return the user's taste for each item, in standard deviations over the catalogue.
 
-        This part of a rating, and no more, can be known from attributes alone.
+        Only this part of a rating can be known from attributes.
         """
         match: FloatArray = self.described @ self._weights(user, round)
         centred: FloatArray = match[items] - match.mean()
@@ -100,7 +100,7 @@ class SyntheticWorld:
     def preferences(self, user: int, round: int) -> dict[str, dict[str, float]]:
         """Return what the user likes (positive) and dislikes (negative), strongest first.
 
-        Attribute to value to weight; values that leave the user cold are not listed.
+        Attribute to value to weight; values with weight 0 are not listed.
         """
         weights = self._weights(user, round)
         found: dict[str, dict[str, float]] = {attribute: {} for attribute, _ in self.values}
@@ -111,7 +111,7 @@ class SyntheticWorld:
         return found
 
     def _weights(self, user: int, round: int) -> FloatArray:
-        """Rotate from the old weights to the new ones, so that their strength does not sag."""
+        """Return weights rotated from the old to the new ones, which keeps their length."""
         angle = self.drift.progress(round) * math.pi / 2
         weights: FloatArray = math.cos(angle) * self.before[user]
         return weights + math.sin(angle) * self.after[user] if angle else weights
@@ -120,8 +120,8 @@ class SyntheticWorld:
 def _normal(key: int, user: int, items: IntArray) -> FloatArray:
     """Return a standard normal number for each (key, user, item), by hashing.
 
-    A counter-based generator for every pair would be right and thousand times slower; one word per
-    pair needs no more than an integer hash, and the upper 53 bits of it make the uniform number.
+    A counter-based generator for every pair would take a thousand times longer. One word for each
+    pair needs only an integer hash; its upper 53 bits make the uniform number.
     """
     state = _mix(np.array([key], np.uint64))
     state = _mix(state + np.array([user], np.uint64))

@@ -1,1 +1,1 @@
-"""Recommenders: from a coin to matrix factorisation."""
+"""Recommenders, from random order to sequence models."""

@@ -27,7 +27,7 @@ class FactorRecommender(PersonalRecommender):
     """Shape (n_items, factors)."""
 
     def state(self) -> Mapping[str, NDArray[Any]]:
-        """Return the factors, and what strangers are shown."""
+        """Return the factors, and what users without likes are shown."""
         return {
             "user_factors": self.user_factors,
             "item_factors": self.item_factors,
@@ -36,7 +36,7 @@ class FactorRecommender(PersonalRecommender):
         }
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Take over the factors."""
+        """Take the factors from a state."""
         self.user_factors = np.array(state["user_factors"])
         self.item_factors = np.array(state["item_factors"])
         self.popularity = np.array(state["popularity"])
@@ -47,12 +47,12 @@ class FactorRecommender(PersonalRecommender):
         self.item_factors = np.zeros((self.n_items, 1), np.float32)
 
     def _affinities(self, users: IntArray) -> NDArray[Any]:
-        # Not a BLAS product: its rounding of one user may depend on how many users are asked about.
+        # Not a BLAS product: the rounding for one user may depend on how many users there are.
         return np.asarray(np.einsum("uf,if->ui", self.user_factors[users], self.item_factors))
 
 
 class MatrixFactorisation(FactorRecommender):
-    """Factors that a model of `implicit` finds; nothing is learned between two fits."""
+    """Factors from a model of the library `implicit`. Nothing is learned between two fits."""
 
     def _learn(self, liked: csr_matrix) -> None:
         if liked.nnz == 0:  # the samplers of `implicit` have nothing to draw from
@@ -111,7 +111,8 @@ class BPR(MatrixFactorisation):
 
         factors: int = Field(64, ge=1)
         iterations: int = Field(40, ge=1)
-        """Passes over the positives. More of them fit the log better and the next item worse."""
+        """Passes over the positives. More passes fit the log better and predict the next item
+        worse."""
         learning_rate: float = Field(0.03, gt=0)
         regularization: float = Field(0.01, ge=0)
 

@@ -1,8 +1,8 @@
 """What the recommenders share: the log as a matrix, and the best k of a matrix of scores.
 
-Those that learn do so from *positives*: items the user rated above `LIKED_ABOVE`, or consumed
-without rating them. A user without a positive is shown what is popular, whichever of them it is;
-before anybody liked anything, that is the catalogue in its own order.
+Recommenders learn from *positives*: items that the user rated above `LIKED_ABOVE`, or consumed
+without a rating. All of them show popular items to a user without a positive. If there is no
+positive at all, these are the first items of the catalogue.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from starec_sim.recommender import Slates
 from starec_sim.types import LIKED_ABOVE, FloatArray, IntArray
 
 Rows = NDArray[np.integer[Any]]
-"""Rows of users or items, as whatever integers `scipy.sparse` made of them."""
+"""Rows of users or items, in the integer type of `scipy.sparse`."""
 
 CHUNK_CELLS = 2**20
-"""Scores held at once while recommending: 8 MiB, however many users ask."""
+"""Scores held at once while recommending: 8 MiB, for any number of users."""
 
 ONE_THREAD = 1
-"""BLAS splits a product differently for every number of threads, and rounds differently with it;
-results that have to be equal to the bit are computed on one."""
+"""Threads of BLAS. It splits and rounds a product differently for every number of threads, so
+results that must be equal to the bit are computed on one."""
 
 
 def positives(log: Interactions, n_users: int, n_items: int) -> csr_matrix:
-    """Return who liked what.
+    """Return which users liked which items.
 
     Args:
         log: Events; an event is positive when its rating is above `LIKED_ABOVE` or NaN.
@@ -70,8 +70,8 @@ def top_k(scores: NDArray[Any], k: int) -> Slates:
     """
     n, n_items = scores.shape
     width = min(k, n_items)
-    # A partition finds the k-th best score in linear time but breaks ties as it likes, so it
-    # only gives the threshold: all that is above it stays, and the first of those that equal it.
+    # A partition finds the k-th best score in linear time, but breaks ties in no fixed order. So it
+    # only gives the threshold: all above it are kept, and the first of those that equal it.
     threshold = np.partition(scores, n_items - width, axis=1)[:, n_items - width, None]
     above = scores > threshold
     level = scores == threshold
@@ -89,7 +89,7 @@ def top_k(scores: NDArray[Any], k: int) -> Slates:
 
 
 def _check_lists(users: IntArray, items: IntArray) -> None:
-    """Refuse lists that are not one for each user."""
+    """Raise an error unless there is one list for each user."""
     if items.ndim != 2 or len(items) != len(users):
         raise ContractError(
             f"score() got {len(users)} users and items of shape {items.shape}",
@@ -104,7 +104,7 @@ class ScoringRecommender(ABC):
         config: An instance of the class's `Config`.
         n_users: Users in the population.
         n_items: Items in the catalogue.
-        seed: Of whatever a fit draws. Every fit starts from it again.
+        seed: Of the random numbers of a fit. Every fit starts from it again.
     """
 
     config: Any
@@ -131,7 +131,7 @@ class ScoringRecommender(ABC):
         return Slates(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
     def score(self, users: IntArray, items: IntArray) -> FloatArray:
-        """Return the scores of the items that each user is asked about, see `Recommender`."""
+        """Return the scores of given items for each user, see `Recommender`."""
         _check_lists(users, items)
         scores = np.full(items.shape, -np.inf)
         for some in self._chunks(len(users)):
@@ -142,7 +142,7 @@ class ScoringRecommender(ABC):
         return scores
 
     def observe(self, events: Interactions) -> None:  # noqa: B027 (a default, not a gap)
-        """Leave the events to the next fit."""
+        """Do nothing: the events count from the next fit on."""
 
     @abstractmethod
     def state(self) -> Mapping[str, NDArray[Any]]:
@@ -153,7 +153,7 @@ class ScoringRecommender(ABC):
         """Become the recommender that returned this state."""
 
     def _chunks(self, count: int) -> Iterator[slice]:
-        """Yield slices over users that keep a matrix of scores small; one where nobody asks."""
+        """Yield slices over users that keep a matrix of scores small; one slice without users."""
         chunk = max(1, CHUNK_CELLS // self.n_items)
         for start in range(0, max(count, 1), chunk):
             yield slice(start, start + chunk)
@@ -162,13 +162,13 @@ class ScoringRecommender(ABC):
     def _scores(self, users: IntArray, rng: np.random.Generator | None) -> NDArray[Any]:
         """Return new scores of shape (len(users), n_items), finite; the caller overwrites them.
 
-        Except through `rng`, a user's scores must not depend on who else is asked about. Who only
-        wants to know the scores brings none.
+        Except through `rng`, the scores of a user must not depend on the other users. `score`
+        passes no `rng`.
         """
 
 
 class PersonalRecommender(ScoringRecommender):
-    """A recommender with a model of each user; strangers are shown what is popular."""
+    """A recommender with a model of each user. Users without likes are shown popular items."""
 
     popularity: FloatArray
     """Users who like each item, shape (n_items,)."""
@@ -200,4 +200,4 @@ class PersonalRecommender(ScoringRecommender):
 
     @abstractmethod
     def _affinities(self, users: IntArray) -> NDArray[Any]:
-        """Return new scores of shape (len(users), n_items); rows of strangers are ignored."""
+        """Return new scores, shape (len(users), n_items). Users without likes are ignored."""

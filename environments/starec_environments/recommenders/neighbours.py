@@ -1,6 +1,6 @@
 """Linear item-to-item models: a user's score of an item is the sum of its weights to her likes.
 
-Both fold new likes into a user's profile at once; the weights change only with a fit.
+Both add new likes to the profile of a user at once. The weights change only with a fit.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from starec_sim.types import IntArray
 class ItemToItemRecommender(PersonalRecommender):
     """Scores items by weights from the items in the user's profile.
 
-    The state is the likes, not the weights: they are a hundredth of the size, and the same likes
-    give the same weights. Restoring costs a fit.
+    The state holds the likes and not the weights: likes are a hundredth of the size, and the same
+    likes give the same weights. To restore a state takes a fit.
     """
 
     fitted: csr_matrix
     """The likes that the weights were learned from, shape (n_users, n_items)."""
     profiles: csr_matrix
-    """These and the likes observed since."""
+    """The likes of the last fit and those observed since, shape (n_users, n_items)."""
     weights: csr_matrix | NDArray[Any]
     """From the items of the profile (rows) to the items that are scored, (n_items, n_items)."""
 
@@ -55,7 +55,7 @@ class ItemToItemRecommender(PersonalRecommender):
         }
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Fit again on what was fitted on, and take over the profiles."""
+        """Fit again on the likes of the state, and take its profiles."""
         self._fit(self._likes(state["fitted"]))
         self._profile(self._likes(state["profiles"]))
 
@@ -95,7 +95,7 @@ class ItemKNN(ItemToItemRecommender):
         neighbours: int = Field(100, ge=1)
         """Neighbours kept for each item."""
         shrinkage: float = Field(10.0, ge=0)
-        """Added to the denominator: distrusts pairs that few users have liked together."""
+        """Added to the denominator: lowers the similarity of pairs with few common users."""
 
     config: Config
 
@@ -124,7 +124,7 @@ class EASE(ItemToItemRecommender):
 
     Steck (2019), "Embarrassingly shallow autoencoders for sparse data", equation 8:
     P = (X'X + lambda I)^-1 and B_ij = -P_ij / P_jj off the diagonal. Dense in the items: time grows
-    with the cube and memory with the square of the items that anybody likes.
+    with the cube and memory with the square of the number of items with a like.
     """
 
     class Config(Settings):
@@ -136,8 +136,8 @@ class EASE(ItemToItemRecommender):
     config: Config
 
     def _weights(self, liked: csr_matrix) -> NDArray[Any]:
-        # An item that nobody likes has no weight to or from any other; leaving it out of the
-        # inverse changes nothing and saves its share of the cube.
+        # An item without likes has no weight to or from any other. To leave it out of the inverse
+        # changes nothing and saves time.
         active = np.flatnonzero(column_counts(liked))
         some = liked[:, active].astype(np.float64)
         gram = (some.T @ some).toarray()

@@ -1,4 +1,4 @@
-"""The two networks that read sequences of likes, and how they learn. Needs torch.
+"""The two networks that read sequences of likes, and their training. Needs torch.
 
 Both give each item i a vector e_i and an appeal b_i, and turn what a user liked up to time t into a
 vector h_t; the score of an item is r_ti = h_t . e_i + b_i, and the like that came next is learned
@@ -35,7 +35,7 @@ Parameters = Mapping[str, NDArray[np.float32]]
 
 
 class Network(nn.Module, ABC):
-    """Vectors of items, and something that reads sequences of them."""
+    """A network with a vector of each item that turns sequences of likes into vectors."""
 
     def __init__(self, n_items: int, config: SequenceSettings) -> None:
         super().__init__()
@@ -48,12 +48,12 @@ class Network(nn.Module, ABC):
     def forward(self, likes: Tensor) -> Tensor:
         """Return h of every place, shape (n, t, dimensions), from likes of shape (n, t).
 
-        What stands at a place may depend on this place and those before it only.
+        The vector at a place may depend only on this place and those before it.
         """
 
 
 class GRUNetwork(Network):
-    """GRU4Rec: gates decide what is kept of the past (Hidasi et al., 2016, equations 2 to 5).
+    """GRU4Rec: a gated recurrent network (Hidasi et al., 2016, equations 2 to 5).
 
         z_t = sigmoid(W_z e_t + U_z s_t-1)              r_t = sigmoid(W_r e_t + U_r s_t-1)
         s_t = (1 - z_t) s_t-1 + z_t tanh(W e_t + U (r_t * s_t-1))            h_t = W_h s_t
@@ -69,14 +69,14 @@ class GRUNetwork(Network):
         self.out = nn.Linear(size, size)
 
     def forward(self, likes: Tensor) -> Tensor:
-        """Return what the gates let through up to each place."""
+        """Return the hidden vector of each place."""
         states, _ = self.gru(self.dropout(self.items(likes)))
         hidden: Tensor = self.out(self.dropout(states))
         return hidden
 
 
 class AttentionNetwork(Network):
-    """SASRec: every place looks back at those before it (Kang and McAuley, 2018, equations 1 to 5).
+    """SASRec: causal self-attention (Kang and McAuley, 2018, equations 1 to 5).
 
     With N for a layer norm, D for dropout, positions p learned, Q, K, V linear in N(x), and the two
     lines in the middle repeated `layers` times:
@@ -96,7 +96,7 @@ class AttentionNetwork(Network):
         self.norm = nn.LayerNorm(config.dimensions)
 
     def forward(self, likes: Tensor) -> Tensor:
-        """Return what each place makes of those before it and itself."""
+        """Return the hidden vector of each place."""
         hidden = self.dropout(self.items(likes) + self.places[: likes.shape[1]])
         for layer in self.layers:
             hidden = layer(hidden)
@@ -213,7 +213,7 @@ def _batches(
 
 @contextmanager
 def _reproducible(seed: int) -> Iterator[Any]:
-    """Seed torch and hold it to one thread, on which sums round the same way; both only here."""
+    """Seed torch and set it to one thread, so that sums round the same way; undone at the end."""
     threads = torch.get_num_threads()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

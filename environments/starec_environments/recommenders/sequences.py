@@ -1,8 +1,8 @@
-"""Models of the order in which users like things: what comes next, given what came before.
+"""Sequence models: which item a user likes next, given what she liked before, in order.
 
-A network reads a user's last likes and sums them up in a vector; an item's score is the product of
-that vector and the item's own. New likes are read at once, the network changes only with a fit.
-Torch is needed where a network is fitted or reads, and nowhere else.
+A network turns the last likes of a user into a vector. The score of an item is the product of that
+vector and the vector of the item. New likes are read at once; the network changes only with a fit.
+Torch is needed only where a network is fitted or reads.
 """
 
 from __future__ import annotations
@@ -24,41 +24,41 @@ from starec_sim.settings import Settings
 from starec_sim.types import LIKED_ABOVE, IntArray
 
 NOTHING = -1
-"""Stands behind the last like of a sequence that is shorter than others."""
+"""Padding behind the last like of a shorter sequence."""
 
 
 class SequenceSettings(Settings):
     """What both networks have in common. The defaults suit data of MovieLens 100K's size."""
 
     dimensions: int = Field(64, ge=1)
-    """Of the vectors of users and items."""
+    """Length of the vectors of users and items."""
     length: int = Field(50, ge=1)
     """The last likes that are read of a user. A fit cuts longer logs into pieces of this length."""
     dropout: float = Field(0.2, ge=0, lt=1)
     learning_rate: float = Field(0.005, gt=0)
-    """At its highest: it rises over the first updates, and falls to zero along a cosine."""
+    """The highest rate. It rises over the first updates, and falls to zero along a cosine."""
     epochs: int = Field(20, ge=1)
-    """Passes over the likes. More of them fit the log better and the next item worse."""
+    """Passes over the likes. More passes fit the log better and predict the next item worse."""
     updates: int = Field(100, ge=1)
-    """A small log is passed over more often, until there were so many updates."""
+    """Updates, at least: a small log is passed over more often until there were so many."""
     batch: int = Field(128, ge=1)
     """Pieces of logs in one update."""
     negatives: int = Field(2_048, ge=1)
-    """Items that each like is compared with: the whole catalogue where it holds no more, a fresh
-    uniform sample in each update where it does."""
+    """Items with which each like is compared: the whole catalogue if it has no more, else a new
+    uniform sample in each update."""
 
 
 class SequenceRecommender(FactorRecommender):
     """Reads likes in the order of their times, and those of one time in the order of the log.
 
-    A user who likes something for the second time has it in her sequence twice.
+    An item that a user likes twice is in her sequence twice.
     """
 
     config: Any
     sequences: NDArray[np.int32]
     """The last likes of each user, oldest first, then `NOTHING`: shape (n_users, length)."""
     parameters: Mapping[str, NDArray[np.float32]]
-    """What the network learned, by name; empty where there was no order to learn from."""
+    """The weights of the network by name; empty where no user has two likes."""
 
     def fit(self, log: Interactions) -> None:
         """Learn from the positives of the whole log, forgetting what was learned before."""
@@ -67,12 +67,12 @@ class SequenceRecommender(FactorRecommender):
         del self._likes
 
     def observe(self, events: Interactions) -> None:
-        """Read the new likes, and sum up again those who have any."""
+        """Add the new likes to the sequences, and compute the vectors of their users again."""
         likes = _in_order(events)
         readers, starts = np.unique(likes.users, return_index=True)
         if not len(readers):
             return
-        # States that were taken before must not change: nothing is written in place.
+        # Earlier states must not change, so nothing is written in place.
         self.sequences = self.sequences.copy()
         for user, new in zip(readers, np.split(likes.items, starts[1:]), strict=True):
             known = self.sequences[user]
@@ -85,12 +85,12 @@ class SequenceRecommender(FactorRecommender):
             self.warm[readers] = True
 
     def state(self) -> Mapping[str, NDArray[Any]]:
-        """Return the factors, the sequences that they sum up, and the network."""
+        """Return the factors, the sequences, and the weights of the network."""
         network = {f"network/{name}": values for name, values in self.parameters.items()}
         return {**super().state(), "sequences": self.sequences, **network}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Take over factors, sequences and network."""
+        """Take factors, sequences and weights from a state."""
         super().restore(state)
         self.sequences = np.array(state["sequences"])
         self.parameters = {
@@ -103,7 +103,7 @@ class SequenceRecommender(FactorRecommender):
         self.sequences = _last(self._likes, self.n_users, self.config.length)
         pieces = _pieces(self._likes, self.config.length)
         self.parameters = {}
-        if not len(pieces):  # nobody liked two things
+        if not len(pieces):  # no user has two likes
             self._forget()
             self.warm = np.zeros(self.n_users, bool)
             return
@@ -115,7 +115,7 @@ class SequenceRecommender(FactorRecommender):
         self.user_factors[known] = self._summed_up(self.sequences[known])
 
     def _summed_up(self, sequences: NDArray[np.int32]) -> NDArray[np.float32]:
-        """Return the users' vectors, and a 1 that meets each item's appeal."""
+        """Return the vectors of users, each with a 1 as the factor of the item's bias."""
         vectors = _networks().read(self._network, self.parameters, sequences)
         return np.column_stack([vectors, np.ones(len(vectors), np.float32)])
 
@@ -188,7 +188,7 @@ def _networks() -> ModuleType:
 
 
 class _Likes(NamedTuple):
-    """Who liked what, sorted by user, then by time."""
+    """Likes, sorted by user and then by time."""
 
     users: IntArray
     items: IntArray

@@ -1,4 +1,4 @@
-"""The two floors: a coin, and what everybody likes."""
+"""Two baselines without a model of users: random order, and popularity."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from starec_sim.types import IntArray
 class Random(ScoringRecommender):
     """Unseen items in an order drawn from the generator that `recommend` is given.
 
-    Asked for scores, where no generator comes with the question, it draws them from its seed: a
-    user's score of an item stays what it is.
+    `score` gets no generator, so it draws scores from the seed: the score of an item for a user is
+    always the same.
     """
 
     class Config(Settings):
@@ -29,7 +29,7 @@ class Random(ScoringRecommender):
         """Learn nothing."""
 
     def state(self) -> Mapping[str, NDArray[Any]]:
-        """Return nothing: there is nothing to remember."""
+        """Return nothing: there is no state."""
         return {}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -46,8 +46,8 @@ class Random(ScoringRecommender):
 class Popularity(ScoringRecommender):
     """Unseen items by the number of users who like them.
 
-    New events count at once, without a fit. (Until the next fit, someone who likes an item for the
-    second time counts twice.)
+    New events count at once, without a fit. Until the next fit, a user who likes an item for the
+    second time counts twice.
     """
 
     class Config(Settings):
@@ -58,7 +58,7 @@ class Popularity(ScoringRecommender):
         self.popularity = np.zeros(n_items)
 
     def fit(self, log: Interactions) -> None:
-        """Count the users who like each item, from nothing."""
+        """Count the users who like each item."""
         self.popularity = column_counts(positives(log, self.n_users, self.n_items))
 
     def observe(self, events: Interactions) -> None:
@@ -72,7 +72,7 @@ class Popularity(ScoringRecommender):
         return {"popularity": self.popularity}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Take over the counts."""
+        """Take the counts from a state."""
         self.popularity = np.array(state["popularity"])
 
     def _scores(self, users: IntArray, rng: np.random.Generator | None) -> NDArray[Any]:
