@@ -30,7 +30,7 @@ def plot_report(report: RunReport, title: str, path: Path) -> bool:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas
 
-    arms, names = list(report.figures), report.names()
+    arms, names = list(report.metrics), report.names()
     if not names:
         return False
     columns = min(3, len(names))
@@ -40,9 +40,9 @@ def plot_report(report: RunReport, title: str, path: Path) -> bool:
     axes = canvas.subplots(rows, columns, squeeze=False)
     for axis, name in zip(axes.flat, names, strict=False):
         for number, arm in enumerate(arms):
-            if name in report.figures[arm]:
+            if name in report.metrics[arm]:
                 colour = _COLOURS[number % len(_COLOURS)]
-                _draw(axis, report.figures[arm][name], metric_info(name).bounds, colour, arm)
+                _draw(axis, report.metrics[arm][name], metric_info(name).bounds, colour, arm)
         _dress(axis, name)
     for axis in axes.flat[len(names) :]:
         axis.set_visible(False)

@@ -63,7 +63,7 @@ class ArmDifference(NamedTuple):
 class RunReport(NamedTuple):
     """The metrics of all arms of a run, and the differences between arms."""
 
-    figures: Mapping[str, Mapping[str, MetricSummary]]
+    metrics: Mapping[str, Mapping[str, MetricSummary]]
     """By arm and metric, in the order of the experiment."""
     differences: Mapping[str, Mapping[str, ArmDifference]]
     """By arm (all but the first) and metric."""
@@ -77,17 +77,17 @@ class RunReport(NamedTuple):
     def names(self) -> list[str]:
         """Return the metrics that a report shows, in order."""
         series: dict[str, list[float]] = {}
-        for figures in self.figures.values():
-            for name, figure in figures.items():
-                series.setdefault(name, []).extend(figure.series)
+        for summaries in self.metrics.values():
+            for name, summary in summaries.items():
+                series.setdefault(name, []).extend(summary.series)
         return eventful(series)
 
     def as_json(self) -> dict[str, Any]:
         """Return metrics and differences as JSON values; a missing value is null."""
         return {
             "metrics": {
-                arm: {name: _plain(figure.interval) for name, figure in figures.items()}
-                for arm, figures in self.figures.items()
+                arm: {name: _plain(summary.interval) for name, summary in summaries.items()}
+                for arm, summaries in self.metrics.items()
             },
             "differences": {
                 arm: {
@@ -98,10 +98,10 @@ class RunReport(NamedTuple):
             },
             "by_round": {
                 arm: {
-                    name: [_known(value) for value in figure.series]
-                    for name, figure in figures.items()
+                    name: [_known(value) for value in summary.series]
+                    for name, summary in summaries.items()
                 }
-                for arm, figures in self.figures.items()
+                for arm, summaries in self.metrics.items()
             },
             "rounds": self.rounds,
             "last_rounds": self.last_rounds,
@@ -149,11 +149,11 @@ def summarise(folder: Path, last_rounds: int | None, wanted: Sequence[str] = ())
         for name in UNREAD
         if name in there and name not in chosen and any(_any(s, name) for s in samples.values())
     ]
-    figures: dict[str, dict[str, MetricSummary]] = {}
+    summaries: dict[str, dict[str, MetricSummary]] = {}
     differences: dict[str, dict[str, ArmDifference]] = {}
     for arm, metrics in samples.items():
         names = [name for name in chosen if name in metrics]
-        figures[arm] = {
+        summaries[arm] = {
             name: MetricSummary(
                 _interval(metrics[name]), metrics[name].series, metrics[name].halves
             )
@@ -165,7 +165,7 @@ def summarise(folder: Path, last_rounds: int | None, wanted: Sequence[str] = ())
                 name: _difference(metrics[name], first[name]) for name in names if name in first
             }
     unknown = tuple(name for name in wanted if name not in there) if there else ()
-    return RunReport(figures, differences, common, len(window), unknown)
+    return RunReport(summaries, differences, common, len(window), unknown)
 
 
 def _read(reader: Reader, seeds: Mapping[int, int], window: range) -> dict[str, _Samples]:

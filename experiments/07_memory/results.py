@@ -123,7 +123,7 @@ def _part(folder: Path, name: str, policy: str) -> str:
 
 def _said(experiment: Experiment, report: RunReport) -> str:
     name = experiment.name.removeprefix("memory-")
-    users = max(f[METRICS[0]].interval.n for f in report.figures.values())
+    users = max(f[METRICS[0]].interval.n for f in report.metrics.values())
     last = (
         "the hold-out evaluation" if name == "swapped" else f"the last {report.last_rounds} choices"
     )
@@ -137,10 +137,10 @@ def _seeds(experiment: Experiment) -> str:
 
 
 def _figures(report: RunReport) -> str:
-    first = next(iter(report.figures))
+    first = next(iter(report.metrics))
     lines = [["", *METRICS, *(f"{metric}, against {first}" for metric in METRICS)]]
     lines.append(["---"] * len(lines[0]))
-    for arm, figures in report.figures.items():
+    for arm, figures in report.metrics.items():
         cells = [
             f"{i.mean:.3f} [{i.low:.3f}, {i.high:.3f}]"
             for i in (figures[metric].interval for metric in METRICS)

@@ -143,10 +143,10 @@ def _print(report: AuditReport, html: Path) -> None:
         if result.unmeasured:
             left_out.append(result)
         for place, check in enumerate(result.checks):
-            interval = result.figures[check.figure].interval
+            interval = result.metrics[check.metric].interval
             table.add_row(
                 result.title if place == 0 else "",
-                check.figure,
+                check.metric,
                 Text(number(interval.mean), "bold"),
                 Text(f"{number(interval.low)} to {number(interval.high)}", "dim"),
                 Text(check.outcome, _STYLES[check.outcome]),

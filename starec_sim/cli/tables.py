@@ -80,12 +80,12 @@ def print_report(report: RunReport, explain: bool = False) -> None:
         out.print("\nNo round is over yet.")
         return
     out.print(f"\n{_rounds(report)}, ± half of the 95 % interval")
-    figures = {arm: _figures(report, arm, names) for arm in report.figures}
+    figures = {arm: _figures(report, arm, names) for arm in report.metrics}
     for block in _blocks(names, figures, out.width):
         out.print()
         out.print(block)
     if report.differences:
-        first = next(iter(report.figures))
+        first = next(iter(report.metrics))
         out.print(f"\nAgainst {first}, same users and seeds; unsure: the 95 % interval holds zero")
         cells = {arm: _differences(report, arm, names) for arm in report.differences}
         for block in _blocks(names, cells, out.width):
@@ -100,7 +100,7 @@ def print_report(report: RunReport, explain: bool = False) -> None:
                 "\none seed: all of this speaks for this seed only; replicates tell chance from "
                 "effect, e.g. --set replicates=5"
             )
-    for arm, of_arm in report.figures.items():
+    for arm, of_arm in report.metrics.items():
         for name in UNREAD:
             if name in of_arm and of_arm[name].interval.mean > 0:
                 out.print(
@@ -148,12 +148,12 @@ class _Cell(NamedTuple):
 def _figures(report: RunReport, arm: str, names: Sequence[str]) -> Mapping[str, _Cell]:
     cells = {}
     for name in names:
-        if name not in report.figures[arm]:
+        if name not in report.metrics[arm]:
             continue
-        figure = report.figures[arm][name]
+        figure = report.metrics[arm][name]
         known = [
             value
-            for figures in report.figures.values()
+            for figures in report.metrics.values()
             if name in figures
             for value in figures[name].series
             if not math.isnan(value)

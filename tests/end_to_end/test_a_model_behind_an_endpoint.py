@@ -74,7 +74,7 @@ def test_a_model_behind_an_endpoint_plays_like_the_same_model_at_hand(path, serv
     remote = runner.run(experiment.read(path), quiet)
     local = ["policies.fast=lexical", "policies.slow=lexical"]
     here = runner.run(experiment.read(path, local), quiet)
-    assert repr(remote.report.figures) == repr(here.report.figures)
+    assert repr(remote.report.metrics) == repr(here.report.metrics)
     assert remote.digest != here.digest, "who answered is part of the record"
 
 

@@ -32,7 +32,7 @@ def test_another_seed_gives_another_digest(write_experiment, quiet):
 def test_arms_share_seeds_so_an_arm_that_changes_nothing_changes_no_figure(write_experiment, quiet):
     path = write_experiment(arms={"one": {}, "same": {"environment.refit_every": 1}})
     report = runner.run(experiment.read(path), quiet).report
-    assert repr(report.figures["one"]) == repr(report.figures["same"])
+    assert repr(report.metrics["one"]) == repr(report.metrics["same"])
     assert all(d.interval.mean == 0 for d in report.differences["same"].values())
 
 
@@ -41,5 +41,5 @@ def test_a_trial_does_not_depend_on_the_trials_before_it(write_experiment, quiet
     turned = dict(reversed(arms.items()))
     one = runner.run(experiment.read(write_experiment(arms=arms)), quiet).report
     two = runner.run(experiment.read(write_experiment(arms=turned)), quiet).report
-    assert repr(one.figures["random"]) == repr(two.figures["random"])
-    assert repr(one.figures["als"]) == repr(two.figures["als"])
+    assert repr(one.metrics["random"]) == repr(two.metrics["random"])
+    assert repr(one.metrics["als"]) == repr(two.metrics["als"])

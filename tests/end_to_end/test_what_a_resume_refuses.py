@@ -92,7 +92,7 @@ def test_thoughts_that_cannot_be_read_are_counted(write_experiment, quiet):
     refusing = f"{Path(__file__).parent / 'counting_policy.py'}:RefusingPolicy"
     path = write_experiment(rounds=2, policies={"fast": "lexical", "slow": refusing})
     result = runner.run(experiment.read(path), quiet)
-    figures = result.report.figures["main"]
+    figures = result.report.metrics["main"]
     assert figures["slow"].interval.mean > 0
     assert figures["slow_malformed"].interval.mean == 1.0
     assert figures["malformed"].interval.mean == 0.0

@@ -62,7 +62,7 @@ def clicks(**rounds_by_user):
 
 
 def mean(report, arm, name="click_through"):
-    return report.figures[arm][name].interval
+    return report.metrics[arm][name].interval
 
 
 class TestFigures:
@@ -74,7 +74,7 @@ class TestFigures:
 
     def test_the_series_is_over_visits(self, write):
         run = write({("main", 0): clicks(ann=[0.0, 0.2], bob=[1.0, None], eve=[0.5, 0.4])})
-        figure = summarise(run, None).figures["main"]["click_through"]
+        figure = summarise(run, None).metrics["main"]["click_through"]
         assert figure.series == pytest.approx((0.5, 0.3))
         # Student's: t(2 degrees) = 4.303 and t(1) = 12.706, times the standard error.
         assert figure.halves == pytest.approx((4.303 * 0.5 / 3**0.5, 12.706 * 0.1), rel=1e-3)
@@ -84,7 +84,7 @@ class TestFigures:
         found = summarise(run, 2)
         assert mean(found, "main").mean == pytest.approx(0.5)
         assert (found.rounds, found.last_rounds) == (3, 2)
-        assert len(found.figures["main"]["click_through"].series) == 3
+        assert len(found.metrics["main"]["click_through"].series) == 3
 
     def test_more_last_rounds_than_there_are_mean_all(self, write):
         found = summarise(write({("main", 0): clicks(ann=[0.2, 0.4])}), 99)
@@ -99,7 +99,7 @@ class TestFigures:
     def test_a_round_without_visitors_has_no_value(self, write):
         run = write({("main", 0): clicks(ann=[0.2, None, 0.4], bob=[0.4, None, 0.4])})
         found = summarise(run, None)
-        series = found.figures["main"]["click_through"].series
+        series = found.metrics["main"]["click_through"].series
         assert series[0] == pytest.approx(0.3)
         assert math.isnan(series[1])
         assert mean(found, "main").mean == pytest.approx(0.35)
@@ -212,8 +212,8 @@ class TestDifferences:
         assert found.rounds == 1
         assert mean(found, "loop").mean == pytest.approx(0.3)
         assert found.differences["frozen"]["click_through"].interval.mean == pytest.approx(0.1)
-        assert len(found.figures["loop"]["click_through"].series) == 3
-        assert "late" not in found.figures
+        assert len(found.metrics["loop"]["click_through"].series) == 3
+        assert "late" not in found.metrics
 
 
 TRIAL = {("main", 0): [({"ann": {"slow": 0.5}}, {"slow": 0.5, "gini": 0.1, "own": 3.0})]}
@@ -221,19 +221,19 @@ TRIAL = {("main", 0): [({"ann": {"slow": 0.5}}, {"slow": 0.5, "gini": 0.1, "own"
 
 class TestSelection:
     def test_metrics_come_in_the_order_of_the_glossary_then_by_name(self, write):
-        assert list(summarise(write(TRIAL), None).figures["main"]) == ["gini", "slow", "own"]
+        assert list(summarise(write(TRIAL), None).metrics["main"]) == ["gini", "slow", "own"]
 
     def test_wanted_metrics_come_as_they_were_wanted(self, write):
         found = summarise(write(TRIAL), None, ["own", "gini"])
-        assert list(found.figures["main"]) == ["own", "gini"]
+        assert list(found.metrics["main"]) == ["own", "gini"]
 
     def test_a_wanted_metric_that_nobody_has_is_named(self, write):
         found = summarise(write(TRIAL), None, ["gini", "click_thru"])
-        assert list(found.figures["main"]) == ["gini"]
+        assert list(found.metrics["main"]) == ["gini"]
         assert found.unknown == ("click_thru",)
 
     def test_when_there_is_none_of_those_all_are_reported(self, write):
-        assert len(summarise(write(TRIAL), None, ["click_thru"]).figures["main"]) == 3
+        assert len(summarise(write(TRIAL), None, ["click_thru"]).metrics["main"]) == 3
 
     def test_arms_may_have_different_metrics(self, write):
         run = write({("a", 0): [({}, {"gini": 0.1})], ("b", 0): [({}, {"own": 1.0, "gini": 0.2})]})
@@ -244,7 +244,7 @@ class TestSelection:
     def test_uneventful_metrics_are_kept_and_not_shown(self, write):
         rounds = [({}, {"slow": 0.0, "malformed": 0.0, "repaired": n / 10}) for n in range(2)]
         found = summarise(write({("main", 0): rounds}), None)
-        assert "malformed" in found.figures["main"]
+        assert "malformed" in found.metrics["main"]
         assert found.names() == ["slow", "repaired"]
 
     def test_every_metric_of_the_glossary_has_words(self):
@@ -276,7 +276,7 @@ class TestJson:
 class TestMissing:
     def test_a_run_without_a_round_has_no_figures(self, write):
         found = summarise(write({("main", 0): []}), 5, ["gini"])
-        assert (found.figures, found.differences, found.rounds) == ({}, {}, 0)
+        assert (found.metrics, found.differences, found.rounds) == ({}, {}, 0)
         assert found.unknown == ()
 
     def test_a_run_without_a_record_is_an_error(self, tmp_path):

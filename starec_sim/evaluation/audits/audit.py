@@ -185,8 +185,8 @@ def _with_popular_negatives(
 def _checked(result: AuditResult, bounds: Bounds) -> AuditResult:
     """Return the result with its metrics compared with their bounds."""
     checks = tuple(
-        BoundCheck(name, bound, bound.judge(result.figures[name].interval))
+        BoundCheck(name, bound, bound.judge(result.metrics[name].interval))
         for name, bound in bounds.get(result.name, {}).items()
-        if name in result.figures
+        if name in result.metrics
     )
     return replace(result, checks=checks)

@@ -83,11 +83,11 @@ def read_bounds(path: Path | None = None) -> dict[str, dict[str, Bound]]:
     if path is None:
         return bounds
     own = _parsed(yaml_files.load(path, hint="e.g. position: {tau: {at_most: 0.2}}"), str(path))
-    for audit, figures in own.items():
+    for audit, metrics in own.items():
         _named(audit, bounds, path)
-        for figure in figures:
-            _named(figure, bounds[audit], path)
-        bounds[audit] = {**bounds[audit], **figures}
+        for metric in metrics:
+            _named(metric, bounds[audit], path)
+        bounds[audit] = {**bounds[audit], **metrics}
     return bounds
 
 
@@ -102,13 +102,13 @@ def _named(name: str, known: Iterable[str], path: Path) -> None:
 def _parsed(values: Mapping[str, Any], at: str) -> dict[str, dict[str, Bound]]:
     if not all(isinstance(v, dict) for v in values.values()):
         raise ConfigError(
-            f"{at} must hold figures with their bounds, by audit",
+            f"{at} must hold metrics with their bounds, by audit",
             hint="e.g. position: {tau: {at_most: 0.2}}",
         )
     return {
         audit: {
             name: validate(Bound, bound if isinstance(bound, dict) else {}, f"{at}: {audit}.{name}")
-            for name, bound in figures.items()
+            for name, bound in metrics.items()
         }
-        for audit, figures in values.items()
+        for audit, metrics in values.items()
     }

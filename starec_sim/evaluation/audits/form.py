@@ -47,8 +47,8 @@ class Form:
         )
         malformed = np.array([float(decision.malformed) for decision in decisions])
         repaired = np.array([float(decision.repaired) for decision in decisions])
-        figures = {
+        metrics = {
             "malformed": AuditMetric("answers with a flaw after the repair", over_users(malformed)),
             "repaired": AuditMetric("answers that needed a repair", over_users(repaired)),
         }
-        return AuditResult(self.name, self.title, self.asks, figures, chart, self.references)
+        return AuditResult(self.name, self.title, self.asks, metrics, chart, self.references)

@@ -58,11 +58,11 @@ class Leak:
             "share of prompts",
             {"this policy": (float(found.mean()), float(twice.mean()))},
         )
-        figures = {
+        metrics = {
             "named": AuditMetric("prompts that name the answer elsewhere", over_users(found)),
             "twice": AuditMetric("prompts that show its card twice", over_users(twice)),
         }
-        return AuditResult(self.name, self.title, self.asks, figures, chart, self.references)
+        return AuditResult(self.name, self.title, self.asks, metrics, chart, self.references)
 
 
 def says(summary: str, title: str) -> bool:

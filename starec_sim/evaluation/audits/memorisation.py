@@ -44,13 +44,13 @@ class Memorisation:
             "NDCG@10",
             {"this policy": tuple(float(np.mean(found)) for found in (true, masked, renamed))},
         )
-        figures = {
+        metrics = {
             "masked loss": AuditMetric("NDCG@10 lost without titles", over_users(true - masked)),
             "renamed loss": AuditMetric(
                 "NDCG@10 lost with wrong titles", over_users(true - renamed)
             ),
         }
-        return AuditResult(self.name, self.title, self.asks, figures, chart, self.references)
+        return AuditResult(self.name, self.title, self.asks, metrics, chart, self.references)
 
     @staticmethod
     def _asked(panel: Panel, user: int, titles: Titles) -> PanelQuestion:

@@ -57,7 +57,7 @@ def render_page(report: AuditReport) -> str:
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body>'
         f'<h1>{title}</h1><p class="about">{escape(told)}</p>'
         f"{_verdict(report)}{''.join(map(_section, report.results))}"
-        '<p class="about">Figures are means over users with 95 % intervals. A figure fails its '
+        '<p class="about">Metrics are means over users with 95 % intervals. A metric fails its '
         "bound only when the whole interval lies outside.</p></body></html>\n"
     )
 
@@ -89,31 +89,31 @@ def _section(result: AuditResult) -> str:
     if result.unmeasured:
         body = f'<p class="unsure">Not measured: {escape(result.unmeasured)}.</p>'
         return f"<section>{head}<div>{body}{known}</div></section>"
-    checks = {check.figure: check for check in result.checks}
+    checks = {check.metric: check for check in result.checks}
     rows = "".join(
-        _row(figure, checks.get(name)) for name, figure in result.figures.items() if not figure.at
+        _row(metric, checks.get(name)) for name, metric in result.metrics.items() if not metric.at
     )
     chart = draw(result.chart) if result.chart is not None else ""
-    figures = f"<table>{rows}</table>{_places(result)}"
-    return f"<section>{head}<div>{figures}{known}</div><figure>{chart}</figure></section>"
+    numbers = f"<table>{rows}</table>{_places(result)}"
+    return f"<section>{head}<div>{numbers}{known}</div><figure>{chart}</figure></section>"
 
 
 def _places(result: AuditResult) -> str:
     """Return a table of the metrics that were measured under several conditions, if any."""
-    figures = [figure for figure in result.figures.values() if figure.at]
-    if not figures:
+    metrics = [metric for metric in result.metrics.values() if metric.at]
+    if not metrics:
         return ""
-    labels = list(dict.fromkeys(figure.label for figure in figures))
+    labels = list(dict.fromkeys(metric.label for metric in metrics))
     head = "".join(f'<td class="number">{escape(label)}</td>' for label in labels)
     rows = ""
-    for place in dict.fromkeys(figure.at for figure in figures):
-        cells = "".join(_number(figure) for figure in figures if figure.at == place)
+    for place in dict.fromkeys(metric.at for metric in metrics):
+        cells = "".join(_number(metric) for metric in metrics if metric.at == place)
         rows += f"<tr><td>{escape(place)}</td>{cells}</tr>"
     return f'<table class="places"><tr><td></td>{head}</tr>{rows}</table>'
 
 
-def _number(figure: AuditMetric) -> str:
-    interval = figure.interval
+def _number(metric: AuditMetric) -> str:
+    interval = metric.interval
     mean = "–" if math.isnan(interval.mean) else f"{interval.mean:.3g}"
     if abs(interval.mean) < 1:
         mean = f"{interval.mean:.3f}"
@@ -121,11 +121,11 @@ def _number(figure: AuditMetric) -> str:
     return f'<td class="number">{mean}<small>{spread}</small></td>'
 
 
-def _row(figure: AuditMetric, check: BoundCheck | None) -> str:
+def _row(metric: AuditMetric, check: BoundCheck | None) -> str:
     judged = ""
     if check is not None:
         judged = f'<span class="{check.outcome}">{check.outcome}</span>'
         judged += f"<small>{escape(check.bound.short)}</small>"
     return (
-        f'<tr><td>{escape(figure.label)}</td>{_number(figure)}<td class="number">{judged}</td></tr>'
+        f'<tr><td>{escape(metric.label)}</td>{_number(metric)}<td class="number">{judged}</td></tr>'
     )

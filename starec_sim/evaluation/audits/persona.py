@@ -60,7 +60,7 @@ class Persona:
         everybody = range(len(panel))
         own = panel.ndcg(answers, [panel.question(user) for user in everybody])
         swapped = panel.ndcg(answers, [self._swapped(panel, user) for user in everybody])
-        figures = {
+        metrics = {
             "icc": AuditMetric(
                 "share of the variance that lies between users (ICC)",
                 resampled(lambda who: _icc(ranks[who]), len(panel)),
@@ -77,7 +77,7 @@ class Persona:
             "ranks squared",
             {"this policy": (max(0.0, between), within)},
         )
-        return AuditResult(self.name, self.title, self.asks, figures, chart, self.references)
+        return AuditResult(self.name, self.title, self.asks, metrics, chart, self.references)
 
     @staticmethod
     def _swapped(panel: Panel, user: int) -> PanelQuestion:

@@ -44,7 +44,7 @@ class Popularity:
         candidates = np.array([fame[list(asked.items)].mean() for asked in own])
         chosen = fame[panel.answers]
         earned = panel.ndcg(answers, own)
-        figures = {
+        metrics = {
             "excess": AuditMetric(
                 "log-popularity of its first place minus that of the true choice",
                 over_users(first - chosen),
@@ -61,7 +61,7 @@ class Popularity:
             matched = panel.ndcg(
                 answers, [self._popular_negatives(panel, u) for u in range(len(panel))]
             )
-            figures["matched loss"] = AuditMetric(
+            metrics["matched loss"] = AuditMetric(
                 "NDCG@10 lost when the other items are as popular as the choice",
                 over_users(earned - matched),
             )
@@ -79,7 +79,7 @@ class Popularity:
             {"this policy": by_bin},
             {"all": (float(earned.mean()),) * len(BINS)},
         )
-        return AuditResult(self.name, self.title, self.asks, figures, chart, self.references)
+        return AuditResult(self.name, self.title, self.asks, metrics, chart, self.references)
 
     @staticmethod
     def _popular_negatives(panel: Panel, user: int) -> PanelQuestion:

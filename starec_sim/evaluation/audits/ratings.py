@@ -68,7 +68,7 @@ class Ratings:
         steps = np.arange(1, 6)
         shift = (mine - real) @ steps / mine.sum(axis=1)
         low = (mine[:, :2].sum(axis=1) - real[:, :2].sum(axis=1)) / mine.sum(axis=1)
-        figures = {
+        metrics = {
             "jsd": AuditMetric(
                 "Jensen-Shannon divergence of the histograms, in bits",
                 resampled(lambda who: _jsd(mine[who], real[who]), len(mine)),
@@ -91,7 +91,7 @@ class Ratings:
             },
             {"Agent4Rec's log": AGENT4REC},
         )
-        return AuditResult(self.name, self.title, self.asks, figures, chart, self.references)
+        return AuditResult(self.name, self.title, self.asks, metrics, chart, self.references)
 
     @staticmethod
     def _page(panel: Panel, user: int) -> tuple[IntArray, FloatArray]:

@@ -64,7 +64,7 @@ class Reflection:
                 references=self.references,
                 unmeasured="nobody wrote a summary: the gate never opened, or none could be read",
             )
-        figures = {
+        metrics = {
             "gain": AuditMetric(
                 "NDCG@10 after the replay minus before", over_users(curves[:, -1] - curves[:, 0])
             ),
@@ -85,7 +85,7 @@ class Reflection:
             {"this policy": tuple(curves.mean(axis=0).tolist())},
             {"after all of it, without the summary": (float(bare.mean()),) * POINTS},
         )
-        return AuditResult(self.name, self.title, self.asks, figures, chart, self.references)
+        return AuditResult(self.name, self.title, self.asks, metrics, chart, self.references)
 
     @staticmethod
     def _moments(panel: Panel, user: int) -> list[Memory]:

@@ -56,9 +56,9 @@ class AuditReport:
 
     @staticmethod
     def _said(result: AuditResult, check: BoundCheck) -> str:
-        interval = result.figures[check.figure].interval
+        interval = result.metrics[check.metric].interval
         shown = "unknown" if math.isnan(interval.mean) else f"{interval.mean:.2f}"
-        return f"{result.name}: {check.figure} {shown} (wanted: {check.bound})"
+        return f"{result.name}: {check.metric} {shown} (wanted: {check.bound})"
 
     def as_json(self) -> dict[str, Any]:
         """Return the report as JSON values."""
@@ -73,11 +73,11 @@ class AuditReport:
                 result.name: {
                     "unmeasured": result.unmeasured or None,
                     "figures": {
-                        name: {"label": figure.named, **figure.interval._asdict()}
-                        for name, figure in result.figures.items()
+                        name: {"label": metric.named, **metric.interval._asdict()}
+                        for name, metric in result.metrics.items()
                     },
                     "checks": {
-                        check.figure: {
+                        check.metric: {
                             **check.bound.model_dump(exclude_none=True),
                             "outcome": check.outcome,
                         }

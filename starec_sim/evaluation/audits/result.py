@@ -35,7 +35,7 @@ class AuditMetric:
 class BoundCheck:
     """A metric compared with its bound."""
 
-    figure: str
+    metric: str
     bound: Bound
     outcome: Outcome
 
@@ -62,7 +62,7 @@ class AuditResult:
     title: str
     asks: str
     """The question that the audit answers, in one sentence."""
-    figures: Mapping[str, AuditMetric] = field(default_factory=dict)
+    metrics: Mapping[str, AuditMetric] = field(default_factory=dict)
     chart: Chart | None = None
     references: tuple[str, ...] = ()
     """Findings from the literature, each with its source."""

@@ -45,7 +45,7 @@ class Retest:
                 other.append(_agreement([(first, decision) for first in repeats]))
         same: FloatArray = np.array(again)
         names = ["asked again"]
-        figures = {
+        metrics = {
             "tau": AuditMetric("Kendall's tau between repeats", over_users(same[:, 0])),
             "first": AuditMetric("the same first place again", over_users(same[:, 1])),
         }
@@ -53,7 +53,7 @@ class Retest:
         if other:
             words: FloatArray = np.array(other)
             names, rows = [*names, "in other words"], [same, words]
-            figures |= {
+            metrics |= {
                 "tau in other words": AuditMetric(
                     "Kendall's tau with the question in other words", over_users(words[:, 0])
                 ),
@@ -71,7 +71,7 @@ class Retest:
                 "same first place": tuple(float(np.nanmean(row[:, 1])) for row in rows),
             },
         )
-        return AuditResult(self.name, self.title, self.asks, figures, chart, self.references)
+        return AuditResult(self.name, self.title, self.asks, metrics, chart, self.references)
 
     @staticmethod
     def _repeats(panel: Panel, user: int) -> list[PanelQuestion]:

@@ -44,7 +44,7 @@ class Selection:
 
     def result(self, panel: Panel, answers: PanelAnswers) -> AuditResult:
         """Compare the selected items with the liked items."""
-        figures: dict[str, AuditMetric] = {}
+        metrics: dict[str, AuditMetric] = {}
         lines: dict[str, list[float]] = {"precision": [], "recall": [], "F1": [], "accuracy": []}
         taken: dict[int, FloatArray] = {}
         told: dict[int, FloatArray] = {}
@@ -56,9 +56,9 @@ class Selection:
             for place, name in enumerate(lines):
                 interval = over_users(scores[:, place])
                 lines[name].append(interval.mean)
-                figures[f"{name} 1:{ratio}"] = AuditMetric(name, interval, f"1:{ratio}")
+                metrics[f"{name} 1:{ratio}"] = AuditMetric(name, interval, f"1:{ratio}")
             taken[ratio], told[ratio] = scores[:, 4], scores[:, 5]
-        figures |= {
+        metrics |= {
             "telling apart": AuditMetric(
                 "share of liked items taken minus share of others, all pages",
                 over_users(np.mean([told[ratio] for ratio in RATIOS], axis=0)),
@@ -77,7 +77,7 @@ class Selection:
             | {"taken": tuple(float(np.nanmean(taken[ratio])) for ratio in RATIOS)},
             {"liked": base, "Agent4Rec's F1": AGENT4REC_F1},
         )
-        return AuditResult(self.name, self.title, self.asks, figures, chart, self.references)
+        return AuditResult(self.name, self.title, self.asks, metrics, chart, self.references)
 
     @staticmethod
     def _page(panel: Panel, user: int, ratio: int) -> _Page:

@@ -33,7 +33,7 @@ class PublishedRow(NamedTuple):
     """A row as a table shows it."""
 
     name: str
-    figures: Mapping[str, float]
+    metrics: Mapping[str, float]
     """By metric (`ndcg@10`, `hr@5`, `mrr`), between 0 and 1."""
     tolerance: Mapping[str, float] = {}
     """By metric, how far a figure may be off: half a unit of its last decimal. A metric that is
@@ -68,12 +68,12 @@ def check_row(row: PublishedRow) -> ImpossibleRow | None:
     Raises:
         DataError: The row has no figure that can be checked.
     """
-    if not row.figures:
+    if not row.metrics:
         raise DataError(
             f'the row "{row.name}" has no NDCG@k, HR@k or MRR to check',
             hint="name the columns after the metrics, e.g. ndcg@10",
         )
-    for name, value in row.figures.items():
+    for name, value in row.metrics.items():
         if not -row.slack(name) <= value <= 1 + row.slack(name):
             return ImpossibleRow(row.name, f"{name} is {value:.4f}, which is not between 0 and 1")
     share = least_share(row)
@@ -95,9 +95,9 @@ def least_share(row: PublishedRow) -> float | None:
     from scipy.optimize import linprog
 
     ranks = np.arange(1.0, row.candidates + 1)
-    weights = np.stack([_weights(name, ranks) for name in row.figures])
-    values = np.array(list(row.figures.values()))
-    slack = np.array([row.slack(name) for name in row.figures])
+    weights = np.stack([_weights(name, ranks) for name in row.metrics])
+    values = np.array(list(row.metrics.values()))
+    slack = np.array([row.slack(name) for name in row.metrics])
     found = linprog(
         np.ones(len(ranks)),
         A_ub=np.concatenate([weights, -weights]),
@@ -118,7 +118,7 @@ def _weights(name: str, ranks: FloatArray) -> FloatArray:
 
 def _by_cut(row: PublishedRow, kind: str) -> list[tuple[int, float]]:
     """Return (k, figure) of all metrics of one kind (`ndcg` or `hr`), smallest k first."""
-    parts = [(name.partition("@"), value) for name, value in row.figures.items()]
+    parts = [(name.partition("@"), value) for name, value in row.metrics.items()]
     return sorted((int(k), value) for (found, _, k), value in parts if found == kind)
 
 
@@ -150,7 +150,7 @@ def _sum_of(row: PublishedRow) -> str:
     first rank between them.
     """
     steps = _by_cut(row, "ndcg")
-    if len(steps) != len(row.figures):
+    if len(steps) != len(row.metrics):
         return ""
     terms, before, rank = [], 0.0, 0
     for k, value in steps:

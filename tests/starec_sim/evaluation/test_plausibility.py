@@ -112,7 +112,7 @@ def test_tables_of_others_are_read_from_what_they_publish(tmp_path, name, text) 
     ((_, rows),) = read_tables(path).items()
     assert [r.name for r in rows] == ["pop", "odd"]
     assert [check_row(r) is None for r in rows] == [True, False]
-    assert rows[0].figures["ndcg@1"] == pytest.approx(0.205, abs=0.0051)
+    assert rows[0].metrics["ndcg@1"] == pytest.approx(0.205, abs=0.0051)
 
 
 def test_json_of_ours_is_read_with_its_candidates(tmp_path) -> None:
@@ -120,7 +120,7 @@ def test_json_of_ours_is_read_with_its_candidates(tmp_path) -> None:
     rows = [{"name": "a", "metrics": {"ndcg@1": {"mean": 0.5}, "mrr": {"mean": 0.6}}}]
     path.write_text(json.dumps({"rows": rows, "about": {"protocol": {"candidates": 10}}}))
     (found,) = read_tables(path)["t"]
-    assert (found.candidates, found.figures) == (10, {"ndcg@1": 0.5, "mrr": 0.6})
+    assert (found.candidates, found.metrics) == (10, {"ndcg@1": 0.5, "mrr": 0.6})
     path.write_text("{}")
     with pytest.raises(DataError, match="no table of an evaluation"):
         read_tables(path)

@@ -32,7 +32,7 @@ def outcomes():
 
     def outcomes(report):
         return {
-            f"{finding.name}: {check.figure}": check.outcome
+            f"{finding.name}: {check.metric}": check.outcome
             for finding in report.results
             for check in finding.checks
         }

@@ -108,7 +108,7 @@ def test_an_unknown_audit_is_told_the_nearest(audited) -> None:
 
 def test_ones_own_prompts_are_not_rephrased(audited, tmp_path) -> None:
     report = audited("lexical", "retest", users=5, agent={"use": "star", "prompts": tmp_path})
-    assert "tau in other words" not in report.results[0].figures
+    assert "tau in other words" not in report.results[0].metrics
 
 
 class Tags(HTMLParser):

@@ -122,7 +122,7 @@ def test_bounds_of_ones_own_replace_those_that_ship(tmp_path) -> None:
         ("position: {tua: {at_most: 1}}", 'did you mean "tau"'),
         ("position: {tau: {at_mots: 1}}", "position.tau.at_mots: there is no such key"),
         ("position: {tau: 0.2}", "a bound says at_least, at_most"),
-        ("position: 3", "must hold figures with their bounds"),
+        ("position: 3", "must hold metrics with their bounds"),
         ("- 1", "must hold keys and values"),
         ("a: b: c", "not valid YAML"),
         ("position: {tau: {at_most: 1}, tau: {}}", 'the key "tau" is there already'),
