@@ -21,8 +21,8 @@ from pydantic_core import to_jsonable_python
 from starec_agents.base import NodeFunction, State
 from starec_agents.star.agent import StarAgent
 from starec_agents.star.graph import StarContext, build_graph
-from starec_sim import plugins
 from starec_sim.agent import Call
+from starec_sim.build import build_environment, load_dataset
 from starec_sim.environment import Environment
 from starec_sim.policies.gateway import Gateway, Policy
 from starec_sim.policies.lexical import LexicalPolicy
@@ -33,6 +33,7 @@ from starec_sim.types import CallKey, Memory, Turn
 DATA = {"use": "synthetic", "users": 50, "items": 400, "drift": {"per_round": 0.25}}
 # Every user visits in every round, so that any user can be typed.
 ENVIRONMENT = {"use": "feed", "recommender": "ease", "activity": 1.0}
+SEED = 0
 
 
 @dataclass
@@ -102,9 +103,7 @@ async def _call(user: Any, round: Any) -> Call:
 @lru_cache(maxsize=16)
 def _world(round: int) -> Environment:
     """Return the world at the beginning of a round; no visits of earlier rounds are applied."""
-    dataset, of_dataset = plugins.configure("datasets", DATA, "data")
-    environment, of_environment = plugins.configure("environments", ENVIRONMENT, "environment")
-    world = cast(Environment, environment(of_environment, dataset(of_dataset).load(), _STREAMS))
+    world = build_environment(ENVIRONMENT, load_dataset(DATA), SEED)
     world.begin_round(round)
     return world
 
@@ -120,9 +119,8 @@ class _NoStore:
 
 
 _KINDS = {name: TypeAdapter(kind) for name, kind in get_type_hints(TypedState).items()}
-_STREAMS = Streams(seed=0)
 _AGENT = StarAgent(StarAgent.Config())
 _LEXICAL = Policy("lexical", LexicalPolicy())
-_POLICIES = Gateway({"fast": _LEXICAL, "slow": _LEXICAL}, _STREAMS, _NoStore())
+_POLICIES = Gateway({"fast": _LEXICAL, "slow": _LEXICAL}, Streams(SEED), _NoStore())
 
 graph = build_graph(_typed_in, TypedState, Start)
