@@ -142,7 +142,7 @@ def _resolved(name: str, experiment: Experiment, at: str) -> Arm:
         priced = terms.price is not None or costs_nothing(inner, f"{at}policies.{node}")
         if experiment.budget.usd is not None and not priced:
             raise ConfigError(
-                f"budget.usd: {at}policies.{node} has no price, so nobody could tell",
+                f"budget.usd: {at}policies.{node} has no price, so its cost would be unknown",
                 hint="add `price: {tokens_in: ..., tokens_out: ..., as_of: 2026-11-01}`, "
                 "in USD for a million tokens; 0 where it costs nothing",
             )

@@ -1,4 +1,4 @@
-"""Names to classes: the same door for what ships and for what others write.
+"""Names to classes: plug-ins that ship and those of others are looked up alike.
 
 A reference is one of
 
@@ -100,10 +100,10 @@ class Uses:
 @functools.cache
 def registered(kind: Kind) -> Mapping[str, tuple[EntryPoint, ...]]:
     """Return the entry points of a kind by name; more than one where distributions collide."""
-    found: dict[str, dict[str, EntryPoint]] = {}
+    by_name: dict[str, dict[str, EntryPoint]] = {}
     for point in entry_points(group=f"starec_sim.{kind}"):
-        found.setdefault(point.name, {}).setdefault(point.value, point)
-    return {name: tuple(points.values()) for name, points in found.items()}
+        by_name.setdefault(point.name, {}).setdefault(point.value, point)
+    return {name: tuple(points.values()) for name, points in by_name.items()}
 
 
 def load(kind: Kind, reference: str, at: str = "") -> Any:
@@ -148,7 +148,7 @@ def load(kind: Kind, reference: str, at: str = "") -> Any:
         raise
     except (Exception, SystemExit) as error:
         raise PluginError(
-            f'{key}the {singular} "{reference}" cannot be loaded: {_told(error, location)}',
+            f'{key}the {singular} "{reference}" cannot be loaded: {_problem(error, location)}',
             hint="mend the file; --debug shows the traceback"
             if from_file
             else "check the spelling, and that its package is installed in this environment",
@@ -163,13 +163,13 @@ def load(kind: Kind, reference: str, at: str = "") -> Any:
         ) from None
 
 
-def _told(error: BaseException, location: str) -> str:
+def _problem(error: BaseException, location: str) -> str:
     """Return an import's failure in one line, with the line of the plug-in's file if it is one."""
-    told = f"{type(error).__name__}: {error}"
+    text = f"{type(error).__name__}: {error}"
     path = str(Path(location).expanduser().resolve())
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if frame.filename == path]
-    return f"{told} (line {lines[-1]})" if lines else told
+    return f"{text} (line {lines[-1]})" if lines else text
 
 
 def _import_file(path: Path) -> Any:
@@ -216,8 +216,8 @@ def configure(kind: Kind, spec: Mapping[str, Any], at: str) -> Plugin:
         PluginError: The reference leads nowhere.
     """
     settings = {key: value for key, value in spec.items() if key != "use"}
-    found = load(kind, str(spec["use"]), f"{at}.use")
-    model = getattr(found, "Config", None)
+    plugin = load(kind, str(spec["use"]), f"{at}.use")
+    model = getattr(plugin, "Config", None)
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
         raise PluginError(
             f'{at}.use: "{spec["use"]}" has no `Config`, the pydantic model of its settings',
@@ -228,7 +228,7 @@ def configure(kind: Kind, spec: Mapping[str, Any], at: str) -> Plugin:
         for mark in field.metadata:
             if isinstance(mark, Uses) and getattr(config, name) is not None:
                 configure(mark.kind, getattr(config, name), f"{at}.{name}")
-    return Plugin(found, config)
+    return Plugin(plugin, config)
 
 
 def check_policy(spec: Mapping[str, Any], at: str) -> None:
@@ -242,14 +242,14 @@ def check_policy(spec: Mapping[str, Any], at: str) -> None:
         ConfigError: Names the key.
         PluginError: The reference leads nowhere.
     """
-    found = load("policies", str(spec["use"]), f"{at}.use")
-    if not (isinstance(found, type) and issubclass(found, BaseModel)):
+    policy = load("policies", str(spec["use"]), f"{at}.use")
+    if not (isinstance(policy, type) and issubclass(policy, BaseModel)):
         return
     from langchain_core.language_models.chat_models import BaseChatModel
 
-    fields = found.model_fields
+    fields = policy.model_fields
     known = {*fields, *(field.alias for field in fields.values() if field.alias)}
     for key in spec:
-        if key != "use" and key not in known and found.model_config.get("extra") != "allow":
+        if key != "use" and key not in known and policy.model_config.get("extra") != "allow":
             near = did_you_mean(key, known - set(BaseChatModel.model_fields))
             raise ConfigError(f"{at}.{key}: there is no such key; {near}", hint=HINT)

@@ -16,7 +16,7 @@ from pathlib import Path
 from starec_environments.datasets.paths import usual_folder
 from starec_sim.cli.evaluation_progress import EvaluationProgress
 from starec_sim.evaluation import Evaluation, evaluate, read_policy, read_rows, render
-from starec_sim.evaluation.table_files import write_table
+from starec_sim.evaluation.table_files import write_table_files
 from starec_sim.holdout import read_protocol
 
 POLICIES = [
@@ -60,8 +60,8 @@ def main() -> None:
             f"{time.perf_counter() - start:.0f} s of wall time, "
             f"{time.process_time() - cpu:.0f} s of one core."
         )
-        write_table(table, folder)
-        write_table(table, HERE / "results" / name)
+        write_table_files(table, folder)
+        write_table_files(table, HERE / "results" / name)
         render.put_into(HERE / "NOTES.md", name, f"{render.markdown(table)}\n{took}")
 
 

@@ -32,7 +32,7 @@ from starec_sim.evaluation import (
 from starec_sim.evaluation.contenders import ContenderSpec
 from starec_sim.evaluation.folder import TABLE
 from starec_sim.evaluation.table import TableRow
-from starec_sim.evaluation.table_files import write_table
+from starec_sim.evaluation.table_files import write_table_files
 from starec_sim.experiment import Experiment, recorded
 from starec_sim.holdout import read_protocol
 from starec_sim.learning.checkpoints import read_held_out
@@ -235,7 +235,7 @@ def main() -> None:
             for run, other in zip(found, others or [None] * len(found), strict=True)
         ]
     table = pooled(tables)
-    write_table(table, HERE / "results" / given.name, SFT)
+    write_table_files(table, HERE / "results" / given.name, SFT)
     text = render.markdown(table, SFT)
     pairs = [(TRAINED, SFT)]
     if given.sampled:

@@ -1,12 +1,19 @@
-"""`starec estimate`: what an experiment will take, before it is run."""
+"""`starec estimate`."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from starec_sim.cli.options import AsJson, Changes, ExperimentFile, OtherData, read_experiment
+from starec_sim.cli.options import (
+    Answer,
+    AsJson,
+    Changes,
+    ExperimentFile,
+    OtherData,
+    read_experiment,
+)
 
 
 def estimate(
@@ -18,18 +25,17 @@ def estimate(
     changes: Changes = None,
     data: OtherData = None,
     as_json: AsJson = False,
-) -> dict[str, Any] | None:
-    """Tell calls, tokens, money and time of an experiment from a dry run with a few users.
+) -> Answer:
+    """Estimate calls, tokens, money and time of an experiment from a dry run with a few users.
 
     The dry run asks the policies of the experiment, so it costs a little itself.
     """
-    from starec_sim.estimate import estimate as told
+    from starec_sim.cli.ledger_view import print_estimate
+    from starec_sim.estimate import estimate as estimate_experiment
 
     loaded = read_experiment(experiment, changes, data)
-    found = told(loaded, users, rounds)
+    result = estimate_experiment(loaded, users, rounds)
     if as_json:
-        return found.as_json()
-    from starec_sim.cli.ledger_view import print_estimate
-
-    print_estimate(loaded, found)
+        return result.as_json()
+    print_estimate(loaded, result)
     return None

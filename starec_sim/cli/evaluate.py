@@ -155,14 +155,14 @@ def finish_evaluation(
     from starec_sim.cli.table_view import print_table, table_as_json
     from starec_sim.cli.text import suggested
     from starec_sim.cli.unfinished import unfinished_told
-    from starec_sim.evaluation.table_files import write_table
+    from starec_sim.evaluation.table_files import write_table_files
 
     progress = EvaluationProgress()
     with unfinished_told(progress), progress:
         folder, table = execute(progress)
-    written = write_table(table, folder, against)
+    written = write_table_files(table, folder, against)
     if into is not None:
-        written = write_table(table, into, against)
+        written = write_table_files(table, into, against)
     if as_json:
         return {**table_as_json(table, against), "run": str(folder), "status": "finished"}
     print_table(table, against)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from starec_sim.cli.options import AsJson, Run, RunsDir
+from starec_sim.cli.options import Answer, AsJson, Run, RunsDir
 
 
 def export(
@@ -30,7 +30,7 @@ def export(
     ] = None,
     runs_dir: RunsDir = Path("runs"),
     as_json: AsJson = False,
-) -> dict[str, Any] | None:
+) -> Answer:
     """Write a run's record as tables, for trainers and notebooks.
 
     For example: starec export latest --turns turns.parquet --impressions impressions.csv
@@ -40,22 +40,20 @@ def export(
     from starec_sim.runs import folder
 
     if turns is None and impressions is None:
-        raise RunError(
-            "nothing was named to be exported", hint="add --turns FILE or --impressions FILE"
-        )
+        raise RunError("there is nothing to export", hint="add --turns FILE or --impressions FILE")
     if reward is not None and turns is None:
-        raise RunError("--reward says what turns have earned", hint="add --turns FILE")
-    found = folder.find(run, runs_dir)
-    answer: dict[str, Any] = {"run": str(found)}
+        raise RunError("--reward names the reward of turns", hint="add --turns FILE")
+    recorded = folder.find(run, runs_dir)
+    answer: dict[str, Any] = {"run": str(recorded)}
     if turns is not None:
-        told = exports.export_turns(found, turns, arm=arm, seed=seed, reward=reward)
-        answer["turns"] = told._asdict() | {"file": str(told.file)}
+        written = exports.export_turns(recorded, turns, arm=arm, seed=seed, reward=reward)
+        answer["turns"] = written._asdict() | {"file": str(written.file)}
         if not as_json:
-            out = f", {told.left_out:,} without tokens left out" if told.left_out else ""
-            print(f"{told.file}: {told.rows:,} turns in {told.groups:,} groups{out}")
+            out = f", {written.left_out:,} without tokens left out" if written.left_out else ""
+            print(f"{written.file}: {written.rows:,} turns in {written.groups:,} groups{out}")
     if impressions is not None:
-        told = exports.export_impressions(found, impressions, arm=arm, seed=seed)
-        answer["impressions"] = {"file": str(told.file), "rows": told.rows}
+        written = exports.export_impressions(recorded, impressions, arm=arm, seed=seed)
+        answer["impressions"] = {"file": str(written.file), "rows": written.rows}
         if not as_json:
-            print(f"{told.file}: {told.rows:,} impressions")
+            print(f"{written.file}: {written.rows:,} impressions")
     return answer if as_json else None

@@ -1,4 +1,4 @@
-"""How the books of a run are printed: who was asked how often, what it cost, what went wrong."""
+"""How the cost ledger of a run is printed: calls, tokens and costs, failures, estimates."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from starec_sim.runner import RunResult
 
 _EXAMPLE = 300
-"""Characters of what was said of a failure."""
+"""Characters of the example of a failure."""
 
 
 def print_ledger(ledger: Ledger) -> None:
@@ -26,7 +26,7 @@ def print_ledger(ledger: Ledger) -> None:
         return
     out, table = console(), grid()
     for entry in ledger.entries:
-        table.add_row(entry.node, clean(entry.policy), " · ".join(_told(entry)))
+        table.add_row(entry.node, clean(entry.policy), " · ".join(_parts(entry)))
     out.print("\nCalls\n")
     out.print(table)
     if ledger.failures:
@@ -35,19 +35,19 @@ def print_ledger(ledger: Ledger) -> None:
             _print_failure(failure)
 
 
-def print_estimate(experiment: Experiment, found: Estimate) -> None:
-    """Print what a run will take."""
+def print_estimate(experiment: Experiment, estimate: Estimate) -> None:
+    """Print what a run will take, by an estimate."""
     out, table = console(), grid()
     arms, seeds = max(1, len(experiment.arms)), experiment.replicates
-    money = f"${found.usd:,.4f}" if found.usd else "none"
-    if found.unpriced:
-        money = f"unknown: no price for {', '.join(found.unpriced)}"
+    money = f"${estimate.usd:,.4f}" if estimate.usd else "none"
+    if estimate.unpriced:
+        money = f"unknown: no price for {', '.join(estimate.unpriced)}"
     for name, value in (
-        ("calls", f"{found.calls:,}"),
-        ("tokens in", f"{found.tokens_in:,}"),
-        ("tokens out", f"{found.tokens_out:,}"),
+        ("calls", f"{estimate.calls:,}"),
+        ("tokens in", f"{estimate.tokens_in:,}"),
+        ("tokens out", f"{estimate.tokens_out:,}"),
         ("money", money),
-        ("time", _duration(found.seconds)),
+        ("time", _duration(estimate.seconds)),
     ):
         table.add_row(f"  {name}", clean(value))
     out.print(
@@ -57,21 +57,22 @@ def print_estimate(experiment: Experiment, found: Estimate) -> None:
     )
     out.print(table)
     out.print(
-        f"\nTold from {found.users} users and {found.rounds} rounds of each arm, "
-        f"{found.played:,} calls. The run will say how far off that was.",
+        f"\nEstimated from {estimate.users} users and {estimate.rounds} rounds of each arm, "
+        f"{estimate.played:,} calls. The run will say how far off that was.",
         style="dim",
         soft_wrap=True,
     )
 
 
-def print_error(result: RunResult) -> None:
-    """Print how far an estimate was off, if there was one."""
+def print_estimate_errors(result: RunResult) -> None:
+    """Print how far the estimate of a run was off, if there was one."""
     if not result.estimate:
         return
     out, table = console(), grid()
-    for name, (told, was) in result.compared().items():
-        error = f"{(told - was) / was:+.1%}" if was else "–"
-        shown = (_duration(told), _duration(was)) if name == "seconds" else (told, was)
+    for name, (estimated, actual) in result.compared().items():
+        error = f"{(estimated - actual) / actual:+.1%}" if actual else "–"
+        figures = (estimated, actual)
+        shown = tuple(map(_duration, figures)) if name == "seconds" else figures
         cells = [value if isinstance(value, str) else number(value) for value in shown]
         table.add_row(f"  {name.replace('_', ' ')}", *cells, error)
     out.print("\nEstimated, taken, error of the estimate\n")
@@ -84,7 +85,7 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def _told(entry: LedgerEntry) -> Iterator[str]:
+def _parts(entry: LedgerEntry) -> Iterator[str]:
     elsewhere = [
         f"{count:,} from {what}"
         for count, what in ((entry.cache_hits, "the cache"), (entry.replayed, "the recording"))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from starec_sim.cli.options import AsJson
+from starec_sim.cli.options import Answer, AsJson
 
 
-def list_plugins(as_json: AsJson = False) -> dict[str, Any] | None:
+def list_plugins(as_json: AsJson = False) -> Answer:
     """List what an experiment can use, and whether it loads."""
     from starec_sim import plugins
     from starec_sim.errors import PluginError

@@ -1,4 +1,4 @@
-"""Bars for work that takes longer than one likes to look at nothing."""
+"""Progress bars for long work before, after or beside a run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def bars() -> Iterator[None]:
-    """Show on stderr how far all work is that tells of its progress; nothing where nobody looks."""
+    """Show on stderr how far all work is that reports its progress; only on a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 

@@ -7,18 +7,15 @@ import shlex
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from starec_sim.cli.live_progress import LiveProgress
 from starec_sim.cli.tables import number, sparkline
 from starec_sim.cli.text import program, suggested
 from starec_sim.errors import PausedError
-from starec_sim.events import RunEvents
 from starec_sim.experiment import Experiment
 from starec_sim.glossary import eventful, metric_info
 from starec_sim.types import Visit
@@ -33,28 +30,16 @@ _HEADLINES = (
     "slow",
     "malformed",
 )
-"""Metrics worth watching while a run goes on, as far as it has them."""
+"""Metrics that are shown while a run goes on, as far as it has them."""
 _COLUMN = 21
 """Columns of the terminal that one of them takes."""
 
 
-class RunProgress(RunEvents):
+class RunProgress(LiveProgress):
     """Follows a run on stderr: live on a terminal, a line a round elsewhere."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True)
-        self._progress = Progress(
-            TextColumn("{task.description}", style="bold", markup=False),
-            BarColumn(bar_width=max(10, min(30, self._console.width - 60))),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[pace]}"),
-            TimeRemainingColumn(),
-            TextColumn("left"),
-            console=self._console,
-        )
-        self._task = self._progress.add_task("", total=1.0, pace="")
-        self.kept: str | None = None
-        """The run's folder, once there is something in it that one can go on from."""
+        super().__init__()
         self._folder = Path()
         self._next_seed = 1
         self._arm, self._seed = "", 0
@@ -64,22 +49,6 @@ class RunProgress(RunEvents):
         self._visits = 0
         self._steps = 0
         self._started = time.monotonic()
-        self._live = Live(
-            get_renderable=self._render, console=self._console, refresh_per_second=5, transient=True
-        )
-
-    def __enter__(self) -> RunProgress:
-        if self._console.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._live.stop()
 
     def run_started(self, folder: Path, experiment: Experiment) -> None:
         """Show the run's name and how much lies ahead."""
@@ -91,7 +60,7 @@ class RunProgress(RunEvents):
         )
 
     def trial_started(self, arm: str, seed: int, rounds: int, done: int) -> None:
-        """Count what an earlier process has done already."""
+        """Count the rounds that an earlier process has done."""
         self.kept = str(self._folder)
         self._arm, self._seed, self._rounds = arm, seed, rounds
         self._progress.advance(self._task, done)
@@ -106,11 +75,11 @@ class RunProgress(RunEvents):
         self._steps += len(visit.steps)
         pace = self._steps / max(1e-9, time.monotonic() - self._started)
         self._progress.update(
-            self._task, advance=1 / self._visitors, pace=f"{pace:,.0f} user-steps/s"
+            self._task, advance=1 / self._visitors, note=f"{pace:,.0f} user-steps/s"
         )
 
     def round_finished(self, round: int, metrics: Mapping[str, float]) -> None:
-        """Show the figures of the round."""
+        """Show the metrics of the round."""
         if not self._visits:
             self._progress.advance(self._task, 1)
         series = self._series.setdefault(self._arm, {})
@@ -160,7 +129,7 @@ class RunProgress(RunEvents):
             folder: Of the run.
             digest: Of the run.
             plot: Where the plot is, if there is one.
-            user: The id of somebody whose life is worth reading.
+            user: The id of a user whose steps are worth reading.
         """
         here = shlex.quote(str(folder))
         if self._series:
@@ -179,10 +148,6 @@ class RunProgress(RunEvents):
             ("runs", "all runs"),
         )
         self.message(suggested(commands))
-
-    def message(self, text: str) -> None:
-        """Print a line on stderr."""
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def _shown(self, arm: str, most: int) -> list[str]:
         series = self._series.get(arm, {})

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from starec_sim.cli.options import AsJson, RunsDir
+from starec_sim.cli.options import Answer, AsJson, RunsDir
 
 _COLOURS = {"finished": "green", "running": "cyan", "failed": "red", "damaged": "red"}
 
 
-def runs(runs_dir: RunsDir = Path("runs"), as_json: AsJson = False) -> dict[str, Any] | None:
+def runs(runs_dir: RunsDir = Path("runs"), as_json: AsJson = False) -> Answer:
     """List all runs, oldest first."""
     from starec_sim.errors import RunError
     from starec_sim.runs import folder

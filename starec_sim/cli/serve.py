@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from starec_sim.cli.options import AsJson
+from starec_sim.cli.options import Answer, AsJson
 
 
 def serve(
@@ -28,7 +28,7 @@ def serve(
         typer.Option(min=0, max=65535, metavar="N", help="Of this machine; 0 takes a free one."),
     ] = 8000,
     as_json: AsJson = False,
-) -> dict[str, Any] | None:
+) -> Answer:
     """Offer a policy at an OpenAI-compatible endpoint, for this machine only, until Ctrl-C.
 
     For example: starec serve local,model=Qwen/Qwen3-0.6B

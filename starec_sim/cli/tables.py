@@ -136,7 +136,7 @@ def _rounds(report: RunReport) -> str:
 
 
 class _Cell(NamedTuple):
-    """What stands in a table for one arm and metric."""
+    """A cell of the table: one arm and one metric."""
 
     text: Text
     series: tuple[float, ...] = ()

@@ -1,4 +1,4 @@
-"""One person's life in a run, as a page one enjoys reading."""
+"""How the trace of one user is printed: her visits, step by step."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _TOP = 5
 """Places of a ranking that are shown."""
 
 
-def print_life(
+def print_trace(
     user: User,
     trial: RecordedTrial,
     steps: Sequence[RecordedStep],
@@ -42,12 +42,12 @@ def print_life(
     prompts: bool,
     summary: str,
 ) -> None:
-    """Print the visits of a user: what was shown, thought, done, felt and remembered.
+    """Print the visits of a user: what she was shown, thought, did, felt and remembered.
 
     Args:
         user: Who she is.
         trial: In which arm, with which seed.
-        steps: What she lived.
+        steps: Her steps, in order.
         items: All items that occur in it.
         prompts: Whether to print every prompt and answer in full.
         summary: Her preference summary before the first of the steps.
@@ -94,7 +94,7 @@ def _print_step(
 
 
 def _print_page(out: Console, step: RecordedStep, items: Mapping[int, Item]) -> None:
-    """Print a page of the feed: each item's place, card, and what was expected of it and lived."""
+    """Print a page of the feed: label, card, the rating she expected and the one she gave."""
     lived = {e.item: e for e in step.feedback.experiences}
     actions = {action.item: action for action in step.decision.actions}
     rows = []
@@ -107,7 +107,7 @@ def _print_page(out: Console, step: RecordedStep, items: Mapping[int, Item]) -> 
 
 
 def _print_ranking(out: Console, step: RecordedStep, items: Mapping[int, Item]) -> None:
-    """Print the top of a ranking, the true choice, and what else was lived."""
+    """Print the top of a ranking, the true choice, and the other experiences."""
     ranking, target, shown = step.decision.ranking, step.feedback.target, step.observation.slate
     lived = {e.item: e for e in step.feedback.experiences}
     rows = []
@@ -223,7 +223,7 @@ def _print_text(out: Console, name: str, text: RenderableType) -> None:
     out.print(Padding(table, (0, 0, 0, 2)))
 
 
-def life_as_json(
+def trace_as_json(
     user: User, trial: RecordedTrial, steps: Sequence[RecordedStep], items: Mapping[int, Item]
 ) -> dict[str, Any]:
     """Return the same as JSON values, items by their ids in the dataset."""

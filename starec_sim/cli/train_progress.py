@@ -1,4 +1,4 @@
-"""The live display of a training: what is earned, what it costs, and what might be going wrong."""
+"""The live display of a training: rewards, losses, and signs of trouble."""
 
 from __future__ import annotations
 
@@ -8,17 +8,14 @@ import shlex
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.console import Group, RenderableType
 from rich.table import Table
 
+from starec_sim.cli.live_progress import LiveProgress
 from starec_sim.cli.tables import number, sparkline
 from starec_sim.cli.text import program, suggested
-from starec_sim.events import RunEvents
 from starec_sim.experiment import Experiment
 from starec_sim.types import Visit
 
@@ -37,47 +34,19 @@ _LATEST = 40
 """Steps that a sparkline shows."""
 
 
-class TrainProgress(RunEvents):
+class TrainProgress(LiveProgress):
     """Follows a training on stderr: live on a terminal, a line a step elsewhere."""
 
     def __init__(self) -> None:
-        # Of several processes, one talks.
-        self._console = Console(stderr=True, quiet=os.environ.get("RANK", "0") != "0")
-        self.talks = not self._console.quiet
-        self._progress = Progress(
-            TextColumn("{task.description}", style="bold", markup=False),
-            BarColumn(bar_width=max(10, min(30, self._console.width - 60))),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[doing]}"),
-            TimeRemainingColumn(),
-            TextColumn("left"),
-            console=self._console,
-        )
-        self._task = self._progress.add_task("", total=1.0, doing="")
-        self.kept: str | None = None
-        """The run's folder."""
+        self.talks = os.environ.get("RANK", "0") == "0"
+        """Whether this is the process that prints, of several that train."""
+        super().__init__(quiet=not self.talks)
         self._series: dict[str, list[float]] = {}
         self._validated: list[str] = []
         self._steps = 1
         self._visitors, self._visits = 1, 0
         self._learned = 0
         self._clock = self._started = time.monotonic()
-        self._live = Live(
-            get_renderable=self._render, console=self._console, refresh_per_second=5, transient=True
-        )
-
-    def __enter__(self) -> TrainProgress:
-        if self._console.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._live.stop()
 
     def run_started(self, folder: Path, experiment: Experiment) -> None:
         """Show the run's name."""
@@ -89,7 +58,7 @@ class TrainProgress(RunEvents):
         self._steps = steps
         self._series.clear()
         words = "imitating" if stage == "sft" else "learning"
-        self._progress.reset(self._task, total=steps, completed=done, doing=words)
+        self._progress.reset(self._task, total=steps, completed=done, note=words)
         if not self._console.is_terminal:
             more = f", {done} done before" if done else ""
             self.message(f"{stage}: {steps} steps{more}")
@@ -101,7 +70,7 @@ class TrainProgress(RunEvents):
     def visit_finished(self, visit: Visit) -> None:
         """Count a visit."""
         self._visits += 1
-        self._progress.update(self._task, doing=f"visit {self._visits}/{self._visitors}")
+        self._progress.update(self._task, note=f"visit {self._visits}/{self._visitors}")
 
     def samples_screened(self, counts: Sequence[tuple[str, str, int]]) -> None:
         """Show what became of the teacher's answers."""
@@ -133,20 +102,20 @@ class TrainProgress(RunEvents):
         self._learned += 1
         self._progress.update(self._task, advance=1)
         if not self._console.is_terminal:
-            told = ", ".join(
+            line = ", ".join(
                 f"{label} {number(value)}" for label, value in shown.items() if label != "entropy"
             )
-            self.message(f"{entry['stage']} step {entry['step']}/{self._steps}: {told}")
+            self.message(f"{entry['stage']} step {entry['step']}/{self._steps}: {line}")
 
     def validated(self, entry: Mapping[str, Any]) -> None:
         """Show how the policy does with users it never trained on."""
         figures = entry["validation"]
-        told = ", ".join(
-            f"{name} {found['mean']:.3f} [{found['low']:.3f}, {found['high']:.3f}]"
+        line = ", ".join(
+            f"{name} {metric['mean']:.3f} [{metric['low']:.3f}, {metric['high']:.3f}]"
             for name in _VALIDATED
-            if (found := figures.get(name)) is not None
+            if (metric := figures.get(name)) is not None
         )
-        self._validated.append(f"new users after {entry['step']} steps: {told}")
+        self._validated.append(f"new users after {entry['step']} steps: {line}")
         if not self._console.is_terminal:
             self.message(self._validated[-1])
         self._clock = time.monotonic()
@@ -177,7 +146,7 @@ class TrainProgress(RunEvents):
 
         Args:
             result: Of the training.
-            user: The id of somebody who was examined, if anybody was.
+            user: The id of a validated user; None if there are none.
         """
         if self._learned:
             self.message(f"\n{self._learned} steps in {time.monotonic() - self._started:.0f} s")
@@ -202,10 +171,6 @@ class TrainProgress(RunEvents):
                 (f'{shown} "{result.validations[-1]}"', "and after"),
             ]
         self.message(suggested(commands))
-
-    def message(self, text: str) -> None:
-        """Print a line on stderr."""
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def _render(self) -> RenderableType:
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))

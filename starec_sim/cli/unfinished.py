@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from starec_sim.cli.live_progress import LiveProgress
 
 
 class UnfinishedError(Exception):
@@ -26,19 +29,8 @@ class UnfinishedError(Exception):
         self.say_how_to_go_on = say_how_to_go_on
 
 
-class Progress(Protocol):
-    """A live display of a run."""
-
-    kept: str | None
-    """The run's folder, once something in it is worth going on from."""
-
-    def say_how_to_go_on(self, error: BaseException) -> None:
-        """Print what is kept of a run that an error ended, and the next command."""
-        ...
-
-
 @contextmanager
-def unfinished_told(progress: Progress) -> Iterator[None]:
+def unfinished_told(progress: LiveProgress) -> Iterator[None]:
     """Turn whatever ends a run early into an `UnfinishedError`."""
     try:
         yield

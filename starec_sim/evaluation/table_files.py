@@ -9,7 +9,7 @@ from starec_sim.evaluation.plot import plot_table
 from starec_sim.evaluation.table import Table
 
 
-def write_table(table: Table, folder: Path, against: str | None = None) -> list[Path]:
+def write_table_files(table: Table, folder: Path, against: str | None = None) -> list[Path]:
     """Write a table in all forms into a folder, and return the files.
 
     Args:

@@ -3,11 +3,11 @@
 import json
 import random
 import shutil
-import sys
 
 import pytest
 import typer
 
+from starec_sim.cli import app
 from starec_sim.runs.folder import CONFIG
 from starec_sim.runs.manifest import MANIFEST
 from starec_sim.runs.store import FILE
@@ -231,7 +231,7 @@ def test_a_plot_that_cannot_be_written_is_no_failure_of_the_run(starec, copied):
 
 
 def test_every_command_has_json_and_a_help(starec):
-    commands = typer.main.get_command(sys.modules["starec_sim.cli"].app).commands
+    commands = typer.main.get_command(app).commands
     for name, command in {**commands, **commands["data"].commands}.items():
         if name != "data":
             assert any("--json" in option.opts for option in command.params), name

@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from starec_sim import runner
-from starec_sim.cli.train import print_changes
+from starec_sim.cli.train_result import print_changes
 from starec_sim.events import RunEvents
 from starec_sim.experiment import Experiment
 from starec_sim.learning.rewards import Rewards

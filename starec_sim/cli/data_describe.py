@@ -1,59 +1,20 @@
-"""`starec data`."""
+"""`starec data describe`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from starec_sim.cli.options import AsJson
+from starec_sim.cli.options import Answer, AsJson
 
 if TYPE_CHECKING:
     from starec_sim.dataset import Dataset
     from starec_sim.holdout.filters import Cuts, Funnel
 
-data = typer.Typer(help="Get and look at datasets.")
 
-
-@data.command()
-def get(
-    name: Annotated[
-        str,
-        typer.Argument(metavar="NAME", help="ml-100k, ml-1m, or e.g. amazon-2018/CDs_and_Vinyl."),
-    ],
-    into: Annotated[
-        Path, typer.Option(metavar="FOLDER", help="The folder that will hold it.")
-    ] = Path("data"),
-    as_json: AsJson = False,
-) -> dict[str, Any] | None:
-    """Download a public dataset and check it.
-
-    MovieLens comes from GroupLens. Of Amazon Reviews one category of an edition (amazon-2014,
-    amazon-2018, amazon-2023): its ratings and its products, without the texts of the reviews.
-    """
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
-
-    from starec_sim import plugins
-
-    columns = (BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(name, total=None)
-        folder = plugins.load("data", "fetch")(
-            name,
-            into,
-            progress=lambda done, total: progress.update(task, completed=done, total=total),
-        )
-    if as_json:
-        return {"name": name, "folder": str(folder)}
-    print(folder)
-    return None
-
-
-@data.command()
 def describe(
     path: Annotated[
         str, typer.Argument(metavar="DATA", help="A folder or file, or the name of a dataset.")
@@ -72,7 +33,7 @@ def describe(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Of a sample of users.")] = 0,
     as_json: AsJson = False,
-) -> dict[str, Any] | None:
+) -> Answer:
     """Say what a dataset holds, what cuts leave of it, and whom a protocol evaluates.
 
     For example: starec data describe movielens-100k --protocol starec-20 --cut min_of_item=10
@@ -83,33 +44,38 @@ def describe(
     from starec_sim.holdout import HoldOut, filters, read_protocol
 
     spec = data_spec(path)
-    found, config = plugins.configure("datasets", spec, "data")
+    reader, config = plugins.configure("datasets", spec, "data")
     asked = read_protocol(protocol) if protocol is not None else None
     wanted = _cuts(cuts or (), asked.cuts if asked is not None else None)
     with bars():
-        loaded = found(config).load()
-    funnel = filters.cut(loaded, wanted, seed)
-    left = funnel.dataset
-    facts: dict[str, Any] = {
-        "name": left.name,
-        "reader": spec["use"],
-        "users": len(left.users),
-        "items": len(left.items),
-        "interactions": len(left.log.users),
-        "density": _density(left),
-        "attributes": sorted({name for item in left.items for name in item.attributes}),
-        "example": left.items[0].title if left.items else None,
-        "notes": dict(left.notes),
-        "protocol": None,
-        "funnel": [asdict(count) | {"sparsity": count.sparsity} for count in funnel.counts],
-    }
+        dataset = reader(config).load()
+    funnel = filters.cut(dataset, wanted, seed)
+    facts = _facts(funnel, spec["use"])
     if asked is not None:
-        exam = HoldOut(asked.model_copy(update={"cuts": wanted}), loaded, seed)
-        facts["protocol"] = {"name": asked.name, **exam.describe()}
+        holdout = HoldOut(asked.model_copy(update={"cuts": wanted}), dataset, seed)
+        facts["protocol"] = {"name": asked.name, **holdout.describe()}
     if as_json:
         return facts
     _print(facts, funnel)
     return None
+
+
+def _facts(funnel: Funnel, reader: str) -> dict[str, Any]:
+    """Return what is said of a dataset, as JSON values, without a protocol."""
+    dataset = funnel.dataset
+    return {
+        "name": dataset.name,
+        "reader": reader,
+        "users": len(dataset.users),
+        "items": len(dataset.items),
+        "interactions": len(dataset.log.users),
+        "density": _density(dataset),
+        "attributes": sorted({name for item in dataset.items for name in item.attributes}),
+        "example": dataset.items[0].title if dataset.items else None,
+        "notes": dict(dataset.notes),
+        "protocol": None,
+        "funnel": [asdict(count) | {"sparsity": count.sparsity} for count in funnel.counts],
+    }
 
 
 def _cuts(changes: Sequence[str], start: Cuts | None) -> Cuts:

@@ -1,0 +1,78 @@
+"""What is printed of an error, and the exit status."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+from starec_sim.cli.text import clean
+from starec_sim.cli.unfinished import UnfinishedError
+from starec_sim.errors import PausedError, StarecError
+
+DEFECT, USER, PAUSED, STOPPED = 1, 2, 3, 130
+"""Exit statuses: a defect of this program, something the user can mend, a run that paused itself,
+and a command that the user stopped."""
+
+
+class Failure(NamedTuple):
+    """An error, as the command line reports it."""
+
+    status: int
+    answer: dict[str, Any]
+    """What is printed with `--json`; it has an `error` and a `hint`."""
+
+
+@runtime_checkable
+class UsageError(Protocol):
+    """Typer's errors of usage; each of its versions keeps the class elsewhere."""
+
+    def format_message(self) -> str:
+        """Return what is wrong."""
+        ...
+
+
+@runtime_checkable
+class InCommand(Protocol):
+    """An error that knows the command in which it was raised."""
+
+    ctx: Any
+    """Typer's context, or None."""
+
+
+def stopped() -> Failure:
+    """Return what is reported when the user stops a command."""
+    return Failure(STOPPED, {"status": "paused", "error": "stopped by the user", "hint": ""})
+
+
+def failure_of(error: BaseException) -> Failure:
+    """Return what is reported of an error."""
+    if isinstance(error, UnfinishedError):
+        status, answer = failure_of(error.cause)
+        if status == STOPPED and error.run is not None:
+            answer = answer | {"hint": f"starec resume {shlex.quote(error.run)}"}
+        return Failure(status, answer | {"run": error.run})
+    if isinstance(error, KeyboardInterrupt):
+        return stopped()
+    if isinstance(error, PausedError):
+        answer = {"status": "paused", "reason": error.reason, "options": error.options}
+        return Failure(PAUSED, answer | _text(error.message, error.hint))
+    if isinstance(error, StarecError):
+        return _failed(USER, error.message, error.hint)
+    if isinstance(error, UsageError):
+        context = error.ctx if isinstance(error, InCommand) else None
+        command = context.command_path if context else "starec"
+        return _failed(USER, error.format_message(), f"{command} --help")
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        hint = "check that it is there, that you may use it, and that the disk has room"
+        return _failed(USER, f"{where}{error.strerror}", hint)
+    message = f"unexpected {type(error).__name__}: {error}"
+    return _failed(DEFECT, message, "run it again with --debug for the traceback")
+
+
+def _failed(status: int, message: str, hint: str) -> Failure:
+    return Failure(status, {"status": "failed"} | _text(message, hint))
+
+
+def _text(message: str, hint: str) -> dict[str, Any]:
+    return {"error": clean(message), "hint": clean(hint)}

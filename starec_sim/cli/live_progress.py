@@ -1,0 +1,69 @@
+"""What the live displays of runs and trainings share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from starec_sim.events import RunEvents
+
+
+class LiveProgress(RunEvents):
+    """A display on stderr: drawn anew all the time on a terminal, lines elsewhere.
+
+    Args:
+        quiet: Whether nothing is shown at all.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._console = Console(stderr=True, quiet=quiet)
+        self._progress = Progress(
+            TextColumn("{task.description}", style="bold", markup=False),
+            BarColumn(bar_width=max(10, min(30, self._console.width - 60))),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(),
+            TextColumn("left"),
+            console=self._console,
+        )
+        self._task = self._progress.add_task("", total=1.0, note="")
+        self._live: Live | None = None
+        self.kept: str | None = None
+        """The run's folder, once something in it is worth going on from."""
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live = Live(
+                get_renderable=self._render,
+                console=self._console,
+                refresh_per_second=5,
+                transient=True,
+            )
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def message(self, text: str) -> None:
+        """Print a line."""
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    @abstractmethod
+    def say_how_to_go_on(self, error: BaseException) -> None:
+        """Print what is kept of a run that an error ended, and the next command."""
+
+    @abstractmethod
+    def _render(self) -> RenderableType:
+        """Return what is drawn on a terminal."""

@@ -1,0 +1,20 @@
+"""`starec replay`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from starec_sim.cli.options import Answer, AsJson, Run, RunsDir
+
+
+def replay(run: Run, runs_dir: RunsDir = Path("runs"), as_json: AsJson = False) -> Answer:
+    """Run a recorded run again with its own answers, without any model, in a new folder.
+
+    The digest tells whether everything was as before.
+    """
+    from starec_sim import runner
+    from starec_sim.cli.run_result import finish_run
+    from starec_sim.runs import folder
+
+    recorded = folder.find(run, runs_dir)
+    return finish_run(lambda events: runner.replay(recorded, events), as_json)

@@ -1,0 +1,54 @@
+"""A run executed with a live display, and its result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from starec_sim.cli.ledger_view import print_estimate_errors, print_ledger
+from starec_sim.cli.options import Answer
+from starec_sim.cli.run_progress import RunProgress
+from starec_sim.cli.tables import print_report
+from starec_sim.cli.unfinished import unfinished_told
+from starec_sim.plot import plot_report
+from starec_sim.runs.reader import reading
+
+if TYPE_CHECKING:
+    from starec_sim.events import RunEvents
+    from starec_sim.runner import RunResult
+
+
+def finish_run(execute: Callable[[RunEvents], RunResult], as_json: bool) -> Answer:
+    """Execute with a live display, then show the result.
+
+    Args:
+        execute: Starts, resumes or replays the run.
+        as_json: Whether to return the answer in place of printing it.
+    """
+    progress = RunProgress()
+    with unfinished_told(progress), progress:
+        result = execute(progress)
+    plot = _plot(result, progress)
+    if as_json:
+        return {**result.as_json(), "plot": str(plot) if plot else None}
+    print_report(result.report)
+    print_ledger(result.ledger)
+    print_estimate_errors(result)
+    with reading(result.folder) as reader:
+        busiest = reader.busiest(reader.trials()[0], 1)
+    if result.replayed is not None:
+        progress.say_whether_it_is_the_same(result.digest, result.replayed)
+    user = busiest[0][0] if busiest else "ID"
+    progress.say_what_is_next(result.folder, result.digest, plot, user)
+    return None
+
+
+def _plot(result: RunResult, progress: RunProgress) -> Path | None:
+    """Return the file of the plot; None if there is nothing to plot or it cannot be written."""
+    path = result.folder / "plot.png"
+    try:
+        return path if plot_report(result.report, result.folder.name, path) else None
+    except OSError as error:  # the run is finished and its metrics are written
+        progress.message(f"\nNo plot was written: {error}")
+        return None

@@ -1,0 +1,116 @@
+"""How a recorded run is printed: how far it is, its metrics, its calls, what to look at next."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.console import Console
+
+from starec_sim.cli.ledger_view import print_ledger
+from starec_sim.cli.tables import console, print_report
+from starec_sim.cli.text import clean, program
+from starec_sim.experiment import recorded
+from starec_sim.report import RunReport, summarise
+from starec_sim.runs.ledger import Ledger, read_ledger
+from starec_sim.runs.manifest import Manifest, read_manifest
+from starec_sim.runs.reader import Reader, RecordedTrial
+
+_BUSIEST = 3
+"""Users whose commands are suggested."""
+
+
+class RunView(NamedTuple):
+    """What is shown of a run."""
+
+    folder: Path
+    manifest: Manifest
+    rounds: int
+    """Rounds of a trial, by the configuration."""
+    trials: Sequence[RecordedTrial]
+    report: RunReport
+    ledger: Ledger
+    busiest: Sequence[tuple[str, int, int]]
+    """(user, steps, slow steps) of those with the most slow steps in the first trial."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the same as JSON values."""
+        return {
+            "run": str(self.folder),
+            **self.manifest.as_json(),
+            "trials": [{**trial._asdict(), "of": self.rounds} for trial in self.trials],
+            "ledger": self.ledger.as_json(),
+            **self.report.as_json(),
+        }
+
+
+def read_view(folder: Path, reader: Reader) -> RunView:
+    """Return what is shown of a run.
+
+    Raises:
+        RunError: The run is damaged.
+    """
+    manifest, experiment, trials = read_manifest(folder), recorded(folder), reader.trials()
+    return RunView(
+        folder,
+        manifest,
+        experiment.rounds,
+        trials,
+        summarise(folder, experiment.report.last_rounds, experiment.report.metrics),
+        read_ledger(reader.db),
+        reader.busiest(trials[0], _BUSIEST) if trials else (),
+    )
+
+
+def print_run(view: RunView, explain: bool) -> None:
+    """Print a run.
+
+    Args:
+        view: What is printed.
+        explain: Whether to say what each metric means.
+    """
+    out, manifest = console(), view.manifest
+    out.print(f"{clean(view.folder.name)}: {manifest.status}", style="bold")
+    if manifest.problem:
+        out.print(clean(manifest.problem), style="red")
+    _print_trials(out, view.trials, view.rounds)
+    print_report(view.report, explain)
+    print_ledger(view.ledger)
+    here = shlex.quote(str(view.folder))
+    if view.busiest:
+        out.print("\nWho thought most:\n")
+        for user, steps, slow in view.busiest:
+            command = f"{program()} show {here} --user {shlex.quote(clean(user))}"
+            out.print(f"    {command}", end="", soft_wrap=True)
+            out.print(f"   {steps} steps, {slow} slow", style="dim", soft_wrap=True)
+    if manifest.status in ("interrupted", "paused", "failed"):
+        out.print("\nGo on with\n")
+        options = clean(f" {manifest.go_on}" if manifest.go_on else "")
+        out.print(f"    {program()} resume {here}{options}", soft_wrap=True)
+
+
+def _print_trials(out: Console, trials: Sequence[RecordedTrial], rounds: int) -> None:
+    """Print how far each trial is, and the facts of its environment where they change."""
+    width = max((len(trial.arm) for trial in trials), default=0)
+    before = ""
+    for trial in trials:
+        facts = " · ".join(_facts(trial.facts))
+        if facts != before:
+            out.print(f"  {clean(facts)}", style="dim")
+        before = facts
+        arm = clean(trial.arm)
+        out.print(f"  {arm:<{width}}  seed {trial.seed}  {trial.rounds} of {rounds} rounds")
+
+
+def _facts(facts: Mapping[str, Any]) -> list[str]:
+    """Return the facts of an environment in words, without those that are empty or zero."""
+    words = []
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            if inner := _facts(value):
+                words.append(f"{name}: {', '.join(inner)}")
+        elif value not in (0, None, "", [], ()):
+            words.append(f"{name} {value:,}" if isinstance(value, int) else f"{name} {value}")
+    return words

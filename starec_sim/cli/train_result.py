@@ -1,0 +1,85 @@
+"""A training executed with a live display, and what it changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+from starec_sim.cli.options import Answer
+from starec_sim.cli.tables import console, grid, half_width, number, verdict
+from starec_sim.cli.train_progress import TrainProgress
+from starec_sim.cli.unfinished import unfinished_told
+from starec_sim.glossary import metric_info
+from starec_sim.metrics import Interval
+from starec_sim.report import ArmDifference
+from starec_sim.runs.reader import reading
+
+if TYPE_CHECKING:
+    from starec_sim.events import RunEvents
+    from starec_sim.learning.train import TrainResult
+
+_SHOWN = ("reward", "ndcg@1", "ndcg@10", "satisfaction", "click_through", "malformed")
+"""Metrics that are shown, as far as the environment has them."""
+
+
+def finish_training(execute: Callable[[RunEvents], TrainResult], as_json: bool) -> Answer:
+    """Execute with a live display, then show the result.
+
+    Args:
+        execute: Starts or resumes the training.
+        as_json: Whether to return the answer in place of printing it.
+    """
+    progress = TrainProgress()
+    with unfinished_told(progress), progress:
+        result = execute(progress)
+    if not progress.talks:
+        return None
+    if as_json:
+        return result.as_json()
+    if result.changes is not None:
+        print_changes(result.changes, result.steps[-1]["step"])
+    progress.say_what_is_next(result, _busiest_user(result))
+    return None
+
+
+def print_changes(changes: Mapping[str, Mapping[str, Any]], steps: int) -> None:
+    """Print what a training changed for users it never trained on.
+
+    Args:
+        changes: See `starec_sim.learning.validation.changes`.
+        steps: How many lie between before and after.
+    """
+
+    def cell(interval: Interval, style: str, sign: str = "") -> Text:
+        return Text.assemble((number(interval.mean, sign), style), half_width(interval))
+
+    out, table, users = console(), grid(), 0
+    table.add_row("", "before", "after", "change", style="bold")
+    for name in (name for name in _SHOWN if name in changes):
+        found = changes[name]
+        users = max(users, found["users"])
+        before, after, change = (
+            Interval(**found[when], n=found["users"]) for when in ("before", "after", "change")
+        )
+        if name == "malformed" and before.mean == after.mean == 0:
+            continue
+        word, style = verdict(ArmDifference(change, found["p"]), metric_info(name).better)
+        cells = cell(before, "bold"), cell(after, "bold"), cell(change, style, "+")
+        table.add_row(metric_info(name).label, *cells, Text(word, style))
+    out.print(
+        f"\n{users} users never trained on, before and after {steps} steps of learning; ± half of "
+        "the 95 % interval,\nof changes paired by user; unsure: it holds zero\n",
+        soft_wrap=True,
+    )
+    out.print(table)
+
+
+def _busiest_user(result: TrainResult) -> str | None:
+    """Return the id of the validated user with the most slow steps; None if there are no users."""
+    if not result.validations:
+        return None
+    with reading(result.folder) as reader:
+        busiest = reader.busiest(reader.trial(result.validations[-1], None), 1)
+    return busiest[0][0] if busiest else None
