@@ -7,7 +7,9 @@ from scipy import stats
 
 from starec_sim.metrics import (
     Interval,
+    PairedDifference,
     bootstrap_interval,
+    paired_difference,
     paired_interval,
     permutation_test,
 )
@@ -112,3 +114,13 @@ def test_identical_conditions_are_not_told_apart() -> None:
 
 def test_a_test_needs_two_users() -> None:
     assert np.isnan(permutation_test(np.array([1.0, np.nan]), np.array([0.0, 1])))
+
+
+def test_a_paired_difference_is_sure_when_interval_and_permutations_agree() -> None:
+    rng = np.random.default_rng(0)
+    b = rng.normal(size=30)
+    found = paired_difference(b + 0.5 + 0.1 * rng.normal(size=30), b, seed=0)
+    assert found.sure and found.p < 0.001 and found.interval.mean == pytest.approx(0.5, abs=0.1)
+    assert not paired_difference(b, b, seed=0).sure
+    assert not PairedDifference(Interval(0.2, 0.1, 0.3, 5), p=0.2).sure
+    assert set(found.as_json()) == {"mean", "low", "high", "n", "p", "sure"}
