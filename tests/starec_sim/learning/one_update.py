@@ -1,14 +1,10 @@
-"""Three updates under `torchrun`, for the tests that compare one process with two.
+"""Three updates, for the tests that compare one process with two.
 
-    one_update.py MODEL FOLDER
-
-After the first of them the learner is written to the folder, and a second one goes on from there.
+After the first of them the learner is written to the folder, and a second one continues from there.
 """
 
 import json
 import os
-import sys
-from pathlib import Path
 
 import torch
 from accelerate import PartialState
@@ -60,9 +56,9 @@ def keep(learner, folder):
     learner.accelerator.wait_for_everyone()
 
 
-def main():
+def run(model, place):
+    """Make the updates with a model, in the processes there are; write `told.json`."""
     torch.set_num_threads(1)
-    model, place = sys.argv[1], Path(sys.argv[2])
     if os.environ.get("ACCELERATE_USE_FSDP"):
         shard()
     batch = make_batch(list(rollouts()), Objective()).rows
@@ -81,14 +77,10 @@ def main():
     told["sharded"] = sum(isinstance(one, FSDPModule) for one in learner._net.modules())
     told["type"] = learner.accelerator.distributed_type.value
     if learner.accelerator.is_main_process:
-        print(json.dumps(told))
+        (place / "told.json").write_text(json.dumps(told))
 
 
 def updated(learner, batch):
     update = learner.improve(batch, Objective(kl=0.1), 1.0)
     learner.end_step()
     return [update.loss, update.gradient, update.kl]
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,5 @@
 import json
-import os
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +12,9 @@ from starec_sim.learning.grpo_loss import Objective
 from starec_sim.learning.learner import DivergenceError, Learner, Optimisation
 from starec_sim.learning.models import Lora, ModelError, load
 from starec_sim.learning.rows import Rollout, TokenRow
+from tests.forked import distributed
 
+from . import one_update
 from .conftest import ARCHITECTURES
 
 torch = pytest.importorskip("torch")
@@ -144,20 +144,16 @@ def test_a_loss_that_is_not_finite_stops_before_it_reaches_the_weights(model_fol
 
 @pytest.fixture(scope="module")
 def updates(model_folder, tmp_path_factory):
-    """Return what `one_update.py` tells, with so many processes."""
+    """Return what `one_update.run` writes, with so many processes."""
 
     def updates(processes, **environ):
-        torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-        script = [HERE / "one_update.py", model_folder(), tmp_path_factory.mktemp("kept")]
-        done = subprocess.run(
-            [*torchrun, f"--nproc_per_node={processes}", *script],
-            capture_output=True,
-            text=True,
-            timeout=200,
-            env={**os.environ, "OMP_NUM_THREADS": "1", **environ},
-        )
-        assert done.returncode == 0, done.stderr
-        told = json.loads(done.stdout.splitlines()[-1])
+        place = tmp_path_factory.mktemp("kept")
+        work = partial(one_update.run, model_folder(), place)
+        if processes == 1:
+            work()
+        else:
+            distributed(work, processes, **environ)
+        told = json.loads((place / "told.json").read_text())
         assert told["processes"] == processes
         return told
 

@@ -3,11 +3,7 @@
 import asyncio
 import json
 import math
-import os
 import signal
-import subprocess
-import sys
-import time
 from importlib.resources import files
 from pathlib import Path
 
@@ -18,14 +14,14 @@ from starec_sim.events import RunEvents
 from starec_sim.experiment import read
 from starec_sim.learning.config import Training, template_of, training_of
 from starec_sim.learning.teacher import samples_of
-from starec_sim.learning.train import _result
+from starec_sim.learning.train import _result, train
 from starec_sim.learning.training_run import Players, TrainingRun
 from starec_sim.learning.weight_sync import ServedWeightSync
 from starec_sim.policies.gateway import Policy, build_policy
 from starec_sim.policies.openai import OpenAIPolicy
 from starec_sim.settings import validate
+from tests.forked import fork, kill_self, wait
 
-STAREC = [sys.executable, "-m", "starec_sim"]
 REWARD = "def many(outcome):\n    return outcome.text.count('a') + outcome.text.count('e')\n"
 
 
@@ -84,28 +80,24 @@ def plays(policies=None):
     return Players(None, policies or {}, None)
 
 
-def started(command, **options):
-    env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, **options
-    )
-
-
-def steps_logged(folder):
-    path = folder / "steps.jsonl"
-    return path.read_text().count("\n") if path.is_file() else 0
-
-
-def kill_after(command, runs, lines):
+def kill_after(path, runs, lines):
     """Kill a training, with no chance to clean up, once its log has so many lines."""
-    process = started(command)
-    deadline = time.monotonic() + 300
-    while not any(steps_logged(folder) >= lines for folder in runs.glob("*")):
-        assert process.poll() is None, process.stderr.read().decode()
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
+
+    def train_and_die():
+        logged = 0
+
+        class Dies(RunEvents):
+            def logged(self, entry):
+                nonlocal logged
+                logged += 1
+                if logged == lines:
+                    kill_self()
+
+            step_finished = validated = logged
+
+        train(read(path), Dies())
+
+    assert wait(fork(train_and_die)) == -signal.SIGKILL
     (folder,) = runs.iterdir()
     return folder
 
@@ -134,13 +126,21 @@ def test_a_training_that_spent_its_budget_goes_on_with_more(starec, experiment, 
     assert status == 0, err
 
 
+@pytest.fixture(scope="module")
+def undisturbed():
+    """Results of trainings that nobody killed, by method."""
+    return {}
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("method", "lines"),
     [("full", 3), ("full", 4 + 1 + 3), ("lora", 1)],
-    ids=["in the anchor", "between checkpoints", "an adapter, before any checkpoint"],
+    ids=["in SFT", "between checkpoints", "an adapter, before any checkpoint"],
 )
-def test_a_killed_training_goes_on_to_the_same_losses(starec, experiment, tmp_path, method, lines):
+def test_a_killed_training_goes_on_to_the_same_losses(
+    starec, experiment, tmp_path, undisturbed, method, lines
+):
     path = experiment(method=method)
 
     def result_of(*command):
@@ -148,12 +148,14 @@ def test_a_killed_training_goes_on_to_the_same_losses(starec, experiment, tmp_pa
         assert status == 0, err
         return json.loads(out)
 
-    whole = result_of("train", path, "--set", f"runs_dir={tmp_path / 'whole'}")
+    if method not in undisturbed:
+        undisturbed[method] = result_of("train", path, "--set", f"runs_dir={tmp_path / 'whole'}")
+    whole = undisturbed[method]
     assert len(losses(whole)) == 4 + 5
     assert any(map(math.isfinite, losses(whole)[4:])), "something was learned from the world"
     assert len(validations(whole)) == 3
 
-    folder = kill_after([*STAREC, "train", path], tmp_path / "runs", lines)
+    folder = kill_after(path, tmp_path / "runs", lines)
     resumed = result_of("resume", folder)
     assert losses(resumed) == pytest.approx(losses(whole), rel=1e-4, abs=1e-6, nan_ok=True)
     assert len(validations(resumed)) == 3
