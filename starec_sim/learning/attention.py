@@ -1,8 +1,8 @@
-"""Attention over packed rows, piece by piece: what a mask hides is not computed at all.
+"""Attention over packed rows in pieces: scores that a mask would hide are not computed.
 
-Under a mask a processor computes all scores and throws most of them away: of 8 completions, each
-sees itself and the prompt, and not the 7 others. A pack of `nano` takes 5.0 s instead of 7.2 on two
-cores. Graphics cards are better off with the mask.
+With a mask a processor computes all scores and drops most of them: each of 8 completions attends to
+the prompt and to itself, not to the 7 others. A pack of `nano` takes 5.0 s instead of 7.2 s on two
+cores. On GPUs the mask is faster.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 IN_PIECES = "in_pieces"
-"""What transformers knows it by."""
+"""Its name in transformers."""
 
 
 def in_pieces(
@@ -44,10 +44,10 @@ def in_pieces(
         ends: For each of the B sequences, where its prompt and its completions end. Without it
             rows are not packed, and attention is the library's own.
         scaling: Of the scores.
-        more: Left to the library.
+        more: Passed on to transformers.
 
     Returns:
-        Shape (B, S, H, D), and no weights. What comes of padding is zero.
+        Shape (B, S, H, D), and no weights. The output at padding is zero.
     """
     if not ends:
         mixed, _ = sdpa_attention_forward(

@@ -1,4 +1,4 @@
-"""One picture of a training: what it earns, how it does with others, and what it might exploit."""
+"""The plot of a training: rewards, validations, and what a policy may exploit."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#444444")
-"""Okabe and Ito's palette: told apart by everybody."""
+"""Okabe and Ito's palette, which colour-blind people can tell apart."""
 _PANELS: Mapping[str, tuple[str, ...]] = {
     "reward": ("reward.*",),
-    "what it is made of": ("components.*",),
+    "components of the reward": ("components.*",),
     "divergence from the reference policy (nats)": ("kl",),
     "entropy (nats)": ("entropy",),
-    "clipped, and how stale": ("clip_share", "ratio_gap"),
+    "clipped, distance of the ratio from 1": ("clip_share", "ratio_gap"),
     "equal groups, distinct answers": ("zero_variance", "distinct"),
     "malformed and empty": ("counters.*malformed", "counters.*empty"),
     "length (tokens)": ("counters.*length",),
     "agreement with the input order": ("counters.*input order",),
     "loss": ("loss",),
 }
-_EXAMINED = ("ndcg@1", "ndcg@10", "satisfaction", "malformed")
+_VALIDATED = ("ndcg@1", "ndcg@10", "satisfaction", "malformed")
 
 
 def plot_training(entries: Sequence[Mapping[str, Any]], title: str, path: Path) -> None:
-    """Write the picture.
+    """Write the plot as a PNG.
 
     Args:
         entries: The log of steps, see `starec_sim.learning.checkpoints`.
-        title: Of the picture.
-        path: Where it goes.
+        title: The title.
+        path: The file.
 
     Raises:
         OSError: The file cannot be written.
@@ -86,7 +86,7 @@ def _series(
 
 def _draw_validations(axis: Axes, validations: Sequence[Mapping[str, Any]]) -> None:
     steps = [entry["step"] for entry in validations]
-    for colour, name in zip(_COLOURS, _EXAMINED, strict=False):
+    for colour, name in zip(_COLOURS, _VALIDATED, strict=False):
         figures = [entry["validation"].get(name) for entry in validations]
         if all(figures):
             axis.plot(
