@@ -27,15 +27,15 @@ def test_a_round_reveals_at_least_so_many_picks_and_ends_with_one_she_likes(drif
     for number, visits in enumerate(rounds):
         for visit in visits:
             feedback = visit.steps[0].feedback
-            lived = feedback.experiences
-            assert lived[-1].item == feedback.target and lived[-1].liked
+            experienced = feedback.experiences
+            assert experienced[-1].item == feedback.target and experienced[-1].liked
             # What she picks before the first choice is part of her history.
-            assert len(lived) >= 2 or number == 0
-            assert not any(e.liked for e in lived[1:-1])
-            items = np.array([e.item for e in lived])
+            assert len(experienced) >= 2 or number == 0
+            assert not any(e.liked for e in experienced[1:-1])
+            items = np.array([e.item for e in experienced])
             row = rows[world.users[visit.user].id]
             truth = np.rint(drifting.world.ratings(row, items, number))
-            assert [e.rating for e in lived] == truth.tolist()
+            assert [e.rating for e in experienced] == truth.tolist()
 
 
 def test_nobody_meets_an_item_twice_and_the_log_comes_first(drifting, build, play):
@@ -44,10 +44,12 @@ def test_nobody_meets_an_item_twice_and_the_log_comes_first(drifting, build, pla
     rows = {user.id: row for row, user in enumerate(drifting.users)}
     for user in range(len(world.users)):
         logged = drifting.log.where(drifting.log.users == rows[world.users[user].id]).items.tolist()
-        lived = [e.item for e in world.history(user)]
-        lived += [e.item for visits in rounds for e in visits[user].steps[0].feedback.experiences]
-        assert len(set(lived)) == len(lived)
-        assert lived[: min(40, len(logged))] == logged[-40:]
+        experienced = [e.item for e in world.history(user)]
+        experienced += [
+            e.item for visits in rounds for e in visits[user].steps[0].feedback.experiences
+        ]
+        assert len(set(experienced)) == len(experienced)
+        assert experienced[: min(40, len(logged))] == logged[-40:]
 
 
 def test_after_the_change_people_choose_by_their_new_tastes(drifting, build, play):
@@ -66,7 +68,7 @@ def test_after_the_change_people_choose_by_their_new_tastes(drifting, build, pla
         assert followed > left_behind + 0.5
 
 
-def test_the_same_seed_gives_the_same_lives_and_another_seed_others(drifting, build, play):
+def test_the_same_seed_gives_the_same_choices_and_another_seed_others(drifting, build, play):
     def targets(seed):
         rounds = play(going_on(build, drifting, seed), range(6))
         return [visit.steps[0].feedback.target for visits in rounds for visit in visits]

@@ -196,14 +196,14 @@ def test_with_real_data_a_rating_given_later_is_the_truth_and_a_model_fills_the_
     assert {e.source for e in world.history(0)} == {"logged"}
     assert world.describe()["known interactions"] == len(known)
     assert world.describe()["hidden ratings"] == len(log) - len(known)
-    lived = [
+    experienced = [
         (visit.user, e)
         for visit in play(world, [0], watch_all)[0]
         for step in visit.steps
         for e in step.feedback.experiences
     ]
-    assert {e.source for _, e in lived} == {"logged", "model"}
-    for user, e in lived:
+    assert {e.source for _, e in experienced} == {"logged", "model"}
+    for user, e in experienced:
         assert (e.source == "logged") == ((user, e.item) in log)
         assert e.rating == log.get((user, e.item), e.rating)
         assert e.rating in {1.0, 2.0, 3.0, 4.0, 5.0}

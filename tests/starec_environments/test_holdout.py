@@ -1,4 +1,4 @@
-"""The exam as a world: replay first, then the lists, and nothing that gives the answer away."""
+"""The hold-out as an environment: replay, then candidate lists; nothing reveals the answer."""
 
 from itertools import chain
 
@@ -13,7 +13,7 @@ N_ITEMS = 60
 
 
 @pytest.fixture
-def lives(make):
+def data(make):
     """Eight users, fourteen items each; user 0 likes two of them, the others every second one."""
     rng = np.random.default_rng(4)
     seen = [rng.permutation(N_ITEMS)[:14].tolist() for _ in range(8)]
@@ -38,8 +38,8 @@ def logged(dataset, user):
     return dataset.log.where(dataset.log.users == user)
 
 
-def test_a_user_lives_through_her_last_likes_and_then_ranks_each_list_once(lives, build, play):
-    world = small(build, lives)
+def test_a_user_replays_her_last_likes_and_then_ranks_each_list_once(data, build, play):
+    world = small(build, data)
     rounds = play(world, range(6))
     assert [len(visits) for visits in rounds] == [7, 7, 7, 8, 8, 0]  # user 0 has one like to replay
     for visit in rounds[4]:
@@ -52,12 +52,12 @@ def test_a_user_lives_through_her_last_likes_and_then_ranks_each_list_once(lives
         assert {step.feedback.target for step in visit.steps} == {world.holdout.answers[visit.user]}
 
 
-def test_nothing_is_revealed_in_the_exam_and_nothing_of_it_was_shown_before(lives, build, play):
-    world = small(build, lives)
+def test_nothing_is_revealed_in_the_last_round_or_shown_before_it(data, build, play):
+    world = small(build, data)
     rounds = play(world, range(5))
     for visit in rounds[4]:
         assert all(step.feedback.experiences == () for step in visit.steps)
-        exam = {item for step in visit.steps for item in step.observation.slate}
+        asked = {item for step in visit.steps for item in step.observation.slate}
         before = {
             item
             for visits in rounds[:4]
@@ -65,13 +65,13 @@ def test_nothing_is_revealed_in_the_exam_and_nothing_of_it_was_shown_before(live
             if other.user == visit.user
             for item in other.steps[0].observation.slate
         }
-        assert not exam & before
+        assert not asked & before
         assert int(world.holdout.answers[visit.user]) not in [
-            e.item for e in lived(world, rounds, visit.user)
+            e.item for e in experienced(world, rounds, visit.user)
         ]
 
 
-def lived(world, rounds, user):
+def experienced(world, rounds, user):
     """What a user remembers from the start, and what her visits revealed."""
     revealed = chain.from_iterable(
         step.feedback.experiences
@@ -84,43 +84,45 @@ def lived(world, rounds, user):
 
 
 @pytest.mark.parametrize("replay", [0, 2, None])
-def test_however_much_is_replayed_the_same_is_known_at_the_exam(lives, build, play, replay) -> None:
-    world = small(build, lives, replay=replay)
+def test_however_much_is_replayed_the_same_is_known_before_the_lists(
+    data, build, play, replay
+) -> None:
+    world = small(build, data, replay=replay)
     rounds = play(world, range(5))
     for user in range(8):
-        assert [e.item for e in lived(world, rounds, user)] == logged(lives, user).items[
+        assert [e.item for e in experienced(world, rounds, user)] == logged(data, user).items[
             :13
         ].tolist()
     visits = sum(len(found) for found in rounds[:4])
     assert visits == {0: 0, 2: 15, None: 30 - 1}[replay]
 
 
-def test_with_a_swapped_memory_everybody_lives_anothers_life_and_sits_her_own_exam(
-    lives, build, play
+def test_with_a_swapped_memory_everybody_replays_anothers_log_and_ranks_her_own_lists(
+    data, build, play
 ) -> None:
-    own, swapped = small(build, lives), small(build, lives, memory="swapped")
+    own, swapped = small(build, data), small(build, data, memory="swapped")
     rounds = play(swapped, range(5))
-    lives_of = {tuple(e.item for e in lived(swapped, rounds, user)): user for user in range(8)}
-    assert len(lives_of) == 8
+    logs_of = {tuple(e.item for e in experienced(swapped, rounds, user)): user for user in range(8)}
+    assert len(logs_of) == 8
     for user in range(8):
         assert swapped.users[user].id == own.users[user].id
         assert (swapped.holdout.candidate_lists[user] == own.holdout.candidate_lists[user]).all()
-        assert tuple(logged(lives, user).items[:13].tolist()) not in [
-            items for items, who in lives_of.items() if who == user
+        assert tuple(logged(data, user).items[:13].tolist()) not in [
+            items for items, who in logs_of.items() if who == user
         ]
     assert swapped.describe()["candidates in the borrowed past"] > 0
 
 
-def test_a_swapped_user_has_the_profile_of_the_one_whose_life_she_lived(build) -> None:
+def test_a_swapped_user_has_the_profile_of_the_one_whose_log_she_replayed(build) -> None:
     from starec_environments.datasets.synthetic import Synthetic
 
     data = Synthetic(Synthetic.Config(users=30, items=200)).load()
     own, swapped = (build("holdout", data, memory=memory) for memory in ("own", "swapped"))
     histories = {own.history(user): own.users[user] for user in range(len(own.users))}
     for user in range(len(own.users)):
-        lived = histories[swapped.history(user)]
-        assert swapped.users[user].profile == lived.profile
-        assert swapped.users[user].id == own.users[user].id != lived.id
+        other = histories[swapped.history(user)]
+        assert swapped.users[user].profile == other.profile
+        assert swapped.users[user].id == own.users[user].id != other.id
 
 
 def test_one_user_alone_cannot_swap(make, build) -> None:
@@ -129,19 +131,19 @@ def test_one_user_alone_cannot_swap(make, build) -> None:
         small(build, dataset, memory="swapped")
 
 
-def test_signals_come_from_the_training_interactions_and_know_no_answer(lives, build) -> None:
-    world = small(build, lives, protocol={"signals": ["popularity", "rating", "together"]})
+def test_signals_come_from_the_training_interactions_and_know_no_answer(data, build) -> None:
+    world = small(build, data, protocol={"signals": ["popularity", "rating", "together"]})
     world.begin_round(4)
     shown = world.observe(1, ())
     assert all("seen by" in text for text in shown.cards)
     # Popularity counts nothing from any evaluated user's answer on.
     assert world.popularity.sum() == sum(13 for _ in range(8))
     with pytest.raises(ConfigError, match="signals must be some of"):
-        small(build, lives, protocol={"signals": ["fame"]})
+        small(build, data, protocol={"signals": ["fame"]})
 
 
-def test_reward_and_rank_are_those_of_the_ranking_environment(lives, build) -> None:
-    world = small(build, lives)
+def test_reward_and_rank_are_those_of_the_ranking_environment(data, build) -> None:
+    world = small(build, data)
     world.begin_round(4)
     shown = world.observe(3, ())
     answer = int(world.holdout.answers[3])
@@ -151,20 +153,20 @@ def test_reward_and_rank_are_those_of_the_ranking_environment(lives, build) -> N
     assert nothing.reward == {"tier": -1.0, "ndcg": 0.0}
 
 
-def test_lists_from_a_file_are_the_exam_and_another_file_is_refused(lives, build, tmp_path):
+def test_lists_from_a_file_are_shown_and_another_file_is_refused(data, build, tmp_path):
     path = tmp_path / "candidates.jsonl"
-    write_candidates(small(build, lives, seed=5).holdout, path)
-    again = small(build, lives, seed=0, candidates=str(path), candidates_sha256=file_digest(path))
+    write_candidates(small(build, data, seed=5).holdout, path)
+    again = small(build, data, seed=0, candidates=str(path), candidates_sha256=file_digest(path))
     assert (
-        again.holdout.candidate_lists == small(build, lives, seed=5).holdout.candidate_lists
+        again.holdout.candidate_lists == small(build, data, seed=5).holdout.candidate_lists
     ).all()
     with pytest.raises(DataError, match="is not the file of candidates that the run began with"):
-        small(build, lives, candidates=str(path), candidates_sha256="0" * 64)
+        small(build, data, candidates=str(path), candidates_sha256="0" * 64)
 
 
-def test_what_a_visitor_sees_depends_on_nothing_but_round_user_and_step(lives, build, play) -> None:
-    played = play(small(build, lives), range(5))
-    world = small(build, lives)
+def test_what_a_visitor_sees_depends_on_nothing_but_round_user_and_step(data, build, play) -> None:
+    played = play(small(build, data), range(5))
+    world = small(build, data)
     for round in reversed(range(5)):
         for user in reversed(world.begin_round(round)):
             visit = next(v for v in played[round] if v.user == user)
@@ -172,7 +174,7 @@ def test_what_a_visitor_sees_depends_on_nothing_but_round_user_and_step(lives, b
                 assert world.observe(user, visit.steps[:number]) == step.observation
 
 
-def test_a_catalogue_too_small_for_replays_beside_the_exam_is_refused(make, build) -> None:
+def test_a_catalogue_too_small_for_replays_beside_the_lists_is_refused(make, build) -> None:
     rng = np.random.default_rng(0)
     rows = [(user, int(item), 5.0) for user in range(3) for item in rng.permutation(21)[:12]]
     with pytest.raises(DataError, match=r"leaves \d items .* not the 4 that a replayed choice"):
@@ -180,6 +182,6 @@ def test_a_catalogue_too_small_for_replays_beside_the_exam_is_refused(make, buil
     small(build, make(rows, 21), protocol={"history": 0})
 
 
-def test_the_exam_needs_data(build) -> None:
+def test_the_hold_out_needs_data(build) -> None:
     with pytest.raises(DataError, match="needs data"):
         build("holdout", None)

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from starec_environments.ranking import RankingEnvironment
-from starec_environments.replay import tier
 from starec_sim.dataset import Interactions
 from starec_sim.errors import ConfigError, DataError
 from starec_sim.rng import Streams
@@ -20,7 +19,7 @@ N_ITEMS = 40
 
 
 @pytest.fixture
-def lives(make):
+def data(make):
     """Six users, twelve items each; every second rating is a like."""
     rng = np.random.default_rng(2)
     seen = [rng.permutation(N_ITEMS)[:12].tolist() for _ in range(6)]
@@ -91,52 +90,52 @@ def test_the_choice_stands_in_every_place_equally_often_and_so_does_every_negati
     assert all(abs(count - 2000 * 4 / 29) < 83 for count in negatives.values())
 
 
-def test_what_a_user_remembers_and_then_lives_through_is_her_log_in_order_of_time(
-    lives, build, play
+def test_what_a_user_remembers_and_then_experiences_is_her_log_in_order_of_time(
+    data, build, play
 ) -> None:
-    world = small(build, lives, choices=4)
+    world = small(build, data, choices=4)
     rounds = play(world, range(4))
     for user in range(6):
-        log = logged(lives, user)
-        lived = list(world.history(user))
-        assert [e.item for e in lived] == log.items[:5].tolist()  # the log ends with four likes
+        log = logged(data, user)
+        experienced = list(world.history(user))
+        assert [e.item for e in experienced] == log.items[:5].tolist()  # then four likes
         for visits in rounds:
             feedback = visits[user].steps[0].feedback
-            lived += feedback.experiences
+            experienced += feedback.experiences
             assert feedback.experiences[-1].item == feedback.target
             assert feedback.experiences[-1].liked
-        assert [e.item for e in lived] == log.items.tolist()
-        assert [e.rating for e in lived] == log.ratings.tolist()
-        assert {e.source for e in lived} == {"logged"}
+        assert [e.item for e in experienced] == log.items.tolist()
+        assert [e.rating for e in experienced] == log.ratings.tolist()
+        assert {e.source for e in experienced} == {"logged"}
 
 
 def test_only_the_last_interactions_count_and_all_that_was_touched_stays_out_of_the_negatives(
-    lives, build
+    data, build
 ) -> None:
-    world = small(build, lives, sequence=6, choices=2, candidates=29)
+    world = small(build, data, sequence=6, choices=2, candidates=29)
     world.begin_round(0)
     for user in range(6):
-        log = logged(lives, user)
+        log = logged(data, user)
         assert [e.item for e in world.history(user)] == log.items[6:9].tolist()
         assert set(world.observe(user, ()).slate) & set(log.items.tolist()) == {int(log.items[9])}
 
 
-def test_everybody_makes_one_choice_a_round_until_the_choices_are_used_up(lives, build) -> None:
-    world = small(build, lives)
+def test_everybody_makes_one_choice_a_round_until_the_choices_are_used_up(data, build) -> None:
+    world = small(build, data)
     assert [list(world.begin_round(round)) for round in range(4)] == [list(range(6))] * 3 + [[]]
 
 
 def test_a_visit_ends_with_its_only_step_and_what_was_done_changes_nothing(
-    lives, build, play
+    data, build, play
 ) -> None:
-    world = small(build, lives)
+    world = small(build, data)
     (visits,) = play(world, [0])
     assert {v.steps[-1].feedback.ending for v in visits} == {"done"}
     assert world.end_round(visits) == {} and world.state() == {}
 
 
-def test_observing_and_responding_depend_on_nothing_but_round_and_user(lives, build, act) -> None:
-    world, calm = small(build, lives), small(build, lives)
+def test_observing_and_responding_depend_on_nothing_but_round_and_user(data, build, act) -> None:
+    world, calm = small(build, data), small(build, data)
     for round in range(3):
         world.begin_round(round)
         calm.begin_round(round)
@@ -144,15 +143,15 @@ def test_observing_and_responding_depend_on_nothing_but_round_and_user(lives, bu
         for user in order:
             shown = world.observe(user, ())
             feedback = world.respond(user, (), shown, act(user, round, shown))
-            alone = small(build, lives)
+            alone = small(build, data)
             alone.begin_round(round)
             assert alone.observe(user, ()) == shown == calm.observe(user, ())
             assert alone.respond(user, (), shown, act(user, round, shown)) == feedback
 
 
-def test_a_seed_is_a_world_and_another_seed_another(lives, build) -> None:
+def test_a_seed_is_a_world_and_another_seed_another(data, build) -> None:
     def slates(seed, **changes):
-        world = small(build, lives, seed, **changes)
+        world = small(build, data, seed, **changes)
         world.begin_round(0)
         return [world.observe(user, ()).slate for user in range(6)]
 
@@ -161,15 +160,15 @@ def test_a_seed_is_a_world_and_another_seed_another(lives, build) -> None:
     assert slates(3) != slates(3, draw=1)
 
 
-def test_another_draw_has_other_negatives_and_the_same_choices(lives, build, play) -> None:
-    first, second = (play(small(build, lives, draw=draw), range(3)) for draw in (0, 1))
+def test_another_draw_has_other_negatives_and_the_same_choices(data, build, play) -> None:
+    first, second = (play(small(build, data, draw=draw), range(3)) for draw in (0, 1))
     for one, two in zip(chain(*first), chain(*second), strict=True):
         assert one.steps[0].feedback.target == two.steps[0].feedback.target
         assert set(one.steps[0].observation.slate) != set(two.steps[0].observation.slate)
 
 
-def test_many_decisions_for_one_state_get_many_feedbacks(lives, build) -> None:
-    world = small(build, lives)
+def test_many_decisions_for_one_state_get_many_feedbacks(data, build) -> None:
+    world = small(build, data)
     world.begin_round(1)
     shown = world.observe(2, ())
     target = world.respond(2, (), shown, ranked(*shown.slate)).target
@@ -184,8 +183,8 @@ def test_many_decisions_for_one_state_get_many_feedbacks(lives, build) -> None:
     assert len({feedback.experiences for feedback in group}) == 1
 
 
-def test_a_choice_that_was_not_read_from_the_answer_earns_nothing(lives, build) -> None:
-    world = small(build, lives)
+def test_a_choice_that_was_not_read_from_the_answer_earns_nothing(data, build) -> None:
+    world = small(build, data)
     world.begin_round(0)
     shown = world.observe(0, ())
     target = world.respond(0, (), shown, ranked(*shown.slate)).target
@@ -196,20 +195,20 @@ def test_a_choice_that_was_not_read_from_the_answer_earns_nothing(lives, build) 
 
 @pytest.mark.parametrize("rounds", [1, 2])
 def test_a_restored_world_goes_on_like_the_one_that_was_not_interrupted(
-    lives, build, play, through_a_file, rounds
+    data, build, play, through_a_file, rounds
 ) -> None:
-    whole = small(build, lives, signals=["popularity", "rating", "together"])
+    whole = small(build, data, signals=["popularity", "rating", "together"])
     expected = play(whole, range(3))
-    first = small(build, lives, signals=["popularity", "rating", "together"])
+    first = small(build, data, signals=["popularity", "rating", "together"])
     play(first, range(rounds))
-    second = small(build, lives, signals=["popularity", "rating", "together"])
+    second = small(build, data, signals=["popularity", "rating", "together"])
     second.restore(through_a_file(first.state()))
     assert play(second, range(rounds, 3)) == expected[rounds:]
 
 
-def test_only_the_informed_see_signals_and_stay_informed(lives, build) -> None:
+def test_only_the_informed_see_signals_and_stay_informed(data, build) -> None:
     told = {"signals": ["popularity", "rating", "together"], "candidates": 10}
-    everybody, some = small(build, lives, **told), small(build, lives, **told, informed=0.5)
+    everybody, some = small(build, data, **told), small(build, data, **told, informed=0.5)
     informed = []
     for round in range(3):
         everybody.begin_round(round), some.begin_round(round)
@@ -292,9 +291,9 @@ def test_a_shipped_list_that_is_too_short_is_refused_before_anything_starts(make
         small(build, dataset, choices=1, candidates=5, negatives="shipped")
 
 
-def test_shipped_candidates_must_be_shipped(lives, build) -> None:
+def test_shipped_candidates_must_be_shipped(data, build) -> None:
     with pytest.raises(DataError, match="ships no candidate lists") as error:
-        small(build, lives, negatives="shipped")
+        small(build, data, negatives="shipped")
     assert "negatives: uniform" in error.value.hint
 
 
@@ -308,9 +307,9 @@ def test_a_catalogue_that_leaves_exactly_enough_negatives_will_do(make, build) -
     assert "candidates" in error.value.hint
 
 
-def test_a_dataset_without_enough_likes_is_refused(lives, build) -> None:
+def test_a_dataset_without_enough_likes_is_refused(data, build) -> None:
     with pytest.raises(DataError, match="no user of made up has 10 interactions") as error:
-        small(build, lives, choices=7)
+        small(build, data, choices=7)
     assert "choices" in error.value.hint
 
 
@@ -329,9 +328,9 @@ def test_settings_that_leave_nothing_before_the_first_choice_are_refused() -> No
         {"informed": 1.5, "signals": ["rating"]},
     ],
 )
-def test_an_impossible_setting_is_named(lives, build, wrong) -> None:
+def test_an_impossible_setting_is_named(data, build, wrong) -> None:
     with pytest.raises(ConfigError, match=f"environment.{next(iter(wrong))}"):
-        build("ranking", lives, **wrong)
+        build("ranking", data, **wrong)
 
 
 def test_who_is_informed_of_nothing_is_asked_about() -> None:
@@ -345,30 +344,11 @@ def test_the_defaults_are_the_protocol_starec_20() -> None:
     assert LIKED_ABOVE == 3.0
 
 
-def test_an_environment_of_its_own_needs_no_experiment(lives) -> None:
+def test_an_environment_of_its_own_needs_no_experiment(data) -> None:
     config = RankingEnvironment.Config(candidates=3, choices=1)
-    world = RankingEnvironment(config, lives, Streams(0))
+    world = RankingEnvironment(config, data, Streams(0))
     world.begin_round(0)
     assert len(world.observe(0, ()).slate) == 3
-
-
-def test_the_tier_of_the_paper() -> None:
-    ranks = (1, 2, 5, 6, 10, 11, 20, None)
-    assert [tier(rank, 20) for rank in ranks] == [1.0, 0.5, 0.5, 0.0, 0.0, -0.5, -0.5, -1.0]
-
-
-def test_tiers_scale_to_other_counts() -> None:
-    assert [tier(rank, 10) for rank in range(1, 11)] == [1.0, 0.5, 0.5, 0, 0, *[-0.5] * 5]
-    assert [tier(rank, 2) for rank in (1, 2)] == [1.0, -0.5]
-
-
-@settings(deadline=None)
-@given(candidates=st.integers(2, 500), data=st.data())
-def test_a_better_rank_never_earns_less_and_any_rank_more_than_none(candidates, data) -> None:
-    rank = data.draw(st.integers(1, candidates))
-    assert tier(rank, candidates) >= tier(min(rank + 1, candidates), candidates)
-    assert tier(rank, candidates) > tier(None, candidates)
-    assert tier(1, candidates) == 1.0
 
 
 def test_an_empty_log_has_nobody(make, build) -> None:

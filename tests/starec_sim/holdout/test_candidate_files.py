@@ -28,7 +28,7 @@ def changed(path, change, row=1):
     return read_candidates(path)
 
 
-def test_lists_that_are_written_and_read_again_give_the_same_exam_whatever_the_seed(log, file):
+def test_lists_that_are_written_and_read_again_give_the_same_hold_out_whatever_the_seed(log, file):
     original, imported = (
         HoldOut(PROTOCOL, log, 1),
         HoldOut(PROTOCOL, log, 99, read_candidates(file)),
