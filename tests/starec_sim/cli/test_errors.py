@@ -216,6 +216,13 @@ class TestADamagedRun:
         assert starec("resume", copied, "--json").answer["digest"] == digest
 
 
+def test_the_kind_in_the_manifest_says_how_a_folder_is_resumed(starec, copied):
+    manifest = json.loads((copied / MANIFEST).read_text())
+    (copied / MANIFEST).write_text(json.dumps(manifest | {"kind": "audit"}))
+    answer = check(starec, "resume", copied, said="is the folder of an audit, which is not resumed")
+    assert "starec audit" in answer["hint"]
+
+
 def test_a_finished_run_resumes_to_itself(starec, copied):
     digest = starec("show", copied, "--json").answer["digest"]
     said = starec("resume", copied.name, "--json")
