@@ -60,7 +60,7 @@ def main() -> None:
 
 def measured(name: str, questions: int) -> dict[str, float]:
     """Return peak and planned memory in GiB, tokens per second, and seconds of a step."""
-    asked = experiment.read(EXPERIMENTS / f"{name}.yaml", ["data=synthetic"])
+    asked = experiment.read_experiment(EXPERIMENTS / f"{name}.yaml", ["data=synthetic"])
     training = training_of(asked)
     assert training.grpo is not None
     weights = TrainedWeights(model(asked.policies.fast["model"], training), None, "", "lora", True)

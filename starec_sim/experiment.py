@@ -149,10 +149,10 @@ def _resolved(name: str, experiment: Experiment, at: str) -> Arm:
     return arm
 
 
-def read(
-    path: Path, changes: Sequence[str] = (), replaced: Mapping[str, Any] | None = None
+def read_experiment(
+    path: str | Path, changes: Sequence[str] = (), replaced: Mapping[str, Any] | None = None
 ) -> Experiment:
-    """Read an experiment from a YAML file.
+    """Return the experiment of a YAML file, every plug-in looked up and checked.
 
     Args:
         path: The file, or a folder with a `config.yaml`.
@@ -162,6 +162,7 @@ def read(
     Raises:
         ConfigError: The file cannot be read, or a key or value is wrong.
     """
+    path = Path(path)
     if path.is_dir():
         path = path / CONFIG
         if not path.is_file():

@@ -2,9 +2,7 @@
 
 import numpy as np
 
-from starec_sim.cards import card
-from starec_sim.settings import Settings
-from starec_sim.types import Experience, Feedback, Item, Observation, User
+from starec_sim import Experience, Feedback, Item, Observation, Settings, User, card
 
 GENRES = ("Crime", "Poetry", "Travel")
 

@@ -23,8 +23,7 @@ from recovery import draw, read, table
 
 from starec_sim.cli.evaluation_progress import EvaluationProgress
 from starec_sim.errors import RunError, StarecError
-from starec_sim.experiment import Experiment, recorded
-from starec_sim.experiment import read as read_experiment
+from starec_sim.experiment import Experiment, read_experiment, recorded
 from starec_sim.report import RunReport, summarise
 from starec_sim.runner import run as start
 from starec_sim.runs import folder as run_folder

@@ -96,7 +96,7 @@ def read_experiment(path: Path, changes: list[str] | None, data: str | None) -> 
     from starec_sim import experiment
 
     replaced = {} if data is None else {"data": experiment.data_spec(data)}
-    return experiment.read(path, changes or (), replaced)
+    return experiment.read_experiment(path, changes or (), replaced)
 
 
 def budget_changes(pairs: list[str] | None) -> dict[str, float | None]:

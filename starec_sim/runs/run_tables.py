@@ -74,7 +74,7 @@ class Run:
 
     def tables(self) -> list[str]:
         """Return the names of all tables."""
-        return list(_TABLES)
+        return list(COLUMNS)
 
     def table(self, name: str) -> dict[str, list[Any]]:
         """Return a table as columns: a list of values by column name.
@@ -85,14 +85,13 @@ class Run:
         Raises:
             RunError: There is no such table, or the record cannot be read.
         """
-        if name not in _TABLES:
+        if name not in COLUMNS:
             raise RunError(
-                f'a run has no table "{name}"; {did_you_mean(name, _TABLES)}',
+                f'a run has no table "{name}"; {did_you_mean(name, COLUMNS)}',
                 hint="run.tables() lists them",
             )
-        columns, rows_of = _TABLES[name]
-        rows = list(rows_of(self))
-        return {column: [row[place] for row in rows] for place, column in enumerate(columns)}
+        rows = list(_ROWS[name](self))
+        return {column: [row[place] for row in rows] for place, column in enumerate(COLUMNS[name])}
 
     def trials(self) -> Iterator[TrialRow]:
         """Yield the trials that have begun."""
@@ -255,16 +254,29 @@ def _rollout_row(step: int, values: dict[str, Any]) -> RolloutRow:
     )
 
 
-_TABLES: dict[str, tuple[tuple[str, ...], Callable[[Run], Iterator[tuple[Any, ...]]]]] = {
-    "trials": (TrialRow._fields, Run.trials),
-    "users": (UserRow._fields, Run.users),
-    "items": (ItemRow._fields, Run.items),
-    "steps": (StepRow._fields, Run.steps),
-    "turns": (TurnRow._fields, Run.turns),
-    "rewards": (RewardRow._fields, Run.rewards),
-    "visits": (VisitRow._fields, Run.visits),
-    "metrics": (MetricRow._fields, Run.metrics),
-    "memories": (MemoryRow._fields, Run.memories),
-    "rollouts": (RolloutRow._fields, Run.rollouts),
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "trials": TrialRow._fields,
+    "users": UserRow._fields,
+    "items": ItemRow._fields,
+    "steps": StepRow._fields,
+    "turns": TurnRow._fields,
+    "rewards": RewardRow._fields,
+    "visits": VisitRow._fields,
+    "metrics": MetricRow._fields,
+    "memories": MemoryRow._fields,
+    "rollouts": RolloutRow._fields,
 }
-"""Columns and rows by table."""
+"""The columns of each table."""
+
+_ROWS: dict[str, Callable[[Run], Iterator[tuple[Any, ...]]]] = {
+    "trials": Run.trials,
+    "users": Run.users,
+    "items": Run.items,
+    "steps": Run.steps,
+    "turns": Run.turns,
+    "rewards": Run.rewards,
+    "visits": Run.visits,
+    "metrics": Run.metrics,
+    "memories": Run.memories,
+    "rollouts": Run.rollouts,
+}

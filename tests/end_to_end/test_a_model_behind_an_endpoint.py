@@ -71,19 +71,19 @@ def path(server, write_experiment):
 
 
 def test_a_model_behind_an_endpoint_plays_like_the_same_model_at_hand(path, server, quiet):
-    remote = runner.run(experiment.read(path), quiet)
+    remote = runner.run(experiment.read_experiment(path), quiet)
     local = ["policies.fast=lexical", "policies.slow=lexical"]
-    here = runner.run(experiment.read(path, local), quiet)
+    here = runner.run(experiment.read_experiment(path, local), quiet)
     assert repr(remote.report.metrics) == repr(here.report.metrics)
     assert remote.digest != here.digest, "who answered is part of the record"
 
 
 def test_an_endpoint_that_breaks_down_pauses_the_run_and_loses_nothing(path, server, quiet):
-    whole = runner.run(experiment.read(path), quiet)
+    whole = runner.run(experiment.read_experiment(path), quiet)
     asked = server.requests
     server.dies_after = asked + asked // 2
     with pytest.raises(PausedError, match="out of order"):
-        runner.run(experiment.read(path), quiet)
+        runner.run(experiment.read_experiment(path), quiet)
     (broken,) = [run for run in whole.folder.parent.iterdir() if run != whole.folder]
     server.dies_after, before = None, server.requests
     resumed = runner.resume(broken, quiet)

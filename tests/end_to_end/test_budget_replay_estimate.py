@@ -27,13 +27,13 @@ def path(write_experiment):
 
 @pytest.fixture
 def whole(path, quiet):
-    return runner.run(experiment.read(path), quiet)
+    return runner.run(experiment.read_experiment(path), quiet)
 
 
 def paused(path, quiet, *changes):
     before = set(run_folder.listed(path.parent / "runs"))
     with pytest.raises(PausedError) as raised:
-        runner.run(experiment.read(path, changes), quiet)
+        runner.run(experiment.read_experiment(path, changes), quiet)
     (folder,) = set(run_folder.listed(path.parent / "runs")) - before
     return folder, raised.value
 
@@ -59,13 +59,15 @@ def test_a_budget_pauses_the_run_and_a_higher_one_ends_it_with_the_same_digest(
 
 def test_money_cannot_be_held_to_without_a_price(path):
     with pytest.raises(ConfigError, match=r"policies\.fast has no price") as raised:
-        experiment.read(path, ["budget.usd=1", "policies.fast={use: openai, model: tiny}"])
+        experiment.read_experiment(
+            path, ["budget.usd=1", "policies.fast={use: openai, model: tiny}"]
+        )
     assert "price: {tokens_in" in raised.value.hint
 
 
 def test_the_books_are_kept_by_round_user_node_and_policy(path, quiet):
     price = "policies.fast.price={tokens_in: 1000, tokens_out: 0, as_of: 2026-11-01}"
-    done = runner.run(experiment.read(path, [price]), quiet)
+    done = runner.run(experiment.read_experiment(path, [price]), quiet)
     rows = sql(done.folder, "SELECT round, user, node, policy, calls, cost_usd FROM ledger")
     assert {row[2] for row in rows} == {"fast", "slow"}
     assert len({row[:4] for row in rows}) == len(rows)
@@ -104,8 +106,8 @@ def test_a_call_beyond_the_recording_says_what_is_nearest(path, whole, quiet):
 
 def test_two_runs_share_a_cache(path, whole, quiet, tmp_path):
     cached = [f"gateway.cache={tmp_path / 'answers.sqlite'}"]
-    first = runner.run(experiment.read(path, cached), quiet)
-    second = runner.run(experiment.read(path, cached), quiet)
+    first = runner.run(experiment.read_experiment(path, cached), quiet)
+    second = runner.run(experiment.read_experiment(path, cached), quiet)
     assert first.digest == second.digest == whole.digest
     assert first.ledger.total("cache_hits") == 0
     assert second.ledger.total("cache_hits") == second.ledger.total("calls")
@@ -113,8 +115,8 @@ def test_two_runs_share_a_cache(path, whole, quiet, tmp_path):
 
 
 def test_an_estimate_of_everybody_and_every_round_is_exact(path, quiet):
-    told = estimate(experiment.read(path), users=1000, rounds=2)
-    done = runner.run(experiment.read(path), quiet)
+    told = estimate(experiment.read_experiment(path), users=1000, rounds=2)
+    done = runner.run(experiment.read_experiment(path), quiet)
     compared = done.compared()
     assert told.calls == done.ledger.total("calls")
     assert compared["calls"] == (told.calls, told.calls)
@@ -122,17 +124,17 @@ def test_an_estimate_of_everybody_and_every_round_is_exact(path, quiet):
 
 
 def test_an_estimate_from_a_few_is_near_and_asks_but_a_few(path, quiet):
-    told = estimate(experiment.read(path, ["replicates=2"]), users=6, rounds=1)
-    done = runner.run(experiment.read(path, ["replicates=2"]), quiet)
+    told = estimate(experiment.read_experiment(path, ["replicates=2"]), users=6, rounds=1)
+    done = runner.run(experiment.read_experiment(path, ["replicates=2"]), quiet)
     assert told.played < done.ledger.total("calls") / 4
     assert told.calls == pytest.approx(done.ledger.total("calls"), rel=0.5)
-    assert runner.run(experiment.read(path, ["seed=9"]), quiet).estimate is None
+    assert runner.run(experiment.read_experiment(path, ["seed=9"]), quiet).estimate is None
 
 
 def test_broken_calls_are_the_same_history_however_it_is_played(path, quiet):
     fragile = f"{Path(__file__).parent / 'counting_policy.py'}:FragilePolicy"
     broken = [f"policies.fast={fragile}", f"policies.slow={fragile}"]
-    whole = runner.run(experiment.read(path, [*broken, "concurrency=1"]), quiet)
+    whole = runner.run(experiment.read_experiment(path, [*broken, "concurrency=1"]), quiet)
     assert whole.ledger.total("failed") > 3
     (failure,) = [f for f in whole.ledger.failures if f.cause == "refused"]
     assert "ValueError: too much for me" in failure.example

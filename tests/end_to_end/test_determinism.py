@@ -14,7 +14,7 @@ def test_the_digest_does_not_depend_on_how_many_visits_are_in_flight(
 ):
     path = write_experiment(environment)
     digests = {
-        runner.run(experiment.read(path, [f"concurrency={count}"]), quiet).digest
+        runner.run(experiment.read_experiment(path, [f"concurrency={count}"]), quiet).digest
         for count in (1, 16, 256)
     }
     assert len(digests) == 1
@@ -23,7 +23,7 @@ def test_the_digest_does_not_depend_on_how_many_visits_are_in_flight(
 def test_another_seed_gives_another_digest(write_experiment, quiet):
     path = write_experiment()
     first, second = (
-        runner.run(experiment.read(path, [f"seed={seed}", "rounds=2"]), quiet).digest
+        runner.run(experiment.read_experiment(path, [f"seed={seed}", "rounds=2"]), quiet).digest
         for seed in (1, 2)
     )
     assert first != second
@@ -31,7 +31,7 @@ def test_another_seed_gives_another_digest(write_experiment, quiet):
 
 def test_arms_share_seeds_so_an_arm_that_changes_nothing_changes_no_figure(write_experiment, quiet):
     path = write_experiment(arms={"one": {}, "same": {"environment.refit_every": 1}})
-    report = runner.run(experiment.read(path), quiet).report
+    report = runner.run(experiment.read_experiment(path), quiet).report
     assert repr(report.metrics["one"]) == repr(report.metrics["same"])
     assert all(d.interval.mean == 0 for d in report.differences["same"].values())
 
@@ -39,7 +39,7 @@ def test_arms_share_seeds_so_an_arm_that_changes_nothing_changes_no_figure(write
 def test_a_trial_does_not_depend_on_the_trials_before_it(write_experiment, quiet):
     arms = {"als": {}, "random": {"environment.recommender": "random"}}
     turned = dict(reversed(arms.items()))
-    one = runner.run(experiment.read(write_experiment(arms=arms)), quiet).report
-    two = runner.run(experiment.read(write_experiment(arms=turned)), quiet).report
+    one = runner.run(experiment.read_experiment(write_experiment(arms=arms)), quiet).report
+    two = runner.run(experiment.read_experiment(write_experiment(arms=turned)), quiet).report
     assert repr(one.metrics["random"]) == repr(two.metrics["random"])
     assert repr(one.metrics["als"]) == repr(two.metrics["als"])

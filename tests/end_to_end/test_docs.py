@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from starec_sim.experiment import Experiment
+from starec_sim.runs.run_tables import COLUMNS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -49,6 +50,13 @@ def test_the_agent_in_one_file_plays_beside_one_that_ships(tmp_path):
     metrics = json.loads(done.stdout)["metrics"]
     assert set(metrics) == {"mine", "zero-shot"}
     assert metrics["mine"]["malformed"]["mean"] == 0
+
+
+def test_the_page_on_runs_names_every_table_and_column():
+    page = (ROOT / "docs/runs.md").read_text().partition("## Reading a run in Python")[2]
+    for table, columns in COLUMNS.items():
+        (row,) = re.findall(rf"^\| `{table}` \| [^|]* \| (.*) \|$", page, re.MULTILINE)
+        assert re.findall(r"`(\w+)`", row) == list(columns), table
 
 
 def test_the_documented_keys_are_the_keys_there_are():

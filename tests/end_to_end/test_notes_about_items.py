@@ -18,7 +18,7 @@ class StoppedError(Exception):
 
 
 def run(path, quiet, *changes):
-    return runner.run(experiment.read(path, list(changes)), quiet)
+    return runner.run(experiment.read_experiment(path, list(changes)), quiet)
 
 
 def test_the_digest_does_not_depend_on_how_many_visits_are_in_flight(write_experiment, quiet):

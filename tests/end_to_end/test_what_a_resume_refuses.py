@@ -34,7 +34,7 @@ def stop_after(quiet):
 
 def interrupted(path, events):
     with pytest.raises(StoppedError):
-        runner.run(experiment.read(path), events)
+        runner.run(experiment.read_experiment(path), events)
     (folder,) = (path.parent / "runs").iterdir()
     events.round_finished = lambda ended, figures: None
     return folder
@@ -91,7 +91,7 @@ def test_a_run_resumes_from_any_folder(write_experiment, tmp_path, stop_after, m
 def test_thoughts_that_cannot_be_read_are_counted(write_experiment, quiet):
     refusing = f"{Path(__file__).parent / 'counting_policy.py'}:RefusingPolicy"
     path = write_experiment(rounds=2, policies={"fast": "lexical", "slow": refusing})
-    result = runner.run(experiment.read(path), quiet)
+    result = runner.run(experiment.read_experiment(path), quiet)
     figures = result.report.metrics["main"]
     assert figures["slow"].interval.mean > 0
     assert figures["slow_malformed"].interval.mean == 1.0

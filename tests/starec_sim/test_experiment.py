@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from starec_sim.errors import ConfigError, DeprecatedKeyWarning, PluginError, RunError
-from starec_sim.experiment import Experiment, read, recorded
+from starec_sim.experiment import Experiment, read_experiment, recorded
 
 SMALL = {
     "name": "small",
@@ -25,35 +25,37 @@ def write(tmp_path):
 
 def problem_of(path, *changes, error=ConfigError):
     with pytest.raises(error) as raised:
-        read(path, changes)
+        read_experiment(path, changes)
     assert raised.value.hint
     return raised.value.message
 
 
 class TestReading:
     def test_a_small_file_is_enough(self, write):
-        experiment = read(write())
+        experiment = read_experiment(write())
         assert experiment.rounds == 10
         assert experiment.agent == {"use": "star"}
         assert experiment.policies.fast == experiment.policies.slow == {"use": "nano"}
 
     def test_changes_are_yaml_and_come_after_the_file(self, write):
-        experiment = read(write(rounds=3), ["rounds=5", "report.metrics=[slow]", "seed=7"])
+        experiment = read_experiment(
+            write(rounds=3), ["rounds=5", "report.metrics=[slow]", "seed=7"]
+        )
         assert (experiment.rounds, experiment.seed) == (5, 7)
         assert experiment.report.metrics == ("slow",)
 
     def test_replaced_keys_do_not_count_at_all(self, write):
         path = write(data={"use": "nonsense", "x": 1})
-        experiment = read(path, ["data.users=7"], {"data": {"use": "synthetic"}})
+        experiment = read_experiment(path, ["data.users=7"], {"data": {"use": "synthetic"}})
         assert experiment.data == {"use": "synthetic", "users": 7}
 
     def test_settings_of_the_default_agent_need_no_name(self, write):
-        experiment = read(write(), ["agent.gate.when=never"])
+        experiment = read_experiment(write(), ["agent.gate.when=never"])
         assert experiment.agent == {"use": "star", "gate": {"when": "never"}}
 
     def test_an_anchor_shared_by_two_keys_is_changed_in_one_of_them(self, write):
         text = yaml.safe_dump(SMALL) + "policies: {fast: &p {use: lexical}, slow: *p}\n"
-        experiment = read(write(text), ["policies.fast.curiosity=0.5"])
+        experiment = read_experiment(write(text), ["policies.fast.curiosity=0.5"])
         assert experiment.policies.slow == {"use": "lexical"}
 
     @pytest.mark.parametrize(
@@ -87,7 +89,7 @@ class TestReading:
     )
     def test_a_wrong_change_is_an_error_that_names_the_key(self, write, change, said):
         if said is None:
-            assert read(write(rounds=3), [change]).seed == 2**63 - 1
+            assert read_experiment(write(rounds=3), [change]).seed == 2**63 - 1
         else:
             assert problem_of(write(rounds=3), change).startswith(said)
 
@@ -124,7 +126,7 @@ class TestReading:
 
     def test_the_name_of_a_variable_is_no_secret(self, write):
         spec = {"use": "openai", "model": "m", "api_key_env": "MY_KEY"}
-        assert read(write(policies={"fast": spec})).policies.fast == spec
+        assert read_experiment(write(policies={"fast": spec})).policies.fast == spec
 
     @pytest.mark.parametrize(
         ("text", "said"),
@@ -145,7 +147,7 @@ class TestReading:
     def test_merged_keys_of_yaml_may_be_overridden(self, write):
         text = yaml.safe_dump({k: v for k, v in SMALL.items() if k != "data"})
         text += "data: {<<: &base {use: synthetic, items: 100, interactions: 10}, users: 9}\n"
-        assert read(write(text)).data["users"] == 9
+        assert read_experiment(write(text)).data["users"] == 9
 
     def test_a_file_in_another_encoding_is_an_error(self, tmp_path):
         path = tmp_path / "latin.yaml"
@@ -160,13 +162,13 @@ class TestReading:
 class TestOldNames:
     def test_an_old_key_works_and_a_warning_names_the_new_one(self, write):
         with pytest.warns(DeprecatedKeyWarning, match=r"the key train.anchor is now .* train.sft"):
-            experiment = read(write(train={"anchor": {"users": 3}, "grpo": None}))
+            experiment = read_experiment(write(train={"anchor": {"users": 3}, "grpo": None}))
         assert experiment.train == {"grpo": None, "sft": {"users": 3}}
 
     @pytest.mark.parametrize("key", ["sft", "anchor"])
     def test_an_old_key_on_the_command_line_changes_the_new_one_of_the_file(self, write, key):
         with pytest.warns(DeprecatedKeyWarning, match="train.sft"):
-            experiment = read(write(train={key: {"users": 3}}), ["train.anchor.batch=5"])
+            experiment = read_experiment(write(train={key: {"users": 3}}), ["train.anchor.batch=5"])
         assert experiment.train == {"sft": {"users": 3, "batch": 5}}
 
     def test_a_key_under_both_names_is_an_error(self, write):
@@ -186,11 +188,11 @@ def arms_of(experiment):
 
 class TestArms:
     def test_without_arms_there_is_one(self, write):
-        assert list(read(write()).resolve()) == ["main"]
+        assert list(read_experiment(write()).resolve()) == ["main"]
 
     def test_an_arm_differs_in_the_keys_it_names(self, write):
         arms = {"loop": {}, "frozen": {"environment.refit_every": 0}}
-        variants = arms_of(read(write(arms=arms)))
+        variants = arms_of(read_experiment(write(arms=arms)))
         assert list(variants) == ["loop", "frozen"]
         assert "refit_every" not in variants["loop"].environment
         assert variants["frozen"].environment == {**SMALL["environment"], "refit_every": 0}
@@ -198,12 +200,12 @@ class TestArms:
 
     def test_an_arm_may_use_another_recommender(self, write):
         arms = {"random": {"environment.recommender": "random"}}
-        variant = arms_of(read(write(arms=arms)))["random"]
+        variant = arms_of(read_experiment(write(arms=arms)))["random"]
         assert variant.environment["recommender"] in ("random", {"use": "random"})
 
     def test_changing_one_arm_changes_no_other(self, write):
         arms = {name: {"environment.recommender.factors": n} for n, name in enumerate("abc", 1)}
-        variants = arms_of(read(write(arms=arms)))
+        variants = arms_of(read_experiment(write(arms=arms)))
         assert [v.environment["recommender"]["factors"] for v in variants.values()] == [1, 2, 3]
 
     @pytest.mark.parametrize(
@@ -231,7 +233,9 @@ class TestArms:
 class TestRoundTrip:
     def test_what_is_written_into_a_run_reads_as_the_same_experiment(self, write, tmp_path):
         arms = {"loop": {}, "ö": {"environment.refit_every": 0}}
-        experiment = read(write(arms=arms, report={"last_rounds": 2}, runs_dir="some/where"))
+        experiment = read_experiment(
+            write(arms=arms, report={"last_rounds": 2}, runs_dir="some/where")
+        )
         text = yaml.safe_dump(experiment.model_dump(mode="json"), allow_unicode=True)
         (tmp_path / "config.yaml").write_text(text, "utf-8")
         again = recorded(tmp_path)
@@ -242,7 +246,7 @@ class TestRoundTrip:
         }
 
     def test_a_full_configuration_is_a_configuration(self, write):
-        experiment = read(write())
+        experiment = read_experiment(write())
         assert Experiment.model_validate(experiment.model_dump(mode="json")) == experiment
 
     @pytest.mark.parametrize("text", ["name: small\nx: 3\n", "x: [1\n", "- a\n", ""])

@@ -17,7 +17,7 @@ from starec_environments.datasets.assembly import (
     read_items,
 )
 from starec_environments.datasets.clean_text import unmarked
-from starec_environments.datasets.columns import Table, read_table
+from starec_environments.datasets.columns import Columns, read_table
 from starec_environments.datasets.paths import folder, only
 from starec_environments.datasets.recbole import TITLES, read_atomic
 from starec_sim.dataset import Dataset
@@ -116,7 +116,7 @@ class AgentCF:
         # The texts are from web pages and still contain `&amp;`, whose `;` is no separator.
         for name in set(columns) - {"item_id"}:
             columns[name] = list(map(unmarked, columns[name]))
-        kept = Table(path, columns, [table.lines[row] for row in rows])
+        kept = Columns(path, columns, [table.lines[row] for row in rows])
         attributes = {name: name for name in texts}
         separators = dict.fromkeys(texts, VALUE_SEPARATOR)
         return read_items(kept, ItemColumns("item_id", title, attributes, separators), self.config)
@@ -127,7 +127,7 @@ class AgentCF:
         users = [user for user, sequence in sequences.items() for _ in sequence]
         times = [time for sequence in sequences.values() for time in range(len(sequence))]
         met = [item for sequence in sequences.values() for item in sequence]
-        log = Table(path, {"user": users, "item": met}, range(1, len(users) + 1), "interaction")
+        log = Columns(path, {"user": users, "item": met}, range(1, len(users) + 1), "interaction")
         return assemble(
             name,
             LogTable(log, np.full(len(users), np.nan), np.array(times, dtype=np.int64)),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
 from starec_environments.datasets.amazon_files import ASIN, parsed
-from starec_environments.datasets.columns import Table
+from starec_environments.datasets.columns import Columns
 from starec_environments.datasets.line_reader import Faults, read_lines
 from starec_sim.errors import DataError
 
@@ -36,7 +36,7 @@ class _Row(NamedTuple):
 
 def read_reviews(
     path: Path, item: str, columns: Sequence[Column] | None, faults: Faults
-) -> tuple[Table, array[float], array[int]]:
+) -> tuple[Columns, array[float], array[int]]:
     """Return the log of a file, its ratings and its times. Texts of reviews are not kept.
 
     Args:
@@ -80,7 +80,7 @@ def read_reviews(
             f"{path}: none of its lines is a review; line {faults.first[reason]}: {reason}",
             hint="check that this is a file of Amazon reviews or ratings",
         )
-    return Table(path, {"user": users, "item": items}, lines), ratings, times
+    return Columns(path, {"user": users, "item": items}, lines), ratings, times
 
 
 def _reviews(path: Path, item: str, faults: Faults) -> Iterator[_Row]:

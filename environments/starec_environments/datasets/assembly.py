@@ -17,7 +17,7 @@ from starec_environments.datasets.clean_text import (
     tidy_title,
     tidy_values,
 )
-from starec_environments.datasets.columns import Table
+from starec_environments.datasets.columns import Columns
 from starec_sim.dataset import Dataset, Interactions
 from starec_sim.errors import DataError
 from starec_sim.settings import Settings
@@ -63,7 +63,7 @@ class ItemColumns:
     """Column to the separator of its values; a column that is not here holds one value."""
 
 
-def read_items(table: Table, described: ItemColumns, rules: LogRules) -> list[Item]:
+def read_items(table: Columns, described: ItemColumns, rules: LogRules) -> list[Item]:
     """Return one item for each id of a table. Without a title, the id is the title.
 
     Raises:
@@ -84,7 +84,7 @@ def read_items(table: Table, described: ItemColumns, rules: LogRules) -> list[It
     return items
 
 
-def read_users(table: Table, id: str, profile: Mapping[str, str], rules: LogRules) -> list[User]:
+def read_users(table: Columns, id: str, profile: Mapping[str, str], rules: LogRules) -> list[User]:
     """Return one user for each id of a table.
 
     Args:
@@ -111,7 +111,7 @@ def read_users(table: Table, id: str, profile: Mapping[str, str], rules: LogRule
 class LogTable:
     """A table whose rows are interactions."""
 
-    table: Table
+    table: Columns
     ratings: FloatArray
     """Stars, one for each row of the table; NaN where there is no rating."""
     times: IntArray
@@ -169,7 +169,7 @@ def assemble(
     return Dataset(name, tuple(users), tuple(items), kept)
 
 
-def _ids(table: Table, name: str, what: str) -> list[str]:
+def _ids(table: Columns, name: str, what: str) -> list[str]:
     """Return a column of ids as text, without surrounding space."""
     column = table.column(name)
     # There are far fewer ids than rows, so each id is checked once.
@@ -190,7 +190,7 @@ def _rows(ids: Sequence[str], known: Sequence[str]) -> IntArray:
     return np.fromiter((place.get(id, -1) for id in ids), np.int64, len(ids))
 
 
-def _one_row_each(table: Table, ids: Sequence[str], what: str, rules: LogRules) -> Sequence[int]:
+def _one_row_each(table: Columns, ids: Sequence[str], what: str, rules: LogRules) -> Sequence[int]:
     """Return the rows that are kept, one for each id, in the order of the table."""
     last = {id: row for row, id in enumerate(ids)}
     if len(last) == len(ids):
@@ -205,7 +205,7 @@ def _one_row_each(table: Table, ids: Sequence[str], what: str, rules: LogRules) 
 
 
 def _one_of_each(
-    table: Table,
+    table: Columns,
     rows: IntArray,
     pairs: IntArray,
     user_ids: Sequence[str],
@@ -227,7 +227,7 @@ def _one_of_each(
     raise _twice(table, met[0], met[1], what, len(pairs) - len(kept))
 
 
-def _twice(table: Table, first: int, second: int, what: str, surplus: int) -> DataError:
+def _twice(table: Columns, first: int, second: int, what: str, surplus: int) -> DataError:
     return DataError(
         f"{table.at(second)}: {what} again, first on {table.unit} {table.lines[first]} "
         f"({surplus} such {table.unit}s in all)",

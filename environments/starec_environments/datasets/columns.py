@@ -14,7 +14,7 @@ from starec_sim.errors import DataError, did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class Columns:
     """The columns of a file by name, all of one length."""
 
     path: Path
@@ -85,7 +85,7 @@ def read_table(
     encoding: str = "utf-8",
     header: Sequence[str] | None = None,
     quoted: bool = False,
-) -> Table:
+) -> Columns:
     """Read a delimited file.
 
     Args:
@@ -124,7 +124,7 @@ def read_table(
             f"({', '.join(itertools.islice(header, 8))}{', ...' * (width > 8)})",
             hint=f"fields are separated by {separator!r}; mend the line, or set the separator",
         )
-    return Table(path, dict(zip(header, zip(*rows, strict=True), strict=True)), lines)
+    return Columns(path, dict(zip(header, zip(*rows, strict=True), strict=True)), lines)
 
 
 def _quoted_rows(path: Path, text: str, separator: str) -> tuple[list[list[str]], list[int]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from starec_environments.datasets.assembly import LogRules, LogTable, assemble
 from starec_environments.datasets.clean_text import tidy_title, tidy_values
-from starec_environments.datasets.columns import Table, read_table
+from starec_environments.datasets.columns import Columns, read_table
 from starec_environments.datasets.paths import folder, listing, usual_folder
 from starec_environments.datasets.quantities import read_ratings, read_times
 from starec_environments.datasets.recbole import RecBole
@@ -172,16 +172,16 @@ def _place(path: Path | None, name: str, signs: tuple[str, ...]) -> Path:
     return place
 
 
-def _dat(path: Path, *header: str) -> Table:
+def _dat(path: Path, *header: str) -> Columns:
     return read_table(path, "::", encoding=LATIN, header=header)
 
 
-def _rows(table: Table, *names: str) -> list[tuple[str, ...]]:
+def _rows(table: Columns, *names: str) -> list[tuple[str, ...]]:
     return list(zip(*(table.column(name) for name in names), strict=True))
 
 
 def _dataset(
-    name: str, log: Table, users: list[User], items: list[Item], rules: LogRules
+    name: str, log: Columns, users: list[User], items: list[Item], rules: LogRules
 ) -> Dataset:
     return assemble(
         name,

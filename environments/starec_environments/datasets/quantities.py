@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from starec_environments.datasets.columns import Table
+from starec_environments.datasets.columns import Columns
 from starec_sim.errors import DataError
 from starec_sim.types import FloatArray, IntArray
 
@@ -16,7 +16,7 @@ LATEST = 2**62
 """Times beyond this are wrong in any unit."""
 
 
-def read_ratings(table: Table, name: str | None, scale: tuple[float, float] | None) -> FloatArray:
+def read_ratings(table: Columns, name: str | None, scale: tuple[float, float] | None) -> FloatArray:
     """Return a column as stars, 1.0 to 5.0.
 
     Args:
@@ -44,7 +44,7 @@ def read_ratings(table: Table, name: str | None, scale: tuple[float, float] | No
     return ratings if scale is None else 1.0 + 4.0 * (ratings - low) / (high - low)
 
 
-def read_times(table: Table, name: str | None) -> IntArray:
+def read_times(table: Columns, name: str | None) -> IntArray:
     """Return a column as whole numbers that order the log.
 
     Numbers are taken as they are (fractions are cut off); dates as ISO 8601 become seconds since
@@ -74,7 +74,7 @@ def read_times(table: Table, name: str | None) -> IntArray:
     return times
 
 
-def _numbers(table: Table, name: str, what: str) -> FloatArray:
+def _numbers(table: Columns, name: str, what: str) -> FloatArray:
     column = table.column(name)
     try:
         numbers = np.fromiter(map(float, column), np.float64, len(column))
@@ -94,7 +94,7 @@ def _numbers(table: Table, name: str, what: str) -> FloatArray:
     return numbers
 
 
-def _whole(table: Table, name: str) -> IntArray:
+def _whole(table: Columns, name: str) -> IntArray:
     numbers = _numbers(table, name, "time")
     return np.clip(numbers, -1.0, 2.0 * LATEST * (1 - 2**-53)).astype(np.int64)
 

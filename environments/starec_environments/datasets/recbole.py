@@ -16,7 +16,7 @@ from starec_environments.datasets.assembly import (
     read_items,
     read_users,
 )
-from starec_environments.datasets.columns import Table, read_table
+from starec_environments.datasets.columns import Columns, read_table
 from starec_environments.datasets.paths import folder, only
 from starec_environments.datasets.quantities import read_ratings, read_times
 from starec_sim.dataset import Dataset
@@ -113,7 +113,7 @@ class RecBole:
         return read_users(table, config.user, {name: name for name in left}, config)
 
 
-def read_atomic(path: Path, separator: str, encoding: str) -> tuple[Table, Mapping[str, str]]:
+def read_atomic(path: Path, separator: str, encoding: str) -> tuple[Columns, Mapping[str, str]]:
     """Return an atomic file's table, its columns named without their types, and the types.
 
     Raises:

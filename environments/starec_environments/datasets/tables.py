@@ -18,7 +18,7 @@ from starec_environments.datasets.assembly import (
     read_users,
 )
 from starec_environments.datasets.column_names import ATTRIBUTES, PROFILE, column_for, described
-from starec_environments.datasets.columns import Table, read_table, read_text
+from starec_environments.datasets.columns import Columns, read_table, read_text
 from starec_environments.datasets.paths import folder, listing
 from starec_environments.datasets.quantities import read_ratings, read_times
 from starec_sim.dataset import Dataset
@@ -112,7 +112,7 @@ class Tables(ABC):
         """Return the names of a file's columns."""
 
     @abstractmethod
-    def table(self, path: Path, names: Sequence[str]) -> Table:
+    def table(self, path: Path, names: Sequence[str]) -> Columns:
         """Return the named columns of a file."""
 
     def _interactions(self) -> Path:
@@ -177,7 +177,7 @@ class CsvTable(Tables):
         text = read_text(path, self.config.encoding)
         return next(csv.reader([text.lstrip("\n").partition("\n")[0]], delimiter=self.delimiter))
 
-    def table(self, path: Path, names: Sequence[str]) -> Table:
+    def table(self, path: Path, names: Sequence[str]) -> Columns:
         """Return the named columns of the file."""
         read = read_table(path, self.delimiter, encoding=self.config.encoding, quoted=True)
         return replace(read, columns={name: read.column(name) for name in names})
@@ -201,7 +201,7 @@ class ParquetTable(Tables):
         """Return the names in the file's schema."""
         return list(_pyarrow(path).read_schema(path).names)
 
-    def table(self, path: Path, names: Sequence[str]) -> Table:
+    def table(self, path: Path, names: Sequence[str]) -> Columns:
         """Return the named columns; the others are not read."""
         present = set(self.names(path))
         if missing := [name for name in names if name not in present]:
@@ -213,7 +213,7 @@ class ParquetTable(Tables):
         if not read.num_rows:
             raise DataError(f"{path} has no rows")
         columns = {name: _cells(read.column(name)) for name in read.column_names}
-        return Table(path, columns, range(1, read.num_rows + 1), "row")
+        return Columns(path, columns, range(1, read.num_rows + 1), "row")
 
 
 def _cells(column: Any) -> Sequence[Any]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starec_environments.datasets.columns import Table, read_table
+from starec_environments.datasets.columns import Columns, read_table
 from starec_environments.datasets.quantities import read_ratings, read_times
 from starec_environments.datasets.tables import CsvTable
 from starec_sim.dataset import Dataset
@@ -148,8 +148,8 @@ class TestUnknownIds:
             load(tmp_path, self.LOG, users="users.csv")
 
 
-def table(**columns: list[Any]) -> Table:
-    return Table(Path("log"), columns, range(1, len(next(iter(columns.values()))) + 1))
+def table(**columns: list[Any]) -> Columns:
+    return Columns(Path("log"), columns, range(1, len(next(iter(columns.values()))) + 1))
 
 
 @given(st.floats(-100, 100), st.floats(0.1, 100), st.lists(st.floats(0, 1), min_size=1))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from starec_sim.experiment import read
+from starec_sim.experiment import read_experiment
 from starec_sim.learning.models import Lora, load
 from starec_sim.learning.plan import _KNOWN, shape_of
 
@@ -20,7 +20,7 @@ def starec(starec, monkeypatch, tmp_path):
 
 def validations(path):
     """One before the first of 200 steps, one after the last, and those on the way."""
-    evaluate = read(path).train["evaluate"]
+    evaluate = read_experiment(path).train["evaluate"]
     return (200 // evaluate["every"] + 1) * evaluate["users"] * evaluate.get("rounds", 2)
 
 

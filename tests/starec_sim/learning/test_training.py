@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from starec_sim.events import RunEvents
-from starec_sim.experiment import read
+from starec_sim.experiment import read_experiment
 from starec_sim.learning.config import Training, template_of, training_of
 from starec_sim.learning.teacher import samples_of
 from starec_sim.learning.train import _result, train
@@ -192,7 +192,7 @@ def test_a_teacher_to_whom_nobody_comes_any_more_has_taught_what_it_has(starec, 
 
 
 def test_what_a_server_played_is_played_here_afterwards(experiment, model_folder, tmp_path):
-    asked = read(experiment(method="lora", model=model_folder()))
+    asked = read_experiment(experiment(method="lora", model=model_folder()))
     fast = {"use": "openai", "model": "base", "base_url": "http://localhost/v1", "max_tokens": 9}
     served = asked.model_copy(update={"policies": asked.policies.model_copy(update={"fast": fast})})
     assert _result(tmp_path, served, training_of(asked), tmp_path / "v").policy == {
@@ -204,7 +204,7 @@ def test_what_a_server_played_is_played_here_afterwards(experiment, model_folder
 
 
 def test_an_adapter_stays_on_the_weights_it_was_trained_on(experiment, tmp_path):
-    asked = read(experiment(method="lora"))
+    asked = read_experiment(experiment(method="lora"))
     nano = asked.policies.model_copy(update={"fast": {"use": "nano", "stage": "anchored"}})
     asked = asked.model_copy(update={"policies": nano})
     training = validate(Training, asked.train, "train")
@@ -216,7 +216,7 @@ def test_an_adapter_stays_on_the_weights_it_was_trained_on(experiment, tmp_path)
 
 
 def test_samples_are_imitated_as_the_policy_that_plays_is_asked(experiment, model_folder):
-    asked, told = read(experiment()), {"enable_thinking": False}
+    asked, told = read_experiment(experiment()), {"enable_thinking": False}
     for fast in (
         {"use": "local", "model": model_folder(), "chat_template_kwargs": told},
         {"use": "openai", "model": "m", "extra_body": {"chat_template_kwargs": told}},
@@ -231,7 +231,7 @@ def test_samples_that_change_do_not_change_what_is_imitated(experiment, tmp_path
     path = tmp_path / "samples.jsonl"
     line = '{"messages": [["user", "asked"]], "answer": "%s"}\n'
     path.write_text(line % "before")
-    asked = read(experiment(sft={"samples": str(path)}))
+    asked = read_experiment(experiment(sft={"samples": str(path)}))
     run = TrainingRun(asked, training_of(asked), tmp_path / "run", plays(), RunEvents())
     for _ in range(2):
         (sample,) = asyncio.run(samples_of(run, run.settings.sft))
@@ -258,7 +258,7 @@ def test_what_is_not_there_is_named_before_a_run_is_made(starec, experiment, tmp
 def test_a_server_is_told_of_which_training_a_version_is(experiment, tmp_path, monkeypatch):
     told = []
     monkeypatch.setattr(ServedWeightSync, "_post", lambda self, *what, gone=None: told.append(what))
-    asked = read(experiment(method="lora"))
+    asked = read_experiment(experiment(method="lora"))
     model = OpenAIPolicy(model="base", base_url="http://localhost/v1", token_ids=True)
     for name in ("one", "other"):
         playing = {"fast": Policy("served", model)}
@@ -303,6 +303,6 @@ def test_an_adapter_learns_and_can_be_played(starec, experiment, architecture):
 
 
 def test_activations_are_computed_twice_where_the_training_says_so(experiment, tmp_path):
-    asked = read(experiment(gradient_checkpointing=True))
+    asked = read_experiment(experiment(gradient_checkpointing=True))
     run = TrainingRun(asked, training_of(asked), tmp_path, None, RunEvents())
     assert run.load(None).model.is_gradient_checkpointing
