@@ -9,7 +9,7 @@ from rich.text import Text
 
 from starec_sim.cli.tables import console, grid, number
 from starec_sim.cli.text import clean
-from starec_sim.runs.ledger import Failure, Ledger, LedgerEntry
+from starec_sim.runs.ledger import CallFailure, Ledger, LedgerEntry
 
 if TYPE_CHECKING:
     from starec_sim.estimate import Estimate
@@ -102,7 +102,7 @@ def _parts(entry: LedgerEntry) -> Iterator[str]:
         yield f"${entry.cost_usd:,.4f}"
 
 
-def _print_failure(failure: Failure) -> None:
+def _print_failure(failure: CallFailure) -> None:
     out = console()
     style = "" if failure.cause == "parsing" else "red"
     what = {

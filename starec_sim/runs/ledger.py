@@ -32,7 +32,7 @@ class LedgerEntry(NamedTuple):
     """Calls that came to nothing."""
 
 
-class Failure(NamedTuple):
+class CallFailure(NamedTuple):
     """Calls of one policy that failed for one cause."""
 
     cause: str
@@ -48,7 +48,7 @@ class Ledger(NamedTuple):
     """The books of a run."""
 
     entries: tuple[LedgerEntry, ...]
-    failures: tuple[Failure, ...]
+    failures: tuple[CallFailure, ...]
 
     def total(self, column: str) -> float:
         """Return the sum of a column of the entries."""
@@ -72,16 +72,16 @@ def read_ledger(db: sqlite3.Connection) -> Ledger:
     return Ledger(tuple(LedgerEntry(*row) for row in entries), (*_unanswered(db), *_unread(db)))
 
 
-def _unanswered(db: sqlite3.Connection) -> list[Failure]:
+def _unanswered(db: sqlite3.Connection) -> list[CallFailure]:
     rows = db.execute(
         "SELECT substr(failure, 1, instr(failure, ':') - 1) AS cause, policy, COUNT(*), "
         "MIN(substr(failure, instr(failure, ':') + 2)) "
         "FROM turns WHERE failure != '' GROUP BY cause, policy ORDER BY cause, policy"
     )
-    return [Failure(*row) for row in rows]
+    return [CallFailure(*row) for row in rows]
 
 
-def _unread(db: sqlite3.Connection) -> list[Failure]:
+def _unread(db: sqlite3.Connection) -> list[CallFailure]:
     """Return the answers that could not be read; those that a repair mended count as well."""
     rows = db.execute(
         "SELECT CASE WHEN completion = (SELECT id FROM texts WHERE hash = ?) THEN ? ELSE ? END "
@@ -90,4 +90,4 @@ def _unread(db: sqlite3.Connection) -> list[Failure]:
         "ORDER BY cause, policy",
         (text_hash(""), _EMPTY, _PARSING),
     )
-    return [Failure(*row) for row in rows]
+    return [CallFailure(*row) for row in rows]
