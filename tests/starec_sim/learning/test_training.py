@@ -95,7 +95,7 @@ def kill_after(path, runs, lines):
 
             step_finished = validated = logged
 
-        train(read(path), Dies())
+        train(read_experiment(path), Dies())
 
     assert wait(fork(train_and_die)) == -signal.SIGKILL
     (folder,) = runs.iterdir()
