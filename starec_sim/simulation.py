@@ -19,7 +19,7 @@ from starec_sim.errors import ContractError
 from starec_sim.events import RunEvents
 from starec_sim.executors.pool import run_pool
 from starec_sim.measure import Measure, RoundMetrics
-from starec_sim.runs.recorder import TrialState
+from starec_sim.runs.trial_state import TrialState
 from starec_sim.types import Memory, Visit
 
 ChooseVisitors = Callable[[int, Sequence[int]], Sequence[int]]

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from starec_sim.runs.recorder import TrialState
+from starec_sim.runs.trial_state import TrialState
 from starec_sim.simulation import Simulation
 from starec_sim.types import Memory, Step, Verdict, Visit
 

@@ -12,12 +12,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import io
 import sqlite3
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,37 +24,15 @@ from starec_sim.environment import Environment
 from starec_sim.errors import ContractError, RunError
 from starec_sim.measure import RoundMetrics
 from starec_sim.runs import codec
+from starec_sim.runs.digests import HashedTurns, hash_turns, world_digest
 from starec_sim.runs.session import Session
-from starec_sim.runs.store import Store, Texts, text_hash, told
-from starec_sim.runs.turns import insert_turn, select_turns
-from starec_sim.types import CallKey, Memory, Step, Turn, Visit
+from starec_sim.runs.store import Store, told
+from starec_sim.runs.trial_state import TrialState, dump_arrays, load_state, turns_after
+from starec_sim.runs.turns import insert_turn
+from starec_sim.types import CallKey, Step, Turn, Visit
 
 _FLUSH_TURNS = 64
 _FLUSH_S = 1.0
-
-
-class TrialState(NamedTuple):
-    """Where a trial stands: the state at the end of its last committed round."""
-
-    rounds: int
-    """Rounds committed."""
-    digest: str
-    """Digest of all of them."""
-    memories: dict[int, Memory]
-    """Of the users who have visited."""
-    notes: dict[int, str]
-    """What users wrote about items, by item."""
-    world: Mapping[str, NDArray[Any]] | None
-    """The environment's state; None before the first round."""
-
-
-class _Said(NamedTuple):
-    """What is kept of a step's turns until the round is committed."""
-
-    hash: bytes
-    """SHA-256 of all of them, without times: what the digest covers."""
-    errors: tuple[tuple[str, int, str], ...]
-    """(node, attempt, what the parser objected to) of those that were not clean."""
 
 
 class Recorder:
@@ -71,7 +47,7 @@ class Recorder:
         """Turns, by user, of visits in which a call failed: for the commit of the round."""
         self._timer: asyncio.TimerHandle | None = None
         self._committed: dict[CallKey, Turn] = {}
-        self._taken: dict[int, list[_Said]] = {}
+        self._taken: dict[int, list[HashedTurns]] = {}
 
     def open(self, arm: str, seed: int, environment: Environment) -> TrialState:
         """Begin the trial, or return where an earlier process left it.
@@ -80,7 +56,7 @@ class Recorder:
             RunError: The world is not the one that the trial began in.
         """
         store, trial = self._store, self._trial
-        world = _fingerprint(environment)
+        world = world_digest(environment)
         with told(store.path):
             begun = store.db.execute(
                 "SELECT world FROM trials WHERE trial = ?", (trial,)
@@ -95,39 +71,9 @@ class Recorder:
                 hint="put back the data it began with, or start a new run",
             )
         with told(store.path):
-            return self._found()
-
-    def _found(self) -> TrialState:
-        store, trial = self._store, self._trial
-        rounds = store.db.execute(
-            "SELECT round, digest FROM rounds WHERE trial = ? ORDER BY round DESC LIMIT 1", (trial,)
-        ).fetchone()
-        memories = {
-            user: codec.load_memory(memory)
-            for user, memory in store.db.execute(
-                "SELECT user, memory FROM memories WHERE trial = ?", (trial,)
-            )
-        }
-        texts = Texts(store.db)
-        notes = {
-            item: texts[note]
-            for item, note in store.db.execute(
-                "SELECT item, note FROM notes WHERE trial = ?", (trial,)
-            )
-        }
-        world = store.db.execute("SELECT state FROM worlds WHERE trial = ?", (trial,)).fetchone()
-        point = TrialState(
-            rounds=rounds[0] + 1 if rounds else 0,
-            digest=rounds[1] if rounds else "",
-            memories=memories,
-            notes=notes,
-            world=_load_arrays(world[0]) if world else None,
-        )
-        since = select_turns(
-            store.db, Texts(store.db), "t.trial = ? AND t.round >= ?", (trial, point.rounds)
-        )
-        self._committed = dict(since)
-        return point
+            state = load_state(store.db, trial)
+            self._committed = turns_after(store.db, trial, state.rounds)
+        return state
 
     def _introduce(self, arm: str, seed: int, environment: Environment, world: str) -> None:
         db, trial = self._store.db, self._trial
@@ -202,7 +148,7 @@ class Recorder:
         all until its end would hold hundreds of megabytes. For the same reason only the last step
         keeps a memory with a history.
         """
-        self._taken[visit.user] = [_said(step.turns) for step in visit.steps]
+        self._taken[visit.user] = [hash_turns(step.turns) for step in visit.steps]
         *earlier, last = (
             replace(
                 step,
@@ -265,7 +211,7 @@ class Recorder:
                 ((trial, round, name, value) for name, value in of_round.items()),
             )
             store.db.execute(
-                "INSERT OR REPLACE INTO worlds VALUES (?, ?)", (trial, _dump_arrays(world))
+                "INSERT OR REPLACE INTO worlds VALUES (?, ?)", (trial, dump_arrays(world))
             )
             store.db.execute("INSERT INTO rounds VALUES (?, ?, ?)", (trial, round, sha.hexdigest()))
         # Not before the transaction holds: a rolled back one takes the pending turns with it.
@@ -276,7 +222,7 @@ class Recorder:
         self._taken.clear()
         return sha.hexdigest()
 
-    def _insert_step(self, key: tuple[int, int, int, int], step: Step, said: _Said) -> bytes:
+    def _insert_step(self, key: tuple[int, int, int, int], step: Step, said: HashedTurns) -> bytes:
         """Insert one step and return the bytes that the digest covers."""
         store, summary = self._store, step.memory.summary
         columns = (
@@ -318,50 +264,3 @@ class Recorder:
                     f"the agent asked twice at {key}",
                     hint="count `attempt` up with every further question of a node in a step",
                 ) from error
-
-
-def _fingerprint(environment: Environment) -> str:
-    """Return a digest of what a world starts from: people, their histories, the catalogue."""
-    sha = hashlib.sha256()
-    for row, user in enumerate(environment.users):
-        lived = [[e.item, e.rating, e.source] for e in environment.history(row)]
-        sha.update(codec.dumps([user.id, dict(user.profile), lived]).encode())
-    for item in environment.items:
-        sha.update(codec.dumps([item.id, item.title, dict(item.attributes)]).encode())
-    sha.update(np.asarray(environment.popularity, np.float64).tobytes())
-    return sha.hexdigest()
-
-
-def _said(turns: Sequence[Turn]) -> _Said:
-    told = [
-        [
-            turn.node,
-            turn.attempt,
-            turn.policy,
-            [[role, text_hash(text).hex()] for role, text in turn.messages],
-            text_hash(turn.completion).hex(),
-            turn.tokens_in,
-            turn.tokens_out,
-            turn.error,
-            bool(turn.failure),
-            # Ids are what was decided. The last bits of a log-probability depend on who shared the
-            # batch; version and sampling parameters are the configuration's.
-            *([turn.tokens.prompt, turn.tokens.completion] if turn.tokens else ()),
-        ]
-        for turn in turns
-    ]
-    return _Said(
-        hashlib.sha256(codec.dumps(told).encode()).digest(),
-        tuple((turn.node, turn.attempt, turn.error) for turn in turns if turn.error),
-    )
-
-
-def _dump_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    buffer = io.BytesIO()
-    np.savez(buffer, **dict(arrays))  # type: ignore[arg-type]
-    return zlib.compress(buffer.getvalue(), 1)
-
-
-def _load_arrays(blob: bytes) -> Mapping[str, NDArray[Any]]:
-    with np.load(io.BytesIO(zlib.decompress(blob)), allow_pickle=False) as arrays:
-        return dict(arrays)

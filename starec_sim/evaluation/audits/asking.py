@@ -14,7 +14,7 @@ from starec_sim.evaluation.audits.questions import PanelAnswer, PanelQuestion, W
 from starec_sim.executors.pool import run_pool
 from starec_sim.measure import RoundMetrics
 from starec_sim.progress import tell
-from starec_sim.runs.recorder import TrialState
+from starec_sim.runs.trial_state import TrialState
 from starec_sim.simulation import Simulation
 from starec_sim.types import (
     CallKey,

@@ -1,0 +1,60 @@
+"""Digests: of the turns of a step, and of the world that a trial starts in."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from starec_sim.environment import Environment
+from starec_sim.runs import codec
+from starec_sim.runs.store import text_hash
+from starec_sim.types import Turn
+
+
+class HashedTurns(NamedTuple):
+    """What is kept of the turns of a step until its round is committed."""
+
+    hash: bytes
+    """SHA-256 of all of them, without times; the digest of the run covers it."""
+    errors: tuple[tuple[str, int, str], ...]
+    """(node, attempt, what is wrong with the answer) of the turns that could not be read."""
+
+
+def hash_turns(turns: Sequence[Turn]) -> HashedTurns:
+    """Hash the turns of a step."""
+    told = [
+        [
+            turn.node,
+            turn.attempt,
+            turn.policy,
+            [[role, text_hash(text).hex()] for role, text in turn.messages],
+            text_hash(turn.completion).hex(),
+            turn.tokens_in,
+            turn.tokens_out,
+            turn.error,
+            bool(turn.failure),
+            # Token ids decide what happens. The last bits of a log-probability depend on the rest
+            # of the batch; version and sampling parameters belong to the configuration.
+            *([turn.tokens.prompt, turn.tokens.completion] if turn.tokens else ()),
+        ]
+        for turn in turns
+    ]
+    return HashedTurns(
+        hashlib.sha256(codec.dumps(told).encode()).digest(),
+        tuple((turn.node, turn.attempt, turn.error) for turn in turns if turn.error),
+    )
+
+
+def world_digest(environment: Environment) -> str:
+    """Return a digest of what a trial starts from: users, their histories, the catalogue."""
+    sha = hashlib.sha256()
+    for row, user in enumerate(environment.users):
+        lived = [[e.item, e.rating, e.source] for e in environment.history(row)]
+        sha.update(codec.dumps([user.id, dict(user.profile), lived]).encode())
+    for item in environment.items:
+        sha.update(codec.dumps([item.id, item.title, dict(item.attributes)]).encode())
+    sha.update(np.asarray(environment.popularity, np.float64).tobytes())
+    return sha.hexdigest()
