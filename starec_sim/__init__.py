@@ -22,6 +22,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from starec_sim.agent import Agent, Call, Policies
     from starec_sim.cards import card
+    from starec_sim.cli.evaluation_progress import EvaluationProgress
     from starec_sim.dataset import Dataset, Interactions
     from starec_sim.environment import Environment
     from starec_sim.errors import (
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from starec_sim.experiment import Experiment, read_experiment
     from starec_sim.learning.train import train
     from starec_sim.recommender import Recommender
-    from starec_sim.report import summarise
+    from starec_sim.report import RunReport, summarise
     from starec_sim.resume_any import resume
     from starec_sim.rng import Streams
     from starec_sim.runner import replay, run
@@ -75,6 +76,7 @@ __all__ = [
     "Decision",
     "Environment",
     "Evaluation",
+    "EvaluationProgress",
     "Experience",
     "Experiment",
     "Feedback",
@@ -91,6 +93,7 @@ __all__ = [
     "Run",
     "RunError",
     "RunEvents",
+    "RunReport",
     "Settings",
     "StarecError",
     "Step",
@@ -115,6 +118,7 @@ __all__ = [
 _MODULES = {
     "starec_sim.agent": ("Agent", "Call", "Policies"),
     "starec_sim.cards": ("card",),
+    "starec_sim.cli.evaluation_progress": ("EvaluationProgress",),
     "starec_sim.dataset": ("Dataset", "Interactions"),
     "starec_sim.environment": ("Environment",),
     "starec_sim.errors": (
@@ -135,7 +139,7 @@ _MODULES = {
     "starec_sim.experiment": ("Experiment", "read_experiment"),
     "starec_sim.learning.train": ("train",),
     "starec_sim.recommender": ("Recommender",),
-    "starec_sim.report": ("summarise",),
+    "starec_sim.report": ("RunReport", "summarise"),
     "starec_sim.resume_any": ("resume",),
     "starec_sim.rng": ("Streams",),
     "starec_sim.runner": ("replay", "run"),

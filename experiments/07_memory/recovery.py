@@ -9,22 +9,25 @@ out. The script prints a table and writes `recovery.png` into the folder of the 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping
-from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from starec_sim import metrics, plugins
-from starec_sim.errors import RunError, StarecError
-from starec_sim.experiment import Experiment, recorded
-from starec_sim.rng import Streams
-from starec_sim.runs import folder as run_folder
-from starec_sim.runs.store import read_only
-from starec_sim.types import Decision, FloatArray
+from starec_sim import (
+    Decision,
+    Experiment,
+    RunError,
+    StarecError,
+    Streams,
+    metrics,
+    plugins,
+    read_experiment,
+    read_run,
+)
+from starec_sim.types import FloatArray
 
 WITHIN = 5
 """How many visits after the change an agent has to recover; as many before it are the level."""
@@ -51,7 +54,7 @@ def read(folder: Path, metric: str) -> Curves:
     Raises:
         RunError: The run has no change of tastes, too few visits around it, or not this metric.
     """
-    experiment = recorded(folder)
+    experiment = read_experiment(folder)
     change = ((experiment.data or {}).get("drift") or {}).get("at_round")
     if change is None or not WITHIN <= change <= experiment.rounds - 2 * WITHIN:
         raise RunError(
@@ -60,14 +63,10 @@ def read(folder: Path, metric: str) -> Curves:
             hint="run experiments/07_memory/drift.yaml",
         )
     values: dict[str, dict[tuple[str, int], list[float]]] = {}
-    with closing(read_only(folder)) as db:
-        for arm, user, visit, figures in db.execute(
-            "SELECT t.arm, u.id, v.round, v.figures FROM visits v JOIN users u USING (trial, user) "
-            "JOIN trials t USING (trial) ORDER BY v.trial"
-        ):
-            found = json.loads(figures).get(metric)
-            if found is not None:
-                values.setdefault(arm, {}).setdefault((user, visit), []).append(found)
+    for visit in read_run(folder).visits():
+        if visit.metric == metric:
+            by_visit = values.setdefault(visit.arm, {})
+            by_visit.setdefault((visit.user, visit.round), []).append(visit.value)
     if not values:
         raise RunError(f"{folder} has no {metric}", hint="see `starec show RUN --explain`")
     at = int(metric.partition("@")[2])
@@ -184,7 +183,7 @@ def main() -> None:
     arguments.add_argument("--runs-dir", type=Path, default=Path("runs"))
     asked = arguments.parse_args()
     try:
-        folder = run_folder.find(asked.run, asked.runs_dir)
+        folder = read_run(asked.run, asked.runs_dir).folder
         curves = read(folder, asked.metric)
     except StarecError as error:
         sys.exit(f"{error.message}\n{error.hint}")

@@ -21,13 +21,17 @@ from pathlib import Path
 
 from recovery import draw, read, table
 
-from starec_sim.cli.evaluation_progress import EvaluationProgress
-from starec_sim.errors import RunError, StarecError
-from starec_sim.experiment import Experiment, read_experiment, recorded
-from starec_sim.report import RunReport, summarise
-from starec_sim.runner import run as start
-from starec_sim.runs import folder as run_folder
-from starec_sim.runs.manifest import read_manifest
+from starec_sim import (
+    EvaluationProgress,
+    Experiment,
+    RunError,
+    RunReport,
+    StarecError,
+    read_experiment,
+    read_run,
+    run,
+    summarise,
+)
 
 HERE = Path(__file__).parent
 USERS = {
@@ -60,26 +64,26 @@ def main() -> None:
     asked = arguments.parse_args()
     try:
         if asked.runs:
-            folders: Iterable[Path] = (run_folder.find(r, asked.runs_dir) for r in asked.runs)
+            folders: Iterable[Path] = (read_run(r, asked.runs_dir).folder for r in asked.runs)
         else:
             # Resolve `latest` before anything runs: each new run becomes the latest.
             spec = _trained(asked.weights, asked.runs_dir) if asked.weights else asked.policy
             folders = (_played(name, spec, asked) for name in asked.only)
         for folder in folders:
-            name = recorded(folder).name.removeprefix("memory-")
+            name = read_experiment(folder).name.removeprefix("memory-")
             _put(asked.policy, name, _part(folder, name, asked.policy))
     except StarecError as error:
         sys.exit(str(error))
 
 
-def _trained(run: str, runs_dir: Path) -> str:
+def _trained(name: str, runs_dir: Path) -> str:
     """Return the policy spec that plays the last weights of a training, as JSON.
 
     Raises:
         RunError: The run is not a training, or has not finished.
     """
-    folder = run_folder.find(run, runs_dir)
-    manifest = read_manifest(folder)
+    training = read_run(name, runs_dir)
+    folder, manifest = training.folder, training.manifest
     if (manifest.kind, manifest.status) != ("training", "finished"):
         raise RunError(
             f"{folder} is not a finished training",
@@ -100,12 +104,12 @@ def _played(name: str, spec: str, asked: argparse.Namespace) -> Path:
     arms = {arm: keys for arm, keys in experiment.arms.items() if arm not in asked.without}
     display = EvaluationProgress()
     with display:
-        return start(experiment.model_copy(update={"arms": arms}), display).folder
+        return run(experiment.model_copy(update={"arms": arms}), display).folder
 
 
 def _part(folder: Path, name: str, policy: str) -> str:
     """Return the tables (and the plot) of a run as Markdown."""
-    experiment = recorded(folder)
+    experiment = read_experiment(folder)
     if name != "drift":
         report = summarise(folder, experiment.report.last_rounds, METRICS)
         return f"{_said(experiment, report)}\n\n{_figures(report)}"

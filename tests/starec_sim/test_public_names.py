@@ -22,7 +22,6 @@ BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 INTERNAL = {
     "experiments/04_table/table.py",
     "experiments/07_memory/recovery.py",
-    "experiments/07_memory/results.py",
     *(f"experiments/05_nano/{name}.py" for name in ("corpus", "guesses", "hints", "sft")),
     *(f"experiments/05_nano/{name}.py" for name in ("table", "undecided", "worlds")),
 }
