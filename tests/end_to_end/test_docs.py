@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def starec(*arguments):
-    command = [sys.executable, "-c", "from starec_sim.cli import main; main()", *arguments]
+    command = [sys.executable, "-m", "starec_sim", *arguments]
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-STAREC = [sys.executable, "-c", "from starec_sim.cli import main; main()"]
+STAREC = [sys.executable, "-m", "starec_sim"]
 
 
 def calls_made(log: Path) -> list[str]:

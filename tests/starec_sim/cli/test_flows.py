@@ -2,51 +2,19 @@
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
 
 import pytest
 
-STAREC = [sys.executable, "-c", "from starec_sim.cli import main; main()"]
+STAREC = [sys.executable, "-m", "starec_sim"]
 
 
 def process(*arguments, **options):
     return subprocess.run(
         [*STAREC, *arguments], capture_output=True, text=True, timeout=60, **options
     )
-
-
-def test_help_answers_at_once_and_imports_nothing_heavy():
-    code = (
-        "import sys\n"
-        "sys.argv = ['starec', '--help']\n"
-        "from starec_sim.cli import main\n"
-        "try:\n"
-        "    main()\n"
-        "finally:\n"
-        "    print(*sys.modules, file=sys.stderr)\n"
-    )
-    helped, bare = [], []
-    for _ in range(3):
-        done, seconds = cpu_seconds(code)
-        helped.append(seconds)
-        bare.append(cpu_seconds("import typer, rich.console, rich.table")[1])
-    assert done.returncode == 0
-    assert "Commands:" in done.stdout
-    heavy = {"langgraph", "langchain_core", "numpy", "scipy", "torch", "matplotlib", "pydantic"}
-    assert not heavy & set(done.stderr.split())
-    # In CPU time and beside what it cannot do without, for the machine may be slow or busy.
-    assert min(helped) < 2 * min(bare), (helped, bare)
-
-
-def cpu_seconds(code):
-    """Run some code in an interpreter of its own; return what it said and its CPU time."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return done, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def test_a_run_says_its_result_on_stdout_and_everything_else_on_stderr(here):

@@ -14,7 +14,7 @@ import pytest
 
 pytest.importorskip("uvicorn")
 
-STAREC = [sys.executable, "-c", "from starec_sim.cli import main; main()"]
+STAREC = [sys.executable, "-m", "starec_sim"]
 HI = {"model": "lexical", "messages": [{"role": "user", "content": "A. Up"}]}
 
 
