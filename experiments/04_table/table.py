@@ -14,9 +14,8 @@ import time
 from pathlib import Path
 
 from starec_environments.datasets.paths import usual_folder
-from starec_sim.cli.evaluation_progress import EvaluationProgress
-from starec_sim.evaluation import Evaluation, evaluate, read_policy, read_rows, render
-from starec_sim.evaluation.table_files import write_table_files
+from starec_sim import Evaluation, EvaluationProgress, evaluate
+from starec_sim.evaluation import read_policy, read_rows, render, write_table_files
 from starec_sim.holdout import read_protocol
 
 POLICIES = [

@@ -10,6 +10,7 @@ from starec_sim.evaluation.evaluate import evaluate, read_table, resume
 from starec_sim.evaluation.folder import read_settings
 from starec_sim.evaluation.settings import Evaluation
 from starec_sim.evaluation.table import Table, TableRow, merge_tables
+from starec_sim.evaluation.table_files import write_table_files
 from starec_sim.metrics import PairedDifference
 
 __all__ = [
@@ -25,4 +26,5 @@ __all__ = [
     "read_settings",
     "read_table",
     "resume",
+    "write_table_files",
 ]

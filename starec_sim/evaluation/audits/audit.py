@@ -22,7 +22,7 @@ from starec_sim.evaluation.audits.leak import Leak
 from starec_sim.evaluation.audits.memorisation import Memorisation
 from starec_sim.evaluation.audits.panel import Panel
 from starec_sim.evaluation.audits.persona import Persona
-from starec_sim.evaluation.audits.popularity import Popularity
+from starec_sim.evaluation.audits.popularity import PopularityBias
 from starec_sim.evaluation.audits.position import Position
 from starec_sim.evaluation.audits.questions import PanelAnswers, PanelQuestion, Wording
 from starec_sim.evaluation.audits.ratings import Ratings
@@ -56,7 +56,7 @@ class Audit(Protocol):
 AUDITS: tuple[Audit, ...] = (
     Form(),
     Position(),
-    Popularity(),
+    PopularityBias(),
     Ratings(),
     Selection(),
     Retest(),

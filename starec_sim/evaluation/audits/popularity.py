@@ -13,7 +13,7 @@ from starec_sim.evaluation.audits.result import AuditMetric, AuditResult, Chart,
 BINS = ("least popular third", "middle", "most popular third")
 
 
-class Popularity:
+class PopularityBias:
     """Compares the popularity of first places and true choices, with two kinds of negatives."""
 
     name = "popularity"
