@@ -226,7 +226,7 @@ def _print_text(out: Console, name: str, text: RenderableType) -> None:
 def trace_as_json(
     user: User, trial: RecordedTrial, steps: Sequence[RecordedStep], items: Mapping[int, Item]
 ) -> dict[str, Any]:
-    """Return the same as JSON values, items by their ids in the dataset."""
+    """Return the trace of a user as JSON values; items are named by their ids in the dataset."""
 
     def lived(experience: Experience) -> dict[str, Any]:
         return {
@@ -266,21 +266,22 @@ def trace_as_json(
                 "slow": step.verdict.slow,
                 "reason": step.verdict.reason,
                 "summary": step.summary,
-                "turns": [
-                    {
-                        "node": turn.node,
-                        "attempt": turn.attempt,
-                        "policy": turn.policy,
-                        "messages": [{"role": r, "content": c} for r, c in turn.messages],
-                        "completion": turn.completion,
-                        "tokens_in": turn.tokens_in,
-                        "tokens_out": turn.tokens_out,
-                        "latency_s": turn.latency_s,
-                        "error": turn.error,
-                    }
-                    for turn in step.turns
-                ],
+                "turns": [_turn_as_json(turn) for turn in step.turns],
             }
             for step in steps
         ],
+    }
+
+
+def _turn_as_json(turn: Turn) -> dict[str, Any]:
+    return {
+        "node": turn.node,
+        "attempt": turn.attempt,
+        "policy": turn.policy,
+        "messages": [{"role": role, "content": text} for role, text in turn.messages],
+        "completion": turn.completion,
+        "tokens_in": turn.tokens_in,
+        "tokens_out": turn.tokens_out,
+        "latency_s": turn.latency_s,
+        "error": turn.error,
     }
