@@ -29,7 +29,7 @@ SETTINGS, CANDIDATES, TABLE, RANKS = "evaluation.yaml", "candidates.jsonl", "tab
 
 def write_settings(folder: Path, evaluation: Evaluation, holdout: HoldOut) -> None:
     """Write the settings of an evaluation and its candidate lists."""
-    write_candidates(holdout, folder / CANDIDATES)
+    write_candidates(holdout.listed(), folder / CANDIDATES)
     text = yaml_files.dump(evaluation.model_dump(mode="json"))
     write_atomically(folder / SETTINGS, text)
 

@@ -10,7 +10,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from starec_sim.evaluation.contenders import ContenderSpec
-from starec_sim.holdout import Protocol as EvaluationProtocol
+from starec_sim.holdout import EvaluationProtocol
 from starec_sim.holdout.candidate_files import file_digest
 from starec_sim.plugins import Spec
 from starec_sim.policies.settings import Budget

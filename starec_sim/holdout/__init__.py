@@ -6,14 +6,14 @@ in the `holdout` environment, recommenders score them, and both get the same lis
 
 from starec_sim.holdout.environment import HoldOutSettings, environment_name
 from starec_sim.holdout.holdout import HoldOut
-from starec_sim.holdout.protocol import Protocol, read_protocol
+from starec_sim.holdout.protocol import EvaluationProtocol, read_protocol
 from starec_sim.holdout.user_logs import UNRATED_STARS, UserLog, by_user
 
 __all__ = [
     "UNRATED_STARS",
+    "EvaluationProtocol",
     "HoldOut",
     "HoldOutSettings",
-    "Protocol",
     "UserLog",
     "by_user",
     "environment_name",

@@ -10,18 +10,15 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from starec_sim.dataset import Dataset
 from starec_sim.errors import DataError
-from starec_sim.holdout.protocol import Protocol
+from starec_sim.holdout.protocol import EvaluationProtocol
 from starec_sim.holdout.user_logs import UserLog
 from starec_sim.types import IntArray
-
-if TYPE_CHECKING:
-    from starec_sim.holdout.holdout import HoldOut
 
 _EXPORT_AGAIN = (
     "take the candidates.jsonl of an evaluation with this protocol, data and seed, and of users "
@@ -38,26 +35,15 @@ class CandidateLists(NamedTuple):
     """User to the answer and the items of each draw, in the order in which they are shown."""
 
 
-def write_candidates(holdout: HoldOut, path: Path) -> None:
-    """Write the candidate lists of a hold-out to a file."""
-    users, items = holdout.dataset.users, holdout.dataset.items
+def write_candidates(lists: CandidateLists, path: Path) -> None:
+    """Write candidate lists to a file."""
     about = {
         "about": "candidate lists: one user a line, items of each draw in the order they are shown",
-        "protocol": holdout.protocol.name,
-        "dataset": holdout.dataset.name,
-        "seed": holdout.seed,
-        "candidates": holdout.protocol.candidates,
-        "draws": holdout.protocol.draws,
+        **lists.about,
     }
     lines = [about] + [
-        {
-            "user": users[row].id,
-            "answer": items[answer].id,
-            "draws": [[items[item].id for item in slate] for slate in lists.tolist()],
-        }
-        for row, answer, lists in zip(
-            holdout.rows.tolist(), holdout.answers.tolist(), holdout.candidate_lists, strict=True
-        )
+        {"user": user, "answer": answer, "draws": draws}
+        for user, (answer, draws) in lists.users.items()
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), "utf-8")
@@ -114,7 +100,10 @@ def file_digest(path: Path) -> str:
 
 
 def check_candidates(
-    lists: CandidateLists, protocol: Protocol, dataset: Dataset, user_logs: Sequence[UserLog]
+    lists: CandidateLists,
+    protocol: EvaluationProtocol,
+    dataset: Dataset,
+    user_logs: Sequence[UserLog],
 ) -> IntArray:
     """Check that candidate lists fit a hold-out, and return them as rows of items.
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from starec_sim.dataset import Dataset
 from starec_sim.errors import DataError
-from starec_sim.holdout.protocol import Protocol
+from starec_sim.holdout.protocol import EvaluationProtocol
 from starec_sim.holdout.user_logs import UserLog
 from starec_sim.rng import Streams
 from starec_sim.types import IntArray
@@ -78,7 +78,7 @@ def uniform_negatives(
 
 
 def draw_candidates(
-    protocol: Protocol,
+    protocol: EvaluationProtocol,
     dataset: Dataset,
     user_logs: Sequence[UserLog],
     popularity: IntArray,

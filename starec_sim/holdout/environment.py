@@ -14,14 +14,14 @@ from pydantic import Field
 
 from starec_sim import plugins
 from starec_sim.errors import ContractError, PluginError
-from starec_sim.holdout.protocol import Protocol
+from starec_sim.holdout.protocol import EvaluationProtocol
 from starec_sim.settings import Settings
 
 
 class HoldOutSettings(Settings):
     """Settings that every environment has that plays a hold-out."""
 
-    protocol: Protocol = Protocol()
+    protocol: EvaluationProtocol = EvaluationProtocol()
     replay: int | None = Field(default=None, ge=0)
     """Choices that are replayed before the answer is asked for, at most as many as the protocol
     says. What comes before them is history from the start. All of the protocol's when empty."""

@@ -27,7 +27,7 @@ from starec_sim.errors import DataError
 from starec_sim.holdout.candidate_files import CandidateLists, check_candidates
 from starec_sim.holdout.candidates import draw_candidates
 from starec_sim.holdout.filters import cut
-from starec_sim.holdout.protocol import Protocol
+from starec_sim.holdout.protocol import EvaluationProtocol
 from starec_sim.holdout.user_logs import UserLog, by_user, user_logs
 from starec_sim.rng import Streams
 from starec_sim.types import LIKED_ABOVE, IntArray
@@ -51,7 +51,11 @@ class HoldOut:
     """
 
     def __init__(
-        self, protocol: Protocol, dataset: Dataset, seed: int, lists: CandidateLists | None = None
+        self,
+        protocol: EvaluationProtocol,
+        dataset: Dataset,
+        seed: int,
+        lists: CandidateLists | None = None,
     ) -> None:
         self.protocol = protocol
         self.funnel = cut(dataset, protocol.cuts, seed)
@@ -157,6 +161,28 @@ class HoldOut:
             first = user_log.first if extent == "sample" else 0
             known[user_log.start + first : user_log.start + user_log.choices[-1]] = True
         return _in_time(self._log.where(known))
+
+    def listed(self) -> CandidateLists:
+        """Return the candidate lists by ids, as a file holds them."""
+        users, items = self.dataset.users, self.dataset.items
+        about = {
+            "protocol": self.protocol.name,
+            "dataset": self.dataset.name,
+            "seed": self.seed,
+            "candidates": self.protocol.candidates,
+            "draws": self.protocol.draws,
+        }
+        rows = zip(self.rows.tolist(), self.answers.tolist(), self.candidate_lists, strict=True)
+        return CandidateLists(
+            about,
+            {
+                users[row].id: (
+                    items[answer].id,
+                    tuple(tuple(items[item].id for item in slate) for slate in lists.tolist()),
+                )
+                for row, answer, lists in rows
+            },
+        )
 
     @property
     def digest(self) -> str:

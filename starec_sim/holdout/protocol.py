@@ -31,7 +31,7 @@ class Split(Settings):
     that cannot use it without a fit shows these users popular items."""
 
 
-class Protocol(Settings):
+class EvaluationProtocol(Settings):
     """Which users rank which candidates, and how it is measured (the defaults are "starec-20")."""
 
     name: str = Field(default="starec-20", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$")
@@ -74,7 +74,7 @@ def shipped_protocols() -> list[str]:
     return sorted(Path(str(file)).stem for file in _SHIPPED.iterdir() if file.name.endswith("yaml"))
 
 
-def read_protocol(reference: str, **changes: Any) -> Protocol:
+def read_protocol(reference: str, **changes: Any) -> EvaluationProtocol:
     """Return a protocol by its name, or from a YAML file.
 
     Args:
@@ -98,4 +98,4 @@ def read_protocol(reference: str, **changes: Any) -> Protocol:
             f'no protocol is called "{reference}"; {did_you_mean(reference, shipped_protocols())}',
             hint="or give the path of a YAML file with the same keys",
         )
-    return validate(Protocol, {**values, **changes}, f"protocol {reference}")
+    return validate(EvaluationProtocol, {**values, **changes}, f"protocol {reference}")

@@ -18,9 +18,10 @@ from starec_sim.learning.episodes import FIRST_VALIDATION_TRIAL, TrainingTrial, 
 from starec_sim.learning.rewards import Rewards, outcome_of
 from starec_sim.learning.training_run import TrainingRun
 from starec_sim.metrics import Interval, bootstrap_interval, paired_interval, permutation_test
+from starec_sim.policies.gateway import Policy
 from starec_sim.runs import queries
 from starec_sim.runs.reader import Reader, RecordedTrial
-from starec_sim.types import FloatArray
+from starec_sim.types import FloatArray, Node
 
 REWARD = "reward"
 """The metric that the training's own rewards make, beside those of the environment."""
@@ -34,7 +35,7 @@ async def validate(run: TrainingRun, step: int) -> None:
     settings = run.settings.evaluate
     if not settings.users or run.players is None or run.trials is None:
         return
-    policies = run.players.policies
+    policies: Mapping[Node, Policy] = run.players.policies
     if settings.temperature is not None:
         changed = {"temperature": settings.temperature}
         policies = {

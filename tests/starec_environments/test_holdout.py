@@ -155,7 +155,7 @@ def test_reward_and_rank_are_those_of_the_ranking_environment(data, build) -> No
 
 def test_lists_from_a_file_are_shown_and_another_file_is_refused(data, build, tmp_path):
     path = tmp_path / "candidates.jsonl"
-    write_candidates(small(build, data, seed=5).holdout, path)
+    write_candidates(small(build, data, seed=5).holdout.listed(), path)
     again = small(build, data, seed=0, candidates=str(path), candidates_sha256=file_digest(path))
     assert (
         again.holdout.candidate_lists == small(build, data, seed=5).holdout.candidate_lists

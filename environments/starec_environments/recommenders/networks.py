@@ -15,7 +15,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,8 +23,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-if TYPE_CHECKING:
-    from starec_environments.recommenders.sequences import GRU4Rec, SASRec, SequenceSettings
+from starec_environments.recommenders.sequence_settings import (
+    GRU4RecSettings,
+    SASRecSettings,
+    SequenceSettings,
+)
 
 _WARM_UP = 20
 """Updates over which the learning rate rises."""
@@ -62,7 +65,7 @@ class GRUNetwork(Network):
     Hidasi and Karatzoglou, 2018, "Recurrent neural networks with top-k gains").
     """
 
-    def __init__(self, n_items: int, config: GRU4Rec.Config) -> None:
+    def __init__(self, n_items: int, config: GRU4RecSettings) -> None:
         super().__init__(n_items, config)
         size = config.dimensions
         self.gru = nn.GRU(size, size, config.layers, batch_first=True)
@@ -87,7 +90,7 @@ class AttentionNetwork(Network):
         h = N(x)
     """
 
-    def __init__(self, n_items: int, config: SASRec.Config) -> None:
+    def __init__(self, n_items: int, config: SASRecSettings) -> None:
         super().__init__(n_items, config)
         self.places = nn.Parameter(torch.randn(config.length, config.dimensions))
         with torch.no_grad():
@@ -107,7 +110,7 @@ class AttentionNetwork(Network):
 class _AttentionLayer(nn.Module):
     """Self-attention, then a network for each place by itself, each around a residual path."""
 
-    def __init__(self, config: SASRec.Config) -> None:
+    def __init__(self, config: SASRecSettings) -> None:
         super().__init__()
         size, self.heads = config.dimensions, config.heads
         self.norm_attention, self.norm_place = nn.LayerNorm(size), nn.LayerNorm(size)

@@ -10,42 +10,20 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from types import ModuleType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
 from scipy.sparse import csr_matrix
 
 from starec_environments.recommenders.factors import FactorRecommender
+from starec_environments.recommenders.sequence_settings import GRU4RecSettings, SASRecSettings
 from starec_sim.dataset import Interactions
 from starec_sim.errors import PluginError
-from starec_sim.settings import Settings
 from starec_sim.types import LIKED_ABOVE, IntArray
 
 NOTHING = -1
 """Padding behind the last like of a shorter sequence."""
-
-
-class SequenceSettings(Settings):
-    """What both networks have in common. The defaults suit data of MovieLens 100K's size."""
-
-    dimensions: int = Field(64, ge=1)
-    """Length of the vectors of users and items."""
-    length: int = Field(50, ge=1)
-    """The last likes that are read of a user. A fit cuts longer logs into pieces of this length."""
-    dropout: float = Field(0.2, ge=0, lt=1)
-    learning_rate: float = Field(0.005, gt=0)
-    """The highest rate. It rises over the first updates, and falls to zero along a cosine."""
-    epochs: int = Field(20, ge=1)
-    """Passes over the likes. More passes fit the log better and predict the next item worse."""
-    updates: int = Field(100, ge=1)
-    """Updates, at least: a small log is passed over more often until there were so many."""
-    batch: int = Field(128, ge=1)
-    """Pieces of logs in one update."""
-    negatives: int = Field(2_048, ge=1)
-    """Items with which each like is compared: the whole catalogue if it has no more, else a new
-    uniform sample in each update."""
 
 
 class SequenceRecommender(FactorRecommender):
@@ -131,12 +109,8 @@ class GRU4Rec(SequenceRecommender):
     loss and the shared item vectors of Hidasi and Karatzoglou (2018).
     """
 
-    class Config(SequenceSettings):
-        """The defaults suit data of MovieLens 100K's size."""
-
-        layers: int = Field(1, ge=1)
-
-    config: Config
+    Config = GRU4RecSettings
+    config: GRU4RecSettings
 
     def _network(self) -> Any:
         return _networks().GRUNetwork(self.n_items, self.config)
@@ -149,21 +123,8 @@ class SASRec(SequenceRecommender):
     and Vasilev (2023), "Turning dross into gold loss: is BERT4Rec really better than SASRec?".
     """
 
-    class Config(SequenceSettings):
-        """The defaults suit data of MovieLens 100K's size."""
-
-        layers: int = Field(2, ge=1)
-        heads: int = Field(1, ge=1)
-
-        @model_validator(mode="after")
-        def _heads_share(self) -> Self:
-            if self.dimensions % self.heads:
-                raise ValueError(
-                    f"dimensions ({self.dimensions}) must be a multiple of heads ({self.heads})"
-                )
-            return self
-
-    config: Config
+    Config = SASRecSettings
+    config: SASRecSettings
 
     def _network(self) -> Any:
         return _networks().AttentionNetwork(self.n_items, self.config)

@@ -31,8 +31,7 @@ from starec_sim.evaluation.audits.report import AuditReport
 from starec_sim.evaluation.audits.result import AuditResult, BoundCheck
 from starec_sim.evaluation.audits.retest import Retest
 from starec_sim.evaluation.audits.selection import Selection
-from starec_sim.holdout import HoldOut, environment_name, read_protocol
-from starec_sim.holdout import Protocol as EvaluationProtocol
+from starec_sim.holdout import EvaluationProtocol, HoldOut, environment_name, read_protocol
 from starec_sim.plugins import Spec
 from starec_sim.settings import Settings
 

@@ -10,7 +10,7 @@ from starec_sim.errors import ConfigError, DataError, RunError
 from starec_sim.evaluation import Evaluation, evaluate, merge_tables, read_rows, read_table, resume
 from starec_sim.evaluation.folder import RANKS, TABLE
 from starec_sim.events import RunEvents
-from starec_sim.holdout import Protocol
+from starec_sim.holdout import EvaluationProtocol
 from starec_sim.holdout.protocol import Split
 from starec_sim.types import Visit
 
@@ -34,7 +34,7 @@ REFERENCE = {"ndcg@1": 0.0500, "ndcg@5": 0.1474, "ndcg@10": 0.2272, "ndcg@20": 0
 def asked(tmp_path: Path, **changes) -> Evaluation:
     values = {
         "data": DATA,
-        "protocol": Protocol(history=2),
+        "protocol": EvaluationProtocol(history=2),
         "rows": ROWS,
         "policies": ["lexical"],
         "runs_dir": tmp_path,
@@ -51,7 +51,7 @@ SMALL = [
 
 def small(tmp_path: Path, **changes) -> Evaluation:
     """Return an evaluation of six users: two rounds of each agent, 24 visits in all."""
-    protocol = Protocol(history=1, draws=2, at=(1, 10), users=Split(count=6))
+    protocol = EvaluationProtocol(history=1, draws=2, at=(1, 10), users=Split(count=6))
     return asked(tmp_path, **{"protocol": protocol, "rows": SMALL, **changes})
 
 
@@ -185,7 +185,7 @@ def test_tables_of_different_lists_are_not_mixed(tmp_path, done) -> None:
     rows = read_rows("classical")[:2]
     for change, message in (
         ({"seed": 3}, "seed: 0 and 3"),
-        ({"protocol": Protocol(history=2, draws=1)}, "draws: 3 and 1"),
+        ({"protocol": EvaluationProtocol(history=2, draws=1)}, "draws: 3 and 1"),
     ):
         _, other = evaluate(asked(tmp_path, rows=rows, **change))
         with pytest.raises(RunError, match=f"different candidate lists.*{message}"):
@@ -218,7 +218,7 @@ def test_nothing_to_compute_and_nobody_to_evaluate_are_refused_and_leave_no_fold
     with pytest.raises(ConfigError, match="there is no row to compute"):
         evaluate(asked(tmp_path, policies=[], rows=[r for r in read_rows("agents") if r.agent]))
     with pytest.raises(DataError, match="no user of synthetic qualifies"):
-        evaluate(asked(tmp_path, protocol=Protocol(min_interactions=10_000)))
+        evaluate(asked(tmp_path, protocol=EvaluationProtocol(min_interactions=10_000)))
     assert not list(tmp_path.iterdir())
 
 
@@ -230,7 +230,7 @@ def test_a_damaged_table_is_said_to_be_damaged(tmp_path) -> None:
 
 
 def test_models_may_be_fitted_on_other_users_only(tmp_path) -> None:
-    protocol = Protocol(history=0, users=Split(count=15, mode="new"))
+    protocol = EvaluationProtocol(history=0, users=Split(count=15, mode="new"))
     _, table = evaluate(asked(tmp_path, protocol=protocol, policies=[]))
     assert len(table.users) == 15
     # What folds in a past it was not fitted on still does better than chance.
@@ -266,7 +266,7 @@ def test_the_interval_covers_what_other_draws_of_negatives_give(tmp_path) -> Non
 
     data = Synthetic(Synthetic.Config(users=150, items=300, interactions=20)).load()
     row = ContenderSpec(name="popularity", recommender={"use": "popularity"})
-    protocol = Protocol(draws=1, history=0)
+    protocol = EvaluationProtocol(draws=1, history=0)
     intervals = []
     for seed in range(40):
         exam = HoldOut(protocol, data, seed)
@@ -289,7 +289,7 @@ def test_intervals_over_users_cover_the_population_as_often_as_they_say() -> Non
     from starec_sim.metrics import bootstrap_interval
 
     data = Synthetic(Synthetic.Config(users=2400, items=300, interactions=20)).load()
-    exam = HoldOut(Protocol(draws=1, history=0), data, 0)
+    exam = HoldOut(EvaluationProtocol(draws=1, history=0), data, 0)
     row = ContenderSpec(name="popularity", recommender={"use": "popularity"})
     values = rank_baseline(row, exam).values((10,), 20)["ndcg@10"]
     groups = np.random.default_rng(0).permutation(values)[: len(values) // 40 * 40].reshape(-1, 40)

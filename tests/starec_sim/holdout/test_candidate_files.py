@@ -5,16 +5,16 @@ import json
 import pytest
 
 from starec_sim.errors import DataError
-from starec_sim.holdout import HoldOut, Protocol
+from starec_sim.holdout import EvaluationProtocol, HoldOut
 from starec_sim.holdout.candidate_files import read_candidates, write_candidates
 
-PROTOCOL = Protocol(candidates=5, at=(1, 5), draws=2, history=3)
+PROTOCOL = EvaluationProtocol(candidates=5, at=(1, 5), draws=2, history=3)
 
 
 @pytest.fixture
 def file(log, tmp_path):
     path = tmp_path / "candidates.jsonl"
-    write_candidates(HoldOut(PROTOCOL, log, 1), path)
+    write_candidates(HoldOut(PROTOCOL, log, 1).listed(), path)
     return path
 
 

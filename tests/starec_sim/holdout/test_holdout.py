@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from starec_sim.dataset import Interactions
 from starec_sim.errors import DataError
-from starec_sim.holdout import HoldOut, Protocol
+from starec_sim.holdout import EvaluationProtocol, HoldOut
 from starec_sim.holdout.filters import Cuts
 from starec_sim.holdout.protocol import Split
 from starec_sim.types import LIKED_ABOVE
@@ -15,7 +15,7 @@ from starec_sim.types import LIKED_ABOVE
 
 def holdout(dataset, seed=0, **changes):
     asked = {"candidates": 5, "at": (1, 5), "draws": 2, "history": 3, **changes}
-    return HoldOut(Protocol(**asked), dataset, seed)
+    return HoldOut(EvaluationProtocol(**asked), dataset, seed)
 
 
 def mine(log, row):

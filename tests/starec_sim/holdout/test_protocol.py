@@ -3,13 +3,13 @@
 import pytest
 
 from starec_sim.errors import ConfigError
-from starec_sim.holdout import Protocol, read_protocol
+from starec_sim.holdout import EvaluationProtocol, read_protocol
 from starec_sim.holdout.protocol import shipped_protocols
 
 
 def test_two_protocols_ship_and_the_defaults_are_starec_20() -> None:
     assert shipped_protocols() == ["agentcf-10", "starec-20"]
-    assert read_protocol("starec-20") == Protocol()
+    assert read_protocol("starec-20") == EvaluationProtocol()
     agentcf = read_protocol("agentcf-10")
     assert (agentcf.candidates, agentcf.draws, agentcf.negatives) == (10, 1, "shipped")
 

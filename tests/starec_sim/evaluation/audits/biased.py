@@ -14,7 +14,7 @@ from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 
 from starec_environments.datasets.synthetic import Synthetic
-from starec_sim.holdout import HoldOut, Protocol
+from starec_sim.holdout import EvaluationProtocol, HoldOut
 
 WORLD = {"users": 60, "items": 400, "interactions": 60, "noise": 0.0, "seed": 3}
 
@@ -34,7 +34,7 @@ def fame():
 @functools.cache
 def answers():
     """Titles of what people chose in their exams."""
-    exam = HoldOut(Protocol(draws=1), world(), 0)
+    exam = HoldOut(EvaluationProtocol(draws=1), world(), 0)
     return {world().items[item].title for item in exam.answers.tolist()}
 
 
