@@ -102,6 +102,7 @@ def _dress(axis: Axes, name: str, *, legend: bool) -> None:
     axis.spines[["top", "right"]].set_visible(False)
     axis.grid(axis="y", color="#e5e5e5", lw=0.7)
     axis.set_axisbelow(True)
+    axis.locator_params(axis="x", integer=True)  # there is no half a step
     axis.tick_params(labelsize=8, color="#999999")
     if legend:
         axis.legend(fontsize=7, frameon=False)

@@ -180,3 +180,17 @@ def test_every_experiment_has_a_page():
     folders = {path.parent for path in (ROOT / "experiments").glob("*/*.yaml")}
     folders |= {path.parent for path in (ROOT / "experiments").glob("*/table.py")}
     assert folders == {*EXPERIMENTS}
+
+
+def test_the_readme_is_short_and_its_pictures_are_small():
+    text = (ROOT / "README.md").read_text("utf-8")
+    assert len(text.splitlines()) <= 150
+    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text)
+    assert len(pictures) == 3
+    assert all((ROOT / picture).stat().st_size < 200_000 for picture in pictures)
+
+
+def test_every_decision_is_in_the_index():
+    folder = ROOT / "docs" / "decisions"
+    listed = re.findall(r"^\| \[\d+\]\(([^)]+)\)", (folder / "README.md").read_text(), re.MULTILINE)
+    assert listed == sorted(page.name for page in folder.glob("0*.md"))
