@@ -1,14 +1,18 @@
-"""Anchored reinforcement training: from turns and rewards to a better policy.
+"""Trainings of the policy that plays: imitate a teacher (SFT), then learn from rewards (GRPO).
 
-What a reader meets, in the order in which data flows:
+The modules in the order in which data flows; `trainer` is the loop over all of them.
 
-    rollouts    the simulation samples groups of answers; every answer is rewarded
-    rows        turns become rows of token ids, merged only on an exact token prefix
-    packing     rows with the same prompt share it in one forward pass
-    grpo        the objective, straight beside its formulas
-    anchoring   stage 1: a teacher's answers, screened, and imitated
-    learner     weights, optimizer, schedule: one update at a time
-    training    the loop: simulate, collect, learn, evaluate, repeat
-
-torch is imported by `packing`, `grpo`, `models` and `learner` only.
+| module | what it does |
+|---|---|
+| `train` | starts and resumes a training in the folder of a run |
+| `trainer` | the loop: play, collect, save, commit, learn, publish |
+| `episodes` | opens the trials that are played: episodes, the teacher's, validations |
+| `rollouts`, `rewards` | ask a question several times and reward every answer |
+| `rows`, `packing` | turns become rows of token ids; rows with the same prompt share it |
+| `grpo`, `grpo_loss` | advantages within a group, and the loss beside its formulas |
+| `teacher`, `sft` | a teacher's answers are screened and imitated |
+| `learner`, `models` | weights, optimizer, schedule: one update at a time |
+| `weight_sync` | the policy that plays gets the new weights |
+| `validation`, `split` | hold-out users, and what changed for them |
+| `checkpoints` | versions, checkpoints, rollouts and the log on disk |
 """
