@@ -109,7 +109,7 @@ def estimate(experiment: Experiment, users: int = 8, rounds: int = 3) -> Estimat
         played,
     )
     configuration = experiment.model_dump(mode="json")
-    estimates.keep(configuration, experiment.runs_dir, found.as_json())
+    estimates.write(configuration, experiment.runs_dir, found.as_json())
     return found
 
 

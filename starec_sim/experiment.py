@@ -198,7 +198,7 @@ def data_spec(data: str) -> dict[str, Any]:
     return {"use": use, **settings}
 
 
-def recorded(folder: Path) -> Experiment:
+def recorded_experiment(folder: Path) -> Experiment:
     """Return the experiment that a run was made with, from its folder.
 
     Raises:

@@ -68,7 +68,7 @@ class Measure:
 
     def _feed(self, visits: Sequence[Visit]) -> dict[str, FloatArray]:
         users: IntArray = np.array([visit.user for visit in visits])
-        lived = [_lived(visit) for visit in visits]
+        lived = [_experiences(visit) for visit in visits]
         slates = [
             [item for step in visit.steps for item in step.observation.slate] for visit in visits
         ]
@@ -152,7 +152,7 @@ def _unread_thoughts(visit: Visit) -> float:
     return sum(bool(turn.error) for turn in ends) / len(ends) if ends else float("nan")
 
 
-def _lived(visit: Visit) -> list[Experience]:
+def _experiences(visit: Visit) -> list[Experience]:
     return [experience for step in visit.steps for experience in step.feedback.experiences]
 
 

@@ -30,7 +30,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator
 from starec_sim.errors import ConfigError, PluginError, did_you_mean
 from starec_sim.settings import HINT, validate, warn_of_old_name
 
-Kind = Literal[
+PluginKind = Literal[
     "agents",
     "environments",
     "datasets",
@@ -43,7 +43,7 @@ Kind = Literal[
 """The groups `starec_sim.<kind>`. `rewards` and `data` hold functions; `holdout` names the
 environment that plays hold-outs, see `starec_sim.holdout.environment`."""
 
-RENAMED: Mapping[tuple[Kind, str], str] = {("environments", "exam"): "holdout"}
+RENAMED: Mapping[tuple[PluginKind, str], str] = {("environments", "exam"): "holdout"}
 """Old names of plug-ins and their present ones; an old name works for one release."""
 
 _SINGULAR = {"policies": "policy", "data": "data tool", "holdout": "environment for hold-outs"}
@@ -94,11 +94,11 @@ class Uses:
     `recommender: Annotated[Spec, Uses("recommenders")] = {"use": "als"}`
     """
 
-    kind: Kind
+    kind: PluginKind
 
 
 @functools.cache
-def registered(kind: Kind) -> Mapping[str, tuple[EntryPoint, ...]]:
+def registered(kind: PluginKind) -> Mapping[str, tuple[EntryPoint, ...]]:
     """Return the entry points of a kind by name; more than one where distributions collide."""
     by_name: dict[str, dict[str, EntryPoint]] = {}
     for point in entry_points(group=f"starec_sim.{kind}"):
@@ -106,7 +106,7 @@ def registered(kind: Kind) -> Mapping[str, tuple[EntryPoint, ...]]:
     return {name: tuple(points.values()) for name, points in by_name.items()}
 
 
-def load(kind: Kind, reference: str, at: str = "") -> Any:
+def load(kind: PluginKind, reference: str, at: str = "") -> Any:
     """Return the class a reference names.
 
     Args:
@@ -203,7 +203,7 @@ class Plugin(NamedTuple):
         return self.type(self.config, *arguments, **named)
 
 
-def configure(kind: Kind, spec: Mapping[str, Any], at: str) -> Plugin:
+def configure(kind: PluginKind, spec: Mapping[str, Any], at: str) -> Plugin:
     """Return the class a spec names and its validated configuration.
 
     Args:

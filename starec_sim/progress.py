@@ -1,7 +1,7 @@
-"""How far a long piece of work is, told to whoever wants to know.
+"""Report the progress of long work to a listener.
 
-Whoever works says so and knows nothing of terminals; whoever shows it asks to be told. In between
-lies no argument that everybody would have to pass on.
+Code that works calls `report_progress`. Code that shows progress sets a listener. A context
+variable connects them, so that no function in between needs a further argument.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 Listener = Callable[[str, int, int], None]
-"""Takes what is being done, how much of it is done, and how much there is."""
+"""Takes the name of the work, how much of it is done, and how much there is in total."""
 
 _listener: ContextVar[Listener | None] = ContextVar("progress", default=None)
 
 
-def tell(what: str, done: int, total: int) -> None:
-    """Say how far a piece of work is; `done == total` says that it is over."""
+def report_progress(what: str, done: int, total: int) -> None:
+    """Call the listener, if there is one; `done == total` means that the work is finished."""
     if (listener := _listener.get()) is not None:
         listener(what, done, total)
 
 
 @contextmanager
-def told(listener: Listener) -> Iterator[None]:
-    """Have a listener told of all that is done within the context.
+def progress_listener(listener: Listener) -> Iterator[None]:
+    """Call a listener for all progress that is reported inside the block.
 
-    >>> with told(lambda what, done, total: print(f"{what}: {done} of {total}")):
-    ...     tell("reading", 1, 2)
+    >>> with progress_listener(lambda what, done, total: print(f"{what}: {done} of {total}")):
+    ...     report_progress("reading", 1, 2)
     reading: 1 of 2
     """
     token = _listener.set(listener)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from starec_sim import yaml_files
 from starec_sim.events import RunEvents
-from starec_sim.experiment import Experiment, recorded
+from starec_sim.experiment import Experiment, recorded_experiment
 from starec_sim.policies.settings import Budget
 from starec_sim.report import RunReport, summarise
 from starec_sim.runs import estimates, queries
@@ -91,7 +91,7 @@ def run(experiment: Experiment, events: RunEvents | None = None) -> RunResult:
         prompts=trials.prompts(),
         budget=experiment.budget.model_dump(exclude_none=True),
     )
-    manifest.estimate = estimates.found(experiment.model_dump(mode="json"), experiment.runs_dir)
+    manifest.estimate = estimates.read(experiment.model_dump(mode="json"), experiment.runs_dir)
     if trials.replayed:
         digest = read_manifest(trials.replayed).digest
         manifest.replay_of = ReplayOf(run=trials.replayed.name, digest=digest)
@@ -110,7 +110,7 @@ def replay(folder: Path, events: RunEvents | None = None) -> RunResult:
         PausedError: A question is asked that is not recorded.
         StarecError: Something else is not as it was.
     """
-    manifest, experiment = read_manifest(folder), recorded(folder)
+    manifest, experiment = read_manifest(folder), recorded_experiment(folder)
     with run_folder.where_it_started(folder, manifest) as here:
         gateway = experiment.gateway.model_copy(update={"replay": str(here), "cache": None})
         changes = {"gateway": gateway, "runs_dir": here.parent, "budget": Budget()}
@@ -171,7 +171,7 @@ def resumed_experiment(
     }
     if concurrency is not None:
         changes["concurrency"] = concurrency
-    return recorded(folder).model_copy(update=changes)
+    return recorded_experiment(folder).model_copy(update=changes)
 
 
 def play_trials(open_run: OpenRun, trials: Trials, events: RunEvents | None = None) -> None:

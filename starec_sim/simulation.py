@@ -42,7 +42,7 @@ class RoundRecorder(Protocol):
         round: int,
         visits: Sequence[Visit],
         measured: RoundMetrics,
-        world: Mapping[str, NDArray[Any]],
+        environment_state: Mapping[str, NDArray[Any]],
         digest: str,
     ) -> str:
         """Record a round whole, or none of it; return the digest of the trial so far."""
@@ -93,8 +93,8 @@ class Simulation:
         self._events = events or RunEvents()
         self._concurrency = concurrency
         self._choose_visitors = choose_visitors
-        if state.world is not None:
-            environment.restore(state.world)
+        if state.environment_state is not None:
+            environment.restore(state.environment_state)
         self._measure = Measure(environment)
 
     async def run(self, rounds: int) -> str:

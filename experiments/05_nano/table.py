@@ -33,7 +33,7 @@ from starec_sim.evaluation.contenders import ContenderSpec
 from starec_sim.evaluation.folder import TABLE
 from starec_sim.evaluation.table import TableRow
 from starec_sim.evaluation.table_files import write_table_files
-from starec_sim.experiment import Experiment, recorded
+from starec_sim.experiment import Experiment, recorded_experiment
 from starec_sim.holdout import read_protocol
 from starec_sim.learning.checkpoints import read_held_out
 from starec_sim.metrics import bootstrap_interval
@@ -123,7 +123,7 @@ def evaluated(
 ) -> Table:
     """Return the table of one training; reuse a finished evaluation with the same settings."""
     runs_dir: Path = asked.runs_dir
-    experiment: Experiment = recorded(run)
+    experiment: Experiment = recorded_experiment(run)
     signals = [] if asked.bare else experiment.environment.get("signals", [])
     evaluation = Evaluation(
         name=f"{experiment.name}-table",

@@ -12,7 +12,7 @@ def bars() -> Iterator[None]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-    from starec_sim.progress import told
+    from starec_sim.progress import progress_listener
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
@@ -26,5 +26,5 @@ def bars() -> Iterator[None]:
         if done >= total:
             shown.remove_task(tasks.pop(what))
 
-    with shown, told(listen):
+    with shown, progress_listener(listen):
         yield

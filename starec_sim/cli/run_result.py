@@ -36,7 +36,7 @@ def finish_run(execute: Callable[[RunEvents], RunResult], as_json: bool) -> Answ
     print_ledger(result.ledger)
     print_estimate_errors(result)
     with reading(result.folder) as reader:
-        busiest = reader.busiest(reader.trials()[0], 1)
+        busiest = reader.most_slow_steps(reader.trials()[0], 1)
     if result.replayed is not None:
         progress.say_whether_it_is_the_same(result.digest, result.replayed)
     user = busiest[0][0] if busiest else "ID"

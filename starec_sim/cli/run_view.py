@@ -12,7 +12,7 @@ from rich.console import Console
 from starec_sim.cli.ledger_view import print_ledger
 from starec_sim.cli.tables import console, print_report
 from starec_sim.cli.text import clean, program
-from starec_sim.experiment import recorded
+from starec_sim.experiment import recorded_experiment
 from starec_sim.report import RunReport, summarise
 from starec_sim.runs.ledger import Ledger, read_ledger
 from starec_sim.runs.manifest import Manifest, read_manifest
@@ -52,7 +52,11 @@ def read_view(folder: Path, reader: Reader) -> RunView:
     Raises:
         RunError: The run is damaged.
     """
-    manifest, experiment, trials = read_manifest(folder), recorded(folder), reader.trials()
+    manifest, experiment, trials = (
+        read_manifest(folder),
+        recorded_experiment(folder),
+        reader.trials(),
+    )
     return RunView(
         folder,
         manifest,
@@ -60,7 +64,7 @@ def read_view(folder: Path, reader: Reader) -> RunView:
         trials,
         summarise(folder, experiment.report.last_rounds, experiment.report.metrics),
         read_ledger(reader.db),
-        reader.busiest(trials[0], _BUSIEST) if trials else (),
+        reader.most_slow_steps(trials[0], _BUSIEST) if trials else (),
     )
 
 

@@ -81,5 +81,5 @@ def _busiest_user(result: TrainResult) -> str | None:
     if not result.validations:
         return None
     with reading(result.folder) as reader:
-        busiest = reader.busiest(reader.trial(result.validations[-1], None), 1)
+        busiest = reader.most_slow_steps(reader.trial(result.validations[-1], None), 1)
     return busiest[0][0] if busiest else None

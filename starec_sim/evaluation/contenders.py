@@ -17,8 +17,8 @@ from starec_sim.plugins import Spec, Uses
 from starec_sim.policies.settings import split_spec
 from starec_sim.settings import Settings, validate
 
-Kind = Literal["floor", "recommender", "agent"]
-GROUPS: Mapping[str, tuple[Kind, ...]] = {
+ContenderKind = Literal["floor", "recommender", "agent"]
+GROUPS: Mapping[str, tuple[ContenderKind, ...]] = {
     "all": ("floor", "recommender", "agent"),
     "classical": ("floor", "recommender"),
     "agents": ("floor", "agent"),
@@ -64,7 +64,7 @@ class ContenderSpec(Settings):
         return self
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> ContenderKind:
         """Which of the three it is."""
         return next(kind for kind in GROUPS["all"] if getattr(self, kind) is not None)
 

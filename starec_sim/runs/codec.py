@@ -1,4 +1,4 @@
-"""Plain data to JSON and back: the form in which steps are stored and hashed."""
+"""Encode the parts of a step as JSON and decode them: the form that is stored and hashed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def dumps(value: Any) -> str:
 
 
 def dump_observation(observation: Observation) -> str:
-    """Encode what was shown; the cards' text stands in the prompt."""
+    """Encode an observation without its cards, whose text is in the stored prompt."""
     return dumps([observation.task, observation.page, observation.slate])
 
 
@@ -56,7 +56,7 @@ def load_decision(text: str) -> Decision:
 
 
 def dump_feedback(feedback: Feedback) -> str:
-    """Encode the world's answer; empty parts are left out."""
+    """Encode feedback; empty parts are left out."""
     parts = {
         "lived": [_experience(e) for e in feedback.experiences],
         "target": feedback.target,

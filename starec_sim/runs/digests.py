@@ -1,4 +1,4 @@
-"""Digests: of the turns of a step, and of the world that a trial starts in."""
+"""Compute the digest of the turns of a step, and of the environment that a trial starts with."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class HashedTurns(NamedTuple):
     hash: bytes
     """SHA-256 of all of them, without times; the digest of the run covers it."""
     errors: tuple[tuple[str, int, str], ...]
-    """(node, attempt, what is wrong with the answer) of the turns that could not be read."""
+    """(node, attempt, error) of each turn whose answer could not be read."""
 
 
 def hash_turns(turns: Sequence[Turn]) -> HashedTurns:
-    """Hash the turns of a step."""
-    told = [
+    """Return the hash of the turns of a step, and their errors."""
+    hashed = [
         [
             turn.node,
             turn.attempt,
@@ -43,17 +43,17 @@ def hash_turns(turns: Sequence[Turn]) -> HashedTurns:
         for turn in turns
     ]
     return HashedTurns(
-        hashlib.sha256(codec.dumps(told).encode()).digest(),
+        hashlib.sha256(codec.dumps(hashed).encode()).digest(),
         tuple((turn.node, turn.attempt, turn.error) for turn in turns if turn.error),
     )
 
 
-def world_digest(environment: Environment) -> str:
-    """Return a digest of what a trial starts from: users, their histories, the catalogue."""
+def environment_digest(environment: Environment) -> str:
+    """Return the SHA-256 of users, their histories, the catalogue and the popularity of items."""
     sha = hashlib.sha256()
     for row, user in enumerate(environment.users):
-        lived = [[e.item, e.rating, e.source] for e in environment.history(row)]
-        sha.update(codec.dumps([user.id, dict(user.profile), lived]).encode())
+        history = [[e.item, e.rating, e.source] for e in environment.history(row)]
+        sha.update(codec.dumps([user.id, dict(user.profile), history]).encode())
     for item in environment.items:
         sha.update(codec.dumps([item.id, item.title, dict(item.attributes)]).encode())
     sha.update(np.asarray(environment.popularity, np.float64).tobytes())

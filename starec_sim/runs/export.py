@@ -1,8 +1,8 @@
-"""A run's record as tables: turns to train on, impressions to analyse.
+"""Export the record of a run: a table of turns to train on, a table of impressions to analyse.
 
-A turn row holds what trainers read: ids as the engine read and wrote them, log-probabilities,
-which of the ids are learned from, the group, the reward. `docs/export.md` maps its columns to those
-of TRL and verl.
+A row of the table of turns has the token ids of prompt and completion, the log-probabilities, the
+mask of the ids that a trainer learns from, the group and the reward. `docs/export.md` maps its
+columns to those of TRL and verl.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 from starec_sim.errors import RunError, did_you_mean
 from starec_sim.runs.reader import Reader, RecordedStep, RecordedTrial, reading
-from starec_sim.runs.tables import Kind, TableRow, write_table
+from starec_sim.runs.tables import ColumnType, TableRow, write_rows
 from starec_sim.types import Experience, Turn, User
 
-_TURN: dict[str, Kind] = {
+_TURN: dict[str, ColumnType] = {
     "arm": "text",
     "seed": "integer",
     "round": "integer",
@@ -39,7 +39,7 @@ _TURN: dict[str, Kind] = {
     "error": "text",
     "reward": "number",
 }
-_IMPRESSION: dict[str, Kind] = {
+_IMPRESSION: dict[str, ColumnType] = {
     "arm": "text",
     "seed": "integer",
     "round": "integer",
@@ -58,12 +58,12 @@ _IMPRESSION: dict[str, Kind] = {
 
 
 class Exported(NamedTuple):
-    """What was written."""
+    """The file that an export wrote, and its counts."""
 
     file: Path
     rows: int
     left_out: int = 0
-    """Turns whose policy told no tokens."""
+    """Turns without tokens, which have no row."""
     groups: int = 0
 
 
@@ -75,14 +75,14 @@ def export_turns(
     seed: int | None = None,
     reward: str | None = None,
 ) -> Exported:
-    """Write a row for each turn that has its tokens, as Parquet or JSON lines.
+    """Write a row for each turn that has tokens, as Parquet or JSON lines.
 
     Args:
         run: The run's folder.
-        file: Its ending, `.parquet` or `.jsonl`, says what it becomes.
+        file: Its suffix, `.parquet` or `.jsonl`, selects the format.
         arm: Only this arm.
         seed: Only this seed.
-        reward: The component that becomes the column `reward`; None is the environment's first.
+        reward: The component of the reward in the column `reward`; the first one when None.
 
     Raises:
         RunError: There are no such turns or components, or the file cannot be written.
@@ -95,14 +95,14 @@ def export_turns(
                 f'no reward of this run is called "{reward}"; {did_you_mean(reward, components)}',
                 hint="pass one of those to --reward",
             )
-        rewards: dict[str, Kind] = {f"reward_{name}": "number" for name in components}
+        rewards: dict[str, ColumnType] = {f"reward_{name}": "number" for name in components}
         kinds = _TURN | rewards
         rows = _TurnRows(reader, trials, reward)
-        written = write_table(file, kinds, rows.rows())
+        written = write_rows(file, kinds, rows.rows())
     if not written:
         raise RunError(
-            f"none of the {rows.left_out} turns of {run} tells its tokens",
-            hint="the policy must know them: `local` does, `openai` with token_ids: true",
+            f"none of the {rows.left_out} turns of {run} has its tokens",
+            hint="the policy must report them: `local` does, `openai` with token_ids: true",
         )
     return Exported(file, written, rows.left_out, len(rows.groups))
 
@@ -110,7 +110,13 @@ def export_turns(
 def export_impressions(
     run: Path, file: Path, *, arm: str | None = None, seed: int | None = None
 ) -> Exported:
-    """Write a row for each item that somebody was shown, as CSV, Parquet or JSON lines.
+    """Write a row for each item shown in each step, as CSV, Parquet or JSON lines.
+
+    Args:
+        run: The run's folder.
+        file: Its suffix, `.csv`, `.parquet` or `.jsonl`, selects the format.
+        arm: Only this arm.
+        seed: Only this seed.
 
     Raises:
         RunError: There is no such trial, nothing was shown, or the file cannot be written.
@@ -118,18 +124,20 @@ def export_impressions(
     with reading(run) as reader:
         trials = _trials(reader, arm, seed)
         rows = (row for trial in trials for row in _impressions(reader, trial))
-        written = write_table(file, _IMPRESSION, rows)
+        written = write_rows(file, _IMPRESSION, rows)
     if not written:
         raise RunError(f"nothing was shown in {run} yet", hint="wait until a round is committed")
     return Exported(file, written)
 
 
 def _trials(reader: Reader, arm: str | None, seed: int | None) -> list[RecordedTrial]:
-    reader.trial(arm, seed)  # says what is wrong with them
+    reader.trial(arm, seed)  # raises if there is no such trial
     return [t for t in reader.trials() if arm in (None, t.arm) and seed in (None, t.seed)]
 
 
 class _TurnRows:
+    """Makes the rows of turns, and counts the turns without tokens and the groups."""
+
     def __init__(self, reader: Reader, trials: Sequence[RecordedTrial], reward: str | None) -> None:
         self._reader, self._trials, self._reward = reader, trials, reward
         self.left_out = 0
@@ -148,7 +156,7 @@ class _TurnRows:
     def _row(self, trial: RecordedTrial, user: User, step: RecordedStep, turn: Turn) -> TableRow:
         tokens = turn.tokens
         assert tokens is not None
-        # What the world answers is earned by the decision; a thought about it comes too late.
+        # The feedback rewards the decision, which the fast node made; the slow node runs after it.
         rewards = step.feedback.reward if turn.node == "fast" else {}
         return {
             "arm": trial.arm,
@@ -179,16 +187,16 @@ class _TurnRows:
 def _impressions(reader: Reader, trial: RecordedTrial) -> Iterator[TableRow]:
     for number, user in reader.users(trial):
         for step in reader.steps(trial, number):
-            yield from _shown(reader, trial, user, step)
+            yield from _impressions_of_step(reader, trial, user, step)
 
 
-def _shown(
+def _impressions_of_step(
     reader: Reader, trial: RecordedTrial, user: User, step: RecordedStep
 ) -> Iterator[TableRow]:
     slate, decision, feedback = step.observation.slate, step.decision, step.feedback
     items = reader.items(trial, slate)
     actions = {action.item: action for action in decision.actions}
-    lived: dict[int, Experience] = {e.item: e for e in feedback.experiences}
+    experiences: dict[int, Experience] = {e.item: e for e in feedback.experiences}
     for place, item in enumerate(slate, 1):
         action = actions.get(item)
         row: dict[str, Any] = {
@@ -200,7 +208,7 @@ def _shown(
             "place": place,
             "item": items[item].id,
             "title": items[item].title,
-            "lived": lived[item].rating if item in lived else None,
+            "lived": experiences[item].rating if item in experiences else None,
             "slow": step.verdict.slow,
         }
         if step.observation.task == "ranking":

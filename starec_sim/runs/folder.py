@@ -1,4 +1,4 @@
-"""A run's folder: make one, find one, read its configuration."""
+"""Create or find the folder of a run, and read its configuration."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def find(reference: str, runs_dir: Path) -> Path:
     """Return the folder of a run, given its path, its name, or the unique start of its name.
 
     Raises:
-        RunError: No run, or more than one, goes by that name.
+        RunError: There is no such run, or more than one.
     """
     for folder in (Path(reference), runs_dir / reference):
         if reference and _is_run(folder):
@@ -73,7 +73,7 @@ def find(reference: str, runs_dir: Path) -> Path:
 
 
 def listed(runs_dir: Path) -> list[Path]:
-    """Return the folders of all runs, oldest first; those that cannot be read come before."""
+    """Return the folders of all runs, oldest first; first those with a damaged manifest."""
     if not runs_dir.is_dir():
         return []
 
@@ -87,7 +87,7 @@ def listed(runs_dir: Path) -> list[Path]:
 
 
 def _is_run(folder: Path) -> bool:
-    """Tell a run, be it a damaged one, from any other folder."""
+    """Return whether a folder holds a run, even a damaged one."""
     return (folder / MANIFEST).is_file() or (folder / FILE).is_file()
 
 
@@ -120,13 +120,15 @@ def unchanged(folder: Path, manifest: Manifest, *, hint: str) -> str:
 
 @contextmanager
 def where_it_started(folder: Path, manifest: Manifest) -> Iterator[Path]:
-    """Be in the folder from which a run was started, where its relative paths begin.
+    """Change to the working directory in which a run was started, and change back at the end.
+
+    Relative paths in the configuration of the run start in that directory.
 
     Yields:
-        The run's own folder, named from the root.
+        The absolute path of the run's folder.
 
     Raises:
-        RunError: The folder is gone.
+        RunError: The working directory does not exist any more.
     """
     started_in, here = Path(manifest.folder), folder.resolve()
     if not started_in.is_dir():

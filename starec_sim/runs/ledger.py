@@ -1,4 +1,4 @@
-"""What the calls of a run cost and what became of them, summed up from its record."""
+"""The cost ledger of a run: counts, costs and failures of its policy calls, from its record."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ class LedgerEntry(NamedTuple):
     node: str
     policy: str
     calls: int
-    """Questions that were asked, whoever answered."""
+    """Questions, whether a model, the cache or a recording answered them."""
     cache_hits: int
     replayed: int
     requests: int
-    """What was sent to the model: retries count, what came from elsewhere does not."""
+    """Requests sent to the model, retries included; answers of cache or recording do not count."""
     tokens_in: int | None
     tokens_out: int | None
     seconds: float
-    """From question to answer, added up over calls that may have been under way together."""
+    """Sum of the latencies of the calls, some of which ran at the same time."""
     cost_usd: float | None
     """None where the configuration has no price for the policy."""
     failed: int
-    """Calls that came to nothing."""
+    """Calls without an answer."""
 
 
 class CallFailure(NamedTuple):
     """Calls of one policy that failed for one cause."""
 
     cause: str
-    """`endpoint`, `time-out`, `refused`: no answer came. `empty`: an answer without a word.
-    `parsing`: an answer that could not be read."""
+    """`endpoint`, `time-out`, `refused`: there is no answer. `empty`: the answer has no text.
+    `parsing`: the answer could not be read."""
     policy: str
     turns: int
     example: str
-    """What was said of one of them."""
+    """The message of one of them."""
 
 
 class Ledger(NamedTuple):
-    """The books of a run."""
+    """The cost ledger of a run."""
 
     entries: tuple[LedgerEntry, ...]
     failures: tuple[CallFailure, ...]
@@ -55,7 +55,7 @@ class Ledger(NamedTuple):
         return sum(getattr(entry, column) or 0 for entry in self.entries)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the books as JSON values."""
+        """Return the cost ledger as JSON values."""
         return {
             "calls": [entry._asdict() for entry in self.entries],
             "failures": [failure._asdict() for failure in self.failures],
@@ -63,7 +63,7 @@ class Ledger(NamedTuple):
 
 
 def read_ledger(db: sqlite3.Connection) -> Ledger:
-    """Return the books of a run, as far as its turns are committed."""
+    """Return the cost ledger of a run, from the turns that are committed."""
     entries = db.execute(
         "SELECT node, policy, SUM(calls), SUM(cache_hits), SUM(replayed), SUM(requests), "
         "SUM(tokens_in), SUM(tokens_out), SUM(seconds), SUM(cost_usd), SUM(failed) "
@@ -82,7 +82,7 @@ def _unanswered(db: sqlite3.Connection) -> list[CallFailure]:
 
 
 def _unread(db: sqlite3.Connection) -> list[CallFailure]:
-    """Return the answers that could not be read; those that a repair mended count as well."""
+    """Return the answers that could not be read, those that a repair call replaced included."""
     rows = db.execute(
         "SELECT CASE WHEN completion = (SELECT id FROM texts WHERE hash = ?) THEN ? ELSE ? END "
         "AS cause, policy, COUNT(*), MIN(error) "

@@ -1,14 +1,14 @@
-"""The folder of a run from its creation to its end.
+"""Create, open and close the folder of a run.
 
 Runs, evaluations, audits and trainings are all created, locked, resumed and finished here:
 
-    folder = create_run("run", config, ...)
+    folder = create_run(runs_dir, manifest, config, seed)
     with open_run(folder, ...) as run:
         run.begin()
         ...                                  # play, and write into run.store
         run.manifest.digest = ...
 
-A run that ends early keeps what was committed, and its manifest says why it ended.
+If a run ends early, what was committed stays, and its manifest says why it ended.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from starec_sim.runs.store import FILE, Store
 
 @dataclass
 class OpenRun:
-    """A run that this process holds, with its record open."""
+    """A run that this process has locked, with its record open."""
 
     folder: Path
     manifest: Manifest
-    """Written when the run ends, in whichever way."""
+    """Written when the run ends, with or without an error."""
     store: Store
     session: Session
     resources: GatewayResources
@@ -45,7 +45,7 @@ class OpenRun:
     begun: bool = False
 
     def begin(self) -> None:
-        """Note that everything could be built: the folder is kept from here on."""
+        """Mark the run as begun: all parts are built, and an error does not remove the folder."""
         self.begun = True
 
 
@@ -76,19 +76,20 @@ def open_run(
     gateway: GatewaySettings | None = None,
     budget: Budget | None = None,
 ) -> Iterator[OpenRun]:
-    """Hold a run, new or resumed, and note in its manifest how it ended.
+    """Lock a run, new or resumed, open its record, and write into its manifest how it ended.
 
-    The status is "running" inside, and "finished" after, unless an exception ends the block. A new
-    run whose parts cannot be built (a `StarecError` before `begin`) leaves no folder.
+    The status is "running" inside the block and "finished" after it, unless an exception ends the
+    block. The folder of a new run is removed if its parts cannot be built (a `StarecError` before
+    `begin`).
 
     Args:
         folder: Of the run.
         phrases: Texts that prompts repeat, to compress a new record with.
         gateway: How models are asked.
-        budget: What the run may spend in all; None is no limit.
+        budget: What the run may spend in total; None is no limit.
 
     Raises:
-        RunError: Another process holds the run, or its record cannot be used.
+        RunError: Another process works on the run, or its record cannot be used.
     """
     budget = budget or Budget()
     with locked(folder):
@@ -99,14 +100,14 @@ def open_run(
         store = Store(folder, phrases)
         session = Session(store)
         try:
-            resources = GatewayResources(gateway or GatewaySettings(), budget, session.before)
+            resources = GatewayResources(gateway or GatewaySettings(), budget, session.spent_before)
             session.spent = resources.spent
             run = OpenRun(folder, manifest, store, session, resources)
             with contextlib.closing(resources), ending_noted(manifest):
                 yield run
                 manifest.finish()
         except StarecError:
-            if is_new and not run.begun:  # nothing happened yet: nothing can be resumed
+            if is_new and not run.begun:  # nothing is recorded, so nothing can be resumed
                 store.close()
                 shutil.rmtree(folder)
             raise
@@ -116,7 +117,7 @@ def open_run(
 
 
 def _close(folder: Path, manifest: Manifest, store: Store, session: Session) -> None:
-    """Write what was spent and how it ended. What cannot be written now is no second error."""
+    """Write what was spent and the manifest, without errors that would hide an earlier one."""
     with contextlib.suppress(RunError):
         session.close()
     store.close()
@@ -128,7 +129,7 @@ def check_same_code(manifest: Manifest, prompts: Mapping[str, Mapping[str, str]]
     """Refuse to resume with another version or other prompts than the run began with.
 
     Raises:
-        RunError: Names what changed.
+        RunError: The version or the prompts changed; the message says which.
     """
     began, now = manifest.versions.get("starec-sim"), version("starec-sim")
     if began != now:

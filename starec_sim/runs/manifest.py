@@ -1,9 +1,9 @@
-"""The manifest of a run: what it is, what it was made with, and how it stands.
+"""The manifest of a run: its kind, its versions, seeds and arms, and its status.
 
 Every folder of a run, an evaluation, a training or an audit has one file `manifest.json`. It says
-which of the four the folder is (`kind`) and in which form it is written (`schema_version`). A
-manifest of an older form is migrated when it is read; one of a newer form is refused. Fields that
-this version does not know are kept and written back.
+which of the four the folder is (`kind`) and the version of its format (`schema_version`). A
+manifest of an older version is migrated when it is read; one of a newer version is refused.
+Unknown fields are kept and written back.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from starec_sim.settings import explain
 
 MANIFEST = "manifest.json"
 SCHEMA_VERSION = 2
-"""Of the manifests that this version writes. Version 1 is what starec-sim 0.1.0 wrote."""
+"""Version of the manifests that are written. Version 1 is that of starec-sim 0.1.0."""
 
-Kind = Literal["run", "evaluation", "training", "audit"]
+RunKind = Literal["run", "evaluation", "training", "audit"]
 Status = Literal["running", "interrupted", "paused", "failed", "finished"]
 
 
@@ -43,12 +43,12 @@ class ReplayOf(BaseModel):
 
 
 class Manifest(Provenance):
-    """What a folder of a run says about itself. A change of a field is validated."""
+    """The contents of `manifest.json`. Every assignment to a field is validated."""
 
     model_config = ConfigDict(extra="allow", validate_assignment=True)
 
     schema_version: int = SCHEMA_VERSION
-    kind: Kind
+    kind: RunKind
     name: str
     """The name in the configuration."""
     status: Status
@@ -56,7 +56,7 @@ class Manifest(Provenance):
     """When, in ISO 8601."""
     seeds: list[int]
     arms: list[str]
-    """Of a run and of the agents' part of an evaluation."""
+    """Names of the arms; in an evaluation, of its agents."""
     prompts: dict[str, dict[str, str]] = Field(default={})
     """SHA-256 of each prompt template, by arm and name."""
     folder: str = ""
@@ -84,11 +84,11 @@ class Manifest(Provenance):
     """Digest of the table of a finished evaluation."""
 
     def run_again(self) -> None:
-        """Set the status to running and clear what an earlier process left as its problem."""
+        """Set the status to running and clear the problem of an earlier process."""
         self.status, self.problem, self.go_on = "running", None, None
 
     def finish(self) -> None:
-        """Set the status to finished, and the time."""
+        """Set the status to finished, and the time at which it finished."""
         self.status, self.finished = "finished", _now()
 
     def as_json(self) -> dict[str, Any]:
@@ -97,7 +97,7 @@ class Manifest(Provenance):
 
 
 def new_manifest(
-    kind: Kind,
+    kind: RunKind,
     name: str,
     seeds: Sequence[int],
     config: str = "",
@@ -109,7 +109,7 @@ def new_manifest(
     """Return the manifest of a run that begins now, in this working directory.
 
     Args:
-        kind: What the folder is going to hold.
+        kind: What the folder will hold.
         name: The name in the configuration.
         seeds: The seeds that are run.
         config: The text of `config.yaml`; empty if there is none.
@@ -173,7 +173,7 @@ def stored_manifest(folder: Path) -> Manifest:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write the manifest; a reader sees the old one or the new one, never half of it."""
+    """Write the manifest atomically: a reader sees the old one or the new one."""
     text = json.dumps(manifest.as_json(), indent=2, ensure_ascii=False) + "\n"
     write_atomically(folder / MANIFEST, text)
 

@@ -1,4 +1,4 @@
-"""What a run was made with: versions of packages, the platform, the commit of the code."""
+"""The provenance of a run: versions of packages, the platform, the commit of the code."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Commit(BaseModel):
 
 
 class Provenance(BaseModel):
-    """What a run was made with."""
+    """The software and the platform that a run was made with."""
 
     python: str = ""
     platform: str = ""
@@ -43,7 +43,7 @@ class Provenance(BaseModel):
 
 
 def provenance() -> Provenance:
-    """Return what a run of this process is made with."""
+    """Return the software and the platform of this process."""
     versions = {}
     for package in _PACKAGES:
         try:

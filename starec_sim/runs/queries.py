@@ -1,6 +1,6 @@
-"""Sums and lists that reports, estimates and evaluations read from a run's record.
+"""Queries on the record of a run, for reports, estimates and evaluations.
 
-Each function takes an open connection to `run.sqlite`. All SQL that reads a record stands in
+Each function takes an open connection to `run.sqlite`. All SQL that reads a record is in
 `starec_sim.runs`; other packages call these functions or the methods of `Reader`.
 """
 
@@ -51,7 +51,7 @@ class RoundCalls(NamedTuple):
 
 
 class CallCosts(NamedTuple):
-    """What a set of policy calls took; None where no call of it tells."""
+    """Sums over a set of policy calls; None where no call reports a value."""
 
     tokens_in: int | None
     tokens_out: int | None
@@ -100,7 +100,7 @@ def calls_by_round(db: sqlite3.Connection, trial: int) -> dict[int, RoundCalls]:
 
 
 def call_costs(db: sqlite3.Connection, trial: int, rounds: range) -> CallCosts:
-    """Return what a trial's policy calls took in some rounds."""
+    """Return the costs of a trial's policy calls in some rounds."""
     sums = db.execute(
         "SELECT SUM(tokens_in), SUM(tokens_out), SUM(latency_s), SUM(cost_usd) FROM turns "
         "WHERE trial = ? AND round >= ? AND round < ?",

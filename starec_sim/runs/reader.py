@@ -1,4 +1,4 @@
-"""The reading end of a run's record: what was seen, thought, done and remembered."""
+"""Read the record of a run: its trials, users, items, steps and turns."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from starec_sim.errors import RunError, did_you_mean
 from starec_sim.runs import codec
-from starec_sim.runs.store import FILE, Texts, read_only, told
+from starec_sim.runs.store import FILE, Texts, read_only, readable_errors
 from starec_sim.runs.turns import select_turns
 from starec_sim.types import (
     Decision,
@@ -30,7 +30,7 @@ class RecordedTrial(NamedTuple):
     arm: str
     seed: int
     facts: dict[str, object]
-    """What the environment said of itself."""
+    """What `Environment.describe` returned."""
     rounds: int
     """Rounds committed."""
 
@@ -56,12 +56,12 @@ def reading(folder: Path) -> Iterator[Reader]:
     Raises:
         RunError: The folder holds no record, or one that cannot be read.
     """
-    with closing(Reader(folder)) as reader, told(reader.path):
+    with closing(Reader(folder)) as reader, readable_errors(reader.path):
         yield reader
 
 
 class Reader:
-    """Reads a run while it is written, or afterwards; never writes.
+    """Reads the record of a run, also while another process writes it.
 
     Raises:
         RunError: The folder holds no record, or one that cannot be read.
@@ -71,7 +71,7 @@ class Reader:
         self.path = folder / FILE
         self.db = read_only(folder)
         try:
-            with told(self.path):
+            with readable_errors(self.path):
                 self._texts = Texts(self.db)
         except BaseException:
             self.db.close()
@@ -93,7 +93,7 @@ class Reader:
         ]
 
     def trial(self, arm: str | None, seed: int | None) -> RecordedTrial:
-        """Return the trial of an arm and seed; the first one where nothing is said.
+        """Return the first trial with this arm and seed; None matches any.
 
         Raises:
             RunError: There is no such trial.
@@ -114,10 +114,10 @@ class Reader:
         )
 
     def user(self, trial: RecordedTrial, user_id: str) -> tuple[int, User]:
-        """Return a user by the id she has in the dataset.
+        """Return the row of a user and the user, by the id in the dataset.
 
         Raises:
-            RunError: Nobody has that id.
+            RunError: No user of the trial has that id.
         """
         row = self.db.execute(
             "SELECT user, profile FROM users WHERE trial = ? AND id = ?", (trial.number, user_id)
@@ -128,13 +128,13 @@ class Reader:
             "SELECT id FROM users WHERE trial = ? ORDER BY user LIMIT 8", (trial.number,)
         )
         raise RunError(
-            f'nobody in this trial has the id "{user_id}"; '
+            f'no user of this trial has the id "{user_id}"; '
             f"the first are {', '.join(found for (found,) in ids)}",
             hint="pass one of those to --user",
         )
 
     def users(self, trial: RecordedTrial) -> Iterator[tuple[int, User]]:
-        """Yield the users of a trial, by row."""
+        """Yield (row, user) of all users of a trial, in order of row."""
         rows = self.db.execute(
             "SELECT user, id, profile FROM users WHERE trial = ? ORDER BY user", (trial.number,)
         )
@@ -149,7 +149,7 @@ class Reader:
         return [name for (name,) in rows]
 
     def catalogue(self, trial: RecordedTrial) -> Iterator[Item]:
-        """Yield the items of a trial, by row."""
+        """Yield the items of a trial in order of row."""
         rows = self.db.execute(
             "SELECT id, title, attributes FROM items WHERE trial = ? ORDER BY item",
             (trial.number,),
@@ -157,7 +157,7 @@ class Reader:
         return (_item(*row) for row in rows)
 
     def items(self, trial: RecordedTrial, rows: Sequence[int]) -> dict[int, Item]:
-        """Return the catalogue entries at some rows."""
+        """Return the items at some rows of the catalogue, by row."""
         found = {}
         for row in set(rows):
             columns = self.db.execute(
@@ -191,8 +191,8 @@ class Reader:
         found = select_turns(self.db, self._texts, where, (trial.number, round, user, step))
         return tuple(turn for _, turn in found)
 
-    def busiest(self, trial: RecordedTrial, count: int) -> list[tuple[str, int, int]]:
-        """Return (id, steps, slow thoughts) of the users who did most."""
+    def most_slow_steps(self, trial: RecordedTrial, count: int) -> list[tuple[str, int, int]]:
+        """Return (id, steps, slow steps) of the `count` users with the most slow steps."""
         rows = self.db.execute(
             "SELECT u.id, COUNT(*), SUM(s.slow) FROM steps s JOIN users u USING (trial, user) "
             "WHERE s.trial = ? GROUP BY s.user ORDER BY 3 DESC, 2 DESC, s.user LIMIT ?",

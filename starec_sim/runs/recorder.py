@@ -1,10 +1,10 @@
-"""The recorder of one trial: turns as they are answered, everything else once a round.
+"""Record one trial: turns soon after they are answered, everything else once a round.
 
-A round is one transaction: after a crash it has happened completely or not at all. Answers of
-models are dear, so turns are committed while the round is still running; when it is played again
-after a crash, they are found here and no model is asked twice. Turns that failed are the exception:
-they, and what their visit went on to ask, are committed with their round, so that a resume asks
-them again.
+A round is one transaction: after a crash, all of it is stored or nothing. Answers of models are
+expensive, so turns are committed while the round is still running. If the round is played again
+after a crash, these turns are reused and no model is asked twice. Failed turns are the exception:
+they, and the later turns of the same visit, are committed with their round. So a resume asks them
+again.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from starec_sim.environment import Environment
 from starec_sim.errors import ContractError, RunError
 from starec_sim.measure import RoundMetrics
 from starec_sim.runs import codec
-from starec_sim.runs.digests import HashedTurns, hash_turns, world_digest
+from starec_sim.runs.digests import HashedTurns, environment_digest, hash_turns
 from starec_sim.runs.session import Session
-from starec_sim.runs.store import Store, told
+from starec_sim.runs.store import Store, readable_errors
 from starec_sim.runs.trial_state import TrialState, dump_arrays, load_state, turns_after
 from starec_sim.runs.turns import insert_turn
 from starec_sim.types import CallKey, Step, Turn, Visit
@@ -36,7 +36,13 @@ _FLUSH_S = 1.0
 
 
 class Recorder:
-    """Writes one trial; implements `starec_sim.policies.gateway.TurnStore`."""
+    """Writes one trial; implements `starec_sim.policies.gateway.TurnStore`.
+
+    Args:
+        store: The record of the run.
+        trial: The number of the trial.
+        session: Is written with each commit; None to write none.
+    """
 
     def __init__(self, store: Store, trial: int, session: Session | None = None) -> None:
         self._store = store
@@ -44,38 +50,38 @@ class Recorder:
         self._trial = trial
         self._pending: list[tuple[CallKey, Turn]] = []
         self._held: dict[int, list[tuple[CallKey, Turn]]] = {}
-        """Turns, by user, of visits in which a call failed: for the commit of the round."""
+        """By user, the turns from the first failed call of a visit on; the round commits them."""
         self._timer: asyncio.TimerHandle | None = None
         self._committed: dict[CallKey, Turn] = {}
-        self._taken: dict[int, list[HashedTurns]] = {}
+        self._hashed_turns: dict[int, list[HashedTurns]] = {}
 
     def open(self, arm: str, seed: int, environment: Environment) -> TrialState:
-        """Begin the trial, or return where an earlier process left it.
+        """Begin the trial, or load its state after the last committed round.
 
         Raises:
-            RunError: The world is not the one that the trial began in.
+            RunError: The environment is not the one that the trial began with.
         """
         store, trial = self._store, self._trial
-        world = world_digest(environment)
-        with told(store.path):
+        digest = environment_digest(environment)
+        with readable_errors(store.path):
             begun = store.db.execute(
                 "SELECT world FROM trials WHERE trial = ?", (trial,)
             ).fetchone()
         if begun is None:
             with store.transaction():
-                self._introduce(arm, seed, environment, world)
-        elif begun[0] != world:
+                self._insert_trial(arm, seed, environment, digest)
+        elif begun[0] != digest:
             raise RunError(
-                f'the world of arm "{arm}" is not the one the run began in: other users, items or '
-                "histories",
+                f'the environment of arm "{arm}" is not the one the run began with: other users, '
+                "items or histories",
                 hint="put back the data it began with, or start a new run",
             )
-        with told(store.path):
+        with readable_errors(store.path):
             state = load_state(store.db, trial)
             self._committed = turns_after(store.db, trial, state.rounds)
         return state
 
-    def _introduce(self, arm: str, seed: int, environment: Environment, world: str) -> None:
+    def _insert_trial(self, arm: str, seed: int, environment: Environment, digest: str) -> None:
         db, trial = self._store.db, self._trial
         try:
             facts = codec.dumps(environment.describe())
@@ -84,7 +90,7 @@ class Recorder:
                 f"describe() must return JSON values: {error}",
                 hint="turn numpy numbers into int or float, and leave out what is not finite",
             ) from error
-        db.execute("INSERT INTO trials VALUES (?, ?, ?, ?, ?)", (trial, arm, seed, facts, world))
+        db.execute("INSERT INTO trials VALUES (?, ?, ?, ?, ?)", (trial, arm, seed, facts, digest))
         db.executemany(
             "INSERT INTO users VALUES (?, ?, ?, ?)",
             (
@@ -105,11 +111,11 @@ class Recorder:
         return self._committed.get(key)
 
     def add(self, key: CallKey, turn: Turn) -> None:
-        """Keep a new turn; it is committed within a second or 64 turns.
+        """Take a new turn; it is committed after at most a second or 64 turns.
 
-        From the first failure on, what a visit asks is held until the round is committed: should
-        the run stop before, the failed call may be answered the next time, and the questions that
-        follow from it will be others.
+        From the first failed turn of a visit on, its turns are held until the round is committed.
+        If the run stops before that, a resume asks the failed call again. It may be answered then,
+        and the questions after it may differ.
         """
         if turn.failure or key.user in self._held:
             self._held.setdefault(key.user, []).append((key, turn))
@@ -118,12 +124,12 @@ class Recorder:
         if len(self._pending) >= _FLUSH_TURNS:
             self.flush()
         elif self._timer is None:
-            # A timer, because the next answer may be a minute away; none where nothing runs.
+            # The next answer may take a minute, so a timer commits; none without an event loop.
             with contextlib.suppress(RuntimeError):
                 self._timer = asyncio.get_running_loop().call_later(_FLUSH_S, self._flush_late)
 
     def _flush_late(self) -> None:
-        # What cannot be written now stays pending; the commit of the round will say why.
+        # If it fails, the turns stay pending, and the commit of the round raises the error.
         with contextlib.suppress(RunError):
             self.flush()
 
@@ -131,8 +137,8 @@ class Recorder:
         """Commit the turns that are pending."""
         if self._pending:
             with self._store.transaction():
-                self._insert(self._pending)
-                self._spent()
+                self._insert_turns(self._pending)
+                self._write_session()
             self._pending.clear()
         self._stop_timer()
 
@@ -144,11 +150,11 @@ class Recorder:
     def take(self, visit: Visit) -> Visit:
         """Hash the turns of a finished visit, and return it without their texts for the commit.
 
-        The texts of the turns are on disk or about to be; a round of 10,000 users that kept them
-        all until its end would hold hundreds of megabytes. For the same reason only the last step
-        keeps a memory with a history.
+        The texts are stored with the turns. A round of 10,000 users that kept them in memory until
+        its end would hold hundreds of megabytes. For the same reason only the last step keeps a
+        memory with a history.
         """
-        self._taken[visit.user] = [hash_turns(step.turns) for step in visit.steps]
+        self._hashed_turns[visit.user] = [hash_turns(step.turns) for step in visit.steps]
         *earlier, last = (
             replace(
                 step,
@@ -166,7 +172,7 @@ class Recorder:
         round: int,
         visits: Sequence[Visit],
         measured: RoundMetrics,
-        world: Mapping[str, NDArray[Any]],
+        environment_state: Mapping[str, NDArray[Any]],
         digest: str,
     ) -> str:
         """Commit a round in one transaction and return the digest of the trial so far.
@@ -174,28 +180,28 @@ class Recorder:
         Args:
             round: The round.
             visits: What `take` returned, in order of user.
-            measured: The figures of the round; one value a visit, in the order of `visits`.
-            world: The environment's state after the round.
+            measured: The metrics of the round; those of visits in the order of `visits`.
+            environment_state: The environment's state after the round.
             digest: Digest of the trial before the round.
         """
         store, trial = self._store, self._trial
         sha = hashlib.sha256(digest.encode())
         with store.transaction():
-            self._insert(self._pending)
+            self._insert_turns(self._pending)
             for held in self._held.values():
-                self._insert(held)
-            self._spent()
+                self._insert_turns(held)
+            self._write_session()
             for index, visit in enumerate(visits):
                 key = (trial, round, visit.user)
-                for number, said in enumerate(self._taken[visit.user]):
-                    sha.update(self._insert_step((*key, number), visit.steps[number], said))
-                figures = {
+                for number, turns in enumerate(self._hashed_turns[visit.user]):
+                    sha.update(self._insert_step((*key, number), visit.steps[number], turns))
+                of_visit = {
                     name: float(values[index])
                     for name, values in measured.visits.items()
                     if not np.isnan(values[index])
                 }
                 store.db.execute(
-                    "INSERT INTO visits VALUES (?, ?, ?, ?)", (*key, codec.dumps(figures))
+                    "INSERT INTO visits VALUES (?, ?, ?, ?)", (*key, codec.dumps(of_visit))
                 )
                 store.db.execute(
                     "INSERT OR REPLACE INTO memories VALUES (?, ?, ?)",
@@ -211,18 +217,19 @@ class Recorder:
                 ((trial, round, name, value) for name, value in of_round.items()),
             )
             store.db.execute(
-                "INSERT OR REPLACE INTO worlds VALUES (?, ?)", (trial, dump_arrays(world))
+                "INSERT OR REPLACE INTO worlds VALUES (?, ?)",
+                (trial, dump_arrays(environment_state)),
             )
             store.db.execute("INSERT INTO rounds VALUES (?, ?, ?)", (trial, round, sha.hexdigest()))
-        # Not before the transaction holds: a rolled back one takes the pending turns with it.
+        # After the transaction: if it is rolled back, the pending turns are still to be written.
         self._pending.clear()
         self._held.clear()
         self._stop_timer()
         self._committed.clear()
-        self._taken.clear()
+        self._hashed_turns.clear()
         return sha.hexdigest()
 
-    def _insert_step(self, key: tuple[int, int, int, int], step: Step, said: HashedTurns) -> bytes:
+    def _insert_step(self, key: tuple[int, int, int, int], step: Step, turns: HashedTurns) -> bytes:
         """Insert one step and return the bytes that the digest covers."""
         store, summary = self._store, step.memory.summary
         columns = (
@@ -236,8 +243,8 @@ class Recorder:
             "INSERT INTO steps VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (*key, *columns, store.text(summary)),
         )
-        for node, attempt, error in said.errors:
-            # The turn was committed when it was answered, before anybody had read it.
+        for node, attempt, error in turns.errors:
+            # The turn was committed when it was answered, before the agent parsed it.
             store.db.execute(
                 "UPDATE turns SET error = ? WHERE (trial, round, user, step, node, attempt) "
                 "= (?, ?, ?, ?, ?, ?)",
@@ -246,16 +253,16 @@ class Recorder:
         for item, note in step.notes.items():
             row = (self._trial, item, store.text(note))
             store.db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?, ?)", row)
-        lived: list[Any] = [key[1:], columns, summary]
+        hashed: list[Any] = [key[1:], columns, summary]
         if step.notes:
-            lived.append(sorted(step.notes.items()))
-        return codec.dumps(lived).encode() + said.hash
+            hashed.append(sorted(step.notes.items()))
+        return codec.dumps(hashed).encode() + turns.hash
 
-    def _spent(self) -> None:
+    def _write_session(self) -> None:
         if self._session is not None:
             self._session.write()
 
-    def _insert(self, turns: Sequence[tuple[CallKey, Turn]]) -> None:
+    def _insert_turns(self, turns: Sequence[tuple[CallKey, Turn]]) -> None:
         for key, turn in turns:
             try:
                 insert_turn(self._store, self._trial, key, turn)

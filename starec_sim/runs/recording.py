@@ -1,4 +1,4 @@
-"""A recorded run as a source of answers, for a replay."""
+"""Return the recorded answers of a run, for a replay."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from starec_sim.errors import RunError
 from starec_sim.runs.reader import Reader
-from starec_sim.runs.store import FILE, Texts, read_only, text_hash, told
+from starec_sim.runs.store import FILE, Texts, read_only, readable_errors, text_hash
 from starec_sim.runs.turns import MESSAGES, load_turn, select_rows, select_turns
 from starec_sim.types import CallKey, Messages, Turn
 
@@ -29,7 +29,7 @@ class Recording:
     def __init__(self, folder: Path, arm: str, seed: int) -> None:
         self.name = folder.name
         self._path = folder / FILE
-        with closing(Reader(folder)) as reader, told(self._path):
+        with closing(Reader(folder)) as reader, readable_errors(self._path):
             trials = {(trial.arm, trial.seed): trial.number for trial in reader.trials()}
         if (arm, seed) not in trials:
             has = ", ".join(f'"{name}" with seed {of}' for name, of in trials) or "none"
@@ -42,14 +42,14 @@ class Recording:
         self._texts = Texts(self._db)
         self._round = -1
         self._rows: dict[CallKey, tuple[Any, ...]] = {}
-        """Of that round's turns: they are asked for together, so they are read together."""
+        """Rows of the turns of `_round`. One query reads them all, because a replay needs all."""
 
     def answer(self, key: CallKey, messages: Messages) -> Turn | None:
         """Return the turn that was recorded under a key, if it answers these messages.
 
-        Their hashes are compared: the recorded prompts stay packed.
+        Only hashes are compared, so that recorded prompts need not be decompressed.
         """
-        with told(self._path):
+        with readable_errors(self._path):
             if key.round != self._round:
                 rows = select_rows(
                     self._db, "t.trial = ? AND t.round = ?", (self._trial, key.round)
@@ -65,8 +65,8 @@ class Recording:
             return load_turn(row, messages, self._texts)
 
     def nearest(self, key: CallKey) -> tuple[CallKey, Turn] | None:
-        """Return the recorded turn of the same user and node that comes nearest to a key."""
-        with told(self._path):
+        """Return the recorded turn of the same user and node with the nearest key, if any."""
+        with readable_errors(self._path):
             place = self._db.execute(
                 "SELECT round, user, step, node, attempt FROM turns "
                 "WHERE (trial, user, node) = (?, ?, ?) "
@@ -76,7 +76,7 @@ class Recording:
         if place is None:
             return None
         where = "(t.trial, t.round, t.user, t.step, t.node, t.attempt) = (?, ?, ?, ?, ?, ?)"
-        with told(self._path):
+        with readable_errors(self._path):
             return next(select_turns(self._db, self._texts, where, (self._trial, *place)))
 
     def close(self) -> None:

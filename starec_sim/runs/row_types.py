@@ -18,7 +18,7 @@ class TrialRow(NamedTuple):
     rounds: int
     """Rounds committed so far."""
     facts: Mapping[str, Any]
-    """What the environment says of itself: counts and choices."""
+    """What `Environment.describe` returned: counts and choices."""
 
 
 class UserRow(NamedTuple):
@@ -64,15 +64,15 @@ class StepRow(NamedTuple):
     repaired: bool
     """Whether the answer is one to a repair question."""
     target: str | None
-    """The item that the user chose in the data; None where nobody knows."""
+    """The item that the user chose in the data; None where it is unknown."""
     ratings: Mapping[str, float]
     """Rating (1 to 5) of each item that the user consumed."""
     ending: str
     """Why the visit ends here; empty while it goes on."""
     slow: bool
-    """Whether the slow node thinks after this step."""
+    """Whether the gate asks the slow node after this step."""
     reason: str
-    """Why it does, or does not."""
+    """Why the gate asks the slow node, or does not."""
     summary: str
     """The preference summary after the step."""
 
@@ -97,7 +97,7 @@ class TurnRow(NamedTuple):
     latency_s: float
     cost_usd: float | None
     source: str
-    """Who answered: `model`, `cache` or `replay`."""
+    """Where the answer comes from: `model`, `cache` or `replay`."""
     tries: int
     """Requests sent to the model, retries included."""
     failure: str

@@ -1,4 +1,4 @@
-"""A run as tables: everything that a folder of a run recorded, typed and lazy."""
+"""Read a run as tables: typed rows, which are read when they are iterated."""
 
 from __future__ import annotations
 
@@ -146,12 +146,12 @@ class Run:
                     yield MetricRow(trial.arm, trial.seed, found.round, found.name, found.value)
 
     def memories(self) -> Iterator[MemoryRow]:
-        """Yield what each user who visited remembers now."""
+        """Yield the memory of each user who has visited, after the last committed round."""
         with reading(self.folder) as reader:
             for trial in reader.trials():
                 items = [item.id for item in reader.catalogue(trial)]
                 for user, memory in queries.memories(reader.db, trial.number):
-                    history = tuple(items[lived.item] for lived in memory.history)
+                    history = tuple(items[experience.item] for experience in memory.history)
                     yield MemoryRow(
                         trial.arm, trial.seed, user, memory.steps, memory.summary, history
                     )
@@ -207,7 +207,7 @@ def _step_row(trial: RecordedTrial, user: str, step: RecordedStep, items: list[s
         decision.flaws,
         decision.repaired,
         None if feedback.target is None else items[feedback.target],
-        {items[lived.item]: lived.rating for lived in feedback.experiences},
+        {items[e.item]: e.rating for e in feedback.experiences},
         feedback.ending,
         step.verdict.slow,
         step.verdict.reason,

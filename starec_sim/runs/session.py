@@ -1,7 +1,7 @@
-"""What each process that worked on a run has spent.
+"""Store what each process that works on a run spends.
 
-The ledger (a view of the turns) says what answers cost. This says what was spent: also on calls
-that came to nothing, on retries, and on turns that a crash took before they were committed.
+The cost ledger (a view of the turns) counts answers that are committed. A session also counts calls
+without an answer, retries, and turns that were lost in a crash before they were committed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,11 @@ from starec_sim.runs.store import Store
 
 
 class Session:
-    """One process at work on a run."""
+    """One process that works on a run.
+
+    Args:
+        store: The record of the run; gets a row for this session.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -23,13 +27,13 @@ class Session:
                 "SELECT TOTAL(calls), TOTAL(tokens), TOTAL(usd), TOTAL(seconds) FROM sessions"
             ).fetchone()
             started = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-            begun = store.db.execute("INSERT INTO sessions (started) VALUES (?)", (started,))
+            inserted = store.db.execute("INSERT INTO sessions (started) VALUES (?)", (started,))
         calls, tokens, usd, seconds = row
-        self._number = begun.lastrowid
-        self.before = Spent(int(calls), int(tokens), usd, seconds)
-        """What all processes before this one have spent."""
+        self._number = inserted.lastrowid
+        self.spent_before = Spent(int(calls), int(tokens), usd, seconds)
+        """What all earlier processes have spent."""
         self.spent: Callable[[], Spent] = Spent
-        """Tells what this one has spent so far."""
+        """Returns what this process has spent so far."""
 
     def write(self) -> None:
         """Store what was spent so far (inside a transaction)."""
@@ -40,6 +44,6 @@ class Session:
         )
 
     def close(self) -> None:
-        """Store what was spent in all."""
+        """Store what this process has spent, in a transaction of its own."""
         with self._store.transaction():
             self.write()

@@ -1,9 +1,9 @@
-"""One SQLite file holds all that happened in a run.
+"""The record of a run: one SQLite file.
 
-The file is in WAL mode: one process writes, any number read while it does. Long texts (prompts,
-answers, summaries) are stored once, under the hash of their content, compressed with a dictionary
-of what prompts are made of: templates and item cards. A `trial` is one arm of the experiment with
-one seed; every row belongs to one.
+The file is in WAL mode: one process writes, and any number of processes read at the same time. Long
+texts (prompts, answers, summaries) are stored once, under the hash of their content, compressed
+with a dictionary of prompt templates and item cards. A `trial` is one arm of the experiment with
+one seed; every row belongs to one trial.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from starec_sim.types import Messages
 FILE = "run.sqlite"
 SCHEMA_VERSION = 2
 _MAX_DICTIONARY = 1 << 20
-"""Bytes; what is nearer to its end costs less to refer to, so the end is what is kept."""
+"""Bytes. Of longer texts the end is kept: references to it take fewer bits."""
 _MAX_KNOWN_TEXTS = 8_192
-"""Ids of texts that the writer remembers: bounds its memory."""
+"""Ids of texts that the writer keeps in memory at most."""
 
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -88,19 +88,19 @@ CREATE VIEW ledger AS SELECT
 
 @lru_cache(maxsize=1_024)
 def text_hash(text: str) -> bytes:
-    """Return the address of a text: the first 16 bytes of its SHA-256.
+    """Return the key of a text: the first 16 bytes of its SHA-256.
 
-    Remembered for the texts under way, each of which is replayed, stored and covered by a digest.
+    It is cached, because a text is hashed up to three times: by replay, store and digest.
     """
     return hashlib.sha256(text.encode()).digest()[:16]
 
 
 class Store:
-    """The writing end: there is one per run.
+    """Writes the record of a run. Only one process does so at a time.
 
     Args:
         folder: The run's folder.
-        phrases: Texts that prompts will repeat, for a new file's dictionary.
+        phrases: Texts that prompts repeat, for the dictionary of a new file.
 
     Raises:
         RunError: The file is damaged, of another version, or cannot be written.
@@ -108,7 +108,7 @@ class Store:
 
     def __init__(self, folder: Path, phrases: Iterable[str] = ()) -> None:
         self.path = folder / FILE
-        with told(self.path):
+        with readable_errors(self.path):
             self.db = sqlite3.connect(self.path, isolation_level=None)
             try:
                 self._open(phrases)
@@ -130,7 +130,7 @@ class Store:
                 self.db.execute("INSERT INTO dictionary VALUES (?)", (zlib.compress(dictionary),))
         else:
             check_schema(self.db, self.path)
-            # Half a file can look whole until something is written to it.
+            # A truncated file can open without an error.
             found = self.db.execute("PRAGMA quick_check(1)").fetchone()[0]
             if found != "ok":
                 raise damaged(self.path, found)
@@ -138,22 +138,22 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing."""
-        with told(self.path):
+        """Commit everything that the block writes, or nothing if it raises."""
+        with readable_errors(self.path):
             self.db.execute("BEGIN IMMEDIATE")
             try:
                 yield
                 self.db.execute("COMMIT")
             except BaseException:
-                # SQLite itself has rolled back when the disk is full.
+                # If the disk is full, SQLite has rolled back already.
                 if self.db.in_transaction:
                     self.db.execute("ROLLBACK")
-                # Ids handed out inside belong to rows that no longer exist.
+                # These ids may belong to rows that were rolled back.
                 self._known_texts.clear()
                 raise
 
     def text(self, text: str) -> int:
-        """Return the id of a text, storing it when it is new (inside a transaction)."""
+        """Return the id of a text, which is stored if it is new (inside a transaction)."""
         key = text_hash(text)
         if key not in self._known_texts:
             if len(self._known_texts) >= _MAX_KNOWN_TEXTS:
@@ -172,24 +172,24 @@ class Store:
         return row.lastrowid
 
     def close(self) -> None:
-        """Close the file as one plain file, which can be read where nothing can be written."""
-        with suppress(sqlite3.OperationalError):  # somebody is reading: their file keeps its log
+        """Close the record, without a WAL file, so that it can be read in a read-only folder."""
+        with suppress(sqlite3.OperationalError):  # another process reads: the WAL file stays
             self.db.execute("PRAGMA busy_timeout = 0")
             self.db.execute("PRAGMA journal_mode = DELETE")
         self.db.close()
 
 
 def read_only(folder: Path) -> sqlite3.Connection:
-    """Open a run's record for reading; it may be written meanwhile.
+    """Open a run's record for reading; another process may write to it.
 
     Raises:
-        RunError: There is none, or it is damaged or of another version.
+        RunError: There is no record, or it is damaged or of another version.
     """
     path = folder / FILE
     nothing = RunError(f"{folder} holds no record yet", hint="wait until its first trial begins")
     if not path.is_file():
         raise nothing
-    with told(path):
+    with readable_errors(path):
         db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
         try:
             if not db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
@@ -202,10 +202,10 @@ def read_only(folder: Path) -> sqlite3.Connection:
 
 
 def check_schema(db: sqlite3.Connection, path: Path) -> None:
-    """Refuse a file of another version.
+    """Check that a file has the schema of this version.
 
     Raises:
-        RunError: Names the file and its version.
+        RunError: It has another; the message names the file and its version.
     """
     found = db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
     if found is None or found[0] != str(SCHEMA_VERSION):
@@ -217,8 +217,8 @@ def check_schema(db: sqlite3.Connection, path: Path) -> None:
 
 
 @contextmanager
-def told(path: Path) -> Iterator[None]:
-    """Turn what SQLite has against a file into an error that a user can read."""
+def readable_errors(path: Path) -> Iterator[None]:
+    """Turn errors of SQLite and of decompression into a `RunError` that names the file."""
     try:
         yield
     except sqlite3.OperationalError as error:
@@ -233,7 +233,7 @@ def told(path: Path) -> Iterator[None]:
 
 
 def damaged(path: Path, problem: str) -> RunError:
-    """Return the error that a file is damaged."""
+    """Return an error that says that a file is damaged."""
     again = shlex.quote(str(path.with_name("config.yaml")))
     return RunError(
         f"{path} is damaged: {problem}",
@@ -242,7 +242,7 @@ def damaged(path: Path, problem: str) -> RunError:
 
 
 class Texts:
-    """The reading end of the stored texts."""
+    """Reads stored texts by id."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db

@@ -1,4 +1,4 @@
-"""Rows to files: Parquet, CSV or JSON lines, as the ending of the file says."""
+"""Write rows to a file: Parquet, CSV or JSON lines, by the suffix of the file."""
 
 from __future__ import annotations
 
@@ -12,25 +12,30 @@ from typing import Any, Literal
 from starec_sim.errors import RunError
 
 TableRow = Mapping[str, Any]
-"""Values by column; a column that is left out has none."""
+"""Values by column; a missing column has no value in this row."""
 
-Kind = Literal["text", "integer", "number", "truth", "integers", "numbers", "messages"]
-"""What a column holds; `messages` are a list of `{"role": ..., "content": ...}`."""
+ColumnType = Literal["text", "integer", "number", "truth", "integers", "numbers", "messages"]
+"""The type of a column; `messages` are a list of `{"role": ..., "content": ...}`."""
 
 _LISTS = ("integers", "numbers", "messages")
 _BATCH = 1_000
 """Rows held in memory at once."""
 
 
-def write_table(file: Path, kinds: Mapping[str, Kind], rows: Iterable[TableRow]) -> int:
-    """Write rows to a file, whole or not at all, and return how many they were.
+def write_rows(file: Path, kinds: Mapping[str, ColumnType], rows: Iterable[TableRow]) -> int:
+    """Write all rows to a file, or none, and return their number.
 
-    Without rows there is no file, and one that was there before stays.
+    Without rows no file is written, and an existing file stays.
+
+    Args:
+        file: The file; its suffix selects the format.
+        kinds: The type of each column.
+        rows: The rows, in the order in which they are written.
 
     Raises:
-        RunError: The ending says nothing we write, or the file cannot be written.
+        RunError: The suffix is unknown, or the file cannot be written.
     """
-    writers: dict[str, Callable[[Path, Mapping[str, Kind], Iterable[TableRow]], int]] = {
+    writers: dict[str, Callable[[Path, Mapping[str, ColumnType], Iterable[TableRow]], int]] = {
         ".parquet": _parquet,
         ".jsonl": _json_lines,
         ".csv": _csv,
@@ -58,7 +63,7 @@ def write_table(file: Path, kinds: Mapping[str, Kind], rows: Iterable[TableRow])
     return written
 
 
-def _parquet(file: Path, kinds: Mapping[str, Kind], rows: Iterable[TableRow]) -> int:
+def _parquet(file: Path, kinds: Mapping[str, ColumnType], rows: Iterable[TableRow]) -> int:
     try:
         import pyarrow as pa
         from pyarrow import parquet
@@ -85,7 +90,7 @@ def _parquet(file: Path, kinds: Mapping[str, Kind], rows: Iterable[TableRow]) ->
     return written
 
 
-def _json_lines(file: Path, kinds: Mapping[str, Kind], rows: Iterable[TableRow]) -> int:
+def _json_lines(file: Path, kinds: Mapping[str, ColumnType], rows: Iterable[TableRow]) -> int:
     written = 0
     with file.open("w", encoding="utf-8") as out:
         for row in _whole(kinds, rows):
@@ -94,7 +99,7 @@ def _json_lines(file: Path, kinds: Mapping[str, Kind], rows: Iterable[TableRow])
     return written
 
 
-def _csv(file: Path, kinds: Mapping[str, Kind], rows: Iterable[TableRow]) -> int:
+def _csv(file: Path, kinds: Mapping[str, ColumnType], rows: Iterable[TableRow]) -> int:
     written = 0
     with file.open("w", encoding="utf-8", newline="") as out:
         writer = csv.DictWriter(out, list(kinds))
@@ -105,5 +110,5 @@ def _csv(file: Path, kinds: Mapping[str, Kind], rows: Iterable[TableRow]) -> int
     return written
 
 
-def _whole(kinds: Mapping[str, Kind], rows: Iterable[TableRow]) -> Iterator[dict[str, Any]]:
+def _whole(kinds: Mapping[str, ColumnType], rows: Iterable[TableRow]) -> Iterator[dict[str, Any]]:
     return ({name: row.get(name) for name in kinds} for row in rows)

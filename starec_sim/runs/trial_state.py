@@ -1,4 +1,4 @@
-"""The state of a trial after its last committed round: what a resume starts from."""
+"""Load the state of a trial after its last committed round, from which a resume starts."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class TrialState(NamedTuple):
     digest: str
     """Digest of all of them."""
     memories: dict[int, Memory]
-    """Of the users who have visited."""
+    """By user, of those who have visited."""
     notes: dict[int, str]
     """What users wrote about items, by item."""
-    world: Mapping[str, NDArray[Any]] | None
-    """The environment's state; None before the first round."""
+    environment_state: Mapping[str, NDArray[Any]] | None
+    """What `Environment.state` returned after the last round; None before the first."""
 
 
 def load_state(db: sqlite3.Connection, trial: int) -> TrialState:
@@ -40,13 +40,13 @@ def load_state(db: sqlite3.Connection, trial: int) -> TrialState:
     memories = db.execute("SELECT user, memory FROM memories WHERE trial = ?", (trial,))
     texts = Texts(db)
     notes = db.execute("SELECT item, note FROM notes WHERE trial = ?", (trial,))
-    world = db.execute("SELECT state FROM worlds WHERE trial = ?", (trial,)).fetchone()
+    states = db.execute("SELECT state FROM worlds WHERE trial = ?", (trial,)).fetchone()
     return TrialState(
         rounds=last[0] + 1 if last else 0,
         digest=last[1] if last else "",
         memories={user: codec.load_memory(memory) for user, memory in memories},
         notes={item: texts[note] for item, note in notes},
-        world=load_arrays(world[0]) if world else None,
+        environment_state=load_arrays(states[0]) if states else None,
     )
 
 

@@ -1,7 +1,7 @@
-"""Turns to rows and back: what was said, and where a policy can tell, every token of it.
+"""Store turns and read them back, with their tokens where the policy reports them.
 
-Ids are stored as 32-bit integers, compressed to about a third; log-probabilities in single
-precision as they are, for they do not compress.
+Token ids are stored as 32-bit integers, compressed to about a third. Log-probabilities are stored
+in single precision, uncompressed, because they do not compress.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ SELECT t.round, t.user, t.step, t.node, t.attempt, t.policy, t.messages, t.compl
     k.version, k.sampling, k."group", k.prompt, k.completion, k.logprobs
 FROM turns t LEFT JOIN tokens k USING (trial, round, user, step, node, attempt)
 """
-_PLACE, MESSAGES, _TOKENS = 5, 6, 16
-"""Columns of it: how many make the key, which holds the messages, where the tokens begin."""
+_KEY_END, MESSAGES, _TOKENS = 5, 6, 16
+"""Columns of `_READ`: the first after the key, that of the messages, the first of the tokens."""
 
 
 def dump_tokens(tokens: Tokens) -> TokensRow:
@@ -60,7 +60,7 @@ def insert_turn(store: Store, trial: int, key: CallKey, turn: Turn) -> None:
     """Store a turn (inside a transaction).
 
     Raises:
-        sqlite3.IntegrityError: There is one under this key.
+        sqlite3.IntegrityError: A turn is stored under this key already.
     """
     messages = [[role, store.text(text)] for role, text in turn.messages]
     row = (
@@ -95,17 +95,17 @@ def select_turns(
         db: The record.
         texts: Its texts.
         where: An SQL condition on the turns `t`, with `?` for the values.
-        values: What stands for them.
+        values: The values, one for each `?`.
     """
     for row in select_rows(db, where, values):
-        key = CallKey(*row[:_PLACE])
+        key = CallKey(*row[:_KEY_END])
         yield key, load_turn(row, texts.messages(row[MESSAGES]), texts)
 
 
 def select_rows(
     db: sqlite3.Connection, where: str, values: Sequence[int | str]
 ) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of turns, their texts unread; see `select_turns`."""
+    """Yield the rows of turns without reading their texts; see `select_turns`."""
     order = "ORDER BY t.round, t.user, t.step, t.node, t.attempt"
     return db.execute(f"{_READ} WHERE {where} {order}", values)
 
@@ -116,10 +116,10 @@ def load_turn(row: tuple[Any, ...], messages: tuple[tuple[str, str], ...], texts
     Args:
         row: As `select_rows` yields it.
         messages: The turn's messages.
-        texts: Where its completion is read.
+        texts: The texts of the record, for the completion.
     """
-    key = CallKey(*row[:_PLACE])
-    policy, _, completion, tokens_in, tokens_out, latency_s, *rest = row[_PLACE:_TOKENS]
+    key = CallKey(*row[:_KEY_END])
+    policy, _, completion, tokens_in, tokens_out, latency_s, *rest = row[_KEY_END:_TOKENS]
     error, failure, source, tries, cost_usd = rest
     return Turn(
         key.node,

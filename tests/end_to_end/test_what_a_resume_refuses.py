@@ -70,7 +70,7 @@ def test_other_data(write_experiment, tmp_path, stop_after):
     whole = table.read_text()
     table.write_text(whole.replace("u3,i21,4,0", "u3,i21,1,0"))
     assert table.read_text() != whole
-    with pytest.raises(RunError, match="is not the one the run began in"):
+    with pytest.raises(RunError, match="is not the one the run began with"):
         runner.resume(folder, quiet)
     table.write_text(whole)
     assert runner.resume(folder, quiet).digest

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from starec_sim.errors import ConfigError, DeprecatedKeyWarning, PluginError, RunError
-from starec_sim.experiment import Experiment, read_experiment, recorded
+from starec_sim.experiment import Experiment, read_experiment, recorded_experiment
 
 SMALL = {
     "name": "small",
@@ -178,7 +178,7 @@ class TestOldNames:
     def test_a_recorded_configuration_is_read_without_a_warning(self, tmp_path, recwarn):
         text = yaml.safe_dump({**SMALL, "train": {"anchor": {"users": 3}}})
         (tmp_path / "config.yaml").write_text(text)
-        assert recorded(tmp_path).train == {"sft": {"users": 3}}
+        assert recorded_experiment(tmp_path).train == {"sft": {"users": 3}}
         assert not recwarn.list
 
 
@@ -238,7 +238,7 @@ class TestRoundTrip:
         )
         text = yaml.safe_dump(experiment.model_dump(mode="json"), allow_unicode=True)
         (tmp_path / "config.yaml").write_text(text, "utf-8")
-        again = recorded(tmp_path)
+        again = recorded_experiment(tmp_path)
         assert again == experiment
         assert again.runs_dir == Path("some/where")
         assert {a: v.model_dump() for a, v in arms_of(again).items()} == {
@@ -253,8 +253,8 @@ class TestRoundTrip:
     def test_a_recorded_configuration_that_was_spoiled_is_an_error(self, tmp_path, text):
         (tmp_path / "config.yaml").write_text(text)
         with pytest.raises(RunError, match="is not the configuration of a run"):
-            recorded(tmp_path)
+            recorded_experiment(tmp_path)
 
     def test_a_recorded_configuration_that_is_gone_is_an_error(self, tmp_path):
         with pytest.raises(RunError, match="cannot be read"):
-            recorded(tmp_path)
+            recorded_experiment(tmp_path)

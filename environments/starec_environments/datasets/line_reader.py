@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from starec_sim.errors import DataError
-from starec_sim.progress import tell
+from starec_sim.progress import report_progress
 
 LINE_LIMIT = 1 << 24
 """Bytes. A longer line belongs to another kind of file, and might not fit into memory."""
@@ -42,10 +42,10 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
                         hint="the file should hold one record a line",
                     )
                 if number % TOLD_EVERY == 0:
-                    tell(what, min(file.tell(), size), size)
+                    report_progress(what, min(file.tell(), size), size)
                 if line := line.strip():
                     yield number, line
-            tell(what, size, size)
+            report_progress(what, size, size)
     except FileNotFoundError:
         raise DataError(
             f"there is no file {path}", hint="check the path and that the download is complete"

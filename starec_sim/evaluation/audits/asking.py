@@ -13,7 +13,7 @@ from starec_sim.evaluation.audits.panel import Panel
 from starec_sim.evaluation.audits.questions import PanelAnswer, PanelQuestion, Wording
 from starec_sim.executors.pool import run_pool
 from starec_sim.measure import RoundMetrics
-from starec_sim.progress import tell
+from starec_sim.progress import report_progress
 from starec_sim.runs.trial_state import TrialState
 from starec_sim.simulation import Simulation
 from starec_sim.types import (
@@ -61,7 +61,7 @@ async def replay_history(
         simulation.commit(played)
         for visit in played.visits:
             memories[visit.user].append(visit.steps[-1].memory)
-        tell("replaying their last choices", round + 1, rounds)
+        report_progress("replaying their last choices", round + 1, rounds)
     return memories
 
 
@@ -85,7 +85,7 @@ async def ask_panel(
         (step,) = (await agents[question.wording].visit(call)).steps
         done += 1
         if done % 10 == 0 or done == len(unique):
-            tell("questions", done, len(unique))
+            report_progress("questions", done, len(unique))
         return PanelAnswer(step.decision, step.turns)
 
     return dict(zip(unique, await run_pool(answer, unique, concurrency), strict=True))
@@ -105,7 +105,7 @@ class _NoRecorder:
         round: int,
         visits: Sequence[Visit],
         measured: RoundMetrics,
-        world: Mapping[str, NDArray[Any]],
+        environment_state: Mapping[str, NDArray[Any]],
         digest: str,
     ) -> str:
         return digest

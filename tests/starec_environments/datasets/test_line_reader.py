@@ -9,7 +9,7 @@ import pytest
 from starec_environments.datasets import line_reader
 from starec_environments.datasets.line_reader import Faults, read_lines
 from starec_sim.errors import DataError
-from starec_sim.progress import told
+from starec_sim.progress import progress_listener
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
@@ -41,7 +41,7 @@ def test_the_progress_is_told_in_bytes_and_ends_at_the_end(
     path = tmp_path / "some.json"
     path.write_bytes(b"line\n" * 100_000)
     heard: list[tuple[str, int, int]] = []
-    with told(lambda *said: heard.append(said)):
+    with progress_listener(lambda *said: heard.append(said)):
         list(read_lines(path))
     assert {(what, total) for what, _, total in heard} == {("reading some.json", 500_000)}
     done = [done for _, done, _ in heard]

@@ -47,7 +47,7 @@ def test_a_turn_row_holds_what_the_engine_read_and_wrote(run, tmp_path):
     assert [row["attempt"] for row in rows] == [0, 1, 0, 0]
 
 
-def test_a_decision_earns_what_the_world_answered_and_a_thought_nothing(run, tmp_path):
+def test_a_decision_earns_the_reward_and_a_thought_nothing(run, tmp_path):
     rows = read(export_turns(run, tmp_path / "turns.parquet", reward="engagement").file)
     earned = [(row["node"], row["reward"], row["reward_engagement"]) for row in rows]
     assert earned == [("fast", 0.5, 0.5)] * 3 + [("slow", None, None)]
@@ -100,7 +100,7 @@ def test_a_run_whose_policies_tell_no_tokens_has_nothing_to_train_on(write, tmp_
     writing.close()
     kept = tmp_path / "turns.jsonl"
     kept.write_text("kept")
-    with pytest.raises(RunError, match=r"none of the 1 turns .* tells its tokens"):
+    with pytest.raises(RunError, match=r"none of the 1 turns .* has its tokens"):
         export_turns(tmp_path, kept)
     assert kept.read_text() == "kept"
 

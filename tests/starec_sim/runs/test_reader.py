@@ -53,8 +53,8 @@ def test_items_are_read_by_row(reader):
 
 
 def test_who_thought_most_comes_first(reader):
-    assert reader.busiest(reader.trial(None, None), 5) == [("u0", 2, 0), ("u1", 1, 0)]
-    assert len(reader.busiest(reader.trial(None, None), 1)) == 1
+    assert reader.most_slow_steps(reader.trial(None, None), 5) == [("u0", 2, 0), ("u1", 1, 0)]
+    assert len(reader.most_slow_steps(reader.trial(None, None), 1)) == 1
 
 
 def test_a_run_is_read_while_it_is_written(write, tmp_path):

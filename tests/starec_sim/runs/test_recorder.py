@@ -16,7 +16,12 @@ def count(writing, table):
 
 def test_a_new_trial_stands_at_its_beginning(write):
     point = write().point
-    assert (point.rounds, point.digest, point.memories, point.world) == (0, "", {}, None)
+    assert (point.rounds, point.digest, point.memories, point.environment_state) == (
+        0,
+        "",
+        {},
+        None,
+    )
 
 
 def test_the_next_process_goes_on_from_the_last_committed_round(write):
@@ -28,7 +33,7 @@ def test_the_next_process_goes_on_from_the_last_committed_round(write):
     assert (point.rounds, point.digest) == (2, digest)
     assert point.memories[0] == visit(0, 1).steps[0].memory
     assert point.memories[2] == visit(2, 0).steps[0].memory
-    np.testing.assert_array_equal(point.world["mood"], [0.0, 2.0, 4.0])
+    np.testing.assert_array_equal(point.environment_state["mood"], [0.0, 2.0, 4.0])
 
 
 def test_the_latest_note_about_an_item_is_what_the_next_process_reads(write):
@@ -139,7 +144,7 @@ def test_trials_of_one_run_do_not_touch_each_other(tmp_path):
     store.close()
 
 
-def test_a_spoiled_state_of_the_world_is_a_damage(write, tmp_path):
+def test_a_spoiled_state_of_the_environment_is_a_damage(write, tmp_path):
     writing = write()
     writing.commit(0, [visit(0, 0)])
     writing.close()
