@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import sqlite3
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -12,35 +11,43 @@ from pathlib import Path
 
 import pytest
 
-STAREC = [sys.executable, "-m", "starec_sim"]
+from starec_sim.cli import main
+from tests.forked import fork, wait
 
 
 def calls_made(log: Path) -> list[str]:
     return log.read_text().split() if log.exists() else []
 
 
-def kill_after(command: list[str], log: Path, calls: int) -> None:
+def kill_after(arguments: list[object], log: Path, calls: int) -> None:
     """Start a command and kill it, with no chance to clean up, once so many calls were answered."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def command():
+        sys.argv = ["starec", *map(str, arguments)]
+        main()
+
+    child = fork(command)
     deadline = time.monotonic() + 60
     try:
         while len(calls_made(log)) < calls:
-            assert process.poll() is None, process.stderr.read().decode()
+            ended, status = os.waitpid(child, os.WNOHANG)
+            assert not ended, f"the command ended by itself, with {status}"
             assert time.monotonic() < deadline
             time.sleep(0.002)
-        os.kill(process.pid, signal.SIGKILL)
-        process.communicate()
     finally:
-        process.kill()
-        process.wait()
-    assert process.returncode == -signal.SIGKILL
+        os.kill(child, signal.SIGKILL)
+        assert wait(child) == -signal.SIGKILL
 
 
-def result_of(command: list[str]) -> dict:
-    done = subprocess.run([*command, "--json"], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("\n") == 1
-    return json.loads(done.stdout)
+@pytest.fixture
+def result_of(starec):
+    def result_of(*arguments):
+        status, out, err = starec(*arguments, "--json")
+        assert not status, err
+        assert out.count("\n") == 1
+        return json.loads(out)
+
+    return result_of
 
 
 def committed_turns(folder: Path) -> int:
@@ -62,28 +69,28 @@ def uninterrupted(tmp_path_factory):
     ids=lambda moments: "killed after " + ", ".join(map(str, moments)),
 )
 def test_a_killed_run_resumes_to_the_same_digest_and_repeats_no_committed_call(
-    write_experiment, tmp_path, uninterrupted, moments
+    write_experiment, result_of, tmp_path, uninterrupted, moments
 ):
     path, log, runs = write_experiment(), tmp_path / "calls", tmp_path / "runs"
     if not uninterrupted:
-        whole = result_of([*STAREC, "run", str(path), "--set", f"runs_dir={tmp_path / 'whole'}"])
+        whole = result_of("run", path, "--set", f"runs_dir={tmp_path / 'whole'}")
         uninterrupted.update(digest=whole["digest"], calls=len(calls_made(log)))
         assert whole["status"] == "finished"
         assert uninterrupted["calls"] > max(moments)
         log.unlink()
 
-    command = [*STAREC, "run", str(path)]
+    command = ["run", path]
     for number, moment in enumerate(moments):
         kill_after(command, log, moment)
         (folder,) = runs.iterdir()
         kept = committed_turns(folder) if (folder / "run.sqlite").exists() else 0
         assert kept <= len(calls_made(log))
-        command = [*STAREC, "resume", str(folder), "--concurrency", str(1 + 7 * number)]
-        listed = result_of([*STAREC, "runs", "--runs-dir", str(runs)])["runs"]
+        command = ["resume", folder, "--concurrency", 1 + 7 * number]
+        listed = result_of("runs", "--runs-dir", runs)["runs"]
         assert [run["status"] for run in listed] == ["interrupted"]
 
     before = Counter(calls_made(log))
-    resumed = result_of([*STAREC, "resume", str(folder)])
+    resumed = result_of("resume", folder)
     assert resumed["digest"] == uninterrupted["digest"]
     assert resumed["status"] == "finished"
 
@@ -92,18 +99,18 @@ def test_a_killed_run_resumes_to_the_same_digest_and_repeats_no_committed_call(
     assert repeated <= sum(before.values()) - kept + 64 * (len(moments) - 1)
     assert committed_turns(folder) == uninterrupted["calls"]
 
-    again = result_of([*STAREC, "resume", str(folder)])
+    again = result_of("resume", folder)
     assert again["digest"] == resumed["digest"]
     assert len(calls_made(log)) == uninterrupted["calls"] + repeated
 
 
-def test_no_committed_answer_is_asked_for_again(write_experiment, tmp_path):
+def test_no_committed_answer_is_asked_for_again(write_experiment, result_of, tmp_path):
     path, log = write_experiment(concurrency=4), tmp_path / "calls"
-    kill_after([*STAREC, "run", str(path)], log, 100)
+    kill_after(["run", path], log, 100)
     (folder,) = (tmp_path / "runs").iterdir()
     kept = committed_turns(folder)
     assert kept >= 64, "turns are committed while their round is still being played"
     asked_before = calls_made(log)
-    result_of([*STAREC, "resume", str(folder)])
+    result_of("resume", folder)
     asked_after = Counter(calls_made(log)[len(asked_before) :])
     assert sum(asked_after[seed] for seed in asked_before) == len(asked_before) - kept
