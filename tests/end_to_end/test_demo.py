@@ -1,9 +1,6 @@
 """`make demo`, in little: the whole story, from the anchored policy to what learning changed."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -20,17 +17,23 @@ SMALL = {
 }
 
 
-def starec(*arguments, **changes):
-    told = [word for key, value in changes.items() for word in ("--set", f"{key}={value}")]
-    command = [sys.executable, "-m", "starec_sim", *map(str, arguments), *told]
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=env)
+@pytest.fixture
+def said(starec, monkeypatch):
+    """Run a command that succeeds, in the repository; return its stdout and stderr."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def said(*arguments, **changes):
+        told = [word for key, value in changes.items() for word in ("--set", f"{key}={value}")]
+        status, out, err = starec(*arguments, *told)
+        assert status == 0, err
+        return out, err
+
+    return said
 
 
-def test_its_plan_fits_a_coffee_break():
-    done = starec("train", DEMO, "--dry-run", "--json")
-    assert done.returncode == 0, done.stderr
-    plan = json.loads(done.stdout)
+def test_its_plan_fits_a_coffee_break(said):
+    plan = json.loads(said("train", DEMO, "--dry-run", "--json")[0])
     assert plan["parameters"] == pytest.approx(2.4e6, rel=0.05)
     assert plan["users_held_out"] >= 120
     assert plan["calls"] < 1300, "what two cores answer while somebody waits"
@@ -38,20 +41,17 @@ def test_its_plan_fits_a_coffee_break():
 
 
 @pytest.mark.timeout(400)
-def test_it_ends_with_what_learning_changed_for_people_it_never_met(tmp_path):
-    done = starec("train", DEMO, **SMALL, runs_dir=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "4 users never trained on, before and after 2 steps of learning" in done.stdout
-    rows = {line.split("  ")[0] for line in done.stdout.splitlines() if "±" in line}
+def test_it_ends_with_what_learning_changed_for_people_it_never_met(said, tmp_path):
+    out, err = said("train", DEMO, **SMALL, runs_dir=tmp_path)
+    assert "4 users never trained on, before and after 2 steps of learning" in out
+    rows = {line.split("  ")[0] for line in out.splitlines() if "±" in line}
     assert {"reward", "NDCG@1", "NDCG@10"} <= rows
     played = "{use: nano, max_batch: 128, model:"
     for wanted in ("plot.png", "starec show", "starec resume", played):
-        assert wanted in done.stderr, wanted
+        assert wanted in err, wanted
 
     (folder,) = tmp_path.iterdir()
-    again = starec("resume", folder, "--json")
-    assert again.returncode == 0, again.stderr
-    result = json.loads(again.stdout)
+    result = json.loads(said("resume", folder, "--json")[0])
     changed = result["changes"]["ndcg@10"]
     before, after = (
         entry["validation"]["ndcg@10"]["mean"] for entry in result["steps"] if "validation" in entry
@@ -60,8 +60,8 @@ def test_it_ends_with_what_learning_changed_for_people_it_never_met(tmp_path):
     assert changed["change"]["mean"] == pytest.approx(after - before)
     assert changed["change"]["low"] <= changed["change"]["mean"] <= changed["change"]["high"]
 
-    shown = starec("show", folder, "--json")
-    assert json.loads(shown.stdout)["status"] == "finished"
+    shown, _ = said("show", folder, "--json")
+    assert json.loads(shown)["status"] == "finished"
     (tmp_path / "played.yaml").write_text(
         f"name: played\nrounds: 1\nruns_dir: {tmp_path}\n"
         "data: {use: synthetic, users: 30, items: 200}\n"
@@ -69,5 +69,4 @@ def test_it_ends_with_what_learning_changed_for_people_it_never_met(tmp_path):
         "agent: {use: star, gate: {when: never}}\n"
         f"policies: {{fast: {json.dumps(result['policy'])}}}\n"
     )
-    played = starec("run", tmp_path / "played.yaml", "--json")
-    assert played.returncode == 0, played.stderr
+    said("run", tmp_path / "played.yaml", "--json")

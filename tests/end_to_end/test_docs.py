@@ -3,8 +3,6 @@
 import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,11 +12,6 @@ from starec_sim.experiment import Experiment
 from starec_sim.runs.run_tables import COLUMNS
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def starec(*arguments):
-    command = [sys.executable, "-m", "starec_sim", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120)
 
 
 @pytest.fixture
@@ -34,20 +27,17 @@ def result_of(starec, monkeypatch):
     return result_of
 
 
-def test_the_smallest_environment_runs(tmp_path):
-    done = starec("run", "docs/examples/shelf.yaml", "--set", f"runs_dir={tmp_path}", "--json")
-    assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout)
+def test_the_smallest_environment_runs(result_of, tmp_path):
+    result = result_of("run", "docs/examples/shelf.yaml", "--set", f"runs_dir={tmp_path}")
     assert result["status"] == "finished"
     # Readers learn their genre: who watches, watches what she likes more and more.
-    figures = starec("show", result["run"], "--json")
-    assert json.loads(figures.stdout)["metrics"]["main"]["satisfaction"]["mean"] > 3.5
+    figures = result_of("show", result["run"])
+    assert figures["metrics"]["main"]["satisfaction"]["mean"] > 3.5
 
 
-def test_the_agent_in_one_file_plays_beside_one_that_ships(tmp_path):
-    done = starec("run", "docs/examples/my_agent.yaml", "--set", f"runs_dir={tmp_path}", "--json")
-    assert done.returncode == 0, done.stderr
-    metrics = json.loads(done.stdout)["metrics"]
+def test_the_agent_in_one_file_plays_beside_one_that_ships(result_of, tmp_path):
+    result = result_of("run", "docs/examples/my_agent.yaml", "--set", f"runs_dir={tmp_path}")
+    metrics = result["metrics"]
     assert set(metrics) == {"mine", "zero-shot"}
     assert metrics["mine"]["malformed"]["mean"] == 0
 

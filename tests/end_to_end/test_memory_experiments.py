@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -21,20 +20,19 @@ def recovery():
     return module
 
 
-def python(*command):
-    done = subprocess.run(
-        [sys.executable, *command], capture_output=True, text=True, cwd=ROOT, timeout=200
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+@pytest.fixture
+def run(starec, tmp_path, monkeypatch):
+    """Run an experiment with changes that make it small, and return its result."""
+    monkeypatch.chdir(ROOT)
 
+    def run(name, *changes):
+        changes = [word for change in changes for word in ("--set", change)]
+        runs_dir = ("--set", f"runs_dir={tmp_path}")
+        status, out, err = starec("run", MEMORY / name, "--json", *changes, *runs_dir)
+        assert status == 0, err
+        return json.loads(out)
 
-def run(name, folder, *changes):
-    sets = [word for change in changes for word in ("--set", change)]
-    starec = ["-c", "from starec_sim.cli import main; main()"]
-    folder = f"runs_dir={folder}"
-    done = python(*starec, "run", str(MEMORY / name), "--json", *sets, "--set", folder)
-    return json.loads(done)
+    return run
 
 
 def level(before, after, change=12, visits=22, users=7):
@@ -55,25 +53,27 @@ def test_an_agent_that_knew_nothing_has_nothing_to_come_back_to(recovery):
     assert recovery.recovery(curves, level(0.2, 0.2))[-3:] == ["", "", ""]
 
 
-def test_the_drift_experiment_ends_with_a_table_and_a_picture(tmp_path):
+def test_the_drift_experiment_ends_with_a_table_and_a_picture(run, recovery, monkeypatch, capsys):
     small = ["data.users=14", "data.interactions=20", "data.drift={at_round: 5}", "replicates=2"]
     small += ["rounds=15", "environment.choices=15", "arms.frozen={agent.gate.until: 5}"]
-    result = run("drift.yaml", tmp_path, *small)
+    result = run("drift.yaml", *small)
     ndcg = {arm: found["ndcg@10"] for arm, found in result["by_round"].items()}
     # The same lives and thoughts up to and with the first visit after the change, and no longer.
     assert ndcg["frozen"][:6] == ndcg["always"][:6] and ndcg["frozen"] != ndcg["always"]
-    printed = python(str(MEMORY / "recovery.py"), result["run"])
+    monkeypatch.setattr(sys, "argv", ["recovery.py", result["run"]])
+    recovery.main()
+    printed = capsys.readouterr().out
     lines = {line.split(" | ")[0].strip("| "): line for line in printed.splitlines() if "|" in line}
     assert set(lines) == {"", "---", "always", "surprise", "frozen", "never", "true taste"}
     assert lines["true taste"].count("%") == 3
     assert (Path(result["run"]) / "recovery.png").stat().st_size > 10_000
 
 
-def test_in_the_exam_of_swapped_memories_nobody_who_keeps_nothing_has_to_live(tmp_path):
+def test_in_the_exam_of_swapped_memories_nobody_who_keeps_nothing_has_to_live(run):
     small = ["data.users=30", "data.items=150", "data.interactions=20", "replicates=1", "rounds=4"]
     small += ["environment.protocol.history=3", "environment.protocol.users.count=8"]
     small += ["environment.protocol.draws=2"]
-    result = run("swapped.yaml", tmp_path, *small)
+    result = run("swapped.yaml", *small)
     assert set(result["metrics"]) == {"never", "own", "swapped"}
     assert all(found["ndcg@1"]["n"] == 8 for found in result["metrics"].values())
     assert [value is None for value in result["by_round"]["never"]["ndcg@1"]][-2:] == [True, False]

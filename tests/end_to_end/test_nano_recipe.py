@@ -166,7 +166,7 @@ class TestSupervisedTraining:
         return train
 
     def test_killed_and_started_again_it_comes_to_the_same_weights(self, train, tmp_path):
-        whole = train(tmp_path / "whole", 3)
+        whole = train(tmp_path / "whole", 2)
         calls = []
 
         def killed(*_):
@@ -175,8 +175,8 @@ class TestSupervisedTraining:
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            train(tmp_path / "halves", 3, killed)
-        again = train(tmp_path / "halves", 3)
+            train(tmp_path / "halves", 2, killed)
+        again = train(tmp_path / "halves", 2)
         assert all(torch.equal(again[name], weight) for name, weight in whole.items())
 
     def test_it_begins_where_exported_weights_end(self, train, tmp_path):
