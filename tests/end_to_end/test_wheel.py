@@ -8,9 +8,12 @@ import tarfile
 import venv
 import zipfile
 from email.parser import Parser
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = {
@@ -46,31 +49,63 @@ def names(wheel):
         return set(archive.namelist())
 
 
+def needed_by(requirements):
+    """Return the installed distributions that these requirements lead to, with theirs."""
+    found, waiting = {}, [Requirement(requirement) for requirement in requirements]
+    while waiting:
+        need = waiting.pop()
+        name = canonicalize_name(need.name)
+        for extra in ("", *need.extras):
+            if name in HEAVY or (name, extra) in found:
+                continue
+            found[name, extra] = distribution(name)
+            waiting += [
+                further
+                for further in map(Requirement, found[name, extra].requires or ())
+                if further.marker is None or further.marker.evaluate({"extra": extra})
+            ]
+    return {name: held for (name, _), held in found.items()}
+
+
+def link(held, place):
+    """Make the packages of a distribution, and what is known about it, importable in a folder."""
+    for top in {file.parts[0] for file in held.files} - {"..", "__pycache__"}:
+        if not (place / top).exists():
+            (place / top).symlink_to(Path(held.locate_file(top)).resolve())
+
+
 @pytest.fixture(scope="module")
 def python(wheel, tmp_path_factory):
     """A clean environment's Python, with the wheel installed beside a package named `agents`.
 
-    Without torch and what belongs to it: these are gigabytes in some places, and whoever asks no
-    local model can do without.
+    It has links to what the wheel says it needs, and to nothing else that is installed here.
+    Without torch and what belongs to it: whoever asks no local model can do without.
     """
     place = tmp_path_factory.mktemp("clean")
-    venv.create(place / "venv", with_pip=True, symlinks=os.name != "nt")
+    venv.create(place / "venv", with_pip=False, symlinks=os.name != "nt")
     python = place / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
-    pip = [python, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    pip = [sys.executable, "-m", "pip", "--python", python]
+    pip += ["--disable-pip-version-check", "--quiet"]
     reached = sh(*pip, "download", "--no-deps", "openai-agents", "-d", place / "downloaded")
     if reached.returncode:
         last = (reached.stderr.strip().splitlines() or ["no reason given"])[-1]
         pytest.skip(f"pip reaches no package index: {last}")
-    constraints = ROOT / "constraints.txt"
-    pinned = ["-c", constraints] if constraints.is_file() else []
     with zipfile.ZipFile(wheel) as archive:
         (told,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         needed = Parser().parsestr(archive.read(told).decode()).get_all("Requires-Dist")
     light = [need for need in needed if "extra ==" not in need and not need.startswith(HEAVY)]
     assert len(light) > 10
-    for wanted in (["--no-deps", wheel], [*light, "openai-agents"]):
+    (linked := place / "linked").mkdir()
+    here = needed_by(light)
+    for held in here.values():
+        link(held, linked)
+    (site,) = (place / "venv").glob("[Ll]ib/**/site-packages")
+    (site / "linked.pth").write_text(str(linked))
+    pinned = place / "constraints.txt"
+    pinned.write_text("".join(f"{name}=={held.version}\n" for name, held in here.items()))
+    for wanted in (["--no-deps", wheel], ["openai-agents"]):
         # Most of it is never read here, and need not be compiled first.
-        installed = sh(*pip, "install", "--no-compile", *pinned, *wanted)
+        installed = sh(*pip, "install", "--no-compile", "-c", pinned, *wanted)
         assert installed.returncode == 0, installed.stderr
     return python
 
