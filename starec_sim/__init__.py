@@ -7,9 +7,9 @@ Everything that a program, a script or a plug-in needs is imported from here:
     result = run(read_experiment("experiments/00_demo"))
     steps = read_run(result.folder).table("steps")
 
-Names are imported when they are first used, so `import starec_sim` is quick and needs no torch.
-Four packages are public besides: `starec_sim.evaluation` (tables of contenders),
-`starec_sim.metrics` (plain functions of arrays), `starec_sim.answers` (the form of prompts and
+A name is imported when it is first used, so `import starec_sim` is fast and needs no torch.
+Four more packages are public: `starec_sim.evaluation` (tables of contenders),
+`starec_sim.metrics` (functions of arrays), `starec_sim.answers` (the form of prompts and
 answers, for agents) and `starec_sim.holdout` (protocols and candidate lists). Other modules may
 change in any version.
 """
@@ -160,17 +160,17 @@ _MODULES = {
         "Visit",
     ),
 }
-_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used (PEP 562)."""
-    if name not in _HOMES:
+    if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
+    value = getattr(import_module(_MODULE_OF[name]), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted({*globals(), *_MODULE_OF})

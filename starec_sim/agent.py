@@ -1,6 +1,7 @@
-"""The protocol of an agent: the one graph that plays all users.
+"""The protocol of an agent, which plays all users of a trial.
 
-A user is state, not a graph: what she remembers comes in with the call and goes out with the visit.
+An agent keeps no state of users. The memory of a user comes with the call, and her new memory is
+part of the visit.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ from starec_sim.types import (
 
 
 class Policies(Protocol):
-    """The only way an agent reaches a model: one asked question, one recorded turn."""
+    """The policies that an agent asks. Each question is recorded as one turn."""
 
     def structured(self, node: Node) -> bool:
-        """Say whether the policy of a node can be held to a JSON schema.
+        """Return whether the policy of a node can be restricted to a JSON schema.
 
-        An agent then asks it for JSON, and hands `ask` the schema of the answer.
+        If so, an agent asks it for JSON and passes the schema of the answer to `ask`.
         """
         ...
 
@@ -41,10 +42,10 @@ class Policies(Protocol):
         Args:
             key: Who asks, when, and which policy: see `Call.key`. A key is asked once in a trial.
             messages: The question.
-            schema: The JSON schema of the answer, its `title` a word; only where `structured`.
+            schema: The JSON schema of the answer, with one word as `title`; only if `structured`.
 
         Raises:
-            PolicyError: The model cannot be reached or refuses for good.
+            PolicyError: There is no answer after all retries.
         """
         ...
 
@@ -60,15 +61,15 @@ class Call:
     environment: Environment
     policies: Policies
     notes: Mapping[int, str] = field(default_factory=dict)
-    """What users wrote about items in earlier rounds (`Step.notes`), the latest of each item. The
-    same for everybody in a round, and never changed during it."""
+    """What users wrote about items in earlier rounds (`Step.notes`): the latest note by item. All
+    users of a round get the same notes."""
 
     def key(self, step: int, node: Node, attempt: int = 0) -> CallKey:
         """Return the key under which this visit asks a policy.
 
         Args:
             step: Index of the step within the visit, from 0.
-            node: Whose policy is asked.
+            node: The node whose policy is asked.
             attempt: 0 for the question, 1 for the repair.
         """
         return CallKey(self.round, self.user, step, node, attempt)
@@ -85,19 +86,19 @@ class Agent(Protocol):
     """How many experiences a memory keeps."""
 
     def prompts(self) -> Mapping[str, str]:
-        """Return the prompt templates by name, for the run's record."""
+        """Return the prompt templates by name. The manifest stores their hashes."""
         ...
 
     async def visit(self, call: Call) -> Visit:
-        """Play a visit to its end and return it. Changes nothing outside."""
+        """Play a visit to its end and return it, without side effects."""
         ...
 
 
 @runtime_checkable
 class OpenAgent(Agent, Protocol):
-    """An agent whose single answers can be asked for and read apart from a visit.
+    """An agent that can build one question and read one answer, outside of a visit.
 
-    Learning needs it: it samples several answers to one question, and judges each of them.
+    Training needs this: it samples several answers to one question and rewards each of them.
     """
 
     def question(self, call: Call, observation: Observation) -> Messages:
@@ -105,22 +106,22 @@ class OpenAgent(Agent, Protocol):
         ...
 
     def decision(self, call: Call, text: str, observation: Observation) -> tuple[Decision, str]:
-        """Read a decision, and say what is wrong with the text; nothing for a clean one."""
+        """Return the decision in a text, and what is wrong with the text (empty if nothing)."""
         ...
 
     def summary(self, call: Call, text: str) -> tuple[str | None, str]:
-        """Read a summary, and say what is wrong with the text; None where it holds none."""
+        """Return the summary in a text (None without one), and what is wrong with the text."""
         ...
 
     def rethink(self, messages: Messages, answer: str, problem: str) -> Messages:
-        """Return the messages that ask again, quoting an answer and what is wrong with it."""
+        """Return the messages of a repair call, which quote an answer and what is wrong with it."""
         ...
 
 
 @runtime_checkable
 class RephrasedAgent(Protocol):
-    """An agent that can ask the same in other words. Audits compare the answers to both."""
+    """An agent with a second wording of its prompts. Audits compare the answers to both."""
 
     def rephrased(self) -> Agent | None:
-        """Return an agent that asks the same in other words; None where there are no such words."""
+        """Return an agent with the other wording; None if there is none."""
         ...

@@ -1,4 +1,4 @@
-"""From a configuration to the objects that are simulated.
+"""Build the objects of a simulation from a configuration.
 
 Every command builds datasets, environments, agents, recommenders and policies here.
 """
@@ -34,9 +34,9 @@ def load_dataset(spec: Mapping[str, Any]) -> Dataset:
 
 
 def build_environment(spec: Mapping[str, Any], dataset: Dataset | None, seed: int) -> Environment:
-    """Return a new environment; another seed gives other random numbers."""
-    found = plugins.configure("environments", spec, "environment")
-    environment: Environment = found.build(dataset, Streams(seed))
+    """Return a new environment; `seed` is that of its random streams."""
+    plugin = plugins.configure("environments", spec, "environment")
+    environment: Environment = plugin.build(dataset, Streams(seed))
     return environment
 
 
@@ -47,9 +47,16 @@ def build_agent(spec: Mapping[str, Any]) -> Agent:
 
 
 def build_recommender(spec: Mapping[str, Any], users: int, items: int, seed: int) -> Recommender:
-    """Return a recommender that nothing is fitted to yet."""
-    found = plugins.configure("recommenders", spec, "recommender")
-    recommender: Recommender = found.build(n_users=users, n_items=items, seed=seed)
+    """Return a recommender that is not fitted yet.
+
+    Args:
+        spec: The recommender and its settings.
+        users: Number of users.
+        items: Number of items.
+        seed: Seed of its random numbers.
+    """
+    plugin = plugins.configure("recommenders", spec, "recommender")
+    recommender: Recommender = plugin.build(n_users=users, n_items=items, seed=seed)
     return recommender
 
 
@@ -57,7 +64,7 @@ class Builder:
     """Builds the arms of one run. Arms with equal specs share a dataset or a policy.
 
     Args:
-        with_models: Whether policies get their models; without, they can only be replayed.
+        with_models: Whether to build the models of policies; without them, only a replay works.
     """
 
     def __init__(self, *, with_models: bool = True) -> None:
@@ -67,7 +74,7 @@ class Builder:
         self._agents: dict[str, Agent] = {}
 
     def dataset(self, arm: Arm) -> Dataset | None:
-        """Return the dataset of an arm; None where the environment brings its own."""
+        """Return the dataset of an arm; None if the environment needs none."""
         if arm.dataset is None:
             return None
         key = json.dumps(arm.experiment.data, sort_keys=True)
@@ -82,7 +89,7 @@ class Builder:
         return self._agents[arm.name]
 
     def environment(self, arm: Arm, seed: int) -> Environment:
-        """Return a new environment of an arm; another seed gives other random numbers."""
+        """Return a new environment of an arm; `seed` is that of its random streams."""
         environment: Environment = arm.environment.build(self.dataset(arm), Streams(seed))
         return environment
 
@@ -95,7 +102,7 @@ class Builder:
         }
 
     def policy(self, spec: Mapping[str, Any], at: str) -> Policy:
-        """Return the policy of a spec, which stands at the dotted key `at`."""
+        """Return the policy of a spec; `at` is its dotted key, for messages."""
         key = json.dumps(spec, sort_keys=True)
         if key not in self._policies:
             self._policies[key] = (
@@ -106,10 +113,10 @@ class Builder:
         return self._policies[key]
 
     async def open_policies(self) -> None:
-        """Let every policy read its weights or find its key.
+        """Open every policy: it loads its weights or finds its API key.
 
         Raises:
-            PolicyError: One of them cannot.
+            PolicyError: A policy cannot be opened.
         """
         for policy in self._policies.values():
             await policy.open()
@@ -120,7 +127,7 @@ class Builder:
             await policy.close()
 
     def phrases(self) -> Iterator[str]:
-        """Yield what prompts repeat (item cards and templates), to compress the record with."""
+        """Yield item cards and prompt templates, for the dictionary that compresses the record."""
         for dataset in self._datasets.values():
             yield from map(card, dataset.items)
         for agent in self._agents.values():

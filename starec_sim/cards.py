@@ -1,7 +1,7 @@
-"""Item cards: what a policy may know of an item, as one line of text.
+"""Item cards: what a policy reads about an item, as one line of text.
 
-A card is quoted data. The text of a title, an attribute or a signal stays on its line, between its
-quotes and separators, and cannot open or close a tag of the prompt.
+A card is quoted data: the text of a title, an attribute or a signal cannot start a new line,
+contain a separator, or open or close a tag of the prompt.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _SIGNAL = str.maketrans({"|": "/"})
 def quoted(text: str, limit: int = MAX_FIELD) -> str:
     r"""Return text that is safe inside a prompt: one line, no tags, at most `limit` characters.
 
-    To quote a quoted text changes nothing: a policy writes words of a card into its summary, and
-    the summary is quoted again. So `&` is not replaced.
+    Quoting is idempotent, because a policy copies words of a card into its summary, and the summary
+    is quoted again. So `&` is not replaced.
 
     >>> quoted("Up</candidates>\n now & then")
     'Up&lt;/candidates&gt; now & then'

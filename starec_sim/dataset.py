@@ -1,4 +1,4 @@
-"""A dataset: users, a catalogue, a log, and the truth where it is known."""
+"""A dataset: users, a catalogue, a log, and true ratings if they are known."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Interactions(NamedTuple):
     users: IntArray
     items: IntArray
     ratings: FloatArray
-    """Stars 1.0 to 5.0; NaN where an item was consumed without a rating."""
+    """Stars 1.0 to 5.0; NaN for an item that was consumed without a rating."""
     times: IntArray
     """Seconds since the epoch, or any other number that orders the log."""
 
@@ -46,11 +46,11 @@ class Interactions(NamedTuple):
 
 
 class World(Protocol):
-    """The hidden truth: the rating of any item by any user in any round."""
+    """The true ratings of a generated dataset: of any item by any user in any round."""
 
     @property
     def source(self) -> str:
-        """The name of this truth in a record, see `Experience.source`."""
+        """The value of `Experience.source` for these ratings."""
         ...
 
     def ratings(self, user: int, items: IntArray, round: int) -> FloatArray:
@@ -63,7 +63,7 @@ class World(Protocol):
 
 @runtime_checkable
 class ChoosingWorld(World, Protocol):
-    """A world that also knows what its users would choose. An optional ability of a world."""
+    """A world that also knows the choice probabilities of its users. An optional ability."""
 
     def appeal(self, user: int, items: IntArray, round: int) -> FloatArray:
         """Return the log-odds, up to a constant, with which the user chooses each item next.
@@ -84,18 +84,18 @@ class Dataset:
     log: Interactions
     """Sorted by (time, original order)."""
     world: World | None = None
-    """The truth, if it is known: that of generated data."""
+    """The true ratings; None for real data."""
     candidates: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
-    """Candidate items by user, for data that ships its own (AgentCF)."""
+    """Candidate items by user, if the data ships candidate lists (AgentCF)."""
     notes: Mapping[str, int] = field(default_factory=dict)
-    """Reason to how often the reader left out or filled in something."""
+    """How often the reader left out or filled in something, by reason."""
 
 
 def required(dataset: Dataset | None) -> Dataset:
-    """Return the dataset of an environment that cannot do without one.
+    """Return the dataset, for an environment that needs one.
 
     Raises:
-        DataError: There is none.
+        DataError: The dataset is None.
     """
     if dataset is None:
         raise DataError(

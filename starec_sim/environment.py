@@ -1,13 +1,13 @@
 """The protocol of an environment, in which users act.
 
-Two rules keep every result reproducible and every state branchable:
+Two rules make every result reproducible, and let several decisions be tried in one state:
 
 1. Within a round the environment is read-only. `observe` and `respond` are functions of the state
    at the start of the round and of their arguments; they change nothing. `end_round` applies what
    all users did.
 2. Randomness is keyed (`starec_sim.rng.Streams`), so nothing depends on the order of visits.
 
-From the first rule follows that G decisions for one state are G calls of `respond`.
+Because of the first rule, the feedback on G decisions in one state takes G calls of `respond`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from starec_sim.types import (
 
 
 class Environment(Protocol):
-    """Users, a catalogue, and what happens between them.
+    """Users, a catalogue, and the feedback on what users do.
 
     An environment is built as `Class(config, dataset, streams)`, where `config` is an instance of
     its pydantic model `Class.Config`, `dataset` a `starec_sim.dataset.Dataset` and `streams` the
@@ -49,7 +49,7 @@ class Environment(Protocol):
     """Shape (items,): how often each item was consumed before the simulation starts."""
 
     def describe(self) -> Mapping[str, Any]:
-        """Return counts and choices worth writing into the run's manifest (JSON values)."""
+        """Return counts and choices (JSON values), which are stored with each trial."""
         ...
 
     def history(self, user: int) -> tuple[Experience, ...]:
@@ -59,7 +59,7 @@ class Environment(Protocol):
     def begin_round(self, round: int) -> Sequence[int]:
         """Prepare a round and return the rows of the users who visit, ascending.
 
-        Called with 0, 1, 2, ... An environment that has ended returns no users.
+        Called with 0, 1, 2, ... An environment without further rounds returns no users.
         """
         ...
 
@@ -78,11 +78,11 @@ class Environment(Protocol):
         ...
 
     def state(self) -> Mapping[str, NDArray[Any]]:
-        """Return everything `restore` needs to go on exactly from the end of the last round."""
+        """Return everything that `restore` needs to continue exactly after the last round."""
         ...
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Become the environment that returned this state."""
+        """Set the state to one that `state` returned."""
         ...
 
 
@@ -90,7 +90,7 @@ class Environment(Protocol):
 class OneTask(Protocol):
     """An environment, or the class of one, whose observations all ask for the same task.
 
-    This is an optional ability: write `task: ClassVar[Task] = "ranking"` into the class. Training
+    This is an optional ability. Write `task: ClassVar[Task] = "ranking"` into the class. Training
     with credit by position needs the task before the first round, and refuses an environment
     without it.
     """

@@ -1,8 +1,8 @@
 """Errors that say what happened, what was expected, and what to do next.
 
-Every error a user can cause is a `StarecError`. The command line prints its message and hint and
-exits with status 2; anything else is a defect of ours and is reported as one. The subclasses name
-the boundary that failed, so that a reader knows where to look.
+Every error that a user can cause is a `StarecError`. The command line prints its message and hint
+and exits with status 2. Any other exception is reported as a defect of this program. Each subclass
+names the part that failed.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from collections.abc import Iterable
 from typing import Literal
 
 Cause = Literal["endpoint", "time-out", "refused", "closed"]
-"""Why a call of a policy came to nothing, which decides what is done about it.
+"""Why a call of a policy has no answer. The cause decides what happens next.
 
-`endpoint`: it is overloaded, broken or out of reach just now, so the call is tried again later.
-`time-out`: no answer in time; tried again as well. `refused`: this request, for what is in it;
-never tried again. `closed`: nobody gets an answer (the key, the model's name, an empty account), so
-the run pauses.
+`endpoint`: the endpoint is overloaded, broken or unreachable; the call is retried. `time-out`:
+there is no answer in time; the call is retried. `refused`: the endpoint rejects the content of this
+request; the call is not retried. `closed`: the endpoint rejects every request (a wrong key, an
+unknown model, an empty account); the run pauses.
 """
 
 
 class StarecError(Exception):
-    """A problem the user can mend.
+    """An error that the user can correct.
 
     Args:
         message: What happened, with the values, and what was expected.
-        hint: The command to run or the line to change next; empty when nothing is known to help.
+        hint: The command to run or the line to change next; empty if none is known.
     """
 
     def __init__(self, message: str, *, hint: str = "") -> None:
@@ -43,7 +43,7 @@ class ConfigError(StarecError):
 
 
 class DataError(StarecError):
-    """A dataset is missing or cannot be read as what it was said to be."""
+    """A dataset is missing, or cannot be read in its format."""
 
 
 class PluginError(StarecError):
@@ -51,17 +51,17 @@ class PluginError(StarecError):
 
 
 class ContractError(StarecError):
-    """A plug-in broke the protocol it implements."""
+    """A plug-in violates the protocol that it implements."""
 
 
 class PolicyError(StarecError):
-    """A call of a model came to nothing.
+    """A call of a model has no answer.
 
     Args:
         message: What happened, with the values, and what was expected.
         hint: The command to run or the line to change next.
-        cause: Which kind of failure it is.
-        retry_after_s: How long the endpoint asks to be left alone, if it said so.
+        cause: The kind of failure.
+        retry_after_s: Seconds after which the endpoint allows a retry; None if it names none.
     """
 
     def __init__(
@@ -78,13 +78,13 @@ class PolicyError(StarecError):
 
 
 class PausedError(StarecError):
-    """A run stopped itself at a committed point, and can go on from there.
+    """A run paused itself after a commit, and can be resumed.
 
     Args:
-        message: What was reached, or who does not answer.
-        hint: What to change before it goes on.
+        message: Which budget is spent, or which endpoint does not answer.
+        hint: What to change before the resume.
         reason: `budget`, `endpoint` or `replay`.
-        options: What `starec resume` needs besides the run, e.g. `--budget calls=2000`.
+        options: Options that `starec resume` needs, e.g. `--budget calls=2000`.
     """
 
     def __init__(
@@ -101,11 +101,11 @@ class PausedError(StarecError):
 
 
 class LearningError(StarecError):
-    """There is nothing to learn from, or learning went wrong in a way more of it cannot mend."""
+    """There is nothing to learn from, or the training diverges."""
 
 
 class RunError(StarecError):
-    """A run's folder is missing, locked, damaged or not what was asked for."""
+    """The folder of a run is missing, locked, damaged or of another kind."""
 
 
 class DeprecatedKeyWarning(FutureWarning):
@@ -113,7 +113,7 @@ class DeprecatedKeyWarning(FutureWarning):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A sentence that offers the nearest known name, or lists the names when none is near.
+    """Return a phrase with the nearest known name, or with all names if none is near.
 
     >>> did_you_mean("rankin", ["feed", "ranking"])
     'did you mean "ranking"?'

@@ -1,8 +1,8 @@
 """Estimate calls, tokens, money and time of an experiment from a dry run with a few users.
 
-The dry run plays each arm once, for a few rounds, with a few of the users who would visit, and with
-the policies of the experiment. What this takes is scaled to all visitors. Rounds that are not
-played count like the last rounds that are.
+The dry run plays each arm once, for a few rounds, with a few of the visitors, and with the policies
+of the experiment. The measured calls, tokens, costs and times are scaled to all visitors. The
+rounds that are not played are estimated from the last rounds that are.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ from starec_sim.trials import Trials
 from starec_sim.types import Visit
 
 _LAST_ROUNDS = 2
-"""So many rounds at the end of a dry run represent the rounds that are not played."""
+"""Number of rounds at the end of a dry run from which the other rounds are estimated."""
 
 
 class Estimate(NamedTuple):
-    """What a run is expected to take."""
+    """Estimated calls, tokens, cost and time of a run."""
 
     calls: int
     tokens_in: int
     tokens_out: int
     usd: float | None
-    """None where a policy has no price."""
+    """None if a policy has no price."""
     seconds: float
-    """Of wall time."""
+    """Wall time."""
     unpriced: tuple[str, ...]
-    """Policies that ran a model and have no price."""
+    """Keys of the policies that need a price and have none."""
     users: int
     rounds: int
     played: int
-    """Calls of the dry run; `users` and `rounds` are its visitors in each round and its rounds."""
+    """Calls of the dry run. `users` is its visitors in each round, `rounds` its rounds."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the estimate as JSON values."""
@@ -57,18 +57,18 @@ class Estimate(NamedTuple):
 
 
 def estimate(experiment: Experiment, users: int = 8, rounds: int = 3) -> Estimate:
-    """Estimate what an experiment will take, and store it for the final summary of the run.
+    """Estimate an experiment, and store the estimate for the final summary of its run.
 
     The policies of the experiment are asked. Their answers are discarded, unless the experiment
-    has a cache: then the run finds them there.
+    has a cache, from which the run can read them.
 
     Args:
-        experiment: What would be run.
+        experiment: The experiment.
         users: Visitors that are played in each round.
         rounds: Rounds that are played.
 
     Raises:
-        StarecError: Something of it cannot be built, or a policy does not answer.
+        StarecError: A part cannot be built, or a policy does not answer.
     """
     rounds = min(rounds, experiment.rounds)
     part = experiment.model_copy(
@@ -97,7 +97,7 @@ def estimate(experiment: Experiment, users: int = 8, rounds: int = 3) -> Estimat
     total = np.sum(arms, axis=0) * experiment.replicates
     calls, tokens_in, tokens_out, usd, seconds = total.tolist()
     unpriced = _unpriced([arm.experiment for arm in trials.arms.values()])
-    found = Estimate(
+    result = Estimate(
         round(calls),
         round(tokens_in),
         round(tokens_out),
@@ -109,26 +109,31 @@ def estimate(experiment: Experiment, users: int = 8, rounds: int = 3) -> Estimat
         played,
     )
     configuration = experiment.model_dump(mode="json")
-    estimates.write(configuration, experiment.runs_dir, found.as_json())
-    return found
+    estimates.write(configuration, experiment.runs_dir, result.as_json())
+    return result
 
 
 class _FewVisitors:
-    """Chooses a few of the visitors of a round, see `starec_sim.simulation.ChooseVisitors`."""
+    """Chooses some of the visitors of each round, see `starec_sim.simulation.ChooseVisitors`.
+
+    Args:
+        environment: The environment of the trial.
+        most: The greatest number of visitors in a round.
+    """
 
     def __init__(self, environment: Environment, most: int) -> None:
         self._environment = environment
         self._most = most
         self._known: list[int] = []
         self.visitors: list[int] = []
-        """How many would have visited, by round."""
+        """Number of visitors by round, before the choice."""
         self.played: list[int] = []
-        """How many did."""
+        """Number of chosen visitors by round."""
 
     def __call__(self, round: int, visitors: Sequence[int]) -> Sequence[int]:
-        """Choose users who visited before, then others spread evenly, up to the limit."""
-        there = set(visitors)
-        again = [user for user in self._known if user in there][: self._most]
+        """Return users who visited before, then others at even distances, up to the limit."""
+        present = set(visitors)
+        again = [user for user in self._known if user in present][: self._most]
         others = [user for user in visitors if user not in set(again)]
         places = np.linspace(0, len(others) - 1, min(self._most - len(again), len(others)))
         chosen = sorted({*again, *(others[int(place)] for place in places)})
@@ -138,15 +143,16 @@ class _FewVisitors:
         return chosen
 
     def count(self, round: int) -> int:
-        """Return how many would visit in a round that is not played."""
+        """Return the number of visitors in a round that is not played."""
         return len(self._environment.begin_round(round))
 
 
 class _Round(NamedTuple):
-    """CPU seconds of a round: of its visits, and of the environment and the record."""
+    """CPU seconds of a round."""
 
     visits: float
-    world: float
+    overhead: float
+    """Of the environment and the record."""
 
 
 class _Stopwatch(RunEvents):
@@ -182,21 +188,21 @@ def _arm(
     rounds: int,
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Return calls, tokens in and out, USD and seconds of one trial of an arm."""
-    found = queries.calls_by_round(store.db, trial)
+    calls_of = queries.calls_by_round(store.db, trial)
     each = np.zeros((len(watched), 5))
     for at, times in enumerate(watched):
         visitors, played = few.visitors[at], few.played[at]
         if not played:
-            each[at, 4] = times.world
+            each[at, 4] = times.overhead
             continue
-        calls, tokens_in, tokens_out, usd, latency, asked = found.get(at, RoundCalls())
+        calls, tokens_in, tokens_out, usd, latency, asked = calls_of.get(at, RoundCalls())
         scale = visitors / played
         each[at, :4] = scale * np.array([calls, tokens_in, tokens_out, usd])
-        # Waiting for models overlaps, computing does not.
+        # Calls of models run at the same time; computation does not.
         together = max(1, min(variant.concurrency, visitors))
         waiting = scale * latency * (calls / asked if asked else 0) / together
         paced = _paced(variant, *each[at, :3])
-        each[at, 4] = max(scale * times.visits, waiting, paced) + times.world
+        each[at, 4] = max(scale * times.visits, waiting, paced) + times.overhead
     last = each[-_LAST_ROUNDS:]
     total = each.sum(axis=0)
     base = np.mean(few.visitors[-_LAST_ROUNDS:])
@@ -206,7 +212,7 @@ def _arm(
 
 
 def _paced(variant: Experiment, calls: float, tokens_in: float, tokens_out: float) -> float:
-    """Return the least seconds for so many calls within the rate limits of the policies."""
+    """Return the least time in seconds for these calls under the rate limits of the policies."""
     seconds = 0.0
     for node, spec in variant.policies:
         limits = split_spec(spec, f"policies.{node}")[1].limits
@@ -219,6 +225,7 @@ def _paced(variant: Experiment, calls: float, tokens_in: float, tokens_out: floa
 
 
 def _unpriced(arms: Sequence[Experiment]) -> tuple[str, ...]:
+    """Return the keys of the policies that need a price and have none."""
     return tuple(
         dict.fromkeys(
             f"policies.{node}"

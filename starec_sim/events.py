@@ -1,7 +1,7 @@
-"""What happens while something runs, for progress displays and tests.
+"""Events of runs, for progress displays and tests.
 
-Runs, evaluations, audits and trainings tell one object of this class what happens. Nothing that an
-observer does changes a result.
+Runs, evaluations and trainings call the methods of one `RunEvents` object. They never change a
+result.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from starec_sim.types import Visit
 
 
 class RunEvents:
-    """An observer of a run. Every method does nothing; override those that you need.
+    """Receives the events of a run. Every method does nothing; override those that you need.
 
     >>> class Count(RunEvents):
     ...     visits = 0
@@ -29,12 +29,12 @@ class RunEvents:
         """Called once the folder of the run exists, also when the run is resumed."""
 
     def message(self, text: str) -> None:
-        """Called with a line that a person should read."""
+        """Called with a line of text for the user."""
 
     # Trials
 
     def trial_started(self, arm: str, seed: int, rounds: int, done: int) -> None:
-        """Called before a trial is played, `done` rounds of which are committed already."""
+        """Called before a trial is played; `done` of its rounds are committed already."""
 
     def round_started(self, round: int, visitors: int) -> None:
         """Called before the visits of a round (counted from 0)."""
@@ -56,7 +56,7 @@ class RunEvents:
     # Trainings
 
     def stage_started(self, stage: str, steps: int, done: int) -> None:
-        """Called before a stage (SFT or GRPO), `done` steps of which are made already."""
+        """Called before a stage (SFT or GRPO); `done` of its steps are committed already."""
 
     def samples_screened(self, counts: Sequence[tuple[str, str, int]]) -> None:
         """Called with (node, outcome, count) of the teacher's answers."""
@@ -65,4 +65,4 @@ class RunEvents:
         """Called with the metrics of each step of a stage."""
 
     def validated(self, entry: Mapping[str, Any]) -> None:
-        """Called with the metrics of the policy on users it is never trained on."""
+        """Called with the metrics of the policy on the held-out users."""

@@ -1,4 +1,4 @@
-"""An experiment as data: what a YAML file may say, and how it becomes a full configuration."""
+"""The configuration of an experiment: its keys, its YAML file, and its arms."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SHARED = (
     *("name", "seed", "rounds", "replicates", "concurrency", "runs_dir", "report", "arms"),
     *("gateway", "budget", "train"),
 )
-"""Keys that all arms have in common, so that they can be compared."""
+"""Keys that an arm cannot change, so that arms can be compared."""
 
 _FILE_HINT = (
     "an experiment needs at least name, data and environment; those that ship: "
@@ -36,23 +36,23 @@ def _arm_name(name: str) -> str:
 
 
 class PolicySpecs(Settings):
-    """Which policy answers for which node."""
+    """The policy of each node."""
 
     fast: Annotated[Spec, spec_or("nano")] = Field(default={"use": "nano"})
     slow: Annotated[Spec, spec_or("nano")] = Field(default={"use": "nano"})
 
 
 class Report(Settings):
-    """What the closing table and plot show."""
+    """What the report and the plot of a run show."""
 
     metrics: tuple[str, ...] = ()
     """Names of metrics, in order; all when empty."""
     last_rounds: int | None = Field(default=None, ge=1)
-    """The figures are means over so many rounds at the end; all rounds when empty."""
+    """Metrics are means over this number of last rounds; over all rounds when empty."""
 
 
 class Experiment(Settings):
-    """An experiment: one world, one agent, and the arms that are compared in it."""
+    """An experiment: an environment, an agent, policies, and the arms that are compared."""
 
     renamed: ClassVar[Mapping[str, str]] = {"train.anchor": "train.sft"}
 
@@ -62,19 +62,19 @@ class Experiment(Settings):
     replicates: int = Field(default=1, ge=1, le=10_000)
     """Trials of each arm, with the seeds seed, seed + 1, ...; the same seeds in every arm."""
     concurrency: int = Field(default=64, ge=1, le=4096)
-    """Visits in flight."""
+    """Visits in progress at once."""
     runs_dir: Path = Path("runs")
     data: Spec | None = None
-    """None for an environment that brings its own world."""
+    """None for an environment that needs no dataset."""
     environment: Spec
     agent: Annotated[Spec, spec_or("star")] = Field(default={"use": "star"})
     policies: PolicySpecs = PolicySpecs()
     arms: dict[Annotated[str, AfterValidator(_arm_name)], dict[str, Any]] = Field(default={})
-    """Variants of the experiment: a name, and the dotted keys in which it differs."""
+    """Variants of the experiment: by name, the dotted keys and values that it changes."""
     report: Report = Report()
     train: dict[str, Any] | None = None
-    """What `starec train` makes of the policies that play here; other commands do not look at it.
-    Its keys are those of `starec_sim.learning.config.Training`."""
+    """Settings of `starec train`, with the keys of `starec_sim.learning.config.Training`. Other
+    commands ignore them."""
     gateway: GatewaySettings = GatewaySettings()
     budget: Budget = Budget()
 
@@ -85,14 +85,14 @@ class Experiment(Settings):
         return self
 
     def resolve(self) -> dict[str, Arm]:
-        """Return the arms by name, every plug-in looked up and its settings validated.
+        """Return the arms by name, with every plug-in found and its settings validated.
 
         An experiment without arms has one, named `main`. Nothing is built yet.
 
         Raises:
-            ConfigError: Names the key: an arm sets one that does not exist or that all arms
-                share, or the settings of a plug-in are wrong.
-            PluginError: Names what cannot be found.
+            ConfigError: An arm sets a key that does not exist or that all arms share, or the
+                settings of a plug-in are wrong. The message names the key.
+            PluginError: A plug-in is not found.
         """
         base = self.model_dump(mode="json", exclude={"arms"})
         arms = {}
@@ -117,11 +117,11 @@ class Experiment(Settings):
 
 
 class Arm(NamedTuple):
-    """One arm of an experiment, ready to be built."""
+    """One arm of an experiment, with its plug-ins found and validated."""
 
     name: str
     experiment: Experiment
-    """The whole configuration of this arm; it has no arms of its own."""
+    """The configuration of this arm, without arms."""
     dataset: Plugin | None
     environment: Plugin
     agent: Plugin
@@ -152,12 +152,12 @@ def _resolved(name: str, experiment: Experiment, at: str) -> Arm:
 def read_experiment(
     path: str | Path, changes: Sequence[str] = (), replaced: Mapping[str, Any] | None = None
 ) -> Experiment:
-    """Return the experiment of a YAML file, every plug-in looked up and checked.
+    """Return the experiment of a YAML file, with every plug-in found and validated.
 
     Args:
         path: The file, or a folder with a `config.yaml`.
         changes: `key=value` pairs from the command line; keys may be dotted, values are YAML.
-        replaced: Top-level keys whose values in the file do not count, with those that do.
+        replaced: Top-level keys and values that replace those of the file.
 
     Raises:
         ConfigError: The file cannot be read, or a key or value is wrong.
@@ -180,11 +180,10 @@ def read_experiment(
 
 
 def data_spec(data: str) -> dict[str, Any]:
-    """Return the spec of a dataset, given its path, the name of its reader, or a reference.
+    """Return the spec of a dataset from its path, the name of its reader, or a reference.
 
     Raises:
-        DataError: There is neither such a file or folder nor such a dataset, or the format of the
-            files is not known.
+        DataError: There is no such file, folder or dataset, or the format is unknown.
     """
     known = plugins.registered("datasets")
     if data in known or (":" in data and not Path(data).exists()):
@@ -199,10 +198,10 @@ def data_spec(data: str) -> dict[str, Any]:
 
 
 def recorded_experiment(folder: Path) -> Experiment:
-    """Return the experiment that a run was made with, from its folder.
+    """Return the experiment of a recorded run, from its folder.
 
     Raises:
-        RunError: Its configuration is missing, or is not what was written there.
+        RunError: The configuration is missing, or is not valid.
     """
     text = configuration(folder)
     try:

@@ -1,4 +1,4 @@
-"""Names and meanings of the metrics, as reports and plots show them."""
+"""Labels, meanings and ranges of the metrics, for reports and plots."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ _HIDDEN_WHEN_ZERO = (*UNREAD, "repaired")
 
 
 def metric_info(name: str) -> MetricInfo:
-    """Return what is known about a metric; an unknown one has its own name as its label."""
+    """Return label, meaning and range of a metric; the label of an unknown one is its name."""
     return METRICS.get(name, MetricInfo(name, "", "", (-inf, inf)))
 
 
@@ -84,7 +84,6 @@ def eventful(series: Mapping[str, list[float]]) -> list[str]:
 
     Args:
         series: The values of each metric over the rounds.
-
 
     >>> eventful({"slow": [0.0], "malformed": [0.0, 0.0], "repaired": [0.0, 0.1]})
     ['slow', 'repaired']

@@ -31,7 +31,7 @@ class RoundMetrics(NamedTuple):
 
 
 class Measure:
-    """Computes the metrics of rounds of one environment.
+    """Computes the metrics of rounds in one environment.
 
     Diversity and drift use one attribute: the one with the most values for each item, which is the
     genre in catalogues of media. Without attributes there are no such metrics.
@@ -56,26 +56,26 @@ class Measure:
         task: Task = visits[0].steps[0].observation.task
         by_visit = {
             **(_ranking(visits) if task == "ranking" else self._feed(visits)),
-            **_conduct(visits),
+            **_answer_metrics(visits),
         }
-        figures = {name: _mean(values) for name, values in by_visit.items()}
+        of_round = {name: _mean(values) for name, values in by_visit.items()}
         if task == "feed":
             shown = [item for v in visits for step in v.steps for item in step.observation.slate]
             exposures = np.bincount(shown, minlength=self._n_items)
-            figures["coverage"] = metrics.coverage(exposures)
-            figures["gini"] = metrics.gini(exposures)
-        return RoundMetrics(by_visit, figures)
+            of_round["coverage"] = metrics.coverage(exposures)
+            of_round["gini"] = metrics.gini(exposures)
+        return RoundMetrics(by_visit, of_round)
 
     def _feed(self, visits: Sequence[Visit]) -> dict[str, FloatArray]:
         users: IntArray = np.array([visit.user for visit in visits])
-        lived = [_experiences(visit) for visit in visits]
+        consumed = [_experiences(visit) for visit in visits]
         slates = [
             [item for step in visit.steps for item in step.observation.slate] for visit in visits
         ]
         shown = np.array([len(slate) for slate in slates])
-        watched = np.array([len(experiences) for experiences in lived])
-        stars = np.array([sum(e.rating for e in experiences) for experiences in lived])
-        figures = {
+        watched = np.array([len(experiences) for experiences in consumed])
+        stars = np.array([sum(e.rating for e in experiences) for experiences in consumed])
+        values = {
             "click_through": metrics.click_through(watched, shown),
             "watch_rate": metrics.watch_rate(watched, shown),
             "satisfaction": metrics.satisfaction(stars, watched),
@@ -86,11 +86,11 @@ class Measure:
             ),
         }
         if self.attribute:
-            now = self._tastes([e.item for e in experiences] for experiences in lived)
+            now = self._tastes([e.item for e in experiences] for experiences in consumed)
             diversity = partial(metrics.intra_list_diversity, self._attributes)
-            figures["diversity"] = _batched(diversity, slates, self._attributes.shape[1])
-            figures["taste_drift"] = metrics.taste_drift(now, self._taste[users])
-        return figures
+            values["diversity"] = _batched(diversity, slates, self._attributes.shape[1])
+            values["taste_drift"] = metrics.taste_drift(now, self._taste[users])
+        return values
 
     def _tastes(self, lists: Iterable[Sequence[int]]) -> FloatArray:
         distribution = partial(metrics.attribute_distribution, self._attributes)
@@ -115,7 +115,7 @@ def _ranking(visits: Sequence[Visit]) -> dict[str, FloatArray]:
     ranks: FloatArray = np.array(
         [decision.rank_of(target) or np.nan for _, target, decision in asked], np.float64
     )
-    figures = {
+    by_step = {
         **{f"ndcg@{k}": metrics.ndcg(ranks, k) for k in _CUTS},
         **{f"hit@{k}": metrics.hit_rate(ranks, k) for k in _CUTS[:3]},
         "mrr": metrics.reciprocal_rank(ranks),
@@ -124,12 +124,12 @@ def _ranking(visits: Sequence[Visit]) -> dict[str, FloatArray]:
     counts[counts == 0] = np.nan
     return {
         name: np.bincount(rows, values, minlength=len(visits)) / counts
-        for name, values in figures.items()
+        for name, values in by_step.items()
     }
 
 
-def _conduct(visits: Sequence[Visit]) -> dict[str, FloatArray]:
-    """Return the metrics of the agent that every task has."""
+def _answer_metrics(visits: Sequence[Visit]) -> dict[str, FloatArray]:
+    """Return the metrics of the agent's answers, which every task has."""
 
     def share(count: Sequence[int]) -> FloatArray:
         return np.asarray(np.array(count) / [len(visit.steps) for visit in visits], np.float64)
@@ -153,6 +153,7 @@ def _unread_thoughts(visit: Visit) -> float:
 
 
 def _experiences(visit: Visit) -> list[Experience]:
+    """Return all experiences of a visit, in order."""
     return [experience for step in visit.steps for experience in step.feedback.experiences]
 
 
@@ -208,5 +209,5 @@ def _padded(lists: Sequence[Sequence[int]], longest: int) -> IntArray:
 
 
 def _mean(values: FloatArray) -> float:
-    there = values[~np.isnan(values)]
-    return float(there.mean()) if len(there) else float("nan")
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")

@@ -17,33 +17,38 @@ if TYPE_CHECKING:
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#444444")
 """The palette of Okabe and Ito, which colour-blind people can distinguish."""
 _MARKED = 25
-"""Runs with at most so many rounds have a dot for each round."""
+"""Lines have a dot for each round in runs with at most this number of rounds."""
 
 
 def plot_report(report: RunReport, title: str, path: Path) -> bool:
-    """Write the plot; return whether there was anything to draw.
+    """Plot the metrics of a run, and return whether there are any.
+
+    Args:
+        report: The report of the run.
+        title: The title of the plot.
+        path: The PNG file that is written.
 
     Raises:
         OSError: The file cannot be written.
     """
     # The object interface of matplotlib needs no display and leaves no global state.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure as Canvas
+    from matplotlib.figure import Figure
 
     arms, names = list(report.metrics), report.names()
     if not names:
         return False
     columns = min(3, len(names))
     rows = math.ceil(len(names) / columns)
-    canvas = Canvas(figsize=(4.2 * columns, 2.6 * rows + 0.9), layout="constrained")
+    canvas = Figure(figsize=(4.2 * columns, 2.6 * rows + 0.9), layout="constrained")
     FigureCanvasAgg(canvas)
     axes = canvas.subplots(rows, columns, squeeze=False)
     for axis, name in zip(axes.flat, names, strict=False):
         for number, arm in enumerate(arms):
             if name in report.metrics[arm]:
                 colour = _COLOURS[number % len(_COLOURS)]
-                _draw(axis, report.metrics[arm][name], metric_info(name).bounds, colour, arm)
-        _dress(axis, name)
+                _draw_line(axis, report.metrics[arm][name], metric_info(name).bounds, colour, arm)
+        _style(axis, name)
     for axis in axes.flat[len(names) :]:
         axis.set_visible(False)
     handles = {
@@ -67,25 +72,26 @@ def plot_report(report: RunReport, title: str, path: Path) -> bool:
     return True
 
 
-def _draw(
-    axis: Axes, figure: MetricSummary, bounds: tuple[float, float], colour: str, arm: str
+def _draw_line(
+    axis: Axes, summary: MetricSummary, bounds: tuple[float, float], colour: str, arm: str
 ) -> None:
-    rounds = range(1, len(figure.series) + 1)
+    rounds = range(1, len(summary.series) + 1)
     marker = "o" if len(rounds) <= _MARKED else ""
-    axis.plot(rounds, figure.series, color=colour, label=arm, lw=1.8, marker=marker, ms=3.5)
-    mean, half = np.array(figure.series), np.array(figure.halves)
+    axis.plot(rounds, summary.series, color=colour, label=arm, lw=1.8, marker=marker, ms=3.5)
+    mean, half = np.array(summary.series), np.array(summary.halves)
     # Student's interval can reach beyond the values that the metric can have.
     low, high = np.clip(mean - half, *bounds), np.clip(mean + half, *bounds)
     axis.fill_between(rounds, low, high, color=colour, alpha=0.13, lw=0)
 
 
-def _dress(axis: Axes, name: str) -> None:
+def _style(axis: Axes, name: str) -> None:
+    """Set title, meaning and axes of the panel of a metric."""
     from matplotlib.ticker import MaxNLocator
 
-    found = metric_info(name)
-    axis.set_title(found.label, fontsize=11, loc="left", fontweight="bold", pad=18)
+    info = metric_info(name)
+    axis.set_title(info.label, fontsize=11, loc="left", fontweight="bold", pad=18)
     axis.annotate(
-        found.meaning,
+        info.meaning,
         (0, 1),
         (0, 5),
         xycoords="axes fraction",
@@ -100,7 +106,7 @@ def _dress(axis: Axes, name: str) -> None:
     axis.tick_params(labelsize=8, color="#999999")
     axis.margins(x=0.03)
     axis.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
-    # Without this, a constant line would be drawn on an axis of tiny differences.
+    # Otherwise the axis of a constant line would show rounding errors.
     low, high = axis.get_ylim()
     if high - low < 0.02:
         middle = (low + high) / 2

@@ -1,13 +1,13 @@
-"""Names to classes: plug-ins that ship and those of others are looked up alike.
+"""Find the classes of plug-ins by name, and validate their settings.
 
 A reference is one of
 
 * a name that an installed distribution registers as an entry point (`feed`),
 * `package.module:Class`,
-* `path/to/file.py:Class`, so that a first plug-in is one file.
+* `path/to/file.py:Class`, for a plug-in in a single file.
 
-A plug-in class carries its configuration as a pydantic model named `Config`; it is validated
-before anything starts.
+The configuration of a plug-in class is a pydantic model, its attribute `Config`. Settings are
+validated before anything starts.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _spec(value: Any) -> Any:
 
 
 def _no_secrets(value: Any) -> Any:
-    """Refuse keys that belong in the environment: the configuration is written into the run."""
+    """Refuse keys of secrets: the configuration is stored with the run."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             if _SECRET.search(str(key)) and not str(key).endswith("_env"):
@@ -81,7 +81,7 @@ Spec = Annotated[dict[str, Any], BeforeValidator(_spec), AfterValidator(_no_secr
 
 
 def spec_or(name: str) -> BeforeValidator:
-    """Return a validator by which a spec that names no plug-in means this one."""
+    """Return a validator that adds `use: name` to a spec without `use`."""
     return BeforeValidator(
         lambda value: {"use": name, **value} if isinstance(value, Mapping) else value
     )
@@ -89,7 +89,7 @@ def spec_or(name: str) -> BeforeValidator:
 
 @dataclass(frozen=True)
 class Uses:
-    """Marks a field of a `Config` as a plug-in of its own, so that `configure` checks it as well.
+    """Marks a field of a `Config` as the spec of a plug-in, which `configure` validates as well.
 
     `recommender: Annotated[Spec, Uses("recommenders")] = {"use": "als"}`
     """
@@ -99,7 +99,7 @@ class Uses:
 
 @functools.cache
 def registered(kind: PluginKind) -> Mapping[str, tuple[EntryPoint, ...]]:
-    """Return the entry points of a kind by name; more than one where distributions collide."""
+    """Return the entry points of a kind by name; several if distributions use the same name."""
     by_name: dict[str, dict[str, EntryPoint]] = {}
     for point in entry_points(group=f"starec_sim.{kind}"):
         by_name.setdefault(point.name, {}).setdefault(point.value, point)
@@ -107,15 +107,15 @@ def registered(kind: PluginKind) -> Mapping[str, tuple[EntryPoint, ...]]:
 
 
 def load(kind: PluginKind, reference: str, at: str = "") -> Any:
-    """Return the class a reference names.
+    """Return the class that a reference names.
 
     Args:
-        kind: Which sort of plug-in is wanted.
+        kind: The kind of plug-in.
         reference: A registered name, `package.module:Class` or `path/to/file.py:Class`.
-        at: The dotted key under which the reference stands, for messages.
+        at: The dotted key of the reference, for messages.
 
     Raises:
-        PluginError: Nothing goes by that name, two distributions do, or importing it failed.
+        PluginError: The name is unknown or registered twice, or the import failed.
     """
     singular, key = _SINGULAR.get(kind, kind[:-1]), f"{at}: " if at else ""
     if (kind, reference) in RENAMED:
@@ -164,7 +164,7 @@ def load(kind: PluginKind, reference: str, at: str = "") -> Any:
 
 
 def _problem(error: BaseException, location: str) -> str:
-    """Return an import's failure in one line, with the line of the plug-in's file if it is one."""
+    """Return the error of an import in one line, with the line number in the plug-in's file."""
     text = f"{type(error).__name__}: {error}"
     path = str(Path(location).expanduser().resolve())
     frames = traceback.extract_tb(error.__traceback__)
@@ -173,7 +173,7 @@ def _problem(error: BaseException, location: str) -> str:
 
 
 def _import_file(path: Path) -> Any:
-    """Import a single file under a name of its own, once."""
+    """Return the module of a file, which is imported once under a unique name."""
     resolved = path.expanduser().resolve()
     if not resolved.is_file():
         raise PluginError(f"there is no file {path}", hint=f"the path is read from {Path.cwd()}")
@@ -193,7 +193,7 @@ def _import_file(path: Path) -> Any:
 
 
 class Plugin(NamedTuple):
-    """A plug-in class, with its validated settings."""
+    """A plug-in class and its validated settings."""
 
     type: Any
     config: Any
@@ -204,16 +204,16 @@ class Plugin(NamedTuple):
 
 
 def configure(kind: PluginKind, spec: Mapping[str, Any], at: str) -> Plugin:
-    """Return the class a spec names and its validated configuration.
+    """Return the class that a spec names, and its validated configuration.
 
     Args:
-        kind: Which sort of plug-in is wanted.
+        kind: The kind of plug-in.
         spec: `{"use": reference, **settings}`.
-        at: The dotted key under which the spec stands, for messages.
+        at: The dotted key of the spec, for messages.
 
     Raises:
-        ConfigError: The settings are not what the class's `Config` asks for.
-        PluginError: The reference leads nowhere.
+        ConfigError: The settings do not fit the `Config` of the class.
+        PluginError: The reference cannot be loaded.
     """
     settings = {key: value for key, value in spec.items() if key != "use"}
     plugin = load(kind, str(spec["use"]), f"{at}.use")
@@ -232,15 +232,15 @@ def configure(kind: PluginKind, spec: Mapping[str, Any], at: str) -> Plugin:
 
 
 def check_policy(spec: Mapping[str, Any], at: str) -> None:
-    """Refuse settings that a chat model does not have; most would ignore them without a word.
+    """Check that a chat model has all settings of a spec; most models ignore unknown ones.
 
     Args:
         spec: `{"use": reference, **settings}`.
-        at: The dotted key under which the spec stands, for messages.
+        at: The dotted key of the spec, for messages.
 
     Raises:
-        ConfigError: Names the key.
-        PluginError: The reference leads nowhere.
+        ConfigError: The model has no such setting.
+        PluginError: The reference cannot be loaded.
     """
     policy = load("policies", str(spec["use"]), f"{at}.use")
     if not (isinstance(policy, type) and issubclass(policy, BaseModel)):

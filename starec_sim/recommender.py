@@ -17,7 +17,7 @@ class Slates(NamedTuple):
     """Recommendations for several users."""
 
     items: IntArray
-    """Shape (users, k), best first; -1 where the catalogue ran out."""
+    """Shape (users, k), best first; -1 if too few items are left."""
     scores: FloatArray
     """Shape (users, k): the recommender's own score of each item; -inf beside -1."""
 
@@ -26,52 +26,52 @@ class Recommender(Protocol):
     """Learns from a log, recommends and scores items, and can be saved.
 
     A recommender is built as `Class(config, n_users=..., n_items=..., seed=...)`, where `config` is
-    an instance of its pydantic model `Class.Config`. The same log and seed must give the same
-    recommendations: results have to be reproducible to the bit.
+    an instance of its pydantic model `Class.Config`. The same log and seed must give exactly the
+    same recommendations.
     """
 
     def fit(self, log: Interactions) -> None:
-        """Learn from the whole log, forgetting what was learned before."""
+        """Learn from a log, and forget everything learned before."""
         ...
 
     def recommend(
         self, users: IntArray, k: int, seen: csr_matrix, rng: np.random.Generator
     ) -> Slates:
-        """Return k items for each of the users, none of which the user has seen.
+        """Return k items for each user, without items that the user has seen.
 
         Args:
             users: Rows of users, shape (n,).
-            k: Items wanted for each.
-            seen: Shape (n_users, n_items) of the whole population; nonzero where an item must not
-                be shown to the user again.
-            rng: The only source of randomness allowed here.
+            k: Number of items for each user.
+            seen: Shape (n_users, n_items), for all users; nonzero if an item must not be shown
+                to the user again.
+            rng: The only source of randomness that may be used.
         """
         ...
 
     def score(self, users: IntArray, items: IntArray) -> FloatArray:
         """Return the scores of given items, seen or not, for each user.
 
-        Scores depend only on what was learned. Evaluation uses them to order candidate lists. They
-        are compared only within a row.
+        Scores depend only on what was learned. An evaluation orders candidate lists by them. Only
+        scores of one row are compared.
 
         Args:
             users: Rows of users, shape (n,).
             items: Shape (n, k): the items to score for each; -1 where a list is shorter.
 
         Returns:
-            Shape (n, k), higher is better, equal where the recommender has no opinion; -inf
-            beside -1, finite elsewhere.
+            Shape (n, k), higher is better, equal for items that the recommender cannot tell apart;
+            -inf for -1, finite elsewhere.
         """
         ...
 
     def observe(self, events: Interactions) -> None:
-        """Take in new events between two fits. Must be cheap, and may do nothing."""
+        """Update with new events between two fits. Must be fast, and may do nothing."""
         ...
 
     def state(self) -> Mapping[str, NDArray[Any]]:
-        """Return everything `restore` needs to recommend exactly as now."""
+        """Return everything that `restore` needs to recommend exactly as now."""
         ...
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Become the recommender that returned this state."""
+        """Set the state to one that `state` returned."""
         ...

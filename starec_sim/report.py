@@ -33,7 +33,7 @@ class MetricSummary(NamedTuple):
     series: tuple[float, ...]
     """The mean of each round over all trials; NaN where no visit has a value."""
     halves: tuple[float, ...]
-    """Half the width of each round's 95 % interval; NaN where there is none."""
+    """Half the width of each round's 95 % interval; NaN without an interval."""
 
 
 class ArmDifference(NamedTuple):
@@ -47,17 +47,17 @@ class ArmDifference(NamedTuple):
 
     @property
     def sure(self) -> bool | None:
-        """Whether the 95 % interval leaves out zero; None where there is no interval.
+        """Whether the 95 % interval excludes zero; None without an interval.
 
         Users of one trial share a recommender, so they are not independent, and their interval
-        holds for its seed only. With three seeds or more, the interval over seeds must leave out
+        is valid for its seed only. With three seeds or more, the interval over seeds must exclude
         zero as well.
         """
         if math.isnan(self.interval.low):
             return None
         seeds = self.over_seeds
-        asked = [self.interval] + ([seeds] if seeds is not None and seeds.n >= 3 else [])
-        return all(interval.low > 0 or interval.high < 0 for interval in asked)
+        intervals = [self.interval] + ([seeds] if seeds is not None and seeds.n >= 3 else [])
+        return all(interval.low > 0 or interval.high < 0 for interval in intervals)
 
 
 class RunReport(NamedTuple):
@@ -68,9 +68,9 @@ class RunReport(NamedTuple):
     differences: Mapping[str, Mapping[str, ArmDifference]]
     """By arm (all but the first) and metric."""
     rounds: int
-    """Rounds that are committed in every trial that was started."""
+    """Rounds that are committed in every trial that has begun."""
     last_rounds: int
-    """The means are taken over the last so many of them."""
+    """Number of last rounds over which the means are taken."""
     unknown: tuple[str, ...] = ()
     """Requested metrics that no arm has."""
 
@@ -86,19 +86,25 @@ class RunReport(NamedTuple):
         """Return metrics and differences as JSON values; a missing value is null."""
         return {
             "metrics": {
-                arm: {name: _plain(summary.interval) for name, summary in summaries.items()}
+                arm: {
+                    name: _interval_as_json(summary.interval) for name, summary in summaries.items()
+                }
                 for arm, summaries in self.metrics.items()
             },
             "differences": {
                 arm: {
-                    name: {**_plain(found.interval), "p": _known(found.p), "sure": found.sure}
+                    name: {
+                        **_interval_as_json(found.interval),
+                        "p": _none_for_nan(found.p),
+                        "sure": found.sure,
+                    }
                     for name, found in differences.items()
                 }
                 for arm, differences in self.differences.items()
             },
             "by_round": {
                 arm: {
-                    name: [_known(value) for value in summary.series]
+                    name: [_none_for_nan(value) for value in summary.series]
                     for name, summary in summaries.items()
                 }
                 for arm, summaries in self.metrics.items()
@@ -120,15 +126,15 @@ class _Samples(NamedTuple):
 
 
 def summarise(folder: Path, last_rounds: int | None, wanted: Sequence[str] = ()) -> RunReport:
-    """Read the metrics of a run from its committed rounds.
+    """Return the report of a run, from its committed rounds.
 
     Arms are compared over the same rounds. While a run is in progress, these are the rounds that
     all started trials have committed.
 
     Args:
-        folder: The run.
-        last_rounds: Means are taken over the last so many rounds; over all when None.
-        wanted: Metrics to report, in order; all when empty, or when no arm has any of them.
+        folder: The folder of the run.
+        last_rounds: Number of last rounds over which the means are taken; all when None.
+        wanted: Metrics to report, in order; all if empty, or if no arm has any of them.
 
     Raises:
         RunError: The run has no record, or one that cannot be read.
@@ -140,14 +146,16 @@ def summarise(folder: Path, last_rounds: int | None, wanted: Sequence[str] = ())
             seeds[trial.arm][trial.number] = trial.seed
         common = min((trial.rounds for trial in begun), default=0)
         window = range(max(0, common - (last_rounds or common)), common)
-        samples = {arm: _read(reader, of_arm, window) for arm, of_arm in seeds.items()}
-    there = {name for metrics in samples.values() for name in metrics}
-    chosen = [name for name in wanted if name in there] or sorted(there, key=place)
+        samples = {arm: _samples(reader, of_arm, window) for arm, of_arm in seeds.items()}
+    present = {name for metrics in samples.values() for name in metrics}
+    chosen = [name for name in wanted if name in present] or sorted(present, key=place)
     # Metrics of unreadable answers are always reported.
     chosen += [
         name
         for name in UNREAD
-        if name in there and name not in chosen and any(_any(s, name) for s in samples.values())
+        if name in present
+        and name not in chosen
+        and any(_any_positive(s, name) for s in samples.values())
     ]
     summaries: dict[str, dict[str, MetricSummary]] = {}
     differences: dict[str, dict[str, ArmDifference]] = {}
@@ -164,16 +172,16 @@ def summarise(folder: Path, last_rounds: int | None, wanted: Sequence[str] = ())
             differences[arm] = {
                 name: _difference(metrics[name], first[name]) for name in names if name in first
             }
-    unknown = tuple(name for name in wanted if name not in there) if there else ()
+    unknown = tuple(name for name in wanted if name not in present) if present else ()
     return RunReport(summaries, differences, common, len(window), unknown)
 
 
-def _read(reader: Reader, seeds: Mapping[int, int], window: range) -> dict[str, _Samples]:
+def _samples(reader: Reader, seeds: Mapping[int, int], window: range) -> dict[str, _Samples]:
     """Return the metrics of one arm.
 
     Args:
-        reader: Of the run's record.
-        seeds: The arm's trials, and the seed of each.
+        reader: The record of the run.
+        seeds: The seed of each trial of the arm, by number of the trial.
         window: The rounds over which means are taken.
     """
     trials = list(seeds)
@@ -183,17 +191,17 @@ def _read(reader: Reader, seeds: Mapping[int, int], window: range) -> dict[str, 
         lambda: defaultdict(lambda: defaultdict(list))
     )
     of_rounds: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for _, round, _, user, found_metrics in queries.visit_metrics(reader.db, trials):
-        for name, value in found_metrics.items():
+    for _, round, _, user, metrics in queries.visit_metrics(reader.db, trials):
+        for name, value in metrics.items():
             of_users[name][round][user].append(value)
             if round in window:
                 by_user[name][user].append(value)
     rounds = 0
     for trial, round, name, mean in queries.round_metrics(reader.db, trials):
         rounds = max(rounds, round + 1)
-        found = of_rounds[name][round]
+        means_of_trials = of_rounds[name][round]
         if mean is not None:
-            found.append(mean)
+            means_of_trials.append(mean)
             if round in window:
                 by_seed[name][str(seeds[trial])].append(mean)
     samples = {}
@@ -219,7 +227,7 @@ def _read(reader: Reader, seeds: Mapping[int, int], window: range) -> dict[str, 
     return samples
 
 
-def _any(samples: Mapping[str, _Samples], name: str) -> bool:
+def _any_positive(samples: Mapping[str, _Samples], name: str) -> bool:
     return name in samples and any(value > 0 for value in samples[name].values.values())
 
 
@@ -240,12 +248,13 @@ def _difference(arm: _Samples, first: _Samples) -> ArmDifference:
 
 
 def _paired(a: Mapping[str, float], b: Mapping[str, float]) -> tuple[FloatArray, FloatArray]:
-    """Return the values of the units in both, in the same order."""
+    """Return the values of the units that both have, in the same order."""
     units = sorted(set(a) & set(b))
     return np.array([a[unit] for unit in units]), np.array([b[unit] for unit in units])
 
 
 def _student(values: Sequence[float] | FloatArray) -> Interval:
+    """Return the mean with Student's 95 % interval; NaN bounds for fewer than two values."""
     x = np.asarray(values, np.float64)
     n, nan = len(x), math.nan
     if n < 2:
@@ -255,9 +264,9 @@ def _student(values: Sequence[float] | FloatArray) -> Interval:
     return Interval(mean, mean - half, mean + half, n)
 
 
-def _plain(interval: Interval) -> dict[str, float | None]:
-    return {name: _known(value) for name, value in interval._asdict().items()}
+def _interval_as_json(interval: Interval) -> dict[str, float | None]:
+    return {name: _none_for_nan(value) for name, value in interval._asdict().items()}
 
 
-def _known(value: float | None) -> float | None:
+def _none_for_nan(value: float | None) -> float | None:
     return None if value is None or math.isnan(value) else value

@@ -1,4 +1,4 @@
-"""Resume a run of any kind: its manifest says whether it is a run, an evaluation or a training."""
+"""Resume a run, an evaluation or a training, by the kind in its manifest."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ def resume(
     concurrency: int | None = None,
     budget: Mapping[str, float | None] | None = None,
 ) -> RunResult | Table | TrainResult:
-    """Continue from the last committed point; what is finished is returned as it is.
+    """Continue from the last commit. The result of a finished run is read from its folder.
 
     Args:
         folder: The folder of a run, an evaluation or a training.
-        events: Is told what happens.
+        events: Is called at each event of the run.
         concurrency: Visits in progress at once, if it should change.
         budget: Keys of the budget that change; None is no limit.
 
     Returns:
-        What `run`, `evaluate` or `train` returns; of an evaluation, the table.
+        What `run`, `evaluate` or `train` returns; for an evaluation, the table only.
 
     Raises:
-        PausedError: It paused itself once more.
-        RunError: It is in progress, damaged, or was made with another version or other data.
-        StarecError: What went wrong.
+        PausedError: It paused itself again.
+        RunError: It is in progress or damaged, or was made with another version or other data.
+        StarecError: Anything else went wrong.
     """
     folder = Path(folder)
     kind = read_manifest(folder).kind

@@ -1,7 +1,7 @@
-"""Keyed randomness: every draw has an address, and no draw depends on when it is made.
+"""Keyed randomness: every draw has an address, and does not depend on when it is made.
 
-A shared stream gives other numbers when two users change their order in time; a keyed one does not.
-No decision of a simulation may use a global seed, `hash()`, the order of a set or the clock.
+With one shared stream, the numbers of a user would depend on the order in which visits finish. No
+decision of a simulation may use a global seed, `hash()`, the order of a set or the clock.
 """
 
 from __future__ import annotations
@@ -36,7 +36,14 @@ class Streams:
     def stream(
         self, purpose: str, *, user: int = 0, round: int = 0, call: int = 0
     ) -> np.random.Generator:
-        """Return a fresh generator at the start of the addressed stream."""
+        """Return a new generator at the start of the addressed stream.
+
+        Args:
+            purpose: The name of the stream.
+            user: Row of the user.
+            round: The round.
+            call: Number of the draw, if one user draws several times in a round.
+        """
         bits = np.random.Philox(
             key=np.array([self.seed % 2**64, _purpose_key(purpose)], dtype=np.uint64),
             counter=np.array([0, call, round, user], dtype=np.uint64),
@@ -44,6 +51,6 @@ class Streams:
         return np.random.Generator(bits)
 
     def integer(self, purpose: str, *, user: int = 0, round: int = 0, call: int = 0) -> int:
-        """Return one 31-bit integer, e.g. the `seed` parameter of a model call."""
+        """Return the first 31-bit integer of a stream, e.g. for the `seed` of a model call."""
         draw = self.stream(purpose, user=user, round=round, call=call)
         return int(draw.integers(2**31))

@@ -1,4 +1,4 @@
-"""Runs of experiments: every arm with every seed, started, resumed or replayed."""
+"""Run, resume or replay an experiment: every arm with every seed."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ class RunResult(NamedTuple):
 
     folder: Path
     digest: str
-    """The same for the same experiment, seed, data and versions, however it was executed."""
+    """The same for the same experiment, seed, data and versions, for any concurrency or resume."""
     report: RunReport
     ledger: Ledger
     replayed: str | None = None
-    """The digest of the recording, if this is the replay of a finished run."""
+    """For the replay of a finished run, the digest of that run; else None."""
     estimate: Mapping[str, Any] | None = None
-    """What `starec estimate` said of this configuration before, if it was asked."""
+    """The latest estimate of this configuration (`starec estimate`); None without one."""
     seconds: float = 0.0
-    """Of wall time, over all processes."""
+    """Wall time of all processes."""
 
     def compared(self) -> dict[str, tuple[float, float]]:
         """Return (estimated, actual) calls, tokens, USD and seconds, by name."""
@@ -68,16 +68,16 @@ def run(experiment: Experiment, events: RunEvents | None = None) -> RunResult:
 
     Args:
         experiment: The configuration.
-        events: Is told what happens.
+        events: Is called at each event of the run.
 
     Raises:
-        PausedError: The run paused itself; what is committed is kept and can be resumed.
-        StarecError: What went wrong; the same holds.
-        KeyboardInterrupt: The user stopped it; the same holds.
+        PausedError: The run paused itself. As after any error, it can be resumed.
+        StarecError: Anything else went wrong.
+        KeyboardInterrupt: The user stopped the run.
     """
     trials = Trials(experiment)
     if trials.replayed:
-        # Its path, because "latest" is this run in a moment.
+        # Store the path, because `latest` will name this new run.
         replayed = {"replay": str(trials.replayed.resolve())}
         gateway = experiment.gateway.model_copy(update=replayed)
         experiment = experiment.model_copy(update={"gateway": gateway})
@@ -100,15 +100,17 @@ def run(experiment: Experiment, events: RunEvents | None = None) -> RunResult:
 
 
 def replay(folder: Path, events: RunEvents | None = None) -> RunResult:
-    """Run what a recorded run ran, with its answers and without any model, in a new folder.
+    """Run the experiment of a recorded run again, in a new folder, with the recorded answers.
+
+    No model is asked.
 
     Args:
-        folder: The recorded run.
-        events: Is told what happens.
+        folder: The folder of the recorded run.
+        events: Is called at each event of the run.
 
     Raises:
         PausedError: A question is asked that is not recorded.
-        StarecError: Something else is not as it was.
+        StarecError: Anything else went wrong.
     """
     manifest, experiment = read_manifest(folder), recorded_experiment(folder)
     with run_folder.where_it_started(folder, manifest) as here:
@@ -124,18 +126,18 @@ def resume(
     concurrency: int | None = None,
     budget: Mapping[str, float | None] | None = None,
 ) -> RunResult:
-    """Continue a run from its last committed round; a finished one is returned as it is.
+    """Continue a run from its last committed round. The result of a finished run is read.
 
     Args:
-        folder: The run.
-        events: Is told what happens.
+        folder: The folder of the run.
+        events: Is called at each event of the run.
         concurrency: Visits in progress at once, if it should change.
         budget: Keys of the budget that change; None is no limit.
 
     Raises:
         PausedError: It paused itself again.
         RunError: The run is in progress, damaged, or was made with other code.
-        StarecError: What went wrong.
+        StarecError: Anything else went wrong.
     """
     manifest = read_manifest(folder)
     experiment = resumed_experiment(folder, manifest, concurrency=concurrency, budget=budget)
@@ -154,7 +156,7 @@ def resumed_experiment(
     concurrency: int | None = None,
     budget: Mapping[str, float | None] | None = None,
 ) -> Experiment:
-    """Return the experiment of a recorded run, with what a resume may change.
+    """Return the experiment of a recorded run, with the budget and concurrency of a resume.
 
     Raises:
         RunError: `config.yaml` was changed, or is damaged.
@@ -175,14 +177,14 @@ def resumed_experiment(
 
 
 def play_trials(open_run: OpenRun, trials: Trials, events: RunEvents | None = None) -> None:
-    """Play all trials of an open run and put digest and counts into its manifest."""
+    """Play all trials of an open run, and set digest and counts in its manifest."""
     with _rare_garbage_collection():
         digest = asyncio.run(trials.play(open_run, events or RunEvents()))
     open_run.manifest.digest, open_run.manifest.counts = digest, queries.counts(open_run.store.db)
 
 
 def config_text(experiment: Experiment) -> str:
-    """Return the text of `config.yaml`."""
+    """Return the text of `config.yaml` for an experiment."""
     return yaml_files.dump(experiment.model_dump(mode="json"))
 
 
@@ -209,9 +211,9 @@ def _result(folder: Path, experiment: Experiment, manifest: Manifest) -> RunResu
 
 @contextmanager
 def _rare_garbage_collection() -> Iterator[None]:
-    """Let the garbage collector skip what exists already, and run rarely.
+    """Let the garbage collector skip existing objects and run rarely.
 
-    With hundreds of visits in progress its default threshold costs 40 % of the run (measured).
+    With hundreds of visits in progress, its default threshold costs 40 % of the time (measured).
     """
     before = gc.get_threshold()
     gc.collect()

@@ -1,7 +1,7 @@
-"""The base of every configuration: strict keys, errors that name them, and names that changed.
+"""The base of every configuration: strict keys, errors that name the key, and renamed keys.
 
-A key that gets another name keeps working for one release. The class lists it in `renamed`; who
-still writes the old name gets a `DeprecatedKeyWarning`, which the command line prints as a hint.
+A renamed key keeps working under its old name for one release. The class lists it in `renamed`. The
+old name causes a `DeprecatedKeyWarning`, which the command line prints as a hint.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MAX_SHOWN = 80
 
 
 class Settings(BaseModel):
-    """Base of every configuration: unknown keys are errors, values never change afterwards."""
+    """Base of every configuration: unknown keys are errors, and values cannot be changed."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, allow_inf_nan=False, ser_json_inf_nan="constants"
@@ -49,12 +49,12 @@ def validate(
     Args:
         model: The pydantic model.
         values: What the user wrote.
-        at: The dotted key under which the values stand; empty for the top.
-        recorded: Whether the values are from the folder of a run, where nobody should change
-            them: then old keys are taken without a warning.
+        at: The dotted key of the values, for messages; empty for the top.
+        recorded: Whether the values are from the folder of a run, which a user should not edit.
+            Then old keys cause no warning.
 
     Raises:
-        ConfigError: Names every wrong key by its dotted path.
+        ConfigError: Keys or values are wrong; the message names every dotted key.
     """
     try:
         return model.model_validate(dict(values), context={"recorded": recorded})
@@ -69,7 +69,7 @@ def current_values(model: type[BaseModel], values: Mapping[str, Any]) -> dict[st
         DeprecatedKeyWarning: For each old key.
 
     Raises:
-        ConfigError: A key is there under both names.
+        ConfigError: A key is present under both names.
     """
     current = _renamed(model, values) if issubclass(model, Settings) else dict(values)
     for name, value in current.items():
@@ -95,7 +95,11 @@ def current_key(model: type[BaseModel], key: str) -> str:
 
 
 def warn_of_old_name(what: str, new: str) -> None:
-    """Warn that something has another name now.
+    """Warn that a name is deprecated.
+
+    Args:
+        what: The old name and what it names, e.g. `the key train.anchor`.
+        new: The new name.
 
     Warns:
         DeprecatedKeyWarning: Always.
@@ -132,7 +136,7 @@ def _renamed(
 
 
 def explain(error: ValidationError, model: type[BaseModel], at: str) -> ConfigError:
-    """Turn a validation error into one that points at keys."""
+    """Return a validation error as a `ConfigError` that names the dotted keys."""
     findings = []
     for finding in error.errors():
         loc = [str(part) for part in finding["loc"]]
@@ -174,7 +178,7 @@ def _shown(value: Any) -> str:
 
 
 def _fields(model: type[BaseModel], path: Sequence[str]) -> list[str]:
-    """Return the keys that are known at a path inside a model; none where no model stands."""
+    """Return the keys of the model at a path inside a model; none if there is no model."""
     for name in path:
         inner = _inner(model, name)
         if inner is None:
@@ -184,7 +188,7 @@ def _fields(model: type[BaseModel], path: Sequence[str]) -> list[str]:
 
 
 def _inner(model: type[BaseModel], name: str) -> type[BaseModel] | None:
-    """Return the model of the values under a key; None where no model is known."""
+    """Return the model of the values under a key; None if there is none."""
     field = model.model_fields.get(name)
     kinds = (field.annotation, *get_args(field.annotation)) if field is not None else ()
     return next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), None)

@@ -1,4 +1,4 @@
-"""A trial, round by round: users visit, the environment changes, the record is committed.
+"""Play a trial round by round: users visit, the environment is updated, the round is committed.
 
 while simulation.rounds < rounds:
     played = await simulation.play_round()
@@ -23,18 +23,18 @@ from starec_sim.runs.trial_state import TrialState
 from starec_sim.types import Memory, Visit
 
 ChooseVisitors = Callable[[int, Sequence[int]], Sequence[int]]
-"""Takes a round and the users who would visit; returns those of them who do."""
+"""Takes a round and its visitors; returns those of them who are played."""
 
 
 class RoundRecorder(Protocol):
-    """Where a simulation records its rounds: `starec_sim.runs.recorder.Recorder`, usually."""
+    """Records the rounds of a simulation; implemented by `starec_sim.runs.recorder.Recorder`."""
 
     def flush(self) -> None:
-        """Write the answers of models that are not written yet."""
+        """Write the turns that are not written yet."""
         ...
 
     def take(self, visit: Visit) -> Visit:
-        """Take a finished visit; return what of it is kept until the round is committed."""
+        """Take a finished visit; return the parts that are kept until the round is committed."""
         ...
 
     def commit_round(
@@ -45,12 +45,12 @@ class RoundRecorder(Protocol):
         environment_state: Mapping[str, NDArray[Any]],
         digest: str,
     ) -> str:
-        """Record a round whole, or none of it; return the digest of the trial so far."""
+        """Commit a round in one transaction; return the digest of the trial so far."""
         ...
 
 
 class PlayedRound(NamedTuple):
-    """A round whose visits are over and not committed yet."""
+    """A round whose visits are finished and not committed yet."""
 
     round: int
     visits: list[Visit]
@@ -58,17 +58,17 @@ class PlayedRound(NamedTuple):
 
 
 class Simulation:
-    """One agent, one environment and one record: a trial that is played round by round.
+    """Plays a trial: one agent in one environment with one recorder, round by round.
 
     Args:
         agent: Plays the users.
-        environment: As it is at the beginning of the trial; it is restored to `state`.
+        environment: New; it is restored to `state`.
         policies: The chat models that the agent asks.
-        recorder: Of this trial.
-        state: Where the record stands, from `recorder.open`.
-        events: Is told what happens.
+        recorder: The recorder of this trial.
+        state: The state after the last committed round, from `Recorder.open`.
+        events: Is called at each event of the run.
         concurrency: Visits in progress at once. It changes the speed, never a result.
-        choose_visitors: Leaves out users who would visit; nobody when None.
+        choose_visitors: Chooses the visitors of a round that are played; all when None.
     """
 
     def __init__(
@@ -84,9 +84,9 @@ class Simulation:
         choose_visitors: ChooseVisitors | None = None,
     ) -> None:
         self.rounds = state.rounds
-        """Rounds committed."""
+        """Number of committed rounds."""
         self.digest = state.digest
-        """Of all committed rounds."""
+        """Digest of all committed rounds."""
         self._agent, self._environment, self._policies = agent, environment, policies
         self._recorder = recorder
         self._memories, self._notes = dict(state.memories), dict(state.notes)
@@ -104,11 +104,11 @@ class Simulation:
         return self.digest
 
     async def play_round(self) -> PlayedRound:
-        """Play the visits of the next round. Nothing but answers of models is written yet.
+        """Play the visits of the next round. Only turns are written, not the round.
 
         Raises:
             ContractError: The environment returned visitors twice or out of order.
-            StarecError: What the first visit that failed raised.
+            StarecError: The error of the first visit that failed.
         """
         round = self.rounds
         visitors = self._environment.begin_round(round)
@@ -123,11 +123,11 @@ class Simulation:
         try:
             return PlayedRound(round, await run_pool(self._visit, visitors, self._concurrency))
         finally:
-            # However the round ends, its answers are paid for and are kept.
+            # Also after an error: the answers are paid for, and a resume reuses them.
             self._recorder.flush()
 
     async def _visit(self, user: int) -> Visit:
-        # A user who never visited remembers her history before the simulation, and nothing else.
+        # Before her first visit, a user remembers only her history before the simulation.
         memory = self._memories.get(user) or Memory(
             self._environment.history(user)[-self._agent.history_limit :]
         )
@@ -143,7 +143,7 @@ class Simulation:
 
         Raises:
             ContractError: `end_round` returned a metric that is infinite.
-            RunError: The round cannot be written; none of it is.
+            RunError: The round cannot be written; then no part of it is.
         """
         assert played.round == self.rounds, "rounds are committed in order, each of them once"
         environment, visits = self._environment, played.visits
@@ -166,6 +166,6 @@ class Simulation:
 def _check_finite(round: int, metrics: Mapping[str, float]) -> None:
     if any(np.isinf(value) for value in metrics.values()):
         raise ContractError(
-            f"end_round({round}) returned a figure that is infinite: {dict(metrics)}",
+            f"end_round({round}) returned a metric that is infinite: {dict(metrics)}",
             hint="return finite numbers, or NaN where there is none",
         )

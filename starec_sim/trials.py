@@ -21,7 +21,7 @@ from starec_sim.simulation import ChooseVisitors, Simulation
 
 
 class _Trial(NamedTuple):
-    """One arm with one seed, ready to be played."""
+    """One arm with one seed, and its environment."""
 
     number: int
     arm: Arm
@@ -32,12 +32,12 @@ class _Trial(NamedTuple):
 class Trials:
     """The trials of an experiment.
 
-    Everything that can be wrong with them is found out here, before there is a folder.
+    Agents, datasets and policies are built here, so that errors occur before a folder is created.
 
     Args:
-        experiment: What is played.
-        choose_visitors: Called with the environment of each trial; returns what leaves out
-            visitors of that trial, see `Simulation`.
+        experiment: The experiment.
+        choose_visitors: Called with the environment of each trial; returns the function that
+            chooses the visitors of that trial, see `Simulation`.
 
     Raises:
         StarecError: A part cannot be built.
@@ -54,7 +54,7 @@ class Trials:
         self._choose_visitors = choose_visitors
         replay = experiment.gateway.replay
         self.replayed = run_folder.find(replay, experiment.runs_dir) if replay else None
-        """The recorded run whose answers are given instead of asking models, if any."""
+        """The recorded run that is replayed instead of asking models; None without a replay."""
         self.builder = Builder(with_models=self.replayed is None)
         for arm in self.arms.values():
             self.builder.agent(arm)

@@ -1,7 +1,7 @@
-"""The data that all packages share: frozen, slotted dataclasses.
+"""The data types that all packages use: frozen, slotted dataclasses.
 
-Users and items are rows (integers from 0) everywhere inside. Their ids in the dataset are `User.id`
-and `Item.id`; people read those. Ratings are on the five-star scale, 1.0 to 5.0.
+Users and items are rows (integers from 0) everywhere in the code. Their ids in the dataset are
+`User.id` and `Item.id`; files and messages show the ids. Ratings are stars, 1.0 to 5.0.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ Task = Literal["ranking", "feed"]
 Node = Literal["fast", "slow"]
 
 Messages = tuple[tuple[str, str], ...]
-"""What a policy is asked: (role, text) pairs; roles are `system`, `user`, `assistant`."""
+"""The messages of a question: (role, text) pairs; roles are `system`, `user`, `assistant`."""
 
 Source = Literal["model", "cache", "replay"]
 """Where an answer comes from."""
 
 
 class CallKey(NamedTuple):
-    """Which call of a policy this is, within one trial."""
+    """The key of a policy call within one trial."""
 
     round: int
     """From 0."""
@@ -38,18 +38,18 @@ class CallKey(NamedTuple):
     step: int
     """Index of the step within the visit, from 0."""
     node: Node
-    """Whose policy is asked."""
+    """The node whose policy is asked."""
     attempt: int = 0
     """Counts the questions of this node in this step: 0 for the question, 1 for the repair."""
 
     def __str__(self) -> str:
-        """Return the key in words; rounds, steps and questions count from 1 there."""
+        """Return the key as text, in which rounds, steps and questions count from 1."""
         again = f", question {self.attempt + 1}" if self.attempt else ""
         return f"user {self.user}, round {self.round + 1}, step {self.step + 1}, {self.node}{again}"
 
 
 LIKED_ABOVE = 3.0
-"""A rating above this is a like (the protocol of the paper: rating > 3 is positive)."""
+"""A rating above this is a like (in the protocol of the paper, rating > 3 is positive)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,22 +86,22 @@ class User:
 
     id: str
     profile: Mapping[str, str] = field(default_factory=dict)
-    """Demographics where the data has them, e.g. `{"age": "24", "occupation": "writer"}`."""
+    """Demographics if the data has them, e.g. `{"age": "24", "occupation": "writer"}`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What a user keeps from visit to visit. It is replaced, never changed in place."""
+    """What a user remembers between visits. It is replaced, never changed in place."""
 
     history: tuple[Experience, ...] = ()
     """Oldest first, at most as many as the agent's `history_limit`."""
     summary: str = ""
     """The preference summary, which the slow node rewrites."""
     steps: int = 0
-    """How many steps the user has played in the simulation."""
+    """Number of steps that the user has played in the simulation."""
 
     def after_step(self, experiences: tuple[Experience, ...], summary: str, limit: int) -> Memory:
-        """Return the memory one step later, with only the last `limit` experiences kept."""
+        """Return the memory after a step, with only the last `limit` experiences."""
         return Memory((self.history + experiences)[-limit:], summary, self.steps + 1)
 
 
@@ -113,7 +113,7 @@ class Observation:
     slate: tuple[int, ...]
     """Items, in the order in which they are shown."""
     cards: tuple[str, ...]
-    """What the user sees of each item: one line of text for each place of the slate."""
+    """The card of each item, in the order of the slate."""
     page: int = 1
     """The step within the visit, from 1."""
 
@@ -125,18 +125,18 @@ class Action:
     item: int
     watched: bool
     rating: float | None = None
-    """Stars that the user gave by what the slate shows; None when she gave none."""
+    """Stars that the user expects from the card, 1.0 to 5.0; None if she gave none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a user does with an observation, read strictly from the policy's text."""
+    """What a user does with an observation, parsed strictly from the policy's text."""
 
     ranking: tuple[int, ...] = ()
-    """All candidates, best first. Those after the first `read` were not in the answer: they follow
-    in shown order and earn nothing."""
+    """All candidates, best first. Those after the first `read` are not in the answer: they follow
+    in shown order and get no reward."""
     read: int = 0
-    """How many places of the ranking were in the answer."""
+    """Number of items of the ranking that are in the answer."""
     actions: tuple[Action, ...] = ()
     """One for each item of the page, in shown order."""
     leave: bool = False
@@ -152,7 +152,7 @@ class Decision:
         return bool(self.flaws)
 
     def rank_of(self, item: int) -> int | None:
-        """The 1-based place of an item, or None when the answer did not contain it."""
+        """Return the 1-based rank of an item; None if the answer does not contain it."""
         place = self.ranking.index(item) if item in self.ranking else self.read
         return place + 1 if place < self.read else None
 
@@ -164,11 +164,11 @@ class Feedback:
     experiences: tuple[Experience, ...]
     """The true ratings that the user's actions revealed, in their order."""
     target: int | None = None
-    """The item that the user really chose (ranking only)."""
+    """The item that the user chose in the data (ranking only)."""
     reward: Mapping[str, float] = field(default_factory=dict)
-    """Named components, unweighted."""
+    """The components of the reward by name, without weights."""
     ending: str = ""
-    """Why the visit ends here (`done`, `left`, `tired`, `pages`); empty while it goes on."""
+    """Why the visit ends here (`done`, `left`, `tired`, `pages`); empty if it continues."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,19 +181,19 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """The token ids of a turn, as the engine read and sampled them; no text is tokenised again."""
+    """The token ids of a turn, as the engine read and sampled them; text is not tokenised again."""
 
     prompt: tuple[int, ...]
     completion: tuple[int, ...]
     """The sampled ids, with the end-of-turn token where the model sampled one."""
     logprobs: tuple[float, ...]
-    """Natural log-probability of each sampled token, under the distribution it was drawn from."""
+    """Natural log-probability of each sampled token in the distribution it was sampled from."""
     version: str
-    """The name of the weights that answered: a model, and an adapter if there is one."""
+    """The name of the weights: a model, and an adapter if there is one."""
     sampling: Mapping[str, float]
     """`temperature`, `top_p`, `max_tokens`, `seed`."""
     group: str = ""
-    """The same for all turns that answer one question, so that they can be compared."""
+    """The same for all turns that answer one question; GRPO compares them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,29 +205,29 @@ class Turn:
     """0 for the first call, 1 for the repair."""
     policy: str
     messages: Messages
-    """The question, as it was sent."""
+    """The question, as it is sent."""
     completion: str
     tokens_in: int | None
-    """As the model reports it; None when it reports nothing."""
+    """As the model reports it; None if it does not."""
     tokens_out: int | None
     latency_s: float
     error: str = ""
-    """What is wrong with the answer, as the parser found; empty for a clean answer."""
+    """What the parser says is wrong with the answer; empty for a clean answer."""
     tokens: Tokens | None = None
-    """None from a policy that does not report tokens."""
+    """None if the policy does not report tokens."""
     failure: str = ""
     """Why there is no answer after all retries: the cause (`starec_sim.errors.Cause`), a colon, and
-    what happened. Empty when there is an answer; `error` is then what is wrong with it."""
+    the message. Empty if there is an answer, which `error` describes."""
     source: Source = "model"
     tries: int = 1
-    """How often the model was asked for this answer; 0 when it was not asked."""
+    """Number of requests to the model for this answer; 0 for cache and replay."""
     cost_usd: float | None = None
-    """None where the policy has no price in the configuration."""
+    """None if the policy has no price in the configuration."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One pass of observe, decide, feedback within a visit."""
+    """One step of a visit: observation, decision, feedback, and the new memory."""
 
     observation: Observation
     decision: Decision
@@ -237,7 +237,7 @@ class Step:
     memory: Memory
     """The memory after the step."""
     notes: Mapping[int, str] = field(default_factory=dict)
-    """What the user wrote about items, by item. All users read it from the next round on."""
+    """What the user wrote about items, by item. All users can read it from the next round on."""
 
 
 @dataclass(frozen=True, slots=True)

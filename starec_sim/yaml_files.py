@@ -1,7 +1,7 @@
-"""YAML read strictly, and the KEY=VALUE pairs of the command line.
+"""Read YAML strictly, and parse the KEY=VALUE pairs of the command line.
 
-All YAML of the project is read here. A key that stands twice in one mapping is an error: plain
-YAML libraries keep the last of the two without a word.
+All YAML of the project is read here. A key that occurs twice in one mapping is an error. (Most YAML
+libraries keep the last of the two.)
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def load(path: Path, hint: str = "") -> dict[str, Any]:
 
     Args:
         path: The file.
-        hint: What to do when there is no such file, or when it holds something else.
+        hint: What to do if there is no such file, or if it holds something else.
 
     Raises:
         ConfigError: The file is missing or cannot be read, is not YAML, holds a key twice, or
@@ -46,8 +46,8 @@ def parse(text: str, at: str, hint: str = "") -> dict[str, Any]:
 
     Args:
         text: The YAML.
-        at: Where the text is from, for messages.
-        hint: What to do when the text holds something other than keys and values.
+        at: The source of the text, for messages.
+        hint: What to do if the text holds something other than keys and values.
 
     Raises:
         ConfigError: The text is not YAML, holds a key twice, or is no mapping.
@@ -99,8 +99,8 @@ def key_value(text: str, option: str, example: str) -> tuple[str, Any]:
 
     Args:
         text: What the user wrote.
-        option: The option that takes the pair, for messages, e.g. `--set`.
-        example: A right use of the option, for the hint.
+        option: The option with the pair, for messages, e.g. `--set`.
+        example: A correct use of the option, for the hint.
 
     Raises:
         ConfigError: There is no `=`, a part of the key is empty, or the value is not YAML.
@@ -124,7 +124,7 @@ def key_value(text: str, option: str, example: str) -> tuple[str, Any]:
 
 
 def put_all(values: dict[str, Any], changes: Iterable[tuple[str, Any]], at: str = "") -> None:
-    """Set dotted keys inside nested mappings: outer ones first, and a plug-in before its settings.
+    """Set dotted keys in nested mappings: outer keys first, and a plug-in before its settings.
 
     >>> values = {"recommender": {"use": "als", "factors": 8}}
     >>> put_all(values, [("recommender.shrink", 3), ("recommender.use", "item-knn")])
@@ -138,15 +138,15 @@ def put_all(values: dict[str, Any], changes: Iterable[tuple[str, Any]], at: str 
 
 
 def put(values: dict[str, Any], key: str, value: Any, at: str = "") -> None:
-    """Set one dotted key inside nested mappings.
+    """Set one dotted key in nested mappings.
 
-    Naming another plug-in (`environment.recommender.use`) drops the settings of the one before.
+    If a key `use` names another plug-in, the settings of the old plug-in are removed.
 
     Args:
-        values: Gets the change; the mappings inside are copied on the way.
+        values: Is changed; the nested mappings on the path are copied.
         key: A dotted key.
-        value: Anything; a mapping replaces what stood there.
-        at: Where the key stands, for the message.
+        value: The new value; it replaces the old one entirely.
+        at: A prefix of the key, for messages.
 
     Raises:
         ConfigError: The key leads through a value that holds no keys.
@@ -164,7 +164,7 @@ def put(values: dict[str, Any], key: str, value: Any, at: str = "") -> None:
                 f"{at}{key}: {'.'.join(path[: depth + 1])} is {inner!r}, which holds no keys",
                 hint=HINT,
             )
-        # A copy: YAML's anchors let two keys share one mapping, and only one of them is meant.
+        # Copy it: with YAML anchors two keys can share one mapping, and only one is changed.
         place[name] = dict(inner)
         place = place[name]
     if last == "use" and place.get("use", value) != value:
@@ -173,14 +173,14 @@ def put(values: dict[str, Any], key: str, value: Any, at: str = "") -> None:
 
 
 class _DoubledKeyError(ValueError):
-    """A key stands twice in one mapping."""
+    """A key occurs twice in one mapping."""
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """A YAML loader that refuses a key that stands twice in one mapping."""
+    """A YAML loader that refuses a key that occurs twice in one mapping."""
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        # Here, and not where mappings are built: by then `<<` has put its keys among the others.
+        # Check here, because later the keys that `<<` merges are among the others.
         node: yaml.MappingNode = super().compose_mapping_node(anchor)
         seen = set()
         for key, _ in node.value:

@@ -242,13 +242,13 @@ def main() -> None:
         pairs.append((SAMPLED.format(TRAINED), SAMPLED.format(SFT)))
     for better, worse in pairs:
         gain = table.compare(better, worse, ["ndcg@1"])["ndcg@1"]
-        text += f"\n{better} against {worse}, NDCG@1: {render.difference(gain)}, "
-        text += f"p {render.chance(gain.p)}."
+        text += f"\n{better} against {worse}, NDCG@1: {render.difference_text(gain)}, "
+        text += f"p {render.p_text(gain.p)}."
     render.put_into(HERE / "NOTES.md", given.name, text)
     print(text)
     for row in given.compare:
         for metric, gain in table.compare(TRAINED, row, ["ndcg@1", "ndcg@10"]).items():
-            print(f"{TRAINED} against {row}, {metric}: {render.difference(gain)}")
+            print(f"{TRAINED} against {row}, {metric}: {render.difference_text(gain)}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """The command line. Data goes to stdout, everything else to stderr; every command has `--json`.
 
-Each command imports what it needs when it runs, so that `starec --help` answers at once. With
+Each command imports what it needs when it runs, so that `starec --help` is fast. With
 `--json` a command returns its answer, and `main` prints it: one JSON object on stdout, also when
-the command fails. What plug-ins print goes to stderr then.
+the command fails. Output of plug-ins then goes to stderr.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ __all__ = ["app", "main"]
 def main() -> None:
     """Run the command line and exit.
 
-    Exit status: 0 done, 2 the user can mend it, 3 the run paused itself (its budget is spent, or
-    no endpoint answers), 130 stopped by the user, 1 a defect of this program.
+    Exit status: 0 finished, 2 an error that the user can correct, 3 the run paused itself (its
+    budget is spent, or no endpoint answers), 130 stopped by the user, 1 a defect of this program.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # A terminal that lacks a character is no reason to fail.
+            # Replace characters that the terminal cannot show.
             stream.reconfigure(errors="replace")
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     as_json = "--json" in arguments
@@ -48,13 +48,13 @@ def main() -> None:
             if answer["hint"]:
                 print(f"\nhint: {answer['hint']}", file=sys.stderr)
         if isinstance(error, UnfinishedError):
-            error.say_how_to_go_on()
+            error.print_how_to_resume()
     try:
         if as_json and answer is not None:
             print(json.dumps(_finite(answer)))
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader of our output has gone; Python would complain at its last flush.
+        # The reader of stdout has closed it; without this, Python prints an error at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(status)
 
@@ -69,7 +69,7 @@ def _run(arguments: list[str]) -> tuple[int, dict[str, Any] | None]:
 
 
 def _finite(value: Any) -> Any:
-    """Return JSON values in which null stands for NaN and infinity."""
+    """Return JSON values with null in place of NaN and infinity."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):

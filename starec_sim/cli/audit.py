@@ -113,7 +113,8 @@ def _write(
 ) -> tuple[Path, dict[str, Any]]:
     """Write the page and the answer as JSON, and return the page's file and the answer.
 
-    The names of the files say what was asked, so that other audits get other files.
+    The names of the files hold policy, dataset, users, audits and seed, so that other audits get
+    other files.
     """
     from starec_sim.evaluation.audits.page import render_page
     from starec_sim.evaluation.contenders import label

@@ -61,7 +61,7 @@ def describe(
 
 
 def _facts(funnel: Funnel, reader: str) -> dict[str, Any]:
-    """Return what is said of a dataset, as JSON values, without a protocol."""
+    """Return the facts of a dataset as JSON values, without those of a protocol."""
     dataset = funnel.dataset
     return {
         "name": dataset.name,
@@ -79,7 +79,7 @@ def _facts(funnel: Funnel, reader: str) -> dict[str, Any]:
 
 
 def _cuts(changes: Sequence[str], start: Cuts | None) -> Cuts:
-    """Return the cuts that KEY=VALUE pairs ask for, on top of those of a protocol."""
+    """Return the cuts of a protocol, changed by KEY=VALUE pairs."""
     from starec_sim.errors import ConfigError
     from starec_sim.holdout.filters import Cuts
     from starec_sim.settings import validate

@@ -143,22 +143,22 @@ def finish_evaluation(
     into: Path | None,
     as_json: bool,
 ) -> Answer:
-    """Execute with a live display; write the table, and show it.
+    """Run an evaluation with a live display, write its table and print it.
 
     Args:
         execute: Evaluates, and returns the folder and the table.
         against: The row that the others are compared with.
-        into: A further folder that gets the table.
+        into: A further folder in which the table is written.
         as_json: Whether to return the answer in place of printing it.
     """
     from starec_sim.cli.evaluation_progress import EvaluationProgress
     from starec_sim.cli.table_view import print_table, table_as_json
     from starec_sim.cli.text import suggested
-    from starec_sim.cli.unfinished import unfinished_told
+    from starec_sim.cli.unfinished import unfinished_errors
     from starec_sim.evaluation.table_files import write_table_files
 
     progress = EvaluationProgress()
-    with unfinished_told(progress), progress:
+    with unfinished_errors(progress), progress:
         folder, table = execute(progress)
     written = write_table_files(table, folder, against)
     if into is not None:

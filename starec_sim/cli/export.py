@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from starec_sim.cli.options import Answer, AsJson, Run, RunsDir
+from starec_sim.cli.options import Answer, AsJson, RunArgument, RunsDir
 
 
 def export(
-    run: Run,
+    run: RunArgument,
     turns: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Turns to the token, to train on: .parquet or .jsonl."),

@@ -1,4 +1,4 @@
-"""What is printed of an error, and the exit status."""
+"""Turn errors into what the command line prints and the exit status."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from starec_sim.cli.unfinished import UnfinishedError
 from starec_sim.errors import PausedError, StarecError
 
 DEFECT, USER, PAUSED, STOPPED = 1, 2, 3, 130
-"""Exit statuses: a defect of this program, something the user can mend, a run that paused itself,
-and a command that the user stopped."""
+"""Exit statuses: a defect of this program, an error that the user can correct, a run that paused
+itself, a command that the user stopped."""
 
 
 class Failure(NamedTuple):
@@ -19,33 +19,33 @@ class Failure(NamedTuple):
 
     status: int
     answer: dict[str, Any]
-    """What is printed with `--json`; it has an `error` and a `hint`."""
+    """The JSON object of `--json`; it has an `error` and a `hint`."""
 
 
 @runtime_checkable
 class UsageError(Protocol):
-    """Typer's errors of usage; each of its versions keeps the class elsewhere."""
+    """A usage error of Typer, whose versions define the class in different modules."""
 
     def format_message(self) -> str:
-        """Return what is wrong."""
+        """Return the message."""
         ...
 
 
 @runtime_checkable
 class InCommand(Protocol):
-    """An error that knows the command in which it was raised."""
+    """An error with the command in which it was raised."""
 
     ctx: Any
     """Typer's context, or None."""
 
 
 def stopped() -> Failure:
-    """Return what is reported when the user stops a command."""
+    """Return the failure of a command that the user stopped."""
     return Failure(STOPPED, {"status": "paused", "error": "stopped by the user", "hint": ""})
 
 
 def failure_of(error: BaseException) -> Failure:
-    """Return what is reported of an error."""
+    """Return the failure of an error."""
     if isinstance(error, UnfinishedError):
         status, answer = failure_of(error.cause)
         if status == STOPPED and error.run is not None:

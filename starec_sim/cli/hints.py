@@ -1,4 +1,4 @@
-"""Hints for names that changed, in place of Python's warnings."""
+"""Print hints for old names, in place of Python's warnings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from starec_sim.errors import DeprecatedKeyWarning
 
 @contextmanager
 def hints_for_old_names() -> Iterator[None]:
-    """Print a `DeprecatedKeyWarning` as a hint on stderr, each text once; leave other warnings."""
+    """Print a `DeprecatedKeyWarning` as a hint on stderr, each text once; print others as usual."""
     shown: set[str] = set()
     with warnings.catch_warnings():
         warnings.simplefilter("always", DeprecatedKeyWarning)

@@ -1,4 +1,4 @@
-"""How the cost ledger of a run is printed: calls, tokens and costs, failures, estimates."""
+"""Print the cost ledger of a run: calls, tokens, costs, failures, and its estimate."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from starec_sim.runner import RunResult
 
 _EXAMPLE = 300
-"""Characters of the example of a failure."""
+"""Characters of a failure's example that are printed at most."""
 
 
 def print_ledger(ledger: Ledger) -> None:
@@ -36,7 +36,7 @@ def print_ledger(ledger: Ledger) -> None:
 
 
 def print_estimate(experiment: Experiment, estimate: Estimate) -> None:
-    """Print what a run will take, by an estimate."""
+    """Print the estimated calls, tokens, cost and time of a run."""
     out, table = console(), grid()
     arms, seeds = max(1, len(experiment.arms)), experiment.replicates
     money = f"${estimate.usd:,.4f}" if estimate.usd else "none"
@@ -65,15 +65,14 @@ def print_estimate(experiment: Experiment, estimate: Estimate) -> None:
 
 
 def print_estimate_errors(result: RunResult) -> None:
-    """Print how far the estimate of a run was off, if there was one."""
+    """Print the errors of the estimate of a run, if there is an estimate."""
     if not result.estimate:
         return
     out, table = console(), grid()
     for name, (estimated, actual) in result.compared().items():
         error = f"{(estimated - actual) / actual:+.1%}" if actual else "–"
-        figures = (estimated, actual)
-        shown = tuple(map(_duration, figures)) if name == "seconds" else figures
-        cells = [value if isinstance(value, str) else number(value) for value in shown]
+        form = _duration if name == "seconds" else number
+        cells = [form(value) for value in (estimated, actual)]
         table.add_row(f"  {name.replace('_', ' ')}", *cells, error)
     out.print("\nEstimated, taken, error of the estimate\n")
     out.print(table)
@@ -86,6 +85,7 @@ def _duration(seconds: float) -> str:
 
 
 def _parts(entry: LedgerEntry) -> Iterator[str]:
+    """Yield calls, requests, tokens, latency and cost in words; unknown ones are left out."""
     elsewhere = [
         f"{count:,} from {what}"
         for count, what in ((entry.cache_hits, "the cache"), (entry.replayed, "the recording"))

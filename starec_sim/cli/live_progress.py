@@ -1,4 +1,4 @@
-"""What the live displays of runs and trainings share."""
+"""The base of the live displays of runs and trainings."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from starec_sim.events import RunEvents
 
 
 class LiveProgress(RunEvents):
-    """A display on stderr: drawn anew all the time on a terminal, lines elsewhere.
+    """A display on stderr: refreshed in place on a terminal, lines of text elsewhere.
 
     Args:
-        quiet: Whether nothing is shown at all.
+        quiet: Whether to print nothing.
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
@@ -34,7 +34,7 @@ class LiveProgress(RunEvents):
         self._task = self._progress.add_task("", total=1.0, note="")
         self._live: Live | None = None
         self.kept: str | None = None
-        """The run's folder, once something in it is worth going on from."""
+        """The run's folder, once it can be resumed; None before."""
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -61,9 +61,9 @@ class LiveProgress(RunEvents):
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     @abstractmethod
-    def say_how_to_go_on(self, error: BaseException) -> None:
-        """Print what is kept of a run that an error ended, and the next command."""
+    def print_how_to_resume(self, error: BaseException) -> None:
+        """Print that the committed part of a run is kept, and the command that resumes it."""
 
     @abstractmethod
     def _render(self) -> RenderableType:
-        """Return what is drawn on a terminal."""
+        """Return what is shown on a terminal."""

@@ -1,6 +1,6 @@
-"""Arguments and options that commands share, and options as one object.
+"""Arguments and options that several commands have, and options as one object.
 
-A command with many options takes one dataclass, each field of which is an option:
+A command with many options takes one dataclass, in which each field is an option:
 
     @dataclass(frozen=True)
     class Options:
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from starec_sim.experiment import Experiment
 
 Answer = dict[str, Any] | None
-"""What a command returns: its answer with `--json`, else None, because it has printed it."""
+"""What a command returns: its JSON object with `--json`, else None."""
 
-Run = Annotated[
+RunArgument = Annotated[
     str,
     typer.Argument(metavar="RUN", help="A run's folder, its name or the start of it; `latest`."),
 ]
@@ -100,7 +100,7 @@ def read_experiment(path: Path, changes: list[str] | None, data: str | None) -> 
 
 
 def budget_changes(pairs: list[str] | None) -> dict[str, float | None]:
-    """Return what the pairs of `--budget` set; None is no limit.
+    """Return the limits that the pairs of `--budget` set, by key; None is no limit.
 
     Raises:
         ConfigError: A pair is not KEY=N, or there is no such key.

@@ -1,4 +1,4 @@
-"""Progress bars for long work before, after or beside a run."""
+"""Progress bars for long work outside of a run, such as reading a dataset."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def bars() -> Iterator[None]:
-    """Show on stderr how far all work is that reports its progress; only on a terminal."""
+    """Show a bar on stderr for all work that reports its progress; only on a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from starec_sim.cli.options import Answer, AsJson, Run, RunsDir
+from starec_sim.cli.options import Answer, AsJson, RunArgument, RunsDir
 
 
-def replay(run: Run, runs_dir: RunsDir = Path("runs"), as_json: AsJson = False) -> Answer:
+def replay(run: RunArgument, runs_dir: RunsDir = Path("runs"), as_json: AsJson = False) -> Answer:
     """Run a recorded run again with its own answers, without any model, in a new folder.
 
     The digest tells whether everything was as before.

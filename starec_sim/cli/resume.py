@@ -1,4 +1,4 @@
-"""`starec resume`: what is resumed, the manifest of the folder says."""
+"""`starec resume`. The manifest of the folder says which kind of run it is."""
 
 from __future__ import annotations
 
@@ -8,13 +8,20 @@ from typing import Annotated
 
 import typer
 
-from starec_sim.cli.options import Answer, AsJson, BudgetChanges, Run, RunsDir, budget_changes
+from starec_sim.cli.options import (
+    Answer,
+    AsJson,
+    BudgetChanges,
+    RunArgument,
+    RunsDir,
+    budget_changes,
+)
 
 BudgetByKey = Mapping[str, float | None]
 
 
 def resume(
-    run: Run,
+    run: RunArgument,
     concurrency: Annotated[
         int | None,
         typer.Option(min=1, max=4096, metavar="N", help="Visits in flight, if it should change."),
@@ -82,4 +89,4 @@ _RESUME: Mapping[str, Callable[[Path, int | None, BudgetByKey, bool], Answer]] =
     "evaluation": _resume_evaluation,
     "training": _resume_training,
 }
-"""By the kind in the manifest."""
+"""By kind of run, the function that resumes it."""

@@ -1,4 +1,4 @@
-"""The live display of a run: how far it is, how fast, and what is happening in each arm."""
+"""The live display of a run: its progress, its speed, and the metrics of each arm."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ _HEADLINES = (
     "slow",
     "malformed",
 )
-"""Metrics that are shown while a run goes on, as far as it has them."""
+"""Metrics that are shown during a run, if it has them."""
 _COLUMN = 21
-"""Columns of the terminal that one of them takes."""
+"""Width of one of them on the terminal, in characters."""
 
 
 class RunProgress(LiveProgress):
-    """Follows a run on stderr: live on a terminal, a line a round elsewhere."""
+    """Shows the progress of a run on stderr: live on a terminal, else a line for each round."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class RunProgress(LiveProgress):
         self._started = time.monotonic()
 
     def run_started(self, folder: Path, experiment: Experiment) -> None:
-        """Show the run's name and how much lies ahead."""
+        """Show the run's name, and set the total number of rounds."""
         self._folder = folder
         self._next_seed = experiment.seed + experiment.replicates
         trials = max(1, len(experiment.arms)) * experiment.replicates
@@ -60,17 +60,17 @@ class RunProgress(LiveProgress):
         )
 
     def trial_started(self, arm: str, seed: int, rounds: int, done: int) -> None:
-        """Count the rounds that an earlier process has done."""
+        """Count the rounds that are committed already."""
         self.kept = str(self._folder)
         self._arm, self._seed, self._rounds = arm, seed, rounds
         self._progress.advance(self._task, done)
 
     def round_started(self, round: int, visitors: int) -> None:
-        """Prepare for the round's visits."""
+        """Note the number of visitors of the round."""
         self._visitors, self._visits = max(1, visitors), 0
 
     def visit_finished(self, visit: Visit) -> None:
-        """Move the bar by one visit."""
+        """Advance the bar by one visit."""
         self._visits += 1
         self._steps += len(visit.steps)
         pace = self._steps / max(1e-9, time.monotonic() - self._started)
@@ -96,14 +96,14 @@ class RunProgress(LiveProgress):
                 f"{shown or 'nobody came'}"
             )
 
-    def say_how_to_go_on(self, error: BaseException) -> None:
-        """After a failure: what is kept, and the command that goes on."""
+    def print_how_to_resume(self, error: BaseException) -> None:
+        """Print that the committed rounds are kept, and the command that resumes the run."""
         if self.kept is None:
             return
         options, word = "", "failed"
         if isinstance(error, PausedError):
             options, word = f" {error.options}" if error.options else "", "paused"
-            if error.reason == "replay":  # the same question would be missing the next time
+            if error.reason == "replay":  # a resume would stop at the same question
                 self.message("\nThe replay stopped; what it played so far is kept.\n")
                 return
         elif isinstance(error, KeyboardInterrupt):
@@ -111,8 +111,8 @@ class RunProgress(LiveProgress):
         self.message(f"\nThe run {word}; everything committed is kept. Go on with\n")
         self.message(f"    {program()} resume {shlex.quote(self.kept)}{options}\n")
 
-    def say_whether_it_is_the_same(self, digest: str, recorded: str) -> None:
-        """After a replay: whether everything came out as it was recorded."""
+    def print_replay_comparison(self, digest: str, recorded: str) -> None:
+        """Print whether the digest of a replay is that of the recording."""
         if digest == recorded:
             self.message(
                 "\nThe replay is equal to the recording: the same digest, without any model."
@@ -122,14 +122,14 @@ class RunProgress(LiveProgress):
                 f"\nThe replay differs from the recording: its digest was {recorded[:16]}."
             )
 
-    def say_what_is_next(self, folder: Path, digest: str, plot: Path | None, user: str) -> None:
-        """After success: where things are, and what one can do with them.
+    def print_next_commands(self, folder: Path, digest: str, plot: Path | None, user: str) -> None:
+        """Print digest and plot of a finished run, and commands that show more of it.
 
         Args:
-            folder: Of the run.
-            digest: Of the run.
-            plot: Where the plot is, if there is one.
-            user: The id of a user whose steps are worth reading.
+            folder: The folder of the run.
+            digest: The digest of the run.
+            plot: The file of the plot; None if there is none.
+            user: The id of the user whose steps a command shows.
         """
         here = shlex.quote(str(folder))
         if self._series:

@@ -1,4 +1,4 @@
-"""A run executed with a live display, and its result."""
+"""Execute a run with a live display, and print its result."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from starec_sim.cli.ledger_view import print_estimate_errors, print_ledger
 from starec_sim.cli.options import Answer
 from starec_sim.cli.run_progress import RunProgress
 from starec_sim.cli.tables import print_report
-from starec_sim.cli.unfinished import unfinished_told
+from starec_sim.cli.unfinished import unfinished_errors
 from starec_sim.plot import plot_report
 from starec_sim.runs.reader import reading
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 def finish_run(execute: Callable[[RunEvents], RunResult], as_json: bool) -> Answer:
-    """Execute with a live display, then show the result.
+    """Execute a run with a live display, then print its result.
 
     Args:
         execute: Starts, resumes or replays the run.
         as_json: Whether to return the answer in place of printing it.
     """
     progress = RunProgress()
-    with unfinished_told(progress), progress:
+    with unfinished_errors(progress), progress:
         result = execute(progress)
     plot = _plot(result, progress)
     if as_json:
@@ -36,11 +36,11 @@ def finish_run(execute: Callable[[RunEvents], RunResult], as_json: bool) -> Answ
     print_ledger(result.ledger)
     print_estimate_errors(result)
     with reading(result.folder) as reader:
-        busiest = reader.most_slow_steps(reader.trials()[0], 1)
+        slowest = reader.most_slow_steps(reader.trials()[0], 1)
     if result.replayed is not None:
-        progress.say_whether_it_is_the_same(result.digest, result.replayed)
-    user = busiest[0][0] if busiest else "ID"
-    progress.say_what_is_next(result.folder, result.digest, plot, user)
+        progress.print_replay_comparison(result.digest, result.replayed)
+    user = slowest[0][0] if slowest else "ID"
+    progress.print_next_commands(result.folder, result.digest, plot, user)
     return None
 
 

@@ -1,4 +1,4 @@
-"""How a recorded run is printed: how far it is, its metrics, its calls, what to look at next."""
+"""Print a recorded run: its progress, metrics and calls, and commands that show more of it."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from starec_sim.runs.ledger import Ledger, read_ledger
 from starec_sim.runs.manifest import Manifest, read_manifest
 from starec_sim.runs.reader import Reader, RecordedTrial
 
-_BUSIEST = 3
-"""Users whose commands are suggested."""
+_SLOWEST = 3
+"""Users for whom a command is printed."""
 
 
 class RunView(NamedTuple):
-    """What is shown of a run."""
+    """What `starec show` prints of a run."""
 
     folder: Path
     manifest: Manifest
     rounds: int
-    """Rounds of a trial, by the configuration."""
+    """Rounds of a trial in the configuration."""
     trials: Sequence[RecordedTrial]
     report: RunReport
     ledger: Ledger
-    busiest: Sequence[tuple[str, int, int]]
-    """(user, steps, slow steps) of those with the most slow steps in the first trial."""
+    slowest: Sequence[tuple[str, int, int]]
+    """(user, steps, slow steps) of the users with the most slow steps in the first trial."""
 
     def as_json(self) -> dict[str, Any]:
-        """Return the same as JSON values."""
+        """Return the view as JSON values."""
         return {
             "run": str(self.folder),
             **self.manifest.as_json(),
@@ -47,7 +47,7 @@ class RunView(NamedTuple):
 
 
 def read_view(folder: Path, reader: Reader) -> RunView:
-    """Return what is shown of a run.
+    """Return what `starec show` prints of a run.
 
     Raises:
         RunError: The run is damaged.
@@ -64,7 +64,7 @@ def read_view(folder: Path, reader: Reader) -> RunView:
         trials,
         summarise(folder, experiment.report.last_rounds, experiment.report.metrics),
         read_ledger(reader.db),
-        reader.most_slow_steps(trials[0], _BUSIEST) if trials else (),
+        reader.most_slow_steps(trials[0], _SLOWEST) if trials else (),
     )
 
 
@@ -72,8 +72,8 @@ def print_run(view: RunView, explain: bool) -> None:
     """Print a run.
 
     Args:
-        view: What is printed.
-        explain: Whether to say what each metric means.
+        view: The run.
+        explain: Whether to print what each metric means.
     """
     out, manifest = console(), view.manifest
     out.print(f"{clean(view.folder.name)}: {manifest.status}", style="bold")
@@ -83,9 +83,9 @@ def print_run(view: RunView, explain: bool) -> None:
     print_report(view.report, explain)
     print_ledger(view.ledger)
     here = shlex.quote(str(view.folder))
-    if view.busiest:
+    if view.slowest:
         out.print("\nWho thought most:\n")
-        for user, steps, slow in view.busiest:
+        for user, steps, slow in view.slowest:
             command = f"{program()} show {here} --user {shlex.quote(clean(user))}"
             out.print(f"    {command}", end="", soft_wrap=True)
             out.print(f"   {steps} steps, {slow} slow", style="dim", soft_wrap=True)
@@ -96,7 +96,7 @@ def print_run(view: RunView, explain: bool) -> None:
 
 
 def _print_trials(out: Console, trials: Sequence[RecordedTrial], rounds: int) -> None:
-    """Print how far each trial is, and the facts of its environment where they change."""
+    """Print the committed rounds of each trial, and the facts of its environment if they differ."""
     width = max((len(trial.arm) for trial in trials), default=0)
     before = ""
     for trial in trials:
@@ -109,7 +109,7 @@ def _print_trials(out: Console, trials: Sequence[RecordedTrial], rounds: int) ->
 
 
 def _facts(facts: Mapping[str, Any]) -> list[str]:
-    """Return the facts of an environment in words, without those that are empty or zero."""
+    """Return the facts of an environment as text, without those that are empty or zero."""
     words = []
     for name, value in facts.items():
         if isinstance(value, dict):

@@ -57,7 +57,7 @@ def serve(
         how = f'{{use: openai, model: "{endpoint.name}", base_url: "{url}", token_ids: true}}'
         print(f"\nAsk it with the policy {how}\nCtrl-C ends it.", file=sys.stderr, flush=True)
 
-    # Ctrl-C ends it either way: before the server listens to signals, and after.
+    # Ctrl-C ends the server both before and after it handles signals itself.
     with contextlib.suppress(KeyboardInterrupt):
         serve_on(endpoint, port, ready)
     print(f"\nStopped after {endpoint.answered:,} answers.", file=sys.stderr)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from starec_sim.cli.options import Answer, AsJson, Run, RunsDir, takes_options
+from starec_sim.cli.options import Answer, AsJson, RunArgument, RunsDir, takes_options
 
 if TYPE_CHECKING:
     from starec_sim.runs.reader import Reader
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class ShowOptions:
     """What `starec show` takes."""
 
-    run: Run
+    run: RunArgument
     user: Annotated[
         str | None, typer.Option(metavar="ID", help="The id of a person: show her life.")
     ] = None

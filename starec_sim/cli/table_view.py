@@ -1,4 +1,4 @@
-"""How the table of an evaluation is printed, and its form as JSON."""
+"""Print the table of an evaluation, or return it as JSON values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def table_as_json(table: Table, against: str | None) -> dict[str, Any]:
-    """Return a table as JSON values, with its differences and the impossible rows."""
+    """Return a table as JSON values, with differences from one row and the impossible rows."""
     return {
         **table.as_json(),
         "against": against or table.reference,
@@ -27,15 +27,19 @@ def table_as_json(table: Table, against: str | None) -> dict[str, Any]:
 
 
 def print_table(table: Table, against: str | None) -> None:
-    """Print a table: figures, differences, and what was counted and spent.
+    """Print a table: metrics, differences from one row, counters and costs.
+
+    Args:
+        table: The table.
+        against: The name of the row that others are compared with; `table.reference` when None.
 
     Raises:
-        ConfigError: There is no row `against`; nothing is printed then.
+        RunError: There is no such row; nothing is printed then.
     """
     out = console()
     if len(table.rows) > 1:
         table.row(against or table.reference)
-    _print_figures(out, table)
+    _print_metrics(out, table)
     if len(table.rows) > 1:
         _print_against(out, table, against)
     _print_costs(out, table)
@@ -49,19 +53,19 @@ def print_table(table: Table, against: str | None) -> None:
 
 
 def print_differences(rows: tuple[str, str], differences: Mapping[str, PairedDifference]) -> None:
-    """Print how two rows differ in every metric."""
+    """Print the difference of two rows in every metric."""
     out, lines = console(), grid()
     out.print(f"\n{rows[0]} minus {rows[1]}, times 100, 95 % interval over the same users\n")
     for name, found in differences.items():
         word = "" if found.sure else "unsure"
         lines.add_row(
-            render.title(name), render.difference(found), f"p {render.chance(found.p)}", word
+            render.title(name), render.difference_text(found), f"p {render.p_text(found.p)}", word
         )
     out.print(lines)
 
 
-def _print_figures(out: Console, table: Table) -> None:
-    """Print a block of the NDCGs and a block of the other metrics, with a line for each row."""
+def _print_metrics(out: Console, table: Table) -> None:
+    """Print two blocks, the NDCGs and the other metrics, with a line for each row."""
     metrics = render.shown_metrics(table)
     ndcg = [name for name in metrics if name.startswith("ndcg")]
     for block in (ndcg, [name for name in metrics if name not in ndcg]):
@@ -70,7 +74,7 @@ def _print_figures(out: Console, table: Table) -> None:
         for row in table.rows:
             cells = []
             for metric in block:
-                mean, _, half = render.figure(row.metrics[metric], "|").partition("|")
+                mean, _, half = render.mean_text(row.metrics[metric], "|").partition("|")
                 half = f" ±{half}" if half else ""
                 cells.append(Text.assemble((mean.rjust(5), "bold"), (half, "dim")))
             lines.add_row(clean(row.name), *cells)
@@ -79,21 +83,21 @@ def _print_figures(out: Console, table: Table) -> None:
 
 
 def _print_against(out: Console, table: Table, against: str | None) -> None:
-    """Print how the other rows differ from one, in the headline metric."""
+    """Print the difference of each other row from one row in the headline metric."""
     reference = clean(against or table.reference)
     out.print(f"\n{render.title(table.headline)} against {reference}, the same users\n")
     lines = grid()
     for name, found in table.against(against).items():
         word = ("higher" if found.interval.mean > 0 else "lower") if found.sure else "unsure"
         style = "dim" if not found.sure else ("green" if word == "higher" else "red")
-        difference = Text(render.difference(found), style)
-        lines.add_row(clean(name), difference, f"p {render.chance(found.p)}", word)
+        difference = Text(render.difference_text(found), style)
+        lines.add_row(clean(name), difference, f"p {render.p_text(found.p)}", word)
     out.print(lines)
 
 
 def _print_costs(out: Console, table: Table) -> None:
-    """Print what a ranking takes and what was wrong with answers, of the rows that say it."""
-    notes = [(row.name, render.spent(row), render.flawed(row)) for row in table.rows]
+    """Print the costs of a ranking and the counters of the rows that have them."""
+    notes = [(row.name, render.costs_text(row), render.counters_text(row)) for row in table.rows]
     if not any(cost or flaw for _, cost, flaw in notes):
         return
     out.print("\nA ranking takes / counted\n")

@@ -1,4 +1,4 @@
-"""How results are printed: tables, sparklines, numbers one can read."""
+"""Print results: tables, sparklines and rounded numbers."""
 
 from __future__ import annotations
 
@@ -19,29 +19,31 @@ _BLOCKS = "▁▂▃▄▅▆▇█"
 _GAP = 2
 """Spaces between columns."""
 _MIN_LINE = 3
-"""A sparkline of fewer blocks says nothing."""
+"""Shorter sparklines are left out."""
 _MAX_LINE = 12
 
 
 def console() -> Console:
-    """Return the console for stdout: text from outside is never read as markup."""
+    """Return the console for stdout, which does not interpret markup in text."""
     return Console(highlight=False, markup=False, emoji=False)
 
 
 def one_line(text: str, width: int, style: str = "") -> Text:
-    """Return text from outside on one line, cut with an ellipsis where it is too long."""
+    """Return text without control characters on one line, cut with an ellipsis at `width`."""
     line = Text(clean(" ".join(text.split())), style)
     line.truncate(max(1, width), overflow="ellipsis")
     return line
 
 
 def grid() -> Table:
-    """Return an empty table without lines."""
+    """Return an empty table without borders."""
     return Table(box=None, show_header=False, pad_edge=False, padding=(0, _GAP, 0, 0))
 
 
 def sparkline(values: Sequence[float], low: float, high: float, width: int = _MAX_LINE) -> str:
-    """Return a line of blocks between two bounds; a long series keeps its first and last value.
+    """Return values as blocks of eight heights between two bounds.
+
+    A series longer than `width` is thinned; its first and last value stay.
 
     >>> sparkline([0, 1, 2, 3], 0, 3), sparkline(range(100), 0, 99, width=4)
     ('▁▃▆█', '▁▃▆█')
@@ -55,7 +57,7 @@ def sparkline(values: Sequence[float], low: float, high: float, width: int = _MA
 
 
 def number(value: float, sign: str = "") -> str:
-    """Return a figure with three places, or fewer where it is large.
+    """Return a number with three decimals, fewer for large and more for small ones.
 
     >>> number(0.12345), number(-0.5, "+"), number(12.34), number(12345.6), number(0.00012)
     ('0.123', '-0.500', '12.3', '12,346', '0.00012')
@@ -69,19 +71,19 @@ def number(value: float, sign: str = "") -> str:
 
 
 def print_report(report: RunReport, explain: bool = False) -> None:
-    """Print the figures of all arms, and how the others differ from the first.
+    """Print the metrics of all arms, and the differences of the others from the first.
 
     Args:
-        report: What to print.
-        explain: Whether to say what each metric means.
+        report: The report.
+        explain: Whether to print what each metric means.
     """
     out, names = console(), report.names()
     if not names:
         out.print("\nNo round is over yet.")
         return
     out.print(f"\n{_rounds(report)}, ± half of the 95 % interval")
-    figures = {arm: _figures(report, arm, names) for arm in report.metrics}
-    for block in _blocks(names, figures, out.width):
+    means = {arm: _means(report, arm, names) for arm in report.metrics}
+    for block in _blocks(names, means, out.width):
         out.print()
         out.print(block)
     if report.differences:
@@ -116,7 +118,7 @@ def print_report(report: RunReport, explain: bool = False) -> None:
 
 
 def print_meanings(out: Console, names: Sequence[str]) -> None:
-    """Say what metrics mean."""
+    """Print the meaning of each metric."""
     table = grid()
     for name in names:
         found = metric_info(name)
@@ -140,27 +142,27 @@ class _Cell(NamedTuple):
 
     text: Text
     series: tuple[float, ...] = ()
-    """Drawn before the text, where there is room."""
+    """Drawn before the text if there is room."""
     bounds: tuple[float, float] = (0.0, 0.0)
-    """Of the series of all arms."""
+    """The least and greatest value in the series of all arms."""
 
 
-def _figures(report: RunReport, arm: str, names: Sequence[str]) -> Mapping[str, _Cell]:
+def _means(report: RunReport, arm: str, names: Sequence[str]) -> Mapping[str, _Cell]:
     cells = {}
     for name in names:
         if name not in report.metrics[arm]:
             continue
-        figure = report.metrics[arm][name]
+        summary = report.metrics[arm][name]
         known = [
             value
-            for figures in report.metrics.values()
-            if name in figures
-            for value in figures[name].series
+            for summaries in report.metrics.values()
+            if name in summaries
+            for value in summaries[name].series
             if not math.isnan(value)
         ]
         bounds = (min(known, default=0.0), max(known, default=0.0))
-        text = Text.assemble((number(figure.interval.mean), "bold"), half_width(figure.interval))
-        cells[name] = _Cell(text, figure.series, bounds)
+        text = Text.assemble((number(summary.interval.mean), "bold"), half_width(summary.interval))
+        cells[name] = _Cell(text, summary.series, bounds)
     return cells
 
 
@@ -179,7 +181,7 @@ def _differences(report: RunReport, arm: str, names: Sequence[str]) -> Mapping[s
 
 
 def verdict(difference: ArmDifference, better: str) -> tuple[str, str]:
-    """Return a difference in one word, and the style it is written in."""
+    """Return one word for a difference, and the style in which it is printed."""
     mean = difference.interval.mean
     if math.isnan(mean):
         return "", "dim"
@@ -194,7 +196,7 @@ def verdict(difference: ArmDifference, better: str) -> tuple[str, str]:
 
 
 def half_width(interval: Interval) -> Text:
-    """Return how far an interval reaches to either side of its middle; nothing if it is none."""
+    """Return half the width of an interval as text; empty without an interval."""
     if math.isnan(interval.low):
         return Text("")
     return Text(f" ±{number((interval.high - interval.low) / 2)}", "dim")

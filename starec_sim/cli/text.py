@@ -1,4 +1,4 @@
-"""Text from outside, made safe for a terminal; and our own name and commands, to be typed."""
+"""Make text safe for a terminal, and return the commands that a message suggests."""
 
 import os
 import shlex
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def clean(text: str) -> str:
-    r"""Return text without control characters, which a terminal would obey.
+    r"""Return text without control characters, which a terminal would interpret.
 
     >>> clean("a\x1b[31mb\tc\nd")
     'a[31mb c\nd'
@@ -18,9 +18,9 @@ def clean(text: str) -> str:
 
 
 def program() -> str:
-    """Return how this program is called from here: by its name, or by its path where it has to be.
+    """Return the command that starts this program: `starec`, or its path if it is not on PATH.
 
-    In a fresh checkout it lies in `.venv/bin`, which is on nobody's PATH.
+    In a fresh checkout it is in `.venv/bin`, which is not on PATH.
     """
     called = Path(sys.argv[0])
     if called.name != "starec" or shutil.which("starec") or not called.exists():
@@ -30,10 +30,10 @@ def program() -> str:
 
 
 def suggested(commands: Iterable[tuple[str, str]]) -> str:
-    """Return what one can do next, a line each.
+    """Return commands that the user can run next, one a line.
 
     Args:
-        commands: What follows our own name, and what it is good for.
+        commands: Arguments of `starec`, and what the command does.
     """
     lines = (f"    {program()} {command}    # {what}" for command, what in commands)
     return "\n".join(["\nNext:", *lines])

@@ -49,10 +49,10 @@ def train(
 
 
 def _need_packages() -> None:
-    """Refuse to train without the packages it needs.
+    """Check that the packages for training are installed.
 
     Raises:
-        PluginError: Names those that are missing.
+        PluginError: Some are missing; the message names them.
     """
     from importlib.util import find_spec
 

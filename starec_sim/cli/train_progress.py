@@ -1,4 +1,4 @@
-"""The live display of a training: rewards, losses, and signs of trouble."""
+"""The live display of a training: rewards, losses and validation metrics."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ _ROWS: Mapping[str, str] = {
 }
 _VALIDATED = ("reward", "ndcg@1", "ndcg@10", "satisfaction", "malformed")
 _LATEST = 40
-"""Steps that a sparkline shows."""
+"""Steps that a sparkline shows at most."""
 
 
 class TrainProgress(LiveProgress):
-    """Follows a training on stderr: live on a terminal, a line a step elsewhere."""
+    """Shows the progress of a training on stderr: live on a terminal, else a line for each step."""
 
     def __init__(self) -> None:
-        self.talks = os.environ.get("RANK", "0") == "0"
-        """Whether this is the process that prints, of several that train."""
-        super().__init__(quiet=not self.talks)
+        self.prints = os.environ.get("RANK", "0") == "0"
+        """Whether this process prints; of several processes only the one with rank 0 does."""
+        super().__init__(quiet=not self.prints)
         self._series: dict[str, list[float]] = {}
         self._validated: list[str] = []
         self._steps = 1
@@ -54,7 +54,7 @@ class TrainProgress(LiveProgress):
         self._progress.update(self._task, description=experiment.name)
 
     def stage_started(self, stage: str, steps: int, done: int) -> None:
-        """Show how much lies ahead."""
+        """Show the stage, and set its number of steps."""
         self._steps = steps
         self._series.clear()
         words = "imitating" if stage == "sft" else "learning"
@@ -64,7 +64,7 @@ class TrainProgress(LiveProgress):
             self.message(f"{stage}: {steps} steps{more}")
 
     def round_started(self, round: int, visitors: int) -> None:
-        """Count the visits of a round from here."""
+        """Note the number of visitors of the round."""
         self._visitors, self._visits = visitors, 0
 
     def visit_finished(self, visit: Visit) -> None:
@@ -73,7 +73,7 @@ class TrainProgress(LiveProgress):
         self._progress.update(self._task, note=f"visit {self._visits}/{self._visitors}")
 
     def samples_screened(self, counts: Sequence[tuple[str, str, int]]) -> None:
-        """Show what became of the teacher's answers."""
+        """Print how many answers of the teacher are kept or rejected, and why."""
         table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
         for label in ("node", "the teacher's answers", "count"):
             table.add_column(label, justify="right" if label == "count" else "left")
@@ -82,7 +82,7 @@ class TrainProgress(LiveProgress):
         self._console.print(table)
 
     def step_finished(self, entry: Mapping[str, Any]) -> None:
-        """Show the figures of a step."""
+        """Show the metrics of a step."""
         now = time.monotonic()
         pace = (entry["learned_tokens"] + entry.get("sampled_tokens", 0)) / max(
             1e-9, now - self._clock
@@ -108,20 +108,20 @@ class TrainProgress(LiveProgress):
             self.message(f"{entry['stage']} step {entry['step']}/{self._steps}: {line}")
 
     def validated(self, entry: Mapping[str, Any]) -> None:
-        """Show how the policy does with users it never trained on."""
-        figures = entry["validation"]
+        """Show the metrics of the policy on held-out users."""
+        metrics = entry["validation"]
         line = ", ".join(
             f"{name} {metric['mean']:.3f} [{metric['low']:.3f}, {metric['high']:.3f}]"
             for name in _VALIDATED
-            if (metric := figures.get(name)) is not None
+            if (metric := metrics.get(name)) is not None
         )
         self._validated.append(f"new users after {entry['step']} steps: {line}")
         if not self._console.is_terminal:
             self.message(self._validated[-1])
         self._clock = time.monotonic()
 
-    def say_how_to_go_on(self, error: BaseException) -> None:
-        """After a failure: what is kept, and the command that goes on."""
+    def print_how_to_resume(self, error: BaseException) -> None:
+        """Print that the committed steps are kept, and the command that resumes the training."""
         if self.kept is not None and (Path(self.kept) / "run.sqlite").exists():
             from starec_sim.learning.learner import DivergenceError
 
@@ -141,11 +141,11 @@ class TrainProgress(LiveProgress):
         else:
             self.kept = None
 
-    def say_what_is_next(self, result: TrainResult, user: str | None) -> None:
-        """After success: where things are, and what one can do with them.
+    def print_next_commands(self, result: TrainResult, user: str | None) -> None:
+        """Print weights and plot of a finished training, and commands that show more of it.
 
         Args:
-            result: Of the training.
+            result: The result of the training.
             user: The id of a validated user; None if there are none.
         """
         if self._learned:

@@ -1,4 +1,4 @@
-"""A training executed with a live display, and what it changed."""
+"""Execute a training with a live display, and print what it changed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.text import Text
 from starec_sim.cli.options import Answer
 from starec_sim.cli.tables import console, grid, half_width, number, verdict
 from starec_sim.cli.train_progress import TrainProgress
-from starec_sim.cli.unfinished import unfinished_told
+from starec_sim.cli.unfinished import unfinished_errors
 from starec_sim.glossary import metric_info
 from starec_sim.metrics import Interval
 from starec_sim.report import ArmDifference
@@ -21,35 +21,35 @@ if TYPE_CHECKING:
     from starec_sim.learning.train import TrainResult
 
 _SHOWN = ("reward", "ndcg@1", "ndcg@10", "satisfaction", "click_through", "malformed")
-"""Metrics that are shown, as far as the environment has them."""
+"""Metrics that are shown, if the environment has them."""
 
 
 def finish_training(execute: Callable[[RunEvents], TrainResult], as_json: bool) -> Answer:
-    """Execute with a live display, then show the result.
+    """Execute a training with a live display, then print its result.
 
     Args:
         execute: Starts or resumes the training.
         as_json: Whether to return the answer in place of printing it.
     """
     progress = TrainProgress()
-    with unfinished_told(progress), progress:
+    with unfinished_errors(progress), progress:
         result = execute(progress)
-    if not progress.talks:
+    if not progress.prints:
         return None
     if as_json:
         return result.as_json()
     if result.changes is not None:
         print_changes(result.changes, result.steps[-1]["step"])
-    progress.say_what_is_next(result, _busiest_user(result))
+    progress.print_next_commands(result, _slowest_user(result))
     return None
 
 
 def print_changes(changes: Mapping[str, Mapping[str, Any]], steps: int) -> None:
-    """Print what a training changed for users it never trained on.
+    """Print the validation metrics before and after a training, and their differences.
 
     Args:
         changes: See `starec_sim.learning.validation.changes`.
-        steps: How many lie between before and after.
+        steps: Training steps between the two validations.
     """
 
     def cell(interval: Interval, style: str, sign: str = "") -> Text:
@@ -76,10 +76,10 @@ def print_changes(changes: Mapping[str, Mapping[str, Any]], steps: int) -> None:
     out.print(table)
 
 
-def _busiest_user(result: TrainResult) -> str | None:
+def _slowest_user(result: TrainResult) -> str | None:
     """Return the id of the validated user with the most slow steps; None if there are no users."""
     if not result.validations:
         return None
     with reading(result.folder) as reader:
-        busiest = reader.most_slow_steps(reader.trial(result.validations[-1], None), 1)
-    return busiest[0][0] if busiest else None
+        slowest = reader.most_slow_steps(reader.trial(result.validations[-1], None), 1)
+    return slowest[0][0] if slowest else None

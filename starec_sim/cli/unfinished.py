@@ -1,4 +1,4 @@
-"""Runs that end early: what is kept, and the command that goes on."""
+"""Errors that end a run early, with the folder that can be resumed."""
 
 from __future__ import annotations
 
@@ -11,31 +11,30 @@ if TYPE_CHECKING:
 
 
 class UnfinishedError(Exception):
-    """A run that did not come to its end.
+    """An error ended a run early.
 
     Args:
-        run: Its folder; None while nothing of it was kept.
-        cause: What ended it.
-        say_how_to_go_on: Is called once the cause is printed, and prints what is kept and the next
-            command.
+        run: The folder of the run; None if nothing is kept.
+        cause: The error.
+        print_how_to_resume: Is called after the cause is printed.
     """
 
     def __init__(
-        self, run: str | None, cause: BaseException, say_how_to_go_on: Callable[[], None]
+        self, run: str | None, cause: BaseException, print_how_to_resume: Callable[[], None]
     ) -> None:
         super().__init__(str(cause))
         self.run = run
         self.cause = cause
-        self.say_how_to_go_on = say_how_to_go_on
+        self.print_how_to_resume = print_how_to_resume
 
 
 @contextmanager
-def unfinished_told(progress: LiveProgress) -> Iterator[None]:
-    """Turn whatever ends a run early into an `UnfinishedError`."""
+def unfinished_errors(progress: LiveProgress) -> Iterator[None]:
+    """Raise an `UnfinishedError` for every error that ends the run."""
     try:
         yield
     except BaseException as error:
         cause = error  # Python forgets `error` at the end of this block
         raise UnfinishedError(
-            progress.kept, cause, lambda: progress.say_how_to_go_on(cause)
+            progress.kept, cause, lambda: progress.print_how_to_resume(cause)
         ) from error

@@ -40,7 +40,7 @@ def evaluate(
 
     Args:
         evaluation: What to evaluate, and how.
-        events: Is told what happens.
+        events: Is called at each event of the run.
         fresh: Whether to start a new evaluation even if there is an unfinished one.
 
     Returns:
@@ -92,7 +92,7 @@ def resume(
 
     Args:
         folder: The evaluation.
-        events: Is told what happens.
+        events: Is called at each event of the run.
         concurrency: Visits in progress at once, if it should change.
         budget: Keys of the budget that change, see `starec_sim.runner.resume`.
 

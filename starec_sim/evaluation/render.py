@@ -36,7 +36,7 @@ def shown_metrics(table: Table) -> list[str]:
     return [name for name in names if name not in ("hr@1", f"hr@{places}")]
 
 
-def figure(interval: Interval, between: str = " ±") -> str:
+def mean_text(interval: Interval, between: str = " ±") -> str:
     """Return a mean with half the width of its interval, times 100."""
     mean = f"{PERCENT * interval.mean:.2f}"
     if math.isnan(interval.low):
@@ -44,7 +44,7 @@ def figure(interval: Interval, between: str = " ±") -> str:
     return f"{mean}{between}{PERCENT * (interval.high - interval.low) / 2:.2f}"
 
 
-def difference(found: PairedDifference) -> str:
+def difference_text(found: PairedDifference) -> str:
     """Return a difference with its interval, times 100."""
     mean, low, high = (PERCENT * value for value in found.interval[:3])
     if math.isnan(low):
@@ -52,22 +52,22 @@ def difference(found: PairedDifference) -> str:
     return f"{mean:+.2f} [{low:+.2f}, {high:+.2f}]"
 
 
-def chance(p: float) -> str:
+def p_text(p: float) -> str:
     """Return a p-value.
 
-    >>> chance(0.00012), chance(0.2571)
+    >>> p_text(0.00012), p_text(0.2571)
     ('0.0001', '0.2571')
     """
     return "–" if math.isnan(p) else f"{p:.4f}"
 
 
-def flawed(row: TableRow) -> str:
+def counters_text(row: TableRow) -> str:
     """Return the counters of a row that are not zero, as text."""
     shown = {name: count for name, count in row.counters.items() if name != "rankings" and count}
     return ", ".join(f"{name} {count:,}" for name, count in shown.items())
 
 
-def spent(row: TableRow) -> str:
+def costs_text(row: TableRow) -> str:
     """Return the known costs of a ranking."""
     costs, parts = row.costs, []
     tokens = [costs.get(f"{name}/ranking") for name in ("tokens_in", "tokens_out")]
@@ -90,9 +90,9 @@ def markdown(table: Table, reference: str | None = None) -> str:
     lines = [
         [
             row.name,
-            *(figure(row.metrics[metric]) for metric in metrics),
+            *(mean_text(row.metrics[metric]) for metric in metrics),
             *(
-                (difference(against[row.name]), chance(against[row.name].p))
+                (difference_text(against[row.name]), p_text(against[row.name].p))
                 if row.name in against
                 else ("", "")
             ),
@@ -100,10 +100,10 @@ def markdown(table: Table, reference: str | None = None) -> str:
         for row in table.rows
     ]
     text = _pipes(head, lines)
-    if notes := [row for row in table.rows if flawed(row) or spent(row)]:
+    if notes := [row for row in table.rows if counters_text(row) or costs_text(row)]:
         text += "\n" + _pipes(
             ["", "a ranking takes", "counted"],
-            [[row.name, spent(row), flawed(row) or "nothing"] for row in notes],
+            [[row.name, costs_text(row), counters_text(row) or "nothing"] for row in notes],
         )
     return f"{text}\n{caption(table)}\n"
 
@@ -178,7 +178,7 @@ def latex(table: Table) -> str:
         cells = []
         for metric in metrics:
             interval = row.metrics[metric]
-            mean, _, half = figure(interval, "|").partition("|")
+            mean, _, half = mean_text(interval, "|").partition("|")
             shown = rf"\textbf{{{mean}}}" if interval.mean == best[metric] else mean
             cells.append(shown + (rf" {{\scriptsize $\pm${half}}}" if half else ""))
         lines.append(" & ".join([_escaped(row.name), *cells]) + r" \\")

@@ -160,7 +160,7 @@ def test_visitors_out_of_order_or_twice_break_the_contract(visitors):
 def test_an_infinite_metric_of_the_environment_breaks_the_contract_and_commits_nothing():
     record = MemoryRecord()
     simulation = simulate(Two({"sales": float("inf")}), ScriptedAgent(watch), record=record)
-    with pytest.raises(ContractError, match=r"end_round\(0\) returned a figure that is infinite"):
+    with pytest.raises(ContractError, match=r"end_round\(0\) returned a metric that is infinite"):
         play_rounds(simulation, 1)
     assert simulation.rounds == 0 and record.log[-1] == ("flushed",)
 
