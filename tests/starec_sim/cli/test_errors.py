@@ -141,7 +141,7 @@ def test_an_interrupt_says_so_in_one_object(starec, here, monkeypatch):
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("starec_sim.experiment.read", interrupted)
+    monkeypatch.setattr("starec_sim.experiment.read_experiment", interrupted)
     said = starec(*FEED, "--json")
     assert said.status == 130
     assert said.answer["status"] == "paused"
