@@ -1,8 +1,8 @@
 """The form of prompts and answers, in one place.
 
-An agent asks for an answer in tags or as JSON; the answer is read strictly, and what is wrong with
-it is said in words for one repair call. Everything that writes or reads a label, a tag, a schema or
-a line of a prompt uses this package. It knows no agent and needs no torch.
+An agent asks for an answer in tags or as JSON. The answer is read strictly, and its flaws are put
+into words for one repair call. Everything that writes or reads a label, a tag, a schema or a line
+of a prompt uses this package. It knows no agent and needs no torch.
 
 | module | what it holds |
 |---|---|
@@ -14,7 +14,7 @@ a line of a prompt uses this package. It knows no agent and needs no torch.
 | `parts` | the parts of an answer in either form |
 | `decisions`, `summaries` | strict reading of rankings, actions and texts |
 | `findings` | what is wrong with an answer |
-| `places` | which tokens write which place of a ranking |
+| `token_ranks` | which token writes which rank of a ranking |
 """
 
 from starec_sim.answers.decisions import read_decision
@@ -22,7 +22,6 @@ from starec_sim.answers.findings import MAX_ANSWER, Findings
 from starec_sim.answers.json_schema import answer_schema
 from starec_sim.answers.labelling import label, labelled, labels
 from starec_sim.answers.parts import Form
-from starec_sim.answers.places import ranking_places
 from starec_sim.answers.prompt import NOTHING_YET, SUMMARY_WORDS, PromptParts, Reviewed, read_prompt
 from starec_sim.answers.summaries import CHARACTERS_A_WORD, read_summary
 from starec_sim.answers.tags import part, sections, thought, with_reasoning
@@ -38,6 +37,7 @@ from starec_sim.answers.terms import (
     read_statements,
     stars,
 )
+from starec_sim.answers.token_ranks import token_ranks
 
 __all__ = [
     "CHARACTERS_A_WORD",
@@ -60,7 +60,6 @@ __all__ = [
     "labelled",
     "labels",
     "part",
-    "ranking_places",
     "read_counts",
     "read_decision",
     "read_prompt",
@@ -69,5 +68,6 @@ __all__ = [
     "sections",
     "stars",
     "thought",
+    "token_ranks",
     "with_reasoning",
 ]

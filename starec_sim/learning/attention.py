@@ -60,12 +60,15 @@ def in_pieces(
     lines = []
     for line, (prompt, *others) in enumerate(ends):
         q, k, v = (part[line : line + 1] for part in (query, key, value))
-        asked_k, asked_v = k[:, :, :prompt], v[:, :, :prompt]
-        pieces, start = [attend(q[:, :, :prompt], asked_k, asked_v, is_causal=True)], prompt
+        prompt_k, prompt_v = k[:, :, :prompt], v[:, :, :prompt]
+        pieces, start = [attend(q[:, :, :prompt], prompt_k, prompt_v, is_causal=True)], prompt
         for end in others:
             mine = slice(start, end)
             seen = torch.ones(end - start, prompt + end - start, dtype=torch.bool).tril(prompt)
-            ks, vs = torch.cat([asked_k, k[:, :, mine]], 2), torch.cat([asked_v, v[:, :, mine]], 2)
+            ks, vs = (
+                torch.cat([prompt_k, k[:, :, mine]], 2),
+                torch.cat([prompt_v, v[:, :, mine]], 2),
+            )
             pieces.append(attend(q[:, :, mine], ks, vs, attn_mask=seen))
             start = end
         pieces.append(torch.zeros_like(q[:, :, start:]))

@@ -1,4 +1,4 @@
-"""What a training writes, so that a kill at any moment costs no more than a few steps.
+"""What a training writes. A training that is killed loses no more than a few steps.
 
     versions/<name>/        the weights after a step; the next round is played with them
     checkpoints/<step>/     optimizer, schedule and random state after a step; the last two are kept
@@ -6,7 +6,7 @@
     steps.jsonl             a line for each step
     held-out.txt            the ids of users who are never trained on, one a line
 
-Folders are there whole or not at all. Rounds that were played are not played again: steps after
+A folder is complete or does not exist. Rounds that were played are not played again: steps after
 the last checkpoint are learned once more from their rollouts.
 """
 
@@ -28,11 +28,11 @@ from starec_sim.learning.sealed_folders import damage, put_bytes, sealed_folder
 _STATE = "state.pt"
 _HELD_OUT = "held-out.txt"
 KEPT = 2
-"""Checkpoints; the one before the last is there in case the last is damaged."""
+"""Checkpoints that are kept: the last one, and the one before in case the last is damaged."""
 
 
 class TrainingCheckpoint(NamedTuple):
-    """Where a stage of a training stands."""
+    """The state of a stage after a step."""
 
     step: int
     state: Mapping[str, Any]
@@ -59,15 +59,15 @@ class CheckpointStore:
     # Versions of the weights
 
     def version(self, name: str) -> Path:
-        """Return the folder of a version, whether it is there or not."""
+        """Return the folder of a version; it need not exist."""
         return self.folder / "versions" / name
 
     def has_version(self, name: str) -> bool:
-        """Return whether a version is there, and undamaged."""
+        """Return whether a version exists and is undamaged."""
         return not damage(self.version(name))
 
     def put_version(self, name: str, write: Callable[[Path], None]) -> Path:
-        """Write a version unless it is there already; a damaged one is written again."""
+        """Write a version unless it exists; a damaged one is written again."""
         place = self.version(name)
         if not self.has_version(name):
             shutil.rmtree(place, ignore_errors=True)

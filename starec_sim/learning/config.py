@@ -1,4 +1,4 @@
-"""What `train` may say in an experiment: the keys of a training, with their defaults."""
+"""The key `train` of an experiment: the settings of a training, with their defaults."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Sft(Settings):
     min_ndcg: float = Field(default=0.0, ge=0, le=1)
     """A ranking with a lower NDCG is rejected."""
     rethink: int = Field(default=1, ge=0)
-    """How often the teacher is asked again, with what is wrong with its answer."""
+    """How often the teacher is asked again; the question says what is wrong with its answer."""
     keywords: tuple[str, ...] = ("liked",)
     """A summary must contain one of these words; any will do if empty."""
     epochs: int = Field(default=1, ge=1)
@@ -91,7 +91,7 @@ class Guards(Settings):
     """When a training stops because more steps would make the policy worse."""
 
     kl: float = Field(default=5.0, gt=0)
-    """Nats per token from the reference policy."""
+    """The largest KL divergence from the reference policy, in nats per token."""
     distinct: float = Field(default=0.02, ge=0, le=1)
     """The smallest share of the answers of a step that must differ; 0 if all may be equal."""
     patience: int = Field(default=20, ge=1)
@@ -109,7 +109,7 @@ class Training(Settings):
     batch_tokens: int = Field(default=8192, ge=64)
     """Token ids in one forward pass, padding included; limited by memory."""
     gradient_checkpointing: bool = False
-    """Whether activations are computed twice instead of kept: a third slower, less memory."""
+    """Compute activations again in the backward pass: slower by a third, less memory."""
     chat_template_kwargs: dict[str, bool | str | int] | None = None
     """Values for the chat template in SFT; those of the policy if None."""
     sft: Sft | None = None
@@ -127,7 +127,7 @@ class Training(Settings):
         return self
 
 
-_BENDS = (
+_CHANGE_SAMPLING = (
     "top_k",
     "min_p",
     "logit_bias",
@@ -137,7 +137,7 @@ _BENDS = (
     "structured_outputs",
     "response_format",
 )
-"""Request parameters that change the probabilities of tokens behind the learner's back."""
+"""Request parameters that change the probabilities of tokens; the learner does not know of it."""
 
 
 def training_of(experiment: Experiment) -> Training:
@@ -158,68 +158,87 @@ def training_of(experiment: Experiment) -> Training:
             hint="train each variant by itself: starec train FILE --set train.KEY=VALUE",
         )
     weights_of(experiment, training)
-    fast, slow = experiment.policies.fast, experiment.policies.slow
     if training.grpo is not None:
-        if "slow" in training.grpo.nodes and slow != fast:
-            raise ConfigError(
-                "train.grpo.nodes: slow answers are learned from only if the same policy gives "
-                "them, and policies.slow differs from policies.fast",
-                hint="make them equal, or set train.grpo.nodes to [fast]",
-            )
-        for key, wanted in (("top_p", 1.0), ("temperature", None)):
-            value = setting(fast, key, 1.0)
-            if value is None:
-                raise ConfigError(
-                    f"policies.fast.{key} is left to the server, and what learns must know it",
-                    hint=f"set policies.fast.{key} to 1",
-                )
-            if (wanted is not None and value != wanted) or value == 0:
-                raise ConfigError(
-                    f"policies.fast.{key}: {value} leaves nothing to explore, or not what is "
-                    "learned from; a policy in training samples from all of its distribution",
-                    hint=f"set policies.fast.{key} to 1",
-                )
-        if training.grpo.objective.credit == "position" and (
-            training.grpo.groups == "episode" or not _asks_for_rankings(experiment)
-        ):
-            raise ConfigError(
-                "train.grpo.objective.credit: position needs single rankings, one answer each",
-                hint="set train.grpo.groups to branch, in an environment whose class declares the "
-                "task ranking, as `ranking` does; or set credit to rollout",
-            )
-        bent = [key for key in _BENDS if key in (fast.get("extra_body") or {})]
-        if bent or fast.get("structured"):
-            raise ConfigError(
-                f"policies.fast.{f'extra_body.{bent[0]}' if bent else 'structured'}: changes what "
-                "the server samples from, and what learns does not know of it",
-                hint="take it out; answers in tags are read as strictly",
-            )
+        _check_nodes(experiment, training.grpo)
+        _check_sampling(experiment.policies.fast)
+        _check_credit(experiment, training.grpo)
+        _check_request(experiment.policies.fast)
     return training
 
 
+def _check_nodes(experiment: Experiment, grpo: Grpo) -> None:
+    """Check that the policy that learns gives all answers that are learned from."""
+    if "slow" in grpo.nodes and experiment.policies.slow != experiment.policies.fast:
+        raise ConfigError(
+            "train.grpo.nodes: slow answers are learned from only if the same policy gives "
+            "them, and policies.slow differs from policies.fast",
+            hint="make them equal, or set train.grpo.nodes to [fast]",
+        )
+
+
+def _check_sampling(fast: Mapping[str, Any]) -> None:
+    """Check that the policy samples from its whole distribution, at a known temperature."""
+    for key, wanted in (("top_p", 1.0), ("temperature", None)):
+        value = setting(fast, key, 1.0)
+        if value is None:
+            raise ConfigError(
+                f"policies.fast.{key} is left to the server, and what learns must know it",
+                hint=f"set policies.fast.{key} to 1",
+            )
+        if (wanted is not None and value != wanted) or value == 0:
+            raise ConfigError(
+                f"policies.fast.{key}: {value} leaves nothing to explore, or not what is "
+                "learned from; a policy in training samples from all of its distribution",
+                hint=f"set policies.fast.{key} to 1",
+            )
+
+
+def _check_credit(experiment: Experiment, grpo: Grpo) -> None:
+    """Check that credit by position is used with single rankings only."""
+    if grpo.objective.credit == "position" and (
+        grpo.groups == "episode" or not _asks_for_rankings(experiment)
+    ):
+        raise ConfigError(
+            "train.grpo.objective.credit: position needs single rankings, one answer each",
+            hint="set train.grpo.groups to branch, in an environment whose class declares the "
+            "task ranking, as `ranking` does; or set credit to rollout",
+        )
+
+
+def _check_request(fast: Mapping[str, Any]) -> None:
+    """Check that no parameter of the request changes what the server samples from."""
+    changing = [key for key in _CHANGE_SAMPLING if key in (fast.get("extra_body") or {})]
+    if changing or fast.get("structured"):
+        key = f"extra_body.{changing[0]}" if changing else "structured"
+        raise ConfigError(
+            f"policies.fast.{key}: changes what the server samples from, and what learns does not "
+            "know of it",
+            hint="take it out; answers in tags are read as strictly",
+        )
+
+
 def _asks_for_rankings(experiment: Experiment) -> bool:
-    found = plugins.load("environments", experiment.environment["use"], "environment.use")
-    return isinstance(found, OneTask) and found.task == "ranking"
+    environment = plugins.load("environments", experiment.environment["use"], "environment.use")
+    return isinstance(environment, OneTask) and environment.task == "ranking"
 
 
 def setting(spec: Mapping[str, Any], key: str, otherwise: Any) -> Any:
     """Return a setting of a policy: from its spec, else its default, else `otherwise`."""
-    found = plugins.load("policies", spec["use"])
-    is_model = isinstance(found, type) and issubclass(found, BaseModel)
-    field = found.model_fields.get(key) if is_model else None
+    policy = plugins.load("policies", spec["use"])
+    is_model = isinstance(policy, type) and issubclass(policy, BaseModel)
+    field = policy.model_fields.get(key) if is_model else None
     return spec.get(key, otherwise if field is None else field.default)
 
 
 def template_of(experiment: Experiment, training: Training) -> Mapping[str, Any]:
-    """Return values for the chat template: those of the training, else those of the policy."""
+    """Return the values for the chat template: those of the training, else of the policy."""
     fast = experiment.policies.fast
     if training.chat_template_kwargs is not None:
         return training.chat_template_kwargs
     # `local` has it as a setting, a server as a parameter of the request.
-    told: Mapping[str, Any] | None = {**(fast.get("extra_body") or {}), **fast}.get(
-        "chat_template_kwargs"
-    )
-    return told or {}
+    settings = {**(fast.get("extra_body") or {}), **fast}
+    values: Mapping[str, Any] | None = settings.get("chat_template_kwargs")
+    return values or {}
 
 
 def weights_of(experiment: Experiment, training: Training) -> str:

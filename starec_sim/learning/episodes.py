@@ -28,7 +28,7 @@ TEACHER_TRIAL, FIRST_VALIDATION_TRIAL = 1_000_000, 2_000_000
 
 
 def validation_arm(step: int) -> str:
-    """Return the arm under which the validation after a step stands in the record."""
+    """Return the name of the arm that records the validation after a step."""
     return f"validation after {step} steps"
 
 
@@ -49,7 +49,7 @@ class TrialPlayer:
         run: The open folder of the training.
         split: The environment and its users.
         concurrency: Visits in progress at once.
-        events: Is told what happens.
+        events: Receives what happens in the run.
     """
 
     def __init__(self, run: OpenRun, split: UserSplit, concurrency: int, events: RunEvents) -> None:

@@ -1,6 +1,6 @@
 """A step of GRPO: from rollouts to advantages, to updates of the weights.
 
-The loss and its formulas stand in `starec_sim.learning.grpo_loss`.
+The loss and its formulas are in `starec_sim.learning.grpo_loss`.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ def grpo_step(
     groups = sorted({rollout.group for rollout in rollouts})
     size = grpo.batch or max(1, len(groups))
     for epoch in range(step * grpo.passes, (step + 1) * grpo.passes):
-        for places in batches(len(groups), size, streams, "grpo batches", epoch):
-            chosen = {groups[place] for place in places}
+        for indices in batches(len(groups), size, streams, "grpo batches", epoch):
+            chosen = {groups[index] for index in indices}
             drawn = [rollout for rollout in rollouts if rollout.group in chosen]
             # 1. The advantage of each answer within its group: A_i = (r_i - mean r) / std r.
             batch = make_batch(drawn, grpo.objective, ranks_of)
@@ -123,8 +123,8 @@ def make_batch(
         elif (np.ptp(earned, axis=0) <= SMALLEST_DEVIATION).all():
             equal += 1
         else:
-            found = advantages(earned, divide_by_deviation=objective.divide_by_deviation)
-            kept += zip(group, found, strict=True)
+            better = advantages(earned, divide_by_deviation=objective.divide_by_deviation)
+            kept += zip(group, better, strict=True)
     total = sum(rollout.tokens for rollout, _ in kept)
     rows = []
     for rollout, advantage in kept:

@@ -2,7 +2,7 @@
 
 The loss is computed in `forward` of one module, so that the hooks of DDP, FSDP and DeepSpeed run;
 accelerate decides which of them is used (`torchrun`, `accelerate launch`). All processes get all
-training rows and take every k-th pack. TrainedWeights of ids are those of the whole batch, so the
+training rows and take every k-th pack. The weights of ids are computed over the whole batch, so the
 gradient does not depend on the number of processes.
 """
 
@@ -23,7 +23,7 @@ from torch.distributed.fsdp import FSDPModule
 
 from starec_sim.errors import LearningError
 from starec_sim.learning.grpo_loss import Objective, grpo_loss
-from starec_sim.learning.models import TrainedWeights, gathered, spread
+from starec_sim.learning.models import TrainedWeights, gathered, shard
 from starec_sim.learning.packing import Pack, TrainingRow, log_probabilities, packs
 from starec_sim.settings import Settings
 
@@ -196,7 +196,7 @@ class Learner:
         """Continue exactly from a state. Every process must call this."""
         optimizer, learning = dict(state["optimizer"]), self._learning()
         optimizer["state"] = {
-            number: {name: spread(values, learning[number]) for name, values in kept.items()}
+            number: {name: shard(values, learning[number]) for name, values in kept.items()}
             for number, kept in optimizer["state"].items()
         }
         self._optimizer.load_state_dict(optimizer)
@@ -204,7 +204,10 @@ class Learner:
         torch.set_rng_state(state["random"])
 
     def writer(self) -> Callable[[Path], None]:
-        """Return a function that writes the weights. Every process calls this, one the result."""
+        """Return a function that writes the weights.
+
+        Every process must call this; the first one calls the function that is returned.
+        """
         state: dict[str, Tensor] | None = None
         if self.accelerator.distributed_type == "FSDP":
             if self.weights.method == "lora":  # the base does not learn
@@ -266,7 +269,7 @@ class Learner:
         )
 
     def _share(self, all_packs: Sequence[Pack]) -> list[Pack]:
-        """Return the packs of this process, as many as every other has: their hooks synchronise."""
+        """Return the packs of this process. All have as many: the hooks of DDP and FSDP wait."""
         rank, processes = self.accelerator.process_index, self.accelerator.num_processes
         mine = list(all_packs[rank::processes])
         while len(mine) < math.ceil(len(all_packs) / processes):
@@ -275,7 +278,7 @@ class Learner:
 
     @contextlib.contextmanager
     def _as_reference(self) -> Iterator[None]:
-        """Put the values of the reference policy into the model, and the learning ones back after.
+        """Give the model the weights of the reference policy; restore its own afterwards.
 
         In place, so that it works for adapters and whole weights, sharded or not, at the cost of
         two copies of what learns.

@@ -31,7 +31,10 @@ class ModelError(StarecError):
 
 
 class Lora(Settings):
-    """Low-rank adapters (Hu et al., 2021). Dropout is 0: what samples must equal what learns."""
+    """Low-rank adapters (Hu et al., 2021).
+
+    Dropout is 0: the policy that samples and the policy that learns must be the same.
+    """
 
     rank: int = Field(default=16, ge=1)
     alpha: int = Field(default=32, ge=1)
@@ -70,7 +73,7 @@ class TrainedWeights:
         if self.method == "full":
             self.tokenizer.save_pretrained(folder)
 
-    def put(self, folder: Path) -> None:
+    def load_version(self, folder: Path) -> None:
         """Load the values of a version that `save` wrote. Every process must call this.
 
         Raises:
@@ -89,7 +92,7 @@ class TrainedWeights:
                 if whole is None or whole.shape != parameter.shape:
                     there = "is missing" if whole is None else f"has the shape {[*whole.shape]}"
                     raise ValueError(f"{key} {there}, wanted is {[*parameter.shape]}")
-                parameter.data.copy_(spread(whole, parameter))
+                parameter.data.copy_(shard(whole, parameter))
         except (OSError, ValueError, SafetensorError) as error:
             raise ModelError(
                 f"the version {folder} cannot be read: {error}",
@@ -102,7 +105,7 @@ def gathered(values: Any) -> Any:
     return values.full_tensor() if isinstance(values, DTensor) else values
 
 
-def spread(values: Tensor, like: Tensor) -> Tensor:
+def shard(values: Tensor, like: Tensor) -> Tensor:
     """Return this process's shard of values, if the parameter `like` is sharded."""
     if not isinstance(like, DTensor) or values.shape != like.shape:
         return values
@@ -134,7 +137,7 @@ def load(
         ModelError: The model is missing, or cannot be trained.
         PolicyError: The adapter cannot be read, or belongs to another model.
     """
-    half = settled(dtype) == "bf16"
+    half = resolve_dtype(dtype) == "bf16"
     # An adapter learns in fp32 over a base in bf16; whole weights learn in fp32 under autocast.
     stored = torch.bfloat16 if half and method == "lora" else torch.float32
     base, tokenizer = _read(model, revision, stored)
@@ -182,8 +185,8 @@ def _read(model: str, revision: str | None, dtype: torch.dtype) -> tuple[Any, An
     return base, tokenizer
 
 
-def settled(dtype: Precision) -> Literal["fp32", "bf16"]:
-    """Return the number format: for `auto`, the one that the engine's probe of the device picks."""
+def resolve_dtype(dtype: Precision) -> Literal["fp32", "bf16"]:
+    """Return the number format; for `auto`, the faster one by the engine's measurement."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return "bf16" if choose(dtype, device) == torch.bfloat16 else "fp32"
 

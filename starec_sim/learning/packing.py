@@ -53,7 +53,9 @@ class Pack:
     old: Tensor
     """Shape (N,): its log-probability under the policy that sampled it."""
     advantage: Tensor
+    """Shape (N,), see `TrainingRow.advantage`."""
     weight: Tensor
+    """Shape (N,), see `TrainingRow.weight`."""
     span: Tensor
     """Shape (N,), see `TrainingRow.span`."""
     temperature: float
@@ -138,16 +140,16 @@ def _pack(batch: Sequence[Sequence[TrainingRow]], temperature: float) -> Pack:
             positions[line, start:end] = len(prompt) + torch.arange(end - start)
             segments[line, start:end] = number
             first_span = max(span, default=-1) + 1
-            for place, wrote in enumerate(row.sampled):
+            for at, wrote in enumerate(row.sampled):
                 if not wrote:
                     continue
-                before = start + place - 1 if place else len(prompt) - 1
+                before = start + at - 1 if at else len(prompt) - 1
                 source.append(line * width + before)
-                target.append(row.completion[place])
-                old.append(row.logprobs[place])
-                advantage.append(training_row.advantage[place])
-                weight.append(training_row.weight[place])
-                span.append(first_span + (training_row.span[place] if training_row.span else place))
+                target.append(row.completion[at])
+                old.append(row.logprobs[at])
+                advantage.append(training_row.advantage[at])
+                weight.append(training_row.weight[at])
+                span.append(first_span + (training_row.span[at] if training_row.span else at))
             start = end
     return Pack(
         ids,

@@ -1,79 +1,31 @@
 """What a training would take: steps, calls, tokens, memory, disk. Nothing is trained for it.
 
 Tokens are counted in questions of the real environment, with the model's own tokenizer if it is on
-this machine, else at four characters a token. Memory is arithmetic over the model's shape:
-parameters, gradients and Adam's moments (Rajbhandari et al., 2020, "ZeRO", section 3), and what a
-layer with gated units and adapters keeps of a token: 24 bytes for each hidden and 8 for each inner
-unit, fitted to what `benchmarks/learner_memory.py` measures (attention matrices are never stored).
+this machine, else at four characters a token. Memory is that of `starec_sim.learning.model_size`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from starec_sim.agent import Call
 from starec_sim.experiment import Experiment
 from starec_sim.learning.checkpoints import KEPT
-from starec_sim.learning.config import Sft, Training, setting, training_of, weights_of
-from starec_sim.learning.models import Lora, settled
+from starec_sim.learning.config import Sft, setting, training_of, weights_of
+from starec_sim.learning.model_size import GIB, learner_gib, shape_of
+from starec_sim.learning.models import resolve_dtype
 from starec_sim.learning.rewards import Rewards
 from starec_sim.learning.sft import read_samples
 from starec_sim.learning.split import UserSplit
 from starec_sim.types import CallKey, Memory, Messages, Node, Turn
 
-_ASKED = 20
-"""Users whose questions are counted."""
+_USERS_COUNTED = 20
+"""Users whose questions are counted in tokens."""
 _CHARACTERS_A_TOKEN = 4.0
-_GIB = 2**30
-
-
-class Shape(NamedTuple):
-    """What decides the size of a decoder."""
-
-    hidden: int
-    layers: int
-    heads: int
-    kv_heads: int
-    head: int
-    inner: int
-    vocabulary: int
-    tied: bool
-
-    @property
-    def linear(self) -> list[tuple[int, int]]:
-        """The (in, out) of each linear layer of a block."""
-        queries, keys = self.heads * self.head, self.kv_heads * self.head
-        return [
-            (self.hidden, queries),
-            (self.hidden, keys),
-            (self.hidden, keys),
-            (queries, self.hidden),
-            (self.hidden, self.inner),
-            (self.hidden, self.inner),
-            (self.inner, self.hidden),
-        ]
-
-    @property
-    def parameters(self) -> int:
-        """How many parameters the model has, without biases and norms."""
-        embeddings = self.vocabulary * self.hidden * (1 if self.tied else 2)
-        return embeddings + self.layers * sum(i * o for i, o in self.linear)
-
-    def adapter(self, lora: Lora) -> int:
-        """How many parameters an adapter has, on all linear layers."""
-        return self.layers * sum(lora.rank * (i + o) for i, o in self.linear)
-
-
-_KNOWN = {
-    "Qwen2.5-0.5B": Shape(896, 24, 14, 2, 64, 4864, 151_936, True),
-    "Qwen2.5-1.5B": Shape(1536, 28, 12, 2, 128, 8960, 151_936, True),
-    "Qwen2.5-7B": Shape(3584, 28, 28, 4, 128, 18_944, 152_064, False),
-}
-"""Shapes of models that a machine without a network cannot look up."""
 
 
 @dataclass(frozen=True)
@@ -150,28 +102,26 @@ def plan_of(experiment: Experiment) -> Plan:
     spec, sft, grpo = experiment.policies.fast, training.sft, training.grpo
     model = weights_of(experiment, training)
     answer = _longest_answer(spec)
-    prompt, counted = _question(split, experiment, model)
+    prompt, counted = _question_tokens(split, experiment, model)
     steps = grpo.steps if grpo else 0
     visits = steps * min(grpo.users, len(split.training)) if grpo else 0
     size, nodes = (grpo.size, len(grpo.nodes)) if grpo else (0, 0)
     validated = min(training.evaluate.users, len(split.held_out)) * training.evaluate.rounds
     # One before the first step, one every so many steps, and one after the last.
     validations = (-(-steps // training.evaluate.every) + 1) * validated if grpo else 0
-    thinks = bool(grpo and "slow" in grpo.nodes)
+    reflects = bool(grpo and "slow" in grpo.nodes)
     # A group for each node that learns, an answer of each that does not, and a follow-up for each
     # summary; a visit is counted as one decision.
-    calls = visits * (size * (nodes + thinks) + 2 - nodes) + validations * 2
+    calls = visits * (size * (nodes + reflects) + 2 - nodes) + validations * 2
     if grpo:
-        Rewards(grpo.rewards)  # a reference that leads nowhere is an error now
+        Rewards(grpo.rewards)  # raises an error if a reference leads nowhere
     samples = _samples(sft, split) if sft else 0
     teacher_calls = 0 if sft is None or sft.samples is not None else samples * (1 + sft.rethink)
     updates = -(-samples // sft.batch) * sft.epochs if sft else 0
     versions = steps + 1 + updates // training.checkpoint_every
-    half = settled(training.dtype) == "bf16"
+    half = resolve_dtype(training.dtype) == "bf16"
     shape = shape_of(model)
-    trainable = None
-    if shape is not None:
-        trainable = shape.adapter(training.lora) if training.method == "lora" else shape.parameters
+    trainable = shape.trainable(training) if shape else None
     return Plan(
         name=experiment.name,
         model=model,
@@ -193,9 +143,9 @@ def plan_of(experiment: Experiment) -> Plan:
         sampled_tokens=calls * answer,
         learned_tokens=visits * nodes * (prompt + size * answer) * (grpo.passes if grpo else 0)
         + samples * (prompt + answer) * (sft.epochs if sft else 0),
-        learner_gib=_memory(shape, training, trainable, half) if shape and trainable else None,
+        learner_gib=learner_gib(shape, training, half=half) if shape else None,
         # Each stage keeps some checkpoints, each with two moments of every trained number.
-        disk_gib=(versions + 2 * KEPT * 2) * trainable * 4 / _GIB if trainable else None,
+        disk_gib=(versions + 2 * KEPT * 2) * trainable * 4 / GIB if trainable else None,
     )
 
 
@@ -211,12 +161,12 @@ def _longest_answer(spec: Mapping[str, Any]) -> int:
     return int(setting(spec, "max_tokens", None) or 512)
 
 
-def _question(split: UserSplit, experiment: Experiment, model: str) -> tuple[int, str]:
+def _question_tokens(split: UserSplit, experiment: Experiment, model: str) -> tuple[int, str]:
     """Return the mean length of a question, and how it was counted."""
     environment = split.environment(experiment.seed)
     lengths = []
     tokenizer, counted = _tokenizer(model)
-    for user in list(environment.begin_round(0))[:_ASKED]:
+    for user in list(environment.begin_round(0))[:_USERS_COUNTED]:
         memory = Memory(environment.history(user)[-split.agent.history_limit :])
         call = Call(user, 0, environment.users[user], memory, environment, _TagsOnly())
         messages = split.agent.question(call, environment.observe(user, ()))
@@ -241,48 +191,11 @@ class _TagsOnly:
 
 
 def _tokenizer(model: str) -> tuple[Any, str]:
+    """Return the tokenizer, None where it is not on this machine, and how tokens are counted."""
     from transformers import AutoTokenizer
 
     try:
-        found = AutoTokenizer.from_pretrained(model, local_files_only=True)
-        return found, "counted by its own tokenizer"
+        tokenizer = AutoTokenizer.from_pretrained(model, local_files_only=True)
+        return tokenizer, "counted by its own tokenizer"
     except (OSError, ValueError, KeyError):
         return None, "at four characters a token, its tokenizer is not on this machine"
-
-
-def shape_of(model: str) -> Shape | None:
-    """Return the shape of a model on this machine, or one that is listed here; None for others."""
-    from transformers import AutoConfig
-
-    try:
-        config = AutoConfig.from_pretrained(model, local_files_only=True)
-    except (OSError, ValueError, KeyError):
-        name = model.rpartition("/")[2].removesuffix("-Instruct")
-        return _KNOWN.get(name)
-    heads = config.num_attention_heads
-    return Shape(
-        config.hidden_size,
-        config.num_hidden_layers,
-        heads,
-        getattr(config, "num_key_value_heads", None) or heads,
-        getattr(config, "head_dim", None) or config.hidden_size // heads,
-        config.intermediate_size,
-        config.vocab_size,
-        bool(config.tie_word_embeddings),
-    )
-
-
-def _memory(shape: Shape, training: Training, trainable: int, half: bool) -> float:
-    """Return the GiB that a learner's process needs, nothing sharded."""
-    frozen = (2 if half else 4) * shape.parameters if training.method == "lora" else 0
-    # TrainedWeights, gradients and two moments in fp32, and the reference policy with a copy.
-    learning = trainable * (4 + 4 + 8 + 8)
-    tokens = training.batch_tokens
-    width = 2 if half else 4
-    layer = tokens * (24 * shape.hidden + 8 * shape.inner) * width / 2
-    # With checkpointing, what goes into each layer, and all of the one that is computed again.
-    inputs = tokens * shape.layers * shape.hidden * width
-    activations = inputs + layer if training.gradient_checkpointing else shape.layers * layer
-    mask = tokens * tokens * 5
-    logits = min(tokens * shape.vocabulary, 2**26) * 4 * 3
-    return (frozen + learning + activations + mask + logits) / _GIB

@@ -57,7 +57,7 @@ def plot_training(entries: Sequence[Mapping[str, Any]], title: str, path: Path) 
     for axis, (name, series) in zip(axes, panels.items(), strict=False):
         for colour, (label, points) in zip(_COLOURS, series.items(), strict=False):
             axis.plot(*zip(*points, strict=True), color=colour, lw=1.4, label=label)
-        _dress(axis, name, legend=len(series) > 1)
+        _style_axis(axis, name, legend=len(series) > 1)
     canvas.suptitle(title, x=0.01, ha="left", fontweight="bold")
     canvas.supxlabel("step", fontsize=9, color="#555555")
     canvas.savefig(path, dpi=110, metadata={"Software": None})
@@ -87,17 +87,17 @@ def _series(
 def _draw_validations(axis: Axes, validations: Sequence[Mapping[str, Any]]) -> None:
     steps = [entry["step"] for entry in validations]
     for colour, name in zip(_COLOURS, _VALIDATED, strict=False):
-        figures = [entry["validation"].get(name) for entry in validations]
-        if all(figures):
+        metrics = [entry["validation"].get(name) for entry in validations]
+        if all(metrics):
             axis.plot(
-                steps, [f["mean"] for f in figures], color=colour, marker="o", ms=3, label=name
+                steps, [m["mean"] for m in metrics], color=colour, marker="o", ms=3, label=name
             )
-            low, high = [f["low"] for f in figures], [f["high"] for f in figures]
+            low, high = [m["low"] for m in metrics], [m["high"] for m in metrics]
             axis.fill_between(steps, low, high, color=colour, alpha=0.13, lw=0)
-    _dress(axis, "users never trained on (95 %)", legend=True)
+    _style_axis(axis, "users never trained on (95 %)", legend=True)
 
 
-def _dress(axis: Axes, name: str, *, legend: bool) -> None:
+def _style_axis(axis: Axes, name: str, *, legend: bool) -> None:
     axis.set_title(name, fontsize=10, loc="left", fontweight="bold")
     axis.spines[["top", "right"]].set_visible(False)
     axis.grid(axis="y", color="#e5e5e5", lw=0.7)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from starec_sim.runs.reader import RecordedStep
 
 _WORST = -1.0
+"""The reward of a malformed answer, for components that can be negative."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +143,12 @@ class Rewards:
 def _component(name: str) -> Component:
     if ":" not in name and name not in plugins.registered("rewards"):
         return lambda outcome: outcome.reported(name) if outcome.usable else 0.0
-    found: Component = plugins.load("rewards", name, "train.rewards")
-    if not callable(found):
+    component: Component = plugins.load("rewards", name, "train.rewards")
+    if not callable(component):
         raise ConfigError(
             f'train.rewards: "{name}" is not a function', hint="name a function of an AnswerOutcome"
         )
-    return found
+    return component
 
 
 def counters(outcome: AnswerOutcome, tokens: int) -> dict[str, float]:
@@ -156,30 +157,30 @@ def counters(outcome: AnswerOutcome, tokens: int) -> dict[str, float]:
     `malformed`; `empty`: no reasoning; `length` in tokens; `input order`: Kendall's tau between a
     ranking and the order in which its candidates were shown.
     """
-    found = {
+    counted = {
         "malformed": float(not outcome.clean),
         "empty": float(not thought(outcome.text).strip()),
         "length": float(tokens),
     }
     decision = outcome.decision
     if outcome.node == "fast" and decision is not None and decision.read > 1:
-        place = {item: index for index, item in enumerate(outcome.observation.slate)}
-        order = [place[item] for item in decision.ranking[: decision.read]]
-        found["input order"] = kendall_tau(order)
-    return found
+        shown_at = {item: index for index, item in enumerate(outcome.observation.slate)}
+        order = [shown_at[item] for item in decision.ranking[: decision.read]]
+        counted["input order"] = kendall_tau(order)
+    return counted
 
 
 def kendall_tau(order: list[int]) -> float:
-    """Return Kendall's tau between an order of distinct places and their natural order.
+    """Return Kendall's tau between an order of distinct numbers and their ascending order.
 
     Kendall (1938): concordant minus discordant pairs, over all pairs.
 
     >>> kendall_tau([0, 1, 2]), kendall_tau([2, 1, 0])
     (1.0, -1.0)
     """
-    places = np.array(order)
-    later = np.triu(np.ones((len(places), len(places)), bool), 1)
-    return float(np.sign(places[None, :] - places[:, None])[later].mean())
+    numbers = np.array(order)
+    later = np.triu(np.ones((len(numbers), len(numbers)), bool), 1)
+    return float(np.sign(numbers[None, :] - numbers[:, None])[later].mean())
 
 
 def returns(outcome: AnswerOutcome) -> tuple[float, ...]:
@@ -192,8 +193,8 @@ def returns(outcome: AnswerOutcome) -> tuple[float, ...]:
     if outcome.node != "fast" or decision is None or feedback is None or feedback.target is None:
         return ()
     rank = decision.rank_of(feedback.target) if outcome.usable else None
-    places = len(outcome.observation.slate)
+    count = len(outcome.observation.slate)
     if rank is None:
-        return (0.0,) * places
+        return (0.0,) * count
     gain = 1 / math.log2(1 + rank)
-    return tuple(gain if place < rank else 0.0 for place in range(places))
+    return tuple(gain if index < rank else 0.0 for index in range(count))

@@ -61,7 +61,7 @@ class _Answer(NamedTuple):
 
 
 class _GroupPolicies:
-    """Asks for a group of answers where the agent asks for one; implements `Policies`."""
+    """Asks for a whole group of answers when the agent asks for one; implements `Policies`."""
 
     def __init__(self, policies: Policies, nodes: Sequence[Node], size: int, offset: int) -> None:
         self._policies = policies
@@ -78,8 +78,8 @@ class _GroupPolicies:
         self, key: CallKey, messages: Messages, schema: Mapping[str, Any] | None = None
     ) -> Turn:
         attempt = key.attempt
-        whole = attempt == 0 and key.node in self._nodes
-        attempts = [attempt, *range(BRANCH + 1, BRANCH + self._size)] if whole else [attempt]
+        as_group = attempt == 0 and key.node in self._nodes
+        attempts = [attempt, *range(BRANCH + 1, BRANCH + self._size)] if as_group else [attempt]
         # All at once, so that a local engine reads the prompt once.
         turns = await asyncio.gather(
             *(
@@ -87,7 +87,7 @@ class _GroupPolicies:
                 for each in attempts
             )
         )
-        if whole:
+        if as_group:
             self.answers[key.step, key.node] = [
                 _Answer(number, turn) for number, turn in enumerate(turns)
             ]
@@ -125,7 +125,7 @@ class Collector:
         self.pending: dict[int, list[PendingSummary]] = {}
         """Summaries of earlier rounds without a follow-up ranking, by user."""
         self._pending_next: dict[int, list[PendingSummary]] = {}
-        self._found: dict[int, list[Rollout]] = {}
+        self._rollouts: dict[int, list[Rollout]] = {}
 
     def prompts(self) -> Mapping[str, str]:
         """Return the prompt templates of the agent."""
@@ -133,21 +133,20 @@ class Collector:
 
     def take(self) -> list[Rollout]:
         """End the round: return its rollouts in order of user."""
-        found = [rollout for user in sorted(self._found) for rollout in self._found[user]]
+        by_user = self._rollouts
         # A user who did not visit in this round may visit later.
-        away = {user: left for user, left in self.pending.items() if user not in self._found}
-        self.pending, self._pending_next, self._found = away | self._pending_next, {}, {}
-        return found
+        absent = {user: left for user, left in self.pending.items() if user not in by_user}
+        self.pending, self._pending_next, self._rollouts = absent | self._pending_next, {}, {}
+        return [rollout for user in sorted(by_user) for rollout in by_user[user]]
 
     async def visit(self, call: Call) -> Visit:
         """Play a visit and the rest of its groups; return the visit that is committed."""
-        steps: tuple[Step, ...] = ()
-        rollouts = await self._follow_ups(call, steps, self.pending.get(call.user, ()))
+        rollouts = await self._follow_ups(call, (), self.pending.get(call.user, ()))
         if self._groups == "branch":
             visit, more, pending = await self._branches(call)
         else:
             visit, more, pending = await self._episodes(call)
-        self._found[call.user] = rollouts + more
+        self._rollouts[call.user] = rollouts + more
         if pending:
             self._pending_next[call.user] = pending
         return visit
@@ -184,10 +183,10 @@ class Collector:
                 continue
             if "fast" in self._nodes:
                 rollouts.append(self._visit_rollout(call, visit))
-            thoughts = [turn for turn in visit.steps[-1].turns if turn.node == "slow"]
-            if thoughts and "slow" in self._nodes:
+            slow = [turn for turn in visit.steps[-1].turns if turn.node == "slow"]
+            if slow and "slow" in self._nodes:
                 pending.append(
-                    self._pending_summary(call, "slow", visit.steps[-1], number, thoughts[-1:])
+                    self._pending_summary(call, "slow", visit.steps[-1], number, slow[-1:])
                 )
         return visits[0], rollouts, pending
 
@@ -226,7 +225,7 @@ class Collector:
         rows, tokens = _rows(turns)
         written = sum(len(turn.tokens.completion) for turn in turns if turn.tokens)
         return Rollout(
-            f"{self.prefix}{call.round}/{call.user}/episode",
+            self._group(call, "episode"),
             "fast",
             rows,
             sum(rewards) / len(rewards),
@@ -243,7 +242,7 @@ class Collector:
         summary, problem = self._agent.summary(call, text)
         rows, tokens = _rows(turns)
         return PendingSummary(
-            f"{self.prefix}{call.round}/{call.user}/{group}",
+            self._group(call, group),
             number,
             rows,
             text,
@@ -257,7 +256,7 @@ class Collector:
     async def _follow_ups(
         self, call: Call, before: tuple[Step, ...], summaries: Sequence[PendingSummary]
     ) -> list[Rollout]:
-        """Rank once with each summary; not if a candidate was shown to a writer before."""
+        """Rank once with each summary, unless a writer of one has seen a candidate's rating."""
         if not summaries:
             return []
         observation = call.environment.observe(call.user, before)
@@ -265,10 +264,10 @@ class Collector:
         if seen & set(observation.slate):
             return []
         memory = before[-1].memory if before else call.memory
-        found = await asyncio.gather(
+        rollouts = await asyncio.gather(
             *(self._follow_up(call, before, memory, observation, each) for each in summaries)
         )
-        return [rollout for rollout in found if rollout is not None]
+        return [rollout for rollout in rollouts if rollout is not None]
 
     async def _follow_up(
         self,
@@ -316,7 +315,7 @@ class Collector:
     ) -> Rollout:
         reward, components = self._rewards.of(outcome, self._who(call))
         return Rollout(
-            f"{self.prefix}{call.round}/{call.user}/{group}",
+            self._group(call, group),
             outcome.node,
             rows,
             reward,
@@ -326,6 +325,10 @@ class Collector:
             counters(outcome, len(tokens.completion)),
             returns(outcome),
         )
+
+    def _group(self, call: Call, name: str) -> str:
+        """Return the name of a group; unique over the rounds of all trials."""
+        return f"{self.prefix}{call.round}/{call.user}/{name}"
 
     def _who(self, call: Call) -> str:
         return f"user {call.person.id} in round {call.round}"

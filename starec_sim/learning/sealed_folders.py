@@ -1,7 +1,7 @@
-"""Files and folders that are there whole or not at all.
+"""Files and folders that are written completely, or do not exist.
 
-A folder is written under another name, its files are hashed into a seal and flushed, and it is
-renamed. A folder whose files do not match its seal is damaged.
+A folder is written under another name. The hashes of its files are written into a seal, everything
+is flushed, and the folder is renamed. A folder whose files do not match its seal is damaged.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SEAL = "seal.json"
 
 
 def put_bytes(path: Path, data: bytes) -> None:
-    """Write a file whole, or not at all.
+    """Write a file completely, or not at all.
 
     Raises:
         RunError: There is no room for it, or no permission.
@@ -37,7 +37,7 @@ def put_bytes(path: Path, data: bytes) -> None:
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise _unwritten(path, error) from error
+        raise _write_error(path, error) from error
 
 
 @contextmanager
@@ -59,10 +59,10 @@ def sealed_folder(place: Path) -> Iterator[Path]:
     except (OSError, RuntimeError, SafetensorError) as error:
         shutil.rmtree(part, ignore_errors=True)
         # torch and safetensors wrap errors of the disk in errors of their own.
-        raise _unwritten(place, error) from error
+        raise _write_error(place, error) from error
 
 
-def _unwritten(place: Path, error: Exception) -> RunError:
+def _write_error(place: Path, error: Exception) -> RunError:
     why = getattr(error, "strerror", None) or str(error).partition("\n")[0]
     return RunError(
         f"{place} cannot be written: {why}",

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
 from typing_extensions import get_protocol_members
 
 from starec_sim.agent import OpenAgent
@@ -20,9 +17,9 @@ from starec_sim.simulation import ChooseVisitors
 
 
 def only(environment: Environment, ids: frozenset[str]) -> ChooseVisitors:
-    """Return what leaves out everybody but the users with these ids, see `Simulation`."""
-    rows = frozenset(row for row, user in enumerate(environment.users) if user.id in ids)
-    return lambda round, visitors: [user for user in visitors if user in rows]
+    """Return a filter of visitors that keeps the users with these ids, see `Simulation`."""
+    kept = frozenset(row for row, user in enumerate(environment.users) if user.id in ids)
+    return lambda round, visitors: [user for user in visitors if user in kept]
 
 
 class UserSplit:
@@ -33,7 +30,7 @@ class UserSplit:
         training: Says how many users are held out.
 
     Raises:
-        StarecError: A part cannot be built, or nobody would be held out.
+        StarecError: A part cannot be built, or no user would be held out.
     """
 
     def __init__(self, experiment: Experiment, training: Training) -> None:
@@ -56,12 +53,12 @@ class UserSplit:
         ids = sorted(user.id for user in self.environment(experiment.seed).users)
         order = Streams(experiment.seed).stream("held out users").permutation(len(ids))
         held = round(training.evaluate.share * len(ids))
-        self.held_out = [ids[place] for place in order[:held]]
+        self.held_out = [ids[index] for index in order[:held]]
         """Ids of the users who are never trained on."""
-        self.training = [ids[place] for place in order[held:]]
+        self.training = [ids[index] for index in order[held:]]
         if training.evaluate.users and not self.held_out:
             raise ConfigError(
-                f"train.evaluate.share: {training.evaluate.share} of {len(ids)} users is nobody",
+                f"train.evaluate.share: {training.evaluate.share} of {len(ids)} users is no user",
                 hint="raise it, or set train.evaluate.users to 0",
             )
 
@@ -70,17 +67,17 @@ class UserSplit:
         return build_environment(self._experiment.environment, self._dataset, seed)
 
     def drawn(self, count: int, episode: int, purpose: str = "training users") -> frozenset[str]:
-        """Return the ids of so many training users, other ones in each episode."""
+        """Return the ids of `count` training users, other ones in each episode."""
         rng = Streams(self._experiment.seed).stream(purpose, round=episode)
         order = rng.permutation(len(self.training))[:count]
-        return frozenset(self.training[place] for place in order)
+        return frozenset(self.training[index] for index in order)
 
     def validated(self) -> frozenset[str]:
         """Return the ids of the users of every validation: the same ones, so that it is paired."""
         return frozenset(self.held_out[: self._training.evaluate.users])
 
     def phrases(self) -> list[str]:
-        """Return what prompts repeat, to compress the record with."""
+        """Return texts that prompts repeat; the record is compressed with them."""
         items = self._dataset.items if self._dataset is not None else ()
         return [*map(card, items), *self.agent.prompts().values()]
 
@@ -89,8 +86,3 @@ def batches(count: int, size: int, streams: Streams, purpose: str, epoch: int) -
     """Return 0 to count - 1 in keyed random order, cut into batches of `size`."""
     order = streams.stream(purpose, round=epoch).permutation(count)
     return [order[start : start + size].tolist() for start in range(0, count, size)]
-
-
-def mean(values: Sequence[float]) -> float:
-    """Return the mean, NaN of nothing."""
-    return float(np.mean(values)) if len(values) else float("nan")

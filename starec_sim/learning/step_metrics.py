@@ -8,16 +8,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from starec_sim.learning.config import Guards
 from starec_sim.learning.grpo import GrpoStep
 from starec_sim.learning.learner import DivergenceError
 from starec_sim.learning.rows import Rollout
-from starec_sim.learning.split import mean
 
 _BY_TOKEN = ("entropy", "kl", "clip_share", "ratio_gap")
 """Means over the ids learned from."""
 _FEWEST = 32
-"""Answers below which it says nothing that they are alike."""
+"""With fewer answers it says nothing that they are equal."""
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Return the mean; NaN if there are no values."""
+    return float(np.mean(values)) if len(values) else math.nan
 
 
 def step_metrics(step: int, rollouts: Sequence[Rollout], learned: GrpoStep) -> dict[str, Any]:
@@ -36,7 +42,7 @@ def step_metrics(step: int, rollouts: Sequence[Rollout], learned: GrpoStep) -> d
         # The last rollout: summaries, which come first, were written by the version before.
         "version": rollouts[-1].version if rollouts else None,
         "reward": {
-            node: mean([r.reward for r in rollouts if r.node == node])
+            node: _mean([r.reward for r in rollouts if r.node == node])
             for node in sorted({rollout.node for rollout in rollouts})
         },
         "components": _means(rollouts, "components"),
@@ -48,8 +54,8 @@ def step_metrics(step: int, rollouts: Sequence[Rollout], learned: GrpoStep) -> d
         "distinct": distinct(rollouts),
         "sampled_tokens": sum(rollout.tokens for rollout in rollouts),
         "learned_tokens": sum(update.tokens for update in updates),
-        "loss": mean([update.loss for update in updates]),
-        "gradient": mean([update.gradient for update in updates]),
+        "loss": _mean([update.loss for update in updates]),
+        "gradient": _mean([update.gradient for update in updates]),
         "learn_s": sum(update.seconds for update in updates),
     }
     tokens = metrics["learned_tokens"]
@@ -65,13 +71,13 @@ def _means(rollouts: Sequence[Rollout], what: str) -> dict[str, float]:
     for rollout in rollouts:
         for name, value in getattr(rollout, what).items():
             values[f"{rollout.node}: {name}"].append(value)
-    return {name: mean(found) for name, found in sorted(values.items())}
+    return {name: _mean(listed) for name, listed in sorted(values.items())}
 
 
 def distinct(rollouts: Sequence[Rollout]) -> float:
-    """Return how many of a node's answers differ: 0 if all are the same, 1 if no two are.
+    """Return the share of a node's answers that differ: 0 if all are equal, 1 if no two are.
 
-    Of several nodes it is the smaller share.
+    With several nodes, return the smallest of their shares.
     """
     shares = [1.0]
     for node in {rollout.node for rollout in rollouts}:
@@ -138,7 +144,7 @@ class Guard:
         if not rollouts:
             return DivergenceError(
                 f"for {self._idle} steps there was no answer to learn from",
-                hint="were all calls refused, or nobody active? `starec show` has the visits; a "
+                hint="were all calls refused, or no user active? `starec show` has the visits; a "
                 "summary is rewarded by the next ranking, so it takes two rounds of an episode",
             )
         remedy = f"{hint}; add a denser reward (ndcg), or a higher temperature"

@@ -1,7 +1,7 @@
 """The teacher of SFT: its answers are screened, and rejected ones are asked for again.
 
 STARec (arXiv 2508.18812), stage 1: format check, required parts, NDCG; "prompt error + rethink".
-The answers that were asked for, kept, repaired and rejected are counted by reason.
+The counts say how many answers were asked for, kept, kept after a second question, and rejected.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class ScreeningCounts:
     @classmethod
     def sum(cls, many: Iterable[ScreeningCounts]) -> ScreeningCounts:
         """Return the sum of several counts."""
-        whole = cls()
-        for one in many:
-            for node, counts in one.counts.items():
-                whole.counts.setdefault(node, Counter()).update(counts)
-        return whole
+        total = cls()
+        for each in many:
+            for node, counts in each.counts.items():
+                total.counts.setdefault(node, Counter()).update(counts)
+        return total
 
     def rows(self) -> list[tuple[str, str, int]]:
         """Return (node, outcome, count), rejections last."""
@@ -81,7 +81,7 @@ class TeacherCollector:
         return kept, counts
 
     async def visit(self, call: Call) -> Visit:
-        """Play a visit with the first answers of the teacher, good or bad."""
+        """Play a visit with the first answers of the teacher, whether they pass or not."""
         call = replace(call, policies=_WithoutSchemas(call.policies))
         visit = await self._agent.visit(call)
         kept: list[Sample] = []
@@ -115,7 +115,7 @@ class TeacherCollector:
     def _judge(
         self, call: Call, before: tuple[Step, ...], step: Step, node: Node, answer: str
     ) -> tuple[str, str]:
-        """Return why an answer is rejected, and what the teacher is told; nothing if it passes."""
+        """Return the reason of a rejection, and words for the teacher; both empty if it passes."""
         if node == "slow":
             summary, problem = self._agent.summary(call, answer)
             decision = feedback = None
@@ -197,10 +197,10 @@ async def samples_of(run: TrainingRun, sft: Sft) -> list[Sample]:
     if not all(file.is_file() for file in files):
         await _ask_teacher(run, sft, files)
     wait_for_all()
-    found = [load_samples(file) for file in files]
-    counts = ScreeningCounts.sum(of_round for _, of_round in found)
+    rounds = [load_samples(file) for file in files]
+    counts = ScreeningCounts.sum(of_round for _, of_round in rounds)
     run.events.samples_screened(counts.rows())
-    samples = [sample for of_round, _ in found for sample in of_round]
+    samples = [sample for of_round, _ in rounds for sample in of_round]
     if not samples:
         raise LearningError(
             "none of the teacher's answers passed the screening: "

@@ -18,7 +18,7 @@ from starec_sim.experiment import Experiment
 from starec_sim.learning.checkpoints import CheckpointStore
 from starec_sim.learning.config import Training, training_of, weights_of
 from starec_sim.learning.episodes import validation_arm
-from starec_sim.learning.models import settled
+from starec_sim.learning.models import resolve_dtype
 from starec_sim.learning.plots import plot_training
 from starec_sim.learning.rewards import Rewards
 from starec_sim.learning.split import UserSplit
@@ -50,8 +50,8 @@ class TrainResult(NamedTuple):
     @property
     def changes(self) -> Mapping[str, Mapping[str, Any]] | None:
         """What changed for users it was never trained on; None without a validation."""
-        found = [entry["changes"] for entry in self.steps if "changes" in entry]
-        return found[-1] if found else None
+        changes = [entry["changes"] for entry in self.steps if "changes" in entry]
+        return changes[-1] if changes else None
 
     @property
     def validations(self) -> list[str]:
@@ -76,7 +76,7 @@ def train(experiment: Experiment, events: RunEvents | None = None) -> TrainResul
 
     Args:
         experiment: The configuration, with its key `train`.
-        events: Is told what happens.
+        events: Receives what happens in the run.
 
     Raises:
         StarecError: What went wrong; what is committed is kept and can be resumed.
@@ -84,7 +84,7 @@ def train(experiment: Experiment, events: RunEvents | None = None) -> TrainResul
     """
     training = training_of(experiment)
     # Decided once: when the training is resumed, a probe of the machine could decide otherwise.
-    exact = {**(experiment.train or {}), "dtype": settled(training.dtype)}
+    exact = {**(experiment.train or {}), "dtype": resolve_dtype(training.dtype)}
     experiment = experiment.model_copy(update={"train": exact})
     folder = Path(_shared_by_all(lambda: str(_new_folder(experiment))))
     return _run(folder, experiment, events or RunEvents())
@@ -101,7 +101,7 @@ def resume_training(
 
     Args:
         folder: The run.
-        events: Is told what happens.
+        events: Receives what happens in the run.
         concurrency: Visits in progress at once, if it should change.
         budget: Keys of the budget that change; None is no limit.
 

@@ -14,18 +14,18 @@ from starec_sim.learning.config import Grpo, Sft, template_of
 from starec_sim.learning.episodes import Episodes
 from starec_sim.learning.grpo import grpo_step
 from starec_sim.learning.learner import DivergenceError, Learner
-from starec_sim.learning.places import ranking_places
 from starec_sim.learning.rows import Rollout
 from starec_sim.learning.sft import training_rows
 from starec_sim.learning.split import batches
 from starec_sim.learning.step_metrics import Guard, step_metrics
 from starec_sim.learning.teacher import samples_of
+from starec_sim.learning.token_ranks import ranks_by_token
 from starec_sim.learning.training_run import BEFORE_GRPO, TrainingRun, wait_for_all
 from starec_sim.learning.validation import log_changes, validate
 
 
 async def run_stages(run: TrainingRun) -> Path:
-    """Go through both stages from where the folder stands; return the last version."""
+    """Run both stages, from the last checkpoint on; return the folder of the last version."""
     try:
         if run.players is not None:
             run.store.put_held_out(run.split.held_out)
@@ -47,9 +47,9 @@ async def run_sft(run: TrainingRun, sft: Sft) -> None:
         return
     samples = await samples_of(run, sft)
     updates = [
-        places
+        batch
         for epoch in range(sft.epochs)
-        for places in batches(len(samples), sft.batch, run.streams, "anchor batches", epoch)
+        for batch in batches(len(samples), sft.batch, run.streams, "anchor batches", epoch)
     ]
     checkpoint = run.last_checkpoint("sft")
     done = checkpoint.step if checkpoint else 0
@@ -61,7 +61,7 @@ async def run_sft(run: TrainingRun, sft: Sft) -> None:
     run.events.stage_started("sft", len(updates), done)
     template = template_of(run.experiment, run.settings)
     for step in range(done, len(updates)):
-        batch = [samples[place] for place in updates[step]]
+        batch = [samples[index] for index in updates[step]]
         update = learner.imitate(training_rows(batch, weights.tokenizer, template))
         learner.end_step()
         run.log(
@@ -85,7 +85,7 @@ async def run_grpo(run: TrainingRun, grpo: Grpo) -> Path:
     """Stage 2: play a round, learn from it, publish the weights, and again."""
     learner, done = _resumed_learner(run, grpo)
     guard = Guard(run.settings.guards, run.store.version(f"{done:06d}"))
-    ranks_of = ranking_places(learner.weights.tokenizer)
+    ranks_of = ranks_by_token(learner.weights.tokenizer)
     episodes = _episodes(run, grpo)
     run.publish(done)
     run.events.stage_started("grpo", grpo.steps, done)
@@ -97,7 +97,7 @@ async def run_grpo(run: TrainingRun, grpo: Grpo) -> Path:
             simulation, collector = episodes.at(step)
             played = await simulation.play_round()
             if not played.visits:
-                raise _nobody_visited(step, grpo)
+                raise _no_visits(step, grpo)
             # Rollouts first: a round that is committed is never played again.
             run.store.save_rollouts(step, RoundRollouts(collector.take(), collector.pending))
             simulation.commit(played)
@@ -123,14 +123,14 @@ async def run_grpo(run: TrainingRun, grpo: Grpo) -> Path:
 
 
 def _resumed_learner(run: TrainingRun, grpo: Grpo) -> tuple[Learner, int]:
-    """Return the learner as the last checkpoint left it, and how many steps it made."""
+    """Return the learner of the last checkpoint, and how many steps it has made."""
     checkpoint = run.last_checkpoint("grpo")
     done = checkpoint.step if checkpoint else 0
     weights = run.load(run.store.version(BEFORE_GRPO))
     learner = run.learner(weights, grpo.optimisation, grpo.steps)
     learner.set_reference()
     if checkpoint:
-        weights.put(run.store.version(f"{done:06d}"))
+        weights.load_version(run.store.version(f"{done:06d}"))
         learner.restore(checkpoint.state)
     # The validation after the checkpoint's step is repeated: its answers are recorded.
     run.keep_logged(
@@ -152,19 +152,19 @@ def _episodes(run: TrainingRun, grpo: Grpo) -> Episodes | None:
 
 
 def _rollouts(run: TrainingRun, step: int) -> list[Rollout]:
-    found = run.store.rollouts(step)
-    if found is None:
+    stored = run.store.rollouts(step)
+    if stored is None:
         raise LearningError(
             f"the rollouts of step {step + 1} are missing",
             hint="put the folder `rollouts` back as it was",
         )
-    return found.rollouts
+    return stored.rollouts
 
 
-def _nobody_visited(step: int, grpo: Grpo) -> LearningError:
+def _no_visits(step: int, grpo: Grpo) -> LearningError:
     episode, round = divmod(step, grpo.rounds)
     return LearningError(
-        f"nobody visited in round {round + 1} of episode {episode + 1}, so there is nothing to "
+        f"no user visited in round {round + 1} of episode {episode + 1}, so there is nothing to "
         "learn from",
-        hint="lower train.grpo.rounds to what the environment has to offer",
+        hint="lower train.grpo.rounds to the rounds that the environment has",
     )

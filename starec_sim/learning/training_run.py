@@ -51,7 +51,7 @@ class TrainingRun:
         training: The settings of `train`.
         folder: Of the run.
         players: Those of the first process; None in the others.
-        events: Is told what happens.
+        events: Receives what happens in the run.
     """
 
     def __init__(
@@ -70,14 +70,14 @@ class TrainingRun:
         self.split = UserSplit(experiment, training)
         self.streams = Streams(experiment.seed)
         self.torch_seed = experiment.seed % 2**31
-        """Of new adapters, and of resampling."""
+        """The seed of new adapters and of resampling."""
         self.rewards = Rewards(training.grpo.rewards if training.grpo else {})
         self.trials: TrialPlayer | None = None
         self._weight_sync: WeightSync | None = None
         if players is not None:
             self.trials = TrialPlayer(players.run, self.split, experiment.concurrency, events)
 
-    # TrainedWeights
+    # Weights
 
     def load(self, version: Path | None) -> TrainedWeights:
         """Read the weights that learn: those of a version, or those that the experiment names."""

@@ -1,4 +1,4 @@
-"""How a policy does with users it is never trained on, and what a training changed about that.
+"""Validation: the policy plays users it is never trained on, before, during and after a training.
 
 Validations are trials of the run's record with the same users, questions and seeds each time: two
 of them differ by the weights alone and are compared user by user.
@@ -24,7 +24,7 @@ from starec_sim.runs.reader import Reader, RecordedTrial
 from starec_sim.types import FloatArray, Node
 
 REWARD = "reward"
-"""The metric that the training's own rewards make, beside those of the environment."""
+"""The name of the weighted sum of the training's rewards, beside the environment's metrics."""
 
 UserMetrics = Mapping[str, Mapping[int, float]]
 """By metric and user: the mean over her visits."""
@@ -49,8 +49,8 @@ async def validate(run: TrainingRun, step: int) -> None:
         run.split.validated(),
     )
     await run.trials.open(trial, run.split.agent, policies).run(settings.rounds)
-    found = summary(_metrics_after(run, step), run.torch_seed)
-    entry = {"stage": "grpo", "step": step, "validation": found}
+    metrics = summary(_metrics_after(run, step), run.torch_seed)
+    entry = {"stage": "grpo", "step": step, "validation": metrics}
     run.store.log(entry)
     run.events.validated(entry)
 
@@ -97,11 +97,11 @@ def _earned(reader: Reader, trial: RecordedTrial, user: int, rewards: Rewards) -
     ]
 
 
-def summary(found: UserMetrics, seed: int) -> dict[str, dict[str, float]]:
+def summary(metrics: UserMetrics, seed: int) -> dict[str, dict[str, float]]:
     """Return the mean of each metric over users with its 95 % interval, as JSON values."""
     return {
         name: _plain(bootstrap_interval(np.array(list(by_user.values())), seed=seed))
-        for name, by_user in found.items()
+        for name, by_user in metrics.items()
     }
 
 
@@ -117,22 +117,22 @@ def changes(before: UserMetrics, after: UserMetrics, seed: int) -> dict[str, dic
         By metric: both means with their 95 % intervals, the paired difference with its own, p of a
         permutation test over users, and how many they are.
     """
-    found = {}
+    changed = {}
     for name in (name for name in after if name in before):
         a, b = _paired(after[name], before[name])
         change = paired_interval(a, b, seed=seed)
-        found[name] = {
+        changed[name] = {
             "before": _plain(bootstrap_interval(b, seed=seed)),
             "after": _plain(bootstrap_interval(a, seed=seed)),
             "change": _plain(change),
             "p": permutation_test(a, b, seed=seed),
             "users": change.n,
         }
-    return found
+    return changed
 
 
 def _paired(a: Mapping[int, float], b: Mapping[int, float]) -> tuple[FloatArray, FloatArray]:
-    """Return both values of everybody who has both."""
+    """Return both values of each user who has both, as two arrays of shape (users,)."""
     users = sorted(a.keys() & b.keys())
     return np.array([a[user] for user in users]), np.array([b[user] for user in users])
 

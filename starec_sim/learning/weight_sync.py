@@ -71,22 +71,22 @@ class ServedWeightSync:
         request = urllib.request.Request(
             f"{self._url}/{what}", json.dumps(values).encode(), headers
         )
-        # Like the questions: past the proxies of the environment, unless they are trusted.
-        around = [] if self._model.trust_env else [urllib.request.ProxyHandler({})]
+        # As for calls: the proxies of the environment are used only if the settings trust them.
+        handlers = [] if self._model.trust_env else [urllib.request.ProxyHandler({})]
         try:
-            with urllib.request.build_opener(*around).open(request, timeout=_PATIENCE_S):
+            with urllib.request.build_opener(*handlers).open(request, timeout=_PATIENCE_S):
                 return
         except urllib.error.HTTPError as error:
-            said = error.read(300).decode(errors="replace")
+            body = error.read(300).decode(errors="replace")
             # A resumed training loads a version again.
-            if error.code == gone or (error.code == 400 and "already" in said):
+            if error.code == gone or (error.code == 400 and "already" in body):
                 return
-            why = f"{error.code} {said}"
+            why = f"{error.code} {body}"
         except OSError as error:
             why = str(error)
-        asked = values.get("lora_path", values["lora_name"])
+        version = values.get("lora_path", values["lora_name"])
         raise PolicyError(
-            f"{self._url}/{what} did not take {asked}: {why}",
+            f"{self._url}/{what} did not take {version}: {why}",
             hint="start it with --enable-lora --max-lora-rank RANK and "
             "VLLM_ALLOW_RUNTIME_LORA_UPDATING=1, on a machine that sees this folder; if it wants a "
             "key, name the variable that holds it in api_key_env",
@@ -94,7 +94,7 @@ class ServedWeightSync:
 
 
 def weight_sync_of(policy: Policy, method: Method) -> WeightSync:
-    """Return how a policy gets new weights.
+    """Return what gives a policy its new weights.
 
     Args:
         policy: The one that plays.

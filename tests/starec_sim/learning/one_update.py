@@ -70,7 +70,7 @@ def run(model, place):
         # The second is made with restored moments, and the third says what came of it.
         told["updates"] += [updated(learner, batch) for _ in range(2)]
         again = begin(model, method)
-        again.weights.put(place / method)
+        again.weights.load_version(place / method)
         again.restore(torch.load(place / method / "state.pt", weights_only=True))
         told["resumed"] += [updated(again, batch) for _ in range(2)]
     told["processes"] = learner.accelerator.num_processes

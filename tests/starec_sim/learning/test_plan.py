@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from starec_sim.experiment import read_experiment
+from starec_sim.learning.model_size import _KNOWN, shape_of
 from starec_sim.learning.models import Lora, load
-from starec_sim.learning.plan import _KNOWN, shape_of
 
 BIGGER = sorted((Path(__file__).parents[3] / "experiments" / "06_bigger_models").glob("qwen*.yaml"))
 
@@ -91,7 +91,7 @@ def test_the_shapes_that_are_known_by_heart_have_the_size_of_their_names():
         ("train.grpo.objective={credit: position}", "credit: position needs single rankings"),
         ("policies.slow=lexical", "slow answers are learned from only if the same policy"),
         ("arms={a: {}}", "arms: a training has none"),
-        ("train.evaluate.share=0", "is nobody"),
+        ("train.evaluate.share=0", "is no user"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_before_anything_starts(starec, change, complaint):

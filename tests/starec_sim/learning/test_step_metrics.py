@@ -9,9 +9,9 @@ from starec_sim.learning.config import Guards
 from starec_sim.learning.grpo import GrpoStep, make_batch
 from starec_sim.learning.grpo_loss import Objective
 from starec_sim.learning.learner import DivergenceError, Update
-from starec_sim.learning.places import ranking_places
 from starec_sim.learning.rows import Rollout, TokenRow
 from starec_sim.learning.step_metrics import Guard, distinct, step_metrics
+from starec_sim.learning.token_ranks import ranks_by_token
 
 from .conftest import make_tokenizer
 
@@ -102,7 +102,7 @@ def test_each_token_of_a_ranking_knows_its_place():
     ids = tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
     row = TokenRow((1,), ids, (True,) * len(ids), (0.0,) * len(ids))
     start = text.index("B > A")
-    found = ranking_places(tokenizer)(row)
+    found = ranks_by_token(tokenizer)(row)
     assert found[start : start + 5] == [0, 0, 0, 1, 1]
     assert set(found[:start] + found[start + 5 :]) == {None}
 

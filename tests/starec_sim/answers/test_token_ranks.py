@@ -1,20 +1,20 @@
 """Each token of an answer knows the place of the ranking that it writes."""
 
-from starec_sim.answers import ranking_places
+from starec_sim.answers import token_ranks
 
 
 def test_each_character_of_the_last_ranking_has_its_place_and_no_other():
     text = "<ranking>A</ranking><think>A > B</think><ranking>B > A</ranking>"
     start = text.index("B > A</")
-    found = ranking_places(list(text))
+    found = token_ranks(list(text))
     assert found[start : start + 5] == [0, 0, 0, 1, 1]
     assert set(found[:start] + found[start + 5 :]) == {None}
 
 
 def test_a_token_that_reaches_into_the_ranking_belongs_to_it():
-    assert ranking_places(["x<ranking>B", " >", " AA", " > C<", "/ranking>"]) == [0, 0, 1, 1, None]
+    assert token_ranks(["x<ranking>B", " >", " AA", " > C<", "/ranking>"]) == [0, 0, 1, 1, None]
 
 
 def test_a_ranking_that_never_ends_has_no_places():
-    assert set(ranking_places(list("<ranking>B > A"))) == {None}
-    assert ranking_places([]) == []
+    assert set(token_ranks(list("<ranking>B > A"))) == {None}
+    assert token_ranks([]) == []
