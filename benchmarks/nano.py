@@ -74,7 +74,7 @@ def kept_promises(question: str, answer: str) -> list[bool]:
     prompt = read_prompt((("user", question),))
     promised, *lines = thoughts(answer) or [""]
     try:
-        teacher = ReasonerPolicy.going_by(promised)
+        teacher = ReasonerPolicy.from_first_line(promised)
     except ValueError:
         return [False] * len(prompt.candidates)
     wanted = thoughts(teacher.answer(prompt))[1:]

@@ -1,8 +1,8 @@
-"""What the users of a generated world choose after their logs have ended.
+"""What the users of a generated dataset choose after their logs have ended.
 
-A log was written with the tastes of one day. Whether a memory follows a user whose tastes change
-can only be measured while she goes on choosing. What she would choose, only a generated world
-knows. The choices are drawn before the first round, so they are a log like any other.
+A log is written with the tastes of one time. Whether a memory follows a user whose tastes change
+can be measured only if she goes on choosing. Only a generated dataset knows what she would choose.
+The choices are drawn before the first round, so they are a log like any other.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Continuation(NamedTuple):
     them. 0 from the round on in which the catalogue holds no such item any more."""
 
     def choices(self, user_log: UserLog) -> tuple[int, ...]:
-        """Return the places of the last pick of each round in the log of a user."""
+        """Return the positions of the last pick of each round in the log of a user."""
         counts = self.picks[user_log.row]
         before = len(user_log.items) - int(counts.sum())
         return tuple((before + np.cumsum(counts) - 1).tolist())

@@ -49,7 +49,7 @@ class FeedEnvironment:
             default={"use": "als"}
         )
         refit_every: int = Field(default=1, ge=0)
-        """Rounds between two refits on what people did; 0 freezes the recommender."""
+        """Rounds between two refits on what users did; 0 freezes the recommender."""
         page_size: int = Field(default=8, ge=1, le=1000)
         pages: int = Field(default=5, ge=1, le=1000)
         """Pages that one visit may have."""
@@ -58,7 +58,7 @@ class FeedEnvironment:
         back sooner where otherwise too few items would be left to fill the pages of a visit."""
         warm: float = Field(default=0.5, gt=0, le=1)
         """Share of each user's log, from its start, that recommender and memory begin with. For
-        real data the rest is hidden truth."""
+        real data the rest is the hidden truth."""
         min_interactions: int = Field(default=10, ge=1)
         """Users with a shorter log are left out (and counted)."""
         users: int | None = Field(default=None, ge=1)
@@ -110,10 +110,10 @@ class FeedEnvironment:
         return rows
 
     def _build_recommender(self) -> Recommender:
-        found, config = plugins.configure(
+        kind, config = plugins.configure(
             "recommenders", self.config.recommender, "environment.recommender"
         )
-        recommender: Recommender = found(
+        recommender: Recommender = kind(
             config,
             n_users=len(self.users),
             n_items=len(self.items),
@@ -122,7 +122,7 @@ class FeedEnvironment:
         return recommender
 
     def describe(self) -> Mapping[str, Any]:
-        """Return who takes part, why others do not, where the truth comes from, what cards say."""
+        """Return counts of users, items and ratings, the source of the truth, and the signals."""
         return {
             "users": len(self.users),
             "items": len(self.items),
@@ -144,14 +144,14 @@ class FeedEnvironment:
         )
 
     def begin_round(self, round: int) -> Sequence[int]:
-        """Decide who visits, and let the recommender fill the pages of all visitors."""
+        """Draw the visitors of a round, and let the recommender fill their pages."""
         self._round = round
         visitors = self._moods.visitors(round)
         wanted = min(self.config.page_size * self.config.pages, len(self.items))
         hidden = self._log.hidden(self.config.page_size * self.config.pages)
         rng = self._streams.stream("recommend", round=round)
         slates = self._recommender.recommend(visitors, wanted, hidden, rng)
-        # A user for whom the catalogue has run out has nothing to visit.
+        # A user who has consumed the whole catalogue does not visit.
         self._offers = {
             user: _Offer(items, *self._truth.of(user, items, round))
             for user, row in zip(visitors.tolist(), slates.items, strict=True)
@@ -177,7 +177,7 @@ class FeedEnvironment:
     def respond(
         self, user: int, steps: Sequence[Step], observation: Observation, decision: Decision
     ) -> Feedback:
-        """Reveal how the watched items really were, and whether the visit goes on."""
+        """Reveal the stars of the watched items, and whether the visit ends."""
         offer = self._offers[user]
         truth = offer.experiences(self._page(steps), self._truth.source)
         experiences = tuple(truth[action.item] for action in decision.actions if action.watched)
@@ -197,7 +197,7 @@ class FeedEnvironment:
         return Feedback(experiences, reward=reward, ending=ending)
 
     def end_round(self, visits: Sequence[Visit]) -> Mapping[str, float]:
-        """Move moods, append what was watched to the log, and refit when it is due."""
+        """Change moods, append what was watched to the log, and refit if it is time."""
         self._moods.move(visits)
         new = self._log.append(visits)
         if self.config.refit_every:
@@ -213,7 +213,7 @@ class FeedEnvironment:
         self._fitted = len(log.users)
 
     def state(self) -> Mapping[str, NDArray[Any]]:
-        """Return moods, what was done, what was skipped of late, and the recommender's state."""
+        """Return moods, what was consumed, what was skipped lately, and the recommender's state."""
         recommender = {
             f"recommender/{name}": array for name, array in self._recommender.state().items()
         }
@@ -225,7 +225,7 @@ class FeedEnvironment:
         }
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Become the environment that returned this state."""
+        """Continue as the environment that returned this state."""
         self._moods.values = np.array(state["mood"])
         self._log.restore(state)
         self._fitted = int(state["fitted"])

@@ -1,4 +1,4 @@
-"""The log of a feed: what was known before, what users did since, what they skipped of late."""
+"""The log of a feed: what was known before, what users did since, what they skipped lately."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ def split_logs(dataset: Dataset, rows: IntArray, warm: float) -> tuple[Interacti
     """Split the log of each user in two: its first part is known, the rest is hidden.
 
     Args:
-        dataset: Whose log.
+        dataset: Has the log.
         rows: Rows of the users who take part, ascending.
         warm: Share of each log, from its start, that is known.
 
     Returns:
-        What is known and what is hidden, both sorted by user. Users are counted among those who
-        take part.
+        The known and the hidden part, both sorted by user. Users are numbered among those who take
+        part.
     """
-    place = np.full(len(dataset.users), -1)
-    place[rows] = np.arange(len(rows))
-    log = dataset.log.where(place[dataset.log.users] >= 0)
-    log = log._replace(users=place[log.users])
+    row_of = np.full(len(dataset.users), -1)
+    row_of[rows] = np.arange(len(rows))
+    log = dataset.log.where(row_of[dataset.log.users] >= 0)
+    log = log._replace(users=row_of[log.users])
     log = log.where(np.argsort(log.users, kind="stable"))
     lengths = np.bincount(log.users, minlength=len(rows))
     starts = np.cumsum(lengths) - lengths
@@ -96,7 +96,7 @@ class FeedLog:
         return new
 
     def hidden(self, wanted: int) -> csr_matrix:
-        """Return what must not be shown: all that was consumed, and what was skipped of late.
+        """Return what must not be shown: all that was consumed, and what was skipped lately.
 
         What a user skipped is shown again, the oldest first, where fewer than `wanted` items would
         be left for her otherwise.
@@ -116,7 +116,7 @@ class FeedLog:
         return csr_matrix((ones, (users, items)), shape=(self._n_users, self._n_items))
 
     def state(self) -> Mapping[str, NDArray[Any]]:
-        """Return what was consumed since the beginning, and what was skipped of late."""
+        """Return what was consumed since the beginning, and what was skipped lately."""
         new = np.arange(len(self.known.users), len(self.interactions.users))
         done = self.interactions.where(new)._asdict()
         skipped = {
@@ -127,7 +127,7 @@ class FeedLog:
         return {f"done/{name}": column for name, column in done.items()} | skipped
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Become the log that returned this state; other keys of the state are ignored."""
+        """Continue as the log that returned this state; other keys of the state are ignored."""
         done = Interactions(*(state[f"done/{name}"] for name in Interactions._fields))
         self.interactions = Interactions.concatenate(self.known, done)
         ages = sum(name.startswith("skipped/") for name in state) // 2

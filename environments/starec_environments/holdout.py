@@ -30,14 +30,14 @@ class HoldOutEnvironment(ReplayEnvironment):
     """Replays the last choices of each user, then asks for rankings of her candidate lists."""
 
     class Config(HoldOutSettings):
-        """The protocol, and with which memory users answer."""
+        """The protocol, and the memory with which users answer."""
 
     def __init__(self, config: Config, dataset: Dataset | None, streams: Streams) -> None:
         self.config = config
         self._streams = streams
         protocol = config.protocol
         self.holdout = HoldOut(protocol, required(dataset), streams.seed, _given_lists(config))
-        """Who is evaluated on which candidate lists."""
+        """The users and their candidate lists."""
         dataset, own = self.holdout.dataset, self.holdout.user_logs
         replayed = own if config.memory == "own" else _swapped(own, streams)
         super().__init__(
@@ -81,7 +81,7 @@ class HoldOutEnvironment(ReplayEnvironment):
         return facts
 
     def begin_round(self, round: int) -> Sequence[int]:
-        """Return who has a choice left to replay; in the last round, everybody.
+        """Return the users who have a choice left to replay; in the last round, all users.
 
         Users with fewer choices than the protocol says begin later.
         """
@@ -145,11 +145,11 @@ def _swapped(own: Sequence[UserLog], streams: Streams) -> list[UserLog]:
     """Return for each user the log of another user."""
     if len(own) < 2:
         raise DataError("memories cannot be swapped with a single user", hint="evaluate more users")
-    # A random cycle: nobody keeps her own.
+    # A random cycle: no user keeps her own log.
     order = streams.stream("exam swap").permutation(len(own))
     swapped = list(own)
-    for place, user in enumerate(order.tolist()):
-        swapped[user] = own[order[place - 1]]
+    for index, user in enumerate(order.tolist()):
+        swapped[user] = own[order[index - 1]]
     return swapped
 
 

@@ -1,4 +1,4 @@
-"""Moods and patience: who visits a feed in a round, and when a visit has been long enough."""
+"""Moods and patience: who visits a feed in a round, and when a user is tired of a visit."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from starec_sim.types import Experience, FloatArray, IntArray, Visit
 
 
 class MoodSettings(Settings):
-    """How long users stay, and how gladly they come back."""
+    """How long users stay, and how likely they come back."""
 
     patience: float = Field(default=3.0, gt=0)
-    """Pages after which a person is tired on average; individual patience is spread evenly from
+    """Pages after which a user is tired on average; the patience of users is spread evenly from
     half to one and a half of it."""
     refresh: float = Field(default=0.2, ge=0)
     """Pages of patience that a liked item gives back."""
     annoyance: float = Field(default=0.2, ge=0)
     """Pages of patience that a disliked item costs on top."""
     activity: float = Field(default=0.8, ge=0, le=1)
-    """Chance that a person of neutral mood visits in a round."""
+    """Chance that a user of neutral mood visits in a round."""
     loyalty: float = Field(default=0.3, ge=0, le=1)
     """How much mood (-1 to 1, from how the last visits went) adds to that chance."""
 
@@ -56,7 +56,7 @@ class Moods:
         return visitors
 
     def is_tired(self, user: int, pages: Sequence[Sequence[Experience]]) -> bool:
-        """Say whether a user has had enough of a visit, given what she watched on each page."""
+        """Return whether a user is tired of a visit, given what she watched on each page."""
         liked = [experience.liked for page in pages for experience in page]
         likes, dislikes = sum(liked), len(liked) - sum(liked)
         used = len(pages) - self._settings.refresh * likes + self._settings.annoyance * dislikes

@@ -1,9 +1,9 @@
-"""Ranking: logged choices are replayed in order of time. The loop of the paper, and its benchmark.
+"""Ranking: logged choices are replayed in order of time, as in the loop and benchmark of STARec.
 
 The log of each user is cut to its last interactions. The last liked items are the choices that are
 replayed, one a round.
 
-With `min_picks`, the users of a generated world go on choosing instead, by tastes that may drift.
+With `min_picks`, the users of a generated dataset go on choosing instead, by tastes that may drift.
 What they choose is drawn beforehand, so it is a log like any other.
 
 The training interactions are what precedes the first replayed choice of each user, and the whole
@@ -53,7 +53,7 @@ class RankingEnvironment(ReplayEnvironment):
         """`uniform`: items the user never touched. `shipped`: the dataset's own candidate lists,
         without the items that the user did touch (these are counted)."""
         min_picks: int | None = Field(default=None, ge=1)
-        """Replay no log: the users of a generated world go on choosing where their logs end, at
+        """Replay no log: the users of a generated dataset go on choosing where their logs end, at
         least so many items a round. They like the last of them and are asked for it. Their tastes
         are those of the round, and `choices` says how many rounds there are."""
         draw: int = Field(default=0, ge=0)
@@ -138,7 +138,7 @@ class RankingEnvironment(ReplayEnvironment):
     def _continued(self, dataset: Dataset, after: Continuation) -> list[UserLog]:
         """Return the users who can go on choosing, and count those who cannot."""
         config, continued = self.config, []
-        self._left_out["too few items left"] = 0  # who likes little has met nearly all items
+        self._left_out["too few items left"] = 0  # a user who likes little picks nearly all items
         for user_log in user_logs(by_user(after.log), len(dataset.users)):
             counts = after.picks[user_log.row]
             before = len(user_log.items) - int(counts.sum())
@@ -193,7 +193,7 @@ class RankingEnvironment(ReplayEnvironment):
         return facts
 
     def begin_round(self, round: int) -> Sequence[int]:
-        """Let every user make one choice, until the choices are used up."""
+        """Return all users, until their choices are used up."""
         self._round = round
         return range(len(self.users)) if round < self.config.choices else ()
 

@@ -36,12 +36,12 @@ class Replay(NamedTuple):
 
     log: UserLog
     choices: tuple[int, ...]
-    """Places of the replayed choices in the log, ascending."""
+    """Positions of the replayed choices in the log, ascending."""
     end: int
-    """The place up to which the log is known after the last choice."""
+    """The position up to which the log is known after the last choice."""
 
     def known(self, number: int) -> int:
-        """Return the place up to which the log is known before choice `number`, from 0.
+        """Return the position up to which the log is known before choice `number`, from 0.
 
         `len(choices)` stands for the end of the replay.
         """
@@ -55,7 +55,7 @@ class Replay(NamedTuple):
 
 
 class ReplayEnvironment(ABC):
-    """What environments have in common that replay logs.
+    """The base of environments that replay logs.
 
     A subclass says which choice is asked for in a round and among which items. Nothing that a user
     does changes a log, so there is no state besides the number of the round.
@@ -96,7 +96,7 @@ class ReplayEnvironment(ABC):
         """Return the replayed choice of this round among negatives, in the order shown."""
 
     def _sees_signals(self, user: int) -> bool:
-        """Say whether the cards that a user sees carry the signals."""
+        """Return whether the cards that a user sees carry the signals."""
         return True
 
     def history(self, user: int) -> tuple[Experience, ...]:

@@ -30,7 +30,7 @@ FEWEST_RATINGS = 3
 """With fewer, the mean rating of an item is not shown."""
 DAMPING = 5.0
 """Ratings at the mean of all ratings that are added to an item's own before its mean is taken."""
-REMEMBERED = 40
+COMPARED_LIKES = 40
 """Last likes of the user that are compared: as many as a memory holds."""
 SHOWN_TOGETHER = 3
 NEIGHBOURS = 40
@@ -66,7 +66,7 @@ class Signals:
         self._n_users = n_users
         self._bands: list[str] = []
         self._means: list[str] = []
-        self._bonds: tuple[IntArray, FloatArray] = (np.zeros(0, np.int64), np.zeros(0))
+        self._similar_pairs: tuple[IntArray, FloatArray] = (np.zeros(0, np.int64), np.zeros(0))
         # To quote a title takes longer than everything else here, so both are kept.
         self._cards: dict[int, str] = {}
         """The part of each card that is the same for all users, since the last fit."""
@@ -85,7 +85,7 @@ class Signals:
         if "rating" in self._names:
             self._means = _means(log, len(self._items))
         if self.personal:
-            self._bonds = _bonds(log, self._n_users, len(self._items))
+            self._similar_pairs = _similar_pairs(log, self._n_users, len(self._items))
 
     def cards(self, slate: Sequence[int], likes: IntArray | None = None) -> tuple[str, ...]:
         """Return one card for each item of a slate.
@@ -99,8 +99,8 @@ class Signals:
         if not self.personal or likes is None:
             return cards
         return tuple(
-            f"{text} | liked together with: {company}" if company else text
-            for text, company in zip(cards, self._together(slate, likes), strict=True)
+            f"{text} | liked together with: {together}" if together else text
+            for text, together in zip(cards, self._together(slate, likes), strict=True)
         )
 
     def _card(self, item: int) -> str:
@@ -114,17 +114,17 @@ class Signals:
         return self._cards[item]
 
     def _together(self, slate: Sequence[int], likes: IntArray) -> list[str]:
-        pairs, strengths = self._bonds
-        recent = likes[-REMEMBERED:][::-1]  # of equally near likes, the latest is named
+        pairs, strengths = self._similar_pairs
+        recent = likes[-COMPARED_LIKES:][::-1]  # of equally near likes, the latest is named
         if not len(pairs) or not len(recent):
             return [""] * len(slate)
         wanted = np.array(slate)[:, None] * len(self._items) + recent
-        places = np.searchsorted(pairs, wanted).clip(max=len(pairs) - 1)
-        found = np.where(pairs[places] == wanted, strengths[places], 0.0)
-        best = recent[np.argsort(-found, axis=1, kind="stable")[:, :SHOWN_TOGETHER]]
+        at = np.searchsorted(pairs, wanted).clip(max=len(pairs) - 1)
+        similarity = np.where(pairs[at] == wanted, strengths[at], 0.0)
+        best = recent[np.argsort(-similarity, axis=1, kind="stable")[:, :SHOWN_TOGETHER]]
         return [
-            company(count, map(self._title, items[:count])) if count else ""
-            for count, items in zip((found > 0).sum(1).tolist(), best.tolist(), strict=True)
+            together_value(count, map(self._title, items[:count])) if count else ""
+            for count, items in zip((similarity > 0).sum(1).tolist(), best.tolist(), strict=True)
         ]
 
     def _title(self, item: int) -> str:
@@ -135,7 +135,7 @@ class Signals:
         return self._titles[item]
 
 
-def company(count: int, titles: Iterable[str]) -> str:
+def together_value(count: int, titles: Iterable[str]) -> str:
     """Return the value of the signal `together` on a card: `5 (Alien, Brazil, Heat)`."""
     return f"{count} ({', '.join(titles)})"
 
@@ -180,7 +180,7 @@ def _means(log: Interactions, n_items: int) -> list[str]:
     ]
 
 
-def _bonds(log: Interactions, n_users: int, n_items: int) -> tuple[IntArray, FloatArray]:
+def _similar_pairs(log: Interactions, n_users: int, n_items: int) -> tuple[IntArray, FloatArray]:
     """Return pairs of items that are liked by the same users, ascending, and their similarity.
 
     A pair (i, j) is the number i * n_items + j, where j is one of the `NEIGHBOURS` nearest of i by

@@ -56,9 +56,9 @@ class Truth:
         if not self.n_logged:
             return stars, np.zeros(len(items), bool)
         pairs = user * self._n_items + items
-        places = np.searchsorted(self._logged, pairs).clip(max=self.n_logged - 1)
-        logged = self._logged[places] == pairs
-        return np.where(logged, self._ratings[places], stars), logged
+        at = np.searchsorted(self._logged, pairs).clip(max=self.n_logged - 1)
+        logged = self._logged[at] == pairs
+        return np.where(logged, self._ratings[at], stars), logged
 
 
 class FittedWorld:

@@ -17,7 +17,7 @@ from worlds import Rng, World
 
 from starec_agents.star.prompting import StarPrompts
 from starec_environments.datasets.synthetic_titles import occupation
-from starec_environments.signals import BAND_NAMES, SHOWN_TOGETHER, TITLE_LIMIT, company
+from starec_environments.signals import BAND_NAMES, SHOWN_TOGETHER, TITLE_LIMIT, together_value
 from starec_sim.answers import label, read_decision, read_prompt, read_summary
 from starec_sim.cards import card, quoted
 from starec_sim.policies.reasoner import ReasonerPolicy
@@ -127,7 +127,7 @@ class _GeneratedUser:
             count = min(int(rng.geometric(0.2)), MOST_TOGETHER)
             names = rng.permutation(liked)[: min(count, SHOWN_TOGETHER)].tolist()
             titles = [quoted(name.replace(",", ";"), TITLE_LIMIT) for name in names]
-            shown["liked together with"] = company(count, titles)
+            shown["liked together with"] = together_value(count, titles)
         return shown
 
     def person(self) -> User:

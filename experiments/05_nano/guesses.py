@@ -42,7 +42,7 @@ def guesses(bare: bool) -> dict[str, ReasonerPolicy]:
         if by == "taste" or attributes:  # with weight 0, habit and taste are the same
             loud = dict(zip(SIGNALS.values(), counts, strict=True))
             policy = ReasonerPolicy(by=by, attributes=attributes, **loud)
-            made[policy.goes_by([] if bare else SIGNALS)] = policy
+            made[policy.first_line([] if bare else SIGNALS)] = policy
     return made
 
 

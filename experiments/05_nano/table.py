@@ -77,7 +77,7 @@ def rows(run: Path, without_sft: Path | None, asked: argparse.Namespace) -> list
     ]
     if asked.line:
         reasoner = {"use": "reasoner", **asked.line.model_dump(exclude_unset=True)}
-        name = GOING_BY.format(asked.line.goes_by([]))
+        name = GOING_BY.format(asked.line.first_line([]))
         values.append({"name": name, "agent": fast, "replay": 0, "policy": reasoner})
     if asked.sampled:
         values += [
@@ -200,7 +200,7 @@ def main() -> None:
     )
     arguments.add_argument(
         "--line",
-        type=ReasonerPolicy.going_by,
+        type=ReasonerPolicy.from_first_line,
         metavar="LINE",
         help='add the reasoner with these weights, e.g. "By habit 1, popularity 2, rating 1"',
     )

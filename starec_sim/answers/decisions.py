@@ -49,32 +49,32 @@ def _read_ranking(parts: AnswerParts, observation: Observation, findings: Findin
         _no_part(parts.expected(RANKING), len(slate), findings)
     else:
         order = _known_once(named, len(slate), findings)
-    rest = [place for place in range(len(slate)) if place not in order]
-    return Decision(ranking=tuple(slate[place] for place in order + rest), read=len(order))
+    rest = [position for position in range(len(slate)) if position not in order]
+    return Decision(ranking=tuple(slate[position] for position in order + rest), read=len(order))
 
 
 def _read_actions(parts: AnswerParts, observation: Observation, findings: Findings) -> Decision:
     slate = observation.slate
     lines = parts.lines(ACTIONS)
-    done: dict[int, Action] = {}
+    action_at: dict[int, Action] = {}
     if lines is None:
         _no_part(parts.expected(ACTIONS), len(slate), findings)
     else:
-        found = [match for line in lines if (match := _ACTION.fullmatch(line))]
-        bad = len(lines) - len(found)
+        matches = [match for line in lines if (match := _ACTION.fullmatch(line))]
+        bad = len(lines) - len(matches)
         findings.add("unparsed", bad, f'{bad} lines are neither "A: skip" nor "A: watch 4"')
-        order = _known_once([match[1] for match in found], len(slate), findings)
-        first = {match[1]: match for match in reversed(found)}
+        order = _known_once([match[1] for match in matches], len(slate), findings)
+        first = {match[1]: match for match in reversed(matches)}
         shown = labels(len(slate))
-        for place in order:
-            match = first[shown[place]]
+        for position in order:
+            match = first[shown[position]]
             rating = float(match[3]) if match[3] else None
-            done[place] = Action(slate[place], watched=not match[2], rating=rating)
+            action_at[position] = Action(slate[position], watched=not match[2], rating=rating)
     following = parts.text(NEXT)
     if following not in ("stay", "leave"):
         findings.add("unparsed", 1, parts.expected(NEXT, "stay or leave"))
     actions = tuple(
-        done.get(place, Action(item, watched=False)) for place, item in enumerate(slate)
+        action_at.get(position, Action(item, watched=False)) for position, item in enumerate(slate)
     )
     return Decision(actions=actions, leave=following == "leave")
 
@@ -86,14 +86,14 @@ def _no_part(expected: str, count: int, findings: Findings) -> None:
 
 
 def _known_once(named: Sequence[str], count: int, findings: Findings) -> list[int]:
-    """Return the places that the labels name, each once; count what is wrong with the labels."""
-    places = {label: place for place, label in enumerate(labels(count))}
-    known = [label for label in named if label in places]
-    order = [places[label] for label in dict.fromkeys(known)]
+    """Return the positions that the labels name, each once; count what is wrong with the labels."""
+    positions = {label: position for position, label in enumerate(labels(count))}
+    known = [label for label in named if label in positions]
+    order = [positions[label] for label in dict.fromkeys(known)]
     invented, duplicate = len(named) - len(known), len(known) - len(order)
     findings.add("invented", invented, f"{invented} labels are not on the list")
     findings.add("duplicate", duplicate, f"{duplicate} labels stand there more than once")
     read = set(order)
-    gone = [label for label, place in places.items() if place not in read]
+    gone = [label for label, position in positions.items() if position not in read]
     findings.add("missing", len(gone), f"labels are missing: {', '.join(gone)}")
     return order

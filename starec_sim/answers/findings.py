@@ -1,4 +1,4 @@
-"""What is wrong with an answer, counted by kind and said in words for the repair call."""
+"""What is wrong with an answer, counted by kind, and in words for the repair call."""
 
 from __future__ import annotations
 

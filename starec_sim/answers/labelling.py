@@ -1,6 +1,6 @@
-"""Labels: the letters that stand for places of a slate, in prompts and in answers.
+"""Labels: the letters that stand for positions in a slate, in prompts and in answers.
 
-A place is the position of an item in a slate, counted from 0.
+Positions are counted from 0.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ _LABELLED = re.compile(rf"^({LABEL})\. (.*)$", re.MULTILINE)
 
 
 @lru_cache(maxsize=1_024)
-def label(place: int) -> str:
-    """Return the label of a place: A, B, ..., Z, AA, AB, ...
+def label(position: int) -> str:
+    """Return the label of a position: A, B, ..., Z, AA, AB, ...
 
-    >>> [label(place) for place in (0, 25, 26)]
+    >>> [label(position) for position in (0, 25, 26)]
     ['A', 'Z', 'AA']
     """
     letters = ""
-    place += 1
-    while place:
-        place, rest = divmod(place - 1, 26)
+    position += 1
+    while position:
+        position, rest = divmod(position - 1, 26)
         letters = chr(ord("A") + rest) + letters
     return letters
 
 
 @lru_cache(maxsize=256)
 def labels(count: int) -> tuple[str, ...]:
-    """Return the labels of a slate of `count` places."""
-    return tuple(label(place) for place in range(count))
+    """Return the labels of a slate of `count` items."""
+    return tuple(label(position) for position in range(count))
 
 
 def labelled(lines: Iterable[str]) -> str:
@@ -41,7 +41,7 @@ def labelled(lines: Iterable[str]) -> str:
     >>> labelled(["so it goes"])
     'A. so it goes'
     """
-    return "\n".join(f"{label(place)}. {line}" for place, line in enumerate(lines))
+    return "\n".join(f"{label(position)}. {line}" for position, line in enumerate(lines))
 
 
 def read_labelled(text: str) -> list[tuple[str, str]]:

@@ -44,6 +44,8 @@ def parts_of(answer: str, form: Form) -> AnswerParts:
 
 
 class _Tagged:
+    """The parts of an answer in tags."""
+
     def __init__(self, answer: str) -> None:
         self._answer = answer
 
@@ -71,16 +73,18 @@ class _Pairs(list[tuple[str, Any]]):
 
 
 class _Json:
+    """The parts of an answer that is one JSON object."""
+
     def __init__(self, answer: str) -> None:
         answer = answer.strip()
         # The reasoning before the answer is not part of the object.
         if answer.startswith(f"<{THINK}>"):
             answer = answer.rpartition(f"</{THINK}>")[2]
         try:
-            found = json.loads(answer, object_pairs_hook=_Pairs)
+            value = json.loads(answer, object_pairs_hook=_Pairs)
         except (ValueError, RecursionError):
-            found = None
-        self._pairs = found if isinstance(found, _Pairs) else _Pairs()
+            value = None
+        self._pairs = value if isinstance(value, _Pairs) else _Pairs()
 
     def _one(self, name: str) -> Any:
         values = [value for key, value in self._pairs if key == name]

@@ -75,15 +75,15 @@ def sections(prompt: str) -> dict[str, str]:
     >>> sections("<profile>\nage: 40\n</profile>\n<page number=\"2\">\nA. x\n</page>\nAct.")
     {'profile': 'age: 40', 'page': 'A. x'}
     """
-    found: dict[str, str] = {}
+    contents: dict[str, str] = {}
     at = 0
     while opening := _OPENING.search(prompt, at):
         tag, start = opening[1], opening.end()
         end = prompt.find(f"\n</{tag}>", start)
         if end >= 0:
-            found.setdefault(tag, prompt[start:end])
+            contents.setdefault(tag, prompt[start:end])
         at = max(start, end)
-    return found
+    return contents
 
 
 def thought(answer: str) -> str:
@@ -92,8 +92,8 @@ def thought(answer: str) -> str:
     >>> thought("<think>\nA. Drama: liked\n</think>\n<ranking>A</ranking>")
     'A. Drama: liked'
     """
-    found = _THOUGHT.search(answer)
-    return found[1].strip("\n") if found else ""
+    match = _THOUGHT.search(answer)
+    return match[1].strip("\n") if match else ""
 
 
 def with_reasoning(reasoning: str, answer: str) -> str:
@@ -126,5 +126,5 @@ def part(answer: str, tag: str) -> str | None:
     opening, closing = f"<{tag}>", f"</{tag}>"
     if after.count(opening) != 1 or after.count(closing) != 1:
         return None
-    content, found, _ = after.partition(opening)[2].partition(closing)
-    return content.strip() if found else None
+    content, closed, _ = after.partition(opening)[2].partition(closing)
+    return content.strip() if closed else None

@@ -72,8 +72,8 @@ def experience_line(rating: float, card: str) -> str:
 @lru_cache(maxsize=4_096)
 def read_experience(line: str) -> ShownExperience | None:
     """Return the experience that a line of a history shows; None for any other line."""
-    found = _EXPERIENCE.fullmatch(line)
-    return ShownExperience(float(found[1]), found[2]) if found else None
+    match = _EXPERIENCE.fullmatch(line)
+    return ShownExperience(float(match[1]), match[2]) if match else None
 
 
 @lru_cache(maxsize=8_192)
@@ -106,21 +106,21 @@ def count_line(term: str, likes: int, met: int) -> str:
 
 @lru_cache(maxsize=4_096)
 def read_counts(summary: str) -> tuple[TermCount, ...]:
-    """Return what a summary says of each term, whoever wrote it, with counts or without.
+    """Return what a summary says of each term, with counts or without, by any writer.
 
     >>> read_counts("Sci-Fi: liked (3 of 4), War: disliked")
     (('Sci-Fi', 3, 4), ('War', 0, 3))
     """
-    found: dict[str, TermCount] = {}
+    counts: dict[str, TermCount] = {}
     for text, polarity, likes, met in _COUNTED.findall(summary):
         term = " ".join(text.split()).strip(_MARKS)
         if 0 < len(term) <= MAX_FIELD:
             counted = int(met) if met else 0
             if counted:
-                found[term] = (term, min(int(likes), counted), counted)
+                counts[term] = (term, min(int(likes), counted), counted)
             else:
-                found[term] = (term, _PLAIN_MET * (polarity == LIKED), _PLAIN_MET)
-    return tuple(found.values())
+                counts[term] = (term, _PLAIN_MET * (polarity == LIKED), _PLAIN_MET)
+    return tuple(counts.values())
 
 
 def read_statements(summary: str) -> list[tuple[str, bool]]:

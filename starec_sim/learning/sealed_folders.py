@@ -63,7 +63,8 @@ def sealed_folder(place: Path) -> Iterator[Path]:
 
 
 def _write_error(place: Path, error: Exception) -> RunError:
-    why = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+    reason = error.strerror if isinstance(error, OSError) else None
+    why = reason or str(error).partition("\n")[0]
     return RunError(
         f"{place} cannot be written: {why}",
         hint="make room or choose another disk, and resume; everything committed is kept",

@@ -1,1 +1,1 @@
-"""Policies: the chat models that play users, and the one door to them."""
+"""Policies: the chat models that play users, and the gateway that every call goes through."""

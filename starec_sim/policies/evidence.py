@@ -1,7 +1,7 @@
-"""What the scripted reasoner calls evidence: polarities of attributes, and the signals on a card.
+"""The evidence of the scripted reasoner: polarities of attributes, and the signals on a card.
 
-A polarity is a word with a number behind it. The balance of a candidate is the sum of these
-numbers. How loudly popularity, ratings and company speak are settings of the reasoner.
+A polarity is a word that stands for a number. The balance of a candidate is the sum of these
+numbers. How much popularity, mean rating and `together` count are settings of the reasoner.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from starec_sim.answers import DISLIKED, LIKED
 
 POLARITIES = {"adored": 3, "loved": 2, LIKED: 1, DISLIKED: -1, "hated": -2, "loathed": -3}
 """What each polarity adds to a balance."""
-_QUIET = {"loved": LIKED, "hated": DISLIKED}
+_WEAKER = {"loved": LIKED, "hated": DISLIKED}
 """Polarities that count once where the evidence may not count twice."""
 
 SIGNALS = {"seen by": "popularity", "mean rating": "rating", "liked together with": "together"}
-"""Fields of a card that are no attributes, and the setting that says how much each counts."""
+"""Fields of a card that are not attributes, and the setting that says how much each counts."""
 
 _SEEN_BY: tuple[dict[str, str], ...] = (
     {},
@@ -43,7 +43,7 @@ _NEUTRAL_STARS = 3.5
 _RATED_WELL, _RATED_BADLY, _FAR = 3.8, 3.0, 0.3
 """From these stars on a mean rating says something, and twice as much `_FAR` beyond them."""
 _MOST_TOGETHER = 9
-"""The most that company adds to a balance: one digit."""
+"""The most that the signal `together` adds to a balance: one digit."""
 
 
 class Weighed(NamedTuple):
@@ -65,16 +65,16 @@ def worth(polarity: str) -> int:
     return POLARITIES[polarity] if polarity in POLARITIES else int(polarity)
 
 
-def said(polarity: str, strength: int) -> str:
-    """Return a polarity as loud as evidence of this strength may be.
+def limited(polarity: str, strength: int) -> str:
+    """Return a polarity no stronger than evidence of this strength may have.
 
-    >>> said("loved", 2), said("loved", 1)
+    >>> limited("loved", 2), limited("loved", 1)
     ('loved', 'liked')
     """
-    return polarity if strength > 1 else _QUIET.get(polarity, polarity)
+    return polarity if strength > 1 else _WEAKER.get(polarity, polarity)
 
 
-def signalled(
+def signal_evidence(
     signals: Mapping[str, str], popularity: int, rating: int, together: int
 ) -> Iterator[tuple[str, str]]:
     """Yield what the signals of a card say, as pairs of a signal and a polarity or a number.
@@ -91,9 +91,9 @@ def signalled(
     rated = signals.get("mean rating", "")
     stars = float(rated) if rated.replace(".", "", 1).isdecimal() else _NEUTRAL_STARS
     if rating and stars >= _RATED_WELL:
-        yield rated, said("loved" if stars >= _RATED_WELL + _FAR else LIKED, rating)
+        yield rated, limited("loved" if stars >= _RATED_WELL + _FAR else LIKED, rating)
     if rating and stars <= _RATED_BADLY:
-        yield rated, said("hated" if stars <= _RATED_BADLY - _FAR else DISLIKED, rating)
+        yield rated, limited("hated" if stars <= _RATED_BADLY - _FAR else DISLIKED, rating)
     liked, _, _ = signals.get("liked together with", "").partition(" (")
     if together and liked.isdecimal() and (count := int(liked[:3])):
         number = round((1 + together) / 2 * math.log2(1 + count))

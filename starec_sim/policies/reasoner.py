@@ -31,7 +31,7 @@ from starec_sim.answers import (
 )
 from starec_sim.answers.tags import ACTIONS, NEXT, PREFERENCES, RANKING, THINK, block, tagged
 from starec_sim.answers.terms import says_liked
-from starec_sim.policies.evidence import SIGNALS, Weighed, said, signalled, worth
+from starec_sim.policies.evidence import SIGNALS, Weighed, limited, signal_evidence, worth
 from starec_sim.policies.text_policy import TextPolicy, word_count
 
 UpTo2 = Annotated[int, Field(ge=0, le=2)]
@@ -47,7 +47,7 @@ _OFTEN = 3
 """Meetings from which on an attribute is loved by habit."""
 
 _FIRST_LINE = re.compile(
-    rf"By (?P<by>taste|habit) (?P<degree>\d)(?P<told>(?:, (?:{'|'.join(SIGNALS.values())}) \d)*)"
+    rf"By (?P<by>taste|habit) (?P<degree>\d)(?P<signals>(?:, (?:{'|'.join(SIGNALS.values())}) \d)*)"
 )
 _SETTING = re.compile(r"(\w+) (\d)")
 _SUCH_AS = "By taste 2, popularity 1, rating 1, together 2"
@@ -58,17 +58,17 @@ meetings fade and the summary can follow a change of taste."""
 
 
 class ReasonerPolicy(TextPolicy):
-    """Weighs what the prompt shows, says how, and answers accordingly; deterministic."""
+    """Weighs what the prompt shows, writes the weights down, and answers by them; deterministic."""
 
     named: float = Field(default=0.3, gt=0)
     """The damped mean vote, in stars, from which on an attribute is named."""
     strong: float = Field(default=0.6, gt=0)
     """From here on it is loved or hated."""
     by: Literal["taste", "habit"] = "taste"
-    """Whether attributes speak by the stars they earned, or by how often they were met."""
+    """Whether attributes count by the stars they earned, or by how often they were met."""
     attributes: UpTo2 = 2
-    """How much attributes count: not at all, for a like or a dislike, or fully. A habit at 1 speaks
-    only of what was met often."""
+    """How much attributes count: not at all, for a like or a dislike, or fully. A habit at 1 counts
+    only what was met often."""
     popularity: UpTo3 = 1
     """How much it counts how many have seen a candidate."""
     rating: UpTo2 = 1
@@ -84,27 +84,28 @@ class ReasonerPolicy(TextPolicy):
         return "reasoner"
 
     @classmethod
-    def going_by(cls, line: str) -> Self:
+    def from_first_line(cls, line: str) -> Self:
         """Return the reasoner whose reasoning begins with this line.
 
         Raises:
-            ValueError: No reasoner's does.
+            ValueError: It is not the first line of a reasoner.
         """
-        found = _FIRST_LINE.fullmatch(line)
-        if found is None:
+        match = _FIRST_LINE.fullmatch(line)
+        if match is None:
             raise ValueError(f"{line!r} is not how a reasoning begins, such as {_SUCH_AS!r}")
-        told = dict(_SETTING.findall(found["told"]))
-        return cls.model_validate({"by": found["by"], "attributes": int(found["degree"]), **told})
+        signals = dict(_SETTING.findall(match["signals"]))
+        settings = {"by": match["by"], "attributes": int(match["degree"]), **signals}
+        return cls.model_validate(settings)
 
-    def goes_by(self, shown: Container[str] = SIGNALS) -> str:
+    def first_line(self, shown: Container[str] = SIGNALS) -> str:
         """Return the first line: how much attributes count, and each signal that is shown."""
         counts = {
             "seen by": self.popularity,
             "mean rating": self.rating,
             "liked together with": self.together,
         }
-        told = [f"{SIGNALS[signal]} {count}" for signal, count in counts.items() if signal in shown]
-        return ", ".join([f"By {self.by} {self.attributes}", *told])
+        parts = [f"{SIGNALS[name]} {count}" for name, count in counts.items() if name in shown]
+        return ", ".join([f"By {self.by} {self.attributes}", *parts])
 
     def answer(self, prompt: PromptParts) -> str:
         """Reason in short lines, then rank, act, or rewrite the summary."""
@@ -114,7 +115,7 @@ class ReasonerPolicy(TextPolicy):
         weighed = [self._weigh(label, card, polarities) for label, card in prompt.candidates]
         fields = (field for _, card in prompt.candidates for field in card.split(" | "))
         shown = {field.partition(": ")[0] for field in fields}
-        thoughts = "\n".join([self.goes_by(shown), *map(str, weighed)])
+        thoughts = "\n".join([self.first_line(shown), *map(str, weighed)])
         answer = _act(weighed) if prompt.asks == "feed" else _rank(weighed)
         return f"{block(THINK, thoughts)}\n{answer}"
 
@@ -128,21 +129,21 @@ class ReasonerPolicy(TextPolicy):
                 vote = votes.setdefault(term, [0.0, 0.0])
                 vote[0] += stars - _NEUTRAL_STARS
                 vote[1] += 1.0
-        found = {
+        polarities = {
             term: self._polarity(vote / (met + _DAMPING)) for term, (vote, met) in votes.items()
         }
-        return {term: polarity for term, polarity in found.items() if polarity}
+        return {term: polarity for term, polarity in polarities.items() if polarity}
 
     def habits(self, prompt: PromptParts) -> Mapping[str, str]:
         """Return the polarity of each attribute value by how often it was met."""
         times = Counter({term: met for term, _, met in read_counts(prompt.preferences)})
         for shown in prompt.history:
             times.update(card_terms(shown.card))
-        loud = self.attributes > 1
+        weak_too = self.attributes > 1
         return {
             term: "loved" if met >= _OFTEN else LIKED
             for term, met in times.items()
-            if loud or met >= _OFTEN
+            if weak_too or met >= _OFTEN
         }
 
     def _polarity(self, vote: float) -> str:
@@ -154,14 +155,14 @@ class ReasonerPolicy(TextPolicy):
 
     def _weigh(self, label: str, card: str, polarities: Mapping[str, str]) -> Weighed:
         fields = card.split(" | ")
-        told = (field.partition(": ") for field in fields[1:])
-        signals = {name: value for name, _, value in told if name in SIGNALS}
+        named = (field.partition(": ") for field in fields[1:])
+        signals = {name: value for name, _, value in named if name in SIGNALS}
         attributes = " | ".join(f for f in fields if f.partition(": ")[0] not in SIGNALS)
         evidence = []
         if self.attributes:
             known = [(t, polarities[t]) for t in card_terms(attributes) if t in polarities]
-            evidence = [(term, said(polarity, self.attributes)) for term, polarity in known]
-        evidence += signalled(signals, self.popularity, self.rating, self.together)
+            evidence = [(term, limited(polarity, self.attributes)) for term, polarity in known]
+        evidence += signal_evidence(signals, self.popularity, self.rating, self.together)
         return Weighed(label, evidence, sum(worth(polarity) for _, polarity in evidence))
 
 
@@ -171,7 +172,7 @@ def _rank(weighed: Sequence[Weighed]) -> str:
 
 
 def _act(weighed: Sequence[Weighed]) -> str:
-    """Watch what more speaks for than against; of a page about which nothing is known, the top."""
+    """Watch items with a positive balance, and the first of a page if it has no evidence."""
     lines = []
     for place, one in enumerate(weighed):
         curious = place == 0 and not one.evidence

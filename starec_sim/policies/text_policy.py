@@ -1,4 +1,4 @@
-"""A chat model without a model: it reads the parts of a prompt and answers by a rule."""
+"""A chat model without weights: it reads the parts of a prompt and answers by a rule."""
 
 from __future__ import annotations
 

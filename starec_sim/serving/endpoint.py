@@ -103,18 +103,18 @@ class Endpoint:
             )
 
     async def _chat(self, request: Request) -> Response:
-        asked = read_request(await _json(request))
-        self._check_name(asked.model)
-        if self._in_flight + asked.choices > MAX_IN_FLIGHT:
+        chat = read_request(await _json(request))
+        self._check_name(chat.model)
+        if self._in_flight + chat.choices > MAX_IN_FLIGHT:
             raise RequestError(
                 f"{self._in_flight} answers are in flight already; ask again later", status=429
             )
-        responses = ChatResponses(asked, self._abilities.token_texts or ids_as_texts)
-        if not asked.stream:
-            replies = await _while_connected(request, self._replies(asked))
+        responses = ChatResponses(chat, self._abilities.token_texts or ids_as_texts)
+        if not chat.stream:
+            replies = await _while_connected(request, self._replies(chat))
             self.answered += 1
             return JSONResponse(responses.completion(replies))
-        chunks = self._chunks(asked, responses)
+        chunks = self._chunks(chat, responses)
         # The first chunk decides the status: a refusal comes before any text.
         first = await _while_connected(request, anext(chunks))
         events = _events(first, chunks)
@@ -122,8 +122,8 @@ class Endpoint:
             events, media_type="text/event-stream", headers={"Cache-Control": "no-cache"}
         )
 
-    async def _replies(self, asked: ChatRequest) -> list[AIMessage]:
-        tasks = [asyncio.create_task(self._reply(asked, n)) for n in range(asked.choices)]
+    async def _replies(self, chat: ChatRequest) -> list[AIMessage]:
+        tasks = [asyncio.create_task(self._reply(chat, n)) for n in range(chat.choices)]
         self._in_flight += len(tasks)
         try:
             return await asyncio.gather(*tasks)
@@ -133,11 +133,11 @@ class Endpoint:
             self._in_flight -= len(tasks)
             _cancel(tasks)
 
-    async def _reply(self, asked: ChatRequest, choice: int) -> AIMessage:
-        return await self._model.ainvoke(asked.conversation(), **self._options(asked, choice))
+    async def _reply(self, chat: ChatRequest, choice: int) -> AIMessage:
+        return await self._model.ainvoke(chat.conversation(), **self._options(chat, choice))
 
     async def _chunks(
-        self, asked: ChatRequest, responses: ChatResponses
+        self, chat: ChatRequest, responses: ChatResponses
     ) -> AsyncIterator[dict[str, Any]]:
         """Yield the chunks of all choices as they come."""
         queue: asyncio.Queue[dict[str, Any] | Exception | None] = asyncio.Queue()
@@ -146,8 +146,8 @@ class Endpoint:
         async def answer(choice: int) -> None:
             try:
                 whole: AIMessageChunk | None = None
-                options = self._options(asked, choice)
-                async for chunk in self._model.astream(asked.conversation(), **options):
+                options = self._options(chat, choice)
+                async for chunk in self._model.astream(chat.conversation(), **options):
                     if chunk.text or whole is None:
                         text = responses.chunk(choice, chunk.text, first=whole is None)
                         queue.put_nowait(text)
@@ -160,7 +160,7 @@ class Endpoint:
             except Exception as error:
                 queue.put_nowait(_logged(error))
 
-        tasks = [asyncio.create_task(answer(n)) for n in range(asked.choices)]
+        tasks = [asyncio.create_task(answer(n)) for n in range(chat.choices)]
         self._in_flight += len(tasks)
         try:
             while len(ends) < len(tasks) or not queue.empty():
@@ -169,16 +169,16 @@ class Endpoint:
                     raise ready
                 if ready is not None:
                     yield ready
-            if asked.stream_options and asked.stream_options.include_usage:
+            if chat.stream_options and chat.stream_options.include_usage:
                 yield responses.usage_chunk(ends)
             self.answered += 1
         finally:
             self._in_flight -= len(tasks)
             _cancel(tasks)
 
-    def _options(self, asked: ChatRequest, choice: int) -> dict[str, Any]:
+    def _options(self, chat: ChatRequest, choice: int) -> dict[str, Any]:
         able = self._abilities
-        return asked.options(choice, able.takes_seed, able.takes_schema)
+        return chat.options(choice, able.takes_seed, able.takes_schema)
 
 
 async def _json(request: Request) -> Any:
@@ -256,8 +256,8 @@ async def _disconnected(request: Request, error: Exception) -> Response:
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     known = "/v1/models and /v1/chat/completions"
-    found = RequestError(
+    refusal = RequestError(
         f"{request.method} {request.url.path}: {error.detail}; there are {known}",
         status=error.status_code,
     )
-    return JSONResponse(found.as_json(), status_code=error.status_code, headers=error.headers)
+    return JSONResponse(refusal.as_json(), status_code=error.status_code, headers=error.headers)

@@ -110,12 +110,12 @@ class ChatRequest(_Strict):
     def _drop_neutral_keys(cls, values: Any) -> Any:
         if not isinstance(values, dict):
             raise ValueError("the body must be a JSON object")
-        asked = {key: value for key, value in values.items() if key not in _IGNORED}
+        kept = {key: value for key, value in values.items() if key not in _IGNORED}
         for key, neutral in _NEUTRAL.items():
-            value = asked.pop(key, None)
+            value = kept.pop(key, None)
             if value is not None and value not in neutral:
                 raise ValueError(f"{key} is not supported here; leave it out")
-        return asked
+        return kept
 
     @field_validator("response_format")
     @classmethod
@@ -159,7 +159,7 @@ class ChatRequest(_Strict):
         if self.response_format is not None:
             if not takes_schema:
                 raise RequestError(
-                    "response_format: this policy cannot be held to a form; say it in the prompt",
+                    "response_format: this policy takes no schema; ask for the form in the prompt",
                     param="response_format",
                 )
             options["response_format"] = self.response_format

@@ -14,7 +14,7 @@ from starec_sim.settings import Settings
 
 
 class AgentCFAgent(GraphAgent):
-    """A user after AgentCF: her self-introduction and the notes of items learn from pairs."""
+    """Plays users as in AgentCF: choices of two rewrite self-introductions and notes of items."""
 
     class Config(Settings):
         """Settings of the agent; the defaults are those of the authors."""

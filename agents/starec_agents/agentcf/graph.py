@@ -96,7 +96,9 @@ async def compare(
     target, shown = state["feedback"].target, state["observation"]
     update: Update = {"summary": state["memory"].summary}
     others = [item for item in state["decision"].ranking if item != target]
-    if not others or target not in {lived.item for lived in state["feedback"].experiences}:
+    if not others or target not in {
+        experience.item for experience in state["feedback"].experiences
+    }:
         update["verdict"] = Verdict(False, "nothing was revealed")
         return Command(update=update, goto="remember")
     two = [place for place, item in enumerate(shown.slate) if item in (target, others[0])]
@@ -121,12 +123,12 @@ async def choose(
 
     messages = context.prompts.choose(context.call, state["summary"], pair, form)
     asked = Asked("fast", "choose", messages, len(pair.slate))
-    found, turns = await ask_and_repair(context, state, asked, read)
-    right = found[-1]
+    readings, turns = await ask_and_repair(context, state, asked, read)
+    right = readings[-1]
     update: Update = {"right": right, "turns": turns}
     if not state["done"]:
-        said = "right" if right else "wrong"
-        update["verdict"] = Verdict(True, f"her choice of two was {said}")
+        outcome = "right" if right else "wrong"
+        update["verdict"] = Verdict(True, f"her choice of two was {outcome}")
     return Command(
         update=update, goto="rewrite_item" if right and state["done"] else "rewrite_user"
     )
@@ -139,14 +141,18 @@ async def rewrite_user(state: CFState, runtime: Runtime[CFContext]) -> Update:
     cards = list(pair.cards)
     if pair.slate[0] != feedback.target:
         cards.reverse()
-    rating = next(lived.rating for lived in feedback.experiences if lived.item == feedback.target)
+    rating = next(
+        experience.rating
+        for experience in feedback.experiences
+        if experience.item == feedback.target
+    )
     messages = context.prompts.rewrite_user(
         context.call, state["summary"], cards, state["right"], rating, form
     )
     read = _reader(PREFERENCES, context.prompts.summary_words, form)
-    found, turns = await ask_and_repair(context, state, Asked("slow", "reflect", messages), read)
+    readings, turns = await ask_and_repair(context, state, Asked("slow", "reflect", messages), read)
     # An answer without a summary changes nothing in memory; the turn's error says so.
-    return {"summary": found[-1] or state["summary"], "turns": turns}
+    return {"summary": readings[-1] or state["summary"], "turns": turns}
 
 
 async def rewrite_item(
@@ -162,9 +168,11 @@ async def rewrite_item(
         context.call, state["summary"], card, note, state["right"], form
     )
     read = _reader(DESCRIPTION, DESCRIPTION_WORDS, form)
-    found, turns = await ask_and_repair(context, state, Asked("slow", "describe", messages), read)
+    readings, turns = await ask_and_repair(
+        context, state, Asked("slow", "describe", messages), read
+    )
     update: Update = {"turns": turns, "done": state["done"] + 1}
-    if written := found[-1]:
+    if written := readings[-1]:
         update["notes"] = {**state["notes"], target: written}
     over = update["done"] == context.rounds or (state["right"] and state["done"] > 0)
     return Command(update=update, goto="remember" if over else "choose")
@@ -194,7 +202,7 @@ def build_graph() -> Graph:
 
 
 def _pair(context: CFContext, state: CFState) -> Observation:
-    """Return the pair, its cards with what users wrote about the items."""
+    """Return the pair; its cards carry what users wrote about the items."""
     return with_notes(state["pair"], _notes(context, state["steps"], state["notes"]))
 
 

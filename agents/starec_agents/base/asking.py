@@ -57,15 +57,15 @@ async def ask_and_repair(
     call, prompts, turns = context.call, context.prompts, state["turns"]
     in_json = form_of(call, asked.node) == "json"
     schema = prompts.schema(asked.template, asked.labels) if in_json else None
-    found: list[ReadT] = []
+    readings: list[ReadT] = []
     messages = asked.messages
     while True:
         attempt = sum(turn.node == asked.node for turn in turns)
         key = call.key(len(state["steps"]), asked.node, attempt)
         turn = await call.policies.ask(key, messages, schema)
         result, findings = read(turn.completion)
-        found.append(result)
+        readings.append(result)
         turns = (*turns, replace(turn, error=str(findings)))
-        if len(found) == 2 or not findings.counts or turn.failure:
-            return found, turns
+        if len(readings) == 2 or not findings.counts or turn.failure:
+            return readings, turns
         messages = prompts.repair(asked.messages, turn.completion, str(findings))

@@ -1,4 +1,4 @@
-"""Prompts: templates that one can read and edit, and the text that fills them."""
+"""Prompts: templates in files, and the text that fills them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ the reasoning."""
 MAX_ERRORS = 400
 """Characters of what was wrong with it."""
 NO_SUMMARY, NO_PROFILE = "none yet", "unknown"
-"""What a prompt says where there is nothing to show."""
+"""What a prompt says for an empty summary and an empty profile."""
 
 
 @dataclass(frozen=True)
@@ -116,12 +116,18 @@ class Prompts:
         return (*asked, ("assistant", short.strip() or "(nothing)"), ("user", request.strip()))
 
     def _history(self, memory: Memory, cards: Sequence[str], seen: Sequence[str] = ()) -> str:
-        """Return the latest experiences, oldest first, after those that what is seen recalls."""
+        """Return the latest experiences, oldest first, after older ones that are recalled.
+
+        Args:
+            memory: Of the user.
+            cards: The card of every item of the catalogue.
+            seen: The cards that are shown; older experiences like these are recalled.
+        """
         start = max(0, len(memory.history) - self.history_shown)
         older, shown = memory.history[:start], memory.history[start:]
         if self.recall is not None and older:
-            places = self.recall.recall([cards[e.item] for e in older], seen)
-            shown = (*(older[place] for place in places), *shown)
+            recalled = self.recall.recall([cards[e.item] for e in older], seen)
+            shown = (*(older[index] for index in recalled), *shown)
         return "\n".join(experience_line(e.rating, cards[e.item]) for e in shown) or NOTHING_YET
 
     def _summary(self, memory: Memory) -> str:

@@ -1,4 +1,4 @@
-"""Reading the templates of an agent: files that ship, and files of one's own in their place."""
+"""Read the templates of an agent: files that ship, and files of the user that replace them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starec_sim.errors import ConfigError, did_you_mean
 SPLIT = "=== user ===\n"
 """The line of a template that ends the system message and begins the user message."""
 SHARED = "starec_agents.base"
-"""The package with the templates that an agent does not bring itself."""
+"""The package with the templates that all agents share."""
 
 
 def read_templates(package: str, names: Sequence[str], folder: Path | None) -> dict[str, str]:
@@ -21,7 +21,7 @@ def read_templates(package: str, names: Sequence[str], folder: Path | None) -> d
     Args:
         package: The agent's package, whose folder `prompts` holds its templates.
         names: The templates that the agent needs.
-        folder: Of somebody's own templates; None where there is none.
+        folder: Holds files that replace templates; None if no template is replaced.
 
     Raises:
         ConfigError: The folder is missing, or holds a template that no task has, or one that lacks

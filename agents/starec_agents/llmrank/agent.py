@@ -1,4 +1,4 @@
-"""Zero-shot ranking: a model, a history, a list.
+"""Zero-shot ranking: one prompt with the history and the candidates.
 
 Hou et al. (2024), "Large language models are zero-shot rankers for recommender systems" (LLMRank,
 arXiv 2305.08845): the sequential prompt shows what was chosen in order of time, the recency-focused
@@ -21,7 +21,7 @@ from starec_sim.settings import Settings
 
 
 class LLMRankAgent(GraphAgent):
-    """A user for whom a model ranks by the history alone: the zero-shot row of a table."""
+    """Plays users whose rankings follow from the history alone: the zero-shot row of a table."""
 
     class Config(Settings):
         """Settings of the agent."""

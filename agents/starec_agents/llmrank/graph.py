@@ -1,4 +1,4 @@
-"""The zero-shot user as one LangGraph graph: the fast half of the STAR graph, and nothing slow.
+"""The zero-shot user as one LangGraph graph: that of STAR without its gate and its slow node.
 
 perceive -> fast -> respond -> remember -+-> END
 ^                                     |

@@ -40,7 +40,7 @@ class SequentialPrompts(Prompts):
 
 
 class RecencyPrompts(SequentialPrompts):
-    """Repeats the latest experience, which a model easily overlooks among the others."""
+    """Repeats the latest experience, because a model may overlook it among the others."""
 
     def _recent(self, memory: Memory, cards: Sequence[str]) -> str:
         if not memory.history:

@@ -1,4 +1,4 @@
-"""The STAR agent: its configuration, and its way through the graph."""
+"""The STAR agent: its configuration, and what it gives to the graph."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from starec_sim.settings import Settings
 
 
 class StarAgent(GraphAgent):
-    """A user after STARec: answers fast, thinks slowly when surprised, remembers."""
+    """Plays users as in STARec: they answer fast, think slowly when surprised, and remember."""
 
     class Config(Settings):
         """Settings of the agent."""
@@ -29,7 +29,7 @@ class StarAgent(GraphAgent):
         history_shown: int = Field(default=10, ge=0)
         """Experiences that a prompt shows, the latest ones."""
         recall: RecallSettings | None = None
-        """Show, before the latest experiences, older ones that have to do with what is seen."""
+        """Show, before the latest experiences, older ones that are like the items shown."""
         summary_words: int = Field(default=180, ge=10)
         """The longest preference summary."""
         prompts: Path | None = None
@@ -44,7 +44,7 @@ class StarAgent(GraphAgent):
         super().__init__(self._templates, build_graph(), config.history_limit)
 
     def rephrased(self) -> StarAgent | None:
-        """Return the same agent asking in other words; None when its prompts were replaced.
+        """Return the same agent with paraphrased prompts; None when its prompts were replaced.
 
         Audits compare both: what a policy answers should not depend on the wording.
         """

@@ -18,7 +18,7 @@ class Gate(Settings):
     every: int = Field(default=5, ge=1)
     """With `when: every`, think at each k-th step of the user."""
     until: int | None = Field(default=None, ge=0)
-    """Think no more after so many steps of a user: shows what an old summary is worth."""
+    """Do not think after so many steps of a user: this measures what an old summary is worth."""
     rank_above: int = Field(default=5, ge=1)
     """A ranking surprises when it placed the chosen item below this rank."""
     stars_apart: float = Field(default=1.5, gt=0)

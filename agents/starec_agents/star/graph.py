@@ -75,11 +75,11 @@ async def slow(state: State, runtime: Runtime[StarContext]) -> Update:
         call.environment.cards,
         form,
     )
-    found, turns = await ask_and_repair(
+    readings, turns = await ask_and_repair(
         runtime.context, state, Asked("slow", "reflect", messages), read
     )
     # An answer without a summary changes nothing in memory; the turn's error says so.
-    return {"summary": found[-1] or found[0] or state["summary"], "turns": turns}
+    return {"summary": readings[-1] or readings[0] or state["summary"], "turns": turns}
 
 
 async def remember(

@@ -32,16 +32,19 @@ class StarPrompts(Prompts):
         They show four things: the summary so far, the items that were experienced, what was
         predicted of each, and how each turned out.
         """
-        lived = feedback.experiences
+        experiences = feedback.experiences
         return self._fill(
             "reflect",
             form,
             limit=self.summary_words,
             preferences=self._summary(memory),
-            items=labelled([cards[e.item] for e in lived]),
-            predictions=labelled([_predicted(e, observation, decision) for e in lived]),
+            items=labelled([cards[e.item] for e in experiences]),
+            predictions=labelled([_predicted(e, observation, decision) for e in experiences]),
             feedback=labelled(
-                [("chosen, " if e.item == feedback.target else "") + stars(e.rating) for e in lived]
+                [
+                    ("chosen, " if e.item == feedback.target else "") + stars(e.rating)
+                    for e in experiences
+                ]
             ),
         )
 

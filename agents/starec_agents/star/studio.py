@@ -1,7 +1,7 @@
 """The STAR graph for LangGraph's own tools: `langgraph dev` opens it in Studio.
 
-The input is what a person can type, `{"user": 3}` or `{"user": 3, "round": 2}`. It plays one visit
-of that user in a small generated world, without a model. The nodes are those of every run. One can
+The input is typed, `{"user": 3}` or `{"user": 3, "round": 2}`. It plays one visit of that user on a
+small generated dataset, without a model. The nodes are those of every run. One can
 step through them, edit the state, and play the rest again from there.
 
 The graph has no checkpointer: the server of those tools brings its own.
@@ -38,7 +38,7 @@ SEED = 0
 
 @dataclass
 class Start:
-    """What a person types."""
+    """The input that is typed."""
 
     user: int
     """Row of the user, from 0."""
@@ -54,7 +54,7 @@ class TypedState(State):
     """The user and the round that memory and steps belong to: a thread may play several visits."""
 
 
-def _typed_in(node: NodeFunction) -> NodeFunction:
+def _with_visit(node: NodeFunction) -> NodeFunction:
     """Give a node the context of the visit that was typed."""
 
     @wraps(node)
@@ -63,8 +63,8 @@ def _typed_in(node: NodeFunction) -> NodeFunction:
         call = await _call(known.get("user"), known.get("round", 0))
         opening = {}
         if node.__name__ == "perceive" and _over(known, call):
-            whose = f"user {call.user}, round {call.round}"
-            opening = {"playing": whose, "memory": call.memory, "steps": ()}
+            visit = f"user {call.user}, round {call.round}"
+            opening = {"playing": visit, "memory": call.memory, "steps": ()}
         context = runtime.override(context=_AGENT.context(call))
         update = await node(cast(State, known | opening), context)
         return opening | update if opening else update
@@ -91,8 +91,8 @@ async def _call(user: Any, round: Any) -> Call:
     # LangGraph's server shows the messages of Python's own errors only.
     if not isinstance(round, int) or round < 0:
         raise ValueError(f'there is no round {round!r}; type e.g. {{"user": 3, "round": 0}}')
-    # In a thread, because building a world would block the event loop of the server.
-    environment = await asyncio.to_thread(_world, round)
+    # In a thread, because building an environment would block the event loop of the server.
+    environment = await asyncio.to_thread(_environment, round)
     last = len(environment.users) - 1
     if not isinstance(user, int) or not 0 <= user <= last:
         raise ValueError(f'there is no user {user!r}; type e.g. {{"user": 3}}, from 0 to {last}')
@@ -101,11 +101,11 @@ async def _call(user: Any, round: Any) -> Call:
 
 
 @lru_cache(maxsize=16)
-def _world(round: int) -> Environment:
-    """Return the world at the beginning of a round; no visits of earlier rounds are applied."""
-    world = build_environment(ENVIRONMENT, load_dataset(DATA), SEED)
-    world.begin_round(round)
-    return world
+def _environment(round: int) -> Environment:
+    """Return the environment at the beginning of a round, without the visits of earlier rounds."""
+    environment = build_environment(ENVIRONMENT, load_dataset(DATA), SEED)
+    environment.begin_round(round)
+    return environment
 
 
 class _NoStore:
@@ -123,4 +123,4 @@ _AGENT = StarAgent(StarAgent.Config())
 _LEXICAL = Policy("lexical", LexicalPolicy())
 _POLICIES = Gateway({"fast": _LEXICAL, "slow": _LEXICAL}, Streams(SEED), _NoStore())
 
-graph = build_graph(_typed_in, TypedState, Start)
+graph = build_graph(_with_visit, TypedState, Start)

@@ -123,6 +123,6 @@ class Amazon:
             return {}
         wanted = None if config.full_catalogue else met
         faults = Faults(path, config.bad_lines)
-        items, told = read_products(path, wanted, config.details, faults)
-        notes |= told
+        items, left_out = read_products(path, wanted, config.details, faults)
+        notes |= left_out
         return items

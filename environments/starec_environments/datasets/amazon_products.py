@@ -64,15 +64,15 @@ def _item(id: str, record: Mapping[str, Any], root: str, details: Mapping[str, s
     title = unmarked(plain(record.get("title")))
     if any(scrap in title for scrap in SCRAPS):
         title = ""
-    told = record.get("details")
-    if isinstance(told, str):  # some copies of 2023 keep the details as JSON in a string
-        told = parsed(told.encode())
-    told = told if isinstance(told, dict) else {}
+    described = record.get("details")
+    if isinstance(described, str):  # some copies of 2023 keep the details as JSON in a string
+        described = parsed(described.encode())
+    described = described if isinstance(described, dict) else {}
     categories = record.get("category", record.get("categories"))
     values = {
         "category": [name for name in _flat(categories) if _letters(name) != root],
         **{name: list(_flat(record.get(name))) for name in ("brand", "store")},
-        **{name: list(_flat(told.get(key))) for name, key in details.items()},
+        **{name: list(_flat(described.get(key))) for name, key in details.items()},
     }
     tidied = {name: tidy_values(list(map(unmarked, found)), None) for name, found in values.items()}
     return Item(id, tidy_title(title, id), {name: v for name, v in tidied.items() if v})

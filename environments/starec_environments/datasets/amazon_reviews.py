@@ -109,21 +109,21 @@ def _ratings(path: Path, columns: Sequence[Column] | None, faults: Faults) -> It
                 f"{path}, line {number}: there is no column {min(missing)}",
                 hint=f"the columns are {', '.join(header)}",
             )
-        places, width = [header.index(NEW[column]) for column in COLUMNS], len(header)
+        indices, width = [header.index(NEW[column]) for column in COLUMNS], len(header)
     else:
         order = columns or _order(path, [fields for _, fields in head])
-        places = [order.index(column) for column in COLUMNS]
+        indices = [order.index(column) for column in COLUMNS]
     for number, fields in itertools.chain(head, lines):
         if len(fields) != width:
             faults.found(number, f"{len(fields)} fields where {width} were expected")
         else:
-            yield _Row(number, *(fields[place] for place in places))
+            yield _Row(number, *(fields[index] for index in indices))
 
 
 def _order(path: Path, rows: Sequence[Sequence[str]]) -> tuple[Column, ...]:
     """Return the order of columns: 2014 has the user first, 2018 the item.
 
-    They are told apart by the ids: that of an item has ten characters.
+    The ids tell which is which: that of an item has ten characters.
     """
     whole = [fields for fields in rows if len(fields) == 4]
     first, second = (all(ASIN.fullmatch(fields[n]) for fields in whole) for n in (0, 1))

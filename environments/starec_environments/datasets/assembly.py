@@ -186,8 +186,8 @@ def _ids(table: Columns, name: str, what: str) -> list[str]:
 
 def _rows(ids: Sequence[str], known: Sequence[str]) -> IntArray:
     """Return the row of each id among the known ids; -1 for an unknown id."""
-    place = {id: row for row, id in enumerate(known)}
-    return np.fromiter((place.get(id, -1) for id in ids), np.int64, len(ids))
+    row_of = {id: row for row, id in enumerate(known)}
+    return np.fromiter((row_of.get(id, -1) for id in ids), np.int64, len(ids))
 
 
 def _one_row_each(table: Columns, ids: Sequence[str], what: str, rules: LogRules) -> Sequence[int]:
@@ -212,7 +212,7 @@ def _one_of_each(
     item_ids: Sequence[str],
     rules: LogRules,
 ) -> IntArray:
-    """Return the places in `rows` that are kept, one for each (user, item) pair, in order."""
+    """Return the indices into `rows` that are kept, one for each (user, item) pair, in order."""
     kept = np.unique(pairs, return_index=True)[1]
     if len(kept) == len(pairs):
         return np.arange(len(pairs))

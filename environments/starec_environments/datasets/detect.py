@@ -1,4 +1,4 @@
-"""Which reader fits a path, and its settings: what `--data PATH` uses."""
+"""Find the reader that fits a path, and its settings: what `--data PATH` uses."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -65,7 +66,8 @@ def retrieve(
                     if progress is not None:
                         progress(done, total)
         except (OSError, http.client.HTTPException) as error:
-            cause = getattr(error, "reason", None) or error
+            reason = error.reason if isinstance(error, urllib.error.URLError) else None
+            cause = reason or error
             raise DataError(
                 f"{url} could not be downloaded ({done} bytes came): {cause}", hint=by_hand
             ) from error

@@ -15,7 +15,7 @@ from starec_sim.progress import report_progress
 
 LINE_LIMIT = 1 << 24
 """Bytes. A longer line belongs to another kind of file, and might not fit into memory."""
-TOLD_EVERY = 5_000
+REPORT_EVERY = 5_000
 """Lines between two reports of progress."""
 
 
@@ -41,7 +41,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
                         f"{path}, line {number}: longer than {LINE_LIMIT} bytes",
                         hint="the file should hold one record a line",
                     )
-                if number % TOLD_EVERY == 0:
+                if number % REPORT_EVERY == 0:
                     report_progress(what, min(file.tell(), size), size)
                 if line := line.strip():
                     yield number, line

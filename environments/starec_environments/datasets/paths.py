@@ -1,4 +1,4 @@
-"""Where data is on this machine, and the errors when it is not there."""
+"""The folders in which data is looked for, and the errors when it is not there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A generated catalogue, population and log. Nothing is downloaded, and the truth is known."""
+"""A generated catalogue, population and log with known tastes. Nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from starec_sim.settings import Settings
 from starec_sim.types import FloatArray, IntArray, Item, User
 
 IMPORTANCE = {"genre": 1.0, "maker": 0.7, "era": 0.5}
-"""How much an attribute counts for all users. No card says it; only the feedback of the world shows
-it. So there is something to learn beyond what a prompt says."""
+"""How much an attribute counts for all users. No card says it; only feedback shows it. So there is
+something to learn beyond what a prompt says."""
 LIKED_SHARE = 0.2
 DISLIKED_SHARE = 0.2
 """Share of the values of an attribute that a user dislikes."""
@@ -31,7 +31,7 @@ YEAR_S = 365 * 24 * 3600
 
 
 class Synthetic:
-    """The synthetic world.
+    """A generated dataset whose truth is known.
 
     Items have a `genre` (one to three), a `maker` and an `era`. Users have tastes over all three,
     an activity level, and demographics that are independent of their tastes.
@@ -62,7 +62,7 @@ class Synthetic:
             if self.interactions > self.items / 2:
                 raise ValueError(
                     f"interactions ({self.interactions:g}) may be at most half of items "
-                    f"({self.items}): nobody meets an item twice"
+                    f"({self.items}): no user meets an item twice"
                 )
             return self
 
@@ -193,7 +193,7 @@ def _tastes(rng: np.random.Generator, sizes: list[int]) -> FloatArray:
 
 
 def _log(config: Synthetic.Config, world: SyntheticWorld, catalogue: _Catalogue) -> Interactions:
-    """Let every user pick items one after the other, by popularity and taste, and rate them."""
+    """Draw the items of every user one after the other, by popularity and taste, and rate them."""
     streams, everything = Streams(config.seed), np.arange(config.items)
     logs = []
     for user in range(config.users):

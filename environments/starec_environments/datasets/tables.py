@@ -28,7 +28,7 @@ from starec_sim.types import Item, User
 
 
 class LogColumns(Settings):
-    """Columns of the interactions file. What is not named is recognised by its usual names."""
+    """Columns of the interactions file. A column that is not named is found by its usual names."""
 
     user: str | None = None
     item: str | None = None
@@ -39,7 +39,7 @@ class LogColumns(Settings):
 
 
 class ItemTableColumns(Settings):
-    """Columns of the items file. What is not named is recognised by its usual names."""
+    """Columns of the items file. A column that is not named is found by its usual names."""
 
     id: str | None = None
     title: str | None = None
@@ -48,7 +48,7 @@ class ItemTableColumns(Settings):
 
 
 class UserTableColumns(Settings):
-    """Columns of the users file. What is not named is recognised by its usual names."""
+    """Columns of the users file. A column that is not named is found by its usual names."""
 
     id: str | None = None
     profile: dict[str, str] | None = None
@@ -87,11 +87,11 @@ class Tables(ABC):
         """
         config = self.config
         path = self._interactions()
-        names, told = self.names(path), config.columns
-        user = told.user or _recognised("user", names, path, "columns")
-        item = told.item or _recognised("item", names, path, "columns")
-        rating = told.rating or column_for("rating", names)
-        time = told.time or column_for("time", names)
+        names, given = self.names(path), config.columns
+        user = given.user or _recognised("user", names, path, "columns")
+        item = given.item or _recognised("item", names, path, "columns")
+        rating = given.rating or column_for("rating", names)
+        time = given.time or column_for("time", names)
         log = self.table(path, [name for name in (user, item, rating, time) if name is not None])
         return assemble(
             path.stem,
@@ -129,10 +129,10 @@ class Tables(ABC):
         return place / name
 
     def _items(self, path: Path) -> list[Item]:
-        names, told = self.names(path), self.config.item_columns
-        id = told.id or _recognised("item", names, path, "item_columns", own=True)
-        title = told.title or column_for("title", names)
-        attributes = told.attributes
+        names, given = self.names(path), self.config.item_columns
+        id = given.id or _recognised("item", names, path, "item_columns", own=True)
+        title = given.title or column_for("title", names)
+        attributes = given.attributes
         if attributes is None:
             attributes = described(ATTRIBUTES, names)
         wanted = [id, *([title] if title else []), *attributes.values()]
@@ -141,9 +141,9 @@ class Tables(ABC):
         return read_items(self.table(path, wanted), columns, self.config)
 
     def _users(self, path: Path) -> list[User]:
-        names, told = self.names(path), self.config.user_columns
-        id = told.id or _recognised("user", names, path, "user_columns", own=True)
-        profile = described(PROFILE, names) if told.profile is None else told.profile
+        names, given = self.names(path), self.config.user_columns
+        id = given.id or _recognised("user", names, path, "user_columns", own=True)
+        profile = described(PROFILE, names) if given.profile is None else given.profile
         table = self.table(path, [id, *profile.values()])
         return read_users(table, id, profile, self.config)
 
@@ -217,7 +217,7 @@ class ParquetTable(Tables):
 
 
 def _cells(column: Any) -> Sequence[Any]:
-    """Return dates as an array of datetimes, which is fast to compare, and all else as objects."""
+    """Return dates as an array of datetimes, which is fast to compare; other values as a list."""
     if str(column.type).startswith(("timestamp", "date")):
         dates: Sequence[Any] = column.to_numpy().astype("datetime64[us]")
         return dates
@@ -226,7 +226,7 @@ def _cells(column: Any) -> Sequence[Any]:
 
 
 def _pyarrow(path: Path) -> Any:
-    """Return `pyarrow.parquet`, once it is checked that it can read the file."""
+    """Return `pyarrow.parquet`; check first that it can read the file."""
     try:
         from pyarrow import parquet
     except ImportError:

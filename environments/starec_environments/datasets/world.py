@@ -1,4 +1,4 @@
-"""The truth of the synthetic world: the rating of any item by any user in any round."""
+"""The truth of a generated dataset: the rating of any item by any user in any round."""
 
 from __future__ import annotations
 
@@ -103,12 +103,12 @@ class SyntheticWorld:
         Attribute to value to weight; values with weight 0 are not listed.
         """
         weights = self._weights(user, round)
-        found: dict[str, dict[str, float]] = {attribute: {} for attribute, _ in self.values}
-        for place in np.argsort(-np.abs(weights), kind="stable"):
-            if weights[place] != 0.0:
-                attribute, value = self.values[place]
-                found[attribute][value] = float(weights[place])
-        return found
+        weight_of: dict[str, dict[str, float]] = {attribute: {} for attribute, _ in self.values}
+        for index in np.argsort(-np.abs(weights), kind="stable"):
+            if weights[index] != 0.0:
+                attribute, value = self.values[index]
+                weight_of[attribute][value] = float(weights[index])
+        return weight_of
 
     def _weights(self, user: int, round: int) -> FloatArray:
         """Return weights rotated from the old to the new ones, which keeps their length."""

@@ -42,7 +42,7 @@ class FactorRecommender(PersonalRecommender):
         self.popularity = np.array(state["popularity"])
         self.warm = np.array(state["warm"])
 
-    def _forget(self) -> None:
+    def _zero_factors(self) -> None:
         self.user_factors = np.zeros((self.n_users, 1), np.float32)
         self.item_factors = np.zeros((self.n_items, 1), np.float32)
 
@@ -56,7 +56,7 @@ class MatrixFactorisation(FactorRecommender):
 
     def _learn(self, liked: csr_matrix) -> None:
         if liked.nnz == 0:  # the samplers of `implicit` have nothing to draw from
-            self._forget()
+            self._zero_factors()
             return
         model = self._model()
         model.fit(liked, show_progress=False)

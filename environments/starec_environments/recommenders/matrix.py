@@ -66,7 +66,7 @@ def top_k(scores: NDArray[Any], k: int) -> Slates:
 
     Args:
         scores: Shape (n, items); -inf where an item must not be returned, never NaN.
-        k: Columns wanted, at least 1; places that cannot be filled hold item -1, score -inf.
+        k: Columns wanted, at least 1; positions that cannot be filled hold item -1, score -inf.
     """
     n, n_items = scores.shape
     width = min(k, n_items)
@@ -135,10 +135,10 @@ class ScoringRecommender(ABC):
         _check_lists(users, items)
         scores = np.full(items.shape, -np.inf)
         for some in self._chunks(len(users)):
-            found = self._scores(users[some], None)
+            of_all = self._scores(users[some], None)
             wanted = items[some]
-            asked = np.take_along_axis(found, np.maximum(wanted, 0), axis=1)
-            scores[some] = np.where(wanted < 0, -np.inf, asked)
+            of_wanted = np.take_along_axis(of_all, np.maximum(wanted, 0), axis=1)
+            scores[some] = np.where(wanted < 0, -np.inf, of_wanted)
         return scores
 
     def observe(self, events: Interactions) -> None:  # noqa: B027 (a default, not a gap)
@@ -150,7 +150,7 @@ class ScoringRecommender(ABC):
 
     @abstractmethod
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Become the recommender that returned this state."""
+        """Continue as the recommender that returned this state."""
 
     def _chunks(self, count: int) -> Iterator[slice]:
         """Yield slices over users that keep a matrix of scores small; one slice without users."""

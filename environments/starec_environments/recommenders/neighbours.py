@@ -111,10 +111,10 @@ class ItemKNN(ItemToItemRecommender):
             scale = lengths[items, None] * lengths + self.config.shrinkage
             similarity = np.divide(together, scale, out=together, where=together > 0)
             best = top_k(similarity, self.config.neighbours)
-            place, rank = np.nonzero(best.scores > 0)
-            rows.append(best.items[place, rank])
-            columns.append(items[place])
-            values.append(best.scores[place, rank])
+            of, rank = np.nonzero(best.scores > 0)
+            rows.append(best.items[of, rank])
+            columns.append(items[of])
+            values.append(best.scores[of, rank])
         pairs = (np.concatenate(rows), np.concatenate(columns))
         return csr_matrix((np.concatenate(values), pairs), shape=(self.n_items, self.n_items))
 

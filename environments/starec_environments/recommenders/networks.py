@@ -49,9 +49,9 @@ class Network(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, likes: Tensor) -> Tensor:
-        """Return h of every place, shape (n, t, dimensions), from likes of shape (n, t).
+        """Return h of every position, shape (n, t, dimensions), from likes of shape (n, t).
 
-        The vector at a place may depend only on this place and those before it.
+        The vector at a position may depend only on this position and those before it.
         """
 
 
@@ -72,7 +72,7 @@ class GRUNetwork(Network):
         self.out = nn.Linear(size, size)
 
     def forward(self, likes: Tensor) -> Tensor:
-        """Return the hidden vector of each place."""
+        """Return the hidden vector of each position, shape (n, t, dimensions)."""
         states, _ = self.gru(self.dropout(self.items(likes)))
         hidden: Tensor = self.out(self.dropout(states))
         return hidden
@@ -99,7 +99,7 @@ class AttentionNetwork(Network):
         self.norm = nn.LayerNorm(config.dimensions)
 
     def forward(self, likes: Tensor) -> Tensor:
-        """Return the hidden vector of each place."""
+        """Return the hidden vector of each position, shape (n, t, dimensions)."""
         hidden = self.dropout(self.items(likes) + self.places[: likes.shape[1]])
         for layer in self.layers:
             hidden = layer(hidden)
@@ -108,7 +108,7 @@ class AttentionNetwork(Network):
 
 
 class _AttentionLayer(nn.Module):
-    """Self-attention, then a network for each place by itself, each around a residual path."""
+    """Self-attention, then a network for each position by itself, each around a residual path."""
 
     def __init__(self, config: SASRecSettings) -> None:
         super().__init__()
@@ -203,7 +203,7 @@ def _loss(network: Network, pieces: Tensor, negatives: int, rng: np.random.Gener
 def _batches(
     count: int, size: int, updates: int, rng: np.random.Generator
 ) -> Iterator[NDArray[np.int64]]:
-    """Yield `updates` batches of places: every piece once, in random order, then again."""
+    """Yield `updates` batches of indices: every piece once, in random order, then again."""
     done = 0
     while True:
         order = rng.permutation(count)

@@ -58,7 +58,7 @@ class SequenceRecommender(FactorRecommender):
             self.sequences[user, : len(known)] = known
         if self.parameters:
             self.user_factors = self.user_factors.copy()
-            self.user_factors[readers] = self._summed_up(self.sequences[readers])
+            self.user_factors[readers] = self._user_vectors(self.sequences[readers])
             self.warm = self.warm.copy()
             self.warm[readers] = True
 
@@ -82,7 +82,7 @@ class SequenceRecommender(FactorRecommender):
         pieces = _pieces(self._likes, self.config.length)
         self.parameters = {}
         if not len(pieces):  # no user has two likes
-            self._forget()
+            self._zero_factors()
             self.warm = np.zeros(self.n_users, bool)
             return
         self.parameters = _networks().train(self._network, pieces, self.config, self.seed)
@@ -90,9 +90,9 @@ class SequenceRecommender(FactorRecommender):
         self.item_factors = np.column_stack(of_items)
         self.user_factors = np.zeros((self.n_users, self.item_factors.shape[1]), np.float32)
         known = np.flatnonzero(self.warm)
-        self.user_factors[known] = self._summed_up(self.sequences[known])
+        self.user_factors[known] = self._user_vectors(self.sequences[known])
 
-    def _summed_up(self, sequences: NDArray[np.int32]) -> NDArray[np.float32]:
+    def _user_vectors(self, sequences: NDArray[np.int32]) -> NDArray[np.float32]:
         """Return the vectors of users, each with a 1 as the factor of the item's bias."""
         vectors = _networks().read(self._network, self.parameters, sequences)
         return np.column_stack([vectors, np.ones(len(vectors), np.float32)])

@@ -50,9 +50,9 @@ class Batcher:
         self._waiting: list[_Call] = []
         self._jobs: list[Callable[[], None]] = []
         self._busy: dict[asyncio.AbstractEventLoop, _IdleMonitor] = {}
-        """Loops that have more to do than to wait for answers, as far as is known."""
+        """Loops that may have more to do than to wait for answers."""
         self._answering: set[asyncio.AbstractEventLoop] = set()
-        """Loops that answers of the last batch are on their way to."""
+        """Loops that have not yet received the answers of the last batch."""
         self._start_at = 0.0
         """When the next batch starts if no request comes before, on the monotonic clock."""
         self._worker: threading.Thread | None = None
@@ -112,7 +112,7 @@ class Batcher:
         else:
             self._changed.notify()
 
-    # Do all callers wait?
+    # Whether all callers wait
 
     def _monitor(self, loop: asyncio.AbstractEventLoop) -> None:
         """Watch a loop until it is idle; called within that loop."""
@@ -146,7 +146,7 @@ class Batcher:
             self._answering = {loop for loop in self._answering if not loop.is_closed()}
             for closed in [loop for loop in self._busy if loop.is_closed()]:
                 del self._busy[closed]
-            # A loop to which answers are on their way is idle for a moment only.
+            # A loop that is about to receive answers is idle for a moment only.
             if not self._busy and not self._answering:
                 self._start_at = 0.0
             self._changed.notify()
@@ -278,7 +278,7 @@ class _IdleMonitor:
 
 
 def _settle(future: Future[None], job: Callable[[], None]) -> None:
-    """Run a job and put its end into a future."""
+    """Run a job and put its result or its error into a future."""
     try:
         job()
     except BaseException as error:

@@ -31,7 +31,7 @@ class Detokenizer:
 
     @property
     def idle(self) -> bool:
-        """Whether single tokens need not be looked at."""
+        """Whether `take` need not be called: there is no stop text, and nothing is streamed."""
         return not self._stop and self._on_text is None
 
     def take(self, token: int) -> bool:
@@ -52,8 +52,8 @@ class Detokenizer:
 
     def _cut(self, text: str) -> tuple[str, bool]:
         """Cut a text at the first stop text; return it, and whether there was one."""
-        found = [at for at in (text.find(stop) for stop in self._stop) if at >= 0]
-        return (text[: min(found)], True) if found else (text, False)
+        ends = [at for at in (text.find(stop) for stop in self._stop) if at >= 0]
+        return (text[: min(ends)], True) if ends else (text, False)
 
     def _held_back(self, text: str) -> int:
         """Count the characters at the end that may become part of a stop text or of a character."""

@@ -76,14 +76,14 @@ class PrefixCache:
     def _arrange(self) -> None:
         """Lay out the grid, and the mask of the keys that belong to no token."""
         count = len(self._lengths)
-        places: list[int] = []
+        numbers: list[int] = []
         for row, prompt in enumerate(self._members):
             again = row > 0 and self._members[row - 1] == prompt
-            places.append(places[-1] + 1 if again else 0)
-        self._group = max(places) + 1
-        at = [p * self._group + place for p, place in zip(self._members, places, strict=True)]
+            numbers.append(numbers[-1] + 1 if again else 0)
+        self._group = max(numbers) + 1
+        at = [p * self._group + number for p, number in zip(self._members, numbers, strict=True)]
         full = len(at) == count * self._group
-        self._places = None if full else torch.tensor(at, device=self._device)
+        self._cells = None if full else torch.tensor(at, device=self._device)
 
         self._prefix_room = max((prefix.length for prefix in self._prefixes), default=0)
         self._read = self._prefix_room + max(self._lengths)
@@ -166,9 +166,9 @@ class PrefixCache:
         """Reshape (rows, heads, share, n) to (prompts, heads, completions x share, n)."""
         _, heads, share, n = tensor.shape
         count = len(self._lengths)
-        if self._places is not None:
+        if self._cells is not None:
             grid = tensor.new_zeros(count * self._group, heads, share, n)
-            tensor = grid.index_copy_(0, self._places, tensor)
+            tensor = grid.index_copy_(0, self._cells, tensor)
         if self._group == 1:
             return tensor
         tensor = tensor.view(count, self._group, heads, share, n).transpose(1, 2)
@@ -180,22 +180,22 @@ class PrefixCache:
         if self._group > 1:
             tensor = tensor.view(count, heads, self._group, share, n).transpose(1, 2)
             tensor = tensor.reshape(count * self._group, heads, share, n)
-        return tensor if self._places is None else tensor[self._places]
+        return tensor if self._cells is None else tensor[self._cells]
 
     def keep(self, rows: Sequence[int]) -> None:
         """Keep these rows only, in this order, and the prompts that they answer."""
         at = torch.tensor(rows, device=self._device)
         members = [self._members[row] for row in rows]
-        alive = sorted(set(members))
-        renamed = {prompt: place for place, prompt in enumerate(alive)}
+        remaining = sorted(set(members))
+        renamed = {prompt: number for number, prompt in enumerate(remaining)}
         self._members = [renamed[prompt] for prompt in members]
         for keys, values in self._answers:
             # In place, into the first rows; the others are not read again.
             keys[: len(rows), ..., : self._filled] = keys[at, ..., : self._filled]
             values[: len(rows), :, : self._filled] = values[at, :, : self._filled]
-        if len(alive) < len(self._lengths):
-            kept = torch.tensor(alive, device=self._device)
-            self._lengths = [self._lengths[prompt] for prompt in alive]
+        if len(remaining) < len(self._lengths):
+            kept = torch.tensor(remaining, device=self._device)
+            self._lengths = [self._lengths[prompt] for prompt in remaining]
             longest = max(self._lengths)
             self._prompts = [
                 (keys[kept, ..., :longest], values[kept, :, :longest])
@@ -203,7 +203,8 @@ class PrefixCache:
             ]
             for prefix in self._prefixes:
                 prefix.first, prefix.last = (
-                    sum(prompt < edge for prompt in alive) for edge in (prefix.first, prefix.last)
+                    sum(prompt < edge for prompt in remaining)
+                    for edge in (prefix.first, prefix.last)
                 )
             self._prefixes = [prefix for prefix in self._prefixes if prefix.first < prefix.last]
         self._arrange()

@@ -88,11 +88,11 @@ class TokenSampler:
 
     def _nucleus(self, scores: Tensor) -> Tensor:
         """Set the scores of all tokens to -inf but the likeliest ones that reach top-p together."""
-        ordered, places = scores.sort(-1, descending=True)
+        ordered, tokens = scores.sort(-1, descending=True)
         before = ordered.softmax(-1).cumsum(-1) - ordered.softmax(-1)
         top_p = torch.where(self._greedy, 1.0, self._top_p)[:, None]
         out = (before >= top_p) & (top_p < 1)
-        return scores.masked_fill(out.scatter(1, places, out), float("-inf"))
+        return scores.masked_fill(out.scatter(1, tokens, out), float("-inf"))
 
 
 def _inverse(weights: Tensor, uniforms: Tensor) -> tuple[Tensor, Tensor]:
@@ -106,10 +106,12 @@ def _inverse(weights: Tensor, uniforms: Tensor) -> tuple[Tensor, Tensor]:
     bins = functional.pad(weights, (0, -size % _BIN)).view(count, -1, _BIN)
     below = bins.sum(-1).cumsum(-1, dtype=torch.float64)
     mass = below[:, -1]
-    place, share = _search(below, uniforms * mass)
-    inside = bins[torch.arange(count, device=weights.device), place].cumsum(-1, dtype=torch.float64)
+    chosen, share = _search(below, uniforms * mass)
+    inside = bins[torch.arange(count, device=weights.device), chosen].cumsum(
+        -1, dtype=torch.float64
+    )
     within, _ = _search(inside, share * inside[:, -1])
-    return place * _BIN + within, mass
+    return chosen * _BIN + within, mass
 
 
 def _search(rising: Tensor, aim: Tensor) -> tuple[Tensor, Tensor]:

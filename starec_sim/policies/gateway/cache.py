@@ -78,12 +78,12 @@ class Cache:
 
         A question that is being asked already is not asked again: the caller waits for its answer.
         """
-        while (asked := self._in_flight.get(key)) is not None:
+        while (pending := self._in_flight.get(key)) is not None:
             # Shielded: a caller who is cancelled must not cancel it for the others.
-            await asyncio.shield(asked)
-        found = self.get(key)
-        if found is not None:
-            return CallResult(found), "cache"
+            await asyncio.shield(pending)
+        cached = self.get(key)
+        if cached is not None:
+            return CallResult(cached), "cache"
         self._in_flight[key] = asyncio.get_running_loop().create_future()
         try:
             result = await ask()

@@ -105,18 +105,18 @@ def as_policy_error(error: Exception, policy: str) -> PolicyError:
     else:
         cause = "refused"
     why = " ".join(f"{name}: {error}".removesuffix(": ").split())
-    found = PolicyError(
+    failure = PolicyError(
         f'the policy "{policy}" failed: {why}',
         hint=_HINTS[cause],
         cause=cause,
         retry_after_s=_retry_after_s_of(response),
     )
-    found.__cause__ = error
-    return found
+    failure.__cause__ = error
+    return failure
 
 
 _HINTS: Mapping[Cause, str] = {
-    "endpoint": "see whether its endpoint is up, and ask it less hard: `limits` of the policy",
+    "endpoint": "check that its endpoint is up, or lower `limits` of the policy",
     "time-out": "raise gateway.timeout_s, or lower limits.in_flight of the policy",
     "refused": "change the setting that it names",
     "closed": "check the key it reads from the environment, its model's name and your account",

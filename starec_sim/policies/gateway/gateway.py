@@ -1,4 +1,4 @@
-"""From a question to a turn: from the record, from a recording, from the cache, or asked."""
+"""The gateway: it answers from the record, from a recording, from the cache, or by the model."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ class Gateway:
         self._recording = recording
 
     def structured(self, node: Node) -> bool:
-        """Say whether a policy takes a schema; see `starec_sim.agent.Policies.structured`."""
+        """Return whether a policy takes a schema; see `starec_sim.agent.Policies.structured`."""
         return self._policies[node].abilities.takes_schema
 
     async def ask(
         self, key: CallKey, messages: Messages, schema: Mapping[str, Any] | None = None
     ) -> Turn:
-        """Ask, or return the answer of before; see `starec_sim.agent.Policies.ask`."""
+        """Ask, or return the recorded answer; see `starec_sim.agent.Policies.ask`."""
         committed = self._turns.find(key)
         if committed is not None:
             if committed.messages != messages:
@@ -83,8 +83,8 @@ class Gateway:
         key, messages = question.key, [_message(*pair) for pair in question.messages]
         # The seed comes from the key, so that a rerun asks for the same answer.
         purpose = f"policy {key.node} {key.attempt}"
-        place = {"user": key.user, "round": key.round, "call": key.step}
-        seed = self._streams.integer(purpose, **place)
+        stream_key = {"user": key.user, "round": key.round, "call": key.step}
+        seed = self._streams.integer(purpose, **stream_key)
         client, size = self._resources.client(policy), estimate_tokens(question.messages)
         options = question.options(seed if policy.abilities.takes_seed else None)
 

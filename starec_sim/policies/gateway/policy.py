@@ -83,14 +83,14 @@ def build_policy(spec: Mapping[str, Any], at: str) -> Policy:
     """
     inner, (limits, price) = split_spec(spec, at)
     settings = {key: value for key, value in inner.items() if key != "use"}
-    found = plugins.load("policies", inner["use"])
-    if isinstance(found, BaseChatModel) and not settings:
-        model = found
-    elif isinstance(found, type) and issubclass(found, BaseChatModel):
+    loaded = plugins.load("policies", inner["use"])
+    if isinstance(loaded, BaseChatModel) and not settings:
+        model = loaded
+    elif isinstance(loaded, type) and issubclass(loaded, BaseChatModel):
         try:
-            model = found(**settings)
+            model = loaded(**settings)
         except ValidationError as error:
-            raise explain(error, found, at) from None
+            raise explain(error, loaded, at) from None
         except StarecError:
             raise
         except Exception as error:

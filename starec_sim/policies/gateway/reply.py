@@ -54,7 +54,7 @@ def read_reply(message: BaseMessage, policy: str) -> Reply:
         tokens = None
     elif len(tokens.completion) != len(tokens.logprobs):
         raise ContractError(
-            f'the policy "{policy}" sampled {len(tokens.completion)} tokens and told the '
+            f'the policy "{policy}" sampled {len(tokens.completion)} tokens and reported the '
             f"log-probability of {len(tokens.logprobs)}",
             hint="give one for each token of `Tokens.completion`, or no `tokens` at all",
         )

@@ -1,4 +1,4 @@
-"""The policy that runs here: a causal language model of Hugging Face, and an adapter on top.
+"""The policy of this process: a causal language model of Hugging Face, and an adapter on top.
 
 Concurrent calls are answered in batches, by one engine on a thread of its own. Every answer carries
 its tokens, so that it can be trained on. torch is imported at the first call.
@@ -40,7 +40,7 @@ class LocalPolicy(BaseChatModel):
     Example:
         In an experiment::
 
-            fast: {use: local, model: Qwen/Qwen3-0.6B, adapter: anchor/adapter, max_tokens: 256}
+            fast: {use: local, model: Qwen/Qwen3-0.6B, adapter: sft/adapter, max_tokens: 256}
 
         In Python:
 

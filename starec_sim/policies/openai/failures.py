@@ -1,4 +1,4 @@
-"""The failure of a call in our words: what happened, and what to change."""
+"""The failure of a call as a `PolicyError`: what happened, and what to change."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The policy for endpoints with OpenAI's chat format.
 
-The `openai` package brings the client, its aiohttp transport the speed: the default transport
-reaches about 100 requests a second. The client's retries are off: the gateway repeats calls.
+The client is that of the `openai` package, with its aiohttp transport: the default transport
+reaches about 100 requests a second only. The client's retries are off: the gateway repeats calls.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ class Target(NamedTuple):
 
 
 def is_openai(url: str) -> bool:
-    """Say whether an address is OpenAI's own."""
+    """Return whether an address is OpenAI's own."""
     return str(urlsplit(url).hostname).endswith("api.openai.com")
 
 

@@ -11,7 +11,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from starec_agents.star import build_graph
-from starec_agents.star.studio import Start, TypedState, _typed_in
+from starec_agents.star.studio import Start, TypedState, _with_visit
 from starec_sim.types import Experience
 
 ROOT = Path(__file__).parents[3]
@@ -91,7 +91,7 @@ def stepper(request):
 
     def build(thread):
         saver = InMemorySaver(serde=JsonPlusSerializer(allowed_msgpack_modules=request.param))
-        graph = build_graph(_typed_in, TypedState, Start).copy(update={"checkpointer": saver})
+        graph = build_graph(_with_visit, TypedState, Start).copy(update={"checkpointer": saver})
         return graph, {"configurable": {"thread_id": thread}}
 
     return build

@@ -37,7 +37,7 @@ def test_a_file_larger_than_memory_would_be_read_in_little(tmp_path: Path) -> No
 def test_the_progress_is_told_in_bytes_and_ends_at_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(line_reader, "TOLD_EVERY", 2)
+    monkeypatch.setattr(line_reader, "REPORT_EVERY", 2)
     path = tmp_path / "some.json"
     path.write_bytes(b"line\n" * 100_000)
     heard: list[tuple[str, int, int]] = []

@@ -156,7 +156,7 @@ def test_a_broken_page_is_counted_and_what_was_not_read_is_skipped(lines, watche
 @pytest.mark.parametrize(
     "following", ["", "<next></next>", "<next>Leave</next>", "<next>leave</next><next>stay</next>"]
 )
-def test_who_does_not_say_clearly_that_she_leaves_stays_and_it_is_a_flaw(following):
+def test_without_a_clear_leave_a_user_stays_and_it_is_a_flaw(following):
     actions = CLEAN_PAGE.partition("<next>")[0]
     decision, findings = read_decision(actions + following, FEED)
     assert not decision.leave

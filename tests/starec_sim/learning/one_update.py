@@ -33,7 +33,7 @@ def rollouts():
 
 
 def shard():
-    """Let accelerate spread weights over CPUs: it could, and does so with graphics cards only."""
+    """Let accelerate shard weights over CPUs; on its own it does so on graphics cards only."""
     PartialState(cpu=True)
     PartialState._shared_state["distributed_type"] = DistributedType.MULTI_HPU
 
@@ -48,7 +48,7 @@ def begin(model, method):
 
 
 def keep(learner, folder):
-    """Write a version and what goes with it, as a training does."""
+    """Write a version and its checkpoint, as a training does."""
     write, state = learner.writer(), learner.state()
     if learner.accelerator.is_main_process:
         write(folder)
@@ -57,27 +57,27 @@ def keep(learner, folder):
 
 
 def run(model, place):
-    """Make the updates with a model, in the processes there are; write `told.json`."""
+    """Make the updates with a model, in the processes there are; write `results.json`."""
     torch.set_num_threads(1)
     if os.environ.get("ACCELERATE_USE_FSDP"):
         shard()
     batch = make_batch(list(rollouts()), Objective()).rows
-    told = {"updates": [], "resumed": []}
+    results = {"updates": [], "resumed": []}
     for method in ("full", "lora"):
         learner = begin(model, method)
-        told["updates"].append(updated(learner, batch))
+        results["updates"].append(updated(learner, batch))
         keep(learner, place / method)
-        # The second is made with restored moments, and the third says what came of it.
-        told["updates"] += [updated(learner, batch) for _ in range(2)]
+        # The second is made with restored moments, and the third shows its effect.
+        results["updates"] += [updated(learner, batch) for _ in range(2)]
         again = begin(model, method)
         again.weights.load_version(place / method)
         again.restore(torch.load(place / method / "state.pt", weights_only=True))
-        told["resumed"] += [updated(again, batch) for _ in range(2)]
-    told["processes"] = learner.accelerator.num_processes
-    told["sharded"] = sum(isinstance(one, FSDPModule) for one in learner._net.modules())
-    told["type"] = learner.accelerator.distributed_type.value
+        results["resumed"] += [updated(again, batch) for _ in range(2)]
+    results["processes"] = learner.accelerator.num_processes
+    results["sharded"] = sum(isinstance(one, FSDPModule) for one in learner._net.modules())
+    results["type"] = learner.accelerator.distributed_type.value
     if learner.accelerator.is_main_process:
-        (place / "told.json").write_text(json.dumps(told))
+        (place / "results.json").write_text(json.dumps(results))
 
 
 def updated(learner, batch):

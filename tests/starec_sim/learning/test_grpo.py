@@ -30,17 +30,17 @@ def test_dividing_by_the_deviation_makes_it_one():
     assert advantages(np.array([0.0, 1.0, 5.0]), divide_by_deviation=True).std() == pytest.approx(1)
 
 
-def test_groups_without_a_difference_and_lonely_rollouts_are_dropped_and_counted():
+def test_equal_groups_and_groups_of_one_rollout_are_dropped_and_counted():
     batch = [("same", 0.5), ("same", 0.5), ("alone", 1.0), ("differs", 1.0), ("differs", 0.0)]
     found = make_batch([rollout(group, reward) for group, reward in batch], Objective())
     assert (found.groups, found.equal, found.alone) == (3, 1, 1)
-    assert [lesson.advantage[0] for lesson in found.rows] == [1.0, -1.0]
+    assert [row.advantage[0] for row in found.rows] == [1.0, -1.0]
 
 
 def weights(mean, constant_tokens=10):
     batch = [rollout("a", 1.0, length=2), rollout("a", 0.0, length=6)]
     objective = Objective(mean=mean, constant_tokens=constant_tokens)
-    return [lesson.weight for lesson in make_batch(batch, objective).rows]
+    return [row.weight for row in make_batch(batch, objective).rows]
 
 
 def test_each_rollout_counts_the_same_or_each_token_or_a_fixed_length():
@@ -49,8 +49,8 @@ def test_each_rollout_counts_the_same_or_each_token_or_a_fixed_length():
     assert [sum(weight) for weight in weights("constant")] == pytest.approx([2 / 20, 6 / 20])
 
 
-def test_credit_by_position_compares_places_and_shares_one_ratio_in_each():
-    # The first answer found the target at the second place, the other did not find it.
+def test_credit_by_position_compares_ranks_and_each_rank_has_one_ratio():
+    # The first answer ranked the target second, the other did not find it.
     batch = [rollout("a", 0.63, returns=(0.63, 0.63, 0.0)), rollout("a", 0.0, returns=(0.0,) * 3)]
     found = make_batch(batch, Objective(credit="position"), lambda row: [None, 0, 1, 2])
     first = found.rows[0]
@@ -58,7 +58,7 @@ def test_credit_by_position_compares_places_and_shares_one_ratio_in_each():
     assert first.span == [3, 0, 1, 2]
 
 
-def test_labels_written_beyond_the_last_place_belong_to_none():
+def test_labels_after_the_last_rank_belong_to_no_rank():
     batch = [rollout("a", reward, returns=(reward,) * 2) for reward in (1.0, 0.0)]
     first, _ = make_batch(batch, Objective(credit="position"), lambda row: [0, 1, 2, 3]).rows
     assert first.span == [0, 1, 4, 5]
@@ -91,8 +91,8 @@ def test_the_surrogate_stops_rewarding_what_moved_far_enough():
 
 def test_the_divergence_is_an_unbiased_estimate_of_the_kl():
     torch.manual_seed(0)
-    policy, anchor = torch.randn(6).log_softmax(-1), torch.randn(6).log_softmax(-1)
-    estimate = (policy.exp() * divergence(policy, anchor)).sum()
-    exact = (policy.exp() * (policy - anchor)).sum()
+    policy, reference = torch.randn(6).log_softmax(-1), torch.randn(6).log_softmax(-1)
+    estimate = (policy.exp() * divergence(policy, reference)).sum()
+    exact = (policy.exp() * (policy - reference)).sum()
     assert estimate.item() == pytest.approx(exact.item(), abs=1e-6)
-    assert (divergence(policy, anchor) >= 0).all()
+    assert (divergence(policy, reference) >= 0).all()

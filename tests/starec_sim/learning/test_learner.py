@@ -55,7 +55,7 @@ def test_an_update_makes_rewarded_answers_likelier(model_folder, architecture, m
 
 
 @pytest.mark.parametrize("method", ["full", "lora"])
-def test_activations_that_are_computed_twice_teach_the_same(model_folder, method):
+def test_recomputed_activations_give_the_same_update(model_folder, method):
     def update(twice):
         torch.manual_seed(0)  # of a new adapter
         weights = load(model_folder(), method=method, gradient_checkpointing=twice)
@@ -153,9 +153,9 @@ def updates(model_folder, tmp_path_factory):
             work()
         else:
             distributed(work, processes, **environ)
-        told = json.loads((place / "told.json").read_text())
-        assert told["processes"] == processes
-        return told
+        results = json.loads((place / "results.json").read_text())
+        assert results["processes"] == processes
+        return results
 
     return updates
 
@@ -171,20 +171,20 @@ def after_the_first(updates):
 
 
 def test_the_gradient_is_the_same_with_one_process_and_with_two(updates, alone):
-    told = updates(2)
-    assert np.array(told["updates"]) == pytest.approx(np.array(alone["updates"]), rel=1e-6)
-    assert told["resumed"] == after_the_first(told["updates"])
+    results = updates(2)
+    assert np.array(results["updates"]) == pytest.approx(np.array(alone["updates"]), rel=1e-6)
+    assert results["resumed"] == after_the_first(results["updates"])
 
 
-def test_the_gradient_is_the_same_when_weights_are_spread_over_two_processes(updates, alone):
+def test_the_gradient_is_the_same_when_weights_are_sharded_over_two_processes(updates, alone):
     settings = yaml.safe_load(FSDP.read_text("utf-8"))["fsdp_config"]
     environ = {name.upper(): str(value) for name, value in settings.items()}
-    told = updates(2, ACCELERATE_USE_FSDP="true", **environ)
-    assert told["type"] == "FSDP"
-    assert told["sharded"] == 3, "its two layers, and what is around them"
-    assert np.array(told["updates"]) == pytest.approx(np.array(alone["updates"]), rel=1e-5)
-    later = after_the_first(told["updates"])
-    assert np.array(told["resumed"]) == pytest.approx(np.array(later), rel=1e-6)
+    results = updates(2, ACCELERATE_USE_FSDP="true", **environ)
+    assert results["type"] == "FSDP"
+    assert results["sharded"] == 3, "its two layers, and what is around them"
+    assert np.array(results["updates"]) == pytest.approx(np.array(alone["updates"]), rel=1e-5)
+    later = after_the_first(results["updates"])
+    assert np.array(results["resumed"]) == pytest.approx(np.array(later), rel=1e-6)
 
 
 def test_a_model_that_is_not_there_is_named():

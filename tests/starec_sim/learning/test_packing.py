@@ -26,16 +26,16 @@ def rows_of_groups(rng, groups=3, size=4, longest=12):
             yield TokenRow(prompt, completion, tuple(sampled), logprobs)
 
 
-def lessons_of(rows, rng):
+def training_rows(rows, rng):
     for row in rows:
         advantage = float(rng.normal())
         weight = [float(rng.random()) if wrote else 0.0 for wrote in row.sampled]
         yield TrainingRow(row, [advantage] * len(weight), weight)
 
 
-def padded_reference(model, lesson):
+def padded_reference(model, training_row):
     """The same quantities from one row at a time, with the library's own forward pass."""
-    row = lesson.row
+    row = training_row.row
     ids = torch.tensor([row.prompt + row.completion])
     logs = model(ids).logits[0, len(row.prompt) - 1 : -1].log_softmax(-1)
     new = logs[torch.arange(len(row.completion)), torch.tensor(row.completion)]
@@ -57,20 +57,20 @@ def test_packed_gradients_equal_those_of_rows_one_by_one(
     architecture, tokens, attention, recomputed
 ):
     rng = np.random.default_rng(1)
-    lessons = list(lessons_of(rows_of_groups(rng), rng))
+    rows = list(training_rows(rows_of_groups(rng), rng))
     model = make_model(architecture).double()
     model.set_attn_implementation(attention)
     if recomputed:
         model.train().activation_checkpointing_enable()
-    for lesson in lessons:
-        new, old, wrote = padded_reference(model, lesson)
+    for training_row in rows:
+        new, old, wrote = padded_reference(model, training_row)
         ratio = (new - old).exp()
-        advantage = torch.tensor(lesson.advantage, dtype=new.dtype)[wrote]
+        advantage = torch.tensor(training_row.advantage, dtype=new.dtype)[wrote]
         gain = torch.minimum(ratio * advantage, ratio.clamp(0.8, 1.2) * advantage)
-        (-(gain * torch.tensor(lesson.weight, dtype=new.dtype)[wrote]).sum()).backward()
+        (-(gain * torch.tensor(training_row.weight, dtype=new.dtype)[wrote]).sum()).backward()
     reference = gradient(model)
 
-    for pack in packs(lessons, tokens=tokens):
+    for pack in packs(rows, tokens=tokens):
         new, _ = log_probabilities(model, pack)
         ratio = ratios(new, pack.old.double(), pack.span)
         gain = surrogate(ratio, pack.advantage.double(), 0.2, 0.2)
@@ -82,7 +82,7 @@ def test_packed_gradients_equal_those_of_rows_one_by_one(
 
 def test_log_probabilities_in_chunks_are_the_same(monkeypatch):
     rng = np.random.default_rng(2)
-    (pack,) = packs(lessons_of(rows_of_groups(rng), rng), tokens=4096)
+    (pack,) = packs(training_rows(rows_of_groups(rng), rng), tokens=4096)
     model = make_model()
     whole, entropy = log_probabilities(model, pack)
     whole.sum().backward()
@@ -97,7 +97,7 @@ def test_log_probabilities_in_chunks_are_the_same(monkeypatch):
 def test_packs_hold_every_sampled_id_once_and_never_more_than_they_may():
     rng = np.random.default_rng(3)
     rows = list(rows_of_groups(rng, groups=7, size=5))
-    made = packs(lessons_of(rows, rng), tokens=100)
+    made = packs(training_rows(rows, rng), tokens=100)
     assert max(pack.ids.numel() for pack in made) <= 100
     learned = sorted(token for pack in made for token in pack.target.tolist())
     wanted = sorted(

@@ -36,7 +36,7 @@ def test_the_bigger_models_validate_and_are_planned_without_a_download(starec, p
     # In each step 64 visits: 8 answers of either node, and 8 rankings that reward the summaries.
     assert plan["steps"] == 200
     assert plan["calls"] == 200 * 64 * 8 * 3 + validations(path) * 2
-    assert plan["teacher_calls"] == plan["sft_samples"] * 3, "two more where it is sent back"
+    assert plan["teacher_calls"] == plan["sft_samples"] * 3, "two more for a rejected answer"
     assert not list(tmp_path.iterdir()), "nothing is written"
 
 
@@ -71,7 +71,7 @@ def test_the_arithmetic_of_a_shape_agrees_with_the_model(model_folder, architect
     assert shape.adapter(Lora(rank=4)) == sum(p.numel() for p in adapted.trainable().values())
 
 
-def test_the_shapes_that_are_known_by_heart_have_the_size_of_their_names():
+def test_the_listed_shapes_have_the_size_of_their_names():
     assert {name: round(shape.parameters / 1e9, 1) for name, shape in _KNOWN.items()} == {
         "Qwen2.5-0.5B": 0.5,
         "Qwen2.5-1.5B": 1.5,

@@ -1,4 +1,4 @@
-"""Groups of answers from the simulation as it is."""
+"""Groups of answers from the simulation, each answer with its reward."""
 
 from collections import Counter
 from itertools import pairwise
@@ -17,7 +17,7 @@ from starec_sim.rng import Streams
 from tests.rounds import play_rounds, simulate
 from tests.turn_store import Turns
 
-from .talker import Talker
+from .random_policy import RandomPolicy
 
 USERS = 6
 
@@ -27,15 +27,15 @@ def dataset():
     return Synthetic(Synthetic.Config(users=12, items=150, interactions=30)).load()
 
 
-def world(dataset, kind=RankingEnvironment, **settings):
+def environment_of(dataset, kind=RankingEnvironment, **settings):
     config = {"choices": 4} if kind is RankingEnvironment else {"page_size": 4, "pages": 3}
     return kind(kind.Config(**config, **settings), dataset, Streams(5))
 
 
-def live(environment, player, talker=None, rounds=2):
-    """Play rounds of a few users; return the visits, what was collected, and all that was asked."""
+def collect_rounds(environment, player, policy_model=None, rounds=2):
+    """Play rounds of a few users; return the visits, the rollouts and all turns."""
     turns = Turns()
-    policy = Policy("talker", talker or Talker())
+    policy = Policy("talker", policy_model or RandomPolicy())
     gateway = Gateway({"fast": policy, "slow": policy}, Streams(5), turns)
     rollouts = []
     simulation = simulate(
@@ -59,7 +59,7 @@ def collector(rewards=("tier",), when="always", **settings):
     return Collector(star(when), Rewards(weights), size=4, **settings)
 
 
-def what_was_lived(visits):
+def committed(visits):
     return [
         (v.user, v.round, [(s.decision, s.feedback, s.memory) for s in v.steps]) for v in visits
     ]
@@ -67,16 +67,18 @@ def what_was_lived(visits):
 
 @pytest.mark.parametrize("groups", ["branch", "episode"])
 @pytest.mark.parametrize("kind", [RankingEnvironment, FeedEnvironment])
-def test_collecting_changes_nothing_in_the_life_that_counts(dataset, groups, kind):
+def test_collecting_changes_no_committed_visit(dataset, groups, kind):
     rewards = ("tier",) if kind is RankingEnvironment else ("satisfaction", "engagement")
-    plain, _, _ = live(world(dataset, kind), star())
-    watched, rollouts, _ = live(world(dataset, kind), collector(rewards, groups=groups))
-    assert what_was_lived(watched) == what_was_lived(plain)
+    plain, _, _ = collect_rounds(environment_of(dataset, kind), star())
+    watched, rollouts, _ = collect_rounds(
+        environment_of(dataset, kind), collector(rewards, groups=groups)
+    )
+    assert committed(watched) == committed(plain)
     assert rollouts
 
 
 def test_a_branch_is_one_question_with_as_many_answers_as_the_group_has(dataset):
-    _, rollouts, _ = live(world(dataset), collector())
+    _, rollouts, _ = collect_rounds(environment_of(dataset), collector())
     fast = [rollout for rollout in rollouts if rollout.node == "fast"]
     sizes = Counter(rollout.group for rollout in fast)
     assert set(sizes.values()) == {4} and len(sizes) == 2 * USERS
@@ -86,9 +88,9 @@ def test_a_branch_is_one_question_with_as_many_answers_as_the_group_has(dataset)
         assert len({rollout.rows[0].completion for rollout in members}) > 1
 
 
-def test_each_answer_of_a_branch_earns_what_the_world_responds_to_it(dataset):
-    environment, player = world(dataset), collector(("tier", "ndcg"))
-    visits, rollouts, _ = live(environment, player, rounds=1)
+def test_each_answer_of_a_branch_earns_what_the_environment_responds_to_it(dataset):
+    environment, player = environment_of(dataset), collector(("tier", "ndcg"))
+    visits, rollouts, _ = collect_rounds(environment, player, rounds=1)
     for visit in visits:
         (step,) = visit.steps
         first = next(r for r in rollouts if r.group == f"0/{visit.user}/0/fast")
@@ -96,34 +98,36 @@ def test_each_answer_of_a_branch_earns_what_the_world_responds_to_it(dataset):
         assert first.reward == pytest.approx(sum(step.feedback.reward.values()))
 
 
-def test_a_summary_earns_a_ranking_over_what_its_author_was_not_told(dataset):
-    visits, rollouts, turns = live(world(dataset), collector())
+def test_a_summary_is_rewarded_by_a_ranking_of_items_its_author_has_not_seen(dataset):
+    visits, rollouts, turns = collect_rounds(environment_of(dataset), collector())
     slow = [rollout for rollout in rollouts if rollout.node == "slow"]
     # Those of the last round have no next ranking, so they earn nothing and are not collected.
     assert Counter(rollout.group for rollout in slow) == {f"0/{u}/0/slow": 4 for u in range(USERS)}
     for key, turn in turns.items():
         if key.attempt >= 1000:
             asked = turn.messages[1][1]
-            (told,) = (v for v in visits if (v.user, v.round) == (key.user, 0))
+            (visit,) = (v for v in visits if (v.user, v.round) == (key.user, 0))
             candidates = asked.partition("<candidates>")[2]
-            cards = world(dataset).cards
+            cards = environment_of(dataset).cards
             assert not any(
-                cards[e.item] in candidates for s in told.steps for e in s.feedback.experiences
+                cards[e.item] in candidates for s in visit.steps for e in s.feedback.experiences
             )
     summaries = {turn.messages[1][1] for a, turn in turns.items() if a.attempt >= 1000}
     assert len(summaries) == 4 * USERS
 
 
 def test_within_a_visit_the_next_page_rewards_a_summary(dataset):
-    _, rollouts, _ = live(world(dataset, FeedEnvironment), collector(("satisfaction",)), rounds=1)
+    _, rollouts, _ = collect_rounds(
+        environment_of(dataset, FeedEnvironment), collector(("satisfaction",)), rounds=1
+    )
     assert any(rollout.node == "slow" for rollout in rollouts)
 
 
 def test_an_episode_is_a_whole_visit_in_as_few_rows_as_its_tokens_allow(dataset):
-    _, rollouts, _ = live(
-        world(dataset, FeedEnvironment),
+    _, rollouts, _ = collect_rounds(
+        environment_of(dataset, FeedEnvironment),
         collector(["engagement"], groups="episode"),
-        Talker(broken=0.2),
+        RandomPolicy(broken=0.2),
     )
     fast = [rollout for rollout in rollouts if rollout.node == "fast"]
     assert set(Counter(rollout.group for rollout in fast).values()) == {4}
@@ -136,18 +140,18 @@ def test_an_episode_is_a_whole_visit_in_as_few_rows_as_its_tokens_allow(dataset)
 
 
 def test_an_episode_learns_only_from_the_nodes_that_are_to_learn(dataset):
-    for nodes, told in ((("fast",), {False}), (("fast", "slow"), {False, True})):
+    for nodes, prompts in ((("fast",), {False}), (("fast", "slow"), {False, True})):
         player = collector(["engagement"], groups="episode", nodes=nodes)
-        _, rollouts, _ = live(world(dataset, FeedEnvironment), player)
+        _, rollouts, _ = collect_rounds(environment_of(dataset, FeedEnvironment), player)
         read = (
             "".join(map(chr, row.prompt)) for r in rollouts if r.node == "fast" for row in r.rows
         )
-        assert {"Rewrite the summary" in text for text in read} == told
+        assert {"Rewrite the summary" in text for text in read} == prompts
 
 
 def test_what_cannot_be_read_is_the_worst_answer_and_is_counted(dataset):
     player = collector(("tier", "format"), when="never")
-    _, rollouts, _ = live(world(dataset), player, Talker(broken=1.0))
+    _, rollouts, _ = collect_rounds(environment_of(dataset), player, RandomPolicy(broken=1.0))
     assert {rollout.reward for rollout in rollouts} == {-1.0}
     assert all(rollout.counters["malformed"] for rollout in rollouts)
     assert all(rollout.counters["empty"] for rollout in rollouts)
@@ -156,7 +160,9 @@ def test_what_cannot_be_read_is_the_worst_answer_and_is_counted(dataset):
 def test_a_custom_reward_comes_by_reference(dataset, tmp_path):
     path = tmp_path / "mine.py"
     path.write_text("def short(outcome):\n    return -len(outcome.text) / 100\n")
-    _, rollouts, _ = live(world(dataset), collector([f"{path}:short"], when="never"))
+    _, rollouts, _ = collect_rounds(
+        environment_of(dataset), collector([f"{path}:short"], when="never")
+    )
     assert all(rollout.reward < 0 for rollout in rollouts)
 
 
@@ -164,34 +170,34 @@ def test_a_reward_that_is_no_number_is_named_with_the_user(dataset, tmp_path):
     path = tmp_path / "broken.py"
     path.write_text("def nan(outcome):\n    return float('nan')\n")
     with pytest.raises(ContractError, match=r'broken.py:nan" returned nan for user .* in round 0'):
-        live(world(dataset), collector([f"{path}:nan"]))
+        collect_rounds(environment_of(dataset), collector([f"{path}:nan"]))
 
 
 def test_a_reward_that_fails_is_named_with_the_user(dataset, tmp_path):
     path = tmp_path / "failing.py"
     path.write_text("def share(outcome):\n    return 1 / 0\n")
     with pytest.raises(ContractError, match=r"share\" failed for user .*: ZeroDivisionError"):
-        live(world(dataset), collector([f"{path}:share"]))
+        collect_rounds(environment_of(dataset), collector([f"{path}:share"]))
 
 
-def test_a_summary_waits_for_its_author(dataset):
+def test_a_summary_stays_pending_until_its_user_visits_again(dataset):
     player = collector()
-    live(world(dataset), player, rounds=1)
+    collect_rounds(environment_of(dataset), player, rounds=1)
     assert len(player.pending) == USERS
     player.take()
-    assert len(player.pending) == USERS, "nobody came in this round"
+    assert len(player.pending) == USERS, "no user visited in this round"
 
 
-def test_a_reward_that_nobody_knows_is_refused_with_those_that_are(dataset):
+def test_an_unknown_reward_is_refused_with_the_closest_known_name(dataset):
     with pytest.raises(ConfigError, match='nor the environment knows "tear"; did you mean "tier"'):
-        live(world(dataset), collector(["tear"]))
+        collect_rounds(environment_of(dataset), collector(["tear"]))
 
 
 def test_a_policy_that_reports_no_tokens_cannot_be_trained(dataset):
     with pytest.raises(ContractError, match="reports no tokens"):
-        live(world(dataset), collector(), Talker(silent=True))
+        collect_rounds(environment_of(dataset), collector(), RandomPolicy(silent=True))
 
 
-def test_the_order_of_the_input_is_told_from_its_reverse():
+def test_kendall_tau_is_one_for_the_input_order_and_minus_one_for_its_reverse():
     assert kendall_tau([0, 1, 2, 3]) == 1 and kendall_tau([3, 2, 1, 0]) == -1
     assert kendall_tau([1, 0, 2]) == pytest.approx(1 / 3)

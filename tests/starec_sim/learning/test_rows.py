@@ -46,7 +46,7 @@ def test_a_turn_without_its_log_probabilities_is_refused(broken):
         merge([broken])
 
 
-def test_a_rollout_survives_its_journey_through_json():
+def test_a_rollout_is_read_back_from_json_as_it_was():
     row = TokenRow((1, 2), (3, 4), (True, False), (-0.25, 0.0))
     rollout = Rollout("g", "fast", (row,), 0.5, "v1", 1.0, {"tier": 0.5}, {"length": 2.0}, (1.0,))
     assert Rollout.from_json(json.loads(json.dumps(rollout.as_json()))) == rollout

@@ -1,4 +1,4 @@
-"""A teacher's answers are screened, sent back with their error, and imitated."""
+"""A teacher's answers are screened, asked for again with their flaw, and imitated."""
 
 import pytest
 
@@ -20,30 +20,33 @@ from tests.rounds import play_rounds, simulate
 from tests.turn_store import Turns
 
 from .conftest import make_tokenizer
-from .talker import Talker
+from .random_policy import RandomPolicy
 
 USERS = 8
 
 
-def taught(talker, **settings):
-    """Let a teacher play one round of a few users; return samples, counts, and what was asked."""
+def taught(model, **settings):
+    """Let a teacher play one round of a few users; return samples, counts and turns."""
     dataset = Synthetic(Synthetic.Config(users=12, items=150, interactions=30)).load()
-    world = RankingEnvironment(RankingEnvironment.Config(choices=2), dataset, Streams(3))
+    environment = RankingEnvironment(RankingEnvironment.Config(choices=2), dataset, Streams(3))
     star = StarAgent(StarAgent.Config(gate={"when": "always"}))
     sft = Sft(**{"keywords": (), **settings})
     teacher, turns = TeacherCollector(star, sft), Turns()
-    policy = Policy("teacher", talker)
+    policy = Policy("teacher", model)
     gateway = Gateway({"fast": policy, "slow": policy}, Streams(3), turns)
 
     play_rounds(
-        simulate(world, teacher, gateway, choose_visitors=lambda round, visitors: range(USERS)), 1
+        simulate(
+            environment, teacher, gateway, choose_visitors=lambda round, visitors: range(USERS)
+        ),
+        1,
     )
     samples, counts = teacher.take()
     return samples, {(node, what): count for node, what, count in counts.rows()}, turns
 
 
 def test_what_passes_is_kept_with_the_question_as_it_was_asked():
-    samples, counts, turns = taught(Talker())
+    samples, counts, turns = taught(RandomPolicy())
     assert counts == {
         ("fast", "asked"): USERS,
         ("fast", "kept at once"): USERS,
@@ -54,30 +57,30 @@ def test_what_passes_is_kept_with_the_question_as_it_was_asked():
     assert all((sample.messages, sample.answer) in asked for sample in samples)
 
 
-def test_what_cannot_be_read_goes_back_with_its_error_and_may_be_mended():
-    samples, counts, turns = taught(Talker(broken=0.5), nodes=["fast"], rethink=8)
+def test_an_unreadable_answer_is_asked_for_again_with_its_flaw():
+    samples, counts, turns = taught(RandomPolicy(broken=0.5), nodes=["fast"], rethink=8)
     assert counts["fast", "asked"] == USERS
     assert counts["fast", "kept after rethinking"] > 0
     assert len(samples) == USERS - counts.get(("fast", "rejected: form"), 0)
     again = [turn for key, turn in turns.items() if key.attempt >= 200]
     assert all("exactly one <ranking>" in turn.messages[-1][1] for turn in again)
-    # The student never sees that the teacher needed a second try.
+    # No sample shows that the teacher needed a second try.
     assert all(len(sample.messages) == 2 for sample in samples)
 
 
-def test_a_poor_ranking_goes_back_with_its_rank_and_without_the_answer():
-    samples, counts, turns = taught(Talker(), nodes=["fast"], min_ndcg=1.0, rethink=1)
+def test_a_poor_ranking_is_asked_for_again_with_its_rank_and_without_the_true_item():
+    samples, counts, turns = taught(RandomPolicy(), nodes=["fast"], min_ndcg=1.0, rethink=1)
     kept = counts.get(("fast", "kept at once"), 0) + counts.get(
         ("fast", "kept after rethinking"), 0
     )
     assert len(samples) == kept
     assert counts["fast", "rejected: low NDCG"] == USERS - kept > 0
-    told = [turn.messages[-1][1] for a, turn in turns.items() if a.attempt >= 200]
-    assert told and all("stood at rank" in text for text in told)
+    again = [turn.messages[-1][1] for a, turn in turns.items() if a.attempt >= 200]
+    assert again and all("stood at rank" in text for text in again)
 
 
 def test_a_summary_without_a_polarity_is_rejected():
-    _, counts, _ = taught(Talker(), nodes=["slow"], keywords=["adored"], rethink=0)
+    _, counts, _ = taught(RandomPolicy(), nodes=["slow"], keywords=["adored"], rethink=0)
     assert counts["slow", "rejected: no polarity"] == USERS
 
 
@@ -117,8 +120,8 @@ def test_samples_come_from_a_file_and_a_line_that_is_none_is_named(tmp_path):
         read_samples(path)
 
 
-def test_what_a_teacher_gave_survives_on_disk_and_its_damage_is_named(tmp_path):
-    samples, _, _ = taught(Talker())
+def test_samples_are_read_back_from_disk_and_damage_is_named(tmp_path):
+    samples, _, _ = taught(RandomPolicy())
     path = tmp_path / "000.json"
     counts = ScreeningCounts()
     counts.add("fast", "asked")

@@ -1,4 +1,4 @@
-"""A training that diverges stops, and names the last version that was good."""
+"""The metrics of a step; a training that diverges stops and names its last good version."""
 
 import math
 from pathlib import Path
@@ -28,18 +28,18 @@ def update(kl=0.1, tokens=10):
     return Update(-0.5, 1.0, tokens, 20, 2.0, kl, 0.1, 0.0, 0.5)
 
 
-def figures(batch, updates):
+def metrics_of(batch, updates):
     return step_metrics(0, batch, GrpoStep([make_batch(batch, Objective())], updates))
 
 
-def test_a_step_tells_rewards_by_component_and_what_may_be_exploited():
+def test_a_step_reports_rewards_by_component_and_what_a_policy_may_exploit():
     batch = [
         rollout([3, 4], 1.0),
         rollout([5], 0.0),
         rollout([5], 1.0, "b"),
         rollout([5], 1.0, "b"),
     ]
-    found = figures(batch, [update(), update(kl=0.3, tokens=30)])
+    found = metrics_of(batch, [update(), update(kl=0.3, tokens=30)])
     assert found["reward"] == {"fast": 0.75} and found["components"] == {"fast: tier": 0.75}
     assert found["counters"] == {"fast: length": 1.25, "fast: malformed": 1.0}
     assert (found["groups"], found["zero_variance"]) == (2, 0.5)
@@ -49,7 +49,7 @@ def test_a_step_tells_rewards_by_component_and_what_may_be_exploited():
 
 def test_a_policy_that_leaves_its_reference_is_stopped():
     with pytest.raises(DivergenceError, match=r"9.00 nats per token away") as stopped:
-        Guard(Guards(kl=5), GOOD).check(figures([rollout([3])], [update(kl=9.0)]), 1)
+        Guard(Guards(kl=5), GOOD).check(metrics_of([rollout([3])], [update(kl=9.0)]), 1)
     named = Guard(Guards(), GOOD).name_version(stopped.value)
     assert f"the last good version is {GOOD}" in named.hint
 
@@ -58,19 +58,19 @@ def test_a_policy_that_says_the_same_to_everything_is_stopped():
     batch = [rollout([3, 4], number % 2) for number in range(40)]
     assert distinct(batch) == 0
     with pytest.raises(DivergenceError, match=r"the same answer to everything: 0.0% of 40"):
-        Guard(Guards(distinct=0.02), GOOD).check(figures(batch, [update()]), 40)
+        Guard(Guards(distinct=0.02), GOOD).check(metrics_of(batch, [update()]), 40)
 
 
 def test_a_training_without_any_answer_says_so():
     guard = Guard(Guards(patience=2), GOOD)
-    guard.check(figures([], []), 0)
+    guard.check(metrics_of([], []), 0)
     with pytest.raises(DivergenceError, match="for 2 steps there was no answer to learn from"):
-        guard.check(figures([], []), 0)
+        guard.check(metrics_of([], []), 0)
 
 
-def test_rewards_that_are_all_equal_for_long_are_named():
+def test_equal_rewards_over_many_steps_are_named():
     guard = Guard(Guards(patience=3), GOOD)
-    nothing = figures([rollout([3], 0.5), rollout([4], 0.5)], [])
+    nothing = metrics_of([rollout([3], 0.5), rollout([4], 0.5)], [])
     assert math.isnan(nothing["loss"]) and nothing["zero_variance"] == 1.0
     guard.check(nothing, 2)
     guard.check(nothing, 2)
@@ -82,29 +82,29 @@ def test_rewards_that_are_all_equal_for_long_are_named():
     ("malformed", "remedy"), [(1.0, "imitate a teacher first"), (0.0, "add a denser reward")]
 )
 def test_where_no_answer_has_the_form_imitation_is_the_remedy(malformed, remedy):
-    nothing = figures([rollout([3], 0.5, malformed=malformed), rollout([4], 0.5)], [])
+    nothing = metrics_of([rollout([3], 0.5, malformed=malformed), rollout([4], 0.5)], [])
     with pytest.raises(DivergenceError) as stopped:
         Guard(Guards(patience=1), GOOD).check(nothing, 2)
     assert remedy in stopped.value.hint
 
 
-def test_a_good_step_lets_the_guard_forget():
+def test_a_step_that_learns_resets_the_count_of_idle_steps():
     guard = Guard(Guards(patience=2), GOOD)
-    nothing = figures([rollout([3], 0.5), rollout([4], 0.5)], [])
+    nothing = metrics_of([rollout([3], 0.5), rollout([4], 0.5)], [])
     for _ in range(3):
         guard.check(nothing, 2)
-        guard.check(figures([rollout([3])], [update()]), 1)
+        guard.check(metrics_of([rollout([3])], [update()]), 1)
 
 
-def test_each_token_of_a_ranking_knows_its_place():
+def test_each_token_of_a_ranking_has_its_rank():
     tokenizer = make_tokenizer()
     text = "<think>A > B</think><ranking>B > A</ranking>"
     ids = tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
     row = TokenRow((1,), ids, (True,) * len(ids), (0.0,) * len(ids))
     start = text.index("B > A")
-    found = ranks_by_token(tokenizer)(row)
-    assert found[start : start + 5] == [0, 0, 0, 1, 1]
-    assert set(found[:start] + found[start + 5 :]) == {None}
+    ranks = ranks_by_token(tokenizer)(row)
+    assert ranks[start : start + 5] == [0, 0, 0, 1, 1]
+    assert set(ranks[:start] + ranks[start + 5 :]) == {None}
 
 
 def test_a_resumed_training_that_diverges_names_the_version_it_was_resumed_from(tmp_path):

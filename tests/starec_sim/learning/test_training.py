@@ -1,4 +1,4 @@
-"""The loop closes: a policy plays, learns from it, and plays better weights; killed or not."""
+"""A training plays, learns and publishes weights; a killed one is resumed with the same losses."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ REWARD = "def many(outcome):\n    return outcome.text.count('a') + outcome.text.
 
 @pytest.fixture
 def experiment(tmp_path, model_folder):
-    """Write a tiny experiment: random weights, four candidates, a reward that anybody can earn."""
+    """Write a tiny experiment: random weights, and a reward that random text can earn."""
     for name in ("ranking", "reflect"):
         shipped = (files("starec_agents.star") / "prompts" / f"{name}.md").read_text("utf-8")
         asked = shipped.partition("=== user ===")[2]
@@ -76,7 +76,7 @@ def experiment(tmp_path, model_folder):
 
 
 def plays(policies=None):
-    """What the first process has, without a record."""
+    """Return what the first process has, without a record."""
     return Players(None, policies or {}, None)
 
 
@@ -103,7 +103,7 @@ def kill_after(path, runs, lines):
 
 
 def losses(result):
-    """Of each step; NaN of one from which nothing could be learned."""
+    """Return the loss of each step; NaN if nothing could be learned from it."""
     found = [entry["loss"] for entry in result["steps"] if "loss" in entry]
     return [math.nan if loss is None else loss for loss in found]
 
@@ -128,7 +128,7 @@ def test_a_training_that_spent_its_budget_goes_on_with_more(starec, experiment, 
 
 @pytest.fixture(scope="module")
 def undisturbed():
-    """Results of trainings that nobody killed, by method."""
+    """Results of trainings that were not killed, by method."""
     return {}
 
 
@@ -152,7 +152,7 @@ def test_a_killed_training_goes_on_to_the_same_losses(
         undisturbed[method] = result_of("train", path, "--set", f"runs_dir={tmp_path / 'whole'}")
     whole = undisturbed[method]
     assert len(losses(whole)) == 4 + 5
-    assert any(map(math.isfinite, losses(whole)[4:])), "something was learned from the world"
+    assert any(map(math.isfinite, losses(whole)[4:])), "something was learned"
     assert len(validations(whole)) == 3
 
     folder = kill_after(path, tmp_path / "runs", lines)
@@ -170,8 +170,8 @@ def test_a_killed_training_goes_on_to_the_same_losses(
     assert again == pytest.approx(losses(resumed), rel=0, abs=0, nan_ok=True), "it is finished"
 
 
-def test_summaries_alone_can_be_learned_from(starec, experiment):
-    """Those of a round are rewarded in the next one, so a life's first leaves nothing to learn."""
+def test_a_training_can_learn_from_summaries_alone(starec, experiment):
+    """A summary is rewarded in the next round, so the first of an episode has nothing to learn."""
     train = {"sft": None, "evaluate": {"users": 0}}
     changes = ["--set", "train.grpo.nodes=[slow]", "--set", "train.grpo.steps=4"]
     status, out, err = starec("train", experiment(**train), *changes, "--json")
@@ -184,7 +184,9 @@ def test_summaries_alone_can_be_learned_from(starec, experiment):
     ]
 
 
-def test_a_teacher_to_whom_nobody_comes_any_more_has_taught_what_it_has(starec, experiment):
+def test_samples_are_imitated_although_no_user_visits_in_a_later_round_of_the_teacher(
+    starec, experiment
+):
     changes = ["--set", "environment.choices=1", "--set", "train.grpo=null"]
     status, out, err = starec("train", experiment(evaluate={"users": 0}), *changes, "--json")
     assert status == 0, err
@@ -216,14 +218,14 @@ def test_an_adapter_stays_on_the_weights_it_was_trained_on(experiment, tmp_path)
 
 
 def test_samples_are_imitated_as_the_policy_that_plays_is_asked(experiment, model_folder):
-    asked, told = read_experiment(experiment()), {"enable_thinking": False}
+    asked, values = read_experiment(experiment()), {"enable_thinking": False}
     for fast in (
-        {"use": "local", "model": model_folder(), "chat_template_kwargs": told},
-        {"use": "openai", "model": "m", "extra_body": {"chat_template_kwargs": told}},
+        {"use": "local", "model": model_folder(), "chat_template_kwargs": values},
+        {"use": "openai", "model": "m", "extra_body": {"chat_template_kwargs": values}},
     ):
         policies = asked.policies.model_copy(update={"fast": fast})
         playing = asked.model_copy(update={"policies": policies})
-        assert template_of(playing, Training()) == told
+        assert template_of(playing, Training()) == values
         assert template_of(playing, Training(chat_template_kwargs={})) == {}
 
 
@@ -249,15 +251,18 @@ def test_a_training_that_diverged_is_not_to_be_resumed(starec, experiment):
 @pytest.mark.parametrize("what", ["model", "adapter"])
 def test_what_is_not_there_is_named_before_a_run_is_made(starec, experiment, tmp_path, what):
     changes = [f"policies.{node}.{what}={tmp_path / 'nowhere'}" for node in ("fast", "slow")]
-    told = [word for change in changes for word in ("--set", change)]
-    status, _, err = starec("train", experiment(), *told)
+    options = [word for change in changes for word in ("--set", change)]
+    status, _, err = starec("train", experiment(), *options)
     assert status == 2 and f"{tmp_path / 'nowhere'}" in err
     assert "resume" not in err and not [*(tmp_path / "runs").glob("*")]
 
 
-def test_a_server_is_told_of_which_training_a_version_is(experiment, tmp_path, monkeypatch):
-    told = []
-    monkeypatch.setattr(ServedWeightSync, "_post", lambda self, *what, gone=None: told.append(what))
+def test_a_server_gets_the_name_of_the_training_with_each_version(
+    experiment, tmp_path, monkeypatch
+):
+    posted = []
+    post = lambda self, *what, gone=None: posted.append(what)  # noqa: E731
+    monkeypatch.setattr(ServedWeightSync, "_post", post)
     asked = read_experiment(experiment(method="lora"))
     model = OpenAIPolicy(model="base", base_url="http://localhost/v1", token_ids=True)
     for name in ("one", "other"):
@@ -267,14 +272,14 @@ def test_a_server_is_told_of_which_training_a_version_is(experiment, tmp_path, m
         for step in (1, 2):
             run.publish(step)
             assert model.model == f"{name}-{step:06d}"
-    assert [(what.partition("_")[0], values["lora_name"]) for what, values in told] == [
+    assert [(what.partition("_")[0], values["lora_name"]) for what, values in posted] == [
         (what, f"{name}-{version}")
         for name in ("one", "other")
         for what, version in (("load", "000001"), ("load", "000002"), ("unload", "000001"))
     ]
 
 
-def test_who_played_and_who_taught_hang_up_at_the_end(starec, experiment, monkeypatch):
+def test_the_policies_and_the_teacher_are_closed_at_the_end(starec, experiment, monkeypatch):
     closed = []
 
     async def close(policy):

@@ -1,4 +1,4 @@
-"""The second opinion: TRL's loss of the same rows."""
+"""The loss agrees with TRL's loss on the same rows."""
 
 import numpy as np
 import pytest
@@ -60,7 +60,7 @@ def test_the_loss_is_that_of_trl_on_the_same_rows(tmp_path, loss_type, mean, bet
         TrainedWeights(model, None, "", "full", autocast=False), Optimisation(lr=1e-9), steps=1
     )
     learner.set_reference()
-    for parameter in model.parameters():  # a policy that has left its anchor
+    for parameter in model.parameters():  # a policy that differs from its reference
         parameter.data += 0.02 * torch.randn(
             parameter.shape, generator=torch.Generator().manual_seed(1)
         )

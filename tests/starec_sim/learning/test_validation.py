@@ -1,4 +1,4 @@
-"""What a training changed is said of the same people, before and after."""
+"""The changes of a training are measured on the same users, before and after."""
 
 import json
 from contextlib import closing
@@ -19,7 +19,7 @@ AFTER = {"ndcg@1": {9: 1.0, 8: 1.0, 5: 0.5, 3: 0.75}}
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A run of two rounds in which everybody ranks 20 items."""
+    """A run of two rounds in which every user ranks 20 items."""
     experiment = Experiment(
         name="ranks",
         rounds=2,
@@ -31,7 +31,7 @@ def run(tmp_path_factory):
     return runner.run(experiment, RunEvents())
 
 
-def test_a_reward_is_that_of_the_training_beside_the_metrics_of_the_world(run):
+def test_a_reward_is_that_of_the_training_beside_the_metrics_of_the_environment(run):
     with closing(Reader(run.folder)) as reader:
         found = user_metrics(reader, 0, Rewards({"ndcg": 2.0, "format": 0.5}))
     assert len(found["reward"]) > 5
@@ -40,7 +40,7 @@ def test_a_reward_is_that_of_the_training_beside_the_metrics_of_the_world(run):
         assert reward == pytest.approx(2 * found["ndcg@20"][user] + 0.5)
 
 
-def test_figures_are_those_of_the_report(run):
+def test_metrics_are_those_of_the_report(run):
     with closing(Reader(run.folder)) as reader:
         found = summary(user_metrics(reader, 0, Rewards({"tier": 1.0})), seed=0)
     reported = run.report.as_json()["metrics"]["main"]
@@ -48,7 +48,7 @@ def test_figures_are_those_of_the_report(run):
     assert found["ndcg@10"]["low"] < found["ndcg@10"]["mean"] < found["ndcg@10"]["high"]
 
 
-def test_people_are_compared_with_themselves_whatever_the_order():
+def test_users_are_compared_with_themselves_in_any_order():
     found = changes(BEFORE, AFTER, seed=0)["ndcg@1"]
     assert (found["before"]["mean"], found["after"]["mean"]) == (0.375, 0.8125)
     assert found["change"]["mean"] == pytest.approx(0.4375)
@@ -57,13 +57,13 @@ def test_people_are_compared_with_themselves_whatever_the_order():
     assert json.loads(json.dumps(found)) == found
 
 
-def test_whoever_is_missing_in_one_of_them_is_left_out_of_both():
+def test_a_user_missing_in_one_validation_is_left_out_of_both():
     found = changes({"ndcg@1": {**BEFORE["ndcg@1"], 11: 1.0}}, AFTER, seed=0)["ndcg@1"]
     assert found["users"] == 4
     assert found["before"]["mean"] == 0.375
 
 
-def test_a_change_is_told_in_a_word_and_flaws_only_where_there_are_any(capsys):
+def test_a_change_is_printed_in_a_word_and_flaws_only_where_there_are_any(capsys):
     def change(mean, half):
         at = {"mean": 0.5, "low": 0.4, "high": 0.6}
         between = {"mean": mean, "low": mean - half, "high": mean + half}

@@ -1,4 +1,4 @@
-"""Whoever plays gets each new version, in this process or behind a server."""
+"""The policy that plays gets each new version, in this process or behind a server."""
 
 import json
 import threading
@@ -16,14 +16,14 @@ from starec_sim.policies.openai import OpenAIPolicy
 
 @pytest.fixture
 def server():
-    """A server that takes adapters as vLLM does, what it was told, and what it forgot."""
-    told, forgotten = [], set()
+    """A server that takes adapters as vLLM does, what was posted to it, and what it unloaded."""
+    posted, unloaded = [], set()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            told.append((self.path, body))
-            ok = "missing" not in body.get("lora_path", "") and body["lora_name"] not in forgotten
+            posted.append((self.path, body))
+            ok = "missing" not in body.get("lora_path", "") and body["lora_name"] not in unloaded
             ok &= self.headers["Authorization"] in (None, "Bearer secret")
             self.send_response(200 if ok else 404)
             self.end_headers()
@@ -34,13 +34,13 @@ def server():
 
     found = HTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=found.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{found.server_port}/v1", told, forgotten
+    yield f"http://127.0.0.1:{found.server_port}/v1", posted, unloaded
     found.shutdown()
     found.server_close()
 
 
 def test_a_server_reads_each_version_as_an_adapter_and_answers_by_its_name(server, tmp_path):
-    url, told, _ = server
+    url, posted, _ = server
     policy = OpenAIPolicy(model="base", base_url=url, token_ids=True)
     playing = weight_sync_of(Policy("p", policy), "lora")
     assert isinstance(playing, ServedWeightSync)
@@ -50,7 +50,7 @@ def test_a_server_reads_each_version_as_an_adapter_and_answers_by_its_name(serve
     first, second = (
         {"lora_name": name, "lora_path": str(tmp_path / name)} for name in ("000001", "000002")
     )
-    assert told == [
+    assert posted == [
         ("/v1/load_lora_adapter", first),
         ("/v1/load_lora_adapter", second),
         ("/v1/unload_lora_adapter", {"lora_name": "000001"}),
@@ -63,18 +63,20 @@ def test_an_adapter_that_a_server_does_not_take_is_named(server, tmp_path):
         weight_sync_of(Policy("p", policy), "lora").load(tmp_path / "missing", "1")
 
 
-def test_a_server_that_was_started_anew_is_no_harm(server, tmp_path):
-    url, told, forgotten = server
+def test_a_server_may_be_restarted_between_two_versions(server, tmp_path):
+    url, posted, unloaded = server
     policy = OpenAIPolicy(model="base", base_url=url, token_ids=True)
     playing = weight_sync_of(Policy("p", policy), "lora")
     playing.load(tmp_path / "000001", "000001")
-    forgotten.add("000001")
+    unloaded.add("000001")
     playing.load(tmp_path / "000002", "000002")
     assert policy.model == "000002"
-    assert [path for path, _ in told][-1] == "/v1/unload_lora_adapter"
+    assert [path for path, _ in posted][-1] == "/v1/unload_lora_adapter"
 
 
-def test_adapters_come_the_way_that_questions_go(server, tmp_path, monkeypatch):
+def test_adapters_are_sent_with_the_key_and_the_proxy_setting_of_calls(
+    server, tmp_path, monkeypatch
+):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("no_proxy", "")
     monkeypatch.setenv("MY_KEY", "secret")
@@ -100,6 +102,6 @@ def test_a_server_cannot_be_given_whole_weights():
 @pytest.mark.parametrize(
     "model", [LexicalPolicy(), OpenAIPolicy(model="m", base_url="http://localhost/v1")]
 )
-def test_what_can_neither_load_nor_tell_its_tokens_is_refused(model):
+def test_a_policy_that_can_neither_load_weights_nor_report_tokens_is_refused(model):
     with pytest.raises(ConfigError, match="can neither load weights nor report its tokens"):
         weight_sync_of(Policy("p", model), "lora")

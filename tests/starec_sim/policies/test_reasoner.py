@@ -46,8 +46,8 @@ def think(slate, *, history=(), summary="", task="ranking", signals=(), policy=P
     text = answer(messages, policy)
     decision, findings = read_decision(text, observation)
     assert not findings.counts, str(findings)
-    goes_by, *lines = text.partition("<think>\n")[2].partition("\n</think>")[0].splitlines()
-    return goes_by, lines, decision
+    first_line, *lines = text.partition("<think>\n")[2].partition("\n</think>")[0].splitlines()
+    return first_line, lines, decision
 
 
 def reflect(lived, *, summary="", words=180, policy=POLICY):
@@ -99,8 +99,8 @@ def test_habit_counts_meetings_whatever_came_of_them():
     habit = ReasonerPolicy(by="habit")
     often = [(film("R", "Crime"), 1)] * 2
     known = {"summary": "Crime: disliked (0 of 1), Animation: liked (1 of 1)", "policy": habit}
-    goes_by, lines, _ = think([HEAT, UP, ALIEN], history=often, **known)
-    assert goes_by == "By habit 2"
+    first_line, lines, _ = think([HEAT, UP, ALIEN], history=often, **known)
+    assert first_line == "By habit 2"
     assert lines == ["A. Crime: loved = +2", "B. Animation: liked = +1", "C. nothing = 0"]
 
 
@@ -260,13 +260,13 @@ def test_where_cards_carry_signals_it_reads_them_and_the_lexical_floor_does_not(
     assert ndcg(world, POLICY) > ndcg(world, LexicalPolicy()) + 0.05
 
 
-def test_its_first_line_says_what_it_goes_by_and_can_be_read_back():
+def test_its_first_line_names_its_settings_and_can_be_read_back():
     loud = ReasonerPolicy(by="habit", attributes=1, popularity=3, rating=0, together=2)
     line = "By habit 1, popularity 3, rating 0, together 2"
-    assert loud.goes_by() == line
-    assert ReasonerPolicy.going_by(line) == loud
-    assert loud.goes_by(["mean rating"]) == "By habit 1, rating 0"
-    assert ReasonerPolicy.going_by("By taste 0") == ReasonerPolicy(attributes=0)
+    assert loud.first_line() == line
+    assert ReasonerPolicy.from_first_line(line) == loud
+    assert loud.first_line(["mean rating"]) == "By habit 1, rating 0"
+    assert ReasonerPolicy.from_first_line("By taste 0") == ReasonerPolicy(attributes=0)
 
 
 @pytest.mark.parametrize(
@@ -274,4 +274,4 @@ def test_its_first_line_says_what_it_goes_by_and_can_be_read_back():
 )
 def test_a_line_that_it_would_never_say_is_refused(line):
     with pytest.raises(ValueError):
-        ReasonerPolicy.going_by(line)
+        ReasonerPolicy.from_first_line(line)

@@ -11,10 +11,11 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from starec_sim.types import Tokens
 
 
-class Talker(BaseChatModel):
+class RandomPolicy(BaseChatModel):
     temperature: float = 1.0
     seeded: bool = True
     silent: bool = False
+    """Whether it reports no tokens."""
     broken: float = 0.0
     """Share of answers that cannot be read."""
 
@@ -23,21 +24,21 @@ class Talker(BaseChatModel):
         return "talker"
 
     def _generate(self, messages, stop=None, run_manager=None, seed=0, **kwargs: Any):
-        asked = messages[-1].text if len(messages) < 3 else messages[1].text
-        draw = random.Random(f"{seed} {asked}")
+        question = messages[-1].text if len(messages) < 3 else messages[1].text
+        draw = random.Random(f"{seed} {question}")
         if draw.random() < self.broken:
             text = "I would rather not say."
-        elif "Rewrite the summary" in asked:
+        elif "Rewrite the summary" in question:
             summary = f"Drama: liked ({draw.random()})"
             text = f"<think>\nso\n</think>\n<preferences>\n{summary}\n</preferences>"
-        elif "<page" in asked:
-            marks = re.findall(r"^([A-Z]+)\. ", asked, re.MULTILINE)
-            acts = "\n".join(f"{mark}: {draw.choice(['skip', 'watch 4'])}" for mark in marks)
-            text = f"<think>\nso\n</think>\n<actions>\n{acts}\n</actions>\n<next>stay</next>"
+        elif "<page" in question:
+            labels = re.findall(r"^([A-Z]+)\. ", question, re.MULTILINE)
+            actions = "\n".join(f"{label}: {draw.choice(['skip', 'watch 4'])}" for label in labels)
+            text = f"<think>\nso\n</think>\n<actions>\n{actions}\n</actions>\n<next>stay</next>"
         else:
-            marks = re.findall(r"^([A-Z]+)\. ", asked, re.MULTILINE)
-            draw.shuffle(marks)
-            text = f"<think>\nA. Drama: liked\n</think>\n<ranking>{' > '.join(marks)}</ranking>"
+            labels = re.findall(r"^([A-Z]+)\. ", question, re.MULTILINE)
+            draw.shuffle(labels)
+            text = f"<think>\nA. Drama: liked\n</think>\n<ranking>{' > '.join(labels)}</ranking>"
         prompt = "".join(message.text for message in messages)
         tokens = Tokens(
             tuple(map(ord, prompt)),
