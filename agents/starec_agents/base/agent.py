@@ -79,6 +79,6 @@ class GraphAgent(ABC):
             raise ContractError(
                 f"the visit of user {call.user} in round {call.round} did not end within "
                 f"{MAX_PAGES} pages",
-                hint="the environment's `respond` must return a feedback with an `ending` in the end",
+                hint="the environment's `respond` must return feedback with an `ending` in the end",
             ) from None
         return Visit(call.user, call.round, end.value["steps"])
