@@ -66,7 +66,8 @@ def show(options: ShowOptions) -> Answer:
 
 def _show_user(reader: Reader, user_id: str, options: ShowOptions) -> Answer:
     """Show all steps of a user, or those of one round."""
-    from starec_sim.cli.trace_view import print_trace, trace_as_json
+    from starec_sim.cli.trace_json import trace_as_json
+    from starec_sim.cli.trace_view import print_trace
     from starec_sim.errors import RunError
 
     trial = reader.trial(options.arm, options.seed)

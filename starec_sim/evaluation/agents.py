@@ -1,4 +1,4 @@
-"""The agents among the contenders, as an experiment that is run like any other."""
+"""Turn the agents among the contenders into an experiment."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def experiment_of_agents(
 ) -> Experiment | None:
     """Return an experiment with one arm for each agent; None when there is no agent.
 
-    The users first relive their last choices, one in each round. In the last round they rank the
-    candidate lists.
+    In each round before the last, one logged choice of each user is replayed. In the last round the
+    users rank their candidate lists.
     """
     arms: dict[str, dict[str, Any]] = {}
     for contender in contenders:

@@ -1,4 +1,4 @@
-"""Baselines: contenders that score the candidate lists without an agent."""
+"""Baselines: contenders that score candidate lists without an agent."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ def _recommender_scores(
     if holdout.protocol.users.mode == "new":
         model.observe(holdout.past(extent))
     draws, candidates = holdout.candidate_lists.shape[1:]
-    asked = holdout.candidate_lists.reshape(-1, candidates)
-    scores = model.score(np.repeat(holdout.rows, draws), asked)
-    if scores.shape != asked.shape or np.isnan(scores).any():
+    lists = holdout.candidate_lists.reshape(-1, candidates)
+    scores = model.score(np.repeat(holdout.rows, draws), lists)
+    if scores.shape != lists.shape or np.isnan(scores).any():
         raise ContractError(
-            f"the recommender {recommender['use']} scored lists of shape {asked.shape} with an "
+            f"the recommender {recommender['use']} scored lists of shape {lists.shape} with an "
             f"array of shape {scores.shape}, {int(np.isnan(scores).sum())} of it NaN",
             hint="`score` returns a number for each item it is asked about",
         )
@@ -77,9 +77,10 @@ def _random_scores(holdout: HoldOut) -> FloatArray:
 def _oracle_scores(holdout: HoldOut) -> FloatArray:
     """Score items by the true probability that the user chooses and likes them.
 
-    Negatives are drawn uniformly from the items that the user never met. By Bayes' rule, the order
-    of these probabilities is then the order of the probabilities of being the answer. This neglects
-    that another answer would have changed the probabilities of the user's other choices.
+    Negatives are drawn uniformly from the items that are not in the log of the user. By Bayes'
+    rule, the order of these probabilities is then the order of the probabilities of being the
+    answer. This neglects that another answer would have changed the probabilities of the user's
+    other choices.
     """
     world = holdout.dataset.world
     assert isinstance(world, ChoosingWorld), "there is no oracle where the choices are not known"

@@ -1,4 +1,4 @@
-"""The contenders of an evaluation as data: floors, recommenders, and agents with a policy."""
+"""The settings of the contenders: floors, recommenders, and agents with a policy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GROUPS: Mapping[str, tuple[ContenderKind, ...]] = {
     "classical": ("floor", "recommender"),
     "agents": ("floor", "agent"),
 }
-"""The values of `--rows` that are not a file: which kinds of the shipped contenders."""
+"""The groups that `--rows` can name: the kinds of the shipped contenders in each."""
 POLICY = "{policy}"
 _POLICY_HINT = "e.g. openai,model=qwen3:8b,temperature=0.7; or name a YAML file"
 _LONGEST_LABEL = 20
@@ -36,8 +36,8 @@ class ContenderSpec(Settings):
     name: str = Field(min_length=1, max_length=60)
     """`{policy}` is replaced by the label of each policy under evaluation."""
     floor: Literal["random", "input order", "oracle"] | None = None
-    """`random` and `input order` know nothing. `oracle` knows the true choice probabilities of a
-    generated dataset: no ranking has a higher expected value. It is left out for other datasets."""
+    """`random` and `input order` use no data. `oracle` uses the true choice probabilities of a
+    generated dataset: no ranking has a higher expected value. Other datasets have no such row."""
     recommender: Annotated[Spec | None, Uses("recommenders")] = None
     data: Extent = "full"
     """The training data of a recommender: the `sample` that agents see, or the `full` log."""
@@ -65,7 +65,7 @@ class ContenderSpec(Settings):
 
     @property
     def kind(self) -> ContenderKind:
-        """Which of the three it is."""
+        """`floor`, `recommender` or `agent`."""
         return next(kind for kind in GROUPS["all"] if getattr(self, kind) is not None)
 
 
@@ -74,7 +74,7 @@ class _Rows(Settings):
 
 
 class Contender(NamedTuple):
-    """A contender whose row will be computed."""
+    """A contender whose row is computed."""
 
     name: str
     spec: ContenderSpec
@@ -83,7 +83,10 @@ class Contender(NamedTuple):
 
 
 def read_rows(reference: str) -> list[ContenderSpec]:
-    """Return contenders: a group of those that ship (see `GROUPS`), or those of a YAML file.
+    """Return the contenders of a shipped group (see `GROUPS`) or of a YAML file.
+
+    Args:
+        reference: The name of a group, or the path of a file.
 
     Raises:
         ConfigError: There is no such file or group, or a row is wrong.
@@ -113,10 +116,11 @@ def read_rows(reference: str) -> list[ContenderSpec]:
 
 
 def read_policy(text: str) -> dict[str, Any]:
-    """Return the spec of a policy that is named on the command line.
+    """Return the spec of a policy from its text on the command line.
 
-    A name, with settings after commas (`openai,model=qwen3:8b,temperature=0`), or a YAML file with
-    the keys of a policy: `use` and its settings.
+    Args:
+        text: A name, with settings after commas (`openai,model=qwen3:8b,temperature=0`), or the
+            path of a YAML file with the keys of a policy: `use` and its settings.
 
     Raises:
         ConfigError: A setting is no KEY=VALUE, or there is no such key.
@@ -157,7 +161,7 @@ def _checked(spec: Mapping[str, Any], at: str) -> dict[str, Any]:
 
 
 def label(policy: Mapping[str, Any]) -> str:
-    """Return the label of a policy in names of rows: the last part of its model's name, or its own.
+    """Return the label of a policy in row names: the last part of its model's name, or its own.
 
     >>> label({"use": "openai", "model": "qwen/qwen3:8b"})
     'qwen3:8b'
@@ -173,8 +177,8 @@ def plan_contenders(
 
     Args:
         rows: From `read_rows`.
-        policies: Under evaluation; contenders with `{policy}` are repeated for each.
-        truth: Whether the dataset knows how its users choose, so that there can be an oracle.
+        policies: The policies under evaluation; contenders with `{policy}` are repeated for each.
+        truth: Whether the dataset has true choice probabilities, which the oracle needs.
 
     Raises:
         ConfigError: Two contenders have the same name.

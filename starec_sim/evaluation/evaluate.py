@@ -1,8 +1,7 @@
 """Evaluate contenders on candidate lists, resume an evaluation, and read its table.
 
-The agents are run as an experiment in the folder of the evaluation, so their visits are recorded
-and can be resumed and looked at with `starec show`. The baselines score the same candidate lists
-directly.
+The agents are run as an experiment in the folder of the evaluation. So their visits are recorded,
+and `starec resume` and `starec show` work. The baselines score the same candidate lists directly.
 """
 
 from __future__ import annotations
@@ -36,10 +35,10 @@ from starec_sim.trials import Trials
 def evaluate(
     evaluation: Evaluation, events: RunEvents | None = None, *, fresh: bool = False
 ) -> tuple[Path, Table]:
-    """Evaluate; an unfinished evaluation with the same settings is resumed.
+    """Evaluate contenders; an unfinished evaluation with the same settings is resumed.
 
     Args:
-        evaluation: What to evaluate, and how.
+        evaluation: The settings.
         events: Is called at each event of the run.
         fresh: Whether to start a new evaluation even if there is an unfinished one.
 
@@ -47,7 +46,7 @@ def evaluate(
         The folder and the table.
 
     Raises:
-        StarecError: What went wrong. What was committed stays, and can be resumed.
+        StarecError: Something went wrong. The evaluation can be resumed.
 
     >>> import tempfile
     >>> evaluation = Evaluation(
@@ -88,17 +87,17 @@ def resume(
     concurrency: int | None = None,
     budget: Mapping[str, float | None] | None = None,
 ) -> Table:
-    """Resume an evaluation; the table of a finished one is read.
+    """Resume an evaluation. The table of a finished one is read.
 
     Args:
-        folder: The evaluation.
+        folder: The folder of the evaluation.
         events: Is called at each event of the run.
         concurrency: Visits in progress at once, if it should change.
         budget: Keys of the budget that change, see `starec_sim.runner.resume`.
 
     Raises:
-        RunError: The folder holds no evaluation, or one that other code or data began.
-        StarecError: What went wrong while it went on.
+        RunError: The folder holds no evaluation, or one that began with other code or data.
+        StarecError: Anything else went wrong.
     """
     events = events or RunEvents()
     evaluation, manifest = read_settings(folder), read_manifest(folder)

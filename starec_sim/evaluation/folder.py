@@ -1,4 +1,4 @@
-"""The files of an evaluation in its run folder.
+"""Write and read the files of an evaluation in its run folder.
 
 `evaluation.yaml` holds the settings, `candidates.jsonl` the candidate lists, `ranks/N.npz` the
 ranks of contender N, and `table.json` the finished table. The visits of the agents are recorded
@@ -96,9 +96,9 @@ def read_finished_table(folder: Path) -> Table:
     """
     path = folder / TABLE
     try:
-        found = json.loads(path.read_text("utf-8"))
-        about, rows = found["about"], []
-        for number, row in enumerate(found["rows"]):
+        stored = json.loads(path.read_text("utf-8"))
+        about, rows = stored["about"], []
+        for number, row in enumerate(stored["rows"]):
             ranks = read_ranks(folder, number)
             values = ranks.values(about["protocol"]["at"], about["protocol"]["candidates"])
             how = {
@@ -108,7 +108,7 @@ def read_finished_table(folder: Path) -> Table:
             }
             metrics = {name: Interval(**parts) for name, parts in row["metrics"].items()}
             rows.append(TableRow(row["name"], how, metrics, values, row["counters"], row["costs"]))
-        return Table(tuple(rows), about, tuple(found["users"]), found["digest"])
+        return Table(tuple(rows), about, tuple(stored["users"]), stored["digest"])
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise RunError(
             f"the table in {folder} is damaged: {type(error).__name__}: {error}",

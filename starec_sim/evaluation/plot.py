@@ -1,11 +1,16 @@
-"""Plot a table: two panels of bars with intervals."""
+"""Plot a table: two panels of bars with intervals, one for each of two metrics."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from starec_sim.evaluation.render import PERCENT, title
 from starec_sim.evaluation.table import Table, TableRow
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _COLOURS = {"floor": "#9a9a9a", "recommender": "#0072B2", "agent": "#D55E00"}
 _MEANINGS = {
@@ -16,7 +21,7 @@ _MEANINGS = {
 
 
 def plot_table(table: Table, path: Path) -> bool:
-    """Write the plot; return whether there was anything to draw.
+    """Plot a table as a PNG file, and return whether it has rows.
 
     Raises:
         OSError: The file cannot be written.
@@ -64,15 +69,13 @@ def plot_table(table: Table, path: Path) -> bool:
     return True
 
 
-def _bar(axis: object, place: int, row: TableRow, metric: str) -> None:
-    from matplotlib.axes import Axes
-
-    assert isinstance(axis, Axes)
+def _bar(axis: Axes, place: int, row: TableRow, metric: str) -> None:
+    """Draw the bar of a row with its interval and its value."""
     interval = row.metrics[metric]
     mean = PERCENT * interval.mean
     axis.barh(place, mean, height=0.62, color=_COLOURS[row.kind], alpha=0.85)
     high = mean
-    if interval.high == interval.high:
+    if not math.isnan(interval.high):
         low, high = PERCENT * interval.low, PERCENT * interval.high
         axis.errorbar(
             mean,

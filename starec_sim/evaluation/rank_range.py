@@ -1,4 +1,4 @@
-"""The ranks of the answers with ties, and the metrics of each user."""
+"""The ranks of the answers, with ties, and the metrics of each user."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class RankRange(NamedTuple):
         """
         assert scores.shape == lists.shape, (scores.shape, lists.shape)
         hit = lists == answers[:, None, None]
-        assert (hit.sum(axis=2) == 1).all(), "each list holds its answer once"
-        assert not np.isnan(scores).any(), "a score is a number"
+        assert (hit.sum(axis=2) == 1).all(), "each list must hold its answer once"
+        assert not np.isnan(scores).any(), "scores must not be NaN"
         own = np.where(hit, scores, -np.inf).max(axis=2, keepdims=True)
         better, level = (scores > own).sum(axis=2), (scores == own).sum(axis=2)
         return cls(better + 1.0, (better + level).astype(np.float64))
@@ -52,21 +52,30 @@ class RankRange(NamedTuple):
         return int((self.worst > self.best).sum())
 
     def values(self, cuts: Sequence[int], candidates: int) -> dict[str, FloatArray]:
-        """Return each metric with one value per user: the mean over her candidate lists."""
+        """Return NDCG@k, HR@k and MRR by name, each of shape (users,): means over candidate lists.
+
+        Args:
+            cuts: The k of NDCG@k and HR@k.
+            candidates: Items of a candidate list.
+        """
         ranks = np.arange(1.0, candidates + 1)
         by_rank = {
             **{f"ndcg@{k}": metrics.ndcg(ranks, k) for k in cuts},
             **{f"hr@{k}": metrics.hit_rate(ranks, k) for k in cuts},
             "mrr": metrics.reciprocal_rank(ranks),
         }
-        return {name: self._expected(earned) for name, earned in by_rank.items()}
+        return {name: self._expected(values) for name, values in by_rank.items()}
 
-    def _expected(self, earned: FloatArray) -> FloatArray:
-        """Return the mean value over the possible ranks, per user; a missing answer counts 0."""
-        total = np.concatenate([[0.0], np.cumsum(earned)])
-        there = ~np.isnan(self.best)
-        best = np.where(there, self.best, 1).astype(np.int64)
-        worst = np.where(there, self.worst, 1).astype(np.int64)
+    def _expected(self, by_rank: FloatArray) -> FloatArray:
+        """Return the mean value over the possible ranks, shape (users,); a missing answer counts 0.
+
+        Args:
+            by_rank: The value of a metric at each rank, shape (candidates,).
+        """
+        total = np.concatenate([[0.0], np.cumsum(by_rank)])
+        present = ~np.isnan(self.best)
+        best = np.where(present, self.best, 1).astype(np.int64)
+        worst = np.where(present, self.worst, 1).astype(np.int64)
         mean = (total[worst] - total[best - 1]) / (worst - best + 1)
-        expected: FloatArray = np.where(there, mean, 0.0).mean(axis=1)
+        expected: FloatArray = np.where(present, mean, 0.0).mean(axis=1)
         return expected

@@ -14,11 +14,11 @@ from starec_sim.evaluation.table import Table, TableRow
 from starec_sim.metrics import Interval, PairedDifference
 
 PERCENT = 100.0
-"""Values are shown as in papers: NDCG x 100."""
+"""Metrics are shown times 100, as in papers."""
 
 
 def title(metric: str) -> str:
-    """Return the name of a metric at the head of a column.
+    """Return the name of a metric for the head of a column.
 
     >>> title("ndcg@10")
     'NDCG@10'
@@ -37,7 +37,7 @@ def shown_metrics(table: Table) -> list[str]:
 
 
 def mean_text(interval: Interval, between: str = " ±") -> str:
-    """Return a mean with half the width of its interval, times 100."""
+    """Return a mean with half the width of its interval, times 100, as text."""
     mean = f"{PERCENT * interval.mean:.2f}"
     if math.isnan(interval.low):
         return mean
@@ -45,7 +45,7 @@ def mean_text(interval: Interval, between: str = " ±") -> str:
 
 
 def difference_text(found: PairedDifference) -> str:
-    """Return a difference with its interval, times 100."""
+    """Return a difference with its interval, times 100, as text."""
     mean, low, high = (PERCENT * value for value in found.interval[:3])
     if math.isnan(low):
         return f"{mean:+.2f}"
@@ -53,7 +53,7 @@ def difference_text(found: PairedDifference) -> str:
 
 
 def p_text(p: float) -> str:
-    """Return a p-value.
+    """Return a p-value as text.
 
     >>> p_text(0.00012), p_text(0.2571)
     ('0.0001', '0.2571')
@@ -68,7 +68,7 @@ def counters_text(row: TableRow) -> str:
 
 
 def costs_text(row: TableRow) -> str:
-    """Return the known costs of a ranking."""
+    """Return the known costs of a ranking as text."""
     costs, parts = row.costs, []
     tokens = [costs.get(f"{name}/ranking") for name in ("tokens_in", "tokens_out")]
     if tokens[0] is not None and tokens[1] is not None:
@@ -116,8 +116,8 @@ def put_into(page: Path, name: str, text: str) -> None:
     """
     begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
     pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
-    new, places = pattern.subn(lambda _: f"{begin}\n{text}\n{end}", page.read_text("utf-8"))
-    if not places:
+    new, count = pattern.subn(lambda _: f"{begin}\n{text}\n{end}", page.read_text("utf-8"))
+    if not count:
         raise ConfigError(
             f'{page} has no place for "{name}"', hint=f"write {begin} and {end} where it belongs"
         )
@@ -149,13 +149,13 @@ def comma_separated(table: Table) -> str:
     writer.writerow(["name", *bounds, *counters, *costs])
     for row in rows:
         intervals = [row.metrics[metric] for metric in metrics]
-        figures = [value for interval in intervals for value in interval[:3]]
+        values = [value for interval in intervals for value in interval[:3]]
         writer.writerow(
             [
                 row.name,
-                *(f"{value:.6f}" for value in figures),
+                *(f"{value:.6f}" for value in values),
                 *(row.counters.get(name, "") for name in counters),
-                *(_known(row.costs, name) for name in costs),
+                *(_cost_text(row.costs, name) for name in costs),
             ]
         )
     return out.getvalue()
@@ -186,7 +186,7 @@ def latex(table: Table) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _known(costs: Mapping[str, float | None], name: str) -> str:
+def _cost_text(costs: Mapping[str, float | None], name: str) -> str:
     value = costs.get(name)
     return "" if value is None else f"{value:.8g}"
 

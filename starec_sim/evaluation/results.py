@@ -16,17 +16,17 @@ from starec_sim.runs.reader import Reader, reading
 from starec_sim.types import FloatArray
 
 FLAWS = ("unparsed", "missing", "duplicate", "invented", "overlong")
-"""Flaws of an answer that every table counts; other flaws that an agent counts are added."""
+"""Flaws of an answer that every table counts, in addition to those of the agent."""
 
 
 class AgentResult(NamedTuple):
-    """What an agent did with the candidate lists."""
+    """The ranks, flaws and costs of an agent."""
 
     ranks: RankRange
     counters: Mapping[str, int]
-    """How many rankings were asked for, and how many have which flaw."""
+    """The number of rankings, and the number with each flaw."""
     costs: Mapping[str, float | None]
-    """Means for a ranking, and for the replay of a user before it; None where unknown."""
+    """Means for a ranking, and for the replay of a user before it; None if unknown."""
 
 
 def read_agent_result(folder: Path, arm: str, holdout: HoldOut) -> AgentResult | None:

@@ -18,7 +18,7 @@ from starec_sim.settings import Settings
 
 
 class Evaluation(Settings):
-    """Everything that decides the table of an evaluation."""
+    """The settings of an evaluation: data, protocol, policies, contenders and seed."""
 
     name: str = Field(default="eval", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
     data: Spec
@@ -36,7 +36,7 @@ class Evaluation(Settings):
     """Visits in progress at once."""
     runs_dir: Path = Path("runs")
     budget: Budget = Budget()
-    """What the agents may spend; `resume` can allow more."""
+    """What the agents may spend; `resume` can change it."""
 
     @model_validator(mode="after")
     def _hash_candidates(self) -> Self:
@@ -46,7 +46,7 @@ class Evaluation(Settings):
 
     @property
     def key(self) -> str:
-        """A digest of the settings that decide the table; two evaluations with it are the same."""
+        """SHA-256 of the settings that determine the table."""
         values = self.model_dump(
             mode="json", exclude={"concurrency", "runs_dir", "name", "candidates", "budget"}
         )

@@ -23,14 +23,14 @@ class TableRow(NamedTuple):
 
     name: str
     how: Mapping[str, Any]
-    """What the contender is: its spec, and the spec of its policy."""
+    """The kind and the spec of the contender, and the spec of its policy."""
     metrics: Mapping[str, Interval]
     values: Mapping[str, FloatArray]
-    """By metric, the value of each user: the mean over her candidate lists."""
+    """By metric, one value per user, shape (users,): the mean over her candidate lists."""
     counters: Mapping[str, int]
-    """How many rankings there are, and how many have which flaw."""
+    """The number of rankings, and the number with each flaw."""
     costs: Mapping[str, float | None]
-    """By name, e.g. `tokens_in/ranking`; None where it is unknown."""
+    """By name, e.g. `tokens_in/ranking`; None if unknown."""
 
     @property
     def kind(self) -> str:
@@ -59,7 +59,7 @@ class Table(NamedTuple):
     digest: str
     """The same for the same candidate lists and ranks."""
     unfinished: tuple[str, ...] = ()
-    """Names of the contenders without results so far."""
+    """Names of the contenders that are not evaluated yet."""
 
     @property
     def headline(self) -> str:
@@ -154,8 +154,8 @@ def make_row(
     """Return the row of a contender.
 
     Args:
-        contender: Whose row.
-        ranks: Where it ranked the answers.
+        contender: The contender.
+        ranks: Its ranks of the answers.
         at: The k of NDCG@k and HR@k.
         candidates: Items of a candidate list.
         counters: See `TableRow`; the number of ties is added.
@@ -175,7 +175,7 @@ def make_row(
     return TableRow(
         contender.name,
         how,
-        {name: bootstrap_interval(found, seed=_SEED) for name, found in values.items()},
+        {name: bootstrap_interval(of_users, seed=_SEED) for name, of_users in values.items()},
         values,
         {**counters, "tied": ranks.tied},
         costs,
@@ -183,7 +183,12 @@ def make_row(
 
 
 def merge_tables(tables: Sequence[Table]) -> Table:
-    """Return one table with the rows of several, which must be of the same candidate lists.
+    """Return one table with the rows of several tables on the same candidate lists.
+
+    A row that differs from an earlier one of the same name gets the number of its table.
+
+    Args:
+        tables: At least one.
 
     Raises:
         RunError: Protocols, data, seeds or lists differ, so the rows cannot be compared.

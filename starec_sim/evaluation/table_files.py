@@ -1,4 +1,4 @@
-"""A table written into a folder: Markdown, CSV, LaTeX and a plot."""
+"""Write a table into a folder as Markdown, CSV, LaTeX and a plot."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from starec_sim.evaluation.table import Table
 
 
 def write_table_files(table: Table, folder: Path, against: str | None = None) -> list[Path]:
-    """Write a table in all forms into a folder, and return the files.
+    """Write a table in all formats into a folder, and return the files.
 
     Args:
         table: The table.
-        folder: Is made if it does not exist.
-        against: The row that the others are compared with; the table's own choice when None.
+        folder: Is created if it does not exist.
+        against: The row that the others are compared with; `table.reference` when None.
 
     Raises:
-        ConfigError: There is no such row.
+        RunError: There is no such row.
     """
     texts = {
         "table.md": render.markdown(table, against),

@@ -1,1 +1,1 @@
-"""How visits are executed."""
+"""Run visits concurrently."""

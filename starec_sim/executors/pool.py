@@ -1,7 +1,7 @@
 """A bounded pool of workers on one event loop.
 
-A fixed number of workers over one iterator costs 1.7 times less than a task for each item behind a
-semaphore (measured with 1,000 visits), and never holds more than `concurrency` items in progress.
+A fixed number of workers that share one iterator costs 1.7 times less than one task for each item
+behind a semaphore (measured with 1,000 visits). At most `concurrency` items are in progress.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ async def run_pool(
     Args:
         work: Called once for each item.
         items: In the order in which they are started.
-        concurrency: How many are in progress at once.
+        concurrency: Greatest number of items in progress at once.
 
     Returns:
-        What `work` returned, in the order of `items`.
+        The results of `work`, in the order of `items`.
 
     Raises:
-        Exception: The first one that `work` raised; the others are cancelled.
+        Exception: The first one that `work` raises. Items in progress are cancelled.
 
     >>> async def double(x):
     ...     return 2 * x
@@ -49,7 +49,7 @@ async def run_pool(
             for _ in range(min(concurrency, len(items))):
                 group.create_task(worker())
     except BaseExceptionGroup as failures:
-        # Items fail together when an endpoint does; the first failure explains the others.
+        # If an endpoint fails, all items fail; the first failure is enough.
         first = failures.exceptions[0]
         raise first from (None if isinstance(first, StarecError) else failures)
     return [results[number] for number in range(len(items))]

@@ -1,4 +1,4 @@
-"""The hold-out: who is evaluated, on which candidate lists, and what may be learned before.
+"""The hold-out: the evaluated users, their candidate lists, and the training interactions.
 
 A protocol is data. A hold-out is a protocol applied to a dataset with a seed. Agents rank its lists
 in the `holdout` environment, recommenders score them, and both get the same lists.

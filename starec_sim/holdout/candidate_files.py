@@ -1,7 +1,7 @@
-"""Files of candidate lists: written, read back and checked.
+"""Write, read and check files of candidate lists.
 
-A file is JSON lines. The first line says what the lists were drawn for; each line after it holds
-one user. So anybody can evaluate the same lists with any program.
+A file is JSON lines. The first line holds protocol, dataset and seed; each further line holds one
+user. So other programs can evaluate the same lists.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _EXPORT_AGAIN = (
 
 
 class CandidateLists(NamedTuple):
-    """Candidate lists as a file holds them: by the ids of users and items."""
+    """Candidate lists with the ids of users and items, as in a file."""
 
     about: Mapping[str, Any]
     """Protocol, dataset and seed for which they were drawn."""
     users: Mapping[str, tuple[str, tuple[tuple[str, ...], ...]]]
-    """User to the answer and the items of each draw, in the order in which they are shown."""
+    """By user, the answer and the items of each draw in shown order."""
 
 
 def write_candidates(lists: CandidateLists, path: Path) -> None:
@@ -53,7 +53,7 @@ def read_candidates(path: Path) -> CandidateLists:
     """Read candidate lists from a file.
 
     Raises:
-        DataError: The file cannot be read, or a line of it is wrong.
+        DataError: The file cannot be read, or a line is wrong.
     """
     try:
         lines = path.read_text("utf-8").splitlines()
@@ -108,16 +108,16 @@ def check_candidates(
     """Check that candidate lists fit a hold-out, and return them as rows of items.
 
     Args:
-        lists: What was read from a file.
+        lists: The candidate lists of a file.
         protocol: The protocol of the hold-out.
         dataset: The dataset of the hold-out.
-        user_logs: Of the evaluated users; the last choice of each is the answer.
+        user_logs: The logs of the evaluated users; the last choice of each is the answer.
 
     Returns:
-        Shape (users, draws, candidates), in the order in which they are shown.
+        Shape (users, draws, candidates), in shown order.
 
     Raises:
-        DataError: Names the user and what is wrong with her lists.
+        DataError: A list does not fit; the message names the user and the problem.
     """
     row_of = {item.id: row for row, item in enumerate(dataset.items)}
     ids = [dataset.users[user_log.row].id for user_log in user_logs]
@@ -131,7 +131,7 @@ def check_candidates(
             raise _unfit(f'say that the answer of user {id} is "{answer}", the data says "{true}"')
         if len(draws) != protocol.draws:
             raise _unfit(f"hold {len(draws)} draws of user {id}, not {protocol.draws}")
-        touched = {dataset.items[item].id for item in user_log.items.tolist()} - {answer}
+        in_log = {dataset.items[item].id for item in user_log.items.tolist()} - {answer}
         for number, draw in enumerate(draws):
             which = f"draw {number + 1} of user {id}"
             if len(draw) != protocol.candidates or len(set(draw)) != len(draw):
@@ -143,7 +143,7 @@ def check_candidates(
                 raise _unfit(f'name the item "{unknown[0]}" in {which}, which the data lacks')
             if answer not in draw:
                 raise _unfit(f'lack the answer "{answer}" in {which}')
-            if past := [item for item in draw if item in touched]:
+            if past := [item for item in draw if item in in_log]:
                 raise _unfit(
                     f'offer "{past[0]}" in {which}, which she has in her log: only the answer may '
                     f"be ({len(past)} such items in this list)"

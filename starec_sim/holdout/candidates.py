@@ -1,6 +1,6 @@
-"""Candidate lists: the answer of a user among negatives, in random order.
+"""Draw candidate lists: the answer of a user and negatives, in random order.
 
-A negative is an item that the user never touched. Every sampler of negatives is here, for
+A negative is an item that is not in the log of the user. All samplers of negatives are here, for
 hold-outs and for environments that replay logs.
 """
 
@@ -19,29 +19,29 @@ from starec_sim.rng import Streams
 from starec_sim.types import IntArray
 
 NEAREST = 4
-"""Popularity-matched negatives are drawn from so many times as many items as are needed: the items
-whose popularity is nearest to that of the answer."""
+"""With `negatives: popularity`, this many times the needed negatives are selected, those whose
+popularity is nearest to that of the answer. The negatives are drawn from them."""
 
 
 class ShippedNegatives(NamedTuple):
-    """What is left of a candidate list that a dataset ships for a user."""
+    """The usable part of a candidate list that a dataset ships for a user."""
 
     items: list[int]
-    """Items that the user never touched, each once, in shipped order."""
+    """Items that are not in the log of the user, each once, in shipped order."""
     dropped: int
-    """How many other items the list had."""
+    """Number of other items in the list."""
 
 
 def shipped_negatives(dataset: Dataset, user_log: UserLog, count: int) -> ShippedNegatives:
     """Return the negatives that a dataset ships for a user.
 
     Args:
-        dataset: Ships candidate lists.
+        dataset: A dataset that ships candidate lists.
         user_log: The user's log.
-        count: How many negatives are needed.
+        count: The least number of negatives.
 
     Raises:
-        DataError: The dataset ships no candidate lists, or too short a one for this user.
+        DataError: The dataset ships no candidate lists, or the list of this user is too short.
     """
     if not dataset.candidates:
         raise DataError(
@@ -64,10 +64,16 @@ def shipped_negatives(dataset: Dataset, user_log: UserLog, count: int) -> Shippe
 def uniform_negatives(
     rng: np.random.Generator, n_items: int, excluded: Set[int], count: int
 ) -> list[int]:
-    """Return different items, drawn evenly from those that are not excluded.
+    """Return different items, drawn uniformly from those that are not excluded.
 
-    It draws from all items and drops what does not count, so that a draw does not take longer for a
-    larger catalogue. At least `count` items must not be excluded.
+    It draws from all items and drops the excluded ones, so the time does not grow with the
+    catalogue.
+
+    Args:
+        rng: The source of randomness.
+        n_items: Number of items in the catalogue.
+        excluded: Items that are not drawn.
+        count: Number of items to draw; at least so many must not be excluded.
     """
     drawn: dict[int, None] = {}
     while len(drawn) < count:
@@ -86,42 +92,42 @@ def draw_candidates(
 ) -> tuple[IntArray, int]:
     """Draw the candidate lists of a hold-out. The last choice of each user log is the answer.
 
-    Every draw is keyed by the user's row, so that a smaller sample of users gets the same lists.
+    Every draw is keyed by the user's row, so a user gets the same lists in a smaller sample.
 
     Args:
-        protocol: How many lists of how many candidates, and how negatives are drawn.
-        dataset: Its items are the candidates.
-        user_logs: Of the evaluated users.
+        protocol: The number and length of the lists, and the sampler of negatives.
+        dataset: The dataset of the items.
+        user_logs: The logs of the evaluated users.
         popularity: Shape (items,): how often each item occurs in the training interactions.
-        streams: Of the hold-out.
+        streams: The random streams of the hold-out.
 
     Returns:
-        Lists of shape (users, draws, candidates) in the order in which they are shown, and how many
-        shipped items were dropped.
+        Lists of shape (users, draws, candidates) in shown order, and the number of shipped items
+        that were dropped.
 
     Raises:
         DataError: There are too few negatives for a user.
     """
-    wanted = protocol.candidates - 1
+    needed = protocol.candidates - 1
     lists = np.empty((len(user_logs), protocol.draws, protocol.candidates), np.int64)
     dropped = 0
     for place, user_log in enumerate(user_logs):
         answer = user_log.last_choice
         if protocol.negatives == "shipped":
-            shipped = shipped_negatives(dataset, user_log, wanted * protocol.draws)
+            shipped = shipped_negatives(dataset, user_log, needed * protocol.draws)
             pool: IntArray = np.array(shipped.items, np.int64)
             dropped += shipped.dropped
         else:
-            pool = _untouched(dataset, user_log, wanted)
+            pool = _untouched(dataset, user_log, needed)
         for draw in range(protocol.draws):
             rng = streams.stream("exam negatives", user=user_log.row, call=draw)
             if protocol.negatives == "shipped":
-                negatives = pool[draw * wanted : (draw + 1) * wanted]
+                negatives = pool[draw * needed : (draw + 1) * needed]
             elif protocol.negatives == "popularity":
-                near = _nearest(pool, popularity, answer, NEAREST * wanted, rng)
-                negatives = rng.choice(near, wanted, replace=False)
+                near = _nearest(pool, popularity, answer, NEAREST * needed, rng)
+                negatives = rng.choice(near, needed, replace=False)
             else:
-                negatives = rng.choice(pool, wanted, replace=False)
+                negatives = rng.choice(pool, needed, replace=False)
             candidates = np.append(negatives, answer)
             streams.stream("exam order", user=user_log.row, call=draw).shuffle(candidates)
             lists[place, draw] = candidates
@@ -129,7 +135,11 @@ def draw_candidates(
 
 
 def _untouched(dataset: Dataset, user_log: UserLog, count: int) -> IntArray:
-    """Return all items that the user never touched, at least `count`."""
+    """Return all items that are not in the log of the user.
+
+    Raises:
+        DataError: They are fewer than `count`.
+    """
     items: IntArray = np.setdiff1d(np.arange(len(dataset.items)), user_log.items)
     if len(items) < count:
         raise DataError(
@@ -144,7 +154,7 @@ def _untouched(dataset: Dataset, user_log: UserLog, count: int) -> IntArray:
 def _nearest(
     items: IntArray, popularity: IntArray, answer: int, count: int, rng: np.random.Generator
 ) -> IntArray:
-    """Return the items nearest to the answer in popularity; equally near ones in random order."""
+    """Return the `count` items nearest to the answer in popularity; ties are in random order."""
     shuffled = rng.permutation(items)
     distance = np.abs(np.log1p(popularity[shuffled]) - np.log1p(popularity[answer]))
     return shuffled[np.argsort(distance, kind="stable")[:count]]

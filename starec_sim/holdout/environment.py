@@ -1,7 +1,7 @@
-"""Which environment plays a hold-out, and what it can be told.
+"""The environment that plays a hold-out: its name and its settings.
 
 Evaluation needs such an environment and may not import one. So an environment that plays hold-outs
-registers itself under one name in two groups of entry points, `starec_sim.environments` and
+is registered under one name in two groups of entry points, `starec_sim.environments` and
 `starec_sim.holdout`, and its `Config` is a subclass of `HoldOutSettings`.
 """
 
@@ -23,15 +23,15 @@ class HoldOutSettings(Settings):
 
     protocol: EvaluationProtocol = EvaluationProtocol()
     replay: int | None = Field(default=None, ge=0)
-    """Choices that are replayed before the answer is asked for, at most as many as the protocol
-    says. What comes before them is history from the start. All of the protocol's when empty."""
+    """Number of choices that are replayed before the user ranks, at most `history` of the protocol,
+    which is the default. Earlier interactions are in the memory from the start."""
     memory: Literal["own", "swapped"] = "own"
-    """`swapped`: everybody replays another user's log and then ranks her own candidate lists. This
-    is the control that shows what a memory is worth."""
+    """`swapped`: each user replays the log of another user and then ranks her own candidate lists.
+    This control shows the effect of memory."""
     candidates: Path | None = None
     """A file of candidate lists; they are drawn from the seed when empty."""
     candidates_sha256: str | None = None
-    """Refuse any other file."""
+    """SHA-256 of the file; another file is refused."""
 
 
 def environment_name() -> str:

@@ -1,11 +1,11 @@
-"""Cuts that a protocol makes before anything is measured, each with its counts.
+"""Cuts of a dataset that a protocol makes before the evaluation, with counts after each.
 
-Two papers that "filter users and items with fewer than 10 interactions" rarely filter the same: one
-counts once, another until nothing changes, a third after dropping what was not liked. So a cut is a
-function from dataset to dataset, and a `Funnel` keeps what was there before and after each.
+Papers that "filter users and items with fewer than 10 interactions" do it in different ways: some
+count once, some until nothing changes, some only count likes. So each cut is a function from
+dataset to dataset, and a `Funnel` keeps the counts after each.
 
-Users and items that are dropped are not in the dataset any more, so no negative can be drawn from
-them. The rows of the others are renumbered; their ids do not change.
+Dropped items are not in the dataset any more, so no negative is drawn from them. The rows of the
+other users and items are renumbered; their ids do not change.
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ class Cuts(Settings):
     """The cuts of a protocol, in the order in which they are made. The defaults cut nothing."""
 
     liked_only: bool = False
-    """Drop interactions that were not liked before anything is counted."""
+    """Drop interactions that are not likes, before the other cuts."""
     min_of_user: int = Field(default=0, ge=0)
     """Users with fewer interactions are dropped."""
     min_of_item: int = Field(default=0, ge=0)
-    """Items with fewer interactions are dropped, and their interactions with them."""
+    """Items with fewer interactions are dropped, with these interactions."""
     iterated: bool = False
-    """Whether both are repeated until nothing is dropped any more (a k-core). Else both are counted
-    once, on the same log, and a user or item that stays may have fewer interactions than that."""
+    """Whether both cuts are repeated until nothing is dropped (a k-core). Else interactions are
+    counted once, before both cuts, and a user or item that stays may have fewer afterwards."""
     min_likes: int = Field(default=0, ge=0)
     """Users with fewer likes are dropped."""
     users: int | None = Field(default=None, ge=1)
-    """A random sample of so many users; all when empty."""
+    """Size of a random sample of users; all users when empty."""
     last: int | None = Field(default=None, ge=1)
-    """Interactions of each user that are kept: her last ones."""
+    """Number of last interactions of each user that are kept; all when empty."""
     met_only: bool = False
-    """Whether items without an interaction are dropped from the catalogue as well."""
+    """Whether items without an interaction are dropped from the catalogue."""
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """What a dataset held after a cut."""
+    """The counts of a dataset after a cut."""
 
     cut: str
     """The cut in words."""
@@ -58,12 +58,12 @@ class Count:
     items: int
     """Items with an interaction."""
     catalogue: int
-    """All items, with an interaction or without."""
+    """All items, with or without an interaction."""
     interactions: int
 
     @property
     def sparsity(self) -> float:
-        """Share of the pairs of these users and items without an interaction; NaN without pairs."""
+        """Share of the (user, item) pairs without an interaction; NaN without pairs."""
         cells = self.users * self.items
         return 1.0 - self.interactions / cells if cells else float("nan")
 
@@ -81,10 +81,10 @@ class Funnel:
 
         Args:
             cut: The cut in words.
-            dataset: What it left.
+            dataset: The dataset after it.
 
         Raises:
-            DataError: Nothing is left; the message says what was there before.
+            DataError: No interaction is left; the message has the counts before the cut.
         """
         count = counted(cut, dataset)
         if not count.interactions:
@@ -106,7 +106,7 @@ def cut(dataset: Dataset, cuts: Cuts, seed: int = 0) -> Funnel:
         seed: Decides which users are sampled.
 
     Raises:
-        DataError: Nothing is left after a cut, or there are fewer users than are to be sampled.
+        DataError: Nothing is left after a cut, or there are too few users for the sample.
     """
     funnel = Funnel(dataset, (counted("as read", dataset),))
     if cuts.liked_only:
@@ -136,19 +136,19 @@ def cut(dataset: Dataset, cuts: Cuts, seed: int = 0) -> Funnel:
 
 
 def counted(cut: str, dataset: Dataset) -> Count:
-    """Count what a dataset holds."""
+    """Return the counts of a dataset after a cut."""
     log = dataset.log
     users, items = len(np.unique(log.users)), len(np.unique(log.items))
     return Count(cut, users, items, len(dataset.items), len(log.users))
 
 
 def is_liked(ratings: FloatArray) -> NDArray[np.bool_]:
-    """Return which ratings are likes; an item that was consumed without a rating is one."""
+    """Return a mask of the ratings that are likes; NaN (consumed without a rating) is a like."""
     return np.asarray(np.isnan(ratings) | (ratings > LIKED_ABOVE))
 
 
 def liked(dataset: Dataset) -> Dataset:
-    """Drop the interactions that were not liked; users and catalogue stay."""
+    """Drop the interactions that are not likes; users and catalogue stay."""
     return replace(dataset, log=dataset.log.where(is_liked(dataset.log.ratings)))
 
 
@@ -158,14 +158,14 @@ def at_least(
     """Drop users and items with too few interactions.
 
     Args:
-        dataset: What to cut.
-        of_user: Interactions a user must have.
-        of_item: Interactions an item must have.
-        iterated: Whether to count again until all that are left have enough (the k-core of Seidman,
-            1983, when both bounds are k).
+        dataset: The dataset.
+        of_user: The least number of interactions of a user.
+        of_item: The least number of interactions of an item.
+        iterated: Whether to repeat until all remaining users and items have enough (the k-core of
+            Seidman, 1983, if both bounds are k).
 
     Returns:
-        What is left, and how often it was counted until nothing changed any more.
+        The smaller dataset, and the number of passes.
     """
     log, passes = dataset.log, 0
     users, items = np.ones(len(dataset.users), bool), np.ones(len(dataset.items), bool)
@@ -180,7 +180,7 @@ def at_least(
 
 
 def with_likes(dataset: Dataset, likes: int) -> Dataset:
-    """Drop users with fewer likes than that."""
+    """Drop users with fewer than `likes` likes."""
     mine = dataset.log.users[is_liked(dataset.log.ratings)]
     return part(dataset, np.bincount(mine, minlength=len(dataset.users)) >= likes)
 
@@ -189,25 +189,25 @@ def sample(dataset: Dataset, users: int, seed: int) -> Dataset:
     """Keep a random sample of users, in their order. A larger sample contains the smaller ones.
 
     Raises:
-        DataError: There are fewer users than that.
+        DataError: There are fewer users.
     """
     (rows,) = split(dataset, {"sample": users}, seed).values()
     return part(dataset, np.isin(np.arange(len(dataset.users)), rows))
 
 
 def split(dataset: Dataset, sizes: Mapping[str, int], seed: int) -> Mapping[str, IntArray]:
-    """Divide users at random into groups without common users, e.g. to train on and to test.
+    """Draw groups of users at random, without common users, e.g. for training and test.
 
     Args:
-        dataset: Whose users; only those with an interaction are drawn.
-        sizes: Name of the group to how many users it gets.
+        dataset: The dataset; only users with an interaction are drawn.
+        sizes: Number of users by name of the group.
         seed: The same seed gives the same groups. The first group does not change with the others.
 
     Returns:
         Rows of the users of each group, ascending.
 
     Raises:
-        DataError: There are fewer users than that.
+        DataError: There are fewer users than the groups need.
     """
     present, wanted = np.unique(dataset.log.users), sum(sizes.values())
     if wanted > len(present):
@@ -226,7 +226,9 @@ def split(dataset: Dataset, sizes: Mapping[str, int], seed: int) -> Mapping[str,
 def last(dataset: Dataset, n: int) -> Dataset:
     """Keep the last `n` interactions of each user; users and catalogue stay."""
     users = dataset.log.users
-    order = np.argsort(users, kind="stable")  # the log is in order of time, and so is each user's
+    order = np.argsort(
+        users, kind="stable"
+    )  # the log is sorted by time, and stays so within a user
     ends = np.searchsorted(users[order], np.arange(len(dataset.users)), side="right")
     from_end = ends[users[order]] - np.arange(len(users))
     kept = np.zeros(len(users), bool)

@@ -1,16 +1,15 @@
-"""A protocol applied to a dataset: the users, their candidate lists, and what is known before.
+"""A protocol applied to a dataset: the users, their candidate lists, the training interactions.
 
-What may be learned, exactly:
+These rules define what may be learned:
 
-* Of an evaluated user, nothing counts from the answer on: neither the answer nor what follows it.
-  Popularity, signals, sequences and item neighbourhoods are all taken from `training`, so none of
-  them has seen it. Of the others, the whole log counts.
-* Negatives are items that the user never touched in her whole log, before or after the answer.
+* The log of an evaluated user counts up to her answer. The answer and everything after it is held
+  out. Popularity, signals, sequences and item neighbourhoods are all computed from `training`. Of
+  users who are not evaluated, the whole log counts.
+* Negatives are items that are not in the whole log of the user, before or after the answer.
 * No item of a user's candidate lists is shown as a negative while her history is replayed.
-* What is *not* excluded, as in the papers: the answer is held out by user, not by date. What others
-  did later than an answer is known (leave-one-out, not a split in time). A replayed choice is part
-  of the training log from which the signals on its own card were taken; only the candidate lists
-  are free of that.
+* As in the papers, the split is by user, not by time (leave-one-out): training contains
+  interactions of other users that are later than an answer. A replayed choice is part of the
+  training interactions from which the signals on its own card are computed; the answer is not.
 """
 
 from __future__ import annotations
@@ -37,17 +36,17 @@ Extent = Literal["sample", "full"]
 
 
 class HoldOut:
-    """Who is evaluated on which candidates, and what may be known before.
+    """The evaluated users, their candidate lists, and the training interactions.
 
     Args:
-        protocol: Decides what every figure means.
+        protocol: The protocol.
         dataset: The users, items and logs.
-        seed: Decides who is evaluated and which candidate lists they get.
-        lists: Candidate lists from a file; they are checked against protocol and dataset. They are
-            drawn from the seed when empty.
+        seed: The seed of the sample of users and of the candidate lists.
+        lists: Candidate lists from a file, which are checked against protocol and dataset; drawn
+            from the seed when None.
 
     Raises:
-        DataError: No user qualifies, or the candidate lists do not fit.
+        DataError: No user qualifies, or the candidate lists do not fit protocol and dataset.
     """
 
     def __init__(
@@ -59,7 +58,7 @@ class HoldOut:
     ) -> None:
         self.protocol = protocol
         self.funnel = cut(dataset, protocol.cuts, seed)
-        """How the cuts of the protocol made the dataset smaller."""
+        """The dataset after the cuts of the protocol, and the counts after each cut."""
         self.dataset = dataset = self.funnel.dataset
         self.seed = seed
         self.left_out = {
@@ -71,7 +70,7 @@ class HoldOut:
         }
         self._log = by_user(dataset.log)
         self.user_logs = self._drawn(self._qualified())
-        """Of each evaluated user, in order of her row; the last of her choices is the answer."""
+        """The log of each evaluated user, in order of row; its last choice is the answer."""
         self.rows: IntArray = np.array([user_log.row for user_log in self.user_logs])
         """Rows of the evaluated users in the dataset, shape (users,)."""
         self.answers: IntArray = np.array([log.last_choice for log in self.user_logs], np.int64)
@@ -87,10 +86,10 @@ class HoldOut:
         else:
             drawn, self.dropped = check_candidates(lists, protocol, dataset, self.user_logs), 0
         self.candidate_lists: IntArray = drawn
-        """Shape (users, draws, candidates): items in the order in which they are shown."""
+        """Shape (users, draws, candidates): items in shown order."""
 
     def _qualified(self) -> list[UserLog]:
-        """Return the users whose logs hold enough, and count those that are left out."""
+        """Return the logs of the users who qualify, and count the users who are left out."""
         protocol, qualified = self.protocol, []
         listed = frozenset(protocol.users.listed)
         for user_log in user_logs(self._log, len(self.dataset.users)):
@@ -106,7 +105,7 @@ class HoldOut:
             else:
                 answer = int(liked[-1])
                 first = max(0, answer + 1 - protocol.sequence)
-                # A replayed choice needs something before it as well.
+                # A replayed choice must have an interaction before it, too.
                 within = liked[(liked > first) & (liked < answer)].tolist()
                 replayed = within[len(within) - min(len(within), protocol.history) :]
                 qualified.append(user_log._replace(first=first, choices=(*replayed, answer)))
@@ -120,7 +119,7 @@ class HoldOut:
         return qualified
 
     def _drawn(self, qualified: list[UserLog]) -> list[UserLog]:
-        """Return those of the users who qualify that are evaluated, drawn from the seed."""
+        """Return the evaluated users, drawn from those who qualify."""
         split = self.protocol.users
         wanted = max(1, round(split.share * len(qualified)))
         wanted = min(len(qualified), split.count or wanted)
@@ -136,8 +135,10 @@ class HoldOut:
     def training(self, extent: Extent) -> Interactions:
         """Return the interactions on which models may be fitted, in order of time.
 
-        In mode `new` the past of the evaluated users is not part of it, see `past`. The sample
-        holds as many interactions of each user as an agent experiences.
+        In mode `new` they do not contain the past of the evaluated users, see `past`.
+
+        Args:
+            extent: Which part of each log counts.
         """
         log, new = self._log, self.protocol.users.mode == "new"
         known = np.ones(len(log.users), bool)
@@ -155,7 +156,7 @@ class HoldOut:
         return _in_time(log.where(known))
 
     def past(self, extent: Extent) -> Interactions:
-        """Return what the evaluated users did before their answers, in order of time."""
+        """Return the interactions of the evaluated users before their answers, in order of time."""
         known = np.zeros(len(self._log.users), bool)
         for user_log in self.user_logs:
             first = user_log.first if extent == "sample" else 0
@@ -163,7 +164,7 @@ class HoldOut:
         return _in_time(self._log.where(known))
 
     def listed(self) -> CandidateLists:
-        """Return the candidate lists by ids, as a file holds them."""
+        """Return the candidate lists with the ids of users and items, as in a file."""
         users, items = self.dataset.users, self.dataset.items
         about = {
             "protocol": self.protocol.name,
@@ -188,20 +189,20 @@ class HoldOut:
     def digest(self) -> str:
         """SHA-256 of protocol, users, answers and candidate lists.
 
-        Figures of hold-outs with the same digest can be compared.
+        Metrics on hold-outs with the same digest can be compared.
         """
-        # Who is listed shows in who is evaluated.
+        # The evaluated users are in the digest, so the listed ones need not be.
         protocol = self.protocol.model_dump_json(exclude={"users": {"listed"}})
         sha = hashlib.sha256(protocol.encode())
-        for person in (self.dataset.users[row] for row in self.rows):
-            sha.update(person.id.encode() + b"\0")
+        for user in (self.dataset.users[row] for row in self.rows):
+            sha.update(user.id.encode() + b"\0")
         for item in (self.dataset.items[item] for item in self.candidate_lists.ravel()):
             sha.update(item.id.encode() + b"\0")
         sha.update(self.answers.tobytes())
         return sha.hexdigest()
 
     def describe(self) -> Mapping[str, Any]:
-        """Return counts worth writing beside every figure (JSON values)."""
+        """Return counts of users, items and interactions (JSON values)."""
         full, sample = self.training("full"), self.training("sample")
         replayed = [len(user_log.choices) - 1 for user_log in self.user_logs]
         bare = sum(not item.attributes for item in self.dataset.items)
@@ -231,6 +232,6 @@ def _in_time(log: Interactions) -> Interactions:
 
 
 def _last_of_each(log: Interactions, count: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Return which rows of a log sorted by user are among the last of their user."""
+    """Return a mask of the last `count` rows of each user, for a log sorted by user."""
     ends = np.searchsorted(log.users, log.users, side="right")
     return np.asarray(ends - np.arange(len(log.users)) <= count)

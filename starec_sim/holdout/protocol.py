@@ -1,4 +1,4 @@
-"""An evaluation protocol as data: all that decides what a figure of an evaluation means."""
+"""The evaluation protocol: the settings that define what is measured, and on which users."""
 
 from __future__ import annotations
 
@@ -22,42 +22,42 @@ class Split(Settings):
     share: float = Field(default=1.0, gt=0.0, le=1.0)
     """Share of the users who qualify that is evaluated; the seed decides which users."""
     count: int | None = Field(default=None, ge=1)
-    """The same as a number, at most; if set, the share does not count."""
+    """The greatest number of evaluated users; if set, `share` is ignored."""
     listed: tuple[str, ...] = ()
     """Only users with these ids qualify, e.g. the held-out users of a training; all when empty."""
     mode: Literal["same", "new"] = "same"
     """`same`: models are fitted on the past of all users, the evaluated ones included. `new`:
     models are fitted on other users only, and then observe the past of the evaluated ones. A model
-    that cannot use it without a fit shows these users popular items."""
+    that cannot use this past without a fit recommends popular items to them."""
 
 
 class EvaluationProtocol(Settings):
-    """Which users rank which candidates, and how it is measured (the defaults are "starec-20")."""
+    """An evaluation protocol: users, candidate lists and metrics. The defaults are `starec-20`."""
 
     name: str = Field(default="starec-20", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$")
     candidates: int = Field(default=20, ge=2, le=10_000)
     """The answer and `candidates - 1` negatives."""
     negatives: Literal["uniform", "popularity", "shipped"] = "uniform"
-    """`uniform`: items the user never touched. `popularity`: of those, some that are about as
-    popular as the answer. `shipped`: the dataset's own candidate lists, without the items that
-    the user did touch (these are counted)."""
+    """`uniform`: random items that are not in the log of the user. `popularity`: the same, but
+    about as popular as the answer. `shipped`: the candidate lists of the dataset, without the items
+    in the log of the user (their number is reported)."""
     draws: int = Field(default=3, ge=1, le=100)
-    """Candidate lists of each user; her figures are means over them."""
+    """Number of candidate lists of each user; her metrics are means over them."""
     at: tuple[int, ...] = Field(default=(1, 5, 10, 20), min_length=1)
-    """NDCG@k and HR@k are taken for these k."""
+    """The k of NDCG@k and HR@k."""
     cuts: Cuts = Cuts()
-    """Cuts of the dataset that are made before anything else."""
+    """Cuts of the dataset, which are made first."""
     min_interactions: int = Field(default=10, ge=2)
     """Users with a shorter log are left out (and counted)."""
     min_likes: int = Field(default=1, ge=1)
     """Users with fewer likes in the whole log are left out (and counted)."""
     sequence: int = Field(default=40, ge=2)
-    """Interactions of each user that count: her last ones, the answer included."""
+    """Number of last interactions of each user that count, the answer included."""
     history: int = Field(default=10, ge=0)
-    """Likes before the answer that are replayed, one a round, so that the agent builds the memory
-    of the user; of a user with fewer likes, fewer are replayed."""
+    """Number of likes before the answer that are replayed, one a round, so that the agent builds
+    the memory of the user. For a user with fewer likes, fewer are replayed."""
     signals: tuple[str, ...] = ()
-    """What cards say besides attributes, taken from the training interactions."""
+    """Signals on the cards besides attributes, computed from the training interactions."""
     users: Split = Split()
 
     @model_validator(mode="after")
@@ -70,7 +70,7 @@ class EvaluationProtocol(Settings):
 
 
 def shipped_protocols() -> list[str]:
-    """Return the names of the protocols that ship."""
+    """Return the names of the shipped protocols."""
     return sorted(Path(str(file)).stem for file in _SHIPPED.iterdir() if file.name.endswith("yaml"))
 
 

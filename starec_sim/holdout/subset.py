@@ -1,4 +1,4 @@
-"""A dataset of some of the users and items of another."""
+"""Return the part of a dataset with some of its users and items."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def part(
     users: NDArray[np.bool_] | None = None,
     items: NDArray[np.bool_] | None = None,
 ) -> Dataset:
-    """Return the dataset of some users and items, with their rows renumbered.
+    """Return a dataset with some of the users and items, whose rows are renumbered.
 
     Args:
-        dataset: The whole.
-        users: Which users stay, shape (users,); None for all.
-        items: Which items stay, shape (items,); None for all.
+        dataset: The whole dataset.
+        users: Mask of the users who stay, shape (users,); None for all.
+        items: Mask of the items that stay, shape (items,); None for all.
     """
     kept_users, kept_items = _kept(users, len(dataset.users)), _kept(items, len(dataset.items))
     user_row, item_row = _rows(kept_users, dataset.users), _rows(kept_items, dataset.items)
@@ -46,7 +46,7 @@ def part(
 
 @dataclass(frozen=True)
 class _WorldOfPart:
-    """The truth of a world for some of its users and items."""
+    """The true ratings of some users and items of a world."""
 
     whole: World
     users: IntArray
@@ -62,7 +62,7 @@ class _WorldOfPart:
 
 @dataclass(frozen=True)
 class _ChoosingWorldOfPart(_WorldOfPart):
-    """The same of a world that also knows what its users would choose."""
+    """The same for a world that also knows the choice probabilities of its users."""
 
     whole: ChoosingWorld
 
@@ -81,7 +81,7 @@ def _kept(mask: NDArray[np.bool_] | None, count: int) -> IntArray:
 
 
 def _rows(kept: IntArray, whole: tuple[Any, ...]) -> IntArray:
-    """Return the new row of each old one; -1 for what is gone."""
+    """Return the new row of each old row; -1 for dropped ones."""
     rows = np.full(len(whole), -1)
     rows[kept] = np.arange(len(kept))
     return rows

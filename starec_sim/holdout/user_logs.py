@@ -1,4 +1,4 @@
-"""The log of one user, and the choices in it that can be replayed."""
+"""The log of one user, and its choices that are replayed or held out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from starec_sim.dataset import Interactions
 from starec_sim.types import LIKED_ABOVE, Experience, FloatArray, IntArray
 
 UNRATED_STARS = 4.0
-"""What an item that was consumed without a rating counts as: a like."""
+"""The rating of an item that was consumed without a rating; it is a like."""
 
 
 class UserLog(NamedTuple):
@@ -19,13 +19,13 @@ class UserLog(NamedTuple):
     row: int
     """The user's row in the dataset."""
     start: int
-    """Where this log begins in the log of all users, sorted by user."""
+    """The first row of this log in the log of all users, sorted by user."""
     items: IntArray
-    """All items that the user touched."""
+    """All items in the log."""
     ratings: FloatArray
     """Stars; an item without a rating has `UNRATED_STARS`."""
     first: int = 0
-    """The first place that counts: what is before it is cut off."""
+    """The first place that counts; earlier interactions are ignored."""
     choices: tuple[int, ...] = ()
     """Places of the choices that are replayed or held out, ascending."""
 
@@ -35,7 +35,7 @@ class UserLog(NamedTuple):
         return int(self.items[self.choices[-1]])
 
     def between(self, start: int, stop: int) -> tuple[Experience, ...]:
-        """Return what the user experienced from place `start` to before place `stop`."""
+        """Return the experiences at the places from `start` up to, not including, `stop`."""
         return tuple(
             Experience(item, rating, "logged")
             for item, rating in zip(
@@ -44,7 +44,7 @@ class UserLog(NamedTuple):
         )
 
     def likes(self, start: int, stop: int) -> IntArray:
-        """Return the items that the user liked among those, oldest first."""
+        """Return the items at the places from `start` to before `stop` that the user liked."""
         return self.items[start:stop][self.ratings[start:stop] > LIKED_ABOVE]
 
 
@@ -54,7 +54,7 @@ def by_user(log: Interactions) -> Interactions:
 
 
 def user_logs(log: Interactions, n_users: int) -> list[UserLog]:
-    """Return the log of each user, without choices; of some it is empty.
+    """Return the log of each user, without choices; some logs are empty.
 
     Args:
         log: Sorted by user.

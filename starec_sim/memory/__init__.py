@@ -1,1 +1,1 @@
-"""Memory retrieval: which of a user's experiences have to do with what she sees now."""
+"""Memory retrieval: find the experiences of a user that are most similar to the slate."""

@@ -1,4 +1,4 @@
-"""Embedders: texts in, vectors out. Whatever does that can serve as the ear of a memory."""
+"""Embedders: models that turn texts into vectors, for memory retrieval."""
 
 from __future__ import annotations
 
@@ -11,20 +11,24 @@ from numpy.typing import NDArray
 from starec_sim.errors import ConfigError
 
 MAX_DIMENSIONS = 1_024
-"""Numbers of a vector; each takes a byte, so that twenty memories take at most 20 KiB."""
+"""Greatest dimension of a vector. Each number takes a byte: twenty memories take at most 20 KiB."""
 _HASHED = 256
+"""Dimension of the vectors of `HashingEmbedder`."""
 
 
 class Embedder(Protocol):
-    """Turns texts into vectors, near to each other where the texts are."""
+    """Turns texts into vectors; similar texts have vectors with a small angle between them."""
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return one row a text, of at most `MAX_DIMENSIONS` numbers; lengths do not matter."""
+        """Return vectors of shape (texts, d), d at most `MAX_DIMENSIONS`, of any length."""
         ...
 
 
 class HashingEmbedder:
-    """Counts words, each hashed to one of 256 places. No model, no download, the same everywhere.
+    """Counts the words of a text, each hashed to one of 256 dimensions. It needs no model.
+
+    Raises:
+        ConfigError: scikit-learn is not installed.
 
     >>> one, other, third = HashingEmbedder().embed(["Heat, crime", "Crime, Heat", "Up"])
     >>> bool((one == other).all()), bool((one == third).all())
@@ -43,7 +47,7 @@ class HashingEmbedder:
         self._vectorizer = vectorizer(n_features=_HASHED, norm=None, dtype=np.float32)
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return the vectors of some texts."""
+        """Return the vectors of texts, shape (texts, d)."""
         vectors: NDArray[np.float32] = self._vectorizer.transform(texts).toarray()
         return vectors
 
@@ -53,11 +57,11 @@ class SentenceEmbedder:
 
     Args:
         model: The id or path.
-        dimensions: Of the vectors, where the model was trained to be cut; None is all it has.
+        dimensions: Cut the vectors to this length, if the model is trained for it; None for all.
 
     Raises:
-        ConfigError: The library is not installed, there is no such model, or its vectors are too
-            long.
+        ConfigError: sentence-transformers is not installed, there is no such model, or its vectors
+            are too long.
     """
 
     def __init__(self, model: str, dimensions: int | None = None) -> None:
@@ -84,7 +88,7 @@ class SentenceEmbedder:
             )
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return the vectors of some texts."""
+        """Return the vectors of texts, shape (texts, d)."""
         vectors: NDArray[np.float32] = self._model.encode(
             list(texts), convert_to_numpy=True, show_progress_bar=False
         )

@@ -1,4 +1,4 @@
-"""An index over the memories of one user: rows of small integers, searched by angle."""
+"""An index of the memories of one user: vectors of 8-bit integers, searched by cosine."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 Codes = NDArray[np.int8]
-"""Vectors in one byte a number: direction is all that counts, so the longest number becomes 127."""
+"""Vectors of 8-bit integers, shape (n, d), scaled so that the largest number of each is 127."""
 
 
-def quantised(vectors: NDArray[np.float32]) -> Codes:
-    """Return vectors as codes, row by row.
+def quantise(vectors: NDArray[np.float32]) -> Codes:
+    """Return vectors as codes, each row scaled on its own; only directions are kept.
 
-    >>> quantised(np.array([[0.5, -1.0], [0.0, 0.0]], np.float32)).tolist()
+    Args:
+        vectors: Shape (n, d).
+
+    >>> quantise(np.array([[0.5, -1.0], [0.0, 0.0]], np.float32)).tolist()
     [[64, -127], [0, 0]]
     """
-    wide = vectors.astype(np.float64)  # 127 / largest would be infinite for the smallest singles
+    wide = vectors.astype(np.float64)  # in single precision, 127 / largest can overflow
     largest = np.abs(wide).max(axis=1, keepdims=True, initial=0.0)
     scale = np.divide(127.0, largest, out=np.zeros_like(largest), where=largest > 0)
     codes: Codes = np.rint(wide * scale).astype(np.int8)
@@ -25,9 +28,9 @@ def quantised(vectors: NDArray[np.float32]) -> Codes:
 
 
 def similarities(one: Codes, other: Codes) -> NDArray[np.float64]:
-    """Return the cosine of every row with every other; 0 where a row says nothing.
+    """Return the cosines of all pairs of rows; 0 for a row of zeros.
 
-    Products and sums are whole numbers, so that the result depends on no order of summing.
+    Products and sums are integers, so the result does not depend on the order of summation.
 
     Args:
         one: Codes of shape (n, d).
@@ -49,7 +52,7 @@ class MemoryIndex:
     """The memories of one user, oldest first.
 
     Args:
-        codes: One row a memory, from `quantised`.
+        codes: Shape (memories, d), from `quantise`.
     """
 
     def __init__(self, codes: Codes) -> None:
@@ -57,22 +60,22 @@ class MemoryIndex:
 
     @property
     def nbytes(self) -> int:
-        """How much memory the vectors take."""
+        """Size of the vectors in bytes."""
         return self.codes.nbytes
 
     def nearest(self, seen: Codes, top: int) -> Sequence[int]:
-        """Return the places of the memories that are nearest to any of what is seen.
+        """Return the places of the memories with the greatest cosine to any of the items seen.
 
         Args:
-            seen: One row for each thing seen.
-            top: The most memories wanted. Those that have nothing in common with what is seen are
-                not among them; of equals, the later is nearer.
+            seen: Codes of the items seen, shape (items, d).
+            top: The greatest number of memories. A memory whose cosines are not positive is left
+                out. Of equal memories, the later one comes first.
 
         Returns:
-            Places in ascending order: as they were lived.
+            Places in ascending order, so oldest first.
         """
         if not len(self.codes) or not len(seen):
             return []
-        nearness = similarities(self.codes, seen).max(axis=1)
-        order = sorted(range(len(nearness)), key=lambda place: (-nearness[place], -place))
-        return sorted(place for place in order[:top] if nearness[place] > 0)
+        cosines = similarities(self.codes, seen).max(axis=1)
+        order = sorted(range(len(cosines)), key=lambda place: (-cosines[place], -place))
+        return sorted(place for place in order[:top] if cosines[place] > 0)

@@ -1,4 +1,4 @@
-"""Recall: the older experiences that have to do with what is on the slate."""
+"""Recall: find the older experiences of a user that are most similar to the slate."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from starec_sim.memory.embedders import Embedder, HashingEmbedder, SentenceEmbedder
-from starec_sim.memory.index import Codes, MemoryIndex, quantised
+from starec_sim.memory.index import Codes, MemoryIndex, quantise
 from starec_sim.settings import Settings
 
 _MAX_KNOWN_BYTES = 64 * 2**20
-"""Vectors of cards that are kept: every user meets the same ones."""
+"""Greatest size of the cached vectors of cards, which all users share, in bytes."""
 
 
 class RecallSettings(Settings):
-    """Whether, by what and how much a user recalls."""
+    """The settings of recall: the embedder and the number of experiences."""
 
     use: Literal["hashing", "sentence-transformers"] = "hashing"
     """`hashing`: by the words of the cards. `sentence-transformers`: by their meaning."""
     top: int = Field(default=5, ge=1)
-    """The most experiences that are recalled."""
+    """Greatest number of experiences that are recalled."""
     model: str | None = None
     """With `sentence-transformers`: the model's id or path."""
     dimensions: int | None = Field(default=None, ge=1)
-    """With `sentence-transformers`: cut the vectors to so many numbers."""
+    """With `sentence-transformers`: cut the vectors to this length."""
 
     @model_validator(mode="after")
     def _a_model_where_one_is_used(self) -> Self:
@@ -38,7 +38,7 @@ class RecallSettings(Settings):
         return self
 
     def build(self) -> Recall:
-        """Return what recalls after these settings."""
+        """Return a `Recall` with these settings."""
         if self.use == "hashing":
             return Recall(HashingEmbedder(), self.top)
         assert self.model is not None
@@ -46,11 +46,11 @@ class RecallSettings(Settings):
 
 
 class Recall:
-    """Finds memories by their texts; one for all users, since all know the same cards.
+    """Finds memories by their texts. All users share one, because they see the same cards.
 
     Args:
-        embedder: Turns texts into vectors. A text is embedded once.
-        top: The most memories that are recalled.
+        embedder: Turns texts into vectors. The vector of a text is cached.
+        top: Greatest number of memories that are recalled.
     """
 
     def __init__(self, embedder: Embedder, top: int) -> None:
@@ -60,19 +60,24 @@ class Recall:
         self._lock = threading.Lock()
 
     def recall(self, memories: Sequence[str], seen: Sequence[str]) -> Sequence[int]:
-        """Return the places of the memories that have most to do with what is seen, ascending."""
+        """Return the places of the memories that are most similar to the items seen, ascending.
+
+        Args:
+            memories: The cards of the remembered items.
+            seen: The cards of the slate.
+        """
         known = self._known
         if any(text not in known for text in (*memories, *seen)):
             known = self._learn([*memories, *seen])
         return MemoryIndex(_rows(memories, known)).nearest(_rows(seen, known), self._top)
 
     def _learn(self, texts: Sequence[str]) -> dict[str, Codes]:
-        """Return the codes of texts, having embedded those that are new."""
+        """Embed the texts that are not cached, and return the cache."""
         with self._lock:
             known = self._known
             new = [text for text in dict.fromkeys(texts) if text not in known]
             if new:
-                codes = quantised(self._embedder.embed(new))
+                codes = quantise(self._embedder.embed(new))
                 if len(known) * codes.shape[1] > _MAX_KNOWN_BYTES:
                     known = {text: known[text] for text in texts if text in known}
                 self._known = known = {**known, **dict(zip(new, codes, strict=True))}

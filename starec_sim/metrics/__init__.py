@@ -1,4 +1,4 @@
-"""Metrics as pure functions of arrays. Each docstring has the formula and the paper."""
+"""Metrics as pure functions of arrays, with formulas and sources in the docstrings."""
 
 from starec_sim.metrics.diversity import (
     attribute_distribution,

@@ -17,7 +17,7 @@ from starec_sim.types import FloatArray, IntArray
 
 
 def intra_list_diversity(attributes: NDArray[Any], slates: IntArray) -> FloatArray:
-    """Mean distance between the items of a list, over all its pairs.
+    """Return the mean distance between the items of a list, over all its pairs.
 
     ILD(L) = 2 / (m (m - 1)) * sum over pairs {i, j} of L of (1 - cos(a_i, a_j)). Smyth and McClave
     (2001), "Similarity vs. diversity"; Ziegler et al. (2005), "Improving recommendation lists
@@ -46,7 +46,7 @@ def intra_list_diversity(attributes: NDArray[Any], slates: IntArray) -> FloatArr
 
 
 def coverage(exposures: IntArray) -> float:
-    """Share of the catalogue that was shown at least once.
+    """Return the share of the catalogue that was shown at least once.
 
     Herlocker et al. (2004), "Evaluating collaborative filtering recommender systems", section 4.2.
 
@@ -61,10 +61,10 @@ def coverage(exposures: IntArray) -> float:
 
 
 def gini(exposures: IntArray | FloatArray) -> float:
-    """Gini coefficient of the exposures: 0 when all items are shown equally often.
+    """Return the Gini coefficient of the exposures: 0 if all items are shown equally often.
 
     G = sum_i (2 i - n - 1) x_(i) / (n sum_i x_i) with x sorted ascending and i from 1; it is
-    1 - 1/n when one item gets everything. Fleder and Hosanagar (2009), "Blockbuster culture's next
+    1 - 1/n if only one item is shown. Fleder and Hosanagar (2009), "Blockbuster culture's next
     rise or fall" (for recommenders); the formula is that of Damgaard and Weiner (2000),
     "Describing inequality in plant size or fecundity".
 
@@ -72,7 +72,7 @@ def gini(exposures: IntArray | FloatArray) -> float:
         exposures: Shape (items,), not negative; items never shown count with their 0.
 
     Returns:
-        A number in [0, 1); NaN where nothing was shown.
+        A number in [0, 1); NaN if nothing was shown.
     """
     assert exposures.ndim == 1 and exposures.size > 0, exposures.shape
     assert (exposures >= 0).all(), "exposures are counts"
@@ -86,10 +86,10 @@ def gini(exposures: IntArray | FloatArray) -> float:
 
 
 def mean_popularity(popularity: FloatArray, lists: IntArray) -> FloatArray:
-    """Mean popularity of the items in each list: GAP of one user in Abdollahpouri et al. (2020).
+    """Return the mean popularity of each list: GAP of one user in Abdollahpouri et al. (2020).
 
     Args:
-        popularity: Of each item, e.g. the share of users who rated it, shape (items,).
+        popularity: Popularity of each item, e.g. the share of users who rated it, shape (items,).
         lists: Shape (users, k).
 
     Returns:
@@ -104,12 +104,12 @@ def mean_popularity(popularity: FloatArray, lists: IntArray) -> FloatArray:
 
 
 def popularity_lift(shown: FloatArray, history: FloatArray) -> FloatArray:
-    """How much more popular the items are that a user is shown than those of her own history.
+    """Return how much more popular the items shown are than those of the user's own history.
 
-    PL = (GAP_shown - GAP_history) / GAP_history: 0 where the recommender keeps the user's level, 1
-    where the items shown are twice as popular. Abdollahpouri et al. (2020), "The connection between
-    popularity bias, calibration, and fairness in recommendation", section 3.2. The paper's figure
-    for a group is the lift of the group's means; give those (as arrays of length 1) to get it.
+    PL = (GAP_shown - GAP_history) / GAP_history: 0 if the items shown are as popular as those
+    of the history, 1 if they are twice as popular. Abdollahpouri et al. (2020), "The connection between
+    popularity bias, calibration, and fairness in recommendation", section 3.2. The value
+    of the paper for a group is the lift of the group's means: pass them as arrays of length 1.
 
     Args:
         shown: `mean_popularity` of what each user was shown (or consumed), shape (users,).
@@ -123,16 +123,16 @@ def popularity_lift(shown: FloatArray, history: FloatArray) -> FloatArray:
 
 
 def attribute_distribution(attributes: NDArray[Any], lists: IntArray) -> FloatArray:
-    """Share of each attribute value in each list: p(g|u) of Steck (2018), equation 2.
+    """Return the share of each attribute value in each list: p(g|u) of Steck (2018), equation 2.
 
-    An item spreads a weight of 1 evenly over its values; items without any are left out.
+    The weight 1 of an item is divided evenly among its values; items without values do not count.
 
     Args:
         attributes: Shape (items, values).
         lists: Shape (users, k).
 
     Returns:
-        Shape (users, values); rows sum to 1, or are 0 where no item of the list has a value.
+        Shape (users, values); rows sum to 1, or are 0 if no item of the list has a value.
     """
     assert attributes.ndim == 2, f"attributes must have shape (items, values): {attributes.shape}"
     _check_lists(lists, len(attributes))
@@ -144,7 +144,7 @@ def attribute_distribution(attributes: NDArray[Any], lists: IntArray) -> FloatAr
 
 
 def taste_drift(p: FloatArray, q: FloatArray) -> FloatArray:
-    """Jensen-Shannon divergence between what a user consumes now and her initial history, in bits.
+    """Return the Jensen-Shannon divergence between present and initial consumption, in bits.
 
     JSD(p, q) = (KL(p || m) + KL(q || m)) / 2 with m = (p + q) / 2. Lin (1991), "Divergence measures
     based on the Shannon entropy". Comparing attribute distributions of two sets of a user's items
@@ -152,20 +152,20 @@ def taste_drift(p: FloatArray, q: FloatArray) -> FloatArray:
     one is bounded and needs no smoothing.
 
     Args:
-        p: Attribute distribution of what is consumed now, shape (users, values); rows are
-            normalised here, so counts will do.
-        q: The same of the initial history, shape (users, values).
+        p: Attribute distribution of what is consumed now, shape (users, values). Rows are
+            normalised here, so they may be counts.
+        q: Attribute distribution of the initial history, shape (users, values).
 
     Returns:
-        Shape (users,), in [0, 1]; NaN where a row is all 0.
+        Shape (users,), in [0, 1]; NaN if a row is all 0.
     """
     assert p.ndim == 2 and p.shape == q.shape, (p.shape, q.shape)
     assert (p >= 0).all() and (q >= 0).all(), "distributions are not negative"
     p, q = _normalised(p), _normalised(q)
     m = (p + q) / 2
     divergence: FloatArray = (rel_entr(p, m) + rel_entr(q, m)).sum(axis=1) / (2 * np.log(2))
-    # Rounding can take equal distributions below 0, which makes `scipy.spatial.distance.
-    # jensenshannon`, the square root of this, NaN; hence not that function.
+    # `scipy.spatial.distance.jensenshannon`, the square root of this, is not used: rounding can
+    # make the divergence of equal distributions negative, and its root NaN.
     return np.asarray(np.clip(divergence, 0.0, 1.0))
 
 

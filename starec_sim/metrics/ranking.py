@@ -1,7 +1,7 @@
-"""Quality of a ranking with one relevant item, one value per user.
+"""Metrics of rankings with one relevant item, one value per user.
 
-`ranks` is a float array of shape (users,): the 1-based place of the relevant item in the user's
-answer, NaN where the answer did not contain it. A missing item earns 0; it is never left out.
+`ranks` is a float array of shape (users,): the 1-based rank of the relevant item in the user's
+answer, NaN if the answer does not contain it. Then the metric is 0; the user is not left out.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ def _check_ranks(ranks: FloatArray) -> None:
 
 
 def ndcg(ranks: FloatArray, k: int) -> FloatArray:
-    """Normalised discounted cumulative gain at k.
+    """Return the normalised discounted cumulative gain at k (NDCG@k).
 
     With one relevant item the ideal gain is 1, and NDCG@k = 1 / log2(1 + rank) if rank <= k, else
     0. Järvelin and Kekäläinen (2002), "Cumulated gain-based evaluation of IR techniques".
 
     Args:
-        ranks: Shape (users,), see the module.
-        k: Places that count.
+        ranks: Shape (users,), see the docstring of the module.
+        k: Number of first places that count.
 
     Returns:
         Shape (users,), in [0, 1].
@@ -37,13 +37,13 @@ def ndcg(ranks: FloatArray, k: int) -> FloatArray:
 
 
 def hit_rate(ranks: FloatArray, k: int) -> FloatArray:
-    """Whether the relevant item is among the first k: 1 if rank <= k, else 0.
+    """Return the hit rate at k: 1 if rank <= k, else 0.
 
     Deshpande and Karypis (2004), "Item-based top-N recommendation algorithms".
 
     Args:
-        ranks: Shape (users,), see the module.
-        k: Places that count.
+        ranks: Shape (users,), see the docstring of the module.
+        k: Number of first places that count.
 
     Returns:
         Shape (users,), each 0 or 1; the mean is the hit rate.
@@ -53,12 +53,12 @@ def hit_rate(ranks: FloatArray, k: int) -> FloatArray:
 
 
 def reciprocal_rank(ranks: FloatArray) -> FloatArray:
-    """One over the rank, 0 for a missing item.
+    """Return the reciprocal rank: 1 / rank, 0 for a missing item.
 
     Voorhees (1999), "The TREC-8 question answering track report".
 
     Args:
-        ranks: Shape (users,), see the module.
+        ranks: Shape (users,), see the docstring of the module.
 
     Returns:
         Shape (users,), in [0, 1]; the mean is the MRR.

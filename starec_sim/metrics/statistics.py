@@ -1,8 +1,8 @@
 """Confidence intervals and significance tests over users.
 
-Users are the unit that is resampled: two visits of one user are not two independent observations.
-So average the values of each user first. A user whose value is NaN is left out; `n` says how many
-users were used.
+Users are resampled, not visits, because two visits of one user are not independent observations.
+So average the values of each user first. Users whose value is NaN are left out; `n` is the number
+of the others.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Interval(NamedTuple):
     low: float
     high: float
     n: int
-    """Users with a value. With fewer than two, `low` and `high` are NaN: there is no spread."""
+    """Users with a value. With fewer than two of them, `low` and `high` are NaN."""
 
 
 class PairedDifference(NamedTuple):
@@ -37,7 +37,7 @@ class PairedDifference(NamedTuple):
 
     @property
     def sure(self) -> bool:
-        """Whether the interval leaves out zero and the permutation test agrees (p < 0.05)."""
+        """Whether the interval excludes zero and the permutation test has p < 0.05."""
         away = self.interval.low > 0 or self.interval.high < 0
         return away and self.p < 0.05
 
@@ -49,7 +49,7 @@ class PairedDifference(NamedTuple):
 def bootstrap_interval(
     values: FloatArray, *, level: float = 0.95, resamples: int = 2000, seed: int
 ) -> Interval:
-    """Percentile bootstrap interval of the mean over users.
+    """Return the percentile bootstrap interval of the mean over users.
 
     Efron and Tibshirani (1993), "An introduction to the bootstrap", chapter 13.
 
@@ -60,7 +60,7 @@ def bootstrap_interval(
         seed: The same seed gives the same interval.
 
     Returns:
-        The mean of the values and its interval; all NaN when nobody has a value.
+        The mean of the values and its interval; all NaN if no user has a value.
     """
     assert values.ndim == 1, f"values must have shape (users,), got {values.shape}"
     assert 0 < level < 1, f"level must lie between 0 and 1, got {level}"
@@ -84,7 +84,7 @@ def bootstrap_interval(
 def paired_interval(
     a: FloatArray, b: FloatArray, *, level: float = 0.95, resamples: int = 2000, seed: int
 ) -> Interval:
-    """Bootstrap interval of the mean difference a - b over the same users.
+    """Return the bootstrap interval of the mean difference a - b over the same users.
 
     Args:
         a: One value per user, shape (users,).
@@ -114,21 +114,21 @@ def paired_difference(a: FloatArray, b: FloatArray, *, seed: int) -> PairedDiffe
 def permutation_test(
     a: FloatArray, b: FloatArray, *, resamples: int = 9999, seed: int = 0
 ) -> float:
-    """Two-sided p-value of "a and b do not differ", by exchanging the two values of a user.
+    """Return the two-sided p-value of "a and b do not differ", by exchanging a user's two values.
 
-    The paired randomisation test of Fisher (1935) on the mean difference: exact while all 2^n
-    exchanges are no more than `resamples`, else over a random sample of them and never 0 (Phipson
+    The paired randomisation test of Fisher (1935) on the mean difference: exact if there are at
+    most `resamples` of the 2^n exchanges, else over a random sample of them and never 0 (Phipson
     and Smyth, 2010). Smucker et al. (2007), "A comparison of statistical significance tests for
     information retrieval evaluation", recommend it for per-user measures.
 
     Args:
         a: One value per user, shape (users,).
         b: The same users' values under the other condition, in the same order.
-        resamples: Exchanges drawn at most.
+        resamples: The greatest number of exchanges.
         seed: The same seed gives the same p-value.
 
     Returns:
-        A number in (0, 1]; NaN when fewer than two users have both values.
+        A number in (0, 1]; NaN if fewer than two users have both values.
     """
     assert a.ndim == 1 and a.shape == b.shape, (a.shape, b.shape)
     both = ~np.isnan(a - b)

@@ -1,4 +1,4 @@
-"""An observer says nothing unless it is told to, and every kind of run can use it."""
+"""A `RunEvents` does nothing by default, and the progress displays override it."""
 
 import inspect
 

@@ -1,4 +1,4 @@
-"""The figures of a round, on examples worked by hand."""
+"""The metrics of a round, on examples computed by hand."""
 
 from types import SimpleNamespace
 
@@ -24,7 +24,7 @@ GENRES = (("Drama",), ("Drama",), ("Comedy",), ("Drama", "Comedy"), ("War",))
 
 
 def world(histories=((),), attributes=GENRES, popularity=(4, 3, 2, 1, 0)):
-    """A catalogue of five items; histories are (item, stars) pairs of each user."""
+    """Return an environment with five items; histories are (item, stars) pairs of each user."""
     items = [
         Item(str(row), f"T{row}", {"genre": values} if values else {})
         for row, values in enumerate(attributes)
@@ -39,7 +39,7 @@ def world(histories=((),), attributes=GENRES, popularity=(4, 3, 2, 1, 0)):
 
 
 def page(shown, watched=(), ending="", slow=False, flaws=(), repaired=False):
-    """A step of the feed; `watched` maps items to their true stars."""
+    """Return a step of the feed; `watched` maps items to their true stars."""
     watched = dict(watched)
     decision = Decision(
         actions=tuple(Action(item, item in watched) for item in shown),

@@ -1,4 +1,4 @@
-"""What `import starec_sim` gives, and who uses nothing else."""
+"""The public names of `starec_sim`, and the scripts that import no others."""
 
 import ast
 import re
@@ -25,7 +25,7 @@ INTERNAL = {
     *(f"experiments/05_nano/{name}.py" for name in ("corpus", "guesses", "hints", "sft")),
     *(f"experiments/05_nano/{name}.py" for name in ("table", "undecided", "worlds")),
 }
-"""Scripts that still import modules that are not public."""
+"""Scripts that import modules that are not public."""
 
 
 def test_every_public_name_is_there():

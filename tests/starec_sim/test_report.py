@@ -1,4 +1,4 @@
-"""Reports of runs whose figures are written down here, so that they can be checked by hand."""
+"""Reports of runs whose metrics are given here, so that they can be checked by hand."""
 
 import json
 import math
@@ -17,7 +17,7 @@ NAN = math.nan
 
 @pytest.fixture
 def write(tmp_path):
-    """Write a run: (arm, seed) to rounds; a round is (figures of visits by user, of the round)."""
+    """Write a run: (arm, seed) to rounds; a round is (metrics of visits by user, of the round)."""
 
     def write(trials):
         store = Store(tmp_path)
@@ -47,7 +47,7 @@ def write(tmp_path):
 
 
 def clicks(**rounds_by_user):
-    """A trial in which users have click-throughs; None where one did not come."""
+    """Return a trial with a click-through for each user; None for no visit."""
     count = len(next(iter(rounds_by_user.values())))
     rounds = []
     for number in range(count):

@@ -1,4 +1,4 @@
-"""A trial is stepped: a round is played, then committed, and told to whoever listens."""
+"""A trial is played round by round: each round is played, then committed, with its events."""
 
 import asyncio
 
@@ -26,7 +26,7 @@ from tests.rounds import MemoryRecord, ScriptedAgent, play_rounds, simulate
 
 
 class Two:
-    """Three users, two of whom visit; everybody is shown one item."""
+    """Three users, two of whom visit; each is shown one item."""
 
     def __init__(self, metrics=None, visitors=(0, 2)):
         self.users = tuple(User(f"u{row}") for row in range(3))

@@ -1,7 +1,7 @@
-"""Plausibility check of a published table: could any ranking have produced this row?
+"""Plausibility check of a published table: can any rankings produce its rows?
 
-`check_row` answers for one row. `read_tables` reads the tables of others from the formats in
-which they are published, and `shipped_tables` returns those that ship with this package.
+`check_row` checks one row. `read_tables` reads published tables in common formats, and
+`shipped_tables` returns those that ship with this package.
 """
 
 from starec_sim.evaluation.plausibility.check import (

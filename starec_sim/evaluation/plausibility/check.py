@@ -1,4 +1,4 @@
-"""The check of one row: is there any set of rankings with these figures?
+"""Check whether any set of rankings has the metrics of a row.
 
 Each ranking has one relevant item. A row is then decided by the shares p_r of the rankings that put
 this item at rank r. The shares are not negative and add up to at most 1 (to less where the item is
@@ -8,8 +8,8 @@ missing from some rankings). Every metric is linear in them,
     MRR = sum of p_r / r,
 
 so a row is possible if and only if a linear programme has a solution. Means over users, draws or
-seeds are linear too, so the check holds for them as well. Published figures are rounded: each may
-be off by half a unit of its last decimal.
+seeds are linear too, so the check holds for them as well. Published values are rounded: the error
+of each is at most half a unit of its last decimal.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from starec_sim.errors import DataError
 from starec_sim.types import FloatArray
 
 _EXACT = 1e-6
-"""Tolerance of a figure that is not rounded: the solver's own tolerance is a tenth of it."""
+"""Tolerance of a value that is not rounded: the solver's own tolerance is a tenth of it."""
 
 
 class PublishedRow(NamedTuple):
@@ -36,13 +36,12 @@ class PublishedRow(NamedTuple):
     metrics: Mapping[str, float]
     """By metric (`ndcg@10`, `hr@5`, `mrr`), between 0 and 1."""
     tolerance: Mapping[str, float] = {}
-    """By metric, how far a figure may be off: half a unit of its last decimal. A metric that is
-    not in here is exact."""
+    """By metric, the greatest error: half a unit of the last decimal. Other metrics are exact."""
     candidates: int = 20
     """Items that a ranking holds."""
 
     def slack(self, name: str) -> float:
-        """Return how far a figure may be off."""
+        """Return the greatest error of a metric."""
         return max(self.tolerance.get(name, 0.0), _EXACT)
 
 
@@ -57,7 +56,7 @@ def impossible_rows(rows: Sequence[PublishedRow]) -> list[ImpossibleRow]:
     """Return the impossible rows of a table.
 
     Raises:
-        DataError: A row has no figure that can be checked.
+        DataError: A row has no metric that can be checked.
     """
     return [found for row in rows if (found := check_row(row)) is not None]
 
@@ -66,7 +65,7 @@ def check_row(row: PublishedRow) -> ImpossibleRow | None:
     """Return what makes a row impossible; None for a possible row.
 
     Raises:
-        DataError: The row has no figure that can be checked.
+        DataError: The row has no metric that can be checked.
     """
     if not row.metrics:
         raise DataError(
@@ -88,7 +87,7 @@ def check_row(row: PublishedRow) -> ImpossibleRow | None:
 
 
 def least_share(row: PublishedRow) -> float | None:
-    """Return the smallest sum of shares p_r that gives a row's figures; None if there is none.
+    """Return the smallest sum of shares p_r that gives the metrics of a row; None if none does.
 
     A value above 1 means that the row needs more rankings than there are.
     """
@@ -109,7 +108,7 @@ def least_share(row: PublishedRow) -> float | None:
 
 
 def _weights(name: str, ranks: FloatArray) -> FloatArray:
-    """Return what a ranking earns in a metric, by the rank of its relevant item."""
+    """Return the value of a metric for one ranking, by the rank of its relevant item."""
     kind, _, k = name.partition("@")
     if kind == "mrr":
         return metrics.reciprocal_rank(ranks)
@@ -117,13 +116,13 @@ def _weights(name: str, ranks: FloatArray) -> FloatArray:
 
 
 def _by_cut(row: PublishedRow, kind: str) -> list[tuple[int, float]]:
-    """Return (k, figure) of all metrics of one kind (`ndcg` or `hr`), smallest k first."""
+    """Return (k, value) of all metrics of one kind (`ndcg` or `hr`), smallest k first."""
     parts = [(name.partition("@"), value) for name, value in row.metrics.items()]
     return sorted((int(k), value) for (found, _, k), value in parts if found == kind)
 
 
 def _reason(row: PublishedRow) -> str:
-    """Return, in words, why no shares give the figures."""
+    """Return, in words, why no shares give the metrics."""
     for kind in ("ndcg", "hr"):
         steps = _by_cut(row, kind)
         for (k, value), (later, further) in pairwise(steps):
@@ -140,7 +139,7 @@ def _reason(row: PublishedRow) -> str:
                 f"ndcg@{k} ({ndcg[k]:.4f}) is not between hr@{k} / log2({k} + 1) "
                 f"({value / math.log2(1 + k):.4f}) and hr@{k} ({value:.4f})"
             )
-    return "no shares of rankings per rank give all of its figures at once"
+    return "no shares of rankings per rank give all of its metrics at once"
 
 
 def _sum_of(row: PublishedRow) -> str:

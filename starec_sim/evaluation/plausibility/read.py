@@ -119,7 +119,7 @@ def parse_yaml(text: str, at: str) -> dict[str, list[PublishedRow]]:
         for name, row in table.rows.items():
             if len(row) != len(names):
                 raise ConfigError(
-                    f"{at}: {name} has {len(row)} figures for {len(names)} metrics",
+                    f"{at}: {name} has {len(row)} values for {len(names)} metrics",
                     hint="mend the row",
                 )
             scaled = [value / table.scale for value in row]

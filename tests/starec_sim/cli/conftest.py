@@ -23,7 +23,7 @@ RANKING = {
 
 @dataclass
 class Said:
-    """How a command ended, and what it said."""
+    """The exit status and the output of a command."""
 
     status: int
     out: str
@@ -31,14 +31,14 @@ class Said:
 
     @property
     def answer(self):
-        """The one JSON object on stdout."""
+        """Return the one JSON object on stdout."""
         assert self.out.count("\n") == 1, self.out
         return json.loads(self.out)
 
 
 @pytest.fixture
 def starec(starec, monkeypatch):
-    """Run the command line in this process; pictures, which take long, are left out."""
+    """Run the command line in this process, without plots, which take long."""
 
     def plot(report, title, path):
         path.write_bytes(b"a picture")
@@ -55,7 +55,7 @@ def starec(starec, monkeypatch):
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """An empty folder to work in, with two experiments."""
+    """The working directory, a new folder with two experiments."""
     monkeypatch.chdir(tmp_path)
     for values in (FEED, RANKING):
         (tmp_path / f"{values['name']}.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
@@ -64,7 +64,7 @@ def here(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory):
-    """Finished runs, made once: a feed with two arms and a ranking. Look, do not touch."""
+    """Finished runs, made once: a feed with two arms, and a ranking. Tests must not change them."""
     from starec_sim import runner
     from starec_sim.cli.run_progress import RunProgress
     from starec_sim.experiment import Experiment

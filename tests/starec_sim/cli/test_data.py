@@ -1,4 +1,4 @@
-"""`starec data describe`: what a dataset holds, and what cuts leave of it."""
+"""`starec data describe` counts a dataset before and after cuts."""
 
 import gzip
 import json

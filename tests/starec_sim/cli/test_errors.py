@@ -1,4 +1,4 @@
-"""Whatever goes wrong: what, what was expected, what to do; status 2; no traceback."""
+"""An error says what happened, what was expected, what to do; status 2, no traceback."""
 
 import json
 import random
@@ -17,7 +17,7 @@ FEED = ("run", "feed.yaml")
 
 @pytest.fixture
 def copied(finished, here):
-    """A finished run of one's own, to be spoiled."""
+    """A copy of a finished run, which the test can damage."""
     return shutil.copytree(finished["ranking"], here / "runs" / finished["ranking"].name)
 
 
@@ -27,7 +27,7 @@ def set_status(run, status):
 
 
 def check(starec, *arguments, said, status=2):
-    """The same failure without and with --json; return the answer."""
+    """Run a command that fails, without and with --json; return the JSON object."""
     plain = starec(*arguments)
     assert plain.status == status, plain.err
     assert plain.out == ""

@@ -1,4 +1,4 @@
-"""starec eval, table and check-table: what they print, write, refuse and take back."""
+"""`starec eval`, `table` and `check-table`: their output, files, errors and resumes."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The command line as a process: what a shell sees of it."""
+"""The command line as a process of its own."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What starts quickly imports little."""
+"""Commands that should start fast import few packages."""
 
 import resource
 import subprocess
@@ -54,7 +54,7 @@ def test_help_answers_at_once_and_imports_nothing_heavy():
 
 
 def cpu_seconds(code):
-    """Run some code in an interpreter of its own; return what it said and its CPU time."""
+    """Run code in a new interpreter; return its output and its CPU time."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

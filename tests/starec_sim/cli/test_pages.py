@@ -1,4 +1,4 @@
-"""What people read: runs, lives, tables."""
+"""The printed pages: runs, visits of a user, tables."""
 
 import json
 import re
@@ -24,7 +24,7 @@ def widest(said):
 
 @pytest.fixture
 def rich_run(finished, here):
-    """The finished feed, where `latest` finds it."""
+    """The finished feed, in the folder in which `latest` looks."""
     return shutil.copytree(finished["feed"], here / "runs" / finished["feed"].name)
 
 

@@ -1,4 +1,4 @@
-"""A run that pauses says what was reached and how to go on: in words, as JSON, by its status."""
+"""A paused run says why and how to resume it: as text, as JSON, and by its exit status."""
 
 
 def test_a_spent_budget_is_status_3_with_the_command_that_goes_on(starec, here):

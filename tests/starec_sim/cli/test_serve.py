@@ -1,4 +1,4 @@
-"""`starec serve`, started as people start it and stopped as they stop it."""
+"""`starec serve` as a process, stopped by Ctrl-C."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""An installable package of somebody else's, found through its metadata."""
+"""Plug-ins of another installed package are found by its entry points."""
 
 import shutil
 import subprocess

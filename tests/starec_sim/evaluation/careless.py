@@ -1,4 +1,4 @@
-"""A policy that breaks every rule of an answer, always in the same way."""
+"""A policy whose answers always have the same flaws."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 
 
 class Careless(BaseChatModel):
-    """Names the first candidate twice, one that is not there, and no other."""
+    """Ranks the first candidate twice and an item that is not a candidate, and no other."""
 
     @property
     def _llm_type(self) -> str:

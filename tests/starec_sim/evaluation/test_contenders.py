@@ -1,4 +1,4 @@
-"""Rows and policies as data."""
+"""Contenders and policies are read from files and text, and checked."""
 
 import pytest
 

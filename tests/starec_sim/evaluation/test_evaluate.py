@@ -1,4 +1,4 @@
-"""Whole evaluations of small worlds: the same table every time, whoever stopped it meanwhile."""
+"""Whole evaluations of small datasets give the same table every time, also when resumed."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ NAMES = (
     "{policy}, swapped",
     "oracle",
 )
-"""Of the table that most tests look at."""
+"""Settings of the table that most tests read."""
 ROWS = [row for row in read_rows("all") if row.name in NAMES]
 CLASSICAL = [row for row in ROWS if row.agent is None]
 DATA = {"use": "synthetic", "users": 40, "items": 200, "interactions": 20}
@@ -118,7 +118,7 @@ def test_the_same_seed_gives_the_same_table_whatever_the_concurrency(tmp_path, s
 
 
 class Stopper(RunEvents):
-    """Stops an evaluation at some point."""
+    """Stops an evaluation at a given event."""
 
     def __init__(self, visits: int = -1, rows: int = -1) -> None:
         self.visits, self.rows = visits, rows
@@ -252,7 +252,7 @@ def test_answers_that_break_the_rules_are_counted_and_earn_nothing(tmp_path) -> 
 
 
 def test_the_interval_covers_what_other_draws_of_negatives_give(tmp_path) -> None:
-    """The mean over many draws is what one draw estimates: its interval must hold it mostly.
+    """The interval of one draw must contain the mean over many draws in most cases.
 
     Users are the same in all draws, so an interval over users, which also allows for other users,
     covers that mean more often than 95 times in 100. It must not be absurdly wide either: some
@@ -281,7 +281,7 @@ def test_the_interval_covers_what_other_draws_of_negatives_give(tmp_path) -> Non
 
 
 def test_intervals_over_users_cover_the_population_as_often_as_they_say() -> None:
-    """Fresh users of the generated world, many times over: 95 % intervals hold its mean."""
+    """With many samples of generated users, 95 % intervals contain the true mean as often."""
     from starec_environments.datasets.synthetic import Synthetic
     from starec_sim.evaluation.baselines import rank_baseline
     from starec_sim.evaluation.contenders import ContenderSpec

@@ -1,4 +1,4 @@
-"""What an evaluation stores in its folder is read back as it was written."""
+"""The files of an evaluation are read back as they are written."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The plausibility check finds rows that no ranking can have produced, and no others."""
+"""The plausibility check finds the rows that no ranking can produce, and no others."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Ranks, ties and metrics; the same figures as another library finds."""
+"""Ranks, ties and metrics, compared with another library."""
 
 import numpy as np
 import pytest
@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from starec_sim.evaluation.rank_range import RankRange
 
 REFERENCE = {"ndcg@1": 0.0500, "ndcg@5": 0.1474, "ndcg@10": 0.2272, "ndcg@20": 0.3520}
-"""What a random order of 20 candidates earns."""
+"""The expected metrics of a random order of 20 candidates."""
 
 
 def of(scores, answer=0):
-    """The marks of one list whose answer stands at a place."""
+    """Return the metrics of one list with the answer at a place."""
     lists = np.arange(len(scores))[None, None, :]
     return RankRange.of_scores(np.array(scores, float)[None, None, :], lists, np.array([answer]))
 

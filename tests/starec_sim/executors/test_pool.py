@@ -1,4 +1,4 @@
-"""The bounded pool: order, bound, and what a failure does to the others."""
+"""The bounded pool: order of results, bound, and cancellation after a failure."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Small logs whose every row one can follow."""
+"""Small datasets that can be checked by hand."""
 
 from collections.abc import Callable
 from typing import Any

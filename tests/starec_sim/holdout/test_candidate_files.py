@@ -1,4 +1,4 @@
-"""Candidate lists go to a file and come back; what does not fit is refused by name."""
+"""Candidate lists are read back as they are written; lists that do not fit are refused."""
 
 import json
 

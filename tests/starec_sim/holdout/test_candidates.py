@@ -1,4 +1,4 @@
-"""Samplers of negatives; whole candidate lists are tested with the hold-out that they belong to."""
+"""Samplers of negatives. Whole candidate lists are tested in `test_holdout.py`."""
 
 import numpy as np
 import pytest

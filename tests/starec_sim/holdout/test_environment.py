@@ -1,4 +1,4 @@
-"""The environment that plays a hold-out is found by what it declares, not by its name."""
+"""The environment that plays a hold-out is found by its entry point, not by its name."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from starec_sim.holdout import HoldOutSettings, environment_name
 
 @pytest.fixture
 def register(monkeypatch):
-    """Let environments of these names be registered for hold-outs, and no others."""
+    """Register exactly these environments for hold-outs."""
 
     def register(*names):
         monkeypatch.setattr(plugins, "registered", lambda kind: dict.fromkeys(names, ()))

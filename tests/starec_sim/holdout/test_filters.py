@@ -1,4 +1,4 @@
-"""Cuts keep what they say, and count what was there before and after."""
+"""Cuts drop what they should, and count the dataset before and after."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from starec_sim.types import Item, User
 
 
 def dataset(pairs, ratings=None, users=None, items=None, **more):
-    """A log in the order of its pairs."""
+    """Return a dataset whose log has these pairs, in their order."""
     pairs = list(pairs)
     n = len(pairs)
     who = np.array([user for user, _ in pairs], np.int64)
@@ -31,7 +31,7 @@ def dataset(pairs, ratings=None, users=None, items=None, **more):
 
 
 def pairs_of(data):
-    """(user id, item id) of every interaction, in order."""
+    """Return (user id, item id) of every interaction, in order."""
     log = data.log
     return [
         (data.users[user].id, data.items[item].id)

@@ -1,4 +1,4 @@
-"""A hold-out: who is evaluated, on which candidates, and what may be known before."""
+"""A hold-out: the evaluated users, their candidate lists, and the training interactions."""
 
 import numpy as np
 import pytest

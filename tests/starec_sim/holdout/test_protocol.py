@@ -1,4 +1,4 @@
-"""Protocols are data: those that ship, and one's own."""
+"""Protocols are read by name or from a file, and checked."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Part of a dataset: rows are renumbered, and everything still belongs to the same ids."""
+"""Part of a dataset: rows are renumbered, ids stay."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ class Products:
 
 
 class Sums(Products):
-    """A world that also knows what its users would choose."""
+    """A world that also knows the choice probabilities of its users."""
 
     def appeal(self, user, items, round):
         return user + items

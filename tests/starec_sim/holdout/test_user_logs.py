@@ -1,4 +1,4 @@
-"""The log of one user, cut out of the log of all."""
+"""The logs of users are parts of the log of all users."""
 
 import numpy as np
 

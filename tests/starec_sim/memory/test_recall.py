@@ -1,4 +1,4 @@
-"""Recall: small vectors, searched by angle, the same whoever searches and when."""
+"""Recall: vectors of small integers, searched by cosine, with the same result in any order."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from starec_sim.errors import ConfigError
 from starec_sim.memory.embedders import MAX_DIMENSIONS, HashingEmbedder, SentenceEmbedder
-from starec_sim.memory.index import MemoryIndex, quantised, similarities
+from starec_sim.memory.index import MemoryIndex, quantise, similarities
 from starec_sim.memory.recall import Recall, RecallSettings
 from starec_sim.settings import validate
 
@@ -22,7 +22,7 @@ VECTORS = arrays(np.float32, (4, 7), elements=st.floats(-100, 100, width=32))
 
 
 class Wide:
-    """An embedder with the longest vectors there may be; notes what it was asked."""
+    """An embedder with the longest allowed vectors; it records the texts."""
 
     def __init__(self, width=MAX_DIMENSIONS):
         self.width, self.asked = width, []
@@ -61,7 +61,7 @@ def test_what_has_nothing_in_common_with_the_slate_is_not_recalled(hashing):
 def test_twenty_memories_take_at_most_twenty_kilobytes(hashing):
     texts = [f"memory {number}" for number in range(20)]
     for embedder in (hashing, Wide()):
-        index = MemoryIndex(quantised(embedder.embed(texts)))
+        index = MemoryIndex(quantise(embedder.embed(texts)))
         assert index.codes.shape[0] == 20
         assert index.nbytes <= 20 * 1024
 
@@ -86,7 +86,7 @@ def test_what_is_known_stays_bounded_and_the_answers_the_same(monkeypatch):
 
 @given(VECTORS)
 def test_codes_keep_directions(vectors):
-    codes = quantised(vectors)
+    codes = quantise(vectors)
     assert codes.dtype == np.int8
     for vector, code in zip(vectors.astype(float), codes.astype(float), strict=True):
         length = np.linalg.norm(vector) * np.linalg.norm(code)
@@ -96,7 +96,7 @@ def test_codes_keep_directions(vectors):
 
 @given(VECTORS, st.permutations(range(4)))
 def test_similarities_do_not_depend_on_who_stands_where(vectors, order):
-    codes = quantised(vectors)
+    codes = quantise(vectors)
     whole = similarities(codes, codes)
     assert (similarities(codes[order], codes) == whole[order]).all()
     assert (whole == whole.T).all()
@@ -122,7 +122,7 @@ def test_settings_that_make_no_sense_are_refused(values, said):
 
 @pytest.fixture(scope="module")
 def sentence_model(tmp_path_factory):
-    """A sentence-transformers model with random weights, made here."""
+    """A sentence-transformers model with random weights."""
     pytest.importorskip("sentence_transformers")
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Pooling, Transformer

@@ -21,7 +21,7 @@ def write(tmp_path):
 
 @pytest.fixture
 def make(tmp_path):
-    """Make the folder of a run that holds a manifest and nothing else."""
+    """Make the folder of a run with a manifest and no other file."""
 
     def make(name, **values) -> Path:
         path = tmp_path / name

@@ -1,4 +1,4 @@
-"""People whose lives are written down by hand."""
+"""Visits of three users, written by hand, and a writer of their record."""
 
 from types import SimpleNamespace
 
@@ -41,13 +41,13 @@ def turn(text="<think>hm</think>", node="fast", attempt=0, error=""):
 def tokens(
     prompt=(1, 200, 70_000), completion=(5, 151_643), logprobs=(-0.5, -(2.0**-20)), **changed
 ):
-    """A turn to the token; log-probabilities in single precision, as engines give them."""
+    """Return tokens of a turn, with log-probabilities in single precision, as engines give them."""
     told = {"version": "tiny@1", "sampling": {"temperature": 0.7, "seed": 3}, "group": "g"}
     return Tokens(prompt, completion, logprobs, **{**told, **changed})
 
 
 def visit(user, round, turns=None, notes=None):
-    """A visit of one page: the first item is watched, the second skipped."""
+    """Return a visit of one page: the first item is watched, the second skipped."""
     step = Step(
         Observation("feed", (user, user + 1), ("card", "card")),
         Decision(actions=(Action(user, True, 4.0), Action(user + 1, False)), leave=True),
@@ -61,7 +61,7 @@ def visit(user, round, turns=None, notes=None):
 
 
 class Writing:
-    """One trial as a run writes it."""
+    """Writes one trial as a run does."""
 
     def __init__(self, folder, trial=0, arm="main", seed=7):
         self.store = Store(folder, ["You are a person."])

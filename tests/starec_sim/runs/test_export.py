@@ -1,4 +1,4 @@
-"""Tables of a run: what a trainer or a notebook reads is what was recorded."""
+"""The exported tables hold what the run recorded."""
 
 import csv
 import json
@@ -18,7 +18,7 @@ def told(text, attempt=0, node="fast", **changed):
 
 @pytest.fixture
 def run(write, tmp_path):
-    """Two people, one of whom needed a repair; one answer came from a policy without tokens."""
+    """Two users; one needs a repair call, and one answer is from a policy without tokens."""
     writing = write()
     repaired = (told("bad", completion=(9, 8), group="a"), told("good", 1, group="a"))
     thought = (told("page", group="b"), told("hm", node="slow", group="c"), turn("x", attempt=1))

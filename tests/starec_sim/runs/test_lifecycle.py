@@ -1,4 +1,4 @@
-"""A folder is created, held, finished or left with the reason; the same for every kind of run."""
+"""The folder of a run is created, locked, and finished or left with the reason."""
 
 import pytest
 

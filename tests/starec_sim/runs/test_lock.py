@@ -19,7 +19,7 @@ with locked(Path(sys.argv[1])):
 
 @pytest.fixture
 def held(make):
-    """A run that says it runs, and the process that runs it."""
+    """A run with the status "running", and the process that has locked it."""
     path = make("live", status="running")
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True

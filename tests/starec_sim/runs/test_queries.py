@@ -11,7 +11,7 @@ from tests.starec_sim.runs.lives import turn, visit
 
 @pytest.fixture
 def db(write, tmp_path):
-    """Two rounds of two users and one; one call failed, one slow answer was not readable."""
+    """Two rounds, of two users and of one; one call failed, one slow answer cannot be read."""
     unread = turn("hm", node="slow", error="no tags")
     failed = replace(turn("", attempt=1), failure="endpoint: gone")
     writing = write()

@@ -16,7 +16,7 @@ OLD_RUNS = Path(__file__).parents[2] / "golden" / "runs_of_0_1_0.tar.xz"
 
 @pytest.fixture
 def run(write, tmp_path):
-    """Two rounds of two users, still being written."""
+    """Two rounds of two users; the record is still open."""
     (tmp_path / CONFIG).write_text("name: a\nrounds: 3\n")
     write_manifest(tmp_path, a_manifest(config_sha256="x"))
     writing = write()

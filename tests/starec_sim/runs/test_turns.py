@@ -1,4 +1,4 @@
-"""Turns to the token: what an engine read and wrote comes back as it was."""
+"""Turns with tokens are read back exactly as they are stored."""
 
 from contextlib import closing
 from dataclasses import replace
