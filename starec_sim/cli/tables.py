@@ -121,9 +121,9 @@ def print_meanings(out: Console, names: Sequence[str]) -> None:
     """Print the meaning of each metric."""
     table = grid()
     for name in names:
-        found = metric_info(name)
-        better = f" ({found.better} is better)" if found.better else ""
-        table.add_row(found.label, Text(f"{found.meaning or 'a metric of its own'}{better}", "dim"))
+        info = metric_info(name)
+        better = f" ({info.better} is better)" if info.better else ""
+        table.add_row(info.label, Text(f"{info.meaning or 'a metric of its own'}{better}", "dim"))
     out.print()
     out.print(table)
 
@@ -170,10 +170,10 @@ def _differences(report: RunReport, arm: str, names: Sequence[str]) -> Mapping[s
     cells = {}
     for name in names:
         if name in report.differences[arm]:
-            found = report.differences[arm][name]
-            word, style = verdict(found, metric_info(name).better)
+            difference = report.differences[arm][name]
+            word, style = verdict(difference, metric_info(name).better)
             text = Text.assemble(
-                (number(found.interval.mean, "+"), style), half_width(found.interval)
+                (number(difference.interval.mean, "+"), style), half_width(difference.interval)
             )
             text.pad_right(max(1, 15 - text.cell_len))
             cells[name] = _Cell(Text.assemble(text, (word, style)))

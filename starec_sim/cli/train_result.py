@@ -58,14 +58,15 @@ def print_changes(changes: Mapping[str, Mapping[str, Any]], steps: int) -> None:
     out, table, users = console(), grid(), 0
     table.add_row("", "before", "after", "change", style="bold")
     for name in (name for name in _SHOWN if name in changes):
-        found = changes[name]
-        users = max(users, found["users"])
+        change_of = changes[name]
+        users = max(users, change_of["users"])
         before, after, change = (
-            Interval(**found[when], n=found["users"]) for when in ("before", "after", "change")
+            Interval(**change_of[when], n=change_of["users"])
+            for when in ("before", "after", "change")
         )
         if name == "malformed" and before.mean == after.mean == 0:
             continue
-        word, style = verdict(ArmDifference(change, found["p"]), metric_info(name).better)
+        word, style = verdict(ArmDifference(change, change_of["p"]), metric_info(name).better)
         cells = cell(before, "bold"), cell(after, "bold"), cell(change, style, "+")
         table.add_row(metric_info(name).label, *cells, Text(word, style))
     out.print(

@@ -44,9 +44,9 @@ def mean_text(interval: Interval, between: str = " ±") -> str:
     return f"{mean}{between}{PERCENT * (interval.high - interval.low) / 2:.2f}"
 
 
-def difference_text(found: PairedDifference) -> str:
+def difference_text(paired: PairedDifference) -> str:
     """Return a difference with its interval, times 100, as text."""
-    mean, low, high = (PERCENT * value for value in found.interval[:3])
+    mean, low, high = (PERCENT * value for value in paired.interval[:3])
     if math.isnan(low):
         return f"{mean:+.2f}"
     return f"{mean:+.2f} [{low:+.2f}, {high:+.2f}]"

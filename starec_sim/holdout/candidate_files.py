@@ -123,7 +123,7 @@ def check_candidates(
     ids = [dataset.users[user_log.row].id for user_log in user_logs]
     if missing := [id for id in ids if id not in lists.users]:
         raise _unfit(f"lack {len(missing)} of {len(ids)} users, the first is {missing[0]}")
-    found = np.empty((len(user_logs), protocol.draws, protocol.candidates), np.int64)
+    checked = np.empty((len(user_logs), protocol.draws, protocol.candidates), np.int64)
     for place, (user_log, id) in enumerate(zip(user_logs, ids, strict=True)):
         answer, draws = lists.users[id]
         true = dataset.items[user_log.last_choice].id
@@ -148,8 +148,8 @@ def check_candidates(
                     f'offer "{past[0]}" in {which}, which she has in her log: only the answer may '
                     f"be ({len(past)} such items in this list)"
                 )
-            found[place, number] = [row_of[item] for item in draw]
-    return found
+            checked[place, number] = [row_of[item] for item in draw]
+    return checked
 
 
 def _unfit(problem: str) -> DataError:

@@ -50,8 +50,8 @@ def environment_name() -> str:
             if names
             else "install starec-sim again: the environments that ship are missing",
         )
-    found = plugins.load("environments", names[0])
-    if not issubclass(found.Config, HoldOutSettings):
+    plugin = plugins.load("environments", names[0])
+    if not issubclass(plugin.Config, HoldOutSettings):
         raise ContractError(
             f'the environment "{names[0]}" is registered in starec_sim.holdout, and its Config is '
             "no subclass of starec_sim.holdout.HoldOutSettings",

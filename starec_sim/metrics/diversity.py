@@ -106,10 +106,10 @@ def mean_popularity(popularity: FloatArray, lists: IntArray) -> FloatArray:
 def popularity_lift(shown: FloatArray, history: FloatArray) -> FloatArray:
     """Return how much more popular the items shown are than those of the user's own history.
 
-    PL = (GAP_shown - GAP_history) / GAP_history: 0 if the items shown are as popular as those
-    of the history, 1 if they are twice as popular. Abdollahpouri et al. (2020), "The connection between
-    popularity bias, calibration, and fairness in recommendation", section 3.2. The value
-    of the paper for a group is the lift of the group's means: pass them as arrays of length 1.
+    PL = (GAP_shown - GAP_history) / GAP_history: 0 if the items shown are as popular as those of
+    the history, 1 if they are twice as popular. Abdollahpouri et al. (2020), "The connection
+    between popularity bias, calibration, and fairness in recommendation", section 3.2. The value of
+    the paper for a group is the lift of the group's means: pass them as arrays of length 1.
 
     Args:
         shown: `mean_popularity` of what each user was shown (or consumed), shape (users,).

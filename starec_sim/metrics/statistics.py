@@ -68,7 +68,7 @@ def bootstrap_interval(
     n = len(x)
     if n < 2:
         return Interval(float(x[0]) if n else float("nan"), float("nan"), float("nan"), n)
-    found = stats.bootstrap(
+    interval = stats.bootstrap(
         (x,),
         np.mean,
         n_resamples=resamples,
@@ -78,7 +78,7 @@ def bootstrap_interval(
         vectorized=True,
         random_state=np.random.default_rng(seed),
     ).confidence_interval
-    return Interval(float(x.mean()), float(found.low), float(found.high), n)
+    return Interval(float(x.mean()), float(interval.low), float(interval.high), n)
 
 
 def paired_interval(
@@ -135,7 +135,7 @@ def permutation_test(
     n = int(both.sum())
     if n < 2:
         return float("nan")
-    found = stats.permutation_test(
+    test = stats.permutation_test(
         (a[both], b[both]),
         _mean_difference,
         permutation_type="samples",
@@ -144,7 +144,7 @@ def permutation_test(
         vectorized=True,
         random_state=np.random.default_rng(seed),
     )
-    return float(found.pvalue)
+    return float(test.pvalue)
 
 
 def _mean_difference(a: FloatArray, b: FloatArray, axis: int) -> FloatArray:

@@ -22,7 +22,7 @@ from starec_sim.errors import PausedError, RunError
 from starec_sim.runs.atomic_file import write_atomically
 from starec_sim.runs.lock import is_locked
 from starec_sim.runs.provenance import Provenance, provenance
-from starec_sim.runs.store import damaged
+from starec_sim.runs.record_errors import damaged
 from starec_sim.settings import explain
 
 MANIFEST = "manifest.json"
@@ -196,17 +196,17 @@ def ending_noted(manifest: Manifest) -> Iterator[None]:
 
 
 def _migrated(values: dict[str, Any], path: Path) -> dict[str, Any]:
-    found = values.get("schema_version", 1)
-    if isinstance(found, bool) or not isinstance(found, int) or found < 1:
-        raise damaged(path, f"schema_version: must be a whole number from 1, got {found!r}")
-    if found > SCHEMA_VERSION:
+    stored = values.get("schema_version", 1)
+    if isinstance(stored, bool) or not isinstance(stored, int) or stored < 1:
+        raise damaged(path, f"schema_version: must be a whole number from 1, got {stored!r}")
+    if stored > SCHEMA_VERSION:
         versions = values.get("versions")
         wrote = versions.get("starec-sim") if isinstance(versions, dict) else None
         raise RunError(
-            f"{path} has schema_version {found}, this version reads up to {SCHEMA_VERSION}",
+            f"{path} has schema_version {stored}, this version reads up to {SCHEMA_VERSION}",
             hint=f"open it with {f'starec-sim {wrote}' if wrote else 'the version that wrote it'}",
         )
-    for version in range(found, SCHEMA_VERSION):
+    for version in range(stored, SCHEMA_VERSION):
         values = _MIGRATIONS[version](values, path.parent)
     return values
 

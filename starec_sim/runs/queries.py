@@ -120,11 +120,11 @@ def call_errors(db: sqlite3.Connection, trial: int) -> CallErrors:
 
 def trial_with_round(db: sqlite3.Connection, arm: str, round: int) -> int | None:
     """Return the number of an arm's trial in which a round is committed; None if there is none."""
-    found = db.execute(
+    row = db.execute(
         "SELECT trial FROM trials JOIN rounds USING (trial) WHERE arm = ? AND round = ?",
         (arm, round),
     ).fetchone()
-    return None if found is None else int(found[0])
+    return None if row is None else int(row[0])
 
 
 def decisions(
@@ -149,12 +149,12 @@ def memories(db: sqlite3.Connection, trial: int) -> Iterator[tuple[str, Memory]]
 
 def counts(db: sqlite3.Connection) -> dict[str, int]:
     """Return how many rounds, visits, steps, turns, texts and tokens a record holds."""
-    found = {
+    rows_of = {
         table: int(db.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0])
         for table in ("rounds", "visits", "steps", "turns", "texts")
     }
     tokens = db.execute("SELECT SUM(tokens_in), SUM(tokens_out) FROM turns").fetchone()
-    return {**found, "tokens_in": tokens[0] or 0, "tokens_out": tokens[1] or 0}
+    return {**rows_of, "tokens_in": tokens[0] or 0, "tokens_out": tokens[1] or 0}
 
 
 def wall_seconds(db: sqlite3.Connection) -> float:

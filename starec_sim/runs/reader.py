@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from starec_sim.errors import RunError, did_you_mean
 from starec_sim.runs import codec
-from starec_sim.runs.store import FILE, Texts, read_only, readable_errors
+from starec_sim.runs.record_errors import readable_errors
+from starec_sim.runs.store import FILE, Texts, read_only
 from starec_sim.runs.turns import select_turns
 from starec_sim.types import (
     Decision,
@@ -158,14 +159,14 @@ class Reader:
 
     def items(self, trial: RecordedTrial, rows: Sequence[int]) -> dict[int, Item]:
         """Return the items at some rows of the catalogue, by row."""
-        found = {}
+        items = {}
         for row in set(rows):
             columns = self.db.execute(
                 "SELECT id, title, attributes FROM items WHERE trial = ? AND item = ?",
                 (trial.number, row),
             ).fetchone()
-            found[row] = _item(*columns)
-        return found
+            items[row] = _item(*columns)
+        return items
 
     def steps(self, trial: RecordedTrial, user: int) -> Iterator[RecordedStep]:
         """Yield the committed steps of a user in order."""
@@ -188,8 +189,8 @@ class Reader:
 
     def _turns(self, trial: RecordedTrial, round: int, user: int, step: int) -> tuple[Turn, ...]:
         where = "(t.trial, t.round, t.user, t.step) = (?, ?, ?, ?)"
-        found = select_turns(self.db, self._texts, where, (trial.number, round, user, step))
-        return tuple(turn for _, turn in found)
+        turns = select_turns(self.db, self._texts, where, (trial.number, round, user, step))
+        return tuple(turn for _, turn in turns)
 
     def most_slow_steps(self, trial: RecordedTrial, count: int) -> list[tuple[str, int, int]]:
         """Return (id, steps, slow steps) of the `count` users with the most slow steps."""

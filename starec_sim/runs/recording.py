@@ -9,7 +9,8 @@ from typing import Any
 
 from starec_sim.errors import RunError
 from starec_sim.runs.reader import Reader
-from starec_sim.runs.store import FILE, Texts, read_only, readable_errors, text_hash
+from starec_sim.runs.record_errors import readable_errors
+from starec_sim.runs.store import FILE, Texts, read_only, text_hash
 from starec_sim.runs.turns import MESSAGES, load_turn, select_rows, select_turns
 from starec_sim.types import CallKey, Messages, Turn
 

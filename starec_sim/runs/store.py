@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shlex
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
@@ -21,6 +20,7 @@ from pathlib import Path
 import zstandard
 
 from starec_sim.errors import RunError
+from starec_sim.runs.record_errors import damaged, readable_errors
 from starec_sim.types import Messages
 
 FILE = "run.sqlite"
@@ -131,9 +131,9 @@ class Store:
         else:
             check_schema(self.db, self.path)
             # A truncated file can open without an error.
-            found = self.db.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if found != "ok":
-                raise damaged(self.path, found)
+            problem = self.db.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if problem != "ok":
+                raise damaged(self.path, problem)
         self._compress = zstandard.ZstdCompressor(dict_data=load_dictionary(self.db)).compress
 
     @contextmanager
@@ -162,14 +162,14 @@ class Store:
         return self._known_texts[key]
 
     def _find_or_insert(self, key: bytes, text: str) -> int:
-        found = self.db.execute("SELECT id FROM texts WHERE hash = ?", (key,)).fetchone()
-        if found:
-            return int(found[0])
-        row = self.db.execute(
+        row = self.db.execute("SELECT id FROM texts WHERE hash = ?", (key,)).fetchone()
+        if row:
+            return int(row[0])
+        inserted = self.db.execute(
             "INSERT INTO texts (hash, body) VALUES (?, ?)", (key, self._compress(text.encode()))
         )
-        assert row.lastrowid is not None
-        return row.lastrowid
+        assert inserted.lastrowid is not None
+        return inserted.lastrowid
 
     def close(self) -> None:
         """Close the record, without a WAL file, so that it can be read in a read-only folder."""
@@ -207,38 +207,13 @@ def check_schema(db: sqlite3.Connection, path: Path) -> None:
     Raises:
         RunError: It has another; the message names the file and its version.
     """
-    found = db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
-    if found is None or found[0] != str(SCHEMA_VERSION):
+    stored = db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
+    if stored is None or stored[0] != str(SCHEMA_VERSION):
         raise RunError(
-            f"{path} has schema {found[0] if found else 'unknown'}, this version reads "
+            f"{path} has schema {stored[0] if stored else 'unknown'}, this version reads "
             f"{SCHEMA_VERSION}",
             hint="open it with the version of starec-sim named in its manifest.json",
         )
-
-
-@contextmanager
-def readable_errors(path: Path) -> Iterator[None]:
-    """Turn errors of SQLite and of decompression into a `RunError` that names the file."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        if "no such table" in str(error) or "no such column" in str(error):
-            raise damaged(path, str(error)) from error
-        raise RunError(
-            f"{path} cannot be used: {error}",
-            hint="check that the disk has room and that you may write to the run's folder",
-        ) from error
-    except (sqlite3.DatabaseError, zlib.error, zstandard.ZstdError) as error:
-        raise damaged(path, str(error)) from error
-
-
-def damaged(path: Path, problem: str) -> RunError:
-    """Return an error that says that a file is damaged."""
-    again = shlex.quote(str(path.with_name("config.yaml")))
-    return RunError(
-        f"{path} is damaged: {problem}",
-        hint=f"put back a copy of it, or start anew with: starec run {again}",
-    )
 
 
 class Texts:

@@ -97,14 +97,14 @@ def least_share(row: PublishedRow) -> float | None:
     weights = np.stack([_weights(name, ranks) for name in row.metrics])
     values = np.array(list(row.metrics.values()))
     slack = np.array([row.slack(name) for name in row.metrics])
-    found = linprog(
+    solution = linprog(
         np.ones(len(ranks)),
         A_ub=np.concatenate([weights, -weights]),
         b_ub=np.concatenate([values + slack, slack - values]),
         bounds=(0, None),
         method="highs",
     )
-    return None if found.x is None else float(found.x.sum())
+    return None if solution.x is None else float(solution.x.sum())
 
 
 def _weights(name: str, ranks: FloatArray) -> FloatArray:

@@ -48,12 +48,12 @@ def metric_name(text: str) -> str | None:
     >>> [metric_name(text) for text in ("NDCG@10", "Recall@5", "MRR", "users")]
     ['ndcg@10', 'hr@5', 'mrr', None]
     """
-    found = _METRIC.fullmatch(text.strip())
-    if found is None:
+    match = _METRIC.fullmatch(text.strip())
+    if match is None:
         return None
-    if found[3]:
+    if match[3]:
         return "mrr"
-    return f"{'ndcg' if found[1].lower() in ('ndcg', 'n') else 'hr'}@{int(found[2])}"
+    return f"{'ndcg' if match[1].lower() in ('ndcg', 'n') else 'hr'}@{int(match[2])}"
 
 
 def shipped_tables(name: str = "starec") -> dict[str, list[PublishedRow]]:
@@ -80,25 +80,25 @@ def read_tables(path: Path, candidates: int | None = None) -> dict[str, list[Pub
         raise DataError(f"{path} cannot be read: {error}", hint="name a table's file") from None
     suffix = path.suffix.lower()
     if suffix in (".yaml", ".yml"):
-        found = parse_yaml(text, str(path))
+        tables = parse_yaml(text, str(path))
     elif suffix == ".json":
-        found = {path.stem: _from_json(text, path)}
+        tables = {path.stem: _from_json(text, path)}
     elif suffix in (".csv", ".tsv"):
         lines = csv.reader(io.StringIO(text), delimiter="\t" if suffix == ".tsv" else ",")
-        found = _from_cells([list(line) for line in lines], path, candidates)
+        tables = _from_cells([list(line) for line in lines], path, candidates)
     elif suffix == ".tex":
-        found = _from_cells(
+        tables = _from_cells(
             [re.split(r"(?<!\\)&", line) for line in text.splitlines()], path, candidates
         )
     else:
         cells = [line.strip().strip("|").split("|") for line in text.splitlines()]
-        found = _from_cells(cells, path, candidates)
-    if not any(found.values()):
+        tables = _from_cells(cells, path, candidates)
+    if not any(tables.values()):
         raise DataError(
             f"{path} holds no table with NDCG@k, HR@k or MRR in its header",
             hint="name the columns after the metrics, e.g. ndcg@10",
         )
-    return found
+    return tables
 
 
 def parse_yaml(text: str, at: str) -> dict[str, list[PublishedRow]]:
