@@ -146,7 +146,7 @@ def summarise(folder: Path, last_rounds: int | None, wanted: Sequence[str] = ())
             seeds[trial.arm][trial.number] = trial.seed
         common = min((trial.rounds for trial in begun), default=0)
         window = range(max(0, common - (last_rounds or common)), common)
-        samples = {arm: _samples(reader, of_arm, window) for arm, of_arm in seeds.items()}
+        samples = {arm: _read_samples(reader, of_arm, window) for arm, of_arm in seeds.items()}
     present = {name for metrics in samples.values() for name in metrics}
     chosen = [name for name in wanted if name in present] or sorted(present, key=place)
     # Metrics of unreadable answers are always reported.
@@ -176,7 +176,7 @@ def summarise(folder: Path, last_rounds: int | None, wanted: Sequence[str] = ())
     return RunReport(summaries, differences, common, len(window), unknown)
 
 
-def _samples(reader: Reader, seeds: Mapping[int, int], window: range) -> dict[str, _Samples]:
+def _read_samples(reader: Reader, seeds: Mapping[int, int], window: range) -> dict[str, _Samples]:
     """Return the metrics of one arm.
 
     Args:
