@@ -138,7 +138,7 @@ def test_a_file_without_a_table_and_one_that_is_not_there_are_refused(tmp_path) 
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ("metrics: [ndcg@1]\n    rows: {a: [1, 2]}", "a has 2 figures for 1 metrics"),
+        ("metrics: [ndcg@1]\n    rows: {a: [1, 2]}", "a has 2 values for 1 metrics"),
         ("metrics: [speed]\n    rows: {a: [1]}", '"speed" is no metric'),
         ("metrics: []\n    rows: {a: [1]}", "metrics"),
     ],

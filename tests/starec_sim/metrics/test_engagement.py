@@ -48,5 +48,5 @@ def test_rates_lie_between_nothing_and_everything(counts) -> None:
 
 
 def test_watching_more_than_was_shown_is_a_mistake() -> None:
-    with pytest.raises(AssertionError, match="not shown"):
+    with pytest.raises(AssertionError, match="more items watched than shown"):
         click_through(np.array([3]), np.array([2]))
