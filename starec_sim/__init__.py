@@ -36,7 +36,8 @@ if TYPE_CHECKING:
         RunError,
         StarecError,
     )
-    from starec_sim.evaluation.audits.audit import AuditSettings, audit
+    from starec_sim.evaluation.audits.audit import audit
+    from starec_sim.evaluation.audits.settings import AuditSettings
     from starec_sim.evaluation.evaluate import evaluate
     from starec_sim.evaluation.settings import Evaluation
     from starec_sim.events import RunEvents
@@ -132,7 +133,8 @@ _MODULES = {
         "RunError",
         "StarecError",
     ),
-    "starec_sim.evaluation.audits.audit": ("AuditSettings", "audit"),
+    "starec_sim.evaluation.audits.audit": ("audit",),
+    "starec_sim.evaluation.audits.settings": ("AuditSettings",),
     "starec_sim.evaluation.evaluate": ("evaluate",),
     "starec_sim.evaluation.settings": ("Evaluation",),
     "starec_sim.events": ("RunEvents",),

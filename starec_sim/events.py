@@ -53,6 +53,11 @@ class RunEvents:
     def baseline_finished(self, name: str, seconds: float) -> None:
         """Called after each baseline."""
 
+    # Audits
+
+    def audit_started(self, folder: Path) -> None:
+        """Called once the folder of an audit exists, also when the audit is resumed."""
+
     # Trainings
 
     def stage_started(self, stage: str, steps: int, done: int) -> None:

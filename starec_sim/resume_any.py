@@ -1,4 +1,4 @@
-"""Resume a run, an evaluation or a training, by the kind in its manifest."""
+"""Resume a run, an evaluation, an audit or a training, by the kind in its manifest."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from starec_sim.errors import RunError
 from starec_sim.events import RunEvents
 from starec_sim.runs.manifest import read_manifest
 
 if TYPE_CHECKING:
     from starec_sim.evaluation import Table
+    from starec_sim.evaluation.audits import AuditReport
     from starec_sim.learning.train import TrainResult
     from starec_sim.runner import RunResult
 
@@ -22,17 +22,17 @@ def resume(
     *,
     concurrency: int | None = None,
     budget: Mapping[str, float | None] | None = None,
-) -> RunResult | Table | TrainResult:
+) -> RunResult | Table | AuditReport | TrainResult:
     """Continue from the last commit. The result of a finished run is read from its folder.
 
     Args:
-        folder: The folder of a run, an evaluation or a training.
+        folder: The folder of a run, an evaluation, an audit or a training.
         events: Is called at each event of the run.
         concurrency: Visits in progress at once, if it should change.
         budget: Keys of the budget that change; None is no limit.
 
     Returns:
-        What `run`, `evaluate` or `train` returns; for an evaluation, the table only.
+        What `run` or `train` returns; the table of an evaluation, the report of an audit.
 
     Raises:
         PausedError: It paused itself again.
@@ -49,11 +49,10 @@ def resume(
         from starec_sim import evaluation
 
         return evaluation.resume(folder, events, concurrency=concurrency, budget=budget)
-    if kind == "training":
-        from starec_sim.learning.train import resume_training
+    if kind == "audit":
+        from starec_sim.evaluation import audits
 
-        return resume_training(folder, events, concurrency=concurrency, budget=budget)
-    raise RunError(
-        f"{folder} is an audit; audits are not resumed",
-        hint="give the audit's command again: answers in its cache are not asked for twice",
-    )
+        return audits.resume(folder, events, concurrency=concurrency, budget=budget)
+    from starec_sim.learning.train import resume_training
+
+    return resume_training(folder, events, concurrency=concurrency, budget=budget)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from starec_sim import yaml_files
+from starec_sim.errors import RunError
 from starec_sim.events import RunEvents
 from starec_sim.experiment import Experiment, recorded_experiment
 from starec_sim.policies.settings import Budget
@@ -110,9 +111,16 @@ def replay(folder: Path, events: RunEvents | None = None) -> RunResult:
 
     Raises:
         PausedError: A question is asked that is not recorded.
+        RunError: The folder is an audit.
         StarecError: Anything else went wrong.
     """
-    manifest, experiment = read_manifest(folder), recorded_experiment(folder)
+    manifest = read_manifest(folder)
+    if manifest.kind == "audit":
+        raise RunError(
+            f"{folder} is an audit, which has no experiment to replay",
+            hint="`starec resume` shows its report again; the same audit asks with the same seeds",
+        )
+    experiment = recorded_experiment(folder)
     with run_folder.where_it_started(folder, manifest) as here:
         gateway = experiment.gateway.model_copy(update={"replay": str(here), "cache": None})
         changes = {"gateway": gateway, "runs_dir": here.parent, "budget": Budget()}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,7 +17,9 @@ from starec_sim.cli.options import (
     budget_changes,
 )
 
-BudgetByKey = Mapping[str, float | None]
+if TYPE_CHECKING:
+    from starec_sim.events import RunEvents
+    from starec_sim.runs.manifest import RunKind
 
 
 def resume(
@@ -30,63 +32,37 @@ def resume(
     runs_dir: RunsDir = Path("runs"),
     as_json: AsJson = False,
 ) -> Answer:
-    """Go on with a run or a training that was paused, stopped or killed, or that failed."""
-    from starec_sim.errors import RunError
+    """Go on with what was paused, stopped or killed, or failed: a run of any kind."""
+    from starec_sim import resume_any
     from starec_sim.runs import folder
     from starec_sim.runs.manifest import read_manifest
 
     found, changes = folder.find(run, runs_dir), budget_changes(budget)
-    kind = read_manifest(found).kind
-    if kind not in _RESUME:
-        raise RunError(
-            f"{found} is the folder of an {kind}, which is not resumed",
-            hint=f"give the same `starec {kind}` command again; it goes on where it was",
+
+    def execute(events: RunEvents) -> Any:
+        return resume_any.resume(found, events, concurrency=concurrency, budget=changes)
+
+    return _finished(read_manifest(found).kind, found, execute, as_json)
+
+
+def _finished(
+    kind: RunKind, folder: Path, execute: Callable[[RunEvents], Any], as_json: bool
+) -> Answer:
+    """Execute with the display of a kind of run, then show the result."""
+    if kind == "run":
+        from starec_sim.cli.run_result import finish_run
+
+        return finish_run(execute, as_json)
+    if kind == "evaluation":
+        from starec_sim.cli.evaluate import finish_evaluation
+
+        return finish_evaluation(
+            lambda events: (folder, execute(events)), against=None, into=None, as_json=as_json
         )
-    return _RESUME[kind](found, concurrency, changes, as_json)
+    if kind == "audit":
+        from starec_sim.cli.audit_result import finish_audit
 
-
-def _resume_run(
-    folder: Path, concurrency: int | None, budget: BudgetByKey, as_json: bool
-) -> Answer:
-    from starec_sim import runner
-    from starec_sim.cli.run_result import finish_run
-
-    return finish_run(
-        lambda events: runner.resume(folder, events, concurrency=concurrency, budget=budget),
-        as_json,
-    )
-
-
-def _resume_evaluation(
-    folder: Path, concurrency: int | None, budget: BudgetByKey, as_json: bool
-) -> Answer:
-    from starec_sim import evaluation
-    from starec_sim.cli.evaluate import finish_evaluation
-    from starec_sim.evaluation import Table
-    from starec_sim.events import RunEvents
-
-    def execute(events: RunEvents) -> tuple[Path, Table]:
-        table = evaluation.resume(folder, events, concurrency=concurrency, budget=budget)
-        return folder, table
-
-    return finish_evaluation(execute, against=None, into=None, as_json=as_json)
-
-
-def _resume_training(
-    folder: Path, concurrency: int | None, budget: BudgetByKey, as_json: bool
-) -> Answer:
+        return finish_audit(lambda events: (folder, execute(events)), None, as_json)
     from starec_sim.cli.train_result import finish_training
-    from starec_sim.learning.train import resume_training
 
-    return finish_training(
-        lambda events: resume_training(folder, events, concurrency=concurrency, budget=budget),
-        as_json,
-    )
-
-
-_RESUME: Mapping[str, Callable[[Path, int | None, BudgetByKey, bool], Answer]] = {
-    "run": _resume_run,
-    "evaluation": _resume_evaluation,
-    "training": _resume_training,
-}
-"""By kind of run, the function that resumes it."""
+    return finish_training(execute, as_json)

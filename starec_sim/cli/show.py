@@ -45,6 +45,7 @@ def show(options: ShowOptions) -> Answer:
     from starec_sim.cli.run_view import print_run, read_view
     from starec_sim.errors import RunError
     from starec_sim.runs import folder
+    from starec_sim.runs.manifest import read_manifest
     from starec_sim.runs.reader import reading
 
     run = folder.find(options.run, options.runs_dir)
@@ -57,6 +58,10 @@ def show(options: ShowOptions) -> Answer:
     with reading(run) as reader:
         if options.user is not None:
             return _show_user(reader, options.user, options)
+        if read_manifest(run).kind == "audit":
+            from starec_sim.cli.audit_view import show_audit
+
+            return show_audit(run, reader, options.as_json)
         view = read_view(run, reader)
     if options.as_json:
         return view.as_json()

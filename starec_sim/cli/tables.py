@@ -23,9 +23,9 @@ _MIN_LINE = 3
 _MAX_LINE = 12
 
 
-def console() -> Console:
-    """Return the console for stdout, which does not interpret markup in text."""
-    return Console(highlight=False, markup=False, emoji=False)
+def console(*, stderr: bool = False) -> Console:
+    """Return the console for stdout or stderr, which does not interpret markup in text."""
+    return Console(highlight=False, markup=False, emoji=False, stderr=stderr)
 
 
 def one_line(text: str, width: int, style: str = "") -> Text:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from starec_sim.cli.live_progress import LiveProgress
+from typing import Protocol
 
 
 class UnfinishedError(Exception):
@@ -28,8 +25,19 @@ class UnfinishedError(Exception):
         self.print_how_to_resume = print_how_to_resume
 
 
+class Progress(Protocol):
+    """A display that prints how a run is resumed."""
+
+    kept: str | None
+    """The run's folder, once something in it is worth going on from."""
+
+    def print_how_to_resume(self, error: BaseException) -> None:
+        """Print what is kept of a run that an error ended, and the next command."""
+        ...
+
+
 @contextmanager
-def unfinished_errors(progress: LiveProgress) -> Iterator[None]:
+def unfinished_errors(progress: Progress) -> Iterator[None]:
     """Raise an `UnfinishedError` for every error that ends the run."""
     try:
         yield

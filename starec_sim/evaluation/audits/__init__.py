@@ -5,16 +5,12 @@ Each audit has its own file: which questions it asks the panel, and what it meas
 acceptable.
 """
 
-from starec_sim.evaluation.audits.audit import (
-    AUDITS,
-    NAMES,
-    Audit,
-    AuditSettings,
-    audit,
-)
+from starec_sim.evaluation.audits.audit import audit, resume
 from starec_sim.evaluation.audits.bounds import Bound, read_bounds
+from starec_sim.evaluation.audits.registry import AUDITS, NAMES, Audit
 from starec_sim.evaluation.audits.report import AuditReport
 from starec_sim.evaluation.audits.result import AuditMetric, AuditResult, BoundCheck, Chart
+from starec_sim.evaluation.audits.settings import AuditSettings
 
 __all__ = [
     "AUDITS",
@@ -29,4 +25,5 @@ __all__ = [
     "Chart",
     "audit",
     "read_bounds",
+    "resume",
 ]

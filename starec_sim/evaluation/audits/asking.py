@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from starec_sim.agent import Agent, Call, Policies
 from starec_sim.environment import Environment
+from starec_sim.evaluation.audits.audit_record import AuditRecord
 from starec_sim.evaluation.audits.panel import Panel
 from starec_sim.evaluation.audits.questions import PanelAnswer, PanelQuestion, Wording
 from starec_sim.executors.pool import run_pool
-from starec_sim.measure import RoundMetrics
 from starec_sim.progress import report_progress
 from starec_sim.runs.trial_state import TrialState
 from starec_sim.simulation import Simulation
@@ -35,29 +35,33 @@ async def replay_history(
     agent: Agent,
     environment: Environment,
     policies: Policies,
+    record: AuditRecord,
     rounds: int,
     concurrency: int,
 ) -> list[list[Memory]]:
-    """Let all users relive their last choices, one in each round.
+    """Let all users relive their last choices, one in each round, and record the rounds.
 
     Args:
         agent: Plays the users.
-        environment: The environment of the hold-out evaluation.
+        environment: The environment of the hold-out evaluation, before its first round.
         policies: The chat models that the agent asks.
+        record: Of the audit.
         rounds: How many choices are replayed.
         concurrency: Visits in progress at once.
 
     Returns:
         For each user her memory before the first choice, and after each.
+
+    Raises:
+        PolicyError: Calls failed. The round in which they did is not committed.
     """
     users = range(len(environment.users))
     memories = [[Memory(environment.history(user)[-agent.history_limit :])] for user in users]
     start = TrialState(0, "", {}, {}, None)
-    simulation = Simulation(
-        agent, environment, policies, _NoRecorder(), start, concurrency=concurrency
-    )
+    simulation = Simulation(agent, environment, policies, record, start, concurrency=concurrency)
     for round in range(rounds):
         played = await simulation.play_round()
+        record.check()
         simulation.commit(played)
         for visit in played.visits:
             memories[visit.user].append(visit.steps[-1].memory)
@@ -89,26 +93,6 @@ async def ask_panel(
         return PanelAnswer(step.decision, step.turns)
 
     return dict(zip(unique, await run_pool(answer, unique, concurrency), strict=True))
-
-
-class _NoRecorder:
-    """Records nothing: an audit starts again from the cache of its policy."""
-
-    def flush(self) -> None:
-        return None
-
-    def take(self, visit: Visit) -> Visit:
-        return visit
-
-    def commit_round(
-        self,
-        round: int,
-        visits: Sequence[Visit],
-        measured: RoundMetrics,
-        environment_state: Mapping[str, NDArray[Any]],
-        digest: str,
-    ) -> str:
-        return digest
 
 
 class _RepeatedPolicies:

@@ -1,99 +1,149 @@
-"""Audit a policy: replay users' histories, ask the questions of all audits, judge the answers."""
+"""Audit a policy: replay users' histories, ask the questions of all audits, judge the answers.
+
+An audit is a run of the kind "audit": its folder has the settings, the record and the report.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
-
-from pydantic import Field
 
 from starec_sim.agent import Agent, RephrasedAgent
 from starec_sim.build import build_agent, build_environment, load_dataset
+from starec_sim.cards import card
 from starec_sim.dataset import Dataset
+from starec_sim.environment import Environment
 from starec_sim.errors import ConfigError, DataError, did_you_mean
+from starec_sim.evaluation.audits import folder as files
 from starec_sim.evaluation.audits.asking import ask_panel, replay_history
-from starec_sim.evaluation.audits.audited_policy import AuditedPolicy, audited_policy
-from starec_sim.evaluation.audits.bounds import Bound, Bounds, read_bounds
-from starec_sim.evaluation.audits.form import Form
-from starec_sim.evaluation.audits.leak import Leak
-from starec_sim.evaluation.audits.memorisation import Memorisation
+from starec_sim.evaluation.audits.audit_record import ARM, AuditRecord
+from starec_sim.evaluation.audits.audited_policy import AuditedPolicy
+from starec_sim.evaluation.audits.bounds import Bounds
 from starec_sim.evaluation.audits.panel import Panel
-from starec_sim.evaluation.audits.persona import Persona
-from starec_sim.evaluation.audits.popularity import PopularityBias
-from starec_sim.evaluation.audits.position import Position
-from starec_sim.evaluation.audits.questions import PanelAnswers, PanelQuestion, Wording
-from starec_sim.evaluation.audits.ratings import Ratings
-from starec_sim.evaluation.audits.reflection import Reflection
+from starec_sim.evaluation.audits.questions import PanelAnswers, Wording
+from starec_sim.evaluation.audits.registry import AUDITS, NAMES, Audit
 from starec_sim.evaluation.audits.report import AuditReport
 from starec_sim.evaluation.audits.result import AuditResult, BoundCheck
-from starec_sim.evaluation.audits.retest import Retest
-from starec_sim.evaluation.audits.selection import Selection
+from starec_sim.evaluation.audits.settings import AuditSettings
+from starec_sim.events import RunEvents
 from starec_sim.holdout import EvaluationProtocol, HoldOut, environment_name, read_protocol
-from starec_sim.plugins import Spec
-from starec_sim.settings import Settings
+from starec_sim.policies.settings import Budget, GatewaySettings
+from starec_sim.runs import folder as run_folder
+from starec_sim.runs import queries
+from starec_sim.runs.lifecycle import OpenRun, check_same_code, create_run, open_run
+from starec_sim.runs.manifest import new_manifest, read_manifest
+from starec_sim.settings import validate
 
 
-class Audit(Protocol):
-    """One audit: its questions, and what it measures in the answers."""
+def audit(
+    settings: AuditSettings, events: RunEvents | None = None, *, fresh: bool = False
+) -> tuple[Path, AuditReport]:
+    """Audit a policy; an unfinished audit with the same settings is resumed.
 
-    name: str
-    title: str
-    asks: str
+    Args:
+        settings: What is audited, and how.
+        events: Is told what happens.
+        fresh: Whether to start a new audit even if there is an unfinished one.
 
-    def questions(self, panel: Panel) -> Iterable[PanelQuestion]:
-        """Yield the questions; equal questions of several audits are asked once."""
-        ...
-
-    def result(self, panel: Panel, answers: PanelAnswers) -> AuditResult:
-        """Return metrics, a chart and references."""
-        ...
-
-
-AUDITS: tuple[Audit, ...] = (
-    Form(),
-    Position(),
-    PopularityBias(),
-    Ratings(),
-    Selection(),
-    Retest(),
-    Persona(),
-    Memorisation(),
-    Reflection(),
-    Leak(),
-)
-NAMES = tuple(audit.name for audit in AUDITS)
-
-
-class AuditSettings(Settings):
-    """Everything that decides the report of an audit."""
-
-    policy: Spec
-    data: Spec
-    agent: Spec = Field(default={"use": "star"})
-    protocol: EvaluationProtocol | None = None
-    """Decides the candidate lists; agentcf-10 if the data ships candidates, else starec-20."""
-    users: int = Field(default=100, ge=2)
-    """How many users are asked; all who qualify if there are fewer."""
-    only: tuple[str, ...] = NAMES
-    """Names of the audits."""
-    bounds: dict[str, dict[str, Bound]] = Field(default_factory=read_bounds)
-    seed: int = Field(default=0, ge=0, lt=2**63)
-    concurrency: int = Field(default=64, ge=1, le=4096)
-    cache: Path | None = None
-    """A file that stores the answers, so that a stopped audit can be continued."""
-
-
-def audit(settings: AuditSettings) -> AuditReport:
-    """Audit a policy.
+    Returns:
+        The folder and the report.
 
     Raises:
         StarecError: A setting is wrong, no user qualifies, or the policy cannot be asked. The
-            answers so far are in the cache, and the same audit continues from there.
+            answers so far are kept, and the same audit continues from there.
     """
-    chosen = _chosen(settings.only)
+    events = events or RunEvents()
+    if not fresh and (begun := _unfinished(settings)) is not None:
+        return begun, resume(begun, events, concurrency=settings.concurrency)
+    prepared = _prepare(settings)
+    manifest = new_manifest(
+        "audit", settings.name, [settings.seed], arms=[ARM], prompts=prepared.prompts()
+    )
+    folder = create_run(settings.runs_dir, manifest, "", settings.seed)
+    files.write_settings(folder, settings)
+    return folder, _complete(folder, prepared, Budget(), events)
+
+
+def resume(
+    folder: Path,
+    events: RunEvents | None = None,
+    *,
+    concurrency: int | None = None,
+    budget: Mapping[str, float | None] | None = None,
+) -> AuditReport:
+    """Resume an audit; the report of a finished one is read.
+
+    Args:
+        folder: The audit.
+        events: Is told what happens.
+        concurrency: Questions in progress at once, if it should change.
+        budget: Keys of the budget that change; None is no limit.
+
+    Raises:
+        RunError: The folder holds no audit, or one that other code or data began.
+        StarecError: What went wrong while it went on.
+    """
+    settings, manifest = files.read_settings(folder), read_manifest(folder)
+    if manifest.status == "finished":
+        return files.read_report(folder)
+    if concurrency is not None:
+        settings = settings.model_copy(update={"concurrency": concurrency})
+    allowed = validate(Budget, {**manifest.budget, **(budget or {})}, "budget")
+    with run_folder.where_it_started(folder, manifest) as here:
+        prepared = _prepare(settings)
+        check_same_code(manifest, prepared.prompts())
+        return _complete(here, prepared, allowed, events or RunEvents())
+
+
+def _unfinished(settings: AuditSettings) -> Path | None:
+    """Return the latest unfinished audit with the same settings; None if there is none."""
+    for folder in reversed(run_folder.listed(settings.runs_dir)):
+        if (folder / files.SETTINGS).is_file():
+            manifest = read_manifest(folder)
+            unfinished = manifest.status not in ("running", "finished")
+            begun_here = manifest.folder == str(Path.cwd())
+            if unfinished and begun_here and files.read_settings(folder).key == settings.key:
+                return folder
+    return None
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """An audit whose parts are built."""
+
+    settings: AuditSettings
+    audits: Sequence[Audit]
+    agents: Mapping[Wording, Agent]
+    dataset: Dataset
+    protocol: EvaluationProtocol
+    holdout: HoldOut
+    environment: Environment
+    """In which the histories are replayed."""
+    policy: AuditedPolicy
+
+    def prompts(self) -> dict[str, dict[str, str]]:
+        """Return the SHA-256 of every prompt template, by wording and name."""
+        return {
+            wording: {
+                name: hashlib.sha256(text.encode()).hexdigest()
+                for name, text in agent.prompts().items()
+            }
+            for wording, agent in self.agents.items()
+        }
+
+    def phrases(self) -> Iterator[str]:
+        """Yield texts that prompts repeat, to compress the record with."""
+        yield from map(card, self.dataset.items)
+        for agent in self.agents.values():
+            yield from agent.prompts().values()
+
+
+def _prepare(settings: AuditSettings) -> _Prepared:
+    """Build everything. What is wrong is found out here, before there is a folder."""
+    audits = _chosen(settings.only)
     agent = build_agent(settings.agent)
     agents: dict[Wording, Agent] = {"usual": agent}
     if isinstance(agent, RephrasedAgent) and (other := agent.rephrased()) is not None:
@@ -104,25 +154,11 @@ def audit(settings: AuditSettings) -> AuditReport:
     )
     drawn = protocol.users.model_copy(update={"count": settings.users})
     protocol = protocol.model_copy(update={"draws": 1, "signals": (), "users": drawn})
-    with audited_policy(settings.policy, settings.seed, settings.cache) as asked:
-        panel, answers = asyncio.run(
-            _questioned(agents, dataset, protocol, asked, chosen, settings)
-        )
-        asked.check()
-    results = tuple(_checked(one.result(panel, answers), settings.bounds) for one in chosen)
-    about = {
-        "policy": asked.name,
-        "agent": settings.agent["use"],
-        "dataset": dataset.name,
-        "protocol": protocol.name,
-        "users": len(panel),
-        "seed": settings.seed,
-        "questions": len(answers),
-        "calls": asked.calls,
-        "tokens_in": asked.tokens_in,
-        "tokens_out": asked.tokens_out,
-    }
-    return AuditReport(about, results)
+    policy = AuditedPolicy(settings.policy)
+    holdout = HoldOut(protocol, dataset, settings.seed)
+    spec = {"use": environment_name(), "protocol": protocol.model_dump(mode="json")}
+    environment = build_environment(spec, dataset, settings.seed)
+    return _Prepared(settings, audits, agents, dataset, protocol, holdout, environment, policy)
 
 
 def _chosen(names: Sequence[str]) -> list[Audit]:
@@ -140,34 +176,71 @@ def _chosen(names: Sequence[str]) -> list[Audit]:
     return [one for one in AUDITS if one.name in names]
 
 
-async def _questioned(
-    agents: Mapping[Wording, Agent],
-    dataset: Dataset,
-    protocol: EvaluationProtocol,
-    asked: AuditedPolicy,
-    audits: Sequence[Audit],
-    settings: AuditSettings,
-) -> tuple[Panel, PanelAnswers]:
-    """Build the memories and ask all questions, in one event loop: clients work in one only."""
-    holdout = HoldOut(protocol, dataset, settings.seed)
-    spec = {"use": environment_name(), "protocol": protocol.model_dump(mode="json")}
-    environment = build_environment(spec, dataset, settings.seed)
-    try:
-        gateway, at_once = asked.gateway, settings.concurrency
-        memories = await replay_history(
-            agents["usual"], environment, gateway, protocol.history, at_once
+def _complete(folder: Path, prepared: _Prepared, budget: Budget, events: RunEvents) -> AuditReport:
+    """Replay, ask what is not recorded yet, judge, and write the report."""
+    settings = prepared.settings
+    gateway = GatewaySettings(cache=settings.cache)
+    with open_run(folder, phrases=prepared.phrases(), gateway=gateway, budget=budget) as run:
+        record = AuditRecord(run, settings.seed, prepared.environment, prepared.policy.name)
+        panel, answers = asyncio.run(_questioned(prepared, run, record, events))
+        results = tuple(
+            _checked(one.result(panel, answers), settings.bounds) for one in prepared.audits
         )
-        matched = _with_popular_negatives(protocol, dataset, settings.seed)
-        panel = Panel(holdout, matched, environment.users, memories, settings.seed)
+        about = {
+            "policy": prepared.policy.name,
+            "agent": settings.agent["use"],
+            "dataset": prepared.dataset.name,
+            "protocol": prepared.protocol.name,
+            "users": len(panel),
+            "seed": settings.seed,
+            "questions": len(answers),
+            "calls": record.calls,
+            "tokens_in": record.tokens_in,
+            "tokens_out": record.tokens_out,
+        }
+        report = AuditReport(about, results)
+        files.write_report(report, folder / files.REPORT, folder / files.PAGE)
+        run.manifest.digest, run.manifest.counts = record.digest, queries.counts(run.store.db)
+    return report
+
+
+async def _questioned(
+    prepared: _Prepared, run: OpenRun, record: AuditRecord, events: RunEvents
+) -> tuple[Panel, PanelAnswers]:
+    """Build the memories and ask all questions, in one event loop: clients work in one only.
+
+    Raises:
+        PolicyError: Calls failed.
+    """
+    settings, policy, agents = prepared.settings, prepared.policy, prepared.agents
+    at_once, seed = settings.concurrency, settings.seed
+    gateway = policy.gateway(seed, record, run.resources)
+    try:
+        await policy.open()
+        run.begin()
+        events.audit_started(run.folder)
+        memories = await replay_history(
+            agents["usual"],
+            prepared.environment,
+            gateway,
+            record,
+            prepared.protocol.history,
+            at_once,
+        )
+        matched = _with_popular_negatives(prepared.protocol, prepared.dataset, seed)
+        panel = Panel(prepared.holdout, matched, prepared.environment.users, memories, seed)
         questions = [
             question
-            for audit in audits
+            for audit in prepared.audits
             for question in audit.questions(panel)
             if question.wording in agents
         ]
-        return panel, await ask_panel(panel, questions, agents, gateway, at_once)
+        answers = await ask_panel(panel, questions, agents, gateway, at_once)
+        record.check()
+        return panel, answers
     finally:
-        await asked.close()
+        record.flush()
+        await policy.close()
 
 
 def _with_popular_negatives(

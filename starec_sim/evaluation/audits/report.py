@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
-from starec_sim.evaluation.audits.result import AuditResult, BoundCheck
+from starec_sim.evaluation.audits.bounds import Bound
+from starec_sim.evaluation.audits.result import AuditMetric, AuditResult, BoundCheck, Chart
+from starec_sim.metrics import Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +73,15 @@ class AuditReport:
             "about": dict(self.about),
             "audits": {
                 result.name: {
+                    "title": result.title,
+                    "asks": result.asks,
                     "unmeasured": result.unmeasured or None,
                     "figures": {
-                        name: {"label": metric.named, **metric.interval._asdict()}
+                        name: {
+                            "label": metric.named,
+                            "at": metric.at,
+                            **metric.interval._asdict(),
+                        }
                         for name, metric in result.metrics.items()
                     },
                     "checks": {
@@ -85,7 +93,10 @@ class AuditReport:
                     },
                     "chart": result.chart
                     and {
+                        "kind": result.chart.kind,
                         "x": list(result.chart.x),
+                        "x_label": result.chart.x_label,
+                        "y_label": result.chart.y_label,
                         "series": {n: list(v) for n, v in result.chart.series.items()},
                         "reference": {n: list(v) for n, v in result.chart.reference.items()},
                     },
@@ -94,3 +105,45 @@ class AuditReport:
                 for result in self.results
             },
         }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Return the report that `as_json` made these values of.
+
+        Raises:
+            KeyError: A value is missing.
+            TypeError: A value is of another type.
+        """
+        return cls(values["about"], tuple(map(_result, values["audits"].items())))
+
+
+def _result(item: tuple[str, Mapping[str, Any]]) -> AuditResult:
+    """Return the result of one audit from its name and its JSON values."""
+    name, values = item
+    bounds = {metric: dict(check) for metric, check in values["checks"].items()}
+    return AuditResult(
+        name,
+        values["title"],
+        values["asks"],
+        {metric: _metric(dict(parts)) for metric, parts in values["figures"].items()},
+        values["chart"] and _chart(values["chart"]),
+        tuple(values["references"]),
+        values["unmeasured"] or "",
+        tuple(
+            BoundCheck(metric, outcome=bound.pop("outcome"), bound=Bound(**bound))
+            for metric, bound in bounds.items()
+        ),
+    )
+
+
+def _metric(parts: dict[str, Any]) -> AuditMetric:
+    label, at = parts.pop("label"), parts.pop("at")
+    return AuditMetric(label.removesuffix(f" at {at}") if at else label, Interval(**parts), at)
+
+
+def _chart(values: Mapping[str, Any]) -> Chart:
+    series, reference = (
+        {name: tuple(line) for name, line in values[key].items()} for key in ("series", "reference")
+    )
+    labels = (values["x_label"], values["y_label"])
+    return Chart(values["kind"], tuple(values["x"]), *labels, series, reference)

@@ -219,7 +219,7 @@ class TestADamagedRun:
 def test_the_kind_in_the_manifest_says_how_a_folder_is_resumed(starec, copied):
     manifest = json.loads((copied / MANIFEST).read_text())
     (copied / MANIFEST).write_text(json.dumps(manifest | {"kind": "audit"}))
-    answer = check(starec, "resume", copied, said="is the folder of an audit, which is not resumed")
+    answer = check(starec, "resume", copied, said="holds no audit")
     assert "starec audit" in answer["hint"]
 
 

@@ -12,8 +12,8 @@ WORLD = {"use": "synthetic", "users": 60, "items": 400, "interactions": 60, "noi
 
 
 @pytest.fixture(scope="session")
-def audited():
-    """Audit a policy of `biased.py`, or one by its name, on a small world."""
+def audited(tmp_path_factory):
+    """Audit a policy of `biased.py`, or one by its name, on a small world; return the report."""
 
     def audited(policy, *only, **settings):
         use = f"{HERE / 'biased.py'}:{policy}" if policy[0].isupper() else policy
@@ -21,7 +21,9 @@ def audited():
         settings = {"data": WORLD, "users": USERS, "protocol": protocol, **settings}
         if only:
             settings["only"] = only
-        return audit(AuditSettings(policy={"use": use}, **settings))
+        if "runs_dir" not in settings:
+            settings["runs_dir"] = tmp_path_factory.mktemp("audits")
+        return audit(AuditSettings(policy={"use": use}, **settings))[1]
 
     return audited
 

@@ -1,10 +1,10 @@
 """A report is the same however it was made, says what it could not measure, and is safe to open."""
 
+import json
 import re
 from html.parser import HTMLParser
 
 import pytest
-from langchain_core.language_models.chat_models import BaseChatModel
 
 from starec_sim.errors import ConfigError, PolicyError, StarecError
 from starec_sim.evaluation.audits import (
@@ -51,28 +51,6 @@ def test_answers_do_not_depend_on_concurrency_or_on_the_other_audits(audited) ->
     assert other.results != alone.results
 
 
-def test_a_stopped_audit_asks_no_question_twice(audited, tmp_path, monkeypatch) -> None:
-    kept, asked = tmp_path / "answers.sqlite", []
-    ainvoke = BaseChatModel.ainvoke
-
-    async def counted(self, *arguments, **options):
-        asked.append(1)
-        if len(asked) == stops_at:
-            raise KeyboardInterrupt
-        return await ainvoke(self, *arguments, **options)
-
-    monkeypatch.setattr(BaseChatModel, "ainvoke", counted)
-    stops_at = 30
-    with pytest.raises(KeyboardInterrupt):
-        audited("Moody", "retest", users=6, cache=kept, concurrency=1)
-    stops_at = 0
-    report = audited("Moody", "retest", users=6, cache=kept)
-    assert len(asked) == report.about["calls"] + 1  # the one that was stopped
-    assert audited("Moody", "retest", users=6, cache=kept) == report
-    assert len(asked) == report.about["calls"] + 1
-    assert audited("Moody", "retest", users=6) == report
-
-
 def test_calls_that_fail_are_no_answers(audited) -> None:
     with pytest.raises(PolicyError, match=r"calls of the policy .* failed, .*content policy"):
         audited("Prudish", "form", users=12)
@@ -109,6 +87,14 @@ def test_an_unknown_audit_is_told_the_nearest(audited) -> None:
 def test_ones_own_prompts_are_not_rephrased(audited, tmp_path) -> None:
     report = audited("lexical", "retest", users=5, agent={"use": "star", "prompts": tmp_path})
     assert "tau in other words" not in report.results[0].metrics
+
+
+def test_a_report_that_was_written_is_read_as_it_was(audited) -> None:
+    report = audited("lexical", users=5)
+    again = AuditReport.from_json(json.loads(json.dumps(report.as_json())))
+    assert json.dumps(again.as_json()) == json.dumps(report.as_json())
+    assert render_page(again) == render_page(report)
+    assert again.verdict == report.verdict
 
 
 class Tags(HTMLParser):

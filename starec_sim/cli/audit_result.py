@@ -1,0 +1,110 @@
+"""An audit executed with a progress bar, and its report."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from starec_sim.cli.options import Answer
+from starec_sim.cli.progress_bars import bars
+from starec_sim.cli.tables import console, grid, number
+from starec_sim.cli.text import program
+from starec_sim.cli.unfinished import unfinished_errors
+from starec_sim.errors import PausedError
+from starec_sim.events import RunEvents
+
+if TYPE_CHECKING:
+    from starec_sim.evaluation.audits import AuditReport
+
+_STYLES = {"holds": "green", "unsure": "yellow", "fails": "bold red"}
+
+
+class AuditProgress(RunEvents):
+    """Remembers the folder of an audit, for the command that goes on."""
+
+    def __init__(self) -> None:
+        self.kept: str | None = None
+        """The folder, once something in it is worth going on from."""
+
+    def audit_started(self, folder: Path) -> None:
+        """Remember the folder."""
+        self.kept = str(folder)
+
+    def print_how_to_resume(self, error: BaseException) -> None:
+        """Print what is kept of an audit that an error ended, and the next command."""
+        if self.kept is None:
+            return
+        options, word = "", "failed"
+        if isinstance(error, PausedError):
+            options, word = f" {error.options}" if error.options else "", "paused"
+        elif isinstance(error, KeyboardInterrupt):
+            word = "stopped"
+        out = console(stderr=True)
+        out.print(f"\nThe audit {word}; every answer is kept. Go on with\n", soft_wrap=True)
+        command = f"{program()} resume {shlex.quote(self.kept)}{options}"
+        out.print(f"    {command}\n", soft_wrap=True)
+
+
+def finish_audit(
+    execute: Callable[[RunEvents], tuple[Path, AuditReport]],
+    further: Callable[[AuditReport], Path] | None,
+    as_json: bool,
+) -> Answer:
+    """Execute with a progress bar, then show the report.
+
+    Args:
+        execute: Audits, and returns the folder and the report.
+        further: Returns a further place for the page and the JSON file, without the ending.
+        as_json: Whether to return the answer in place of printing it.
+    """
+    from starec_sim.evaluation.audits import folder as files
+
+    progress = AuditProgress()
+    with unfinished_errors(progress), bars():
+        folder, report = execute(progress)
+    page = folder / files.PAGE
+    if further is not None:
+        copy = further(report)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        page = copy.with_name(f"{copy.name}.html")
+        files.write_report(report, copy.with_name(f"{copy.name}.json"), page)
+    if as_json:
+        return {
+            **report.as_json(),
+            "page": str(page),
+            "run": str(folder),
+            "status": "finished",
+        }
+    print_audit(report)
+    console().print(
+        f"\nThe page, with plots and what others found: {page}\nThe audit: {folder}",
+        soft_wrap=True,
+    )
+    return None
+
+
+def print_audit(report: AuditReport) -> None:
+    """Print the checks of a report, what was not measured, and the verdict."""
+    out, table, left_out = console(), grid(), []
+    for result in report.results:
+        if result.unmeasured:
+            left_out.append(result)
+        for place, check in enumerate(result.checks):
+            interval = result.metrics[check.metric].interval
+            table.add_row(
+                result.title if place == 0 else "",
+                check.metric,
+                Text(number(interval.mean), "bold"),
+                Text(f"{number(interval.low)} to {number(interval.high)}", "dim"),
+                Text(check.outcome, _STYLES[check.outcome]),
+                Text(check.bound.short, "dim"),
+            )
+    out.print()
+    out.print(table)
+    for result in left_out:
+        out.print(f"{result.title} was not measured: {result.unmeasured}.", style="yellow")
+    out.print(f"\n{report.verdict[0].upper()}{report.verdict[1:]}.")

@@ -1,0 +1,154 @@
+"""An audit is a run: it is recorded, can be killed and resumed, and asks nothing twice."""
+
+import json
+import signal
+from contextlib import suppress
+
+import pytest
+from langchain_core.language_models.chat_models import BaseChatModel
+
+from starec_sim import read_run, resume
+from starec_sim.errors import PausedError, PolicyError, RunError
+from starec_sim.evaluation.audits import folder as files
+from starec_sim.runs.ledger import read_ledger
+from starec_sim.runs.manifest import read_manifest, write_manifest
+from starec_sim.runs.reader import reading
+from tests.forked import fork, kill_self, wait
+
+USERS = 6
+REPLAYED = 18
+"""Calls of the replay: three choices of six users, without reflection at least one each."""
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Count the calls of models; `at` calls a function before one of them."""
+
+    class Asked(list):
+        stops = None
+
+        def at(self, number, act):
+            self.stops = (number, act)
+
+    calls, ainvoke = Asked(), BaseChatModel.ainvoke
+
+    async def counted(self, *arguments, **options):
+        calls.append(1)
+        if calls.stops is not None and len(calls) == calls.stops[0]:
+            calls.stops[1]()
+        return await ainvoke(self, *arguments, **options)
+
+    monkeypatch.setattr(BaseChatModel, "ainvoke", counted)
+    return calls
+
+
+def stop():
+    raise KeyboardInterrupt
+
+
+def recorded_calls(folder):
+    with reading(folder) as reader:
+        return read_ledger(reader.db).total("calls")
+
+
+def the_only(folder):
+    (found,) = folder.iterdir()
+    return found
+
+
+@pytest.fixture(scope="module")
+def undisturbed(audited):
+    return audited("Moody", "retest", "reflection", users=USERS)
+
+
+@pytest.mark.parametrize("at", [REPLAYED // 2, REPLAYED + 3, 80], ids=["replay", "early", "late"])
+def test_an_audit_that_was_killed_goes_on(at, undisturbed, audited, asked, tmp_path) -> None:
+    asked.at(at, kill_self)
+    child = fork(
+        lambda: audited("Moody", "retest", "reflection", users=USERS, concurrency=4,
+                        runs_dir=tmp_path)
+    )  # fmt: skip
+    assert wait(child) == -signal.SIGKILL
+    folder = the_only(tmp_path)
+    assert read_manifest(folder).status == "interrupted"
+    kept = recorded_calls(folder)
+    # What was answered within the last second may be lost; a committed round never is.
+    assert 0 < kept < at or at < REPLAYED
+    asked.stops = None
+    report = resume(folder)
+    assert report == undisturbed
+    assert len(asked) == report.about["calls"] - kept
+    manifest = read_manifest(folder)
+    assert (manifest.kind, manifest.status) == ("audit", "finished")
+    assert manifest.counts["turns"] == report.about["calls"]
+
+
+def test_the_same_command_goes_on_with_a_stopped_one(undisturbed, audited, asked, tmp_path) -> None:
+    def again(*only, **settings):
+        return audited("Moody", *only, users=USERS, runs_dir=tmp_path, **settings)
+
+    asked.at(60, stop)
+    with pytest.raises(KeyboardInterrupt):
+        again("retest", "reflection", concurrency=1)
+    folder = the_only(tmp_path)
+    assert read_manifest(folder).status == "paused"
+    assert recorded_calls(folder) == 59, "everything that was answered before the stop"
+    report = again("retest", "reflection")
+    assert report == undisturbed and the_only(tmp_path) == folder
+    assert len(asked) == report.about["calls"] + 1, "the one that was stopped is asked again"
+    assert resume(folder).as_json() == report.as_json()
+    assert len(asked) == report.about["calls"] + 1, "a finished one is read"
+    again("form")
+    assert len(list(tmp_path.iterdir())) == 2, "other settings are another audit"
+
+
+def test_a_resumed_audit_can_have_a_budget(undisturbed, audited, asked, tmp_path) -> None:
+    asked.at(20, stop)
+    with suppress(KeyboardInterrupt):
+        audited("Moody", "retest", "reflection", users=USERS, runs_dir=tmp_path)
+    folder = the_only(tmp_path)
+    with pytest.raises(PausedError):
+        resume(folder, budget={"calls": 40})
+    assert read_manifest(folder).status == "paused"
+    assert resume(folder, budget={"calls": None}, concurrency=2) == undisturbed
+
+
+def test_calls_that_failed_are_asked_again_and_the_others_are_not(audited, asked, tmp_path) -> None:
+    for _ in range(2):
+        with pytest.raises(PolicyError, match=r"calls of the policy .* failed"):
+            audited("Prudish", "form", users=12, runs_dir=tmp_path)
+        folder = the_only(tmp_path)
+        assert read_manifest(folder).status == "failed"
+        with reading(folder) as reader:
+            assert read_ledger(reader.db).total("failed") == 0
+    kept = recorded_calls(folder)
+    before = len(asked)
+    with pytest.raises(PolicyError):
+        resume(folder)
+    assert recorded_calls(folder) == kept
+    assert 0 < len(asked) - before < before / 2 + 1
+
+
+def test_what_was_replayed_can_be_read(audited, tmp_path) -> None:
+    audited("lexical", "form", users=USERS, runs_dir=tmp_path)
+    run = read_run(the_only(tmp_path))
+    assert run.manifest.kind == "audit" and run.configuration == {}
+    assert {step.round for step in run.steps()} == {0, 1, 2}
+    assert len(list(run.memories())) == USERS
+    assert {turn.round for turn in run.turns()} == {0, 1, 2}, "the questions belong to no visit"
+    assert files.read_settings(run.folder).only == ("form",)
+    assert json.loads((run.folder / "audit.json").read_text())["page"].endswith("audit.html")
+
+
+def test_an_audit_of_another_version_or_without_settings_is_refused(audited, tmp_path) -> None:
+    with pytest.raises(PolicyError):
+        audited("Prudish", "form", users=12, runs_dir=tmp_path)
+    folder = the_only(tmp_path)
+    manifest = read_manifest(folder)
+    manifest.versions["starec-sim"] = "0.0.1"
+    write_manifest(folder, manifest)
+    with pytest.raises(RunError, match=r"the audit began with starec-sim 0\.0\.1"):
+        resume(folder)
+    (folder / "audit.yaml").unlink()
+    with pytest.raises(RunError, match="holds no audit"):
+        resume(folder)
