@@ -56,6 +56,11 @@ def the_only(folder):
     return found
 
 
+def text(report):
+    """All of a report; figures that are NaN are equal there."""
+    return json.dumps(report.as_json())
+
+
 @pytest.fixture(scope="module")
 def undisturbed(audited):
     return audited("Moody", "retest", "reflection", users=USERS)
@@ -76,7 +81,7 @@ def test_an_audit_that_was_killed_goes_on(at, undisturbed, audited, asked, tmp_p
     assert 0 < kept < at or at < REPLAYED
     asked.stops = None
     report = resume(folder)
-    assert report == undisturbed
+    assert text(report) == text(undisturbed)
     assert len(asked) == report.about["calls"] - kept
     manifest = read_manifest(folder)
     assert (manifest.kind, manifest.status) == ("audit", "finished")
@@ -94,9 +99,9 @@ def test_the_same_command_goes_on_with_a_stopped_one(undisturbed, audited, asked
     assert read_manifest(folder).status == "paused"
     assert recorded_calls(folder) == 59, "everything that was answered before the stop"
     report = again("retest", "reflection")
-    assert report == undisturbed and the_only(tmp_path) == folder
+    assert text(report) == text(undisturbed) and the_only(tmp_path) == folder
     assert len(asked) == report.about["calls"] + 1, "the one that was stopped is asked again"
-    assert resume(folder).as_json() == report.as_json()
+    assert text(resume(folder)) == text(report)
     assert len(asked) == report.about["calls"] + 1, "a finished one is read"
     again("form")
     assert len(list(tmp_path.iterdir())) == 2, "other settings are another audit"
@@ -110,7 +115,8 @@ def test_a_resumed_audit_can_have_a_budget(undisturbed, audited, asked, tmp_path
     with pytest.raises(PausedError):
         resume(folder, budget={"calls": 40})
     assert read_manifest(folder).status == "paused"
-    assert resume(folder, budget={"calls": None}, concurrency=2) == undisturbed
+    report = resume(folder, budget={"calls": None}, concurrency=2)
+    assert text(report) == text(undisturbed)
 
 
 def test_calls_that_failed_are_asked_again_and_the_others_are_not(audited, asked, tmp_path) -> None:
