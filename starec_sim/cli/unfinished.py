@@ -28,8 +28,10 @@ class UnfinishedError(Exception):
 class Progress(Protocol):
     """A display that prints how a run is resumed."""
 
-    kept: str | None
-    """The run's folder, once something in it is worth going on from."""
+    @property
+    def kept(self) -> str | None:
+        """The run's folder; None if nothing is kept."""
+        ...
 
     def print_how_to_resume(self, error: BaseException) -> None:
         """Print what is kept of a run that an error ended, and the next command."""

@@ -44,7 +44,7 @@ def read_run(run: str | Path, runs_dir: str | Path = "runs") -> Run:
 
 
 class Run:
-    """A run, an evaluation or a training, as it is on disk.
+    """A run, an evaluation, an audit or a training, as it is on disk.
 
     Each table is a method that yields typed rows in the order of trial, user, round and step; the
     record is opened while they are iterated. `table(name)` returns the same as columns.

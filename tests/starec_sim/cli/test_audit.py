@@ -53,7 +53,7 @@ def test_a_stopped_audit_is_listed_shown_and_resumed(starec, here, monkeypatch):
     assert resumed["status"] == "finished" and resumed["fit"] is True
     assert starec("resume", "latest", "--json").answer == resumed
     shown = starec("show", "latest", width=200)
-    assert "audit.html" in shown.out and "fit to simulate with" in shown.out
+    assert "audit.html" in shown.out and "Fit to simulate with" in shown.out
     assert starec("show", "latest", "--json").answer["audits"] == resumed["audits"]
     user = shown.out.rpartition("--user ")[2].split()[0]
     assert starec("show", "latest", "--user", user).status == 0
