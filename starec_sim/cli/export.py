@@ -19,7 +19,7 @@ def export(
     impressions: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Every item shown and what became of it: .csv, .parquet or .jsonl."
+            metavar="FILE", help="Every item shown with the action on it: .csv, .parquet or .jsonl."
         ),
     ] = None,
     arm: Annotated[str | None, typer.Option(metavar="ARM", help="Only this arm.")] = None,

@@ -93,7 +93,7 @@ class RunProgress(LiveProgress):
             )
             self.message(
                 f"{self._arm} (seed {self._seed}) round {round + 1}/{self._rounds}: "
-                f"{shown or 'nobody came'}"
+                f"{shown or 'no visits'}"
             )
 
     def print_how_to_resume(self, error: BaseException) -> None:

@@ -107,7 +107,7 @@ def print_report(report: RunReport, explain: bool = False) -> None:
             if name in of_arm and of_arm[name].interval.mean > 0:
                 out.print(
                     f"\nWarning: in {arm}, {metric_info(name).meaning}: "
-                    f"{of_arm[name].interval.mean:.1%}. Such figures say little about people; "
+                    f"{of_arm[name].interval.mean:.1%}. Such metrics say little about people; "
                     "`show --user` tells what the parser objected to.",
                     style="bold red",
                 )

@@ -1,7 +1,7 @@
 """The rows of a run's tables, as `starec_sim.read_run` returns them.
 
 Rounds, steps and positions count from 0. A trial is one arm with one seed; `arm` and `seed` name
-it. Users and items have the ids of the dataset. None stands where there is no value.
+it. Users and items have the ids of the dataset. None means that there is no value.
 """
 
 from __future__ import annotations

@@ -123,9 +123,9 @@ def parse_yaml(text: str, at: str) -> dict[str, list[PublishedRow]]:
                     hint="mend the row",
                 )
             scaled = [value / table.scale for value in row]
-            figures = dict(zip(map(str, names), scaled, strict=True))
-            off = dict.fromkeys(figures, tolerance)
-            found[table.name].append(PublishedRow(name, figures, off, table.candidates))
+            metrics = dict(zip(map(str, names), scaled, strict=True))
+            off = dict.fromkeys(metrics, tolerance)
+            found[table.name].append(PublishedRow(name, metrics, off, table.candidates))
     return found
 
 
@@ -138,13 +138,13 @@ def _from_json(text: str, path: Path) -> list[PublishedRow]:
         candidates = about.get("protocol", {}).get("candidates")
         published = []
         for row in rows:
-            figures = {
+            metrics = {
                 str(metric_name(name)): float(found["mean"])
                 for name, found in row["metrics"].items()
                 if metric_name(name)
             }
             published.append(
-                PublishedRow(row["name"], figures, candidates=candidates or _greatest_k(figures))
+                PublishedRow(row["name"], metrics, candidates=candidates or _greatest_k(metrics))
             )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
@@ -179,16 +179,16 @@ def _from_cells(
             continue
         percent = any(float(number[0]) > 1 for number in numbers.values())
         scale = 100.0 if percent else 1.0
-        figures = {name: float(number[0]) / scale for name, number in numbers.items()}
+        metrics = {name: float(number[0]) / scale for name, number in numbers.items()}
         off = {
             name: _ROUNDED * 10 ** -len(number[1] or "") / scale for name, number in numbers.items()
         }
         found[table].append(
-            PublishedRow(cells[0], figures, off, candidates or _greatest_k(figures))
+            PublishedRow(cells[0], metrics, off, candidates or _greatest_k(metrics))
         )
     return found
 
 
-def _greatest_k(figures: dict[str, float]) -> int:
+def _greatest_k(metrics: dict[str, float]) -> int:
     """Return the greatest k of the metrics; 20 where there is none."""
-    return max((int(name.partition("@")[2]) for name in figures if "@" in name), default=20)
+    return max((int(name.partition("@")[2]) for name in metrics if "@" in name), default=20)

@@ -167,7 +167,7 @@ class TestSmallRuns:
         changes = [word for change in nobody for word in ("--set", change)]
         said = starec("run", "feed.yaml", *changes)
         assert said.status == 0
-        assert "nobody came" in said.err
+        assert "no visits" in said.err
         assert re.search(r"visitors +0\.000", said.out)
         assert "Who thought most" not in starec("show", "latest").out
         assert "She has not visited yet" in starec("show", "latest", "--user", "u1").out
