@@ -14,7 +14,7 @@ from starec_sim.agent import Agent
 from starec_sim.cards import card
 from starec_sim.dataset import Dataset
 from starec_sim.environment import Environment
-from starec_sim.experiment import Arm
+from starec_sim.experiment import Arm, data_spec
 from starec_sim.policies.gateway import Policy, build_policy
 from starec_sim.policies.gateway.policy import name_of
 from starec_sim.policies.gateway.replay import NoModel
@@ -23,18 +23,36 @@ from starec_sim.rng import Streams
 from starec_sim.types import Node
 
 
-def load_dataset(spec: Mapping[str, Any]) -> Dataset:
-    """Return the dataset that a spec names.
+def load_dataset(data: str | Mapping[str, Any], **settings: Any) -> Dataset:
+    """Return a dataset.
+
+    Args:
+        data: The path of its files, the name of its reader, or a spec `{"use": reader, ...}`, as
+            `data` of an experiment is.
+        settings: Settings of the reader, added to those of the spec.
 
     Raises:
-        StarecError: The spec is wrong, or the data cannot be read.
+        StarecError: There is no such reader, a setting is wrong, or the data cannot be read.
+
+    >>> load_dataset("synthetic", users=12, items=40, interactions=5).name
+    'synthetic'
     """
+    spec = {**(data_spec(data) if isinstance(data, str) else data), **settings}
     dataset: Dataset = plugins.configure("datasets", spec, "data").build().load()
     return dataset
 
 
 def build_environment(spec: Mapping[str, Any], dataset: Dataset | None, seed: int) -> Environment:
-    """Return a new environment; `seed` is that of its random streams."""
+    """Return a new environment.
+
+    Args:
+        spec: `{"use": environment, ...}`, as `environment` of an experiment is.
+        dataset: What it is built on; None where it brings its own world.
+        seed: Of all its random numbers.
+
+    Raises:
+        StarecError: There is no such environment, a setting is wrong, or the data does not fit.
+    """
     plugin = plugins.configure("environments", spec, "environment")
     environment: Environment = plugin.build(dataset, Streams(seed))
     return environment

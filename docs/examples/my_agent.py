@@ -1,7 +1,8 @@
 """An agent of one's own, in one file: it asks once, learns nothing, and never thinks twice."""
 
-from starec_sim import Call, Settings, Step, Verdict, Visit
+from starec_sim import Call, Settings, Step, Visit
 from starec_sim.answers import labelled, read_decision
+from starec_sim.types import Verdict
 
 ASK = """\
 You see a list of items with labels. {mood} Answer in exactly this form:

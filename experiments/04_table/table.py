@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from starec_environments.datasets.paths import usual_folder
-from starec_sim import Evaluation, EvaluationProgress, evaluate
+from starec_sim import Evaluation, evaluate, progress_display
 from starec_sim.evaluation import read_policy, read_rows, render, write_table_files
 from starec_sim.holdout import read_protocol
 
@@ -42,8 +42,7 @@ def main() -> None:
         if name == "cds":
             data = data | {"path": str(asked.cds or _cds())}
         start, cpu = time.perf_counter(), time.process_time()
-        display = EvaluationProgress()
-        with display:
+        with progress_display("evaluation") as display:
             folder, table = evaluate(
                 Evaluation(
                     name=f"table-{name}",

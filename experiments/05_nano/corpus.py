@@ -15,7 +15,7 @@ import numpy as np
 from undecided import guess
 from worlds import Rng, World
 
-from starec_agents.star.prompting import StarPrompts
+from starec_agents.star import StarPrompts
 from starec_environments.datasets.synthetic_titles import occupation
 from starec_environments.signals import BAND_NAMES, SHOWN_TOGETHER, TITLE_LIMIT, together_value
 from starec_sim.answers import label, read_decision, read_prompt, read_summary

@@ -10,6 +10,7 @@ has to find such a line from rewards. `--bare` leaves the signals off the cards.
 from __future__ import annotations
 
 import argparse
+import json
 from itertools import product
 
 import numpy as np
@@ -17,16 +18,11 @@ from corpus import HISTORY, PROMPTS
 from tqdm import tqdm
 from undecided import DEGREES
 
-from starec_environments.ranking import RankingEnvironment
-from starec_sim import plugins
+from starec_sim import Environment, build_environment, load_dataset
 from starec_sim.answers import read_decision, read_prompt
-from starec_sim.experiment import data_spec
 from starec_sim.metrics import bootstrap_interval
-from starec_sim.policies.evidence import SIGNALS
-from starec_sim.policies.reasoner import ReasonerPolicy
-from starec_sim.rng import Streams
+from starec_sim.policies.reasoner import SIGNALS, ReasonerPolicy
 from starec_sim.types import FloatArray, Memory
-from starec_sim.yaml_files import parse_value
 
 ROUNDS = 3
 SHOWN = 5
@@ -46,7 +42,7 @@ def guesses(bare: bool) -> dict[str, ReasonerPolicy]:
     return made
 
 
-def gains(world: RankingEnvironment, policies: list[ReasonerPolicy]) -> FloatArray:
+def gains(world: Environment, policies: list[ReasonerPolicy]) -> FloatArray:
     """Return NDCG@1 and NDCG@10 of each user under each policy: (users, policies, 2)."""
     found = np.zeros((len(world.users), len(policies), 2))
     histories = [world.history(user) for user in range(len(world.users))]
@@ -75,20 +71,21 @@ def main() -> None:
     arguments.add_argument("--data", default="synthetic", help="as `starec run --data`")
     arguments.add_argument(
         "--world",
-        type=parse_value,
+        type=json.loads,
         default={},
         metavar="SETTINGS",
-        help='settings of the data, such as "{popularity: 1.2}"',
+        help='settings of the data as JSON, such as {"popularity": 1.2}',
     )
     arguments.add_argument("--bare", action="store_true", help="cards without signals")
     arguments.add_argument("--users", type=int, default=300)
     arguments.add_argument("--seed", type=int, default=1)
     given = arguments.parse_args()
-    data, settings = plugins.configure("datasets", {**data_spec(given.data), **given.world}, "data")
-    config = RankingEnvironment.Config(
-        signals=[] if given.bare else [*SIGNALS.values()], users=given.users
+    signals = [] if given.bare else [*SIGNALS.values()]
+    world = build_environment(
+        {"use": "ranking", "signals": signals, "users": given.users},
+        load_dataset(given.data, **given.world),
+        given.seed,
     )
-    world = RankingEnvironment(config, data(settings).load(), Streams(given.seed))
     tried = guesses(given.bare)
     values = 100 * gains(world, list(tried.values()))
     choosing = np.arange(len(world.users)) % 2 == 0

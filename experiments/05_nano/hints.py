@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping
 
 from starec_sim.answers import card_terms, read_counts, read_prompt
 from starec_sim.answers.tags import CANDIDATES, ITEM, PAGE
-from starec_sim.policies.evidence import SIGNALS
+from starec_sim.policies.reasoner import SIGNALS
 
 _LINE = re.compile(r"^[A-Z]{1,3}\. (\".*)$", re.MULTILINE)
 _LIVED = re.compile(r"^- [\d.]+ stars: (liked|disliked) \| (\".*)$", re.MULTILINE)

@@ -31,7 +31,7 @@ from torch.nn import functional
 from tqdm import tqdm
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from starec_sim.policies.evidence import POLARITIES
+from starec_sim.policies.reasoner import POLARITIES
 
 LENGTHS = (128, 256, 384, 640, 896, 1280)
 BATCH_TOKENS = 8_192

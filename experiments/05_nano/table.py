@@ -20,27 +20,27 @@ from typing import Any
 
 import numpy as np
 
-from starec_sim.cli.evaluation_progress import EvaluationProgress
-from starec_sim.evaluation import (
+from starec_sim import (
     Evaluation,
-    Table,
+    Run,
+    RunEvents,
     evaluate,
-    read_settings,
-    read_table,
-    render,
+    progress_display,
+    read_run,
 )
-from starec_sim.evaluation.contenders import ContenderSpec
-from starec_sim.evaluation.folder import TABLE
-from starec_sim.evaluation.table import TableRow
-from starec_sim.evaluation.table_files import write_table_files
-from starec_sim.experiment import Experiment, recorded_experiment
+from starec_sim.evaluation import (
+    ContenderSpec,
+    Table,
+    TableRow,
+    find_table,
+    render,
+    write_table_files,
+)
+from starec_sim.experiment import recorded_experiment
 from starec_sim.holdout import read_protocol
-from starec_sim.learning.checkpoints import read_held_out
 from starec_sim.metrics import bootstrap_interval
 from starec_sim.policies.nano import NanoPolicy
 from starec_sim.policies.reasoner import ReasonerPolicy
-from starec_sim.runs import folder as run_folder
-from starec_sim.runs.manifest import read_manifest
 
 HERE = Path(__file__).parent
 SFT, TRAINED, WITHOUT_SFT, REFLECTING = "SFT", "SFT + GRPO", "GRPO without SFT", "reflection"
@@ -52,7 +52,7 @@ REPLAYED = 5
 """How many choices an agent with slow thinking plays through before the hold-out evaluation."""
 
 
-def rows(run: Path, without_sft: Path | None, asked: argparse.Namespace) -> list[ContenderSpec]:
+def rows(run: Run, without_sft: Run | None, asked: argparse.Namespace) -> list[ContenderSpec]:
     """Return the rows of a training's table, with the optional ones that were asked for.
 
     Args:
@@ -62,7 +62,7 @@ def rows(run: Path, without_sft: Path | None, asked: argparse.Namespace) -> list
     """
     fast = {"use": "star", "gate": {"when": "never"}}
     blind = {"use": "star", "gate": {"when": "never"}, "history_shown": 0}
-    first, last = weights(run, "000000"), weights(run, read_manifest(run).version or "")
+    first, last = weights(run, "000000"), weights(run, run.manifest.version or "")
     values: list[dict[str, Any]] = [
         {"name": "random", "floor": "random"},
         {"name": "popularity", "recommender": "popularity"},
@@ -90,7 +90,7 @@ def rows(run: Path, without_sft: Path | None, asked: argparse.Namespace) -> list
             for name, policy in ((SFT, first), (TRAINED, last))
         ]
     if without_sft:
-        weights_of = weights(without_sft, read_manifest(without_sft).version or "")
+        weights_of = weights(without_sft, without_sft.manifest.version or "")
         values.append({"name": WITHOUT_SFT, "agent": fast, "replay": 0, "policy": weights_of})
     if asked.reflection:
         slow = {"use": "star", "gate": {"when": "always"}}
@@ -112,31 +112,27 @@ def rows(run: Path, without_sft: Path | None, asked: argparse.Namespace) -> list
     return [ContenderSpec(**one) for one in values]
 
 
-def weights(run: Path, version: str) -> dict[str, Any]:
+def weights(run: Run, version: str) -> dict[str, Any]:
     """Return the spec of a policy that plays a version of a training at temperature 0."""
-    folder = run / "versions" / Path(version).name
+    folder = run.folder / "versions" / Path(version).name
     return {"use": "local", "model": str(folder), "temperature": 0, "max_tokens": 400}
 
 
 def evaluated(
-    run: Path, without_sft: Path | None, asked: argparse.Namespace, display: EvaluationProgress
+    run: Run, without_sft: Run | None, asked: argparse.Namespace, display: RunEvents
 ) -> Table:
     """Return the table of one training; reuse a finished evaluation with the same settings."""
-    runs_dir: Path = asked.runs_dir
-    experiment: Experiment = recorded_experiment(run)
+    experiment = recorded_experiment(run.folder)
     signals = [] if asked.bare else experiment.environment.get("signals", [])
     evaluation = Evaluation(
         name=f"{experiment.name}-table",
         data=experiment.data,
-        protocol=read_protocol("starec-20", signals=signals, users={"listed": read_held_out(run)}),
+        protocol=read_protocol("starec-20", signals=signals, users={"listed": run.held_out()}),
         rows=rows(run, without_sft, asked),
         seed=experiment.seed,
-        runs_dir=runs_dir,
+        runs_dir=asked.runs_dir,
     )
-    for folder in run_folder.listed(runs_dir):
-        if (folder / TABLE).is_file() and read_settings(folder).key == evaluation.key:
-            return read_table(folder)
-    return evaluate(evaluation, display)[1]
+    return find_table(evaluation) or evaluate(evaluation, display)[1]
 
 
 def pooled(tables: Sequence[Table]) -> Table:
@@ -218,18 +214,17 @@ def main() -> None:
     )
     arguments.add_argument("--runs-dir", type=Path, default=Path("runs"))
     given = arguments.parse_args()
-    found = [run_folder.find(run, given.runs_dir) for run in given.runs]
-    others = [run_folder.find(run, given.runs_dir) for run in given.without_sft or ()]
-    for folder in [*found, *others]:
-        if read_manifest(folder).status != "finished":
-            arguments.error(f"{folder} is not a finished training: starec resume {folder}")
-    if others and [*map(read_held_out, others)] != [*map(read_held_out, found)]:
+    found = [read_run(run, given.runs_dir) for run in given.runs]
+    others = [read_run(run, given.runs_dir) for run in given.without_sft or ()]
+    for run in [*found, *others]:
+        if run.manifest.status != "finished":
+            arguments.error(f"{run.folder} is not a finished training: starec resume {run.folder}")
+    if others and [run.held_out() for run in others] != [run.held_out() for run in found]:
         arguments.error(
             "--without-sft: these trainings have other hold-out users than RUN; name as many "
             "trainings, of the same data and seeds, in the same order"
         )
-    display = EvaluationProgress()
-    with display:
+    with progress_display("evaluation") as display:
         tables = [
             evaluated(run, other, given, display)
             for run, other in zip(found, others or [None] * len(found), strict=True)

@@ -14,8 +14,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from starec_sim.answers import PromptParts
-from starec_sim.policies.evidence import SIGNALS
-from starec_sim.policies.reasoner import ReasonerPolicy
+from starec_sim.policies.reasoner import SIGNALS, ReasonerPolicy
 from starec_sim.policies.text_policy import TextPolicy
 
 DEGREES = {"attributes": 3, "popularity": 4, "rating": 3, "together": 4}

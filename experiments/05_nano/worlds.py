@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from starec_environments.datasets import synthetic_titles
-from starec_sim.types import Item
+from starec_sim import Item
 
 Rng = np.random.Generator
 

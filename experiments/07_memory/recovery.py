@@ -19,14 +19,14 @@ import numpy as np
 from starec_sim import (
     Decision,
     Experiment,
-    RunError,
     StarecError,
-    Streams,
+    build_environment,
+    load_dataset,
     metrics,
-    plugins,
     read_experiment,
     read_run,
 )
+from starec_sim.errors import RunError
 from starec_sim.types import FloatArray
 
 WITHIN = 5
@@ -86,15 +86,11 @@ def _by_user(values: Mapping[tuple[str, int], list[float]], visits: int) -> Floa
 
 def _true_orders(experiment: Experiment, at: int) -> Mapping[tuple[str, int], list[float]]:
     """Return the metric of an order by the true tastes, by (user, visit), on the run's lists."""
-    dataset_class, config = plugins.configure("datasets", experiment.data, "data")
-    dataset = dataset_class(config).load()
+    dataset = load_dataset(experiment.data)
     rows = {user.id: row for row, user in enumerate(dataset.users)}
-    environment_class, config = plugins.configure(
-        "environments", experiment.environment, "environment"
-    )
     values: dict[tuple[str, int], list[float]] = {}
     for number in range(experiment.replicates):
-        environment = environment_class(config, dataset, Streams(experiment.seed + number))
+        environment = build_environment(experiment.environment, dataset, experiment.seed + number)
         for visit in range(experiment.rounds):
             for user in environment.begin_round(visit):
                 shown = environment.observe(user, ())

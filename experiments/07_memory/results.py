@@ -21,17 +21,9 @@ from pathlib import Path
 
 from recovery import draw, read, table
 
-from starec_sim import (
-    EvaluationProgress,
-    Experiment,
-    RunError,
-    RunReport,
-    StarecError,
-    read_experiment,
-    read_run,
-    run,
-    summarise,
-)
+from starec_sim import Experiment, StarecError, progress_display, read_experiment, read_run, run
+from starec_sim.errors import RunError
+from starec_sim.report import RunReport, summarise
 
 HERE = Path(__file__).parent
 USERS = {
@@ -102,8 +94,7 @@ def _played(name: str, spec: str, asked: argparse.Namespace) -> Path:
     changes += [f"{USERS[name]}={asked.users}"] if asked.users else []
     experiment = read_experiment(path, changes)
     arms = {arm: keys for arm, keys in experiment.arms.items() if arm not in asked.without}
-    display = EvaluationProgress()
-    with display:
+    with progress_display() as display:
         return run(experiment.model_copy(update={"arms": arms}), display).folder
 
 

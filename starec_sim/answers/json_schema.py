@@ -38,8 +38,9 @@ def answer_schema(name: str, form: str, labels: Sequence[str]) -> dict[str, Any]
         form: The text that asks for the parts.
         labels: The labels that may be named.
 
-    >>> answer_schema("reflect", "<think>\nwhy\n</think>\n<preferences>...", ())["required"]
-    ['think', 'preferences']
+    Examples:
+        >>> answer_schema("reflect", "<think>\nwhy\n</think>\n<preferences>...", ())["required"]
+        ['think', 'preferences']
     """
     return {"title": name, **_object({part: _value(part, labels) for part in asked_parts(form)})}
 

@@ -18,8 +18,9 @@ _LABELLED = re.compile(rf"^({LABEL})\. (.*)$", re.MULTILINE)
 def label(position: int) -> str:
     """Return the label of a position: A, B, ..., Z, AA, AB, ...
 
-    >>> [label(position) for position in (0, 25, 26)]
-    ['A', 'Z', 'AA']
+    Examples:
+        >>> [label(position) for position in (0, 25, 26)]
+        ['A', 'Z', 'AA']
     """
     letters = ""
     position += 1

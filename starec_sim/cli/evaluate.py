@@ -118,10 +118,9 @@ def _evaluation(options: EvaluateOptions) -> Evaluation:
     if options.new_users:
         users["mode"] = "new"
     if options.held_out is not None:
-        from starec_sim.learning.checkpoints import read_held_out
-        from starec_sim.runs import folder as run_folder
+        from starec_sim.runs.run_tables import read_run
 
-        users["listed"] = read_held_out(run_folder.find(options.held_out, options.runs_dir))
+        users["listed"] = read_run(options.held_out, options.runs_dir).held_out()
     values = {
         "name": f"eval-{protocol['name']}",
         "data": data_spec(options.data),

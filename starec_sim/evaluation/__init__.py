@@ -6,7 +6,7 @@ one row for each contender. Any two rows can be compared:
 """
 
 from starec_sim.evaluation.contenders import ContenderSpec, read_policy, read_rows
-from starec_sim.evaluation.evaluate import evaluate, read_table, resume
+from starec_sim.evaluation.evaluate import evaluate, find_table, read_table, resume
 from starec_sim.evaluation.folder import read_settings
 from starec_sim.evaluation.settings import Evaluation
 from starec_sim.evaluation.table import Table, TableRow, merge_tables
@@ -20,6 +20,7 @@ __all__ = [
     "Table",
     "TableRow",
     "evaluate",
+    "find_table",
     "merge_tables",
     "read_policy",
     "read_rows",

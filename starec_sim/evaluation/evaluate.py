@@ -159,6 +159,21 @@ def _prepare(evaluation: Evaluation) -> _Prepared:
     return _Prepared(evaluation, holdout, contenders)
 
 
+def find_table(evaluation: Evaluation) -> Table | None:
+    """Return the table of the first finished evaluation with the same settings, if there is one.
+
+    Args:
+        evaluation: The settings; `runs_dir` is where it looks.
+
+    Raises:
+        RunError: A finished evaluation there is damaged.
+    """
+    for folder in run_folder.listed(evaluation.runs_dir):
+        if files.has_table(folder) and read_settings(folder).key == evaluation.key:
+            return read_table(folder)
+    return None
+
+
 def _unfinished(evaluation: Evaluation) -> Path | None:
     """Return the latest unfinished evaluation with the same settings; None if there is none."""
     for folder in reversed(run_folder.listed(evaluation.runs_dir)):

@@ -24,9 +24,9 @@ from starec_sim.errors import RunError
 from starec_sim.learning.rollouts import PendingSummary
 from starec_sim.learning.rows import Rollout, TokenRow
 from starec_sim.learning.sealed_folders import damage, put_bytes, sealed_folder
+from starec_sim.runs.folder import HELD_OUT
 
 _STATE = "state.pt"
-_HELD_OUT = "held-out.txt"
 KEPT = 2
 """Checkpoints that are kept: the last one, and the one before in case the last is damaged."""
 
@@ -54,7 +54,7 @@ class CheckpointStore:
 
     def put_held_out(self, ids: Sequence[str]) -> None:
         """Write the ids of the users who are never trained on."""
-        put_bytes(self.folder / _HELD_OUT, "".join(f"{user}\n" for user in ids).encode())
+        put_bytes(self.folder / HELD_OUT, "".join(f"{user}\n" for user in ids).encode())
 
     # Versions of the weights
 
@@ -193,21 +193,6 @@ class CheckpointStore:
         """Drop the lines that `keep` refuses: those of steps that are made again."""
         lines = [json.dumps(entry) + "\n" for entry in self.logged() if keep(entry)]
         put_bytes(self.folder / "steps.jsonl", "".join(lines).encode())
-
-
-def read_held_out(folder: Path) -> list[str]:
-    """Return the ids of the users whom a training never trains on.
-
-    Raises:
-        RunError: The folder holds no training.
-    """
-    try:
-        return (folder / _HELD_OUT).read_text("utf-8").splitlines()
-    except OSError as error:
-        raise RunError(
-            f"{folder} does not say who was kept apart: {error}",
-            hint="name a training; `starec runs` lists them",
-        ) from None
 
 
 def _summary(values: Mapping[str, Any]) -> PendingSummary:

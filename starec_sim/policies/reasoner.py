@@ -31,8 +31,17 @@ from starec_sim.answers import (
 )
 from starec_sim.answers.tags import ACTIONS, NEXT, PREFERENCES, RANKING, THINK, block, tagged
 from starec_sim.answers.terms import says_liked
-from starec_sim.policies.evidence import SIGNALS, Weighed, limited, signal_evidence, worth
+from starec_sim.policies.evidence import (
+    POLARITIES,
+    SIGNALS,
+    Weighed,
+    limited,
+    signal_evidence,
+    worth,
+)
 from starec_sim.policies.text_policy import TextPolicy, word_count
+
+__all__ = ["POLARITIES", "SIGNALS", "ReasonerPolicy"]
 
 UpTo2 = Annotated[int, Field(ge=0, le=2)]
 UpTo3 = Annotated[int, Field(ge=0, le=3)]

@@ -13,6 +13,8 @@ from starec_sim.runs.manifest import MANIFEST, Manifest, stored_manifest
 from starec_sim.runs.store import FILE
 
 CONFIG = "config.yaml"
+HELD_OUT = "held-out.txt"
+"""The users whom a training never trains on, one id a line."""
 
 
 def create(runs_dir: Path, name: str, seed: int) -> Path:
@@ -104,6 +106,21 @@ def configuration(folder: Path) -> str:
             f"{folder / CONFIG} cannot be read: {error}",
             hint="put the file back as it was; the manifest holds its SHA-256",
         ) from error
+
+
+def read_held_out(folder: Path) -> list[str]:
+    """Return the ids of the users whom a training never trains on.
+
+    Raises:
+        RunError: The folder holds no training.
+    """
+    try:
+        return (folder / HELD_OUT).read_text("utf-8").splitlines()
+    except OSError as error:
+        raise RunError(
+            f"{folder} does not say who was kept apart: {error}",
+            hint="name a training; `starec runs` lists them",
+        ) from None
 
 
 def unchanged(folder: Path, manifest: Manifest, *, hint: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from starec_sim import yaml_files
 from starec_sim.errors import RunError, did_you_mean
 from starec_sim.runs import queries
-from starec_sim.runs.folder import CONFIG, configuration, find
+from starec_sim.runs.folder import CONFIG, configuration, find, read_held_out
 from starec_sim.runs.manifest import Manifest, read_manifest
 from starec_sim.runs.reader import RecordedStep, RecordedTrial, reading
 from starec_sim.runs.row_types import (
@@ -71,6 +71,14 @@ class Run:
         if not self.manifest.config_sha256:
             return {}
         return yaml_files.parse(configuration(self.folder), str(self.folder / CONFIG))
+
+    def held_out(self) -> list[str]:
+        """Return the ids of the users whom a training never trains on.
+
+        Raises:
+            RunError: This is no training.
+        """
+        return read_held_out(self.folder)
 
     def tables(self) -> list[str]:
         """Return the names of all tables."""

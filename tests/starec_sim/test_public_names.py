@@ -4,6 +4,8 @@ import ast
 import re
 import subprocess
 import sys
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -11,21 +13,46 @@ import pytest
 import starec_sim
 
 ROOT = Path(__file__).parents[2]
-PUBLIC = (
-    "starec_sim",
-    "starec_sim.answers",
-    "starec_sim.evaluation",
-    "starec_sim.holdout",
-    "starec_sim.metrics",
-)
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
-INTERNAL = {
-    "experiments/04_table/table.py",
-    "experiments/07_memory/recovery.py",
-    *(f"experiments/05_nano/{name}.py" for name in ("corpus", "guesses", "hints", "sft")),
-    *(f"experiments/05_nano/{name}.py" for name in ("table", "undecided", "worlds")),
-}
-"""Scripts that import modules that are not public."""
+USERS = (
+    "README.md",
+    "docs/**/*.md",
+    "docs/examples/*.py",
+    "experiments/**/*.py",
+    "tests/fixtures/third_party_plugin/**/*.py",
+)
+"""Who uses public names only. `benchmarks/` measures inner parts, and the scripts in `docs/` draw
+the pictures of the pages; both change together with the code and may import anything."""
+
+
+def documented():
+    """Return the modules that the reference documents: these are public."""
+    pages = sorted(ROOT.glob("docs/reference/*.md"))
+    named = [name for page in pages for name in re.findall(r"^::: (\S+)", page.read_text(), re.M)]
+    return {"starec_sim", *(name for name in named if is_module(name))}
+
+
+def is_module(name):
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:  # a function of a module
+        return False
+
+
+def names_of(module):
+    """Return the public names of a module: its `__all__`, or what it defines itself."""
+    tree = ast.parse(Path(find_spec(module).origin).read_text())
+    defined = set()
+    for node in tree.body:
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names = {target.id for target in targets if isinstance(target, ast.Name)}
+            if "__all__" in names:
+                return set(ast.literal_eval(node.value))
+            defined |= names
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            defined.add(node.name)
+    return {name for name in defined if not name.startswith("_")}
 
 
 def test_every_public_name_is_there():
@@ -59,29 +86,47 @@ def test_the_import_is_quick_and_needs_no_large_package():
     assert {"torch", "numpy", "pydantic", "langgraph"}.isdisjoint(modules.split())
 
 
+def test_there_are_few_public_names():
+    assert len(starec_sim.__all__) <= 35
+
+
+def test_the_docstring_and_the_reference_name_every_public_name():
+    page = (ROOT / "docs" / "reference" / "python.md").read_text()
+    for name in set(starec_sim.__all__) - {"__version__"}:
+        assert f"`{name}`" in starec_sim.__doc__, name
+        assert f"`{name}`" in page, name
+
+
+def test_packages_that_are_public_say_what_they_give():
+    for name in documented():
+        if find_spec(name).submodule_search_locations:
+            module = import_module(name)
+            assert all(hasattr(module, each) for each in module.__all__), name
+
+
 def internal(text):
-    """Return the modules of the project that a piece of code imports and that are not public."""
-    found = set()
+    """Return what a piece of code imports of the project and that is not public."""
+    public, found = documented(), set()
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.ImportFrom) and node.module == "starec_sim":
-            public = {*starec_sim.__all__, *(name.rpartition(".")[2] for name in PUBLIC)}
-            found |= {f"starec_sim.{name.name}" for name in node.names if name.name not in public}
-        elif isinstance(node, ast.ImportFrom):
-            found |= {node.module} - set(PUBLIC)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("starec_"):
+            known = names_of(node.module) if node.module in public else set()
+            found |= {
+                f"{node.module}.{name.name}"
+                for name in node.names
+                if name.name not in known and f"{node.module}.{name.name}" not in public
+            }
         elif isinstance(node, ast.Import):
-            found |= {name.name for name in node.names} - set(PUBLIC)
-    return {name for name in found if name.startswith("starec_")}
+            found |= {name.name for name in node.names if name.name.startswith("starec_")} - public
+    return found
 
 
 def users():
-    """Yield (file, code) of every experiment, example and page."""
-    for path in sorted([*ROOT.glob("experiments/*/*.py"), *ROOT.glob("docs/examples/*.py")]):
-        yield path, path.read_text()
-    for path in sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")]):
-        for code in re.findall(
-            r"^```python\n(.*?)^```", path.read_text(), re.DOTALL | re.MULTILINE
-        ):
-            yield path, code
+    """Yield (file, code) of every experiment, example, page, and of a plug-in of somebody else."""
+    for pattern in USERS:
+        for path in sorted(ROOT.glob(pattern)):
+            text = path.read_text()
+            for code in BLOCK.findall(text) if path.suffix == ".md" else [text]:
+                yield path, code
 
 
 def test_experiments_docs_and_examples_import_public_names_only():
@@ -89,4 +134,20 @@ def test_experiments_docs_and_examples_import_public_names_only():
     for path, code in users():
         if inner := internal(code):
             found.setdefault(str(path.relative_to(ROOT)), set()).update(inner)
-    assert found.keys() == INTERNAL, found
+    assert not found
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("from starec_sim import run, metrics", set()),
+        ("from starec_sim.evaluation import render", set()),
+        ("import numpy, starec_sim.types", set()),
+        ("from starec_sim import runs", {"starec_sim.runs"}),
+        ("from starec_sim.types import np", {"starec_sim.types.np"}),
+        ("from starec_sim.cli.tables import number", {"starec_sim.cli.tables.number"}),
+        ("def f():\n    import starec_sim.trials", {"starec_sim.trials"}),
+    ],
+)
+def test_what_counts_as_internal(code, found):
+    assert internal(code) == found

@@ -3,5 +3,6 @@
 from starec_agents.star.agent import StarAgent
 from starec_agents.star.gate import Gate
 from starec_agents.star.graph import StarContext, build_graph
+from starec_agents.star.prompting import StarPrompts
 
-__all__ = ["Gate", "StarAgent", "StarContext", "build_graph"]
+__all__ = ["Gate", "StarAgent", "StarContext", "StarPrompts", "build_graph"]

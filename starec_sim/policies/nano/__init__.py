@@ -14,6 +14,8 @@ from pydantic import Field, model_validator
 
 from starec_sim.policies.local import LocalPolicy
 
+__all__ = ["HERE", "NanoPolicy", "Stage"]
+
 Stage = Literal["trained", "anchored"]
 
 HERE = Path(__file__).parent
