@@ -4,12 +4,28 @@ import sys
 
 import pytest
 from hypothesis import settings
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from starec_sim.cli import main
 
 # How long an example takes says something about the machine, not about the code.
-settings.register_profile("unhurried", deadline=None)
+settings.register_profile("unhurried", deadline=None, max_examples=50)
 settings.load_profile("unhurried")
+
+
+@pytest.fixture(autouse=True)
+def blank_pictures(request, monkeypatch):
+    """Save a blank picture in place of each plot, but for tests that are marked `pictures`.
+
+    Every run ends with a plot, and to draw it takes longer than to play a small run.
+    """
+
+    def savefig(figure, path, **options):
+        FigureCanvasAgg(Figure(figsize=(1, 1))).print_png(path)
+
+    if request.node.get_closest_marker("pictures") is None:
+        monkeypatch.setattr(Figure, "savefig", savefig)
 
 
 @pytest.fixture

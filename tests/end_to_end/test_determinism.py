@@ -6,13 +6,14 @@ from starec_sim import experiment, runner
 
 FEED = {"use": "feed", "recommender": "bpr", "page_size": 6}
 RANKING = {"use": "ranking", "choices": 4}
+SMALL = {"data": {"use": "synthetic", "users": 16, "items": 160}, "rounds": 3}
 
 
 @pytest.mark.parametrize("environment", [FEED, RANKING], ids=["feed", "ranking"])
 def test_the_digest_does_not_depend_on_how_many_visits_are_in_flight(
     write_experiment, quiet, environment
 ):
-    path = write_experiment(environment)
+    path = write_experiment(environment, **SMALL)
     digests = {
         runner.run(experiment.read_experiment(path, [f"concurrency={count}"]), quiet).digest
         for count in (1, 16, 256)
@@ -21,7 +22,7 @@ def test_the_digest_does_not_depend_on_how_many_visits_are_in_flight(
 
 
 def test_another_seed_gives_another_digest(write_experiment, quiet):
-    path = write_experiment()
+    path = write_experiment(**SMALL)
     first, second = (
         runner.run(experiment.read_experiment(path, [f"seed={seed}", "rounds=2"]), quiet).digest
         for seed in (1, 2)
@@ -30,7 +31,7 @@ def test_another_seed_gives_another_digest(write_experiment, quiet):
 
 
 def test_arms_share_seeds_so_an_arm_that_changes_nothing_changes_no_figure(write_experiment, quiet):
-    path = write_experiment(arms={"one": {}, "same": {"environment.refit_every": 1}})
+    path = write_experiment(**SMALL, arms={"one": {}, "same": {"environment.refit_every": 1}})
     report = runner.run(experiment.read_experiment(path), quiet).report
     assert repr(report.metrics["one"]) == repr(report.metrics["same"])
     assert all(d.interval.mean == 0 for d in report.differences["same"].values())
@@ -39,7 +40,9 @@ def test_arms_share_seeds_so_an_arm_that_changes_nothing_changes_no_figure(write
 def test_a_trial_does_not_depend_on_the_trials_before_it(write_experiment, quiet):
     arms = {"als": {}, "random": {"environment.recommender": "random"}}
     turned = dict(reversed(arms.items()))
-    one = runner.run(experiment.read_experiment(write_experiment(arms=arms)), quiet).report
-    two = runner.run(experiment.read_experiment(write_experiment(arms=turned)), quiet).report
+    one = runner.run(experiment.read_experiment(write_experiment(**SMALL, arms=arms)), quiet).report
+    two = runner.run(
+        experiment.read_experiment(write_experiment(**SMALL, arms=turned)), quiet
+    ).report
     assert repr(one.metrics["random"]) == repr(two.metrics["random"])
     assert repr(one.metrics["als"]) == repr(two.metrics["als"])

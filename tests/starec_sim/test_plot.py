@@ -7,6 +7,8 @@ from starec_sim.metrics import Interval
 from starec_sim.plot import plot_report
 from starec_sim.report import MetricSummary, RunReport
 
+pytestmark = pytest.mark.pictures
+
 
 def figure(*series, half=0.1):
     return MetricSummary(Interval(series[-1], 0, 1, 9), series, (half,) * len(series))

@@ -25,6 +25,7 @@ def place(tmp_path, monkeypatch):
 ASKED = ("--rows", "rows.yaml", "--protocol", "small.yaml", "--users", "15")
 
 
+@pytest.mark.pictures
 def test_a_table_is_printed_written_shown_again_and_compared(starec, place) -> None:
     said = starec("eval", "lexical", *ASKED, "--into", "out", width=100)
     assert said.status == 0, said.err
