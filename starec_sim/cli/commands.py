@@ -25,7 +25,7 @@ from starec_sim.cli.train import train
 
 app = typer.Typer(
     name="starec",
-    help="A laboratory of simulated people in front of a recommender.",
+    help="Simulate users in front of a recommender, and train the policy that plays them.",
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

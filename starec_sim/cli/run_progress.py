@@ -18,6 +18,7 @@ from starec_sim.cli.text import program, suggested
 from starec_sim.errors import PausedError
 from starec_sim.experiment import Experiment
 from starec_sim.glossary import eventful, metric_info
+from starec_sim.runs.manifest import read_manifest
 from starec_sim.types import Visit
 
 _HEADLINES = (
@@ -41,7 +42,6 @@ class RunProgress(LiveProgress):
     def __init__(self) -> None:
         super().__init__()
         self._folder = Path()
-        self._next_seed = 1
         self._arm, self._seed = "", 0
         self._series: dict[str, dict[str, list[float]]] = {}
         self._rounds = 1
@@ -53,7 +53,6 @@ class RunProgress(LiveProgress):
     def run_started(self, folder: Path, experiment: Experiment) -> None:
         """Show the run's name, and set the total number of rounds."""
         self._folder = folder
-        self._next_seed = experiment.seed + experiment.replicates
         trials = max(1, len(experiment.arms)) * experiment.replicates
         self._progress.update(
             self._task, description=experiment.name, total=trials * experiment.rounds
@@ -131,7 +130,7 @@ class RunProgress(LiveProgress):
             plot: The file of the plot; None if there is none.
             user: The id of the user whose steps a command shows.
         """
-        here = shlex.quote(str(folder))
+        here, next_seed = shlex.quote(str(folder)), max(read_manifest(folder).seeds) + 1
         if self._series:
             self.message(
                 f"\n{self._steps:,} user-steps in {time.monotonic() - self._started:.0f} s"
@@ -142,10 +141,10 @@ class RunProgress(LiveProgress):
         if plot is not None:
             self.message(f"plot   {plot}")
         commands = (
-            (f"show {here} --user {shlex.quote(user)}", "what one person saw, thought and did"),
+            (f"show {here} --user {shlex.quote(user)}", "what one user saw, thought and did"),
             (f"show {here} --explain", "what the metrics mean"),
-            (f"run {here}/config.yaml --set seed={self._next_seed}", "the same with other chances"),
-            ("runs", "all runs"),
+            (f"run {here}/config.yaml --set seed={next_seed}", "the same with another seed"),
+            (f"runs --runs-dir {shlex.quote(str(folder.parent))}", "all runs there"),
         )
         self.message(suggested(commands))
 

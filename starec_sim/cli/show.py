@@ -20,7 +20,7 @@ class ShowOptions:
 
     run: RunArgument
     user: Annotated[
-        str | None, typer.Option(metavar="ID", help="The id of a person: show her life.")
+        str | None, typer.Option(metavar="ID", help="The id of a user: show her visits.")
     ] = None
     arm: Annotated[
         str | None, typer.Option(metavar="ARM", help="With --user: the arm, else the first.")
@@ -52,7 +52,7 @@ def show(options: ShowOptions) -> Answer:
     of_user = (options.arm, options.seed, options.round)
     if options.user is None and (options.prompts or any(given is not None for given in of_user)):
         raise RunError(
-            "--arm, --seed, --round and --prompts show a person, and none is named",
+            "--arm, --seed, --round and --prompts show one user, and none is named",
             hint="add --user ID; `starec show RUN` names some",
         )
     with reading(run) as reader:

@@ -204,7 +204,7 @@ def _migrated(values: dict[str, Any], path: Path) -> dict[str, Any]:
         wrote = versions.get("starec-sim") if isinstance(versions, dict) else None
         raise RunError(
             f"{path} has schema_version {stored}, this version reads up to {SCHEMA_VERSION}",
-            hint=f"open it with {f'starec-sim {wrote}' if wrote else 'the version that wrote it'}",
+            hint=f"open it with the newer version that wrote it{f' ({wrote})' if wrote else ''}",
         )
     for version in range(stored, SCHEMA_VERSION):
         values = _MIGRATIONS[version](values, path.parent)

@@ -150,8 +150,8 @@ class TestALife:
             (["--user", "u3", "--arm", "lop"], 'no arm "lop" has begun in this run; did you mean'),
             (["--user", "u3", "--seed", "9"], "no trial with seed 9; its seeds so far: 0"),
             (["--user", "u3", "--round", "9"], "u3 did not visit in round 9; the rounds of her"),
-            (["--round", "1"], "--arm, --seed, --round and --prompts show a person"),
-            (["--prompts"], "--arm, --seed, --round and --prompts show a person"),
+            (["--round", "1"], "--arm, --seed, --round and --prompts show one user"),
+            (["--prompts"], "--arm, --seed, --round and --prompts show one user"),
         ],
     )
     def test_who_is_not_there_is_an_error(self, starec, finished, options, said):
