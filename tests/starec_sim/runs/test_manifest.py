@@ -107,7 +107,7 @@ def test_a_newer_schema_is_refused_with_the_version_that_wrote_it(make):
     change(path, schema_version=SCHEMA_VERSION + 1)
     with pytest.raises(RunError, match=f"has schema_version {SCHEMA_VERSION + 1}") as raised:
         read_manifest(path)
-    assert raised.value.hint == "open it with starec-sim 9.9.9"
+    assert raised.value.hint == "open it with the newer version that wrote it (9.9.9)"
 
 
 @pytest.mark.parametrize("version", ["2", 0, True, 2.5, None])
