@@ -30,7 +30,7 @@ from starec_sim.runs.session import Session
 from starec_sim.runs.store import Store
 from starec_sim.runs.trial_state import TrialState, dump_arrays, load_state, turns_after
 from starec_sim.runs.turns import insert_turn
-from starec_sim.types import CallKey, Step, Turn, Visit
+from starec_sim.types import CallKey, Memory, Step, Turn, Visit
 
 _FLUSH_TURNS = 64
 _FLUSH_S = 1.0
@@ -196,17 +196,10 @@ class Recorder:
                 key = (trial, round, visit.user)
                 for number, turns in enumerate(self._hashed_turns[visit.user]):
                     sha.update(self._insert_step((*key, number), visit.steps[number], turns))
-                of_visit = {
-                    name: float(values[index])
-                    for name, values in measured.visits.items()
-                    if not np.isnan(values[index])
-                }
-                store.db.execute(
-                    "INSERT INTO visits VALUES (?, ?, ?, ?)", (*key, codec.dumps(of_visit))
-                )
-                store.db.execute(
-                    "INSERT OR REPLACE INTO memories VALUES (?, ?, ?)",
-                    (trial, visit.user, codec.dump_memory(visit.steps[-1].memory)),
+                self._insert_visit(
+                    key,
+                    visit.steps[-1].memory,
+                    {name: float(values[index]) for name, values in measured.visits.items()},
                 )
             of_round = {
                 name: None if np.isnan(value) else float(value)
@@ -229,6 +222,18 @@ class Recorder:
         self._committed.clear()
         self._hashed_turns.clear()
         return sha.hexdigest()
+
+    def _insert_visit(
+        self, key: tuple[int, int, int], memory: Memory, metrics: Mapping[str, float]
+    ) -> None:
+        """Insert the metrics of a visit, those with a value, and the memory after it."""
+        known = {name: value for name, value in metrics.items() if not np.isnan(value)}
+        trial, _, user = key
+        self._store.db.execute("INSERT INTO visits VALUES (?, ?, ?, ?)", (*key, codec.dumps(known)))
+        self._store.db.execute(
+            "INSERT OR REPLACE INTO memories VALUES (?, ?, ?)",
+            (trial, user, codec.dump_memory(memory)),
+        )
 
     def _insert_step(self, key: tuple[int, int, int, int], step: Step, turns: HashedTurns) -> bytes:
         """Insert one step and return the bytes that the digest covers."""
