@@ -25,7 +25,7 @@ class UnfinishedError(Exception):
         self.print_how_to_resume = print_how_to_resume
 
 
-class Progress(Protocol):
+class LiveDisplay(Protocol):
     """A display that prints how a run is resumed."""
 
     @property
@@ -39,7 +39,7 @@ class Progress(Protocol):
 
 
 @contextmanager
-def unfinished_errors(progress: Progress) -> Iterator[None]:
+def unfinished_errors(progress: LiveDisplay) -> Iterator[None]:
     """Raise an `UnfinishedError` for every error that ends the run."""
     try:
         yield
