@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from starec_sim import yaml_files
-from starec_sim.errors import ConfigError, RunError
+from starec_sim.errors import RunError
+from starec_sim.evaluation import settings_file
 from starec_sim.evaluation.rank_range import RankRange
 from starec_sim.evaluation.settings import Evaluation
 from starec_sim.evaluation.table import Table, TableRow
@@ -22,7 +22,6 @@ from starec_sim.holdout import HoldOut
 from starec_sim.holdout.candidate_files import write_candidates
 from starec_sim.metrics import Interval
 from starec_sim.runs.atomic_file import write_atomically
-from starec_sim.settings import validate
 
 SETTINGS, CANDIDATES, TABLE, RANKS = "evaluation.yaml", "candidates.jsonl", "table.json", "ranks"
 
@@ -30,8 +29,7 @@ SETTINGS, CANDIDATES, TABLE, RANKS = "evaluation.yaml", "candidates.jsonl", "tab
 def write_settings(folder: Path, evaluation: Evaluation, holdout: HoldOut) -> None:
     """Write the settings of an evaluation and its candidate lists."""
     write_candidates(holdout.listed(), folder / CANDIDATES)
-    text = yaml_files.dump(evaluation.model_dump(mode="json"))
-    write_atomically(folder / SETTINGS, text)
+    settings_file.write(folder / SETTINGS, evaluation)
 
 
 def read_settings(folder: Path) -> Evaluation:
@@ -40,15 +38,9 @@ def read_settings(folder: Path) -> Evaluation:
     Raises:
         RunError: The folder holds none.
     """
-    path = folder / SETTINGS
-    try:
-        values = yaml_files.load(path)
-    except ConfigError as error:
-        raise RunError(
-            f"{folder} holds no evaluation: {error.message}",
-            hint="`starec eval POLICY` begins one",
-        ) from None
-    return validate(Evaluation, values, str(path), recorded=True)
+    return settings_file.read(
+        folder / SETTINGS, Evaluation, what="evaluation", command="starec eval POLICY"
+    )
 
 
 def has_ranks(folder: Path, number: int) -> bool:

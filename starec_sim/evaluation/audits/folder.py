@@ -10,20 +10,19 @@ import json
 from pathlib import Path
 from typing import Any
 
-from starec_sim import yaml_files
-from starec_sim.errors import ConfigError, RunError
+from starec_sim.errors import RunError
+from starec_sim.evaluation import settings_file
 from starec_sim.evaluation.audits.page import render_page
 from starec_sim.evaluation.audits.report import AuditReport
 from starec_sim.evaluation.audits.settings import AuditSettings
 from starec_sim.runs.atomic_file import write_atomically
-from starec_sim.settings import validate
 
 SETTINGS, REPORT, PAGE = "audit.yaml", "audit.json", "audit.html"
 
 
 def write_settings(folder: Path, settings: AuditSettings) -> None:
     """Write the settings of an audit."""
-    write_atomically(folder / SETTINGS, yaml_files.dump(settings.model_dump(mode="json")))
+    settings_file.write(folder / SETTINGS, settings)
 
 
 def read_settings(folder: Path) -> AuditSettings:
@@ -32,14 +31,9 @@ def read_settings(folder: Path) -> AuditSettings:
     Raises:
         RunError: The folder holds none.
     """
-    path = folder / SETTINGS
-    try:
-        values = yaml_files.load(path)
-    except ConfigError as error:
-        raise RunError(
-            f"{folder} holds no audit: {error.message}", hint="`starec audit POLICY` begins one"
-        ) from None
-    return validate(AuditSettings, values, str(path), recorded=True)
+    return settings_file.read(
+        folder / SETTINGS, AuditSettings, what="audit", command="starec audit POLICY"
+    )
 
 
 def write_report(report: AuditReport, json_file: Path, page: Path) -> dict[str, Any]:
