@@ -33,9 +33,9 @@ def serve(
 
     For example: starec serve local,model=Qwen/Qwen3-0.6B
     """
+    from starec_sim.build import build_policy
     from starec_sim.errors import ConfigError
     from starec_sim.evaluation.contenders import label, read_policy
-    from starec_sim.policies.gateway.policy import build_policy
 
     try:
         from starec_sim.serving.endpoint import Endpoint

@@ -6,13 +6,18 @@ An audit is a run of the kind "audit": its folder has the settings, the record a
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from starec_sim.agent import Agent, RephrasedAgent
-from starec_sim.build import build_agent, build_environment, load_dataset
+from starec_sim.build import (
+    build_agent,
+    build_environment,
+    build_policy,
+    load_dataset,
+    prompt_hashes,
+)
 from starec_sim.cards import card
 from starec_sim.dataset import Dataset
 from starec_sim.environment import Environment
@@ -126,13 +131,7 @@ class _Prepared:
 
     def prompts(self) -> dict[str, dict[str, str]]:
         """Return the SHA-256 of every prompt template, by wording and name."""
-        return {
-            wording: {
-                name: hashlib.sha256(text.encode()).hexdigest()
-                for name, text in agent.prompts().items()
-            }
-            for wording, agent in self.agents.items()
-        }
+        return {wording: prompt_hashes(agent) for wording, agent in self.agents.items()}
 
     def phrases(self) -> Iterator[str]:
         """Yield texts that prompts repeat, to compress the record with."""
@@ -154,7 +153,7 @@ def _prepare(settings: AuditSettings) -> _Prepared:
     )
     drawn = protocol.users.model_copy(update={"count": settings.users})
     protocol = protocol.model_copy(update={"draws": 1, "signals": (), "users": drawn})
-    policy = AuditedPolicy(settings.policy)
+    policy = AuditedPolicy(build_policy(settings.policy, "policy"))
     holdout = HoldOut(protocol, dataset, settings.seed)
     spec = {"use": environment_name(), "protocol": protocol.model_dump(mode="json")}
     environment = build_environment(spec, dataset, settings.seed)

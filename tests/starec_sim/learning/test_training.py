@@ -10,14 +10,16 @@ from pathlib import Path
 import pytest
 import yaml
 
+from starec_sim.build import Builder, build_policy
 from starec_sim.events import RunEvents
 from starec_sim.experiment import read_experiment
 from starec_sim.learning.config import Training, template_of, training_of
+from starec_sim.learning.split import UserSplit
 from starec_sim.learning.teacher import samples_of
 from starec_sim.learning.train import _result, train
 from starec_sim.learning.training_run import Players, TrainingRun
 from starec_sim.learning.weight_sync import ServedWeightSync
-from starec_sim.policies.gateway import Policy, build_policy
+from starec_sim.policies.gateway import Policy
 from starec_sim.policies.openai import OpenAIPolicy
 from starec_sim.settings import validate
 from tests.forked import fork, kill_self, wait
@@ -78,6 +80,13 @@ def experiment(tmp_path, model_folder):
 def plays(policies=None):
     """Return what the first process has, without a record."""
     return Players(None, policies or {}, None)
+
+
+def training_run(asked, folder, players):
+    """Return a training of an experiment in a folder."""
+    training = training_of(asked)
+    split = UserSplit(Builder(), asked.resolve()["main"], training)
+    return TrainingRun(asked, training, split, folder, players, RunEvents())
 
 
 def kill_after(path, runs, lines):
@@ -234,7 +243,7 @@ def test_samples_that_change_do_not_change_what_is_imitated(experiment, tmp_path
     line = '{"messages": [["user", "asked"]], "answer": "%s"}\n'
     path.write_text(line % "before")
     asked = read_experiment(experiment(sft={"samples": str(path)}))
-    run = TrainingRun(asked, training_of(asked), tmp_path / "run", plays(), RunEvents())
+    run = training_run(asked, tmp_path / "run", plays())
     for _ in range(2):
         (sample,) = asyncio.run(samples_of(run, run.settings.sft))
         assert sample.answer == "before"
@@ -268,7 +277,7 @@ def test_a_server_gets_the_name_of_the_training_with_each_version(
     for name in ("one", "other"):
         playing = {"fast": Policy("served", model)}
         folder = tmp_path / name
-        run = TrainingRun(asked, training_of(asked), folder, plays(playing), RunEvents())
+        run = training_run(asked, folder, plays(playing))
         for step in (1, 2):
             run.publish(step)
             assert model.model == f"{name}-{step:06d}"
@@ -309,5 +318,5 @@ def test_an_adapter_learns_and_can_be_played(starec, experiment, architecture):
 
 def test_activations_are_computed_twice_where_the_training_says_so(experiment, tmp_path):
     asked = read_experiment(experiment(gradient_checkpointing=True))
-    run = TrainingRun(asked, training_of(asked), tmp_path, None, RunEvents())
+    run = training_run(asked, tmp_path, None)
     assert run.load(None).model.is_gradient_checkpointing
