@@ -33,6 +33,7 @@ from starec_sim.evaluation.audits.registry import AUDITS, NAMES, Audit
 from starec_sim.evaluation.audits.report import AuditReport
 from starec_sim.evaluation.audits.result import AuditResult, BoundCheck
 from starec_sim.evaluation.audits.settings import AuditSettings
+from starec_sim.evaluation.settings_file import find_unfinished
 from starec_sim.events import RunEvents
 from starec_sim.holdout import EvaluationProtocol, HoldOut, environment_name, read_protocol
 from starec_sim.policies.settings import Budget, GatewaySettings
@@ -61,7 +62,8 @@ def audit(
             answers so far are kept, and the same audit continues from there.
     """
     events = events or RunEvents()
-    if not fresh and (begun := _unfinished(settings)) is not None:
+    begun = find_unfinished(settings, files.SETTINGS, files.read_settings)
+    if begun is not None and not fresh:
         return begun, resume(begun, events, concurrency=settings.concurrency)
     prepared = _prepare(settings)
     manifest = new_manifest(
@@ -101,18 +103,6 @@ def resume(
         prepared = _prepare(settings)
         check_same_code(manifest, prepared.prompts())
         return _complete(here, prepared, allowed, events or RunEvents())
-
-
-def _unfinished(settings: AuditSettings) -> Path | None:
-    """Return the latest unfinished audit with the same settings; None if there is none."""
-    for folder in reversed(run_folder.listed(settings.runs_dir)):
-        if (folder / files.SETTINGS).is_file():
-            manifest = read_manifest(folder)
-            unfinished = manifest.status not in ("running", "finished")
-            begun_here = manifest.folder == str(Path.cwd())
-            if unfinished and begun_here and files.read_settings(folder).key == settings.key:
-                return folder
-    return None
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,16 @@ from starec_sim.settings import validate
 from tests.forked import fork, kill_self, wait
 
 REWARD = "def many(outcome):\n    return outcome.text.count('a') + outcome.text.count('e')\n"
+CLOSED = """
+from langchain_core.language_models.chat_models import BaseChatModel
+from starec_sim.errors import PolicyError
+
+class Closed(BaseChatModel):
+    _llm_type = "closed"
+
+    def _generate(self, *messages, **settings):
+        raise PolicyError("the key is refused", cause="closed")
+"""
 
 
 @pytest.fixture
@@ -121,12 +131,25 @@ def validations(result):
     return [entry["validation"] for entry in result["steps"] if "validation" in entry]
 
 
+def test_a_training_whose_teacher_has_no_endpoint_says_that_it_paused(starec, experiment, tmp_path):
+    (tmp_path / "teacher.py").write_text(CLOSED)
+    sft = {"teacher": f"{tmp_path / 'teacher.py'}:Closed", "users": 1, "rounds": 1, "keywords": []}
+    path = experiment(sft=sft, evaluate={"users": 0})
+    status, out, err = starec("train", path, "--json")
+    assert (status, json.loads(out)["reason"]) == (3, "endpoint"), err
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert "The training paused; everything committed is kept. Go on with" in err
+    assert f"    starec resume {folder}\n" in err
+
+
 @pytest.mark.timeout(600)
 def test_a_training_that_spent_its_budget_goes_on_with_more(starec, experiment, tmp_path):
     status, out, err = starec("train", experiment(), "--set", "budget.calls=3", "--json")
     assert status == 3, err
     assert json.loads(out)["options"] == "--budget calls=6"
     (folder,) = (tmp_path / "runs").iterdir()
+    assert "The training paused; everything committed is kept. Go on with" in err
+    assert f"    starec resume {folder} --budget calls=6\n" in err
     status, out, err = starec("resume", folder, "--budget", "calls=5", "--json")
     assert (status, json.loads(out)["options"]) == (3, "--budget calls=10"), err
     status, _, err = starec("resume", folder, "--budget", "cals=5")
