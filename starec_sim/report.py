@@ -57,7 +57,7 @@ class ArmDifference(NamedTuple):
             return None
         seeds = self.over_seeds
         intervals = [self.interval] + ([seeds] if seeds is not None and seeds.n >= 3 else [])
-        return all(interval.low > 0 or interval.high < 0 for interval in intervals)
+        return all(interval.excludes_zero for interval in intervals)
 
 
 class RunReport(NamedTuple):

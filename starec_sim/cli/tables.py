@@ -185,7 +185,7 @@ def verdict(difference: ArmDifference, better: str) -> tuple[str, str]:
     mean = difference.interval.mean
     if math.isnan(mean):
         return "", "dim"
-    if mean == 0 and not difference.sure:
+    if difference.interval.is_zero:
         return "equal", "dim"
     if not difference.sure:
         return ("one seed" if difference.sure is None else "unsure"), "dim"

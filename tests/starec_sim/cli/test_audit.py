@@ -9,7 +9,9 @@ def test_an_audit_prints_a_verdict_and_leaves_a_page(starec, here):
     said = starec("audit", "lexical", *DATA, "--only", "position,leak")
     assert said.status == 0, said.err
     assert "Position" in said.out and "Leak guard" in said.out and "tau" in said.out
-    assert "lexical on synthetic, 6 users" in " ".join(said.out.split())
+    verdict = " ".join(said.out.split())
+    assert "lexical on synthetic, 6 users" in verdict and "Fit to simulate" not in verdict
+    assert "not audited: form, retest," in verdict
     (folder,) = (here / "runs").iterdir()
     html = (folder / "audit.html").read_text()
     assert html.startswith("<!doctype html>") and html.count("<svg") == 2

@@ -274,6 +274,8 @@ class TestTables:
             ("gini", Interval(-0.2, -0.3, -0.1, 9), "lower"),
             ("gini", Interval(0.2, -0.1, 0.3, 9), "unsure"),
             ("gini", Interval(0.0, 0.0, 0.0, 9), "equal"),
+            ("gini", Interval(0.0, -0.1, 0.1, 9), "unsure"),
+            ("gini", Interval(0.0, float("nan"), float("nan"), 1), "equal"),
             ("gini", Interval(0.2, float("nan"), float("nan"), 1), "one seed"),
         ],
     )
