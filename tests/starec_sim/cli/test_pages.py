@@ -76,7 +76,7 @@ class TestARun:
     def test_runs_are_listed_a_line_each_whatever_the_width(self, starec, rich_run):
         said = starec("runs", width=40)
         assert len(lines(said)) == 2
-        assert f"runs/{rich_run.name}  finished" in said.out
+        assert f"runs/{rich_run.name}  run         finished" in said.out
         assert starec("runs", "--json").answer["runs"][0]["arms"] == ["loop", "random"]
 
     def test_where_there_are_none_the_first_command_is_offered(self, starec, here):
