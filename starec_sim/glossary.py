@@ -69,6 +69,16 @@ def metric_info(name: str) -> MetricInfo:
     return METRICS.get(name, MetricInfo(name, "", "", (-inf, inf)))
 
 
+def metric_name(printed: str) -> str:
+    """Return the name of a metric, given its name or the label that is printed for it.
+
+    >>> metric_name("concentration"), metric_name("NDCG@10"), metric_name("own")
+    ('gini', 'ndcg@10', 'own')
+    """
+    labels = {info.label.casefold(): name for name, info in METRICS.items()}
+    return printed if printed in METRICS else labels.get(printed.casefold(), printed)
+
+
 def place(name: str) -> tuple[int, str]:
     """Return the sort key of a metric: the order of `METRICS`, then by name.
 
