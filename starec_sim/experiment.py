@@ -148,8 +148,8 @@ def _check_metrics(names: Sequence[str], arms: Iterable[Arm]) -> None:
             near = did_you_mean(name, [*known, *(info.label for info in METRICS.values())])
             raise ConfigError(
                 f'report.metrics: there is no metric "{name}"; {near}',
-                hint="`starec show RUN --explain` says what the metrics of a run mean; an environment "
-                "names those of its own in `own_metrics`",
+                hint="`starec show RUN --explain` says what the metrics of a run mean; an "
+                "environment names those of its own in `own_metrics`",
             )
 
 
@@ -217,7 +217,7 @@ def data_spec(data: str) -> dict[str, Any]:
     if not data.strip() or not Path(data).exists():
         raise DataError(
             f'"{data}" is neither a file or folder nor a dataset; {did_you_mean(data, known)}',
-            hint="`starec plugins` lists the datasets, `starec data get ml-100k` fetches one",
+            hint="`starec plugins` lists the datasets, `starec data get movielens-100k` fetches one",
         )
     use, settings = plugins.load("data", "detect")(Path(data))
     return {"use": use, **settings}
