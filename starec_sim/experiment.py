@@ -217,7 +217,7 @@ def data_spec(data: str) -> dict[str, Any]:
     if not data.strip() or not Path(data).exists():
         raise DataError(
             f'"{data}" is neither a file or folder nor a dataset; {did_you_mean(data, known)}',
-            hint="`starec plugins` lists the datasets, `starec data get movielens-100k` fetches one",
+            hint="`starec plugins` lists the datasets; fetch one: starec data get movielens-100k",
         )
     use, settings = plugins.load("data", "detect")(Path(data))
     return {"use": use, **settings}

@@ -14,7 +14,8 @@ def get(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="NAME", help="movielens-100k, movielens-1m, or e.g. amazon-2018/CDs_and_Vinyl."
+            metavar="NAME",
+            help="movielens-100k, movielens-1m, or e.g. amazon-2018/CDs_and_Vinyl.",
         ),
     ],
     into: Annotated[
