@@ -94,9 +94,9 @@ def print_report(report: RunReport, explain: bool = False) -> None:
             out.print()
             out.print(block)
         if any(
-            report.differences[arm][name].sure is None
-            for arm in report.differences
-            for name in report.differences[arm]
+            found.sure is None and not math.isnan(found.interval.mean)
+            for of_arm in report.differences.values()
+            for found in of_arm.values()
         ):
             out.print(
                 "\none seed: all of this speaks for this seed only; replicates tell chance from "

@@ -16,13 +16,13 @@ from starec_sim.events import RunEvents
 from starec_sim.experiment import Arm, Experiment
 from starec_sim.learning.checkpoints import CheckpointStore
 from starec_sim.learning.config import Training, training_of, weights_of
-from starec_sim.learning.episodes import validation_arm
 from starec_sim.learning.models import resolve_dtype
 from starec_sim.learning.plots import plot_training
 from starec_sim.learning.rewards import Rewards
 from starec_sim.learning.split import UserSplit
 from starec_sim.learning.trainer import run_stages
 from starec_sim.learning.training_run import Players, TrainingRun
+from starec_sim.learning.trials import validation_arm
 from starec_sim.learning.weight_sync import weight_sync_of
 from starec_sim.policies.abilities import Loadable
 from starec_sim.policies.engine.model_files import adapter_folder, resolve_model

@@ -191,8 +191,8 @@ class TestSmallRuns:
         assert starec("show", "latest", "--user", "u3", "--arm", "ü: %20").status == 0
 
     def test_a_metric_that_nobody_has_is_pointed_out(self, starec, here):
-        said = starec("run", "feed.yaml", "--set", "report.metrics=[slow, click_thru]")
-        assert 'There is no metric "click_thru"' in said.out
+        said = starec("run", "feed.yaml", "--set", "report.metrics=[slow, ndcg@1]")
+        assert 'There is no metric "ndcg@1"' in said.out
         assert "slow thinking" in said.out
         assert "coverage" not in said.out
 
