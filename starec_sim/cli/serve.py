@@ -21,7 +21,9 @@ def serve(
     ],
     name: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="What clients call the model; else what it is called."),
+        typer.Option(
+            metavar="NAME", help="What clients call the model; by default the policy's own name."
+        ),
     ] = None,
     port: Annotated[
         int,
