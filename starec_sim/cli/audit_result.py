@@ -68,7 +68,7 @@ def finish_audit(
         }
     print_audit(report)
     console().print(
-        f"\nThe page, with plots and what others found: {page}\nThe audit: {folder}",
+        f"\nThe page, with plots and results from the literature: {page}\nThe audit: {folder}",
         soft_wrap=True,
     )
     return None

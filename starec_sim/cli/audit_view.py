@@ -48,7 +48,7 @@ def show_audit(folder: Path, reader: Reader, as_json: bool) -> Answer:
     print_ledger(ledger)
     here = shlex.quote(str(folder))
     for user, _, _ in reader.most_slow_steps(trials[0], 1) if trials else ():
-        out.print("\nWhat a user chose again, and what the agent wrote into her memory:\n")
+        out.print("\nThe replayed choices of a user, and what the agent wrote into her memory:\n")
         command = f"{program()} show {here} --user {shlex.quote(clean(user))}"
         out.print(f"    {command}", soft_wrap=True)
     if not finished and manifest.status != "running":

@@ -84,7 +84,7 @@ def print_run(view: RunView, explain: bool) -> None:
     print_ledger(view.ledger)
     here = shlex.quote(str(view.folder))
     if view.slowest:
-        out.print("\nWho thought most:\n")
+        out.print("\nUsers with the most slow thinking:\n")
         for user, steps, slow in view.slowest:
             command = f"{program()} show {here} --user {shlex.quote(clean(user))}"
             out.print(f"    {command}", end="", soft_wrap=True)

@@ -49,7 +49,7 @@ def print_table(table: Table, against: str | None) -> None:
     for name, why in table.about["left out"].items():
         out.print(f"left out: {clean(name)}, which {why}", style="yellow")
     for name in table.unfinished:
-        out.print(f"not there yet: {clean(name)}", style="yellow")
+        out.print(f"not finished: {clean(name)}", style="yellow")
     for finding in table.impossible_rows():
         out.print(f"impossible: {finding.row}; {finding.problem}", style="bold red")
 
@@ -111,7 +111,7 @@ def _print_costs(out: Console, table: Table) -> None:
     notes = [(row.name, render.costs_text(row), render.counters_text(row)) for row in table.rows]
     if not any(cost or flaw for _, cost, flaw in notes):
         return
-    out.print("\nA ranking takes / counted\n")
+    out.print("\nCost of a ranking / answers with a flaw\n")
     lines = grid()
     for name, cost, flaw in notes:
         if cost or flaw:

@@ -99,8 +99,8 @@ def print_report(report: RunReport, explain: bool = False) -> None:
             for found in of_arm.values()
         ):
             out.print(
-                "\none seed: all of this speaks for this seed only; replicates tell chance from "
-                "effect, e.g. --set replicates=5"
+                "\none seed: a difference without an interval holds for this seed only; several "
+                "seeds give intervals, e.g. --set replicates=5"
             )
     for arm, of_arm in report.metrics.items():
         for name in UNREAD:
@@ -108,7 +108,7 @@ def print_report(report: RunReport, explain: bool = False) -> None:
                 out.print(
                     f"\nWarning: in {arm}, {metric_info(name).meaning}: "
                     f"{of_arm[name].interval.mean:.1%}. Such metrics say little about people; "
-                    "`show --user` tells what the parser objected to.",
+                    "`show --user` prints what is wrong with each answer.",
                     style="bold red",
                 )
     if explain:

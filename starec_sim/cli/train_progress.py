@@ -158,7 +158,7 @@ class TrainProgress(LiveProgress):
         longer = "train.grpo.steps=N" if played else "train.sft.epochs=N"
         commands = [
             (f"train {here}/config.yaml --set {longer}", "the same, for longer"),
-            (f"resume {here}", "goes on after a kill; now it shows this again"),
+            (f"resume {here}", "prints this again; after a kill it goes on"),
         ]
         if user is not None:
             shown = f"show {here} --user {shlex.quote(user)} --arm"

@@ -39,7 +39,7 @@ class TestARun:
         assert "Against loop, same users and seeds" in page
         assert re.search(r"coverage +[+-]\d\.\d{3} +one seed", page)
         assert "--set replicates=5" in page
-        assert "Who thought most" in page
+        assert "Users with the most slow thinking" in page
 
     def test_what_did_not_happen_takes_no_line(self, starec, finished):
         page = starec("show", finished["feed"]).out
@@ -169,7 +169,7 @@ class TestSmallRuns:
         assert said.status == 0
         assert "no visits" in said.err
         assert re.search(r"visitors +0\.000", said.out)
-        assert "Who thought most" not in starec("show", "latest").out
+        assert "Users with the most slow thinking" not in starec("show", "latest").out
         assert "She has not visited yet" in starec("show", "latest", "--user", "u1").out
 
     def test_one_user_one_round(self, starec, here):

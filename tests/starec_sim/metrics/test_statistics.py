@@ -116,7 +116,7 @@ def test_a_test_needs_two_users() -> None:
     assert np.isnan(permutation_test(np.array([1.0, np.nan]), np.array([0.0, 1])))
 
 
-def test_a_paired_difference_is_sure_when_interval_and_permutations_agree() -> None:
+def test_a_paired_difference_is_sure_when_its_interval_excludes_zero() -> None:
     rng = np.random.default_rng(0)
     b = rng.normal(size=30)
     found = paired_difference(b + 0.5 + 0.1 * rng.normal(size=30), b, seed=0)
