@@ -115,11 +115,18 @@ class DeprecatedKeyWarning(FutureWarning):
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a phrase with the nearest known name, or with all names if none is near.
 
+    The case of letters does not count, and the name itself is never suggested.
+
     >>> did_you_mean("rankin", ["feed", "ranking"])
     'did you mean "ranking"?'
+    >>> did_you_mean("NDCG@10", ["hr@10", "ndcg@10"])
+    'did you mean "ndcg@10"?'
     >>> did_you_mean("xyz", ["feed", "ranking"])
     'known: feed, ranking'
     """
-    names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    return f'did you mean "{close[0]}"?' if close else f"known: {', '.join(names) or 'none'}"
+    names = sorted(set(known) - {name})
+    by_folded = {each.casefold(): each for each in names}
+    close = difflib.get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.6)
+    if close:
+        return f'did you mean "{by_folded[close[0]]}"?'
+    return f"known: {', '.join(names) or 'none'}"

@@ -18,7 +18,7 @@ from starec_sim.settings import Settings, current_key, current_values, validate
 
 _SHARED = (
     *("name", "seed", "rounds", "replicates", "concurrency", "runs_dir", "report", "arms"),
-    *("gateway", "budget", "train"),
+    *("gateway", "budget", "train", "tracing"),
 )
 """Keys that an arm cannot change, so that arms can be compared."""
 
@@ -76,6 +76,9 @@ class Experiment(Settings):
     """Settings of `starec train`, with the keys of `starec_sim.learning.config.Training`. Other
     commands ignore them."""
     gateway: GatewaySettings = GatewaySettings()
+    tracing: bool = False
+    """Whether LangChain sends prompts and answers to the LangSmith server of the environment
+    variables. They alone do not switch it on."""
     budget: Budget = Budget()
 
     @model_validator(mode="after")

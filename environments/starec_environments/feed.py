@@ -41,6 +41,7 @@ class FeedEnvironment:
     """Pages of recommendations over any dataset: fatigue, exits, a recommender that learns."""
 
     task: ClassVar[Task] = "feed"
+    reward_names: ClassVar[tuple[str, ...]] = ("engagement", "satisfaction")
 
     class Config(MoodSettings):
         """Settings of the feed."""

@@ -69,6 +69,7 @@ class ReplayEnvironment(ABC):
     """
 
     task: ClassVar[Task] = "ranking"
+    reward_names: ClassVar[tuple[str, ...]] = ("tier", "ndcg")
 
     def __init__(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import hashlib
 import os
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 from starec_sim import plugins
 from starec_sim.build import build_agent
 from starec_sim.events import RunEvents
+from starec_sim.executors.event_loop import run_coroutine
 from starec_sim.experiment import Experiment
 from starec_sim.learning.checkpoints import CheckpointStore
 from starec_sim.learning.config import Training, training_of, weights_of
@@ -28,7 +28,7 @@ from starec_sim.learning.weight_sync import weight_sync_of
 from starec_sim.policies.abilities import Loadable
 from starec_sim.policies.engine.model_files import adapter_folder, resolve_model
 from starec_sim.policies.gateway import Policy, build_policy
-from starec_sim.runner import config_text, resumed_experiment
+from starec_sim.runner import announce_tracing, config_text, resumed_experiment
 from starec_sim.runs import folder as run_folder
 from starec_sim.runs.lifecycle import OpenRun, check_same_code, create_run, open_run
 from starec_sim.runs.manifest import new_manifest, read_manifest
@@ -141,10 +141,10 @@ def _prompts(experiment: Experiment) -> dict[str, dict[str, str]]:
 def _run(folder: Path, experiment: Experiment, events: RunEvents) -> TrainResult:
     training = training_of(experiment)
     if not is_first_process():
-        last = asyncio.run(
-            run_stages(TrainingRun(experiment, training, folder, players=None, events=events))
-        )
+        run = TrainingRun(experiment, training, folder, players=None, events=events)
+        last = run_coroutine(run_stages(run))
         return _result(folder, experiment, training, last)
+    announce_tracing(experiment, events)
     with (
         _plotted(folder),
         open_run(
@@ -158,7 +158,7 @@ def _run(folder: Path, experiment: Experiment, events: RunEvents) -> TrainResult
         run = TrainingRun(experiment, training, folder, players, events)
         opened.begin()
         events.run_started(folder, experiment)
-        last = asyncio.run(run_stages(run))
+        last = run_coroutine(run_stages(run), traced=experiment.tracing)
         opened.manifest.version = str(last)
     return _result(folder, experiment, training, last)
 
