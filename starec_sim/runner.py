@@ -97,6 +97,7 @@ def run(experiment: Experiment, events: RunEvents | None = None) -> RunResult:
     if trials.replayed:
         digest = read_manifest(trials.replayed).digest
         manifest.replay_of = ReplayOf(run=trials.replayed.name, digest=digest)
+    announce_tracing(experiment, events)
     folder = create_run(experiment.runs_dir, manifest, config, experiment.seed)
     return _run(folder, trials, events)
 
@@ -156,6 +157,7 @@ def resume(
     with run_folder.where_it_started(folder, manifest) as here:
         trials = Trials(experiment)
         check_same_code(manifest, trials.prompts())
+        announce_tracing(experiment, events)
         return _run(here, trials, events)
 
 
@@ -194,14 +196,14 @@ def play_trials(open_run: OpenRun, trials: Trials, events: RunEvents | None = No
     open_run.manifest.digest, open_run.manifest.counts = digest, queries.counts(open_run.store.db)
 
 
-def announce_tracing(experiment: Experiment, events: RunEvents) -> None:
+def announce_tracing(experiment: Experiment, events: RunEvents | None) -> None:
     """Tell the user where prompts are sent, if the experiment is traced.
 
     Raises:
         ConfigError: The server cannot be used.
     """
     if experiment.tracing:
-        events.message(check_tracing())
+        (events or RunEvents()).message(check_tracing())
 
 
 def config_text(experiment: Experiment) -> str:
@@ -210,8 +212,7 @@ def config_text(experiment: Experiment) -> str:
 
 
 def _run(folder: Path, trials: Trials, events: RunEvents | None) -> RunResult:
-    experiment, events = trials.experiment, events or RunEvents()
-    announce_tracing(experiment, events)
+    experiment = trials.experiment
     with open_run(
         folder,
         phrases=trials.builder.phrases(),

@@ -86,6 +86,8 @@ def train(experiment: Experiment, events: RunEvents | None = None) -> TrainResul
     # Decided once: when the training is resumed, a probe of the machine could decide otherwise.
     exact = {**(experiment.train or {}), "dtype": resolve_dtype(training.dtype)}
     experiment = experiment.model_copy(update={"train": exact})
+    if is_first_process():
+        announce_tracing(experiment, events)
     folder = Path(_shared_by_all(lambda: str(_new_folder(experiment))))
     return _run(folder, experiment, events or RunEvents())
 
@@ -116,6 +118,8 @@ def resume_training(
         if manifest.status == "finished":
             last = CheckpointStore(here).version(Path(manifest.version or "").name)
             return _result(here, experiment, training_of(experiment), last)
+        if is_first_process():
+            announce_tracing(experiment, events)
         return _run(Path(_shared_by_all(lambda: str(here))), experiment, events or RunEvents())
 
 
@@ -144,7 +148,6 @@ def _run(folder: Path, experiment: Experiment, events: RunEvents) -> TrainResult
         run = TrainingRun(experiment, training, folder, players=None, events=events)
         last = run_coroutine(run_stages(run))
         return _result(folder, experiment, training, last)
-    announce_tracing(experiment, events)
     with (
         _plotted(folder),
         open_run(
