@@ -17,6 +17,7 @@ import numpy as np
 from starec_sim import plugins
 from starec_sim.answers import thought
 from starec_sim.errors import ConfigError, ContractError, StarecError, did_you_mean
+from starec_sim.plugin_hints import OWN_FUNCTION
 from starec_sim.types import Decision, Feedback, Node, Observation, Step
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def _unknown(name: str, reported: Collection[str]) -> ConfigError:
     return ConfigError(
         f'train.grpo.rewards: the environment reports no reward "{name}"; '
         f"{did_you_mean(name, usable)}",
-        hint="one of your own is written as package.module:function or path.py:function",
+        hint=OWN_FUNCTION,
     )
 
 
