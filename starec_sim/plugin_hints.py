@@ -12,13 +12,16 @@ OWN = "one of your own is written as package.module:Class or path/file.py:Class"
 OWN_FUNCTION = "one of your own is written as package.module:function or path.py:function"
 
 
-def unknown_name_hint(name: str, own: str, kinds_with_it: Iterable[str]) -> str:
+def unknown_name_hint(
+    name: str, own: str, kinds_with_it: Iterable[str], *, spelling: bool = False
+) -> str:
     """Return what to do about a name that no plug-in of a kind has.
 
     Args:
         name: The name.
         own: How a reference is written.
         kinds_with_it: Kinds of which a plug-in has this name.
+        spelling: Whether a name of the right kind is close.
 
     >>> unknown_name_hint("synthetic", OWN, ["datasets"])
     'synthetic is one of the datasets; `starec plugins` lists all names'
@@ -27,6 +30,8 @@ def unknown_name_hint(name: str, own: str, kinds_with_it: Iterable[str]) -> str:
         return f"add the name after a colon: {name}:NAME"
     if Path(f"{name}.py").is_file():
         return f"write the file with its ending and the name: {name}.py:NAME"
+    if spelling:
+        return "correct the name; `starec plugins` lists all"
     if "." in name and "/" not in name:
         module, _, last = name.rpartition(".")
         return f"if it is importable, write {module}:{last}"

@@ -133,11 +133,11 @@ def load(kind: PluginKind, reference: str, at: str = "") -> Any:
     if not colon:
         points = registered(kind)
         if reference not in points:
+            near = did_you_mean(reference, points)
+            others = [k for k in get_args(PluginKind) if reference in registered(k)]
             raise PluginError(
-                f'{key}no {singular} is called "{reference}"; {did_you_mean(reference, points)}',
-                hint=unknown_name_hint(
-                    reference, own, [k for k in get_args(PluginKind) if reference in registered(k)]
-                ),
+                f'{key}no {singular} is called "{reference}"; {near}',
+                hint=unknown_name_hint(reference, own, others, spelling="did you mean" in near),
             )
         if len(points[reference]) > 1:
             values = " and ".join(point.value for point in points[reference])
