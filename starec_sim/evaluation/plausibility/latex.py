@@ -18,7 +18,7 @@ from pylatexenc.latexwalker import (
     LatexWalkerParseError,
     get_default_latex_context_db,
 )
-from pylatexenc.macrospec import EnvironmentSpec, MacroSpec
+from pylatexenc.macrospec import EnvironmentSpec, MacroSpec, MacroStandardArgsParser
 
 from starec_sim.errors import DataError
 from starec_sim.evaluation.plausibility.grid import Grid, Span, lay_out
@@ -100,13 +100,19 @@ def _walker(text: str) -> LatexWalker:
     context.add_context_category(
         "tables",
         macros=[
-            MacroSpec(name, arguments)
+            MacroSpec(name, MacroStandardArgsParser(arguments))
             for arguments, names in _BY_ARGUMENTS.items()
             for name in names.split()
         ],
         environments=[
-            *(EnvironmentSpec(name, "[{") for name in ("tabular", "longtable", "tblr", "array")),
-            *(EnvironmentSpec(name, "{[{") for name in ("tabular*", "tabularx", "tabulary")),
+            *(
+                EnvironmentSpec(name, MacroStandardArgsParser("[{"))
+                for name in ("tabular", "longtable", "tblr", "array")
+            ),
+            *(
+                EnvironmentSpec(name, MacroStandardArgsParser("{[{"))
+                for name in ("tabular*", "tabularx", "tabulary")
+            ),
         ],
         prepend=True,
     )
