@@ -108,3 +108,15 @@ class OwnMetrics(Protocol):
     """
 
     own_metrics: Sequence[str]
+
+
+@runtime_checkable
+class NamedRewards(Protocol):
+    """An environment, or the class of one, that names the reward components of its feedback.
+
+    This is an optional ability. Write `reward_names: ClassVar[tuple[str, ...]] = ("tips",)` into
+    the class. A training with another component is then refused before it starts, not at the first
+    answer.
+    """
+
+    reward_names: tuple[str, ...]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, NamedTuple, Self
@@ -16,11 +17,11 @@ from starec_sim.plugins import Plugin, Spec, spec_or
 from starec_sim.policies.abilities import costs_nothing
 from starec_sim.policies.settings import Budget, GatewaySettings, split_spec
 from starec_sim.runs.folder import CONFIG, configuration
-from starec_sim.settings import Settings, current_key, current_values, validate
+from starec_sim.settings import HINT, Settings, current_key, current_values, validate
 
 _SHARED = (
     *("name", "seed", "rounds", "replicates", "concurrency", "runs_dir", "report", "arms"),
-    *("gateway", "budget", "train"),
+    *("gateway", "budget", "train", "tracing"),
 )
 """Keys that an arm cannot change, so that arms can be compared."""
 
@@ -83,6 +84,9 @@ class Experiment(Settings):
     """Settings of `starec train`, with the keys of `starec_sim.learning.config.Training`. Other
     commands ignore them."""
     gateway: GatewaySettings = GatewaySettings()
+    tracing: bool = False
+    """Whether LangChain sends prompts and answers to the LangSmith server of the environment
+    variables. They alone do not switch it on."""
     budget: Budget = Budget()
 
     @model_validator(mode="after")
@@ -199,10 +203,31 @@ def read_experiment(
     values = {**yaml_files.load(path, _FILE_HINT), **(replaced or {})}
     values = current_values(Experiment, values)
     pairs = [yaml_files.key_value(text, "--set", _SET_HINT) for text in changes]
-    yaml_files.put_all(values, [(current_key(Experiment, key), value) for key, value in pairs])
-    experiment = validate(Experiment, values, "")
-    experiment.resolve()
+    try:
+        yaml_files.put_all(values, [(current_key(Experiment, key), value) for key, value in pairs])
+        experiment = validate(Experiment, values, "")
+        experiment.resolve()
+    except ConfigError as error:
+        if error.hint != HINT:
+            raise
+        raise ConfigError(error.message, hint=_where(error.message, path, changes)) from None
     return experiment
+
+
+def _where(message: str, path: Path, changes: Sequence[str]) -> str:
+    """Return where the wrong key of a message is written, and how to mend it there."""
+    key, _, problem = message.partition(": ")
+    given = [text for text in changes if f"{key}.".startswith(f"{text.partition('=')[0]}.")]
+    if given:
+        return f"mend --set {shlex.quote(given[-1])}"
+    if "\n" in message:
+        return f"mend these keys in {path}"
+    if problem.startswith("there is no such key"):
+        return f"rename or remove {key} in {path}"
+    also = "" if key.startswith("arms.") else f", or pass --set {key}=VALUE"
+    if problem.startswith("this key is required"):
+        return f"add {key} to {path}{also}"
+    return f"mend {key} in {path}{also}"
 
 
 def data_spec(data: str) -> dict[str, Any]:

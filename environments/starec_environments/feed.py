@@ -42,6 +42,7 @@ class FeedEnvironment:
 
     task: ClassVar[Task] = "feed"
     own_metrics: ClassVar[tuple[str, ...]] = ("visitors",)
+    reward_names: ClassVar[tuple[str, ...]] = ("engagement", "satisfaction")
 
     class Config(MoodSettings):
         """Settings of the feed."""

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _EXAMPLE = 300
 """Characters of a failure's example that are printed at most."""
+_BUSY = 1.5
+"""From this slowdown on, an estimate says that the machine is busy."""
 
 
 def print_ledger(ledger: Ledger) -> None:
@@ -47,7 +49,7 @@ def print_estimate(experiment: Experiment, estimate: Estimate) -> None:
         ("tokens in", f"{estimate.tokens_in:,}"),
         ("tokens out", f"{estimate.tokens_out:,}"),
         ("money", money),
-        ("time", _duration(estimate.seconds)),
+        ("time", _time(estimate)),
     ):
         table.add_row(f"  {name}", clean(value))
     out.print(
@@ -78,9 +80,18 @@ def print_estimate_errors(result: RunResult) -> None:
     out.print(table)
 
 
+def _time(estimate: Estimate) -> str:
+    if estimate.seconds_busy < _BUSY * estimate.seconds:
+        return _duration(estimate.seconds)
+    return (
+        f"{_duration(estimate.seconds)} if nothing else runs here, "
+        f"{_duration(estimate.seconds_busy)} if it stays as busy as now"
+    )
+
+
 def _duration(seconds: float) -> str:
     if seconds < 90:
-        return f"{seconds:.0f} s"
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 

@@ -85,9 +85,8 @@ def _print_metrics(out: Console, table: Table) -> None:
         for row in table.rows:
             cells = []
             for metric in block:
-                mean, _, half = render.mean_text(row.metrics[metric], "|").partition("|")
-                half = f" ±{half}" if half else ""
-                cells.append(Text.assemble((mean.rjust(5), "bold"), (half, "dim")))
+                mean, between = render.mean_texts(row.metrics[metric])
+                cells.append(Text.assemble((f"{mean:>5} ", "bold"), (between, "dim")))
             lines.add_row(clean(row.name), *cells)
         out.print()
         out.print(lines)

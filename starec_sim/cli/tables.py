@@ -12,7 +12,7 @@ from rich.text import Text
 
 from starec_sim.cli.text import clean
 from starec_sim.glossary import UNREAD, metric_info
-from starec_sim.metrics import Interval
+from starec_sim.metrics import Interval, lopsided
 from starec_sim.report import ArmDifference, RunReport
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
@@ -81,7 +81,7 @@ def print_report(report: RunReport, explain: bool = False) -> None:
     if not names:
         out.print("\nNo round is over yet.")
         return
-    out.print(f"\n{_rounds(report)}, ± half of the 95 % interval")
+    out.print(f"\n{_rounds(report)}, ± half of the 95 % interval, [low, high] a lopsided one")
     means = {arm: _means(report, arm, names) for arm in report.metrics}
     for block in _blocks(names, means, out.width):
         out.print()
@@ -161,7 +161,9 @@ def _means(report: RunReport, arm: str, names: Sequence[str]) -> Mapping[str, _C
             if not math.isnan(value)
         ]
         bounds = (min(known, default=0.0), max(known, default=0.0))
-        text = Text.assemble((number(summary.interval.mean), "bold"), half_width(summary.interval))
+        text = Text.assemble(
+            (number(summary.interval.mean), "bold"), interval_text(summary.interval)
+        )
         cells[name] = _Cell(text, summary.series, bounds)
     return cells
 
@@ -173,7 +175,8 @@ def _differences(report: RunReport, arm: str, names: Sequence[str]) -> Mapping[s
             difference = report.differences[arm][name]
             word, style = verdict(difference, metric_info(name).better)
             text = Text.assemble(
-                (number(difference.interval.mean, "+"), style), half_width(difference.interval)
+                (number(difference.interval.mean, "+"), style),
+                interval_text(difference.interval, "+"),
             )
             text.pad_right(max(1, 15 - text.cell_len))
             cells[name] = _Cell(Text.assemble(text, (word, style)))
@@ -195,10 +198,18 @@ def verdict(difference: ArmDifference, better: str) -> tuple[str, str]:
     return ("better", "bold green") if word == better else ("worse", "bold red")
 
 
-def half_width(interval: Interval) -> Text:
-    """Return half the width of an interval as text; empty without an interval."""
+def interval_text(interval: Interval, sign: str = "") -> Text:
+    """Return an interval as text: ± half of its width, or both ends if it is lopsided.
+
+    >>> str(interval_text(Interval(0.5, 0.4, 0.6, n=9)))
+    ' ±0.100'
+    >>> str(interval_text(Interval(-0.661, -1.86, -0.03, n=9)))
+    ' [-1.860, -0.030]'
+    """
     if math.isnan(interval.low):
         return Text("")
+    if lopsided(interval):
+        return Text(f" [{number(interval.low, sign)}, {number(interval.high, sign)}]", "dim")
     return Text(f" ±{number((interval.high - interval.low) / 2)}", "dim")
 
 

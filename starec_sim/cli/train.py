@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Annotated
 
 import typer
@@ -36,6 +38,8 @@ def train(
     """
     loaded = read_experiment(experiment, changes, data)
     _need_packages()
+    if "torch" not in sys.modules and os.environ.get("RANK", "0") == "0":
+        print("Loading torch and transformers ...", file=sys.stderr, flush=True)
     if dry_run:
         from starec_sim.learning.plan import plan_of
 

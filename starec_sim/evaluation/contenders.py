@@ -95,7 +95,7 @@ def read_rows(reference: str) -> list[ContenderSpec]:
     if reference in GROUPS:
         text, at = (files("starec_sim.evaluation") / "rows.yaml").read_text("utf-8"), "rows.yaml"
         values = yaml_files.parse(text, at)
-    elif path.is_file():
+    elif path.is_file() or yaml_files.is_yaml(path):
         at = str(path)
         values = yaml_files.load(path, hint="it needs `rows`, a list: see docs/evaluation.md")
     else:
@@ -129,7 +129,7 @@ def read_policy(text: str) -> dict[str, Any]:
     >>> read_policy("lexical,curiosity=2")
     {'use': 'lexical', 'curiosity': 2}
     """
-    if text.endswith((".yaml", ".yml")):
+    if yaml_files.is_yaml(Path(text)):
         values = yaml_files.load(Path(text), hint="write `use: NAME` and the policy's settings")
         if "use" not in values:
             raise ConfigError(f"{text} names no policy", hint="it needs the key `use`")

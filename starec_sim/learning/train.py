@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple
 from starec_sim import plugins
 from starec_sim.build import Builder, prompt_hashes
 from starec_sim.events import RunEvents
+from starec_sim.executors.event_loop import run_coroutine
 from starec_sim.experiment import Arm, Experiment
 from starec_sim.learning.checkpoints import CheckpointStore
 from starec_sim.learning.config import Training, training_of, weights_of
@@ -26,7 +26,7 @@ from starec_sim.learning.trials import validation_arm
 from starec_sim.learning.weight_sync import weight_sync_of
 from starec_sim.policies.abilities import Loadable
 from starec_sim.policies.engine.model_files import adapter_folder, resolve_model
-from starec_sim.runner import config_text, resumed_experiment
+from starec_sim.runner import announce_tracing, config_text, resumed_experiment
 from starec_sim.runs import folder as run_folder
 from starec_sim.runs.lifecycle import OpenRun, check_same_code, create_run, open_run
 from starec_sim.runs.manifest import new_manifest, read_manifest
@@ -83,6 +83,8 @@ def train(experiment: Experiment, events: RunEvents | None = None) -> TrainResul
     # Decided once: when the training is resumed, a probe of the machine could decide otherwise.
     exact = {**(experiment.train or {}), "dtype": resolve_dtype(training.dtype)}
     experiment = experiment.model_copy(update={"train": exact})
+    if is_first_process():
+        announce_tracing(experiment, events)
     parts = _build(experiment)
     folder = Path(_shared_by_all(lambda: str(_new_folder(parts))))
     return _run(folder, parts, events or RunEvents())
@@ -113,6 +115,8 @@ def resume_training(
         if manifest.status == "finished":
             last = CheckpointStore(here).version(Path(manifest.version or "").name)
             return _result(here, experiment, training_of(experiment), last)
+        if is_first_process():
+            announce_tracing(experiment, events)
         parts = _build(experiment)
         check_same_code(manifest, parts.prompts())
         return _run(Path(_shared_by_all(lambda: str(here))), parts, events or RunEvents())
@@ -157,7 +161,7 @@ def _run(folder: Path, parts: _Parts, events: RunEvents) -> TrainResult:
     training, experiment, split = parts.training, parts.arm.experiment, parts.split
     if not is_first_process():
         run = TrainingRun(experiment, training, split, folder, players=None, events=events)
-        last = asyncio.run(run_stages(run))
+        last = run_coroutine(run_stages(run))
         return _result(folder, experiment, training, last)
     with (
         _plotted(folder),
@@ -172,7 +176,7 @@ def _run(folder: Path, parts: _Parts, events: RunEvents) -> TrainResult:
         run = TrainingRun(experiment, training, split, folder, players, events)
         opened.begin()
         events.run_started(folder, experiment)
-        last = asyncio.run(run_stages(run))
+        last = run_coroutine(run_stages(run), traced=experiment.tracing)
         opened.manifest.version = str(last)
     return _result(folder, experiment, training, last)
 

@@ -55,6 +55,22 @@ class PairedDifference(NamedTuple):
         return {**self.interval._asdict(), "p": self.p, "sure": self.sure}
 
 
+_LOPSIDED = 0.1
+"""An interval is lopsided if its middle is further from the mean, as a share of half its width."""
+
+
+def lopsided(interval: Interval) -> bool:
+    """Return whether "mean ± half of the width" would misstate an interval.
+
+    >>> lopsided(Interval(0.5, 0.4, 0.6, n=9)), lopsided(Interval(-0.661, -1.86, -0.03, n=9))
+    (False, True)
+    """
+    half = (interval.high - interval.low) / 2
+    off = abs((interval.high + interval.low) / 2 - interval.mean)
+    holds_zero = interval.low <= 0 <= interval.high
+    return off > _LOPSIDED * half or holds_zero != (abs(interval.mean) <= half)
+
+
 def bootstrap_interval(
     values: FloatArray, *, level: float = 0.95, resamples: int = 2000, seed: int
 ) -> Interval:

@@ -111,7 +111,7 @@ class Store:
     def __init__(self, folder: Path, phrases: Iterable[str] = ()) -> None:
         self.path = folder / FILE
         with readable_errors(self.path):
-            self.db = sqlite3.connect(self.path, isolation_level=None)
+            self.db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
             try:
                 self._open(phrases)
             except BaseException:

@@ -5,7 +5,6 @@ An audit is a run of the kind "audit": its folder has the settings, the record a
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,6 +34,7 @@ from starec_sim.evaluation.audits.result import AuditResult, BoundCheck
 from starec_sim.evaluation.audits.settings import AuditSettings
 from starec_sim.evaluation.settings_file import find_unfinished
 from starec_sim.events import RunEvents
+from starec_sim.executors.event_loop import run_coroutine
 from starec_sim.holdout import EvaluationProtocol, HoldOut, environment_name, read_protocol
 from starec_sim.policies.settings import Budget, GatewaySettings
 from starec_sim.runs import folder as run_folder
@@ -171,7 +171,7 @@ def _complete(folder: Path, prepared: _Prepared, budget: Budget, events: RunEven
     gateway = GatewaySettings(cache=settings.cache)
     with open_run(folder, phrases=prepared.phrases(), gateway=gateway, budget=budget) as run:
         record = AuditRecord(run, settings.seed, prepared.environment, prepared.policy.name)
-        panel, answers = asyncio.run(_questioned(prepared, run, record, events))
+        panel, answers = run_coroutine(_questioned(prepared, run, record, events))
         results = tuple(
             _checked(one.result(panel, answers), settings.bounds) for one in prepared.audits
         )

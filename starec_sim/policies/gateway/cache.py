@@ -60,7 +60,9 @@ class Cache:
         self._decompress = zstandard.ZstdDecompressor().decompress
         with self._file_errors():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(self.path, _LOCK_TIMEOUT_S, isolation_level=None)
+            self._db = sqlite3.connect(
+                self.path, _LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False
+            )
             try:
                 self._db.execute("PRAGMA journal_mode = WAL")
                 self._db.execute("PRAGMA synchronous = NORMAL")

@@ -18,7 +18,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from pydantic import ConfigDict, Field, PrivateAttr
 
-from starec_sim.errors import PolicyError
+from starec_sim.errors import PolicyError, import_problem
 from starec_sim.policies.local.calls import EngineCall, engine_call
 from starec_sim.policies.local.loading import LazyModel
 
@@ -135,10 +135,9 @@ class LocalPolicy(BaseChatModel):
                 template=self.chat_template_kwargs,
             )
         except ImportError as error:
-            raise PolicyError(
-                f"the local policy needs a package that is not installed: {error.name}",
-                hint=f"pip install {(error.name or 'torch').partition('.')[0]}",
-            ) from error
+            package = (error.name or "torch").partition(".")[0]
+            problem, hint = import_problem(error, f"pip install {package}")
+            raise PolicyError(f"the local policy cannot start: {problem}", hint=hint) from error
 
     async def aopen(self) -> None:
         """Read the model now, before the first call."""
