@@ -11,6 +11,9 @@ from typing import Any
 from langchain_core.messages import BaseMessage, convert_to_openai_messages
 
 from starec_sim.errors import PolicyError
+from starec_sim.policies.engine.accepted_roles import accepted_roles
+from starec_sim.policies.engine.tokenizers import check_vocabulary
+from starec_sim.policies.roles import SystemSetting
 
 _log = logging.getLogger(__name__)
 
@@ -30,10 +33,19 @@ class ChatFormat:
         model: The model's name, for error messages.
         ends: Tokens with which the model ends its turn.
         template: Values for the chat template.
+        system: What is done with system messages.
+
+    Raises:
+        PolicyError: The chat template does not take the messages of a conversation.
     """
 
     def __init__(
-        self, tokenizer: Any, model: str, ends: Sequence[int], template: Mapping[str, Any]
+        self,
+        tokenizer: Any,
+        model: str,
+        ends: Sequence[int],
+        template: Mapping[str, Any],
+        system: SystemSetting = "auto",
     ) -> None:
         self._tokenizer = tokenizer
         self._model = model
@@ -51,29 +63,58 @@ class ChatFormat:
             )
             self._values["chat_template"] = PLAIN_TEMPLATE
             self.stop_texts = ("\n### ",)
+        elif not self.stop:
+            _log.warning(
+                "%s names no token that ends an answer, so each answer goes on to max_tokens"
+                "\nhint: set eos_token in its tokenizer_config.json",
+                model,
+            )
+        self._roles = accepted_roles(self._render, model, system)
+        self._rows = 2**63
+        """How many tokens have an embedding."""
+
+    def check_vocabulary(self, weights: Any) -> None:
+        """Check that weights have an embedding for every token.
+
+        Raises:
+            PolicyError: They do not.
+        """
+        check_vocabulary(self._tokenizer, weights, self._model)
+        self._rows = weights.get_input_embeddings().weight.shape[0]
 
     def prompt(self, messages: Sequence[BaseMessage]) -> tuple[int, ...]:
         """Return the token ids of a conversation, up to where the assistant's answer begins."""
-        chat = convert_to_openai_messages(list(messages))
         try:
-            with self._lock:
-                text = self._tokenizer.apply_chat_template(
-                    chat, add_generation_prompt=True, tokenize=False, **self._values
-                )
-                # The template has added the special tokens already.
-                ids = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+            text = self._render(self._roles.fit(messages))
         except Exception as error:
             roles = ", ".join(message.type for message in messages) or "none"
             raise PolicyError(
                 f"the chat template of {self._model} refused the messages ({roles}): {error}",
                 hint="the template is in the model's tokenizer_config.json or chat_template.jinja",
             ) from error
+        with self._lock:
+            # The template has added the special tokens already.
+            ids = self._tokenizer(text, add_special_tokens=False)["input_ids"]
         if not ids:
             raise PolicyError(
                 "the prompt has no tokens: there was nothing in the messages",
                 hint="ask with at least one message that has text",
             )
+        if max(ids) >= self._rows:
+            raise PolicyError(
+                f"the messages contain {self._tokenizer.decode([max(ids)])}, a token for which "
+                f"{self._model} has no embedding",
+                hint="remove that text from the messages",
+            )
         return tuple(ids)
+
+    def _render(self, messages: Sequence[BaseMessage]) -> str:
+        chat = convert_to_openai_messages(list(messages))
+        with self._lock:
+            text: str = self._tokenizer.apply_chat_template(
+                chat, add_generation_prompt=True, tokenize=False, **self._values
+            )
+        return text
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of token ids, special tokens left out."""

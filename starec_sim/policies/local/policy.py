@@ -21,6 +21,7 @@ from pydantic import ConfigDict, Field, PrivateAttr
 from starec_sim.errors import PolicyError
 from starec_sim.policies.local.calls import EngineCall, engine_call
 from starec_sim.policies.local.loading import LazyModel
+from starec_sim.policies.roles import SystemSetting
 
 if TYPE_CHECKING:
     from starec_sim.policies.engine.loaded_model import LoadedModel
@@ -77,6 +78,10 @@ class LocalPolicy(BaseChatModel):
     """The most answers in one batch. A batch that is too large for the memory is split."""
     chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
     """Values for the model's chat template, such as `enable_thinking: false`."""
+    system: SystemSetting = "auto"
+    """`keep`: the chat template gets system messages. `merge`: their text is put in front of the
+    user's message that follows. `auto`: `keep` if the template takes them, else `merge`, which is
+    said on stderr."""
     seeded: bool = True
     """Whether calls are given a seed. If False, one is drawn for each call and recorded."""
     output_version: str | None = Field(default="v0", exclude=True)
@@ -133,6 +138,7 @@ class LocalPolicy(BaseChatModel):
                 device=self.device,
                 max_batch=self.max_batch,
                 template=self.chat_template_kwargs,
+                system=self.system,
             )
         except ImportError as error:
             raise PolicyError(
