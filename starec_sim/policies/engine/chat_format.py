@@ -116,6 +116,12 @@ class ChatFormat:
             )
         return text
 
+    def answer(self, text: str) -> tuple[int, ...]:
+        """Return the token ids of an answer, with the one that ends it."""
+        with self._lock:
+            ids = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        return (*ids, self._tokenizer.eos_token_id)
+
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of token ids, special tokens left out."""
         with self._lock:

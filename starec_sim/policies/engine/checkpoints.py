@@ -62,7 +62,7 @@ def read_checkpoint(
         _check_stored_formats(model, Path(place))
     _check_tie(model, read)
     check_finite(model, read)
-    return read  # type: ignore[no-any-return]
+    return read
 
 
 def check_finite(name: str, model: Any) -> None:

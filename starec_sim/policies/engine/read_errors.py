@@ -41,18 +41,16 @@ _HINTS: tuple[tuple[str, str], ...] = (
 def hint_for(error: Exception) -> str:
     """Return what to change after an error of transformers or PEFT.
 
-    >>> hint_for(ImportError("AWQ requires gptqmodel. Run `pip install gptqmodel`"))
-    'pip install gptqmodel, or set model to a checkpoint that needs no such package'
+    >>> hint_for(ImportError("AWQ quantization requires gptqmodel. Run `pip install gptqmodel`"))
+    'pip install gptqmodel, or set model to a checkpoint that is not quantised'
     """
     said = f"{type(error).__name__}: {error}"
     if isinstance(error, ImportError):
         packages = re.findall(r"pip install (?:-\S+ )*([\w.\[\]-]+)", said) or [error.name]
         names = " ".join(dict.fromkeys(name for name in packages if name))
-        return (
-            f"pip install {names}, or set model to a checkpoint that needs no such package"
-            if names
-            else "install that package, or set model to a checkpoint that does not need it"
-        )
+        other = "is not quantised" if "quantiz" in said else "needs no such package"
+        install = f"pip install {names}" if names else "install that package"
+        return f"{install}, or set model to a checkpoint that {other}"
     return next(
         (hint for pattern, hint in _HINTS if re.search(pattern, said)),
         "transformers' `from_pretrained` must read the folder; try it in Python",

@@ -48,7 +48,7 @@ def read_tokenizer(
     else:
         tokenizer = read(model, revision)
         tokenizer.chat_template = (brought / _TEMPLATE).read_text("utf-8")
-    return tokenizer  # type: ignore[no-any-return]
+    return tokenizer
 
 
 def brought_by_adapter(adapter: str | None) -> Path | None:
@@ -63,16 +63,18 @@ def brought_by_adapter(adapter: str | None) -> Path | None:
 def check_vocabulary(tokenizer: Any, model: Any, name: str) -> None:
     """Check that a model has an embedding for every token.
 
-    The padding token alone may lie beyond: it is in no prompt.
+    Only the tokens for padding and for unknown text may have none: no template writes them. Some
+    tokenizer classes of transformers add such a token by themselves.
 
     Raises:
         PolicyError: Names the tokens without one.
     """
     rows = model.get_input_embeddings().weight.shape[0]
+    unused = (tokenizer.pad_token, tokenizer.unk_token)
     beyond = {
         token: number
         for token, number in tokenizer.get_vocab().items()
-        if number >= rows and token != tokenizer.pad_token
+        if number >= rows and token not in unused
     }
     if beyond:
         raise PolicyError(
@@ -90,10 +92,12 @@ def _has_tokenizer(model: str) -> bool:
 
 def _check_same_ids(own: Any, model: str, brought: Any, adapter: str) -> None:
     ids = brought.get_vocab()
-    differ = [token for token, number in own.get_vocab().items() if ids.get(token, number) != number]
+    differ = [
+        token for token, number in own.get_vocab().items() if ids.get(token, number) != number
+    ]
     if differ:
         raise PolicyError(
-            f"the tokenizer in {adapter} gives other ids than the one of {model} to {len(differ):,} "
-            f"tokens: {listed(differ)}",
+            f"the tokenizers in {adapter} and of {model} have different ids for {len(differ):,} "
+            f"tokens ({listed(differ)})",
             hint="set model to what the adapter was trained on, or name another adapter",
         )
