@@ -16,11 +16,13 @@ from starec_sim.policies.engine.checkpoints import (
     check_finite,
     listed,
     looks_like_path,
+    renaming_hint,
 )
 from starec_sim.policies.engine.read_errors import readable
 
 _log = logging.getLogger(__name__)
 
+_COPY = "save it again, or copy it whole"
 _PREFIX = "base_model.model."
 """What PEFT writes before the names of the model's own parameters."""
 
@@ -43,10 +45,9 @@ def with_adapter(model: Any, base: str, adapter: str, *, learns: bool = False) -
     folder = adapter_folder(adapter)
     trained_on = _trained_on(folder, adapter)
     misfit = _Misfit(adapter, trained_on, base)
-    adapted, report = _load(model, folder, learns, misfit)
-    if report.missing_keys or report.unexpected_keys:
-        raise misfit.keys(report.missing_keys, report.unexpected_keys)
-    check_finite(f"the adapter {adapter}", adapted)
+    adapted, missing, unexpected = _load(model, folder, learns, misfit)
+    if missing or unexpected:
+        raise misfit.keys(missing, unexpected)
     if trained_on and Path(trained_on).name != Path(base).name:
         _log.warning(
             'the adapter %s was trained on "%s" and is used on "%s"', adapter, trained_on, base
@@ -87,13 +88,17 @@ class _Misfit:
     def __init__(self, adapter: str, trained_on: str, base: str) -> None:
         self._adapter, self._trained_on, self._base = adapter, trained_on, base
 
-    def error(self, why: str) -> PolicyError:
+    def error(self, why: str, hint: str = "") -> PolicyError:
         """Return the error for a reason."""
-        wanted = self._trained_on or "the model it was trained on"
+        if not hint and Path(self._trained_on).name == Path(self._base).name:
+            hint = f"its {ADAPTER_CONFIG} and its weights are not of one adapter: save it again"
+        elif not hint:
+            wanted = self._trained_on or "the model it was trained on"
+            hint = f"set model: {wanted}, or name another adapter"
         return PolicyError(
             f'the adapter {self._adapter} was trained on "{self._trained_on}" and does not fit '
             f'"{self._base}": {why}',
-            hint=f"set model: {wanted}, or name another adapter",
+            hint=hint,
         )
 
     def keys(self, missing: list[str], unexpected: list[str]) -> PolicyError:
@@ -105,7 +110,7 @@ class _Misfit:
             found.append(
                 f"{len(unexpected)} belong to no parameter of the model ({listed(unexpected)})"
             )
-        return self.error("; ".join(found))
+        return self.error("; ".join(found), renaming_hint(missing, unexpected))
 
 
 def _trained_on(folder: Path, adapter: str) -> str:
@@ -119,7 +124,7 @@ def _trained_on(folder: Path, adapter: str) -> str:
     except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise PolicyError(
             f"the adapter {adapter} cannot be read: {ADAPTER_CONFIG}: {error}",
-            hint="save it again, or copy it whole",
+            hint=_COPY,
         ) from error
     prompts = {PeftType.PREFIX_TUNING, PeftType.PROMPT_TUNING, PeftType.P_TUNING}
     if kind not in set(PeftType) or kind in prompts or task not in (None, "CAUSAL_LM"):
@@ -131,28 +136,41 @@ def _trained_on(folder: Path, adapter: str) -> str:
     return trained_on
 
 
-def _load(model: Any, folder: Path, learns: bool, misfit: _Misfit) -> tuple[Any, Any]:
-    """Return the model with its adapter, and which parameters were missing or unexpected."""
+def _load(
+    model: Any, folder: Path, learns: bool, misfit: _Misfit
+) -> tuple[Any, list[str], list[str]]:
+    """Return the model with its adapter, and the names that were missing and unexpected."""
     from peft import PeftConfig, PeftModelForCausalLM
     from peft.utils.save_and_load import load_peft_weights
     from safetensors import SafetensorError
 
+    if not any((folder / f"adapter_model.{kind}").is_file() for kind in ("safetensors", "bin")):
+        raise PolicyError(
+            f"the adapter {folder} has no weights: no adapter_model.safetensors", hint=_COPY
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what they say is in the report
             config = PeftConfig.from_pretrained(folder)
             config.inference_mode = not learns
             weights = load_peft_weights(str(folder), device="cpu")
+            check_finite(f"the adapter {folder}", weights.items())
             _resize_vocabulary(model, weights, misfit)
             # `PeftModel.from_pretrained` does the same, and keeps the report to itself.
             adapted = PeftModelForCausalLM(model, config)
-            return adapted, adapted.load_adapter(str(folder), "default", is_trainable=learns)
+            report = adapted.load_adapter(str(folder), "default", is_trainable=learns)
     except (OSError, SafetensorError) as error:
-        raise PolicyError(
-            f"the adapter {folder} cannot be read: {error}", hint="save it again, or copy it whole"
-        ) from error
+        raise PolicyError(f"the adapter {folder} cannot be read: {error}", hint=_COPY) from error
     except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise misfit.error(_reason(error)) from error
+    missing = [name.replace(".default.", ".") for name in report.missing_keys]
+    # PEFT writes embeddings that were trained and resized twice, under two names.
+    unexpected = [
+        name
+        for name in report.unexpected_keys
+        if name == (once := name.replace(".modules_to_save.", ".")) or once not in weights
+    ]
+    return adapted, missing, unexpected
 
 
 def _reason(error: Exception) -> str:

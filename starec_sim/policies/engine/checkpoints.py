@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from starec_sim.errors import PolicyError
 from starec_sim.policies.engine.read_errors import readable
@@ -61,26 +62,49 @@ def read_checkpoint(
     if not getattr(read.config, "quantization_config", None):
         _check_stored_formats(model, Path(place))
     _check_tie(model, read)
-    check_finite(model, read)
+    check_finite(model, read.named_parameters())
     return read
 
 
-def check_finite(name: str, model: Any) -> None:
+def check_finite(name: str, parameters: Iterable[tuple[str, Tensor]]) -> None:
     """Check that all parameters are finite numbers.
+
+    Args:
+        name: What they belong to.
+        parameters: By name.
 
     Raises:
         PolicyError: Names the first parameters that are not.
     """
     wrong = [
         key
-        for key, weight in model.named_parameters()
-        if weight.is_floating_point() and not weight.detach().sum().isfinite()
+        for key, weight in parameters
+        if weight.is_floating_point() and not weight.detach().sum(dtype=torch.float32).isfinite()
     ]
     if wrong:
         raise PolicyError(
             f"{name} has parameters that are not finite numbers: {listed(wrong)}",
             hint="take an earlier checkpoint: the training that wrote this one had diverged",
         )
+
+
+def renaming_hint(missing: Collection[str], unexpected: Collection[str]) -> str:
+    """Return what to do if all unexpected names are missing ones with another beginning, else "".
+
+    >>> renaming_hint(["layers.0.weight"], ["module.layers.0.weight"])[:52]
+    'all names in the file have "module." in front, which'
+    """
+    for longer, shorter, has in ((unexpected, missing, "have"), (missing, unexpected, "lack")):
+        first = min(longer, default="")
+        ending = next((name for name in shorter if first.endswith(f".{name}")), None)
+        prefix = first.removesuffix(ending) if ending else ""
+        if prefix and {prefix + name for name in shorter} == set(longer):
+            belongs = "does not belong there" if has == "have" else "belongs there"
+            return (
+                f'all names in the file {has} "{prefix}" in front, which {belongs}: rename them, '
+                "or save it again with `save_pretrained`"
+            )
+    return ""
 
 
 def listed(names: Iterable[str]) -> str:
@@ -161,12 +185,8 @@ def _check_parameters(name: str, model: Any, report: dict[str, Any]) -> None:
 
 
 def _hint(missing: Collection[str], unexpected: Collection[str]) -> str:
-    prefix = _prefix(missing, unexpected)
-    if prefix:
-        return (
-            f'the names in the checkpoint begin with "{prefix}", which does not belong there: save '
-            "the model itself with `save_pretrained`, not what was wrapped around it"
-        )
+    if renamed := renaming_hint(missing, unexpected):
+        return renamed
     if missing and all("lm_head" in name for name in missing):
         return (
             "if the model shares its embeddings with its head, set tie_word_embeddings: true in "
@@ -175,16 +195,6 @@ def _hint(missing: Collection[str], unexpected: Collection[str]) -> str:
     if missing:
         return "copy the checkpoint again, whole: all its files, from one model"
     return "take config.json and the weights from one model, or save it again"
-
-
-def _prefix(missing: Collection[str], unexpected: Collection[str]) -> str:
-    """Return what stands before the right name in all unexpected names; "" if nothing does."""
-    for name in unexpected:
-        wanted = next((key for key in missing if name.endswith("." + key)), None)
-        prefix = name.removesuffix(wanted) if wanted else ""
-        if prefix and all(each.startswith(prefix) for each in unexpected):
-            return prefix
-    return ""
 
 
 def _check_stored_formats(name: str, folder: Path) -> None:
