@@ -25,6 +25,12 @@ PLAIN_TEMPLATE = (
 """For models without a chat template. An answer ends where a new heading begins."""
 
 
+_LONG = 100_000
+"""Characters that are tokenized in half a second."""
+_SLICE = 20_000
+"""Characters that are tokenized at once, to find out whether a text is far too long."""
+
+
 class ChatFormat:
     """The chat format of one model.
 
@@ -82,8 +88,17 @@ class ChatFormat:
         check_vocabulary(self._tokenizer, weights, self._model)
         self._rows = weights.get_input_embeddings().weight.shape[0]
 
-    def prompt(self, messages: Sequence[BaseMessage]) -> tuple[int, ...]:
-        """Return the token ids of a conversation, up to where the assistant's answer begins."""
+    def prompt(self, messages: Sequence[BaseMessage], window: int | None = None) -> tuple[int, ...]:
+        """Return the token ids of a conversation, up to where the assistant's answer begins.
+
+        Args:
+            messages: The conversation.
+            window: The most tokens that the model can hold; None is no limit.
+
+        Raises:
+            PolicyError: The template refuses the messages, there is no text in them, they contain
+                a token that the model does not know, or are far longer than the window.
+        """
         try:
             text = self._render(self._roles.fit(messages))
         except Exception as error:
@@ -92,9 +107,9 @@ class ChatFormat:
                 f"the chat template of {self._model} refused the messages ({roles}): {error}",
                 hint="the template is in the model's tokenizer_config.json or chat_template.jinja",
             ) from error
-        with self._lock:
-            # The template has added the special tokens already.
-            ids = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        if window is not None and len(text) > max(_LONG, 4 * window):
+            self._check_length(text, window, messages)
+        ids = self._ids(text)
         if not ids:
             raise PolicyError(
                 "the prompt has no tokens: there was nothing in the messages",
@@ -116,11 +131,34 @@ class ChatFormat:
             )
         return text
 
+    def _ids(self, text: str) -> list[int]:
+        with self._lock:
+            # The template has added the special tokens already.
+            ids: list[int] = self._tokenizer(text, add_special_tokens=False, verbose=False)[
+                "input_ids"
+            ]
+        return ids
+
+    def _check_length(self, text: str, window: int, messages: Sequence[BaseMessage]) -> None:
+        """Refuse a text that is far too long, without tokenizing all of it.
+
+        Millions of characters take half a minute, in which nobody else is answered.
+        """
+        most, tokens = 1.25 * window, 0  # a cut through a word adds a few tokens
+        for start in range(0, len(text), _SLICE):
+            tokens += len(self._ids(text[start : start + _SLICE]))
+            if tokens > most:
+                part = max(messages, key=lambda message: len(message.text))
+                raise PolicyError(
+                    f"a prompt of {len(text):,} characters has far more tokens than the "
+                    f"{window:,} that {self._model} can hold; the longest message is the "
+                    f"{part.type} message with {len(part.text):,} characters",
+                    hint="shorten it, or take a model with a longer window",
+                )
+
     def answer(self, text: str) -> tuple[int, ...]:
         """Return the token ids of an answer, with the one that ends it."""
-        with self._lock:
-            ids = self._tokenizer(text, add_special_tokens=False)["input_ids"]
-        return (*ids, self._tokenizer.eos_token_id)
+        return (*self._ids(text), self._tokenizer.eos_token_id)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of token ids, special tokens left out."""
@@ -171,10 +209,6 @@ class ChatFormat:
             if sections:
                 parts = [part for part in parts if part[1] != message.text]
                 parts += [(f"<{tag}>", text) for tag, text in sections]
-        with self._lock:
-            sizes = [
-                (len(self._tokenizer(text, add_special_tokens=False)["input_ids"]), name)
-                for name, text in parts
-            ]
+        sizes = [(len(self._ids(text)), name) for name, text in parts]
         size, name = max(sizes, default=(0, "empty"))
         return name, size
