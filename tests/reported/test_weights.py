@@ -409,3 +409,61 @@ def test_samples_to_imitate_are_written_as_the_policy_that_plays_reads_them(mode
     sample = Sample("fast", tuple(ASKED), "drama")
     row = row_of(sample, ChatFormat(tokenizer, "tiny", (), {}))
     assert tokenizer.decode(row.prompt) == MERGED
+
+
+# Weights that nobody asks
+
+MODEL_FREE = """
+from starec_sim import Decision, Settings, Step, Visit
+from starec_sim.types import Verdict
+
+
+class InOrder:
+    class Config(Settings):
+        pass
+
+    history_limit = 5
+
+    def __init__(self, config):
+        pass
+
+    def prompts(self):
+        return {}
+
+    async def visit(self, call):
+        shown = call.environment.observe(call.user, ())
+        decision = Decision(tuple(shown.items))
+        feedback = call.environment.respond(call.user, (), shown, decision)
+        memory = call.memory.after_step(feedback.experiences, "", 5)
+        verdict = Verdict(False, "asks nobody")
+        return Visit(
+            call.user, call.round, (Step(shown, decision, feedback, verdict, (), memory),)
+        )
+"""
+
+
+@pytest.mark.parametrize(
+    "experiment",
+    [
+        {"agent": {"use": "in_order.py:InOrder"}},
+        {"agent": {"use": "star", "gate": {"when": "never"}}, "policies": {"fast": "lexical"}},
+    ],
+    ids=["a model-free agent", "a gate that never opens"],
+)
+def test_nano_is_not_read_when_nobody_asks_it(experiment, starec, tmp_path, monkeypatch):
+    def read(policy):
+        raise AssertionError("the weights are read")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(LocalPolicy, "_read", read)
+    (tmp_path / "in_order.py").write_text(MODEL_FREE)
+    whole = {
+        "name": "x",
+        "rounds": 1,
+        "data": {"use": "synthetic", "users": 2, "items": 100},
+        "environment": {"use": "ranking", "candidates": 3},
+        **experiment,
+    }
+    (tmp_path / "x.yaml").write_text(json.dumps(whole))
+    status, _, err = starec("run", "x.yaml", "--json")
+    assert status == 0, err
