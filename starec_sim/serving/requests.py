@@ -180,12 +180,12 @@ class ChatRequest(_Strict):
     @field_validator("response_format")
     @classmethod
     def _drop_text_format(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
-        value = _without_nulls(value or {})
-        if value in ({}, {"type": "text"}):
+        wanted: dict[str, Any] = _without_nulls(value or {})
+        if wanted in ({}, {"type": "text"}):
             return None
-        if value.get("type") not in ("json_schema", "json_object"):
+        if wanted.get("type") not in ("json_schema", "json_object"):
             raise ValueError('expected the type "text", "json_object" or "json_schema"')
-        return value
+        return wanted
 
     @property
     def choices(self) -> int:

@@ -432,7 +432,7 @@ class InOrder:
 
     async def visit(self, call):
         shown = call.environment.observe(call.user, ())
-        decision = Decision(tuple(shown.items))
+        decision = Decision(shown.slate)
         feedback = call.environment.respond(call.user, (), shown, decision)
         memory = call.memory.after_step(feedback.experiences, "", 5)
         verdict = Verdict(False, "asks nobody")

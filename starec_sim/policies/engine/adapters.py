@@ -151,7 +151,7 @@ def _load(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what they say is in the report
-            config = PeftConfig.from_pretrained(folder)
+            config = PeftConfig.from_pretrained(str(folder))
             config.inference_mode = not learns
             weights = load_peft_weights(str(folder), device="cpu")
             check_finite(f"the adapter {folder}", weights.items())

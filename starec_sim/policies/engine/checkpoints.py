@@ -46,8 +46,7 @@ def read_checkpoint(
 
     place = resolve_model(model)
     with readable(model, "model"):
-        read: Any
-        read, report = AutoModelForCausalLM.from_pretrained(
+        both: Any = AutoModelForCausalLM.from_pretrained(
             place,
             revision=revision,
             trust_remote_code=False,
@@ -58,6 +57,7 @@ def read_checkpoint(
             ignore_mismatched_sizes=True,
             **options,
         )
+    read, report = both
     _check_parameters(model, read, report)
     if not getattr(read.config, "quantization_config", None):
         _check_stored_formats(model, Path(place))

@@ -61,7 +61,8 @@ class LoadedModel:
         self._device = torch.device(device)
         self._dtype = choose(dtype, self._device)
         self._first = source
-        self._template, self._system = template, system
+        self._template = template
+        self._system: SystemSetting = system
         weights, version = read_model(source, self._dtype)
         self._brought = brought_by_adapter(source.adapter)
         self.chat_format = self._read_chat_format(source, weights)
