@@ -1,4 +1,5 @@
 """What clients of `starec serve` send: all that asks for nothing is taken, the rest is refused."""
+# ruff: noqa: F811 (fixtures are imported, and named again where they are used)
 
 import asyncio
 

@@ -63,7 +63,8 @@ class LocalPolicy(BaseChatModel):
     revision: str | None = None
     """A branch, tag or commit of the id; None is its main branch."""
     adapter: str | None = None
-    """The path or id of a PEFT adapter that was trained on the model."""
+    """The path or id of a PEFT adapter that was trained on the model. A tokenizer and a chat template
+    in its folder go before those of the model."""
     temperature: float = Field(default=1.0, ge=0)
     """At 0 the likeliest token is taken each time."""
     top_p: float = Field(default=1.0, gt=0, le=1)
@@ -101,7 +102,10 @@ class LocalPolicy(BaseChatModel):
     @property
     def _identifying_params(self) -> dict[str, Any]:
         # Without these langchain's cache would mix up the answers of differently set policies.
-        return self.model_dump(include=set(LocalPolicy.__annotations__))
+        shown = self.model_dump(include=set(LocalPolicy.__annotations__))
+        if self.system == "auto":
+            del shown["system"]  # caches that are older than the setting stay valid
+        return shown
 
     # Weights
 
