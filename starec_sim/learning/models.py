@@ -59,7 +59,7 @@ class TrainedWeights:
     method: Method
     autocast: bool
     """Whether the forward pass runs in bf16 over fp32 weights."""
-    saves_tokenizer: bool
+    saves_tokenizer: bool = False
     """Whether a version has a tokenizer: a whole model, or an adapter that began with one."""
 
     def trainable(self) -> dict[str, torch.nn.Parameter]:
