@@ -63,8 +63,8 @@ class LocalPolicy(BaseChatModel):
     revision: str | None = None
     """A branch, tag or commit of the id; None is its main branch."""
     adapter: str | None = None
-    """The path or id of a PEFT adapter that was trained on the model. A tokenizer and a chat template
-    in its folder go before those of the model."""
+    """The path or id of a PEFT adapter that was trained on the model. A tokenizer and a chat
+    template in its folder go before those of the model."""
     temperature: float = Field(default=1.0, ge=0)
     """At 0 the likeliest token is taken each time."""
     top_p: float = Field(default=1.0, gt=0, le=1)
