@@ -194,11 +194,21 @@ class Builder:
     async def open_policies(self) -> None:
         """Open every policy: it loads its weights or finds its API key.
 
+        Weights that ship are loaded at the first question, see `Policy.open`.
+
         Raises:
             PolicyError: A policy cannot be opened.
         """
         for policy in self._policies.values():
             await policy.open()
+
+    def versions(self) -> list[str]:
+        """Return the names of the weights of all policies; those that are not loaded are, now.
+
+        Raises:
+            PolicyError: They cannot be loaded.
+        """
+        return [policy.abilities.version for policy in self._policies.values()]
 
     async def close_policies(self) -> None:
         """Close the connections of every policy."""

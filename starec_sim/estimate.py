@@ -89,6 +89,7 @@ def estimate(experiment: Experiment, users: int = 8, rounds: int = 3) -> Estimat
         return chosen[-1]
 
     trials, watch = Trials(part, choose_few), _Stopwatch()
+    trials.builder.versions()  # loads weights, which is no part of the time of a round
     phrases = trials.builder.phrases()
     with tempfile.TemporaryDirectory() as place:
         manifest = new_manifest("run", part.name, [part.seed])

@@ -25,7 +25,8 @@ from starec_sim.learning.training_run import Players, TrainingRun
 from starec_sim.learning.trials import validation_arm
 from starec_sim.learning.weight_sync import weight_sync_of
 from starec_sim.policies.abilities import Loadable
-from starec_sim.policies.engine.model_files import adapter_folder, resolve_model
+from starec_sim.policies.engine.adapters import adapter_folder
+from starec_sim.policies.engine.checkpoints import resolve_model
 from starec_sim.runner import announce_tracing, config_text, resumed_experiment
 from starec_sim.runs import folder as run_folder
 from starec_sim.runs.lifecycle import OpenRun, check_same_code, create_run, open_run

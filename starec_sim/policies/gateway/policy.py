@@ -49,10 +49,12 @@ class Policy:
     async def open(self) -> None:
         """Let the model read its weights, or find its key, before the first question.
 
+        Weights that ship are read at the first question, because there may be none.
+
         Raises:
             PolicyError: It cannot.
         """
-        await self.abilities.open()
+        await self.abilities.open_early()
 
     async def close(self) -> None:
         """Close the model's connections, if it has any."""

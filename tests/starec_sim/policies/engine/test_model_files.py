@@ -142,7 +142,7 @@ def test_damaged_weights_are_told_from_missing_ones(model_folder, tmp_path):
     (broken / "model.safetensors").write_bytes(b"half")
     message = refusal(LocalPolicy(model=str(broken)))
     assert f"the model in {broken} cannot be read" in message
-    assert "copy it again" in message
+    assert "copy the folder again, whole" in message
 
 
 def test_an_adapter_where_the_model_belongs(adapter):
