@@ -5,6 +5,8 @@ INSTALLED := .venv/.installed
 # One BLAS thread: results equal to the bit, and parallel test workers that do not fight.
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
+# Byte code is kept, or each process that tests start compiles the packages anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: install demo check test test-quick coverage lint types contracts spelling docs format \
   bench table pictures clean

@@ -68,7 +68,7 @@ def playable(path):
 def fewer_users(path):
     """The change by which so few people take part that it is quick."""
     holdout = yaml.safe_load(path.read_text())["environment"]["use"] == "holdout"
-    return f"environment.{'protocol.users.count' if holdout else 'users'}=40"
+    return f"environment.{'protocol.users.count' if holdout else 'users'}=12"
 
 
 def goes_on(path):
@@ -87,7 +87,7 @@ def asks_a_model(values):
 def test_every_shipped_experiment_runs_on_the_generated_world(path, result_of, tmp_path):
     small = ["rounds=2", "replicates=1", f"runs_dir={tmp_path}", *playable(path)]
     changes = [word for change in small for word in ("--set", change)]
-    spec = ["--data", "synthetic", "--set", "data.users=30", "--set", "data.items=300"]
+    spec = ["--data", "synthetic", "--set", "data.users=16", "--set", "data.items=200"]
     assert result_of("run", str(path), *spec, *changes)["status"] == "finished"
 
 
