@@ -35,12 +35,9 @@ check: lint types contracts spelling docs $(TESTS)
 test: $(INSTALLED)
 	@$(BIN)/pytest -n 2 --dist loadfile
 
-# The daily loop, less than a minute: leaves out the folders where models are trained or asked, and
-# where commands play whole experiments. `make test` has them all.
-SLOW := end_to_end golden starec_environments/recommenders \
-  $(addprefix starec_sim/,cli evaluation learning policies serving)
+# The daily loop, less than a minute: without the tests that are marked `slow`.
 test-quick: $(INSTALLED)
-	@$(BIN)/pytest -n 2 --dist loadfile tests $(addprefix --ignore=tests/,$(SLOW))
+	@$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
 
 # Half as much processor time again on Python 3.11, so that `make check` leaves it out.
 # On Python 3.12 and later COVERAGE_CORE=sysmon makes it cheap.
