@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from starec_sim import plugins
 from starec_sim.errors import PluginError, StarecError
 from starec_sim.policies.abilities import Abilities
+from starec_sim.policies.gateway.failures import install_hint
 from starec_sim.policies.settings import Limits, Price, split_spec
 from starec_sim.settings import explain
 
@@ -93,6 +94,11 @@ def build_policy(spec: Mapping[str, Any], at: str) -> Policy:
             raise explain(error, loaded, at) from None
         except StarecError:
             raise
+        except ImportError as error:
+            raise PluginError(
+                f'{at}: "{spec["use"]}" cannot import what it needs: {error}',
+                hint=install_hint(error),
+            ) from error
         except Exception as error:
             raise PluginError(
                 f'{at}: "{spec["use"]}" could not be built: {type(error).__name__}: {error}',
