@@ -9,7 +9,7 @@ from rich.text import Text
 
 from starec_sim.cli.tables import console, grid, number
 from starec_sim.cli.text import clean
-from starec_sim.runs.ledger import CallFailure, Ledger, LedgerEntry
+from starec_sim.runs.ledger import CUT_PROMPT, CallFailure, Ledger, LedgerEntry
 
 if TYPE_CHECKING:
     from starec_sim.estimate import Estimate
@@ -29,8 +29,13 @@ def print_ledger(ledger: Ledger) -> None:
         table.add_row(entry.node, clean(entry.policy), " · ".join(_parts(entry)))
     out.print("\nCalls\n")
     out.print(table)
+    print_failures(ledger)
+
+
+def print_failures(ledger: Ledger) -> None:
+    """Print the failures of calls by cause, and what to do about them; nothing without any."""
     if ledger.failures:
-        out.print("\nFailures\n")
+        console().print("\nFailures\n")
         for failure in ledger.failures:
             _print_failure(failure)
 
@@ -102,14 +107,33 @@ def _parts(entry: LedgerEntry) -> Iterator[str]:
         yield f"${entry.cost_usd:,.4f}"
 
 
+_WHAT = {
+    "parsing": "answers that could not be read",
+    "empty": "answers without a word: is max_tokens too small for its reasoning?",
+    "length": "answers were cut by max_tokens and not repaired: raise it, or the context of the "
+    "server if that is full",
+    "content_filter": "answers were ended by a content filter of the endpoint",
+    "refusal": "answers in which the model declines",
+    "tool_calls": "answers that call a tool and hold no text: serve the model without tools",
+    "reasoning": "answers of reasoning alone: the server may sort a whole answer into the "
+    "reasoning; see its reasoning parser, or turn thinking off in extra_body",
+    CUT_PROMPT: "prompts of which the endpoint read a part only: raise the context of the server "
+    "(num_ctx, --max-model-len), or show the user less",
+}
+
+
 def _print_failure(failure: CallFailure) -> None:
     out = console()
     style = "" if failure.cause == "parsing" else "red"
-    what = {
-        "parsing": "answers that could not be read",
-        "empty": "answers without a word: is max_tokens too small for its reasoning?",
-    }.get(failure.cause, "calls without an answer")
-    out.print(f"  {failure.cause}: {failure.turns:,} {what} ({clean(failure.policy)})", style=style)
+    what = _WHAT.get(failure.cause, "calls without an answer")
+    if failure.turns == 1:
+        what = what.replace("answers", "answer", 1).replace("prompts", "prompt", 1)
+        what = what.replace("calls without", "call without", 1)
+    out.print(
+        f"  {failure.cause}: {failure.turns:,} {what} ({clean(failure.policy)})",
+        style=style,
+        soft_wrap=True,
+    )
     example = clean(failure.example)
     if len(example) > _EXAMPLE:
         example = f"{example[:_EXAMPLE]}…"

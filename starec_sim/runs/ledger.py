@@ -5,10 +5,15 @@ from __future__ import annotations
 import sqlite3
 from typing import Any, NamedTuple
 
-from starec_sim.runs.store import text_hash
+from starec_sim.runs.store import Texts, has_endings, text_hash
 
 _PARSING = "parsing"
 _EMPTY = "empty"
+CUT_PROMPT = "cut prompt"
+_CHARACTERS_PER_TOKEN = 8
+"""More than any tokenizer puts into one token of a text: English has 4 to 5."""
+_LONGEST = 20
+"""Prompts of a policy that are compared with their number of tokens: those with most tokens."""
 
 
 class LedgerEntry(NamedTuple):
@@ -36,8 +41,10 @@ class CallFailure(NamedTuple):
     """Calls of one policy that failed for one cause."""
 
     cause: str
-    """`endpoint`, `time-out`, `refused`: there is no answer. `empty`: the answer has no text.
-    `parsing`: the answer could not be read."""
+    """`endpoint`, `overload`, `time-out`, `refused`: there is no answer. `length`,
+    `content_filter`, `refusal`, `tool_calls`, `reasoning`: the answer could not be read, because it
+    ended so (`starec_sim.types.Ending`). `empty`: it has no text. `parsing`: it could not be read.
+    `cut prompt`: the endpoint counted far fewer tokens than the prompt must have."""
     policy: str
     turns: int
     example: str
@@ -69,7 +76,8 @@ def read_ledger(db: sqlite3.Connection) -> Ledger:
         "SUM(tokens_in), SUM(tokens_out), SUM(seconds), SUM(cost_usd), SUM(failed) "
         "FROM ledger GROUP BY node, policy ORDER BY node, policy"
     )
-    return Ledger(tuple(LedgerEntry(*row) for row in entries), (*_unanswered(db), *_unread(db)))
+    failures = (*_unanswered(db), *_unread(db), *_cut_prompts(db))
+    return Ledger(tuple(LedgerEntry(*row) for row in entries), failures)
 
 
 def _unanswered(db: sqlite3.Connection) -> list[CallFailure]:
@@ -83,11 +91,40 @@ def _unanswered(db: sqlite3.Connection) -> list[CallFailure]:
 
 def _unread(db: sqlite3.Connection) -> list[CallFailure]:
     """Return the answers that could not be read, those that a repair call replaced included."""
+    ending = "ending" if has_endings(db) else "''"
     rows = db.execute(
-        "SELECT CASE WHEN completion = (SELECT id FROM texts WHERE hash = ?) THEN ? ELSE ? END "
+        f"SELECT CASE WHEN {ending} != '' THEN {ending} "
+        "WHEN completion = (SELECT id FROM texts WHERE hash = ?) THEN ? ELSE ? END "
         "AS cause, policy, COUNT(*), MIN(error) "
         "FROM turns WHERE failure = '' AND error != '' GROUP BY cause, policy "
         "ORDER BY cause, policy",
         (text_hash(""), _EMPTY, _PARSING),
     )
     return [CallFailure(*row) for row in rows]
+
+
+def _cut_prompts(db: sqlite3.Connection) -> list[CallFailure]:
+    """Return prompts of which the endpoint read a part only, by the tokens that it reports.
+
+    A server that cuts prompts to its context reports no more tokens than fit there. So the prompts
+    with most tokens tell whether it does.
+    """
+    found = []
+    for (policy,) in db.execute("SELECT DISTINCT policy FROM turns ORDER BY policy").fetchall():
+        rows = db.execute(
+            "SELECT messages, tokens_in FROM turns WHERE policy = ? AND tokens_in > 0 "
+            "AND source = 'model' ORDER BY tokens_in DESC LIMIT ?",
+            (policy, _LONGEST),
+        ).fetchall()
+        texts = Texts(db)
+        cut = [
+            (characters, tokens)
+            for messages, tokens in rows
+            if (characters := sum(len(text) for _, text in texts.messages(messages)))
+            > _CHARACTERS_PER_TOKEN * tokens
+        ]
+        if cut:
+            characters, tokens = cut[0]
+            example = f"it counted {tokens:,} tokens in a prompt of {characters:,} characters"
+            found.append(CallFailure(CUT_PROMPT, policy, len(cut), example))
+    return found

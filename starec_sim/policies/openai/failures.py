@@ -110,7 +110,8 @@ def _explain_status(
         what = f"{url} refused the request ({status})"
         hint = f"write base_url: {url.replace('http://', 'https://', 1)}"
     else:
-        what, hint = f"{url} refused the request ({status})", setting_to_change(reason, sent)
+        what = f"{url} refused the request ({status})"
+        hint = f"{setting_to_change(reason, sent)}; then start anew, a resume keeps its settings"
     return PolicyError(
         f"{what}: {reason}",
         hint=hint,

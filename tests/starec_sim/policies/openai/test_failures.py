@@ -51,7 +51,7 @@ def test_a_refused_request_names_what_was_wrong(endpoint):
     endpoint.replies({"status": 400, "json": {"error": {"message": "no such parameter: seed"}}})
     message = refusal(OpenAIPolicy(model="tiny", base_url=endpoint.url), seed=7)
     assert "refused the request (400): no such parameter: seed" in message
-    assert message.endswith("hint: set seeded: false")
+    assert message.endswith("hint: set seeded: false; then start anew, a resume keeps its settings")
 
 
 # Messages
