@@ -9,7 +9,7 @@ from rich.text import Text
 
 from starec_sim.cli.tables import console, grid, number
 from starec_sim.cli.text import clean
-from starec_sim.runs.ledger import CUT_PROMPT, CallFailure, Ledger, LedgerEntry
+from starec_sim.runs.ledger import CallFailure, Ledger, LedgerEntry
 
 if TYPE_CHECKING:
     from starec_sim.estimate import Estimate
@@ -33,11 +33,18 @@ def print_ledger(ledger: Ledger) -> None:
 
 
 def print_failures(ledger: Ledger) -> None:
-    """Print the failures of calls by cause, and what to do about them; nothing without any."""
+    """Print the failures of calls by cause, and prompts that were cut; nothing without any."""
     if ledger.failures:
         console().print("\nFailures\n")
         for failure in ledger.failures:
             _print_failure(failure)
+    for prompt in ledger.cut_prompts:
+        console().print(
+            f"\nWarning: {clean(prompt.policy)} reports {prompt.tokens:,} tokens for a prompt of "
+            f"{prompt.characters:,} characters, far fewer than were sent. Its server probably cuts "
+            "prompts: raise its context (num_ctx, --max-model-len), or show the user less.",
+            style="yellow",
+        )
 
 
 def print_estimate(experiment: Experiment, estimate: Estimate) -> None:
@@ -110,15 +117,13 @@ def _parts(entry: LedgerEntry) -> Iterator[str]:
 _WHAT = {
     "parsing": "answers that could not be read",
     "empty": "answers without a word: is max_tokens too small for its reasoning?",
-    "length": "answers were cut by max_tokens and not repaired: raise it, or the context of the "
-    "server if that is full",
-    "content_filter": "answers were ended by a content filter of the endpoint",
+    "length": "answers cut by max_tokens and not repaired: raise it, or the context of the server "
+    "if that is full",
+    "content_filter": "answers ended by a content filter of the endpoint",
     "refusal": "answers in which the model declines",
-    "tool_calls": "answers that call a tool and hold no text: serve the model without tools",
+    "tool_calls": "answers with a tool call and no text: serve the model without tools",
     "reasoning": "answers of reasoning alone: the server may sort a whole answer into the "
     "reasoning; see its reasoning parser, or turn thinking off in extra_body",
-    CUT_PROMPT: "prompts of which the endpoint read a part only: raise the context of the server "
-    "(num_ctx, --max-model-len), or show the user less",
 }
 
 
@@ -127,7 +132,7 @@ def _print_failure(failure: CallFailure) -> None:
     style = "" if failure.cause == "parsing" else "red"
     what = _WHAT.get(failure.cause, "calls without an answer")
     if failure.turns == 1:
-        what = what.replace("answers", "answer", 1).replace("prompts", "prompt", 1)
+        what = what.replace("answers", "answer", 1)
         what = what.replace("calls without", "call without", 1)
     out.print(
         f"  {failure.cause}: {failure.turns:,} {what} ({clean(failure.policy)})",

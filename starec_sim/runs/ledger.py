@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from starec_sim.runs.store import Texts, has_endings, text_hash
 
 _PARSING = "parsing"
 _EMPTY = "empty"
-CUT_PROMPT = "cut prompt"
-_CHARACTERS_PER_TOKEN = 8
+_CHARACTERS_PER_TOKEN = 10
 """More than any tokenizer puts into one token of a text: English has 4 to 5."""
 _LONGEST = 20
 """Prompts of a policy that are compared with their number of tokens: those with most tokens."""
@@ -44,11 +44,20 @@ class CallFailure(NamedTuple):
     """`endpoint`, `overload`, `time-out`, `refused`: there is no answer. `length`,
     `content_filter`, `refusal`, `tool_calls`, `reasoning`: the answer could not be read, because it
     ended so (`starec_sim.types.Ending`). `empty`: it has no text. `parsing`: it could not be read.
-    `cut prompt`: the endpoint counted far fewer tokens than the prompt must have."""
+    """
     policy: str
     turns: int
     example: str
     """The message of one of them."""
+
+
+class CutPrompt(NamedTuple):
+    """A prompt of which an endpoint probably read a part only: it reports too few tokens."""
+
+    policy: str
+    tokens: int
+    """As the endpoint reports them."""
+    characters: int
 
 
 class Ledger(NamedTuple):
@@ -56,6 +65,7 @@ class Ledger(NamedTuple):
 
     entries: tuple[LedgerEntry, ...]
     failures: tuple[CallFailure, ...]
+    cut_prompts: tuple[CutPrompt, ...] = ()
 
     def total(self, column: str) -> float:
         """Return the sum of a column of the entries."""
@@ -66,6 +76,7 @@ class Ledger(NamedTuple):
         return {
             "calls": [entry._asdict() for entry in self.entries],
             "failures": [failure._asdict() for failure in self.failures],
+            "cut_prompts": [prompt._asdict() for prompt in self.cut_prompts],
         }
 
 
@@ -76,8 +87,8 @@ def read_ledger(db: sqlite3.Connection) -> Ledger:
         "SUM(tokens_in), SUM(tokens_out), SUM(seconds), SUM(cost_usd), SUM(failed) "
         "FROM ledger GROUP BY node, policy ORDER BY node, policy"
     )
-    failures = (*_unanswered(db), *_unread(db), *_cut_prompts(db))
-    return Ledger(tuple(LedgerEntry(*row) for row in entries), failures)
+    failures = (*_unanswered(db), *_unread(db))
+    return Ledger(tuple(LedgerEntry(*row) for row in entries), failures, tuple(_cut_prompts(db)))
 
 
 def _unanswered(db: sqlite3.Connection) -> list[CallFailure]:
@@ -103,28 +114,21 @@ def _unread(db: sqlite3.Connection) -> list[CallFailure]:
     return [CallFailure(*row) for row in rows]
 
 
-def _cut_prompts(db: sqlite3.Connection) -> list[CallFailure]:
-    """Return prompts of which the endpoint read a part only, by the tokens that it reports.
+def _cut_prompts(db: sqlite3.Connection) -> Iterator[CutPrompt]:
+    """Yield for each policy a prompt of which the endpoint read a part only, if there is one.
 
     A server that cuts prompts to its context reports no more tokens than fit there. So the prompts
     with most tokens tell whether it does.
     """
-    found = []
+    texts = Texts(db)
     for (policy,) in db.execute("SELECT DISTINCT policy FROM turns ORDER BY policy").fetchall():
-        rows = db.execute(
+        longest = db.execute(
             "SELECT messages, tokens_in FROM turns WHERE policy = ? AND tokens_in > 0 "
             "AND source = 'model' ORDER BY tokens_in DESC LIMIT ?",
             (policy, _LONGEST),
         ).fetchall()
-        texts = Texts(db)
-        cut = [
-            (characters, tokens)
-            for messages, tokens in rows
-            if (characters := sum(len(text) for _, text in texts.messages(messages)))
-            > _CHARACTERS_PER_TOKEN * tokens
-        ]
-        if cut:
-            characters, tokens = cut[0]
-            example = f"it counted {tokens:,} tokens in a prompt of {characters:,} characters"
-            found.append(CallFailure(CUT_PROMPT, policy, len(cut), example))
-    return found
+        for messages, tokens in longest:
+            characters = sum(len(text) for _, text in texts.messages(messages))
+            if characters > _CHARACTERS_PER_TOKEN * tokens:
+                yield CutPrompt(policy, tokens, characters)
+                break

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, get_args
+from typing import NamedTuple, cast, get_args
 
 from langchain_core.messages import AIMessage, BaseMessage
 
@@ -51,8 +51,7 @@ def read_reply(message: BaseMessage, policy: str) -> Reply:
     """
     usage = message.usage_metadata if isinstance(message, AIMessage) else None
     metadata = message.response_metadata or {}
-    tokens, said = metadata.get("tokens"), metadata.get("ending")
-    ending: Ending = said if said in get_args(Ending) else ""
+    tokens, ending = metadata.get("tokens"), metadata.get("ending")
     if not isinstance(tokens, Tokens):
         tokens = None
     elif len(tokens.completion) != len(tokens.logprobs):
@@ -67,7 +66,7 @@ def read_reply(message: BaseMessage, policy: str) -> Reply:
         tokens_in=usage["input_tokens"] if usage else None,
         tokens_out=usage["output_tokens"] if usage else None,
         tokens=tokens,
-        ending=ending,
+        ending=cast(Ending, ending) if ending in get_args(Ending) else "",
     )
 
 
