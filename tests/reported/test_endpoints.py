@@ -1,4 +1,4 @@
-"""Endpoints that refuse a parameter, answer in another shape, are overloaded, or are no endpoint."""
+"""Endpoints that refuse a parameter, answer in another shape, or are overloaded."""
 
 import asyncio
 import gzip
@@ -8,12 +8,14 @@ import ssl
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import PrivateAttr
 
-from starec_sim.answers import labels
+from starec_sim.answers import labels, read_decision
 from starec_sim.errors import ConfigError, PausedError, PluginError, PolicyError, PolicyWarning
 from starec_sim.policies.gateway import Gateway, GatewayResources, Policy, build_policy
 from starec_sim.policies.gateway.failures import as_policy_error
@@ -22,7 +24,7 @@ from starec_sim.policies.openai.failures import explain
 from starec_sim.policies.openai.target import Target
 from starec_sim.policies.settings import GatewaySettings
 from starec_sim.rng import Streams
-from starec_sim.types import CallKey
+from starec_sim.types import CallKey, Observation
 from tests.chat_endpoint import completion, endpoint  # noqa: F401
 from tests.turn_store import Turns
 
@@ -85,7 +87,9 @@ def play(endpoint, starec, tmp_path, monkeypatch):  # noqa: F811
 
 
 def failures(answer):
-    return {each["cause"]: (each["turns"], each["example"]) for each in answer["ledger"]["failures"]}
+    return {
+        each["cause"]: (each["turns"], each["example"]) for each in answer["ledger"]["failures"]
+    }
 
 
 # --- refused calls --------------------------------------------------------------------------------
@@ -135,13 +139,46 @@ def failures(answer):
     ],
 )
 def test_a_parameter_that_is_refused_in_every_call_pauses_the_run_and_is_named(
-    play, refused, words, settings, change
+    endpoint,  # noqa: F811
+    refused,
+    words,
+    settings,
+    change,
 ):
-    status, answer, _ = play(refusing(422, words, refused), **settings)
+    endpoint.replies(refusing(422, words, refused))
+    policy = OpenAIPolicy(model="m", base_url=endpoint.url, **settings)
+    schema = {"title": "ranking", "type": "object"} if "structured" in settings else None
+    messages = (("system", "You are A."), ("user", "Rank."))
+
+    async def once():
+        try:
+            await gateway_of(policy).ask(CallKey(0, 0, 0, "fast"), messages, schema)
+        finally:
+            await policy.aclose()
+
+    with pytest.raises(PausedError) as paused:
+        asyncio.run(once())
+    assert change in paused.value.hint
+    assert words[:30] in paused.value.message
+
+
+REFUSED_SEED = refusing(422, "seed: Extra inputs are not permitted", lambda body: "seed" in body)
+
+
+def test_a_run_in_which_every_call_is_refused_pauses_and_prints_no_figure(play):
+    status, answer, _ = play(REFUSED_SEED)
     assert status == 3
-    assert change in answer["hint"]
-    assert words[:30] in answer["error"]
-    assert "metrics" not in answer
+    assert answer["hint"].startswith("set seeded: false")
+    assert not {"ledger", "arms", "digest"} & set(answer)
+
+
+def test_an_evaluation_in_which_every_call_is_refused_pauses(endpoint, starec, tmp_path):  # noqa: F811
+    endpoint.replies(REFUSED_SEED)
+    policy = f"openai,model=fake,base_url={endpoint.url}"
+    data = ("--data", "synthetic", "--users", "2", "--runs-dir", tmp_path)
+    status, out, _ = starec("eval", policy, *data, "--json")
+    assert status == 3
+    assert json.loads(out)["hint"].startswith("set seeded: false")
 
 
 def test_one_prompt_that_a_filter_refuses_with_403_costs_one_step_and_says_nothing_of_a_key(play):
@@ -308,49 +345,51 @@ def test_reasoning_is_read_wherever_it_stands(endpoint, message):  # noqa: F811
     assert "ending" not in reply.response_metadata
 
 
-@pytest.mark.parametrize(
-    ("message", "cause", "words"),
-    [
-        ({"content": "<think>\nA is a", "finish_reason": "length"}, "length", "cut by max_tokens"),
-        (
-            {"content": "", "reasoning_content": "Well", "finish_reason": "length"},
-            "length",
-            "cut by max_tokens inside its reasoning",
-        ),
-        ({"reasoning_content": "Well, A."}, "reasoning", "reasoning and no answer after it"),
-        ({"refusal": "I cannot help with that."}, "refusal", "declines to answer"),
-        (
-            {"content": [{"type": "refusal", "refusal": "No."}]},
-            "refusal",
-            "declines to answer",
-        ),
-        ({"content": "A", "finish_reason": "content_filter"}, "content_filter", "filter"),
-        (
-            {"tool_calls": [{"type": "function", "function": {"name": "rank"}}]},
-            "tool_calls",
-            "it calls a tool",
-        ),
-        ({"content": None}, "empty", "exactly one <ranking>"),
-    ],
-)
-def test_an_answer_that_is_no_answer_is_named_in_the_turn_and_in_the_repair_question(
+SHAPES = [
+    ({"content": "<think>\nA is a", "finish_reason": "length"}, "length", "cut by max_tokens"),
+    (
+        {"content": "", "reasoning_content": "Well", "finish_reason": "length"},
+        "length",
+        "cut by max_tokens inside its reasoning",
+    ),
+    ({"content": None, "reasoning_content": "Well, A."}, "reasoning", "no answer after it"),
+    ({"content": None, "refusal": "I cannot help."}, "refusal", "declines to answer"),
+    ({"content": [{"type": "refusal", "refusal": "No."}]}, "refusal", "declines to answer"),
+    ({"content": "A", "finish_reason": "content_filter"}, "content_filter", "a content filter"),
+    ({"content": None, "tool_calls": [{"type": "function"}]}, "tool_calls", "it calls a tool"),
+    ({"content": None}, "empty", "exactly one <ranking>"),
+]
+
+
+def test_answers_that_are_no_answers_are_named_in_the_turn_and_in_the_repair_question(
     play,
     endpoint,  # noqa: F811
-    message,
-    cause,
-    words,
 ):
-    status, answer, _ = play(answering(**message))
+    people = []
+
+    def shape(body):
+        if (person := text_of(body)) not in people:
+            people.append(person)
+        return SHAPES[people.index(person) % len(SHAPES)]
+
+    def reply(body):
+        return good(body) if ranking_of(body) is None else answering(**shape(body)[0])(body)
+
+    status, answer, _ = play(reply, users=14)
     assert status == 0
-    ((turns, example),) = failures(answer).values()
-    assert list(failures(answer)) == [cause]
-    assert words in example
-    repairs = [body for body in endpoint.bodies if len(body["messages"]) > 2]
-    if cause == "length":
-        assert (turns, repairs) == (4, [])
-    else:
-        assert (turns, len(repairs)) == (8, 4)
-        assert all(words in body["messages"][-1]["content"] for body in repairs)
+    assert len(people) >= len(SHAPES)
+    found = failures(answer)
+    assert set(found) == {cause for _, cause, _ in SHAPES}
+    assert "cut by max_tokens" in found["length"][1]
+    repairs = {}
+    for body in endpoint.bodies:
+        if len(body["messages"]) > 2:
+            _, cause, words = shape(body)
+            assert words in body["messages"][-1]["content"]
+            repairs[cause] = repairs.get(cause, 0) + 1
+    assert repairs == {
+        cause: turns // 2 for cause, (turns, _) in found.items() if cause != "length"
+    }
 
 
 def test_the_summary_says_how_many_answers_were_cut_and_to_raise_max_tokens(play, starec):
@@ -369,16 +408,17 @@ def test_an_answer_that_is_whole_but_for_its_end_is_read(play):
     assert (status, failures(answer)) == (0, {})
 
 
-@pytest.mark.parametrize(
-    "form", ["```json\n{}\n```", "```\n{}\n```", "<think>\nhm\n</think>\n{}", "hm</think>{}"]
+@given(
+    fence=st.sampled_from(["```json\n{}\n```", "```\n{}\n```", "```JSON\n{}```", "{}"]),
+    thought=st.sampled_from(["", "<think>\nhm {\n</think>\n", "hm</think>"]),
+    ranking=st.permutations(labels(4)),
 )
-def test_json_in_a_fence_or_behind_reasoning_is_read(play, form):
-    def reply(body):
-        ranking = json.dumps({"think": "x", "ranking": ranking_of(body)})
-        return {"json": completion(form.replace("{}", ranking), usage=(400, 20))}
-
-    status, answer, _ = play(reply, structured="json_object")
-    assert (status, failures(answer)) == (0, {})
+def test_json_in_a_fence_or_behind_reasoning_is_read(fence, thought, ranking):
+    answer = thought + fence.replace("{}", json.dumps({"think": "x", "ranking": ranking}))
+    slate = Observation("ranking", (0, 1, 2, 3), ("",) * 4)
+    decision, findings = read_decision(answer, slate, "json")
+    assert not findings.counts
+    assert [labels(4)[item] for item in decision.ranking] == ranking
 
 
 def test_a_run_with_cut_answers_replays_and_resumes_without_a_repair(play, starec):
