@@ -50,9 +50,9 @@ class Endpoint:
     def replies(self, *replies):
         """Queue replies, or functions that make one from the body of a request.
 
-        A reply is a dict of `json`, `text` or `data`, `content_type`, `status`, `headers`, and how
-        to answer. `delay_s` answers late, `together` once so many requests are in flight, `hang` never;
-        `drop` cuts the connection.
+        A reply is a dict of `json`, `text` or `data`, `content_type`, `status`, `headers`, and
+        how to answer. `delay_s` answers late, `together` once so many requests are in flight,
+        `hang` never; `drop` cuts the connection.
         """
         self._replies = list(replies)
 
