@@ -588,6 +588,13 @@ def test_query_parameters_are_sent_and_no_key_is_among_them(endpoint):  # noqa: 
         OpenAIPolicy(model="m", base_url=endpoint.url, extra_query={"subscription-key": "1"})
 
 
+def test_settings_that_are_not_used_do_not_change_the_keys_of_a_cache():
+    plain = OpenAIPolicy(model="m")._identifying_params
+    assert not {"system", "extra_query"} & set(plain)
+    assert {"temperature", "base_url", "seeded"} <= set(plain)
+    assert OpenAIPolicy(model="m", system="merge")._identifying_params["system"] == "merge"
+
+
 TARGET = Target("https://host/v1", "m", "", None, 60)
 
 

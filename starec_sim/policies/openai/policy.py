@@ -37,6 +37,9 @@ from starec_sim.policies.roles import Roles, SystemSetting
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
+_REFUSED = ("refused", "denied")
+_Query = Annotated[dict[str, str], AfterValidator(check_query)]
+
 
 class _Connection(NamedTuple):
     """The client of one event loop: sockets and locks cannot be used by another loop."""
@@ -112,9 +115,7 @@ class OpenAIPolicy(BaseChatModel):
     `--logprobs-mode processed_logprobs --generation-config vllm`."""
     extra_body: dict[str, Any] = Field(default_factory=dict)
     """Parameters of this server only; they are put into the request as they are."""
-    extra_query: Annotated[dict[str, str], AfterValidator(check_query)] = Field(
-        default_factory=dict
-    )
+    extra_query: _Query = Field(default_factory=dict)
     """Parameters behind the `?` of the address, such as Azure's `api-version`."""
     system: SystemSetting = "auto"
     """`keep`: messages are sent in the roles that the prompt gives them. `merge`: the text of the
@@ -139,7 +140,10 @@ class OpenAIPolicy(BaseChatModel):
     @property
     def _identifying_params(self) -> dict[str, Any]:
         # Without these langchain's cache would mix up the answers of differently set policies.
-        return self.model_dump(include=set(OpenAIPolicy.__annotations__))
+        params = self.model_dump(include=set(OpenAIPolicy.__annotations__))
+        # Left out as long as they change nothing, so that answers in older caches are found.
+        unused = {"system": "auto", "extra_query": {}}.items()
+        return dict(item for item in params.items() if item not in unused)
 
     @property
     def _url(self) -> str:
@@ -189,16 +193,11 @@ class OpenAIPolicy(BaseChatModel):
             refusal = error
         try:
             answer = await self._post(connection, self._body(messages, call, merges=True))
-        except PolicyError:
-            raise refusal from None
+        except PolicyError as error:
+            raise (refusal if error.cause in _REFUSED else error) from None
         if not self._merges_roles:
             self._merges_roles = True
-            warnings.warn(
-                f"{self._url} refuses the role system: its text now begins the user's message "
-                "(system: merge)",
-                PolicyWarning,
-                stacklevel=2,
-            )
+            _warn_of_merged_roles(self._url)
         return answer
 
     async def _post(self, connection: _Connection, body: dict[str, Any]) -> ChatResult:
@@ -302,9 +301,17 @@ class OpenAIPolicy(BaseChatModel):
         }
 
 
+def _warn_of_merged_roles(url: str) -> None:
+    warnings.warn(
+        f"{url} refuses the role system: its text now begins the user's message (system: merge)",
+        PolicyWarning,
+        stacklevel=3,
+    )
+
+
 def _refuses_roles(error: PolicyError, messages: list[BaseMessage]) -> bool:
     """Return whether an endpoint may have refused a call because of the roles of its messages."""
-    refused = error.cause in ("refused", "denied") and about_roles(error.message)
+    refused = error.cause in _REFUSED and about_roles(error.message)
     return refused and any(message.type == "system" for message in messages)
 
 
