@@ -488,6 +488,28 @@ def test_a_server_that_answers_few_at_once_is_asked_less_at_once_before_calls_ar
     assert max(model._most[-20:]) < 10
 
 
+class AnswersNobody(AnswersTwoAtOnce):
+    async def _agenerate(self, messages, stop=None, run_manager=None, **kwargs):
+        self._most.append(1)
+        await asyncio.sleep(0)
+        raise PolicyError("silent", cause="time-out")
+
+
+def test_a_server_that_answers_nobody_is_noticed_after_few_further_calls():
+    model = AnswersNobody()
+    gateway = gateway_of(model, retries=2)
+
+    async def together():
+        questions = (
+            gateway.ask(CallKey(0, user, 0, "fast"), (("user", str(user)),)) for user in range(40)
+        )
+        await asyncio.gather(*questions)
+
+    with pytest.raises(PausedError, match="silent"):
+        asyncio.run(together())
+    assert len(model._most) < 60
+
+
 def test_a_prompt_that_the_server_cut_is_a_warning(play):
     status, out, _ = play(lambda body: {"json": completion("x", usage=(40, 2))}, "--set", "seed=1")
     assert status == 0
