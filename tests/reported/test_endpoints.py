@@ -103,7 +103,7 @@ def failures(answer):
             lambda body: "response_format" in body,
             "This response_format type is unavailable now",
             {"structured": "json_schema"},
-            "leave structured out",
+            "leave structured out, or set structured: json_object",
         ),
         (
             lambda body: "max_tokens" in body,

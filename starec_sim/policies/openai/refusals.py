@@ -32,11 +32,11 @@ _LIMITS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_
 _LEAVE_OUT = {
     "seed": ("set seeded: false", r"\bseed\b"),
     "response_format": (
-        "leave structured out, or set another one (json_schema, json_object, structured_outputs)",
+        "leave structured out, or set structured: {other}",
         r"response.?format|json.?schema|json.?object|\bschema\b|structured",
     ),
     "structured_outputs": (
-        "leave structured out, or set another one (json_schema, json_object)",
+        "leave structured out, or set structured: {other}",
         r"structured.?outputs|guided",
     ),
     "return_token_ids": ("set token_ids: false", r"return_token_ids|logprobs"),
@@ -78,7 +78,8 @@ def setting_to_change(reason: str, sent: Mapping[str, Any]) -> str:
     """
     for parameter, (change, words) in _LEAVE_OUT.items():
         if parameter in sent and re.search(words, reason, re.IGNORECASE):
-            return change
+            has_schema = "json_schema" in str(sent.get("response_format"))
+            return change.format(other="json_object" if has_schema else "json_schema")
     for parameter, other in _LIMITS.items():
         if parameter in sent and re.search(rf"\b{parameter}\b", reason):
             if _UNKNOWN.search(reason):
