@@ -21,6 +21,7 @@ from starec_sim.environment import Environment
 from starec_sim.errors import PluginError, StarecError
 from starec_sim.experiment import Arm, data_spec
 from starec_sim.policies.gateway import Policy
+from starec_sim.policies.gateway.failures import install_hint
 from starec_sim.policies.gateway.policy import name_of
 from starec_sim.policies.gateway.replay import NoModel
 from starec_sim.policies.settings import split_spec
@@ -115,6 +116,11 @@ def build_policy(spec: Mapping[str, Any], at: str) -> Policy:
             raise explain(error, loaded, at) from None
         except StarecError:
             raise
+        except ImportError as error:
+            raise PluginError(
+                f'{at}: "{spec["use"]}" cannot import what it needs: {error}',
+                hint=install_hint(error),
+            ) from error
         except Exception as error:
             raise PluginError(
                 f'{at}: "{spec["use"]}" could not be built: {type(error).__name__}: {error}',

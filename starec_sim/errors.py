@@ -13,13 +13,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-Cause = Literal["endpoint", "time-out", "refused", "closed"]
+Cause = Literal["endpoint", "overload", "time-out", "refused", "denied", "closed"]
 """Why a call of a policy has no answer. The cause decides what happens next.
 
-`endpoint`: the endpoint is overloaded, broken or unreachable; the call is retried. `time-out`:
-there is no answer in time; the call is retried. `refused`: the endpoint rejects the content of this
-request; the call is not retried. `closed`: the endpoint rejects every request (a wrong key, an
-unknown model, an empty account); the run pauses.
+`endpoint`: the endpoint is broken or unreachable; the call is retried. `overload`: it has too much
+to do; the call is retried, and fewer are in flight. `time-out`: there is no answer in time; the
+same is done. `refused`: the endpoint rejects this request; the call is not retried. `denied`: it
+does not let this request in (403, 404): a filter of prompts, or a key or a model that it rejects
+for every request; the run pauses unless the endpoint answers another question. `closed`: the
+endpoint rejects every request (a wrong key, an empty account); the run pauses.
 """
 
 
@@ -108,6 +110,10 @@ class LearningError(StarecError):
 
 class RunError(StarecError):
     """The folder of a run is missing, locked, damaged or of another kind."""
+
+
+class PolicyWarning(UserWarning):
+    """A policy asks its endpoint in another way than its settings say; the text says how."""
 
 
 def os_hint(error: OSError) -> str:

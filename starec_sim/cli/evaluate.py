@@ -169,6 +169,7 @@ def finish_evaluation(
     if as_json:
         return {**table_as_json(table, against), "run": str(folder), "status": "finished"}
     print_table(table, against)
+    _print_failures(folder)
     progress.message(f"\nwritten to {', '.join(map(str, written))}")
     here, first, last = (
         shlex.quote(text) for text in (str(folder), table.rows[0].name, table.rows[-1].name)
@@ -183,3 +184,15 @@ def finish_evaluation(
         )
     )
     return None
+
+
+def _print_failures(folder: Path) -> None:
+    """Print which calls failed; without a record, no agent was asked."""
+    from starec_sim.cli.ledger_view import print_failures
+    from starec_sim.runs.ledger import read_ledger
+    from starec_sim.runs.reader import reading
+    from starec_sim.runs.store import FILE
+
+    if (folder / FILE).is_file():
+        with reading(folder) as reader:
+            print_failures(read_ledger(reader.db))

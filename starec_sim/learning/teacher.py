@@ -97,19 +97,22 @@ class TeacherCollector:
     async def _screened(
         self, call: Call, before: tuple[Step, ...], step: Step, turn: Turn
     ) -> Sample | None:
-        node, asked, answer = turn.node, turn.messages, turn.completion
+        node, asked = turn.node, turn.messages
         self._counts.add(node, "asked")
         for tries in range(self._sft.rethink + 1):
+            answer = turn.completion
             reason, problem = self._judge(call, before, step, node, answer)
             if not reason:
                 self._counts.add(node, "kept after rethinking" if tries else "kept at once")
                 return Sample(node, asked, answer, tries + 1)
+            if turn.ending == "length":
+                reason = "cut by max_tokens"  # and so would the next answer be
+                break
             if tries < self._sft.rethink:
-                again = await call.policies.ask(
+                turn = await call.policies.ask(
                     call.key(len(before), node, RETHINK + tries),
                     self._agent.rethink(asked, answer, problem),
                 )
-                answer = again.completion
         self._counts.add(node, f"rejected: {reason}")
         return None
 

@@ -48,6 +48,7 @@ CREATE TABLE turns (
     policy TEXT NOT NULL, messages TEXT NOT NULL, completion INTEGER NOT NULL,
     tokens_in INTEGER, tokens_out INTEGER, latency_s REAL NOT NULL, error TEXT NOT NULL DEFAULT '',
     failure TEXT NOT NULL, source TEXT NOT NULL, tries INTEGER NOT NULL, cost_usd REAL,
+    ending TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (trial, round, user, step, node, attempt)) WITHOUT ROWID;
 CREATE TABLE tokens (
     trial INTEGER, round INTEGER, user INTEGER, step INTEGER, node TEXT, attempt INTEGER,
@@ -136,6 +137,8 @@ class Store:
             problem = self.db.execute("PRAGMA quick_check(1)").fetchone()[0]
             if problem != "ok":
                 raise damaged(self.path, problem)
+            if not has_endings(self.db):
+                self.db.execute("ALTER TABLE turns ADD COLUMN ending TEXT NOT NULL DEFAULT ''")
         self._compress = zstandard.ZstdCompressor(dict_data=load_dictionary(self.db)).compress
 
     @contextmanager
@@ -233,6 +236,11 @@ def check_schema(db: sqlite3.Connection, path: Path) -> None:
             f"{SCHEMA_VERSION}",
             hint="open it with the version of starec-sim named in its manifest.json",
         )
+
+
+def has_endings(db: sqlite3.Connection) -> bool:
+    """Return whether turns are stored with their endings; the first records of 0.2.0 are not."""
+    return any(column[1] == "ending" for column in db.execute("PRAGMA table_info(turns)"))
 
 
 class Texts:

@@ -9,7 +9,8 @@ Comments before a block, which readers do not see, say how:
     <!-- run with: TEXT -> OTHER -->          what stands for a text of the block, to make it small
 
 The blocks of a page run one after another, in one folder with `docs`, `experiments`, a little
-MovieLens 100K in `data`, and `rows.yaml`, the rows of every table with networks that learn little. `RUN` stands for the latest run. Blocks of Python share their names.
+MovieLens 100K in `data`, and `rows.yaml`, the rows of every table with networks that learn little.
+`RUN` stands for the latest run. Blocks of Python share their names.
 """
 
 import re

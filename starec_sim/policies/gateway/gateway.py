@@ -128,6 +128,7 @@ class Gateway:
             source=source,
             tries=result.tries,
             cost_usd=policy.cost_usd(reply.tokens_in, reply.tokens_out) if result.tries else None,
+            ending=reply.ending,
         )
 
 
