@@ -16,8 +16,9 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import PrivateAttr
 
 from starec_sim.answers import labels, read_decision
+from starec_sim.build import build_policy
 from starec_sim.errors import ConfigError, PausedError, PluginError, PolicyError, PolicyWarning
-from starec_sim.policies.gateway import Gateway, GatewayResources, Policy, build_policy
+from starec_sim.policies.gateway import Gateway, GatewayResources, Policy
 from starec_sim.policies.gateway.failures import as_policy_error
 from starec_sim.policies.openai import OpenAIPolicy
 from starec_sim.policies.openai.failures import explain
