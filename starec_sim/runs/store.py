@@ -21,6 +21,7 @@ from pathlib import Path
 import zstandard
 
 from starec_sim.errors import RunError
+from starec_sim.runs import facts
 from starec_sim.runs.manifest import MANIFEST, read_manifest
 from starec_sim.runs.record_errors import damaged, readable_errors
 from starec_sim.types import Messages
@@ -131,6 +132,7 @@ class Store:
                 self.db.execute("INSERT INTO meta VALUES ('schema', ?)", (str(SCHEMA_VERSION),))
                 dictionary = "\n".join(phrases).encode()[-_MAX_DICTIONARY:]
                 self.db.execute("INSERT INTO dictionary VALUES (?)", (zlib.compress(dictionary),))
+                facts.create(self.db)
         else:
             check_schema(self.db, self.path)
             # A truncated file can open without an error.
@@ -139,6 +141,8 @@ class Store:
                 raise damaged(self.path, problem)
             if not has_endings(self.db):
                 self.db.execute("ALTER TABLE turns ADD COLUMN ending TEXT NOT NULL DEFAULT ''")
+            with self.transaction():
+                facts.create(self.db)
         self._compress = zstandard.ZstdCompressor(dict_data=load_dictionary(self.db)).compress
 
     @contextmanager

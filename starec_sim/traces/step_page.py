@@ -149,7 +149,9 @@ def read_step(
     recorded = list(reader.steps(trial, row, through=wanted))
     found, before = recorded[-1], recorded[:-1]
     items = Items(reader, trial)
-    items.load([*found.observation.slate, *(e.item for s in recorded for e in s.feedback.experiences)])
+    items.load(
+        [*found.observation.slate, *(e.item for s in recorded for e in s.feedback.experiences)]
+    )
 
     def address(index: int) -> StepAddress | None:
         if not 0 <= index < len(keys):
@@ -212,7 +214,9 @@ def _memory(
         summary=summary,
         shown=tuple(f"{line.stars:g} stars | {line.card}" for line in shown),
         gained=tuple(
-            items.experience(experience) for step in before for experience in step.feedback.experiences
+            items.experience(experience)
+            for step in before
+            for experience in step.feedback.experiences
         ),
     )
 
@@ -266,9 +270,7 @@ def _tokens(tokens: Tokens) -> TokenPage:
     )
 
 
-def _no_step(
-    user_id: str, keys: Sequence[tuple[int, int]], round: int, step: int
-) -> RunError:
+def _no_step(user_id: str, keys: Sequence[tuple[int, int]], round: int, step: int) -> RunError:
     rounds = sorted({at_round + 1 for at_round, _ in keys})
     if round not in rounds:
         known = ", ".join(map(str, rounds)) or "none yet"
