@@ -22,6 +22,7 @@ from starec_sim.cli.serve import serve
 from starec_sim.cli.show import show
 from starec_sim.cli.table import table
 from starec_sim.cli.train import train
+from starec_sim.cli.why import why
 
 app = typer.Typer(
     name="starec",
@@ -39,6 +40,7 @@ app.command()(replay)
 app.command()(estimate)
 app.command()(runs)
 app.command()(show)
+app.command()(why)
 app.command()(export)
 app.command("eval")(evaluate)
 app.command()(table)

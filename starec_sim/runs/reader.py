@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from starec_sim.errors import RunError, did_you_mean
 from starec_sim.runs import codec
+from starec_sim.runs.facts import StepFacts, step_facts
 from starec_sim.runs.record_errors import readable_errors
 from starec_sim.runs.store import FILE, Texts, read_only
 from starec_sim.runs.turns import select_turns
@@ -21,6 +23,15 @@ from starec_sim.types import (
     Turn,
     User,
     Verdict,
+)
+
+_MAX_NAMED = 20_000
+"""Users among whom near names are looked for."""
+_STEP = "s.round, s.step, s.observation, s.decision, s.feedback, s.slow, s.reason, s.summary"
+# Round by round, because the primary key begins with the trial and the round.
+_OF_USER = (
+    "FROM rounds r CROSS JOIN steps s ON s.trial = r.trial AND s.round = r.round AND s.user = ? "
+    "WHERE r.trial = ? ORDER BY s.round, s.step"
 )
 
 
@@ -125,13 +136,16 @@ class Reader:
         ).fetchone()
         if row:
             return row[0], User(user_id, json.loads(row[1]))
-        ids = self.db.execute(
-            "SELECT id FROM users WHERE trial = ? ORDER BY user LIMIT 8", (trial.number,)
+        rows = self.db.execute(
+            "SELECT id FROM users WHERE trial = ? ORDER BY user", (trial.number,)
         )
+        ids = [found for (found,) in rows]
+        near = difflib.get_close_matches(user_id, ids[:_MAX_NAMED], n=3)
+        nearest = f"; the nearest are {', '.join(near)}" if near else ""
         raise RunError(
             f'no user of this trial has the id "{user_id}"; '
-            f"the first are {', '.join(found for (found,) in ids)}",
-            hint="pass one of those to --user",
+            f"the first are {', '.join(ids[:8])}{nearest}",
+            hint="name one of those; `starec show RUN` names those with the most slow thinking",
         )
 
     def users(self, trial: RecordedTrial) -> Iterator[tuple[int, User]]:
@@ -140,6 +154,13 @@ class Reader:
             "SELECT user, id, profile FROM users WHERE trial = ? ORDER BY user", (trial.number,)
         )
         return ((row, User(found, json.loads(profile))) for row, found, profile in rows)
+
+    def user_at(self, trial: RecordedTrial, row: int) -> str:
+        """Return the id of the user at a row of a trial."""
+        found = self.db.execute(
+            "SELECT id FROM users WHERE trial = ? AND user = ?", (trial.number, row)
+        ).fetchone()
+        return str(found[0])
 
     def rewards(self) -> list[str]:
         """Return the names of all components of rewards, in the order they first occur."""
@@ -170,22 +191,53 @@ class Reader:
 
     def steps(self, trial: RecordedTrial, user: int) -> Iterator[RecordedStep]:
         """Yield the committed steps of a user in order."""
+        rows = self.db.execute(f"SELECT {_STEP} {_OF_USER}", (user, trial.number))
+        return (self._step(trial, user, row) for row in rows)
+
+    def step_keys(self, trial: RecordedTrial, user: int) -> list[tuple[int, int]]:
+        """Return (round, step), from 0, of the committed steps of a user in order."""
+        rows = self.db.execute(f"SELECT s.round, s.step {_OF_USER}", (user, trial.number))
+        return [(round, step) for round, step in rows]
+
+    def step(self, trial: RecordedTrial, user: int, round: int, step: int) -> RecordedStep:
+        """Return one step, whose key is one of `step_keys`."""
+        key = (trial.number, round, user, step)
+        row = self.db.execute(
+            f"SELECT {_STEP} FROM steps s WHERE (trial, round, user, step) = (?, ?, ?, ?)", key
+        ).fetchone()
+        return self._step(trial, user, row)
+
+    def feedbacks(self, trial: RecordedTrial, user: int) -> Iterator[tuple[int, int, Feedback]]:
+        """Yield (round, step, feedback) of the committed steps of a user, without their texts."""
         rows = self.db.execute(
-            "SELECT round, step, observation, decision, feedback, slow, reason, summary FROM steps "
-            "WHERE trial = ? AND user = ? ORDER BY round, step",
-            (trial.number, user),
+            f"SELECT s.round, s.step, s.feedback {_OF_USER}", (user, trial.number)
         )
-        for at, step, observation, decision, feedback, slow, reason, summary in rows:
-            yield RecordedStep(
-                at,
-                step,
-                codec.load_observation(observation),
-                codec.load_decision(decision),
-                codec.load_feedback(feedback),
-                Verdict(bool(slow), reason),
-                self._turns(trial, at, user, step),
-                self._texts[summary],
-            )
+        return ((round, step, codec.load_feedback(feedback)) for round, step, feedback in rows)
+
+    def summary(self, trial: RecordedTrial, user: int, round: int, step: int) -> str:
+        """Return the preference summary after a step, whose key is one of `step_keys`."""
+        (text,) = self.db.execute(
+            "SELECT summary FROM steps WHERE (trial, round, user, step) = (?, ?, ?, ?)",
+            (trial.number, round, user, step),
+        ).fetchone()
+        return self._texts[text]
+
+    def facts(self, trial: RecordedTrial, user: int, round: int, step: int) -> StepFacts:
+        """Return what is on record of a step besides what happened."""
+        return step_facts(self.db, (trial.number, round, user, step))
+
+    def _step(self, trial: RecordedTrial, user: int, row: tuple[Any, ...]) -> RecordedStep:
+        at, step, observation, decision, feedback, slow, reason, summary = row
+        return RecordedStep(
+            at,
+            step,
+            codec.load_observation(observation),
+            codec.load_decision(decision),
+            codec.load_feedback(feedback),
+            Verdict(bool(slow), reason),
+            self._turns(trial, at, user, step),
+            self._texts[summary],
+        )
 
     def _turns(self, trial: RecordedTrial, round: int, user: int, step: int) -> tuple[Turn, ...]:
         where = "(t.trial, t.round, t.user, t.step) = (?, ?, ?, ?)"
