@@ -216,7 +216,7 @@ class CsvTable(Tables):
     def names(self, path: Path) -> list[str]:
         """Return the names in the first line."""
         names, _ = read_header(path, self.config.encoding, self._delimiter)
-        if not any(names):
+        if not any(name.strip() for name in names):
             read_text(path, self.config.encoding)  # says what is wrong with the file
         header = self.config.header
         return list(header) if header is not None and len(header) == len(names) else names

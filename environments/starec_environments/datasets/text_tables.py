@@ -61,20 +61,23 @@ def read_table(
     header = list(form.header or ())
     columns: dict[str, list[str]] = {}
     lines: list[int] = []
-    # Equal values share one text: millions of rows have thousands of ids.
-    once: dict[str, str] = {}
+    # Values that repeat share one text: a million ratings are five or ten texts.
+    shared: dict[str, dict[str, str]] = {}
     for rows, ends in chunks:
         if not header:
             header, rows, ends = rows[0], rows[1:], ends[1:]
         if not columns:
             columns = {name: [] for name in _kept(path, header, names)}
-            places = [header.index(name) for name in columns]
+            places = {name: header.index(name) for name in columns}
         if set(map(len, rows)) - {len(header)}:
             rows, ends = _of_width(rows, ends, header, form, faults)
         turned = list(zip(*rows, strict=True))
-        for column, place in zip(columns.values(), places, strict=True):
-            if turned:
-                column.extend(map(once.setdefault, turned[place], turned[place]))
+        for name, place in places.items() if turned else ():
+            cells = turned[place]
+            if not columns[name] and len(set(cells)) < len(cells) // 4:
+                shared[name] = {}
+            once = shared.get(name)
+            columns[name].extend(cells if once is None else map(once.setdefault, cells, cells))
         lines.extend(ends)
     if not lines:
         why = next(iter(faults.notes()), f"{path} has a header and no rows")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -73,9 +74,11 @@ def _read(
             pass
         blank = blank_cells(column)
         first = next((cell for cell, none in zip(column, blank, strict=True) if not none), None)
-        if first is not None and _is_date(first):
+        if first is None or not math.isnan(_number(first)):
+            seconds = _whole
+        elif _is_date(first):
             seconds = _iso
-        elif first is not None and _DATE.match(str(first).strip()):
+        elif _DATE.match(str(first).strip()):
             raise DataError(
                 f'{table.path}: the time "{first}" in column "{name}" is no date as ISO 8601 '
                 "(2019-10-31 09:15:00), and which part is the day cannot be told",
@@ -105,15 +108,18 @@ def _iso(value: Any) -> int:
 
 
 def _whole(value: Any) -> int:
-    try:
-        return int(value)
-    except (ValueError, TypeError, OverflowError):
-        pass
-    try:
-        number = float(value)
-        return int(number) if 0 <= number <= LATEST else -1
-    except (ValueError, TypeError):
-        return -1
+    number = _number(value)
+    return int(number) if 0 <= number <= LATEST else -1
+
+
+def _number(value: Any) -> float:
+    """Return a number, as a whole one where it is; NaN when there is none."""
+    for kind in (int, float):
+        try:
+            return kind(value)
+        except (ValueError, TypeError, OverflowError):
+            continue
+    return math.nan
 
 
 def _moment(value: str) -> datetime:
