@@ -132,10 +132,11 @@ def _ratings_in_words(ratings: dict[str, Any], interactions: int) -> str:
     without = f"{unrated:,} choices without a rating (each is a like)" if unrated else ""
     if not ratings["rated"]:
         return without or "none"
-    words = (
-        f"{ratings['lowest']:.3g} to {ratings['highest']:.3g} stars in {ratings['values']:,} "
-        f"steps; {ratings['likes']:,} of {ratings['rated']:,} are likes (above 3 stars)"
+    low, high, values = ratings["lowest"], ratings["highest"], ratings["values"]
+    stars = (
+        f"{low:.3g} to {high:.3g} stars ({values:,} values)" if values > 1 else f"{low:.3g} stars"
     )
+    words = f"{stars}; {ratings['likes']:,} of {ratings['rated']:,} are likes (above 3 stars)"
     return f"{words}; {without}" if without else words
 
 

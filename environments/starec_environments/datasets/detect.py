@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from starec_environments.datasets.amazon_files import log_file
+from starec_environments.datasets.column_names import column_for
 from starec_environments.datasets.paths import listing
 from starec_environments.datasets.recbole_files import atomic_datasets
 from starec_environments.datasets.table_files import (
@@ -19,7 +20,7 @@ from starec_environments.datasets.table_files import (
     role_columns,
 )
 from starec_environments.datasets.tables import ParquetTable
-from starec_environments.datasets.text_files import first_text
+from starec_environments.datasets.text_files import first_text, read_text
 from starec_sim.errors import DataError
 
 TEXT_TABLES = (".csv", ".tsv", ".tab", ".txt", ".dat")
@@ -61,11 +62,31 @@ def detect(path: Path, given: Mapping[str, Any] | None = None) -> tuple[str, dic
             return reader, _merged({"path": str(place), **settings}, given)
     if wanted is not None:
         return wanted, _merged({"path": str(path)}, given)
-    raise DataError(
+    raise _unknown(path, files)
+
+
+def _unknown(path: Path, files: Sequence[Path]) -> DataError:
+    """Return the error that no reader fits, with what may help for these files."""
+    inside = [entry for entry in path.iterdir() if entry.is_dir()] if path.is_dir() else []
+    packed = [file for file in files if file.suffix.lower() in (".zip", ".rar", ".tar", ".tgz")]
+    hint = f"known are {FORMATS}"
+    if packed:
+        hint = f"unpack {packed[0].name} first; {hint}"
+    if inside:
+        hint = f"the data may lie in a folder of it: --data {inside[0]}; {hint}"
+    text = [file for file in files if _suffix(file) in TEXT_TABLES]
+    if text and not any(any(read_header(file)[0]) for file in text):
+        read_text(text[0], "utf-8")  # says what is wrong with a file that is no text
+    tables = [(file, names) for file in text if len(names := read_header(file)[0]) > 1]
+    shown = "".join(
+        f"; {file.name} begins with {', '.join(names)[:80]}" for file, names in tables[:1]
+    )
+    return DataError(
         f"{path} is in no known format; "
-        + (f"it holds {listing(path)}" if path.is_dir() else "it is a single file"),
-        hint=f"known are {FORMATS}; name the columns of other tables, e.g. --set "
-        "data.columns.user=NAME --set data.columns.item=NAME, or write a reader of your own",
+        + (f"it holds {listing(path)}" if path.is_dir() else "it is a single file")
+        + shown,
+        hint=f"{hint}; name the columns of other tables, e.g. --set data.columns.user=NAME --set "
+        "data.columns.item=NAME, or --set 'data.header=[user, item]' where there is no header",
     )
 
 
@@ -143,4 +164,5 @@ def _names(file: Path, given: Mapping[str, Any]) -> Sequence[str]:
     encoding = str(given.get("encoding") or "utf-8")
     names, _ = read_header(file, encoding, NAMED_DELIMITERS.get(str(delimiter), delimiter))
     header = given.get("header")
-    return header if header and len(header) == len(names) else names
+    known = column_for("user", names) or column_for("item", names, own=True)
+    return header if header and not known and len(header) == len(names) else names

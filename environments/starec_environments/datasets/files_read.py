@@ -38,7 +38,8 @@ class FilesRead:
         """Note which columns of a table were read, and which were not."""
         self.taken[table.path] += f" ({', '.join(table.columns)})"
         if table.left_out:
-            self.taken[table.path] += f"; columns not read: {', '.join(table.left_out)}"
+            left_out = ", ".join(name or "one without a name" for name in table.left_out)
+            self.taken[table.path] += f"; columns not read: {left_out}"
 
     def finish(self, dataset: Dataset, notes: Mapping[str, int] | None = None) -> Dataset:
         """Return the dataset with what was read, what was not, and what was left out."""

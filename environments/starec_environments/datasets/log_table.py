@@ -61,6 +61,6 @@ def check_no_unclear(table: Columns, key: str) -> None:
             f'{table.path} has no ratings, and its column "{name}" says what a row means; is every '
             "row a choice?",
             hint=f"--set data.{key}=null if every row is one; --set data.{key}={name} --set "
-            "data.liked_from=N if N and more is a like; otherwise keep only the rows that are "
-            "choices",
+            "data.liked_from=N if it holds numbers, of which N and more is a like; otherwise keep "
+            "only the rows that are choices",
         )

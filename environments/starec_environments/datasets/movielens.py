@@ -25,6 +25,11 @@ from starec_sim.types import Item, User
 
 LATIN = "latin-1"
 LOG = ("user", "item", "rating", "time")
+HELD = {
+    **{"u.data": "interactions", "u.user": "users", "u.item": "items", "u.genre": "genres"},
+    **{"ratings.dat": "interactions", "users.dat": "users", "movies.dat": "items"},
+}
+"""File to what it holds."""
 WHOLE_STARS, HALF_STARS = (1.0, 5.0), (0.5, 5.0)
 
 AGES = {
@@ -212,7 +217,7 @@ class _Files:
         """Return the table of a file."""
         path = self._place / name
         form = TextFormat(separator, self._config.encoding, header)
-        return read_table(path, form, self._read.open(path, "read"))
+        return read_table(path, form, self._read.open(path, HELD[name]))
 
     def dataset(
         self,

@@ -27,10 +27,8 @@ LOWEST_LIKE = 3.5
 """The fewest stars, in halves, that are a like."""
 SENTINELS = (-1.0, 0.0, 99.0, -99.0)
 """Numbers that often say that there is no rating."""
-SCALE_HINT = (
-    "--set 'data.rating_scale=[1, 10]' for ratings of 1 to 10 (name the scale that users rated on, "
-    "not the smallest and largest number of the file)"
-)
+SCALES = ((1, 10), (0, 100), (-10, 10))
+"""Scales other than stars, as examples for a hint."""
 
 
 class RatingColumn(NamedTuple):
@@ -204,7 +202,14 @@ def _scale_hint(given: FloatArray, outside: FloatArray, as_choices: str) -> str:
         f"--set data.unrated={value:g} if {value:g} says that there is no rating" for value in odd
     ]
     if len(rest) and not LOWEST <= rest.min() <= rest.max() <= HIGHEST:
-        hints.append(SCALE_HINT)
+        low, high = next(
+            (scale for scale in SCALES if scale[0] <= rest.min() and rest.max() <= scale[1]),
+            SCALES[0],
+        )
+        hints.append(
+            f"--set 'data.rating_scale=[{low}, {high}]' if users rated from {low} to {high} (name "
+            "the ends of the scale, not the smallest and largest number of the file)"
+        )
         hints.append(f"--set data.liked_from=N if they are counts, such as plays; {as_choices}")
     elif 0.0 in odd:
         hints.append("--set 'data.rating_scale=[0, 5]' if 0 stars is the worst rating")

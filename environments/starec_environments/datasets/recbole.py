@@ -15,7 +15,7 @@ from starec_environments.datasets.assembly import (
 )
 from starec_environments.datasets.columns import joined
 from starec_environments.datasets.files_read import FilesRead
-from starec_environments.datasets.log_table import LogColumnNames, read_log
+from starec_environments.datasets.log_table import LogColumnNames, check_no_unclear, read_log
 from starec_environments.datasets.paths import folder
 from starec_environments.datasets.recbole_files import dataset_name, log_files, read_atomic
 from starec_environments.datasets.settings import FileSettings, TextSettings
@@ -90,6 +90,8 @@ class RecBole:
             self._named("rating", "rating", log.columns),
             self._named("time", "timestamp", log.columns),
         )
+        if names.rating is None and "rating" not in config.model_fields_set:
+            check_no_unclear(log, "rating")
         name = dataset_name(paths[0])
         dataset = assemble(
             name,

@@ -80,13 +80,12 @@ def choose_log(headers: Headers, given: Mapping[str, Any]) -> list[Path]:
     ordered = in_order(chosen)
     if ordered is not None and same and not parts:
         return ordered
-    several = [*chosen, *parts]
-    names = [file.name for file in several]
+    names = [file.name for file in [*chosen, *parts]]
+    together = f"; or all: --set 'data.interactions=[{', '.join(names)}]'"
     raise DataError(
         f"{chosen[0].parent} holds several files of interactions: {', '.join(names)}; which of "
         "them belong together cannot be told",
-        hint=f"read one: --set data.interactions={names[0]}; or all: --set "
-        f"'data.interactions=[{', '.join(names)}]'",
+        hint=f"read one: --set data.interactions={names[0]}" + (together if same else ""),
     )
 
 
@@ -157,9 +156,9 @@ def check_nearly_a_log(headers: Headers, given: Mapping[str, Any]) -> None:
         if len(names) > 1 and all(_is_value(name) for name in names):
             raise DataError(
                 f"{file}: the first line ({', '.join(names)[:80]}) looks like data, so the file "
-                "has no header",
-                hint="name its columns, in their order: --set 'data.header=[user, item, rating, "
-                "time]'",
+                f"has no header for its {len(names)} columns",
+                hint=f"name all {len(names)} columns in their order, those that are not needed by "
+                "any name: --set 'data.header=[user, item, rating, time]'",
             )
     half = {
         file: next(role for role in ("item", "user") if role not in columns)

@@ -110,7 +110,7 @@ class Tables(ABC):
             check_no_unclear(log, "columns.rating")
         place = paths[0].parent
         dataset = assemble(
-            paths[0].stem if len(paths) == 1 else place.resolve().name,
+            _stem(paths[0]) if len(paths) == 1 else place.resolve().name,
             read_log(log, names, config, files.rows_of(log.path), self.decimal),
             users=self._users(place / config.users, files) if config.users else None,
             items=self._items(place / config.items, files) if config.items else None,
@@ -196,7 +196,7 @@ class CsvTable(Tables):
         """Between the fields of a line: one character, `tab` or `space`; more than one when
         `quoted` is false. None takes the most frequent of , ; | and tab in the first line."""
         header: tuple[str, ...] | None = Field(default=None, min_length=2)
-        """The columns of a file without a header, in their order."""
+        """The columns of interactions without a header, in their order."""
 
     config: Config
 
@@ -215,27 +215,42 @@ class CsvTable(Tables):
 
     def names(self, path: Path) -> list[str]:
         """Return the names in the first line."""
-        names, _ = read_header(path, self.config.encoding, self._delimiter)
-        if not any(name.strip() for name in names):
-            read_text(path, self.config.encoding)  # says what is wrong with the file
-        header = self.config.header
-        return list(header) if header is not None and len(header) == len(names) else names
+        return self._header(path)[0]
 
     def table(self, path: Path, names: Sequence[str], faults: Faults) -> Columns:
         """Return the named columns of the file."""
         config = self.config
-        found, delimiter = read_header(path, config.encoding, self._delimiter)
-        header = config.header if config.header and len(config.header) == len(found) else None
+        found, delimiter = self._header(path)
         form = TextFormat(
             delimiter,
             config.encoding,
-            header,
+            found if self._has_no_header(path) else None,
             config.quoted is not False,
             config.escape,
             "delimiter",
             config.quoted is True,
         )
         return read_table(path, form, faults, names)
+
+    def _header(self, path: Path) -> tuple[list[str], str]:
+        """Return the columns of a file, and its delimiter."""
+        config = self.config
+        names, delimiter = read_header(path, config.encoding, self._delimiter)
+        if not any(name.strip() for name in names):
+            read_text(path, config.encoding)  # says what is wrong with the file
+        if config.header is not None and self._has_no_header(path):
+            if len(config.header) != len(names):
+                raise DataError(
+                    f"{path} has {len(names)} columns ({', '.join(names)[:80]}), and data.header "
+                    f"names {len(config.header)}",
+                    hint="name all of them, those that are not needed by any name",
+                )
+            names = list(config.header)
+        return names, delimiter
+
+    def _has_no_header(self, path: Path) -> bool:
+        config = self.config
+        return config.header is not None and path.name not in (config.items, config.users)
 
 
 class ParquetTable(Tables):
@@ -296,6 +311,10 @@ def _pyarrow(path: Path) -> Any:
             f"{path} is not a Parquet file: {error}", hint="check that the download is complete"
         ) from error
     return parquet
+
+
+def _stem(path: Path) -> str:
+    return Path(path.name.removesuffix(".gz")).stem
 
 
 def _recognised(role: str, names: Sequence[str], path: Path, key: str, *, own: bool = False) -> str:

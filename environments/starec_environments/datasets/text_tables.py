@@ -184,10 +184,11 @@ def _bad_quotes(
         faults.found(line, "the quotes are wrong")
         return
     opened = f" (the field begins on line {start})" if line > start else ""
+    skip = "" if opened else "; --set data.bad_lines=skip leaves such lines out and counts them"
     raise DataError(
         f"{path}, line {line}: {problem}{opened}",
         hint='a field that holds a quote is written "like ""this"""; --set data.quoted=false if '
-        "quotes are part of the text, or --set 'data.escape=\"\\\\\"' if they are escaped by \\",
+        f"quotes are part of the text, or --set 'data.escape=\\' if they are escaped by \\{skip}",
     )
 
 
