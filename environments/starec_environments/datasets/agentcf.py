@@ -16,7 +16,7 @@ from starec_environments.datasets.files_read import FilesRead
 from starec_environments.datasets.paths import folder, only
 from starec_environments.datasets.recbole import TITLES
 from starec_environments.datasets.recbole_files import SPLITS, read_atomic
-from starec_environments.datasets.settings import LogRules
+from starec_environments.datasets.settings import BadLines, LogRules
 from starec_environments.datasets.text_tables import TextFormat, read_table
 from starec_sim.dataset import Dataset
 from starec_sim.errors import DataError
@@ -43,13 +43,15 @@ class AgentCF:
         catalogue: str | None = None
         """The part of the name before `.item`; needed when the folder holds several."""
         encoding: str = "utf-8"
+        bad_lines: BadLines = "error"
+        """Lines that cannot be read; `skip` leaves them out and counts them."""
         full_catalogue: bool = False
         """Whether to keep items that occur in no sequence and among no candidates."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
         self._form = TextFormat("\t", config.encoding)
-        self._files = FilesRead()
+        self._files = FilesRead(config.bad_lines)
 
     def load(self) -> Dataset:
         """Read the dataset.

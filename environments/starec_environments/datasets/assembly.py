@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
 
@@ -131,23 +131,15 @@ def assemble(
     user_rows = _rows(user_ids, [user.id for user in users])
     item_rows = _rows(item_ids, [item.id for item in items])
     known = (user_rows >= 0) & (item_rows >= 0)
-    counted = len(known)
     if faults.wrong is not None:
         known |= faults.wrong
-        counted -= int(faults.wrong.sum())
     unknown = int((~known).sum())
     if unknown:
         bad = int(np.argmin(known))
-        what, ids = ("user", user_ids) if user_rows[bad] < 0 else ("item", item_ids)
-        there = {user.id for user in users} if what == "user" else {item.id for item in items}
-        check_decimals(table.at(bad), ids[bad], there, f"the {what} file", what)
-        if rules.unknown == "error":
-            raise DataError(
-                f'{table.at(bad)}: the {what} file does not know the {what} "{ids[bad]}" '
-                f"({unknown} of {counted} interactions are of unknown ones)",
-                hint=f"complete the {what} file, or leave such interactions out: "
-                "--set data.unknown=drop",
-            )
+        if user_rows[bad] < 0:
+            _refuse(table, bad, "user", user_ids[bad], {user.id for user in users}, rules, unknown)
+        else:
+            _refuse(table, bad, "item", item_ids[bad], {item.id for item in items}, rules, unknown)
     if faults.wrong is not None:
         known &= ~faults.wrong
     rows = np.flatnonzero(known)
@@ -155,7 +147,10 @@ def assemble(
     pairs = user_rows[rows] * len(items) + item_rows[rows]
     kept = rows[_one_of_each(table, rows, pairs, user_ids, item_ids, rules)]
     if not len(kept):
-        raise DataError(f"{table.path}: no interaction is left", hint="check the ids in both files")
+        why = "".join(f"; {note}: {count}" for note, count in faults.notes().items())
+        raise DataError(
+            f"{table.path}: no interaction is left{why}", hint="check the ids in both files"
+        )
     counts = {
         "interactions of unknown users or items (left out)": unknown,
         f"interactions of a user with an item again (the {rules.duplicates} counts)": len(rows)
@@ -168,6 +163,30 @@ def assemble(
         Interactions(user_rows[kept], item_rows[kept], ratings[kept], times[kept]),
         notes={note: count for note, count in counts.items() if count},
     )
+
+
+def _refuse(
+    table: Columns,
+    row: int,
+    what: str,
+    id: str,
+    there: Collection[str],
+    rules: LogRules,
+    unknown: int,
+) -> None:
+    """Refuse an id that the user or item file lacks.
+
+    Raises:
+        DataError: Unknown ids are errors, or this one is known with or without `.0`.
+    """
+    check_decimals(table.at(row), id, there, f"the {what} file", what)
+    if rules.unknown == "error":
+        raise DataError(
+            f'{table.at(row)}: the {what} file does not know the {what} "{id}" '
+            f"({unknown} of {len(table)} interactions are of unknown ones)",
+            hint=f"complete the {what} file, or leave such interactions out: "
+            "--set data.unknown=drop",
+        )
 
 
 def _kept(ids: Sequence[str], faults: Faults) -> Iterable[str]:

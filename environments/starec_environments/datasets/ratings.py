@@ -58,9 +58,9 @@ def read_ratings(
     if column.name is None:
         return np.full(len(table), np.nan)
     numbers, blank = _numbers(table, column.name, decimal)
-    unrated = np.isin(numbers, [value for value in meaning.unrated if value != "blank"])
-    if "blank" in meaning.unrated:
-        unrated |= blank
+    unrated = np.zeros(len(numbers), np.bool_)
+    for value in meaning.unrated:
+        unrated |= blank if value == "blank" else numbers == value
     faults.found_rows(
         table,
         blank & ~unrated,

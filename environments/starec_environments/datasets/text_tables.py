@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +61,7 @@ def read_table(
     chunks = _quoted(path, text, form, faults) if form.quoted else _plain(text, form.separator)
     header = list(form.header or ())
     columns: dict[str, list[str]] = {}
-    lines: list[int] = []
+    lines = array("q")
     # Values that repeat share one text: a million ratings are five or ten texts.
     shared: dict[str, dict[str, str]] = {}
     for rows, ends in chunks:
@@ -74,7 +75,7 @@ def read_table(
         turned = list(zip(*rows, strict=True))
         for name, place in places.items() if turned else ():
             cells = turned[place]
-            if not columns[name] and len(set(cells)) < len(cells) // 4:
+            if not columns[name] and len(set(cells)) < 0.75 * len(cells):
                 shared[name] = {}
             once = shared.get(name)
             columns[name].extend(cells if once is None else map(once.setdefault, cells, cells))
