@@ -5,6 +5,8 @@ INSTALLED := .venv/.installed
 # One BLAS thread: results equal to the bit, and parallel test workers that do not fight.
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
+# Byte code is kept, or each process that tests start compiles the packages anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: install demo check test test-quick coverage lint types contracts spelling docs format \
   bench table pictures clean
@@ -33,12 +35,9 @@ check: lint types contracts spelling docs $(TESTS)
 test: $(INSTALLED)
 	@$(BIN)/pytest -n 2 --dist loadfile
 
-# The daily loop, less than a minute: leaves out the folders where models are trained or asked, and
-# where commands play whole experiments. `make test` has them all.
-SLOW := end_to_end golden starec_environments/recommenders \
-  $(addprefix starec_sim/,cli evaluation learning policies serving)
+# The daily loop, less than a minute: without the tests that are marked `slow`.
 test-quick: $(INSTALLED)
-	@$(BIN)/pytest -n 2 --dist loadfile tests $(addprefix --ignore=tests/,$(SLOW))
+	@$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
 
 # Half as much processor time again on Python 3.11, so that `make check` leaves it out.
 # On Python 3.12 and later COVERAGE_CORE=sysmon makes it cheap.

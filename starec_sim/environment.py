@@ -96,3 +96,27 @@ class OneTask(Protocol):
     """
 
     task: Task
+
+
+@runtime_checkable
+class OwnMetrics(Protocol):
+    """An environment, or the class of one, that names the metrics that its `end_round` returns.
+
+    This is an optional ability. Write `own_metrics: ClassVar[tuple[str, ...]] = ("queue",)` into
+    the class. With it, a misspelt name in `report.metrics` is refused before the run; without it,
+    the report of the run says that there is no such metric.
+    """
+
+    own_metrics: Sequence[str]
+
+
+@runtime_checkable
+class NamedRewards(Protocol):
+    """An environment, or the class of one, that names the reward components of its feedback.
+
+    This is an optional ability. Write `reward_names: ClassVar[tuple[str, ...]] = ("tips",)` into
+    the class. A training with another component is then refused before it starts, not at the first
+    answer.
+    """
+
+    reward_names: tuple[str, ...]

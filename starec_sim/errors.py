@@ -8,16 +8,20 @@ names the part that failed.
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Literal
 
-Cause = Literal["endpoint", "time-out", "refused", "closed"]
+Cause = Literal["endpoint", "overload", "time-out", "refused", "denied", "closed"]
 """Why a call of a policy has no answer. The cause decides what happens next.
 
-`endpoint`: the endpoint is overloaded, broken or unreachable; the call is retried. `time-out`:
-there is no answer in time; the call is retried. `refused`: the endpoint rejects the content of this
-request; the call is not retried. `closed`: the endpoint rejects every request (a wrong key, an
-unknown model, an empty account); the run pauses.
+`endpoint`: the endpoint is broken or unreachable; the call is retried. `overload`: it has too much
+to do; the call is retried, and fewer are in flight. `time-out`: there is no answer in time; the
+same is done. `refused`: the endpoint rejects this request; the call is not retried. `denied`: it
+does not let this request in (403, 404): a filter of prompts, or a key or a model that it rejects
+for every request; the run pauses unless the endpoint answers another question. `closed`: the
+endpoint rejects every request (a wrong key, an empty account); the run pauses.
 """
 
 
@@ -108,18 +112,66 @@ class RunError(StarecError):
     """The folder of a run is missing, locked, damaged or of another kind."""
 
 
+class PolicyWarning(UserWarning):
+    """A policy asks its endpoint in another way than its settings say; the text says how."""
+
+
+def os_hint(error: OSError) -> str:
+    """Return what to do about an error of the operating system; empty if it says enough itself."""
+    code = error.errno
+    if code in (errno.EACCES, errno.EPERM):
+        return "`ls -ld` on it and on its folder says who may read and write it"
+    if code == errno.EROFS:
+        return "that disk is read-only; name a place on another one"
+    if code in (errno.ENOSPC, errno.EDQUOT):
+        return "make room on that disk, or name a place on another one"
+    if code == errno.ENAMETOOLONG:
+        return "choose a shorter name"
+    if code in (errno.EMFILE, errno.ENFILE):
+        return "too many files are open: raise the limit with `ulimit -n 4096`"
+    if code == errno.ENOTDIR:
+        return "a part of the path is a file, where a folder is needed"
+    if code == errno.EISDIR:
+        return "name a file in that folder"
+    if code == errno.ENOENT:
+        return f"check the path; relative ones start at {Path.cwd()}"
+    return ""
+
+
 class DeprecatedKeyWarning(FutureWarning):
     """A key or the name of a plug-in has a new name; the old one works for one more release."""
+
+
+def import_problem(error: ImportError, install: str) -> tuple[str, str]:
+    """Return why a package cannot be imported, and what to do.
+
+    Args:
+        error: What the import raised.
+        install: The command that installs the package.
+
+    >>> import_problem(ModuleNotFoundError("No module named 'x'", name="x"), "pip install x")
+    ('x is not installed', 'pip install x')
+    """
+    if isinstance(error, ModuleNotFoundError):
+        return f"{error.name} is not installed", install
+    return str(error), "`pip check` names installed packages that do not fit each other"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a phrase with the nearest known name, or with all names if none is near.
 
+    The case of letters does not count, and the name itself is never suggested.
+
     >>> did_you_mean("rankin", ["feed", "ranking"])
     'did you mean "ranking"?'
+    >>> did_you_mean("NDCG@10", ["hr@10", "ndcg@10"])
+    'did you mean "ndcg@10"?'
     >>> did_you_mean("xyz", ["feed", "ranking"])
     'known: feed, ranking'
     """
-    names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    return f'did you mean "{close[0]}"?' if close else f"known: {', '.join(names) or 'none'}"
+    names = sorted(set(known) - {name})
+    by_folded = {each.casefold(): each for each in names}
+    close = difflib.get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.6)
+    if close:
+        return f'did you mean "{by_folded[close[0]]}"?'
+    return f"known: {', '.join(names) or 'none'}"

@@ -28,7 +28,7 @@ from starec_sim.runs.manifest import new_manifest
 from starec_sim.runs.queries import RoundCalls
 from starec_sim.runs.store import Store
 from starec_sim.trials import Trials
-from starec_sim.types import Visit
+from starec_sim.types import FloatArray, Visit
 
 _LAST_ROUNDS = 2
 """Number of rounds at the end of a dry run from which the other rounds are estimated."""
@@ -43,7 +43,9 @@ class Estimate(NamedTuple):
     usd: float | None
     """None if a policy has no price."""
     seconds: float
-    """Wall time."""
+    """Wall time if nothing else keeps the processors busy."""
+    seconds_busy: float
+    """Wall time if they stay as busy as they were during the dry run; at least `seconds`."""
     unpriced: tuple[str, ...]
     """Keys of the policies that need a price and have none."""
     users: int
@@ -72,7 +74,13 @@ def estimate(experiment: Experiment, users: int = 8, rounds: int = 3) -> Estimat
     """
     rounds = min(rounds, experiment.rounds)
     part = experiment.model_copy(
-        update={"rounds": rounds, "replicates": 1, "budget": Budget(), "train": None}
+        update={
+            "rounds": rounds,
+            "replicates": 1,
+            "budget": Budget(),
+            "train": None,
+            "tracing": False,
+        }
     )
     chosen: list[_FewVisitors] = []
 
@@ -81,6 +89,7 @@ def estimate(experiment: Experiment, users: int = 8, rounds: int = 3) -> Estimat
         return chosen[-1]
 
     trials, watch = Trials(part, choose_few), _Stopwatch()
+    trials.builder.versions()  # loads weights, which is no part of the time of a round
     phrases = trials.builder.phrases()
     with tempfile.TemporaryDirectory() as place:
         manifest = new_manifest("run", part.name, [part.seed])
@@ -103,6 +112,7 @@ def estimate(experiment: Experiment, users: int = 8, rounds: int = 3) -> Estimat
         round(tokens_out),
         None if unpriced else usd,
         seconds,
+        seconds * watch.slowdown(),
         unpriced,
         users,
         rounds,
@@ -156,27 +166,42 @@ class _Round(NamedTuple):
 
 
 class _Stopwatch(RunEvents):
-    """Measures the CPU time of rounds, by trial."""
+    """Measures the CPU time of rounds, by trial, and how long it takes on a busy machine."""
 
     def __init__(self) -> None:
         self.rounds: list[list[_Round]] = []
-        self._marks = [0.0, 0.0, 0.0]
+        self._marks = [_clocks()] * 3
+        self._alone = np.zeros(2)
+        """CPU time and wall time in which no policy is asked."""
+
+    def slowdown(self) -> float:
+        """Return wall time by CPU time where no policy is asked; at least 1."""
+        cpu_s, wall_s = self._alone.tolist()
+        return max(1.0, wall_s / cpu_s) if cpu_s else 1.0
 
     def trial_started(self, arm: str, seed: int, rounds: int, done: int) -> None:
         self.rounds.append([])
-        self._marks = [time.process_time()] * 3
+        self._marks = [_clocks()] * 3
 
     def round_started(self, round: int, visitors: int) -> None:
-        self._marks[1:] = [time.process_time()] * 2
+        self._marks[1:] = [_clocks()] * 2
 
     def visit_finished(self, visit: Visit) -> None:
-        self._marks[2] = time.process_time()
+        self._marks[2] = _clocks()
 
     def round_finished(self, round: int, metrics: Mapping[str, float]) -> None:
         before, ready, over = self._marks
-        now = time.process_time()
-        self.rounds[-1].append(_Round(over - ready, now - before - (over - ready)))
+        now = _clocks()
+        visits = over - ready
+        alone = now - before - visits
+        self._alone += alone
+        self.rounds[-1].append(_Round(float(visits[0]), float(alone[0])))
         self._marks[0] = now
+
+
+def _clocks() -> FloatArray:
+    """Return the CPU time of this process and the wall time, in seconds."""
+    return np.array([time.process_time(), time.monotonic()])
 
 
 def _arm(

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from starec_sim import plugins, yaml_files
+from starec_sim.environment import OwnMetrics
 from starec_sim.errors import ConfigError, DataError, RunError, did_you_mean
+from starec_sim.glossary import METRICS, metric_name
 from starec_sim.plugins import Plugin, Spec, spec_or
 from starec_sim.policies.abilities import costs_nothing
 from starec_sim.policies.settings import Budget, GatewaySettings, split_spec
 from starec_sim.runs.folder import CONFIG, configuration
-from starec_sim.settings import Settings, current_key, current_values, validate
+from starec_sim.settings import HINT, Settings, current_key, current_values, validate
 
 _SHARED = (
     *("name", "seed", "rounds", "replicates", "concurrency", "runs_dir", "report", "arms"),
-    *("gateway", "budget", "train"),
+    *("gateway", "budget", "train", "tracing"),
 )
 """Keys that an arm cannot change, so that arms can be compared."""
 
@@ -36,6 +39,11 @@ def _arm_name(name: str) -> str:
     return name
 
 
+def _metric_names(printed: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of metrics that are given by name or by label, each once."""
+    return tuple(dict.fromkeys(map(metric_name, printed)))
+
+
 class PolicySpecs(Settings):
     """The policy of each node."""
 
@@ -46,8 +54,8 @@ class PolicySpecs(Settings):
 class Report(Settings):
     """What the report and the plot of a run show."""
 
-    metrics: tuple[str, ...] = ()
-    """Names of metrics, in order; all when empty."""
+    metrics: Annotated[tuple[str, ...], AfterValidator(_metric_names)] = ()
+    """Names of metrics or their printed labels, in order; all when empty."""
     last_rounds: int | None = Field(default=None, ge=1)
     """Metrics are means over this number of last rounds; over all rounds when empty."""
 
@@ -77,6 +85,9 @@ class Experiment(Settings):
     """Settings of `starec train`, with the keys of `starec_sim.learning.config.Training`. Other
     commands ignore them."""
     gateway: GatewaySettings = GatewaySettings()
+    tracing: bool = False
+    """Whether LangChain sends prompts and answers to the LangSmith server of the environment
+    variables. They alone do not switch it on."""
     budget: Budget = Budget()
 
     @model_validator(mode="after")
@@ -91,8 +102,9 @@ class Experiment(Settings):
         An experiment without arms has one, named `main`. Nothing is built yet.
 
         Raises:
-            ConfigError: An arm sets a key that does not exist or that all arms share, or the
-                settings of a plug-in are wrong. The message names the key.
+            ConfigError: An arm sets a key that does not exist or that all arms share, the settings
+                of a plug-in are wrong, or `report.metrics` names a metric that no arm can have. The
+                message names the key.
             PluginError: A plug-in is not found.
         """
         base = self.model_dump(mode="json", exclude={"arms"})
@@ -114,6 +126,7 @@ class Experiment(Settings):
             yaml_files.put_all(values, present.items(), f"arms.{name}.")
             at = f"arms.{name}" if self.arms else ""
             arms[name] = _resolved(name, validate(Experiment, values, at), f"{at}." if at else "")
+        _check_metrics(self.report.metrics, arms.values())
         return arms
 
 
@@ -126,6 +139,23 @@ class Arm(NamedTuple):
     dataset: Plugin | None
     environment: Plugin
     agent: Plugin
+
+
+def _check_metrics(names: Sequence[str], arms: Iterable[Arm]) -> None:
+    """Check that there are metrics of these names, where the environments name their own."""
+    known = list(METRICS)
+    for arm in arms:
+        if not isinstance(arm.environment.type, OwnMetrics):
+            return
+        known += arm.environment.type.own_metrics
+    for name in names:
+        if name not in known:
+            near = did_you_mean(name, [*known, *(info.label for info in METRICS.values())])
+            raise ConfigError(
+                f'report.metrics: there is no metric "{name}"; {near}',
+                hint="`starec show RUN --explain` says what the metrics of a run mean; an "
+                "environment names those of its own in `own_metrics`",
+            )
 
 
 def _resolved(name: str, experiment: Experiment, at: str) -> Arm:
@@ -174,10 +204,31 @@ def read_experiment(
     values = {**yaml_files.load(path, _FILE_HINT), **(replaced or {})}
     values = current_values(Experiment, values)
     pairs = [yaml_files.key_value(text, "--set", _SET_HINT) for text in changes]
-    yaml_files.put_all(values, [(current_key(Experiment, key), value) for key, value in pairs])
-    experiment = validate(Experiment, values, "")
-    experiment.resolve()
+    try:
+        yaml_files.put_all(values, [(current_key(Experiment, key), value) for key, value in pairs])
+        experiment = validate(Experiment, values, "")
+        experiment.resolve()
+    except ConfigError as error:
+        if error.hint != HINT:
+            raise
+        raise ConfigError(error.message, hint=_where(error.message, path, changes)) from None
     return experiment
+
+
+def _where(message: str, path: Path, changes: Sequence[str]) -> str:
+    """Return where the wrong key of a message is written, and how to mend it there."""
+    key, _, problem = message.partition(": ")
+    given = [text for text in changes if f"{key}.".startswith(f"{text.partition('=')[0]}.")]
+    if given:
+        return f"mend --set {shlex.quote(given[-1])}"
+    if "\n" in message:
+        return f"mend these keys in {path}"
+    if problem.startswith("there is no such key"):
+        return f"rename or remove {key} in {path}"
+    also = "" if key.startswith("arms.") else f", or pass --set {key}=VALUE"
+    if problem.startswith("this key is required"):
+        return f"add {key} to {path}{also}"
+    return f"mend {key} in {path}{also}"
 
 
 def data_spec(data: str, changes: Sequence[tuple[str, Any]] = ()) -> dict[str, Any]:
@@ -203,7 +254,7 @@ def data_spec(data: str, changes: Sequence[tuple[str, Any]] = ()) -> dict[str, A
         known = plugins.registered("datasets")
         raise DataError(
             f'"{path}" is neither a file or folder nor a dataset; {did_you_mean(path, known)}',
-            hint="`starec plugins` lists the datasets, `starec data get ml-100k` fetches one",
+            hint="`starec plugins` lists the datasets; fetch one: starec data get movielens-100k",
         )
     use, settings = plugins.load("data", "detect")(Path(path), spec)
     return {"use": use, **settings}
@@ -211,7 +262,7 @@ def data_spec(data: str, changes: Sequence[tuple[str, Any]] = ()) -> dict[str, A
 
 def _read_data(data: str) -> dict[str, Any]:
     """Return a spec with `use`, or with the `path` of files whose format is to be recognised."""
-    if not data.strip() or (Path(data).exists() and not data.endswith((".yaml", ".yml"))):
+    if not data.strip() or (Path(data).exists() and not yaml_files.is_yaml(Path(data))):
         return {"path": data}
     spec = yaml_files.read_spec(data, "data", _DATA_HINT)
     name = spec.get("use")

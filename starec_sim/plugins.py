@@ -23,11 +23,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator
 
 from starec_sim.errors import ConfigError, PluginError, did_you_mean
+from starec_sim.plugin_hints import (
+    OWN,
+    OWN_FUNCTION,
+    import_hint,
+    no_file_hint,
+    unknown_name_hint,
+)
 from starec_sim.settings import HINT, validate, warn_of_old_name
 
 PluginKind = Literal[
@@ -121,13 +128,16 @@ def load(kind: PluginKind, reference: str, at: str = "") -> Any:
     if (kind, reference) in RENAMED:
         warn_of_old_name(f"the {singular} {reference}", RENAMED[kind, reference])
         reference = RENAMED[kind, reference]
+    own = OWN_FUNCTION if kind == "rewards" else OWN
     location, colon, name = reference.rpartition(":")
     if not colon:
         points = registered(kind)
         if reference not in points:
+            near = did_you_mean(reference, points)
+            others = [k for k in get_args(PluginKind) if reference in registered(k)]
             raise PluginError(
-                f'{key}no {singular} is called "{reference}"; {did_you_mean(reference, points)}',
-                hint="a class of your own is written as package.module:Class or path/file.py:Class",
+                f'{key}no {singular} is called "{reference}"; {near}',
+                hint=unknown_name_hint(reference, own, others, spelling="did you mean" in near),
             )
         if len(points[reference]) > 1:
             values = " and ".join(point.value for point in points[reference])
@@ -139,7 +149,7 @@ def load(kind: PluginKind, reference: str, at: str = "") -> Any:
     elif not location or not name.isidentifier():
         raise PluginError(
             f'{key}"{reference}" names no {singular}',
-            hint="a class of your own is written as package.module:Class or path/file.py:Class",
+            hint=own,
         )
     from_file = bool(colon) and location.endswith(".py")
     try:
@@ -149,9 +159,7 @@ def load(kind: PluginKind, reference: str, at: str = "") -> Any:
     except (Exception, SystemExit) as error:
         raise PluginError(
             f'{key}the {singular} "{reference}" cannot be loaded: {_problem(error, location)}',
-            hint="mend the file; --debug shows the traceback"
-            if from_file
-            else "check the spelling, and that its package is installed in this environment",
+            hint=import_hint(error, location),
         ) from error
     try:
         return functools.reduce(getattr, name.split("."), module)
@@ -159,7 +167,7 @@ def load(kind: PluginKind, reference: str, at: str = "") -> Any:
         names = [known for known in vars(module) if not known.startswith("_")]
         raise PluginError(
             f"{key}{location} has no {name}; {did_you_mean(name, names)}",
-            hint="the part after the colon is the name of the class",
+            hint=f"write the name that {location} gives it after the colon",
         ) from None
 
 
@@ -176,7 +184,7 @@ def _import_file(path: Path) -> Any:
     """Return the module of a file, which is imported once under a unique name."""
     resolved = path.expanduser().resolve()
     if not resolved.is_file():
-        raise PluginError(f"there is no file {path}", hint=f"the path is read from {Path.cwd()}")
+        raise PluginError(f"there is no file {path}", hint=no_file_hint(path))
     digest = hashlib.sha256(str(resolved).encode()).hexdigest()[:8]
     name = f"starec_plugin_{resolved.stem}_{digest}"
     if name not in sys.modules:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +11,8 @@ from typing import Any, NamedTuple
 from starec_sim import yaml_files
 from starec_sim.errors import RunError
 from starec_sim.events import RunEvents
+from starec_sim.executors.event_loop import run_coroutine
+from starec_sim.executors.tracing import check_tracing
 from starec_sim.experiment import Experiment, recorded_experiment
 from starec_sim.policies.settings import Budget
 from starec_sim.report import RunReport, summarise
@@ -96,6 +97,7 @@ def run(experiment: Experiment, events: RunEvents | None = None) -> RunResult:
     if trials.replayed:
         digest = read_manifest(trials.replayed).digest
         manifest.replay_of = ReplayOf(run=trials.replayed.name, digest=digest)
+    announce_tracing(experiment, events)
     folder = create_run(experiment.runs_dir, manifest, config, experiment.seed)
     return _run(folder, trials, events)
 
@@ -124,6 +126,7 @@ def replay(folder: Path, events: RunEvents | None = None) -> RunResult:
     with run_folder.where_it_started(folder, manifest) as here:
         gateway = experiment.gateway.model_copy(update={"replay": str(here), "cache": None})
         changes = {"gateway": gateway, "runs_dir": here.parent, "budget": Budget()}
+        changes["tracing"] = False  # no model is asked, so there is nothing to trace
         return run(experiment.model_copy(update=changes), events)
 
 
@@ -154,6 +157,7 @@ def resume(
     with run_folder.where_it_started(folder, manifest) as here:
         trials = Trials(experiment)
         check_same_code(manifest, trials.prompts())
+        announce_tracing(experiment, events)
         return _run(here, trials, events)
 
 
@@ -186,9 +190,20 @@ def resumed_experiment(
 
 def play_trials(open_run: OpenRun, trials: Trials, events: RunEvents | None = None) -> None:
     """Play all trials of an open run, and set digest and counts in its manifest."""
+    played = trials.play(open_run, events or RunEvents())
     with _rare_garbage_collection():
-        digest = asyncio.run(trials.play(open_run, events or RunEvents()))
+        digest = run_coroutine(played, traced=trials.experiment.tracing)
     open_run.manifest.digest, open_run.manifest.counts = digest, queries.counts(open_run.store.db)
+
+
+def announce_tracing(experiment: Experiment, events: RunEvents | None) -> None:
+    """Tell the user where prompts are sent, if the experiment is traced.
+
+    Raises:
+        ConfigError: The server cannot be used.
+    """
+    if experiment.tracing:
+        (events or RunEvents()).message(check_tracing())
 
 
 def config_text(experiment: Experiment) -> str:

@@ -11,13 +11,21 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from starec_sim.errors import ConfigError, DeprecatedKeyWarning, did_you_mean
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
-HINT = "mend the key in the file, or pass --set KEY=VALUE"
+HINT = "mend that key where it is written"
+"""What to do about a wrong setting. Whoever knows the file and the command says more."""
 _MAX_SHOWN = 80
 """Characters of a wrong value that a message repeats."""
 
@@ -32,6 +40,16 @@ class Settings(BaseModel):
     renamed: ClassVar[Mapping[str, str]] = {}
     """Old keys and their present names. Dotted ones reach into a mapping, and only the part after
     the last dot may differ: `{"train.anchor": "train.sft"}`."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_values_as_numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        # Pydantic takes True, which is `on` or `yes` in YAML, as 1.
+        if isinstance(value, bool) and info.field_name is not None:
+            kinds = _kinds(cls.model_fields[info.field_name].annotation)
+            if kinds & {int, float} and bool not in kinds:
+                raise ValueError("must be a number")
+        return value
 
     @model_validator(mode="before")
     @classmethod
@@ -135,6 +153,11 @@ def _renamed(
     return current
 
 
+def _kinds(annotation: Any) -> set[Any]:
+    """Return the types of an annotation such as `int | None`."""
+    return {annotation, *get_args(annotation)}
+
+
 def explain(error: ValidationError, model: type[BaseModel], at: str) -> ConfigError:
     """Return a validation error as a `ConfigError` that names the dotted keys."""
     findings = []
@@ -148,6 +171,14 @@ def explain(error: ValidationError, model: type[BaseModel], at: str) -> ConfigEr
             findings.append(f"{key}: there is no such key{near}")
         elif kind == "missing":
             findings.append(f"{key}: this key is required")
+        elif kind == "int_parsing" and re.fullmatch(r"\d+[eE]\d{1,2}", str(value)):
+            findings.append(
+                f"{key}: must be a valid integer; YAML reads {value} as text, write "
+                f"{int(float(value))}"
+            )
+        elif kind == "string_type" and isinstance(value, bool):
+            # `name: on` is a truth value in YAML.
+            findings.append(f"{key}: must be text, got {value}; YAML reads on, off, yes and no so")
         elif kind in ("string_type", "invalid_key") and loc[-1] in ("[key]", str(value)):
             key = key.removesuffix(".[key]")
             findings.append(f'{key}: a key must be text; write "{value}" with its quotes')

@@ -27,6 +27,12 @@ Messages = tuple[tuple[str, str], ...]
 Source = Literal["model", "cache", "replay"]
 """Where an answer comes from."""
 
+Ending = Literal["", "length", "content_filter", "refusal", "tool_calls", "reasoning"]
+"""How an answer ended if its model did not simply stop. `length`: it was cut by the longest length
+that was asked for, or by the context. `content_filter`: a filter of the endpoint ended it.
+`refusal`: the model declined to answer. `tool_calls`: it calls a tool and holds no text.
+`reasoning`: it holds reasoning and nothing after it."""
+
 
 class CallKey(NamedTuple):
     """The key of a policy call within one trial."""
@@ -223,6 +229,8 @@ class Turn:
     """Number of requests to the model for this answer; 0 for cache and replay."""
     cost_usd: float | None = None
     """None if the policy has no price in the configuration."""
+    ending: Ending = ""
+    """As the endpoint reports it; empty for an answer that is whole, as far as is known."""
 
 
 @dataclass(frozen=True, slots=True)

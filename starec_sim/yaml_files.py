@@ -6,6 +6,7 @@ libraries keep the last of the two.)
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -13,8 +14,13 @@ from typing import Any
 
 import yaml
 
-from starec_sim.errors import ConfigError
+from starec_sim.errors import ConfigError, did_you_mean, os_hint
 from starec_sim.settings import HINT
+
+
+def is_yaml(path: Path) -> bool:
+    """Return whether the name of a file says that it holds YAML."""
+    return path.suffix.casefold() in (".yaml", ".yml")
 
 
 def load(path: Path, hint: str = "") -> dict[str, Any]:
@@ -22,7 +28,7 @@ def load(path: Path, hint: str = "") -> dict[str, Any]:
 
     Args:
         path: The file.
-        hint: What to do if there is no such file, or if it holds something else.
+        hint: What to do if it holds something other than keys and values.
 
     Raises:
         ConfigError: The file is missing or cannot be read, is not YAML, holds a key twice, or
@@ -31,12 +37,15 @@ def load(path: Path, hint: str = "") -> dict[str, Any]:
     try:
         text = path.read_text("utf-8")
     except FileNotFoundError:
-        raise ConfigError(f"there is no file {path}", hint=hint) from None
+        raise ConfigError(f"there is no file {path}", hint=_nearest(path)) from None
     except IsADirectoryError:
-        raise ConfigError(f"{path} is a folder", hint="name the YAML file in it") from None
-    except (OSError, UnicodeDecodeError) as error:
+        near = _nearest(path / "")
+        raise ConfigError(f"{path} is a folder", hint=f"name a YAML file in it; {near}") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}", hint=os_hint(error)) from None
+    except UnicodeDecodeError as error:
         raise ConfigError(
-            f"{path} cannot be read: {error}", hint="it must be a YAML file in UTF-8"
+            f"{path} cannot be read: byte {error.start} is not UTF-8", hint="save it as UTF-8"
         ) from None
     return parse(text, str(path), hint)
 
@@ -54,17 +63,34 @@ def parse(text: str, at: str, hint: str = "") -> dict[str, Any]:
     """
     try:
         values = parse_value(text)
-    except _DoubledKeyError as error:
-        raise ConfigError(f"{at}, {error}", hint="keep one of the two") from None
+    except _RefusedError as error:
+        raise ConfigError(f"{at}, {error}", hint=error.hint) from None
     except ValueError as error:
-        raise ConfigError(
-            f"{at} is not valid YAML: {error}",
-            hint="indent with spaces, and quote text that holds : # [ ] { } or *",
-        ) from None
+        raise ConfigError(f"{at} is not valid YAML: {error}", hint=yaml_hint(str(error))) from None
     if not isinstance(values, dict):
         kind = "nothing" if values is None else f"a {type(values).__name__}"
         raise ConfigError(f"{at} must hold keys and values, not {kind}", hint=hint)
     return values
+
+
+def _nearest(path: Path) -> str:
+    """Return which YAML file may be meant, or where a path is read from."""
+    folder = path if path.is_dir() else path.parent
+    if not folder.is_dir():
+        return f"there is no folder {folder} either; relative paths start at {Path.cwd()}"
+    with contextlib.suppress(OSError):
+        names = [each.name for each in folder.iterdir() if is_yaml(each)]
+        if names:
+            return did_you_mean(path.name, names)
+    return f"{folder} holds no YAML file; relative paths start at {Path.cwd()}"
+
+
+def yaml_hint(problem: str) -> str:
+    """Return what to do about a text that is not YAML, from what the parser says."""
+    for said, hint in _YAML_HINTS:
+        if said in problem:
+            return hint
+    return "mend the text at that line and column"
 
 
 def parse_value(text: str) -> Any:
@@ -114,13 +140,17 @@ def key_value(text: str, option: str, example: str) -> tuple[str, Any]:
         raise ConfigError(f'{option} "{text}" is not KEY=VALUE', hint=example)
     try:
         return key, parse_value(value)
-    except _DoubledKeyError as error:
-        raise ConfigError(f"{option} {key}: {error}", hint="keep one of the two") from None
-    except ValueError:
+    except _RefusedError as error:
+        raise ConfigError(f"{option} {key}: {error}", hint=error.hint) from None
+    except ValueError as error:
         raise ConfigError(
-            f'{option} {key}: "{value}" is not valid YAML',
-            hint=f"quote it twice, once for the shell: '{key}=\"{value}\"'",
+            f'{option} {key}: "{value}" is not valid YAML: {_first_line(error)}',
+            hint=f"to mean the text, quote it twice, once for the shell: '{key}=\"{value}\"'",
         ) from None
+
+
+def _first_line(error: ValueError) -> str:
+    return str(error).partition("\n")[0]
 
 
 def read_spec(text: str, what: str, example: str) -> dict[str, Any]:
@@ -138,7 +168,7 @@ def read_spec(text: str, what: str, example: str) -> dict[str, Any]:
     >>> read_spec("csv,path=log.csv,rating_scale=[1, 10]", "data", "")
     {'use': 'csv', 'path': 'log.csv', 'rating_scale': [1, 10]}
     """
-    if text.endswith((".yaml", ".yml")):
+    if is_yaml(Path(text)):
         return load(Path(text), hint="write `use: NAME` and the settings")
     name, *settings = _split_at_commas(text)
     values: dict[str, Any] = {"use": name}
@@ -224,12 +254,61 @@ def put(values: dict[str, Any], key: str, value: Any, at: str = "") -> None:
     place[last] = value
 
 
-class _DoubledKeyError(ValueError):
-    """A key occurs twice in one mapping."""
+_YAML_HINTS = (
+    ("character '\\t'", "indent with spaces in place of tabs"),
+    ("character '@'", 'quote text that begins with @, as in "@name"'),
+    ("character '`'", "quote text that begins with `"),
+    ("character '%'", 'quote text that begins with %, as in "%d"'),
+    ("expected alphabetic or numeric character", "quote text that begins with * or &"),
+    ("undefined alias", 'quote text that begins with *, as in "*best*"'),
+    ("mapping values are not allowed", 'quote text that holds ": ", and indent keys alike'),
+    ("could not find expected ':'", "write `key: value`, with a space after the colon"),
+    ("constructor for the tag", "quote text that begins with !"),
+    ("unexpected end of stream", "close the quotation mark"),
+    ("flow mapping", "close the bracket: {key: value, ...}"),
+    ("flow sequence", "close the bracket: [one, two]"),
+    ("expected <block end>", "indent keys of one mapping alike; quote text that holds quotes"),
+    ("unhashable key", "a key is plain text"),
+    ("refers to itself", "write the value out in place of the anchor"),
+    ("stream end", "close the bracket or the quotation mark that is open"),
+    ("special characters", "remove the control characters"),
+    ("single document", "keep one document: remove the line ---"),
+    ("nested too deeply", "a file of settings has a few levels"),
+)
+"""What PyYAML says, and what to do."""
+
+
+class _RefusedError(ValueError):
+    """Something is YAML, and refused here, because it is easily misread."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+def _misread(node: Any, value: float) -> _RefusedError:
+    return _RefusedError(
+        f"line {node.start_mark.line + 1}: YAML reads {node.value} as {value}",
+        f'write {value} for the number, "{node.value}" for the text',
+    )
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """A YAML loader that refuses a key that occurs twice in one mapping."""
+    """A YAML loader that refuses doubled keys, and numbers that are not what they look like."""
+
+    def construct_yaml_int(self, node: Any) -> int:
+        # YAML 1.1 reads 010 as 8 and 1:30 as 90.
+        text = node.value.replace("_", "").lstrip("+-")
+        value = int(super().construct_yaml_int(node))
+        if ":" in text or (len(text) > 1 and text[0] == "0" and text.isdigit()):
+            raise _misread(node, value)
+        return value
+
+    def construct_yaml_float(self, node: Any) -> float:
+        value = float(super().construct_yaml_float(node))
+        if ":" in node.value:
+            raise _misread(node, value)
+        return value
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         # Check here, because later the keys that `<<` merges are among the others.
@@ -239,8 +318,15 @@ class _StrictLoader(yaml.SafeLoader):
             if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
                 continue
             if (key.tag, key.value) in seen:
-                raise _DoubledKeyError(
-                    f'line {key.start_mark.line + 1}: the key "{key.value}" is there already'
+                raise _RefusedError(
+                    f'line {key.start_mark.line + 1}: the key "{key.value}" is there already',
+                    "keep one of the two",
                 )
             seen.add((key.tag, key.value))
         return node
+
+
+for _tag in ("int", "float"):
+    _StrictLoader.add_constructor(
+        f"tag:yaml.org,2002:{_tag}", getattr(_StrictLoader, f"construct_yaml_{_tag}")
+    )

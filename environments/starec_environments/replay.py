@@ -69,6 +69,8 @@ class ReplayEnvironment(ABC):
     """
 
     task: ClassVar[Task] = "ranking"
+    own_metrics: ClassVar[tuple[str, ...]] = ()
+    reward_names: ClassVar[tuple[str, ...]] = ("tier", "ndcg")
 
     def __init__(
         self,

@@ -14,10 +14,12 @@ of a prompt uses this package. It knows no agent and needs no torch.
 | `parts` | the parts of an answer in either form |
 | `decisions`, `summaries` | strict reading of rankings, actions and texts |
 | `findings` | what is wrong with an answer |
+| `endings` | how an answer ended that is not whole |
 | `token_ranks` | which token writes which rank of a ranking |
 """
 
 from starec_sim.answers.decisions import read_decision
+from starec_sim.answers.endings import ending_note
 from starec_sim.answers.findings import MAX_ANSWER, Findings
 from starec_sim.answers.json_schema import answer_schema
 from starec_sim.answers.labelling import label, labelled, labels
@@ -55,6 +57,7 @@ __all__ = [
     "answer_schema",
     "card_terms",
     "count_line",
+    "ending_note",
     "experience_line",
     "label",
     "labelled",

@@ -16,6 +16,8 @@ Form = Literal["tags", "json"]
 """How an answer is written."""
 
 _SEPARATORS = re.compile(r"[>,\s]+")
+_FENCED = re.compile(r"```(?:json)?[ \t]*\n(.*?)\n?[ \t]*```", re.DOTALL | re.IGNORECASE)
+"""A Markdown fence, in which many models put the JSON that they are asked for."""
 
 
 class AnswerParts(Protocol):
@@ -77,9 +79,12 @@ class _Json:
 
     def __init__(self, answer: str) -> None:
         answer = answer.strip()
-        # The reasoning before the answer is not part of the object.
-        if answer.startswith(f"<{THINK}>"):
-            answer = answer.rpartition(f"</{THINK}>")[2]
+        # The reasoning before the answer is not part of the object. Some chat templates write its
+        # opening tag into the prompt.
+        if not answer.startswith(("{", "```")):
+            answer = answer.rpartition(f"</{THINK}>")[2].strip()
+        if fenced := _FENCED.fullmatch(answer):
+            answer = fenced[1]
         try:
             value = json.loads(answer, object_pairs_hook=_Pairs)
         except (ValueError, RecursionError):

@@ -18,7 +18,7 @@ from typing import Any
 
 from starec_sim.cli.commands import app
 from starec_sim.cli.failures import STOPPED, USER, failure_of, stopped
-from starec_sim.cli.hints import hints_for_old_names
+from starec_sim.cli.hints import warnings_as_lines
 from starec_sim.cli.unfinished import UnfinishedError
 
 __all__ = ["app", "main"]
@@ -37,7 +37,7 @@ def main() -> None:
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     as_json = "--json" in arguments
     try:
-        with hints_for_old_names(), redirect_stdout(sys.stderr) if as_json else nullcontext():
+        with warnings_as_lines(), redirect_stdout(sys.stderr) if as_json else nullcontext():
             status, answer = _run(arguments or ["--help"])
     except Exception as error:
         if "--debug" in sys.argv[1:]:
@@ -47,8 +47,8 @@ def main() -> None:
             print(f"error: {answer['error']}", file=sys.stderr)
             if answer["hint"]:
                 print(f"\nhint: {answer['hint']}", file=sys.stderr)
-        if isinstance(error, UnfinishedError):
-            error.print_how_to_resume()
+        if isinstance(error, UnfinishedError) and error.how_to_resume:
+            print(error.how_to_resume, file=sys.stderr)
     try:
         if as_json and answer is not None:
             print(json.dumps(_finite(answer)))

@@ -9,17 +9,26 @@ import typer
 
 from starec_sim.cli.options import Answer, AsJson
 
+_MOST_UNREAD = 10
+"""Lines about what was not read; further ones are counted."""
+
 
 def check_table(
     file: Annotated[
         Path,
         typer.Argument(
-            metavar="FILE", help="JSON, CSV, Markdown, LaTeX or YAML; `paper` for STARec's."
+            metavar="FILE", help="LaTeX, Markdown, HTML, CSV, JSON or YAML; `paper` for STARec's."
         ),
     ],
     candidates: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Places of a ranking, where the file does not say."),
+        typer.Option(
+            min=1, metavar="N", help="Items of a candidate list, if the file does not say."
+        ),
+    ] = None,
+    percent: Annotated[
+        bool | None,
+        typer.Option("--percent/--fractions", help="What its numbers are, if that is not clear."),
     ] = None,
     as_json: AsJson = False,
 ) -> Answer:
@@ -28,23 +37,42 @@ def check_table(
     For example: starec check-table paper
     """
     from starec_sim.cli.tables import console
-    from starec_sim.evaluation.plausibility import impossible_rows, read_tables, shipped_tables
+    from starec_sim.cli.text import clean
+    from starec_sim.evaluation.plausibility import (
+        PublishedTables,
+        impossible_rows,
+        read_tables,
+        shipped_tables,
+    )
 
-    tables = shipped_tables() if str(file) == "paper" else read_tables(file, candidates)
+    if str(file) == "paper":
+        found = PublishedTables(shipped_tables())
+    else:
+        found = read_tables(file, candidates, percent)
     findings = [
-        {"table": name, **found._asdict()}
-        for name, rows in tables.items()
-        for found in impossible_rows(rows)
+        {"table": name, **finding._asdict()}
+        for name, rows in found.tables.items()
+        for finding in impossible_rows(rows)
     ]
-    count = sum(map(len, tables.values()))
+    possible = found.count - len(findings)
     if as_json:
-        status = "failed" if findings else "finished"
-        return {"rows": count, "impossible": findings, "status": status}
+        return {
+            "rows": found.count,
+            "impossible": findings,
+            "unread": [each._asdict() for each in found.unread],
+            "status": "failed" if findings else "finished",
+        }
     out = console()
     for finding in findings:
         where = f"{finding['table']}, {finding['row']}"
-        out.print(f"{where}: impossible; {finding['problem']}", style="red")
-    out.print(f"{count - len(findings)} of {count} rows are possible")
+        out.print(clean(f"{where}: impossible; {finding['problem']}"), style="red", soft_wrap=True)
+    for each in found.unread[:_MOST_UNREAD]:
+        out.print(clean(f"{each.table}: not read: {each.what}"), style="yellow", soft_wrap=True)
+    if len(found.unread) > _MOST_UNREAD:
+        out.print(f"... and {len(found.unread) - _MOST_UNREAD} more (--json has all)")
+    cells = sum(each.cells for each in found.unread)
+    doubt = f", as far as they were read; cells not read: {cells}" if cells else ""
+    out.print(f"{possible} of {found.count} rows are possible{doubt}")
     if findings:
         raise typer.Exit(2)
     return None

@@ -37,7 +37,7 @@ class EvaluateOptions:
         typer.Argument(
             metavar="POLICY...",
             help="A policy's name, with settings after commas (openai,model=qwen3:8b), or a YAML "
-            "file; none for the classical rows alone.",
+            "file; without one, only baselines are evaluated.",
         ),
     ] = None
     data: Data = "synthetic"
@@ -49,7 +49,8 @@ class EvaluateOptions:
     rows: Annotated[
         str,
         typer.Option(
-            metavar="ROWS", help="all, classical or agents of the rows that ship; or a YAML file."
+            metavar="ROWS",
+            help="Rows that ship: all, classical (baselines) or agents; or a YAML file.",
         ),
     ] = "all"
     users: Annotated[
@@ -69,20 +70,23 @@ class EvaluateOptions:
     candidates: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Use these lists: the candidates.jsonl of another evaluation."
+            metavar="FILE",
+            help="Use the candidate lists of another evaluation: its candidates.jsonl.",
         ),
     ] = None
     against: Against = None
     into: Annotated[
         Path | None,
-        typer.Option("--into", metavar="FOLDER", help="Write the tables and the plot here too."),
+        typer.Option(
+            "--into", metavar="FOLDER", help="Also write the tables and the plot to this folder."
+        ),
     ] = None
     concurrency: Annotated[
-        int, typer.Option(min=1, max=4096, metavar="N", help="Visits in flight.")
+        int, typer.Option(min=1, max=4096, metavar="N", help="Visits in progress at once.")
     ] = 64
     budget: BudgetChanges = None
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Begin anew, even if the same was begun before.")
+        bool, typer.Option("--fresh", help="Start a new one, even if the same is unfinished.")
     ] = False
     runs_dir: RunsDir = Path("runs")
     as_json: AsJson = False
@@ -90,10 +94,10 @@ class EvaluateOptions:
 
 @takes_options
 def evaluate(options: EvaluateOptions) -> Answer:
-    """Evaluate policies: how good are they at being these users, against whom, how surely.
+    """Evaluate how well policies predict what users chose, beside baselines, with intervals.
 
-    The last likes of each user are replayed first, so that the agent builds its memory; then the
-    held-out item is ranked among others. Killed or stopped, the same command goes on.
+    The agent first replays the last likes of each user and builds its memory. Then it ranks the
+    held-out item among others. The same command resumes an evaluation that was killed or stopped.
 
     For example: starec eval lexical --data synthetic --users 200
     """
@@ -167,6 +171,7 @@ def finish_evaluation(
     if as_json:
         return {**table_as_json(table, against), "run": str(folder), "status": "finished"}
     print_table(table, against)
+    _print_failures(folder)
     progress.message(f"\nwritten to {', '.join(map(str, written))}")
     here, first, last = (
         shlex.quote(text) for text in (str(folder), table.rows[0].name, table.rows[-1].name)
@@ -181,3 +186,15 @@ def finish_evaluation(
         )
     )
     return None
+
+
+def _print_failures(folder: Path) -> None:
+    """Print which calls failed; without a record, no agent was asked."""
+    from starec_sim.cli.ledger_view import print_failures
+    from starec_sim.runs.ledger import read_ledger
+    from starec_sim.runs.reader import reading
+    from starec_sim.runs.store import FILE
+
+    if (folder / FILE).is_file():
+        with reading(folder) as reader:
+            print_failures(read_ledger(reader.db))

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from starec_sim.cli.text import clean
 from starec_sim.cli.unfinished import UnfinishedError
-from starec_sim.errors import PausedError, StarecError
+from starec_sim.errors import PausedError, StarecError, import_problem, os_hint
 
 DEFECT, USER, PAUSED, STOPPED = 1, 2, 3, 130
 """Exit statuses: a defect of this program, an error that the user can correct, a run that paused
@@ -64,8 +64,10 @@ def failure_of(error: BaseException) -> Failure:
         return _failed(USER, error.format_message(), f"{command} --help")
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
-        hint = "check that it is there, that you may use it, and that the disk has room"
-        return _failed(USER, f"{where}{error.strerror}", hint)
+        return _failed(USER, f"{where}{error.strerror}", os_hint(error))
+    if isinstance(error, ImportError):
+        package = (error.name or "").partition(".")[0]
+        return _failed(USER, *import_problem(error, f"pip install {package}"))
     message = f"unexpected {type(error).__name__}: {error}"
     return _failed(DEFECT, message, "run it again with --debug for the traceback")
 

@@ -1,4 +1,4 @@
-"""Print hints for old names, in place of Python's warnings."""
+"""Print our warnings as lines of their own, in place of Python's."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from starec_sim.errors import DeprecatedKeyWarning
+from starec_sim.errors import DeprecatedKeyWarning, PolicyWarning
+
+_WORD = {DeprecatedKeyWarning: "hint", PolicyWarning: "note"}
+"""What begins the line of a warning."""
 
 
 @contextmanager
-def hints_for_old_names() -> Iterator[None]:
-    """Print a `DeprecatedKeyWarning` as a hint on stderr, each text once; print others as usual."""
+def warnings_as_lines() -> Iterator[None]:
+    """Print our warnings as lines on stderr, each text once; print others as usual."""
     shown: set[str] = set()
     with warnings.catch_warnings():
-        warnings.simplefilter("always", DeprecatedKeyWarning)
+        for ours in _WORD:
+            warnings.simplefilter("always", ours)
         print_warning = warnings.showwarning
 
         def show(
@@ -27,11 +31,11 @@ def hints_for_old_names() -> Iterator[None]:
             file: TextIO | None = None,
             line: str | None = None,
         ) -> None:
-            if not issubclass(category, DeprecatedKeyWarning):
+            if category not in _WORD:
                 print_warning(message, category, filename, lineno, file, line)
             elif str(message) not in shown:
                 shown.add(str(message))
-                print(f"hint: {message}", file=sys.stderr)
+                print(f"{_WORD[category]}: {message}", file=sys.stderr)
 
         warnings.showwarning = show
         yield

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _EXAMPLE = 300
 """Characters of a failure's example that are printed at most."""
+_BUSY = 1.5
+"""From this slowdown on, an estimate says that the machine is busy."""
 
 
 def print_ledger(ledger: Ledger) -> None:
@@ -29,10 +31,22 @@ def print_ledger(ledger: Ledger) -> None:
         table.add_row(entry.node, clean(entry.policy), " · ".join(_parts(entry)))
     out.print("\nCalls\n")
     out.print(table)
+    print_failures(ledger)
+
+
+def print_failures(ledger: Ledger) -> None:
+    """Print the failures of calls by cause, and prompts that were cut; nothing without any."""
     if ledger.failures:
-        out.print("\nFailures\n")
+        console().print("\nFailures\n")
         for failure in ledger.failures:
             _print_failure(failure)
+    for prompt in ledger.cut_prompts:
+        console().print(
+            f"\nWarning: {clean(prompt.policy)} reports {prompt.tokens:,} tokens for a prompt of "
+            f"{prompt.characters:,} characters, far fewer than were sent. Its server probably cuts "
+            "prompts: raise its context (num_ctx, --max-model-len), or show the user less.",
+            style="yellow",
+        )
 
 
 def print_estimate(experiment: Experiment, estimate: Estimate) -> None:
@@ -47,7 +61,7 @@ def print_estimate(experiment: Experiment, estimate: Estimate) -> None:
         ("tokens in", f"{estimate.tokens_in:,}"),
         ("tokens out", f"{estimate.tokens_out:,}"),
         ("money", money),
-        ("time", _duration(estimate.seconds)),
+        ("time", _time(estimate)),
     ):
         table.add_row(f"  {name}", clean(value))
     out.print(
@@ -78,9 +92,18 @@ def print_estimate_errors(result: RunResult) -> None:
     out.print(table)
 
 
+def _time(estimate: Estimate) -> str:
+    if estimate.seconds_busy < _BUSY * estimate.seconds:
+        return _duration(estimate.seconds)
+    return (
+        f"{_duration(estimate.seconds)} if nothing else runs here, "
+        f"{_duration(estimate.seconds_busy)} if it stays as busy as now"
+    )
+
+
 def _duration(seconds: float) -> str:
     if seconds < 90:
-        return f"{seconds:.0f} s"
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
@@ -102,14 +125,31 @@ def _parts(entry: LedgerEntry) -> Iterator[str]:
         yield f"${entry.cost_usd:,.4f}"
 
 
+_WHAT = {
+    "parsing": "answers that could not be read",
+    "empty": "answers without a word: is max_tokens too small for its reasoning?",
+    "length": "answers cut by max_tokens and not repaired: raise it, or the context of the server "
+    "if that is full",
+    "content_filter": "answers ended by a content filter of the endpoint",
+    "refusal": "answers in which the model declines",
+    "tool_calls": "answers with a tool call and no text: serve the model without tools",
+    "reasoning": "answers of reasoning alone: the server may sort a whole answer into the "
+    "reasoning; see its reasoning parser, or turn thinking off in extra_body",
+}
+
+
 def _print_failure(failure: CallFailure) -> None:
     out = console()
     style = "" if failure.cause == "parsing" else "red"
-    what = {
-        "parsing": "answers that could not be read",
-        "empty": "answers without a word: is max_tokens too small for its reasoning?",
-    }.get(failure.cause, "calls without an answer")
-    out.print(f"  {failure.cause}: {failure.turns:,} {what} ({clean(failure.policy)})", style=style)
+    what = _WHAT.get(failure.cause, "calls without an answer")
+    if failure.turns == 1:
+        what = what.replace("answers", "answer", 1)
+        what = what.replace("calls without", "call without", 1)
+    out.print(
+        f"  {failure.cause}: {failure.turns:,} {what} ({clean(failure.policy)})",
+        style=style,
+        soft_wrap=True,
+    )
     example = clean(failure.example)
     if len(example) > _EXAMPLE:
         example = f"{example[:_EXAMPLE]}…"

@@ -21,7 +21,9 @@ def serve(
     ],
     name: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="What clients call the model; else what it is called."),
+        typer.Option(
+            metavar="NAME", help="What clients call the model; by default the policy's own name."
+        ),
     ] = None,
     port: Annotated[
         int,
@@ -33,18 +35,16 @@ def serve(
 
     For example: starec serve local,model=Qwen/Qwen3-0.6B
     """
-    from starec_sim.errors import ConfigError
+    from starec_sim.build import build_policy
+    from starec_sim.errors import ConfigError, import_problem
     from starec_sim.evaluation.contenders import label, read_policy
-    from starec_sim.policies.gateway.policy import build_policy
 
     try:
         from starec_sim.serving.endpoint import Endpoint
         from starec_sim.serving.server import serve as serve_on
     except ImportError as error:
-        raise ConfigError(
-            f"serving needs a package that is not installed: {error.name}",
-            hint="pip install 'starec-sim[serve]'",
-        ) from error
+        problem, hint = import_problem(error, "pip install 'starec-sim[serve]'")
+        raise ConfigError(f"serving needs another package: {problem}", hint=hint) from error
 
     spec = read_policy(policy)
     model = build_policy(spec, "policy").model

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from starec_sim.cli.text import clean
 from starec_sim.glossary import UNREAD, metric_info
-from starec_sim.metrics import Interval
+from starec_sim.metrics import Interval, lopsided
 from starec_sim.report import ArmDifference, RunReport
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
@@ -81,7 +81,7 @@ def print_report(report: RunReport, explain: bool = False) -> None:
     if not names:
         out.print("\nNo round is over yet.")
         return
-    out.print(f"\n{_rounds(report)}, ± half of the 95 % interval")
+    out.print(f"\n{_rounds(report)}, ± half of the 95 % interval, [low, high] a lopsided one")
     means = {arm: _means(report, arm, names) for arm in report.metrics}
     for block in _blocks(names, means, out.width):
         out.print()
@@ -94,13 +94,13 @@ def print_report(report: RunReport, explain: bool = False) -> None:
             out.print()
             out.print(block)
         if any(
-            report.differences[arm][name].sure is None
-            for arm in report.differences
-            for name in report.differences[arm]
+            found.sure is None and not math.isnan(found.interval.mean)
+            for of_arm in report.differences.values()
+            for found in of_arm.values()
         ):
             out.print(
-                "\none seed: all of this speaks for this seed only; replicates tell chance from "
-                "effect, e.g. --set replicates=5"
+                "\none seed: a difference without an interval holds for this seed only; several "
+                "seeds give intervals, e.g. --set replicates=5"
             )
     for arm, of_arm in report.metrics.items():
         for name in UNREAD:
@@ -108,7 +108,7 @@ def print_report(report: RunReport, explain: bool = False) -> None:
                 out.print(
                     f"\nWarning: in {arm}, {metric_info(name).meaning}: "
                     f"{of_arm[name].interval.mean:.1%}. Such metrics say little about people; "
-                    "`show --user` tells what the parser objected to.",
+                    "`show --user` prints what is wrong with each answer.",
                     style="bold red",
                 )
     if explain:
@@ -161,7 +161,9 @@ def _means(report: RunReport, arm: str, names: Sequence[str]) -> Mapping[str, _C
             if not math.isnan(value)
         ]
         bounds = (min(known, default=0.0), max(known, default=0.0))
-        text = Text.assemble((number(summary.interval.mean), "bold"), half_width(summary.interval))
+        text = Text.assemble(
+            (number(summary.interval.mean), "bold"), interval_text(summary.interval)
+        )
         cells[name] = _Cell(text, summary.series, bounds)
     return cells
 
@@ -173,7 +175,8 @@ def _differences(report: RunReport, arm: str, names: Sequence[str]) -> Mapping[s
             difference = report.differences[arm][name]
             word, style = verdict(difference, metric_info(name).better)
             text = Text.assemble(
-                (number(difference.interval.mean, "+"), style), half_width(difference.interval)
+                (number(difference.interval.mean, "+"), style),
+                interval_text(difference.interval, "+"),
             )
             text.pad_right(max(1, 15 - text.cell_len))
             cells[name] = _Cell(Text.assemble(text, (word, style)))
@@ -185,7 +188,7 @@ def verdict(difference: ArmDifference, better: str) -> tuple[str, str]:
     mean = difference.interval.mean
     if math.isnan(mean):
         return "", "dim"
-    if mean == 0 and not difference.sure:
+    if difference.interval.is_zero:
         return "equal", "dim"
     if not difference.sure:
         return ("one seed" if difference.sure is None else "unsure"), "dim"
@@ -195,10 +198,18 @@ def verdict(difference: ArmDifference, better: str) -> tuple[str, str]:
     return ("better", "bold green") if word == better else ("worse", "bold red")
 
 
-def half_width(interval: Interval) -> Text:
-    """Return half the width of an interval as text; empty without an interval."""
+def interval_text(interval: Interval, sign: str = "") -> Text:
+    """Return an interval as text: ± half of its width, or both ends if it is lopsided.
+
+    >>> str(interval_text(Interval(0.5, 0.4, 0.6, n=9)))
+    ' ±0.100'
+    >>> str(interval_text(Interval(-0.661, -1.86, -0.03, n=9)))
+    ' [-1.860, -0.030]'
+    """
     if math.isnan(interval.low):
         return Text("")
+    if lopsided(interval):
+        return Text(f" [{number(interval.low, sign)}, {number(interval.high, sign)}]", "dim")
     return Text(f" ±{number((interval.high - interval.low) / 2)}", "dim")
 
 

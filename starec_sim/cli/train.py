@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Annotated
 
 import typer
@@ -22,11 +24,13 @@ def train(
     data: OtherData = None,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Say what it would take (steps, tokens, memory) and stop."),
+        typer.Option(
+            "--dry-run", help="Print what it would take (steps, tokens, memory) and stop."
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> Answer:
-    """Train the policy that plays the users: imitate a teacher, then learn from what happens.
+    """Train the policy that plays the users: imitate a teacher (SFT), learn from rewards (GRPO).
 
     For example: starec train experiments/00_demo --dry-run
 
@@ -34,6 +38,8 @@ def train(
     """
     loaded = read_experiment(experiment, changes, data)
     _need_packages()
+    if "torch" not in sys.modules and os.environ.get("RANK", "0") == "0":
+        print("Loading torch and transformers ...", file=sys.stderr, flush=True)
     if dry_run:
         from starec_sim.learning.plan import plan_of
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from starec_sim.cli.options import Answer
-from starec_sim.cli.tables import console, grid, half_width, number, verdict
+from starec_sim.cli.tables import console, grid, interval_text, number, verdict
 from starec_sim.cli.train_progress import TrainProgress
 from starec_sim.cli.unfinished import unfinished_errors
 from starec_sim.glossary import metric_info
@@ -53,7 +53,7 @@ def print_changes(changes: Mapping[str, Mapping[str, Any]], steps: int) -> None:
     """
 
     def cell(interval: Interval, style: str, sign: str = "") -> Text:
-        return Text.assemble((number(interval.mean, sign), style), half_width(interval))
+        return Text.assemble((number(interval.mean, sign), style), interval_text(interval, sign))
 
     out, table, users = console(), grid(), 0
     table.add_row("", "before", "after", "change", style="bold")
@@ -71,7 +71,8 @@ def print_changes(changes: Mapping[str, Mapping[str, Any]], steps: int) -> None:
         table.add_row(metric_info(name).label, *cells, Text(word, style))
     out.print(
         f"\n{users} users never trained on, before and after {steps} steps of learning; ± half of "
-        "the 95 % interval,\nof changes paired by user; unsure: it holds zero\n",
+        "the 95 % interval,\n[low, high] a lopsided one; of changes paired by user; unsure: it "
+        "holds zero\n",
         soft_wrap=True,
     )
     out.print(table)

@@ -95,7 +95,7 @@ def read_rows(reference: str) -> list[ContenderSpec]:
     if reference in GROUPS:
         text, at = (files("starec_sim.evaluation") / "rows.yaml").read_text("utf-8"), "rows.yaml"
         values = yaml_files.parse(text, at)
-    elif path.is_file():
+    elif path.is_file() or yaml_files.is_yaml(path):
         at = str(path)
         values = yaml_files.load(path, hint="it needs `rows`, a list: see docs/evaluation.md")
     else:

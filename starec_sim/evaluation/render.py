@@ -11,7 +11,7 @@ from pathlib import Path
 
 from starec_sim.errors import ConfigError
 from starec_sim.evaluation.table import Table, TableRow
-from starec_sim.metrics import Interval, PairedDifference
+from starec_sim.metrics import Interval, PairedDifference, lopsided
 
 PERCENT = 100.0
 """Metrics are shown times 100, as in papers."""
@@ -36,12 +36,17 @@ def shown_metrics(table: Table) -> list[str]:
     return [name for name in names if name not in ("hr@1", f"hr@{places}")]
 
 
-def mean_text(interval: Interval, between: str = " ±") -> str:
-    """Return a mean with half the width of its interval, times 100, as text."""
-    mean = f"{PERCENT * interval.mean:.2f}"
-    if math.isnan(interval.low):
-        return mean
-    return f"{mean}{between}{PERCENT * (interval.high - interval.low) / 2:.2f}"
+def mean_texts(interval: Interval) -> tuple[str, str]:
+    """Return a mean and its interval as texts, times 100: ± half of its width, or both ends.
+
+    >>> mean_texts(Interval(0.5, 0.4, 0.6, n=9)), mean_texts(Interval(0.1, 0.0, 0.3, n=9))
+    (('50.00', '±10.00'), ('10.00', '[0.00, 30.00]'))
+    """
+    mean, low, high = (PERCENT * value for value in interval[:3])
+    if math.isnan(low):
+        return f"{mean:.2f}", ""
+    between = f"[{low:.2f}, {high:.2f}]" if lopsided(interval) else f"±{(high - low) / 2:.2f}"
+    return f"{mean:.2f}", between
 
 
 def difference_text(paired: PairedDifference) -> str:
@@ -90,7 +95,7 @@ def markdown(table: Table, reference: str | None = None) -> str:
     lines = [
         [
             row.name,
-            *(mean_text(row.metrics[metric]) for metric in metrics),
+            *(" ".join(mean_texts(row.metrics[metric])).strip() for metric in metrics),
             *(
                 (difference_text(against[row.name]), p_text(against[row.name].p))
                 if row.name in against
@@ -129,8 +134,9 @@ def caption(table: Table) -> str:
     about, protocol = table.about, table.about["protocol"]
     shown = ", ".join(protocol["signals"]) or "attributes only"
     return (
-        f"Times 100, ± half of the 95 % bootstrap interval over users; p from paired permutation "
-        f"tests. {protocol['name']} on {about['dataset']}: {about['counts']['users']:,} users, "
+        f"Times 100, ± half of the 95 % bootstrap interval over users, [low, high] a lopsided "
+        f"one; p from paired permutation tests. {protocol['name']} on {about['dataset']}: "
+        f"{about['counts']['users']:,} users, "
         f"{protocol['candidates']} candidates, {protocol['draws']} draws, negatives "
         f"{protocol['negatives']}, cards show {shown}, {protocol['users']['mode']} users, seed "
         f"{about['seed']}; candidate lists {about['exam'][:12]}, table {table.digest[:12]}."
@@ -178,9 +184,10 @@ def latex(table: Table) -> str:
         cells = []
         for metric in metrics:
             interval = row.metrics[metric]
-            mean, _, half = mean_text(interval, "|").partition("|")
+            mean, between = mean_texts(interval)
+            between = between.replace("±", r"$\pm$")
             shown = rf"\textbf{{{mean}}}" if interval.mean == best[metric] else mean
-            cells.append(shown + (rf" {{\scriptsize $\pm${half}}}" if half else ""))
+            cells.append(shown + (rf" {{\scriptsize {between}}}" if between else ""))
         lines.append(" & ".join([_escaped(row.name), *cells]) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}", f"% {caption(table)}"]
     return "\n".join(lines) + "\n"

@@ -91,7 +91,7 @@ def read_protocol(reference: str, **changes: Any) -> EvaluationProtocol:
     if reference in shipped_protocols():
         text = (_SHIPPED / f"{reference}.yaml").read_text("utf-8")
         values = yaml_files.parse(text, reference)
-    elif path.is_file():
+    elif path.is_file() or yaml_files.is_yaml(path):
         values = yaml_files.load(path, hint="docs/evaluation.md lists the keys of a protocol")
     else:
         raise ConfigError(

@@ -9,17 +9,18 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, Field, model_validator
 
 from starec_sim import plugins
-from starec_sim.environment import OneTask
+from starec_sim.build import build_policy
+from starec_sim.environment import NamedRewards, OneTask
 from starec_sim.errors import ConfigError
 from starec_sim.experiment import Experiment
 from starec_sim.learning.grpo_loss import Objective
 from starec_sim.learning.learner import Optimisation
 from starec_sim.learning.models import Lora, Method
+from starec_sim.learning.rewards import check_names
 from starec_sim.learning.rollouts import Groups
 from starec_sim.plugins import Spec
 from starec_sim.policies.abilities import NamedWeights
 from starec_sim.policies.engine.protocol import Precision
-from starec_sim.policies.gateway import build_policy
 from starec_sim.settings import Settings, validate
 from starec_sim.types import Node
 
@@ -162,6 +163,9 @@ def training_of(experiment: Experiment) -> Training:
         _check_nodes(experiment, training.grpo)
         _check_sampling(experiment.policies.fast)
         _check_credit(experiment, training.grpo)
+        environment = _environment_class(experiment)
+        named = environment.reward_names if isinstance(environment, NamedRewards) else None
+        check_names(training.grpo.rewards, named)
         _check_request(experiment.policies.fast)
     return training
 
@@ -218,8 +222,12 @@ def _check_request(fast: Mapping[str, Any]) -> None:
 
 
 def _asks_for_rankings(experiment: Experiment) -> bool:
-    environment = plugins.load("environments", experiment.environment["use"], "environment.use")
+    environment = _environment_class(experiment)
     return isinstance(environment, OneTask) and environment.task == "ranking"
+
+
+def _environment_class(experiment: Experiment) -> object:
+    return plugins.load("environments", experiment.environment["use"], "environment.use")
 
 
 def setting(spec: Mapping[str, Any], key: str, otherwise: Any) -> Any:

@@ -18,9 +18,15 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from starec_sim.errors import StarecError
-from starec_sim.policies.engine.model_files import with_adapter
+from starec_sim.policies.engine.adapters import with_adapter
+from starec_sim.policies.engine.checkpoints import listed, read_checkpoint
 from starec_sim.policies.engine.precision import choose
 from starec_sim.policies.engine.protocol import Precision
+from starec_sim.policies.engine.tokenizers import (
+    brought_by_adapter,
+    check_vocabulary,
+    read_tokenizer,
+)
 from starec_sim.settings import Settings
 
 Method = Literal["lora", "full"]
@@ -53,6 +59,8 @@ class TrainedWeights:
     method: Method
     autocast: bool
     """Whether the forward pass runs in bf16 over fp32 weights."""
+    saves_tokenizer: bool = False
+    """Whether a version has a tokenizer: a whole model, or an adapter that began with one."""
 
     def trainable(self) -> dict[str, torch.nn.Parameter]:
         """Return the parameters that learn, by name."""
@@ -70,7 +78,7 @@ class TrainedWeights:
             state: The model's state, gathered from all processes; taken from the model if None.
         """
         self.model.save_pretrained(folder, state_dict=dict(state) if state is not None else None)
-        if self.method == "full":
+        if self.saves_tokenizer:
             self.tokenizer.save_pretrained(folder)
 
     def load_version(self, folder: Path) -> None:
@@ -85,9 +93,10 @@ class TrainedWeights:
         file = "adapter_model" if self.method == "lora" else "model"
         try:
             values = load_file(folder / f"{file}.safetensors")
+            if extra := values.keys() - set(map(_saved_name, self.model.state_dict())):
+                raise ValueError(f"{listed(extra)} belong to no parameter")
             for name, parameter in self.trainable().items():
-                # peft leaves out the name of the adapter.
-                key = name.replace(".default.", ".").removesuffix(".default")
+                key = _saved_name(name)
                 whole = values.get(key)
                 if whole is None or whole.shape != parameter.shape:
                     there = "is missing" if whole is None else f"has the shape {[*whole.shape]}"
@@ -98,6 +107,11 @@ class TrainedWeights:
                 f"the version {folder} cannot be read: {error}",
                 hint="resume from an earlier checkpoint: remove the last one from its folder",
             ) from error
+
+
+def _saved_name(parameter: str) -> str:
+    """Return the name of a parameter in a file: peft leaves out the name of the adapter."""
+    return parameter.replace(".default.", ".").removesuffix(".default")
 
 
 def gathered(values: Any) -> Any:
@@ -134,13 +148,20 @@ def load(
         gradient_checkpointing: Whether activations are computed twice instead of kept.
 
     Raises:
-        ModelError: The model is missing, or cannot be trained.
-        PolicyError: The adapter cannot be read, or belongs to another model.
+        ModelError: The model cannot be trained.
+        PolicyError: The model or the adapter is missing, cannot be read, or does not fit.
     """
+    from transformers.utils import logging
+
+    from starec_sim.learning.attention import IN_PIECES
+
+    logging.disable_progress_bar()
     half = resolve_dtype(dtype) == "bf16"
     # An adapter learns in fp32 over a base in bf16; whole weights learn in fp32 under autocast.
     stored = torch.bfloat16 if half and method == "lora" else torch.float32
-    base, tokenizer = _read(model, revision, stored)
+    attention = "sdpa" if torch.cuda.is_available() else IN_PIECES
+    base: Any = read_checkpoint(model, revision, stored, attn_implementation=attention)
+    tokenizer = _read_tokenizer(model, revision, adapter)
     if method == "full" and adapter is not None:
         base = with_adapter(base, model, adapter).merge_and_unload()
     elif method == "lora":
@@ -149,40 +170,28 @@ def load(
             if adapter
             else with_new_adapter(base, lora)
         )
+    check_vocabulary(tokenizer, base, adapter or model)
     base.train()
     if gradient_checkpointing:
         base.gradient_checkpointing_enable({"use_reentrant": False})
-    return TrainedWeights(base, tokenizer, model, method, autocast=half)
+    saves_tokenizer = method == "full" or brought_by_adapter(adapter) is not None
+    return TrainedWeights(base, tokenizer, model, method, half, saves_tokenizer)
 
 
-def _read(model: str, revision: str | None, dtype: torch.dtype) -> tuple[Any, Any]:
-    """Return the model and its tokenizer."""
-    from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging
-
-    from starec_sim.learning.attention import IN_PIECES
-
-    logging.disable_progress_bar()
-    try:
-        attention = "sdpa" if torch.cuda.is_available() else IN_PIECES
-        base = AutoModelForCausalLM.from_pretrained(
-            model, revision=revision, dtype=dtype, attn_implementation=attention
-        )
-        tokenizer = AutoTokenizer.from_pretrained(model, revision=revision)
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        first = str(error).strip().partition("\n")[0]
-        raise ModelError(
-            f"the model {model} cannot be read: {first}",
-            hint="name a folder with config.json, model.safetensors and a tokenizer, or an id of "
-            "the Hugging Face hub that this machine can reach",
-        ) from error
+def _read_tokenizer(model: str, revision: str | None, adapter: str | None) -> Any:
+    """Return the tokenizer that writes the prompts and ends the answers."""
+    tokenizer = read_tokenizer(model, revision, adapter)
     if tokenizer.chat_template is None:
         raise ModelError(
             f"the tokenizer of {model} has no chat template, so it cannot read messages",
             hint="use an instruction-tuned model, or add chat_template.jinja to its folder",
         )
-    return base, tokenizer
+    if tokenizer.eos_token_id is None:
+        raise ModelError(
+            f"the tokenizer of {model} has no eos_token, with which answers could end",
+            hint="set eos_token in its tokenizer_config.json",
+        )
+    return tokenizer
 
 
 def resolve_dtype(dtype: Precision) -> Literal["fp32", "bf16"]:

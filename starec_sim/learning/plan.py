@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from starec_sim.agent import Call
+from starec_sim.build import Builder
 from starec_sim.experiment import Experiment
 from starec_sim.learning.checkpoints import KEPT
 from starec_sim.learning.config import Sft, setting, training_of, weights_of
 from starec_sim.learning.model_size import GIB, learner_gib, shape_of
 from starec_sim.learning.models import resolve_dtype
-from starec_sim.learning.rewards import Rewards
 from starec_sim.learning.sft import read_samples
 from starec_sim.learning.split import UserSplit
 from starec_sim.types import CallKey, Memory, Messages, Node, Turn
@@ -98,7 +98,7 @@ def plan_of(experiment: Experiment) -> Plan:
         StarecError: A key is wrong, or a part cannot be built.
     """
     training = training_of(experiment)
-    split = UserSplit(experiment, training)
+    split = UserSplit(Builder(), experiment.resolve()["main"], training)
     spec, sft, grpo = experiment.policies.fast, training.sft, training.grpo
     model = weights_of(experiment, training)
     answer = _longest_answer(spec)
@@ -113,8 +113,6 @@ def plan_of(experiment: Experiment) -> Plan:
     # A group for each node that learns, an answer of each that does not, and a follow-up for each
     # summary; a visit is counted as one decision.
     calls = visits * (size * (nodes + reflects) + 2 - nodes) + validations * 2
-    if grpo:
-        Rewards(grpo.rewards)  # raises an error if a reference leads nowhere
     samples = _samples(sft, split) if sft else 0
     teacher_calls = 0 if sft is None or sft.samples is not None else samples * (1 + sft.rethink)
     updates = -(-samples // sft.batch) * sft.epochs if sft else 0

@@ -8,7 +8,7 @@ name is a component that the environment reports in `Feedback.reward`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ import numpy as np
 from starec_sim import plugins
 from starec_sim.answers import thought
 from starec_sim.errors import ConfigError, ContractError, StarecError, did_you_mean
+from starec_sim.plugin_hints import OWN_FUNCTION
 from starec_sim.types import Decision, Feedback, Node, Observation, Step
 
 if TYPE_CHECKING:
@@ -57,11 +58,7 @@ class AnswerOutcome:
         """
         reported = self.feedback.reward if self.feedback is not None else {}
         if name not in reported:
-            raise ConfigError(
-                f'train.rewards: neither a component nor the environment knows "{name}"; '
-                f"{did_you_mean(name, [*plugins.registered('rewards'), *reported])}",
-                hint="one of your own is written as package.module:function or path.py:function",
-            )
+            raise _unknown(name, reported)
         return reported[name]
 
 
@@ -93,6 +90,39 @@ def satisfaction(outcome: AnswerOutcome) -> float:
 def well_formed(outcome: AnswerOutcome) -> float:
     """Return 1 for an answer in the form that was asked for, else 0."""
     return float(outcome.clean)
+
+
+_OF_THE_ENVIRONMENT = ("tier", "ndcg", "satisfaction")
+"""Components that ship and read the environment's component of the same name."""
+
+
+def check_names(names: Iterable[str], reported: Collection[str] | None) -> None:
+    """Refuse reward components that neither exist nor are reported by the environment.
+
+    Args:
+        names: Names or references of components.
+        reported: What the environment reports; None if it does not say.
+
+    Raises:
+        ConfigError: There is no such component.
+        PluginError: A reference leads nowhere.
+    """
+    for name in names:
+        _component(name)
+        own = ":" in name or name in plugins.registered("rewards")
+        if reported is None or name in reported or (own and name not in _OF_THE_ENVIRONMENT):
+            continue
+        raise _unknown(name, reported)
+
+
+def _unknown(name: str, reported: Collection[str]) -> ConfigError:
+    """Return the error for a component that the environment does not report."""
+    usable = {*plugins.registered("rewards"), *reported} - ({*_OF_THE_ENVIRONMENT} - {*reported})
+    return ConfigError(
+        f'train.grpo.rewards: the environment reports no reward "{name}"; '
+        f"{did_you_mean(name, usable)}",
+        hint=OWN_FUNCTION,
+    )
 
 
 class Rewards:
@@ -143,10 +173,11 @@ class Rewards:
 def _component(name: str) -> Component:
     if ":" not in name and name not in plugins.registered("rewards"):
         return lambda outcome: outcome.reported(name) if outcome.usable else 0.0
-    component: Component = plugins.load("rewards", name, "train.rewards")
+    component: Component = plugins.load("rewards", name, "train.grpo.rewards")
     if not callable(component):
         raise ConfigError(
-            f'train.rewards: "{name}" is not a function', hint="name a function of an AnswerOutcome"
+            f'train.grpo.rewards: "{name}" is not a function',
+            hint="name a function of an AnswerOutcome",
         )
     return component
 

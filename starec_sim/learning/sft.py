@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from langchain_core.messages import convert_to_messages
+
 from starec_sim.errors import DataError
 from starec_sim.learning.packing import TrainingRow
 from starec_sim.learning.rows import TokenRow
+from starec_sim.policies.engine.chat_format import ChatFormat
 from starec_sim.types import Messages, Node
 
 
@@ -28,6 +31,8 @@ class Sample:
     def from_json(cls, values: Mapping[str, Any]) -> Sample:
         """Return the sample that `as_json` wrote."""
         messages = tuple((str(role), str(text)) for role, text in values["messages"])
+        if unknown := {role for role, _ in messages} - {"system", "user", "assistant"}:
+            raise ValueError(f"the role {min(unknown)} is none of system, user, assistant")
         node, tries = values.get("node", "fast"), values.get("tries", 1)
         return cls(node, messages, str(values["answer"]), tries)
 
@@ -65,17 +70,14 @@ def read_samples(path: Path) -> list[Sample]:
     return samples
 
 
-def training_rows(
-    samples: Sequence[Sample], tokenizer: Any, template: Mapping[str, Any] | None = None
-) -> list[TrainingRow]:
+def training_rows(samples: Sequence[Sample], chat: ChatFormat) -> list[TrainingRow]:
     """Return the rows of a batch of SFT: completion ids only, each with the same weight.
 
     Args:
         samples: Of one update.
-        tokenizer: Of the policy that learns.
-        template: Further values for its chat template.
+        chat: The chat format of the policy that learns.
     """
-    rows = [row_of(sample, tokenizer, template) for sample in samples]
+    rows = [row_of(sample, chat) for sample in samples]
     total = sum(len(row.completion) for row in rows)
     return [
         TrainingRow(row, [1.0] * len(row.completion), [1 / total] * len(row.completion))
@@ -83,13 +85,8 @@ def training_rows(
     ]
 
 
-def row_of(sample: Sample, tokenizer: Any, template: Mapping[str, Any] | None = None) -> TokenRow:
+def row_of(sample: Sample, chat: ChatFormat) -> TokenRow:
     """Return a sample in token ids: the prompt as `local` writes it, the answer, the end token."""
-    chat = [{"role": role, "content": text} for role, text in sample.messages]
-    prompt = tokenizer.apply_chat_template(
-        chat, add_generation_prompt=True, tokenize=False, **(template or {})
-    )
-    # The template writes the special tokens.
-    read, written = tokenizer([prompt, sample.answer], add_special_tokens=False)["input_ids"]
-    completion = (*written, tokenizer.eos_token_id)
-    return TokenRow(tuple(read), completion, (True,) * len(completion), (0.0,) * len(completion))
+    prompt = chat.prompt(convert_to_messages(sample.messages))
+    completion = chat.answer(sample.answer)
+    return TokenRow(prompt, completion, (True,) * len(completion), (0.0,) * len(completion))

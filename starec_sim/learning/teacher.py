@@ -15,11 +15,12 @@ from pathlib import Path
 from starec_sim.agent import Call, OpenAgent, Policies
 from starec_sim.errors import LearningError, RunError
 from starec_sim.learning.config import Sft
-from starec_sim.learning.episodes import TEACHER_TRIAL, TrainingTrial
+from starec_sim.learning.episodes import TrainingTrial
 from starec_sim.learning.rewards import AnswerOutcome, counters
 from starec_sim.learning.sealed_folders import put_bytes
 from starec_sim.learning.sft import Sample, read_samples
 from starec_sim.learning.training_run import TrainingRun, wait_for_all
+from starec_sim.learning.trials import TEACHER_TRIAL
 from starec_sim.types import Node, Step, Turn, Visit
 
 RETHINK = 200
@@ -96,19 +97,22 @@ class TeacherCollector:
     async def _screened(
         self, call: Call, before: tuple[Step, ...], step: Step, turn: Turn
     ) -> Sample | None:
-        node, asked, answer = turn.node, turn.messages, turn.completion
+        node, asked = turn.node, turn.messages
         self._counts.add(node, "asked")
         for tries in range(self._sft.rethink + 1):
+            answer = turn.completion
             reason, problem = self._judge(call, before, step, node, answer)
             if not reason:
                 self._counts.add(node, "kept after rethinking" if tries else "kept at once")
                 return Sample(node, asked, answer, tries + 1)
+            if turn.ending == "length":
+                reason = "cut by max_tokens"  # and so would the next answer be
+                break
             if tries < self._sft.rethink:
-                again = await call.policies.ask(
+                turn = await call.policies.ask(
                     call.key(len(before), node, RETHINK + tries),
                     self._agent.rethink(asked, answer, problem),
                 )
-                answer = again.completion
         self._counts.add(node, f"rejected: {reason}")
         return None
 

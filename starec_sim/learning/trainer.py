@@ -10,7 +10,7 @@ from pathlib import Path
 
 from starec_sim.errors import LearningError
 from starec_sim.learning.checkpoints import RoundRollouts
-from starec_sim.learning.config import Grpo, Sft, template_of
+from starec_sim.learning.config import Grpo, Sft
 from starec_sim.learning.episodes import Episodes
 from starec_sim.learning.grpo import grpo_step
 from starec_sim.learning.learner import DivergenceError, Learner
@@ -59,10 +59,10 @@ async def run_sft(run: TrainingRun, sft: Sft) -> None:
         learner.restore(checkpoint.state)
     run.keep_logged(lambda entry: entry["stage"] == "sft" and entry["step"] <= done)
     run.events.stage_started("sft", len(updates), done)
-    template = template_of(run.experiment, run.settings)
+    chat = run.chat_format(weights)
     for step in range(done, len(updates)):
         batch = [samples[index] for index in updates[step]]
-        update = learner.imitate(training_rows(batch, weights.tokenizer, template))
+        update = learner.imitate(training_rows(batch, chat))
         learner.end_step()
         run.log(
             {

@@ -16,13 +16,14 @@ import torch
 from starec_sim.events import RunEvents
 from starec_sim.experiment import Experiment
 from starec_sim.learning.checkpoints import CheckpointStore, TrainingCheckpoint
-from starec_sim.learning.config import Training, weights_of
+from starec_sim.learning.config import Training, setting, template_of, weights_of
 from starec_sim.learning.episodes import TrialPlayer
 from starec_sim.learning.learner import Learner, Optimisation
 from starec_sim.learning.models import TrainedWeights, load
 from starec_sim.learning.rewards import Rewards
 from starec_sim.learning.split import UserSplit
 from starec_sim.learning.weight_sync import WeightSync, weight_sync_of
+from starec_sim.policies.engine.chat_format import ChatFormat
 from starec_sim.policies.gateway import Policy
 from starec_sim.rng import Streams
 from starec_sim.runs.lifecycle import OpenRun
@@ -49,6 +50,7 @@ class TrainingRun:
     Args:
         experiment: The environment and its users.
         training: The settings of `train`.
+        split: The users, in an environment that is built.
         folder: Of the run.
         players: Those of the first process; None in the others.
         events: Receives what happens in the run.
@@ -58,6 +60,7 @@ class TrainingRun:
         self,
         experiment: Experiment,
         training: Training,
+        split: UserSplit,
         folder: Path,
         players: Players | None,
         events: RunEvents,
@@ -67,7 +70,7 @@ class TrainingRun:
         self.players = players
         self.events = events
         self.store = CheckpointStore(folder)
-        self.split = UserSplit(experiment, training)
+        self.split = split
         self.streams = Streams(experiment.seed)
         self.torch_seed = experiment.seed % 2**31
         """The seed of new adapters and of resampling."""
@@ -99,6 +102,16 @@ class TrainingRun:
             dtype=training.dtype,
             gradient_checkpointing=training.gradient_checkpointing,
         )
+
+    def chat_format(self, weights: TrainedWeights) -> ChatFormat:
+        """Return how the policy that learns writes questions and answers.
+
+        Raises:
+            PolicyError: Its chat template does not take them.
+        """
+        template = template_of(self.experiment, self.settings)
+        system = setting(self.experiment.policies.fast, "system", "auto")
+        return ChatFormat(weights.tokenizer, weights.base, (), template, system)
 
     def learner(self, weights: TrainedWeights, optimisation: Optimisation, steps: int) -> Learner:
         """Return a learner of these weights, for so many steps."""

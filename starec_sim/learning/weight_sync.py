@@ -7,12 +7,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from starec_sim.errors import ConfigError, PolicyError
 from starec_sim.learning.models import Method
 from starec_sim.policies.abilities import Loadable, ServedWeights
 from starec_sim.policies.gateway import Policy
+from starec_sim.policies.gateway.failures import quoted
 
 _PATIENCE_S = 120.0
 """Seconds that a server may take to read an adapter."""
@@ -71,8 +72,10 @@ class ServedWeightSync:
         request = urllib.request.Request(
             f"{self._url}/{what}", json.dumps(values).encode(), headers
         )
+        handlers: list[urllib.request.BaseHandler] = [_NoRedirects()]
         # As for calls: the proxies of the environment are used only if the settings trust them.
-        handlers = [] if self._model.trust_env else [urllib.request.ProxyHandler({})]
+        if not self._model.trust_env:
+            handlers.append(urllib.request.ProxyHandler({}))
         try:
             with urllib.request.build_opener(*handlers).open(request, timeout=_PATIENCE_S):
                 return
@@ -81,7 +84,7 @@ class ServedWeightSync:
             # A resumed training loads a version again.
             if error.code == gone or (error.code == 400 and "already" in body):
                 return
-            why = f"{error.code} {body}"
+            why = f"{error.code} {quoted(body, 300)}"
         except OSError as error:
             why = str(error)
         version = values.get("lora_path", values["lora_name"])
@@ -91,6 +94,13 @@ class ServedWeightSync:
             "VLLM_ALLOW_RUNTIME_LORA_UPDATING=1, on a machine that sees this folder; if it wants a "
             "key, name the variable that holds it in api_key_env",
         )
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect: it would send the key on, and turn the request into a GET."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
 
 
 def weight_sync_of(policy: Policy, method: Method) -> WeightSync:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from starec_sim.errors import ConfigError
+from starec_sim.errors import ConfigError, import_problem
 
 MAX_DIMENSIONS = 1_024
 """Greatest dimension of a vector. Each number takes a byte: twenty memories take at most 20 KiB."""
@@ -39,9 +39,9 @@ class HashingEmbedder:
         try:
             from sklearn.feature_extraction.text import HashingVectorizer
         except ImportError as error:
+            problem, hint = import_problem(error, "pip install 'starec-sim[embeddings]'")
             raise ConfigError(
-                "recall by hashing needs scikit-learn, which is not installed",
-                hint="pip install 'starec-sim[embeddings]'",
+                f"recall by hashing needs scikit-learn: {problem}", hint=hint
             ) from error
         vectorizer: Any = HashingVectorizer
         self._vectorizer = vectorizer(n_features=_HASHED, norm=None, dtype=np.float32)
@@ -68,9 +68,10 @@ class SentenceEmbedder:
         try:
             from sentence_transformers import SentenceTransformer
         except ImportError as error:
+            problem, hint = import_problem(error, "pip install 'starec-sim[embeddings]'")
             raise ConfigError(
-                "recall by a model needs sentence-transformers, which is not installed",
-                hint="pip install 'starec-sim[embeddings]', or recall with `use: hashing`",
+                f"recall by a model needs sentence-transformers: {problem}",
+                hint=f"{hint}; or recall with `use: hashing`",
             ) from error
         try:
             self._model: Any = SentenceTransformer(model, truncate_dim=dimensions)

@@ -27,6 +27,16 @@ class Interval(NamedTuple):
     n: int
     """Users with a value. With fewer than two of them, `low` and `high` are NaN."""
 
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether zero lies outside; False without bounds."""
+        return self.low > 0 or self.high < 0
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether every value is zero. A mean of zero alone says less: values can cancel out."""
+        return self.mean == 0 and (self.n < 2 or self.low == self.high == 0)
+
 
 class PairedDifference(NamedTuple):
     """The mean difference of two conditions over the same users."""
@@ -37,13 +47,28 @@ class PairedDifference(NamedTuple):
 
     @property
     def sure(self) -> bool:
-        """Whether the interval excludes zero and the permutation test has p < 0.05."""
-        away = self.interval.low > 0 or self.interval.high < 0
-        return away and self.p < 0.05
+        """Whether the interval excludes zero."""
+        return self.interval.excludes_zero
 
     def as_json(self) -> dict[str, Any]:
         """Return the difference as JSON values."""
         return {**self.interval._asdict(), "p": self.p, "sure": self.sure}
+
+
+_LOPSIDED = 0.1
+"""An interval is lopsided if its middle is further from the mean, as a share of half its width."""
+
+
+def lopsided(interval: Interval) -> bool:
+    """Return whether "mean ± half of the width" would misstate an interval.
+
+    >>> lopsided(Interval(0.5, 0.4, 0.6, n=9)), lopsided(Interval(-0.661, -1.86, -0.03, n=9))
+    (False, True)
+    """
+    half = (interval.high - interval.low) / 2
+    off = abs((interval.high + interval.low) / 2 - interval.mean)
+    holds_zero = interval.low <= 0 <= interval.high
+    return off > _LOPSIDED * half or holds_zero != (abs(interval.mean) <= half)
 
 
 def bootstrap_interval(

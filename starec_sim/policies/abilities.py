@@ -107,6 +107,16 @@ class Openable(Protocol):
 
 
 @runtime_checkable
+class OpensWhenAsked(Protocol):
+    """May be opened at its first question, because nothing that it needs can be missing."""
+
+    @property
+    def opens_when_asked(self) -> bool:
+        """Whether that holds for its settings."""
+        ...
+
+
+@runtime_checkable
 class Closeable(Protocol):
     """Holds connections or threads that have to be closed."""
 
@@ -195,6 +205,7 @@ class Abilities:
 
     def __init__(self, model: object) -> None:
         self._model = model
+        self._is_open = False
 
     @property
     def takes_schema(self) -> bool:
@@ -243,6 +254,25 @@ class Abilities:
         """
         if isinstance(self._model, Openable):
             await self._model.aopen()
+        self._is_open = True
+
+    async def open_early(self) -> None:
+        """Do what `open` does, unless the model may be opened at its first question.
+
+        Raises:
+            PolicyError: It cannot answer at all.
+        """
+        if not (isinstance(self._model, OpensWhenAsked) and self._model.opens_when_asked):
+            await self.open()
+
+    async def open_when_asked(self) -> None:
+        """Do what `open` does, if that was not done; for the time before a question.
+
+        Raises:
+            PolicyError: It cannot answer at all.
+        """
+        if not self._is_open:
+            await self.open()
 
     async def close(self) -> None:
         """Close what the model holds open, if anything."""

@@ -55,7 +55,8 @@ class GatewaySettings(Settings):
     timeout_s: float = Field(default=600, gt=0)
     """The longest time of one attempt, for every model."""
     retries: int = Field(default=6, ge=0)
-    """How many more attempts follow an overload, a failure of the endpoint, or a time-out."""
+    """How many more attempts follow an overload, a failure of the endpoint, or a time-out. A
+    time-out after which fewer calls are in flight does not count."""
     backoff_s: float = Field(default=1.0, ge=0)
     """The wait before the first of them; it doubles with each further one, up to a minute."""
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import chdir, contextmanager
 from pathlib import Path
 
-from starec_sim.errors import RunError, did_you_mean
+from starec_sim.errors import RunError, did_you_mean, os_hint
 from starec_sim.runs.manifest import MANIFEST, Manifest, stored_manifest
 from starec_sim.runs.store import FILE
 
@@ -37,7 +37,8 @@ def create(runs_dir: Path, name: str, seed: int) -> Path:
     except OSError as error:
         raise RunError(
             f"no run can be written to {runs_dir}: {error.strerror}",
-            hint="choose another place with --set runs_dir=PATH",
+            hint=f"{os_hint(error) or 'a file may have that name'}; another place is named by "
+            "`runs_dir` of an experiment, or --runs-dir of eval and audit",
         ) from error
     raise RunError(f"{runs_dir} is full of runs named {name}-s{seed}-{stamp}", hint="wait a second")
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from starec_sim.runs.store import text_hash
+from starec_sim.runs.store import Texts, has_endings, text_hash
 
 _PARSING = "parsing"
 _EMPTY = "empty"
+_CHARACTERS_PER_TOKEN = 10
+"""More than any tokenizer puts into one token of a text: English has 4 to 5."""
+_LONGEST = 20
+"""Prompts of a policy that are compared with their number of tokens: those with most tokens."""
 
 
 class LedgerEntry(NamedTuple):
@@ -36,12 +41,23 @@ class CallFailure(NamedTuple):
     """Calls of one policy that failed for one cause."""
 
     cause: str
-    """`endpoint`, `time-out`, `refused`: there is no answer. `empty`: the answer has no text.
-    `parsing`: the answer could not be read."""
+    """`endpoint`, `overload`, `time-out`, `refused`: there is no answer. `length`,
+    `content_filter`, `refusal`, `tool_calls`, `reasoning`: the answer could not be read, because it
+    ended so (`starec_sim.types.Ending`). `empty`: it has no text. `parsing`: it could not be read.
+    """
     policy: str
     turns: int
     example: str
     """The message of one of them."""
+
+
+class CutPrompt(NamedTuple):
+    """A prompt of which an endpoint probably read a part only: it reports too few tokens."""
+
+    policy: str
+    tokens: int
+    """As the endpoint reports them."""
+    characters: int
 
 
 class Ledger(NamedTuple):
@@ -49,6 +65,7 @@ class Ledger(NamedTuple):
 
     entries: tuple[LedgerEntry, ...]
     failures: tuple[CallFailure, ...]
+    cut_prompts: tuple[CutPrompt, ...] = ()
 
     def total(self, column: str) -> float:
         """Return the sum of a column of the entries."""
@@ -59,6 +76,7 @@ class Ledger(NamedTuple):
         return {
             "calls": [entry._asdict() for entry in self.entries],
             "failures": [failure._asdict() for failure in self.failures],
+            "cut_prompts": [prompt._asdict() for prompt in self.cut_prompts],
         }
 
 
@@ -69,7 +87,8 @@ def read_ledger(db: sqlite3.Connection) -> Ledger:
         "SUM(tokens_in), SUM(tokens_out), SUM(seconds), SUM(cost_usd), SUM(failed) "
         "FROM ledger GROUP BY node, policy ORDER BY node, policy"
     )
-    return Ledger(tuple(LedgerEntry(*row) for row in entries), (*_unanswered(db), *_unread(db)))
+    failures = (*_unanswered(db), *_unread(db))
+    return Ledger(tuple(LedgerEntry(*row) for row in entries), failures, tuple(_cut_prompts(db)))
 
 
 def _unanswered(db: sqlite3.Connection) -> list[CallFailure]:
@@ -83,11 +102,33 @@ def _unanswered(db: sqlite3.Connection) -> list[CallFailure]:
 
 def _unread(db: sqlite3.Connection) -> list[CallFailure]:
     """Return the answers that could not be read, those that a repair call replaced included."""
+    ending = "ending" if has_endings(db) else "''"
     rows = db.execute(
-        "SELECT CASE WHEN completion = (SELECT id FROM texts WHERE hash = ?) THEN ? ELSE ? END "
+        f"SELECT CASE WHEN {ending} != '' THEN {ending} "
+        "WHEN completion = (SELECT id FROM texts WHERE hash = ?) THEN ? ELSE ? END "
         "AS cause, policy, COUNT(*), MIN(error) "
         "FROM turns WHERE failure = '' AND error != '' GROUP BY cause, policy "
         "ORDER BY cause, policy",
         (text_hash(""), _EMPTY, _PARSING),
     )
     return [CallFailure(*row) for row in rows]
+
+
+def _cut_prompts(db: sqlite3.Connection) -> Iterator[CutPrompt]:
+    """Yield for each policy a prompt of which the endpoint read a part only, if there is one.
+
+    A server that cuts prompts to its context reports no more tokens than fit there. So the prompts
+    with most tokens tell whether it does.
+    """
+    texts = Texts(db)
+    for (policy,) in db.execute("SELECT DISTINCT policy FROM turns ORDER BY policy").fetchall():
+        longest = db.execute(
+            "SELECT messages, tokens_in FROM turns WHERE policy = ? AND tokens_in > 0 "
+            "AND source = 'model' ORDER BY tokens_in DESC LIMIT ?",
+            (policy, _LONGEST),
+        ).fetchall()
+        for messages, tokens in longest:
+            characters = sum(len(text) for _, text in texts.messages(messages))
+            if characters > _CHARACTERS_PER_TOKEN * tokens:
+                yield CutPrompt(policy, tokens, characters)
+                break

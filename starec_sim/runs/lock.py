@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from starec_sim.errors import RunError
+from starec_sim.errors import RunError, os_hint
 
 LOCK = ".lock"
 _LOCK_WAIT_S = 0.2
@@ -35,7 +35,7 @@ def locked(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise RunError(
             f"the run {folder.name} cannot be locked: {error.strerror}",
-            hint="copy its folder to a place where you may write",
+            hint=os_hint(error) or "copy its folder to another place",
         ) from error
     try:
         yield

@@ -104,6 +104,8 @@ class TurnRow(NamedTuple):
     """Why there is no answer; empty if there is one."""
     error: str
     """Why the answer could not be read; empty if it could."""
+    ending: str
+    """How the answer ended if it is not whole (`starec_sim.types.Ending`); else empty."""
 
 
 class MemoryRow(NamedTuple):

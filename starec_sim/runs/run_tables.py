@@ -246,6 +246,7 @@ def _turn_rows(
             turn.tries,
             turn.failure,
             turn.error,
+            turn.ending,
         )
 
 

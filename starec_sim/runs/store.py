@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
@@ -20,6 +21,7 @@ from pathlib import Path
 import zstandard
 
 from starec_sim.errors import RunError
+from starec_sim.runs.manifest import MANIFEST, read_manifest
 from starec_sim.runs.record_errors import damaged, readable_errors
 from starec_sim.types import Messages
 
@@ -46,6 +48,7 @@ CREATE TABLE turns (
     policy TEXT NOT NULL, messages TEXT NOT NULL, completion INTEGER NOT NULL,
     tokens_in INTEGER, tokens_out INTEGER, latency_s REAL NOT NULL, error TEXT NOT NULL DEFAULT '',
     failure TEXT NOT NULL, source TEXT NOT NULL, tries INTEGER NOT NULL, cost_usd REAL,
+    ending TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (trial, round, user, step, node, attempt)) WITHOUT ROWID;
 CREATE TABLE tokens (
     trial INTEGER, round INTEGER, user INTEGER, step INTEGER, node TEXT, attempt INTEGER,
@@ -109,7 +112,7 @@ class Store:
     def __init__(self, folder: Path, phrases: Iterable[str] = ()) -> None:
         self.path = folder / FILE
         with readable_errors(self.path):
-            self.db = sqlite3.connect(self.path, isolation_level=None)
+            self.db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
             try:
                 self._open(phrases)
             except BaseException:
@@ -134,6 +137,8 @@ class Store:
             problem = self.db.execute("PRAGMA quick_check(1)").fetchone()[0]
             if problem != "ok":
                 raise damaged(self.path, problem)
+            if not has_endings(self.db):
+                self.db.execute("ALTER TABLE turns ADD COLUMN ending TEXT NOT NULL DEFAULT ''")
         self._compress = zstandard.ZstdCompressor(dict_data=load_dictionary(self.db)).compress
 
     @contextmanager
@@ -186,19 +191,36 @@ def read_only(folder: Path) -> sqlite3.Connection:
         RunError: There is no record, or it is damaged or of another version.
     """
     path = folder / FILE
-    nothing = RunError(f"{folder} holds no record yet", hint="wait until its first trial begins")
     if not path.is_file():
-        raise nothing
+        raise _no_record(folder)
     with readable_errors(path):
         db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
         try:
             if not db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
-                raise nothing
+                raise _no_record(folder)
             check_schema(db, path)
         except BaseException:
             db.close()
             raise
     return db
+
+
+def _no_record(folder: Path) -> RunError:
+    """Return the error of a run without a record, with what its manifest says about it."""
+    if not (folder / MANIFEST).is_file():
+        return RunError(f"{folder} holds no record", hint="`starec runs` lists the runs")
+    status = read_manifest(folder).status
+    if status == "running":
+        return RunError(f"{folder} holds no record yet", hint="wait until its first trial begins")
+    if status == "finished":
+        return RunError(
+            f"{folder / FILE} is missing or empty, though the run is finished",
+            hint="put a copy of it back: it holds all that was recorded",
+        )
+    return RunError(
+        f"{folder} holds no record: it ended before its first trial began",
+        hint=f"go on with: starec resume {shlex.quote(str(folder))}",
+    )
 
 
 def check_schema(db: sqlite3.Connection, path: Path) -> None:
@@ -214,6 +236,11 @@ def check_schema(db: sqlite3.Connection, path: Path) -> None:
             f"{SCHEMA_VERSION}",
             hint="open it with the version of starec-sim named in its manifest.json",
         )
+
+
+def has_endings(db: sqlite3.Connection) -> bool:
+    """Return whether turns are stored with their endings; the first records of 0.2.0 are not."""
+    return any(column[1] == "ending" for column in db.execute("PRAGMA table_info(turns)"))
 
 
 class Texts:

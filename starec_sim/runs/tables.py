@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-from starec_sim.errors import RunError
+from starec_sim.errors import RunError, import_problem, os_hint
 
 TableRow = Mapping[str, Any]
 """Values by column; a missing column has no value in this row."""
@@ -56,7 +56,7 @@ def write_rows(file: Path, kinds: Mapping[str, ColumnType], rows: Iterable[Table
     except OSError as error:
         raise RunError(
             f"{file} cannot be written: {error.strerror or error}",
-            hint="name a file in a folder that exists and that you may write to",
+            hint=os_hint(error),
         ) from error
     finally:
         part.unlink(missing_ok=True)
@@ -68,9 +68,9 @@ def _parquet(file: Path, kinds: Mapping[str, ColumnType], rows: Iterable[TableRo
         import pyarrow as pa
         from pyarrow import parquet
     except ImportError as error:
+        problem, hint = import_problem(error, "pip install 'starec-sim[parquet]'")
         raise RunError(
-            "Parquet files need pyarrow, which is not installed",
-            hint="pip install 'starec-sim[parquet]', or end the name in .jsonl",
+            f"Parquet files need pyarrow: {problem}", hint=f"{hint}; or end the name in .jsonl"
         ) from error
     types = {
         "text": pa.string(),

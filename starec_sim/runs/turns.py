@@ -15,7 +15,7 @@ import numpy as np
 import zstandard
 
 from starec_sim.runs import codec
-from starec_sim.runs.store import Store, Texts
+from starec_sim.runs.store import Store, Texts, has_endings
 from starec_sim.types import CallKey, Tokens, Turn
 
 TokensRow = tuple[str, str, str, bytes, bytes, bytes]
@@ -23,11 +23,11 @@ TokensRow = tuple[str, str, str, bytes, bytes, bytes]
 
 _READ = """
 SELECT t.round, t.user, t.step, t.node, t.attempt, t.policy, t.messages, t.completion, t.tokens_in,
-    t.tokens_out, t.latency_s, t.error, t.failure, t.source, t.tries, t.cost_usd,
+    t.tokens_out, t.latency_s, t.error, t.failure, t.source, t.tries, t.cost_usd, {ending},
     k.version, k.sampling, k."group", k.prompt, k.completion, k.logprobs
 FROM turns t LEFT JOIN tokens k USING (trial, round, user, step, node, attempt)
 """
-_KEY_END, MESSAGES, _TOKENS = 5, 6, 16
+_KEY_END, MESSAGES, _TOKENS = 5, 6, 17
 """Columns of `_READ`: the first after the key, that of the messages, the first of the tokens."""
 
 
@@ -76,9 +76,10 @@ def insert_turn(store: Store, trial: int, key: CallKey, turn: Turn) -> None:
         turn.source,
         turn.tries,
         turn.cost_usd,
+        turn.ending,
     )
-    marks = "?, " * (len(row) - 4)
-    store.db.execute(f"INSERT INTO turns VALUES ({marks}'', ?, ?, ?, ?)", row)
+    marks = "?, " * (len(row) - 5)
+    store.db.execute(f"INSERT INTO turns VALUES ({marks}'', ?, ?, ?, ?, ?)", row)
     if turn.tokens is not None:
         store.db.execute(
             "INSERT INTO tokens VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -107,7 +108,8 @@ def select_rows(
 ) -> Iterator[tuple[Any, ...]]:
     """Yield the rows of turns without reading their texts; see `select_turns`."""
     order = "ORDER BY t.round, t.user, t.step, t.node, t.attempt"
-    return db.execute(f"{_READ} WHERE {where} {order}", values)
+    read = _READ.format(ending="t.ending" if has_endings(db) else "''")
+    return db.execute(f"{read} WHERE {where} {order}", values)
 
 
 def load_turn(row: tuple[Any, ...], messages: tuple[tuple[str, str], ...], texts: Texts) -> Turn:
@@ -120,7 +122,7 @@ def load_turn(row: tuple[Any, ...], messages: tuple[tuple[str, str], ...], texts
     """
     key = CallKey(*row[:_KEY_END])
     policy, _, completion, tokens_in, tokens_out, latency_s, *rest = row[_KEY_END:_TOKENS]
-    error, failure, source, tries, cost_usd = rest
+    error, failure, source, tries, cost_usd, ending = rest
     return Turn(
         key.node,
         key.attempt,
@@ -136,6 +138,7 @@ def load_turn(row: tuple[Any, ...], messages: tuple[tuple[str, str], ...], texts
         source,
         tries,
         cost_usd,
+        ending,
     )
 
 

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from starec_sim.errors import StarecError
 from starec_sim.policies.abilities import Abilities
@@ -77,7 +78,7 @@ class Endpoint:
                 ClientDisconnect: _disconnected,
             },
         )
-        return LoopbackOnly(app)
+        return LoopbackOnly(_OneSlash(app))
 
     async def _health(self, request: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -179,6 +180,19 @@ class Endpoint:
     def _options(self, chat: ChatRequest, choice: int) -> dict[str, Any]:
         able = self._abilities
         return chat.options(choice, able.takes_seed, able.takes_schema)
+
+
+class _OneSlash:
+    """Takes `/v1//models/` for `/v1/models`: clients join an address and a path as they like."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            path = "/" + "/".join(part for part in scope["path"].split("/") if part)
+            scope = {**scope, "path": path, "raw_path": path.encode()}
+        await self._app(scope, receive, send)
 
 
 async def _json(request: Request) -> Any:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from starec_sim.errors import PolicyError
+from starec_sim.errors import Cause, PolicyError
 
-_STATUS = {"refused": 400, "endpoint": 503, "time-out": 504, "closed": 502}
+_STATUS: Mapping[Cause, int] = {
+    "refused": 400,
+    "endpoint": 503,
+    "overload": 503,
+    "time-out": 504,
+    "denied": 502,
+    "closed": 502,
+}
 """The HTTP status for the cause of a policy's failure."""
 
 

@@ -7,7 +7,7 @@ the responses. They cannot change the headers `Host` and `Origin`, which the bro
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+import re
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
@@ -15,7 +15,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from starec_sim.serving.errors import RequestError
 
-_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
+_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE | re.ASCII)
+"""This machine's names, and a port. Nothing else is read: programs that read addresses differ in
+what they make of a user before an `@`, of a backslash, or of a port that is no number."""
+_ORIGIN = re.compile(rf"[a-z][a-z0-9+.-]*://{_HOST.pattern}", _HOST.flags)
 
 
 class LoopbackOnly:
@@ -28,21 +31,14 @@ class LoopbackOnly:
         """Answer one request."""
         if scope["type"] == "http":
             headers = Headers(scope=scope)
-            host, origin = headers.get("host", ""), headers.get("origin")
+            hosts, origins = headers.getlist("host"), headers.getlist("origin")
             problem = ""
-            if _name(f"//{host}") not in _THIS_MACHINE:
-                problem = f'this server answers to localhost, not to "{host}"'
-            elif origin is not None and _name(origin) not in _THIS_MACHINE:
-                problem = f'pages from "{origin}" may not use this server'
+            if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
+                problem = f'this server answers to localhost, not to "{", ".join(hosts)}"'
+            elif not all(map(_ORIGIN.fullmatch, origins)):
+                problem = f'pages from "{", ".join(origins)}" may not use this server'
             if problem:
                 error = RequestError(problem, status=403)
                 await JSONResponse(error.as_json(), status_code=403)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
-
-
-def _name(url: str) -> str | None:
-    try:
-        return urlsplit(url).hostname
-    except ValueError:
-        return None

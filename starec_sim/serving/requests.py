@@ -1,6 +1,7 @@
 """Chat requests in OpenAI's format, as far as a policy can do what they ask for.
 
-A key that would change the answer and has no effect here is refused by name, never ignored.
+A key that would change the answer and has no effect here is refused by name, never ignored. A key
+asks for nothing if it is null, or has the value that means "as usual".
 """
 
 from __future__ import annotations
@@ -22,24 +23,63 @@ _MESSAGE: Mapping[str, type[BaseMessage]] = {
     "assistant": AIMessage,
 }
 _IGNORED = (
+    "cache_salt",
     "metadata",
+    "priority",
     "prompt_cache_key",
+    "prompt_cache_retention",
+    "request_id",
     "safety_identifier",
     "service_tier",
     "store",
     "user",
 )
-"""Keys for OpenAI's own use; they change no answer."""
+"""Keys about storing, naming and scheduling a request; they change no answer."""
 _NEUTRAL: Mapping[str, tuple[Any, ...]] = {
+    # OpenAI
     "frequency_penalty": (0,),
-    "presence_penalty": (0,),
-    "top_logprobs": (0,),
-    "logit_bias": ({},),
-    "tools": ([],),
+    "function_call": ("none", "auto"),
     "functions": ([],),
-    "tool_choice": ("none", "auto"),
-    "parallel_tool_calls": (True, False),
+    "logit_bias": ({},),
     "modalities": (["text"],),
+    "parallel_tool_calls": (True, False),
+    "presence_penalty": (0,),
+    "tool_choice": ("none", "auto"),
+    "tools": ([],),
+    "top_logprobs": (0,),
+    "verbosity": ("medium",),
+    # vLLM, SGLang, llama.cpp
+    "add_generation_prompt": (True,),
+    "add_special_tokens": (False,),
+    "bad_words": ([],),
+    "chat_template_kwargs": ({},),
+    "continue_final_message": (False,),
+    "detokenize": (True,),
+    "documents": ([],),
+    "early_stopping": (False,),
+    "echo": (False,),
+    "ignore_eos": (False,),
+    "include_reasoning": (True,),
+    "include_stop_str_in_output": (False,),
+    "length_penalty": (1,),
+    "logits_processors": ([],),
+    "min_p": (0,),
+    "min_tokens": (0,),
+    "mirostat": (0,),
+    "mm_processor_kwargs": ({},),
+    "n_predict": (-1,),
+    "repeat_penalty": (1,),
+    "repetition_penalty": (1,),
+    "return_tokens_as_token_ids": (False,),
+    "skip_special_tokens": (True,),
+    "spaces_between_special_tokens": (True,),
+    "stop_token_ids": ([],),
+    "tfs_z": (1,),
+    "top_a": (0,),
+    "top_k": (-1, 0),
+    "typical_p": (1,),
+    "use_beam_search": (False,),
+    "vllm_xargs": ({},),
 }
 """Keys that are accepted only with values that ask for nothing."""
 
@@ -54,6 +94,12 @@ class TextPart(_Strict):
     type: Literal["text"]
     text: str
 
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_empty_fields(cls, values: Any) -> Any:
+        # `cache_control` is about what a server keeps; it changes no answer.
+        return _without_nulls(values, "cache_control")
+
 
 class Message(BaseModel):
     """One message of a conversation."""
@@ -61,7 +107,7 @@ class Message(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[TextPart]
+    content: str | list[TextPart] | None = None
     name: str | None = None
 
     @model_validator(mode="after")
@@ -70,11 +116,13 @@ class Message(BaseModel):
         for key, value in (self.model_extra or {}).items():
             if value:
                 raise ValueError(f"a message holds text only, and this one has {key}")
+        if self.content is None and self.role != "assistant":
+            raise ValueError(f"the content is missing; only an answer may lack it, not {self.role}")
         return self
 
     def as_langchain(self) -> BaseMessage:
         """Return the message as a policy takes it."""
-        parts = self.content
+        parts = self.content or ""
         text = parts if isinstance(parts, str) else "".join(part.text for part in parts)
         return _MESSAGE[self.role](text)
 
@@ -84,6 +132,12 @@ class StreamOptions(_Strict):
 
     include_usage: bool = False
     include_obfuscation: bool = False
+    continuous_usage_stats: Literal[False] = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_nulls(cls, values: Any) -> Any:
+        return _without_nulls(values)
 
 
 class ChatRequest(_Strict):
@@ -96,6 +150,7 @@ class ChatRequest(_Strict):
     max_tokens: int | None = Field(default=None, ge=1)
     max_completion_tokens: int | None = Field(default=None, ge=1)
     stop: str | Annotated[list[str], Field(max_length=4)] | None = None
+    """An empty text stops nothing."""
     seed: int | None = None
     n: int | None = Field(default=None, ge=1, le=MAX_CHOICES)
     stream: bool | None = None
@@ -110,26 +165,36 @@ class ChatRequest(_Strict):
     def _drop_neutral_keys(cls, values: Any) -> Any:
         if not isinstance(values, dict):
             raise ValueError("the body must be a JSON object")
-        kept = {key: value for key, value in values.items() if key not in _IGNORED}
-        for key, neutral in _NEUTRAL.items():
-            value = kept.pop(key, None)
-            if value is not None and value not in neutral:
+        kept = _without_nulls(values, *_IGNORED)
+        for key in kept.keys() & _NEUTRAL.keys():
+            if kept.pop(key) not in _NEUTRAL[key]:
                 raise ValueError(f"{key} is not supported here; leave it out")
+        # -1 is "no limit" to some clients, and as many candidates as answers are no choice.
+        for key in ("max_tokens", "max_completion_tokens"):
+            if kept.get(key) == -1:
+                del kept[key]
+        if (best_of := kept.pop("best_of", None)) not in (None, 1, kept.get("n")):
+            raise ValueError(f"best_of = {best_of} is not supported here; leave it out")
         return kept
 
     @field_validator("response_format")
     @classmethod
     def _drop_text_format(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
-        if value is None or value == {"type": "text"}:
+        wanted: dict[str, Any] = _without_nulls(value or {})
+        if wanted in ({}, {"type": "text"}):
             return None
-        if value.get("type") not in ("json_schema", "json_object"):
+        if wanted.get("type") not in ("json_schema", "json_object"):
             raise ValueError('expected the type "text", "json_object" or "json_schema"')
-        return value
+        return wanted
 
     @property
     def choices(self) -> int:
         """How many answers are wanted."""
         return self.n or 1
+
+    def _stop_texts(self) -> list[str]:
+        texts = [self.stop] if isinstance(self.stop, str) else self.stop or []
+        return [text for text in texts if text]
 
     def conversation(self) -> list[BaseMessage]:
         """Return the messages as a policy takes them."""
@@ -150,7 +215,7 @@ class ChatRequest(_Strict):
             "temperature": self.temperature,
             "top_p": self.top_p,
             "max_tokens": self.max_completion_tokens or self.max_tokens,
-            "stop": [self.stop] if isinstance(self.stop, str) else self.stop,
+            "stop": self._stop_texts() or None,
         }
         if takes_seed:
             # Without a seed one is drawn, so that no two answers are the same by accident.
@@ -164,6 +229,17 @@ class ChatRequest(_Strict):
                 )
             options["response_format"] = self.response_format
         return {name: value for name, value in options.items() if value is not None}
+
+
+def _without_nulls(values: Any, *ignored: str) -> Any:
+    """Return a JSON object without keys that are null or ignored; other values as they are.
+
+    >>> _without_nulls({"a": None, "b": 0, "c": 1}, "c")
+    {'b': 0}
+    """
+    if not isinstance(values, dict):
+        return values
+    return {key: value for key, value in values.items() if value is not None and key not in ignored}
 
 
 def read_request(body: Any) -> ChatRequest:

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from starec_sim.errors import ConfigError
+from starec_sim.executors.event_loop import run_coroutine
 from starec_sim.serving.endpoint import Endpoint
 from starec_sim.serving.errors import RequestError
 
@@ -39,7 +40,7 @@ def serve(endpoint: Endpoint, port: int, ready: Callable[[str], None]) -> None:
             hint="name another with --port, or let one be chosen with --port 0",
         ) from error
     with listening:
-        asyncio.run(_serve(endpoint, listening, ready))
+        run_coroutine(_serve(endpoint, listening, ready))
 
 
 async def _serve(

@@ -8,14 +8,16 @@ Comments before a block, which readers do not see, say how:
     <!-- run NAME with: OPTIONS -->           options that make its commands `starec NAME` small
     <!-- run with: TEXT -> OTHER -->          what stands for a text of the block, to make it small
 
-The blocks of a page run one after another, in one folder with `docs`, `experiments`, and a little
-MovieLens 100K in `data`. `RUN` stands for the latest run. Blocks of Python share their names.
+The blocks of a page run one after another, in one folder with `docs`, `experiments`, a little
+MovieLens 100K in `data`, and `rows.yaml`, the rows of every table with networks that learn little.
+`RUN` stands for the latest run. Blocks of Python share their names.
 """
 
 import re
 import shlex
 import shutil
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -104,12 +106,20 @@ def write_movielens(folder):
         (folder / name).write_text("\n".join(lines) + "\n", "latin-1")
 
 
+def write_rows(path):
+    """Write the rows that every table carries, with two updates for each network."""
+    shipped = (files("starec_sim.evaluation") / "rows.yaml").read_text("utf-8")
+    quick = r"recommender: {use: \1, epochs: 1, updates: 2},"
+    path.write_text(re.sub(r"recommender: (gru4rec|sasrec),", quick, shipped))
+
+
 @pytest.fixture
 def execute(starec, tmp_path, monkeypatch):
     """Run blocks in a folder with what a reader may have."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("STAREC_DATA", raising=False)
     write_movielens(tmp_path / "data" / "ml-100k")
+    write_rows(tmp_path / "rows.yaml")
     for name in ("docs", "experiments"):
         (tmp_path / name).symlink_to(ROOT / name)
 

@@ -22,12 +22,23 @@ def sql(folder, query):
 
 @pytest.fixture
 def path(write_experiment):
-    return write_experiment(rounds=2, policies=PLAIN)
+    data = {"use": "synthetic", "users": 12, "items": 120}
+    return write_experiment(rounds=2, policies=PLAIN, data=data)
+
+
+@pytest.fixture(scope="module")
+def finished():
+    """The experiment of this file played to its end, once; its settings name another folder."""
+    return {}
 
 
 @pytest.fixture
-def whole(path, quiet):
-    return runner.run(experiment.read_experiment(path), quiet)
+def whole(path, quiet, finished, tmp_path_factory):
+    if not finished:
+        place = tmp_path_factory.mktemp("whole")
+        read = experiment.read_experiment(path, [f"runs_dir={place}"])
+        finished["run"] = runner.run(read, quiet)
+    return finished["run"]
 
 
 def paused(path, quiet, *changes):

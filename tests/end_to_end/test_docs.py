@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from starec_environments.datasets.movielens import MovieLens100K
 from starec_sim.experiment import Experiment
 from starec_sim.runs.run_tables import COLUMNS
 
@@ -68,7 +69,7 @@ def playable(path):
 def fewer_users(path):
     """The change by which so few people take part that it is quick."""
     holdout = yaml.safe_load(path.read_text())["environment"]["use"] == "holdout"
-    return f"environment.{'protocol.users.count' if holdout else 'users'}=40"
+    return f"environment.{'protocol.users.count' if holdout else 'users'}=12"
 
 
 def goes_on(path):
@@ -87,7 +88,7 @@ def asks_a_model(values):
 def test_every_shipped_experiment_runs_on_the_generated_world(path, result_of, tmp_path):
     small = ["rounds=2", "replicates=1", f"runs_dir={tmp_path}", *playable(path)]
     changes = [word for change in small for word in ("--set", change)]
-    spec = ["--data", "synthetic", "--set", "data.users=30", "--set", "data.items=300"]
+    spec = ["--data", "synthetic", "--set", "data.users=16", "--set", "data.items=200"]
     assert result_of("run", str(path), *spec, *changes)["status"] == "finished"
 
 
@@ -104,13 +105,29 @@ DATA = next(
 )
 
 
+@pytest.fixture(scope="module")
+def movielens_read_once():
+    """Read the files once for each configuration; all experiments get the same frozen dataset."""
+    read, load = {}, MovieLens100K.load
+
+    def load_once(reader):
+        key = reader.config.model_dump_json()
+        if key not in read:
+            read[key] = load(reader)
+        return read[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MovieLens100K, "load", load_once)
+        yield
+
+
 @pytest.mark.skipif(DATA is None, reason="needs MovieLens 100K in $STAREC_DATA or ../shared/data")
 @pytest.mark.parametrize(
     "path",
     [path for path in sorted((ROOT / "experiments").glob("*/*.yaml")) if not goes_on(path)],
     ids=lambda path: path.parent.name,
 )
-def test_every_shipped_experiment_runs_on_movielens(path, result_of, tmp_path):
+def test_every_shipped_experiment_runs_on_movielens(path, result_of, tmp_path, movielens_read_once):
     small = ["rounds=1", "replicates=1", fewer_users(path), f"runs_dir={tmp_path}"]
     small += playable(path)
     changes = [word for change in small for word in ("--set", change)]

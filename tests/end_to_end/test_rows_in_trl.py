@@ -13,10 +13,14 @@ from starec_sim.runs.export import export_turns
 from tests.starec_sim.runs.lives import Writing, tokens, turn, visit
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("trl")
 
 ROOT = Path(__file__).resolve().parents[2]
 END, PAD, VOCABULARY = 1, 0, 64
+
+
+@pytest.fixture(autouse=True)
+def needs_trl():
+    pytest.importorskip("trl")
 
 
 @pytest.fixture(scope="module")

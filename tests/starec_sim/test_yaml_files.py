@@ -87,7 +87,7 @@ class TestKeyValue:
         ],
     )
     def test_anything_else_is_an_error(self, text, said):
-        assert problem_of(key_value, text, "--set", "e.g. --set a=1") == said
+        assert problem_of(key_value, text, "--set", "e.g. --set a=1").startswith(said)
 
 
 class TestPut:

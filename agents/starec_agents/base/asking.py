@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from starec_agents.base.graph import Context, State
 from starec_sim.agent import Call
-from starec_sim.answers import Findings, Form
+from starec_sim.answers import Findings, Form, ending_note
 from starec_sim.types import Messages, Node, Turn
 
 ReadT = TypeVar("ReadT")
@@ -39,7 +39,8 @@ async def ask_and_repair(
 ) -> tuple[list[ReadT], tuple[Turn, ...]]:
     """Ask, and ask once more where the answer has a flaw. The second question says what is wrong.
 
-    A call that failed, retries included, has no answer to repair.
+    A call that failed, retries included, has no answer to repair. An answer that was cut at its
+    longest length is not asked for again at the same length.
 
     Args:
         context: Of the visit.
@@ -65,7 +66,15 @@ async def ask_and_repair(
         turn = await call.policies.ask(key, messages, schema)
         result, findings = read(turn.completion)
         readings.append(result)
-        turns = (*turns, replace(turn, error=str(findings)))
-        if len(readings) == 2 or not findings.counts or turn.failure:
+        problem = _problem(turn, findings)
+        turns = (*turns, replace(turn, error=problem))
+        unrepairable = turn.failure or turn.ending == "length"
+        if len(readings) == 2 or not findings.counts or unrepairable:
             return readings, turns
-        messages = prompts.repair(asked.messages, turn.completion, str(findings))
+        messages = prompts.repair(asked.messages, turn.completion, problem)
+
+
+def _problem(turn: Turn, findings: Findings) -> str:
+    """Return what is wrong with an answer: how it ended, and what could not be read."""
+    ending = ending_note(turn.ending, turn.completion) if findings.counts else ""
+    return "; ".join(part for part in (ending, str(findings)) if part)

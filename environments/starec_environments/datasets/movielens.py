@@ -76,8 +76,8 @@ class FilmSettings(LogRules, RatingSettings):
     """Settings of all of them."""
 
     path: Path | None = None
-    """The folder with the files; None looks for `ml-100k`, `ml-1m` or `ml-10m` in `$STAREC_DATA`,
-    `data` and `../shared/data`."""
+    """The folder with the files; None looks for `ml-100k` or `ml-1m` in `$STAREC_DATA`, `data` and
+    `../shared/data`."""
     encoding: str = LATIN
     bad_lines: BadLines = "error"
     """Lines that cannot be read; `skip` leaves them out and counts them."""
@@ -104,7 +104,7 @@ class MovieLens100K:
             DataError: The files are missing, or their format is wrong.
         """
         config = self.config
-        place = _place(config.path, "ml-100k", ("u.data", "ml-100k.inter"))
+        place = _place(config.path, "movielens-100k", "ml-100k", ("u.data", "ml-100k.inter"))
         if not (place / "u.data").is_file():
             same = config.model_dump(exclude={"path", "encoding"})
             same["rating_scale"] = config.rating_scale or WHOLE_STARS
@@ -152,7 +152,9 @@ class MovieLens1M:
         Raises:
             DataError: The files are missing, or their format is wrong.
         """
-        files = _Files(_place(self.config.path, "ml-1m", ("ratings.dat",)), self.config)
+        files = _Files(
+            _place(self.config.path, "movielens-1m", "ml-1m", ("ratings.dat",)), self.config
+        )
         log = files.table("ratings.dat", "::", *LOG)
         users = files.table("users.dat", "::", "user", "gender", "age", "occupation", "zip code")
         people = []
@@ -189,19 +191,20 @@ class MovieLens10M:
         Raises:
             DataError: The files are missing, or their format is wrong.
         """
-        files = _Files(_place(self.config.path, "ml-10m", ("ratings.dat",)), self.config)
+        place = folder(self.config.path, "ratings.dat and movies.dat of MovieLens 10M")
+        files = _Files(place, self.config)
         log = files.table("ratings.dat", "::", *LOG)
         return files.dataset("movielens-10m", log, None, _dat_films(files), HALF_STARS)
 
 
-def _place(path: Path | None, name: str, signs: tuple[str, ...]) -> Path:
+def _place(path: Path | None, dataset: str, name: str, signs: tuple[str, ...]) -> Path:
     if path is None:
-        return usual_folder(name, signs)
+        return usual_folder(name, signs, dataset)
     place = folder(path, " or ".join(signs))
     if not any((place / sign).is_file() for sign in signs):
         raise DataError(
             f"{place} holds neither {' nor '.join(signs)}; found: {listing(place)}",
-            hint=f"get the data with `starec data get {name}`, or check the path",
+            hint=f"get the data with `starec data get {dataset}`, or check the path",
         )
     return place
 

@@ -11,11 +11,14 @@ from starec_sim.evaluation.plausibility.check import (
     impossible_rows,
     least_share,
 )
+from starec_sim.evaluation.plausibility.layout import PublishedTables, Unread
 from starec_sim.evaluation.plausibility.read import parse_yaml, read_tables, shipped_tables
 
 __all__ = [
     "ImpossibleRow",
     "PublishedRow",
+    "PublishedTables",
+    "Unread",
     "check_row",
     "impossible_rows",
     "least_share",

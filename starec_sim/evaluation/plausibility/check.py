@@ -111,7 +111,7 @@ def _weights(name: str, ranks: FloatArray) -> FloatArray:
     """Return the value of a metric for one ranking, by the rank of its relevant item."""
     kind, _, k = name.partition("@")
     if kind == "mrr":
-        return metrics.reciprocal_rank(ranks)
+        return metrics.reciprocal_rank(ranks) * (ranks <= int(k) if k else 1.0)
     return metrics.ndcg(ranks, int(k)) if kind == "ndcg" else metrics.hit_rate(ranks, int(k))
 
 

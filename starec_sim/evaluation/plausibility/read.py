@@ -2,25 +2,45 @@
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import csv
 import io
+import itertools
 import json
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
 
 from pydantic import Field
 
 from starec_sim import yaml_files
-from starec_sim.errors import ConfigError, DataError
+from starec_sim.errors import ConfigError, DataError, did_you_mean
 from starec_sim.evaluation.plausibility.check import PublishedRow
+from starec_sim.evaluation.plausibility.grid import Grid, Span, lay_out
+from starec_sim.evaluation.plausibility.header import metric_name
+from starec_sim.evaluation.plausibility.layout import (
+    ROUNDED,
+    PublishedTables,
+    Unread,
+    greatest_k,
+    read_grid,
+)
 from starec_sim.settings import Settings, validate
 
-_METRIC = re.compile(r"(?:(ndcg|n|hr|hit|recall|h)@(\d{1,5})|(mrr))", re.IGNORECASE)
-_NUMBER = re.compile(r"[-+]?\d+(?:\.(\d+))?")
-_ROUNDED = 0.5000001
-"""Half a unit of the last decimal, and a little more for rounding errors of floats."""
+_MOST_BYTES = 2_000_000
+_FORMATS = {
+    **{".yaml": "yaml", ".yml": "yaml", ".json": "json", ".csv": "csv", ".tsv": "csv"},
+    **{".tex": "latex", ".html": "html", ".htm": "html", ".md": "markdown"},
+    ".markdown": "markdown",
+}
+_NO_METRIC = "name the columns (or rows) after the metrics, e.g. NDCG@10"
+_NO_TABLE = {
+    "markdown": "a table has a line | --- | --- | below its header",
+    "html": "the table must be in the page itself: <table>...</table>",
+    "latex": "write the lines of the table between \\begin{tabular} and \\end{tabular}",
+    "csv": "the first line names the columns, e.g. method,NDCG@10",
+}
 
 
 class _Table(Settings):
@@ -42,63 +62,121 @@ class _File(Settings):
     tables: list[_Table] = Field(min_length=1)
 
 
-def metric_name(text: str) -> str | None:
-    """Return the name of a metric as this project writes it; None for anything else.
-
-    >>> [metric_name(text) for text in ("NDCG@10", "Recall@5", "MRR", "users")]
-    ['ndcg@10', 'hr@5', 'mrr', None]
-    """
-    match = _METRIC.fullmatch(text.strip())
-    if match is None:
-        return None
-    if match[3]:
-        return "mrr"
-    return f"{'ndcg' if match[1].lower() in ('ndcg', 'n') else 'hr'}@{int(match[2])}"
-
-
 def shipped_tables(name: str = "starec") -> dict[str, list[PublishedRow]]:
     """Return the tables of a paper that ship with this package, by dataset."""
     folder = files("starec_sim.evaluation.plausibility") / "published"
     return parse_yaml((folder / f"{name}.yaml").read_text("utf-8"), name)
 
 
-def read_tables(path: Path, candidates: int | None = None) -> dict[str, list[PublishedRow]]:
-    """Return the rows of a file, by table.
+def read_tables(
+    path: Path, candidates: int | None = None, percent: bool | None = None
+) -> PublishedTables:
+    """Return the rows of a file, by table, and what of it was not read.
 
     Args:
         path: JSON as `starec eval --json` prints it, YAML as the published tables that ship, CSV,
-            Markdown with pipes, or LaTeX with ampersands.
-        candidates: Items that a ranking holds, where the file does not say; the greatest k when
-            None.
+            TSV, Markdown, HTML, or LaTeX.
+        candidates: Items that a ranking holds, where the file does not say; None if it does not
+            matter beyond the greatest k.
+        percent: Whether numbers without a sign are percentages; None decides by their size.
 
     Raises:
         DataError: The file cannot be read, or holds no table with metrics.
     """
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read: {error}", hint="name a table's file") from None
-    suffix = path.suffix.lower()
-    if suffix in (".yaml", ".yml"):
-        tables = parse_yaml(text, str(path))
-    elif suffix == ".json":
-        tables = {path.stem: _from_json(text, path)}
-    elif suffix in (".csv", ".tsv"):
-        lines = csv.reader(io.StringIO(text), delimiter="\t" if suffix == ".tsv" else ",")
-        tables = _from_cells([list(line) for line in lines], path, candidates)
-    elif suffix == ".tex":
-        tables = _from_cells(
-            [re.split(r"(?<!\\)&", line) for line in text.splitlines()], path, candidates
-        )
-    else:
-        cells = [line.strip().strip("|").split("|") for line in text.splitlines()]
-        tables = _from_cells(cells, path, candidates)
-    if not any(tables.values()):
+    text = _text(path)
+    form = _FORMATS.get(path.suffix.casefold()) or _format_of(text)
+    if form == "yaml":
+        return PublishedTables(parse_yaml(text, str(path)))
+    if form == "json":
+        return _from_json(text, path)
+    found = PublishedTables()
+    grids = [grid for grid in _grids(text, form, path) if grid]
+    for number, grid in enumerate(grids, 1):
+        name = f"{path.stem} {number}" if len(grids) > 1 else path.stem
+        read_grid(grid, name, found, candidates, percent)
+    if not found.count:
+        left = "; ".join(f"{each.table}: {each.what}" for each in found.unread[:3])
         raise DataError(
-            f"{path} holds no table with NDCG@k, HR@k or MRR in its header",
-            hint="name the columns after the metrics, e.g. ndcg@10",
+            f"{path} holds no table with NDCG@k, HR@k or MRR in its header{left and f' ({left})'}",
+            hint=_NO_TABLE[form] if not grids else _NO_METRIC,
         )
-    return tables
+    return found
+
+
+def _text(path: Path) -> str:
+    """Return the text of a file, decoded by its byte-order mark, else as UTF-8."""
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise DataError(
+                f"{path} has {path.stat().st_size:,} bytes; a table has at most {_MOST_BYTES:,}",
+                hint="copy the table into a file of its own",
+            )
+        data = path.read_bytes()
+        wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        return data.decode("utf-16" if wide else "utf-8-sig")
+    except FileNotFoundError:
+        near = did_you_mean(path.name, _beside(path))
+        raise DataError(f"there is no file {path}", hint=near) from None
+    except IsADirectoryError:
+        raise DataError(f"{path} is a folder", hint=f"name a file: {_beside(path / 'x')}") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path} is no text in UTF-8: {error.reason} at byte {error.start}",
+            hint="save the table as CSV, Markdown, HTML or LaTeX in UTF-8",
+        ) from None
+
+
+def _beside(path: Path) -> list[str]:
+    """Return the names of the first files in the folder of a path that can hold tables."""
+    with contextlib.suppress(OSError):
+        names = (each.name for each in path.parent.iterdir() if each.suffix in _FORMATS)
+        return sorted(itertools.islice(names, 50))
+    return []
+
+
+def _format_of(text: str) -> str:
+    """Return the format of a text whose name does not say it."""
+    if "\\begin{tab" in text or "\\\\" in text:
+        return "latex"
+    return "html" if "<table" in text.casefold() else "markdown"
+
+
+def _grids(text: str, form: str, path: Path) -> Iterable[Grid]:
+    # The libraries for markup are imported for tables of others only.
+    from starec_sim.evaluation.plausibility.latex import latex_grids
+    from starec_sim.evaluation.plausibility.markup import html_grids, markdown_grids
+
+    if form == "latex":
+        return latex_grids(text, str(path))
+    if form == "html":
+        return html_grids(text)
+    if form == "markdown":
+        return markdown_grids(text)
+    return _csv_grids(text, path)
+
+
+def _csv_grids(text: str, path: Path) -> Iterable[Grid]:
+    """Yield the tables of a CSV file; a blank line ends a table."""
+    from starec_sim.evaluation.plausibility.latex import latex_text
+
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    delimiter = max("\t;,", key=first.count)  # where equal, the first
+    lines: list[list[Span]] = []
+    try:
+        for cells in csv.reader(io.StringIO(text), delimiter=delimiter, strict=True):
+            if any(cell.strip() for cell in cells):
+                lines.append([Span(latex_text(cell)) for cell in cells])
+            else:
+                yield lay_out(lines, covered_are_written=True)
+                lines = []
+    except csv.Error as error:
+        raise DataError(
+            f"{path} is not valid CSV: {error}",
+            hint='a field that holds a quote is written "like ""this"""',
+        ) from None
+    yield lay_out(lines, covered_are_written=True)
 
 
 def parse_yaml(text: str, at: str) -> dict[str, list[PublishedRow]]:
@@ -114,7 +192,9 @@ def parse_yaml(text: str, at: str) -> dict[str, list[PublishedRow]]:
         if None in names:
             wrong = table.metrics[names.index(None)]
             raise ConfigError(f'{at}: "{wrong}" is no metric', hint="e.g. ndcg@10, hr@5, mrr")
-        tolerance = _ROUNDED * 10.0**-table.decimals / table.scale
+        if len(set(names)) < len(names):
+            raise ConfigError(f"{at}: {table.name} has a metric twice", hint="keep one of the two")
+        tolerance = ROUNDED * 10.0**-table.decimals / table.scale
         found[table.name] = []
         for name, row in table.rows.items():
             if len(row) != len(names):
@@ -129,66 +209,30 @@ def parse_yaml(text: str, at: str) -> dict[str, list[PublishedRow]]:
     return found
 
 
-def _from_json(text: str, path: Path) -> list[PublishedRow]:
+def _from_json(text: str, path: Path) -> PublishedTables:
     """Return the rows of a table as `starec eval --json` prints it."""
+    found = PublishedTables({path.stem: []})
     try:
         values = json.loads(text)
         rows = values["rows"] if isinstance(values, dict) else values
         about = values.get("about", {}) if isinstance(values, dict) else {}
         candidates = about.get("protocol", {}).get("candidates")
-        published = []
         for row in rows:
-            metrics = {
-                str(metric_name(name)): float(found["mean"])
-                for name, found in row["metrics"].items()
-                if metric_name(name)
-            }
-            published.append(
-                PublishedRow(row["name"], metrics, candidates=candidates or _greatest_k(metrics))
+            metrics: dict[str, float] = {}
+            for given, of_metric in row["metrics"].items():
+                name = metric_name(given)
+                if name is None or name in metrics:
+                    what = f'"{row["name"]}": {given}'
+                    found.unread.append(Unread(path.stem, what, 1))
+                else:
+                    metrics[name] = float(of_metric["mean"])
+            places = candidates or greatest_k(list(metrics))
+            found.tables[path.stem].append(
+                PublishedRow(str(row["name"]), metrics, candidates=places)
             )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(
             f"{path} is no table of an evaluation: {type(error).__name__} {error}",
             hint="write one with: starec eval POLICY --data DATA --json > table.json",
         ) from None
-    return published
-
-
-def _from_cells(
-    lines: Sequence[Sequence[str]], path: Path, candidates: int | None
-) -> dict[str, list[PublishedRow]]:
-    """Return the rows below each header: a line whose cells name metrics."""
-    found: dict[str, list[PublishedRow]] = {}
-    header: list[str | None] = []
-    table = path.stem
-    for line in lines:
-        cells = [re.sub(r"\\(textbf|multicolumn)|[*{}$\\]|\\\\", "", cell).strip() for cell in line]
-        names = [metric_name(cell) for cell in cells]
-        if not any(cells):
-            header = []  # a table ends where a line is empty
-        if any(names):
-            header, table = names, f"{path.stem} {len(found) + 1}" if found else path.stem
-            found[table] = []
-            continue
-        numbers = {
-            name: number
-            for name, cell in zip(header, cells, strict=False)
-            if name and (number := _NUMBER.match(cell))
-        }
-        if not numbers:
-            continue
-        percent = any(float(number[0]) > 1 for number in numbers.values())
-        scale = 100.0 if percent else 1.0
-        metrics = {name: float(number[0]) / scale for name, number in numbers.items()}
-        off = {
-            name: _ROUNDED * 10 ** -len(number[1] or "") / scale for name, number in numbers.items()
-        }
-        found[table].append(
-            PublishedRow(cells[0], metrics, off, candidates or _greatest_k(metrics))
-        )
     return found
-
-
-def _greatest_k(metrics: dict[str, float]) -> int:
-    """Return the greatest k of the metrics; 20 where there is none."""
-    return max((int(name.partition("@")[2]) for name in metrics if "@" in name), default=20)

@@ -65,6 +65,8 @@ def unsupported(config: Any) -> str | None:
     """Return why the engine cannot run a model of this configuration; None when it can."""
     if config.model_type not in FAMILY:
         return f"its architecture is {config.model_type}"
+    if getattr(config, "quantization_config", None):
+        return "it is quantised"
     if any(kind != "full_attention" for kind in getattr(config, "layer_types", None) or ()):
         return "it attends through a sliding window"
     if config.hidden_act != "silu":

@@ -40,7 +40,10 @@ class HFEngine:
     def load(self, model: PreTrainedModel, version: str) -> None:
         """See `Engine.load`."""
         network: Any = model
-        self._model = network.to(device=self._device, dtype=self._dtype).eval()
+        # The number formats of a quantised model are part of it.
+        quantised = getattr(model.config, "quantization_config", None)
+        formats = {} if quantised else {"dtype": self._dtype}
+        self._model = network.to(device=self._device, **formats).eval()
         # The model's own settings (a repetition penalty, a top-k) would change the distribution.
         self._model.generation_config = _config()
         config = model.config.get_text_config()

@@ -60,7 +60,9 @@ class Cache:
         self._decompress = zstandard.ZstdDecompressor().decompress
         with self._file_errors():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(self.path, _LOCK_TIMEOUT_S, isolation_level=None)
+            self._db = sqlite3.connect(
+                self.path, _LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False
+            )
             try:
                 self._db.execute("PRAGMA journal_mode = WAL")
                 self._db.execute("PRAGMA synchronous = NORMAL")
@@ -105,8 +107,9 @@ class Cache:
                 return None
             packed = row[0]
         with self._file_errors():
-            completion, tokens_in, tokens_out, tokens = json.loads(self._decompress(packed))
-            return Reply(completion, tokens_in, tokens_out, tokens and _tokens(tokens))
+            parts = json.loads(self._decompress(packed))
+            completion, tokens_in, tokens_out, tokens, *ending = parts
+            return Reply(completion, tokens_in, tokens_out, tokens and _tokens(tokens), *ending)
 
     def put(self, key: bytes, reply: Reply) -> None:
         """Keep an answer."""
@@ -118,6 +121,8 @@ class Cache:
             dict(reply.tokens.sampling),
         ]
         parts = [reply.completion, reply.tokens_in, reply.tokens_out, tokens]
+        # Left out where there is nothing to say, so that earlier versions read the answer too.
+        parts += [reply.ending] if reply.ending else []
         self._pending[key] = self._compress(json.dumps(parts).encode())
         if len(self._pending) >= _FLUSH_ANSWERS or time.monotonic() - self._flushed >= _FLUSH_S:
             self.flush()

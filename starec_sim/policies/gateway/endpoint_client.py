@@ -9,11 +9,11 @@ its SDK to one attempt, and a chat model of your own should do the same (`max_re
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
-from langchain_core.messages import BaseMessage, HumanMessage
+from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
 from starec_sim.errors import PausedError, PolicyError, StarecError
 from starec_sim.policies.gateway.budget_guard import BudgetGuard
@@ -27,8 +27,45 @@ _LONGEST_WAIT_S = 60.0
 _LONGEST_RETRY_AFTER_S = 900.0
 """An endpoint that asks for a longer wait counts as closed."""
 _PROBE = "Answer with one word: ready"
+_JSON_PROBE = "Answer with a JSON object, in the form that is asked for."
+"""Some endpoints want to read of JSON in the prompt when they are asked for it."""
 _NEWEST = 0.1
 """Weight of the newest answer in the mean length of answers."""
+
+
+class _Question(NamedTuple):
+    """A question to the model, with everything that is sent with it."""
+
+    messages: Sequence[BaseMessage]
+    options: Mapping[str, Any]
+    tokens: float
+    """How many tokens it has, estimated."""
+    order: int
+    """Counts the questions: who asked first is served first."""
+
+    def form(self) -> tuple[bool, str]:
+        """Return what an endpoint may reject in every such question: the role system, a schema."""
+        schema = self.options.get("response_format")
+        name = str(schema["json_schema"]["name"]) if schema else ""
+        return any(message.type == "system" for message in self.messages), name
+
+    def probe(self) -> _Question:
+        """Return a short question that carries all that this one carries, besides its text."""
+        has_system, schema = self.form()
+        text = _JSON_PROBE if schema else _PROBE
+        messages: list[BaseMessage] = [SystemMessage("You answer briefly.")] if has_system else []
+        tokens = estimate_tokens((("user", text),))
+        return _Question([*messages, HumanMessage(text)], self.options, tokens, self.order)
+
+
+class _Failed(NamedTuple):
+    """An attempt without an answer."""
+
+    error: PolicyError
+    at: float
+    """When, on the event loop's clock."""
+    lowered: bool
+    """Whether fewer calls are in flight because of it."""
 
 
 class EndpointClient:
@@ -53,6 +90,9 @@ class EndpointClient:
         self._probing = asyncio.Lock()
         self._mean_tokens_out = 0.0
         """A moving mean: the expected length of the next answer."""
+        self._accepted: set[tuple[bool, str]] = set()
+        """Forms of questions that were answered."""
+        self._orders = itertools.count()
 
     async def ask(
         self,
@@ -74,55 +114,69 @@ class EndpointClient:
             PausedError: The budget is spent, or the endpoint answers no call at all.
             StarecError: The model found an error in its configuration.
         """
-        settings, clock = self._settings, asyncio.get_running_loop().time
-        for attempt in range(settings.retries + 1):
-            try:
-                reply = await self._attempt(messages, options, prompt_tokens)
-            except PolicyError as error:
-                failed, failed_at = error, clock()
-            else:
-                return CallResult(reply, "", attempt + 1)
+        question = _Question(messages, options, prompt_tokens, next(self._orders))
+        settings, counted = self._settings, 0
+        for tries in itertools.count(1):
+            reply = await self._attempt(question)
+            if isinstance(reply, Reply):
+                return CallResult(reply, "", tries)
+            result, failed = reply, reply.error
             retry_after = failed.retry_after_s
             if failed.cause == "closed" or (retry_after or 0) > _LONGEST_RETRY_AFTER_S:
                 await self._pause(failed)
             if retry_after is not None:
                 self._limiter.close_for(retry_after)
-            if failed.cause == "refused" or attempt == settings.retries:
+            # A time-out among many calls says something about their number, not about this one.
+            counted += not (result.lowered and failed.cause == "time-out")
+            if failed.cause in ("refused", "denied") or counted > settings.retries:
                 break
-            wait = min(_LONGEST_WAIT_S, settings.backoff_s * 2**attempt)
+            wait = min(_LONGEST_WAIT_S, settings.backoff_s * 2 ** max(0, counted - 1))
             await asyncio.sleep(wait * (1 + jitter) / 2)
-        # An endpoint that refuses a request is up: any answer since the start is proof enough.
-        await self._check_endpoint(failed, 0.0 if failed.cause == "refused" else failed_at)
-        return CallResult(None, _failure_text(failed, attempt + 1), attempt + 1)
+        await self._check_endpoint(question, result)
+        return CallResult(None, _failure_text(failed, tries), tries)
 
-    async def _attempt(
-        self, messages: Sequence[BaseMessage], options: Mapping[str, Any], prompt_tokens: float
-    ) -> Reply:
-        expected = prompt_tokens + self._mean_tokens_out
-        async with self._limiter.slot(expected):
+    async def _attempt(self, question: _Question) -> Reply | _Failed:
+        expected = question.tokens + self._mean_tokens_out
+        places = self._limiter.places
+        async with self._limiter.slot(expected, question.order) as taken:
             await self._budget.admit()
-            used, usd = 0, 0.0
             try:
-                async with asyncio.timeout(self._settings.timeout_s) as timeout:
-                    message = await self._policy.model.ainvoke(list(messages), **options)
-                reply = read_reply(message, self._policy.name)
-                self._answered_at = asyncio.get_running_loop().time()
-                if reply.tokens_in is not None and reply.tokens_out is not None:
-                    used = reply.tokens_in + reply.tokens_out
-                    usd = self._policy.cost_usd(reply.tokens_in, reply.tokens_out) or 0.0
-                    self._limiter.correct(used - expected)
-                    self._mean_tokens_out += _NEWEST * (reply.tokens_out - self._mean_tokens_out)
-                else:
-                    self._budget.tokens_unknown(self._policy.name)
-                return reply
-            except StarecError:
-                raise
-            except Exception as error:
-                if timeout.expired():
-                    error = self._timed_out(error)
-                raise as_policy_error(error, self._policy.name) from error
-            finally:
-                self._budget.finish(used, usd)
+                reply = await self._answer(question, expected)
+            except PolicyError as error:
+                timed_out = error.cause == "time-out"
+                overloaded = timed_out or error.cause == "overload"
+                lowered = overloaded and places.lower(taken, timed_out=timed_out)
+                return _Failed(error, asyncio.get_running_loop().time(), lowered)
+            places.answered()
+            self._accepted.add(question.form())
+            return reply
+
+    async def _answer(self, question: _Question, expected: float) -> Reply:
+        """Ask the model once, and count what it used."""
+        used, usd = 0, 0.0
+        try:
+            async with asyncio.timeout(self._settings.timeout_s) as timeout:
+                message = await self._policy.model.ainvoke(
+                    list(question.messages), **question.options
+                )
+            reply = read_reply(message, self._policy.name)
+            self._answered_at = asyncio.get_running_loop().time()
+            if reply.tokens_in is not None and reply.tokens_out is not None:
+                used = reply.tokens_in + reply.tokens_out
+                usd = self._policy.cost_usd(reply.tokens_in, reply.tokens_out) or 0.0
+                self._limiter.correct(used - expected)
+                self._mean_tokens_out += _NEWEST * (reply.tokens_out - self._mean_tokens_out)
+            else:
+                self._budget.tokens_unknown(self._policy.name)
+            return reply
+        except StarecError:
+            raise
+        except Exception as error:
+            if timeout.expired():
+                error = self._timed_out(error)
+            raise as_policy_error(error, self._policy.name) from error
+        finally:
+            self._budget.finish(used, usd)
 
     def _timed_out(self, error: Exception) -> PolicyError:
         late = PolicyError(
@@ -134,20 +188,21 @@ class EndpointClient:
         late.__cause__ = error
         return late
 
-    async def _check_endpoint(self, failed: PolicyError, since: float) -> None:
-        """Make sure that the endpoint answers other calls, or pause the run.
+    async def _check_endpoint(self, question: _Question, result: _Failed) -> None:
+        """Make sure that the endpoint answers other questions, or pause the run.
 
-        Otherwise an outage would be recorded as the behaviour of single users. An answer to any
-        call after `since` is proof; if there is none, one short question is asked.
+        Otherwise an outage, or a setting that the endpoint rejects in every question, would be
+        recorded as the behaviour of single users. Proof is an answer to any question since this one
+        failed; for a refused one, an earlier answer to a question of its form. Without proof one
+        short question is asked, which carries all that this one carries.
         """
         async with self._probing:
-            if self._answered_at > since:
-                return
-            with contextlib.suppress(PolicyError):
-                tokens = estimate_tokens((("user", _PROBE),))
-                await self._attempt([HumanMessage(_PROBE)], {}, tokens)
-            if self._answered_at <= since:
-                await self._pause(failed)
+            if result.error.cause == "refused":
+                answers = question.form() in self._accepted
+            else:
+                answers = self._answered_at > result.at
+            if not answers and isinstance(await self._attempt(question.probe()), _Failed):
+                await self._pause(result.error)
 
     async def _pause(self, failed: PolicyError) -> NoReturn:
         paused = PausedError(failed.message, hint=failed.hint, reason="endpoint")
@@ -157,5 +212,8 @@ class EndpointClient:
 
 def _failure_text(failed: PolicyError, tries: int) -> str:
     after = f" (after {tries} attempts)" if tries > 1 else ""
+    if failed.cause == "denied":
+        # Others are answered, so its hint about the key or the model does not apply.
+        return f"refused: {failed.message}{after}"
     hint = f"\nhint: {failed.hint}" if failed.hint else ""
     return f"{failed.cause}: {failed.message}{after}{hint}"

@@ -13,8 +13,10 @@ from typing import Any, Protocol, runtime_checkable
 
 from starec_sim.errors import Cause, PolicyError
 
-_RETRIED = frozenset({408, 409, 425, 429})
-_CLOSED = frozenset({401, 402, 403, 404})
+_RETRIED = frozenset({408, 409, 425})
+_OVERLOADED = frozenset({429, 503, 529})
+_CLOSED = frozenset({401, 402})
+_DENIED = frozenset({403, 404})
 
 
 @runtime_checkable
@@ -56,11 +58,15 @@ def cause_of_status(status: int, code: str = "") -> Cause:
         status: The HTTP status.
         code: The error code in the body; an account without credit answers 429, like an overload.
 
-    >>> [cause_of_status(status) for status in (503, 429, 400, 401)]
-    ['endpoint', 'endpoint', 'refused', 'closed']
+    >>> [cause_of_status(status) for status in (500, 429, 400, 401, 403)]
+    ['endpoint', 'overload', 'refused', 'closed', 'denied']
     """
     if status in _CLOSED or code in ("insufficient_quota", "billing_not_active"):
         return "closed"
+    if status in _DENIED:
+        return "denied"
+    if status in _OVERLOADED:
+        return "overload"
     return "endpoint" if status in _RETRIED or status >= 500 else "refused"
 
 
@@ -84,6 +90,18 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
         return None
 
 
+def quoted(text: str, limit: int) -> str:
+    r"""Return foreign text as one bounded line in which control characters are visible.
+
+    >>> quoted("no\n such\x1b[31m key", 40), quoted("abcdef", 3)
+    ('no such\\x1b[31m key', 'abc...')
+    """
+    # Cut first: an endpoint may send megabytes.
+    line = " ".join(text[: 8 * limit].split())
+    shown = line if len(line) <= limit else f"{line[:limit]}..."
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in shown)
+
+
 def as_policy_error(error: Exception, policy: str) -> PolicyError:
     """Return the error of a chat model as a `PolicyError` with its cause.
 
@@ -94,6 +112,8 @@ def as_policy_error(error: Exception, policy: str) -> PolicyError:
     if isinstance(error, PolicyError):
         return error
     name = type(error).__name__
+    if isinstance(error, ImportError):
+        return _not_installed(error, policy)
     response = error.response if isinstance(error, _HasResponse) else None
     status = _status(error) or _status(response)
     if status is not None:
@@ -104,7 +124,7 @@ def as_policy_error(error: Exception, policy: str) -> PolicyError:
         cause = "endpoint"
     else:
         cause = "refused"
-    why = " ".join(f"{name}: {error}".removesuffix(": ").split())
+    why = quoted(f"{name}: {error}".removesuffix(": "), 300)
     failure = PolicyError(
         f'the policy "{policy}" failed: {why}',
         hint=_HINTS[cause],
@@ -115,11 +135,31 @@ def as_policy_error(error: Exception, policy: str) -> PolicyError:
     return failure
 
 
+def _not_installed(error: ImportError, policy: str) -> PolicyError:
+    failure = PolicyError(
+        f'the policy "{policy}" cannot import what it needs: {quoted(str(error), 300)}',
+        hint=install_hint(error),
+        cause="closed",
+    )
+    failure.__cause__ = error
+    return failure
+
+
+def install_hint(error: ImportError) -> str:
+    """Return what to do about a module that cannot be imported."""
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        module = error.name.partition(".")[0]
+        return f"install the package that has the module {module}, e.g. pip install {module}"
+    return "install a version of that package that has this name"
+
+
 _HINTS: Mapping[Cause, str] = {
-    "endpoint": "check that its endpoint is up, or lower `limits` of the policy",
+    "endpoint": "check that its endpoint is up",
+    "overload": "lower `limits` of the policy, or raise gateway.retries",
     "time-out": "raise gateway.timeout_s, or lower limits.in_flight of the policy",
     "refused": "change the setting that it names",
-    "closed": "check the key it reads from the environment, its model's name and your account",
+    "denied": "check its model's name and address, and what its key may use",
+    "closed": "check the key it reads from the environment, and your account",
 }
 
 

@@ -79,6 +79,7 @@ class Gateway:
 
     async def _answer(self, policy: Policy, question: _Question) -> Turn:
         """Return the turn of a question that is new to this run."""
+        await policy.abilities.open_when_asked()  # no part of the time that an answer takes
         start = time.perf_counter()
         key, messages = question.key, [_message(*pair) for pair in question.messages]
         # The seed comes from the key, so that a rerun asks for the same answer.
@@ -127,6 +128,7 @@ class Gateway:
             source=source,
             tries=result.tries,
             cost_usd=policy.cost_usd(reply.tokens_in, reply.tokens_out) if result.tries else None,
+            ending=reply.ending,
         )
 
 

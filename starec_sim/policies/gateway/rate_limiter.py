@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from starec_sim.policies.gateway.places import Places, PlaceTaken
 from starec_sim.policies.settings import Limits
 
 _BURST = 0.1
@@ -52,7 +53,7 @@ class RateLimiter:
         requests, tokens = limits.requests_per_minute, limits.tokens_per_minute
         self._requests = Bucket(requests) if requests else None
         self._tokens = Bucket(tokens) if tokens else None
-        self._in_flight = asyncio.Semaphore(in_flight) if in_flight else None
+        self.places = Places(in_flight)
         self._closed_until = 0.0
 
     def close_for(self, seconds: float) -> None:
@@ -60,19 +61,19 @@ class RateLimiter:
         self._closed_until = max(self._closed_until, asyncio.get_running_loop().time() + seconds)
 
     @asynccontextmanager
-    async def slot(self, tokens: float) -> AsyncIterator[None]:
+    async def slot(self, tokens: float, order: int) -> AsyncIterator[PlaceTaken]:
         """Wait until a call may be made, and count it as in flight while it is.
 
         Args:
             tokens: How many the call will probably need; `correct` it when that is known.
+            order: The number of the call, see `Places.take`.
         """
-        if self._in_flight is None:
+        taken = await self.places.take(order)
+        try:
             await self._wait(tokens)
-            yield
-            return
-        async with self._in_flight:
-            await self._wait(tokens)
-            yield
+            yield taken
+        finally:
+            self.places.give_back()
 
     def correct(self, tokens: float) -> None:
         """Count more tokens, or fewer (a negative number), once the call's need is known."""

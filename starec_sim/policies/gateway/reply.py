@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast, get_args
 
 from langchain_core.messages import AIMessage, BaseMessage
 
 from starec_sim.errors import ContractError
-from starec_sim.types import Tokens
+from starec_sim.types import Ending, Tokens
 
 _CHARACTERS_PER_TOKEN = 4
 """Of English text, about; for estimates before a call."""
@@ -21,6 +21,7 @@ class Reply(NamedTuple):
     tokens_in: int | None
     tokens_out: int | None
     tokens: Tokens | None = None
+    ending: Ending = ""
 
 
 NO_REPLY = Reply("", None, None)
@@ -49,7 +50,8 @@ def read_reply(message: BaseMessage, policy: str) -> Reply:
         ContractError: The message has not one log-probability for each token.
     """
     usage = message.usage_metadata if isinstance(message, AIMessage) else None
-    tokens = (message.response_metadata or {}).get("tokens")
+    metadata = message.response_metadata or {}
+    tokens, ending = metadata.get("tokens"), metadata.get("ending")
     if not isinstance(tokens, Tokens):
         tokens = None
     elif len(tokens.completion) != len(tokens.logprobs):
@@ -64,6 +66,7 @@ def read_reply(message: BaseMessage, policy: str) -> Reply:
         tokens_in=usage["input_tokens"] if usage else None,
         tokens_out=usage["output_tokens"] if usage else None,
         tokens=tokens,
+        ending=cast(Ending, ending) if ending in get_args(Ending) else "",
     )
 
 

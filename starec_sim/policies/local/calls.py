@@ -95,7 +95,7 @@ def engine_call(
         if not valid:
             raise PolicyError(f"{name} = {value}: expected {expected}", hint=f"change {name}")
     chat = model.chat_format
-    prompt = chat.prompt(messages)
+    prompt = chat.prompt(messages, model.window)
     chat.check_window(prompt, max_tokens, model.window, messages)
     stop = given.get("stop") or []
     stop_texts = [*([stop] if isinstance(stop, str) else stop), *chat.stop_texts]

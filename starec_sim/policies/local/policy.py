@@ -18,9 +18,10 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from pydantic import ConfigDict, Field, PrivateAttr
 
-from starec_sim.errors import PolicyError
+from starec_sim.errors import PolicyError, import_problem
 from starec_sim.policies.local.calls import EngineCall, engine_call
 from starec_sim.policies.local.loading import LazyModel
+from starec_sim.policies.roles import SystemSetting
 
 if TYPE_CHECKING:
     from starec_sim.policies.engine.loaded_model import LoadedModel
@@ -62,7 +63,8 @@ class LocalPolicy(BaseChatModel):
     revision: str | None = None
     """A branch, tag or commit of the id; None is its main branch."""
     adapter: str | None = None
-    """The path or id of a PEFT adapter that was trained on the model."""
+    """The path or id of a PEFT adapter that was trained on the model. A tokenizer and a chat
+    template in its folder go before those of the model."""
     temperature: float = Field(default=1.0, ge=0)
     """At 0 the likeliest token is taken each time."""
     top_p: float = Field(default=1.0, gt=0, le=1)
@@ -77,6 +79,10 @@ class LocalPolicy(BaseChatModel):
     """The most answers in one batch. A batch that is too large for the memory is split."""
     chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
     """Values for the model's chat template, such as `enable_thinking: false`."""
+    system: SystemSetting = "auto"
+    """`keep`: the chat template gets system messages. `merge`: their text is put in front of the
+    user's message that follows. `auto`: `keep` if the template takes them, else `merge`, which is
+    said on stderr."""
     seeded: bool = True
     """Whether calls are given a seed. If False, one is drawn for each call and recorded."""
     output_version: str | None = Field(default="v0", exclude=True)
@@ -96,7 +102,10 @@ class LocalPolicy(BaseChatModel):
     @property
     def _identifying_params(self) -> dict[str, Any]:
         # Without these langchain's cache would mix up the answers of differently set policies.
-        return self.model_dump(include=set(LocalPolicy.__annotations__))
+        shown = self.model_dump(include=set(LocalPolicy.__annotations__))
+        if self.system == "auto":
+            del shown["system"]  # caches that are older than the setting stay valid
+        return shown
 
     # Weights
 
@@ -133,12 +142,12 @@ class LocalPolicy(BaseChatModel):
                 device=self.device,
                 max_batch=self.max_batch,
                 template=self.chat_template_kwargs,
+                system=self.system,
             )
         except ImportError as error:
-            raise PolicyError(
-                f"the local policy needs a package that is not installed: {error.name}",
-                hint=f"pip install {(error.name or 'torch').partition('.')[0]}",
-            ) from error
+            package = (error.name or "torch").partition(".")[0]
+            problem, hint = import_problem(error, f"pip install {package}")
+            raise PolicyError(f"the local policy cannot start: {problem}", hint=hint) from error
 
     async def aopen(self) -> None:
         """Read the model now, before the first call."""

@@ -60,6 +60,11 @@ class NanoPolicy(LocalPolicy):
         return values
 
     @property
+    def opens_when_asked(self) -> bool:
+        """Whether these are weights that ship: a run whose agent asks nothing never reads them."""
+        return Path(self.model).parent == HERE
+
+    @property
     def _llm_type(self) -> str:
         return "nano"
 
@@ -67,4 +72,4 @@ class NanoPolicy(LocalPolicy):
     def _identifying_params(self) -> dict[str, Any]:
         # The folder of the package decides no answer; the stage does.
         shown = super()._identifying_params
-        return {**shown, "model": self.stage} if Path(self.model).parent == HERE else shown
+        return {**shown, "model": self.stage} if self.opens_when_asked else shown

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from langchain_core.messages import AIMessage, UsageMetadata
@@ -13,7 +13,33 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from starec_sim.answers import with_reasoning
 from starec_sim.errors import PolicyError
 from starec_sim.policies.openai.target import Target
-from starec_sim.types import Tokens
+from starec_sim.types import Ending, Tokens
+
+_TEXT = frozenset({"text", "output_text"})
+_REASONING = frozenset({"thinking", "reasoning", "reasoning_text", "summary_text"})
+"""Types of the parts of a content that is a list."""
+_ENDINGS: Mapping[str, Ending] = {
+    **dict.fromkeys(("length", "max_tokens", "max_output_tokens", "model_length"), "length"),
+    **dict.fromkeys(("content_filter", "safety", "sensitive", "blocklist"), "content_filter"),
+    "refusal": "refusal",
+}
+"""By `finish_reason`, in the words of several servers."""
+_INTERRUPTED = frozenset({"error", "insufficient_system_resource", "abort"})
+"""Values of `finish_reason` for a server that failed in the middle of an answer."""
+
+_MOST_TOKENS = 10**9
+"""A greater count is no count; the sums of a record would not hold it."""
+
+
+class _Content(NamedTuple):
+    """The message of an answer."""
+
+    text: str = ""
+    reasoning: str = ""
+    refusal: str = ""
+
+    def plus(self, other: _Content) -> _Content:
+        return _Content(*(one + more for one, more in zip(self, other, strict=True)))
 
 
 def read_answer(text: str, body: Mapping[str, Any], token_ids: bool, target: Target) -> ChatResult:
@@ -29,50 +55,122 @@ def read_answer(text: str, body: Mapping[str, Any], token_ids: bool, target: Tar
         PolicyError: The text is not JSON, or holds no answer, or not the tokens that were asked
             for.
     """
+    answer = _parsed(text, target)
     try:
-        answer = json.loads(text)
-    except ValueError:
+        choice = answer["choices"][0]
+        message = choice["message"]
+        content = _content(message.get("content"))
+        reasoning = message.get("reasoning_content") or message.get("reasoning") or ""
+        content = content.plus(_Content("", _text(reasoning), _text(message.get("refusal") or "")))
+        finish = str(choice.get("finish_reason") or "").lower()
+    except (AttributeError, IndexError, KeyError, TypeError, RecursionError):
+        raise PolicyError(
+            f"{target.url} answered without a choice that holds text: {target.quote(text, 300)}",
+            hint="see the server's log: this is not an answer in OpenAI's chat format",
+            cause="endpoint",
+        ) from None
+    if finish in _INTERRUPTED:
+        why = target.quote(str(choice.get("error") or "no reason given"), 300)
+        raise PolicyError(
+            f"{target.url} broke off the answer (finish_reason: {finish}): {why}",
+            hint="see the server's log",
+            cause="endpoint",
+        )
+    ending = _ending(content, finish, bool(message.get("tool_calls")))
+    written = content.text or content.refusal
+    metadata = {
+        "model_name": answer.get("model") or target.model,
+        "finish_reason": choice.get("finish_reason"),
+        "ending": ending or None,
+        "system_fingerprint": answer.get("system_fingerprint"),
+        "tokens": _read_tokens(answer, body, target) if token_ids else None,
+    }
+    reply = AIMessage(
+        content=with_reasoning(content.reasoning, written) if content.reasoning else written,
+        usage_metadata=_usage(answer.get("usage")),
+        response_metadata={key: value for key, value in metadata.items() if value is not None},
+    )
+    return ChatResult(generations=[ChatGeneration(message=reply)])
+
+
+def _parsed(text: str, target: Target) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
         raise PolicyError(
             f"{target.url} answered with what is not JSON: {target.quote(text, 80)!r}",
             hint="base_url must be the API itself, usually ending in /v1, not a web page; "
             "if it is, the server or a proxy cut the answer short",
             cause="endpoint",
         ) from None
-    try:
-        choice = answer["choices"][0]
-        message = choice["message"]
-        content = message.get("content") or ""
-        if not isinstance(content, str):
+
+
+def _content(content: Any) -> _Content:
+    """Read `message.content`: a text, nothing, or a list of parts.
+
+    Raises:
+        TypeError: It is something else, or a part has a type that holds no text.
+    """
+    if content is None or isinstance(content, str):
+        return _Content(content or "")
+    if not isinstance(content, list):
+        raise TypeError
+    read = _Content()
+    for part in content:
+        if isinstance(part, str):
+            read = read.plus(_Content(part))
+            continue
+        kind = part["type"]
+        if kind in _TEXT:
+            read = read.plus(_Content(_text(part["text"])))
+        elif kind in _REASONING:
+            held = (part[key] for key in (kind, "text", "summary") if key in part)
+            read = read.plus(_Content(reasoning=_text(next(held, ""))))
+        elif kind == "refusal":
+            read = read.plus(_Content(refusal=_text(part["refusal"])))
+        elif kind != "redacted_thinking":
             raise TypeError
-    except (AttributeError, IndexError, KeyError, TypeError):
-        raise PolicyError(
-            f"{target.url} answered without a choice that holds text: {target.quote(text, 300)}",
-            hint="see the server's log; a content filter may do this too",
-            cause="endpoint",
-        ) from None
-    reasoning = message.get("reasoning_content") or message.get("reasoning")
-    if reasoning:
-        content = with_reasoning(str(reasoning), content)
-    usage: UsageMetadata | None = None
-    match answer.get("usage"):
+    return read
+
+
+def _text(value: Any) -> str:
+    """Return a text, or that of a list of parts.
+
+    Raises:
+        TypeError: It is neither.
+    """
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, list):
+        raise TypeError
+    return "".join(part if isinstance(part, str) else _text(part["text"]) for part in value)
+
+
+def _ending(content: _Content, finish: str, calls_tools: bool) -> Ending:
+    """Return how an answer ended, if it is not a whole answer."""
+    ending = _ENDINGS.get(finish, "")
+    if ending:
+        return ending
+    if content.text.strip():
+        return ""
+    if content.refusal:
+        return "refusal"
+    if calls_tools:
+        return "tool_calls"
+    return "reasoning" if content.reasoning else ""
+
+
+def _usage(usage: Any) -> UsageMetadata | None:
+    """Read how many tokens were used; None if the server does not say it in plain numbers."""
+    match usage:
         case {"prompt_tokens": int(tokens_in), "completion_tokens": int(tokens_out)}:
-            usage = UsageMetadata(
-                input_tokens=tokens_in,
-                output_tokens=tokens_out,
-                total_tokens=tokens_in + tokens_out,
-            )
-    metadata = {
-        "model_name": answer.get("model") or target.model,
-        "finish_reason": choice.get("finish_reason"),
-        "system_fingerprint": answer.get("system_fingerprint"),
-        "tokens": _read_tokens(answer, body, target) if token_ids else None,
-    }
-    reply = AIMessage(
-        content=content,
-        usage_metadata=usage,
-        response_metadata={key: value for key, value in metadata.items() if value is not None},
-    )
-    return ChatResult(generations=[ChatGeneration(message=reply)])
+            if all(0 <= tokens <= _MOST_TOKENS for tokens in (tokens_in, tokens_out)):
+                return UsageMetadata(
+                    input_tokens=tokens_in,
+                    output_tokens=tokens_out,
+                    total_tokens=tokens_in + tokens_out,
+                )
+    return None
 
 
 def _read_tokens(answer: Mapping[str, Any], body: Mapping[str, Any], target: Target) -> Tokens:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
@@ -17,19 +18,27 @@ from langchain_core.messages import BaseMessage, convert_to_openai_messages
 from langchain_core.outputs import ChatResult
 from pydantic import AfterValidator, ConfigDict, Field, PrivateAttr
 
-from starec_sim.errors import PolicyError
+from starec_sim.errors import PolicyError, PolicyWarning
+from starec_sim.policies.openai import bounds
 from starec_sim.policies.openai.answers import read_answer
 from starec_sim.policies.openai.failures import explain
+from starec_sim.policies.openai.refusals import about_roles
 from starec_sim.policies.openai.target import (
     OPENAI_URL,
     Target,
+    check_query,
     check_url,
     check_variable,
+    is_azure,
     is_openai,
 )
+from starec_sim.policies.roles import Roles, SystemSetting
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
+
+_REFUSED = ("refused", "denied")
+_Query = Annotated[dict[str, str], AfterValidator(check_query)]
 
 
 class _Connection(NamedTuple):
@@ -106,6 +115,12 @@ class OpenAIPolicy(BaseChatModel):
     `--logprobs-mode processed_logprobs --generation-config vllm`."""
     extra_body: dict[str, Any] = Field(default_factory=dict)
     """Parameters of this server only; they are put into the request as they are."""
+    extra_query: _Query = Field(default_factory=dict)
+    """Parameters behind the `?` of the address, such as Azure's `api-version`."""
+    system: SystemSetting = "auto"
+    """`keep`: messages are sent in the roles that the prompt gives them. `merge`: the text of the
+    role `system` begins the user's message, and roles alternate, for models that know no such role.
+    `auto`: keep, and merge once the endpoint refuses a call because of its roles."""
     seeded: bool = True
     """Whether `seed` is sent; False for a server that refuses it."""
     trust_env: bool = False
@@ -114,6 +129,8 @@ class OpenAIPolicy(BaseChatModel):
     output_version: str | None = Field(default="v0", exclude=True)
     """A setting of langchain-core; fixed, because LC_OUTPUT_VERSION would turn texts into lists."""
 
+    _merges_roles: bool = PrivateAttr(default=False)
+    """Whether `system: auto` merges, because the endpoint refused the roles."""
     _connections: dict[asyncio.AbstractEventLoop, _Connection] = PrivateAttr(default_factory=dict)
 
     @property
@@ -123,7 +140,10 @@ class OpenAIPolicy(BaseChatModel):
     @property
     def _identifying_params(self) -> dict[str, Any]:
         # Without these langchain's cache would mix up the answers of differently set policies.
-        return self.model_dump(include=set(OpenAIPolicy.__annotations__))
+        params = self.model_dump(include=set(OpenAIPolicy.__annotations__))
+        # Left out as long as they change nothing, so that answers in older caches are found.
+        unused = {"system": "auto", "extra_query": {}}.items()
+        return dict(item for item in params.items() if item not in unused)
 
     @property
     def _url(self) -> str:
@@ -162,12 +182,29 @@ class OpenAIPolicy(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
+        connection = self._connect()
+        call = {"stop": stop, **kwargs}
+        merges = self.system == "merge" or self._merges_roles
+        try:
+            return await self._post(connection, self._body(messages, call, merges))
+        except PolicyError as error:
+            if merges or self.system != "auto" or not _refuses_roles(error, messages):
+                raise
+            refusal = error
+        try:
+            answer = await self._post(connection, self._body(messages, call, merges=True))
+        except PolicyError as error:
+            raise (refusal if error.cause in _REFUSED else error) from None
+        if not self._merges_roles:
+            self._merges_roles = True
+            _warn_of_merged_roles(self._url)
+        return answer
+
+    async def _post(self, connection: _Connection, body: dict[str, Any]) -> ChatResult:
         import aiohttp
         import openai
 
-        connection = self._connect()
         target = connection.target._replace(model=self.model)  # a training changes the model
-        body = self._body(messages, {"stop": stop, **kwargs})
         try:
             async with connection.in_flight:
                 # Not `chat.completions.create`: it spends half of a call's CPU time on objects that
@@ -175,7 +212,7 @@ class OpenAIPolicy(BaseChatModel):
                 text = await connection.client.post("/chat/completions", body=body, cast_to=str)
         except (openai.OpenAIError, aiohttp.ClientError) as error:
             # `from None`: the SDK's error holds the request, and the request holds the key.
-            raise explain(error, target) from None
+            raise explain(error, target, body) from None
         return read_answer(text, body, self.token_ids, target)
 
     async def aopen(self) -> None:
@@ -214,23 +251,34 @@ class OpenAIPolicy(BaseChatModel):
             base_url=self._url,
             timeout=self.timeout_s,
             max_retries=0,
-            http_client=DefaultAioHttpClient(trust_env=self.trust_env),
+            default_query=dict(self.extra_query),
+            http_client=DefaultAioHttpClient(
+                trust_env=self.trust_env,
+                max_redirects=bounds.MAX_REDIRECTS,
+                headers={"Accept-Encoding": bounds.ACCEPTED_ENCODINGS},
+                event_hooks={"response": [bounds.check_redirect, bounds.read_bounded]},
+            ),
         )
         # The constructor has filled these from the environment, and takes no argument for "none".
         client.organization = client.project = None
-        client._custom_headers = {}
+        client._custom_headers = {"api-key": key} if key and is_azure(self._url) else {}
         target = Target(self._url, self.model, key, variable, self.timeout_s)
         in_flight = asyncio.Semaphore(self.max_in_flight)
         self._connections[loop] = _Connection(client, in_flight, target)
         return self._connections[loop]
 
-    def _body(self, messages: list[BaseMessage], call: dict[str, Any]) -> dict[str, Any]:
+    def _body(
+        self, messages: list[BaseMessage], call: dict[str, Any], merges: bool = False
+    ) -> dict[str, Any]:
         """Return the body of a request.
 
         Args:
             messages: The conversation.
             call: Settings of this call; they replace those of the policy.
+            merges: Whether roles are merged, see `system`.
         """
+        if merges:
+            messages = Roles(system=False, repeated=False).fit(messages)
         settings: dict[str, Any] = {
             "temperature": self.temperature,
             "top_p": self.top_p,
@@ -251,6 +299,20 @@ class OpenAIPolicy(BaseChatModel):
             **{name: value for name, value in settings.items() if value is not None},
             **self.extra_body,
         }
+
+
+def _warn_of_merged_roles(url: str) -> None:
+    warnings.warn(
+        f"{url} refuses the role system: its text now begins the user's message (system: merge)",
+        PolicyWarning,
+        stacklevel=3,
+    )
+
+
+def _refuses_roles(error: PolicyError, messages: list[BaseMessage]) -> bool:
+    """Return whether an endpoint may have refused a call because of the roles of its messages."""
+    refused = error.cause in _REFUSED and about_roles(error.message)
+    return refused and any(message.type == "system" for message in messages)
 
 
 def _schema_option(response_format: dict[str, Any], structured: str) -> dict[str, Any]:

@@ -1,4 +1,6 @@
 import builtins
+import copy
+import functools
 import sys
 from itertools import pairwise
 
@@ -26,6 +28,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 NETWORKS = [GRU4Rec, SASRec]
 SMALL = {"dimensions": 16, "length": 12, "epochs": 1, "updates": 150, "learning_rate": 0.02}
 N_USERS, N_ITEMS = 120, 30
+"""Of the log; one more user is a stranger to it."""
 
 
 def likes(users, items, times=None) -> Interactions:
@@ -47,9 +50,22 @@ def walks():
     return likes(users, path[:, :14].ravel()), path[:, 14]
 
 
-def build(found, n_users=N_USERS, n_items=N_ITEMS, seed=3, **settings):
+def build(found, n_users=N_USERS + 1, n_items=N_ITEMS, seed=3, **settings):
     config = found.Config(**{**SMALL, **settings})
     return found(config, n_users=n_users, n_items=n_items, seed=seed)
+
+
+@pytest.fixture(scope="module")
+def fitted_once(walks):
+    """Return a recommender that has learned the walks; it is fitted once and copied."""
+
+    @functools.cache
+    def fit(found):
+        recommender = build(found)
+        recommender.fit(walks[0])
+        return recommender
+
+    return lambda found: copy.deepcopy(fit(found))
 
 
 def ndcg(recommender, answers) -> float:
@@ -61,14 +77,14 @@ def ndcg(recommender, answers) -> float:
 
 
 @pytest.mark.parametrize("found", NETWORKS)
-def test_it_learns_the_order_of_a_world_where_popularity_knows_nothing(found, walks) -> None:
+def test_it_learns_the_order_of_a_world_where_popularity_knows_nothing(
+    found, walks, fitted_once
+) -> None:
     log, answers = walks
-    recommender = build(found)
-    recommender.fit(log)
     popularity = Popularity(Popularity.Config(), n_users=N_USERS, n_items=N_ITEMS, seed=0)
     popularity.fit(log)
     # The best that can be known is a coin between two items: (1 + 0.63) / 2.
-    assert ndcg(recommender, answers) > 0.7
+    assert ndcg(fitted_once(found), answers) > 0.7
     assert ndcg(popularity, answers) < 0.4
 
 
@@ -81,10 +97,9 @@ def test_it_learns_from_a_sample_of_negatives_as_well(found, walks) -> None:
 
 
 @pytest.mark.parametrize("found", NETWORKS)
-def test_a_new_like_moves_a_user_on_without_a_fit(found, walks) -> None:
-    log, answers = walks
-    recommender = build(found)
-    recommender.fit(log)
+def test_a_new_like_moves_a_user_on_without_a_fit(found, walks, fitted_once) -> None:
+    _, answers = walks
+    recommender = fitted_once(found)
     before = recommender.state()
     recommender.observe(likes(np.arange(N_USERS), answers, np.full(N_USERS, 99)))
     after = recommender.score(np.arange(N_USERS), np.stack([answers, (answers + 1) % 30], axis=1))
@@ -93,10 +108,8 @@ def test_a_new_like_moves_a_user_on_without_a_fit(found, walks) -> None:
 
 
 @pytest.mark.parametrize("found", NETWORKS)
-def test_who_was_a_stranger_is_one_no_more_after_her_first_like(found, walks) -> None:
-    log, _ = walks
-    recommender = build(found, n_users=N_USERS + 1)
-    recommender.fit(log)
+def test_who_was_a_stranger_is_one_no_more_after_her_first_like(found, fitted_once) -> None:
+    recommender = fitted_once(found)
     stranger = np.array([N_USERS])
     recommender.observe(likes(stranger, [7]))
     none_seen = csr_matrix((N_USERS + 1, N_ITEMS))

@@ -61,7 +61,7 @@ def test_a_page_means_the_same_in_both_forms(done, following):
         ('{"answer": {"ranking": ["C", "A", "B", "D"]}}', (), {"unparsed": 1, "missing": 4}),
         ('["C", "A", "B", "D"]', (), {"unparsed": 1, "missing": 4}),
         ('{"ranking": ["C", "A", "B", "D"]', (), {"unparsed": 1, "missing": 4}),
-        ('```json\n{"ranking": ["C"]}\n```', (), {"unparsed": 1, "missing": 4}),
+        ('```json\n{"ranking": ["C"]}\n```', (102,), {"missing": 3}),
         ("<ranking>C > A > B > D</ranking>", (), {"unparsed": 1, "missing": 4}),
         ("[" * 60_000, (), {"unparsed": 1, "missing": 4}),
         ("9" * 50_000, (), {"unparsed": 1, "missing": 4}),

@@ -10,7 +10,7 @@ from starec_sim.errors import PolicyError
 from starec_sim.learning.grpo import make_batch
 from starec_sim.learning.grpo_loss import Objective
 from starec_sim.learning.learner import DivergenceError, Learner, Optimisation
-from starec_sim.learning.models import Lora, ModelError, load
+from starec_sim.learning.models import Lora, load
 from starec_sim.learning.rows import Rollout, TokenRow
 from tests.forked import distributed
 
@@ -188,7 +188,7 @@ def test_the_gradient_is_the_same_when_weights_are_sharded_over_two_processes(up
 
 
 def test_a_model_that_is_not_there_is_named():
-    with pytest.raises(ModelError, match="the model no/such/model cannot be read"):
+    with pytest.raises(PolicyError, match="there is no folder no/such/model"):
         load("no/such/model")
 
 

@@ -189,7 +189,9 @@ def test_a_summary_stays_pending_until_its_user_visits_again(dataset):
 
 
 def test_an_unknown_reward_is_refused_with_the_closest_known_name(dataset):
-    with pytest.raises(ConfigError, match='nor the environment knows "tear"; did you mean "tier"'):
+    with pytest.raises(
+        ConfigError, match='the environment reports no reward "tear"; did you mean "tier"'
+    ):
         collect_rounds(environment_of(dataset), collector(["tear"]))
 
 

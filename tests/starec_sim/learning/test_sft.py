@@ -14,6 +14,7 @@ from starec_sim.learning.teacher import (
     load_samples,
     save_samples,
 )
+from starec_sim.policies.engine.chat_format import ChatFormat
 from starec_sim.policies.gateway import Gateway, Policy
 from starec_sim.rng import Streams
 from tests.rounds import play_rounds, simulate
@@ -86,11 +87,12 @@ def test_a_summary_without_a_polarity_is_rejected():
 
 def test_only_the_answer_is_imitated_and_each_of_its_tokens_alike():
     tokenizer = make_tokenizer()
+    chat = ChatFormat(tokenizer, "tiny", (), {})
     samples = [
         Sample("fast", (("system", "Rank."), ("user", "A or B?")), "A > B"),
         Sample("fast", (("user", "C?"),), "C"),
     ]
-    first, second = training_rows(samples, tokenizer)
+    first, second = training_rows(samples, chat)
     assert tokenizer.decode(first.row.prompt) == (
         "<|start|>system\nRank.<|end|>\n<|start|>user\nA or B?<|end|>\n<|start|>assistant\n"
     )
@@ -104,7 +106,8 @@ def test_a_sample_has_the_ids_that_the_local_policy_reads(model_folder):
     policy = LocalPolicy(model=model_folder(), max_tokens=1)
     reply = policy.invoke([("system", "Rank."), ("user", "A or B?")])
     sample = Sample("fast", (("system", "Rank."), ("user", "A or B?")), "A")
-    assert row_of(sample, make_tokenizer()).prompt == reply.response_metadata["tokens"].prompt
+    chat = ChatFormat(make_tokenizer(), "tiny", (), {})
+    assert row_of(sample, chat).prompt == reply.response_metadata["tokens"].prompt
     policy.close()
 
 

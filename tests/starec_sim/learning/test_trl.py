@@ -12,7 +12,6 @@ from starec_sim.learning.rows import Rollout, TokenRow
 from .conftest import make_model, make_tokenizer
 
 torch = pytest.importorskip("torch")
-trl = pytest.importorskip("trl")
 
 
 def rollouts():
@@ -51,6 +50,7 @@ def padded(rows, side):
     ],
 )
 def test_the_loss_is_that_of_trl_on_the_same_rows(tmp_path, loss_type, mean, beta):
+    trl = pytest.importorskip("trl")
     from datasets import Dataset
 
     batch = list(rollouts())

@@ -23,6 +23,11 @@ def server():
         def do_POST(self):
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             posted.append((self.path, body))
+            if "elsewhere" in body.get("lora_path", ""):
+                self.send_response(302)
+                self.send_header("Location", f"http://localhost:{self.server.server_port}/v1")
+                self.end_headers()
+                return
             ok = "missing" not in body.get("lora_path", "") and body["lora_name"] not in unloaded
             ok &= self.headers["Authorization"] in (None, "Bearer secret")
             self.send_response(200 if ok else 404)
@@ -61,6 +66,13 @@ def test_an_adapter_that_a_server_does_not_take_is_named(server, tmp_path):
     policy = OpenAIPolicy(model="base", base_url=server[0], token_ids=True)
     with pytest.raises(PolicyError, match="missing: 404 No adapter found"):
         weight_sync_of(Policy("p", policy), "lora").load(tmp_path / "missing", "1")
+
+
+def test_a_redirect_is_not_followed(server, tmp_path):
+    policy = OpenAIPolicy(model="base", base_url=server[0], token_ids=True)
+    with pytest.raises(PolicyError, match="elsewhere: 302"):
+        weight_sync_of(Policy("p", policy), "lora").load(tmp_path / "elsewhere", "1")
+    assert len(server[1]) == 1
 
 
 def test_a_server_may_be_restarted_between_two_versions(server, tmp_path):

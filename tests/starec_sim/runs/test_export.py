@@ -79,7 +79,7 @@ def test_an_impression_says_what_was_shown_and_what_became_of_it(run, tmp_path):
     [
         ("turns.csv", {}, "unknown kind", ".jsonl or .parquet"),
         ("turns", {}, "unknown kind", ".jsonl or .parquet"),
-        ("gone/turns.jsonl", {}, "cannot be written: No such file", "a folder that exists"),
+        ("gone/turns.jsonl", {}, "cannot be written: No such file", "relative ones start at"),
         ("turns.parquet", {"reward": "engagment"}, 'did you mean "engagement"', "--reward"),
         ("turns.parquet", {"arm": "mian"}, 'did you mean "main"', "--arm"),
         ("turns.parquet", {"seed": 8}, "its seeds so far: 7", "--seed"),

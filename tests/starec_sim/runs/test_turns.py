@@ -1,5 +1,6 @@
 """Turns with tokens are read back exactly as they are stored."""
 
+import sqlite3
 from contextlib import closing
 from dataclasses import replace
 
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from starec_sim.runs.ledger import read_ledger
 from starec_sim.runs.reader import Reader
 from starec_sim.runs.turns import dump_tokens, load_tokens
 from starec_sim.types import CallKey, Tokens
@@ -77,3 +79,31 @@ def test_the_digest_covers_the_ids_and_not_their_probabilities(write, tmp_path, 
 
     assert (digest("one", told()) != digest("other", told(**changed))) == covered
     assert digest("none", turn("a")) != digest("one more", told())
+
+
+def test_an_ending_comes_back_and_is_no_part_of_the_digest(write, tmp_path):
+    digests = []
+    for number, ending in enumerate(("length", "")):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        said = replace(turn("cut"), ending=ending)
+        digests.append(write(folder).commit(0, [visit(0, 0, (said,))]))
+        with closing(Reader(folder)) as reader:
+            (step,) = reader.steps(reader.trial(None, None), 0)
+        assert step.turns == (said,)
+    assert digests[0] == digests[1]
+
+
+def test_a_record_without_endings_is_read_and_written_further(write, tmp_path):
+    first = write()
+    first.commit(0, [visit(0, 0)])
+    first.close()
+    with closing(sqlite3.connect(tmp_path / "run.sqlite")) as db:
+        db.execute("ALTER TABLE turns DROP COLUMN ending")
+    with closing(Reader(tmp_path)) as reader:
+        (step,) = reader.steps(reader.trial(None, None), 0)
+        assert read_ledger(reader.db).failures == ()
+    assert [turn.ending for turn in step.turns] == [""]
+    write().commit(1, [visit(0, 1, (replace(turn("cut"), ending="length", error="cut"),))])
+    with closing(Reader(tmp_path)) as reader:
+        assert [failure.cause for failure in read_ledger(reader.db).failures] == ["length"]

@@ -142,7 +142,7 @@ def test_damaged_weights_are_told_from_missing_ones(model_folder, tmp_path):
     (broken / "model.safetensors").write_bytes(b"half")
     message = refusal(LocalPolicy(model=str(broken)))
     assert f"the model in {broken} cannot be read" in message
-    assert "copy it again" in message
+    assert "copy the folder again, whole" in message
 
 
 def test_an_adapter_where_the_model_belongs(adapter):
@@ -196,5 +196,5 @@ def test_without_torch_the_package_is_named(model_folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.delitem(sys.modules, "starec_sim.policies.engine.loaded_model", raising=False)
     message = refusal(LocalPolicy(model=str(model_folder)))
-    assert "needs a package that is not installed: torch" in message
+    assert "torch is not installed" in message
     assert "hint: pip install torch" in message

@@ -220,12 +220,14 @@ def test_a_template_that_refuses_the_messages(model_folder, build_model, tokeniz
     template = tmp_path / "strict" / "chat_template.jinja"
     template.write_text("{{ raise_exception('no system messages here') }}")
     message = refusal(LocalPolicy(model=str(tmp_path / "strict")))
-    assert "refused the messages (system, human): no system messages here" in message
+    assert "does not take a conversation (system, user, assistant, user): no system" in message
 
 
 def test_a_prompt_of_no_tokens(model_folder, tmp_path):
     shutil.copytree(model_folder, tmp_path / "silent")
-    (tmp_path / "silent" / "chat_template.jinja").write_text("{{ messages[0]['content'] }}")
+    (tmp_path / "silent" / "chat_template.jinja").write_text(
+        "{% for m in messages %}{{ m['content'] }}{% endfor %}"
+    )
     assert "the prompt has no tokens" in refusal(LocalPolicy(model=str(tmp_path / "silent")), "")
 
 

@@ -1,9 +1,16 @@
 """Answers that the `openai` policy reads: text, usage, reasoning, tokens, and other shapes."""
 
+import json
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from starec_sim.errors import PolicyError
 from starec_sim.policies.openai import OpenAIPolicy
+from starec_sim.policies.openai.answers import read_answer
+from starec_sim.policies.openai.target import Target
 from tests.starec_sim.policies.openai.asking import ask, refusal
 
 
@@ -145,3 +152,37 @@ def test_a_server_that_gives_no_tokens_is_refused_rather_than_trained_on(endpoin
         endpoint.replies(with_tokens(endpoint, **tokens))
     policy = OpenAIPolicy(model="tiny", base_url=endpoint.url, token_ids=True)
     assert message in refusal(policy)
+
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["type", "text", "thinking", "reasoning", "refusal", "summary"]), inner
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            key: ANY_JSON | st.sampled_from(["text", "thinking"])
+            for key in ("content", "reasoning", "reasoning_content", "refusal", "tool_calls")
+        },
+    ),
+    ANY_JSON,
+    ANY_JSON,
+)
+def test_a_message_of_any_shape_is_read_or_is_a_failure_of_the_endpoint(message, finish, usage):
+    choice = {"message": message, "finish_reason": finish}
+    body = json.dumps({"choices": [choice], "usage": usage})
+    try:
+        result = read_answer(body, {}, False, Target("http://h/v1", "m", "", None, 1))
+    except PolicyError as error:
+        assert error.cause == "endpoint"
+    else:
+        assert isinstance(result.generations[0].message.content, str)

@@ -13,9 +13,9 @@ from tests.starec_sim.policies.openai.asking import KEY, ask, refusal
 @pytest.mark.parametrize(
     ("status", "cause"),
     [
-        *((408, "endpoint"), (429, "endpoint"), (500, "endpoint"), (503, "endpoint")),
+        *((408, "endpoint"), (429, "overload"), (500, "endpoint"), (503, "overload")),
         *((400, "refused"), (413, "refused"), (422, "refused")),
-        *((401, "closed"), (402, "closed"), (403, "closed"), (404, "closed")),
+        *((401, "closed"), (402, "closed"), (403, "denied"), (404, "denied")),
     ],
 )
 def test_a_status_says_whether_to_ask_again(endpoint, status, cause):
@@ -49,9 +49,9 @@ def test_a_server_error_says_what_the_server_said(endpoint):
 
 def test_a_refused_request_names_what_was_wrong(endpoint):
     endpoint.replies({"status": 400, "json": {"error": {"message": "no such parameter: seed"}}})
-    message = refusal(OpenAIPolicy(model="tiny", base_url=endpoint.url))
+    message = refusal(OpenAIPolicy(model="tiny", base_url=endpoint.url), seed=7)
     assert "refused the request (400): no such parameter: seed" in message
-    assert "seeded" in message
+    assert message.endswith("hint: set seeded: false; then start anew, a resume keeps its settings")
 
 
 # Messages

@@ -1,0 +1,91 @@
+"""What to do about a plug-in that cannot be loaded, from the reason why."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+
+from starec_sim.errors import did_you_mean
+
+OWN = "one of your own is written as package.module:Class or path/file.py:Class"
+OWN_FUNCTION = "one of your own is written as package.module:function or path.py:function"
+
+
+def unknown_name_hint(
+    name: str, own: str, kinds_with_it: Iterable[str], *, spelling: bool = False
+) -> str:
+    """Return what to do about a name that no plug-in of a kind has.
+
+    Args:
+        name: The name.
+        own: How a reference is written.
+        kinds_with_it: Kinds of which a plug-in has this name.
+        spelling: Whether a name of the right kind is close.
+
+    >>> unknown_name_hint("synthetic", OWN, ["datasets"])
+    'synthetic is one of the datasets; `starec plugins` lists all names'
+    """
+    if name.endswith(".py"):
+        return f"add the name after a colon: {name}:NAME"
+    if Path(f"{name}.py").is_file():
+        return f"write the file with its ending and the name: {name}.py:NAME"
+    if spelling:
+        return "correct the name; `starec plugins` lists all"
+    if "." in name and "/" not in name:
+        module, _, last = name.rpartition(".")
+        return f"if it is importable, write {module}:{last}"
+    if kinds := sorted(kinds_with_it):
+        return f"{name} is one of the {' and '.join(kinds)}; `starec plugins` lists all names"
+    return own
+
+
+def import_hint(error: BaseException, location: str) -> str:
+    """Return what to do about an import that failed.
+
+    Args:
+        error: What the import raised.
+        location: The module or the file of the plug-in.
+    """
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        if f"{location}.".startswith(f"{error.name}."):  # the module itself, or its package
+            return _not_found_hint(location)
+        place = _line_of(error)
+        return f"install what {place or location} imports: pip install {error.name.split('.')[0]}"
+    place = _line_of(error)
+    return f"mend {place or location}; --debug shows the traceback"
+
+
+def no_file_hint(path: Path) -> str:
+    """Return what to do about a file of plug-ins that is not there."""
+    if path.is_dir():
+        return f"{path} is a folder; name a .py file in it"
+    near = [each.name for each in path.parent.glob("*.py")] if path.parent.is_dir() else []
+    if not near:
+        return f"the path is read from {Path.cwd()}"
+    return f"{did_you_mean(path.name, near)} The path is read from {Path.cwd()}"
+
+
+def _not_found_hint(location: str) -> str:
+    as_file = Path(*location.split(".")).with_suffix(".py")
+    if as_file.is_file():
+        return f"it is a file here, so write {as_file}:NAME"
+    if "/" in location:
+        return f"a file is written with its ending: {location}.py:NAME"
+    return f"check the spelling of {location}, or install the package that has it"
+
+
+def _line_of(error: BaseException) -> str:
+    """Return file and line where an error arose, outside of the import machinery and this package.
+
+    Empty if no such line is known.
+    """
+    here = str(Path(__file__).parent)
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith((here, "<frozen")) and "importlib" not in frame.filename
+    ]
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}, line {error.lineno}"
+    return f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else ""

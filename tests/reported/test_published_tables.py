@@ -1,0 +1,122 @@
+"""Tables of papers that `starec check-table` judged wrongly."""
+
+import pytest
+
+
+@pytest.fixture
+def checked(starec, tmp_path):
+    """Write a table into a file, check it, and return the status and what was printed."""
+
+    def checked(name, text, *options):
+        path = tmp_path / name
+        path.write_text(text)
+        status, out, err = starec("check-table", path, *options)
+        return status, out + err
+
+    return checked
+
+
+SIDE_BY_SIDE = r"""
+\begin{tabular}{l|cc|cc}
+\multirow{2}{*}{Method} & \multicolumn{2}{c|}{Toys} & \multicolumn{2}{c}{Books} \\
+ & NDCG@10 & HR@10 & NDCG@10 & HR@10 \\
+\hline
+Pop & 0.9100 & 0.5000 & 0.2377 & 0.4329 \\
+Ours & \textbf{0.7742} & \textbf{0.5704} & \textbf{0.5846} & \textbf{0.8210} \\
+\end{tabular}
+"""
+
+
+def test_of_two_datasets_side_by_side_both_are_checked(checked):
+    status, said = checked("t.tex", SIDE_BY_SIDE)
+    assert status == 2
+    assert "t, Toys, Pop: impossible; ndcg@10 (0.9100)" in said
+    assert "t, Toys, Ours: impossible; ndcg@10 (0.7742)" in said
+    assert said.endswith("2 of 4 rows are possible\n")
+
+
+def test_repeated_metric_names_without_a_dataset_are_tables_of_their_own(checked):
+    status, said = checked("t.csv", "m,NDCG@5,HR@5,NDCG@5,HR@5\na,0.9,0.5,0.4,0.5\n")
+    assert status == 2
+    assert "t, a: impossible; ndcg@5 (0.9000)" in said
+    assert said.endswith("1 of 2 rows are possible\n")
+
+
+def test_a_row_of_improvements_is_left_out_and_said(checked):
+    rows = "m,NDCG@5,HR@5\na,0.4,0.5\nImprov.,+3.1%,12%\n"
+    status, said = checked("t.csv", rows)
+    assert status == 0
+    assert 'not read: the row "Improv.": changes and tests are no metrics' in said
+    assert said.endswith("1 of 1 rows are possible, as far as they were read; cells not read: 2\n")
+
+
+def test_colours_bold_and_errors_are_no_part_of_a_number(checked):
+    text = r"""\begin{tabular}{lcc}
+    & NDCG@10 (\%) & HR@10 (\%) \\ \midrule
+    \rowcolor{gray!20} A & \cellcolor{red!10}\textbf{50.1}$_{\pm 0.2}$ & \underline{40.2}$^{*}$ \\
+    B & \best{30.2} & 40.2 {\scriptsize $\pm$1.0} \\
+    \end{tabular}"""
+    status, said = checked("t.tex", text)
+    assert status == 2
+    assert "t, A: impossible; ndcg@10 (0.5010) is not between" in said
+    assert said.endswith("1 of 2 rows are possible\n")
+
+
+def test_an_unknown_macro_with_two_arguments_is_not_glued_into_a_number(checked):
+    text = r"\begin{tabular}{lcc} & NDCG@10 & HR@10 \\ A & 0.4 & \mark{2}0.5 \\ \end{tabular}"
+    status, said = checked("t.tex", text)
+    assert status == 0
+    assert '"A", hr@10: "2 ? 0.5" is no value' in said
+    assert "cells not read: 1" in said
+
+
+def test_metrics_below_each_other_are_read_by_method(checked):
+    text = "| Data | Metric | A | B |\n|---|---|---|---|\n"
+    text += "| Toys | NDCG@10 | 0.9 | 0.4 |\n| Toys | HR@10 | 0.5 | 0.5 |\n"
+    status, said = checked("t.md", text)
+    assert status == 2
+    assert "t, Toys, A: impossible; ndcg@10 (0.9000)" in said
+    assert said.endswith("1 of 2 rows are possible\n")
+
+
+def test_cuts_below_the_name_of_a_metric_belong_to_it(checked):
+    text = r"""\begin{tabular}{lcccc}
+     & \multicolumn{2}{c}{NDCG} & \multicolumn{2}{c}{Recall} \\ \cmidrule(lr){2-3}
+    Method & @1 & @5 & @1 & @5 \\ A & 0.50 & 0.30 & 0.50 & 0.60 \\ \end{tabular}"""
+    status, said = checked("t.tex", text)
+    assert status == 2
+    assert "ndcg@5 (0.3000) is below ndcg@1 (0.5000)" in said
+
+
+def test_a_small_row_of_a_table_of_percentages_is_in_percent_too(checked):
+    status, said = checked("t.csv", "m,NDCG@5,HR@5\nlow,0.90,0.80\nhigh,42.0,50.0\nmid,12.0,13.0\n")
+    assert status == 2
+    assert "t, low: impossible; ndcg@5 (0.0090)" in said
+
+
+def test_numbers_that_may_be_fractions_or_percentages_are_asked_about(checked):
+    table = "m,NDCG@5,HR@5\na,1.2,0.5\nb,0.4,0.5\nc,0.4,0.5\n"
+    status, said = checked("t.csv", table)
+    assert status == 2 and "hint: say what they are: --percent or --fractions" in said
+    assert "ndcg@5 is 1.2000, which is not" in checked("t.csv", table, "--fractions")[1]
+
+
+def test_an_mrr_beyond_the_greatest_k_is_possible(checked):
+    status, said = checked("t.csv", "m,HR@1,MRR\na,0.0,0.4\n")
+    assert (status, said) == (0, "1 of 1 rows are possible\n")
+
+
+def test_html_is_read_with_its_spans(checked):
+    text = "<table><tr><th rowspan=2>M<th colspan=2>Toys<tr><th>N@5<th>H@5<tr><td>A<td>0.9<td>0.5"
+    assert "t, Toys, A: impossible" in checked("t.html", text + "</table>")[1]
+
+
+def test_a_table_without_a_header_of_metrics_is_refused_with_what_it_has(checked):
+    status, said = checked("t.csv", "m,AUC\na,0.4\n")
+    assert status == 2 and "holds no table with NDCG@k" in said
+    status, said = checked("t.tex", r"\begin{tabular}{l} a & {0.5 \\ \end{tabular}")
+    assert status == 2 and "a table is not valid LaTeX" in said
+
+
+def test_control_characters_of_a_table_do_not_reach_the_terminal(checked):
+    assert "\x1b" not in checked("t.csv", "m,NDCG@5,HR@5\n\x1b[2Ja,0.9,0.5\n")[1]

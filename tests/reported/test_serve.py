@@ -1,0 +1,165 @@
+"""What clients of `starec serve` send: all that asks for nothing is taken, the rest is refused."""
+# ruff: noqa: F811 (fixtures are imported, and named again where they are used)
+
+import asyncio
+
+import httpx
+import pytest
+
+from starec_sim.policies.lexical import LexicalPolicy
+from starec_sim.policies.local import LocalPolicy
+from starec_sim.serving.endpoint import Endpoint
+from tests.tiny_models import model_folder, one_thread, tokenizer  # noqa: F401
+
+HI = {"role": "user", "content": "hi"}
+
+
+def send(method, path, *, policy=None, headers=None, **options):
+    """Send a request to an endpoint in this process; return its status and its body."""
+    app = Endpoint("tiny", policy or LexicalPolicy()).app()
+
+    async def sent():
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            answer = await client.request(method, path, headers=headers, **options)
+            return answer.status_code, answer.json()
+
+    return asyncio.run(sent())
+
+
+def ask(*messages, path="/v1/chat/completions", policy=None, **keys):
+    body = {"model": "tiny", "messages": list(messages) or [HI], **keys}
+    return send("POST", path, policy=policy, json=body)
+
+
+NAMES = """reasoning_effort top_k max_tokens stop seed stream stream_options tools chat_template
+    logprobs response_format guided_json metadata unheard_of"""
+
+
+@pytest.mark.parametrize("key", NAMES.split())
+def test_null_asks_for_nothing_under_any_key(key):
+    assert ask(**{key: None})[0] == 200
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0, "best_of": 1, "n": 1},
+        {"top_k": 0, "length_penalty": 1, "use_beam_search": False, "ignore_eos": False},
+        {"frequency_penalty": 0, "presence_penalty": 0, "logit_bias": {}, "stop_token_ids": []},
+        {"tools": [], "tool_choice": "none", "parallel_tool_calls": True, "functions": []},
+        {"max_tokens": -1, "stop": [], "skip_special_tokens": True, "min_tokens": 0},
+        {"max_completion_tokens": -1, "stop": "", "chat_template_kwargs": {}, "n": 2, "best_of": 2},
+        {"store": True, "user": "me", "metadata": {"a": "b"}, "service_tier": "auto"},
+        {"response_format": {"type": "text", "json_schema": None}},
+    ],
+)
+def test_usual_values_of_other_servers_keys_ask_for_nothing(keys):
+    assert ask(**keys)[0] == 200
+
+
+def test_options_of_a_stream_that_is_not_one_ask_for_nothing():
+    assert ask(stream=False, stream_options={"include_usage": None})[0] == 200
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"top_k": 40},
+        {"min_p": 0.1},
+        {"repetition_penalty": 1.1},
+        {"frequency_penalty": -0.1},
+        {"best_of": 2},
+        {"logit_bias": {"1": 5}},
+        {"tools": [{"type": "function"}]},
+        {"tool_choice": "required"},
+        {"max_tokens": -2},
+        {"stop_token_ids": [5]},
+        {"ignore_eos": True},
+        {"reasoning_effort": "high"},
+        {"unheard_of": 0},
+    ],
+    ids=lambda keys: next(iter(keys)),
+)
+def test_what_would_change_an_answer_is_refused_by_name(keys):
+    status, body = ask(**keys)
+    assert status == 400
+    assert next(iter(keys)) in body["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"role": "assistant", "content": None},
+        {"role": "assistant", "content": None, "tool_calls": None, "refusal": None},
+        {"role": "assistant"},
+        {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},
+        {"role": "system", "content": [{"type": "text", "text": "a", "cache_control": {"x": 1}}]},
+        {"role": "user", "content": "a", "name": None},
+    ],
+)
+def test_messages_come_as_text_as_parts_and_without_content(message):
+    assert ask(HI, message, HI)[0] == 200
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"role": "user", "content": None},
+        {"role": "system"},
+        {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "a"}}]},
+        {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]},
+    ],
+)
+def test_messages_without_text_are_refused(message):
+    status, body = ask(message)
+    assert (status, body["error"]["param"].startswith("messages.0")) == (400, True)
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/models/", "/v1//models", "/v1/models/tiny/"])
+def test_slashes_of_an_address_do_not_matter(path):
+    assert send("GET", path)[0] == 200
+    assert ask(path="/v1//chat/completions/")[0] == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost:port",
+        "localhost:",
+        "localhost:80:80",
+        "localhost:123456",
+        "evil.example\\@localhost",
+        "evil.example@localhost",
+        "localhost/evil",
+        "localhost#",
+        "[::1",
+        "",
+    ],
+)
+def test_a_host_that_programs_read_differently_is_refused(host):
+    assert send("GET", "/v1/models", headers={"host": host})[0] == 403
+    assert send("GET", "/v1/models", headers={"origin": f"http://{host}"})[0] == 403
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8000", "127.0.0.1:1", "[::1]:8000"])
+def test_names_of_this_machine_are_taken(host):
+    headers = {"host": host, "origin": f"http://{host}"}
+    assert send("GET", "/v1/models", headers=headers)[0] == 200
+
+
+def test_a_prompt_of_megabytes_is_refused_before_all_of_it_is_tokenized(
+    model_folder,
+    monkeypatch,
+):
+    policy = LocalPolicy(model=str(model_folder), max_tokens=1)
+    chat = policy._lazy.get().chat_format
+    tokenized = []
+    ids = chat._ids
+    monkeypatch.setattr(chat, "_ids", lambda text: tokenized.append(text) or ids(text))
+    long = "drama " * 500_000
+    status, body = ask({"role": "user", "content": long}, policy=policy)
+    policy.close()
+    assert status == 400
+    assert "far more tokens than the 512" in body["error"]["message"]
+    assert sum(map(len, tokenized)) < 50_000
