@@ -153,6 +153,58 @@ def _first_line(error: ValueError) -> str:
     return str(error).partition("\n")[0]
 
 
+def read_spec(text: str, what: str, example: str) -> dict[str, Any]:
+    """Return the spec of a plug-in from its text on the command line.
+
+    Args:
+        text: A name, with settings after commas (`openai,model=qwen3:8b`), or the path of a YAML
+            file with `use` and settings.
+        what: What it is, for messages: `policy` or `data`.
+        example: A correct use, for the hint.
+
+    Raises:
+        ConfigError: A setting is no KEY=VALUE or is there twice, or the file cannot be read.
+
+    >>> read_spec("csv,path=log.csv,rating_scale=[1, 10]", "data", "")
+    {'use': 'csv', 'path': 'log.csv', 'rating_scale': [1, 10]}
+    """
+    if is_yaml(Path(text)):
+        return load(Path(text), hint="write `use: NAME` and the settings")
+    name, *settings = _split_at_commas(text)
+    values: dict[str, Any] = {"use": name}
+    for setting in settings:
+        key, value = key_value(setting, f'{what} "{text}":', example)
+        if key in values:
+            raise ConfigError(
+                f'{what} "{text}": the key {key} is there already', hint="keep one of the two"
+            )
+        put(values, key, value, f'{what} "{text}": ')
+    return values
+
+
+def _split_at_commas(text: str) -> list[str]:
+    """Return the parts between commas; a comma within brackets or quotes is none.
+
+    >>> _split_at_commas("csv,a=[1, 2],delimiter=','")
+    ['csv', 'a=[1, 2]', "delimiter=','"]
+    """
+    parts, depth, quote = [""], 0, ""
+    for char in text:
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in "\"'" and parts[-1].endswith(("=", "[", "{", " ", ",")):
+            quote = char
+        elif char in "[{":
+            depth += 1
+        elif char in "]}":
+            depth -= 1
+        if char == "," and depth <= 0 and not quote:
+            parts.append("")
+        else:
+            parts[-1] += char
+    return parts
+
+
 def put_all(values: dict[str, Any], changes: Iterable[tuple[str, Any]], at: str = "") -> None:
     """Set dotted keys in nested mappings: outer keys first, and a plug-in before its settings.
 

@@ -16,8 +16,10 @@ from starec_sim.cli.options import (
     AsJson,
     BudgetChanges,
     Data,
+    DataChanges,
     RunsDir,
     budget_changes,
+    read_data,
     takes_options,
 )
 
@@ -39,6 +41,7 @@ class EvaluateOptions:
         ),
     ] = None
     data: Data = "synthetic"
+    changes: DataChanges = None
     protocol: Annotated[
         str,
         typer.Option(metavar="NAME", help="starec-20, agentcf-10, or a YAML file of your own."),
@@ -111,7 +114,6 @@ def evaluate(options: EvaluateOptions) -> Answer:
 
 def _evaluation(options: EvaluateOptions) -> Evaluation:
     from starec_sim.evaluation import Evaluation, read_policy, read_rows
-    from starec_sim.experiment import data_spec
     from starec_sim.holdout import read_protocol
     from starec_sim.settings import validate
 
@@ -127,7 +129,7 @@ def _evaluation(options: EvaluateOptions) -> Evaluation:
         users["listed"] = read_run(options.held_out, options.runs_dir).held_out()
     values = {
         "name": f"eval-{protocol['name']}",
-        "data": data_spec(options.data),
+        "data": read_data(options.data, options.changes),
         "protocol": protocol,
         "policies": [read_policy(policy) for policy in options.policies or ()],
         "rows": read_rows(options.rows),

@@ -7,14 +7,23 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from starec_sim.joiners import joins
+
 
 def clean(text: str) -> str:
     r"""Return text without control characters, which a terminal would interpret.
 
+    Joiners between letters or emoji stay: they are part of the spelling.
+
     >>> clean("a\x1b[31mb\tc\nd")
     'a[31mb c\nd'
     """
-    return "".join(c for c in text.replace("\t", " ") if c == "\n" or c.isprintable())
+    if text.isprintable():
+        return text
+    text = text.replace("\t", " ")
+    return "".join(
+        c for place, c in enumerate(text) if c == "\n" or c.isprintable() or joins(text, place)
+    )
 
 
 def program() -> str:
