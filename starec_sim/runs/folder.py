@@ -10,7 +10,7 @@ from pathlib import Path
 
 from starec_sim.errors import RunError, did_you_mean
 from starec_sim.runs.manifest import MANIFEST, Manifest, stored_manifest
-from starec_sim.runs.store import FILE
+from starec_sim.runs.schema import FILE
 
 CONFIG = "config.yaml"
 HELD_OUT = "held-out.txt"

@@ -6,9 +6,20 @@ import sqlite3
 from typing import Any, NamedTuple
 
 from starec_sim.runs.store import text_hash
+from starec_sim.runs.stored_values import Amount, Count, StoredType
 
 _PARSING = "parsing"
 _EMPTY = "empty"
+
+
+_ENTRY = StoredType[tuple[Any, ...]](
+    "turns",
+    tuple[
+        str, str, Count, Count, Count, Count,  # node, policy, calls, cache_hits, replayed, requests
+        Count | None, Count | None, Amount, Amount | None, Count,  # tokens, seconds, usd, failed
+    ],
+)  # fmt: skip
+_FAILURE = StoredType[tuple[str, str, int, str]]("turns", tuple[str, str, Count, str])
 
 
 class LedgerEntry(NamedTuple):
@@ -69,7 +80,10 @@ def read_ledger(db: sqlite3.Connection) -> Ledger:
         "SUM(tokens_in), SUM(tokens_out), SUM(seconds), SUM(cost_usd), SUM(failed) "
         "FROM ledger GROUP BY node, policy ORDER BY node, policy"
     )
-    return Ledger(tuple(LedgerEntry(*row) for row in entries), (*_unanswered(db), *_unread(db)))
+    return Ledger(
+        tuple(LedgerEntry(*_ENTRY.from_row(row)) for row in entries),
+        (*_unanswered(db), *_unread(db)),
+    )
 
 
 def _unanswered(db: sqlite3.Connection) -> list[CallFailure]:
@@ -78,7 +92,7 @@ def _unanswered(db: sqlite3.Connection) -> list[CallFailure]:
         "MIN(substr(failure, instr(failure, ':') + 2)) "
         "FROM turns WHERE failure != '' GROUP BY cause, policy ORDER BY cause, policy"
     )
-    return [CallFailure(*row) for row in rows]
+    return [CallFailure(*_FAILURE.from_row(row)) for row in rows]
 
 
 def _unread(db: sqlite3.Connection) -> list[CallFailure]:
@@ -90,4 +104,4 @@ def _unread(db: sqlite3.Connection) -> list[CallFailure]:
         "ORDER BY cause, policy",
         (text_hash(""), _EMPTY, _PARSING),
     )
-    return [CallFailure(*row) for row in rows]
+    return [CallFailure(*_FAILURE.from_row(row)) for row in rows]

@@ -27,8 +27,9 @@ from starec_sim.runs import folder as run_folder
 from starec_sim.runs.atomic_file import write_atomically
 from starec_sim.runs.lock import locked
 from starec_sim.runs.manifest import Manifest, ending_noted, stored_manifest, write_manifest
+from starec_sim.runs.schema import FILE
 from starec_sim.runs.session import Session
-from starec_sim.runs.store import FILE, Store
+from starec_sim.runs.store import Store
 
 
 @dataclass

@@ -6,7 +6,7 @@ from starec_sim.errors import RunError
 from starec_sim.runs import folder as runs
 from starec_sim.runs.folder import CONFIG
 from starec_sim.runs.manifest import MANIFEST
-from starec_sim.runs.store import FILE
+from starec_sim.runs.schema import FILE
 from tests.starec_sim.runs.conftest import a_manifest
 
 
