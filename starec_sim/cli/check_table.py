@@ -27,7 +27,7 @@ def check_table(
 
     For example: starec check-table paper
     """
-    from starec_sim.cli.tables import console
+    from starec_sim.cli.visible_console import console
     from starec_sim.evaluation.plausibility import impossible_rows, read_tables, shipped_tables
 
     tables = shipped_tables() if str(file) == "paper" else read_tables(file, candidates)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from starec_sim.errors import DeprecatedKeyWarning
+from starec_sim.visible_text import visible
 
 
 @contextmanager
@@ -28,10 +29,10 @@ def hints_for_old_names() -> Iterator[None]:
             line: str | None = None,
         ) -> None:
             if not issubclass(category, DeprecatedKeyWarning):
-                print_warning(message, category, filename, lineno, file, line)
+                print_warning(visible(str(message)), category, filename, lineno, file, line)
             elif str(message) not in shown:
                 shown.add(str(message))
-                print(f"hint: {message}", file=sys.stderr)
+                print(f"hint: {visible(str(message))}", file=sys.stderr)
 
         warnings.showwarning = show
         yield

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from starec_sim.cli.tables import console, grid, number
-from starec_sim.cli.text import clean
+from starec_sim.cli.tables import grid, number
+from starec_sim.cli.visible_console import console
 from starec_sim.runs.ledger import CallFailure, Ledger, LedgerEntry
+from starec_sim.visible_text import visible
 
 if TYPE_CHECKING:
     from starec_sim.estimate import Estimate
@@ -26,7 +27,7 @@ def print_ledger(ledger: Ledger) -> None:
         return
     out, table = console(), grid()
     for entry in ledger.entries:
-        table.add_row(entry.node, clean(entry.policy), " · ".join(_parts(entry)))
+        table.add_row(entry.node, visible(entry.policy), " · ".join(_parts(entry)))
     out.print("\nCalls\n")
     out.print(table)
     if ledger.failures:
@@ -49,9 +50,9 @@ def print_estimate(experiment: Experiment, estimate: Estimate) -> None:
         ("money", money),
         ("time", _duration(estimate.seconds)),
     ):
-        table.add_row(f"  {name}", clean(value))
+        table.add_row(f"  {name}", visible(value))
     out.print(
-        f"{clean(experiment.name)}: {arms} arms, {seeds} seeds, {experiment.rounds} rounds will "
+        f"{visible(experiment.name)}: {arms} arms, {seeds} seeds, {experiment.rounds} rounds will "
         "take about\n",
         soft_wrap=True,
     )
@@ -109,8 +110,10 @@ def _print_failure(failure: CallFailure) -> None:
         "parsing": "answers that could not be read",
         "empty": "answers without a word: is max_tokens too small for its reasoning?",
     }.get(failure.cause, "calls without an answer")
-    out.print(f"  {failure.cause}: {failure.turns:,} {what} ({clean(failure.policy)})", style=style)
-    example = clean(failure.example)
+    out.print(
+        f"  {failure.cause}: {failure.turns:,} {what} ({visible(failure.policy)})", style=style
+    )
+    example = visible(failure.example)
     if len(example) > _EXAMPLE:
         example = f"{example[:_EXAMPLE]}…"
     for line in example.splitlines():

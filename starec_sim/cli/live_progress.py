@@ -6,10 +6,11 @@ from abc import abstractmethod
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from starec_sim.cli.visible_console import console
 from starec_sim.events import RunEvents
 
 
@@ -21,7 +22,7 @@ class LiveProgress(RunEvents):
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
-        self._console = Console(stderr=True, quiet=quiet)
+        self._console = console(stderr=True, quiet=quiet)
         self._progress = Progress(
             TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(bar_width=max(10, min(30, self._console.width - 60))),

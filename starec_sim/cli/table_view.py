@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.text import Text
 
-from starec_sim.cli.tables import console, grid
-from starec_sim.cli.text import clean
+from starec_sim.cli.tables import grid
+from starec_sim.cli.visible_console import console
 from starec_sim.evaluation import render
+from starec_sim.visible_text import visible
 
 if TYPE_CHECKING:
     from starec_sim.evaluation import PairedDifference, Table
@@ -45,9 +46,9 @@ def print_table(table: Table, against: str | None) -> None:
     _print_costs(out, table)
     out.print(f"\n{render.caption(table)}", style="dim")
     for name, why in table.about["left out"].items():
-        out.print(f"left out: {clean(name)}, which {why}", style="yellow")
+        out.print(f"left out: {visible(name)}, which {why}", style="yellow")
     for name in table.unfinished:
-        out.print(f"not there yet: {clean(name)}", style="yellow")
+        out.print(f"not there yet: {visible(name)}", style="yellow")
     for finding in table.impossible_rows():
         out.print(f"impossible: {finding.row}; {finding.problem}", style="bold red")
 
@@ -77,21 +78,21 @@ def _print_metrics(out: Console, table: Table) -> None:
                 mean, _, half = render.mean_text(row.metrics[metric], "|").partition("|")
                 half = f" ±{half}" if half else ""
                 cells.append(Text.assemble((mean.rjust(5), "bold"), (half, "dim")))
-            lines.add_row(clean(row.name), *cells)
+            lines.add_row(visible(row.name), *cells)
         out.print()
         out.print(lines)
 
 
 def _print_against(out: Console, table: Table, against: str | None) -> None:
     """Print the difference of each other row from one row in the headline metric."""
-    reference = clean(against or table.reference)
+    reference = visible(against or table.reference)
     out.print(f"\n{render.title(table.headline)} against {reference}, the same users\n")
     lines = grid()
     for name, found in table.against(against).items():
         word = ("higher" if found.interval.mean > 0 else "lower") if found.sure else "unsure"
         style = "dim" if not found.sure else ("green" if word == "higher" else "red")
         difference = Text(render.difference_text(found), style)
-        lines.add_row(clean(name), difference, f"p {render.p_text(found.p)}", word)
+        lines.add_row(visible(name), difference, f"p {render.p_text(found.p)}", word)
     out.print(lines)
 
 
@@ -104,5 +105,5 @@ def _print_costs(out: Console, table: Table) -> None:
     lines = grid()
     for name, cost, flaw in notes:
         if cost or flaw:
-            lines.add_row(clean(name), cost, Text(flaw, "dim"))
+            lines.add_row(visible(name), cost, Text(flaw, "dim"))
     out.print(lines)

@@ -1,4 +1,4 @@
-"""Make text safe for a terminal, and return the commands that a message suggests."""
+"""Return the commands that a message suggests."""
 
 import os
 import shlex
@@ -6,15 +6,6 @@ import shutil
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-
-
-def clean(text: str) -> str:
-    r"""Return text without control characters, which a terminal would interpret.
-
-    >>> clean("a\x1b[31mb\tc\nd")
-    'a[31mb c\nd'
-    """
-    return "".join(c for c in text.replace("\t", " ") if c == "\n" or c.isprintable())
 
 
 def program() -> str:

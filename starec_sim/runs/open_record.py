@@ -8,6 +8,7 @@ send SQLite in circles, and is given up.
 from __future__ import annotations
 
 import os
+import shlex
 import sqlite3
 from pathlib import Path
 
@@ -32,7 +33,11 @@ def read_only(folder: Path) -> sqlite3.Connection:
         RunError: There is no record, or it is damaged or of another version.
     """
     path = folder / FILE
-    nothing = RunError(f"{folder} holds no record yet", hint="wait until its first trial begins")
+    nothing = RunError(
+        f"{folder} holds no record yet",
+        hint="wait until its first trial begins; if nothing runs there, go on with: "
+        f"starec resume {shlex.quote(str(folder))}",
+    )
     if not os.path.lexists(path):
         raise nothing
     check_files(path)

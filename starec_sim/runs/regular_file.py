@@ -52,6 +52,11 @@ def check_regular(path: Path) -> None:
         raise OSError(errno.EINVAL, f"it is {_kind(mode)}, not a regular file", str(path))
 
 
+def reason(error: OSError | UnicodeDecodeError) -> str:
+    """Return why a file cannot be read, without its path."""
+    return error.strerror or str(error) if isinstance(error, OSError) else "it is not UTF-8"
+
+
 def _kind(mode: int) -> str:
     kinds = {
         stat.S_IFLNK: "a symbolic link",

@@ -129,7 +129,7 @@ class Store:
 
     def close(self) -> None:
         """Close the record, without a WAL file, so that it can be read in a read-only folder."""
-        with suppress(sqlite3.OperationalError):  # another process reads: the WAL file stays
+        with suppress(sqlite3.Error):  # another process reads, or it is damaged: the WAL file stays
             self.db.execute("PRAGMA busy_timeout = 0")
             self.db.execute("PRAGMA journal_mode = DELETE")
         self.db.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -59,7 +60,8 @@ def write_rows(file: Path, kinds: Mapping[str, ColumnType], rows: Iterable[Table
             hint="name a file in a folder that exists and that you may write to",
         ) from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
     return written
 
 
