@@ -45,11 +45,9 @@ class Stdout:
     def _failed(self, error: OSError) -> int:
         self._drop_the_rest()
         if error.errno == errno.EPIPE:
-            problem = "stdout was closed before everything was written"
-        else:
-            problem = f"stdout cannot be written: {error.strerror}"
+            raise OutputError("stdout was closed before everything was written") from error
         raise OutputError(
-            problem, hint="send it to a file with room, or to a program that reads all of it"
+            f"stdout cannot be written: {error.strerror}", hint="send it to a file with room"
         ) from error
 
     def _drop_the_rest(self) -> None:

@@ -162,7 +162,8 @@ def read_finished_table(folder: Path) -> Table:
     """
     path = folder / TABLE
     with readable_errors(path):
-        stored = _TABLE.from_json(read_bytes(path))
+        text = read_bytes(path)
+        stored = _TABLE.from_json(text)
     about, users = stored["about"], tuple(stored["users"])
     at, candidates = about["protocol"]["at"], about["protocol"]["candidates"]
     rows = []
@@ -180,7 +181,8 @@ def read_finished_table(folder: Path) -> Table:
         how = {key: value for key, value in row.items() if key not in _ROW_KEYS}
         metrics = {name: Interval(**parts) for name, parts in row["metrics"].items()}
         rows.append(TableRow(row["name"], how, metrics, values, row["counters"], row["costs"]))
-    return Table(tuple(rows), {**about}, users, stored["digest"])
+    in_order = json.loads(text)["about"]  # `stored` has the keys that its type names first
+    return Table(tuple(rows), in_order, users, stored["digest"])
 
 
 def _ranks_file(folder: Path, number: int) -> Path:

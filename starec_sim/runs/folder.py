@@ -39,7 +39,7 @@ def starting(runs_dir: Path) -> Iterator[Path]:
     """
     if has_control_characters(str(runs_dir)):
         raise RunError(
-            f"the folder of runs {visible_line(str(runs_dir))!r} has a line break or another "
+            f'the folder of runs "{visible_line(str(runs_dir))}" has a line break or another '
             "control character in its name",
             hint=_ELSEWHERE,
         )

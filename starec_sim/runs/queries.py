@@ -20,7 +20,7 @@ _METRIC = StoredType[tuple[int, int, str, float | None]](
     "metrics", tuple[Row, Row, str, Number | None]
 )
 _ROUND_CALLS = StoredType[tuple[Any, ...]](
-    "turns", tuple[Row, Count, Amount, Amount, Amount, Amount, Count]
+    "turns", tuple[Count, Count, Amount, Amount, Amount, Amount, Count]
 )
 _COSTS = StoredType[tuple[Any, ...]](
     "turns", tuple[Count | None, Count | None, Amount | None, Amount | None]

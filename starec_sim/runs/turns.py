@@ -25,7 +25,7 @@ TokensRow = tuple[str, str, str, bytes, bytes, bytes]
 _TURN = StoredType[tuple[Any, ...]](
     "turns",
     tuple[
-        Row, Row, Row, Node, Row,  # the key
+        Count, Row, Row, Node, Row,  # the key; an audit numbers its questions by hashes
         str, str, int,  # policy, messages, completion
         Count | None, Count | None, Amount,  # tokens_in, tokens_out, latency_s
         str, str, Source, Count, Amount | None,  # error, failure, source, tries, cost_usd

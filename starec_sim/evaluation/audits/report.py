@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -118,7 +119,8 @@ class AuditReport:
             StoredValueError: A value is missing, or of another type.
         """
         stored = _REPORT.from_json(text)
-        return cls({**stored["about"]}, tuple(map(_result, stored["audits"].items())))
+        about = json.loads(text)["about"]  # `stored` has the keys that its type names first
+        return cls(about, tuple(map(_result, stored["audits"].items())))
 
 
 class _StoredAbout(TypedDict):
