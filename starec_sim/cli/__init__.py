@@ -62,7 +62,8 @@ def _main(arguments: list[str]) -> int:
             print(json.dumps(_finite(answer)).replace("\x7f", "\\u007f"))
         sys.stdout.flush()
     except OutputError as error:
-        status = _report(error)[0] if status == 0 else status
+        lost, _ = _report(error)
+        status = status or lost
         if answer is not None and answer.get("run") and answer.get("status") == "finished":
             print_how_to_show(answer["run"])
     return status

@@ -211,8 +211,9 @@ def _complete(folder: Path, prepared: _Prepared, trials: Trials | None, events: 
             files.write_ranks(folder, number, rank_baseline(contender.spec, prepared.holdout))
             events.baseline_finished(contender.name, time.perf_counter() - start)
         table = _table(folder, prepared)
-        files.write_table(folder, table)
         run.manifest.table = table.digest
+    # Last of all: an evaluation with a table is finished, one without it goes on.
+    files.write_table(folder, table)
     return table
 
 

@@ -17,6 +17,7 @@ from starec_sim.runs.compression import MAX_ROLLOUTS, unpack_zlib
 from starec_sim.runs.folder import CONFIG, configuration, find, read_held_out
 from starec_sim.runs.manifest import Manifest, read_manifest
 from starec_sim.runs.reader import RecordedStep, RecordedTrial, reading
+from starec_sim.runs.record_errors import readable_errors
 from starec_sim.runs.regular_file import read_bytes
 from starec_sim.runs.row_types import (
     ItemRow,
@@ -30,6 +31,7 @@ from starec_sim.runs.row_types import (
     UserRow,
     VisitRow,
 )
+from starec_sim.runs.schema import FILE
 from starec_sim.runs.stored_values import Number, StoredType, missing
 from starec_sim.visible_text import visible_line
 
@@ -128,7 +130,9 @@ class Run:
 
     def steps(self) -> Iterator[StepRow]:
         """Yield the steps of all visits."""
-        return (_step_row(*found) for found in self._recorded())
+        with readable_errors(self.folder / FILE):
+            for found in self._recorded():
+                yield _step_row(*found)
 
     def turns(self) -> Iterator[TurnRow]:
         """Yield the policy calls of committed steps."""
