@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import sqlite3
+import sys
 import zlib
 
 import zstandard
@@ -35,8 +36,6 @@ def copy_damaged(folder, place, seed):
     rng = random.Random(seed)
     copy = place / f"damaged-{seed}"
     shutil.copytree(folder, copy)
-    for path in sorted(copy.rglob("*.npz.part")):
-        path.unlink()
     said = [rng.choice(_WAYS)(copy, rng) for _ in range(rng.choice((1, 1, 1, 2)))]
     return copy, "; ".join(said)
 
@@ -89,7 +88,10 @@ def _special(copy, rng):
 
 
 def _json_value(copy, rng):
-    path = rng.choice([path for path in _files(copy) if path.suffix == ".json"])
+    paths = [path for path in _files(copy) if path.suffix == ".json"]
+    if not paths:
+        return "there is no JSON left"
+    path = rng.choice(paths)
     try:
         values = json.loads(path.read_text("utf-8"))
     except ValueError:
@@ -110,8 +112,6 @@ def _json_value(copy, rng):
 
 
 def _dumps(values):
-    import sys
-
     before = sys.get_int_max_str_digits()
     sys.set_int_max_str_digits(0)
     try:
