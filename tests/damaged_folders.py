@@ -120,8 +120,14 @@ def _dumps(values):
         sys.set_int_max_str_digits(before)
 
 
+def _record(copy):
+    """Open the record; an empty one if it was damaged before in a way that leaves none to open."""
+    path = copy / "run.sqlite"
+    return sqlite3.connect(path if path.is_file() else ":memory:")
+
+
 def _cell(copy, rng):
-    db = sqlite3.connect(copy / "run.sqlite")
+    db = _record(copy)
     try:
         tables = [
             name
@@ -161,7 +167,7 @@ def _schema(copy, rng):
             "SELECT i FROM n) SELECT 0 AS trial, i AS round, '' AS digest FROM n",
         ]
     )
-    db = sqlite3.connect(copy / "run.sqlite")
+    db = _record(copy)
     try:
         db.executescript(statement)
         return statement

@@ -30,6 +30,8 @@ _MAX_DICTIONARY = 1 << 20
 """Bytes. Of longer texts the end is kept: references to it take fewer bits."""
 _MAX_KNOWN_TEXTS = 8_192
 """Ids of texts that the writer keeps in memory at most."""
+_MAX_RECENT, _SHORT = 256, 1 << 16
+"""Texts that a reader keeps at most, and characters of such a text."""
 _MESSAGES = StoredType[list[tuple[str, int]]]("turns.messages", list[tuple[str, int]])
 
 
@@ -141,8 +143,20 @@ class Texts:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self._decompressor = zstandard.ZstdDecompressor(dict_data=load_dictionary(db))
+        self._recent: dict[int, str] = {}
+        """Short texts that were just read: all turns of a node begin with the same message."""
 
     def __getitem__(self, text_id: int) -> str:
+        text = self._recent.get(text_id)
+        if text is None:
+            text = self._read(text_id)
+            if len(self._recent) >= _MAX_RECENT:
+                self._recent.clear()
+            if len(text) <= _SHORT:
+                self._recent[text_id] = text
+        return text
+
+    def _read(self, text_id: int) -> str:
         row = self._db.execute("SELECT body FROM texts WHERE id = ?", (text_id,)).fetchone()
         if row is None:
             raise missing(f"text {text_id}")
