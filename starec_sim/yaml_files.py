@@ -7,7 +7,6 @@ libraries keep the last of the two.)
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,9 @@ import yaml
 
 from starec_sim.errors import ConfigError, did_you_mean, os_hint
 from starec_sim.settings import HINT
+
+_MAX_VALUES = 1_000_000
+"""Values that a YAML text unfolds to at most."""
 
 
 def is_yaml(path: Path) -> bool:
@@ -106,13 +108,29 @@ def parse_value(text: str) -> Any:
         value = yaml.load(text, _StrictLoader)
     except yaml.YAMLError as error:
         raise ValueError(str(error).replace('in "<unicode string>", ', "")) from None
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-    try:
-        json.dumps(value, default=str, skipkeys=True)
-    except ValueError:
-        raise ValueError("it holds an anchor (&) that refers to itself") from None
+    except (RecursionError, OverflowError):
+        raise ValueError("it is nested too deeply, or a number is too large") from None
+    if _count(value, {}) > _MAX_VALUES:
+        raise ValueError(f"its anchors (&) unfold to more than {_MAX_VALUES:,} values")
     return value
+
+
+def _count(value: Any, counts: dict[int, int]) -> int:
+    """Return how many values a value unfolds to; those that an anchor repeats count each time.
+
+    Raises:
+        ValueError: It contains itself.
+    """
+    if not isinstance(value, dict | list):
+        return 1
+    if (known := counts.get(id(value))) is not None:
+        if known == 0:  # it is being counted
+            raise ValueError("it holds an anchor (&) that refers to itself")
+        return known
+    counts[id(value)] = 0
+    inner = value.values() if isinstance(value, dict) else value
+    counts[id(value)] = 1 + sum(_count(each, counts) for each in inner)
+    return counts[id(value)]
 
 
 def dump(values: Mapping[str, Any]) -> str:

@@ -141,8 +141,9 @@ def _ratings_in_words(ratings: dict[str, Any], interactions: int) -> str:
 
 
 def _print(facts: dict[str, Any], funnel: Funnel) -> None:
-    from starec_sim.cli.tables import console, grid
-    from starec_sim.cli.text import clean
+    from starec_sim.cli.tables import grid
+    from starec_sim.cli.visible_console import console
+    from starec_sim.visible_text import visible
 
     out = console()
     density = facts["density"]
@@ -153,16 +154,16 @@ def _print(facts: dict[str, Any], funnel: Funnel) -> None:
         "ratings": _ratings_in_words(facts["ratings"], facts["interactions"]),
     }
     for name in [key for key in facts if key in shown]:
-        out.print(f"{name:>13}  {clean(str(shown[name]))}")
+        out.print(f"{name:>13}  {visible(str(shown[name]))}")
     for file, what in facts["files"].items():
         ignored = what == "not read"
         shown_what = "" if ignored else f": {what}"
         out.print(
-            f"{'not read' if ignored else 'read':>13}  {clean(file + shown_what)}",
+            f"{'not read' if ignored else 'read':>13}  {visible(file + shown_what)}",
             style="yellow" if ignored else None,
         )
     for note, count in facts["notes"].items():
-        out.print(f"{'note':>13}  {clean(note)}: {count:,}", style="yellow")
+        out.print(f"{'note':>13}  {visible(note)}: {count:,}", style="yellow")
     if len(funnel.counts) > 1:
         table = grid()
         table.add_row("", "users", "items", "catalogue", "interactions", "sparsity", style="bold")
@@ -180,6 +181,6 @@ def _print(facts: dict[str, Any], funnel: Funnel) -> None:
                 for why, count in value.items():
                     evaluated.add_row(f"{name}: {why}", f"{count:,}")
             elif not isinstance(value, list):
-                evaluated.add_row(name, f"{value:,}" if isinstance(value, int) else clean(value))
+                evaluated.add_row(name, f"{value:,}" if isinstance(value, int) else visible(value))
         out.print()
         out.print(evaluated)

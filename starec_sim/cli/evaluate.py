@@ -24,6 +24,7 @@ from starec_sim.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from starec_sim.cli.evaluation_progress import EvaluationProgress
     from starec_sim.evaluation import Evaluation, Table
     from starec_sim.events import RunEvents
 
@@ -157,14 +158,28 @@ def finish_evaluation(
         as_json: Whether to return the answer in place of printing it.
     """
     from starec_sim.cli.evaluation_progress import EvaluationProgress
-    from starec_sim.cli.table_view import print_table, table_as_json
-    from starec_sim.cli.text import suggested
-    from starec_sim.cli.unfinished import unfinished_errors
-    from starec_sim.evaluation.table_files import write_table_files
+    from starec_sim.cli.unfinished import errors_after, unfinished_errors
 
     progress = EvaluationProgress()
     with unfinished_errors(progress), progress:
         folder, table = execute(progress)
+    with errors_after(folder):
+        return _show(folder, table, against, into, progress, as_json)
+
+
+def _show(
+    folder: Path,
+    table: Table,
+    against: str | None,
+    into: Path | None,
+    progress: EvaluationProgress,
+    as_json: bool,
+) -> Answer:
+    """Write and print the table of an evaluation, or return it as an answer."""
+    from starec_sim.cli.table_view import print_table, table_as_json
+    from starec_sim.cli.text import suggested
+    from starec_sim.evaluation.table_files import write_table_files
+
     written = write_table_files(table, folder, against)
     if into is not None:
         written = write_table_files(table, into, against)
@@ -193,7 +208,7 @@ def _print_failures(folder: Path) -> None:
     from starec_sim.cli.ledger_view import print_failures
     from starec_sim.runs.ledger import read_ledger
     from starec_sim.runs.reader import reading
-    from starec_sim.runs.store import FILE
+    from starec_sim.runs.schema import FILE
 
     if (folder / FILE).is_file():
         with reading(folder) as reader:

@@ -10,7 +10,7 @@ import typer
 from starec_sim.cli import app
 from starec_sim.runs.folder import CONFIG
 from starec_sim.runs.manifest import MANIFEST
-from starec_sim.runs.store import FILE
+from starec_sim.runs.schema import FILE
 
 FEED = ("run", "feed.yaml")
 

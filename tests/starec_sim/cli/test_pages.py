@@ -8,10 +8,10 @@ import pytest
 from rich.text import Text
 
 from starec_sim.cli.tables import number, print_report, sparkline
-from starec_sim.cli.text import clean
 from starec_sim.glossary import METRICS
 from starec_sim.metrics import Interval
 from starec_sim.report import ArmDifference, MetricSummary, RunReport
+from starec_sim.visible_text import visible
 
 
 def lines(said):
@@ -81,7 +81,7 @@ class TestARun:
 
     def test_where_there_are_none_the_first_command_is_offered(self, starec, here):
         assert "starec run experiments/01_quickstart" in starec("runs").out
-        assert starec("runs", "--json").answer == {"runs": []}
+        assert starec("runs", "--json").answer == {"runs": [], "leftovers": []}
 
 
 class TestALife:
@@ -311,7 +311,8 @@ class TestTables:
         assert sparkline([float("nan"), 1.0], 0, 1) == " █"
 
     def test_text_from_outside_is_harmless(self):
-        assert clean("a\x1b]0;title\x07b\u202ec\td\ne") == "a]0;titlebc d\ne"
+        text = "a\x1b]0;title\x07b\u202ec\td\ne"
+        assert visible(text) == "a\\x1b]0;title\\x07b\\u202ec d\ne"
 
 
 def test_the_answers_of_all_commands_are_strict_json(starec, finished):

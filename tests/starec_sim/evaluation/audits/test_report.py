@@ -108,7 +108,7 @@ def test_ones_own_prompts_are_not_rephrased(audited, tmp_path) -> None:
 
 def test_a_report_that_was_written_is_read_as_it_was(audited) -> None:
     report = audited("lexical", users=5)
-    again = AuditReport.from_json(json.loads(json.dumps(report.as_json())))
+    again = AuditReport.from_json(json.dumps(report.as_json()))
     assert json.dumps(again.as_json()) == json.dumps(report.as_json())
     assert render_page(again) == render_page(report)
     assert again.verdict == report.verdict
