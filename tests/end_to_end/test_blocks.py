@@ -9,7 +9,8 @@ Comments before a block, which readers do not see, say how:
     <!-- run with: TEXT -> OTHER -->          what stands for a text of the block, to make it small
 
 The blocks of a page run one after another, in one folder with `docs`, `experiments`, a little
-MovieLens 100K in `data`, and `rows.yaml`, the rows of every table with networks that learn little. `RUN` stands for the latest run. Blocks of Python share their names.
+MovieLens 100K in `data`, and `rows.yaml`, the rows of every table with networks that learn little.
+`RUN` stands for the latest run. Blocks of Python share their names.
 """
 
 import re
@@ -150,6 +151,7 @@ def execute(starec, tmp_path, monkeypatch):
     return execute
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, blocks in pages() if to_run(blocks)])
 def test_the_blocks_of_a_page_run(name, execute):
     execute(dict(pages())[name])

@@ -92,6 +92,7 @@ def check(starec, tmp_path, monkeypatch):
     return check
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
 def test_the_commands_of_a_page_are_valid(page, check):
     commands = commands_of(page.read_text("utf-8"))

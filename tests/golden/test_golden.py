@@ -68,6 +68,7 @@ def old_runs(tmp_path):
     return tmp_path / "runs"
 
 
+@pytest.mark.slow
 def test_runs_have_the_digests_they_had(starec, tmp_path):
     for name, (experiment, *changes) in RUNS.items():
         ran = answer(
@@ -113,6 +114,7 @@ def trained(starec, place):
     ]
 
 
+@pytest.mark.slow
 def test_steps_of_sft_and_grpo_have_the_losses_they_had(starec, tmp_path):
     if torch.backends.cpu.get_cpu_capability() != VALUES["processor"]:
         pytest.skip(f"the losses were recorded on a processor with {VALUES['processor']}")

@@ -33,6 +33,7 @@ ABOUT = {
 }
 
 
+@pytest.mark.slow
 def test_all_audits_give_one_report(audited) -> None:
     report = audited("lexical", users=5)
     assert [finding.name for finding in report.results] == list(NAMES)
@@ -43,6 +44,7 @@ def test_all_audits_give_one_report(audited) -> None:
     assert answer["audits"]["position"]["checks"]["tau"]["outcome"] in ("holds", "unsure", "fails")
 
 
+@pytest.mark.slow
 def test_answers_do_not_depend_on_concurrency_or_on_the_other_audits(audited) -> None:
     alone = audited("Moody", "position", users=4, concurrency=1)
     beside = audited("Moody", "position", "retest", "form", users=4, concurrency=50)
@@ -89,6 +91,7 @@ def test_ones_own_prompts_are_not_rephrased(audited, tmp_path) -> None:
     assert "tau in other words" not in report.results[0].metrics
 
 
+@pytest.mark.slow
 def test_a_report_that_was_written_is_read_as_it_was(audited) -> None:
     report = audited("lexical", users=5)
     again = AuditReport.from_json(json.loads(json.dumps(report.as_json())))
