@@ -161,6 +161,7 @@ def test_text_from_outside_cannot_steer_the_terminal(starec, here):
 
 
 class TestADamagedRun:
+    @pytest.mark.slow
     def test_without_a_manifest(self, starec, copied):
         (copied / MANIFEST).unlink()
         for command in ("show", "resume"):

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROWS = """rows:
   - {name: random, floor: random}
   - {name: popularity, recommender: popularity}

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 STAREC = [sys.executable, "-m", "starec_sim"]
 
 

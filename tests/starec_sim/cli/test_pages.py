@@ -29,6 +29,7 @@ def rich_run(finished, here):
 
 
 class TestARun:
+    @pytest.mark.slow
     def test_it_says_what_it_is_and_how_the_arms_differ(self, starec, finished):
         page = starec("show", finished["feed"]).out
         assert f"{finished['feed'].name}: finished" in page
@@ -177,6 +178,7 @@ class TestSmallRuns:
         assert "Means of the one round" in said.out
         assert "±" not in said.out.split("\n", 3)[3]
 
+    @pytest.mark.slow
     def test_names_with_odd_characters(self, starec, here, monkeypatch):
         odd = here / "a b?c#d%20e'ü"
         odd.mkdir()
@@ -196,6 +198,7 @@ class TestSmallRuns:
         assert "slow thinking" in said.out
         assert "coverage" not in said.out
 
+    @pytest.mark.slow
     def test_a_run_in_arms_with_replicates(self, starec, here):
         changes = ["replicates=2", "rounds=1", "arms={a: {}, b: {environment.recommender: random}}"]
         said = starec("run", "feed.yaml", *[w for c in changes for w in ("--set", c)], "--json")
@@ -204,6 +207,7 @@ class TestSmallRuns:
 
 
 class TestData:
+    @pytest.mark.slow
     def test_a_dataset_is_described(self, starec, here):
         said = starec("data", "describe", "synthetic", "--json")
         assert said.answer["users"] == 1000
