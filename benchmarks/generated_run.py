@@ -23,7 +23,11 @@ from starec_sim.types import Action, Decision, Experience, Feedback, Observation
 PAGES, PAGE_SIZE, ITEMS, TEXTS = 2, 8, 2_000, 4_000
 SLOW_SHARE = 0.1
 GENRES = ("Drama", "Comedy", "War", "Horror", "Crime", "Family", "Sci-Fi", "Romance")
-CONFIGURATION = "name: generated\nrounds: {rounds}\nenvironment: {{use: feed}}\npolicies: {{fast: lexical}}\n"
+CONFIGURATION = """name: generated
+rounds: {rounds}
+environment: {{use: feed}}
+policies: {{fast: {{use: lexical}}, slow: {{use: lexical}}}}
+"""
 
 
 def generate(folder: Path, users: int, rounds: int, arms: tuple[str, ...] = ("loop",)) -> None:
@@ -139,7 +143,7 @@ def _visit(rng: np.random.Generator, texts: list[int]) -> Iterator[dict[str, Any
         both = list(zip(items[part], stars[part], watches[part], strict=True))
         decision = Decision(actions=tuple(Action(i, w, 3.0 if w else None) for i, _, w in both))
         lived = tuple(Experience(item, float(rating), "world") for item, rating, w in both if w)
-        ending = ("" if page + 1 < PAGES else "left" if stars[-1] == 1 else "pages")
+        ending = "" if page + 1 < PAGES else "left" if stars[-1] == 1 else "pages"
         reward = {"engagement": len(lived) / PAGE_SIZE, "satisfaction": 0.1}
         feedback = Feedback(lived, reward=reward, ending=ending)
         a, b, c, d, e, f = (texts[n] for n in drawn[page * 6 : page * 6 + 6])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from starec_sim.cli.text import clean
+from starec_sim.visible_text import visible
 
 _MARKS = re.compile(r"([\\`*_\[\]<>|#])")
 
@@ -16,7 +16,7 @@ def markdown_text(text: object) -> str:
     >>> markdown_text("a *b*\n<i>")
     'a \\*b\\* \\<i\\>'
     """
-    return _MARKS.sub(r"\\\1", " ".join(clean(str(text)).split()))
+    return _MARKS.sub(r"\\\1", " ".join(visible(str(text)).split()))
 
 
 def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

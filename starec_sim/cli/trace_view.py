@@ -14,11 +14,12 @@ from rich.padding import Padding
 from rich.text import Text
 
 from starec_sim.answers import label, thought
-from starec_sim.cli.tables import console, grid, one_line
-from starec_sim.cli.text import clean
+from starec_sim.cli.tables import grid, one_line
+from starec_sim.cli.visible_console import console
 from starec_sim.runs.reader import RecordedStep, RecordedTrial
 from starec_sim.traces.step_page import Change, changes
 from starec_sim.types import Item, Messages, Node, User
+from starec_sim.visible_text import visible
 
 ENDINGS = {
     "left": "She left.",
@@ -88,7 +89,7 @@ def print_flaws(out: Console, flaws: Mapping[str, int], repaired: bool) -> None:
     """Print what was wrong with the answer of a step."""
     if flaws:
         listed = ", ".join(f"{kind} {count}" for kind, count in flaws.items())
-        out.print(f"  The answer was malformed: {clean(listed)}", style="red")
+        out.print(f"  The answer was malformed: {visible(listed)}", style="red")
     elif repaired:
         out.print("  The answer needed a repair.", style="yellow")
 
@@ -96,13 +97,13 @@ def print_flaws(out: Console, flaws: Mapping[str, int], repaired: bool) -> None:
 def print_gate(out: Console, slow: bool, reason: str) -> None:
     """Print whether the gate asked the slow node, and why."""
     gate = "thought again: " if slow else "went on: "
-    print_text(out, "gate", Text(gate + clean(reason)))
+    print_text(out, "gate", Text(gate + visible(reason)))
 
 
 def print_ending(out: Console, ending: str) -> None:
     """Print why a visit ended."""
     if said := ENDINGS.get(ending, ending):
-        out.print(f"\n  {clean(said)}", style="dim")
+        out.print(f"\n  {visible(said)}", style="dim")
 
 
 def print_title(out: Console, title: str) -> None:
@@ -114,8 +115,8 @@ def print_title(out: Console, title: str) -> None:
 def print_user(out: Console, user: str, profile: Mapping[str, str], about: str) -> None:
     """Print who the user is, and where she is."""
     facts = "".join(f" · {name} {value}" for name, value in profile.items())
-    out.print(Text.assemble((clean(user), "bold"), clean(facts)))
-    out.print(clean(about), style="dim")
+    out.print(Text.assemble((visible(user), "bold"), visible(facts)))
+    out.print(visible(about), style="dim")
 
 
 def _print_page(out: Console, step: RecordedStep, items: Mapping[int, Item]) -> None:
@@ -275,11 +276,11 @@ def print_answers(out: Console, turns: Sequence[Answer], node: Node, prompts: bo
             for role, text in (*turn.messages, ("answer", turn.completion)):
                 out.print(f"  {name}: {role}\n", style="bold")
                 # Print the text with its own line breaks only.
-                out.print(indent(clean(text), "    ") + "\n", soft_wrap=True)
+                out.print(indent(visible(text), "    ") + "\n", soft_wrap=True)
         else:
-            print_text(out, name, Text(clean(_reasoning(turn)), "italic"))
+            print_text(out, name, Text(visible(_reasoning(turn)), "italic"))
         if turn.error:
-            print_text(out, "parser", Text(clean(turn.error), "red"))
+            print_text(out, "parser", Text(visible(turn.error), "red"))
 
 
 def _reasoning(turn: Answer) -> str:
@@ -296,7 +297,7 @@ def print_changes(out: Console, found: Sequence[Change], prompts: bool) -> None:
     """Print the lines that were added to the preference summary, and those removed."""
     lines = [
         Text(
-            f"{'+' if change.op == 'added' else '-'} {clean(change.text)}",
+            f"{'+' if change.op == 'added' else '-'} {visible(change.text)}",
             "green" if change.op == "added" else "red",
         )
         for change in found

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from starec_sim.cli.as_markdown import markdown_table, markdown_text
-from starec_sim.cli.text import clean
 from starec_sim.cli.why_view import (
     group_rows,
     group_title,
@@ -15,6 +14,7 @@ from starec_sim.cli.why_view import (
     slate_columns,
 )
 from starec_sim.traces.step_page import StepPage, TurnPage
+from starec_sim.visible_text import visible
 
 if TYPE_CHECKING:
     from starec_sim.traces.training_view import Group
@@ -93,7 +93,7 @@ def _block(text: str, language: str = "") -> str:
     fence = "```"
     while fence in text:
         fence += "`"
-    return f"{fence}{language}\n{clean(text)}\n{fence}"
+    return f"{fence}{language}\n{visible(text)}\n{fence}"
 
 
 def _list(lines: Sequence[str]) -> str:

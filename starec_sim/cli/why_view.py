@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from starec_sim.cli.tables import console, grid, number, one_line
-from starec_sim.cli.text import clean, program
+from starec_sim.cli.tables import grid, number, one_line
+from starec_sim.cli.text import program
 from starec_sim.cli.trace_view import (
     Row,
     print_answers,
@@ -25,9 +25,11 @@ from starec_sim.cli.trace_view import (
     print_user,
     stars,
 )
+from starec_sim.cli.visible_console import console
 from starec_sim.traces.commands import why_command
 from starec_sim.traces.step_page import SlatePlace, StepPage
 from starec_sim.traces.values import ExperienceRef
+from starec_sim.visible_text import visible
 
 if TYPE_CHECKING:
     from starec_sim.traces.training_view import Group
@@ -68,9 +70,9 @@ def print_why(folder: Path, page: StepPage, groups: Sequence[Group], prompts: bo
 
 def reward_text(page: StepPage) -> str:
     """Return the reward by component, weighted and summed in a training."""
-    parts = [f"{clean(name)} {number(value)}" for name, value in page.reward.items()]
+    parts = [f"{visible(name)} {number(value)}" for name, value in page.reward.items()]
     if page.reward_weights:
-        weights = (f"{weight:g} {clean(name)}" for name, weight in page.reward_weights.items())
+        weights = (f"{weight:g} {visible(name)}" for name, weight in page.reward_weights.items())
         parts.append(f"a training sums {' + '.join(weights)}")
     return " · ".join(parts) or "the environment reports none"
 
@@ -144,7 +146,7 @@ def _lines(lines: list[str], prompts: bool) -> Text:
     """Return the first lines of a text, with how many are left out."""
     if not prompts and len(lines) > _LINES:
         lines = [*lines[: _LINES - 1], f"… {len(lines) - _LINES + 1} more (--prompts)"]
-    return Text("\n".join(map(clean, lines)))
+    return Text("\n".join(map(visible, lines)))
 
 
 def _latest(lines: Sequence[str]) -> list[str]:
@@ -172,7 +174,7 @@ def _print_slate(out: Console, page: StepPage) -> None:
 
 
 def _lived(experience: ExperienceRef) -> str:
-    return f"{clean(experience.item.title)} {experience.rating:g}"
+    return f"{visible(experience.item.title)} {experience.rating:g}"
 
 
 def _print_group(out: Console, group: Group) -> None:
@@ -196,6 +198,6 @@ def _print_neighbours(out: Console, folder: Path, page: StepPage) -> None:
     """Print the commands for the steps before and after."""
     for name, at in (("before", page.previous), ("after", page.next)):
         if at is not None:
-            command = clean(why_command(folder, at)).removeprefix("starec")
+            command = visible(why_command(folder, at)).removeprefix("starec")
             out.print(f"\n  {name}: {program()}{command}", style="dim", soft_wrap=True, end="")
     out.print()

@@ -8,27 +8,21 @@ can be counted again from the steps.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
 from starec_sim.runs import codec
+from starec_sim.runs.schema import FACTS, has_facts
+from starec_sim.runs.stored_values import Number, Row, StoredType
 from starec_sim.types import Decision, Feedback, Observation, Step, Verdict
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS step_facts (
-    trial INTEGER, round INTEGER, user INTEGER, step INTEGER,
-    score TEXT, truth TEXT, recalled TEXT,
-    PRIMARY KEY (trial, round, user, step)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS visit_facts (
-    trial INTEGER, round INTEGER, user INTEGER, steps INTEGER NOT NULL, shown INTEGER NOT NULL,
-    chosen INTEGER NOT NULL, liked INTEGER NOT NULL, rated INTEGER NOT NULL, stars REAL NOT NULL,
-    slow INTEGER NOT NULL, flawed INTEGER NOT NULL, exits INTEGER NOT NULL,
-    PRIMARY KEY (trial, round, user)) WITHOUT ROWID
-"""
-TABLES = frozenset({"step_facts", "visit_facts"})
+_ROW = StoredType[tuple[str | None, str | None, str | None]](
+    "step_facts", tuple[str | None, str | None, str | None]
+)
+_NUMBERS = StoredType[list[float | None]]("step_facts", list[Number | None])
+_RECALLED = StoredType[list[tuple[int, float]]]("step_facts.recalled", list[tuple[Row, Number]])
 _DIGITS = 5
 """Digits after the point that are kept of a score or rating."""
 
@@ -88,17 +82,9 @@ def create(db: sqlite3.Connection) -> None:
     """Create the tables in a record without them, and count its visits (inside a transaction)."""
     if has_facts(db):
         return
-    for statement in SCHEMA.split(";\n"):
+    for statement in FACTS.split(";\n"):
         db.execute(statement)
     _insert_visits(db, _counted(db))
-
-
-def has_facts(db: sqlite3.Connection) -> bool:
-    """Return whether a record has the tables."""
-    (found,) = db.execute(
-        "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name IN (?, ?)", tuple(TABLES)
-    ).fetchone()
-    return bool(found == len(TABLES))
 
 
 def with_visit_facts(db: sqlite3.Connection) -> sqlite3.Connection:
@@ -106,8 +92,7 @@ def with_visit_facts(db: sqlite3.Connection) -> sqlite3.Connection:
     if has_facts(db):
         return db
     counted = sqlite3.connect(":memory:")
-    for statement in SCHEMA.split(";\n"):
-        counted.execute(statement)
+    counted.executescript(FACTS)
     _insert_visits(counted, _counted(db))
     return counted
 
@@ -183,5 +168,11 @@ def step_facts(db: sqlite3.Connection, key: tuple[int, int, int, int]) -> StepFa
             "WHERE (trial, round, user, step) = (?, ?, ?, ?)",
             key,
         ).fetchone()
-    score, truth, recalled = (json.loads(text) if text else () for text in row or ("", "", ""))
-    return StepFacts(tuple(score), tuple(truth), tuple((item, near) for item, near in recalled))
+    if row is None:
+        return StepFacts()
+    score, truth, recalled = _ROW.from_row(row)
+    return StepFacts(
+        tuple(_NUMBERS.from_json(score)) if score else (),
+        tuple(_NUMBERS.from_json(truth)) if truth else (),
+        tuple(_RECALLED.from_json(recalled)) if recalled else (),
+    )

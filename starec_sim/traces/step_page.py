@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from starec_sim.answers import label, read_prompt, thought
@@ -12,6 +13,7 @@ from starec_sim.errors import RunError
 from starec_sim.learning.trials import BRANCH
 from starec_sim.runs.facts import StepFacts
 from starec_sim.runs.reader import Reader, RecordedStep, RecordedTrial
+from starec_sim.runs.record_errors import damaged
 from starec_sim.traces.values import ExperienceRef, GroupPlace, ItemRef, Items, StepAddress
 from starec_sim.types import Experience, Node, Source, Tokens, Turn
 
@@ -204,7 +206,7 @@ def read_step(
         page=found.observation.page,
         memory_before=_memory(place, summary, gained, found, items),
         recalled=tuple(RecalledRef(items[item], near) for item, near in facts.recalled) or None,
-        slate=_slate(found, facts, items),
+        slate=_slate(found, facts, items, reader.path),
         turns=tuple(_turn(turn) for turn in found.turns if turn.attempt < BRANCH),
         leave=found.decision.leave,
         flaws=found.decision.flaws,
@@ -258,13 +260,17 @@ def _memory(
     )
 
 
-def _slate(step: RecordedStep, facts: StepFacts, items: Items) -> tuple[SlatePlace, ...]:
+def _slate(
+    step: RecordedStep, facts: StepFacts, items: Items, path: Path
+) -> tuple[SlatePlace, ...]:
     decision, feedback = step.decision, step.feedback
     ratings = {experience.item: experience.rating for experience in feedback.experiences}
     actions = {action.item: action for action in decision.actions}
     feed = step.observation.task == "feed"
     missing = (None,) * len(step.observation.slate)
     scores, truths = facts.score or missing, facts.truth or missing
+    if not len(scores) == len(truths) == len(missing):
+        raise damaged(path, f"step_facts has {len(scores)} scores for a slate of {len(missing)}")
     places = []
     for place, item in enumerate(step.observation.slate):
         action = actions.get(item)
