@@ -1,0 +1,46 @@
+// The command line and the Python lines that show the same as a page.
+
+import { quoted } from "./text";
+import type { Address } from "./types";
+
+/** Options of a command; those without a value are left out. */
+function options(given: Record<string, string | number | null | undefined>): string {
+  return Object.entries(given)
+    .filter(([, value]) => value !== null && value !== undefined && value !== "")
+    .map(([name, value]) => ` --${name} ${quoted(String(value))}`)
+    .join("");
+}
+
+export function showCommand(run: string, given: Record<string, string | number | null> = {}) {
+  return `starec show ${quoted(run)}${options(given)}`;
+}
+
+export function whyCommand(run: string, { arm, seed, user, round, step }: Address): string {
+  return `starec why ${quoted(run)} ${quoted(user)} ${round}${options({ step, arm, seed })}`;
+}
+
+export function diffCommand(a: string, b: string, given: Record<string, string | null>): string {
+  return `starec diff ${quoted(a)} ${quoted(b)}${options(given)}`;
+}
+
+export function searchCommand(run: string, words: string, given: Record<string, string | null>) {
+  return `starec search ${quoted(run)} ${quoted(words)}${options(given)}`;
+}
+
+/** Python that reads a table of a run, and keeps the rows with these values. */
+export function python(
+  folder: string,
+  table: "steps" | "turns" | "memory" | "rewards" | "rollouts" | "metrics",
+  where: Record<string, string | number | null> = {},
+): string {
+  const tests = Object.entries(where)
+    .filter(([, value]) => value !== null)
+    .map(([name, value]) => `(${table}[${JSON.stringify(name)}] == ${JSON.stringify(value)})`);
+  return [
+    "from starec_sim import read_run",
+    "",
+    `run = read_run(${JSON.stringify(folder)})`,
+    `${table} = run.${table}.to_pandas()`,
+    tests.length ? `${table}[${tests.join(" & ")}]` : table,
+  ].join("\n");
+}

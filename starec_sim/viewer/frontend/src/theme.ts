@@ -1,0 +1,43 @@
+// Dark or light: as the system says, until the reader chooses. `theme=dark` in the URL wins.
+
+import { useEffect, useState } from "preact/hooks";
+
+export type Theme = "light" | "dark";
+const KEY = "starec-theme";
+
+function stored(): Theme | null {
+  try {
+    return localStorage.getItem(KEY) as Theme | null;
+  } catch {
+    return null; // a page from a file may have no storage
+  }
+}
+
+const system = matchMedia("(prefers-color-scheme: dark)");
+
+/** Return the theme and a function that chooses the other one. */
+export function useTheme(fromUrl: string | null): [Theme, () => void] {
+  const [chosen, setChosen] = useState<Theme | null>(stored);
+  const [dark, setDark] = useState(system.matches);
+  useEffect(() => {
+    const follow = () => setDark(system.matches);
+    system.addEventListener("change", follow);
+    return () => system.removeEventListener("change", follow);
+  }, []);
+  const url = fromUrl === "dark" || fromUrl === "light" ? fromUrl : null;
+  const theme = url ?? chosen ?? (dark ? "dark" : "light");
+  useEffect(() => {
+    document.documentElement.dataset.theme = theme;
+    dispatchEvent(new Event("themechange"));
+  }, [theme]);
+  const toggle = () => {
+    const other = theme === "dark" ? "light" : "dark";
+    try {
+      localStorage.setItem(KEY, other);
+    } catch {
+      // the choice lasts for this page only
+    }
+    setChosen(other);
+  };
+  return [theme, toggle];
+}
