@@ -1,11 +1,11 @@
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { useData, useLive } from "./api";
 import { about, isBundle } from "./bundle";
 import { useKeys } from "./keys";
 import { KeyHelp } from "./parts/KeyHelp";
 import { ErrorPage } from "./parts/ErrorPage";
 import { RunBar } from "./parts/RunBar";
-import { go, href, useRoute, type Route } from "./router";
+import { go, useRoute, type Route } from "./router";
 import { visible } from "./text";
 import { useTheme } from "./theme";
 import type { RunRow } from "./types";
@@ -48,8 +48,8 @@ export function App() {
   const runs = useData<RunRow[]>("api/runs");
   const name = route.path[0] === "run" ? (route.path[1] ?? "") : "";
   const run = runs.data?.find((each) => each.name === name);
-  const writing = runs.data?.some((each) => each.status === "running" && (!name || each === run));
-  useLive(name, !isBundle && writing === true);
+  useLive(name, !isBundle && (!name || run?.status === "running"));
+  useNewPage(route);
   useKeys([
     { keys: "?", does: "list the keys", run: () => setHelp(true) },
     { keys: "g r", does: "go to the runs", run: () => go("#/runs") },
@@ -84,6 +84,15 @@ export function App() {
   );
 }
 
+/** Start a new page at its top. Between the steps of a person the place on the page stays. */
+function useNewPage(route: Route): void {
+  const page = route.path.slice(0, 4).join("/");
+  useEffect(() => {
+    scrollTo(0, 0);
+    document.getElementById("main")?.focus({ preventScroll: true });
+  }, [page]);
+}
+
 function RunPage({ run, route, name, known }: {
   run: RunRow | undefined;
   route: Route;
@@ -92,7 +101,7 @@ function RunPage({ run, route, name, known }: {
 }) {
   if (!known) return <p class="quiet" role="status">Loading …</p>;
   if (!run) {
-    const hint = `the runs here are listed at ${href(["runs"])}; starec view DIR shows another folder`;
+    const hint = "starec runs lists the runs; starec view FOLDER shows those of another folder";
     return <ErrorPage failure={{ error: `There is no run “${name}” here.`, hint, near: near(name, known) }} />;
   }
   const View = VIEWS[route.path[2] ?? ""];

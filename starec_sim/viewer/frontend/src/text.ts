@@ -16,12 +16,12 @@ export function visible(text: string): string {
   });
 }
 
-/** A number as people read it: at most three decimals, thousands apart. */
+/** A number as people read it: whole, or with three decimals; thousands apart. */
 export function number(value: number | null | undefined, decimals = 3): string {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   if (Number.isInteger(value)) return value.toLocaleString("en-US");
   return value.toLocaleString("en-US", {
-    minimumFractionDigits: Math.min(2, decimals),
+    minimumFractionDigits: decimals,
     maximumFractionDigits: decimals,
   });
 }

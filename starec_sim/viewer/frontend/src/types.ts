@@ -276,6 +276,8 @@ export interface TrainingStep {
 
 export interface GroupRow {
   group: string;
+  /** The step whose question was answered. */
+  at: Address | null;
   node: string;
   size: number;
   mean: number;

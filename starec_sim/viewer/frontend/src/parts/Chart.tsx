@@ -113,12 +113,19 @@ function draw(element: HTMLElement, { xs, series, height = 150 }: Props): uPlot 
     height,
     legend: { show: false },
     cursor: { show: false },
-    scales: { x: { time: false } },
+    scales: { x: { time: false }, y: { range } },
     bands,
     series: lines,
     axes: [{ ...axis, size: 22, incrs: [1, 2, 5, 10, 20, 50, 100, 500, 1000] }, { ...axis, size: 46 }],
   };
   return new uPlot(options, data as uPlot.AlignedData, element);
+}
+
+/** The range of the values with a little room; a flat line stands in the middle. */
+function range(_: uPlot, low: number | null, high: number | null): [number, number] {
+  if (low === null || high === null) return [0, 1];
+  const room = (high - low) * 0.06 || Math.abs(high) * 0.1 || 1;
+  return [low >= 0 && low < room * 3 ? 0 : low - room, high + room];
 }
 
 /** Names and marks of the series that all charts of a page share. */

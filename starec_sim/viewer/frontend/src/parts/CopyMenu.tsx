@@ -13,10 +13,11 @@ export function CopyMenu({ json, markdown, command, python }: Copies) {
   const [said, setSaid] = useState("");
   const menu = useRef<HTMLDetailsElement>(null);
   const copy = async (what: string, text: string) => {
+    close();
     setSaid((await toClipboard(text)) ? `Copied: ${what}` : "The browser refuses to copy.");
-    if (menu.current) menu.current.open = false;
     setTimeout(() => setSaid(""), 2500);
   };
+  const close = () => menu.current && (menu.current.open = false);
   useKeys([
     { keys: "c", does: "copy the command that shows this page", run: () => copy("command", command) },
   ]);
@@ -29,7 +30,16 @@ export function CopyMenu({ json, markdown, command, python }: Copies) {
   return (
     <div class="copy">
       <span role="status" class="said">{said}</span>
-      <details class="menu" ref={menu}>
+      <details
+        class="menu"
+        ref={menu}
+        onFocusOut={(event) => !menu.current?.contains(event.relatedTarget as Node | null) && close()}
+        onKeyDown={(event) => {
+          if (event.key !== "Escape" || !menu.current?.open) return;
+          event.preventDefault(); // else Escape goes back
+          close();
+        }}
+      >
         <summary>Copy</summary>
         <div class="sheet">
           {choices.map(([what, about, text]) => (

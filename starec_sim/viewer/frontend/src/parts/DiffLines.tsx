@@ -4,11 +4,16 @@ import type { Change } from "../types";
 
 const MARK = { added: "+", removed: "−", kept: " " } as const;
 
+const MOST = 24;
+
 /** Lines that were added (+), removed (−) or kept. Kept ones are folded unless few. */
 export function DiffLines({ changes }: { changes: Change[] }) {
   const [all, setAll] = useState(false);
+  const [long, setLong] = useState(false);
   const changed = changes.filter((change) => change.op !== "kept");
   const kept = changes.length - changed.length;
+  const wanted = all ? changes : changed;
+  const shown = long || wanted.length < MOST * 1.3 ? wanted : wanted.slice(0, MOST);
   if (!changed.length && !all)
     return (
       <p>
@@ -19,7 +24,7 @@ export function DiffLines({ changes }: { changes: Change[] }) {
   return (
     <>
       <ol class="diff">
-        {(all ? changes : changed).map((change, index) => (
+        {shown.map((change, index) => (
           <li key={index} class={change.op}>
             <span class="mark" aria-hidden="true">{MARK[change.op]}</span>
             <span class="hidden">{change.op}: </span>
@@ -27,6 +32,9 @@ export function DiffLines({ changes }: { changes: Change[] }) {
           </li>
         ))}
       </ol>
+      {shown.length < wanted.length && (
+        <button class="link" onClick={() => setLong(true)}>show all {wanted.length} lines</button>
+      )}{" "}
       {kept > 0 && (
         <button class="link" aria-expanded={all} onClick={() => setAll(!all)}>
           {all ? "only what changed" : `show the ${kept} unchanged lines too`}

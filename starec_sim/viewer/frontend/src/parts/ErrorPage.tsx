@@ -5,9 +5,9 @@ import { Text } from "./Text";
 export function ErrorPage({ failure }: { failure: Failure }) {
   return (
     <div class="error" role="alert">
-      <p>
+      <h1>
         <strong>error:</strong> <Text>{failure.error}</Text>
-      </p>
+      </h1>
       {failure.near && failure.near.length > 0 && (
         <p>
           near names: <Text>{failure.near.join(", ")}</Text>

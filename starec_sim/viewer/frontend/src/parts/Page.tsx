@@ -36,14 +36,16 @@ export function Await<T>({ of, children }: {
 }
 
 /** A part of a page with its heading in the margin. */
-export function Part({ name, note, children }: {
+export function Part({ name, note, wide = false, children }: {
   name: string;
   note?: ComponentChildren;
+  /** The heading stands above, for what needs the width. */
+  wide?: boolean;
   children: ComponentChildren;
 }) {
   const id = `part-${name.toLowerCase().replace(/\W+/g, "-")}`;
   return (
-    <section class="part" aria-labelledby={id}>
+    <section class={`part${wide ? " wide" : ""}`} aria-labelledby={id}>
       <div class="margin">
         <h2 id={id}>{name}</h2>
         {note && <div class="quiet">{note}</div>}

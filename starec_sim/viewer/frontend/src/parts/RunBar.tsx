@@ -38,7 +38,7 @@ function WordSearch({ run, initial }: { run: RunRow; initial: string }) {
   const [words, setWords] = useState(initial);
   return (
     <SearchBox
-      label="Search prompts, answers and summaries"
+      label="Search prompts and answers"
       value={words}
       onInput={setWords}
       onEnter={() => words.trim() && go(href(["run", run.name, "search"], { q: words.trim() }))}

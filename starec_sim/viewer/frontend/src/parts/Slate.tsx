@@ -4,15 +4,19 @@ import { Stars } from "./Stars";
 import { Table, type Column } from "./Table";
 
 /** What she was shown: what she knew of it on the left, what nobody told her on the right. */
-export function Slate({ places }: { places: SlatePlace[] }) {
+export function Slate({ places, narrow = false }: { places: SlatePlace[]; narrow?: boolean }) {
+  const columns = slateColumns(places).filter(({ name }) => !narrow || !WIDE.includes(name));
   return (
     <Table
-      id="slate" caption="Slate" hideCaption columns={slateColumns(places)} rows={places}
+      id="slate" caption="Slate" hideCaption columns={columns} rows={places}
       rowKey={(place) => place.position}
       rowClass={(place) => [chosen(place) && "picked", place.target && "target"].filter(Boolean).join(" ")}
     />
   );
 }
+
+/** Columns that are left out where two slates stand beside each other. */
+const WIDE = ["label", "attributes", "score"];
 
 const chosen = (place: SlatePlace) => place.watched === true || place.rank === 1;
 
@@ -24,7 +28,7 @@ export function slateColumns(places: SlatePlace[]): Column<SlatePlace>[] {
     { name: "position", head: "#", about: "Position on the slate", value: (place) => place.position },
     { name: "label", head: "label", value: (place) => place.label },
     {
-      name: "title", head: "item", value: (place) => place.item.title,
+      name: "title", head: "item", nowrap: true, value: (place) => place.item.title,
       cell: (place) => (
         <>
           <span class="title" title={visible(place.item.id)}>{visible(place.item.title)}</span>
@@ -44,15 +48,15 @@ export function slateColumns(places: SlatePlace[]): Column<SlatePlace>[] {
     },
     has("expected") && {
       name: "expected", head: "expects", about: "The stars that she expects", value: (place) => place.expected,
-      cell: (place) => <Stars value={place.expected} />,
+      left: true, cell: (place) => <Stars value={place.expected} />,
     },
     has("rating") && {
       name: "rating", head: "found", about: "Her true rating, where this step revealed it", value: (place) => place.rating,
-      cell: (place) => <Stars value={place.rating} kind="true" />,
+      left: true, cell: (place) => <Stars value={place.rating} kind="true" />,
     },
     has("truth") && {
       name: "truth", head: "hidden truth", about: "What she would rate it; nobody told her", value: (place) => place.truth,
-      cell: (place) => <Stars value={place.truth} kind="hidden-truth" />,
+      left: true, cell: (place) => <Stars value={place.truth} kind="hidden-truth" />,
     },
   ];
   return all.filter((column) => column !== false);

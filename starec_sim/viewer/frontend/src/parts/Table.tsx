@@ -18,7 +18,12 @@ export interface Column<Row> {
   filters?: boolean;
   /** A longer explanation. */
   about?: string;
+  /** Neither sorted nor filtered. */
   plain?: boolean;
+  /** Numbers that are not shown as such, e.g. as stars, stand left. */
+  left?: boolean;
+  /** Lines are not broken. */
+  nowrap?: boolean;
 }
 
 interface Props<Row> {
@@ -46,7 +51,11 @@ export function Table<Row>(props: Props<Row>) {
   const limit = served?.limit ?? PAGE;
   const total = served?.total ?? fitting.length;
   const shown = served ? rows : fitting.slice(offset, offset + limit);
-  const numeric = (column: Column<Row>) => rows.some((row) => typeof column.value(row) === "number");
+  const numeric = (column: Column<Row>) =>
+    !column.left && rows.some((row) => typeof column.value(row) === "number");
+  const classOf = (column: Column<Row>) =>
+    numeric(column) ? "number" : column.nowrap ? "nowrap" : "";
+  const classes = new Map(columns.map((column) => [column.name, classOf(column)]));
   return (
     <div class="table">
       <table>
@@ -57,11 +66,11 @@ export function Table<Row>(props: Props<Row>) {
               <th
                 key={column.name}
                 scope="col"
-                class={numeric(column) ? "number" : ""}
+                class={classes.get(column.name)}
                 title={column.about}
                 aria-sort={sortedBy !== column.name ? undefined : down ? "descending" : "ascending"}
               >
-                {column.plain ? column.head : (
+                {column.plain ? (column.head || <span class="hidden">{column.name}</span>) : (
                   <a href={sortHref(route, id, column.name, sortedBy === column.name && !down)}>
                     {column.head}
                     <span aria-hidden="true">
@@ -77,7 +86,7 @@ export function Table<Row>(props: Props<Row>) {
           {shown.map((row, index) => (
             <tr key={rowKey(row, index)} class={rowClass?.(row)}>
               {columns.map((column) => (
-                <td key={column.name} class={typeof column.value(row) === "number" ? "number" : ""}>
+                <td key={column.name} class={classes.get(column.name)}>
                   {cell(column, row)}
                 </td>
               ))}

@@ -98,7 +98,7 @@ function Form({ run, page, turn, options }: { run: RunRow; page: StepPage; turn:
 
 function Answers({ state, turn }: { state: "" | "asking" | Failure | AskAnswer; turn: Turn }) {
   if (state === "asking") return <p role="status">Asking …</p>;
-  if (state === "") return <Original turn={turn} />;
+  if (state === "") return <Original turn={turn} open />;
   if (!("answers" in state)) return <ErrorPage failure={state} />;
   const most = Math.max(1, ...state.distribution.map((each) => each.count));
   return (
@@ -122,25 +122,25 @@ function Answers({ state, turn }: { state: "" | "asking" | Failure | AskAnswer; 
           ))}
         </tbody>
       </table>
-      <div class="members">
+      <div class="answers">
         <Original turn={turn} />
         {state.answers.map((each, index) => (
-          <section key={index} class="card" aria-label={`Answer ${index + 1}`}>
-            <h3>Answer {index + 1} <span class="quiet">{visible(each.decision)}</span></h3>
+          <details key={index} class="turn">
+            <summary>Answer {index + 1} <span class="quiet">{visible(each.decision)}</span></summary>
             <Rendered text={each.completion} />
-          </section>
+          </details>
         ))}
       </div>
     </>
   );
 }
 
-function Original({ turn }: { turn: Turn }) {
+function Original({ turn, open = false }: { turn: Turn; open?: boolean }) {
   return (
-    <section class="card" aria-label="The answer on record">
-      <h3>On record <span class="quiet">{visible(turn.policy)}</span></h3>
+    <details class="turn" open={open}>
+      <summary>On record <span class="quiet">{visible(turn.policy)}</span></summary>
       <Rendered text={turn.completion} />
-    </section>
+    </details>
   );
 }
 

@@ -40,8 +40,8 @@ export function GroupView({ run, route }: ViewProps) {
               {group.zero_variance && <strong class="warn"> · all rewards are equal: the group teaches nothing</strong>}
             </PageHead>
             <Table id="members" caption="Members" hideCaption columns={table} rows={group.members} rowKey={(member) => member.number} />
-            <Part name="Answers" note="Side by side, best first.">
-              <div class="members">
+            <Part name="Answers" note="Side by side, best first." wide>
+              <div class="members" tabIndex={0} role="group" aria-label="Answers, best first">
                 {[...group.members].sort((a, b) => b.advantage - a.advantage).map((member) => <Answer key={member.number} member={member} />)}
               </div>
             </Part>
@@ -61,7 +61,7 @@ function columns(group: Group): Column<Member>[] {
     ...names.map((name): Column<Member> => ({ name, head: visible(name), value: (member) => member.components[name] })),
     { name: "advantage", head: "advantage", value: (member) => member.advantage, cell: (member) => signed(member.advantage) },
     {
-      name: "bar", head: "", plain: true, value: () => null,
+      name: "bar of the advantage", head: "", plain: true, value: () => null,
       cell: (member) => <AdvantageBar share={member.advantage / largest} />,
     },
     { name: "tokens", head: "tokens", value: (member) => member.tokens },

@@ -5,7 +5,6 @@ import { isBundle } from "../bundle";
 import { asFailure } from "../failure";
 import { mdPage } from "../markdown";
 import { Chips } from "../parts/Chips";
-import { ErrorPage } from "../parts/ErrorPage";
 import { Await, Empty, PageHead } from "../parts/Page";
 import { asMarkdown, Table, type Column } from "../parts/Table";
 import { count, quoted, time, visible } from "../text";
@@ -81,7 +80,7 @@ export function MarkForm({ run, at }: { run: RunRow; at: Address }) {
       <label>Author <input value={author} maxLength={80} onInput={(event) => setAuthor(event.currentTarget.value)} /></label>
       <button onClick={save} disabled={!author.trim() || !reason.trim()}>Mark this step</button>
       <span role="status">{typeof said === "string" && said}</span>
-      {typeof said !== "string" && <ErrorPage failure={said} />}
+      {typeof said !== "string" && <span class="warn">{visible(said.error)} {visible(said.hint ?? "")}</span>}
     </div>
   );
 }

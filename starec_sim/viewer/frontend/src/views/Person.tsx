@@ -73,7 +73,17 @@ function Visits({ person, run, chosen, choose }: {
     { keys: "p", does: "previous visit", run: () => move(-1) },
     { keys: "Enter", does: "open the visit", run: () => open && go(stepHref(run.name, address(open.step))) },
   ]);
+  const link = (round: number, step: number) => stepHref(run.name, { ...address(step), round });
   if (!rounds.length) return <Empty command={showCommand(run.name)}>She has not visited yet.</Empty>;
+  if (person.visits.every((visit) => visit.steps.length === 1))
+    return (
+      <ol class="pages-row">
+        {person.visits.map(({ round, steps: [step] }) => step && (
+          <Page key={round} id={`visit-${round}`} name={`Round ${round}`} step={step}
+            link={link(round, step.step)} chosen={round === chosen} />
+        ))}
+      </ol>
+    );
   return (
     <>
       {person.visits.map((visit) => (
@@ -81,8 +91,7 @@ function Visits({ person, run, chosen, choose }: {
           <div class="margin"><h2>Round {visit.round}</h2><div class="quiet">{count(visit.steps.length, "step")}</div></div>
           <ol class="pages-row">
             {visit.steps.map((step) => (
-              <Page key={step.step} step={step}
-                link={stepHref(run.name, { ...address(step.step), round: visit.round })} />
+              <Page key={step.step} name={`Step ${step.step}`} step={step} link={link(visit.round, step.step)} />
             ))}
           </ol>
         </section>
@@ -93,15 +102,29 @@ function Visits({ person, run, chosen, choose }: {
 
 const SHOWN = 10;
 
+/** The items of a slate that a card has place for: always those that she chose or found out about. */
+function seen(step: VisitStep): VisitStep["slate"] {
+  const matters = (id: string) => step.chosen.includes(id) || step.stars[id] !== undefined;
+  let others = SHOWN - step.slate.filter((item) => matters(item.id)).length;
+  return step.slate.filter((item) => matters(item.id) || others-- > 0);
+}
+
 /** One step as a card: what was shown, what she chose, and what came of it. */
-function Page({ step, link }: { step: VisitStep; link: string }) {
+function Page({ id, name, step, link, chosen = false }: {
+  id?: string;
+  name: string;
+  step: VisitStep;
+  link: string;
+  chosen?: boolean;
+}) {
+  const places = seen(step);
   const flaws = Object.values(step.flaws).reduce((sum, n) => sum + n, 0);
   return (
-    <li class="card">
-      <a href={link}><strong>Step {step.step}</strong></a>{" "}
+    <li class={`card${chosen ? " chosen" : ""}`} id={id}>
+      <a href={link}><strong>{name}</strong></a>{" "}
       <span class="quiet">{step.task === "feed" ? `page ${step.page}` : visible(step.task)}</span>
       <ul>
-        {step.slate.slice(0, SHOWN).map((item) => (
+        {places.map((item) => (
           <li key={item.id} class={step.chosen.includes(item.id) ? "picked" : "quiet"}>
             <span class="title" title={visible(item.title)}>
               <span aria-hidden="true">{step.chosen.includes(item.id) ? "● " : "○ "}</span>
@@ -111,7 +134,7 @@ function Page({ step, link }: { step: VisitStep; link: string }) {
             {step.stars[item.id] !== undefined && <Stars value={step.stars[item.id]} />}
           </li>
         ))}
-        {step.slate.length > SHOWN && <li class="quiet">and {step.slate.length - SHOWN} more</li>}
+        {step.slate.length > places.length && <li class="quiet">and {step.slate.length - places.length} more</li>}
       </ul>
       <p>
         {step.reward_total !== null && <>reward {number(step.reward_total)} · </>}

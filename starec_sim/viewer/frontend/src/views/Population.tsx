@@ -34,10 +34,10 @@ export function PopulationView({ run, route }: ViewProps) {
             Of {visible(trial.arm)}, seed {trial.seed}. Choose a value to see these people.
           </PageHead>
           <div class="tools"><TrialChoice run={run} route={route} /></div>
-          <Part name="Traits" note="Mean outcomes; the darker, the higher in its column.">
+          <Part name="Traits" note="Mean outcomes; the stronger the colour, the higher among all cells of that outcome.">
             {view.traits.length === 0 && <Empty command={showCommand(run.name)}>These people have no traits on record.</Empty>}
             <div class="wrap">
-              {view.traits.map((trait) => <TraitTable key={trait.trait} trait={trait} people={people} />)}
+              {view.traits.map((trait) => <TraitTable key={trait.trait} trait={trait} all={view.traits} people={people} />)}
             </div>
           </Part>
           <Curves view={view} />
@@ -47,7 +47,7 @@ export function PopulationView({ run, route }: ViewProps) {
   );
 }
 
-function TraitTable({ trait, people }: { trait: Trait; people: (trait: string, value: string) => string }) {
+function TraitTable({ trait, all, people }: { trait: Trait; all: Trait[]; people: (trait: string, value: string) => string }) {
   const metrics = metricsOf(trait);
   return (
     <table class="heat">
@@ -65,7 +65,7 @@ function TraitTable({ trait, people }: { trait: Trait; people: (trait: string, v
             <th scope="row"><a href={people(trait.trait, row.value)}>{visible(row.value)}</a></th>
             <td class="number">{number(row.users)}</td>
             {metrics.map((metric) => (
-              <td key={metric} class={`number heat-${heat(trait, metric, row.outcomes[metric])}`}>
+              <td key={metric} class={`number heat-${heat(all, metric, row.outcomes[metric])}`}>
                 <a href={people(trait.trait, row.value)} tabIndex={-1}>{number(row.outcomes[metric])}</a>
               </td>
             ))}
@@ -78,9 +78,9 @@ function TraitTable({ trait, people }: { trait: Trait; people: (trait: string, v
 
 const metricsOf = (trait: Trait) => [...new Set(trait.values.flatMap((row) => Object.keys(row.outcomes)))];
 
-/** From 0, the lowest of the column, to 4, the highest. */
-function heat(trait: Trait, metric: string, value: number | null | undefined): number {
-  const known = trait.values.flatMap((row) => row.outcomes[metric] ?? []);
+/** From 0, the lowest of all groups, to 4, the highest. */
+function heat(all: Trait[], metric: string, value: number | null | undefined): number {
+  const known = all.flatMap((trait) => trait.values.flatMap((row) => row.outcomes[metric] ?? []));
   const low = Math.min(...known);
   const span = Math.max(...known) - low;
   return value === null || value === undefined || !span ? 0 : Math.round(((value - low) / span) * 4);
@@ -110,7 +110,7 @@ function Curves({ view }: { view: Population }) {
   }, [view]);
   const gini = view.lorenz.map((each) => `${visible(each.arm)} ${number(each.gini)}`).join(", ");
   return (
-    <Part name="Over time" note={<>{gini && <p>Gini of exposure: {gini}.</p>}<Legend names={view.lorenz.map((each) => each.arm)} /></>}>
+    <Part name="Over time" note={<>{gini && <p>Gini of exposure: {gini}.</p>}<Legend names={[...view.lorenz.map((each) => each.arm), "equal exposure"]} /></>}>
       <div class="charts">
         {view.lorenz.length > 0 && <Chart {...charts.lorenz} xName="items, %" height={220} />}
         {view.drift.length > 0 && <Chart {...charts.drift} xName="round" height={220} />}

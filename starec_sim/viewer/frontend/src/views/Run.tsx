@@ -2,7 +2,7 @@ import { useMemo } from "preact/hooks";
 import { api, stepHref, useData } from "../api";
 import type { ViewProps } from "../App";
 import { mdBlock, mdPage } from "../markdown";
-import { Chart, Legend } from "../parts/Chart";
+import { Chart, Legend, type Series } from "../parts/Chart";
 import { Chips } from "../parts/Chips";
 import { Await, Empty, PageHead, Part } from "../parts/Page";
 import { asMarkdown, Table, type Column } from "../parts/Table";
@@ -17,13 +17,20 @@ export function RunView({ run }: ViewProps) {
   return <Await of={loaded}>{(view) => <Page view={view} run={run} />}</Await>;
 }
 
-type Total = Overview["totals"][number];
+interface Total {
+  metric: string;
+  label: string;
+  direction: string;
+  arms: Map<string, Overview["totals"][number]>;
+}
+
 type Calls = Overview["calls"][number];
 type Failed = Overview["errors"][number];
 type Funnel = Overview["funnel"][number];
 
 function Page({ view, run }: { view: Overview; run: RunRow }) {
   const { run: of } = view;
+  const rows = totalRows(view);
   const totals = totalColumns(view);
   return (
     <>
@@ -33,7 +40,7 @@ function Page({ view, run }: { view: Overview; run: RunRow }) {
           json: view,
           markdown: () => mdPage(
             of.name, `${of.kind}, ${of.status}, digest ${of.digest ?? "none yet"}`,
-            asMarkdown(totals, view.totals), asMarkdown(CALLS, view.calls),
+            asMarkdown(totals, rows), asMarkdown(CALLS, view.calls),
             mdBlock(JSON.stringify(view.configuration, null, 2), "json"),
           ),
           command: view.command ?? showCommand(of.name),
@@ -44,13 +51,13 @@ function Page({ view, run }: { view: Overview; run: RunRow }) {
       </PageHead>
       <Chips />
       {of.note && <LongText text={of.note} />}
-      <Metrics view={view} />
       {view.totals.length > 0 && (
-        <Part name="Totals" note="Mean with a 95 % interval, by arm.">
-          <Table id="totals" caption="Totals by arm" hideCaption columns={totals} rows={view.totals}
-            rowKey={(row) => `${row.arm}/${row.metric}`} />
+        <Part name="Totals" note="Means over all rounds, with 95 % intervals.">
+          <Table id="totals" caption="Totals by arm" hideCaption columns={totals} rows={rows}
+            rowKey={(row) => row.metric} />
         </Part>
       )}
+      <Metrics view={view} />
       {view.funnel.length > 0 && (
         <Part name="Funnel" note="From what was shown to what was liked.">
           <Table id="funnel" caption="Funnel" hideCaption columns={FUNNEL} rows={view.funnel} rowKey={(row) => row.arm} />
@@ -92,10 +99,15 @@ function Metrics({ view }: { view: Overview }) {
   return (
     <Part name="Metrics" note={<><p>By round; bands are 95 % intervals over users.</p>{arms.length > 1 && <Legend names={arms} />}</>}>
       <div class="charts">
-        {charts.map((chart) => <Chart key={chart.title} {...chart} xName="round" />)}
+        {charts.filter((chart) => !isZero(chart)).map((chart) => <Chart key={chart.title} {...chart} xName="round" />)}
       </div>
+      {charts.some(isZero) && <p class="quiet">Always 0: {charts.filter(isZero).map((chart) => visible(chart.title)).join(", ")}.</p>}
     </Part>
   );
+}
+
+function isZero({ series }: { series: Series[] }): boolean {
+  return series.every((each) => each.values.every((value) => !value));
 }
 
 function chartsOf(view: Overview) {
@@ -122,15 +134,32 @@ function chartsOf(view: Overview) {
   return charts;
 }
 
+/** One row a metric, one column an arm; what is 0 everywhere is left out. */
+function totalRows(view: Overview): Total[] {
+  const infos = new Map(view.metrics.map((each) => [each.metric, each]));
+  return [...Map.groupBy(view.totals, (each) => each.metric)]
+    .filter(([, same]) => same.some((each) => each.mean))
+    .map(([metric, same]) => ({
+      metric, label: infos.get(metric)?.label ?? metric, direction: infos.get(metric)?.direction ?? "",
+      arms: new Map(same.map((each) => [each.arm, each])),
+    }));
+}
+
 function totalColumns(view: Overview): Column<Total>[] {
-  const labels = new Map(view.metrics.map((each) => [each.metric, each.label]));
+  const arms = [...new Set(view.totals.map((each) => each.arm))];
   return [
-    { name: "arm", head: "arm", value: (row) => row.arm, filters: true },
-    { name: "metric", head: "metric", value: (row) => row.metric, filters: true, cell: (row) => visible(labels.get(row.metric) ?? row.metric) },
-    { name: "mean", head: "mean", value: (row) => row.mean },
-    { name: "low", head: "low", value: (row) => row.low },
-    { name: "high", head: "high", value: (row) => row.high },
+    { name: "metric", head: "metric", value: (row) => row.label, nowrap: true },
+    ...arms.map((arm): Column<Total> => ({
+      name: `arm-${arm}`, head: visible(arm), value: (row) => row.arms.get(arm)?.mean, cell: (row) => <Mean of={row.arms.get(arm)} />,
+    })),
+    { name: "direction", head: "better", value: (row) => row.direction },
   ];
+}
+
+function Mean({ of }: { of: Overview["totals"][number] | undefined }) {
+  if (!of) return <>–</>;
+  const known = of.low !== null && of.high !== null;
+  return <>{number(of.mean)} {known && <span class="quiet">[{number(of.low)}, {number(of.high)}]</span>}</>;
 }
 
 const share = (part: number, whole: number) => (

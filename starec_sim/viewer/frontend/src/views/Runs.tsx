@@ -25,7 +25,7 @@ function List({ all, route }: { all: RunRow[]; route: Route }) {
     go(withParams(route, { pick: next }));
   };
   const [a, b] = picked;
-  const table = columns(picked, pick);
+  const table = columns(all, picked, pick);
   return (
     <>
       <PageHead
@@ -58,7 +58,7 @@ function List({ all, route }: { all: RunRow[]; route: Route }) {
   );
 }
 
-function columns(picked: string[], pick: (name: string) => void): Column<RunRow>[] {
+function columns(all: RunRow[], picked: string[], pick: (name: string) => void): Column<RunRow>[] {
   return [
     {
       name: "pick", head: "", plain: true, value: (run) => picked.includes(run.name),
@@ -72,7 +72,7 @@ function columns(picked: string[], pick: (name: string) => void): Column<RunRow>
       ),
     },
     {
-      name: "name", head: "run", value: (run) => run.name,
+      name: "name", head: "run", nowrap: true, value: (run) => run.name,
       cell: (run) => <a href={href(["run", run.name])}>{visible(run.name)}</a>,
     },
     { name: "kind", head: "kind", value: (run) => run.kind, filters: true },
@@ -81,8 +81,8 @@ function columns(picked: string[], pick: (name: string) => void): Column<RunRow>
       name: "status", head: "status", value: (run) => run.status, filters: true,
       cell: (run) => <span class={`status ${run.status}`} title={run.problem ?? ""}>{run.status}</span>,
     },
-    { name: "started", head: "started", value: (run) => run.started, cell: (run) => time(run.started) },
-    { name: "arms", head: "arms", value: (run) => run.arms.join(", "), cell: (run) => armsOf(run) },
+    { name: "started", head: "started", nowrap: true, value: (run) => run.started, cell: (run) => time(run.started) },
+    { name: "arms", head: "arms", nowrap: true, value: (run) => run.arms.join(", "), cell: (run) => armsOf(run) },
     { name: "seeds", head: "seeds", value: (run) => run.seeds.length, about: "How many" },
     { name: "users", head: "users", value: (run) => run.users },
     {
@@ -91,13 +91,17 @@ function columns(picked: string[], pick: (name: string) => void): Column<RunRow>
     },
     {
       name: "headline", head: "headline", plain: true,
-      value: (run) => run.headline.map((each) => `${each.metric} ${number(each.value)}`).join(" · "),
+      value: (run) => run.headline.map((each) => `${each.metric.replace(/_/g, " ")} ${number(each.value)}`).join("  ·  "),
     },
-    { name: "cost", head: "cost", value: (run) => run.cost_usd, cell: (run) => money(run.cost_usd) },
+    ...(all.some((run) => run.cost_usd !== null) ? [COST] : []),
   ];
 }
 
+const COST: Column<RunRow> = {
+  name: "cost", head: "cost", value: (run) => run.cost_usd, cell: (run) => money(run.cost_usd),
+};
+
 function armsOf(run: RunRow) {
-  const names = run.arms.slice(0, 3).map(visible).join(", ");
-  return run.arms.length > 3 ? <span title={visible(run.arms.join(", "))}>{names}, +{run.arms.length - 3}</span> : names;
+  const all = visible(run.arms.join(", "));
+  return all.length < 28 ? all : <span title={all}>{run.arms.length} arms</span>;
 }

@@ -105,6 +105,7 @@ function Memory({ page }: { page: StepPage }) {
       {page.recalled && (
         <>
           <h3>Recalled</h3>
+          {page.recalled.length === 0 && <p class="quiet">Nothing fits this slate.</p>}
           <ul class="plain">
             {page.recalled.map(({ item, score }) => (
               <li key={item.id}>{visible(item.title)} <span class="quiet">{number(score)}</span></li>

@@ -98,6 +98,10 @@ function groupColumns(run: string, step: number | null): Column<GroupRow>[] {
       name: "group", head: "group", value: (row) => row.group,
       cell: (row) => <a href={href(["run", run, "group"], { step, group: row.group })}>{visible(row.group)}</a>,
     },
+    {
+      name: "question", head: "question", value: (row) => row.at?.user,
+      cell: (row) => row.at && <a href={stepHref(run, row.at)}>{visible(row.at.user)}, round {row.at.round}, step {row.at.step}</a>,
+    },
     { name: "node", head: "node", value: (row) => row.node, filters: true },
     { name: "size", head: "answers", value: (row) => row.size },
     { name: "mean", head: "mean reward", value: (row) => row.mean },
@@ -126,13 +130,10 @@ function changeColumns(run: RunRow): Column<AnswerChange>[] {
     { name: "step", head: "step", value: (row) => row.step },
     ...side("before"),
     ...side("after"),
+    { name: "answer", head: "answer", value: (row) => (row.before.answer === row.after.answer ? "same" : "other"), filters: true },
+    { name: "difference", head: "difference", value: gain, cell: (row) => signed(gain(row)) },
     {
-      name: "difference", head: "difference",
-      value: (row) => (row.after.reward === null || row.before.reward === null ? null : row.after.reward - row.before.reward),
-      cell: (row) => signed(row.after.reward === null || row.before.reward === null ? null : row.after.reward - row.before.reward),
-    },
-    {
-      name: "compare", head: "", plain: true, value: () => null,
+      name: "compare", head: "both", plain: true, value: () => null,
       cell: (row) => (
         <a href={href(["compare"], {
           a: run.name, b: run.name, arm_a: row.before.at.arm, arm_b: row.after.at.arm,
@@ -141,6 +142,11 @@ function changeColumns(run: RunRow): Column<AnswerChange>[] {
       ),
     },
   ];
+}
+
+/** How much more reward the answer gets after the training. */
+function gain({ before, after }: AnswerChange): number | null {
+  return before.reward === null || after.reward === null ? null : after.reward - before.reward;
 }
 
 function stepsMarkdown(steps: TrainingStep[]): string {

@@ -29,9 +29,9 @@ export function Aligned({ view, route }: { view: Comparison; route: Route }) {
     <ol class="aligned">
       {steps.map((each, index) => (
         <li key={`${each.at.round}/${each.at.step}`} class={each.same ? "same" : "differs"}>
-          <a href={link(each.at)} aria-current={index === chosen ? "true" : undefined}>
+          <a href={link(each.at)} title={each.parts.map(visible).join(", ")} aria-current={index === chosen ? "true" : undefined}>
             {each.at.round}.{each.at.step} <span aria-hidden="true">{each.same ? "=" : "≠"}</span>{" "}
-            <span class="quiet">{each.same ? "equal" : each.parts.map(visible).join(", ")}</span>
+            <span class="quiet">{each.same ? "equal" : `from the ${visible(each.parts[0] ?? "")} on`}</span>
             {index === first && <span class="tag">first</span>}
           </a>
         </li>
@@ -51,7 +51,7 @@ export function SideBySide({ view, route, user }: { view: Comparison; route: Rou
   const left = useData<StepPage>(stepPath(view.a.run, { ...at, arm: view.a.arm }));
   const right = useData<StepPage>(stepPath(view.b.run, { ...at, arm: view.b.arm }));
   return (
-    <Part name={`Round ${at.round}, step ${at.step}`} note="− is A, + is B.">
+    <Part name={`Round ${at.round}, step ${at.step}`} note="Where texts differ, − is A and + is B." wide>
       <Await of={left}>
         {(a) => <Await of={right}>{(b) => <Both a={a} b={b} view={view} />}</Await>}
       </Await>
@@ -63,7 +63,7 @@ function Both({ a, b, view }: { a: StepPage; b: StepPage; view: Comparison }) {
   const side = (page: StepPage, run: string, name: string) => (
     <div>
       <h3><a href={stepHref(run, page.at)}>{name}: {visible(page.at.arm)}</a></h3>
-      <Slate places={page.slate} />
+      <Slate places={page.slate} narrow />
       <RewardBar reward={page.reward} weights={page.reward_weights} />
       <p class="quiet">{page.slow ? "slow" : "fast"}: {visible(page.reason)}</p>
     </div>
