@@ -59,20 +59,34 @@ export function App() {
   ]);
   return (
     <>
-      <a class="skip" href="#main" onClick={skip}>Skip to the page</a>
+      <a class="skip" href="#main" onClick={skip}>
+        Skip to the page
+      </a>
       <nav class="bar" aria-label="Everything">
-        <a class="mark" href="#/runs">starec view</a>
-        <a href="#/runs" aria-current={route.path[0] === "runs" ? "page" : undefined}>Runs</a>
-        <a href="#/compare" aria-current={route.path[0] === "compare" ? "page" : undefined}>Compare</a>
+        <a class="mark" href="#/runs">
+          starec view
+        </a>
+        <a href="#/runs" aria-current={route.path[0] === "runs" ? "page" : undefined}>
+          Runs
+        </a>
+        <a href="#/compare" aria-current={route.path[0] === "compare" ? "page" : undefined}>
+          Compare
+        </a>
         <span class="space" />
         <button onClick={toggleTheme}>{theme === "dark" ? "Light" : "Dark"}</button>
-        <button onClick={() => setHelp(true)}>Keys <kbd>?</kbd></button>
+        <button onClick={() => setHelp(true)}>
+          Keys <kbd>?</kbd>
+        </button>
       </nav>
       {isBundle && <p class="banner">Part of a run, saved as one page. {visible(about()?.left_out ?? "")}</p>}
       {run && <RunBar run={run} route={route} />}
       <main id="main" tabIndex={-1}>
         {route.path[0] === "run" ? (
-          runs.failure ? <ErrorPage failure={runs.failure} /> : <RunPage {...{ run, route, name }} known={runs.data} />
+          runs.failure ? (
+            <ErrorPage failure={runs.failure} />
+          ) : (
+            <RunPage {...{ run, route, name }} known={runs.data} />
+          )
         ) : route.path[0] === "compare" ? (
           <CompareView runs={runs} route={route} />
         ) : (
@@ -93,26 +107,45 @@ function useNewPage(route: Route): void {
   }, [page]);
 }
 
-function RunPage({ run, route, name, known }: {
+function RunPage({
+  run,
+  route,
+  name,
+  known,
+}: {
   run: RunRow | undefined;
   route: Route;
   name: string;
   known: RunRow[] | null;
 }) {
-  if (!known) return <p class="quiet" role="status">Loading …</p>;
+  if (!known)
+    return (
+      <p class="quiet" role="status">
+        Loading …
+      </p>
+    );
   if (!run) {
     const hint = "starec runs lists the runs; starec view FOLDER shows those of another folder";
-    return <ErrorPage failure={{ error: `There is no run “${name}” here.`, hint, near: near(name, known) }} />;
+    return (
+      <ErrorPage failure={{ error: `There is no run “${name}” here.`, hint, near: near(name, known) }} />
+    );
   }
   const View = VIEWS[route.path[2] ?? ""];
   if (!View)
-    return <ErrorPage failure={{ error: `A run has no page “${route.path[2]}”.`, hint: "choose one of the pages above" }} />;
+    return (
+      <ErrorPage
+        failure={{ error: `A run has no page “${route.path[2]}”.`, hint: "choose one of the pages above" }}
+      />
+    );
   return <View run={run} route={route} key={route.path[2]} />;
 }
 
 function near(name: string, known: RunRow[]): string[] {
   const start = name.split("-")[0] ?? name;
-  return known.map((each) => each.name).filter((each) => start && each.startsWith(start)).slice(0, 5);
+  return known
+    .map((each) => each.name)
+    .filter((each) => start && each.startsWith(start))
+    .slice(0, 5);
 }
 
 function focusSearch(): void {

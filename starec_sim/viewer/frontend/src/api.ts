@@ -78,8 +78,7 @@ export function useData<T>(path: string | null): Loaded<T> {
     let wanted = true;
     get<T>(path).then(
       (data) => wanted && setState({ data, failure: null, loading: false, path }),
-      (error: unknown) =>
-        wanted && setState({ data: null, failure: asFailure(error), loading: false, path }),
+      (error: unknown) => wanted && setState({ data: null, failure: asFailure(error), loading: false, path }),
     );
     return () => {
       wanted = false;

@@ -19,12 +19,14 @@ export function lineDiff(before: string, after: string): Change[] {
   while (i < a.length || j < b.length) {
     if (i < a.length && j < b.length && a[i] === b[j]) {
       changes.push({ op: "kept", text: a[i] ?? "" });
-      i++, j++;
+      (i++, j++);
     } else if (j >= b.length || (i < a.length && at(i + 1, j) >= at(i, j + 1))) {
       changes.push({ op: "removed", text: a[i++] ?? "" });
     } else {
       changes.push({ op: "added", text: b[j++] ?? "" });
     }
   }
+  if (before.split("\n").length > MOST || after.split("\n").length > MOST)
+    changes.push({ op: "kept", text: `(only the first ${MOST} lines are compared)` });
   return changes;
 }

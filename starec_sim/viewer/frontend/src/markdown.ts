@@ -12,7 +12,9 @@ export function mdTable(head: string[], rows: Cell[][]): string {
 
 function mdCell(cell: Cell): string {
   const text = cell === null || cell === undefined ? "" : String(cell);
-  return visible(text).replace(/\n/g, " ").replace(/([\\|`*_<>[\]])/g, "\\$1");
+  return visible(text)
+    .replace(/\n/g, " ")
+    .replace(/([\\|`*_<>[\]])/g, "\\$1");
 }
 
 /** A block of code that its own text cannot end. */

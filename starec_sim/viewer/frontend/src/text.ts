@@ -16,6 +16,14 @@ export function visible(text: string): string {
   });
 }
 
+const NAME = 160;
+
+/** A name in one line: a title, a reason, a value. */
+export function brief(text: string): string {
+  const all = visible(text.replace(/\s+/g, " "));
+  return all.length > NAME ? `${all.slice(0, NAME)}…` : all;
+}
+
 /** A number as people read it: whole, or with three decimals; thousands apart. */
 export function number(value: number | null | undefined, decimals = 3): string {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";

@@ -1,4 +1,4 @@
-// Dark or light: as the system says, until the reader chooses. `theme=dark` in the URL wins.
+// Dark or light: as the system says, until the reader or `theme=dark` in the URL chooses.
 
 import { useEffect, useState } from "preact/hooks";
 
@@ -15,6 +15,14 @@ function stored(): Theme | null {
 
 const system = matchMedia("(prefers-color-scheme: dark)");
 
+function store(theme: Theme): void {
+  try {
+    localStorage.setItem(KEY, theme);
+  } catch {
+    // the choice lasts for this page only
+  }
+}
+
 /** Return the theme and a function that chooses the other one. */
 export function useTheme(fromUrl: string | null): [Theme, () => void] {
   const [chosen, setChosen] = useState<Theme | null>(stored);
@@ -24,20 +32,17 @@ export function useTheme(fromUrl: string | null): [Theme, () => void] {
     system.addEventListener("change", follow);
     return () => system.removeEventListener("change", follow);
   }, []);
-  const url = fromUrl === "dark" || fromUrl === "light" ? fromUrl : null;
-  const theme = url ?? chosen ?? (dark ? "dark" : "light");
+  const choose = (theme: Theme) => {
+    store(theme);
+    setChosen(theme);
+  };
+  useEffect(() => {
+    if (fromUrl === "dark" || fromUrl === "light") choose(fromUrl);
+  }, [fromUrl]);
+  const theme = chosen ?? (dark ? "dark" : "light");
   useEffect(() => {
     document.documentElement.dataset.theme = theme;
     dispatchEvent(new Event("themechange"));
   }, [theme]);
-  const toggle = () => {
-    const other = theme === "dark" ? "light" : "dark";
-    try {
-      localStorage.setItem(KEY, other);
-    } catch {
-      // the choice lasts for this page only
-    }
-    setChosen(other);
-  };
-  return [theme, toggle];
+  return [theme, () => choose(theme === "dark" ? "light" : "dark")];
 }

@@ -78,6 +78,8 @@ export interface Overview {
     direction: "higher" | "lower" | "";
     rounds: RoundValue[];
   }[];
+  /** The rounds that the totals are means of, e.g. "rounds 2 to 6". */
+  window?: string | null;
   totals: {
     arm: string;
     metric: string;

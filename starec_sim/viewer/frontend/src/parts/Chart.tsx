@@ -60,7 +60,11 @@ export function Chart(props: Props) {
             <thead>
               <tr>
                 <th scope="col">{xName}</th>
-                {series.map((each) => <th scope="col" class="number" key={each.name}>{visible(each.name)}</th>)}
+                {series.map((each) => (
+                  <th scope="col" class="number" key={each.name}>
+                    {visible(each.name)}
+                  </th>
+                ))}
               </tr>
             </thead>
             <tbody>
@@ -71,7 +75,10 @@ export function Chart(props: Props) {
                     <td class="number" key={each.name}>
                       {number(each.values[index])}
                       {each.low && each.low[index] !== null && each.low[index] !== undefined && (
-                        <span class="quiet"> [{number(each.low[index])}, {number(each.high?.[index])}]</span>
+                        <span class="quiet">
+                          {" "}
+                          [{number(each.low[index])}, {number(each.high?.[index])}]
+                        </span>
                       )}
                     </td>
                   ))}
@@ -116,7 +123,10 @@ function draw(element: HTMLElement, { xs, series, height = 150 }: Props): uPlot 
     scales: { x: { time: false }, y: { range } },
     bands,
     series: lines,
-    axes: [{ ...axis, size: 22, incrs: [1, 2, 5, 10, 20, 50, 100, 500, 1000] }, { ...axis, size: 46 }],
+    axes: [
+      { ...axis, size: 22, incrs: [1, 2, 5, 10, 20, 50, 100, 500, 1000] },
+      { ...axis, size: 46 },
+    ],
   };
   return new uPlot(options, data as uPlot.AlignedData, element);
 }
@@ -136,7 +146,11 @@ export function Legend({ names }: { names: string[] }) {
         <li key={name}>
           <svg width="26" height="8" aria-hidden="true">
             <line
-              x1="0" x2="26" y1="4" y2="4" class={`stroke-${index % COLOURS}`}
+              x1="0"
+              x2="26"
+              y1="4"
+              y2="4"
+              class={`stroke-${index % COLOURS}`}
               stroke-dasharray={DASHES[index % DASHES.length]?.join(" ")}
             />
           </svg>
@@ -158,7 +172,13 @@ export function Spark({ values }: { values: (number | null)[] }) {
     value === null ? [] : [`${x(index).toFixed(1)},${(17 - ((value - low) / span) * 14).toFixed(1)}`],
   );
   return (
-    <svg class="spark" width="80" height="20" role="img" aria-label={values.map((v) => number(v, 2)).join(", ")}>
+    <svg
+      class="spark"
+      width="80"
+      height="20"
+      role="img"
+      aria-label={values.map((v) => number(v, 2)).join(", ")}
+    >
       <polyline points={points.join(" ")} />
     </svg>
   );

@@ -23,18 +23,18 @@ export function Chips() {
 }
 
 /** A value of a table: a click keeps the rows that have it. */
-export function Value({ field, value, children }: {
+export function Value({
+  field,
+  value,
+  children,
+}: {
   field: string;
   value: string;
   children?: ComponentChildren;
 }) {
   const route = useRoute();
   return (
-    <a
-      class="value"
-      href={withFilter(route, `${field}:${value}`, true)}
-      title={`Only ${field}: ${value}`}
-    >
+    <a class="value" href={withFilter(route, `${field}:${value}`, true)} title={`Only ${field}: ${value}`}>
       {children ?? <Text>{value}</Text>}
     </a>
   );
@@ -46,8 +46,12 @@ export function Traits({ profile }: { profile: Record<string, string> }) {
     <dl class="traits">
       {Object.entries(profile).map(([name, value]) => (
         <div key={name}>
-          <dt><Text>{name}</Text></dt>
-          <dd><Text>{value}</Text></dd>
+          <dt>
+            <Text>{name}</Text>
+          </dt>
+          <dd>
+            <Text>{value}</Text>
+          </dd>
         </div>
       ))}
     </dl>

@@ -29,7 +29,9 @@ export function CopyMenu({ json, markdown, command, python }: Copies) {
   ];
   return (
     <div class="copy">
-      <span role="status" class="said">{said}</span>
+      <span role="status" class="said">
+        {said}
+      </span>
       <details
         class="menu"
         ref={menu}

@@ -18,7 +18,11 @@ export function DiffLines({ changes }: { changes: Change[] }) {
     return (
       <p>
         Nothing changed.{" "}
-        {kept > 0 && <button class="link" onClick={() => setAll(true)}>show the {kept} lines</button>}
+        {kept > 0 && (
+          <button class="link" onClick={() => setAll(true)}>
+            show the {kept} lines
+          </button>
+        )}
       </p>
     );
   return (
@@ -26,14 +30,18 @@ export function DiffLines({ changes }: { changes: Change[] }) {
       <ol class="diff">
         {shown.map((change, index) => (
           <li key={index} class={change.op}>
-            <span class="mark" aria-hidden="true">{MARK[change.op]}</span>
+            <span class="mark" aria-hidden="true">
+              {MARK[change.op]}
+            </span>
             <span class="hidden">{change.op}: </span>
             {visible(change.text)}
           </li>
         ))}
       </ol>
       {shown.length < wanted.length && (
-        <button class="link" onClick={() => setLong(true)}>show all {wanted.length} lines</button>
+        <button class="link" onClick={() => setLong(true)}>
+          show all {wanted.length} lines
+        </button>
       )}{" "}
       {kept > 0 && (
         <button class="link" aria-expanded={all} onClick={() => setAll(!all)}>

@@ -11,7 +11,9 @@ export function KeyHelp({ close }: { close: () => void }) {
       <dl class="keys">
         {activeKeys().map((key) => (
           <div key={key.keys}>
-            <dt><kbd>{key.keys}</kbd></dt>
+            <dt>
+              <kbd>{key.keys}</kbd>
+            </dt>
             <dd>{key.does}</dd>
           </div>
         ))}

@@ -6,7 +6,11 @@ import { CopyMenu, type Copies } from "./CopyMenu";
 import { ErrorPage } from "./ErrorPage";
 
 /** The head of a page: its name, one line about it, and the copy menu. */
-export function PageHead({ title, children, copy }: {
+export function PageHead({
+  title,
+  children,
+  copy,
+}: {
   title: string;
   children?: ComponentChildren;
   copy?: Copies | undefined;
@@ -26,17 +30,24 @@ export function PageHead({ title, children, copy }: {
 }
 
 /** What is loaded, or that it loads, or why it cannot be. */
-export function Await<T>({ of, children }: {
-  of: Loaded<T>;
-  children: (data: T) => ComponentChildren;
-}) {
+export function Await<T>({ of, children }: { of: Loaded<T>; children: (data: T) => ComponentChildren }) {
   if (of.failure && !of.loading) return <ErrorPage failure={of.failure} />;
-  if (!of.data) return <p class="quiet" role="status">Loading …</p>;
+  if (!of.data)
+    return (
+      <p class="quiet" role="status">
+        Loading …
+      </p>
+    );
   return <div aria-busy={of.loading}>{children(of.data)}</div>;
 }
 
 /** A part of a page with its heading in the margin. */
-export function Part({ name, note, wide = false, children }: {
+export function Part({
+  name,
+  note,
+  wide = false,
+  children,
+}: {
   name: string;
   note?: ComponentChildren;
   /** The heading stands above, for what needs the width. */

@@ -10,7 +10,8 @@ interface Component {
 
 /** The components of a reward; without weights each counts as it is. */
 export function components(
-  reward: Record<string, number>, weights?: Record<string, number> | null,
+  reward: Record<string, number>,
+  weights?: Record<string, number> | null,
 ): Component[] {
   return Object.entries(reward).map(([name, value]) => {
     const weight = weights ? (weights[name] ?? null) : null;
@@ -25,7 +26,10 @@ export function total(parts: Component[]): number {
 const WIDTH = 360;
 
 /** A reward as one stacked bar, with its numbers. Losses stand left of zero. */
-export function RewardBar({ reward, weights }: {
+export function RewardBar({
+  reward,
+  weights,
+}: {
   reward: Record<string, number>;
   weights?: Record<string, number> | null | undefined;
 }) {
@@ -43,7 +47,9 @@ export function RewardBar({ reward, weights }: {
         {parts.map((part, index) => {
           const width = Math.abs(part.weighted) * scale;
           const x = part.weighted < 0 ? (left -= width) : (right += width) - width;
-          return <rect key={part.name} x={x} width={width} y="1" height="14" class={`fill-${index % COLOURS}`} />;
+          return (
+            <rect key={part.name} x={x} width={width} y="1" height="14" class={`fill-${index % COLOURS}`} />
+          );
         })}
         <line x1={losses * scale} x2={losses * scale} y1="0" y2="16" class="zero" />
       </svg>
@@ -52,9 +58,19 @@ export function RewardBar({ reward, weights }: {
         <thead>
           <tr>
             <th scope="col">component</th>
-            <th scope="col" class="number">value</th>
-            {weights && <th scope="col" class="number">weight</th>}
-            {weights && <th scope="col" class="number">counts</th>}
+            <th scope="col" class="number">
+              value
+            </th>
+            {weights && (
+              <th scope="col" class="number">
+                weight
+              </th>
+            )}
+            {weights && (
+              <th scope="col" class="number">
+                counts
+              </th>
+            )}
           </tr>
         </thead>
         <tbody>
@@ -73,7 +89,9 @@ export function RewardBar({ reward, weights }: {
           ))}
           <tr class="sum">
             <th scope="row">{weights ? "reward" : "sum, unweighted"}</th>
-            <td class="number" colSpan={weights ? 3 : 1}>{number(total(parts))}</td>
+            <td class="number" colSpan={weights ? 3 : 1}>
+              {number(total(parts))}
+            </td>
           </tr>
         </tbody>
       </table>

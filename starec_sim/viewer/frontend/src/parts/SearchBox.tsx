@@ -1,5 +1,10 @@
 /** A field for words; Enter asks. */
-export function SearchBox({ label, value, onInput, onEnter }: {
+export function SearchBox({
+  label,
+  value,
+  onInput,
+  onEnter,
+}: {
   label: string;
   value: string;
   onInput: (words: string) => void;

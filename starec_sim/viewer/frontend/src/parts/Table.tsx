@@ -53,8 +53,7 @@ export function Table<Row>(props: Props<Row>) {
   const shown = served ? rows : fitting.slice(offset, offset + limit);
   const numeric = (column: Column<Row>) =>
     !column.left && rows.some((row) => typeof column.value(row) === "number");
-  const classOf = (column: Column<Row>) =>
-    numeric(column) ? "number" : column.nowrap ? "nowrap" : "";
+  const classOf = (column: Column<Row>) => (numeric(column) ? "number" : column.nowrap ? "nowrap" : "");
   const classes = new Map(columns.map((column) => [column.name, classOf(column)]));
   return (
     <div class="table">
@@ -70,12 +69,12 @@ export function Table<Row>(props: Props<Row>) {
                 title={column.about}
                 aria-sort={sortedBy !== column.name ? undefined : down ? "descending" : "ascending"}
               >
-                {column.plain ? (column.head || <span class="hidden">{column.name}</span>) : (
+                {column.plain ? (
+                  column.head || <span class="hidden">{column.name}</span>
+                ) : (
                   <a href={sortHref(route, id, column.name, sortedBy === column.name && !down)}>
                     {column.head}
-                    <span aria-hidden="true">
-                      {sortedBy === column.name ? (down ? " ↓" : " ↑") : ""}
-                    </span>
+                    <span aria-hidden="true">{sortedBy === column.name ? (down ? " ↓" : " ↑") : ""}</span>
                   </a>
                 )}
               </th>
@@ -133,14 +132,16 @@ function cell<Row>(column: Column<Row>, row: Row): ComponentChildren {
   const value = column.value(row);
   const shown = column.cell?.(row);
   if (column.filters && value !== null && value !== undefined && value !== "")
-    return <Value field={column.name} value={String(value)}>{shown}</Value>;
+    return (
+      <Value field={column.name} value={String(value)}>
+        {shown}
+      </Value>
+    );
   if (shown !== undefined) return shown;
   return typeof value === "number" ? number(value) : <Text>{value as string | null}</Text>;
 }
 
-function arranged<Row>(
-  rows: Row[], columns: Column<Row>[], route: Route, by: string, down: boolean,
-): Row[] {
+function arranged<Row>(rows: Row[], columns: Column<Row>[], route: Route, by: string, down: boolean): Row[] {
   const tests = route.params.getAll("where").map((each) => each.split(/:(.*)/s));
   const named = new Map(columns.map((column) => [column.name, column]));
   const fitting = rows.filter((row) =>
@@ -166,9 +167,13 @@ function compared(a: Plain, b: Plain, down: boolean): number {
 
 /** The table as Markdown. */
 export function asMarkdown<Row>(columns: Column<Row>[], rows: Row[]): string {
-  const cells = (row: Row) => columns.map((column) => {
-    const value = column.value(row);
-    return typeof value === "number" ? number(value) : value?.toString();
-  });
-  return mdTable(columns.map((column) => column.head), rows.map(cells));
+  const cells = (row: Row) =>
+    columns.map((column) => {
+      const value = column.value(row);
+      return typeof value === "number" ? number(value) : value?.toString();
+    });
+  return mdTable(
+    columns.map((column) => column.head),
+    rows.map(cells),
+  );
 }

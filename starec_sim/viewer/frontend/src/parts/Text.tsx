@@ -1,16 +1,20 @@
 import { useState } from "preact/hooks";
-import { visible } from "../text";
+import { brief, visible } from "../text";
 
-/** Untrusted text in one line. */
+/** Untrusted text in one line: a name or a value. */
 export function Text({ children }: { children: string | number | null | undefined }) {
-  return <>{children === null || children === undefined ? "–" : visible(String(children))}</>;
+  return <>{children === null || children === undefined ? "–" : brief(String(children))}</>;
 }
 
 const LINES = 12;
 const CHARACTERS = 1500;
 
 /** Untrusted text of many lines; what is long is folded until "show all" is pressed. */
-export function LongText({ text, lines = LINES, class: name = "" }: {
+export function LongText({
+  text,
+  lines = LINES,
+  class: name = "",
+}: {
   text: string;
   lines?: number;
   class?: string;

@@ -1,6 +1,6 @@
 import { go, withParams, type Route } from "../router";
 import { visible } from "../text";
-import type { RunRow } from "../types";
+import type { Address, Failure, RunRow } from "../types";
 
 /** The arm and seed that the URL names, else the first. */
 export function trialOf(run: RunRow, route: Route): { arm: string; seed: number } {
@@ -9,6 +9,18 @@ export function trialOf(run: RunRow, route: Route): { arm: string; seed: number 
     seed: Number(route.params.get("seed") ?? run.seeds[0] ?? 0),
   };
 }
+
+/** The step that the path names: .../USER/ROUND/STEP; null when its numbers are none. */
+export function stepOf(run: RunRow, route: Route): Address | null {
+  const [, , , user = "", round = "", step = "1"] = route.path;
+  if (!user || !/^[1-9]\d*$/.test(round) || !/^[1-9]\d*$/.test(step)) return null;
+  return { ...trialOf(run, route), user, round: Number(round), step: Number(step) };
+}
+
+export const NO_STEP: Failure = {
+  error: "The address names no step.",
+  hint: "it ends in USER/ROUND/STEP, and rounds and steps count from 1; choose one under People",
+};
 
 /** Chooses an arm and a seed where there are several. */
 export function TrialChoice({ run, route }: { run: RunRow; route: Route }) {
@@ -20,13 +32,24 @@ export function TrialChoice({ run, route }: { run: RunRow; route: Route }) {
         <Choice label="arm" value={arm} options={run.arms} choose={(value) => choose("arm", value)} />
       )}
       {run.seeds.length > 1 && (
-        <Choice label="seed" value={String(seed)} options={run.seeds.map(String)} choose={(value) => choose("seed", value)} />
+        <Choice
+          label="seed"
+          value={String(seed)}
+          options={run.seeds.map(String)}
+          choose={(value) => choose("seed", value)}
+        />
       )}
     </>
   );
 }
 
-export function Choice({ label, value, options, choose, none }: {
+export function Choice({
+  label,
+  value,
+  options,
+  choose,
+  none,
+}: {
   label: string;
   value: string;
   options: string[];
@@ -39,7 +62,11 @@ export function Choice({ label, value, options, choose, none }: {
       {label}{" "}
       <select value={value} onChange={(event) => choose(event.currentTarget.value)}>
         {none !== undefined && <option value="">{none}</option>}
-        {options.map((each) => <option key={each} value={each}>{visible(each)}</option>)}
+        {options.map((each) => (
+          <option key={each} value={each}>
+            {visible(each)}
+          </option>
+        ))}
       </select>
     </label>
   );

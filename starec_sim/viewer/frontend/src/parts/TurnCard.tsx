@@ -42,8 +42,13 @@ function TurnTabs({ turn }: { turn: Turn }) {
       <div role="tablist" class="tabs" aria-label="How to show the call" onKeyDown={move}>
         {tabs.map((each) => (
           <button
-            key={each} id={`${id}-${each}`} role="tab" aria-selected={each === tab}
-            aria-controls={`${id}-panel`} tabIndex={each === tab ? 0 : -1} onClick={() => setTab(each)}
+            key={each}
+            id={`${id}-${each}`}
+            role="tab"
+            aria-selected={each === tab}
+            aria-controls={`${id}-panel`}
+            tabIndex={each === tab ? 0 : -1}
+            onClick={() => setTab(each)}
           >
             {each}
           </button>
@@ -69,9 +74,7 @@ function Message({ role, content, raw }: { role: string; content: string; raw: b
   return (
     <div class={`message ${role === "answer" ? "answer" : ""}`}>
       <h3>{visible(role)}</h3>
-      <div>
-        {raw ? <LongText text={content} class="mono" lines={40} /> : <Rendered text={content} />}
-      </div>
+      <div>{raw ? <LongText text={content} class="mono" lines={40} /> : <Rendered text={content} />}</div>
     </div>
   );
 }
@@ -93,12 +96,18 @@ export function Rendered({ text, lines = 14 }: { text: string; lines?: number })
 
 function Tokens({ tokens }: { tokens: NonNullable<Turn["tokens"]> }) {
   const line = tokens.ids.map((id, index) => ({
-    id, text: tokens.texts?.[index] ?? null, logprob: tokens.logprobs[index] ?? 0,
+    id,
+    text: tokens.texts?.[index] ?? null,
+    logprob: tokens.logprobs[index] ?? 0,
   }));
-  const sampling = Object.entries(tokens.sampling).map(([name, value]) => `${name} ${value}`).join(", ");
+  const sampling = Object.entries(tokens.sampling)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(", ");
   return (
     <>
-      <p class="quiet">Weights {visible(tokens.version)} · {visible(sampling)}</p>
+      <p class="quiet">
+        Weights {visible(tokens.version)} · {visible(sampling)}
+      </p>
       {!tokens.texts && <p class="quiet">No tokenizer is at hand: tokens are shown by their ids.</p>}
       <TokenLine tokens={line} />
     </>

@@ -1,33 +1,37 @@
-import { useState } from "preact/hooks";
-import { api, grow, post, stepHref, stepPath, useData } from "../api";
 import type { ViewProps } from "../App";
+import { api, grow, post, stepHref, stepPath, useData } from "../api";
 import { isBundle } from "../bundle";
 import { asFailure } from "../failure";
-import { mdBlock, mdPage, mdTable } from "../markdown";
 import { ErrorPage } from "../parts/ErrorPage";
 import { Await, Empty, PageHead, Part } from "../parts/Page";
-import { Choice, trialOf } from "../parts/Trial";
-import { Rendered } from "../parts/TurnCard";
+import { Choice, NO_STEP, stepOf } from "../parts/Trial";
 import { python, whyCommand } from "../snippets";
-import { count, money, percent, visible } from "../text";
+import { count, visible } from "../text";
 import type { AskAnswer, AskOptions, Failure, Message, RunRow, StepPage, Turn } from "../types";
 import { useAuthor } from "./Notes";
+import { Answers, markdown } from "./ask_answers";
+import { useState } from "preact/hooks";
 
 /** What would she have done with another prompt, policy or temperature? */
 export function AskView({ run, route }: ViewProps) {
-  const [, , , user = "", round, step] = route.path;
-  const at = { ...trialOf(run, route), user, round: Number(round), step: Number(step ?? 1) };
+  const at = stepOf(run, route);
   const options = useData<AskOptions>(isBundle ? null : api(run.name, "ask"));
-  const loaded = useData<StepPage>(stepPath(run.name, at));
-  if (isBundle) return <Empty command={`starec view ${run.name}`}>A saved page cannot ask. Open the run:</Empty>;
+  const loaded = useData<StepPage>(at && stepPath(run.name, at));
+  if (!at) return <ErrorPage failure={NO_STEP} />;
+  if (isBundle)
+    return <Empty command={`starec view ${run.name}`}>A saved page cannot ask. Open the run:</Empty>;
   return (
     <Await of={options}>
       {(known) => (
         <Await of={loaded}>
           {(page) => {
             const turn = page.turns.find((each) => each.node === "fast") ?? page.turns[0];
-            if (known.refused) return <ErrorPage failure={{ error: known.refused, ...(known.hint ? { hint: known.hint } : {}) }} />;
-            if (!turn) return <Empty command={whyCommand(run.name, at)}>No policy was asked in this step.</Empty>;
+            if (known.refused)
+              return (
+                <ErrorPage failure={{ error: known.refused, ...(known.hint ? { hint: known.hint } : {}) }} />
+              );
+            if (!turn)
+              return <Empty command={whyCommand(run.name, at)}>No policy was asked in this step.</Empty>;
             return <Form key={`${at.round}/${at.step}`} run={run} page={page} turn={turn} options={known} />;
           }}
         </Await>
@@ -36,9 +40,21 @@ export function AskView({ run, route }: ViewProps) {
   );
 }
 
-function Form({ run, page, turn, options }: { run: RunRow; page: StepPage; turn: Turn; options: AskOptions }) {
+function Form({
+  run,
+  page,
+  turn,
+  options,
+}: {
+  run: RunRow;
+  page: StepPage;
+  turn: Turn;
+  options: AskOptions;
+}) {
   const [messages, setMessages] = useState<Message[]>(turn.messages);
-  const [policy, setPolicy] = useState(options.policies.includes(turn.policy) ? turn.policy : (options.policies[0] ?? ""));
+  const [policy, setPolicy] = useState(
+    options.policies.includes(turn.policy) ? turn.policy : (options.policies[0] ?? ""),
+  );
   const [temperature, setTemperature] = useState("");
   const [samples, setSamples] = useState(Math.min(5, options.max_samples));
   const [author, setAuthor] = useAuthor();
@@ -48,10 +64,18 @@ function Form({ run, page, turn, options }: { run: RunRow; page: StepPage; turn:
   const ask = async () => {
     setState("asking");
     try {
-      setState(await post<AskAnswer>(api(run.name, "ask"), {
-        at: page.at, node: turn.node, attempt: turn.attempt, messages, policy, samples, author,
-        temperature: temperature === "" ? null : Number(temperature),
-      }));
+      setState(
+        await post<AskAnswer>(api(run.name, "ask"), {
+          at: page.at,
+          node: turn.node,
+          attempt: turn.attempt,
+          messages,
+          policy,
+          samples,
+          author,
+          temperature: temperature === "" ? null : Number(temperature),
+        }),
+      );
       grow();
     } catch (error) {
       setState(asFailure(error));
@@ -71,84 +95,58 @@ function Form({ run, page, turn, options }: { run: RunRow; page: StepPage; turn:
           python: python(run.folder ?? `runs/${run.name}`, "turns", { ...page.at }),
         }}
       >
-        <a href={stepHref(run.name, page.at)}>The step as it was.</a> The answers are saved as a note beside the run; its
-        record stays as it is.
+        <a href={stepHref(run.name, page.at)}>The step as it was.</a> The answers are saved as a note beside
+        the run; its record stays as it is.
       </PageHead>
       <Part name="Question" note="Change what you like.">
         {messages.map(([role, content], index) => (
           <label key={index} class="area">
             {visible(role)} {content !== turn.messages[index]?.[1] && <span class="tag">changed</span>}
-            <textarea rows={Math.min(18, content.split("\n").length + 1)} value={content} spellcheck={false}
-              onInput={(event) => edit(index, event.currentTarget.value)} />
+            <textarea
+              rows={Math.min(18, content.split("\n").length + 1)}
+              value={content}
+              spellcheck={false}
+              onInput={(event) => edit(index, event.currentTarget.value)}
+            />
           </label>
         ))}
         <div class="form">
           <Choice label="policy" value={policy} options={options.policies} choose={setPolicy} />
-          <label>temperature <input type="number" min="0" max="2" step="0.1" placeholder="as set" value={temperature} onInput={(event) => setTemperature(event.currentTarget.value)} /></label>
-          <label>answers <input type="number" min="1" max={options.max_samples} value={samples} onInput={(event) => setSamples(Number(event.currentTarget.value))} /></label>
-          <label>author <input value={author} maxLength={80} onInput={(event) => setAuthor(event.currentTarget.value)} /></label>
-          <button onClick={ask} disabled={asking || !author.trim()}>{asking ? "Asking …" : `Ask ${count(samples, "time")}`}</button>
+          <label>
+            temperature{" "}
+            <input
+              type="number"
+              min="0"
+              max="2"
+              step="0.1"
+              placeholder="as set"
+              value={temperature}
+              onInput={(event) => setTemperature(event.currentTarget.value)}
+            />
+          </label>
+          <label>
+            answers{" "}
+            <input
+              type="number"
+              min="1"
+              max={options.max_samples}
+              value={samples}
+              onInput={(event) => setSamples(Number(event.currentTarget.value))}
+            />
+          </label>
+          <label>
+            author{" "}
+            <input value={author} maxLength={80} onInput={(event) => setAuthor(event.currentTarget.value)} />
+          </label>
+          <button onClick={ask} disabled={asking || !author.trim()}>
+            {asking ? "Asking …" : `Ask ${count(samples, "time")}`}
+          </button>
         </div>
         {!author.trim() && <p class="quiet">Name an author: the answers become a note.</p>}
       </Part>
-      <Part name="Answers"><Answers state={state} turn={turn} /></Part>
+      <Part name="Answers">
+        <Answers state={state} turn={turn} />
+      </Part>
     </>
-  );
-}
-
-function Answers({ state, turn }: { state: "" | "asking" | Failure | AskAnswer; turn: Turn }) {
-  if (state === "asking") return <p role="status">Asking …</p>;
-  if (state === "") return <Original turn={turn} open />;
-  if (!("answers" in state)) return <ErrorPage failure={state} />;
-  const most = Math.max(1, ...state.distribution.map((each) => each.count));
-  return (
-    <>
-      <p>
-        {count(state.asked, "answer")}, {state.failed} failed, {money(state.cost_usd)}. The decision on record is marked.
-      </p>
-      <table>
-        <caption class="hidden">Decisions</caption>
-        <thead><tr><th scope="col">decision</th><th scope="col" class="number">times</th><th scope="col">share</th></tr></thead>
-        <tbody>
-          {state.distribution.map((each) => (
-            <tr key={each.decision}>
-              <td>{visible(each.decision)}{each.original && <span class="tag">on record</span>}</td>
-              <td class="number">{each.count}</td>
-              <td>
-                <svg width="124" height="12" aria-hidden="true"><rect y="2" height="8" width={(each.count / most) * 120} class="fill-0" /></svg>{" "}
-                {percent(each.count / Math.max(1, state.asked))}
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-      <div class="answers">
-        <Original turn={turn} />
-        {state.answers.map((each, index) => (
-          <details key={index} class="turn">
-            <summary>Answer {index + 1} <span class="quiet">{visible(each.decision)}</span></summary>
-            <Rendered text={each.completion} />
-          </details>
-        ))}
-      </div>
-    </>
-  );
-}
-
-function Original({ turn, open = false }: { turn: Turn; open?: boolean }) {
-  return (
-    <details class="turn" open={open}>
-      <summary>On record <span class="quiet">{visible(turn.policy)}</span></summary>
-      <Rendered text={turn.completion} />
-    </details>
-  );
-}
-
-function markdown(page: StepPage, messages: Message[], answer: AskAnswer | null): string {
-  return mdPage(
-    `Asked again: ${page.at.user}, round ${page.at.round}, step ${page.at.step}`,
-    ...messages.map(([, content]) => mdBlock(content)),
-    answer && mdTable(["decision", "times", "on record"], answer.distribution.map((each) => [each.decision, each.count, each.original ? "yes" : ""])),
-    ...(answer?.answers ?? []).map((each) => mdBlock(each.completion)),
   );
 }

@@ -1,17 +1,16 @@
-import { useData, type Loaded } from "../api";
+import { type Loaded, useData } from "../api";
 import { mdPage } from "../markdown";
 import { Chips } from "../parts/Chips";
 import { Await, Empty, PageHead, Part } from "../parts/Page";
-import { asMarkdown, Table, type Column } from "../parts/Table";
+import { Table, asMarkdown } from "../parts/Table";
 import { LongText } from "../parts/Text";
 import { Choice } from "../parts/Trial";
-import { go, href, search, withParams, type Route } from "../router";
+import { type Route, go, href, search, withParams } from "../router";
 import { diffCommand } from "../snippets";
-import { signed, visible } from "../text";
+import { visible } from "../text";
 import type { Comparison, RunRow } from "../types";
 import { Aligned, SideBySide } from "./compare_steps";
-
-type Metric = Comparison["metrics"][number];
+import { METRICS, SETTINGS, VERSIONS } from "./compare_tables";
 
 /** How do two runs, arms or versions differ, and where do they part first? */
 export function CompareView({ runs, route }: { runs: Loaded<RunRow[]>; route: Route }) {
@@ -22,22 +21,43 @@ function Choose({ all, route }: { all: RunRow[]; route: Route }) {
   const of = (name: string) => route.params.get(name) ?? "";
   const [a, b] = [of("a"), of("b")];
   const armsOf = (name: string) => all.find((run) => run.name === name)?.arms ?? [];
-  const choose = (name: string) => (value: string) => go(withParams(route, { [name]: value, round: null, step: null }));
+  const choose = (name: string) => (value: string) =>
+    go(withParams(route, { [name]: value, round: null, step: null }));
   const names = all.map((run) => run.name);
   const asked = search({ a, b, arm_a: of("arm_a"), arm_b: of("arm_b"), user: of("user") });
   return (
     <>
       <div class="tools">
         <Choice label="A" value={a} options={names} none="choose a run" choose={choose("a")} />
-        {armsOf(a).length > 1 && <Choice label="arm of A" value={of("arm_a")} options={armsOf(a)} none="all, or the first" choose={choose("arm_a")} />}
+        {armsOf(a).length > 1 && (
+          <Choice
+            label="arm of A"
+            value={of("arm_a")}
+            options={armsOf(a)}
+            none="all, or the first"
+            choose={choose("arm_a")}
+          />
+        )}
         <Choice label="B" value={b} options={names} none="choose a run" choose={choose("b")} />
-        {armsOf(b).length > 1 && <Choice label="arm of B" value={of("arm_b")} options={armsOf(b)} none="all, or the first" choose={choose("arm_b")} />}
+        {armsOf(b).length > 1 && (
+          <Choice
+            label="arm of B"
+            value={of("arm_b")}
+            options={armsOf(b)}
+            none="all, or the first"
+            choose={choose("arm_b")}
+          />
+        )}
         {a && b && <UserField route={route} />}
       </div>
-      {a && b ? <Compared path={`api/compare?${asked}`} route={route} /> : (
+      {a && b ? (
+        <Compared path={`api/compare?${asked}`} route={route} />
+      ) : (
         <>
           <PageHead title="Compare" />
-          <Empty command="starec diff RUN_A RUN_B">Choose two runs, or two arms of one run. On the command line:</Empty>
+          <Empty command="starec diff RUN_A RUN_B">
+            Choose two runs, or two arms of one run. On the command line:
+          </Empty>
         </>
       )}
     </>
@@ -46,10 +66,23 @@ function Choose({ all, route }: { all: RunRow[]; route: Route }) {
 
 function UserField({ route }: { route: Route }) {
   const change = (event: Event) =>
-    go(withParams(route, { user: (event.currentTarget as HTMLInputElement).value.trim(), round: null, step: null }));
+    go(
+      withParams(route, {
+        user: (event.currentTarget as HTMLInputElement).value.trim(),
+        round: null,
+        step: null,
+      }),
+    );
   return (
     <label class="choice">
-      user <input value={route.params.get("user") ?? ""} placeholder="an id" size={8} maxLength={100} onChange={change} />
+      user{" "}
+      <input
+        value={route.params.get("user") ?? ""}
+        placeholder="an id"
+        size={8}
+        maxLength={100}
+        onChange={change}
+      />
     </label>
   );
 }
@@ -68,30 +101,72 @@ function Compared({ path, route }: { path: string; route: Route }) {
               title={`${name(a)} and ${name(b)}`}
               copy={{
                 json: view,
-                markdown: () => mdPage(`${a.run} (${a.arm}) and ${b.run} (${b.arm})`, asMarkdown(METRICS, view.metrics), asMarkdown(SETTINGS, view.configuration)),
-                command: diffCommand(a.run, b.run, { "arm-a": route.params.get("arm_a"), "arm-b": route.params.get("arm_b"), user }),
+                markdown: () =>
+                  mdPage(
+                    `${a.run} (${a.arm}) and ${b.run} (${b.arm})`,
+                    asMarkdown(METRICS, view.metrics),
+                    asMarkdown(SETTINGS, view.configuration),
+                  ),
+                command: diffCommand(a.run, b.run, {
+                  "arm-a": route.params.get("arm_a"),
+                  "arm-b": route.params.get("arm_b"),
+                  user,
+                }),
                 python: `from starec_sim import read_run\n\na = read_run(${JSON.stringify(`runs/${a.run}`)})\nb = read_run(${JSON.stringify(`runs/${b.run}`)})`,
               }}
             >
               A is {visible(name(a))}, B is {visible(name(b))}.{" "}
-              {view.same_world === true ? "Both have the same world: differences are paired by user." : `The worlds differ: ${visible(String(view.same_world || "nothing is paired"))}.`}
+              {view.same_world === true
+                ? "Both have the same world: differences are paired by user."
+                : `The worlds differ: ${visible(String(view.same_world || "nothing is paired"))}.`}
             </PageHead>
             <Chips />
-            <Part name="They part"><FirstDifference view={view} route={route} /></Part>
-            {user && <Part name={`Steps of ${visible(user)}`} note="Aligned by round and step."><Aligned view={view} route={route} /></Part>}
+            <Part name="They part">
+              <FirstDifference view={view} route={route} />
+            </Part>
+            {user && (
+              <Part name={`Steps of ${visible(user)}`} note="Aligned by round and step.">
+                <Aligned view={view} route={route} />
+              </Part>
+            )}
             {user && route.params.get("round") && <SideBySide view={view} route={route} user={user} />}
             <Part name="Metrics" note="B minus A, paired by user, with 95 % intervals.">
-              <Table id="metrics" caption="Paired differences of metrics" hideCaption columns={METRICS} rows={view.metrics} rowKey={(row) => row.metric} />
+              <Table
+                id="metrics"
+                caption="Paired differences of metrics"
+                hideCaption
+                columns={METRICS}
+                rows={view.metrics}
+                rowKey={(row) => row.metric}
+              />
             </Part>
             <Part name="Configuration">
               {view.configuration.length ? (
-                <Table id="configuration" caption="Differences of the configuration" hideCaption columns={SETTINGS} rows={view.configuration} rowKey={(row) => row.key} />
-              ) : <p>Equal.</p>}
+                <Table
+                  id="configuration"
+                  caption="Differences of the configuration"
+                  hideCaption
+                  columns={SETTINGS}
+                  rows={view.configuration}
+                  rowKey={(row) => row.key}
+                />
+              ) : (
+                <p>Equal.</p>
+              )}
             </Part>
             <Part name="Versions">
               {view.versions.length ? (
-                <Table id="versions" caption="Differences of versions" hideCaption columns={VERSIONS} rows={view.versions} rowKey={(row) => row.name} />
-              ) : <p>Equal.</p>}
+                <Table
+                  id="versions"
+                  caption="Differences of versions"
+                  hideCaption
+                  columns={VERSIONS}
+                  rows={view.versions}
+                  rowKey={(row) => row.name}
+                />
+              ) : (
+                <p>Equal.</p>
+              )}
             </Part>
           </>
         );
@@ -110,11 +185,18 @@ function FirstDifference({ view, route }: { view: Comparison; route: Route }) {
         First in the <strong>{first.part}</strong> of{" "}
         <a href={href(["compare"], mergedParams(route, { user, round: String(round), step: String(step) }))}>
           {visible(user)}, round {round}, step {step}
-        </a>.
+        </a>
+        .
       </p>
       <div class="beside">
-        <div><h3>A</h3><LongText text={first.a} /></div>
-        <div><h3>B</h3><LongText text={first.b} /></div>
+        <div>
+          <h3>A</h3>
+          <LongText text={first.a} />
+        </div>
+        <div>
+          <h3>B</h3>
+          <LongText text={first.b} />
+        </div>
       </div>
     </>
   );
@@ -125,49 +207,3 @@ function mergedParams(route: Route, changes: Record<string, string>): URLSearchP
   Object.entries(changes).forEach(([name, value]) => params.set(name, value));
   return params;
 }
-
-const METRICS: Column<Metric>[] = [
-  { name: "metric", head: "metric", value: (row) => row.metric },
-  { name: "a", head: "A", value: (row) => row.a },
-  { name: "b", head: "B", value: (row) => row.b },
-  { name: "difference", head: "difference", value: (row) => row.difference, cell: (row) => signed(row.difference) },
-  {
-    name: "interval", head: "interval", plain: true, value: (row) => (row.low === null ? null : `${signed(row.low)} to ${signed(row.high)}`),
-    cell: (row) => <Interval row={row} />,
-  },
-  { name: "p", head: "p", value: (row) => row.p },
-  { name: "users", head: "users", value: (row) => row.users },
-  { name: "verdict", head: "verdict", value: (row) => row.verdict, filters: true, cell: (row) => <span class={`verdict ${row.verdict}`}>{row.verdict}</span> },
-];
-
-/** An interval as numbers, and as a line around zero. */
-function Interval({ row }: { row: Metric }) {
-  if (row.low === null || row.high === null) return <span class="quiet">one seed</span>;
-  const largest = Math.max(Math.abs(row.low), Math.abs(row.high), 1e-9);
-  const x = (value: number) => 50 + (value / largest) * 46;
-  return (
-    <>
-      <svg width="100" height="12" aria-hidden="true">
-        <line x1="50" x2="50" y1="0" y2="12" class="zero" />
-        <line x1={x(row.low)} x2={x(row.high)} y1="6" y2="6" class="whisker" />
-        {row.difference !== null && <circle cx={x(row.difference)} cy="6" r="3" class="point" />}
-      </svg>{" "}
-      <span class="quiet">{signed(row.low)} to {signed(row.high)}</span>
-    </>
-  );
-}
-
-const setting = (value: unknown) => (typeof value === "string" ? value : JSON.stringify(value) ?? "not set");
-
-const SETTINGS: Column<Comparison["configuration"][number]>[] = [
-  { name: "key", head: "key", value: (row) => row.key },
-  { name: "a", head: "A", value: (row) => setting(row.a) },
-  { name: "b", head: "B", value: (row) => setting(row.b) },
-];
-
-const VERSIONS: Column<Comparison["versions"][number]>[] = [
-  { name: "name", head: "package", value: (row) => row.name },
-  { name: "a", head: "A", value: (row) => row.a },
-  { name: "b", head: "B", value: (row) => row.b },
-];
-

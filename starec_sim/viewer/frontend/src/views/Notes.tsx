@@ -28,13 +28,24 @@ export function NotesView({ run }: ViewProps) {
             }}
           >
             {count(notes.length, "note")} beside the run; its record stays as it is.{" "}
-            {notes.length > 0 && !isBundle && <a href={api(run.name, "notes")} download="notes.json">Save as a file</a>}
+            {notes.length > 0 && !isBundle && (
+              <a href={api(run.name, "notes")} download="notes.json">
+                Save as a file
+              </a>
+            )}
           </PageHead>
           <Chips />
           {notes.length === 0 ? (
             <Empty>Nothing is marked yet. Open a step, and say at its end what is wrong with it.</Empty>
           ) : (
-            <Table id="notes" caption="Notes" hideCaption columns={table} rows={notes} rowKey={(note) => note.id} />
+            <Table
+              id="notes"
+              caption="Notes"
+              hideCaption
+              columns={table}
+              rows={notes}
+              rowKey={(note) => note.id}
+            />
           )}
         </>
       )}
@@ -45,8 +56,14 @@ export function NotesView({ run }: ViewProps) {
 function columns(run: string): Column<Note>[] {
   return [
     {
-      name: "step", head: "step", value: (note) => `${note.at.user}, round ${note.at.round}, step ${note.at.step}`,
-      cell: (note) => <a href={stepHref(run, note.at)}>{visible(note.at.user)}, round {note.at.round}, step {note.at.step}</a>,
+      name: "step",
+      head: "step",
+      value: (note) => `${note.at.user}, round ${note.at.round}, step ${note.at.step}`,
+      cell: (note) => (
+        <a href={stepHref(run, note.at)}>
+          {visible(note.at.user)}, round {note.at.round}, step {note.at.step}
+        </a>
+      ),
     },
     { name: "arm", head: "arm", value: (note) => note.at.arm, filters: true },
     { name: "kind", head: "kind", value: (note) => note.kind, filters: true },
@@ -75,12 +92,34 @@ export function MarkForm({ run, at }: { run: RunRow; at: Address }) {
   const marks: string[] = ["implausible", "contradiction", "copied order", "good example"];
   return (
     <div class="form">
-      <label>Reason <input value={reason} maxLength={500} list="marks" placeholder="implausible" onInput={(event) => setReason(event.currentTarget.value)} /></label>
-      <datalist id="marks">{marks.map((mark) => <option key={mark} value={mark} />)}</datalist>
-      <label>Author <input value={author} maxLength={80} onInput={(event) => setAuthor(event.currentTarget.value)} /></label>
-      <button onClick={save} disabled={!author.trim() || !reason.trim()}>Mark this step</button>
+      <label>
+        Reason{" "}
+        <input
+          value={reason}
+          maxLength={500}
+          list="marks"
+          placeholder="implausible"
+          onInput={(event) => setReason(event.currentTarget.value)}
+        />
+      </label>
+      <datalist id="marks">
+        {marks.map((mark) => (
+          <option key={mark} value={mark} />
+        ))}
+      </datalist>
+      <label>
+        Author{" "}
+        <input value={author} maxLength={80} onInput={(event) => setAuthor(event.currentTarget.value)} />
+      </label>
+      <button onClick={save} disabled={!author.trim() || !reason.trim()}>
+        Mark this step
+      </button>
       <span role="status">{typeof said === "string" && said}</span>
-      {typeof said !== "string" && <span class="warn">{visible(said.error)} {visible(said.hint ?? "")}</span>}
+      {typeof said !== "string" && (
+        <span class="warn">
+          {visible(said.error)} {visible(said.hint ?? "")}
+        </span>
+      )}
     </div>
   );
 }

@@ -21,8 +21,13 @@ export function PeopleView({ run, route }: ViewProps) {
   const [sort, descending] = sortOf(route, "people");
   const offset = Number(route.params.get("offset") ?? 0);
   const asked = {
-    ...trial, sort, descending, q: route.params.get("q"),
-    where: route.params.getAll("where"), offset, limit: LIMIT,
+    ...trial,
+    sort,
+    descending,
+    q: route.params.get("q"),
+    where: route.params.getAll("where"),
+    offset,
+    limit: LIMIT,
   };
   const loaded = useData<People>(api(run.name, "people", asked));
   const [words, setWords] = useState(route.params.get("q") ?? "");
@@ -30,8 +35,7 @@ export function PeopleView({ run, route }: ViewProps) {
   return (
     <Await of={loaded}>
       {(people) => {
-        const table = columns(people.fields, (row) =>
-          href(["run", run.name, "person", row.user], trial));
+        const table = columns(people.fields, (row) => href(["run", run.name, "person", row.user], trial));
         return (
           <>
             <PageHead
@@ -40,14 +44,20 @@ export function PeopleView({ run, route }: ViewProps) {
                 json: people,
                 markdown: () => mdPage(`People of ${run.name}`, asMarkdown(table, people.rows)),
                 command: showCommand(run.name),
-                python: python(run.folder ?? `runs/${run.name}`, "steps", { arm: trial.arm, seed: trial.seed }),
+                python: python(run.folder ?? `runs/${run.name}`, "steps", {
+                  arm: trial.arm,
+                  seed: trial.seed,
+                }),
               }}
             >
-              {count(people.total, "user")}{filtered && " fit the filters"}
+              {count(people.total, "user")}
+              {filtered && " fit the filters"}
             </PageHead>
             <div class="tools">
               <SearchBox
-                label="Filter by id or trait, then Enter" value={words} onInput={setWords}
+                label="Filter by id or trait, then Enter"
+                value={words}
+                onInput={setWords}
                 onEnter={() => go(withParams(route, { q: words.trim(), offset: null }))}
               />
               <TrialChoice run={run} route={route} />
@@ -56,8 +66,15 @@ export function PeopleView({ run, route }: ViewProps) {
             {people.total === 0 && !filtered ? (
               <Empty command={showCommand(run.name)}>Nobody has visited yet.</Empty>
             ) : (
-              <Table id="people" caption="People" hideCaption columns={table} rows={people.rows}
-                rowKey={(row) => row.user} served={{ total: people.total, offset, limit: LIMIT }} />
+              <Table
+                id="people"
+                caption="People"
+                hideCaption
+                columns={table}
+                rows={people.rows}
+                rowKey={(row) => row.user}
+                served={{ total: people.total, offset, limit: LIMIT }}
+              />
             )}
           </>
         );
@@ -68,18 +85,44 @@ export function PeopleView({ run, route }: ViewProps) {
 
 function columns(fields: string[], link: (row: PersonRow) => string): Column<PersonRow>[] {
   return [
-    { name: "user", head: "user", value: (row) => row.user, cell: (row) => <a href={link(row)}>{visible(row.user)}</a> },
+    {
+      name: "user",
+      head: "user",
+      value: (row) => row.user,
+      cell: (row) => <a href={link(row)}>{visible(row.user)}</a>,
+    },
     ...fields.map((field): Column<PersonRow> => ({
-      name: field, head: visible(field), value: (row) => row.profile[field], filters: true,
+      name: field,
+      head: visible(field),
+      value: (row) => row.profile[field],
+      filters: true,
     })),
     { name: "visits", head: "visits", value: (row) => row.visits },
     { name: "steps", head: "steps", value: (row) => row.steps },
     { name: "chosen", head: "chosen", value: (row) => row.chosen },
     { name: "liked", head: "liked", value: (row) => row.liked },
     { name: "mean_rating", head: "mean stars", value: (row) => row.mean_rating },
-    { name: "slow_share", head: "slow", about: "Share of steps with slow thinking", value: (row) => row.slow_share, cell: (row) => percent(row.slow_share) },
+    {
+      name: "slow_share",
+      head: "slow",
+      about: "Share of steps with slow thinking",
+      value: (row) => row.slow_share,
+      cell: (row) => percent(row.slow_share),
+    },
     { name: "flaws", head: "flaws", about: "Flaws in answers", value: (row) => row.flaws },
-    { name: "left_round", head: "left in", about: "The round in which she left for good", value: (row) => row.left_round, cell: (row) => (row.left_round ? `round ${row.left_round}` : "–") },
-    { name: "spark", head: "by round", plain: true, value: () => null, cell: (row) => <Spark values={row.spark} /> },
+    {
+      name: "left_round",
+      head: "left in",
+      about: "The round in which she left for good",
+      value: (row) => row.left_round,
+      cell: (row) => (row.left_round ? `round ${row.left_round}` : "–"),
+    },
+    {
+      name: "spark",
+      head: "by round",
+      plain: true,
+      value: () => null,
+      cell: (row) => <Spark values={row.spark} />,
+    },
   ];
 }

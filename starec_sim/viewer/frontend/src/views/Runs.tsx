@@ -17,7 +17,10 @@ function List({ all, route }: { all: RunRow[]; route: Route }) {
   const words = route.params.get("q") ?? "";
   const picked = route.params.getAll("pick");
   const rows = all.filter((run) =>
-    words.toLowerCase().split(/\s+/).every((word) => JSON.stringify(run).toLowerCase().includes(word)),
+    words
+      .toLowerCase()
+      .split(/\s+/)
+      .every((word) => JSON.stringify(run).toLowerCase().includes(word)),
   );
   const pick = (name: string) => {
     const others = picked.filter((each) => each !== name);
@@ -38,7 +41,13 @@ function List({ all, route }: { all: RunRow[]; route: Route }) {
         }}
       >
         {number(all.length)} in this folder.{" "}
-        {a && b ? <a class="button" href={href(["compare"], { a, b })}>Compare the two</a> : "Pick two to compare them."}
+        {a && b ? (
+          <a class="button" href={href(["compare"], { a, b })}>
+            Compare the two
+          </a>
+        ) : (
+          "Pick two to compare them."
+        )}
       </PageHead>
       <div class="tools">
         <SearchBox
@@ -50,7 +59,9 @@ function List({ all, route }: { all: RunRow[]; route: Route }) {
         <Chips />
       </div>
       {all.length === 0 ? (
-        <Empty command="starec run experiments/01_quickstart">There is no run in this folder yet. Make one:</Empty>
+        <Empty command="starec run experiments/01_quickstart">
+          There is no run in this folder yet. Make one:
+        </Empty>
       ) : (
         <Table id="runs" caption="Runs" hideCaption columns={table} rows={rows} rowKey={(run) => run.name} />
       )}
@@ -61,7 +72,10 @@ function List({ all, route }: { all: RunRow[]; route: Route }) {
 function columns(all: RunRow[], picked: string[], pick: (name: string) => void): Column<RunRow>[] {
   return [
     {
-      name: "pick", head: "", plain: true, value: (run) => picked.includes(run.name),
+      name: "pick",
+      head: "",
+      plain: true,
+      value: (run) => picked.includes(run.name),
       cell: (run) => (
         <input
           type="checkbox"
@@ -72,33 +86,66 @@ function columns(all: RunRow[], picked: string[], pick: (name: string) => void):
       ),
     },
     {
-      name: "name", head: "run", nowrap: true, value: (run) => run.name,
+      name: "name",
+      head: "run",
+      nowrap: true,
+      value: (run) => run.name,
       cell: (run) => <a href={href(["run", run.name])}>{visible(run.name)}</a>,
     },
     { name: "kind", head: "kind", value: (run) => run.kind, filters: true },
     { name: "experiment", head: "experiment", value: (run) => run.experiment, filters: true },
     {
-      name: "status", head: "status", value: (run) => run.status, filters: true,
-      cell: (run) => <span class={`status ${run.status}`} title={run.problem ?? ""}>{run.status}</span>,
+      name: "status",
+      head: "status",
+      value: (run) => run.status,
+      filters: true,
+      cell: (run) => (
+        <span class={`status ${run.status}`} title={run.problem ?? ""}>
+          {run.status}
+        </span>
+      ),
     },
-    { name: "started", head: "started", nowrap: true, value: (run) => run.started, cell: (run) => time(run.started) },
-    { name: "arms", head: "arms", nowrap: true, value: (run) => run.arms.join(", "), cell: (run) => armsOf(run) },
+    {
+      name: "started",
+      head: "started",
+      nowrap: true,
+      value: (run) => run.started,
+      cell: (run) => time(run.started),
+    },
+    {
+      name: "arms",
+      head: "arms",
+      nowrap: true,
+      value: (run) => run.arms.join(", "),
+      cell: (run) => armsOf(run),
+    },
     { name: "seeds", head: "seeds", value: (run) => run.seeds.length, about: "How many" },
     { name: "users", head: "users", value: (run) => run.users },
     {
-      name: "rounds", head: "rounds", value: (run) => run.rounds_done,
-      cell: (run) => (run.rounds && run.rounds !== run.rounds_done ? `${run.rounds_done} of ${run.rounds}` : run.rounds_done),
+      name: "rounds",
+      head: "rounds",
+      value: (run) => run.rounds_done,
+      cell: (run) =>
+        run.rounds && run.rounds !== run.rounds_done
+          ? `${run.rounds_done} of ${run.rounds}`
+          : run.rounds_done,
     },
     {
-      name: "headline", head: "headline", plain: true,
-      value: (run) => run.headline.map((each) => `${each.metric.replace(/_/g, " ")} ${number(each.value)}`).join("  ·  "),
+      name: "headline",
+      head: "headline",
+      plain: true,
+      value: (run) =>
+        run.headline.map((each) => `${each.metric.replace(/_/g, " ")} ${number(each.value)}`).join("  ·  "),
     },
     ...(all.some((run) => run.cost_usd !== null) ? [COST] : []),
   ];
 }
 
 const COST: Column<RunRow> = {
-  name: "cost", head: "cost", value: (run) => run.cost_usd, cell: (run) => money(run.cost_usd),
+  name: "cost",
+  head: "cost",
+  value: (run) => run.cost_usd,
+  cell: (run) => money(run.cost_usd),
 };
 
 function armsOf(run: RunRow) {

@@ -12,8 +12,11 @@ import type { Address, Comparison, StepPage } from "../types";
 /** The steps of one person in both, with what differs. */
 export function Aligned({ view, route }: { view: Comparison; route: Route }) {
   const steps = view.steps ?? [];
-  const chosen = steps.findIndex((each) =>
-    String(each.at.round) === route.params.get("round") && String(each.at.step) === route.params.get("step"));
+  const chosen = steps.findIndex(
+    (each) =>
+      String(each.at.round) === route.params.get("round") &&
+      String(each.at.step) === route.params.get("step"),
+  );
   const link = (at: Address) => withParams(route, { round: at.round, step: at.step });
   const move = (by: number) => {
     const next = steps[chosen + by] ?? steps[chosen];
@@ -29,7 +32,11 @@ export function Aligned({ view, route }: { view: Comparison; route: Route }) {
     <ol class="aligned">
       {steps.map((each, index) => (
         <li key={`${each.at.round}/${each.at.step}`} class={each.same ? "same" : "differs"}>
-          <a href={link(each.at)} title={each.parts.map(visible).join(", ")} aria-current={index === chosen ? "true" : undefined}>
+          <a
+            href={link(each.at)}
+            title={each.parts.map(visible).join(", ")}
+            aria-current={index === chosen ? "true" : undefined}
+          >
             {each.at.round}.{each.at.step} <span aria-hidden="true">{each.same ? "=" : "≠"}</span>{" "}
             <span class="quiet">{each.same ? "equal" : `from the ${visible(each.parts[0] ?? "")} on`}</span>
             {index === first && <span class="tag">first</span>}
@@ -42,19 +49,22 @@ export function Aligned({ view, route }: { view: Comparison; route: Route }) {
 
 /** One step of both sides: slates and texts beside each other. */
 export function SideBySide({ view, route, user }: { view: Comparison; route: Route; user: string }) {
-  const step = view.steps?.find((each) =>
-    String(each.at.round) === route.params.get("round") && String(each.at.step) === (route.params.get("step") ?? "1"));
+  const step = view.steps?.find(
+    (each) =>
+      String(each.at.round) === route.params.get("round") &&
+      String(each.at.step) === (route.params.get("step") ?? "1"),
+  );
   const at = {
-    user, round: Number(route.params.get("round")), step: Number(route.params.get("step") ?? 1),
+    user,
+    round: Number(route.params.get("round")),
+    step: Number(route.params.get("step") ?? 1),
     seed: step?.at.seed ?? view.a.seeds?.[0] ?? 0,
   };
   const left = useData<StepPage>(stepPath(view.a.run, { ...at, arm: view.a.arm }));
   const right = useData<StepPage>(stepPath(view.b.run, { ...at, arm: view.b.arm }));
   return (
     <Part name={`Round ${at.round}, step ${at.step}`} note="Where texts differ, − is A and + is B." wide>
-      <Await of={left}>
-        {(a) => <Await of={right}>{(b) => <Both a={a} b={b} view={view} />}</Await>}
-      </Await>
+      <Await of={left}>{(a) => <Await of={right}>{(b) => <Both a={a} b={b} view={view} />}</Await>}</Await>
     </Part>
   );
 }
@@ -62,10 +72,16 @@ export function SideBySide({ view, route, user }: { view: Comparison; route: Rou
 function Both({ a, b, view }: { a: StepPage; b: StepPage; view: Comparison }) {
   const side = (page: StepPage, run: string, name: string) => (
     <div>
-      <h3><a href={stepHref(run, page.at)}>{name}: {visible(page.at.arm)}</a></h3>
+      <h3>
+        <a href={stepHref(run, page.at)}>
+          {name}: {visible(page.at.arm)}
+        </a>
+      </h3>
       <Slate places={page.slate} narrow />
       <RewardBar reward={page.reward} weights={page.reward_weights} />
-      <p class="quiet">{page.slow ? "slow" : "fast"}: {visible(page.reason)}</p>
+      <p class="quiet">
+        {page.slow ? "slow" : "fast"}: {visible(page.reason)}
+      </p>
     </div>
   );
   const text = (page: StepPage, of: "prompt" | "answer") => {
@@ -86,7 +102,10 @@ function Both({ a, b, view }: { a: StepPage; b: StepPage; view: Comparison }) {
         {side(b, view.b.run, "B")}
       </div>
       {texts.map(([name, before, after]) => (
-        <div key={name}><h3>{name}</h3><DiffLines changes={lineDiff(before, after)} /></div>
+        <div key={name}>
+          <h3>{name}</h3>
+          <DiffLines changes={lineDiff(before, after)} />
+        </div>
       ))}
     </>
   );

@@ -9,8 +9,12 @@ const MARK = { added: "+", removed: "-", kept: " " } as const;
 /** A step as Markdown, in the order of its page. */
 export function stepMarkdown(run: string, page: StepPage): string {
   const { at } = page;
-  const traits = Object.entries(page.profile).map(([name, value]) => `${name}: ${value}`).join(", ");
-  const rewards = Object.entries(page.reward).map(([name, value]) => `${name} ${number(value)}`).join(", ");
+  const traits = Object.entries(page.profile)
+    .map(([name, value]) => `${name}: ${value}`)
+    .join(", ");
+  const rewards = Object.entries(page.reward)
+    .map(([name, value]) => `${name} ${number(value)}`)
+    .join(", ");
   return mdPage(
     `${at.user}, round ${at.round}, step ${at.step} of ${run}`,
     `${visible(at.arm)}, seed ${at.seed}. ${visible(traits)}`,
