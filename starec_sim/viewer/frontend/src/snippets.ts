@@ -30,17 +30,22 @@ export function searchCommand(run: string, words: string, given: Record<string, 
 /** Python that reads a table of a run, and keeps the rows with these values. */
 export function python(
   folder: string,
-  table: "steps" | "turns" | "memory" | "rewards" | "rollouts" | "metrics",
+  table: "steps" | "turns" | "rollouts" | "metrics",
   where: Record<string, string | number | null> = {},
 ): string {
   const tests = Object.entries(where)
     .filter(([, value]) => value !== null)
-    .map(([name, value]) => `(${table}[${JSON.stringify(name)}] == ${JSON.stringify(value)})`);
+    .map(([name, value]) => `row.${name} == ${JSON.stringify(fromZero(name, value))}`);
+  const counted = Object.keys(where).some((name) => name === "round" || name === "step");
   return [
     "from starec_sim import read_run",
     "",
     `run = read_run(${JSON.stringify(folder)})`,
-    `${table} = run.${table}.to_pandas()`,
-    tests.length ? `${table}[${tests.join(" & ")}]` : table,
+    ...(counted ? ["# rounds and steps count from 0 in tables"] : []),
+    `rows = [row for row in run.${table}()${tests.length ? ` if ${tests.join(" and ")}` : ""}]`,
   ].join("\n");
+}
+
+function fromZero(name: string, value: string | number | null) {
+  return typeof value === "number" && (name === "round" || name === "step") ? value - 1 : value;
 }

@@ -118,6 +118,7 @@ export interface PersonRow {
   slow_share: number | null;
   flaws: number;
   left_round: number | null;
+  /** Her mean true rating in each round. */
   spark: (number | null)[];
 }
 

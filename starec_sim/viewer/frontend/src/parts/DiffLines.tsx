@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import { visible } from "../text";
+import { count, visible } from "../text";
 import type { Change } from "../types";
 
 const MARK = { added: "+", removed: "−", kept: " " } as const;
@@ -20,7 +20,7 @@ export function DiffLines({ changes }: { changes: Change[] }) {
         Nothing changed.{" "}
         {kept > 0 && (
           <button class="link" onClick={() => setAll(true)}>
-            show the {kept} lines
+            show {count(kept, "line")}
           </button>
         )}
       </p>
@@ -45,7 +45,7 @@ export function DiffLines({ changes }: { changes: Change[] }) {
       )}{" "}
       {kept > 0 && (
         <button class="link" aria-expanded={all} onClick={() => setAll(!all)}>
-          {all ? "only what changed" : `show the ${kept} unchanged lines too`}
+          {all ? "only what changed" : `show ${count(kept, "unchanged line")} too`}
         </button>
       )}
     </>

@@ -119,7 +119,7 @@ function columns(fields: string[], link: (row: PersonRow) => string): Column<Per
     },
     {
       name: "spark",
-      head: "by round",
+      head: "stars by round",
       plain: true,
       value: () => null,
       cell: (row) => <Spark values={row.spark} />,

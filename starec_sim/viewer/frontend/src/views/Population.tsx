@@ -113,7 +113,7 @@ function Curves({ view, people }: { view: Population; people: PeopleLink }) {
     return {
       lorenz: {
         title: "Exposure",
-        about: "share of impressions of the least shown items, in percent",
+        about: "share of impressions by share of items, least shown first",
         xs: percent,
         series: [
           ...view.lorenz.map((each) => ({ name: each.arm, values: each.shares })),
