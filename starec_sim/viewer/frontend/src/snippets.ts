@@ -20,7 +20,7 @@ export function whyCommand(run: string, { arm, seed, user, round, step }: Addres
 }
 
 export function diffCommand(a: string, b: string, given: Record<string, string | null>): string {
-  return `starec diff ${quoted(a)} ${quoted(b)}${options(given)}`;
+  return `starec diff ${quoted(a)}${a === b ? "" : ` ${quoted(b)}`}${options(given)}`;
 }
 
 export function searchCommand(run: string, words: string, given: Record<string, string | null>) {
@@ -48,4 +48,10 @@ export function python(
 
 function fromZero(name: string, value: string | number | null) {
   return typeof value === "number" && (name === "round" || name === "step") ? value - 1 : value;
+}
+
+/** Python that reads two runs. */
+export function pythonOfTwo(a: string, b: string): string {
+  const read = (name: string, folder: string) => `${name} = read_run(${JSON.stringify(folder)})`;
+  return ["from starec_sim import read_run", "", read("a", a), read("b", b)].join("\n");
 }

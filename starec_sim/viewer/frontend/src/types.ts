@@ -238,8 +238,10 @@ export interface StepPage {
   reason: string;
   summary_after: string;
   changes: Change[];
-  /** The training step and GRPO group that learned from this step's answers. */
-  group?: { step: number; group: string } | null;
+  /** In a training: the group of answers that holds this step's decision. */
+  group?: GroupPlace | null;
+  /** In a training: the group that holds the summary written after it. */
+  summary_group?: GroupPlace | null;
 }
 
 /** `api/runs/RUN/population?arm&seed`. */
@@ -280,13 +282,23 @@ export interface TrainingStep {
 export interface GroupRow {
   group: string;
   /** The step whose question was answered. */
-  at: Address | null;
+  at?: Address | null;
   node: string;
   size: number;
   mean: number;
   std: number;
   zero_variance: boolean;
   rewards: number[];
+}
+
+/** How a metric of held-out users changed from the first to the last validation. */
+export interface MetricChange {
+  metric: string;
+  before: Interval;
+  after: Interval;
+  change: Interval;
+  p: number | null;
+  users: number;
 }
 
 /** One question that the policy answered before and after the training. */
@@ -302,15 +314,26 @@ export interface AnswerChange {
 export interface Training {
   steps: TrainingStep[];
   versions: string[];
+  /** The arms that recorded the validations, in order. */
+  validations: string[];
   step: number | null;
   groups: GroupRow[];
-  changes: AnswerChange[];
+  changes: MetricChange[];
+  /** The same person and question at the first and the last validation. */
+  answers?: AnswerChange[];
+}
+
+/** Where a group is learned from. */
+export interface GroupPlace {
+  step: number;
+  group: string;
 }
 
 /** `api/runs/RUN/group?step&group`. */
 export interface Group {
   step: number;
   group: string;
+  node: string;
   at: Address | null;
   mean: number;
   std: number;
@@ -328,46 +351,69 @@ export interface Group {
 }
 
 export interface ComparedSide {
-  run: string;
+  folder: string;
+  name: string;
+  kind: string;
   arm: string;
-  seeds?: number[];
-  digest?: string | null;
+  seeds: number[];
+  rounds: number;
+  users: number;
+  items: number;
+  other_arms: string[];
+}
+
+export interface ChangedKey {
+  key: string;
+  a: string | null;
+  b: string | null;
+}
+
+export interface MetricDifference {
+  metric: string;
+  a: number;
+  b: number;
+  difference: number;
+  low: number | null;
+  high: number | null;
+  p: number | null;
+  users: number;
+  verdict: "higher" | "lower" | "unsure" | "equal" | "one seed";
 }
 
 /** `api/compare?a&b&arm_a&arm_b&user`. */
 export interface Comparison {
   a: ComparedSide;
   b: ComparedSide;
-  configuration: { key: string; a: unknown; b: unknown }[];
-  versions: { name: string; a: string | null; b: string | null }[];
-  /** true, or why the two worlds differ. */
-  same_world: boolean | string;
-  first_difference: { at: Address; part: string; a: string; b: string } | null;
-  metrics: {
-    metric: string;
-    a: number | null;
-    b: number | null;
-    difference: number | null;
-    low: number | null;
-    high: number | null;
-    p: number | null;
-    users: number;
-    verdict: "higher" | "lower" | "unsure" | "equal";
-  }[];
+  configuration: ChangedKey[];
+  versions: ChangedKey[];
+  same_world: boolean;
+  /** In which way the worlds are the same, or differ. */
+  world: string;
+  /** Seeds that are compared with each other: of A, of B. */
+  seeds: [number, number][];
+  rounds: number;
+  /** The last rounds over which the means of metrics are taken. */
+  last_rounds: number;
+  first_difference: { at: Address; part: string; node: string; a: string; b: string } | null;
+  metrics: MetricDifference[];
   /** With a user: her steps in both. `at` is of side a. */
-  steps?: { at: Address; same: boolean; parts: string[] }[] | null;
+  steps: { at: Address; same: boolean; parts: string[] }[];
 }
 
 /** `api/runs/RUN/search?q&node&user&limit`. */
 export interface SearchResult {
   query: string;
   total: number;
+  /** Whether there are more than `total`, where counting stopped. */
+  more: boolean;
   hits: {
     at: Address;
     node: string;
     attempt: number;
     where: "prompt" | "answer" | "summary";
     snippet: { text: string; hit: boolean }[];
+    /** Further users, nodes and kinds with the same text. */
+    others: number;
   }[];
 }
 

@@ -6,11 +6,11 @@ import { Table, asMarkdown } from "../parts/Table";
 import { LongText } from "../parts/Text";
 import { Choice } from "../parts/Trial";
 import { type Route, go, href, search, withParams } from "../router";
-import { diffCommand } from "../snippets";
-import { visible } from "../text";
+import { diffCommand, pythonOfTwo } from "../snippets";
+import { count, visible } from "../text";
 import type { Comparison, RunRow } from "../types";
 import { Aligned, SideBySide } from "./compare_steps";
-import { METRICS, SETTINGS, VERSIONS } from "./compare_tables";
+import { CHANGED, METRICS } from "./compare_tables";
 
 /** How do two runs, arms or versions differ, and where do they part first? */
 export function CompareView({ runs, route }: { runs: Loaded<RunRow[]>; route: Route }) {
@@ -22,7 +22,7 @@ function Choose({ all, route }: { all: RunRow[]; route: Route }) {
   const [a, b] = [of("a"), of("b")];
   const armsOf = (name: string) => all.find((run) => run.name === name)?.arms ?? [];
   const choose = (name: string) => (value: string) =>
-    go(withParams(route, { [name]: value, round: null, step: null }));
+    go(withParams(route, { [name]: value, round: null, step: null, seed: null }));
   const names = all.map((run) => run.name);
   const asked = search({ a, b, arm_a: of("arm_a"), arm_b: of("arm_b"), user: of("user") });
   return (
@@ -93,7 +93,8 @@ function Compared({ path, route }: { path: string; route: Route }) {
     <Await of={loaded}>
       {(view) => {
         const { a, b } = view;
-        const name = (side: Comparison["a"]) => (a.run === b.run ? side.arm : `${side.run}, ${side.arm}`);
+        const name = (side: Comparison["a"]) =>
+          a.folder === b.folder ? side.arm : `${side.name}, ${side.arm}`;
         const user = route.params.get("user");
         return (
           <>
@@ -103,22 +104,16 @@ function Compared({ path, route }: { path: string; route: Route }) {
                 json: view,
                 markdown: () =>
                   mdPage(
-                    `${a.run} (${a.arm}) and ${b.run} (${b.arm})`,
+                    `${a.name} (${a.arm}) and ${b.name} (${b.arm})`,
                     asMarkdown(METRICS, view.metrics),
-                    asMarkdown(SETTINGS, view.configuration),
+                    asMarkdown(CHANGED, view.configuration),
                   ),
-                command: diffCommand(a.run, b.run, {
-                  "arm-a": route.params.get("arm_a"),
-                  "arm-b": route.params.get("arm_b"),
-                  user,
-                }),
-                python: `from starec_sim import read_run\n\na = read_run(${JSON.stringify(`runs/${a.run}`)})\nb = read_run(${JSON.stringify(`runs/${b.run}`)})`,
+                command: diffCommand(a.name, b.name, { arm: a.arm, "arm-b": b.arm, user }),
+                python: pythonOfTwo(a.folder, b.folder),
               }}
             >
               A is {visible(name(a))}, B is {visible(name(b))}.{" "}
-              {view.same_world === true
-                ? "Both have the same world: differences are paired by user."
-                : `The worlds differ: ${visible(String(view.same_world || "nothing is paired"))}.`}
+              {view.same_world ? "Both have the same world" : "The worlds differ"}: {visible(view.world)}.
             </PageHead>
             <Chips />
             <Part name="They part">
@@ -130,7 +125,10 @@ function Compared({ path, route }: { path: string; route: Route }) {
               </Part>
             )}
             {user && route.params.get("round") && <SideBySide view={view} route={route} user={user} />}
-            <Part name="Metrics" note="B minus A, paired by user, with 95 % intervals.">
+            <Part
+              name="Metrics"
+              note={`B minus A, paired by user or seed, over the last ${count(view.last_rounds, "round")}.`}
+            >
               <Table
                 id="metrics"
                 caption="Paired differences of metrics"
@@ -146,7 +144,7 @@ function Compared({ path, route }: { path: string; route: Route }) {
                   id="configuration"
                   caption="Differences of the configuration"
                   hideCaption
-                  columns={SETTINGS}
+                  columns={CHANGED}
                   rows={view.configuration}
                   rowKey={(row) => row.key}
                 />
@@ -160,9 +158,9 @@ function Compared({ path, route }: { path: string; route: Route }) {
                   id="versions"
                   caption="Differences of versions"
                   hideCaption
-                  columns={VERSIONS}
+                  columns={CHANGED}
                   rows={view.versions}
-                  rowKey={(row) => row.name}
+                  rowKey={(row) => row.key}
                 />
               ) : (
                 <p>Equal.</p>
@@ -182,8 +180,19 @@ function FirstDifference({ view, route }: { view: Comparison; route: Route }) {
   return (
     <>
       <p>
-        First in the <strong>{first.part}</strong> of{" "}
-        <a href={href(["compare"], mergedParams(route, { user, round: String(round), step: String(step) }))}>
+        First in the <strong>{first.part}</strong>
+        {first.node && ` (${visible(first.node)})`} of{" "}
+        <a
+          href={href(
+            ["compare"],
+            mergedParams(route, {
+              user,
+              round: String(round),
+              step: String(step),
+              seed: String(first.at.seed),
+            }),
+          )}
+        >
           {visible(user)}, round {round}, step {step}
         </a>
         .

@@ -51,6 +51,7 @@ export function SearchView({ run, route }: ViewProps) {
               python: python(run.folder ?? `runs/${run.name}`, "turns", { node, user }),
             }}
           >
+            {result.more && "more than "}
             {number(result.total)} found
             {result.total > result.hits.length && `, the first ${result.hits.length} are shown`}
           </PageHead>

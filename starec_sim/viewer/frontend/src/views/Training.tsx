@@ -6,11 +6,11 @@ import { Chips } from "../parts/Chips";
 import { Await, Empty, PageHead, Part } from "../parts/Page";
 import { Table } from "../parts/Table";
 import { Choice } from "../parts/Trial";
-import { go, withParams } from "../router";
+import { go, href, withParams } from "../router";
 import { python, showCommand } from "../snippets";
-import { count } from "../text";
-import type { Training, TrainingStep } from "../types";
-import { changeColumns, groupColumns, stepsMarkdown } from "./training_tables";
+import { count, visible } from "../text";
+import type { RunRow, Training, TrainingStep } from "../types";
+import { answerColumns, CHANGES, groupColumns, stepsMarkdown } from "./training_tables";
 import { useMemo } from "preact/hooks";
 
 /** What did the policy learn, step by step? */
@@ -56,29 +56,54 @@ export function TrainingView({ run, route }: ViewProps) {
                 id="groups"
                 caption={`Groups of step ${view.step ?? "–"}`}
                 hideCaption
-                columns={groupColumns(run.name, view.step)}
+                columns={groupColumns(run.name, view.step, view.groups)}
                 rows={view.groups}
                 rowKey={(group) => group.group}
               />
             </Part>
-            <Part name="Before and after" note="The same person and question, at two versions.">
-              {view.changes.length ? (
-                <Table
-                  id="changes"
-                  caption="Answers before and after"
-                  hideCaption
-                  columns={changeColumns(run)}
-                  rows={view.changes}
-                  rowKey={(each) => `${each.user}/${each.round}/${each.step}`}
-                />
-              ) : (
-                <p class="quiet">No question was asked at two versions.</p>
-              )}
-            </Part>
+            <BeforeAndAfter view={view} run={run} />
           </>
         );
       }}
     </Await>
+  );
+}
+
+/** What the training changed for people that it never trained on. */
+function BeforeAndAfter({ view, run }: { view: Training; run: RunRow }) {
+  const [first, last] = [view.validations[0], view.validations.at(-1)];
+  if (!first || first === last)
+    return (
+      <Part name="Before and after">
+        <p class="quiet">There is one validation so far, and nothing to compare it with.</p>
+      </Part>
+    );
+  const compare = href(["compare"], { a: run.name, b: run.name, arm_a: first, arm_b: last });
+  return (
+    <Part name="Before and after" note="The same people and questions at two versions.">
+      <Table
+        id="changes"
+        caption="Metrics before and after"
+        hideCaption
+        columns={CHANGES}
+        rows={view.changes}
+        rowKey={(each) => each.metric}
+      />
+      <p>
+        <a href={compare}>
+          Compare {visible(first)} with {visible(last ?? "")}, person by person
+        </a>
+      </p>
+      {view.answers && (
+        <Table
+          id="answers"
+          caption="Answers before and after"
+          columns={answerColumns(run)}
+          rows={view.answers}
+          rowKey={(each) => `${each.user}/${each.round}/${each.step}`}
+        />
+      )}
+    </Part>
   );
 }
 

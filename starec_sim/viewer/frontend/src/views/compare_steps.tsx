@@ -11,13 +11,10 @@ import type { Address, Comparison, StepPage } from "../types";
 
 /** The steps of one person in both, with what differs. */
 export function Aligned({ view, route }: { view: Comparison; route: Route }) {
-  const steps = view.steps ?? [];
-  const chosen = steps.findIndex(
-    (each) =>
-      String(each.at.round) === route.params.get("round") &&
-      String(each.at.step) === route.params.get("step"),
-  );
-  const link = (at: Address) => withParams(route, { round: at.round, step: at.step });
+  const steps = view.steps;
+  const chosen = steps.findIndex((each) => isChosen(each.at, route));
+  const several = view.seeds.length > 1;
+  const link = ({ round, step, seed }: Address) => withParams(route, { round, step, seed });
   const move = (by: number) => {
     const next = steps[chosen + by] ?? steps[chosen];
     if (next) go(link(next.at));
@@ -31,12 +28,13 @@ export function Aligned({ view, route }: { view: Comparison; route: Route }) {
   return (
     <ol class="aligned">
       {steps.map((each, index) => (
-        <li key={`${each.at.round}/${each.at.step}`} class={each.same ? "same" : "differs"}>
+        <li key={`${each.at.seed}/${each.at.round}/${each.at.step}`} class={each.same ? "same" : "differs"}>
           <a
             href={link(each.at)}
             title={each.parts.map(visible).join(", ")}
             aria-current={index === chosen ? "true" : undefined}
           >
+            {several && `seed ${each.at.seed}, `}
             {each.at.round}.{each.at.step} <span aria-hidden="true">{each.same ? "=" : "≠"}</span>{" "}
             <span class="quiet">{each.same ? "equal" : `from the ${visible(each.parts[0] ?? "")} on`}</span>
             {index === first && <span class="tag">first</span>}
@@ -47,21 +45,27 @@ export function Aligned({ view, route }: { view: Comparison; route: Route }) {
   );
 }
 
+/** Whether the URL names this step; without a seed, that of any seed. */
+function isChosen(at: Address, { params }: Route): boolean {
+  const seed = params.get("seed");
+  return (
+    String(at.round) === params.get("round") &&
+    String(at.step) === (params.get("step") ?? "1") &&
+    (seed === null || String(at.seed) === seed)
+  );
+}
+
 /** One step of both sides: slates and texts beside each other. */
 export function SideBySide({ view, route, user }: { view: Comparison; route: Route; user: string }) {
-  const step = view.steps?.find(
-    (each) =>
-      String(each.at.round) === route.params.get("round") &&
-      String(each.at.step) === (route.params.get("step") ?? "1"),
-  );
+  const chosen = view.steps.find((each) => isChosen(each.at, route));
+  const [seedA, seedB] = view.seeds.find(([seed]) => seed === chosen?.at.seed) ?? view.seeds[0] ?? [0, 0];
   const at = {
     user,
     round: Number(route.params.get("round")),
     step: Number(route.params.get("step") ?? 1),
-    seed: step?.at.seed ?? view.a.seeds?.[0] ?? 0,
   };
-  const left = useData<StepPage>(stepPath(view.a.run, { ...at, arm: view.a.arm }));
-  const right = useData<StepPage>(stepPath(view.b.run, { ...at, arm: view.b.arm }));
+  const left = useData<StepPage>(stepPath(view.a.name, { ...at, arm: view.a.arm, seed: seedA }));
+  const right = useData<StepPage>(stepPath(view.b.name, { ...at, arm: view.b.arm, seed: seedB }));
   return (
     <Part name={`Round ${at.round}, step ${at.step}`} note="Where texts differ, − is A and + is B." wide>
       <Await of={left}>{(a) => <Await of={right}>{(b) => <Both a={a} b={b} view={view} />}</Await>}</Await>
@@ -98,8 +102,8 @@ function Both({ a, b, view }: { a: StepPage; b: StepPage; view: Comparison }) {
   return (
     <>
       <div class="beside halves">
-        {side(a, view.a.run, "A")}
-        {side(b, view.b.run, "B")}
+        {side(a, view.a.name, "A")}
+        {side(b, view.b.name, "B")}
       </div>
       {texts.map(([name, before, after]) => (
         <div key={name}>

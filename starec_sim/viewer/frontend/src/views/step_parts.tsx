@@ -108,6 +108,11 @@ export function Outcome({ page, run }: { page: StepPage; run: RunRow }) {
       </div>
       <div>
         <RewardBar reward={page.reward} weights={page.reward_weights} />
+        {page.summary_group && (
+          <p>
+            <a href={href(["run", run.name, "group"], { ...page.summary_group })}>The group of her summary</a>
+          </p>
+        )}
         {page.group && (
           <p>
             <a href={href(["run", run.name, "group"], { ...page.group })}>The group that was learned from</a>

@@ -3,10 +3,21 @@ import { mdTable } from "../markdown";
 import type { Column } from "../parts/Table";
 import { href } from "../router";
 import { brief, number, signed, visible } from "../text";
-import type { AnswerChange, GroupRow, RunRow, TrainingStep } from "../types";
+import type { AnswerChange, GroupRow, MetricChange, RunRow, TrainingStep } from "../types";
 
 /** The groups of a step of the training. */
-export function groupColumns(run: string, step: number | null): Column<GroupRow>[] {
+export function groupColumns(run: string, step: number | null, rows: GroupRow[]): Column<GroupRow>[] {
+  const question: Column<GroupRow> = {
+    name: "question",
+    head: "question",
+    value: (row) => row.at?.user,
+    cell: (row) =>
+      row.at && (
+        <a href={stepHref(run, row.at)}>
+          {visible(row.at.user)}, round {row.at.round}, step {row.at.step}
+        </a>
+      ),
+  };
   return [
     {
       name: "group",
@@ -16,17 +27,7 @@ export function groupColumns(run: string, step: number | null): Column<GroupRow>
         <a href={href(["run", run, "group"], { step, group: row.group })}>{visible(row.group)}</a>
       ),
     },
-    {
-      name: "question",
-      head: "question",
-      value: (row) => row.at?.user,
-      cell: (row) =>
-        row.at && (
-          <a href={stepHref(run, row.at)}>
-            {visible(row.at.user)}, round {row.at.round}, step {row.at.step}
-          </a>
-        ),
-    },
+    ...(rows.some((row) => row.at) ? [question] : []),
     { name: "node", head: "node", value: (row) => row.node, filters: true },
     { name: "size", head: "answers", value: (row) => row.size },
     { name: "mean", head: "mean reward", value: (row) => row.mean },
@@ -47,8 +48,30 @@ export function groupColumns(run: string, step: number | null): Column<GroupRow>
   ];
 }
 
+/** How metrics of held-out users changed. */
+export const CHANGES: Column<MetricChange>[] = [
+  { name: "metric", head: "metric", value: (row) => row.metric },
+  { name: "before", head: "before", value: (row) => row.before.mean },
+  { name: "after", head: "after", value: (row) => row.after.mean },
+  {
+    name: "change",
+    head: "change",
+    value: (row) => row.change.mean,
+    cell: ({ change }) => (
+      <>
+        {signed(change.mean)}{" "}
+        <span class="quiet">
+          [{signed(change.low)}, {signed(change.high)}]
+        </span>
+      </>
+    ),
+  },
+  { name: "p", head: "p", value: (row) => row.p },
+  { name: "users", head: "users", value: (row) => row.users },
+];
+
 /** One question a row, with the answers before and after. */
-export function changeColumns(run: RunRow): Column<AnswerChange>[] {
+export function answerColumns(run: RunRow): Column<AnswerChange>[] {
   const side = (name: "before" | "after"): Column<AnswerChange>[] => [
     {
       name,
