@@ -5,7 +5,7 @@ import { useKeys } from "./keys";
 import { KeyHelp } from "./parts/KeyHelp";
 import { ErrorPage } from "./parts/ErrorPage";
 import { RunBar } from "./parts/RunBar";
-import { go, useRoute, type Route } from "./router";
+import { back, go, useRoute, type Route } from "./router";
 import { visible } from "./text";
 import { useTheme } from "./theme";
 import type { RunRow } from "./types";
@@ -55,7 +55,7 @@ export function App() {
     { keys: "g r", does: "go to the runs", run: () => go("#/runs") },
     { keys: "t", does: "dark or light", run: toggleTheme },
     { keys: "/", does: "search", run: focusSearch },
-    { keys: "Escape", does: "back", run: () => history.back() },
+    { keys: "Escape", does: "back", run: back },
   ]);
   return (
     <>

@@ -53,9 +53,23 @@ export function useRoute(): Route {
   return route;
 }
 
+let pages = 0;
+
 export function go(hash: string): void {
   location.hash = hash;
 }
+
+/** Go back to the page before this one; from the first page, to the runs. */
+export function back(): void {
+  if (pages > 0) {
+    pages -= 2; // going back changes the hash once more
+    history.back();
+  } else {
+    go("#/runs");
+  }
+}
+
+addEventListener("hashchange", () => pages++);
 
 /** Return the current page with some parameters changed; null removes one. */
 export function withParams(route: Route, changes: Params): string {
@@ -74,5 +88,6 @@ export function withFilter(route: Route, filter: string, on: boolean): string {
 /** Change the URL without a new entry in the history, for what changes with every key. */
 export function replace(hash: string): void {
   history.replaceState(null, "", hash);
+  pages--; // the event below is no new page
   dispatchEvent(new Event("hashchange"));
 }
