@@ -1,0 +1,218 @@
+import { type Loaded, useData } from "../api";
+import { mdPage } from "../markdown";
+import { Chips } from "../parts/Chips";
+import { Await, Empty, PageHead, Part } from "../parts/Page";
+import { Table, asMarkdown } from "../parts/Table";
+import { LongText } from "../parts/Text";
+import { Choice } from "../parts/Trial";
+import { type Route, go, href, search, withParams } from "../router";
+import { diffCommand, pythonOfTwo } from "../snippets";
+import { count, visible } from "../text";
+import type { Comparison, RunRow } from "../types";
+import { Aligned, SideBySide } from "./compare_steps";
+import { CHANGED, METRICS } from "./compare_tables";
+
+/** How do two runs, arms or versions differ, and where do they part first? */
+export function CompareView({ runs, route }: { runs: Loaded<RunRow[]>; route: Route }) {
+  return <Await of={runs}>{(all) => <Choose all={all} route={route} />}</Await>;
+}
+
+function Choose({ all, route }: { all: RunRow[]; route: Route }) {
+  const of = (name: string) => route.params.get(name) ?? "";
+  const [a, b] = [of("a"), of("b")];
+  const armsOf = (name: string) => all.find((run) => run.name === name)?.arms ?? [];
+  const choose = (name: string) => (value: string) =>
+    go(withParams(route, { [name]: value, round: null, step: null, seed: null }));
+  const names = all.map((run) => run.name);
+  const asked = search({ a, b, arm_a: of("arm_a"), arm_b: of("arm_b"), user: of("user") });
+  return (
+    <>
+      <div class="tools">
+        <Choice label="A" value={a} options={names} none="choose a run" choose={choose("a")} />
+        {armsOf(a).length > 1 && (
+          <Choice
+            label="arm of A"
+            value={of("arm_a")}
+            options={armsOf(a)}
+            none="all, or the first"
+            choose={choose("arm_a")}
+          />
+        )}
+        <Choice label="B" value={b} options={names} none="choose a run" choose={choose("b")} />
+        {armsOf(b).length > 1 && (
+          <Choice
+            label="arm of B"
+            value={of("arm_b")}
+            options={armsOf(b)}
+            none="all, or the first"
+            choose={choose("arm_b")}
+          />
+        )}
+        {a && b && <UserField route={route} />}
+      </div>
+      {a && b ? (
+        <Compared path={`api/compare?${asked}`} route={route} />
+      ) : (
+        <>
+          <PageHead title="Compare" />
+          <Empty command="starec diff RUN_A RUN_B">
+            Choose two runs, or two arms of one run. On the command line:
+          </Empty>
+        </>
+      )}
+    </>
+  );
+}
+
+function UserField({ route }: { route: Route }) {
+  const change = (event: Event) =>
+    go(
+      withParams(route, {
+        user: (event.currentTarget as HTMLInputElement).value.trim(),
+        round: null,
+        step: null,
+      }),
+    );
+  return (
+    <label class="choice">
+      user{" "}
+      <input
+        value={route.params.get("user") ?? ""}
+        placeholder="an id"
+        size={8}
+        maxLength={100}
+        onChange={change}
+      />
+    </label>
+  );
+}
+
+function Compared({ path, route }: { path: string; route: Route }) {
+  const loaded = useData<Comparison>(path);
+  return (
+    <Await of={loaded}>
+      {(view) => {
+        const { a, b } = view;
+        const name = (side: Comparison["a"]) =>
+          a.folder === b.folder ? side.arm : `${side.name}, ${side.arm}`;
+        const user = route.params.get("user");
+        return (
+          <>
+            <PageHead
+              title={`${name(a)} and ${name(b)}`}
+              copy={{
+                json: view,
+                markdown: () =>
+                  mdPage(
+                    `${a.name} (${a.arm}) and ${b.name} (${b.arm})`,
+                    asMarkdown(METRICS, view.metrics),
+                    asMarkdown(CHANGED, view.configuration),
+                  ),
+                command: diffCommand(a.name, b.name, { arm: a.arm, "arm-b": b.arm, user }),
+                python: pythonOfTwo(a.folder, b.folder),
+              }}
+            >
+              A is {visible(name(a))}, B is {visible(name(b))}.{" "}
+              {view.same_world ? "Both have the same world" : "The worlds differ"}: {visible(view.world)}.
+            </PageHead>
+            <Chips />
+            <Part name="They part">
+              <FirstDifference view={view} route={route} />
+            </Part>
+            {user && (
+              <Part name={`Steps of ${visible(user)}`} note="Aligned by round and step.">
+                <Aligned view={view} route={route} />
+              </Part>
+            )}
+            {user && route.params.get("round") && <SideBySide view={view} route={route} user={user} />}
+            <Part
+              name="Metrics"
+              note={`B minus A, paired by user or seed, over the last ${count(view.last_rounds, "round")}.`}
+            >
+              <Table
+                id="metrics"
+                caption="Paired differences of metrics"
+                hideCaption
+                columns={METRICS}
+                rows={view.metrics}
+                rowKey={(row) => row.metric}
+              />
+            </Part>
+            <Part name="Configuration">
+              {view.configuration.length ? (
+                <Table
+                  id="configuration"
+                  caption="Differences of the configuration"
+                  hideCaption
+                  columns={CHANGED}
+                  rows={view.configuration}
+                  rowKey={(row) => row.key}
+                />
+              ) : (
+                <p>Equal.</p>
+              )}
+            </Part>
+            <Part name="Versions">
+              {view.versions.length ? (
+                <Table
+                  id="versions"
+                  caption="Differences of versions"
+                  hideCaption
+                  columns={CHANGED}
+                  rows={view.versions}
+                  rowKey={(row) => row.key}
+                />
+              ) : (
+                <p>Equal.</p>
+              )}
+            </Part>
+          </>
+        );
+      }}
+    </Await>
+  );
+}
+
+function FirstDifference({ view, route }: { view: Comparison; route: Route }) {
+  const first = view.first_difference;
+  if (!first) return <p>They do not: every step is equal.</p>;
+  const { user, round, step } = first.at;
+  return (
+    <>
+      <p>
+        First in the <strong>{first.part}</strong>
+        {first.node && ` (${visible(first.node)})`} of{" "}
+        <a
+          href={href(
+            ["compare"],
+            mergedParams(route, {
+              user,
+              round: String(round),
+              step: String(step),
+              seed: String(first.at.seed),
+            }),
+          )}
+        >
+          {visible(user)}, round {round}, step {step}
+        </a>
+        .
+      </p>
+      <div class="beside">
+        <div>
+          <h3>A</h3>
+          <LongText text={first.a} />
+        </div>
+        <div>
+          <h3>B</h3>
+          <LongText text={first.b} />
+        </div>
+      </div>
+    </>
+  );
+}
+
+function mergedParams(route: Route, changes: Record<string, string>): URLSearchParams {
+  const params = new URLSearchParams(route.params);
+  Object.entries(changes).forEach(([name, value]) => params.set(name, value));
+  return params;
+}

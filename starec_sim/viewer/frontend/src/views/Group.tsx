@@ -1,0 +1,149 @@
+import { useState } from "preact/hooks";
+import { api, stepHref, useData } from "../api";
+import type { ViewProps } from "../App";
+import { mdBlock, mdPage } from "../markdown";
+import { Await, PageHead, Part } from "../parts/Page";
+import { asMarkdown, Table, type Column } from "../parts/Table";
+import { TokenLine } from "../parts/TokenLine";
+import { Rendered } from "../parts/TurnCard";
+import { href } from "../router";
+import { python, showCommand } from "../snippets";
+import { number, signed, visible } from "../text";
+import type { Group } from "../types";
+
+type Member = Group["members"][number];
+
+/** Which of the answers to one question was reinforced, and how strongly? */
+export function GroupView({ run, route }: ViewProps) {
+  const step = route.params.get("step");
+  const name = route.params.get("group");
+  const loaded = useData<Group>(api(run.name, "group", { step, group: name }));
+  return (
+    <Await of={loaded}>
+      {(group) => {
+        const table = columns(group);
+        return (
+          <>
+            <PageHead
+              title={`Group ${group.group}`}
+              copy={{
+                json: group,
+                markdown: () =>
+                  mdPage(
+                    `Group ${group.group} of step ${group.step}`,
+                    asMarkdown(table, group.members),
+                    ...group.members.map((member) => member.text && mdBlock(member.text)),
+                  ),
+                command: showCommand(run.name),
+                python: python(run.folder ?? `runs/${run.name}`, "rollouts", {
+                  step: group.step,
+                  group: group.group,
+                }),
+              }}
+            >
+              <a href={href(["run", run.name, "training"], { step: group.step })}>Step {group.step}</a> ·{" "}
+              {group.at && (
+                <>
+                  <a href={stepHref(run.name, group.at)}>the question</a> ·{" "}
+                </>
+              )}
+              mean {number(group.mean)}, deviation {number(group.std)}
+              {group.zero_variance && (
+                <strong class="warn"> · all rewards are equal: the group teaches nothing</strong>
+              )}
+            </PageHead>
+            <Table
+              id="members"
+              caption="Members"
+              hideCaption
+              columns={table}
+              rows={group.members}
+              rowKey={(member) => member.number}
+            />
+            <Part name="Answers" note="Side by side, best first." wide>
+              <div class="members" tabIndex={0} role="group" aria-label="Answers, best first">
+                {[...group.members]
+                  .sort((a, b) => b.advantage - a.advantage)
+                  .map((member) => (
+                    <Answer key={member.number} member={member} />
+                  ))}
+              </div>
+            </Part>
+          </>
+        );
+      }}
+    </Await>
+  );
+}
+
+function columns(group: Group): Column<Member>[] {
+  const names = [...new Set(group.members.flatMap((member) => Object.keys(member.components)))];
+  const largest = Math.max(1e-9, ...group.members.map((member) => Math.abs(member.advantage)));
+  return [
+    { name: "number", head: "#", value: (member) => member.number },
+    { name: "reward", head: "reward", value: (member) => member.reward },
+    ...names.map((name): Column<Member> => ({
+      name,
+      head: visible(name),
+      value: (member) => member.components[name],
+    })),
+    {
+      name: "advantage",
+      head: "advantage",
+      value: (member) => member.advantage,
+      cell: (member) => signed(member.advantage),
+    },
+    {
+      name: "bar of the advantage",
+      head: "",
+      plain: true,
+      value: () => null,
+      cell: (member) => <AdvantageBar share={member.advantage / largest} />,
+    },
+    { name: "tokens", head: "tokens", value: (member) => member.tokens },
+    { name: "version", head: "weights", value: (member) => member.version, filters: true },
+  ];
+}
+
+/** A bar right of the middle for what was reinforced, left of it for what was weakened. */
+function AdvantageBar({ share }: { share: number }) {
+  const width = Math.abs(share) * 60;
+  return (
+    <svg width="124" height="12" aria-hidden="true">
+      <rect
+        x={share < 0 ? 62 - width : 62}
+        width={width}
+        y="2"
+        height="8"
+        class={share < 0 ? "worse" : "better"}
+      />
+      <line x1="62" x2="62" y1="0" y2="12" class="zero" />
+    </svg>
+  );
+}
+
+function Answer({ member }: { member: Member }) {
+  const [tokens, setTokens] = useState(false);
+  return (
+    <section class="card" aria-label={`Answer ${member.number}`}>
+      <h3>
+        Answer {member.number}{" "}
+        <span class="quiet">
+          reward {number(member.reward)}, advantage {signed(member.advantage)}
+        </span>
+      </h3>
+      {member.tokens_colored && (
+        <button class="link" aria-pressed={tokens} onClick={() => setTokens(!tokens)}>
+          {tokens ? "show the text" : "show its tokens"}
+        </button>
+      )}
+      {tokens && member.tokens_colored ? (
+        <TokenLine tokens={member.tokens_colored} />
+      ) : member.text === null ? (
+        <p class="quiet">Its text is not on record.</p>
+      ) : (
+        <Rendered text={member.text} lines={30} />
+      )}
+    </section>
+  );
+}

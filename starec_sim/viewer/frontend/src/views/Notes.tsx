@@ -1,0 +1,145 @@
+import { useState } from "preact/hooks";
+import { api, grow, post, stepHref, useData } from "../api";
+import type { ViewProps } from "../App";
+import { isBundle } from "../bundle";
+import { asFailure } from "../failure";
+import { mdPage } from "../markdown";
+import { Chips } from "../parts/Chips";
+import { Await, Empty, PageHead } from "../parts/Page";
+import { asMarkdown, Table, type Column } from "../parts/Table";
+import { count, quoted, time, visible } from "../text";
+import type { Address, Failure, Note, Notes, RunRow } from "../types";
+
+/** What did readers mark in this run? */
+export function NotesView({ run }: ViewProps) {
+  const loaded = useData<Notes>(api(run.name, "notes"));
+  const table = columns(run.name);
+  return (
+    <Await of={loaded}>
+      {({ notes }) => (
+        <>
+          <PageHead
+            title="Notes"
+            copy={{
+              json: notes,
+              markdown: () => mdPage(`Notes on ${run.name}`, asMarkdown(table, notes)),
+              command: `starec notes ${quoted(run.name)} --json`,
+              python: `import json\nfrom pathlib import Path\n\njson.loads(Path(${JSON.stringify("notes.json")}).read_text())`,
+            }}
+          >
+            {count(notes.length, "note")} beside the run; its record stays as it is.{" "}
+            {notes.length > 0 && !isBundle && (
+              <a href={api(run.name, "notes")} download="notes.json">
+                Save as a file
+              </a>
+            )}
+          </PageHead>
+          <Chips />
+          {notes.length === 0 ? (
+            <Empty>Nothing is marked yet. Open a step, and say at its end what is wrong with it.</Empty>
+          ) : (
+            <Table
+              id="notes"
+              caption="Notes"
+              hideCaption
+              columns={table}
+              rows={notes}
+              rowKey={(note) => note.id}
+            />
+          )}
+        </>
+      )}
+    </Await>
+  );
+}
+
+function columns(run: string): Column<Note>[] {
+  return [
+    {
+      name: "step",
+      head: "step",
+      value: (note) => `${note.at.user}, round ${note.at.round}, step ${note.at.step}`,
+      cell: (note) => (
+        <a href={stepHref(run, note.at)}>
+          {visible(note.at.user)}, round {note.at.round}, step {note.at.step}
+        </a>
+      ),
+    },
+    { name: "arm", head: "arm", value: (note) => note.at.arm, filters: true },
+    { name: "kind", head: "kind", value: (note) => note.kind, filters: true },
+    { name: "author", head: "author", value: (note) => note.author, filters: true },
+    { name: "reason", head: "reason", value: (note) => note.reason },
+    { name: "created", head: "when", value: (note) => note.created, cell: (note) => time(note.created) },
+  ];
+}
+
+/** Marks a step, with an author and a reason. */
+export function MarkForm({ run, at }: { run: RunRow; at: Address }) {
+  const [author, setAuthor] = useAuthor();
+  const [reason, setReason] = useState("");
+  const [said, setSaid] = useState<Failure | string>("");
+  if (isBundle) return <p class="quiet">Steps can be marked in starec view.</p>;
+  const save = async () => {
+    try {
+      await post(api(run.name, "notes"), { at, author: author.trim(), reason: reason.trim() });
+      setReason("");
+      setSaid("Saved.");
+      grow();
+    } catch (error) {
+      setSaid(asFailure(error));
+    }
+  };
+  const marks: string[] = ["implausible", "contradiction", "copied order", "good example"];
+  return (
+    <div class="form">
+      <label>
+        Reason{" "}
+        <input
+          value={reason}
+          maxLength={500}
+          list="marks"
+          placeholder="implausible"
+          onInput={(event) => setReason(event.currentTarget.value)}
+        />
+      </label>
+      <datalist id="marks">
+        {marks.map((mark) => (
+          <option key={mark} value={mark} />
+        ))}
+      </datalist>
+      <label>
+        Author{" "}
+        <input value={author} maxLength={80} onInput={(event) => setAuthor(event.currentTarget.value)} />
+      </label>
+      <button onClick={save} disabled={!author.trim() || !reason.trim()}>
+        Mark this step
+      </button>
+      <span role="status">{typeof said === "string" && said}</span>
+      {typeof said !== "string" && (
+        <span class="warn">
+          {visible(said.error)} {visible(said.hint ?? "")}
+        </span>
+      )}
+    </div>
+  );
+}
+
+/** The author of notes, remembered between pages. */
+export function useAuthor(): [string, (author: string) => void] {
+  const [author, setAuthor] = useState(() => {
+    try {
+      return localStorage.getItem("starec-author") ?? "";
+    } catch {
+      return "";
+    }
+  });
+  const keep = (name: string) => {
+    setAuthor(name);
+    try {
+      localStorage.setItem("starec-author", name);
+    } catch {
+      // the name lasts for this page only
+    }
+  };
+  return [author, keep];
+}

@@ -1,0 +1,128 @@
+import { useState } from "preact/hooks";
+import { api, useData } from "../api";
+import type { ViewProps } from "../App";
+import { mdPage } from "../markdown";
+import { Chips } from "../parts/Chips";
+import { Spark } from "../parts/Chart";
+import { Await, Empty, PageHead } from "../parts/Page";
+import { SearchBox } from "../parts/SearchBox";
+import { asMarkdown, sortOf, Table, type Column } from "../parts/Table";
+import { TrialChoice, trialOf } from "../parts/Trial";
+import { go, href, withParams } from "../router";
+import { python, showCommand } from "../snippets";
+import { count, percent, visible } from "../text";
+import type { People, PersonRow } from "../types";
+
+const LIMIT = 100;
+
+/** Who are they, and how do they behave? */
+export function PeopleView({ run, route }: ViewProps) {
+  const trial = trialOf(run, route);
+  const [sort, descending] = sortOf(route, "people");
+  const offset = Number(route.params.get("offset") ?? 0);
+  const asked = {
+    ...trial,
+    sort,
+    descending,
+    q: route.params.get("q"),
+    where: route.params.getAll("where"),
+    offset,
+    limit: LIMIT,
+  };
+  const loaded = useData<People>(api(run.name, "people", asked));
+  const [words, setWords] = useState(route.params.get("q") ?? "");
+  const filtered = Boolean(asked.q || asked.where.length);
+  return (
+    <Await of={loaded}>
+      {(people) => {
+        const table = columns(people.fields, (row) => href(["run", run.name, "person", row.user], trial));
+        return (
+          <>
+            <PageHead
+              title="People"
+              copy={{
+                json: people,
+                markdown: () => mdPage(`People of ${run.name}`, asMarkdown(table, people.rows)),
+                command: showCommand(run.name),
+                python: python(run.folder ?? `runs/${run.name}`, "steps", {
+                  arm: trial.arm,
+                  seed: trial.seed,
+                }),
+              }}
+            >
+              {count(people.total, "user")}
+              {filtered && " fit the filters"}
+            </PageHead>
+            <div class="tools">
+              <SearchBox
+                label="Filter by id or trait, then Enter"
+                value={words}
+                onInput={setWords}
+                onEnter={() => go(withParams(route, { q: words.trim(), offset: null }))}
+              />
+              <TrialChoice run={run} route={route} />
+              <Chips />
+            </div>
+            {people.total === 0 && !filtered ? (
+              <Empty command={showCommand(run.name)}>Nobody has visited yet.</Empty>
+            ) : (
+              <Table
+                id="people"
+                caption="People"
+                hideCaption
+                columns={table}
+                rows={people.rows}
+                rowKey={(row) => row.user}
+                served={{ total: people.total, offset, limit: LIMIT }}
+              />
+            )}
+          </>
+        );
+      }}
+    </Await>
+  );
+}
+
+function columns(fields: string[], link: (row: PersonRow) => string): Column<PersonRow>[] {
+  return [
+    {
+      name: "user",
+      head: "user",
+      value: (row) => row.user,
+      cell: (row) => <a href={link(row)}>{visible(row.user)}</a>,
+    },
+    ...fields.map((field): Column<PersonRow> => ({
+      name: field,
+      head: visible(field),
+      value: (row) => row.profile[field],
+      filters: true,
+    })),
+    { name: "visits", head: "visits", value: (row) => row.visits },
+    { name: "steps", head: "steps", value: (row) => row.steps },
+    { name: "chosen", head: "chosen", value: (row) => row.chosen },
+    { name: "liked", head: "liked", value: (row) => row.liked },
+    { name: "mean_rating", head: "mean stars", value: (row) => row.mean_rating },
+    {
+      name: "slow_share",
+      head: "slow",
+      about: "Share of steps with slow thinking",
+      value: (row) => row.slow_share,
+      cell: (row) => percent(row.slow_share),
+    },
+    { name: "flaws", head: "flaws", about: "Flaws in answers", value: (row) => row.flaws },
+    {
+      name: "left_round",
+      head: "left in",
+      about: "The round in which she left for good",
+      value: (row) => row.left_round,
+      cell: (row) => (row.left_round ? `round ${row.left_round}` : "–"),
+    },
+    {
+      name: "spark",
+      head: "stars by round",
+      plain: true,
+      value: () => null,
+      cell: (row) => <Spark values={row.spark} />,
+    },
+  ];
+}

@@ -1,0 +1,166 @@
+import type { ViewProps } from "../App";
+import { api, stepHref, useData } from "../api";
+import { useKeys } from "../keys";
+import { mdPage, mdTable } from "../markdown";
+import { Traits } from "../parts/Chips";
+import { Await, Empty, PageHead, Part } from "../parts/Page";
+import { LongText } from "../parts/Text";
+import { TrialChoice, trialOf } from "../parts/Trial";
+import { VisitCard } from "../parts/VisitCard";
+import { go, href, replace, withParams } from "../router";
+import { python, showCommand } from "../snippets";
+import { count, number } from "../text";
+import type { Person, RunRow } from "../types";
+
+/** What happened to her, visit by visit? */
+export function PersonView({ run, route }: ViewProps) {
+  const user = route.path[3] ?? "";
+  const trial = trialOf(run, route);
+  const loaded = useData<Person>(api(run.name, "person", { ...trial, user }));
+  return (
+    <Await of={loaded}>
+      {(person) => (
+        <>
+          <PageHead
+            title={person.user}
+            copy={{
+              json: person,
+              markdown: () => markdown(person),
+              command: showCommand(run.name, { user, ...trial }),
+              python: python(run.folder ?? `runs/${run.name}`, "steps", { user, ...trial }),
+            }}
+          >
+            <Traits profile={person.profile} />
+          </PageHead>
+          <div class="tools">
+            <TrialChoice run={run} route={route} />
+            {run.arms.length > 1 && (
+              <a
+                href={href(["compare"], {
+                  a: run.name,
+                  b: run.name,
+                  arm_a: trial.arm,
+                  arm_b: run.arms.find((arm) => arm !== trial.arm),
+                  user,
+                })}
+              >
+                Compare her in two arms
+              </a>
+            )}
+          </div>
+          <Visits
+            person={person}
+            run={run}
+            chosen={Number(route.params.get("round") ?? 0)}
+            choose={(round) => withParams(route, { round })}
+          />
+          {person.summary_now && (
+            <Part name="Remembers now">
+              <LongText text={person.summary_now} class="columns" />
+            </Part>
+          )}
+        </>
+      )}
+    </Await>
+  );
+}
+
+function Visits({
+  person,
+  run,
+  chosen,
+  choose,
+}: {
+  person: Person;
+  run: RunRow;
+  chosen: number;
+  choose: (round: number) => string;
+}) {
+  const rounds = person.visits.map((visit) => visit.round);
+  const at = rounds.indexOf(chosen);
+  const move = (by: number) => {
+    const round = rounds[Math.max(0, Math.min(rounds.length - 1, at < 0 ? 0 : at + by))];
+    if (round === undefined) return;
+    replace(choose(round));
+    document.getElementById(`visit-${round}`)?.scrollIntoView({ block: "nearest" });
+  };
+  const open = person.visits[Math.max(0, at)]?.steps[0];
+  const round = rounds[Math.max(0, at)] ?? 1;
+  const address = (step: number) => ({ arm: person.arm, seed: person.seed, user: person.user, round, step });
+  useKeys([
+    { keys: "n", does: "next visit", run: () => move(1) },
+    { keys: "p", does: "previous visit", run: () => move(-1) },
+    { keys: "o", does: "open the visit", run: () => open && go(stepHref(run.name, address(open.step))) },
+  ]);
+  const link = (round: number, step: number) => stepHref(run.name, { ...address(step), round });
+  if (!rounds.length) return <Empty command={showCommand(run.name)}>She has not visited yet.</Empty>;
+  if (person.visits.every((visit) => visit.steps.length === 1))
+    return (
+      <ol class="pages-row">
+        {person.visits.map(
+          ({ round, steps: [step] }) =>
+            step && (
+              <VisitCard
+                key={round}
+                id={`visit-${round}`}
+                name={`Round ${round}`}
+                step={step}
+                link={link(round, step.step)}
+                chosen={round === chosen}
+              />
+            ),
+        )}
+      </ol>
+    );
+  return (
+    <>
+      {person.visits.map((visit) => (
+        <section
+          key={visit.round}
+          id={`visit-${visit.round}`}
+          class={`part${visit.round === chosen ? " chosen" : ""}`}
+          aria-label={`Round ${visit.round}`}
+        >
+          <div class="margin">
+            <h2>Round {visit.round}</h2>
+            <div class="quiet">{count(visit.steps.length, "step")}</div>
+          </div>
+          <ol class="pages-row">
+            {visit.steps.map((step) => (
+              <VisitCard
+                key={step.step}
+                name={`Step ${step.step}`}
+                step={step}
+                link={link(visit.round, step.step)}
+              />
+            ))}
+          </ol>
+        </section>
+      ))}
+    </>
+  );
+}
+
+function markdown(person: Person): string {
+  const rows = person.visits.flatMap((visit) =>
+    visit.steps.map((step) => [
+      visit.round,
+      step.step,
+      step.slate
+        .filter((item) => step.chosen.includes(item.id))
+        .map((item) => item.title)
+        .join(", "),
+      step.slow ? "slow" : "fast",
+      step.reason,
+      number(step.reward_total),
+      step.ending,
+    ]),
+  );
+  return mdPage(
+    person.user,
+    Object.entries(person.profile)
+      .map(([name, value]) => `${name}: ${value}`)
+      .join(", "),
+    mdTable(["round", "step", "chosen", "thinking", "reason", "reward", "ending"], rows),
+  );
+}

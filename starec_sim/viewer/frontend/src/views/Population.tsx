@@ -1,0 +1,181 @@
+import { useMemo } from "preact/hooks";
+import { api, useData } from "../api";
+import type { ViewProps } from "../App";
+import { mdPage, mdTable } from "../markdown";
+import { Chart, Legend } from "../parts/Chart";
+import { Await, Empty, PageHead, Part } from "../parts/Page";
+import { TrialChoice, trialOf } from "../parts/Trial";
+import { href } from "../router";
+import { python, showCommand } from "../snippets";
+import { number, visible } from "../text";
+import type { Population } from "../types";
+
+type PeopleLink = (field: string, value: string) => string;
+type Trait = Population["traits"][number];
+
+/** What did the loop do to everybody? */
+export function PopulationView({ run, route }: ViewProps) {
+  const trial = trialOf(run, route);
+  const loaded = useData<Population>(api(run.name, "population", trial));
+  const people = (trait: string, value: string) =>
+    href(["run", run.name, "people"], { ...trial, where: [`${trait}:${value}`] });
+  return (
+    <Await of={loaded}>
+      {(view) => (
+        <>
+          <PageHead
+            title="Population"
+            copy={{
+              json: view,
+              markdown: () => mdPage(`Population of ${run.name}`, ...view.traits.map(traitMarkdown)),
+              command: showCommand(run.name),
+              python: python(run.folder ?? `runs/${run.name}`, "metrics", { ...trial }),
+            }}
+          >
+            Of {visible(trial.arm)}, seed {trial.seed}. Choose a value to see these people.
+          </PageHead>
+          <div class="tools">
+            <TrialChoice run={run} route={route} />
+          </div>
+          <Part
+            name="Traits"
+            note="Mean outcomes; the stronger the colour, the higher among all cells of that outcome."
+          >
+            {view.traits.length === 0 && (
+              <Empty command={showCommand(run.name)}>These people have no traits on record.</Empty>
+            )}
+            <div class="wrap">
+              {view.traits.map((trait) => (
+                <TraitTable key={trait.trait} trait={trait} all={view.traits} people={people} />
+              ))}
+            </div>
+          </Part>
+          <Curves view={view} people={people} />
+        </>
+      )}
+    </Await>
+  );
+}
+
+function TraitTable({ trait, all, people }: { trait: Trait; all: Trait[]; people: PeopleLink }) {
+  const metrics = metricsOf(trait);
+  return (
+    <table class="heat">
+      <caption>{visible(trait.trait)}</caption>
+      <thead>
+        <tr>
+          <th scope="col">{visible(trait.trait)}</th>
+          <th scope="col" class="number">
+            users
+          </th>
+          {metrics.map((metric) => (
+            <th scope="col" class="number" key={metric}>
+              {visible(metric)}
+            </th>
+          ))}
+        </tr>
+      </thead>
+      <tbody>
+        {trait.values.map((row) => (
+          <tr key={row.value}>
+            <th scope="row">
+              <a href={people(trait.trait, row.value)}>{visible(row.value)}</a>
+            </th>
+            <td class="number">{number(row.users)}</td>
+            {metrics.map((metric) => (
+              <td key={metric} class={`number heat-${heat(all, metric, row.outcomes[metric])}`}>
+                <a href={people(trait.trait, row.value)} tabIndex={-1}>
+                  {number(row.outcomes[metric])}
+                </a>
+              </td>
+            ))}
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+const metricsOf = (trait: Trait) => [...new Set(trait.values.flatMap((row) => Object.keys(row.outcomes)))];
+
+/** From 0, the lowest of all groups, to 4, the highest. */
+function heat(all: Trait[], metric: string, value: number | null | undefined): number {
+  const known = all.flatMap((trait) => trait.values.flatMap((row) => row.outcomes[metric] ?? []));
+  const low = Math.min(...known);
+  const span = Math.max(...known) - low;
+  return value === null || value === undefined || !span ? 0 : Math.round(((value - low) / span) * 4);
+}
+
+function Curves({ view, people }: { view: Population; people: PeopleLink }) {
+  const charts = useMemo(() => {
+    const percent = Array.from({ length: 101 }, (_, index) => index);
+    const rounds = Math.max(0, ...view.drift.map((each) => each.rounds.length));
+    return {
+      lorenz: {
+        title: "Exposure",
+        about: "share of impressions by share of items, least shown first",
+        xs: percent,
+        series: [
+          ...view.lorenz.map((each) => ({ name: each.arm, values: each.shares })),
+          { name: "equal", values: percent.map((each) => each / 100) },
+        ],
+      },
+      drift: {
+        title: "Drift of tastes",
+        about: "from round 1",
+        xs: Array.from({ length: rounds }, (_, index) => index + 1),
+        series: view.drift.map((each) => ({ name: each.arm, values: each.rounds })),
+      },
+      left: {
+        title: "Left for good",
+        about: "users",
+        xs: view.left.map((each) => each.round),
+        series: [{ name: "left", values: view.left.map((each) => each.users) }],
+      },
+    };
+  }, [view]);
+  const gini = view.lorenz.map((each) => `${visible(each.arm)} ${number(each.gini)}`).join(", ");
+  return (
+    <Part
+      name="Over time"
+      note={
+        <>
+          {gini && <p>Gini of exposure: {gini}.</p>}
+          <Legend names={[...view.lorenz.map((each) => each.arm), "equal exposure"]} />
+        </>
+      }
+    >
+      <div class="charts">
+        {view.lorenz.length > 0 && <Chart {...charts.lorenz} xName="items, %" height={220} />}
+        {view.drift.length > 0 && <Chart {...charts.drift} xName="round" height={220} />}
+        {view.left.length > 0 && <Chart {...charts.left} xName="round" height={220} />}
+      </div>
+      {view.left.some((each) => each.users) && (
+        <p>
+          Who left, by round:
+          {view.left.map(
+            ({ round, users }) =>
+              users > 0 && (
+                <span key={round}>
+                  {" "}
+                  <a href={people("left_round", String(round))}>round {round}</a> ({number(users)})
+                </span>
+              ),
+          )}
+        </p>
+      )}
+    </Part>
+  );
+}
+
+function traitMarkdown(trait: Trait): string {
+  const metrics = metricsOf(trait);
+  return mdTable(
+    [trait.trait, "users", ...metrics],
+    trait.values.map((row) => [
+      row.value,
+      row.users,
+      ...metrics.map((metric) => number(row.outcomes[metric])),
+    ]),
+  );
+}

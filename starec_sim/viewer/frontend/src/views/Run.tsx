@@ -1,0 +1,125 @@
+import type { ViewProps } from "../App";
+import { api, useData } from "../api";
+import { mdBlock, mdPage } from "../markdown";
+import { Chips } from "../parts/Chips";
+import { Await, PageHead, Part } from "../parts/Page";
+import { Table, asMarkdown } from "../parts/Table";
+import { LongText } from "../parts/Text";
+import { python, showCommand } from "../snippets";
+import { count, time, visible } from "../text";
+import type { Overview, RunRow } from "../types";
+import { Metrics } from "./run_charts";
+import { CALLS, FUNNEL, errorColumns, totalColumns, totalRows } from "./run_tables";
+
+/** What came out of this run, and what did it cost? */
+export function RunView({ run }: ViewProps) {
+  const loaded = useData<Overview>(api(run.name));
+  return <Await of={loaded}>{(view) => <Page view={view} run={run} />}</Await>;
+}
+
+function Page({ view, run }: { view: Overview; run: RunRow }) {
+  const { run: of } = view;
+  const rows = totalRows(view);
+  const totals = totalColumns(view);
+  return (
+    <>
+      <PageHead
+        title={of.name}
+        copy={{
+          json: view,
+          markdown: () =>
+            mdPage(
+              of.name,
+              `${of.kind}, ${of.status}, digest ${of.digest ?? "none yet"}`,
+              asMarkdown(totals, rows),
+              asMarkdown(CALLS, view.calls),
+              mdBlock(JSON.stringify(view.configuration, null, 2), "json"),
+            ),
+          command: view.command ?? showCommand(of.name),
+          python: python(run.folder ?? `runs/${of.name}`, "metrics"),
+        }}
+      >
+        <Facts of={of} />
+      </PageHead>
+      <Chips />
+      {of.note && <LongText text={of.note} />}
+      {view.totals.length > 0 && (
+        <Part name="Totals" note={`Means over ${view.window ?? "all rounds"}, with 95 % intervals.`}>
+          <Table
+            id="totals"
+            caption="Totals by arm"
+            hideCaption
+            columns={totals}
+            rows={rows}
+            rowKey={(row) => row.metric}
+          />
+        </Part>
+      )}
+      <Metrics view={view} />
+      {view.funnel.length > 0 && (
+        <Part name="Funnel" note="From what was shown to what was liked.">
+          <Table
+            id="funnel"
+            caption="Funnel"
+            hideCaption
+            columns={FUNNEL}
+            rows={view.funnel}
+            rowKey={(row) => row.arm}
+          />
+        </Part>
+      )}
+      <Part name="Calls" note="Of policies, by node.">
+        <Table
+          id="calls"
+          caption="Calls of policies"
+          hideCaption
+          columns={CALLS}
+          rows={view.calls}
+          rowKey={(row) => `${row.arm}/${row.node}/${row.policy}`}
+        />
+      </Part>
+      <Part name="Errors">
+        {view.errors.length === 0 ? (
+          <p>None.</p>
+        ) : (
+          <Table
+            id="errors"
+            caption="Errors"
+            hideCaption
+            columns={errorColumns(of.name)}
+            rows={view.errors}
+            rowKey={(row) => `${row.cause}/${row.text}`}
+          />
+        )}
+      </Part>
+      <Part name="Configuration" note="With every default.">
+        <LongText text={configuration(view.configuration)} lines={16} class="mono" />
+      </Part>
+    </>
+  );
+}
+
+function Facts({ of }: { of: Overview["run"] }) {
+  const rounds =
+    of.rounds && of.rounds !== of.rounds_done
+      ? `${of.rounds_done} of ${of.rounds} rounds`
+      : count(of.rounds_done, "round");
+  return (
+    <>
+      {of.kind} · <span class={`status ${of.status}`}>{of.status}</span> · {time(of.started)}
+      {of.ended && ` to ${time(of.ended)}`} · {count(of.users, "user")} · {rounds} ·{" "}
+      {of.seeds.length === 1 ? `seed ${of.seeds[0]}` : `seeds ${of.seeds.join(", ")}`} · starec-sim{" "}
+      {visible(of.version)}
+      {of.digest && (
+        <>
+          {" "}
+          · digest <code title={of.digest}>{of.digest.slice(0, 16)}</code>
+        </>
+      )}
+    </>
+  );
+}
+
+function configuration(value: unknown): string {
+  return typeof value === "string" ? value : JSON.stringify(value, null, 2);
+}

@@ -1,0 +1,86 @@
+import { api, stepHref, useData } from "../api";
+import type { ViewProps } from "../App";
+import { mdPage, mdTable } from "../markdown";
+import { Chips, Value } from "../parts/Chips";
+import { Await, Empty, PageHead } from "../parts/Page";
+import { python, searchCommand } from "../snippets";
+import { number, visible } from "../text";
+import type { SearchResult } from "../types";
+
+const LIMIT = 200;
+
+/** Where do these words occur in prompts, answers and summaries? */
+export function SearchView({ run, route }: ViewProps) {
+  const q = route.params.get("q") ?? "";
+  const filters = new Map(
+    route.params.getAll("where").map((each) => each.split(/:(.*)/s) as [string, string]),
+  );
+  const node = filters.get("node") ?? null;
+  const user = filters.get("user") ?? null;
+  const loaded = useData<SearchResult>(q ? api(run.name, "search", { q, node, user, limit: LIMIT }) : null);
+  if (!q)
+    return (
+      <Empty command={searchCommand(run.name, "words", {})}>
+        Type words into the field above, then Enter. Or:
+      </Empty>
+    );
+  return (
+    <Await of={loaded}>
+      {(result) => (
+        <>
+          <PageHead
+            title={`“${q}”`}
+            copy={{
+              json: result,
+              markdown: () =>
+                mdPage(
+                  `“${q}” in ${run.name}`,
+                  mdTable(
+                    ["user", "round", "step", "node", "where", "text"],
+                    result.hits.map((hit) => [
+                      hit.at.user,
+                      hit.at.round,
+                      hit.at.step,
+                      hit.node,
+                      hit.where,
+                      hit.snippet.map((part) => part.text).join(""),
+                    ]),
+                  ),
+                ),
+              command: searchCommand(run.name, q, { node, user }),
+              python: python(run.folder ?? `runs/${run.name}`, "turns", { node, user }),
+            }}
+          >
+            {result.more && "more than "}
+            {number(result.total)} found
+            {result.total > result.hits.length && `, the first ${result.hits.length} are shown`}
+          </PageHead>
+          <Chips />
+          {result.hits.length === 0 && (
+            <Empty command={searchCommand(run.name, "other words", {})}>
+              Nothing has these words. Try others:
+            </Empty>
+          )}
+          <ol class="hits">
+            {result.hits.map((hit, index) => (
+              <li key={index}>
+                <a href={stepHref(run.name, hit.at)}>
+                  round {hit.at.round}, step {hit.at.step}
+                </a>{" "}
+                <Value field="user" value={hit.at.user} />{" "}
+                <span class="quiet">
+                  <Value field="node" value={hit.node} />, {hit.where}, {visible(hit.at.arm)}
+                </span>
+                <p>
+                  {hit.snippet.map((part, place) =>
+                    part.hit ? <mark key={place}>{visible(part.text)}</mark> : visible(part.text),
+                  )}
+                </p>
+              </li>
+            ))}
+          </ol>
+        </>
+      )}
+    </Await>
+  );
+}
