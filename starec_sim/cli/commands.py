@@ -18,8 +18,10 @@ from starec_sim.cli.replay import replay
 from starec_sim.cli.resume import resume
 from starec_sim.cli.run import run
 from starec_sim.cli.runs import runs
+from starec_sim.cli.search import search
 from starec_sim.cli.serve import serve
 from starec_sim.cli.show import show
+from starec_sim.cli.sql import sql
 from starec_sim.cli.table import table
 from starec_sim.cli.train import train
 
@@ -39,6 +41,8 @@ app.command()(replay)
 app.command()(estimate)
 app.command()(runs)
 app.command()(show)
+app.command()(search)
+app.command()(sql)
 app.command()(export)
 app.command("eval")(evaluate)
 app.command()(table)

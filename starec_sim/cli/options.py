@@ -32,6 +32,7 @@ RunArgument = Annotated[
     typer.Argument(metavar="RUN", help="A run's folder, its name or the start of it; `latest`."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+AsMarkdown = Annotated[bool, typer.Option("--md", help="Print Markdown.")]
 RunsDir = Annotated[Path, typer.Option("--runs-dir", metavar="FOLDER", help="Where runs are kept.")]
 BudgetChanges = Annotated[
     list[str] | None,

@@ -141,6 +141,17 @@ class Reader:
         )
         return ((row, User(found, json.loads(profile))) for row, found, profile in rows)
 
+    def user_at(self, trial: RecordedTrial, row: int) -> str:
+        """Return the id of the user at a row of a trial."""
+        found = self.db.execute(
+            "SELECT id FROM users WHERE trial = ? AND user = ?", (trial.number, row)
+        ).fetchone()
+        return str(found[0])
+
+    def rows_of_user(self, user_id: str) -> dict[int, int]:
+        """Return the row of a user in each trial that has her, by the number of the trial."""
+        return dict(self.db.execute("SELECT trial, user FROM users WHERE id = ?", (user_id,)))
+
     def rewards(self) -> list[str]:
         """Return the names of all components of rewards, in the order they first occur."""
         rows = self.db.execute(

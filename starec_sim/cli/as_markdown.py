@@ -1,0 +1,36 @@
+"""Write tables and texts as Markdown, for notes and tickets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from starec_sim.cli.text import clean
+
+_MARKS = re.compile(r"([\\`*_\[\]<>|#])")
+
+
+def markdown_text(text: object) -> str:
+    r"""Return text on one line, in which nothing is taken as Markdown or HTML.
+
+    >>> markdown_text("a *b*\n<i>")
+    'a \\*b\\* \\<i\\>'
+    """
+    return _MARKS.sub(r"\\\1", " ".join(clean(str(text)).split()))
+
+
+def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a table.
+
+    >>> print(markdown_table(["a", "b"], [[1, "x|y"]]))
+    | a | b |
+    |---|---|
+    | 1 | x\\|y |
+    """
+    lines = [_row(heads), "|" + "---|" * len(heads)]
+    lines += [_row(["" if value is None else value for value in row]) for row in rows]
+    return "\n".join(lines)
+
+
+def _row(values: Sequence[object]) -> str:
+    return "| " + " | ".join(map(markdown_text, values)) + " |"
