@@ -10,6 +10,7 @@ from starec_sim.cli.audit import audit
 from starec_sim.cli.check_table import check_table
 from starec_sim.cli.data_describe import describe
 from starec_sim.cli.data_get import get
+from starec_sim.cli.diff import diff
 from starec_sim.cli.estimate import estimate
 from starec_sim.cli.evaluate import evaluate
 from starec_sim.cli.export import export
@@ -41,6 +42,7 @@ app.command()(replay)
 app.command()(estimate)
 app.command()(runs)
 app.command()(show)
+app.command()(diff)
 app.command()(search)
 app.command()(sql)
 app.command()(export)

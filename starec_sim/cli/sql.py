@@ -47,7 +47,7 @@ def sql(options: SqlOptions) -> Answer:
     """
     from starec_sim.errors import RunError
     from starec_sim.runs import folder
-    from starec_sim.runs.sql_console import Limits, query
+    from starec_sim.runs.sql_console import QueryLimits, query
 
     run = folder.find(options.run, options.runs_dir)
     if options.schema:
@@ -56,7 +56,7 @@ def sql(options: SqlOptions) -> Answer:
         raise RunError(
             "there is no query", hint='e.g. starec sql latest "select * from metrics limit 5"'
         )
-    found = query(run, options.sql, Limits(options.limit, options.seconds))
+    found = query(run, options.sql, QueryLimits(options.limit, options.seconds))
     if options.as_json:
         return {"columns": found.columns, "rows": found.rows, "cut": found.cut}
     if options.as_md:

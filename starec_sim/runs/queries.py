@@ -80,6 +80,34 @@ def visit_metrics(db: sqlite3.Connection, trials: Sequence[int]) -> Iterator[Vis
         yield VisitMetrics(trial, round, user, user_id, json.loads(text))
 
 
+def user_means(
+    db: sqlite3.Connection, trials: Sequence[int], rounds: range
+) -> dict[str, dict[str, float]]:
+    """Return the mean of each metric over the visits of each user, by metric and user's id.
+
+    Args:
+        db: The record.
+        trials: Their visits are taken together.
+        rounds: Rounds, from 0, whose visits count.
+    """
+    sums: dict[str, dict[str, list[float]]] = {}
+    for trial in trials:
+        ids = dict(db.execute("SELECT user, id FROM users WHERE trial = ?", (trial,)))
+        rows = db.execute(
+            "SELECT user, figures FROM visits WHERE trial = ? AND round >= ? AND round < ?",
+            (trial, rounds.start, rounds.stop),
+        )
+        for user, text in rows:
+            for name, value in json.loads(text).items():
+                of_user = sums.setdefault(name, {}).setdefault(ids[user], [0.0, 0])
+                of_user[0] += value
+                of_user[1] += 1
+    return {
+        name: {user: total / count for user, (total, count) in of_users.items()}
+        for name, of_users in sums.items()
+    }
+
+
 def round_metrics(db: sqlite3.Connection, trials: Sequence[int]) -> Iterator[RoundMetric]:
     """Yield the metrics of all rounds of some trials."""
     rows = db.execute(

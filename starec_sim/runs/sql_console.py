@@ -33,7 +33,7 @@ _FORBIDDEN = ("load_extension", "fts3_tokenizer")
 _HIDDEN = re.compile(r"no such (column|table): (?:\w+\.)?(\w+)")
 
 
-class Limits(NamedTuple):
+class QueryLimits(NamedTuple):
     """The most that a query may use."""
 
     rows: int = 1_000
@@ -49,7 +49,7 @@ class SqlResult(NamedTuple):
     """Whether there are more rows than the limits allow."""
 
 
-def query(folder: Path, sql: str, limits: Limits = Limits()) -> SqlResult:  # noqa: B008 (frozen)
+def query(folder: Path, sql: str, limits: QueryLimits = QueryLimits()) -> SqlResult:  # noqa: B008 (frozen)
     """Answer a SELECT on the views of `starec_sim.runs.sql_views`.
 
     Args:
@@ -145,7 +145,7 @@ def _insert_rollouts(db: sqlite3.Connection, folder: Path) -> None:
     db.executemany("INSERT INTO rollouts VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
 
-def _refused(error: BaseException, sql: str, limits: Limits) -> RunError:
+def _refused(error: BaseException, sql: str, limits: QueryLimits) -> RunError:
     """Return the error of a query that SQLite does not answer."""
     said = str(error)
     if said == "interrupted":
