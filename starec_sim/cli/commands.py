@@ -19,6 +19,7 @@ from starec_sim.cli.replay import replay
 from starec_sim.cli.resume import resume
 from starec_sim.cli.run import run
 from starec_sim.cli.runs import runs
+from starec_sim.cli.scan import scan
 from starec_sim.cli.search import search
 from starec_sim.cli.serve import serve
 from starec_sim.cli.show import show
@@ -45,6 +46,7 @@ app.command()(show)
 app.command()(diff)
 app.command()(search)
 app.command()(sql)
+app.command()(scan)
 app.command()(export)
 app.command("eval")(evaluate)
 app.command()(table)

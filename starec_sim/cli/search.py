@@ -46,7 +46,7 @@ def search(options: SearchOptions) -> Answer:
 
     For example: starec search latest "war film" --node slow
     """
-    from starec_sim.cli.index_progress import index_progress
+    from starec_sim.cli.work_progress import work_progress
     from starec_sim.runs import folder
     from starec_sim.runs.reader import reading
     from starec_sim.traces import search as traces
@@ -55,11 +55,8 @@ def search(options: SearchOptions) -> Answer:
     query = traces.Query(
         options.words, options.fts, options.node, options.user, options.arm, options.limit
     )
-    with (
-        reading(folder.find(options.run, options.runs_dir)) as reader,
-        index_progress() as report,
-    ):
-        found = traces.search(reader, query, report)
+    with reading(folder.find(options.run, options.runs_dir)) as reader, work_progress():
+        found = traces.search(reader, query)
     if options.as_json:
         answer: dict[str, object] = as_json(found)
         return answer

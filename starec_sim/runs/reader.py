@@ -194,11 +194,12 @@ class Reader:
                 codec.load_decision(decision),
                 codec.load_feedback(feedback),
                 Verdict(bool(slow), reason),
-                self._turns(trial, at, user, step),
+                self.turns(trial, at, user, step),
                 self._texts[summary],
             )
 
-    def _turns(self, trial: RecordedTrial, round: int, user: int, step: int) -> tuple[Turn, ...]:
+    def turns(self, trial: RecordedTrial, round: int, user: int, step: int) -> tuple[Turn, ...]:
+        """Return the policy calls of a step."""
         where = "(t.trial, t.round, t.user, t.step) = (?, ?, ?, ?)"
         turns = select_turns(self.db, self._texts, where, (trial.number, round, user, step))
         return tuple(turn for _, turn in turns)

@@ -12,12 +12,13 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from starec_sim.errors import RunError
+from starec_sim.progress import report_progress
 from starec_sim.runs.reader import Reader, RecordedTrial
 from starec_sim.runs.store import Texts
 
@@ -166,12 +167,8 @@ class SearchIndex:
             if self._digest(trial, rounds) != digest:
                 raise sqlite3.DatabaseError("it was made of another record")
 
-    def update(self, report: Callable[[int, int], None]) -> None:
-        """Add the rounds that were committed since the last update.
-
-        Args:
-            report: Is called with the rounds that are done, and all that are to be done.
-        """
+    def update(self) -> None:
+        """Add the rounds that were committed since the last update."""
         done = dict(self._db.execute("SELECT trial, rounds FROM indexed"))
         todo = [
             (trial, round)
@@ -181,7 +178,7 @@ class SearchIndex:
         for count, (trial, round) in enumerate(todo, 1):
             with _transaction(self._db):
                 self._add_round(trial, round)
-            report(count, len(todo))
+            report_progress("making the index of words, round", count, len(todo))
 
     def _add_round(self, trial: RecordedTrial, round: int) -> None:
         places = list(self._places(trial.number, round))
@@ -235,14 +232,13 @@ class SearchIndex:
 
 
 @contextmanager
-def open_index(reader: Reader, report: Callable[[int, int], None]) -> Iterator[SearchIndex]:
+def open_index(reader: Reader) -> Iterator[SearchIndex]:
     """Open the index of a run; it is built, or brought up to date, first.
 
     It is kept beside the record, or in the user's folder of caches if that folder is read-only.
 
     Args:
         reader: The record.
-        report: Is called with the rounds that are added, and all that are to be added.
 
     Raises:
         RunError: The index can be written nowhere.
@@ -250,7 +246,7 @@ def open_index(reader: Reader, report: Callable[[int, int], None]) -> Iterator[S
     folder = reader.path.parent
     places = [folder / INDEX, _cache_file(folder)]
     for path in places:
-        db = _opened(path, reader, report)
+        db = _opened(path, reader)
         if db is not None:
             break
     else:
@@ -262,9 +258,7 @@ def open_index(reader: Reader, report: Callable[[int, int], None]) -> Iterator[S
         yield SearchIndex(db, reader)
 
 
-def _opened(
-    path: Path, reader: Reader, report: Callable[[int, int], None]
-) -> sqlite3.Connection | None:
+def _opened(path: Path, reader: Reader) -> sqlite3.Connection | None:
     """Return the file of an index, up to date; None if it cannot be written there."""
     for again in (False, True):
         try:
@@ -279,7 +273,7 @@ def _opened(
             db.execute("PRAGMA trusted_schema = OFF")
             index = SearchIndex(db, reader)
             index.check()
-            index.update(report)
+            index.update()
         except sqlite3.DatabaseError as error:
             db.close()
             if any(said in str(error) for said in _NOT_WRITABLE):

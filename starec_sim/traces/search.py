@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -74,13 +74,12 @@ class Query:
     limit: int = 20
 
 
-def search(reader: Reader, query: Query, report: Callable[[int, int], None]) -> SearchResult:
+def search(reader: Reader, query: Query) -> SearchResult:
     """Return the texts of a run that hold some words.
 
     Args:
         reader: The record.
         query: What is searched for.
-        report: Is called with the rounds that the index has gained, and all that it lacks.
 
     Raises:
         RunError: There are no words, or there is no such node, arm or user.
@@ -100,7 +99,7 @@ def search(reader: Reader, query: Query, report: Callable[[int, int], None]) -> 
     users = None if query.user is None else _users(reader, trials, query.user)
     numbers = None if query.arm is None else [trial.number for trial in trials]
     filters = Filters(users, numbers, query.node)
-    with open_index(reader, report) as index:
+    with open_index(reader) as index:
         total, found = index.find(match, filters, query.limit)
     texts, by_number = Texts(reader.db), {trial.number: trial for trial in trials}
     hits = tuple(_hit(reader, by_number, texts, each, query.words) for each in found)
