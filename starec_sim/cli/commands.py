@@ -15,6 +15,7 @@ from starec_sim.cli.estimate import estimate
 from starec_sim.cli.evaluate import evaluate
 from starec_sim.cli.export import export
 from starec_sim.cli.list_plugins import list_plugins
+from starec_sim.cli.plot import plot
 from starec_sim.cli.replay import replay
 from starec_sim.cli.resume import resume
 from starec_sim.cli.run import run
@@ -47,6 +48,7 @@ app.command()(diff)
 app.command()(search)
 app.command()(sql)
 app.command()(scan)
+app.command()(plot)
 app.command()(export)
 app.command("eval")(evaluate)
 app.command()(table)
