@@ -186,7 +186,9 @@ def summarise(
     return RunReport(summaries, differences, common, len(window), unknown)
 
 
-def _read_samples(reader: Reader, seeds: Mapping[int, int], window: range) -> dict[str, MetricSamples]:
+def _read_samples(
+    reader: Reader, seeds: Mapping[int, int], window: range
+) -> dict[str, MetricSamples]:
     """Return the metrics of one arm.
 
     Args:

@@ -59,12 +59,15 @@ def diff(options: DiffOptions) -> Answer:
     ):
         if arm is not None and version is not None:
             raise RunError(
-                f"--arm{ending} and --version{ending} both name a side", hint="leave one of them out"
+                f"--arm{ending} and --version{ending} both name a side",
+                hint="leave one of them out",
             )
     a = folder.find(options.run, options.runs_dir)
     b = a if options.other is None else folder.find(options.other, options.runs_dir)
     # An arm that is named once holds for both runs.
-    arm_b = options.arm_b if a == b or options.version_b is not None else options.arm_b or options.arm
+    arm_b = (
+        options.arm_b if a == b or options.version_b is not None else options.arm_b or options.arm
+    )
     found = compare(
         a,
         b,

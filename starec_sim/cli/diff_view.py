@@ -71,7 +71,12 @@ def comparison_as_markdown(found: Comparison) -> str:
 def _side(side: SideInfo) -> list[str]:
     seeds = ", ".join(map(str, side.seeds))
     size = f"{side.rounds} rounds, {side.users:,} users, {side.items:,} items"
-    return [side.name, side.arm, f"seed {seeds}" if len(side.seeds) == 1 else f"seeds {seeds}", size]
+    return [
+        side.name,
+        side.arm,
+        f"seed {seeds}" if len(side.seeds) == 1 else f"seeds {seeds}",
+        size,
+    ]
 
 
 def _notes(found: Comparison) -> list[str]:

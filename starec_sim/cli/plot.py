@@ -60,9 +60,7 @@ def _plot(recorded: Path, file: Path) -> None:
 
     kind = read_manifest(recorded).kind
     if kind == "audit":
-        raise RunError(
-            f"{recorded} is an audit, which is no plot", hint=f"starec show {recorded}"
-        )
+        raise RunError(f"{recorded} is an audit, which is no plot", hint=f"starec show {recorded}")
     drawn = {"training": _training, "evaluation": _evaluation}.get(kind, _run)(recorded, file)
     if not drawn:
         raise RunError(

@@ -20,7 +20,8 @@ class SearchOptions:
 
     run: RunArgument
     words: Annotated[
-        str, typer.Argument(metavar="WORDS", help='Words that all occur; "\\"civil war\\"" a phrase.')
+        str,
+        typer.Argument(metavar="WORDS", help='Words that all occur; "\\"civil war\\"" a phrase.'),
     ]
     node: Annotated[
         str | None, typer.Option(metavar="NODE", help="Only what this node asked: fast or slow.")
@@ -76,7 +77,9 @@ def _print(found: SearchResult) -> None:
     out = console()
     out.print(_count(found), style="bold" if found.hits else "")
     for hit in found.hits:
-        out.print(Text.assemble("\n", (clean(_where(hit)), "bold"), (_others(hit), "dim")), soft_wrap=True)
+        out.print(
+            Text.assemble("\n", (clean(_where(hit)), "bold"), (_others(hit), "dim")), soft_wrap=True
+        )
         parts = [(clean(part.text), "bold yellow" if part.hit else "") for part in hit.snippet]
         out.print(Text.assemble("  ", *parts), soft_wrap=True)
         out.print(f"  {clean(hit.command)}", style="dim", soft_wrap=True)

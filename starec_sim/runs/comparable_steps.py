@@ -180,9 +180,7 @@ def _renumbered(step: ComparableStep, rows: Sequence[int]) -> ComparableStep:
         ),
         feedback=replace(
             feedback,
-            experiences=tuple(
-                replace(each, item=rows[each.item]) for each in feedback.experiences
-            ),
+            experiences=tuple(replace(each, item=rows[each.item]) for each in feedback.experiences),
             target=None if feedback.target is None else rows[feedback.target],
         ),
     )

@@ -120,7 +120,8 @@ class SearchIndex:
         )
         try:
             (total,) = self._db.execute(
-                f"SELECT COUNT(*) FROM (SELECT 1 {matching} LIMIT ?)", (match, *values, MOST_COUNTED)
+                f"SELECT COUNT(*) FROM (SELECT 1 {matching} LIMIT ?)",
+                (match, *values, MOST_COUNTED),
             ).fetchone()
             ids = self._db.execute(
                 f"SELECT w.rowid {matching} ORDER BY w.rowid LIMIT ?", (match, *values, limit)
@@ -227,7 +228,9 @@ class SearchIndex:
         """Return what tells this record from others, also from a replay with the same digest."""
         db = self._record.db
         started = db.execute("SELECT MIN(started) FROM sessions").fetchone()[0]
-        first = [hash.hex() for (hash,) in db.execute("SELECT hash FROM texts ORDER BY id LIMIT 20")]
+        first = [
+            hash.hex() for (hash,) in db.execute("SELECT hash FROM texts ORDER BY id LIMIT 20")
+        ]
         return json.dumps([_FORMAT, started, first])
 
 

@@ -36,7 +36,11 @@ _STEPS = (
 VIEWS: Mapping[str, View] = {
     "trials": View(
         "One arm with one seed.",
-        {**_TRIAL, "rounds": "rounds committed", "facts_json": "what the environment says of itself"},
+        {
+            **_TRIAL,
+            "rounds": "rounds committed",
+            "facts_json": "what the environment says of itself",
+        },
         "SELECT t.arm, t.seed, (SELECT COUNT(*) FROM main.rounds r WHERE r.trial = t.trial) "
         "AS rounds, t.facts AS facts_json FROM main.trials t",
     ),

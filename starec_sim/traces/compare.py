@@ -117,7 +117,8 @@ def compare(
         last_rounds = min(rounds, _last_rounds(side_a) or rounds)
         window = range(rounds - last_rounds, rounds)
         samples = [
-            _samples(reader, [pair[n] for pair in trials], window) for n, reader in enumerate((a, b))
+            _samples(reader, [pair[n] for pair in trials], window)
+            for n, reader in enumerate((a, b))
         ]
         first = min(
             filter(None, (pair.first() for pair in pairs)),

@@ -61,7 +61,9 @@ class TrialPair:
         trial_b: The second trial.
     """
 
-    def __init__(self, a: Reader, trial_a: RecordedTrial, b: Reader, trial_b: RecordedTrial) -> None:
+    def __init__(
+        self, a: Reader, trial_a: RecordedTrial, b: Reader, trial_b: RecordedTrial
+    ) -> None:
         self._trial = trial_a
         self._rounds = min(trial_a.rounds, trial_b.rounds)
         self.worlds = read_world(a, trial_a), read_world(b, trial_b)

@@ -84,9 +84,7 @@ def scan(reader: Reader, rules: Sequence[Rule], at: str = "rules") -> ScanResult
             results.append(RuleResult(rule.name, rule.kind, scanner.found[rule.name], ""))
     order = [rule.name for rule in rules]
     findings = sorted(scanner.findings, key=lambda finding: order.index(finding.rule))
-    return ScanResult(
-        reader.path.parent.name, scanner.steps, tuple(results), tuple(findings)
-    )
+    return ScanResult(reader.path.parent.name, scanner.steps, tuple(results), tuple(findings))
 
 
 def save(result: ScanResult, folder: Path) -> Path | None:

@@ -71,9 +71,7 @@ def ask_model(reader: Reader, rule: ModelRule, questions: Sequence[Question], at
     return asyncio.run(_ask(reader, rule, questions, at))
 
 
-async def _ask(
-    reader: Reader, rule: ModelRule, questions: Sequence[Question], at: str
-) -> Opinions:
+async def _ask(reader: Reader, rule: ModelRule, questions: Sequence[Question], at: str) -> Opinions:
     policy = build_policy(rule.policy, f"{at}.policy")
     resources = GatewayResources(GatewaySettings(), rule.budget)
     gateway = Gateway({"fast": policy}, Streams(_SEED), _NoStore(), "scan", resources)
