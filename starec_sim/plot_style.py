@@ -1,4 +1,4 @@
-"""What all plots share: the style sheet `starec.mplstyle`, its colours, and how files are written."""
+"""What all plots share: the style sheet `starec.mplstyle`, its colours, how files are written."""
 
 from __future__ import annotations
 
@@ -48,4 +48,5 @@ def save_figure(figure: Figure, path: Path, dpi: int = 110) -> None:
     Raises:
         OSError: The file cannot be written.
     """
+    path.unlink(missing_ok=True)  # a link that somebody put there is not followed
     figure.savefig(path, dpi=dpi, metadata=_UNDATED[path.suffix[1:]])

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import stats
 
 from starec_sim.glossary import UNREAD, eventful, place
 from starec_sim.metrics import Interval, bootstrap_interval, paired_interval, permutation_test
@@ -273,7 +272,9 @@ def _student(values: Sequence[float] | FloatArray) -> Interval:
     if n < 2:
         return Interval(float(x[0]) if n else nan, nan, nan, n)
     mean = float(x.mean())
-    half = float(stats.t.ppf(0.975, n - 1) * x.std(ddof=1) / np.sqrt(n))
+    from scipy.special import stdtrit  # a fifth of the time that scipy.stats takes to import
+
+    half = float(stdtrit(n - 1, 0.975) * x.std(ddof=1) / np.sqrt(n))
     return Interval(mean, mean - half, mean + half, n)
 
 

@@ -7,6 +7,7 @@ while simulation.rounds < rounds:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -14,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from starec_sim.agent import Agent, Call, Policies
-from starec_sim.environment import Environment
+from starec_sim.environment import Environment, SlateFacts
 from starec_sim.errors import ContractError
 from starec_sim.events import RunEvents
 from starec_sim.executors.pool import run_pool
 from starec_sim.measure import Measure, RoundMetrics
+from starec_sim.runs.facts import Facts
 from starec_sim.runs.trial_state import TrialState
 from starec_sim.types import Memory, Visit
 
@@ -44,6 +46,7 @@ class RoundRecorder(Protocol):
         measured: RoundMetrics,
         environment_state: Mapping[str, NDArray[Any]],
         digest: str,
+        facts: Sequence[Sequence[Facts]] = (),
     ) -> str:
         """Commit a round in one transaction; return the digest of the trial so far."""
         ...
@@ -147,12 +150,13 @@ class Simulation:
         """
         assert played.round == self.rounds, "rounds are committed in order, each of them once"
         environment, visits = self._environment, played.visits
+        facts = _slate_facts(environment, visits)
         of_environment = environment.end_round(visits)
         _check_finite(played.round, of_environment)
         measured = self._measure.round(visits)
         measured = RoundMetrics(measured.visits, {**measured.round, **of_environment})
         self.digest = self._recorder.commit_round(
-            played.round, visits, measured, environment.state(), self.digest
+            played.round, visits, measured, environment.state(), self.digest, facts
         )
         for visit in visits:
             self._memories[visit.user] = visit.steps[-1].memory
@@ -169,3 +173,30 @@ def _check_finite(round: int, metrics: Mapping[str, float]) -> None:
             f"end_round({round}) returned a metric that is infinite: {dict(metrics)}",
             hint="return finite numbers, or NaN where there is none",
         )
+
+
+def _slate_facts(environment: Environment, visits: Sequence[Visit]) -> list[list[Facts]]:
+    """Return what the environment knows of each step of each visit; nothing if it does not tell."""
+    if not isinstance(environment, SlateFacts):
+        return []
+    return [
+        [
+            _checked(
+                environment.slate_facts(visit.user, visit.steps[:number], step.observation),
+                len(step.observation.slate),
+            )
+            for number, step in enumerate(visit.steps)
+        ]
+        for visit in visits
+    ]
+
+
+def _checked(facts: Facts, places: int) -> Facts:
+    for name, values in facts.items():
+        if len(values) != places or not all(v is None or math.isfinite(v) for v in values):
+            raise ContractError(
+                f"slate_facts returned {list(values)!r} as {name} of a slate of {places}; it must "
+                "return a finite number or None for each place",
+                hint="leave out a fact that the environment does not know",
+            )
+    return facts

@@ -9,14 +9,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from starec_sim.cli.as_markdown import markdown_table, markdown_text
+from starec_sim.cli.as_markdown import markdown_code, markdown_table, markdown_text
 from starec_sim.cli.tables import console, grid, number, one_line
-from starec_sim.cli.text import clean
 from starec_sim.glossary import eventful, metric_info
 from starec_sim.traces.commands import why_command
 from starec_sim.traces.compare import ChangedKey, Comparison, MetricDifference, SideInfo
 from starec_sim.traces.first_difference import ComparedStep, Difference
 from starec_sim.traces.values import StepAddress
+from starec_sim.visible_text import visible
 
 _WIDEST = 44
 """Characters of a value of a configuration that are printed."""
@@ -28,10 +28,10 @@ def print_comparison(found: Comparison) -> None:
     out = console()
     table = grid()
     for letter, side in (("A", found.a), ("B", found.b)):
-        table.add_row(Text(letter, "bold"), *map(clean, _side(side)))
+        table.add_row(Text(letter, "bold"), *_side(side))
     out.print(table)
     for line in _notes(found):
-        out.print(clean(line), style="dim", soft_wrap=True)
+        out.print(line, style="dim", soft_wrap=True)
     _print_keys(out, "configuration", found.configuration)
     _print_keys(out, "versions", found.versions)
     _print_first(out, found)
@@ -55,8 +55,8 @@ def comparison_as_markdown(found: Comparison) -> str:
     lines.append(f"{markdown_text(_first(found))}.")
     if first is not None:
         for letter, text in (("A", first.a), ("B", first.b)):
-            lines += ["", f"{letter}:", "", *(f"    {line}" for line in clean(text).splitlines())]
-        lines += ["", *(f"- `{command}`" for command in _commands(found, first.at))]
+            lines += ["", f"{letter}:", "", *(f"    {line}" for line in visible(text).splitlines())]
+        lines += ["", *(f"- {markdown_code(command)}" for command in _commands(found, first.at))]
     lines += ["", "## Metrics", "", markdown_text(_means(found)), ""]
     rows = [[metric_info(m.metric).label, *_figures(m), m.users, m.verdict] for m in found.metrics]
     heads = ["metric", "A", "B", "B − A", "95 % interval", "p", "users", ""]
@@ -105,7 +105,7 @@ def _print_keys(out: Console, title: str, keys: Sequence[ChangedKey]) -> None:
     table = grid()
     for each in keys:
         values = (one_line(_value(value), _WIDEST) for value in (each.a, each.b))
-        table.add_row(f"  {clean(each.key)}", *values)
+        table.add_row(f"  {each.key}", *values)
     out.print(table)
 
 
@@ -115,14 +115,14 @@ def _value(value: str | None) -> str:
 
 def _print_first(out: Console, found: Comparison) -> None:
     first = found.first_difference
-    out.print(f"\n{clean(_first(found))}", style="bold", soft_wrap=True)
+    out.print(f"\n{_first(found)}", style="bold", soft_wrap=True)
     if first is None:
         return
     for letter, text in (("A", first.a), ("B", first.b)):
-        for number_, line in enumerate(clean(text).splitlines() or ["(empty)"]):
+        for number_, line in enumerate(text.splitlines() or ["(empty)"]):
             out.print(f"  {letter if number_ == 0 else ' '}  {line}", soft_wrap=True)
     for command in _commands(found, first.at):
-        out.print(f"  {clean(command)}", style="dim", soft_wrap=True)
+        out.print(f"  {command}", style="dim", soft_wrap=True)
 
 
 def _first(found: Comparison) -> str:
@@ -180,7 +180,7 @@ def _figures(metric: MetricDifference) -> list[str]:
 
 
 def _print_steps(out: Console, steps: Sequence[ComparedStep]) -> None:
-    out.print(f"\nThe steps of {clean(steps[0].at.user)}", style="bold")
+    out.print(f"\nThe steps of {steps[0].at.user}", style="bold")
     table = grid()
     for (seed, round), of_round in groupby(steps, key=lambda s: (s.at.seed, s.at.round)):
         for step in of_round:

@@ -61,27 +61,26 @@ def _print(result: ScanResult) -> None:
     from rich.text import Text
 
     from starec_sim.cli.tables import console, grid
-    from starec_sim.cli.text import clean
 
     out = console()
-    out.print(f"{clean(result.run)}: {result.steps:,} steps, {len(result.rules)} rules")
+    out.print(f"{result.run}: {result.steps:,} steps, {len(result.rules)} rules")
     table = grid()
     for rule in result.rules:
         found = Text(f"{rule.found:,}" if rule.found else "–", "bold red" if rule.found else "dim")
-        table.add_row(f"  {clean(rule.rule)}", found, Text(clean(rule.note), "dim"))
+        table.add_row(f"  {rule.rule}", found, Text(rule.note, "dim"))
     out.print(table)
     for name, findings in groupby(result.findings, key=lambda finding: finding.rule):
         listed = list(findings)
-        out.print(f"\n{clean(name)}", style="bold")
+        out.print(f"\n{name}", style="bold")
         for finding in listed[:_SHOWN]:
-            out.print(f"  {clean(_where(finding))}: {clean(finding.what)}", soft_wrap=True)
-            out.print(f"    {clean(finding.command)}", style="dim", soft_wrap=True)
+            out.print(f"  {_where(finding)}: {finding.what}", soft_wrap=True)
+            out.print(f"    {finding.command}", style="dim", soft_wrap=True)
         if len(listed) > _SHOWN:
             out.print(f"  and {len(listed) - _SHOWN:,} more", style="dim")
 
 
 def _as_markdown(result: ScanResult) -> str:
-    from starec_sim.cli.as_markdown import markdown_table, markdown_text
+    from starec_sim.cli.as_markdown import markdown_code, markdown_table, markdown_text
 
     rules = [[rule.rule, rule.found, rule.note] for rule in result.rules]
     lines = [f"# Findings in {markdown_text(result.run)}", ""]
@@ -90,7 +89,7 @@ def _as_markdown(result: ScanResult) -> str:
         lines += ["", f"## {markdown_text(name)}", ""]
         for finding in findings:
             lines.append(f"- {markdown_text(_where(finding))}: {markdown_text(finding.what)}")
-            lines.append(f"  `{finding.command}`")
+            lines.append(f"  {markdown_code(finding.command)}")
     return "\n".join(lines)
 
 

@@ -72,28 +72,27 @@ def _print(found: SearchResult) -> None:
     from rich.text import Text
 
     from starec_sim.cli.tables import console
-    from starec_sim.cli.text import clean
 
     out = console()
     out.print(_count(found), style="bold" if found.hits else "")
     for hit in found.hits:
         out.print(
-            Text.assemble("\n", (clean(_where(hit)), "bold"), (_others(hit), "dim")), soft_wrap=True
+            Text.assemble("\n", (_where(hit), "bold"), (_others(hit), "dim")), soft_wrap=True
         )
-        parts = [(clean(part.text), "bold yellow" if part.hit else "") for part in hit.snippet]
+        parts = [(part.text, "bold yellow" if part.hit else "") for part in hit.snippet]
         out.print(Text.assemble("  ", *parts), soft_wrap=True)
-        out.print(f"  {clean(hit.command)}", style="dim", soft_wrap=True)
+        out.print(f"  {hit.command}", style="dim", soft_wrap=True)
 
 
 def _as_markdown(found: SearchResult) -> str:
-    from starec_sim.cli.as_markdown import markdown_text
+    from starec_sim.cli.as_markdown import markdown_code, markdown_text
 
     lines = [_count(found)]
     for hit in found.hits:
         parts = [(markdown_text(part.text), part.hit) for part in hit.snippet]
         text = " ".join(f"**{text}**" if bold else text for text, bold in parts)
         lines += ["", f"- {markdown_text(_where(hit) + _others(hit))}: {text}"]
-        lines.append(f"  `{hit.command}`")
+        lines.append(f"  {markdown_code(hit.command)}")
     return "\n".join(lines)
 
 

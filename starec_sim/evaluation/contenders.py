@@ -129,20 +129,9 @@ def read_policy(text: str) -> dict[str, Any]:
     >>> read_policy("lexical,curiosity=2")
     {'use': 'lexical', 'curiosity': 2}
     """
-    if yaml_files.is_yaml(Path(text)):
-        values = yaml_files.load(Path(text), hint="write `use: NAME` and the policy's settings")
-        if "use" not in values:
-            raise ConfigError(f"{text} names no policy", hint="it needs the key `use`")
-    else:
-        name, *settings = text.split(",")
-        values = {"use": name}
-        for setting in settings:
-            key, value = yaml_files.key_value(setting, f'policy "{text}":', _POLICY_HINT)
-            if key in values:
-                raise ConfigError(
-                    f'policy "{text}": the key {key} is there already', hint="keep one of the two"
-                )
-            yaml_files.put(values, key, value, f'policy "{text}": ')
+    values = yaml_files.read_spec(text, "policy", _POLICY_HINT)
+    if "use" not in values:
+        raise ConfigError(f"{text} names no policy", hint="it needs the key `use`")
     return _checked(values, f'policy "{text}"')
 
 

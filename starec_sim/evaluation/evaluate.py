@@ -77,8 +77,13 @@ def evaluate(
         prompts=trials.prompts() if trials else {},
         budget=evaluation.budget.model_dump(exclude_none=True),
     )
-    folder = create_run(evaluation.runs_dir, manifest, config, evaluation.seed)
-    files.write_settings(folder, evaluation, prepared.holdout)
+    folder = create_run(
+        evaluation.runs_dir,
+        manifest,
+        config,
+        evaluation.seed,
+        lambda part: files.write_settings(part, evaluation, prepared.holdout),
+    )
     return folder, _complete(folder, prepared, trials, events)
 
 

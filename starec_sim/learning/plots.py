@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from starec_sim.plot_style import COLOURS, new_figure, plot_style, save_figure
+from starec_sim.visible_text import visible_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,7 +61,7 @@ def _draw(entries: Sequence[Mapping[str, Any]], title: str) -> Figure:
         for colour, (label, points) in zip(COLOURS, series.items(), strict=False):
             axis.plot(*zip(*points, strict=True), color=colour, lw=1.4, label=label)
         _style_axis(axis, name, legend=len(series) > 1)
-    canvas.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    canvas.suptitle(visible_line(title), x=0.01, ha="left", fontweight="bold", parse_math=False)
     canvas.supxlabel("step", fontsize=9, color="#555555")
     return canvas
 
@@ -82,7 +83,7 @@ def _series(
                 chosen = {name: values}
             for label, value in chosen.items():
                 if isinstance(value, int | float) and math.isfinite(value):
-                    found.setdefault(label.replace("_", " "), []).append((at, value))
+                    found.setdefault(visible_line(label).replace("_", " "), []).append((at, value))
     return found
 
 
@@ -105,4 +106,5 @@ def _style_axis(axis: Axes, name: str, *, legend: bool) -> None:
     axis.locator_params(axis="x", integer=True)  # there is no half a step
     axis.tick_params(labelsize=8, color="#999999")
     if legend:
-        axis.legend(fontsize=7)
+        for text in axis.legend(fontsize=7).get_texts():
+            text.set_parse_math(False)

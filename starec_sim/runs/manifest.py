@@ -14,23 +14,33 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from starec_sim.errors import PausedError, RunError
+from starec_sim.json_nesting import parse_json
 from starec_sim.runs.atomic_file import write_atomically
 from starec_sim.runs.lock import is_locked
 from starec_sim.runs.provenance import Provenance, provenance
 from starec_sim.runs.record_errors import damaged
+from starec_sim.runs.regular_file import read_text, reason
 from starec_sim.settings import explain
 
 MANIFEST = "manifest.json"
 SCHEMA_VERSION = 2
 """Version of the manifests that are written. Version 1 is that of starec-sim 0.1.0."""
 
+_MAX_BYTES = 4 << 20
+_MAX_DEPTH = 20
+Seed = Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)]
+"""A seed, as SQLite can store it."""
 RunKind = Literal["run", "evaluation", "training", "audit"]
 Status = Literal["running", "interrupted", "paused", "failed", "finished"]
+
+
+EstimateValues = dict[str, int | float | list[str] | None]
+"""Calls, tokens, dollars and seconds by name, as `starec estimate` says them."""
 
 
 class ReplayOf(BaseModel):
@@ -54,7 +64,7 @@ class Manifest(Provenance):
     status: Status
     started: str
     """When, in ISO 8601."""
-    seeds: list[int]
+    seeds: list[Seed]
     arms: list[str]
     """Names of the arms; in an evaluation, of its agents."""
     prompts: dict[str, dict[str, str]] = Field(default={})
@@ -65,12 +75,12 @@ class Manifest(Provenance):
     """SHA-256 of `config.yaml`; empty where there is none."""
     budget: dict[str, int | float] = Field(default={})
     """What the run may spend, by key; what is not named has no limit."""
-    estimate: dict[str, Any] | None = None
+    estimate: EstimateValues | None = None
     """What `starec estimate` said of this configuration."""
     replay_of: ReplayOf | None = None
     problem: str | None = None
     """Why it paused or failed."""
-    go_on: str | None = None
+    go_on: str | None = Field(default=None, pattern=r"^[\w.= -]*$")
     """Options that `starec resume` needs after a pause, e.g. `--budget calls=2000`."""
     finished: str | None = None
     """When, in ISO 8601."""
@@ -155,9 +165,9 @@ def stored_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        values = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise damaged(path, str(error.strerror)) from error
+        values = parse_json(read_text(path, _MAX_BYTES), _MAX_DEPTH)
+    except (OSError, UnicodeDecodeError) as error:
+        raise damaged(path, reason(error)) from error
     except ValueError as error:
         raise damaged(path, str(error)) from error
     if not isinstance(values, dict):

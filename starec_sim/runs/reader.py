@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import json
+import difflib
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from starec_sim.errors import RunError, did_you_mean
 from starec_sim.runs import codec
+from starec_sim.runs.facts import StepFacts, step_facts
+from starec_sim.runs.open_record import read_only
 from starec_sim.runs.record_errors import readable_errors
-from starec_sim.runs.store import FILE, Texts, read_only
+from starec_sim.runs.schema import FILE
+from starec_sim.runs.store import Texts
+from starec_sim.runs.stored_values import Count, JsonObject, Row, StoredType, missing
 from starec_sim.runs.turns import select_turns
 from starec_sim.types import (
     Decision,
@@ -21,6 +25,28 @@ from starec_sim.types import (
     Turn,
     User,
     Verdict,
+)
+
+_TRIAL = StoredType[tuple[int, str, int, str, int]]("trials", tuple[Row, str, int, str, Count])
+_FACTS = StoredType[dict[str, object]]("trials.facts", JsonObject)
+_USER = StoredType[tuple[int, str, str]]("users", tuple[Row, str, str])
+_PROFILE = StoredType[dict[str, Any]]("users.profile", dict[str, str | int | float | bool | None])
+_ITEM = StoredType[tuple[str, str, str]]("items", tuple[str, str, str])
+_ATTRIBUTES = StoredType[dict[str, list[str]]]("items.attributes", dict[str, list[str]])
+_STEP = StoredType[tuple[int, int, str, str, str, int, str, int]](
+    "steps", tuple[Row, Row, str, str, str, Literal[0, 1], str, int]
+)
+_SLOW = StoredType[tuple[str, int, int]]("steps", tuple[str, Count, Count])
+_KEY = StoredType[tuple[int, int]]("steps", tuple[Row, Row])
+_FEEDBACK = StoredType[tuple[int, int, str]]("steps", tuple[Row, Row, str])
+
+_MAX_NAMED = 20_000
+"""Users among whom near names are looked for."""
+_COLUMNS = "s.round, s.step, s.observation, s.decision, s.feedback, s.slow, s.reason, s.summary"
+# Round by round, because the primary key begins with the trial and the round.
+_OF_USER = (
+    "FROM rounds r CROSS JOIN steps s ON s.trial = r.trial AND s.round = r.round AND s.user = ? "
+    "WHERE r.trial = ? ORDER BY s.round, s.step"
 )
 
 
@@ -89,8 +115,8 @@ class Reader:
             "LEFT JOIN rounds r USING (trial) GROUP BY t.trial ORDER BY t.trial"
         )
         return [
-            RecordedTrial(n, arm, seed, json.loads(facts), done)
-            for n, arm, seed, facts, done in rows
+            RecordedTrial(n, arm, seed, _FACTS.from_json(facts), done)
+            for n, arm, seed, facts, done in map(_TRIAL.from_row, rows)
         ]
 
     def trial(self, arm: str | None, seed: int | None) -> RecordedTrial:
@@ -121,17 +147,21 @@ class Reader:
             RunError: No user of the trial has that id.
         """
         row = self.db.execute(
-            "SELECT user, profile FROM users WHERE trial = ? AND id = ?", (trial.number, user_id)
+            "SELECT user, id, profile FROM users WHERE trial = ? AND id = ?",
+            (trial.number, user_id),
         ).fetchone()
         if row:
-            return row[0], User(user_id, json.loads(row[1]))
-        ids = self.db.execute(
-            "SELECT id FROM users WHERE trial = ? ORDER BY user LIMIT 8", (trial.number,)
+            return _user(row)
+        rows = self.db.execute(
+            "SELECT id FROM users WHERE trial = ? ORDER BY user", (trial.number,)
         )
+        ids = [str(found) for (found,) in rows]
+        near = difflib.get_close_matches(user_id, ids[:_MAX_NAMED], n=3)
+        nearest = f"; the nearest are {', '.join(near)}" if near else ""
         raise RunError(
             f'no user of this trial has the id "{user_id}"; '
-            f"the first are {', '.join(found for (found,) in ids)}",
-            hint="pass one of those to --user",
+            f"the first are {', '.join(ids[:8])}{nearest}",
+            hint="name one of those; `starec show RUN` names those with the most slow thinking",
         )
 
     def users(self, trial: RecordedTrial) -> Iterator[tuple[int, User]]:
@@ -139,7 +169,7 @@ class Reader:
         rows = self.db.execute(
             "SELECT user, id, profile FROM users WHERE trial = ? ORDER BY user", (trial.number,)
         )
-        return ((row, User(found, json.loads(profile))) for row, found, profile in rows)
+        return map(_user, rows)
 
     def user_at(self, trial: RecordedTrial, row: int) -> str:
         """Return the id of the user at a row of a trial."""
@@ -158,7 +188,7 @@ class Reader:
             "SELECT reward.key FROM steps, json_each(steps.feedback, '$.reward') AS reward "
             "GROUP BY reward.key ORDER BY MIN(steps.trial), MIN(reward.id)"
         )
-        return [name for (name,) in rows]
+        return [str(name) for (name,) in rows]
 
     def catalogue(self, trial: RecordedTrial) -> Iterator[Item]:
         """Yield the items of a trial in order of row."""
@@ -166,7 +196,7 @@ class Reader:
             "SELECT id, title, attributes FROM items WHERE trial = ? ORDER BY item",
             (trial.number,),
         )
-        return (_item(*row) for row in rows)
+        return map(_item, rows)
 
     def items(self, trial: RecordedTrial, rows: Sequence[int]) -> dict[int, Item]:
         """Return the items at some rows of the catalogue, by row."""
@@ -176,27 +206,61 @@ class Reader:
                 "SELECT id, title, attributes FROM items WHERE trial = ? AND item = ?",
                 (trial.number, row),
             ).fetchone()
-            items[row] = _item(*columns)
+            if columns is None:
+                raise missing(f"items {row} of trial {trial.number}")
+            items[row] = _item(columns)
         return items
 
     def steps(self, trial: RecordedTrial, user: int) -> Iterator[RecordedStep]:
         """Yield the committed steps of a user in order."""
+        rows = self.db.execute(f"SELECT {_COLUMNS} {_OF_USER}", (user, trial.number))
+        return (self._step(trial, user, row) for row in rows)
+
+    def step_keys(self, trial: RecordedTrial, user: int) -> list[tuple[int, int]]:
+        """Return (round, step), from 0, of the committed steps of a user in order."""
+        rows = self.db.execute(f"SELECT s.round, s.step {_OF_USER}", (user, trial.number))
+        return [_KEY.from_row(row) for row in rows]
+
+    def step(self, trial: RecordedTrial, user: int, round: int, step: int) -> RecordedStep:
+        """Return one step, whose key is one of `step_keys`."""
+        key = (trial.number, round, user, step)
+        row = self.db.execute(
+            f"SELECT {_COLUMNS} FROM steps s WHERE (trial, round, user, step) = (?, ?, ?, ?)", key
+        ).fetchone()
+        return self._step(trial, user, row)
+
+    def feedbacks(self, trial: RecordedTrial, user: int) -> Iterator[tuple[int, int, Feedback]]:
+        """Yield (round, step, feedback) of the committed steps of a user, without their texts."""
         rows = self.db.execute(
-            "SELECT round, step, observation, decision, feedback, slow, reason, summary FROM steps "
-            "WHERE trial = ? AND user = ? ORDER BY round, step",
-            (trial.number, user),
+            f"SELECT s.round, s.step, s.feedback {_OF_USER}", (user, trial.number)
         )
-        for at, step, observation, decision, feedback, slow, reason, summary in rows:
-            yield RecordedStep(
-                at,
-                step,
-                codec.load_observation(observation),
-                codec.load_decision(decision),
-                codec.load_feedback(feedback),
-                Verdict(bool(slow), reason),
-                self.turns(trial, at, user, step),
-                self._texts[summary],
-            )
+        for round, step, feedback in map(_FEEDBACK.from_row, rows):
+            yield round, step, codec.load_feedback(feedback)
+
+    def summary(self, trial: RecordedTrial, user: int, round: int, step: int) -> str:
+        """Return the preference summary after a step, whose key is one of `step_keys`."""
+        (text,) = self.db.execute(
+            "SELECT summary FROM steps WHERE (trial, round, user, step) = (?, ?, ?, ?)",
+            (trial.number, round, user, step),
+        ).fetchone()
+        return self._texts[text]
+
+    def facts(self, trial: RecordedTrial, user: int, round: int, step: int) -> StepFacts:
+        """Return what is on record of a step besides what happened."""
+        return step_facts(self.db, (trial.number, round, user, step))
+
+    def _step(self, trial: RecordedTrial, user: int, row: tuple[Any, ...]) -> RecordedStep:
+        at, step, observation, decision, feedback, slow, reason, summary = _STEP.from_row(row)
+        return RecordedStep(
+            at,
+            step,
+            codec.load_observation(observation),
+            codec.load_decision(decision),
+            codec.load_feedback(feedback),
+            Verdict(bool(slow), reason),
+            self.turns(trial, at, user, step),
+            self._texts[summary],
+        )
 
     def turns(self, trial: RecordedTrial, round: int, user: int, step: int) -> tuple[Turn, ...]:
         """Return the policy calls of a step."""
@@ -211,9 +275,15 @@ class Reader:
             "WHERE s.trial = ? GROUP BY s.user ORDER BY 3 DESC, 2 DESC, s.user LIMIT ?",
             (trial.number, count),
         )
-        return [(found, steps, slow) for found, steps, slow in rows]
+        return [_SLOW.from_row(row) for row in rows]
 
 
-def _item(item_id: str, title: str, attributes: str) -> Item:
-    values = {name: tuple(listed) for name, listed in json.loads(attributes).items()}
-    return Item(item_id, title, values)
+def _user(row: tuple[Any, ...]) -> tuple[int, User]:
+    number, user_id, profile = _USER.from_row(row)
+    return number, User(user_id, _PROFILE.from_json(profile))
+
+
+def _item(row: tuple[Any, ...]) -> Item:
+    item_id, title, attributes = _ITEM.from_row(row)
+    listed = _ATTRIBUTES.from_json(attributes).items()
+    return Item(item_id, title, {name: tuple(values) for name, values in listed})

@@ -5,13 +5,17 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from starec_sim.answers import label, read_prompt, thought
 from starec_sim.errors import RunError
+from starec_sim.learning.trials import BRANCH
+from starec_sim.runs.facts import StepFacts
 from starec_sim.runs.reader import Reader, RecordedStep, RecordedTrial
-from starec_sim.traces.values import ExperienceRef, ItemRef, Items, StepAddress
-from starec_sim.types import Node, Source, Tokens, Turn
+from starec_sim.runs.record_errors import damaged
+from starec_sim.traces.values import ExperienceRef, GroupPlace, ItemRef, Items, StepAddress
+from starec_sim.types import Experience, Node, Source, Tokens, Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,19 @@ class SlatePlace:
     """None in a ranking."""
     expected: float | None
     """The stars that she expected of it."""
+    score: float | None
+    """The recommender's own score; None if it is not on record."""
+    truth: float | None
+    """Her true stars, as the environment knows them and she does not; None if not on record."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecalledRef:
+    """An older experience that the prompt shows because it is similar to the slate."""
+
+    item: ItemRef
+    score: float
+    """The greatest similarity to an item of the slate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +122,8 @@ class StepPage:
     task: str
     page: int
     memory_before: ShownMemory
+    recalled: tuple[RecalledRef, ...] | None
+    """Oldest first; None if nothing was recalled, or it is not on record."""
     slate: tuple[SlatePlace, ...]
     turns: tuple[TurnPage, ...]
     leave: bool
@@ -115,7 +134,9 @@ class StepPage:
     ending: str
     """Why the visit ends here; empty while it goes on."""
     reward: Mapping[str, float]
-    """The components of the reward, unweighted."""
+    """The components that the environment reports, unweighted."""
+    reward_weights: Mapping[str, float] | None
+    """The weights of the components in a training; None elsewhere."""
     slow: bool
     """Whether the gate asks the slow node."""
     reason: str
@@ -123,6 +144,10 @@ class StepPage:
     summary_after: str
     changes: tuple[Change, ...]
     """The lines of the summary before and after this step."""
+    group: GroupPlace | None
+    """In a training: the group of answers that holds this step's decision."""
+    summary_group: GroupPlace | None
+    """In a training: the group that holds the summary written after it."""
 
 
 def read_step(
@@ -146,10 +171,16 @@ def read_step(
     if wanted not in keys:
         raise _no_step(user_id, keys, round, step)
     place = keys.index(wanted)
-    recorded = list(reader.steps(trial, row, through=wanted))
-    found, before = recorded[-1], recorded[:-1]
+    found, facts = reader.step(trial, row, *wanted), reader.facts(trial, row, *wanted)
+    summary = reader.summary(trial, row, *keys[place - 1]) if place else ""
+    gained = [
+        experience
+        for *key, feedback in reader.feedbacks(trial, row)
+        if tuple(key) < wanted
+        for experience in feedback.experiences
+    ]
     items = Items(reader, trial)
-    items.load([*found.observation.slate, *(e.item for s in recorded for e in s.feedback.experiences)])
+    items.load([*found.observation.slate, *(e.item for e in gained)])
 
     def address(index: int) -> StepAddress | None:
         if not 0 <= index < len(keys):
@@ -157,9 +188,15 @@ def read_step(
         at_round, at_step = keys[index]
         return StepAddress(trial.arm, trial.seed, user_id, at_round + 1, at_step + 1)
 
-    at = address(place)
-    assert at is not None
-    summary = before[-1].summary if before else ""
+    at = StepAddress(trial.arm, trial.seed, user_id, round, step)
+    weights, (group, summary_group) = None, (None, None)
+    if (reader.path.parent / "rollouts").is_dir():
+        from starec_sim.traces import training_view  # takes a tenth of a second to import
+
+        weights = training_view.reward_weights(reader.path.parent)
+        group, summary_group = training_view.groups_of(
+            reader, trial, row, *wanted, slow=found.verdict.slow
+        )
     return StepPage(
         at=at,
         previous=address(place - 1),
@@ -167,26 +204,30 @@ def read_step(
         profile=user.profile,
         task=found.observation.task,
         page=found.observation.page,
-        memory_before=_memory(before, summary, found, items),
-        slate=_slate(found, items),
-        turns=tuple(map(_turn, found.turns)),
+        memory_before=_memory(place, summary, gained, found, items),
+        recalled=tuple(RecalledRef(items[item], near) for item, near in facts.recalled) or None,
+        slate=_slate(found, facts, items, reader.path),
+        turns=tuple(_turn(turn) for turn in found.turns if turn.attempt < BRANCH),
         leave=found.decision.leave,
         flaws=found.decision.flaws,
         repaired=found.decision.repaired,
         experiences=tuple(map(items.experience, found.feedback.experiences)),
         ending=found.feedback.ending,
         reward=found.feedback.reward,
+        reward_weights=weights,
         slow=found.verdict.slow,
         reason=found.verdict.reason,
         summary_after=found.summary,
         changes=changes(summary, found.summary),
+        group=group,
+        summary_group=summary_group,
     )
 
 
 def changes(before: str, after: str) -> tuple[Change, ...]:
-    """Return the lines of two summaries, as added, removed or kept.
+    r"""Return the lines of two summaries, as added, removed or kept.
 
-    >>> [(change.op, change.text) for change in changes("likes war", "likes war\\nlikes drama")]
+    >>> [(change.op, change.text) for change in changes("likes war", "likes war\nlikes drama")]
     [('kept', 'likes war'), ('added', 'likes drama')]
     """
     names: dict[str, Literal["added", "removed", "kept"]] = {
@@ -203,25 +244,33 @@ def _lines(summary: str) -> list[str]:
 
 
 def _memory(
-    before: Sequence[RecordedStep], summary: str, found: RecordedStep, items: Items
+    steps: int,
+    summary: str,
+    gained: Sequence[Experience],
+    found: RecordedStep,
+    items: Items,
 ) -> ShownMemory:
     asked = next((turn for turn in found.turns if turn.node == "fast" and turn.messages), None)
     shown = read_prompt(asked.messages).history if asked else ()
     return ShownMemory(
-        steps=len(before),
+        steps=steps,
         summary=summary,
         shown=tuple(f"{line.stars:g} stars | {line.card}" for line in shown),
-        gained=tuple(
-            items.experience(experience) for step in before for experience in step.feedback.experiences
-        ),
+        gained=tuple(map(items.experience, gained)),
     )
 
 
-def _slate(step: RecordedStep, items: Items) -> tuple[SlatePlace, ...]:
+def _slate(
+    step: RecordedStep, facts: StepFacts, items: Items, path: Path
+) -> tuple[SlatePlace, ...]:
     decision, feedback = step.decision, step.feedback
     ratings = {experience.item: experience.rating for experience in feedback.experiences}
     actions = {action.item: action for action in decision.actions}
     feed = step.observation.task == "feed"
+    missing = (None,) * len(step.observation.slate)
+    scores, truths = facts.score or missing, facts.truth or missing
+    if not len(scores) == len(truths) == len(missing):
+        raise damaged(path, f"step_facts has {len(scores)} scores for a slate of {len(missing)}")
     places = []
     for place, item in enumerate(step.observation.slate):
         action = actions.get(item)
@@ -235,6 +284,8 @@ def _slate(step: RecordedStep, items: Items) -> tuple[SlatePlace, ...]:
                 rank=None if feed else decision.rank_of(item),
                 watched=bool(action and action.watched) if feed else None,
                 expected=action.rating if action else None,
+                score=scores[place],
+                truth=truths[place],
             )
         )
     return tuple(places)
@@ -266,9 +317,7 @@ def _tokens(tokens: Tokens) -> TokenPage:
     )
 
 
-def _no_step(
-    user_id: str, keys: Sequence[tuple[int, int]], round: int, step: int
-) -> RunError:
+def _no_step(user_id: str, keys: Sequence[tuple[int, int]], round: int, step: int) -> RunError:
     rounds = sorted({at_round + 1 for at_round, _ in keys})
     if round not in rounds:
         known = ", ".join(map(str, rounds)) or "none yet"

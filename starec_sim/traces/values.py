@@ -42,6 +42,15 @@ class ExperienceRef:
     """`logged`, `world` or `model`, see `starec_sim.types.Experience`."""
 
 
+@dataclass(frozen=True, slots=True)
+class GroupPlace:
+    """Where a group is learned from."""
+
+    step: int
+    """The step of the training, from 1."""
+    group: str
+
+
 class Items:
     """Turns rows of a trial's catalogue into items; each is read once.
 

@@ -69,8 +69,13 @@ def audit(
     manifest = new_manifest(
         "audit", settings.name, [settings.seed], arms=[ARM], prompts=prepared.prompts()
     )
-    folder = create_run(settings.runs_dir, manifest, "", settings.seed)
-    files.write_settings(folder, settings)
+    folder = create_run(
+        settings.runs_dir,
+        manifest,
+        "",
+        settings.seed,
+        lambda part: files.write_settings(part, settings),
+    )
     return folder, _complete(folder, prepared, Budget(), events)
 
 

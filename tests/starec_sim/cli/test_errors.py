@@ -10,7 +10,7 @@ import typer
 from starec_sim.cli import app
 from starec_sim.runs.folder import CONFIG
 from starec_sim.runs.manifest import MANIFEST
-from starec_sim.runs.store import FILE
+from starec_sim.runs.schema import FILE
 
 FEED = ("run", "feed.yaml")
 
@@ -161,6 +161,7 @@ def test_text_from_outside_cannot_steer_the_terminal(starec, here):
 
 
 class TestADamagedRun:
+    @pytest.mark.slow
     def test_without_a_manifest(self, starec, copied):
         (copied / MANIFEST).unlink()
         for command in ("show", "resume"):
