@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.text import Text
 
 from starec_sim.cli.as_markdown import markdown_code, markdown_table, markdown_text
-from starec_sim.cli.tables import console, grid, number, one_line
+from starec_sim.cli.tables import grid, number, one_line
+from starec_sim.cli.visible_console import console
 from starec_sim.glossary import eventful, metric_info
 from starec_sim.traces.commands import why_command
 from starec_sim.traces.compare import ChangedKey, Comparison, MetricDifference, SideInfo
@@ -48,8 +49,8 @@ def comparison_as_markdown(found: Comparison) -> str:
     lines += [f"- {markdown_text(line)}" for line in _notes(found)]
     for title, keys in (("Configuration", found.configuration), ("Versions", found.versions)):
         lines += ["", f"## {title}", ""]
-        rows = [[each.key, _value(each.a), _value(each.b)] for each in keys]
-        lines.append(markdown_table(["key", "A", "B"], rows) if rows else "The same.")
+        changed = [[each.key, _value(each.a), _value(each.b)] for each in keys]
+        lines.append(markdown_table(["key", "A", "B"], changed) if keys else "The same.")
     lines += ["", "## First difference", ""]
     first = found.first_difference
     lines.append(f"{markdown_text(_first(found))}.")
@@ -58,13 +59,15 @@ def comparison_as_markdown(found: Comparison) -> str:
             lines += ["", f"{letter}:", "", *(f"    {line}" for line in visible(text).splitlines())]
         lines += ["", *(f"- {markdown_code(command)}" for command in _commands(found, first.at))]
     lines += ["", "## Metrics", "", markdown_text(_means(found)), ""]
-    rows = [[metric_info(m.metric).label, *_figures(m), m.users, m.verdict] for m in found.metrics]
+    rows = [
+        [metric_info(m.metric).label, *_figures(m), str(m.users), m.verdict] for m in found.metrics
+    ]
     heads = ["metric", "A", "B", "B − A", "95 % interval", "p", "users", ""]
     lines.append(markdown_table(heads, rows) if rows else "Both sides have no metric in common.")
     if found.steps:
-        rows = [[s.at.seed, s.at.round, s.at.step, _parts(s)] for s in found.steps]
+        steps = [[s.at.seed, s.at.round, s.at.step, _parts(s)] for s in found.steps]
         lines += ["", f"## Steps of {markdown_text(found.steps[0].at.user)}", ""]
-        lines.append(markdown_table(["seed", "round", "step", "differs in"], rows))
+        lines.append(markdown_table(["seed", "round", "step", "differs in"], steps))
     return "\n".join(lines)
 
 

@@ -60,7 +60,8 @@ def scan(
 def _print(result: ScanResult) -> None:
     from rich.text import Text
 
-    from starec_sim.cli.tables import console, grid
+    from starec_sim.cli.tables import grid
+    from starec_sim.cli.visible_console import console
 
     out = console()
     out.print(f"{result.run}: {result.steps:,} steps, {len(result.rules)} rules")

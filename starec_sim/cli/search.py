@@ -71,14 +71,12 @@ def search(options: SearchOptions) -> Answer:
 def _print(found: SearchResult) -> None:
     from rich.text import Text
 
-    from starec_sim.cli.tables import console
+    from starec_sim.cli.visible_console import console
 
     out = console()
     out.print(_count(found), style="bold" if found.hits else "")
     for hit in found.hits:
-        out.print(
-            Text.assemble("\n", (_where(hit), "bold"), (_others(hit), "dim")), soft_wrap=True
-        )
+        out.print(Text.assemble("\n", (_where(hit), "bold"), (_others(hit), "dim")), soft_wrap=True)
         parts = [(part.text, "bold yellow" if part.hit else "") for part in hit.snippet]
         out.print(Text.assemble("  ", *parts), soft_wrap=True)
         out.print(f"  {hit.command}", style="dim", soft_wrap=True)

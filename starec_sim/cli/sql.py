@@ -73,7 +73,8 @@ def sql(options: SqlOptions) -> Answer:
 def _print(found: SqlResult) -> None:
     from rich.text import Text
 
-    from starec_sim.cli.tables import console, grid, one_line
+    from starec_sim.cli.tables import grid, one_line
+    from starec_sim.cli.visible_console import console
 
     table = grid()
     table.add_row(*(Text(column, "bold") for column in found.columns))
@@ -107,7 +108,8 @@ def _schema(options: SqlOptions) -> Answer:
         return None
     from rich.text import Text
 
-    from starec_sim.cli.tables import console, grid
+    from starec_sim.cli.tables import grid
+    from starec_sim.cli.visible_console import console
 
     out = console()
     for name, view in VIEWS.items():

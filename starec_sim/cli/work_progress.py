@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from starec_sim.cli.tables import console
+from starec_sim.cli.visible_console import console
 from starec_sim.progress import progress_listener
 
 

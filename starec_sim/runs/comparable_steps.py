@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -12,8 +11,16 @@ from typing import NamedTuple
 
 from starec_sim.runs import codec
 from starec_sim.runs.reader import Reader, RecordedTrial
-from starec_sim.runs.store import Texts
+from starec_sim.runs.store import Texts, text_ids
+from starec_sim.runs.stored_values import Row, StoredType
 from starec_sim.types import Decision, Feedback, Observation
+
+_TURN = StoredType[tuple[int, int, str, int, str, int]](
+    "turns", tuple[Row, Row, str, Row, str, int]
+)
+_STEP = StoredType[tuple[int, int, str, str, str, int, str, int]](
+    "steps", tuple[Row, Row, str, str, str, int, str, int]
+)
 
 Hash = bytes
 StepKey = tuple[str, int]
@@ -83,7 +90,7 @@ class ComparableSteps:
         reader: The record.
         trial: The trial.
         users: Ids of the users by row.
-        renumber: Gives items, by row, their rows in the other trial; None where the rows are the same.
+        renumber: The rows of items in the other trial, by row; None where they are the same.
     """
 
     def __init__(
@@ -121,10 +128,20 @@ class ComparableSteps:
             f"WHERE {where} ORDER BY user, step",
             values,
         )
-        return {
-            (self._users[row], step): self._step(tuple(turns.get((row, step), ())), *columns)
-            for row, step, *columns in rows
-        }
+        found: dict[StepKey, ComparableStep] = {}
+        for row, step, shown, decision, feedback, slow, reason, text in map(_STEP.from_row, rows):
+            read = ComparableStep(
+                codec.load_observation(shown),
+                tuple(turns.get((row, step), ())),
+                codec.load_decision(decision),
+                codec.load_feedback(feedback),
+                (bool(slow), reason),
+                self._hash(text),
+            )
+            found[self._users[row], step] = (
+                read if self._renumber is None else _renumbered(read, self._renumber)
+            )
+        return found
 
     def _turns(
         self, where: str, values: list[int]
@@ -135,31 +152,11 @@ class ComparableSteps:
             f"WHERE {where} ORDER BY user, step, node, attempt",
             values,
         )
-        for user, step, node, attempt, messages, completion in rows:
-            prompt = tuple((role, self._hash(text)) for role, text in json.loads(messages))
+        for user, step, node, attempt, messages, completion in map(_TURN.from_row, rows):
+            prompt = tuple((role, self._hash(text)) for role, text in text_ids(messages))
             turn = ComparableTurn(node, attempt, prompt, self._hash(completion))
             found[user, step].append(turn)
         return found
-
-    def _step(
-        self,
-        turns: tuple[ComparableTurn, ...],
-        observation: str,
-        decision: str,
-        feedback: str,
-        slow: int,
-        reason: str,
-        summary: int,
-    ) -> ComparableStep:
-        step = ComparableStep(
-            codec.load_observation(observation),
-            turns,
-            codec.load_decision(decision),
-            codec.load_feedback(feedback),
-            (bool(slow), reason),
-            self._hash(summary),
-        )
-        return step if self._renumber is None else _renumbered(step, self._renumber)
 
     def _read_hash(self, text: int) -> Hash:
         row = self._db.execute("SELECT hash FROM texts WHERE id = ?", (text,)).fetchone()

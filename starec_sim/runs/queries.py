@@ -16,6 +16,7 @@ from starec_sim.types import Decision, Memory
 
 _VISIT = StoredType[tuple[int, int, int, str, str]]("visits", tuple[Row, Row, Row, str, str])
 _FIGURES = StoredType[dict[str, float]]("visits.figures", dict[str, Number])
+_FIGURES_OF_USER = StoredType[tuple[int, str]]("visits", tuple[Row, str])
 _METRIC = StoredType[tuple[int, int, str, float | None]](
     "metrics", tuple[Row, Row, str, Number | None]
 )
@@ -112,8 +113,8 @@ def user_means(
             "SELECT user, figures FROM visits WHERE trial = ? AND round >= ? AND round < ?",
             (trial, rounds.start, rounds.stop),
         )
-        for user, text in rows:
-            for name, value in json.loads(text).items():
+        for user, text in map(_FIGURES_OF_USER.from_row, rows):
+            for name, value in _FIGURES.from_json(text).items():
                 of_user = sums.setdefault(name, {}).setdefault(ids[user], [0.0, 0])
                 of_user[0] += value
                 of_user[1] += 1

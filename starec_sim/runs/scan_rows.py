@@ -7,7 +7,11 @@ from typing import NamedTuple
 
 from starec_sim.runs import codec
 from starec_sim.runs.reader import Reader, RecordedTrial
+from starec_sim.runs.stored_values import Row, StoredType
 from starec_sim.types import Decision, Observation
+
+_ANSWER = StoredType[tuple[int, int, int]]("turns", tuple[Row, Row, int])
+_STEP = StoredType[tuple[int, int, str, str, int]]("steps", tuple[Row, Row, str, str, int])
 
 
 class ScannedStep(NamedTuple):
@@ -31,10 +35,13 @@ def scanned_steps(reader: Reader, trial: RecordedTrial) -> Iterator[ScannedStep]
         at = (trial.number, round)
         answers = {
             (user, step): completion
-            for user, step, completion in reader.db.execute(
-                "SELECT user, step, completion FROM turns WHERE trial = ? AND round = ? "
-                "AND node = 'fast' ORDER BY user, step, attempt",
-                at,
+            for user, step, completion in map(
+                _ANSWER.from_row,
+                reader.db.execute(
+                    "SELECT user, step, completion FROM turns WHERE trial = ? AND round = ? "
+                    "AND node = 'fast' ORDER BY user, step, attempt",
+                    at,
+                ),
             )
         }
         rows = reader.db.execute(
@@ -42,7 +49,7 @@ def scanned_steps(reader: Reader, trial: RecordedTrial) -> Iterator[ScannedStep]
             "WHERE trial = ? AND round = ? ORDER BY user, step",
             at,
         )
-        for user, step, observation, decision, summary in rows:
+        for user, step, observation, decision, summary in map(_STEP.from_row, rows):
             yield ScannedStep(
                 user,
                 round,

@@ -1,7 +1,7 @@
 """A full-text index of the prompts, answers and summaries of a run.
 
-The index is a file of its own beside the record, which is only read: it is no part of the digest. It
-holds the words of each text under the id that the text has in the record, and for each text who
+The index is a file of its own beside the record, which is only read: it is no part of the digest.
+It holds the words of each text under the id that the text has in the record, and for each text who
 first had it, and where. Committed rounds are added when the index is opened. An index that is
 damaged, or was made of another record, is built again.
 """
@@ -20,9 +20,14 @@ from typing import NamedTuple
 from starec_sim.errors import RunError
 from starec_sim.progress import report_progress
 from starec_sim.runs.reader import Reader, RecordedTrial
-from starec_sim.runs.store import Texts
+from starec_sim.runs.store import Texts, text_ids
+from starec_sim.runs.stored_values import Row, StoredType
 
 INDEX = "search.sqlite"
+_TURN = StoredType[tuple[int, int, str, int, str, int]](
+    "turns", tuple[Row, Row, str, Row, str, int]
+)
+_SUMMARY = StoredType[tuple[int, int, int]]("steps", tuple[Row, Row, int])
 MOST_COUNTED = 10_000
 """Texts that are counted at most; more are reported as this number."""
 _SCHEMA = (
@@ -198,7 +203,9 @@ class SearchIndex:
             (trial.number, round + 1, self._digest(trial.number, round + 1)),
         )
 
-    def _places(self, trial: int, round: int) -> Iterator[tuple[int | str, ...]]:
+    def _places(
+        self, trial: int, round: int
+    ) -> Iterator[tuple[int, int, int, str, str, int, int, int]]:
         """Yield the rows of `places` of a round, in the order of its steps."""
         db = self._record.db
         turns = db.execute(
@@ -206,16 +213,16 @@ class SearchIndex:
             "WHERE trial = ? AND round = ? ORDER BY user, step, node, attempt",
             (trial, round),
         )
-        for user, step, node, attempt, messages, completion in turns:
-            asked = [(text, "prompt") for _, text in json.loads(messages)]
-            for text, kind in [*asked, (completion, "answer")]:
+        for user, step, node, attempt, messages, answer in map(_TURN.from_row, turns):
+            asked = [(text, "prompt") for _, text in text_ids(messages)]
+            for text, kind in [*asked, (answer, "answer")]:
                 yield text, trial, user, kind, node, round, step, attempt
         steps = db.execute(
             "SELECT user, step, summary FROM steps WHERE trial = ? AND round = ? "
             "ORDER BY user, step",
             (trial, round),
         )
-        for user, step, summary in steps:
+        for user, step, summary in map(_SUMMARY.from_row, steps):
             yield summary, trial, user, "summary", "", round, step, 0
 
     def _digest(self, trial: int, rounds: int) -> str | None:
@@ -266,7 +273,7 @@ def _opened(path: Path, reader: Reader) -> sqlite3.Connection | None:
     for again in (False, True):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            if again:
+            if again or not _is_plain(path):
                 path.unlink(missing_ok=True)
                 path.with_name(path.name + "-journal").unlink(missing_ok=True)
             db = sqlite3.connect(path, isolation_level=None, timeout=60)
@@ -289,6 +296,11 @@ def _opened(path: Path, reader: Reader) -> sqlite3.Connection | None:
             raise
         return db
     return None
+
+
+def _is_plain(path: Path) -> bool:
+    """Return whether a path is free, or a regular file: no link to somewhere, and no pipe."""
+    return not os.path.lexists(path) or (path.is_file() and not path.is_symlink())
 
 
 def _cache_file(folder: Path) -> Path:

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from starec_sim.errors import RunError, did_you_mean
+from starec_sim.runs.open_record import read_only
 from starec_sim.runs.record_errors import readable_errors
 from starec_sim.runs.run_tables import read_run
+from starec_sim.runs.schema import FILE
 from starec_sim.runs.sql_views import VIEWS
-from starec_sim.runs.store import FILE, Texts, read_only
+from starec_sim.runs.store import Texts
 
 _LONGEST = 16 << 20
 """Bytes of one value, or one row, in a query."""
@@ -84,6 +86,7 @@ def query(folder: Path, sql: str, limits: QueryLimits = QueryLimits()) -> SqlRes
 @contextmanager
 def _console(folder: Path) -> Iterator[sqlite3.Connection]:
     with closing(read_only(folder)) as db:
+        db.execute("PRAGMA query_only = OFF")  # the file itself is open for reading only
         db.execute(f"PRAGMA temp.max_page_count = {_MOST_TEMPORARY}")
         db.execute("PRAGMA trusted_schema = ON")  # the views are ours, and call our functions
         for name, view in VIEWS.items():

@@ -204,7 +204,7 @@ def _versions(side: Side) -> Mapping[str, str]:
     """Return what the manifest says about the code: packages, plug-ins, platform, prompts."""
     manifest: Manifest = side.manifest
     values = manifest.as_json()
-    kept = {
+    kept: dict[str, Any] = {
         name: values[name] for name in ("python", "platform", "git", "plugins") if name in values
     }
     prompts = manifest.prompts.get(side.arm)

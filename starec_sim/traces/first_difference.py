@@ -149,10 +149,12 @@ class TrialPair:
         for turn_a, turn_b in _pairs(a, b):
             node = (turn_a or turn_b or a.turns[0]).node
             if turn_a is None or turn_b is None:
-                return node, *("no such call" if t is None else "a call" for t in (turn_a, turn_b))
+                a_said, b_said = (
+                    "no such call" if turn is None else "a call" for turn in (turn_a, turn_b)
+                )
+                return node, a_said, b_said
             if part == "prompt" and turn_a.prompt != turn_b.prompt:
-                texts = zip((turn_a, turn_b), (self._a, self._b), strict=True)
-                return node, *(_prompt(turn, steps) for turn, steps in texts)
+                return node, _prompt(turn_a, self._a), _prompt(turn_b, self._b)
             if part == "answer" and turn_a.answer != turn_b.answer:
                 return node, self._a.text(turn_a.answer), self._b.text(turn_b.answer)
         raise AssertionError("the turns are the same")

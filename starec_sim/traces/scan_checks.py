@@ -18,6 +18,11 @@ from starec_sim.traces.scan_rules import (
     StreakRule,
 )
 
+_STREAKS = {
+    "malformed": "answers in a row could not be read",
+    "input-order": "rankings in a row are in the order in which the items were shown",
+    "same-answer": "answers in a row are the same, letter for letter, to other slates",
+}
 _LEAST_RANKED = 4
 """A shorter ranking is in the shown order by chance too often."""
 
@@ -75,12 +80,6 @@ class _Streak:
 class _Streaks:
     """Finds what happens in many steps of a user in a row."""
 
-    _SAID = {
-        "malformed": "answers in a row could not be read",
-        "input-order": "rankings in a row are in the order in which the items were shown",
-        "same-answer": "answers in a row are the same, letter for letter, to other slates",
-    }
-
     def __init__(self, rule: StreakRule) -> None:
         self._rule = rule
         self._users: dict[int, _Streak] = {}
@@ -118,7 +117,7 @@ class _Streaks:
         for user, streak in sorted(self._users.items()):
             length, (round, step) = streak.best
             if length >= self._rule.streak:
-                yield Seen(user, round, step, length, f"{length} {self._SAID[self._rule.kind]}")
+                yield Seen(user, round, step, length, f"{length} {_STREAKS[self._rule.kind]}")
 
 
 class _Contradictions:
