@@ -113,7 +113,7 @@ class RunReport(NamedTuple):
         }
 
 
-class _Samples(NamedTuple):
+class MetricSamples(NamedTuple):
     """One metric in one arm: a value for each unit (user or seed)."""
 
     values: Mapping[str, float]
@@ -179,13 +179,15 @@ def summarise(
         first = samples[next(iter(samples))]
         if metrics is not first:
             differences[arm] = {
-                name: _difference(metrics[name], first[name]) for name in names if name in first
+                name: difference_of(metrics[name], first[name]) for name in names if name in first
             }
     unknown = tuple(name for name in wanted if name not in present) if present else ()
     return RunReport(summaries, differences, common, len(window), unknown)
 
 
-def _read_samples(reader: Reader, seeds: Mapping[int, int], window: range) -> dict[str, _Samples]:
+def _read_samples(
+    reader: Reader, seeds: Mapping[int, int], window: range
+) -> dict[str, MetricSamples]:
     """Return the metrics of one arm.
 
     Args:
@@ -226,7 +228,7 @@ def _read_samples(reader: Reader, seeds: Mapping[int, int], window: range) -> di
             )
             for round in range(rounds)
         ]
-        samples[name] = _Samples(
+        samples[name] = MetricSamples(
             {unit: float(np.mean(values)) for unit, values in units.items()},
             {seed: float(np.mean(values)) for seed, values in by_seed[name].items()},
             tuple(_student(means[round]).mean for round in range(rounds)),
@@ -236,16 +238,17 @@ def _read_samples(reader: Reader, seeds: Mapping[int, int], window: range) -> di
     return samples
 
 
-def _any_positive(samples: Mapping[str, _Samples], name: str) -> bool:
+def _any_positive(samples: Mapping[str, MetricSamples], name: str) -> bool:
     return name in samples and any(value > 0 for value in samples[name].values.values())
 
 
-def _interval(samples: _Samples) -> Interval:
+def _interval(samples: MetricSamples) -> Interval:
     x = np.array([samples.values[unit] for unit in sorted(samples.values)])
     return bootstrap_interval(x, seed=_SEED) if samples.by_user else _student(x)
 
 
-def _difference(arm: _Samples, first: _Samples) -> ArmDifference:
+def difference_of(arm: MetricSamples, first: MetricSamples) -> ArmDifference:
+    """Return a metric of an arm minus that of another one, over the users that both have."""
     a, b = _paired(arm.values, first.values)
     one, other = _paired(arm.seeds, first.seeds)
     over_seeds = _student(one - other)

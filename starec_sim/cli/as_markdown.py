@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from starec_sim.visible_text import visible
+from starec_sim.visible_text import visible, visible_line
 
 _MARKS = re.compile(r"([\\`*_\[\]<>|#])")
 
@@ -17,6 +17,16 @@ def markdown_text(text: object) -> str:
     'a \\*b\\* \\<i\\>'
     """
     return _MARKS.sub(r"\\\1", " ".join(visible(str(text)).split()))
+
+
+def markdown_code(text: str) -> str:
+    """Return text as code within a line.
+
+    >>> markdown_code("starec why a")
+    '`starec why a`'
+    """
+    mark = "``" if "`" in text else "`"
+    return f"{mark}{visible_line(text)}{mark}"
 
 
 def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -16,6 +16,7 @@ from starec_sim.types import Decision, Memory
 
 _VISIT = StoredType[tuple[int, int, int, str, str]]("visits", tuple[Row, Row, Row, str, str])
 _FIGURES = StoredType[dict[str, float]]("visits.figures", dict[str, Number])
+_FIGURES_OF_USER = StoredType[tuple[int, str]]("visits", tuple[Row, str])
 _METRIC = StoredType[tuple[int, int, str, float | None]](
     "metrics", tuple[Row, Row, str, Number | None]
 )
@@ -93,6 +94,34 @@ def visit_metrics(db: sqlite3.Connection, trials: Sequence[int]) -> Iterator[Vis
     )
     for trial, round, user, user_id, text in map(_VISIT.from_row, rows):
         yield VisitMetrics(trial, round, user, user_id, _FIGURES.from_json(text))
+
+
+def user_means(
+    db: sqlite3.Connection, trials: Sequence[int], rounds: range
+) -> dict[str, dict[str, float]]:
+    """Return the mean of each metric over the visits of each user, by metric and user's id.
+
+    Args:
+        db: The record.
+        trials: Their visits are taken together.
+        rounds: Rounds, from 0, whose visits count.
+    """
+    sums: dict[str, dict[str, list[float]]] = {}
+    for trial in trials:
+        ids = dict(db.execute("SELECT user, id FROM users WHERE trial = ?", (trial,)))
+        rows = db.execute(
+            "SELECT user, figures FROM visits WHERE trial = ? AND round >= ? AND round < ?",
+            (trial, rounds.start, rounds.stop),
+        )
+        for user, text in map(_FIGURES_OF_USER.from_row, rows):
+            for name, value in _FIGURES.from_json(text).items():
+                of_user = sums.setdefault(name, {}).setdefault(ids[user], [0.0, 0])
+                of_user[0] += value
+                of_user[1] += 1
+    return {
+        name: {user: total / count for user, (total, count) in of_users.items()}
+        for name, of_users in sums.items()
+    }
 
 
 def round_metrics(db: sqlite3.Connection, trials: Sequence[int]) -> Iterator[RoundMetric]:

@@ -178,6 +178,10 @@ class Reader:
         ).fetchone()
         return str(found[0])
 
+    def rows_of_user(self, user_id: str) -> dict[int, int]:
+        """Return the row of a user in each trial that has her, by the number of the trial."""
+        return dict(self.db.execute("SELECT trial, user FROM users WHERE id = ?", (user_id,)))
+
     def rewards(self) -> list[str]:
         """Return the names of all components of rewards, in the order they first occur."""
         rows = self.db.execute(
@@ -254,11 +258,12 @@ class Reader:
             codec.load_decision(decision),
             codec.load_feedback(feedback),
             Verdict(bool(slow), reason),
-            self._turns(trial, at, user, step),
+            self.turns(trial, at, user, step),
             self._texts[summary],
         )
 
-    def _turns(self, trial: RecordedTrial, round: int, user: int, step: int) -> tuple[Turn, ...]:
+    def turns(self, trial: RecordedTrial, round: int, user: int, step: int) -> tuple[Turn, ...]:
+        """Return the policy calls of a step."""
         where = "(t.trial, t.round, t.user, t.step) = (?, ?, ?, ?)"
         turns = select_turns(self.db, self._texts, where, (trial.number, round, user, step))
         return tuple(turn for _, turn in turns)
