@@ -27,6 +27,7 @@ from starec_sim.cli.show import show
 from starec_sim.cli.sql import sql
 from starec_sim.cli.table import table
 from starec_sim.cli.train import train
+from starec_sim.cli.view import view
 from starec_sim.cli.why import why
 
 app = typer.Typer(
@@ -46,6 +47,7 @@ app.command()(estimate)
 app.command()(runs)
 app.command()(show)
 app.command()(why)
+app.command()(view)
 app.command()(diff)
 app.command()(search)
 app.command()(sql)

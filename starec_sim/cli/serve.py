@@ -36,15 +36,9 @@ def serve(
     For example: starec serve local,model=Qwen/Qwen3-0.6B
     """
     from starec_sim.build import build_policy
-    from starec_sim.errors import ConfigError, import_problem
     from starec_sim.evaluation.contenders import label, read_policy
-
-    try:
-        from starec_sim.serving.endpoint import Endpoint
-        from starec_sim.serving.server import serve as serve_on
-    except ImportError as error:
-        problem, hint = import_problem(error, "pip install 'starec-sim[serve]'")
-        raise ConfigError(f"serving needs another package: {problem}", hint=hint) from error
+    from starec_sim.serving.endpoint import Endpoint
+    from starec_sim.serving.server import serve as serve_on
 
     spec = read_policy(policy)
     model = build_policy(spec, "policy").model

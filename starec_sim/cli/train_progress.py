@@ -159,6 +159,7 @@ class TrainProgress(LiveProgress):
         commands = [
             (f"train {here}/config.yaml --set {longer}", "the same, for longer"),
             (f"resume {here}", "prints this again; after a kill it goes on"),
+            (f"view {here}", "shows this training in the browser"),
         ]
         if user is not None:
             shown = f"show {here} --user {shlex.quote(user)} --arm"

@@ -105,7 +105,7 @@ def find(reference: str, runs_dir: Path) -> Path:
         RunError: There is no such run, or more than one.
     """
     for folder in (Path(reference), runs_dir / reference):
-        if reference and _is_run(folder):
+        if reference and is_run(folder):
             return folder
     names = [folder.name for folder in listed(runs_dir)]
     if reference == "latest" and names:
@@ -130,6 +130,17 @@ def find(reference: str, runs_dir: Path) -> Path:
     )
 
 
+def named(name: str, runs_dir: Path) -> Path | None:
+    """Return the folder of the run with exactly this name; None if there is none.
+
+    The name is compared with those in the folder of runs, so that it leads nowhere else.
+    """
+    if name.startswith(_STARTING) or not runs_dir.is_dir():
+        return None
+    found = (path for path in runs_dir.iterdir() if path.name == name)
+    return next(filter(is_run, found), None)
+
+
 def listed(runs_dir: Path) -> list[Path]:
     """Return the folders of all runs, oldest first; first those with a damaged manifest.
 
@@ -145,10 +156,10 @@ def listed(runs_dir: Path) -> list[Path]:
             return "", folder.name
 
     runs = (path for path in runs_dir.iterdir() if not path.name.startswith(_STARTING))
-    return sorted(filter(_is_run, runs), key=started)
+    return sorted(filter(is_run, runs), key=started)
 
 
-def _is_run(folder: Path) -> bool:
+def is_run(folder: Path) -> bool:
     """Return whether a folder holds a run, even a damaged one."""
     return os.path.lexists(folder / MANIFEST) or os.path.lexists(folder / FILE)
 

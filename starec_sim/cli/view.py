@@ -1,0 +1,151 @@
+"""`starec view`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from starec_sim.cli.options import Answer, AsJson, takes_options
+
+
+@dataclass(frozen=True)
+class ViewOptions:
+    """What `starec view` takes."""
+
+    runs: Annotated[
+        str, typer.Argument(metavar="[RUNS]", help="The folder of runs, or one run.")
+    ] = "runs"
+    port: Annotated[
+        int,
+        typer.Option(min=0, max=65535, metavar="N", help="Of this machine; 0 takes a free one."),
+    ] = 7575
+    browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open the address in a browser.")
+    ] = True
+    allow_asking: Annotated[
+        bool,
+        typer.Option(
+            "--allow-asking",
+            help="Steps may be asked again with the policies of the runs: they can run code, cost "
+            "money, and send API keys to the addresses in the runs. Only for runs that you trust.",
+        ),
+    ] = False
+    bundle: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write one run as a single page, and serve nothing."),
+    ] = None
+    users: Annotated[
+        str | None,
+        typer.Option(
+            metavar="IDS", help="The people in the page, with commas; else the first 50 that fit."
+        ),
+    ] = None
+    as_json: AsJson = False
+
+
+@takes_options
+def view(options: ViewOptions) -> Answer:
+    """Show runs in the browser, for this machine only, until Ctrl-C.
+
+    For example: starec view, or: starec view --bundle page.html latest --users u1,u2
+    """
+    from starec_sim.errors import ConfigError
+
+    if options.bundle is not None:
+        return _write_bundle(options, options.bundle)
+    if options.users is not None:
+        raise ConfigError("--users is for --bundle", hint="add --bundle page.html")
+    return _serve(options)
+
+
+def _serve(options: ViewOptions) -> Answer:
+    from starec_sim.viewer.app import Viewer
+    from starec_sim.viewer.server import serve
+
+    runs_dir, only = _runs(options.runs)
+    viewer = Viewer(runs_dir.resolve(), only, options.port, options.allow_asking)
+    where: list[str] = []
+
+    def ready(url: str) -> None:
+        where.append(url if only is None else f"{url}#/run/{_quoted(only)}")
+        print(where[0], file=sys.stderr if options.as_json else sys.stdout, flush=True)
+        opened = options.browser and _open(where[0])
+        how = "" if opened or not options.browser else "No browser was found: open it yourself. "
+        print(f"\n{how}Ctrl-C ends it.", file=sys.stderr, flush=True)
+
+    # Ctrl-C ends the server both before and after it handles signals itself.
+    with contextlib.suppress(KeyboardInterrupt):
+        serve(viewer, ready)
+    return {"status": "stopped", "url": where[0] if where else None} if options.as_json else None
+
+
+def _runs(reference: str) -> tuple[Path, str | None]:
+    """Return the folder of runs, and the name of the run that is shown alone.
+
+    Raises:
+        RunError: There are no runs.
+    """
+    from starec_sim.errors import RunError
+    from starec_sim.runs import folder
+
+    path = Path(reference)
+    if path.is_dir() and not folder.is_run(path):
+        if not folder.listed(path):
+            raise RunError(
+                f"{path} holds no runs, and is none",
+                hint="starec runs lists the runs in ./runs; a run begins with: starec run",
+            )
+        return path, None
+    found = folder.find(reference, Path("runs"))
+    return found.resolve().parent, found.resolve().name
+
+
+def _quoted(name: str) -> str:
+    from urllib.parse import quote
+
+    return quote(name, safe="")
+
+
+def _open(url: str) -> bool:
+    """Open an address in a browser with a window; return whether there is one."""
+    import webbrowser
+
+    linux = sys.platform.startswith("linux")
+    if linux and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return False  # a browser in the terminal would take its place
+    try:
+        return webbrowser.open(url)
+    except webbrowser.Error:
+        return False
+
+
+def _write_bundle(options: ViewOptions, path: Path) -> Answer:
+    from starec_sim.errors import RunError, os_hint
+    from starec_sim.runs import folder
+    from starec_sim.runs.atomic_file import write_atomically
+    from starec_sim.viewer.bundle import make_bundle
+
+    run = folder.find(options.runs, Path("runs"))
+    users = [user.strip() for user in (options.users or "").split(",") if user.strip()]
+    made = make_bundle(run, users)
+    try:
+        write_atomically(path, made.html)
+    except OSError as error:
+        raise RunError(
+            f"{path} cannot be written: {error.strerror or error}",
+            hint=os_hint(error) or "name a file in a folder that you may write to",
+        ) from error
+    size = len(made.html.encode())
+    if options.as_json:
+        about = {"people": list(made.users), "left_out": made.left_out or None}
+        return {"status": "finished", "bundle": str(path), "bytes": size, **about}
+    print(f"{path}  {size / 1e6:.1f} MB, with the steps of {len(made.users):,} people")
+    if made.left_out:
+        print(made.left_out, file=sys.stderr)
+    return None

@@ -1,0 +1,240 @@
+"""Ask the question of a recorded step again, with another prompt, policy or temperature.
+
+The answers become a note beside the run; its record stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from starec_sim.answers import label, read_decision
+from starec_sim.build import build_policy
+from starec_sim.errors import PausedError, RunError, did_you_mean
+from starec_sim.executors.event_loop import run_coroutine
+from starec_sim.executors.pool import run_pool
+from starec_sim.experiment import recorded_experiment
+from starec_sim.policies.gateway import Gateway, GatewayResources
+from starec_sim.policies.gateway.policy import name_of
+from starec_sim.policies.settings import Budget, GatewaySettings
+from starec_sim.rng import Streams
+from starec_sim.runs.folder import where_it_started
+from starec_sim.runs.manifest import read_manifest
+from starec_sim.runs.reader import reading
+from starec_sim.traces.notes import Address, Author, NewNote, add_note
+from starec_sim.traces.step_page import StepPage, read_step
+from starec_sim.traces.values import as_json
+from starec_sim.types import CallKey, Decision, Node, Observation, Turn
+from starec_sim.visible_text import visible_line
+
+MAX_SAMPLES = 20
+_IN_FLIGHT = 4
+_SHIPPED = ("nano", "lexical")
+"""Policies that ask no endpoint and read no file that a run names."""
+_SHOWN = 80
+"""Characters of an answer that is no decision, in the distribution."""
+
+
+class Question(BaseModel):
+    """What is asked, as a browser sends it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    at: Address
+    node: Node
+    attempt: int = Field(ge=0, le=1000)
+    messages: list[
+        tuple[
+            Annotated[str, Field(pattern="^(system|user|assistant)$")],
+            Annotated[str, Field(max_length=200_000)],
+        ]
+    ] = Field(min_length=1, max_length=50)
+    policy: str
+    temperature: float | None = Field(ge=0, le=2, allow_inf_nan=False)
+    samples: int = Field(ge=1, le=MAX_SAMPLES)
+    author: Author
+
+
+@dataclass(frozen=True, slots=True)
+class AskOptions:
+    """What can be asked."""
+
+    policies: tuple[str, ...]
+    max_samples: int
+    refused: str | None
+    """Why nothing can be asked; None when it can."""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SampledAnswer:
+    """One answer."""
+
+    completion: str
+    decision: str
+    """The decision in one line."""
+    flaws: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionCount:
+    """How often a decision was made."""
+
+    decision: str
+    count: int
+    original: bool
+    """Whether it is the decision on record."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskAnswer:
+    """The answers to a question that was asked again."""
+
+    asked: int
+    failed: int
+    cost_usd: float | None
+    answers: tuple[SampledAnswer, ...]
+    distribution: tuple[DecisionCount, ...]
+    """Most frequent first; the decision on record is always in it."""
+
+
+def ask_options(folder: Path, trusted: bool) -> AskOptions:
+    """Return which policies can be asked.
+
+    Args:
+        folder: The run.
+        trusted: Whether the policies that the run's configuration names may be built: they can
+            run code, read files and send an API key to an address.
+    """
+    specs = _policies(folder, trusted)
+    hint = "" if trusted else "starec view --allow-asking offers the policies of the runs as well"
+    return AskOptions(tuple(specs), MAX_SAMPLES, None, hint)
+
+
+def ask_again(folder: Path, question: Question, trusted: bool) -> AskAnswer:
+    """Ask a question several times, save the answers as a note beside the run, and return them.
+
+    Args:
+        folder: The run.
+        question: What is asked.
+        trusted: As for `ask_options`.
+
+    Raises:
+        StarecError: There is no such step or policy, or the policy cannot be asked.
+    """
+    with reading(folder) as reader:
+        at = question.at.checked(reader)
+        page = read_step(reader, reader.trial(at.arm, at.seed), at.user, at.round, at.step)
+    specs = _policies(folder, trusted)
+    if question.policy not in specs:
+        raise RunError(
+            f'the policy "{question.policy}" cannot be asked here; '
+            f"{did_you_mean(question.policy, specs)}",
+            hint="starec view --allow-asking offers the policies of the runs as well",
+        )
+    spec = dict(specs[question.policy])
+    if question.temperature is not None:
+        spec["temperature"] = question.temperature
+    with where_it_started(folder, read_manifest(folder)) if trusted else nullcontext():
+        turns = run_coroutine(_ask(spec, question, at.seed))
+    answer = _answer(page, question, turns)
+    how = "as set" if question.temperature is None else f"at temperature {question.temperature:g}"
+    summary = f"asked {question.policy} {how} {answer.asked} times"
+    if answer.distribution:
+        most = answer.distribution[0]
+        summary += f"; {most.count} times: {most.decision}"
+    asked = {"question": question.model_dump(exclude={"author", "at"}), "answer": as_json(answer)}
+    add_note(folder, NewNote(at, question.author, summary[:500], "ask", asked))
+    return answer
+
+
+def _policies(folder: Path, trusted: bool) -> dict[str, Mapping[str, Any]]:
+    """Return the specs of the policies that can be asked, by name."""
+    found: dict[str, Mapping[str, Any]] = {}
+    if trusted:
+        for arm in recorded_experiment(folder).resolve():
+            for spec in (arm.experiment.policies.fast, arm.experiment.policies.slow):
+                found.setdefault(name_of(spec), spec)
+    for name in _SHIPPED:
+        found.setdefault(name, {"use": name})
+    return found
+
+
+async def _ask(spec: Mapping[str, Any], question: Question, seed: int) -> list[Turn]:
+    policy = build_policy(spec, "policy")
+    resources = GatewayResources(GatewaySettings(), Budget(calls=question.samples))
+    gateway = Gateway({question.node: policy}, Streams(seed), _NoStore(), "ask again", resources)
+    messages = tuple((role, text) for role, text in question.messages)
+    turns: list[Turn] = []
+
+    async def ask(number: int) -> None:
+        # Each question has its own key, hence its own seed.
+        turns.append(await gateway.ask(CallKey(0, number, 0, question.node), messages))
+
+    await policy.open()
+    try:
+        await run_pool(ask, list(range(question.samples)), _IN_FLIGHT)
+    except PausedError:
+        if not turns:  # otherwise the answers so far are shown
+            raise
+    finally:
+        await policy.close()
+        resources.close()
+    return turns
+
+
+def _answer(page: StepPage, question: Question, turns: Sequence[Turn]) -> AskAnswer:
+    recorded = next(
+        (t for t in page.turns if (t.node, t.attempt) == (question.node, question.attempt)), None
+    )
+    answered = [turn for turn in turns if not turn.failure]
+    sampled = tuple(_sampled(page, question.node, turn.completion) for turn in answered)
+    original = _sampled(page, question.node, recorded.completion).decision if recorded else None
+    counts = Counter(each.decision for each in sampled)
+    if original is not None:
+        counts.setdefault(original, 0)
+    prices = [turn.cost_usd for turn in turns if turn.cost_usd is not None]
+    return AskAnswer(
+        asked=question.samples,
+        failed=question.samples - len(answered),
+        cost_usd=sum(prices) if prices else None,
+        answers=sampled,
+        distribution=tuple(
+            DecisionCount(decision, count, decision == original)
+            for decision, count in counts.most_common()
+        ),
+    )
+
+
+def _sampled(page: StepPage, node: Node, completion: str) -> SampledAnswer:
+    if node != "fast":
+        short = visible_line(" ".join(completion.split()))
+        return SampledAnswer(completion, short[:_SHOWN], {})
+    places = tuple(range(len(page.slate)))
+    shown = Observation(page.task, places, tuple(place.item.title for place in page.slate))
+    form = "json" if completion.lstrip().startswith(("{", "```")) else "tags"
+    decision, findings = read_decision(completion, shown, form)
+    return SampledAnswer(completion, _in_words(decision, page.task), dict(findings.counts))
+
+
+def _in_words(decision: Decision, task: str) -> str:
+    if task == "ranking":
+        return f"ranks {label(decision.ranking[0])} first" if decision.read else "no ranking"
+    watched = ", ".join(label(action.item) for action in decision.actions if action.watched)
+    return f"{f'watch {watched}' if watched else 'skip all'}; {'leave' if decision.leave else 'stay'}"
+
+
+class _NoStore:
+    """Keeps no turns: what is asked again is no part of any run."""
+
+    def find(self, key: CallKey) -> Turn | None:
+        return None
+
+    def add(self, key: CallKey, turn: Turn) -> None:
+        return None
