@@ -15,7 +15,7 @@ from starec_sim.runs.stored_values import Amount, Count, Number, Row, StoredType
 from starec_sim.types import Decision, Memory
 
 _VISIT = StoredType[tuple[int, int, int, str, str]]("visits", tuple[Row, Row, Row, str, str])
-_FIGURES = StoredType[dict[str, float]]("visits.figures", dict[str, Number])
+FIGURES = StoredType[dict[str, float]]("visits.figures", dict[str, Number])
 _METRIC = StoredType[tuple[int, int, str, float | None]](
     "metrics", tuple[Row, Row, str, Number | None]
 )
@@ -92,7 +92,7 @@ def visit_metrics(db: sqlite3.Connection, trials: Sequence[int]) -> Iterator[Vis
         trials,
     )
     for trial, round, user, user_id, text in map(_VISIT.from_row, rows):
-        yield VisitMetrics(trial, round, user, user_id, _FIGURES.from_json(text))
+        yield VisitMetrics(trial, round, user, user_id, FIGURES.from_json(text))
 
 
 def round_metrics(db: sqlite3.Connection, trials: Sequence[int]) -> Iterator[RoundMetric]:
