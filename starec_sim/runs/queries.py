@@ -15,7 +15,7 @@ from starec_sim.runs.stored_values import Amount, Count, Number, Row, StoredType
 from starec_sim.types import Decision, Memory
 
 _VISIT = StoredType[tuple[int, int, int, str, str]]("visits", tuple[Row, Row, Row, str, str])
-_FIGURES = StoredType[dict[str, float]]("visits.figures", dict[str, Number])
+FIGURES = StoredType[dict[str, float]]("visits.figures", dict[str, Number])
 _FIGURES_OF_USER = StoredType[tuple[int, str]]("visits", tuple[Row, str])
 _METRIC = StoredType[tuple[int, int, str, float | None]](
     "metrics", tuple[Row, Row, str, Number | None]
@@ -93,7 +93,7 @@ def visit_metrics(db: sqlite3.Connection, trials: Sequence[int]) -> Iterator[Vis
         trials,
     )
     for trial, round, user, user_id, text in map(_VISIT.from_row, rows):
-        yield VisitMetrics(trial, round, user, user_id, _FIGURES.from_json(text))
+        yield VisitMetrics(trial, round, user, user_id, FIGURES.from_json(text))
 
 
 def user_means(
@@ -114,7 +114,7 @@ def user_means(
             (trial, rounds.start, rounds.stop),
         )
         for user, text in map(_FIGURES_OF_USER.from_row, rows):
-            for name, value in _FIGURES.from_json(text).items():
+            for name, value in FIGURES.from_json(text).items():
                 of_user = sums.setdefault(name, {}).setdefault(ids[user], [0.0, 0])
                 of_user[0] += value
                 of_user[1] += 1

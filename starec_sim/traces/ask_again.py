@@ -227,7 +227,9 @@ def _in_words(decision: Decision, task: str) -> str:
     if task == "ranking":
         return f"ranks {label(decision.ranking[0])} first" if decision.read else "no ranking"
     watched = ", ".join(label(action.item) for action in decision.actions if action.watched)
-    return f"{f'watch {watched}' if watched else 'skip all'}; {'leave' if decision.leave else 'stay'}"
+    return (
+        f"{f'watch {watched}' if watched else 'skip all'}; {'leave' if decision.leave else 'stay'}"
+    )
 
 
 class _NoStore:

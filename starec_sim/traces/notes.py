@@ -128,9 +128,7 @@ def add_note(folder: Path, new: NewNote) -> Note:
     """
     with _ADDING:
         notes = read_notes(folder)
-        at = Address.model_validate(
-            {name: getattr(new.at, name) for name in Address.model_fields}
-        )
+        at = Address.model_validate({name: getattr(new.at, name) for name in Address.model_fields})
         note = Note(
             id=str(len(notes) + 1),
             at=at,

@@ -143,7 +143,9 @@ def _population(folder: Path, reader: Reader, asked: Parameters) -> Any:
 def _training(folder: Path, reader: Reader, asked: Parameters) -> Any:
     kind = read_manifest(folder).kind
     if kind != "training":
-        raise RunError(f"{folder.name} is of kind {kind}, and no training", hint="open its overview")
+        raise RunError(
+            f"{folder.name} is of kind {kind}, and no training", hint="open its overview"
+        )
     return read_training(folder, reader, asked.number("step"))
 
 
@@ -166,9 +168,7 @@ def _search(folder: Path, reader: Reader, asked: Parameters) -> Any:
 
 ANSWERS: Mapping[str, Answer] = {
     "": Answer((), _overview),
-    "people": Answer(
-        (*_TRIAL, "sort", "descending", "q", "where", "offset", "limit"), _people
-    ),
+    "people": Answer((*_TRIAL, "sort", "descending", "q", "where", "offset", "limit"), _people),
     "person": Answer((*_TRIAL, "user"), _person),
     "step": Answer((*_TRIAL, "user", "round", "step"), _step),
     "population": Answer(_TRIAL, _population),

@@ -114,10 +114,12 @@ class Viewer:
         """Return names of runs that are near the one of a request, if there is none of its name."""
         name = request.path_params.get("name")
         names = [each.name for each in listed(self.runs_dir)]
-        return [] if name is None or name in names else difflib.get_close_matches(name, names, _NEAR)
+        return (
+            [] if name is None or name in names else difflib.get_close_matches(name, names, _NEAR)
+        )
 
     def _in_thread(self, read: Callable[[Request], Any]) -> Callable[[Request], Any]:
-        """Return an endpoint that reads in a thread, and answers errors of users with status 4xx."""
+        """Return an endpoint that reads in a thread; errors of users have the status 4xx."""
 
         def respond(request: Request) -> Response:
             try:
@@ -136,7 +138,9 @@ class Viewer:
                 body += part
                 if len(body) > _MAX_BODY:
                     return JSONResponse({"error": "the request is too large"}, 413)
-            return await run_in_threadpool(self._in_thread(lambda asked: change(asked, body)), request)
+            return await run_in_threadpool(
+                self._in_thread(lambda asked: change(asked, body)), request
+            )
 
         return respond
 
@@ -193,9 +197,7 @@ class Viewer:
                 state = RunState(self._run(name))
             except RunError as error:
                 return self._failure(request, error)
-        return StreamingResponse(
-            events(state, self.stopping), media_type="text/event-stream"
-        )
+        return StreamingResponse(events(state, self.stopping), media_type="text/event-stream")
 
 
 class _ListState:

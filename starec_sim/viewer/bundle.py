@@ -107,9 +107,7 @@ def _of_run(folder: Path, trials: Sequence[RecordedTrial]) -> Iterator[tuple[str
                 continue  # the rollouts of that step are not on disk
 
 
-def _of_user(
-    folder: Path, trials: Sequence[RecordedTrial], user: str
-) -> Iterator[tuple[str, Any]]:
+def _of_user(folder: Path, trials: Sequence[RecordedTrial], user: str) -> Iterator[tuple[str, Any]]:
     for trial in trials:
         of_user = {"arm": trial.arm, "seed": trial.seed, "user": user}
         try:
