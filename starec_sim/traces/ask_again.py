@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from starec_sim.answers import label, read_decision
+from starec_sim.answers import Form, label, read_decision
 from starec_sim.build import build_policy
 from starec_sim.errors import PausedError, RunError, did_you_mean
 from starec_sim.executors.event_loop import run_coroutine
@@ -30,7 +30,7 @@ from starec_sim.runs.reader import reading
 from starec_sim.traces.notes import Address, Author, NewNote, add_note
 from starec_sim.traces.step_page import StepPage, read_step
 from starec_sim.traces.values import as_json
-from starec_sim.types import CallKey, Decision, Node, Observation, Turn
+from starec_sim.types import CallKey, Decision, Node, Observation, Task, Turn
 from starec_sim.visible_text import visible_line
 
 MAX_SAMPLES = 20
@@ -158,7 +158,7 @@ def _policies(folder: Path, trusted: bool) -> dict[str, Mapping[str, Any]]:
     """Return the specs of the policies that can be asked, by name."""
     found: dict[str, Mapping[str, Any]] = {}
     if trusted:
-        for arm in recorded_experiment(folder).resolve():
+        for arm in recorded_experiment(folder).resolve().values():
             for spec in (arm.experiment.policies.fast, arm.experiment.policies.slow):
                 found.setdefault(name_of(spec), spec)
     for name in _SHIPPED:
@@ -217,8 +217,9 @@ def _sampled(page: StepPage, node: Node, completion: str) -> SampledAnswer:
         short = visible_line(" ".join(completion.split()))
         return SampledAnswer(completion, short[:_SHOWN], {})
     places = tuple(range(len(page.slate)))
-    shown = Observation(page.task, places, tuple(place.item.title for place in page.slate))
-    form = "json" if completion.lstrip().startswith(("{", "```")) else "tags"
+    task: Task = "feed" if page.task == "feed" else "ranking"
+    shown = Observation(task, places, tuple(place.item.title for place in page.slate))
+    form: Form = "json" if completion.lstrip().startswith(("{", "```")) else "tags"
     decision, findings = read_decision(completion, shown, form)
     return SampledAnswer(completion, _in_words(decision, page.task), dict(findings.counts))
 

@@ -64,9 +64,9 @@ def comparison(runs_dir: Path, pairs: list[tuple[str, str]]) -> Any:
         StarecError: There is no such run, arm or user.
     """
     asked = Parameters(pairs, ("a", "b", "arm_a", "arm_b", "user"))
-    folders = [run_named(asked.needed(name), runs_dir) for name in ("a", "b")]
-    choices = [Choice(asked.text(name)) for name in ("arm_a", "arm_b")]
-    return finite(as_json(compare(*folders, *choices, asked.text("user"))))
+    a, b = (run_named(asked.needed(name), runs_dir) for name in ("a", "b"))
+    arm_a, arm_b = (Choice(asked.text(name)) for name in ("arm_a", "arm_b"))
+    return finite(as_json(compare(a, b, arm_a, arm_b, asked.text("user"))))
 
 
 def run_named(name: str, runs_dir: Path) -> Path:

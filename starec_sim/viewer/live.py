@@ -65,7 +65,7 @@ class RunState:
                 with reading(self._folder) as reader:
                     self._rounds = sum(trial.rounds for trial in reader.trials())
                 self._seen = seen
-            status = read_manifest(self._folder).status
+            status: str = read_manifest(self._folder).status
         except StarecError as error:  # it has not begun, or is damaged: the page says it
             status = error.message
         return {"run": self._folder.name, "rounds_done": self._rounds, "status": status}
