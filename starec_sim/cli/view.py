@@ -135,13 +135,13 @@ def _write_bundle(options: ViewOptions, path: Path) -> Answer:
     users = [user.strip() for user in (options.users or "").split(",") if user.strip()]
     made = make_bundle(run, users)
     try:
-        write_atomically(path, made.html)
+        write_atomically(path, made.page)
     except OSError as error:
         raise RunError(
             f"{path} cannot be written: {error.strerror or error}",
             hint=os_hint(error) or "name a file in a folder that you may write to",
         ) from error
-    size = len(made.html.encode())
+    size = len(made.page.encode())
     if options.as_json:
         about = {"people": list(made.users), "left_out": made.left_out or None}
         return {"status": "finished", "bundle": str(path), "bytes": size, **about}

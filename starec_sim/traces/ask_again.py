@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from starec_sim.answers import Form, label, read_decision
 from starec_sim.build import build_policy
-from starec_sim.errors import PausedError, RunError, did_you_mean
+from starec_sim.errors import ConfigError, PausedError, RunError, did_you_mean
 from starec_sim.executors.event_loop import run_coroutine
 from starec_sim.executors.pool import run_pool
 from starec_sim.experiment import recorded_experiment
@@ -167,7 +167,14 @@ def _policies(folder: Path, trusted: bool) -> dict[str, Mapping[str, Any]]:
 
 
 async def _ask(spec: Mapping[str, Any], question: Question, seed: int) -> list[Turn]:
-    policy = build_policy(spec, "policy")
+    try:
+        policy = build_policy(spec, "policy")
+    except ConfigError as error:
+        if not error.message.startswith("policy.temperature"):
+            raise
+        raise RunError(
+            f'the policy "{question.policy}" takes no temperature', hint="leave it empty"
+        ) from None
     resources = GatewayResources(GatewaySettings(), Budget(calls=question.samples))
     gateway = Gateway({question.node: policy}, Streams(seed), _NoStore(), "ask again", resources)
     messages = tuple((role, text) for role, text in question.messages)

@@ -1,13 +1,13 @@
 """Write a part of a run as one page that needs no server, to mail to somebody.
 
-The answers of the API stand in the page under their addresses. Script and style are in it, and its
-content security policy allows these two by their hashes and nothing else.
+The answers of the API stand in the page under their addresses. Scripts and style are in it, and its
+content security policy allows these by their hashes and nothing else.
 """
 
 from __future__ import annotations
 
 import base64
-import json
+import html
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,8 +23,12 @@ from starec_sim.traces.run_list import read_run_row
 from starec_sim.traces.values import as_json
 from starec_sim.viewer.answers import answer, finite, notes_of
 from starec_sim.viewer.app import STATIC
+from starec_sim.viewer.compact import Nodes
 
 MAX_BYTES = 5_000_000
+_ABOUT = 1_000
+"""Bytes for what was left out, and for the command."""
+_NEVER_IN_IT = "Search, comparisons and asking again need starec view."
 _USERS = 50
 """People of a bundle whose users are not named."""
 _LISTED = 500
@@ -35,7 +39,7 @@ _LISTED = 500
 class Bundle:
     """A page, and what is in it."""
 
-    html: str
+    page: str
     users: tuple[str, ...]
     """Ids of the people whose steps are in it."""
     left_out: str
@@ -59,26 +63,31 @@ def make_bundle(folder: Path, wanted: Sequence[str] = (), most: int = MAX_BYTES)
             reader.user(reader.trial(None, None), user)  # raises if there is no such user
         known = [user.id for _, user in reader.users(trials[0])] if trials else []
     users = list(dict.fromkeys(wanted)) or known[:_USERS]
-    data: dict[str, Any] = {"api/runs": [finite(as_json(read_run_row(folder)))]}
-    data |= dict(_of_run(folder, trials))
-    kept: list[str] = []
-    size = _size(data) + sum((STATIC / name).stat().st_size for name in ("app.js", "app.css"))
-    if size > most:
+    nodes, places = Nodes(), {}
+    for path, value in _of_run(folder, trials):
+        places[path] = nodes.add(value)
+    frame = len(_page("", "")) + _ABOUT
+    if nodes.size + frame > most:
         raise RunError(
-            f"the overview of {folder.name} takes {size:,} bytes, and a page may have {most:,}",
+            f"the overview of {folder.name} takes {nodes.size + frame:,} bytes, and a page may "
+            f"have {most:,}",
             hint=f"look at it with: starec view {shlex.quote(str(folder))}",
         )
+    kept: list[str] = []
     for user in users:
-        pages = dict(_of_user(folder, trials, user))
-        if size + _size(pages) > most:
+        before = len(nodes)
+        pages = {path: nodes.add(value) for path, value in _of_user(folder, trials, user)}
+        addresses = sum(len(path) + 20 for path in (*places, *pages))
+        if nodes.size + addresses + frame > most:
+            nodes.keep(before)
             break
-        size += _size(pages)
-        data |= pages
+        places |= pages
         kept.append(user)
     left_out = _left_out(kept, users, len(known))
     command = shlex.join(["starec", "view", str(folder)])
-    data["about"] = {"runs": [folder.name], "left_out": left_out, "command": command}
-    return Bundle(_page(data, folder.name), tuple(kept), left_out)
+    about = f"{left_out} {_NEVER_IN_IT}".strip()
+    places["about"] = nodes.add({"runs": [folder.name], "left_out": about, "command": command})
+    return Bundle(_page(nodes.embedded(nodes.object(places)), folder.name), tuple(kept), left_out)
 
 
 def _left_out(kept: Sequence[str], users: Sequence[str], known: int) -> str:
@@ -90,13 +99,14 @@ def _left_out(kept: Sequence[str], users: Sequence[str], known: int) -> str:
 
 
 def _of_run(folder: Path, trials: Sequence[RecordedTrial]) -> Iterator[tuple[str, Any]]:
+    yield "api/runs", [finite(as_json(read_run_row(folder)))]
     yield _address(folder), answer(folder, "", [])
     yield _address(folder, "notes"), notes_of(folder)
     for trial in trials:
         of_trial = {"arm": trial.arm, "seed": trial.seed}
         yield _read(folder, "population", of_trial)
-        path, _ = _address(folder, "people", of_trial), None
-        yield path, answer(folder, "people", [*_pairs(of_trial), ("limit", str(_LISTED))])
+        listed = answer(folder, "people", [*_pairs(of_trial), ("limit", str(_LISTED))])
+        yield _address(folder, "people", of_trial), listed
     if read_manifest(folder).kind == "training":
         latest = answer(folder, "training", [])
         yield _address(folder, "training"), latest
@@ -140,30 +150,23 @@ def _address(folder: Path, what: str = "", parameters: dict[str, Any] | None = N
     return f"api/runs/{quote(folder.name, safe='')}{end}{f'?{query}' if query else ''}"
 
 
-def _size(data: dict[str, Any]) -> int:
-    return len(_embedded(data))
-
-
-def _embedded(data: dict[str, Any]) -> str:
-    """Return JSON that no HTML parser takes for markup."""
-    return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
-
-
-def _page(data: dict[str, Any], name: str) -> str:
+def _page(data: str, name: str) -> str:
     script, style = ((STATIC / file).read_text("utf-8") for file in ("app.js", "app.css"))
+    expand = (Path(__file__).parent / "expand.js").read_text("utf-8")
     policy = (
-        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
-        "img-src data:; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; script-src '{_hash(expand)}' '{_hash(script)}'; "
+        f"style-src '{_hash(style)}'; img-src data:; base-uri 'none'; form-action 'none'"
     )
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
-        "<title>starec view</title>"
+        f"<title>{html.escape(name)}</title>"
         f'<link rel="icon" href="data:,"><style>{style}</style></head>'
         '<body><div id="app"></div>'
-        f'<script type="application/json" id="bundle">{_embedded(data)}</script>'
+        f'<script type="application/json" id="compact">{data}</script>'
+        f"<script>{expand}</script>"
         f'<script type="module">{script}</script></body></html>\n'
     )
 
