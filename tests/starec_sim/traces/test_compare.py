@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from starec_sim.errors import RunError
+from starec_sim.learning.trials import FIRST_VALIDATION_TRIAL, validation_arm
 from starec_sim.runs.store import Store
 from starec_sim.traces.compare import compare
 from starec_sim.traces.sides import Choice
@@ -85,7 +86,7 @@ def test_the_steps_of_one_user_are_compared_one_by_one(write, changed):
         (1, True, ()),
         (2, False, ("memory",)),
     ]
-    with pytest.raises(RunError, match='no user "u9"'):
+    with pytest.raises(RunError, match='"u9"'):
         compare(a, b, user="u9")
 
 
@@ -100,10 +101,22 @@ def test_two_arms_of_one_run_are_compared(write):
         compare(run, run, Choice("frozn"), Choice("loop"))
 
 
-def test_a_version_that_was_not_validated_is_refused_with_those_that_were(write):
-    run = write("a")
+def test_two_versions_of_a_training_are_compared_by_their_validations(write):
+    steps = (0, 5, 10)
+    run = write(
+        "a",
+        trials=[("episode", 7), *((validation_arm(step), 7) for step in steps)],
+        numbers=[0, *(FIRST_VALIDATION_TRIAL + step for step in steps)],
+        kind="training",
+    )
+    found = compare(run, run)
+    assert (found.a.arm, found.b.arm) == (validation_arm(0), validation_arm(10))
+    found = compare(run, run, Choice(version=5), Choice(version=10))
+    assert (found.a.arm, found.b.arm) == (validation_arm(5), validation_arm(10))
+    with pytest.raises(RunError, match="after 3 steps; there are those after 0, 5, 10"):
+        compare(run, run, Choice(version=3), Choice(version=5))
     with pytest.raises(RunError, match="no validation"):
-        compare(run, run, Choice(version=3))
+        compare(run, write("b"), Choice(version=5), Choice(version=3))
 
 
 def test_runs_without_a_common_seed_are_compared_in_the_order_of_their_seeds(write):
