@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from starec_sim.errors import RunError
 from starec_sim.runs.comparable_steps import (
     ComparableStep,
     ComparableSteps,
