@@ -16,7 +16,7 @@ from starec_sim.runs.stored_values import Amount, Count, Number, Row, StoredType
 from starec_sim.types import Decision, Memory
 
 _VISIT = StoredType[tuple[int, int, int, str, str]]("visits", tuple[Row, Row, Row, str, str])
-_FIGURES = StoredType[dict[str, float]]("visits.figures", dict[str, Number])
+FIGURES = StoredType[dict[str, float]]("visits.figures", dict[str, Number])
 _FIGURES_OF_USER = StoredType[tuple[str, str]]("visits", tuple[str, str])
 _ALL_FIGURES = StoredType[list[dict[str, float]]]("visits.figures", list[dict[str, Number]])
 _METRIC = StoredType[tuple[int, int, str, float | None]](
@@ -95,7 +95,7 @@ def visit_metrics(db: sqlite3.Connection, trials: Sequence[int]) -> Iterator[Vis
         trials,
     )
     for trial, round, user, user_id, text in map(_VISIT.from_row, rows):
-        yield VisitMetrics(trial, round, user, user_id, _FIGURES.from_json(text))
+        yield VisitMetrics(trial, round, user, user_id, FIGURES.from_json(text))
 
 
 def user_means(

@@ -38,7 +38,9 @@ _STEP = StoredType[tuple[int, int, str, str, str, int, str, int]](
 )
 _SLOW = StoredType[tuple[str, int, int]]("steps", tuple[str, Count, Count])
 _KEY = StoredType[tuple[int, int]]("steps", tuple[Row, Row])
-_FEEDBACK = StoredType[tuple[int, int, str]]("steps", tuple[Row, Row, str])
+_OUTLINE = StoredType[tuple[int, int, str, str, str, int, str]](
+    "steps", tuple[Row, Row, str, str, str, Literal[0, 1], str]
+)
 
 _MAX_NAMED = 20_000
 """Users among whom near names are looked for."""
@@ -74,6 +76,17 @@ class RecordedStep(NamedTuple):
     turns: tuple[Turn, ...]
     summary: str
     """The preference summary after the step."""
+
+
+class StepOutline(NamedTuple):
+    """A step as it was recorded, without its texts."""
+
+    round: int
+    step: int
+    observation: Observation
+    decision: Decision
+    feedback: Feedback
+    verdict: Verdict
 
 
 @contextmanager
@@ -171,11 +184,27 @@ class Reader:
         )
         return map(_user, rows)
 
+    def count_users(self, trial: RecordedTrial) -> int:
+        """Return how many users a trial has."""
+        return self._count("users", trial)
+
+    def count_items(self, trial: RecordedTrial) -> int:
+        """Return how many items the catalogue of a trial has."""
+        return self._count("items", trial)
+
+    def _count(self, table: str, trial: RecordedTrial) -> int:
+        (found,) = self.db.execute(
+            f"SELECT COUNT(*) FROM {table} WHERE trial = ?", (trial.number,)
+        ).fetchone()
+        return int(found)
+
     def user_at(self, trial: RecordedTrial, row: int) -> str:
         """Return the id of the user at a row of a trial."""
         found = self.db.execute(
             "SELECT id FROM users WHERE trial = ? AND user = ?", (trial.number, row)
         ).fetchone()
+        if found is None:
+            raise missing(f"the user at row {row}")
         return str(found[0])
 
     def rows_of_user(self, user_id: str) -> dict[int, int]:
@@ -229,13 +258,22 @@ class Reader:
         ).fetchone()
         return self._step(trial, user, row)
 
-    def feedbacks(self, trial: RecordedTrial, user: int) -> Iterator[tuple[int, int, Feedback]]:
-        """Yield (round, step, feedback) of the committed steps of a user, without their texts."""
+    def outlines(self, trial: RecordedTrial, user: int) -> Iterator[StepOutline]:
+        """Yield the committed steps of a user in order, without their texts."""
         rows = self.db.execute(
-            f"SELECT s.round, s.step, s.feedback {_OF_USER}", (user, trial.number)
+            "SELECT s.round, s.step, s.observation, s.decision, s.feedback, s.slow, s.reason "
+            f"{_OF_USER}",
+            (user, trial.number),
         )
-        for round, step, feedback in map(_FEEDBACK.from_row, rows):
-            yield round, step, codec.load_feedback(feedback)
+        for at, step, observation, decision, feedback, slow, reason in map(_OUTLINE.from_row, rows):
+            yield StepOutline(
+                at,
+                step,
+                codec.load_observation(observation),
+                codec.load_decision(decision),
+                codec.load_feedback(feedback),
+                Verdict(bool(slow), reason),
+            )
 
     def summary(self, trial: RecordedTrial, user: int, round: int, step: int) -> str:
         """Return the preference summary after a step, whose key is one of `step_keys`."""

@@ -175,9 +175,9 @@ def read_step(
     summary = reader.summary(trial, row, *keys[place - 1]) if place else ""
     gained = [
         experience
-        for *key, feedback in reader.feedbacks(trial, row)
-        if tuple(key) < wanted
-        for experience in feedback.experiences
+        for each in reader.outlines(trial, row)
+        if (each.round, each.step) < wanted
+        for experience in each.feedback.experiences
     ]
     items = Items(reader, trial)
     items.load([*found.observation.slate, *(e.item for e in gained)])
