@@ -40,7 +40,8 @@ class ArmDifference(NamedTuple):
 
     interval: Interval
     p: float | None
-    """Two-sided, from a permutation test over users; None for a metric of whole rounds."""
+    """Two-sided, from a permutation test over users; None where it is not computed, as for a metric
+    of whole rounds."""
     over_seeds: Interval | None = None
     """For a metric of users: Student's interval over the mean differences of the seeds."""
 
@@ -247,16 +248,24 @@ def _interval(samples: MetricSamples) -> Interval:
     return bootstrap_interval(x, seed=_SEED) if samples.by_user else _student(x)
 
 
-def difference_of(arm: MetricSamples, first: MetricSamples) -> ArmDifference:
-    """Return a metric of an arm minus that of another one, over the users that both have."""
+def difference_of(
+    arm: MetricSamples, first: MetricSamples, most_tested: int | None = None
+) -> ArmDifference:
+    """Return a metric of an arm minus that of another one, over the users that both have.
+
+    Args:
+        arm: The metric in the arm.
+        first: The metric in the other one.
+        most_tested: Of more users than these no p is computed, which takes long; None is no limit.
+    """
     a, b = _paired(arm.values, first.values)
     one, other = _paired(arm.seeds, first.seeds)
     over_seeds = _student(one - other)
     if not arm.by_user:
         return ArmDifference(over_seeds, None)
-    return ArmDifference(
-        paired_interval(a, b, seed=_SEED), permutation_test(a, b, seed=_SEED), over_seeds
-    )
+    tested = most_tested is None or len(a) <= most_tested
+    p = permutation_test(a, b, seed=_SEED) if tested else None
+    return ArmDifference(paired_interval(a, b, seed=_SEED), p, over_seeds)
 
 
 def _paired(a: Mapping[str, float], b: Mapping[str, float]) -> tuple[FloatArray, FloatArray]:

@@ -193,10 +193,14 @@ def _slate_facts(environment: Environment, visits: Sequence[Visit]) -> list[list
 
 def _checked(facts: Facts, places: int) -> Facts:
     for name, values in facts.items():
-        if len(values) != places or not all(v is None or math.isfinite(v) for v in values):
+        if len(values) != places or not all(map(_is_fact, values)):
             raise ContractError(
                 f"slate_facts returned {list(values)!r} as {name} of a slate of {places}; it must "
                 "return a finite number or None for each place",
-                hint="leave out a fact that the environment does not know",
+                hint="turn numpy numbers into float; leave out what the environment does not know",
             )
     return facts
+
+
+def _is_fact(value: object) -> bool:
+    return value is None or (isinstance(value, int | float) and math.isfinite(value))

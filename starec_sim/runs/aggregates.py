@@ -93,7 +93,8 @@ def round_counts(db: sqlite3.Connection) -> list[RoundCounts]:
     """Return the sums of each round of each trial."""
     rows = with_visit_facts(db).execute(
         "SELECT trial, round, SUM(steps), SUM(shown), SUM(chosen), SUM(liked), SUM(slow), "
-        "SUM(exits) FROM visit_facts GROUP BY trial, round ORDER BY trial, round"
+        "SUM(exits) FROM visit_facts "
+        "GROUP BY trial, round ORDER BY trial, round"
     )
     return [RoundCounts(*_ROUND.from_row(row)) for row in rows]
 
@@ -138,7 +139,7 @@ def call_sums(db: sqlite3.Connection) -> list[CallSums]:
     rows = db.execute(
         "SELECT trial, node, policy, COUNT(*), SUM(tokens_in), SUM(tokens_out), TOTAL(latency_s), "
         "SUM(cost_usd), SUM(source = 'cache'), SUM(failure != '') "
-        "FROM turns GROUP BY trial, node, policy"
+        "FROM turns WHERE trial IN (SELECT trial FROM trials) GROUP BY trial, node, policy"
     )
     return [CallSums(*_CALLS.from_row(row)) for row in rows]
 

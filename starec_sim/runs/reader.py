@@ -203,6 +203,8 @@ class Reader:
         found = self.db.execute(
             "SELECT id FROM users WHERE trial = ? AND user = ?", (trial.number, row)
         ).fetchone()
+        if found is None:
+            raise missing(f"the user at row {row}")
         return str(found[0])
 
     def rows_of_user(self, user_id: str) -> dict[int, int]:

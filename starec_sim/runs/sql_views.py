@@ -27,10 +27,14 @@ _AT = {
     "user": "the user's id in the dataset",
     "step": "from 1 within the visit",
 }
-_SELECT_AT = "t.arm, t.seed, s.round + 1 AS round, u.id AS user, s.step + 1 AS step"
+_SELECT_AT = "t.arm, t.seed, r.round + 1 AS round, u.id AS user, s.step + 1 AS step"
+# In this order, so that a condition on rounds or users leaves most steps unread.
+_VISITORS = (
+    "main.trials t CROSS JOIN main.rounds r ON r.trial = t.trial "
+    "CROSS JOIN main.users u ON u.trial = t.trial "
+)
 _STEPS = (
-    "main.steps s JOIN main.trials t ON t.trial = s.trial "
-    "JOIN main.users u ON u.trial = s.trial AND u.user = s.user"
+    _VISITORS + "CROSS JOIN main.steps s ON (s.trial, s.round, s.user) = (t.trial, r.round, u.user)"
 )
 
 VIEWS: Mapping[str, View] = {
@@ -111,11 +115,11 @@ VIEWS: Mapping[str, View] = {
         "(SELECT json_extract(e.value, '$[1]') FROM json_each(s.feedback, '$.lived') e "
         "WHERE json_extract(e.value, '$[0]') = shown.value) AS rating, "
         "IFNULL(json_extract(s.feedback, '$.target') = shown.value, 0) AS target "
-        f"FROM {_STEPS}, json_each(s.observation, '$[2]') shown "
-        "JOIN main.items i ON i.trial = s.trial AND i.item = shown.value",
+        f"FROM {_STEPS} CROSS JOIN json_each(s.observation, '$[2]') shown "
+        "CROSS JOIN main.items i ON i.trial = s.trial AND i.item = shown.value",
     ),
     "turns": View(
-        "One call of a policy.",
+        "One call of a policy in a committed round.",
         {
             **_AT,
             "node": "fast or slow",
@@ -155,14 +159,15 @@ VIEWS: Mapping[str, View] = {
         "One component of the reward of one step.",
         {**_AT, "component": "its name", "value": "without its weight"},
         f"SELECT {_SELECT_AT}, w.key AS component, w.value AS value "
-        f"FROM {_STEPS}, json_each(s.feedback, '$.reward') w",
+        f"FROM {_STEPS} CROSS JOIN json_each(s.feedback, '$.reward') w",
     ),
     "visits": View(
         "One metric of one visit.",
         {**_TRIAL, "round": "from 1", "user": "the id", "metric": "its name", "value": "its value"},
-        "SELECT t.arm, t.seed, v.round + 1 AS round, u.id AS user, f.key AS metric, f.value AS "
-        "value FROM main.visits v JOIN main.trials t ON t.trial = v.trial "
-        "JOIN main.users u ON u.trial = v.trial AND u.user = v.user, json_each(v.figures) f",
+        "SELECT t.arm, t.seed, r.round + 1 AS round, u.id AS user, f.key AS metric, f.value AS "
+        f"value FROM {_VISITORS} CROSS JOIN main.visits v "
+        "ON (v.trial, v.round, v.user) = (t.trial, r.round, u.user) "
+        "CROSS JOIN json_each(v.figures) f",
     ),
     "metrics": View(
         "One metric of one round.",

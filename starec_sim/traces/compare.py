@@ -19,6 +19,9 @@ from starec_sim.runs.run_tables import read_run
 from starec_sim.traces.first_difference import ComparedStep, Difference, TrialPair
 from starec_sim.traces.sides import Choice, Side, read_sides
 
+_MOST_TESTED = 300
+"""Of more users than these no p is computed: it takes seconds for each metric of 10,000 users, and
+the interval decides the verdict anyway (decision 23)."""
 Verdict = Literal["higher", "lower", "unsure", "equal", "one seed"]
 """As in reports. `equal`: every user has the same value on both sides. `unsure`: the 95 % interval
 holds zero. `one seed`: there is no interval, because a metric of whole rounds needs more seeds."""
@@ -262,7 +265,7 @@ def _metrics(
     a: Mapping[str, MetricSamples], b: Mapping[str, MetricSamples]
 ) -> tuple[MetricDifference, ...]:
     return tuple(
-        _metric(name, a[name], b[name], difference_of(b[name], a[name]))
+        _metric(name, a[name], b[name], difference_of(b[name], a[name], _MOST_TESTED))
         for name in sorted(a.keys() & b.keys(), key=place)
         if a[name].values.keys() & b[name].values.keys()
     )

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from starec_sim.errors import RunError
 from starec_sim.runs.comparable_steps import (
     ComparableStep,
     ComparableSteps,
@@ -64,6 +63,7 @@ class TrialPair:
     def __init__(
         self, a: Reader, trial_a: RecordedTrial, b: Reader, trial_b: RecordedTrial
     ) -> None:
+        self._sides = (a, trial_a), (b, trial_b)
         self._trial = trial_a
         self._rounds = min(trial_a.rounds, trial_b.rounds)
         self.worlds = read_world(a, trial_a), read_world(b, trial_b)
@@ -100,14 +100,7 @@ class TrialPair:
         Raises:
             RunError: One of the trials has no such user.
         """
-        world_a, world_b = self.worlds
-        for world, side in ((world_a, "first"), (world_b, "second")):
-            if user not in world.users:
-                raise RunError(
-                    f'the {side} side has no user "{user}"',
-                    hint=f"name one that both have, e.g. --user {_somebody(world_a, world_b)}",
-                )
-        row_a, row_b = world_a.users.index(user), world_b.users.index(user)
+        row_a, row_b = (reader.user(trial, user)[0] for reader, trial in self._sides)
         for round in range(self._rounds):
             a, b = self._a.round(round, row_a), self._b.round(round, row_b)
             for key in sorted({*a, *b}):
@@ -256,8 +249,3 @@ def _excerpt(lines: list[str], start: int) -> str:
     shown = [line[:_LONGEST] for line in lines[start : start + _SHOWN]]
     before, after = ["…"] * (start > 0), ["…"] * (start + _SHOWN < len(lines))
     return "\n".join([*before, *shown, *after])
-
-
-def _somebody(a: World, b: World) -> str:
-    both = set(b.users)
-    return next((user for user in a.users if user in both), "ID")

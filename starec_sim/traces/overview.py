@@ -172,7 +172,7 @@ def read_overview(folder: Path, reader: Reader) -> Overview:
         for name, found in of_arm.items()
     ]
     arms = {trial.number: trial.arm for trial in trials}
-    counts = aggregates.round_counts(reader.db)
+    counts = [found for found in aggregates.round_counts(reader.db) if found.trial in arms]
     return Overview(
         _run_facts(folder, reader, manifest, config, trials),
         tuple(_series(*each) for each in metrics),

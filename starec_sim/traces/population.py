@@ -13,6 +13,7 @@ from starec_sim.metrics import gini
 from starec_sim.runs import aggregates, queries
 from starec_sim.runs.aggregates import PersonCounts
 from starec_sim.runs.reader import Reader, RecordedTrial
+from starec_sim.runs.record_errors import damaged
 from starec_sim.traces.traits import trait_labels
 
 _POINTS = 101
@@ -136,6 +137,8 @@ def _by_number(label: str) -> tuple[float, str]:
 def _lorenz(reader: Reader, trial: RecordedTrial) -> Lorenz:
     shown = np.zeros(reader.count_items(trial))
     for item, times in aggregates.exposures(reader.db, trial.number, trial.rounds - 1):
+        if item >= len(shown):
+            raise damaged(reader.path, f"a slate holds item {item} of {len(shown)}")
         shown[item] = times
     total = shown.sum()
     if not total:
