@@ -1,0 +1,123 @@
+"""Name a plug-in call that does not return, and let the first Ctrl-C end it.
+
+Visits are played on one event loop. A call of a plug-in that does not return blocks the loop, and a
+blocked loop does not see that it was cancelled: the first Ctrl-C would be ignored.
+"""
+
+from __future__ import annotations
+
+import _thread
+import asyncio
+import contextlib
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+TOLD_AFTER_S = 30.0
+"""Seconds after which a call that still runs is named; again after twice as many, and so on."""
+_TICK_S = 0.5
+
+
+class RunningCall(NamedTuple):
+    """A call of a plug-in that has not returned."""
+
+    plugin: str
+    """Its kind and its name."""
+    method: str
+    place: Callable[[], str]
+    """Returns the user and the round."""
+    outer: RunningCall | None
+    """The call in which this one was made."""
+
+
+_running: RunningCall | None = None
+
+
+def start_call(plugin: str, method: str, place: Callable[[], str]) -> RunningCall:
+    """Note that a call begins; `leave_call` takes what is returned."""
+    global _running
+    _running = call = RunningCall(plugin, method, place, _running)
+    return call
+
+
+def leave_call(call: RunningCall) -> None:
+    """Note that a call has ended."""
+    global _running
+    _running = call.outer
+
+
+@contextlib.contextmanager
+def watched_calls(told_after_s: float | None = None) -> Iterator[None]:
+    """Watch the calls of plug-ins that are made inside the block.
+
+    A call that runs for long is named on stderr. If the running task is cancelled, as by Ctrl-C,
+    and the loop is blocked, the main thread is interrupted.
+
+    Args:
+        told_after_s: Seconds after which a call is named; `TOLD_AFTER_S` if None.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:  # without a loop, Ctrl-C interrupts the call itself
+        yield
+        return
+    watcher = _Watcher(TOLD_AFTER_S if told_after_s is None else told_after_s)
+    thread = threading.Thread(target=watcher.watch, daemon=True, name="starec-plug-in-calls")
+    thread.start()
+    try:
+        yield
+    finally:
+        watcher.done.set()
+        thread.join()
+
+
+class _Watcher:
+    """Looks at the calls of one thread from another one."""
+
+    def __init__(self, told_after_s: float) -> None:
+        self.done = threading.Event()
+        self._thread = threading.get_ident()
+        self._in_main_thread = threading.current_thread() is threading.main_thread()
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task()
+        self._beat = self._since = time.monotonic()
+        self._call: RunningCall | None = None
+        self._told_after_s = self._tell_at = told_after_s
+
+    def watch(self) -> None:
+        """Look every half second, until `done` is set."""
+        while not self.done.wait(min(_TICK_S, self._told_after_s)):
+            now = time.monotonic()
+            self._look(now)
+            blocked_s = now - self._beat
+            if self._task is not None and self._task.cancelling() and blocked_s > 2 * _TICK_S:
+                if self._in_main_thread and not self.done.is_set():
+                    _thread.interrupt_main()
+                return
+            with contextlib.suppress(RuntimeError):  # the loop was closed
+                self._loop.call_soon_threadsafe(self._note_beat)
+
+    def _note_beat(self) -> None:
+        self._beat = time.monotonic()
+
+    def _look(self, now: float) -> None:
+        """Name the call that has been running since an earlier look, if that was long ago."""
+        call = _running
+        if call is not self._call or (call is None and now - self._beat < 2 * _TICK_S):
+            self._call, self._since, self._tell_at = call, now, self._told_after_s
+        running_s = now - self._since
+        if running_s >= self._tell_at:
+            self._tell_at = 2 * running_s
+            print(f"{self._named(call)} has been running for {running_s:.0f} s", file=sys.stderr)
+
+    def _named(self, call: RunningCall | None) -> str:
+        frame = sys._current_frames().get(self._thread)
+        stack = traceback.extract_stack(frame) if frame is not None else []
+        line = f" ({Path(stack[-1].filename).name}:{stack[-1].lineno})" if stack else ""
+        if call is None:
+            return f"code that blocks all visits{line}"
+        return f"{call.plugin}, {call.method}({call.place()}){line}"
