@@ -26,6 +26,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator
 
 from starec_sim.boundary import build_checked
 from starec_sim.errors import ConfigError, PluginError, did_you_mean
+from starec_sim.plugin_code import check_allowed, note_code
 from starec_sim.plugin_files import import_file
 from starec_sim.settings import HINT, validate, warn_of_old_name
 
@@ -115,14 +116,15 @@ def load(kind: PluginKind, reference: str, at: str = "") -> Any:
 
     Raises:
         PluginError: The name is unknown or registered twice, or the import failed.
+        RunError: The code is not allowed, see `starec_sim.plugin_code.allowed_code`.
     """
     singular, key = _SINGULAR.get(kind, kind[:-1]), f"{at}: " if at else ""
     if (kind, reference) in RENAMED:
         warn_of_old_name(f"the {singular} {reference}", RENAMED[kind, reference])
         reference = RENAMED[kind, reference]
     location, colon, name = reference.rpartition(":")
+    points = registered(kind)
     if not colon:
-        points = registered(kind)
         if reference not in points:
             raise PluginError(
                 f'{key}no {singular} is called "{reference}"; {did_you_mean(reference, points)}',
@@ -141,6 +143,8 @@ def load(kind: PluginKind, reference: str, at: str = "") -> Any:
             hint="a class of your own is written as package.module:Class or path/file.py:Class",
         )
     from_file = bool(colon) and location.endswith(".py")
+    if colon:
+        check_allowed(reference, location)
     try:
         module = import_file(Path(location)) if from_file else importlib.import_module(location)
     except PluginError:
@@ -152,6 +156,7 @@ def load(kind: PluginKind, reference: str, at: str = "") -> Any:
             if from_file
             else "check the spelling, and that its package is installed in this environment",
         ) from error
+    note_code(reference, location, None if colon else points[reference][0].dist)
     try:
         return functools.reduce(getattr, name.split("."), module)
     except AttributeError:

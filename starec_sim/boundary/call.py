@@ -19,14 +19,15 @@ T = TypeVar("T")
 
 FILE_MODULE = "starec_plugin_"
 """Modules of plug-ins in single files have names that start with this."""
-_SHIPPED = ("starec_sim", "starec_agents", "starec_environments")
+SHIPPED = ("starec_sim", "starec_agents", "starec_environments")
+"""The packages that ship with starec-sim."""
 _HERE = str(Path(__file__).parent)
 _MEND = "mend the plug-in; --debug shows the traceback"
 
 
 def ships(plugin: type) -> bool:
     """Return whether a class is one of those that ship with starec-sim."""
-    return plugin.__module__.partition(".")[0] in _SHIPPED
+    return plugin.__module__.partition(".")[0] in SHIPPED
 
 
 def label_of(plugin: Any) -> str:

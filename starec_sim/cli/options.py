@@ -48,6 +48,18 @@ Changes = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a key; dots reach into others."),
 ]
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust", help="Run the code that the folder of a run names, though it was not made here."
+    ),
+]
+AllowChangedCode = Annotated[
+    bool,
+    typer.Option(
+        "--allow-changed-code", help="Go on though the code of a plug-in was changed since."
+    ),
+]
 OtherData = Annotated[
     str | None,
     typer.Option(
@@ -85,7 +97,9 @@ def takes_options(command: Callable[[Any], Answer]) -> Callable[..., Answer]:
     return with_options
 
 
-def read_experiment(path: Path, changes: list[str] | None, data: str | None) -> Experiment:
+def read_experiment(
+    path: Path, changes: list[str] | None, data: str | None, *, trust: bool = False
+) -> Experiment:
     """Return the experiment that a command names, with its `--set` and `--data`.
 
     Raises:
@@ -96,7 +110,7 @@ def read_experiment(path: Path, changes: list[str] | None, data: str | None) -> 
     from starec_sim import experiment
 
     replaced = {} if data is None else {"data": experiment.data_spec(data)}
-    return experiment.read_experiment(path, changes or (), replaced)
+    return experiment.read_experiment(path, changes or (), replaced, trust=trust)
 
 
 def budget_changes(pairs: list[str] | None) -> dict[str, float | None]:

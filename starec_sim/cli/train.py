@@ -12,6 +12,7 @@ from starec_sim.cli.options import (
     Changes,
     ExperimentFile,
     OtherData,
+    Trust,
     read_experiment,
 )
 
@@ -24,6 +25,7 @@ def train(
         bool,
         typer.Option("--dry-run", help="Say what it would take (steps, tokens, memory) and stop."),
     ] = False,
+    trust: Trust = False,
     as_json: AsJson = False,
 ) -> Answer:
     """Train the policy that plays the users: imitate a teacher, then learn from what happens.
@@ -32,7 +34,7 @@ def train(
 
     Several processes or GPUs: torchrun --nproc_per_node 4 -m starec_sim train EXPERIMENT
     """
-    loaded = read_experiment(experiment, changes, data)
+    loaded = read_experiment(experiment, changes, data, trust=trust)
     _need_packages()
     if dry_run:
         from starec_sim.learning.plan import plan_of

@@ -25,11 +25,13 @@ from starec_sim.learning.split import UserSplit
 from starec_sim.learning.trainer import run_stages
 from starec_sim.learning.training_run import Players, TrainingRun
 from starec_sim.learning.weight_sync import weight_sync_of
+from starec_sim.plugin_code import noted_code
 from starec_sim.policies.abilities import Loadable
 from starec_sim.policies.engine.model_files import adapter_folder, resolve_model
 from starec_sim.policies.gateway import Policy, build_policy
 from starec_sim.runner import config_text, resumed_experiment
 from starec_sim.runs import folder as run_folder
+from starec_sim.runs.code import SAME_CODE, CodeRules, check_plugins, code_of
 from starec_sim.runs.lifecycle import OpenRun, check_same_code, create_run, open_run
 from starec_sim.runs.manifest import new_manifest, read_manifest
 from starec_sim.types import Node
@@ -96,6 +98,7 @@ def resume_training(
     *,
     concurrency: int | None = None,
     budget: Mapping[str, float | None] | None = None,
+    code: CodeRules = SAME_CODE,
 ) -> TrainResult:
     """Continue a training from its last checkpoint; a finished one is returned as it is.
 
@@ -104,6 +107,7 @@ def resume_training(
         events: Receives what happens in the run.
         concurrency: Visits in progress at once, if it should change.
         budget: Keys of the budget that change; None is no limit.
+        code: Which code of plug-ins may run.
 
     Raises:
         RunError: The run is in progress, damaged, or was made with another version.
@@ -111,7 +115,8 @@ def resume_training(
     """
     manifest = read_manifest(folder)
     experiment = resumed_experiment(folder, manifest, concurrency=concurrency, budget=budget)
-    with run_folder.where_it_started(folder, manifest) as here:
+    with run_folder.where_it_started(folder, manifest) as here, code_of(here, manifest, code):
+        check_plugins(here, manifest, code)
         check_same_code(manifest, _prompts(experiment))
         if manifest.status == "finished":
             last = CheckpointStore(here).version(Path(manifest.version or "").name)
@@ -121,6 +126,8 @@ def resume_training(
 
 def _new_folder(experiment: Experiment) -> Path:
     config = config_text(experiment)
+    with noted_code() as used:
+        _load_plugins(experiment)
     manifest = new_manifest(
         "training",
         experiment.name,
@@ -128,8 +135,19 @@ def _new_folder(experiment: Experiment) -> Path:
         config,
         prompts=_prompts(experiment),
         budget=experiment.budget.model_dump(exclude_none=True),
+        plugins=used,
     )
     return create_run(experiment.runs_dir, manifest, config, experiment.seed)
+
+
+def _load_plugins(experiment: Experiment) -> None:
+    """Load every plug-in that a training uses, so that its code is noted."""
+    training = training_of(experiment)
+    experiment.resolve()
+    if training.sft is not None and training.sft.samples is None:
+        plugins.load("policies", training.sft.teacher["use"], "train.sft.teacher.use")
+    if training.grpo is not None:
+        Rewards(training.grpo.rewards)
 
 
 def _prompts(experiment: Experiment) -> dict[str, dict[str, str]]:
