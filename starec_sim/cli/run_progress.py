@@ -15,7 +15,7 @@ from rich.text import Text
 from starec_sim.cli.live_progress import LiveProgress
 from starec_sim.cli.tables import number, sparkline
 from starec_sim.cli.text import program, suggested
-from starec_sim.errors import PausedError
+from starec_sim.errors import ContractError, PausedError, PluginError
 from starec_sim.experiment import Experiment
 from starec_sim.glossary import eventful, metric_info
 from starec_sim.runs.manifest import read_manifest
@@ -107,7 +107,10 @@ class RunProgress(LiveProgress):
                 return
         elif isinstance(error, KeyboardInterrupt):
             word = "stopped"
-        self.message(f"\nThe run {word}; everything committed is kept. Go on with\n")
+        then = "Go on with"
+        if isinstance(error, PluginError | ContractError):
+            then, options = "Mend the plug-in, then go on with", " --allow-changed-code"
+        self.message(f"\nThe run {word}; everything committed is kept. {then}\n")
         self.message(f"    {program()} resume {shlex.quote(self.kept)}{options}\n")
 
     def print_replay_comparison(self, digest: str, recorded: str) -> None:

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from starec_sim import plugins, yaml_files
 from starec_sim.errors import ConfigError, did_you_mean
 from starec_sim.holdout.holdout import Extent
+from starec_sim.plugin_files import from_folder
 from starec_sim.plugins import Spec, Uses
 from starec_sim.policies.settings import split_spec
 from starec_sim.settings import Settings, validate
@@ -98,6 +99,7 @@ def read_rows(reference: str) -> list[ContenderSpec]:
     elif path.is_file():
         at = str(path)
         values = yaml_files.load(path, hint="it needs `rows`, a list: see docs/evaluation.md")
+        values = from_folder(values, path.parent)
     else:
         raise ConfigError(
             f'there is no file or group of rows "{reference}"; {did_you_mean(reference, GROUPS)}',
@@ -131,6 +133,7 @@ def read_policy(text: str) -> dict[str, Any]:
     """
     if text.endswith((".yaml", ".yml")):
         values = yaml_files.load(Path(text), hint="write `use: NAME` and the policy's settings")
+        values = from_folder(values, Path(text).parent)
         if "use" not in values:
             raise ConfigError(f"{text} names no policy", hint="it needs the key `use`")
     else:

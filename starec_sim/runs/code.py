@@ -1,4 +1,4 @@
-"""What code a resume, a replay or an estimate may run: that of the run's beginning, or a trusted one.
+"""What code a resume, a replay or an estimate may run.
 
 The code of plug-ins is named by the configuration of a run. A folder may come from somebody else,
 and a file may have been changed since the run began.
@@ -7,14 +7,14 @@ and a file may have been changed since the run began.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from starec_sim import plugin_code
 from starec_sim.errors import RunError
-from starec_sim.plugin_files import named_files
+from starec_sim.plugin_files import named_files, sha256
+from starec_sim.runs.folder import CONFIG
 from starec_sim.runs.manifest import MANIFEST, Manifest, stored_manifest, write_manifest
 
 
@@ -27,13 +27,17 @@ class CodeRules(NamedTuple):
     """Whether to go on with code that was changed since the run began."""
 
 
+SAME_CODE = CodeRules()
+"""Only the code that a run began with, in a folder that was made here."""
+
+
 @contextlib.contextmanager
-def code_of(folder: Path, manifest: Manifest, rules: CodeRules) -> Iterator[None]:
+def code_of(folder: Path, manifest: Manifest | None, rules: CodeRules) -> Iterator[None]:
     """Let only the code be loaded that a run began with, if it was made here.
 
     Args:
         folder: Of the run.
-        manifest: Of the run.
+        manifest: Of the run; None if it cannot be read.
         rules: What the user allows.
 
     Raises:
@@ -63,8 +67,6 @@ def code_of_file(path: Path, rules: CodeRules) -> Iterator[None]:
         manifest = stored_manifest(path.parent)
     except RunError:
         manifest = None
-    if manifest is None:
-        manifest = Manifest.model_construct(made_here=None)
     with code_of(path.parent, manifest, rules):
         yield
 
@@ -107,14 +109,11 @@ def check_plugins(
         write_manifest(folder, manifest)
 
 
-def _begun_with(folder: Path, manifest: Manifest) -> frozenset[str]:
+def _begun_with(folder: Path, manifest: Manifest | None) -> frozenset[str]:
     """Return the references of the code that a run began with; none if it was not made here."""
-    if not manifest.is_made_here:
+    if manifest is None or not manifest.is_made_here:
         return frozenset()
-    config = folder / "config.yaml"
-    if manifest.config_sha256 and (
-        hashlib.sha256(config.read_bytes()).hexdigest() != manifest.config_sha256
-    ):
+    if manifest.config_sha256 and sha256(folder / CONFIG) != manifest.config_sha256:
         return frozenset()
     return frozenset(code.use for code in manifest.plugins or ())
 
