@@ -61,7 +61,7 @@ class FirstRounds:
         self._boundary = boundary
         self._rebuild = rebuild
         self._items = items
-        self._begun = self._ended = 0
+        self._begun = self._ended = self._round = 0
         self._steps: dict[int, _FirstStep] = {}
         self._state: dict[str, str] = {}
         self._copy: Any = None
@@ -78,6 +78,7 @@ class FirstRounds:
     def round_begun(self, round: int, visitors: Sequence[int]) -> None:
         """Note the state, and let the copy begin the round as well."""
         self._begun += 1
+        self._round = round
         self._steps = {}
         if not self.active:
             self._copy = None
@@ -170,7 +171,8 @@ class FirstRounds:
             )
 
     def _digests(self) -> dict[str, str]:
-        return digests(checked_state(self._boundary.plugin.state()))
+        when = f"round {self._round + 1}"
+        return digests(self._boundary.call("state", (), checked_state, lambda: when))
 
 
 def _text(value: Any) -> str:

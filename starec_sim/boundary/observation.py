@@ -137,7 +137,7 @@ def _shown_items(items: Any, slate: set[int], what: str) -> tuple[int, ...]:
         plain = tuple(whole_number(item, f"{what} holds what is no item: a row") for item in given)
     if not slate.issuperset(plain):
         other = next(item for item in plain if item not in slate)
-        raise BrokenContract(f"{what} holds item {other}, which was not shown")
+        raise BrokenContract(f"{what}: item {other} was not shown")
     return plain
 
 

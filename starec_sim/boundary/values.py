@@ -160,7 +160,7 @@ def experiences(value: Any, items: int, what: str) -> tuple[Experience, ...]:
 def _experience(value: Any, items: int, what: str) -> Experience:
     if not isinstance(value, Experience):
         raise BrokenContract(f"{what} hold {shown(value)}; each must be an Experience")
-    (item,) = rows((value.item,), items, what, "item")
+    (item,) = rows((value.item,), items, f"one of {what}", "item")
     rating = stars(value.rating, f"{what}: the rating of item {item}")
     return Experience(item, rating, text(value.source, f"{what}: the source of item {item}"))
 
