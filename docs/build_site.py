@@ -17,6 +17,8 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+from plugin_settings import with_settings
+
 ROOT = Path(__file__).resolve().parents[1]
 FIRST = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/**/*.md", "experiments/*/README.md")
 LINK = re.compile(r"(\]\(|<img src=\")([^)\"#\s]+)")
@@ -104,7 +106,7 @@ def with_pages_for_folders(page: Path) -> tuple[str, list[Path]]:
 
     parts = re.split(r"(^```.*?^```$)", page.read_text(), flags=re.DOTALL | re.MULTILINE)
     text = [part if part.startswith("```") else LINK.sub(lead, part) for part in parts]
-    return "".join(text), targets
+    return with_settings("".join(text)), targets
 
 
 def place(path: Path) -> Path:

@@ -5,21 +5,28 @@ Every command builds datasets, environments, agents, recommenders and policies h
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from langchain_core.language_models.chat_models import BaseChatModel
+from pydantic import ValidationError
 
 from starec_sim import plugins
 from starec_sim.agent import Agent
 from starec_sim.cards import card
 from starec_sim.dataset import Dataset
 from starec_sim.environment import Environment
+from starec_sim.errors import PluginError, StarecError
 from starec_sim.experiment import Arm, data_spec
-from starec_sim.policies.gateway import Policy, build_policy
+from starec_sim.policies.gateway import Policy
 from starec_sim.policies.gateway.policy import name_of
 from starec_sim.policies.gateway.replay import NoModel
+from starec_sim.policies.settings import split_spec
 from starec_sim.recommender import Recommender
 from starec_sim.rng import Streams
+from starec_sim.settings import explain
 from starec_sim.types import Node
 
 
@@ -64,6 +71,12 @@ def build_agent(spec: Mapping[str, Any]) -> Agent:
     return agent
 
 
+def prompt_hashes(agent: Agent) -> dict[str, str]:
+    """Return the SHA-256 of each prompt template of an agent, as the manifest of a run holds it."""
+    templates = agent.prompts().items()
+    return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in templates}
+
+
 def build_recommender(spec: Mapping[str, Any], users: int, items: int, seed: int) -> Recommender:
     """Return a recommender that is not fitted yet.
 
@@ -78,8 +91,45 @@ def build_recommender(spec: Mapping[str, Any], users: int, items: int, seed: int
     return recommender
 
 
+def build_policy(spec: Mapping[str, Any], at: str) -> Policy:
+    """Build a policy from its spec in an experiment.
+
+    Args:
+        spec: `{"use": reference, **settings}`. The reference names a subclass of `BaseChatModel`,
+            or an instance of one, which takes no settings. `limits` and `price` are the gateway's.
+        at: The dotted key of the spec in the experiment, for error messages.
+
+    Raises:
+        ConfigError: A setting is wrong.
+        PluginError: The reference leads to no chat model, or it could not be built.
+    """
+    inner, (limits, price) = split_spec(spec, at)
+    settings = {key: value for key, value in inner.items() if key != "use"}
+    loaded = plugins.load("policies", inner["use"])
+    if isinstance(loaded, BaseChatModel) and not settings:
+        model = loaded
+    elif isinstance(loaded, type) and issubclass(loaded, BaseChatModel):
+        try:
+            model = loaded(**settings)
+        except ValidationError as error:
+            raise explain(error, loaded, at) from None
+        except StarecError:
+            raise
+        except Exception as error:
+            raise PluginError(
+                f'{at}: "{spec["use"]}" could not be built: {type(error).__name__}: {error}',
+                hint="check its settings and the environment variables it reads",
+            ) from error
+    else:
+        raise PluginError(
+            f'{at}.use: "{spec["use"]}" is neither a chat model nor a ready one without settings',
+            hint="give a subclass of langchain_core's BaseChatModel, or an instance of one",
+        )
+    return Policy(name_of(spec), model, inner, limits, price)
+
+
 class Builder:
-    """Builds the arms of one run. Arms with equal specs share a dataset or a policy.
+    """Builds the arms of one run or training. Arms with equal specs share a dataset or a policy.
 
     Args:
         with_models: Whether to build the models of policies; without them, only a replay works.
@@ -128,6 +178,17 @@ class Builder:
                 if self._with_models
                 else Policy(name_of(spec), NoModel(structured=spec.get("structured")), spec)
             )
+        return self._policies[key]
+
+    def teacher(self, spec: Mapping[str, Any], at: str) -> Policy:
+        """Return the policy that a training imitates.
+
+        Its model is its own, even if the spec is that of the policy that learns: it keeps its
+        weights while those of the other one change.
+        """
+        key = f"{at}: {json.dumps(spec, sort_keys=True)}"
+        if key not in self._policies:
+            self._policies[key] = build_policy(spec, at)
         return self._policies[key]
 
     async def open_policies(self) -> None:

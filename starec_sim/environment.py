@@ -113,3 +113,15 @@ class OneTask(Protocol):
     """
 
     task: Task
+
+
+@runtime_checkable
+class OwnMetrics(Protocol):
+    """An environment, or the class of one, that names the metrics that its `end_round` returns.
+
+    This is an optional ability. Write `own_metrics: ClassVar[tuple[str, ...]] = ("queue",)` into
+    the class. With it, a misspelt name in `report.metrics` is refused before the run; without it,
+    the report of the run says that there is no such metric.
+    """
+
+    own_metrics: Sequence[str]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from starec_sim import plugins, yaml_files
+from starec_sim.environment import OwnMetrics
 from starec_sim.errors import ConfigError, DataError, RunError, did_you_mean
+from starec_sim.glossary import METRICS, metric_name
 from starec_sim.plugin_files import from_folder
 from starec_sim.plugins import Plugin, Spec, spec_or
 from starec_sim.policies.abilities import costs_nothing
@@ -37,6 +39,11 @@ def _arm_name(name: str) -> str:
     return name
 
 
+def _metric_names(printed: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of metrics that are given by name or by label, each once."""
+    return tuple(dict.fromkeys(map(metric_name, printed)))
+
+
 class PolicySpecs(Settings):
     """The policy of each node."""
 
@@ -47,8 +54,8 @@ class PolicySpecs(Settings):
 class Report(Settings):
     """What the report and the plot of a run show."""
 
-    metrics: tuple[str, ...] = ()
-    """Names of metrics, in order; all when empty."""
+    metrics: Annotated[tuple[str, ...], AfterValidator(_metric_names)] = ()
+    """Names of metrics or their printed labels, in order; all when empty."""
     last_rounds: int | None = Field(default=None, ge=1)
     """Metrics are means over this number of last rounds; over all rounds when empty."""
 
@@ -92,8 +99,9 @@ class Experiment(Settings):
         An experiment without arms has one, named `main`. Nothing is built yet.
 
         Raises:
-            ConfigError: An arm sets a key that does not exist or that all arms share, or the
-                settings of a plug-in are wrong. The message names the key.
+            ConfigError: An arm sets a key that does not exist or that all arms share, the settings
+                of a plug-in are wrong, or `report.metrics` names a metric that no arm can have. The
+                message names the key.
             PluginError: A plug-in is not found.
         """
         base = self.model_dump(mode="json", exclude={"arms"})
@@ -115,6 +123,7 @@ class Experiment(Settings):
             yaml_files.put_all(values, present.items(), f"arms.{name}.")
             at = f"arms.{name}" if self.arms else ""
             arms[name] = _resolved(name, validate(Experiment, values, at), f"{at}." if at else "")
+        _check_metrics(self.report.metrics, arms.values())
         return arms
 
 
@@ -127,6 +136,23 @@ class Arm(NamedTuple):
     dataset: Plugin | None
     environment: Plugin
     agent: Plugin
+
+
+def _check_metrics(names: Sequence[str], arms: Iterable[Arm]) -> None:
+    """Check that there are metrics of these names, where the environments name their own."""
+    known = list(METRICS)
+    for arm in arms:
+        if not isinstance(arm.environment.type, OwnMetrics):
+            return
+        known += arm.environment.type.own_metrics
+    for name in names:
+        if name not in known:
+            near = did_you_mean(name, [*known, *(info.label for info in METRICS.values())])
+            raise ConfigError(
+                f'report.metrics: there is no metric "{name}"; {near}',
+                hint="`starec show RUN --explain` says what the metrics of a run mean; an "
+                "environment names those of its own in `own_metrics`",
+            )
 
 
 def _resolved(name: str, experiment: Experiment, at: str) -> Arm:
@@ -201,7 +227,7 @@ def data_spec(data: str) -> dict[str, Any]:
     if not data.strip() or not Path(data).exists():
         raise DataError(
             f'"{data}" is neither a file or folder nor a dataset; {did_you_mean(data, known)}',
-            hint="`starec plugins` lists the datasets, `starec data get ml-100k` fetches one",
+            hint="`starec plugins` lists the datasets; fetch one: starec data get movielens-100k",
         )
     use, settings = plugins.load("data", "detect")(Path(data))
     return {"use": use, **settings}

@@ -33,10 +33,10 @@ METRICS: Mapping[str, MetricInfo] = {
         "popularity lift", "popularity of what is shown, against her history", "", (-1, inf)
     ),
     "taste_drift": MetricInfo(
-        "taste drift", "what is watched, away from her first likes (bits)", "", (0, inf)
+        "taste drift", "distance of what is watched from her first likes (bits)", "", (0, inf)
     ),
     "visitors": MetricInfo("visitors", "share of all users who came in a round"),
-    "reward": MetricInfo("reward", "what answers earn in the training", "higher", (-inf, inf)),
+    "reward": MetricInfo("reward", "mean reward of answers in training", "higher", (-inf, inf)),
     **{
         f"ndcg@{k}": MetricInfo(
             f"NDCG@{k}", f"gain of the true choice among the first {k}", "higher"
@@ -48,7 +48,7 @@ METRICS: Mapping[str, MetricInfo] = {
         for k in (1, 5, 10)
     },
     "mrr": MetricInfo("MRR", "one over the rank of the true choice", "higher"),
-    "slow": MetricInfo("slow thinking", "share of steps with a second thought"),
+    "slow": MetricInfo("slow thinking", "share of steps in which the slow node is asked"),
     "slow_malformed": MetricInfo(
         "unread thoughts", "share of slow thoughts that could not be read", "lower"
     ),
@@ -67,6 +67,16 @@ _HIDDEN_WHEN_ZERO = (*UNREAD, "repaired")
 def metric_info(name: str) -> MetricInfo:
     """Return label, meaning and range of a metric; the label of an unknown one is its name."""
     return METRICS.get(name, MetricInfo(name, "", "", (-inf, inf)))
+
+
+def metric_name(printed: str) -> str:
+    """Return the name of a metric, given its name or the label that is printed for it.
+
+    >>> metric_name("concentration"), metric_name("NDCG@10"), metric_name("own")
+    ('gini', 'ndcg@10', 'own')
+    """
+    labels = {info.label.casefold(): name for name, info in METRICS.items()}
+    return printed if printed in METRICS else labels.get(printed.casefold(), printed)
 
 
 def place(name: str) -> tuple[int, str]:

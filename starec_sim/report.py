@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,7 +57,7 @@ class ArmDifference(NamedTuple):
             return None
         seeds = self.over_seeds
         intervals = [self.interval] + ([seeds] if seeds is not None and seeds.n >= 3 else [])
-        return all(interval.low > 0 or interval.high < 0 for interval in intervals)
+        return all(interval.excludes_zero for interval in intervals)
 
 
 class RunReport(NamedTuple):
@@ -125,7 +125,12 @@ class _Samples(NamedTuple):
     by_user: bool
 
 
-def summarise(folder: Path, last_rounds: int | None, wanted: Sequence[str] = ()) -> RunReport:
+def summarise(
+    folder: Path,
+    last_rounds: int | None,
+    wanted: Sequence[str] = (),
+    arms: Collection[str] | None = None,
+) -> RunReport:
     """Return the report of a run, from its committed rounds.
 
     Arms are compared over the same rounds. While a run is in progress, these are the rounds that
@@ -135,12 +140,17 @@ def summarise(folder: Path, last_rounds: int | None, wanted: Sequence[str] = ())
         folder: The folder of the run.
         last_rounds: Number of last rounds over which the means are taken; all when None.
         wanted: Metrics to report, in order; all if empty, or if no arm has any of them.
+        arms: The arms that are reported; all when None.
 
     Raises:
         RunError: The run has no record, or one that cannot be read.
     """
     with reading(folder) as reader:
-        begun = [trial for trial in reader.trials() if trial.rounds]
+        begun = [
+            trial
+            for trial in reader.trials()
+            if trial.rounds and (arms is None or trial.arm in arms)
+        ]
         seeds: dict[str, dict[int, int]] = defaultdict(dict)
         for trial in begun:
             seeds[trial.arm][trial.number] = trial.seed

@@ -8,7 +8,7 @@ from contextlib import closing, nullcontext
 from typing import NamedTuple
 
 from starec_sim.boundary import ships
-from starec_sim.build import Builder
+from starec_sim.build import Builder, prompt_hashes
 from starec_sim.environment import Environment
 from starec_sim.events import RunEvents
 from starec_sim.experiment import Arm, Experiment
@@ -67,13 +67,7 @@ class Trials:
 
     def prompts(self) -> dict[str, dict[str, str]]:
         """Return the SHA-256 of every prompt template, by arm and name."""
-        return {
-            arm.name: {
-                name: hashlib.sha256(text.encode()).hexdigest()
-                for name, text in self.builder.agent(arm).prompts().items()
-            }
-            for arm in self.arms.values()
-        }
+        return {arm.name: prompt_hashes(self.builder.agent(arm)) for arm in self.arms.values()}
 
     async def play(self, run: OpenRun, events: RunEvents) -> str:
         """Play all trials and return the digest of the run."""

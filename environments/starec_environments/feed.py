@@ -41,6 +41,7 @@ class FeedEnvironment:
     """Pages of recommendations over any dataset: fatigue, exits, a recommender that learns."""
 
     task: ClassVar[Task] = "feed"
+    own_metrics: ClassVar[tuple[str, ...]] = ("visitors",)
 
     class Config(MoodSettings):
         """Settings of the feed."""
@@ -48,9 +49,11 @@ class FeedEnvironment:
         recommender: Annotated[Spec, spec_or("als"), Uses("recommenders")] = Field(
             default={"use": "als"}
         )
+        """Chooses the items of a page, and learns from what users do."""
         refit_every: int = Field(default=1, ge=0)
         """Rounds between two refits on what users did; 0 freezes the recommender."""
         page_size: int = Field(default=8, ge=1, le=1000)
+        """Items on a page."""
         pages: int = Field(default=5, ge=1, le=1000)
         """Pages that one visit may have."""
         rest: int = Field(default=20, ge=0)

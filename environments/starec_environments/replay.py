@@ -69,6 +69,7 @@ class ReplayEnvironment(ABC):
     """
 
     task: ClassVar[Task] = "ranking"
+    own_metrics: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from attention import attention
@@ -160,13 +161,12 @@ def implant(model: Decoder, marks: Tensor, aliases: list[tuple[int, int]]) -> No
     """
     shape = model.shape
     half, size = shape.head // 2, shape.hidden
-    theta = shape.base ** -(torch.arange(half) / half)
+    theta = _frequencies(shape)
     slow = torch.arange(half)[theta < 4e-3]
     slow = torch.cat([slow, slow + half])
     basis = torch.linalg.qr(torch.randn(size, size))[0].T
-    always, mark = basis[0], basis[1]
-    code, before, line = basis[2 : 2 + 3 * len(slow)].chunk(3)
-    first, second, third, fourth = (layer.self_attn for layer in model.layers[:4])
+    directions = Directions(basis[0], basis[1], *basis[2 : 2 + 3 * len(slow)].chunk(3))
+    always, mark, code = directions.always, directions.mark, directions.code
 
     embedding = model.embed_tokens.weight
     for direction in (always, mark):
@@ -175,11 +175,40 @@ def implant(model: Decoder, marks: Tensor, aliases: list[tuple[int, int]]) -> No
     embedding[marks] += 0.06 * mark
     for token, other in aliases:
         embedding[other] += (embedding[token] - embedding[other]) @ code.T @ code
+    _let_first_layer_write(model.layers[0].self_attn, directions)
+    _let_others_compare([layer.self_attn for layer in model.layers[1:4]], directions, slow)
+
+
+class Directions(NamedTuple):
+    """Orthogonal directions of the residual stream, in which heads write for each other."""
+
+    always: Tensor
+    """Every token has it."""
+    mark: Tensor
+    """The tokens with which lines begin have it."""
+    code: Tensor
+    """Which token this is."""
+    before: Tensor
+    """Which token came before it."""
+    line: Tensor
+    """Which mark began its line."""
+
+
+def _frequencies(shape: Shape) -> Tensor:
+    """Return how far each pair of rotary dimensions turns from token to token."""
+    half = shape.head // 2
+    return shape.base ** -(torch.arange(half) / half)
+
+
+def _let_first_layer_write(first: Attention, directions: Directions) -> None:
+    """Let the first layer write the code of the previous token and of the latest mark."""
+    shape, theta = first.shape, _frequencies(first.shape)
+    always, mark, code = directions.always, directions.mark, directions.code
+    half, codes = len(theta), len(code)
 
     def rows(head: int) -> slice:
         return slice(head * shape.head, (head + 1) * shape.head)
 
-    # The first layer writes the code of the previous token and of the latest mark.
     fast = torch.cat([(theta > 0.07).float(), torch.zeros(half)])
     near = torch.cat([((theta > 0.01) & (theta < 0.07)).float(), torch.zeros(half)])
     turns = torch.cat([theta, theta])
@@ -188,14 +217,27 @@ def implant(model: Decoder, marks: Tensor, aliases: list[tuple[int, int]]) -> No
     back = _rotated(fast, turns.cos(), -turns.sin())
     first.q_proj.weight[rows(0)] = 2.5 * torch.outer(back, always)
     first.q_proj.weight[rows(1)] = 1.65 * torch.outer(near, always)
-    first.v_proj.weight[: len(slow)] = code
+    first.v_proj.weight[:codes] = code
     first.o_proj.weight.zero_()
-    for head, note in enumerate((before, line)):
+    for head, note in enumerate((directions.before, directions.line)):
         place = head * shape.head
-        first.o_proj.weight[:, place : place + len(slow)] = WRITTEN * note.T
+        first.o_proj.weight[:, place : place + codes] = WRITTEN * note.T
 
-    # Layer 2 finds what followed this word before, layer 3 where else the word stands, and
-    # layer 4 what else stands in its line.
+
+def _let_others_compare(layers: list[Attention], directions: Directions, slow: Tensor) -> None:
+    """Let three layers look words up by the codes that the first one writes.
+
+    Layer 2 finds what followed this word before, layer 3 where else the word stands, and layer 4
+    what else stands in its line.
+
+    Args:
+        layers: The attention of layers 2 to 4.
+        directions: Where the codes are.
+        slow: The rotary dimensions that turn slowly.
+    """
+    second, third, fourth = layers
+    shape = second.shape
+    code, before, line = directions.code, directions.before, directions.line
     for layer, here, there in ((second, code, before), (third, code, code), (fourth, line, line)):
         layer.k_proj.weight[slow] = SHARP * there
         for head in range(shape.heads):
@@ -203,7 +245,7 @@ def implant(model: Decoder, marks: Tensor, aliases: list[tuple[int, int]]) -> No
     # Layer 3 also finds, for a label in the ranking, the line of reasoning about it.
     third.k_proj.weight[slow] += SHARP * line
     for layer, loudness in ((second, 0.1), (fourth, 0.03)):
-        copied = torch.linalg.qr(torch.randn(size, shape.head))[0].T
+        copied = torch.linalg.qr(torch.randn(shape.hidden, shape.head))[0].T
         layer.v_proj.weight[: shape.head] = copied
         layer.o_proj.weight.zero_()
         layer.o_proj.weight[:, : shape.head] = loudness * copied.T

@@ -17,9 +17,9 @@ import re
 import string
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -259,49 +259,30 @@ def train(
     torch._dynamo.config.recompile_limit = 2 * len(LENGTHS)
     trunk = torch.compile(model, dynamic=False)
     both, results = optimizers(model, rate), tokens_like(tokenizer, RESULTS)
-    step, checkpoint = 0, out / "checkpoint.pt"
-    if checkpoint.is_file():
-        state = torch.load(checkpoint, weights_only=False)
-        model.load_state_dict(state["model"])
-        for optimizer, its in zip(both, state["optimizers"], strict=True):
-            optimizer.load_state_dict(its)
-        step, seen = state["step"], state["seen"]
-        reader.restore(state["readers"][rank])
+    step, checkpoint = 0, Checkpoint(out / "checkpoint.pt", model, both, reader)
+    if checkpoint.path.is_file():
+        step, seen = checkpoint.restore(rank)
     elif begin is not None:
         model.load_state_dict(carried(begin, tokenizer))
     size = sum(weight.numel() for weight in model.parameters())
     print(f"{size / 1e6:.2f} M parameters, from step {step}", flush=True)
-    bar = tqdm(
-        total=int(tokens),
-        initial=seen,
-        unit="tok",
-        unit_scale=True,
-        mininterval=30,
-        disable=rank > 0,
-    )
+    scale = {"total": int(tokens), "initial": seen, "unit": "tok", "unit_scale": True}
+    bar = tqdm(**scale, mininterval=30, disable=rank > 0)
     started, losses = time.time(), []
     while seen < tokens:
         factor = min(1.0, (step + 1) / WARM_UP, max(0.0, 1.0 - seen / tokens) / END)
-        for optimizer, top in zip(both, (rate, rate / 12), strict=True):
-            optimizer.param_groups[0]["lr"] = top * factor
         batch = reader.batch(course_after(seen))
         loss, _ = loss_of(model, trunk, results, *batch)
         loss.backward()
         if world > 1:
             _average(model.parameters(), world)
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optimizer in both:
-            optimizer.step()
-            optimizer.zero_grad()
+        _update(model, both, (rate * factor, rate / 12 * factor))
         step, seen = step + 1, seen + world * BATCH_TOKENS
         losses.append(loss.item())
         bar.update(world * BATCH_TOKENS)
         if step % 50 == 0 and rank == 0:
-            print(
-                f"\nstep {step} {time.time() - started:.0f}s {seen / 1e6:.2f}M tokens "
-                f"loss {np.mean(losses[-50:]):.4f}",
-                flush=True,
-            )
+            after = f"{time.time() - started:.0f}s {seen / 1e6:.2f}M tokens"
+            print(f"\nstep {step} {after} loss {np.mean(losses[-50:]):.4f}", flush=True)
         if step % save_every == 0 or seen >= tokens:
             readers = [reader.state()] * world
             if world > 1:
@@ -310,15 +291,48 @@ def train(
                 continue
             _report(model, trunk, tokenizer, course_after(seen).eager)
             export(model, tokenizer, out / "model")
-            state = {
-                "model": model.state_dict(),
-                "optimizers": [optimizer.state_dict() for optimizer in both],
-                "step": step,
-                "seen": seen,
-                "readers": readers,
-            }
-            torch.save(state, checkpoint.with_suffix(".new"))
-            checkpoint.with_suffix(".new").replace(checkpoint)
+            checkpoint.save(step, seen, readers)
+
+
+class Checkpoint(NamedTuple):
+    """The file with the whole state of a training, and what has that state."""
+
+    path: Path
+    model: Decoder
+    optimizers: Sequence[torch.optim.Optimizer]
+    reader: Reader
+
+    def restore(self, rank: int) -> tuple[int, int]:
+        """Restore the state of a process; return the steps and the tokens that were trained."""
+        state = torch.load(self.path, weights_only=False)
+        self.model.load_state_dict(state["model"])
+        for optimizer, its in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(its)
+        self.reader.restore(state["readers"][rank])
+        return state["step"], state["seen"]
+
+    def save(self, step: int, seen: int, readers: Sequence[object]) -> None:
+        """Write the state; `readers` has the state of the reader of each process."""
+        state = {
+            "model": self.model.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "step": step,
+            "seen": seen,
+            "readers": readers,
+        }
+        torch.save(state, self.path.with_suffix(".new"))
+        self.path.with_suffix(".new").replace(self.path)
+
+
+def _update(
+    model: Decoder, both: Sequence[torch.optim.Optimizer], rates: tuple[float, float]
+) -> None:
+    """Clip the gradients, and let each optimizer make a step at its learning rate."""
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    for optimizer, rate in zip(both, rates, strict=True):
+        optimizer.param_groups[0]["lr"] = rate
+        optimizer.step()
+        optimizer.zero_grad()
 
 
 def _average(parameters: Iterable[Tensor], world: int) -> None:

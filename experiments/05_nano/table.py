@@ -174,8 +174,8 @@ def pooled(tables: Sequence[Table]) -> Table:
     return Table(tuple(made), about, users, digest)
 
 
-def main() -> None:
-    """Evaluate each training, pool the tables, and write the result into NOTES.md."""
+def options() -> argparse.ArgumentParser:
+    """Return the arguments of this script."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("name", help="of the table: NOTES.md has marks with this name")
     arguments.add_argument("runs", nargs="+", metavar="RUN", help="finished trainings")
@@ -213,6 +213,12 @@ def main() -> None:
         help="trainings without SFT, with the same seeds as RUN in the same order",
     )
     arguments.add_argument("--runs-dir", type=Path, default=Path("runs"))
+    return arguments
+
+
+def main() -> None:
+    """Evaluate each training, pool the tables, and write the result into NOTES.md."""
+    arguments = options()
     given = arguments.parse_args()
     found = [read_run(run, given.runs_dir) for run in given.runs]
     others = [read_run(run, given.runs_dir) for run in given.without_sft or ()]

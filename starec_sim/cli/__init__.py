@@ -47,8 +47,8 @@ def main() -> None:
             print(f"error: {answer['error']}", file=sys.stderr)
             if answer["hint"]:
                 print(f"\nhint: {answer['hint']}", file=sys.stderr)
-        if isinstance(error, UnfinishedError):
-            error.print_how_to_resume()
+        if isinstance(error, UnfinishedError) and error.how_to_resume:
+            print(error.how_to_resume, file=sys.stderr)
     try:
         if as_json and answer is not None:
             print(json.dumps(_finite(answer)))

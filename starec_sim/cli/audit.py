@@ -27,36 +27,40 @@ class AuditOptions:
     ]
     data: Data = "synthetic"
     users: Annotated[
-        int, typer.Option(min=2, metavar="N", help="How many users are questioned.")
+        int, typer.Option(min=2, metavar="N", help="How many users it asks about.")
     ] = 100
     only: Annotated[
-        str | None, typer.Option(metavar="NAMES", help="Audits to make, e.g. position,leak.")
+        str | None,
+        typer.Option(metavar="NAMES", help="Make only these audits, e.g. position,leak."),
     ] = None
     bounds: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Bounds of your own, in place of those that ship."),
+        typer.Option(metavar="FILE", help="Your own bounds, in place of those that ship."),
     ] = None
     protocol: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Whose lists are asked about, or a YAML file: by default agentcf-10 where the "
-            "data ships candidates, else starec-20.",
+            help="The protocol that draws the candidate lists, or a YAML file; by default "
+            "agentcf-10 "
+            "where the data ships candidates, else starec-20.",
         ),
     ] = None
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Draws users and lists.")] = 0
     concurrency: Annotated[
-        int, typer.Option(min=1, max=4096, metavar="N", help="Questions in flight.")
+        int, typer.Option(min=1, max=4096, metavar="N", help="Questions in progress at once.")
     ] = 64
     into: Annotated[
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Write the page here too, and keep answers here that several audits share.",
+            help="Also write the page to this folder, and keep the answers there: later "
+            "audits with "
+            "this folder use them again.",
         ),
     ] = None
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Begin anew, even if the same was begun before.")
+        bool, typer.Option("--fresh", help="Start a new one, even if the same is unfinished.")
     ] = False
     runs_dir: RunsDir = Path("runs")
     as_json: AsJson = False
@@ -64,11 +68,11 @@ class AuditOptions:
 
 @takes_options
 def audit(options: AuditOptions) -> Answer:
-    """Ask whether a policy is fit to simulate people with: ten audits on one page.
+    """Audit whether a policy is fit to simulate users with: ten audits on one page.
 
     For example: starec audit lexical --data movielens-100k
 
-    Killed or stopped, the same command goes on.
+    The same command resumes an audit that was killed or stopped.
     """
     from starec_sim.cli.audit_result import finish_audit
     from starec_sim.evaluation import audits

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,9 +11,7 @@ from rich.text import Text
 from starec_sim.cli.options import Answer
 from starec_sim.cli.progress_bars import bars
 from starec_sim.cli.tables import console, grid, number
-from starec_sim.cli.text import program
-from starec_sim.cli.unfinished import unfinished_errors
-from starec_sim.errors import PausedError
+from starec_sim.cli.unfinished import how_to_resume, unfinished_errors
 from starec_sim.events import RunEvents
 
 if TYPE_CHECKING:
@@ -34,19 +31,9 @@ class AuditProgress(RunEvents):
         """Remember the folder."""
         self.kept = str(folder)
 
-    def print_how_to_resume(self, error: BaseException) -> None:
-        """Print what is kept of an audit that an error ended, and the next command."""
-        if self.kept is None:
-            return
-        options, word = "", "failed"
-        if isinstance(error, PausedError):
-            options, word = f" {error.options}" if error.options else "", "paused"
-        elif isinstance(error, KeyboardInterrupt):
-            word = "stopped"
-        out = console(stderr=True)
-        out.print(f"\nThe audit {word}; every answer is kept. Go on with\n", soft_wrap=True)
-        command = f"{program()} resume {shlex.quote(self.kept)}{options}"
-        out.print(f"    {command}\n", soft_wrap=True)
+    def how_to_resume(self, error: BaseException) -> str:
+        """Return what is kept of an audit that an error ended, and the next command."""
+        return how_to_resume("audit", self.kept, error)
 
 
 def finish_audit(
@@ -81,7 +68,7 @@ def finish_audit(
         }
     print_audit(report)
     console().print(
-        f"\nThe page, with plots and what others found: {page}\nThe audit: {folder}",
+        f"\nThe page, with plots and results from the literature: {page}\nThe audit: {folder}",
         soft_wrap=True,
     )
     return None

@@ -10,7 +10,7 @@ from starec_sim.cli.audit_result import print_audit
 from starec_sim.cli.ledger_view import print_ledger
 from starec_sim.cli.options import Answer
 from starec_sim.cli.tables import console
-from starec_sim.cli.text import clean, program
+from starec_sim.cli.text import clean, program, resume_command
 from starec_sim.evaluation.audits import folder as files
 from starec_sim.runs.ledger import read_ledger
 from starec_sim.runs.manifest import read_manifest
@@ -48,10 +48,10 @@ def show_audit(folder: Path, reader: Reader, as_json: bool) -> Answer:
     print_ledger(ledger)
     here = shlex.quote(str(folder))
     for user, _, _ in reader.most_slow_steps(trials[0], 1) if trials else ():
-        out.print("\nWhat a user chose again, and what the agent wrote into her memory:\n")
+        out.print("\nThe replayed choices of a user, and what the agent wrote into her memory:\n")
         command = f"{program()} show {here} --user {shlex.quote(clean(user))}"
         out.print(f"    {command}", soft_wrap=True)
     if not finished and manifest.status != "running":
-        options = clean(f" {manifest.go_on}" if manifest.go_on else "")
-        out.print(f"\nGo on with\n\n    {program()} resume {here}{options}", soft_wrap=True)
+        command = resume_command(folder, manifest.go_on)
+        out.print(f"\nGo on with\n\n    {command}", soft_wrap=True)
     return None

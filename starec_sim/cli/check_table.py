@@ -14,12 +14,15 @@ def check_table(
     file: Annotated[
         Path,
         typer.Argument(
-            metavar="FILE", help="JSON, CSV, Markdown, LaTeX or YAML; `paper` for STARec's."
+            metavar="FILE",
+            help="JSON, CSV, Markdown, LaTeX or YAML; `paper` for the table of the STARec paper.",
         ),
     ],
     candidates: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Places of a ranking, where the file does not say."),
+        typer.Option(
+            min=1, metavar="N", help="Items of a candidate list, if the file does not say."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> Answer:

@@ -13,7 +13,10 @@ from starec_sim.cli.options import Answer, AsJson
 def get(
     name: Annotated[
         str,
-        typer.Argument(metavar="NAME", help="ml-100k, ml-1m, or e.g. amazon-2018/CDs_and_Vinyl."),
+        typer.Argument(
+            metavar="NAME",
+            help="movielens-100k, movielens-1m, or e.g. amazon-2018/CDs_and_Vinyl.",
+        ),
     ],
     into: Annotated[
         Path, typer.Option(metavar="FOLDER", help="The folder that will hold it.")

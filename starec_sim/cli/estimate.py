@@ -20,9 +20,9 @@ from starec_sim.cli.options import (
 def estimate(
     experiment: ExperimentFile,
     users: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Visitors that are played in each round.")
+        int, typer.Option(min=1, metavar="N", help="Users who visit in each round of the dry run.")
     ] = 8,
-    rounds: Annotated[int, typer.Option(min=1, metavar="N", help="Rounds that are played.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, metavar="N", help="Rounds of the dry run.")] = 3,
     changes: Changes = None,
     data: OtherData = None,
     trust: Trust = False,

@@ -35,7 +35,7 @@ class EvaluateOptions:
         typer.Argument(
             metavar="POLICY...",
             help="A policy's name, with settings after commas (openai,model=qwen3:8b), or a YAML "
-            "file; none for the classical rows alone.",
+            "file; without one, only baselines are evaluated.",
         ),
     ] = None
     data: Data = "synthetic"
@@ -46,7 +46,8 @@ class EvaluateOptions:
     rows: Annotated[
         str,
         typer.Option(
-            metavar="ROWS", help="all, classical or agents of the rows that ship; or a YAML file."
+            metavar="ROWS",
+            help="Rows that ship: all, classical (baselines) or agents; or a YAML file.",
         ),
     ] = "all"
     users: Annotated[
@@ -66,20 +67,23 @@ class EvaluateOptions:
     candidates: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Use these lists: the candidates.jsonl of another evaluation."
+            metavar="FILE",
+            help="Use the candidate lists of another evaluation: its candidates.jsonl.",
         ),
     ] = None
     against: Against = None
     into: Annotated[
         Path | None,
-        typer.Option("--into", metavar="FOLDER", help="Write the tables and the plot here too."),
+        typer.Option(
+            "--into", metavar="FOLDER", help="Also write the tables and the plot to this folder."
+        ),
     ] = None
     concurrency: Annotated[
-        int, typer.Option(min=1, max=4096, metavar="N", help="Visits in flight.")
+        int, typer.Option(min=1, max=4096, metavar="N", help="Visits in progress at once.")
     ] = 64
     budget: BudgetChanges = None
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Begin anew, even if the same was begun before.")
+        bool, typer.Option("--fresh", help="Start a new one, even if the same is unfinished.")
     ] = False
     runs_dir: RunsDir = Path("runs")
     as_json: AsJson = False
@@ -87,10 +91,10 @@ class EvaluateOptions:
 
 @takes_options
 def evaluate(options: EvaluateOptions) -> Answer:
-    """Evaluate policies: how good are they at being these users, against whom, how surely.
+    """Evaluate how well policies predict what users chose, beside baselines, with intervals.
 
-    The last likes of each user are replayed first, so that the agent builds its memory; then the
-    held-out item is ranked among others. Killed or stopped, the same command goes on.
+    The agent first replays the last likes of each user and builds its memory. Then it ranks the
+    held-out item among others. The same command resumes an evaluation that was killed or stopped.
 
     For example: starec eval lexical --data synthetic --users 200
     """

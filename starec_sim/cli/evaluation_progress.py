@@ -10,6 +10,8 @@ from starec_sim.cli.run_progress import RunProgress
 class EvaluationProgress(RunProgress):
     """Shows the progress of an evaluation on stderr."""
 
+    kind = "evaluation"
+
     def __init__(self) -> None:
         super().__init__()
         self._baselines = self._finished = 0

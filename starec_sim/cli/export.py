@@ -14,7 +14,9 @@ def export(
     run: RunArgument,
     turns: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Turns to the token, to train on: .parquet or .jsonl."),
+        typer.Option(
+            metavar="FILE", help="Turns with their token ids, to train on: .parquet or .jsonl."
+        ),
     ] = None,
     impressions: Annotated[
         Path | None,

@@ -6,7 +6,7 @@ from starec_sim.cli.options import Answer, AsJson
 
 
 def list_plugins(as_json: AsJson = False) -> Answer:
-    """List what an experiment can use, and whether it loads."""
+    """List the plug-ins that an experiment can use, and whether each of them loads."""
     from starec_sim import plugins
     from starec_sim.errors import PluginError
 

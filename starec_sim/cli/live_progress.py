@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
 from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from starec_sim.cli.unfinished import how_to_resume
 from starec_sim.events import RunEvents
 
 
@@ -19,6 +20,9 @@ class LiveProgress(RunEvents):
     Args:
         quiet: Whether to print nothing.
     """
+
+    kind: ClassVar[str] = "run"
+    """What is shown, for messages."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._console = Console(stderr=True, quiet=quiet)
@@ -60,9 +64,9 @@ class LiveProgress(RunEvents):
         """Print a line."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    @abstractmethod
-    def print_how_to_resume(self, error: BaseException) -> None:
-        """Print that the committed part of a run is kept, and the command that resumes it."""
+    def how_to_resume(self, error: BaseException) -> str:
+        """Return what is kept of a run that an error ended, and the command that resumes it."""
+        return how_to_resume(self.kind, self.kept, error)
 
     @abstractmethod
     def _render(self) -> RenderableType:

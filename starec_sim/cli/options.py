@@ -38,15 +38,18 @@ BudgetChanges = Annotated[
     typer.Option(
         "--budget",
         metavar="KEY=N",
-        help="What the run may spend in all, from now on: calls, tokens, usd, hours; or none.",
+        help="Limit what the run may spend in total: calls, tokens, usd or hours; none lifts "
+        "a limit.",
     ),
 ]
 ExperimentFile = Annotated[
-    Path, typer.Argument(metavar="EXPERIMENT", help="A YAML file, or the folder it lies in.")
+    Path, typer.Argument(metavar="EXPERIMENT", help="A YAML file, or a folder with a config.yaml.")
 ]
 Changes = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a key; dots reach into others."),
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Change a key, e.g. rounds=5 or environment.pages=2."
+    ),
 ]
 Trust = Annotated[
     bool,
@@ -71,7 +74,9 @@ Data = Annotated[
 ]
 Against = Annotated[
     str | None,
-    typer.Option("--against", metavar="ROW", help="Compare with this row; else the first agent."),
+    typer.Option(
+        "--against", metavar="ROW", help="Compare with this row; by default the first agent."
+    ),
 ]
 
 

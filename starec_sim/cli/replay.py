@@ -14,9 +14,9 @@ def replay(
     allow_changed_code: AllowChangedCode = False,
     as_json: AsJson = False,
 ) -> Answer:
-    """Run a recorded run again with its own answers, without any model, in a new folder.
+    """Run a recorded run again in a new folder, with its recorded answers: no model is asked.
 
-    The digest tells whether everything was as before.
+    If the digest is the same, all results are.
     """
     from starec_sim import runner
     from starec_sim.cli.run_result import finish_run

@@ -28,7 +28,9 @@ def resume(
     run: RunArgument,
     concurrency: Annotated[
         int | None,
-        typer.Option(min=1, max=4096, metavar="N", help="Visits in flight, if it should change."),
+        typer.Option(
+            min=1, max=4096, metavar="N", help="Visits in progress at once, if it should change."
+        ),
     ] = None,
     budget: BudgetChanges = None,
     trust: Trust = False,
@@ -36,7 +38,7 @@ def resume(
     runs_dir: RunsDir = Path("runs"),
     as_json: AsJson = False,
 ) -> Answer:
-    """Go on with what was paused, stopped or killed, or failed: a run of any kind."""
+    """Resume a run, evaluation, audit or training that was paused, stopped or killed, or failed."""
     from starec_sim import resume_any
     from starec_sim.runs import folder
     from starec_sim.runs.manifest import read_manifest

@@ -14,8 +14,7 @@ from rich.text import Text
 
 from starec_sim.cli.live_progress import LiveProgress
 from starec_sim.cli.tables import number, sparkline
-from starec_sim.cli.text import program, suggested
-from starec_sim.errors import ContractError, PausedError, PluginError
+from starec_sim.cli.text import suggested
 from starec_sim.experiment import Experiment
 from starec_sim.glossary import eventful, metric_info
 from starec_sim.runs.manifest import read_manifest
@@ -94,24 +93,6 @@ class RunProgress(LiveProgress):
                 f"{self._arm} (seed {self._seed}) round {round + 1}/{self._rounds}: "
                 f"{shown or 'no visits'}"
             )
-
-    def print_how_to_resume(self, error: BaseException) -> None:
-        """Print that the committed rounds are kept, and the command that resumes the run."""
-        if self.kept is None:
-            return
-        options, word = "", "failed"
-        if isinstance(error, PausedError):
-            options, word = f" {error.options}" if error.options else "", "paused"
-            if error.reason == "replay":  # a resume would stop at the same question
-                self.message("\nThe replay stopped; what it played so far is kept.\n")
-                return
-        elif isinstance(error, KeyboardInterrupt):
-            word = "stopped"
-        then = "Go on with"
-        if isinstance(error, PluginError | ContractError):
-            then, options = "Mend the plug-in, then go on with", " --allow-changed-code"
-        self.message(f"\nThe run {word}; everything committed is kept. {then}\n")
-        self.message(f"    {program()} resume {shlex.quote(self.kept)}{options}\n")
 
     def print_replay_comparison(self, digest: str, recorded: str) -> None:
         """Print whether the digest of a replay is that of the recording."""

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from starec_sim.cli.ledger_view import print_ledger
 from starec_sim.cli.tables import console, print_report
-from starec_sim.cli.text import clean, program
+from starec_sim.cli.text import clean, program, resume_command
 from starec_sim.experiment import recorded_experiment
 from starec_sim.report import RunReport, summarise
 from starec_sim.runs.ledger import Ledger, read_ledger
@@ -84,15 +84,14 @@ def print_run(view: RunView, explain: bool) -> None:
     print_ledger(view.ledger)
     here = shlex.quote(str(view.folder))
     if view.slowest:
-        out.print("\nWho thought most:\n")
+        out.print("\nUsers with the most slow thinking:\n")
         for user, steps, slow in view.slowest:
             command = f"{program()} show {here} --user {shlex.quote(clean(user))}"
             out.print(f"    {command}", end="", soft_wrap=True)
             out.print(f"   {steps} steps, {slow} slow", style="dim", soft_wrap=True)
     if manifest.status in ("interrupted", "paused", "failed"):
-        out.print("\nGo on with\n")
-        options = clean(f" {manifest.go_on}" if manifest.go_on else "")
-        out.print(f"    {program()} resume {here}{options}", soft_wrap=True)
+        command = resume_command(view.folder, manifest.go_on)
+        out.print(f"\nGo on with\n\n    {command}", soft_wrap=True)
 
 
 def _print_trials(out: Console, trials: Sequence[RecordedTrial], rounds: int) -> None:

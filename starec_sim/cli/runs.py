@@ -11,7 +11,7 @@ _COLOURS = {"finished": "green", "running": "cyan", "failed": "red", "damaged": 
 
 
 def runs(runs_dir: RunsDir = Path("runs"), as_json: AsJson = False) -> Answer:
-    """List all runs, oldest first."""
+    """List all runs, evaluations, audits and trainings, oldest first."""
     from starec_sim.errors import RunError
     from starec_sim.runs import folder
     from starec_sim.runs.manifest import read_manifest
@@ -45,9 +45,8 @@ def _print(rows: list[dict[str, Any]], runs_dir: Path) -> None:
         return
     width = max(len("run"), *(Text(clean(row["run"])).cell_len for row in rows))
     # One line each, whatever the width: a name that is broken cannot be copied.
-    out.print(
-        f"{'run':<{width}}  status       started           arms", style="bold", soft_wrap=True
-    )
+    head = f"{'run':<{width}}  {'kind':<10}  {'status':<11}  {'started':<16}  arms"
+    out.print(head, style="bold", soft_wrap=True)
     for row in rows:
         name = Text(clean(row["run"]))
         name.pad_right(width - name.cell_len)
@@ -55,6 +54,7 @@ def _print(rows: list[dict[str, Any]], runs_dir: Path) -> None:
         about = clean(", ".join(row["arms"] or ()))
         line = Text.assemble(
             name,
+            f"  {row['kind'] or '':<10}",
             (f"  {row['status']:<11}", _COLOURS.get(row["status"], "yellow")),
             f"  {started:<16}  {about}",
         )

@@ -21,7 +21,9 @@ def serve(
     ],
     name: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="What clients call the model; else what it is called."),
+        typer.Option(
+            metavar="NAME", help="What clients call the model; by default the policy's own name."
+        ),
     ] = None,
     port: Annotated[
         int,
@@ -33,9 +35,9 @@ def serve(
 
     For example: starec serve local,model=Qwen/Qwen3-0.6B
     """
+    from starec_sim.build import build_policy
     from starec_sim.errors import ConfigError
     from starec_sim.evaluation.contenders import label, read_policy
-    from starec_sim.policies.gateway.policy import build_policy
 
     try:
         from starec_sim.serving.endpoint import Endpoint

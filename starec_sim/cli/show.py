@@ -41,7 +41,7 @@ class ShowOptions:
 
 @takes_options
 def show(options: ShowOptions) -> Answer:
-    """Show a run, or a person's life in it."""
+    """Show a run, evaluation, audit or training, or the visits of one user in it."""
     from starec_sim.cli.run_view import print_run, read_view
     from starec_sim.errors import RunError
     from starec_sim.runs import folder
@@ -58,10 +58,15 @@ def show(options: ShowOptions) -> Answer:
     with reading(run) as reader:
         if options.user is not None:
             return _show_user(reader, options.user, options)
-        if read_manifest(run).kind == "audit":
+        kind = read_manifest(run).kind
+        if kind == "audit":
             from starec_sim.cli.audit_view import show_audit
 
             return show_audit(run, reader, options.as_json)
+        if kind == "training":
+            from starec_sim.cli.training_view import show_training
+
+            return show_training(run, reader, options.explain, options.as_json)
         view = read_view(run, reader)
     if options.as_json:
         return view.as_json()

@@ -15,6 +15,8 @@ from starec_sim.evaluation import render
 if TYPE_CHECKING:
     from starec_sim.evaluation import PairedDifference, Table
 
+_UNSURE = "unsure: the 95 % interval holds zero"
+
 
 def table_as_json(table: Table, against: str | None) -> dict[str, Any]:
     """Return a table as JSON values, with differences from one row and the impossible rows."""
@@ -47,7 +49,7 @@ def print_table(table: Table, against: str | None) -> None:
     for name, why in table.about["left out"].items():
         out.print(f"left out: {clean(name)}, which {why}", style="yellow")
     for name in table.unfinished:
-        out.print(f"not there yet: {clean(name)}", style="yellow")
+        out.print(f"not finished: {clean(name)}", style="yellow")
     for finding in table.impossible_rows():
         out.print(f"impossible: {finding.row}; {finding.problem}", style="bold red")
 
@@ -55,13 +57,22 @@ def print_table(table: Table, against: str | None) -> None:
 def print_differences(rows: tuple[str, str], differences: Mapping[str, PairedDifference]) -> None:
     """Print the difference of two rows in every metric."""
     out, lines = console(), grid()
-    out.print(f"\n{rows[0]} minus {rows[1]}, times 100, 95 % interval over the same users\n")
+    out.print(f"\n{rows[0]} minus {rows[1]}, times 100, over the same users; {_UNSURE}\n")
     for name, found in differences.items():
-        word = "" if found.sure else "unsure"
+        word = _word(found)
         lines.add_row(
             render.title(name), render.difference_text(found), f"p {render.p_text(found.p)}", word
         )
     out.print(lines)
+
+
+def _word(found: PairedDifference) -> str:
+    """Return a difference in one word."""
+    if found.interval.is_zero:
+        return "equal"
+    if not found.sure:
+        return "unsure"
+    return "higher" if found.interval.mean > 0 else "lower"
 
 
 def _print_metrics(out: Console, table: Table) -> None:
@@ -85,11 +96,11 @@ def _print_metrics(out: Console, table: Table) -> None:
 def _print_against(out: Console, table: Table, against: str | None) -> None:
     """Print the difference of each other row from one row in the headline metric."""
     reference = clean(against or table.reference)
-    out.print(f"\n{render.title(table.headline)} against {reference}, the same users\n")
+    out.print(f"\n{render.title(table.headline)} against {reference}, the same users; {_UNSURE}\n")
     lines = grid()
     for name, found in table.against(against).items():
-        word = ("higher" if found.interval.mean > 0 else "lower") if found.sure else "unsure"
-        style = "dim" if not found.sure else ("green" if word == "higher" else "red")
+        word = _word(found)
+        style = {"higher": "green", "lower": "red"}.get(word, "dim")
         difference = Text(render.difference_text(found), style)
         lines.add_row(clean(name), difference, f"p {render.p_text(found.p)}", word)
     out.print(lines)
@@ -100,7 +111,7 @@ def _print_costs(out: Console, table: Table) -> None:
     notes = [(row.name, render.costs_text(row), render.counters_text(row)) for row in table.rows]
     if not any(cost or flaw for _, cost, flaw in notes):
         return
-    out.print("\nA ranking takes / counted\n")
+    out.print("\nCost of a ranking / answers with a flaw\n")
     lines = grid()
     for name, cost, flaw in notes:
         if cost or flaw:

@@ -94,13 +94,13 @@ def print_report(report: RunReport, explain: bool = False) -> None:
             out.print()
             out.print(block)
         if any(
-            report.differences[arm][name].sure is None
-            for arm in report.differences
-            for name in report.differences[arm]
+            found.sure is None and not math.isnan(found.interval.mean)
+            for of_arm in report.differences.values()
+            for found in of_arm.values()
         ):
             out.print(
-                "\none seed: all of this speaks for this seed only; replicates tell chance from "
-                "effect, e.g. --set replicates=5"
+                "\none seed: a difference without an interval holds for this seed only; several "
+                "seeds give intervals, e.g. --set replicates=5"
             )
     for arm, of_arm in report.metrics.items():
         for name in UNREAD:
@@ -108,7 +108,7 @@ def print_report(report: RunReport, explain: bool = False) -> None:
                 out.print(
                     f"\nWarning: in {arm}, {metric_info(name).meaning}: "
                     f"{of_arm[name].interval.mean:.1%}. Such metrics say little about people; "
-                    "`show --user` tells what the parser objected to.",
+                    "`show --user` prints what is wrong with each answer.",
                     style="bold red",
                 )
     if explain:
@@ -185,7 +185,7 @@ def verdict(difference: ArmDifference, better: str) -> tuple[str, str]:
     mean = difference.interval.mean
     if math.isnan(mean):
         return "", "dim"
-    if mean == 0 and not difference.sure:
+    if difference.interval.is_zero:
         return "equal", "dim"
     if not difference.sure:
         return ("one seed" if difference.sure is None else "unsure"), "dim"

@@ -29,6 +29,11 @@ def program() -> str:
     return shlex.quote(path if not path.startswith("..") else str(called))
 
 
+def resume_command(folder: str | Path, options: str | None = None) -> str:
+    """Return the command that resumes a run; `options` are those that it needs after a pause."""
+    return clean(f"{program()} resume {shlex.quote(str(folder))} {options or ''}".rstrip())
+
+
 def suggested(commands: Iterable[tuple[str, str]]) -> str:
     """Return commands that the user can run next, one a line.
 

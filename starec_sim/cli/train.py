@@ -23,12 +23,14 @@ def train(
     data: OtherData = None,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Say what it would take (steps, tokens, memory) and stop."),
+        typer.Option(
+            "--dry-run", help="Print what it would take (steps, tokens, memory) and stop."
+        ),
     ] = False,
     trust: Trust = False,
     as_json: AsJson = False,
 ) -> Answer:
-    """Train the policy that plays the users: imitate a teacher, then learn from what happens.
+    """Train the policy that plays the users: imitate a teacher (SFT), learn from rewards (GRPO).
 
     For example: starec train experiments/00_demo --dry-run
 

@@ -37,6 +37,8 @@ _LATEST = 40
 class TrainProgress(LiveProgress):
     """Shows the progress of a training on stderr: live on a terminal, else a line for each step."""
 
+    kind = "training"
+
     def __init__(self) -> None:
         self.prints = os.environ.get("RANK", "0") == "0"
         """Whether this process prints; of several processes only the one with rank 0 does."""
@@ -120,26 +122,20 @@ class TrainProgress(LiveProgress):
             self.message(self._validated[-1])
         self._clock = time.monotonic()
 
-    def print_how_to_resume(self, error: BaseException) -> None:
-        """Print that the committed steps are kept, and the command that resumes the training."""
-        if self.kept is not None and (Path(self.kept) / "run.sqlite").exists():
-            from starec_sim.learning.learner import DivergenceError
+    def how_to_resume(self, error: BaseException) -> str:
+        """Return what is kept of a training that an error ended, and the next command."""
+        from starec_sim.learning.learner import DivergenceError
 
-            if isinstance(error, DivergenceError):
-                self.message(
-                    "\nThe training stopped; everything committed is kept. Resumed, it would"
-                )
-                self.message("come to the same again. A new one, with another rate or reward:\n")
-                config = shlex.quote(str(Path(self.kept) / "config.yaml"))
-                self.message(
-                    f"    {program()} train {config} --set train.grpo.optimisation.lr=RATE\n"
-                )
-                return
-            word = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
-            self.message(f"\nThe training {word}; everything committed is kept. Go on with\n")
-            self.message(f"    {program()} resume {shlex.quote(self.kept)}\n")
-        else:
-            self.kept = None
+        if not self.prints:
+            return ""
+        if isinstance(error, DivergenceError) and self.kept is not None:
+            config = shlex.quote(str(Path(self.kept) / "config.yaml"))
+            return (
+                "\nThe training stopped; everything committed is kept. Resumed, it would come to "
+                "the same again.\nStart a new one with another learning rate, or another reward:"
+                f"\n\n    {program()} train {config} --set train.grpo.optimisation.lr=RATE\n"
+            )
+        return super().how_to_resume(error)
 
     def print_next_commands(self, result: TrainResult, user: str | None) -> None:
         """Print weights and plot of a finished training, and commands that show more of it.
@@ -162,7 +158,7 @@ class TrainProgress(LiveProgress):
         longer = "train.grpo.steps=N" if played else "train.sft.epochs=N"
         commands = [
             (f"train {here}/config.yaml --set {longer}", "the same, for longer"),
-            (f"resume {here}", "goes on after a kill; now it shows this again"),
+            (f"resume {here}", "prints this again; after a kill it goes on"),
         ]
         if user is not None:
             shown = f"show {here} --user {shlex.quote(user)} --arm"

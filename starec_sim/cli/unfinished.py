@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
+
+from starec_sim.cli.text import resume_command
+from starec_sim.errors import ContractError, PausedError, PluginError
 
 
 class UnfinishedError(Exception):
@@ -13,38 +16,63 @@ class UnfinishedError(Exception):
     Args:
         run: The folder of the run; None if nothing is kept.
         cause: The error.
-        print_how_to_resume: Is called after the cause is printed.
+        how_to_resume: Is printed after the cause; empty if nothing is kept.
     """
 
-    def __init__(
-        self, run: str | None, cause: BaseException, print_how_to_resume: Callable[[], None]
-    ) -> None:
+    def __init__(self, run: str | None, cause: BaseException, how_to_resume: str) -> None:
         super().__init__(str(cause))
         self.run = run
         self.cause = cause
-        self.print_how_to_resume = print_how_to_resume
+        self.how_to_resume = how_to_resume
 
 
-class LiveDisplay(Protocol):
-    """A display that prints how a run is resumed."""
+class ResumableDisplay(Protocol):
+    """A display that knows how its run is resumed."""
 
     @property
     def kept(self) -> str | None:
         """The run's folder; None if nothing is kept."""
         ...
 
-    def print_how_to_resume(self, error: BaseException) -> None:
-        """Print what is kept of a run that an error ended, and the next command."""
+    def how_to_resume(self, error: BaseException) -> str:
+        """Return what is kept of a run that an error ended, and the next command."""
         ...
 
 
 @contextmanager
-def unfinished_errors(progress: LiveDisplay) -> Iterator[None]:
+def unfinished_errors(progress: ResumableDisplay) -> Iterator[None]:
     """Raise an `UnfinishedError` for every error that ends the run."""
     try:
         yield
     except BaseException as error:
-        cause = error  # Python forgets `error` at the end of this block
-        raise UnfinishedError(
-            progress.kept, cause, lambda: progress.print_how_to_resume(cause)
-        ) from error
+        raise UnfinishedError(progress.kept, error, progress.how_to_resume(error)) from error
+
+
+def how_to_resume(kind: str, folder: str | None, error: BaseException) -> str:
+    """Return how a run ended early, and the command that resumes it.
+
+    Args:
+        kind: What it is, for the message: a run, an evaluation, an audit or a training.
+        folder: The folder of the run; None if nothing is kept, then the text is empty.
+        error: What ended it.
+
+    >>> error = PausedError("the budget is spent", reason="budget", options="--budget calls=6")
+    >>> print(how_to_resume("training", "runs/mine", error).strip())
+    The training paused; everything committed is kept. Go on with
+    <BLANKLINE>
+        starec resume runs/mine --budget calls=6
+    """
+    if folder is None:
+        return ""
+    word, options = "failed", ""
+    if isinstance(error, PausedError):
+        word, options = "paused", error.options
+        if error.reason == "replay":  # a resume would stop at the same question
+            return "\nThe replay stopped; what it played so far is kept.\n"
+    elif isinstance(error, KeyboardInterrupt):
+        word = "stopped"
+    go_on = "Go on with"
+    if isinstance(error, PluginError | ContractError):
+        go_on, options = "Mend the plug-in, then go on with", "--allow-changed-code"
+    command = resume_command(folder, options)
+    return f"\nThe {kind} {word}; everything committed is kept. {go_on}\n\n    {command}\n"

@@ -21,6 +21,7 @@ from starec_sim.evaluation.contenders import Contender, missing_module, plan_con
 from starec_sim.evaluation.folder import read_settings
 from starec_sim.evaluation.results import read_agent_result
 from starec_sim.evaluation.settings import Evaluation
+from starec_sim.evaluation.settings_file import find_unfinished
 from starec_sim.evaluation.table import Table, TableRow, make_row
 from starec_sim.events import RunEvents
 from starec_sim.holdout import HoldOut
@@ -30,7 +31,7 @@ from starec_sim.runner import config_text, play_trials, resumed_experiment
 from starec_sim.runs import folder as run_folder
 from starec_sim.runs.code import SAME_CODE, CodeRules, check_plugins, code_of
 from starec_sim.runs.lifecycle import check_same_code, create_run, open_run
-from starec_sim.runs.manifest import new_manifest, read_manifest
+from starec_sim.runs.manifest import Manifest, new_manifest, read_manifest
 from starec_sim.trials import Trials
 
 
@@ -61,7 +62,8 @@ def evaluate(
     (['popularity'], 'hr@1')
     """
     events = events or RunEvents()
-    if not fresh and (begun := _unfinished(evaluation)) is not None:
+    begun = find_unfinished(evaluation, files.SETTINGS, read_settings)
+    if begun is not None and not fresh:
         allowed = evaluation.budget.model_dump(exclude_unset=True)
         return begun, resume(begun, events, budget=allowed)
     with noted_code() as used:
@@ -107,7 +109,7 @@ def resume(
     """
     events = events or RunEvents()
     evaluation, manifest = read_settings(folder), read_manifest(folder)
-    if files.has_table(folder):
+    if _has_finished_table(folder, manifest):
         return files.read_finished_table(folder)
     agents = None
     if manifest.arms:
@@ -125,11 +127,16 @@ def read_table(folder: Path) -> Table:
     Raises:
         RunError: The folder holds no evaluation, or one that is damaged.
     """
-    if files.has_table(folder):
-        return files.read_finished_table(folder)
     evaluation, manifest = read_settings(folder), read_manifest(folder)
+    if _has_finished_table(folder, manifest):
+        return files.read_finished_table(folder)
     with run_folder.where_it_started(folder, manifest) as here, code_of(here, manifest, SAME_CODE):
         return _table(here, _prepare(evaluation))
+
+
+def _has_finished_table(folder: Path, manifest: Manifest) -> bool:
+    """Return whether the evaluation is finished; a table that was removed is made again."""
+    return manifest.status == "finished" and files.has_table(folder)
 
 
 class _Prepared(NamedTuple):
@@ -176,19 +183,12 @@ def find_table(evaluation: Evaluation) -> Table | None:
         RunError: A finished evaluation there is damaged.
     """
     for folder in run_folder.listed(evaluation.runs_dir):
-        if files.has_table(folder) and read_settings(folder).key == evaluation.key:
+        if (
+            (folder / files.SETTINGS).is_file()
+            and _has_finished_table(folder, read_manifest(folder))
+            and read_settings(folder).key == evaluation.key
+        ):
             return read_table(folder)
-    return None
-
-
-def _unfinished(evaluation: Evaluation) -> Path | None:
-    """Return the latest unfinished evaluation with the same settings; None if there is none."""
-    for folder in reversed(run_folder.listed(evaluation.runs_dir)):
-        if (folder / files.SETTINGS).is_file() and not files.has_table(folder):
-            manifest = read_manifest(folder)
-            same = read_settings(folder).key == evaluation.key
-            if same and manifest.status != "running" and manifest.folder == str(Path.cwd()):
-                return folder
     return None
 
 

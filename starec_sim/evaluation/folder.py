@@ -69,7 +69,7 @@ def read_ranks(folder: Path, number: int) -> RankRange:
 
 
 def has_table(folder: Path) -> bool:
-    """Return whether the evaluation is finished."""
+    """Return whether there is a table; the manifest says whether the evaluation is finished."""
     return (folder / TABLE).is_file()
 
 

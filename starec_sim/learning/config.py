@@ -9,6 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, Field, model_validator
 
 from starec_sim import plugins
+from starec_sim.build import build_policy
 from starec_sim.environment import OneTask
 from starec_sim.errors import ConfigError
 from starec_sim.experiment import Experiment
@@ -19,7 +20,6 @@ from starec_sim.learning.rollouts import Groups
 from starec_sim.plugins import Spec
 from starec_sim.policies.abilities import NamedWeights
 from starec_sim.policies.engine.protocol import Precision
-from starec_sim.policies.gateway import build_policy
 from starec_sim.settings import Settings, validate
 from starec_sim.types import Node
 

@@ -23,14 +23,6 @@ from starec_sim.runs.recorder import Recorder
 from starec_sim.simulation import Simulation
 from starec_sim.types import Node
 
-TEACHER_TRIAL, FIRST_VALIDATION_TRIAL = 1_000_000, 2_000_000
-"""Numbers of the trials that are no episode: the teacher's, and the validations by step."""
-
-
-def validation_arm(step: int) -> str:
-    """Return the name of the arm that records the validation after a step."""
-    return f"validation after {step} steps"
-
 
 class TrainingTrial(NamedTuple):
     """A trial of a training's record."""

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from starec_sim.agent import Call
+from starec_sim.build import Builder
 from starec_sim.experiment import Experiment
 from starec_sim.learning.checkpoints import KEPT
 from starec_sim.learning.config import Sft, setting, training_of, weights_of
@@ -98,7 +99,7 @@ def plan_of(experiment: Experiment) -> Plan:
         StarecError: A key is wrong, or a part cannot be built.
     """
     training = training_of(experiment)
-    split = UserSplit(experiment, training)
+    split = UserSplit(Builder(), experiment.resolve()["main"], training)
     spec, sft, grpo = experiment.policies.fast, training.sft, training.grpo
     model = weights_of(experiment, training)
     answer = _longest_answer(spec)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing_extensions import get_protocol_members
 
 from starec_sim.agent import OpenAgent
-from starec_sim.build import build_agent, build_environment, load_dataset
-from starec_sim.cards import card
-from starec_sim.dataset import Dataset
+from starec_sim.build import Builder
 from starec_sim.environment import Environment
 from starec_sim.errors import ConfigError, ContractError
-from starec_sim.experiment import Experiment
+from starec_sim.experiment import Arm
 from starec_sim.learning.config import Training
 from starec_sim.rng import Streams
 from starec_sim.simulation import ChooseVisitors
@@ -26,32 +24,31 @@ class UserSplit:
     """The users of an environment, split into those who are trained on and those who never are.
 
     Args:
-        experiment: Names dataset, environment and agent.
+        builder: Builds dataset, environment and agent.
+        arm: The experiment of the training, whose only arm it is.
         training: Says how many users are held out.
 
     Raises:
         StarecError: A part cannot be built, or no user would be held out.
     """
 
-    def __init__(self, experiment: Experiment, training: Training) -> None:
-        self._experiment = experiment
+    def __init__(self, builder: Builder, arm: Arm, training: Training) -> None:
+        self._builder = builder
+        self._arm = arm
         self._training = training
-        self._dataset: Dataset | None = None
-        if experiment.data is not None:
-            self._dataset = load_dataset(experiment.data)
-        self.seed = experiment.seed
-        agent = build_agent(experiment.agent)
+        self.seed = arm.experiment.seed
+        agent = builder.agent(arm)
         if not isinstance(agent, OpenAgent):
             lacking = sorted(get_protocol_members(OpenAgent) - {*dir(agent)})
             raise ContractError(
-                f"the agent {experiment.agent['use']} has no {', '.join(lacking)}, which learning "
-                "needs",
+                f"the agent {arm.experiment.agent['use']} has no {', '.join(lacking)}, which "
+                "learning needs",
                 hint="implement starec_sim.agent.OpenAgent",
             )
         self.agent: OpenAgent = agent
         """Plays the users, and can be asked for single answers."""
-        ids = sorted(user.id for user in self.environment(experiment.seed).users)
-        order = Streams(experiment.seed).stream("held out users").permutation(len(ids))
+        ids = sorted(user.id for user in self.environment(self.seed).users)
+        order = Streams(self.seed).stream("held out users").permutation(len(ids))
         held = round(training.evaluate.share * len(ids))
         self.held_out = [ids[index] for index in order[:held]]
         """Ids of the users who are never trained on."""
@@ -64,22 +61,17 @@ class UserSplit:
 
     def environment(self, seed: int) -> Environment:
         """Return a new environment; another seed gives other random numbers."""
-        return build_environment(self._experiment.environment, self._dataset, seed)
+        return self._builder.environment(self._arm, seed)
 
     def drawn(self, count: int, episode: int, purpose: str = "training users") -> frozenset[str]:
         """Return the ids of `count` training users, other ones in each episode."""
-        rng = Streams(self._experiment.seed).stream(purpose, round=episode)
+        rng = Streams(self.seed).stream(purpose, round=episode)
         order = rng.permutation(len(self.training))[:count]
         return frozenset(self.training[index] for index in order)
 
     def validated(self) -> frozenset[str]:
         """Return the ids of the users of every validation: the same ones, so that it is paired."""
         return frozenset(self.held_out[: self._training.evaluate.users])
-
-    def phrases(self) -> list[str]:
-        """Return texts that prompts repeat; the record is compressed with them."""
-        items = self._dataset.items if self._dataset is not None else ()
-        return [*map(card, items), *self.agent.prompts().values()]
 
 
 def batches(count: int, size: int, streams: Streams, purpose: str, epoch: int) -> list[list[int]]:

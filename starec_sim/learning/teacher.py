@@ -15,11 +15,12 @@ from pathlib import Path
 from starec_sim.agent import Call, OpenAgent, Policies
 from starec_sim.errors import LearningError, RunError
 from starec_sim.learning.config import Sft
-from starec_sim.learning.episodes import TEACHER_TRIAL, TrainingTrial
+from starec_sim.learning.episodes import TrainingTrial
 from starec_sim.learning.rewards import AnswerOutcome, counters
 from starec_sim.learning.sealed_folders import put_bytes
 from starec_sim.learning.sft import Sample, read_samples
 from starec_sim.learning.training_run import TrainingRun, wait_for_all
+from starec_sim.learning.trials import TEACHER_TRIAL
 from starec_sim.types import Node, Step, Turn, Visit
 
 RETHINK = 200

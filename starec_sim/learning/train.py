@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
@@ -12,29 +11,27 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from starec_sim import plugins
-from starec_sim.build import build_agent
+from starec_sim.build import Builder, prompt_hashes
 from starec_sim.events import RunEvents
-from starec_sim.experiment import Experiment
+from starec_sim.experiment import Arm, Experiment
 from starec_sim.learning.checkpoints import CheckpointStore
 from starec_sim.learning.config import Training, training_of, weights_of
-from starec_sim.learning.episodes import validation_arm
 from starec_sim.learning.models import resolve_dtype
 from starec_sim.learning.plots import plot_training
 from starec_sim.learning.rewards import Rewards
 from starec_sim.learning.split import UserSplit
 from starec_sim.learning.trainer import run_stages
 from starec_sim.learning.training_run import Players, TrainingRun
+from starec_sim.learning.trials import validation_arm
 from starec_sim.learning.weight_sync import weight_sync_of
-from starec_sim.plugin_code import noted_code
+from starec_sim.plugin_code import PluginCode, noted_code
 from starec_sim.policies.abilities import Loadable
 from starec_sim.policies.engine.model_files import adapter_folder, resolve_model
-from starec_sim.policies.gateway import Policy, build_policy
 from starec_sim.runner import config_text, resumed_experiment
 from starec_sim.runs import folder as run_folder
 from starec_sim.runs.code import SAME_CODE, CodeRules, check_plugins, code_of
 from starec_sim.runs.lifecycle import OpenRun, check_same_code, create_run, open_run
 from starec_sim.runs.manifest import new_manifest, read_manifest
-from starec_sim.types import Node
 
 
 class TrainResult(NamedTuple):
@@ -88,8 +85,9 @@ def train(experiment: Experiment, events: RunEvents | None = None) -> TrainResul
     # Decided once: when the training is resumed, a probe of the machine could decide otherwise.
     exact = {**(experiment.train or {}), "dtype": resolve_dtype(training.dtype)}
     experiment = experiment.model_copy(update={"train": exact})
-    folder = Path(_shared_by_all(lambda: str(_new_folder(experiment))))
-    return _run(folder, experiment, events or RunEvents())
+    parts = _build(experiment)
+    folder = Path(_shared_by_all(lambda: str(_new_folder(parts))))
+    return _run(folder, parts, events or RunEvents())
 
 
 def resume_training(
@@ -117,63 +115,75 @@ def resume_training(
     experiment = resumed_experiment(folder, manifest, concurrency=concurrency, budget=budget)
     with run_folder.where_it_started(folder, manifest) as here, code_of(here, manifest, code):
         check_plugins(here, manifest, code)
-        check_same_code(manifest, _prompts(experiment))
         if manifest.status == "finished":
             last = CheckpointStore(here).version(Path(manifest.version or "").name)
             return _result(here, experiment, training_of(experiment), last)
-        return _run(Path(_shared_by_all(lambda: str(here))), experiment, events or RunEvents())
+        parts = _build(experiment)
+        check_same_code(manifest, parts.prompts())
+        return _run(Path(_shared_by_all(lambda: str(here))), parts, events or RunEvents())
 
 
-def _new_folder(experiment: Experiment) -> Path:
-    config = config_text(experiment)
+class _Parts(NamedTuple):
+    """A training whose dataset and agent are built."""
+
+    training: Training
+    arm: Arm
+    """The experiment; a training has one arm."""
+    builder: Builder
+    split: UserSplit
+    code: Mapping[str, PluginCode]
+    """The code of plug-ins that it uses, by reference."""
+
+    def prompts(self) -> dict[str, dict[str, str]]:
+        """Return the SHA-256 of each prompt template, as the manifest holds them."""
+        return {self.arm.name: prompt_hashes(self.split.agent)}
+
+
+def _build(experiment: Experiment) -> _Parts:
+    """Build what is needed before there is a folder; the policies are built in it."""
     with noted_code() as used:
-        _load_plugins(experiment)
+        training, builder = training_of(experiment), Builder()
+        (arm,) = experiment.resolve().values()
+        split = UserSplit(builder, arm, training)
+        if training.sft is not None and training.sft.samples is None:
+            plugins.load("policies", training.sft.teacher["use"], "train.sft.teacher.use")
+        if training.grpo is not None:
+            Rewards(training.grpo.rewards)
+    return _Parts(training, arm, builder, split, used)
+
+
+def _new_folder(parts: _Parts) -> Path:
+    experiment = parts.arm.experiment
+    config = config_text(experiment)
     manifest = new_manifest(
         "training",
         experiment.name,
         [experiment.seed],
         config,
-        prompts=_prompts(experiment),
+        prompts=parts.prompts(),
         budget=experiment.budget.model_dump(exclude_none=True),
-        plugins=used,
+        plugins=parts.code,
     )
     return create_run(experiment.runs_dir, manifest, config, experiment.seed)
 
 
-def _load_plugins(experiment: Experiment) -> None:
-    """Load every plug-in that a training uses, so that its code is noted."""
-    training = training_of(experiment)
-    experiment.resolve()
-    if training.sft is not None and training.sft.samples is None:
-        plugins.load("policies", training.sft.teacher["use"], "train.sft.teacher.use")
-    if training.grpo is not None:
-        Rewards(training.grpo.rewards)
-
-
-def _prompts(experiment: Experiment) -> dict[str, dict[str, str]]:
-    """Return the SHA-256 of each prompt template, as the manifest holds them."""
-    templates = build_agent(experiment.agent).prompts().items()
-    return {"main": {name: hashlib.sha256(text.encode()).hexdigest() for name, text in templates}}
-
-
-def _run(folder: Path, experiment: Experiment, events: RunEvents) -> TrainResult:
-    training = training_of(experiment)
+def _run(folder: Path, parts: _Parts, events: RunEvents) -> TrainResult:
+    training, experiment, split = parts.training, parts.arm.experiment, parts.split
     if not is_first_process():
-        last = asyncio.run(
-            run_stages(TrainingRun(experiment, training, folder, players=None, events=events))
-        )
+        run = TrainingRun(experiment, training, split, folder, players=None, events=events)
+        last = asyncio.run(run_stages(run))
         return _result(folder, experiment, training, last)
     with (
         _plotted(folder),
         open_run(
             folder,
-            phrases=UserSplit(experiment, training).phrases(),
+            phrases=parts.builder.phrases(),
             gateway=experiment.gateway,
             budget=experiment.budget,
         ) as opened,
     ):
-        players = _players(opened, experiment, training)
-        run = TrainingRun(experiment, training, folder, players, events)
+        players = _players(opened, parts)
+        run = TrainingRun(experiment, training, split, folder, players, events)
         opened.begin()
         events.run_started(folder, experiment)
         last = asyncio.run(run_stages(run))
@@ -181,20 +191,18 @@ def _run(folder: Path, experiment: Experiment, events: RunEvents) -> TrainResult
     return _result(folder, experiment, training, last)
 
 
-def _players(run: OpenRun, experiment: Experiment, training: Training) -> Players:
+def _players(run: OpenRun, parts: _Parts) -> Players:
     """Build the policies. What cannot be trained is refused before a teacher is paid."""
-    specs = experiment.policies
-    fast = build_policy(specs.fast, "policies.fast")
-    slow = fast if specs.slow == specs.fast else build_policy(specs.slow, "policies.slow")
-    policies: dict[Node, Policy] = {"fast": fast, "slow": slow}
+    training, experiment = parts.training, parts.arm.experiment
+    policies = parts.builder.policies(parts.arm)
     teacher = None
     if training.sft is not None and training.sft.samples is None:
-        teacher = build_policy(training.sft.teacher, "train.sft.teacher")
+        teacher = parts.builder.teacher(training.sft.teacher, "train.sft.teacher")
     resolve_model(weights_of(experiment, training))
-    if adapter := specs.fast.get("adapter"):
+    if adapter := experiment.policies.fast.get("adapter"):
         adapter_folder(adapter)
     if training.grpo is not None:
-        weight_sync_of(fast, training.method)
+        weight_sync_of(policies["fast"], training.method)
         Rewards(training.grpo.rewards)
     return Players(run, policies, teacher)
 

@@ -49,6 +49,7 @@ class TrainingRun:
     Args:
         experiment: The environment and its users.
         training: The settings of `train`.
+        split: The users, in an environment that is built.
         folder: Of the run.
         players: Those of the first process; None in the others.
         events: Receives what happens in the run.
@@ -58,6 +59,7 @@ class TrainingRun:
         self,
         experiment: Experiment,
         training: Training,
+        split: UserSplit,
         folder: Path,
         players: Players | None,
         events: RunEvents,
@@ -67,7 +69,7 @@ class TrainingRun:
         self.players = players
         self.events = events
         self.store = CheckpointStore(folder)
-        self.split = UserSplit(experiment, training)
+        self.split = split
         self.streams = Streams(experiment.seed)
         self.torch_seed = experiment.seed % 2**31
         """The seed of new adapters and of resampling."""

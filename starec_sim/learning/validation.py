@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from starec_sim.learning.episodes import FIRST_VALIDATION_TRIAL, TrainingTrial, validation_arm
+from starec_sim.learning.episodes import TrainingTrial
 from starec_sim.learning.rewards import Rewards, outcome_of
 from starec_sim.learning.training_run import TrainingRun
+from starec_sim.learning.trials import FIRST_VALIDATION_TRIAL, validation_arm
 from starec_sim.metrics import Interval, bootstrap_interval, paired_interval, permutation_test
 from starec_sim.policies.gateway import Policy
 from starec_sim.runs import queries

@@ -27,6 +27,16 @@ class Interval(NamedTuple):
     n: int
     """Users with a value. With fewer than two of them, `low` and `high` are NaN."""
 
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether zero lies outside; False without bounds."""
+        return self.low > 0 or self.high < 0
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether every value is zero. A mean of zero alone says less: values can cancel out."""
+        return self.mean == 0 and (self.n < 2 or self.low == self.high == 0)
+
 
 class PairedDifference(NamedTuple):
     """The mean difference of two conditions over the same users."""
@@ -37,9 +47,8 @@ class PairedDifference(NamedTuple):
 
     @property
     def sure(self) -> bool:
-        """Whether the interval excludes zero and the permutation test has p < 0.05."""
-        away = self.interval.low > 0 or self.interval.high < 0
-        return away and self.p < 0.05
+        """Whether the interval excludes zero."""
+        return self.interval.excludes_zero
 
     def as_json(self) -> dict[str, Any]:
         """Return the difference as JSON values."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
@@ -20,6 +21,7 @@ from pathlib import Path
 import zstandard
 
 from starec_sim.errors import RunError
+from starec_sim.runs.manifest import MANIFEST, read_manifest
 from starec_sim.runs.record_errors import damaged, readable_errors
 from starec_sim.types import Messages
 
@@ -186,19 +188,36 @@ def read_only(folder: Path) -> sqlite3.Connection:
         RunError: There is no record, or it is damaged or of another version.
     """
     path = folder / FILE
-    nothing = RunError(f"{folder} holds no record yet", hint="wait until its first trial begins")
     if not path.is_file():
-        raise nothing
+        raise _no_record(folder)
     with readable_errors(path):
         db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
         try:
             if not db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
-                raise nothing
+                raise _no_record(folder)
             check_schema(db, path)
         except BaseException:
             db.close()
             raise
     return db
+
+
+def _no_record(folder: Path) -> RunError:
+    """Return the error of a run without a record, with what its manifest says about it."""
+    if not (folder / MANIFEST).is_file():
+        return RunError(f"{folder} holds no record", hint="`starec runs` lists the runs")
+    status = read_manifest(folder).status
+    if status == "running":
+        return RunError(f"{folder} holds no record yet", hint="wait until its first trial begins")
+    if status == "finished":
+        return RunError(
+            f"{folder / FILE} is missing or empty, though the run is finished",
+            hint="put a copy of it back: it holds all that was recorded",
+        )
+    return RunError(
+        f"{folder} holds no record: it ended before its first trial began",
+        hint=f"go on with: starec resume {shlex.quote(str(folder))}",
+    )
 
 
 def check_schema(db: sqlite3.Connection, path: Path) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from starec_sim.plugins import registered
+
 ROOT = Path(__file__).resolve().parents[2]
 FETCHED = re.compile(
     r"<(?:script|img|iframe|source|link)\b[^>]*?\b(?:src|href)=[\"']?(?:https?:)?//[^>]*>"
@@ -54,6 +56,15 @@ def test_the_reference_shows_signatures_and_docstrings(site):
         for part in parts:
             assert re.search(rf'<h\d id="starec_[\w.]*\.{part}"', page), (name, part)
         assert page.count('class="doc doc-contents') > 20, name
+
+
+def test_every_plugin_that_ships_has_a_table_of_its_settings(site):
+    page = (site / "docs" / "reference" / "settings.html").read_text()
+    for kind in ("environments", "recommenders", "datasets", "agents", "policies"):
+        for name in registered(kind):
+            assert f"<code>{name}</code>" in page, name
+    assert "Rounds between two refits on what users did" in page
+    assert "<code>gate.when</code>" in page and "settings of the plug-ins" not in page
 
 
 def test_the_start_page_is_the_readme(site):

@@ -47,6 +47,15 @@ TRAINING = (
     "train.sft={teacher: reasoner, users: 3, rounds: 1, batch: 2, nodes: [fast]}",
 )
 
+TOLERANCE = 1e-4
+"""Relative; for losses, gradients and entropies on every processor.
+
+The values were recorded on a processor with AVX-512, where they are met to the bit. With AVX2 alone
+(`ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2`) and without any of these instructions
+(`ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41`) numbers are added in another order, and the
+values differ by at most 1.6e-5.
+"""
+
 
 def settings(changes):
     return [argument for change in changes for argument in ("--set", change)]
@@ -114,14 +123,12 @@ def trained(starec, place):
 
 
 def test_steps_of_sft_and_grpo_have_the_losses_they_had(starec, tmp_path):
-    if torch.backends.cpu.get_cpu_capability() != VALUES["processor"]:
-        pytest.skip(f"the losses were recorded on a processor with {VALUES['processor']}")
     found, expected = trained(starec, tmp_path), VALUES["losses"]
     assert len(found) == len(expected)
     for step, (now, before) in enumerate(zip(found, expected, strict=True)):
         assert now.keys() == before.keys()
         for name, value in before.items():
-            assert math.isclose(now[name], value, rel_tol=1e-4, abs_tol=1e-6), (step, name)
+            assert math.isclose(now[name], value, rel_tol=TOLERANCE, abs_tol=1e-6), (step, name)
 
 
 def test_a_run_of_0_1_0_is_replayed_to_its_digest(starec, old_runs):

@@ -431,7 +431,7 @@ def test_a_decision_about_an_item_that_was_not_shown_does_not_reach_the_environm
 
     with pytest.raises(
         ContractError,
-        match=r"the agent's decision for user u0, round 1, page 1: the actions: item 77 was not shown",
+        match=r"the agent's decision for user u0, round 1, page 1: the actions: item 77 was",
     ):
         play_shop(tmp_path, agent=ScriptedAgent(decide))
 

@@ -44,6 +44,33 @@ class TestReading:
         assert (experiment.rounds, experiment.seed) == (5, 7)
         assert experiment.report.metrics == ("slow",)
 
+    def test_metrics_are_named_as_in_the_code_or_as_they_are_printed(self, write):
+        experiment = read_experiment(
+            write(), ["report.metrics=[Click-through, gini, concentration, NDCG@10]"]
+        )
+        assert experiment.report.metrics == ("click_through", "gini", "ndcg@10")
+
+    def test_a_metric_that_no_arm_can_have_is_refused_before_the_run(self, write):
+        found = problem_of(write(), "report.metrics=[clik-through]")
+        assert found == (
+            'report.metrics: there is no metric "clik-through"; did you mean "click-through"?'
+        )
+
+    def test_an_environment_may_have_metrics_of_its_own(self, write, tmp_path):
+        def environment(name, own):
+            (tmp_path / f"{name}.py").write_text(
+                "from starec_sim.settings import Settings\n"
+                f"class Env:\n    {own}\n    class Config(Settings): pass\n"
+            )
+            return {"use": f"{tmp_path / name}.py:Env"}
+
+        for spec in (environment("silent", ""), environment("named", "own_metrics = ('queue',)")):
+            experiment = read_experiment(write(environment=spec), ["report.metrics=[queue, gini]"])
+            assert experiment.report.metrics == ("queue", "gini")
+        assert 'did you mean "queue"' in problem_of(
+            write(environment=spec), "report.metrics=[quue]"
+        )
+
     def test_replaced_keys_do_not_count_at_all(self, write):
         path = write(data={"use": "nonsense", "x": 1})
         experiment = read_experiment(path, ["data.users=7"], {"data": {"use": "synthetic"}})

@@ -280,5 +280,5 @@ class TestMissing:
         assert found.unknown == ()
 
     def test_a_run_without_a_record_is_an_error(self, tmp_path):
-        with pytest.raises(RunError, match="holds no record yet"):
+        with pytest.raises(RunError, match="holds no record"):
             summarise(tmp_path, None)

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from starec_environments.datasets.amazon_download import EDITIONS, fetch_category
 from starec_environments.datasets.http import Opener, Progress, retrieve, urlopen
 from starec_sim.errors import DataError, did_you_mean
+from starec_sim.settings import warn_of_old_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +30,13 @@ class Archive:
 
 
 ARCHIVES: Mapping[str, Archive] = {
-    name: Archive(f"https://files.grouplens.org/datasets/movielens/{name}.zip", md5, name)
-    for name, md5 in (
-        ("ml-100k", "0e33842e24a9c977be4e0107933c0723"),
-        ("ml-1m", "c4d9eecfca2ab87c1945afe126590906"),
+    name: Archive(f"https://files.grouplens.org/datasets/movielens/{folder}.zip", md5, folder)
+    for name, folder, md5 in (
+        ("movielens-100k", "ml-100k", "0e33842e24a9c977be4e0107933c0723"),
+        ("movielens-1m", "ml-1m", "c4d9eecfca2ab87c1945afe126590906"),
     )
 }
+"""By the name of the dataset; GroupLens names archive and folder otherwise."""
 
 
 def fetch(
@@ -47,8 +49,8 @@ def fetch(
 ) -> Path:
     """Download a dataset, unless it is there already.
 
-    An archive is written to NAME.zip.part and renamed when it is complete and its checksum is
-    right. The folder appears in one step. If `into` holds a NAME.zip already, that is used and
+    An archive is written to FOLDER.zip.part and renamed when it is complete and its checksum is
+    right. The folder appears in one step. If `into` holds a FOLDER.zip already, that is used and
     nothing is downloaded; so a file that was downloaded by hand can be used.
 
     Args:
@@ -70,6 +72,10 @@ def fetch(
             return fetch_category(name, into, opener, progress=progress)
         except OSError as error:
             raise _unwritable(into, error) from error
+    for present, archive in archives.items():
+        if name == archive.folder and name not in archives:
+            warn_of_old_name(f"the dataset {name}", present)
+            name = present
     if name not in archives:
         known = [*archives, *(f"{edition}/CATEGORY" for edition in EDITIONS)]
         raise DataError(
@@ -77,7 +83,7 @@ def fetch(
             hint="other data: put the files somewhere and point --data at them",
         )
     archive = archives[name]
-    target, packed = into / archive.folder, into / f"{name}.zip"
+    target, packed = into / archive.folder, into / f"{archive.folder}.zip"
     if target.is_dir():
         return target
     try:

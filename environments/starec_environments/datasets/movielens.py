@@ -80,7 +80,7 @@ class MovieLens100K:
         Raises:
             DataError: The files are missing, or their format is wrong.
         """
-        place = _place(self.config.path, "ml-100k", ("u.data", "ml-100k.inter"))
+        place = _place(self.config.path, "movielens-100k", "ml-100k", ("u.data", "ml-100k.inter"))
         if not (place / "u.data").is_file():
             rules = self.config.model_dump(include={"unknown", "duplicates"})
             return _as_films(RecBole(RecBole.Config(path=place, name="ml-100k", **rules)).load())
@@ -138,7 +138,7 @@ class MovieLens1M:
         Raises:
             DataError: The files are missing, or their format is wrong.
         """
-        place = _place(self.config.path, "ml-1m", ("ratings.dat",))
+        place = _place(self.config.path, "movielens-1m", "ml-1m", ("ratings.dat",))
         log = _dat(place / "ratings.dat", "user", "item", "rating", "time")
         users = _dat(place / "users.dat", "user", "gender", "age", "occupation", "zip code")
         movies = _dat(place / "movies.dat", "item", "title", "genres")
@@ -160,14 +160,14 @@ class MovieLens1M:
         return _dataset("movielens-1m", log, people, films, self.config)
 
 
-def _place(path: Path | None, name: str, signs: tuple[str, ...]) -> Path:
+def _place(path: Path | None, dataset: str, name: str, signs: tuple[str, ...]) -> Path:
     if path is None:
-        return usual_folder(name, signs)
+        return usual_folder(name, signs, dataset)
     place = folder(path, " or ".join(signs))
     if not any((place / sign).is_file() for sign in signs):
         raise DataError(
             f"{place} holds neither {' nor '.join(signs)}; found: {listing(place)}",
-            hint=f"get the data with `starec data get {name}`, or check the path",
+            hint=f"get the data with `starec data get {dataset}`, or check the path",
         )
     return place
 

@@ -68,7 +68,7 @@ def only(folder: Path, pattern: str, name: str | None) -> Path:
     )
 
 
-def usual_folder(name: str, signs: tuple[str, ...]) -> Path:
+def usual_folder(name: str, signs: tuple[str, ...], dataset: str) -> Path:
     """Return the first of the usual folders that holds a dataset.
 
     These are `$STAREC_DATA/NAME`, `data/NAME` and `../shared/data/NAME`.
@@ -76,6 +76,7 @@ def usual_folder(name: str, signs: tuple[str, ...]) -> Path:
     Args:
         name: The dataset's folder name, e.g. `ml-100k`.
         signs: Files; any one of them identifies the dataset.
+        dataset: What `starec data get` calls it.
 
     Raises:
         DataError: There is none; the message lists where it looked and how to get the data.
@@ -91,7 +92,7 @@ def usual_folder(name: str, signs: tuple[str, ...]) -> Path:
         f"{name} was not found; looked for {' or '.join(signs)} in "
         + ", ".join(map(str, looked))
         + ("" if given else " ($STAREC_DATA is not set)"),
-        hint=f"get it with `starec data get {name}`, pass --data PATH if you have it elsewhere, "
+        hint=f"get it with `starec data get {dataset}`, pass --data PATH if you have it elsewhere, "
         "or use --data synthetic, which needs no files",
     )
 

@@ -47,10 +47,13 @@ class Synthetic:
         """What to generate. 1,000 users and 2,000 items take about half a second."""
 
         users: int = Field(default=1000, ge=1, le=1_000_000)
+        """How many users are generated."""
         items: int = Field(default=2000, ge=20, le=100_000)
+        """How many items are generated."""
         interactions: float = Field(default=40.0, ge=1.0)
         """Mean length of a user's log; at most half of the catalogue."""
         seed: int = Field(default=0, ge=0)
+        """Of the generated world; the experiment's seed does not change it."""
         noise: float = Field(default=0.35, ge=0.0, le=2.0)
         """Standard deviation, in stars, of what neither taste nor quality explains."""
         popularity: float = Field(default=0.8, ge=0.0, le=3.0)

@@ -79,7 +79,9 @@ class ALS(MatrixFactorisation):
         """The defaults suit data of MovieLens 100K's size."""
 
         factors: int = Field(32, ge=1)
+        """Length of the vector of a user and of an item."""
         iterations: int = Field(15, ge=1)
+        """Passes over the log at a fit."""
         regularization: float = Field(0.1, ge=0)
         """The penalty lambda on the squared norm of the factors."""
         alpha: float = Field(1.0, gt=0)
@@ -110,11 +112,14 @@ class BPR(MatrixFactorisation):
         """The defaults suit data of MovieLens 100K's size."""
 
         factors: int = Field(64, ge=1)
+        """Length of the vector of a user and of an item."""
         iterations: int = Field(40, ge=1)
         """Passes over the positives. More passes fit the log better and predict the next item
         worse."""
         learning_rate: float = Field(0.03, gt=0)
+        """Step size of the stochastic gradient descent."""
         regularization: float = Field(0.01, ge=0)
+        """Weight of the L2 penalty on the vectors."""
 
     config: Config
 

@@ -17,6 +17,7 @@ class SequenceSettings(Settings):
     length: int = Field(50, ge=1)
     """The last likes that are read of a user. A fit cuts longer logs into pieces of this length."""
     dropout: float = Field(0.2, ge=0, lt=1)
+    """Share of activations that are set to zero in training."""
     learning_rate: float = Field(0.005, gt=0)
     """The highest rate. It rises over the first updates, and falls to zero along a cosine."""
     epochs: int = Field(20, ge=1)
@@ -34,13 +35,16 @@ class GRU4RecSettings(SequenceSettings):
     """The defaults suit data of MovieLens 100K's size."""
 
     layers: int = Field(1, ge=1)
+    """Recurrent layers."""
 
 
 class SASRecSettings(SequenceSettings):
     """The defaults suit data of MovieLens 100K's size."""
 
     layers: int = Field(2, ge=1)
+    """Attention layers."""
     heads: int = Field(1, ge=1)
+    """Attention heads of a layer."""
 
     @model_validator(mode="after")
     def _heads_share(self) -> Self:

@@ -6,13 +6,18 @@ An audit is a run of the kind "audit": its folder has the settings, the record a
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from starec_sim.agent import Agent, RephrasedAgent
-from starec_sim.build import build_agent, build_environment, load_dataset
+from starec_sim.build import (
+    build_agent,
+    build_environment,
+    build_policy,
+    load_dataset,
+    prompt_hashes,
+)
 from starec_sim.cards import card
 from starec_sim.dataset import Dataset
 from starec_sim.environment import Environment
@@ -28,6 +33,7 @@ from starec_sim.evaluation.audits.registry import AUDITS, NAMES, Audit
 from starec_sim.evaluation.audits.report import AuditReport
 from starec_sim.evaluation.audits.result import AuditResult, BoundCheck
 from starec_sim.evaluation.audits.settings import AuditSettings
+from starec_sim.evaluation.settings_file import find_unfinished
 from starec_sim.events import RunEvents
 from starec_sim.holdout import EvaluationProtocol, HoldOut, environment_name, read_protocol
 from starec_sim.plugin_code import noted_code
@@ -58,7 +64,8 @@ def audit(
             answers so far are kept, and the same audit continues from there.
     """
     events = events or RunEvents()
-    if not fresh and (begun := _unfinished(settings)) is not None:
+    begun = find_unfinished(settings, files.SETTINGS, files.read_settings)
+    if begun is not None and not fresh:
         return begun, resume(begun, events, concurrency=settings.concurrency)
     with noted_code() as used:
         prepared = _prepare(settings)
@@ -109,18 +116,6 @@ def resume(
         return _complete(here, prepared, allowed, events or RunEvents())
 
 
-def _unfinished(settings: AuditSettings) -> Path | None:
-    """Return the latest unfinished audit with the same settings; None if there is none."""
-    for folder in reversed(run_folder.listed(settings.runs_dir)):
-        if (folder / files.SETTINGS).is_file():
-            manifest = read_manifest(folder)
-            unfinished = manifest.status not in ("running", "finished")
-            begun_here = manifest.folder == str(Path.cwd())
-            if unfinished and begun_here and files.read_settings(folder).key == settings.key:
-                return folder
-    return None
-
-
 @dataclass(frozen=True)
 class _Prepared:
     """An audit whose parts are built."""
@@ -137,13 +132,7 @@ class _Prepared:
 
     def prompts(self) -> dict[str, dict[str, str]]:
         """Return the SHA-256 of every prompt template, by wording and name."""
-        return {
-            wording: {
-                name: hashlib.sha256(text.encode()).hexdigest()
-                for name, text in agent.prompts().items()
-            }
-            for wording, agent in self.agents.items()
-        }
+        return {wording: prompt_hashes(agent) for wording, agent in self.agents.items()}
 
     def phrases(self) -> Iterator[str]:
         """Yield texts that prompts repeat, to compress the record with."""
@@ -165,7 +154,7 @@ def _prepare(settings: AuditSettings) -> _Prepared:
     )
     drawn = protocol.users.model_copy(update={"count": settings.users})
     protocol = protocol.model_copy(update={"draws": 1, "signals": (), "users": drawn})
-    policy = AuditedPolicy(settings.policy)
+    policy = AuditedPolicy(build_policy(settings.policy, "policy"))
     holdout = HoldOut(protocol, dataset, settings.seed)
     spec = {"use": environment_name(), "protocol": protocol.model_dump(mode="json")}
     environment = build_environment(spec, dataset, settings.seed)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from starec_sim.evaluation.audits.audit_record import ARM, AuditRecord
-from starec_sim.policies.gateway import Gateway, GatewayResources, Policy, build_policy
+from starec_sim.policies.gateway import Gateway, GatewayResources, Policy
 from starec_sim.rng import Streams
 from starec_sim.types import Node
 
@@ -15,15 +12,12 @@ class AuditedPolicy:
     """A policy that can be asked.
 
     Args:
-        spec: Of the policy.
-
-    Raises:
-        PluginError: There is no such policy, or it cannot be built.
+        policy: Answers as both nodes.
     """
 
-    def __init__(self, spec: Mapping[str, Any]) -> None:
-        self._policy = build_policy(spec, "policy")
-        self.name = self._policy.name
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self.name = policy.name
 
     def gateway(self, seed: int, record: AuditRecord, resources: GatewayResources) -> Gateway:
         """Return what asks the policy and records its answers."""

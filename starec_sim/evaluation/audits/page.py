@@ -63,8 +63,9 @@ def render_page(report: AuditReport) -> str:
 
 
 def _verdict(report: AuditReport) -> str:
+    fit = "Fit in what was audited" if report.not_audited else "Fit to simulate with"
     kind, word = {
-        True: ("holds", "Fit to simulate with"),
+        True: ("holds", fit),
         None: ("unsure", "Undecided"),
         False: ("fails", "Not fit to simulate with"),
     }[report.fit]
@@ -73,6 +74,7 @@ def _verdict(report: AuditReport) -> str:
         ("fails", report.failures),
         ("unsure", report.doubts),
         ("not measured", report.unmeasured),
+        ("not audited", report.not_audited),
     ):
         if lines:
             entries = "".join(f"<li>{escape(line)}</li>" for line in lines)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from starec_sim.evaluation.audits.bounds import Bound
+from starec_sim.evaluation.audits.registry import NAMES
 from starec_sim.evaluation.audits.result import AuditMetric, AuditResult, BoundCheck, Chart
 from starec_sim.metrics import Interval
 
@@ -35,15 +36,32 @@ class AuditReport:
         return [f"{f.name}: {f.unmeasured}" for f in self.results if f.unmeasured]
 
     @property
+    def not_audited(self) -> list[str]:
+        """Names of the audits that were not asked for."""
+        asked = {result.name for result in self.results}
+        return [name for name in NAMES if name not in asked]
+
+    @property
     def fit(self) -> bool | None:
-        """Whether all metrics are within their bounds; None if more users are needed to decide."""
+        """Whether all metrics are within their bounds; None if more users are needed to decide.
+
+        It speaks of the audits that were made; `not_audited` names the others.
+        """
         if self.failures:
             return False
         return None if self.doubts or not any(self._checks()) else True
 
     @property
     def verdict(self) -> str:
-        """The verdict in one line."""
+        """The verdict in one line, with the audits that are without a result."""
+        said = self._verdict()
+        if unmeasured := [result.name for result in self.results if result.unmeasured]:
+            said += f"; not measured: {', '.join(unmeasured)}"
+        if self.not_audited:
+            said += f"; not audited: {', '.join(self.not_audited)}"
+        return said
+
+    def _verdict(self) -> str:
         of = f"{self.about['policy']} on {self.about['dataset']}, {self.about['users']} users"
         if self.failures:
             return f"not fit to simulate with ({of}): {'; '.join(self.failures)}"
@@ -51,6 +69,8 @@ class AuditReport:
             return f"undecided ({of}), more users can tell: {'; '.join(self.doubts)}"
         if self.fit is None:
             return f"undecided ({of}): nothing could be measured"
+        if self.not_audited:
+            return f"fit in what was audited ({of}): {', '.join(r.name for r in self.results)}"
         return f"fit to simulate with ({of})"
 
     def _checks(self) -> list[tuple[AuditResult, BoundCheck]]:
@@ -70,6 +90,7 @@ class AuditReport:
             "failures": self.failures,
             "doubts": self.doubts,
             "unmeasured": self.unmeasured,
+            "not_audited": self.not_audited,
             "about": dict(self.about),
             "audits": {
                 result.name: {

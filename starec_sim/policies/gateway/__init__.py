@@ -7,8 +7,8 @@ circuit breaker (`endpoint_client.py`), the limits of an endpoint (`rate_limiter
 """
 
 from starec_sim.policies.gateway.gateway import Gateway
-from starec_sim.policies.gateway.policy import Policy, build_policy
+from starec_sim.policies.gateway.policy import Policy
 from starec_sim.policies.gateway.resources import GatewayResources
 from starec_sim.policies.gateway.turn_store import TurnStore
 
-__all__ = ["Gateway", "GatewayResources", "Policy", "TurnStore", "build_policy"]
+__all__ = ["Gateway", "GatewayResources", "Policy", "TurnStore"]

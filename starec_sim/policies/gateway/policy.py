@@ -9,13 +9,9 @@ from functools import cached_property
 from typing import Any
 
 from langchain_core.language_models.chat_models import BaseChatModel
-from pydantic import ValidationError
 
-from starec_sim import plugins
-from starec_sim.errors import PluginError, StarecError
 from starec_sim.policies.abilities import Abilities
-from starec_sim.policies.settings import Limits, Price, split_spec
-from starec_sim.settings import explain
+from starec_sim.policies.settings import Limits, Price
 
 _TRANSPORT = frozenset(
     {"api_key_env", "max_in_flight", "max_retries", "timeout_s", "timeout", "trust_env"}
@@ -67,43 +63,6 @@ class Policy:
         if self.price is None or tokens_in is None or tokens_out is None:
             return None
         return self.price.of(tokens_in, tokens_out)
-
-
-def build_policy(spec: Mapping[str, Any], at: str) -> Policy:
-    """Build a policy from its spec in an experiment.
-
-    Args:
-        spec: `{"use": reference, **settings}`. The reference names a subclass of `BaseChatModel`,
-            or an instance of one, which takes no settings. `limits` and `price` are the gateway's.
-        at: The dotted key of the spec in the experiment, for error messages.
-
-    Raises:
-        ConfigError: A setting is wrong.
-        PluginError: The reference leads to no chat model, or it could not be built.
-    """
-    inner, (limits, price) = split_spec(spec, at)
-    settings = {key: value for key, value in inner.items() if key != "use"}
-    loaded = plugins.load("policies", inner["use"])
-    if isinstance(loaded, BaseChatModel) and not settings:
-        model = loaded
-    elif isinstance(loaded, type) and issubclass(loaded, BaseChatModel):
-        try:
-            model = loaded(**settings)
-        except ValidationError as error:
-            raise explain(error, loaded, at) from None
-        except StarecError:
-            raise
-        except Exception as error:
-            raise PluginError(
-                f'{at}: "{spec["use"]}" could not be built: {type(error).__name__}: {error}',
-                hint="check its settings and the environment variables it reads",
-            ) from error
-    else:
-        raise PluginError(
-            f'{at}.use: "{spec["use"]}" is neither a chat model nor a ready one without settings',
-            hint="give a subclass of langchain_core's BaseChatModel, or an instance of one",
-        )
-    return Policy(name_of(spec), model, inner, limits, price)
 
 
 def name_of(spec: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The gate says whether a step is worth a second thought, and why."""
+"""The gate says whether the slow node is asked after a step, and why."""
 
 import pytest
 from hypothesis import given

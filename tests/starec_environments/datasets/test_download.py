@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from starec_environments.datasets.download import ARCHIVES, Archive, fetch
-from starec_sim.errors import DataError
+from starec_sim.errors import DataError, DeprecatedKeyWarning
 
 
 def zipped(members: dict[str, str]) -> bytes:
@@ -172,8 +172,15 @@ def test_bombs_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_misspelt_name_is_told_the_nearest(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match='did you mean "ml-100k"'):
-        fetch("ml-100", tmp_path)
+    with pytest.raises(DataError, match='did you mean "movielens-100k"'):
+        fetch("movielens-100", tmp_path)
+
+
+def test_the_name_that_grouplens_uses_works_with_a_hint(tmp_path: Path) -> None:
+    (tmp_path / "ml-100k").mkdir()
+    with pytest.warns(DeprecatedKeyWarning, match="ml-100k is now called movielens-100k"):
+        assert fetch("ml-100k", tmp_path) == tmp_path / "ml-100k"
+    assert fetch("movielens-100k", tmp_path) == tmp_path / "ml-100k"
 
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
@@ -184,7 +191,9 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 def test_the_catalogue_is_what_grouplens_publishes() -> None:
     assert {name: archive.md5 for name, archive in ARCHIVES.items()} == {
-        "ml-100k": "0e33842e24a9c977be4e0107933c0723",
-        "ml-1m": "c4d9eecfca2ab87c1945afe126590906",
+        "movielens-100k": "0e33842e24a9c977be4e0107933c0723",
+        "movielens-1m": "c4d9eecfca2ab87c1945afe126590906",
     }
-    assert ARCHIVES["ml-1m"].url == "https://files.grouplens.org/datasets/movielens/ml-1m.zip"
+    assert (
+        ARCHIVES["movielens-1m"].url == "https://files.grouplens.org/datasets/movielens/ml-1m.zip"
+    )

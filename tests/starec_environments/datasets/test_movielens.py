@@ -89,7 +89,7 @@ def test_when_nothing_is_found_the_error_says_where_it_looked_and_what_to_do(
     with pytest.raises(DataError) as caught:
         load_100k()
     assert "/nowhere/ml-100k, data/ml-100k, ../shared/data/ml-100k" in caught.value.message
-    assert "starec data get ml-100k" in caught.value.hint
+    assert "starec data get movielens-100k" in caught.value.hint
     assert "--data synthetic" in caught.value.hint
 
 

@@ -9,7 +9,9 @@ def test_an_audit_prints_a_verdict_and_leaves_a_page(starec, here):
     said = starec("audit", "lexical", *DATA, "--only", "position,leak")
     assert said.status == 0, said.err
     assert "Position" in said.out and "Leak guard" in said.out and "tau" in said.out
-    assert "lexical on synthetic, 6 users" in " ".join(said.out.split())
+    verdict = " ".join(said.out.split())
+    assert "lexical on synthetic, 6 users" in verdict and "Fit to simulate" not in verdict
+    assert "not audited: form, popularity," in verdict
     (folder,) = (here / "runs").iterdir()
     html = (folder / "audit.html").read_text()
     assert html.startswith("<!doctype html>") and html.count("<svg") == 2
@@ -53,7 +55,7 @@ def test_a_stopped_audit_is_listed_shown_and_resumed(starec, here, monkeypatch):
     assert resumed["status"] == "finished" and resumed["fit"] is True
     assert starec("resume", "latest", "--json").answer == resumed
     shown = starec("show", "latest", width=200)
-    assert "audit.html" in shown.out and "Fit to simulate with" in shown.out
+    assert "audit.html" in shown.out and "Fit in what was audited" in shown.out
     assert starec("show", "latest", "--json").answer["audits"] == resumed["audits"]
     user = shown.out.rpartition("--user ")[2].split()[0]
     assert starec("show", "latest", "--user", user).status == 0

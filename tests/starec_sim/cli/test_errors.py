@@ -208,11 +208,17 @@ class TestADamagedRun:
         set_status(copied, "paused")
         check(starec, "resume", copied, said="run.sqlite is damaged")
 
+    def test_without_a_record_though_it_is_finished_says_that_it_is_missing(self, starec, copied):
+        (copied / FILE).unlink()
+        answer = check(starec, "show", copied, said="is missing or empty, though the run is")
+        assert "put a copy of it back" in answer["hint"] and "wait" not in answer["hint"]
+
     def test_without_a_record_has_not_begun_and_starts_again(self, starec, copied):
         digest = starec("show", copied, "--json").answer["digest"]
         (copied / FILE).unlink()
         set_status(copied, "paused")
-        check(starec, "show", copied, said="holds no record yet")
+        answer = check(starec, "show", copied, said="holds no record: it ended before")
+        assert answer["hint"].endswith(f"starec resume {copied}")
         assert starec("resume", copied, "--json").answer["digest"] == digest
 
 

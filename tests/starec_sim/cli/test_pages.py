@@ -39,7 +39,7 @@ class TestARun:
         assert "Against loop, same users and seeds" in page
         assert re.search(r"coverage +[+-]\d\.\d{3} +one seed", page)
         assert "--set replicates=5" in page
-        assert "Who thought most" in page
+        assert "Users with the most slow thinking" in page
 
     def test_what_did_not_happen_takes_no_line(self, starec, finished):
         page = starec("show", finished["feed"]).out
@@ -76,7 +76,7 @@ class TestARun:
     def test_runs_are_listed_a_line_each_whatever_the_width(self, starec, rich_run):
         said = starec("runs", width=40)
         assert len(lines(said)) == 2
-        assert f"runs/{rich_run.name}  finished" in said.out
+        assert f"runs/{rich_run.name}  run         finished" in said.out
         assert starec("runs", "--json").answer["runs"][0]["arms"] == ["loop", "random"]
 
     def test_where_there_are_none_the_first_command_is_offered(self, starec, here):
@@ -169,7 +169,7 @@ class TestSmallRuns:
         assert said.status == 0
         assert "no visits" in said.err
         assert re.search(r"visitors +0\.000", said.out)
-        assert "Who thought most" not in starec("show", "latest").out
+        assert "Users with the most slow thinking" not in starec("show", "latest").out
         assert "She has not visited yet" in starec("show", "latest", "--user", "u1").out
 
     def test_one_user_one_round(self, starec, here):
@@ -191,8 +191,8 @@ class TestSmallRuns:
         assert starec("show", "latest", "--user", "u3", "--arm", "ü: %20").status == 0
 
     def test_a_metric_that_nobody_has_is_pointed_out(self, starec, here):
-        said = starec("run", "feed.yaml", "--set", "report.metrics=[slow, click_thru]")
-        assert 'There is no metric "click_thru"' in said.out
+        said = starec("run", "feed.yaml", "--set", "report.metrics=[slow, ndcg@1]")
+        assert 'There is no metric "ndcg@1"' in said.out
         assert "slow thinking" in said.out
         assert "coverage" not in said.out
 
@@ -274,6 +274,8 @@ class TestTables:
             ("gini", Interval(-0.2, -0.3, -0.1, 9), "lower"),
             ("gini", Interval(0.2, -0.1, 0.3, 9), "unsure"),
             ("gini", Interval(0.0, 0.0, 0.0, 9), "equal"),
+            ("gini", Interval(0.0, -0.1, 0.1, 9), "unsure"),
+            ("gini", Interval(0.0, float("nan"), float("nan"), 1), "equal"),
             ("gini", Interval(0.2, float("nan"), float("nan"), 1), "one seed"),
         ],
     )

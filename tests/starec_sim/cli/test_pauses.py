@@ -1,5 +1,13 @@
 """A paused run says why and how to resume it: as text, as JSON, and by its exit status."""
 
+import pytest
+
+from starec_sim.cli.audit_result import AuditProgress
+from starec_sim.cli.evaluation_progress import EvaluationProgress
+from starec_sim.cli.run_progress import RunProgress
+from starec_sim.cli.train_progress import TrainProgress
+from starec_sim.errors import PausedError, PolicyError
+
 
 def test_a_spent_budget_is_status_3_with_the_command_that_goes_on(starec, here):
     said = starec("run", "feed.yaml", "--set", "budget.calls=5")
@@ -51,3 +59,39 @@ def test_an_estimate_is_told_and_compared_afterwards(starec, here):
     as_json = starec("estimate", "feed.yaml", "--users", "4", "--rounds", "1", "--json").answer
     assert as_json["calls"] > 0
     assert "error of the estimate" in starec("run", "feed.yaml").out
+
+
+@pytest.mark.parametrize(
+    ("display", "kind"),
+    [
+        (RunProgress, "run"),
+        (EvaluationProgress, "evaluation"),
+        (AuditProgress, "audit"),
+        (TrainProgress, "training"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (PausedError("no money", reason="budget", options="--budget calls=6"), "paused"),
+        (PausedError("nobody answers", reason="endpoint"), "paused"),
+        (KeyboardInterrupt(), "stopped"),
+        (PolicyError("it does not load"), "failed"),
+        (ValueError("a defect"), "failed"),
+    ],
+)
+def test_every_kind_says_alike_how_it_ended_and_how_to_go_on(display, kind, error, said):
+    shown = display()
+    assert shown.how_to_resume(error) == "", "nothing is kept yet"
+    shown.kept = "runs/it's mine"
+    lines = shown.how_to_resume(error).split("\n")
+    assert lines[1] == f"The {kind} {said}; everything committed is kept. Go on with"
+    options = " --budget calls=6" if getattr(error, "options", "") else ""
+    assert lines[3].endswith(f"""resume 'runs/it'"'"'s mine'{options}""")
+
+
+def test_a_process_of_a_training_that_does_not_print_says_nothing(monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    shown = TrainProgress()
+    shown.kept = "runs/mine"
+    assert shown.how_to_resume(KeyboardInterrupt()) == ""

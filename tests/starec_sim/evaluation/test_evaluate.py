@@ -1,6 +1,7 @@
 """Whole evaluations of small datasets give the same table every time, also when resumed."""
 
 import json
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +9,13 @@ import pytest
 
 from starec_sim.errors import ConfigError, DataError, RunError
 from starec_sim.evaluation import Evaluation, evaluate, merge_tables, read_rows, read_table, resume
-from starec_sim.evaluation.folder import RANKS, TABLE
+from starec_sim.evaluation.folder import CANDIDATES, RANKS, TABLE
 from starec_sim.events import RunEvents
 from starec_sim.holdout import EvaluationProtocol
 from starec_sim.holdout.protocol import Split
+from starec_sim.runs.manifest import read_manifest
 from starec_sim.types import Visit
+from tests.forked import fork, kill_self, wait
 
 NAMES = (
     "random",
@@ -117,6 +120,60 @@ def test_the_same_seed_gives_the_same_table_whatever_the_concurrency(tmp_path, s
     assert other.digest != table.digest
 
 
+def results(folder: Path) -> dict[str, object]:
+    """Return what the files of an evaluation hold, without durations, by path."""
+    found: dict[str, object] = {}
+    for path in (folder / RANKS).iterdir():
+        with np.load(path) as arrays:
+            found[path.name] = {name: arrays[name].tolist() for name in arrays.files}
+    table = json.loads((folder / TABLE).read_text())
+    for row in table["rows"]:
+        row["costs"] = {name: cost for name, cost in row["costs"].items() if "seconds" not in name}
+    found |= {TABLE: table, CANDIDATES: (folder / CANDIDATES).read_text()}
+    return found
+
+
+class Killer(RunEvents):
+    """Kills the process of an evaluation after so many visits."""
+
+    def __init__(self, visits: int) -> None:
+        self.visits = visits
+
+    def visit_finished(self, visit: Visit) -> None:
+        self.visits -= 1
+        if self.visits == 0:
+            kill_self()
+
+
+@pytest.mark.parametrize("visits", [4, 20])
+def test_killed_anywhere_it_goes_on_to_the_same_files(tmp_path, small_done, visits) -> None:
+    child = fork(lambda: evaluate(small(tmp_path, concurrency=4), Killer(visits)))
+    assert wait(child) == -signal.SIGKILL
+    folder, _ = evaluate(small(tmp_path, concurrency=4))
+    assert results(folder) == results(small_done[0]) and [folder] == [*tmp_path.iterdir()]
+
+
+def test_killed_after_its_table_was_written_it_goes_on_and_finishes(tmp_path, small_done) -> None:
+    def killed() -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("starec_sim.runs.manifest.Manifest.finish", lambda self: kill_self())
+            evaluate(small(tmp_path))
+
+    assert wait(fork(killed)) == -signal.SIGKILL
+    (folder,) = tmp_path.iterdir()
+    assert (folder / TABLE).exists() and read_manifest(folder).status == "interrupted"
+    again, _ = evaluate(small(tmp_path))
+    assert again == folder and read_manifest(folder).status == "finished"
+    assert results(folder) == results(small_done[0])
+
+
+def test_a_removed_table_is_made_again_from_the_record(tmp_path, small_done) -> None:
+    folder, table = evaluate(small(tmp_path))
+    (folder / TABLE).unlink()
+    assert resume(folder).digest == table.digest
+    assert results(folder) == results(small_done[0])
+
+
 class Stopper(RunEvents):
     """Stops an evaluation at a given event."""
 
@@ -150,6 +207,7 @@ def test_stopped_anywhere_it_goes_on_to_the_same_table(
         found, table = evaluate(small(tmp_path, concurrency=8))
         assert found == folder
     assert table.digest == small_done[1].digest and len(list(tmp_path.iterdir())) == 1
+    assert results(folder) == results(small_done[0])
     # And once more, when it is over: a new one.
     assert evaluate(small(tmp_path, rows=SMALL[:1]))[0] != folder
 

@@ -10,19 +10,31 @@ from pathlib import Path
 import pytest
 import yaml
 
+from starec_sim.build import Builder, build_policy
 from starec_sim.events import RunEvents
 from starec_sim.experiment import read_experiment
 from starec_sim.learning.config import Training, template_of, training_of
+from starec_sim.learning.split import UserSplit
 from starec_sim.learning.teacher import samples_of
 from starec_sim.learning.train import _result, train
 from starec_sim.learning.training_run import Players, TrainingRun
 from starec_sim.learning.weight_sync import ServedWeightSync
-from starec_sim.policies.gateway import Policy, build_policy
+from starec_sim.policies.gateway import Policy
 from starec_sim.policies.openai import OpenAIPolicy
 from starec_sim.settings import validate
 from tests.forked import fork, kill_self, wait
 
 REWARD = "def many(outcome):\n    return outcome.text.count('a') + outcome.text.count('e')\n"
+CLOSED = """
+from langchain_core.language_models.chat_models import BaseChatModel
+from starec_sim.errors import PolicyError
+
+class Closed(BaseChatModel):
+    _llm_type = "closed"
+
+    def _generate(self, *messages, **settings):
+        raise PolicyError("the key is refused", cause="closed")
+"""
 
 
 @pytest.fixture
@@ -80,6 +92,13 @@ def plays(policies=None):
     return Players(None, policies or {}, None)
 
 
+def training_run(asked, folder, players):
+    """Return a training of an experiment in a folder."""
+    training = training_of(asked)
+    split = UserSplit(Builder(), asked.resolve()["main"], training)
+    return TrainingRun(asked, training, split, folder, players, RunEvents())
+
+
 def kill_after(path, runs, lines):
     """Kill a training, with no chance to clean up, once its log has so many lines."""
 
@@ -112,12 +131,25 @@ def validations(result):
     return [entry["validation"] for entry in result["steps"] if "validation" in entry]
 
 
+def test_a_training_whose_teacher_has_no_endpoint_says_that_it_paused(starec, experiment, tmp_path):
+    (tmp_path / "teacher.py").write_text(CLOSED)
+    sft = {"teacher": f"{tmp_path / 'teacher.py'}:Closed", "users": 1, "rounds": 1, "keywords": []}
+    path = experiment(sft=sft, evaluate={"users": 0})
+    status, out, err = starec("train", path, "--json")
+    assert (status, json.loads(out)["reason"]) == (3, "endpoint"), err
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert "The training paused; everything committed is kept. Go on with" in err
+    assert f"    starec resume {folder}\n" in err
+
+
 @pytest.mark.timeout(600)
 def test_a_training_that_spent_its_budget_goes_on_with_more(starec, experiment, tmp_path):
     status, out, err = starec("train", experiment(), "--set", "budget.calls=3", "--json")
     assert status == 3, err
     assert json.loads(out)["options"] == "--budget calls=6"
     (folder,) = (tmp_path / "runs").iterdir()
+    assert "The training paused; everything committed is kept. Go on with" in err
+    assert f"    starec resume {folder} --budget calls=6\n" in err
     status, out, err = starec("resume", folder, "--budget", "calls=5", "--json")
     assert (status, json.loads(out)["options"]) == (3, "--budget calls=10"), err
     status, _, err = starec("resume", folder, "--budget", "cals=5")
@@ -234,7 +266,7 @@ def test_samples_that_change_do_not_change_what_is_imitated(experiment, tmp_path
     line = '{"messages": [["user", "asked"]], "answer": "%s"}\n'
     path.write_text(line % "before")
     asked = read_experiment(experiment(sft={"samples": str(path)}))
-    run = TrainingRun(asked, training_of(asked), tmp_path / "run", plays(), RunEvents())
+    run = training_run(asked, tmp_path / "run", plays())
     for _ in range(2):
         (sample,) = asyncio.run(samples_of(run, run.settings.sft))
         assert sample.answer == "before"
@@ -268,7 +300,7 @@ def test_a_server_gets_the_name_of_the_training_with_each_version(
     for name in ("one", "other"):
         playing = {"fast": Policy("served", model)}
         folder = tmp_path / name
-        run = TrainingRun(asked, training_of(asked), folder, plays(playing), RunEvents())
+        run = training_run(asked, folder, plays(playing))
         for step in (1, 2):
             run.publish(step)
             assert model.model == f"{name}-{step:06d}"
@@ -309,5 +341,5 @@ def test_an_adapter_learns_and_can_be_played(starec, experiment, architecture):
 
 def test_activations_are_computed_twice_where_the_training_says_so(experiment, tmp_path):
     asked = read_experiment(experiment(gradient_checkpointing=True))
-    run = TrainingRun(asked, training_of(asked), tmp_path, None, RunEvents())
+    run = training_run(asked, tmp_path, None)
     assert run.load(None).model.is_gradient_checkpointing

@@ -116,11 +116,21 @@ def test_a_test_needs_two_users() -> None:
     assert np.isnan(permutation_test(np.array([1.0, np.nan]), np.array([0.0, 1])))
 
 
-def test_a_paired_difference_is_sure_when_interval_and_permutations_agree() -> None:
+def test_a_paired_difference_is_sure_when_its_interval_excludes_zero() -> None:
     rng = np.random.default_rng(0)
     b = rng.normal(size=30)
     found = paired_difference(b + 0.5 + 0.1 * rng.normal(size=30), b, seed=0)
     assert found.sure and found.p < 0.001 and found.interval.mean == pytest.approx(0.5, abs=0.1)
     assert not paired_difference(b, b, seed=0).sure
-    assert not PairedDifference(Interval(0.2, 0.1, 0.3, 5), p=0.2).sure
+    # One rule, as in reports of runs: the interval. p is printed beside it.
+    assert PairedDifference(Interval(0.2, 0.1, 0.3, 5), p=0.2).sure
+    assert not PairedDifference(Interval(0.2, -0.1, 0.3, 5), p=0.01).sure
     assert set(found.as_json()) == {"mean", "low", "high", "n", "p", "sure"}
+
+
+@pytest.mark.parametrize(
+    ("values", "zero"), [([0, 0, 0], True), ([0.5, -0.5], False), ([0], True), ([0.1], False)]
+)
+def test_a_difference_is_zero_only_if_every_pair_is_equal(values, zero):
+    found = paired_interval(np.array(values, float), np.zeros(len(values)), seed=0)
+    assert found.is_zero == zero

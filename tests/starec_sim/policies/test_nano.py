@@ -10,11 +10,11 @@ from starec_agents.star.prompting import StarPrompts
 from starec_environments.datasets.synthetic import Synthetic
 from starec_environments.ranking import RankingEnvironment
 from starec_sim.answers import read_decision
+from starec_sim.build import build_policy
 from starec_sim.errors import ConfigError
 from starec_sim.evaluation.contenders import read_policy
 from starec_sim.experiment import Experiment
 from starec_sim.learning.config import training_of, weights_of
-from starec_sim.policies.gateway import build_policy
 from starec_sim.policies.nano import HERE, NanoPolicy
 from starec_sim.rng import Streams
 from starec_sim.types import Memory

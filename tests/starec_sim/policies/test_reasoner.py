@@ -122,7 +122,7 @@ def test_signals_are_evidence_too():
     assert decision.ranking == (2, 0, 1)
 
 
-def test_the_first_line_says_how_loudly_each_kind_of_evidence_speaks_that_some_card_shows():
+def test_the_first_line_names_the_weight_of_each_kind_of_evidence_on_the_cards():
     assert think([HEAT])[0] == "By taste 2"
     facts = [{"mean rating": "4.1"}, {"seen by": "few"}]
     assert think([HEAT, UP], signals=facts)[0] == "By taste 2, popularity 1, rating 1"
@@ -140,7 +140,7 @@ def test_the_first_line_says_how_loudly_each_kind_of_evidence_speaks_that_some_c
         (3, ["few: loathed = -3", "top 1 %: adored, together: +2 = +5", "together: +6 = +6"]),
     ],
 )
-def test_how_loudly_popularity_and_company_speak(loudness, said):
+def test_weights_of_popularity_and_together_are_written_in_words(loudness, said):
     facts = [
         {"seen by": "few"},
         {"seen by": "top 1 %", "liked together with": "1 (Saw)"},

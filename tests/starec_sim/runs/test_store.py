@@ -206,13 +206,13 @@ class TestTheFile:
 
     def test_an_empty_file_is_a_record_that_has_not_begun(self, tmp_path):
         (tmp_path / FILE).touch()
-        with pytest.raises(RunError, match="holds no record yet"):
+        with pytest.raises(RunError, match="holds no record"):
             read_only(tmp_path)
         Store(tmp_path).close()
         read_only(tmp_path).close()
 
     def test_a_missing_file_is_an_error_for_readers(self, tmp_path):
-        with pytest.raises(RunError, match="holds no record yet"):
+        with pytest.raises(RunError, match="holds no record"):
             read_only(tmp_path)
         assert not (tmp_path / FILE).exists()
 

@@ -15,7 +15,9 @@ from starec_sim.evaluation.audits import (
     AuditSettings,
     Chart,
 )
+from starec_sim.evaluation.audits.bounds import Bound
 from starec_sim.evaluation.audits.page import render_page
+from starec_sim.evaluation.audits.result import BoundCheck
 from starec_sim.evaluation.audits.svg import draw
 from starec_sim.metrics import Interval
 
@@ -41,6 +43,21 @@ def test_all_audits_give_one_report(audited) -> None:
     assert html.count("<svg") == sum(f.chart is not None for f in report.results)
     answer = report.as_json()
     assert answer["audits"]["position"]["checks"]["tau"]["outcome"] in ("holds", "unsure", "fails")
+
+
+def test_a_report_of_some_audits_is_fit_in_these_only_and_names_the_others() -> None:
+    within = BoundCheck("tau", Bound(at_least=0.1), "holds")
+    tau = AuditMetric("tau", Interval(0.5, 0.4, 0.6, 9))
+    some = [AuditResult(name, name, name, {"tau": tau}, checks=(within,)) for name in NAMES]
+    made = AuditReport(ABOUT, tuple(some[:2]))
+    assert made.fit and made.not_audited == [*NAMES[2:]]
+    assert made.verdict.startswith("fit in what was audited (")
+    assert f"{NAMES[0]}, {NAMES[1]}; not audited: {NAMES[2]}, " in made.verdict
+    assert "Fit in what was audited" in render_page(made)
+    whole = AuditReport(ABOUT, tuple(some))
+    assert whole.verdict.startswith("fit to simulate with (") and "audited" not in whole.verdict
+    some[0] = AuditResult(NAMES[0], "a", "b", unmeasured="nobody answered")
+    assert AuditReport(ABOUT, tuple(some)).verdict.endswith(f"; not measured: {NAMES[0]}")
 
 
 def test_answers_do_not_depend_on_concurrency_or_on_the_other_audits(audited) -> None:
