@@ -86,6 +86,8 @@ def check_plugins(
         RunError: The code was changed, and the user does not allow it.
     """
     codes = manifest.plugins or []
+    for code in codes:  # whether it may run at all comes before whether it was changed
+        plugin_code.check_allowed(code.use, code.use.rpartition(":")[0])
     changes = plugin_code.changed_code(codes)
     if not changes:
         return
