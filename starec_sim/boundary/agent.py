@@ -7,10 +7,12 @@ from functools import partial
 from typing import Any, cast
 
 from starec_sim.agent import Agent, Call, OpenAgent, RephrasedAgent
-from starec_sim.boundary.call import PluginBoundary, complete
+from starec_sim.boundary.call import PluginBoundary, cause, complete
 from starec_sim.boundary.observation import checked_decision
 from starec_sim.boundary.values import BrokenContract, mapping, shown, text, whole_number
 from starec_sim.boundary.visit import checked_visit
+from starec_sim.boundary.watch import InterruptedCall, interruption
+from starec_sim.errors import StarecError
 from starec_sim.types import Decision, Messages, Observation, Visit
 
 
@@ -47,8 +49,12 @@ class CheckedAgent:
         items = len(call.environment.items)
         try:
             return checked_visit(await self.plugin.visit(call), call.user, call.round, items)
+        except (StarecError, InterruptedCall):
+            raise
+        except KeyboardInterrupt:
+            raise interruption() from None
         except (Exception, SystemExit) as error:
-            raise self._boundary.failure(error, "visit", _place(call)) from error
+            raise self._boundary.failure(error, "visit", _place(call)) from cause(error)
 
     def rephrased(self) -> Agent | None:
         """Return the agent with its other wording; None if it has none."""

@@ -12,7 +12,12 @@ from typing import Any, TypeVar
 
 from starec_sim.boundary.global_random import global_random, who_changed
 from starec_sim.boundary.values import BrokenContract
-from starec_sim.boundary.watch import leave_call, start_call
+from starec_sim.boundary.watch import (
+    InterruptedCall,
+    interruption,
+    leave_call,
+    start_call,
+)
 from starec_sim.errors import ContractError, PluginError, StarecError
 
 T = TypeVar("T")
@@ -82,8 +87,12 @@ class PluginBoundary:
             if before is not None and (generator := who_changed(before)):
                 raise self._drew_from(generator)
             return check(value)
+        except (StarecError, InterruptedCall):
+            raise
+        except KeyboardInterrupt:
+            raise interruption() from None
         except (Exception, SystemExit) as error:
-            raise self.failure(error, method, place()) from _cause(error)
+            raise self.failure(error, method, place()) from cause(error)
         finally:
             leave_call(call)
 
@@ -100,8 +109,10 @@ class PluginBoundary:
             if generator := who_changed(before):
                 raise self._drew_from(generator)
             return built
+        except StarecError:
+            raise
         except (Exception, SystemExit) as error:
-            raise self.failure(error, "__init__", "") from _cause(error)
+            raise self.failure(error, "__init__", "") from cause(error)
 
     def check(self, what: str, check: Callable[[], T]) -> T:
         """Return what a check of attributes returns.
@@ -116,13 +127,13 @@ class PluginBoundary:
         """
         try:
             return check()
+        except (StarecError, InterruptedCall):
+            raise
         except (Exception, SystemExit) as error:
-            raise self.failure(error, "", what) from _cause(error)
+            raise self.failure(error, "", what) from cause(error)
 
     def failure(self, error: BaseException, method: str, place: str) -> StarecError:
-        """Return the error that names the plug-in and the call; an error of our own stays."""
-        if isinstance(error, StarecError):
-            return error
+        """Return the error that names the plug-in and the call."""
         where = f"{method}({place})" if method else place
         prefix = f"{self._name}, {where}" if where else self._name
         if isinstance(error, BrokenContract):
@@ -150,9 +161,9 @@ def complete(plugin: Any, methods: Sequence[str], attributes: Sequence[str] = ()
         )
 
 
-def _cause(error: BaseException) -> BaseException | None:
+def cause(error: BaseException) -> BaseException | None:
     """Return the exception to chain; a broken contract says everything itself."""
-    return None if isinstance(error, BrokenContract | StarecError) else error
+    return None if isinstance(error, BrokenContract) else error
 
 
 def _hint_for(error: BaseException) -> str:

@@ -22,6 +22,14 @@ TOLD_AFTER_S = 30.0
 _TICK_S = 0.5
 
 
+class InterruptedCall(Exception):  # noqa: N818 - it becomes a KeyboardInterrupt
+    """Ctrl-C ended the call of a plug-in.
+
+    A `KeyboardInterrupt` in a task ends the event loop at once and leaves other tasks unfinished.
+    This exception ends the task; `watched_calls` raises `KeyboardInterrupt` when all have ended.
+    """
+
+
 class RunningCall(NamedTuple):
     """A call of a plug-in that has not returned."""
 
@@ -35,11 +43,30 @@ class RunningCall(NamedTuple):
 
 
 _running: RunningCall | None = None
+_watched = False
+"""Whether the calls are made inside of `watched_calls`."""
+
+
+_interrupted = False
+"""Whether one of them was ended by Ctrl-C; then no other one begins."""
+
+
+def interruption() -> BaseException:
+    """Return what to raise in place of a `KeyboardInterrupt` in a call."""
+    global _interrupted
+    _interrupted = _watched
+    return InterruptedCall() if _watched else KeyboardInterrupt()
 
 
 def start_call(plugin: str, method: str, place: Callable[[], str]) -> RunningCall:
-    """Note that a call begins; `leave_call` takes what is returned."""
+    """Note that a call begins; `leave_call` takes what is returned.
+
+    Raises:
+        InterruptedCall: Ctrl-C ended another call.
+    """
     global _running
+    if _interrupted:
+        raise InterruptedCall
     _running = call = RunningCall(plugin, method, place, _running)
     return call
 
@@ -51,26 +78,31 @@ def leave_call(call: RunningCall) -> None:
 
 
 @contextlib.contextmanager
-def watched_calls(told_after_s: float | None = None) -> Iterator[None]:
+def watched_calls() -> Iterator[None]:
     """Watch the calls of plug-ins that are made inside the block.
 
     A call that runs for long is named on stderr. If the running task is cancelled, as by Ctrl-C,
     and the loop is blocked, the main thread is interrupted.
 
-    Args:
-        told_after_s: Seconds after which a call is named; `TOLD_AFTER_S` if None.
+    Raises:
+        KeyboardInterrupt: Ctrl-C ended a call.
     """
     try:
         asyncio.get_running_loop()
     except RuntimeError:  # without a loop, Ctrl-C interrupts the call itself
         yield
         return
-    watcher = _Watcher(TOLD_AFTER_S if told_after_s is None else told_after_s)
+    global _watched, _interrupted
+    watcher = _Watcher(TOLD_AFTER_S)
     thread = threading.Thread(target=watcher.watch, daemon=True, name="starec-plug-in-calls")
     thread.start()
+    _watched = True
     try:
         yield
+    except InterruptedCall:
+        raise KeyboardInterrupt from None
     finally:
+        _watched = _interrupted = False
         watcher.done.set()
         thread.join()
 
@@ -95,9 +127,10 @@ class _Watcher:
             self._look(now)
             blocked_s = now - self._beat
             if self._task is not None and self._task.cancelling() and blocked_s > 2 * _TICK_S:
+                # Other visits may be blocked as well, so this is repeated until all have ended.
+                self._beat = now
                 if self._in_main_thread and not self.done.is_set():
                     _thread.interrupt_main()
-                return
             with contextlib.suppress(RuntimeError):  # the loop was closed
                 self._loop.call_soon_threadsafe(self._note_beat)
 
