@@ -112,6 +112,10 @@ class DeprecatedKeyWarning(FutureWarning):
     """A key or the name of a plug-in has a new name; the old one works for one more release."""
 
 
+class ContractWarning(UserWarning):
+    """A plug-in may violate the protocol that it implements; results may depend on chance."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a phrase with the nearest known name, or with all names if none is near.
 

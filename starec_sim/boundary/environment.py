@@ -67,6 +67,8 @@ class CheckedEnvironment:
         # An environment that ships, or that is derived from one, measures a metric of its own.
         derived = any(ships(base) for base in type(plugin).__mro__)
         self._own_metrics = frozenset({"visitors"} if derived else ())
+        named = dict.fromkeys(getattr(plugin, "own_metrics", ()), 0.0)
+        self._boundary.check("", lambda: checked_figures(named, self._own_metrics))
 
     def __getattr__(self, name: str) -> Any:
         if name == "plugin":  # while a copy is made without __init__

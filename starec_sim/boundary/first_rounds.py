@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import io
 import json
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,9 +22,11 @@ import numpy as np
 
 from starec_sim.boundary.call import PluginBoundary
 from starec_sim.boundary.figures import checked_figures
+from starec_sim.boundary.global_random import global_random, who_changed
 from starec_sim.boundary.observation import checked_feedback, checked_observation
 from starec_sim.boundary.state import State, checked_state, different, digests
 from starec_sim.boundary.values import BrokenContract
+from starec_sim.errors import ContractWarning
 from starec_sim.types import Decision, Feedback, Observation, Visit
 
 _ROUNDS = 2
@@ -64,6 +67,7 @@ class FirstRounds:
         self._begun = self._ended = self._round = 0
         self._steps: dict[int, _FirstStep] = {}
         self._state: dict[str, str] = {}
+        self._random = global_random()
         self._copy: Any = None
 
     @property
@@ -84,6 +88,7 @@ class FirstRounds:
             self._copy = None
             return
         self._state = self._digests()
+        self._random = global_random()
         if self._copy is not None and list(self._copy.begin_round(round)) != list(visitors):
             raise BrokenContract(
                 "a fresh copy that was restored to the same state has other visitors", _STATE
@@ -106,6 +111,14 @@ class FirstRounds:
         if not self.active:
             return
         environment = self._boundary.plugin
+        if generator := who_changed(self._random._replace(torch=None)):
+            warnings.warn(
+                f"the global generator {generator} was used while the visits of round "
+                f"{self._round + 1} were played, by the agent or a policy: the same seed may give "
+                "other results",
+                ContractWarning,
+                stacklevel=2,
+            )
         if changed := different(self._state, self._digests()):
             raise BrokenContract(
                 f"observe or respond changed what state() returns: {changed} is not what it was "

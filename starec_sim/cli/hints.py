@@ -1,4 +1,4 @@
-"""Print hints for old names, in place of Python's warnings."""
+"""Print hints for old names and warnings about plug-ins, in place of Python's warnings."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from starec_sim.errors import DeprecatedKeyWarning
+from starec_sim.errors import ContractWarning, DeprecatedKeyWarning
 
 
 @contextmanager
 def hints_for_old_names() -> Iterator[None]:
-    """Print a `DeprecatedKeyWarning` as a hint on stderr, each text once; print others as usual."""
+    """Print our own warnings as a line on stderr, each text once; print others as usual."""
     shown: set[str] = set()
     with warnings.catch_warnings():
         warnings.simplefilter("always", DeprecatedKeyWarning)
+        warnings.simplefilter("always", ContractWarning)
         print_warning = warnings.showwarning
 
         def show(
@@ -27,11 +28,12 @@ def hints_for_old_names() -> Iterator[None]:
             file: TextIO | None = None,
             line: str | None = None,
         ) -> None:
-            if not issubclass(category, DeprecatedKeyWarning):
+            if not issubclass(category, DeprecatedKeyWarning | ContractWarning):
                 print_warning(message, category, filename, lineno, file, line)
             elif str(message) not in shown:
                 shown.add(str(message))
-                print(f"hint: {message}", file=sys.stderr)
+                word = "hint" if issubclass(category, DeprecatedKeyWarning) else "warning"
+                print(f"{word}: {message}", file=sys.stderr)
 
         warnings.showwarning = show
         yield

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from starec_sim.errors import ContractError, StarecError
+from starec_sim.errors import ContractError, ContractWarning, StarecError
 from starec_sim.types import Action, Decision, Step, Visit
 from tests.reported.coffee_shop import build_shop, drink, play_shop, write_shop
 from tests.rounds import MemoryRecord, ScriptedAgent
@@ -316,6 +316,11 @@ def test_what_an_environment_does_wrong_is_named(tmp_path, body, where, said):
             id="popularity of the wrong length",
         ),
         pytest.param(
+            'own_metrics = ("click_through",)',
+            'the figure "click_through" has the name of a built-in metric',
+            id="a declared figure named like a built-in one",
+        ),
+        pytest.param(
             """
             def __init__(self, *arguments):
                 super().__init__(*arguments)
@@ -431,6 +436,15 @@ def test_a_decision_about_an_item_that_was_not_shown_does_not_reach_the_environm
         match=r"the agent's decision for user u0, round 1, page 1: the actions: item 77 was",
     ):
         play_shop(tmp_path, agent=ScriptedAgent(decide))
+
+
+def test_an_agent_that_draws_from_a_global_generator_is_warned_about(tmp_path):
+    def decide(user, round, observation):
+        np.random.rand()
+        return drink(user, round, observation)
+
+    with pytest.warns(ContractWarning, match=r"numpy.random was used while the visits of round 1"):
+        play_shop(tmp_path, agent=ScriptedAgent(decide), rounds=1)
 
 
 def test_a_history_limit_of_zero_would_keep_everything_and_is_refused(tmp_path):
