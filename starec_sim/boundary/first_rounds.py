@@ -22,7 +22,7 @@ import numpy as np
 
 from starec_sim.boundary.call import PluginBoundary
 from starec_sim.boundary.figures import checked_figures
-from starec_sim.boundary.global_random import global_random, who_changed
+from starec_sim.boundary.global_random import global_random
 from starec_sim.boundary.observation import checked_feedback, checked_observation
 from starec_sim.boundary.state import State, checked_state, different, digests
 from starec_sim.boundary.values import BrokenContract
@@ -111,9 +111,10 @@ class FirstRounds:
         if not self.active:
             return
         environment = self._boundary.plugin
-        if generator := who_changed(self._random._replace(torch=None)):
+        # LangGraph draws from `random` for ids, and engines from torch: only numpy's can be judged.
+        if global_random().numpy != self._random.numpy:
             warnings.warn(
-                f"the global generator {generator} was used while the visits of round "
+                "the global generator numpy.random was used while the visits of round "
                 f"{self._round + 1} were played, by the agent or a policy: the same seed may give "
                 "other results",
                 ContractWarning,

@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 
 from starec_sim.errors import ContractError, ContractWarning, StarecError
