@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, get_args
+from math import isfinite
+from typing import Any, cast, get_args
 
 from starec_sim.boundary.values import (
     BrokenContract,
@@ -23,6 +23,7 @@ from starec_sim.boundary.values import (
 from starec_sim.types import Action, Decision, Feedback, Observation, Task
 
 _TASKS: tuple[str, ...] = get_args(Task)
+_INT, _STR = {int}, {str}
 
 
 def checked_observation(value: Any, items: int) -> Observation:
@@ -32,6 +33,8 @@ def checked_observation(value: Any, items: int) -> Observation:
         value: What `observe` returned.
         items: How many items the catalogue has.
     """
+    if _is_plain_observation(value, items):
+        return cast("Observation", value)
     observation = instance(value, Observation)
     if observation.task not in _TASKS:
         raise BrokenContract(
@@ -52,8 +55,6 @@ def checked_observation(value: Any, items: int) -> Observation:
     page = whole_number(observation.page, "the page")
     if page < 1:
         raise BrokenContract(f"the page is {page}; pages count from 1")
-    if slate is observation.slate and cards is observation.cards and page is observation.page:
-        return observation
     return replace(observation, slate=slate, cards=cards, page=page)
 
 
@@ -68,6 +69,8 @@ def checked_feedback(value: Any, observation: Observation, items: int) -> Feedba
         observation: What the user was shown.
         items: How many items the catalogue has.
     """
+    if _is_plain_feedback(value, observation, items):
+        return cast("Feedback", value)
     feedback = instance(value, Feedback)
     revealed = experiences(feedback.experiences, items, "the experiences")
     slate = set(observation.slate)
@@ -89,12 +92,6 @@ def checked_feedback(value: Any, observation: Observation, items: int) -> Feedba
             f"the ending is {shown(feedback.ending)}; it must be text",
             'write "" where the visit goes on',
         )
-    if (
-        revealed is feedback.experiences
-        and target is feedback.target
-        and all(type(part) is float for part in feedback.reward.values())
-    ):
-        return feedback
     return replace(feedback, experiences=revealed, target=target, reward=reward)
 
 
@@ -105,6 +102,8 @@ def checked_decision(value: Any, observation: Observation) -> Decision:
         value: The decision.
         observation: What the user was shown.
     """
+    if _is_plain_decision(value, observation):
+        return cast("Decision", value)
     if not isinstance(value, Decision):
         raise BrokenContract(f"the decision is {shown(value)}; it must be a Decision")
     slate = set(observation.slate)
@@ -120,12 +119,10 @@ def checked_decision(value: Any, observation: Observation) -> Decision:
         )
     actions = value.actions
     if actions:
-        actions = _checked_actions(actions)
+        actions = tuple(_checked_action(each) for each in sequence(actions, "the actions"))
         acted = _shown_items([action.item for action in actions], slate, "the actions")
         unique(acted, "the actions", "item")
     flaws = value.flaws and mapping(value.flaws, "the flaws", whole_number)
-    if ranking is value.ranking and read is value.read and actions is value.actions:
-        return value
     return replace(value, ranking=ranking, read=read, actions=actions, flaws=flaws)
 
 
@@ -141,22 +138,6 @@ def _shown_items(items: Any, slate: set[int], what: str) -> tuple[int, ...]:
     return plain
 
 
-def _checked_actions(actions: Any) -> tuple[Action, ...]:
-    given: Sequence[Any] = actions if type(actions) is tuple else sequence(actions, "the actions")
-    for action in given:
-        if (
-            type(action) is not Action
-            or type(action.item) is not int
-            or type(action.watched) is not bool
-            or not (
-                action.rating is None
-                or (type(action.rating) is float and 1.0 <= action.rating <= 5.0)
-            )
-        ):
-            return tuple(_checked_action(each) for each in given)
-    return given if type(given) is tuple else tuple(given)
-
-
 def _checked_action(action: Any) -> Action:
     if not isinstance(action, Action):
         raise BrokenContract(f"the actions hold {shown(action)}; each must be an Action")
@@ -165,3 +146,72 @@ def _checked_action(action: Any) -> Action:
     if rating is not None:
         rating = stars(rating, f"the rating expected of item {item}")
     return Action(item, bool(action.watched), rating)
+
+
+# Nearly every value is right and plain, and is checked for each step of each user. The next three
+# functions find that out quickly; what they refuse goes through the checks that say what is wrong.
+
+
+def _is_plain_observation(value: Any, items: int) -> bool:
+    return (
+        type(value) is Observation
+        and value.task in _TASKS
+        and type(value.slate) is tuple
+        and type(value.cards) is tuple
+        and set(map(type, value.slate)) == _INT
+        and set(map(type, value.cards)) == _STR
+        and len(value.cards) == len(value.slate) == len(set(value.slate))
+        and min(value.slate) >= 0
+        and max(value.slate) < items
+        and type(value.page) is int
+        and value.page >= 1
+    )
+
+
+def _is_plain_decision(value: Any, observation: Observation) -> bool:
+    if type(value) is not Decision or value.flaws or type(value.read) is not int:
+        return False
+    if type(value.ranking) is not tuple or type(value.actions) is not tuple:
+        return False
+    if value.ranking and not (
+        set(map(type, value.ranking)) == _INT
+        and len(set(value.ranking)) == len(value.ranking)
+        and set(value.ranking) <= set(observation.slate)
+    ):
+        return False
+    acted: list[int] = []
+    if value.actions:
+        if set(map(type, value.actions)) != {Action}:
+            return False
+        acted = [action.item for action in value.actions]
+        if set(map(type, acted)) != _INT:
+            return False
+        for action in value.actions:
+            rating = action.rating
+            if type(action.watched) is not bool or (
+                rating is not None and not (type(rating) is float and 1.0 <= rating <= 5.0)
+            ):
+                return False
+    return (
+        len(set(acted)) == len(acted)
+        and set(acted) <= set(observation.slate)
+        and 0 <= value.read <= len(value.ranking)
+    )
+
+
+def _is_plain_feedback(value: Any, observation: Observation, items: int) -> bool:
+    if type(value) is not Feedback or type(value.ending) is not str:
+        return False
+    if type(value.reward) is not dict:
+        return False
+    for name, part in value.reward.items():
+        if type(name) is not str or type(part) is not float or not isfinite(part):
+            return False
+    target = value.target
+    if target is not None and (type(target) is not int or target not in observation.slate):
+        return False
+    if experiences(value.experiences, items, "the experiences") is not value.experiences:
+        return False
+    return observation.task != "feed" or all(
+        experience.item in observation.slate for experience in value.experiences
+    )

@@ -107,6 +107,8 @@ def instance(value: Any, kind: type[T], verb: str = "returned") -> T:
 
 def sequence(value: Any, what: str) -> Sequence[Any]:
     """Return a sequence that is no text; an array becomes a list."""
+    if type(value) is tuple or type(value) is list:
+        return value
     if isinstance(value, np.ndarray):
         return value.tolist()  # type: ignore[no-any-return]
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Sequence):
@@ -173,7 +175,7 @@ def mapping(value: Any, what: str, plain: Callable[[Any, str], T]) -> dict[str, 
         what: What it is, for messages: `the reward`.
         plain: Checks a value; takes it and its name for messages.
     """
-    if not isinstance(value, Mapping):
+    if type(value) is not dict and not isinstance(value, Mapping):
         raise BrokenContract(f"{what} is {shown(value)}; it must be a dict of names and values")
     return {
         text(name, f"a name in {what}"): plain(inner, f'{what} "{name}"')
