@@ -48,8 +48,8 @@ def code_of(folder: Path, manifest: Manifest | None, rules: CodeRules) -> Iterat
     def refused(reference: str) -> RunError:
         files = named_files(_texts(folder)) or [reference]
         return RunError(
-            f"{folder} names code that this run was not seen to begin with on this machine by this "
-            f"user: {', '.join(files)} would run",
+            f"{folder} was not made here by this user, or was changed since, and names code of "
+            f"plug-ins: {', '.join(files)} would run",
             hint="read that code; if you trust it, give the same command again with --trust",
         )
 

@@ -1,6 +1,5 @@
 """A coffee shop in one file, as a plug-in author writes it, and ways to break it."""
 
-import asyncio
 import textwrap
 
 from starec_sim import plugins
@@ -93,8 +92,3 @@ def play_shop(folder, body="pass", *, rounds=3, agent=None, **options):
     """Build the shop and play some rounds in memory; return the visits of each."""
     shop = build_shop(folder, body)
     return play_rounds(simulate(shop, agent or ScriptedAgent(drink), **options), rounds)
-
-
-def play_alone(coroutine):
-    """Run a coroutine to its end."""
-    return asyncio.run(coroutine)
