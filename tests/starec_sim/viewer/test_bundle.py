@@ -1,0 +1,120 @@
+"""A saved page holds what was asked for, within its size, and runs nothing else."""
+
+import base64
+import json
+import re
+from hashlib import sha256
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from starec_sim.errors import RunError
+from starec_sim.viewer.bundle import MAX_BYTES, make_bundle
+from starec_sim.viewer.compact import Nodes
+
+TEXTS = st.text(max_size=12)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-2, 2) | TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+def expanded(text):
+    """Rebuild the values of a page, as expand.js does."""
+    found = json.loads(text)
+    built = []
+    for node in found["nodes"]:
+        if isinstance(node, list):
+            kind, *rest = node
+            parts = rest if kind == "numbers" else [built[place] for place in rest]
+            if kind == "lines":
+                parts = "\n".join(parts)
+            if kind == "object":
+                parts = dict(zip(parts[0], parts[1:], strict=True))
+            node = parts
+        built.append(node)
+    return built[found["root"]]
+
+
+def embedded(page):
+    (text,) = re.findall(r'<script type="application/json" id="compact">(.*?)</script>', page)
+    return expanded(text)
+
+
+@given(VALUES)
+def test_values_are_rebuilt_as_they_were(value):
+    nodes = Nodes()
+    root = nodes.add(value)
+    assert json.dumps(expanded(nodes.embedded(root))) == json.dumps(value)
+
+
+@given(VALUES, VALUES)
+def test_what_does_not_fit_is_removed_without_a_trace(kept, removed):
+    nodes, alone = Nodes(), Nodes()
+    root = nodes.add(kept)
+    count = len(nodes)
+    nodes.add(removed)
+    nodes.keep(count)
+    assert nodes.embedded(root) == alone.embedded(alone.add(kept)) and nodes.size == alone.size
+
+
+def test_markup_in_a_run_does_not_become_markup_of_the_page():
+    nodes = Nodes()
+    text = nodes.embedded(nodes.add({"</script><script>": "<!-- </script>\n<script>"}))
+    assert "<" not in text
+
+
+def test_it_holds_a_run_and_the_steps_of_the_people_who_were_named(recorded, client):
+    made = make_bundle(recorded / "feed", ["u2"])
+    data = embedded(made.page)
+    assert made.users == ("u2",)
+    assert made.left_out == "The steps of 1 of 12 people are in it."
+    assert data["about"]["left_out"].startswith(made.left_out)
+    address = "api/runs/feed/step?arm=random&round=1&seed=3&step=1&user=u2"
+    assert data[address] == client.get(f"/{address}").json()
+    assert data["api/runs/feed"] == client.get("/api/runs/feed").json()
+    assert not [path for path in data if "user=u3" in path]
+
+
+def test_all_people_of_a_small_run_fit(recorded):
+    made = make_bundle(recorded / "ranking")
+    assert (len(made.users), made.left_out) == (12, "")
+    assert len(made.page.encode()) < MAX_BYTES
+
+
+def test_the_page_is_never_larger_than_it_may_be_and_says_who_is_left_out(recorded):
+    most = len(make_bundle(recorded / "feed", ["u1"]).page) + 60_000
+    made = make_bundle(recorded / "feed", most=most)
+    assert len(made.page.encode()) <= most
+    assert 0 < len(made.users) < 12
+    assert made.left_out.endswith(f"; {12 - len(made.users)} more did not fit.")
+
+
+def test_a_page_without_room_for_the_overview_is_refused(recorded):
+    with pytest.raises(RunError, match="a page may have 1,000"):
+        make_bundle(recorded / "feed", most=1_000)
+
+
+def test_somebody_who_is_not_there_is_named(recorded):
+    with pytest.raises(RunError, match='the id "u99"'):
+        make_bundle(recorded / "feed", ["u99"])
+
+
+def test_a_training_holds_the_groups_of_the_steps_that_are_in_it(recorded):
+    data = embedded(make_bundle(recorded / "training").page)
+    assert "api/runs/training/training" in data
+    assert "api/runs/training/group?group=0%2F0%2F2%2F0%2Ffast&step=1" in data
+
+
+def test_its_policy_allows_its_own_scripts_and_nothing_else(recorded):
+    page = make_bundle(recorded / "feed", ["u1"]).page
+    (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
+    scripts = re.findall(r'<script(?: type="module")?>(.*?)</script>', page, re.DOTALL)
+    (style,) = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
+    assert len(scripts) == 2
+    for text in (*scripts, style):
+        hashed = base64.b64encode(sha256(text.encode()).digest()).decode()
+        assert f"'sha256-{hashed}'" in policy
+    assert policy.startswith("default-src 'none'; ") and "unsafe" not in policy
