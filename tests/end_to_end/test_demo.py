@@ -49,7 +49,7 @@ def test_it_ends_with_what_learning_changed_for_people_it_never_met(said, tmp_pa
     rows = {line.split("  ")[0] for line in out.splitlines() if "±" in line}
     assert {"reward", "NDCG@1", "NDCG@10"} <= rows
     played = "{use: nano, max_batch: 128, model:"
-    for wanted in ("plot.png", "starec show", "starec resume", played):
+    for wanted in ("plot.png", "starec show", "starec resume", "starec view", played):
         assert wanted in err, wanted
 
     (folder,) = tmp_path.iterdir()

@@ -127,18 +127,22 @@ def test_every_module_and_every_prompt_is_in_it(names):
     assert "starec_agents/star/prompts/feed.md" in names
 
 
-def test_the_policy_that_ships_is_in_it_and_in_the_sources_and_both_stay_small(
+def test_the_policy_and_the_pages_are_in_it_and_in_the_sources_and_both_stay_small(
     wheel, names, tmp_path
 ):
     nano = PACKAGES["starec_sim"] / "policies" / "nano"
     weights = {path.relative_to(ROOT).as_posix() for path in nano.glob("*/*")}
     assert sum(name.endswith("model.safetensors") for name in weights) == 2
     weights = {name for name in weights if "__pycache__" not in name}
-    assert weights <= names
+    pages = {f"starec_sim/viewer/static/{name}" for name in ("index.html", "app.js", "app.css")}
+    wanted = weights | pages | {"starec_sim/viewer/expand.js"}
+    assert wanted <= names
+    assert not [name for name in names if "viewer/frontend" in name]
     sources = build("sdist", tmp_path)
     with tarfile.open(sources) as archive:
         packed = {name.partition("/")[2] for name in archive.getnames()}
-    assert weights <= packed
+    assert wanted <= packed
+    assert not [name for name in packed if "viewer/frontend" in name]
     assert max(path.stat().st_size for path in (wheel, sources)) < 20e6
 
 

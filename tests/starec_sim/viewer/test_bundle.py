@@ -70,9 +70,9 @@ def test_it_holds_a_run_and_the_steps_of_the_people_who_were_named(recorded, cli
     made = make_bundle(recorded / "feed", ["u2"])
     data = embedded(made.page)
     assert made.users == ("u2",)
-    assert made.left_out == "The steps of 1 of 12 people are in it."
+    assert made.left_out == "The steps of 1 of 11 people are in it."
     assert data["about"]["left_out"].startswith(made.left_out)
-    address = "api/runs/feed/step?arm=random&round=1&seed=3&step=1&user=u2"
+    address = "api/runs/feed/step?arm=random&round=2&seed=3&step=1&user=u2"
     assert data[address] == client.get(f"/{address}").json()
     assert data["api/runs/feed"] == client.get("/api/runs/feed").json()
     assert not [path for path in data if "user=u3" in path]
@@ -80,7 +80,7 @@ def test_it_holds_a_run_and_the_steps_of_the_people_who_were_named(recorded, cli
 
 def test_all_people_of_a_small_run_fit(recorded):
     made = make_bundle(recorded / "ranking")
-    assert (len(made.users), made.left_out) == (12, "")
+    assert (len(made.users), made.left_out) == (11, "")
     assert len(made.page.encode()) < MAX_BYTES
 
 
@@ -88,8 +88,8 @@ def test_the_page_is_never_larger_than_it_may_be_and_says_who_is_left_out(record
     most = len(make_bundle(recorded / "feed", ["u1"]).page) + 60_000
     made = make_bundle(recorded / "feed", most=most)
     assert len(made.page.encode()) <= most
-    assert 0 < len(made.users) < 12
-    assert made.left_out.endswith(f"; {12 - len(made.users)} more did not fit.")
+    assert 0 < len(made.users) < 11
+    assert made.left_out.endswith(f"; {11 - len(made.users)} more did not fit.")
 
 
 def test_a_page_without_room_for_the_overview_is_refused(recorded):

@@ -7,7 +7,7 @@ import pytest
 
 from tests.starec_sim.viewer.conftest import client_of
 
-AT = {"arm": "loop", "seed": 3, "user": "u2", "round": 1, "step": 1}
+AT = {"arm": "loop", "seed": 3, "user": "u2", "round": 2, "step": 1}
 MARK = {"at": AT, "author": " Ines ", "reason": "implausible"}
 
 

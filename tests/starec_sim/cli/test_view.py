@@ -1,0 +1,81 @@
+"""`starec view`: a server that ends at Ctrl-C, and single pages."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+
+from tests.starec_sim.viewer.conftest import play
+
+FEED = {
+    "name": "feed",
+    "rounds": 1,
+    "environment": {"use": "feed", "recommender": "popularity", "page_size": 4, "pages": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return play(tmp_path_factory.mktemp("runs"), **FEED)
+
+
+def test_a_busy_port_is_named(starec, run):
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = busy.getsockname()[1]
+        status, _, err = starec("view", run.parent, "--port", port, "--no-browser")
+    assert status == 2
+    assert f"port {port} cannot be used" in err and "--port 0" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nowhere"], "there are no runs in runs"),
+        (["."], ". holds no runs, and is none"),
+        ([".", "--users", "u1"], "--users is for --bundle"),
+        (["{run}", "--bundle", "no/folder.html"], "no/folder.html cannot be written"),
+        (["{run}", "--bundle", "a.html", "--users", "u99"], 'the id "u99"'),
+    ],
+)
+def test_what_cannot_be_shown_is_named(starec, run, tmp_path, monkeypatch, arguments, said):
+    monkeypatch.chdir(tmp_path)
+    status, _, err = starec("view", *(each.format(run=run) for each in arguments))
+    assert (status, said in err) == (2, True), err
+    assert "hint:" in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_page_is_written_and_its_size_told(starec, run, tmp_path):
+    page = tmp_path / "page.html"
+    status, out, _ = starec("view", run, "--bundle", page, "--users", "u1, u2", "--json")
+    told = json.loads(out)
+    assert status == 0
+    assert (told["bundle"], told["people"]) == (str(page), ["u1", "u2"])
+    assert told["bytes"] == page.stat().st_size
+    status, out, err = starec("view", run, "--bundle", page)
+    assert status == 0 and "with the steps of" in out and not err
+
+
+@pytest.mark.slow
+def test_it_says_where_it_is_and_leaves_at_ctrl_c(run):
+    command = [sys.executable, "-m", "starec_sim", "view", run, "--port", "0", "--no-browser"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(list(map(str, command)), **pipes) as server:
+        try:
+            address = server.stdout.readline().strip()
+            home, _, page = address.partition("#")
+            assert page == f"/run/{run.name}"
+            with urllib.request.urlopen(f"{home}api/runs", timeout=30) as answer:
+                assert [row["name"] for row in json.load(answer)] == [run.name]
+            listening = urllib.request.urlopen(f"{home}api/events", timeout=30)
+            assert listening.readline() == b": open\n"
+            server.send_signal(signal.SIGINT)
+            out, err = server.communicate(timeout=30)
+        finally:
+            server.kill()
+    assert (server.returncode, out) == (0, "")
+    assert "Ctrl-C ends it." in err and "Traceback" not in err
