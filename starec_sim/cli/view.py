@@ -32,8 +32,8 @@ class ViewOptions:
         bool,
         typer.Option(
             "--allow-asking",
-            help="Steps may be asked again with the policies of the runs: they can run code, cost "
-            "money, and send API keys to the addresses in the runs. Only for runs that you trust.",
+            help="Steps may be asked again with the policies of runs that were not made here: they "
+            "can run code, and send API keys to addresses. Only for runs that you trust.",
         ),
     ] = False
     bundle: Annotated[

@@ -6,8 +6,8 @@ The answers become a note beside the run; its record stays as it is.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,7 +24,8 @@ from starec_sim.policies.gateway import Gateway, GatewayResources
 from starec_sim.policies.gateway.policy import name_of
 from starec_sim.policies.settings import Budget, GatewaySettings
 from starec_sim.rng import Streams
-from starec_sim.runs.folder import where_it_started
+from starec_sim.runs.code import CodeRules, code_of
+from starec_sim.runs.folder import unchanged, where_it_started
 from starec_sim.runs.manifest import read_manifest
 from starec_sim.runs.reader import reading
 from starec_sim.traces.notes import Address, Author, NewNote, add_note
@@ -37,6 +38,7 @@ MAX_SAMPLES = 20
 _IN_FLIGHT = 4
 _SHIPPED = ("nano", "lexical")
 """Policies that ask no endpoint and read no file that a run names."""
+_HINT = "the run was not made here; starec view --allow-asking offers its own policies as well"
 _SHOWN = 80
 """Characters of an answer that is no decision, in the distribution."""
 
@@ -104,26 +106,29 @@ class AskAnswer:
     """Most frequent first; the decision on record is always in it."""
 
 
-def ask_options(folder: Path, trusted: bool) -> AskOptions:
+def ask_options(folder: Path, allowed: bool) -> AskOptions:
     """Return which policies can be asked.
 
     Args:
         folder: The run.
-        trusted: Whether the policies that the run's configuration names may be built: they can
-            run code, read files and send an API key to an address.
+        allowed: Whether the policies that the configuration names may be built though the run was
+            not made here: they can run code, read files and send an API key to an address.
+
+    Raises:
+        RunError: The configuration of the run cannot be read.
     """
-    specs = _policies(folder, trusted)
-    hint = "" if trusted else "starec view --allow-asking offers the policies of the runs as well"
-    return AskOptions(tuple(specs), MAX_SAMPLES, None, hint)
+    with _code(folder, allowed) as trusted:
+        policies = tuple(_policies(folder, trusted))
+    return AskOptions(policies, MAX_SAMPLES, None, "" if trusted else _HINT)
 
 
-def ask_again(folder: Path, question: Question, trusted: bool) -> AskAnswer:
+def ask_again(folder: Path, question: Question, allowed: bool) -> AskAnswer:
     """Ask a question several times, save the answers as a note beside the run, and return them.
 
     Args:
         folder: The run.
         question: What is asked.
-        trusted: As for `ask_options`.
+        allowed: As for `ask_options`.
 
     Raises:
         StarecError: There is no such step or policy, or the policy cannot be asked.
@@ -131,18 +136,21 @@ def ask_again(folder: Path, question: Question, trusted: bool) -> AskAnswer:
     with reading(folder) as reader:
         at = question.at.checked(reader)
         page = read_step(reader, reader.trial(at.arm, at.seed), at.user, at.round, at.step)
-    specs = _policies(folder, trusted)
-    if question.policy not in specs:
-        raise RunError(
-            f'the policy "{question.policy}" cannot be asked here; '
-            f"{did_you_mean(question.policy, specs)}",
-            hint="starec view --allow-asking offers the policies of the runs as well",
-        )
-    spec = dict(specs[question.policy])
-    if question.temperature is not None:
-        spec["temperature"] = question.temperature
-    with where_it_started(folder, read_manifest(folder)) if trusted else nullcontext():
-        turns = run_coroutine(_ask(spec, question, at.seed))
+    with _code(folder, allowed) as trusted:
+        specs = _policies(folder, trusted)
+        if question.policy not in specs:
+            raise RunError(
+                f'the policy "{question.policy}" cannot be asked here; '
+                f"{did_you_mean(question.policy, specs)}",
+                hint="choose one of those" if trusted else _HINT,
+            )
+        spec = dict(specs[question.policy])
+        if question.temperature is not None:
+            spec["temperature"] = question.temperature
+        # Relative paths of a run's configuration begin where the run was started.
+        there = where_it_started(folder, read_manifest(folder)) if trusted else nullcontext()
+        with there:
+            turns = run_coroutine(_ask(spec, question, at.seed))
     answer = _answer(page, question, turns)
     how = "as set" if question.temperature is None else f"at temperature {question.temperature:g}"
     summary = f"asked {question.policy} {how} {answer.asked} times"
@@ -152,6 +160,17 @@ def ask_again(folder: Path, question: Question, trusted: bool) -> AskAnswer:
     asked = {"question": question.model_dump(exclude={"author", "at"}), "answer": as_json(answer)}
     add_note(folder, NewNote(at, question.author, summary[:500], "ask", asked))
     return answer
+
+
+@contextmanager
+def _code(folder: Path, allowed: bool) -> Iterator[bool]:
+    """Let only code be loaded that the run began with; yield whether its policies may be built."""
+    manifest = read_manifest(folder)
+    made_here = manifest.is_made_here
+    if made_here and not allowed:
+        unchanged(folder, manifest, hint="put config.yaml back as it was")
+    with code_of(folder, manifest, CodeRules(trust=allowed)):
+        yield allowed or made_here
 
 
 def _policies(folder: Path, trusted: bool) -> dict[str, Mapping[str, Any]]:

@@ -51,7 +51,7 @@ class Viewer:
         runs_dir: The folder of runs, as an absolute path.
         only: The name of the one run that is shown; all when None.
         port: Of the server.
-        allow_asking: Whether the policies of the runs may be asked.
+        allow_asking: Whether the policies of runs that were not made here may be asked.
         stopping: Whether the server ends.
     """
 

@@ -26,13 +26,13 @@ def run(tmp_path_factory):
 def test_a_busy_port_is_named(starec, run):
     with socket.create_server(("127.0.0.1", 0)) as busy:
         port = busy.getsockname()[1]
-        status, _, err = starec("view", run.parent, "--port", port, "--no-browser")
-    assert status == 2
-    assert f"port {port} cannot be used" in err and "--port 0" in err
+        said = starec("view", run.parent, "--port", port, "--no-browser")
+    assert said.status == 2
+    assert f"port {port} cannot be used" in said.err and "--port 0" in said.err
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "problem"),
     [
         (["nowhere"], "there are no runs in runs"),
         (["."], ". holds no runs, and is none"),
@@ -41,23 +41,23 @@ def test_a_busy_port_is_named(starec, run):
         (["{run}", "--bundle", "a.html", "--users", "u99"], 'the id "u99"'),
     ],
 )
-def test_what_cannot_be_shown_is_named(starec, run, tmp_path, monkeypatch, arguments, said):
+def test_what_cannot_be_shown_is_named(starec, run, tmp_path, monkeypatch, arguments, problem):
     monkeypatch.chdir(tmp_path)
-    status, _, err = starec("view", *(each.format(run=run) for each in arguments))
-    assert (status, said in err) == (2, True), err
-    assert "hint:" in err
+    said = starec("view", *(each.format(run=run) for each in arguments))
+    assert (said.status, problem in said.err) == (2, True), said.err
+    assert "hint:" in said.err
     assert not list(tmp_path.iterdir())
 
 
 def test_a_page_is_written_and_its_size_told(starec, run, tmp_path):
     page = tmp_path / "page.html"
-    status, out, _ = starec("view", run, "--bundle", page, "--users", "u1, u2", "--json")
-    told = json.loads(out)
-    assert status == 0
+    said = starec("view", run, "--bundle", page, "--users", "u1, u2", "--json")
+    told = said.answer
+    assert said.status == 0
     assert (told["bundle"], told["people"]) == (str(page), ["u1", "u2"])
     assert told["bytes"] == page.stat().st_size
-    status, out, err = starec("view", run, "--bundle", page)
-    assert status == 0 and "with the steps of" in out and not err
+    said = starec("view", run, "--bundle", page)
+    assert said.status == 0 and "with the steps of" in said.out and not said.err
 
 
 @pytest.mark.slow

@@ -109,10 +109,24 @@ def test_what_cannot_be_asked_is_refused(runs, own, changes, said):
     assert not (runs / "feed" / "notes.json").exists()
 
 
-def test_policies_of_a_run_are_built_only_where_that_was_allowed(runs):
+def test_the_policies_of_a_run_are_offered_if_it_was_made_here_or_that_was_allowed(runs):
+    manifest = runs / "feed" / "manifest.json"
+    assert client_of(runs).get("/api/runs/feed/ask").json()["policies"] == ["lexical", "nano"]
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"made_here": "forged"}))
+    others = client_of(runs).get("/api/runs/feed/ask").json()
+    assert others["policies"] == ["nano", "lexical"]
+    assert "--allow-asking" in others["hint"]
+    allowed = client_of(runs, allow_asking=True).get("/api/runs/feed/ask").json()
+    assert allowed["policies"] == ["lexical", "nano"] and not allowed["hint"]
+
+
+def test_a_policy_that_was_written_into_a_run_later_is_never_built(runs, own, tmp_path):
+    ran = tmp_path / "ran"
+    (tmp_path / "own.py").write_text(f"open({str(ran)!r}, 'w')\nclass Policy: pass\n")
     config = runs / "feed" / "config.yaml"
-    text = config.read_text().replace("use: lexical", "use: /tmp/never-imported.py:Policy")
-    config.write_text(text)
-    assert client_of(runs).get("/api/runs/feed/ask").json()["policies"] == ["nano", "lexical"]
-    allowed = client_of(runs, allow_asking=True)
-    assert "never-imported" in allowed.get("/api/runs/feed/ask").text
+    config.write_text(config.read_text().replace("use: lexical", f"use: {tmp_path}/own.py:Policy"))
+    answer = client_of(runs).get("/api/runs/feed/ask")
+    assert "config.yaml was changed after the run began" in answer.json()["error"]
+    for address in ("", "/population", "/people", "/notes"):
+        assert client_of(runs).get(f"/api/runs/feed{address}").status_code == 200
+    assert not ran.exists()
