@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from starec_sim.errors import DeprecatedKeyWarning, PolicyWarning
+from starec_sim.errors import ContractWarning, DeprecatedKeyWarning, PolicyWarning
 from starec_sim.visible_text import visible
 
-_WORD = {DeprecatedKeyWarning: "hint", PolicyWarning: "note"}
+_WORD = {DeprecatedKeyWarning: "hint", PolicyWarning: "note", ContractWarning: "warning"}
 """What begins the line of a warning."""
 
 

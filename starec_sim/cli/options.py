@@ -54,6 +54,18 @@ Changes = Annotated[
         "--set", metavar="KEY=VALUE", help="Change a key, e.g. rounds=5 or environment.pages=2."
     ),
 ]
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust", help="Run the code that the folder of a run names, though it was not made here."
+    ),
+]
+AllowChangedCode = Annotated[
+    bool,
+    typer.Option(
+        "--allow-changed-code", help="Go on though the code of a plug-in was changed since."
+    ),
+]
 OtherData = Annotated[
     str | None,
     typer.Option(
@@ -109,7 +121,9 @@ def takes_options(command: Callable[[Any], Answer]) -> Callable[..., Answer]:
     return with_options
 
 
-def read_experiment(path: Path, changes: list[str] | None, data: str | None) -> Experiment:
+def read_experiment(
+    path: Path, changes: list[str] | None, data: str | None, *, trust: bool = False
+) -> Experiment:
     """Return the experiment that a command names, with its `--set` and `--data`.
 
     Raises:
@@ -125,7 +139,7 @@ def read_experiment(path: Path, changes: list[str] | None, data: str | None) -> 
         pairs = [key_value(change, "--set", _DATA_EXAMPLE) for change in changes or ()]
         of_data = [(key[5:], value) for key, value in pairs if key.startswith("data.")]
         replaced = {"data": experiment.data_spec(data, of_data)}
-    return experiment.read_experiment(path, changes or (), replaced)
+    return experiment.read_experiment(path, changes or (), replaced, trust=trust)
 
 
 def read_data(data: str, changes: list[str] | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from starec_sim.cli.text import program, resume_command
-from starec_sim.errors import PausedError
+from starec_sim.errors import ContractError, PausedError, PluginError
 from starec_sim.visible_text import visible_line
 
 
@@ -83,8 +83,11 @@ def how_to_resume(kind: str, folder: str | None, error: BaseException) -> str:
             return "\nThe replay stopped; what it played so far is kept.\n"
     elif isinstance(error, KeyboardInterrupt):
         word = "stopped"
+    go_on = "Go on with"
+    if isinstance(error, PluginError | ContractError):
+        go_on, options = "Mend the plug-in, then go on with", "--allow-changed-code"
     command = resume_command(folder, options)
-    return f"\nThe {kind} {word}; everything committed is kept. Go on with\n\n    {command}\n"
+    return f"\nThe {kind} {word}; everything committed is kept. {go_on}\n\n    {command}\n"
 
 
 def how_to_show(run: str) -> str:

@@ -179,7 +179,7 @@ def test_a_reward_that_is_no_number_is_named_with_the_user(dataset, tmp_path):
 def test_a_reward_that_fails_is_named_with_the_user(dataset, tmp_path):
     path = tmp_path / "failing.py"
     path.write_text("def share(outcome):\n    return 1 / 0\n")
-    with pytest.raises(ContractError, match=r"share\" failed for user .*: ZeroDivisionError"):
+    with pytest.raises(ContractError, match=r"share, user .*: raised ZeroDivisionError"):
         collect_rounds(environment_of(dataset), collector([f"{path}:share"]))
 
 
