@@ -29,7 +29,7 @@ from starec_sim.traces.population import read_population
 from starec_sim.traces.step_page import read_step
 
 LIMITS_S = {"why": 0.5, "overview": 1.0, "step": 0.2}
-"""What issue and documentation promise."""
+"""Seconds that a view may take."""
 REPEATS = 3
 IMPORTS = "import typer, rich.console, numpy, pydantic, sqlite3, zstandard"
 

@@ -13,10 +13,7 @@ def checked_slate_facts(value: Any, places: int) -> Mapping[str, Sequence[float 
     """Return facts with plain numbers, one or None for each place of the slate."""
     if type(value) is dict and all(_is_plain(numbers, places) for numbers in value.values()):
         return value
-    return {
-        name: _checked(numbers, places, f'the fact "{name}"')
-        for name, numbers in mapping(value, "what was returned").items()
-    }
+    return mapping(value, "the facts", lambda numbers, name: _checked(numbers, places, name))
 
 
 def _checked(value: Any, places: int, what: str) -> list[float | None]:

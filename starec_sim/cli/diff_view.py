@@ -27,10 +27,11 @@ _STYLES = {"higher": "bold", "lower": "bold"}
 def print_comparison(found: Comparison) -> None:
     """Print a comparison."""
     out = console()
-    table = grid()
     for letter, side in (("A", found.a), ("B", found.b)):
-        table.add_row(Text(letter, "bold"), *_side(side))
-    out.print(table)
+        name, *rest = _side(side)
+        out.print(
+            Text.assemble((f"{letter}  {name}", "bold"), f"  {', '.join(rest)}"), soft_wrap=True
+        )
     for line in _notes(found):
         out.print(line, style="dim", soft_wrap=True)
     _print_keys(out, "configuration", found.configuration)

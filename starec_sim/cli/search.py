@@ -65,6 +65,8 @@ def search(options: SearchOptions) -> Answer:
         print(_as_markdown(found))
     else:
         _print(found)
+    if not found.total and not options.fts:
+        typer.echo("hint: all words have to occur; --fts takes word* and OR", err=True)
     return None
 
 
@@ -96,11 +98,11 @@ def _as_markdown(found: SearchResult) -> str:
 
 def _count(found: SearchResult) -> str:
     if not found.total:
-        return f'no text holds "{found.query}"'
+        return f"no text matches {found.query}"
     total = f"more than {found.total:,} texts" if found.more else _texts(found.total)
     shown = len(found.hits)
     first = f"; the first {shown}" if shown < found.total else ""
-    return f'{total} with "{found.query}"{first}'
+    return f"{total} with {found.query}{first}"
 
 
 def _texts(count: int) -> str:

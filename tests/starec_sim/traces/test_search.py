@@ -127,4 +127,4 @@ def test_the_command_prints_hits_with_the_command_that_shows_the_step(write, sta
     status, out, _ = starec("search", run, '"answer 1 1"', "--json")
     assert {"text": "answer", "hit": True} in json.loads(out)["hits"][1]["snippet"]
     assert "**answer**" in starec("search", run, "answer 1 1", "--md")[1]
-    assert starec("search", run, "pineapple")[1] == 'no text holds "pineapple"\n'
+    assert starec("search", run, "pineapple")[1] == "no text matches pineapple\n"
