@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from starec_sim.glossary import place
+from starec_sim.plugin_code import PluginCode
 from starec_sim.report import ArmDifference, MetricSamples, difference_of
 from starec_sim.runs import queries
-from starec_sim.runs.manifest import Manifest
 from starec_sim.runs.reader import Reader, RecordedTrial, reading
 from starec_sim.runs.run_tables import read_run
 from starec_sim.traces.first_difference import ComparedStep, Difference, TrialPair
 from starec_sim.traces.sides import Choice, Side, read_sides
 
+_SHORT = 12
+"""Digits of a hash that are shown."""
 _MOST_TESTED = 300
 """Of more users than these no p is computed: it takes seconds for each metric of 10,000 users, and
 the interval decides the verdict anyway (decision 23)."""
@@ -205,16 +207,23 @@ def _set(values: dict[str, Any], path: list[str], value: Any) -> None:
 
 def _versions(side: Side) -> Mapping[str, str]:
     """Return what the manifest says about the code: packages, plug-ins, platform, prompts."""
-    manifest: Manifest = side.manifest
+    manifest = side.manifest
     values = manifest.as_json()
     kept: dict[str, Any] = {
-        name: values[name] for name in ("python", "platform", "git", "plugins") if name in values
+        name: values[name] for name in ("python", "platform", "git") if name in values
     }
     prompts = manifest.prompts.get(side.arm)
     if prompts is None and manifest.prompts:
         prompts = next(iter(manifest.prompts.values()))
-    shown = {name: sha[:12] for name, sha in (prompts or {}).items()}
-    return _flat({**manifest.versions, **kept, "prompts": shown})
+    kept["prompts"] = {name: sha[:_SHORT] for name, sha in (prompts or {}).items()}
+    kept["plugins"] = {code.use: _said_of(code) for code in manifest.plugins or ()}
+    return _flat({**manifest.versions, **kept})
+
+
+def _said_of(code: PluginCode) -> str:
+    """Return the distribution of a plug-in, and its files with the beginnings of their hashes."""
+    files = [f"{Path(file).name} {sha[:_SHORT]}" for file, sha in sorted(code.files.items())]
+    return ", ".join(part for part in (code.distribution, code.version, *files) if part)
 
 
 def _flat(values: Mapping[str, Any], before: str = "") -> dict[str, str]:

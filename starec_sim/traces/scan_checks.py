@@ -71,8 +71,8 @@ class _Streak:
 
     def __init__(self) -> None:
         self.length = 0
-        self.start = (0, 0)
-        self.best = (0, (0, 0))
+        self.start: tuple[int, int] = (0, 0)
+        self.best: tuple[int, tuple[int, int]] = (0, (0, 0))
         self.answer: int | None = None
         self.slate: tuple[int, ...] = ()
 

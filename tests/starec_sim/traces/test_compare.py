@@ -134,6 +134,19 @@ def test_keys_of_the_configuration_that_differ_are_listed_with_those_of_the_arm(
     assert found == [("rounds", "2", "3"), ("agent.gate.when", None, "never")]
 
 
+def test_packages_prompts_and_plug_ins_that_differ_are_listed(write):
+    def plugin(sha):
+        return [{"use": "shop.py:Shop", "files": {"/home/a/shop.py": sha * 32}}]
+
+    a = write("a", versions={"numpy": "1"}, plugins=plugin("ab"), prompts={"main": {"feed": "x"}})
+    b = write("b", versions={"numpy": "2"}, plugins=plugin("cd"), prompts={"main": {"feed": "y"}})
+    assert [(each.key, each.a, each.b) for each in compare(a, b).versions] == [
+        ("numpy", "1", "2"),
+        ("prompts.feed", "x", "y"),
+        ("plugins.shop.py:Shop", "shop.py abababababab", "shop.py cdcdcdcdcdcd"),
+    ]
+
+
 def test_the_command_prints_where_two_runs_part(write, changed, starec):
     a, b = write("a"), write("b", changed(1, 1, **PARTS["answer"]))
     status, out, _ = starec("diff", a, b)
