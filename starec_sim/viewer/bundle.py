@@ -28,7 +28,12 @@ from starec_sim.viewer.compact import Nodes
 MAX_BYTES = 5_000_000
 _ABOUT = 1_000
 """Bytes for what was left out, and for the command."""
-_NEVER_IN_IT = "Search, comparisons and asking again need starec view."
+_EXPERIENCES = 10
+"""Experiences before a step that are in it, the last ones."""
+_NEVER_IN_IT = (
+    f"Of what somebody experienced before a step, the last {_EXPERIENCES} are in it. "
+    "Search, comparisons and asking again need starec view."
+)
 _USERS = 50
 """People of a bundle whose users are not named."""
 _LISTED = 500
@@ -129,6 +134,8 @@ def _of_user(folder: Path, trials: Sequence[RecordedTrial], user: str) -> Iterat
             for step in visit["steps"]:
                 at = {**of_user, "round": visit["round"], "step": step["step"]}
                 path, page = _read(folder, "step", at)
+                # All of it in every step would grow with the square of the steps.
+                del page["memory_before"]["gained"][:-_EXPERIENCES]
                 yield path, page
                 for place in (page["group"], page["summary_group"]):
                     if place is not None:
