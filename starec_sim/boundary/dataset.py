@@ -89,7 +89,7 @@ def check_log(log: Any, users: int, items: int) -> None:
         row = int(np.flatnonzero(wrong)[0])
         raise BrokenContract(
             f"log.ratings[{row}] is {log.ratings[row]:g} ({int(wrong.sum())} of {len(wrong)} are "
-            "no stars from 1 to 5)",
+            "no stars from 0 to 5)",
             "map the scale of the data to stars; NaN where an item was consumed without a rating",
         )
     if not np.all(np.diff(log.times) >= 0):

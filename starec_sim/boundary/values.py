@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 MAX_SHOWN = 80
 """Characters of a wrong value that a message repeats."""
-STARS = (1.0, 5.0)
+STARS = (0.0, 5.0)
 """The least and the greatest rating."""
 
 
@@ -77,11 +77,11 @@ def finite_number(value: Any, what: str) -> float:
 
 
 def stars(value: Any, what: str) -> float:
-    """Return a rating, 1.0 to 5.0, as a float."""
+    """Return a rating, 0.0 to 5.0, as a float."""
     plain = number(value, what)
     if not STARS[0] <= plain <= STARS[1]:
         raise BrokenContract(
-            f"{what} is {plain:g}; ratings are stars from 1 to 5",
+            f"{what} is {plain:g}; ratings are stars from 0 to 5",
             "map your scale to stars, and leave out what has no rating",
         )
     return plain

@@ -75,7 +75,7 @@ def check(starec, tmp_path, monkeypatch):
         while hasattr(command, "commands"):
             command = command.commands[words.pop(0)]
         told = command.make_context(command.name, words).params
-        if "changes" in told:
+        if "experiment" in told:
             experiment = read_experiment(told["experiment"], told["changes"], told["data"])
             experiment.resolve()
             if command.name == "train":

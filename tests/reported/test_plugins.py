@@ -108,19 +108,19 @@ AT_PAGE = r"{}\(user u0, round 1, page 1\)"
         pytest.param(
             "def rating(self, item): return 9.0",
             AT_PAGE.format("respond"),
-            r"the experiences: the rating of item \d is 9; ratings are stars from 1 to 5",
+            r"the experiences: the rating of item \d is 9; ratings are stars from 0 to 5",
             id="rating 9",
         ),
         pytest.param(
             "def rating(self, item): return -3",
             AT_PAGE.format("respond"),
-            r"the experiences: the rating of item \d is -3; ratings are stars from 1 to 5",
+            r"the experiences: the rating of item \d is -3; ratings are stars from 0 to 5",
             id="rating -3",
         ),
         pytest.param(
             "def rating(self, item): return float('nan')",
             AT_PAGE.format("respond"),
-            r"the experiences: the rating of item \d is nan; ratings are stars from 1 to 5",
+            r"the experiences: the rating of item \d is nan; ratings are stars from 0 to 5",
             id="rating NaN",
         ),
         pytest.param(
