@@ -50,6 +50,18 @@ class Policies(Protocol):
         ...
 
 
+@runtime_checkable
+class NamedPolicies(Protocol):
+    """Policies that can say which models answer."""
+
+    def names(self) -> Mapping[str, str]:
+        """Return the policy of each node, `policy_fast`, and its weights, `version_fast`.
+
+        Weights that are not loaded yet, or that a model does not name, are left out.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """Everything one visit needs besides the agent itself."""
@@ -63,6 +75,9 @@ class Call:
     notes: Mapping[int, str] = field(default_factory=dict)
     """What users wrote about items in earlier rounds (`Step.notes`): the latest note by item. All
     users of a round get the same notes."""
+    labels: Mapping[str, Any] = field(default_factory=dict)
+    """What tells this visit from others in a trace: `run`, `arm`, `seed`, and the policies with
+    their versions. An agent changes nothing by them."""
 
     def key(self, step: int, node: Node, attempt: int = 0) -> CallKey:
         """Return the key under which this visit asks a policy.

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from starec_sim.agent import Agent, Call, Policies
+from starec_sim.agent import Agent, Call, NamedPolicies, Policies
 from starec_sim.environment import Environment
 from starec_sim.errors import ContractError
 from starec_sim.events import RunEvents
@@ -89,6 +89,7 @@ class Simulation:
         """Digest of all committed rounds."""
         self._agent, self._environment, self._policies = agent, environment, policies
         self._recorder = recorder
+        self._trial_labels = self._labels = state.labels
         self._memories, self._notes = dict(state.memories), dict(state.notes)
         self._events = events or RunEvents()
         self._concurrency = concurrency
@@ -120,6 +121,8 @@ class Simulation:
         if self._choose_visitors is not None:
             visitors = self._choose_visitors(round, visitors)
         self._events.round_started(round, len(visitors))
+        if isinstance(self._policies, NamedPolicies):
+            self._labels = {**self._trial_labels, **self._policies.names()}
         try:
             return PlayedRound(round, await run_pool(self._visit, visitors, self._concurrency))
         finally:
@@ -132,9 +135,17 @@ class Simulation:
             self._environment.history(user)[-self._agent.history_limit :]
         )
         person = self._environment.users[user]
-        visit = await self._agent.visit(
-            Call(user, self.rounds, person, memory, self._environment, self._policies, self._notes)
+        call = Call(
+            user,
+            self.rounds,
+            person,
+            memory,
+            self._environment,
+            self._policies,
+            self._notes,
+            self._labels,
         )
+        visit = await self._agent.visit(call)
         self._events.visit_finished(visit)
         return self._recorder.take(visit)
 
