@@ -14,6 +14,7 @@ from starec_sim.runs.record_errors import readable_errors
 from starec_sim.runs.store import FILE, Texts, read_only
 from starec_sim.runs.turns import select_turns
 from starec_sim.types import (
+    CallKey,
     Decision,
     Feedback,
     Item,
@@ -186,6 +187,42 @@ class Reader:
                 self._turns(trial, at, user, step),
                 self._texts[summary],
             )
+
+    def round_steps(self, trial: RecordedTrial, round: int) -> dict[int, list[RecordedStep]]:
+        """Return the steps of a round by user, in order and without their turns."""
+        rows = self.db.execute(
+            "SELECT user, step, observation, decision, feedback, slow, reason, summary FROM steps "
+            "WHERE trial = ? AND round = ? ORDER BY user, step",
+            (trial.number, round),
+        )
+        steps: dict[int, list[RecordedStep]] = {}
+        for user, step, observation, decision, feedback, slow, reason, summary in rows:
+            recorded = RecordedStep(
+                round,
+                step,
+                codec.load_observation(observation),
+                codec.load_decision(decision),
+                codec.load_feedback(feedback),
+                Verdict(bool(slow), reason),
+                (),
+                self._texts[summary],
+            )
+            steps.setdefault(user, []).append(recorded)
+        return steps
+
+    def turns(
+        self, trial: RecordedTrial, round: int, user: int | None = None
+    ) -> dict[CallKey, Turn]:
+        """Return the turns of a round by their keys: all of them, or those of one user."""
+        where, values = "t.trial = ? AND t.round = ?", [trial.number, round]
+        if user is not None:
+            where, values = f"{where} AND t.user = ?", [*values, user]
+        return dict(select_turns(self.db, self._texts, where, values))
+
+    def world(self, trial: RecordedTrial) -> str:
+        """Return the digest of the environment with which a trial began."""
+        row = self.db.execute("SELECT world FROM trials WHERE trial = ?", (trial.number,))
+        return str(row.fetchone()[0])
 
     def _turns(self, trial: RecordedTrial, round: int, user: int, step: int) -> tuple[Turn, ...]:
         where = "(t.trial, t.round, t.user, t.step) = (?, ?, ?, ?)"
