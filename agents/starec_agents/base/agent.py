@@ -39,6 +39,11 @@ class GraphAgent(ABC):
         self._graph = graph
         self.history_limit = history_limit
 
+    @property
+    def name(self) -> str:
+        """The name of its graph."""
+        return str(self._graph.name)
+
     def prompts(self) -> Mapping[str, str]:
         """Return the prompt templates by name."""
         return self._prompts.texts
@@ -96,7 +101,7 @@ class GraphAgent(ABC):
         config: RunnableConfig = {"recursion_limit": SUPERSTEPS_A_PAGE * MAX_PAGES}
         if get_async_callback_manager_for_config(ensure_config()).handlers:
             labels, user, round = call.labels, call.person.id, call.round + 1
-            config["run_name"] = f"{self._graph.name} user {user} round {round}"
+            config["run_name"] = f"{self.name} user {user} round {round}"
             config["tags"] = ["starec", *(f"{key}:{labels[key]}" for key in _TAGS if key in labels)]
             config["metadata"] = {**labels, "user": user, "round": round}
         return config
