@@ -6,7 +6,7 @@ part of the visit.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -139,4 +139,17 @@ class RephrasedAgent(Protocol):
 
     def rephrased(self) -> Agent | None:
         """Return an agent with the other wording; None if there is none."""
+        ...
+
+
+@runtime_checkable
+class DrawnAgent(Protocol):
+    """An agent whose visit is a graph that can be drawn."""
+
+    def mermaid(self) -> str:
+        """Return the graph as a drawing in Mermaid, a text format."""
+        ...
+
+    def edges(self) -> Sequence[tuple[str, str, bool]]:
+        """Return (from, to, whether it is one of several ways) of each edge."""
         ...

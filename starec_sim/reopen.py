@@ -148,7 +148,7 @@ def reopen(
                 builder.policies(configured), Streams(trial.seed), NoStore(), trial.arm
             )
         history = _History(reader, trial, environment, agent, policies)
-        how = run_coroutine(history.go_to(round))
+        how = history.go_to(round)
         visitors = frozenset(environment.begin_round(round))
     return ReopenedRound(
         folder,
@@ -180,7 +180,7 @@ class _History:
         self.memories: dict[int, Memory] = {}
         self.notes: dict[int, str] = {}
 
-    async def go_to(self, round: int) -> str:
+    def go_to(self, round: int) -> str:
         """Go to a round, and say how."""
         end = load_state(self._reader.db, self._trial.number)
         if not round:
@@ -192,7 +192,7 @@ class _History:
         for number in range(round):
             self._environment.begin_round(number)
             # Notes of agents about items are on record for the end of the run only.
-            visits = await self._played(number) if end.notes else self._recorded(number)
+            visits = self._played(number) if end.notes else self._recorded(number)
             self._environment.end_round(visits)
             for visit in visits:
                 self.memories[visit.user] = visit.steps[-1].memory
@@ -220,25 +220,20 @@ class _History:
             visits.append(Visit(user, round, tuple(steps)))
         return visits
 
-    async def _played(self, round: int) -> list[Visit]:
+    def _played(self, round: int) -> list[Visit]:
         """Return the visits of a round, played by the agent with the recorded answers."""
-        policies = RecordedFirst(
-            self._reader.turns(self._trial, round), _NothingElse(self._policies)
-        )
-        return [
-            await self._agent.visit(
-                Call(
-                    user,
-                    round,
-                    self._environment.users[user],
-                    self._memory(user),
-                    self._environment,
-                    policies,
-                    self.notes,
-                )
-            )
-            for user in self._reader.round_steps(self._trial, round)
+        turns = self._reader.turns(self._trial, round)
+        policies = RecordedFirst(turns, _NothingElse(self._policies))
+        users, world = self._reader.round_steps(self._trial, round), self._environment
+        calls = [
+            Call(user, round, world.users[user], self._memory(user), world, policies, self.notes)
+            for user in users
         ]
+
+        async def play() -> list[Visit]:
+            return [await self._agent.visit(call) for call in calls]
+
+        return run_coroutine(play())
 
     def _memory(self, user: int) -> Memory:
         return self.memories.get(user) or _first_memory(self._environment, self._agent, user)

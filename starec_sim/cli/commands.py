@@ -13,6 +13,7 @@ from starec_sim.cli.data_get import get
 from starec_sim.cli.estimate import estimate
 from starec_sim.cli.evaluate import evaluate
 from starec_sim.cli.export import export
+from starec_sim.cli.graph import graph
 from starec_sim.cli.list_plugins import list_plugins
 from starec_sim.cli.replay import replay
 from starec_sim.cli.resume import resume
@@ -45,6 +46,7 @@ app.command()(table)
 app.command("check-table")(check_table)
 app.command()(audit)
 app.command()(serve)
+app.command()(graph)
 app.command("plugins")(list_plugins)
 
 data = typer.Typer(help="Get and look at datasets.")

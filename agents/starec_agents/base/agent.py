@@ -48,6 +48,15 @@ class GraphAgent(ABC):
         """Return the prompt templates by name."""
         return self._prompts.texts
 
+    def mermaid(self) -> str:
+        """Return a drawing of the graph in Mermaid; see `starec_sim.agent.DrawnAgent`."""
+        return self._graph.get_graph().draw_mermaid()
+
+    def edges(self) -> list[tuple[str, str, bool]]:
+        """Return the edges of the graph; see `starec_sim.agent.DrawnAgent`."""
+        edges = self._graph.get_graph().edges
+        return [(edge.source, edge.target, edge.conditional) for edge in edges]
+
     @abstractmethod
     def context(self, call: Call) -> Context:
         """Return what the nodes of a visit work with."""

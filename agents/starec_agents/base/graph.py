@@ -73,8 +73,8 @@ class GraphPlan(NamedTuple):
     """The nodes and edges of an agent's graph; `studio` compiles them with inputs of its own."""
 
     name: str
-    nodes: tuple[NodeFunction, ...]
-    """The first one begins a visit."""
+    nodes: tuple[Any, ...]
+    """Node functions, of states and contexts of this agent. The first one begins a visit."""
     edges: tuple[tuple[str, str], ...]
     """Those besides the ones that the commands of nodes name."""
     state: type
@@ -97,7 +97,7 @@ class GraphPlan(NamedTuple):
             context: The context of an invocation; ours when None.
         """
         state = state or self.state
-        builder = StateGraph(
+        builder: StateGraph[Any, Any, Any, Any] = StateGraph(
             state, context_schema=context or self.context, input_schema=start or state
         )
         for node in self.nodes:

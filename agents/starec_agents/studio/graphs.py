@@ -11,6 +11,7 @@ from functools import wraps
 from typing import Any, cast, get_type_hints
 
 from langgraph.runtime import Runtime
+from langgraph.types import Command
 from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 from typing_extensions import TypedDict
@@ -54,10 +55,7 @@ class _StudioGraph:
         self._name, self._first = plan.name, plan.nodes[0].__name__
         self._shipped = {name: agent.prompts()[name] for name in prompt_nodes}
         self._panel = with_prompt_fields(panel, self._shipped, prompt_nodes)
-        typed = {**get_type_hints(Start), "playing": str, "opened": str}
-        state: Any = TypedDict(  # type: ignore[operator]
-            f"{plan.name.capitalize()}Visit", {**get_type_hints(plan.state), **typed}
-        )
+        state = _typed(plan.state)
         self._kinds = {name: TypeAdapter(kind) for name, kind in get_type_hints(state).items()}
         self.graph: Graph = plan.compile(self._with_visit, state, Start, self._panel)
 
@@ -68,7 +66,7 @@ class _StudioGraph:
         async def play(state: State, runtime: Runtime[Any]) -> Any:
             known = self._restored(cast(dict[str, Any], state))
             start = Start(**{key: known[key] for key in get_type_hints(Start) if key in known})
-            panel = runtime.context or self._panel()
+            panel = runtime.context or self._panel.model_validate({})
             # In a thread, because to build a world would block the event loop of the server.
             opening = await asyncio.to_thread(open_visit, self._name, start, panel)
             begun: dict[str, Any] = {}
@@ -81,7 +79,7 @@ class _StudioGraph:
                 }
             context = runtime.override(context=self._context(opening, panel))
             update = await node(cast(State, known | begun), context)
-            return begun | update if begun else update
+            return _plain(begun, update)
 
         return play
 
@@ -95,11 +93,30 @@ class _StudioGraph:
         return context
 
     def _restored(self, state: dict[str, Any]) -> dict[str, Any]:
-        """Return the state with its own types: an edit in Studio loses all of them."""
+        """Return the state with its own types; checkpoints and edits hold plain values."""
         return {
             name: self._kinds[name].validate_python(to_jsonable_python(value))
             for name, value in state.items()
         }
+
+
+def _typed(state: type) -> type:
+    """Return the state of an agent with the keys of what is typed, and of what is open."""
+    keys = {**get_type_hints(state), **get_type_hints(Start), "playing": str, "opened": str}
+    make: Any = TypedDict  # type checkers know its form with literals only
+    made: type = make("Visit", keys)
+    return made
+
+
+def _plain(begun: dict[str, Any], update: Any) -> Any:
+    """Return what a node changes as plain values.
+
+    The server warns of each type in a checkpoint that it does not know, and version 0.16 ignores
+    `checkpointer.serde.allowed_msgpack_modules` of langgraph.json.
+    """
+    if isinstance(update, Command):
+        return replace(update, update=to_jsonable_python({**begun, **(update.update or {})}))
+    return to_jsonable_python(begun | update)
 
 
 def _over(state: dict[str, Any], start: Start) -> bool:
