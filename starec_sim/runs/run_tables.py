@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from starec_sim import yaml_files
 from starec_sim.errors import RunError, did_you_mean
@@ -16,6 +16,7 @@ from starec_sim.runs.folder import CONFIG, configuration, find, read_held_out
 from starec_sim.runs.manifest import Manifest, read_manifest
 from starec_sim.runs.reader import RecordedStep, RecordedTrial, reading
 from starec_sim.runs.row_types import (
+    ImpressionRow,
     ItemRow,
     MemoryRow,
     MetricRow,
@@ -27,6 +28,9 @@ from starec_sim.runs.row_types import (
     UserRow,
     VisitRow,
 )
+
+if TYPE_CHECKING:
+    import pyarrow
 
 
 def read_run(run: str | Path, runs_dir: str | Path = "runs") -> Run:
@@ -93,13 +97,29 @@ class Run:
         Raises:
             RunError: There is no such table, or the record cannot be read.
         """
-        if name not in COLUMNS:
-            raise RunError(
-                f'a run has no table "{name}"; {did_you_mean(name, COLUMNS)}',
-                hint="run.tables() lists them",
-            )
+        _check_table(name)
         rows = list(_ROWS[name](self))
         return {column: [row[place] for row in rows] for place, column in enumerate(COLUMNS[name])}
+
+    def to_arrow(self, name: str) -> pyarrow.Table:
+        """Return a table as an Arrow table, which pandas and polars read without a copy.
+
+        `run.to_arrow("steps").to_pandas()`, `polars.from_arrow(run.to_arrow("steps"))`.
+
+        Args:
+            name: One of `tables()`.
+
+        Raises:
+            RunError: There is no such table, pyarrow is missing, or the record cannot be read.
+        """
+        from starec_sim.runs.arrow import to_arrow
+
+        _check_table(name)
+        return to_arrow(ROW_TYPES[name], _ROWS[name](self))
+
+    def to_pandas(self, name: str) -> Any:
+        """Return a table as a pandas data frame; see `to_arrow`."""
+        return self.to_arrow(name).to_pandas()
 
     def trials(self) -> Iterator[TrialRow]:
         """Yield the trials that have begun."""
@@ -124,6 +144,11 @@ class Run:
     def steps(self) -> Iterator[StepRow]:
         """Yield the steps of all visits."""
         return (_step_row(*found) for found in self._recorded())
+
+    def impressions(self) -> Iterator[ImpressionRow]:
+        """Yield a row for each item that was shown in each step."""
+        for found in self._recorded():
+            yield from _impression_rows(*found)
 
     def turns(self) -> Iterator[TurnRow]:
         """Yield the policy calls of committed steps."""
@@ -223,6 +248,31 @@ def _step_row(trial: RecordedTrial, user: str, step: RecordedStep, items: list[s
     )
 
 
+def _impression_rows(
+    trial: RecordedTrial, user: str, step: RecordedStep, items: list[str]
+) -> Iterator[ImpressionRow]:
+    shown, decision, feedback = step.observation, step.decision, step.feedback
+    actions = {action.item: action for action in decision.actions}
+    ratings = {experience.item: experience.rating for experience in feedback.experiences}
+    for place, item in enumerate(shown.slate, 1):
+        action = actions.get(item)
+        yield ImpressionRow(
+            trial.arm,
+            trial.seed,
+            step.round,
+            user,
+            step.step,
+            place,
+            items[item],
+            action.watched if action else None,
+            action.rating if action else None,
+            decision.rank_of(item) if shown.task == "ranking" else None,
+            item == feedback.target if shown.task == "ranking" else None,
+            ratings.get(item),
+            step.verdict.slow,
+        )
+
+
 def _turn_rows(
     trial: RecordedTrial, user: str, step: RecordedStep, items: list[str]
 ) -> Iterator[TurnRow]:
@@ -263,17 +313,31 @@ def _rollout_row(step: int, values: dict[str, Any]) -> RolloutRow:
     )
 
 
+def _check_table(name: str) -> None:
+    if name not in COLUMNS:
+        raise RunError(
+            f'a run has no table "{name}"; {did_you_mean(name, COLUMNS)}',
+            hint="run.tables() lists them",
+        )
+
+
+ROW_TYPES: dict[str, type] = {
+    "trials": TrialRow,
+    "users": UserRow,
+    "items": ItemRow,
+    "steps": StepRow,
+    "impressions": ImpressionRow,
+    "turns": TurnRow,
+    "rewards": RewardRow,
+    "visits": VisitRow,
+    "metrics": MetricRow,
+    "memories": MemoryRow,
+    "rollouts": RolloutRow,
+}
+"""The type of the rows of each table; its fields are the columns, which it documents."""
+
 COLUMNS: dict[str, tuple[str, ...]] = {
-    "trials": TrialRow._fields,
-    "users": UserRow._fields,
-    "items": ItemRow._fields,
-    "steps": StepRow._fields,
-    "turns": TurnRow._fields,
-    "rewards": RewardRow._fields,
-    "visits": VisitRow._fields,
-    "metrics": MetricRow._fields,
-    "memories": MemoryRow._fields,
-    "rollouts": RolloutRow._fields,
+    name: tuple(kind.__annotations__) for name, kind in ROW_TYPES.items()
 }
 """The columns of each table."""
 
@@ -282,6 +346,7 @@ _ROWS: dict[str, Callable[[Run], Iterator[tuple[Any, ...]]]] = {
     "users": Run.users,
     "items": Run.items,
     "steps": Run.steps,
+    "impressions": Run.impressions,
     "turns": Run.turns,
     "rewards": Run.rewards,
     "visits": Run.visits,
