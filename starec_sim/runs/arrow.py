@@ -1,7 +1,7 @@
 """Turn the rows of a run's tables into Arrow, from the annotations of their row types.
 
-Mappings become maps: their keys are data, such as ids of items. `facts` and other values of any type
-become JSON texts.
+Mappings become maps: their keys are data, such as ids of items. Values of any type, such as those
+of `facts`, become JSON texts.
 """
 
 from __future__ import annotations

@@ -117,6 +117,15 @@ class Run:
         _check_table(name)
         return to_arrow(ROW_TYPES[name], _ROWS[name](self))
 
+    def rows(self, name: str) -> Iterator[Any]:
+        """Yield the rows of a table; the same as the method of its name.
+
+        Raises:
+            RunError: There is no such table.
+        """
+        _check_table(name)
+        return _ROWS[name](self)
+
     def to_pandas(self, name: str) -> Any:
         """Return a table as a pandas data frame; see `to_arrow`."""
         return self.to_arrow(name).to_pandas()
