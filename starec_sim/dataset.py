@@ -18,7 +18,8 @@ class Interactions(NamedTuple):
     users: IntArray
     items: IntArray
     ratings: FloatArray
-    """Stars 1.0 to 5.0; NaN for an item that was consumed without a rating."""
+    """Stars 1.0 to 5.0, or from 0 on where the data has such; NaN for an item that was consumed
+    without a rating."""
     times: IntArray
     """Seconds since the epoch, or any other number that orders the log."""
 
@@ -89,6 +90,8 @@ class Dataset:
     """Candidate items by user, if the data ships candidate lists (AgentCF)."""
     notes: Mapping[str, int] = field(default_factory=dict)
     """How often the reader left out or filled in something, by reason."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """What was read of each file of the data, or that it was not read."""
 
 
 def required(dataset: Dataset | None) -> Dataset:

@@ -39,14 +39,28 @@ class Environment(Protocol):
     run's `Streams`.
     """
 
-    users: Sequence[User]
-    """All users who may visit, shape (users,); a row is an index into them."""
-    items: Sequence[Item]
-    """The catalogue."""
-    cards: Sequence[str]
-    """The card of each item without signals, see `starec_sim.cards.card`."""
-    popularity: IntArray
-    """Shape (items,): how often each item was consumed before the simulation starts."""
+    @property
+    def users(self) -> Sequence[User]:
+        """All users who may visit, shape (users,); a row is an index into them. Their number stays.
+
+        This and the next three are attributes; the engine only reads them.
+        """
+        ...
+
+    @property
+    def items(self) -> Sequence[Item]:
+        """The catalogue. Its length stays the same during a run."""
+        ...
+
+    @property
+    def cards(self) -> Sequence[str]:
+        """The card of each item without signals, see `starec_sim.cards.card`."""
+        ...
+
+    @property
+    def popularity(self) -> IntArray:
+        """Shape (items,): how often each item was consumed before the simulation starts."""
+        ...
 
     def describe(self) -> Mapping[str, Any]:
         """Return counts and choices (JSON values), which are stored with each trial."""
@@ -78,7 +92,10 @@ class Environment(Protocol):
         ...
 
     def state(self) -> Mapping[str, NDArray[Any]]:
-        """Return everything that `restore` needs to continue exactly after the last round."""
+        """Return everything that `restore` needs to continue exactly after the last round.
+
+        Arrays of numbers or texts by name. It may be called at any time and changes nothing.
+        """
         ...
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:

@@ -157,6 +157,10 @@ def import_problem(error: ImportError, install: str) -> tuple[str, str]:
     return str(error), "`pip check` names installed packages that do not fit each other"
 
 
+class ContractWarning(UserWarning):
+    """A plug-in may violate the protocol that it implements; results may depend on chance."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a phrase with the nearest known name, or with all names if none is near.
 

@@ -13,9 +13,11 @@ from starec_sim import plugins, yaml_files
 from starec_sim.environment import OwnMetrics
 from starec_sim.errors import ConfigError, DataError, RunError, did_you_mean
 from starec_sim.glossary import METRICS, metric_name
+from starec_sim.plugin_files import from_folder
 from starec_sim.plugins import Plugin, Spec, spec_or
 from starec_sim.policies.abilities import costs_nothing
 from starec_sim.policies.settings import Budget, GatewaySettings, split_spec
+from starec_sim.runs.code import CodeRules, code_of_file
 from starec_sim.runs.folder import CONFIG, configuration
 from starec_sim.settings import HINT, Settings, current_key, current_values, validate
 
@@ -29,6 +31,7 @@ _FILE_HINT = (
     "an experiment needs at least name, data and environment; those that ship: "
     "ls experiments/*/*.yaml"
 )
+_DATA_HINT = "e.g. --data csv,path=log.csv,encoding=latin-1; or name a YAML file"
 _SET_HINT = "e.g. --set rounds=5 or --set environment.recommender.use=ease"
 
 
@@ -180,7 +183,11 @@ def _resolved(name: str, experiment: Experiment, at: str) -> Arm:
 
 
 def read_experiment(
-    path: str | Path, changes: Sequence[str] = (), replaced: Mapping[str, Any] | None = None
+    path: str | Path,
+    changes: Sequence[str] = (),
+    replaced: Mapping[str, Any] | None = None,
+    *,
+    trust: bool = False,
 ) -> Experiment:
     """Return the experiment of a YAML file, with every plug-in found and validated.
 
@@ -188,9 +195,11 @@ def read_experiment(
         path: The file, or a folder with a `config.yaml`.
         changes: `key=value` pairs from the command line; keys may be dotted, values are YAML.
         replaced: Top-level keys and values that replace those of the file.
+        trust: Whether to run code that the folder of a run names, though it was not made here.
 
     Raises:
         ConfigError: The file cannot be read, or a key or value is wrong.
+        RunError: It lies in the folder of a run whose code is not allowed.
     """
     path = Path(path)
     if path.is_dir():
@@ -200,13 +209,15 @@ def read_experiment(
                 f"{path.parent} is a folder without a {CONFIG}",
                 hint=f"name the YAML file, or a folder that holds a {CONFIG}",
             )
-    values = {**yaml_files.load(path, _FILE_HINT), **(replaced or {})}
+    values = from_folder(yaml_files.load(path, _FILE_HINT), path.parent)
+    values = {**values, **(replaced or {})}
     values = current_values(Experiment, values)
     pairs = [yaml_files.key_value(text, "--set", _SET_HINT) for text in changes]
     try:
         yaml_files.put_all(values, [(current_key(Experiment, key), value) for key, value in pairs])
         experiment = validate(Experiment, values, "")
-        experiment.resolve()
+        with code_of_file(path, CodeRules(trust)):
+            experiment.resolve()
     except ConfigError as error:
         if error.hint != HINT:
             raise
@@ -230,22 +241,49 @@ def _where(message: str, path: Path, changes: Sequence[str]) -> str:
     return f"mend {key} in {path}{also}"
 
 
-def data_spec(data: str) -> dict[str, Any]:
-    """Return the spec of a dataset from its path, the name of its reader, or a reference.
+def data_spec(data: str, changes: Sequence[tuple[str, Any]] = ()) -> dict[str, Any]:
+    """Return the spec of a dataset from what stands on the command line.
+
+    Args:
+        data: A folder or file, whose format is recognised; the name of a reader, or a reference
+            (`package.module:Class`); each with settings after commas (`csv,path=x.csv`); or a YAML
+            file with `use` or `path` and settings.
+        changes: Dotted keys of the dataset and their values, which count more.
 
     Raises:
+        ConfigError: A setting cannot be read.
         DataError: There is no such file, folder or dataset, or the format is unknown.
     """
-    known = plugins.registered("datasets")
-    if data in known or (":" in data and not Path(data).exists()):
-        return {"use": data}
-    if not data.strip() or not Path(data).exists():
+    spec = _read_data(data)
+    named = "use" in spec
+    yaml_files.put_all(spec, changes, "data.")
+    if named:
+        return spec
+    path = str(spec.pop("path", ""))
+    if not path.strip() or not Path(path).exists():
+        known = plugins.registered("datasets")
         raise DataError(
-            f'"{data}" is neither a file or folder nor a dataset; {did_you_mean(data, known)}',
+            f'"{path}" is neither a file or folder nor a dataset; {did_you_mean(path, known)}',
             hint="`starec plugins` lists the datasets; fetch one: starec data get movielens-100k",
         )
-    use, settings = plugins.load("data", "detect")(Path(data))
+    use, settings = plugins.load("data", "detect")(Path(path), spec)
     return {"use": use, **settings}
+
+
+def _read_data(data: str) -> dict[str, Any]:
+    """Return a spec with `use`, or with the `path` of files whose format is to be recognised."""
+    if not data.strip() or (Path(data).exists() and not yaml_files.is_yaml(Path(data))):
+        return {"path": data}
+    spec = yaml_files.read_spec(data, "data", _DATA_HINT)
+    if yaml_files.is_yaml(Path(data)):
+        spec = from_folder(spec, Path(data).parent)
+    name = spec.get("use")
+    is_reader = name in plugins.registered("datasets") or (
+        ":" in str(name) and not Path(str(name)).exists()
+    )
+    if name is None or is_reader or "path" in spec:
+        return spec
+    return {"path": name, **{key: value for key, value in spec.items() if key != "use"}}
 
 
 def recorded_experiment(folder: Path) -> Experiment:

@@ -10,6 +10,7 @@ import numpy as np
 
 from starec_sim.glossary import metric_info
 from starec_sim.report import MetricSummary, RunReport
+from starec_sim.visible_text import visible_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,22 +52,22 @@ def plot_report(report: RunReport, title: str, path: Path) -> bool:
         _style(axis, name)
     for axis in axes.flat[len(names) :]:
         axis.set_visible(False)
-    handles = {
-        label: handle
-        for axis in axes.flat
-        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
-    }
-    canvas.legend(
-        handles.values(),
-        handles.keys(),
+    # matplotlib would leave out labels that begin with "_".
+    lines = {line.get_gid(): line for axis in axes.flat for line in axis.lines}
+    drawn = [arm for arm in arms if arm in lines]
+    legend = canvas.legend(
+        [lines[arm] for arm in drawn],
+        [visible_line(arm) for arm in drawn],
         loc="outside upper left",
         ncols=2 * columns,
         frameon=False,
         fontsize=11,
-        title=title,
+        title=visible_line(title),
         alignment="left",
         title_fontproperties={"size": 13, "weight": "bold"},
     )
+    for text in (legend.get_title(), *legend.get_texts()):
+        text.set_parse_math(False)  # a name with $ is no formula
     canvas.supxlabel("round   (bands: 95 % interval of the mean)", fontsize=9, color="#555555")
     canvas.savefig(path, dpi=110, metadata={"Software": None})
     return True
@@ -77,7 +78,7 @@ def _draw_line(
 ) -> None:
     rounds = range(1, len(summary.series) + 1)
     marker = "o" if len(rounds) <= _MARKED else ""
-    axis.plot(rounds, summary.series, color=colour, label=arm, lw=1.8, marker=marker, ms=3.5)
+    axis.plot(rounds, summary.series, color=colour, gid=arm, lw=1.8, marker=marker, ms=3.5)
     mean, half = np.array(summary.series), np.array(summary.halves)
     # Student's interval can reach beyond the values that the metric can have.
     low, high = np.clip(mean - half, *bounds), np.clip(mean + half, *bounds)
@@ -89,15 +90,23 @@ def _style(axis: Axes, name: str) -> None:
     from matplotlib.ticker import MaxNLocator
 
     info = metric_info(name)
-    axis.set_title(info.label, fontsize=11, loc="left", fontweight="bold", pad=18)
+    axis.set_title(
+        visible_line(info.label),
+        fontsize=11,
+        loc="left",
+        fontweight="bold",
+        pad=18,
+        parse_math=False,
+    )
     axis.annotate(
-        info.meaning,
+        visible_line(info.meaning),
         (0, 1),
         (0, 5),
         xycoords="axes fraction",
         textcoords="offset points",
         fontsize=7.5,
         color="#555555",
+        parse_math=False,
     )
     axis.spines[["top", "right"]].set_visible(False)
     axis.spines[["left", "bottom"]].set_color("#999999")

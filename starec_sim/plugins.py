@@ -13,28 +13,22 @@ validated before anything starts.
 from __future__ import annotations
 
 import functools
-import hashlib
 import importlib
-import importlib.util
 import re
-import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator
 
+from starec_sim.boundary import build_checked
 from starec_sim.errors import ConfigError, PluginError, did_you_mean
-from starec_sim.plugin_hints import (
-    OWN,
-    OWN_FUNCTION,
-    import_hint,
-    no_file_hint,
-    unknown_name_hint,
-)
+from starec_sim.plugin_code import check_allowed, note_code
+from starec_sim.plugin_files import import_file
+from starec_sim.plugin_hints import OWN, OWN_FUNCTION, import_hint, unknown_name_hint
 from starec_sim.settings import HINT, validate, warn_of_old_name
 
 PluginKind = Literal[
@@ -123,6 +117,7 @@ def load(kind: PluginKind, reference: str, at: str = "") -> Any:
 
     Raises:
         PluginError: The name is unknown or registered twice, or the import failed.
+        RunError: The code is not allowed, see `starec_sim.plugin_code.allowed_code`.
     """
     singular, key = _SINGULAR.get(kind, kind[:-1]), f"{at}: " if at else ""
     if (kind, reference) in RENAMED:
@@ -130,8 +125,8 @@ def load(kind: PluginKind, reference: str, at: str = "") -> Any:
         reference = RENAMED[kind, reference]
     own = OWN_FUNCTION if kind == "rewards" else OWN
     location, colon, name = reference.rpartition(":")
+    points = registered(kind)
     if not colon:
-        points = registered(kind)
         if reference not in points:
             near = did_you_mean(reference, points)
             others = [k for k in get_args(PluginKind) if reference in registered(k)]
@@ -152,8 +147,10 @@ def load(kind: PluginKind, reference: str, at: str = "") -> Any:
             hint=own,
         )
     from_file = bool(colon) and location.endswith(".py")
+    if colon:
+        check_allowed(reference, location)
     try:
-        module = _import_file(Path(location)) if from_file else importlib.import_module(location)
+        module = import_file(Path(location)) if from_file else importlib.import_module(location)
     except PluginError:
         raise
     except (Exception, SystemExit) as error:
@@ -161,6 +158,7 @@ def load(kind: PluginKind, reference: str, at: str = "") -> Any:
             f'{key}the {singular} "{reference}" cannot be loaded: {_problem(error, location)}',
             hint=import_hint(error, location),
         ) from error
+    note_code(reference, location, None if colon else points[reference][0].dist)
     try:
         return functools.reduce(getattr, name.split("."), module)
     except AttributeError:
@@ -180,35 +178,25 @@ def _problem(error: BaseException, location: str) -> str:
     return f"{text} (line {lines[-1]})" if lines else text
 
 
-def _import_file(path: Path) -> Any:
-    """Return the module of a file, which is imported once under a unique name."""
-    resolved = path.expanduser().resolve()
-    if not resolved.is_file():
-        raise PluginError(f"there is no file {path}", hint=no_file_hint(path))
-    digest = hashlib.sha256(str(resolved).encode()).hexdigest()[:8]
-    name = f"starec_plugin_{resolved.stem}_{digest}"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, resolved)
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        try:
-            spec.loader.exec_module(module)
-        except BaseException:
-            del sys.modules[name]
-            raise
-    return sys.modules[name]
-
-
-class Plugin(NamedTuple):
-    """A plug-in class and its validated settings."""
+@dataclass(frozen=True)
+class Plugin:
+    """A plug-in class and its validated settings. It unpacks into these two."""
 
     type: Any
     config: Any
+    kind: PluginKind
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.type, self.config))
 
     def build(self, *arguments: Any, **named: Any) -> Any:
-        """Return an instance: `type(config, *arguments, **named)`."""
-        return self.type(self.config, *arguments, **named)
+        """Return an instance: `type(config, *arguments, **named)`, with all its calls checked.
+
+        Raises:
+            ContractError: The instance breaks the contract of its kind.
+            PluginError: The constructor raised an exception.
+        """
+        return build_checked(self.kind, self.type, self.config, *arguments, **named)
 
 
 def configure(kind: PluginKind, spec: Mapping[str, Any], at: str) -> Plugin:
@@ -236,7 +224,7 @@ def configure(kind: PluginKind, spec: Mapping[str, Any], at: str) -> Plugin:
         for mark in field.metadata:
             if isinstance(mark, Uses) and getattr(config, name) is not None:
                 configure(mark.kind, getattr(config, name), f"{at}.{name}")
-    return Plugin(plugin, config)
+    return Plugin(plugin, config, kind)
 
 
 def check_policy(spec: Mapping[str, Any], at: str) -> None:

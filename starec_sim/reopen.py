@@ -20,6 +20,7 @@ from starec_sim.executors.event_loop import run_coroutine
 from starec_sim.experiment import Arm, recorded_experiment
 from starec_sim.policies.gateway import Gateway
 from starec_sim.rng import Streams
+from starec_sim.runs.code import SAME_CODE, check_plugins, code_of
 from starec_sim.runs.digests import environment_digest
 from starec_sim.runs.folder import where_it_started
 from starec_sim.runs.manifest import read_manifest
@@ -138,7 +139,8 @@ def reopen(
                 f"arm {trial.arm!r} has {trial.rounds} recorded rounds, and none {round + 1}",
                 hint=f"name a round from 1 to {trial.rounds + 1}; {trial.rounds + 1} comes next",
             )
-        with where_it_started(folder, manifest):
+        with where_it_started(folder, manifest) as here, code_of(here, manifest, SAME_CODE):
+            check_plugins(here, manifest, SAME_CODE, noted=False)
             configured = _arm(folder, trial.arm)
             builder = Builder()
             environment = builder.environment(configured, trial.seed)

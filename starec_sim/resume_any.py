@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from starec_sim.events import RunEvents
+from starec_sim.runs.code import CodeRules
 from starec_sim.runs.manifest import read_manifest
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ def resume(
     *,
     concurrency: int | None = None,
     budget: Mapping[str, float | None] | None = None,
+    trust: bool = False,
+    allow_changed_code: bool = False,
 ) -> RunResult | Table | AuditReport | TrainResult:
     """Continue from the last commit. The result of a finished run is read from its folder.
 
@@ -30,29 +33,32 @@ def resume(
         events: Is called at each event of the run.
         concurrency: Visits in progress at once, if it should change.
         budget: Keys of the budget that change; None is no limit.
+        trust: Whether to run code that the folder names, though it was not made here.
+        allow_changed_code: Whether to go on though the code of a plug-in was changed.
 
     Returns:
         What `run` or `train` returns; the table of an evaluation, the report of an audit.
 
     Raises:
         PausedError: It paused itself again.
-        RunError: It is in progress or damaged, or was made with another version or other data.
+        RunError: It is in progress or damaged, was made with another version or other data, or
+            its code is not allowed.
         StarecError: Anything else went wrong.
     """
     folder = Path(folder)
-    kind = read_manifest(folder).kind
+    kind, code = read_manifest(folder).kind, CodeRules(trust, allow_changed_code)
     if kind == "run":
         from starec_sim import runner
 
-        return runner.resume(folder, events, concurrency=concurrency, budget=budget)
+        return runner.resume(folder, events, concurrency=concurrency, budget=budget, code=code)
     if kind == "evaluation":
         from starec_sim import evaluation
 
-        return evaluation.resume(folder, events, concurrency=concurrency, budget=budget)
+        return evaluation.resume(folder, events, concurrency=concurrency, budget=budget, code=code)
     if kind == "audit":
         from starec_sim.evaluation import audits
 
-        return audits.resume(folder, events, concurrency=concurrency, budget=budget)
+        return audits.resume(folder, events, concurrency=concurrency, budget=budget, code=code)
     from starec_sim.learning.train import resume_training
 
-    return resume_training(folder, events, concurrency=concurrency, budget=budget)
+    return resume_training(folder, events, concurrency=concurrency, budget=budget, code=code)

@@ -14,10 +14,12 @@ from starec_sim.events import RunEvents
 from starec_sim.executors.event_loop import run_coroutine
 from starec_sim.executors.tracing import check_tracing
 from starec_sim.experiment import Experiment, recorded_experiment
+from starec_sim.plugin_code import noted_code
 from starec_sim.policies.settings import Budget
 from starec_sim.report import RunReport, summarise
 from starec_sim.runs import estimates, queries
 from starec_sim.runs import folder as run_folder
+from starec_sim.runs.code import SAME_CODE, CodeRules, check_plugins, code_of
 from starec_sim.runs.ledger import Ledger, read_ledger
 from starec_sim.runs.lifecycle import OpenRun, check_same_code, create_run, open_run
 from starec_sim.runs.manifest import Manifest, ReplayOf, new_manifest, read_manifest
@@ -77,7 +79,8 @@ def run(experiment: Experiment, events: RunEvents | None = None) -> RunResult:
         StarecError: Anything else went wrong.
         KeyboardInterrupt: The user stopped the run.
     """
-    trials = Trials(experiment)
+    with noted_code() as used:
+        trials = Trials(experiment)
     if trials.replayed:
         # Store the path, because `latest` will name this new run.
         replayed = {"replay": str(trials.replayed.resolve())}
@@ -92,6 +95,7 @@ def run(experiment: Experiment, events: RunEvents | None = None) -> RunResult:
         arms=list(trials.arms),
         prompts=trials.prompts(),
         budget=experiment.budget.model_dump(exclude_none=True),
+        plugins=used,
     )
     manifest.estimate = estimates.read(experiment.model_dump(mode="json"), experiment.runs_dir)
     if trials.replayed:
@@ -102,7 +106,7 @@ def run(experiment: Experiment, events: RunEvents | None = None) -> RunResult:
     return _run(folder, trials, events)
 
 
-def replay(folder: Path, events: RunEvents | None = None) -> RunResult:
+def replay(folder: Path, events: RunEvents | None = None, code: CodeRules = SAME_CODE) -> RunResult:
     """Run the experiment of a recorded run again, in a new folder, with the recorded answers.
 
     No model is asked.
@@ -110,10 +114,11 @@ def replay(folder: Path, events: RunEvents | None = None) -> RunResult:
     Args:
         folder: The folder of the recorded run.
         events: Is called at each event of the run.
+        code: Which code of plug-ins may run.
 
     Raises:
         PausedError: A question is asked that is not recorded.
-        RunError: The folder is an audit.
+        RunError: The folder is an audit, or its code is not allowed.
         StarecError: Anything else went wrong.
     """
     manifest = read_manifest(folder)
@@ -123,7 +128,8 @@ def replay(folder: Path, events: RunEvents | None = None) -> RunResult:
             hint="`starec resume` shows its report again; the same audit asks with the same seeds",
         )
     experiment = recorded_experiment(folder)
-    with run_folder.where_it_started(folder, manifest) as here:
+    with run_folder.where_it_started(folder, manifest) as here, code_of(here, manifest, code):
+        check_plugins(here, manifest, code, noted=False)
         gateway = experiment.gateway.model_copy(update={"replay": str(here), "cache": None})
         changes = {"gateway": gateway, "runs_dir": here.parent, "budget": Budget()}
         changes["tracing"] = False  # no model is asked, so there is nothing to trace
@@ -136,6 +142,7 @@ def resume(
     *,
     concurrency: int | None = None,
     budget: Mapping[str, float | None] | None = None,
+    code: CodeRules = SAME_CODE,
 ) -> RunResult:
     """Continue a run from its last committed round. The result of a finished run is read.
 
@@ -144,6 +151,7 @@ def resume(
         events: Is called at each event of the run.
         concurrency: Visits in progress at once, if it should change.
         budget: Keys of the budget that change; None is no limit.
+        code: Which code of plug-ins may run.
 
     Raises:
         PausedError: It paused itself again.
@@ -154,7 +162,8 @@ def resume(
     experiment = resumed_experiment(folder, manifest, concurrency=concurrency, budget=budget)
     if manifest.status == "finished":
         return _result(folder, experiment, manifest)
-    with run_folder.where_it_started(folder, manifest) as here:
+    with run_folder.where_it_started(folder, manifest) as here, code_of(here, manifest, code):
+        check_plugins(here, manifest, code)
         trials = Trials(experiment)
         check_same_code(manifest, trials.prompts())
         announce_tracing(experiment, events)

@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
 from starec_sim.agent import Agent, Call, NamedPolicies, Policies
+from starec_sim.boundary import checked_agent, checked_environment, watched_calls
 from starec_sim.environment import Environment
-from starec_sim.errors import ContractError
 from starec_sim.events import RunEvents
 from starec_sim.executors.pool import run_pool
 from starec_sim.measure import Measure, RoundMetrics
@@ -87,7 +86,8 @@ class Simulation:
         """Number of committed rounds."""
         self.digest = state.digest
         """Digest of all committed rounds."""
-        self._agent, self._environment, self._policies = agent, environment, policies
+        self._agent, self._environment = checked_agent(agent), checked_environment(environment)
+        self._policies = policies
         self._recorder = recorder
         self._trial_labels = self._labels = state.labels
         self._memories, self._notes = dict(state.memories), dict(state.notes)
@@ -95,8 +95,8 @@ class Simulation:
         self._concurrency = concurrency
         self._choose_visitors = choose_visitors
         if state.environment_state is not None:
-            environment.restore(state.environment_state)
-        self._measure = Measure(environment)
+            self._environment.restore(state.environment_state)
+        self._measure = Measure(self._environment)
 
     async def run(self, rounds: int) -> str:
         """Play and commit until `rounds` rounds are committed; return the digest of the trial."""
@@ -108,16 +108,13 @@ class Simulation:
         """Play the visits of the next round. Only turns are written, not the round.
 
         Raises:
-            ContractError: The environment returned visitors twice or out of order.
-            StarecError: The error of the first visit that failed.
+            StarecError: The error of the first call or visit that failed.
         """
-        round = self.rounds
-        visitors = self._environment.begin_round(round)
-        if list(visitors) != sorted(set(visitors)):
-            raise ContractError(
-                f"begin_round({round}) must return each visitor once, in ascending order",
-                hint="sort the rows of the users",
-            )
+        with watched_calls():
+            return await self._play_round(self.rounds)
+
+    async def _play_round(self, round: int) -> PlayedRound:
+        visitors: Sequence[int] = self._environment.begin_round(round)
         if self._choose_visitors is not None:
             visitors = self._choose_visitors(round, visitors)
         self._events.round_started(round, len(visitors))
@@ -153,13 +150,13 @@ class Simulation:
         """Apply a round to the environment and commit it in one transaction.
 
         Raises:
-            ContractError: `end_round` returned a metric that is infinite.
+            ContractError: `end_round` or `state` returned something wrong.
             RunError: The round cannot be written; then no part of it is.
         """
         assert played.round == self.rounds, "rounds are committed in order, each of them once"
         environment, visits = self._environment, played.visits
-        of_environment = environment.end_round(visits)
-        _check_finite(played.round, of_environment)
+        with watched_calls():
+            of_environment = environment.end_round(visits)
         measured = self._measure.round(visits)
         measured = RoundMetrics(measured.visits, {**measured.round, **of_environment})
         self.digest = self._recorder.commit_round(
@@ -172,11 +169,3 @@ class Simulation:
                 self._notes.update(step.notes)
         self.rounds += 1
         self._events.round_finished(played.round, measured.round)
-
-
-def _check_finite(round: int, metrics: Mapping[str, float]) -> None:
-    if any(np.isinf(value) for value in metrics.values()):
-        raise ContractError(
-            f"end_round({round}) returned a metric that is infinite: {dict(metrics)}",
-            hint="return finite numbers, or NaN where there is none",
-        )

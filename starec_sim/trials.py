@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import closing, nullcontext
 from typing import NamedTuple
 
+from starec_sim.boundary import ships
 from starec_sim.build import Builder, prompt_hashes
 from starec_sim.environment import Environment
 from starec_sim.events import RunEvents
@@ -74,8 +75,9 @@ class Trials:
         try:
             await self.builder.open_policies()
             trials = [(arm, seed) for arm in self.arms.values() for seed in self.seeds]
+            early = self._environments_of_others()
             for number, (arm, seed) in enumerate(trials):
-                environment = self.builder.environment(arm, seed)
+                environment = early.pop(arm.name, None) or self.builder.environment(arm, seed)
                 if not run.begun:
                     run.begin()
                     events.run_started(run.folder, self.experiment)
@@ -84,6 +86,17 @@ class Trials:
         finally:
             await self.builder.close_policies()
         return digest.hexdigest()
+
+    def _environments_of_others(self) -> dict[str, Environment]:
+        """Return the first environment of each arm, where it does not ship with starec-sim.
+
+        They are built before the run begins, so that one which cannot be built leaves no folder.
+        """
+        return {
+            arm.name: self.builder.environment(arm, self.seeds[0])
+            for arm in self.arms.values()
+            if not ships(arm.environment.type)
+        }
 
     async def _play(self, run: OpenRun, trial: _Trial, events: RunEvents) -> str:
         """Play one trial to its end and return its digest."""

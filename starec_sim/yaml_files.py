@@ -7,7 +7,6 @@ libraries keep the last of the two.)
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,9 @@ import yaml
 
 from starec_sim.errors import ConfigError, did_you_mean, os_hint
 from starec_sim.settings import HINT
+
+_MAX_VALUES = 1_000_000
+"""Values that a YAML text unfolds to at most."""
 
 
 def is_yaml(path: Path) -> bool:
@@ -106,13 +108,29 @@ def parse_value(text: str) -> Any:
         value = yaml.load(text, _StrictLoader)
     except yaml.YAMLError as error:
         raise ValueError(str(error).replace('in "<unicode string>", ', "")) from None
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-    try:
-        json.dumps(value, default=str, skipkeys=True)
-    except ValueError:
-        raise ValueError("it holds an anchor (&) that refers to itself") from None
+    except (RecursionError, OverflowError):
+        raise ValueError("it is nested too deeply, or a number is too large") from None
+    if _count(value, {}) > _MAX_VALUES:
+        raise ValueError(f"its anchors (&) unfold to more than {_MAX_VALUES:,} values")
     return value
+
+
+def _count(value: Any, counts: dict[int, int]) -> int:
+    """Return how many values a value unfolds to; those that an anchor repeats count each time.
+
+    Raises:
+        ValueError: It contains itself.
+    """
+    if not isinstance(value, dict | list):
+        return 1
+    if (known := counts.get(id(value))) is not None:
+        if known == 0:  # it is being counted
+            raise ValueError("it holds an anchor (&) that refers to itself")
+        return known
+    counts[id(value)] = 0
+    inner = value.values() if isinstance(value, dict) else value
+    counts[id(value)] = 1 + sum(_count(each, counts) for each in inner)
+    return counts[id(value)]
 
 
 def dump(values: Mapping[str, Any]) -> str:
@@ -151,6 +169,58 @@ def key_value(text: str, option: str, example: str) -> tuple[str, Any]:
 
 def _first_line(error: ValueError) -> str:
     return str(error).partition("\n")[0]
+
+
+def read_spec(text: str, what: str, example: str) -> dict[str, Any]:
+    """Return the spec of a plug-in from its text on the command line.
+
+    Args:
+        text: A name, with settings after commas (`openai,model=qwen3:8b`), or the path of a YAML
+            file with `use` and settings.
+        what: What it is, for messages: `policy` or `data`.
+        example: A correct use, for the hint.
+
+    Raises:
+        ConfigError: A setting is no KEY=VALUE or is there twice, or the file cannot be read.
+
+    >>> read_spec("csv,path=log.csv,rating_scale=[1, 10]", "data", "")
+    {'use': 'csv', 'path': 'log.csv', 'rating_scale': [1, 10]}
+    """
+    if is_yaml(Path(text)):
+        return load(Path(text), hint="write `use: NAME` and the settings")
+    name, *settings = _split_at_commas(text)
+    values: dict[str, Any] = {"use": name}
+    for setting in settings:
+        key, value = key_value(setting, f'{what} "{text}":', example)
+        if key in values:
+            raise ConfigError(
+                f'{what} "{text}": the key {key} is there already', hint="keep one of the two"
+            )
+        put(values, key, value, f'{what} "{text}": ')
+    return values
+
+
+def _split_at_commas(text: str) -> list[str]:
+    """Return the parts between commas; a comma within brackets or quotes is none.
+
+    >>> _split_at_commas("csv,a=[1, 2],delimiter=','")
+    ['csv', 'a=[1, 2]', "delimiter=','"]
+    """
+    parts, depth, quote = [""], 0, ""
+    for char in text:
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in "\"'" and parts[-1].endswith(("=", "[", "{", " ", ",")):
+            quote = char
+        elif char in "[{":
+            depth += 1
+        elif char in "]}":
+            depth -= 1
+        if char == "," and depth <= 0 and not quote:
+            parts.append("")
+        else:
+            parts[-1] += char
+    return parts
 
 
 def put_all(values: dict[str, Any], changes: Iterable[tuple[str, Any]], at: str = "") -> None:

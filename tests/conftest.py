@@ -1,6 +1,7 @@
 """Fixtures for all tests."""
 
 import gc
+import os
 import sys
 
 import pytest
@@ -37,6 +38,18 @@ def blank_pictures(request, monkeypatch):
 
     if request.node.get_closest_marker("pictures") is None:
         monkeypatch.setattr(Figure, "savefig", savefig)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_state(tmp_path_factory):
+    """Keep what the program keeps for a user in a folder of the tests, for child processes too."""
+    before = os.environ.get("XDG_STATE_HOME")
+    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
+    yield
+    if before is None:
+        del os.environ["XDG_STATE_HOME"]
+    else:
+        os.environ["XDG_STATE_HOME"] = before
 
 
 @pytest.fixture

@@ -114,11 +114,10 @@ class FeedEnvironment:
         return rows
 
     def _build_recommender(self) -> Recommender:
-        kind, config = plugins.configure(
+        plugin = plugins.configure(
             "recommenders", self.config.recommender, "environment.recommender"
         )
-        recommender: Recommender = kind(
-            config,
+        recommender: Recommender = plugin.build(
             n_users=len(self.users),
             n_items=len(self.items),
             seed=self._streams.integer("recommender"),

@@ -6,15 +6,17 @@ A part counts only if it occurs exactly once. What the parts say is read by
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any, Literal, Protocol
 
 from starec_sim.answers.tags import THINK, part
+from starec_sim.json_nesting import parse_json
 
 Form = Literal["tags", "json"]
 """How an answer is written."""
 
+_MAX_DEPTH = 8
+"""Levels of an answer that is one JSON object; those that are asked for have two."""
 _SEPARATORS = re.compile(r"[>,\s]+")
 _FENCED = re.compile(r"```(?:json)?[ \t]*\n(.*?)\n?[ \t]*```", re.DOTALL | re.IGNORECASE)
 """A Markdown fence, in which many models put the JSON that they are asked for."""
@@ -86,8 +88,8 @@ class _Json:
         if fenced := _FENCED.fullmatch(answer):
             answer = fenced[1]
         try:
-            value = json.loads(answer, object_pairs_hook=_Pairs)
-        except (ValueError, RecursionError):
+            value = parse_json(answer, _MAX_DEPTH, object_pairs_hook=_Pairs)
+        except ValueError:
             value = None
         self._pairs = value if isinstance(value, _Pairs) else _Pairs()
 

@@ -13,13 +13,17 @@ import math
 import os
 import sys
 import traceback
-from contextlib import nullcontext, redirect_stdout
+from collections.abc import Sequence
+from contextlib import nullcontext, redirect_stderr, redirect_stdout
 from typing import Any
 
 from starec_sim.cli.commands import app
 from starec_sim.cli.failures import STOPPED, USER, failure_of, stopped
 from starec_sim.cli.hints import warnings_as_lines
-from starec_sim.cli.unfinished import UnfinishedError
+from starec_sim.cli.output import OutputError, Stderr, Stdout
+from starec_sim.cli.unfinished import UnfinishedError, how_to_show
+from starec_sim.errors import ConfigError
+from starec_sim.visible_text import has_control_characters, visible_line
 
 __all__ = ["app", "main"]
 
@@ -30,33 +34,69 @@ def main() -> None:
     Exit status: 0 finished, 2 an error that the user can correct, 3 the run paused itself (its
     budget is spent, or no endpoint answers), 130 stopped by the user, 1 a defect of this program.
     """
+    if sys.stderr is None:  # closed: the command runs without it
+        sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115 - for the life of the process
+    if sys.stdout is None:
+        print("error: stdout is closed\n\nhint: > /dev/null drops the output", file=sys.stderr)
+        sys.exit(USER)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # Replace characters that the terminal cannot show.
             stream.reconfigure(errors="replace")
-    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    with redirect_stdout(Stdout(sys.stdout)), redirect_stderr(Stderr(sys.stderr)):
+        status = _main([argument for argument in sys.argv[1:] if argument != "--debug"])
+    sys.exit(status)
+
+
+def _main(arguments: list[str]) -> int:
+    """Run a command, print its answer or its error, and return the exit status."""
     as_json = "--json" in arguments
     try:
         with warnings_as_lines(), redirect_stdout(sys.stderr) if as_json else nullcontext():
+            _check_arguments(arguments)
             status, answer = _run(arguments or ["--help"])
     except Exception as error:
-        if "--debug" in sys.argv[1:]:
-            traceback.print_exc()
-        status, answer = failure_of(error)
-        if status != STOPPED:
-            print(f"error: {answer['error']}", file=sys.stderr)
-            if answer["hint"]:
-                print(f"\nhint: {answer['hint']}", file=sys.stderr)
-        if isinstance(error, UnfinishedError) and error.how_to_resume:
-            print(error.how_to_resume, file=sys.stderr)
+        status, answer = _report(error)
     try:
         if as_json and answer is not None:
-            print(json.dumps(_finite(answer)))
+            print(json.dumps(_finite(answer)).replace("\x7f", "\\u007f"))
         sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader of stdout has closed it; without this, Python prints an error at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(status)
+    except OutputError as error:
+        lost, _ = _report(error)
+        status = status or lost
+        if answer is not None and answer.get("run") and answer.get("status") == "finished":
+            print(how_to_show(answer["run"]), file=sys.stderr)
+    return status
+
+
+def _check_arguments(arguments: Sequence[str]) -> None:
+    """Refuse line breaks in names of files and runs: what is printed about them is read by line.
+
+    Raises:
+        ConfigError: An argument has one.
+    """
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        is_yaml = before == "--set" or argument.startswith("--set=")
+        if not is_yaml and has_control_characters(argument):
+            raise ConfigError(
+                f'the argument "{visible_line(argument)}" has a line break or another control '
+                "character",
+                hint="rename the file or folder, or correct the argument",
+            )
+
+
+def _report(error: Exception) -> tuple[int, dict[str, Any]]:
+    """Print an error, and return the exit status and the answer of `--json`."""
+    if "--debug" in sys.argv[1:]:
+        traceback.print_exc()
+    status, answer = failure_of(error)
+    if status != STOPPED:
+        print(f"error: {answer['error']}", file=sys.stderr)
+        if answer["hint"]:
+            print(f"\nhint: {answer['hint']}", file=sys.stderr)
+    if isinstance(error, UnfinishedError) and error.how_to_resume:
+        print(error.how_to_resume, file=sys.stderr)
+    return status, answer
 
 
 def _run(arguments: list[str]) -> tuple[int, dict[str, Any] | None]:

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from starec_sim.cli.options import Answer, AsJson, Data, RunsDir, takes_options
+from starec_sim.cli.options import (
+    Answer,
+    AsJson,
+    Data,
+    DataChanges,
+    RunsDir,
+    read_data,
+    takes_options,
+)
 
 if TYPE_CHECKING:
     from starec_sim.evaluation.audits import AuditReport, AuditSettings
@@ -26,6 +34,7 @@ class AuditOptions:
         ),
     ]
     data: Data = "synthetic"
+    changes: DataChanges = None
     users: Annotated[
         int, typer.Option(min=2, metavar="N", help="How many users it asks about.")
     ] = 100
@@ -89,7 +98,6 @@ def audit(options: AuditOptions) -> Answer:
 def _settings(options: AuditOptions) -> AuditSettings:
     from starec_sim.evaluation import audits
     from starec_sim.evaluation.contenders import read_policy
-    from starec_sim.experiment import data_spec
     from starec_sim.holdout import read_protocol
     from starec_sim.settings import validate
 
@@ -97,7 +105,7 @@ def _settings(options: AuditOptions) -> AuditSettings:
     values: dict[str, Any] = {
         "name": f"audit-{_file_name(policy).encode('ascii', 'replace').decode().replace('?', '-')}",
         "policy": policy,
-        "data": data_spec(options.data),
+        "data": read_data(options.data, options.changes),
         "protocol": read_protocol(options.protocol) if options.protocol is not None else None,
         "users": options.users,
         "bounds": audits.read_bounds(options.bounds),

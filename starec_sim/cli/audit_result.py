@@ -10,8 +10,9 @@ from rich.text import Text
 
 from starec_sim.cli.options import Answer
 from starec_sim.cli.progress_bars import bars
-from starec_sim.cli.tables import console, grid, number
-from starec_sim.cli.unfinished import how_to_resume, unfinished_errors
+from starec_sim.cli.tables import grid, number
+from starec_sim.cli.unfinished import errors_after, how_to_resume, unfinished_errors
+from starec_sim.cli.visible_console import console
 from starec_sim.events import RunEvents
 
 if TYPE_CHECKING:
@@ -48,11 +49,22 @@ def finish_audit(
         further: Returns a further place for the page and the JSON file, without the ending.
         as_json: Whether to return the answer in place of printing it.
     """
-    from starec_sim.evaluation.audits import folder as files
-
     progress = AuditProgress()
     with unfinished_errors(progress), bars():
         folder, report = execute(progress)
+    with errors_after(folder):
+        return _show(folder, report, further, as_json)
+
+
+def _show(
+    folder: Path,
+    report: AuditReport,
+    further: Callable[[AuditReport], Path] | None,
+    as_json: bool,
+) -> Answer:
+    """Print the report of an audit, or return it as an answer."""
+    from starec_sim.evaluation.audits import folder as files
+
     page = folder / files.PAGE
     if further is not None:
         copy = further(report)

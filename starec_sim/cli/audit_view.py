@@ -9,12 +9,13 @@ from typing import Any
 from starec_sim.cli.audit_result import print_audit
 from starec_sim.cli.ledger_view import print_ledger
 from starec_sim.cli.options import Answer
-from starec_sim.cli.tables import console
-from starec_sim.cli.text import clean, program, resume_command
+from starec_sim.cli.text import program, resume_command
+from starec_sim.cli.visible_console import console
 from starec_sim.evaluation.audits import folder as files
 from starec_sim.runs.ledger import read_ledger
 from starec_sim.runs.manifest import read_manifest
 from starec_sim.runs.reader import Reader
+from starec_sim.visible_text import visible
 
 
 def show_audit(folder: Path, reader: Reader, as_json: bool) -> Answer:
@@ -37,9 +38,9 @@ def show_audit(folder: Path, reader: Reader, as_json: bool) -> Answer:
         }
         return {**answer, **report.as_json()} if report else answer
     out = console()
-    out.print(f"{clean(folder.name)}: {manifest.status}", style="bold")
+    out.print(f"{visible(folder.name)}: {manifest.status}", style="bold")
     if manifest.problem:
-        out.print(clean(manifest.problem), style="red")
+        out.print(visible(manifest.problem), style="red")
     for trial in trials:
         out.print(f"  seed {trial.seed}  {trial.rounds} choices of each user are replayed")
     if report:
@@ -49,7 +50,7 @@ def show_audit(folder: Path, reader: Reader, as_json: bool) -> Answer:
     here = shlex.quote(str(folder))
     for user, _, _ in reader.most_slow_steps(trials[0], 1) if trials else ():
         out.print("\nThe replayed choices of a user, and what the agent wrote into her memory:\n")
-        command = f"{program()} show {here} --user {shlex.quote(clean(user))}"
+        command = f"{program()} show {here} --user {shlex.quote(visible(user))}"
         out.print(f"    {command}", soft_wrap=True)
     if not finished and manifest.status != "running":
         command = resume_command(folder, manifest.go_on)

@@ -36,14 +36,14 @@ def check_table(
 
     For example: starec check-table paper
     """
-    from starec_sim.cli.tables import console
-    from starec_sim.cli.text import clean
+    from starec_sim.cli.visible_console import console
     from starec_sim.evaluation.plausibility import (
         PublishedTables,
         impossible_rows,
         read_tables,
         shipped_tables,
     )
+    from starec_sim.visible_text import visible
 
     if str(file) == "paper":
         found = PublishedTables(shipped_tables())
@@ -65,9 +65,11 @@ def check_table(
     out = console()
     for finding in findings:
         where = f"{finding['table']}, {finding['row']}"
-        out.print(clean(f"{where}: impossible; {finding['problem']}"), style="red", soft_wrap=True)
+        out.print(
+            visible(f"{where}: impossible; {finding['problem']}"), style="red", soft_wrap=True
+        )
     for each in found.unread[:_MOST_UNREAD]:
-        out.print(clean(f"{each.table}: not read: {each.what}"), style="yellow", soft_wrap=True)
+        out.print(visible(f"{each.table}: not read: {each.what}"), style="yellow", soft_wrap=True)
     if len(found.unread) > _MOST_UNREAD:
         out.print(f"... and {len(found.unread) - _MOST_UNREAD} more (--json has all)")
     cells = sum(each.cells for each in found.unread)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from starec_sim.cli.options import Answer, AsJson
+from starec_sim.cli.options import Answer, AsJson, DataChanges, read_data
 
 if TYPE_CHECKING:
     from starec_sim.dataset import Dataset
@@ -17,8 +17,14 @@ if TYPE_CHECKING:
 
 def describe(
     path: Annotated[
-        str, typer.Argument(metavar="DATA", help="A folder or file, or the name of a dataset.")
+        str,
+        typer.Argument(
+            metavar="DATA",
+            help="A folder or file, the name of a dataset, each with settings after commas "
+            "(csv,path=x.csv), or a YAML file.",
+        ),
     ],
+    changes: DataChanges = None,
     protocol: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Show whom a protocol evaluates: its name, or a file."),
@@ -40,17 +46,16 @@ def describe(
     """
     from starec_sim import plugins
     from starec_sim.cli.progress_bars import bars
-    from starec_sim.experiment import data_spec
     from starec_sim.holdout import HoldOut, filters, read_protocol
 
-    spec = data_spec(path)
+    spec = read_data(path, changes)
     reader, config = plugins.configure("datasets", spec, "data")
     asked = read_protocol(protocol) if protocol is not None else None
     wanted = _cuts(cuts or (), asked.cuts if asked is not None else None)
     with bars():
         dataset = reader(config).load()
     funnel = filters.cut(dataset, wanted, seed)
-    facts = _facts(funnel, spec["use"])
+    facts = _facts(funnel, spec["use"], dataset)
     if asked is not None:
         holdout = HoldOut(asked.model_copy(update={"cuts": wanted}), dataset, seed)
         facts["protocol"] = {"name": asked.name, **holdout.describe()}
@@ -60,8 +65,14 @@ def describe(
     return None
 
 
-def _facts(funnel: Funnel, reader: str) -> dict[str, Any]:
-    """Return the facts of a dataset as JSON values, without those of a protocol."""
+def _facts(funnel: Funnel, reader: str, read: Dataset) -> dict[str, Any]:
+    """Return the facts of a dataset as JSON values, without those of a protocol.
+
+    Args:
+        funnel: The dataset after its cuts.
+        reader: The name of its reader.
+        read: The dataset before the cuts.
+    """
     dataset = funnel.dataset
     return {
         "name": dataset.name,
@@ -72,9 +83,27 @@ def _facts(funnel: Funnel, reader: str) -> dict[str, Any]:
         "density": _density(dataset),
         "attributes": sorted({name for item in dataset.items for name in item.attributes}),
         "example": dataset.items[0].title if dataset.items else None,
-        "notes": dict(dataset.notes),
+        "ratings": _ratings(dataset),
+        "files": dict(read.files),
+        "notes": dict(read.notes),
         "protocol": None,
         "funnel": [asdict(count) | {"sparsity": count.sparsity} for count in funnel.counts],
+    }
+
+
+def _ratings(dataset: Dataset) -> dict[str, Any]:
+    """Return what the ratings are: their range and number of values in stars, and the likes."""
+    import numpy as np
+
+    from starec_sim.types import LIKED_ABOVE
+
+    stars = dataset.log.ratings[~np.isnan(dataset.log.ratings)]
+    return {
+        "rated": len(stars),
+        "lowest": float(stars.min()) if len(stars) else None,
+        "highest": float(stars.max()) if len(stars) else None,
+        "values": len(np.unique(stars)),
+        "likes": int((stars > LIKED_ABOVE).sum()),
     }
 
 
@@ -98,9 +127,23 @@ def _density(dataset: Dataset) -> float | None:
     return len(dataset.log.users) / cells if cells else None
 
 
+def _ratings_in_words(ratings: dict[str, Any], interactions: int) -> str:
+    unrated = interactions - ratings["rated"]
+    without = f"{unrated:,} choices without a rating (each is a like)" if unrated else ""
+    if not ratings["rated"]:
+        return without or "none"
+    low, high, values = ratings["lowest"], ratings["highest"], ratings["values"]
+    stars = (
+        f"{low:.3g} to {high:.3g} stars ({values:,} values)" if values > 1 else f"{low:.3g} stars"
+    )
+    words = f"{stars}; {ratings['likes']:,} of {ratings['rated']:,} are likes (above 3 stars)"
+    return f"{words}; {without}" if without else words
+
+
 def _print(facts: dict[str, Any], funnel: Funnel) -> None:
-    from starec_sim.cli.tables import console, grid
-    from starec_sim.cli.text import clean
+    from starec_sim.cli.tables import grid
+    from starec_sim.cli.visible_console import console
+    from starec_sim.visible_text import visible
 
     out = console()
     density = facts["density"]
@@ -108,11 +151,19 @@ def _print(facts: dict[str, Any], funnel: Funnel) -> None:
         **{key: f"{facts[key]:,}" for key in ("users", "items", "interactions")},
         "density": f"{density:.2%}" if density is not None else "–",
         "attributes": ", ".join(facts["attributes"]) or "–",
+        "ratings": _ratings_in_words(facts["ratings"], facts["interactions"]),
     }
     for name in [key for key in facts if key in shown]:
-        out.print(f"{name:>13}  {clean(str(shown[name]))}")
+        out.print(f"{name:>13}  {visible(str(shown[name]))}")
+    for file, what in facts["files"].items():
+        ignored = what == "not read"
+        shown_what = "" if ignored else f": {what}"
+        out.print(
+            f"{'not read' if ignored else 'read':>13}  {visible(file + shown_what)}",
+            style="yellow" if ignored else None,
+        )
     for note, count in facts["notes"].items():
-        out.print(f"{'note':>13}  {clean(note)}: {count:,}", style="yellow")
+        out.print(f"{'note':>13}  {visible(note)}: {count:,}", style="yellow")
     if len(funnel.counts) > 1:
         table = grid()
         table.add_row("", "users", "items", "catalogue", "interactions", "sparsity", style="bold")
@@ -130,6 +181,6 @@ def _print(facts: dict[str, Any], funnel: Funnel) -> None:
                 for why, count in value.items():
                     evaluated.add_row(f"{name}: {why}", f"{count:,}")
             elif not isinstance(value, list):
-                evaluated.add_row(name, f"{value:,}" if isinstance(value, int) else clean(value))
+                evaluated.add_row(name, f"{value:,}" if isinstance(value, int) else visible(value))
         out.print()
         out.print(evaluated)

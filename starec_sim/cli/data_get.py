@@ -28,13 +28,13 @@ def get(
     MovieLens comes from GroupLens. Of Amazon Reviews one category of an edition (amazon-2014,
     amazon-2018, amazon-2023): its ratings and its products, without the texts of the reviews.
     """
-    from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
 
     from starec_sim import plugins
+    from starec_sim.cli.visible_console import console
 
     columns = (BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=console(stderr=True), transient=True) as progress:
         task = progress.add_task(name, total=None)
         folder = plugins.load("data", "fetch")(
             name,

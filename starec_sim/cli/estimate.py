@@ -12,6 +12,7 @@ from starec_sim.cli.options import (
     Changes,
     ExperimentFile,
     OtherData,
+    Trust,
     read_experiment,
 )
 
@@ -24,6 +25,7 @@ def estimate(
     rounds: Annotated[int, typer.Option(min=1, metavar="N", help="Rounds of the dry run.")] = 3,
     changes: Changes = None,
     data: OtherData = None,
+    trust: Trust = False,
     as_json: AsJson = False,
 ) -> Answer:
     """Estimate calls, tokens, money and time of an experiment from a dry run with a few users.
@@ -33,7 +35,7 @@ def estimate(
     from starec_sim.cli.ledger_view import print_estimate
     from starec_sim.estimate import estimate as estimate_experiment
 
-    loaded = read_experiment(experiment, changes, data)
+    loaded = read_experiment(experiment, changes, data, trust=trust)
     result = estimate_experiment(loaded, users, rounds)
     if as_json:
         return result.as_json()

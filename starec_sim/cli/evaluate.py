@@ -16,12 +16,15 @@ from starec_sim.cli.options import (
     AsJson,
     BudgetChanges,
     Data,
+    DataChanges,
     RunsDir,
     budget_changes,
+    read_data,
     takes_options,
 )
 
 if TYPE_CHECKING:
+    from starec_sim.cli.evaluation_progress import EvaluationProgress
     from starec_sim.evaluation import Evaluation, Table
     from starec_sim.events import RunEvents
 
@@ -39,6 +42,7 @@ class EvaluateOptions:
         ),
     ] = None
     data: Data = "synthetic"
+    changes: DataChanges = None
     protocol: Annotated[
         str,
         typer.Option(metavar="NAME", help="starec-20, agentcf-10, or a YAML file of your own."),
@@ -111,7 +115,6 @@ def evaluate(options: EvaluateOptions) -> Answer:
 
 def _evaluation(options: EvaluateOptions) -> Evaluation:
     from starec_sim.evaluation import Evaluation, read_policy, read_rows
-    from starec_sim.experiment import data_spec
     from starec_sim.holdout import read_protocol
     from starec_sim.settings import validate
 
@@ -127,7 +130,7 @@ def _evaluation(options: EvaluateOptions) -> Evaluation:
         users["listed"] = read_run(options.held_out, options.runs_dir).held_out()
     values = {
         "name": f"eval-{protocol['name']}",
-        "data": data_spec(options.data),
+        "data": read_data(options.data, options.changes),
         "protocol": protocol,
         "policies": [read_policy(policy) for policy in options.policies or ()],
         "rows": read_rows(options.rows),
@@ -155,14 +158,28 @@ def finish_evaluation(
         as_json: Whether to return the answer in place of printing it.
     """
     from starec_sim.cli.evaluation_progress import EvaluationProgress
-    from starec_sim.cli.table_view import print_table, table_as_json
-    from starec_sim.cli.text import suggested
-    from starec_sim.cli.unfinished import unfinished_errors
-    from starec_sim.evaluation.table_files import write_table_files
+    from starec_sim.cli.unfinished import errors_after, unfinished_errors
 
     progress = EvaluationProgress()
     with unfinished_errors(progress), progress:
         folder, table = execute(progress)
+    with errors_after(folder):
+        return _show(folder, table, against, into, progress, as_json)
+
+
+def _show(
+    folder: Path,
+    table: Table,
+    against: str | None,
+    into: Path | None,
+    progress: EvaluationProgress,
+    as_json: bool,
+) -> Answer:
+    """Write and print the table of an evaluation, or return it as an answer."""
+    from starec_sim.cli.table_view import print_table, table_as_json
+    from starec_sim.cli.text import suggested
+    from starec_sim.evaluation.table_files import write_table_files
+
     written = write_table_files(table, folder, against)
     if into is not None:
         written = write_table_files(table, into, against)
@@ -191,7 +208,7 @@ def _print_failures(folder: Path) -> None:
     from starec_sim.cli.ledger_view import print_failures
     from starec_sim.runs.ledger import read_ledger
     from starec_sim.runs.reader import reading
-    from starec_sim.runs.store import FILE
+    from starec_sim.runs.schema import FILE
 
     if (folder / FILE).is_file():
         with reading(folder) as reader:

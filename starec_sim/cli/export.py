@@ -107,7 +107,8 @@ def _whole(run: Path, to: str, out: Path | None, endpoint: str | None, as_json: 
                 "--endpoint takes OpenTelemetry spans, and writes no file",
                 hint="pass --to otel --endpoint URL, without --out",
             )
-        what, where = {"spans": send_otel(run, endpoint)}, endpoint
+        what = {"spans": send_otel(run, endpoint)}
+        where = endpoint
     elif to in tables:
         target = out or Path(f"{run.name}-{to}")
         what, where = write_tables(run, target, to), str(target)  # type: ignore[arg-type]

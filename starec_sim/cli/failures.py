@@ -5,13 +5,17 @@ from __future__ import annotations
 import shlex
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from starec_sim.cli.text import clean
 from starec_sim.cli.unfinished import UnfinishedError
 from starec_sim.errors import PausedError, StarecError, import_problem, os_hint
+from starec_sim.visible_text import visible, visible_line
 
 DEFECT, USER, PAUSED, STOPPED = 1, 2, 3, 130
 """Exit statuses: a defect of this program, an error that the user can correct, a run that paused
 itself, a command that the user stopped."""
+
+
+_MAX_PATH = 200
+"""Characters of a path that are printed."""
 
 
 class Failure(NamedTuple):
@@ -63,7 +67,7 @@ def failure_of(error: BaseException) -> Failure:
         command = context.command_path if context else "starec"
         return _failed(USER, error.format_message(), f"{command} --help")
     if isinstance(error, OSError) and error.strerror:
-        where = f"{error.filename}: " if error.filename else ""
+        where = f"{_short(visible_line(str(error.filename)))}: " if error.filename else ""
         return _failed(USER, f"{where}{error.strerror}", os_hint(error))
     if isinstance(error, ImportError):
         package = (error.name or "").partition(".")[0]
@@ -72,9 +76,13 @@ def failure_of(error: BaseException) -> Failure:
     return _failed(DEFECT, message, "run it again with --debug for the traceback")
 
 
+def _short(path: str) -> str:
+    return path if len(path) <= _MAX_PATH else f"{path[:_MAX_PATH]}… ({len(path):,} characters)"
+
+
 def _failed(status: int, message: str, hint: str) -> Failure:
     return Failure(status, {"status": "failed"} | _text(message, hint))
 
 
 def _text(message: str, hint: str) -> dict[str, Any]:
-    return {"error": clean(message), "hint": clean(hint)}
+    return {"error": visible(message), "hint": visible(hint)}

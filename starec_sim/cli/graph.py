@@ -28,12 +28,13 @@ def graph(
     For example: starec graph star
     """
     from starec_sim.agent import DrawnAgent
+    from starec_sim.boundary import checked_agent
     from starec_sim.build import build_agent
     from starec_sim.errors import ConfigError
 
     if mermaid and png is not None:
         raise ConfigError("--mermaid and --png are two forms", hint="pass one of them")
-    agent = build_agent({"use": name})
+    agent = checked_agent(build_agent({"use": name})).plugin
     if not isinstance(agent, DrawnAgent):
         raise ConfigError(
             f"the agent {name} has no graph that can be drawn",

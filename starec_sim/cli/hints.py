@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from starec_sim.errors import DeprecatedKeyWarning, PolicyWarning
+from starec_sim.errors import ContractWarning, DeprecatedKeyWarning, PolicyWarning
+from starec_sim.visible_text import visible
 
-_WORD = {DeprecatedKeyWarning: "hint", PolicyWarning: "note"}
+_WORD = {DeprecatedKeyWarning: "hint", PolicyWarning: "note", ContractWarning: "warning"}
 """What begins the line of a warning."""
 
 
@@ -32,10 +33,10 @@ def warnings_as_lines() -> Iterator[None]:
             line: str | None = None,
         ) -> None:
             if category not in _WORD:
-                print_warning(message, category, filename, lineno, file, line)
+                print_warning(visible(str(message)), category, filename, lineno, file, line)
             elif str(message) not in shown:
                 shown.add(str(message))
-                print(f"{_WORD[category]}: {message}", file=sys.stderr)
+                print(f"{_WORD[category]}: {visible(str(message))}", file=sys.stderr)
 
         warnings.showwarning = show
         yield

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from starec_sim.cli.tables import console, grid, number
-from starec_sim.cli.text import clean
+from starec_sim.cli.tables import grid, number
+from starec_sim.cli.visible_console import console
 from starec_sim.runs.ledger import CallFailure, Ledger, LedgerEntry
+from starec_sim.visible_text import visible
 
 if TYPE_CHECKING:
     from starec_sim.estimate import Estimate
@@ -28,7 +29,7 @@ def print_ledger(ledger: Ledger) -> None:
         return
     out, table = console(), grid()
     for entry in ledger.entries:
-        table.add_row(entry.node, clean(entry.policy), " · ".join(_parts(entry)))
+        table.add_row(entry.node, visible(entry.policy), " · ".join(_parts(entry)))
     out.print("\nCalls\n")
     out.print(table)
     print_failures(ledger)
@@ -42,7 +43,7 @@ def print_failures(ledger: Ledger) -> None:
             _print_failure(failure)
     for prompt in ledger.cut_prompts:
         console().print(
-            f"\nWarning: {clean(prompt.policy)} reports {prompt.tokens:,} tokens for a prompt of "
+            f"\nWarning: {visible(prompt.policy)} reports {prompt.tokens:,} tokens for a prompt of "
             f"{prompt.characters:,} characters, far fewer than were sent. Its server probably cuts "
             "prompts: raise its context (num_ctx, --max-model-len), or show the user less.",
             style="yellow",
@@ -63,9 +64,9 @@ def print_estimate(experiment: Experiment, estimate: Estimate) -> None:
         ("money", money),
         ("time", _time(estimate)),
     ):
-        table.add_row(f"  {name}", clean(value))
+        table.add_row(f"  {name}", visible(value))
     out.print(
-        f"{clean(experiment.name)}: {arms} arms, {seeds} seeds, {experiment.rounds} rounds will "
+        f"{visible(experiment.name)}: {arms} arms, {seeds} seeds, {experiment.rounds} rounds will "
         "take about\n",
         soft_wrap=True,
     )
@@ -146,11 +147,11 @@ def _print_failure(failure: CallFailure) -> None:
         what = what.replace("answers", "answer", 1)
         what = what.replace("calls without", "call without", 1)
     out.print(
-        f"  {failure.cause}: {failure.turns:,} {what} ({clean(failure.policy)})",
+        f"  {failure.cause}: {failure.turns:,} {what} ({visible(failure.policy)})",
         style=style,
         soft_wrap=True,
     )
-    example = clean(failure.example)
+    example = visible(failure.example)
     if len(example) > _EXAMPLE:
         example = f"{example[:_EXAMPLE]}…"
     for line in example.splitlines():

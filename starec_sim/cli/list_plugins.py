@@ -39,8 +39,9 @@ def _print(rows: list[dict[str, str]]) -> None:
 
     from rich.text import Text
 
-    from starec_sim.cli.tables import console, one_line
-    from starec_sim.cli.text import clean
+    from starec_sim.cli.tables import one_line
+    from starec_sim.cli.visible_console import console
+    from starec_sim.visible_text import visible
 
     out = console()
     width = max((len(row["name"]) for row in rows), default=0)
@@ -49,7 +50,9 @@ def _print(rows: list[dict[str, str]]) -> None:
         for row in members:
             source = "" if row["from"] == "starec-sim" else f"   from {row['from']}"
             room = max(20, out.width - width - 4 - len(source))
-            name = Text(f"  {clean(row['name']):<{width}}  ")
+            name = Text(f"  {visible(row['name']):<{width}}  ")
             out.print(name + one_line(row["class"], room, "dim") + Text(source), soft_wrap=True)
             if row["problem"]:
-                out.print(Text(f"  {'':<{width}}  {clean(row['problem'])}", "red"), soft_wrap=True)
+                out.print(
+                    Text(f"  {'':<{width}}  {visible(row['problem'])}", "red"), soft_wrap=True
+                )

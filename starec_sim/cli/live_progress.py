@@ -6,11 +6,12 @@ from abc import abstractmethod
 from types import TracebackType
 from typing import ClassVar, Self
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from starec_sim.cli.unfinished import how_to_resume
+from starec_sim.cli.visible_console import console
 from starec_sim.events import RunEvents
 
 
@@ -25,7 +26,7 @@ class LiveProgress(RunEvents):
     """What is shown, for messages."""
 
     def __init__(self, *, quiet: bool = False) -> None:
-        self._console = Console(stderr=True, quiet=quiet)
+        self._console = console(stderr=True, quiet=quiet)
         self._progress = Progress(
             TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(bar_width=max(10, min(30, self._console.width - 60))),

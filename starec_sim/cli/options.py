@@ -24,6 +24,8 @@ import typer
 if TYPE_CHECKING:
     from starec_sim.experiment import Experiment
 
+_DATA_EXAMPLE = "e.g. --set data.encoding=latin-1"
+
 Answer = dict[str, Any] | None
 """What a command returns: its JSON object with `--json`, else None."""
 
@@ -51,14 +53,42 @@ Changes = Annotated[
         "--set", metavar="KEY=VALUE", help="Change a key, e.g. rounds=5 or environment.pages=2."
     ),
 ]
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust", help="Run the code that the folder of a run names, though it was not made here."
+    ),
+]
+AllowChangedCode = Annotated[
+    bool,
+    typer.Option(
+        "--allow-changed-code", help="Go on though the code of a plug-in was changed since."
+    ),
+]
 OtherData = Annotated[
     str | None,
     typer.Option(
-        "--data", metavar="DATA", help="Use other data: a folder or file, or the name of a dataset."
+        "--data",
+        metavar="DATA",
+        help="Use other data: a folder or file, the name of a dataset, each with settings after "
+        "commas (csv,path=x.csv), or a YAML file.",
     ),
 ]
 Data = Annotated[
-    str, typer.Option(metavar="DATA", help="A folder or file, or the name of a dataset.")
+    str,
+    typer.Option(
+        metavar="DATA",
+        help="A folder or file, the name of a dataset, each with settings after commas "
+        "(csv,path=x.csv), or a YAML file.",
+    ),
+]
+DataChanges = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="data.KEY=VALUE",
+        help="Change a setting of the data, e.g. data.encoding=latin-1.",
+    ),
 ]
 Against = Annotated[
     str | None,
@@ -90,7 +120,9 @@ def takes_options(command: Callable[[Any], Answer]) -> Callable[..., Answer]:
     return with_options
 
 
-def read_experiment(path: Path, changes: list[str] | None, data: str | None) -> Experiment:
+def read_experiment(
+    path: Path, changes: list[str] | None, data: str | None, *, trust: bool = False
+) -> Experiment:
     """Return the experiment that a command names, with its `--set` and `--data`.
 
     Raises:
@@ -99,9 +131,34 @@ def read_experiment(path: Path, changes: list[str] | None, data: str | None) -> 
         PluginError: There is no such plug-in.
     """
     from starec_sim import experiment
+    from starec_sim.yaml_files import key_value
 
-    replaced = {} if data is None else {"data": experiment.data_spec(data)}
-    return experiment.read_experiment(path, changes or (), replaced)
+    replaced = {}
+    if data is not None:
+        pairs = [key_value(change, "--set", _DATA_EXAMPLE) for change in changes or ()]
+        of_data = [(key[5:], value) for key, value in pairs if key.startswith("data.")]
+        replaced = {"data": experiment.data_spec(data, of_data)}
+    return experiment.read_experiment(path, changes or (), replaced, trust=trust)
+
+
+def read_data(data: str, changes: list[str] | None) -> dict[str, Any]:
+    """Return the spec of the dataset that a command names, with its `--set`.
+
+    Raises:
+        ConfigError: A setting is wrong, or is none of the data.
+        DataError: There is no such data.
+    """
+    from starec_sim.errors import ConfigError
+    from starec_sim.experiment import data_spec
+    from starec_sim.yaml_files import key_value
+
+    pairs = [key_value(change, "--set", _DATA_EXAMPLE) for change in changes or ()]
+    for key, _ in pairs:
+        if not key.startswith("data."):
+            raise ConfigError(
+                f"--set {key}: this command takes settings of the data only", hint=_DATA_EXAMPLE
+            )
+    return data_spec(data, [(key[5:], value) for key, value in pairs])
 
 
 def budget_changes(pairs: list[str] | None) -> dict[str, float | None]:

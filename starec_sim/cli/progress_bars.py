@@ -9,14 +9,14 @@ from contextlib import contextmanager
 @contextmanager
 def bars() -> Iterator[None]:
     """Show a bar on stderr for all work that reports its progress; only on a terminal."""
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+    from starec_sim.cli.visible_console import console
     from starec_sim.progress import progress_listener
 
-    console = Console(stderr=True)
+    stderr = console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    shown = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    shown = Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal)
     tasks: dict[str, TaskID] = {}
 
     def listen(what: str, done: int, total: int) -> None:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from starec_sim.cli.options import Answer, AsJson, RunArgument, RunsDir
+from starec_sim.cli.options import AllowChangedCode, Answer, AsJson, RunArgument, RunsDir, Trust
 
 
-def replay(run: RunArgument, runs_dir: RunsDir = Path("runs"), as_json: AsJson = False) -> Answer:
+def replay(
+    run: RunArgument,
+    runs_dir: RunsDir = Path("runs"),
+    trust: Trust = False,
+    allow_changed_code: AllowChangedCode = False,
+    as_json: AsJson = False,
+) -> Answer:
     """Run a recorded run again in a new folder, with its recorded answers: no model is asked.
 
     If the digest is the same, all results are.
@@ -15,6 +21,8 @@ def replay(run: RunArgument, runs_dir: RunsDir = Path("runs"), as_json: AsJson =
     from starec_sim import runner
     from starec_sim.cli.run_result import finish_run
     from starec_sim.runs import folder
+    from starec_sim.runs.code import CodeRules
 
     recorded = folder.find(run, runs_dir)
-    return finish_run(lambda events: runner.replay(recorded, events), as_json)
+    code = CodeRules(trust, allow_changed_code)
+    return finish_run(lambda events: runner.replay(recorded, events, code), as_json)

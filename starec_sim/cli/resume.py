@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from starec_sim.cli.options import (
+    AllowChangedCode,
     Answer,
     AsJson,
     BudgetChanges,
     RunArgument,
     RunsDir,
+    Trust,
     budget_changes,
 )
 
@@ -31,6 +33,8 @@ def resume(
         ),
     ] = None,
     budget: BudgetChanges = None,
+    trust: Trust = False,
+    allow_changed_code: AllowChangedCode = False,
     runs_dir: RunsDir = Path("runs"),
     as_json: AsJson = False,
 ) -> Answer:
@@ -42,7 +46,14 @@ def resume(
     found, changes = folder.find(run, runs_dir), budget_changes(budget)
 
     def execute(events: RunEvents) -> Any:
-        return resume_any.resume(found, events, concurrency=concurrency, budget=changes)
+        return resume_any.resume(
+            found,
+            events,
+            concurrency=concurrency,
+            budget=changes,
+            trust=trust,
+            allow_changed_code=allow_changed_code,
+        )
 
     return _finished(read_manifest(found).kind, found, execute, as_json)
 

@@ -8,6 +8,7 @@ from starec_sim.cli.options import (
     Changes,
     ExperimentFile,
     OtherData,
+    Trust,
     read_experiment,
 )
 
@@ -16,6 +17,7 @@ def run(
     experiment: ExperimentFile,
     changes: Changes = None,
     data: OtherData = None,
+    trust: Trust = False,
     as_json: AsJson = False,
 ) -> Answer:
     """Run an experiment.
@@ -25,5 +27,5 @@ def run(
     from starec_sim import runner
     from starec_sim.cli.run_result import finish_run
 
-    loaded = read_experiment(experiment, changes, data)
+    loaded = read_experiment(experiment, changes, data, trust=trust)
     return finish_run(lambda events: runner.run(loaded, events), as_json)

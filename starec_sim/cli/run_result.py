@@ -10,7 +10,7 @@ from starec_sim.cli.ledger_view import print_estimate_errors, print_ledger
 from starec_sim.cli.options import Answer
 from starec_sim.cli.run_progress import RunProgress
 from starec_sim.cli.tables import print_report
-from starec_sim.cli.unfinished import unfinished_errors
+from starec_sim.cli.unfinished import errors_after, unfinished_errors
 from starec_sim.plot import plot_report
 from starec_sim.runs.reader import reading
 
@@ -29,6 +29,12 @@ def finish_run(execute: Callable[[RunEvents], RunResult], as_json: bool) -> Answ
     progress = RunProgress()
     with unfinished_errors(progress), progress:
         result = execute(progress)
+    with errors_after(result.folder):
+        return _show(result, progress, as_json)
+
+
+def _show(result: RunResult, progress: RunProgress, as_json: bool) -> Answer:
+    """Plot and print the result of a run, or return it as an answer."""
     plot = _plot(result, progress)
     if as_json:
         return {**result.as_json(), "plot": str(plot) if plot else None}
@@ -48,6 +54,7 @@ def _plot(result: RunResult, progress: RunProgress) -> Path | None:
     """Return the file of the plot; None if there is nothing to plot or it cannot be written."""
     path = result.folder / "plot.png"
     try:
+        path.unlink(missing_ok=True)  # a link that somebody put there is not followed
         return path if plot_report(result.report, result.folder.name, path) else None
     except OSError as error:  # the run is finished and its metrics are written
         progress.message(f"\nNo plot was written: {error}")

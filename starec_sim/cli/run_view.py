@@ -10,13 +10,15 @@ from typing import Any, NamedTuple
 from rich.console import Console
 
 from starec_sim.cli.ledger_view import print_ledger
-from starec_sim.cli.tables import console, print_report
-from starec_sim.cli.text import clean, program, resume_command
+from starec_sim.cli.tables import print_report
+from starec_sim.cli.text import program, resume_command
+from starec_sim.cli.visible_console import console
 from starec_sim.experiment import recorded_experiment
 from starec_sim.report import RunReport, summarise
 from starec_sim.runs.ledger import Ledger, read_ledger
 from starec_sim.runs.manifest import Manifest, read_manifest
 from starec_sim.runs.reader import Reader, RecordedTrial
+from starec_sim.visible_text import visible
 
 _SLOWEST = 3
 """Users for whom a command is printed."""
@@ -76,9 +78,9 @@ def print_run(view: RunView, explain: bool) -> None:
         explain: Whether to print what each metric means.
     """
     out, manifest = console(), view.manifest
-    out.print(f"{clean(view.folder.name)}: {manifest.status}", style="bold")
+    out.print(f"{visible(view.folder.name)}: {manifest.status}", style="bold")
     if manifest.problem:
-        out.print(clean(manifest.problem), style="red")
+        out.print(visible(manifest.problem), style="red")
     _print_trials(out, view.trials, view.rounds)
     print_report(view.report, explain)
     print_ledger(view.ledger)
@@ -86,7 +88,7 @@ def print_run(view: RunView, explain: bool) -> None:
     if view.slowest:
         out.print("\nUsers with the most slow thinking:\n")
         for user, steps, slow in view.slowest:
-            command = f"{program()} show {here} --user {shlex.quote(clean(user))}"
+            command = f"{program()} show {here} --user {shlex.quote(visible(user))}"
             out.print(f"    {command}", end="", soft_wrap=True)
             out.print(f"   {steps} steps, {slow} slow", style="dim", soft_wrap=True)
     if manifest.status in ("interrupted", "paused", "failed"):
@@ -101,9 +103,9 @@ def _print_trials(out: Console, trials: Sequence[RecordedTrial], rounds: int) ->
     for trial in trials:
         facts = " · ".join(_facts(trial.facts))
         if facts != before:
-            out.print(f"  {clean(facts)}", style="dim")
+            out.print(f"  {visible(facts)}", style="dim")
         before = facts
-        arm = clean(trial.arm)
+        arm = visible(trial.arm)
         out.print(f"  {arm:<{width}}  seed {trial.seed}  {trial.rounds} of {rounds} rounds")
 
 

@@ -33,6 +33,7 @@ def table(
     from starec_sim.errors import ConfigError, did_you_mean
     from starec_sim.evaluation import merge_tables, read_table, render
     from starec_sim.runs import folder
+    from starec_sim.visible_text import visible
 
     if form is not None and form not in FORMATS:
         raise ConfigError(
@@ -49,11 +50,11 @@ def table(
     if as_json:
         return table_as_json(merged, against)
     if form == "markdown":
-        print(render.markdown(merged, against), end="")
+        print(visible(render.markdown(merged, against)), end="")
     elif form == "csv":
-        print(render.comma_separated(merged), end="")
+        print(visible(render.comma_separated(merged)), end="")
     elif form == "latex":
-        print(render.latex(merged), end="")
+        print(visible(render.latex(merged)), end="")
     else:
         print_table(merged, against)
     return None

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.text import Text
 
-from starec_sim.cli.tables import console, grid
-from starec_sim.cli.text import clean
+from starec_sim.cli.tables import grid
+from starec_sim.cli.visible_console import console
 from starec_sim.evaluation import render
+from starec_sim.visible_text import visible
 
 if TYPE_CHECKING:
     from starec_sim.evaluation import PairedDifference, Table
@@ -47,9 +48,9 @@ def print_table(table: Table, against: str | None) -> None:
     _print_costs(out, table)
     out.print(f"\n{render.caption(table)}", style="dim")
     for name, why in table.about["left out"].items():
-        out.print(f"left out: {clean(name)}, which {why}", style="yellow")
+        out.print(f"left out: {visible(name)}, which {why}", style="yellow")
     for name in table.unfinished:
-        out.print(f"not finished: {clean(name)}", style="yellow")
+        out.print(f"not finished: {visible(name)}", style="yellow")
     for finding in table.impossible_rows():
         out.print(f"impossible: {finding.row}; {finding.problem}", style="bold red")
 
@@ -87,21 +88,21 @@ def _print_metrics(out: Console, table: Table) -> None:
             for metric in block:
                 mean, between = render.mean_texts(row.metrics[metric])
                 cells.append(Text.assemble((f"{mean:>5} ", "bold"), (between, "dim")))
-            lines.add_row(clean(row.name), *cells)
+            lines.add_row(visible(row.name), *cells)
         out.print()
         out.print(lines)
 
 
 def _print_against(out: Console, table: Table, against: str | None) -> None:
     """Print the difference of each other row from one row in the headline metric."""
-    reference = clean(against or table.reference)
+    reference = visible(against or table.reference)
     out.print(f"\n{render.title(table.headline)} against {reference}, the same users; {_UNSURE}\n")
     lines = grid()
     for name, found in table.against(against).items():
         word = _word(found)
         style = {"higher": "green", "lower": "red"}.get(word, "dim")
         difference = Text(render.difference_text(found), style)
-        lines.add_row(clean(name), difference, f"p {render.p_text(found.p)}", word)
+        lines.add_row(visible(name), difference, f"p {render.p_text(found.p)}", word)
     out.print(lines)
 
 
@@ -114,5 +115,5 @@ def _print_costs(out: Console, table: Table) -> None:
     lines = grid()
     for name, cost, flaw in notes:
         if cost or flaw:
-            lines.add_row(clean(name), cost, Text(flaw, "dim"))
+            lines.add_row(visible(name), cost, Text(flaw, "dim"))
     out.print(lines)

@@ -10,10 +10,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from starec_sim.cli.text import clean
+from starec_sim.cli.visible_console import console
 from starec_sim.glossary import UNREAD, metric_info
 from starec_sim.metrics import Interval, lopsided
 from starec_sim.report import ArmDifference, RunReport
+from starec_sim.visible_text import visible
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _GAP = 2
@@ -23,14 +24,9 @@ _MIN_LINE = 3
 _MAX_LINE = 12
 
 
-def console(*, stderr: bool = False) -> Console:
-    """Return the console for stdout or stderr, which does not interpret markup in text."""
-    return Console(highlight=False, markup=False, emoji=False, stderr=stderr)
-
-
 def one_line(text: str, width: int, style: str = "") -> Text:
     """Return text without control characters on one line, cut with an ellipsis at `width`."""
-    line = Text(clean(" ".join(text.split())), style)
+    line = Text(visible(" ".join(text.split())), style)
     line.truncate(max(1, width), overflow="ellipsis")
     return line
 

@@ -1,4 +1,4 @@
-"""Make text safe for a terminal, and return the commands that a message suggests."""
+"""Return the commands that a message suggests."""
 
 import os
 import shlex
@@ -7,14 +7,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-
-def clean(text: str) -> str:
-    r"""Return text without control characters, which a terminal would interpret.
-
-    >>> clean("a\x1b[31mb\tc\nd")
-    'a[31mb c\nd'
-    """
-    return "".join(c for c in text.replace("\t", " ") if c == "\n" or c.isprintable())
+from starec_sim.visible_text import visible
 
 
 def program() -> str:
@@ -31,7 +24,7 @@ def program() -> str:
 
 def resume_command(folder: str | Path, options: str | None = None) -> str:
     """Return the command that resumes a run; `options` are those that it needs after a pause."""
-    return clean(f"{program()} resume {shlex.quote(str(folder))} {options or ''}".rstrip())
+    return visible(f"{program()} resume {shlex.quote(str(folder))} {options or ''}".rstrip())
 
 
 def suggested(commands: Iterable[tuple[str, str]]) -> str:

@@ -15,10 +15,11 @@ from rich.padding import Padding
 from rich.text import Text
 
 from starec_sim.answers import label, thought
-from starec_sim.cli.tables import console, grid, one_line
-from starec_sim.cli.text import clean
+from starec_sim.cli.tables import grid, one_line
+from starec_sim.cli.visible_console import console
 from starec_sim.runs.reader import RecordedStep, RecordedTrial
 from starec_sim.types import Experience, Item, Node, Turn, User
+from starec_sim.visible_text import visible
 
 _ENDINGS = {
     "left": "She left.",
@@ -54,8 +55,8 @@ def print_trace(
     """
     out = console()
     profile = "".join(f" · {name} {value}" for name, value in user.profile.items())
-    out.print(Text.assemble((clean(user.id), "bold"), clean(profile)))
-    out.print(f"{clean(trial.arm)}, seed {trial.seed}", style="dim")
+    out.print(Text.assemble((visible(user.id), "bold"), visible(profile)))
+    out.print(f"{visible(trial.arm)}, seed {trial.seed}", style="dim")
     if not steps:
         out.print("\nShe has not visited yet." if trial.rounds else "\nNo round is over yet.")
     for round, visit in groupby(steps, key=lambda step: step.round):
@@ -65,7 +66,7 @@ def print_trace(
             _print_step(out, step, items, summary, prompts)
             summary = step.summary
         if ending := _ENDINGS.get(step.feedback.ending, step.feedback.ending):
-            out.print(f"\n  {clean(ending)}", style="dim")
+            out.print(f"\n  {visible(ending)}", style="dim")
 
 
 def _print_step(
@@ -83,12 +84,12 @@ def _print_step(
     out.print()
     if step.decision.flaws:
         flaws = ", ".join(f"{kind} {count}" for kind, count in step.decision.flaws.items())
-        out.print(f"  The answer was malformed: {clean(flaws)}", style="red")
+        out.print(f"  The answer was malformed: {visible(flaws)}", style="red")
     elif step.decision.repaired:
         out.print("  The answer needed a repair.", style="yellow")
     _print_answers(out, step, "fast", prompts)
     gate = "thought again: " if step.verdict.slow else "went on: "
-    _print_text(out, "gate", Text(gate + clean(step.verdict.reason)))
+    _print_text(out, "gate", Text(gate + visible(step.verdict.reason)))
     _print_answers(out, step, "slow", prompts)
     _print_changes(out, before, step.summary, None if prompts else _CHANGES)
 
@@ -183,11 +184,11 @@ def _print_answers(out: Console, step: RecordedStep, node: Node, prompts: bool) 
             for role, text in (*turn.messages, ("answer", turn.completion)):
                 out.print(f"  {name}: {role}\n", style="bold")
                 # Print the text with its own line breaks only.
-                out.print(indent(clean(text), "    ") + "\n", soft_wrap=True)
+                out.print(indent(visible(text), "    ") + "\n", soft_wrap=True)
         else:
-            _print_text(out, name, Text(clean(_reasoning(turn)), "italic"))
+            _print_text(out, name, Text(visible(_reasoning(turn)), "italic"))
         if turn.error:
-            _print_text(out, "parser", Text(clean(turn.error), "red"))
+            _print_text(out, "parser", Text(visible(turn.error), "red"))
 
 
 def _reasoning(turn: Turn) -> str:
@@ -203,7 +204,7 @@ def _reasoning(turn: Turn) -> str:
 def _print_changes(out: Console, before: str, after: str, most: int | None) -> None:
     """Print the lines that were added to the preference summary, and those removed."""
     changes = [
-        Text(clean(line), "green" if line[0] == "+" else "red")
+        Text(visible(line), "green" if line[0] == "+" else "red")
         for line in difflib.ndiff(_phrases(before), _phrases(after))
         if line[0] in "+-"
     ]

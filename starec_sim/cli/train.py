@@ -14,6 +14,7 @@ from starec_sim.cli.options import (
     Changes,
     ExperimentFile,
     OtherData,
+    Trust,
     read_experiment,
 )
 
@@ -28,6 +29,7 @@ def train(
             "--dry-run", help="Print what it would take (steps, tokens, memory) and stop."
         ),
     ] = False,
+    trust: Trust = False,
     as_json: AsJson = False,
 ) -> Answer:
     """Train the policy that plays the users: imitate a teacher (SFT), learn from rewards (GRPO).
@@ -36,7 +38,7 @@ def train(
 
     Several processes or GPUs: torchrun --nproc_per_node 4 -m starec_sim train EXPERIMENT
     """
-    loaded = read_experiment(experiment, changes, data)
+    loaded = read_experiment(experiment, changes, data, trust=trust)
     _need_packages()
     if "torch" not in sys.modules and os.environ.get("RANK", "0") == "0":
         print("Loading torch and transformers ...", file=sys.stderr, flush=True)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from starec_sim.cli.options import Answer
-from starec_sim.cli.tables import console, grid, interval_text, number, verdict
+from starec_sim.cli.tables import grid, interval_text, number, verdict
 from starec_sim.cli.train_progress import TrainProgress
-from starec_sim.cli.unfinished import unfinished_errors
+from starec_sim.cli.unfinished import errors_after, unfinished_errors
+from starec_sim.cli.visible_console import console
 from starec_sim.glossary import metric_info
 from starec_sim.metrics import Interval
 from starec_sim.report import ArmDifference
@@ -36,11 +37,12 @@ def finish_training(execute: Callable[[RunEvents], TrainResult], as_json: bool) 
         result = execute(progress)
     if not progress.prints:
         return None
-    if as_json:
-        return result.as_json()
-    if result.changes is not None:
-        print_changes(result.changes, result.steps[-1]["step"])
-    progress.print_next_commands(result, _slowest_user(result))
+    with errors_after(result.folder):
+        if as_json:
+            return result.as_json()
+        if result.changes is not None:
+            print_changes(result.changes, result.steps[-1]["step"])
+        progress.print_next_commands(result, _slowest_user(result))
     return None
 
 

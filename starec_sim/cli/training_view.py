@@ -13,8 +13,9 @@ from rich.console import Console
 
 from starec_sim.cli.ledger_view import print_ledger
 from starec_sim.cli.options import Answer
-from starec_sim.cli.tables import console, grid, number, print_report
-from starec_sim.cli.text import clean, program, resume_command
+from starec_sim.cli.tables import grid, number, print_report
+from starec_sim.cli.text import program, resume_command
+from starec_sim.cli.visible_console import console
 from starec_sim.glossary import metric_info
 from starec_sim.learning.trials import FIRST_VALIDATION_TRIAL, TEACHER_TRIAL, is_validation
 from starec_sim.report import RunReport, summarise
@@ -22,6 +23,7 @@ from starec_sim.runs import queries
 from starec_sim.runs.ledger import read_ledger
 from starec_sim.runs.manifest import read_manifest
 from starec_sim.runs.reader import Reader, RecordedTrial
+from starec_sim.visible_text import visible
 
 _COMPARED = ("ndcg@10", "satisfaction", "click_through")
 """Of these metrics, the first that there is says for whom learning changed most."""
@@ -60,9 +62,9 @@ def show_training(folder: Path, reader: Reader, explain: bool, as_json: bool) ->
         answer |= {"trials": [trial._asdict() for trial in trials], "ledger": ledger.as_json()}
         return {**answer, **report.as_json(), "changed": [user._asdict() for user in changed]}
     out = console()
-    out.print(f"{clean(folder.name)}: {manifest.status}", style="bold")
+    out.print(f"{visible(folder.name)}: {manifest.status}", style="bold")
     if manifest.problem:
-        out.print(clean(manifest.problem), style="red")
+        out.print(visible(manifest.problem), style="red")
     _print_counts(out, trials)
     if compared:
         print_report(_with_steps_for_arms(report, compared), explain)
@@ -138,9 +140,9 @@ def _print_changed(
     out.print(f"\nFor whom learning changed most ({label} before and after):\n")
     table = grid()
     for user in users:
-        table.add_row(f"    {clean(user.user)}", number(user.before), number(user.after))
+        table.add_row(f"    {visible(user.user)}", number(user.before), number(user.after))
     out.print(table)
     out.print()
     for trial in compared:
-        command = f"show {shlex.quote(str(folder))} --user {shlex.quote(clean(users[0].user))}"
+        command = f"show {shlex.quote(str(folder))} --user {shlex.quote(visible(users[0].user))}"
         out.print(f"    {program()} {command} --arm {shlex.quote(trial.arm)}", soft_wrap=True)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Protocol
 
-from starec_sim.cli.text import resume_command
-from starec_sim.errors import PausedError
+from starec_sim.cli.text import program, resume_command
+from starec_sim.errors import ContractError, PausedError, PluginError
+from starec_sim.visible_text import visible_line
 
 
 class UnfinishedError(Exception):
-    """An error ended a run early.
+    """An error ended a run early, or the display of its result.
 
     Args:
         run: The folder of the run; None if nothing is kept.
@@ -48,6 +51,15 @@ def unfinished_errors(progress: ResumableDisplay) -> Iterator[None]:
         raise UnfinishedError(progress.kept, error, progress.how_to_resume(error)) from error
 
 
+@contextmanager
+def errors_after(run: Path) -> Iterator[None]:
+    """Name the finished run with every error in writing or printing its result."""
+    try:
+        yield
+    except Exception as error:
+        raise UnfinishedError(str(run), error, how_to_show(str(run))) from error
+
+
 def how_to_resume(kind: str, folder: str | None, error: BaseException) -> str:
     """Return how a run ended early, and the command that resumes it.
 
@@ -71,5 +83,14 @@ def how_to_resume(kind: str, folder: str | None, error: BaseException) -> str:
             return "\nThe replay stopped; what it played so far is kept.\n"
     elif isinstance(error, KeyboardInterrupt):
         word = "stopped"
+    go_on = "Go on with"
+    if isinstance(error, PluginError | ContractError):
+        go_on, options = "Mend the plug-in, then go on with", "--allow-changed-code"
     command = resume_command(folder, options)
-    return f"\nThe {kind} {word}; everything committed is kept. Go on with\n\n    {command}\n"
+    return f"\nThe {kind} {word}; everything committed is kept. {go_on}\n\n    {command}\n"
+
+
+def how_to_show(run: str) -> str:
+    """Return that a finished run is kept, and the command that shows it."""
+    command = f"{program()} show {shlex.quote(visible_line(run))}"
+    return f"\nThe run is finished and kept. Show it with\n\n    {command}\n"

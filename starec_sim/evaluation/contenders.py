@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from starec_sim import plugins, yaml_files
 from starec_sim.errors import ConfigError, did_you_mean
 from starec_sim.holdout.holdout import Extent
+from starec_sim.plugin_files import from_folder
 from starec_sim.plugins import Spec, Uses
 from starec_sim.policies.settings import split_spec
 from starec_sim.settings import Settings, validate
@@ -98,6 +99,7 @@ def read_rows(reference: str) -> list[ContenderSpec]:
     elif path.is_file() or yaml_files.is_yaml(path):
         at = str(path)
         values = yaml_files.load(path, hint="it needs `rows`, a list: see docs/evaluation.md")
+        values = from_folder(values, path.parent)
     else:
         raise ConfigError(
             f'there is no file or group of rows "{reference}"; {did_you_mean(reference, GROUPS)}',
@@ -129,20 +131,11 @@ def read_policy(text: str) -> dict[str, Any]:
     >>> read_policy("lexical,curiosity=2")
     {'use': 'lexical', 'curiosity': 2}
     """
+    values = yaml_files.read_spec(text, "policy", _POLICY_HINT)
     if yaml_files.is_yaml(Path(text)):
-        values = yaml_files.load(Path(text), hint="write `use: NAME` and the policy's settings")
-        if "use" not in values:
-            raise ConfigError(f"{text} names no policy", hint="it needs the key `use`")
-    else:
-        name, *settings = text.split(",")
-        values = {"use": name}
-        for setting in settings:
-            key, value = yaml_files.key_value(setting, f'policy "{text}":', _POLICY_HINT)
-            if key in values:
-                raise ConfigError(
-                    f'policy "{text}": the key {key} is there already', hint="keep one of the two"
-                )
-            yaml_files.put(values, key, value, f'policy "{text}": ')
+        values = from_folder(values, Path(text).parent)
+    if "use" not in values:
+        raise ConfigError(f"{text} names no policy", hint="it needs the key `use`")
     return _checked(values, f'policy "{text}"')
 
 

@@ -26,8 +26,10 @@ from starec_sim.evaluation.table import Table, TableRow, make_row
 from starec_sim.events import RunEvents
 from starec_sim.holdout import HoldOut
 from starec_sim.holdout.candidate_files import file_digest, read_candidates
+from starec_sim.plugin_code import noted_code
 from starec_sim.runner import config_text, play_trials, resumed_experiment
 from starec_sim.runs import folder as run_folder
+from starec_sim.runs.code import SAME_CODE, CodeRules, check_plugins, code_of
 from starec_sim.runs.lifecycle import check_same_code, create_run, open_run
 from starec_sim.runs.manifest import Manifest, new_manifest, read_manifest
 from starec_sim.trials import Trials
@@ -64,9 +66,10 @@ def evaluate(
     if begun is not None and not fresh:
         allowed = evaluation.budget.model_dump(exclude_unset=True)
         return begun, resume(begun, events, budget=allowed)
-    prepared = _prepare(evaluation)
-    agents = experiment_of_agents(evaluation, prepared.contenders)
-    trials = Trials(agents) if agents is not None else None
+    with noted_code() as used:
+        prepared = _prepare(evaluation)
+        agents = experiment_of_agents(evaluation, prepared.contenders)
+        trials = Trials(agents) if agents is not None else None
     config = config_text(agents) if agents is not None else ""
     manifest = new_manifest(
         "evaluation",
@@ -76,9 +79,15 @@ def evaluate(
         arms=list(trials.arms) if trials else (),
         prompts=trials.prompts() if trials else {},
         budget=evaluation.budget.model_dump(exclude_none=True),
+        plugins=used,
     )
-    folder = create_run(evaluation.runs_dir, manifest, config, evaluation.seed)
-    files.write_settings(folder, evaluation, prepared.holdout)
+    folder = create_run(
+        evaluation.runs_dir,
+        manifest,
+        config,
+        evaluation.seed,
+        lambda part: files.write_settings(part, evaluation, prepared.holdout),
+    )
     return folder, _complete(folder, prepared, trials, events)
 
 
@@ -88,6 +97,7 @@ def resume(
     *,
     concurrency: int | None = None,
     budget: Mapping[str, float | None] | None = None,
+    code: CodeRules = SAME_CODE,
 ) -> Table:
     """Resume an evaluation. The table of a finished one is read.
 
@@ -96,6 +106,7 @@ def resume(
         events: Is called at each event of the run.
         concurrency: Visits in progress at once, if it should change.
         budget: Keys of the budget that change, see `starec_sim.runner.resume`.
+        code: Which code of plug-ins may run.
 
     Raises:
         RunError: The folder holds no evaluation, or one that began with other code or data.
@@ -108,7 +119,8 @@ def resume(
     agents = None
     if manifest.arms:
         agents = resumed_experiment(folder, manifest, concurrency=concurrency, budget=budget)
-    with run_folder.where_it_started(folder, manifest) as here:
+    with run_folder.where_it_started(folder, manifest) as here, code_of(here, manifest, code):
+        check_plugins(here, manifest, code)
         trials = Trials(agents) if agents is not None else None
         check_same_code(manifest, trials.prompts() if trials else {})
         return _complete(here, _prepare(evaluation), trials, events)
@@ -123,7 +135,7 @@ def read_table(folder: Path) -> Table:
     evaluation, manifest = read_settings(folder), read_manifest(folder)
     if _has_finished_table(folder, manifest):
         return files.read_finished_table(folder)
-    with run_folder.where_it_started(folder, manifest) as here:
+    with run_folder.where_it_started(folder, manifest) as here, code_of(here, manifest, SAME_CODE):
         return _table(here, _prepare(evaluation))
 
 

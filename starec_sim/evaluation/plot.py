@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from starec_sim.evaluation.render import PERCENT, title
 from starec_sim.evaluation.table import Table, TableRow
+from starec_sim.visible_text import visible_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,22 +50,28 @@ def plot_table(table: Table, path: Path) -> bool:
         axis.tick_params(labelsize=8.5, length=0)
         axis.set_xlim(left=0)
         axis.margins(y=0.02)
-    axes[0].set_yticks(list(places), [row.name for row in table.rows])
+    names = [visible_line(row.name) for row in table.rows]
+    axes[0].set_yticks(list(places), names, parse_math=False)
     axes[0].invert_yaxis()
     kinds = list(dict.fromkeys(row.kind for row in table.rows))
-    canvas.legend(
+    about = (
+        f"{table.about['protocol']['name']} on {table.about['dataset']}, "
+        f"{table.about['counts']['users']:,} users, seed {table.about['seed']}"
+    )
+    legend = canvas.legend(
         [Patch(color=_COLOURS[kind]) for kind in kinds],
         [_MEANINGS[kind] for kind in kinds],
         loc="outside upper left",
         ncols=len(kinds),
         frameon=False,
         fontsize=8.5,
-        title=f"{table.about['protocol']['name']} on {table.about['dataset']}, "
-        f"{table.about['counts']['users']:,} users, seed {table.about['seed']}",
+        title=visible_line(about),
         alignment="left",
         title_fontproperties={"size": 11, "weight": "bold"},
     )
+    legend.get_title().set_parse_math(False)
     canvas.supxlabel("whiskers: 95 % bootstrap interval over users", fontsize=8, color="#555555")
+    path.unlink(missing_ok=True)  # a link that somebody put there is not followed
     canvas.savefig(path, dpi=130, metadata={"Software": None})
     return True
 

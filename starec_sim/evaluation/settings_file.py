@@ -13,6 +13,7 @@ from starec_sim.errors import ConfigError, RunError
 from starec_sim.runs import folder as run_folder
 from starec_sim.runs.atomic_file import write_atomically
 from starec_sim.runs.manifest import read_manifest
+from starec_sim.runs.regular_file import read_text, reason
 from starec_sim.settings import ModelT, validate
 
 
@@ -49,10 +50,11 @@ def read(path: Path, model: type[ModelT], *, what: str, command: str) -> ModelT:
         ConfigError: Keys or values are wrong.
     """
     try:
-        values = yaml_files.load(path)
-    except ConfigError as error:
+        values = yaml_files.parse(read_text(path), str(path))
+    except (OSError, UnicodeDecodeError, ConfigError) as error:
+        why = error.message if isinstance(error, ConfigError) else f"{path}: {reason(error)}"
         raise RunError(
-            f"{path.parent} holds no {what}: {error.message}", hint=f"`{command}` begins one"
+            f"{path.parent} holds no {what}: {why}", hint=f"`{command}` begins one"
         ) from None
     return validate(model, values, str(path), recorded=True)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from starec_sim.evaluation import render
 from starec_sim.evaluation.plot import plot_table
 from starec_sim.evaluation.table import Table
+from starec_sim.runs.atomic_file import write_atomically
 
 
 def write_table_files(table: Table, folder: Path, against: str | None = None) -> list[Path]:
@@ -27,6 +28,6 @@ def write_table_files(table: Table, folder: Path, against: str | None = None) ->
     }
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
-        (folder / name).write_text(text, "utf-8")
+        write_atomically(folder / name, text)
     plot_table(table, folder / "table.png")
     return [folder / name for name in (*texts, "table.png")]

@@ -13,7 +13,7 @@ import hashlib
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -123,7 +123,7 @@ def _spans(run: str, manifest: Manifest, visit: RecordedVisit) -> list[dict[str,
             span = _chat(turn, step.step)
             spans.append({**span, **_times(trace, _id(key, 8), now, end), "parentSpanId": root})
             now = end
-    attributes = {
+    attributes: dict[str, str | int | float | None] = {
         "gen_ai.operation.name": "invoke_agent",
         "gen_ai.agent.name": "user",
         "gen_ai.conversation.id": name,
@@ -144,7 +144,7 @@ def _chat(turn: Turn, step: int) -> dict[str, Any]:
     reason = turn.ending or "stop"
     said = [{"role": "assistant", "parts": [_text(turn.completion)], "finish_reason": reason}]
     provider, _, model = turn.policy.partition(":")
-    attributes = {
+    attributes: dict[str, str | int | float | None] = {
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": provider,
         "gen_ai.request.model": model or provider,
@@ -182,7 +182,7 @@ def _times(trace: str, span: str, start_ns: int, end_ns: int) -> dict[str, str]:
     }
 
 
-def _attributes(values: dict[str, str | int | float | None]) -> list[dict[str, Any]]:
+def _attributes(values: Mapping[str, str | int | float | None]) -> list[dict[str, Any]]:
     """Return attributes in the form of OTLP; those without a value are left out."""
     typed = []
     for key, value in values.items():

@@ -18,12 +18,16 @@ from starec_sim.dataset import Dataset
 from starec_sim.errors import DataError
 from starec_sim.holdout.protocol import EvaluationProtocol
 from starec_sim.holdout.user_logs import UserLog
+from starec_sim.json_nesting import parse_json
 from starec_sim.types import IntArray
 
 _EXPORT_AGAIN = (
     "take the candidates.jsonl of an evaluation with this protocol, data and seed, and of users "
     "that it holds"
 )
+
+_MAX_DEPTH = 20
+"""Levels of a line; a protocol has about four."""
 
 
 class CandidateLists(NamedTuple):
@@ -65,7 +69,7 @@ def read_candidates(path: Path) -> CandidateLists:
     about: Mapping[str, Any] = {}
     for number, line in enumerate(lines, 1):
         try:
-            values = json.loads(line)
+            values = parse_json(line, _MAX_DEPTH)
             if number == 1 and "user" not in values:
                 about = values
                 continue

@@ -12,23 +12,74 @@ the last checkpoint are learned once more from their rollouts.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import (
+    Any,
+    Literal,
+    NamedTuple,
+    NotRequired,  # pydantic refuses those of Python 3.11
+)
+
+from pydantic import ConfigDict
+from typing_extensions import TypedDict
 
 from starec_sim.errors import RunError
 from starec_sim.learning.rollouts import PendingSummary
-from starec_sim.learning.rows import Rollout, TokenRow
+from starec_sim.learning.rows import Rollout
 from starec_sim.learning.sealed_folders import damage, put_bytes, sealed_folder
+from starec_sim.runs.compression import MAX_ROLLOUTS, unpack_zlib
 from starec_sim.runs.folder import HELD_OUT
+from starec_sim.runs.record_errors import damaged, readable_errors
+from starec_sim.runs.regular_file import read_bytes, read_text
+from starec_sim.runs.stored_values import Row, StoredType
+from starec_sim.visible_text import visible_line
 
 _STATE = "state.pt"
 KEPT = 2
 """Checkpoints that are kept: the last one, and the one before in case the last is damaged."""
+
+
+_MAX_LOG = 256 << 20
+"""Bytes of the log of steps that are read."""
+
+
+class _StoredRound(TypedDict):
+    rollouts: list[Rollout]
+    pending: dict[str, list[PendingSummary]]
+
+
+class _StoredInterval(TypedDict):
+    mean: float
+    low: float
+    high: float
+
+
+class _StoredChange(TypedDict):
+    before: _StoredInterval
+    after: _StoredInterval
+    change: _StoredInterval
+    p: float
+    users: int
+
+
+class _StoredEntry(TypedDict):
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+
+    stage: Literal["sft", "grpo"]
+    step: Row
+    validation: NotRequired[dict[str, _StoredInterval]]
+    changes: NotRequired[dict[str, _StoredChange]]
+
+
+_ROUND = StoredType[_StoredRound]("rollouts", _StoredRound)
+_ENTRY = StoredType[dict[str, Any]]("steps.jsonl", _StoredEntry)
 
 
 class TrainingCheckpoint(NamedTuple):
@@ -154,19 +205,14 @@ class CheckpointStore:
         if not path.is_file():
             return None
         try:
-            values = json.loads(zlib.decompress(path.read_bytes()))
-            return RoundRollouts(
-                [Rollout.from_json(each) for each in values["rollouts"]],
-                {
-                    int(user): [_summary(each) for each in summaries]
-                    for user, summaries in values["pending"].items()
-                },
-            )
-        except (OSError, ValueError, KeyError, zlib.error) as error:
+            stored = _ROUND.from_json(unpack_zlib(read_bytes(path, MAX_ROLLOUTS), MAX_ROLLOUTS))
+            pending = {int(user): summaries for user, summaries in stored["pending"].items()}
+        except (OSError, ValueError, zlib.error) as error:
             raise RunError(
-                f"the rollouts {path} are damaged: {error}",
+                f"the rollouts {path} are damaged: {visible_line(str(error))}",
                 hint="put the file back as it was; the training cannot go on without it",
             ) from error
+        return RoundRollouts(stored["rollouts"], pending)
 
     def _rollouts_file(self, step: int) -> Path:
         return self.folder / "rollouts" / f"{step:06d}.json.z"
@@ -175,26 +221,26 @@ class CheckpointStore:
 
     def log(self, entry: Mapping[str, Any]) -> None:
         """Add a line to the log of steps."""
-        with (self.folder / "steps.jsonl").open("a", encoding="utf-8") as file:
+        path = self.folder / "steps.jsonl"
+        if path.is_symlink():
+            raise damaged(path, "it is a symbolic link, not a regular file")
+        with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
 
     def logged(self) -> list[dict[str, Any]]:
         """Return the log, without a last line that a kill cut short."""
         path = self.folder / "steps.jsonl"
+        if not os.path.lexists(path):
+            return []
         entries = []
-        for line in path.read_text("utf-8").splitlines() if path.is_file() else ():
-            try:
-                entries.append(json.loads(line))
-            except ValueError:
-                continue
-        return entries
+        with readable_errors(path):
+            for line in read_text(path, _MAX_LOG).splitlines():
+                with contextlib.suppress(ValueError):
+                    json.loads(line)
+                    entries.append(line)
+            return [_ENTRY.from_json(line) for line in entries]
 
     def keep_logged(self, keep: Callable[[dict[str, Any]], bool]) -> None:
         """Drop the lines that `keep` refuses: those of steps that are made again."""
         lines = [json.dumps(entry) + "\n" for entry in self.logged() if keep(entry)]
         put_bytes(self.folder / "steps.jsonl", "".join(lines).encode())
-
-
-def _summary(values: Mapping[str, Any]) -> PendingSummary:
-    rows = tuple(map(TokenRow.from_json, values["rows"]))
-    return PendingSummary(**{**values, "rows": rows, "seen": tuple(values["seen"])})

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from starec_sim.visible_text import visible_line
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -58,8 +60,9 @@ def plot_training(entries: Sequence[Mapping[str, Any]], title: str, path: Path) 
         for colour, (label, points) in zip(_COLOURS, series.items(), strict=False):
             axis.plot(*zip(*points, strict=True), color=colour, lw=1.4, label=label)
         _style_axis(axis, name, legend=len(series) > 1)
-    canvas.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    canvas.suptitle(visible_line(title), x=0.01, ha="left", fontweight="bold", parse_math=False)
     canvas.supxlabel("step", fontsize=9, color="#555555")
+    path.unlink(missing_ok=True)  # a link that somebody put there is not followed
     canvas.savefig(path, dpi=110, metadata={"Software": None})
 
 
@@ -80,7 +83,7 @@ def _series(
                 chosen = {name: values}
             for label, value in chosen.items():
                 if isinstance(value, int | float) and math.isfinite(value):
-                    found.setdefault(label.replace("_", " "), []).append((at, value))
+                    found.setdefault(visible_line(label).replace("_", " "), []).append((at, value))
     return found
 
 
@@ -105,4 +108,5 @@ def _style_axis(axis: Axes, name: str, *, legend: bool) -> None:
     axis.locator_params(axis="x", integer=True)  # there is no half a step
     axis.tick_params(labelsize=8, color="#999999")
     if legend:
-        axis.legend(fontsize=7, frameon=False)
+        for text in axis.legend(fontsize=7, frameon=False).get_texts():
+            text.set_parse_math(False)

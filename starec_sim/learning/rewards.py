@@ -16,6 +16,7 @@ import numpy as np
 
 from starec_sim import plugins
 from starec_sim.answers import thought
+from starec_sim.boundary import PluginBoundary
 from starec_sim.errors import ConfigError, ContractError, StarecError, did_you_mean
 from starec_sim.plugin_hints import OWN_FUNCTION
 from starec_sim.types import Decision, Feedback, Node, Observation, Step
@@ -156,8 +157,9 @@ class Rewards:
             except StarecError:
                 raise
             except Exception as error:
+                failure = PluginBoundary("reward", component).failure(error, "", who)
                 raise ContractError(
-                    f'the reward "{name}" failed for {who}: {type(error).__name__}: {error}',
+                    failure.message,
                     hint="an `AnswerOutcome` has no decision if the answer could not be read; let "
                     "the component return 0 where it has nothing to say",
                 ) from error

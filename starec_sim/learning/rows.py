@@ -30,16 +30,6 @@ class TokenRow:
     def __len__(self) -> int:
         return len(self.prompt) + len(self.completion)
 
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> TokenRow:
-        """Return the row that `dataclasses.asdict` and JSON made these values of."""
-        return cls(
-            tuple(values["prompt"]),
-            tuple(values["completion"]),
-            tuple(map(bool, values["sampled"])),
-            tuple(values["logprobs"]),
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
@@ -69,12 +59,6 @@ class Rollout:
     def as_json(self) -> dict[str, Any]:
         """Return the rollout as JSON values."""
         return asdict(self)
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Rollout:
-        """Return the rollout that `as_json` wrote."""
-        rows = tuple(map(TokenRow.from_json, values["rows"]))
-        return cls(**{**values, "rows": rows, "returns": tuple(values["returns"])})
 
 
 def merge(turns: Sequence[Tokens]) -> tuple[TokenRow, ...]:

@@ -17,8 +17,12 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from starec_sim.errors import RunError
+from starec_sim.runs.regular_file import read_bytes
+from starec_sim.runs.stored_values import StoredType
+from starec_sim.visible_text import visible_line
 
 _SEAL = "seal.json"
+_STORED_SEAL = StoredType[dict[str, str]](_SEAL, dict[str, str])
 
 
 def put_bytes(path: Path, data: bytes) -> None:
@@ -30,7 +34,8 @@ def put_bytes(path: Path, data: bytes) -> None:
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
+        part.unlink(missing_ok=True)
+        with part.open("xb") as file:  # "x": a link that somebody put there is not followed
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -74,15 +79,17 @@ def _write_error(place: Path, error: Exception) -> RunError:
 def damage(place: Path) -> str:
     """Return what is wrong with a sealed folder, or that it is missing; "" if nothing is."""
     try:
-        seal = json.loads((place / _SEAL).read_text("utf-8"))
+        seal = _STORED_SEAL.from_json(read_bytes(place / _SEAL))
     except (OSError, ValueError) as error:
-        return f"{_SEAL}: {error}"
+        return f"{_SEAL}: {visible_line(str(error))}"
     for name, digest in seal.items():
         path = place / name
+        if not path.resolve().is_relative_to(place.resolve()):
+            return f"{visible_line(name)} leads out of the folder"
         if not path.is_file():
-            return f"{name} is missing"
+            return f"{visible_line(name)} is missing"
         if _digest(path) != digest:
-            return f"{name} is not what was written there"
+            return f"{visible_line(name)} is not what was written there"
     return ""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,14 @@ from typing import Any
 from langchain_core.messages import convert_to_messages
 
 from starec_sim.errors import DataError
+from starec_sim.json_nesting import parse_json
 from starec_sim.learning.packing import TrainingRow
 from starec_sim.learning.rows import TokenRow
 from starec_sim.policies.engine.chat_format import ChatFormat
 from starec_sim.types import Messages, Node
+
+_MAX_DEPTH = 8
+"""Levels of a line of samples; one has three."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ def read_samples(path: Path) -> list[Sample]:
     samples = []
     for number, line in enumerate(lines, 1):
         try:
-            samples.append(Sample.from_json(json.loads(line)))
+            samples.append(Sample.from_json(parse_json(line, _MAX_DEPTH)))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(
                 f"{path}, line {number} is not a sample: {type(error).__name__} {error}",

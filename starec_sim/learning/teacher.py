@@ -12,8 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from typing_extensions import TypedDict  # that of Python 3.11 is refused by pydantic
+
 from starec_sim.agent import Call, OpenAgent, Policies
-from starec_sim.errors import LearningError, RunError
+from starec_sim.errors import LearningError
 from starec_sim.learning.config import Sft
 from starec_sim.learning.episodes import TrainingTrial
 from starec_sim.learning.rewards import AnswerOutcome, counters
@@ -21,10 +23,22 @@ from starec_sim.learning.sealed_folders import put_bytes
 from starec_sim.learning.sft import Sample, read_samples
 from starec_sim.learning.training_run import TrainingRun, wait_for_all
 from starec_sim.learning.trials import TEACHER_TRIAL
+from starec_sim.runs.compression import MAX_ROLLOUTS
+from starec_sim.runs.record_errors import readable_errors
+from starec_sim.runs.regular_file import read_bytes
+from starec_sim.runs.stored_values import Count, StoredType
 from starec_sim.types import Node, Step, Turn, Visit
 
 RETHINK = 200
 """Attempts of a call key from which rethinking is counted, see `starec_sim.learning.rollouts`."""
+
+
+class _StoredRound(TypedDict):
+    samples: list[Sample]
+    counts: dict[str, dict[str, Count]]
+
+
+_ROUND = StoredType[_StoredRound]("samples", _StoredRound)
 
 
 @dataclass
@@ -171,15 +185,10 @@ def load_samples(path: Path) -> tuple[list[Sample], ScreeningCounts]:
     Raises:
         RunError: The file is damaged.
     """
-    try:
-        values = json.loads(path.read_bytes())
-        counts = {node: Counter(counts) for node, counts in values["counts"].items()}
-        return [Sample.from_json(each) for each in values["samples"]], ScreeningCounts(counts)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(
-            f"the teacher's answers {path} are damaged: {error}",
-            hint="put it back as it was, or start a new training",
-        ) from error
+    with readable_errors(path):
+        stored = _ROUND.from_json(read_bytes(path, MAX_ROLLOUTS))
+    counts = {node: Counter(counts) for node, counts in stored["counts"].items()}
+    return stored["samples"], ScreeningCounts(counts)
 
 
 async def samples_of(run: TrainingRun, sft: Sft) -> list[Sample]:

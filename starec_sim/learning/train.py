@@ -24,11 +24,13 @@ from starec_sim.learning.trainer import run_stages
 from starec_sim.learning.training_run import Players, TrainingRun
 from starec_sim.learning.trials import validation_arm
 from starec_sim.learning.weight_sync import weight_sync_of
+from starec_sim.plugin_code import PluginCode, noted_code
 from starec_sim.policies.abilities import Loadable
 from starec_sim.policies.engine.adapters import adapter_folder
 from starec_sim.policies.engine.checkpoints import resolve_model
 from starec_sim.runner import announce_tracing, config_text, resumed_experiment
 from starec_sim.runs import folder as run_folder
+from starec_sim.runs.code import SAME_CODE, CodeRules, check_plugins, code_of
 from starec_sim.runs.lifecycle import OpenRun, check_same_code, create_run, open_run
 from starec_sim.runs.manifest import new_manifest, read_manifest
 
@@ -97,6 +99,7 @@ def resume_training(
     *,
     concurrency: int | None = None,
     budget: Mapping[str, float | None] | None = None,
+    code: CodeRules = SAME_CODE,
 ) -> TrainResult:
     """Continue a training from its last checkpoint; a finished one is returned as it is.
 
@@ -105,6 +108,7 @@ def resume_training(
         events: Receives what happens in the run.
         concurrency: Visits in progress at once, if it should change.
         budget: Keys of the budget that change; None is no limit.
+        code: Which code of plug-ins may run.
 
     Raises:
         RunError: The run is in progress, damaged, or was made with another version.
@@ -112,7 +116,8 @@ def resume_training(
     """
     manifest = read_manifest(folder)
     experiment = resumed_experiment(folder, manifest, concurrency=concurrency, budget=budget)
-    with run_folder.where_it_started(folder, manifest) as here:
+    with run_folder.where_it_started(folder, manifest) as here, code_of(here, manifest, code):
+        check_plugins(here, manifest, code)
         if manifest.status == "finished":
             last = CheckpointStore(here).version(Path(manifest.version or "").name)
             return _result(here, experiment, training_of(experiment), last)
@@ -131,6 +136,8 @@ class _Parts(NamedTuple):
     """The experiment; a training has one arm."""
     builder: Builder
     split: UserSplit
+    code: Mapping[str, PluginCode]
+    """The code of plug-ins that it uses, by reference."""
 
     def prompts(self) -> dict[str, dict[str, str]]:
         """Return the SHA-256 of each prompt template, as the manifest holds them."""
@@ -139,9 +146,15 @@ class _Parts(NamedTuple):
 
 def _build(experiment: Experiment) -> _Parts:
     """Build what is needed before there is a folder; the policies are built in it."""
-    training, builder = training_of(experiment), Builder()
-    (arm,) = experiment.resolve().values()
-    return _Parts(training, arm, builder, UserSplit(builder, arm, training))
+    with noted_code() as used:
+        training, builder = training_of(experiment), Builder()
+        (arm,) = experiment.resolve().values()
+        split = UserSplit(builder, arm, training)
+        if training.sft is not None and training.sft.samples is None:
+            plugins.load("policies", training.sft.teacher["use"], "train.sft.teacher.use")
+        if training.grpo is not None:
+            Rewards(training.grpo.rewards)
+    return _Parts(training, arm, builder, split, used)
 
 
 def _new_folder(parts: _Parts) -> Path:
@@ -154,6 +167,7 @@ def _new_folder(parts: _Parts) -> Path:
         config,
         prompts=parts.prompts(),
         budget=experiment.budget.model_dump(exclude_none=True),
+        plugins=parts.code,
     )
     return create_run(experiment.runs_dir, manifest, config, experiment.seed)
 

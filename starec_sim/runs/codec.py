@@ -1,12 +1,45 @@
-"""Encode the parts of a step as JSON and decode them: the form that is stored and hashed."""
+"""Encode the parts of a step as JSON and decode them: the form that is stored and hashed.
+
+What is decoded is checked by type; a `StoredValueError` names the column and the field.
+"""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from starec_sim.types import Action, Decision, Experience, Feedback, Memory, Observation
+from typing_extensions import TypedDict  # that of Python 3.11 is refused by pydantic
 
+from starec_sim.runs.stored_values import Count, Number, Row, StoredType
+from starec_sim.types import Action, Decision, Experience, Feedback, Memory, Observation, Task
+
+_StoredExperience = tuple[Row, Number, str]
+
+
+class _StoredDecision(TypedDict, total=False):
+    ranking: list[Row]
+    read: Row
+    actions: list[tuple[Row, Count, Number | None]]
+    leave: Count
+    flaws: dict[str, Count]
+    repaired: Count
+
+
+class _StoredFeedback(TypedDict, total=False):
+    lived: list[_StoredExperience]
+    target: Row
+    reward: dict[str, Number]
+    ending: str
+
+
+_OBSERVATION = StoredType[tuple[Task, int, list[int]]](
+    "steps.observation", tuple[Task, Row, list[Row]]
+)
+_DECISION = StoredType[_StoredDecision]("steps.decision", _StoredDecision)
+_FEEDBACK = StoredType[_StoredFeedback]("steps.feedback", _StoredFeedback)
+_MEMORY = StoredType[tuple[list[_StoredExperience], str, int]](
+    "memories.memory", tuple[list[_StoredExperience], str, Count]
+)
 _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
@@ -22,7 +55,7 @@ def dump_observation(observation: Observation) -> str:
 
 def load_observation(text: str) -> Observation:
     """Decode what `dump_observation` wrote, without cards."""
-    task, page, slate = json.loads(text)
+    task, page, slate = _OBSERVATION.from_json(text)
     return Observation(task, tuple(slate), (), page)
 
 
@@ -41,7 +74,7 @@ def dump_decision(decision: Decision) -> str:
 
 def load_decision(text: str) -> Decision:
     """Decode what `dump_decision` wrote."""
-    parts = json.loads(text)
+    parts = _DECISION.from_json(text)
     return Decision(
         ranking=tuple(parts.get("ranking", ())),
         read=parts.get("read", 0),
@@ -68,7 +101,7 @@ def dump_feedback(feedback: Feedback) -> str:
 
 def load_feedback(text: str) -> Feedback:
     """Decode what `dump_feedback` wrote."""
-    parts = json.loads(text)
+    parts = _FEEDBACK.from_json(text)
     return Feedback(
         tuple(Experience(*row) for row in parts.get("lived", ())),
         target=parts.get("target"),
@@ -84,7 +117,7 @@ def dump_memory(memory: Memory) -> str:
 
 def load_memory(text: str) -> Memory:
     """Decode what `dump_memory` wrote."""
-    history, summary, steps = json.loads(text)
+    history, summary, steps = _MEMORY.from_json(text)
     return Memory(tuple(Experience(*row) for row in history), summary, steps)
 
 

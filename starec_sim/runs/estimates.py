@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from starec_sim.runs.atomic_file import write_atomically
+from starec_sim.runs.regular_file import read_bytes
+from starec_sim.runs.stored_values import Number, StoredType
 
 FOLDER = "estimates"
 _IRRELEVANT = ("runs_dir", "report", "gateway", "budget", "train")
 """Keys of an experiment that do not change its calls."""
+_ESTIMATE = StoredType[dict[str, Any]]("estimate", dict[str, int | Number | list[str] | None])
 
 
 def write(configuration: Mapping[str, Any], runs_dir: Path, estimate: Mapping[str, Any]) -> None:
@@ -25,9 +28,7 @@ def write(configuration: Mapping[str, Any], runs_dir: Path, estimate: Mapping[st
 def read(configuration: Mapping[str, Any], runs_dir: Path) -> dict[str, Any] | None:
     """Return the latest estimate of a configuration; None if there is none, or it is damaged."""
     with suppress(OSError, ValueError):
-        estimate = json.loads(_path(configuration, runs_dir).read_text("utf-8"))
-        if isinstance(estimate, dict):
-            return estimate
+        return _ESTIMATE.from_json(read_bytes(_path(configuration, runs_dir)))
     return None
 
 

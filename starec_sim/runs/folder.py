@@ -2,45 +2,100 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
+import secrets
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager
 from pathlib import Path
 
 from starec_sim.errors import RunError, did_you_mean, os_hint
+from starec_sim.runs.atomic_file import flush_folder
+from starec_sim.runs.lock import is_locked, locked
 from starec_sim.runs.manifest import MANIFEST, Manifest, stored_manifest
-from starec_sim.runs.store import FILE
+from starec_sim.runs.regular_file import read_text, reason
+from starec_sim.runs.schema import FILE
+from starec_sim.visible_text import has_control_characters, visible_line
 
 CONFIG = "config.yaml"
 HELD_OUT = "held-out.txt"
 """The users whom a training never trains on, one id a line."""
+_STARTING = ".starting-"
+"""The beginning of the temporary name of a run that has not begun."""
 
 
-def create(runs_dir: Path, name: str, seed: int) -> Path:
-    """Create a new folder for a run.
+@contextmanager
+def starting(runs_dir: Path) -> Iterator[Path]:
+    """Make a folder under a temporary name, in which the files of a new run are written.
+
+    It is locked, so that `leftovers` can tell it from the folder of a process that was killed.
 
     Raises:
-        RunError: The folder cannot be written.
+        RunError: It cannot be written.
     """
-    stamp = time.strftime("%Y%m%d-%H%M%S")
+    if has_control_characters(str(runs_dir)):
+        raise RunError(
+            f'the folder of runs "{visible_line(str(runs_dir))}" has a line break or another '
+            "control character in its name",
+            hint="name another place: `runs_dir` of an experiment, or --runs-dir of eval and audit",
+        )
     try:
         runs_dir.mkdir(parents=True, exist_ok=True)
-        for attempt in range(1000):
-            suffix = f"-{attempt + 1}" if attempt else ""
-            folder = runs_dir / f"{name}-s{seed}-{stamp}{suffix}"
-            try:
-                folder.mkdir()
-            except FileExistsError:
-                continue
-            return folder
+        part = runs_dir / f"{_STARTING}{os.getpid()}-{secrets.token_hex(4)}"
+        part.mkdir()
+        try:
+            with locked(part):
+                yield part
+        finally:
+            shutil.rmtree(part, ignore_errors=True)  # it is gone if it was renamed
     except OSError as error:
         raise RunError(
-            f"no run can be written to {runs_dir}: {error.strerror}",
+            f"no run can be written to {runs_dir}: {error.strerror or error}",
             hint=f"{os_hint(error) or 'a file may have that name'}; another place is named by "
             "`runs_dir` of an experiment, or --runs-dir of eval and audit",
         ) from error
-    raise RunError(f"{runs_dir} is full of runs named {name}-s{seed}-{stamp}", hint="wait a second")
+
+
+def place(part: Path, name: str, seed: int) -> Path:
+    """Give a folder that is completely written its name as a run, by one rename.
+
+    Raises:
+        OSError: It cannot be renamed.
+        RunError: There are too many runs of that name.
+    """
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    flush_folder(part)
+    for attempt in range(1000):
+        folder = part.with_name(f"{name}-s{seed}-{stamp}{f'-{attempt + 1}' if attempt else ''}")
+        try:
+            part.rename(folder)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
+        else:
+            flush_folder(part.parent)
+            return folder
+    raise RunError(
+        f"{part.parent} is full of runs named {name}-s{seed}-{stamp}", hint="wait a second"
+    )
+
+
+def discard(folder: Path) -> None:
+    """Remove the folder of a run; if that is interrupted, the rest is a leftover and no run."""
+    part = folder.with_name(f"{_STARTING}{os.getpid()}-{secrets.token_hex(4)}")
+    folder.rename(part)
+    shutil.rmtree(part)
+
+
+def leftovers(runs_dir: Path) -> list[Path]:
+    """Return the folders of runs that were killed before they began; they hold no results."""
+    if not runs_dir.is_dir():
+        return []
+    left = (path for path in runs_dir.glob(f"{_STARTING}*") if path.is_dir())
+    return sorted(path for path in left if not path.is_symlink() and not is_locked(path))
 
 
 def find(reference: str, runs_dir: Path) -> Path:
@@ -76,7 +131,10 @@ def find(reference: str, runs_dir: Path) -> Path:
 
 
 def listed(runs_dir: Path) -> list[Path]:
-    """Return the folders of all runs, oldest first; first those with a damaged manifest."""
+    """Return the folders of all runs, oldest first; first those with a damaged manifest.
+
+    Folders of runs that have not begun are left out; see `leftovers`.
+    """
     if not runs_dir.is_dir():
         return []
 
@@ -86,12 +144,13 @@ def listed(runs_dir: Path) -> list[Path]:
         except RunError:
             return "", folder.name
 
-    return sorted((folder for folder in runs_dir.iterdir() if _is_run(folder)), key=started)
+    runs = (path for path in runs_dir.iterdir() if not path.name.startswith(_STARTING))
+    return sorted(filter(_is_run, runs), key=started)
 
 
 def _is_run(folder: Path) -> bool:
     """Return whether a folder holds a run, even a damaged one."""
-    return (folder / MANIFEST).is_file() or (folder / FILE).is_file()
+    return os.path.lexists(folder / MANIFEST) or os.path.lexists(folder / FILE)
 
 
 def configuration(folder: Path) -> str:
@@ -101,10 +160,10 @@ def configuration(folder: Path) -> str:
         RunError: It cannot be read.
     """
     try:
-        return (folder / CONFIG).read_text("utf-8")
+        return read_text(folder / CONFIG)
     except (OSError, UnicodeDecodeError) as error:
         raise RunError(
-            f"{folder / CONFIG} cannot be read: {error}",
+            f"{folder / CONFIG} cannot be read: {reason(error)}",
             hint="put the file back as it was; the manifest holds its SHA-256",
         ) from error
 
@@ -116,10 +175,10 @@ def read_held_out(folder: Path) -> list[str]:
         RunError: The folder holds no training.
     """
     try:
-        return (folder / HELD_OUT).read_text("utf-8").splitlines()
-    except OSError as error:
+        return read_text(folder / HELD_OUT).splitlines()
+    except (OSError, UnicodeDecodeError) as error:
         raise RunError(
-            f"{folder} does not say who was kept apart: {error}",
+            f"{folder} does not say who was kept apart: {reason(error)}",
             hint="name a training; `starec runs` lists them",
         ) from None
 
@@ -149,9 +208,10 @@ def where_it_started(folder: Path, manifest: Manifest) -> Iterator[Path]:
         RunError: The working directory does not exist any more.
     """
     started_in, here = Path(manifest.folder), folder.resolve()
-    if not started_in.is_dir():
+    if not os.path.isdir(started_in):  # noqa: PTH112 - no error for a path that is too long
         raise RunError(
-            f"the run was started in {started_in}, which is gone; its relative paths begin there",
+            f"the run was started in {visible_line(str(started_in))}, which is gone; its relative "
+            "paths begin there",
             hint=f"put the folder back, or correct `folder` in {folder / MANIFEST}",
         )
     with chdir(started_in):

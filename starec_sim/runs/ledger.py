@@ -6,7 +6,9 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from starec_sim.runs.store import Texts, has_endings, text_hash
+from starec_sim.runs.schema import has_endings
+from starec_sim.runs.store import Texts, text_hash
+from starec_sim.runs.stored_values import Amount, Count, StoredType
 
 _PARSING = "parsing"
 _EMPTY = "empty"
@@ -14,6 +16,17 @@ _CHARACTERS_PER_TOKEN = 10
 """More than any tokenizer puts into one token of a text: English has 4 to 5."""
 _LONGEST = 20
 """Prompts of a policy that are compared with their number of tokens: those with most tokens."""
+
+
+_ENTRY = StoredType[tuple[Any, ...]](
+    "turns",
+    tuple[
+        str, str, Count, Count, Count, Count,  # node, policy, calls, cache_hits, replayed, requests
+        Count | None, Count | None, Amount, Amount | None, Count,  # tokens, seconds, usd, failed
+    ],
+)  # fmt: skip
+_FAILURE = StoredType[tuple[str, str, int, str]]("turns", tuple[str, str, Count, str])
+_LONG_PROMPT = StoredType[tuple[str, int]]("turns", tuple[str, Count])
 
 
 class LedgerEntry(NamedTuple):
@@ -87,8 +100,11 @@ def read_ledger(db: sqlite3.Connection) -> Ledger:
         "SUM(tokens_in), SUM(tokens_out), SUM(seconds), SUM(cost_usd), SUM(failed) "
         "FROM ledger GROUP BY node, policy ORDER BY node, policy"
     )
-    failures = (*_unanswered(db), *_unread(db))
-    return Ledger(tuple(LedgerEntry(*row) for row in entries), failures, tuple(_cut_prompts(db)))
+    return Ledger(
+        tuple(LedgerEntry(*_ENTRY.from_row(row)) for row in entries),
+        (*_unanswered(db), *_unread(db)),
+        tuple(_cut_prompts(db)),
+    )
 
 
 def _unanswered(db: sqlite3.Connection) -> list[CallFailure]:
@@ -97,7 +113,7 @@ def _unanswered(db: sqlite3.Connection) -> list[CallFailure]:
         "MIN(substr(failure, instr(failure, ':') + 2)) "
         "FROM turns WHERE failure != '' GROUP BY cause, policy ORDER BY cause, policy"
     )
-    return [CallFailure(*row) for row in rows]
+    return [CallFailure(*_FAILURE.from_row(row)) for row in rows]
 
 
 def _unread(db: sqlite3.Connection) -> list[CallFailure]:
@@ -111,7 +127,7 @@ def _unread(db: sqlite3.Connection) -> list[CallFailure]:
         "ORDER BY cause, policy",
         (text_hash(""), _EMPTY, _PARSING),
     )
-    return [CallFailure(*row) for row in rows]
+    return [CallFailure(*_FAILURE.from_row(row)) for row in rows]
 
 
 def _cut_prompts(db: sqlite3.Connection) -> Iterator[CutPrompt]:
@@ -127,7 +143,7 @@ def _cut_prompts(db: sqlite3.Connection) -> Iterator[CutPrompt]:
             "AND source = 'model' ORDER BY tokens_in DESC LIMIT ?",
             (policy, _LONGEST),
         ).fetchall()
-        for messages, tokens in longest:
+        for messages, tokens in map(_LONG_PROMPT.from_row, longest):
             characters = sum(len(text) for _, text in texts.messages(messages))
             if characters > _CHARACTERS_PER_TOKEN * tokens:
                 yield CutPrompt(policy, tokens, characters)

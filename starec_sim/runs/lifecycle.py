@@ -14,8 +14,7 @@ If a run ends early, what was committed stays, and its manifest says why it ende
 from __future__ import annotations
 
 import contextlib
-import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -27,8 +26,9 @@ from starec_sim.runs import folder as run_folder
 from starec_sim.runs.atomic_file import write_atomically
 from starec_sim.runs.lock import locked
 from starec_sim.runs.manifest import Manifest, ending_noted, stored_manifest, write_manifest
+from starec_sim.runs.schema import FILE
 from starec_sim.runs.session import Session
-from starec_sim.runs.store import FILE, Store
+from starec_sim.runs.store import Store
 
 
 @dataclass
@@ -49,23 +49,34 @@ class OpenRun:
         self.begun = True
 
 
-def create_run(runs_dir: Path, manifest: Manifest, config: str, seed: int) -> Path:
+def create_run(
+    runs_dir: Path,
+    manifest: Manifest,
+    config: str,
+    seed: int,
+    write: Callable[[Path], None] = lambda folder: None,
+) -> Path:
     """Create the folder of a new run, with its configuration and its manifest.
+
+    The files are written under a temporary name, and one rename makes the folder a run. A process
+    that is killed before leaves nothing that looks like a run (decision 42).
 
     Args:
         runs_dir: Where it is created.
         manifest: From `new_manifest`.
         config: The text of `config.yaml`; empty for none.
         seed: Part of the folder's name.
+        write: Writes what else the folder must hold from its beginning.
 
     Raises:
         RunError: The folder cannot be written.
     """
-    folder = run_folder.create(runs_dir, manifest.name, seed)
-    if config:
-        write_atomically(folder / run_folder.CONFIG, config)
-    write_manifest(folder, manifest)
-    return folder
+    with run_folder.starting(runs_dir) as part:
+        if config:
+            write_atomically(part / run_folder.CONFIG, config)
+        write(part)
+        write_manifest(part, manifest)
+        return run_folder.place(part, manifest.name, seed)
 
 
 @contextlib.contextmanager
@@ -106,10 +117,11 @@ def open_run(
             with contextlib.closing(resources), ending_noted(manifest):
                 yield run
                 manifest.finish()
+                write_manifest(folder, manifest)  # without room for it, the run is not finished
         except StarecError:
             if is_new and not run.begun:  # nothing is recorded, so nothing can be resumed
                 store.close()
-                shutil.rmtree(folder)
+                run_folder.discard(folder)
             raise
         finally:
             if folder.exists():

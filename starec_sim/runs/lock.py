@@ -47,8 +47,12 @@ def is_locked(folder: Path) -> bool:
     """Return whether a process works on the run."""
     if not os.access(folder, os.W_OK):
         return False  # this process cannot run a run in a folder that it may not write to
+    lock = FileLock(folder / LOCK)
     try:
-        with locked(folder):
-            return False
-    except RunError:
+        lock.acquire(timeout=0)
+    except Timeout:
         return True
+    except OSError:  # something else is in the place of the lock: no process holds it
+        return False
+    lock.release()
+    return False

@@ -14,23 +14,35 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from starec_sim.errors import PausedError, RunError
+from starec_sim.json_nesting import parse_json
+from starec_sim.plugin_code import PluginCode
+from starec_sim.runs import origin
 from starec_sim.runs.atomic_file import write_atomically
 from starec_sim.runs.lock import is_locked
 from starec_sim.runs.provenance import Provenance, provenance
 from starec_sim.runs.record_errors import damaged
+from starec_sim.runs.regular_file import read_text, reason
 from starec_sim.settings import explain
 
 MANIFEST = "manifest.json"
-SCHEMA_VERSION = 2
-"""Version of the manifests that are written. Version 1 is that of starec-sim 0.1.0."""
+SCHEMA_VERSION = 3
+"""Version of the manifests that are written. Version 1 is that of starec-sim 0.1.0, 2 of 0.2.0."""
 
+_MAX_BYTES = 4 << 20
+_MAX_DEPTH = 20
+Seed = Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)]
+"""A seed, as SQLite can store it."""
 RunKind = Literal["run", "evaluation", "training", "audit"]
 Status = Literal["running", "interrupted", "paused", "failed", "finished"]
+
+
+EstimateValues = dict[str, int | float | list[str] | None]
+"""Calls, tokens, dollars and seconds by name, as `starec estimate` says them."""
 
 
 class ReplayOf(BaseModel):
@@ -54,7 +66,7 @@ class Manifest(Provenance):
     status: Status
     started: str
     """When, in ISO 8601."""
-    seeds: list[int]
+    seeds: list[Seed]
     arms: list[str]
     """Names of the arms; in an evaluation, of its agents."""
     prompts: dict[str, dict[str, str]] = Field(default={})
@@ -63,14 +75,20 @@ class Manifest(Provenance):
     """The folder in which the command was given: relative paths of the configuration start here."""
     config_sha256: str
     """SHA-256 of `config.yaml`; empty where there is none."""
+    plugins: list[PluginCode] | None = None
+    """The code of plug-ins that the run began with; None for runs of 0.2.0 and before."""
+    changed_code: list[str] | None = None
+    """What was changed in that code while the run was paused or failed, and allowed by the user."""
+    made_here: str | None = None
+    """The signature of a key of this user and machine, see `starec_sim.runs.origin`."""
     budget: dict[str, int | float] = Field(default={})
     """What the run may spend, by key; what is not named has no limit."""
-    estimate: dict[str, Any] | None = None
+    estimate: EstimateValues | None = None
     """What `starec estimate` said of this configuration."""
     replay_of: ReplayOf | None = None
     problem: str | None = None
     """Why it paused or failed."""
-    go_on: str | None = None
+    go_on: str | None = Field(default=None, pattern=r"^[\w.= -]*$")
     """Options that `starec resume` needs after a pause, e.g. `--budget calls=2000`."""
     finished: str | None = None
     """When, in ISO 8601."""
@@ -82,6 +100,19 @@ class Manifest(Provenance):
     """The last weights of a finished training, as a path from `folder`."""
     table: str | None = None
     """Digest of the table of a finished evaluation."""
+
+    @property
+    def is_made_here(self) -> bool:
+        """Whether this user made the run on this machine."""
+        return origin.is_signed(self._signed(), self.made_here)
+
+    def sign(self) -> None:
+        """Sign what says which code the run uses."""
+        self.made_here = origin.signature(self._signed())
+
+    def _signed(self) -> dict[str, Any]:
+        names = {"kind", "name", "started", "seeds", "folder", "config_sha256", "plugins"}
+        return self.model_dump(mode="json", include=names)
 
     def run_again(self) -> None:
         """Set the status to running and clear the problem of an earlier process."""
@@ -105,6 +136,7 @@ def new_manifest(
     arms: Sequence[str] = (),
     prompts: Mapping[str, Mapping[str, str]] | None = None,
     budget: Mapping[str, float] | None = None,
+    plugins: Mapping[str, PluginCode] | None = None,
 ) -> Manifest:
     """Return the manifest of a run that begins now, in this working directory.
 
@@ -116,8 +148,9 @@ def new_manifest(
         arms: Names of the arms.
         prompts: SHA-256 of each prompt template, by arm and name.
         budget: What it may spend.
+        plugins: The code of plug-ins that it uses, by reference.
     """
-    return Manifest(
+    manifest = Manifest(
         kind=kind,
         name=name,
         status="running",
@@ -128,8 +161,11 @@ def new_manifest(
         folder=str(Path.cwd()),
         config_sha256=sha256(config.encode()).hexdigest() if config else "",
         budget=dict(budget or {}),
+        plugins=[code for _, code in sorted((plugins or {}).items())],
         **dict(provenance()),
     )
+    manifest.sign()
+    return manifest
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -155,9 +191,9 @@ def stored_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        values = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise damaged(path, str(error.strerror)) from error
+        values = parse_json(read_text(path, _MAX_BYTES), _MAX_DEPTH)
+    except (OSError, UnicodeDecodeError) as error:
+        raise damaged(path, reason(error)) from error
     except ValueError as error:
         raise damaged(path, str(error)) from error
     if not isinstance(values, dict):
@@ -217,7 +253,15 @@ def _from_version_1(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     return {"kind": kind, **values, "schema_version": 2}
 
 
-_MIGRATIONS: Mapping[int, Callable[[dict[str, Any], Path], dict[str, Any]]] = {1: _from_version_1}
+def _from_version_2(values: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Change nothing: 0.2.0 did not note the code of plug-ins, which is unknown."""
+    return {**values, "schema_version": 3}
+
+
+_MIGRATIONS: Mapping[int, Callable[[dict[str, Any], Path], dict[str, Any]]] = {
+    1: _from_version_1,
+    2: _from_version_2,
+}
 """From each older version to the next; each takes the manifest's values and the folder."""
 
 

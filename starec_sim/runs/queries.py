@@ -6,13 +6,28 @@ Each function takes an open connection to `run.sqlite`. All SQL that reads a rec
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from starec_sim.runs import codec
+from starec_sim.runs.stored_values import Amount, Count, Number, Row, StoredType
 from starec_sim.types import Decision, Memory
+
+_VISIT = StoredType[tuple[int, int, int, str, str]]("visits", tuple[Row, Row, Row, str, str])
+_FIGURES = StoredType[dict[str, float]]("visits.figures", dict[str, Number])
+_METRIC = StoredType[tuple[int, int, str, float | None]](
+    "metrics", tuple[Row, Row, str, Number | None]
+)
+_ROUND_CALLS = StoredType[tuple[Any, ...]](
+    "turns", tuple[Count, Count, Amount, Amount, Amount, Amount, Count]
+)
+_COSTS = StoredType[tuple[Any, ...]](
+    "turns", tuple[Count | None, Count | None, Amount | None, Amount | None]
+)
+_DECISION = StoredType[tuple[int, int, str]]("steps", tuple[Row, Row, str])
+_MEMORY = StoredType[tuple[str, str]]("memories", tuple[str, str])
+_SUM = StoredType[tuple[int | None, int | None]]("turns", tuple[Count | None, Count | None])
 
 
 class VisitMetrics(NamedTuple):
@@ -76,8 +91,8 @@ def visit_metrics(db: sqlite3.Connection, trials: Sequence[int]) -> Iterator[Vis
         f"WHERE v.trial IN ({_marks(trials)}) ORDER BY v.trial, v.round, v.user",
         trials,
     )
-    for trial, round, user, user_id, text in rows:
-        yield VisitMetrics(trial, round, user, user_id, json.loads(text))
+    for trial, round, user, user_id, text in map(_VISIT.from_row, rows):
+        yield VisitMetrics(trial, round, user, user_id, _FIGURES.from_json(text))
 
 
 def round_metrics(db: sqlite3.Connection, trials: Sequence[int]) -> Iterator[RoundMetric]:
@@ -85,7 +100,7 @@ def round_metrics(db: sqlite3.Connection, trials: Sequence[int]) -> Iterator[Rou
     rows = db.execute(
         f"SELECT trial, round, name, value FROM metrics WHERE trial IN ({_marks(trials)})", trials
     )
-    return (RoundMetric(*row) for row in rows)
+    return (RoundMetric(*_METRIC.from_row(row)) for row in rows)
 
 
 def calls_by_round(db: sqlite3.Connection, trial: int) -> dict[int, RoundCalls]:
@@ -96,7 +111,7 @@ def calls_by_round(db: sqlite3.Connection, trial: int) -> dict[int, RoundCalls]:
         "FROM turns WHERE trial = ? GROUP BY round",
         (trial,),
     )
-    return {round: RoundCalls(*sums) for round, *sums in rows}
+    return {round: RoundCalls(*sums) for round, *sums in map(_ROUND_CALLS.from_row, rows)}
 
 
 def call_costs(db: sqlite3.Connection, trial: int, rounds: range) -> CallCosts:
@@ -106,7 +121,7 @@ def call_costs(db: sqlite3.Connection, trial: int, rounds: range) -> CallCosts:
         "WHERE trial = ? AND round >= ? AND round < ?",
         (trial, rounds.start, rounds.stop),
     )
-    return CallCosts(*sums.fetchone())
+    return CallCosts(*_COSTS.from_row(sums.fetchone()))
 
 
 def call_errors(db: sqlite3.Connection, trial: int) -> CallErrors:
@@ -134,7 +149,10 @@ def decisions(
     rows = db.execute(
         "SELECT user, step, decision FROM steps WHERE trial = ? AND round = ?", (trial, round)
     )
-    return ((user, step, codec.load_decision(text)) for user, step, text in rows)
+    return (
+        (user, step, codec.load_decision(text))
+        for user, step, text in map(_DECISION.from_row, rows)
+    )
 
 
 def memories(db: sqlite3.Connection, trial: int) -> Iterator[tuple[str, Memory]]:
@@ -144,7 +162,7 @@ def memories(db: sqlite3.Connection, trial: int) -> Iterator[tuple[str, Memory]]
         "WHERE m.trial = ? ORDER BY m.user",
         (trial,),
     )
-    return ((user, codec.load_memory(text)) for user, text in rows)
+    return ((user, codec.load_memory(text)) for user, text in map(_MEMORY.from_row, rows))
 
 
 def counts(db: sqlite3.Connection) -> dict[str, int]:
@@ -153,7 +171,9 @@ def counts(db: sqlite3.Connection) -> dict[str, int]:
         table: int(db.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0])
         for table in ("rounds", "visits", "steps", "turns", "texts")
     }
-    tokens = db.execute("SELECT SUM(tokens_in), SUM(tokens_out) FROM turns").fetchone()
+    tokens = _SUM.from_row(
+        db.execute("SELECT SUM(tokens_in), SUM(tokens_out) FROM turns").fetchone()
+    )
     return {**rows_of, "tokens_in": tokens[0] or 0, "tokens_out": tokens[1] or 0}
 
 

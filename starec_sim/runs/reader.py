@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from starec_sim.errors import RunError, did_you_mean
 from starec_sim.runs import codec
+from starec_sim.runs.open_record import read_only
 from starec_sim.runs.record_errors import readable_errors
-from starec_sim.runs.store import FILE, Texts, read_only
+from starec_sim.runs.schema import FILE
+from starec_sim.runs.store import Texts
+from starec_sim.runs.stored_values import Count, JsonObject, Row, StoredType, missing
 from starec_sim.runs.turns import select_turns
 from starec_sim.types import (
     CallKey,
@@ -23,6 +25,17 @@ from starec_sim.types import (
     User,
     Verdict,
 )
+
+_TRIAL = StoredType[tuple[int, str, int, str, int]]("trials", tuple[Row, str, int, str, Count])
+_FACTS = StoredType[dict[str, object]]("trials.facts", JsonObject)
+_USER = StoredType[tuple[int, str, str]]("users", tuple[Row, str, str])
+_PROFILE = StoredType[dict[str, Any]]("users.profile", dict[str, str | int | float | bool | None])
+_ITEM = StoredType[tuple[str, str, str]]("items", tuple[str, str, str])
+_ATTRIBUTES = StoredType[dict[str, list[str]]]("items.attributes", dict[str, list[str]])
+_STEP = StoredType[tuple[int, int, str, str, str, int, str, int]](
+    "steps", tuple[Row, Row, str, str, str, Literal[0, 1], str, int]
+)
+_SLOW = StoredType[tuple[str, int, int]]("steps", tuple[str, Count, Count])
 
 
 class RecordedTrial(NamedTuple):
@@ -90,8 +103,8 @@ class Reader:
             "LEFT JOIN rounds r USING (trial) GROUP BY t.trial ORDER BY t.trial"
         )
         return [
-            RecordedTrial(n, arm, seed, json.loads(facts), done)
-            for n, arm, seed, facts, done in rows
+            RecordedTrial(n, arm, seed, _FACTS.from_json(facts), done)
+            for n, arm, seed, facts, done in map(_TRIAL.from_row, rows)
         ]
 
     def trial(self, arm: str | None, seed: int | None) -> RecordedTrial:
@@ -122,16 +135,17 @@ class Reader:
             RunError: No user of the trial has that id.
         """
         row = self.db.execute(
-            "SELECT user, profile FROM users WHERE trial = ? AND id = ?", (trial.number, user_id)
+            "SELECT user, id, profile FROM users WHERE trial = ? AND id = ?",
+            (trial.number, user_id),
         ).fetchone()
         if row:
-            return row[0], User(user_id, json.loads(row[1]))
+            return _user(row)
         ids = self.db.execute(
             "SELECT id FROM users WHERE trial = ? ORDER BY user LIMIT 8", (trial.number,)
         )
         raise RunError(
             f'no user of this trial has the id "{user_id}"; '
-            f"the first are {', '.join(found for (found,) in ids)}",
+            f"the first are {', '.join(str(found) for (found,) in ids)}",
             hint="pass one of those to --user",
         )
 
@@ -140,7 +154,7 @@ class Reader:
         rows = self.db.execute(
             "SELECT user, id, profile FROM users WHERE trial = ? ORDER BY user", (trial.number,)
         )
-        return ((row, User(found, json.loads(profile))) for row, found, profile in rows)
+        return map(_user, rows)
 
     def rewards(self) -> list[str]:
         """Return the names of all components of rewards, in the order they first occur."""
@@ -148,7 +162,7 @@ class Reader:
             "SELECT reward.key FROM steps, json_each(steps.feedback, '$.reward') AS reward "
             "GROUP BY reward.key ORDER BY MIN(steps.trial), MIN(reward.id)"
         )
-        return [name for (name,) in rows]
+        return [str(name) for (name,) in rows]
 
     def catalogue(self, trial: RecordedTrial) -> Iterator[Item]:
         """Yield the items of a trial in order of row."""
@@ -156,7 +170,7 @@ class Reader:
             "SELECT id, title, attributes FROM items WHERE trial = ? ORDER BY item",
             (trial.number,),
         )
-        return (_item(*row) for row in rows)
+        return map(_item, rows)
 
     def items(self, trial: RecordedTrial, rows: Sequence[int]) -> dict[int, Item]:
         """Return the items at some rows of the catalogue, by row."""
@@ -166,7 +180,9 @@ class Reader:
                 "SELECT id, title, attributes FROM items WHERE trial = ? AND item = ?",
                 (trial.number, row),
             ).fetchone()
-            items[row] = _item(*columns)
+            if columns is None:
+                raise missing(f"items {row} of trial {trial.number}")
+            items[row] = _item(columns)
         return items
 
     def steps(self, trial: RecordedTrial, user: int) -> Iterator[RecordedStep]:
@@ -176,7 +192,8 @@ class Reader:
             "WHERE trial = ? AND user = ? ORDER BY round, step",
             (trial.number, user),
         )
-        for at, step, observation, decision, feedback, slow, reason, summary in rows:
+        for row in rows:
+            at, step, observation, decision, feedback, slow, reason, summary = _STEP.from_row(row)
             yield RecordedStep(
                 at,
                 step,
@@ -196,7 +213,9 @@ class Reader:
             (trial.number, round),
         )
         steps: dict[int, list[RecordedStep]] = {}
-        for user, step, observation, decision, feedback, slow, reason, summary in rows:
+        for row in rows:
+            # The user stands where `_STEP` has the round; both are rows.
+            user, step, observation, decision, feedback, slow, reason, summary = _STEP.from_row(row)
             recorded = RecordedStep(
                 round,
                 step,
@@ -236,9 +255,15 @@ class Reader:
             "WHERE s.trial = ? GROUP BY s.user ORDER BY 3 DESC, 2 DESC, s.user LIMIT ?",
             (trial.number, count),
         )
-        return [(found, steps, slow) for found, steps, slow in rows]
+        return [_SLOW.from_row(row) for row in rows]
 
 
-def _item(item_id: str, title: str, attributes: str) -> Item:
-    values = {name: tuple(listed) for name, listed in json.loads(attributes).items()}
-    return Item(item_id, title, values)
+def _user(row: tuple[Any, ...]) -> tuple[int, User]:
+    number, user_id, profile = _USER.from_row(row)
+    return number, User(user_id, _PROFILE.from_json(profile))
+
+
+def _item(row: tuple[Any, ...]) -> Item:
+    item_id, title, attributes = _ITEM.from_row(row)
+    listed = _ATTRIBUTES.from_json(attributes).items()
+    return Item(item_id, title, {name: tuple(values) for name, values in listed})

@@ -24,11 +24,12 @@ from starec_sim.environment import Environment
 from starec_sim.errors import ContractError, RunError
 from starec_sim.measure import RoundMetrics
 from starec_sim.runs import codec
+from starec_sim.runs.compression import dump_arrays
 from starec_sim.runs.digests import HashedTurns, environment_digest, hash_turns
 from starec_sim.runs.record_errors import readable_errors
 from starec_sim.runs.session import Session
 from starec_sim.runs.store import Store
-from starec_sim.runs.trial_state import TrialState, dump_arrays, load_state, turns_after
+from starec_sim.runs.trial_state import TrialState, load_state, turns_after
 from starec_sim.runs.turns import insert_turn
 from starec_sim.types import CallKey, Memory, Step, Turn, Visit
 

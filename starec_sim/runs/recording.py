@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from starec_sim.errors import RunError
+from starec_sim.runs.open_record import read_only
 from starec_sim.runs.reader import Reader
 from starec_sim.runs.record_errors import readable_errors
-from starec_sim.runs.store import FILE, Texts, read_only, text_hash
+from starec_sim.runs.schema import FILE
+from starec_sim.runs.store import Texts, text_hash, text_ids
 from starec_sim.runs.turns import MESSAGES, load_turn, select_rows, select_turns
 from starec_sim.types import CallKey, Messages, Turn
 
@@ -61,7 +62,7 @@ class Recording:
             if row is None:
                 return None
             asked = [(role, text_hash(text)) for role, text in messages]
-            if asked != [(role, self._hash(text)) for role, text in json.loads(row[MESSAGES])]:
+            if asked != [(role, self._hash(text)) for role, text in text_ids(row[MESSAGES])]:
                 return None
             return load_turn(row, messages, self._texts)
 

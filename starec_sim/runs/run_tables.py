@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from typing_extensions import TypedDict  # that of Python 3.11 is refused by pydantic
 
 from starec_sim import yaml_files
 from starec_sim.errors import RunError, did_you_mean
 from starec_sim.runs import queries
+from starec_sim.runs.compression import MAX_ROLLOUTS, unpack_zlib
 from starec_sim.runs.folder import CONFIG, configuration, find, read_held_out
 from starec_sim.runs.manifest import Manifest, read_manifest
 from starec_sim.runs.reader import RecordedStep, RecordedTrial, reading
+from starec_sim.runs.record_errors import readable_errors
+from starec_sim.runs.regular_file import read_bytes
 from starec_sim.runs.row_types import (
     ImpressionRow,
     ItemRow,
@@ -28,6 +32,9 @@ from starec_sim.runs.row_types import (
     UserRow,
     VisitRow,
 )
+from starec_sim.runs.schema import FILE
+from starec_sim.runs.stored_values import Number, StoredType, missing
+from starec_sim.visible_text import visible_line
 
 if TYPE_CHECKING:
     import pyarrow
@@ -152,7 +159,9 @@ class Run:
 
     def steps(self) -> Iterator[StepRow]:
         """Yield the steps of all visits."""
-        return (_step_row(*found) for found in self._recorded())
+        with readable_errors(self.folder / FILE):
+            for found in self._recorded():
+                yield _step_row(*found)
 
     def impressions(self) -> Iterator[ImpressionRow]:
         """Yield a row for each item that was shown in each step."""
@@ -193,7 +202,7 @@ class Run:
             for trial in reader.trials():
                 items = [item.id for item in reader.catalogue(trial)]
                 for user, memory in queries.memories(reader.db, trial.number):
-                    history = tuple(items[experience.item] for experience in memory.history)
+                    history = _ids(items, [experience.item for experience in memory.history])
                     yield MemoryRow(
                         trial.arm, trial.seed, user, memory.steps, memory.summary, history
                     )
@@ -204,16 +213,18 @@ class Run:
         Raises:
             RunError: A file of rollouts is damaged.
         """
-        for path in sorted((self.folder / "rollouts").glob("*.json.z")):
+        for path in sorted((self.folder / "rollouts").glob("??????.json.z")):
             try:
-                values = json.loads(zlib.decompress(path.read_bytes()))
-                rows = [_rollout_row(int(path.name[:6]), each) for each in values["rollouts"]]
-            except (OSError, ValueError, KeyError, TypeError, zlib.error) as error:
+                step = int(path.name[:6])
+                text = unpack_zlib(read_bytes(path, MAX_ROLLOUTS), MAX_ROLLOUTS)
+                stored = _ROLLOUTS.from_json(text)
+            except (OSError, ValueError, zlib.error) as error:
                 raise RunError(
-                    f"the rollouts {path} are damaged: {error}",
+                    f"the rollouts {path} are damaged: {visible_line(str(error))}",
                     hint="put the file back as it was",
                 ) from error
-            yield from rows
+            for rollout in stored["rollouts"]:
+                yield _rollout_row(step, rollout)
 
     def _recorded(self) -> Iterator[_Recorded]:
         with reading(self.folder) as reader:
@@ -242,14 +253,20 @@ def _step_row(trial: RecordedTrial, user: str, step: RecordedStep, items: list[s
         step.step,
         shown.task,
         shown.page,
-        tuple(items[item] for item in shown.slate),
-        tuple(items[item] for item in decision.ranking[: decision.read]),
-        tuple(items[action.item] for action in decision.actions if action.watched),
+        _ids(items, shown.slate),
+        _ids(items, decision.ranking[: decision.read]),
+        _ids(items, [action.item for action in decision.actions if action.watched]),
         decision.leave,
         decision.flaws,
         decision.repaired,
-        None if feedback.target is None else items[feedback.target],
-        {items[e.item]: e.rating for e in feedback.experiences},
+        None if feedback.target is None else _ids(items, [feedback.target])[0],
+        dict(
+            zip(
+                _ids(items, [e.item for e in feedback.experiences]),
+                [e.rating for e in feedback.experiences],
+                strict=True,
+            )
+        ),
         feedback.ending,
         step.verdict.slow,
         step.verdict.reason,
@@ -263,6 +280,7 @@ def _impression_rows(
     shown, decision, feedback = step.observation, step.decision, step.feedback
     actions = {action.item: action for action in decision.actions}
     ratings = {experience.item: experience.rating for experience in feedback.experiences}
+    ids = _ids(items, shown.slate)
     for place, item in enumerate(shown.slate, 1):
         action = actions.get(item)
         yield ImpressionRow(
@@ -272,7 +290,7 @@ def _impression_rows(
             user,
             step.step,
             place,
-            items[item],
+            ids[place - 1],
             action.watched if action else None,
             action.rating if action else None,
             decision.rank_of(item) if shown.task == "ranking" else None,
@@ -280,6 +298,14 @@ def _impression_rows(
             ratings.get(item),
             step.verdict.slow,
         )
+
+
+def _ids(items: list[str], rows: Sequence[int]) -> tuple[str, ...]:
+    """Return the ids of items by their rows in the catalogue."""
+    try:
+        return tuple([items[row] for row in rows])
+    except IndexError:
+        raise missing(f"items {max(rows)}") from None
 
 
 def _turn_rows(
@@ -309,16 +335,37 @@ def _turn_rows(
         )
 
 
-def _rollout_row(step: int, values: dict[str, Any]) -> RolloutRow:
+class _StoredRow(TypedDict):
+    sampled: list[bool | Literal[0, 1]]
+
+
+class _StoredRollout(TypedDict):
+    group: str
+    node: str
+    reward: Number
+    components: dict[str, Number]
+    version: str
+    temperature: Number
+    rows: list[_StoredRow]
+
+
+class _StoredRollouts(TypedDict):
+    rollouts: list[_StoredRollout]
+
+
+_ROLLOUTS = StoredType[_StoredRollouts]("rollouts", _StoredRollouts)
+
+
+def _rollout_row(step: int, stored: _StoredRollout) -> RolloutRow:
     return RolloutRow(
         step,
-        values["group"],
-        values["node"],
-        values["reward"],
-        values["components"],
-        values["version"],
-        values["temperature"],
-        sum(sum(row["sampled"]) for row in values["rows"]),
+        stored["group"],
+        stored["node"],
+        stored["reward"],
+        stored["components"],
+        stored["version"],
+        stored["temperature"],
+        sum(sum(row["sampled"]) for row in stored["rows"]),
     )
 
 

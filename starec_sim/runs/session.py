@@ -10,7 +10,13 @@ import time
 from collections.abc import Callable
 
 from starec_sim.policies.gateway.budget_guard import Spent
+from starec_sim.runs.record_errors import readable_errors
 from starec_sim.runs.store import Store
+from starec_sim.runs.stored_values import Amount, StoredType
+
+_SPENT = StoredType[tuple[float, float, float, float]](
+    "sessions", tuple[Amount, Amount, Amount, Amount]
+)
 
 
 class Session:
@@ -28,7 +34,8 @@ class Session:
             ).fetchone()
             started = time.strftime("%Y-%m-%dT%H:%M:%S%z")
             inserted = store.db.execute("INSERT INTO sessions (started) VALUES (?)", (started,))
-        calls, tokens, usd, seconds = row
+        with readable_errors(store.path):
+            calls, tokens, usd, seconds = _SPENT.from_row(row)
         self._number = inserted.lastrowid
         self.spent_before = Spent(int(calls), int(tokens), usd, seconds)
         """What all earlier processes have spent."""

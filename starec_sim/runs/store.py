@@ -9,8 +9,6 @@ one seed; every row belongs to one trial.
 from __future__ import annotations
 
 import hashlib
-import json
-import shlex
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
@@ -21,72 +19,20 @@ from pathlib import Path
 import zstandard
 
 from starec_sim.errors import RunError
-from starec_sim.runs.manifest import MANIFEST, read_manifest
+from starec_sim.runs.compression import MAX_TEXT, unpack_zlib, unpack_zstd
+from starec_sim.runs.open_record import check_files, limit_work, unlimit_work
 from starec_sim.runs.record_errors import damaged, readable_errors
+from starec_sim.runs.schema import FILE, SCHEMA, SCHEMA_VERSION, add_endings, check_schema
+from starec_sim.runs.stored_values import StoredType, missing
 from starec_sim.types import Messages
 
-FILE = "run.sqlite"
-SCHEMA_VERSION = 2
 _MAX_DICTIONARY = 1 << 20
 """Bytes. Of longer texts the end is kept: references to it take fewer bits."""
 _MAX_KNOWN_TEXTS = 8_192
 """Ids of texts that the writer keeps in memory at most."""
-
-_SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE dictionary (body BLOB NOT NULL);
-CREATE TABLE texts (id INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, body BLOB NOT NULL);
-CREATE TABLE trials (
-    trial INTEGER PRIMARY KEY, arm TEXT NOT NULL, seed INTEGER NOT NULL, facts TEXT NOT NULL,
-    world TEXT NOT NULL);
-CREATE TABLE items (trial INTEGER, item INTEGER, id TEXT, title TEXT, attributes TEXT,
-    PRIMARY KEY (trial, item)) WITHOUT ROWID;
-CREATE TABLE users (trial INTEGER, user INTEGER, id TEXT, profile TEXT,
-    PRIMARY KEY (trial, user)) WITHOUT ROWID;
-CREATE TABLE turns (
-    trial INTEGER, round INTEGER, user INTEGER, step INTEGER, node TEXT, attempt INTEGER,
-    policy TEXT NOT NULL, messages TEXT NOT NULL, completion INTEGER NOT NULL,
-    tokens_in INTEGER, tokens_out INTEGER, latency_s REAL NOT NULL, error TEXT NOT NULL DEFAULT '',
-    failure TEXT NOT NULL, source TEXT NOT NULL, tries INTEGER NOT NULL, cost_usd REAL,
-    ending TEXT NOT NULL DEFAULT '',
-    PRIMARY KEY (trial, round, user, step, node, attempt)) WITHOUT ROWID;
-CREATE TABLE tokens (
-    trial INTEGER, round INTEGER, user INTEGER, step INTEGER, node TEXT, attempt INTEGER,
-    version TEXT NOT NULL, sampling TEXT NOT NULL, "group" TEXT NOT NULL,
-    prompt BLOB NOT NULL, completion BLOB NOT NULL, logprobs BLOB NOT NULL,
-    PRIMARY KEY (trial, round, user, step, node, attempt));
-CREATE TABLE steps (
-    trial INTEGER, round INTEGER, user INTEGER, step INTEGER,
-    observation TEXT NOT NULL, decision TEXT NOT NULL, feedback TEXT NOT NULL,
-    slow INTEGER NOT NULL, reason TEXT NOT NULL, summary INTEGER NOT NULL,
-    PRIMARY KEY (trial, round, user, step)) WITHOUT ROWID;
-CREATE TABLE visits (
-    trial INTEGER, round INTEGER, user INTEGER, figures TEXT NOT NULL,
-    PRIMARY KEY (trial, round, user)) WITHOUT ROWID;
-CREATE TABLE metrics (
-    trial INTEGER, round INTEGER, name TEXT, value REAL,
-    PRIMARY KEY (trial, round, name)) WITHOUT ROWID;
-CREATE TABLE rounds (
-    trial INTEGER, round INTEGER, digest TEXT NOT NULL,
-    PRIMARY KEY (trial, round)) WITHOUT ROWID;
-CREATE TABLE memories (
-    trial INTEGER, user INTEGER, memory TEXT NOT NULL,
-    PRIMARY KEY (trial, user)) WITHOUT ROWID;
-CREATE TABLE notes (
-    trial INTEGER, item INTEGER, note INTEGER NOT NULL,
-    PRIMARY KEY (trial, item)) WITHOUT ROWID;
-CREATE TABLE sessions (
-    session INTEGER PRIMARY KEY, started TEXT NOT NULL, calls INTEGER NOT NULL DEFAULT 0,
-    tokens INTEGER NOT NULL DEFAULT 0, usd REAL NOT NULL DEFAULT 0,
-    seconds REAL NOT NULL DEFAULT 0);
-CREATE TABLE worlds (trial INTEGER PRIMARY KEY, state BLOB NOT NULL);
-CREATE VIEW ledger AS SELECT
-    trial, round, user, node, policy, COUNT(*) AS calls,
-    SUM(source = 'cache') AS cache_hits, SUM(source = 'replay') AS replayed,
-    SUM(tries) AS requests, SUM(tokens_in) AS tokens_in, SUM(tokens_out) AS tokens_out,
-    SUM(latency_s) AS seconds, SUM(cost_usd) AS cost_usd, SUM(failure != '') AS failed
-    FROM turns GROUP BY trial, round, user, node, policy;
-"""
+_MAX_RECENT, _SHORT = 256, 1 << 16
+"""Texts that a reader keeps at most, and characters of such a text."""
+_MESSAGES = StoredType[list[tuple[str, int]]]("turns.messages", list[tuple[str, int]])
 
 
 @lru_cache(maxsize=1_024)
@@ -111,6 +57,7 @@ class Store:
 
     def __init__(self, folder: Path, phrases: Iterable[str] = ()) -> None:
         self.path = folder / FILE
+        check_files(self.path)
         with readable_errors(self.path):
             self.db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
             try:
@@ -121,12 +68,13 @@ class Store:
         self._known_texts: dict[bytes, int] = {}
 
     def _open(self, phrases: Iterable[str]) -> None:
+        limit_work(self.db, self.path)
         self.db.execute("PRAGMA journal_mode = WAL")
         # NORMAL never loses a committed transaction to a killed process, only to a power cut.
         self.db.execute("PRAGMA synchronous = NORMAL")
         if not self.db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
             with self.transaction():
-                for statement in _SCHEMA.split(";\n"):
+                for statement in SCHEMA.split(";\n"):
                     self.db.execute(statement)
                 self.db.execute("INSERT INTO meta VALUES ('schema', ?)", (str(SCHEMA_VERSION),))
                 dictionary = "\n".join(phrases).encode()[-_MAX_DICTIONARY:]
@@ -137,8 +85,8 @@ class Store:
             problem = self.db.execute("PRAGMA quick_check(1)").fetchone()[0]
             if problem != "ok":
                 raise damaged(self.path, problem)
-            if not has_endings(self.db):
-                self.db.execute("ALTER TABLE turns ADD COLUMN ending TEXT NOT NULL DEFAULT ''")
+            add_endings(self.db)
+        unlimit_work(self.db)
         self._compress = zstandard.ZstdCompressor(dict_data=load_dictionary(self.db)).compress
 
     @contextmanager
@@ -170,77 +118,24 @@ class Store:
         row = self.db.execute("SELECT id FROM texts WHERE hash = ?", (key,)).fetchone()
         if row:
             return int(row[0])
+        body = text.encode()
+        if len(body) > MAX_TEXT:
+            raise RunError(
+                f"a text of {len(body):,} bytes is to be recorded, the most is {MAX_TEXT:,}",
+                hint="shorten what the prompts quote, or what a model may answer",
+            )
         inserted = self.db.execute(
-            "INSERT INTO texts (hash, body) VALUES (?, ?)", (key, self._compress(text.encode()))
+            "INSERT INTO texts (hash, body) VALUES (?, ?)", (key, self._compress(body))
         )
         assert inserted.lastrowid is not None
         return inserted.lastrowid
 
     def close(self) -> None:
         """Close the record, without a WAL file, so that it can be read in a read-only folder."""
-        with suppress(sqlite3.OperationalError):  # another process reads: the WAL file stays
+        with suppress(sqlite3.Error):  # another process reads, or it is damaged: the WAL file stays
             self.db.execute("PRAGMA busy_timeout = 0")
             self.db.execute("PRAGMA journal_mode = DELETE")
         self.db.close()
-
-
-def read_only(folder: Path) -> sqlite3.Connection:
-    """Open a run's record for reading; another process may write to it.
-
-    Raises:
-        RunError: There is no record, or it is damaged or of another version.
-    """
-    path = folder / FILE
-    if not path.is_file():
-        raise _no_record(folder)
-    with readable_errors(path):
-        db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-        try:
-            if not db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
-                raise _no_record(folder)
-            check_schema(db, path)
-        except BaseException:
-            db.close()
-            raise
-    return db
-
-
-def _no_record(folder: Path) -> RunError:
-    """Return the error of a run without a record, with what its manifest says about it."""
-    if not (folder / MANIFEST).is_file():
-        return RunError(f"{folder} holds no record", hint="`starec runs` lists the runs")
-    status = read_manifest(folder).status
-    if status == "running":
-        return RunError(f"{folder} holds no record yet", hint="wait until its first trial begins")
-    if status == "finished":
-        return RunError(
-            f"{folder / FILE} is missing or empty, though the run is finished",
-            hint="put a copy of it back: it holds all that was recorded",
-        )
-    return RunError(
-        f"{folder} holds no record: it ended before its first trial began",
-        hint=f"go on with: starec resume {shlex.quote(str(folder))}",
-    )
-
-
-def check_schema(db: sqlite3.Connection, path: Path) -> None:
-    """Check that a file has the schema of this version.
-
-    Raises:
-        RunError: It has another; the message names the file and its version.
-    """
-    stored = db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
-    if stored is None or stored[0] != str(SCHEMA_VERSION):
-        raise RunError(
-            f"{path} has schema {stored[0] if stored else 'unknown'}, this version reads "
-            f"{SCHEMA_VERSION}",
-            hint="open it with the version of starec-sim named in its manifest.json",
-        )
-
-
-def has_endings(db: sqlite3.Connection) -> bool:
-    """Return whether turns are stored with their endings; the first records of 0.2.0 are not."""
-    return any(column[1] == "ending" for column in db.execute("PRAGMA table_info(turns)"))
 
 
 class Texts:
@@ -248,22 +143,41 @@ class Texts:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
-        self._decompress = zstandard.ZstdDecompressor(dict_data=load_dictionary(db)).decompress
+        self._decompressor = zstandard.ZstdDecompressor(dict_data=load_dictionary(db))
+        self._recent: dict[int, str] = {}
+        """Short texts that were just read: all turns of a node begin with the same message."""
 
     def __getitem__(self, text_id: int) -> str:
+        text = self._recent.get(text_id)
+        if text is None:
+            text = self._read(text_id)
+            if len(self._recent) >= _MAX_RECENT:
+                self._recent.clear()
+            if len(text) <= _SHORT:
+                self._recent[text_id] = text
+        return text
+
+    def _read(self, text_id: int) -> str:
         row = self._db.execute("SELECT body FROM texts WHERE id = ?", (text_id,)).fetchone()
         if row is None:
-            raise sqlite3.DatabaseError(f"text {text_id} is missing")
-        return self._decompress(row[0]).decode()
+            raise missing(f"text {text_id}")
+        return unpack_zstd(row[0], self._decompressor).decode()
 
     def messages(self, column: str) -> Messages:
         """Return the (role, text) pairs of a turn from its column `messages`."""
-        return tuple((role, self[text_id]) for role, text_id in json.loads(column))
+        return tuple((role, self[text_id]) for role, text_id in text_ids(column))
+
+
+def text_ids(column: str) -> list[tuple[str, int]]:
+    """Return the (role, id of a text) pairs of the column `messages`."""
+    return _MESSAGES.from_json(column)
 
 
 def load_dictionary(db: sqlite3.Connection) -> zstandard.ZstdCompressionDict:
     """Return the dictionary of a file's texts."""
-    (body,) = db.execute("SELECT body FROM dictionary").fetchone()
+    row = db.execute("SELECT body FROM dictionary").fetchone()
+    if row is None:
+        raise missing("the dictionary of texts")
     return zstandard.ZstdCompressionDict(
-        zlib.decompress(body), dict_type=zstandard.DICT_TYPE_RAWCONTENT
+        unpack_zlib(row[0], _MAX_DICTIONARY), dict_type=zstandard.DICT_TYPE_RAWCONTENT
     )

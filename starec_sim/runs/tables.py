@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -59,7 +60,8 @@ def write_rows(file: Path, kinds: Mapping[str, ColumnType], rows: Iterable[Table
             hint=os_hint(error),
         ) from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
     return written
 
 

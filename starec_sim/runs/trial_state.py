@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import io
 import sqlite3
-import zlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
 
 from starec_sim.runs import codec
+from starec_sim.runs.compression import load_arrays
 from starec_sim.runs.store import Texts
+from starec_sim.runs.stored_values import Row, StoredType
 from starec_sim.runs.turns import select_turns
 from starec_sim.types import CallKey, Memory, Turn
+
+_ROUND = StoredType[tuple[int, str]]("rounds", tuple[Row, str])
+_MEMORY = StoredType[tuple[int, str]]("memories", tuple[Row, str])
+_NOTE = StoredType[tuple[int, int]]("notes", tuple[Row, int])
 
 
 class TrialState(NamedTuple):
@@ -43,11 +46,14 @@ def load_state(db: sqlite3.Connection, trial: int) -> TrialState:
     texts = Texts(db)
     notes = db.execute("SELECT item, note FROM notes WHERE trial = ?", (trial,))
     states = db.execute("SELECT state FROM worlds WHERE trial = ?", (trial,)).fetchone()
+    round, digest = _ROUND.from_row(last) if last else (-1, "")
     return TrialState(
-        rounds=last[0] + 1 if last else 0,
-        digest=last[1] if last else "",
-        memories={user: codec.load_memory(memory) for user, memory in memories},
-        notes={item: texts[note] for item, note in notes},
+        rounds=round + 1,
+        digest=digest,
+        memories={
+            user: codec.load_memory(memory) for user, memory in map(_MEMORY.from_row, memories)
+        },
+        notes={item: texts[note] for item, note in map(_NOTE.from_row, notes)},
         environment_state=load_arrays(states[0]) if states else None,
     )
 
@@ -62,16 +68,3 @@ def turns_after(db: sqlite3.Connection, trial: int, rounds: int) -> dict[CallKey
     """
     where = "t.trial = ? AND t.round >= ?"
     return dict(select_turns(db, Texts(db), where, (trial, rounds)))
-
-
-def dump_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """Encode the environment's state."""
-    buffer = io.BytesIO()
-    np.savez(buffer, **dict(arrays))  # type: ignore[arg-type]
-    return zlib.compress(buffer.getvalue(), 1)
-
-
-def load_arrays(blob: bytes) -> Mapping[str, NDArray[Any]]:
-    """Decode what `dump_arrays` wrote."""
-    with np.load(io.BytesIO(zlib.decompress(blob)), allow_pickle=False) as arrays:
-        return dict(arrays)

@@ -6,7 +6,6 @@ in single precision, uncompressed, because they do not compress.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -15,12 +14,29 @@ import numpy as np
 import zstandard
 
 from starec_sim.runs import codec
-from starec_sim.runs.store import Store, Texts, has_endings
-from starec_sim.types import CallKey, Tokens, Turn
+from starec_sim.runs.compression import unpack_zstd
+from starec_sim.runs.schema import has_endings
+from starec_sim.runs.store import Store, Texts
+from starec_sim.runs.stored_values import Amount, Count, Number, Row, StoredType, StoredValueError
+from starec_sim.types import CallKey, Ending, Node, Source, Tokens, Turn
 
 TokensRow = tuple[str, str, str, bytes, bytes, bytes]
 """`version`, `sampling`, `group`, `prompt`, `completion`, `logprobs` of the table `tokens`."""
 
+_TURN = StoredType[tuple[Any, ...]](
+    "turns",
+    tuple[
+        Count, Row, Row, Node, Row,  # the key; an audit numbers its questions by hashes
+        str, str, int,  # policy, messages, completion
+        Count | None, Count | None, Amount,  # tokens_in, tokens_out, latency_s
+        str, str, Source, Count, Amount | None,  # error, failure, source, tries, cost_usd
+        Ending,
+        str | None, str | None, str | None, bytes | None, bytes | None, bytes | None,  # tokens
+    ],
+)  # fmt: skip
+_SAMPLING = StoredType[dict[str, float]]("tokens.sampling", dict[str, Number | None])
+
+_DECOMPRESSOR = zstandard.ZstdDecompressor()
 _READ = """
 SELECT t.round, t.user, t.step, t.node, t.attempt, t.policy, t.messages, t.completion, t.tokens_in,
     t.tokens_out, t.latency_s, t.error, t.failure, t.source, t.tries, t.cost_usd, {ending},
@@ -49,9 +65,9 @@ def load_tokens(row: TokensRow) -> Tokens:
     return Tokens(
         prompt=_load_ids(prompt),
         completion=_load_ids(completion),
-        logprobs=tuple(np.frombuffer(logprobs, "<f4").tolist()),
+        logprobs=_numbers(logprobs, "<f4"),
         version=version,
-        sampling=json.loads(sampling),
+        sampling=_SAMPLING.from_json(sampling),
         group=group,
     )
 
@@ -109,7 +125,7 @@ def select_rows(
     """Yield the rows of turns without reading their texts; see `select_turns`."""
     order = "ORDER BY t.round, t.user, t.step, t.node, t.attempt"
     read = _READ.format(ending="t.ending" if has_endings(db) else "''")
-    return db.execute(f"{read} WHERE {where} {order}", values)
+    return map(_TURN.from_row, db.execute(f"{read} WHERE {where} {order}", values))
 
 
 def load_turn(row: tuple[Any, ...], messages: tuple[tuple[str, str], ...], texts: Texts) -> Turn:
@@ -147,4 +163,11 @@ def _dump_ids(ids: Sequence[int]) -> bytes:
 
 
 def _load_ids(blob: bytes) -> tuple[int, ...]:
-    return tuple(np.frombuffer(zstandard.decompress(blob), "<i4").tolist())
+    return _numbers(unpack_zstd(blob, _DECOMPRESSOR), "<i4")
+
+
+def _numbers(data: bytes, kind: str) -> tuple[Any, ...]:
+    try:
+        return tuple(np.frombuffer(data, kind).tolist())
+    except ValueError as error:
+        raise StoredValueError(f"tokens: {error}") from None

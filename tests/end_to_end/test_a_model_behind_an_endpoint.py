@@ -11,6 +11,8 @@ from starec_sim import experiment, runner
 from starec_sim.errors import PausedError
 from starec_sim.policies.lexical import LexicalPolicy
 
+pytestmark = pytest.mark.slow
+
 
 class Server:
     """Answers like `lexical`; after `dies_after` requests it answers 500 to everything."""

@@ -151,6 +151,7 @@ def execute(starec, tmp_path, monkeypatch):
     return execute
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, blocks in pages() if to_run(blocks)])
 def test_the_blocks_of_a_page_run(name, execute):
     execute(dict(pages())[name])

@@ -49,6 +49,7 @@ def paused(path, quiet, *changes):
     return folder, raised.value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("concurrency", [1, 16])
 def test_a_budget_pauses_the_run_and_a_higher_one_ends_it_with_the_same_digest(
     path, whole, quiet, concurrency
@@ -88,6 +89,7 @@ def test_the_books_are_kept_by_round_user_node_and_policy(path, quiet):
     assert fast.calls == sum(row[4] for row in rows if row[2] == "fast")
 
 
+@pytest.mark.slow
 def test_a_replay_is_equal_to_its_recording_and_asks_nobody(whole, quiet):
     replayed = runner.replay(whole.folder, quiet)
     assert replayed.digest == replayed.replayed == whole.digest
@@ -134,6 +136,7 @@ def test_an_estimate_of_everybody_and_every_round_is_exact(path, quiet):
     assert compared["tokens_in"][0] == compared["tokens_in"][1]
 
 
+@pytest.mark.slow
 def test_an_estimate_from_a_few_is_near_and_asks_but_a_few(path, quiet):
     told = estimate(experiment.read_experiment(path, ["replicates=2"]), users=6, rounds=1)
     done = runner.run(experiment.read_experiment(path, ["replicates=2"]), quiet)
@@ -142,6 +145,7 @@ def test_an_estimate_from_a_few_is_near_and_asks_but_a_few(path, quiet):
     assert runner.run(experiment.read_experiment(path, ["seed=9"]), quiet).estimate is None
 
 
+@pytest.mark.slow
 def test_broken_calls_are_the_same_history_however_it_is_played(path, quiet):
     fragile = f"{Path(__file__).parent / 'counting_policy.py'}:FragilePolicy"
     broken = [f"policies.fast={fragile}", f"policies.slow={fragile}"]

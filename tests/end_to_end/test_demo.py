@@ -40,6 +40,7 @@ def test_its_plan_fits_a_coffee_break(said):
     assert plan["learner_gib"] < 4
 
 
+@pytest.mark.slow
 @pytest.mark.pictures
 @pytest.mark.timeout(400)
 def test_it_ends_with_what_learning_changed_for_people_it_never_met(said, tmp_path):

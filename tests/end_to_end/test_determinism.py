@@ -4,6 +4,8 @@ import pytest
 
 from starec_sim import experiment, runner
 
+pytestmark = pytest.mark.slow
+
 FEED = {"use": "feed", "recommender": "bpr", "page_size": 6}
 RANKING = {"use": "ranking", "choices": 4}
 SMALL = {"data": {"use": "synthetic", "users": 16, "items": 160}, "rounds": 3}

@@ -28,6 +28,7 @@ def result_of(starec, monkeypatch):
     return result_of
 
 
+@pytest.mark.slow
 def test_the_smallest_environment_runs(result_of, tmp_path):
     result = result_of("run", "docs/examples/shelf.yaml", "--set", f"runs_dir={tmp_path}")
     assert result["status"] == "finished"
@@ -36,6 +37,7 @@ def test_the_smallest_environment_runs(result_of, tmp_path):
     assert figures["metrics"]["main"]["satisfaction"]["mean"] > 3.5
 
 
+@pytest.mark.slow
 def test_the_agent_in_one_file_plays_beside_one_that_ships(result_of, tmp_path):
     result = result_of("run", "docs/examples/my_agent.yaml", "--set", f"runs_dir={tmp_path}")
     metrics = result["metrics"]
@@ -82,6 +84,7 @@ def asks_a_model(values):
     return isinstance(fast, dict) and ("model" in fast or fast.get("use") == "nano")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path", sorted((ROOT / "experiments").glob("*/*.yaml")), ids=lambda path: path.parent.name
 )
@@ -121,6 +124,7 @@ def movielens_read_once():
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(DATA is None, reason="needs MovieLens 100K in $STAREC_DATA or ../shared/data")
 @pytest.mark.parametrize(
     "path",

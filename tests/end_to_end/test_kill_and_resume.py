@@ -14,6 +14,8 @@ import pytest
 from starec_sim.cli import main
 from tests.forked import fork, wait
 
+pytestmark = pytest.mark.slow
+
 
 def calls_made(log: Path) -> list[str]:
     return log.read_text().split() if log.exists() else []

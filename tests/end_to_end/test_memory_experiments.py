@@ -53,6 +53,7 @@ def test_an_agent_that_knew_nothing_has_nothing_to_come_back_to(recovery):
     assert recovery.recovery(curves, level(0.2, 0.2))[-3:] == ["", "", ""]
 
 
+@pytest.mark.slow
 @pytest.mark.pictures
 def test_the_drift_experiment_ends_with_a_table_and_a_picture(run, recovery, monkeypatch, capsys):
     small = ["data.users=14", "data.interactions=20", "data.drift={at_round: 5}", "replicates=2"]
@@ -70,6 +71,7 @@ def test_the_drift_experiment_ends_with_a_table_and_a_picture(run, recovery, mon
     assert (Path(result["run"]) / "recovery.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_in_the_exam_of_swapped_memories_nobody_who_keeps_nothing_has_to_live(run):
     small = ["data.users=30", "data.items=150", "data.interactions=20", "replicates=1", "rounds=4"]
     small += ["environment.protocol.history=3", "environment.protocol.users.count=8"]

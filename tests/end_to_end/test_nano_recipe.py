@@ -48,12 +48,14 @@ class TestTheCorpus:
         assert [*sample(3, 17)] == [*sample(3, 17)]
         assert [*sample(3, 17)] != [*sample(4, 17)]
 
+    @pytest.mark.slow
     def test_an_answer_does_what_its_first_line_says(self, rankings):
         from nano import kept_promises
 
         for one in rankings:
             assert all(kept_promises(one.messages[1][1], one.answer)), one.answer
 
+    @pytest.mark.slow
     def test_answers_are_without_flaw(self, rankings):
         for one in rankings:
             count = len(read_prompt(one.messages).candidates)
@@ -165,6 +167,7 @@ class TestSupervisedTraining:
 
         return train
 
+    @pytest.mark.slow
     def test_killed_and_started_again_it_comes_to_the_same_weights(self, train, tmp_path):
         whole = train(tmp_path / "whole", 2)
         calls = []
@@ -179,6 +182,7 @@ class TestSupervisedTraining:
         again = train(tmp_path / "halves", 2)
         assert all(torch.equal(again[name], weight) for name, weight in whole.items())
 
+    @pytest.mark.slow
     def test_it_begins_where_exported_weights_end(self, train, tmp_path):
         from sft import carried
 

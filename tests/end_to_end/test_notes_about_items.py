@@ -21,11 +21,13 @@ def run(path, quiet, *changes):
     return runner.run(experiment.read_experiment(path, list(changes)), quiet)
 
 
+@pytest.mark.slow
 def test_the_digest_does_not_depend_on_how_many_visits_are_in_flight(write_experiment, quiet):
     path = write_experiment(**SETUP)
     assert len({run(path, quiet, f"concurrency={n}").digest for n in (1, 16)}) == 1
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_reads_the_notes_that_were_written_before(write_experiment, quiet):
     path = write_experiment(**SETUP)
     whole = run(path, quiet)

@@ -24,6 +24,7 @@ def site():
     return ROOT / "build" / "site"
 
 
+@pytest.mark.slow
 def test_no_page_fetches_anything_from_the_network(site):
     pages = [path for ending in ("html", "css") for path in site.rglob(f"*.{ending}")]
     assert len(pages) > 20
@@ -44,6 +45,7 @@ def test_what_would_be_fetched_is_recognised():
     assert not FETCHED.search('<a href="https://arxiv.org/abs/2508.18812">the paper</a>')
 
 
+@pytest.mark.slow
 def test_the_reference_shows_signatures_and_docstrings(site):
     shown = {
         "python": ("run", "resume", "read_run", "progress_display", "StarecError"),

@@ -10,6 +10,8 @@ from starec_sim import experiment, runner
 from starec_sim.errors import RunError
 from starec_sim.runs.reader import Reader
 
+pytestmark = pytest.mark.slow
+
 PROMPTS = Path(starec_agents.star.__file__).parent / "prompts"
 
 

@@ -77,6 +77,7 @@ def old_runs(tmp_path):
     return tmp_path / "runs"
 
 
+@pytest.mark.slow
 def test_runs_have_the_digests_they_had(starec, tmp_path):
     for name, (experiment, *changes) in RUNS.items():
         ran = answer(
@@ -122,6 +123,7 @@ def trained(starec, place):
     ]
 
 
+@pytest.mark.slow
 def test_steps_of_sft_and_grpo_have_the_losses_they_had(starec, tmp_path):
     found, expected = trained(starec, tmp_path), VALUES["losses"]
     assert len(found) == len(expected)

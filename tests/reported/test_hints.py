@@ -87,6 +87,7 @@ def test_a_name_of_another_kind_is_recognised(refused):
 
 def test_a_failing_import_inside_a_plugin_is_told_from_a_missing_plugin(refused, tmp_path):
     (tmp_path / "mine.py").write_text("x = 1\nimport no_such_package.inner\n")
+    assert refused("agent: mine:Mine")[1] == "it is a file here, so write mine.py:NAME"
     message, hint = refused("agent: mine.py:Mine")
     assert "No module named 'no_such_package'" in message
     assert hint == (
@@ -94,7 +95,6 @@ def test_a_failing_import_inside_a_plugin_is_told_from_a_missing_plugin(refused,
     )
     (tmp_path / "mine.py").write_text("from json import no_such_name\n")
     assert refused("agent: ./mine.py:Mine")[1].startswith(f"mend {tmp_path / 'mine.py'}, line 1;")
-    assert refused("agent: mine:Mine")[1] == "it is a file here, so write mine.py:NAME"
     assert refused("agent: mine.py")[1] == "add the name after a colon: mine.py:NAME"
     assert refused("agent: mime.py:Mine")[1].startswith('did you mean "mine.py"?')
     hint = refused("agent: nowhere.agents:Mine")[1]

@@ -61,6 +61,7 @@ def test_a_state_does_not_change_after_it_was_taken(synthetic, build, play) -> N
     assert same_arrays(before, state)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("refit_every", [0, 1, 3])
 @pytest.mark.parametrize("recommender", RECOMMENDERS)
 def test_a_restored_feed_goes_on_like_one_that_was_not_interrupted(

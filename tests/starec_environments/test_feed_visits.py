@@ -62,6 +62,7 @@ def test_leaving_counts_as_leaving_even_on_the_last_page_and_tired(make, build) 
 # Who visits
 
 
+@pytest.mark.slow
 def test_moods_change_who_visits(make, build, play) -> None:
     def visitors(stars, decide):
         dataset = equal_items(make, stars, n_users=400, n_items=300)

@@ -25,6 +25,7 @@ def real():
     return load
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("use", ["ranking", "feed"])
 def test_a_round_of_movielens_is_played(real, build, play, use) -> None:
     world = build(use, real("ml-100k"), signals=["popularity", "rating", "together"])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from starec_sim.environment import Environment
-from starec_sim.errors import ContractError
+from starec_sim.errors import ContractError, PluginError
 from starec_sim.events import RunEvents
 from starec_sim.simulation import PlayedRound
 from starec_sim.types import (
@@ -153,14 +153,16 @@ def test_visitors_can_be_left_out():
 @pytest.mark.parametrize("visitors", [(2, 0), (1, 1)])
 def test_visitors_out_of_order_or_twice_break_the_contract(visitors):
     simulation = simulate(Two(visitors=visitors), ScriptedAgent(watch))
-    with pytest.raises(ContractError, match=r"begin_round\(0\) must return each visitor once"):
+    with pytest.raises(
+        ContractError, match=r"begin_round\(round 1\): returned .* each visitor once"
+    ):
         asyncio.run(simulation.play_round())
 
 
 def test_an_infinite_metric_of_the_environment_breaks_the_contract_and_commits_nothing():
     record = MemoryRecord()
     simulation = simulate(Two({"sales": float("inf")}), ScriptedAgent(watch), record=record)
-    with pytest.raises(ContractError, match=r"end_round\(0\) returned a metric that is infinite"):
+    with pytest.raises(ContractError, match=r"end_round\(round 1\): the figure \"sales\" is inf"):
         play_rounds(simulation, 1)
     assert simulation.rounds == 0 and record.log[-1] == ("flushed",)
 
@@ -170,7 +172,7 @@ def test_a_visit_that_fails_ends_the_round_but_its_answers_are_flushed():
         raise KeyError("broken")
 
     record = MemoryRecord()
-    with pytest.raises(KeyError, match="broken"):
+    with pytest.raises(PluginError, match=r"visit\(user u0, round 1\): raised KeyError: 'broken'"):
         play_rounds(simulate(Two(), ScriptedAgent(fail), record=record), 1)
     assert record.log == [("flushed",)]
 

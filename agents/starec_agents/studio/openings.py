@@ -10,6 +10,7 @@ from typing import NamedTuple
 from starec_agents.base import GraphAgent
 from starec_agents.studio.panel import Panel, spec
 from starec_sim.agent import Call
+from starec_sim.boundary import checked_agent
 from starec_sim.build import build_agent, build_environment, build_policy, load_dataset
 from starec_sim.environment import Environment
 from starec_sim.errors import ConfigError, RunError, StarecError
@@ -73,8 +74,9 @@ def open_visit(agent_name: str, start: Start, panel: Panel) -> Opening:
 def _recorded(agent_name: str, start: Start, panel: Panel) -> Opening:
     folder = run_folder.find(str(start.run), Path("runs"))
     opened = _reopened(str(folder.resolve()), start.round - 1, start.arm, start.seed)
-    if not isinstance(opened.agent, GraphAgent) or opened.agent.name != agent_name:
-        name = getattr(opened.agent, "name", type(opened.agent).__name__)
+    agent = checked_agent(opened.agent).plugin
+    if not isinstance(agent, GraphAgent) or agent.name != agent_name:
+        name = getattr(agent, "name", type(agent).__name__)
         raise RunError(
             f"the users of {folder} are played by the agent {name}, not by {agent_name}",
             hint=f"open it in the graph {name}",
@@ -90,7 +92,7 @@ def _recorded(agent_name: str, start: Start, panel: Panel) -> Opening:
         f"{folder.name}, arm {opened.trial.arm}, seed {opened.trial.seed}, user {user_id}, round "
         f"{start.round}; world and memory: {opened.how}; answers: {answers}"
     )
-    return Opening(call, opened.agent, how)
+    return Opening(call, agent, how)
 
 
 def _new(agent_name: str, start: Start, panel: Panel) -> Opening:
@@ -145,7 +147,7 @@ def _environment(dataset: str, environment: str, round: int) -> Environment:
 
 @lru_cache(maxsize=8)
 def _agent(name: str) -> GraphAgent:
-    agent = build_agent({"use": name})
+    agent = checked_agent(build_agent({"use": name})).plugin
     assert isinstance(agent, GraphAgent)
     return agent
 

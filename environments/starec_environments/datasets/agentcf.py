@@ -9,22 +9,19 @@ from pathlib import Path
 
 import numpy as np
 
-from starec_environments.datasets.assembly import (
-    ItemColumns,
-    LogRules,
-    LogTable,
-    assemble,
-    read_items,
-)
+from starec_environments.datasets.assembly import ItemColumns, LogTable, assemble, read_items
 from starec_environments.datasets.clean_text import unmarked
-from starec_environments.datasets.columns import Columns, read_table
+from starec_environments.datasets.columns import Columns
+from starec_environments.datasets.files_read import FilesRead
 from starec_environments.datasets.paths import folder, only
-from starec_environments.datasets.recbole import TITLES, read_atomic
+from starec_environments.datasets.recbole import TITLES
+from starec_environments.datasets.recbole_files import SPLITS, read_atomic
+from starec_environments.datasets.settings import BadLines, LogRules
+from starec_environments.datasets.text_tables import TextFormat, read_table
 from starec_sim.dataset import Dataset
 from starec_sim.errors import DataError
 from starec_sim.types import Item
 
-SPLITS = ("train", "valid", "test")
 VALUE_SEPARATOR = "; "
 
 
@@ -46,11 +43,15 @@ class AgentCF:
         catalogue: str | None = None
         """The part of the name before `.item`; needed when the folder holds several."""
         encoding: str = "utf-8"
+        bad_lines: BadLines = "error"
+        """Lines that cannot be read; `skip` leaves them out and counts them."""
         full_catalogue: bool = False
         """Whether to keep items that occur in no sequence and among no candidates."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self._form = TextFormat("\t", config.encoding)
+        self._files = FilesRead(config.bad_lines)
 
     def load(self) -> Dataset:
         """Read the dataset.
@@ -74,13 +75,13 @@ class AgentCF:
             for user, person in enumerate(dataset.users)
             if person.id in candidates
         }
-        return replace(dataset, candidates=known)
+        return self._files.finish(replace(dataset, candidates=known))
 
     def _sequences(self, paths: list[Path]) -> dict[str, list[str]]:
         """Return the items of each user in the order of her log."""
         sequences: dict[str, list[str]] = {}
         for path in paths:
-            table, _ = read_atomic(path, "\t", self.config.encoding)
+            table, _ = read_atomic(path, self._form, self._files.open(path, "sequences"))
             users, lists, nexts = map(table.column, ("user_id", "item_id_list", "item_id"))
             for row, (user, before, item) in enumerate(zip(users, lists, nexts, strict=True)):
                 listed = before.split()
@@ -100,14 +101,14 @@ class AgentCF:
         """Return the candidate items of each user; no file, no candidates."""
         if not path.is_file():
             return {}
-        table = read_table(
-            path, "\t", encoding=self.config.encoding, header=("user_id", "candidates")
-        )
+        form = replace(self._form, header=("user_id", "candidates"))
+        table = read_table(path, form, self._files.open(path, "candidates"))
         lists = map(str.split, table.column("candidates"))
         return dict(zip(table.column("user_id"), lists, strict=True))
 
     def _items(self, path: Path, wanted: AbstractSet[str]) -> list[Item]:
-        table, types = read_atomic(path, "\t", self.config.encoding)
+        faults = self._files.open(path, "items")
+        table, types = read_atomic(path, self._form, faults)
         title = next((name for name in TITLES if name in types), None)
         texts = [name for name in types if name not in ("item_id", title)]
         ids = table.column("item_id")
@@ -119,7 +120,8 @@ class AgentCF:
         kept = Columns(path, columns, [table.lines[row] for row in rows])
         attributes = {name: name for name in texts}
         separators = dict.fromkeys(texts, VALUE_SEPARATOR)
-        return read_items(kept, ItemColumns("item_id", title, attributes, separators), self.config)
+        described = ItemColumns("item_id", title, attributes, separators)
+        return read_items(kept, described, self.config, faults)
 
     def _dataset(
         self, name: str, path: Path, sequences: Mapping[str, list[str]], items: list[Item]

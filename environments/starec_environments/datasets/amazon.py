@@ -17,10 +17,12 @@ from pydantic import Field, field_validator
 from starec_environments.datasets.amazon_files import category, log_file, product_file
 from starec_environments.datasets.amazon_products import read_products
 from starec_environments.datasets.amazon_reviews import COLUMNS, Column, read_reviews
-from starec_environments.datasets.assembly import LogRules, LogTable, assemble
+from starec_environments.datasets.assembly import LogTable, assemble
 from starec_environments.datasets.clean_text import tidy_title
-from starec_environments.datasets.line_reader import Faults
+from starec_environments.datasets.files_read import FilesRead
 from starec_environments.datasets.paths import folder, listing
+from starec_environments.datasets.ratings import with_threshold
+from starec_environments.datasets.settings import LogRules
 from starec_sim.dataset import Dataset
 from starec_sim.errors import DataError
 from starec_sim.holdout.subset import part
@@ -54,6 +56,8 @@ class Amazon:
         bad_lines: Literal["error", "skip"] = "error"
         """Lines that are no record, or lack an id, a rating or a time; `skip` leaves them out and
         counts them."""
+        liked_from: float | None = None
+        """The fewest stars that are a like; None takes what is above 3."""
         untitled: Literal["keep", "drop"] = "keep"
         """Items without metadata: keep them, titled by their ids, or drop them and their
         ratings."""
@@ -86,10 +90,14 @@ class Amazon:
                 f"{place} holds no reviews of Amazon's; found: {listing(place)}",
                 hint="get some with `starec data get amazon-2018/CDs_and_Vinyl`, or set `reviews`",
             )
-        faults = Faults(path, config.bad_lines)
-        log, ratings, times = read_reviews(path, config.item, config.columns, faults)
+        files = FilesRead(config.bad_lines)
+        faults = files.open(path, "ratings")
+        log, given, times = read_reviews(path, config.item, config.columns, faults)
+        ratings = np.array(given, np.float64)
+        if config.liked_from is not None:
+            ratings = with_threshold(ratings, ratings, config.liked_from, path)
         notes = faults.notes()
-        described = self._described(path, set(log.columns["item"]), notes)
+        described = self._described(path, set(log.columns["item"]), notes, files)
         items = list(described.values())
         unknown = [id for id in dict.fromkeys(log.columns["item"]) if id not in described]
         if unknown:
@@ -99,7 +107,7 @@ class Amazon:
             items += [Item(id, tidy_title(id, id)) for id in unknown]
         dataset = assemble(
             category(path),
-            LogTable(log, np.array(ratings, np.float64), np.array(times, np.int64)),
+            LogTable(log, ratings, np.array(times, np.int64)),
             users=None,
             items=items,
             rules=config.model_copy(update={"unknown": "drop"}) if unknown else config,
@@ -112,9 +120,11 @@ class Amazon:
             dataset = part(
                 dataset, np.bincount(dataset.log.users, minlength=len(dataset.users)) > 0
             )
-        return replace(dataset, notes=notes)
+        return replace(files.finish(dataset), notes=notes)
 
-    def _described(self, reviews: Path, met: set[str], notes: dict[str, int]) -> dict[str, Item]:
+    def _described(
+        self, reviews: Path, met: set[str], notes: dict[str, int], files: FilesRead
+    ) -> dict[str, Item]:
         config = self.config
         path = product_file(reviews)
         if config.metadata is not None:
@@ -122,7 +132,7 @@ class Amazon:
         if path is None:
             return {}
         wanted = None if config.full_catalogue else met
-        faults = Faults(path, config.bad_lines)
+        faults = files.open(path, "items")
         items, left_out = read_products(path, wanted, config.details, faults)
         notes |= left_out
         return items

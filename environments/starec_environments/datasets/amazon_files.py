@@ -97,14 +97,16 @@ def log_file(place: Path, files: Iterable[Path], name: str | None) -> Path | Non
     if name is not None:
         if not (place / name).is_file():
             raise DataError(
-                f"{place} holds no {name}", hint="set `reviews` to a file of the folder"
+                f"{place} holds no {name}",
+                hint="--set data.reviews=NAME takes a file of the folder",
             )
         return place / name
     found = [file for file in sorted(files) if kind_of(file) in ("reviews", "ratings")]
     if len(found) > 1:
         raise DataError(
             f"{place} holds several files of reviews: {', '.join(file.name for file in found)}",
-            hint="give the path of the one to read, or set `reviews` to its name",
+            hint=f"read one: --set data.reviews={found[0].name}; tables with headers that are "
+            "parts of one log are read by --set data.use=csv",
         )
     return found[0] if found else None
 

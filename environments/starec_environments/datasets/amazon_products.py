@@ -9,7 +9,8 @@ from typing import Any
 
 from starec_environments.datasets.amazon_files import category, parsed
 from starec_environments.datasets.clean_text import plain, tidy_title, tidy_values, unmarked
-from starec_environments.datasets.line_reader import Faults, read_lines
+from starec_environments.datasets.faults import Faults
+from starec_environments.datasets.line_reader import read_lines
 from starec_sim.types import Item
 
 SCRAPS = ("getTime", "aPageStart")

@@ -11,7 +11,9 @@ from typing import Literal, NamedTuple, get_args
 
 from starec_environments.datasets.amazon_files import ASIN, parsed
 from starec_environments.datasets.columns import Columns
-from starec_environments.datasets.line_reader import Faults, read_lines
+from starec_environments.datasets.faults import Faults
+from starec_environments.datasets.ids import has_controls
+from starec_environments.datasets.line_reader import read_lines
 from starec_sim.errors import DataError
 
 Column = Literal["user", "item", "rating", "time"]
@@ -77,7 +79,7 @@ def read_reviews(
             raise DataError(f"{path} is empty", hint="check that the download is complete")
         reason = min(faults.first, key=lambda reason: faults.first[reason])
         raise DataError(
-            f"{path}: none of its lines is a review; line {faults.first[reason]}: {reason}",
+            f"{path}: none of its lines is a review; line {faults.first[reason]} of {reason}",
             hint="check that this is a file of Amazon reviews or ratings",
         )
     return Columns(path, {"user": users, "item": items}, lines), ratings, times
@@ -139,7 +141,7 @@ def _order(path: Path, rows: Sequence[Sequence[str]]) -> tuple[Column, ...]:
 def _wrong_id(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         return "is missing"
-    return "" if value.isprintable() else "holds control characters"
+    return "holds control characters" if has_controls(value) else ""
 
 
 def _number(value: object) -> float:

@@ -2,53 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Literal
+from itertools import compress
 
 import numpy as np
-from pydantic import field_validator
 
 from starec_environments.datasets.clean_text import (
-    VALUE_LIMIT,
     plain,
-    tidy,
     tidy_title,
     tidy_values,
 )
 from starec_environments.datasets.columns import Columns
+from starec_environments.datasets.faults import Faults
+from starec_environments.datasets.ids import check_decimals, read_ids
+from starec_environments.datasets.settings import LogRules
 from starec_sim.dataset import Dataset, Interactions
 from starec_sim.errors import DataError
-from starec_sim.settings import Settings
 from starec_sim.types import FloatArray, IntArray, Item, User
-
-
-class LogRules(Settings):
-    """What is done with a log that contradicts the other files or itself."""
-
-    unknown: Literal["error", "drop"] = "error"
-    """Interactions of items or users that the item or user file lacks."""
-    duplicates: Literal["error", "first", "last"] = "error"
-    """A user who meets an item twice, or a file that describes an item or user twice: keep the
-    first or the last. A user has one opinion of an item, and recommenders would count it double."""
-
-
-class FileSettings(LogRules):
-    """Settings of the readers of a user's own files."""
-
-    path: Path | None = None
-    """The folder with the files."""
-    encoding: str = "utf-8"
-    rating_scale: tuple[float, float] | None = None
-    """Smallest and largest rating, mapped linearly to 1 and 5; None when they are stars already."""
-
-    @field_validator("rating_scale")
-    @classmethod
-    def _scale_ascends(cls, scale: tuple[float, float] | None) -> tuple[float, float] | None:
-        if scale is not None and not scale[0] < scale[1]:
-            raise ValueError("the smallest rating comes first, e.g. [0.5, 5]")
-        return scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +34,22 @@ class ItemColumns:
     """Column to the separator of its values; a column that is not here holds one value."""
 
 
-def read_items(table: Columns, described: ItemColumns, rules: LogRules) -> list[Item]:
+def read_items(
+    table: Columns, described: ItemColumns, rules: LogRules, faults: Faults
+) -> list[Item]:
     """Return one item for each id of a table. Without a title, the id is the title.
 
     Raises:
         DataError: A column is missing, an id is empty, or one occurs twice.
     """
-    ids = _ids(table, described.id, "item")
+    ids = read_ids(table, described.id, "item", rules, faults)
     titles = table.column(described.title) if described.title is not None else None
     columns = [
         (name, table.column(column), described.separators.get(column))
         for name, column in described.attributes.items()
     ]
     items = []
-    for row in _one_row_each(table, ids, "item", rules):
+    for row in _one_row_each(table, ids, "item", rules, faults):
         values = {name: tidy_values(cells[row], separator) for name, cells, separator in columns}
         attributes = {name: found for name, found in values.items() if found}
         title = ids[row] if titles is None else plain(titles[row])
@@ -84,7 +57,9 @@ def read_items(table: Columns, described: ItemColumns, rules: LogRules) -> list[
     return items
 
 
-def read_users(table: Columns, id: str, profile: Mapping[str, str], rules: LogRules) -> list[User]:
+def read_users(
+    table: Columns, id: str, profile: Mapping[str, str], rules: LogRules, faults: Faults
+) -> list[User]:
     """Return one user for each id of a table.
 
     Args:
@@ -92,14 +67,15 @@ def read_users(table: Columns, id: str, profile: Mapping[str, str], rules: LogRu
         id: The column of ids.
         profile: Name in the profile to column.
         rules: Which row counts when an id occurs twice.
+        faults: What to do with rows that have no id.
 
     Raises:
         DataError: A column is missing, an id is empty, or one occurs twice.
     """
-    ids = _ids(table, id, "user")
+    ids = read_ids(table, id, "user", rules, faults)
     columns = [(name, table.column(column)) for name, column in profile.items()]
     users = []
-    for row in _one_row_each(table, ids, "user", rules):
+    for row in _one_row_each(table, ids, "user", rules, faults):
         cells = {name: tidy_values(column[row], None) for name, column in columns}
         users.append(
             User(ids[row], {name: ", ".join(cell) for name, cell in cells.items() if cell})
@@ -120,6 +96,8 @@ class LogTable:
     """The column of user ids."""
     item: str = "item"
     """The column of item ids."""
+    faults: Faults | None = None
+    """The bad rows, which are left out; None when there can be none."""
 
 
 def assemble(
@@ -143,45 +121,77 @@ def assemble(
         DataError: Rows are unknown or duplicate and that is an error, or no row is left.
     """
     table, ratings, times = log.table, log.ratings, log.times
-    user_ids, item_ids = _ids(table, log.user, "user"), _ids(table, log.item, "item")
+    faults = log.faults or Faults(table.path, "error")
+    user_ids = read_ids(table, log.user, "user", rules, faults)
+    item_ids = read_ids(table, log.item, "item", rules, faults)
     if users is None:
-        users = [User(id) for id in dict.fromkeys(user_ids)]
+        users = [User(id) for id in dict.fromkeys(_kept(user_ids, faults))]
     if items is None:
-        items = [Item(id, tidy_title(id, id)) for id in dict.fromkeys(item_ids)]
+        items = [Item(id, tidy_title(id, id)) for id in dict.fromkeys(_kept(item_ids, faults))]
     user_rows = _rows(user_ids, [user.id for user in users])
     item_rows = _rows(item_ids, [item.id for item in items])
     known = (user_rows >= 0) & (item_rows >= 0)
-    if rules.unknown == "error" and not known.all():
+    if faults.wrong is not None:
+        known |= faults.wrong
+    unknown = int((~known).sum())
+    if unknown:
         bad = int(np.argmin(known))
-        what, ids = ("user", user_ids) if user_rows[bad] < 0 else ("item", item_ids)
-        raise DataError(
-            f'{table.at(bad)}: the {what} file does not know the {what} "{ids[bad]}" '
-            f"({int((~known).sum())} of {len(known)} interactions are of unknown ones)",
-            hint=f"complete the {what} file, or set `unknown: drop` to leave such interactions out",
-        )
+        if user_rows[bad] < 0:
+            _refuse(table, bad, "user", user_ids[bad], {user.id for user in users}, rules, unknown)
+        else:
+            _refuse(table, bad, "item", item_ids[bad], {item.id for item in items}, rules, unknown)
+    if faults.wrong is not None:
+        known &= ~faults.wrong
     rows = np.flatnonzero(known)
     rows = rows[np.argsort(times[rows], kind="stable")]
     pairs = user_rows[rows] * len(items) + item_rows[rows]
-    rows = rows[_one_of_each(table, rows, pairs, user_ids, item_ids, rules)]
-    if not len(rows):
-        raise DataError(f"{table.path}: no interaction is left", hint="check the ids in both files")
-    kept = Interactions(user_rows[rows], item_rows[rows], ratings[rows], times[rows])
-    return Dataset(name, tuple(users), tuple(items), kept)
+    kept = rows[_one_of_each(table, rows, pairs, user_ids, item_ids, rules)]
+    if not len(kept):
+        why = "".join(f"; {note}: {count}" for note, count in faults.notes().items())
+        raise DataError(
+            f"{table.path}: no interaction is left{why}", hint="check the ids in both files"
+        )
+    counts = {
+        "interactions of unknown users or items (left out)": unknown,
+        f"interactions of a user with an item again (the {rules.duplicates} counts)": len(rows)
+        - len(kept),
+    }
+    return Dataset(
+        name,
+        tuple(users),
+        tuple(items),
+        Interactions(user_rows[kept], item_rows[kept], ratings[kept], times[kept]),
+        notes={note: count for note, count in counts.items() if count},
+    )
 
 
-def _ids(table: Columns, name: str, what: str) -> list[str]:
-    """Return a column of ids as text, without surrounding space."""
-    column = table.column(name)
-    # There are far fewer ids than rows, so each id is checked once.
-    ids = {raw: plain(raw).strip() for raw in dict.fromkeys(column)}
-    for raw, id in ids.items():
-        if not id or not id.isprintable():
-            fault = f'"{tidy(id, VALUE_LIMIT)}" holds control characters' if id else "is empty"
-            raise DataError(
-                f"{table.at(list(column).index(raw))}: the {what} id {fault}",
-                hint="mend the line, or check the separator and the encoding",
-            )
-    return [ids[raw] for raw in column]
+def _refuse(
+    table: Columns,
+    row: int,
+    what: str,
+    id: str,
+    there: Collection[str],
+    rules: LogRules,
+    unknown: int,
+) -> None:
+    """Refuse an id that the user or item file lacks.
+
+    Raises:
+        DataError: Unknown ids are errors, or this one is known with or without `.0`.
+    """
+    check_decimals(table.at(row), id, there, f"the {what} file", what)
+    if rules.unknown == "error":
+        raise DataError(
+            f'{table.at(row)}: the {what} file does not know the {what} "{id}" '
+            f"({unknown} of {len(table)} interactions are of unknown ones)",
+            hint=f"complete the {what} file, or leave such interactions out: "
+            "--set data.unknown=drop",
+        )
+
+
+def _kept(ids: Sequence[str], faults: Faults) -> Iterable[str]:
+    """Return the ids of the rows that are not left out."""
+    return ids if faults.wrong is None else compress(ids, (~faults.wrong).tolist())
 
 
 def _rows(ids: Sequence[str], known: Sequence[str]) -> IntArray:
@@ -190,8 +200,17 @@ def _rows(ids: Sequence[str], known: Sequence[str]) -> IntArray:
     return np.fromiter((row_of.get(id, -1) for id in ids), np.int64, len(ids))
 
 
-def _one_row_each(table: Columns, ids: Sequence[str], what: str, rules: LogRules) -> Sequence[int]:
+def _one_row_each(
+    table: Columns, ids: Sequence[str], what: str, rules: LogRules, faults: Faults
+) -> Sequence[int]:
     """Return the rows that are kept, one for each id, in the order of the table."""
+    if faults.wrong is not None:
+        kept = np.flatnonzero(~faults.wrong).tolist()
+        left = Columns(table.path, {}, [table.lines[row] for row in kept], table.unit)
+        again = _one_row_each(
+            left, [ids[row] for row in kept], what, rules, Faults(table.path, faults.rule)
+        )
+        return [kept[row] for row in again]
     last = {id: row for row, id in enumerate(ids)}
     if len(last) == len(ids):
         return range(len(ids))
@@ -228,8 +247,10 @@ def _one_of_each(
 
 
 def _twice(table: Columns, first: int, second: int, what: str, surplus: int) -> DataError:
+    one, other = table.file_of(first), table.file_of(second)
+    of_file = f" of {one.name}" if one != other else ""
     return DataError(
-        f"{table.at(second)}: {what} again, first on {table.unit} {table.lines[first]} "
+        f"{table.at(second)}: {what} again, first on {table.unit} {table.lines[first]}{of_file} "
         f"({surplus} such {table.unit}s in all)",
-        hint="set `duplicates: last` (or `first`) to keep one of them, or remove the others",
+        hint="--set data.duplicates=last (or =first) keeps one of them; or remove the others",
     )

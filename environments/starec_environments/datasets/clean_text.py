@@ -6,6 +6,8 @@ import html
 import re
 import unicodedata
 
+from starec_sim.joiners import JOINERS, joins
+
 TITLE_LIMIT = 200
 VALUE_LIMIT = 80
 """Characters. Longer text is cut and ends in an ellipsis."""
@@ -29,18 +31,21 @@ def tidy(text: str, limit: int) -> str:
     """Return the text as one line of at most `limit` characters.
 
     Line breaks and control characters become spaces, runs of spaces become one, and invisible
-    format characters (zero-width, direction overrides, byte order marks) are removed.
+    format characters (zero-width, direction overrides, byte order marks) are removed. Joiners
+    between letters or emoji stay, because they are part of the spelling.
 
     >>> tidy("Toy" + chr(10) + "  Story ", 80)
     'Toy Story'
     """
     if not text.isprintable():
         text = "".join(
-            char if char.isprintable() else "" if unicodedata.category(char) == "Cf" else " "
-            for char in text
+            char
+            if char.isprintable() or joins(text, place)
+            else ("" if unicodedata.category(char) == "Cf" else " ")
+            for place, char in enumerate(text)
         )
     line = " ".join(text.split())
-    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+    return line if len(line) <= limit else line[: limit - 1].rstrip(" " + JOINERS) + "…"
 
 
 def tidy_title(text: str, id: str) -> str:

@@ -32,12 +32,30 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
         "businessid",
         "anime",
         "animeid",
+        "artistid",
     ),
     "rating": ("rating", "stars", "star", "score", "overall", "rate", "bookrating"),
-    "time": ("timestamp", "time", "date", "datetime", "unixreviewtime", "createdat", "unixtime"),
+    "time": (
+        "timestamp",
+        "time",
+        "date",
+        "datetime",
+        "unixreviewtime",
+        "createdat",
+        "unixtime",
+        "eventtime",
+    ),
     "title": ("title", "movietitle", "booktitle", "itemname", "name", "trackname", "headline"),
 }
 """Role to names, without regard to case, spaces, dashes and underscores."""
+
+UNCLEAR: tuple[str, ...] = (
+    *("label", "labels", "target", "click", "clicks", "clicked", "isclick", "isclicked"),
+    *("like", "liked", "islike", "islikes", "feedback", "isread"),
+    *("event", "eventtype", "action", "actiontype", "behavior", "behaviortype"),
+)
+"""Columns that say what a row means: in a log without ratings they are asked about, because a row
+with `label` 0 is no choice."""
 
 OWN_ID = ("id",)
 """In a file about items (or users), a plain `id` is the item's (or the user's)."""
@@ -75,6 +93,15 @@ def column_for(role: str, names: Iterable[str], *, own: bool = False) -> str | N
     """
     known = (*SYNONYMS[role], *(OWN_ID if own else ()))
     return _first(known, names)
+
+
+def unclear_column(names: Iterable[str]) -> str | None:
+    """Return the first column that says what a row means, or None.
+
+    >>> unclear_column(["user_id", "item_id", "is_click"])
+    'is_click'
+    """
+    return next((name for name in names if _plain(name) in UNCLEAR), None)
 
 
 def described(roles: Mapping[str, Sequence[str]], names: Sequence[str]) -> dict[str, str]:

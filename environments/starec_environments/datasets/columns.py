@@ -1,14 +1,15 @@
-"""Tables of text as columns, with errors that name the file, the line and what to do."""
+"""Tables as columns, whose rows know the file and the line they come from."""
 
 from __future__ import annotations
 
-import csv
-import io
+import bisect
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+import numpy as np
 
 from starec_sim.errors import DataError, did_you_mean
 
@@ -23,6 +24,10 @@ class Columns:
     """The line of the file on which each row ends."""
     unit: str = "line"
     """What `lines` counts; a Parquet file has rows."""
+    further: tuple[tuple[int, Path], ...] = ()
+    """The first row and the path of each further file, in order."""
+    left_out: tuple[str, ...] = ()
+    """Columns of the file that were not read."""
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -34,111 +39,56 @@ class Columns:
             DataError: There is no such column; the message names the nearest.
         """
         if name not in self.columns:
-            raise DataError(
-                f'{self.path} has no column "{name}"; {did_you_mean(name, self.columns)}',
-                hint=f"its columns are {', '.join(self.columns)}; name the right one in the "
-                "dataset's settings",
-            )
+            raise missing_column(self.path, name, self.columns)
         return self.columns[name]
+
+    def file_of(self, row: int) -> Path:
+        """Return the file that a row comes from."""
+        place = bisect.bisect_right(self.further, row, key=lambda part: part[0])
+        return self.further[place - 1][1] if place else self.path
 
     def at(self, row: int) -> str:
         """Return the file and line of a row, for messages."""
-        return f"{self.path}, {self.unit} {self.lines[row]}"
+        return f"{self.file_of(row)}, {self.unit} {self.lines[row]}"
 
 
-def read_text(path: Path, encoding: str) -> str:
-    """Return a file's text, without a byte order mark and with plain line feeds.
-
-    Raises:
-        DataError: The file is missing, empty, not a file, or not in this encoding.
-    """
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise DataError(
-            f"there is no file {path}", hint="check the path and that the download is complete"
-        ) from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from error
-    try:
-        text = data.decode(encoding).removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"{path}, line {line}: byte {error.start} is 0x{data[error.start]:02x}, "
-            f"which is not {encoding}",
-            hint="set `encoding` to the file's own, e.g. latin-1 or cp1252",
-        ) from None
-    except LookupError:
-        raise DataError(
-            f'there is no encoding called "{encoding}"', hint="e.g. utf-8, latin-1, cp1252"
-        ) from None
-    if not text.strip():
-        raise DataError(f"{path} is empty", hint="check that the download is complete")
-    return text.replace("\r\n", "\n")
+def missing_column(path: Path, name: str, known: Collection[str]) -> DataError:
+    """Return the error that a file has no such column."""
+    return DataError(
+        f'{path} has no column "{name}"; {did_you_mean(name, known)}',
+        hint=f"its columns are {', '.join(known)}; name the right one in the dataset's settings",
+    )
 
 
-def read_table(
-    path: Path,
-    separator: str,
-    *,
-    encoding: str = "utf-8",
-    header: Sequence[str] | None = None,
-    quoted: bool = False,
-) -> Columns:
-    """Read a delimited file.
-
-    Args:
-        path: The file.
-        separator: Between fields; more than one character only when not quoted.
-        encoding: Its name in Python.
-        header: The names of the columns, when the file has no header.
-        quoted: Whether a field may be quoted as in CSV, and then hold separators and line breaks.
+def joined(tables: Sequence[Columns]) -> Columns:
+    """Return the rows of several files with the same columns as one table.
 
     Raises:
-        DataError: The file cannot be read, has no rows, or has a row of another width.
+        DataError: The files have different columns.
     """
-    text = read_text(path, encoding)
-    lines: Sequence[int]
-    if quoted:
-        rows, lines = _quoted_rows(path, text, separator)
-    else:
-        written = text.rstrip("\n").split("\n")
-        lines = range(1, len(written) + 1)
-        if not all(written):
-            lines = [line for line, row in zip(lines, written, strict=True) if row]
-            written = [row for row in written if row]
-        rows = [row.split(separator) for row in written]
-    if header is None:
-        header, rows, lines = rows[0], rows[1:], lines[1:]
-    if len(set(header)) < len(header):
-        twice = next(name for name in header if list(header).count(name) > 1)
-        raise DataError(f'{path} has two columns named "{twice}"', hint="rename one of them")
-    if not rows:
-        raise DataError(f"{path} has a header and no rows")
-    width = len(header)
-    if set(map(len, rows)) != {width}:
-        bad = next(row for row, fields in enumerate(rows) if len(fields) != width)
-        raise DataError(
-            f"{path}, line {lines[bad]}: {len(rows[bad])} fields where {width} were expected "
-            f"({', '.join(itertools.islice(header, 8))}{', ...' * (width > 8)})",
-            hint=f"fields are separated by {separator!r}; mend the line, or set the separator",
-        )
-    return Columns(path, dict(zip(header, zip(*rows, strict=True), strict=True)), lines)
+    first, *others = tables
+    if not others:
+        return first
+    for other in others:
+        if other.columns.keys() != first.columns.keys():
+            raise DataError(
+                f"{first.path} and {other.path} have different columns: "
+                f"{', '.join(first.columns)} and {', '.join(other.columns)}",
+                hint="name the file to read, e.g. --set data.interactions="
+                f"{first.path.name}, or give the files the same columns",
+            )
+    starts = itertools.accumulate(map(len, tables[:-1]))
+    return Columns(
+        first.path,
+        {name: _chained([table.columns[name] for table in tables]) for name in first.columns},
+        list(itertools.chain.from_iterable(table.lines for table in tables)),
+        first.unit,
+        tuple(zip(starts, (other.path for other in others), strict=True)),
+        first.left_out,
+    )
 
 
-def _quoted_rows(path: Path, text: str, separator: str) -> tuple[list[list[str]], list[int]]:
-    # newline="" keeps line breaks inside quotes as they are; csv splits the others itself.
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    rows, lines = [], []
-    try:
-        for row in reader:
-            if row:
-                rows.append(row)
-                lines.append(reader.line_num)
-    except csv.Error as error:
-        raise DataError(
-            f"{path}, line {reader.line_num}: {error}",
-            hint='a field that holds a quote is written "like ""this"""',
-        ) from None
-    return rows, lines
+def _chained(parts: Sequence[Sequence[Any]]) -> Sequence[Any]:
+    if all(isinstance(part, np.ndarray) for part in parts):
+        return cast(Sequence[Any], np.concatenate([np.asarray(part) for part in parts]))
+    return list(itertools.chain.from_iterable(parts))

@@ -2,124 +2,167 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from starec_environments.datasets.amazon_files import log_file
-from starec_environments.datasets.column_names import ATTRIBUTES, PROFILE, column_for, described
+from starec_environments.datasets.column_names import column_for
 from starec_environments.datasets.paths import listing
+from starec_environments.datasets.recbole_files import atomic_datasets
+from starec_environments.datasets.table_files import (
+    NAMED_DELIMITERS,
+    check_nearly_a_log,
+    choose_log,
+    describing_files,
+    read_header,
+    role_columns,
+)
 from starec_environments.datasets.tables import ParquetTable
+from starec_environments.datasets.text_files import first_text, read_text
 from starec_sim.errors import DataError
 
-DELIMITERS = ",;\t|"
-TABLES = {".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
+TEXT_TABLES = (".csv", ".tsv", ".tab", ".txt", ".dat")
+"""Endings of files in a folder that are looked into; a file that is named may have any."""
+PARQUET = ".parquet"
 FORMATS = (
-    "MovieLens 100K (u.data), MovieLens 1M (ratings.dat), AgentCF (*.train.inter), "
-    "RecBole (*.inter), Amazon Reviews of 2014, 2018 and 2023 (.json, .jsonl, .csv), "
-    "CSV and Parquet tables with user and item columns"
+    "MovieLens (u.data, ratings.dat, ratings.csv), AgentCF and RecBole (*.inter), Amazon Reviews "
+    "of 2014, 2018 and 2023 (.json, .jsonl, .csv), CSV and Parquet tables with user and item "
+    "columns"
 )
-HEADER_BYTES = 65_536
+_DAT = re.compile(r"[^:\n]+::[^:\n]+::[0-9.]+::\d+(?:\n|$)")
+_U_DATA = re.compile(r"\d+\t\d+\t[1-5]\t\d+(?:\n|$)")
 
 
-def detect(path: Path) -> tuple[str, dict[str, Any]]:
+def detect(path: Path, given: Mapping[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
     """Return the name of the dataset reader that fits a folder or file, and its settings.
 
-    The settings are plain values as in the YAML of an experiment, `path` among them.
+    Args:
+        path: The folder or file.
+        given: Settings of the user, which count more than what is recognised; `use` names the
+            reader.
+
+    Returns:
+        The settings are plain values as in the YAML of an experiment, `path` among them.
 
     Raises:
         DataError: There is nothing, or no known format; the message lists what is there.
     """
-    path = path.expanduser()
+    path, given = path.expanduser(), dict(given or {})
     if path.is_file():
         place, files = path.parent, [path]
     elif path.is_dir():
         place, files = path, sorted(file for file in path.iterdir() if file.is_file())
     else:
         raise DataError(f"there is nothing at {path}", hint=f"relative paths start at {Path.cwd()}")
-    for reader, settings in _candidates(place, files):
-        return reader, {"path": str(place), **settings}
-    raise DataError(
+    wanted = given.pop("use", None)
+    for reader, settings in _candidates(place, files, given, path.is_file(), wanted):
+        if wanted in (None, reader):
+            return reader, _merged({"path": str(place), **settings}, given)
+    if wanted is not None:
+        return wanted, _merged({"path": str(path)}, given)
+    raise _unknown(path, files)
+
+
+def _unknown(path: Path, files: Sequence[Path]) -> DataError:
+    """Return the error that no reader fits, with what may help for these files."""
+    inside = [entry for entry in path.iterdir() if entry.is_dir()] if path.is_dir() else []
+    packed = [file for file in files if file.suffix.lower() in (".zip", ".rar", ".tar", ".tgz")]
+    hint = f"known are {FORMATS}"
+    if packed:
+        hint = f"unpack {packed[0].name} first; {hint}"
+    if inside:
+        hint = f"the data may lie in a folder of it: --data {inside[0]}; {hint}"
+    text = [file for file in files if _suffix(file) in TEXT_TABLES]
+    if text and not any(any(read_header(file)[0]) for file in text):
+        read_text(text[0], "utf-8")  # says what is wrong with a file that is no text
+    tables = [(file, names) for file in text if len(names := read_header(file)[0]) > 1]
+    shown = "".join(
+        f"; {file.name} begins with {', '.join(names)[:80]}" for file, names in tables[:1]
+    )
+    return DataError(
         f"{path} is in no known format; "
-        + (f"it holds {listing(path)}" if path.is_dir() else "it is a single file"),
-        hint=f"known are {FORMATS}; other files need their columns named "
-        "(`use: csv` or `use: parquet`) or a reader of your own",
+        + (f"it holds {listing(path)}" if path.is_dir() else "it is a single file")
+        + shown,
+        hint=f"{hint}; name the columns of other tables, e.g. --set data.columns.user=NAME --set "
+        "data.columns.item=NAME, or --set 'data.header=[user, item]' where there is no header",
     )
 
 
-def _candidates(place: Path, files: list[Path]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _merged(found: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that were found, with those of the user in their place."""
+    for key, value in given.items():
+        old = found.get(key)
+        if isinstance(old, Mapping) and isinstance(value, Mapping):
+            value = {**old, **value}
+        found[key] = value
+    return found
+
+
+def _candidates(
+    place: Path,
+    files: list[Path],
+    given: Mapping[str, Any],
+    single: bool,
+    wanted: str | None,
+) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the readers that fit, the most specific first."""
     names = {file.name for file in files}
-    if "u.data" in names or "ml-100k.inter" in names:
+    if "ml-100k.inter" in names or ("u.data" in names and _begins(place / "u.data", _U_DATA)):
         yield "movielens-100k", {}
-    if "ratings.dat" in names:
-        yield "movielens-1m", {}
-    for suffix, reader in ((".train.inter", "agentcf"), (".inter", "recbole")):
-        stems = sorted(name.removesuffix(suffix) for name in names if name.endswith(suffix))
-        if len(stems) == 1:
-            yield reader, {"name": stems[0]}
-        elif stems:
-            raise DataError(
-                f"{place} holds several datasets: {', '.join(stems)}",
-                hint=f"give the path of one {suffix} file",
-            )
-    if (reviews := log_file(place, files, None)) is not None:
-        yield "amazon", {"reviews": reviews.name}
-    for suffix, reader in TABLES.items():
-        tables = [file for file in files if file.suffix.lower() == suffix]
-        if settings := _as_tables(tables):
+    if "ratings.dat" in names and _begins(place / "ratings.dat", _DAT):
+        yield "movielens-1m" if (place / "users.dat").is_file() else "movielens-10m", {}
+    if wanted in (None, "recbole", "agentcf"):
+        yield from atomic_datasets(place, files, given.get("name"))
+    if wanted in (None, "amazon"):
+        reviews = log_file(place, files, given.get("reviews"))
+        if reviews is not None:
+            yield "amazon", {"reviews": reviews.name}
+    for reader, suffixes in (("csv", TEXT_TABLES), ("parquet", (PARQUET,))):
+        tables = [file for file in files if single or _suffix(file) in suffixes]
+        if single and (_suffix(files[0]) == PARQUET) != (reader == "parquet"):
+            continue
+        if wanted in (None, reader) and (settings := _as_tables(tables, given)):
             yield reader, settings
 
 
-def _as_tables(files: list[Path]) -> dict[str, Any] | None:
+def _suffix(file: Path) -> str:
+    return Path(file.name.lower().removesuffix(".gz")).suffix
+
+
+def _begins(path: Path, pattern: re.Pattern[str]) -> bool:
+    return bool(pattern.match(first_text(path, "latin-1", 1_000)))
+
+
+def _as_tables(files: Sequence[Path], given: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the settings with which the tables are a dataset; None when they are none."""
-    headers = {file: header for file in files if (header := _header(file))}
-    logs = [
-        file
-        for file, (names, _) in headers.items()
-        if column_for("user", names) and column_for("item", names)
-    ]
-    if not logs:
+    headers = {file: names for file in files if (names := _names(file, given))}
+    columns = given.get("columns") or {}
+    listed = given.get("interactions")
+    if listed is not None:
+        wanted = [listed] if isinstance(listed, str) else listed
+        log = [file for file in headers if file.name in wanted]
+    else:
+        log = choose_log(headers, columns)
+    if not log:
+        check_nearly_a_log(headers, columns)
         return None
-    # Of several files (ratings.csv beside tags.csv), the log is the one with ratings, else the
-    # first.
-    log = next((file for file in logs if column_for("rating", headers[file][0])), logs[0])
-    names, delimiter = headers[log]
-    columns = {role: column_for(role, names) for role in ("user", "item", "rating", "time")}
+    names = headers[log[0]]
     settings: dict[str, Any] = {
-        "interactions": log.name,
-        "columns": {role: name for role, name in columns.items() if name},
+        "interactions": log[0].name if len(log) == 1 else [file.name for file in log],
+        "columns": role_columns(names, columns),
     }
-    if delimiter != "," and log.suffix.lower() != ".parquet":
-        settings["delimiter"] = delimiter
-    for file, (names, other) in headers.items():
-        if file not in logs and other == delimiter:
-            settings |= _as_items(file, names, settings) or _as_users(file, names, settings)
-    return settings
+    return settings | describing_files(headers, log)
 
 
-def _as_items(file: Path, names: Sequence[str], settings: dict[str, Any]) -> dict[str, Any]:
-    id, title = column_for("item", names, own=True), column_for("title", names)
-    if "items" in settings or id is None or title is None:
-        return {}
-    columns = {"id": id, "title": title, "attributes": described(ATTRIBUTES, names)}
-    return {"items": file.name, "item_columns": columns}
-
-
-def _as_users(file: Path, names: Sequence[str], settings: dict[str, Any]) -> dict[str, Any]:
-    id, profile = column_for("user", names, own=True), described(PROFILE, names)
-    if "users" in settings or id is None or not profile:
-        return {}
-    return {"users": file.name, "user_columns": {"id": id, "profile": profile}}
-
-
-def _header(file: Path) -> tuple[list[str], str] | None:
-    """Return a table's columns and delimiter; None for a file that cannot be read as a table."""
-    if file.suffix.lower() == ".parquet":
-        return ParquetTable(ParquetTable.Config()).names(file), ","
-    with file.open("rb") as stream:
-        line = stream.readline(HEADER_BYTES).decode("utf-8", errors="replace").lstrip("\ufeff")
-    delimiter = max(DELIMITERS, key=line.count)
-    names = next(csv.reader([line.strip("\r\n")], delimiter=delimiter), [])
-    return (names, delimiter) if len(names) > 1 else None
+def _names(file: Path, given: Mapping[str, Any]) -> Sequence[str]:
+    """Return a table's columns; none for a file that cannot be read as a table."""
+    if file.suffix.lower() == PARQUET:
+        return ParquetTable(ParquetTable.Config()).names(file)
+    delimiter = given.get("delimiter")
+    encoding = str(given.get("encoding") or "utf-8")
+    names, _ = read_header(file, encoding, NAMED_DELIMITERS.get(str(delimiter), delimiter))
+    header = given.get("header")
+    known = column_for("user", names) or column_for("item", names, own=True)
+    return header if header and not known and len(header) == len(names) else names

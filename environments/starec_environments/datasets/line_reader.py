@@ -6,9 +6,7 @@ import gzip
 import io
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from starec_sim.errors import DataError
 from starec_sim.progress import report_progress
@@ -57,41 +55,3 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
         ) from error
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
-
-
-@dataclass(slots=True)
-class Faults:
-    """Bad lines of a file: refused, or counted by reason."""
-
-    path: Path
-    rule: Literal["error", "skip"]
-    first: dict[str, int] = field(default_factory=dict)
-    """Reason to the first line with it."""
-    counts: dict[str, int] = field(default_factory=dict)
-
-    def found(self, line: int, reason: str, shown: object = "") -> None:
-        """Count a bad line.
-
-        Raises:
-            DataError: Bad lines are errors; the message names the line and what is wrong with it.
-        """
-        if self.rule == "error":
-            raise self.error(line, reason, shown)
-        self.first.setdefault(reason, line)
-        self.counts[reason] = self.counts.get(reason, 0) + 1
-
-    def error(self, line: int, reason: str, shown: object = "") -> DataError:
-        """Return the error of one bad line."""
-        got = f", got {str(shown)[:80]!r}" if shown != "" else ""
-        return DataError(
-            f"{self.path}, line {line}: {reason}{got}",
-            hint="mend or remove the line, or set `bad_lines: skip` to leave such lines out and "
-            "have them counted",
-        )
-
-    def notes(self) -> dict[str, int]:
-        """Return how many lines were left out for each reason, and the first of them."""
-        return {
-            f"{self.path.name}: {reason} (first on line {self.first[reason]})": count
-            for reason, count in self.counts.items()
-        }

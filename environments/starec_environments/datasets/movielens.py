@@ -1,4 +1,7 @@
-"""MovieLens 100K and 1M (Harper and Konstan, 2015), in the format GroupLens publishes."""
+"""MovieLens 100K, 1M and 10M (Harper and Konstan, 2015), as GroupLens publishes them.
+
+MovieLens 20M, 25M, 32M and latest are CSV files, which the reader `csv` reads.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,28 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from starec_environments.datasets.assembly import LogRules, LogTable, assemble
+from starec_environments.datasets.assembly import LogTable, assemble
 from starec_environments.datasets.clean_text import tidy_title, tidy_values
-from starec_environments.datasets.columns import Columns, read_table
+from starec_environments.datasets.columns import Columns
+from starec_environments.datasets.files_read import FilesRead
 from starec_environments.datasets.paths import folder, listing, usual_folder
-from starec_environments.datasets.quantities import read_ratings, read_times
+from starec_environments.datasets.ratings import RatingColumn, read_ratings
 from starec_environments.datasets.recbole import RecBole
+from starec_environments.datasets.settings import BadLines, LogRules, RatingSettings
+from starec_environments.datasets.text_tables import TextFormat, read_table
+from starec_environments.datasets.times import read_times
 from starec_sim.dataset import Dataset
 from starec_sim.errors import DataError
 from starec_sim.types import Item, User
 
 LATIN = "latin-1"
+LOG = ("user", "item", "rating", "time")
+HELD = {
+    **{"u.data": "interactions", "u.user": "users", "u.item": "items", "u.genre": "genres"},
+    **{"ratings.dat": "interactions", "users.dat": "users", "movies.dat": "items"},
+}
+"""File to what it holds."""
+WHOLE_STARS, HALF_STARS = (1.0, 5.0), (0.5, 5.0)
 
 AGES = {
     "1": "under 18",
@@ -52,8 +66,21 @@ OCCUPATIONS = (
 )
 """The codes of users.dat, in words, as the README of MovieLens 1M has them."""
 
+NO_GENRES = ("unknown", "(no genres listed)")
+
 TITLE_AND_YEAR = re.compile(r"(.*\S)\s*\((\d{4})\)(?:\s*\(V\))?")
 """`Toy Story (1995)`; `(V)` marks a few films that went straight to video."""
+
+
+class FilmSettings(LogRules, RatingSettings):
+    """Settings of all of them."""
+
+    path: Path | None = None
+    """The folder with the files; None looks for `ml-100k` or `ml-1m` in `$STAREC_DATA`, `data` and
+    `../shared/data`."""
+    encoding: str = LATIN
+    bad_lines: BadLines = "error"
+    """Lines that cannot be read; `skip` leaves them out and counts them."""
 
 
 class MovieLens100K:
@@ -64,12 +91,8 @@ class MovieLens100K:
     `gender` and `occupation`.
     """
 
-    class Config(LogRules):
+    class Config(FilmSettings):
         """Where the files are."""
-
-        path: Path | None = None
-        """The folder with the files; None looks for it in `$STAREC_DATA/ml-100k`,
-        `data/ml-100k` and `../shared/data/ml-100k`."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -80,31 +103,26 @@ class MovieLens100K:
         Raises:
             DataError: The files are missing, or their format is wrong.
         """
-        place = _place(self.config.path, "movielens-100k", "ml-100k", ("u.data", "ml-100k.inter"))
+        config = self.config
+        place = _place(config.path, "movielens-100k", "ml-100k", ("u.data", "ml-100k.inter"))
         if not (place / "u.data").is_file():
-            rules = self.config.model_dump(include={"unknown", "duplicates"})
-            return _as_films(RecBole(RecBole.Config(path=place, name="ml-100k", **rules)).load())
-        users = read_table(
-            place / "u.user",
-            "|",
-            encoding=LATIN,
-            header=("user", "age", "gender", "occupation", "zip code"),
-        )
+            same = config.model_dump(exclude={"path", "encoding"})
+            same["rating_scale"] = config.rating_scale or WHOLE_STARS
+            return _as_films(RecBole(RecBole.Config(path=place, name="ml-100k", **same)).load())
+        files = _Files(place, config)
+        users = files.table("u.user", "|", "user", "age", "gender", "occupation", "zip code")
         people = [
             User(id, {"age": age, "gender": gender, "occupation": occupation})
             for id, age, gender, occupation in _rows(users, "user", "age", "gender", "occupation")
         ]
-        log = read_table(
-            place / "u.data", "\t", encoding=LATIN, header=("user", "item", "rating", "time")
-        )
-        return _dataset("movielens-100k", log, people, self._films(place), self.config)
+        log = files.table("u.data", "\t", *LOG)
+        return files.dataset("movielens-100k", log, people, self._films(files), WHOLE_STARS)
 
-    def _films(self, place: Path) -> list[Item]:
-        genres = read_table(place / "u.genre", "|", encoding=LATIN, header=("genre", "place"))
+    def _films(self, files: _Files) -> list[Item]:
+        genres = files.table("u.genre", "|", "genre", "place")
         names = genres.column("genre")
         dates = ("release date", "video date")
-        header = ("item", "title", *dates, "url", *names)
-        table = read_table(place / "u.item", "|", encoding=LATIN, header=header)
+        table = files.table("u.item", "|", "item", "title", *dates, "url", *names)
         flags = list(zip(*(table.column(name) for name in names), strict=True))
         films = []
         for row, (id, title, date) in enumerate(_rows(table, "item", "title", "release date")):
@@ -122,12 +140,8 @@ class MovieLens1M:
     `year`, users an `age` (a range), `gender` and `occupation`.
     """
 
-    class Config(LogRules):
+    class Config(FilmSettings):
         """Where the files are."""
-
-        path: Path | None = None
-        """The folder with the files; None looks for it in `$STAREC_DATA/ml-1m`, `data/ml-1m`
-        and `../shared/data/ml-1m`."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -138,10 +152,11 @@ class MovieLens1M:
         Raises:
             DataError: The files are missing, or their format is wrong.
         """
-        place = _place(self.config.path, "movielens-1m", "ml-1m", ("ratings.dat",))
-        log = _dat(place / "ratings.dat", "user", "item", "rating", "time")
-        users = _dat(place / "users.dat", "user", "gender", "age", "occupation", "zip code")
-        movies = _dat(place / "movies.dat", "item", "title", "genres")
+        files = _Files(
+            _place(self.config.path, "movielens-1m", "ml-1m", ("ratings.dat",)), self.config
+        )
+        log = files.table("ratings.dat", "::", *LOG)
+        users = files.table("users.dat", "::", "user", "gender", "age", "occupation", "zip code")
         people = []
         for row, (id, gender, age, job) in enumerate(
             _rows(users, "user", "gender", "age", "occupation")
@@ -153,11 +168,33 @@ class MovieLens1M:
                 )
             profile = {"age": AGES[age], "gender": gender, "occupation": OCCUPATIONS[int(job)]}
             people.append(User(id, profile))
-        films = [
-            _film(id, title, "", genres.split("|"))
-            for id, title, genres in _rows(movies, "item", "title", "genres")
-        ]
-        return _dataset("movielens-1m", log, people, films, self.config)
+        return files.dataset("movielens-1m", log, people, _dat_films(files), WHOLE_STARS)
+
+
+class MovieLens10M:
+    """MovieLens 10M: 69,878 users who rated, 10,681 films, 10,000,054 ratings in half stars.
+
+    Reads the original files (ratings.dat, movies.dat). Items have a `genre` and a `year`.
+    """
+
+    class Config(FilmSettings):
+        """Where the files are."""
+
+        encoding: str = "utf-8"
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    def load(self) -> Dataset:
+        """Read the dataset.
+
+        Raises:
+            DataError: The files are missing, or their format is wrong.
+        """
+        place = folder(self.config.path, "ratings.dat and movies.dat of MovieLens 10M")
+        files = _Files(place, self.config)
+        log = files.table("ratings.dat", "::", *LOG)
+        return files.dataset("movielens-10m", log, None, _dat_films(files), HALF_STARS)
 
 
 def _place(path: Path | None, dataset: str, name: str, signs: tuple[str, ...]) -> Path:
@@ -172,31 +209,57 @@ def _place(path: Path | None, dataset: str, name: str, signs: tuple[str, ...]) -
     return place
 
 
-def _dat(path: Path, *header: str) -> Columns:
-    return read_table(path, "::", encoding=LATIN, header=header)
+class _Files:
+    """The files of a folder, which have no headers."""
+
+    def __init__(self, place: Path, config: FilmSettings) -> None:
+        self._place, self._config = place, config
+        self._read = FilesRead(config.bad_lines)
+
+    def table(self, name: str, separator: str, *header: str) -> Columns:
+        """Return the table of a file."""
+        path = self._place / name
+        form = TextFormat(separator, self._config.encoding, header)
+        return read_table(path, form, self._read.open(path, HELD[name]))
+
+    def dataset(
+        self,
+        name: str,
+        log: Columns,
+        users: list[User] | None,
+        items: list[Item],
+        scale: tuple[float, float],
+    ) -> Dataset:
+        """Return the dataset of a log whose columns are `LOG`."""
+        config, faults = self._config, self._read.rows_of(log.path)
+        meaning = RatingSettings(
+            rating_scale=config.rating_scale or scale,
+            liked_from=config.liked_from,
+            unrated=config.unrated,
+        )
+        times = read_times(log, "time", "", None, faults)
+        ratings = read_ratings(log, RatingColumn("rating"), meaning, faults, ".")
+        table = LogTable(log, ratings, times, faults=faults)
+        return self._read.finish(assemble(name, table, users, items, config))
+
+
+def _dat_films(files: _Files) -> list[Item]:
+    movies = files.table("movies.dat", "::", "item", "title", "genres")
+    return [
+        _film(id, title, "", genres.split("|"))
+        for id, title, genres in _rows(movies, "item", "title", "genres")
+    ]
 
 
 def _rows(table: Columns, *names: str) -> list[tuple[str, ...]]:
     return list(zip(*(table.column(name) for name in names), strict=True))
 
 
-def _dataset(
-    name: str, log: Columns, users: list[User], items: list[Item], rules: LogRules
-) -> Dataset:
-    return assemble(
-        name,
-        LogTable(log, read_ratings(log, "rating", None), read_times(log, "time")),
-        users=users,
-        items=items,
-        rules=rules,
-    )
-
-
 def _film(id: str, title: str, year: str, genres: list[str]) -> Item:
     """Return a film. The year in its title goes before `year`; `unknown` is no genre."""
     if found := TITLE_AND_YEAR.fullmatch(title.strip()):
         title, year = found.groups()
-    attributes = {"genre": tidy_values([name for name in genres if name != "unknown"], None)}
+    attributes = {"genre": tidy_values([name for name in genres if name not in NO_GENRES], None)}
     if re.fullmatch(r"\d{4}", year):
         attributes["year"] = (year,)
     named = {name: values for name, values in attributes.items() if values}

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Collection
 from pathlib import Path
 
 from pydantic import Field
 
 from starec_environments.datasets.assembly import (
-    FileSettings,
     ItemColumns,
-    LogTable,
     assemble,
     read_items,
     read_users,
 )
-from starec_environments.datasets.columns import Columns, read_table
-from starec_environments.datasets.paths import folder, only
-from starec_environments.datasets.quantities import read_ratings, read_times
+from starec_environments.datasets.columns import joined
+from starec_environments.datasets.files_read import FilesRead
+from starec_environments.datasets.log_table import LogColumnNames, check_no_unclear, read_log
+from starec_environments.datasets.paths import folder
+from starec_environments.datasets.recbole_files import dataset_name, log_files, read_atomic
+from starec_environments.datasets.settings import FileSettings, TextSettings
+from starec_environments.datasets.text_tables import TextFormat
 from starec_sim.dataset import Dataset
-from starec_sim.errors import DataError, did_you_mean
+from starec_sim.errors import DataError
 from starec_sim.types import Item, User
 
-TYPES = ("token", "token_seq", "float", "float_seq")
 TITLES = ("title", "movie_title", "name")
 RENAMED = {"release_year": "year"}
 """Columns that get another name as attributes, unless `attributes` says otherwise."""
@@ -32,11 +32,13 @@ RENAMED = {"release_year": "year"}
 class RecBole:
     """A dataset in RecBole's atomic files.
 
-    The first line of each file names its columns as `field:type`. The files NAME.item and NAME.user
-    may be missing: items are then titled by their ids, and users have no profile.
+    The first line of each file names its columns as `field:type`. NAME.inter may be split into
+    NAME.train.inter, NAME.valid.inter and NAME.test.inter, which are read as one log. The files
+    NAME.item and NAME.user may be missing: items are then titled by their ids, and users have no
+    profile.
     """
 
-    class Config(FileSettings):
+    class Config(FileSettings, TextSettings):
         """Where the files are, and what their columns mean."""
 
         name: str | None = None
@@ -45,9 +47,10 @@ class RecBole:
         user: str = "user_id"
         item: str = "item_id"
         rating: str | None = None
-        """None takes `rating` where there is one; else items were consumed without a rating."""
+        """By default `rating` where there is one; with null, items were consumed without a
+        rating."""
         time: str | None = None
-        """None takes `timestamp` where there is one; else the order of the lines."""
+        """By default `timestamp` where there is one; with null, the order of the lines."""
         title: str | None = None
         """None takes the first of title, movie_title and name."""
         attributes: dict[str, str] | None = None
@@ -67,32 +70,56 @@ class RecBole:
         Raises:
             DataError: A file is missing, or its format is wrong.
         """
-        config = self.config
+        config, files = self.config, FilesRead(self.config.bad_lines)
         place = folder(config.path, "NAME.inter")
-        path = only(place, "*.inter", config.name)
-        log, _ = read_atomic(path, config.separator, config.encoding)
-        has = log.columns.keys()
-        rating = config.rating or ("rating" if "rating" in has else None)
-        time = config.time or ("timestamp" if "timestamp" in has else None)
-        return assemble(
-            path.name.removesuffix(".inter"),
-            LogTable(
-                log,
-                read_ratings(log, rating, config.rating_scale),
-                read_times(log, time),
-                user=config.user,
-                item=config.item,
-            ),
-            users=self._users(path.with_suffix(".user")),
-            items=self._items(path.with_suffix(".item")),
+        paths = log_files(place, config.name)
+        parts = [
+            read_atomic(path, self._form, files.open(path, "interactions"))[0] for path in paths
+        ]
+        if any("item_id_list" in part.columns for part in parts):
+            raise DataError(
+                f"{paths[0]}: each line holds the list of items before an item (item_id_list)",
+                hint="--set data.use=agentcf reads such files; it needs a column user_id",
+            )
+        for part in parts:
+            files.note_columns(part)
+        log = joined(parts)
+        names = LogColumnNames(
+            config.user,
+            config.item,
+            self._named("rating", "rating", log.columns),
+            self._named("time", "timestamp", log.columns),
+        )
+        if names.rating is None and "rating" not in config.model_fields_set:
+            check_no_unclear(log, "rating")
+        name = dataset_name(paths[0])
+        dataset = assemble(
+            name,
+            read_log(log, names, config, files.rows_of(log.path), config.decimal),
+            users=self._users(place / f"{name}.user", files),
+            items=self._items(place / f"{name}.item", files),
             rules=config,
         )
+        return files.finish(dataset)
 
-    def _items(self, path: Path) -> list[Item] | None:
+    @property
+    def _form(self) -> TextFormat:
+        config = self.config
+        quoted = bool(config.quoted)
+        return TextFormat(config.separator, config.encoding, None, quoted, config.escape)
+
+    def _named(self, key: str, usual: str, columns: Collection[str]) -> str | None:
+        """Return the column that the settings name, or the usual one where they say nothing."""
+        if key in self.config.model_fields_set:
+            name: str | None = getattr(self.config, key)
+            return name
+        return usual if usual in columns else None
+
+    def _items(self, path: Path, files: FilesRead) -> list[Item] | None:
         if not path.is_file():
             return None
-        config = self.config
-        table, types = read_atomic(path, config.separator, config.encoding)
+        config, faults = self.config, files.open(path, "items")
+        table, types = read_atomic(path, self._form, faults)
         title = config.title or next((name for name in TITLES if name in types), None)
         attributes = config.attributes
         if attributes is None:
@@ -101,33 +128,13 @@ class RecBole:
             attributes = {RENAMED.get(name, name): name for name in left if name not in taken}
         spaced = {name: " " for name, kind in types.items() if kind == "token_seq"}
         columns = ItemColumns(config.item, title, attributes, {**spaced, **config.separators})
-        return read_items(table, columns, config)
+        return read_items(table, columns, config, faults)
 
-    def _users(self, path: Path) -> list[User] | None:
+    def _users(self, path: Path, files: FilesRead) -> list[User] | None:
         if not path.is_file():
             return None
-        config = self.config
-        table, types = read_atomic(path, config.separator, config.encoding)
+        config, faults = self.config, files.open(path, "users")
+        table, types = read_atomic(path, self._form, faults)
         taken = {config.user, *config.ignore}
         left = [name for name, kind in types.items() if kind != "float_seq" and name not in taken]
-        return read_users(table, config.user, {name: name for name in left}, config)
-
-
-def read_atomic(path: Path, separator: str, encoding: str) -> tuple[Columns, Mapping[str, str]]:
-    """Return an atomic file's table, its columns named without their types, and the types.
-
-    Raises:
-        DataError: The file cannot be read, or its header is not `field:type`.
-    """
-    table = read_table(path, separator, encoding=encoding)
-    types = {}
-    for field in table.columns:
-        name, _, kind = field.rpartition(":")
-        if not name or kind not in TYPES:
-            known = did_you_mean(kind, TYPES) if name else "e.g. user_id:token"
-            raise DataError(
-                f'{path}, line 1: "{field}" is not `field:type`; {known}',
-                hint=f"fields are separated by {separator!r}; set `separator` if that is wrong",
-            )
-        types[name] = kind
-    return replace(table, columns=dict(zip(types, table.columns.values(), strict=True))), types
+        return read_users(table, config.user, {name: name for name in left}, config, faults)

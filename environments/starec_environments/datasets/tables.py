@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-import csv
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator, Field
 
 from starec_environments.datasets.assembly import (
-    FileSettings,
     ItemColumns,
-    LogTable,
     assemble,
     read_items,
     read_users,
 )
 from starec_environments.datasets.column_names import ATTRIBUTES, PROFILE, column_for, described
-from starec_environments.datasets.columns import Columns, read_table, read_text
+from starec_environments.datasets.columns import Columns, joined, missing_column
+from starec_environments.datasets.faults import Faults
+from starec_environments.datasets.files_read import FilesRead
+from starec_environments.datasets.log_table import LogColumnNames, check_no_unclear, read_log
 from starec_environments.datasets.paths import folder, listing
-from starec_environments.datasets.quantities import read_ratings, read_times
+from starec_environments.datasets.settings import FileSettings, TextSettings
+from starec_environments.datasets.table_files import NAMED_DELIMITERS, read_header
+from starec_environments.datasets.text_files import read_text
+from starec_environments.datasets.text_tables import TextFormat, read_table
 from starec_sim.dataset import Dataset
-from starec_sim.errors import DataError, did_you_mean
+from starec_sim.errors import ConfigError, DataError
 from starec_sim.settings import Settings
 from starec_sim.types import Item, User
 
@@ -33,9 +37,9 @@ class LogColumns(Settings):
     user: str | None = None
     item: str | None = None
     rating: str | None = None
-    """Without one, items were consumed without a rating (NaN)."""
+    """With null, or where there is none, items were consumed without a rating (NaN)."""
     time: str | None = None
-    """Numbers, or dates as ISO 8601; without one, the order of the rows."""
+    """Numbers, or dates as ISO 8601; with null, or where there is none, the order of the rows."""
 
 
 class ItemTableColumns(Settings):
@@ -55,11 +59,18 @@ class UserTableColumns(Settings):
     """Name in the profile to column, e.g. `{age: age}`."""
 
 
+def _names(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
 class TableSettings(FileSettings):
     """Settings of both kinds of tables."""
 
-    interactions: str | None = None
-    """File name within `path`; None when `path` is the file itself."""
+    interactions: Annotated[tuple[str, ...] | None, BeforeValidator(_names)] = Field(
+        default=None, min_length=1
+    )
+    """File name within `path`, or several that are read as one log in this order; None when `path`
+    is the file itself."""
     items: str | None = None
     """File name beside the interactions; None makes items of the ids in the log."""
     users: str | None = None
@@ -75,6 +86,7 @@ class Tables(ABC):
     """Reads a dataset from tables; a subclass knows one file format."""
 
     suffixes: ClassVar[tuple[str, ...]]
+    decimal = "."
 
     def __init__(self, config: TableSettings) -> None:
         self.config = config
@@ -85,26 +97,37 @@ class Tables(ABC):
         Raises:
             DataError: A file or a column is missing, or a value is wrong.
         """
-        config = self.config
-        path = self._interactions()
-        names, given = self.names(path), config.columns
-        user = given.user or _recognised("user", names, path, "columns")
-        item = given.item or _recognised("item", names, path, "columns")
-        rating = given.rating or column_for("rating", names)
-        time = given.time or column_for("time", names)
-        log = self.table(path, [name for name in (user, item, rating, time) if name is not None])
-        return assemble(
-            path.stem,
-            LogTable(
-                log,
-                read_ratings(log, rating, config.rating_scale),
-                read_times(log, time),
-                user=user,
-                item=item,
-            ),
-            users=self._users(path.parent / config.users) if config.users else None,
-            items=self._items(path.parent / config.items) if config.items else None,
+        config, files = self.config, FilesRead(self.config.bad_lines)
+        paths = self._interactions()
+        names = self._columns(paths[0])
+        wanted = [name for name in names[:4] if name is not None]
+        parts = []
+        for path in paths:
+            parts.append(self.table(path, wanted, files.open(path, "interactions")))
+            files.note_columns(parts[-1])
+        log = joined(parts)
+        if names.rating is None and "rating" not in config.columns.model_fields_set:
+            check_no_unclear(log, "columns.rating")
+        place = paths[0].parent
+        dataset = assemble(
+            _stem(paths[0]) if len(paths) == 1 else place.resolve().name,
+            read_log(log, names, config, files.rows_of(log.path), self.decimal),
+            users=self._users(place / config.users, files) if config.users else None,
+            items=self._items(place / config.items, files) if config.items else None,
             rules=config,
+        )
+        return files.finish(dataset)
+
+    def _columns(self, path: Path) -> LogColumnNames:
+        """Return the columns that the settings name, else those with usual names."""
+        names, given = self.names(path), self.config.columns
+        chosen = given.model_fields_set
+        return LogColumnNames(
+            given.user or _recognised("user", names, path, "columns"),
+            given.item or _recognised("item", names, path, "columns"),
+            given.rating if "rating" in chosen else column_for("rating", names),
+            given.time if "time" in chosen else column_for("time", names),
+            "columns.",
         )
 
     @abstractmethod
@@ -112,23 +135,23 @@ class Tables(ABC):
         """Return the names of a file's columns."""
 
     @abstractmethod
-    def table(self, path: Path, names: Sequence[str]) -> Columns:
-        """Return the named columns of a file."""
+    def table(self, path: Path, names: Sequence[str], faults: Faults) -> Columns:
+        """Return the named columns of a file; rows that cannot be read are counted as faults."""
 
-    def _interactions(self) -> Path:
-        path, name = self.config.path, self.config.interactions
-        if path is not None and path.expanduser().is_file() and name is None:
-            return path.expanduser()
+    def _interactions(self) -> list[Path]:
+        path, names = self.config.path, self.config.interactions
+        if path is not None and path.expanduser().is_file() and names is None:
+            return [path.expanduser()]
         place = folder(path, f"a table ({' or '.join(self.suffixes)})")
-        if name is None:
+        if names is None:
             raise DataError(
                 f"{place} is a folder; which of its files holds the interactions? "
                 f"It holds {listing(place)}",
-                hint="set `interactions` to the name of the file",
+                hint="--set data.interactions=FILE, or --data FOLDER, which looks into the files",
             )
-        return place / name
+        return [place / name for name in names]
 
-    def _items(self, path: Path) -> list[Item]:
+    def _items(self, path: Path, files: FilesRead) -> list[Item]:
         names, given = self.names(path), self.config.item_columns
         id = given.id or _recognised("item", names, path, "item_columns", own=True)
         title = given.title or column_for("title", names)
@@ -138,49 +161,96 @@ class Tables(ABC):
         wanted = [id, *([title] if title else []), *attributes.values()]
         separators = dict.fromkeys(attributes.values(), self.config.separator)
         columns = ItemColumns(id, title, attributes, separators)
-        return read_items(self.table(path, wanted), columns, self.config)
+        faults = files.open(path, "items")
+        table = self.table(path, wanted, faults)
+        files.note_columns(table)
+        return read_items(table, columns, self.config, faults)
 
-    def _users(self, path: Path) -> list[User]:
+    def _users(self, path: Path, files: FilesRead) -> list[User]:
         names, given = self.names(path), self.config.user_columns
         id = given.id or _recognised("user", names, path, "user_columns", own=True)
         profile = described(PROFILE, names) if given.profile is None else given.profile
-        table = self.table(path, [id, *profile.values()])
-        return read_users(table, id, profile, self.config)
+        faults = files.open(path, "users")
+        table = self.table(path, [id, *profile.values()], faults)
+        files.note_columns(table)
+        return read_users(table, id, profile, self.config, faults)
 
 
 class CsvTable(Tables):
-    """Delimited text with a header, quoted as in RFC 4180.
+    """Delimited text with a header, quoted as in RFC 4180, plain or packed (.gz).
 
     use: csv
     path: data/mine
     interactions: ratings.csv
     columns: {user: userId, item: movieId, rating: rating, time: timestamp}
-    rating_scale: [0.5, 5]
     items: movies.csv
     item_columns: {id: movieId, title: title, attributes: {genre: genres}}
     """
 
     suffixes = (".csv", ".tsv")
 
-    class Config(TableSettings):
+    class Config(TableSettings, TextSettings):
         """Files, columns and their format."""
 
-        delimiter: str = ","
-        """Between the fields of a line; one character."""
+        delimiter: str | None = Field(default=None, min_length=1)
+        """Between the fields of a line: one character, `tab` or `space`; more than one when
+        `quoted` is false. None takes the most frequent of , ; | and tab in the first line."""
+        header: tuple[str, ...] | None = Field(default=None, min_length=2)
+        """The columns of interactions without a header, in their order."""
+
+    config: Config
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        self.delimiter = config.delimiter
+        self.decimal = config.decimal
+        given = config.delimiter
+        self._delimiter = NAMED_DELIMITERS.get(given, given) if given is not None else None
+        if self._delimiter is not None and (
+            self._delimiter in '\r\n"' or (len(self._delimiter) > 1 and config.quoted is not False)
+        ):
+            raise ConfigError(
+                f"data.delimiter: must be one character, tab or space, got {given!r}",
+                hint="--set data.quoted=false allows longer ones",
+            )
 
     def names(self, path: Path) -> list[str]:
         """Return the names in the first line."""
-        text = read_text(path, self.config.encoding)
-        return next(csv.reader([text.lstrip("\n").partition("\n")[0]], delimiter=self.delimiter))
+        return self._header(path)[0]
 
-    def table(self, path: Path, names: Sequence[str]) -> Columns:
+    def table(self, path: Path, names: Sequence[str], faults: Faults) -> Columns:
         """Return the named columns of the file."""
-        read = read_table(path, self.delimiter, encoding=self.config.encoding, quoted=True)
-        return replace(read, columns={name: read.column(name) for name in names})
+        config = self.config
+        found, delimiter = self._header(path)
+        form = TextFormat(
+            delimiter,
+            config.encoding,
+            found if self._has_no_header(path) else None,
+            config.quoted is not False,
+            config.escape,
+            "delimiter",
+            config.quoted is True,
+        )
+        return read_table(path, form, faults, names)
+
+    def _header(self, path: Path) -> tuple[list[str], str]:
+        """Return the columns of a file, and its delimiter."""
+        config = self.config
+        names, delimiter = read_header(path, config.encoding, self._delimiter)
+        if not any(name.strip() for name in names):
+            read_text(path, config.encoding)  # says what is wrong with the file
+        if config.header is not None and self._has_no_header(path):
+            if len(config.header) != len(names):
+                raise DataError(
+                    f"{path} has {len(names)} columns ({', '.join(names)[:80]}), and data.header "
+                    f"names {len(config.header)}",
+                    hint="name all of them, those that are not needed by any name",
+                )
+            names = list(config.header)
+        return names, delimiter
+
+    def _has_no_header(self, path: Path) -> bool:
+        config = self.config
+        return config.header is not None and path.name not in (config.items, config.users)
 
 
 class ParquetTable(Tables):
@@ -201,19 +271,17 @@ class ParquetTable(Tables):
         """Return the names in the file's schema."""
         return list(_pyarrow(path).read_schema(path).names)
 
-    def table(self, path: Path, names: Sequence[str]) -> Columns:
+    def table(self, path: Path, names: Sequence[str], faults: Faults) -> Columns:
         """Return the named columns; the others are not read."""
-        present = set(self.names(path))
+        present = self.names(path)
         if missing := [name for name in names if name not in present]:
-            raise DataError(
-                f'{path} has no column "{missing[0]}"; {did_you_mean(missing[0], present)}',
-                hint="name the right one in the dataset's settings",
-            )
+            raise missing_column(path, missing[0], present)
         read = _pyarrow(path).read_table(path, columns=list(dict.fromkeys(names)))
         if not read.num_rows:
             raise DataError(f"{path} has no rows")
         columns = {name: _cells(read.column(name)) for name in read.column_names}
-        return Columns(path, columns, range(1, read.num_rows + 1), "row")
+        left_out = tuple(name for name in present if name not in columns)
+        return Columns(path, columns, range(1, read.num_rows + 1), "row", left_out=left_out)
 
 
 def _cells(column: Any) -> Sequence[Any]:
@@ -245,12 +313,16 @@ def _pyarrow(path: Path) -> Any:
     return parquet
 
 
+def _stem(path: Path) -> str:
+    return Path(path.name.removesuffix(".gz")).stem
+
+
 def _recognised(role: str, names: Sequence[str], path: Path, key: str, *, own: bool = False) -> str:
     found = column_for(role, names, own=own)
     if found is None:
         field = "id" if own else role
         raise DataError(
             f"{path}: no column looks like the {role} id; its columns are {', '.join(names)}",
-            hint=f"set `{key}: {{{field}: NAME}}`",
+            hint=f"name it: --set data.{key}.{field}=NAME",
         )
     return found

@@ -36,9 +36,11 @@ from starec_sim.evaluation.settings_file import find_unfinished
 from starec_sim.events import RunEvents
 from starec_sim.executors.event_loop import run_coroutine
 from starec_sim.holdout import EvaluationProtocol, HoldOut, environment_name, read_protocol
+from starec_sim.plugin_code import noted_code
 from starec_sim.policies.settings import Budget, GatewaySettings
 from starec_sim.runs import folder as run_folder
 from starec_sim.runs import queries
+from starec_sim.runs.code import SAME_CODE, CodeRules, check_plugins, code_of
 from starec_sim.runs.lifecycle import OpenRun, check_same_code, create_run, open_run
 from starec_sim.runs.manifest import new_manifest, read_manifest
 from starec_sim.settings import validate
@@ -65,12 +67,23 @@ def audit(
     begun = find_unfinished(settings, files.SETTINGS, files.read_settings)
     if begun is not None and not fresh:
         return begun, resume(begun, events, concurrency=settings.concurrency)
-    prepared = _prepare(settings)
+    with noted_code() as used:
+        prepared = _prepare(settings)
     manifest = new_manifest(
-        "audit", settings.name, [settings.seed], arms=[ARM], prompts=prepared.prompts()
+        "audit",
+        settings.name,
+        [settings.seed],
+        arms=[ARM],
+        prompts=prepared.prompts(),
+        plugins=used,
     )
-    folder = create_run(settings.runs_dir, manifest, "", settings.seed)
-    files.write_settings(folder, settings)
+    folder = create_run(
+        settings.runs_dir,
+        manifest,
+        "",
+        settings.seed,
+        lambda part: files.write_settings(part, settings),
+    )
     return folder, _complete(folder, prepared, Budget(), events)
 
 
@@ -80,6 +93,7 @@ def resume(
     *,
     concurrency: int | None = None,
     budget: Mapping[str, float | None] | None = None,
+    code: CodeRules = SAME_CODE,
 ) -> AuditReport:
     """Resume an audit; the report of a finished one is read.
 
@@ -88,6 +102,7 @@ def resume(
         events: Is told what happens.
         concurrency: Questions in progress at once, if it should change.
         budget: Keys of the budget that change; None is no limit.
+        code: Which code of plug-ins may run.
 
     Raises:
         RunError: The folder holds no audit, or one that other code or data began.
@@ -99,7 +114,8 @@ def resume(
     if concurrency is not None:
         settings = settings.model_copy(update={"concurrency": concurrency})
     allowed = validate(Budget, {**manifest.budget, **(budget or {})}, "budget")
-    with run_folder.where_it_started(folder, manifest) as here:
+    with run_folder.where_it_started(folder, manifest) as here, code_of(here, manifest, code):
+        check_plugins(here, manifest, code)
         prepared = _prepare(settings)
         check_same_code(manifest, prepared.prompts())
         return _complete(here, prepared, allowed, events or RunEvents())

@@ -10,12 +10,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from starec_sim.errors import RunError
 from starec_sim.evaluation import settings_file
 from starec_sim.evaluation.audits.page import render_page
 from starec_sim.evaluation.audits.report import AuditReport
 from starec_sim.evaluation.audits.settings import AuditSettings
 from starec_sim.runs.atomic_file import write_atomically
+from starec_sim.runs.record_errors import readable_errors
+from starec_sim.runs.regular_file import read_bytes
 
 SETTINGS, REPORT, PAGE = "audit.yaml", "audit.json", "audit.html"
 
@@ -51,10 +52,5 @@ def read_report(folder: Path) -> AuditReport:
         RunError: It is missing or damaged.
     """
     path = folder / REPORT
-    try:
-        return AuditReport.from_json(json.loads(path.read_text("utf-8")))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunError(
-            f"the report in {folder} is damaged: {type(error).__name__}: {error}",
-            hint=f"put {path} back as it was, or give the command of the audit again",
-        ) from error
+    with readable_errors(path):
+        return AuditReport.from_json(read_bytes(path))

@@ -102,7 +102,8 @@ class Ratings:
 
 
 def _histogram(stars: list[float]) -> FloatArray:
-    return np.bincount(np.rint(stars).astype(np.int64) - 1, minlength=5).astype(np.float64)
+    whole = np.rint(stars).clip(1, 5).astype(np.int64)  # half a star is counted as one
+    return np.bincount(whole - 1, minlength=5).astype(np.float64)
 
 
 def _jsd(mine: FloatArray, real: FloatArray) -> float:

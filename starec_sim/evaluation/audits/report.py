@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self
 
-from starec_sim.evaluation.audits.bounds import Bound
+from pydantic import ConfigDict, ValidationError
+from typing_extensions import TypedDict  # that of Python 3.11 is refused by pydantic
+
+from starec_sim.evaluation.audits.bounds import Bound, Outcome
 from starec_sim.evaluation.audits.registry import NAMES
 from starec_sim.evaluation.audits.result import AuditMetric, AuditResult, BoundCheck, Chart
 from starec_sim.metrics import Interval
+from starec_sim.runs.stored_values import StoredType, StoredValueError, first_finding, missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,43 +133,102 @@ class AuditReport:
         }
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Return the report that `as_json` made these values of.
+    def from_json(cls, text: str | bytes) -> Self:
+        """Return the report that `as_json` wrote.
 
         Raises:
-            KeyError: A value is missing.
-            TypeError: A value is of another type.
+            StoredValueError: A value is missing, or of another type.
         """
-        return cls(values["about"], tuple(map(_result, values["audits"].items())))
+        stored = _REPORT.from_json(text)
+        about = json.loads(text)["about"]  # `stored` has the keys that its type names first
+        return cls(about, tuple(map(_result, stored["audits"].items())))
 
 
-def _result(item: tuple[str, Mapping[str, Any]]) -> AuditResult:
+class _StoredAbout(TypedDict):
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+
+    policy: str
+    dataset: str
+    users: int
+
+
+class _StoredMetric(TypedDict):
+    label: str
+    at: str
+    mean: float
+    low: float
+    high: float
+    n: int
+
+
+class _StoredCheck(TypedDict):
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+
+    outcome: Outcome
+
+
+class _StoredChart(TypedDict):
+    kind: Literal["line", "bar"]
+    x: list[str]
+    x_label: str
+    y_label: str
+    series: dict[str, list[float]]
+    reference: dict[str, list[float]]
+
+
+class _StoredAudit(TypedDict):
+    title: str
+    asks: str
+    unmeasured: str | None
+    figures: dict[str, _StoredMetric]
+    checks: dict[str, _StoredCheck]
+    chart: _StoredChart | None
+    references: list[str]
+
+
+class _StoredReport(TypedDict):
+    about: _StoredAbout
+    audits: dict[str, _StoredAudit]
+
+
+_REPORT = StoredType[_StoredReport]("audit.json", _StoredReport)
+
+
+def _result(item: tuple[str, _StoredAudit]) -> AuditResult:
     """Return the result of one audit from its name and its JSON values."""
     name, values = item
-    bounds = {metric: dict(check) for metric, check in values["checks"].items()}
+    if unknown := values["checks"].keys() - values["figures"].keys():
+        raise missing(f"audits.{name}.figures.{min(unknown)}")
     return AuditResult(
         name,
         values["title"],
         values["asks"],
-        {metric: _metric(dict(parts)) for metric, parts in values["figures"].items()},
-        values["chart"] and _chart(values["chart"]),
+        {metric: _metric(parts) for metric, parts in values["figures"].items()},
+        _chart(values["chart"]) if values["chart"] else None,
         tuple(values["references"]),
         values["unmeasured"] or "",
-        tuple(
-            BoundCheck(metric, outcome=bound.pop("outcome"), bound=Bound(**bound))
-            for metric, bound in bounds.items()
-        ),
+        tuple(_check(metric, check) for metric, check in values["checks"].items()),
     )
 
 
-def _metric(parts: dict[str, Any]) -> AuditMetric:
-    label, at = parts.pop("label"), parts.pop("at")
-    return AuditMetric(label.removesuffix(f" at {at}") if at else label, Interval(**parts), at)
+def _check(metric: str, stored: _StoredCheck) -> BoundCheck:
+    bound = {key: value for key, value in stored.items() if key != "outcome"}
+    try:
+        return BoundCheck(metric, outcome=stored["outcome"], bound=Bound.model_validate(bound))
+    except ValidationError as error:
+        raise StoredValueError(first_finding(error, metric)) from None
 
 
-def _chart(values: Mapping[str, Any]) -> Chart:
+def _metric(stored: _StoredMetric) -> AuditMetric:
+    label, at = stored["label"], stored["at"]
+    interval = Interval(stored["mean"], stored["low"], stored["high"], stored["n"])
+    return AuditMetric(label.removesuffix(f" at {at}") if at else label, interval, at)
+
+
+def _chart(values: _StoredChart) -> Chart:
     series, reference = (
-        {name: tuple(line) for name, line in values[key].items()} for key in ("series", "reference")
+        {name: tuple(line) for name, line in lines.items()}
+        for lines in (values["series"], values["reference"])
     )
     labels = (values["x_label"], values["y_label"])
     return Chart(values["kind"], tuple(values["x"]), *labels, series, reference)

@@ -290,7 +290,7 @@ def test_a_world_without_end_is_stopped_with_a_word_to_its_author(
 def test_a_call_that_fails_is_a_decision_nobody_could_read_and_the_visit_goes_on(
     play, tiny_world, scripted
 ):
-    visit = play(tiny_world(), scripted(None), scripted(SUMMARY))
+    visit = play(tiny_world(), scripted(None, "yes"), scripted(SUMMARY))
     (turn,) = [turn for turn in visit.steps[0].turns if turn.node == "fast"]
     assert turn.failure.startswith('refused: the policy "quick" failed')
     decision = visit.steps[0].decision
@@ -299,7 +299,7 @@ def test_a_call_that_fails_is_a_decision_nobody_could_read_and_the_visit_goes_on
 
 
 def test_a_thought_that_fails_leaves_the_summary_as_it_was(play, tiny_world, scripted):
-    visit = play(tiny_world(), scripted(RANKING), scripted(None), gate={"when": "always"})
+    visit = play(tiny_world(), scripted(RANKING), scripted(None, "yes"), gate={"when": "always"})
     (turn,) = [turn for turn in visit.steps[0].turns if turn.node == "slow"]
     assert turn.failure
     assert visit.steps[0].memory.summary == ""

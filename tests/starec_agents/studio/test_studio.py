@@ -118,7 +118,9 @@ def test_an_edited_decision_is_what_the_world_answers(stepper):
 
     async def edit():
         await stepped.ainvoke({"user": 3}, thread, interrupt_before=["respond"])
-        actions = [{"item": 0, "watched": False}]
+        shown = (await stepped.aget_state(thread)).values["observation"]
+        slate = shown["slate"] if isinstance(shown, dict) else shown.slate
+        actions = [{"item": slate[0], "watched": False}]
         edited = {"decision": {"actions": actions, "leave": True}}
         await stepped.aupdate_state(thread, edited, as_node="fast")
         return await stepped.ainvoke(None, thread)

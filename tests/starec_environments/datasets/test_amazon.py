@@ -295,7 +295,7 @@ def test_a_bad_line_is_named_or_counted(line: str, reason: str, tmp_path: Path) 
     with pytest.raises(DataError) as caught:
         load(tmp_path)
     assert f"X_5.json, line 5: {reason}" in caught.value.message
-    assert "bad_lines: skip" in caught.value.hint
+    assert "data.bad_lines=skip" in caught.value.hint
     dataset = load(tmp_path, bad_lines="skip")
     assert len(dataset.log.users) == 4
     assert [count for note, count in dataset.notes.items() if "first on line 5" in note] == [1]
@@ -311,7 +311,9 @@ def test_a_row_of_another_width_is_a_bad_line(tmp_path: Path) -> None:
 
 def test_a_file_of_nothing_but_bad_lines_is_no_data(tmp_path: Path) -> None:
     (tmp_path / "X.json").write_text('{"a": 1}\n' * 3)
-    with pytest.raises(DataError, match="none of its lines is a review; line 1: there is no"):
+    with pytest.raises(
+        DataError, match=r"none of its lines is a review; line 1 of .*: there is no"
+    ):
         load(tmp_path, reviews="X.json", bad_lines="skip")
     (tmp_path / "Y.json").write_text("")
     with pytest.raises(DataError, match=r"Y.json is empty"):
@@ -340,7 +342,7 @@ def test_other_json_is_nothing_of_amazons(tmp_path: Path) -> None:
     for name, text in (("a.json", '{"name": 1}'), ("b.jsonl", ""), ("c.csv", "1,2,3,4\n")):
         (tmp_path / name).write_text(text)
         assert kind_of(tmp_path / name) is None
-    with pytest.raises(DataError, match="is in no known format"):
+    with pytest.raises(DataError, match=r"is in no known format|has no header"):
         detect(tmp_path)
     with pytest.raises(DataError, match=r"no reviews of Amazon's; found: a.json, b.jsonl, c.csv"):
         load(tmp_path)

@@ -88,7 +88,7 @@ def test_the_unknown_is_listed_with_what_is_known(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     with pytest.raises(DataError, match=r"it holds notes\.csv, photos/") as caught:
         detect(tmp_path)
-    assert "MovieLens 100K (u.data)" in caught.value.hint
+    assert "MovieLens (u.data" in caught.value.hint
     with pytest.raises(DataError, match="there is nothing at"):
         detect(tmp_path / "nowhere")
 

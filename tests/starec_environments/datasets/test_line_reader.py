@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from starec_environments.datasets import line_reader
-from starec_environments.datasets.line_reader import Faults, read_lines
+from starec_environments.datasets.faults import Faults
+from starec_environments.datasets.line_reader import read_lines
 from starec_sim.errors import DataError
 from starec_sim.progress import progress_listener
 

@@ -120,9 +120,9 @@ def test_a_genre_flag_is_0_or_1(ml_100k: Path) -> None:
 
 
 def test_the_real_100k_has_its_published_counts(real: Callable[[str], Path]) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     dataset = load_100k(real("ml-100k"))
-    assert time.perf_counter() - started < 2.0  # 0.3 s on an idle core
+    assert time.process_time() - started < 2.0  # it takes 0.3 s
     assert (len(dataset.users), len(dataset.items)) == (943, 1682)
     assert len(dataset.log.users) == 100_000
     assert dataset.log.ratings.mean() == pytest.approx(3.52986)

@@ -41,6 +41,7 @@ def within(of: np.ndarray[Any, Any], by: FloatArray) -> float:
     return float(np.corrcoef(of.ravel(), by.ravel())[0, 1] ** 2)
 
 
+@pytest.mark.slow
 def test_a_thousand_users_take_less_than_a_second() -> None:
     generate(users=10)  # imports and word lists
     fastest = math.inf

@@ -32,7 +32,6 @@ MAPPED = {
     "item_columns": {"id": "movieId", "title": "title", "attributes": {"genre": "genres"}},
     "users": "users.csv",
     "user_columns": {"id": "id", "profile": {"gender": "sex"}},
-    "rating_scale": [0.5, 5],
 }
 
 
@@ -46,30 +45,26 @@ def test_a_mapping_reads_three_files(folder: Path) -> None:
     assert dataset.items[0].attributes == {"genre": ("Comedy", "Family")}
     assert dataset.users[0].profile == {"gender": "F"}
     assert dataset.log.times.tolist() == [10, 20, 30]
-    assert dataset.log.ratings.tolist() == [5.0, 1.0, 3.0]
+    assert dataset.log.ratings.tolist() == [5.0, 0.5, 2.75]
 
 
 def test_usual_names_need_no_mapping(folder: Path) -> None:
-    guessed = load(
-        folder,
-        interactions="ratings.csv",
-        items="movies.csv",
-        users="users.csv",
-        rating_scale=[0.5, 5],
-    )
+    guessed = load(folder, interactions="ratings.csv", items="movies.csv", users="users.csv")
     assert guessed.items == load(folder, **MAPPED).items
     assert guessed.users[0].profile == {"age": "20", "gender": "F"}
 
 
 def test_the_path_may_be_the_file_itself(folder: Path) -> None:
-    dataset = load(folder / "ratings.csv", rating_scale=[0.5, 5])
+    dataset = load(folder / "ratings.csv")
     assert [item.title for item in dataset.items] == ["10", "20"]
 
 
 def test_a_scale_other_than_stars_is_not_guessed_but_offered(folder: Path) -> None:
-    with pytest.raises(DataError, match=r"ratings\.csv, line 2: the rating 0\.5 is not") as caught:
+    log = (folder / "ratings.csv").read_text().replace("0.5", "9")
+    (folder / "ratings.csv").write_text(log)
+    with pytest.raises(DataError, match=r"ratings\.csv, line 2: the rating 9 is not") as caught:
         load(folder / "ratings.csv")
-    assert "rating_scale: [0.5, 5]" in caught.value.hint
+    assert "data.rating_scale=[1, 10]" in caught.value.hint
 
 
 def test_a_misspelt_column_is_told_the_nearest(folder: Path) -> None:
@@ -81,7 +76,7 @@ def test_columns_nobody_can_recognise_are_asked_for(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("who,what\nu,a\n")
     with pytest.raises(DataError, match="no column looks like the user id") as caught:
         load(tmp_path / "x.csv")
-    assert "columns: {user: NAME}" in caught.value.hint
+    assert "data.columns.user=NAME" in caught.value.hint
     assert len(load(tmp_path / "x.csv", columns={"user": "who", "item": "what"}).users) == 1
 
 
@@ -148,7 +143,7 @@ class TestParquet:
 
         table = pa.table({"user": ["u", "v"], "item": ["a", None], "rating": [4.0, None]})
         pq.write_table(table, parquet / "holes.parquet")
-        with pytest.raises(DataError, match='row 2: the rating "None" is not a number'):
+        with pytest.raises(DataError, match="row 2: the rating is blank"):
             self.load(parquet / "holes.parquet")
         table = pa.table({"user": ["u", "v"], "item": ["a", None]})
         pq.write_table(table, parquet / "holes.parquet")

@@ -178,6 +178,7 @@ def test_the_same_log_and_seed_give_the_same_slates_on_any_number_of_threads(nam
     assert_same(one, two)
 
 
+@pytest.mark.slow
 def test_a_fresh_process_with_other_thread_settings_gives_the_same_slates(capsys) -> None:
     # Big enough for BLAS to use its threads.
     script = f"""
@@ -283,6 +284,7 @@ def test_fitting_is_silent(name, log, capfd) -> None:
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ALL)
 def test_the_state_of_a_hundred_thousand_likes_is_a_few_megabytes(name) -> None:
     users, items = np.divmod(np.arange(0, 943 * 1682, 16), 1682)

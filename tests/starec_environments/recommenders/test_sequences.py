@@ -76,6 +76,7 @@ def ndcg(recommender, answers) -> float:
     return float((1 / np.log2(rank + 1)).mean())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("found", NETWORKS)
 def test_it_learns_the_order_of_a_world_where_popularity_knows_nothing(
     found, walks, fitted_once
@@ -88,6 +89,7 @@ def test_it_learns_the_order_of_a_world_where_popularity_knows_nothing(
     assert ndcg(popularity, answers) < 0.4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("found", NETWORKS)
 def test_it_learns_from_a_sample_of_negatives_as_well(found, walks) -> None:
     log, answers = walks
@@ -96,6 +98,7 @@ def test_it_learns_from_a_sample_of_negatives_as_well(found, walks) -> None:
     assert ndcg(recommender, answers) > 0.7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("found", NETWORKS)
 def test_a_new_like_moves_a_user_on_without_a_fit(found, walks, fitted_once) -> None:
     _, answers = walks

@@ -2,6 +2,10 @@
 
 import json
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 DATA = ("--data", "synthetic", "--users", "6")
 
 

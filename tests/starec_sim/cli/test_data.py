@@ -3,7 +3,10 @@
 import gzip
 import json
 
+import pytest
 
+
+@pytest.mark.slow
 def test_cuts_are_counted_one_by_one(starec, here):
     cuts = ("--cut", "min_of_user=20", "--cut", "last=10", "--cut", "users=30")
     said = starec("data", "describe", "synthetic", *cuts, "--json")
@@ -40,6 +43,7 @@ def test_what_a_reader_left_out_is_said(starec, here):
     assert "items that no metadata describe (titled by ids): 1" in said.out
 
 
+@pytest.mark.slow
 def test_a_protocol_says_whom_it_evaluates(starec, here):
     told = ("data", "describe", "synthetic", "--protocol", "starec-20", "--cut", "users=200")
     found = starec(*told, "--json").answer

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROWS = """rows:
   - {name: random, floor: random}
   - {name: popularity, recommender: popularity}
@@ -122,7 +124,7 @@ def test_tables_of_two_protocols_are_not_shown_as_one(starec, place) -> None:
         (("eval", "lexical", "--users", "0"), "--users"),
         (("eval", "lexical", "--new-users"), "none is left to fit models on"),
         (("table", "latest"), "there are no runs"),
-        (("check-table", "gone.csv"), "cannot be read"),
+        (("check-table", "gone.csv"), "there is no file gone.csv"),
     ],
 )
 def test_nonsense_is_refused_with_a_way_out_and_leaves_nothing_behind(

@@ -8,10 +8,10 @@ import pytest
 from rich.text import Text
 
 from starec_sim.cli.tables import number, print_report, sparkline
-from starec_sim.cli.text import clean
 from starec_sim.glossary import METRICS
 from starec_sim.metrics import Interval
 from starec_sim.report import ArmDifference, MetricSummary, RunReport
+from starec_sim.visible_text import visible
 
 
 def lines(said):
@@ -29,6 +29,7 @@ def rich_run(finished, here):
 
 
 class TestARun:
+    @pytest.mark.slow
     def test_it_says_what_it_is_and_how_the_arms_differ(self, starec, finished):
         page = starec("show", finished["feed"]).out
         assert f"{finished['feed'].name}: finished" in page
@@ -81,7 +82,7 @@ class TestARun:
 
     def test_where_there_are_none_the_first_command_is_offered(self, starec, here):
         assert "starec run experiments/01_quickstart" in starec("runs").out
-        assert starec("runs", "--json").answer == {"runs": []}
+        assert starec("runs", "--json").answer == {"runs": [], "leftovers": []}
 
 
 class TestALife:
@@ -177,6 +178,7 @@ class TestSmallRuns:
         assert "Means of the one round" in said.out
         assert "±" not in said.out.split("\n", 3)[3]
 
+    @pytest.mark.slow
     def test_names_with_odd_characters(self, starec, here, monkeypatch):
         odd = here / "a b?c#d%20e'ü"
         odd.mkdir()
@@ -196,6 +198,7 @@ class TestSmallRuns:
         assert "slow thinking" in said.out
         assert "coverage" not in said.out
 
+    @pytest.mark.slow
     def test_a_run_in_arms_with_replicates(self, starec, here):
         changes = ["replicates=2", "rounds=1", "arms={a: {}, b: {environment.recommender: random}}"]
         said = starec("run", "feed.yaml", *[w for c in changes for w in ("--set", c)], "--json")
@@ -204,6 +207,7 @@ class TestSmallRuns:
 
 
 class TestData:
+    @pytest.mark.slow
     def test_a_dataset_is_described(self, starec, here):
         said = starec("data", "describe", "synthetic", "--json")
         assert said.answer["users"] == 1000
@@ -311,7 +315,8 @@ class TestTables:
         assert sparkline([float("nan"), 1.0], 0, 1) == " █"
 
     def test_text_from_outside_is_harmless(self):
-        assert clean("a\x1b]0;title\x07b\u202ec\td\ne") == "a]0;titlebc d\ne"
+        text = "a\x1b]0;title\x07b\u202ec\td\ne"
+        assert visible(text) == "a\\x1b]0;title\\x07b\\u202ec d\ne"
 
 
 def test_the_answers_of_all_commands_are_strict_json(starec, finished):

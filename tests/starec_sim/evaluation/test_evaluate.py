@@ -68,6 +68,7 @@ def done(tmp_path_factory):
     return evaluate(asked(tmp_path_factory.mktemp("runs")))
 
 
+@pytest.mark.slow
 def test_a_table_has_its_rows_with_intervals_counters_and_costs(done) -> None:
     folder, table = done
     assert [row.name for row in table.rows][:3] == ["random", "input order", "popularity"]
@@ -89,6 +90,7 @@ def test_a_table_has_its_rows_with_intervals_counters_and_costs(done) -> None:
     assert json.loads((folder / TABLE).read_text())["digest"] == table.digest
 
 
+@pytest.mark.slow
 def test_nobody_beats_the_oracle_and_chance_is_chance(done) -> None:
     _, table = done
     best = table.row("oracle").metrics["ndcg@10"].mean
@@ -109,6 +111,7 @@ def test_without_slow_thinking_a_replay_changes_nothing(tmp_path) -> None:
     ).all()
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_table_whatever_the_concurrency(tmp_path, small_done) -> None:
     _, table = small_done
     for concurrency in (1, 7):
@@ -191,6 +194,7 @@ class Stopper(RunEvents):
             raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("visits", "rows"), [(4, -1), (20, -1), (-1, 1)])
 @pytest.mark.parametrize("again", ["the same command", "resume"])
 def test_stopped_anywhere_it_goes_on_to_the_same_table(
@@ -221,6 +225,7 @@ def test_a_finished_table_is_read_back_as_it_was(done) -> None:
     assert resume(folder).digest == table.digest
 
 
+@pytest.mark.slow
 def test_any_two_rows_can_be_compared_and_the_order_is_the_sign(done) -> None:
     _, table = done
     forth, back = table.compare("oracle", "random"), table.compare("random", "oracle")
@@ -309,6 +314,7 @@ def test_answers_that_break_the_rules_are_counted_and_earn_nothing(tmp_path) -> 
     assert row.metrics["hr@10"].mean == row.metrics["ndcg@1"].mean < 0.2
 
 
+@pytest.mark.slow
 def test_the_interval_covers_what_other_draws_of_negatives_give(tmp_path) -> None:
     """The interval of one draw must contain the mean over many draws in most cases.
 
@@ -338,6 +344,7 @@ def test_the_interval_covers_what_other_draws_of_negatives_give(tmp_path) -> Non
     assert 0.1 * halves < spread < halves
 
 
+@pytest.mark.slow
 def test_intervals_over_users_cover_the_population_as_often_as_they_say() -> None:
     """With many samples of generated users, 95 % intervals contain the true mean as often."""
     from starec_environments.datasets.synthetic import Synthetic

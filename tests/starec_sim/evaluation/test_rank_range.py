@@ -44,6 +44,7 @@ def test_a_missing_answer_earns_nothing_and_is_never_left_out() -> None:
     assert marks.values([1], 20)["ndcg@1"].tolist() == [0.5, 0.0]
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(data=st.data(), candidates=st.integers(2, 25), users=st.integers(1, 4))
 def test_scikit_learn_finds_the_same_ndcg_ties_included(data, candidates, users) -> None:

@@ -39,6 +39,7 @@ def parameters(weights):
     return {name: p.detach().clone() for name, p in weights.trainable().items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("method", ["full", "lora"])
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
@@ -170,12 +171,14 @@ def after_the_first(updates):
     return [one for number, one in enumerate(updates) if number % 3]
 
 
+@pytest.mark.slow
 def test_the_gradient_is_the_same_with_one_process_and_with_two(updates, alone):
     results = updates(2)
     assert np.array(results["updates"]) == pytest.approx(np.array(alone["updates"]), rel=1e-6)
     assert results["resumed"] == after_the_first(results["updates"])
 
 
+@pytest.mark.slow
 def test_the_gradient_is_the_same_when_weights_are_sharded_over_two_processes(updates, alone):
     settings = yaml.safe_load(FSDP.read_text("utf-8"))["fsdp_config"]
     environ = {name.upper(): str(value) for name, value in settings.items()}

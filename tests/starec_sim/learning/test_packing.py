@@ -49,6 +49,7 @@ def gradient(model):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("tokens", [64, 4096])
 @pytest.mark.parametrize("attention", ["sdpa", IN_PIECES])

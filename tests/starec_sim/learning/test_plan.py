@@ -24,6 +24,7 @@ def validations(path):
     return (200 // evaluate["every"] + 1) * evaluate["users"] * evaluate.get("rounds", 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", BIGGER, ids=lambda path: path.stem)
 def test_the_bigger_models_validate_and_are_planned_without_a_download(starec, path, tmp_path):
     status, out, err = starec("train", path, "--data", "synthetic", "--dry-run", "--json")
@@ -106,6 +107,7 @@ def test_what_cannot_be_trained_is_refused_before_anything_starts(starec, change
     assert status == 2 and complaint in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "measured"), [("qwen2.5-0.5b", 24.3), ("qwen2.5-1.5b", 50.1), ("qwen2.5-7b", 24.4)]
 )

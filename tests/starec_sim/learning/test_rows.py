@@ -1,11 +1,9 @@
-import json
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from starec_sim.errors import ContractError
-from starec_sim.learning.rows import Rollout, TokenRow, merge
+from starec_sim.learning.rows import merge
 from starec_sim.types import Tokens
 
 ids = st.lists(st.integers(0, 9), min_size=1, max_size=5).map(tuple)
@@ -44,10 +42,3 @@ def test_nothing_that_was_sampled_is_lost(turns):
 def test_a_turn_without_its_log_probabilities_is_refused(broken):
     with pytest.raises(ContractError, match="one for each, and at least one"):
         merge([broken])
-
-
-def test_a_rollout_is_read_back_from_json_as_it_was():
-    row = TokenRow((1, 2), (3, 4), (True, False), (-0.25, 0.0))
-    rollout = Rollout("g", "fast", (row,), 0.5, "v1", 1.0, {"tier": 0.5}, {"length": 2.0}, (1.0,))
-    assert Rollout.from_json(json.loads(json.dumps(rollout.as_json()))) == rollout
-    assert rollout.tokens == 1

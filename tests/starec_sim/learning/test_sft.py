@@ -132,5 +132,5 @@ def test_samples_are_read_back_from_disk_and_damage_is_named(tmp_path):
     found, counted = load_samples(path)
     assert found == samples and counted.rows() == [("fast", "asked", 1)]
     path.write_bytes(path.read_bytes()[:50])
-    with pytest.raises(RunError, match="are damaged"):
+    with pytest.raises(RunError, match="is damaged"):
         load_samples(path)

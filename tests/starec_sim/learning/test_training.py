@@ -46,7 +46,7 @@ def experiment(tmp_path, model_folder):
         limit = "$limit words" if "$limit" in shipped else ""
         (tmp_path / f"{name}.md").write_text(f"Short. {limit}\n=== user ==={asked}")
     (tmp_path / "reward.py").write_text(REWARD)
-    policy = {"use": "local", "model": model_folder(), "max_tokens": 24, "dtype": "fp32"}
+    policy = {"use": "local", "model": model_folder(), "max_tokens": 16, "dtype": "fp32"}
 
     def write(architecture="qwen3", **train):
         spec = {**policy, "model": model_folder(architecture)}
@@ -142,6 +142,7 @@ def test_a_training_whose_teacher_has_no_endpoint_says_that_it_paused(starec, ex
     assert f"    starec resume {folder}\n" in err
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_training_that_spent_its_budget_goes_on_with_more(starec, experiment, tmp_path):
     status, out, err = starec("train", experiment(), "--set", "budget.calls=3", "--json")
@@ -164,6 +165,7 @@ def undisturbed():
     return {}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("method", "lines"),
@@ -202,6 +204,7 @@ def test_a_killed_training_goes_on_to_the_same_losses(
     assert again == pytest.approx(losses(resumed), rel=0, abs=0, nan_ok=True), "it is finished"
 
 
+@pytest.mark.slow
 def test_a_training_can_learn_from_summaries_alone(starec, experiment):
     """A summary is rewarded in the next round, so the first of an episode has nothing to learn."""
     train = {"sft": None, "evaluate": {"users": 0}}
@@ -273,6 +276,7 @@ def test_samples_that_change_do_not_change_what_is_imitated(experiment, tmp_path
         path.write_text(line % "after")
 
 
+@pytest.mark.slow
 def test_a_training_that_diverged_is_not_to_be_resumed(starec, experiment):
     changes = ["--set", "train.guards.kl=1.0e-9", "--set", "train.sft=null"]
     status, _, err = starec("train", experiment(evaluate={"users": 0}), *changes)
@@ -311,6 +315,7 @@ def test_a_server_gets_the_name_of_the_training_with_each_version(
     ]
 
 
+@pytest.mark.slow
 def test_the_policies_and_the_teacher_are_closed_at_the_end(starec, experiment, monkeypatch):
     closed = []
 
@@ -325,6 +330,7 @@ def test_the_policies_and_the_teacher_are_closed_at_the_end(starec, experiment, 
     assert {"lexical", "local"} <= {name.partition(":")[0] for name in closed}, closed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["qwen2", "llama"])
 def test_an_adapter_learns_and_can_be_played(starec, experiment, architecture):
     path = experiment(

@@ -145,6 +145,7 @@ def sentence_model(tmp_path_factory):
     return str(folder / "whole")
 
 
+@pytest.mark.slow
 def test_a_sentence_transformers_model_recalls_too(sentence_model):
     settings = RecallSettings(use="sentence-transformers", model=sentence_model, top=1)
     # Random weights know no meanings, but the same words are the same.

@@ -80,6 +80,7 @@ def test_it_answers_in_the_form_that_is_asked_for(nano, asked):
     assert all(reply.response_metadata["tokens"].completion for reply in replies)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_answer_and_another_seed_another(nano, asked):
     first, again, other = (
         [reply.text for reply in asyncio.run(answers(nano, asked[:2], seed=seed))]

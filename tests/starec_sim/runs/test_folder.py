@@ -6,7 +6,7 @@ from starec_sim.errors import RunError
 from starec_sim.runs import folder as runs
 from starec_sim.runs.folder import CONFIG
 from starec_sim.runs.manifest import MANIFEST
-from starec_sim.runs.store import FILE
+from starec_sim.runs.schema import FILE
 from tests.starec_sim.runs.conftest import a_manifest
 
 
@@ -17,21 +17,42 @@ def problem_of(reference, runs_dir):
     return raised.value.message
 
 
+def create(runs_dir, name="loop", seed=7):
+    with runs.starting(runs_dir) as part:
+        return runs.place(part, name, seed)
+
+
 class TestCreating:
     def test_a_folder_is_named_after_the_experiment_and_the_seed(self, tmp_path):
-        path = runs.create(tmp_path / "deep" / "runs", "loop", 7)
+        path = create(tmp_path / "deep" / "runs")
         assert path.is_dir()
         assert path.name.startswith("loop-s7-")
 
     def test_two_runs_of_one_second_get_two_folders(self, tmp_path, monkeypatch):
         monkeypatch.setattr(runs.time, "strftime", lambda form: "now")
-        names = [runs.create(tmp_path, "loop", 7).name for _ in range(3)]
+        names = [create(tmp_path).name for _ in range(3)]
         assert names == ["loop-s7-now", "loop-s7-now-2", "loop-s7-now-3"]
 
     def test_a_place_where_no_folder_can_be_is_an_error(self, tmp_path):
         (tmp_path / "file").touch()
         with pytest.raises(RunError, match="no run can be written"):
-            runs.create(tmp_path / "file", "loop", 7)
+            create(tmp_path / "file")
+
+    def test_a_place_with_a_line_break_in_its_name_is_an_error_on_one_line(self, tmp_path):
+        with pytest.raises(RunError, match=r"runs\\nhere.* has a line break"):
+            create(tmp_path / "runs\nhere")
+
+    def test_what_an_error_interrupts_leaves_nothing(self, tmp_path):
+        with pytest.raises(ZeroDivisionError), runs.starting(tmp_path):
+            raise ZeroDivisionError
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_run_that_begins_is_neither_listed_nor_left_over(self, tmp_path):
+        with runs.starting(tmp_path) as part:
+            (part / MANIFEST).write_text("{}")
+            assert (runs.listed(tmp_path), runs.leftovers(tmp_path)) == ([], [])
+            path = runs.place(part, "loop", 7)
+        assert (runs.listed(tmp_path), runs.leftovers(tmp_path)) == ([path], [])
 
 
 class TestFinding:

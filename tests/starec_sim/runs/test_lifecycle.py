@@ -6,7 +6,7 @@ from starec_sim.errors import PausedError, PolicyError, RunError
 from starec_sim.policies.settings import Budget
 from starec_sim.runs.lifecycle import check_same_code, create_run, open_run
 from starec_sim.runs.manifest import new_manifest, read_manifest
-from starec_sim.runs.store import FILE
+from starec_sim.runs.schema import FILE
 
 KINDS = ("run", "evaluation", "training", "audit")
 

@@ -50,6 +50,7 @@ def test_a_missing_one_is_an_error(tmp_path):
         read_manifest(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_reader_never_sees_half_of_it(make):
     path = make("a", problem="x" * 100_000)
     stop, seen = threading.Event(), []

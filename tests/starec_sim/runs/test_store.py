@@ -6,7 +6,10 @@ import string
 import pytest
 
 from starec_sim.errors import RunError
-from starec_sim.runs.store import FILE, SCHEMA_VERSION, Store, Texts, read_only, text_hash
+from starec_sim.runs.open_record import read_only
+from starec_sim.runs.schema import FILE, SCHEMA_VERSION
+from starec_sim.runs.store import Store, Texts, text_hash
+from starec_sim.runs.stored_values import StoredValueError
 
 
 @pytest.fixture
@@ -217,5 +220,5 @@ class TestTheFile:
         assert not (tmp_path / FILE).exists()
 
     def test_a_missing_text_is_a_damage(self, store):
-        with pytest.raises(sqlite3.DatabaseError, match="text 7 is missing"):
+        with pytest.raises(StoredValueError, match="text 7 is missing"):
             Texts(store.db)[7]

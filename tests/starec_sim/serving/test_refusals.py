@@ -36,6 +36,7 @@ def post(url):
     return post
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changed", "param"),
     [

@@ -4,6 +4,8 @@ from collections import defaultdict
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 CAUGHT = [
     ("Mumbler", "form", {"malformed"}),
     ("Copier", "position", {"tau", "drop"}),
@@ -49,7 +51,9 @@ def report_on(audited):
 
     def report_on(policy):
         if policy not in reports:
-            reports[policy] = audited(policy, *AUDITS[policy])
+            # A bias shows in few users; that there is none takes more.
+            few = {} if policy in {name for name, *_ in CLEARED} else {"users": 12}
+            reports[policy] = audited(policy, *AUDITS[policy], **few)
         return reports[policy]
 
     return report_on

@@ -66,6 +66,7 @@ def undisturbed(audited):
     return audited("Moody", "retest", "reflection", users=USERS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [REPLAYED // 2, REPLAYED + 3, 80], ids=["replay", "early", "late"])
 def test_an_audit_that_was_killed_goes_on(at, undisturbed, audited, asked, tmp_path) -> None:
     asked.at(at, kill_self)
@@ -88,6 +89,7 @@ def test_an_audit_that_was_killed_goes_on(at, undisturbed, audited, asked, tmp_p
     assert manifest.counts["turns"] == report.about["calls"]
 
 
+@pytest.mark.slow
 def test_the_same_command_goes_on_with_a_stopped_one(undisturbed, audited, asked, tmp_path) -> None:
     def again(*only, **settings):
         return audited("Moody", *only, users=USERS, runs_dir=tmp_path, **settings)
@@ -107,6 +109,7 @@ def test_the_same_command_goes_on_with_a_stopped_one(undisturbed, audited, asked
     assert len(list(tmp_path.iterdir())) == 2, "other settings are another audit"
 
 
+@pytest.mark.slow
 def test_a_resumed_audit_can_have_a_budget(undisturbed, audited, asked, tmp_path) -> None:
     asked.at(20, stop)
     with suppress(KeyboardInterrupt):

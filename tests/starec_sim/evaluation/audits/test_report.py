@@ -35,6 +35,7 @@ ABOUT = {
 }
 
 
+@pytest.mark.slow
 def test_all_audits_give_one_report(audited) -> None:
     report = audited("lexical", users=5)
     assert [finding.name for finding in report.results] == list(NAMES)
@@ -60,6 +61,7 @@ def test_a_report_of_some_audits_is_fit_in_these_only_and_names_the_others() -> 
     assert AuditReport(ABOUT, tuple(some)).verdict.endswith(f"; not measured: {NAMES[0]}")
 
 
+@pytest.mark.slow
 def test_answers_do_not_depend_on_concurrency_or_on_the_other_audits(audited) -> None:
     alone = audited("Moody", "position", users=4, concurrency=1)
     beside = audited("Moody", "position", "retest", "form", users=4, concurrency=50)
@@ -106,9 +108,10 @@ def test_ones_own_prompts_are_not_rephrased(audited, tmp_path) -> None:
     assert "tau in other words" not in report.results[0].metrics
 
 
+@pytest.mark.slow
 def test_a_report_that_was_written_is_read_as_it_was(audited) -> None:
     report = audited("lexical", users=5)
-    again = AuditReport.from_json(json.loads(json.dumps(report.as_json())))
+    again = AuditReport.from_json(json.dumps(report.as_json()))
     assert json.dumps(again.as_json()) == json.dumps(report.as_json())
     assert render_page(again) == render_page(report)
     assert again.verdict == report.verdict

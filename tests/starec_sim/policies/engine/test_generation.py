@@ -94,6 +94,7 @@ def full_forward(model, prompt, completion, temperature=1.0):
     return logprobs.gather(1, torch.tensor(completion)[:, None])[:, 0]
 
 
+@pytest.mark.slow
 def test_greedy_tokens_are_hugging_faces(build_model):
     for family, changes in MODELS.values():
         model = build_model(family, **changes)
@@ -132,6 +133,7 @@ def test_a_completion_ends_with_its_stop_token_and_the_others_go_on(engine):
         assert cut.finish == ("length" if first is None else "stop")
 
 
+@pytest.mark.slow
 def test_completions_of_different_lengths_leave_the_batch_as_they_end(engine):
     prompts = some_prompts(4)
     lengths = [1, 2, 3, 5, 8, 13, 21, 34, 70, 100, 130, 131]

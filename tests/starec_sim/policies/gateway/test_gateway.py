@@ -164,6 +164,7 @@ PLACES = {
 }
 
 
+@pytest.mark.slow
 def test_no_two_keys_share_a_seed_and_the_same_key_always_has_the_same():
     first, second = Seeded(), Seeded()
     found = seeds(first, gateway_of(first), **PLACES)

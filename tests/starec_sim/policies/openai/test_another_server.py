@@ -13,6 +13,8 @@ import pytest
 from starec_sim.errors import PolicyError
 from starec_sim.policies.openai import OpenAIPolicy
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("torch")
 pytest.importorskip("fastapi", reason="transformers serve needs it")
 
@@ -67,6 +69,7 @@ def test_it_answers_what_the_same_model_answers_here(url, model_folder):
     assert there.response_metadata["finish_reason"] == here.response_metadata["finish_reason"]
 
 
+@pytest.mark.slow
 def test_tokens_that_it_does_not_report_are_an_error(url, model_folder):
     policy = OpenAIPolicy(model=str(model_folder), base_url=url, token_ids=True, max_tokens=4)
     with pytest.raises(PolicyError, match="return_token_ids"):

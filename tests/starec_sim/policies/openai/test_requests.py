@@ -201,6 +201,7 @@ def test_policies_with_different_settings_are_different():
     assert cold._get_llm_string() != warm._get_llm_string()
 
 
+@pytest.mark.slow
 def test_importing_the_policy_does_not_import_the_sdk():
     code = "import sys, starec_sim.policies.openai; print('openai' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

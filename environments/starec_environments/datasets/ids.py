@@ -1,0 +1,66 @@
+"""Ids of users and items: any text but line breaks and control characters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+import numpy as np
+
+from starec_environments.datasets.clean_text import plain
+from starec_environments.datasets.columns import Columns
+from starec_environments.datasets.faults import Faults
+from starec_environments.datasets.settings import LogRules
+from starec_sim.errors import DataError
+
+_DECIMAL = re.compile(r"-?\d+\.0")
+_LINE_BREAK_OR_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROLS = 'the %s id "{}" holds control characters'
+
+
+def has_controls(id: str) -> bool:
+    """Return whether a text holds line breaks or control characters, so that it is no id."""
+    return not id.isprintable() and _LINE_BREAK_OR_CONTROL.search(id) is not None
+
+
+def read_ids(table: Columns, name: str, what: str, rules: LogRules, faults: Faults) -> list[str]:
+    """Return a column of ids as text, without surrounding space.
+
+    Raises:
+        DataError: One is empty or cannot be an id and that is an error, or some differ by `.0`.
+    """
+    column = table.column(name)
+    # There are far fewer ids than rows, so each id is checked once.
+    ids = {raw: plain(raw).strip() for raw in dict.fromkeys(column)}
+    if rules.whole_ids:
+        ids = {
+            raw: id.removesuffix(".0") if _DECIMAL.fullmatch(id) else id for raw, id in ids.items()
+        }
+    for fault, test in ((f"the {what} id is empty", _is_empty), (_CONTROLS % what, has_controls)):
+        if wrong := {raw for raw, id in ids.items() if test(id)}:
+            rows = np.fromiter((raw in wrong for raw in column), np.bool_, len(column))
+            faults.found_rows(table, rows, name, fault, "check the separator and the encoding")
+    there = set(ids.values())
+    if decimal := next((id for id in there if _DECIMAL.fullmatch(id) and id[:-2] in there), None):
+        row = next(row for row, raw in enumerate(column) if ids[raw] == decimal)
+        check_decimals(table.at(row), decimal, there, "other rows", what)
+    return [ids[raw] for raw in column]
+
+
+def _is_empty(id: str) -> bool:
+    return not id
+
+
+def check_decimals(at: str, id: str, known: Collection[str], where: str, what: str) -> None:
+    """Explain an id that is there with and without `.0`.
+
+    Raises:
+        DataError: It is.
+    """
+    other = id[:-2] if _DECIMAL.fullmatch(id) else f"{id}.0"
+    if other in known:
+        raise DataError(
+            f'{at}: the {what} id "{id}" stands as "{other}" in {where}; a program such as pandas '
+            "writes whole numbers with .0 where a column has empty cells",
+            hint="--set data.whole_ids=true if both are the same; otherwise rename one of them",
+        )

@@ -1,0 +1,102 @@
+"""Text files in any encoding, plain or gzip."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import zlib
+from pathlib import Path
+
+from starec_sim.errors import DataError
+
+GZIP = b"\x1f\x8b"
+_ZIP = b"PK\x03\x04"
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, whose mark is the beginning of this one
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+"""Byte order marks, and the encoding that each of them says."""
+
+
+def read_text(path: Path, encoding: str) -> str:
+    """Return a file's text, without a byte order mark and with plain line feeds.
+
+    Args:
+        path: The file, which may be packed with gzip.
+        encoding: Its name in Python; a byte order mark in the file counts more.
+
+    Raises:
+        DataError: The file is missing, empty, not a file, damaged, or not in this encoding.
+    """
+    data = read_data(path)
+    marked = next((name for mark, name in _MARKS.items() if data.startswith(mark)), None)
+    text = _decoded(path, data, marked or encoding)
+    if "\0" in text:
+        raise DataError(
+            f"{path}, line {text.count(chr(10), 0, text.index(chr(0))) + 1}: there is a NUL "
+            f"character, so this is no text in {marked or encoding}",
+            hint="a file of UTF-16 without a byte order mark needs --set data.encoding=utf-16-le "
+            "(or utf-16-be)",
+        )
+    if not text.strip():
+        raise DataError(f"{path} is empty", hint="check that the download is complete")
+    return text.replace("\r\n", "\n")
+
+
+def read_data(path: Path) -> bytes:
+    """Return the bytes of a file, unpacked.
+
+    Raises:
+        DataError: The file is missing, not a file, or damaged.
+    """
+    try:
+        data = path.read_bytes()
+        if data.startswith(GZIP):
+            data = gzip.decompress(data)
+    except FileNotFoundError:
+        raise DataError(
+            f"there is no file {path}", hint="check the path and that the download is complete"
+        ) from None
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(
+            f"{path} breaks off or is damaged: {error}",
+            hint="get the file again: the download was not complete",
+        ) from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    if data.startswith(_ZIP):
+        raise DataError(f"{path} is a zip archive", hint=f"unpack it first: unzip {path}")
+    return data
+
+
+def first_text(path: Path, encoding: str, size: int) -> str:
+    """Return the first characters of a file, for a look; empty when it cannot be read as text."""
+    try:
+        with path.open("rb") as file:
+            packed = file.peek(2)[:2] == GZIP
+            data = gzip.GzipFile(fileobj=file).read(size) if packed else file.read(size)
+        marked = next((name for mark, name in _MARKS.items() if data.startswith(mark)), None)
+        text = codecs.getincrementaldecoder(marked or encoding)("replace").decode(data)
+    except (OSError, EOFError, zlib.error, LookupError):
+        return ""
+    return "" if "\0" in text else text.removeprefix("\ufeff").replace("\r\n", "\n")
+
+
+def _decoded(path: Path, data: bytes, encoding: str) -> str:
+    try:
+        return data.decode(encoding).removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"{path}, line {line}: byte {error.start} is 0x{data[error.start]:02x}, "
+            f"which is not {encoding}",
+            hint="name the file's own encoding, e.g. --set data.encoding=latin-1 or =cp1252",
+        ) from None
+    except (LookupError, ValueError):
+        raise DataError(
+            f'there is no encoding called "{encoding}"',
+            hint="e.g. --set data.encoding=latin-1; others are utf-8 and cp1252",
+        ) from None

@@ -1,0 +1,138 @@
+"""A column of times becomes whole numbers that order the log."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from starec_environments.datasets.columns import Columns
+from starec_environments.datasets.faults import Faults
+from starec_environments.datasets.ratings import blank_cells
+from starec_sim.errors import DataError
+from starec_sim.types import IntArray
+
+LATEST = 2**62
+"""Times beyond this are wrong in any unit."""
+_ZONE = re.compile(r"\s*(?:UTC|GMT|Z)$")
+"""Names of the zone of UTC, with which many logs end their dates."""
+_DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]")
+
+
+def read_times(
+    table: Columns, name: str | None, key: str, written: str | None, faults: Faults
+) -> IntArray:
+    """Return a column as whole numbers that order the log.
+
+    Numbers are taken as they are (fractions are cut off); dates as ISO 8601 become seconds since
+    the epoch, UTC where they name no zone. Without a column, the order of the rows is the time.
+
+    Args:
+        table: The log.
+        name: The column; None when there is none.
+        key: The setting that names it, e.g. `columns.time`; empty when the format names it.
+        written: How dates are written, for `strptime`; None goes by the first cell.
+        faults: What to do with cells that are no time.
+
+    Raises:
+        DataError: A time is neither a finite number nor a date, or it is negative.
+    """
+    if name is None:
+        return np.arange(len(table), dtype=np.int64)
+    column = table.column(name)
+    without = f"--set data.{key}=null goes by the order of the rows" if key else ""
+    times, blank = _read(table, name, written, without)
+    wrong = (times < 0) | (times > LATEST)
+    if wrong.any():
+        if blank is None:
+            blank = blank_cells(column)
+        faults.found_rows(table, wrong & blank, name, "the time is blank", without)
+        expected = "neither a number from 0 on nor a date as ISO 8601 from 1970 on"
+        what = f"not written as {written}" if written is not None else expected
+        faults.found_rows(table, wrong & ~blank, name, f'the time "{{}}" is {what}', without)
+    return times
+
+
+def _read(
+    table: Columns, name: str, written: str | None, without: str
+) -> tuple[IntArray, np.ndarray[Any, np.dtype[np.bool_]] | None]:
+    """Return the times, -1 where a cell is none, and which cells are blank if that is known."""
+    column = table.column(name)
+    if isinstance(column, np.ndarray) and column.dtype.kind == "M":
+        # NaT becomes the smallest number, which is negative.
+        return column.astype("datetime64[s]").astype(np.int64), np.isnat(column)
+    seconds = _by_format(written) if written is not None else None
+    if seconds is None:
+        try:
+            # Whole numbers first: nanoseconds do not fit into a float.
+            return np.fromiter(map(int, column), np.int64, len(column)), None
+        except (ValueError, TypeError, OverflowError):
+            pass
+        blank = blank_cells(column)
+        first = next((cell for cell, none in zip(column, blank, strict=True) if not none), None)
+        if first is None or not math.isnan(_number(first)):
+            seconds = _whole
+        elif _is_date(first):
+            seconds = _iso
+        elif _DATE.match(str(first).strip()):
+            raise DataError(
+                f'{table.path}: the time "{first}" in column "{name}" is no date as ISO 8601 '
+                "(2019-10-31 09:15:00), and which part is the day cannot be told",
+                hint="say how dates are written, e.g. --set 'data.time_format=%d/%m/%Y %H:%M'; "
+                + without,
+            )
+        else:
+            seconds = _whole
+    return np.fromiter(map(seconds, column), np.int64, len(column)), None
+
+
+def _by_format(written: str) -> Callable[[Any], int]:
+    def seconds(value: Any) -> int:
+        try:
+            return _utc(datetime.strptime(str(value).strip(), written))
+        except (ValueError, OverflowError):
+            return -1
+
+    return seconds
+
+
+def _iso(value: Any) -> int:
+    try:
+        return _utc(_moment(value))
+    except (ValueError, TypeError, AttributeError, OverflowError):
+        return -1
+
+
+def _whole(value: Any) -> int:
+    number = _number(value)
+    return int(number) if 0 <= number <= LATEST else -1
+
+
+def _number(value: Any) -> float:
+    """Return a number, as a whole one where it is; NaN when there is none."""
+    for kind in (int, float):
+        try:
+            return kind(value)
+        except (ValueError, TypeError, OverflowError):
+            continue
+    return math.nan
+
+
+def _moment(value: str) -> datetime:
+    return datetime.fromisoformat(_ZONE.sub("+00:00", value.strip()))
+
+
+def _utc(moment: datetime) -> int:
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+
+
+def _is_date(value: Any) -> bool:
+    try:
+        _moment(value)
+    except (ValueError, TypeError, AttributeError):
+        return False
+    return True

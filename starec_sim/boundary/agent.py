@@ -1,0 +1,145 @@
+"""An agent whose calls are all checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, cast
+
+from starec_sim.agent import Agent, Call, OpenAgent, RephrasedAgent
+from starec_sim.boundary.call import PluginBoundary, cause, complete
+from starec_sim.boundary.observation import checked_decision
+from starec_sim.boundary.values import BrokenContract, mapping, shown, text, whole_number
+from starec_sim.boundary.visit import checked_visit
+from starec_sim.boundary.watch import InterruptedCall, interruption
+from starec_sim.errors import StarecError
+from starec_sim.types import Decision, Messages, Observation, Visit
+
+
+class CheckedAgent:
+    """Calls an agent and checks what it returns.
+
+    Attributes beyond the protocol are those of the agent.
+
+    Args:
+        plugin: The agent.
+
+    Raises:
+        ContractError: It lacks a method, or `history_limit` is no number from 1.
+    """
+
+    def __init__(self, plugin: Any) -> None:
+        self.plugin = plugin
+        """The agent itself."""
+        self._boundary = PluginBoundary("agent", plugin)
+        self._boundary.check("", partial(complete, plugin, ("prompts", "visit"), _ATTRIBUTES))
+        self.history_limit = self._boundary.check("", lambda: _history_limit(plugin))
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "plugin":  # while a copy is made without __init__
+            raise AttributeError(name)
+        return getattr(self.plugin, name)
+
+    def prompts(self) -> Mapping[str, str]:
+        """Return the prompt templates by name."""
+        return self._boundary.call("prompts", (), lambda value: mapping(value, "prompts()", text))
+
+    async def visit(self, call: Call) -> Visit:
+        """Play a visit to its end and return it."""
+        items = len(call.environment.items)
+        try:
+            return checked_visit(await self.plugin.visit(call), call.user, call.round, items)
+        except (StarecError, InterruptedCall):
+            raise
+        except KeyboardInterrupt:
+            raise interruption() from None
+        except (Exception, SystemExit) as error:
+            raise self._boundary.failure(error, "visit", _place(call)) from cause(error)
+
+    def rephrased(self) -> Agent | None:
+        """Return the agent with its other wording; None if it has none."""
+        if not isinstance(self.plugin, RephrasedAgent):
+            return None
+        other = self._boundary.call("rephrased", (), lambda value: value)
+        return None if other is None else checked_agent(other)
+
+
+class CheckedOpenAgent(CheckedAgent):
+    """A checked agent that can build one question and read one answer, outside of a visit."""
+
+    def question(self, call: Call, observation: Observation) -> Messages:
+        """Return the messages that ask for a decision."""
+        arguments = (call, observation)
+        return self._boundary.call("question", arguments, _checked_messages, lambda: _place(call))
+
+    def decision(self, call: Call, text: str, observation: Observation) -> tuple[Decision, str]:
+        """Return the decision in a text, and what is wrong with the text."""
+
+        def checked(value: Any) -> tuple[Decision, str]:
+            decision, problem = _pair(value)
+            return checked_decision(decision, observation), problem
+
+        arguments = (call, text, observation)
+        return self._boundary.call("decision", arguments, checked, lambda: _place(call))
+
+    def summary(self, call: Call, text: str) -> tuple[str | None, str]:
+        """Return the summary in a text, and what is wrong with the text."""
+
+        def checked(value: Any) -> tuple[str | None, str]:
+            summary, problem = _pair(value)
+            if summary is not None and not isinstance(summary, str):
+                raise BrokenContract(f"the summary is {shown(summary)}; it must be text or None")
+            return summary, problem
+
+        return self._boundary.call("summary", (call, text), checked, lambda: _place(call))
+
+    def rethink(self, messages: Messages, answer: str, problem: str) -> Messages:
+        """Return the messages of a repair call."""
+        return self._boundary.call("rethink", (messages, answer, problem), _checked_messages)
+
+
+_ATTRIBUTES = ("history_limit",)
+
+
+def checked_agent(agent: Agent) -> CheckedAgent:
+    """Return an agent that is checked, also if it was built by hand."""
+    if isinstance(agent, CheckedAgent):
+        return agent
+    return CheckedOpenAgent(agent) if isinstance(agent, OpenAgent) else CheckedAgent(agent)
+
+
+def _history_limit(agent: Any) -> int:
+    limit = whole_number(agent.history_limit, "history_limit")
+    if limit < 1:
+        raise BrokenContract(
+            f"history_limit is {limit}; it must be at least 1",
+            "it is the number of experiences that a memory keeps",
+        )
+    return limit
+
+
+def _place(call: Call) -> str:
+    return f"user {call.person.id}, round {call.round + 1}"
+
+
+def _pair(value: Any) -> tuple[Any, str]:
+    if not isinstance(value, tuple) or len(value) != 2 or not isinstance(value[1], str):
+        raise BrokenContract(
+            f"returned {shown(value)}; it must return what was read and a text that says what is "
+            "wrong with the answer, empty if nothing is"
+        )
+    return cast("tuple[Any, str]", value)
+
+
+def _checked_messages(value: Any) -> Messages:
+    good = isinstance(value, tuple | list) and all(
+        isinstance(message, tuple | list)
+        and len(message) == 2
+        and all(isinstance(part, str) for part in message)
+        for message in value
+    )
+    if not good:
+        raise BrokenContract(
+            f"returned {shown(value)}; it must return messages, pairs of a role and a text"
+        )
+    return tuple((role, content) for role, content in value)

@@ -1,0 +1,211 @@
+"""Call a plug-in so that every failure names the plug-in, the method, the place, file and line."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+from starec_sim.boundary.global_random import global_random, who_changed
+from starec_sim.boundary.values import BrokenContract
+from starec_sim.boundary.watch import (
+    InterruptedCall,
+    interruption,
+    leave_call,
+    start_call,
+)
+from starec_sim.errors import ContractError, PluginError, StarecError
+
+T = TypeVar("T")
+
+FILE_MODULE = "starec_plugin_"
+"""Modules of plug-ins in single files have names that start with this."""
+SHIPPED = ("starec_sim", "starec_agents", "starec_environments")
+"""The packages that ship with starec-sim."""
+_HERE = str(Path(__file__).parent)
+_MEND = "mend the plug-in; --debug shows the traceback"
+
+
+def ships(plugin: type) -> bool:
+    """Return whether a class is one of those that ship with starec-sim."""
+    return plugin.__module__.partition(".")[0] in SHIPPED
+
+
+def label_of(plugin: Any) -> str:
+    """Return the name of a plug-in, or of its class: `shop.py:Shop` or `package.module:Class`."""
+    named = plugin if hasattr(plugin, "__qualname__") else type(plugin)
+    module = str(named.__module__)
+    if module.startswith(FILE_MODULE) and (file := _file_of(module)):
+        module = Path(file).name
+    return f"{module}:{named.__qualname__}"
+
+
+class PluginBoundary:
+    """Calls the methods of one plug-in and checks what they return.
+
+    Args:
+        kind: The kind of plug-in, for messages: `environment`.
+        plugin: The plug-in; before it is built, its class.
+        instead: What draws random numbers properly, for the hint about the global generators.
+    """
+
+    def __init__(self, kind: str, plugin: Any, instead: str = "") -> None:
+        self.plugin = plugin
+        self._name = f"{kind} {label_of(plugin)}"
+        self._instead = instead
+
+    def call(
+        self,
+        method: str,
+        arguments: tuple[Any, ...],
+        check: Callable[[Any], T],
+        place: Callable[[], str] = str,
+        *,
+        random: bool = False,
+    ) -> T:
+        """Return what a method returns, checked.
+
+        Args:
+            method: Its name.
+            arguments: What it is called with.
+            check: Takes what it returned; returns it with plain values.
+            place: Returns the user and the round of the call, for messages.
+            random: Whether to check that the global generators are left alone.
+
+        Raises:
+            ContractError: What it returned breaks the contract.
+            PluginError: It raised an exception.
+        """
+        before = global_random() if random else None
+        call = start_call(self._name, method, place)
+        try:
+            value = getattr(self.plugin, method)(*arguments)
+            if before is not None and (generator := who_changed(before)):
+                raise self._drew_from(generator)
+            return check(value)
+        except (StarecError, InterruptedCall):
+            raise
+        except KeyboardInterrupt:
+            raise interruption() from None
+        except (Exception, SystemExit) as error:
+            raise self.failure(error, method, place()) from cause(error)
+        finally:
+            leave_call(call)
+
+    def build(self, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """Return a new instance of the class of the plug-in.
+
+        Raises:
+            PluginError: The constructor raised an exception.
+            ContractError: It drew from a global generator.
+        """
+        before = global_random()
+        try:
+            built = self.plugin(*arguments, **named)
+            if generator := who_changed(before):
+                raise self._drew_from(generator)
+            return built
+        except StarecError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise self.failure(error, "__init__", "") from cause(error)
+
+    def check(self, what: str, check: Callable[[], T]) -> T:
+        """Return what a check of attributes returns.
+
+        Args:
+            what: The attributes, for messages.
+            check: The check.
+
+        Raises:
+            ContractError: They break the contract.
+            PluginError: Reading them raised an exception.
+        """
+        try:
+            return check()
+        except (StarecError, InterruptedCall):
+            raise
+        except (Exception, SystemExit) as error:
+            raise self.failure(error, "", what) from cause(error)
+
+    def failure(self, error: BaseException, method: str, place: str) -> StarecError:
+        """Return the error that names the plug-in and the call."""
+        where = f"{method}({place})" if method else place
+        prefix = f"{self._name}, {where}" if where else self._name
+        if isinstance(error, BrokenContract):
+            line = _line_of(self.plugin, method)
+            return ContractError(f"{prefix}: {error.what}{line}", hint=error.hint or _MEND)
+        line = _line_of_error(self.plugin, error.__traceback__) or _line_of(self.plugin, method)
+        raised = " ".join(f"{type(error).__name__}: {error}".split())
+        return PluginError(f"{prefix}: raised {raised}{line}", hint=_hint_for(error))
+
+    def _drew_from(self, generator: str) -> BrokenContract:
+        return BrokenContract(
+            f"changed the state of the global generator {generator}, so that the same seed gives "
+            "other results",
+            f"draw from {self._instead}" if self._instead else "use a generator of your own",
+        )
+
+
+def complete(plugin: Any, methods: Sequence[str], attributes: Sequence[str] = ()) -> None:
+    """Refuse a plug-in that lacks a method or an attribute of its protocol."""
+    lacking = [f"{name}()" for name in methods if not callable(getattr(plugin, name, None))]
+    lacking += [name for name in attributes if not hasattr(plugin, name)]
+    if lacking:
+        raise BrokenContract(
+            f"lacks {', '.join(lacking)}", "the contract is a class of its own: see docs/plugins.md"
+        )
+
+
+def cause(error: BaseException) -> BaseException | None:
+    """Return the exception to chain; a broken contract says everything itself."""
+    return None if isinstance(error, BrokenContract) else error
+
+
+def _hint_for(error: BaseException) -> str:
+    if isinstance(error, SystemExit):
+        return "raise an exception in place of sys.exit(), which would end the whole program"
+    if isinstance(error, AttributeError | NameError | ImportError | SyntaxError):
+        return "mend the spelling or the import there; --debug shows the traceback"
+    return _MEND
+
+
+def _file_of(module: str) -> str:
+    return str(getattr(sys.modules.get(module), "__file__", "") or "")
+
+
+def _line_of(plugin: Any, method: str) -> str:
+    """Return ` (shop.py:71)`, where a method, or else the class, begins; empty if unknown."""
+    named = plugin if hasattr(plugin, "__qualname__") else type(plugin)
+    found = inspect.unwrap(getattr(named, method, None) or named)
+    code = getattr(found, "__code__", None)
+    if code is not None:
+        return f" ({Path(code.co_filename).name}:{code.co_firstlineno})"
+    try:
+        file, line = inspect.getsourcefile(named), inspect.getsourcelines(named)[1]
+    except (OSError, TypeError):  # a class of a notebook, or built in C
+        return ""
+    return f" ({Path(file).name}:{line})" if file else ""
+
+
+def _line_of_error(plugin: Any, trace: TracebackType | None) -> str:
+    """Return ` (shop.py:71)`: the last line of the plug-in's own code that an error went through.
+
+    Without such a line, it is the last line outside of this package.
+    """
+    named = plugin if hasattr(plugin, "__qualname__") else type(plugin)
+    folder = str(Path(_file_of(named.__module__)).resolve().parents[_depth(named.__module__)])
+    frames = [frame for frame in traceback.extract_tb(trace) if _HERE not in frame.filename]
+    own = [frame for frame in frames if frame.filename.startswith(folder)] or frames
+    return f" ({Path(own[-1].filename).name}:{own[-1].lineno})" if own else ""
+
+
+def _depth(module: str) -> int:
+    """Return how many folders the top package of a module lies above its file."""
+    path = Path(_file_of(module))
+    above = module.count(".") - (0 if path.name == "__init__.py" else 1)
+    return max(0, min(above, len(path.resolve().parents) - 1))

@@ -1,0 +1,110 @@
+"""Checks of users and items: what an environment and a dataset have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from starec_sim.boundary.values import BrokenContract, sequence, shown
+from starec_sim.types import Item, User
+
+_ATTRIBUTES = 'attributes are texts by name, e.g. {"genre": ("Crime",)}'
+
+
+class Size(NamedTuple):
+    """How many users and items there are."""
+
+    users: int
+    items: int
+
+
+def checked_users(users: Any) -> int:
+    """Return how many users there are; each must be a `User` with an id and a profile of texts."""
+    for row, user in enumerate(sequence(users, "users")):
+        if not isinstance(user, User):
+            raise BrokenContract(f"users[{row}] is {shown(user)}; each must be a User")
+        if not isinstance(user.id, str):
+            raise BrokenContract(f"users[{row}].id is {shown(user.id)}; an id is text")
+        for name, value in user.profile.items():
+            if not isinstance(name, str) or not isinstance(value, str):
+                raise BrokenContract(
+                    f"users[{row}].profile holds {shown(name)}: {shown(value)}; both must be text"
+                )
+    if not len(users):
+        raise BrokenContract("there are no users", "at least one user must be able to visit")
+    return len(users)
+
+
+def checked_items(items: Any) -> int:
+    """Return how many items there are; each must be an `Item` whose attributes are texts."""
+    for row, item in enumerate(sequence(items, "items")):
+        if not isinstance(item, Item):
+            raise BrokenContract(f"items[{row}] is {shown(item)}; each must be an Item")
+        if not isinstance(item.id, str) or not isinstance(item.title, str):
+            raise BrokenContract(
+                f"items[{row}] has the id {shown(item.id)} and the title {shown(item.title)}; "
+                "both must be text"
+            )
+        for name, values in item.attributes.items():
+            if isinstance(values, str):
+                raise BrokenContract(
+                    f"items[{row}].attributes[{name!r}] is the text {shown(values)}, whose letters "
+                    "would be taken for values",
+                    f"write ({values!r},), a tuple of one text",
+                )
+            if (
+                not isinstance(name, str)
+                or not isinstance(values, Sequence)
+                or not all(isinstance(value, str) for value in values)
+            ):
+                raise BrokenContract(
+                    f"items[{row}].attributes[{shown(name)}] is {shown(values)}; it must be a "
+                    "tuple of texts",
+                    _ATTRIBUTES,
+                )
+    if not len(items):
+        raise BrokenContract("there are no items", "a catalogue has at least one item")
+    return len(items)
+
+
+def checked_catalogue(environment: Any) -> Size:
+    """Return the size of an environment, whose cards and popularity must fit its items."""
+    size = Size(checked_users(environment.users), checked_items(environment.items))
+    cards = sequence(environment.cards, "cards")
+    if len(cards) != size.items:
+        raise BrokenContract(f"there are {len(cards)} cards for {size.items} items")
+    for row, card in enumerate(cards):
+        if not isinstance(card, str):
+            raise BrokenContract(f"cards[{row}] is {shown(card)}; a card is text")
+    popularity = np.asarray(environment.popularity)
+    if popularity.shape != (size.items,):
+        raise BrokenContract(
+            f"popularity has the shape {popularity.shape}; it must have one number for each of "
+            f"the {size.items} items"
+        )
+    if popularity.dtype.kind not in "biuf" or not np.all(np.isfinite(popularity)):
+        raise BrokenContract(
+            "popularity holds what is no finite number; it counts how often each item was consumed"
+        )
+    if (popularity < 0).any():
+        raise BrokenContract(f"popularity holds {popularity.min()}; no count is negative")
+    return size
+
+
+def same_size(environment: Any, size: Size) -> None:
+    """Refuse an environment whose users, items, cards or popularity changed in number."""
+    for name, count in (
+        ("users", size.users),
+        ("items", size.items),
+        ("cards", size.items),
+        ("popularity", size.items),
+    ):
+        now = len(getattr(environment, name))
+        if now != count:
+            raise BrokenContract(
+                f"{name} had {count} entries when the environment was built and has {now} now",
+                "users and items are fixed: hold all of them from the start, and show an item "
+                "only from the round on in which it appears",
+            )

@@ -1,0 +1,224 @@
+"""An environment whose calls are all checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from starec_sim.boundary.call import PluginBoundary, complete, ships
+from starec_sim.boundary.catalogue import checked_catalogue, same_size
+from starec_sim.boundary.figures import checked_figures
+from starec_sim.boundary.first_rounds import FirstRounds
+from starec_sim.boundary.observation import (
+    checked_decision,
+    checked_feedback,
+    checked_observation,
+)
+from starec_sim.boundary.state import checked_state
+from starec_sim.boundary.values import BrokenContract, experiences, json_value, rows, shown
+from starec_sim.environment import Environment
+from starec_sim.errors import ContractError
+from starec_sim.types import (
+    Decision,
+    Experience,
+    Feedback,
+    IntArray,
+    Item,
+    Observation,
+    Step,
+    User,
+    Visit,
+)
+
+_METHODS = (
+    *("describe", "history", "begin_round", "observe", "respond", "end_round"),
+    *("state", "restore"),
+)
+_ATTRIBUTES = ("users", "items", "cards", "popularity")
+STREAMS = "streams.stream(purpose, user=..., round=...), the streams that the constructor gets"
+
+
+class CheckedEnvironment:
+    """Calls an environment, checks what it returns, and makes numpy scalars plain.
+
+    Attributes beyond the protocol are those of the environment.
+
+    Args:
+        plugin: The environment.
+        rebuild: Builds a fresh copy, which is compared in the first rounds; None for no comparison.
+
+    Raises:
+        ContractError: It lacks a method, or its users or items are wrong.
+    """
+
+    def __init__(self, plugin: Any, rebuild: Callable[[], Any] | None = None) -> None:
+        self.plugin = plugin
+        """The environment itself."""
+        self._boundary = PluginBoundary("environment", plugin, STREAMS)
+        self._boundary.check("", partial(complete, plugin, _METHODS, _ATTRIBUTES))
+        self._size = self._boundary.check("", lambda: checked_catalogue(plugin))
+        self._first_rounds = FirstRounds(self._boundary, rebuild, self._size.items)
+        self._round = 0
+        # An environment that ships, or that is derived from one, measures a metric of its own.
+        derived = any(ships(base) for base in type(plugin).__mro__)
+        self._own_metrics = frozenset({"visitors"} if derived else ())
+        named = dict.fromkeys(getattr(plugin, "own_metrics", ()), 0.0)
+        self._boundary.check("", lambda: checked_figures(named, self._own_metrics))
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "plugin":  # while a copy is made without __init__
+            raise AttributeError(name)
+        return getattr(self.plugin, name)
+
+    @property
+    def users(self) -> Sequence[User]:
+        """All users who may visit."""
+        return self.plugin.users  # type: ignore[no-any-return]
+
+    @property
+    def items(self) -> Sequence[Item]:
+        """The catalogue."""
+        return self.plugin.items  # type: ignore[no-any-return]
+
+    @property
+    def cards(self) -> Sequence[str]:
+        """The card of each item without signals."""
+        return self.plugin.cards  # type: ignore[no-any-return]
+
+    @property
+    def popularity(self) -> IntArray:
+        """How often each item was consumed before the simulation starts."""
+        return np.asarray(self.plugin.popularity)
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return counts and choices as plain JSON values."""
+        return self._boundary.call("describe", (), _checked_facts)
+
+    def history(self, user: int) -> tuple[Experience, ...]:
+        """Return what the user experienced before the simulation."""
+        items = self._size.items
+        return self._boundary.call(
+            "history",
+            (user,),
+            lambda value: experiences(value, items, "the history"),
+            lambda: self._who(user),
+        )
+
+    def begin_round(self, round: int) -> list[int]:
+        """Prepare a round and return the visitors as ints."""
+        self._round = round
+        visitors = self._boundary.call(
+            "begin_round",
+            (round,),
+            self._checked_visitors,
+            self._when,
+            random=self._first_rounds.active,
+        )
+        self._boundary.check(
+            f"begin_round({self._when()})",
+            lambda: self._first_rounds.round_begun(round, visitors),
+        )
+        return visitors
+
+    def observe(self, user: int, steps: Sequence[Step]) -> Observation:
+        """Return what the user is shown next."""
+        watched = self._first_rounds.watches(user, len(steps))
+        observation = self._boundary.call(
+            "observe",
+            (user, steps),
+            lambda value: checked_observation(value, self._size.items),
+            lambda: self._which(user, steps),
+            random=watched,
+        )
+        if watched:
+            self._first_rounds.observed(user, observation)
+        return observation
+
+    def respond(
+        self, user: int, steps: Sequence[Step], observation: Observation, decision: Decision
+    ) -> Feedback:
+        """Return the feedback on a decision, which must name items that were shown."""
+        watched = self._first_rounds.watches(user, len(steps))
+        try:
+            decision = checked_decision(decision, observation)
+        except BrokenContract as broken:
+            raise ContractError(
+                f"the agent's decision for {self._which(user, steps)}: {broken.what}",
+                hint=broken.hint or "let the agent choose among observation.slate",
+            ) from None
+        feedback = self._boundary.call(
+            "respond",
+            (user, steps, observation, decision),
+            lambda value: checked_feedback(value, observation, self._size.items),
+            lambda: self._which(user, steps),
+            random=watched,
+        )
+        if watched:
+            self._first_rounds.responded(user, observation, decision, feedback)
+        return feedback
+
+    def end_round(self, visits: Sequence[Visit]) -> Mapping[str, float]:
+        """Apply all visits of the round and return its figures."""
+        when, first_rounds = f"the visits of {self._when()}", self._first_rounds
+        self._boundary.check(when, first_rounds.visits_played)
+        figures = self._boundary.call(
+            "end_round",
+            (visits,),
+            lambda value: checked_figures(value, self._own_metrics),
+            self._when,
+            random=first_rounds.active,
+        )
+        self._boundary.check(when, lambda: same_size(self.plugin, self._size))
+        self._boundary.check(when, lambda: first_rounds.round_ended(visits, figures))
+        return figures
+
+    def state(self) -> Mapping[str, NDArray[Any]]:
+        """Return everything that `restore` needs."""
+        state = self._boundary.call("state", (), checked_state, self._when)
+        self._boundary.check(
+            f"state({self._when()})", lambda: self._first_rounds.state_returned(state)
+        )
+        return state
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Set the state to one that `state` returned."""
+        self._boundary.call("restore", (state,), lambda value: None)
+
+    def _checked_visitors(self, value: Any) -> list[int]:
+        same_size(self.plugin, self._size)
+        visitors = list(rows(value, self._size.users, "what was returned", "user"))
+        if any(b <= a for a, b in pairwise(visitors)):
+            raise BrokenContract(
+                f"returned {shown(visitors)}; it must return each visitor once, in ascending order",
+                "sort the rows of the users",
+            )
+        return visitors
+
+    def _when(self) -> str:
+        return f"round {self._round + 1}"
+
+    def _who(self, user: int) -> str:
+        known = isinstance(user, int) and 0 <= user < self._size.users
+        return f"user {self.plugin.users[user].id}" if known else f"user {user}"
+
+    def _which(self, user: int, steps: Sequence[Step]) -> str:
+        return f"{self._who(user)}, {self._when()}, page {len(steps) + 1}"
+
+
+def checked_environment(environment: Environment) -> CheckedEnvironment:
+    """Return an environment that is checked, also if it was built by hand."""
+    if isinstance(environment, CheckedEnvironment):
+        return environment
+    return CheckedEnvironment(environment)
+
+
+def _checked_facts(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise BrokenContract(f"returned {shown(value)}; it must return a dict of JSON values")
+    facts: Mapping[str, Any] = json_value(value, "describe()")
+    return facts

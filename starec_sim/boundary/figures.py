@@ -1,0 +1,48 @@
+"""Checks of the figures of a round that an environment measures itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from starec_sim.boundary.values import BrokenContract, number, shown
+from starec_sim.glossary import METRICS
+
+_WANTED = "figures are finite numbers by name; NaN where there is none"
+
+
+def checked_figures(value: Any, allowed: frozenset[str] = frozenset()) -> dict[str, float]:
+    """Return the figures of a round with plain values.
+
+    Args:
+        value: What `end_round` returned.
+        allowed: Names of built-in metrics that this environment measures.
+    """
+    if not isinstance(value, Mapping):
+        raise BrokenContract(
+            f"returned {shown(value)}; it must return a dict of figures",
+            "return {} if the environment measures nothing itself",
+        )
+    figures = {}
+    for name, figure in value.items():
+        if not isinstance(name, str) or not name.strip() or not name.isprintable():
+            raise BrokenContract(f"the name of a figure is {shown(name)}; it must be text", _WANTED)
+        if name in METRICS and name not in allowed:
+            raise BrokenContract(
+                f'the figure "{name}" has the name of a built-in metric '
+                f"({METRICS[name].meaning}), and one would hide the other",
+                f'rename it, e.g. "my_{name}"',
+            )
+        plain = _plain(figure, name)
+        if math.isinf(plain):
+            raise BrokenContract(f'the figure "{name}" is {plain}, which is infinite', _WANTED)
+        figures[name] = plain
+    return figures
+
+
+def _plain(figure: Any, name: str) -> float:
+    try:
+        return number(figure, f'the figure "{name}"')
+    except BrokenContract as broken:
+        raise BrokenContract(broken.what, _WANTED) from None

@@ -1,0 +1,203 @@
+"""Repeat a few calls of an environment in its first rounds, and compare.
+
+What is found here would show only later, as another digest after a resume, or never:
+
+* `observe` or `respond` changes the state, or answers differently when it is asked again;
+* `state` lacks something, so that a resumed run goes on differently.
+
+A fresh copy is built once, is restored to the state after the first round, and plays the second
+round beside the environment. Environments that ship are not copied: tests do that.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from starec_sim.boundary.call import PluginBoundary
+from starec_sim.boundary.figures import checked_figures
+from starec_sim.boundary.global_random import global_random
+from starec_sim.boundary.observation import checked_feedback, checked_observation
+from starec_sim.boundary.state import State, checked_state, different, digests
+from starec_sim.boundary.values import BrokenContract
+from starec_sim.errors import ContractWarning
+from starec_sim.types import Decision, Feedback, Observation, Visit
+
+_ROUNDS = 2
+"""Rounds that are checked."""
+_USERS = 2
+"""Users in each of them whose first step is repeated."""
+
+_READ_ONLY = "within a round the world is read-only: change it in end_round only"
+_KEYED = "draw from self.streams.stream(purpose, user=user, round=round), and from nothing else"
+_STATE = "return from state() everything that restore() needs, and set all of it there"
+
+
+@dataclass
+class _FirstStep:
+    """The first step of a user, as the environment played it."""
+
+    user: int
+    observation: Observation
+    decision: Decision | None = None
+    feedback: Feedback | None = None
+
+
+class FirstRounds:
+    """Checks the first rounds of an environment.
+
+    Args:
+        boundary: Of the environment.
+        rebuild: Builds a fresh copy; None if none is to be compared.
+        items: How many items the catalogue has.
+    """
+
+    def __init__(
+        self, boundary: PluginBoundary, rebuild: Callable[[], Any] | None, items: int
+    ) -> None:
+        self._boundary = boundary
+        self._rebuild = rebuild
+        self._items = items
+        self._begun = self._ended = self._round = 0
+        self._steps: dict[int, _FirstStep] = {}
+        self._state: dict[str, str] = {}
+        self._random = global_random()
+        self._copy: Any = None
+
+    @property
+    def active(self) -> bool:
+        """Whether the present round is checked."""
+        return self._begun <= _ROUNDS
+
+    def watches(self, user: int, page: int) -> bool:
+        """Return whether a call for this user is checked more closely."""
+        return self.active and page == 0 and (user in self._steps or len(self._steps) < _USERS)
+
+    def round_begun(self, round: int, visitors: Sequence[int]) -> None:
+        """Note the state, and let the copy begin the round as well."""
+        self._begun += 1
+        self._round = round
+        self._steps = {}
+        if not self.active:
+            self._copy = None
+            return
+        self._state = self._digests()
+        self._random = global_random()
+        if self._copy is not None and list(self._copy.begin_round(round)) != list(visitors):
+            raise BrokenContract(
+                "a fresh copy that was restored to the same state has other visitors", _STATE
+            )
+
+    def observed(self, user: int, observation: Observation) -> None:
+        """Note the first observation of a user."""
+        self._steps.setdefault(user, _FirstStep(user, observation))
+
+    def responded(
+        self, user: int, observation: Observation, decision: Decision, feedback: Feedback
+    ) -> None:
+        """Note the first feedback for a user."""
+        step = self._steps.get(user)
+        if step is not None and step.decision is None and step.observation is observation:
+            step.decision, step.feedback = decision, feedback
+
+    def visits_played(self) -> None:
+        """Compare the state with that before the visits, and repeat the noted steps."""
+        if not self.active:
+            return
+        environment = self._boundary.plugin
+        # LangGraph draws from `random` for ids, and engines from torch: only numpy's can be judged.
+        if global_random().numpy != self._random.numpy:
+            warnings.warn(
+                "the global generator numpy.random was used while the visits of round "
+                f"{self._round + 1} were played, by the agent or a policy: the same seed may give "
+                "other results",
+                ContractWarning,
+                stacklevel=2,
+            )
+        if changed := different(self._state, self._digests()):
+            raise BrokenContract(
+                f"observe or respond changed what state() returns: {changed} is not what it was "
+                "before the visits",
+                _READ_ONLY,
+            )
+        for step in self._steps.values():
+            self._repeat(environment, step, "asked again", _KEYED)
+            if self._copy is not None:
+                copy = "asked of a fresh copy that was restored to the same state"
+                self._repeat(self._copy, step, copy, _STATE)
+
+    def _repeat(self, environment: Any, step: _FirstStep, how: str, hint: str) -> None:
+        user, observation = step.user, step.observation
+        who = f"the user in row {user}"
+        again = checked_observation(environment.observe(user, ()), self._items)
+        if again != observation:
+            raise BrokenContract(
+                f"observe for {who}, {how}, returned the slate {again.slate} with the cards "
+                f"{again.cards}; before it was {observation.slate} with {observation.cards}",
+                hint,
+            )
+        if step.decision is None:
+            return
+        responded = environment.respond(user, (), observation, step.decision)
+        other = checked_feedback(responded, observation, self._items)
+        if _text(other) != _text(step.feedback):
+            raise BrokenContract(
+                f"respond for {who}, {how}, returned {other}; before it was {step.feedback}", hint
+            )
+
+    def round_ended(self, visits: Sequence[Visit], figures: Mapping[str, float]) -> None:
+        """Let the copy end the round, and compare its figures and its state."""
+        self._ended += 1
+        copy, self._copy = self._copy, None
+        if copy is None:
+            return
+        other = checked_figures(copy.end_round(visits), frozenset(figures))
+        if _text(other) != _text(dict(figures)):
+            raise BrokenContract(
+                f"a fresh copy that was restored to the same state has other figures: {other}, "
+                f"not {dict(figures)}",
+                _STATE,
+            )
+        if changed := different(self._digests(), digests(checked_state(copy.state()))):
+            raise BrokenContract(
+                "a fresh copy that was restored to the same state has another one after a round: "
+                f"{changed} differs",
+                _STATE,
+            )
+
+    def state_returned(self, state: State) -> None:
+        """After the first round, restore a fresh copy to its state, as a resume does."""
+        if self._rebuild is None or self._ended != 1:
+            return
+        build, self._rebuild = self._rebuild, None
+        self._copy = build()
+        self._copy.restore(_written_and_read(state))
+        if changed := different(digests(state), digests(checked_state(self._copy.state()))):
+            self._copy = None
+            raise BrokenContract(
+                f"a fresh copy that was restored to this state returns another: {changed}", _STATE
+            )
+
+    def _digests(self) -> dict[str, str]:
+        when = f"round {self._round + 1}"
+        return digests(self._boundary.call("state", (), checked_state, lambda: when))
+
+
+def _text(value: Any) -> str:
+    """Return a text that is equal for equal values, NaN included."""
+    return json.dumps(value, default=repr, sort_keys=True)
+
+
+def _written_and_read(state: State) -> dict[str, Any]:
+    """Return a state as a record gives it back."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **dict(state))  # type: ignore[arg-type]
+    buffer.seek(0)
+    with np.load(buffer, allow_pickle=False) as arrays:
+        return dict(arrays)

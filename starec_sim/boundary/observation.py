@@ -1,0 +1,217 @@
+"""Checks of what a user is shown, decides and gets as feedback."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import isfinite
+from typing import Any, cast, get_args
+
+from starec_sim.boundary.values import (
+    BrokenContract,
+    experiences,
+    finite_number,
+    instance,
+    mapping,
+    rows,
+    sequence,
+    shown,
+    stars,
+    text,
+    unique,
+    whole_number,
+)
+from starec_sim.types import Action, Decision, Feedback, Observation, Task
+
+_TASKS: tuple[str, ...] = get_args(Task)
+_INT, _STR = {int}, {str}
+
+
+def checked_observation(value: Any, items: int) -> Observation:
+    """Return an observation with plain values.
+
+    Args:
+        value: What `observe` returned.
+        items: How many items the catalogue has.
+    """
+    if _is_plain_observation(value, items):
+        return cast("Observation", value)
+    observation = instance(value, Observation)
+    if observation.task not in _TASKS:
+        raise BrokenContract(
+            f"the task is {shown(observation.task)}; it must be {' or '.join(_TASKS)}"
+        )
+    slate = rows(observation.slate, items, "the slate", "item")
+    if not slate:
+        raise BrokenContract(
+            "the slate is empty; it must show at least one item",
+            "end the visit before, by Feedback.ending, or leave the user out of begin_round",
+        )
+    unique(slate, "the slate", "item")
+    cards = tuple(sequence(observation.cards, "cards"))
+    if len(cards) != len(slate):
+        raise BrokenContract(f"there are {len(cards)} cards for {len(slate)} items on the slate")
+    if not set(map(type, cards)) <= {str}:
+        cards = tuple(text(card, "a card") for card in cards)
+    page = whole_number(observation.page, "the page")
+    if page < 1:
+        raise BrokenContract(f"the page is {page}; pages count from 1")
+    return replace(observation, slate=slate, cards=cards, page=page)
+
+
+def checked_feedback(value: Any, observation: Observation, items: int) -> Feedback:
+    """Return feedback with plain values.
+
+    In a feed, what is revealed is about items that were shown. In a ranking, the feedback may tell
+    what the user did since her last choice.
+
+    Args:
+        value: What `respond` returned.
+        observation: What the user was shown.
+        items: How many items the catalogue has.
+    """
+    if _is_plain_feedback(value, observation, items):
+        return cast("Feedback", value)
+    feedback = instance(value, Feedback)
+    revealed = experiences(feedback.experiences, items, "the experiences")
+    slate = set(observation.slate)
+    if observation.task == "feed":
+        for experience in revealed:
+            if experience.item not in slate:
+                raise BrokenContract(
+                    f"the experiences hold item {experience.item}, which was not shown",
+                    "reveal only items of observation.slate",
+                )
+    target = feedback.target
+    if target is not None:
+        target = whole_number(target, "the target")
+        if target not in slate:
+            raise BrokenContract(f"the target is item {target}, which was not shown")
+    reward = mapping(feedback.reward, "the reward", finite_number)
+    if not isinstance(feedback.ending, str):
+        raise BrokenContract(
+            f"the ending is {shown(feedback.ending)}; it must be text",
+            'write "" where the visit goes on',
+        )
+    return replace(feedback, experiences=revealed, target=target, reward=reward)
+
+
+def checked_decision(value: Any, observation: Observation) -> Decision:
+    """Return a decision of an agent with plain values: it names only items that were shown.
+
+    Args:
+        value: The decision.
+        observation: What the user was shown.
+    """
+    if _is_plain_decision(value, observation):
+        return cast("Decision", value)
+    if not isinstance(value, Decision):
+        raise BrokenContract(f"the decision is {shown(value)}; it must be a Decision")
+    slate = set(observation.slate)
+    ranking = value.ranking
+    if ranking:
+        ranking = _shown_items(ranking, slate, "the ranking")
+        unique(ranking, "the ranking", "item")
+    read = whole_number(value.read, "Decision.read")
+    if not 0 <= read <= len(ranking):
+        raise BrokenContract(
+            f"Decision.read is {read} for a ranking of {len(ranking)} items",
+            "it is the number of items of the ranking that stand in the answer",
+        )
+    actions = value.actions
+    if actions:
+        actions = tuple(_checked_action(each) for each in sequence(actions, "the actions"))
+        acted = _shown_items([action.item for action in actions], slate, "the actions")
+        unique(acted, "the actions", "item")
+    flaws = value.flaws and mapping(value.flaws, "the flaws", whole_number)
+    return replace(value, ranking=ranking, read=read, actions=actions, flaws=flaws)
+
+
+def _shown_items(items: Any, slate: set[int], what: str) -> tuple[int, ...]:
+    given = items if type(items) is tuple else tuple(sequence(items, what))
+    if set(map(type, given)) <= {int}:
+        plain = given
+    else:
+        plain = tuple(whole_number(item, f"{what} holds what is no item: a row") for item in given)
+    if not slate.issuperset(plain):
+        other = next(item for item in plain if item not in slate)
+        raise BrokenContract(f"{what}: item {other} was not shown")
+    return plain
+
+
+def _checked_action(action: Any) -> Action:
+    if not isinstance(action, Action):
+        raise BrokenContract(f"the actions hold {shown(action)}; each must be an Action")
+    item = whole_number(action.item, "the item of an action")
+    rating = action.rating
+    if rating is not None:
+        rating = stars(rating, f"the rating expected of item {item}")
+    return Action(item, bool(action.watched), rating)
+
+
+# Nearly every value is right and plain, and is checked for each step of each user. The next three
+# functions find that out quickly; what they refuse goes through the checks that say what is wrong.
+
+
+def _is_plain_observation(value: Any, items: int) -> bool:
+    return (
+        type(value) is Observation
+        and value.task in _TASKS
+        and type(value.slate) is tuple
+        and type(value.cards) is tuple
+        and set(map(type, value.slate)) == _INT
+        and set(map(type, value.cards)) == _STR
+        and len(value.cards) == len(value.slate) == len(set(value.slate))
+        and min(value.slate) >= 0
+        and max(value.slate) < items
+        and type(value.page) is int
+        and value.page >= 1
+    )
+
+
+def _is_plain_decision(value: Any, observation: Observation) -> bool:
+    if type(value) is not Decision or value.flaws or type(value.read) is not int:
+        return False
+    if type(value.ranking) is not tuple or type(value.actions) is not tuple:
+        return False
+    if value.ranking and not (
+        set(map(type, value.ranking)) == _INT
+        and len(set(value.ranking)) == len(value.ranking)
+        and set(value.ranking) <= set(observation.slate)
+    ):
+        return False
+    acted: list[int] = []
+    if value.actions:
+        if set(map(type, value.actions)) != {Action}:
+            return False
+        acted = [action.item for action in value.actions]
+        if set(map(type, acted)) != _INT:
+            return False
+        for action in value.actions:
+            rating = action.rating
+            if type(action.watched) is not bool or (
+                rating is not None and not (type(rating) is float and 1.0 <= rating <= 5.0)
+            ):
+                return False
+    return (
+        len(set(acted)) == len(acted)
+        and set(acted) <= set(observation.slate)
+        and 0 <= value.read <= len(value.ranking)
+    )
+
+
+def _is_plain_feedback(value: Any, observation: Observation, items: int) -> bool:
+    if type(value) is not Feedback or type(value.ending) is not str:
+        return False
+    if type(value.reward) is not dict:
+        return False
+    for name, part in value.reward.items():
+        if type(name) is not str or type(part) is not float or not isfinite(part):
+            return False
+    target = value.target
+    if target is not None and (type(target) is not int or target not in observation.slate):
+        return False
+    if experiences(value.experiences, items, "the experiences") is not value.experiences:
+        return False
+    return observation.task != "feed" or all(
+        experience.item in observation.slate for experience in value.experiences
+    )

@@ -1,0 +1,202 @@
+"""Checks of single values. Each returns the value as a plain Python value, or refuses it.
+
+The checks of this package are functions of what a plug-in returned. They know neither the plug-in
+nor the call: the boundary adds both to the message.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from starec_sim.types import Experience
+
+T = TypeVar("T")
+
+MAX_SHOWN = 80
+"""Characters of a wrong value that a message repeats."""
+STARS = (0.0, 5.0)
+"""The least and the greatest rating."""
+
+
+class BrokenContract(Exception):  # noqa: N818 - it is turned into an error by the boundary
+    """A value breaks the contract of a plug-in.
+
+    Args:
+        what: What is wrong, with the value and what was expected: `returned None; it must ...`.
+        hint: What to change; empty if the message says it.
+    """
+
+    def __init__(self, what: str, hint: str = "") -> None:
+        super().__init__(what)
+        self.what, self.hint = what, hint
+
+
+def shown(value: Any) -> str:
+    """Return a value as a message repeats it: short, on one line.
+
+    >>> shown(None), shown("a" * 3), shown(np.zeros((2, 3)))
+    ('None', "'aaa'", 'an array of float64 of shape (2, 3)')
+    """
+    if isinstance(value, np.ndarray):
+        return f"an array of {value.dtype} of shape {value.shape}"
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # the repr of a plug-in's own class
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
+
+
+def whole_number(value: Any, what: str) -> int:
+    """Return a whole number as an int."""
+    if type(value) is int:
+        return value
+    if isinstance(value, int | np.integer) and not isinstance(value, bool):
+        return int(value)
+    raise BrokenContract(f"{what} is {shown(value)}; it must be a whole number")
+
+
+def number(value: Any, what: str) -> float:
+    """Return a number as a float; it may be NaN or infinite."""
+    if type(value) is float:
+        return value
+    if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):
+        return float(value)
+    raise BrokenContract(f"{what} is {shown(value)}; it must be a number")
+
+
+def finite_number(value: Any, what: str) -> float:
+    """Return a finite number as a float."""
+    plain = number(value, what)
+    if not math.isfinite(plain):
+        raise BrokenContract(f"{what} is {plain}; it must be a finite number")
+    return plain
+
+
+def stars(value: Any, what: str) -> float:
+    """Return a rating, 0.0 to 5.0, as a float."""
+    plain = number(value, what)
+    if not STARS[0] <= plain <= STARS[1]:
+        raise BrokenContract(
+            f"{what} is {plain:g}; ratings are stars from 0 to 5",
+            "map your scale to stars, and leave out what has no rating",
+        )
+    return plain
+
+
+def text(value: Any, what: str) -> str:
+    """Return a text as a str."""
+    if isinstance(value, str):
+        return value if type(value) is str else str.__str__(value)
+    raise BrokenContract(f"{what} is {shown(value)}; it must be text")
+
+
+def instance(value: Any, kind: type[T], verb: str = "returned") -> T:
+    """Return a value of a class; anything else is refused."""
+    if not isinstance(value, kind):
+        article = "an" if kind.__name__[0] in "AEIO" else "a"
+        raise BrokenContract(
+            f"{verb} {shown(value)}; it must return {article} {kind.__name__}",
+            f"{kind.__name__} is imported from {kind.__module__}",
+        )
+    return value
+
+
+def sequence(value: Any, what: str) -> Sequence[Any]:
+    """Return a sequence that is no text; an array becomes a list."""
+    if type(value) is tuple or type(value) is list:
+        return value
+    if isinstance(value, np.ndarray):
+        return value.tolist()  # type: ignore[no-any-return]
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Sequence):
+        raise BrokenContract(f"{what} is {shown(value)}; it must be a list or a tuple")
+    return value
+
+
+def rows(value: Any, count: int, what: str, of: str) -> tuple[int, ...]:
+    """Return rows of users or items as a tuple of ints.
+
+    Args:
+        value: A sequence or an array of whole numbers.
+        count: How many users or items there are.
+        what: What holds the rows, for messages: `the slate`.
+        of: What a row is of: `item` or `user`.
+    """
+    plain = tuple(value) if type(value) is tuple else tuple(sequence(value, what))
+    if not set(map(type, plain)) <= {int}:
+        plain = tuple(whole_number(row, f"{what} holds what is no {of}: a row") for row in plain)
+    if plain and not (min(plain) >= 0 and max(plain) < count):
+        outside = next(row for row in plain if not 0 <= row < count)
+        raise BrokenContract(
+            f"{what} holds {of} {outside}; there are {count} {of}s, rows 0 to {count - 1}"
+        )
+    return plain
+
+
+def unique(values: Sequence[int], what: str, of: str) -> None:
+    """Refuse a row that occurs twice."""
+    if len(set(values)) < len(values):
+        twice = next(row for row in values if values.count(row) > 1)
+        raise BrokenContract(f"{what} holds {of} {twice} twice; each {of} may be there once")
+
+
+def experiences(value: Any, items: int, what: str) -> tuple[Experience, ...]:
+    """Return experiences with plain values: items of the catalogue, ratings in stars."""
+    given = value if type(value) is tuple else tuple(sequence(value, what))
+    for experience in given:
+        if (
+            type(experience) is not Experience
+            or type(experience.item) is not int
+            or type(experience.rating) is not float
+            or type(experience.source) is not str
+            or not 0 <= experience.item < items
+            or not 1.0 <= experience.rating <= 5.0
+        ):
+            return tuple(_experience(each, items, what) for each in given)
+    return given
+
+
+def _experience(value: Any, items: int, what: str) -> Experience:
+    if not isinstance(value, Experience):
+        raise BrokenContract(f"{what} hold {shown(value)}; each must be an Experience")
+    (item,) = rows((value.item,), items, f"one of {what}", "item")
+    rating = stars(value.rating, f"{what}: the rating of item {item}")
+    return Experience(item, rating, text(value.source, f"{what}: the source of item {item}"))
+
+
+def mapping(value: Any, what: str, plain: Callable[[Any, str], T]) -> dict[str, T]:
+    """Return a mapping from names to plain values.
+
+    Args:
+        value: The mapping.
+        what: What it is, for messages: `the reward`.
+        plain: Checks a value; takes it and its name for messages.
+    """
+    if type(value) is not dict and not isinstance(value, Mapping):
+        raise BrokenContract(f"{what} is {shown(value)}; it must be a dict of names and values")
+    return {
+        text(name, f"a name in {what}"): plain(inner, f'{what} "{name}"')
+        for name, inner in value.items()
+    }
+
+
+def json_value(value: Any, what: str) -> Any:
+    """Return a JSON value with numpy scalars and arrays made plain."""
+    if value is None or isinstance(value, bool | np.bool_):
+        return None if value is None else bool(value)
+    if isinstance(value, str):
+        return text(value, what)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        return finite_number(value, what)
+    if isinstance(value, Mapping):
+        return {str(name): json_value(inner, f"{what}.{name}") for name, inner in value.items()}
+    if isinstance(value, np.ndarray) or (
+        isinstance(value, Iterable) and isinstance(value, Sequence)
+    ):
+        return [json_value(inner, f"{what}[{at}]") for at, inner in enumerate(value)]
+    raise BrokenContract(f"{what} is {shown(value)}; it must be a JSON value")

@@ -1,0 +1,129 @@
+"""What code a resume, a replay or an estimate may run.
+
+The code of plug-ins is named by the configuration of a run. A folder may come from somebody else,
+and a file may have been changed since the run began.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from starec_sim import plugin_code
+from starec_sim.errors import RunError
+from starec_sim.plugin_files import named_files, sha256
+from starec_sim.runs.folder import CONFIG
+from starec_sim.runs.manifest import MANIFEST, Manifest, stored_manifest, write_manifest
+
+
+class CodeRules(NamedTuple):
+    """What a user allows."""
+
+    trust: bool = False
+    """Whether to run code that a folder names which was not made here."""
+    allow_changed: bool = False
+    """Whether to go on with code that was changed since the run began."""
+
+
+SAME_CODE = CodeRules()
+"""Only the code that a run began with, in a folder that was made here."""
+
+
+@contextlib.contextmanager
+def code_of(folder: Path, manifest: Manifest | None, rules: CodeRules) -> Iterator[None]:
+    """Let only the code be loaded that a run began with, if it was made here.
+
+    Args:
+        folder: Of the run.
+        manifest: Of the run; None if it cannot be read.
+        rules: What the user allows.
+
+    Raises:
+        RunError: Inside the block, when other code is about to be loaded.
+    """
+    allowed = None if rules.trust else _begun_with(folder, manifest)
+
+    def refused(reference: str) -> RunError:
+        files = named_files(_texts(folder)) or [reference]
+        return RunError(
+            f"{folder} was not made here by this user, or was changed since, and names code of "
+            f"plug-ins: {', '.join(files)} would run",
+            hint="read that code; if you trust it, give the same command again with --trust",
+        )
+
+    with plugin_code.allowed_code(allowed, refused):
+        yield
+
+
+@contextlib.contextmanager
+def code_of_file(path: Path, rules: CodeRules) -> Iterator[None]:
+    """Do what `code_of` does if a configuration lies in the folder of a run."""
+    if not (path.parent / MANIFEST).exists():
+        yield
+        return
+    try:
+        manifest = stored_manifest(path.parent)
+    except RunError:
+        manifest = None
+    with code_of(path.parent, manifest, rules):
+        yield
+
+
+def check_plugins(
+    folder: Path, manifest: Manifest, rules: CodeRules, *, noted: bool = True
+) -> None:
+    """Refuse to go on if the code of a plug-in was changed since the run began.
+
+    Args:
+        folder: Of the run.
+        manifest: Of the run. The working directory must be that in which the run began.
+        rules: What the user allows.
+        noted: Whether an allowed change is written into the manifest.
+
+    Raises:
+        RunError: The code was changed, and the user does not allow it.
+    """
+    codes = manifest.plugins or []
+    for code in codes:  # whether it may run at all comes before whether it was changed
+        plugin_code.check_allowed(code.use, code.use.rpartition(":")[0])
+    changes = plugin_code.changed_code(codes)
+    if not changes:
+        return
+    if not rules.allow_changed:
+        raise RunError(
+            f"the code of a plug-in is not the one that the {manifest.kind} began with: "
+            f"{'; '.join(changes)}. Results of both would be mixed",
+            hint="if you mended it, and what is recorded is still right, give the same command "
+            "again with --allow-changed-code; else put the code back",
+        )
+    if any(change.endswith(("is gone", "is not installed")) for change in changes):
+        raise RunError(
+            f"the code of a plug-in is missing: {'; '.join(changes)}", hint="put it back"
+        )
+    if noted:
+        was_made_here = manifest.is_made_here
+        manifest.plugins = plugin_code.present_code(codes)
+        manifest.changed_code = [*(manifest.changed_code or ()), *changes]
+        if was_made_here:
+            manifest.sign()
+        write_manifest(folder, manifest)
+
+
+def _begun_with(folder: Path, manifest: Manifest | None) -> frozenset[str]:
+    """Return the references of the code that a run began with; none if it was not made here."""
+    if manifest is None or not manifest.is_made_here:
+        return frozenset()
+    if manifest.config_sha256 and sha256(folder / CONFIG) != manifest.config_sha256:
+        return frozenset()
+    return frozenset(code.use for code in manifest.plugins or ())
+
+
+def _texts(folder: Path) -> str:
+    """Return the texts of the settings in a folder."""
+    texts = []
+    for path in sorted(folder.glob("*.yaml")):
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            texts.append(path.read_text("utf-8"))
+    return "\n".join(texts)

@@ -1,0 +1,440 @@
+"""Data files of public data sets and bug reports: each is read rightly, or the reader asks."""
+
+import gzip
+import random
+
+import numpy as np
+import pytest
+import yaml
+
+from starec_sim.build import load_dataset
+from starec_sim.errors import ConfigError, DataError
+from starec_sim.experiment import data_spec
+
+HEADER = "user_id,item_id,rating,timestamp\n"
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(path, text, encoding="utf-8"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+def rows(form="{user},{item},{rating},{time}\n", ratings=(1, 2, 3, 4, 5), users=range(1, 7)):
+    """Return ten interactions of each user as lines; 1 to 5 stars in turn."""
+    rng = random.Random(7)
+    return "".join(
+        form.format(
+            user=user,
+            item=item,
+            rating=ratings[(user + n) % len(ratings)],
+            time=1_500_000_000 + 1_000 * user + n,
+            n=n,
+        )
+        for user in users
+        for n, item in enumerate(rng.sample(range(1, 21), 10))
+    )
+
+
+def titles(form, items=range(1, 21)):
+    return "".join(form.format(item=item) for item in items)
+
+
+def load(data, **settings):
+    return load_dataset(data_spec(str(data), list(settings.items())))
+
+
+def asked(data, **settings):
+    """Return the error with which a reader asks."""
+    with pytest.raises(DataError) as caught:
+        load(data, **settings)
+    return caught.value
+
+
+def values(dataset):
+    return sorted(set(dataset.log.ratings.tolist()))
+
+
+class TestFilesThatBelongTogether:
+    def test_train_valid_and_test_are_one_log_in_this_order(self, here):
+        for name, users in (("test", [5, 6]), ("train", [1, 2]), ("valid", [3, 4])):
+            write(here / "data" / f"{name}.csv", HEADER + rows(users=users))
+        dataset = load("data")
+        assert len(dataset.log.users) == 60 and len(dataset.users) == 6
+        assert list(dataset.files) == ["train.csv", "valid.csv", "test.csv"]
+
+    def test_parts_of_parquet_are_one_log(self, here):
+        pa = pytest.importorskip("pyarrow")
+        from pyarrow import parquet
+
+        (here / "data").mkdir()
+        for part in (0, 1, 10):
+            table = pa.table({"user_id": [f"u{part}"], "item_id": ["a"], "rating": [4.0]})
+            parquet.write_table(table, here / "data" / f"part-{part:05}-x.snappy.parquet")
+        dataset = load("data")
+        assert [user.id for user in dataset.users] == ["u0", "u1", "u10"]
+
+    def test_recbole_splits_are_one_log_and_no_agentcf(self, here):
+        header = "user_id:token\titem_id:token\ttimestamp:float\n"
+        for name, users in (("train", [1, 2]), ("valid", [3]), ("test", [4])):
+            log = header + rows("{user}\t{item}\t{time}\n", users=users)
+            write(here / "data" / f"shop.{name}.inter", log)
+        write(here / "data/shop.item", "item_id:token\ttitle:token_seq\n" + titles("{item}\tT\n"))
+        assert data_spec("data")["use"] == "recbole"
+        dataset = load("data")
+        assert len(dataset.log.users) == 40 and dataset.items[0].title == "T"
+
+    def test_logs_whose_names_say_nothing_are_asked_about(self, here):
+        for name in ("2019-Oct", "2019-Nov"):
+            write(here / "data" / f"{name}.csv", HEADER + rows(users=[1 + (name > "2019-O")]))
+        error = asked("data")
+        assert "several files of interactions: 2019-Nov.csv, 2019-Oct.csv" in error.message
+        assert "data.interactions=[2019-Nov.csv, 2019-Oct.csv]" in error.hint
+        dataset = load("data", interactions=["2019-Oct.csv", "2019-Nov.csv"])
+        assert len(dataset.log.users) == 20
+
+    def test_a_test_file_without_ratings_is_not_left_out_silently(self, here):
+        write(here / "data/train.csv", HEADER + rows(users=[1, 2]))
+        write(here / "data/test.csv", "user_id,item_id\n" + rows("{user},{item}\n", users=[3]))
+        assert "several files of interactions: train.csv, test.csv" in asked("data").message
+
+    def test_one_interaction_in_two_files_names_both(self, here):
+        for name in ("train", "test"):
+            write(here / "data" / f"{name}.csv", HEADER + rows(users=[1]))
+        error = asked("data")
+        assert "test.csv, line 2" in error.message and "line 2 of train.csv" in error.message
+
+    def test_describe_says_of_each_file_whether_it_was_read(self, here, starec):
+        write(here / "data/ratings.csv", "userId,movieId,rating,mood\n" + rows())
+        write(here / "data/movies.csv", "movieId,title,genres\n" + titles("{item},T,Drama\n"))
+        write(here / "data/tags.csv", "userId,movieId,tag\n1,1,x\n")
+        status, out, _ = starec("data", "describe", "data")
+        assert status == 0
+        assert "read  ratings.csv: interactions (userId, movieId, rating)" in out
+        assert "columns not read: mood" in " ".join(out.split())
+        assert "not read  tags.csv" in out
+
+
+class TestWhatARatingIs:
+    def test_a_constant_is_no_opinion(self, here, starec):
+        write(here / "data/clicks.csv", HEADER + rows(ratings=(1,)))
+        status, _, err = starec("data", "describe", "data")
+        assert status == 2 and "every rating is 1 (60 of them), and a constant says nothing" in err
+        assert "--set data.columns.rating=null" in err
+        assert np.isnan(load("data", **{"columns.rating": None}).log.ratings).all()
+        assert values(load("data", liked_from=1)) == [4.0]
+
+    def test_two_values_are_asked_about(self, here):
+        write(here / "data/log.csv", HEADER + rows(ratings=(0, 1)))
+        error = asked("data")
+        assert "the ratings have two values, 0 (30) and 1 (30)" in error.message
+        assert values(load("data", liked_from=1)) == [2.0, 4.0]
+        assert np.isnan(load("data", unrated=0, liked_from=1).log.ratings).sum() == 30
+        assert values(load("data", rating_scale=[0, 1])) == [1.0, 5.0]
+
+    def test_two_star_values_can_be_said_to_be_stars(self, here):
+        write(here / "data/log.csv", HEADER + rows(ratings=(4, 5)))
+        assert "data.rating_scale=[1, 5]' if they are stars" in asked("data").hint
+        assert values(load("data", rating_scale=[1, 5])) == [4.0, 5.0]
+
+    def test_a_label_beside_no_rating_is_asked_about(self, here):
+        log = "user_id,item_id,label\n" + rows("{user},{item},{rating}\n", ratings=(0, 1))
+        write(here / "data/log.csv", log)
+        assert 'its column "label" says what a row means' in asked("data").message
+        likes = load("data", **{"columns.rating": "label"}, liked_from=1).log.ratings
+        assert (likes == 4.0).sum() == 30
+        log = "user_id:token\titem_id:token\tlabel:float\n"
+        write(here / "atomic/x.inter", log + rows("{user}\t{item}\t{rating}\n", ratings=(0, 1)))
+        assert "--set data.rating=null" in asked("atomic").hint
+
+    @pytest.mark.parametrize("sentinel", [-1, 0, 99])
+    def test_a_sentinel_is_asked_about_and_can_be_named(self, sentinel, here):
+        log = write(here / "data/log.csv", HEADER + rows(ratings=(sentinel, 3, 4, 5)))
+        assert f"--set data.unrated={sentinel} " in asked("data").hint
+        ratings = load("data", unrated=sentinel).log.ratings
+        assert np.isnan(ratings).sum() == log.read_text().count(f",{sentinel},") > 0
+        assert sorted({*ratings[~np.isnan(ratings)]}) == [3.0, 4.0, 5.0]
+
+    def test_counts_are_not_taken_for_stars(self, here):
+        log = "user_id,item_id,score\n" + rows("{user},{item},{rating}\n", ratings=(1, 2, 40))
+        write(here / "data/log.csv", log)
+        assert "data.liked_from=N if they are counts" in asked("data").hint
+        assert values(load("data", liked_from=20)) == [2.0, 4.0]
+        assert "no rating is 50 or more" in asked("data", liked_from=50).message
+
+    def test_a_hint_about_scales_does_not_use_the_extremes_of_the_file(self, here):
+        write(here / "data/log.csv", HEADER + rows(ratings=(2, 3, 7, 9)))
+        hint = asked("data").hint
+        assert "data.rating_scale=[1, 10]" in hint and "[2, 9]" not in hint
+
+    @pytest.mark.parametrize("settings", [{}, {"rating_scale": [0.5, 5]}])
+    def test_half_stars_stay_and_three_is_no_like(self, settings, here):
+        write(here / "data/log.csv", HEADER + rows(ratings=(0.5, 2, 3, 3.5, 4, 5)))
+        assert values(load("data", **settings)) == [0.5, 2.0, 3.0, 3.5, 4.0, 5.0]
+
+    def test_liked_from_moves_the_threshold_and_nothing_else(self, here):
+        write(here / "data/log.csv", HEADER + rows(ratings=(0.5, 2, 3, 3.5, 4, 5)))
+        assert values(load("data", liked_from=4)) == [0.5, 2.0, 3.0, 4.0, 5.0]
+        assert values(load("data", liked_from=3)) == [0.5, 2.0, 3.5, 4.0, 5.0]
+
+    def test_a_blank_rating_can_mean_none(self, here):
+        log = write(here / "data/log.csv", HEADER + rows(ratings=("", 1, 3, 5)))
+        blank = log.read_text().count(",,")
+        assert "--set data.unrated=blank" in asked("data").hint
+        assert np.isnan(load("data", unrated="blank").log.ratings).sum() == blank
+        skipped = load("data", bad_lines="skip")
+        assert len(skipped.log.users) == 60 - blank
+        assert skipped.notes == {"log.csv: the rating is blank (first on line 5)": blank}
+
+    def test_commas_before_the_fraction_are_a_setting(self, here):
+        log = "user;item;rating\n" + rows("{user};{item};{rating}\n", ratings=("3,5", "4,0", "1,0"))
+        write(here / "data/log.csv", log)
+        assert """--set 'data.decimal=","'""" in asked("data").hint
+        assert values(load("data", decimal=",")) == [1.0, 3.5, 4.0]
+
+
+class TestMovieLens:
+    """Imitations of the layouts that GroupLens publishes."""
+
+    def test_10m_is_not_taken_for_1m(self, here):
+        form = "{user}::{item}::{rating}::{time}\n"
+        write(here / "ml-10M100K/ratings.dat", rows(form, ratings=(0.5, 2, 3, 5)))
+        write(here / "ml-10M100K/movies.dat", titles("{item}::Élan {item} (1990)::Drama|War\n"))
+        write(here / "ml-10M100K/tags.dat", "1::1::a tag::1\n")
+        dataset = load("ml-10M100K")
+        assert (dataset.name, dataset.files["tags.dat"]) == ("movielens-10m", "not read")
+        assert values(dataset) == [0.5, 2.0, 3.0, 5.0]
+        assert dataset.items[0].title == "Élan 1"
+
+    @pytest.mark.parametrize("name", ["ml-20m", "ml-25m", "ml-32m", "ml-latest-small"])
+    def test_the_csv_editions_are_read(self, name, here):
+        log = "userId,movieId,rating,timestamp\n" + rows(ratings=(0.5, 2, 3.5, 5))
+        write(here / name / "ratings.csv", log)
+        films = "movieId,title,genres\n" + titles('{item},"Film, A {item} (1990)",Drama|War\n')
+        write(here / name / "movies.csv", films)
+        write(here / name / "tags.csv", "userId,movieId,tag,timestamp\n1,1,x,1\n")
+        write(here / name / "genome-scores.csv", "movieId,tagId,relevance\n1,1,0.5\n")
+        write(here / name / "links.csv", "movieId,imdbId,tmdbId\n1,1,1\n")
+        dataset = load(name)
+        assert len(dataset.log.users) == 60 and dataset.items[0].title == "Film, A 1 (1990)"
+        assert values(dataset) == [0.5, 2.0, 3.5, 5.0]
+
+    def test_half_stars_can_be_evaluated_from_the_command_line(self, here, starec):
+        log = "userId,movieId,rating,timestamp\n" + rows(ratings=(0.5, 2, 3.5, 5))
+        write(here / "ml/ratings.csv", log)
+        contenders = {"rows": [{"name": "popularity", "recommender": "popularity"}]}
+        protocol = {
+            "name": "small",
+            "candidates": 5,
+            "history": 1,
+            "min_interactions": 3,
+            "at": [5],
+        }
+        write(here / "rows.yaml", yaml.safe_dump(contenders))
+        write(here / "protocol.yaml", yaml.safe_dump(protocol))
+        status, out, err = starec(
+            *("eval", "--data", "ml", "--set", "data.liked_from=3.5"),
+            *("--rows", "rows.yaml", "--protocol", "protocol.yaml"),
+        )
+        assert status == 0, err
+        assert "popularity" in out
+
+
+class TestSettingsOnTheCommandLine:
+    @pytest.fixture
+    def latin(self, here):
+        return write(
+            here / "data/log.csv", HEADER + rows("{user},Café {item},{rating},{time}\n"), "latin-1"
+        )
+
+    def test_a_hint_names_what_the_command_takes(self, latin, starec):
+        status, _, err = starec("data", "describe", "data")
+        assert status == 2 and "--set data.encoding=latin-1" in err
+        status, out, _ = starec("data", "describe", "data", "--set", "data.encoding=latin-1")
+        assert status == 0 and "Café" in out
+
+    def test_set_commas_and_a_yaml_file_say_the_same(self, latin):
+        spec = {"use": "csv", "path": "data/log.csv", "encoding": "latin-1"}
+        write(latin.parents[1] / "data.yaml", yaml.safe_dump(spec))
+        write(latin.parents[1] / "path.yaml", "path: data\nencoding: latin-1\n")
+        expected = load("data", encoding="latin-1").log.ratings.tolist()
+        for data in ("data.yaml", "path.yaml", "data,encoding=latin-1"):
+            assert load(data).log.ratings.tolist() == expected, data
+        listed = "csv,path=data,interactions=[log.csv],encoding=latin-1"
+        assert load(listed).log.ratings.tolist() == expected
+
+    def test_every_command_with_data_takes_them(self, latin, starec):
+        experiment = {"name": "x", "environment": "ranking", "policies": {"fast": "lexical"}}
+        write(latin.parents[1] / "x.yaml", yaml.safe_dump(experiment))
+        wrong = ("--data", "data", "--set", "data.encoding=latin-1", "--set", "data.lenient=true")
+        for command in (
+            ("run", "x.yaml"),
+            ("estimate", "x.yaml"),
+            ("train", "x.yaml", "--dry-run"),
+            ("eval", "lexical"),
+            ("audit", "lexical"),
+        ):
+            status, _, err = starec(*command, *wrong)
+            assert status == 2 and "data.lenient: there is no such key" in err, command
+
+    def test_eval_takes_no_other_keys(self, latin, starec):
+        status, _, err = starec("eval", "lexical", "--set", "rounds=5")
+        assert status == 2 and "settings of the data only" in err
+
+    def test_a_typo_is_told_the_nearest_dataset(self, here):
+        with pytest.raises(DataError, match='did you mean "synthetic"'):
+            data_spec("synthetics,users=5")
+        with pytest.raises(ConfigError, match="the key users is there already"):
+            data_spec("synthetic,users=5,users=6")
+
+
+class TestHowFilesAreWritten:
+    @pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-32"])
+    def test_a_byte_order_mark_says_the_encoding(self, encoding, here):
+        log = (HEADER + rows("{user},Ü{item},{rating},{time}\n")).replace("\n", "\r\n")
+        write(here / "data/ratings.csv", log, encoding)
+        assert load("data").items[0].id.startswith("Ü")
+
+    def test_utf_16_without_a_mark_is_asked_about(self, here):
+        write(here / "data/ratings.csv", HEADER + rows(), "utf-16-le")
+        assert "data.encoding=utf-16-le" in asked("data").hint
+        assert len(load("data", encoding="utf-16-le").log.users) == 60
+
+    def test_gzip_is_unpacked_and_a_damaged_file_is_named(self, here):
+        packed = gzip.compress((HEADER + rows()).encode())
+        (here / "data").mkdir()
+        (here / "data/ratings.csv.gz").write_bytes(packed)
+        assert load("data").name == "ratings"
+        (here / "data/ratings.csv.gz").write_bytes(packed[:-20])
+        assert "breaks off or is damaged" in asked("data/ratings.csv.gz").message
+
+    def test_a_name_that_begins_with_a_quote(self, here):
+        write(
+            here / "data/log.tsv", "user_id\titem_id\trating\n" + rows("{user}\t{item}\t{rating}\n")
+        )
+        names = titles('{item}\t"Weird {item}" Al\n')
+        write(here / "data/artists.tsv", "item_id\tname\n" + names)
+        assert "--set data.quoted=false" in asked("data").hint
+        assert load("data", quoted=False).items[0].title == '"Weird 1" Al'
+
+    def test_a_quote_does_not_swallow_lines_of_a_table(self, here):
+        write(
+            here / "data/log.tsv", "user_id\titem_id\trating\n" + rows("{user}\t{item}\t{rating}\n")
+        )
+        names = titles("{item}\tBand\n").replace("3\tBand\n", '3\t"Heroes\n', 1)
+        names = names.replace("9\tBand\n", '9\tHeroes"\n', 1)
+        write(here / "data/artists.tsv", "item_id\tname\n" + names)
+        error = asked("data")
+        assert (
+            "line 10: a quoted field begins 6 lines before and holds whole lines" in error.message
+        )
+        assert len(load("data", quoted=False).items) == 20
+
+    def test_quotes_that_a_backslash_escapes(self, here):
+        write(here / "data/log.csv", HEADER + rows())
+        books = '"item_id","title"\n' + titles('"{item}","The \\"{item}\\", a book"\n')
+        write(here / "data/books.csv", books)
+        assert "--set 'data.escape=\\'" in asked("data").hint
+        assert load("data", escape="\\").items[0].title == 'The "1", a book'
+
+    def test_bad_lines_are_counted(self, here):
+        log = HEADER + rows() + '9,1,4\n9,2,"x"y,3,9\n9,3,many,5\n9,4,4,soon\n,5,4,6\n9,6,4,7\n'
+        write(here / "data/log.csv", log)
+        assert "--set data.bad_lines=skip" in asked("data").hint
+        dataset = load("data", bad_lines="skip")
+        assert len(dataset.log.users) == 61
+        assert dataset.notes == {
+            "log.csv: 3 fields where 4 were expected (first on line 62)": 1,
+            "log.csv: the quotes are wrong (first on line 63)": 1,
+            "log.csv: the rating is not a number (first on line 64)": 1,
+            "log.csv: the time is neither a number from 0 on nor a date as ISO 8601 from 1970 on "
+            "(first on line 65)": 1,
+            "log.csv: the user id is empty (first on line 66)": 1,
+        }
+
+    def test_fields_between_spaces_are_asked_about(self, here):
+        header = "user_id:token item_id:token timestamp:float\n"
+        write(here / "atomic/mine.inter", header + rows("{user} {item} {time}\n"))
+        assert """--set 'data.separator=" "'""" in asked("atomic").hint
+        assert len(load("atomic", separator=" ").log.users) == 60
+        write(here / "data/log.csv", "user item rating\n" + rows("{user} {item} {rating}\n"))
+        assert "--set data.delimiter=space" in asked("data").hint
+        assert len(load("data", delimiter="space").log.users) == 60
+
+    def test_a_file_without_a_header_is_asked_about(self, here):
+        write(here / "u1.base", rows("{user}\t{item}\t{rating}\t{time}\n"))
+        assert "looks like data, so the file has no header" in asked("u1.base").message
+        dataset = load("u1.base", header=["user", "item", "rating", "time"])
+        assert len(dataset.log.users) == 60
+
+    def test_no_error_of_csv_reaches_the_top(self, here):
+        for number, text in enumerate(("a\0b", 'x,"' + "y" * 200_000, '"\r\r\n,"', "x\ry,z\n")):
+            write(here / f"{number}.csv", HEADER + rows() + text)
+            with pytest.raises(DataError):
+                load(f"{number}.csv")
+
+
+class TestIdsTimesAndTitles:
+    def test_ids_hold_anything_but_line_breaks_and_controls(self, here):
+        log = HEADER + rows("u :: {user},i\u00a0\u200c{item}|;,{rating},{time}\n")
+        write(here / "data/log.csv", log)
+        dataset = load("data")
+        assert dataset.users[0].id == "u :: 1" and "\u00a0\u200c" in dataset.items[0].id
+        write(here / "data/log.csv", HEADER + "u\u2028v,a,4,1\n")
+        assert "holds control characters" in asked("data").message
+
+    def test_ids_that_became_decimals_are_explained(self, here):
+        write(here / "data/ratings.csv", HEADER + rows("{user},{item}.0,{rating},{time}\n"))
+        write(here / "data/movies.csv", "item_id,title\n" + titles("{item},T\n"))
+        error = asked("data")
+        assert 'stands as "' in error.message and "whole numbers with .0" in error.message
+        assert ".0" in asked("data", unknown="drop").message
+        assert load("data", whole_ids=True).items[0].id == "1"
+
+    def test_one_id_with_and_without_decimals_is_no_pair(self, here):
+        write(here / "data/train.csv", HEADER + rows(users=[1]))
+        write(here / "data/test.csv", HEADER + rows("{user},{item}.0,{rating},{time}\n", users=[2]))
+        assert 'stands as "' in asked("data").message
+
+    def test_a_column_that_nobody_recognises_is_named(self, here):
+        header = "user_id,video_id,watch_ratio,timestamp\n"
+        log = header + rows("{user},{item},0.5,{time}.378\n").replace("1500001000.378", "")
+        write(here / "data/small_matrix.csv", log)
+        error = asked("data")
+        assert "no column looks like the item id" in error.message and "video_id" in error.message
+        assert error.hint == "name it: --set data.columns.item=video_id"
+        named = {"columns.item": "video_id"}
+        assert "the time is blank" in asked("data", **named).message
+        skipped = load("data", bad_lines="skip", **named)
+        assert len(skipped.log.users) == 59 and [*skipped.notes.values()] == [1]
+        untimed = load("data", **named, **{"columns.time": None})
+        assert untimed.log.times.tolist() == list(range(60))
+
+    def test_dates_that_end_in_utc(self, here):
+        log = "user_id,item_id,rating,event_time\n"
+        log += rows("{user},{item},{rating},2019-10-0{user} 00:0{n}:00 UTC\n")
+        write(here / "data/log.csv", log)
+        assert load("data").log.times[0] == 1_569_888_000
+
+    def test_the_order_of_day_and_month_is_asked_for(self, here):
+        write(here / "data/log.csv", HEADER + rows("{user},{item},{rating},0{user}/02/2020\n"))
+        error = asked("data")
+        assert "which part is the day cannot be told" in error.message
+        day = load("data", time_format="%d/%m/%Y").log.times
+        month = load("data", time_format="%m/%d/%Y").log.times
+        assert day[0] == 1_580_515_200 and day[0] != month[0] + 86_400
+        assert "not written as %Y" in asked("data", time_format="%Y").message
+
+    def test_joiners_stay_in_titles_and_overrides_do_not(self, here, starec):
+        write(here / "data/log.csv", HEADER + rows())
+        names = "item_id,title\n1,کتاب\u200cهای من\n2,👨\u200d👩\u200d👧\n3,a\u202eb\u200b\u200d\n"
+        write(here / "data/movies.csv", names + titles("{item},T\n", range(4, 21)))
+        found = [item.title for item in load("data").items[:3]]
+        assert found == ["کتاب\u200cهای من", "👨\u200d👩\u200d👧", "ab"]
+        assert "کتاب\u200cهای من" in starec("data", "describe", "data")[1]

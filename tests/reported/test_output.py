@@ -1,0 +1,166 @@
+"""Output that cannot be written: one line says so, the status is not 0, a run is kept and named."""
+
+import os
+import resource
+
+import pytest
+import yaml
+
+from starec_sim.cli import main
+from tests.forked import fork, wait
+
+FEED = {
+    "name": "feed",
+    "rounds": 1,
+    "data": {"use": "synthetic", "users": 3, "items": 30, "interactions": 10},
+    "environment": {"use": "feed", "recommender": "popularity", "page_size": 3, "pages": 1},
+    "policies": {"fast": "lexical", "slow": "lexical"},
+}
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "feed.yaml").write_text(yaml.safe_dump(FEED))
+    return tmp_path
+
+
+@pytest.fixture
+def starec_to(monkeypatch, here):
+    """Run the command line in a forked process; return its status and its stderr."""
+
+    def starec_to(stdout, *arguments, before=lambda: None):
+        def work():
+            import sys
+
+            with open(here / "stderr", "w") as errors:  # noqa: PTH123
+                os.dup2(errors.fileno(), 2)
+            os.dup2(stdout, 1)
+            sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+            sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
+            sys.argv = ["starec", *map(str, arguments)]
+            before()
+            try:
+                main()
+            except SystemExit as left:
+                sys.stderr.flush()
+                os._exit(left.code)
+
+        return wait(fork(work)), (here / "stderr").read_text()
+
+    return starec_to
+
+
+@pytest.fixture
+def full():
+    descriptor = os.open("/dev/full", os.O_WRONLY)
+    yield descriptor
+    os.close(descriptor)
+
+
+@pytest.fixture
+def closed():
+    read, write = os.pipe()
+    os.close(read)
+    yield write
+    os.close(write)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["runs"],
+        ["runs", "--json"],
+        ["--help"],
+        ["plugins"],
+        ["plugins", "--json"],
+        ["check-table", "paper"],
+        ["data", "describe", "synthetic"],
+        ["show", "nothing", "--json"],
+    ],
+)
+def test_a_full_disk_behind_stdout_is_one_line_and_a_status(starec_to, full, arguments):
+    status, said = starec_to(full, *arguments)
+    assert status == 2
+    assert "error: stdout cannot be written: No space left on device\n" in said
+    assert "Traceback" not in said and "Exception ignored" not in said
+
+
+def test_a_run_whose_answer_cannot_be_written_is_kept_and_named(starec_to, here, full):
+    status, said = starec_to(full, "run", "feed.yaml", "--json")
+    (folder,) = (here / "runs").iterdir()
+    assert status == 2
+    assert "stdout cannot be written" in said
+    assert f"starec show runs/{folder.name}" in said
+
+
+def test_a_run_whose_page_cannot_be_printed_is_kept_and_named(starec_to, here, closed):
+    status, said = starec_to(closed, "run", "feed.yaml")
+    (folder,) = (here / "runs").iterdir()
+    assert status == 2
+    assert "error: stdout was closed before everything was written\n" in said
+    assert f"starec show runs/{folder.name}" in said
+
+
+def test_a_disk_that_fills_during_a_run_leaves_it_to_be_resumed(starec_to, starec, here):
+    def no_room():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
+
+    with open(os.devnull, "w") as nothing:  # noqa: PTH123
+        status, said = starec_to(
+            nothing.fileno(), "run", "feed.yaml", "--set", "rounds=30", before=no_room
+        )
+    (folder,) = (here / "runs").iterdir()
+    assert status == 2, said
+    assert "Traceback" not in said and "unexpected" not in said
+    assert f"starec resume runs/{folder.name}" in said
+    status, out, _ = starec("resume", folder, "--json")
+    assert status == 0 and '"status": "finished"' in out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["runs", "--runs-dir", "one\ntwo"],
+        ["show", "one\ntwo"],
+        ["run", "one\ntwo.yaml"],
+        ["run", "feed.yaml", "--set", 'runs_dir="one\\ntwo"'],
+        ["data", "describe", "one\ntwo"],
+        ["export", "latest", "--turns", "one\ntwo.jsonl"],
+    ],
+)
+def test_a_path_with_a_line_break_is_refused_on_one_line(starec, here, arguments):
+    status, _, said = starec(*arguments)
+    error, _, hint = said.partition("\n\n")
+    assert status == 2
+    assert error.startswith("error: ") and "one\\ntwo" in error and "\n" not in error
+    assert hint.startswith("hint: ")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["runs", "--runs-dir"],
+        ["show"],
+        ["resume"],
+        ["run"],
+        ["data", "describe"],
+        ["table"],
+        ["check-table"],
+        ["run", "feed.yaml", "--set"],
+        ["export", "latest", "--turns"],
+    ],
+)
+def test_a_path_that_is_too_long_is_an_error_of_the_user(starec, here, arguments):
+    longest = "x" * 5_000
+    value = f"runs_dir={longest}" if arguments[-1] == "--set" else longest
+    status, _, said = starec(*arguments, value)
+    assert status == 2, said[:300]
+    assert said.startswith("error: ") and "unexpected" not in said
+
+
+def test_a_place_for_runs_that_is_a_file_is_named(starec, here):
+    status, _, said = starec("run", "feed.yaml", "--set", "runs_dir=feed.yaml")
+    assert status == 2
+    assert said.startswith("error: no run can be written to feed.yaml: ")
+    assert "another place is named by `runs_dir` of an experiment" in said
