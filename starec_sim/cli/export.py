@@ -77,8 +77,8 @@ def export(
         written = exports.export_turns(recorded, turns, arm=arm, seed=seed, reward=reward)
         answer["turns"] = written._asdict() | {"file": str(written.file)}
         if not as_json:
-            out = f", {written.left_out:,} without tokens left out" if written.left_out else ""
-            print(f"{written.file}: {written.rows:,} turns in {written.groups:,} groups{out}")
+            left = f", {written.left_out:,} without tokens left out" if written.left_out else ""
+            print(f"{written.file}: {written.rows:,} turns in {written.groups:,} groups{left}")
     if impressions is not None:
         written = exports.export_impressions(recorded, impressions, arm=arm, seed=seed)
         answer["impressions"] = {"file": str(written.file), "rows": written.rows}
