@@ -144,9 +144,11 @@ def test_a_recorded_user_is_stepped_edited_and_forked(ask, recorded, server):
         before = next(
             each for each in history if each["next"] == ["respond"] and not steps_of(each)
         )
+        shown = before["values"]["observation"]["slate"]
+        actions = [{"item": item, "watched": False} for item in shown]
         fork = await client.threads.update_state(
             thread,
-            {"decision": {"actions": [{"item": 0, "watched": False}], "leave": True}},
+            {"decision": {"actions": actions, "leave": True}},
             as_node="fast",
             checkpoint_id=before["checkpoint"]["checkpoint_id"],
         )

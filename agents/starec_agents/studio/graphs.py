@@ -64,30 +64,32 @@ class _StudioGraph:
 
         @wraps(node)
         async def play(state: State, runtime: Runtime[Any]) -> Any:
-            known = self._restored(cast(dict[str, Any], state))
-            start = Start(**{key: known[key] for key in get_type_hints(Start) if key in known})
-            panel = runtime.context or self._panel.model_validate({})
-            # In a thread, because to build a world would block the event loop of the server.
-            opening = await asyncio.to_thread(open_visit, self._name, start, panel)
-            begun: dict[str, Any] = {}
-            if node.__name__ == self._first and _over(known, start):
-                begun = {
-                    "playing": str(start),
-                    "opened": opening.how,
-                    "memory": opening.call.memory,
-                    "steps": (),
-                }
-            context = runtime.override(context=self._context(opening, panel))
-            update = await node(cast(State, known | begun), context)
-            return _plain(begun, update)
+            try:
+                return await self._play(node, self._restored(cast(dict[str, Any], state)), runtime)
+            except StarecError as error:
+                # LangGraph's server shows the messages of Python's own errors only.
+                raise ValueError(str(error)) from None
 
         return play
 
+    async def _play(self, node: NodeFunction, known: dict[str, Any], runtime: Runtime[Any]) -> Any:
+        start = Start(**{key: known[key] for key in get_type_hints(Start) if key in known})
+        panel = runtime.context or self._panel.model_validate({})
+        # In a thread, because to build a world would block the event loop of the server.
+        opening = await asyncio.to_thread(open_visit, self._name, start, panel)
+        begun: dict[str, Any] = {}
+        if node.__name__ == self._first and _over(known, start):
+            begun = {
+                "playing": str(start),
+                "opened": opening.how,
+                "memory": opening.call.memory,
+                "steps": (),
+            }
+        context = runtime.override(context=self._context(opening, panel))
+        return _plain(begun, await node(cast(State, known | begun), context))
+
     def _context(self, opening: Opening, panel: Panel) -> Context:
-        try:
-            context = with_prompts(opening.agent.context(opening.call), panel, self._shipped)
-        except StarecError as error:
-            raise ValueError(str(error)) from None
+        context = with_prompts(opening.agent.context(opening.call), panel, self._shipped)
         if isinstance(panel, GatePanel) and panel.gate and isinstance(context, StarContext):
             return replace(context, gate=context.gate.model_copy(update={"when": panel.gate}))
         return context

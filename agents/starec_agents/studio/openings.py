@@ -13,7 +13,7 @@ from starec_sim.agent import Call
 from starec_sim.boundary import checked_agent
 from starec_sim.build import build_agent, build_environment, build_policy, load_dataset
 from starec_sim.environment import Environment
-from starec_sim.errors import ConfigError, RunError, StarecError
+from starec_sim.errors import ConfigError, RunError
 from starec_sim.policies.gateway import Gateway
 from starec_sim.reopen import NoStore, ReopenedRound, reopen
 from starec_sim.rng import Streams
@@ -60,15 +60,11 @@ def open_visit(agent_name: str, start: Start, panel: Panel) -> Opening:
     """Return the visit that was typed.
 
     Raises:
-        ValueError: There is no such user, round or run, or a setting is wrong. LangGraph's server
-            shows the messages of Python's own errors only.
+        StarecError: There is no such user, round or run, or a setting is wrong.
     """
-    try:
-        if start.run is None:
-            return _new(agent_name, start, panel)
-        return _recorded(agent_name, start, panel)
-    except StarecError as error:
-        raise ValueError(str(error)) from None
+    if start.run is None:
+        return _new(agent_name, start, panel)
+    return _recorded(agent_name, start, panel)
 
 
 def _recorded(agent_name: str, start: Start, panel: Panel) -> Opening:
