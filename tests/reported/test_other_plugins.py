@@ -109,7 +109,7 @@ class Mine:
     [
         ("return None", r"returned None; it must return a Dataset"),
         ("times = times[::-1]", r"the log is not sorted by time: log.times\[1\] is 1, after 2"),
-        ("ratings = ratings * 20", r"log.ratings\[0\] is 60 \(3 of 3 are no stars from 1 to 5\)"),
+        ("ratings = ratings * 20", r"log.ratings\[0\] is 60 \(3 of 3 are no stars from 0 to 5\)"),
         ("items = items + 1", r"log.items\[2\] is 3; there are 3 items, rows 0 to 2"),
         ("users = users[:2]", r"log.items has 3 entries and log.users 2"),
         ("users = users * 1.0", r"log.users is an array of float64"),
@@ -126,6 +126,13 @@ def test_what_a_dataset_does_wrong_is_named(tmp_path, change, said):
     assert re.search(rf"^dataset mine.py:Mine, load\(\): {said}.* \(mine.py:\d+\)$", message), (
         message
     )
+
+
+def test_describe_checks_what_a_reader_returns(tmp_path, starec):
+    (tmp_path / "mine.py").write_text(DATASET.replace("CHANGE", "return None"))
+    status, _, stderr = starec("data", "describe", f"{tmp_path / 'mine.py'}:Mine")
+    assert status == 2
+    assert "dataset mine.py:Mine, load(): returned None; it must return a Dataset" in stderr
 
 
 def test_a_reward_that_raises_names_its_file_and_line(tmp_path):
