@@ -6,7 +6,7 @@ part of the visit.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -50,6 +50,18 @@ class Policies(Protocol):
         ...
 
 
+@runtime_checkable
+class NamedPolicies(Protocol):
+    """Policies that can say which models answer."""
+
+    def names(self) -> Mapping[str, str]:
+        """Return the policy of each node, `policy_fast`, and its weights, `version_fast`.
+
+        Weights that are not loaded yet, or that a model does not name, are left out.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """Everything one visit needs besides the agent itself."""
@@ -63,6 +75,9 @@ class Call:
     notes: Mapping[int, str] = field(default_factory=dict)
     """What users wrote about items in earlier rounds (`Step.notes`): the latest note by item. All
     users of a round get the same notes."""
+    labels: Mapping[str, Any] = field(default_factory=dict)
+    """What tells this visit from others in a trace: `run`, `arm`, `seed`, and the policies with
+    their versions. An agent changes nothing by them."""
 
     def key(self, step: int, node: Node, attempt: int = 0) -> CallKey:
         """Return the key under which this visit asks a policy.
@@ -124,4 +139,17 @@ class RephrasedAgent(Protocol):
 
     def rephrased(self) -> Agent | None:
         """Return an agent with the other wording; None if there is none."""
+        ...
+
+
+@runtime_checkable
+class DrawnAgent(Protocol):
+    """An agent whose visit is a graph that can be drawn."""
+
+    def mermaid(self) -> str:
+        """Return the graph as a drawing in Mermaid, a text format."""
+        ...
+
+    def edges(self) -> Sequence[tuple[str, str, bool]]:
+        """Return (from, to, whether it is one of several ways) of each edge."""
         ...

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 from numpy.typing import NDArray
 
-from starec_sim.agent import Agent, Call, Policies
+from starec_sim.agent import Agent, Call, NamedPolicies, Policies
 from starec_sim.boundary import checked_agent, checked_environment, watched_calls
 from starec_sim.environment import Environment
 from starec_sim.events import RunEvents
@@ -91,6 +91,7 @@ class Simulation:
         self._agent, self._environment = checked_agent(agent), checked_environment(environment)
         self._policies = policies
         self._recorder = recorder
+        self._trial_labels = self._labels = state.labels
         self._memories, self._notes = dict(state.memories), dict(state.notes)
         self._events = events or RunEvents()
         self._concurrency = concurrency
@@ -119,6 +120,8 @@ class Simulation:
         if self._choose_visitors is not None:
             visitors = self._choose_visitors(round, visitors)
         self._events.round_started(round, len(visitors))
+        if isinstance(self._policies, NamedPolicies):
+            self._labels = {**self._trial_labels, **self._policies.names()}
         try:
             return PlayedRound(round, await run_pool(self._visit, visitors, self._concurrency))
         finally:
@@ -131,9 +134,17 @@ class Simulation:
             self._environment.history(user)[-self._agent.history_limit :]
         )
         person = self._environment.users[user]
-        visit = await self._agent.visit(
-            Call(user, self.rounds, person, memory, self._environment, self._policies, self._notes)
+        call = Call(
+            user,
+            self.rounds,
+            person,
+            memory,
+            self._environment,
+            self._policies,
+            self._notes,
+            self._labels,
         )
+        visit = await self._agent.visit(call)
         self._events.visit_finished(visit)
         return self._recorder.take(visit)
 

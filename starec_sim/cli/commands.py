@@ -14,6 +14,7 @@ from starec_sim.cli.diff import diff
 from starec_sim.cli.estimate import estimate
 from starec_sim.cli.evaluate import evaluate
 from starec_sim.cli.export import export
+from starec_sim.cli.graph import graph
 from starec_sim.cli.list_plugins import list_plugins
 from starec_sim.cli.plot import plot
 from starec_sim.cli.replay import replay
@@ -59,6 +60,7 @@ app.command()(table)
 app.command("check-table")(check_table)
 app.command()(audit)
 app.command()(serve)
+app.command()(graph)
 app.command("plugins")(list_plugins)
 
 data = typer.Typer(help="Get and look at datasets.")

@@ -30,10 +30,25 @@ def export(
         str | None,
         typer.Option(metavar="NAME", help="With --turns: the component that is the reward."),
     ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FORMAT",
+            help="The whole run: tables in a folder (parquet, csv, jsonl), or a file (md, otel, "
+            "atif).",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="With --to: the folder or file.")
+    ] = None,
+    endpoint: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="With --to otel: the collector to send the spans to."),
+    ] = None,
     runs_dir: RunsDir = Path("runs"),
     as_json: AsJson = False,
 ) -> Answer:
-    """Write a run's record as tables, for trainers and notebooks.
+    """Write a run's record for other tools.
 
     For example: starec export latest --turns turns.parquet --impressions impressions.csv
     """
@@ -41,8 +56,19 @@ def export(
     from starec_sim.runs import export as exports
     from starec_sim.runs import folder
 
+    if to is not None:
+        if (turns, impressions, arm, seed, reward) != (None,) * 5:
+            raise RunError(
+                "--to exports a whole run", hint="leave out the other options, or leave out --to"
+            )
+        return _whole(folder.find(run, runs_dir), to, out, endpoint, as_json)
+    if out is not None or endpoint is not None:
+        raise RunError("--out and --endpoint belong to --to", hint="add --to FORMAT")
     if turns is None and impressions is None:
-        raise RunError("there is nothing to export", hint="add --turns FILE or --impressions FILE")
+        raise RunError(
+            "there is nothing to export",
+            hint="add --turns FILE, --impressions FILE or --to FORMAT",
+        )
     if reward is not None and turns is None:
         raise RunError("--reward names the reward of turns", hint="add --turns FILE")
     recorded = folder.find(run, runs_dir)
@@ -51,11 +77,47 @@ def export(
         written = exports.export_turns(recorded, turns, arm=arm, seed=seed, reward=reward)
         answer["turns"] = written._asdict() | {"file": str(written.file)}
         if not as_json:
-            out = f", {written.left_out:,} without tokens left out" if written.left_out else ""
-            print(f"{written.file}: {written.rows:,} turns in {written.groups:,} groups{out}")
+            left = f", {written.left_out:,} without tokens left out" if written.left_out else ""
+            print(f"{written.file}: {written.rows:,} turns in {written.groups:,} groups{left}")
     if impressions is not None:
         written = exports.export_impressions(recorded, impressions, arm=arm, seed=seed)
         answer["impressions"] = {"file": str(written.file), "rows": written.rows}
         if not as_json:
             print(f"{written.file}: {written.rows:,} impressions")
     return answer if as_json else None
+
+
+def _whole(run: Path, to: str, out: Path | None, endpoint: str | None, as_json: bool) -> Answer:
+    """Export a whole run in one format."""
+    from starec_sim.errors import RunError, did_you_mean
+    from starec_sim.exports.atif import write_atif
+    from starec_sim.exports.markdown import write_markdown
+    from starec_sim.exports.otel import send_otel, write_otel
+    from starec_sim.exports.tables import write_tables
+
+    tables, files = ("parquet", "csv", "jsonl"), {"md": "md", "otel": "jsonl", "atif": "jsonl"}
+    if to not in (*tables, *files):
+        raise RunError(
+            f'--to: there is no format "{to}"; {did_you_mean(to, [*tables, *files])}',
+            hint="pass parquet, csv, jsonl, md, otel or atif",
+        )
+    if endpoint is not None:
+        if to != "otel" or out is not None:
+            raise RunError(
+                "--endpoint takes OpenTelemetry spans, and writes no file",
+                hint="pass --to otel --endpoint URL, without --out",
+            )
+        what = {"spans": send_otel(run, endpoint)}
+        where = endpoint
+    elif to in tables:
+        target = out or Path(f"{run.name}-{to}")
+        what, where = write_tables(run, target, to), str(target)  # type: ignore[arg-type]
+    else:
+        target = out or Path(f"{run.name}.{to}" if to == "md" else f"{run.name}.{to}.{files[to]}")
+        write = {"md": write_markdown, "otel": write_otel, "atif": write_atif}[to]
+        unit = {"md": "visits", "otel": "spans", "atif": "trajectories"}[to]
+        what, where = {unit: write(run, target)}, str(target)
+    if as_json:
+        return {"run": str(run), "format": to, "written_to": where, "rows": what}
+    print(f"{where}: " + ", ".join(f"{count:,} {name}" for name, count in what.items()))
+    return None

@@ -57,7 +57,9 @@ Changes = Annotated[
 Trust = Annotated[
     bool,
     typer.Option(
-        "--trust", help="Run the code that the folder of a run names, though it was not made here."
+        "--trust",
+        help="Run the code, and use the servers and keys, that the folder of a run names, "
+        "though it was not made here.",
     ),
 ]
 AllowChangedCode = Annotated[

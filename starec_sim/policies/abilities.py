@@ -242,6 +242,11 @@ class Abilities:
         return "" if self._versioned is None else str(self._versioned.version)
 
     @property
+    def version_if_open(self) -> str:
+        """The name of the weights that answer; empty as well before the model was opened."""
+        return self.version if self._is_open else ""
+
+    @property
     def token_texts(self) -> Callable[[Sequence[int]], list[str]] | None:
         """Return the text of each token id; None if the model does not know its tokens."""
         return self._model.token_texts if isinstance(self._model, Detokenizing) else None

@@ -18,6 +18,7 @@ from starec_sim.runs.store import Texts
 from starec_sim.runs.stored_values import Count, JsonObject, Row, StoredType, missing
 from starec_sim.runs.turns import select_turns
 from starec_sim.types import (
+    CallKey,
     Decision,
     Feedback,
     Item,
@@ -299,6 +300,44 @@ class Reader:
             self.turns(trial, at, user, step),
             self._texts[summary],
         )
+
+    def round_steps(self, trial: RecordedTrial, round: int) -> dict[int, list[RecordedStep]]:
+        """Return the steps of a round by user, in order and without their turns."""
+        rows = self.db.execute(
+            "SELECT user, step, observation, decision, feedback, slow, reason, summary FROM steps "
+            "WHERE trial = ? AND round = ? ORDER BY user, step",
+            (trial.number, round),
+        )
+        steps: dict[int, list[RecordedStep]] = {}
+        for row in rows:
+            # The user stands where `_STEP` has the round; both are rows.
+            user, step, observation, decision, feedback, slow, reason, summary = _STEP.from_row(row)
+            recorded = RecordedStep(
+                round,
+                step,
+                codec.load_observation(observation),
+                codec.load_decision(decision),
+                codec.load_feedback(feedback),
+                Verdict(bool(slow), reason),
+                (),
+                self._texts[summary],
+            )
+            steps.setdefault(user, []).append(recorded)
+        return steps
+
+    def round_turns(
+        self, trial: RecordedTrial, round: int, user: int | None = None
+    ) -> dict[CallKey, Turn]:
+        """Return the turns of a round by their keys: all of them, or those of one user."""
+        where, values = "t.trial = ? AND t.round = ?", [trial.number, round]
+        if user is not None:
+            where, values = f"{where} AND t.user = ?", [*values, user]
+        return dict(select_turns(self.db, self._texts, where, values))
+
+    def world(self, trial: RecordedTrial) -> str:
+        """Return the digest of the environment with which a trial began."""
+        row = self.db.execute("SELECT world FROM trials WHERE trial = ?", (trial.number,))
+        return str(row.fetchone()[0])
 
     def turns(self, trial: RecordedTrial, round: int, user: int, step: int) -> tuple[Turn, ...]:
         """Return the policy calls of a step."""

@@ -82,7 +82,7 @@ class Recorder:
         with readable_errors(store.path):
             state = load_state(store.db, trial)
             self._committed = turns_after(store.db, trial, state.rounds)
-        return state
+        return state._replace(labels={"run": store.path.parent.name, "arm": arm, "seed": seed})
 
     def _insert_trial(self, arm: str, seed: int, environment: Environment, digest: str) -> None:
         db, trial = self._store.db, self._trial

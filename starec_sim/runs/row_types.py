@@ -77,6 +77,31 @@ class StepRow(NamedTuple):
     """The preference summary after the step."""
 
 
+class ImpressionRow(NamedTuple):
+    """One item that was shown in one step; the columns are those of `starec export`."""
+
+    arm: str
+    seed: int
+    round: int
+    user: str
+    step: int
+    place: int
+    """Position on the slate, from 1."""
+    item: str
+    watched: bool | None
+    """In a feed: whether it was watched."""
+    expected: float | None
+    """In a feed: the stars that the user expected."""
+    rank: int | None
+    """In a ranking: the rank that it got; None if it was not in the answer."""
+    chosen: bool | None
+    """In a ranking: whether it was the true choice."""
+    lived: float | None
+    """The stars that it was worth; None where nothing was revealed."""
+    slow: bool
+    """Whether the slow node was asked after this step."""
+
+
 class TurnRow(NamedTuple):
     """One call of a policy."""
 

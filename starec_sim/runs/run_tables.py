@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from typing_extensions import TypedDict  # that of Python 3.11 is refused by pydantic
 
@@ -20,6 +20,7 @@ from starec_sim.runs.reader import RecordedStep, RecordedTrial, reading
 from starec_sim.runs.record_errors import readable_errors
 from starec_sim.runs.regular_file import read_bytes
 from starec_sim.runs.row_types import (
+    ImpressionRow,
     ItemRow,
     MemoryRow,
     MetricRow,
@@ -34,6 +35,9 @@ from starec_sim.runs.row_types import (
 from starec_sim.runs.schema import FILE
 from starec_sim.runs.stored_values import Number, StoredType, missing
 from starec_sim.visible_text import visible_line
+
+if TYPE_CHECKING:
+    import pyarrow
 
 
 def read_run(run: str | Path, runs_dir: str | Path = "runs") -> Run:
@@ -100,13 +104,38 @@ class Run:
         Raises:
             RunError: There is no such table, or the record cannot be read.
         """
-        if name not in COLUMNS:
-            raise RunError(
-                f'a run has no table "{name}"; {did_you_mean(name, COLUMNS)}',
-                hint="run.tables() lists them",
-            )
+        _check_table(name)
         rows = list(_ROWS[name](self))
         return {column: [row[place] for row in rows] for place, column in enumerate(COLUMNS[name])}
+
+    def to_arrow(self, name: str) -> pyarrow.Table:
+        """Return a table as an Arrow table, which pandas and polars read without a copy.
+
+        `run.to_arrow("steps").to_pandas()`, `polars.from_arrow(run.to_arrow("steps"))`.
+
+        Args:
+            name: One of `tables()`.
+
+        Raises:
+            RunError: There is no such table, pyarrow is missing, or the record cannot be read.
+        """
+        from starec_sim.runs.arrow import to_arrow
+
+        _check_table(name)
+        return to_arrow(ROW_TYPES[name], _ROWS[name](self))
+
+    def rows(self, name: str) -> Iterator[Any]:
+        """Yield the rows of a table; the same as the method of its name.
+
+        Raises:
+            RunError: There is no such table.
+        """
+        _check_table(name)
+        return _ROWS[name](self)
+
+    def to_pandas(self, name: str) -> Any:
+        """Return a table as a pandas data frame; see `to_arrow`."""
+        return self.to_arrow(name).to_pandas()
 
     def trials(self) -> Iterator[TrialRow]:
         """Yield the trials that have begun."""
@@ -133,6 +162,11 @@ class Run:
         with readable_errors(self.folder / FILE):
             for found in self._recorded():
                 yield _step_row(*found)
+
+    def impressions(self) -> Iterator[ImpressionRow]:
+        """Yield a row for each item that was shown in each step."""
+        for found in self._recorded():
+            yield from _impression_rows(*found)
 
     def turns(self) -> Iterator[TurnRow]:
         """Yield the policy calls of committed steps."""
@@ -240,6 +274,32 @@ def _step_row(trial: RecordedTrial, user: str, step: RecordedStep, items: list[s
     )
 
 
+def _impression_rows(
+    trial: RecordedTrial, user: str, step: RecordedStep, items: list[str]
+) -> Iterator[ImpressionRow]:
+    shown, decision, feedback = step.observation, step.decision, step.feedback
+    actions = {action.item: action for action in decision.actions}
+    ratings = {experience.item: experience.rating for experience in feedback.experiences}
+    ids = _ids(items, shown.slate)
+    for place, item in enumerate(shown.slate, 1):
+        action = actions.get(item)
+        yield ImpressionRow(
+            trial.arm,
+            trial.seed,
+            step.round,
+            user,
+            step.step,
+            place,
+            ids[place - 1],
+            action.watched if action else None,
+            action.rating if action else None,
+            decision.rank_of(item) if shown.task == "ranking" else None,
+            item == feedback.target if shown.task == "ranking" else None,
+            ratings.get(item),
+            step.verdict.slow,
+        )
+
+
 def _ids(items: list[str], rows: Sequence[int]) -> tuple[str, ...]:
     """Return the ids of items by their rows in the catalogue."""
     try:
@@ -309,17 +369,31 @@ def _rollout_row(step: int, stored: _StoredRollout) -> RolloutRow:
     )
 
 
+def _check_table(name: str) -> None:
+    if name not in COLUMNS:
+        raise RunError(
+            f'a run has no table "{name}"; {did_you_mean(name, COLUMNS)}',
+            hint="run.tables() lists them",
+        )
+
+
+ROW_TYPES: dict[str, type] = {
+    "trials": TrialRow,
+    "users": UserRow,
+    "items": ItemRow,
+    "steps": StepRow,
+    "impressions": ImpressionRow,
+    "turns": TurnRow,
+    "rewards": RewardRow,
+    "visits": VisitRow,
+    "metrics": MetricRow,
+    "memories": MemoryRow,
+    "rollouts": RolloutRow,
+}
+"""The type of the rows of each table; its fields are the columns, which it documents."""
+
 COLUMNS: dict[str, tuple[str, ...]] = {
-    "trials": TrialRow._fields,
-    "users": UserRow._fields,
-    "items": ItemRow._fields,
-    "steps": StepRow._fields,
-    "turns": TurnRow._fields,
-    "rewards": RewardRow._fields,
-    "visits": VisitRow._fields,
-    "metrics": MetricRow._fields,
-    "memories": MemoryRow._fields,
-    "rollouts": RolloutRow._fields,
+    name: tuple(kind.__annotations__) for name, kind in ROW_TYPES.items()
 }
 """The columns of each table."""
 
@@ -328,6 +402,7 @@ _ROWS: dict[str, Callable[[Run], Iterator[tuple[Any, ...]]]] = {
     "users": Run.users,
     "items": Run.items,
     "steps": Run.steps,
+    "impressions": Run.impressions,
     "turns": Run.turns,
     "rewards": Run.rewards,
     "visits": Run.visits,

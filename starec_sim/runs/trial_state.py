@@ -33,6 +33,8 @@ class TrialState(NamedTuple):
     """What users wrote about items, by item."""
     environment_state: Mapping[str, NDArray[Any]] | None
     """What `Environment.state` returned after the last round; None before the first."""
+    labels: Mapping[str, Any] = {}
+    """The names of run, arm and seed, for traces."""
 
 
 def load_state(db: sqlite3.Connection, trial: int) -> TrialState:

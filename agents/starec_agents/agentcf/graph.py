@@ -26,9 +26,8 @@ from collections import ChainMap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Literal
 
-from langgraph.graph import START, StateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
@@ -37,6 +36,7 @@ from starec_agents.base import (
     Asked,
     Context,
     Graph,
+    GraphPlan,
     State,
     Update,
     ask_and_repair,
@@ -185,20 +185,24 @@ async def remember(
     return end_step(state, runtime.context, state["notes"])
 
 
+PLAN = GraphPlan(
+    "agentcf",
+    (perceive, fast, respond, compare, choose, rewrite_user, rewrite_item, remember),
+    (
+        ("perceive", "fast"),
+        ("fast", "respond"),
+        ("respond", "compare"),
+        ("rewrite_user", "rewrite_item"),
+    ),
+    CFState,
+    CFContext,
+)
+
+
 @cache
 def build_graph() -> Graph:
     """Compile the graph, once for all users."""
-    builder = StateGraph(CFState, context_schema=CFContext)
-    acting: tuple[Any, ...] = (perceive, fast, respond)
-    learning: tuple[Any, ...] = (compare, choose, rewrite_user, rewrite_item, remember)
-    for node in acting + learning:
-        builder.add_node(node.__name__, node)
-    builder.add_edge(START, "perceive")
-    builder.add_edge("perceive", "fast")
-    builder.add_edge("fast", "respond")
-    builder.add_edge("respond", "compare")
-    builder.add_edge("rewrite_user", "rewrite_item")
-    return builder.compile(name="agentcf")
+    return PLAN.compile()
 
 
 def _pair(context: CFContext, state: CFState) -> Observation:

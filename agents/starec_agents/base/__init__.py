@@ -7,7 +7,7 @@ built on these and do not import each other.
 
 from starec_agents.base.agent import GraphAgent
 from starec_agents.base.asking import Asked, ask_and_repair, form_of
-from starec_agents.base.graph import Context, Graph, NodeFunction, State, Update
+from starec_agents.base.graph import Context, Graph, GraphPlan, NodeFunction, State, Update
 from starec_agents.base.nodes import end_step, fast, perceive, respond
 from starec_agents.base.prompting import Prompts
 
@@ -16,6 +16,7 @@ __all__ = [
     "Context",
     "Graph",
     "GraphAgent",
+    "GraphPlan",
     "NodeFunction",
     "Prompts",
     "State",

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
+
+from langgraph.config import get_stream_writer
 
 from starec_agents.base.graph import Context, State
 from starec_sim.agent import Call
@@ -72,6 +75,13 @@ async def ask_and_repair(
         if len(readings) == 2 or not findings.counts or unrepairable:
             return readings, turns
         messages = prompts.repair(asked.messages, turn.completion, problem)
+        _announce_repair(asked.node, problem, turn.completion)
+
+
+def _announce_repair(node: Node, problem: str, answer: str) -> None:
+    """Tell whoever streams the graph (`stream_mode="custom"`) that a node asks once more."""
+    with suppress(RuntimeError):  # outside of a graph nobody streams
+        get_stream_writer()({"event": "repair", "node": node, "problem": problem, "answer": answer})
 
 
 def _problem(turn: Turn, findings: Findings) -> str:

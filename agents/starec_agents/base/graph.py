@@ -6,9 +6,11 @@ do not change comes through LangGraph's `Runtime[Context]`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 from typing_extensions import TypedDict  # that of `typing` has no JSON schema before Python 3.12
@@ -67,3 +69,43 @@ class NodeFunction(Protocol):
     async def __call__(self, state: State, runtime: Runtime[Any]) -> Any:
         """Return an update, or a command with one."""
         ...
+
+
+class GraphPlan(NamedTuple):
+    """The nodes and edges of an agent's graph; `studio` compiles them with inputs of its own."""
+
+    name: str
+    nodes: tuple[Any, ...]
+    """Node functions, of states and contexts of this agent. The first one begins a visit."""
+    edges: tuple[tuple[str, str], ...]
+    """Those besides the ones that the commands of nodes name."""
+    state: type
+    context: type
+
+    def compile(
+        self,
+        around: Callable[[NodeFunction], NodeFunction] | None = None,
+        state: type | None = None,
+        start: type | None = None,
+        context: type | None = None,
+    ) -> Graph:
+        """Compile the graph.
+
+        Args:
+            around: Makes the function of each node from ours, for invocations that bring another
+                context.
+            state: The state that nodes get, where it has more keys than ours need.
+            start: The input of an invocation; the state when None.
+            context: The context of an invocation; ours when None.
+        """
+        state = state or self.state
+        builder: StateGraph[Any, Any, Any, Any] = StateGraph(
+            state, context_schema=context or self.context, input_schema=start or state
+        )
+        for node in self.nodes:
+            function: Any = node if around is None else around(node)
+            builder.add_node(node.__name__, function, input_schema=state)
+        builder.add_edge(START, self.nodes[0].__name__)
+        for edge in self.edges:
+            builder.add_edge(*edge)
+        return builder.compile(name=self.name)

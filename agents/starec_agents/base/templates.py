@@ -64,18 +64,32 @@ def _replacement(path: Path, shipped: str) -> str:
         raise ConfigError(
             f"the prompt {path} is not UTF-8: {error}", hint="save it as UTF-8"
         ) from None
+    return checked(text, shipped, f"the prompt {path}")
+
+
+def checked(text: str, shipped: str, at: str) -> str:
+    """Return the text of a replaced template, if it names the parts that the shipped one names.
+
+    Args:
+        text: What replaces it.
+        shipped: The template that ships.
+        at: Where the text is from, for messages.
+
+    Raises:
+        ConfigError: It lacks a part, or names one that nothing fills.
+    """
     parts, wanted = set(Template(text).get_identifiers()), set(Template(shipped).get_identifiers())
     gone = [f"${name}" for name in sorted(wanted - parts)]
     if SPLIT in shipped and text.count(SPLIT) != 1:
         gone.append(f'one line "{SPLIT.strip()}"')
     if gone:
         raise ConfigError(
-            f"the prompt {path} lacks {', '.join(gone)}",
+            f"{at} lacks {', '.join(gone)}",
             hint="start from the file that ships and edit that",
         )
     for name in sorted(parts - wanted):
         raise ConfigError(
-            f"the prompt {path} names ${name}, which nothing fills",
+            f"{at} names ${name}, which nothing fills",
             hint=f"{did_you_mean(name, wanted)} A dollar sign in the text is written $$",
         )
     return text

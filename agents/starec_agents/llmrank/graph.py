@@ -10,11 +10,10 @@ from __future__ import annotations
 from functools import cache
 from typing import Literal
 
-from langgraph.graph import START, StateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
-from starec_agents.base import Context, Graph, State, end_step, fast, perceive, respond
+from starec_agents.base import Context, Graph, GraphPlan, State, end_step, fast, perceive, respond
 from starec_sim.types import Verdict
 
 
@@ -27,14 +26,16 @@ async def remember(
     return end_step({**state, "verdict": verdict, "summary": summary}, runtime.context)
 
 
+PLAN = GraphPlan(
+    "llmrank",
+    (perceive, fast, respond, remember),
+    (("perceive", "fast"), ("fast", "respond"), ("respond", "remember")),
+    State,
+    Context,
+)
+
+
 @cache
 def build_graph() -> Graph:
     """Compile the graph, once for all users."""
-    builder = StateGraph(State, context_schema=Context)
-    for node in (perceive, fast, respond, remember):
-        builder.add_node(node.__name__, node)
-    builder.add_edge(START, "perceive")
-    builder.add_edge("perceive", "fast")
-    builder.add_edge("fast", "respond")
-    builder.add_edge("respond", "remember")
-    return builder.compile(name="llmrank")
+    return PLAN.compile()

@@ -7,18 +7,15 @@
 
 The graph is compiled once and shared by all users; one invocation is one visit, and the pages of a
 visit loop inside it. Source: STARec (arXiv 2508.18812); fast and slow thinking, memory update and
-reflection as in its section 3. `starec_agents.star.studio` is the same graph for LangGraph's own
-tools.
+reflection as in its section 3. `starec_agents.studio` is the same graph for LangGraph's own tools.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Literal
 
-from langgraph.graph import START, StateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
@@ -26,7 +23,7 @@ from starec_agents.base import (
     Asked,
     Context,
     Graph,
-    NodeFunction,
+    GraphPlan,
     State,
     Update,
     ask_and_repair,
@@ -89,30 +86,17 @@ async def remember(
     return end_step(state, runtime.context)
 
 
+PLAN = GraphPlan(
+    "star",
+    (perceive, fast, respond, gate, slow, remember),
+    (("perceive", "fast"), ("fast", "respond"), ("respond", "gate"), ("slow", "remember")),
+    State,
+    StarContext,
+)
+"""`gate` and `remember` route by `Command`: conditional edges cost 15 % more a page (measured)."""
+
+
 @cache
-def build_graph(
-    around: Callable[[NodeFunction], NodeFunction] | None = None,
-    state: type[State] = State,
-    start: type | None = None,
-) -> Graph:
-    """Compile the graph, once for all users.
-
-    `gate` and `remember` route by `Command`: conditional edges cost 15 % more a page (measured).
-
-    Args:
-        around: Makes the function of each node from ours, for invocations that bring no context.
-        state: The state that nodes get, where it has more keys than ours need.
-        start: The input of an invocation; the state when None.
-    """
-    context = StarContext if around is None else None
-    builder = StateGraph(state, context_schema=context, input_schema=start or state)
-    nodes: tuple[NodeFunction, ...] = (perceive, fast, respond, gate, slow, remember)
-    for node in nodes:
-        function: Any = node if around is None else around(node)
-        builder.add_node(node.__name__, function, input_schema=state)
-    builder.add_edge(START, "perceive")
-    builder.add_edge("perceive", "fast")
-    builder.add_edge("fast", "respond")
-    builder.add_edge("respond", "gate")
-    builder.add_edge("slow", "remember")
-    return builder.compile(name="star")
+def build_graph() -> Graph:
+    """Compile the graph, once for all users."""
+    return PLAN.compile()

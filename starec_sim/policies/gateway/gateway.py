@@ -58,6 +58,14 @@ class Gateway:
         """Return whether a policy takes a schema; see `starec_sim.agent.Policies.structured`."""
         return self._policies[node].abilities.takes_schema
 
+    def names(self) -> dict[str, str]:
+        """Return the policies and their weights; see `starec_sim.agent.NamedPolicies`."""
+        names = {f"policy_{node}": policy.name for node, policy in self._policies.items()}
+        for node, policy in self._policies.items():
+            if version := policy.abilities.version_if_open:
+                names[f"version_{node}"] = version
+        return names
+
     async def ask(
         self, key: CallKey, messages: Messages, schema: Mapping[str, Any] | None = None
     ) -> Turn:

@@ -1,0 +1,282 @@
+"""Put a recorded trial back to the beginning of a round, so that its users can be played on.
+
+A record holds the state of the environment after the last round only. For an earlier round a new
+environment is given what the users did in the rounds before, from the record; no model is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from starec_sim.agent import Agent, Call, Policies
+from starec_sim.build import Builder
+from starec_sim.environment import Environment
+from starec_sim.errors import RunError
+from starec_sim.executors.event_loop import run_coroutine
+from starec_sim.experiment import Arm, recorded_experiment
+from starec_sim.policies.gateway import Gateway
+from starec_sim.rng import Streams
+from starec_sim.runs.code import SAME_CODE, check_plugins, code_of
+from starec_sim.runs.digests import environment_digest
+from starec_sim.runs.folder import where_it_started
+from starec_sim.runs.manifest import read_manifest
+from starec_sim.runs.reader import Reader, RecordedTrial
+from starec_sim.runs.record_errors import readable_errors
+from starec_sim.runs.trial_state import load_state
+from starec_sim.types import CallKey, Memory, Messages, Node, Step, Turn, Visit
+
+
+@dataclass(frozen=True)
+class ReopenedRound:
+    """A trial as it stood at the beginning of a round."""
+
+    folder: Path
+    trial: RecordedTrial
+    round: int
+    """From 0."""
+    environment: Environment
+    agent: Agent
+    policies: Gateway
+    """Those of the run; a training's have the weights from before the training."""
+    memories: Mapping[int, Memory]
+    """By user, of those who visited before."""
+    notes: Mapping[int, str]
+    visitors: frozenset[int]
+    how: str
+    """In words, from what the state of the environment was made."""
+
+    def call(self, user_id: str) -> Call:
+        """Return the visit of a user in this round.
+
+        It gives her recorded answers to the recorded questions; the policies are asked others.
+
+        Raises:
+            RunError: There is no such user, or she does not visit in this round.
+        """
+        with closing(Reader(self.folder)) as reader, readable_errors(reader.path):
+            user, person = reader.user(self.trial, user_id)
+            turns = reader.round_turns(self.trial, self.round, user)
+            visited = sorted({step.round + 1 for step in reader.steps(self.trial, user)})
+        if user not in self.visitors:
+            rounds = ", ".join(map(str, visited)) or "none"
+            raise RunError(
+                f"user {user_id} does not visit in round {self.round + 1}; her rounds: {rounds}",
+                hint="name one of her rounds, or another user",
+            )
+        memory = self.memories.get(user) or _first_memory(self.environment, self.agent, user)
+        labels = {"run": self.folder.name, "arm": self.trial.arm, "seed": self.trial.seed}
+        policies = RecordedFirst(turns, self.policies)
+        return Call(
+            user, self.round, person, memory, self.environment, policies, self.notes, labels
+        )
+
+
+class RecordedFirst:
+    """Gives recorded answers to recorded questions, and asks policies all others.
+
+    Args:
+        turns: The recorded turns.
+        policies: Are asked what is not recorded.
+    """
+
+    def __init__(self, turns: Mapping[CallKey, Turn], policies: Policies) -> None:
+        self._turns, self._policies = turns, policies
+
+    def structured(self, node: Node) -> bool:
+        """Return whether the policy of a node takes a schema."""
+        return self._policies.structured(node)
+
+    async def ask(
+        self, key: CallKey, messages: Messages, schema: Mapping[str, Any] | None = None
+    ) -> Turn:
+        """Return the recorded turn of this question, or ask."""
+        turn = self._turns.get(key)
+        if turn is not None and turn.messages == messages:
+            return replace(turn, error="", source="replay", tries=0, cost_usd=None)
+        return await self._policies.ask(key, messages, schema)
+
+
+class NoStore:
+    """A store of turns that keeps nothing."""
+
+    def find(self, key: CallKey) -> Turn | None:
+        """Return None."""
+        return None
+
+    def add(self, key: CallKey, turn: Turn) -> None:
+        """Do nothing."""
+
+
+def reopen(
+    folder: Path, round: int, arm: str | None = None, seed: int | None = None
+) -> ReopenedRound:
+    """Put a recorded trial back to the beginning of a round.
+
+    Args:
+        folder: The run or training.
+        round: From 0; the number of recorded rounds stands for the round that would come next.
+        arm: The arm; the first one when None.
+        seed: The seed; the first one when None.
+
+    Raises:
+        RunError: There is no such trial or round, or the data or the code is not that of the run.
+        StarecError: A part of the run cannot be built.
+    """
+    manifest = read_manifest(folder)
+    if manifest.kind not in ("run", "training"):
+        raise RunError(
+            f"{folder} is an {manifest.kind}; only people of runs and trainings can be opened",
+            hint="`starec runs` lists the runs with their kinds",
+        )
+    with closing(Reader(folder)) as reader, readable_errors(reader.path):
+        trial = reader.trial(arm, seed)
+        if not 0 <= round <= trial.rounds:
+            raise RunError(
+                f"arm {trial.arm!r} has {trial.rounds} recorded rounds, and none {round + 1}",
+                hint=f"name a round from 1 to {trial.rounds + 1}; {trial.rounds + 1} comes next",
+            )
+        with where_it_started(folder, manifest) as here, code_of(here, manifest, SAME_CODE):
+            check_plugins(here, manifest, SAME_CODE, noted=False)
+            configured = _arm(folder, trial.arm)
+            builder = Builder()
+            environment = builder.environment(configured, trial.seed)
+            _check_world(reader, trial, environment)
+            agent = builder.agent(configured)
+            policies = Gateway(
+                builder.policies(configured), Streams(trial.seed), NoStore(), trial.arm
+            )
+        history = _History(reader, trial, environment, agent, policies)
+        how = history.go_to(round)
+        visitors = frozenset(environment.begin_round(round))
+    return ReopenedRound(
+        folder,
+        trial,
+        round,
+        environment,
+        agent,
+        policies,
+        history.memories,
+        history.notes,
+        visitors,
+        how,
+    )
+
+
+class _History:
+    """Brings an environment, memories and notes to the beginning of a round."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        trial: RecordedTrial,
+        environment: Environment,
+        agent: Agent,
+        policies: Policies,
+    ) -> None:
+        self._reader, self._trial = reader, trial
+        self._environment, self._agent, self._policies = environment, agent, policies
+        self.memories: dict[int, Memory] = {}
+        self.notes: dict[int, str] = {}
+
+    def go_to(self, round: int) -> str:
+        """Go to a round, and say how."""
+        end = load_state(self._reader.db, self._trial.number)
+        if not round:
+            return "the beginning of the run"
+        if round == end.rounds and end.environment_state is not None:
+            self._environment.restore(end.environment_state)
+            self.memories, self.notes = end.memories, end.notes
+            return f"the state on record after round {round}"
+        for number in range(round):
+            self._environment.begin_round(number)
+            # Notes of agents about items are on record for the end of the run only.
+            visits = self._played(number) if end.notes else self._recorded(number)
+            self._environment.end_round(visits)
+            for visit in visits:
+                self.memories[visit.user] = visit.steps[-1].memory
+                for step in visit.steps:
+                    self.notes.update(step.notes)
+        return f"the recorded decisions of rounds 1 to {round}, replayed"
+
+    def _recorded(self, round: int) -> list[Visit]:
+        """Return the visits of a round as they are recorded."""
+        visits = []
+        for user, recorded in self._reader.round_steps(self._trial, round).items():
+            memory, steps = self._memory(user), list[Step]()
+            for each in recorded:
+                shown = self._environment.observe(user, steps)
+                if shown.slate != each.observation.slate:
+                    raise RunError(
+                        f"user {user} is shown other items in round {round + 1} than the record of "
+                        f"{self._trial.arm!r} says",
+                        hint="open the run with the data and the version that it was made with",
+                    )
+                memory = memory.after_step(
+                    each.feedback.experiences, each.summary, self._agent.history_limit
+                )
+                steps.append(Step(shown, each.decision, each.feedback, each.verdict, (), memory))
+            visits.append(Visit(user, round, tuple(steps)))
+        return visits
+
+    def _played(self, round: int) -> list[Visit]:
+        """Return the visits of a round, played by the agent with the recorded answers."""
+        turns = self._reader.round_turns(self._trial, round)
+        policies = RecordedFirst(turns, _NothingElse(self._policies))
+        users, world = self._reader.round_steps(self._trial, round), self._environment
+        calls = [
+            Call(user, round, world.users[user], self._memory(user), world, policies, self.notes)
+            for user in users
+        ]
+
+        async def play() -> list[Visit]:
+            return [await self._agent.visit(call) for call in calls]
+
+        return run_coroutine(play())
+
+    def _memory(self, user: int) -> Memory:
+        return self.memories.get(user) or _first_memory(self._environment, self._agent, user)
+
+
+class _NothingElse:
+    """Policies that refuse every question, and know what those of the run can do."""
+
+    def __init__(self, policies: Policies) -> None:
+        self.structured = policies.structured
+
+    async def ask(
+        self, key: CallKey, messages: Messages, schema: Mapping[str, Any] | None = None
+    ) -> Turn:
+        raise RunError(
+            f"the question at {key} is not on record",
+            hint="open the run with the prompts, data and version that it was made with",
+        )
+
+
+def _first_memory(environment: Environment, agent: Agent, user: int) -> Memory:
+    return Memory(environment.history(user)[-agent.history_limit :])
+
+
+def _arm(folder: Path, name: str) -> Arm:
+    """Return the configuration of a recorded arm; the trials of a training share one."""
+    arms = recorded_experiment(folder).resolve()
+    if name in arms:
+        return arms[name]
+    if len(arms) == 1:
+        return next(iter(arms.values()))
+    raise RunError(
+        f"{folder} does not say how the arm {name!r} is configured",
+        hint="put config.yaml back as it was",
+    )
+
+
+def _check_world(reader: Reader, trial: RecordedTrial, environment: Environment) -> None:
+    if reader.world(trial) != environment_digest(environment):
+        raise RunError(
+            f"the data of {reader.path.parent} is not the one it was made with: other users, items "
+            "or histories",
+            hint="put back the data it began with",
+        )
