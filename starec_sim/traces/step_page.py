@@ -173,12 +173,7 @@ def read_step(
     place = keys.index(wanted)
     found, facts = reader.step(trial, row, *wanted), reader.facts(trial, row, *wanted)
     summary = reader.summary(trial, row, *keys[place - 1]) if place else ""
-    gained = [
-        experience
-        for each in reader.outlines(trial, row)
-        if (each.round, each.step) < wanted
-        for experience in each.feedback.experiences
-    ]
+    gained = _gained(reader, trial, row, wanted)
     items = Items(reader, trial)
     items.load([*found.observation.slate, *(e.item for e in gained)])
 
@@ -189,14 +184,7 @@ def read_step(
         return StepAddress(trial.arm, trial.seed, user_id, at_round + 1, at_step + 1)
 
     at = StepAddress(trial.arm, trial.seed, user_id, round, step)
-    weights, (group, summary_group) = None, (None, None)
-    if (reader.path.parent / "rollouts").is_dir():
-        from starec_sim.traces import training_view  # takes a tenth of a second to import
-
-        weights = training_view.reward_weights(reader.path.parent)
-        group, summary_group = training_view.groups_of(
-            reader, trial, row, *wanted, slow=found.verdict.slow
-        )
+    weights, group, summary_group = _learning(reader, trial, row, found)
     return StepPage(
         at=at,
         previous=address(place - 1),
@@ -222,6 +210,32 @@ def read_step(
         group=group,
         summary_group=summary_group,
     )
+
+
+def _gained(
+    reader: Reader, trial: RecordedTrial, row: int, before: tuple[int, int]
+) -> list[Experience]:
+    """Return what a user experienced before a step, oldest first."""
+    return [
+        experience
+        for each in reader.outlines(trial, row)
+        if (each.round, each.step) < before
+        for experience in each.feedback.experiences
+    ]
+
+
+def _learning(
+    reader: Reader, trial: RecordedTrial, row: int, found: RecordedStep
+) -> tuple[Mapping[str, float] | None, GroupPlace | None, GroupPlace | None]:
+    """Return reward weights, the decision's group and the summary's; None outside a training."""
+    if not (reader.path.parent / "rollouts").is_dir():
+        return None, None, None
+    from starec_sim.traces import training_view  # takes a tenth of a second to import
+
+    groups = training_view.groups_of(
+        reader, trial, row, found.round, found.step, slow=found.verdict.slow
+    )
+    return training_view.reward_weights(reader.path.parent), *groups
 
 
 def changes(before: str, after: str) -> tuple[Change, ...]:
