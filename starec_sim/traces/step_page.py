@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -173,21 +173,9 @@ def read_step(
     place = keys.index(wanted)
     found, facts = reader.step(trial, row, *wanted), reader.facts(trial, row, *wanted)
     summary = reader.summary(trial, row, *keys[place - 1]) if place else ""
-    gained = [
-        experience
-        for each in reader.outlines(trial, row)
-        if (each.round, each.step) < wanted
-        for experience in each.feedback.experiences
-    ]
+    gained = _gained(reader, trial, row, wanted)
     items = Items(reader, trial)
     items.load([*found.observation.slate, *(e.item for e in gained)])
-
-    def address(index: int) -> StepAddress | None:
-        if not 0 <= index < len(keys):
-            return None
-        at_round, at_step = keys[index]
-        return StepAddress(trial.arm, trial.seed, user_id, at_round + 1, at_step + 1)
-
     at = StepAddress(trial.arm, trial.seed, user_id, round, step)
     weights, (group, summary_group) = None, (None, None)
     if (reader.path.parent / "rollouts").is_dir():
@@ -199,8 +187,8 @@ def read_step(
         )
     return StepPage(
         at=at,
-        previous=address(place - 1),
-        next=address(place + 1),
+        previous=_address(at, keys, place - 1),
+        next=_address(at, keys, place + 1),
         profile=user.profile,
         task=found.observation.task,
         page=found.observation.page,
@@ -222,6 +210,26 @@ def read_step(
         group=group,
         summary_group=summary_group,
     )
+
+
+def _gained(
+    reader: Reader, trial: RecordedTrial, row: int, before: tuple[int, int]
+) -> list[Experience]:
+    """Return what a user experienced in the steps before one, given by round and step from 0."""
+    return [
+        experience
+        for each in reader.outlines(trial, row)
+        if (each.round, each.step) < before
+        for experience in each.feedback.experiences
+    ]
+
+
+def _address(at: StepAddress, keys: Sequence[tuple[int, int]], place: int) -> StepAddress | None:
+    """Return the address of another step of the same user; None if there is no such step."""
+    if not 0 <= place < len(keys):
+        return None
+    round, step = keys[place]
+    return replace(at, round=round + 1, step=step + 1)
 
 
 def changes(before: str, after: str) -> tuple[Change, ...]:
