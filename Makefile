@@ -71,6 +71,7 @@ format: $(INSTALLED)
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/user_steps.py
 	$(BIN)/python benchmarks/population.py
+	$(BIN)/python benchmarks/seeing.py
 	$(BIN)/python benchmarks/gateway.py
 	$(BIN)/python benchmarks/recommenders.py
 	$(BIN)/python benchmarks/endpoint.py

@@ -25,6 +25,7 @@ from starec_sim.policies.gateway.failures import install_hint
 from starec_sim.policies.gateway.policy import name_of
 from starec_sim.policies.gateway.replay import NoModel
 from starec_sim.policies.settings import split_spec
+from starec_sim.policy_endpoints import check_endpoint
 from starec_sim.recommender import Recommender
 from starec_sim.rng import Streams
 from starec_sim.settings import explain
@@ -105,6 +106,7 @@ def build_policy(spec: Mapping[str, Any], at: str) -> Policy:
         PluginError: The reference leads to no chat model, or it could not be built.
     """
     inner, (limits, price) = split_spec(spec, at)
+    check_endpoint(inner, at)
     settings = {key: value for key, value in inner.items() if key != "use"}
     loaded = plugins.load("policies", inner["use"])
     if isinstance(loaded, BaseChatModel) and not settings:

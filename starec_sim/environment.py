@@ -137,3 +137,28 @@ class NamedRewards(Protocol):
     """
 
     reward_names: tuple[str, ...]
+
+
+@runtime_checkable
+class SlateFacts(Protocol):
+    """An environment that knows facts about a slate which no user is shown.
+
+    This is an optional ability. The engine asks for them when it commits a round, before
+    `end_round`, and records them for readers of the run. No agent sees them, and no digest covers
+    them.
+    """
+
+    def slate_facts(
+        self, user: int, steps: Sequence[Step], observation: Observation
+    ) -> Mapping[str, Sequence[float | None]]:
+        """Return facts by name, each with a number for every place of the slate. Changes nothing.
+
+        `score` is the recommender's own score, `truth` the stars that the user would give; None
+        where there is no value. Other names are ignored.
+
+        Args:
+            user: Row of the user.
+            steps: Her visit before this step.
+            observation: What `observe` returned for this step.
+        """
+        ...

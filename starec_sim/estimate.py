@@ -73,15 +73,8 @@ def estimate(experiment: Experiment, users: int = 8, rounds: int = 3) -> Estimat
         StarecError: A part cannot be built, or a policy does not answer.
     """
     rounds = min(rounds, experiment.rounds)
-    part = experiment.model_copy(
-        update={
-            "rounds": rounds,
-            "replicates": 1,
-            "budget": Budget(),
-            "train": None,
-            "tracing": False,
-        }
-    )
+    alone = {"replicates": 1, "budget": Budget(), "train": None, "tracing": False}
+    part = experiment.model_copy(update={"rounds": rounds, **alone})
     chosen: list[_FewVisitors] = []
 
     def choose_few(environment: Environment) -> _FewVisitors:

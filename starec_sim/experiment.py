@@ -17,6 +17,7 @@ from starec_sim.plugin_files import from_folder
 from starec_sim.plugins import Plugin, Spec, spec_or
 from starec_sim.policies.abilities import costs_nothing
 from starec_sim.policies.settings import Budget, GatewaySettings, split_spec
+from starec_sim.policy_endpoints import check_endpoint
 from starec_sim.runs.code import CodeRules, code_of_file
 from starec_sim.runs.folder import CONFIG, configuration
 from starec_sim.settings import HINT, Settings, current_key, current_values, validate
@@ -172,6 +173,7 @@ def _resolved(name: str, experiment: Experiment, at: str) -> Arm:
     for node, spec in experiment.policies:
         inner, terms = split_spec(spec, f"{at}policies.{node}")
         plugins.check_policy(inner, f"{at}policies.{node}")
+        check_endpoint(inner, f"{at}policies.{node}")
         priced = terms.price is not None or costs_nothing(inner, f"{at}policies.{node}")
         if experiment.budget.usd is not None and not priced:
             raise ConfigError(

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from starec_sim.glossary import metric_info
+from starec_sim.plot_style import COLOURS, new_figure, plot_style, save_figure
 from starec_sim.report import MetricSummary, RunReport
 from starec_sim.visible_text import visible_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#444444")
-"""The palette of Okabe and Ito, which colour-blind people can distinguish."""
 _MARKED = 25
 """Lines have a dot for each round in runs with at most this number of rounds."""
 
@@ -27,27 +27,28 @@ def plot_report(report: RunReport, title: str, path: Path) -> bool:
     Args:
         report: The report of the run.
         title: The title of the plot.
-        path: The PNG file that is written.
+        path: The file that is written: .pdf, .svg or .png.
 
     Raises:
         OSError: The file cannot be written.
     """
-    # The object interface of matplotlib needs no display and leaves no global state.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    arms, names = list(report.metrics), report.names()
-    if not names:
+    if not report.names():
         return False
+    with plot_style():
+        save_figure(_draw(report, title), path)
+    return True
+
+
+def _draw(report: RunReport, title: str) -> Figure:
+    arms, names = list(report.metrics), report.names()
     columns = min(3, len(names))
     rows = math.ceil(len(names) / columns)
-    canvas = Figure(figsize=(4.2 * columns, 2.6 * rows + 0.9), layout="constrained")
-    FigureCanvasAgg(canvas)
+    canvas = new_figure(4.2 * columns, 2.6 * rows + 0.9)
     axes = canvas.subplots(rows, columns, squeeze=False)
     for axis, name in zip(axes.flat, names, strict=False):
         for number, arm in enumerate(arms):
             if name in report.metrics[arm]:
-                colour = _COLOURS[number % len(_COLOURS)]
+                colour = COLOURS[number % len(COLOURS)]
                 _draw_line(axis, report.metrics[arm][name], metric_info(name).bounds, colour, arm)
         _style(axis, name)
     for axis in axes.flat[len(names) :]:
@@ -60,7 +61,6 @@ def plot_report(report: RunReport, title: str, path: Path) -> bool:
         [visible_line(arm) for arm in drawn],
         loc="outside upper left",
         ncols=2 * columns,
-        frameon=False,
         fontsize=11,
         title=visible_line(title),
         alignment="left",
@@ -69,8 +69,7 @@ def plot_report(report: RunReport, title: str, path: Path) -> bool:
     for text in (legend.get_title(), *legend.get_texts()):
         text.set_parse_math(False)  # a name with $ is no formula
     canvas.supxlabel("round   (bands: 95 % interval of the mean)", fontsize=9, color="#555555")
-    canvas.savefig(path, dpi=110, metadata={"Software": None})
-    return True
+    return canvas
 
 
 def _draw_line(
@@ -90,14 +89,7 @@ def _style(axis: Axes, name: str) -> None:
     from matplotlib.ticker import MaxNLocator
 
     info = metric_info(name)
-    axis.set_title(
-        visible_line(info.label),
-        fontsize=11,
-        loc="left",
-        fontweight="bold",
-        pad=18,
-        parse_math=False,
-    )
+    axis.set_title(visible_line(info.label), fontsize=11, pad=18, parse_math=False)
     axis.annotate(
         visible_line(info.meaning),
         (0, 1),
@@ -108,10 +100,8 @@ def _style(axis: Axes, name: str) -> None:
         color="#555555",
         parse_math=False,
     )
-    axis.spines[["top", "right"]].set_visible(False)
     axis.spines[["left", "bottom"]].set_color("#999999")
-    axis.grid(axis="y", color="#e5e5e5", lw=0.7)
-    axis.set_axisbelow(True)
+    axis.grid(axis="y")
     axis.tick_params(labelsize=8, color="#999999")
     axis.margins(x=0.03)
     axis.xaxis.set_major_locator(MaxNLocator("auto", integer=True))

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from starec_sim.boundary import SHIPPED
 from starec_sim.errors import StarecError
 from starec_sim.plugin_files import hashes, sha256, short_path
+from starec_sim.plugin_names import SHIPPED
 
 
 class PluginCode(BaseModel):

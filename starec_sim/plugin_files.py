@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from starec_sim.boundary import FILE_MODULE
 from starec_sim.errors import PluginError
 from starec_sim.plugin_hints import no_file_hint
+from starec_sim.plugin_names import FILE_MODULE
 
 _REFERENCE = re.compile(r"(?P<path>[^:\n]+\.py):[A-Za-z_]\w*")
 

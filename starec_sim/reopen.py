@@ -59,7 +59,7 @@ class ReopenedRound:
         """
         with closing(Reader(self.folder)) as reader, readable_errors(reader.path):
             user, person = reader.user(self.trial, user_id)
-            turns = reader.turns(self.trial, self.round, user)
+            turns = reader.round_turns(self.trial, self.round, user)
             visited = sorted({step.round + 1 for step in reader.steps(self.trial, user)})
         if user not in self.visitors:
             rounds = ", ".join(map(str, visited)) or "none"
@@ -224,7 +224,7 @@ class _History:
 
     def _played(self, round: int) -> list[Visit]:
         """Return the visits of a round, played by the agent with the recorded answers."""
-        turns = self._reader.turns(self._trial, round)
+        turns = self._reader.round_turns(self._trial, round)
         policies = RecordedFirst(turns, _NothingElse(self._policies))
         users, world = self._reader.round_steps(self._trial, round), self._environment
         calls = [

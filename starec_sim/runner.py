@@ -16,7 +16,7 @@ from starec_sim.executors.tracing import check_tracing
 from starec_sim.experiment import Experiment, recorded_experiment
 from starec_sim.plugin_code import noted_code
 from starec_sim.policies.settings import Budget
-from starec_sim.report import RunReport, summarise
+from starec_sim.report import RunReport
 from starec_sim.runs import estimates, queries
 from starec_sim.runs import folder as run_folder
 from starec_sim.runs.code import SAME_CODE, CodeRules, check_plugins, code_of
@@ -25,6 +25,7 @@ from starec_sim.runs.lifecycle import OpenRun, check_same_code, create_run, open
 from starec_sim.runs.manifest import Manifest, ReplayOf, new_manifest, read_manifest
 from starec_sim.runs.reader import reading
 from starec_sim.settings import validate
+from starec_sim.stored_summary import run_summary
 from starec_sim.trials import Trials
 
 
@@ -233,7 +234,7 @@ def _run(folder: Path, trials: Trials, events: RunEvents | None) -> RunResult:
 
 
 def _result(folder: Path, experiment: Experiment, manifest: Manifest) -> RunResult:
-    report = summarise(folder, experiment.report.last_rounds, experiment.report.metrics)
+    report = run_summary(folder, experiment.report.last_rounds, experiment.report.metrics).report
     with reading(folder) as reader:
         ledger, seconds = read_ledger(reader.db), queries.wall_seconds(reader.db)
     replayed = manifest.replay_of.digest if manifest.replay_of else None

@@ -18,6 +18,7 @@ from starec_sim.environment import Environment
 from starec_sim.events import RunEvents
 from starec_sim.executors.pool import run_pool
 from starec_sim.measure import Measure, RoundMetrics
+from starec_sim.runs.facts import Facts
 from starec_sim.runs.trial_state import TrialState
 from starec_sim.types import Memory, Visit
 
@@ -43,6 +44,7 @@ class RoundRecorder(Protocol):
         measured: RoundMetrics,
         environment_state: Mapping[str, NDArray[Any]],
         digest: str,
+        facts: Sequence[Sequence[Facts]] = (),
     ) -> str:
         """Commit a round in one transaction; return the digest of the trial so far."""
         ...
@@ -156,11 +158,18 @@ class Simulation:
         assert played.round == self.rounds, "rounds are committed in order, each of them once"
         environment, visits = self._environment, played.visits
         with watched_calls():
+            facts = [
+                [
+                    environment.slate_facts(visit.user, visit.steps[:number], step.observation)
+                    for number, step in enumerate(visit.steps)
+                ]
+                for visit in visits
+            ]
             of_environment = environment.end_round(visits)
         measured = self._measure.round(visits)
         measured = RoundMetrics(measured.visits, {**measured.round, **of_environment})
         self.digest = self._recorder.commit_round(
-            played.round, visits, measured, environment.state(), self.digest
+            played.round, visits, measured, environment.state(), self.digest, facts
         )
         for visit in visits:
             self._memories[visit.user] = visit.steps[-1].memory

@@ -233,6 +233,16 @@ class Turn:
     """As the endpoint reports it; empty for an answer that is whole, as far as is known."""
 
 
+class Recalled(NamedTuple):
+    """An older experience that a prompt shows because it is similar to the slate."""
+
+    item: int
+    score: float
+    """Its greatest similarity to an item of the slate, at most 1."""
+    place: int
+    """Its place in the memory's history, oldest first."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One step of a visit: observation, decision, feedback, and the new memory."""
@@ -246,6 +256,8 @@ class Step:
     """The memory after the step."""
     notes: Mapping[int, str] = field(default_factory=dict)
     """What the user wrote about items, by item. All users can read it from the next round on."""
+    recalled: tuple[Recalled, ...] = ()
+    """What the agent recalled for its prompt, oldest first. Recorded, and not part of a digest."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,8 +156,10 @@ class FeedEnvironment:
         slates = self._recommender.recommend(visitors, wanted, hidden, rng)
         # A user who has consumed the whole catalogue does not visit.
         self._offers = {
-            user: _Offer(items, *self._truth.of(user, items, round))
-            for user, row in zip(visitors.tolist(), slates.items, strict=True)
+            user: _Offer(items, *self._truth.of(user, items, round), scores[row >= 0])
+            for user, row, scores in zip(
+                visitors.tolist(), slates.items, slates.scores, strict=True
+            )
             if len(items := row[row >= 0])
         }
         if self._signals.personal:
@@ -198,6 +200,13 @@ class FeedEnvironment:
             "satisfaction": delight(experiences, nothing=0.0),
         }
         return Feedback(experiences, reward=reward, ending=ending)
+
+    def slate_facts(
+        self, user: int, steps: Sequence[Step], observation: Observation
+    ) -> Mapping[str, Sequence[float | None]]:
+        """Return the recommender's score of each item on the page, and the user's true stars."""
+        offer, page = self._offers[user], self._page(steps)
+        return {"score": offer.scores[page].tolist(), "truth": offer.stars[page].tolist()}
 
     def end_round(self, visits: Sequence[Visit]) -> Mapping[str, float]:
         """Change moods, append what was watched to the log, and refit if it is time."""
@@ -249,11 +258,13 @@ class _Offer(NamedTuple):
     stars: FloatArray
     logged: NDArray[np.bool_]
     """Whether the stars are from the log and not from the world."""
+    scores: FloatArray
+    """Those of the recommender."""
 
     def experiences(self, page: slice, source: str) -> dict[int, Experience]:
         return {
             item: Experience(item, rating, "logged" if logged else source)
             for item, rating, logged in zip(
-                *(column[page].tolist() for column in self), strict=True
+                *(column[page].tolist() for column in self[:3]), strict=True
             )
         }

@@ -132,6 +132,20 @@ class ReplayEnvironment(ABC):
             ending="done",
         )
 
+    def slate_facts(
+        self, user: int, steps: Sequence[Step], observation: Observation
+    ) -> Mapping[str, Sequence[float | None]]:
+        """Return the logged stars of each candidate; None for one that she never touched.
+
+        A generated world could rate all of them. To ask it costs three percent of a step.
+        """
+        log = self._replays[user].log
+        truth: list[float | None] = [None] * len(observation.slate)
+        places, positions = np.nonzero(np.array(observation.slate)[:, None] == log.items)
+        for place, position in zip(places.tolist(), positions.tolist(), strict=True):
+            truth[place] = float(log.ratings[position])
+        return {"truth": truth}
+
     def end_round(self, visits: Sequence[Visit]) -> Mapping[str, float]:
         """Change nothing: what users do has no effect on their logs."""
         return {}

@@ -13,14 +13,12 @@
 
 from starec_sim.boundary.agent import CheckedAgent, checked_agent
 from starec_sim.boundary.build import build_checked
-from starec_sim.boundary.call import FILE_MODULE, SHIPPED, PluginBoundary, label_of, ships
+from starec_sim.boundary.call import PluginBoundary, label_of, ships
 from starec_sim.boundary.environment import CheckedEnvironment, checked_environment
 from starec_sim.boundary.values import BrokenContract
 from starec_sim.boundary.watch import watched_calls
 
 __all__ = [
-    "FILE_MODULE",
-    "SHIPPED",
     "BrokenContract",
     "CheckedAgent",
     "CheckedEnvironment",

@@ -19,13 +19,10 @@ from starec_sim.boundary.watch import (
     start_call,
 )
 from starec_sim.errors import ContractError, PluginError, StarecError
+from starec_sim.plugin_names import FILE_MODULE, SHIPPED
 
 T = TypeVar("T")
 
-FILE_MODULE = "starec_plugin_"
-"""Modules of plug-ins in single files have names that start with this."""
-SHIPPED = ("starec_sim", "starec_agents", "starec_environments")
-"""The packages that ship with starec-sim."""
 _HERE = str(Path(__file__).parent)
 _MEND = "mend the plug-in; --debug shows the traceback"
 

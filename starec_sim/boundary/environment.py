@@ -19,9 +19,10 @@ from starec_sim.boundary.observation import (
     checked_feedback,
     checked_observation,
 )
+from starec_sim.boundary.slate_facts import checked_slate_facts
 from starec_sim.boundary.state import checked_state
 from starec_sim.boundary.values import BrokenContract, experiences, json_value, rows, shown
-from starec_sim.environment import Environment
+from starec_sim.environment import Environment, SlateFacts
 from starec_sim.errors import ContractError
 from starec_sim.types import (
     Decision,
@@ -64,6 +65,7 @@ class CheckedEnvironment:
         self._size = self._boundary.check("", lambda: checked_catalogue(plugin))
         self._first_rounds = FirstRounds(self._boundary, rebuild, self._size.items)
         self._round = 0
+        self._tells_facts = isinstance(plugin, SlateFacts)
         # An environment that ships, or that is derived from one, measures a metric of its own.
         derived = any(ships(base) for base in type(plugin).__mro__)
         self._own_metrics = frozenset({"visitors"} if derived else ())
@@ -161,6 +163,20 @@ class CheckedEnvironment:
         if watched:
             self._first_rounds.responded(user, observation, decision, feedback)
         return feedback
+
+    def slate_facts(
+        self, user: int, steps: Sequence[Step], observation: Observation
+    ) -> Mapping[str, Sequence[float | None]]:
+        """Return facts about a slate that no user is shown; none if the environment has none."""
+        if not self._tells_facts:
+            return {}
+        places = len(observation.slate)
+        return self._boundary.call(
+            "slate_facts",
+            (user, steps, observation),
+            lambda value: checked_slate_facts(value, places),
+            lambda: self._which(user, steps),
+        )
 
     def end_round(self, visits: Sequence[Visit]) -> Mapping[str, float]:
         """Apply all visits of the round and return its figures."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 
 from starec_sim.boundary.call import PluginBoundary, complete
 from starec_sim.boundary.state import checked_state
@@ -16,6 +15,9 @@ from starec_sim.boundary.values import BrokenContract, shown
 from starec_sim.dataset import Interactions
 from starec_sim.recommender import Slates
 from starec_sim.types import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix  # takes a tenth of a second to import
 
 RNG = "`rng`, which recommend() gets, or np.random.default_rng(seed)"
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from starec_sim.cli.options import Answer, AsJson
+
+if TYPE_CHECKING:
+    from starec_sim.evaluation.plausibility import PublishedTables
 
 _MOST_UNREAD = 10
 """Lines about what was not read; further ones are counted."""
@@ -36,14 +40,12 @@ def check_table(
 
     For example: starec check-table paper
     """
-    from starec_sim.cli.visible_console import console
     from starec_sim.evaluation.plausibility import (
         PublishedTables,
         impossible_rows,
         read_tables,
         shipped_tables,
     )
-    from starec_sim.visible_text import visible
 
     if str(file) == "paper":
         found = PublishedTables(shipped_tables())
@@ -54,7 +56,6 @@ def check_table(
         for name, rows in found.tables.items()
         for finding in impossible_rows(rows)
     ]
-    possible = found.count - len(findings)
     if as_json:
         return {
             "rows": found.count,
@@ -62,6 +63,17 @@ def check_table(
             "unread": [each._asdict() for each in found.unread],
             "status": "failed" if findings else "finished",
         }
+    _print_findings(findings, found)
+    if findings:
+        raise typer.Exit(2)
+    return None
+
+
+def _print_findings(findings: Sequence[Mapping[str, Any]], found: PublishedTables) -> None:
+    """Print the impossible rows, what was not read, and how many rows are possible."""
+    from starec_sim.cli.visible_console import console
+    from starec_sim.visible_text import visible
+
     out = console()
     for finding in findings:
         where = f"{finding['table']}, {finding['row']}"
@@ -74,7 +86,5 @@ def check_table(
         out.print(f"... and {len(found.unread) - _MOST_UNREAD} more (--json has all)")
     cells = sum(each.cells for each in found.unread)
     doubt = f", as far as they were read; cells not read: {cells}" if cells else ""
+    possible = found.count - len(findings)
     out.print(f"{possible} of {found.count} rows are possible{doubt}")
-    if findings:
-        raise typer.Exit(2)
-    return None

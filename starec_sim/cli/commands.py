@@ -10,19 +10,25 @@ from starec_sim.cli.audit import audit
 from starec_sim.cli.check_table import check_table
 from starec_sim.cli.data_describe import describe
 from starec_sim.cli.data_get import get
+from starec_sim.cli.diff import diff
 from starec_sim.cli.estimate import estimate
 from starec_sim.cli.evaluate import evaluate
 from starec_sim.cli.export import export
 from starec_sim.cli.graph import graph
 from starec_sim.cli.list_plugins import list_plugins
+from starec_sim.cli.plot import plot
 from starec_sim.cli.replay import replay
 from starec_sim.cli.resume import resume
 from starec_sim.cli.run import run
 from starec_sim.cli.runs import runs
+from starec_sim.cli.scan import scan
+from starec_sim.cli.search import search
 from starec_sim.cli.serve import serve
 from starec_sim.cli.show import show
+from starec_sim.cli.sql import sql
 from starec_sim.cli.table import table
 from starec_sim.cli.train import train
+from starec_sim.cli.why import why
 
 app = typer.Typer(
     name="starec",
@@ -40,6 +46,12 @@ app.command()(replay)
 app.command()(estimate)
 app.command()(runs)
 app.command()(show)
+app.command()(why)
+app.command()(diff)
+app.command()(search)
+app.command()(sql)
+app.command()(scan)
+app.command()(plot)
 app.command()(export)
 app.command("eval")(evaluate)
 app.command()(table)

@@ -49,11 +49,11 @@ def describe(
     from starec_sim.holdout import HoldOut, filters, read_protocol
 
     spec = read_data(path, changes)
-    reader, config = plugins.configure("datasets", spec, "data")
+    plugin = plugins.configure("datasets", spec, "data")
     asked = read_protocol(protocol) if protocol is not None else None
     wanted = _cuts(cuts or (), asked.cuts if asked is not None else None)
     with bars():
-        dataset = reader(config).load()
+        dataset = plugin.build().load()
     funnel = filters.cut(dataset, wanted, seed)
     facts = _facts(funnel, spec["use"], dataset)
     if asked is not None:

@@ -34,6 +34,7 @@ RunArgument = Annotated[
     typer.Argument(metavar="RUN", help="A run's folder, its name or the start of it; `latest`."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+AsMarkdown = Annotated[bool, typer.Option("--md", help="Print Markdown.")]
 RunsDir = Annotated[Path, typer.Option("--runs-dir", metavar="FOLDER", help="Where runs are kept.")]
 BudgetChanges = Annotated[
     list[str] | None,
@@ -56,7 +57,9 @@ Changes = Annotated[
 Trust = Annotated[
     bool,
     typer.Option(
-        "--trust", help="Run the code that the folder of a run names, though it was not made here."
+        "--trust",
+        help="Run the code, and use the servers and keys, that the folder of a run names, "
+        "though it was not made here.",
     ),
 ]
 AllowChangedCode = Annotated[

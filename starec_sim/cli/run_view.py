@@ -14,10 +14,11 @@ from starec_sim.cli.tables import print_report
 from starec_sim.cli.text import program, resume_command
 from starec_sim.cli.visible_console import console
 from starec_sim.experiment import recorded_experiment
-from starec_sim.report import RunReport, summarise
+from starec_sim.report import RunReport
 from starec_sim.runs.ledger import Ledger, read_ledger
 from starec_sim.runs.manifest import Manifest, read_manifest
 from starec_sim.runs.reader import Reader, RecordedTrial
+from starec_sim.stored_summary import run_summary
 from starec_sim.visible_text import visible
 
 _SLOWEST = 3
@@ -64,7 +65,7 @@ def read_view(folder: Path, reader: Reader) -> RunView:
         manifest,
         experiment.rounds,
         trials,
-        summarise(folder, experiment.report.last_rounds, experiment.report.metrics),
+        run_summary(folder, experiment.report.last_rounds, experiment.report.metrics).report,
         read_ledger(reader.db),
         reader.most_slow_steps(trials[0], _SLOWEST) if trials else (),
     )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from textwrap import indent
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from rich.cells import cell_len
 from rich.columns import Columns
@@ -18,10 +17,11 @@ from starec_sim.answers import label, thought
 from starec_sim.cli.tables import grid, one_line
 from starec_sim.cli.visible_console import console
 from starec_sim.runs.reader import RecordedStep, RecordedTrial
-from starec_sim.types import Experience, Item, Node, Turn, User
+from starec_sim.traces.step_page import Change, changes
+from starec_sim.types import Item, Messages, Node, User
 from starec_sim.visible_text import visible
 
-_ENDINGS = {
+ENDINGS = {
     "left": "She left.",
     "tired": "She was tired and left.",
     "pages": "There were no more pages.",
@@ -54,19 +54,15 @@ def print_trace(
         summary: Her preference summary before the first step.
     """
     out = console()
-    profile = "".join(f" · {name} {value}" for name, value in user.profile.items())
-    out.print(Text.assemble((visible(user.id), "bold"), visible(profile)))
-    out.print(f"{visible(trial.arm)}, seed {trial.seed}", style="dim")
+    print_user(out, user.id, user.profile, f"{trial.arm}, seed {trial.seed}")
     if not steps:
         out.print("\nShe has not visited yet." if trial.rounds else "\nNo round is over yet.")
     for round, visit in groupby(steps, key=lambda step: step.round):
-        title = f"── round {round + 1} "
-        out.print(Text.assemble("\n", (title, "bold"), ("─" * (out.width - len(title)), "dim")))
+        print_title(out, f"round {round + 1}")
         for step in visit:
             _print_step(out, step, items, summary, prompts)
             summary = step.summary
-        if ending := _ENDINGS.get(step.feedback.ending, step.feedback.ending):
-            out.print(f"\n  {visible(ending)}", style="dim")
+        print_ending(out, step.feedback.ending)
 
 
 def _print_step(
@@ -82,16 +78,45 @@ def _print_step(
     else:
         _print_ranking(out, step, items)
     out.print()
-    if step.decision.flaws:
-        flaws = ", ".join(f"{kind} {count}" for kind, count in step.decision.flaws.items())
-        out.print(f"  The answer was malformed: {visible(flaws)}", style="red")
-    elif step.decision.repaired:
+    print_flaws(out, step.decision.flaws, step.decision.repaired)
+    print_answers(out, step.turns, "fast", prompts)
+    print_gate(out, step.verdict.slow, step.verdict.reason)
+    print_answers(out, step.turns, "slow", prompts)
+    print_changes(out, changes(before, step.summary), prompts)
+
+
+def print_flaws(out: Console, flaws: Mapping[str, int], repaired: bool) -> None:
+    """Print what was wrong with the answer of a step."""
+    if flaws:
+        listed = ", ".join(f"{kind} {count}" for kind, count in flaws.items())
+        out.print(f"  The answer was malformed: {visible(listed)}", style="red")
+    elif repaired:
         out.print("  The answer needed a repair.", style="yellow")
-    _print_answers(out, step, "fast", prompts)
-    gate = "thought again: " if step.verdict.slow else "went on: "
-    _print_text(out, "gate", Text(gate + visible(step.verdict.reason)))
-    _print_answers(out, step, "slow", prompts)
-    _print_changes(out, before, step.summary, None if prompts else _CHANGES)
+
+
+def print_gate(out: Console, slow: bool, reason: str) -> None:
+    """Print whether the gate asked the slow node, and why."""
+    gate = "thought again: " if slow else "went on: "
+    print_text(out, "gate", Text(gate + visible(reason)))
+
+
+def print_ending(out: Console, ending: str) -> None:
+    """Print why a visit ended."""
+    if said := ENDINGS.get(ending, ending):
+        out.print(f"\n  {visible(said)}", style="dim")
+
+
+def print_title(out: Console, title: str) -> None:
+    """Print a title with a line to the end of the row."""
+    title = f"── {title} "
+    out.print(Text.assemble("\n", (title, "bold"), ("─" * (out.width - len(title)), "dim")))
+
+
+def print_user(out: Console, user: str, profile: Mapping[str, str], about: str) -> None:
+    """Print who the user is, and where she is."""
+    facts = "".join(f" · {name} {value}" for name, value in profile.items())
+    out.print(Text.assemble((visible(user), "bold"), visible(facts)))
+    out.print(visible(about), style="dim")
 
 
 def _print_page(out: Console, step: RecordedStep, items: Mapping[int, Item]) -> None:
@@ -103,8 +128,9 @@ def _print_page(out: Console, step: RecordedStep, items: Mapping[int, Item]) -> 
         action, expected = actions.get(item), Text("skipped", "dim")
         if action is not None and action.watched:
             expected = Text("–" if action.rating is None else f"    {action.rating:g}")
-        rows.append(_Row(label(place), items[item], expected, _stars(experiences.get(item))))
-    _print_items(out, rows, f"page {step.observation.page}", ("expected", "lived"))
+        lived = stars(experiences.get(item))
+        rows.append(Row(label(place), items[item], (expected, lived)))
+    print_items(out, rows, f"page {step.observation.page}", ("expected", "lived"))
 
 
 def _print_ranking(out: Console, step: RecordedStep, items: Mapping[int, Item]) -> None:
@@ -116,35 +142,71 @@ def _print_ranking(out: Console, step: RecordedStep, items: Mapping[int, Item]) 
         if rank <= _TOP or item == target:
             place = f"{rank if rank <= step.decision.read else '–'} {label(shown.index(item))}"
             chosen = Text("chosen" if item == target else "", "bold")
-            rows.append(_Row(place, items[item], chosen, _stars(experiences.get(item))))
+            rows.append(Row(place, items[item], (chosen, stars(experiences.get(item)))))
     rows += [
-        _Row("", items[item], Text("also", "dim"), _stars(experience))
+        Row("", items[item], (Text("also", "dim"), stars(experience)))
         for item, experience in experiences.items()
         if item != target
     ]
-    _print_items(out, rows, f"top of {len(ranking)}", ("", "lived"))
+    print_items(out, rows, f"top of {len(ranking)}", ("", "lived"))
 
 
-class _Row(NamedTuple):
-    """One item of a page or a ranking, with the four columns that are printed."""
+class Named(Protocol):
+    """An item, or what a page says of it."""
+
+    @property
+    def title(self) -> str:
+        """The title."""
+        ...
+
+    @property
+    def attributes(self) -> Mapping[str, tuple[str, ...]]:
+        """The attributes, with their values."""
+        ...
+
+
+class Rated(Protocol):
+    """A true rating, or what a page says of it."""
+
+    @property
+    def rating(self) -> float:
+        """Stars, 1.0 to 5.0."""
+        ...
+
+    @property
+    def source(self) -> str:
+        """Where the rating comes from."""
+        ...
+
+
+class Row(NamedTuple):
+    """One item of a page or a ranking, with the columns that are printed after it."""
 
     place: str
-    item: Item
-    action: Text
-    rating: Text
+    item: Named
+    cells: tuple[Text, ...]
 
 
-def _print_items(out: Console, rows: Sequence[_Row], head: str, heads: tuple[str, str]) -> None:
-    """Print one line for each item; attributes are cut first if a line is too long."""
+def print_items(out: Console, rows: Sequence[Row], head: str, heads: Sequence[str]) -> None:
+    """Print one line for each item; attributes are cut first if a line is too long.
+
+    Args:
+        out: Where to print.
+        rows: The items, with as many cells as there are heads.
+        head: The head of the column of titles.
+        heads: The heads of the other columns.
+    """
     if not rows:
         out.print(f"  {head}: nothing was shown", style="dim")
         return
+    if any("≈" in row.cells[-1].plain for row in rows):
+        heads = (*heads[:-1], f"{heads[-1]}, ≈ by model")
     places = max(len(row.place) for row in rows)
-    if any("≈" in row.rating.plain for row in rows):
-        heads = (heads[0], f"{heads[1]}, ≈ by model")
-    actions = max(len(heads[0]), *(row.action.cell_len for row in rows))
-    ratings = max(len(heads[1]), *(row.rating.cell_len for row in rows))
-    room = max(20, out.width - places - actions - ratings - 10)
+    widths = [
+        max(len(name), *(row.cells[column].cell_len for row in rows))
+        for column, name in enumerate(heads)
+    ]
+    room = max(20, out.width - places - sum(widths) - 2 * len(widths) - 6)
     abouts = [_about(row.item) for row in rows]
     longest = max(map(cell_len, abouts))
     title = min(
@@ -152,21 +214,21 @@ def _print_items(out: Console, rows: Sequence[_Row], head: str, heads: tuple[str
         max(room // 2, room - longest),
     )
     table = grid()
-    for width in (places, title, min(longest, room - title), actions, ratings):
+    for width in (places, title, min(longest, room - title), *widths):
         table.add_column(width=width, no_wrap=True)
     table.add_row("", head, "", *heads, style="dim")
     for row, about in zip(rows, abouts, strict=True):
         card = one_line(row.item.title, title), one_line(about, max(1, room - title), "dim")
-        table.add_row(Text(row.place, "dim", justify="right"), *card, row.action, row.rating)
+        table.add_row(Text(row.place, "dim", justify="right"), *card, *row.cells)
     out.print(Padding(table, (0, 0, 0, 2)))
 
 
-def _about(item: Item) -> str:
+def _about(item: Named) -> str:
     """Return the attributes of an item as text."""
     return " · ".join(", ".join(values) for values in item.attributes.values() if values)
 
 
-def _stars(experience: Experience | None) -> Text:
+def stars(experience: Rated | None) -> Text:
     """Return a true rating as stars, marked with ≈ if a model predicted it."""
     if experience is None:
         return Text("")
@@ -175,8 +237,38 @@ def _stars(experience: Experience | None) -> Text:
     return text if experience.source != "model" else Text.assemble(text, (" ≈", "dim"))
 
 
-def _print_answers(out: Console, step: RecordedStep, node: Node, prompts: bool) -> None:
-    for turn in step.turns:
+class Answer(Protocol):
+    """A call of a policy, or what a page says of it."""
+
+    @property
+    def node(self) -> Node:
+        """Which node asked."""
+        ...
+
+    @property
+    def attempt(self) -> int:
+        """0 for the question, 1 for the repair."""
+        ...
+
+    @property
+    def messages(self) -> Messages:
+        """The question."""
+        ...
+
+    @property
+    def completion(self) -> str:
+        """The answer."""
+        ...
+
+    @property
+    def error(self) -> str:
+        """What the parser says is wrong with the answer."""
+        ...
+
+
+def print_answers(out: Console, turns: Sequence[Answer], node: Node, prompts: bool) -> None:
+    """Print the answers of a node, or with `prompts` the questions and answers in full."""
+    for turn in turns:
         if turn.node != node:
             continue
         name = f"{node} again" if turn.attempt else node
@@ -186,12 +278,12 @@ def _print_answers(out: Console, step: RecordedStep, node: Node, prompts: bool) 
                 # Print the text with its own line breaks only.
                 out.print(indent(visible(text), "    ") + "\n", soft_wrap=True)
         else:
-            _print_text(out, name, Text(visible(_reasoning(turn)), "italic"))
+            print_text(out, name, Text(visible(_reasoning(turn)), "italic"))
         if turn.error:
-            _print_text(out, "parser", Text(visible(turn.error), "red"))
+            print_text(out, "parser", Text(visible(turn.error), "red"))
 
 
-def _reasoning(turn: Turn) -> str:
+def _reasoning(turn: Answer) -> str:
     """Return the first lines of an answer's reasoning, or of the answer where it has none."""
     reasoning = thought(turn.completion)
     text = reasoning if reasoning.strip() else turn.completion
@@ -201,25 +293,24 @@ def _reasoning(turn: Turn) -> str:
     return "\n".join(lines)
 
 
-def _print_changes(out: Console, before: str, after: str, most: int | None) -> None:
+def print_changes(out: Console, found: Sequence[Change], prompts: bool) -> None:
     """Print the lines that were added to the preference summary, and those removed."""
-    changes = [
-        Text(visible(line), "green" if line[0] == "+" else "red")
-        for line in difflib.ndiff(_phrases(before), _phrases(after))
-        if line[0] in "+-"
+    lines = [
+        Text(
+            f"{'+' if change.op == 'added' else '-'} {visible(change.text)}",
+            "green" if change.op == "added" else "red",
+        )
+        for change in found
+        if change.op != "kept"
     ]
-    if not changes:
+    if not lines:
         return
-    if most is not None and len(changes) > most:
-        changes[most - 1 :] = [Text(f"… {len(changes) - most + 1} more (--prompts)", "dim")]
-    _print_text(out, "memory", Columns(changes, padding=(0, 2), column_first=True))
+    if not prompts and len(lines) > _CHANGES:
+        lines[_CHANGES - 1 :] = [Text(f"… {len(lines) - _CHANGES + 1} more (--prompts)", "dim")]
+    print_text(out, "memory", Columns(lines, padding=(0, 2), column_first=True))
 
 
-def _phrases(summary: str) -> list[str]:
-    return [line.strip() for line in summary.splitlines() if line.strip()]
-
-
-def _print_text(out: Console, name: str, text: RenderableType) -> None:
+def print_text(out: Console, name: str, text: RenderableType) -> None:
     """Print a text beside its name."""
     table = grid()
     table.add_column(min_width=10, no_wrap=True)

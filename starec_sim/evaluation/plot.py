@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from starec_sim.evaluation.render import PERCENT, title
 from starec_sim.evaluation.table import Table, TableRow
+from starec_sim.plot_style import new_figure, plot_style, save_figure
 from starec_sim.visible_text import visible_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _COLOURS = {"floor": "#9a9a9a", "recommender": "#0072B2", "agent": "#D55E00"}
 _MEANINGS = {
@@ -22,31 +24,33 @@ _MEANINGS = {
 
 
 def plot_table(table: Table, path: Path) -> bool:
-    """Plot a table as a PNG file, and return whether it has rows.
+    """Plot a table as a file (.pdf, .svg or .png), and return whether it has rows.
 
     Raises:
         OSError: The file cannot be written.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.patches import Patch
-
     if not table.rows:
         return False
+    with plot_style():
+        save_figure(_draw(table), path, dpi=130)
+    return True
+
+
+def _draw(table: Table) -> Figure:
+    from matplotlib.patches import Patch
+
     metrics = [name for name in table.rows[0].metrics if name.startswith("ndcg")]
     metrics = [metrics[0], table.headline] if len(metrics) > 1 else metrics
     height = 0.27 * len(table.rows) + 1.3
-    canvas = Figure(figsize=(4.6 * len(metrics) + 1.4, height), layout="constrained")
-    FigureCanvasAgg(canvas)
+    canvas = new_figure(4.6 * len(metrics) + 1.4, height)
     axes = canvas.subplots(1, len(metrics), squeeze=False, sharey=True)[0]
     places = range(len(table.rows))
     for axis, metric in zip(axes, metrics, strict=True):
         for place, row in zip(places, table.rows, strict=True):
             _bar(axis, place, row, metric)
-        axis.set_title(f"{title(metric)} × 100", fontsize=10, loc="left", fontweight="bold")
-        axis.spines[["top", "right", "left"]].set_visible(False)
-        axis.grid(axis="x", color="#e5e5e5", lw=0.7)
-        axis.set_axisbelow(True)
+        axis.set_title(f"{title(metric)} × 100", fontsize=10)
+        axis.spines["left"].set_visible(False)
+        axis.grid(axis="x")
         axis.tick_params(labelsize=8.5, length=0)
         axis.set_xlim(left=0)
         axis.margins(y=0.02)
@@ -63,7 +67,6 @@ def plot_table(table: Table, path: Path) -> bool:
         [_MEANINGS[kind] for kind in kinds],
         loc="outside upper left",
         ncols=len(kinds),
-        frameon=False,
         fontsize=8.5,
         title=visible_line(about),
         alignment="left",
@@ -71,9 +74,7 @@ def plot_table(table: Table, path: Path) -> bool:
     )
     legend.get_title().set_parse_math(False)
     canvas.supxlabel("whiskers: 95 % bootstrap interval over users", fontsize=8, color="#555555")
-    path.unlink(missing_ok=True)  # a link that somebody put there is not followed
-    canvas.savefig(path, dpi=130, metadata={"Software": None})
-    return True
+    return canvas
 
 
 def _bar(axis: Axes, place: int, row: TableRow, metric: str) -> None:

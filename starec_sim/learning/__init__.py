@@ -9,7 +9,7 @@ The modules in the order in which data flows; `trainer` is the loop over all of 
 | `episodes` | opens the trials that are played: episodes, the teacher's, validations |
 | `rollouts`, `rewards` | ask a question several times and reward every answer |
 | `rows`, `packing` | turns become rows of token ids; rows with the same prompt share it |
-| `grpo`, `grpo_loss` | advantages within a group, and the loss beside its formulas |
+| `advantages`, `grpo`, `grpo_loss` | advantages within a group, and the loss beside its formulas |
 | `teacher`, `sft` | a teacher's answers are screened and imitated |
 | `learner`, `models` | weights, optimizer, schedule: one update at a time |
 | `weight_sync` | the policy that plays gets the new weights |

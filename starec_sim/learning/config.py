@@ -13,10 +13,10 @@ from starec_sim.build import build_policy
 from starec_sim.environment import NamedRewards, OneTask
 from starec_sim.errors import ConfigError
 from starec_sim.experiment import Experiment
-from starec_sim.learning.grpo_loss import Objective
+from starec_sim.learning.advantages import Objective
 from starec_sim.learning.learner import Optimisation
 from starec_sim.learning.models import Lora, Method
-from starec_sim.learning.rewards import check_names
+from starec_sim.learning.rewards import DEFAULT_REWARDS, check_names
 from starec_sim.learning.rollouts import Groups
 from starec_sim.plugins import Spec
 from starec_sim.policies.abilities import NamedWeights
@@ -64,7 +64,7 @@ class Grpo(Settings):
     size: int = Field(default=8, ge=2)
     """Answers in a group (the paper's 8)."""
     nodes: tuple[Node, ...] = ("fast", "slow")
-    rewards: dict[str, float] = Field(default={"tier": 1.0}, min_length=1)
+    rewards: dict[str, float] = Field(default=DEFAULT_REWARDS, min_length=1)
     """The reward of an answer: components by name or reference, with their weights."""
     objective: Objective = Objective()
     passes: int = Field(default=1, ge=1)

@@ -1,6 +1,6 @@
 """A step of GRPO: from rollouts to advantages, to updates of the weights.
 
-The loss and its formulas are in `starec_sim.learning.grpo_loss`.
+The advantage is in `starec_sim.learning.advantages`, the loss in `starec_sim.learning.grpo_loss`.
 """
 
 from __future__ import annotations
@@ -9,19 +9,14 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import numpy as np
-
+from starec_sim.learning.advantages import Objective, advantages, earned, is_equal
 from starec_sim.learning.config import Grpo
-from starec_sim.learning.grpo_loss import Objective
 from starec_sim.learning.learner import Learner, Update
 from starec_sim.learning.packing import TrainingRow
 from starec_sim.learning.rows import Rollout, TokenRow
 from starec_sim.learning.split import batches
 from starec_sim.rng import Streams
 from starec_sim.types import FloatArray
-
-SMALLEST_DEVIATION = 1e-6
-"""Rewards of a group that differ by less than this are equal: nothing can be learned from them."""
 
 RanksOf = Callable[[TokenRow], Sequence[int | None]]
 """Returns which rank of a ranking each id of a completion writes, from 0; None for other ids."""
@@ -84,23 +79,6 @@ def grpo_step(
     return done
 
 
-def advantages(rewards: FloatArray, *, divide_by_deviation: bool) -> FloatArray:
-    """Return how much better each answer is than its group: A_i = (r_i - mean r) / std r.
-
-    Args:
-        rewards: Shape (G,) or (G, ranks): each column is compared by itself.
-        divide_by_deviation: Without it, A_i = r_i - mean r.
-
-    >>> advantages(np.array([1.0, 0.0, 0.0, 1.0]), divide_by_deviation=True)
-    array([ 1., -1., -1.,  1.])
-    """
-    centred: FloatArray = rewards - rewards.mean(0)
-    if divide_by_deviation:
-        deviation = rewards.std(0)
-        centred /= np.where(deviation > SMALLEST_DEVIATION, deviation, np.inf)
-    return centred
-
-
 def make_batch(
     rollouts: Sequence[Rollout], objective: Objective, ranks_of: RanksOf | None = None
 ) -> Batch:
@@ -117,13 +95,13 @@ def make_batch(
     kept: list[tuple[Rollout, FloatArray]] = []
     alone = equal = 0
     for group in groups.values():
-        earned = _earned(group, objective)
+        gained = earned(group, objective)
         if len(group) < 2:
             alone += 1
-        elif (np.ptp(earned, axis=0) <= SMALLEST_DEVIATION).all():
+        elif is_equal(gained):
             equal += 1
         else:
-            better = advantages(earned, divide_by_deviation=objective.divide_by_deviation)
+            better = advantages(gained, divide_by_deviation=objective.divide_by_deviation)
             kept += zip(group, better, strict=True)
     total = sum(rollout.tokens for rollout, _ in kept)
     rows = []
@@ -138,15 +116,6 @@ def make_batch(
         by_rank = ranks_of if len(advantage) > 1 else None
         rows += [_training_row(row, advantage, weight, by_rank) for row in rollout.rows]
     return Batch(rows, len(groups), alone, equal)
-
-
-def _earned(group: Sequence[Rollout], objective: Objective) -> FloatArray:
-    """Return shape (G, ranks): what each rollout earned from each rank of its answer on."""
-    returns = [rollout.returns for rollout in group]
-    if objective.credit == "position" and all(map(len, returns)):
-        # The reasoning and the first rank decide about everything that follows.
-        return np.array([(rollout.reward, *rollout.returns[1:]) for rollout in group])
-    return np.array([[rollout.reward] for rollout in group])
 
 
 def _training_row(

@@ -14,33 +14,12 @@ division by the standard deviation (Liu et al., 2025, "Dr. GRPO"), and credit by
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
-from starec_sim.settings import Settings
-
-
-class Objective(Settings):
-    """Which of the variants is optimised."""
-
-    clip_low: float = Field(default=0.2, gt=0, lt=1)
-    clip_high: float = Field(default=0.2, gt=0)
-    kl: float = Field(default=1e-3, ge=0)
-    """Weight of the divergence from the reference policy (the paper's 1e-3); 0 saves its forward
-    pass."""
-    mean: Literal["rollout", "token", "constant"] = "rollout"
-    """`rollout`: each rollout counts the same (GRPO). `token`: each token does (DAPO).
-    `constant`: tokens are divided by a fixed length (Dr. GRPO)."""
-    constant_tokens: int = Field(default=256, ge=1)
-    """The fixed length of `mean: constant`."""
-    divide_by_deviation: bool = True
-    """Whether advantages are divided by the group's standard deviation."""
-    credit: Literal["rollout", "position"] = "rollout"
-    """`position`: each rank of a ranking is credited with what is earned from it on, compared with
-    the same rank of the other answers, and has one importance ratio."""
+from starec_sim.learning.advantages import Objective
 
 
 class GrpoLoss(NamedTuple):

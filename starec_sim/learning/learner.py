@@ -22,7 +22,8 @@ from torch import Tensor
 from torch.distributed.fsdp import FSDPModule
 
 from starec_sim.errors import LearningError
-from starec_sim.learning.grpo_loss import Objective, grpo_loss
+from starec_sim.learning.advantages import Objective
+from starec_sim.learning.grpo_loss import grpo_loss
 from starec_sim.learning.models import TrainedWeights, gathered, shard
 from starec_sim.learning.packing import Pack, TrainingRow, log_probabilities, packs
 from starec_sim.settings import Settings

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from starec_sim.plot_style import COLOURS, new_figure, plot_style, save_figure
 from starec_sim.visible_text import visible_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#444444")
-"""Okabe and Ito's palette, which colour-blind people can tell apart."""
 _PANELS: Mapping[str, tuple[str, ...]] = {
     "reward": ("reward.*",),
     "components of the reward": ("components.*",),
@@ -30,40 +30,40 @@ _VALIDATED = ("ndcg@1", "ndcg@10", "satisfaction", "malformed")
 
 
 def plot_training(entries: Sequence[Mapping[str, Any]], title: str, path: Path) -> None:
-    """Write the plot as a PNG.
+    """Write the plot.
 
     Args:
         entries: The log of steps, see `starec_sim.learning.checkpoints`.
         title: The title.
-        path: The file.
+        path: The file: .pdf, .svg or .png.
 
     Raises:
         OSError: The file cannot be written.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    with plot_style():
+        save_figure(_draw(entries, title), path)
 
+
+def _draw(entries: Sequence[Mapping[str, Any]], title: str) -> Figure:
     panels = {name: _series(entries, keys) for name, keys in _PANELS.items()}
     panels = {name: series for name, series in panels.items() if series}
     validations = [entry for entry in entries if "validation" in entry]
     count = len(panels) + bool(validations)
     columns = min(3, count)
     rows = math.ceil(count / columns)
-    canvas = Figure(figsize=(4.4 * columns, 2.7 * rows + 0.4), layout="constrained")
-    FigureCanvasAgg(canvas)
+    canvas = new_figure(4.4 * columns, 2.7 * rows + 0.4)
     axes = list(canvas.subplots(rows, columns, squeeze=False).flat)
     for axis in axes[count:]:
         axis.set_visible(False)
     if validations:
         _draw_validations(axes.pop(0), validations)
     for axis, (name, series) in zip(axes, panels.items(), strict=False):
-        for colour, (label, points) in zip(_COLOURS, series.items(), strict=False):
+        for colour, (label, points) in zip(COLOURS, series.items(), strict=False):
             axis.plot(*zip(*points, strict=True), color=colour, lw=1.4, label=label)
         _style_axis(axis, name, legend=len(series) > 1)
     canvas.suptitle(visible_line(title), x=0.01, ha="left", fontweight="bold", parse_math=False)
     canvas.supxlabel("step", fontsize=9, color="#555555")
-    path.unlink(missing_ok=True)  # a link that somebody put there is not followed
-    canvas.savefig(path, dpi=110, metadata={"Software": None})
+    return canvas
 
 
 def _series(
@@ -89,7 +89,7 @@ def _series(
 
 def _draw_validations(axis: Axes, validations: Sequence[Mapping[str, Any]]) -> None:
     steps = [entry["step"] for entry in validations]
-    for colour, name in zip(_COLOURS, _VALIDATED, strict=False):
+    for colour, name in zip(COLOURS, _VALIDATED, strict=False):
         metrics = [entry["validation"].get(name) for entry in validations]
         if all(metrics):
             axis.plot(
@@ -101,12 +101,10 @@ def _draw_validations(axis: Axes, validations: Sequence[Mapping[str, Any]]) -> N
 
 
 def _style_axis(axis: Axes, name: str, *, legend: bool) -> None:
-    axis.set_title(name, fontsize=10, loc="left", fontweight="bold")
-    axis.spines[["top", "right"]].set_visible(False)
-    axis.grid(axis="y", color="#e5e5e5", lw=0.7)
-    axis.set_axisbelow(True)
+    axis.set_title(name, fontsize=10)
+    axis.grid(axis="y")
     axis.locator_params(axis="x", integer=True)  # there is no half a step
     axis.tick_params(labelsize=8, color="#999999")
     if legend:
-        for text in axis.legend(fontsize=7, frameon=False).get_texts():
+        for text in axis.legend(fontsize=7).get_texts():
             text.set_parse_math(False)

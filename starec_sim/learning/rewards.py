@@ -24,6 +24,8 @@ from starec_sim.types import Decision, Feedback, Node, Observation, Step
 if TYPE_CHECKING:
     from starec_sim.runs.reader import RecordedStep
 
+DEFAULT_REWARDS = {"tier": 1.0}
+"""The components and weights of a training that names none."""
 _WORST = -1.0
 """The reward of a malformed answer, for components that can be negative."""
 

@@ -25,13 +25,10 @@ from starec_sim.agent import Call, OpenAgent, Policies
 from starec_sim.errors import ContractError
 from starec_sim.learning.rewards import AnswerOutcome, Rewards, counters, outcome_of, returns
 from starec_sim.learning.rows import Rollout, TokenRow, merge
+from starec_sim.learning.trials import BRANCH, EPISODE, FOLLOW_UP
 from starec_sim.types import CallKey, Memory, Messages, Node, Observation, Step, Tokens, Turn, Visit
 
 Groups = Literal["branch", "episode"]
-
-BRANCH, FOLLOW_UP, EPISODE = 100, 1_000, 10_000
-"""First attempts (`CallKey.attempt`) of the other answers of a branch, of follow-up rankings, and
-of the other visits of an episode. Each attempt has its own seed and its own place in the record."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,15 @@ def similarities(one: Codes, other: Codes) -> NDArray[np.float64]:
     return cosines
 
 
+class Neighbour(NamedTuple):
+    """A memory that is similar to what is seen."""
+
+    place: int
+    """Its place among the memories, oldest first."""
+    similarity: float
+    """The greatest cosine to an item seen."""
+
+
 class MemoryIndex:
     """The memories of one user, oldest first.
 
@@ -63,7 +72,7 @@ class MemoryIndex:
         """Size of the vectors in bytes."""
         return self.codes.nbytes
 
-    def nearest(self, seen: Codes, top: int) -> Sequence[int]:
+    def nearest(self, seen: Codes, top: int) -> list[Neighbour]:
         """Return the places of the memories with the greatest cosine to any of the items seen.
 
         Args:
@@ -72,10 +81,11 @@ class MemoryIndex:
                 out. Of equal memories, the later one comes first.
 
         Returns:
-            Places in ascending order, so oldest first.
+            Places with their cosines, in ascending order of place, so oldest first.
         """
         if not len(self.codes) or not len(seen):
             return []
         cosines = similarities(self.codes, seen).max(axis=1)
         order = sorted(range(len(cosines)), key=lambda place: (-cosines[place], -place))
-        return sorted(place for place in order[:top] if cosines[place] > 0)
+        chosen = sorted(place for place in order[:top] if cosines[place] > 0)
+        return [Neighbour(place, float(cosines[place])) for place in chosen]

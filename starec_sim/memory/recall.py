@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from starec_sim.memory.embedders import Embedder, HashingEmbedder, SentenceEmbedder
-from starec_sim.memory.index import Codes, MemoryIndex, quantise
+from starec_sim.memory.index import Codes, MemoryIndex, Neighbour, quantise
 from starec_sim.settings import Settings
 
 _MAX_KNOWN_BYTES = 64 * 2**20
@@ -59,8 +59,8 @@ class Recall:
         self._known: dict[str, Codes] = {}
         self._lock = threading.Lock()
 
-    def recall(self, memories: Sequence[str], seen: Sequence[str]) -> Sequence[int]:
-        """Return the places of the memories that are most similar to the items seen, ascending.
+    def recall(self, memories: Sequence[str], seen: Sequence[str]) -> Sequence[Neighbour]:
+        """Return the memories that are most similar to the items seen, in order of their places.
 
         Args:
             memories: The cards of the remembered items.

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import rel_entr
 
 from starec_sim.types import FloatArray, IntArray
 
@@ -159,6 +158,8 @@ def taste_drift(p: FloatArray, q: FloatArray) -> FloatArray:
     Returns:
         Shape (users,), in [0, 1]; NaN if a row is all 0.
     """
+    from scipy.special import rel_entr  # takes half a second to import
+
     assert p.ndim == 2 and p.shape == q.shape, (p.shape, q.shape)
     assert (p >= 0).all() and (q >= 0).all(), "distributions are not negative"
     p, q = _normalised(p), _normalised(q)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import stats
 
 from starec_sim.types import FloatArray
 
@@ -93,6 +92,8 @@ def bootstrap_interval(
     n = len(x)
     if n < 2:
         return Interval(float(x[0]) if n else float("nan"), float("nan"), float("nan"), n)
+    from scipy import stats  # takes a second to import
+
     interval = stats.bootstrap(
         (x,),
         np.mean,
@@ -160,6 +161,8 @@ def permutation_test(
     n = int(both.sum())
     if n < 2:
         return float("nan")
+    from scipy import stats  # takes a second to import
+
     test = stats.permutation_test(
         (a[both], b[both]),
         _mean_difference,

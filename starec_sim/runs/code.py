@@ -1,7 +1,7 @@
-"""What code a resume, a replay or an estimate may run.
+"""What code a resume, a replay or an estimate may run, and which servers and keys it may use.
 
-The code of plug-ins is named by the configuration of a run. A folder may come from somebody else,
-and a file may have been changed since the run began.
+The configuration of a run names the code of plug-ins, servers and variables with keys. A folder may
+come from somebody else, and a file may have been changed since the run began.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import NamedTuple
 from starec_sim import plugin_code
 from starec_sim.errors import RunError
 from starec_sim.plugin_files import named_files, sha256
+from starec_sim.policy_endpoints import allowed_endpoints
 from starec_sim.runs.folder import CONFIG
 from starec_sim.runs.manifest import MANIFEST, Manifest, stored_manifest, write_manifest
 
@@ -22,7 +23,7 @@ class CodeRules(NamedTuple):
     """What a user allows."""
 
     trust: bool = False
-    """Whether to run code that a folder names which was not made here."""
+    """Whether to use code, servers and keys that a folder names which was not made here."""
     allow_changed: bool = False
     """Whether to go on with code that was changed since the run began."""
 
@@ -35,25 +36,37 @@ SAME_CODE = CodeRules()
 def code_of(folder: Path, manifest: Manifest | None, rules: CodeRules) -> Iterator[None]:
     """Let only the code be loaded that a run began with, if it was made here.
 
+    In a folder that was not made here, no policy may name another machine or a key.
+
     Args:
         folder: Of the run.
         manifest: Of the run; None if it cannot be read.
         rules: What the user allows.
 
     Raises:
-        RunError: Inside the block, when other code is about to be loaded.
+        RunError: Inside the block, when other code is about to be loaded, or a policy is refused.
     """
-    allowed = None if rules.trust else _begun_with(folder, manifest)
+    is_made_here = _is_made_here(folder, manifest)
+    begun_with = (code.use for code in manifest.plugins or ()) if manifest and is_made_here else ()
+    allowed = None if rules.trust else frozenset(begun_with)
+    not_made_here = f"{folder} was not made here by this user, or was changed since, and"
 
-    def refused(reference: str) -> RunError:
+    def refused_code(reference: str) -> RunError:
         files = named_files(_texts(folder)) or [reference]
         return RunError(
-            f"{folder} was not made here by this user, or was changed since, and names code of "
-            f"plug-ins: {', '.join(files)} would run",
+            f"{not_made_here} names code of plug-ins: {', '.join(files)} would run",
             hint="read that code; if you trust it, give the same command again with --trust",
         )
 
-    with plugin_code.allowed_code(allowed, refused):
+    def refused_endpoint(setting: str) -> RunError:
+        return RunError(
+            f"{not_made_here} decides where prompts and keys are sent: {setting}",
+            hint=f"read the policies in its {CONFIG} or other YAML files; if you trust them, give "
+            "the same command again with --trust",
+        )
+
+    endpoint_error = None if rules.trust or is_made_here else refused_endpoint
+    with plugin_code.allowed_code(allowed, refused_code), allowed_endpoints(endpoint_error):
         yield
 
 
@@ -111,13 +124,11 @@ def check_plugins(
         write_manifest(folder, manifest)
 
 
-def _begun_with(folder: Path, manifest: Manifest | None) -> frozenset[str]:
-    """Return the references of the code that a run began with; none if it was not made here."""
+def _is_made_here(folder: Path, manifest: Manifest | None) -> bool:
+    """Return whether a run was made here, and its configuration is as it was."""
     if manifest is None or not manifest.is_made_here:
-        return frozenset()
-    if manifest.config_sha256 and sha256(folder / CONFIG) != manifest.config_sha256:
-        return frozenset()
-    return frozenset(code.use for code in manifest.plugins or ())
+        return False
+    return not manifest.config_sha256 or sha256(folder / CONFIG) == manifest.config_sha256
 
 
 def _texts(folder: Path) -> str:

@@ -119,6 +119,12 @@ def find(reference: str, runs_dir: Path) -> Path:
             f'{len(matching)} runs start with "{reference}": {shown}',
             hint="write more of the name, or `latest`",
         )
+    for folder in (Path(reference), runs_dir / reference):
+        if reference and folder.is_dir():
+            raise RunError(
+                f"{folder} is a folder without a run: it holds neither {MANIFEST} nor {FILE}",
+                hint="name the folder of one run; --runs-dir names a folder of many",
+            )
     if not names:
         raise RunError(
             f"there are no runs in {runs_dir}",

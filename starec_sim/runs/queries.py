@@ -7,15 +7,18 @@ Each function takes an open connection to `run.sqlite`. All SQL that reads a rec
 from __future__ import annotations
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from starec_sim.runs import codec
-from starec_sim.runs.stored_values import Amount, Count, Number, Row, StoredType
+from starec_sim.runs.stored_values import Amount, Count, Number, Row, StoredType, StoredValueError
 from starec_sim.types import Decision, Memory
 
 _VISIT = StoredType[tuple[int, int, int, str, str]]("visits", tuple[Row, Row, Row, str, str])
-_FIGURES = StoredType[dict[str, float]]("visits.figures", dict[str, Number])
+FIGURES = StoredType[dict[str, float]]("visits.figures", dict[str, Number])
+_FIGURES_OF_USER = StoredType[tuple[str, str]]("visits", tuple[str, str])
+_ALL_FIGURES = StoredType[list[dict[str, float]]]("visits.figures", list[dict[str, Number]])
 _METRIC = StoredType[tuple[int, int, str, float | None]](
     "metrics", tuple[Row, Row, str, Number | None]
 )
@@ -92,7 +95,41 @@ def visit_metrics(db: sqlite3.Connection, trials: Sequence[int]) -> Iterator[Vis
         trials,
     )
     for trial, round, user, user_id, text in map(_VISIT.from_row, rows):
-        yield VisitMetrics(trial, round, user, user_id, _FIGURES.from_json(text))
+        yield VisitMetrics(trial, round, user, user_id, FIGURES.from_json(text))
+
+
+def user_means(
+    db: sqlite3.Connection, trials: Sequence[int], rounds: range
+) -> dict[str, dict[str, float]]:
+    """Return the mean of each metric over the visits of each user, by metric and user's id.
+
+    Args:
+        db: The record.
+        trials: Their visits are taken together.
+        rounds: Rounds, from 0, whose visits count.
+    """
+    sums: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for trial in trials:
+        for round in rounds:
+            rows = db.execute(
+                "SELECT u.id, v.figures FROM visits v JOIN users u USING (trial, user) "
+                "WHERE v.trial = ? AND v.round = ?",
+                (trial, round),
+            )
+            visits = list(map(_FIGURES_OF_USER.from_row, rows))
+            # One JSON text for a round is read much faster than one for each visit.
+            figures = _ALL_FIGURES.from_json(f"[{','.join(text for _, text in visits)}]")
+            if len(figures) != len(visits):
+                raise StoredValueError("visits.figures: a text holds more than one value")
+            for (user, _), of_visit in zip(visits, figures, strict=True):
+                for name, value in of_visit.items():
+                    sums[name][user] += value
+                    counts[name][user] += 1
+    return {
+        name: {user: total / counts[name][user] for user, total in of_users.items()}
+        for name, of_users in sums.items()
+    }
 
 
 def round_metrics(db: sqlite3.Connection, trials: Sequence[int]) -> Iterator[RoundMetric]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 from starec_sim.errors import RunError, did_you_mean
 from starec_sim.runs import codec
+from starec_sim.runs.facts import StepFacts, step_facts
 from starec_sim.runs.open_record import read_only
 from starec_sim.runs.record_errors import readable_errors
 from starec_sim.runs.schema import FILE
@@ -36,6 +38,19 @@ _STEP = StoredType[tuple[int, int, str, str, str, int, str, int]](
     "steps", tuple[Row, Row, str, str, str, Literal[0, 1], str, int]
 )
 _SLOW = StoredType[tuple[str, int, int]]("steps", tuple[str, Count, Count])
+_KEY = StoredType[tuple[int, int]]("steps", tuple[Row, Row])
+_OUTLINE = StoredType[tuple[int, int, str, str, str, int, str]](
+    "steps", tuple[Row, Row, str, str, str, Literal[0, 1], str]
+)
+
+_MAX_NAMED = 20_000
+"""Users among whom near names are looked for."""
+_COLUMNS = "s.round, s.step, s.observation, s.decision, s.feedback, s.slow, s.reason, s.summary"
+# Round by round, because the primary key begins with the trial and the round.
+_OF_USER = (
+    "FROM rounds r CROSS JOIN steps s ON s.trial = r.trial AND s.round = r.round AND s.user = ? "
+    "WHERE r.trial = ? ORDER BY s.round, s.step"
+)
 
 
 class RecordedTrial(NamedTuple):
@@ -62,6 +77,17 @@ class RecordedStep(NamedTuple):
     turns: tuple[Turn, ...]
     summary: str
     """The preference summary after the step."""
+
+
+class StepOutline(NamedTuple):
+    """A step as it was recorded, without its texts."""
+
+    round: int
+    step: int
+    observation: Observation
+    decision: Decision
+    feedback: Feedback
+    verdict: Verdict
 
 
 @contextmanager
@@ -140,13 +166,16 @@ class Reader:
         ).fetchone()
         if row:
             return _user(row)
-        ids = self.db.execute(
-            "SELECT id FROM users WHERE trial = ? ORDER BY user LIMIT 8", (trial.number,)
+        rows = self.db.execute(
+            "SELECT id FROM users WHERE trial = ? ORDER BY user", (trial.number,)
         )
+        ids = [str(found) for (found,) in rows]
+        near = difflib.get_close_matches(user_id, ids[:_MAX_NAMED], n=3)
+        nearest = f"; the nearest are {', '.join(near)}" if near else ""
         raise RunError(
             f'no user of this trial has the id "{user_id}"; '
-            f"the first are {', '.join(str(found) for (found,) in ids)}",
-            hint="pass one of those to --user",
+            f"the first are {', '.join(ids[:8])}{nearest}",
+            hint="name one of those; `starec show RUN` names those with the most slow thinking",
         )
 
     def users(self, trial: RecordedTrial) -> Iterator[tuple[int, User]]:
@@ -155,6 +184,33 @@ class Reader:
             "SELECT user, id, profile FROM users WHERE trial = ? ORDER BY user", (trial.number,)
         )
         return map(_user, rows)
+
+    def count_users(self, trial: RecordedTrial) -> int:
+        """Return how many users a trial has."""
+        return self._count("users", trial)
+
+    def count_items(self, trial: RecordedTrial) -> int:
+        """Return how many items the catalogue of a trial has."""
+        return self._count("items", trial)
+
+    def _count(self, table: str, trial: RecordedTrial) -> int:
+        (found,) = self.db.execute(
+            f"SELECT COUNT(*) FROM {table} WHERE trial = ?", (trial.number,)
+        ).fetchone()
+        return int(found)
+
+    def user_at(self, trial: RecordedTrial, row: int) -> str:
+        """Return the id of the user at a row of a trial."""
+        found = self.db.execute(
+            "SELECT id FROM users WHERE trial = ? AND user = ?", (trial.number, row)
+        ).fetchone()
+        if found is None:
+            raise missing(f"the user at row {row}")
+        return str(found[0])
+
+    def rows_of_user(self, user_id: str) -> dict[int, int]:
+        """Return the row of a user in each trial that has her, by the number of the trial."""
+        return dict(self.db.execute("SELECT trial, user FROM users WHERE id = ?", (user_id,)))
 
     def rewards(self) -> list[str]:
         """Return the names of all components of rewards, in the order they first occur."""
@@ -187,23 +243,63 @@ class Reader:
 
     def steps(self, trial: RecordedTrial, user: int) -> Iterator[RecordedStep]:
         """Yield the committed steps of a user in order."""
+        rows = self.db.execute(f"SELECT {_COLUMNS} {_OF_USER}", (user, trial.number))
+        return (self._step(trial, user, row) for row in rows)
+
+    def step_keys(self, trial: RecordedTrial, user: int) -> list[tuple[int, int]]:
+        """Return (round, step), from 0, of the committed steps of a user in order."""
+        rows = self.db.execute(f"SELECT s.round, s.step {_OF_USER}", (user, trial.number))
+        return [_KEY.from_row(row) for row in rows]
+
+    def step(self, trial: RecordedTrial, user: int, round: int, step: int) -> RecordedStep:
+        """Return one step, whose key is one of `step_keys`."""
+        key = (trial.number, round, user, step)
+        row = self.db.execute(
+            f"SELECT {_COLUMNS} FROM steps s WHERE (trial, round, user, step) = (?, ?, ?, ?)", key
+        ).fetchone()
+        return self._step(trial, user, row)
+
+    def outlines(self, trial: RecordedTrial, user: int) -> Iterator[StepOutline]:
+        """Yield the committed steps of a user in order, without their texts."""
         rows = self.db.execute(
-            "SELECT round, step, observation, decision, feedback, slow, reason, summary FROM steps "
-            "WHERE trial = ? AND user = ? ORDER BY round, step",
-            (trial.number, user),
+            "SELECT s.round, s.step, s.observation, s.decision, s.feedback, s.slow, s.reason "
+            f"{_OF_USER}",
+            (user, trial.number),
         )
-        for row in rows:
-            at, step, observation, decision, feedback, slow, reason, summary = _STEP.from_row(row)
-            yield RecordedStep(
+        for at, step, observation, decision, feedback, slow, reason in map(_OUTLINE.from_row, rows):
+            yield StepOutline(
                 at,
                 step,
                 codec.load_observation(observation),
                 codec.load_decision(decision),
                 codec.load_feedback(feedback),
                 Verdict(bool(slow), reason),
-                self._turns(trial, at, user, step),
-                self._texts[summary],
             )
+
+    def summary(self, trial: RecordedTrial, user: int, round: int, step: int) -> str:
+        """Return the preference summary after a step, whose key is one of `step_keys`."""
+        (text,) = self.db.execute(
+            "SELECT summary FROM steps WHERE (trial, round, user, step) = (?, ?, ?, ?)",
+            (trial.number, round, user, step),
+        ).fetchone()
+        return self._texts[text]
+
+    def facts(self, trial: RecordedTrial, user: int, round: int, step: int) -> StepFacts:
+        """Return what is on record of a step besides what happened."""
+        return step_facts(self.db, (trial.number, round, user, step))
+
+    def _step(self, trial: RecordedTrial, user: int, row: tuple[Any, ...]) -> RecordedStep:
+        at, step, observation, decision, feedback, slow, reason, summary = _STEP.from_row(row)
+        return RecordedStep(
+            at,
+            step,
+            codec.load_observation(observation),
+            codec.load_decision(decision),
+            codec.load_feedback(feedback),
+            Verdict(bool(slow), reason),
+            self.turns(trial, at, user, step),
+            self._texts[summary],
+        )
 
     def round_steps(self, trial: RecordedTrial, round: int) -> dict[int, list[RecordedStep]]:
         """Return the steps of a round by user, in order and without their turns."""
@@ -229,7 +325,7 @@ class Reader:
             steps.setdefault(user, []).append(recorded)
         return steps
 
-    def turns(
+    def round_turns(
         self, trial: RecordedTrial, round: int, user: int | None = None
     ) -> dict[CallKey, Turn]:
         """Return the turns of a round by their keys: all of them, or those of one user."""
@@ -243,7 +339,8 @@ class Reader:
         row = self.db.execute("SELECT world FROM trials WHERE trial = ?", (trial.number,))
         return str(row.fetchone()[0])
 
-    def _turns(self, trial: RecordedTrial, round: int, user: int, step: int) -> tuple[Turn, ...]:
+    def turns(self, trial: RecordedTrial, round: int, user: int, step: int) -> tuple[Turn, ...]:
+        """Return the policy calls of a step."""
         where = "(t.trial, t.round, t.user, t.step) = (?, ?, ?, ?)"
         turns = select_turns(self.db, self._texts, where, (trial.number, round, user, step))
         return tuple(turn for _, turn in turns)

@@ -26,6 +26,7 @@ from starec_sim.measure import RoundMetrics
 from starec_sim.runs import codec
 from starec_sim.runs.compression import dump_arrays
 from starec_sim.runs.digests import HashedTurns, environment_digest, hash_turns
+from starec_sim.runs.facts import Facts, insert_step, insert_visit
 from starec_sim.runs.record_errors import readable_errors
 from starec_sim.runs.session import Session
 from starec_sim.runs.store import Store
@@ -176,6 +177,7 @@ class Recorder:
         measured: RoundMetrics,
         environment_state: Mapping[str, NDArray[Any]],
         digest: str,
+        facts: Sequence[Sequence[Facts]] = (),
     ) -> str:
         """Commit a round in one transaction and return the digest of the trial so far.
 
@@ -185,6 +187,7 @@ class Recorder:
             measured: The metrics of the round; those of visits in the order of `visits`.
             environment_state: The environment's state after the round.
             digest: Digest of the trial before the round.
+            facts: What the environment knows of each step of each visit; empty if nothing.
         """
         store, trial = self._store, self._trial
         sha = hashlib.sha256(digest.encode())
@@ -195,8 +198,11 @@ class Recorder:
             self._write_session()
             for index, visit in enumerate(visits):
                 key = (trial, round, visit.user)
+                insert_visit(store.db, key, visit.steps)
                 for number, turns in enumerate(self._hashed_turns[visit.user]):
                     sha.update(self._insert_step((*key, number), visit.steps[number], turns))
+                    known = facts[index][number] if facts else {}
+                    insert_step(store.db, (*key, number), visit.steps[number], known)
                 self._insert_visit(
                     key,
                     visit.steps[-1].memory,

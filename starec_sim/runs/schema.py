@@ -68,6 +68,20 @@ CREATE VIEW ledger AS SELECT
     FROM turns GROUP BY trial, round, user, node, policy;
 """
 _ENDING = "ending TEXT NOT NULL DEFAULT ''"
+FACTS = """
+CREATE TABLE step_facts (
+    trial INTEGER, round INTEGER, user INTEGER, step INTEGER,
+    score TEXT, truth TEXT, recalled TEXT,
+    PRIMARY KEY (trial, round, user, step)) WITHOUT ROWID;
+CREATE TABLE visit_facts (
+    trial INTEGER, round INTEGER, user INTEGER, steps INTEGER NOT NULL, shown INTEGER NOT NULL,
+    chosen INTEGER NOT NULL, liked INTEGER NOT NULL, rated INTEGER NOT NULL, stars REAL NOT NULL,
+    slow INTEGER NOT NULL, flawed INTEGER NOT NULL, exits INTEGER NOT NULL,
+    PRIMARY KEY (trial, round, user)) WITHOUT ROWID;
+"""
+"""Tables for readers, which no digest covers; see `starec_sim.runs.facts`. Records that were begun
+before them lack both, until they are opened for writing."""
+_FACT_TABLES = ("step_facts", "visit_facts")
 _DEFINITIONS = "SELECT name, sql FROM sqlite_master"
 
 
@@ -94,6 +108,7 @@ def check_schema(db: sqlite3.Connection, path: Path) -> None:
         for name in sorted({*found, *written})
         if found.get(name, "") != written.get(name, "")
         and not (name == "turns" and found.get(name) in former)
+        and not (name in _FACT_TABLES and not has_facts(db))
     ]
     if others:
         listed = ", ".join(others[:5])
@@ -111,12 +126,20 @@ def add_endings(db: sqlite3.Connection) -> None:
         db.execute(f"ALTER TABLE turns ADD COLUMN {_ENDING}")
 
 
+def has_facts(db: sqlite3.Connection) -> bool:
+    """Return whether a record has the tables of facts."""
+    (found,) = db.execute(
+        "SELECT COUNT(*) FROM sqlite_master WHERE name IN (?, ?)", _FACT_TABLES
+    ).fetchone()
+    return bool(found == len(_FACT_TABLES))
+
+
 @cache
 def _definitions() -> dict[str, str | None]:
     """Return the statement that defines each table and view, by name."""
     db = sqlite3.connect(":memory:")
     try:
-        db.executescript(SCHEMA)
+        db.executescript(SCHEMA + FACTS)
         return dict(db.execute(_DEFINITIONS))
     finally:
         db.close()

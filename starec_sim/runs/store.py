@@ -19,6 +19,7 @@ from pathlib import Path
 import zstandard
 
 from starec_sim.errors import RunError
+from starec_sim.runs import facts
 from starec_sim.runs.compression import MAX_TEXT, unpack_zlib, unpack_zstd
 from starec_sim.runs.open_record import check_files, limit_work, unlimit_work
 from starec_sim.runs.record_errors import damaged, readable_errors
@@ -79,6 +80,7 @@ class Store:
                 self.db.execute("INSERT INTO meta VALUES ('schema', ?)", (str(SCHEMA_VERSION),))
                 dictionary = "\n".join(phrases).encode()[-_MAX_DICTIONARY:]
                 self.db.execute("INSERT INTO dictionary VALUES (?)", (zlib.compress(dictionary),))
+                facts.create(self.db)
         else:
             check_schema(self.db, self.path)
             # A truncated file can open without an error.
@@ -86,6 +88,8 @@ class Store:
             if problem != "ok":
                 raise damaged(self.path, problem)
             add_endings(self.db)
+            with self.transaction():
+                facts.create(self.db)
         unlimit_work(self.db)
         self._compress = zstandard.ZstdCompressor(dict_data=load_dictionary(self.db)).compress
 

@@ -128,6 +128,13 @@ def test_what_a_dataset_does_wrong_is_named(tmp_path, change, said):
     )
 
 
+def test_describe_checks_what_a_reader_returns(tmp_path, starec):
+    (tmp_path / "mine.py").write_text(DATASET.replace("CHANGE", "return None"))
+    status, _, stderr = starec("data", "describe", f"{tmp_path / 'mine.py'}:Mine")
+    assert status == 2
+    assert "dataset mine.py:Mine, load(): returned None; it must return a Dataset" in stderr
+
+
 def test_a_reward_that_raises_names_its_file_and_line(tmp_path):
     (tmp_path / "mine.py").write_text("\ndef tips(outcome):\n    return {}['tips']\n")
     rewards = Rewards({f"{tmp_path / 'mine.py'}:tips": 1.0})

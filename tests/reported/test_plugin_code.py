@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from starec_sim import plugins
-from starec_sim.boundary import FILE_MODULE, CheckedEnvironment, watch
+from starec_sim.boundary import CheckedEnvironment, watch
 from starec_sim.build import load_dataset
 from starec_sim.cli.text import resume_command
 from starec_sim.errors import PluginError
+from starec_sim.plugin_names import FILE_MODULE
 from starec_sim.rng import Streams
 from starec_sim.runs.manifest import read_manifest
 from tests.reported.coffee_shop import drink, play_shop, write_shop

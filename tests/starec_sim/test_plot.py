@@ -1,10 +1,12 @@
 import math
 
+import matplotlib
 import pytest
 from matplotlib import image
 
 from starec_sim.metrics import Interval
 from starec_sim.plot import plot_report
+from starec_sim.plot_style import COLOURS, plot_style
 from starec_sim.report import MetricSummary, RunReport
 
 pytestmark = pytest.mark.pictures
@@ -74,3 +76,23 @@ def test_where_there_is_nothing_to_see_nothing_is_written(tmp_path, found):
 def test_a_place_that_cannot_be_written_is_an_error_of_the_system(tmp_path):
     with pytest.raises(OSError, match="No such file"):
         plot_report(report(main={"slow": figure(0.1)}), "run", tmp_path / "no" / "plot.png")
+
+
+@pytest.mark.parametrize(
+    ("name", "first"), [("plot.pdf", b"%PDF"), ("plot.svg", b"<?xml"), ("plot.png", b"\x89PNG")]
+)
+def test_the_same_report_makes_the_same_file_in_each_format(tmp_path, name, first):
+    found = report(loop={"slow": figure(0.1, 0.2)})
+    for folder in (tmp_path / "one", tmp_path / "other"):
+        folder.mkdir()
+        assert plot_report(found, "run", folder / name)
+    written = (tmp_path / "one" / name).read_bytes()
+    assert written.startswith(first)
+    assert written == (tmp_path / "other" / name).read_bytes()
+    assert name != "plot.svg" or b">loop<" in written  # text stays text
+
+
+def test_the_colours_are_those_of_the_style_sheet():
+    with plot_style():
+        cycle = matplotlib.rcParams["axes.prop_cycle"].by_key()["color"]
+    assert list(COLOURS) == cycle

@@ -23,6 +23,7 @@ from starec_sim.types import (
     Memory,
     Messages,
     Observation,
+    Recalled,
     Step,
     Turn,
     Verdict,
@@ -45,6 +46,7 @@ class State(TypedDict):
     memory: Memory
     steps: tuple[Step, ...]
     observation: Observation
+    recalled: tuple[Recalled, ...]
     messages: Messages
     decision: Decision
     feedback: Feedback

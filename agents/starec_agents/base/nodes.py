@@ -18,11 +18,12 @@ from starec_sim.types import Decision, Step
 async def perceive(state: State, runtime: Runtime[Context]) -> Update:
     """Observe what is shown, and write the prompt that asks for a decision."""
     call, prompts = runtime.context.call, runtime.context.prompts
-    observation = call.environment.observe(call.user, state["steps"])
+    observation, cards = call.environment.observe(call.user, state["steps"]), call.environment.cards
+    recalled = prompts.recalled(state["memory"], cards, observation.cards)
     messages = prompts.decide(
-        call.person, state["memory"], observation, call.environment.cards, form_of(call, "fast")
+        call.person, state["memory"], observation, cards, form_of(call, "fast"), recalled
     )
-    return {"observation": observation, "messages": messages, "turns": ()}
+    return {"observation": observation, "recalled": recalled, "messages": messages, "turns": ()}
 
 
 async def fast(state: State, runtime: Runtime[Context]) -> Update:
@@ -71,6 +72,7 @@ def end_step(
         state["turns"],
         memory,
         notes or {},
+        state.get("recalled", ()),
     )
     update = {"memory": memory, "steps": (*state["steps"], step)}
     return Command(update=update, goto="__end__" if state["feedback"].ending else "perceive")

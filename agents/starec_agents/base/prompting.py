@@ -21,7 +21,7 @@ from starec_sim.answers import (
 from starec_sim.cards import quoted
 from starec_sim.errors import ConfigError
 from starec_sim.memory.recall import Recall
-from starec_sim.types import Memory, Messages, Observation, User
+from starec_sim.types import Memory, Messages, Observation, Recalled, User
 
 MAX_QUOTED_ANSWER = 2_000
 """Characters of a broken answer that a repair call quotes: its end, where the answer stands after
@@ -81,6 +81,7 @@ class Prompts:
         observation: Observation,
         cards: Sequence[str],
         form: Form = "tags",
+        recalled: Sequence[Recalled] | None = None,
     ) -> Messages:
         """Return the messages that ask for a decision.
 
@@ -90,13 +91,16 @@ class Prompts:
             observation: What is shown; its task names the template.
             cards: The card of every item of the catalogue, by row.
             form: In which form the answer is to be written.
+            recalled: What `recalled` returned; None to find it here.
         """
+        if recalled is None:
+            recalled = self.recalled(memory, cards, observation.cards)
         return self._fill(
             observation.task,
             form,
             profile=profile(person),
             preferences=self._summary(memory),
-            history=self._history(memory, cards, observation.cards),
+            history=self._history(memory, cards, recalled),
             candidates=labelled(observation.cards),
             page=observation.page,
             count=len(observation.slate),
@@ -115,19 +119,32 @@ class Prompts:
         # Some endpoints refuse a message without text.
         return (*asked, ("assistant", short.strip() or "(nothing)"), ("user", request.strip()))
 
-    def _history(self, memory: Memory, cards: Sequence[str], seen: Sequence[str] = ()) -> str:
-        """Return the latest experiences, oldest first, after older ones that are recalled.
+    def recalled(
+        self, memory: Memory, cards: Sequence[str], seen: Sequence[str]
+    ) -> tuple[Recalled, ...]:
+        """Return the older experiences that are similar to what is shown, oldest first.
 
         Args:
             memory: Of the user.
             cards: The card of every item of the catalogue.
-            seen: The cards that are shown; older experiences like these are recalled.
+            seen: The cards that are shown.
         """
-        start = max(0, len(memory.history) - self.history_shown)
-        older, shown = memory.history[:start], memory.history[start:]
-        if self.recall is not None and older:
-            recalled = self.recall.recall([cards[e.item] for e in older], seen)
-            shown = (*(older[index] for index in recalled), *shown)
+        older = memory.history[: self._older(memory)]
+        if self.recall is None or not older:
+            return ()
+        found = self.recall.recall([cards[e.item] for e in older], seen)
+        return tuple(Recalled(older[place].item, score, place) for place, score in found)
+
+    def _older(self, memory: Memory) -> int:
+        """Return the number of experiences that come before those that a prompt always shows."""
+        return max(0, len(memory.history) - self.history_shown)
+
+    def _history(
+        self, memory: Memory, cards: Sequence[str], recalled: Sequence[Recalled] = ()
+    ) -> str:
+        """Return the latest experiences, oldest first, after older ones that are recalled."""
+        latest = memory.history[self._older(memory) :]
+        shown = (*(memory.history[each.place] for each in recalled), *latest)
         return "\n".join(experience_line(e.rating, cards[e.item]) for e in shown) or NOTHING_YET
 
     def _summary(self, memory: Memory) -> str:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from starec_agents.base.prompting import Prompts, only_rankings
 from starec_sim.answers import Form, labelled, stars
-from starec_sim.types import Memory, Messages, Observation, User
+from starec_sim.types import Memory, Messages, Observation, Recalled, User
 
 
 class SequentialPrompts(Prompts):
@@ -23,6 +23,7 @@ class SequentialPrompts(Prompts):
         observation: Observation,
         cards: Sequence[str],
         form: Form = "tags",
+        recalled: Sequence[Recalled] | None = None,
     ) -> Messages:
         """Return the messages that ask for a ranking."""
         only_rankings(observation, "llmrank")

@@ -130,19 +130,16 @@ def assemble(
         items = [Item(id, tidy_title(id, id)) for id in dict.fromkeys(_kept(item_ids, faults))]
     user_rows = _rows(user_ids, [user.id for user in users])
     item_rows = _rows(item_ids, [item.id for item in items])
-    known = (user_rows >= 0) & (item_rows >= 0)
-    if faults.wrong is not None:
-        known |= faults.wrong
+    wrong = np.zeros(len(user_rows), bool) if faults.wrong is None else faults.wrong
+    known = (user_rows >= 0) & (item_rows >= 0) | wrong
     unknown = int((~known).sum())
     if unknown:
         bad = int(np.argmin(known))
+        what, ids, among = ("item", item_ids, {item.id for item in items})
         if user_rows[bad] < 0:
-            _refuse(table, bad, "user", user_ids[bad], {user.id for user in users}, rules, unknown)
-        else:
-            _refuse(table, bad, "item", item_ids[bad], {item.id for item in items}, rules, unknown)
-    if faults.wrong is not None:
-        known &= ~faults.wrong
-    rows = np.flatnonzero(known)
+            what, ids, among = ("user", user_ids, {user.id for user in users})
+        _refuse(table, bad, what, ids[bad], among, rules, unknown)
+    rows = np.flatnonzero(known & ~wrong)
     rows = rows[np.argsort(times[rows], kind="stable")]
     pairs = user_rows[rows] * len(items) + item_rows[rows]
     kept = rows[_one_of_each(table, rows, pairs, user_ids, item_ids, rules)]

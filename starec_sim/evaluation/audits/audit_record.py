@@ -17,6 +17,7 @@ from starec_sim.environment import Environment
 from starec_sim.errors import PolicyError
 from starec_sim.evaluation.audits.questions import FIRST_ROUND
 from starec_sim.measure import RoundMetrics
+from starec_sim.runs.facts import Facts
 from starec_sim.runs.lifecycle import OpenRun
 from starec_sim.runs.recorder import Recorder
 from starec_sim.runs.trial_state import turns_after
@@ -110,10 +111,11 @@ class AuditRecord:
         measured: RoundMetrics,
         environment_state: Mapping[str, NDArray[Any]],
         digest: str,
+        facts: Sequence[Sequence[Facts]] = (),
     ) -> str:
         """Commit a round of the replay; nothing is done for one that is committed."""
         if round >= self._begun.rounds:
             self.digest = self._recorder.commit_round(
-                round, visits, measured, environment_state, digest
+                round, visits, measured, environment_state, digest, facts
             )
         return self.digest

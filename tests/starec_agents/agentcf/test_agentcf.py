@@ -148,9 +148,8 @@ def test_every_question_of_a_step_has_an_address_of_its_own(play, tiny_world, sc
 
 
 def test_a_call_that_fails_is_not_repaired(play, tiny_world, scripted):
-    (step,) = play(
-        tiny_world(), scripted(None, "yes", None), scripted(None, "yes", None), rounds=1
-    ).steps
+    fast, slow = scripted(None, "yes", None), scripted(None, "yes", None)
+    (step,) = play(tiny_world(), fast, slow, rounds=1).steps
     assert all(turn.failure for turn in step.turns)
     assert [(turn.node, turn.attempt) for turn in step.turns] == [
         ("fast", 0),

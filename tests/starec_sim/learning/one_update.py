@@ -11,8 +11,8 @@ from accelerate import PartialState
 from accelerate.utils import DistributedType
 from torch.distributed.fsdp import FSDPModule
 
+from starec_sim.learning.advantages import Objective
 from starec_sim.learning.grpo import make_batch
-from starec_sim.learning.grpo_loss import Objective
 from starec_sim.learning.learner import Learner, Optimisation
 from starec_sim.learning.models import load
 from starec_sim.learning.rows import Rollout, TokenRow

@@ -3,8 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starec_sim.learning.grpo import advantages, make_batch
-from starec_sim.learning.grpo_loss import Objective, clipped, divergence, ratios, surrogate
+from starec_sim.learning.advantages import Objective, advantages
+from starec_sim.learning.grpo import make_batch
+from starec_sim.learning.grpo_loss import clipped, divergence, ratios, surrogate
 from starec_sim.learning.rows import Rollout, TokenRow
 
 torch = pytest.importorskip("torch")

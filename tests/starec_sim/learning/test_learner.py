@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from starec_sim.errors import PolicyError
+from starec_sim.learning.advantages import Objective
 from starec_sim.learning.grpo import make_batch
-from starec_sim.learning.grpo_loss import Objective
 from starec_sim.learning.learner import DivergenceError, Learner, Optimisation
 from starec_sim.learning.models import Lora, load
 from starec_sim.learning.rows import Rollout, TokenRow

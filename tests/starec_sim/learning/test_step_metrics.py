@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from starec_sim.learning.advantages import Objective
 from starec_sim.learning.config import Guards
 from starec_sim.learning.grpo import GrpoStep, make_batch
-from starec_sim.learning.grpo_loss import Objective
 from starec_sim.learning.learner import DivergenceError, Update
 from starec_sim.learning.rows import Rollout, TokenRow
 from starec_sim.learning.step_metrics import Guard, distinct, step_metrics

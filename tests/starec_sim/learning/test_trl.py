@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from starec_sim.learning.grpo import advantages, make_batch
-from starec_sim.learning.grpo_loss import Objective
+from starec_sim.learning.advantages import Objective, advantages
+from starec_sim.learning.grpo import make_batch
 from starec_sim.learning.learner import Learner, Optimisation
 from starec_sim.learning.models import TrainedWeights
 from starec_sim.learning.rows import Rollout, TokenRow

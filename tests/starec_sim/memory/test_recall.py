@@ -40,16 +40,20 @@ def hashing():
     return HashingEmbedder()
 
 
+def places(recall, memories, seen):
+    return [found.place for found in recall.recall(memories, seen)]
+
+
 def test_what_shares_words_with_the_slate_is_recalled_in_the_order_it_was_lived(hashing):
     recall = Recall(hashing, top=2)
-    assert recall.recall(CARDS, ['"The Thing" | genre: Horror, Sci-Fi']) == [2, 3]
-    assert recall.recall(CARDS, ['"Heat 2" | genre: Crime', '"Up Again" | genre: Animation']) == [
+    assert places(recall, CARDS, ['"The Thing" | genre: Horror, Sci-Fi']) == [2, 3]
+    assert places(recall, CARDS, ['"Heat 2" | genre: Crime', '"Up Again" | genre: Animation']) == [
         *(0, 1)
     ]
 
 
 def test_of_equal_memories_the_later_is_recalled(hashing):
-    assert Recall(hashing, top=2).recall([CARDS[0]] * 4, [CARDS[0]]) == [2, 3]
+    assert places(Recall(hashing, top=2), [CARDS[0]] * 4, [CARDS[0]]) == [2, 3]
 
 
 def test_what_has_nothing_in_common_with_the_slate_is_not_recalled(hashing):
@@ -149,7 +153,7 @@ def sentence_model(tmp_path_factory):
 def test_a_sentence_transformers_model_recalls_too(sentence_model):
     settings = RecallSettings(use="sentence-transformers", model=sentence_model, top=1)
     # Random weights know no meanings, but the same words are the same.
-    assert settings.build().recall(CARDS, [CARDS[3]]) == [3]
+    assert places(settings.build(), CARDS, [CARDS[3]]) == [3]
     vectors = SentenceEmbedder(sentence_model, dimensions=8).embed(CARDS)
     assert (vectors.shape, vectors.dtype) == ((4, 8), np.float32)
 

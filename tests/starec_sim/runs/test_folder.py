@@ -121,3 +121,9 @@ def test_a_folder_that_is_gone_is_named_with_the_way_out(tmp_path):
     ):
         pytest.fail("there is nowhere to stand")
     assert "manifest.json" in told.value.hint
+
+
+def test_a_folder_that_is_no_run_is_named_as_such(tmp_path):
+    (tmp_path / "notes").mkdir()
+    with pytest.raises(RunError, match=r"notes is a folder without a run"):
+        runs.find(str(tmp_path / "notes"), tmp_path / "runs")

@@ -1,0 +1,197 @@
+"""Print how two runs differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from starec_sim.cli.as_markdown import markdown_code, markdown_table, markdown_text
+from starec_sim.cli.tables import grid, number, one_line
+from starec_sim.cli.visible_console import console
+from starec_sim.glossary import eventful, metric_info
+from starec_sim.traces.commands import why_command
+from starec_sim.traces.compare import ChangedKey, Comparison, MetricDifference, SideInfo
+from starec_sim.traces.first_difference import ComparedStep, Difference
+from starec_sim.traces.values import StepAddress
+from starec_sim.visible_text import visible
+
+_WIDEST = 44
+"""Characters of a value of a configuration that are printed."""
+_STYLES = {"higher": "bold", "lower": "bold"}
+
+
+def print_comparison(found: Comparison) -> None:
+    """Print a comparison."""
+    out = console()
+    for letter, side in (("A", found.a), ("B", found.b)):
+        name, *rest = _side(side)
+        out.print(
+            Text.assemble((f"{letter}  {name}", "bold"), f"  {', '.join(rest)}"), soft_wrap=True
+        )
+    for line in _notes(found):
+        out.print(line, style="dim", soft_wrap=True)
+    _print_keys(out, "configuration", found.configuration)
+    _print_keys(out, "versions", found.versions)
+    _print_first(out, found)
+    _print_metrics(out, found)
+    if found.steps:
+        _print_steps(out, found.steps)
+
+
+def comparison_as_markdown(found: Comparison) -> str:
+    """Return a comparison as Markdown."""
+    lines = [f"# {markdown_text(found.a.name)} and {markdown_text(found.b.name)}", ""]
+    sides = [[letter, *_side(side)] for letter, side in (("A", found.a), ("B", found.b))]
+    lines += [markdown_table(["", "run", "arm", "seeds", "size"], sides), ""]
+    lines += [f"- {markdown_text(line)}" for line in _notes(found)]
+    for title, keys in (("Configuration", found.configuration), ("Versions", found.versions)):
+        lines += ["", f"## {title}", ""]
+        changed = [[each.key, _value(each.a), _value(each.b)] for each in keys]
+        lines.append(markdown_table(["key", "A", "B"], changed) if keys else "The same.")
+    lines += ["", "## First difference", ""]
+    first = found.first_difference
+    lines.append(f"{markdown_text(_first(found))}.")
+    if first is not None:
+        for letter, text in (("A", first.a), ("B", first.b)):
+            lines += ["", f"{letter}:", "", *(f"    {line}" for line in visible(text).splitlines())]
+        lines += ["", *(f"- {markdown_code(command)}" for command in _commands(found, first.at))]
+    lines += ["", "## Metrics", "", markdown_text(_means(found)), ""]
+    rows = [
+        [metric_info(m.metric).label, *_figures(m), str(m.users), m.verdict] for m in found.metrics
+    ]
+    heads = ["metric", "A", "B", "B − A", "95 % interval", "p", "users", ""]
+    lines.append(markdown_table(heads, rows) if rows else "Both sides have no metric in common.")
+    if found.steps:
+        steps = [[s.at.seed, s.at.round, s.at.step, _parts(s)] for s in found.steps]
+        lines += ["", f"## Steps of {markdown_text(found.steps[0].at.user)}", ""]
+        lines.append(markdown_table(["seed", "round", "step", "differs in"], steps))
+    return "\n".join(lines)
+
+
+def _side(side: SideInfo) -> list[str]:
+    seeds = ", ".join(map(str, side.seeds))
+    size = f"{side.rounds} rounds, {side.users:,} users, {side.items:,} items"
+    return [
+        side.name,
+        side.arm,
+        f"seed {seeds}" if len(side.seeds) == 1 else f"seeds {seeds}",
+        size,
+    ]
+
+
+def _notes(found: Comparison) -> list[str]:
+    """Return what a reader has to know before reading figures."""
+    notes = [f"{'the same world' if found.same_world else 'another world'}: {found.world}"]
+    if any(a != b for a, b in found.seeds):
+        pairs = ", ".join(f"{a} with {b}" for a, b in found.seeds)
+        notes.append(f"no seed is the same: seed {pairs} are compared, so chance differs too")
+    elif len(found.seeds) < max(len(found.a.seeds), len(found.b.seeds)):
+        notes.append(f"compared: seeds {', '.join(str(a) for a, _ in found.seeds)}")
+    if found.a.rounds != found.b.rounds:
+        notes.append(f"compared: the {found.rounds} rounds that both have")
+    others = list(dict.fromkeys([*found.a.other_arms, *found.b.other_arms]))
+    others = [arm for arm in others if arm not in (found.a.arm, found.b.arm)]
+    if others:
+        more = f" and {len(others) - 5} more" if len(others) > 5 else ""
+        notes.append(f"other arms (--arm, --arm-b): {', '.join(others[:5])}{more}")
+    return notes
+
+
+def _print_keys(out: Console, title: str, keys: Sequence[ChangedKey]) -> None:
+    if not keys:
+        out.print(f"\n{title}: the same", style="bold")
+        return
+    out.print(f"\n{title}", style="bold")
+    table = grid()
+    for each in keys:
+        values = (one_line(_value(value), _WIDEST) for value in (each.a, each.b))
+        table.add_row(f"  {each.key}", *values)
+    out.print(table)
+
+
+def _value(value: str | None) -> str:
+    return "(not there)" if value is None else value
+
+
+def _print_first(out: Console, found: Comparison) -> None:
+    first = found.first_difference
+    out.print(f"\n{_first(found)}", style="bold", soft_wrap=True)
+    if first is None:
+        return
+    for letter, text in (("A", first.a), ("B", first.b)):
+        for number_, line in enumerate(text.splitlines() or ["(empty)"]):
+            out.print(f"  {letter if number_ == 0 else ' '}  {line}", soft_wrap=True)
+    for command in _commands(found, first.at):
+        out.print(f"  {command}", style="dim", soft_wrap=True)
+
+
+def _first(found: Comparison) -> str:
+    first = found.first_difference
+    if first is None:
+        return f"all steps of {found.rounds} rounds are the same"
+    at = first.at
+    where = f"round {at.round}, {at.user}, step {at.step}, seed {at.seed}"
+    return f"they part in {where}: {_of(first)}"
+
+
+def _of(first: Difference) -> str:
+    return f"{first.part} of {first.node}" if first.node else first.part
+
+
+def _commands(found: Comparison, at: StepAddress) -> list[str]:
+    """Return the commands that show a step on both sides."""
+    seed_b = dict(found.seeds)[at.seed]
+    at_b = StepAddress(found.b.arm, seed_b, at.user, at.round, at.step)
+    folders = (Path(found.a.folder), Path(found.b.folder))
+    return [why_command(folder, at) for folder, at in zip(folders, (at, at_b), strict=True)]
+
+
+def _print_metrics(out: Console, found: Comparison) -> None:
+    out.print(f"\n{_means(found)}", style="bold")
+    if not found.metrics:
+        out.print("  Both sides have no metric in common.")
+        return
+    shown = eventful({metric.metric: [metric.a, metric.b] for metric in found.metrics})
+    table = grid()
+    table.add_row(*(Text(head, "dim") for head in ("", "A", "B", "B − A", "95 % interval", "p")))
+    for metric in found.metrics:
+        if metric.metric not in shown:
+            continue
+        style = _STYLES.get(metric.verdict, "dim")
+        figures = (Text(figure, style) for figure in _figures(metric))
+        label = f"  {metric_info(metric.metric).label}"
+        table.add_row(label, *figures, Text(metric.verdict, style))
+    out.print(table)
+
+
+def _means(found: Comparison) -> str:
+    last, of = found.last_rounds, found.rounds
+    over = f"all {of} rounds" if last == of else f"the last {last} of {of} rounds"
+    users = max((metric.users for metric in found.metrics), default=0)
+    return f"Means over {over}, B against A, the same {users:,} users"
+
+
+def _figures(metric: MetricDifference) -> list[str]:
+    interval = "–"
+    if metric.low is not None and metric.high is not None:
+        interval = f"[{number(metric.low, '+')}, {number(metric.high, '+')}]"
+    p = "–" if metric.p is None else number(metric.p)
+    return [number(metric.a), number(metric.b), number(metric.difference, "+"), interval, p]
+
+
+def _print_steps(out: Console, steps: Sequence[ComparedStep]) -> None:
+    out.print(f"\nThe steps of {steps[0].at.user}", style="bold")
+    table = grid()
+    for (seed, round), of_round in groupby(steps, key=lambda s: (s.at.seed, s.at.round)):
+        for step in of_round:
+            where = f"  seed {seed}", f"round {round}", f"step {step.at.step}"
+            table.add_row(*where, Text(_parts(step), "dim" if step.same else "bold"))
+    out.print(table)
+
+
+def _parts(step: ComparedStep) -> str:
+    return "the same" if step.same else ", ".join(step.parts)

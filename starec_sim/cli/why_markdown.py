@@ -1,0 +1,100 @@
+"""One step of a user as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from starec_sim.cli.as_markdown import markdown_table, markdown_text
+from starec_sim.cli.why_view import (
+    group_rows,
+    group_title,
+    reward_text,
+    slate_cell,
+    slate_columns,
+)
+from starec_sim.traces.step_page import StepPage, TurnPage
+from starec_sim.visible_text import visible
+
+if TYPE_CHECKING:
+    from starec_sim.traces.training_view import Group
+
+_SIGNS = {"added": "+", "removed": "-", "kept": " "}
+
+
+def step_as_markdown(page: StepPage, groups: Sequence[Group], prompts: bool) -> str:
+    """Return the page of a step.
+
+    Args:
+        page: The page.
+        groups: In a training, the groups that hold the answers of the step.
+        prompts: Whether to write every prompt and answer in full.
+    """
+    at = page.at
+    title = f"{at.user}, round {at.round}, step {at.step} ({at.arm}, seed {at.seed})"
+    parts = [f"# {markdown_text(title)}"]
+    if page.profile:
+        parts.append(markdown_table(["trait", "value"], page.profile.items()))
+    parts += ["## What she remembered", f"After {page.memory_before.steps} steps of this run."]
+    if page.memory_before.summary:
+        parts.append(_block(page.memory_before.summary))
+    if page.memory_before.shown:
+        parts.append("In the prompt:\n\n" + _list(page.memory_before.shown))
+    if page.recalled:
+        recalled = ((each.item.title, f"{each.score:.3f}") for each in page.recalled)
+        parts.append(markdown_table(["recalled", "similarity to the slate"], recalled))
+    parts += ["## What she was shown", _slate(page), "## What she thought"]
+    parts += [part for turn in page.turns for part in _turn(turn, prompts)]
+    gate = "thought again" if page.slow else "went on"
+    parts.append(f"Gate: {gate}: {markdown_text(page.reason)}")
+    if any(change.op != "kept" for change in page.changes):
+        lines = (f"{_SIGNS[change.op]} {change.text}" for change in page.changes)
+        parts += ["## What changed in memory", _block("\n".join(lines), "diff")]
+    parts += ["## What it earned", markdown_text(reward_text(page))]
+    for group in groups:
+        heads = ["", "reward", "advantage", "components", "answer"]
+        parts += [
+            f"## {group_title(group)}",
+            markdown_table(heads, ((*row[:4], row[4][:200]) for row in group_rows(group))),
+        ]
+    return "\n\n".join(parts)
+
+
+def _slate(page: StepPage) -> str:
+    columns = slate_columns(page)
+    heads = ["", "item", "title", *columns, "chosen in the data", "lived"]
+    rows = (
+        (
+            place.label,
+            place.item.id,
+            place.item.title,
+            *(slate_cell(place, column) for column in columns),
+            "yes" if place.target else None,
+            None if place.rating is None else f"{place.rating:g}",
+        )
+        for place in page.slate
+    )
+    return markdown_table(heads, rows)
+
+
+def _turn(turn: TurnPage, prompts: bool) -> Iterator[str]:
+    again = " (repair)" if turn.attempt else ""
+    yield f"**{turn.node}{again}**, {markdown_text(turn.policy)}"
+    if prompts:
+        for role, text in turn.messages:
+            yield f"{markdown_text(role)}:\n\n{_block(text)}"
+    yield _block(turn.completion if prompts else turn.reasoning or turn.completion)
+    if turn.error:
+        yield f"Parser: {markdown_text(turn.error)}"
+
+
+def _block(text: str, language: str = "") -> str:
+    """Return a fenced block, whose fence is longer than any in the text."""
+    fence = "```"
+    while fence in text:
+        fence += "`"
+    return f"{fence}{language}\n{visible(text)}\n{fence}"
+
+
+def _list(lines: Sequence[str]) -> str:
+    return "\n".join(f"- {markdown_text(line)}" for line in lines)

@@ -1,0 +1,203 @@
+"""Print one step of a user: from what she remembered to what was learned from her answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from starec_sim.cli.tables import grid, number, one_line
+from starec_sim.cli.text import program
+from starec_sim.cli.trace_view import (
+    Row,
+    print_answers,
+    print_changes,
+    print_ending,
+    print_flaws,
+    print_gate,
+    print_items,
+    print_text,
+    print_title,
+    print_user,
+    stars,
+)
+from starec_sim.cli.visible_console import console
+from starec_sim.traces.commands import why_command
+from starec_sim.traces.step_page import SlatePlace, StepPage
+from starec_sim.traces.values import ExperienceRef
+from starec_sim.visible_text import visible
+
+if TYPE_CHECKING:
+    from starec_sim.traces.training_view import Group
+
+_LINES = 6
+"""Lines of the summary, and experiences, that are shown at most without --prompts."""
+
+
+def print_why(folder: Path, page: StepPage, groups: Sequence[Group], prompts: bool) -> None:
+    """Print the page of a step.
+
+    Args:
+        folder: The run.
+        page: The page.
+        groups: In a training, the groups that hold the answers of the step.
+        prompts: Whether to print every prompt and answer in full.
+    """
+    out, at = console(), page.at
+    where = f"{at.arm}, seed {at.seed} · round {at.round}, step {at.step}"
+    print_user(out, at.user, page.profile, where)
+    print_title(out, "what she remembered")
+    _print_memory(out, page, prompts)
+    print_title(out, f"what she was shown: {_task(page)}")
+    _print_slate(out, page)
+    print_title(out, "what she thought")
+    print_flaws(out, page.flaws, page.repaired)
+    print_answers(out, page.turns, "fast", prompts)
+    print_gate(out, page.slow, page.reason)
+    print_answers(out, page.turns, "slow", prompts)
+    print_changes(out, page.changes, prompts)
+    print_ending(out, page.ending)
+    print_title(out, "what it earned")
+    print_text(out, "reward", reward_text(page))
+    for group in groups:
+        _print_group(out, group)
+    _print_neighbours(out, folder, page)
+
+
+def reward_text(page: StepPage) -> str:
+    """Return the reward by component, weighted and summed in a training."""
+    parts = [f"{visible(name)} {number(value)}" for name, value in page.reward.items()]
+    if page.reward_weights:
+        weights = (f"{weight:g} {visible(name)}" for name, weight in page.reward_weights.items())
+        parts.append(f"a training sums {' + '.join(weights)}")
+    return " · ".join(parts) or "the environment reports none"
+
+
+def group_title(group: Group) -> str:
+    """Return the title of a group."""
+    what = "answers" if group.node == "fast" else "summaries"
+    learned = "all equal, so nothing was learned" if group.zero_variance else "compared"
+    return f"{len(group.members)} {what} of step {group.step} of the training, {learned}"
+
+
+def group_rows(group: Group) -> list[tuple[str, str, str, str, str]]:
+    """Return number, reward, advantage, components and answer of each member of a group."""
+    return [
+        (
+            str(member.number),
+            number(member.reward),
+            number(member.advantage, "+"),
+            ", ".join(f"{name} {number(value)}" for name, value in member.components.items()),
+            f"{member.tokens} tokens" if member.text is None else member.text,
+        )
+        for member in group.members
+    ]
+
+
+def slate_columns(page: StepPage) -> tuple[str, ...]:
+    """Return the heads of the columns that a slate has values for."""
+    known = {
+        "score": any(place.score is not None for place in page.slate),
+        "truth": any(place.truth is not None for place in page.slate),
+        "rank": page.task != "feed",
+        "expected": page.task == "feed",
+    }
+    return tuple(name for name, has_values in known.items() if has_values)
+
+
+def slate_cell(place: SlatePlace, column: str) -> str:
+    """Return the text of one cell of a slate."""
+    if column == "expected":
+        if not place.watched:
+            return "skipped"
+        return "watched" if place.expected is None else f"{place.expected:g}"
+    value = {"score": place.score, "truth": place.truth, "rank": place.rank}[column]
+    if value is None:
+        return "–"
+    return number(value) if column == "score" else f"{value:g}"
+
+
+def _task(page: StepPage) -> str:
+    return f"page {page.page}" if page.task == "feed" else f"{len(page.slate)} to rank"
+
+
+def _print_memory(out: Console, page: StepPage, prompts: bool) -> None:
+    before = page.memory_before
+    steps = "1 step" if before.steps == 1 else f"{before.steps} steps"
+    gained = "1 rating" if len(before.gained) == 1 else f"{len(before.gained)} ratings"
+    print_text(out, "so far", f"{steps} of this run, which revealed {gained}")
+    summary = [line for line in before.summary.splitlines() if line.strip()]
+    print_text(out, "summary", _lines(summary, prompts) or Text("none yet", "dim"))
+    room = out.width - 16
+    recalled = [f"{number(each.score)} {each.item.title}" for each in page.recalled or ()]
+    if recalled:
+        like = ["similarity to the slate, and what is recalled:", *recalled]
+        print_text(out, "recalled", Text("\n").join(one_line(line, room) for line in like))
+    shown = list(before.shown) if prompts else _latest(before.shown)
+    lines = Text("\n").join(one_line(line, room) for line in shown)
+    print_text(out, "in prompt", lines or Text("no experience", "dim"))
+
+
+def _lines(lines: list[str], prompts: bool) -> Text:
+    """Return the first lines of a text, with how many are left out."""
+    if not prompts and len(lines) > _LINES:
+        lines = [*lines[: _LINES - 1], f"… {len(lines) - _LINES + 1} more (--prompts)"]
+    return Text("\n".join(map(visible, lines)))
+
+
+def _latest(lines: Sequence[str]) -> list[str]:
+    """Return the last lines, with how many come before them."""
+    if len(lines) <= _LINES:
+        return list(lines)
+    return [f"… {len(lines) - _LINES + 1} more (--prompts)", *lines[1 - _LINES :]]
+
+
+def _print_slate(out: Console, page: StepPage) -> None:
+    columns = slate_columns(page)
+    lived = {each.item.id: each for each in page.experiences}
+    rows = []
+    for place in page.slate:
+        cells = [Text(slate_cell(place, column), justify="right") for column in columns]
+        chosen = Text("chosen" if place.target else "", "bold")
+        marks = [chosen] if page.task != "feed" else []
+        rows.append(
+            Row(place.label, place.item, (*cells, *marks, stars(lived.pop(place.item.id, None))))
+        )
+    heads = (*columns, *([""] if page.task != "feed" else []), "lived")
+    print_items(out, rows, "shown", heads)
+    if lived:
+        print_text(out, "also lived", ", ".join(map(_lived, lived.values())))
+
+
+def _lived(experience: ExperienceRef) -> str:
+    return f"{visible(experience.item.title)} {experience.rating:g}"
+
+
+def _print_group(out: Console, group: Group) -> None:
+    print_title(out, group_title(group))
+    table = grid()
+    table.add_row("", "reward", "advantage", "", "", style="dim")
+    width = max(20, out.width // 2)
+    for name, reward, advantage, components, answer in group_rows(group):
+        style = "" if group.zero_variance else "green" if advantage[0] == "+" else "red"
+        table.add_row(
+            Text(name, "dim", justify="right"),
+            reward,
+            Text(advantage, style),
+            one_line(components, 40, "dim"),
+            one_line(answer, width, "italic"),
+        )
+    out.print(Padding(table, (0, 0, 0, 2)))
+
+
+def _print_neighbours(out: Console, folder: Path, page: StepPage) -> None:
+    """Print the commands for the steps before and after."""
+    for name, at in (("before", page.previous), ("after", page.next)):
+        if at is not None:
+            command = visible(why_command(folder, at)).removeprefix("starec")
+            out.print(f"\n  {name}: {program()}{command}", style="dim", soft_wrap=True, end="")
+    out.print()

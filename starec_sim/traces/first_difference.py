@@ -1,0 +1,251 @@
+"""Find where two trials part: the first round with another digest, and in it the first step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from starec_sim.runs.comparable_steps import (
+    ComparableStep,
+    ComparableSteps,
+    ComparableTurn,
+    World,
+    read_world,
+    round_digests,
+)
+from starec_sim.runs.reader import Reader, RecordedTrial
+from starec_sim.traces.values import StepAddress
+from starec_sim.types import Decision, Feedback
+
+Part = Literal["observation", "prompt", "answer", "decision", "feedback", "gate", "memory"]
+"""The parts of a step, in the order in which they come about."""
+_CONTEXT, _SHOWN = 1, 6
+"""Lines before the first one that differs, and lines that are shown altogether."""
+_LONGEST = 400
+"""Characters of a line that are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A part of a step in which two trials differ."""
+
+    at: StepAddress
+    """On the first side."""
+    part: Part
+    node: str
+    """The node that was asked, for a prompt or an answer; else empty."""
+    a: str
+    """What is different on the first side; of a long text the lines around the difference."""
+    b: str
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedStep:
+    """Whether a step is the same on both sides."""
+
+    at: StepAddress
+    same: bool
+    parts: tuple[Part, ...]
+    """The parts that differ."""
+
+
+class TrialPair:
+    """Two trials that are compared step by step; users and items are matched by their ids.
+
+    Args:
+        a: The record of the first trial.
+        trial_a: The first trial.
+        b: The record of the second trial.
+        trial_b: The second trial.
+    """
+
+    def __init__(
+        self, a: Reader, trial_a: RecordedTrial, b: Reader, trial_b: RecordedTrial
+    ) -> None:
+        self._sides = (a, trial_a), (b, trial_b)
+        self._trial = trial_a
+        self._rounds = min(trial_a.rounds, trial_b.rounds)
+        self.worlds = read_world(a, trial_a), read_world(b, trial_b)
+        self._digests = round_digests(a, trial_a), round_digests(b, trial_b)
+        world_a, world_b = self.worlds
+        self._items = list(world_a.items)
+        number = None if world_a.items == world_b.items else self._rows_in_a(world_b)
+        self._a = ComparableSteps(a, trial_a, world_a.users)
+        self._b = ComparableSteps(b, trial_b, world_b.users, number)
+
+    def _rows_in_a(self, other: World) -> list[int]:
+        """Return the row of each item of the other world; items that are new get new rows."""
+        rows = {item: row for row, item in enumerate(self._items)}
+        for item in other.items:
+            if item not in rows:
+                rows[item] = len(self._items)
+                self._items.append(item)
+        return [rows[item] for item in other.items]
+
+    def first(self) -> Difference | None:
+        """Return the first difference; None if all common rounds are the same."""
+        for round in self._rounds_that_differ():
+            a, b = self._a.round(round), self._b.round(round)
+            for user, step in [*a, *(key for key in b if key not in a)]:
+                parts = _parts(a.get((user, step)), b.get((user, step)))
+                if parts:
+                    at = self._at(user, round, step)
+                    return self._difference(at, a.get((user, step)), b.get((user, step)), parts[0])
+        return None
+
+    def of_user(self, user: str) -> Iterator[ComparedStep]:
+        """Yield all steps of a user in the common rounds.
+
+        Raises:
+            RunError: One of the trials has no such user.
+        """
+        row_a, row_b = (reader.user(trial, user)[0] for reader, trial in self._sides)
+        for round in range(self._rounds):
+            a, b = self._a.round(round, row_a), self._b.round(round, row_b)
+            for key in sorted({*a, *b}):
+                parts = _parts(a.get(key), b.get(key))
+                yield ComparedStep(self._at(user, round, key[1]), not parts, tuple(parts))
+
+    def _rounds_that_differ(self) -> range:
+        """Return the rounds from the first with another digest on.
+
+        A digest covers the rounds before it as well. It covers the names of policies too, so the
+        decisions of a round with another digest can be the same.
+        """
+        pairs = zip(*self._digests, strict=False)
+        same = next((n for n, (a, b) in enumerate(pairs) if a != b), self._rounds)
+        return range(same, self._rounds)
+
+    def _at(self, user: str, round: int, step: int) -> StepAddress:
+        return StepAddress(self._trial.arm, self._trial.seed, user, round + 1, step + 1)
+
+    def _difference(
+        self, at: StepAddress, a: ComparableStep | None, b: ComparableStep | None, part: Part
+    ) -> Difference:
+        if a is None or b is None:
+            words = ["there is such a step" if each else "no such step" for each in (a, b)]
+            return Difference(at, part, "", *words)
+        node = ""
+        if part in ("prompt", "answer"):
+            node, text_a, text_b = self._texts_of_turns(a, b, part)
+        elif part == "memory":
+            text_a, text_b = self._a.text(a.summary), self._b.text(b.summary)
+        else:
+            text_a, text_b = self._said(a, part), self._said(b, part)
+        return Difference(at, part, node, *_around(text_a, text_b))
+
+    def _texts_of_turns(
+        self, a: ComparableStep, b: ComparableStep, part: Part
+    ) -> tuple[str, str, str]:
+        """Return the node and both texts of the first call that differs."""
+        for turn_a, turn_b in _pairs(a, b):
+            node = (turn_a or turn_b or a.turns[0]).node
+            if turn_a is None or turn_b is None:
+                a_said, b_said = (
+                    "no such call" if turn is None else "a call" for turn in (turn_a, turn_b)
+                )
+                return node, a_said, b_said
+            if part == "prompt" and turn_a.prompt != turn_b.prompt:
+                return node, _prompt(turn_a, self._a), _prompt(turn_b, self._b)
+            if part == "answer" and turn_a.answer != turn_b.answer:
+                return node, self._a.text(turn_a.answer), self._b.text(turn_b.answer)
+        raise AssertionError("the turns are the same")
+
+    def _said(self, step: ComparableStep, part: Part) -> str:
+        if part == "observation":
+            shown = step.observation
+            return f"page {shown.page}: {', '.join(self._items[item] for item in shown.slate)}"
+        if part == "decision":
+            return _decision(step.decision, self._items)
+        if part == "gate":
+            slow, reason = step.gate
+            return f"{'thinks again' if slow else 'goes on'}: {reason}"
+        return _feedback(step.feedback, self._items)
+
+
+def _parts(a: ComparableStep | None, b: ComparableStep | None) -> list[Part]:
+    """Return the parts in which two steps differ, in the order in which they come about."""
+    if a == b:
+        return []
+    if a is None or b is None:
+        return ["observation"]
+    parts: dict[Part, bool] = {"observation": a.observation != b.observation}
+    for turn_a, turn_b in _pairs(a, b, "fast"):
+        _compare_turns(turn_a, turn_b, parts)
+    parts["decision"] = a.decision != b.decision
+    parts["feedback"] = a.feedback != b.feedback
+    parts["gate"] = a.gate[0] != b.gate[0]  # its reason is words about the same decision
+    for turn_a, turn_b in _pairs(a, b, "slow"):
+        _compare_turns(turn_a, turn_b, parts)
+    parts["memory"] = a.summary != b.summary
+    return [part for part, differs in parts.items() if differs]
+
+
+def _compare_turns(
+    a: ComparableTurn | None, b: ComparableTurn | None, parts: dict[Part, bool]
+) -> None:
+    if a is None or b is None:
+        parts["prompt"] = True
+        return
+    if a.prompt != b.prompt:
+        parts["prompt"] = True
+    if a.answer != b.answer:
+        parts["answer"] = True
+
+
+def _pairs(
+    a: ComparableStep, b: ComparableStep, node: str | None = None
+) -> list[tuple[ComparableTurn | None, ComparableTurn | None]]:
+    """Return the calls of two steps in pairs; None where one step lacks a call."""
+    calls_a, calls_b = (
+        {(t.node, t.attempt): t for t in step.turns if node in (None, t.node)} for step in (a, b)
+    )
+    return [(calls_a.get(key), calls_b.get(key)) for key in sorted({*calls_a, *calls_b})]
+
+
+def _prompt(turn: ComparableTurn, steps: ComparableSteps) -> str:
+    return "\n".join(f"{role}:\n{steps.text(text)}" for role, text in turn.prompt)
+
+
+def _decision(decision: Decision, items: list[str]) -> str:
+    if decision.actions:
+        watched = [
+            items[a.item] + ("" if a.rating is None else f" ({a.rating:g})")
+            for a in decision.actions
+            if a.watched
+        ]
+        said = f"watches {', '.join(watched) or 'nothing'}, and {_stays(decision)}"
+    else:
+        said = f"ranks {', '.join(items[item] for item in decision.ranking[: decision.read])}"
+    flaws = ", ".join(f"{kind} {count}" for kind, count in decision.flaws.items())
+    return f"{said}{f'; flaws: {flaws}' if flaws else ''}{'; repaired' * decision.repaired}"
+
+
+def _stays(decision: Decision) -> str:
+    return "leaves" if decision.leave else "stays"
+
+
+def _feedback(feedback: Feedback, items: list[str]) -> str:
+    parts = [f"{items[e.item]} {e.rating:g} stars ({e.source})" for e in feedback.experiences]
+    if feedback.target is not None:
+        parts.append(f"chosen {items[feedback.target]}")
+    parts += [f"{name} {value:g}" for name, value in feedback.reward.items()]
+    return "; ".join([*parts, f"ending {feedback.ending or 'none'}"])
+
+
+def _around(a: str, b: str) -> tuple[str, str]:
+    """Return the lines of two texts around the first that differs."""
+    lines_a, lines_b = a.splitlines(), b.splitlines()
+    pairs = zip(lines_a, lines_b, strict=False)
+    first = next(
+        (n for n, (one, other) in enumerate(pairs) if one != other), min(len(lines_a), len(lines_b))
+    )
+    start = max(0, first - _CONTEXT)
+    return _excerpt(lines_a, start), _excerpt(lines_b, start)
+
+
+def _excerpt(lines: list[str], start: int) -> str:
+    shown = [line[:_LONGEST] for line in lines[start : start + _SHOWN]]
+    before, after = ["…"] * (start > 0), ["…"] * (start + _SHOWN < len(lines))
+    return "\n".join([*before, *shown, *after])

@@ -1,0 +1,188 @@
+"""Find words in the prompts, answers and summaries of a run."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from starec_sim.errors import RunError, did_you_mean
+from starec_sim.runs.reader import Reader, RecordedTrial
+from starec_sim.runs.search_index import MOST_COUNTED, Filters, FoundText, open_index
+from starec_sim.runs.store import Texts
+from starec_sim.traces.commands import why_command
+from starec_sim.traces.values import StepAddress
+
+_WORD = re.compile(r"[^\W_]+")
+_PHRASE = re.compile(r'"([^"]*)"|(\S+)')
+_OPERATORS = frozenset({"and", "or", "not", "near"})
+_BEFORE, _LENGTH = 60, 180
+"""Characters of a snippet before the first word that was found, and altogether."""
+NODES = ("fast", "slow")
+
+
+@dataclass(frozen=True, slots=True)
+class SnippetPart:
+    """A part of a snippet."""
+
+    text: str
+    hit: bool
+    """Whether these are words that were searched for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One text that was found, at the first step that has it."""
+
+    at: StepAddress
+    node: str
+    """Empty for a summary."""
+    attempt: int
+    where: str
+    """`prompt`, `answer` or `summary`."""
+    snippet: tuple[SnippetPart, ...]
+    others: int
+    """Further users, nodes and kinds with the same text."""
+    command: str
+    """Shows the step."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """What was found."""
+
+    query: str
+    total: int
+    """Texts that match; `more` says whether there are more than are counted."""
+    more: bool
+    hits: tuple[Hit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is searched for, and where."""
+
+    words: str
+    """Words, which all have to occur; those between quotation marks stand side by side."""
+    fts: bool = False
+    """Whether the words are an expression of FTS5, with AND, OR, NOT, NEAR and prefix*."""
+    node: str | None = None
+    user: str | None = None
+    arm: str | None = None
+    limit: int = 20
+
+
+def search(reader: Reader, query: Query) -> SearchResult:
+    """Return the texts of a run that hold some words.
+
+    Args:
+        reader: The record.
+        query: What is searched for.
+
+    Raises:
+        RunError: There are no words, or there is no such node, arm or user.
+    """
+    match = query.words if query.fts else quoted(query.words)
+    if not match.strip():
+        raise RunError(
+            f'the search "{query.words}" holds no word',
+            hint='name one, e.g. starec search latest "war film"',
+        )
+    if query.node is not None and query.node not in NODES:
+        raise RunError(
+            f'there is no node "{query.node}"; {did_you_mean(query.node, NODES)}',
+            hint="pass one of those to --node",
+        )
+    trials = trials_of(reader, query.arm)
+    users = None if query.user is None else _users(reader, trials, query.user)
+    numbers = None if query.arm is None else [trial.number for trial in trials]
+    filters = Filters(users, numbers, query.node)
+    with open_index(reader) as index:
+        total, found = index.find(match, filters, query.limit)
+    texts, by_number = Texts(reader.db), {trial.number: trial for trial in trials}
+    hits = tuple(_hit(reader, by_number, texts, each, query.words) for each in found)
+    return SearchResult(query.words, total, total >= MOST_COUNTED, hits)
+
+
+def quoted(words: str) -> str:
+    """Return words of a user as an expression of FTS5 that finds them as they are.
+
+    >>> quoted('war NOT "civil war" c++ --')
+    '"war" "NOT" "civil war" "c++"'
+    """
+    parts = [phrase or word for phrase, word in _PHRASE.findall(words)]
+    parts = [part.replace('"', " ") for part in parts if _WORD.search(part)]
+    return " ".join(f'"{part}"' for part in parts)
+
+
+def trials_of(reader: Reader, arm: str | None, seed: int | None = None) -> list[RecordedTrial]:
+    """Return the trials of an arm and a seed; None matches any.
+
+    Raises:
+        RunError: There are none.
+    """
+    reader.trial(arm, seed)
+    return [t for t in reader.trials() if arm in (None, t.arm) and seed in (None, t.seed)]
+
+
+def snippet(text: str, words: str) -> tuple[SnippetPart, ...]:
+    """Return the part of a text around the first of some words, on one line.
+
+    >>> snippet("She likes  Sci-Fi", "sci")
+    (SnippetPart(text='She likes ', hit=False), SnippetPart(text='Sci', hit=True), \
+SnippetPart(text='-Fi', hit=False))
+    """
+    line = " ".join(text.split())
+    wanted = {_folded(word) for word in _WORD.findall(words)} - _OPERATORS
+    starts = tuple(_folded(word[:-1]) for word in re.findall(r"[^\W_]+\*", words))
+    found = [
+        match
+        for match in _WORD.finditer(line)
+        if (word := _folded(match[0])) in wanted or (starts and word.startswith(starts))
+    ]
+    begin = max(0, found[0].start() - _BEFORE) if found else 0
+    end = min(len(line), begin + _LENGTH)
+    parts, at = [SnippetPart("…", False)] if begin else [], begin
+    for match in found:
+        if match.end() > end:
+            break
+        parts += [SnippetPart(line[at : match.start()], False), SnippetPart(match[0], True)]
+        at = match.end()
+    parts.append(SnippetPart(line[at:end] + ("…" if end < len(line) else ""), False))
+    return tuple(part for part in parts if part.text)
+
+
+@cache
+def _folded(word: str) -> str:
+    """Return a word without case and accents, as the index holds it."""
+    decomposed = unicodedata.normalize("NFKD", word.casefold())
+    return "".join(c for c in decomposed if not unicodedata.combining(c))
+
+
+def _users(reader: Reader, trials: list[RecordedTrial], user: str) -> list[tuple[int, int]]:
+    """Return (trial, row) of a user in all trials that have her."""
+    rows = reader.rows_of_user(user)
+    found = [(trial.number, rows[trial.number]) for trial in trials if trial.number in rows]
+    if not found:
+        reader.user(trials[0], user)  # raises: no such user
+    return found
+
+
+def _hit(
+    reader: Reader, trials: Mapping[int, RecordedTrial], texts: Texts, found: FoundText, words: str
+) -> Hit:
+    place = found.place
+    trial = trials[place.trial]
+    user = reader.user_at(trial, place.user)
+    at = StepAddress(trial.arm, trial.seed, user, place.round + 1, place.step + 1)
+    return Hit(
+        at=at,
+        node=place.node,
+        attempt=place.attempt,
+        where=place.kind,
+        snippet=snippet(texts[found.text], words),
+        others=found.places - 1,
+        command=why_command(reader.path.parent, at),
+    )

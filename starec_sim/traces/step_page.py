@@ -1,0 +1,332 @@
+"""One step of one person: what she remembered, saw, thought, did, and what came of it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from starec_sim.answers import label, read_prompt, thought
+from starec_sim.errors import RunError
+from starec_sim.learning.trials import BRANCH
+from starec_sim.runs.facts import StepFacts
+from starec_sim.runs.reader import Reader, RecordedStep, RecordedTrial
+from starec_sim.runs.record_errors import damaged
+from starec_sim.traces.values import ExperienceRef, GroupPlace, ItemRef, Items, StepAddress
+from starec_sim.types import Experience, Node, Source, Tokens, Turn
+
+
+@dataclass(frozen=True, slots=True)
+class ShownMemory:
+    """What a person remembers before a step."""
+
+    steps: int
+    """Steps that she has played before this one."""
+    summary: str
+    """The preference summary; empty before the first one is written."""
+    shown: tuple[str, ...]
+    """The experiences that the prompt shows, oldest first, one line each."""
+    gained: tuple[ExperienceRef, ...]
+    """Everything that she experienced in this run before this step, oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlatePlace:
+    """One item of a slate."""
+
+    position: int
+    """From 1."""
+    label: str
+    item: ItemRef
+    rating: float | None
+    """Her true rating, where the step revealed it."""
+    target: bool
+    """Whether she chose it in the data."""
+    rank: int | None
+    """Her rank for it, from 1; None in a feed, and for what her answer leaves out."""
+    watched: bool | None
+    """None in a ranking."""
+    expected: float | None
+    """The stars that she expected of it."""
+    score: float | None
+    """The recommender's own score; None if it is not on record."""
+    truth: float | None
+    """Her true stars, as the environment knows them and she does not; None if not on record."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecalledRef:
+    """An older experience that the prompt shows because it is similar to the slate."""
+
+    item: ItemRef
+    score: float
+    """The greatest similarity to an item of the slate."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPage:
+    """The sampled tokens of an answer."""
+
+    ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    version: str
+    """The name of the weights."""
+    sampling: Mapping[str, float]
+    group: str
+    """The group of answers that GRPO compares; empty outside a training."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnPage:
+    """One call of a policy."""
+
+    node: Node
+    attempt: int
+    """0 for the question, 1 for the repair."""
+    policy: str
+    messages: tuple[tuple[str, str], ...]
+    """Pairs of role and text."""
+    completion: str
+    reasoning: str
+    """The part of the answer before the decision; empty where there is none."""
+    tokens_in: int | None
+    tokens_out: int | None
+    latency_s: float
+    cost_usd: float | None
+    source: Source
+    tries: int
+    failure: str
+    error: str
+    tokens: TokenPage | None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One line of a difference between two summaries."""
+
+    op: Literal["added", "removed", "kept"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepPage:
+    """Everything on record about one step."""
+
+    at: StepAddress
+    previous: StepAddress | None
+    """The step of this person before this one, in this visit or an earlier one."""
+    next: StepAddress | None
+    profile: Mapping[str, str]
+    task: str
+    page: int
+    memory_before: ShownMemory
+    recalled: tuple[RecalledRef, ...] | None
+    """Oldest first; None if nothing was recalled, or it is not on record."""
+    slate: tuple[SlatePlace, ...]
+    turns: tuple[TurnPage, ...]
+    leave: bool
+    flaws: Mapping[str, int]
+    repaired: bool
+    experiences: tuple[ExperienceRef, ...]
+    """What the environment revealed, in the order of her actions."""
+    ending: str
+    """Why the visit ends here; empty while it goes on."""
+    reward: Mapping[str, float]
+    """The components that the environment reports, unweighted."""
+    reward_weights: Mapping[str, float] | None
+    """The weights of the components in a training; None elsewhere."""
+    slow: bool
+    """Whether the gate asks the slow node."""
+    reason: str
+    """The gate's reason."""
+    summary_after: str
+    changes: tuple[Change, ...]
+    """The lines of the summary before and after this step."""
+    group: GroupPlace | None
+    """In a training: the group of answers that holds this step's decision."""
+    summary_group: GroupPlace | None
+    """In a training: the group that holds the summary written after it."""
+
+
+def read_step(
+    reader: Reader, trial: RecordedTrial, user_id: str, round: int, step: int = 1
+) -> StepPage:
+    """Return the page of one step.
+
+    Args:
+        reader: The record.
+        trial: The arm and seed.
+        user_id: The user's id in the dataset.
+        round: From 1.
+        step: From 1, within the visit.
+
+    Raises:
+        RunError: There is no such user or step; the message names those that exist.
+    """
+    row, user = reader.user(trial, user_id)
+    keys = reader.step_keys(trial, row)
+    wanted = (round - 1, step - 1)
+    if wanted not in keys:
+        raise _no_step(user_id, keys, round, step)
+    place = keys.index(wanted)
+    found, facts = reader.step(trial, row, *wanted), reader.facts(trial, row, *wanted)
+    summary = reader.summary(trial, row, *keys[place - 1]) if place else ""
+    gained = [
+        experience
+        for each in reader.outlines(trial, row)
+        if (each.round, each.step) < wanted
+        for experience in each.feedback.experiences
+    ]
+    items = Items(reader, trial)
+    items.load([*found.observation.slate, *(e.item for e in gained)])
+
+    def address(index: int) -> StepAddress | None:
+        if not 0 <= index < len(keys):
+            return None
+        at_round, at_step = keys[index]
+        return StepAddress(trial.arm, trial.seed, user_id, at_round + 1, at_step + 1)
+
+    at = StepAddress(trial.arm, trial.seed, user_id, round, step)
+    weights, (group, summary_group) = None, (None, None)
+    if (reader.path.parent / "rollouts").is_dir():
+        from starec_sim.traces import training_view  # takes a tenth of a second to import
+
+        weights = training_view.reward_weights(reader.path.parent)
+        group, summary_group = training_view.groups_of(
+            reader, trial, row, *wanted, slow=found.verdict.slow
+        )
+    return StepPage(
+        at=at,
+        previous=address(place - 1),
+        next=address(place + 1),
+        profile=user.profile,
+        task=found.observation.task,
+        page=found.observation.page,
+        memory_before=_memory(place, summary, gained, found, items),
+        recalled=tuple(RecalledRef(items[item], near) for item, near in facts.recalled) or None,
+        slate=_slate(found, facts, items, reader.path),
+        turns=tuple(_turn(turn) for turn in found.turns if turn.attempt < BRANCH),
+        leave=found.decision.leave,
+        flaws=found.decision.flaws,
+        repaired=found.decision.repaired,
+        experiences=tuple(map(items.experience, found.feedback.experiences)),
+        ending=found.feedback.ending,
+        reward=found.feedback.reward,
+        reward_weights=weights,
+        slow=found.verdict.slow,
+        reason=found.verdict.reason,
+        summary_after=found.summary,
+        changes=changes(summary, found.summary),
+        group=group,
+        summary_group=summary_group,
+    )
+
+
+def changes(before: str, after: str) -> tuple[Change, ...]:
+    r"""Return the lines of two summaries, as added, removed or kept.
+
+    >>> [(change.op, change.text) for change in changes("likes war", "likes war\nlikes drama")]
+    [('kept', 'likes war'), ('added', 'likes drama')]
+    """
+    names: dict[str, Literal["added", "removed", "kept"]] = {
+        "+": "added",
+        "-": "removed",
+        " ": "kept",
+    }
+    lines = difflib.ndiff(_lines(before), _lines(after))
+    return tuple(Change(names[line[0]], line[2:]) for line in lines if line[0] in names)
+
+
+def _lines(summary: str) -> list[str]:
+    return [line.strip() for line in summary.splitlines() if line.strip()]
+
+
+def _memory(
+    steps: int,
+    summary: str,
+    gained: Sequence[Experience],
+    found: RecordedStep,
+    items: Items,
+) -> ShownMemory:
+    asked = next((turn for turn in found.turns if turn.node == "fast" and turn.messages), None)
+    shown = read_prompt(asked.messages).history if asked else ()
+    return ShownMemory(
+        steps=steps,
+        summary=summary,
+        shown=tuple(f"{line.stars:g} stars | {line.card}" for line in shown),
+        gained=tuple(map(items.experience, gained)),
+    )
+
+
+def _slate(
+    step: RecordedStep, facts: StepFacts, items: Items, path: Path
+) -> tuple[SlatePlace, ...]:
+    decision, feedback = step.decision, step.feedback
+    ratings = {experience.item: experience.rating for experience in feedback.experiences}
+    actions = {action.item: action for action in decision.actions}
+    feed = step.observation.task == "feed"
+    missing = (None,) * len(step.observation.slate)
+    scores, truths = facts.score or missing, facts.truth or missing
+    if not len(scores) == len(truths) == len(missing):
+        raise damaged(path, f"step_facts has {len(scores)} scores for a slate of {len(missing)}")
+    places = []
+    for place, item in enumerate(step.observation.slate):
+        action = actions.get(item)
+        places.append(
+            SlatePlace(
+                position=place + 1,
+                label=label(place),
+                item=items[item],
+                rating=ratings.get(item),
+                target=item == feedback.target,
+                rank=None if feed else decision.rank_of(item),
+                watched=bool(action and action.watched) if feed else None,
+                expected=action.rating if action else None,
+                score=scores[place],
+                truth=truths[place],
+            )
+        )
+    return tuple(places)
+
+
+def _turn(turn: Turn) -> TurnPage:
+    return TurnPage(
+        node=turn.node,
+        attempt=turn.attempt,
+        policy=turn.policy,
+        messages=turn.messages,
+        completion=turn.completion,
+        reasoning=thought(turn.completion),
+        tokens_in=turn.tokens_in,
+        tokens_out=turn.tokens_out,
+        latency_s=turn.latency_s,
+        cost_usd=turn.cost_usd,
+        source=turn.source,
+        tries=turn.tries,
+        failure=turn.failure,
+        error=turn.error,
+        tokens=None if turn.tokens is None else _tokens(turn.tokens),
+    )
+
+
+def _tokens(tokens: Tokens) -> TokenPage:
+    return TokenPage(
+        tokens.completion, tokens.logprobs, tokens.version, tokens.sampling, tokens.group
+    )
+
+
+def _no_step(user_id: str, keys: Sequence[tuple[int, int]], round: int, step: int) -> RunError:
+    rounds = sorted({at_round + 1 for at_round, _ in keys})
+    if round not in rounds:
+        known = ", ".join(map(str, rounds)) or "none yet"
+        return RunError(
+            f"{user_id} did not visit in round {round}; the rounds of her visits: {known}",
+            hint="name one of those rounds",
+        )
+    last = max(at_step + 1 for at_round, at_step in keys if at_round == round - 1)
+    return RunError(
+        f"the visit of {user_id} in round {round} has no step {step}; its steps are 1 to {last}",
+        hint="pass one of those to --step",
+    )

@@ -1,0 +1,110 @@
+"""SQL on the views of a small run: what is answered, and what is refused."""
+
+import contextlib
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from starec_sim.errors import RunError
+from starec_sim.runs.manifest import write_manifest
+from starec_sim.runs.sql_console import QueryLimits, query
+from starec_sim.runs.sql_views import VIEWS
+from tests.starec_sim.runs.conftest import a_manifest
+from tests.starec_sim.runs.lives import Writing, turn, visit
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    writing = Writing(folder)
+    for round in range(2):
+        writing.commit(round, [visit(user, round) for user in range(3)])
+    writing.commit(2, [visit(0, 2, turns=(turn("slow"), turn("more", node="slow")))])
+    writing.close()
+    write_manifest(folder, a_manifest())
+    return folder
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_each_view_has_the_columns_that_are_documented(run, view):
+    found = query(run, f"SELECT * FROM {view}")
+    assert found.columns == list(VIEWS[view].columns)
+    assert bool(found.rows) == (view != "rollouts")
+
+
+def test_rounds_steps_and_positions_count_from_1_and_items_have_ids(run):
+    found = query(
+        run,
+        "SELECT round, step, position, item, watched, expected, rating FROM impressions "
+        "WHERE user = 'u1' AND round = 2",
+    )
+    assert found.rows == [[2, 1, 1, "i1", 1, 4.0, 5.0], [2, 1, 2, "i2", 0, None, None]]
+    found = query(run, "SELECT node, answer FROM turns WHERE round = 3 ORDER BY node")
+    assert found.rows == [["fast", "slow"], ["slow", "more"]]
+    found = query(run, "SELECT component, SUM(value) FROM rewards GROUP BY 1")
+    assert found.rows == [["engagement", 3.5]]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM main.steps",
+        "SELECT body FROM texts",
+        "SELECT * FROM sqlite_master",
+        "SELECT * FROM pragma_table_info('steps')",
+        "ATTACH 'x' AS y",
+        "PRAGMA query_only = OFF",
+        "SELECT load_extension('x')",
+        "SELECT text_of(1)",
+        "DELETE FROM rollouts",
+        "DROP VIEW steps",
+        "CREATE TEMP TABLE x (a)",
+        "VACUUM INTO 'x'",
+        "BEGIN",
+        "",
+    ],
+)
+def test_only_select_on_the_views_is_answered(run, sql):
+    with pytest.raises(RunError, match="only SELECT on the views"):
+        query(run, sql)
+
+
+def test_a_query_has_limits(run):
+    endless = "WITH RECURSIVE a(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM a) "
+    with pytest.raises(RunError, match=r"longer than 0\.05 seconds"):
+        query(run, endless + "SELECT COUNT(*) FROM a", QueryLimits(seconds=0.05))
+    found = query(run, endless + "SELECT x FROM a", QueryLimits(rows=3))
+    assert (found.rows, found.cut) == ([[1], [2], [3]], True)
+    with pytest.raises(RunError, match="more memory than is allowed"):
+        query(run, "SELECT zeroblob(1000000000)")
+    with pytest.raises(RunError, match="only one statement"):
+        query(run, "SELECT 1; SELECT 2")
+
+
+def test_a_wrong_name_is_answered_with_the_nearest(run):
+    with pytest.raises(RunError, match='no column summery; did you mean "summary"'):
+        query(run, "SELECT summery FROM steps")
+    with pytest.raises(RunError, match='no table turn; did you mean "turns"'):
+        query(run, "SELECT * FROM turn")
+
+
+@settings(max_examples=30)
+@given(st.text(alphabet="SELECT*FROMstepmain.();, '\"1=", max_size=40))
+def test_nonsense_is_an_error_of_the_user(run, sql):
+    with contextlib.suppress(RunError):
+        query(run, sql, QueryLimits(seconds=1))
+
+
+def test_the_command_prints_rows_and_the_schema(run, starec):
+    sql = "SELECT user, COUNT(*) AS steps FROM steps GROUP BY user"
+    status, out, _ = starec("sql", run, sql, "--json")
+    assert status == 0
+    assert json.loads(out)["rows"] == [["u0", 3], ["u1", 2], ["u2", 2]]
+    assert "| u0 | 3 |" in starec("sql", run, sql, "--md")[1]
+    status, out, said = starec("sql", run, sql, "--limit", 1)
+    assert "u0" in out and "u1" not in out
+    assert "--limit allows more" in said
+    assert "impressions" in starec("sql", run, "--schema")[1]
+    assert starec("sql", run)[0] == 2

@@ -1,0 +1,159 @@
+"""Two runs that differ in one known place are compared."""
+
+from dataclasses import replace
+
+import pytest
+
+from starec_sim.errors import RunError
+from starec_sim.learning.trials import FIRST_VALIDATION_TRIAL, validation_arm
+from starec_sim.runs.store import Store
+from starec_sim.traces.compare import compare
+from starec_sim.traces.sides import Choice
+from starec_sim.types import Action, Decision, Experience, Feedback, Memory, Observation, Verdict
+from tests.starec_sim.runs.lives import turn
+
+PARTS = {
+    "observation": {"observation": Observation("feed", (2, 3), ("card", "card"))},
+    "prompt": {"turns": (replace(turn("answer 1 1"), messages=(("user", "Another"),)),)},
+    "answer": {"turns": (replace(turn("answer 1 1"), completion="another answer"),)},
+    "decision": {"decision": Decision(actions=(Action(1, False), Action(2, True, 2.0)))},
+    "feedback": {"feedback": Feedback((Experience(1, 2.0, "world"),), ending="left")},
+    "gate": {"verdict": Verdict(True, "a surprise")},
+    "memory": {"memory": Memory((), "War: disliked", 2)},
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_the_first_difference_names_the_part_of_the_step_that_was_changed(write, changed, part):
+    other = write("b", changed(1, 1, **PARTS[part]))
+    found = compare(write("a"), other).first_difference
+    assert found is not None
+    assert (found.at.user, found.at.round, found.at.step, found.part) == ("u1", 2, 1, part)
+    assert found.a != found.b
+
+
+def test_equal_runs_have_no_difference_and_equal_metrics(write):
+    found = compare(write("a"), write("b"))
+    assert found.first_difference is None
+    assert found.same_world
+    assert {metric.verdict for metric in found.metrics} == {"equal"}
+    assert found.configuration == found.versions == ()
+
+
+def test_the_first_difference_is_the_one_of_the_earliest_round_and_user(write, changed):
+    late = changed(0, 1, **PARTS["memory"])
+    early = changed(2, 0, **PARTS["decision"])
+    found = compare(write("a"), write("b", lambda visit: late(early(visit)))).first_difference
+    assert (found.at.user, found.at.round) == ("u2", 1)
+
+
+def test_a_round_with_another_digest_in_which_nothing_was_decided_otherwise_is_no_difference(
+    write, changed
+):
+    renamed = changed(0, 0, turns=(replace(turn("answer 0 0"), policy="another name"),))
+    a, b = write("a"), write("b", renamed)
+    assert compare(a, b).first_difference is None
+
+
+def test_the_reason_of_a_gate_alone_is_no_difference(write, changed):
+    other = write("b", changed(1, 1, verdict=Verdict(False, "in other words")))
+    assert compare(write("a"), other).first_difference is None
+
+
+def test_items_are_compared_by_their_ids_if_their_rows_differ(write):
+    a, b = write("a"), write("b")
+    store = Store(b)
+    with store.transaction():
+        # Items 0 and 5 change places in the second catalogue, and in everything that names them.
+        store.db.execute(
+            "UPDATE items SET id = CASE id WHEN 'i0' THEN 'i5' ELSE 'i0' END "
+            "WHERE id IN ('i0', 'i5')"
+        )
+        store.db.execute("UPDATE trials SET world = 'another'")
+        store.db.execute("UPDATE rounds SET digest = 'another'")
+    store.close()
+    found = compare(a, b)
+    assert not found.same_world
+    assert found.first_difference.part == "observation"
+    assert found.first_difference.a == "page 1: i0, i1"
+    assert found.first_difference.b == "page 1: i5, i1"
+
+
+def test_the_steps_of_one_user_are_compared_one_by_one(write, changed):
+    a, b = write("a"), write("b", changed(1, 1, **PARTS["memory"]))
+    found = compare(a, b, user="u1")
+    assert [(step.at.round, step.same, step.parts) for step in found.steps] == [
+        (1, True, ()),
+        (2, False, ("memory",)),
+    ]
+    with pytest.raises(RunError, match='"u9"'):
+        compare(a, b, user="u9")
+
+
+def test_two_arms_of_one_run_are_compared(write):
+    run = write("a", trials=(("loop", 7), ("frozen", 7)))
+    found = compare(run, run)
+    assert (found.a.arm, found.b.arm) == ("loop", "frozen")
+    assert compare(run, run, Choice("frozen"), Choice("loop")).a.arm == "frozen"
+    with pytest.raises(RunError, match='both sides are the arm "loop"'):
+        compare(run, run, Choice("loop"), Choice("loop"))
+    with pytest.raises(RunError, match='did you mean "frozen"'):
+        compare(run, run, Choice("frozn"), Choice("loop"))
+
+
+def test_two_versions_of_a_training_are_compared_by_their_validations(write):
+    steps = (0, 5, 10)
+    run = write(
+        "a",
+        trials=[("episode", 7), *((validation_arm(step), 7) for step in steps)],
+        numbers=[0, *(FIRST_VALIDATION_TRIAL + step for step in steps)],
+        kind="training",
+    )
+    found = compare(run, run)
+    assert (found.a.arm, found.b.arm) == (validation_arm(0), validation_arm(10))
+    found = compare(run, run, Choice(version=5), Choice(version=10))
+    assert (found.a.arm, found.b.arm) == (validation_arm(5), validation_arm(10))
+    with pytest.raises(RunError, match="after 3 steps; there are those after 0, 5, 10"):
+        compare(run, run, Choice(version=3), Choice(version=5))
+    with pytest.raises(RunError, match="no validation"):
+        compare(run, write("b"), Choice(version=5), Choice(version=3))
+
+
+def test_runs_without_a_common_seed_are_compared_in_the_order_of_their_seeds(write):
+    found = compare(write("a", trials=(("main", 1),)), write("b", trials=(("main", 2),)))
+    assert found.seeds == ((1, 2),)
+
+
+def test_keys_of_the_configuration_that_differ_are_listed_with_those_of_the_arm(write):
+    a, b = write("a", config_sha256="x"), write("b", config_sha256="x")
+    (a / "config.yaml").write_text("rounds: 2\nagent: {use: star}\n")
+    (b / "config.yaml").write_text(
+        "rounds: 3\nagent: {use: star}\narms: {main: {agent.gate: {when: never}}}\n"
+    )
+    found = [(each.key, each.a, each.b) for each in compare(a, b).configuration]
+    assert found == [("rounds", "2", "3"), ("agent.gate.when", None, "never")]
+
+
+def test_packages_prompts_and_plug_ins_that_differ_are_listed(write):
+    def plugin(sha):
+        return [{"use": "shop.py:Shop", "files": {"/home/a/shop.py": sha * 32}}]
+
+    a = write("a", versions={"numpy": "1"}, plugins=plugin("ab"), prompts={"main": {"feed": "x"}})
+    b = write("b", versions={"numpy": "2"}, plugins=plugin("cd"), prompts={"main": {"feed": "y"}})
+    assert [(each.key, each.a, each.b) for each in compare(a, b).versions] == [
+        ("numpy", "1", "2"),
+        ("prompts.feed", "x", "y"),
+        ("plugins.shop.py:Shop", "shop.py abababababab", "shop.py cdcdcdcdcdcd"),
+    ]
+
+
+def test_the_command_prints_where_two_runs_part(write, changed, starec):
+    a, b = write("a"), write("b", changed(1, 1, **PARTS["answer"]))
+    status, out, _ = starec("diff", a, b)
+    assert status == 0
+    assert "they part in round 2, u1, step 1, seed 7: answer of fast" in out
+    assert "another answer" in out
+    assert f"starec why {b} u1 2 --step 1 --arm main --seed 7" in out
+    status, out, _ = starec("diff", a, b, "--md", "--user", "u1")
+    assert "## First difference" in out
+    assert "| 7 | 2 | 1 | answer |" in out

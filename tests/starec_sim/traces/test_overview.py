@@ -1,0 +1,96 @@
+import json
+import shutil
+from itertools import pairwise
+
+import pytest
+
+from starec_sim import stored_summary
+from starec_sim.report import summarise
+from starec_sim.runs.reader import reading
+from starec_sim.runs.run_tables import read_run
+from starec_sim.traces.overview import read_overview
+from starec_sim.traces.population import read_population
+from starec_sim.traces.values import as_json
+
+
+def test_an_overview_has_the_figures_of_the_report_and_of_the_steps(feed, reader):
+    found, report = read_overview(feed, reader), summarise(feed, None)
+    for total in found.totals:
+        interval = report.metrics[total.arm][total.metric].interval
+        assert (total.mean, total.low, total.high) == pytest.approx(
+            tuple(interval)[:3], nan_ok=True
+        ) or total.low is None
+    steps = list(read_run(feed).steps())
+    for funnel in found.funnel:
+        of_arm = [step for step in steps if step.arm == funnel.arm]
+        assert funnel.shown == sum(len(step.slate) for step in of_arm)
+        assert funnel.chosen == sum(len(step.watched) for step in of_arm)
+        assert funnel.liked == sum(r > 3 for step in of_arm for r in step.ratings.values())
+        assert funnel.left == sum(step.ending == "left" for step in of_arm)
+    for share in found.slow_share:
+        of_arm = [step for step in steps if step.arm == share.arm]
+        for round, value in enumerate(share.rounds):
+            slow = [step.slow for step in of_arm if step.round == round]
+            assert value == sum(slow) / len(slow)
+    assert sum(calls.calls for calls in found.calls) == len(list(read_run(feed).turns()))
+    assert found.run.rounds_done == found.run.rounds == 3
+    assert found.run.arms == ("loop", "random") and not found.live
+    json.dumps(as_json(found), allow_nan=False)
+
+
+def test_the_funnel_of_rankings_counts_first_items(ranking):
+    with reading(ranking) as reader:
+        (funnel,) = read_overview(ranking, reader).funnel
+    steps = list(read_run(ranking).steps())
+    assert funnel.chosen == len(steps)
+    assert funnel.liked == sum(s.ratings.get(s.ranking[0], 0) > 3 for s in steps)
+
+
+@pytest.fixture
+def copied(feed, tmp_path):
+    return shutil.copytree(feed, tmp_path / "copy")
+
+
+def test_a_summary_is_computed_once_and_read_after_that(copied, monkeypatch):
+    first = stored_summary.run_summary(copied, None)
+    monkeypatch.setattr(stored_summary, "summarise", None)
+    assert repr(stored_summary.run_summary(copied, None)) == repr(first)
+
+
+@pytest.mark.parametrize("damage", ["", "[]", "{", "\x00", "[[1, [], null, [], null], {}]"])
+def test_a_damaged_summary_is_computed_again(copied, damage):
+    right = stored_summary.run_summary(copied, None)
+    (copied / stored_summary.FILE).write_text(damage)
+    assert repr(stored_summary.run_summary(copied, None)) == repr(right)
+
+
+def test_a_summary_of_other_rounds_or_metrics_is_not_taken(copied):
+    path = copied / stored_summary.FILE
+    right = stored_summary.run_summary(copied, None)
+    path.write_text(path.read_text().replace('[[1,[[0,2,"', '[[1,[[0,1,"'))
+    assert repr(stored_summary.run_summary(copied, None)) == repr(right)
+    assert list(stored_summary.run_summary(copied, None, ["exits"]).report.names()) == ["exits"]
+
+
+def test_a_population_adds_up(feed, reader):
+    trial = reader.trial("loop", None)
+    found = read_population(reader, trial)
+    steps = [step for step in read_run(feed).steps() if step.arm == "loop"]
+    visitors = {step.user for step in steps}
+    for trait in found.traits:
+        assert sum(value.users for value in trait.values) == len(visitors)
+    assert [left.users for left in found.left] == [
+        sum(step.ending == "left" for step in steps if step.round == round) for round in range(3)
+    ]
+    recorded = {
+        (metric.arm, metric.metric): metric.value
+        for metric in read_run(feed).metrics()
+        if metric.round == 2
+    }
+    for curve in found.lorenz:
+        assert curve.gini == pytest.approx(recorded[curve.arm, "gini"])
+        assert curve.shares[0] == 0 and curve.shares[-1] == pytest.approx(1)
+        slopes = [b - a for a, b in pairwise(curve.shares)]
+        assert all(b >= a - 1e-9 for a, b in pairwise(slopes))
+    for drift in found.drift:
+        assert drift.rounds[2] == recorded[drift.arm, "taste_drift"]
