@@ -107,10 +107,10 @@ def _parts(run: Path, options: ExportOptions) -> Answer:
 def _whole(run: Path, to: str, out: Path | None, endpoint: str | None, as_json: bool) -> Answer:
     """Export a whole run in one format."""
     from starec_sim.errors import RunError, did_you_mean
-    from starec_sim.exports.atif import write_atif
     from starec_sim.exports.markdown import write_markdown
     from starec_sim.exports.otel import send_otel, write_otel
     from starec_sim.exports.tables import write_tables
+    from starec_sim.exports.trajectories import write_atif
 
     tables, files = ("parquet", "csv", "jsonl"), {"md": "md", "otel": "jsonl", "atif": "jsonl"}
     if to not in (*tables, *files):
