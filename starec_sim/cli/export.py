@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from starec_sim.cli.options import Answer, AsJson, RunArgument, RunsDir
+from starec_sim.cli.options import Answer, AsJson, RunArgument, RunsDir, takes_options
 
 
-def export(
-    run: RunArgument,
+@dataclass(frozen=True)
+class ExportOptions:
+    """What `starec export` takes."""
+
+    run: RunArgument
     turns: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE", help="Turns with their token ids, to train on: .parquet or .jsonl."
         ),
-    ] = None,
+    ] = None
     impressions: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE", help="Every item shown with the action on it: .csv, .parquet or .jsonl."
         ),
-    ] = None,
-    arm: Annotated[str | None, typer.Option(metavar="ARM", help="Only this arm.")] = None,
-    seed: Annotated[int | None, typer.Option(metavar="N", help="Only this seed.")] = None,
+    ] = None
+    arm: Annotated[str | None, typer.Option(metavar="ARM", help="Only this arm.")] = None
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Only this seed.")] = None
     reward: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="With --turns: the component that is the reward."),
-    ] = None,
+    ] = None
     to: Annotated[
         str | None,
         typer.Option(
@@ -37,63 +41,76 @@ def export(
             help="The whole run: tables in a folder (parquet, csv, jsonl), or a file (md, otel, "
             "atif).",
         ),
-    ] = None,
+    ] = None
     out: Annotated[
         Path | None, typer.Option(metavar="PATH", help="With --to: the folder or file.")
-    ] = None,
+    ] = None
     endpoint: Annotated[
         str | None,
         typer.Option(metavar="URL", help="With --to otel: the collector to send the spans to."),
-    ] = None,
-    runs_dir: RunsDir = Path("runs"),
-    as_json: AsJson = False,
-) -> Answer:
+    ] = None
+    runs_dir: RunsDir = Path("runs")
+    as_json: AsJson = False
+
+
+@takes_options
+def export(options: ExportOptions) -> Answer:
     """Write a run's record for other tools.
 
     For example: starec export latest --turns turns.parquet --impressions impressions.csv
     """
     from starec_sim.errors import RunError
-    from starec_sim.runs import export as exports
     from starec_sim.runs import folder
 
-    if to is not None:
-        if (turns, impressions, arm, seed, reward) != (None,) * 5:
+    parts = (options.turns, options.impressions, options.arm, options.seed, options.reward)
+    if options.to is not None:
+        if parts != (None,) * len(parts):
             raise RunError(
                 "--to exports a whole run", hint="leave out the other options, or leave out --to"
             )
-        return _whole(folder.find(run, runs_dir), to, out, endpoint, as_json)
-    if out is not None or endpoint is not None:
+        run = folder.find(options.run, options.runs_dir)
+        return _whole(run, options.to, options.out, options.endpoint, options.as_json)
+    if options.out is not None or options.endpoint is not None:
         raise RunError("--out and --endpoint belong to --to", hint="add --to FORMAT")
-    if turns is None and impressions is None:
+    if options.turns is None and options.impressions is None:
         raise RunError(
             "there is nothing to export",
             hint="add --turns FILE, --impressions FILE or --to FORMAT",
         )
-    if reward is not None and turns is None:
+    if options.reward is not None and options.turns is None:
         raise RunError("--reward names the reward of turns", hint="add --turns FILE")
-    recorded = folder.find(run, runs_dir)
-    answer: dict[str, Any] = {"run": str(recorded)}
-    if turns is not None:
-        written = exports.export_turns(recorded, turns, arm=arm, seed=seed, reward=reward)
+    return _parts(folder.find(options.run, options.runs_dir), options)
+
+
+def _parts(run: Path, options: ExportOptions) -> Answer:
+    """Export the turns of a run, its impressions, or both."""
+    from starec_sim.runs import export as exports
+
+    answer: dict[str, Any] = {"run": str(run)}
+    arm, seed = options.arm, options.seed
+    if options.turns is not None:
+        written = exports.export_turns(
+            run, options.turns, arm=arm, seed=seed, reward=options.reward
+        )
         answer["turns"] = written._asdict() | {"file": str(written.file)}
-        if not as_json:
+        if not options.as_json:
             left = f", {written.left_out:,} without tokens left out" if written.left_out else ""
             print(f"{written.file}: {written.rows:,} turns in {written.groups:,} groups{left}")
-    if impressions is not None:
-        written = exports.export_impressions(recorded, impressions, arm=arm, seed=seed)
-        answer["impressions"] = {"file": str(written.file), "rows": written.rows}
-        if not as_json:
-            print(f"{written.file}: {written.rows:,} impressions")
-    return answer if as_json else None
+    if options.impressions is not None:
+        shown = exports.export_impressions(run, options.impressions, arm=arm, seed=seed)
+        answer["impressions"] = {"file": str(shown.file), "rows": shown.rows}
+        if not options.as_json:
+            print(f"{shown.file}: {shown.rows:,} impressions")
+    return answer if options.as_json else None
 
 
 def _whole(run: Path, to: str, out: Path | None, endpoint: str | None, as_json: bool) -> Answer:
     """Export a whole run in one format."""
     from starec_sim.errors import RunError, did_you_mean
-    from starec_sim.exports.atif import write_atif
     from starec_sim.exports.markdown import write_markdown
     from starec_sim.exports.otel import send_otel, write_otel
     from starec_sim.exports.tables import write_tables
+    from starec_sim.exports.trajectories import write_atif
 
     tables, files = ("parquet", "csv", "jsonl"), {"md": "md", "otel": "jsonl", "atif": "jsonl"}
     if to not in (*tables, *files):

@@ -289,6 +289,10 @@ class Reader:
         return step_facts(self.db, (trial.number, round, user, step))
 
     def _step(self, trial: RecordedTrial, user: int, row: tuple[Any, ...]) -> RecordedStep:
+        step = self._without_turns(row)
+        return step._replace(turns=self.turns(trial, step.round, user, step.step))
+
+    def _without_turns(self, row: tuple[Any, ...]) -> RecordedStep:
         at, step, observation, decision, feedback, slow, reason, summary = _STEP.from_row(row)
         return RecordedStep(
             at,
@@ -297,32 +301,20 @@ class Reader:
             codec.load_decision(decision),
             codec.load_feedback(feedback),
             Verdict(bool(slow), reason),
-            self.turns(trial, at, user, step),
+            (),
             self._texts[summary],
         )
 
     def round_steps(self, trial: RecordedTrial, round: int) -> dict[int, list[RecordedStep]]:
         """Return the steps of a round by user, in order and without their turns."""
         rows = self.db.execute(
-            "SELECT user, step, observation, decision, feedback, slow, reason, summary FROM steps "
-            "WHERE trial = ? AND round = ? ORDER BY user, step",
+            "SELECT user, round, step, observation, decision, feedback, slow, reason, summary "
+            "FROM steps WHERE trial = ? AND round = ? ORDER BY user, step",
             (trial.number, round),
         )
         steps: dict[int, list[RecordedStep]] = {}
-        for row in rows:
-            # The user stands where `_STEP` has the round; both are rows.
-            user, step, observation, decision, feedback, slow, reason, summary = _STEP.from_row(row)
-            recorded = RecordedStep(
-                round,
-                step,
-                codec.load_observation(observation),
-                codec.load_decision(decision),
-                codec.load_feedback(feedback),
-                Verdict(bool(slow), reason),
-                (),
-                self._texts[summary],
-            )
-            steps.setdefault(user, []).append(recorded)
+        for user, *row in rows:
+            steps.setdefault(user, []).append(self._without_turns(tuple(row)))
         return steps
 
     def round_turns(

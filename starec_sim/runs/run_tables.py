@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 from typing_extensions import TypedDict  # that of Python 3.11 is refused by pydantic
 
@@ -16,7 +16,7 @@ from starec_sim.runs import queries
 from starec_sim.runs.compression import MAX_ROLLOUTS, unpack_zlib
 from starec_sim.runs.folder import CONFIG, configuration, find, read_held_out
 from starec_sim.runs.manifest import Manifest, read_manifest
-from starec_sim.runs.reader import RecordedStep, RecordedTrial, reading
+from starec_sim.runs.reader import reading
 from starec_sim.runs.record_errors import readable_errors
 from starec_sim.runs.regular_file import read_bytes
 from starec_sim.runs.row_types import (
@@ -33,7 +33,8 @@ from starec_sim.runs.row_types import (
     VisitRow,
 )
 from starec_sim.runs.schema import FILE
-from starec_sim.runs.stored_values import Number, StoredType, missing
+from starec_sim.runs.step_rows import UserStep, ids_of, impression_rows, step_row, turn_rows
+from starec_sim.runs.stored_values import Number, StoredType
 from starec_sim.visible_text import visible_line
 
 if TYPE_CHECKING:
@@ -161,17 +162,17 @@ class Run:
         """Yield the steps of all visits."""
         with readable_errors(self.folder / FILE):
             for found in self._recorded():
-                yield _step_row(*found)
+                yield step_row(*found)
 
     def impressions(self) -> Iterator[ImpressionRow]:
         """Yield a row for each item that was shown in each step."""
         for found in self._recorded():
-            yield from _impression_rows(*found)
+            yield from impression_rows(*found)
 
     def turns(self) -> Iterator[TurnRow]:
         """Yield the policy calls of committed steps."""
         for found in self._recorded():
-            yield from _turn_rows(*found)
+            yield from turn_rows(*found)
 
     def rewards(self) -> Iterator[RewardRow]:
         """Yield the components of the reward of each step that has one."""
@@ -202,7 +203,7 @@ class Run:
             for trial in reader.trials():
                 items = [item.id for item in reader.catalogue(trial)]
                 for user, memory in queries.memories(reader.db, trial.number):
-                    history = _ids(items, [experience.item for experience in memory.history])
+                    history = ids_of(items, [experience.item for experience in memory.history])
                     yield MemoryRow(
                         trial.arm, trial.seed, user, memory.steps, memory.summary, history
                     )
@@ -226,113 +227,13 @@ class Run:
             for rollout in stored["rollouts"]:
                 yield _rollout_row(step, rollout)
 
-    def _recorded(self) -> Iterator[_Recorded]:
+    def _recorded(self) -> Iterator[UserStep]:
         with reading(self.folder) as reader:
             for trial in reader.trials():
                 items = [item.id for item in reader.catalogue(trial)]
                 for number, user in list(reader.users(trial)):
                     for step in reader.steps(trial, number):
-                        yield _Recorded(trial, user.id, step, items)
-
-
-class _Recorded(NamedTuple):
-    trial: RecordedTrial
-    user: str
-    step: RecordedStep
-    items: list[str]
-    """Ids of the catalogue by row."""
-
-
-def _step_row(trial: RecordedTrial, user: str, step: RecordedStep, items: list[str]) -> StepRow:
-    shown, decision, feedback = step.observation, step.decision, step.feedback
-    return StepRow(
-        trial.arm,
-        trial.seed,
-        step.round,
-        user,
-        step.step,
-        shown.task,
-        shown.page,
-        _ids(items, shown.slate),
-        _ids(items, decision.ranking[: decision.read]),
-        _ids(items, [action.item for action in decision.actions if action.watched]),
-        decision.leave,
-        decision.flaws,
-        decision.repaired,
-        None if feedback.target is None else _ids(items, [feedback.target])[0],
-        dict(
-            zip(
-                _ids(items, [e.item for e in feedback.experiences]),
-                [e.rating for e in feedback.experiences],
-                strict=True,
-            )
-        ),
-        feedback.ending,
-        step.verdict.slow,
-        step.verdict.reason,
-        step.summary,
-    )
-
-
-def _impression_rows(
-    trial: RecordedTrial, user: str, step: RecordedStep, items: list[str]
-) -> Iterator[ImpressionRow]:
-    shown, decision, feedback = step.observation, step.decision, step.feedback
-    actions = {action.item: action for action in decision.actions}
-    ratings = {experience.item: experience.rating for experience in feedback.experiences}
-    ids = _ids(items, shown.slate)
-    for place, item in enumerate(shown.slate, 1):
-        action = actions.get(item)
-        yield ImpressionRow(
-            trial.arm,
-            trial.seed,
-            step.round,
-            user,
-            step.step,
-            place,
-            ids[place - 1],
-            action.watched if action else None,
-            action.rating if action else None,
-            decision.rank_of(item) if shown.task == "ranking" else None,
-            item == feedback.target if shown.task == "ranking" else None,
-            ratings.get(item),
-            step.verdict.slow,
-        )
-
-
-def _ids(items: list[str], rows: Sequence[int]) -> tuple[str, ...]:
-    """Return the ids of items by their rows in the catalogue."""
-    try:
-        return tuple([items[row] for row in rows])
-    except IndexError:
-        raise missing(f"items {max(rows)}") from None
-
-
-def _turn_rows(
-    trial: RecordedTrial, user: str, step: RecordedStep, items: list[str]
-) -> Iterator[TurnRow]:
-    for turn in step.turns:
-        yield TurnRow(
-            trial.arm,
-            trial.seed,
-            step.round,
-            user,
-            step.step,
-            turn.node,
-            turn.attempt,
-            turn.policy,
-            turn.messages,
-            turn.completion,
-            turn.tokens_in,
-            turn.tokens_out,
-            turn.latency_s,
-            turn.cost_usd,
-            turn.source,
-            turn.tries,
-            turn.failure,
-            turn.error,
-            turn.ending,
-        )
+                        yield UserStep(trial, user.id, step, items)
 
 
 class _StoredRow(TypedDict):

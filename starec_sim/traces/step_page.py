@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -176,19 +176,12 @@ def read_step(
     gained = _gained(reader, trial, row, wanted)
     items = Items(reader, trial)
     items.load([*found.observation.slate, *(e.item for e in gained)])
-
-    def address(index: int) -> StepAddress | None:
-        if not 0 <= index < len(keys):
-            return None
-        at_round, at_step = keys[index]
-        return StepAddress(trial.arm, trial.seed, user_id, at_round + 1, at_step + 1)
-
     at = StepAddress(trial.arm, trial.seed, user_id, round, step)
     weights, group, summary_group = _learning(reader, trial, row, found)
     return StepPage(
         at=at,
-        previous=address(place - 1),
-        next=address(place + 1),
+        previous=_address(at, keys, place - 1),
+        next=_address(at, keys, place + 1),
         profile=user.profile,
         task=found.observation.task,
         page=found.observation.page,
@@ -215,7 +208,7 @@ def read_step(
 def _gained(
     reader: Reader, trial: RecordedTrial, row: int, before: tuple[int, int]
 ) -> list[Experience]:
-    """Return what a user experienced before a step, oldest first."""
+    """Return what a user experienced in the steps before one, given by round and step from 0."""
     return [
         experience
         for each in reader.outlines(trial, row)
@@ -236,6 +229,14 @@ def _learning(
         reader, trial, row, found.round, found.step, slow=found.verdict.slow
     )
     return training_view.reward_weights(reader.path.parent), *groups
+
+
+def _address(at: StepAddress, keys: Sequence[tuple[int, int]], place: int) -> StepAddress | None:
+    """Return the address of another step of the same user; None if there is no such step."""
+    if not 0 <= place < len(keys):
+        return None
+    round, step = keys[place]
+    return replace(at, round=round + 1, step=step + 1)
 
 
 def changes(before: str, after: str) -> tuple[Change, ...]:
