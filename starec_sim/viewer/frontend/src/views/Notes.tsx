@@ -14,6 +14,7 @@ import type { Address, Failure, Note, Notes, RunRow } from "../types";
 export function NotesView({ run }: ViewProps) {
   const loaded = useData<Notes>(api(run.name, "notes"));
   const table = columns(run.name);
+  const file = `${run.folder ?? `runs/${run.name}`}/notes.json`;
   return (
     <Await of={loaded}>
       {({ notes }) => (
@@ -23,8 +24,8 @@ export function NotesView({ run }: ViewProps) {
             copy={{
               json: notes,
               markdown: () => mdPage(`Notes on ${run.name}`, asMarkdown(table, notes)),
-              command: `starec notes ${quoted(run.name)} --json`,
-              python: `import json\nfrom pathlib import Path\n\njson.loads(Path(${JSON.stringify("notes.json")}).read_text())`,
+              command: `cat ${quoted(file)}`,
+              python: `import json\nfrom pathlib import Path\n\njson.loads(Path(${JSON.stringify(file)}).read_text())`,
             }}
           >
             {count(notes.length, "note")} beside the run; its record stays as it is.{" "}
