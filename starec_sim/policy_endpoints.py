@@ -45,12 +45,18 @@ def check_endpoint(spec: Mapping[str, Any], at: str) -> None:
     refuse = _refuse.get()
     if refuse is None:
         return
-    for key, value in spec.items():
-        if not isinstance(value, str):
-            continue
-        is_elsewhere = (key == "base_url" or "://" in value) and not _is_loopback(value)
-        if is_elsewhere or key.endswith("_env"):
-            raise refuse(visible(f"{at}.{key}: {value}"))
+    named = [
+        f"{at}.{key}: {value}"
+        for key, value in spec.items()
+        if isinstance(value, str) and (key.endswith("_env") or _is_elsewhere(key, value))
+    ]
+    if named:
+        raise refuse(visible("; ".join(named)))
+
+
+def _is_elsewhere(key: str, value: str) -> bool:
+    """Return whether a setting is an address of another machine."""
+    return (key == "base_url" or "://" in value) and not _is_loopback(value)
 
 
 def _is_loopback(url: str) -> bool:

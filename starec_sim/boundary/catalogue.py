@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ import numpy as np
 from starec_sim.boundary.values import BrokenContract, sequence, shown
 from starec_sim.types import Item, User
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _ATTRIBUTES = 'attributes are texts by name, e.g. {"genre": ("Crime",)}'
 
 
@@ -34,6 +36,7 @@ def checked_users(users: Any) -> int:
                 )
     if not len(users):
         raise BrokenContract("there are no users", "at least one user must be able to visit")
+    _check_ids("users", [user.id for user in users])
     return len(users)
 
 
@@ -66,7 +69,25 @@ def checked_items(items: Any) -> int:
                 )
     if not len(items):
         raise BrokenContract("there are no items", "a catalogue has at least one item")
+    _check_ids("items", [item.id for item in items])
     return len(items)
+
+
+def _check_ids(what: str, ids: Sequence[str]) -> None:
+    """Refuse ids that name two rows, and ids with line breaks or other control characters."""
+    rows: dict[str, int] = {}
+    for row, name in enumerate(ids):
+        first = rows.setdefault(name, row)
+        if first != row:
+            raise BrokenContract(
+                f"{what}[{first}] and {what}[{row}] have the same id {shown(name)}",
+                "an id names one row: `show` and exported files find users and items by it",
+            )
+        if _CONTROL.search(name):
+            raise BrokenContract(
+                f"{what}[{row}] has the id {shown(name)}, which holds a control character",
+                "an id may hold anything but line breaks and control characters",
+            )
 
 
 def checked_catalogue(environment: Any) -> Size:

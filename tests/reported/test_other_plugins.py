@@ -94,11 +94,12 @@ class Mine:
     def load(self):
         ratings, times = np.array([3.0, 4.0, 5.0]), np.arange(3)
         users, items = np.array([0, 1, 1]), np.array([0, 1, 2])
+        ids = ("i0", "i1", "i2")
         CHANGE
         return Dataset(
             "mine",
             tuple(User(f"u{n}") for n in range(2)),
-            tuple(Item(f"i{n}", f"Item {n}") for n in range(3)),
+            tuple(Item(id, f"Item {id}") for id in ids),
             Interactions(users, items, ratings, times),
         )
 """
@@ -113,9 +114,21 @@ class Mine:
         ("items = items + 1", r"log.items\[2\] is 3; there are 3 items, rows 0 to 2"),
         ("users = users[:2]", r"log.items has 3 entries and log.users 2"),
         ("users = users * 1.0", r"log.users is an array of float64"),
+        ("ids = ('a', 'b', 'a')", r"items\[0\] and items\[2\] have the same id 'a'"),
+        (r"ids = ('a', 'b\nc', 'd')", r"items\[1\] has the id 'b\\nc', .* a control character"),
         ("raise KeyError('file')", r"raised KeyError: 'file'"),
     ],
-    ids=["None", "unsorted", "times 20", "outside", "lengths", "floats", "raises"],
+    ids=[
+        "None",
+        "unsorted",
+        "times 20",
+        "outside",
+        "lengths",
+        "floats",
+        "same id",
+        "line break",
+        "raises",
+    ],
 )
 def test_what_a_dataset_does_wrong_is_named(tmp_path, change, said):
     (tmp_path / "mine.py").write_text(DATASET.replace("CHANGE", change))

@@ -120,3 +120,11 @@ def test_a_table_without_a_header_of_metrics_is_refused_with_what_it_has(checked
 
 def test_control_characters_of_a_table_do_not_reach_the_terminal(checked):
     assert "\x1b" not in checked("t.csv", "m,NDCG@5,HR@5\n\x1b[2Ja,0.9,0.5\n")[1]
+
+
+def test_a_folder_is_refused_with_the_names_of_its_tables(checked, starec, tmp_path):
+    checked("a.csv", "model,NDCG@10\nPop,0.2\n")
+    checked("b.md", "nothing")
+    status, _, err = starec("check-table", tmp_path)
+    assert status == 2
+    assert "hint: name a file: a.csv, b.md\n" in err

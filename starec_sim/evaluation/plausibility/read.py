@@ -118,7 +118,8 @@ def _text(path: Path) -> str:
         near = did_you_mean(path.name, _beside(path))
         raise DataError(f"there is no file {path}", hint=near) from None
     except IsADirectoryError:
-        raise DataError(f"{path} is a folder", hint=f"name a file: {_beside(path / 'x')}") from None
+        names = ", ".join(_beside(path / "x")) or "CSV, Markdown, HTML or LaTeX"
+        raise DataError(f"{path} is a folder", hint=f"name a file: {names}") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:

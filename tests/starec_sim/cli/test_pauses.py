@@ -6,6 +6,7 @@ from starec_sim.cli.audit_result import AuditProgress
 from starec_sim.cli.evaluation_progress import EvaluationProgress
 from starec_sim.cli.run_progress import RunProgress
 from starec_sim.cli.train_progress import TrainProgress
+from starec_sim.cli.unfinished import how_to_resume
 from starec_sim.errors import PausedError, PolicyError
 
 
@@ -88,6 +89,14 @@ def test_every_kind_says_alike_how_it_ended_and_how_to_go_on(display, kind, erro
     assert lines[1] == f"The {kind} {said}; everything committed is kept. Go on with"
     options = " --budget calls=6" if getattr(error, "options", "") else ""
     assert lines[3].endswith(f"""resume 'runs/it'"'"'s mine'{options}""")
+
+
+def test_a_resume_after_a_refusal_is_said_to_help_only_if_the_server_changes():
+    error = PausedError("the server refused the request (422)", reason="endpoint")
+    error.__cause__ = PolicyError("it refused seed", cause="refused")
+    assert "If you change the server and not the settings" in how_to_resume("run", "r", error)
+    error.__cause__ = PolicyError("no key", cause="closed")
+    assert "is kept. Go on with" in how_to_resume("run", "r", error)
 
 
 def test_a_process_of_a_training_that_does_not_print_says_nothing(monkeypatch):
