@@ -112,6 +112,10 @@ class RunError(StarecError):
     """The folder of a run is missing, locked, damaged or of another kind."""
 
 
+class DataWarning(UserWarning):
+    """Data are used in another way than the settings say; the text says how."""
+
+
 class PolicyWarning(UserWarning):
     """A policy asks its endpoint in another way than its settings say; the text says how."""
 

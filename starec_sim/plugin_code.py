@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from importlib.metadata import packages_distributions as distributions_of_packages
 from pathlib import Path
+from types import ModuleType
 
 from pydantic import BaseModel
 
@@ -162,7 +163,10 @@ def _module_files(module: str) -> dict[str, str]:
     """Return the SHA-256 of the files of a module's top package, by path."""
     top = module.partition(".")[0]
     loaded = sys.modules.get(top)
-    spec = loaded.__spec__ if loaded is not None else importlib.util.find_spec(top)
+    if isinstance(loaded, ModuleType):
+        spec = loaded.__spec__
+    else:  # nothing is imported yet, or something that is no module stands in its place
+        spec = None if loaded is not None else importlib.util.find_spec(top)
     if spec is None or not spec.origin or not spec.origin.endswith(".py"):
         return {}
     main = Path(spec.origin)

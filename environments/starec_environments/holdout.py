@@ -8,6 +8,7 @@ revealed between two lists, or afterwards. `starec_sim.holdout` defines what may
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 from starec_environments.replay import Replay, ReplayEnvironment, reward
 from starec_environments.signals import SignalNames
 from starec_sim.dataset import Dataset, required
-from starec_sim.errors import ConfigError, DataError
+from starec_sim.errors import ConfigError, DataError, DataWarning
 from starec_sim.holdout import HoldOut, HoldOutSettings, UserLog
 from starec_sim.holdout.candidate_files import CandidateLists, file_digest, read_candidates
 from starec_sim.holdout.candidates import uniform_negatives
@@ -55,19 +56,36 @@ class HoldOutEnvironment(ReplayEnvironment):
             frozenset(lists.ravel().tolist()) for lists in self.holdout.candidate_lists
         ]
         """Of each user, the items of her candidate lists."""
-        self._check_catalogue()
+        self._negatives = self._count_negatives()
+        """Of each user, the items that a replayed choice stands among (decision 29)."""
 
-    def _check_catalogue(self) -> None:
+    def _count_negatives(self) -> list[int]:
         wanted = self.config.protocol.candidates - 1
-        for replay, candidates in zip(self._replays, self._candidates, strict=True):
-            left = len(self.items) - len(candidates | set(replay.log.items.tolist()))
-            if replay.choices and left < wanted:
-                raise DataError(
-                    f"a user leaves {left} items that neither she touched nor her candidate lists "
-                    f"hold, not the {wanted} that a replayed choice needs",
-                    hint="set `history: 0`, or lower `candidates` or `draws`, in a protocol of "
-                    "your own",
-                )
+        left = [
+            len(self.items) - len(candidates | set(replay.log.items.tolist()))
+            for replay, candidates in zip(self._replays, self._candidates, strict=True)
+        ]
+        few = [
+            count
+            for count, replay in zip(left, self._replays, strict=True)
+            if replay.choices and count < wanted
+        ]
+        hint = "set `history: 0`, or lower `candidates` or `draws`, in a protocol of your own"
+        if few and min(few) < 1:
+            raise DataError(
+                "a user leaves no item that neither she touched nor her candidate lists hold, so "
+                "none can stand beside a replayed choice",
+                hint=hint,
+            )
+        if few:
+            warnings.warn(
+                f"replayed choices of {len(few)} of {len(left)} users stand among {min(few)} to "
+                f"{max(few)} other items in place of {wanted}: the catalogue has no more that they "
+                f"neither touched nor rank later; {hint}",
+                DataWarning,
+                stacklevel=2,
+            )
+        return [min(wanted, count) for count in left]
 
     def describe(self) -> Mapping[str, Any]:
         """Return the counts of the hold-out, and what is particular to this environment."""
@@ -111,8 +129,7 @@ class HoldOutEnvironment(ReplayEnvironment):
         replay, number = self._replays[user], self._number(user)
         rng = self._streams.stream("exam replay", user=replay.log.row, round=replay.choices[number])
         excluded = self._candidates[user] | set(replay.log.items.tolist())
-        wanted = self.config.protocol.candidates - 1
-        negatives = uniform_negatives(rng, len(self.items), excluded, wanted)
+        negatives = uniform_negatives(rng, len(self.items), excluded, self._negatives[user])
         slate = np.array([replay.target(number), *negatives])
         rng.shuffle(slate)
         return tuple(slate.tolist())

@@ -35,7 +35,7 @@ def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> st
     >>> print(markdown_table(["a", "b"], [[1, "x|y"]]))
     | a | b |
     |---|---|
-    | 1 | x\\|y |
+    | 1 | x\|y |
     """
     lines = [_row(heads), "|" + "---|" * len(heads)]
     lines += [_row(["" if value is None else value for value in row]) for row in rows]

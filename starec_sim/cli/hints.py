@@ -8,10 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from starec_sim.errors import ContractWarning, DeprecatedKeyWarning, PolicyWarning
+from starec_sim.errors import ContractWarning, DataWarning, DeprecatedKeyWarning, PolicyWarning
 from starec_sim.visible_text import visible
 
-_WORD = {DeprecatedKeyWarning: "hint", PolicyWarning: "note", ContractWarning: "warning"}
+_WORD = {
+    DeprecatedKeyWarning: "hint",
+    DataWarning: "note",
+    PolicyWarning: "note",
+    ContractWarning: "warning",
+}
 """What begins the line of a warning."""
 
 

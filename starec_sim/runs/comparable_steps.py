@@ -48,7 +48,7 @@ class ComparableStep(NamedTuple):
     summary: Hash
 
 
-class World(NamedTuple):
+class RecordedWorld(NamedTuple):
     """Whom and what a trial is about."""
 
     digest: str
@@ -58,7 +58,7 @@ class World(NamedTuple):
     """Ids by row."""
 
 
-def read_world(reader: Reader, trial: RecordedTrial) -> World:
+def read_world(reader: Reader, trial: RecordedTrial) -> RecordedWorld:
     """Return users and items of a trial."""
     (digest,) = reader.db.execute(
         "SELECT world FROM trials WHERE trial = ?", (trial.number,)
@@ -72,7 +72,7 @@ def read_world(reader: Reader, trial: RecordedTrial) -> World:
         ]
         for table, row in (("users", "user"), ("items", "item"))
     ]
-    return World(digest, *ids)
+    return RecordedWorld(digest, *ids)
 
 
 def round_digests(reader: Reader, trial: RecordedTrial) -> list[str]:

@@ -10,7 +10,7 @@ from starec_sim.runs.comparable_steps import (
     ComparableStep,
     ComparableSteps,
     ComparableTurn,
-    World,
+    RecordedWorld,
     read_world,
     round_digests,
 )
@@ -74,7 +74,7 @@ class TrialPair:
         self._a = ComparableSteps(a, trial_a, world_a.users)
         self._b = ComparableSteps(b, trial_b, world_b.users, number)
 
-    def _rows_in_a(self, other: World) -> list[int]:
+    def _rows_in_a(self, other: RecordedWorld) -> list[int]:
         """Return the row of each item of the other world; items that are new get new rows."""
         rows = {item: row for row, item in enumerate(self._items)}
         for item in other.items:

@@ -81,7 +81,7 @@ class MetricTotal:
 
 
 @dataclass(frozen=True, slots=True)
-class Funnel:
+class VisitFunnel:
     """Counts over all visits of an arm."""
 
     arm: str
@@ -137,7 +137,7 @@ class Overview:
     run: RunFacts
     metrics: tuple[MetricSeries, ...]
     totals: tuple[MetricTotal, ...]
-    funnel: tuple[Funnel, ...]
+    funnel: tuple[VisitFunnel, ...]
     slow_share: tuple[SlowShare, ...]
     calls: tuple[Calls, ...]
     errors: tuple[CallError, ...]
@@ -243,12 +243,12 @@ def _known(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-def _funnels(counts: Sequence[RoundCounts], arms: Mapping[int, str]) -> list[Funnel]:
+def _funnels(counts: Sequence[RoundCounts], arms: Mapping[int, str]) -> list[VisitFunnel]:
     sums: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     for each in counts:
         parts = (each.shown, each.chosen, each.liked, each.exits)
         sums[arms[each.trial]] = [a + b for a, b in zip(sums[arms[each.trial]], parts, strict=True)]
-    return [Funnel(arm, *of_arm) for arm, of_arm in sums.items()]
+    return [VisitFunnel(arm, *of_arm) for arm, of_arm in sums.items()]
 
 
 def _slow_shares(counts: Sequence[RoundCounts], arms: Mapping[int, str]) -> list[SlowShare]:

@@ -52,7 +52,7 @@ class Lorenz:
 
 
 @dataclass(frozen=True, slots=True)
-class Drift:
+class TasteDrift:
     """The mean distance of what users watch from their first likes, by round."""
 
     arm: str
@@ -73,7 +73,7 @@ class Population:
 
     traits: tuple[Trait, ...]
     lorenz: tuple[Lorenz, ...]
-    drift: tuple[Drift, ...]
+    drift: tuple[TasteDrift, ...]
     left: tuple[Left, ...]
 
 
@@ -149,7 +149,7 @@ def _lorenz(reader: Reader, trial: RecordedTrial) -> Lorenz:
     return Lorenz(trial.arm, tuple(shares.tolist()), gini(shown))
 
 
-def _drifts(reader: Reader) -> Iterator[Drift]:
+def _drifts(reader: Reader) -> Iterator[TasteDrift]:
     trials = reader.trials()
     arms = {trial.number: trial.arm for trial in trials}
     values: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
@@ -161,4 +161,4 @@ def _drifts(reader: Reader) -> Iterator[Drift]:
             if found.value is not None:
                 values[arm][found.round].append(found.value)
     for arm, count in rounds.items():
-        yield Drift(arm, tuple(_mean(values[arm][round]) for round in range(count)))
+        yield TasteDrift(arm, tuple(_mean(values[arm][round]) for round in range(count)))

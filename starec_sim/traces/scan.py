@@ -13,7 +13,7 @@ from starec_sim.runs.reader import Reader, RecordedTrial
 from starec_sim.runs.scan_rows import ScannedStep, count_steps, scanned_steps
 from starec_sim.traces.commands import why_command
 from starec_sim.traces.scan_checks import Seen, check_of
-from starec_sim.traces.scan_model import Question, ask_model
+from starec_sim.traces.scan_model import ScanQuestion, ask_model
 from starec_sim.traces.scan_rules import ModelRule, Rule
 from starec_sim.traces.values import StepAddress, as_json
 
@@ -107,7 +107,7 @@ class _Scanner:
         self.steps = 0
         self.found = {rule.name: 0 for rule in rules}
         self.findings: list[Finding] = []
-        self.samples: list[list[Question]] = []
+        self.samples: list[list[ScanQuestion]] = []
 
     def run(self, samples: Sequence[int]) -> None:
         """Scan all trials; `samples` are the numbers of steps that each model is asked about."""
@@ -122,7 +122,7 @@ class _Scanner:
                     check.see(step)
                 for questions, chosen in zip(self.samples, wanted, strict=True):
                     if self.steps in chosen:
-                        questions.append(Question(trial, step))
+                        questions.append(ScanQuestion(trial, step))
                 self.steps += 1
                 if self.steps % _REPORTED == 0 or self.steps == total:
                     report_progress("scanning, step", self.steps, total)
@@ -152,7 +152,7 @@ def _spread(total: int, count: int) -> frozenset[int]:
     return frozenset(int((n + 0.5) * total / count) for n in range(count))
 
 
-def _ask(scanner: _Scanner, rule: ModelRule, questions: list[Question], at: str) -> RuleResult:
+def _ask(scanner: _Scanner, rule: ModelRule, questions: list[ScanQuestion], at: str) -> RuleResult:
     """Ask the model of a rule, add its findings, and return their count."""
     opinions = ask_model(scanner.reader, rule, questions, at)
     for opinion in opinions.found:

@@ -30,7 +30,7 @@ _IN_FLIGHT = 8
 _SEED = 0
 
 
-class Question(NamedTuple):
+class ScanQuestion(NamedTuple):
     """A step that a model is asked about."""
 
     trial: RecordedTrial
@@ -40,7 +40,7 @@ class Question(NamedTuple):
 class Opinion(NamedTuple):
     """What a model says about a step."""
 
-    question: Question
+    question: ScanQuestion
     reason: str
 
 
@@ -56,7 +56,9 @@ class Opinions(NamedTuple):
     """Why not all steps were asked about; empty if they were."""
 
 
-def ask_model(reader: Reader, rule: ModelRule, questions: Sequence[Question], at: str) -> Opinions:
+def ask_model(
+    reader: Reader, rule: ModelRule, questions: Sequence[ScanQuestion], at: str
+) -> Opinions:
     """Return what a model says about some steps.
 
     Args:
@@ -71,14 +73,16 @@ def ask_model(reader: Reader, rule: ModelRule, questions: Sequence[Question], at
     return asyncio.run(_ask(reader, rule, questions, at))
 
 
-async def _ask(reader: Reader, rule: ModelRule, questions: Sequence[Question], at: str) -> Opinions:
+async def _ask(
+    reader: Reader, rule: ModelRule, questions: Sequence[ScanQuestion], at: str
+) -> Opinions:
     policy = build_policy(rule.policy, f"{at}.policy")
     resources = GatewayResources(GatewaySettings(), rule.budget)
     gateway = Gateway({"fast": policy}, Streams(_SEED), _NoStore(), "scan", resources)
     found: list[Opinion] = []
     asked = unread = 0
 
-    async def ask(numbered: tuple[int, Question]) -> None:
+    async def ask(numbered: tuple[int, ScanQuestion]) -> None:
         nonlocal asked, unread
         number, question = numbered
         messages = _messages(reader, rule, question)
@@ -105,7 +109,7 @@ async def _ask(reader: Reader, rule: ModelRule, questions: Sequence[Question], a
     return Opinions(found, asked, unread, stopped)
 
 
-def _messages(reader: Reader, rule: ModelRule, question: Question) -> Messages | None:
+def _messages(reader: Reader, rule: ModelRule, question: ScanQuestion) -> Messages | None:
     texts = asked_and_answered(reader, question.trial, question.step)
     if texts is None:
         return None

@@ -95,7 +95,7 @@ class MetricChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Training:
+class TrainingPage:
     """The log of a training, its versions, and the groups of one step."""
 
     steps: tuple[Mapping[str, Any], ...]
@@ -109,7 +109,7 @@ class Training:
     changes: tuple[MetricChange, ...]
 
 
-def read_training(folder: Path, reader: Reader, step: int | None = None) -> Training:
+def read_training(folder: Path, reader: Reader, step: int | None = None) -> TrainingPage:
     """Return a training with the groups of one step.
 
     Args:
@@ -131,7 +131,7 @@ def read_training(folder: Path, reader: Reader, step: int | None = None) -> Trai
         )
     if step is None and on_disk:
         step = on_disk[-1]
-    return Training(
+    return TrainingPage(
         tuple(entry for entry in logged if "changes" not in entry),
         tuple(sorted(path.name for path in (folder / "versions").glob("*") if path.is_dir())),
         tuple(trial.arm for trial in reader.trials() if is_validation(trial.number)),

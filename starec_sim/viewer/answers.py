@@ -28,7 +28,7 @@ _MOST_HITS = 200
 _SEED = 1 << 63
 
 
-class Answer(NamedTuple):
+class JsonAnswer(NamedTuple):
     """How an address of a run is answered."""
 
     parameters: tuple[str, ...]
@@ -166,14 +166,14 @@ def _search(folder: Path, reader: Reader, asked: Parameters) -> Any:
     )
 
 
-ANSWERS: Mapping[str, Answer] = {
-    "": Answer((), _overview),
-    "people": Answer((*_TRIAL, "sort", "descending", "q", "where", "offset", "limit"), _people),
-    "person": Answer((*_TRIAL, "user"), _person),
-    "step": Answer((*_TRIAL, "user", "round", "step"), _step),
-    "population": Answer(_TRIAL, _population),
-    "training": Answer(("step",), _training),
-    "group": Answer(("step", "group"), _group),
-    "search": Answer(("q", "node", "user", "arm", "limit"), _search),
+ANSWERS: Mapping[str, JsonAnswer] = {
+    "": JsonAnswer((), _overview),
+    "people": JsonAnswer((*_TRIAL, "sort", "descending", "q", "where", "offset", "limit"), _people),
+    "person": JsonAnswer((*_TRIAL, "user"), _person),
+    "step": JsonAnswer((*_TRIAL, "user", "round", "step"), _step),
+    "population": JsonAnswer(_TRIAL, _population),
+    "training": JsonAnswer(("step",), _training),
+    "group": JsonAnswer(("step", "group"), _group),
+    "search": JsonAnswer(("q", "node", "user", "arm", "limit"), _search),
 }
 """The addresses of a run, `api/runs/RUN/ADDRESS`."""

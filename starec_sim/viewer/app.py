@@ -28,7 +28,7 @@ from starec_sim.traces.notes import Mark, NewNote, add_note
 from starec_sim.traces.run_list import RunRow, read_run_row
 from starec_sim.traces.values import as_json
 from starec_sim.viewer.answers import ANSWERS, answer, comparison, finite, notes_of, run_named
-from starec_sim.viewer.guards import Guards
+from starec_sim.viewer.guards import RequestGuards
 from starec_sim.viewer.live import RunState, events, list_state
 
 STATIC = Path(__file__).parent / "static"
@@ -82,7 +82,7 @@ class Viewer:
                 Route(of_run, self._in_thread(self._answer)),
                 Route(f"{of_run}/{{what}}", self._in_thread(self._answer)),
             ],
-            middleware=[Middleware(Guards, port=self.port)],
+            middleware=[Middleware(RequestGuards, port=self.port)],
             exception_handlers={HTTPException: _no_page, Exception: _defect},
         )
 

@@ -32,7 +32,7 @@ OWN_HEADER = "X-Starec"
 """A request that changes something has it: pages of other sites cannot set it without asking."""
 
 
-class Guards:
+class RequestGuards:
     """Refuses requests that are not of this server's own pages, and adds headers to all answers.
 
     Args:

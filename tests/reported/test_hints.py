@@ -86,8 +86,10 @@ def test_a_name_of_another_kind_is_recognised(refused):
 
 
 def test_a_failing_import_inside_a_plugin_is_told_from_a_missing_plugin(refused, tmp_path):
+    (tmp_path / "my_only_agent.py").touch()
+    hint = refused("agent: my_only_agent:Mine")[1]
+    assert hint == "it is a file here, so write my_only_agent.py:NAME"
     (tmp_path / "mine.py").write_text("x = 1\nimport no_such_package.inner\n")
-    assert refused("agent: mine:Mine")[1] == "it is a file here, so write mine.py:NAME"
     message, hint = refused("agent: mine.py:Mine")
     assert "No module named 'no_such_package'" in message
     assert hint == (

@@ -104,7 +104,7 @@ def test_a_run_whose_page_cannot_be_printed_is_kept_and_named(starec_to, here, c
 
 def test_a_disk_that_fills_during_a_run_leaves_it_to_be_resumed(starec_to, starec, here):
     def no_room():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, resource.RLIM_INFINITY))
 
     with open(os.devnull, "w") as nothing:  # noqa: PTH123
         status, said = starec_to(

@@ -5,7 +5,7 @@ from itertools import chain
 import numpy as np
 import pytest
 
-from starec_sim.errors import ConfigError, DataError
+from starec_sim.errors import ConfigError, DataError, DataWarning
 from starec_sim.holdout.candidate_files import file_digest, write_candidates
 from starec_sim.types import Decision
 
@@ -174,12 +174,28 @@ def test_what_a_visitor_sees_depends_on_nothing_but_round_user_and_step(data, bu
                 assert world.observe(user, visit.steps[:number]) == step.observation
 
 
-def test_a_catalogue_too_small_for_replays_beside_the_lists_is_refused(make, build) -> None:
+def test_in_a_small_catalogue_replayed_choices_stand_among_fewer_items_and_a_note_says_so(
+    make, build, play
+) -> None:
     rng = np.random.default_rng(0)
     rows = [(user, int(item), 5.0) for user in range(3) for item in rng.permutation(21)[:12]]
-    with pytest.raises(DataError, match=r"leaves \d items .* not the 4 that a replayed choice"):
-        small(build, make(rows, 21))
+    with pytest.warns(DataWarning, match=r"of 3 users stand among \d to \d other items .* of 4"):
+        world = small(build, make(rows, 21))
+    slates = [
+        len(step.observation.slate)
+        for visits in play(world, range(4))
+        for visit in visits
+        for step in visit.steps
+    ]
+    assert 2 <= min(slates) < 5
     small(build, make(rows, 21), protocol={"history": 0})
+
+
+def test_a_catalogue_without_any_item_beside_a_replayed_choice_is_refused(make, build) -> None:
+    rng = np.random.default_rng(0)
+    rows = [(user, int(item), 5.0) for user in range(3) for item in rng.permutation(16)[:12]]
+    with pytest.raises(DataError, match="leaves no item that neither she touched"):
+        small(build, make(rows, 16))
 
 
 def test_the_hold_out_needs_data(build) -> None:

@@ -27,8 +27,8 @@ from starec_agents.star.graph import StarContext
 from starec_agents.studio.openings import Opening, Start, open_visit
 from starec_agents.studio.panel import (
     GatePanel,
-    Panel,
     RankingPanel,
+    StudioPanel,
     with_prompt_fields,
     with_prompts,
 )
@@ -49,7 +49,7 @@ class _StudioGraph:
         self,
         plan: GraphPlan,
         agent: GraphAgent,
-        panel: type[Panel],
+        panel: type[StudioPanel],
         prompt_nodes: dict[str, str],
     ) -> None:
         self._name, self._first = plan.name, plan.nodes[0].__name__
@@ -88,7 +88,7 @@ class _StudioGraph:
         context = runtime.override(context=self._context(opening, panel))
         return _plain(begun, await node(cast(State, known | begun), context))
 
-    def _context(self, opening: Opening, panel: Panel) -> Context:
+    def _context(self, opening: Opening, panel: StudioPanel) -> Context:
         context = with_prompts(opening.agent.context(opening.call), panel, self._shipped)
         if isinstance(panel, GatePanel) and panel.gate and isinstance(context, StarContext):
             return replace(context, gate=context.gate.model_copy(update={"when": panel.gate}))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from starec_agents.base import GraphAgent
-from starec_agents.studio.panel import Panel, spec
+from starec_agents.studio.panel import StudioPanel, spec
 from starec_sim.agent import Call
 from starec_sim.boundary import checked_agent
 from starec_sim.build import build_agent, build_environment, build_policy, load_dataset
@@ -56,7 +56,7 @@ class Opening(NamedTuple):
     """In words, where memory, world and answers are from."""
 
 
-def open_visit(agent_name: str, start: Start, panel: Panel) -> Opening:
+def open_visit(agent_name: str, start: Start, panel: StudioPanel) -> Opening:
     """Return the visit that was typed.
 
     Raises:
@@ -67,7 +67,7 @@ def open_visit(agent_name: str, start: Start, panel: Panel) -> Opening:
     return _recorded(agent_name, start, panel)
 
 
-def _recorded(agent_name: str, start: Start, panel: Panel) -> Opening:
+def _recorded(agent_name: str, start: Start, panel: StudioPanel) -> Opening:
     folder = run_folder.find(str(start.run), Path("runs"))
     opened = _reopened(str(folder.resolve()), start.round - 1, start.arm, start.seed)
     agent = checked_agent(opened.agent).plugin
@@ -91,7 +91,7 @@ def _recorded(agent_name: str, start: Start, panel: Panel) -> Opening:
     return Opening(call, agent, how)
 
 
-def _new(agent_name: str, start: Start, panel: Panel) -> Opening:
+def _new(agent_name: str, start: Start, panel: StudioPanel) -> Opening:
     if start.round < 1:
         raise RunError(f"there is no round {start.round}", hint="rounds count from 1")
     if start.arm is not None or start.seed is not None:

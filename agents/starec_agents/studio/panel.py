@@ -20,7 +20,7 @@ _FEED = "{use: feed, recommender: ease, activity: 1.0}"
 _RANKING = "{use: ranking}"
 
 
-class Panel(BaseModel):
+class StudioPanel(BaseModel):
     """What the configuration panel sets; a subclass adds the prompts of an agent."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -43,7 +43,7 @@ class Panel(BaseModel):
     )
 
 
-class GatePanel(Panel):
+class GatePanel(StudioPanel):
     """The panel of an agent with a gate."""
 
     gate: Literal["", "always", "surprise", "every", "never"] = Field(
@@ -51,7 +51,7 @@ class GatePanel(Panel):
     )
 
 
-class RankingPanel(Panel):
+class RankingPanel(StudioPanel):
     """The panel of an agent that ranks only."""
 
     environment: str = Field(
@@ -62,8 +62,8 @@ class RankingPanel(Panel):
 
 
 def with_prompt_fields(
-    base: type[Panel], shipped: Mapping[str, str], nodes: Mapping[str, str]
-) -> type[Panel]:
+    base: type[StudioPanel], shipped: Mapping[str, str], nodes: Mapping[str, str]
+) -> type[StudioPanel]:
     """Return a panel with a field for each prompt that can be edited.
 
     Args:
@@ -82,7 +82,7 @@ def with_prompt_fields(
         )
         for name, node in nodes.items()
     }
-    panel: type[Panel] = create_model(base.__name__, __base__=base, **fields)
+    panel: type[StudioPanel] = create_model(base.__name__, __base__=base, **fields)
     return panel
 
 
@@ -103,7 +103,7 @@ def spec(text: str, at: str) -> dict[str, Any]:
     raise ConfigError(f"{at}: {text!r} names nothing", hint="write a name, or {use: name, ...}")
 
 
-def with_prompts(context: Context, panel: Panel, shipped: Mapping[str, str]) -> Context:
+def with_prompts(context: Context, panel: StudioPanel, shipped: Mapping[str, str]) -> Context:
     """Return the context with the prompts that were edited in the panel.
 
     A prompt that the panel holds as it ships stays as the agent has it.
