@@ -128,7 +128,9 @@ def _is_made_here(folder: Path, manifest: Manifest | None) -> bool:
     """Return whether a run was made here, and its configuration is as it was."""
     if manifest is None or not manifest.is_made_here:
         return False
-    return not manifest.config_sha256 or sha256(folder / CONFIG) == manifest.config_sha256
+    if manifest.config_sha256 and sha256(folder / CONFIG) != manifest.config_sha256:
+        return False
+    return all(sha256(folder / name) == sha for name, sha in manifest.settings_sha256.items())
 
 
 def _texts(folder: Path) -> str:

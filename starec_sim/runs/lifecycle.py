@@ -75,6 +75,7 @@ def create_run(
         if config:
             write_atomically(part / run_folder.CONFIG, config)
         write(part)
+        manifest.sign_settings(part)
         write_manifest(part, manifest)
         return run_folder.place(part, manifest.name, seed)
 

@@ -75,6 +75,8 @@ class Manifest(Provenance):
     """The folder in which the command was given: relative paths of the configuration start here."""
     config_sha256: str
     """SHA-256 of `config.yaml`; empty where there is none."""
+    settings_sha256: dict[str, str] = Field(default={})
+    """SHA-256 of other files of settings that the run began with, by name: `audit.yaml`."""
     plugins: list[PluginCode] | None = None
     """The code of plug-ins that the run began with; None for runs of 0.2.0 and before."""
     changed_code: list[str] | None = None
@@ -110,9 +112,18 @@ class Manifest(Provenance):
         """Sign what says which code the run uses."""
         self.made_here = origin.signature(self._signed())
 
+    def sign_settings(self, folder: Path) -> None:
+        """Take the files of settings in a new folder into what is signed."""
+        self.settings_sha256 = {
+            path.name: sha256(path.read_bytes()).hexdigest()
+            for path in sorted(folder.glob("*.yaml"))
+            if path.name != "config.yaml"
+        }
+        self.sign()
+
     def _signed(self) -> dict[str, Any]:
         names = {"kind", "name", "started", "seeds", "folder", "config_sha256", "plugins"}
-        return self.model_dump(mode="json", include=names)
+        return self.model_dump(mode="json", include={*names, "settings_sha256"})
 
     def run_again(self) -> None:
         """Set the status to running and clear the problem of an earlier process."""

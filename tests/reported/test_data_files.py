@@ -416,6 +416,12 @@ class TestIdsTimesAndTitles:
         untimed = load("data", **named, **{"columns.time": None})
         assert untimed.log.times.tolist() == list(range(60))
 
+    def test_seconds_among_milliseconds_are_refused(self, here):
+        lines = rows().splitlines(keepends=True)
+        lines[3] = lines[3].replace("\n", "000\n")
+        write(here / "data" / "log.csv", "user,item,rating,timestamp\n" + "".join(lines))
+        assert "some seem to be seconds and others milliseconds" in asked("data").message
+
     def test_dates_that_end_in_utc(self, here):
         log = "user_id,item_id,rating,event_time\n"
         log += rows("{user},{item},{rating},2019-10-0{user} 00:0{n}:00 UTC\n")

@@ -56,6 +56,21 @@ def test_a_folder_made_elsewhere_sends_no_prompt_and_no_key_away_without_trust(
     assert "was not made here" not in stderr
 
 
+def test_settings_of_an_audit_that_were_exchanged_are_not_made_here(tmp_path, starec, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    data = ("--data", "synthetic")
+    starec("audit", "lexical", *data, "--users", "6", "--only", "form")
+    (run,) = (tmp_path / "runs").iterdir()
+    manifest = json.loads((run / "manifest.json").read_text()) | {"status": "paused"}
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    settings = (run / "audit.yaml").read_text()
+    assert "use: lexical" in settings
+    server = "use: openai\n  model: m\n  base_url: http://elsewhere.example/v1"
+    (run / "audit.yaml").write_text(settings.replace("use: lexical", server, 1))
+    status, _, stderr = starec("resume", run)
+    assert status == 2 and "--trust" in stderr, stderr
+
+
 @pytest.mark.parametrize(
     ("settings", "is_refused"),
     [

@@ -18,6 +18,9 @@ from starec_sim.types import IntArray
 
 LATEST = 2**62
 """Times beyond this are wrong in any unit."""
+_SECONDS_OF_1973, _OTHER_UNIT = 10**8, 500
+"""Smaller numbers are no times since 1970. Those of one unit, from 1973 to 2100, differ by a factor of
+40 at most."""
 _ZONE = re.compile(r"\s*(?:UTC|GMT|Z)$")
 """Names of the zone of UTC, with which many logs end their dates."""
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]")
@@ -54,7 +57,19 @@ def read_times(
         expected = "neither a number from 0 on nor a date as ISO 8601 from 1970 on"
         what = f"not written as {written}" if written is not None else expected
         faults.found_rows(table, wrong & ~blank, name, f'the time "{{}}" is {what}', without)
+    _check_unit(table, name, times[~wrong])
     return times
+
+
+def _check_unit(table: Columns, name: str, times: IntArray) -> None:
+    """Refuse a column with seconds in some rows and milliseconds in others: its order is wrong."""
+    since_epoch = times[times >= _SECONDS_OF_1973]
+    if len(since_epoch) and since_epoch.max() >= _OTHER_UNIT * since_epoch.min():
+        raise DataError(
+            f'{table.path}: the times in column "{name}" go from {since_epoch.min()} to '
+            f"{since_epoch.max()}: some seem to be seconds and others milliseconds",
+            hint="write all of them in one unit",
+        )
 
 
 def _read(
