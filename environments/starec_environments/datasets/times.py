@@ -19,8 +19,8 @@ from starec_sim.types import IntArray
 LATEST = 2**62
 """Times beyond this are wrong in any unit."""
 _SECONDS_OF_1973, _OTHER_UNIT = 10**8, 500
-"""Smaller numbers are no times since 1970. Those of one unit, from 1973 to 2100, differ by a factor of
-40 at most."""
+"""Smaller numbers are no times since 1970. Those of one unit, from 1973 to 2100, differ by a factor
+of 40 at most."""
 _ZONE = re.compile(r"\s*(?:UTC|GMT|Z)$")
 """Names of the zone of UTC, with which many logs end their dates."""
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]")
