@@ -64,7 +64,7 @@ def read_times(
 def _check_unit(table: Columns, name: str, times: IntArray) -> None:
     """Refuse a column with seconds in some rows and milliseconds in others: its order is wrong."""
     since_epoch = times[times >= _SECONDS_OF_1973]
-    if len(since_epoch) and since_epoch.max() >= _OTHER_UNIT * since_epoch.min():
+    if len(since_epoch) and since_epoch.max() // _OTHER_UNIT >= since_epoch.min():
         raise DataError(
             f'{table.path}: the times in column "{name}" go from {since_epoch.min()} to '
             f"{since_epoch.max()}: some seem to be seconds and others milliseconds",
