@@ -170,7 +170,11 @@ def test_any_scale_is_mapped_linearly_to_one_to_five(
     np.testing.assert_allclose(stars, [1 + 4 * share for share in shares], atol=1e-9)
 
 
-@given(st.lists(st.integers(0, 2**62), min_size=1))
+# Of one unit: others are refused.
+WHOLE_TIMES = [st.integers(least, min(400 * least, 2**62)) for least in (10**8, 10**11, 2**61)]
+
+
+@given(st.one_of(st.lists(times, min_size=1) for times in [st.integers(0, 10**8), *WHOLE_TIMES]))
 def test_whole_times_lose_no_digit(times: list[int]) -> None:
     log = table(t=[str(value) for value in times])
     assert read_times(log, "t", "time", None, Faults(log.path, "error")).tolist() == times
