@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from starec_environments.datasets.text_files import unreadable
 from starec_sim.errors import DataError
 from starec_sim.progress import report_progress
 
@@ -44,14 +45,5 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
                 if line := line.strip():
                     yield number, line
             report_progress(what, size, size)
-    except FileNotFoundError:
-        raise DataError(
-            f"there is no file {path}", hint="check the path and that the download is complete"
-        ) from None
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(
-            f"{path} breaks off or is damaged after line {number}: {error}",
-            hint="get the file again: the download was not complete",
-        ) from error
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise unreadable(path, error, f" after line {number}") from error

@@ -56,20 +56,31 @@ def read_data(path: Path) -> bytes:
         data = path.read_bytes()
         if data.startswith(GZIP):
             data = gzip.decompress(data)
-    except FileNotFoundError:
-        raise DataError(
-            f"there is no file {path}", hint="check the path and that the download is complete"
-        ) from None
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(
-            f"{path} breaks off or is damaged: {error}",
-            hint="get the file again: the download was not complete",
-        ) from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise unreadable(path, error) from error
     if data.startswith(_ZIP):
         raise DataError(f"{path} is a zip archive", hint=f"unpack it first: unzip {path}")
     return data
+
+
+def unreadable(path: Path, error: OSError | EOFError | zlib.error, where: str = "") -> DataError:
+    """Return the error of a file that cannot be read or unpacked.
+
+    Args:
+        path: The file.
+        error: What reading it raised.
+        where: Up to where it was read, e.g. ` after line 3`.
+    """
+    if isinstance(error, FileNotFoundError):
+        return DataError(
+            f"there is no file {path}", hint="check the path and that the download is complete"
+        )
+    if isinstance(error, EOFError | gzip.BadGzipFile | zlib.error):
+        return DataError(
+            f"{path} breaks off or is damaged{where}: {error}",
+            hint="get the file again: the download was not complete",
+        )
+    return DataError(f"{path} cannot be read: {error.strerror or error}")
 
 
 def first_text(path: Path, encoding: str, size: int) -> str:
