@@ -1,6 +1,6 @@
-"""The documentation site that `docs/build_site.py` has built: it fetches nothing, and has a reference.
+"""The built documentation site fetches nothing from the network, and has a reference.
 
-`make docs` runs these tests after the build; `make test` does not build the site again.
+`make docs` runs these tests after `docs/build_site.py` has built the site strictly.
 """
 
 import re
