@@ -46,9 +46,7 @@ def test_a_table_is_printed_written_shown_again_and_compared(starec, place) -> N
     assert "lexical minus random" in differs.out and "NDCG@5" in differs.out
     for name in ("table.md", "table.csv", "table.tex", "table.json"):
         assert "4 of 4 rows are possible" in starec("check-table", run / name).out
-
-
-def test_json_is_one_object_whose_rows_have_names_metrics_and_counters(starec, place) -> None:
+    # The same command continues the finished evaluation, and --json is one object.
     said = starec("eval", "lexical", *ASKED, "--json")
     assert said.status == 0, said.err
     rows = {row["name"]: row for row in said.answer["rows"]}
