@@ -52,6 +52,7 @@ def test_a_run_inside_a_loop_has_the_digest_of_one_outside(tmp_path):
     assert in_a_loop(lambda: resume(inside.folder)).digest == inside.digest
 
 
+@pytest.mark.slow
 def test_an_evaluation_and_an_audit_inside_a_loop_end_with_their_tables(tmp_path):
     data = {"use": "synthetic", "users": 8, "items": 100}
     evaluation = Evaluation(
