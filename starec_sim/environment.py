@@ -17,6 +17,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
+from starec_sim.tasks import Task
 from starec_sim.types import (
     Decision,
     Experience,
@@ -25,7 +26,6 @@ from starec_sim.types import (
     Item,
     Observation,
     Step,
-    Task,
     User,
     Visit,
 )
@@ -107,7 +107,7 @@ class Environment(Protocol):
 class OneTask(Protocol):
     """An environment, or the class of one, whose observations all ask for the same task.
 
-    This is an optional ability. Write `task: ClassVar[Task] = "ranking"` into the class. Training
+    This is an optional ability. Write `task: ClassVar[Task] = RANKING` into the class. Training
     with credit by position needs the task before the first round, and refuses an environment
     without it.
     """

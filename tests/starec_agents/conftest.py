@@ -42,7 +42,7 @@ class TinyWorld:
         )
 
     def respond(self, user, steps, observation, decision):
-        watched = [action.item for action in decision.actions if action.watched]
+        watched = [action.item for action in decision.actions if action.done]
         target = 2 if self.task == "ranking" else None
         lived = watched if target is None else [target]
         over = "done" if len(steps) + 1 >= self.pages else ""

@@ -126,7 +126,7 @@ def test_what_was_watched_is_revealed_in_order_and_nothing_else(synthetic, build
     for visits in play(environment, range(2)):
         for visit in visits:
             for step in visit.steps:
-                watched = [a.item for a in step.decision.actions if a.watched]
+                watched = [a.item for a in step.decision.actions if a.done]
                 assert [e.item for e in step.feedback.experiences] == watched
                 assert step.feedback.target is None
                 rate = step.feedback.reward["engagement"]

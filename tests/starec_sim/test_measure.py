@@ -7,6 +7,7 @@ import pytest
 
 from starec_sim import measure as module
 from starec_sim.measure import Measure
+from starec_sim.tasks import FEED, RANKING
 from starec_sim.types import (
     Action,
     Decision,
@@ -48,7 +49,7 @@ def page(shown, watched=(), ending="", slow=False, flaws=(), repaired=False):
     )
     experiences = tuple(Experience(item, stars, "world") for item, stars in watched.items())
     return Step(
-        Observation("feed", tuple(shown), ("",) * len(shown)),
+        Observation(FEED, tuple(shown), ("",) * len(shown)),
         decision,
         Feedback(experiences, ending=ending),
         Verdict(slow, ""),
@@ -60,7 +61,7 @@ def page(shown, watched=(), ending="", slow=False, flaws=(), repaired=False):
 def choice(ranking, target, read=None):
     decision = Decision(tuple(ranking), len(ranking) if read is None else read)
     return Step(
-        Observation("ranking", tuple(sorted(ranking)), ("",) * len(ranking)),
+        Observation(RANKING, tuple(sorted(ranking)), ("",) * len(ranking)),
         decision,
         Feedback((), target=target, ending="done"),
         Verdict(False, ""),

@@ -121,7 +121,7 @@ def test_thousands_of_labels_credit_each_item_once():
 
 
 def acted(decision):
-    return [(action.item, action.watched, action.rating) for action in decision.actions]
+    return [(action.item, action.done, action.rating) for action in decision.actions]
 
 
 def test_a_clean_page_is_read_as_it_stands():
@@ -148,7 +148,7 @@ def test_a_broken_page_is_counted_and_what_was_not_read_is_skipped(lines, watche
     text = f"<actions>\n{lines}\n</actions><next>leave</next>"
     decision, _ = read_decision(text, FEED)
     assert [action.item for action in decision.actions] == list(FEED.slate)
-    assert [action.item for action in decision.actions if action.watched] == watched
+    assert [action.item for action in decision.actions if action.done] == watched
     assert decision.flaws == flaws
     assert decision.leave
 
@@ -198,7 +198,7 @@ def test_any_text_yields_an_action_for_each_item_and_credits_only_what_it_says(t
     decision, findings = read_decision(text, FEED)
     assert [action.item for action in decision.actions] == list(FEED.slate)
     for mark, action in zip(labels(3), decision.actions, strict=True):
-        if action.watched:
+        if action.done:
             assert f"{mark}: watch" in text
         assert action.rating is None or f"{mark}: watch {action.rating:.0f}" in text
     assert not decision.leave or "leave" in text
