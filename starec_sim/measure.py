@@ -11,7 +11,7 @@ import numpy as np
 
 from starec_sim import metrics
 from starec_sim.action_metrics import action_metrics
-from starec_sim.environment import Environment
+from starec_sim.environment import Environment, GrowingCatalogue
 from starec_sim.types import Experience, FloatArray, IntArray, Item, Visit
 
 _CUTS = (1, 5, 10, 20)
@@ -39,6 +39,11 @@ class Measure:
     """
 
     def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self._prepare()
+
+    def _prepare(self) -> None:
+        environment = self._environment
         self.attribute, self._attributes = _attribute_matrix(environment.items)
         self._popularity = environment.popularity / max(1, environment.popularity.sum())
         self._n_items = len(environment.items)
@@ -54,6 +59,8 @@ class Measure:
         """Return the metrics of the visits of a round."""
         if not visits:
             return RoundMetrics({}, {})
+        if len(self._environment.items) != self._n_items:  # see `GrowingCatalogue`
+            self._prepare()
         task = visits[0].steps[0].observation.task
         by_visit = {
             **(_ranking(visits) if task.ranks else self._pages(visits)),
@@ -65,6 +72,8 @@ class Measure:
         if not task.ranks:
             shown = [item for v in visits for step in v.steps for item in step.observation.slate]
             exposures = np.bincount(shown, minlength=self._n_items)
+            if isinstance(self._environment, GrowingCatalogue):
+                exposures = exposures[self._environment.live() | (exposures > 0)]
             of_round["coverage"] = metrics.coverage(exposures)
             of_round["gini"] = metrics.gini(exposures)
         return RoundMetrics(by_visit, of_round)

@@ -359,9 +359,7 @@ class Task:
     @property
     def move_forms(self) -> str:
         """The words of a prompt that say what can be done after the page."""
-        moves = [kind.example for kind in self.moves.values()]
-        explained = "; ".join(_explained(kind.example, kind) for kind in self.after)
-        return " or ".join(moves) + (f" ({explained})" if explained else "")
+        return " or ".join(_explained(kind.example, kind) for kind in self.moves.values())
 
     @property
     def examples(self) -> list[str]:
@@ -415,7 +413,7 @@ def _read(match: re.Match[str], kinds: dict[str, ActionKind]) -> Act | None:
 
 def _explained(example: str, kind: ActionKind) -> str:
     described = kind.described()
-    return f'"{example}"' + (f": {described}" if described else "")
+    return f"{example} ({described})" if described else example
 
 
 def _check_name(name: str, what: str) -> None:

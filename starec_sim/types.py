@@ -66,6 +66,9 @@ class Item:
     title: str
     attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Attribute name to its values, e.g. `{"genre": ("Drama", "War"), "year": ("1995",)}`."""
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    """Facts that are numbers, e.g. `{"price": 12.5, "stock": 3.0}`, as they are when the item
+    appears. What changes later stands on the cards that `observe` shows."""
 
 
 @dataclass(frozen=True, slots=True)

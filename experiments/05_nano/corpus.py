@@ -21,7 +21,7 @@ from starec_environments.signals import BAND_NAMES, SHOWN_TOGETHER, TITLE_LIMIT,
 from starec_sim.answers import label, read_decision, read_prompt, read_summary
 from starec_sim.cards import card, quoted
 from starec_sim.policies.reasoner import ReasonerPolicy
-from starec_sim.tasks import FEED, RANKING
+from starec_sim.tasks import BUILT_IN, FEED, RANKING
 from starec_sim.types import (
     Action,
     Decision,
@@ -115,7 +115,7 @@ class _GeneratedUser:
         self.items += [self.world.item() for _ in range(size)]
         slate = tuple(range(first, first + size))
         cards = tuple(card(self.items[place], self._shown_signals()) for place in slate)
-        return Observation(task, slate, cards, page=int(rng.integers(1, 6)))
+        return Observation(BUILT_IN[task], slate, cards, page=int(rng.integers(1, 6)))
 
     def _shown_signals(self) -> dict[str, str]:
         rng, shown = self.rng, {}

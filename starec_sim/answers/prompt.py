@@ -27,7 +27,7 @@ NOTHING_YET = "nothing yet"
 """The whole text of a section, or of a new text, that has nothing to say."""
 
 _LIMIT = re.compile(WORD_LIMIT.format(words=r"(\d{1,6})"))
-_ACT = re.compile(r'^"A: (.+?)"(?:: (.*))?$', re.MULTILINE)
+_ACT = re.compile(r"^A: (.+?)(?: \((.*)\))?$", re.MULTILINE)
 _AT_MOST = re.compile(r"at most (\d{1,6}) on a page$")
 _STARS = re.compile(rf"a whole number of {STARS} from (\d+) to (\d+)")
 

@@ -37,6 +37,8 @@ class ShownExperience(NamedTuple):
     stars: float
     """Those that it shows; 5 or 2 where it shows a polarity only."""
     card: str
+    outcome: str = ""
+    """How it turned out, as the prompt writes it, without the polarity of stars."""
 
 
 TermCount = tuple[str, int, int]
@@ -98,7 +100,9 @@ def read_experience(line: str) -> ShownExperience | None:
     if match is None:
         return None
     without_stars = _LIKED_STARS if match[2] == LIKED else _DISLIKED_STARS
-    return ShownExperience(float(match[1]) if match[1] else without_stars, match[3])
+    said = match[1] if match[1] else ""
+    outcome = f"{said} stars" if said else line[2 : match.start(3) - len(" | ")]
+    return ShownExperience(float(said) if said else without_stars, match[3], outcome)
 
 
 @lru_cache(maxsize=8_192)

@@ -103,7 +103,7 @@ class LexicalPolicy(TextPolicy):
         for term, likes, met in summary:
             stars = _LIKE_STARS * (likes - base * met)
             evidence[term] = [self.summary_trust * stars, self.summary_trust * met]
-        for stars, card in prompt.history:
+        for stars, card, _ in prompt.history:
             for term in card_terms(card):
                 seen = evidence.setdefault(term, [0.0, 0.0])
                 seen[0] += stars - usual

@@ -137,7 +137,7 @@ class ReasonerPolicy(TextPolicy):
         votes: dict[str, list[float]] = {}
         for term, likes, met in read_counts(prompt.preferences):
             votes[term] = [_LIKE_VOTE * likes + _DISLIKE_VOTE * (met - likes), float(met)]
-        for stars, card in prompt.history:
+        for stars, card, _ in prompt.history:
             for term in card_terms(card):
                 vote = votes.setdefault(term, [0.0, 0.0])
                 vote[0] += stars - _NEUTRAL_STARS

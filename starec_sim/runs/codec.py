@@ -13,7 +13,7 @@ from typing_extensions import TypedDict  # that of Python 3.11 is refused by pyd
 
 from starec_sim.runs.stored_values import Count, Number, Row, StoredType, StoredValueError
 from starec_sim.tasks import BUILT_IN, FEED, SKIP, Act, task_of_json, task_to_json
-from starec_sim.types import Action, Decision, Experience, Feedback, Memory, Observation
+from starec_sim.types import Action, Decision, Experience, Feedback, Item, Memory, Observation
 
 _StoredExperience = tuple[Row, Number | None, str]
 _StoredDone = tuple[str, bool | None]
@@ -51,6 +51,9 @@ _MEMORY = StoredType[_StoredMemory | tuple[list[_StoredExperience], str, int, li
     | tuple[list[_StoredExperience], str, Count, list[_StoredDone]],
 )
 _KINDS = (SKIP, FEED.actions[0].name)
+_ATTRIBUTES = StoredType[dict[str, list[str] | float]](
+    "items.attributes", dict[str, list[str] | Number]
+)
 _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
@@ -138,6 +141,23 @@ def load_feedback(text: str) -> Feedback:
         reward=parts.get("reward", {}),
         ending=parts.get("ending", ""),
     )
+
+
+def dump_item(item: Item) -> str:
+    """Encode attributes and numbers of an item; a number stands beside the lists of texts."""
+    return dumps({**item.attributes, **item.numbers})
+
+
+def load_item(item_id: str, title: str, attributes: str) -> Item:
+    """Decode an item whose attributes and numbers `dump_item` wrote."""
+    texts: dict[str, tuple[str, ...]] = {}
+    numbers: dict[str, float] = {}
+    for name, value in _ATTRIBUTES.from_json(attributes).items():
+        if isinstance(value, list):
+            texts[name] = tuple(value)
+        else:
+            numbers[name] = value
+    return Item(item_id, title, texts, numbers)
 
 
 def dump_memory(memory: Memory) -> str:

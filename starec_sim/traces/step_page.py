@@ -276,7 +276,7 @@ def _memory(
     return ShownMemory(
         steps=steps,
         summary=summary,
-        shown=tuple(f"{line.stars:g} stars | {line.card}" for line in shown),
+        shown=tuple(f"{line.outcome} | {line.card}" for line in shown),
         gained=tuple(map(items.experience, gained)),
     )
 

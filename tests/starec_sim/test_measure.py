@@ -43,7 +43,7 @@ def page(shown, watched=(), ending="", slow=False, flaws=(), repaired=False):
     """Return a step of the feed; `watched` maps items to their true stars."""
     watched = dict(watched)
     decision = Decision(
-        actions=tuple(Action(item, item in watched) for item in shown),
+        actions=tuple(Action(item, "watch" if item in watched else "skip") for item in shown),
         flaws=dict(flaws),
         repaired=repaired,
     )

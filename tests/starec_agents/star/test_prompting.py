@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from starec_agents.star.prompting import StarPrompts
 from starec_sim.answers import stars
 from starec_sim.cards import card
-from starec_sim.tasks import FEED
+from starec_sim.tasks import BUILT_IN, FEED
 from starec_sim.types import (
     Action,
     Decision,
@@ -36,7 +36,9 @@ def shipped(shown=10, words=180):
 
 
 def observation(task="ranking", items=ITEMS[:2]):
-    return Observation(task, tuple(range(len(items))), tuple(card(item) for item in items))
+    return Observation(
+        BUILT_IN[task], tuple(range(len(items))), tuple(card(item) for item in items)
+    )
 
 
 def asked(prompts, memory=None, person=None, task="ranking"):

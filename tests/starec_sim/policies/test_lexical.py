@@ -13,7 +13,7 @@ from starec_agents.star.prompting import StarPrompts
 from starec_sim.answers import label, read_decision, read_summary
 from starec_sim.cards import card
 from starec_sim.policies.lexical import LexicalPolicy
-from starec_sim.tasks import FEED, RANKING
+from starec_sim.tasks import BUILT_IN, FEED, RANKING
 from starec_sim.types import (
     Action,
     Decision,
@@ -44,7 +44,7 @@ def decide(slate, *, history=(), summary="", task="ranking", signals=(), policy=
     shown = tuple(
         card(item, told) for item, told in zip(slate, signals or [{}] * len(slate), strict=True)
     )
-    observation = Observation(task, tuple(range(len(slate))), shown)
+    observation = Observation(BUILT_IN[task], tuple(range(len(slate))), shown)
     lived = tuple(
         Experience(len(slate) + n, float(stars), "world") for n, (_, stars) in enumerate(history)
     )

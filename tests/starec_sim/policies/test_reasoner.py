@@ -14,7 +14,7 @@ from starec_sim.cards import card
 from starec_sim.policies.lexical import LexicalPolicy
 from starec_sim.policies.reasoner import ReasonerPolicy
 from starec_sim.rng import Streams
-from starec_sim.tasks import RANKING
+from starec_sim.tasks import BUILT_IN, RANKING
 from starec_sim.types import Decision, Experience, Feedback, Item, Memory, Observation, User
 
 POLICY = ReasonerPolicy()
@@ -37,7 +37,7 @@ def think(slate, *, history=(), summary="", task="ranking", signals=(), policy=P
     items = [*slate, *(item for item, _ in history)]
     told = signals or [{}] * len(slate)
     shown = tuple(card(item, facts) for item, facts in zip(slate, told, strict=True))
-    observation = Observation(task, tuple(range(len(slate))), shown)
+    observation = Observation(BUILT_IN[task], tuple(range(len(slate))), shown)
     lived = tuple(
         Experience(len(slate) + n, float(stars), "world") for n, (_, stars) in enumerate(history)
     )
