@@ -91,7 +91,7 @@ def asks_a_model(values):
 def test_every_shipped_experiment_runs_on_the_generated_world(path, result_of, tmp_path):
     small = ["rounds=2", "replicates=1", f"runs_dir={tmp_path}", *playable(path)]
     changes = [word for change in small for word in ("--set", change)]
-    spec = ["--data", "synthetic", "--set", "data.users=10", "--set", "data.items=150"]
+    spec = ["--data", "synthetic", "--set", "data.users=16", "--set", "data.items=200"]
     assert result_of("run", str(path), *spec, *changes)["status"] == "finished"
 
 
