@@ -130,7 +130,8 @@ def checked_decision(value: Any, observation: Observation) -> Decision:
         )
     actions = value.actions
     if actions:
-        task = observation.task
+        # In a ranking an agent may say besides what she watches, as in a feed.
+        task = FEED if observation.task.ranks else observation.task
         actions = tuple(_checked_action(each, task) for each in sequence(actions, "the actions"))
         _shown_items([action.item for action in actions], slate, "the actions")
         _once_an_item(actions, task)
@@ -240,7 +241,8 @@ def _is_plain_decision(value: Any, observation: Observation) -> bool:
             return False
         acted = [action.item for action in value.actions]
         if set(map(type, acted)) != _INT or not all(
-            _is_plain_action(action, observation.task) for action in value.actions
+            _is_plain_action(action, FEED if observation.task.ranks else observation.task)
+            for action in value.actions
         ):
             return False
     return (
