@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from starec_sim.boundary.values import BrokenContract, sequence, shown
+from starec_sim.boundary.values import (
+    BrokenContract,
+    as_array,
+    is_plain_text,
+    mapping,
+    sequence,
+    shown,
+    text,
+)
 from starec_sim.types import Item, User
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -27,13 +35,9 @@ def checked_users(users: Any) -> int:
     for row, user in enumerate(sequence(users, "users")):
         if not isinstance(user, User):
             raise BrokenContract(f"users[{row}] is {shown(user)}; each must be a User")
-        if not isinstance(user.id, str):
-            raise BrokenContract(f"users[{row}].id is {shown(user.id)}; an id is text")
-        for name, value in user.profile.items():
-            if not isinstance(name, str) or not isinstance(value, str):
-                raise BrokenContract(
-                    f"users[{row}].profile holds {shown(name)}: {shown(value)}; both must be text"
-                )
+        text(user.id, f"users[{row}].id")
+        if user.profile or type(user.profile) is not dict:
+            mapping(user.profile, f"users[{row}].profile", text)
     if not len(users):
         raise BrokenContract("there are no users", "at least one user must be able to visit")
     _check_ids("users", [user.id for user in users])
@@ -45,10 +49,12 @@ def checked_items(items: Any) -> int:
     for row, item in enumerate(sequence(items, "items")):
         if not isinstance(item, Item):
             raise BrokenContract(f"items[{row}] is {shown(item)}; each must be an Item")
-        if not isinstance(item.id, str) or not isinstance(item.title, str):
+        text(item.id, f"items[{row}].id")
+        text(item.title, f"items[{row}].title")
+        if not isinstance(item.attributes, Mapping):
             raise BrokenContract(
-                f"items[{row}] has the id {shown(item.id)} and the title {shown(item.title)}; "
-                "both must be text"
+                f"items[{row}].attributes is {shown(item.attributes)}; it must be a dict",
+                _ATTRIBUTES,
             )
         for name, values in item.attributes.items():
             if isinstance(values, str):
@@ -57,16 +63,15 @@ def checked_items(items: Any) -> int:
                     "would be taken for values",
                     f"write ({values!r},), a tuple of one text",
                 )
-            if (
-                not isinstance(name, str)
-                or not isinstance(values, Sequence)
-                or not all(isinstance(value, str) for value in values)
-            ):
+            if not isinstance(name, str) or not isinstance(values, Sequence):
                 raise BrokenContract(
                     f"items[{row}].attributes[{shown(name)}] is {shown(values)}; it must be a "
                     "tuple of texts",
                     _ATTRIBUTES,
                 )
+            if not all(map(is_plain_text, values)):
+                for value in (name, *values):
+                    text(value, f"a value in items[{row}].attributes[{shown(name)}]")
     if not len(items):
         raise BrokenContract("there are no items", "a catalogue has at least one item")
     _check_ids("items", [item.id for item in items])
@@ -97,9 +102,8 @@ def checked_catalogue(environment: Any) -> Size:
     if len(cards) != size.items:
         raise BrokenContract(f"there are {len(cards)} cards for {size.items} items")
     for row, card in enumerate(cards):
-        if not isinstance(card, str):
-            raise BrokenContract(f"cards[{row}] is {shown(card)}; a card is text")
-    popularity = np.asarray(environment.popularity)
+        text(card, f"cards[{row}]")
+    popularity = as_array(environment.popularity, "popularity")
     if popularity.shape != (size.items,):
         raise BrokenContract(
             f"popularity has the shape {popularity.shape}; it must have one number for each of "
