@@ -171,7 +171,7 @@ def load(kind: PluginKind, reference: str, at: str = "") -> Any:
 
 def _problem(error: BaseException, location: str) -> str:
     """Return the error of an import in one line, with the line number in the plug-in's file."""
-    text = f"{type(error).__name__}: {error}"
+    text = " ".join(f"{type(error).__name__}: {error}".split())
     path = str(Path(location).expanduser().resolve())
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if frame.filename == path]

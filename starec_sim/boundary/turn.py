@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any, get_args
 
+import numpy as np
+
 from starec_sim.boundary.values import (
     LARGEST,
     BrokenContract,
@@ -16,6 +18,7 @@ from starec_sim.boundary.values import (
     sequence,
     shown,
     text,
+    whole_number,
     with_parts,
 )
 from starec_sim.types import Ending, Messages, Node, Source, Tokens, Turn
@@ -102,7 +105,7 @@ def checked_tokens(value: Any) -> Tokens:
         completion=completion,
         logprobs=logprobs,
         version=text(value.version, "Tokens.version"),
-        sampling=mapping(value.sampling, "Tokens.sampling", finite_number),
+        sampling=mapping(value.sampling, "Tokens.sampling", _setting),
         group=text(value.group, "Tokens.group"),
     )
 
@@ -112,6 +115,13 @@ def _ids(value: Any, what: str) -> tuple[int, ...]:
     if set(map(type, ids)) <= {int} and (not ids or min(ids) >= 0):
         return ids
     return tuple(count(each, f"an id in {what}") for each in ids)
+
+
+def _setting(value: Any, what: str) -> float:
+    """Return a number; a whole one stays whole, because seeds are larger than a float can tell."""
+    if isinstance(value, int | np.integer):
+        return whole_number(value, what)
+    return finite_number(value, what)
 
 
 def _logprob(value: Any) -> float:
