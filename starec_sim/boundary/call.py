@@ -17,6 +17,7 @@ from starec_sim.boundary.watch import (
     interruption,
     leave_call,
     start_call,
+    watched_calls,
 )
 from starec_sim.errors import ContractError, PluginError, StarecError
 from starec_sim.plugin_names import FILE_MODULE, SHIPPED
@@ -107,8 +108,10 @@ class PluginBoundary:
             ContractError: It drew from a global generator.
         """
         before = global_random()
+        call = start_call(self._name, "__init__", str)
         try:
-            built = self.plugin(*arguments, **named)
+            with watched_calls():
+                built = self.plugin(*arguments, **named)
             if generator := who_changed(before):
                 raise self._drew_from(generator)
             return built
@@ -116,6 +119,8 @@ class PluginBoundary:
             raise
         except (Exception, SystemExit) as error:
             raise self.failure(error, "__init__", "") from cause(error)
+        finally:
+            leave_call(call)
 
     def check(self, what: str, check: Callable[[], T]) -> T:
         """Return what a check of attributes returns.

@@ -21,6 +21,7 @@ from starec_sim.boundary.values import (
     whole_number,
     with_parts,
 )
+from starec_sim.boundary.watch import watched_calls
 from starec_sim.dataset import Dataset, Interactions
 
 OWN = "np.random.default_rng(seed), with a seed from the settings"
@@ -44,7 +45,8 @@ class CheckedReader:
 
     def load(self) -> Dataset:
         """Return the dataset."""
-        return self._boundary.call("load", (), checked_dataset, random=True)
+        with watched_calls():
+            return self._boundary.call("load", (), checked_dataset, random=True)
 
 
 def checked_dataset(value: Any) -> Dataset:
