@@ -44,8 +44,10 @@ class RunningCall(NamedTuple):
 
 
 _running: RunningCall | None = None
-_watched = False
+_watching = False
 """Whether the calls are made inside of `watched_calls`."""
+_watched = False
+"""Whether that is so, and they are made on an event loop."""
 
 
 _interrupted = False
@@ -89,7 +91,10 @@ def watched_calls() -> Iterator[None]:
     Raises:
         KeyboardInterrupt: Ctrl-C ended a call.
     """
-    global _watched, _interrupted
+    global _watching, _watched, _interrupted
+    if _watching:  # by a block around this one
+        yield
+        return
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
@@ -97,13 +102,13 @@ def watched_calls() -> Iterator[None]:
     watcher = _Watcher(loop, TOLD_AFTER_S)
     thread = threading.Thread(target=watcher.watch, daemon=True, name="starec-plug-in-calls")
     thread.start()
-    watched_before, _watched = _watched, loop is not None
+    _watching, _watched = True, loop is not None
     try:
         yield
     except InterruptedCall:
         raise KeyboardInterrupt from None
     finally:
-        _watched, _interrupted = watched_before, False
+        _watching = _watched = _interrupted = False
         watcher.done.set()
         thread.join()
 

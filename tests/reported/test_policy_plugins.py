@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +16,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from starec_sim import plugins
 from starec_sim.boundary import BrokenContract
 from starec_sim.errors import ContractError, PausedError
+from starec_sim.executors.event_loop import run_coroutine
 from starec_sim.learning.rewards import AnswerOutcome, Rewards
 from starec_sim.policies.gateway.gateway import Gateway
 from starec_sim.policies.gateway.policy import Policy
@@ -169,3 +171,19 @@ def test_a_reward_may_be_a_numpy_number_or_a_truth_value(tmp_path, returned):
     name = f"{tmp_path / 'mine.py'}:tips"
     _, parts = Rewards({name: 1.0}).of(OUTCOME, "user u3")
     assert type(parts[name]) is float and parts[name] > 0
+
+
+def test_a_call_in_a_thread_that_does_not_return_keeps_nothing_from_ending():
+    stuck, forever = threading.Event(), threading.Event()
+
+    async def ask_twice():
+        answered = await asyncio.to_thread(lambda: 42)
+        asyncio.get_running_loop().run_in_executor(None, lambda: (stuck.set(), forever.wait()))
+        await asyncio.to_thread(stuck.wait)
+        return answered
+
+    assert run_coroutine(ask_twice()) == 42  # and does not wait for the second call
+    (left,) = (each for each in threading.enumerate() if each.name == "starec-call")
+    assert left.daemon
+    forever.set()
+    left.join()
