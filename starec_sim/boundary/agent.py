@@ -49,7 +49,11 @@ class CheckedAgent:
         """Play a visit to its end and return it."""
         items = len(call.environment.items)
         try:
-            return checked_visit(await self.plugin.visit(call), call.user, call.round, items)
+            visit = await self.plugin.visit(call)
+            # A checked environment has checked most of a visit already.
+            take_passed = getattr(call.environment, "take_passed", None)
+            passed = take_passed(call.user) if take_passed else {}
+            return checked_visit(visit, call.user, call.round, items, passed)
         except (StarecError, InterruptedCall):
             raise
         except KeyboardInterrupt:

@@ -33,5 +33,6 @@ def _is_plain(numbers: Any, places: int) -> bool:
     return (
         type(numbers) is list
         and len(numbers) == places
-        and all(n is None or (type(n) is float and isfinite(n)) for n in numbers)
+        and set(map(type, numbers)) == {float}
+        and isfinite(sum(numbers))
     )

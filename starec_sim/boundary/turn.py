@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import chain
 from typing import Any, get_args
 
 import numpy as np
@@ -148,11 +149,15 @@ def _is_plain(turn: Turn) -> bool:
         and turn.ending in _ENDINGS
         and 0 <= turn.attempt <= LARGEST
         and 0 <= turn.tries <= LARGEST
-        and all(each is None or (type(each) is int and 0 <= each <= LARGEST) for each in told)
+        and (told == (None, None) or set(map(type, told)) == {int})
+        and 0 <= (turn.tokens_in or 0) <= LARGEST
+        and 0 <= (turn.tokens_out or 0) <= LARGEST
         and type(turn.latency_s) is float
         and math.isfinite(turn.latency_s)
         and all(map(is_plain_text, (turn.policy, turn.completion, turn.error, turn.failure)))
         and type(turn.messages) is tuple
-        and all(type(pair) is tuple and len(pair) == 2 for pair in turn.messages)
-        and all(is_plain_text(part) for pair in turn.messages for part in pair)
+        and set(map(type, turn.messages)) <= {tuple}
+        and set(map(len, turn.messages)) <= {2}
+        and set(map(type, chain.from_iterable(turn.messages))) <= {str}
+        and is_plain_text("".join(chain.from_iterable(turn.messages)))
     )

@@ -56,10 +56,12 @@ def shown(value: Any) -> str:
 
 def whole_number(value: Any, what: str) -> int:
     """Return a whole number as an int."""
+    if type(value) is int and -LARGEST <= value <= LARGEST:
+        return value
     if isinstance(value, int | np.integer) and not isinstance(value, bool):
         if abs(int(value)) > LARGEST:
             raise BrokenContract(f"{what} is {shown(value)}, which no record can hold")
-        return value if type(value) is int else int(value)
+        return int(value)
     raise BrokenContract(f"{what} is {shown(value)}; it must be a whole number")
 
 

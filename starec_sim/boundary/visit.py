@@ -26,12 +26,18 @@ from starec_sim.boundary.values import (
     whole_number,
     with_parts,
 )
-from starec_sim.types import Memory, Recalled, Step, Verdict, Visit
+from starec_sim.types import Decision, Feedback, Memory, Observation, Recalled, Step, Verdict, Visit
 
 _SUMMARY = "the summary of the memory"
 
 
-def checked_visit(value: Any, user: int, round: int, items: int) -> Visit:
+Checked = tuple[Observation, Decision, Feedback]
+"""The parts of a step that an environment has checked."""
+
+
+def checked_visit(
+    value: Any, user: int, round: int, items: int, passed: Mapping[int, Checked]
+) -> Visit:
     """Return a visit with plain values: that of the user and the round that were played.
 
     Args:
@@ -39,6 +45,7 @@ def checked_visit(value: Any, user: int, round: int, items: int) -> Visit:
         user: The row of the user who was played.
         round: The round that was played.
         items: How many items the catalogue has.
+        passed: What was checked before, by step from 0; the same objects are not checked again.
     """
     visit = instance(value, Visit)
     if whole_number(visit.user, "Visit.user") != user:
@@ -58,25 +65,34 @@ def checked_visit(value: Any, user: int, round: int, items: int) -> Visit:
             "observe, decide and respond once, and put the Step into the visit",
         )
     steps = tuple(
-        checked_step(step, items, number, last=number == len(given))
+        checked_step(step, items, number, passed.get(number - 1), last=number == len(given))
         for number, step in enumerate(given, 1)
     )
     return Visit(user, round, steps)
 
 
-def checked_step(value: Any, items: int, number: int, *, last: bool) -> Step:
+def checked_step(
+    value: Any, items: int, number: int, passed: Checked | None, *, last: bool
+) -> Step:
     """Return a step with plain values.
 
     Args:
         value: The step.
         items: How many items the catalogue has.
         number: Its number in the visit, from 1.
+        passed: Parts of it that were checked before.
         last: Whether it is the last one, whose memory is kept; of others, only the summary is.
     """
     if not isinstance(value, Step):
         raise BrokenContract(f"step {number} is {shown(value)}; it must be a Step")
     try:
-        observation = checked_observation(value.observation, items)
+        observation, decision, feedback = value.observation, value.decision, value.feedback
+        if passed is None or not (
+            passed[0] is observation and passed[1] is decision and passed[2] is feedback
+        ):
+            observation = checked_observation(observation, items)
+            decision = checked_decision(decision, observation)
+            feedback = checked_feedback(feedback, observation, items)
         memory = value.memory
         if last or type(memory) is not Memory or not is_plain_text(memory.summary):
             memory = _checked_memory(memory, items)
@@ -88,8 +104,8 @@ def checked_step(value: Any, items: int, number: int, *, last: bool) -> Step:
         return with_parts(
             value,
             observation=observation,
-            decision=checked_decision(value.decision, observation),
-            feedback=checked_feedback(value.feedback, observation, items),
+            decision=decision,
+            feedback=feedback,
             verdict=_checked_verdict(value.verdict),
             turns=turns,
             memory=memory,
