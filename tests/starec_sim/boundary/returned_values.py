@@ -10,6 +10,7 @@ from decimal import Decimal
 import numpy as np
 from hypothesis import strategies as st
 
+from starec_sim.tasks import FEED, RANKING, SKIP, Task
 from starec_sim.types import (
     Action,
     Decision,
@@ -47,8 +48,9 @@ def _color(text):
 stars = st.sampled_from([1.0, 2.5, 4.0, 5.0])
 texts = st.sampled_from(["a", "Crème", "two words", "☕"])
 words = st.sampled_from(["done", "tips", "left"])
+rated = st.none() | st.sampled_from([1.0, 4.0])
 slates = st.lists(st.integers(0, ITEMS - 1), min_size=1, max_size=4, unique=True).map(tuple)
-tasks = st.sampled_from(["feed", "ranking"])
+tasks = st.sampled_from([FEED, RANKING])
 names = st.lists(words, max_size=2, unique=True)
 
 
@@ -61,16 +63,19 @@ def observations(draw):
 
 
 @st.composite
-def decisions(draw, slate):
+def decisions(draw, slate, task=FEED):
     """Return a decision about a slate."""
     ranking = tuple(draw(st.permutations(slate)))
-    actions = tuple(
-        Action(item, draw(st.booleans()), draw(st.none() | stars))
-        for item in slate[: draw(st.integers(0, len(slate)))]
+    done = [] if task.ranks else slate[: draw(st.integers(0, len(slate)))]
+    skips_and_watches = st.just((SKIP, None)) | st.tuples(st.just("watch"), rated)
+    return Decision(
+        ranking,
+        draw(st.integers(0, len(ranking))),
+        tuple(Action(item, *draw(skips_and_watches)) for item in done),
+        draw(st.booleans()),
+        flaws={name: draw(st.integers(0, 3)) for name in draw(names)},
+        repaired=draw(st.booleans()),
     )
-    flaws = {name: draw(st.integers(0, 3)) for name in draw(names)}
-    read = draw(st.integers(0, len(ranking)))
-    return Decision(ranking, read, actions, draw(st.booleans()), flaws, draw(st.booleans()))
 
 
 @st.composite
@@ -97,7 +102,7 @@ def visits(draw, user, round):
         steps.append(
             Step(
                 shown,
-                draw(decisions(shown.slate)),
+                draw(decisions(shown.slate, shown.task)),
                 draw(feedbacks(shown.slate)),
                 Verdict(draw(st.booleans()), draw(texts)),
                 tuple(draw(st.lists(turns, max_size=1))),
@@ -165,7 +170,7 @@ def damaged(draw, value):
 
 
 def _parts(value):
-    if is_dataclass(value):
+    if is_dataclass(value) and not isinstance(value, Task):
         return [field.name for field in fields(value)]
     if isinstance(value, Mapping):
         return list(value)
@@ -175,6 +180,8 @@ def _parts(value):
 @st.composite
 def disguised(draw, value):
     """Return an equal value made of numpy scalars, lists, enumerations and other mappings."""
+    if isinstance(value, Task):
+        return draw(st.sampled_from([value, value.name]))
     if is_dataclass(value):
         parts = {field.name: draw(disguised(getattr(value, field.name))) for field in fields(value)}
         return replace(value, **parts) if not isinstance(value, Turn) else value
@@ -220,7 +227,7 @@ def is_plain(value, hint):
             is_plain(key, arguments[0]) and is_plain(part, arguments[1])
             for key, part in value.items()
         )
-    if is_dataclass(hint):
+    if is_dataclass(hint) and hint is not Task:
         hints = typing.get_type_hints(hint)
         return type(value) is hint and all(
             is_plain(getattr(value, name), each) for name, each in hints.items()

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from starec_sim.boundary.agent import CheckedOpenAgent
 from starec_sim.boundary.environment import CheckedEnvironment
 from starec_sim.errors import ContractError
+from starec_sim.tasks import FEED
 from starec_sim.types import (
     Decision,
     Experience,
@@ -28,7 +29,7 @@ from starec_sim.types import (
 )
 from tests.starec_sim.boundary import returned_values as values
 
-SHOWN = Observation("feed", (3, 1, 4), ("a", "b", "c"))
+SHOWN = Observation(FEED, (3, 1, 4), ("a", "b", "c"))
 CALL = SimpleNamespace(
     user=1, round=2, person=User("u1"), environment=SimpleNamespace(items=range(values.ITEMS))
 )
@@ -195,7 +196,8 @@ def _is_right(value):
             and value.page >= 1
         )
     if isinstance(value, Experience):
-        return value.item in range(values.ITEMS) and 0 <= value.rating <= 5
+        stars = value.rating
+        return value.item in range(values.ITEMS) and (stars is None or 0 <= stars <= 5)
     if isinstance(value, Decision):
         rows = [action.item for action in value.actions]
         return (
