@@ -182,7 +182,7 @@ class EndpointClient:
         finally:
             self._budget.finish(used, usd)
 
-    def _timed_out(self, error: Exception) -> PolicyError:
+    def _timed_out(self, error: BaseException) -> PolicyError:
         late = PolicyError(
             f'the policy "{self._policy.name}" gave no answer within '
             f"gateway.timeout_s = {self._settings.timeout_s:g} seconds",
