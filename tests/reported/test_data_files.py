@@ -293,6 +293,23 @@ class TestSettingsOnTheCommandLine:
         with pytest.raises(ConfigError, match="the key users is there already"):
             data_spec("synthetic,users=5,users=6")
 
+    def test_a_typo_in_a_setting_is_no_unknown_format(self, here):
+        write(here / "data/readme.txt", "no table")
+        with pytest.raises(ConfigError, match=r'data.interaction: .* did you mean "interactions"'):
+            data_spec("data", [("interaction", "log.csv")])
+
+    def test_a_missing_file_of_interactions_is_no_unknown_format(self, here):
+        write(here / "data/log.csv", HEADER + rows())
+        with pytest.raises(DataError, match=r"there is no file .*logs\.csv") as raised:
+            data_spec("data", [("interactions", "logs.csv")])
+        assert raised.value.hint == 'did you mean "log.csv"?'
+
+    def test_a_file_of_interactions_may_have_any_ending_and_a_folder_of_its_own(self, here):
+        write(here / "data/parts/log.part", HEADER + rows())
+        write(here / "data/items.csv", "item,title\n1,One\n")
+        read = load("data", interactions="parts/log.part")
+        assert list(read.files) == ["log.part"]
+
 
 class TestHowFilesAreWritten:
     @pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-32"])

@@ -143,8 +143,24 @@ def test_a_row_of_another_type_is_named_with_its_field(copied, column, value, sa
 def test_a_record_that_brings_code_of_its_own_is_refused(copied, statement):
     change(copied, statement)
     for use in (read_run(copied).table, lambda _: resume(copied)):
-        with pytest.raises(RunError, match="its schema has another"):
+        with pytest.raises(RunError, match="its schema is not the one written here"):
             use("turns")
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("DROP TABLE items", "items is missing"),
+        ("CREATE TABLE more (x)", "more is none of its tables"),
+        ("ALTER TABLE users DROP COLUMN profile", "users lacks the column profile"),
+        ("ALTER TABLE users ADD COLUMN age", "users has the column age more"),
+        ("ALTER TABLE users RENAME COLUMN id TO name", "lacks the column id and has the column na"),
+    ],
+)
+def test_a_table_or_column_that_a_record_lacks_is_named(copied, statement, said):
+    change(copied, statement)
+    with pytest.raises(RunError, match=f"its schema is not the one written here: .*{said}"):
+        read_run(copied).table("turns")
 
 
 def test_a_statement_without_end_is_given_up(copied, monkeypatch):

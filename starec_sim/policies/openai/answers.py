@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -12,6 +11,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 
 from starec_sim.answers import with_reasoning
 from starec_sim.errors import PolicyError
+from starec_sim.json_nesting import parse_json
 from starec_sim.policies.openai.target import Target
 from starec_sim.types import Ending, Tokens
 
@@ -27,6 +27,8 @@ _ENDINGS: Mapping[str, Ending] = {
 _INTERRUPTED = frozenset({"error", "insufficient_system_resource", "abort"})
 """Values of `finish_reason` for a server that failed in the middle of an answer."""
 
+_MAX_DEPTH = 50
+"""Nesting of a response; deeper ones are no answers of a chat endpoint."""
 _MOST_TOKENS = 10**9
 """A greater count is no count; the sums of a record would not hold it."""
 
@@ -63,7 +65,7 @@ def read_answer(text: str, body: Mapping[str, Any], token_ids: bool, target: Tar
         reasoning = message.get("reasoning_content") or message.get("reasoning") or ""
         content = content.plus(_Content("", _text(reasoning), _text(message.get("refusal") or "")))
         finish = str(choice.get("finish_reason") or "").lower()
-    except (AttributeError, IndexError, KeyError, TypeError, RecursionError):
+    except (AttributeError, IndexError, KeyError, TypeError):
         raise PolicyError(
             f"{target.url} answered without a choice that holds text: {target.quote(text, 300)}",
             hint="see the server's log: this is not an answer in OpenAI's chat format",
@@ -95,10 +97,10 @@ def read_answer(text: str, body: Mapping[str, Any], token_ids: bool, target: Tar
 
 def _parsed(text: str, target: Target) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return parse_json(text, _MAX_DEPTH)
+    except ValueError as error:
         raise PolicyError(
-            f"{target.url} answered with what is not JSON: {target.quote(text, 80)!r}",
+            f"{target.url} answered with what is not JSON: {target.quote(text, 80)!r} ({error})",
             hint="base_url must be the API itself, usually ending in /v1, not a web page; "
             "if it is, the server or a proxy cut the answer short",
             cause="endpoint",
