@@ -406,6 +406,17 @@ class TestIdsTimesAndTitles:
         write(here / "data/log.csv", HEADER + "u\u2028v,a,4,1\n")
         assert "holds control characters" in asked("data").message
 
+    def test_a_byte_order_mark_within_a_file_makes_no_second_user(self, here):
+        write(here / "data/log.csv", HEADER + rows() + "\ufeff" + rows(users=[1], ratings=[1]))
+        assert 'the user id "\ufeff1" holds control characters' in asked("data").message
+
+    def test_a_field_that_is_too_long_is_not_said_to_have_wrong_quotes(self, here):
+        wide = rows("{user},{item},{rating},{time},y\n") + f"9,9,3,9,{'x' * 200_000}\n"
+        write(here / "data/log.csv", HEADER.strip() + ",note\n" + wide)
+        assert "a field has more than 131,072 characters" in asked("data").message
+        skipped = load("data", bad_lines="skip").notes
+        assert "a field has more than 131,072 characters" in str(skipped)
+
     def test_ids_that_became_decimals_are_explained(self, here):
         write(here / "data/ratings.csv", HEADER + rows("{user},{item}.0,{rating},{time}\n"))
         write(here / "data/movies.csv", "item_id,title\n" + titles("{item},T\n"))

@@ -56,16 +56,22 @@ def change(folder, statement, *values):
     db.close()
 
 
+READING = [
+    ["show"], ["show", "--user", "u1", "--prompts"], ["show", "--md"], ["sql", "SELECT 1"],
+    ["why", "u1", "1"], ["diff", "--arm", "main"], ["search", "a"], ["sql", "SELECT * FROM steps"],
+    ["scan"], ["plot", "--to", "plots"], ["export", "--impressions", "shown.csv"], ["table"],
+    ["export", "--to", "md", "--out", "o.md"], ["export", "--to", "otel", "--out", "o.json"],
+    ["export", "--to", "atif", "--out", "o.atif"], ["export", "--to", "jsonl", "--out", "tables"],
+]  # fmt: skip
+"""Commands that only read a folder, and their options."""
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_a_damaged_folder_is_read_or_refused_by_name(recorded, starec, tmp_path, monkeypatch, seed):
     monkeypatch.chdir(tmp_path)
     folder, damage = copy_damaged(recorded, tmp_path / "runs", seed)
-    commands = [
-        ["runs"],
-        ["show", folder],
-        ["show", folder, "--user", "u1", "--prompts"],
-        ["export", folder, "--impressions", "shown.csv"],
-    ]
+    others = READING[seed % 4 :: 4]
+    commands = [["runs"], *([name, folder, *options] for name, *options in others)]
     if seed % 10 == 0:
         commands += [["replay", folder], ["resume", folder]]
     for command in commands:
@@ -163,6 +169,21 @@ def test_a_table_or_column_that_a_record_lacks_is_named(copied, statement, said)
         read_run(copied).table("turns")
 
 
+def test_a_time_that_is_none_is_named_with_its_field(copied, starec):
+    values = json.loads((copied / "manifest.json").read_text())
+    (copied / "manifest.json").write_text(json.dumps({**values, "started": "\n\nhint: run it"}))
+    status, _, err = starec("export", copied, "--to", "otel", "--out", "o.json")
+    assert status == 2
+    assert "manifest.json is damaged: started: must be a time in ISO 8601" in err
+
+
+@pytest.mark.parametrize("table", ["steps", "impressions", "memories"])
+def test_tables_name_an_item_that_is_not_there(copied, table):
+    change(copied, "DELETE FROM items WHERE item > 5")
+    with pytest.raises(RunError, match=r"run\.sqlite is damaged: items \d+ is missing"):
+        read_run(copied).table(table)
+
+
 def test_a_statement_without_end_is_given_up(copied, monkeypatch):
     monkeypatch.setattr("starec_sim.runs.open_record._STEPS", 1_000_000)
     monkeypatch.setattr("starec_sim.runs.open_record._STEPS_PER_BYTE", 0)
@@ -180,7 +201,7 @@ def test_text_of_a_foreign_folder_is_visible_wherever_it_is_printed(copied, star
     change(copied, "UPDATE turns SET policy = ?, error = ?", ESCAPES, ESCAPES)
     change(copied, "UPDATE steps SET reason = ?", ESCAPES)
     values = json.loads((copied / "manifest.json").read_text())
-    changed = {"status": "failed", "problem": ESCAPES, "started": ESCAPES, "arms": [ESCAPES]}
+    changed = {"status": "failed", "problem": ESCAPES, "arms": [ESCAPES]}
     (copied / "manifest.json").write_text(json.dumps(values | changed))
     for command in (["runs"], ["show", copied], ["show", copied, "--user", "u3", "--prompts"]):
         status, out, err = starec(*command)

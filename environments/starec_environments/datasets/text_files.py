@@ -86,7 +86,8 @@ def no_file(path: Path) -> DataError:
     names = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
     near = did_you_mean(path.name, names[:1000]) if names else ""
     return DataError(
-        f"there is no file {path}", hint=near or "check the path and that the download is complete"
+        f"there is no file {path}",
+        hint=near if near.startswith("did") else "check the path and that the download is complete",
     )
 
 

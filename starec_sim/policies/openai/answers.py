@@ -29,6 +29,9 @@ _INTERRUPTED = frozenset({"error", "insufficient_system_resource", "abort"})
 
 _MAX_DEPTH = 50
 """Nesting of a response; deeper ones are no answers of a chat endpoint."""
+_GREATEST_ID = 2**31 - 1
+"""Of tokens; they are stored in 32 bits."""
+_GREATEST_FLOAT = float(np.finfo(np.float32).max)
 _MOST_TOKENS = 10**9
 """A greater count is no count; the sums of a record would not hold it."""
 
@@ -175,13 +178,20 @@ def _usage(usage: Any) -> UsageMetadata | None:
     return None
 
 
+def _is_logprob(value: float) -> bool:
+    """Return whether a number is finite in single precision, and no more than rounding above 0."""
+    return -_GREATEST_FLOAT <= value <= 1e-3
+
+
 def _read_tokens(answer: Mapping[str, Any], body: Mapping[str, Any], target: Target) -> Tokens:
     """Read the token ids and the log-probabilities."""
     choice = answer["choices"][0]
     try:
         prompt, completion = answer["prompt_token_ids"], choice["token_ids"]
         values = [token["logprob"] for token in choice["logprobs"]["content"] or ()]
-        if not all(type(token) is int for token in (*prompt, *completion)):
+        if not all(type(id) is int and 0 <= id <= _GREATEST_ID for id in (*prompt, *completion)):
+            raise TypeError
+        if not all(type(value) in (int, float) and _is_logprob(value) for value in values):
             raise TypeError
         # In single precision, as engines compute them and runs store them.
         logprobs = tuple(np.asarray(values, np.float32).tolist())
@@ -197,7 +207,8 @@ def _read_tokens(answer: Mapping[str, Any], body: Mapping[str, Any], target: Tar
             f"{len(logprobs)}",
             hint="set token_ids: false, or use another version of the server",
         )
-    version = str(answer.get("model") or target.model)
+    # Half of a surrogate pair, which JSON can hold, cannot be stored.
+    version = str(answer.get("model") or target.model).encode(errors="replace").decode()
     settings = {"max_tokens": body.get("max_completion_tokens"), **body}
     sampling = {
         name: settings[name]
