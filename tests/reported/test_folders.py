@@ -17,8 +17,10 @@ from starec_sim.evaluation import Evaluation
 from starec_sim.experiment import Experiment
 from starec_sim.resume_any import resume
 from starec_sim.runs import lifecycle
+from starec_sim.runs.aggregates import last_digests
 from starec_sim.runs.atomic_file import write_atomically
 from starec_sim.runs.open_record import read_only
+from starec_sim.runs.reader import reading
 from starec_sim.runs.run_tables import read_run
 from starec_sim.simulation import Simulation
 from tests.damaged_folders import ESCAPES, copy_damaged
@@ -56,9 +58,10 @@ def change(folder, statement, *values):
     db.close()
 
 
+OTHER = "another run"
 READING = [
     ["show"], ["show", "--user", "u1", "--prompts"], ["show", "--md"], ["sql", "SELECT 1"],
-    ["why", "u1", "1"], ["diff", "--arm", "main"], ["search", "a"], ["sql", "SELECT * FROM steps"],
+    ["why", "u1", "1"], ["diff", OTHER], ["search", "a"], ["sql", "SELECT * FROM steps"],
     ["scan"], ["plot", "--to", "plots"], ["export", "--impressions", "shown.csv"], ["table"],
     ["export", "--to", "md", "--out", "o.md"], ["export", "--to", "otel", "--out", "o.json"],
     ["export", "--to", "atif", "--out", "o.atif"], ["export", "--to", "jsonl", "--out", "tables"],
@@ -72,6 +75,7 @@ def test_a_damaged_folder_is_read_or_refused_by_name(recorded, starec, tmp_path,
     folder, damage = copy_damaged(recorded, tmp_path / "runs", seed)
     others = READING[seed % 4 :: 4]
     commands = [["runs"], *([name, folder, *options] for name, *options in others)]
+    commands = [[recorded if each == OTHER else each for each in one] for one in commands]
     if seed % 10 == 0:
         commands += [["replay", folder], ["resume", folder]]
     for command in commands:
@@ -182,6 +186,38 @@ def test_tables_name_an_item_that_is_not_there(copied, table):
     change(copied, "DELETE FROM items WHERE item > 5")
     with pytest.raises(RunError, match=r"run\.sqlite is damaged: items \d+ is missing"):
         read_run(copied).table(table)
+
+
+@pytest.mark.parametrize(
+    ("statement", "command"),
+    [
+        ("UPDATE rounds SET digest = x'ff'", ("diff", OTHER)),
+        ("UPDATE texts SET hash = id", ("search", "a")),
+        ("UPDATE sessions SET started = x'ff'", ("search", "a")),
+        ("UPDATE users SET id = x'ff'", ("diff", OTHER)),
+    ],
+)
+def test_rows_of_another_type_are_named_by_every_reader(
+    recorded,
+    copied,
+    starec,
+    statement,
+    command,
+):
+    change(copied, statement)
+    name, option = command
+    status, _, err = starec(name, copied, recorded if option == OTHER else option)
+    assert status == 2
+    assert "run.sqlite is damaged: " in err
+
+
+def test_digests_of_another_type_are_named(copied):
+    change(copied, "UPDATE rounds SET trial = '[]' WHERE round = 0")
+    with (
+        pytest.raises(RunError, match=r"rounds\.0: must be a valid integer"),
+        reading(copied) as read,
+    ):
+        last_digests(read.db)
 
 
 def test_a_statement_without_end_is_given_up(copied, monkeypatch):

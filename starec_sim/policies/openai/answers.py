@@ -99,15 +99,27 @@ def read_answer(text: str, body: Mapping[str, Any], token_ids: bool, target: Tar
 
 
 def _parsed(text: str, target: Target) -> Any:
+    text = text.removeprefix("\ufeff")
     try:
         return parse_json(text, _MAX_DEPTH)
     except ValueError as error:
+        quoted = target.quote(text, 80)
         raise PolicyError(
-            f"{target.url} answered with what is not JSON: {target.quote(text, 80)!r} ({error})",
-            hint="base_url must be the API itself, usually ending in /v1, not a web page; "
-            "if it is, the server or a proxy cut the answer short",
+            f"{target.url} answered with what is not JSON: {quoted!r} ({error})"
+            if text.strip()
+            else f"{target.url} answered with an empty body",
+            hint=_hint_of(text.lstrip()),
             cause="endpoint",
         ) from None
+
+
+def _hint_of(text: str) -> str:
+    """Return what to do about a body that is not JSON."""
+    if text.startswith(("data:", "event:", ": ")):
+        return "it streams, which was not asked for: see the settings of the server or proxy"
+    if text.startswith(("{", "[")):
+        return "the server or a proxy cut the answer short or damaged it: see the server's log"
+    return "base_url must be the API itself, usually ending in /v1, not a web page or a proxy"
 
 
 def _content(content: Any) -> _Content:
