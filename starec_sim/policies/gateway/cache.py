@@ -135,7 +135,7 @@ class Cache:
             packed = row[0]
         with self._file_errors():
             stored = self._read(packed)
-            tokens = Tokens(*stored.tokens) if stored.tokens is not None else None
+            tokens = Tokens(**stored.tokens._asdict()) if stored.tokens is not None else None
             return Reply(*stored[:3], tokens, stored.ending)
 
     def _read(self, packed: object) -> _Stored:
