@@ -25,10 +25,28 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from starec_sim.action_arguments import STARS, Amount, Argument, FreeText, check_name
+from starec_sim.action_arguments import STARS, Amount, Argument, FreeText, OneOf, check_name
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
+
+__all__ = [
+    "BUILT_IN",
+    "FEED",
+    "LEAVE",
+    "RANKING",
+    "SKIP",
+    "STARS",
+    "STAY",
+    "Act",
+    "ActionKind",
+    "Amount",
+    "FreeText",
+    "OneOf",
+    "Task",
+    "task_of_json",
+    "task_to_json",
+]
 
 SKIP = "skip"
 """The action of a user who does nothing with an item. Every task with actions has it."""

@@ -27,6 +27,7 @@ from starec_sim.runs import codec
 from starec_sim.runs.compression import dump_arrays
 from starec_sim.runs.digests import HashedTurns, environment_digest, hash_turns
 from starec_sim.runs.facts import Facts, insert_step, insert_visit
+from starec_sim.runs.item_rows import count_items, insert_items
 from starec_sim.runs.record_errors import readable_errors
 from starec_sim.runs.session import Session
 from starec_sim.runs.store import Store
@@ -83,9 +84,7 @@ class Recorder:
             )
         with readable_errors(store.path):
             state = load_state(store.db, trial)
-            (self._items,) = store.db.execute(
-                "SELECT COUNT(*) FROM items WHERE trial = ?", (trial,)
-            ).fetchone()
+            self._items = count_items(store.db, trial)
             self._committed = turns_after(store.db, trial, state.rounds)
         return state._replace(labels={"run": store.path.parent.name, "arm": arm, "seed": seed})
 
@@ -106,23 +105,7 @@ class Recorder:
                 for row, user in enumerate(environment.users)
             ),
         )
-        self._insert_items(environment.items)
-
-    def _insert_items(self, items: Sequence[Item], begin: int = 0) -> bytes:
-        """Insert the items from a row on, and return what a digest covers; empty if there are none.
-
-        Args:
-            items: The whole catalogue.
-            begin: The first row that is not in the record.
-        """
-        rows = [
-            (row, items[row].id, items[row].title, codec.dump_item(items[row]))
-            for row in range(begin, len(items))
-        ]
-        self._store.db.executemany(
-            "INSERT INTO items VALUES (?, ?, ?, ?, ?)", ((self._trial, *row) for row in rows)
-        )
-        return codec.dumps(rows).encode() if rows else b""
+        insert_items(db, trial, environment.items)
 
     def find(self, key: CallKey) -> Turn | None:
         """Return the turn that was committed under this key before the process started."""
@@ -214,24 +197,13 @@ class Recorder:
                 self._insert_turns(held)
             self._write_session()
             for index, visit in enumerate(visits):
-                key = (trial, round, visit.user)
-                insert_visit(store.db, key, visit.steps)
-                for number, turns in enumerate(self._hashed_turns[visit.user]):
-                    sha.update(self._insert_step((*key, number), visit.steps[number], turns))
-                    known = facts[index][number] if facts else {}
-                    insert_step(store.db, (*key, number), visit.steps[number], known)
-                self._insert_visit(
-                    key,
-                    visit.steps[-1].memory,
-                    {name: float(values[index]) for name, values in measured.visits.items()},
-                )
-            of_round = {
-                name: None if np.isnan(value) else float(value)
-                for name, value in measured.round.items()
-            }
+                of_visit = {name: float(each[index]) for name, each in measured.visits.items()}
+                known = facts[index] if facts else [{}] * len(visit.steps)
+                self._insert_played((trial, round, visit.user), visit, of_visit, known, sha)
+            of_round = _with_none(measured.round)
             sha.update(codec.dumps(of_round).encode())
             if len(items) > self._items:
-                sha.update(self._insert_items(items, self._items))
+                sha.update(insert_items(store.db, trial, items, self._items))
             store.db.executemany(
                 "INSERT INTO metrics VALUES (?, ?, ?, ?)",
                 ((trial, round, name, value) for name, value in of_round.items()),
@@ -249,6 +221,21 @@ class Recorder:
         self._committed.clear()
         self._hashed_turns.clear()
         return sha.hexdigest()
+
+    def _insert_played(
+        self,
+        key: tuple[int, int, int],
+        visit: Visit,
+        metrics: Mapping[str, float],
+        facts: Sequence[Facts],
+        sha: hashlib._Hash,
+    ) -> None:
+        """Insert a visit with its steps, and add them to the digest."""
+        insert_visit(self._store.db, key, visit.steps)
+        for number, turns in enumerate(self._hashed_turns[visit.user]):
+            sha.update(self._insert_step((*key, number), visit.steps[number], turns))
+            insert_step(self._store.db, (*key, number), visit.steps[number], facts[number])
+        self._insert_visit(key, visit.steps[-1].memory, metrics)
 
     def _insert_visit(
         self, key: tuple[int, int, int], memory: Memory, metrics: Mapping[str, float]
@@ -304,3 +291,8 @@ class Recorder:
                     f"the agent asked twice at {key}",
                     hint="count `attempt` up with every further question of a node in a step",
                 ) from error
+
+
+def _with_none(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    """Return metrics for JSON, with None where there is no value."""
+    return {name: None if np.isnan(value) else float(value) for name, value in metrics.items()}
