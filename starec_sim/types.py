@@ -8,13 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
+    IntArray = NDArray[np.int64]
+    FloatArray = NDArray[np.float64]
+
+
+def __getattr__(name: str) -> Any:
+    """Return `IntArray` or `FloatArray`; commands that need neither do not import numpy."""
+    if name not in ("IntArray", "FloatArray"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import numpy as np
+    from numpy.typing import NDArray
+
+    return NDArray[np.int64 if name == "IntArray" else np.float64]
+
 
 Task = Literal["ranking", "feed"]
 """`ranking`: order all candidates. `feed`: act on each item of a page."""

@@ -1,8 +1,8 @@
 """The command line. Data goes to stdout, everything else to stderr; every command has `--json`.
 
-Each command imports what it needs when it runs, so that `starec --help` is fast. With
-`--json` a command returns its answer, and `main` prints it: one JSON object on stdout, also when
-the command fails. Output of plug-ins then goes to stderr.
+Only the module of the command that is asked for is imported, and it imports what it needs when it
+runs, so that commands start fast. With `--json` a command returns its answer, and `main` prints it:
+one JSON object on stdout, also when the command fails. Output of plug-ins then goes to stderr.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stderr, redirect_stdout
 from typing import Any
 
-from starec_sim.cli.commands import app
+from starec_sim.cli.commands import app_with
 from starec_sim.cli.failures import STOPPED, USER, failure_of, stopped
 from starec_sim.cli.hints import warnings_as_lines
 from starec_sim.cli.output import OutputError, Stderr, Stdout
@@ -25,7 +25,7 @@ from starec_sim.cli.unfinished import UnfinishedError, how_to_show
 from starec_sim.errors import ConfigError
 from starec_sim.visible_text import has_control_characters, visible_line
 
-__all__ = ["app", "main"]
+__all__ = ["app_with", "main"]
 
 
 def main() -> None:
@@ -101,6 +101,7 @@ def _report(error: Exception) -> tuple[int, dict[str, Any]]:
 
 def _run(arguments: list[str]) -> tuple[int, dict[str, Any] | None]:
     """Run a command and return its exit status and its answer, if it has one."""
+    app = app_with(arguments[0])
     answer = app(arguments, prog_name="starec", standalone_mode=False)
     if isinstance(answer, int):  # Typer returns a status for an interrupt and for --help
         return answer, stopped().answer if answer else None

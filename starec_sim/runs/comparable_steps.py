@@ -37,6 +37,17 @@ class ComparableTurn(NamedTuple):
     answer: Hash
 
 
+class StoredStep(NamedTuple):
+    """One step as it is stored: observation, decision and feedback are JSON texts."""
+
+    observation: str
+    turns: tuple[ComparableTurn, ...]
+    decision: str
+    feedback: str
+    gate: tuple[bool, str]
+    summary: Hash
+
+
 class ComparableStep(NamedTuple):
     """One step. Two of them are equal if everything in them was decided alike."""
 
@@ -112,7 +123,7 @@ class ComparableSteps:
         (text,) = self._db.execute("SELECT id FROM texts WHERE hash = ?", (hash,)).fetchone()
         return self._texts[text]
 
-    def round(self, round: int, user: int | None = None) -> dict[StepKey, ComparableStep]:
+    def round(self, round: int, user: int | None = None) -> dict[StepKey, StoredStep]:
         """Return the steps of a round, of all users or of one, in order.
 
         Args:
@@ -128,20 +139,33 @@ class ComparableSteps:
             f"WHERE {where} ORDER BY user, step",
             values,
         )
-        found: dict[StepKey, ComparableStep] = {}
-        for row, step, shown, decision, feedback, slow, reason, text in map(_STEP.from_row, rows):
-            read = ComparableStep(
-                codec.load_observation(shown),
+        return {
+            (self._users[row], step): StoredStep(
+                shown,
                 tuple(turns.get((row, step), ())),
-                codec.load_decision(decision),
-                codec.load_feedback(feedback),
+                decision,
+                feedback,
                 (bool(slow), reason),
                 self._hash(text),
             )
-            found[self._users[row], step] = (
-                read if self._renumber is None else _renumbered(read, self._renumber)
+            for row, step, shown, decision, feedback, slow, reason, text in map(
+                _STEP.from_row, rows
             )
-        return found
+        }
+
+    def decoded(self, step: StoredStep | None) -> ComparableStep | None:
+        """Return a step whose items have their rows in the other trial."""
+        if step is None:
+            return None
+        read = ComparableStep(
+            codec.load_observation(step.observation),
+            step.turns,
+            codec.load_decision(step.decision),
+            codec.load_feedback(step.feedback),
+            step.gate,
+            step.summary,
+        )
+        return read if self._renumber is None else _renumbered(read, self._renumber)
 
     def _turns(
         self, where: str, values: list[int]
