@@ -19,8 +19,8 @@ from starec_sim.runs.reader import Reader, RecordedTrial
 from starec_sim.traces.values import StepAddress
 from starec_sim.types import Decision, Feedback
 
-Part = Literal["observation", "prompt", "answer", "decision", "feedback", "gate", "memory"]
-"""The parts of a step, in the order in which they come about."""
+Part = Literal["step", "observation", "prompt", "answer", "decision", "feedback", "gate", "memory"]
+"""The parts of a step, in the order in which they come about; `step` if one side lacks it."""
 _CONTEXT, _SHOWN = 1, 6
 """Lines before the first one that differs, and lines that are shown altogether."""
 _LONGEST = 400
@@ -181,7 +181,7 @@ def _parts(a: ComparableStep | None, b: ComparableStep | None) -> list[Part]:
     if a == b:
         return []
     if a is None or b is None:
-        return ["observation"]
+        return ["step"]
     parts: dict[Part, bool] = {"observation": a.observation != b.observation}
     for turn_a, turn_b in _pairs(a, b, "fast"):
         _compare_turns(turn_a, turn_b, parts)
