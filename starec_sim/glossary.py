@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import inf
+from math import inf, isnan
 from typing import Literal, NamedTuple
 
 
@@ -19,8 +19,10 @@ class MetricInfo(NamedTuple):
 
 
 METRICS: Mapping[str, MetricInfo] = {
-    "click_through": MetricInfo("click-through", "items watched / items shown", "higher"),
-    "watch_rate": MetricInfo("watch rate", "share of visits with an item watched", "higher"),
+    "click_through": MetricInfo(
+        "click-through", "items watched or acted on / items shown", "higher"
+    ),
+    "watch_rate": MetricInfo("watch rate", "share of visits with a click-through", "higher"),
     "satisfaction": MetricInfo(
         "satisfaction", "true stars (1-5) of what was watched", "higher", (1, 5)
     ),
@@ -66,7 +68,17 @@ _HIDDEN_WHEN_ZERO = (*UNREAD, "repaired")
 
 def metric_info(name: str) -> MetricInfo:
     """Return label, meaning and range of a metric; the label of an unknown one is its name."""
-    return METRICS.get(name, MetricInfo(name, "", "", (-inf, inf)))
+    known = METRICS.get(name)
+    if known is not None:
+        return known
+    prefix, _, rest = name.partition(":")
+    said = rest.replace("_", " ")
+    of_actions = {
+        "rate": MetricInfo(f"{said} rate", f'items with the action "{said}" / items shown'),
+        "mean": MetricInfo(f"{said} mean", f'mean amount of the action "{said}"', "", (0, inf)),
+        "sum": MetricInfo(f"{said} a visit", f'sum of the reward "{said}"', "", (-inf, inf)),
+    }
+    return of_actions.get(prefix if rest else "", MetricInfo(name, "", "", (-inf, inf)))
 
 
 def metric_name(printed: str) -> str:
@@ -90,12 +102,16 @@ def place(name: str) -> tuple[int, str]:
 
 
 def eventful(series: Mapping[str, list[float]]) -> list[str]:
-    """Return the metrics that reports show.
+    """Return the metrics that reports show: those that have a value in some round.
 
     Args:
-        series: The values of each metric over the rounds.
+        series: The values of each metric over the rounds; NaN where there is none.
 
     >>> eventful({"slow": [0.0], "malformed": [0.0, 0.0], "repaired": [0.0, 0.1]})
     ['slow', 'repaired']
     """
-    return [name for name, values in series.items() if name not in _HIDDEN_WHEN_ZERO or any(values)]
+    return [
+        name
+        for name, values in series.items()
+        if not all(map(isnan, values)) and (name not in _HIDDEN_WHEN_ZERO or any(values))
+    ]
