@@ -48,6 +48,7 @@ def test_why_imports_no_package_of_arrays_and_no_other_command():
     assert not {"numpy", "scipy", "pandas", "yaml", "langgraph", "starec_sim.cli.run"} & modules
 
 
+@pytest.mark.slow
 def test_help_answers_at_once_and_imports_nothing_heavy():
     code = (
         "import sys\n"
