@@ -142,7 +142,9 @@ def _visit(rng: np.random.Generator, texts: list[int]) -> Iterator[dict[str, Any
         part = slice(page * PAGE_SIZE, (page + 1) * PAGE_SIZE)
         observation = Observation(FEED, tuple(items[part]), (), page + 1)
         both = list(zip(items[part], stars[part], watches[part], strict=True))
-        decision = Decision(actions=tuple(Action(i, w, 3.0 if w else None) for i, _, w in both))
+        decision = Decision(
+            actions=tuple(Action(i, *(("watch", 3.0) if w else ())) for i, _, w in both)
+        )
         lived = tuple(Experience(item, float(rating), "world") for item, rating, w in both if w)
         ending = "" if page + 1 < PAGES else "left" if stars[-1] == 1 else "pages"
         reward = {"engagement": len(lived) / PAGE_SIZE, "satisfaction": 0.1}

@@ -1,72 +1,72 @@
-"""All commands of the command line."""
+"""All commands of the command line.
+
+Only the module of the command that is asked for is imported; a list of commands needs all of them.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
-from starec_sim.cli.audit import audit
-from starec_sim.cli.check_table import check_table
-from starec_sim.cli.data_describe import describe
-from starec_sim.cli.data_get import get
-from starec_sim.cli.diff import diff
-from starec_sim.cli.estimate import estimate
-from starec_sim.cli.evaluate import evaluate
-from starec_sim.cli.export import export
-from starec_sim.cli.graph import graph
-from starec_sim.cli.list_plugins import list_plugins
-from starec_sim.cli.plot import plot
-from starec_sim.cli.replay import replay
-from starec_sim.cli.resume import resume
-from starec_sim.cli.run import run
-from starec_sim.cli.runs import runs
-from starec_sim.cli.scan import scan
-from starec_sim.cli.search import search
-from starec_sim.cli.serve import serve
-from starec_sim.cli.show import show
-from starec_sim.cli.sql import sql
-from starec_sim.cli.table import table
-from starec_sim.cli.train import train
-from starec_sim.cli.view import view
-from starec_sim.cli.why import why
+_COMMANDS = {
+    "run": "run.run",
+    "train": "train.train",
+    "resume": "resume.resume",
+    "replay": "replay.replay",
+    "estimate": "estimate.estimate",
+    "runs": "runs.runs",
+    "show": "show.show",
+    "why": "why.why",
+    "view": "view.view",
+    "diff": "diff.diff",
+    "search": "search.search",
+    "sql": "sql.sql",
+    "scan": "scan.scan",
+    "plot": "plot.plot",
+    "export": "export.export",
+    "eval": "evaluate.evaluate",
+    "table": "table.table",
+    "check-table": "check_table.check_table",
+    "audit": "audit.audit",
+    "serve": "serve.serve",
+    "graph": "graph.graph",
+    "plugins": "list_plugins.list_plugins",
+}
+"""Module and function in this package, by the name of the command, in the order of the help."""
+_DATA_COMMANDS = {"get": "data_get.get", "describe": "data_describe.describe"}
 
-app = typer.Typer(
-    name="starec",
-    help="Simulate users in front of a recommender, and train the policy that plays them.",
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Add --debug to any command to see where an error comes from.",
-)
-app.command()(run)
-app.command()(train)
-app.command()(resume)
-app.command()(replay)
-app.command()(estimate)
-app.command()(runs)
-app.command()(show)
-app.command()(why)
-app.command()(view)
-app.command()(diff)
-app.command()(search)
-app.command()(sql)
-app.command()(scan)
-app.command()(plot)
-app.command()(export)
-app.command("eval")(evaluate)
-app.command()(table)
-app.command("check-table")(check_table)
-app.command()(audit)
-app.command()(serve)
-app.command()(graph)
-app.command("plugins")(list_plugins)
 
-data = typer.Typer(help="Get and look at datasets.")
-data.command()(get)
-data.command()(describe)
-app.add_typer(data, name="data")
+def app_with(command: str | None = None) -> typer.Typer:
+    """Return the command line with one command, or with all.
+
+    Args:
+        command: The name of the one command; all are in it if this is None or no command.
+    """
+    app = typer.Typer(
+        name="starec",
+        help="Simulate users in front of a recommender, and train the policy that plays them.",
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        epilog="Add --debug to any command to see where an error comes from.",
+    )
+    app.callback()(_options)
+    for name in [command] if command in _COMMANDS else _COMMANDS:
+        _add(app, name, _COMMANDS[name])
+    if command not in _COMMANDS:
+        data = typer.Typer(help="Get and look at datasets.")
+        for name, place in _DATA_COMMANDS.items():
+            _add(data, name, place)
+        app.add_typer(data, name="data")
+    return app
+
+
+def _add(app: typer.Typer, name: str, place: str) -> None:
+    module, function = place.split(".")
+    app.command(name)(getattr(import_module(f"starec_sim.cli.{module}"), function))
 
 
 def _print_version(wanted: bool) -> None:
@@ -77,8 +77,7 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
-def options(
+def _options(
     version: Annotated[
         bool,
         typer.Option(

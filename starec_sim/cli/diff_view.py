@@ -11,11 +11,12 @@ from rich.text import Text
 
 from starec_sim.cli.as_markdown import markdown_code, markdown_table, markdown_text
 from starec_sim.cli.tables import grid, number, one_line
+from starec_sim.cli.text import runnable
 from starec_sim.cli.visible_console import console
 from starec_sim.glossary import eventful, metric_info
 from starec_sim.traces.commands import why_command
 from starec_sim.traces.compare import ChangedKey, Comparison, MetricDifference, SideInfo
-from starec_sim.traces.first_difference import ComparedStep, Difference
+from starec_sim.traces.first_difference import ComparedStep, Difference, Part
 from starec_sim.traces.values import StepAddress
 from starec_sim.visible_text import visible
 
@@ -126,7 +127,7 @@ def _print_first(out: Console, found: Comparison) -> None:
         for number_, line in enumerate(text.splitlines() or ["(empty)"]):
             out.print(f"  {letter if number_ == 0 else ' '}  {line}", soft_wrap=True)
     for command in _commands(found, first.at):
-        out.print(f"  {command}", style="dim", soft_wrap=True)
+        out.print(f"  {runnable(command)}", style="dim", soft_wrap=True)
 
 
 def _first(found: Comparison) -> str:
@@ -139,7 +140,11 @@ def _first(found: Comparison) -> str:
 
 
 def _of(first: Difference) -> str:
-    return f"{first.part} of {first.node}" if first.node else first.part
+    return f"{first.part} of {first.node}" if first.node else _said(first.part)
+
+
+def _said(part: Part) -> str:
+    return "only one side has this step" if part == "step" else part
 
 
 def _commands(found: Comparison, at: StepAddress) -> list[str]:
@@ -194,4 +199,4 @@ def _print_steps(out: Console, steps: Sequence[ComparedStep]) -> None:
 
 
 def _parts(step: ComparedStep) -> str:
-    return "the same" if step.same else ", ".join(step.parts)
+    return "the same" if step.same else ", ".join(map(_said, step.parts))

@@ -61,6 +61,7 @@ def _print(result: ScanResult) -> None:
     from rich.text import Text
 
     from starec_sim.cli.tables import grid
+    from starec_sim.cli.text import runnable
     from starec_sim.cli.visible_console import console
 
     out = console()
@@ -75,7 +76,7 @@ def _print(result: ScanResult) -> None:
         out.print(f"\n{name}", style="bold")
         for finding in listed[:_SHOWN]:
             out.print(f"  {_where(finding)}: {finding.what}", soft_wrap=True)
-            out.print(f"    {finding.command}", style="dim", soft_wrap=True)
+            out.print(f"    {runnable(finding.command)}", style="dim", soft_wrap=True)
         if len(listed) > _SHOWN:
             out.print(f"  and {len(listed) - _SHOWN:,} more", style="dim")
 

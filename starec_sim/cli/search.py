@@ -73,6 +73,7 @@ def search(options: SearchOptions) -> Answer:
 def _print(found: SearchResult) -> None:
     from rich.text import Text
 
+    from starec_sim.cli.text import runnable
     from starec_sim.cli.visible_console import console
 
     out = console()
@@ -81,7 +82,7 @@ def _print(found: SearchResult) -> None:
         out.print(Text.assemble("\n", (_where(hit), "bold"), (_others(hit), "dim")), soft_wrap=True)
         parts = [(part.text, "bold yellow" if part.hit else "") for part in hit.snippet]
         out.print(Text.assemble("  ", *parts), soft_wrap=True)
-        out.print(f"  {hit.command}", style="dim", soft_wrap=True)
+        out.print(f"  {runnable(hit.command)}", style="dim", soft_wrap=True)
 
 
 def _as_markdown(found: SearchResult) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from rich.console import Console
 from rich.table import Table
@@ -12,9 +12,11 @@ from rich.text import Text
 
 from starec_sim.cli.visible_console import console
 from starec_sim.glossary import UNREAD, metric_info
-from starec_sim.metrics import Interval, lopsided
-from starec_sim.report import ArmDifference, RunReport
 from starec_sim.visible_text import visible
+
+if TYPE_CHECKING:
+    from starec_sim.metrics import Interval
+    from starec_sim.report import ArmDifference, RunReport
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _GAP = 2
@@ -200,11 +202,14 @@ def verdict(difference: ArmDifference, better: str) -> tuple[str, str]:
 def interval_text(interval: Interval, sign: str = "") -> Text:
     """Return an interval as text: ± half of its width, or both ends if it is lopsided.
 
+    >>> from starec_sim.metrics import Interval
     >>> str(interval_text(Interval(0.5, 0.4, 0.6, n=9)))
     ' ±0.100'
     >>> str(interval_text(Interval(-0.661, -1.86, -0.03, n=9)))
     ' [-1.860, -0.030]'
     """
+    from starec_sim.metrics import lopsided
+
     if math.isnan(interval.low):
         return Text("")
     if lopsided(interval):

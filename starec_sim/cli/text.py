@@ -22,6 +22,11 @@ def program() -> str:
     return shlex.quote(path if not path.startswith("..") else str(called))
 
 
+def runnable(command: str) -> str:
+    """Return a command that begins with `starec` as it can be run here, for a terminal."""
+    return visible(f"{program()}{command.removeprefix('starec')}")
+
+
 def resume_command(folder: str | Path, options: str | None = None) -> str:
     """Return the command that resumes a run; `options` are those that it needs after a pause."""
     return visible(f"{program()} resume {shlex.quote(str(folder))} {options or ''}".rstrip())

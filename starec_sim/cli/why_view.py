@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from starec_sim.cli.tables import grid, number, one_line
-from starec_sim.cli.text import program
+from starec_sim.cli.text import runnable
 from starec_sim.cli.trace_view import (
     Row,
     print_answers,
@@ -204,6 +204,6 @@ def _print_neighbours(out: Console, folder: Path, page: StepPage) -> None:
     """Print the commands for the steps before and after."""
     for name, at in (("before", page.previous), ("after", page.next)):
         if at is not None:
-            command = visible(why_command(folder, at)).removeprefix("starec")
-            out.print(f"\n  {name}: {program()}{command}", style="dim", soft_wrap=True, end="")
+            command = runnable(why_command(folder, at))
+            out.print(f"\n  {name}: {command}", style="dim", soft_wrap=True, end="")
     out.print()

@@ -40,6 +40,17 @@ class ComparableTurn(NamedTuple):
     answer: Hash
 
 
+class StoredStep(NamedTuple):
+    """One step as it is stored: observation, decision and feedback are JSON texts."""
+
+    observation: str
+    turns: tuple[ComparableTurn, ...]
+    decision: str
+    feedback: str
+    gate: tuple[bool, str]
+    summary: Hash
+
+
 class ComparableStep(NamedTuple):
     """One step. Two of them are equal if everything in them was decided alike."""
 
@@ -114,7 +125,7 @@ class ComparableSteps:
         (text,) = self._db.execute("SELECT id FROM texts WHERE hash = ?", (hash,)).fetchone()
         return self._texts[text]
 
-    def round(self, round: int, user: int | None = None) -> dict[StepKey, ComparableStep]:
+    def round(self, round: int, user: int | None = None) -> dict[StepKey, StoredStep]:
         """Return the steps of a round, of all users or of one, in order.
 
         Args:
@@ -130,22 +141,41 @@ class ComparableSteps:
             f"WHERE {where} ORDER BY user, step",
             values,
         )
-        found: dict[StepKey, ComparableStep] = {}
-        for row, step, shown, decision, feedback, slow, reason, text in map(_STEP.from_row, rows):
-            read = ComparableStep(
-                codec.load_observation(shown),
+        return {
+            (self._user(row), step): StoredStep(
+                shown,
                 tuple(turns.get((row, step), ())),
-                codec.load_decision(decision),
-                codec.load_feedback(feedback),
+                decision,
+                feedback,
                 (bool(slow), reason),
                 self._hash(text),
             )
-            try:
-                renumbered = read if self._renumber is None else _renumbered(read, self._renumber)
-                found[self._users[row], step] = renumbered
-            except IndexError:
-                raise missing(f"a user or an item of step {(round, row, step)}") from None
-        return found
+            for row, step, shown, decision, feedback, slow, reason, text in map(
+                _STEP.from_row, rows
+            )
+        }
+
+    def _user(self, row: int) -> str:
+        if row >= len(self._users):
+            raise missing(f"the user at row {row}")
+        return self._users[row]
+
+    def decoded(self, step: StoredStep | None) -> ComparableStep | None:
+        """Return a step whose items have their rows in the other trial."""
+        if step is None:
+            return None
+        read = ComparableStep(
+            codec.load_observation(step.observation),
+            step.turns,
+            codec.load_decision(step.decision),
+            codec.load_feedback(step.feedback),
+            step.gate,
+            step.summary,
+        )
+        try:
+            return read if self._renumber is None else _renumbered(read, self._renumber)
+        except IndexError:
+            raise missing("an item of a step") from None
 
     def _turns(
         self, where: str, values: list[int]

@@ -9,13 +9,14 @@ import io
 import zipfile
 import zlib
 from collections.abc import Mapping
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-import numpy as np
 import zstandard
-from numpy.typing import NDArray
 
 from starec_sim.runs.stored_values import StoredValueError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 MAX_TEXT = 16 << 20
 """Bytes of one stored text, and of the ids of one turn."""
@@ -64,6 +65,8 @@ def read_arrays(file: BinaryIO) -> Mapping[str, NDArray[Any]]:
     Raises:
         StoredValueError: The file is damaged, or holds more.
     """
+    import numpy as np
+
     try:
         with zipfile.ZipFile(file) as members:
             size = sum(member.file_size for member in members.infolist())
@@ -81,6 +84,8 @@ def read_arrays(file: BinaryIO) -> Mapping[str, NDArray[Any]]:
 
 def dump_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     """Encode the environment's state."""
+    import numpy as np
+
     buffer = io.BytesIO()
     np.savez(buffer, **dict(arrays))  # type: ignore[arg-type]
     return zlib.compress(buffer.getvalue(), 1)

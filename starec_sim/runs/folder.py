@@ -125,6 +125,11 @@ def find(reference: str, runs_dir: Path) -> Path:
                 f"{folder} is a folder without a run: it holds neither {MANIFEST} nor {FILE}",
                 hint="name the folder of one run; --runs-dir names a folder of many",
             )
+    if Path(reference).name != reference:  # a path, and no name
+        raise RunError(
+            f"there is no folder {reference}",
+            hint="`starec runs` lists the runs in ./runs; --runs-dir names another place",
+        )
     if not names:
         raise RunError(
             f"there are no runs in {runs_dir}",

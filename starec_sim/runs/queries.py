@@ -7,17 +7,30 @@ Each function takes an open connection to `run.sqlite`. All SQL that reads a rec
 from __future__ import annotations
 
 import sqlite3
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from starec_sim.runs import codec
-from starec_sim.runs.stored_values import Amount, Count, Number, Row, StoredType, StoredValueError
-from starec_sim.types import Decision, Memory
+from starec_sim.runs.stored_values import (
+    Amount,
+    Count,
+    Number,
+    Row,
+    StoredType,
+    StoredValueError,
+    missing,
+)
+from starec_sim.types import Decision, FloatArray, IntArray, Memory
+
+N = TypeVar("N", np.float64, np.int64)
 
 _VISIT = StoredType[tuple[int, int, int, str, str]]("visits", tuple[Row, Row, Row, str, str])
 FIGURES = StoredType[dict[str, float]]("visits.figures", dict[str, Number])
-_FIGURES_OF_USER = StoredType[tuple[str, str]]("visits", tuple[str, str])
+_FIGURES_OF_USERS = StoredType[list[tuple[int, str]]]("visits", list[tuple[Row, str]])
 _ALL_FIGURES = StoredType[list[dict[str, float]]]("visits.figures", list[dict[str, Number]])
 _METRIC = StoredType[tuple[int, int, str, float | None]](
     "metrics", tuple[Row, Row, str, Number | None]
@@ -108,28 +121,66 @@ def user_means(
         trials: Their visits are taken together.
         rounds: Rounds, from 0, whose visits count.
     """
-    sums: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
-    counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    places: dict[str, int] = {}  # of users, in the arrays
+    sums: dict[str, FloatArray] = {}
+    counts: dict[str, IntArray] = {}
     for trial in trials:
+        place_of = {
+            user: places.setdefault(user_id, len(places))
+            for user, user_id in db.execute("SELECT user, id FROM users WHERE trial = ?", (trial,))
+        }
         for round in rounds:
-            rows = db.execute(
-                "SELECT u.id, v.figures FROM visits v JOIN users u USING (trial, user) "
-                "WHERE v.trial = ? AND v.round = ?",
-                (trial, round),
-            )
-            visits = list(map(_FIGURES_OF_USER.from_row, rows))
-            # One JSON text for a round is read much faster than one for each visit.
-            figures = _ALL_FIGURES.from_json(f"[{','.join(text for _, text in visits)}]")
-            if len(figures) != len(visits):
-                raise StoredValueError("visits.figures: a text holds more than one value")
-            for (user, _), of_visit in zip(visits, figures, strict=True):
-                for name, value in of_visit.items():
-                    sums[name][user] += value
-                    counts[name][user] += 1
+            users, figures = _figures_of_round(db, trial, round)
+            if unknown := set(users) - place_of.keys():
+                raise missing(f"the user at row {min(unknown)}")
+            for names, visits in _by_names(figures).items():
+                # Each user visits once in a round.
+                at = np.array([place_of[users[n]] for n in visits])
+                values = chain.from_iterable(figures[n].values() for n in visits)
+                for name, of_name in zip(names, _columns(values, len(names)), strict=True):
+                    sums[name] = _with_room(sums.get(name, np.zeros(0)), len(places))
+                    counts[name] = _with_room(counts.get(name, np.zeros(0, np.int64)), len(places))
+                    sums[name][at] += of_name
+                    counts[name][at] += 1
+    ids = list(places)
     return {
-        name: {user: total / counts[name][user] for user, total in of_users.items()}
-        for name, of_users in sums.items()
+        name: {ids[at]: float(sums[name][at] / count[at]) for at in np.flatnonzero(count)}
+        for name, count in counts.items()
     }
+
+
+def _figures_of_round(
+    db: sqlite3.Connection, trial: int, round: int
+) -> tuple[list[int], list[dict[str, float]]]:
+    """Return the rows of those who visit in a round, and the metrics of their visits."""
+    rows = db.execute(
+        "SELECT user, figures FROM visits WHERE trial = ? AND round = ?",
+        (trial, round),
+    )
+    visits = _FIGURES_OF_USERS.from_row(rows.fetchall())
+    # One JSON text for a round is read much faster than one for each visit.
+    figures = _ALL_FIGURES.from_json(f"[{','.join(text for _, text in visits)}]")
+    if len(figures) != len(visits):
+        raise StoredValueError("visits.figures: a text holds more than one value")
+    return [user for user, _ in visits], figures
+
+
+def _columns(values: Iterable[float], width: int) -> FloatArray:
+    """Return the columns of a table whose rows follow each other in `values`."""
+    return np.fromiter(values, np.float64).reshape(-1, width).T
+
+
+def _by_names(figures: Sequence[Mapping[str, float]]) -> dict[tuple[str, ...], list[int]]:
+    """Return which visits have metrics of the same names."""
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for n, of_visit in enumerate(figures):
+        groups.setdefault(tuple(of_visit), []).append(n)
+    return groups
+
+
+def _with_room(array: NDArray[N], size: int) -> NDArray[N]:
+    """Return an array with at least this many entries; new ones are zero."""
+    return np.pad(array, (0, max(0, size - len(array))))
 
 
 def round_metrics(db: sqlite3.Connection, trials: Sequence[int]) -> Iterator[RoundMetric]:

@@ -170,7 +170,8 @@ class Reader:
             "SELECT id FROM users WHERE trial = ? ORDER BY user", (trial.number,)
         )
         ids = [str(found) for (found,) in rows]
-        near = difflib.get_close_matches(user_id, ids[:_MAX_NAMED], n=3)
+        near = [found for found in ids if found.casefold() == user_id.casefold()]
+        near = near or difflib.get_close_matches(user_id, ids[:_MAX_NAMED], n=3)
         nearest = f"; the nearest are {', '.join(near)}" if near else ""
         raise RunError(
             f'no user of this trial has the id "{user_id}"; '

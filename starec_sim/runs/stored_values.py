@@ -7,11 +7,16 @@ A folder can be damaged, or made by somebody else. Everything that is read back 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Generic, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 from pydantic import AllowInfNan, BaseModel, Field, JsonValue, TypeAdapter, ValidationError
 
 from starec_sim.settings import explain
+
+if TYPE_CHECKING:
+    from pydantic.plugin._schema_validator import PluggableSchemaValidator
+    from pydantic_core import SchemaValidator
 
 T = TypeVar("T")
 
@@ -41,8 +46,13 @@ class StoredType(Generic[T]):
 
     def __init__(self, name: str, kind: Any) -> None:
         self._name = name
+        self._kind = kind
+
+    @cached_property
+    def _validator(self) -> SchemaValidator | PluggableSchemaValidator:
+        """Checks values. It is made at its first use, so that a command makes those it needs."""
         # `TypeAdapter` would check its arguments again with every row.
-        self._validator = TypeAdapter(kind).validator
+        return TypeAdapter(self._kind).validator
 
     def from_json(self, text: str | bytes) -> T:
         """Return the value of a JSON text.

@@ -10,7 +10,6 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import zstandard
 
 from starec_sim.runs import codec
@@ -49,6 +48,8 @@ _KEY_END, MESSAGES, _TOKENS = 5, 6, 17
 
 def dump_tokens(tokens: Tokens) -> TokensRow:
     """Encode the tokens of a turn."""
+    import numpy as np
+
     return (
         tokens.version,
         codec.dumps(dict(tokens.sampling)),
@@ -159,6 +160,8 @@ def load_turn(row: tuple[Any, ...], messages: tuple[tuple[str, str], ...], texts
 
 
 def _dump_ids(ids: Sequence[int]) -> bytes:
+    import numpy as np
+
     return zstandard.compress(np.asarray(ids, "<i4").tobytes())
 
 
@@ -167,6 +170,8 @@ def _load_ids(blob: bytes) -> tuple[int, ...]:
 
 
 def _numbers(data: bytes, kind: str) -> tuple[Any, ...]:
+    import numpy as np
+
     try:
         return tuple(np.frombuffer(data, kind).tolist())
     except ValueError as error:

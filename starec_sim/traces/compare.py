@@ -242,8 +242,18 @@ def _flat(values: Mapping[str, Any], before: str = "") -> dict[str, str]:
 
 
 def _changed(a: Mapping[str, str], b: Mapping[str, str]) -> tuple[ChangedKey, ...]:
+    a, b = _in_full(a, b), _in_full(b, a)
     keys = [*a, *(key for key in b if key not in a)]
     return tuple(ChangedKey(k, a.get(k), b.get(k)) for k in keys if a.get(k) != b.get(k))
+
+
+def _in_full(values: Mapping[str, str], others: Mapping[str, str]) -> dict[str, str]:
+    """Return keys as the other side writes them: `recommender: als` is short for its `use`.
+
+    >>> _in_full({"recommender": "random"}, {"recommender.use": "als", "recommender.factors": "8"})
+    {'recommender.use': 'random'}
+    """
+    return {f"{k}.use" if f"{k}.use" in others else k: v for k, v in values.items()}
 
 
 def _last_rounds(side: Side) -> int | None:

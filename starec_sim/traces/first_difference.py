@@ -12,6 +12,7 @@ from starec_sim.runs.comparable_steps import (
     ComparableSteps,
     ComparableTurn,
     RecordedWorld,
+    StoredStep,
     read_world,
     round_digests,
 )
@@ -20,8 +21,8 @@ from starec_sim.tasks import FEED
 from starec_sim.traces.values import StepAddress
 from starec_sim.types import Action, Decision, Experience, Feedback
 
-Part = Literal["observation", "prompt", "answer", "decision", "feedback", "gate", "memory"]
-"""The parts of a step, in the order in which they come about."""
+Part = Literal["step", "observation", "prompt", "answer", "decision", "feedback", "gate", "memory"]
+"""The parts of a step, in the order in which they come about; `step` if one side lacks it."""
 _CONTEXT, _SHOWN = 1, 6
 """Lines before the first one that differs, and lines that are shown altogether."""
 _LONGEST = 400
@@ -72,7 +73,8 @@ class TrialPair:
         self._digests = round_digests(a, trial_a), round_digests(b, trial_b)
         world_a, world_b = self.worlds
         self._items = list(world_a.items)
-        number = None if world_a.items == world_b.items else self._rows_in_a(world_b)
+        self._same_items = world_a.items == world_b.items
+        number = None if self._same_items else self._rows_in_a(world_b)
         self._a = ComparableSteps(a, trial_a, world_a.users)
         self._b = ComparableSteps(b, trial_b, world_b.users, number)
 
@@ -89,12 +91,22 @@ class TrialPair:
         """Return the first difference; None if all common rounds are the same."""
         for round in self._rounds_that_differ():
             a, b = self._a.round(round), self._b.round(round)
-            for user, step in [*a, *(key for key in b if key not in a)]:
-                parts = _parts(a.get((user, step)), b.get((user, step)))
-                if parts:
-                    at = self._at(user, round, step)
-                    return self._difference(at, a.get((user, step)), b.get((user, step)), parts[0])
+            for key in [*a, *(key for key in b if key not in a)]:
+                if self._may_differ(a.get(key), b.get(key)):
+                    step_a, step_b = self._a.decoded(a.get(key)), self._b.decoded(b.get(key))
+                    parts = _parts(step_a, step_b)
+                    if parts:
+                        user, step = key
+                        at = self._at(user, round, step)
+                        return self._difference(at, step_a, step_b, parts[0])
         return None
+
+    def _may_differ(self, a: StoredStep | None, b: StoredStep | None) -> bool:
+        """Return whether two steps must be decoded, which takes most of the time of a comparison.
+
+        Steps that are stored alike are the same, unless their items have other rows.
+        """
+        return a != b or not self._same_items
 
     def of_user(self, user: str) -> Iterator[ComparedStep]:
         """Yield all steps of a user in the common rounds.
@@ -106,7 +118,7 @@ class TrialPair:
         for round in range(self._rounds):
             a, b = self._a.round(round, row_a), self._b.round(round, row_b)
             for key in sorted({*a, *b}):
-                parts = _parts(a.get(key), b.get(key))
+                parts = _parts(self._a.decoded(a.get(key)), self._b.decoded(b.get(key)))
                 yield ComparedStep(self._at(user, round, key[1]), not parts, tuple(parts))
 
     def _rounds_that_differ(self) -> range:
@@ -171,7 +183,7 @@ def _parts(a: ComparableStep | None, b: ComparableStep | None) -> list[Part]:
     if a == b:
         return []
     if a is None or b is None:
-        return ["observation"]
+        return ["step"]
     parts: dict[Part, bool] = {"observation": a.observation != b.observation}
     for turn_a, turn_b in _pairs(a, b, "fast"):
         _compare_turns(turn_a, turn_b, parts)

@@ -6,12 +6,14 @@ The record and its digest never change by a note. Notes are added and never chan
 from __future__ import annotations
 
 import json
-import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from starec_sim.errors import RunError, os_hint
@@ -25,7 +27,8 @@ from starec_sim.traces.values import StepAddress
 FILE = "notes.json"
 MAX_NOTES = 5_000
 _MAX_DEPTH = 12
-_ADDING = threading.Lock()
+_LOCK = ".notes.lock"
+_LOCK_WAIT_S = 10.0
 
 Author = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
@@ -126,7 +129,7 @@ def add_note(folder: Path, new: NewNote) -> Note:
     Raises:
         RunError: The file is damaged, full, or cannot be written.
     """
-    with _ADDING:
+    with _writing(folder):
         notes = read_notes(folder)
         at = Address.model_validate({name: getattr(new.at, name) for name in Address.model_fields})
         note = Note(
@@ -145,11 +148,27 @@ def add_note(folder: Path, new: NewNote) -> Note:
                 f"{folder / FILE} is full: it holds {len(notes):,} notes",
                 hint=f"begin a new one: mv {folder / FILE} {folder / FILE}.old",
             )
-        try:
-            write_atomically(folder / FILE, text)
-        except OSError as error:
-            raise RunError(
-                f"{folder / FILE} cannot be written: {error.strerror or error}",
-                hint=os_hint(error) or "copy the run to a folder that you may write to",
-            ) from error
+        write_atomically(folder / FILE, text)
         return note
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Hold the lock of the notes: two servers may show the same run.
+
+    Raises:
+        RunError: Another process holds it for too long, or the folder cannot be written to.
+    """
+    try:
+        with FileLock(folder / _LOCK, timeout=_LOCK_WAIT_S):
+            yield
+    except Timeout:
+        raise RunError(
+            f"another process has been writing {folder / FILE} for {_LOCK_WAIT_S:g} seconds",
+            hint="stop it, or try again later",
+        ) from None
+    except OSError as error:
+        raise RunError(
+            f"{folder / FILE} cannot be written: {error.strerror or error}",
+            hint=os_hint(error) or "copy the run to a folder that you may write to",
+        ) from error

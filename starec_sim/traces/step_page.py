@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -173,6 +174,8 @@ def read_step(
     row, user = reader.user(trial, user_id)
     keys = reader.step_keys(trial, row)
     wanted = (round - 1, step - 1)
+    if not keys:
+        raise _no_visit(reader, trial, user_id)
     if wanted not in keys:
         raise _no_step(user_id, keys, round, step)
     place = keys.index(wanted)
@@ -338,10 +341,28 @@ def _tokens(tokens: Tokens) -> TokenPage:
     )
 
 
+def _no_visit(reader: Reader, trial: RecordedTrial, user_id: str) -> RunError:
+    rows = reader.rows_of_user(user_id)
+    others = [t for t in reader.trials() if t.number in rows]
+    visited = [t for t in others if reader.step_keys(t, rows[t.number])]
+    if not visited:
+        return RunError(
+            f"{user_id} has not visited in any round so far",
+            hint="wait if the run goes on; `starec show RUN` names users who have",
+        )
+    arms = list(dict.fromkeys(t.arm for t in visited))
+    listed = ", ".join(f'"{arm}"' for arm in arms[:5]) + (", ..." if len(arms) > 5 else "")
+    first = visited[0]
+    return RunError(
+        f'{user_id} has no visit in "{trial.arm}" with seed {trial.seed}; she has in: {listed}',
+        hint=f"add --arm {shlex.quote(first.arm)} --seed {first.seed}",
+    )
+
+
 def _no_step(user_id: str, keys: Sequence[tuple[int, int]], round: int, step: int) -> RunError:
     rounds = sorted({at_round + 1 for at_round, _ in keys})
     if round not in rounds:
-        known = ", ".join(map(str, rounds)) or "none yet"
+        known = ", ".join(map(str, rounds))
         return RunError(
             f"{user_id} did not visit in round {round}; the rounds of her visits: {known}",
             hint="name one of those rounds",

@@ -1,7 +1,8 @@
 """Write a part of a run as one page that needs no server, to mail to somebody.
 
-The answers of the API stand in the page under their addresses. Scripts and style are in it, and its
-content security policy allows these by their hashes and nothing else.
+The answers of the API stand in the page under their addresses, compressed. Scripts and style are
+in it, and its content security policy allows these by their hashes and nothing else. `expand.js`
+unpacks the answers and then starts the program, which reads them.
 """
 
 from __future__ import annotations
@@ -9,31 +10,35 @@ from __future__ import annotations
 import base64
 import html
 import shlex
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from starec_sim.errors import RunError, StarecError
 from starec_sim.runs.manifest import read_manifest
-from starec_sim.runs.reader import RecordedTrial, reading
+from starec_sim.runs.reader import Reader, RecordedTrial, reading
 from starec_sim.traces.run_list import read_run_row
+from starec_sim.traces.step_page import read_step
 from starec_sim.traces.values import as_json
 from starec_sim.viewer.answers import answer, finite, notes_of
 from starec_sim.viewer.app import STATIC
-from starec_sim.viewer.compact import Nodes
+from starec_sim.viewer.compact import Nodes, Packed
 
 MAX_BYTES = 5_000_000
-_ABOUT = 1_000
-"""Bytes for what was left out, and for the command."""
+_ABOUT = 2_000
+"""Bytes for what was left out, for the command, and for the list of answers."""
 _EXPERIENCES = 10
 """Experiences before a step that are in it, the last ones."""
 _NEVER_IN_IT = (
     f"Of what somebody experienced before a step, the last {_EXPERIENCES} are in it. "
     "Search, comparisons and asking again need starec view."
 )
+_LISTED_BYTES = 12
+"""Bytes for the place of one person's answers, before compression."""
 _USERS = 50
 """People of a bundle whose users are not named."""
 _LISTED = 500
@@ -67,32 +72,48 @@ def make_bundle(folder: Path, wanted: Sequence[str] = (), most: int = MAX_BYTES)
         for user in wanted:
             reader.user(reader.trial(None, None), user)  # raises if there is no such user
         known = [user.id for _, user in reader.users(trials[0])] if trials else []
-    users = list(dict.fromkeys(wanted)) or known[:_USERS]
-    nodes, places = Nodes(), {}
-    for path, value in _of_run(folder, trials):
-        places[path] = nodes.add(value)
-    frame = len(_page("", "")) + _ABOUT
-    if nodes.size + frame > most:
-        raise RunError(
-            f"the overview of {folder.name} takes {nodes.size + frame:,} bytes, and a page may "
-            f"have {most:,}",
-            hint=f"look at it with: starec view {shlex.quote(str(folder))}",
-        )
-    kept: list[str] = []
-    for user in users:
-        before = len(nodes)
-        pages = {path: nodes.add(value) for path, value in _of_user(folder, trials, user)}
-        addresses = sum(len(path) + 20 for path in (*places, *pages))
-        if nodes.size + addresses + frame > most:
-            nodes.keep(before)
-            break
-        places |= pages
-        kept.append(user)
+        users = list(dict.fromkeys(wanted)) or known[:_USERS]
+        answers = _Answers(most - len(_page("", "")) - _ABOUT - _LISTED_BYTES * len(users))
+        if not answers.add(_of_run(folder, trials)):
+            raise RunError(
+                f"the overview of {folder.name} does not fit in a page of {most:,} bytes",
+                hint=f"look at it with: starec view {shlex.quote(str(folder))}",
+            )
+        kept = [*takewhile(lambda user: answers.add(_of_user(folder, reader, trials, user)), users)]
     left_out = _left_out(kept, users, len(known))
     command = shlex.join(["starec", "view", str(folder)])
     about = f"{left_out} {_NEVER_IN_IT}".strip()
-    places["about"] = nodes.add({"runs": [folder.name], "left_out": about, "command": command})
-    return Bundle(_page(nodes.embedded(nodes.object(places)), folder.name), tuple(kept), left_out)
+    packed = answers.packed({"runs": [folder.name], "left_out": about, "command": command})
+    return Bundle(_page(packed, folder.name), tuple(kept), left_out)
+
+
+class _Answers:
+    """The answers of a page, by address.
+
+    Args:
+        most: Bytes that they may take.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._nodes, self._packed = Nodes(), Packed(most)
+        self._packed.add("[")
+        self._parts: list[int] = []
+
+    def add(self, answers: Iterable[tuple[str, Any]]) -> bool:
+        """Add answers with their addresses, and return whether they fit; else none is added."""
+        before = len(self._nodes)
+        part = self._nodes.object({path: self._nodes.add(value) for path, value in answers})
+        if not self._packed.add(self._nodes.written(before)):
+            self._nodes.keep(before)
+            return False
+        self._parts.append(part)
+        return True
+
+    def packed(self, about: Any) -> str:
+        """Return all of them, and what is said about the page."""
+        before = len(self._nodes)
+        parts = [*self._parts, self._nodes.object({"about": self._nodes.add(about)})]
+        return self._packed.base64(f"{self._nodes.written(before)}{parts}]")
 
 
 def _left_out(kept: Sequence[str], users: Sequence[str], known: int) -> str:
@@ -122,7 +143,9 @@ def _of_run(folder: Path, trials: Sequence[RecordedTrial]) -> Iterator[tuple[str
                 continue  # the rollouts of that step are not on disk
 
 
-def _of_user(folder: Path, trials: Sequence[RecordedTrial], user: str) -> Iterator[tuple[str, Any]]:
+def _of_user(
+    folder: Path, reader: Reader, trials: Sequence[RecordedTrial], user: str
+) -> Iterator[tuple[str, Any]]:
     for trial in trials:
         of_user = {"arm": trial.arm, "seed": trial.seed, "user": user}
         try:
@@ -131,15 +154,21 @@ def _of_user(folder: Path, trials: Sequence[RecordedTrial], user: str) -> Iterat
             continue  # this trial has other users
         yield path, person
         for visit in person["visits"]:
-            for step in visit["steps"]:
-                at = {**of_user, "round": visit["round"], "step": step["step"]}
-                path, page = _read(folder, "step", at)
-                # All of it in every step would grow with the square of the steps.
-                del page["memory_before"]["gained"][:-_EXPERIENCES]
+            for each in visit["steps"]:
+                round, step = visit["round"], each["step"]
+                path = _address(folder, "step", {**of_user, "round": round, "step": step})
+                page = _step(reader, trial, user, round, step)
                 yield path, page
                 for place in (page["group"], page["summary_group"]):
                     if place is not None:
                         yield _read(folder, "group", place)
+
+
+def _step(reader: Reader, trial: RecordedTrial, user: str, round: int, step: int) -> Any:
+    """Return the page of a step; all experiences before each would grow with the square of them."""
+    page = read_step(reader, trial, user, round, step)
+    last = page.memory_before.gained[-_EXPERIENCES:]
+    return finite(as_json(replace(page, memory_before=replace(page.memory_before, gained=last))))
 
 
 def _read(folder: Path, what: str, parameters: dict[str, Any]) -> tuple[str, Any]:
@@ -158,10 +187,10 @@ def _address(folder: Path, what: str = "", parameters: dict[str, Any] | None = N
 
 
 def _page(data: str, name: str) -> str:
-    script, style = ((STATIC / file).read_text("utf-8") for file in ("app.js", "app.css"))
+    program, style = ((STATIC / file).read_text("utf-8") for file in ("app.js", "app.css"))
     expand = (Path(__file__).parent / "expand.js").read_text("utf-8")
     policy = (
-        f"default-src 'none'; script-src '{_hash(expand)}' '{_hash(script)}'; "
+        f"default-src 'none'; script-src '{_hash(expand)}' '{_hash(program)}'; "
         f"style-src '{_hash(style)}'; img-src data:; base-uri 'none'; form-action 'none'"
     )
     return (
@@ -172,9 +201,9 @@ def _page(data: str, name: str) -> str:
         f"<title>{html.escape(name)}</title>"
         f'<link rel="icon" href="data:,"><style>{style}</style></head>'
         '<body><div id="app"></div>'
-        f'<script type="application/json" id="compact">{data}</script>'
-        f"<script>{expand}</script>"
-        f'<script type="module">{script}</script></body></html>\n'
+        f'<script type="text/plain" id="packed">{data}</script>'
+        f'<script type="text/plain" id="program">{program}</script>'
+        f'<script type="module">{expand}</script></body></html>\n'
     )
 
 

@@ -1,5 +1,9 @@
-// Rebuilds the answers of a bundle, see starec_sim/viewer/compact.py, where the pages look for them.
-const { nodes, root } = JSON.parse(document.getElementById("compact").textContent);
+// Unpacks the answers of a bundle, see starec_sim/viewer/compact.py, and starts the program.
+const text = (id) => document.getElementById(id).textContent;
+const packed = Uint8Array.from(atob(text("packed")), (character) => character.charCodeAt(0));
+const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
+const nodes = await new Response(stream).json();
+const parts = nodes.pop();
 const built = [];
 for (const node of nodes) built.push(Array.isArray(node) ? build(...node) : node);
 function build(kind, ...rest) {
@@ -9,8 +13,8 @@ function build(kind, ...rest) {
   const all = rest.length ? [first, ...others] : [];
   return kind === "lines" ? all.join("\n") : all;
 }
-const bundle = document.createElement("script");
-bundle.type = "application/json";
-bundle.id = "bundle";
-bundle.textContent = JSON.stringify(built[root]);
-document.head.append(bundle);
+globalThis.bundle = Object.assign({}, ...parts.map((place) => built[place]));
+const program = document.createElement("script");
+program.type = "module";
+program.textContent = text("program");
+document.body.append(program);

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from starec_sim.cli.commands import app
+from starec_sim.cli import app_with
 from starec_sim.cli.options import read_experiment
 from starec_sim.learning.config import training_of
 from tests.end_to_end.test_blocks import blocks_of, write_movielens
@@ -71,7 +71,7 @@ def check(starec, tmp_path, monkeypatch):
             status, _, err = starec(*words)
             assert not status, err
             return
-        command, words = typer.main.get_command(app), [*words]
+        command, words = typer.main.get_command(app_with()), [*words]
         while hasattr(command, "commands"):
             command = command.commands[words.pop(0)]
         told = command.make_context(command.name, words).params

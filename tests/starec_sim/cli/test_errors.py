@@ -7,7 +7,7 @@ import shutil
 import pytest
 import typer
 
-from starec_sim.cli import app
+from starec_sim.cli import app_with
 from starec_sim.runs.folder import CONFIG
 from starec_sim.runs.manifest import MANIFEST
 from starec_sim.runs.schema import FILE
@@ -245,7 +245,7 @@ def test_a_plot_that_cannot_be_written_is_no_failure_of_the_run(starec, copied):
 
 
 def test_every_command_has_json_and_a_help(starec):
-    commands = typer.main.get_command(app).commands
+    commands = typer.main.get_command(app_with()).commands
     for name, command in {**commands, **commands["data"].commands}.items():
         if name != "data":
             assert any("--json" in option.opts for option in command.params), name

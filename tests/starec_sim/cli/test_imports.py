@@ -17,7 +17,11 @@ HEAVY = (
     ("code", "most"),
     [
         ("import starec_sim", 300),
-        ("from starec_sim.cli import app; app(['eval', '--help'], standalone_mode=False)", 600),
+        (
+            "from starec_sim.cli import app_with\n"
+            "app_with('eval')(['eval', '--help'], standalone_mode=False)",
+            600,
+        ),
     ],
     ids=["starec_sim", "eval --help"],
 )
@@ -29,6 +33,19 @@ def test_what_starts_quickly_imports_nothing_heavy(code, most):
     modules = done.stdout.partition("MODULES ")[2].split()
     assert not {name for name in modules if name in HEAVY}
     assert len(modules) < most
+
+
+def test_why_imports_no_package_of_arrays_and_no_other_command():
+    code = (
+        "import sys\n"
+        "from starec_sim.cli import app_with\n"
+        "app_with('why')\n"
+        "import starec_sim.traces.step_page, starec_sim.cli.why_view\n"
+        "print(*sys.modules)"
+    )
+    modules = set(cpu_seconds(code)[0].stdout.split())
+    assert "starec_sim.cli.why_view" in modules
+    assert not {"numpy", "scipy", "pandas", "yaml", "langgraph", "starec_sim.cli.run"} & modules
 
 
 @pytest.mark.slow

@@ -127,3 +127,5 @@ def test_a_folder_that_is_no_run_is_named_as_such(tmp_path):
     (tmp_path / "notes").mkdir()
     with pytest.raises(RunError, match=r"notes is a folder without a run"):
         runs.find(str(tmp_path / "notes"), tmp_path / "runs")
+    with pytest.raises(RunError, match=r"there is no folder .*/nothing\n"):
+        runs.find(str(tmp_path / "nothing"), tmp_path / "runs")

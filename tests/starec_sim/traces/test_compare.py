@@ -1,5 +1,7 @@
 """Two runs that differ in one known place are compared."""
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -133,6 +135,30 @@ def test_keys_of_the_configuration_that_differ_are_listed_with_those_of_the_arm(
     )
     found = [(each.key, each.a, each.b) for each in compare(a, b).configuration]
     assert found == [("rounds", "2", "3"), ("agent.gate.when", None, "never")]
+
+
+def test_a_plug_in_without_settings_is_compared_with_one_that_has_some(write):
+    a, b = write("a", config_sha256="x"), write("b", config_sha256="x")
+    (a / "config.yaml").write_text("environment: {recommender: random}\n")
+    (b / "config.yaml").write_text("environment: {recommender: {use: als, factors: 8}}\n")
+    found = [(each.key, each.a, each.b) for each in compare(a, b).configuration]
+    assert found == [
+        ("environment.recommender.use", "random", "als"),
+        ("environment.recommender.factors", None, "8"),
+    ]
+
+
+def test_a_step_that_only_one_side_has_is_named_as_such(write):
+    a, b = write("a"), write("b")
+    with closing(sqlite3.connect(b / "run.sqlite")) as db, db:
+        db.execute("DELETE FROM steps WHERE user = 1")
+        db.execute("UPDATE rounds SET digest = 'another'")
+    found = compare(a, b)
+    assert found.first_difference.part == "step"
+    assert (found.first_difference.a, found.first_difference.b) == (
+        "there is such a step",
+        "no such step",
+    )
 
 
 def test_packages_prompts_and_plug_ins_that_differ_are_listed(write):

@@ -1,6 +1,7 @@
 import re
 import shutil
 import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -118,6 +119,18 @@ def test_a_user_round_or_step_that_is_not_there_is_named(reader):
         read_step(reader, trial, user.id, 9)
     with pytest.raises(RunError, match=r"has no step 7; its steps are 1 to \d"):
         read_step(reader, trial, user.id, round, 7)
+    with pytest.raises(RunError, match=rf"nearest are {user.id}\n"):
+        read_step(reader, trial, user.id.upper(), round)
+
+
+def test_the_arms_in_which_a_user_visits_are_named_if_the_asked_one_is_another(write):
+    run = write("a", trials=(("main", 7), ("rarely", 7)))
+    with closing(sqlite3.connect(run / "run.sqlite")) as db, db:
+        db.execute("DELETE FROM steps WHERE trial = 1 AND user = 2")
+    said = r'no visit in "rarely".*in: "main"\n'
+    with reading(run) as reader, pytest.raises(RunError, match=said) as told:
+        read_step(reader, reader.trial("rarely", None), "u2", 1)
+    assert told.value.hint == "add --arm main --seed 7"
 
 
 def without_facts(folder, to):

@@ -1,5 +1,5 @@
 // A bundle is one page to mail to a colleague: the answers stand in it, under the paths that a
-// server would give them. Lists of people are embedded whole, and are filtered here.
+// server would give them; expand.js unpacks them before this program starts. Lists of people are embedded whole, and are filtered here.
 
 import { ApiError } from "./failure";
 import type { About, People, PersonRow } from "./types";
@@ -9,9 +9,8 @@ type Answers = Map<string, unknown>;
 const answers: Answers | null = read();
 
 function read(): Answers | null {
-  const element = document.getElementById("bundle");
-  if (!element?.textContent) return null;
-  const parsed = JSON.parse(element.textContent) as Record<string, unknown>;
+  const parsed = (globalThis as { bundle?: Record<string, unknown> }).bundle;
+  if (!parsed) return null;
   return new Map(Object.entries(parsed).map(([path, value]) => [canonical(path), value]));
 }
 
