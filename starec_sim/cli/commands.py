@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from starec_sim.cli.audit import audit
+from starec_sim.cli.check import check
 from starec_sim.cli.check_table import check_table
 from starec_sim.cli.data_describe import describe
 from starec_sim.cli.data_get import get
@@ -62,6 +63,7 @@ app.command()(audit)
 app.command()(serve)
 app.command()(graph)
 app.command("plugins")(list_plugins)
+app.command()(check)
 
 data = typer.Typer(help="Get and look at datasets.")
 data.command()(get)

@@ -4,7 +4,7 @@ from typing import Annotated
 import pytest
 from pydantic import Field
 
-from starec_sim import plugin_registry, plugins
+from starec_sim import plugin_registry
 from starec_sim.errors import ConfigError, DeprecatedKeyWarning, PluginError
 from starec_sim.plugins import Spec, Uses, configure, load, registered, spec_or
 from starec_sim.settings import Settings
