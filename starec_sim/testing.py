@@ -20,16 +20,31 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from operator import attrgetter
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import pytest
+from langchain_core.language_models.chat_models import BaseChatModel
 
+from starec_sim.agent import Agent
 from starec_sim.checks.kinds import CHECKS, Check, result_of
 from starec_sim.checks.target import Target
+from starec_sim.dataset import Dataset
 from starec_sim.environment import Environment
+from starec_sim.learning.rewards import AnswerOutcome
 from starec_sim.recommender import Recommender
 
-__all__ = ["EnvironmentSuite", "RecommenderSuite"]
+__all__ = [
+    "AgentSuite",
+    "DatasetSuite",
+    "EnvironmentSuite",
+    "PolicySuite",
+    "RecommenderSuite",
+    "RewardSuite",
+]
+
+
+class _Reader(Protocol):
+    def load(self) -> Dataset: ...
 
 
 class _Suite(ABC):
@@ -86,6 +101,66 @@ class RecommenderSuite(_Suite):
         """Return a new recommender that is not fitted."""
 
     @_each("recommender")
+    def test_contract(self, check: Check) -> None:
+        """Make one check."""
+        self._make(check)
+
+
+class AgentSuite(_Suite):
+    """Checks an agent: subclass it and write `make`."""
+
+    kind = "agent"
+
+    @abstractmethod
+    def make(self) -> Agent:
+        """Return a new agent."""
+
+    @_each("agent")
+    def test_contract(self, check: Check) -> None:
+        """Make one check."""
+        self._make(check)
+
+
+class PolicySuite(_Suite):
+    """Checks a policy: subclass it and write `make`."""
+
+    kind = "policy"
+
+    @abstractmethod
+    def make(self) -> BaseChatModel:
+        """Return a new policy: a chat model of langchain-core."""
+
+    @_each("policy")
+    def test_contract(self, check: Check) -> None:
+        """Make one check."""
+        self._make(check)
+
+
+class DatasetSuite(_Suite):
+    """Checks a dataset: subclass it and write `make`."""
+
+    kind = "dataset"
+
+    @abstractmethod
+    def make(self) -> _Reader:
+        """Return a new reader, whose `load()` returns a dataset."""
+
+    @_each("dataset")
+    def test_contract(self, check: Check) -> None:
+        """Make one check."""
+        self._make(check)
+
+
+class RewardSuite(_Suite):
+    """Checks a reward: subclass it and write `make`."""
+
+    kind = "reward"
+
+    @abstractmethod
+    def make(self) -> Callable[[AnswerOutcome], float]:
+        """Return the reward: a function of an `AnswerOutcome`."""
+
+    @_each("reward")
     def test_contract(self, check: Check) -> None:
         """Make one check."""
         self._make(check)

@@ -17,6 +17,7 @@ from starec_sim.cli.evaluate import evaluate
 from starec_sim.cli.export import export
 from starec_sim.cli.graph import graph
 from starec_sim.cli.list_plugins import list_plugins
+from starec_sim.cli.new import new
 from starec_sim.cli.plot import plot
 from starec_sim.cli.replay import replay
 from starec_sim.cli.resume import resume
@@ -63,6 +64,7 @@ app.command()(audit)
 app.command()(serve)
 app.command()(graph)
 app.command("plugins")(list_plugins)
+app.command()(new)
 app.command()(check)
 
 data = typer.Typer(help="Get and look at datasets.")
