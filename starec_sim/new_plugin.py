@@ -5,25 +5,31 @@ from __future__ import annotations
 import importlib.util
 import keyword
 import re
+import shlex
 import sys
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
 from jinja2 import Environment as Templates
 from jinja2 import PackageLoader, StrictUndefined
 
-import starec_sim
 from starec_sim.errors import ConfigError, RunError, did_you_mean, os_hint
-from starec_sim.plugin_registry import PluginKind, registered, singular
+from starec_sim.plugin_registry import PluginKind, registered
 
 KINDS: Mapping[str, PluginKind] = {
-    singular(kind): kind for kind in ("environments", "recommenders")
+    "environment": "environments",
+    "recommender": "recommenders",
+    "agent": "agents",
+    "policy": "policies",
+    "dataset": "datasets",
+    "reward": "rewards",
 }
 """The kinds of which a plug-in can be written, by the singular."""
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-_LONGEST = 40
+_LONGEST = 30
 
 
 class NewPlugin(NamedTuple):
@@ -52,38 +58,62 @@ def write_new_plugin(kind: str, name: str, folder: Path, *, package: bool = Fals
             f'there is no kind of plug-in "{kind}"; {did_you_mean(kind, KINDS)}',
             hint=f"e.g. starec new environment {name}",
         )
-    dist = _checked_name(name)
-    module, title = dist.replace("-", "_"), dist.replace("-", " ").capitalize()
+    values = _values(kind, _checked_name(name), package)
+    if package:
+        _check_free(kind, values["dist"])
+    place = folder / values["dist"] if package else folder
+    texts = {
+        place / path: _render(template, values)
+        for path, template in _templates(kind, values["module"], package).items()
+    }
+    if package:
+        texts[place / values["module"] / "__init__.py"] = f'"""{values["title"]}."""\n'
+        texts[place / values["module"] / "py.typed"] = ""
+    _check_module(kind, values["module"], texts)
+    _write(texts)
+    commands = [] if folder == Path() else [f"cd {shlex.quote(str(folder))}"]
+    if package:
+        commands.append(f"cd {values['dist']} && pip install -e '.[dev]'")
+    commands += [values["check"], values["run"]]
+    return NewPlugin(list(texts), [*commands, "pytest"] if package else commands)
+
+
+def _values(kind: str, dist: str, package: bool) -> dict[str, str]:
+    """Return what the templates are filled with."""
+    module = dist.replace("-", "_")
     cls = "".join(word.capitalize() for word in dist.split("-"))
-    file = f"{module}/{kind}.py" if package else f"{module}.py"
-    values = {
-        **{"dist": dist, "module": module, "cls": cls, "title": title, "kind": kind},
+    found = module if kind == "reward" else cls  # a reward is a function
+    reference = f"{module}.py:{found}"
+    command = "train" if kind == "reward" else "run"
+    return {
+        "kind": kind,
         "group": KINDS[kind],
         "article": "an" if kind[0] in "aeiou" else "a",
-        "version": starec_sim.__version__,
-        "use": dist if package else f'"{module}.py:{cls}"',
-        "run": f"starec run {'experiment' if package else module}.yaml",
-        "check": f"starec check {dist if package else f'{module}.py:{cls}'}",
+        "dist": dist,
+        "module": module,
+        "cls": cls,
+        "function": module,
+        "object": found,
+        "title": dist.replace("-", " ").capitalize(),
+        "version": version("starec-sim"),
+        "use": dist if package else f'"{reference}"',
+        "run": f"starec {command} {'experiment' if package else module}.yaml",
+        "check": f"starec check {dist if package else reference}",
     }
-    paths = {file: f"{kind}.py"}
+
+
+def _templates(kind: str, module: str, package: bool) -> dict[str, str]:
+    """Return the template of each file, by the path of the file."""
+    code = f"{module}/{kind}" if package else module
+    files = {f"{code}.py": f"{kind}.py"}
+    files["experiment.yaml" if package else f"{module}.yaml"] = f"{kind}.yaml"
+    if kind == "dataset":
+        files[f"{code}.jsonl"] = "dataset.jsonl"
     if package:
-        _check_free(kind, dist)
-        folder = folder / dist
-        paths |= {
-            "experiment.yaml": f"{kind}.yaml",
-            f"tests/test_{kind}.py": f"package/test_{kind}.py",
-            ".github/workflows/tests.yml": "package/tests.yml",
-            **{each: f"package/{each}" for each in ("pyproject.toml", "README.md", "LICENSE")},
-        }
-    else:
-        paths[f"{module}.yaml"] = f"{kind}.yaml"
-    texts = {folder / path: _render(template, values) for path, template in paths.items()}
-    if package:
-        texts[folder / module / "__init__.py"] = f'"""{title}."""\n'
-        texts[folder / module / "py.typed"] = ""
-    _check_module(module, texts, kind)
-    _write(texts)
-    return NewPlugin(list(texts), _commands(values, package))
+        files[f"tests/test_{kind}.py"] = f"package/test_{kind}.py"
+        files[".github/workflows/tests.yml"] = "package/tests.yml"
+        files |= {each: f"package/{each}" for each in ("pyproject.toml", "README.md", "LICENSE")}
+    return files
 
 
 def _checked_name(name: str) -> str:
@@ -111,7 +141,7 @@ def _check_free(kind: str, dist: str) -> None:
         )
 
 
-def _check_module(module: str, texts: Mapping[Path, str], kind: str) -> None:
+def _check_module(kind: str, module: str, texts: Mapping[Path, str]) -> None:
     """Refuse files that are there, and a module that another one hides."""
     for path in texts:
         if path.exists():
@@ -131,6 +161,8 @@ def _check_module(module: str, texts: Mapping[Path, str], kind: str) -> None:
 def _render(template: str, values: Mapping[str, str]) -> str:
     templates = Templates(
         loader=PackageLoader("starec_sim", "templates"),
+        block_start_string="[%",
+        block_end_string="%]",
         variable_start_string="[[",
         variable_end_string="]]",
         undefined=StrictUndefined,
@@ -150,14 +182,3 @@ def _write(texts: Mapping[Path, str]) -> None:
             raise RunError(
                 f"{path} cannot be written: {error.strerror}", hint=os_hint(error)
             ) from error
-
-
-def _commands(values: Mapping[str, str], package: bool) -> list[str]:
-    if not package:
-        return [values["check"], values["run"]]
-    return [
-        f"cd {values['dist']} && pip install -e '.[dev]'",
-        values["check"],
-        values["run"],
-        "pytest",
-    ]

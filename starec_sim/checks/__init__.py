@@ -11,7 +11,8 @@ process.
 | `environment.py`, `recommender.py`, ... | the checks of each kind |
 | `environment_play.py` | plays an environment by a script and writes down what it returns |
 | `hidden_truth.py` | what a slate tells of ratings and choices |
-| `other_process.py` | the same calls in another process |
+| `other_process.py`, `child.py` | the same calls in another process |
+| `small_world.py` | the environment in which agents are checked |
 | `find.py` | finds what `starec check` names |
 | `kinds.py` | all checks by kind, and their results |
 """

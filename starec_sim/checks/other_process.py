@@ -1,7 +1,7 @@
 """Build and call a plug-in in another process, with another seed of hashes.
 
 The order of a set of texts, `hash()`, the clock and what was imported before differ there; results
-must not. The other process reads an origin (`Target.origin`) as JSON and writes a journal.
+must not. The other process runs `starec_sim.checks.child`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def same_in_other_process(target: Target, called: Called) -> str:
 def _journal(origin: Any) -> Journal:
     told = json.dumps({"path": sys.path, **origin})
     done = subprocess.run(
-        [sys.executable, "-c", "from starec_sim.checks.other_process import main; main()"],
+        [sys.executable, "-c", "from starec_sim.checks.child import main; main()"],
         input=told,
         capture_output=True,
         text=True,
@@ -54,16 +54,3 @@ def _journal(origin: Any) -> Journal:
             hint="let it depend on its settings only, and import what it needs itself",
         )
     return {Place(*place): text for place, text in json.loads(done.stdout)}
-
-
-def main() -> None:
-    """Read an origin from stdin, and write the journal to stdout."""
-    origin = json.load(sys.stdin)
-    sys.path[:] = origin.pop("path")
-    from starec_sim.checks.find import from_origin
-    from starec_sim.checks.kinds import CALLED
-
-    stdout, sys.stdout = sys.stdout, sys.stderr
-    target = from_origin(origin)
-    _, journal = CALLED[target.kind](target)
-    json.dump([[list(place), text] for place, text in journal.items()], stdout)

@@ -44,7 +44,7 @@ class Target:
     """Builds a new one. It takes a seed for an environment; the numbers of users and items and a
     seed for a recommender; nothing for the others."""
     origin: Mapping[str, Any] | None = None
-    """How another process builds it, see `starec_sim.checks.other_process`; None if it cannot."""
+    """How another process builds it, see `starec_sim.checks.child`; None if it cannot."""
     kept: dict[str, Any] = field(default_factory=dict)
     """What several checks need and one of them made."""
 
