@@ -21,7 +21,10 @@ FAULTS = {
     "SortsTheLog": ("what is handed out", r"fit\(a log of 120 events\): changed what it was given"),
     "DrawsGlobally": ("values fit", r"recommend\(.*: changed the state of the global generator"),
     "CountsItsVisits": ("the same call", r"visit\(user reader-0, .*called again after other visi"),
-    "RemembersTooMuch": ("values fit", r"visit\(.*memory holds 6 experiences, and history_limit is 5"),
+    "RemembersTooMuch": (
+        "values fit",
+        r"visit\(.*memory holds 6 experiences, and hist",
+    ),
     "ForgetsToCountSteps": ("values fit", r"visit\(.*the memory has 0 steps after a visit of"),
     "InventsADecision": ("answers that nobody", r"visit\(.*a decision without flaws of the answer"),
     "AgentPrints": ("nothing is printed", r"visit\(user reader-0, .*: printed 'reader-0"),
