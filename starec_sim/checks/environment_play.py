@@ -67,6 +67,7 @@ class EnvironmentPlay:
         plugin: The environment; a new one by default.
         seed: The seed of a new one.
         choose: Chooses who of the visitors of a round is played.
+        closely: Whether the watch compares arguments and generators at each call.
     """
 
     def __init__(
@@ -76,10 +77,12 @@ class EnvironmentPlay:
         *,
         seed: int = 0,
         choose: ChooseUsers = at_most,
+        closely: bool = False,
     ) -> None:
         self.plugin = target.new(seed) if plugin is None else plugin
         self.checked = CheckedEnvironment(self.plugin)
         self.watch = CallWatch(target, self.plugin)
+        self.watch.closely = closely
         self.journal: Journal = {}
         self.visits: list[list[Visit]] = []
         """The visits of each round that was played."""
@@ -194,4 +197,4 @@ class EnvironmentPlay:
 
 def first_play(target: Target) -> EnvironmentPlay:
     """Return a play of a few rounds with seed 0, which several checks look at."""
-    return target.keep("play", lambda: EnvironmentPlay(target).play(ROUNDS))
+    return target.keep("play", lambda: EnvironmentPlay(target, closely=True).play(ROUNDS))
