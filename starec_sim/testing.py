@@ -26,8 +26,8 @@ import pytest
 from langchain_core.language_models.chat_models import BaseChatModel
 
 from starec_sim.agent import Agent
-from starec_sim.checks.kinds import CHECKS, Check, result_of
-from starec_sim.checks.target import Target
+from starec_sim.checks.kinds import CHECKS, PluginCheck, result_of
+from starec_sim.checks.target import CheckTarget
 from starec_sim.dataset import Dataset
 from starec_sim.environment import Environment
 from starec_sim.learning.rewards import AnswerOutcome
@@ -54,17 +54,17 @@ class _Suite(ABC):
     make: Callable[..., Any]
 
     @classmethod
-    def target(cls) -> Target:
+    def target(cls) -> CheckTarget:
         """Return what is checked; all tests of the class share it."""
         if "_target" not in cls.__dict__:
             top = cls.__qualname__ == cls.__name__
             origin = {"suite": f"{inspect.getfile(cls)}:{cls.__name__}"} if top else None
-            cls._target = Target(cls.kind, cls().make, origin)
+            cls._target = CheckTarget(cls.kind, cls().make, origin)
         return cls._target
 
-    _target: ClassVar[Target]
+    _target: ClassVar[CheckTarget]
 
-    def _make(self, check: Check) -> None:
+    def _make(self, check: PluginCheck) -> None:
         found = result_of(check, self.target())
         if found.state == "failed":
             pytest.fail(f"{found.note}\nhint: {found.hint}", pytrace=False)
@@ -86,7 +86,7 @@ class EnvironmentSuite(_Suite):
         """Return a new environment, whose random numbers come from `Streams(seed)`."""
 
     @_each("environment")
-    def test_contract(self, check: Check) -> None:
+    def test_contract(self, check: PluginCheck) -> None:
         """Make one check."""
         self._make(check)
 
@@ -101,7 +101,7 @@ class RecommenderSuite(_Suite):
         """Return a new recommender that is not fitted."""
 
     @_each("recommender")
-    def test_contract(self, check: Check) -> None:
+    def test_contract(self, check: PluginCheck) -> None:
         """Make one check."""
         self._make(check)
 
@@ -116,7 +116,7 @@ class AgentSuite(_Suite):
         """Return a new agent."""
 
     @_each("agent")
-    def test_contract(self, check: Check) -> None:
+    def test_contract(self, check: PluginCheck) -> None:
         """Make one check."""
         self._make(check)
 
@@ -131,7 +131,7 @@ class PolicySuite(_Suite):
         """Return a new policy: a chat model of langchain-core."""
 
     @_each("policy")
-    def test_contract(self, check: Check) -> None:
+    def test_contract(self, check: PluginCheck) -> None:
         """Make one check."""
         self._make(check)
 
@@ -146,7 +146,7 @@ class DatasetSuite(_Suite):
         """Return a new reader, whose `load()` returns a dataset."""
 
     @_each("dataset")
-    def test_contract(self, check: Check) -> None:
+    def test_contract(self, check: PluginCheck) -> None:
         """Make one check."""
         self._make(check)
 
@@ -161,6 +161,6 @@ class RewardSuite(_Suite):
         """Return the reward: a function of an `AnswerOutcome`."""
 
     @_each("reward")
-    def test_contract(self, check: Check) -> None:
+    def test_contract(self, check: PluginCheck) -> None:
         """Make one check."""
         self._make(check)

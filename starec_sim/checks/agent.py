@@ -1,4 +1,4 @@
-"""Checks of an agent. Each is a function of a `Target`, raises what is wrong, or passes."""
+"""Checks of an agent. Each is a function of a `CheckTarget`, raises what is wrong, or passes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starec_sim.agent import Call
 from starec_sim.boundary import CheckedAgent, CheckedEnvironment
 from starec_sim.boundary.values import value_text
 from starec_sim.checks.small_world import SmallWorld
-from starec_sim.checks.target import CallWatch, Journal, Place, Target, compare
+from starec_sim.checks.target import CallPlace, CallWatch, CheckTarget, Journal, compare
 from starec_sim.errors import ConfigError
 from starec_sim.policies.lexical import LexicalPolicy
 from starec_sim.types import CallKey, Memory, Messages, Node, Task, Turn, Visit
@@ -54,12 +54,12 @@ class ScriptedPolicies:
 class AgentPlay:
     """One agent that plays the readers of small worlds; its visits are written down."""
 
-    def __init__(self, target: Target, answer: str = "") -> None:
+    def __init__(self, target: CheckTarget, answer: str = "") -> None:
         self.plugin = target.new()
         self.checked = CheckedAgent(self.plugin)
         self.watch = CallWatch(target, self.plugin, generators=("numpy",))
         self.journal: Journal = {}
-        self.visits: dict[Place, Visit] = {}
+        self.visits: dict[CallPlace, Visit] = {}
         self.policies = ScriptedPolicies(answer)
         self.refused: dict[Task, ConfigError] = {}
         """Tasks for which the agent says that it is not made for them."""
@@ -93,9 +93,9 @@ class AgentPlay:
         memory = memories.get(user) or Memory(world.history(user)[-limit:])
         return Call(user, round, world.users[user], memory, world, self.policies)
 
-    def place(self, call: Call, task: Task) -> Place:
+    def place(self, call: Call, task: Task) -> CallPlace:
         """Return the place of a visit."""
-        return Place("visit", f"user {call.person.id}, round {call.round + 1}, {task}")
+        return CallPlace("visit", f"user {call.person.id}, round {call.round + 1}, {task}")
 
     def visit(self, call: Call, task: Task) -> None:
         """Play a visit, check its memory, and write it down."""
@@ -125,7 +125,7 @@ class AgentPlay:
         self.visits[place] = visit
         self.journal[place] = value_text(visit)
 
-    def _check_memory(self, place: Place, call: Call, visit: Visit) -> None:
+    def _check_memory(self, place: CallPlace, call: Call, visit: Visit) -> None:
         memory = visit.steps[-1].memory
         limit = self.checked.history_limit
         if len(memory.history) > limit:
@@ -143,12 +143,12 @@ class AgentPlay:
             )
 
 
-def first_play(target: Target) -> AgentPlay:
+def first_play(target: CheckTarget) -> AgentPlay:
     """Return a play, which several checks look at."""
     return target.keep("play", lambda: AgentPlay(target).play())
 
 
-def contract(target: Target) -> str:
+def contract(target: CheckTarget) -> str:
     """Play some visits: every value must fit the contract, which the boundary checks."""
     play = first_play(target)
     play.checked.prompts()
@@ -156,7 +156,7 @@ def contract(target: Target) -> str:
     return told + "".join(f"; no {task}: {error.message}" for task, error in play.refused.items())
 
 
-def same_call(target: Target) -> str:
+def same_call(target: CheckTarget) -> str:
     """Play the same visits with a new agent, and again with one that has played."""
     expected = first_play(target).journal
     again = AgentPlay(target).play()
@@ -169,7 +169,7 @@ def same_call(target: Target) -> str:
     return ""
 
 
-def other_order(target: Target) -> str:
+def other_order(target: CheckTarget) -> str:
     """Play the users in the other order, and all of a round at once."""
     first = first_play(target)
     expected = first.journal
@@ -191,7 +191,7 @@ def other_order(target: Target) -> str:
     return ""
 
 
-def unreadable_answers(target: Target) -> str:
+def unreadable_answers(target: CheckTarget) -> str:
     """Answer what nobody can read: the visit goes on, and the flaws are counted."""
     play = AgentPlay(target, _UNREADABLE).play()
     if not play.policies.asked:
@@ -208,40 +208,40 @@ def unreadable_answers(target: Target) -> str:
     return ""
 
 
-def handed_out(target: Target) -> str:
+def handed_out(target: CheckTarget) -> str:
     """Nothing that the agent was given is changed."""
     if error := first_play(target).watch.changed:
         raise error
     return ""
 
 
-def global_random(target: Target) -> str:
+def global_random(target: CheckTarget) -> str:
     """No visit changes the state of numpy's global generator."""
     if error := first_play(target).watch.drew:
         raise error
     return ""
 
 
-def nothing_printed(target: Target) -> str:
+def nothing_printed(target: CheckTarget) -> str:
     """No visit prints to stdout."""
     if error := first_play(target).watch.printed:
         raise error
     return ""
 
 
-def time_of_a_visit(target: Target) -> str:
+def time_of_a_visit(target: CheckTarget) -> str:
     """A visit with a policy that answers at once takes no seconds."""
     watch = first_play(target).watch
     if (slowest := max(watch.seconds["visit"])) > _SLOW_S:
         raise watch.fault(
-            Place("visit", ""),
+            CallPlace("visit", ""),
             f"took {slowest:.1f} s, though every answer came at once",
             "do what takes long once, in __init__; never wait by time.sleep",
         )
     return watch.slowest()
 
 
-def called(target: Target) -> tuple[Any, Journal]:
+def called(target: CheckTarget) -> tuple[Any, Journal]:
     """Return an agent and its visits, which another process must return too."""
     play = first_play(target)
     return play.plugin, play.journal

@@ -1,4 +1,4 @@
-"""Checks of a dataset. Each is a function of a `Target`, raises what is wrong, or passes."""
+"""Checks of a dataset. Each is a function of a `CheckTarget`, raises what is wrong, or passes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from starec_sim.boundary.dataset import CheckedReader
 from starec_sim.boundary.values import STARS, value_text
-from starec_sim.checks.target import CallWatch, Journal, Place, Target, compare
+from starec_sim.checks.target import CallPlace, CallWatch, CheckTarget, Journal, compare
 from starec_sim.dataset import ChoosingWorld, Dataset
 
 _LONG = 2000
@@ -23,16 +23,18 @@ _PURE = "let it be a function of its arguments: draw all that is random in load(
 class DatasetPlay:
     """A dataset that was loaded once; what it holds is written down."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: CheckTarget) -> None:
         self.plugin = target.new()
         self.watch = CallWatch(target, self.plugin)
-        self.dataset: Dataset = self.watch.call(Place("load", ""), CheckedReader(self.plugin).load)
+        self.dataset: Dataset = self.watch.call(
+            CallPlace("load", ""), CheckedReader(self.plugin).load
+        )
         self.journal: Journal = {
-            Place("load", f"{name} of the dataset"): _text(getattr(self.dataset, name))
+            CallPlace("load", f"{name} of the dataset"): _text(getattr(self.dataset, name))
             for name in ("name", "users", "items", "candidates", "notes")
         }
         for name, column in self.dataset.log._asdict().items():
-            self.journal[Place("load", f"log.{name}")] = _text(column)
+            self.journal[CallPlace("load", f"log.{name}")] = _text(column)
 
 
 def _text(value: Any) -> str:
@@ -43,19 +45,19 @@ def _text(value: Any) -> str:
     return f"{hashlib.sha256(text.encode()).hexdigest()} of {text[:_LONG]}"
 
 
-def first_play(target: Target) -> DatasetPlay:
+def first_play(target: CheckTarget) -> DatasetPlay:
     """Return a dataset, which several checks look at."""
     return target.keep("play", lambda: DatasetPlay(target))
 
 
-def contract(target: Target) -> str:
+def contract(target: CheckTarget) -> str:
     """Load it: every value must fit the contract, which the boundary checks."""
     dataset = first_play(target).dataset
     counts = (len(dataset.users), len(dataset.items), len(dataset.log.users))
     return "{:,} users, {:,} items, {:,} interactions".format(*counts)
 
 
-def same_again(target: Target) -> str:
+def same_again(target: CheckTarget) -> str:
     """Load it again: the same rows in the same order."""
     again = DatasetPlay(target)
     expected = first_play(target).journal
@@ -63,7 +65,7 @@ def same_again(target: Target) -> str:
     return ""
 
 
-def true_ratings(target: Target) -> str:
+def true_ratings(target: CheckTarget) -> str:
     """Ask the world for ratings twice, in another order and one by one."""
     play = first_play(target)
     world = play.dataset.world
@@ -74,7 +76,7 @@ def true_ratings(target: Target) -> str:
     if isinstance(world, ChoosingWorld):
         methods.append(("appeal", world.appeal))
     for name, method in methods:
-        place = Place(f"world.{name}", "user 0, round 1")
+        place = CallPlace(f"world.{name}", "user 0, round 1")
         whole = np.asarray(play.watch.call(place, method, 0, items, 0))
         if whole.shape != items.shape or not np.all(np.isfinite(whole)):
             raise play.watch.fault(
@@ -102,26 +104,26 @@ def true_ratings(target: Target) -> str:
     return ", ".join(name for name, _ in methods)
 
 
-def global_random(target: Target) -> str:
+def global_random(target: CheckTarget) -> str:
     """Loading changes the state of no global random generator."""
     if error := first_play(target).watch.drew:
         raise error
     return ""
 
 
-def nothing_printed(target: Target) -> str:
+def nothing_printed(target: CheckTarget) -> str:
     """Loading prints nothing to stdout."""
     if error := first_play(target).watch.printed:
         raise error
     return ""
 
 
-def time_of_loading(target: Target) -> str:
+def time_of_loading(target: CheckTarget) -> str:
     """Tell how long loading takes."""
     return first_play(target).watch.slowest()
 
 
-def called(target: Target) -> tuple[Any, Journal]:
+def called(target: CheckTarget) -> tuple[Any, Journal]:
     """Return a reader and its dataset, which another process must return too."""
     play = first_play(target)
     return play.plugin, play.journal

@@ -1,4 +1,4 @@
-"""Checks of an environment. Each is a function of a `Target`, raises what is wrong, or passes."""
+"""Checks of an environment. Each is a function of a `CheckTarget`, raises what is wrong, or passes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from starec_sim.checks.environment_play import (
     some_decision,
 )
 from starec_sim.checks.hidden_truth import leaked
-from starec_sim.checks.target import Journal, Place, Target, compare, fault
+from starec_sim.checks.target import CallPlace, CheckTarget, Journal, compare, fault
 from starec_sim.environment import NamedRewards, OneTask, OwnMetrics
 from starec_sim.types import Step, Visit
 
@@ -29,7 +29,7 @@ _GROWTH_MIB = 32.0
 """Memory that a round may add for a dozen users."""
 
 
-def contract(target: Target) -> str:
+def contract(target: CheckTarget) -> str:
     """Play some rounds: every value must fit the contract, which the boundary checks."""
     play = first_play(target)
     users = len({visit.user for visits in play.visits for visit in visits})
@@ -37,7 +37,7 @@ def contract(target: Target) -> str:
     return f"{ROUNDS} rounds, {users} users, {steps} steps"
 
 
-def declarations(target: Target) -> str:
+def declarations(target: CheckTarget) -> str:
     """Compare what the class declares with what it does."""
     play = first_play(target)
     plugin, steps = play.plugin, _steps(play)
@@ -47,18 +47,18 @@ def declarations(target: Target) -> str:
                 raise fault(
                     target,
                     plugin,
-                    Place("observe", ""),
+                    CallPlace("observe", ""),
                     f"the task is {step.observation.task}, and the class declares {plugin.task}",
                     f'write task: ClassVar[Task] = "{step.observation.task}", or remove it',
                 )
     if isinstance(plugin, OwnMetrics):
-        shown = play.journal[Place("end_round", f"round {ROUNDS}")]
+        shown = play.journal[CallPlace("end_round", f"round {ROUNDS}")]
         for name in plugin.own_metrics:
             if f'"{name}":' not in shown:
                 raise fault(
                     target,
                     plugin,
-                    Place("end_round", f"round {ROUNDS}"),
+                    CallPlace("end_round", f"round {ROUNDS}"),
                     f'own_metrics names "{name}", and the figures are {shown}',
                     "name in own_metrics what end_round returns",
                 )
@@ -69,14 +69,14 @@ def declarations(target: Target) -> str:
                     raise fault(
                         target,
                         plugin,
-                        Place("respond", ""),
+                        CallPlace("respond", ""),
                         f'the reward has "{name}", and reward_names is {plugin.reward_names}',
                         "name in reward_names every component of Feedback.reward",
                     )
     return ""
 
 
-def same_seed(target: Target) -> str:
+def same_seed(target: CheckTarget) -> str:
     """Build and play it again with the same seed, and while another one is played."""
     expected = first_play(target).journal
     again = EnvironmentPlay(target).play(ROUNDS)
@@ -96,7 +96,7 @@ def same_seed(target: Target) -> str:
     return ""
 
 
-def asked_again(target: Target) -> str:
+def asked_again(target: CheckTarget) -> str:
     """Ask observe and respond twice, with other questions in between, and compare the state."""
     play = EnvironmentPlay(target)
     for round in range(2):
@@ -115,7 +115,7 @@ def asked_again(target: Target) -> str:
     return ""
 
 
-def _ask_again(target: Target, play: EnvironmentPlay, visit: Visit, number: int) -> None:
+def _ask_again(target: CheckTarget, play: EnvironmentPlay, visit: Visit, number: int) -> None:
     """Ask for one step of a visit again, after other decisions were tried in its place."""
     user, round, steps, step = visit.user, visit.round, visit.steps[:number], visit.steps[number]
     shown = step.observation
@@ -131,7 +131,7 @@ def _ask_again(target: Target, play: EnvironmentPlay, visit: Visit, number: int)
     compare(target, play.plugin, expected, journal, "asked again", KEYED)
 
 
-def other_order(target: Target) -> str:
+def other_order(target: CheckTarget) -> str:
     """Play the visits of a round in the other order, and in threads."""
     expected = first_play(target).journal
     reverse = EnvironmentPlay(target)
@@ -158,7 +158,7 @@ def other_order(target: Target) -> str:
     return ""
 
 
-def restored(target: Target) -> str:
+def restored(target: CheckTarget) -> str:
     """Restore a fresh and a used copy to the state after each round, and go on with it."""
     whole = first_play(target)
     play = EnvironmentPlay(target)
@@ -169,7 +169,7 @@ def restored(target: Target) -> str:
         for other, which in ((fresh, "a fresh copy"), (used, "a copy that had played")):
             other.journal.clear()
             other.memories = dict(play.memories)
-            where = Place("restore", f"the state after round {after}")
+            where = CallPlace("restore", f"the state after round {after}")
             given = written_and_read(state)
             as_given = value_text(given)
             other.watch.call(where, other.checked.restore, given)
@@ -188,14 +188,14 @@ def restored(target: Target) -> str:
         play.play(1, after)
         if value_text(state) != before:
             raise play.watch.fault(
-                Place("state", f"after round {after}"),
+                CallPlace("state", f"after round {after}"),
                 "the arrays that it returned changed while the next round was played",
                 "return copies: {'sold': self.sold.copy()}",
             )
     return ""
 
 
-def returning_users(target: Target) -> str:
+def returning_users(target: CheckTarget) -> str:
     """Let only some of the visitors play, nobody in one round, and all of them later."""
 
     def some(round: int, users: Sequence[int]) -> Sequence[int]:
@@ -208,7 +208,7 @@ def returning_users(target: Target) -> str:
     return ""
 
 
-def handed_out(target: Target) -> str:
+def handed_out(target: CheckTarget) -> str:
     """Nothing that the environment was given is changed, and nothing that it returned."""
     play = first_play(target)
     if play.watch.changed:
@@ -228,35 +228,35 @@ def handed_out(target: Target) -> str:
     return ""
 
 
-def global_random(target: Target) -> str:
+def global_random(target: CheckTarget) -> str:
     """No call changes the state of a global random generator."""
     if error := first_play(target).watch.drew:
         raise error
     return ""
 
 
-def nothing_printed(target: Target) -> str:
+def nothing_printed(target: CheckTarget) -> str:
     """No call prints to stdout."""
     if error := first_play(target).watch.printed:
         raise error
     return ""
 
 
-def no_hidden_truth(target: Target) -> str:
+def no_hidden_truth(target: CheckTarget) -> str:
     """What a user is shown holds neither her ratings nor what she will choose."""
     play = first_play(target)
     if found := leaked(play.checked.cards, _steps(play)):
-        raise play.watch.fault(Place("observe", ""), *found)
+        raise play.watch.fault(CallPlace("observe", ""), *found)
     return ""
 
 
-def time_and_memory(target: Target) -> str:
+def time_and_memory(target: CheckTarget) -> str:
     """No call takes a second, and no round adds megabytes."""
     watch = first_play(target).watch
     for method, times in watch.seconds.items():
         if method in ("observe", "respond", "history") and max(times) > _SLOW_S:
             raise watch.fault(
-                Place(method, ""),
+                CallPlace(method, ""),
                 f"took {max(times):.1f} s for one call; a thousand users would wait "
                 f"{1000 * max(times) / 60:.0f} minutes a round",
                 "compute what is the same for all users once, in begin_round",
@@ -271,14 +271,14 @@ def time_and_memory(target: Target) -> str:
         tracemalloc.stop()
     if (grown := (now - before) / 2**20) > _GROWTH_MIB:
         raise play.watch.fault(
-            Place("end_round", "round 2"),
+            CallPlace("end_round", "round 2"),
             f"{grown:.0f} MiB more are held after a round of {len(play.visits[-1])} users",
             "keep counts and not copies of what happened; state() is written at each round",
         )
     return watch.slowest()
 
 
-def called(target: Target) -> tuple[Any, Journal]:
+def called(target: CheckTarget) -> tuple[Any, Journal]:
     """Return an environment and what it returned, which another process must return too."""
     play = first_play(target)
     return play.plugin, play.journal

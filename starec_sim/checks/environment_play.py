@@ -10,7 +10,7 @@ import numpy as np
 from starec_sim.boundary import CheckedEnvironment
 from starec_sim.boundary.state import checked_state, digests
 from starec_sim.boundary.values import value_text
-from starec_sim.checks.target import CallWatch, Journal, Place, Target
+from starec_sim.checks.target import CallPlace, CallWatch, CheckTarget, Journal
 from starec_sim.rng import Streams
 from starec_sim.types import (
     Action,
@@ -72,7 +72,7 @@ class EnvironmentPlay:
 
     def __init__(
         self,
-        target: Target,
+        target: CheckTarget,
         plugin: Any = None,
         *,
         seed: int = 0,
@@ -98,7 +98,7 @@ class EnvironmentPlay:
 
     def begin(self, round: int) -> list[int]:
         """Begin a round and return the users who are played."""
-        place = Place("begin_round", f"round {round + 1}")
+        place = CallPlace("begin_round", f"round {round + 1}")
         visitors = self.watch.call(place, self.checked.begin_round, round)
         self.journal[place] = value_text(visitors)
         users = list(self._choose(round, visitors))
@@ -131,7 +131,7 @@ class EnvironmentPlay:
 
     def history(self, user: int) -> tuple[Any, ...]:
         """Return the history of a user before the simulation."""
-        place = Place("history", self.who(user))
+        place = CallPlace("history", self.who(user))
         history = self.watch.call(place, self.checked.history, user)
         self.journal.setdefault(place, value_text(history))
         return history
@@ -162,7 +162,7 @@ class EnvironmentPlay:
 
     def end(self, round: int, visits: Sequence[Visit]) -> Mapping[str, float]:
         """End a round, and write down its figures and the state."""
-        place = Place("end_round", f"round {round + 1}")
+        place = CallPlace("end_round", f"round {round + 1}")
         figures = self.watch.call(place, self.checked.end_round, visits)
         self.journal[place] = value_text(figures)
         self.visits.append(list(visits))
@@ -172,11 +172,11 @@ class EnvironmentPlay:
     def note_state(self, round: int) -> None:
         """Write down what the state is after a round."""
         for name, text in self.state_texts(round).items():
-            self.journal[Place("state", f'after round {round + 1}, "{name}"')] = text
+            self.journal[CallPlace("state", f'after round {round + 1}, "{name}"')] = text
 
     def state(self, round: int) -> dict[str, Any]:
         """Return the state after a round."""
-        place = Place("state", f"after round {round + 1}")
+        place = CallPlace("state", f"after round {round + 1}")
         return dict(self.watch.call(place, self.checked.state))
 
     def state_texts(self, round: int) -> dict[str, str]:
@@ -189,12 +189,12 @@ class EnvironmentPlay:
         """Return a user as messages name her."""
         return f"user {self.plugin.users[user].id}"
 
-    def place(self, method: str, user: int, round: int, steps: Sequence[Step]) -> Place:
+    def place(self, method: str, user: int, round: int, steps: Sequence[Step]) -> CallPlace:
         """Return the call of a method in a visit."""
         where = f"{self.who(user)}, round {round + 1}, page {len(steps) + 1}"
-        return Place(method, where)
+        return CallPlace(method, where)
 
 
-def first_play(target: Target) -> EnvironmentPlay:
+def first_play(target: CheckTarget) -> EnvironmentPlay:
     """Return a play of a few rounds with seed 0, which several checks look at."""
     return target.keep("play", lambda: EnvironmentPlay(target, closely=True).play(ROUNDS))

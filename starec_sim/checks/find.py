@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from starec_sim import plugins
-from starec_sim.checks.target import Target
+from starec_sim.checks.target import CheckTarget
 from starec_sim.errors import ConfigError, PluginError, did_you_mean
 from starec_sim.plugin_files import import_file
 from starec_sim.plugin_registry import PluginKind, registered, singular
@@ -32,7 +32,7 @@ def find(
     kind: str = "",
     settings: Mapping[str, Any] | None = None,
     data: Mapping[str, Any] | None = None,
-) -> Target:
+) -> CheckTarget:
     """Return the plug-in that a reference names.
 
     Args:
@@ -74,12 +74,12 @@ def find(
     return _target(kinds[0], reference, dict(settings or {}), data)
 
 
-def from_origin(origin: Mapping[str, Any]) -> Target:
+def from_origin(origin: Mapping[str, Any]) -> CheckTarget:
     """Return the target of an origin: that of `find`, or a suite of tests in a file."""
     if "suite" in origin:
         file, _, name = origin["suite"].rpartition(":")
         suite = getattr(import_file(Path(file)), name)()
-        target: Target = suite.target()
+        target: CheckTarget = suite.target()
         return target
     return _target(origin["kind"], origin["use"], origin["settings"], origin["data"])
 
@@ -116,28 +116,28 @@ def _target(
     reference: str,
     settings: dict[str, Any],
     data: Mapping[str, Any] | None,
-) -> Target:
+) -> CheckTarget:
     name = singular(kind)
     origin = {"kind": kind, "use": reference, "settings": settings, "data": data}
     spec = {"use": reference, **settings}
     if kind == "rewards":
         function = plugins.load(kind, reference, "target")
-        return Target(name, lambda: function, origin)
+        return CheckTarget(name, lambda: function, origin)
     if kind == "policies":
         from starec_sim.build import build_policy
 
         plugins.check_policy(spec, "target")
-        return Target(name, lambda: build_policy(spec, "target").model, origin)
+        return CheckTarget(name, lambda: build_policy(spec, "target").model, origin)
     plugin = plugins.configure(kind, spec, "target")
     if kind == "environments":
         dataset = None
         if data is not None:
             dataset = plugins.configure("datasets", data, "data").build().load()
-        return Target(name, lambda seed: plugin.build(dataset, Streams(seed)), origin)
+        return CheckTarget(name, lambda seed: plugin.build(dataset, Streams(seed)), origin)
     if kind == "recommenders":
-        return Target(
+        return CheckTarget(
             name,
             lambda users, items, seed: plugin.build(n_users=users, n_items=items, seed=seed),
             origin,
         )
-    return Target(name, lambda: plugin.build(), origin)
+    return CheckTarget(name, lambda: plugin.build(), origin)

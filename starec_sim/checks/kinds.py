@@ -8,15 +8,15 @@ from typing import NamedTuple
 
 from starec_sim.checks import agent, dataset, environment, policy, recommender, reward
 from starec_sim.checks.other_process import Called, same_in_other_process
-from starec_sim.checks.target import Target
+from starec_sim.checks.target import CheckTarget
 from starec_sim.errors import StarecError
 
 
-class Check(NamedTuple):
+class PluginCheck(NamedTuple):
     """One check of a plug-in."""
 
     name: str
-    run: Callable[[Target], str]
+    run: Callable[[CheckTarget], str]
     """Raises a `StarecError` that says what is wrong; returns a note, mostly empty."""
 
 
@@ -41,8 +41,10 @@ CALLED: Mapping[str, Called] = {
 }
 
 
-def _in_other_process(kind: str) -> Check:
-    return Check("the same in another process", partial(same_in_other_process, called=CALLED[kind]))
+def _in_other_process(kind: str) -> PluginCheck:
+    return PluginCheck(
+        "the same in another process", partial(same_in_other_process, called=CALLED[kind])
+    )
 
 
 _CONTRACT = "values fit the contract"
@@ -51,80 +53,80 @@ _HANDED_OUT = "what is handed out stays as it was"
 _RANDOM = "global random state is left alone"
 _PRINTED = "nothing is printed"
 
-CHECKS: Mapping[str, tuple[Check, ...]] = {
+CHECKS: Mapping[str, tuple[PluginCheck, ...]] = {
     "environment": (
-        Check(_CONTRACT, environment.contract),
-        Check("declarations are true", environment.declarations),
-        Check("the same seed gives the same visits", environment.same_seed),
-        Check("observe and respond are pure", environment.asked_again),
-        Check("the order of visits and threads do not matter", environment.other_order),
-        Check(_STATE, environment.restored),
-        Check("users may leave and return", environment.returning_users),
-        Check(_HANDED_OUT, environment.handed_out),
-        Check(_RANDOM, environment.global_random),
-        Check("observations hold no hidden truth", environment.no_hidden_truth),
-        Check(_PRINTED, environment.nothing_printed),
-        Check("time and memory of a call", environment.time_and_memory),
+        PluginCheck(_CONTRACT, environment.contract),
+        PluginCheck("declarations are true", environment.declarations),
+        PluginCheck("the same seed gives the same visits", environment.same_seed),
+        PluginCheck("observe and respond are pure", environment.asked_again),
+        PluginCheck("the order of visits and threads do not matter", environment.other_order),
+        PluginCheck(_STATE, environment.restored),
+        PluginCheck("users may leave and return", environment.returning_users),
+        PluginCheck(_HANDED_OUT, environment.handed_out),
+        PluginCheck(_RANDOM, environment.global_random),
+        PluginCheck("observations hold no hidden truth", environment.no_hidden_truth),
+        PluginCheck(_PRINTED, environment.nothing_printed),
+        PluginCheck("time and memory of a call", environment.time_and_memory),
         _in_other_process("environment"),
     ),
     "recommender": (
-        Check(_CONTRACT, recommender.contract),
-        Check("the same log and seed give the same", recommender.same_log),
-        Check("fit forgets what was learned before", recommender.fitted_again),
-        Check("recommend and score change nothing", recommender.asked_again),
-        Check("few items and empty logs", recommender.corner_cases),
-        Check(_STATE, recommender.restored),
-        Check(_HANDED_OUT, recommender.handed_out),
-        Check(_RANDOM, recommender.global_random),
-        Check(_PRINTED, recommender.nothing_printed),
-        Check("time and memory of a call", recommender.time_and_memory),
+        PluginCheck(_CONTRACT, recommender.contract),
+        PluginCheck("the same log and seed give the same", recommender.same_log),
+        PluginCheck("fit forgets what was learned before", recommender.fitted_again),
+        PluginCheck("recommend and score change nothing", recommender.asked_again),
+        PluginCheck("few items and empty logs", recommender.corner_cases),
+        PluginCheck(_STATE, recommender.restored),
+        PluginCheck(_HANDED_OUT, recommender.handed_out),
+        PluginCheck(_RANDOM, recommender.global_random),
+        PluginCheck(_PRINTED, recommender.nothing_printed),
+        PluginCheck("time and memory of a call", recommender.time_and_memory),
         _in_other_process("recommender"),
     ),
     "agent": (
-        Check(_CONTRACT, agent.contract),
-        Check("the same call gives the same visit", agent.same_call),
-        Check("the order of visits does not matter", agent.other_order),
-        Check("answers that nobody can read", agent.unreadable_answers),
-        Check(_HANDED_OUT, agent.handed_out),
-        Check(_RANDOM, agent.global_random),
-        Check(_PRINTED, agent.nothing_printed),
-        Check("time of a visit", agent.time_of_a_visit),
+        PluginCheck(_CONTRACT, agent.contract),
+        PluginCheck("the same call gives the same visit", agent.same_call),
+        PluginCheck("the order of visits does not matter", agent.other_order),
+        PluginCheck("answers that nobody can read", agent.unreadable_answers),
+        PluginCheck(_HANDED_OUT, agent.handed_out),
+        PluginCheck(_RANDOM, agent.global_random),
+        PluginCheck(_PRINTED, agent.nothing_printed),
+        PluginCheck("time of a visit", agent.time_of_a_visit),
         _in_other_process("agent"),
     ),
     "policy": (
-        Check(_CONTRACT, policy.contract),
-        Check("answers can be read", policy.readable),
-        Check("the same question gives the same answer", policy.same_again),
-        Check("many questions at once", policy.at_once),
-        Check("abilities are declared rightly", policy.abilities),
-        Check(_HANDED_OUT, policy.handed_out),
-        Check(_RANDOM, policy.global_random),
-        Check(_PRINTED, policy.nothing_printed),
+        PluginCheck(_CONTRACT, policy.contract),
+        PluginCheck("answers can be read", policy.readable),
+        PluginCheck("the same question gives the same answer", policy.same_again),
+        PluginCheck("many questions at once", policy.at_once),
+        PluginCheck("abilities are declared rightly", policy.abilities),
+        PluginCheck(_HANDED_OUT, policy.handed_out),
+        PluginCheck(_RANDOM, policy.global_random),
+        PluginCheck(_PRINTED, policy.nothing_printed),
         _in_other_process("policy"),
     ),
     "dataset": (
-        Check(_CONTRACT, dataset.contract),
-        Check("loading again gives the same", dataset.same_again),
-        Check("true ratings are pure", dataset.true_ratings),
-        Check(_RANDOM, dataset.global_random),
-        Check(_PRINTED, dataset.nothing_printed),
-        Check("time of loading", dataset.time_of_loading),
+        PluginCheck(_CONTRACT, dataset.contract),
+        PluginCheck("loading again gives the same", dataset.same_again),
+        PluginCheck("true ratings are pure", dataset.true_ratings),
+        PluginCheck(_RANDOM, dataset.global_random),
+        PluginCheck(_PRINTED, dataset.nothing_printed),
+        PluginCheck("time of loading", dataset.time_of_loading),
         _in_other_process("dataset"),
     ),
     "reward": (
-        Check(_CONTRACT, reward.contract),
-        Check("the same outcome gives the same reward", reward.same_again),
-        Check("outcomes differ in reward", reward.not_constant),
-        Check(_HANDED_OUT, reward.handed_out),
-        Check(_RANDOM, reward.global_random),
-        Check(_PRINTED, reward.nothing_printed),
+        PluginCheck(_CONTRACT, reward.contract),
+        PluginCheck("the same outcome gives the same reward", reward.same_again),
+        PluginCheck("outcomes differ in reward", reward.not_constant),
+        PluginCheck(_HANDED_OUT, reward.handed_out),
+        PluginCheck(_RANDOM, reward.global_random),
+        PluginCheck(_PRINTED, reward.nothing_printed),
         _in_other_process("reward"),
     ),
 }
 """By the singular of the kind."""
 
 
-def result_of(check: Check, target: Target) -> Result:
+def result_of(check: PluginCheck, target: CheckTarget) -> Result:
     """Make one check of a plug-in, and return what it found."""
     told: set[str] = target.keep("told", set)
     try:
@@ -136,6 +138,6 @@ def result_of(check: Check, target: Target) -> Result:
         return Result(check.name, "failed", error.message, error.hint)
 
 
-def run_checks(target: Target) -> Iterator[Result]:
+def run_checks(target: CheckTarget) -> Iterator[Result]:
     """Make all checks of a plug-in, and yield what each of them found."""
     return (result_of(check, target) for check in CHECKS[target.kind])

@@ -14,10 +14,10 @@ from collections.abc import Callable
 from typing import Any
 
 from starec_sim.boundary.first_rounds import KEYED
-from starec_sim.checks.target import Journal, Place, Target, compare
+from starec_sim.checks.target import CallPlace, CheckTarget, Journal, compare
 from starec_sim.errors import ContractError
 
-Called = Callable[[Target], tuple[Any, Journal]]
+Called = Callable[[CheckTarget], tuple[Any, Journal]]
 """Calls a plug-in; returns it and what it returned."""
 
 _HINT = f"{KEYED}; go through a set in order, sorted(names), and use neither hash() nor the clock"
@@ -25,7 +25,7 @@ _LONGEST_S = 300
 _HASH_SEED = "7"
 
 
-def same_in_other_process(target: Target, called: Called) -> str:
+def same_in_other_process(target: CheckTarget, called: Called) -> str:
     """Compare what a plug-in returns here with what it returns in another process."""
     if target.origin is None:
         return "left out: another process cannot import it"
@@ -53,4 +53,4 @@ def _journal(origin: Any) -> Journal:
             f"{lines[-1]}",
             hint="let it depend on its settings only, and import what it needs itself",
         )
-    return {Place(*place): text for place, text in json.loads(done.stdout)}
+    return {CallPlace(*place): text for place, text in json.loads(done.stdout)}

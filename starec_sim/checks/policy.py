@@ -1,4 +1,4 @@
-"""Checks of a policy. Each is a function of a `Target`, raises what is wrong, or passes."""
+"""Checks of a policy. Each is a function of a `CheckTarget`, raises what is wrong, or passes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from langchain_core.language_models.chat_models import BaseChatModel
 
 from starec_sim.answers import labelled, read_decision, read_summary
 from starec_sim.boundary import PluginBoundary
-from starec_sim.checks.target import CallWatch, Journal, Place, Target, compare, shortened
+from starec_sim.checks.target import CallPlace, CallWatch, CheckTarget, Journal, compare, shortened
 from starec_sim.errors import ContractError, StarecError
 from starec_sim.policies.abilities import Bounded, Closeable, DeclaresCost, Openable, Seeded
 from starec_sim.types import Messages, Observation, Task
@@ -54,7 +54,7 @@ QUESTIONS: dict[str, Messages] = {
 class PolicyPlay:
     """One policy that was asked every question; its answers are written down."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: CheckTarget) -> None:
         self.plugin = target.new()
         if not isinstance(self.plugin, BaseChatModel):
             raise ContractError(
@@ -81,7 +81,7 @@ class PolicyPlay:
                 await self.plugin.aclose()
 
         handed = QUESTIONS
-        self.watch.call(Place("_agenerate", ""), lambda: asyncio.run(asked()), handed=handed)
+        self.watch.call(CallPlace("_agenerate", ""), lambda: asyncio.run(asked()), handed=handed)
         return self
 
     async def answer(self, what: str) -> str:
@@ -99,7 +99,7 @@ class PolicyPlay:
             raise boundary.failure(error, "_agenerate", f"a {what}") from error
         if not isinstance(message.content, str) or not message.content.strip():
             raise self.watch.fault(
-                Place("_agenerate", f"a {what}"),
+                CallPlace("_agenerate", f"a {what}"),
                 f"answered {message.content!r}; an answer is a text that is not empty",
                 "return ChatResult(generations=[ChatGeneration(message=AIMessage(text))])",
             )
@@ -107,33 +107,33 @@ class PolicyPlay:
 
     def note(self, what: str, answer: str) -> None:
         """Write an answer down."""
-        self.journal[Place("_agenerate", f"a {what}")] = answer
+        self.journal[CallPlace("_agenerate", f"a {what}")] = answer
 
 
-def first_play(target: Target) -> PolicyPlay:
+def first_play(target: CheckTarget) -> PolicyPlay:
     """Return a policy with its answers, which several checks look at."""
     return target.keep("play", lambda: PolicyPlay(target).ask_all())
 
 
-def contract(target: Target) -> str:
+def contract(target: CheckTarget) -> str:
     """Ask for a ranking, for actions and for a summary: each answer is text."""
     first_play(target)
     return f"{len(QUESTIONS)} questions"
 
 
-def readable(target: Target) -> str:
+def readable(target: CheckTarget) -> str:
     """Read the answers strictly, as agents do."""
     play = first_play(target)
     problems = {}
     for task in ("ranking", "feed"):
-        text = play.journal[Place("_agenerate", f"a {task}")]
+        text = play.journal[CallPlace("_agenerate", f"a {task}")]
         problems[task] = _problem(text, task)
-    _, findings = read_summary(play.journal[Place("_agenerate", "a reflection")], 60)
+    _, findings = read_summary(play.journal[CallPlace("_agenerate", "a reflection")], 60)
     problems["reflection"] = str(findings)
     wrong = {what: problem for what, problem in problems.items() if problem}
     if len(wrong) == len(problems):
         what, problem = next(iter(wrong.items()))
-        place = Place("_agenerate", f"a {what}")
+        place = CallPlace("_agenerate", f"a {what}")
         raise play.watch.fault(
             place,
             f"gave an answer that cannot be read: {problem}. It is "
@@ -149,7 +149,7 @@ def _problem(text: str, task: Task) -> str:
     return str(findings)
 
 
-def same_again(target: Target) -> str:
+def same_again(target: CheckTarget) -> str:
     """Ask a new one the same, in the other order, with the same seeds."""
     expected = first_play(target).journal
     again = PolicyPlay(target).ask_all(tuple(QUESTIONS)[::-1])
@@ -167,7 +167,7 @@ def _may_differ(play: PolicyPlay) -> bool:
     return not (play.options or computes or greedy)
 
 
-def at_once(target: Target) -> str:
+def at_once(target: CheckTarget) -> str:
     """Ask all questions several times at once."""
     play = first_play(target)
     if _may_differ(play):
@@ -180,7 +180,7 @@ def at_once(target: Target) -> str:
         questions = tuple(QUESTIONS) * 3
         answers = await asyncio.gather(*map(other.answer, questions))
         for what, answer in zip(questions, answers, strict=True):
-            if other.journal.setdefault(Place("_agenerate", f"a {what}"), answer) != answer:
+            if other.journal.setdefault(CallPlace("_agenerate", f"a {what}"), answer) != answer:
                 other.note(what, answer)
                 break
         if isinstance(other.plugin, Closeable):
@@ -191,48 +191,48 @@ def at_once(target: Target) -> str:
     return ""
 
 
-def abilities(target: Target) -> str:
+def abilities(target: CheckTarget) -> str:
     """Check what it declares about itself."""
     play = first_play(target)
     if isinstance(play.plugin, Bounded):
         limit = play.plugin.max_in_flight
         if not isinstance(limit, int) or limit < 1:
             raise play.watch.fault(
-                Place("max_in_flight", ""),
+                CallPlace("max_in_flight", ""),
                 f"is {limit!r}; it must be a whole number from 1",
                 "it is the most calls in flight at once",
             )
     if isinstance(play.plugin, DeclaresCost) and not isinstance(play.plugin.costs_nothing, bool):
         raise play.watch.fault(
-            Place("costs_nothing", ""),
+            CallPlace("costs_nothing", ""),
             f"is {play.plugin.costs_nothing!r}; it must be True or False",
             "write costs_nothing: ClassVar[bool] = True",
         )
     return ", ".join(sorted(play.options))
 
 
-def handed_out(target: Target) -> str:
+def handed_out(target: CheckTarget) -> str:
     """No message is changed."""
     if error := first_play(target).watch.changed:
         raise error
     return ""
 
 
-def global_random(target: Target) -> str:
+def global_random(target: CheckTarget) -> str:
     """No answer changes the state of a global random generator."""
     if error := first_play(target).watch.drew:
         raise error
     return ""
 
 
-def nothing_printed(target: Target) -> str:
+def nothing_printed(target: CheckTarget) -> str:
     """No answer prints to stdout."""
     if error := first_play(target).watch.printed:
         raise error
     return ""
 
 
-def called(target: Target) -> tuple[Any, Journal]:
+def called(target: CheckTarget) -> tuple[Any, Journal]:
     """Return a policy and its answers, which another process must return too."""
     play = first_play(target)
     return play.plugin, {} if _may_differ(play) else play.journal

@@ -1,4 +1,4 @@
-"""Checks of a recommender. Each is a function of a `Target`, raises what is wrong, or passes."""
+"""Checks of a recommender. Each is a function of a `CheckTarget`, raises what is wrong, or passes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starec_sim.boundary.first_rounds import WHOLE_STATE
 from starec_sim.boundary.recommender import RNG, CheckedRecommender
 from starec_sim.boundary.state import written_and_read
 from starec_sim.boundary.values import value_text
-from starec_sim.checks.target import CallWatch, Journal, Place, Target, compare
+from starec_sim.checks.target import CallPlace, CallWatch, CheckTarget, Journal, compare
 from starec_sim.dataset import Interactions
 from starec_sim.recommender import Slates
 from starec_sim.types import IntArray
@@ -42,7 +42,7 @@ def seen_in(log: Interactions) -> csr_matrix:
 class RecommenderPlay:
     """One recommender that is called by a script; what it returns is written down."""
 
-    def __init__(self, target: Target, plugin: Any = None) -> None:
+    def __init__(self, target: CheckTarget, plugin: Any = None) -> None:
         self.plugin = target.new(USERS, ITEMS, 0) if plugin is None else plugin
         self.checked = CheckedRecommender(self.plugin, ITEMS)
         self.watch = CallWatch(target, self.plugin)
@@ -51,20 +51,20 @@ class RecommenderPlay:
     def fit(self, log: Interactions) -> RecommenderPlay:
         """Fit the recommender, and return this play."""
         where = f"a log of {len(log.users)} events"
-        self.watch.call(Place("fit", where), self.checked.fit, log)
+        self.watch.call(CallPlace("fit", where), self.checked.fit, log)
         return self
 
     def observe(self, events: Interactions) -> RecommenderPlay:
         """Let it observe events, and return this play."""
         where = f"{len(events.users)} events"
-        self.watch.call(Place("observe", where), self.checked.observe, events)
+        self.watch.call(CallPlace("observe", where), self.checked.observe, events)
         return self
 
     def recommend(
         self, when: str, users: IntArray, k: int = SHOWN, seen: csr_matrix | None = None
     ) -> Slates:
         """Recommend, and write it down."""
-        place = Place("recommend", f"{len(users)} users, k={k}, {when}")
+        place = CallPlace("recommend", f"{len(users)} users, k={k}, {when}")
         seen = csr_matrix((USERS, ITEMS)) if seen is None else seen
         rng = np.random.default_rng(5)
 
@@ -77,12 +77,12 @@ class RecommenderPlay:
 
     def score(self, when: str, users: IntArray, items: IntArray) -> None:
         """Score, and write it down."""
-        place = Place("score", f"{items.shape[1]} items for each of {len(users)} users, {when}")
+        place = CallPlace("score", f"{items.shape[1]} items for each of {len(users)} users, {when}")
         self.journal[place] = value_text(self.watch.call(place, self.checked.score, users, items))
 
     def state(self) -> dict[str, Any]:
         """Return the state."""
-        return dict(self.watch.call(Place("state", ""), self.checked.state))
+        return dict(self.watch.call(CallPlace("state", ""), self.checked.state))
 
     def ask(self, when: str) -> RecommenderPlay:
         """Ask for recommendations and scores, and return this play."""
@@ -92,7 +92,7 @@ class RecommenderPlay:
         return self
 
 
-def first_play(target: Target) -> RecommenderPlay:
+def first_play(target: CheckTarget) -> RecommenderPlay:
     """Return a play: fit, ask, observe, ask, fit again, ask."""
 
     def play() -> RecommenderPlay:
@@ -103,13 +103,13 @@ def first_play(target: Target) -> RecommenderPlay:
     return target.keep("play", play)
 
 
-def contract(target: Target) -> str:
+def contract(target: CheckTarget) -> str:
     """Call every method: every value must fit the contract, which the boundary checks."""
     first_play(target)
     return f"{USERS} users, {ITEMS} items, {_EVENTS} events"
 
 
-def same_log(target: Target) -> str:
+def same_log(target: CheckTarget) -> str:
     """Build it again with the same seed, and fit it to the same log."""
     again = RecommenderPlay(target).fit(some_log()).ask("after fit")
     expected = first_play(target).journal
@@ -119,7 +119,7 @@ def same_log(target: Target) -> str:
     return ""
 
 
-def fitted_again(target: Target) -> str:
+def fitted_again(target: CheckTarget) -> str:
     """Fit it to another log first: nothing of that may stay."""
     again = RecommenderPlay(target).fit(some_log(3)).ask("after the other log")
     again.observe(some_log(4, 20)).journal.clear()
@@ -132,7 +132,7 @@ def fitted_again(target: Target) -> str:
     return ""
 
 
-def asked_again(target: Target) -> str:
+def asked_again(target: CheckTarget) -> str:
     """Ask twice, with other users in between, and compare scores of few users and of many."""
     play = RecommenderPlay(target).fit(some_log()).ask("after fit")
     expected, state = dict(play.journal), value_text(play.state())
@@ -144,14 +144,14 @@ def asked_again(target: Target) -> str:
     hint = "let recommend() and score() change nothing; fit() and observe() learn"
     compare(target, play.plugin, expected, journal, "asked again", hint)
     if value_text(play.state()) != state:
-        raise play.watch.fault(Place("recommend", ""), "changed what state() returns", hint)
+        raise play.watch.fault(CallPlace("recommend", ""), "changed what state() returns", hint)
     users = np.arange(USERS)
     items = np.tile(np.arange(ITEMS), (USERS, 1))
     whole = play.checked.score(users, items)
     part = play.checked.score(users[2:4], items[2:4])
     if not np.allclose(whole[2:4], part, rtol=1e-4, atol=1e-6):
         raise play.watch.fault(
-            Place("score", "2 users"),
+            CallPlace("score", "2 users"),
             f"gave other scores than for {USERS} users at once: {part[0, :3].tolist()}, and "
             f"{whole[2, :3].tolist()} before",
             "score each user by what was learned, not by who else is asked about",
@@ -159,7 +159,7 @@ def asked_again(target: Target) -> str:
     return ""
 
 
-def corner_cases(target: Target) -> str:
+def corner_cases(target: CheckTarget) -> str:
     """Recommend when few items or none are left, after an empty log, and for nobody."""
     play = RecommenderPlay(target).fit(some_log())
     users = np.arange(USERS)
@@ -174,7 +174,7 @@ def corner_cases(target: Target) -> str:
     return "one item left, more than there are, nobody, empty log"
 
 
-def restored(target: Target) -> str:
+def restored(target: CheckTarget) -> str:
     """Restore a fresh copy and one that has learned something else."""
     play = RecommenderPlay(target).fit(some_log()).observe(some_log(1, 20))
     state = play.state()
@@ -185,48 +185,48 @@ def restored(target: Target) -> str:
         if fitted:
             other.fit(some_log(3)).observe(some_log(4, 20))
         given = written_and_read(state)
-        other.watch.call(Place("restore", ""), other.checked.restore, given)
+        other.watch.call(CallPlace("restore", ""), other.checked.restore, given)
         other.ask("after observe")
         how = f"{which}, restored to the same state"
         compare(target, other.plugin, play.journal, other.journal, how, WHOLE_STATE)
     play.observe(some_log(2, 20)).ask("later")
     if value_text(state) != before:
         raise play.watch.fault(
-            Place("state", ""),
+            CallPlace("state", ""),
             "the arrays that it returned changed when more was observed",
             "return copies: {'counts': self.counts.copy()}",
         )
     return ""
 
 
-def handed_out(target: Target) -> str:
+def handed_out(target: CheckTarget) -> str:
     """Nothing that the recommender was given is changed."""
     if error := first_play(target).watch.changed:
         raise error
     return ""
 
 
-def global_random(target: Target) -> str:
+def global_random(target: CheckTarget) -> str:
     """No call changes the state of a global random generator."""
     if error := first_play(target).watch.drew:
         raise error
     return ""
 
 
-def nothing_printed(target: Target) -> str:
+def nothing_printed(target: CheckTarget) -> str:
     """No call prints to stdout."""
     if error := first_play(target).watch.printed:
         raise error
     return ""
 
 
-def time_and_memory(target: Target) -> str:
+def time_and_memory(target: CheckTarget) -> str:
     """A fit to a hundred events is quick, and observe() does not pile up memory."""
     watch = first_play(target).watch
     for method, times in watch.seconds.items():
         if max(times) > _SLOW_S:
             raise watch.fault(
-                Place(method, f"{USERS} users, {ITEMS} items"),
+                CallPlace(method, f"{USERS} users, {ITEMS} items"),
                 f"took {max(times):.1f} s",
                 "compute for all users at once, with arrays",
             )
@@ -242,14 +242,14 @@ def time_and_memory(target: Target) -> str:
         tracemalloc.stop()
     if (grown := (now - before) / 2**20) > _GROWTH_MIB:
         raise play.watch.fault(
-            Place("observe", "20 events"),
+            CallPlace("observe", "20 events"),
             f"{grown:.0f} MiB more are held after three calls",
             "keep what was learned and not what was seen",
         )
     return watch.slowest()
 
 
-def called(target: Target) -> tuple[Any, Journal]:
+def called(target: CheckTarget) -> tuple[Any, Journal]:
     """Return a recommender and what it returned, which another process must return too."""
     play = first_play(target)
     return play.plugin, play.journal

@@ -1,4 +1,4 @@
-"""Checks of a reward. Each is a function of a `Target`, raises what is wrong, or passes."""
+"""Checks of a reward. Each is a function of a `CheckTarget`, raises what is wrong, or passes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from starec_sim.boundary.values import BrokenContract, finite_number, value_text
-from starec_sim.checks.target import CallWatch, Journal, Place, Target, compare
+from starec_sim.checks.target import CallPlace, CallWatch, CheckTarget, Journal, compare
 from starec_sim.errors import StarecError
 from starec_sim.learning.rewards import AnswerOutcome
 from starec_sim.types import Action, Decision, Experience, Feedback, Observation, Task
@@ -63,13 +63,13 @@ def _outcome(task: Task, node: Any, place: int) -> AnswerOutcome:
 class RewardPlay:
     """A reward that was given to every outcome; what it returned is written down."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: CheckTarget) -> None:
         self.plugin = target.new()
         self.watch = CallWatch(target, self.plugin)
         self.journal: Journal = {}
         self.values: list[float] = []
         for what, outcome in outcomes():
-            place = Place("", what)
+            place = CallPlace("", what)
             try:
                 value = finite_number(self.watch.call(place, self.plugin, outcome), "the reward")
             except StarecError:
@@ -88,30 +88,30 @@ class RewardPlay:
             self.journal[place] = value_text(value)
 
 
-def first_play(target: Target) -> RewardPlay:
+def first_play(target: CheckTarget) -> RewardPlay:
     """Return a reward with its values, which several checks look at."""
     return target.keep("play", lambda: RewardPlay(target))
 
 
-def contract(target: Target) -> str:
+def contract(target: CheckTarget) -> str:
     """Reward good answers, bad ones, and ones that could not be read."""
     values = first_play(target).values
     return f"{len(values)} outcomes, from {min(values):g} to {max(values):g}"
 
 
-def same_again(target: Target) -> str:
+def same_again(target: CheckTarget) -> str:
     """Reward the same outcomes again."""
     play, again = first_play(target), RewardPlay(target)
     compare(target, again.plugin, play.journal, again.journal, "asked again", _PURE)
     return ""
 
 
-def not_constant(target: Target) -> str:
+def not_constant(target: CheckTarget) -> str:
     """A reward that is the same for all answers teaches nothing."""
     play = first_play(target)
     if np.ptp(play.values) == 0.0:
         raise play.watch.fault(
-            Place("", ""),
+            CallPlace("", ""),
             f"is {play.values[0]:g} for all {len(play.values)} outcomes, good, bad and unread: "
             "nothing can be learned from it",
             "let it depend on outcome.decision, outcome.feedback or outcome.clean",
@@ -119,28 +119,28 @@ def not_constant(target: Target) -> str:
     return ""
 
 
-def handed_out(target: Target) -> str:
+def handed_out(target: CheckTarget) -> str:
     """No outcome is changed."""
     if error := first_play(target).watch.changed:
         raise error
     return ""
 
 
-def global_random(target: Target) -> str:
+def global_random(target: CheckTarget) -> str:
     """No call changes the state of a global random generator."""
     if error := first_play(target).watch.drew:
         raise error
     return ""
 
 
-def nothing_printed(target: Target) -> str:
+def nothing_printed(target: CheckTarget) -> str:
     """No call prints to stdout."""
     if error := first_play(target).watch.printed:
         raise error
     return ""
 
 
-def called(target: Target) -> tuple[Any, Journal]:
+def called(target: CheckTarget) -> tuple[Any, Journal]:
     """Return a reward and its values, which another process must return too."""
     play = first_play(target)
     return play.plugin, play.journal

@@ -20,19 +20,19 @@ MAX_SHOWN = 200
 """Characters of a value in a message."""
 
 
-class Place(NamedTuple):
+class CallPlace(NamedTuple):
     """A call: its method, and for whom and when."""
 
     method: str
     where: str
 
 
-Journal = dict[Place, str]
+Journal = dict[CallPlace, str]
 """What the calls of a plug-in returned, as text."""
 
 
 @dataclass
-class Target:
+class CheckTarget:
     """A plug-in that is checked.
 
     Its checks build it many times: a fault may lie in what two copies share.
@@ -61,7 +61,7 @@ class Target:
         return made
 
 
-def fault(target: Target, plugin: Any, place: Place, what: str, hint: str) -> StarecError:
+def fault(target: CheckTarget, plugin: Any, place: CallPlace, what: str, hint: str) -> StarecError:
     """Return the error that names the plug-in and the call.
 
     Args:
@@ -87,7 +87,7 @@ class CallWatch:
 
     def __init__(
         self,
-        target: Target,
+        target: CheckTarget,
         plugin: Any,
         generators: tuple[str, ...] = ("python", "numpy", "torch"),
     ) -> None:
@@ -105,7 +105,7 @@ class CallWatch:
         self._generators = generators
 
     def call(
-        self, place: Place, method: Callable[..., T], *arguments: Any, handed: Any = None
+        self, place: CallPlace, method: Callable[..., T], *arguments: Any, handed: Any = None
     ) -> T:
         """Return what a method returns.
 
@@ -128,7 +128,7 @@ class CallWatch:
             self.seconds.setdefault(place.method, []).append(time.perf_counter() - started)
             self._note(place, out.getvalue(), random, before, value_text(handed))
 
-    def _note(self, place: Place, printed: str, random: Any, before: str, after: str) -> None:
+    def _note(self, place: CallPlace, printed: str, random: Any, before: str, after: str) -> None:
         if printed and self.printed is None:
             self.printed = self.fault(
                 place,
@@ -152,7 +152,7 @@ class CallWatch:
                 "copy what you change: list(steps), dict(mapping), array.copy()",
             )
 
-    def fault(self, place: Place, what: str, hint: str) -> StarecError:
+    def fault(self, place: CallPlace, what: str, hint: str) -> StarecError:
         """Return the error that names the plug-in and the call."""
         return fault(self.target, self.plugin, place, what, hint)
 
@@ -203,7 +203,7 @@ def first_difference(before: str, after: str) -> str:
 
 
 def compare(
-    target: Target, plugin: Any, expected: Journal, journal: Journal, how: str, hint: str
+    target: CheckTarget, plugin: Any, expected: Journal, journal: Journal, how: str, hint: str
 ) -> None:
     """Refuse a journal that differs from another one in a call that both have.
 

@@ -41,7 +41,7 @@ def _kinds(wanted: str) -> list[PluginKind]:
     kinds: list[PluginKind] = list(get_args(PluginKind))
     if not wanted:
         return kinds
-    found = [kind for kind in kinds if wanted.lower() in (kind, singular(kind))]
+    found: list[PluginKind] = [kind for kind in kinds if wanted.lower() in (kind, singular(kind))]
     if not found:
         raise ConfigError(
             f'there is no kind of plug-in "{wanted}"; {did_you_mean(wanted, kinds)}',
