@@ -1,4 +1,4 @@
-"""Checks of an agent. Each is a function of a `CheckTarget`, raises what is wrong, or passes."""
+"""Checks of an agent. Each function raises what is wrong, or returns a remark."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from starec_sim.checks.small_world import SmallWorld
 from starec_sim.checks.target import CallPlace, CallWatch, CheckTarget, Journal, compare
 from starec_sim.errors import ConfigError
 from starec_sim.policies.lexical import LexicalPolicy
-from starec_sim.types import CallKey, Memory, Messages, Node, Task, Turn, Visit
+from starec_sim.tasks import FEED, RANKING, Task
+from starec_sim.types import CallKey, Memory, Messages, Node, Turn, Visit
 
-_TASKS: tuple[Task, ...] = ("ranking", "feed")
+_TASKS = (RANKING, FEED)
 _ROUNDS = 2
 _SLOW_S = 5.0
 _KEYLESS = (
@@ -95,7 +96,7 @@ class AgentPlay:
 
     def place(self, call: Call, task: Task) -> CallPlace:
         """Return the place of a visit."""
-        return CallPlace("visit", f"user {call.person.id}, round {call.round + 1}, {task}")
+        return CallPlace("visit", f"user {call.person.id}, round {call.round + 1}, {task.name}")
 
     def visit(self, call: Call, task: Task) -> None:
         """Play a visit, check its memory, and write it down."""
@@ -153,7 +154,9 @@ def contract(target: CheckTarget) -> str:
     play = first_play(target)
     play.checked.prompts()
     told = f"{len(play.visits)} visits, {len(play.policies.asked)} questions"
-    return told + "".join(f"; no {task}: {error.message}" for task, error in play.refused.items())
+    return told + "".join(
+        f"; no {task.name}: {error.message}" for task, error in play.refused.items()
+    )
 
 
 def same_call(target: CheckTarget) -> str:

@@ -10,7 +10,7 @@ from starec_sim.checks.kinds import CALLED
 
 
 def main() -> None:
-    """Build the plug-in of an origin (`CheckTarget.origin`), call it, and write what it returned."""
+    """Build the plug-in of a `CheckTarget.origin`, call it, and write what it returned."""
     origin = json.load(sys.stdin)
     sys.path[:] = origin.pop("path")
     stdout, sys.stdout = sys.stdout, sys.stderr

@@ -1,4 +1,4 @@
-"""Checks of an environment. Each is a function of a `CheckTarget`, raises what is wrong, or passes."""
+"""Checks of an environment. Each function raises what is wrong, or returns a remark."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def declarations(target: CheckTarget) -> str:
                     plugin,
                     CallPlace("observe", ""),
                     f"the task is {step.observation.task}, and the class declares {plugin.task}",
-                    f'write task: ClassVar[Task] = "{step.observation.task}", or remove it',
+                    "declare the task that observe returns, or remove the declaration",
                 )
     if isinstance(plugin, OwnMetrics):
         shown = play.journal[CallPlace("end_round", f"round {ROUNDS}")]

@@ -12,6 +12,7 @@ from starec_sim.boundary.state import checked_state, digests
 from starec_sim.boundary.values import value_text
 from starec_sim.checks.target import CallPlace, CallWatch, CheckTarget, Journal
 from starec_sim.rng import Streams
+from starec_sim.tasks import Argument
 from starec_sim.types import (
     Action,
     Decision,
@@ -37,19 +38,33 @@ ChooseUsers = Callable[[int, Sequence[int]], Sequence[int]]
 def some_decision(observation: Observation, user: int, round: int, call: int = 0) -> Decision:
     """Return a decision that follows from the arguments alone: some things are done, some not."""
     rng = Streams(0).stream("check", user=user, round=round, call=1000 * call + observation.page)
-    if observation.task == "ranking":
+    task = observation.task
+    if task.ranks:
         order = rng.permutation(len(observation.slate)).tolist()
         return Decision(
             ranking=tuple(observation.slate[place] for place in order),
             read=len(order),
         )
-    return Decision(
-        actions=tuple(
-            Action(item, bool(rng.random() < 0.6), float(rng.integers(1, 6)))
-            for item in observation.slate
-        ),
-        leave=bool(rng.random() < 0.3),
-    )
+    done: list[str] = []
+    actions = []
+    for item in observation.slate:
+        kind = task.actions[int(rng.integers(len(task.actions)))]
+        spent = kind.at_most is not None and done.count(kind.name) >= kind.at_most
+        if spent or rng.random() < 0.4:
+            actions.append(Action(item))
+            continue
+        done.append(kind.name)
+        actions.append(Action(item, kind.name, _some_value(kind.argument, rng)))
+    return Decision(actions=tuple(actions), leave=bool(rng.random() < 0.3))
+
+
+def _some_value(argument: Argument | None, rng: np.random.Generator) -> float | str | None:
+    """Return an argument that is in the form that is asked for."""
+    if argument is None:
+        return None
+    if argument.listed:
+        return argument.read(argument.listed[int(rng.integers(len(argument.listed)))])
+    return argument.read(argument.example)
 
 
 def at_most(round: int, users: Sequence[int]) -> Sequence[int]:

@@ -34,10 +34,10 @@ def _ratings(cards: Sequence[str], steps: Sequence[Step]) -> tuple[str, str] | N
     for step in steps:
         shown = dict(zip(step.observation.slate, step.observation.cards, strict=True))
         for experience in step.feedback.experiences:
-            if experience.item not in shown:
+            rating = experience.rating
+            if experience.item not in shown or rating is None:
                 continue
             words = _added(shown[experience.item], cards[experience.item])
-            rating = experience.rating
             written = {f"{rating:g}", f"{rating:.1f}", f"{rating:.2f}", str(rating)}
             hit = bool(words & written)
             told.append(hit)

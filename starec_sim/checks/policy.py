@@ -1,4 +1,4 @@
-"""Checks of a policy. Each is a function of a `CheckTarget`, raises what is wrong, or passes."""
+"""Checks of a policy. Each function raises what is wrong, or returns a remark."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from starec_sim.boundary import PluginBoundary
 from starec_sim.checks.target import CallPlace, CallWatch, CheckTarget, Journal, compare, shortened
 from starec_sim.errors import ContractError, StarecError
 from starec_sim.policies.abilities import Bounded, Closeable, DeclaresCost, Openable, Seeded
-from starec_sim.types import Messages, Observation, Task
+from starec_sim.tasks import FEED, RANKING, Task
+from starec_sim.types import Messages, Observation
 
 _CARDS = ('"Red" | genre: Crime', '"Green" | genre: Poetry', '"Blue" | genre: Travel')
 _HISTORY = '<history>\n5 stars: "Old" | genre: Poetry\n2 stars: "Older" | genre: Crime\n</history>'
@@ -125,9 +126,9 @@ def readable(target: CheckTarget) -> str:
     """Read the answers strictly, as agents do."""
     play = first_play(target)
     problems = {}
-    for task in ("ranking", "feed"):
-        text = play.journal[CallPlace("_agenerate", f"a {task}")]
-        problems[task] = _problem(text, task)
+    for task in (RANKING, FEED):
+        text = play.journal[CallPlace("_agenerate", f"a {task.name}")]
+        problems[task.name] = _problem(text, task)
     _, findings = read_summary(play.journal[CallPlace("_agenerate", "a reflection")], 60)
     problems["reflection"] = str(findings)
     wrong = {what: problem for what, problem in problems.items() if problem}

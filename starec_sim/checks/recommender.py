@@ -1,4 +1,4 @@
-"""Checks of a recommender. Each is a function of a `CheckTarget`, raises what is wrong, or passes."""
+"""Checks of a recommender. Each function raises what is wrong, or returns a remark."""
 
 from __future__ import annotations
 

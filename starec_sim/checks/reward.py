@@ -1,4 +1,4 @@
-"""Checks of a reward. Each is a function of a `CheckTarget`, raises what is wrong, or passes."""
+"""Checks of a reward. Each function raises what is wrong, or returns a remark."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from starec_sim.boundary.values import BrokenContract, finite_number, value_text
 from starec_sim.checks.target import CallPlace, CallWatch, CheckTarget, Journal, compare
 from starec_sim.errors import StarecError
 from starec_sim.learning.rewards import AnswerOutcome
-from starec_sim.types import Action, Decision, Experience, Feedback, Observation, Task
+from starec_sim.tasks import FEED, RANKING, Task
+from starec_sim.types import Action, Decision, Experience, Feedback, Observation
 
 _SLATE = (0, 1, 2, 3)
 _CARDS = tuple(f'"Thing {item}"' for item in _SLATE)
@@ -30,31 +31,35 @@ class _AnyComponent(dict[str, float]):
 
 def outcomes() -> Iterator[tuple[str, AnswerOutcome]]:
     """Yield outcomes as a training has them, good and bad, and what each of them is."""
-    for task in ("ranking", "feed"):
+    for task in (RANKING, FEED):
         for node in ("fast", "slow"):
             for place in (0, 3):
                 yield (
-                    f"a {task} that is {'good' if place == 0 else 'bad'}, {node}",
+                    f"a {task.name} that is {'good' if place == 0 else 'bad'}, {node}",
                     _outcome(task, node, place),
                 )
             unread = Decision(flaws={"unparsed": 1})
             shown = Observation(task, _SLATE, _CARDS)
             yield (
-                f"a {task} that could not be read, {node}",
+                f"a {task.name} that could not be read, {node}",
                 AnswerOutcome(node, "?", False, shown, unread, Feedback((), None, {}, "left")),
             )
-    shown = Observation("ranking", _SLATE, _CARDS)
+    shown = Observation(RANKING, _SLATE, _CARDS)
     yield "no decision", AnswerOutcome("slow", "", False, shown, None, None)
 
 
 def _outcome(task: Task, node: Any, place: int) -> AnswerOutcome:
     shown = Observation(task, _SLATE, _CARDS)
-    if task == "ranking":
+    if task.ranks:
         order = (*_SLATE[1 : place + 1], 0, *_SLATE[place + 1 :])
         decision = Decision(ranking=order, read=len(order))
         feedback = Feedback((Experience(0, 5.0, "world"),), 0, _AnyComponent(), "done")
     else:
-        decision = Decision(actions=tuple(Action(item, item == place, 4.0) for item in _SLATE))
+        decision = Decision(
+            actions=tuple(
+                Action(item, "watch", 4.0) if item == place else Action(item) for item in _SLATE
+            )
+        )
         lived = (Experience(place, 5.0 if place == 0 else 2.0, "world"),)
         feedback = Feedback(lived, None, _AnyComponent(), "done")
     return AnswerOutcome(node, "<think>\nx\n</think>", True, shown, decision, feedback)

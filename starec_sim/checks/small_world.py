@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from starec_sim.cards import card
 from starec_sim.rng import Streams
+from starec_sim.tasks import Task
 from starec_sim.types import (
     Decision,
     Experience,
@@ -17,7 +18,6 @@ from starec_sim.types import (
     Item,
     Observation,
     Step,
-    Task,
     User,
     Visit,
 )
@@ -69,8 +69,8 @@ class SmallWorld:
     ) -> Feedback:
         """Return how a reader liked what she did something with."""
         ending = "done" if decision.leave or len(steps) + 1 >= PAGES else ""
-        if self.task == "feed":
-            done = [action.item for action in decision.actions if action.watched]
+        if not self.task.ranks:
+            done = [action.item for action in decision.actions if action.done]
             lived = tuple(Experience(item, _stars(user, item), "world") for item in done)
             return Feedback(lived, reward={"satisfaction": 0.5}, ending=ending)
         target = max(observation.slate, key=lambda item: _stars(user, item))

@@ -39,7 +39,7 @@ def check(
     ] = None,
     as_json: AsJson = False,
 ) -> Answer:
-    """PluginCheck a plug-in: determinism, purity, state, values, leaks, time and memory.
+    """Check a plug-in: determinism, purity, state, values, leaks, time and memory.
 
     For example: starec check my_world.py:MyWorld
     """

@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from starec_sim import Experience, Feedback, Item, Observation, Settings, User, card
+from starec_sim.tasks import FEED, RANKING
 
 GUESTS, DRINKS, PAGES = 4, 9, 2
 SLOW_S = 0.1
@@ -49,13 +50,13 @@ class Sound:
     def observe(self, user, steps):
         slate = self.slate(user, len(steps) + 1)
         cards = tuple(self.card(user, item) for item in slate)
-        return Observation("feed", slate, cards, page=len(steps) + 1)
+        return Observation(FEED, slate, cards, page=len(steps) + 1)
 
     def rating(self, user, item):
         return max(1.0, 4.5 - 0.25 * (item % 3) - 0.5 * self.sold[item])
 
     def respond(self, user, steps, observation, decision):
-        drunk = [action.item for action in decision.actions if action.watched]
+        drunk = [action.item for action in decision.actions if action.done]
         lived = tuple(Experience(item, self.rating(user, item), "world") for item in drunk)
         last = decision.leave or len(steps) + 1 == PAGES
         reward = {"sales": float(len(lived))}
@@ -263,7 +264,7 @@ class Leaks(Sound):
 
 
 class OtherTaskThanDeclared(Sound):
-    task = "ranking"
+    task = RANKING
 
 
 class FigureThatIsNotThere(Sound):
@@ -291,7 +292,7 @@ class Choosing(Sound):
     def observe(self, user, steps):
         slate = self.slate(user, 1)
         cards = tuple(self.marked(user, item) for item in slate)
-        return Observation("ranking", slate, cards)
+        return Observation(RANKING, slate, cards)
 
     def marked(self, user, item):
         return self.cards[item]

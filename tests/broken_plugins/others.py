@@ -121,7 +121,7 @@ class SoundAgent:
         steps, memory = (), call.memory
         while not steps or not steps[-1].feedback.ending:
             shown = call.environment.observe(call.user, steps)
-            tag = "page" if shown.task == "feed" else "candidates"
+            tag = "candidates" if shown.task.ranks else "page"
             question = f"{self.text(call)}\n<{tag}>\n{labelled(shown.cards)}\n</{tag}>"
             asked = (("system", "You choose."), ("user", question))
             turn = await call.policies.ask(call.key(len(steps), "fast"), asked)
