@@ -48,7 +48,7 @@ def declarations(target: CheckTarget) -> str:
                     target,
                     plugin,
                     CallPlace("observe", ""),
-                    f"the task is {step.observation.task}, and the class declares {plugin.task}",
+                    f"the task is {step.observation.task.name}, and the class declares {plugin.task.name}",
                     "declare the task that observe returns, or remove the declaration",
                 )
     if isinstance(plugin, OwnMetrics):

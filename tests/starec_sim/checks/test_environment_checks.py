@@ -40,7 +40,7 @@ FAULTS = {
         r"restore\(the state after round 0\): kept the",
     ),
     "EmptyRoundFails": ("users may leave", r"end_round\(round 3\): raised ZeroDivisionError"),
-    "OneRewardForAll": ("what is handed out", r"respond\(user u\d, .* was changed later: "),
+    "OneRewardForAll": ("what is handed out", r"respond\(user u\d, .*: changed what it was given"),
     "EmptiesTheVisits": ("what is handed out", r"end_round\(round 1\): changed what it was given"),
     "GlobalNumpy": ("global random", r"observe\(.*global generator numpy.random"),
     "GlobalPython": ("global random", r"respond\(.*global generator random"),
