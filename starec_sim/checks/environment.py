@@ -43,12 +43,13 @@ def declarations(target: CheckTarget) -> str:
     plugin, steps = play.plugin, _steps(play)
     if isinstance(plugin, OneTask):
         for step in steps:
-            if step.observation.task != plugin.task:
+            asked = step.observation.task
+            if asked != plugin.task:
                 raise fault(
                     target,
                     plugin,
                     CallPlace("observe", ""),
-                    f"the task is {step.observation.task.name}, and the class declares {plugin.task.name}",
+                    f"the task is {asked.name}, and the class declares {plugin.task.name}",
                     "declare the task that observe returns, or remove the declaration",
                 )
     if isinstance(plugin, OwnMetrics):
