@@ -63,7 +63,7 @@ def declarations(target: CheckTarget) -> str:
                     f'own_metrics names "{name}", and the figures are {shown}',
                     "name in own_metrics what end_round returns",
                 )
-    if isinstance(plugin, NamedRewards):
+    if isinstance(plugin, NamedRewards) and plugin.reward_names:  # without names, none are checked
         for step in steps:
             for name in step.feedback.reward:
                 if name not in plugin.reward_names:

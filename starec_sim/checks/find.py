@@ -45,7 +45,9 @@ def find(
         ConfigError: The kind is unclear, or a setting is wrong.
         PluginError: There is no such plug-in, or it cannot be loaded.
     """
-    kinds = [each for each in CHECKED if not kind or kind.lower() in (each, singular(each))]
+    kinds: list[PluginKind] = list(CHECKED)
+    if kind:
+        kinds = [each for each in CHECKED if kind.lower() in (each, singular(each))]
     if not kinds:
         raise ConfigError(
             f'there is no kind of plug-in "{kind}"; '
@@ -56,7 +58,7 @@ def find(
         if len(kinds) > 1:
             kinds = [_kind_of(plugins.load("environments", reference), reference)]
     else:
-        named = [each for each in kinds if reference in registered(each)]
+        named: list[PluginKind] = [each for each in kinds if reference in registered(each)]
         if not named:
             known = [name for each in kinds for name in registered(each)]
             raise PluginError(
