@@ -26,7 +26,7 @@ import pytest
 from langchain_core.language_models.chat_models import BaseChatModel
 
 from starec_sim.agent import Agent
-from starec_sim.checks.kinds import CHECKS, PluginCheck, result_of
+from starec_sim.checks.kinds import PluginCheck, checks_of, result_of
 from starec_sim.checks.target import CheckTarget
 from starec_sim.dataset import Dataset
 from starec_sim.environment import Environment
@@ -73,7 +73,7 @@ class _Suite(ABC):
 
 
 def _each(kind: str) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("check", CHECKS[kind], ids=attrgetter("name"))
+    return pytest.mark.parametrize("check", checks_of(kind), ids=attrgetter("name"))
 
 
 class EnvironmentSuite(_Suite):

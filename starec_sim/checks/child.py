@@ -6,7 +6,7 @@ import json
 import sys
 
 from starec_sim.checks.find import from_origin
-from starec_sim.checks.kinds import CALLED
+from starec_sim.checks.kinds import caller_of
 
 
 def main() -> None:
@@ -15,5 +15,5 @@ def main() -> None:
     sys.path[:] = origin.pop("path")
     stdout, sys.stdout = sys.stdout, sys.stderr
     target = from_origin(origin)
-    _, journal = CALLED[target.kind](target)
+    _, journal = caller_of(target.kind)(target)
     json.dump([[list(place), text] for place, text in journal.items()], stdout)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from importlib import import_module
 from typing import NamedTuple
 
-from starec_sim.checks import agent, dataset, environment, policy, recommender, reward
 from starec_sim.checks.other_process import Called, same_in_other_process
 from starec_sim.checks.target import CheckTarget
 from starec_sim.errors import StarecError
@@ -31,99 +31,95 @@ class Result(NamedTuple):
     hint: str = ""
 
 
-CALLED: Mapping[str, Called] = {
-    "environment": environment.called,
-    "recommender": recommender.called,
-    "agent": agent.called,
-    "policy": policy.called,
-    "dataset": dataset.called,
-    "reward": reward.called,
-}
-
-
-def _in_other_process(kind: str) -> PluginCheck:
-    return PluginCheck(
-        "the same in another process", partial(same_in_other_process, called=CALLED[kind])
-    )
-
-
 _CONTRACT = "values fit the contract"
 _STATE = "state and restore are complete"
 _HANDED_OUT = "what is handed out stays as it was"
 _RANDOM = "global random state is left alone"
 _PRINTED = "nothing is printed"
 
-CHECKS: Mapping[str, tuple[PluginCheck, ...]] = {
+_CHECKS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "environment": (
-        PluginCheck(_CONTRACT, environment.contract),
-        PluginCheck("declarations are true", environment.declarations),
-        PluginCheck("the same seed gives the same visits", environment.same_seed),
-        PluginCheck("observe and respond are pure", environment.asked_again),
-        PluginCheck("the order of visits and threads do not matter", environment.other_order),
-        PluginCheck(_STATE, environment.restored),
-        PluginCheck("users may leave and return", environment.returning_users),
-        PluginCheck(_HANDED_OUT, environment.handed_out),
-        PluginCheck(_RANDOM, environment.global_random),
-        PluginCheck("observations hold no hidden truth", environment.no_hidden_truth),
-        PluginCheck(_PRINTED, environment.nothing_printed),
-        PluginCheck("time and memory of a call", environment.time_and_memory),
-        _in_other_process("environment"),
+        (_CONTRACT, "contract"),
+        ("declarations are true", "declarations"),
+        ("the same seed gives the same visits", "same_seed"),
+        ("observe and respond are pure", "asked_again"),
+        ("the order of visits and threads do not matter", "other_order"),
+        (_STATE, "restored"),
+        ("users may leave and return", "returning_users"),
+        (_HANDED_OUT, "handed_out"),
+        (_RANDOM, "global_random"),
+        ("observations hold no hidden truth", "no_hidden_truth"),
+        (_PRINTED, "nothing_printed"),
+        ("time and memory of a call", "time_and_memory"),
     ),
     "recommender": (
-        PluginCheck(_CONTRACT, recommender.contract),
-        PluginCheck("the same log and seed give the same", recommender.same_log),
-        PluginCheck("fit forgets what was learned before", recommender.fitted_again),
-        PluginCheck("recommend and score change nothing", recommender.asked_again),
-        PluginCheck("few items and empty logs", recommender.corner_cases),
-        PluginCheck(_STATE, recommender.restored),
-        PluginCheck(_HANDED_OUT, recommender.handed_out),
-        PluginCheck(_RANDOM, recommender.global_random),
-        PluginCheck(_PRINTED, recommender.nothing_printed),
-        PluginCheck("time and memory of a call", recommender.time_and_memory),
-        _in_other_process("recommender"),
+        (_CONTRACT, "contract"),
+        ("the same log and seed give the same", "same_log"),
+        ("fit forgets what was learned before", "fitted_again"),
+        ("recommend and score change nothing", "asked_again"),
+        ("few items and empty logs", "corner_cases"),
+        (_STATE, "restored"),
+        (_HANDED_OUT, "handed_out"),
+        (_RANDOM, "global_random"),
+        (_PRINTED, "nothing_printed"),
+        ("time and memory of a call", "time_and_memory"),
     ),
     "agent": (
-        PluginCheck(_CONTRACT, agent.contract),
-        PluginCheck("the same call gives the same visit", agent.same_call),
-        PluginCheck("the order of visits does not matter", agent.other_order),
-        PluginCheck("answers that nobody can read", agent.unreadable_answers),
-        PluginCheck(_HANDED_OUT, agent.handed_out),
-        PluginCheck(_RANDOM, agent.global_random),
-        PluginCheck(_PRINTED, agent.nothing_printed),
-        PluginCheck("time of a visit", agent.time_of_a_visit),
-        _in_other_process("agent"),
+        (_CONTRACT, "contract"),
+        ("the same call gives the same visit", "same_call"),
+        ("the order of visits does not matter", "other_order"),
+        ("answers that nobody can read", "unreadable_answers"),
+        (_HANDED_OUT, "handed_out"),
+        (_RANDOM, "global_random"),
+        (_PRINTED, "nothing_printed"),
+        ("time of a visit", "time_of_a_visit"),
     ),
     "policy": (
-        PluginCheck(_CONTRACT, policy.contract),
-        PluginCheck("answers can be read", policy.readable),
-        PluginCheck("the same question gives the same answer", policy.same_again),
-        PluginCheck("many questions at once", policy.at_once),
-        PluginCheck("abilities are declared rightly", policy.abilities),
-        PluginCheck(_HANDED_OUT, policy.handed_out),
-        PluginCheck(_RANDOM, policy.global_random),
-        PluginCheck(_PRINTED, policy.nothing_printed),
-        _in_other_process("policy"),
+        (_CONTRACT, "contract"),
+        ("answers can be read", "readable"),
+        ("the same question gives the same answer", "same_again"),
+        ("many questions at once", "at_once"),
+        ("abilities are declared rightly", "abilities"),
+        (_HANDED_OUT, "handed_out"),
+        (_RANDOM, "global_random"),
+        (_PRINTED, "nothing_printed"),
     ),
     "dataset": (
-        PluginCheck(_CONTRACT, dataset.contract),
-        PluginCheck("loading again gives the same", dataset.same_again),
-        PluginCheck("true ratings are pure", dataset.true_ratings),
-        PluginCheck(_RANDOM, dataset.global_random),
-        PluginCheck(_PRINTED, dataset.nothing_printed),
-        PluginCheck("time of loading", dataset.time_of_loading),
-        _in_other_process("dataset"),
+        (_CONTRACT, "contract"),
+        ("loading again gives the same", "same_again"),
+        ("true ratings are pure", "true_ratings"),
+        (_RANDOM, "global_random"),
+        (_PRINTED, "nothing_printed"),
+        ("time of loading", "time_of_loading"),
     ),
     "reward": (
-        PluginCheck(_CONTRACT, reward.contract),
-        PluginCheck("the same outcome gives the same reward", reward.same_again),
-        PluginCheck("outcomes differ in reward", reward.not_constant),
-        PluginCheck(_HANDED_OUT, reward.handed_out),
-        PluginCheck(_RANDOM, reward.global_random),
-        PluginCheck(_PRINTED, reward.nothing_printed),
-        _in_other_process("reward"),
+        (_CONTRACT, "contract"),
+        ("the same outcome gives the same reward", "same_again"),
+        ("outcomes differ in reward", "not_constant"),
+        (_HANDED_OUT, "handed_out"),
+        (_RANDOM, "global_random"),
+        (_PRINTED, "nothing_printed"),
     ),
 }
-"""By the singular of the kind."""
+"""Names and functions of the checks, by the singular of the kind: in the module of that name."""
+
+
+def checks_of(kind: str) -> tuple[PluginCheck, ...]:
+    """Return the checks of a kind. The modules of other kinds are not imported, which takes long.
+
+    >>> checks_of("reward")[0].name
+    'values fit the contract'
+    """
+    module = import_module(f"starec_sim.checks.{kind}")
+    checks = [PluginCheck(name, getattr(module, function)) for name, function in _CHECKS[kind]]
+    elsewhere = partial(same_in_other_process, called=caller_of(kind))
+    return (*checks, PluginCheck("the same in another process", elsewhere))
+
+
+def caller_of(kind: str) -> Called:
+    """Return the function that calls a plug-in of a kind and writes down what it returns."""
+    called: Called = import_module(f"starec_sim.checks.{kind}").called
+    return called
 
 
 def result_of(check: PluginCheck, target: CheckTarget) -> Result:
@@ -140,4 +136,4 @@ def result_of(check: PluginCheck, target: CheckTarget) -> Result:
 
 def run_checks(target: CheckTarget) -> Iterator[Result]:
     """Make all checks of a plug-in, and yield what each of them found."""
-    return (result_of(check, target) for check in CHECKS[target.kind])
+    return (result_of(check, target) for check in checks_of(target.kind))

@@ -7,7 +7,7 @@ import pytest
 
 from starec_sim.checks import environment
 from starec_sim.checks.find import find
-from starec_sim.checks.kinds import CHECKS, result_of, run_checks
+from starec_sim.checks.kinds import checks_of, result_of, run_checks
 
 FILE = Path(__file__).parents[2] / "broken_plugins" / "environments.py"
 OTHER_PROCESS = "the same in another process"
@@ -55,7 +55,7 @@ FAULTS = {
 
 
 def check_named(kind, start):
-    (found,) = (check for check in CHECKS[kind] if check.name.startswith(start))
+    (found,) = (check for check in checks_of(kind) if check.name.startswith(start))
     return found
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from starec_sim.checks.find import find
-from starec_sim.checks.kinds import CHECKS, result_of, run_checks
+from starec_sim.checks.kinds import checks_of, result_of, run_checks
 from starec_sim.errors import StarecError
 
 FILE = Path(__file__).parents[2] / "broken_plugins" / "others.py"
@@ -45,7 +45,7 @@ FAULTS = {
 def test_a_fault_is_found_and_explained(name):
     start, said = FAULTS[name]
     target = find(f"{FILE}:{name}")
-    (check,) = (check for check in CHECKS[target.kind] if check.name.startswith(start))
+    (check,) = (check for check in checks_of(target.kind) if check.name.startswith(start))
     found = result_of(check, target)
     assert found.state == "failed"
     assert re.match(rf"{target.kind} others.py:{name}(, |: ){said}", found.note), found.note

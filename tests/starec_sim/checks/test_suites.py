@@ -7,7 +7,7 @@ import pytest
 
 from starec_sim import Streams
 from starec_sim.checks import other_process
-from starec_sim.checks.kinds import CHECKS
+from starec_sim.checks.kinds import checks_of
 from starec_sim.plugin_files import import_file
 from starec_sim.testing import EnvironmentSuite
 
@@ -35,7 +35,7 @@ class Broken(EnvironmentSuite):
 
 
 def test_a_failing_check_is_a_failing_test_with_message_and_hint():
-    first, second, *_ = CHECKS["environment"]
+    first, second, *_ = checks_of("environment")
     with pytest.raises(pytest.fail.Exception) as failed:
         Broken().test_contract(first)
     said = str(failed.value)
