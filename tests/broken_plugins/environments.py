@@ -7,7 +7,8 @@ from typing import ClassVar
 import numpy as np
 
 from starec_sim import Experience, Feedback, Item, Observation, Settings, User, card
-from starec_sim.tasks import FEED, RANKING
+from starec_sim.tasks import FEED, RANKING, ActionKind, Amount, FreeText, Task
+from starec_sim.world import World
 
 GUESTS, DRINKS, PAGES = 4, 9, 2
 SLOW_S = 0.1
@@ -311,3 +312,41 @@ class TargetFirst(Choosing):
 class TargetMarked(Choosing):
     def marked(self, user, item):
         return self.cards[item] + ("*" if item == self.target(user, ()) else "")
+
+
+class OwnActions(World):
+    """Sound: a world with actions of its own, in which an array and a number change."""
+
+    task = Task(
+        "shop",
+        (ActionKind("look at"), ActionKind("buy", Amount(1, 3)), ActionKind("comment", FreeText())),
+        per_item=1,
+    )
+    own_metrics = ("money",)
+    reward_names = ("sales",)
+
+    def set_up(self):
+        self.users = [User(f"u{n}") for n in range(GUESTS)]
+        self.items = [Item(f"i{n}", f"Drink {n}", numbers={"price": 2.0}) for n in range(DRINKS)]
+        self.kept = {"sold": np.zeros(DRINKS), "money": 0.0}
+
+    def offer(self, user, steps):
+        stream = self.streams.stream("offer", user=user, round=self.round)
+        return stream.permutation(DRINKS)[:3]
+
+    def react(self, user, steps, shown, decision):
+        sales = sum(a.value for a in decision.actions if a.kind == "buy")
+        lived = tuple(
+            Experience(a.item, None, "world", action=f"buy {a.value:g}", like=True)
+            for a in decision.actions
+            if a.kind == "buy"
+        )
+        return Feedback(lived, reward={"sales": float(sales)}, ending="done")
+
+    def after_round(self, visits):
+        for visit in visits:
+            for step in visit.steps:
+                for experience in step.feedback.experiences:
+                    self.kept["sold"][experience.item] += 1
+                self.kept["money"] += 2.0 * step.feedback.reward["sales"]
+        return {"money": self.kept["money"]}

@@ -70,7 +70,7 @@ def test_a_fault_is_found_and_explained(name, monkeypatch):
     assert found.hint
 
 
-@pytest.mark.parametrize("name", ["Sound", "Choosing"])
+@pytest.mark.parametrize("name", ["Sound", "Choosing", "OwnActions"])
 def test_a_sound_environment_passes_all_checks(name):
     target = find(f"{FILE}:{name}")
     target.origin = None  # another process is checked below
