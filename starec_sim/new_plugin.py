@@ -93,6 +93,7 @@ def _values(kind: str, dist: str, package: bool) -> dict[str, str]:
         "module": module,
         "cls": cls,
         "function": module,
+        "task": module,
         "object": found,
         "title": dist.replace("-", " ").capitalize(),
         "version": version("starec-sim"),
