@@ -27,10 +27,10 @@ FAULTS = {
     "SharesItsStateInTheClass": ("the same seed", r"(observe|respond|state)\(.*returned"),
     "RespondSells": ("observe and respond", r'state\(after round 0, "sold"\): asked again after'),
     "ObserveCounts": ("observe and respond", r"observe\(user u\d, round 1, page \d\): asked again"),
-    "RemembersTheLastDecision": ("observe and respond", r"respond\(user u\d, .*asked again, retur"),
+    "RemembersTheLastDecision": ("observe and respond", r"respond\(user u\d, .*asked again, re"),
     "KnowsWhoCameBefore": ("the order of visits", r"observe\(user u0, round 1.*the last user fir"),
     "ForgetsInState": ("state and restore", r"observe\(.*a copy that had played, restored"),
-    "RestoresHalf": ("state and restore", r"observe\(.*a copy that had played, restored to the s"),
+    "RestoresHalf": ("state and restore", r"observe\(.*a copy that had played, restored"),
     "HandsOutItsArray": (
         "state and restore",
         r"state\(after round 0\): the arrays that",
