@@ -19,9 +19,8 @@ import re
 import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator
 
@@ -30,25 +29,26 @@ from starec_sim.errors import ConfigError, PluginError, did_you_mean
 from starec_sim.plugin_code import check_allowed, note_code
 from starec_sim.plugin_files import import_file
 from starec_sim.plugin_hints import OWN, OWN_FUNCTION, import_hint, unknown_name_hint
+from starec_sim.plugin_registry import PluginKind, clash, place_of, registered, singular
 from starec_sim.settings import HINT, validate, warn_of_old_name
 
-PluginKind = Literal[
-    "agents",
-    "environments",
-    "datasets",
-    "recommenders",
-    "policies",
-    "rewards",
-    "data",
-    "holdout",
+__all__ = [
+    "RENAMED",
+    "Plugin",
+    "PluginKind",
+    "Spec",
+    "Uses",
+    "check_policy",
+    "config_model",
+    "configure",
+    "load",
+    "registered",
+    "spec_or",
 ]
-"""The groups `starec_sim.<kind>`. `rewards` and `data` hold functions; `holdout` names the
-environment that plays hold-outs, see `starec_sim.holdout.environment`."""
 
 RENAMED: Mapping[tuple[PluginKind, str], str] = {("environments", "exam"): "holdout"}
 """Old names of plug-ins and their present ones; an old name works for one release."""
 
-_SINGULAR = {"policies": "policy", "data": "data tool", "holdout": "environment for hold-outs"}
 _SECRET = re.compile(
     r"api_?key|secret|password|passwd|credential|authorization|(auth|access)_?token", re.IGNORECASE
 )
@@ -99,15 +99,6 @@ class Uses:
     kind: PluginKind
 
 
-@functools.cache
-def registered(kind: PluginKind) -> Mapping[str, tuple[EntryPoint, ...]]:
-    """Return the entry points of a kind by name; several if distributions use the same name."""
-    by_name: dict[str, dict[str, EntryPoint]] = {}
-    for point in entry_points(group=f"starec_sim.{kind}"):
-        by_name.setdefault(point.name, {}).setdefault(point.value, point)
-    return {name: tuple(points.values()) for name, points in by_name.items()}
-
-
 def load(kind: PluginKind, reference: str, at: str = "") -> Any:
     """Return the class that a reference names.
 
@@ -120,9 +111,9 @@ def load(kind: PluginKind, reference: str, at: str = "") -> Any:
         PluginError: The name is unknown or registered twice, or the import failed.
         RunError: The code is not allowed, see `starec_sim.plugin_code.allowed_code`.
     """
-    singular, key = _SINGULAR.get(kind, kind[:-1]), f"{at}: " if at else ""
+    kind_name, key = singular(kind), f"{at}: " if at else ""
     if (kind, reference) in RENAMED:
-        warn_of_old_name(f"the {singular} {reference}", RENAMED[kind, reference])
+        warn_of_old_name(f"the {kind_name} {reference}", RENAMED[kind, reference])
         reference = RENAMED[kind, reference]
     own = OWN_FUNCTION if kind == "rewards" else OWN
     location, colon, name = reference.rpartition(":")
@@ -132,19 +123,15 @@ def load(kind: PluginKind, reference: str, at: str = "") -> Any:
             near = did_you_mean(reference, points)
             others = [k for k in get_args(PluginKind) if reference in registered(k)]
             raise PluginError(
-                f'{key}no {singular} is called "{reference}"; {near}',
+                f'{key}no {kind_name} is called "{reference}"; {near}',
                 hint=unknown_name_hint(reference, own, others, spelling="did you mean" in near),
             )
-        if len(points[reference]) > 1:
-            values = " and ".join(point.value for point in points[reference])
-            raise PluginError(
-                f'{key}the {singular} "{reference}" is registered twice: {values}',
-                hint="uninstall one of the two distributions, or write package.module:Class",
-            )
-        location, name = points[reference][0].module, points[reference][0].attr
+        if twice := clash(kind, reference):
+            raise PluginError(f"{key}{twice.message}", hint=twice.hint)
+        location, name = place_of(points[reference][0])
     elif not location or not name.isidentifier():
         raise PluginError(
-            f'{key}"{reference}" names no {singular}',
+            f'{key}"{reference}" names no {kind_name}',
             hint=own,
         )
     from_file = bool(colon) and location.endswith(".py")
@@ -156,7 +143,7 @@ def load(kind: PluginKind, reference: str, at: str = "") -> Any:
         raise
     except (Exception, SystemExit) as error:
         raise PluginError(
-            f'{key}the {singular} "{reference}" cannot be loaded: {_problem(error, location)}',
+            f'{key}the {kind_name} "{reference}" cannot be loaded: {_problem(error, location)}',
             hint=import_hint(error, location),
         ) from error
     note_code(reference, location, None if colon else points[reference][0].dist)
@@ -223,18 +210,33 @@ def configure(kind: PluginKind, spec: Mapping[str, Any], at: str) -> Plugin:
     """
     settings = {key: value for key, value in spec.items() if key != "use"}
     plugin = load(kind, str(spec["use"]), f"{at}.use")
-    model = getattr(plugin, "Config", None)
-    if not (isinstance(model, type) and issubclass(model, BaseModel)):
-        raise PluginError(
-            f'{at}.use: "{spec["use"]}" has no `Config`, the pydantic model of its settings',
-            hint="add `class Config(Settings): ...` to the class (from starec_sim.settings)",
-        )
+    model = config_model(plugin, str(spec["use"]), f"{at}.use: ")
     config = validate(model, settings, at)
     for name, field in model.model_fields.items():
         for mark in field.metadata:
             if isinstance(mark, Uses) and getattr(config, name) is not None:
                 configure(mark.kind, getattr(config, name), f"{at}.{name}")
     return Plugin(plugin, config, kind)
+
+
+def config_model(plugin: Any, reference: str, prefix: str = "") -> type[BaseModel]:
+    """Return the model of the settings of a plug-in class.
+
+    Args:
+        plugin: The class.
+        reference: As in the configuration.
+        prefix: What stands before the message.
+
+    Raises:
+        PluginError: It has none.
+    """
+    model = getattr(plugin, "Config", None)
+    if isinstance(model, type) and issubclass(model, BaseModel):
+        return model
+    raise PluginError(
+        f'{prefix}"{reference}" has no `Config`, the pydantic model of its settings',
+        hint="add `class Config(Settings): ...` to the class (from starec_sim.settings)",
+    )
 
 
 def check_policy(spec: Mapping[str, Any], at: str) -> None:

@@ -160,8 +160,9 @@ class World(ABC):
         return self.after_round(visits)
 
     def state(self) -> Mapping[str, NDArray[Any]]:
-        """Return `self.kept`: arrays as they are, and JSON values as text."""
-        arrays = {name: each for name, each in self.kept.items() if isinstance(each, np.ndarray)}
+        """Return `self.kept`: copies of arrays, and JSON values as text."""
+        kept = self.kept.items()
+        arrays = {name: each.copy() for name, each in kept if isinstance(each, np.ndarray)}
         values = {
             _JSON + name: np.array(json.dumps(each, allow_nan=False))
             for name, each in self.kept.items()
@@ -172,6 +173,8 @@ class World(ABC):
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Set `self.kept` to what `state` returned."""
         self.kept = {
-            name.removeprefix(_JSON): json.loads(str(each)) if name.startswith(_JSON) else each
+            name.removeprefix(_JSON): (
+                json.loads(str(each)) if name.startswith(_JSON) else each.copy()
+            )
             for name, each in state.items()
         }

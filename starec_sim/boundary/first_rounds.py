@@ -11,21 +11,23 @@ round beside the environment. Environments that ship are not copied: tests do th
 
 from __future__ import annotations
 
-import io
-import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from starec_sim.boundary.call import PluginBoundary
 from starec_sim.boundary.figures import checked_figures
 from starec_sim.boundary.global_random import global_random
 from starec_sim.boundary.observation import checked_feedback, checked_observation
-from starec_sim.boundary.state import State, checked_state, different, digests
-from starec_sim.boundary.values import BrokenContract
+from starec_sim.boundary.state import (
+    State,
+    checked_state,
+    different,
+    digests,
+    written_and_read,
+)
+from starec_sim.boundary.values import BrokenContract, value_text
 from starec_sim.errors import ContractWarning
 from starec_sim.types import Decision, Feedback, Observation, Visit
 
@@ -34,9 +36,9 @@ _ROUNDS = 2
 _USERS = 2
 """Users in each of them whose first step is repeated."""
 
-_READ_ONLY = "within a round the world is read-only: change it in end_round only"
-_KEYED = "draw from self.streams.stream(purpose, user=user, round=round), and from nothing else"
-_STATE = "return from state() everything that restore() needs, and set all of it there"
+READ_ONLY = "within a round the world is read-only: change it in end_round only"
+KEYED = "draw from self.streams.stream(purpose, user=user, round=round), and from nothing else"
+WHOLE_STATE = "return from state() everything that restore() needs, and set all of it there"
 
 
 @dataclass
@@ -92,7 +94,7 @@ class FirstRounds:
         self._random = global_random()
         if self._copy is not None and list(self._copy.begin_round(round)) != list(visitors):
             raise BrokenContract(
-                "a fresh copy that was restored to the same state has other visitors", _STATE
+                "a fresh copy that was restored to the same state has other visitors", WHOLE_STATE
             )
 
     def observed(self, user: int, observation: Observation) -> None:
@@ -125,13 +127,13 @@ class FirstRounds:
             raise BrokenContract(
                 f"observe or respond changed what state() returns: {changed} is not what it was "
                 "before the visits",
-                _READ_ONLY,
+                READ_ONLY,
             )
         for step in self._steps.values():
-            self._repeat(environment, step, "asked again", _KEYED)
+            self._repeat(environment, step, "asked again", KEYED)
             if self._copy is not None:
                 copy = "asked of a fresh copy that was restored to the same state"
-                self._repeat(self._copy, step, copy, _STATE)
+                self._repeat(self._copy, step, copy, WHOLE_STATE)
 
     def _repeat(self, environment: Any, step: _FirstStep, how: str, hint: str) -> None:
         user, observation = step.user, step.observation
@@ -147,7 +149,7 @@ class FirstRounds:
             return
         responded = environment.respond(user, (), observation, step.decision)
         other = checked_feedback(responded, observation, self.items)
-        if _text(other) != _text(step.feedback):
+        if value_text(other) != value_text(step.feedback):
             raise BrokenContract(
                 f"respond for {who}, {how}, returned {other}; before it was {step.feedback}", hint
             )
@@ -159,17 +161,17 @@ class FirstRounds:
         if copy is None:
             return
         other = checked_figures(copy.end_round(visits), frozenset(figures))
-        if _text(other) != _text(dict(figures)):
+        if value_text(other) != value_text(dict(figures)):
             raise BrokenContract(
                 f"a fresh copy that was restored to the same state has other figures: {other}, "
                 f"not {dict(figures)}",
-                _STATE,
+                WHOLE_STATE,
             )
         if changed := different(self._digests(), digests(checked_state(copy.state()))):
             raise BrokenContract(
                 "a fresh copy that was restored to the same state has another one after a round: "
                 f"{changed} differs",
-                _STATE,
+                WHOLE_STATE,
             )
 
     def state_returned(self, state: State) -> None:
@@ -178,27 +180,14 @@ class FirstRounds:
             return
         build, self._rebuild = self._rebuild, None
         self._copy = build()
-        self._copy.restore(_written_and_read(state))
+        self._copy.restore(written_and_read(state))
         if changed := different(digests(state), digests(checked_state(self._copy.state()))):
             self._copy = None
             raise BrokenContract(
-                f"a fresh copy that was restored to this state returns another: {changed}", _STATE
+                f"a fresh copy that was restored to this state returns another: {changed}",
+                WHOLE_STATE,
             )
 
     def _digests(self) -> dict[str, str]:
         when = f"round {self._round + 1}"
         return digests(self._boundary.call("state", (), checked_state, lambda: when))
-
-
-def _text(value: Any) -> str:
-    """Return a text that is equal for equal values, NaN included."""
-    return json.dumps(value, default=repr, sort_keys=True)
-
-
-def _written_and_read(state: State) -> dict[str, Any]:
-    """Return a state as a record gives it back."""
-    buffer = io.BytesIO()
-    np.savez(buffer, **dict(state))  # type: ignore[arg-type]
-    buffer.seek(0)
-    with np.load(buffer, allow_pickle=False) as arrays:
-        return dict(arrays)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Mapping
 from typing import Any
 
@@ -54,3 +55,12 @@ def different(before: Mapping[str, str], now: Mapping[str, str]) -> str:
     """Return the names of the arrays that differ between two `digests`; empty if none does."""
     names = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
     return ", ".join(f'"{name}"' for name in names)
+
+
+def written_and_read(state: State) -> dict[str, NDArray[Any]]:
+    """Return a state as a record gives it back."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **dict(state))  # type: ignore[arg-type]
+    buffer.seek(0)
+    with np.load(buffer, allow_pickle=False) as arrays:
+        return dict(arrays)

@@ -6,6 +6,8 @@ nor the call: the boundary adds both to the message.
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -52,6 +54,26 @@ def shown(value: Any) -> str:
     except Exception:  # the repr of a plug-in's own class
         text = f"a {type(value).__name__}"
     return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
+
+
+def value_text(value: Any) -> str:
+    """Return a text that is equal for equal values, NaN included, and for no others.
+
+    >>> value_text({"b": (1, float("nan")), "a": np.array([2])})
+    '{"a": ["int64", [2]], "b": [1, NaN]}'
+    """
+    return json.dumps(value, default=_plain_value, sort_keys=True)
+
+
+def _plain_value(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        names = [field.name for field in dataclasses.fields(value)]
+        return {name: getattr(value, name) for name in names}
+    if isinstance(value, np.ndarray):
+        return [str(value.dtype), value.tolist()]
+    if isinstance(value, Mapping):
+        return {str(name): inner for name, inner in value.items()}
+    return repr(value)
 
 
 def whole_number(value: Any, what: str) -> int:

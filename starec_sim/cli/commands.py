@@ -33,6 +33,8 @@ _COMMANDS = {
     "serve": "serve.serve",
     "graph": "graph.graph",
     "plugins": "list_plugins.list_plugins",
+    "new": "new.new",
+    "check": "check.check",
 }
 """Module and function in this package, by the name of the command, in the order of the help."""
 _DATA_COMMANDS = {"get": "data_get.get", "describe": "data_describe.describe"}

@@ -13,6 +13,7 @@ from pydantic import ConfigDict
 
 from starec_sim.answers import NOTHING_YET, PromptParts, read_counts, read_prompt
 from starec_sim.answers.tags import DESCRIPTION, THINK, block
+from starec_sim.types import Messages
 
 _DESCRIBED_TERMS = 6
 """Terms that a description of an item keeps."""
@@ -29,6 +30,11 @@ class TextPolicy(BaseChatModel, ABC):
     def answer(self, prompt: PromptParts) -> str:
         """Answer a prompt that asks for a ranking, for actions on a page, or for a new summary."""
 
+    def answer_to(self, messages: Messages) -> str:
+        """Answer the messages of a question."""
+        prompt = read_prompt(messages)
+        return _describe(prompt) if prompt.asks == "description" else self.answer(prompt)
+
     def _generate(
         self,
         messages: list[BaseMessage],
@@ -38,8 +44,7 @@ class TextPolicy(BaseChatModel, ABC):
     ) -> ChatResult:
         texts = [message.text for message in messages]
         roles = ("user" if message.type == "human" else message.type for message in messages)
-        prompt = read_prompt(tuple(zip(roles, texts, strict=True)))
-        answer = _describe(prompt) if prompt.asks == "description" else self.answer(prompt)
+        answer = self.answer_to(tuple(zip(roles, texts, strict=True)))
         words_in, words_out = sum(map(word_count, texts)), word_count(answer)
         reply = AIMessage(
             answer,

@@ -4,7 +4,7 @@ from typing import Annotated
 import pytest
 from pydantic import Field
 
-from starec_sim import plugins
+from starec_sim import plugin_registry
 from starec_sim.errors import ConfigError, DeprecatedKeyWarning, PluginError
 from starec_sim.plugins import Spec, Uses, configure, load, registered, spec_or
 from starec_sim.settings import Settings
@@ -133,7 +133,7 @@ class TestLoading:
             EntryPoint("als", "two:ALS", group),
             EntryPoint("fine", "collections:Counter", group),
         )
-        monkeypatch.setattr(plugins, "entry_points", lambda group: points)
+        monkeypatch.setattr(plugin_registry, "entry_points", lambda group: points)
         registered.cache_clear()
         try:
             assert "registered twice: one:ALS and two:ALS" in problem_of("recommenders", "als")

@@ -1,0 +1,56 @@
+"""Build and call a plug-in in another process, with another seed of hashes.
+
+The order of a set of texts, `hash()`, the clock and what was imported before differ there; results
+must not. The other process runs `starec_sim.checks.child`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from starec_sim.boundary.first_rounds import KEYED
+from starec_sim.checks.target import CallPlace, CheckTarget, Journal, compare
+from starec_sim.errors import ContractError
+
+Called = Callable[[CheckTarget], tuple[Any, Journal]]
+"""Calls a plug-in; returns it and what it returned."""
+
+_HINT = f"{KEYED}; go through a set in order, sorted(names), and use neither hash() nor the clock"
+_LONGEST_S = 300
+_HASH_SEED = "7"
+
+
+def same_in_other_process(target: CheckTarget, called: Called) -> str:
+    """Compare what a plug-in returns here with what it returns in another process."""
+    if target.origin is None:
+        return "left out: another process cannot import it"
+    plugin, expected = called(target)
+    how = f"in another process with PYTHONHASHSEED={_HASH_SEED}"
+    compare(target, plugin, expected, _journal(target.origin), how, _HINT)
+    return ""
+
+
+def _journal(origin: Any) -> Journal:
+    told = json.dumps({"path": sys.path, **origin})
+    done = subprocess.run(
+        [sys.executable, "-c", "from starec_sim.checks.child import main; main()"],
+        input=told,
+        capture_output=True,
+        text=True,
+        timeout=_LONGEST_S,
+        env={**os.environ, "PYTHONHASHSEED": _HASH_SEED},
+        check=False,
+    )
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or ["no message"]
+        raise ContractError(
+            f"{origin.get('suite') or origin.get('use')} cannot be built in another process: "
+            f"{lines[-1]}",
+            hint="let it depend on its settings only, and import what it needs itself",
+        )
+    return {CallPlace(*place): text for place, text in json.loads(done.stdout)}

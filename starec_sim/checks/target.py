@@ -1,0 +1,227 @@
+"""What is checked: a plug-in and how to build it, and the faults of its calls."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeVar
+
+from starec_sim.boundary import PluginBoundary
+from starec_sim.boundary.global_random import global_random
+from starec_sim.boundary.values import BrokenContract, value_text
+from starec_sim.errors import StarecError
+
+T = TypeVar("T")
+
+MAX_SHOWN = 200
+"""Characters of a value in a message."""
+
+
+class CallPlace(NamedTuple):
+    """A call: its method, and for whom and when."""
+
+    method: str
+    where: str
+
+
+Journal = dict[CallPlace, str]
+"""What the calls of a plug-in returned, as text."""
+
+
+@dataclass
+class CheckTarget:
+    """A plug-in that is checked.
+
+    Its checks build it many times: a fault may lie in what two copies share.
+    """
+
+    kind: str
+    """`environment`, `recommender`, `agent`, `policy`, `dataset` or `reward`."""
+    build: Callable[..., Any]
+    """Builds a new one. It takes a seed for an environment; the numbers of users and items and a
+    seed for a recommender; nothing for the others."""
+    origin: Mapping[str, Any] | None = None
+    """How another process builds it, see `starec_sim.checks.child`; None if it cannot."""
+    kept: dict[str, Any] = field(default_factory=dict)
+    """What several checks need and one of them made."""
+
+    def new(self, *arguments: Any) -> Any:
+        """Return a new plug-in, without the wrapper that checks its calls."""
+        built = self.build(*arguments)
+        return built.plugin if hasattr(built, "plugin") else built
+
+    def keep(self, name: str, make: Callable[[], T]) -> T:
+        """Return what `make` returns; it is called once for each name."""
+        if name not in self.kept:
+            self.kept[name] = make()
+        made: T = self.kept[name]
+        return made
+
+
+def fault(target: CheckTarget, plugin: Any, place: CallPlace, what: str, hint: str) -> StarecError:
+    """Return the error that names the plug-in and the call.
+
+    Args:
+        target: What is checked.
+        plugin: The instance.
+        place: The call.
+        what: What is wrong, with the values and what was expected.
+        hint: What to change.
+    """
+    boundary = PluginBoundary(target.kind, plugin)
+    return boundary.failure(BrokenContract(what, hint), place.method, place.where)
+
+
+class CallWatch:
+    """Makes calls of one plug-in, and notes what their results do not show.
+
+    Args:
+        target: What is checked.
+        plugin: The instance.
+        generators: The global generators that the plug-in must leave alone; LangGraph draws from
+            `random`, so that agents are judged by numpy's only.
+    """
+
+    def __init__(
+        self,
+        target: CheckTarget,
+        plugin: Any,
+        generators: tuple[str, ...] = ("python", "numpy", "torch"),
+    ) -> None:
+        self.target, self.plugin = target, plugin
+        self.seconds: dict[str, list[float]] = {}
+        """How long each call of a method took."""
+        self.printed: StarecError | None = None
+        """The first call that printed to stdout."""
+        self.drew: StarecError | None = None
+        """The first call that changed a global random generator."""
+        self.changed: StarecError | None = None
+        """The first call that changed one of its arguments."""
+        self.closely = True
+        """Whether arguments and generators are compared; without it a call is quicker."""
+        self._generators = generators
+
+    def call(
+        self, place: CallPlace, method: Callable[..., T], *arguments: Any, handed: Any = None
+    ) -> T:
+        """Return what a method returns.
+
+        Args:
+            place: The call.
+            method: The method.
+            *arguments: What it takes.
+            handed: What of that must stay as it is; all arguments by default.
+        """
+        if not self.closely:
+            with contextlib.redirect_stdout(io.StringIO()):
+                return method(*arguments)
+        handed = arguments if handed is None else handed
+        before, random = value_text(handed), global_random()
+        out, started = io.StringIO(), time.perf_counter()
+        try:
+            with contextlib.redirect_stdout(out):
+                return method(*arguments)
+        finally:
+            self.seconds.setdefault(place.method, []).append(time.perf_counter() - started)
+            self._note(place, out.getvalue(), random, before, value_text(handed))
+
+    def _note(self, place: CallPlace, printed: str, random: Any, before: str, after: str) -> None:
+        if printed and self.printed is None:
+            self.printed = self.fault(
+                place,
+                f"printed {shortened(repr(printed))} to stdout, where commands print their results",
+                "remove the print, or write to the log: logging.getLogger(__name__).info(...)",
+            )
+        now = global_random()
+        for name in self._generators:
+            if getattr(now, name) != getattr(random, name) and self.drew is None:
+                library = {"python": "random", "numpy": "numpy.random", "torch": "torch"}[name]
+                self.drew = self.fault(
+                    place,
+                    f"changed the state of the global generator {library}, so that the same seed "
+                    "gives other results",
+                    _DRAW[self.target.kind],
+                )
+        if before != after and self.changed is None:
+            self.changed = self.fault(
+                place,
+                f"changed what it was given: {first_difference(before, after)}",
+                "copy what you change: list(steps), dict(mapping), array.copy()",
+            )
+
+    def fault(self, place: CallPlace, what: str, hint: str) -> StarecError:
+        """Return the error that names the plug-in and the call."""
+        return fault(self.target, self.plugin, place, what, hint)
+
+    def slowest(self) -> str:
+        """Return the slowest method and its median and greatest time; empty without calls."""
+        if not self.seconds:
+            return ""
+        method = max(self.seconds, key=lambda name: max(self.seconds[name]))
+        times = sorted(self.seconds[method])
+        return (
+            f"slowest: {method}, {1000 * times[len(times) // 2]:.1f} ms in the middle, "
+            f"{1000 * times[-1]:.1f} ms at most"
+        )
+
+
+_DRAW = {
+    "environment": "draw from self.streams.stream(purpose, user=user, round=round)",
+    "recommender": "draw from `rng`, which recommend() gets, or np.random.default_rng(seed)",
+    "agent": "draw from Streams(seed).stream(purpose, user=call.user, round=call.round)",
+    "policy": "draw from a generator of your own, e.g. np.random.default_rng(seed)",
+    "dataset": "draw from np.random.default_rng(seed), with a seed from the settings",
+    "reward": "a reward depends on its outcome only: draw nothing",
+}
+
+
+def shortened(text: str) -> str:
+    """Return text as a message repeats it."""
+    return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
+
+
+def first_difference(before: str, after: str) -> str:
+    """Return two texts from shortly before the place where they part.
+
+    >>> first_difference("a, b, c", "a, b, d")
+    'a, b, d; before it was a, b, c'
+    """
+    before, after = before.replace('\\"', '"'), after.replace('\\"', '"')
+    same = next(
+        (n for n, (a, b) in enumerate(zip(before, after, strict=False)) if a != b),
+        min(len(before), len(after)),
+    )
+    start = max(0, same - 40)
+    dots = "…" if start else ""
+    return (
+        f"{shortened(dots + after[start : same + 60])}; before it was "
+        f"{shortened(dots + before[start : same + 60])}"
+    )
+
+
+def compare(
+    target: CheckTarget, plugin: Any, expected: Journal, journal: Journal, how: str, hint: str
+) -> None:
+    """Refuse a journal that differs from another one in a call that both have.
+
+    Args:
+        target: What is checked.
+        plugin: The instance that wrote the second journal.
+        expected: The first journal.
+        journal: The second one.
+        how: How the second one was made, for the message.
+        hint: What to change.
+    """
+    for place, text in expected.items():
+        other = journal.get(place)
+        if other is None:
+            raise fault(target, plugin, place, f"{how}, was not called; before it was", hint)
+        if other != text:
+            what = f"{how}, returned {first_difference(text, other)}"
+            raise fault(target, plugin, place, what, hint)
+    for place in journal:
+        if place not in expected:
+            raise fault(target, plugin, place, f"{how}, was called; before it was not", hint)

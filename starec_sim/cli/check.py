@@ -1,0 +1,92 @@
+"""`starec check`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from starec_sim.cli.options import Answer, AsJson
+
+if TYPE_CHECKING:
+    from starec_sim.checks.kinds import Result
+
+_EXAMPLE = "e.g. --set shown=4, or --set data.users=50 for its data"
+_STYLES = {"passed": "green", "failed": "bold red", "not made": "yellow"}
+
+
+def check(
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="TARGET", help="file.py:Class, package.module:Class, or a registered name."
+        ),
+    ],
+    kind: Annotated[
+        str,
+        typer.Option(
+            metavar="KIND", help="environment, agent, ...; if the class does not show it."
+        ),
+    ] = "",
+    data: Annotated[
+        str | None,
+        typer.Option(metavar="DATA", help="The data that an environment is built on."),
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting of the plug-in, or data.KEY."),
+    ] = None,
+    as_json: AsJson = False,
+) -> Answer:
+    """Check a plug-in: determinism, purity, state, values, leaks, time and memory.
+
+    For example: starec check my_world.py:MyWorld
+    """
+    from starec_sim.checks.find import find
+    from starec_sim.checks.kinds import run_checks
+    from starec_sim.experiment import data_spec
+    from starec_sim.yaml_files import key_value, put_all
+
+    pairs = [key_value(change, "--set", _EXAMPLE) for change in changes or ()]
+    of_data = [(key[5:], value) for key, value in pairs if key.startswith("data.")]
+    settings: dict[str, Any] = {}
+    put_all(settings, [pair for pair in pairs if not pair[0].startswith("data.")])
+    found = find(target, kind, settings, None if data is None else data_spec(data, of_data))
+    results = run_checks(found)
+    if as_json:
+        made = list(results)
+        return {
+            "target": target,
+            "kind": found.kind,
+            "checks": [result._asdict() for result in made],
+            "status": "failed" if any(r.state == "failed" for r in made) else "finished",
+        }
+    if _print(f"{found.kind} {target}", results):
+        raise typer.Exit(2)
+    return None
+
+
+def _print(title: str, results: Iterable[Result]) -> int:
+    """Print each result when it is there, and return how many checks failed."""
+    from rich.text import Text
+
+    from starec_sim.cli.visible_console import console
+    from starec_sim.visible_text import visible
+
+    out = console()
+    out.print(visible(title), style="bold")
+    count = failed = 0
+    for result in results:
+        count += 1
+        line = Text.assemble("  ", (f"{result.state:<8}", _STYLES[result.state]), "  ", result.name)
+        if result.state == "failed":
+            failed += 1
+            line.append(f"\n            {visible(result.note)}")
+            line.append(f"\n            hint: {visible(result.hint)}")
+        elif result.note:
+            line.append(f"   {visible(result.note)}", "dim")
+        out.print(line, soft_wrap=True)
+    style = "red" if failed else "green"
+    out.print(f"{failed} of {count} failed" if failed else f"all {count} passed", style=style)
+    return failed

@@ -1,0 +1,92 @@
+"""Each fault of an environment is found by the check that is made for it, and explained."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from starec_sim.checks import environment
+from starec_sim.checks.find import find
+from starec_sim.checks.kinds import checks_of, result_of, run_checks
+
+FILE = Path(__file__).parents[2] / "broken_plugins" / "environments.py"
+OTHER_PROCESS = "the same in another process"
+
+FAULTS = {
+    "ObserveReturnsNone": ("values fit", r"observe\(user u0, round 1, page 1\): returned None; it"),
+    "ItemOutsideOfTheCatalogue": ("values fit", r"observe\(.*the slate holds item 9; there are 9"),
+    "RatingOutsideOfStars": ("values fit", r"respond\(user u\d, round 1, page 1\): .* is 9; rat"),
+    "FeedbackAboutWhatWasNotShown": ("values fit", r"respond\(.*item \d, which was not shown"),
+    "RaisesInTheThirdRound": ("values fit", r"begin_round\(round 3\): raised KeyError: 'menu'"),
+    "NeverEnds": ("values fit", r"respond\(user u0, round 1, page 201\): .* does not end"),
+    "NobodyVisits": ("values fit", r"begin_round\(round 1\): returned no users"),
+    "OtherTaskThanDeclared": ("declarations", r"observe\(\): the task is feed, and .* ranking"),
+    "FigureThatIsNotThere": ("declarations", r'end_round\(.*own_metrics names "revenue"'),
+    "RewardThatIsNotDeclared": ("declarations", r'respond\(.*reward has "sales"'),
+    "ReadsTheClock": ("values fit", r"the visits of round 1: respond for .* asked again"),
+    "SharesItsStateInTheClass": ("the same seed", r"(observe|respond|state)\(.*returned"),
+    "RespondSells": ("observe and respond", r'state\(after round 0, "sold"\): asked again after'),
+    "ObserveCounts": ("observe and respond", r"observe\(user u\d, round 1, page \d\): asked again"),
+    "RemembersTheLastDecision": ("observe and respond", r"respond\(user u\d, .*asked again, re"),
+    "KnowsWhoCameBefore": ("the order of visits", r"observe\(user u0, round 1.*the last user fir"),
+    "ForgetsInState": ("state and restore", r"observe\(.*a copy that had played, restored"),
+    "RestoresHalf": ("state and restore", r"observe\(.*a copy that had played, restored"),
+    "HandsOutItsArray": (
+        "state and restore",
+        r"state\(after round 0\): the arrays that",
+    ),
+    "KeepsTheGivenArray": (
+        "state and restore",
+        r"restore\(the state after round 0\): kept the",
+    ),
+    "EmptyRoundFails": ("users may leave", r"end_round\(round 3\): raised ZeroDivisionError"),
+    "OneRewardForAll": ("what is handed out", r"respond\(user u\d, .*: changed what it was given"),
+    "EmptiesTheVisits": ("what is handed out", r"end_round\(round 1\): changed what it was given"),
+    "GlobalNumpy": ("global random", r"observe\(.*global generator numpy.random"),
+    "GlobalPython": ("global random", r"respond\(.*global generator random"),
+    "RatingOnTheCard": ("observations hold", r"observe\(\): the cards hold the rating .*\(you: "),
+    "TargetFirst": ("observations hold", r"observe\(\): the item .* at place 1 of all 12 slates"),
+    "TargetMarked": ("observations hold", r'observe\(\): the card .* has "\*" on all 12 slates'),
+    "Prints": ("nothing is printed", r"end_round\(round 1\): printed 'visits: 4\\n' to stdout"),
+    "Slow": ("time and memory", r"observe\(\): took 0.1 s for one call"),
+    "Leaks": ("time and memory", r"end_round\(round 2\): 4\d MiB more are held"),
+}
+"""By class: the check that finds it, and what the message says."""
+
+
+def check_named(kind, start):
+    (found,) = (check for check in checks_of(kind) if check.name.startswith(start))
+    return found
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_found_and_explained(name, monkeypatch):
+    monkeypatch.setattr(environment, "_SLOW_S", 0.09)
+    check, said = FAULTS[name]
+    found = result_of(check_named("environment", check), find(f"{FILE}:{name}"))
+    assert found.state == "failed"
+    assert re.match(rf"environment environments.py:{name}, {said}", found.note), found.note
+    assert re.search(r" \(environments.py:\d+\)$", found.note)
+    assert found.hint
+
+
+@pytest.mark.parametrize("name", ["Sound", "Choosing", "OwnActions"])
+def test_a_sound_environment_passes_all_checks(name):
+    target = find(f"{FILE}:{name}")
+    target.origin = None  # another process is checked below
+    for found in run_checks(target):
+        assert found.state == "passed", found
+
+
+def test_what_differs_between_processes_is_found():
+    found = result_of(check_named("environment", OTHER_PROCESS), find(f"{FILE}:HashedOrder"))
+    assert found.state == "failed"
+    assert "observe(user u0, round 1, page 1): in another process with PYTHONHASH" in found.note
+    assert "go through a set in order" in found.hint
+
+
+def test_one_fault_is_told_once():
+    target = find(f"{FILE}:ObserveReturnsNone")
+    states = [found.state for found in run_checks(target)]
+    assert states[0] == "failed"
+    assert set(states[1:]) == {"not made"}
