@@ -43,7 +43,7 @@ class SampledToken:
     """One id that the policy sampled."""
 
     text: str | None
-    """None: the record holds ids and no tokenizer."""
+    """Set by `token_texts.group_with_texts`, where a tokenizer is at hand."""
     id: int
     logprob: float
 
