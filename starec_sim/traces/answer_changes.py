@@ -17,8 +17,6 @@ from starec_sim.traces.values import Items, StepAddress
 
 MAX_QUESTIONS = 400
 """Questions after which no further user is read."""
-_NAMED = 3
-"""Items that an answer names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +26,7 @@ class VersionAnswer:
     at: StepAddress
     version: str
     answer: str
-    """The items that she watched, or the first ones of her ranking."""
+    """What she watched, or the first item of her ranking."""
     rank: int | None
     """In a ranking: where the item stands that she chose in the data, from 1."""
     reward: float | None
@@ -145,9 +143,9 @@ def _answer(
     if feed:
         named = [action.item for action in decision.actions if action.watched]
     else:
-        named = list(decision.ranking[: min(decision.read, _NAMED)])
+        named = list(decision.ranking[: min(decision.read, 1)])
     items.load(named)
-    answer = (", " if feed else " > ").join(items[item].title for item in named)
+    answer = ", ".join(items[item].title for item in named)
     target = step.feedback.target
     return VersionAnswer(
         at,

@@ -132,7 +132,7 @@ function columns(all: RunRow[], picked: string[], pick: (name: string) => void):
     },
     {
       name: "headline",
-      head: "headline",
+      head: "main metrics",
       plain: true,
       value: (run) =>
         run.headline.map((each) => `${each.metric.replace(/_/g, " ")} ${number(each.value)}`).join("  ·  "),
