@@ -9,7 +9,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: install demo check test test-quick coverage lint types contracts spelling docs format \
-  bench table pictures clean
+  viewer check-viewer test-browser bench table pictures clean
 .DEFAULT_GOAL := demo
 
 install: $(INSTALLED)
@@ -43,6 +43,29 @@ test-quick: $(INSTALLED)
 # On Python 3.12 and later COVERAGE_CORE=sysmon makes it cheap.
 coverage: $(INSTALLED)
 	@$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term
+
+# The pages of `starec view`, built from their sources; needs Node 20.19 or later.
+FRONTEND := starec_sim/viewer/frontend
+viewer: $(FRONTEND)/node_modules
+	npm run build --prefix $(FRONTEND)
+
+$(FRONTEND)/node_modules: $(FRONTEND)/package-lock.json
+	npm ci --prefix $(FRONTEND)
+	@touch $@
+
+# The committed pages are those that the sources give.
+check-viewer: viewer
+	@test -z "$$(git status --porcelain starec_sim/viewer/static)" || \
+	  { git --no-pager diff --stat starec_sim/viewer/static; \
+	    echo "error: the built pages are not those of the sources"; \
+	    echo "hint: git add starec_sim/viewer/static"; exit 1; }
+
+# The pages in a real browser: Chromium of the system, else the one that Playwright brings.
+# UPDATE_PICTURES=1 draws the pictures in tests/starec_sim/viewer/browser/pictures again.
+test-browser: $(INSTALLED) $(FRONTEND)/node_modules
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[browser]'
+	@command -v chromium chromium-browser >/dev/null || $(BIN)/playwright install chromium
+	@$(BIN)/pytest -n 0 tests/starec_sim/viewer/browser
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
