@@ -73,6 +73,12 @@ def address(folder):
         thread.join()
 
 
+def settle(page):
+    """Wait until everything that the URL names is shown."""
+    loading = page.locator("[aria-busy=true], :text-is('Loading …')")
+    loading.first.wait_for(state="detached")
+
+
 @pytest.fixture
 def open_page(browser, address):
     """Return a function that opens a page; the browser must report no error on it."""
@@ -96,7 +102,7 @@ def open_page(browser, address):
         )
         page.goto(f"{address}#/{view}")
         page.locator("main h1").first.wait_for()
-        page.locator("[aria-busy=true]").first.wait_for(state="detached")
+        settle(page)
         return page
 
     yield open_page

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from starec_sim.viewer.bundle import make_bundle
+from tests.starec_sim.viewer.browser.conftest import settle
 from tests.starec_sim.viewer.conftest import play
 
 reason = "Playwright is not installed; `make test-browser` installs it"
@@ -17,11 +18,6 @@ VALIDATIONS = "arm_a=validation+after+0+steps&arm_b=validation+after+2+steps"
 
 def title(page, text):
     expect(page.locator("main h1").first).to_contain_text(text)
-
-
-def settle(page):
-    """Wait until what the URL names is shown."""
-    page.locator("[aria-busy=true]").first.wait_for(state="detached")
 
 
 def rows(page, caption):
