@@ -9,7 +9,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: install demo check test test-quick coverage lint types contracts spelling docs format \
-  viewer check-viewer test-browser bench table pictures clean
+  viewer check-viewer browser test-browser bench table pictures clean
 .DEFAULT_GOAL := demo
 
 install: $(INSTALLED)
@@ -62,10 +62,12 @@ check-viewer: viewer
 
 # The pages in a real browser: Chromium of the system, else the one that Playwright brings.
 # UPDATE_PICTURES=1 draws the pictures in tests/starec_sim/viewer/browser/pictures again.
-test-browser: $(INSTALLED) $(FRONTEND)/node_modules
+test-browser: browser $(FRONTEND)/node_modules
+	@$(BIN)/pytest -n 0 tests/starec_sim/viewer/browser
+
+browser: $(INSTALLED)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[browser]'
 	@command -v chromium chromium-browser >/dev/null || $(BIN)/playwright install chromium
-	@$(BIN)/pytest -n 0 tests/starec_sim/viewer/browser
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -104,10 +106,11 @@ bench: $(INSTALLED)
 table: $(INSTALLED)
 	$(BIN)/python experiments/04_table/table.py
 
-# The pictures of README.md and docs/architecture.md, from small runs; a few minutes.
-pictures: $(INSTALLED)
+# The pictures of the pages, from small runs and from that of `make demo`; some minutes.
+pictures: browser
 	$(BIN)/python docs/drawings.py
 	$(BIN)/python docs/pictures.py
+	$(BIN)/python docs/seeing_pictures.py
 
 clean:
 	rm -rf .venv build dist .cache .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

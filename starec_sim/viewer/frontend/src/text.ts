@@ -32,8 +32,13 @@ export function number(value: number | null | undefined, decimals = 3): string {
 /** A number with decimals even where it is whole, so that those of a column stand in line. */
 export function decimal(value: number | null | undefined, decimals = 3): string {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
-  const digits = { minimumFractionDigits: decimals, maximumFractionDigits: decimals };
-  return value.toLocaleString("en-US", digits).replace("-", "−");
+  return value
+    .toLocaleString("en-US", {
+      minimumFractionDigits: decimals,
+      maximumFractionDigits: decimals,
+      signDisplay: "negative", // not "−0.000"
+    })
+    .replace("-", "−");
 }
 
 export function signed(value: number | null | undefined): string {
