@@ -1,4 +1,4 @@
-"""A browser, and runs for it: a feed with two arms, a ranking, and a training of the model `nano`."""
+"""A browser, and runs for it: a feed with two arms, a ranking, and a training of `nano`."""
 
 import os
 import shutil
@@ -95,10 +95,12 @@ def open_page(browser, address):
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on(
             "console",
-            lambda said: problems.append(said.text)
-            # What does not exist is asked for on purpose.
-            if said.type == "error" and not said.text.startswith("Failed to load resource")
-            else None,
+            lambda said: (
+                problems.append(said.text)
+                # What does not exist is asked for on purpose.
+                if said.type == "error" and not said.text.startswith("Failed to load resource")
+                else None
+            ),
         )
         page.goto(f"{address}#/{view}")
         page.locator("main h1").first.wait_for()
