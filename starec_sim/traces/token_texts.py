@@ -9,7 +9,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import starec_sim
 from starec_sim.runs.regular_file import read_text
 from starec_sim.traces.step_page import StepPage, TurnPage
 from starec_sim.traces.training_view import Group, GroupMember
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 # Importing `starec_sim.policies.nano`, which knows this folder, takes a second.
-_SHIPPED = Path(starec_sim.__file__).parent / "policies" / "nano"
+_SHIPPED = Path(__file__).parents[1] / "policies" / "nano"
 _FILE = "tokenizer.json"
 _MAX_BYTES = 64 << 20
 
