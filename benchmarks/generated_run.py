@@ -18,6 +18,7 @@ from starec_sim.runs.facts import count_visit
 from starec_sim.runs.folder import CONFIG
 from starec_sim.runs.manifest import new_manifest, write_manifest
 from starec_sim.runs.store import Store
+from starec_sim.tasks import FEED
 from starec_sim.types import Action, Decision, Experience, Feedback, Observation, Verdict
 
 PAGES, PAGE_SIZE, ITEMS, TEXTS = 2, 8, 2_000, 4_000
@@ -139,7 +140,7 @@ def _visit(rng: np.random.Generator, texts: list[int]) -> Iterator[dict[str, Any
     slow = (rng.random(PAGES) < SLOW_SHARE).tolist()
     for page in range(PAGES):
         part = slice(page * PAGE_SIZE, (page + 1) * PAGE_SIZE)
-        observation = Observation("feed", tuple(items[part]), (), page + 1)
+        observation = Observation(FEED, tuple(items[part]), (), page + 1)
         both = list(zip(items[part], stars[part], watches[part], strict=True))
         decision = Decision(actions=tuple(Action(i, w, 3.0 if w else None) for i, _, w in both))
         lived = tuple(Experience(item, float(rating), "world") for item, rating, w in both if w)

@@ -14,8 +14,10 @@ The names that most programs need are imported from here:
 | watching | `RunEvents`, `progress_display` |
 | reading what was recorded | `Run`, `read_run` |
 | working with the parts | `load_dataset`, `build_environment`, `Streams` |
-| plug-ins | `Agent`, `Call`, `Dataset`, `Environment`, `Recommender`, `Settings`, `card` |
-| data | `User`, `Item`, `Observation`, `Decision`, `Feedback`, `Experience`, `Step`, `Visit` |
+| plug-ins | `World`, `Environment`, `Recommender`, `Agent`, `Call`, `Dataset`, `Settings`, `card` |
+| tasks | `Task`, `ActionKind`, `Amount`, `OneOf`, `FreeText`, `RANKING`, `FEED` |
+| data | `User`, `Item`, `Experience`, `Step`, `Visit` |
+| in a step | `Observation`, `Action`, `Decision`, `Feedback` |
 | errors | `StarecError`, of which all others are subclasses |
 
 They are imported when they are first used, so `import starec_sim` is quick and needs no torch.
@@ -50,7 +52,17 @@ if TYPE_CHECKING:
     from starec_sim.runner import replay, run
     from starec_sim.runs.run_tables import Run, read_run
     from starec_sim.settings import Settings
+    from starec_sim.tasks import (
+        FEED,
+        RANKING,
+        ActionKind,
+        Amount,
+        FreeText,
+        OneOf,
+        Task,
+    )
     from starec_sim.types import (
+        Action,
         Decision,
         Experience,
         Feedback,
@@ -60,9 +72,15 @@ if TYPE_CHECKING:
         User,
         Visit,
     )
+    from starec_sim.world import World
 
 __all__ = [
+    "FEED",
+    "RANKING",
+    "Action",
+    "ActionKind",
     "Agent",
+    "Amount",
     "AuditSettings",
     "Call",
     "Dataset",
@@ -72,8 +90,10 @@ __all__ = [
     "Experience",
     "Experiment",
     "Feedback",
+    "FreeText",
     "Item",
     "Observation",
+    "OneOf",
     "Recommender",
     "Run",
     "RunEvents",
@@ -81,8 +101,10 @@ __all__ = [
     "StarecError",
     "Step",
     "Streams",
+    "Task",
     "User",
     "Visit",
+    "World",
     "__version__",
     "audit",
     "build_environment",
@@ -134,7 +156,17 @@ _MODULES = {
         "read_run",
     ),
     "starec_sim.settings": ("Settings",),
+    "starec_sim.tasks": (
+        "FEED",
+        "RANKING",
+        "ActionKind",
+        "Amount",
+        "FreeText",
+        "OneOf",
+        "Task",
+    ),
     "starec_sim.types": (
+        "Action",
         "Decision",
         "Experience",
         "Feedback",
@@ -144,6 +176,7 @@ _MODULES = {
         "User",
         "Visit",
     ),
+    "starec_sim.world": ("World",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

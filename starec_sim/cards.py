@@ -42,12 +42,16 @@ def card(item: Item, signals: Mapping[str, str] | None = None) -> str:
 
     >>> card(Item("1", "Alien", {"genre": ("Horror", "Sci-Fi"), "year": ("1979",)}))
     '"Alien" | genre: Horror, Sci-Fi | year: 1979'
+    >>> card(Item("2", "Espresso", {"kind": ("hot",)}, {"price": 2.5}))
+    '"Espresso" | kind: hot | price = 2.5'
     """
     parts = [f'"{quoted(item.title.translate(_TITLE))}"']
     for name, values in item.attributes.items():
         fields = [quoted(value.translate(_VALUE)) for value in values if value.strip()]
         if fields:
             parts.append(f"{quoted(name.translate(_NAME))}: {', '.join(fields)}")
+    for name, number in item.numbers.items():
+        parts.append(f"{quoted(name.translate(_NAME))} = {number:g}")
     for name, value in (signals or {}).items():
         parts.append(f"{quoted(name.translate(_NAME))}: {quoted(value.translate(_SIGNAL))}")
     return " | ".join(parts)

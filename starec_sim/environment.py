@@ -15,8 +15,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 from numpy.typing import NDArray
 
+from starec_sim.tasks import Task
 from starec_sim.types import (
     Decision,
     Experience,
@@ -25,7 +27,6 @@ from starec_sim.types import (
     Item,
     Observation,
     Step,
-    Task,
     User,
     Visit,
 )
@@ -49,7 +50,7 @@ class Environment(Protocol):
 
     @property
     def items(self) -> Sequence[Item]:
-        """The catalogue. Its length stays the same during a run."""
+        """The catalogue. Its length stays the same during a run; see `GrowingCatalogue`."""
         ...
 
     @property
@@ -107,7 +108,7 @@ class Environment(Protocol):
 class OneTask(Protocol):
     """An environment, or the class of one, whose observations all ask for the same task.
 
-    This is an optional ability. Write `task: ClassVar[Task] = "ranking"` into the class. Training
+    This is an optional ability. Write `task: ClassVar[Task] = RANKING` into the class. Training
     with credit by position needs the task before the first round, and refuses an environment
     without it.
     """
@@ -137,6 +138,23 @@ class NamedRewards(Protocol):
     """
 
     reward_names: tuple[str, ...]
+
+
+@runtime_checkable
+class GrowingCatalogue(Protocol):
+    """An environment whose catalogue changes from round to round.
+
+    This is an optional ability. `begin_round` and `end_round` may append to `items`, `cards` and
+    `popularity`. A row never changes its item: an item that is gone keeps its row, and is shown no
+    more. What `restore` sets includes the items that were appended.
+    """
+
+    def live(self) -> NDArray[np.bool_]:
+        """Return which items can be shown now, shape (items,).
+
+        Coverage and concentration of a round are measured over these.
+        """
+        ...
 
 
 @runtime_checkable

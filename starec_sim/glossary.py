@@ -19,8 +19,10 @@ class MetricInfo(NamedTuple):
 
 
 METRICS: Mapping[str, MetricInfo] = {
-    "click_through": MetricInfo("click-through", "items watched / items shown", "higher"),
-    "watch_rate": MetricInfo("watch rate", "share of visits with an item watched", "higher"),
+    "click_through": MetricInfo(
+        "click-through", "items watched or acted on / items shown", "higher"
+    ),
+    "watch_rate": MetricInfo("watch rate", "share of visits with a click-through", "higher"),
     "satisfaction": MetricInfo(
         "satisfaction", "true stars (1-5) of what was watched", "higher", (1, 5)
     ),
@@ -66,7 +68,17 @@ _HIDDEN_WHEN_ZERO = (*UNREAD, "repaired")
 
 def metric_info(name: str) -> MetricInfo:
     """Return label, meaning and range of a metric; the label of an unknown one is its name."""
-    return METRICS.get(name, MetricInfo(name, "", "", (-inf, inf)))
+    known = METRICS.get(name)
+    if known is not None:
+        return known
+    prefix, _, rest = name.partition(":")
+    said = rest.replace("_", " ")
+    of_actions = {
+        "rate": MetricInfo(f"{said} rate", f'items with the action "{said}" / items shown'),
+        "mean": MetricInfo(f"{said} mean", f'mean amount of the action "{said}"', "", (0, inf)),
+        "sum": MetricInfo(f"{said} a visit", f'sum of the reward "{said}"', "", (-inf, inf)),
+    }
+    return of_actions.get(prefix if rest else "", MetricInfo(name, "", "", (-inf, inf)))
 
 
 def metric_name(printed: str) -> str:

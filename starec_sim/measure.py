@@ -10,8 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from starec_sim import metrics
-from starec_sim.environment import Environment
-from starec_sim.types import Experience, FloatArray, IntArray, Item, Task, Visit
+from starec_sim.action_metrics import action_metrics
+from starec_sim.environment import Environment, GrowingCatalogue
+from starec_sim.types import Experience, FloatArray, IntArray, Item, Visit
 
 _CUTS = (1, 5, 10, 20)
 _CELLS = 2**18
@@ -38,6 +39,11 @@ class Measure:
     """
 
     def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self._prepare()
+
+    def _prepare(self) -> None:
+        environment = self._environment
         self.attribute, self._attributes = _attribute_matrix(environment.items)
         self._popularity = environment.popularity / max(1, environment.popularity.sum())
         self._n_items = len(environment.items)
@@ -53,32 +59,41 @@ class Measure:
         """Return the metrics of the visits of a round."""
         if not visits:
             return RoundMetrics({}, {})
-        task: Task = visits[0].steps[0].observation.task
+        if len(self._environment.items) != self._n_items:  # see `GrowingCatalogue`
+            self._prepare()
+        task = visits[0].steps[0].observation.task
         by_visit = {
-            **(_ranking(visits) if task == "ranking" else self._feed(visits)),
+            **(_ranking(visits) if task.ranks else self._pages(visits)),
             **_answer_metrics(visits),
         }
+        if not task.ranks:
+            by_visit |= action_metrics(visits)
         of_round = {name: _mean(values) for name, values in by_visit.items()}
-        if task == "feed":
+        if not task.ranks:
             shown = [item for v in visits for step in v.steps for item in step.observation.slate]
             exposures = np.bincount(shown, minlength=self._n_items)
+            if isinstance(self._environment, GrowingCatalogue):
+                exposures = exposures[self._environment.live() | (exposures > 0)]
             of_round["coverage"] = metrics.coverage(exposures)
             of_round["gini"] = metrics.gini(exposures)
         return RoundMetrics(by_visit, of_round)
 
-    def _feed(self, visits: Sequence[Visit]) -> dict[str, FloatArray]:
+    def _pages(self, visits: Sequence[Visit]) -> dict[str, FloatArray]:
         users: IntArray = np.array([visit.user for visit in visits])
         consumed = [_experiences(visit) for visit in visits]
         slates = [
             [item for step in visit.steps for item in step.observation.slate] for visit in visits
         ]
         shown = np.array([len(slate) for slate in slates])
-        watched = np.array([len(experiences) for experiences in consumed])
-        stars = np.array([sum(e.rating for e in experiences) for experiences in consumed])
+        chosen = np.array(
+            [sum(len(step.decision.chosen) for step in visit.steps) for visit in visits]
+        )
+        rated = [[e.rating for e in each if e.rating is not None] for each in consumed]
+        stars = np.array([sum(each) for each in rated])
         values = {
-            "click_through": metrics.click_through(watched, shown),
-            "watch_rate": metrics.watch_rate(watched, shown),
-            "satisfaction": metrics.satisfaction(stars, watched),
+            "click_through": metrics.click_through(chosen, shown),
+            "watch_rate": metrics.watch_rate(chosen, shown),
+            "satisfaction": metrics.satisfaction(stars, np.array([len(each) for each in rated])),
             "exits": metrics.exit_rate([visit.steps[-1].feedback.ending for visit in visits]),
             "pages": np.array([float(len(visit.steps)) for visit in visits]),
             "popularity_lift": metrics.popularity_lift(

@@ -20,7 +20,7 @@ from starec_sim.executors.pool import run_pool
 from starec_sim.measure import Measure, RoundMetrics
 from starec_sim.runs.facts import Facts
 from starec_sim.runs.trial_state import TrialState
-from starec_sim.types import Memory, Visit
+from starec_sim.types import Item, Memory, Visit
 
 ChooseVisitors = Callable[[int, Sequence[int]], Sequence[int]]
 """Takes a round and its visitors; returns those of them who are played."""
@@ -45,6 +45,7 @@ class RoundRecorder(Protocol):
         environment_state: Mapping[str, NDArray[Any]],
         digest: str,
         facts: Sequence[Sequence[Facts]] = (),
+        items: Sequence[Item] = (),
     ) -> str:
         """Commit a round in one transaction; return the digest of the trial so far."""
         ...
@@ -169,7 +170,13 @@ class Simulation:
         measured = self._measure.round(visits)
         measured = RoundMetrics(measured.visits, {**measured.round, **of_environment})
         self.digest = self._recorder.commit_round(
-            played.round, visits, measured, environment.state(), self.digest, facts
+            played.round,
+            visits,
+            measured,
+            environment.state(),
+            self.digest,
+            facts,
+            environment.items,
         )
         for visit in visits:
             self._memories[visit.user] = visit.steps[-1].memory

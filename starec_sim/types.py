@@ -6,18 +6,17 @@ Users and items are rows (integers from 0) everywhere in the code. Their ids in 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from starec_sim.tasks import SKIP, Act, Task
+
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
-
-Task = Literal["ranking", "feed"]
-"""`ranking`: order all candidates. `feed`: act on each item of a page."""
 
 Node = Literal["fast", "slow"]
 
@@ -67,23 +66,31 @@ class Item:
     title: str
     attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Attribute name to its values, e.g. `{"genre": ("Drama", "War"), "year": ("1995",)}`."""
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    """Facts that are numbers, e.g. `{"price": 12.5, "stock": 3.0}`, as they are when the item
+    appears. What changes later stands on the cards that `observe` shows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Experience:
-    """The true rating of an item by a user, which the environment has revealed."""
+    """How an item turned out for a user, which the environment has revealed."""
 
     item: int
-    rating: float
-    """Stars, 1.0 to 5.0."""
+    rating: float | None
+    """Stars, 1.0 to 5.0; None in a world without stars."""
     source: str
-    """Where the rating comes from: `logged` (a real rating), `world` (a generated taste), `model`
+    """Where it comes from: `logged` (a real rating), `world` (a generated taste), `model`
     (predicted by a model that was fitted to real ratings)."""
+    action: str = field(default="", repr=False)
+    """What the user did, as her answer says it: `buy 2`. Empty where the task has no such word."""
+    like: bool | None = field(default=None, repr=False)
+    """Whether she liked it, where there are no stars; None where nobody knows."""
+    # `repr` is hashed into the seeds of audits (`PanelQuestion.round`), so it never grows.
 
     @property
     def liked(self) -> bool:
-        """Whether the rating counts as a like."""
-        return self.rating > LIKED_ABOVE
+        """Whether this counts as a like."""
+        return bool(self.like) if self.rating is None else self.rating > LIKED_ABOVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +129,9 @@ class Observation:
     """The card of each item, in the order of the slate."""
     page: int = 1
     """The step within the visit, from 1."""
+    context: str = ""
+    """What else the user knows at this moment: `budget: 12.50`, `it rains`. A prompt shows it
+    before the slate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +139,49 @@ class Action:
     """What a user did with one item of a page."""
 
     item: int
-    watched: bool
-    rating: float | None = None
-    """Stars that the user expects from the card, 1.0 to 5.0; None if she gave none."""
+    kind: str = SKIP
+    """One of the task's actions: `watch` or `skip` in a feed."""
+    value: float | str | None = None
+    """The argument of the action; in a feed the stars that the user expects, 1.0 to 5.0."""
+
+    @property
+    def done(self) -> bool:
+        """Whether it is anything but a skip."""
+        return self.kind != SKIP
+
+    @property
+    def watched(self) -> bool:
+        """The same as `done`; plug-ins for version 0.2 call it so."""
+        return self.done
+
+    @property
+    def rating(self) -> float | None:
+        """The argument, if it is a number; plug-ins for version 0.2 call it so."""
+        return self.value if isinstance(self.value, float) else None
+
+
+class ItemActs(NamedTuple):
+    """What a user did with one item of a page."""
+
+    said: str
+    """Her actions as an answer writes them: `watch 4`, or `look at, buy 2`."""
+    done: bool
+    """Whether that is anything but a skip."""
+    stars: float | None
+    """The stars that she expects, if she gave any."""
+
+
+def acts_by_item(task: Task, actions: Iterable[Action]) -> dict[int, ItemActs]:
+    """Return what was done with each item of a page."""
+    acts: dict[int, ItemActs] = {}
+    for item, kind, value in ((a.item, a.kind, a.value) for a in actions):
+        said, stars = task.said(kind, value), task.stars(kind, value)
+        if item in acts:
+            before = acts[item]
+            said = f"{before.said}, {said}"
+            stars = before.stars if stars is None else stars
+        acts[item] = ItemActs(said, kind != SKIP, stars)
+    return acts
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +194,10 @@ class Decision:
     read: int = 0
     """Number of items of the ranking that are in the answer."""
     actions: tuple[Action, ...] = ()
-    """One for each item of the page, in shown order."""
+    """One for each item of the page, in shown order; several where the task allows it."""
     leave: bool = False
+    move: Act | None = None
+    """What she does after the page, where that is neither `stay` nor `leave`."""
     flaws: Mapping[str, int] = field(default_factory=dict)
     """What was wrong with the final answer, by kind: `missing`, `duplicate`, `invented`,
     `unparsed`. Empty for a clean answer."""
@@ -156,6 +208,13 @@ class Decision:
     def malformed(self) -> bool:
         """Whether the answer still had a flaw after the repair call."""
         return bool(self.flaws)
+
+    @property
+    def chosen(self) -> tuple[int, ...]:
+        """The items with which she did anything, in shown order, or the first of her ranking."""
+        if self.actions:
+            return tuple(dict.fromkeys(action.item for action in self.actions if action.done))
+        return self.ranking[: min(1, self.read)]
 
     def rank_of(self, item: int) -> int | None:
         """Return the 1-based rank of an item; None if the answer does not contain it."""

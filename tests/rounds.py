@@ -48,7 +48,7 @@ class MemoryRecord:
     def flush(self):
         self.log.append(("flushed",))
 
-    def commit_round(self, round, visits, measured, state, digest, facts=()):
+    def commit_round(self, round, visits, measured, state, digest, facts=(), items=()):
         users = [visit.user for visit in visits]
         self.log.append(("committed", round, users, dict(measured.round), dict(state)))
         return f"{digest}/{round}"

@@ -3,6 +3,7 @@
 import numpy as np
 
 from starec_sim import Experience, Feedback, Item, Observation, Settings, User, card
+from starec_sim.tasks import FEED
 
 GENRES = ("Crime", "Poetry", "Travel")
 
@@ -32,13 +33,13 @@ class Shelf:
     def observe(self, user, steps):
         rng = self.streams.stream("shelf", user=user, round=self.round)
         shown = rng.choice(len(self.items), self.config.shown, replace=False).tolist()
-        return Observation("feed", tuple(shown), tuple(self.cards[item] for item in shown))
+        return Observation(FEED, tuple(shown), tuple(self.cards[item] for item in shown))
 
     def respond(self, user, steps, observation, decision):
         lived = tuple(
             Experience(action.item, 5.0 if action.item % 3 == user % 3 else 2.0, "world")
             for action in decision.actions
-            if action.watched
+            if action.done
         )
         return Feedback(lived, ending="left")
 

@@ -24,6 +24,7 @@ from starec_sim.errors import DataError
 from starec_sim.plugins import Spec, Uses, spec_or
 from starec_sim.recommender import Recommender
 from starec_sim.rng import Streams
+from starec_sim.tasks import FEED, Task
 from starec_sim.types import (
     Decision,
     Experience,
@@ -32,7 +33,6 @@ from starec_sim.types import (
     IntArray,
     Observation,
     Step,
-    Task,
     Visit,
 )
 
@@ -40,7 +40,7 @@ from starec_sim.types import (
 class FeedEnvironment:
     """Pages of recommendations over any dataset: fatigue, exits, a recommender that learns."""
 
-    task: ClassVar[Task] = "feed"
+    task: ClassVar[Task] = FEED
     own_metrics: ClassVar[tuple[str, ...]] = ("visitors",)
     reward_names: ClassVar[tuple[str, ...]] = ("engagement", "satisfaction")
 
@@ -177,7 +177,7 @@ class FeedEnvironment:
             cards = tuple(self.cards[item] for item in items)
         else:
             cards = self._signals.cards(items, self._likes.of(user) if self._likes else None)
-        return Observation("feed", items, cards, len(steps) + 1)
+        return Observation(FEED, items, cards, len(steps) + 1)
 
     def respond(
         self, user: int, steps: Sequence[Step], observation: Observation, decision: Decision
@@ -185,7 +185,7 @@ class FeedEnvironment:
         """Reveal the stars of the watched items, and whether the visit ends."""
         offer = self._offers[user]
         truth = offer.experiences(self._page(steps), self._truth.source)
-        experiences = tuple(truth[action.item] for action in decision.actions if action.watched)
+        experiences = tuple(truth[action.item] for action in decision.actions if action.done)
         pages = [*(step.feedback.experiences for step in steps), experiences]
         if decision.leave:
             ending = "left"

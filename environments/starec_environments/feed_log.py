@@ -74,10 +74,10 @@ class FeedLog:
         ratings: list[float] = []
         for visit in visits:
             for step in visit.steps:
-                seen = [action for action in step.decision.actions if action.watched]
+                seen = [action for action in step.decision.actions if action.done]
                 watchers += [visit.user] * len(seen)
                 watched += [action.item for action in seen]
-                ratings += [np.nan if a.rating is None else a.rating for a in seen]
+                ratings += [a.value if isinstance(a.value, float) else np.nan for a in seen]
                 consumed = {action.item for action in seen}
                 left = [item for item in step.observation.slate if item not in consumed]
                 skippers += [visit.user] * len(left)

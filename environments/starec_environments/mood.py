@@ -79,4 +79,5 @@ def delight(experiences: Sequence[Experience], nothing: float) -> float:
     """
     if not experiences:
         return nothing
-    return sum(e.rating - 3.0 for e in experiences) / (2.0 * len(experiences))
+    stars = sum(e.rating - 3.0 for e in experiences if e.rating is not None)
+    return stars / (2.0 * len(experiences))

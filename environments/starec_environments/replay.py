@@ -19,6 +19,7 @@ from starec_environments.signals import SignalNames, Signals
 from starec_sim.cards import card
 from starec_sim.dataset import Dataset, Interactions
 from starec_sim.holdout.user_logs import UserLog
+from starec_sim.tasks import RANKING, Task
 from starec_sim.types import (
     Decision,
     Experience,
@@ -26,7 +27,6 @@ from starec_sim.types import (
     IntArray,
     Observation,
     Step,
-    Task,
     Visit,
 )
 
@@ -68,7 +68,7 @@ class ReplayEnvironment(ABC):
         signals: What cards say besides attributes.
     """
 
-    task: ClassVar[Task] = "ranking"
+    task: ClassVar[Task] = RANKING
     own_metrics: ClassVar[tuple[str, ...]] = ()
     reward_names: ClassVar[tuple[str, ...]] = ("tier", "ndcg")
 
@@ -117,7 +117,7 @@ class ReplayEnvironment(ABC):
             cards = self._signals.cards(items, replay.log.likes(replay.log.first, known))
         else:
             cards = tuple(self.cards[item] for item in items)
-        return Observation("ranking", items, cards, page)
+        return Observation(RANKING, items, cards, page)
 
     def respond(
         self, user: int, steps: Sequence[Step], observation: Observation, decision: Decision

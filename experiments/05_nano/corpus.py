@@ -21,6 +21,7 @@ from starec_environments.signals import BAND_NAMES, SHOWN_TOGETHER, TITLE_LIMIT,
 from starec_sim.answers import label, read_decision, read_prompt, read_summary
 from starec_sim.cards import card, quoted
 from starec_sim.policies.reasoner import ReasonerPolicy
+from starec_sim.tasks import BUILT_IN, FEED, RANKING
 from starec_sim.types import (
     Action,
     Decision,
@@ -114,7 +115,7 @@ class _GeneratedUser:
         self.items += [self.world.item() for _ in range(size)]
         slate = tuple(range(first, first + size))
         cards = tuple(card(self.items[place], self._shown_signals()) for place in slate)
-        return Observation(task, slate, cards, page=int(rng.integers(1, 6)))
+        return Observation(BUILT_IN[task], slate, cards, page=int(rng.integers(1, 6)))
 
     def _shown_signals(self) -> dict[str, str]:
         rng, shown = self.rng, {}
@@ -208,7 +209,7 @@ def _drill(rng: Rng, teacher: ReasonerPolicy) -> Sample:
         if rng.random() < 0.6
     ]
     cards = tuple(card(item) for item in shown)
-    observation = Observation("ranking", tuple(range(len(items))), cards)
+    observation = Observation(RANKING, tuple(range(len(items))), cards)
     asked = PROMPTS.decide(User(""), Memory(summary="\n".join(summary)), observation, cards)
     return _bare(_decided("ranking", asked, teacher, cards, rng))
 
@@ -286,12 +287,12 @@ def _prediction(
         slate = (items[-1], *range(1_000, 1_000 + count - 1))
         ranking = tuple(rng.permutation(slate).tolist())
         read = count if rng.random() < 0.9 else int(rng.integers(0, count))
-        observation = Observation("ranking", slate, ("",) * count)
+        observation = Observation(RANKING, slate, ("",) * count)
         return observation, Decision(ranking, read), Feedback(met, target=items[-1])
     actions = tuple(
-        Action(i, True, float(rng.integers(3, 6)) if rng.random() < 0.9 else None) for i in items
+        Action(i, "watch", float(rng.integers(3, 6)) if rng.random() < 0.9 else None) for i in items
     )
-    observation = Observation("feed", tuple(items), ("",) * len(items))
+    observation = Observation(FEED, tuple(items), ("",) * len(items))
     return observation, Decision(actions=actions), Feedback(met)
 
 

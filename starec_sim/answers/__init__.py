@@ -24,7 +24,14 @@ from starec_sim.answers.findings import MAX_ANSWER, Findings
 from starec_sim.answers.json_schema import answer_schema
 from starec_sim.answers.labelling import label, labelled, labels
 from starec_sim.answers.parts import Form
-from starec_sim.answers.prompt import NOTHING_YET, SUMMARY_WORDS, PromptParts, Reviewed, read_prompt
+from starec_sim.answers.prompt import (
+    NOTHING_YET,
+    SUMMARY_WORDS,
+    PromptParts,
+    Reviewed,
+    ShownAct,
+    read_prompt,
+)
 from starec_sim.answers.summaries import CHARACTERS_A_WORD, read_summary
 from starec_sim.answers.tags import part, sections, thought, with_reasoning
 from starec_sim.answers.terms import (
@@ -35,6 +42,7 @@ from starec_sim.answers.terms import (
     card_terms,
     count_line,
     experience_line,
+    outcome,
     read_counts,
     read_statements,
     stars,
@@ -52,6 +60,7 @@ __all__ = [
     "Form",
     "PromptParts",
     "Reviewed",
+    "ShownAct",
     "ShownExperience",
     "TermCount",
     "answer_schema",
@@ -62,6 +71,7 @@ __all__ = [
     "label",
     "labelled",
     "labels",
+    "outcome",
     "part",
     "read_counts",
     "read_decision",

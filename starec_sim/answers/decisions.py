@@ -7,6 +7,7 @@ recorded with the decision.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,9 +15,10 @@ from starec_sim.answers.findings import Findings, readable
 from starec_sim.answers.labelling import LABEL, labels
 from starec_sim.answers.parts import AnswerParts, Form, parts_of
 from starec_sim.answers.tags import ACTIONS, NEXT, RANKING
+from starec_sim.tasks import LEAVE, SKIP, STAY, Act, Task
 from starec_sim.types import Action, Decision, Observation
 
-_ACTION = re.compile(rf"({LABEL}): (?:(skip)|watch(?: ([1-5]))?)")
+_LINE = re.compile(rf"({LABEL}): (.+)")
 
 
 def read_decision(
@@ -36,7 +38,7 @@ def read_decision(
     """
     findings = Findings()
     parts = parts_of(readable(answer, findings), form)
-    read = _read_ranking if observation.task == "ranking" else _read_actions
+    read = _read_ranking if observation.task.ranks else _read_actions
     decision = read(parts, observation, findings)
     return replace(decision, flaws=dict(findings.counts)), findings
 
@@ -54,29 +56,67 @@ def _read_ranking(parts: AnswerParts, observation: Observation, findings: Findin
 
 
 def _read_actions(parts: AnswerParts, observation: Observation, findings: Findings) -> Decision:
-    slate = observation.slate
+    slate, task = observation.slate, observation.task
     lines = parts.lines(ACTIONS)
-    action_at: dict[int, Action] = {}
+    acts_at: dict[int, tuple[Act, ...]] = {}
     if lines is None:
         _no_part(parts.expected(ACTIONS), len(slate), findings)
     else:
-        matches = [match for line in lines if (match := _ACTION.fullmatch(line))]
-        bad = len(lines) - len(matches)
-        findings.add("unparsed", bad, f'{bad} lines are neither "A: skip" nor "A: watch 4"')
-        order = _known_once([match[1] for match in matches], len(slate), findings)
-        first = {match[1]: match for match in reversed(matches)}
+        said = [line for text in lines if (line := _read_line(text, task))]
+        bad = len(lines) - len(said)
+        findings.add("unparsed", bad, f"{bad} lines are {_none_of(task)}")
+        order = _known_once([label for label, _ in said], len(slate), findings)
+        first = dict(reversed(said))
         shown = labels(len(slate))
-        for position in order:
-            match = first[shown[position]]
-            rating = float(match[3]) if match[3] else None
-            action_at[position] = Action(slate[position], watched=not match[2], rating=rating)
-    following = parts.text(NEXT)
-    if following not in ("stay", "leave"):
-        findings.add("unparsed", 1, parts.expected(NEXT, "stay or leave"))
+        acts_at = {position: first[shown[position]] for position in sorted(order)}
+        if any(kind.at_most is not None for kind in task.actions):
+            acts_at = _within_limits(acts_at, task, findings)
     actions = tuple(
-        action_at.get(position, Action(item, watched=False)) for position, item in enumerate(slate)
+        Action(item, act.kind, act.value)
+        for position, item in enumerate(slate)
+        for act in acts_at.get(position, (Act(SKIP),))
     )
-    return Decision(actions=actions, leave=following == "leave")
+    following = parts.text(NEXT)
+    move = None if following is None else task.read_move(following)
+    if move is None:
+        findings.add("unparsed", 1, parts.expected(NEXT, " or ".join(task.move_examples)))
+    elif move.kind not in (STAY, LEAVE):
+        return Decision(actions=actions, move=move)
+    return Decision(actions=actions, leave=move is not None and move.kind == LEAVE)
+
+
+def _read_line(line: str, task: Task) -> tuple[str, tuple[Act, ...]] | None:
+    """Return the label of a line and what is done with its item; None in any other form."""
+    match = _LINE.fullmatch(line)
+    acts = task.read_acts(match[2]) if match else None
+    return None if match is None or acts is None else (match[1], acts)
+
+
+def _none_of(task: Task) -> str:
+    """Return in words what a line is not: one of the examples of its form."""
+    examples = [f'"A: {example}"' for example in task.examples]
+    neither = "neither" if len(examples) == 2 else "none of"
+    return f"{neither} {', '.join(examples[:-1])} nor {examples[-1]}"
+
+
+def _within_limits(
+    acts_at: dict[int, tuple[Act, ...]], task: Task, findings: Findings
+) -> dict[int, tuple[Act, ...]]:
+    """Leave out actions that were done more often on the page than the task allows."""
+    times: Counter[str] = Counter()
+    kept: dict[int, tuple[Act, ...]] = {}
+    for position, acts in acts_at.items():
+        times.update(act.kind for act in acts)
+        allowed = tuple(
+            act for act in acts if times[act.kind] <= (task.kinds[act.kind].at_most or len(acts_at))
+        )
+        kept[position] = allowed or (Act(SKIP),)
+    for kind in task.actions:
+        if kind.at_most is not None and times[kind.name] > kind.at_most:
+            over = times[kind.name] - kind.at_most
+            note = f'"{kind.name}" can be done at most {kind.at_most} times on a page'
+            findings.add("too many", over, note)
+    return kept
 
 
 def _no_part(expected: str, count: int, findings: Findings) -> None:

@@ -72,6 +72,12 @@ class _Tagged:
         return f"there must be exactly one <{name}>{example}</{name}> after the reasoning"
 
 
+def _said(acts: Any) -> str:
+    """Return what is said of a label: one text, or several in a list."""
+    several = isinstance(acts, list) and not isinstance(acts, _Pairs)
+    return ", ".join(map(str, acts)) if several else str(acts)
+
+
 class _Pairs(list[tuple[str, Any]]):
     """A JSON object as pairs: a key that occurs twice stays visible."""
 
@@ -110,7 +116,9 @@ class _Json:
 
     def lines(self, name: str) -> list[str] | None:
         value = self._one(name)
-        return [f"{key}: {said}" for key, said in value] if isinstance(value, _Pairs) else None
+        if not isinstance(value, _Pairs):
+            return None
+        return [f"{label}: {_said(acts)}" for label, acts in value]
 
     def expected(self, name: str, example: str = "...") -> str:
         return f'the answer must be one JSON object that holds "{name}" once, in the form asked for'

@@ -8,12 +8,15 @@ longest summary. `read_prompt` goes by these and by nothing else.
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from starec_sim.answers import tags
 from starec_sim.answers.labelling import read_labelled
 from starec_sim.answers.terms import ShownExperience, read_experience
+from starec_sim.tasks import STARS
 from starec_sim.types import Messages
 
 WORD_LIMIT = "at most {words} words"
@@ -24,6 +27,20 @@ NOTHING_YET = "nothing yet"
 """The whole text of a section, or of a new text, that has nothing to say."""
 
 _LIMIT = re.compile(WORD_LIMIT.format(words=r"(\d{1,6})"))
+_ACT = re.compile(r"^A: (.+?)(?: \((.*)\))?$", re.MULTILINE)
+_AT_MOST = re.compile(r"at most (\d{1,6}) on a page$")
+_STARS = re.compile(rf"a whole number of {STARS} from (\d+) to (\d+)")
+
+
+class ShownAct(NamedTuple):
+    """An action that a prompt offers for an item."""
+
+    example: str
+    """As an answer writes it, with an argument where it has one."""
+    at_most: int
+    """How often it can be done on the page."""
+    stars: tuple[int, int] | None = None
+    """The range of the argument, where that is stars."""
 
 
 class Reviewed(NamedTuple):
@@ -56,6 +73,8 @@ class PromptParts:
     """Label and card of each item that is to be ranked or acted on, in shown order."""
     reviewed: tuple[Reviewed, ...] = ()
     """The items that a reflection is about."""
+    acts: tuple[ShownAct, ...] = ()
+    """What can be done with an item besides `skip`, from the weakest interest to the strongest."""
 
 
 def read_prompt(messages: Messages) -> PromptParts:
@@ -94,7 +113,21 @@ def read_prompt(messages: Messages) -> PromptParts:
         preferences,
         history=tuple(line for line in lines if line is not None),
         candidates=tuple(read_labelled(shown.get(tags.PAGE if feed else tags.CANDIDATES, ""))),
+        acts=_acts(messages[0][1]) if feed else (),
     )
+
+
+@lru_cache(maxsize=256)
+def _acts(form: str) -> tuple[ShownAct, ...]:
+    """Return the actions that a form offers; `watch` with stars where it lists none."""
+    acts = []
+    for example, described in _ACT.findall(form):
+        limit, between = _AT_MOST.search(described), _STARS.match(described)
+        times = int(limit[1]) if limit else sys.maxsize
+        acts.append(
+            ShownAct(example, times, (int(between[1]), int(between[2])) if between else None)
+        )
+    return tuple(acts[1:]) or (ShownAct("watch 4", sys.maxsize, (1, 5)),)
 
 
 def _reviewed(shown: dict[str, str]) -> list[Reviewed]:

@@ -23,6 +23,8 @@ DESCRIPTION = "description"
 """What is written about an item: a section of a prompt, and what its answer rewrites."""
 
 # Sections of a prompt.
+CONTEXT = "context"
+"""What else the user knows at this moment. It stands first, if there is any."""
 PROFILE = "profile"
 HISTORY = "history"
 """Experiences, oldest first, one on each line."""
@@ -42,7 +44,7 @@ OUTCOME = "outcome"
 PARTS = (THINK, RANKING, ACTIONS, NEXT, PREFERENCES, DESCRIPTION)
 """All parts that an answer may have."""
 SECTIONS = (
-    *(PROFILE, PREFERENCES, HISTORY, CANDIDATES, PAGE),
+    *(CONTEXT, PROFILE, PREFERENCES, HISTORY, CANDIDATES, PAGE),
     *(ITEM, PREDICTION, FEEDBACK, DESCRIPTION, OUTCOME),
 )
 """All sections that a prompt may have."""

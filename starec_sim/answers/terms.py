@@ -1,6 +1,7 @@
 """Attribute values as terms: on cards, in experiences, and counted in preference summaries.
 
-A prompt writes an experience as `- 4 stars: liked | <card>`. A summary says of a term how often it
+A prompt writes an experience as `- 4 stars: liked | <card>`, or as `- bought 2: liked | <card>` in
+a world without stars. A summary says of a term how often it
 was liked, as in `Sci-Fi: liked (3 of 4)`. Both forms are written and read here.
 """
 
@@ -10,14 +11,17 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from starec_sim.cards import MAX_FIELD
-from starec_sim.types import LIKED_ABOVE
+from starec_sim.cards import MAX_FIELD, quoted
+from starec_sim.types import LIKED_ABOVE, Experience
 
 LIKED, DISLIKED = "liked", "disliked"
 """The polarity words."""
 
 _POLARITY = f"{LIKED}|{DISLIKED}"
-_EXPERIENCE = re.compile(rf"- (\d(?:\.\d+)?) stars: (?:{_POLARITY}) \| (.*)")
+_EXPERIENCE = re.compile(rf"- (?:[^|]*; )?(?:(\d(?:\.\d+)?) stars|[^|]+): ({_POLARITY}) \| (.*)")
+_LIKED_STARS, _DISLIKED_STARS = 5.0, 2.0
+"""What an experience without stars counts for."""
+_DONE = str.maketrans({"|": "/", ";": ","})
 _COUNTED = re.compile(rf"([^:,;\n]+): ({_POLARITY})(?: \((\d{{1,6}}) of (\d{{1,6}})\))?")
 _STATEMENT = re.compile(rf"([^:,;\n]+): ({_POLARITY})")
 _SEPARATORS = re.compile(r"[:,;\s]+")
@@ -31,7 +35,10 @@ class ShownExperience(NamedTuple):
     """An experience as a prompt shows it."""
 
     stars: float
+    """Those that it shows; 5 or 2 where it shows a polarity only."""
     card: str
+    outcome: str = ""
+    """How it turned out, as the prompt writes it, without the polarity of stars."""
 
 
 TermCount = tuple[str, int, int]
@@ -60,20 +67,42 @@ def says_liked(line: str) -> bool:
     return line.endswith(f": {LIKED}")
 
 
-def experience_line(rating: float, card: str) -> str:
+def outcome(experience: Experience) -> str:
+    """Return how an item turned out, as prompts write it.
+
+    >>> outcome(Experience(0, 4.0, "logged"))
+    '4 stars: liked'
+    >>> outcome(Experience(0, None, "world", action="bought 2", like=True))
+    'bought 2: liked'
+    """
+    action, rating = experience.action, experience.rating
+    done = quoted(action.translate(_DONE)) if action else ""
+    if rating is not None:
+        return f"{done}; {stars(rating)}" if done else stars(rating)
+    if experience.like is None:
+        return done or "seen"
+    return f"{done or 'seen'}: {LIKED if experience.like else DISLIKED}"
+
+
+def experience_line(experience: Experience, card: str) -> str:
     """Return an experience as a line of a history.
 
-    >>> experience_line(2.5, '"Alien" | genre: Horror')
+    >>> experience_line(Experience(0, 2.5, "logged"), '"Alien" | genre: Horror')
     '- 2.5 stars: disliked | "Alien" | genre: Horror'
     """
-    return f"- {stars(rating)} | {card}"
+    return f"- {outcome(experience)} | {card}"
 
 
 @lru_cache(maxsize=4_096)
 def read_experience(line: str) -> ShownExperience | None:
-    """Return the experience that a line of a history shows; None for any other line."""
+    """Return the experience that a line of a history shows; None if it shows no polarity."""
     match = _EXPERIENCE.fullmatch(line)
-    return ShownExperience(float(match[1]), match[2]) if match else None
+    if match is None:
+        return None
+    without_stars = _LIKED_STARS if match[2] == LIKED else _DISLIKED_STARS
+    said = match[1] if match[1] else ""
+    outcome = f"{said} stars" if said else line[2 : match.start(3) - len(" | ")]
+    return ShownExperience(float(said) if said else without_stars, match[3], outcome)
 
 
 @lru_cache(maxsize=8_192)

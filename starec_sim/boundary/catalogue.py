@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from starec_sim.boundary.values import BrokenContract, sequence, shown
+from starec_sim.boundary.values import BrokenContract, finite_number, sequence, shown
 from starec_sim.types import Item, User
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -67,6 +68,13 @@ def checked_items(items: Any) -> int:
                     "tuple of texts",
                     _ATTRIBUTES,
                 )
+        for name, value in item.numbers.items():
+            finite_number(value, f"items[{row}].numbers[{shown(name)}]")
+            if name in item.attributes:
+                raise BrokenContract(
+                    f"items[{row}] has the attribute and the number {shown(name)}",
+                    "give one of them another name",
+                )
     if not len(items):
         raise BrokenContract("there are no items", "a catalogue has at least one item")
     _check_ids("items", [item.id for item in items])
@@ -114,6 +122,36 @@ def checked_catalogue(environment: Any) -> Size:
     return size
 
 
+def grown_size(environment: Any, before: Size) -> Size:
+    """Return the size of an environment with a growing catalogue, whose rows all stay.
+
+    Args:
+        environment: One with the ability `GrowingCatalogue`.
+        before: Its size when it was last checked.
+    """
+    if len(environment.items) == before.items:
+        same_size(environment, before)
+        return before
+    size = checked_catalogue(environment)
+    if size.users != before.users or size.items < before.items:
+        raise BrokenContract(
+            f"there were {before.users} users and {before.items} items, and now there are "
+            f"{size.users} and {size.items}",
+            "append to items, and keep the row of an item that is gone",
+        )
+    return size
+
+
+def checked_live(value: Any, items: int) -> NDArray[np.bool_]:
+    """Return which items can be shown."""
+    live = np.asarray(value)
+    if live.shape != (items,) or live.dtype != np.bool_:
+        raise BrokenContract(
+            f"returned {shown(value)}; it must return a truth value for each of {items} items"
+        )
+    return live
+
+
 def same_size(environment: Any, size: Size) -> None:
     """Refuse an environment whose users, items, cards or popularity changed in number."""
     for name, count in (
@@ -127,5 +165,6 @@ def same_size(environment: Any, size: Size) -> None:
             raise BrokenContract(
                 f"{name} had {count} entries when the environment was built and has {now} now",
                 "users and items are fixed: hold all of them from the start, and show an item "
-                "only from the round on in which it appears",
+                "only from the round on in which it appears; or write a method `live` "
+                "(starec_sim.environment.GrowingCatalogue), and items may be appended",
             )

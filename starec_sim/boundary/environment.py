@@ -11,7 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from starec_sim.boundary.call import PluginBoundary, complete, ships
-from starec_sim.boundary.catalogue import checked_catalogue, same_size
+from starec_sim.boundary.catalogue import (
+    checked_catalogue,
+    checked_live,
+    grown_size,
+    same_size,
+)
 from starec_sim.boundary.figures import checked_figures
 from starec_sim.boundary.first_rounds import FirstRounds
 from starec_sim.boundary.observation import (
@@ -22,7 +27,7 @@ from starec_sim.boundary.observation import (
 from starec_sim.boundary.slate_facts import checked_slate_facts
 from starec_sim.boundary.state import checked_state
 from starec_sim.boundary.values import BrokenContract, experiences, json_value, rows, shown
-from starec_sim.environment import Environment, SlateFacts
+from starec_sim.environment import Environment, GrowingCatalogue, SlateFacts
 from starec_sim.errors import ContractError
 from starec_sim.types import (
     Decision,
@@ -66,6 +71,7 @@ class CheckedEnvironment:
         self._first_rounds = FirstRounds(self._boundary, rebuild, self._size.items)
         self._round = 0
         self._tells_facts = isinstance(plugin, SlateFacts)
+        self._grows = isinstance(plugin, GrowingCatalogue)
         # An environment that ships, or that is derived from one, measures a metric of its own.
         derived = any(ships(base) for base in type(plugin).__mro__)
         self._own_metrics = frozenset({"visitors"} if derived else ())
@@ -189,7 +195,7 @@ class CheckedEnvironment:
             self._when,
             random=first_rounds.active,
         )
-        self._boundary.check(when, lambda: same_size(self.plugin, self._size))
+        self._boundary.check(when, self._check_size)
         self._boundary.check(when, lambda: first_rounds.round_ended(visits, figures))
         return figures
 
@@ -204,9 +210,25 @@ class CheckedEnvironment:
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Set the state to one that `state` returned."""
         self._boundary.call("restore", (state,), lambda value: None)
+        self._boundary.check("restore()", self._check_size)
+
+    def live(self) -> NDArray[np.bool_]:
+        """Return which items can be shown now; all of a catalogue that does not change."""
+        if not self._grows:
+            return np.ones(self._size.items, np.bool_)
+        items = self._size.items
+        return self._boundary.call("live", (), lambda value: checked_live(value, items), self._when)
+
+    def _check_size(self) -> None:
+        """Check that the catalogue is the same, or grew where it may."""
+        if not self._grows:
+            same_size(self.plugin, self._size)
+            return
+        self._size = grown_size(self.plugin, self._size)
+        self._first_rounds.items = self._size.items
 
     def _checked_visitors(self, value: Any) -> list[int]:
-        same_size(self.plugin, self._size)
+        self._check_size()
         visitors = list(rows(value, self._size.users, "what was returned", "user"))
         if any(b <= a for a, b in pairwise(visitors)):
             raise BrokenContract(

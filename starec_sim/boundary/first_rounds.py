@@ -63,7 +63,8 @@ class FirstRounds:
     ) -> None:
         self._boundary = boundary
         self._rebuild = rebuild
-        self._items = items
+        self.items = items
+        """How many items the catalogue has; it may grow."""
         self._begun = self._ended = self._round = 0
         self._steps: dict[int, _FirstStep] = {}
         self._state: dict[str, str] = {}
@@ -135,7 +136,7 @@ class FirstRounds:
     def _repeat(self, environment: Any, step: _FirstStep, how: str, hint: str) -> None:
         user, observation = step.user, step.observation
         who = f"the user in row {user}"
-        again = checked_observation(environment.observe(user, ()), self._items)
+        again = checked_observation(environment.observe(user, ()), self.items)
         if again != observation:
             raise BrokenContract(
                 f"observe for {who}, {how}, returned the slate {again.slate} with the cards "
@@ -145,7 +146,7 @@ class FirstRounds:
         if step.decision is None:
             return
         responded = environment.respond(user, (), observation, step.decision)
-        other = checked_feedback(responded, observation, self._items)
+        other = checked_feedback(responded, observation, self.items)
         if _text(other) != _text(step.feedback):
             raise BrokenContract(
                 f"respond for {who}, {how}, returned {other}; before it was {step.feedback}", hint

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import isfinite
-from typing import Any, cast, get_args
+from typing import Any, cast
+
+import numpy as np
 
 from starec_sim.boundary.values import (
     BrokenContract,
@@ -15,14 +17,13 @@ from starec_sim.boundary.values import (
     rows,
     sequence,
     shown,
-    stars,
     text,
     unique,
     whole_number,
 )
-from starec_sim.types import Action, Decision, Feedback, Observation, Task
+from starec_sim.tasks import BUILT_IN, FEED, SKIP, Act, Amount, Task
+from starec_sim.types import Action, Decision, Feedback, Observation
 
-_TASKS: tuple[str, ...] = get_args(Task)
 _INT, _STR = {int}, {str}
 
 
@@ -36,10 +37,7 @@ def checked_observation(value: Any, items: int) -> Observation:
     if _is_plain_observation(value, items):
         return cast("Observation", value)
     observation = instance(value, Observation)
-    if observation.task not in _TASKS:
-        raise BrokenContract(
-            f"the task is {shown(observation.task)}; it must be {' or '.join(_TASKS)}"
-        )
+    task = checked_task(observation.task)
     slate = rows(observation.slate, items, "the slate", "item")
     if not slate:
         raise BrokenContract(
@@ -55,7 +53,20 @@ def checked_observation(value: Any, items: int) -> Observation:
     page = whole_number(observation.page, "the page")
     if page < 1:
         raise BrokenContract(f"the page is {page}; pages count from 1")
-    return replace(observation, slate=slate, cards=cards, page=page)
+    context = text(observation.context, "the context")
+    return replace(observation, task=task, slate=slate, cards=cards, page=page, context=context)
+
+
+def checked_task(value: Any) -> Task:
+    """Return a task; the name of one that ships stands for it."""
+    if isinstance(value, Task):
+        return value
+    if isinstance(value, str) and value in BUILT_IN:
+        return BUILT_IN[value]
+    raise BrokenContract(
+        f"the task is {shown(value)}; it must be RANKING, FEED or a Task of its own",
+        "from starec_sim.tasks import FEED, RANKING, ActionKind, Task",
+    )
 
 
 def checked_feedback(value: Any, observation: Observation, items: int) -> Feedback:
@@ -74,7 +85,7 @@ def checked_feedback(value: Any, observation: Observation, items: int) -> Feedba
     feedback = instance(value, Feedback)
     revealed = experiences(feedback.experiences, items, "the experiences")
     slate = set(observation.slate)
-    if observation.task == "feed":
+    if not observation.task.ranks:
         for experience in revealed:
             if experience.item not in slate:
                 raise BrokenContract(
@@ -119,9 +130,12 @@ def checked_decision(value: Any, observation: Observation) -> Decision:
         )
     actions = value.actions
     if actions:
-        actions = tuple(_checked_action(each) for each in sequence(actions, "the actions"))
-        acted = _shown_items([action.item for action in actions], slate, "the actions")
-        unique(acted, "the actions", "item")
+        task = observation.task
+        actions = tuple(_checked_action(each, task) for each in sequence(actions, "the actions"))
+        _shown_items([action.item for action in actions], slate, "the actions")
+        _once_an_item(actions, task)
+    if value.move is not None:
+        _check_move(value.move, observation.task)
     flaws = value.flaws and mapping(value.flaws, "the flaws", whole_number)
     return replace(value, ranking=ranking, read=read, actions=actions, flaws=flaws)
 
@@ -138,14 +152,54 @@ def _shown_items(items: Any, slate: set[int], what: str) -> tuple[int, ...]:
     return plain
 
 
-def _checked_action(action: Any) -> Action:
+def _once_an_item(actions: tuple[Action, ...], task: Task) -> None:
+    """Refuse an action that is done twice with an item, and more than the task allows."""
+    by_item: dict[int, list[str]] = {}
+    for action in actions:
+        by_item.setdefault(action.item, []).append(action.kind)
+    for item, kinds in by_item.items():
+        if len(set(kinds)) < len(kinds) or len(kinds) > task.per_item:
+            raise BrokenContract(
+                f"the actions hold item {item} with {', '.join(kinds)}; the task "
+                f'"{task.name}" allows {task.per_item} for each item, each kind once'
+            )
+
+
+def _check_move(move: Any, task: Task) -> None:
+    if not isinstance(move, Act) or task.read_move(task.said(*move)) != move:
+        raise BrokenContract(
+            f"what is done after the page is {shown(move)}; it must be an Act, "
+            f"such as {' or '.join(task.move_examples)}"
+        )
+
+
+def _checked_action(action: Any, task: Task) -> Action:
     if not isinstance(action, Action):
         raise BrokenContract(f"the actions hold {shown(action)}; each must be an Action")
     item = whole_number(action.item, "the item of an action")
-    rating = action.rating
-    if rating is not None:
-        rating = stars(rating, f"the rating expected of item {item}")
-    return Action(item, bool(action.watched), rating)
+    name: Any = action.kind
+    if isinstance(name, bool | np.bool_):  # plug-ins for version 0.2 say whether it was watched
+        name = FEED.actions[0].name if name else SKIP
+    kind = task.kinds.get(name) if isinstance(name, str) else None
+    if kind is None:
+        raise BrokenContract(
+            f"what is done with item {item} is {shown(action.kind)}; it must be one of "
+            + ", ".join(task.kinds)
+        )
+    value = action.value
+    if value is None and (kind.argument is None or kind.optional):
+        return Action(item, kind.name)
+    if kind.argument is None:
+        raise BrokenContract(
+            f'"{kind.name}" of item {item} has {shown(value)}; it takes no argument'
+        )
+    if isinstance(kind.argument, Amount) and not isinstance(value, str):
+        value = finite_number(value, f'the amount of "{kind.name}" of item {item}')
+    if task.read_acts(task.said(kind.name, value)) is None:
+        raise BrokenContract(
+            f'"{kind.name}" of item {item} has {shown(value)}; it must be {kind.argument.meaning}'
+        )
+    return Action(item, kind.name, value)
 
 
 # Nearly every value is right and plain, and is checked for each step of each user. The next three
@@ -155,7 +209,8 @@ def _checked_action(action: Any) -> Action:
 def _is_plain_observation(value: Any, items: int) -> bool:
     return (
         type(value) is Observation
-        and value.task in _TASKS
+        and type(value.task) is Task
+        and type(value.context) is str
         and type(value.slate) is tuple
         and type(value.cards) is tuple
         and set(map(type, value.slate)) == _INT
@@ -184,18 +239,29 @@ def _is_plain_decision(value: Any, observation: Observation) -> bool:
         if set(map(type, value.actions)) != {Action}:
             return False
         acted = [action.item for action in value.actions]
-        if set(map(type, acted)) != _INT:
+        if set(map(type, acted)) != _INT or not all(
+            _is_plain_action(action, observation.task) for action in value.actions
+        ):
             return False
-        for action in value.actions:
-            rating = action.rating
-            if type(action.watched) is not bool or (
-                rating is not None and not (type(rating) is float and 1.0 <= rating <= 5.0)
-            ):
-                return False
     return (
-        len(set(acted)) == len(acted)
+        value.move is None
+        and len(set(acted)) == len(acted)
         and set(acted) <= set(observation.slate)
         and 0 <= value.read <= len(value.ranking)
+    )
+
+
+def _is_plain_action(action: Action, task: Task) -> bool:
+    kind = task.kinds.get(action.kind) if type(action.kind) is str else None
+    if kind is None:
+        return False
+    if action.value is None:
+        return kind.argument is None or kind.optional
+    return (
+        isinstance(kind.argument, Amount)
+        and type(action.value) is float
+        and kind.argument.low <= action.value <= kind.argument.high
+        and (not kind.argument.whole or action.value.is_integer())
     )
 
 
@@ -212,6 +278,6 @@ def _is_plain_feedback(value: Any, observation: Observation, items: int) -> bool
         return False
     if experiences(value.experiences, items, "the experiences") is not value.experiences:
         return False
-    return observation.task != "feed" or all(
+    return observation.task.ranks or all(
         experience.item in observation.slate for experience in value.experiences
     )

@@ -154,6 +154,8 @@ def experiences(value: Any, items: int, what: str) -> tuple[Experience, ...]:
             or type(experience.source) is not str
             or not 0 <= experience.item < items
             or not 1.0 <= experience.rating <= 5.0
+            or experience.action
+            or experience.like is not None
         ):
             return tuple(_experience(each, items, what) for each in given)
     return given
@@ -163,8 +165,18 @@ def _experience(value: Any, items: int, what: str) -> Experience:
     if not isinstance(value, Experience):
         raise BrokenContract(f"{what} hold {shown(value)}; each must be an Experience")
     (item,) = rows((value.item,), items, f"one of {what}", "item")
-    rating = stars(value.rating, f"{what}: the rating of item {item}")
-    return Experience(item, rating, text(value.source, f"{what}: the source of item {item}"))
+    of, rating, like = f"of item {item}", value.rating, value.like
+    if like is not None and not isinstance(like, bool | np.bool_):
+        raise BrokenContract(
+            f"{what}: the like {of} is {shown(like)}; it must be true, false or None"
+        )
+    return Experience(
+        item,
+        None if rating is None else stars(rating, f"{what}: the rating {of}"),
+        text(value.source, f"{what}: the source {of}"),
+        text(value.action, f"{what}: the action {of}"),
+        None if like is None else bool(like),
+    )
 
 
 def mapping(value: Any, what: str, plain: Callable[[Any, str], T]) -> dict[str, T]:

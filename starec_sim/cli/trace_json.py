@@ -26,17 +26,24 @@ def _step_as_json(step: RecordedStep, items: Mapping[int, Item]) -> dict[str, An
     return {
         "round": step.round + 1,
         "page": step.observation.page,
-        "task": step.observation.task,
+        "task": step.observation.task.name,
         "shown": [
             {"item": items[row].id, "title": items[row].title} for row in step.observation.slate
         ],
         "ranking": [items[row].id for row in step.decision.ranking],
         "read": step.decision.read,
         "actions": [
-            {"item": items[a.item].id, "watched": a.watched, "rating": a.rating}
+            {
+                "item": items[a.item].id,
+                "action": a.kind,
+                "value": a.value,
+                "watched": a.done,
+                "rating": step.observation.task.stars(a.kind, a.value),
+            }
             for a in step.decision.actions
         ],
         "leave": step.decision.leave,
+        "move": step.decision.move and list(step.decision.move),
         "flaws": dict(step.decision.flaws),
         "repaired": step.decision.repaired,
         "target": None if step.feedback.target is None else items[step.feedback.target].id,
@@ -55,6 +62,8 @@ def _experience_as_json(experience: Experience, items: Mapping[int, Item]) -> di
         "item": items[experience.item].id,
         "title": items[experience.item].title,
         "rating": experience.rating,
+        "liked": experience.liked,
+        "action": experience.action,
         "source": experience.source,
     }
 

@@ -17,8 +17,9 @@ from starec_sim.answers import label, thought
 from starec_sim.cli.tables import grid, one_line
 from starec_sim.cli.visible_console import console
 from starec_sim.runs.reader import RecordedStep, RecordedTrial
+from starec_sim.tasks import FEED
 from starec_sim.traces.step_page import Change, changes
-from starec_sim.types import Item, Messages, Node, User
+from starec_sim.types import Item, Messages, Node, User, acts_by_item
 from starec_sim.visible_text import visible
 
 ENDINGS = {
@@ -73,10 +74,10 @@ def _print_step(
     prompts: bool,
 ) -> None:
     out.print()
-    if step.observation.task == "feed":
-        _print_page(out, step, items)
-    else:
+    if step.observation.task.ranks:
         _print_ranking(out, step, items)
+    else:
+        _print_page(out, step, items)
     out.print()
     print_flaws(out, step.decision.flaws, step.decision.repaired)
     print_answers(out, step.turns, "fast", prompts)
@@ -120,17 +121,20 @@ def print_user(out: Console, user: str, profile: Mapping[str, str], about: str) 
 
 
 def _print_page(out: Console, step: RecordedStep, items: Mapping[int, Item]) -> None:
-    """Print a page of the feed: label, item, expected rating and true rating."""
+    """Print a page: label, item, what was done or expected, and the true rating."""
     experiences = {e.item: e for e in step.feedback.experiences}
-    actions = {action.item: action for action in step.decision.actions}
+    feed = step.observation.task == FEED
+    acts = acts_by_item(step.observation.task, step.decision.actions)
     rows = []
     for place, item in enumerate(step.observation.slate):
-        action, expected = actions.get(item), Text("skipped", "dim")
-        if action is not None and action.watched:
-            expected = Text("–" if action.rating is None else f"    {action.rating:g}")
-        lived = stars(experiences.get(item))
-        rows.append(Row(label(place), items[item], (expected, lived)))
-    print_items(out, rows, f"page {step.observation.page}", ("expected", "lived"))
+        act, said = acts.get(item), Text("skipped", "dim")
+        if act is not None and act.done and not feed:
+            said = Text(visible(act.said))
+        elif act is not None and act.done:
+            said = Text("–" if act.stars is None else f"    {act.stars:g}")
+        rows.append(Row(label(place), items[item], (said, stars(experiences.get(item)))))
+    heads = ("expected" if feed else "did", "lived")
+    print_items(out, rows, f"page {step.observation.page}", heads)
 
 
 def _print_ranking(out: Console, step: RecordedStep, items: Mapping[int, Item]) -> None:
@@ -169,8 +173,13 @@ class Rated(Protocol):
     """A true rating, or what a page says of it."""
 
     @property
-    def rating(self) -> float:
-        """Stars, 1.0 to 5.0."""
+    def rating(self) -> float | None:
+        """Stars, 1.0 to 5.0; None in a world without stars."""
+        ...
+
+    @property
+    def like(self) -> bool | None:
+        """Whether she liked it, where there are no stars."""
         ...
 
     @property
@@ -232,6 +241,8 @@ def stars(experience: Rated | None) -> Text:
     """Return a true rating as stars, marked with ≈ if a model predicted it."""
     if experience is None:
         return Text("")
+    if experience.rating is None:
+        return Text({True: "liked", False: "disliked", None: "–"}[experience.like])
     full = max(0, min(5, round(experience.rating)))
     text = Text.assemble(("★" * full, "yellow"), ("☆" * (5 - full), "dim"))
     return text if experience.source != "model" else Text.assemble(text, (" ≈", "dim"))

@@ -26,6 +26,7 @@ from starec_sim.cli.trace_view import (
     stars,
 )
 from starec_sim.cli.visible_console import console
+from starec_sim.tasks import FEED
 from starec_sim.traces.commands import why_command
 from starec_sim.traces.step_page import SlatePlace, StepPage
 from starec_sim.traces.values import ExperienceRef
@@ -103,14 +104,17 @@ def slate_columns(page: StepPage) -> tuple[str, ...]:
     known = {
         "score": any(place.score is not None for place in page.slate),
         "truth": any(place.truth is not None for place in page.slate),
-        "rank": page.task != "feed",
-        "expected": page.task == "feed",
+        "rank": page.offered.ranks,
+        "expected": page.offered == FEED,
+        "did": not page.offered.ranks and page.offered != FEED,
     }
     return tuple(name for name, has_values in known.items() if has_values)
 
 
 def slate_cell(place: SlatePlace, column: str) -> str:
     """Return the text of one cell of a slate."""
+    if column == "did":
+        return visible(place.action or "–")
     if column == "expected":
         if not place.watched:
             return "skipped"
@@ -122,7 +126,7 @@ def slate_cell(place: SlatePlace, column: str) -> str:
 
 
 def _task(page: StepPage) -> str:
-    return f"page {page.page}" if page.task == "feed" else f"{len(page.slate)} to rank"
+    return f"{len(page.slate)} to rank" if page.offered.ranks else f"page {page.page}"
 
 
 def _print_memory(out: Console, page: StepPage, prompts: bool) -> None:
@@ -163,18 +167,20 @@ def _print_slate(out: Console, page: StepPage) -> None:
     for place in page.slate:
         cells = [Text(slate_cell(place, column), justify="right") for column in columns]
         chosen = Text("chosen" if place.target else "", "bold")
-        marks = [chosen] if page.task != "feed" else []
+        marks = [chosen] if page.offered.ranks else []
         rows.append(
             Row(place.label, place.item, (*cells, *marks, stars(lived.pop(place.item.id, None))))
         )
-    heads = (*columns, *([""] if page.task != "feed" else []), "lived")
+    heads = (*columns, *([""] if page.offered.ranks else []), "lived")
     print_items(out, rows, "shown", heads)
     if lived:
         print_text(out, "also lived", ", ".join(map(_lived, lived.values())))
 
 
 def _lived(experience: ExperienceRef) -> str:
-    return f"{visible(experience.item.title)} {experience.rating:g}"
+    rating = experience.rating
+    how = {True: "liked", False: "disliked", None: ""}[experience.like]
+    return f"{visible(experience.item.title)} {how if rating is None else f'{rating:g}'}".strip()
 
 
 def _print_group(out: Console, group: Group) -> None:

@@ -22,6 +22,7 @@ from starec_sim.plugins import Spec
 from starec_sim.policies.abilities import NamedWeights
 from starec_sim.policies.engine.protocol import Precision
 from starec_sim.settings import Settings, validate
+from starec_sim.tasks import RANKING
 from starec_sim.types import Node
 
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -223,7 +224,7 @@ def _check_request(fast: Mapping[str, Any]) -> None:
 
 def _asks_for_rankings(experiment: Experiment) -> bool:
     environment = _environment_class(experiment)
-    return isinstance(environment, OneTask) and environment.task == "ranking"
+    return isinstance(environment, OneTask) and environment.task in (RANKING, RANKING.name)
 
 
 def _environment_class(experiment: Experiment) -> object:

@@ -20,14 +20,17 @@ from starec_sim.answers import (
     count_line,
     read_counts,
 )
-from starec_sim.answers.tags import ACTIONS, NEXT, PREFERENCES, RANKING, THINK, block, tagged
+from starec_sim.answers.tags import PREFERENCES, RANKING, THINK, block, tagged
 from starec_sim.answers.terms import says_liked
+from starec_sim.policies.acting import Wish, act_on
 from starec_sim.policies.text_policy import TextPolicy, word_count
 
 _PRIOR_STARS, _PRIOR_MET = 3.5, 5.0
 """What users give on average, and how many experiences that is worth."""
 _LIKE_STARS = 2.0
 """Stars between what users like and what they dislike."""
+_STRONGEST = 1.0
+"""Stars above what is usual from which on a user does the strongest thing that she can."""
 _DAMPING = 5.0
 """Meetings at which a term is trusted half."""
 
@@ -74,18 +77,20 @@ class LexicalPolicy(TextPolicy):
             for label, _, known in scored
             if known
         )
-        answer = self._act(scored, usual) if prompt.asks == "feed" else _rank(scored)
+        answer = self._act(scored, usual, prompt) if prompt.asks == "feed" else _rank(scored)
         return f"{block(THINK, thoughts)}\n{answer}"
 
-    def _act(self, scored: Sequence[_Scored], usual: float) -> str:
-        lines = []
-        for place, (label, score, known) in enumerate(scored):
-            wanted = score > 0 or (not known and place < self.curiosity)
-            stars = min(5, max(1, round(usual + score)))
-            lines.append(f"{label}: watch {stars}" if wanted else f"{label}: skip")
-        watched = any("watch" in line for line in lines)
-        following = tagged(NEXT, "stay" if watched else "leave")
-        return block(ACTIONS, "\n".join(lines)) + "\n" + following
+    def _act(self, scored: Sequence[_Scored], usual: float, prompt: PromptParts) -> str:
+        wishes = [
+            Wish(
+                label,
+                max(0.0, score) / _STRONGEST,
+                min(5, max(1, round(usual + score))),
+                score > 0 or (not known and place < self.curiosity),
+            )
+            for place, (label, score, known) in enumerate(scored)
+        ]
+        return act_on(wishes, prompt.acts)
 
     def _taste(self, prompt: PromptParts) -> tuple[Mapping[str, float], float]:
         """Return what each term is worth, in stars, and the stars that the user usually gives."""
@@ -98,7 +103,7 @@ class LexicalPolicy(TextPolicy):
         for term, likes, met in summary:
             stars = _LIKE_STARS * (likes - base * met)
             evidence[term] = [self.summary_trust * stars, self.summary_trust * met]
-        for stars, card in prompt.history:
+        for stars, card, _ in prompt.history:
             for term in card_terms(card):
                 seen = evidence.setdefault(term, [0.0, 0.0])
                 seen[0] += stars - usual

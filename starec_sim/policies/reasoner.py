@@ -25,12 +25,14 @@ from starec_sim.answers import (
     LIKED,
     NOTHING_YET,
     PromptParts,
+    ShownAct,
     card_terms,
     count_line,
     read_counts,
 )
-from starec_sim.answers.tags import ACTIONS, NEXT, PREFERENCES, RANKING, THINK, block, tagged
+from starec_sim.answers.tags import PREFERENCES, RANKING, THINK, block, tagged
 from starec_sim.answers.terms import says_liked
+from starec_sim.policies.acting import Wish, act_on
 from starec_sim.policies.evidence import (
     POLARITIES,
     SIGNALS,
@@ -52,6 +54,8 @@ _LIKE_VOTE, _DISLIKE_VOTE = 0.5, -1.0
 """Stars from there to a usual like and to a usual dislike, which a summary counts without stars."""
 _DAMPING = 2.0
 """Meetings at which an attribute is trusted half."""
+_STRONGEST = 4
+"""The balance from which on a user does the strongest thing that she can."""
 _OFTEN = 3
 """Meetings from which on an attribute is loved by habit."""
 
@@ -125,7 +129,7 @@ class ReasonerPolicy(TextPolicy):
         fields = (field for _, card in prompt.candidates for field in card.split(" | "))
         shown = {field.partition(": ")[0] for field in fields}
         thoughts = "\n".join([self.first_line(shown), *map(str, weighed)])
-        answer = _act(weighed) if prompt.asks == "feed" else _rank(weighed)
+        answer = _act(weighed, prompt.acts) if prompt.asks == "feed" else _rank(weighed)
         return f"{block(THINK, thoughts)}\n{answer}"
 
     def tastes(self, prompt: PromptParts) -> Mapping[str, str]:
@@ -133,7 +137,7 @@ class ReasonerPolicy(TextPolicy):
         votes: dict[str, list[float]] = {}
         for term, likes, met in read_counts(prompt.preferences):
             votes[term] = [_LIKE_VOTE * likes + _DISLIKE_VOTE * (met - likes), float(met)]
-        for stars, card in prompt.history:
+        for stars, card, _ in prompt.history:
             for term in card_terms(card):
                 vote = votes.setdefault(term, [0.0, 0.0])
                 vote[0] += stars - _NEUTRAL_STARS
@@ -180,16 +184,18 @@ def _rank(weighed: Sequence[Weighed]) -> str:
     return tagged(RANKING, " > ".join(one.label for one in order))
 
 
-def _act(weighed: Sequence[Weighed]) -> str:
-    """Watch items with a positive balance, and the first of a page if it has no evidence."""
-    lines = []
-    for place, one in enumerate(weighed):
-        curious = place == 0 and not one.evidence
-        stars = 5 if one.balance > 2 else 4 if one.balance else 3
-        watch = one.balance > 0 or curious
-        lines.append(f"{one.label}: watch {stars}" if watch else f"{one.label}: skip")
-    following = "stay" if any("watch" in line for line in lines) else "leave"
-    return block(ACTIONS, "\n".join(lines)) + "\n" + tagged(NEXT, following)
+def _act(weighed: Sequence[Weighed], acts: Sequence[ShownAct]) -> str:
+    """Choose items with a positive balance, and the first of a page if it has no evidence."""
+    wishes = [
+        Wish(
+            one.label,
+            max(0, one.balance) / _STRONGEST,
+            5 if one.balance > 2 else 4 if one.balance else 3,
+            one.balance > 0 or (place == 0 and not one.evidence),
+        )
+        for place, one in enumerate(weighed)
+    ]
+    return act_on(wishes, acts)
 
 
 def _reflect(prompt: PromptParts, keeps: int) -> str:

@@ -6,39 +6,53 @@ What is decoded is checked by type; a `StoredValueError` names the column and th
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from typing_extensions import TypedDict  # that of Python 3.11 is refused by pydantic
 
-from starec_sim.runs.stored_values import Count, Number, Row, StoredType
-from starec_sim.types import Action, Decision, Experience, Feedback, Memory, Observation, Task
+from starec_sim.runs.stored_values import Count, Number, Row, StoredType, StoredValueError
+from starec_sim.tasks import BUILT_IN, FEED, SKIP, Act, task_of_json, task_to_json
+from starec_sim.types import Action, Decision, Experience, Feedback, Item, Memory, Observation
 
-_StoredExperience = tuple[Row, Number, str]
+_StoredExperience = tuple[Row, Number | None, str]
+_StoredDone = tuple[str, bool | None]
+"""`Experience.action` and `Experience.like`, stored only where an experience has one of them."""
+_StoredMemory = tuple[list[_StoredExperience], str, int]
+_StoredAct = tuple[str, Number | str | None]
 
 
 class _StoredDecision(TypedDict, total=False):
     ranking: list[Row]
     read: Row
-    actions: list[tuple[Row, Count, Number | None]]
+    actions: list[tuple[Row, Count | str, Number | str | None]]
     leave: Count
+    move: _StoredAct
     flaws: dict[str, Count]
     repaired: Count
 
 
 class _StoredFeedback(TypedDict, total=False):
     lived: list[_StoredExperience]
+    done: list[_StoredDone]
     target: Row
     reward: dict[str, Number]
     ending: str
 
 
-_OBSERVATION = StoredType[tuple[Task, int, list[int]]](
-    "steps.observation", tuple[Task, Row, list[Row]]
+_OBSERVATION = StoredType[tuple[str, int, list[int]] | tuple[str, int, list[int], dict[str, Any]]](
+    "steps.observation", tuple[str, Row, list[Row]] | tuple[str, Row, list[Row], dict[str, Any]]
 )
 _DECISION = StoredType[_StoredDecision]("steps.decision", _StoredDecision)
 _FEEDBACK = StoredType[_StoredFeedback]("steps.feedback", _StoredFeedback)
-_MEMORY = StoredType[tuple[list[_StoredExperience], str, int]](
-    "memories.memory", tuple[list[_StoredExperience], str, Count]
+_MEMORY = StoredType[_StoredMemory | tuple[list[_StoredExperience], str, int, list[_StoredDone]]](
+    "memories.memory",
+    tuple[list[_StoredExperience], str, Count]
+    | tuple[list[_StoredExperience], str, Count, list[_StoredDone]],
+)
+_KINDS = (SKIP, FEED.actions[0].name)
+_ATTRIBUTES = StoredType[dict[str, list[str] | float]](
+    "items.attributes", dict[str, list[str] | Number]
 )
 _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
@@ -49,13 +63,29 @@ def dumps(value: Any) -> str:
 
 
 def dump_observation(observation: Observation) -> str:
-    """Encode an observation without its cards, whose text is in the stored prompt."""
-    return dumps([observation.task, observation.page, observation.slate])
+    """Encode an observation without cards and context, whose text is in the stored prompt.
+
+    A task of the environment's own is written out with each step: a reader needs no plug-in.
+    """
+    task = observation.task
+    parts = [task.name, observation.page, observation.slate]
+    if BUILT_IN.get(task.name) == task:
+        return dumps(parts)
+    return f"{dumps(parts)[:-1]},{task_to_json(task)}]"
 
 
 def load_observation(text: str) -> Observation:
     """Decode what `dump_observation` wrote, without cards."""
-    task, page, slate = _OBSERVATION.from_json(text)
+    name, page, slate, *declared = _OBSERVATION.from_json(text)
+    if declared:
+        try:
+            task = task_of_json(dumps(declared[0]))
+        except ValueError:
+            raise StoredValueError(f"steps.observation: no task: {declared[0]!r:.200}") from None
+    elif name in BUILT_IN:
+        task = BUILT_IN[name]
+    else:
+        raise StoredValueError(f"steps.observation: there is no task {name!r}")
     return Observation(task, tuple(slate), (), page)
 
 
@@ -64,8 +94,9 @@ def dump_decision(decision: Decision) -> str:
     parts = {
         "ranking": decision.ranking,
         "read": decision.read,
-        "actions": [[a.item, int(a.watched), a.rating] for a in decision.actions],
+        "actions": [_action(action) for action in decision.actions],
         "leave": int(decision.leave),
+        "move": decision.move,
         "flaws": decision.flaws,
         "repaired": int(decision.repaired),
     }
@@ -79,10 +110,11 @@ def load_decision(text: str) -> Decision:
         ranking=tuple(parts.get("ranking", ())),
         read=parts.get("read", 0),
         actions=tuple(
-            Action(item, bool(watched), rating)
-            for item, watched, rating in parts.get("actions", ())
+            Action(item, kind if isinstance(kind, str) else _KINDS[bool(kind)], value)
+            for item, kind, value in parts.get("actions", ())
         ),
         leave=bool(parts.get("leave", 0)),
+        move=Act(*parts["move"]) if "move" in parts else None,
         flaws=parts.get("flaws", {}),
         repaired=bool(parts.get("repaired", 0)),
     )
@@ -92,6 +124,7 @@ def dump_feedback(feedback: Feedback) -> str:
     """Encode feedback; empty parts are left out."""
     parts = {
         "lived": [_experience(e) for e in feedback.experiences],
+        "done": _done(feedback.experiences),
         "target": feedback.target,
         "reward": dict(feedback.reward),
         "ending": feedback.ending,
@@ -103,23 +136,65 @@ def load_feedback(text: str) -> Feedback:
     """Decode what `dump_feedback` wrote."""
     parts = _FEEDBACK.from_json(text)
     return Feedback(
-        tuple(Experience(*row) for row in parts.get("lived", ())),
+        _experiences(parts.get("lived", ()), parts.get("done", ())),
         target=parts.get("target"),
         reward=parts.get("reward", {}),
         ending=parts.get("ending", ""),
     )
 
 
+def dump_item(item: Item) -> str:
+    """Encode attributes and numbers of an item; a number stands beside the lists of texts."""
+    return dumps({**item.attributes, **item.numbers})
+
+
+def load_item(item_id: str, title: str, attributes: str) -> Item:
+    """Decode an item whose attributes and numbers `dump_item` wrote."""
+    texts: dict[str, tuple[str, ...]] = {}
+    numbers: dict[str, float] = {}
+    for name, value in _ATTRIBUTES.from_json(attributes).items():
+        if isinstance(value, list):
+            texts[name] = tuple(value)
+        else:
+            numbers[name] = value
+    return Item(item_id, title, texts, numbers)
+
+
 def dump_memory(memory: Memory) -> str:
     """Encode a memory."""
-    return dumps([[_experience(e) for e in memory.history], memory.summary, memory.steps])
+    parts = [[_experience(e) for e in memory.history], memory.summary, memory.steps]
+    done = _done(memory.history)
+    return dumps([*parts, done] if done else parts)
 
 
 def load_memory(text: str) -> Memory:
     """Decode what `dump_memory` wrote."""
-    history, summary, steps = _MEMORY.from_json(text)
-    return Memory(tuple(Experience(*row) for row in history), summary, steps)
+    history, summary, steps, *done = _MEMORY.from_json(text)
+    return Memory(_experiences(history, done[0] if done else ()), summary, steps)
 
 
 def _experience(experience: Experience) -> list[Any]:
     return [experience.item, experience.rating, experience.source]
+
+
+def _done(experiences: Sequence[Experience]) -> list[_StoredDone]:
+    """Return what was done in each experience; nothing where all have stars and nothing else."""
+    if not any(e.action or e.like is not None for e in experiences):
+        return []
+    return [(e.action, e.like) for e in experiences]
+
+
+def _experiences(
+    rows: Sequence[_StoredExperience], done: Sequence[_StoredDone]
+) -> tuple[Experience, ...]:
+    if not done:
+        return tuple(Experience(*row) for row in rows)
+    if len(done) != len(rows):
+        raise StoredValueError(f"{len(rows)} experiences, and {len(done)} of what was done")
+    return tuple(Experience(*row, *act) for row, act in zip(rows, done, strict=True))
+
+
+def _action(action: Action) -> list[Any]:
+    """Encode an action; those of a feed are 1 and 0, as they always were."""
+    kind = _KINDS.index(action.kind) if action.kind in _KINDS else action.kind
+    return [action.item, kind, action.value]

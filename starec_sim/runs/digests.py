@@ -55,6 +55,6 @@ def environment_digest(environment: Environment) -> str:
         history = [[e.item, e.rating, e.source] for e in environment.history(row)]
         sha.update(codec.dumps([user.id, dict(user.profile), history]).encode())
     for item in environment.items:
-        sha.update(codec.dumps([item.id, item.title, dict(item.attributes)]).encode())
+        sha.update(codec.dumps([item.id, item.title, {**item.attributes, **item.numbers}]).encode())
     sha.update(np.asarray(environment.popularity, np.float64).tobytes())
     return sha.hexdigest()

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from starec_sim.errors import RunError, did_you_mean
 from starec_sim.runs.reader import Reader, RecordedStep, RecordedTrial, reading
 from starec_sim.runs.tables import ColumnType, TableRow, write_rows
-from starec_sim.types import Experience, Turn, User
+from starec_sim.types import Experience, Turn, User, acts_by_item
 
 _TURN: dict[str, ColumnType] = {
     "arm": "text",
@@ -50,6 +50,7 @@ _IMPRESSION: dict[str, ColumnType] = {
     "title": "text",
     "watched": "truth",
     "expected": "number",
+    "action": "text",
     "rank": "integer",
     "chosen": "truth",
     "lived": "number",
@@ -195,10 +196,11 @@ def _impressions_of_step(
 ) -> Iterator[TableRow]:
     slate, decision, feedback = step.observation.slate, step.decision, step.feedback
     items = reader.items(trial, slate)
-    actions = {action.item: action for action in decision.actions}
+    task = step.observation.task
+    acts = acts_by_item(task, decision.actions)
     experiences: dict[int, Experience] = {e.item: e for e in feedback.experiences}
     for place, item in enumerate(slate, 1):
-        action = actions.get(item)
+        act = acts.get(item)
         row: dict[str, Any] = {
             "arm": trial.arm,
             "seed": trial.seed,
@@ -211,8 +213,8 @@ def _impressions_of_step(
             "lived": experiences[item].rating if item in experiences else None,
             "slow": step.verdict.slow,
         }
-        if step.observation.task == "ranking":
+        if task.ranks:
             row |= {"rank": decision.rank_of(item), "chosen": item == feedback.target}
-        elif action is not None:
-            row |= {"watched": action.watched, "expected": action.rating}
+        elif act is not None:
+            row |= {"watched": act.done, "expected": act.stars, "action": act.said}
         yield row

@@ -54,10 +54,8 @@ class VisitFacts(NamedTuple):
 
 
 def chosen_items(observation: Observation, decision: Decision) -> tuple[int, ...]:
-    """Return what a user chose: all that she watched in a feed, the first item of a ranking."""
-    if observation.task == "feed":
-        return tuple(action.item for action in decision.actions if action.watched)
-    return decision.ranking[: min(1, decision.read)]
+    """Return what a user chose: all that she acted on, or the first item of a ranking."""
+    return decision.chosen
 
 
 def count_visit(steps: Sequence[StepParts]) -> VisitFacts:
@@ -69,8 +67,8 @@ def count_visit(steps: Sequence[StepParts]) -> VisitFacts:
         shown += len(observation.slate)
         chosen += len(picked)
         for experience in feedback.experiences:
-            rated += 1
-            stars += experience.rating
+            rated += experience.rating is not None
+            stars += experience.rating or 0.0
             liked += experience.liked and experience.item in picked
         slow += verdict.slow
         flawed += decision.malformed

@@ -33,7 +33,6 @@ _FACTS = StoredType[dict[str, object]]("trials.facts", JsonObject)
 _USER = StoredType[tuple[int, str, str]]("users", tuple[Row, str, str])
 _PROFILE = StoredType[dict[str, Any]]("users.profile", dict[str, str | int | float | bool | None])
 _ITEM = StoredType[tuple[str, str, str]]("items", tuple[str, str, str])
-_ATTRIBUTES = StoredType[dict[str, list[str]]]("items.attributes", dict[str, list[str]])
 _STEP = StoredType[tuple[int, int, str, str, str, int, str, int]](
     "steps", tuple[Row, Row, str, str, str, Literal[0, 1], str, int]
 )
@@ -354,5 +353,4 @@ def _user(row: tuple[Any, ...]) -> tuple[int, User]:
 
 def _item(row: tuple[Any, ...]) -> Item:
     item_id, title, attributes = _ITEM.from_row(row)
-    listed = _ATTRIBUTES.from_json(attributes).items()
-    return Item(item_id, title, {name: tuple(values) for name, values in listed})
+    return codec.load_item(item_id, title, attributes)

@@ -32,7 +32,7 @@ from starec_sim.runs.session import Session
 from starec_sim.runs.store import Store
 from starec_sim.runs.trial_state import TrialState, load_state, turns_after
 from starec_sim.runs.turns import insert_turn
-from starec_sim.types import CallKey, Memory, Step, Turn, Visit
+from starec_sim.types import CallKey, Item, Memory, Step, Turn, Visit
 
 _FLUSH_TURNS = 64
 _FLUSH_S = 1.0
@@ -56,6 +56,8 @@ class Recorder:
         """By user, the turns from the first failed call of a visit on; the round commits them."""
         self._timer: asyncio.TimerHandle | None = None
         self._committed: dict[CallKey, Turn] = {}
+        self._items = 0
+        """How many items of the catalogue are in the record."""
         self._hashed_turns: dict[int, list[HashedTurns]] = {}
 
     def open(self, arm: str, seed: int, environment: Environment) -> TrialState:
@@ -81,6 +83,9 @@ class Recorder:
             )
         with readable_errors(store.path):
             state = load_state(store.db, trial)
+            (self._items,) = store.db.execute(
+                "SELECT COUNT(*) FROM items WHERE trial = ?", (trial,)
+            ).fetchone()
             self._committed = turns_after(store.db, trial, state.rounds)
         return state._replace(labels={"run": store.path.parent.name, "arm": arm, "seed": seed})
 
@@ -101,13 +106,23 @@ class Recorder:
                 for row, user in enumerate(environment.users)
             ),
         )
-        db.executemany(
-            "INSERT INTO items VALUES (?, ?, ?, ?, ?)",
-            (
-                (trial, row, item.id, item.title, codec.dumps(dict(item.attributes)))
-                for row, item in enumerate(environment.items)
-            ),
+        self._insert_items(environment.items)
+
+    def _insert_items(self, items: Sequence[Item], begin: int = 0) -> bytes:
+        """Insert the items from a row on, and return what a digest covers; empty if there are none.
+
+        Args:
+            items: The whole catalogue.
+            begin: The first row that is not in the record.
+        """
+        rows = [
+            (row, items[row].id, items[row].title, codec.dump_item(items[row]))
+            for row in range(begin, len(items))
+        ]
+        self._store.db.executemany(
+            "INSERT INTO items VALUES (?, ?, ?, ?, ?)", ((self._trial, *row) for row in rows)
         )
+        return codec.dumps(rows).encode() if rows else b""
 
     def find(self, key: CallKey) -> Turn | None:
         """Return the turn that was committed under this key before the process started."""
@@ -178,6 +193,7 @@ class Recorder:
         environment_state: Mapping[str, NDArray[Any]],
         digest: str,
         facts: Sequence[Sequence[Facts]] = (),
+        items: Sequence[Item] = (),
     ) -> str:
         """Commit a round in one transaction and return the digest of the trial so far.
 
@@ -188,6 +204,7 @@ class Recorder:
             environment_state: The environment's state after the round.
             digest: Digest of the trial before the round.
             facts: What the environment knows of each step of each visit; empty if nothing.
+            items: The catalogue, which may have grown since the last round.
         """
         store, trial = self._store, self._trial
         sha = hashlib.sha256(digest.encode())
@@ -213,6 +230,8 @@ class Recorder:
                 for name, value in measured.round.items()
             }
             sha.update(codec.dumps(of_round).encode())
+            if len(items) > self._items:
+                sha.update(self._insert_items(items, self._items))
             store.db.executemany(
                 "INSERT INTO metrics VALUES (?, ?, ?, ?)",
                 ((trial, round, name, value) for name, value in of_round.items()),
@@ -223,6 +242,7 @@ class Recorder:
             )
             store.db.execute("INSERT INTO rounds VALUES (?, ?, ?)", (trial, round, sha.hexdigest()))
         # After the transaction: if it is rolled back, the pending turns are still to be written.
+        self._items = max(self._items, len(items))
         self._pending.clear()
         self._held.clear()
         self._stop_timer()

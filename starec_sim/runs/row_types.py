@@ -49,14 +49,14 @@ class StepRow(NamedTuple):
     user: str
     step: int
     task: str
-    """`ranking` or `feed`."""
+    """`ranking`, `feed`, or the name that an environment gives its own task."""
     page: int
     slate: tuple[str, ...]
     """Items in the order in which they are shown."""
     ranking: tuple[str, ...]
     """Items that the answer ranks, best first; empty in a feed."""
     watched: tuple[str, ...]
-    """Items of a feed that the user watches."""
+    """Items that the user watches in a feed; those that she acts on in another task."""
     left: bool
     """Whether the user leaves after this step."""
     flaws: Mapping[str, int]
@@ -89,9 +89,12 @@ class ImpressionRow(NamedTuple):
     """Position on the slate, from 1."""
     item: str
     watched: bool | None
-    """In a feed: whether it was watched."""
+    """In a feed: whether it was watched; in another task whether anything was done with it."""
     expected: float | None
-    """In a feed: the stars that the user expected."""
+    """The stars that the user expected, where the task asks for them."""
+    action: str | None
+    """What she did with it, as an answer writes it: `watch 4`, `look at, buy 2`; None in a
+    ranking."""
     rank: int | None
     """In a ranking: the rank that it got; None if it was not in the answer."""
     chosen: bool | None

@@ -36,6 +36,10 @@ _VISITORS = (
 _STEPS = (
     _VISITORS + "CROSS JOIN main.steps s ON (s.trial, s.round, s.user) = (t.trial, r.round, u.user)"
 )
+_ACTIONS = (
+    "FROM json_each(s.decision, '$.actions') a WHERE json_extract(a.value, '$[0]') = shown.value"
+)
+"""What a user did with one item of the slate."""
 
 VIEWS: Mapping[str, View] = {
     "trials": View(
@@ -99,17 +103,21 @@ VIEWS: Mapping[str, View] = {
             "position": "on the slate, from 1",
             "item": "the id in the dataset",
             "title": "the title",
-            "watched": "1 or 0 in a feed; null in a ranking",
-            "expected": "stars that the user expects of it, or null",
+            "watched": "1 if she did anything with it (in a feed: watched it), else 0; null in a "
+            "ranking",
+            "expected": "stars that the user expects of it in a feed, or null",
+            "action": "what she did with it: watch 4, look at, buy 2; null in a ranking",
             "rank": "in the answer, from 1; null in a feed and where the answer leaves it out",
             "rating": "true stars, where the step revealed them",
             "target": "1 if the user chose it in the data",
         },
         f"SELECT {_SELECT_AT}, shown.key + 1 AS position, i.id AS item, i.title, "
-        "(SELECT json_extract(a.value, '$[1]') FROM json_each(s.decision, '$.actions') a "
-        "WHERE json_extract(a.value, '$[0]') = shown.value) AS watched, "
-        "(SELECT json_extract(a.value, '$[2]') FROM json_each(s.decision, '$.actions') a "
-        "WHERE json_extract(a.value, '$[0]') = shown.value) AS expected, "
+        f"(SELECT MAX(json_extract(a.value, '$[1]') <> 0) {_ACTIONS}) AS watched, "
+        "(SELECT MAX(CASE WHEN json_extract(a.value, '$[1]') = 1 THEN json_extract(a.value, "
+        f"'$[2]') END) {_ACTIONS}) AS expected, "
+        "(SELECT GROUP_CONCAT(CASE json_extract(a.value, '$[1]') WHEN 0 THEN 'skip' WHEN 1 THEN "
+        "'watch' ELSE json_extract(a.value, '$[1]') END || IFNULL(' ' || CAST(json_extract("
+        f"a.value, '$[2]') AS TEXT), ''), ', ') {_ACTIONS}) AS action, "
         "(SELECT r.key + 1 FROM json_each(s.decision, '$.ranking') r WHERE r.value = shown.value "
         "AND r.key < json_extract(s.decision, '$.read')) AS rank, "
         "(SELECT json_extract(e.value, '$[1]') FROM json_each(s.feedback, '$.lived') e "

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from starec_sim.runs.reader import RecordedStep, RecordedTrial
 from starec_sim.runs.row_types import ImpressionRow, StepRow, TurnRow
 from starec_sim.runs.stored_values import missing
+from starec_sim.types import Experience, acts_by_item
 
 
 class UserStep(NamedTuple):
@@ -29,22 +30,16 @@ def step_row(trial: RecordedTrial, user: str, step: RecordedStep, items: list[st
         step.round,
         user,
         step.step,
-        shown.task,
+        shown.task.name,
         shown.page,
         ids_of(items, shown.slate),
         ids_of(items, decision.ranking[: decision.read]),
-        ids_of(items, [action.item for action in decision.actions if action.watched]),
+        ids_of(items, decision.chosen if decision.actions else ()),
         decision.leave,
         decision.flaws,
         decision.repaired,
         None if feedback.target is None else ids_of(items, [feedback.target])[0],
-        dict(
-            zip(
-                ids_of(items, [e.item for e in feedback.experiences]),
-                [e.rating for e in feedback.experiences],
-                strict=True,
-            )
-        ),
+        _ratings(items, feedback.experiences),
         feedback.ending,
         step.verdict.slow,
         step.verdict.reason,
@@ -57,11 +52,11 @@ def impression_rows(
 ) -> Iterator[ImpressionRow]:
     """Yield a row for each item that a step shows."""
     shown, decision, feedback = step.observation, step.decision, step.feedback
-    actions = {action.item: action for action in decision.actions}
+    acts = acts_by_item(shown.task, decision.actions)
     ratings = {experience.item: experience.rating for experience in feedback.experiences}
     ids = ids_of(items, shown.slate)
     for place, item in enumerate(shown.slate, 1):
-        action = actions.get(item)
+        act = acts.get(item)
         yield ImpressionRow(
             trial.arm,
             trial.seed,
@@ -70,13 +65,20 @@ def impression_rows(
             step.step,
             place,
             ids[place - 1],
-            action.watched if action else None,
-            action.rating if action else None,
-            decision.rank_of(item) if shown.task == "ranking" else None,
-            item == feedback.target if shown.task == "ranking" else None,
+            act.done if act else None,
+            act.stars if act else None,
+            act.said if act else None,
+            decision.rank_of(item) if shown.task.ranks else None,
+            item == feedback.target if shown.task.ranks else None,
             ratings.get(item),
             step.verdict.slow,
         )
+
+
+def _ratings(items: list[str], experiences: Sequence[Experience]) -> dict[str, float]:
+    """Return the stars of each item that a step revealed, where it revealed stars."""
+    rated = {e.item: e.rating for e in experiences if e.rating is not None}
+    return dict(zip(ids_of(items, list(rated)), rated.values(), strict=True))
 
 
 def ids_of(items: list[str], rows: Sequence[int]) -> tuple[str, ...]:

@@ -28,10 +28,11 @@ from starec_sim.runs.code import CodeRules, code_of
 from starec_sim.runs.folder import unchanged, where_it_started
 from starec_sim.runs.manifest import read_manifest
 from starec_sim.runs.reader import reading
+from starec_sim.tasks import FEED, LEAVE, STAY, Task
 from starec_sim.traces.notes import Address, Author, NewNote, add_note
 from starec_sim.traces.step_page import StepPage, read_step
 from starec_sim.traces.values import as_json
-from starec_sim.types import CallKey, Decision, Node, Observation, Task, Turn
+from starec_sim.types import CallKey, Decision, Node, Observation, Turn, acts_by_item
 from starec_sim.visible_text import visible_line
 
 MAX_SAMPLES = 20
@@ -243,20 +244,22 @@ def _sampled(page: StepPage, node: Node, completion: str) -> SampledAnswer:
         short = visible_line(" ".join(completion.split()))
         return SampledAnswer(completion, short[:_SHOWN], {})
     places = tuple(range(len(page.slate)))
-    task: Task = "feed" if page.task == "feed" else "ranking"
-    shown = Observation(task, places, tuple(place.item.title for place in page.slate))
+    shown = Observation(page.offered, places, tuple(place.item.title for place in page.slate))
     form: Form = "json" if completion.lstrip().startswith(("{", "```")) else "tags"
     decision, findings = read_decision(completion, shown, form)
-    return SampledAnswer(completion, _in_words(decision, page.task), dict(findings.counts))
+    return SampledAnswer(completion, _in_words(decision, page.offered), dict(findings.counts))
 
 
-def _in_words(decision: Decision, task: str) -> str:
-    if task == "ranking":
+def _in_words(decision: Decision, task: Task) -> str:
+    if task.ranks:
         return f"ranks {label(decision.ranking[0])} first" if decision.read else "no ranking"
-    watched = ", ".join(label(action.item) for action in decision.actions if action.watched)
-    return (
-        f"{f'watch {watched}' if watched else 'skip all'}; {'leave' if decision.leave else 'stay'}"
-    )
+    then = task.said(*decision.move) if decision.move else LEAVE if decision.leave else STAY
+    if task != FEED:
+        acts = acts_by_item(task, decision.actions)
+        done = ", ".join(f"{label(item)} {act.said}" for item, act in acts.items() if act.done)
+        return f"{done or 'skip all'}; {then}"
+    watched = ", ".join(label(item) for item in decision.chosen)
+    return f"{f'watch {watched}' if watched else 'skip all'}; {then}"
 
 
 class _NoStore:

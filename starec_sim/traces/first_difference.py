@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from starec_sim.answers import outcome
 from starec_sim.runs.comparable_steps import (
     ComparableStep,
     ComparableSteps,
@@ -15,8 +16,9 @@ from starec_sim.runs.comparable_steps import (
     round_digests,
 )
 from starec_sim.runs.reader import Reader, RecordedTrial
+from starec_sim.tasks import FEED
 from starec_sim.traces.values import StepAddress
-from starec_sim.types import Decision, Feedback
+from starec_sim.types import Action, Decision, Experience, Feedback
 
 Part = Literal["observation", "prompt", "answer", "decision", "feedback", "gate", "memory"]
 """The parts of a step, in the order in which they come about."""
@@ -210,12 +212,8 @@ def _prompt(turn: ComparableTurn, steps: ComparableSteps) -> str:
 
 def _decision(decision: Decision, items: list[str]) -> str:
     if decision.actions:
-        watched = [
-            items[a.item] + ("" if a.rating is None else f" ({a.rating:g})")
-            for a in decision.actions
-            if a.watched
-        ]
-        said = f"watches {', '.join(watched) or 'nothing'}, and {_stays(decision)}"
+        done = [items[action.item] + _act(action) for action in decision.actions if action.done]
+        said = f"chooses {', '.join(done) or 'nothing'}, and {_stays(decision)}"
     else:
         said = f"ranks {', '.join(items[item] for item in decision.ranking[: decision.read])}"
     flaws = ", ".join(f"{kind} {count}" for kind, count in decision.flaws.items())
@@ -223,11 +221,22 @@ def _decision(decision: Decision, items: list[str]) -> str:
 
 
 def _stays(decision: Decision) -> str:
+    if decision.move is not None:
+        kind, value = decision.move
+        return kind if value is None else f"{kind} {value}"
     return "leaves" if decision.leave else "stays"
 
 
+def _act(action: Action) -> str:
+    """Return what was done with an item; a watched one has the stars that she expects."""
+    watch, value = FEED.actions[0].name, action.value
+    number = f"{value:g}" if isinstance(value, float) else value or ""
+    said = str(number) if action.kind == watch else f"{action.kind} {number}".strip()
+    return f" ({said})" if said else ""
+
+
 def _feedback(feedback: Feedback, items: list[str]) -> str:
-    parts = [f"{items[e.item]} {e.rating:g} stars ({e.source})" for e in feedback.experiences]
+    parts = [f"{items[e.item]} {_turned_out(e)} ({e.source})" for e in feedback.experiences]
     if feedback.target is not None:
         parts.append(f"chosen {items[feedback.target]}")
     parts += [f"{name} {value:g}" for name, value in feedback.reward.items()]
@@ -249,3 +258,7 @@ def _excerpt(lines: list[str], start: int) -> str:
     shown = [line[:_LONGEST] for line in lines[start : start + _SHOWN]]
     before, after = ["…"] * (start > 0), ["…"] * (start + _SHOWN < len(lines))
     return "\n".join([*before, *shown, *after])
+
+
+def _turned_out(experience: Experience) -> str:
+    return outcome(experience) if experience.rating is None else f"{experience.rating:g} stars"

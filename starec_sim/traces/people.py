@@ -256,10 +256,10 @@ def _visit_step(found: StepOutline, items: Items, weights: Mapping[str, float] |
     return VisitStep(
         found.step + 1,
         found.observation.page,
-        found.observation.task,
+        found.observation.task.name,
         tuple(ItemName(items[item].id, items[item].title) for item in found.observation.slate),
         tuple(items[item].id for item in chosen_items(found.observation, found.decision)),
-        {items[e.item].id: e.rating for e in found.feedback.experiences},
+        {items[e.item].id: e.rating for e in found.feedback.experiences if e.rating is not None},
         found.verdict.slow,
         found.verdict.reason,
         reward,

@@ -17,6 +17,7 @@ from starec_sim.traces.scan_rules import (
     Rule,
     StreakRule,
 )
+from starec_sim.types import acts_by_item
 
 _STREAKS = {
     "malformed": "answers in a row could not be read",
@@ -170,9 +171,7 @@ class _Contradictions:
 
 def _chosen(step: ScannedStep) -> list[int]:
     """Return the items that a user chooses: what she watches, or ranks first."""
-    if step.observation.task == "feed":
-        return [action.item for action in step.decision.actions if action.watched]
-    return list(step.decision.ranking[: min(1, step.decision.read)])
+    return list(step.decision.chosen)
 
 
 class _OneRating:
@@ -187,7 +186,8 @@ class _OneRating:
     def see(self, step: ScannedStep) -> None:
         if step.user in self._varied:
             return
-        ratings = [a.rating for a in step.decision.actions if a.rating is not None]
+        acts = acts_by_item(step.observation.task, step.decision.actions).values()
+        ratings = [act.stars for act in acts if act.stars is not None]
         if not ratings:
             return
         stars, count, _, _ = self._users.get(step.user, (ratings[0], 0, 0, 0))
@@ -213,15 +213,15 @@ class _HyperActivity:
         """By user: items shown, items watched, and the last step."""
 
     def see(self, step: ScannedStep) -> None:
-        if step.observation.task != "feed":
+        if step.observation.task.ranks:
             return
         shown, watched, _, _ = self._users.get(step.user, (0, 0, 0, 0))
-        watched += sum(action.watched for action in step.decision.actions)
+        watched += len(step.decision.chosen)
         shown += len(step.observation.slate)
         self._users[step.user] = (shown, watched, step.round, step.step)
 
     def found(self) -> Iterator[Seen]:
         for user, (shown, watched, round, step) in sorted(self._users.items()):
             if shown >= self._rule.shown and watched >= self._rule.share * shown:
-                what = f"she watches {watched} of the {shown} items that she is shown"
+                what = f"she chooses {watched} of the {shown} items that she is shown"
                 yield Seen(user, round, step, watched, what)

@@ -14,8 +14,9 @@ from starec_sim.learning.trials import BRANCH
 from starec_sim.runs.facts import StepFacts
 from starec_sim.runs.reader import Reader, RecordedStep, RecordedTrial
 from starec_sim.runs.record_errors import damaged
+from starec_sim.tasks import Task
 from starec_sim.traces.values import ExperienceRef, GroupPlace, ItemRef, Items, StepAddress
-from starec_sim.types import Experience, Node, Source, Tokens, Turn
+from starec_sim.types import Experience, Node, Source, Tokens, Turn, acts_by_item
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ class SlatePlace:
     """None in a ranking."""
     expected: float | None
     """The stars that she expected of it."""
+    action: str | None
+    """What she did with it, as an answer writes it: `watch 4`, `look at, buy 2`."""
     score: float | None
     """The recommender's own score; None if it is not on record."""
     truth: float | None
@@ -122,6 +125,8 @@ class StepPage:
     next: StepAddress | None
     profile: Mapping[str, str]
     task: str
+    offered: Task
+    """What could be done with the slate."""
     page: int
     memory_before: ShownMemory
     recalled: tuple[RecalledRef, ...] | None
@@ -185,7 +190,8 @@ def read_step(
         previous=_address(at, keys, place - 1),
         next=_address(at, keys, place + 1),
         profile=user.profile,
-        task=found.observation.task,
+        task=found.observation.task.name,
+        offered=found.observation.task,
         page=found.observation.page,
         memory_before=_memory(place, summary, gained, found, items),
         recalled=tuple(RecalledRef(items[item], near) for item, near in facts.recalled) or None,
@@ -272,7 +278,7 @@ def _memory(
     return ShownMemory(
         steps=steps,
         summary=summary,
-        shown=tuple(f"{line.stars:g} stars | {line.card}" for line in shown),
+        shown=tuple(f"{line.outcome} | {line.card}" for line in shown),
         gained=tuple(map(items.experience, gained)),
     )
 
@@ -282,15 +288,14 @@ def _slate(
 ) -> tuple[SlatePlace, ...]:
     decision, feedback = step.decision, step.feedback
     ratings = {experience.item: experience.rating for experience in feedback.experiences}
-    actions = {action.item: action for action in decision.actions}
-    feed = step.observation.task == "feed"
+    acts, ranks = acts_by_item(step.observation.task, decision.actions), step.observation.task.ranks
     missing = (None,) * len(step.observation.slate)
     scores, truths = facts.score or missing, facts.truth or missing
     if not len(scores) == len(truths) == len(missing):
         raise damaged(path, f"step_facts has {len(scores)} scores for a slate of {len(missing)}")
     places = []
     for place, item in enumerate(step.observation.slate):
-        action = actions.get(item)
+        act = acts.get(item)
         places.append(
             SlatePlace(
                 position=place + 1,
@@ -298,9 +303,10 @@ def _slate(
                 item=items[item],
                 rating=ratings.get(item),
                 target=item == feedback.target,
-                rank=None if feed else decision.rank_of(item),
-                watched=bool(action and action.watched) if feed else None,
-                expected=action.rating if action else None,
+                rank=decision.rank_of(item) if ranks else None,
+                watched=None if ranks else bool(act and act.done),
+                expected=act.stars if act else None,
+                action=act.said if act else None,
                 score=scores[place],
                 truth=truths[place],
             )

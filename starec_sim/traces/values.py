@@ -34,12 +34,17 @@ class ItemRef:
 
 @dataclass(frozen=True, slots=True)
 class ExperienceRef:
-    """A true rating of an item."""
+    """How an item turned out."""
 
     item: ItemRef
-    rating: float
+    rating: float | None
+    """Stars; None in a world without stars."""
     source: str
     """`logged`, `world` or `model`, see `starec_sim.types.Experience`."""
+    action: str = ""
+    """What the user did."""
+    like: bool | None = None
+    """Whether she liked it, where there are no stars."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,13 @@ class Items:
 
     def experience(self, experience: Experience) -> ExperienceRef:
         """Return an experience with its item."""
-        return ExperienceRef(self[experience.item], experience.rating, experience.source)
+        return ExperienceRef(
+            self[experience.item],
+            experience.rating,
+            experience.source,
+            experience.action,
+            experience.like,
+        )
 
 
 def item_ref(item: Item) -> ItemRef:

@@ -11,6 +11,7 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 from starec_sim import plugins
 from starec_sim.answers import card_terms, read_decision, read_prompt, thought
 from starec_sim.policies.nano import HERE as SHIPPED
+from starec_sim.tasks import RANKING
 from starec_sim.types import Observation
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,7 +60,7 @@ class TestTheCorpus:
     def test_answers_are_without_flaw(self, rankings):
         for one in rankings:
             count = len(read_prompt(one.messages).candidates)
-            observation = Observation("ranking", tuple(range(count)), ("",) * count)
+            observation = Observation(RANKING, tuple(range(count)), ("",) * count)
             _, findings = read_decision(one.answer, observation)
             assert not findings.counts, one.answer
 

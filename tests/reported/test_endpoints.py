@@ -25,6 +25,7 @@ from starec_sim.policies.openai.failures import explain
 from starec_sim.policies.openai.target import Target
 from starec_sim.policies.settings import GatewaySettings
 from starec_sim.rng import Streams
+from starec_sim.tasks import RANKING
 from starec_sim.types import CallKey, Observation
 from tests.chat_endpoint import completion, endpoint  # noqa: F401
 from tests.turn_store import Turns
@@ -416,7 +417,7 @@ def test_an_answer_that_is_whole_but_for_its_end_is_read(play):
 )
 def test_json_in_a_fence_or_behind_reasoning_is_read(fence, thought, ranking):
     answer = thought + fence.replace("{}", json.dumps({"think": "x", "ranking": ranking}))
-    slate = Observation("ranking", (0, 1, 2, 3), ("",) * 4)
+    slate = Observation(RANKING, (0, 1, 2, 3), ("",) * 4)
     decision, findings = read_decision(answer, slate, "json")
     assert not findings.counts
     assert [labels(4)[item] for item in decision.ranking] == ranking

@@ -9,6 +9,7 @@ from scipy.sparse import csr_matrix
 from starec_sim import plugins
 from starec_sim.errors import ContractError, StarecError
 from starec_sim.learning.rewards import AnswerOutcome, Rewards
+from starec_sim.tasks import FEED
 from starec_sim.types import Decision, Feedback, Observation
 
 RECOMMENDER = """
@@ -151,7 +152,7 @@ def test_describe_checks_what_a_reader_returns(tmp_path, starec):
 def test_a_reward_that_raises_names_its_file_and_line(tmp_path):
     (tmp_path / "mine.py").write_text("\ndef tips(outcome):\n    return {}['tips']\n")
     rewards = Rewards({f"{tmp_path / 'mine.py'}:tips": 1.0})
-    observation = Observation("feed", (1,), ("one",))
+    observation = Observation(FEED, (1,), ("one",))
     outcome = AnswerOutcome("fast", "", True, observation, Decision(), Feedback(()))
     said = r"reward mine.py:tips, user u3 in round 2: raised KeyError: 'tips' \(mine.py:3\)"
     with pytest.raises(StarecError, match=said):

@@ -13,6 +13,7 @@ from starec_sim.agent import Call
 from starec_sim.cards import card
 from starec_sim.policies.gateway import Gateway, Policy
 from starec_sim.rng import Streams
+from starec_sim.tasks import BUILT_IN
 from starec_sim.types import Experience, Feedback, Item, Memory, Observation, User
 from tests.turn_store import Turns
 
@@ -31,7 +32,7 @@ class TinyWorld:
     """Shows the first four items on each page; in a ranking the third is what she chooses."""
 
     def __init__(self, task="ranking", pages=1):
-        self.task, self.pages = task, pages
+        self.task, self.pages = BUILT_IN[task], pages
         self.users, self.items = [User("ann", {"age": "40"})], ITEMS
         self.cards = [card(item) for item in ITEMS]
 
@@ -42,8 +43,8 @@ class TinyWorld:
         )
 
     def respond(self, user, steps, observation, decision):
-        watched = [action.item for action in decision.actions if action.watched]
-        target = 2 if self.task == "ranking" else None
+        watched = [action.item for action in decision.actions if action.done]
+        target = 2 if self.task.ranks else None
         lived = watched if target is None else [target]
         over = "done" if len(steps) + 1 >= self.pages else ""
         return Feedback(

@@ -78,7 +78,7 @@ def _act(user: int, round: int, shown: Observation) -> Decision:
         mark = user * 31 + round * 17 + item * 7
         watched = mark % 3 == 0
         stars = float(1 + mark % 5) if watched and mark % 4 else None
-        actions.append(Action(item, watched, stars))
+        actions.append(Action(item, "watch" if watched else "skip", stars))
         assert shown.cards[place]
     leave = (user + round + shown.page) % 5 == 0
     # The same decision ranks, for environments that ask for it.

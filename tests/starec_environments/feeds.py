@@ -21,11 +21,11 @@ class EqualItems:
 
 
 def watch_all(user, round, shown):
-    return Decision(actions=tuple(Action(item, True, 5.0) for item in shown.slate))
+    return Decision(actions=tuple(Action(item, "watch", 5.0) for item in shown.slate))
 
 
 def skip_all(user, round, shown):
-    return Decision(actions=tuple(Action(item, False) for item in shown.slate))
+    return Decision(actions=tuple(Action(item, "skip") for item in shown.slate))
 
 
 def shown_in(visit):
@@ -33,7 +33,7 @@ def shown_in(visit):
 
 
 def watched_in(visit):
-    return [a.item for step in visit.steps for a in step.decision.actions if a.watched]
+    return [a.item for step in visit.steps for a in step.decision.actions if a.done]
 
 
 def endings(visits):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from starec_environments.datasets.synthetic import Synthetic
+from starec_sim.tasks import FEED
 
 from .feeds import (
     RECOMMENDERS,
@@ -30,7 +31,7 @@ def test_pages_are_filled_from_the_recommendations_in_order(synthetic, build) ->
         shown, steps = [], []
         for page in range(1, 4):
             page_shown = environment.observe(user, steps)
-            assert page_shown.task == "feed" and page_shown.page == page
+            assert page_shown.task == FEED and page_shown.page == page
             assert list(page_shown.cards) == [environment.cards[item] for item in page_shown.slate]
             shown += page_shown.slate
             steps.append(None)  # a page depends on how many there were, not on what was done
@@ -126,7 +127,7 @@ def test_what_was_watched_is_revealed_in_order_and_nothing_else(synthetic, build
     for visits in play(environment, range(2)):
         for visit in visits:
             for step in visit.steps:
-                watched = [a.item for a in step.decision.actions if a.watched]
+                watched = [a.item for a in step.decision.actions if a.done]
                 assert [e.item for e in step.feedback.experiences] == watched
                 assert step.feedback.target is None
                 rate = step.feedback.reward["engagement"]

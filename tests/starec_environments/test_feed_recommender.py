@@ -57,7 +57,10 @@ def test_a_rating_is_learned_as_it_was_given_and_a_watch_without_one_as_such(
 ) -> None:
     def decide(user, round, shown):
         stars = {0: 2.0, 1: None}.get(user)
-        return Decision(actions=tuple(Action(i, user < 2, stars) for i in shown.slate), leave=True)
+        return Decision(
+            actions=tuple(Action(i, "watch" if user < 2 else "skip", stars) for i in shown.slate),
+            leave=True,
+        )
 
     environment = build(
         "feed", equal_items(make), recommender="popularity", activity=1.0, page_size=3

@@ -37,7 +37,12 @@ def test_many_decisions_for_one_state_get_many_feedbacks_and_one_is_committed(
     shown = environment.observe(0, ())
     group = [
         environment.respond(
-            0, (), shown, Decision(actions=tuple(Action(i, i in some) for i in shown.slate))
+            0,
+            (),
+            shown,
+            Decision(
+                actions=tuple(Action(i, "watch" if i in some else "skip") for i in shown.slate)
+            ),
         )
         for some in (set(shown.slate[:n]) for n in range(len(shown.slate) + 1))
     ]

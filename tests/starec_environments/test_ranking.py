@@ -13,6 +13,7 @@ from starec_environments.ranking import RankingEnvironment
 from starec_sim.dataset import Interactions
 from starec_sim.errors import ConfigError, DataError
 from starec_sim.rng import Streams
+from starec_sim.tasks import RANKING
 from starec_sim.types import LIKED_ABOVE, Decision
 
 N_ITEMS = 40
@@ -69,7 +70,7 @@ def test_a_slate_is_the_choice_once_among_items_the_user_never_touched(
             touched = {i for u, i, _ in rows if f"u{u}" == world.users[user].id}
             assert len(set(shown.slate)) == len(shown.slate) == candidates
             assert set(shown.slate) & touched == {target}
-            assert shown.task == "ranking" and shown.page == 1
+            assert shown.task == RANKING and shown.page == 1
             assert list(shown.cards) == [world.cards[item] for item in shown.slate]
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from starec_sim import measure as module
 from starec_sim.measure import Measure
+from starec_sim.tasks import FEED, RANKING
 from starec_sim.types import (
     Action,
     Decision,
@@ -42,13 +43,13 @@ def page(shown, watched=(), ending="", slow=False, flaws=(), repaired=False):
     """Return a step of the feed; `watched` maps items to their true stars."""
     watched = dict(watched)
     decision = Decision(
-        actions=tuple(Action(item, item in watched) for item in shown),
+        actions=tuple(Action(item, "watch" if item in watched else "skip") for item in shown),
         flaws=dict(flaws),
         repaired=repaired,
     )
     experiences = tuple(Experience(item, stars, "world") for item, stars in watched.items())
     return Step(
-        Observation("feed", tuple(shown), ("",) * len(shown)),
+        Observation(FEED, tuple(shown), ("",) * len(shown)),
         decision,
         Feedback(experiences, ending=ending),
         Verdict(slow, ""),
@@ -60,7 +61,7 @@ def page(shown, watched=(), ending="", slow=False, flaws=(), repaired=False):
 def choice(ranking, target, read=None):
     decision = Decision(tuple(ranking), len(ranking) if read is None else read)
     return Step(
-        Observation("ranking", tuple(sorted(ranking)), ("",) * len(ranking)),
+        Observation(RANKING, tuple(sorted(ranking)), ("",) * len(ranking)),
         decision,
         Feedback((), target=target, ending="done"),
         Verdict(False, ""),

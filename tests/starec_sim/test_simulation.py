@@ -9,6 +9,7 @@ from starec_sim.environment import Environment
 from starec_sim.errors import ContractError, PluginError
 from starec_sim.events import RunEvents
 from starec_sim.simulation import PlayedRound
+from starec_sim.tasks import FEED
 from starec_sim.types import (
     Action,
     Decision,
@@ -47,7 +48,7 @@ class Two:
         return self.visitors
 
     def observe(self, user, steps):
-        return Observation("feed", (1,), ("B",))
+        return Observation(FEED, (1,), ("B",))
 
     def respond(self, user, steps, observation, decision):
         return Feedback((Experience(1, 5.0, "world"),), ending="done")
@@ -64,7 +65,7 @@ class Two:
 
 
 def watch(user, round, observation):
-    return Decision(actions=(Action(1, True, 5.0),))
+    return Decision(actions=(Action(1, "watch", 5.0),))
 
 
 class Heard(RunEvents):

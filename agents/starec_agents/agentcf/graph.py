@@ -48,6 +48,7 @@ from starec_agents.base import (
 from starec_agents.base.prompting import only_rankings
 from starec_sim.answers import Findings, Form, read_decision, read_summary
 from starec_sim.answers.tags import DESCRIPTION, PREFERENCES
+from starec_sim.tasks import RANKING
 from starec_sim.types import Observation, Step, Verdict
 
 
@@ -103,7 +104,7 @@ async def compare(
         return Command(update=update, goto="remember")
     two = [place for place, item in enumerate(shown.slate) if item in (target, others[0])]
     update["pair"] = Observation(
-        "ranking",
+        RANKING,
         tuple(shown.slate[place] for place in two),
         tuple(shown.cards[place] for place in two),
     )
@@ -141,13 +142,9 @@ async def rewrite_user(state: CFState, runtime: Runtime[CFContext]) -> Update:
     cards = list(pair.cards)
     if pair.slate[0] != feedback.target:
         cards.reverse()
-    rating = next(
-        experience.rating
-        for experience in feedback.experiences
-        if experience.item == feedback.target
-    )
+    chosen = next(each for each in feedback.experiences if each.item == feedback.target)
     messages = context.prompts.rewrite_user(
-        context.call, state["summary"], cards, state["right"], rating, form
+        context.call, state["summary"], cards, state["right"], chosen, form
     )
     read = _reader(PREFERENCES, context.prompts.summary_words, form)
     readings, turns = await ask_and_repair(context, state, Asked("slow", "reflect", messages), read)

@@ -8,9 +8,9 @@ from typing import ClassVar
 
 from starec_agents.base.prompting import Prompts, profile
 from starec_sim.agent import Call
-from starec_sim.answers import CHARACTERS_A_WORD, NOTHING_YET, Form, labelled, stars
+from starec_sim.answers import CHARACTERS_A_WORD, NOTHING_YET, Form, labelled, outcome
 from starec_sim.cards import quoted
-from starec_sim.types import Messages, Observation
+from starec_sim.types import Experience, Messages, Observation
 
 DESCRIPTION_WORDS = 50
 """The longest note about an item."""
@@ -47,7 +47,7 @@ class CFPrompts(Prompts):
         summary: str,
         cards: Sequence[str],
         guessed: bool,
-        rating: float,
+        chosen: Experience,
         form: Form,
     ) -> Messages:
         """Return the messages that ask for a new self-introduction.
@@ -57,7 +57,7 @@ class CFPrompts(Prompts):
             summary: The self-introduction so far.
             cards: The card of the item that was really chosen, then the other one.
             guessed: Whether the user had said that she would choose it.
-            rating: Stars of what was chosen.
+            chosen: How what was chosen turned out.
             form: In which form the answer is to be written.
         """
         said = ("said you would choose it", "said you would not choose it")
@@ -68,7 +68,7 @@ class CFPrompts(Prompts):
             preferences=self._summary(replace(call.memory, summary=summary)),
             items=labelled(cards),
             predictions=labelled(said if guessed else said[::-1]),
-            feedback=labelled((f"really chosen, {stars(rating)}", "not chosen: disliked")),
+            feedback=labelled((f"really chosen, {outcome(chosen)}", "not chosen: disliked")),
         )
 
     def rewrite_item(

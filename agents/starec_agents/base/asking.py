@@ -12,6 +12,7 @@ from langgraph.config import get_stream_writer
 from starec_agents.base.graph import Context, State
 from starec_sim.agent import Call
 from starec_sim.answers import Findings, Form, ending_note
+from starec_sim.tasks import Task
 from starec_sim.types import Messages, Node, Turn
 
 ReadT = TypeVar("ReadT")
@@ -27,6 +28,8 @@ class Asked:
     messages: Messages
     labels: int = 0
     """How many labels the answer has to name."""
+    task: Task | None = None
+    """What is asked for, if it is a decision."""
 
 
 def form_of(call: Call, node: Node) -> Form:
@@ -60,7 +63,7 @@ async def ask_and_repair(
     """
     call, prompts, turns = context.call, context.prompts, state["turns"]
     in_json = form_of(call, asked.node) == "json"
-    schema = prompts.schema(asked.template, asked.labels) if in_json else None
+    schema = prompts.schema(asked.template, asked.labels, asked.task) if in_json else None
     readings: list[ReadT] = []
     messages = asked.messages
     while True:

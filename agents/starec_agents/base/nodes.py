@@ -33,7 +33,8 @@ async def fast(state: State, runtime: Runtime[Context]) -> Update:
     def read(answer: str) -> tuple[Decision, Findings]:
         return read_decision(answer, observation, form)
 
-    asked = Asked("fast", observation.task, state["messages"], len(observation.slate))
+    task, count = observation.task, len(observation.slate)
+    asked = Asked("fast", task.name, state["messages"], count, task)
     (first, *repaired), turns = await ask_and_repair(runtime.context, state, asked, read)
     decision = replace(better(first, repaired[0]), repaired=True) if repaired else first
     return {"decision": decision, "turns": turns}

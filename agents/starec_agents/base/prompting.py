@@ -8,7 +8,7 @@ from pathlib import Path
 from string import Template
 from typing import Any, ClassVar, Self
 
-from starec_agents.base.templates import SHARED, SPLIT, read_templates
+from starec_agents.base.templates import SHARED, SPLIT, checked, read_templates
 from starec_sim.answers import (
     CHARACTERS_A_WORD,
     NOTHING_YET,
@@ -18,9 +18,11 @@ from starec_sim.answers import (
     labelled,
     labels,
 )
+from starec_sim.answers.tags import CONTEXT, block
 from starec_sim.cards import quoted
 from starec_sim.errors import ConfigError
 from starec_sim.memory.recall import Recall
+from starec_sim.tasks import Task
 from starec_sim.types import Memory, Messages, Observation, Recalled, User
 
 MAX_QUOTED_ANSWER = 2_000
@@ -65,14 +67,31 @@ class Prompts:
         texts = read_templates(cls.package, cls.names, folder)
         return cls(texts, history_shown, summary_words, recall)
 
-    def schema(self, name: str, count: int) -> dict[str, Any]:
+    def schema(self, name: str, count: int, task: Task | None = None) -> dict[str, Any]:
         """Return the JSON schema of the answer that a template asks for.
 
         Args:
-            name: Of the template.
+            name: Of the template, where there is no task.
             count: How many labels there are to name.
+            task: What is asked for, if it is a decision.
         """
-        return answer_schema(name, self.texts[name].partition(SPLIT)[0], labels(count))
+        if task is None:
+            return answer_schema(name, self.texts[name].partition(SPLIT)[0], labels(count))
+        form = self._template(task).partition(SPLIT)[0]
+        return answer_schema(task.name, form, labels(count), task)
+
+    def _template(self, task: Task) -> str:
+        """Return the template that asks for a decision: one for this task, or the general one."""
+        general = self.texts.get("ranking" if task.ranks else "act", "")
+        if task.template:
+            return checked(task.template, general, f'the template of the task "{task.name}"')
+        text = self.texts.get(task.name, general)
+        if not text:
+            raise ConfigError(
+                f'agent: it has no prompt for the task "{task.name}"',
+                hint="use the agent `star`, which has one for every task",
+            )
+        return text
 
     def decide(
         self,
@@ -95,9 +114,14 @@ class Prompts:
         """
         if recalled is None:
             recalled = self.recalled(memory, cards, observation.cards)
-        return self._fill(
-            observation.task,
+        task = observation.task
+        system, user = self._fill_text(
+            self._template(task),
             form,
+            scene=task.scene,
+            forms=task.forms,
+            several=f", at most {task.per_item} with commas between" if task.per_item > 1 else "",
+            moves=task.move_forms,
             profile=profile(person),
             preferences=self._summary(memory),
             history=self._history(memory, cards, recalled),
@@ -105,6 +129,10 @@ class Prompts:
             page=observation.page,
             count=len(observation.slate),
         )
+        if not observation.context:
+            return system, user
+        lines = "\n".join(quoted(line) for line in observation.context.splitlines())
+        return system, ("user", f"{block(CONTEXT, lines)}\n{user[1]}")
 
     def repair(self, asked: Messages, answer: str, errors: str) -> Messages:
         """Return the messages of the one repair call: the question, the answer, what is wrong.
@@ -145,7 +173,7 @@ class Prompts:
         """Return the latest experiences, oldest first, after older ones that are recalled."""
         latest = memory.history[self._older(memory) :]
         shown = (*(memory.history[each.place] for each in recalled), *latest)
-        return "\n".join(experience_line(e.rating, cards[e.item]) for e in shown) or NOTHING_YET
+        return "\n".join(experience_line(e, cards[e.item]) for e in shown) or NOTHING_YET
 
     def _summary(self, memory: Memory) -> str:
         lines = (line for line in memory.summary.splitlines() if line.strip())
@@ -153,7 +181,12 @@ class Prompts:
         return "\n".join(quoted(line, most) for line in lines) or NO_SUMMARY
 
     def _fill(self, name: str, form: Form, **parts: object) -> Messages:
-        system, _, user = self.texts[name].partition(SPLIT)
+        return self._fill_text(self.texts[name], form, **parts)
+
+    def _fill_text(
+        self, text: str, form: Form, **parts: object
+    ) -> tuple[tuple[str, str], tuple[str, str]]:
+        system, _, user = text.partition(SPLIT)
         if form == "json":
             system = f"{system.strip()}\n\n{self.texts['json']}"
         return (
@@ -174,8 +207,9 @@ def only_rankings(observation: Observation, agent: str) -> None:
     Raises:
         ConfigError: Names the agent.
     """
-    if observation.task != "ranking":
+    if not observation.task.ranks:
         raise ConfigError(
-            f"agent: {agent} ranks candidates, and this environment shows a {observation.task}",
+            f"agent: {agent} ranks candidates; this environment has the task "
+            f"{observation.task.name}",
             hint="use the environment `ranking`, or the agent `star`",
         )

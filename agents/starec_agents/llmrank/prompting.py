@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from starec_agents.base.prompting import Prompts, only_rankings
-from starec_sim.answers import Form, labelled, stars
+from starec_sim.answers import Form, labelled, outcome
 from starec_sim.types import Memory, Messages, Observation, Recalled, User
 
 
@@ -47,4 +47,4 @@ class RecencyPrompts(SequentialPrompts):
         if not memory.history:
             return ""
         latest = memory.history[-1]
-        return f"The most recent of them: {stars(latest.rating)} | {cards[latest.item]}"
+        return f"The most recent of them: {outcome(latest)} | {cards[latest.item]}"

@@ -53,22 +53,30 @@ class Gate(Settings):
     def _surprise(self, observation: Observation, decision: Decision, feedback: Feedback) -> str:
         if decision.malformed:
             return "the prediction could not be read"
-        if observation.task == "ranking":
+        if observation.task.ranks:
             if feedback.target is None:
                 return ""
             rank = decision.rank_of(feedback.target)
             if rank is None:
                 return "the choice was not on the list"
             return f"the choice was ranked {rank}" if rank > self.rank_above else ""
-        truth = {experience.item: experience.rating for experience in feedback.experiences}
+        task = observation.task
+        truth = {e.item: e.rating for e in feedback.experiences if e.rating is not None}
         gaps = [
-            (truth[action.item] - action.rating)
+            truth[action.item] - expected
             for action in decision.actions
-            if action.rating is not None and action.item in truth
+            if action.item in truth
+            and (expected := task.stars(action.kind, action.value)) is not None
         ]
         worst = max(gaps, key=abs, default=0.0)
         if abs(worst) < self.stars_apart:
-            return ""
+            return _disappointment(feedback)
         return (
             f"an item was {abs(worst):.1f} stars {'better' if worst > 0 else 'worse'} than expected"
         )
+
+
+def _disappointment(feedback: Feedback) -> str:
+    """Return whether the user dislikes what she chose, in a world without stars."""
+    bad = sum(e.rating is None and e.like is False for e in feedback.experiences)
+    return f"{bad} of what she chose was disliked" if bad else ""

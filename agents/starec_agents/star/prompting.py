@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from starec_agents.base.prompting import Prompts
-from starec_sim.answers import Form, labelled, stars
-from starec_sim.types import Decision, Experience, Feedback, Memory, Messages, Observation
+from starec_sim.answers import Form, labelled, outcome, stars
+from starec_sim.cards import quoted
+from starec_sim.tasks import Task
+from starec_sim.types import Action, Decision, Experience, Feedback, Memory, Messages, Observation
 
-NAMES = ("ranking", "feed", "reflect", "repair", "json")
+NAMES = ("ranking", "feed", "act", "reflect", "repair", "json")
 
 
 class StarPrompts(Prompts):
@@ -42,7 +44,7 @@ class StarPrompts(Prompts):
             predictions=labelled([_predicted(e, observation, decision) for e in experiences]),
             feedback=labelled(
                 [
-                    ("chosen, " if e.item == feedback.target else "") + stars(e.rating)
+                    ("chosen, " if e.item == feedback.target else "") + outcome(e)
                     for e in experiences
                 ]
             ),
@@ -52,9 +54,18 @@ class StarPrompts(Prompts):
 def _predicted(experience: Experience, observation: Observation, decision: Decision) -> str:
     if experience.item not in observation.slate:
         return "not shown"
-    if observation.task == "ranking":
+    task = observation.task
+    if task.ranks:
         rank = decision.rank_of(experience.item)
         count = len(observation.slate)
         return f"ranked {rank} of {count}" if rank else f"left out of {count}"
-    action = next(a for a in decision.actions if a.item == experience.item)
-    return f"watched, {stars(action.rating)}" if action.rating else "watched"
+    return ", ".join(
+        _told(action, task) for action in decision.actions if action.item == experience.item
+    )
+
+
+def _told(action: Action, task: Task) -> str:
+    expected = task.stars(action.kind, action.value)
+    if expected is None:
+        return quoted(task.told(action.kind, action.value))
+    return f"{task.told(action.kind)}, {stars(expected)}"

@@ -21,7 +21,7 @@ from starec_sim.runs.facts import Facts
 from starec_sim.runs.lifecycle import OpenRun
 from starec_sim.runs.recorder import Recorder
 from starec_sim.runs.trial_state import turns_after
-from starec_sim.types import CallKey, Turn, Visit
+from starec_sim.types import CallKey, Item, Turn, Visit
 
 ARM = "audit"
 """The arm under which the replay and the questions are recorded."""
@@ -112,10 +112,11 @@ class AuditRecord:
         environment_state: Mapping[str, NDArray[Any]],
         digest: str,
         facts: Sequence[Sequence[Facts]] = (),
+        items: Sequence[Item] = (),
     ) -> str:
         """Commit a round of the replay; nothing is done for one that is committed."""
         if round >= self._begun.rounds:
             self.digest = self._recorder.commit_round(
-                round, visits, measured, environment_state, digest, facts
+                round, visits, measured, environment_state, digest, facts, items
             )
         return self.digest

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from starec_sim.types import Decision, Memory, Task, Turn
+from starec_sim.tasks import RANKING, Task
+from starec_sim.types import Decision, Memory, Turn
 
 Titles = Literal["true", "masked", "renamed"]
 """How items are named: by their titles, by numbers, or by the titles of other items."""
@@ -28,7 +29,7 @@ class PanelQuestion:
     memory: Memory
     person: int | None = None
     """Whose profile the agent plays, if it is not the profile of `user`."""
-    task: Task = "ranking"
+    task: Task = RANKING
     titles: Titles = "true"
     wording: Wording = "usual"
     repeat: int = 0
@@ -43,7 +44,7 @@ class PanelQuestion:
         """
         content = (
             f"Question(user={self.user!r}, items={self.items!r}, memory={self.memory!r}, "
-            f"person={self.person!r}, task={self.task!r}, face={self.titles!r}, "
+            f"person={self.person!r}, task={self.task.name!r}, face={self.titles!r}, "
             f"words={self.wording!r}, repeat=0)"
         ).encode()
         return FIRST_ROUND + int.from_bytes(hashlib.blake2b(content, digest_size=5).digest())

@@ -16,6 +16,7 @@ from starec_sim.evaluation.audits.result import (
     over_users,
     resampled,
 )
+from starec_sim.tasks import FEED
 from starec_sim.types import FloatArray, IntArray
 
 PAGE = 8
@@ -40,7 +41,7 @@ class Ratings:
         for user in range(len(panel)):
             items, _ = self._page(panel, user)
             if len(items):
-                yield panel.question(user, items=tuple(items.tolist()), task="feed")
+                yield panel.question(user, items=tuple(items.tolist()), task=FEED)
 
     def result(self, panel: Panel, answers: PanelAnswers) -> AuditResult:
         """Compare histograms over the items that were watched and rated."""
@@ -49,12 +50,12 @@ class Ratings:
             items, stars = self._page(panel, user)
             if not len(items):
                 continue
-            asked = panel.question(user, items=tuple(items.tolist()), task="feed")
+            asked = panel.question(user, items=tuple(items.tolist()), task=FEED)
             actions = answers[asked].decision.actions
             rated = [
-                (action.rating, real)
+                (action.value, real)
                 for action, real in zip(actions, stars.tolist(), strict=True)
-                if action.watched and action.rating is not None
+                if isinstance(action.value, float)
             ]
             if rated:
                 given.append(_histogram([mine for mine, _ in rated]))

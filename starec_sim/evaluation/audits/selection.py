@@ -10,6 +10,7 @@ import numpy as np
 from starec_sim.evaluation.audits.panel import Panel
 from starec_sim.evaluation.audits.questions import PanelAnswers, PanelQuestion
 from starec_sim.evaluation.audits.result import AuditMetric, AuditResult, Chart, over_users
+from starec_sim.tasks import FEED
 from starec_sim.types import LIKED_ABOVE, FloatArray
 
 RATIOS = (1, 2, 3, 9)
@@ -94,14 +95,14 @@ class Selection:
         others = panel.never_met(user, count + len(met), f"audit others {ratio}").tolist()
         page = [*liked, *[item for item in others if item not in met][:count]]
         order = rng.permutation(page).tolist()
-        question = panel.question(user, items=tuple(order), task="feed")
+        question = panel.question(user, items=tuple(order), task=FEED)
         return _Page(question, frozenset(liked))
 
     @staticmethod
     def _scores(answers: PanelAnswers, page: _Page) -> list[float]:
         """Return precision, recall, F1, accuracy, share selected, and recall minus false alarms."""
         actions = answers[page.question].decision.actions
-        taken = {action.item for action in actions if action.watched}
+        taken = {action.item for action in actions if action.done}
         hits, n = len(taken & page.liked), len(page.question.items)
         others = n - len(page.liked)
         false = len(taken) - hits

@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 from starec_agents.star import Gate
 from starec_sim.errors import ConfigError
 from starec_sim.settings import validate
+from starec_sim.tasks import FEED, RANKING
 from starec_sim.types import Action, Decision, Experience, Feedback, Observation
 
 SLATE = (10, 11, 12, 13, 14, 15, 16)
-LIST = Observation("ranking", SLATE, ("",) * 7)
-PAGE = Observation("feed", SLATE[:3], ("",) * 3)
+LIST = Observation(RANKING, SLATE, ("",) * 7)
+PAGE = Observation(FEED, SLATE[:3], ("",) * 3)
 NOTHING = Feedback(())
 
 
@@ -21,7 +22,7 @@ def chosen(item):
 
 def watched(*pairs):
     """A page on which each pair was watched: (expected stars or None, true stars)."""
-    actions = tuple(Action(10 + n, True, expected) for n, (expected, _) in enumerate(pairs))
+    actions = tuple(Action(10 + n, "watch", expected) for n, (expected, _) in enumerate(pairs))
     lived = tuple(Experience(10 + n, true, "world") for n, (_, true) in enumerate(pairs))
     return Decision(actions=actions), Feedback(lived)
 
@@ -108,7 +109,7 @@ def test_a_page_surprises_by_its_most_misjudged_item(pairs, verdict):
 
 
 def test_an_item_she_did_not_rate_beforehand_cannot_surprise():
-    decision = Decision(actions=(Action(10, False, 5.0),))
+    decision = Decision(actions=(Action(10, "skip", 5.0),))
     feedback = Feedback((Experience(11, 1.0, "world"),))
     assert judged(Gate(), PAGE, decision, feedback) == (False, "as expected")
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from starec_agents.star.prompting import StarPrompts
 from starec_sim.answers import stars
 from starec_sim.cards import card
+from starec_sim.tasks import BUILT_IN, FEED
 from starec_sim.types import (
     Action,
     Decision,
@@ -35,7 +36,9 @@ def shipped(shown=10, words=180):
 
 
 def observation(task="ranking", items=ITEMS[:2]):
-    return Observation(task, tuple(range(len(items))), tuple(card(item) for item in items))
+    return Observation(
+        BUILT_IN[task], tuple(range(len(items))), tuple(card(item) for item in items)
+    )
 
 
 def asked(prompts, memory=None, person=None, task="ranking"):
@@ -73,7 +76,7 @@ def test_a_ranking_prompt_shows_profile_summary_history_and_labelled_candidates(
 
 
 def test_a_feed_prompt_numbers_its_page():
-    shown = Observation("feed", (1,), (CARDS[1],), page=3)
+    shown = Observation(FEED, (1,), (CARDS[1],), page=3)
     text = shipped().decide(User("ann"), Memory(), shown, CARDS)[1][1]
     assert '<page number="3">\nA. "Up" | genre: Animation\n</page>' in text
 
@@ -172,7 +175,7 @@ def test_a_reflection_says_when_the_choice_was_left_out():
 
 
 def test_a_reflection_on_a_page_says_what_was_expected_of_each_watched_item():
-    decision = Decision(actions=(Action(0, True, 2.0), Action(1, True)))
+    decision = Decision(actions=(Action(0, "watch", 2.0), Action(1, "watch")))
     text = shipped().reflect(Memory(), observation("feed"), decision, Feedback(LIVED[:2]), CARDS)[
         1
     ][1]

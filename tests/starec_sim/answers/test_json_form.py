@@ -7,12 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from starec_sim.answers import read_decision, read_summary
+from starec_sim.tasks import BUILT_IN
 from starec_sim.types import Observation
 
 
 def shown(task, count):
     slate = tuple(range(100, 100 + count))
-    return Observation(task, slate, tuple(f'"{item}"' for item in slate))
+    return Observation(BUILT_IN[task], slate, tuple(f'"{item}"' for item in slate))
 
 
 RANKING, FEED = shown("ranking", 4), shown("feed", 3)
@@ -80,7 +81,7 @@ def test_a_label_that_acts_twice_is_a_duplicate():
     text = '{"actions": {"A": "skip", "A": "watch 4", "B": "skip", "C": "skip"}, "next": "stay"}'
     decision, _ = read_decision(text, FEED, "json")
     assert decision.flaws == {"duplicate": 1}
-    assert not decision.actions[0].watched
+    assert not decision.actions[0].done
 
 
 @pytest.mark.parametrize("said", [4, None, {"watch": 4}, ["watch", 4], "watch 4\nB: skip"])

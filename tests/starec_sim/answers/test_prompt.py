@@ -41,7 +41,8 @@ def read(user, system="Be brief."):
 def test_a_ranking_shows_preferences_experiences_and_candidates():
     prompt = read(RANKING)
     assert (prompt.asks, prompt.preferences) == ("ranking", "Drama: liked")
-    assert prompt.history == ((4.0, '"Heat" | genre: Crime'), (2.0, '"Up"'))
+    shown = [each[:2] for each in prompt.history]
+    assert shown == [(4.0, '"Heat" | genre: Crime'), (2.0, '"Up"')]
     assert prompt.candidates == (("A", '"Her" | genre: Drama'), ("B", '"Alien"'))
 
 

@@ -13,16 +13,17 @@ from starec_sim.answers import (
     read_decision,
     read_summary,
 )
+from starec_sim.tasks import BUILT_IN
 from starec_sim.types import Observation
 
 
 def shown(task, count):
     """An observation whose items are 100, 101, ... so that no item is its own place."""
     slate = tuple(range(100, 100 + count))
-    return Observation(task, slate, tuple(f'"{item}"' for item in slate))
+    return Observation(BUILT_IN[task], slate, tuple(f'"{item}"' for item in slate))
 
 
-RANKING, FEED = shown("ranking", 4), shown("feed", 3)
+LIST, PAGE = shown("ranking", 4), shown("feed", 3)
 CLEAN_PAGE = "<actions>\nA: watch 4\nB: skip\nC: watch\n</actions>\n<next>stay</next>"
 
 
@@ -44,7 +45,7 @@ def test_a_clean_ranking_is_read_as_it_stands(order):
     "text", ["D > C > B > A", "D>C>B>A", "D, C, B, A", "D\nC\nB\nA\n", "D C B A"]
 )
 def test_any_plain_separator_will_do(text):
-    decision, _ = read_decision(f"<ranking>{text}</ranking>", RANKING)
+    decision, _ = read_decision(f"<ranking>{text}</ranking>", LIST)
     assert decision.ranking == (103, 102, 101, 100)
     assert not decision.malformed
 
@@ -64,7 +65,7 @@ def test_any_plain_separator_will_do(text):
         ("<ranking>C > A > B > D", (), {"unparsed": 1, "missing": 4}),
         ("C > A > B > D</ranking>", (), {"unparsed": 1, "missing": 4}),
         ("</ranking>C > A > B > D<ranking>", (), {"unparsed": 1, "missing": 4}),
-        ("<RANKING>C > A > B > D</RANKING>", (), {"unparsed": 1, "missing": 4}),
+        ("<LIST>C > A > B > D</LIST>", (), {"unparsed": 1, "missing": 4}),
         ("<ranking>A</ranking><ranking>C > A > B > D</ranking>", (), {"unparsed": 1, "missing": 4}),
         ("<ranking><ranking>C > A > B > D</ranking>", (), {"unparsed": 1, "missing": 4}),
         ("<think><ranking>C > A > B > D</ranking></think>", (), {"unparsed": 1, "missing": 4}),
@@ -75,8 +76,8 @@ def test_any_plain_separator_will_do(text):
     ],
 )
 def test_a_broken_ranking_is_counted_and_the_rest_stands_in_shown_order(text, read, flaws):
-    decision, findings = read_decision(text, RANKING)
-    rest = tuple(item for item in RANKING.slate if item not in read)
+    decision, findings = read_decision(text, LIST)
+    rest = tuple(item for item in LIST.slate if item not in read)
     assert decision.ranking == read + rest
     assert decision.read == len(read)
     assert decision.flaws == flaws
@@ -86,19 +87,19 @@ def test_a_broken_ranking_is_counted_and_the_rest_stands_in_shown_order(text, re
 
 def test_a_form_quoted_inside_the_reasoning_is_not_the_answer():
     text = "<think>as <ranking>A > B</ranking> says</think><ranking>D > C > B > A</ranking>"
-    decision, _ = read_decision(text, RANKING)
+    decision, _ = read_decision(text, LIST)
     assert decision.ranking == (103, 102, 101, 100)
     assert not decision.malformed
 
 
 def test_reasoning_whose_opening_tag_stood_in_the_prompt_is_reasoning_all_the_same():
-    decision, _ = read_decision("B <ranking></think><ranking>D > C > B > A</ranking>", RANKING)
+    decision, _ = read_decision("B <ranking></think><ranking>D > C > B > A</ranking>", LIST)
     assert not decision.malformed
 
 
 def test_an_overlong_answer_is_a_flaw_even_when_its_ranking_can_be_read():
     answer = "<ranking>D > C > B > A</ranking>" + "x" * 100_000
-    decision, findings = read_decision(answer, RANKING)
+    decision, findings = read_decision(answer, LIST)
     assert decision.ranking == (103, 102, 101, 100)
     assert decision.flaws == {"overlong": 1}
     assert str(MAX_ANSWER) in str(findings)
@@ -106,13 +107,13 @@ def test_an_overlong_answer_is_a_flaw_even_when_its_ranking_can_be_read():
 
 def test_what_stands_beyond_the_limit_is_not_read():
     answer = "x" * 100_000 + "<ranking>D > C > B > A</ranking>"
-    decision, _ = read_decision(answer, RANKING)
+    decision, _ = read_decision(answer, LIST)
     assert decision.read == 0
     assert decision.flaws == {"overlong": 1, "unparsed": 1, "missing": 4}
 
 
 def test_thousands_of_labels_credit_each_item_once():
-    decision, _ = read_decision(f"<ranking>{'A > ' * 15_000}B</ranking>", RANKING)
+    decision, _ = read_decision(f"<ranking>{'A > ' * 15_000}B</ranking>", LIST)
     assert decision.read == 2
     assert decision.flaws == {"duplicate": 14_999, "missing": 2}
 
@@ -121,11 +122,11 @@ def test_thousands_of_labels_credit_each_item_once():
 
 
 def acted(decision):
-    return [(action.item, action.watched, action.rating) for action in decision.actions]
+    return [(action.item, action.done, action.rating) for action in decision.actions]
 
 
 def test_a_clean_page_is_read_as_it_stands():
-    decision, findings = read_decision(f"<think>\n...\n</think>\n{CLEAN_PAGE}", FEED)
+    decision, findings = read_decision(f"<think>\n...\n</think>\n{CLEAN_PAGE}", PAGE)
     assert acted(decision) == [(100, True, 4.0), (101, False, None), (102, True, None)]
     assert (decision.leave, decision.flaws, str(findings)) == (False, {}, "")
 
@@ -146,9 +147,9 @@ def test_a_clean_page_is_read_as_it_stands():
 )
 def test_a_broken_page_is_counted_and_what_was_not_read_is_skipped(lines, watched, flaws):
     text = f"<actions>\n{lines}\n</actions><next>leave</next>"
-    decision, _ = read_decision(text, FEED)
-    assert [action.item for action in decision.actions] == list(FEED.slate)
-    assert [action.item for action in decision.actions if action.watched] == watched
+    decision, _ = read_decision(text, PAGE)
+    assert [action.item for action in decision.actions] == list(PAGE.slate)
+    assert [action.item for action in decision.actions if action.done] == watched
     assert decision.flaws == flaws
     assert decision.leave
 
@@ -158,7 +159,7 @@ def test_a_broken_page_is_counted_and_what_was_not_read_is_skipped(lines, watche
 )
 def test_without_a_clear_leave_a_user_stays_and_it_is_a_flaw(following):
     actions = CLEAN_PAGE.partition("<next>")[0]
-    decision, findings = read_decision(actions + following, FEED)
+    decision, findings = read_decision(actions + following, PAGE)
     assert not decision.leave
     assert decision.flaws == {"unparsed": 1}
     assert "<next>" in str(findings)
@@ -195,10 +196,10 @@ def test_any_text_yields_a_ranking_of_what_was_shown_and_credits_only_what_it_sa
 
 @given(ANYTHING)
 def test_any_text_yields_an_action_for_each_item_and_credits_only_what_it_says(text):
-    decision, findings = read_decision(text, FEED)
-    assert [action.item for action in decision.actions] == list(FEED.slate)
+    decision, findings = read_decision(text, PAGE)
+    assert [action.item for action in decision.actions] == list(PAGE.slate)
     for mark, action in zip(labels(3), decision.actions, strict=True):
-        if action.watched:
+        if action.done:
             assert f"{mark}: watch" in text
         assert action.rating is None or f"{mark}: watch {action.rating:.0f}" in text
     assert not decision.leave or "leave" in text

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from starec_sim.answers import count_line, experience_line, read_counts, stars
 from starec_sim.answers.terms import read_experience, says_liked
 from starec_sim.cards import card
-from starec_sim.types import Item
+from starec_sim.types import Experience, Item
 
 
 def test_three_stars_are_not_yet_a_like():
@@ -18,7 +18,10 @@ def test_three_stars_are_not_yet_a_like():
 @given(st.sampled_from([1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 4.5, 5.0]), st.text(), st.text())
 def test_an_experience_is_read_as_it_was_written(rating, title, value):
     shown = card(Item("1", title, {"genre": (value,)}))
-    assert read_experience(experience_line(rating, shown)) == (rating, shown)
+    assert read_experience(experience_line(Experience(0, rating, "logged"), shown))[:2] == (
+        rating,
+        shown,
+    )
 
 
 @pytest.mark.parametrize("line", ["", "nothing yet", "4 stars: liked | x", "- 4 stars: loved | x"])

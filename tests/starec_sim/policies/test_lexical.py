@@ -13,6 +13,7 @@ from starec_agents.star.prompting import StarPrompts
 from starec_sim.answers import label, read_decision, read_summary
 from starec_sim.cards import card
 from starec_sim.policies.lexical import LexicalPolicy
+from starec_sim.tasks import BUILT_IN, FEED, RANKING
 from starec_sim.types import (
     Action,
     Decision,
@@ -43,7 +44,7 @@ def decide(slate, *, history=(), summary="", task="ranking", signals=(), policy=
     shown = tuple(
         card(item, told) for item, told in zip(slate, signals or [{}] * len(slate), strict=True)
     )
-    observation = Observation(task, tuple(range(len(slate))), shown)
+    observation = Observation(BUILT_IN[task], tuple(range(len(slate))), shown)
     lived = tuple(
         Experience(len(slate) + n, float(stars), "world") for n, (_, stars) in enumerate(history)
     )
@@ -59,8 +60,8 @@ def reflect(lived, *, summary="", words=180):
     """The summary that the policy writes after living pairs of an item and its stars."""
     cards = tuple(card(item) for item, _ in lived)
     places = tuple(range(len(lived)))
-    observation = Observation("feed", places, cards)
-    decision = Decision(actions=tuple(Action(place, True, 4.0) for place in places))
+    observation = Observation(FEED, places, cards)
+    decision = Decision(actions=tuple(Action(place, "watch", 4.0) for place in places))
     experiences = tuple(
         Experience(place, float(stars), "world") for place, (_, stars) in enumerate(lived)
     )
@@ -74,7 +75,7 @@ def reflect(lived, *, summary="", words=180):
 
 
 def watched(decision):
-    return [action.item for action in decision.actions if action.watched]
+    return [action.item for action in decision.actions if action.done]
 
 
 def expected(decision):
@@ -347,7 +348,7 @@ def test_its_summaries_are_clean_whatever_the_world_is_made_of(lived, summary, w
 
 def test_its_reasoning_names_for_each_candidate_what_speaks_for_and_against_it():
     cards = (card(film("Dune", "Sci-Fi", "Crime")), card(UP))
-    shown = Observation("ranking", (0, 1), cards)
+    shown = Observation(RANKING, (0, 1), cards)
     memory = Memory(summary="Sci-Fi: liked, Crime: disliked")
     text = answer(StarPrompts.read(None, 10, 180).decide(User("ann"), memory, shown, cards))
     assert text == (

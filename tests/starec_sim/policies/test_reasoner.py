@@ -14,6 +14,7 @@ from starec_sim.cards import card
 from starec_sim.policies.lexical import LexicalPolicy
 from starec_sim.policies.reasoner import ReasonerPolicy
 from starec_sim.rng import Streams
+from starec_sim.tasks import BUILT_IN, RANKING
 from starec_sim.types import Decision, Experience, Feedback, Item, Memory, Observation, User
 
 POLICY = ReasonerPolicy()
@@ -36,7 +37,7 @@ def think(slate, *, history=(), summary="", task="ranking", signals=(), policy=P
     items = [*slate, *(item for item, _ in history)]
     told = signals or [{}] * len(slate)
     shown = tuple(card(item, facts) for item, facts in zip(slate, told, strict=True))
-    observation = Observation(task, tuple(range(len(slate))), shown)
+    observation = Observation(BUILT_IN[task], tuple(range(len(slate))), shown)
     lived = tuple(
         Experience(len(slate) + n, float(stars), "world") for n, (_, stars) in enumerate(history)
     )
@@ -53,7 +54,7 @@ def think(slate, *, history=(), summary="", task="ranking", signals=(), policy=P
 def reflect(lived, *, summary="", words=180, policy=POLICY):
     """The new summary after living pairs of an item and its stars."""
     cards = tuple(card(item) for item, _ in lived)
-    observation = Observation("ranking", tuple(range(len(lived))), cards)
+    observation = Observation(RANKING, tuple(range(len(lived))), cards)
     experiences = tuple(Experience(n, float(s), "world") for n, (_, s) in enumerate(lived))
     prompts = StarPrompts.read(None, 10, words)
     decision = Decision(ranking=observation.slate, read=len(lived))
@@ -169,13 +170,13 @@ def test_on_a_page_it_watches_what_more_speaks_for():
     *_, decision = think(
         [HEAT, ALIEN], summary="Crime: disliked (0 of 2), Sci-Fi: liked (4 of 4)", task="feed"
     )
-    assert [action.watched for action in decision.actions] == [False, True]
+    assert [action.done for action in decision.actions] == [False, True]
     assert not decision.leave
 
 
 def test_of_an_unknown_page_it_tries_the_top_and_a_bad_page_it_leaves():
     *_, unknown = think([HEAT, UP], task="feed")
-    assert [action.watched for action in unknown.actions] == [True, False]
+    assert [action.done for action in unknown.actions] == [True, False]
     *_, bad = think([HEAT], summary="Crime: disliked (0 of 4)", task="feed")
     assert bad.leave
 

@@ -7,6 +7,7 @@ import numpy as np
 from starec_sim.measure import RoundMetrics
 from starec_sim.runs.recorder import Recorder
 from starec_sim.runs.store import Store
+from starec_sim.tasks import FEED
 from starec_sim.types import (
     Action,
     CallKey,
@@ -49,8 +50,8 @@ def tokens(
 def visit(user, round, turns=None, notes=None):
     """Return a visit of one page: the first item is watched, the second skipped."""
     step = Step(
-        Observation("feed", (user, user + 1), ("card", "card")),
-        Decision(actions=(Action(user, True, 4.0), Action(user + 1, False)), leave=True),
+        Observation(FEED, (user, user + 1), ("card", "card")),
+        Decision(actions=(Action(user, "watch", 4.0), Action(user + 1, "skip")), leave=True),
         Feedback((Experience(user, 5.0, "world"),), reward={"engagement": 0.5}, ending="left"),
         Verdict(False, "as expected"),
         turns if turns is not None else (turn(f"answer {user} {round}"),),

@@ -6,17 +6,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from starec_sim.runs import codec
+from starec_sim.tasks import FEED, RANKING, Act
 from starec_sim.types import Action, Decision, Experience, Feedback, Memory, Observation
 
 rows = st.integers(0, 10_000)
 # A lone surrogate is no text that could be stored.
+kinds = st.sampled_from(["watch", "skip", "buy"])
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 stars = st.floats(1.0, 5.0)
-experiences = st.builds(Experience, rows, stars, st.sampled_from(["logged", "world", "model"]))
+experiences = st.builds(
+    Experience,
+    rows,
+    st.none() | stars,
+    st.sampled_from(["logged", "world", "model"]),
+    words,
+    st.none() | st.booleans(),
+)
 lived = st.lists(experiences, max_size=5).map(tuple)
 observations = st.builds(
     Observation,
-    st.sampled_from(["ranking", "feed"]),
+    st.sampled_from([RANKING, FEED]),
     st.lists(rows, max_size=20).map(tuple),
     st.just(()),
     st.integers(1, 50),
@@ -25,9 +34,13 @@ decisions = st.builds(
     Decision,
     ranking=st.lists(rows, max_size=20).map(tuple),
     read=st.integers(0, 20),
-    actions=st.lists(st.builds(Action, rows, st.booleans(), st.none() | stars), max_size=10).map(
-        tuple
-    ),
+    actions=st.lists(
+        st.builds(
+            Action, rows, st.sampled_from(["watch", "skip", "buy"]), st.none() | stars | words
+        ),
+        max_size=10,
+    ).map(tuple),
+    move=st.none() | st.builds(Act, words, st.none() | stars | words),
     leave=st.booleans(),
     flaws=st.dictionaries(words, st.integers(1, 9), max_size=3),
     repaired=st.booleans(),

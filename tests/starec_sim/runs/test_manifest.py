@@ -133,7 +133,9 @@ def test_manifests_of_0_1_0_get_their_kind_when_they_are_read(tmp_path):
         before = stored(tmp_path / name)
         added = {"kind": manifest.kind, "schema_version": SCHEMA_VERSION}
         assert "schema_version" not in before
-        assert manifest.as_json() == {"prompts": {}} | before | added, "nothing else changes"
+        assert manifest.as_json() == {"prompts": {}, "settings_sha256": {}} | before | added, (
+            "nothing else changes"
+        )
     assert found["paused"].go_on == "--budget calls=80"
     assert found["trained"].version == "fx/trained-s7-20261129-154614/versions/000001"
 

@@ -7,16 +7,17 @@ import pytest
 from starec_sim.errors import RunError
 from starec_sim.learning.trials import FIRST_VALIDATION_TRIAL, validation_arm
 from starec_sim.runs.store import Store
+from starec_sim.tasks import FEED
 from starec_sim.traces.compare import compare
 from starec_sim.traces.sides import Choice
 from starec_sim.types import Action, Decision, Experience, Feedback, Memory, Observation, Verdict
 from tests.starec_sim.runs.lives import turn
 
 PARTS = {
-    "observation": {"observation": Observation("feed", (2, 3), ("card", "card"))},
+    "observation": {"observation": Observation(FEED, (2, 3), ("card", "card"))},
     "prompt": {"turns": (replace(turn("answer 1 1"), messages=(("user", "Another"),)),)},
     "answer": {"turns": (replace(turn("answer 1 1"), completion="another answer"),)},
-    "decision": {"decision": Decision(actions=(Action(1, False), Action(2, True, 2.0)))},
+    "decision": {"decision": Decision(actions=(Action(1, "skip"), Action(2, "watch", 2.0)))},
     "feedback": {"feedback": Feedback((Experience(1, 2.0, "world"),), ending="left")},
     "gate": {"verdict": Verdict(True, "a surprise")},
     "memory": {"memory": Memory((), "War: disliked", 2)},

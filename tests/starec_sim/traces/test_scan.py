@@ -7,6 +7,7 @@ import pytest
 
 from starec_sim.errors import ConfigError
 from starec_sim.runs.reader import reading
+from starec_sim.tasks import FEED, RANKING
 from starec_sim.traces.scan import FINDINGS, scan
 from starec_sim.traces.scan_rules import read_rules
 from starec_sim.types import Action, Decision, Memory, Observation
@@ -48,7 +49,7 @@ WRONG = {
         {"kind": "input-order", "streak": 3},
         only(
             1,
-            observation=lambda round: Observation("ranking", SLATE, ("c",) * 5),
+            observation=lambda round: Observation(RANKING, SLATE, ("c",) * 5),
             decision=lambda round: Decision(ranking=SLATE, read=5),
         ),
     ),
@@ -56,7 +57,7 @@ WRONG = {
         {"kind": "same-answer", "streak": 3},
         only(
             1,
-            observation=lambda round: Observation("feed", (round, 5), ("c", "c")),
+            observation=lambda round: Observation(FEED, (round, 5), ("c", "c")),
             turns=lambda round: (turn("always the same"),),
         ),
     ),
@@ -68,14 +69,18 @@ WRONG = {
         {"kind": "one-rating", "ratings": 5},
         only(
             1,
-            decision=lambda round: Decision(actions=(Action(1, True, 3.0), Action(2, True, 3.0))),
+            decision=lambda round: Decision(
+                actions=(Action(1, "watch", 3.0), Action(2, "watch", 3.0))
+            ),
         ),
     ),
     "hyper-activity": (
         {"kind": "hyper-activity", "shown": 6, "share": 0.9},
         only(
             1,
-            decision=lambda round: Decision(actions=(Action(1, True, 3.0), Action(2, True, 4.0))),
+            decision=lambda round: Decision(
+                actions=(Action(1, "watch", 3.0), Action(2, "watch", 4.0))
+            ),
         ),
     ),
 }

@@ -1,0 +1,431 @@
+"""What an environment asks of a user: to rank candidates, or to act on the items of a page.
+
+An environment shows a task with each slate (`Observation.task`). The task declares the actions, and
+everything else follows from it: the prompt, the JSON schema of an answer, how an answer is read,
+what the policies without a model do, the metrics, and what pages and tables show.
+
+    SHOP = Task(
+        "shop",
+        scene="You are in an online shop and have the budget that is shown.",
+        actions=(
+            ActionKind("look at"),
+            ActionKind("buy", Amount(1, 5), meaning="so many pieces"),
+            ActionKind("comment", FreeText(120)),
+        ),
+        per_item=2,
+    )
+
+`RANKING` and `FEED` are the tasks of the environments that ship.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+SKIP = "skip"
+"""The action of a user who does nothing with an item. Every task with actions has it."""
+STAY, LEAVE = "stay", "leave"
+"""What a user does after a page: she stays for another one, or she leaves."""
+
+STARS = "stars"
+"""The unit of an amount that says how well the user expects to like an item, 1 to 5."""
+
+_NAME = re.compile(r"[a-z]+(?: [a-z]+)*")
+_MAX_NAME = 30
+_MAX_LISTED = 20
+"""Numbers that a JSON schema lists one by one; longer ranges are described by a pattern."""
+_NOT_IN_TEXT = r'"\x00-\x1f\x7f-\x9f\u2028\u2029'
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """A number that an action has, such as stars, pieces or seconds."""
+
+    low: float
+    high: float
+    whole: bool = True
+    unit: str = ""
+    """What it counts, for prompts and pages: `pieces`, `seconds`, `stars`."""
+
+    def __post_init__(self) -> None:
+        if not (float("-inf") < self.low <= self.high < float("inf")):
+            raise ValueError(f"an amount from {self.low} to {self.high} is no range")
+        if self.low < 0:
+            raise ValueError(f"the least amount is {self.low}; it must not be negative")
+
+    @property
+    def meaning(self) -> str:
+        """The range in words."""
+        kind = "a whole number" if self.whole else "a number"
+        unit = f" of {self.unit}" if self.unit else ""
+        return f"{kind}{unit} from {self.low:g} to {self.high:g}"
+
+    @property
+    def example(self) -> str:
+        """An amount at three quarters of the range."""
+        middle = self.low + 0.75 * (self.high - self.low)
+        return f"{round(middle) if self.whole else middle:g}"
+
+    @property
+    def pattern(self) -> str:
+        """A regular expression of its form; `read` checks the range."""
+        return r"(?:0|[1-9]\d{0,8})" + ("" if self.whole else r"(?:\.\d{1,4})?")
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """All amounts, where they are few."""
+        if not self.whole or self.high - self.low >= _MAX_LISTED:
+            return ()
+        return tuple(str(n) for n in range(int(-(-self.low // 1)), int(self.high) + 1))
+
+    def read(self, text: str) -> float | None:
+        """Return the amount that a text gives; None if it is out of range."""
+        value = float(text)
+        return value if self.low <= value <= self.high else None
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """One word or phrase of a list."""
+
+    options: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.options or len(set(self.options)) < len(self.options):
+            raise ValueError(f"the options {self.options} are empty, or one stands there twice")
+        for option in self.options:
+            _check_name(option, "an option")
+
+    @property
+    def meaning(self) -> str:
+        """The options in words."""
+        return "one of " + ", ".join(self.options)
+
+    @property
+    def example(self) -> str:
+        """The first option."""
+        return self.options[0]
+
+    @property
+    def pattern(self) -> str:
+        """A regular expression of its form."""
+        return "|".join(sorted(self.options, key=len, reverse=True))
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """All options."""
+        return self.options
+
+    def read(self, text: str) -> str | None:
+        """Return the option."""
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class FreeText:
+    """A text on one line in double quotes."""
+
+    characters: int = 200
+    """The longest text."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.characters <= 10_000:
+            raise ValueError(f"a text of {self.characters} characters; 1 to 10000 can be asked for")
+
+    @property
+    def meaning(self) -> str:
+        """The limit in words."""
+        return f"a text of at most {self.characters} characters in double quotes"
+
+    @property
+    def example(self) -> str:
+        """A short text."""
+        return '"good"' if self.characters >= 4 else '"a"'
+
+    @property
+    def pattern(self) -> str:
+        """A regular expression of its form, which holds the limit."""
+        return f'"[^{_NOT_IN_TEXT}]{{1,{self.characters}}}"'
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """Texts cannot be listed."""
+        return ()
+
+    def read(self, text: str) -> str | None:
+        """Return the text without its quotes; None if it is blank."""
+        return text[1:-1].strip() or None
+
+
+Argument = Amount | OneOf | FreeText
+
+
+@dataclass(frozen=True, slots=True)
+class ActionKind:
+    """Something that a user can do, with an item of a page or after the page."""
+
+    name: str
+    """Lower-case words, as an answer writes them: `buy`, `add to cart`."""
+    argument: Argument | None = None
+    optional: bool = False
+    """Whether an answer may leave the argument out."""
+    meaning: str = ""
+    """What it means, for the prompt: `you pay its price`."""
+    past: str = ""
+    """What a history says of it: `bought`. The name when empty."""
+    at_most: int | None = None
+    """How often it can be done on one page; None for no limit."""
+
+    def __post_init__(self) -> None:
+        _check_name(self.name, "an action")
+        if self.at_most is not None and self.at_most < 1:
+            raise ValueError(f'the action "{self.name}" can be done at most {self.at_most} times')
+        if len(self.meaning.splitlines()) > 1 or '"' in self.meaning:
+            raise ValueError(f'the meaning of "{self.name}" holds a line break or a quote')
+
+    @property
+    def example(self) -> str:
+        """The action as an answer writes it.
+
+        >>> ActionKind("buy", Amount(1, 5)).example
+        'buy 4'
+        """
+        return f"{self.name} {self.argument.example}" if self.argument else self.name
+
+    @property
+    def pattern(self) -> str:
+        """A regular expression of the action as an answer writes it, without groups."""
+        if self.argument is None:
+            return self.name
+        argument = f" (?:{self.argument.pattern})"
+        return self.name + (f"(?:{argument})?" if self.optional else argument)
+
+    def described(self) -> str:
+        """Return the line of a prompt that explains the action, without its example.
+
+        >>> ActionKind("buy", Amount(1, 5), meaning="so many pieces", at_most=2).described()
+        'a whole number from 1 to 5; so many pieces; at most 2 on a page'
+        """
+        limit = f"at most {self.at_most} on a page" if self.at_most is not None else ""
+        said = self.argument.meaning if self.argument else ""
+        if said and self.optional:
+            said += ", which may be left out"
+        return "; ".join(part for part in (said, self.meaning, limit) if part)
+
+
+class Act(NamedTuple):
+    """An action as it is read from an answer: its kind, and its argument if it has one."""
+
+    kind: str
+    value: float | str | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a user is asked to do with a slate.
+
+    A task without actions asks for a ranking of all items.
+
+    Raises:
+        ValueError: A name is no lower-case word, or stands there twice.
+    """
+
+    name: str
+    """A lower-case word. A template of this name asks for it; otherwise the template `act`."""
+    actions: tuple[ActionKind, ...] = ()
+    """What can be done with an item, besides `skip`, from the weakest interest to the strongest:
+    the policies without a model go by this order."""
+    per_item: int = 1
+    """How many actions one item can have."""
+    after: tuple[ActionKind, ...] = ()
+    """What can be done after the page, besides `stay` and `leave`: `search` with a text, say."""
+    scene: str = ""
+    """Where the user is and what she is there for, in one or two sentences for the prompt."""
+    template: str = ""
+    """The whole prompt, in place of the agent's template `act` or `ranking`, with the same parts
+    (`$candidates`, `$forms`, ...). It is not recorded with the steps."""
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z][a-z0-9_]{0,29}", self.name):
+            raise ValueError(
+                f"the task is called {self.name!r}; a name is lower-case letters, digits and _"
+            )
+        for kinds, fixed in ((self.actions, (SKIP,)), (self.after, (STAY, LEAVE))):
+            names = [*fixed, *(kind.name for kind in kinds)]
+            twice = [name for name in names if names.count(name) > 1]
+            if twice:
+                raise ValueError(f'the task "{self.name}" has the action "{twice[0]}" twice')
+        if not 1 <= self.per_item <= max(1, len(self.actions)):
+            raise ValueError(
+                f'the task "{self.name}" allows {self.per_item} actions with an item, '
+                f"of {len(self.actions)} kinds"
+            )
+        if self.after and not self.actions:
+            raise ValueError(f'the task "{self.name}" is a ranking: nothing follows it')
+
+    @property
+    def ranks(self) -> bool:
+        """Whether all items are to be ranked."""
+        return not self.actions
+
+    @cached_property
+    def kinds(self) -> dict[str, ActionKind]:
+        """The actions with an item by name, `skip` first."""
+        return {kind.name: kind for kind in (ActionKind(SKIP), *self.actions)}
+
+    @cached_property
+    def moves(self) -> dict[str, ActionKind]:
+        """The actions after a page by name, `stay` and `leave` first."""
+        return {kind.name: kind for kind in (ActionKind(STAY), ActionKind(LEAVE), *self.after)}
+
+    @cached_property
+    def _act(self) -> re.Pattern[str]:
+        return _pattern(self.kinds)
+
+    @cached_property
+    def _move(self) -> re.Pattern[str]:
+        return _pattern(self.moves)
+
+    def read_acts(self, text: str) -> tuple[Act, ...] | None:
+        """Return what is done with one item; None where the text is not in the form of the task.
+
+        Args:
+            text: One action, or several with commas between them, each kind once.
+        """
+        acts: list[Act] = []
+        at = 0
+        while True:
+            match = self._act.match(text, at)
+            act = _read(match, self.kinds) if match else None
+            if match is None or act is None or any(act.kind == other.kind for other in acts):
+                return None
+            acts.append(act)
+            at = match.end()
+            if at == len(text):
+                break
+            if text[at : at + 2] != ", ":
+                return None
+            at += 2
+        if len(acts) > self.per_item or (len(acts) > 1 and acts[0].kind == SKIP):
+            return None
+        return None if any(act.kind == SKIP for act in acts[1:]) else tuple(acts)
+
+    def read_move(self, text: str) -> Act | None:
+        """Return what is done after the page; None if it is in another form."""
+        match = self._move.fullmatch(text)
+        return _read(match, self.moves) if match else None
+
+    def told(self, kind: str, value: float | str | None = None) -> str:
+        """Return an action as a history says it.
+
+        >>> FEED.told("watch"), Task("shop", (ActionKind("buy", Amount(1, 5)),)).told("buy", 2.0)
+        ('watched', 'buy 2')
+        """
+        known = self.kinds.get(kind)
+        past = known.past if known else ""
+        return (past or kind) + self.said(kind, value)[len(kind) :]
+
+    def said(self, kind: str, value: float | str | None = None) -> str:
+        """Return an action as an answer writes it.
+
+        >>> FEED.said("watch", 4.0), FEED.said("skip")
+        ('watch 4', 'skip')
+        """
+        if value is None:
+            return kind
+        known = self.kinds.get(kind) or self.moves.get(kind)
+        quoted = known is not None and isinstance(known.argument, FreeText)
+        shown = f"{value:g}" if isinstance(value, float) else str(value)
+        return f'{kind} "{shown}"' if quoted else f"{kind} {shown}"
+
+    def stars(self, kind: str, value: float | str | None) -> float | None:
+        """Return the stars that an action gives, where its argument is an amount of `stars`."""
+        known = self.kinds.get(kind)
+        if known is None or not isinstance(known.argument, Amount) or not isinstance(value, float):
+            return None
+        return value if known.argument.unit == STARS else None
+
+    @property
+    def forms(self) -> str:
+        """The lines of a prompt that say what can be done with an item, with what each means."""
+        return "\n".join(_explained(f"A: {kind.example}", kind) for kind in self.kinds.values())
+
+    @property
+    def move_forms(self) -> str:
+        """The words of a prompt that say what can be done after the page."""
+        return " or ".join(_explained(kind.example, kind) for kind in self.moves.values())
+
+    @property
+    def examples(self) -> list[str]:
+        """Each action with an item as an answer writes it, `skip` first."""
+        return [kind.example for kind in self.kinds.values()]
+
+    @property
+    def move_examples(self) -> list[str]:
+        """Each action after a page as an answer writes it, `stay` first."""
+        return [kind.example for kind in self.moves.values()]
+
+
+@lru_cache(maxsize=256)
+def task_of_json(text: str) -> Task:
+    """Return the task that `task_to_json` described.
+
+    Raises:
+        ValueError: The text describes no task.
+    """
+    return _adapter().validate_json(text)
+
+
+@lru_cache(maxsize=256)
+def task_to_json(task: Task) -> str:
+    """Return a task as JSON, without what has its default."""
+    return _adapter().dump_json(task, exclude_defaults=True, exclude={"template"}).decode()
+
+
+@lru_cache(maxsize=1)
+def _adapter() -> TypeAdapter[Task]:
+    from pydantic import TypeAdapter  # slow to import, and most programs read no own tasks
+
+    return TypeAdapter(Task)
+
+
+def _pattern(kinds: dict[str, ActionKind]) -> re.Pattern[str]:
+    """Return a pattern with a group for each kind; longer names come first."""
+    ordered = sorted(kinds.values(), key=lambda kind: -len(kind.name))
+    return re.compile("|".join(f"({kind.pattern})(?=,|$)" for kind in ordered))
+
+
+def _read(match: re.Match[str], kinds: dict[str, ActionKind]) -> Act | None:
+    said = match[0]
+    ordered = sorted(kinds.values(), key=lambda kind: -len(kind.name))
+    kind = ordered[(match.lastindex or 1) - 1]
+    if said == kind.name or kind.argument is None:
+        return Act(kind.name)
+    value = kind.argument.read(said[len(kind.name) + 1 :])
+    return None if value is None else Act(kind.name, value)
+
+
+def _explained(example: str, kind: ActionKind) -> str:
+    described = kind.described()
+    return f"{example} ({described})" if described else example
+
+
+def _check_name(name: str, what: str) -> None:
+    if not _NAME.fullmatch(name) or len(name) > _MAX_NAME:
+        raise ValueError(
+            f"{what} is called {name!r}; a name is lower-case words of at most {_MAX_NAME} letters"
+        )
+
+
+RANKING = Task("ranking")
+"""Order all candidates, best first."""
+_WATCH = ActionKind("watch", Amount(1, 5, unit=STARS), optional=True, past="watched")
+FEED = Task("feed", (_WATCH,))
+"""Watch or skip each item of a page, and say how many stars one expects."""
+BUILT_IN = {task.name: task for task in (RANKING, FEED)}
