@@ -26,7 +26,7 @@ class VersionAnswer:
     at: StepAddress
     version: str
     answer: str
-    """What she watched, or the first item of her ranking."""
+    """The items that she chose, or the first one of her ranking."""
     rank: int | None
     """In a ranking: where the item stands that she chose in the data, from 1."""
     reward: float | None
@@ -139,19 +139,15 @@ def _answer(
     at: StepAddress, step: RecordedStep, items: Items, rewards: Rewards | None
 ) -> VersionAnswer:
     decision, asked = step.decision, [turn for turn in step.turns if turn.node == "fast"]
-    feed = step.observation.task == "feed"
-    if feed:
-        named = [action.item for action in decision.actions if action.watched]
-    else:
-        named = list(decision.ranking[: min(decision.read, 1)])
-    items.load(named)
-    answer = ", ".join(items[item].title for item in named)
+    ranks = step.observation.task.ranks
+    items.load(decision.chosen)
+    answer = ", ".join(items[item].title for item in decision.chosen)
     target = step.feedback.target
     return VersionAnswer(
         at,
         next((turn.tokens.version for turn in reversed(asked) if turn.tokens), ""),
-        answer or ("watched nothing" if feed else "could not be read"),
-        None if feed or target is None else decision.rank_of(target),
+        answer or ("could not be read" if ranks else "nothing"),
+        decision.rank_of(target) if ranks and target is not None else None,
         rewards.of(outcome_of(step), at.user)[0] if rewards and asked else None,
     )
 

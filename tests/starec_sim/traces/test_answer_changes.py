@@ -7,6 +7,7 @@ import pytest
 from starec_sim.errors import RunError
 from starec_sim.learning.trials import FIRST_VALIDATION_TRIAL, validation_arm
 from starec_sim.runs.reader import reading
+from starec_sim.tasks import RANKING
 from starec_sim.traces import answer_changes
 from starec_sim.traces.answer_changes import read_answer_changes
 from starec_sim.traces.values import as_json
@@ -29,7 +30,7 @@ def ranked(number, user, round, other=False):
     ranking = (*shown[1 : place + 1], user, *shown[place + 1 :])
     step = replace(
         step,
-        observation=Observation("ranking", shown, ("card",) * 3),
+        observation=Observation(RANKING, shown, ("card",) * 3),
         decision=Decision(ranking=ranking, read=3),
         feedback=Feedback(
             (Experience(user, 4.0, "logged"),), target=user, reward={"ndcg": 1.0 / (place + 1)}

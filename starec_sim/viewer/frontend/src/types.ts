@@ -17,8 +17,13 @@ export interface ItemRef {
 
 export interface Experience {
   item: ItemRef;
-  rating: number;
+  /** Stars; null in a world without stars. */
+  rating: number | null;
   source: string;
+  /** What she did, e.g. "buy 2"; empty where the task has no such word. */
+  action: string;
+  /** Whether she liked it, where there are no stars. */
+  like: boolean | null;
 }
 
 export interface Failure {
@@ -166,6 +171,8 @@ export interface SlatePlace {
   rank: number | null;
   watched: boolean | null;
   expected: number | null;
+  /** What she did with it, e.g. "watch 4" or "look at, buy 2". */
+  action: string | null;
   /** The recommender's score, when on record. */
   score?: number | null;
   /** The hidden true rating, when the world can tell. */
@@ -306,7 +313,7 @@ export interface MetricChange {
 export interface VersionAnswer {
   at: Address;
   version: string;
-  /** Her first choice of a ranking, or what she watched. */
+  /** Her first choice of a ranking, or all that she chose. */
   answer: string;
   /** In a ranking: where the item stands that she chose in the data. */
   rank: number | null;

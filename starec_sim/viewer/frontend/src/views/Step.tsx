@@ -49,7 +49,12 @@ function Page({ page, run }: { page: StepPage; run: RunRow }) {
       >
         <Moves page={page} run={run} visits={visits} />
       </PageHead>
-      <Part name="Did" note={page.task === "feed" ? `Page ${page.page} of a feed.` : "A list to be ranked."}>
+      <Part
+        name="Did"
+        note={
+          page.task === "ranking" ? "A list to be ranked." : `Page ${page.page} of a ${visible(page.task)}.`
+        }
+      >
         <Did page={page} />
       </Part>
       <Part name="Who">

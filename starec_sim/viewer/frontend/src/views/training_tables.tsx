@@ -70,7 +70,7 @@ export function answerColumns(run: RunRow, rows: AnswerChange[]): Column<AnswerC
   const side = (name: "before" | "after"): Column<AnswerChange>[] => [
     {
       name,
-      head: `${ranked ? "first choice" : "watched"} ${name}`,
+      head: `${ranked ? "first choice" : "chosen"} ${name}`,
       value: (row) => row[name].answer,
       cell: (row) => (
         <a href={stepHref(run.name, row[name].at)} title={`weights ${visible(row[name].version)}`}>
