@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import inf
+from math import inf, isnan
 from typing import Literal, NamedTuple
 
 
@@ -102,12 +102,16 @@ def place(name: str) -> tuple[int, str]:
 
 
 def eventful(series: Mapping[str, list[float]]) -> list[str]:
-    """Return the metrics that reports show.
+    """Return the metrics that reports show: those that have a value in some round.
 
     Args:
-        series: The values of each metric over the rounds.
+        series: The values of each metric over the rounds; NaN where there is none.
 
     >>> eventful({"slow": [0.0], "malformed": [0.0, 0.0], "repaired": [0.0, 0.1]})
     ['slow', 'repaired']
     """
-    return [name for name, values in series.items() if name not in _HIDDEN_WHEN_ZERO or any(values)]
+    return [
+        name
+        for name, values in series.items()
+        if not all(map(isnan, values)) and (name not in _HIDDEN_WHEN_ZERO or any(values))
+    ]

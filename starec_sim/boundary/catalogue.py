@@ -122,23 +122,32 @@ def checked_catalogue(environment: Any) -> Size:
     return size
 
 
-def grown_size(environment: Any, before: Size) -> Size:
+def grown_size(environment: Any, before: Size, ids: list[str]) -> Size:
     """Return the size of an environment with a growing catalogue, whose rows all stay.
 
     Args:
         environment: One with the ability `GrowingCatalogue`.
         before: Its size when it was last checked.
+        ids: The ids of its items then; new ones are appended.
     """
-    if len(environment.items) == before.items:
+    items = environment.items
+    for row, known in enumerate(ids):
+        if row >= len(items) or items[row].id != known:
+            now = f"is {shown(items[row].id)} now" if row < len(items) else "is gone"
+            raise BrokenContract(
+                f"items[{row}] was {shown(known)} and {now}; a row never changes its item",
+                "append to items, and keep the row of an item that is gone",
+            )
+    if len(items) == before.items:
         same_size(environment, before)
         return before
     size = checked_catalogue(environment)
-    if size.users != before.users or size.items < before.items:
+    if size.users != before.users:
         raise BrokenContract(
-            f"there were {before.users} users and {before.items} items, and now there are "
-            f"{size.users} and {size.items}",
-            "append to items, and keep the row of an item that is gone",
+            f"there were {before.users} users, and now there are {size.users}",
+            "hold all users from the start; one who joins later visits later",
         )
+    ids.extend(item.id for item in items[len(ids) :])
     return size
 
 

@@ -72,6 +72,7 @@ class CheckedEnvironment:
         self._round = 0
         self._tells_facts = isinstance(plugin, SlateFacts)
         self._grows = isinstance(plugin, GrowingCatalogue)
+        self._ids = [item.id for item in plugin.items] if self._grows else []
         # An environment that ships, or that is derived from one, measures a metric of its own.
         derived = any(ships(base) for base in type(plugin).__mro__)
         self._own_metrics = frozenset({"visitors"} if derived else ())
@@ -224,7 +225,7 @@ class CheckedEnvironment:
         if not self._grows:
             same_size(self.plugin, self._size)
             return
-        self._size = grown_size(self.plugin, self._size)
+        self._size = grown_size(self.plugin, self._size, self._ids)
         self._first_rounds.items = self._size.items
 
     def _checked_visitors(self, value: Any) -> list[int]:
