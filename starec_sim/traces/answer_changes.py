@@ -85,8 +85,8 @@ def read_answer_changes(
     validations = {
         each.arm: each for each in reader.trials() if is_validation(each.number) and each.rounds
     }
-    arms = tuple(validations)
-    if len(arms) < 2 and not (before or after):
+    arms = list(validations)
+    if not arms or (len(arms) < 2 and not (before or after)):
         return None
     a = _validation(validations, before or arms[0])
     b = _validation(validations, after or arms[-1])
@@ -109,7 +109,7 @@ def read_answer_changes(
             break
     rows.sort(key=lambda each: -abs(each.change or 0.0))
     more = read >= MAX_QUESTIONS and row != users[-1]
-    return AnswerChanges(arms, a.arm, b.arm, tuple(rows), more, others)
+    return AnswerChanges(tuple(arms), a.arm, b.arm, tuple(rows), more, others)
 
 
 def _validation(known: Mapping[str, RecordedTrial], arm: str) -> RecordedTrial:
