@@ -88,6 +88,7 @@ spelling: $(INSTALLED)
 
 docs: $(INSTALLED)
 	@$(BIN)/python docs/build_site.py
+	@$(BIN)/pytest docs/test_site.py
 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .

@@ -88,4 +88,6 @@ def _line_of(error: BaseException) -> str:
     ]
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}, line {error.lineno}"
+    # Of a check that an installed package makes, the line that led to it is to be mended.
+    frames = [frame for frame in frames if "site-packages" not in frame.filename] or frames
     return f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else ""

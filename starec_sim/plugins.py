@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import inspect
 import re
 import traceback
 from collections.abc import Iterator, Mapping
@@ -162,16 +163,25 @@ def load(kind: PluginKind, reference: str, at: str = "") -> Any:
     try:
         return functools.reduce(getattr, name.split("."), module)
     except AttributeError:
-        names = [known for known in vars(module) if not known.startswith("_")]
         raise PluginError(
-            f"{key}{location} has no {name}; {did_you_mean(name, names)}",
+            f"{key}{location} has no {name}; {did_you_mean(name, _own_names(kind, module))}",
             hint=f"write the name that {location} gives it after the colon",
         ) from None
 
 
+def _own_names(kind: PluginKind, module: Any) -> list[str]:
+    """Return the names of what a module defines itself and what can be a plug-in of a kind."""
+    fits = inspect.isfunction if kind in ("rewards", "data") else inspect.isclass
+    return [
+        name
+        for name, value in vars(module).items()
+        if fits(value) and value.__module__ == module.__name__ and not name.startswith("_")
+    ]
+
+
 def _problem(error: BaseException, location: str) -> str:
     """Return the error of an import in one line, with the line number in the plug-in's file."""
-    text = f"{type(error).__name__}: {error}"
+    text = " ".join(f"{type(error).__name__}: {error}".split())
     path = str(Path(location).expanduser().resolve())
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if frame.filename == path]

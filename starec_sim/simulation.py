@@ -97,9 +97,10 @@ class Simulation:
         self._events = events or RunEvents()
         self._concurrency = concurrency
         self._choose_visitors = choose_visitors
-        if state.environment_state is not None:
-            self._environment.restore(state.environment_state)
-        self._measure = Measure(self._environment)
+        with watched_calls():
+            if state.environment_state is not None:
+                self._environment.restore(state.environment_state)
+            self._measure = Measure(self._environment)
 
     async def run(self, rounds: int) -> str:
         """Play and commit until `rounds` rounds are committed; return the digest of the trial."""

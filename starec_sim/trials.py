@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import closing, nullcontext
 from typing import NamedTuple
 
-from starec_sim.boundary import ships
+from starec_sim.boundary import ships, watched_calls
 from starec_sim.build import Builder, prompt_hashes
 from starec_sim.environment import Environment
 from starec_sim.events import RunEvents
@@ -74,15 +74,16 @@ class Trials:
         digest = hashlib.sha256()
         try:
             await self.builder.open_policies()
-            trials = [(arm, seed) for arm in self.arms.values() for seed in self.seeds]
-            early = self._environments_of_others()
-            for number, (arm, seed) in enumerate(trials):
-                environment = early.pop(arm.name, None) or self.builder.environment(arm, seed)
-                if not run.begun:
-                    run.begin()
-                    events.run_started(run.folder, self.experiment)
-                trial = _Trial(number, arm, seed, environment)
-                digest.update((await self._play(run, trial, events)).encode())
+            with watched_calls():
+                trials = [(arm, seed) for arm in self.arms.values() for seed in self.seeds]
+                early = self._environments_of_others()
+                for number, (arm, seed) in enumerate(trials):
+                    environment = early.pop(arm.name, None) or self.builder.environment(arm, seed)
+                    if not run.begun:
+                        run.begin()
+                        events.run_started(run.folder, self.experiment)
+                    trial = _Trial(number, arm, seed, environment)
+                    digest.update((await self._play(run, trial, events)).encode())
         finally:
             await self.builder.close_policies()
         return digest.hexdigest()

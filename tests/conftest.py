@@ -9,7 +9,12 @@ from hypothesis import settings
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from starec_sim import plot as run_plot
 from starec_sim.cli import main
+from starec_sim.evaluation import plot as evaluation_plot
+from starec_sim.learning import plots as training_plots
+
+PLOTS = (run_plot, evaluation_plot, training_plots)
 
 # How long an example takes says something about the machine, not about the code.
 settings.register_profile("random", deadline=None, max_examples=50)
@@ -36,11 +41,16 @@ def blank_pictures(request, monkeypatch):
     Every run ends with a plot, and to draw it takes longer than to play a small run.
     """
 
+    def draw(*data):
+        return Figure(figsize=(1, 1))
+
     def savefig(figure, path, **options):
-        FigureCanvasAgg(Figure(figsize=(1, 1))).print_png(path)
+        FigureCanvasAgg(figure).print_png(path)
 
     if request.node.get_closest_marker("pictures") is None:
         monkeypatch.setattr(Figure, "savefig", savefig)
+        for module in PLOTS:
+            monkeypatch.setattr(module, "_draw", draw)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -30,6 +30,14 @@ HOSTILE_CELLS = [
     zstandard.compress(bytes(20_000_000)), zstandard.compress(bytes(9_000_000)),
 ]  # fmt: skip
 
+CONTROLS = [ESCAPES, "\x9b31m", "\u2066x\u2069", "\x1b[2J", "\x00", "\x7f", "\ue000\x1b]8;;x\x07"]
+YAML_VALUES = [
+    "nan", ".inf", "-1", "1e400", "!!python/object/apply:os.system [echo]", "&a [*a]", "{}", "[]",
+    "../../../etc/passwd", "/dev/zero", "~", "'\\e[31m'", '"\\e[31m\\u202e"', "9" * 5000, "0x1_0",
+    "2001-99-99", "[" * 3000, "&a [x, x, x]\nq: &b [*a, *a, *a]\nr: [*b, *b, *b]", "evil.py:Agent",
+    "os:system", "http://evil.example/v1", "'${HOME}'", "1:30", "yes",
+]  # fmt: skip
+
 
 def copy_damaged(folder, place, seed):
     """Copy a run's folder, damage the copy, and return it with what was done, in words."""
@@ -177,6 +185,51 @@ def _schema(copy, rng):
         db.close()
 
 
+def _text_cells(copy, rng):
+    """Put a text that would change a terminal into every text of one column."""
+    db = _record(copy)
+    try:
+        columns = [
+            (table, row[1])
+            for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            for row in db.execute(f"PRAGMA table_info({table})")
+            if row[2] == "TEXT"
+        ]
+        table, column = rng.choice(columns)
+        db.execute(
+            f'UPDATE OR IGNORE {table} SET "{column}" = "{column}" || ?', (rng.choice(CONTROLS),)
+        )
+        db.commit()
+        return f"{table}.{column} ends in control characters"
+    except (sqlite3.Error, IndexError) as error:
+        return f"the record stays as it is: {error}"
+    finally:
+        db.close()
+
+
+def _json_text(copy, rng):
+    """Put control characters into one text of a file of JSON or YAML, which stays valid."""
+    paths = [path for path in _files(copy) if path.suffix in (".json", ".jsonl", ".yaml")]
+    if not paths:
+        return "there is no JSON left"
+    path = rng.choice(paths)
+    text = path.read_text("utf-8", "replace")
+    if path.suffix == ".yaml":
+        words = [line for line in text.splitlines() if ": " in line]
+        if not words:
+            return f"{path.name} has no values"
+        line = rng.choice(words)
+        value = rng.choice(YAML_VALUES)
+        path.write_text(text.replace(line, f"{line.partition(': ')[0]}: {value}", 1), "utf-8")
+        return f"{path.name}: {line[:30]} is {value[:40]!r}"
+    quotes = [at for at, letter in enumerate(text) if letter == '"' and text[at - 1] != "\\"]
+    if not quotes:
+        return f"{path.name} has no texts"
+    at = rng.choice(quotes)
+    path.write_text(text[:at] + json.dumps(rng.choice(CONTROLS))[1:-1] + text[at:], "utf-8")
+    return f"{path.name} has control characters at {at}"
+
+
 def _wal(copy, rng):
     data = rng.choice((b"", b"x" * 100, bytes(40_000), rng.randbytes(5_000)))
     name = rng.choice(("run.sqlite-wal", "run.sqlite-journal", "run.sqlite-shm"))
@@ -186,5 +239,5 @@ def _wal(copy, rng):
 
 _WAYS = [
     _truncate, _flip, _flip, _replace, _remove, _special, _json_value, _json_value, _json_value,
-    _cell, _cell, _cell, _cell, _schema, _wal,
+    _cell, _cell, _cell, _cell, _schema, _wal, _text_cells, _text_cells, _json_text, _json_text,
 ]  # fmt: skip

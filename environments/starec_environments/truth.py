@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
+from starec_environments.datasets.files_read import NOT_READ
 from starec_sim.dataset import Dataset, Interactions, World
 from starec_sim.errors import DataError
 from starec_sim.types import FloatArray, IntArray
@@ -87,7 +88,7 @@ class FittedWorld:
             raise DataError(
                 f"{dataset.name} holds no ratings, so nothing says how a user would like an item "
                 "that she did not choose",
-                hint="use the ranking environment, which needs choices alone, or data with ratings",
+                hint=_without_ratings_hint(dataset),
             )
         users, items, ratings = log.users[rated], log.items[rated], log.ratings[rated]
         self._mean = float(ratings.mean())
@@ -104,6 +105,19 @@ class FittedWorld:
         match = (self._left[user][:, None] * self._right[:, items]).sum(axis=0)
         predicted = self._mean + self._item[items] + self._user[user] + match
         return np.asarray(np.clip(predicted, 1.0, 5.0))
+
+
+def _without_ratings_hint(dataset: Dataset) -> str:
+    """Return what to do about data without ratings; columns that were not read may hold some."""
+    ranking = "use the environment `ranking`, which needs choices alone"
+    ignored = [read.partition(NOT_READ)[2] for read in dataset.files.values() if NOT_READ in read]
+    if not ignored:
+        return f"{ranking}, or data with ratings"
+    first = ignored[0].partition(",")[0].strip()
+    return (
+        f"{ranking}; or, if {first} says how much a user liked an item, read it: --set "
+        f"data.columns.rating={first} --set data.liked_from=N, of which N and more is a like"
+    )
 
 
 def _damped_mean(rows: IntArray, values: FloatArray, count: int, damping: float) -> FloatArray:

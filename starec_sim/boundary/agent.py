@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from starec_sim.agent import Agent, Call, OpenAgent, RephrasedAgent
 from starec_sim.boundary.call import PluginBoundary, cause, complete
 from starec_sim.boundary.observation import checked_decision
+from starec_sim.boundary.turn import checked_messages
 from starec_sim.boundary.values import BrokenContract, mapping, shown, text, whole_number
 from starec_sim.boundary.visit import checked_visit
 from starec_sim.boundary.watch import InterruptedCall, interruption
@@ -48,7 +49,11 @@ class CheckedAgent:
         """Play a visit to its end and return it."""
         items = len(call.environment.items)
         try:
-            return checked_visit(await self.plugin.visit(call), call.user, call.round, items)
+            visit = await self.plugin.visit(call)
+            # A checked environment has checked most of a visit already.
+            take_passed = getattr(call.environment, "take_passed", None)
+            passed = take_passed(call.user) if take_passed else {}
+            return checked_visit(visit, call.user, call.round, items, passed)
         except (StarecError, InterruptedCall):
             raise
         except KeyboardInterrupt:
@@ -72,26 +77,24 @@ class CheckedOpenAgent(CheckedAgent):
         arguments = (call, observation)
         return self._boundary.call("question", arguments, _checked_messages, lambda: _place(call))
 
-    def decision(self, call: Call, text: str, observation: Observation) -> tuple[Decision, str]:
+    def decision(self, call: Call, answer: str, observation: Observation) -> tuple[Decision, str]:
         """Return the decision in a text, and what is wrong with the text."""
 
         def checked(value: Any) -> tuple[Decision, str]:
             decision, problem = _pair(value)
             return checked_decision(decision, observation), problem
 
-        arguments = (call, text, observation)
+        arguments = (call, answer, observation)
         return self._boundary.call("decision", arguments, checked, lambda: _place(call))
 
-    def summary(self, call: Call, text: str) -> tuple[str | None, str]:
+    def summary(self, call: Call, answer: str) -> tuple[str | None, str]:
         """Return the summary in a text, and what is wrong with the text."""
 
         def checked(value: Any) -> tuple[str | None, str]:
             summary, problem = _pair(value)
-            if summary is not None and not isinstance(summary, str):
-                raise BrokenContract(f"the summary is {shown(summary)}; it must be text or None")
-            return summary, problem
+            return None if summary is None else text(summary, "the summary"), problem
 
-        return self._boundary.call("summary", (call, text), checked, lambda: _place(call))
+        return self._boundary.call("summary", (call, answer), checked, lambda: _place(call))
 
     def rethink(self, messages: Messages, answer: str, problem: str) -> Messages:
         """Return the messages of a repair call."""
@@ -123,23 +126,13 @@ def _place(call: Call) -> str:
 
 
 def _pair(value: Any) -> tuple[Any, str]:
-    if not isinstance(value, tuple) or len(value) != 2 or not isinstance(value[1], str):
+    if not isinstance(value, tuple | list) or len(value) != 2 or not isinstance(value[1], str):
         raise BrokenContract(
             f"returned {shown(value)}; it must return what was read and a text that says what is "
             "wrong with the answer, empty if nothing is"
         )
-    return cast("tuple[Any, str]", value)
+    return value[0], text(value[1], "the problem")
 
 
 def _checked_messages(value: Any) -> Messages:
-    good = isinstance(value, tuple | list) and all(
-        isinstance(message, tuple | list)
-        and len(message) == 2
-        and all(isinstance(part, str) for part in message)
-        for message in value
-    )
-    if not good:
-        raise BrokenContract(
-            f"returned {shown(value)}; it must return messages, pairs of a role and a text"
-        )
-    return tuple((role, content) for role, content in value)
+    return checked_messages(value, "what was returned")

@@ -17,6 +17,7 @@ from starec_sim.boundary.watch import (
     interruption,
     leave_call,
     start_call,
+    watched_calls,
 )
 from starec_sim.errors import ContractError, PluginError, StarecError
 from starec_sim.plugin_names import FILE_MODULE, SHIPPED
@@ -24,12 +25,18 @@ from starec_sim.plugin_names import FILE_MODULE, SHIPPED
 T = TypeVar("T")
 
 _HERE = str(Path(__file__).parent)
-_MEND = "mend the plug-in; --debug shows the traceback"
+MEND = "mend the plug-in; --debug shows the traceback"
+"""The hint about an exception whose cause only the author of the plug-in knows."""
 
 
 def ships(plugin: type) -> bool:
     """Return whether a class is one of those that ship with starec-sim."""
     return plugin.__module__.partition(".")[0] in SHIPPED
+
+
+def in_a_file(plugin: type) -> bool:
+    """Return whether a class was read from a single file, `file.py:Class`."""
+    return plugin.__module__.startswith(FILE_MODULE)
 
 
 def label_of(plugin: Any) -> str:
@@ -101,8 +108,10 @@ class PluginBoundary:
             ContractError: It drew from a global generator.
         """
         before = global_random()
+        call = start_call(self._name, "__init__", str)
         try:
-            built = self.plugin(*arguments, **named)
+            with watched_calls():
+                built = self.plugin(*arguments, **named)
             if generator := who_changed(before):
                 raise self._drew_from(generator)
             return built
@@ -110,6 +119,8 @@ class PluginBoundary:
             raise
         except (Exception, SystemExit) as error:
             raise self.failure(error, "__init__", "") from cause(error)
+        finally:
+            leave_call(call)
 
     def check(self, what: str, check: Callable[[], T]) -> T:
         """Return what a check of attributes returns.
@@ -134,11 +145,23 @@ class PluginBoundary:
         where = f"{method}({place})" if method else place
         prefix = f"{self._name}, {where}" if where else self._name
         if isinstance(error, BrokenContract):
-            line = _line_of(self.plugin, method)
-            return ContractError(f"{prefix}: {error.what}{line}", hint=error.hint or _MEND)
-        line = _line_of_error(self.plugin, error.__traceback__) or _line_of(self.plugin, method)
+            line = self.method_line(method)
+            return ContractError(f"{prefix}: {error.what}{line}", hint=error.hint or MEND)
+        anywhere = _line_in(error.__traceback__, "")
+        line = self.own_line(error) or anywhere or self.method_line(method)
         raised = " ".join(f"{type(error).__name__}: {error}".split())
         return PluginError(f"{prefix}: raised {raised}{line}", hint=_hint_for(error))
+
+    def own_line(self, error: BaseException) -> str:
+        """Return ` (shop.py:71)`, the last line of its own code that an exception went through.
+
+        Empty if it went through none.
+        """
+        return _line_in(error.__traceback__, _folder_of(self.plugin))
+
+    def method_line(self, method: str) -> str:
+        """Return ` (shop.py:71)`, where a method, or else the class, begins; empty if unknown."""
+        return _line_of(self.plugin, method)
 
     def _drew_from(self, generator: str) -> BrokenContract:
         return BrokenContract(
@@ -168,7 +191,7 @@ def _hint_for(error: BaseException) -> str:
         return "raise an exception in place of sys.exit(), which would end the whole program"
     if isinstance(error, AttributeError | NameError | ImportError | SyntaxError):
         return "mend the spelling or the import there; --debug shows the traceback"
-    return _MEND
+    return MEND
 
 
 def _file_of(module: str) -> str:
@@ -189,16 +212,17 @@ def _line_of(plugin: Any, method: str) -> str:
     return f" ({Path(file).name}:{line})" if file else ""
 
 
-def _line_of_error(plugin: Any, trace: TracebackType | None) -> str:
-    """Return ` (shop.py:71)`: the last line of the plug-in's own code that an error went through.
-
-    Without such a line, it is the last line outside of this package.
-    """
-    named = plugin if hasattr(plugin, "__qualname__") else type(plugin)
-    folder = str(Path(_file_of(named.__module__)).resolve().parents[_depth(named.__module__)])
+def _line_in(trace: TracebackType | None, folder: str) -> str:
+    """Return ` (shop.py:71)`, the last line of a trace in a folder; this package is left out."""
     frames = [frame for frame in traceback.extract_tb(trace) if _HERE not in frame.filename]
-    own = [frame for frame in frames if frame.filename.startswith(folder)] or frames
+    own = [frame for frame in frames if frame.filename.startswith(folder)]
     return f" ({Path(own[-1].filename).name}:{own[-1].lineno})" if own else ""
+
+
+def _folder_of(plugin: Any) -> str:
+    """Return the folder of a plug-in's file, or of its top package."""
+    named = plugin if hasattr(plugin, "__qualname__") else type(plugin)
+    return str(Path(_file_of(named.__module__)).resolve().parents[_depth(named.__module__)])
 
 
 def _depth(module: str) -> int:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from starec_sim.boundary.values import BrokenContract, finite_number, sequence, shown
+from starec_sim.boundary.values import (
+    BrokenContract,
+    as_array,
+    finite_number,
+    is_plain_text,
+    mapping,
+    sequence,
+    shown,
+    text,
+)
 from starec_sim.types import Item, User
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -28,13 +37,9 @@ def checked_users(users: Any) -> int:
     for row, user in enumerate(sequence(users, "users")):
         if not isinstance(user, User):
             raise BrokenContract(f"users[{row}] is {shown(user)}; each must be a User")
-        if not isinstance(user.id, str):
-            raise BrokenContract(f"users[{row}].id is {shown(user.id)}; an id is text")
-        for name, value in user.profile.items():
-            if not isinstance(name, str) or not isinstance(value, str):
-                raise BrokenContract(
-                    f"users[{row}].profile holds {shown(name)}: {shown(value)}; both must be text"
-                )
+        text(user.id, f"users[{row}].id")
+        if user.profile or type(user.profile) is not dict:
+            mapping(user.profile, f"users[{row}].profile", text)
     if not len(users):
         raise BrokenContract("there are no users", "at least one user must be able to visit")
     _check_ids("users", [user.id for user in users])
@@ -46,10 +51,12 @@ def checked_items(items: Any) -> int:
     for row, item in enumerate(sequence(items, "items")):
         if not isinstance(item, Item):
             raise BrokenContract(f"items[{row}] is {shown(item)}; each must be an Item")
-        if not isinstance(item.id, str) or not isinstance(item.title, str):
+        text(item.id, f"items[{row}].id")
+        text(item.title, f"items[{row}].title")
+        if not isinstance(item.attributes, Mapping):
             raise BrokenContract(
-                f"items[{row}] has the id {shown(item.id)} and the title {shown(item.title)}; "
-                "both must be text"
+                f"items[{row}].attributes is {shown(item.attributes)}; it must be a dict",
+                _ATTRIBUTES,
             )
         for name, values in item.attributes.items():
             if isinstance(values, str):
@@ -58,18 +65,18 @@ def checked_items(items: Any) -> int:
                     "would be taken for values",
                     f"write ({values!r},), a tuple of one text",
                 )
-            if (
-                not isinstance(name, str)
-                or not isinstance(values, Sequence)
-                or not all(isinstance(value, str) for value in values)
-            ):
+            if not isinstance(name, str) or not isinstance(values, Sequence):
                 raise BrokenContract(
                     f"items[{row}].attributes[{shown(name)}] is {shown(values)}; it must be a "
                     "tuple of texts",
                     _ATTRIBUTES,
                 )
-        for name, value in item.numbers.items():
-            finite_number(value, f"items[{row}].numbers[{shown(name)}]")
+            if not all(map(is_plain_text, values)):
+                for value in (name, *values):
+                    text(value, f"a value in items[{row}].attributes[{shown(name)}]")
+        if item.numbers or type(item.numbers) is not dict:
+            mapping(item.numbers, f"items[{row}].numbers", finite_number)
+        for name in item.numbers:
             if name in item.attributes:
                 raise BrokenContract(
                     f"items[{row}] has the attribute and the number {shown(name)}",
@@ -105,9 +112,8 @@ def checked_catalogue(environment: Any) -> Size:
     if len(cards) != size.items:
         raise BrokenContract(f"there are {len(cards)} cards for {size.items} items")
     for row, card in enumerate(cards):
-        if not isinstance(card, str):
-            raise BrokenContract(f"cards[{row}] is {shown(card)}; a card is text")
-    popularity = np.asarray(environment.popularity)
+        text(card, f"cards[{row}]")
+    popularity = as_array(environment.popularity, "popularity")
     if popularity.shape != (size.items,):
         raise BrokenContract(
             f"popularity has the shape {popularity.shape}; it must have one number for each of "
@@ -153,7 +159,7 @@ def grown_size(environment: Any, before: Size, ids: list[str]) -> Size:
 
 def checked_live(value: Any, items: int) -> NDArray[np.bool_]:
     """Return which items can be shown."""
-    live = np.asarray(value)
+    live = as_array(value, "what was returned")
     if live.shape != (items,) or live.dtype != np.bool_:
         raise BrokenContract(
             f"returned {shown(value)}; it must return a truth value for each of {items} items"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -9,7 +10,18 @@ import numpy as np
 
 from starec_sim.boundary.call import PluginBoundary, complete
 from starec_sim.boundary.catalogue import checked_items, checked_users
-from starec_sim.boundary.values import STARS, BrokenContract, instance, shown
+from starec_sim.boundary.values import (
+    STARS,
+    BrokenContract,
+    instance,
+    mapping,
+    rows,
+    shown,
+    text,
+    whole_number,
+    with_parts,
+)
+from starec_sim.boundary.watch import watched_calls
 from starec_sim.dataset import Dataset, Interactions
 
 OWN = "np.random.default_rng(seed), with a seed from the settings"
@@ -33,7 +45,8 @@ class CheckedReader:
 
     def load(self) -> Dataset:
         """Return the dataset."""
-        return self._boundary.call("load", (), checked_dataset, random=True)
+        with watched_calls():
+            return self._boundary.call("load", (), checked_dataset, random=True)
 
 
 def checked_dataset(value: Any) -> Dataset:
@@ -45,13 +58,27 @@ def checked_dataset(value: Any) -> Dataset:
     dataset = instance(value, Dataset)
     users, items = checked_users(dataset.users), checked_items(dataset.items)
     check_log(dataset.log, users, items)
-    for user, candidates in dataset.candidates.items():
-        if not 0 <= user < users or any(not 0 <= item < items for item in candidates):
-            raise BrokenContract(
-                f"the candidates of user {shown(user)} are {shown(candidates)}; they must be rows "
-                f"of the {users} users and {items} items"
-            )
-    return dataset
+    if not isinstance(dataset.candidates, Mapping):
+        raise BrokenContract(
+            f"the candidates are {shown(dataset.candidates)}; they must be a dict of items by user"
+        )
+    return with_parts(
+        dataset,
+        name=text(dataset.name, "the name"),
+        users=tuple(dataset.users),
+        items=tuple(dataset.items),
+        candidates={
+            _user(user, users): rows(given, items, f"the candidates of user {shown(user)}", "item")
+            for user, given in dataset.candidates.items()
+        },
+        notes=mapping(dataset.notes, "the notes", whole_number),
+        files=mapping(dataset.files, "the files", text),
+    )
+
+
+def _user(user: Any, users: int) -> int:
+    (plain,) = rows((user,), users, "the candidates", "user")
+    return plain
 
 
 def check_log(log: Any, users: int, items: int) -> None:

@@ -70,6 +70,8 @@ class CheckedEnvironment:
         self._size = self._boundary.check("", lambda: checked_catalogue(plugin))
         self._first_rounds = FirstRounds(self._boundary, rebuild, self._size.items)
         self._round = 0
+        self._shown: dict[int, Observation] = {}
+        self._passed: dict[int, dict[int, tuple[Observation, Decision, Feedback]]] = {}
         self._tells_facts = isinstance(plugin, SlateFacts)
         self._grows = isinstance(plugin, GrowingCatalogue)
         self._ids = [item.id for item in plugin.items] if self._grows else []
@@ -121,6 +123,7 @@ class CheckedEnvironment:
     def begin_round(self, round: int) -> list[int]:
         """Prepare a round and return the visitors as ints."""
         self._round = round
+        self._shown, self._passed = {}, {}
         visitors = self._boundary.call(
             "begin_round",
             (round,),
@@ -146,6 +149,7 @@ class CheckedEnvironment:
         )
         if watched:
             self._first_rounds.observed(user, observation)
+        self._shown[user] = observation
         return observation
 
     def respond(
@@ -169,7 +173,13 @@ class CheckedEnvironment:
         )
         if watched:
             self._first_rounds.responded(user, observation, decision, feedback)
+        if self._shown.get(user) is observation:
+            self._passed.setdefault(user, {})[len(steps)] = (observation, decision, feedback)
         return feedback
+
+    def take_passed(self, user: int) -> Mapping[int, tuple[Observation, Decision, Feedback]]:
+        """Return what was checked of a visit, by step, and forget it."""
+        return self._passed.pop(user, {})
 
     def slate_facts(
         self, user: int, steps: Sequence[Step], observation: Observation

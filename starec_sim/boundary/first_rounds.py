@@ -117,7 +117,7 @@ class FirstRounds:
             warnings.warn(
                 "the global generator numpy.random was used while the visits of round "
                 f"{self._round + 1} were played, by the agent or a policy: the same seed may give "
-                "other results",
+                "other results. Draw from a generator of its own: np.random.default_rng(seed)",
                 ContractWarning,
                 stacklevel=2,
             )

@@ -9,10 +9,14 @@ from typing import Any, cast
 import numpy as np
 
 from starec_sim.boundary.values import (
+    LARGEST,
     BrokenContract,
+    count,
     experiences,
     finite_number,
+    flag,
     instance,
+    is_plain_text,
     mapping,
     rows,
     sequence,
@@ -45,11 +49,9 @@ def checked_observation(value: Any, items: int) -> Observation:
             "end the visit before, by Feedback.ending, or leave the user out of begin_round",
         )
     unique(slate, "the slate", "item")
-    cards = tuple(sequence(observation.cards, "cards"))
+    cards = tuple(text(card, "a card") for card in sequence(observation.cards, "cards"))
     if len(cards) != len(slate):
         raise BrokenContract(f"there are {len(cards)} cards for {len(slate)} items on the slate")
-    if not set(map(type, cards)) <= {str}:
-        cards = tuple(text(card, "a card") for card in cards)
     page = whole_number(observation.page, "the page")
     if page < 1:
         raise BrokenContract(f"the page is {page}; pages count from 1")
@@ -103,7 +105,8 @@ def checked_feedback(value: Any, observation: Observation, items: int) -> Feedba
             f"the ending is {shown(feedback.ending)}; it must be text",
             'write "" where the visit goes on',
         )
-    return replace(feedback, experiences=revealed, target=target, reward=reward)
+    ending = text(feedback.ending, "the ending")
+    return replace(feedback, experiences=revealed, target=target, reward=reward, ending=ending)
 
 
 def checked_decision(value: Any, observation: Observation) -> Decision:
@@ -118,26 +121,30 @@ def checked_decision(value: Any, observation: Observation) -> Decision:
     if not isinstance(value, Decision):
         raise BrokenContract(f"the decision is {shown(value)}; it must be a Decision")
     slate = set(observation.slate)
-    ranking = value.ranking
-    if ranking:
-        ranking = _shown_items(ranking, slate, "the ranking")
-        unique(ranking, "the ranking", "item")
+    ranking = _shown_items(value.ranking, slate, "the ranking")
+    unique(ranking, "the ranking", "item")
     read = whole_number(value.read, "Decision.read")
     if not 0 <= read <= len(ranking):
         raise BrokenContract(
             f"Decision.read is {read} for a ranking of {len(ranking)} items",
             "it is the number of items of the ranking that stand in the answer",
         )
-    actions = value.actions
-    if actions:
-        task = observation.task
-        actions = tuple(_checked_action(each, task) for each in sequence(actions, "the actions"))
-        _shown_items([action.item for action in actions], slate, "the actions")
-        _once_an_item(actions, task)
+    # In a ranking an agent may say besides what she watches, as in a feed.
+    task = FEED if observation.task.ranks else observation.task
+    actions = tuple(_checked_action(each, task) for each in sequence(value.actions, "the actions"))
+    _shown_items([action.item for action in actions], slate, "the actions")
+    _once_an_item(actions, task)
     if value.move is not None:
-        _check_move(value.move, observation.task)
-    flaws = value.flaws and mapping(value.flaws, "the flaws", whole_number)
-    return replace(value, ranking=ranking, read=read, actions=actions, flaws=flaws)
+        _check_move(value.move, task)
+    return replace(
+        value,
+        ranking=ranking,
+        read=read,
+        actions=actions,
+        leave=flag(value.leave, "Decision.leave"),
+        flaws=mapping(value.flaws, "the flaws", count),
+        repaired=flag(value.repaired, "Decision.repaired"),
+    )
 
 
 def _shown_items(items: Any, slate: set[int], what: str) -> tuple[int, ...]:
@@ -148,7 +155,7 @@ def _shown_items(items: Any, slate: set[int], what: str) -> tuple[int, ...]:
         plain = tuple(whole_number(item, f"{what} holds what is no item: a row") for item in given)
     if not slate.issuperset(plain):
         other = next(item for item in plain if item not in slate)
-        raise BrokenContract(f"{what}: item {other} was not shown")
+        raise BrokenContract(f"{what}: item {shown(other)} was not shown")
     return plain
 
 
@@ -195,6 +202,8 @@ def _checked_action(action: Any, task: Task) -> Action:
         )
     if isinstance(kind.argument, Amount) and not isinstance(value, str):
         value = finite_number(value, f'the amount of "{kind.name}" of item {item}')
+    else:
+        value = text(value, f'the argument of "{kind.name}" of item {item}')
     if task.read_acts(task.said(kind.name, value)) is None:
         raise BrokenContract(
             f'"{kind.name}" of item {item} has {shown(value)}; it must be {kind.argument.meaning}'
@@ -210,21 +219,26 @@ def _is_plain_observation(value: Any, items: int) -> bool:
     return (
         type(value) is Observation
         and type(value.task) is Task
-        and type(value.context) is str
+        and is_plain_text(value.context)
         and type(value.slate) is tuple
         and type(value.cards) is tuple
         and set(map(type, value.slate)) == _INT
         and set(map(type, value.cards)) == _STR
+        and is_plain_text("".join(value.cards))
         and len(value.cards) == len(value.slate) == len(set(value.slate))
         and min(value.slate) >= 0
         and max(value.slate) < items
         and type(value.page) is int
-        and value.page >= 1
+        and 1 <= value.page <= LARGEST
     )
 
 
 def _is_plain_decision(value: Any, observation: Observation) -> bool:
-    if type(value) is not Decision or value.flaws or type(value.read) is not int:
+    if type(value) is not Decision or type(value.read) is not int:
+        return False
+    if type(value.leave) is not bool or type(value.repaired) is not bool:
+        return False
+    if type(value.flaws) is not dict or value.flaws:
         return False
     if type(value.ranking) is not tuple or type(value.actions) is not tuple:
         return False
@@ -240,7 +254,8 @@ def _is_plain_decision(value: Any, observation: Observation) -> bool:
             return False
         acted = [action.item for action in value.actions]
         if set(map(type, acted)) != _INT or not all(
-            _is_plain_action(action, observation.task) for action in value.actions
+            _is_plain_action(action, FEED if observation.task.ranks else observation.task)
+            for action in value.actions
         ):
             return False
     return (
@@ -266,12 +281,14 @@ def _is_plain_action(action: Action, task: Task) -> bool:
 
 
 def _is_plain_feedback(value: Any, observation: Observation, items: int) -> bool:
-    if type(value) is not Feedback or type(value.ending) is not str:
+    if type(value) is not Feedback or type(value.ending) is not str or not value.ending.isascii():
         return False
     if type(value.reward) is not dict:
         return False
     for name, part in value.reward.items():
         if type(name) is not str or type(part) is not float or not isfinite(part):
+            return False
+        if not name.isascii():
             return False
     target = value.target
     if target is not None and (type(target) is not int or target not in observation.slate):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from starec_sim.boundary.call import PluginBoundary, complete
 from starec_sim.boundary.state import checked_state
-from starec_sim.boundary.values import BrokenContract, shown
+from starec_sim.boundary.values import BrokenContract, as_array, shown
 from starec_sim.dataset import Interactions
 from starec_sim.recommender import Slates
 from starec_sim.types import FloatArray, IntArray
@@ -102,7 +102,7 @@ def checked_slates(value: Any, users: IntArray, k: int, seen: csr_matrix, n_item
             f"returned {shown(value)}; it must return Slates(items, scores)",
             "Slates is imported from starec_sim.recommender",
         )
-    items, scores = np.asarray(value[0]), np.asarray(value[1])
+    items, scores = as_array(value[0], "the items"), as_array(value[1], "the scores")
     wanted = (len(users), k)
     if items.dtype.kind not in "iu" and items.size:
         raise BrokenContract(
@@ -165,7 +165,7 @@ def checked_scores(value: Any, items: IntArray) -> FloatArray:
         value: What `score` returned.
         items: What was scored; -1 where a list is shorter.
     """
-    scores = np.asarray(value)
+    scores = as_array(value, "what was returned")
     if scores.shape != items.shape or scores.dtype.kind not in "biuf":
         raise BrokenContract(
             f"returned {shown(value)}; it must return an array of numbers of shape {items.shape}"

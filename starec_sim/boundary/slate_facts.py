@@ -11,7 +11,10 @@ from starec_sim.boundary.values import BrokenContract, finite_number, mapping, s
 
 def checked_slate_facts(value: Any, places: int) -> Mapping[str, Sequence[float | None]]:
     """Return facts with plain numbers, one or None for each place of the slate."""
-    if type(value) is dict and all(_is_plain(numbers, places) for numbers in value.values()):
+    if type(value) is dict and all(
+        type(name) is str and name.isascii() and _is_plain(numbers, places)
+        for name, numbers in value.items()
+    ):
         return value
     return mapping(value, "the facts", lambda numbers, name: _checked(numbers, places, name))
 
@@ -30,5 +33,6 @@ def _is_plain(numbers: Any, places: int) -> bool:
     return (
         type(numbers) is list
         and len(numbers) == places
-        and all(n is None or (type(n) is float and isfinite(n)) for n in numbers)
+        and set(map(type, numbers)) == {float}
+        and isfinite(sum(numbers))
     )

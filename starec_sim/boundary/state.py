@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from starec_sim.boundary.values import BrokenContract, shown
+from starec_sim.boundary.values import BrokenContract, as_array, shown, text
 
 State = Mapping[str, NDArray[Any]]
 
@@ -27,16 +27,16 @@ def checked_state(value: Any) -> dict[str, NDArray[Any]]:
         )
     state = {}
     for name, part in value.items():
-        if not isinstance(name, str) or not name:
-            raise BrokenContract(f"a name in the state is {shown(name)}; names are text")
-        array = np.asarray(part)
-        if array.dtype.hasobject:
+        if not text(name, "a name in the state"):
+            raise BrokenContract("a name in the state is empty")
+        made = as_array(part, f'the state "{name}"')
+        if made.dtype.hasobject:
             raise BrokenContract(
                 f'the state "{name}" is {shown(part)}, an array of Python objects, which cannot '
                 "be read again by a resume",
                 "use an array of numbers or texts, e.g. np.array(json.dumps(...))",
             )
-        state[name] = array
+        state[name] = made
     return state
 
 

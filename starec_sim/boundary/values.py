@@ -7,10 +7,12 @@ nor the call: the boundary adds both to the message.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from starec_sim.types import Experience
 
@@ -20,6 +22,8 @@ MAX_SHOWN = 80
 """Characters of a wrong value that a message repeats."""
 STARS = (0.0, 5.0)
 """The least and the greatest rating."""
+LARGEST = 2**63 - 1
+"""The largest whole number that a record can hold."""
 
 
 class BrokenContract(Exception):  # noqa: N818 - it is turned into an error by the boundary
@@ -52,11 +56,28 @@ def shown(value: Any) -> str:
 
 def whole_number(value: Any, what: str) -> int:
     """Return a whole number as an int."""
-    if type(value) is int:
+    if type(value) is int and -LARGEST <= value <= LARGEST:
         return value
     if isinstance(value, int | np.integer) and not isinstance(value, bool):
+        if abs(int(value)) > LARGEST:
+            raise BrokenContract(f"{what} is {shown(value)}, which no record can hold")
         return int(value)
     raise BrokenContract(f"{what} is {shown(value)}; it must be a whole number")
+
+
+def count(value: Any, what: str) -> int:
+    """Return a whole number from 0 as an int."""
+    plain = whole_number(value, what)
+    if plain < 0:
+        raise BrokenContract(f"{what} is {plain}; no count is negative")
+    return plain
+
+
+def flag(value: Any, what: str) -> bool:
+    """Return a truth value as a bool."""
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    raise BrokenContract(f"{what} is {shown(value)}; it must be True or False")
 
 
 def number(value: Any, what: str) -> float:
@@ -64,7 +85,10 @@ def number(value: Any, what: str) -> float:
     if type(value) is float:
         return value
     if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise BrokenContract(f"{what} is {shown(value)}, which is too large") from None
     raise BrokenContract(f"{what} is {shown(value)}; it must be a number")
 
 
@@ -79,19 +103,62 @@ def finite_number(value: Any, what: str) -> float:
 def stars(value: Any, what: str) -> float:
     """Return a rating, 0.0 to 5.0, as a float."""
     plain = number(value, what)
+    if math.isnan(plain):
+        raise BrokenContract(
+            f"{what} is NaN; ratings are stars from 0 to 5",
+            "leave out what has no rating, or find where the NaN comes from",
+        )
     if not STARS[0] <= plain <= STARS[1]:
         raise BrokenContract(
-            f"{what} is {plain:g}; ratings are stars from 0 to 5",
-            "map your scale to stars, and leave out what has no rating",
+            f"{what} is {plain:g}; ratings are stars from 0 to 5", "map your scale to stars"
         )
     return plain
 
 
 def text(value: Any, what: str) -> str:
     """Return a text as a str."""
-    if isinstance(value, str):
-        return value if type(value) is str else str.__str__(value)
-    raise BrokenContract(f"{what} is {shown(value)}; it must be text")
+    if not isinstance(value, str):
+        raise BrokenContract(f"{what} is {shown(value)}; it must be text")
+    plain = value if type(value) is str else str.__str__(value)
+    if not is_plain_text(plain):
+        raise BrokenContract(
+            f"{what} is {shown(plain)}, which holds half of a character (a lone surrogate)",
+            'decode bytes with errors="replace", and cut texts between characters',
+        )
+    return plain
+
+
+def is_plain_text(value: object) -> bool:
+    r"""Return whether a value is a str that can be written as UTF-8.
+
+    >>> is_plain_text("a"), is_plain_text("\ud800"), is_plain_text(None)
+    (True, False, False)
+    """
+    if type(value) is not str:
+        return False
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return False
+    return True
+
+
+def choice(value: Any, known: Sequence[str], what: str) -> Any:
+    """Return a text that must be one of several."""
+    plain = text(value, what)
+    if plain not in known:
+        raise BrokenContract(
+            f"{what} is {shown(plain)}; it must be one of {', '.join(map(repr, known))}"
+        )
+    return plain
+
+
+def with_parts(value: T, **parts: Any) -> T:
+    """Return a dataclass with other parts; the same object if no part is another object."""
+    if all(getattr(value, name) is part for name, part in parts.items()):
+        return value
+    return replace(value, **parts)  # type: ignore[type-var]
 
 
 def instance(value: Any, kind: type[T], verb: str = "returned") -> T:
@@ -109,29 +176,29 @@ def sequence(value: Any, what: str) -> Sequence[Any]:
     """Return a sequence that is no text; an array becomes a list."""
     if type(value) is tuple or type(value) is list:
         return value
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray) and value.ndim:
         return value.tolist()  # type: ignore[no-any-return]
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Sequence):
         raise BrokenContract(f"{what} is {shown(value)}; it must be a list or a tuple")
     return value
 
 
-def rows(value: Any, count: int, what: str, of: str) -> tuple[int, ...]:
+def rows(value: Any, total: int, what: str, of: str) -> tuple[int, ...]:
     """Return rows of users or items as a tuple of ints.
 
     Args:
         value: A sequence or an array of whole numbers.
-        count: How many users or items there are.
+        total: How many users or items there are.
         what: What holds the rows, for messages: `the slate`.
         of: What a row is of: `item` or `user`.
     """
     plain = tuple(value) if type(value) is tuple else tuple(sequence(value, what))
     if not set(map(type, plain)) <= {int}:
         plain = tuple(whole_number(row, f"{what} holds what is no {of}: a row") for row in plain)
-    if plain and not (min(plain) >= 0 and max(plain) < count):
-        outside = next(row for row in plain if not 0 <= row < count)
+    if plain and not (min(plain) >= 0 and max(plain) < total):
+        outside = next(row for row in plain if not 0 <= row < total)
         raise BrokenContract(
-            f"{what} holds {of} {outside}; there are {count} {of}s, rows 0 to {count - 1}"
+            f"{what} holds {of} {shown(outside)}; there are {total} {of}s, rows 0 to {total - 1}"
         )
     return plain
 
@@ -152,8 +219,10 @@ def experiences(value: Any, items: int, what: str) -> tuple[Experience, ...]:
             or type(experience.item) is not int
             or type(experience.rating) is not float
             or type(experience.source) is not str
+            or not experience.source.isascii()
             or not 0 <= experience.item < items
             or not 1.0 <= experience.rating <= 5.0
+            or type(experience.action) is not str
             or experience.action
             or experience.like is not None
         ):
@@ -177,6 +246,17 @@ def _experience(value: Any, items: int, what: str) -> Experience:
         text(value.action, f"{what}: the action {of}"),
         None if like is None else bool(like),
     )
+
+
+def as_array(value: Any, what: str) -> NDArray[Any]:
+    """Return a value as an array."""
+    try:
+        return np.asarray(value)
+    except (ValueError, TypeError, OverflowError):
+        raise BrokenContract(
+            f"{what} is {shown(value)}, of which no array can be made",
+            "rows of an array are equally long",
+        ) from None
 
 
 def mapping(value: Any, what: str, plain: Callable[[Any, str], T]) -> dict[str, T]:
@@ -206,9 +286,12 @@ def json_value(value: Any, what: str) -> Any:
     if isinstance(value, float | np.floating):
         return finite_number(value, what)
     if isinstance(value, Mapping):
-        return {str(name): json_value(inner, f"{what}.{name}") for name, inner in value.items()}
-    if isinstance(value, np.ndarray) or (
-        isinstance(value, Iterable) and isinstance(value, Sequence)
-    ):
+        return {
+            text(name, f"a name in {what}"): json_value(inner, f"{what}.{name}")
+            for name, inner in value.items()
+        }
+    if isinstance(value, np.ndarray):
+        return json_value(value.tolist(), what)
+    if isinstance(value, Sequence):
         return [json_value(inner, f"{what}[{at}]") for at, inner in enumerate(value)]
     raise BrokenContract(f"{what} is {shown(value)}; it must be a JSON value")

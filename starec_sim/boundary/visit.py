@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any
 
 from starec_sim.boundary.observation import (
@@ -10,20 +10,34 @@ from starec_sim.boundary.observation import (
     checked_feedback,
     checked_observation,
 )
+from starec_sim.boundary.turn import checked_turn
 from starec_sim.boundary.values import (
     BrokenContract,
+    count,
     experiences,
+    finite_number,
+    flag,
     instance,
-    mapping,
+    is_plain_text,
+    rows,
     sequence,
     shown,
     text,
     whole_number,
+    with_parts,
 )
-from starec_sim.types import Memory, Step, Turn, Verdict, Visit
+from starec_sim.types import Decision, Feedback, Memory, Observation, Recalled, Step, Verdict, Visit
+
+_SUMMARY = "the summary of the memory"
 
 
-def checked_visit(value: Any, user: int, round: int, items: int) -> Visit:
+Checked = tuple[Observation, Decision, Feedback]
+"""The parts of a step that an environment has checked."""
+
+
+def checked_visit(
+    value: Any, user: int, round: int, items: int, passed: Mapping[int, Checked]
+) -> Visit:
     """Return a visit with plain values: that of the user and the round that were played.
 
     Args:
@@ -31,6 +45,7 @@ def checked_visit(value: Any, user: int, round: int, items: int) -> Visit:
         user: The row of the user who was played.
         round: The round that was played.
         items: How many items the catalogue has.
+        passed: What was checked before, by step from 0; the same objects are not checked again.
     """
     visit = instance(value, Visit)
     if whole_number(visit.user, "Visit.user") != user:
@@ -49,83 +64,88 @@ def checked_visit(value: Any, user: int, round: int, items: int) -> Visit:
             "returned a visit without steps; a visit has at least one",
             "observe, decide and respond once, and put the Step into the visit",
         )
-    steps = tuple(checked_step(step, items, number) for number, step in enumerate(given, 1))
-    memory = _checked_memory(steps[-1].memory, items)
-    if memory is not steps[-1].memory:
-        steps = (*steps[:-1], replace(steps[-1], memory=memory))
-    same = all(step is other for step, other in zip(steps, given, strict=True))
-    if same and type(visit.steps) is tuple and type(visit.user) is type(visit.round) is int:
-        return visit
+    steps = tuple(
+        checked_step(step, items, number, passed.get(number - 1), last=number == len(given))
+        for number, step in enumerate(given, 1)
+    )
     return Visit(user, round, steps)
 
 
-def checked_step(value: Any, items: int, number: int) -> Step:
+def checked_step(
+    value: Any, items: int, number: int, passed: Checked | None, *, last: bool
+) -> Step:
     """Return a step with plain values.
 
     Args:
         value: The step.
         items: How many items the catalogue has.
         number: Its number in the visit, from 1.
+        passed: Parts of it that were checked before.
+        last: Whether it is the last one, whose memory is kept; of others, only the summary is.
     """
     if not isinstance(value, Step):
         raise BrokenContract(f"step {number} is {shown(value)}; it must be a Step")
     try:
-        observation = checked_observation(value.observation, items)
-        decision = checked_decision(value.decision, observation)
-        feedback = checked_feedback(value.feedback, observation, items)
+        observation, decision, feedback = value.observation, value.decision, value.feedback
+        if passed is None or not (
+            passed[0] is observation and passed[1] is decision and passed[2] is feedback
+        ):
+            observation = checked_observation(observation, items)
+            decision = checked_decision(decision, observation)
+            feedback = checked_feedback(feedback, observation, items)
         memory = value.memory
-        if type(memory) is not Memory or type(memory.summary) is not str:
+        if last or type(memory) is not Memory or not is_plain_text(memory.summary):
             memory = _checked_memory(memory, items)
-        notes = value.notes and _checked_notes(value.notes, items)
+        notes = value.notes
+        if type(notes) is not dict or notes:
+            notes = _checked_notes(notes, items)
+        turns = tuple(checked_turn(turn) for turn in sequence(value.turns, "Step.turns"))
+        recalled = sequence(value.recalled, "Step.recalled")
+        return with_parts(
+            value,
+            observation=observation,
+            decision=decision,
+            feedback=feedback,
+            verdict=_checked_verdict(value.verdict),
+            turns=turns,
+            memory=memory,
+            notes=notes,
+            recalled=tuple(_checked_recalled(each, items) for each in recalled),
+        )
     except BrokenContract as broken:
         raise BrokenContract(f"step {number}: {broken.what}", broken.hint) from None
-    if not isinstance(value.verdict, Verdict):
-        raise BrokenContract(
-            f"step {number}: the verdict is {shown(value.verdict)}; it must be a Verdict"
-        )
-    turns = tuple(sequence(value.turns, f"the turns of step {number}"))
-    for turn in turns:
-        if not isinstance(turn, Turn):
-            raise BrokenContract(
-                f"step {number} holds {shown(turn)} among its turns; each must be a Turn",
-                "turns are what `await call.policies.ask(...)` returns",
-            )
-    plain = (observation, decision, feedback, memory, notes, turns)
-    same = (
-        value.observation,
-        value.decision,
-        value.feedback,
-        value.memory,
-        value.notes,
-        value.turns,
-    )
-    if all(a is b for a, b in zip(plain, same, strict=True)):
-        return value
-    return replace(
+
+
+def _checked_verdict(value: Any) -> Verdict:
+    if not isinstance(value, Verdict):
+        raise BrokenContract(f"the verdict is {shown(value)}; it must be a Verdict")
+    return with_parts(
         value,
-        observation=observation,
-        decision=decision,
-        feedback=feedback,
-        memory=memory,
-        notes=notes,
-        turns=turns,
+        slow=flag(value.slow, "Verdict.slow"),
+        reason=text(value.reason, "Verdict.reason"),
     )
+
+
+def _checked_recalled(value: Any, items: int) -> Recalled:
+    if not isinstance(value, Recalled):
+        raise BrokenContract(f"Step.recalled holds {shown(value)}; each must be a Recalled")
+    (item,) = rows((value.item,), items, "Step.recalled", "item")
+    score = finite_number(value.score, "the score of a Recalled")
+    return Recalled(item, score, count(value.place, "the place of a Recalled"))
 
 
 def _checked_memory(value: Any, items: int) -> Memory:
     if not isinstance(value, Memory):
         raise BrokenContract(f"the memory is {shown(value)}; it must be a Memory")
     history = experiences(value.history, items, "the history of the memory")
-    summary = text(value.summary, "the summary of the memory")
-    steps = whole_number(value.steps, "the steps of the memory")
-    if history is value.history and summary is value.summary and steps is value.steps:
-        return value
-    return Memory(history, summary, steps)
+    summary = text(value.summary, _SUMMARY)
+    steps = count(value.steps, "the steps of the memory")
+    return with_parts(value, history=history, summary=summary, steps=steps)
 
 
 def _checked_notes(value: Any, items: int) -> dict[int, str]:
-    if not isinstance(value, dict):
-        value = dict(mapping(value, "the notes", lambda note, _: note))
+    if not isinstance(value, Mapping):
+        raise BrokenContract(f"the notes are {shown(value)}; they must be a dict of texts by item")
     notes = {}
     for item, note in value.items():
         row = whole_number(item, "an item with a note")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import _thread
 import asyncio
 import contextlib
+import signal
 import sys
 import threading
 import time
@@ -43,8 +44,10 @@ class RunningCall(NamedTuple):
 
 
 _running: RunningCall | None = None
-_watched = False
+_watching = False
 """Whether the calls are made inside of `watched_calls`."""
+_watched = False
+"""Whether that is so, and they are made on an event loop."""
 
 
 _interrupted = False
@@ -82,27 +85,30 @@ def watched_calls() -> Iterator[None]:
     """Watch the calls of plug-ins that are made inside the block.
 
     A call that runs for long is named on stderr. If the running task is cancelled, as by Ctrl-C,
-    and the loop is blocked, the main thread is interrupted.
+    and the loop is blocked, the main thread is interrupted. Without a loop, Ctrl-C interrupts the
+    call itself.
 
     Raises:
         KeyboardInterrupt: Ctrl-C ended a call.
     """
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:  # without a loop, Ctrl-C interrupts the call itself
+    global _watching, _watched, _interrupted
+    if _watching:  # by a block around this one
         yield
         return
-    global _watched, _interrupted
-    watcher = _Watcher(TOLD_AFTER_S)
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        loop = None
+    watcher = _Watcher(loop, TOLD_AFTER_S)
     thread = threading.Thread(target=watcher.watch, daemon=True, name="starec-plug-in-calls")
     thread.start()
-    _watched = True
+    _watching, _watched = True, loop is not None
     try:
         yield
     except InterruptedCall:
         raise KeyboardInterrupt from None
     finally:
-        _watched = _interrupted = False
+        _watching = _watched = _interrupted = False
         watcher.done.set()
         thread.join()
 
@@ -110,12 +116,12 @@ def watched_calls() -> Iterator[None]:
 class _Watcher:
     """Looks at the calls of one thread from another one."""
 
-    def __init__(self, told_after_s: float) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop | None, told_after_s: float) -> None:
         self.done = threading.Event()
         self._thread = threading.get_ident()
         self._in_main_thread = threading.current_thread() is threading.main_thread()
-        self._loop = asyncio.get_running_loop()
-        self._task = asyncio.current_task()
+        self._loop = loop
+        self._task = None if loop is None else asyncio.current_task()
         self._beat = self._since = time.monotonic()
         self._call: RunningCall | None = None
         self._told_after_s = self._tell_at = told_after_s
@@ -130,7 +136,10 @@ class _Watcher:
                 # Other visits may be blocked as well, so this is repeated until all have ended.
                 self._beat = now
                 if self._in_main_thread and not self.done.is_set():
-                    _thread.interrupt_main()
+                    _interrupt_main_thread()
+            if self._loop is None:
+                self._beat = now
+                continue
             with contextlib.suppress(RuntimeError):  # the loop was closed
                 self._loop.call_soon_threadsafe(self._note_beat)
 
@@ -154,3 +163,11 @@ class _Watcher:
         if call is None:
             return f"code that blocks all visits{line}"
         return f"{call.plugin}, {call.method}({call.place()}){line}"
+
+
+def _interrupt_main_thread() -> None:
+    """Do what Ctrl-C does, also while the main thread waits in the operating system."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    else:  # Windows
+        _thread.interrupt_main()

@@ -63,6 +63,7 @@ def _show(
     as_json: bool,
 ) -> Answer:
     """Print the report of an audit, or return it as an answer."""
+    from starec_sim.cli.ledger_view import print_failures_of
     from starec_sim.evaluation.audits import folder as files
 
     page = folder / files.PAGE
@@ -79,6 +80,7 @@ def _show(
             "status": "finished",
         }
     print_audit(report)
+    print_failures_of(folder)
     console().print(
         f"\nThe page, with plots and results from the literature: {page}\nThe audit: {folder}",
         soft_wrap=True,

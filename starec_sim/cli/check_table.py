@@ -61,6 +61,7 @@ def check_table(
             "rows": found.count,
             "impossible": findings,
             "unread": [each._asdict() for each in found.unread],
+            "doubts": found.doubts,
             "status": "failed" if findings else "finished",
         }
     _print_findings(findings, found)
@@ -80,11 +81,13 @@ def _print_findings(findings: Sequence[Mapping[str, Any]], found: PublishedTable
         out.print(
             visible(f"{where}: impossible; {finding['problem']}"), style="red", soft_wrap=True
         )
+    for doubt in found.doubts:
+        out.print(visible(doubt), style="yellow", soft_wrap=True)
     for each in found.unread[:_MOST_UNREAD]:
         out.print(visible(f"{each.table}: not read: {each.what}"), style="yellow", soft_wrap=True)
     if len(found.unread) > _MOST_UNREAD:
         out.print(f"... and {len(found.unread) - _MOST_UNREAD} more (--json has all)")
     cells = sum(each.cells for each in found.unread)
-    doubt = f", as far as they were read; cells not read: {cells}" if cells else ""
+    limit = f", as far as they were read; cells not read: {cells}" if cells else ""
     possible = found.count - len(findings)
-    out.print(f"{possible} of {found.count} rows are possible{doubt}")
+    out.print(f"{possible} of {found.count} rows are possible{limit}")

@@ -176,6 +176,7 @@ def _show(
     as_json: bool,
 ) -> Answer:
     """Write and print the table of an evaluation, or return it as an answer."""
+    from starec_sim.cli.ledger_view import print_failures_of
     from starec_sim.cli.table_view import print_table, table_as_json
     from starec_sim.cli.text import suggested
     from starec_sim.evaluation.table_files import write_table_files
@@ -186,7 +187,7 @@ def _show(
     if as_json:
         return {**table_as_json(table, against), "run": str(folder), "status": "finished"}
     print_table(table, against)
-    _print_failures(folder)
+    print_failures_of(folder)
     progress.message(f"\nwritten to {', '.join(map(str, written))}")
     here, first, last = (
         shlex.quote(text) for text in (str(folder), table.rows[0].name, table.rows[-1].name)
@@ -201,15 +202,3 @@ def _show(
         )
     )
     return None
-
-
-def _print_failures(folder: Path) -> None:
-    """Print which calls failed; without a record, no agent was asked."""
-    from starec_sim.cli.ledger_view import print_failures
-    from starec_sim.runs.ledger import read_ledger
-    from starec_sim.runs.reader import reading
-    from starec_sim.runs.schema import FILE
-
-    if (folder / FILE).is_file():
-        with reading(folder) as reader:
-            print_failures(read_ledger(reader.db))

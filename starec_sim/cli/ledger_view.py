@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from starec_sim.cli.tables import grid, number
 from starec_sim.cli.visible_console import console
-from starec_sim.runs.ledger import CallFailure, Ledger, LedgerEntry
+from starec_sim.runs.ledger import CallFailure, Ledger, LedgerEntry, read_ledger
+from starec_sim.runs.reader import reading
+from starec_sim.runs.schema import FILE
 from starec_sim.visible_text import visible
 
 if TYPE_CHECKING:
@@ -48,6 +51,13 @@ def print_failures(ledger: Ledger) -> None:
             "prompts: raise its context (num_ctx, --max-model-len), or show the user less.",
             style="yellow",
         )
+
+
+def print_failures_of(folder: Path) -> None:
+    """Print which calls of an evaluation or audit failed; without a record, nobody was asked."""
+    if (folder / FILE).is_file():
+        with reading(folder) as reader:
+            print_failures(read_ledger(reader.db))
 
 
 def print_estimate(experiment: Experiment, estimate: Estimate) -> None:

@@ -26,6 +26,9 @@ _MAX_LINE = 12
 
 def one_line(text: str, width: int, style: str = "") -> Text:
     """Return text without control characters on one line, cut with an ellipsis at `width`."""
+    longest = 50 * max(1, width)  # a text of megabytes would take seconds
+    if len(text) > longest:
+        text = text[:longest] + "…"
     line = Text(visible(" ".join(text.split())), style)
     line.truncate(max(1, width), overflow="ellipsis")
     return line

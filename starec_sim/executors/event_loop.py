@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Coroutine
+import threading
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
@@ -39,8 +40,41 @@ def run_coroutine(coroutine: Coroutine[Any, Any, T], *, traced: bool = False) ->
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            return asyncio.run(coroutine)
+            return asyncio.run(_with_daemon_threads(coroutine))
         return _run_in_another_thread(coroutine)
+
+
+async def _with_daemon_threads(coroutine: Coroutine[Any, Any, T]) -> T:
+    asyncio.get_running_loop().set_default_executor(_DaemonThreads())
+    return await coroutine
+
+
+class _DaemonThreads(ThreadPoolExecutor):
+    """Runs each call in a daemon thread of its own, and does not wait for calls at the end.
+
+    A chat model without async code is called in a thread. If such a call does not return, the
+    threads of `ThreadPoolExecutor` would keep the process from ending, also after Ctrl-C.
+    """
+
+    def submit(self, function: Callable[..., T], /, *args: Any, **named: Any) -> Future[T]:
+        """Start a call in a new thread."""
+        future: Future[T] = Future()
+
+        def work() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                result = function(*args, **named)
+            except BaseException as error:
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+        threading.Thread(target=work, daemon=True, name="starec-call").start()
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Return at once; calls that still run end with the process."""
 
 
 def _run_in_another_thread(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -56,7 +90,7 @@ def _run_in_another_thread(coroutine: Coroutine[Any, Any, T]) -> T:
 
     context = contextvars.copy_context()
     with ThreadPoolExecutor(1, thread_name_prefix="starec") as thread:
-        running = thread.submit(lambda: context.run(asyncio.run, main()))
+        running = thread.submit(lambda: context.run(asyncio.run, _with_daemon_threads(main())))
         try:
             while not wait([running], _LOOK_S).done:
                 if caller is not None and caller.cancelling() > cancelled_before:

@@ -110,8 +110,12 @@ class TrainedWeights:
 
 
 def _saved_name(parameter: str) -> str:
-    """Return the name of a parameter in a file: peft leaves out the name of the adapter."""
-    return parameter.replace(".default.", ".").removesuffix(".default")
+    """Return the name of a parameter in a file: peft leaves out the name of the adapter.
+
+    A layer that learns whole beside an adapter has the name of the layer it stands for.
+    """
+    whole = parameter.replace(".modules_to_save.default.", ".")
+    return whole.replace(".default.", ".").removesuffix(".default")
 
 
 def gathered(values: Any) -> Any:

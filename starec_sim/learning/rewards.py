@@ -16,7 +16,8 @@ import numpy as np
 
 from starec_sim import plugins
 from starec_sim.answers import thought
-from starec_sim.boundary import PluginBoundary
+from starec_sim.boundary import PluginBoundary, cause
+from starec_sim.boundary.values import finite_number
 from starec_sim.errors import ConfigError, ContractError, StarecError, did_you_mean
 from starec_sim.plugin_hints import OWN_FUNCTION
 from starec_sim.types import Decision, Feedback, Node, Observation, Step
@@ -28,6 +29,10 @@ DEFAULT_REWARDS = {"tier": 1.0}
 """The components and weights of a training that names none."""
 _WORST = -1.0
 """The reward of a malformed answer, for components that can be negative."""
+_HINT = (
+    "a component is a function of an `AnswerOutcome` that returns a finite number, 0 where it has "
+    "nothing to say; there is no decision if the answer could not be read"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,23 +162,20 @@ class Rewards:
         values = {}
         for name, component in self._components.items():
             try:
-                value = component(outcome)
+                values[name] = _finite(component(outcome))
             except StarecError:
                 raise
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 failure = PluginBoundary("reward", component).failure(error, "", who)
-                raise ContractError(
-                    failure.message,
-                    hint="an `AnswerOutcome` has no decision if the answer could not be read; let "
-                    "the component return 0 where it has nothing to say",
-                ) from error
-            if not isinstance(value, int | float | np.number) or not math.isfinite(value):
-                raise ContractError(
-                    f'the reward "{name}" returned {value!r} for {who}; it must be a finite number',
-                    hint="let the component return 0 where it has nothing to say",
-                )
-            values[name] = float(value)
+                raise ContractError(failure.message, hint=_HINT) from cause(error)
         return sum(self._weights[name] * value for name, value in values.items()), values
+
+
+def _finite(value: object) -> float:
+    """Return what a component returned as a float; a truth value counts as 1 or 0."""
+    if isinstance(value, bool | np.bool_):
+        return float(value)
+    return finite_number(value, "the reward")
 
 
 def _component(name: str) -> Component:

@@ -328,7 +328,7 @@ class Collector:
         return f"{self.prefix}{call.round}/{call.user}/{name}"
 
     def _who(self, call: Call) -> str:
-        return f"user {call.person.id} in round {call.round}"
+        return f"user {call.person.id} in round {call.round + 1}"
 
 
 def _rows(turns: Sequence[Turn]) -> tuple[tuple[TokenRow, ...], Tokens]:

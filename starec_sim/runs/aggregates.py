@@ -28,6 +28,7 @@ _ERROR = StoredType[tuple[str, str, int, int, int, int, int]](
     "turns", tuple[str, str, Count, Row, Row, Row, Row]
 )
 _COUNT = StoredType[tuple[int, int]]("steps", tuple[Row, Count])
+_LAST = StoredType[tuple[int, int, str]]("rounds", tuple[Row, Row, str])
 _MOST_ERRORS = 50
 
 
@@ -171,4 +172,4 @@ def exposures(db: sqlite3.Connection, trial: int, round: int) -> Iterator[tuple[
 def last_digests(db: sqlite3.Connection) -> list[tuple[int, int, str]]:
     """Return (trial, last round, its digest) of each trial with a committed round."""
     rows = db.execute("SELECT trial, MAX(round), digest FROM rounds GROUP BY trial ORDER BY trial")
-    return [(int(trial), int(round), str(digest)) for trial, round, digest in rows]
+    return [_LAST.from_row(row) for row in rows]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,7 +11,7 @@ from typing import NamedTuple
 from starec_sim.runs import codec
 from starec_sim.runs.reader import Reader, RecordedTrial
 from starec_sim.runs.store import Texts, text_ids
-from starec_sim.runs.stored_values import Row, StoredType
+from starec_sim.runs.stored_values import Row, StoredType, missing
 from starec_sim.types import Decision, Feedback, Observation
 
 _TURN = StoredType[tuple[int, int, str, int, str, int]](
@@ -21,6 +20,10 @@ _TURN = StoredType[tuple[int, int, str, int, str, int]](
 _STEP = StoredType[tuple[int, int, str, str, str, int, str, int]](
     "steps", tuple[Row, Row, str, str, str, int, str, int]
 )
+
+_ID = StoredType[tuple[str]]("id", tuple[str])
+_DIGEST = StoredType[tuple[str]]("digest", tuple[str])
+_HASH = StoredType[tuple[bytes]]("texts.hash", tuple[bytes])
 
 Hash = bytes
 StepKey = tuple[str, int]
@@ -60,13 +63,12 @@ class RecordedWorld(NamedTuple):
 
 def read_world(reader: Reader, trial: RecordedTrial) -> RecordedWorld:
     """Return users and items of a trial."""
-    (digest,) = reader.db.execute(
-        "SELECT world FROM trials WHERE trial = ?", (trial.number,)
-    ).fetchone()
+    found = reader.db.execute("SELECT world FROM trials WHERE trial = ?", (trial.number,))
+    (digest,) = _DIGEST.from_row(found.fetchone())
     ids = [
         [
-            found
-            for (found,) in reader.db.execute(
+            _ID.from_row(found)[0]
+            for found in reader.db.execute(
                 f"SELECT id FROM {table} WHERE trial = ? ORDER BY {row}", (trial.number,)
             )
         ]
@@ -80,7 +82,7 @@ def round_digests(reader: Reader, trial: RecordedTrial) -> list[str]:
     rows = reader.db.execute(
         "SELECT digest FROM rounds WHERE trial = ? ORDER BY round", (trial.number,)
     )
-    return [digest for (digest,) in rows]
+    return [_DIGEST.from_row(row)[0] for row in rows]
 
 
 class ComparableSteps:
@@ -138,9 +140,11 @@ class ComparableSteps:
                 (bool(slow), reason),
                 self._hash(text),
             )
-            found[self._users[row], step] = (
-                read if self._renumber is None else _renumbered(read, self._renumber)
-            )
+            try:
+                renumbered = read if self._renumber is None else _renumbered(read, self._renumber)
+                found[self._users[row], step] = renumbered
+            except IndexError:
+                raise missing(f"a user or an item of step {(round, row, step)}") from None
         return found
 
     def _turns(
@@ -161,8 +165,8 @@ class ComparableSteps:
     def _read_hash(self, text: int) -> Hash:
         row = self._db.execute("SELECT hash FROM texts WHERE id = ?", (text,)).fetchone()
         if row is None:
-            raise sqlite3.DatabaseError(f"text {text} is missing")
-        return bytes(row[0])
+            raise missing(f"text {text}")
+        return _HASH.from_row(row)[0]
 
 
 def _renumbered(step: ComparableStep, rows: Sequence[int]) -> ComparableStep:

@@ -12,11 +12,12 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from starec_sim.errors import PausedError, RunError
 from starec_sim.json_nesting import parse_json
@@ -45,6 +46,18 @@ EstimateValues = dict[str, int | float | list[str] | None]
 """Calls, tokens, dollars and seconds by name, as `starec estimate` says them."""
 
 
+def _is_time(text: str) -> str:
+    try:
+        datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError):
+        raise ValueError("must be a time in ISO 8601") from None
+    return text
+
+
+Time = Annotated[str, AfterValidator(_is_time)]
+"""A time in ISO 8601."""
+
+
 class ReplayOf(BaseModel):
     """The recorded run that a run replays."""
 
@@ -64,8 +77,7 @@ class Manifest(Provenance):
     name: str
     """The name in the configuration."""
     status: Status
-    started: str
-    """When, in ISO 8601."""
+    started: Time
     seeds: list[Seed]
     arms: list[str]
     """Names of the arms; in an evaluation, of its agents."""
@@ -92,8 +104,7 @@ class Manifest(Provenance):
     """Why it paused or failed."""
     go_on: str | None = Field(default=None, pattern=r"^[\w.= -]*$")
     """Options that `starec resume` needs after a pause, e.g. `--budget calls=2000`."""
-    finished: str | None = None
-    """When, in ISO 8601."""
+    finished: Time | None = None
     digest: str | None = None
     """Digest of a finished run."""
     counts: dict[str, int] | None = None

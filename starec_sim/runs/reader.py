@@ -37,6 +37,7 @@ _STEP = StoredType[tuple[int, int, str, str, str, int, str, int]](
     "steps", tuple[Row, Row, str, str, str, Literal[0, 1], str, int]
 )
 _SLOW = StoredType[tuple[str, int, int]]("steps", tuple[str, Count, Count])
+_PLACE = StoredType[tuple[int, int]]("users", tuple[Row, Row])
 _KEY = StoredType[tuple[int, int]]("steps", tuple[Row, Row])
 _OUTLINE = StoredType[tuple[int, int, str, str, str, int, str]](
     "steps", tuple[Row, Row, str, str, str, Literal[0, 1], str]
@@ -209,7 +210,8 @@ class Reader:
 
     def rows_of_user(self, user_id: str) -> dict[int, int]:
         """Return the row of a user in each trial that has her, by the number of the trial."""
-        return dict(self.db.execute("SELECT trial, user FROM users WHERE id = ?", (user_id,)))
+        rows = self.db.execute("SELECT trial, user FROM users WHERE id = ?", (user_id,))
+        return dict(map(_PLACE.from_row, rows))
 
     def rewards(self) -> list[str]:
         """Return the names of all components of rewards, in the order they first occur."""

@@ -166,8 +166,9 @@ class Run:
 
     def impressions(self) -> Iterator[ImpressionRow]:
         """Yield a row for each item that was shown in each step."""
-        for found in self._recorded():
-            yield from impression_rows(*found)
+        with readable_errors(self.folder / FILE):
+            for found in self._recorded():
+                yield from impression_rows(*found)
 
     def turns(self) -> Iterator[TurnRow]:
         """Yield the policy calls of committed steps."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -111,8 +112,33 @@ def check_schema(db: sqlite3.Connection, path: Path) -> None:
         and not (name in _FACT_TABLES and not has_facts(db))
     ]
     if others:
-        listed = ", ".join(others[:5])
-        raise damaged(path, f"its schema has another {listed} than the one written here")
+        named = "; ".join(_difference(db, name, name in found, written) for name in others[:3])
+        more = f"; and {len(others) - 3} more" if len(others) > 3 else ""
+        raise damaged(path, f"its schema is not the one written here: {named}{more}")
+
+
+def _difference(
+    db: sqlite3.Connection, name: str, is_there: bool, written: Mapping[str, str | None]
+) -> str:
+    """Return how a table, view, index or trigger of a file differs from what is written."""
+    if not is_there:
+        return f"{name} is missing"
+    if name not in written:
+        return f"{name} is none of its tables"
+    own = sqlite3.connect(":memory:")
+    try:
+        own.executescript(SCHEMA + FACTS)
+        wanted, there = _columns(own, name), _columns(db, name)
+    finally:
+        own.close()
+    missing, extra = ", ".join(sorted(wanted - there)), ", ".join(sorted(there - wanted))
+    lacks = [f"lacks the column {missing}"] if missing else []
+    has = [f"has the column {extra} more"] if extra else []
+    return f"{name} {' and '.join(lacks + has) or 'is defined otherwise'}"
+
+
+def _columns(db: sqlite3.Connection, table: str) -> set[str]:
+    return {str(row[0]) for row in db.execute("SELECT name FROM pragma_table_xinfo(?)", (table,))}
 
 
 def has_endings(db: sqlite3.Connection) -> bool:

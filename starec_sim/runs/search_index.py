@@ -27,6 +27,8 @@ INDEX = "search.sqlite"
 _TURN = StoredType[tuple[int, int, str, int, str, int]](
     "turns", tuple[Row, Row, str, Row, str, int]
 )
+_STARTED = StoredType[tuple[str | None]]("sessions.started", tuple[str | None])
+_HASH = StoredType[tuple[bytes]]("texts.hash", tuple[bytes])
 _SUMMARY = StoredType[tuple[int, int, int]]("steps", tuple[Row, Row, int])
 MOST_COUNTED = 10_000
 """Texts that are counted at most; more are reported as this number."""
@@ -234,10 +236,9 @@ class SearchIndex:
     def _identity(self) -> str:
         """Return what tells this record from others, also from a replay with the same digest."""
         db = self._record.db
-        started = db.execute("SELECT MIN(started) FROM sessions").fetchone()[0]
-        first = [
-            hash.hex() for (hash,) in db.execute("SELECT hash FROM texts ORDER BY id LIMIT 20")
-        ]
+        (started,) = _STARTED.from_row(db.execute("SELECT MIN(started) FROM sessions").fetchone())
+        hashes = db.execute("SELECT hash FROM texts ORDER BY id LIMIT 20")
+        first = [_HASH.from_row(row)[0].hex() for row in hashes]
         return json.dumps([_FORMAT, started, first])
 
 

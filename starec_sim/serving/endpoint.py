@@ -19,6 +19,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from starec_sim.errors import StarecError
+from starec_sim.json_nesting import parse_json
 from starec_sim.policies.abilities import Abilities
 from starec_sim.serving.errors import RequestError, as_request_error
 from starec_sim.serving.loopback import LoopbackOnly
@@ -27,6 +28,8 @@ from starec_sim.serving.responses import ChatResponses, ids_as_texts
 
 MAX_BODY = 4 * 2**20
 """The most bytes of a request; a prompt that fits a model's window is smaller."""
+_MAX_DEPTH = 100
+"""Nesting of a request; the schema of an answer may need some of it."""
 MAX_IN_FLIGHT = 1_024
 """The most answers in flight; a further request is refused with status 429."""
 
@@ -206,8 +209,8 @@ async def _json(request: Request) -> Any:
         if len(body) > MAX_BODY:
             raise RequestError(f"the body is longer than {MAX_BODY:,} bytes", status=413)
     try:
-        return json.loads(body)
-    except (ValueError, RecursionError) as error:
+        return parse_json(body.decode(), _MAX_DEPTH)
+    except ValueError as error:
         raise RequestError(f"the body is not JSON: {error}") from None
 
 

@@ -6,6 +6,7 @@ asks for nothing if it is null, or has the value that means "as usual".
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
@@ -16,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from starec_sim.serving.errors import RequestError
 
 MAX_CHOICES = 128
+_HALF = re.compile(r"[\ud800-\udfff]")
 _MESSAGE: Mapping[str, type[BaseMessage]] = {
     "system": SystemMessage,
     "developer": SystemMessage,
@@ -110,21 +112,44 @@ class Message(BaseModel):
     content: str | list[TextPart] | None = None
     name: str | None = None
 
+    @field_validator("content", mode="before")
+    @classmethod
+    def _only_text_parts(cls, content: Any) -> Any:
+        if content is not None and not isinstance(content, str | list):
+            raise ValueError("must be a text, or a list of parts")
+        for number, part in enumerate(content if isinstance(content, list) else ()):
+            if not isinstance(part, dict):
+                raise ValueError(f'part {number} must be an object, e.g. {{"type": "text", ...}}')
+            if (kind := part.get("type")) != "text":
+                raise ValueError(
+                    f"part {number} has the type {str(kind)[:40]!r}; this policy reads text only, "
+                    'so each part must have the type "text"'
+                )
+            if not isinstance(part.get("text"), str):
+                raise ValueError(f"part {number} must have a text under `text`")
+        return content
+
     @model_validator(mode="after")
     def _only_text(self) -> Self:
         # Clients send answers back as they got them, with empty fields.
         for key, value in (self.model_extra or {}).items():
             if value:
                 raise ValueError(f"a message holds text only, and this one has {key}")
+        if _HALF.search(self.text):
+            raise ValueError("the content has half of a surrogate pair, which is no character")
         if self.content is None and self.role != "assistant":
             raise ValueError(f"the content is missing; only an answer may lack it, not {self.role}")
         return self
 
     def as_langchain(self) -> BaseMessage:
         """Return the message as a policy takes it."""
+        return _MESSAGE[self.role](self.text)
+
+    @property
+    def text(self) -> str:
+        """All of its text; empty for an answer without any."""
         parts = self.content or ""
-        text = parts if isinstance(parts, str) else "".join(part.text for part in parts)
-        return _MESSAGE[self.role](text)
+        return parts if isinstance(parts, str) else "".join(part.text for part in parts)
 
 
 class StreamOptions(_Strict):
@@ -251,9 +276,23 @@ def read_request(body: Any) -> ChatRequest:
     try:
         return ChatRequest.model_validate(body)
     except ValidationError as error:
-        first = error.errors()[0]
-        param = ".".join(str(part) for part in first["loc"]) or None
-        problem = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            problem = "there is no such key, or it is not supported here"
+        # Where a value may have several types, the findings of a later one say more of lists.
+        found = [each for each in error.errors() if each["loc"][-1:] != ("str",)]
+        first = (found or error.errors())[0]
+        keys = [str(part) for part in first["loc"] if part != "str" and "[" not in str(part)]
+        param = ".".join(keys) or None
+        problem = _problem(first["type"], first["msg"])
         raise RequestError(f"{param}: {problem}" if param else problem, param=param) from None
+
+
+def _problem(kind: str, message: str) -> str:
+    """Return what is wrong with a key, in words about JSON and not about Python."""
+    if kind == "extra_forbidden":
+        return "there is no such key, or it is not supported here"
+    if kind == "missing":
+        return "this key is required"
+    if kind in ("model_type", "model_attributes_type", "dict_type"):
+        return "must be an object"
+    message = message.removeprefix("Value error, ")
+    message = re.sub(r"^\w+ should have at least 1 item.*", "must not be empty", message)
+    return re.sub(r"^\w+ should ", "must ", message)

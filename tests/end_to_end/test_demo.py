@@ -14,6 +14,7 @@ SMALL = {
     "train.grpo.users": 2,
     "train.grpo.size": 3,
     "train.evaluate.users": 4,
+    "train.evaluate.rounds": 1,
 }
 
 

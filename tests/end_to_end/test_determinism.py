@@ -18,7 +18,7 @@ def test_the_digest_does_not_depend_on_how_many_visits_are_in_flight(
     path = write_experiment(environment, **SMALL)
     digests = {
         runner.run(experiment.read_experiment(path, [f"concurrency={count}"]), quiet).digest
-        for count in (1, 16, 256)
+        for count in (1, 16)  # one visit at a time, and all users at once
     }
     assert len(digests) == 1
 
@@ -32,19 +32,18 @@ def test_another_seed_gives_another_digest(write_experiment, quiet):
     assert first != second
 
 
-def test_arms_share_seeds_so_an_arm_that_changes_nothing_changes_no_figure(write_experiment, quiet):
-    path = write_experiment(**SMALL, arms={"one": {}, "same": {"environment.refit_every": 1}})
-    report = runner.run(experiment.read_experiment(path), quiet).report
+def test_a_trial_depends_on_its_settings_and_seed_and_not_on_the_trials_before_it(
+    write_experiment, quiet
+):
+    random = {"environment.recommender": "random"}
+    arms = {"one": {}, "random": random, "same": {"environment.refit_every": 1}}
+    report = runner.run(
+        experiment.read_experiment(write_experiment(**SMALL, arms=arms)), quiet
+    ).report
+    # An arm that changes nothing changes no figure: arms share users and seeds.
     assert repr(report.metrics["one"]) == repr(report.metrics["same"])
     assert all(d.interval.mean == 0 for d in report.differences["same"].values())
-
-
-def test_a_trial_does_not_depend_on_the_trials_before_it(write_experiment, quiet):
-    arms = {"als": {}, "random": {"environment.recommender": "random"}}
-    turned = dict(reversed(arms.items()))
-    one = runner.run(experiment.read_experiment(write_experiment(**SMALL, arms=arms)), quiet).report
-    two = runner.run(
-        experiment.read_experiment(write_experiment(**SMALL, arms=turned)), quiet
+    alone = runner.run(
+        experiment.read_experiment(write_experiment(**SMALL, arms={"random": random})), quiet
     ).report
-    assert repr(one.metrics["random"]) == repr(two.metrics["random"])
-    assert repr(one.metrics["als"]) == repr(two.metrics["als"])
+    assert repr(alone.metrics["random"]) == repr(report.metrics["random"])

@@ -22,6 +22,7 @@ def execute(cells, names):
     return values
 
 
+@pytest.mark.slow
 def test_every_cell_runs_and_the_tables_hold_what_the_text_says(tmp_path, monkeypatch):
     pytest.importorskip("pyarrow")
     pytest.importorskip("pandas")

@@ -293,6 +293,23 @@ class TestSettingsOnTheCommandLine:
         with pytest.raises(ConfigError, match="the key users is there already"):
             data_spec("synthetic,users=5,users=6")
 
+    def test_a_typo_in_a_setting_is_no_unknown_format(self, here):
+        write(here / "data/readme.txt", "no table")
+        with pytest.raises(ConfigError, match=r'data.interaction: .* did you mean "interactions"'):
+            data_spec("data", [("interaction", "log.csv")])
+
+    def test_a_missing_file_of_interactions_is_no_unknown_format(self, here):
+        write(here / "data/log.csv", HEADER + rows())
+        with pytest.raises(DataError, match=r"there is no file .*logs\.csv") as raised:
+            data_spec("data", [("interactions", "logs.csv")])
+        assert raised.value.hint == 'did you mean "log.csv"?'
+
+    def test_a_file_of_interactions_may_have_any_ending_and_a_folder_of_its_own(self, here):
+        write(here / "data/parts/log.part", HEADER + rows())
+        write(here / "data/items.csv", "item,title\n1,One\n")
+        read = load("data", interactions="parts/log.part")
+        assert list(read.files) == ["log.part"]
+
 
 class TestHowFilesAreWritten:
     @pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-32"])
@@ -388,6 +405,17 @@ class TestIdsTimesAndTitles:
         assert dataset.users[0].id == "u :: 1" and "\u00a0\u200c" in dataset.items[0].id
         write(here / "data/log.csv", HEADER + "u\u2028v,a,4,1\n")
         assert "holds control characters" in asked("data").message
+
+    def test_a_byte_order_mark_within_a_file_makes_no_second_user(self, here):
+        write(here / "data/log.csv", HEADER + rows() + "\ufeff" + rows(users=[1], ratings=[1]))
+        assert 'the user id "\ufeff1" holds control characters' in asked("data").message
+
+    def test_a_field_that_is_too_long_is_not_said_to_have_wrong_quotes(self, here):
+        wide = rows("{user},{item},{rating},{time},y\n") + f"9,9,3,9,{'x' * 200_000}\n"
+        write(here / "data/log.csv", HEADER.strip() + ",note\n" + wide)
+        assert "a field has more than 131,072 characters" in asked("data").message
+        skipped = load("data", bad_lines="skip").notes
+        assert "a field has more than 131,072 characters" in str(skipped)
 
     def test_ids_that_became_decimals_are_explained(self, here):
         write(here / "data/ratings.csv", HEADER + rows("{user},{item}.0,{rating},{time}\n"))

@@ -174,6 +174,7 @@ def test_a_run_in_which_every_call_is_refused_pauses_and_prints_no_figure(play):
     assert not {"ledger", "arms", "digest"} & set(answer)
 
 
+@pytest.mark.slow
 def test_an_evaluation_in_which_every_call_is_refused_pauses(endpoint, starec, tmp_path):  # noqa: F811
     endpoint.replies(REFUSED_SEED)
     policy = f"openai,model=fake,base_url={endpoint.url}"

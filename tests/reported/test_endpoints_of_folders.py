@@ -56,6 +56,7 @@ def test_a_folder_made_elsewhere_sends_no_prompt_and_no_key_away_without_trust(
     assert "was not made here" not in stderr
 
 
+@pytest.mark.slow
 def test_settings_of_an_audit_that_were_exchanged_are_not_made_here(tmp_path, starec, monkeypatch):
     monkeypatch.chdir(tmp_path)
     data = ("--data", "synthetic")

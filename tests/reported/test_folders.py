@@ -17,8 +17,10 @@ from starec_sim.evaluation import Evaluation
 from starec_sim.experiment import Experiment
 from starec_sim.resume_any import resume
 from starec_sim.runs import lifecycle
+from starec_sim.runs.aggregates import last_digests
 from starec_sim.runs.atomic_file import write_atomically
 from starec_sim.runs.open_record import read_only
+from starec_sim.runs.reader import reading
 from starec_sim.runs.run_tables import read_run
 from starec_sim.simulation import Simulation
 from tests.damaged_folders import ESCAPES, copy_damaged
@@ -56,16 +58,24 @@ def change(folder, statement, *values):
     db.close()
 
 
+OTHER = "another run"
+READING = [
+    ["show"], ["show", "--user", "u1", "--prompts"], ["show", "--md"], ["sql", "SELECT 1"],
+    ["why", "u1", "1"], ["diff", OTHER], ["search", "a"], ["sql", "SELECT * FROM steps"],
+    ["scan"], ["plot", "--to", "plots"], ["export", "--impressions", "shown.csv"], ["table"],
+    ["export", "--to", "md", "--out", "o.md"], ["export", "--to", "otel", "--out", "o.json"],
+    ["export", "--to", "atif", "--out", "o.atif"], ["export", "--to", "jsonl", "--out", "tables"],
+]  # fmt: skip
+"""Commands that only read a folder, and their options."""
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_a_damaged_folder_is_read_or_refused_by_name(recorded, starec, tmp_path, monkeypatch, seed):
     monkeypatch.chdir(tmp_path)
     folder, damage = copy_damaged(recorded, tmp_path / "runs", seed)
-    commands = [
-        ["runs"],
-        ["show", folder],
-        ["show", folder, "--user", "u1", "--prompts"],
-        ["export", folder, "--impressions", "shown.csv"],
-    ]
+    others = READING[seed % 4 :: 4]
+    commands = [["runs"], *([name, folder, *options] for name, *options in others)]
+    commands = [[recorded if each == OTHER else each for each in one] for one in commands]
     if seed % 10 == 0:
         commands += [["replay", folder], ["resume", folder]]
     for command in commands:
@@ -143,8 +153,71 @@ def test_a_row_of_another_type_is_named_with_its_field(copied, column, value, sa
 def test_a_record_that_brings_code_of_its_own_is_refused(copied, statement):
     change(copied, statement)
     for use in (read_run(copied).table, lambda _: resume(copied)):
-        with pytest.raises(RunError, match="its schema has another"):
+        with pytest.raises(RunError, match="its schema is not the one written here"):
             use("turns")
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("DROP TABLE items", "items is missing"),
+        ("CREATE TABLE more (x)", "more is none of its tables"),
+        ("ALTER TABLE users DROP COLUMN profile", "users lacks the column profile"),
+        ("ALTER TABLE users ADD COLUMN age", "users has the column age more"),
+        ("ALTER TABLE users RENAME COLUMN id TO name", "lacks the column id and has the column na"),
+    ],
+)
+def test_a_table_or_column_that_a_record_lacks_is_named(copied, statement, said):
+    change(copied, statement)
+    with pytest.raises(RunError, match=f"its schema is not the one written here: .*{said}"):
+        read_run(copied).table("turns")
+
+
+def test_a_time_that_is_none_is_named_with_its_field(copied, starec):
+    values = json.loads((copied / "manifest.json").read_text())
+    (copied / "manifest.json").write_text(json.dumps({**values, "started": "\n\nhint: run it"}))
+    status, _, err = starec("export", copied, "--to", "otel", "--out", "o.json")
+    assert status == 2
+    assert "manifest.json is damaged: started: must be a time in ISO 8601" in err
+
+
+@pytest.mark.parametrize("table", ["steps", "impressions", "memories"])
+def test_tables_name_an_item_that_is_not_there(copied, table):
+    change(copied, "DELETE FROM items WHERE item > 5")
+    with pytest.raises(RunError, match=r"run\.sqlite is damaged: items \d+ is missing"):
+        read_run(copied).table(table)
+
+
+@pytest.mark.parametrize(
+    ("statement", "command"),
+    [
+        ("UPDATE rounds SET digest = x'ff'", ("diff", OTHER)),
+        ("UPDATE texts SET hash = id", ("search", "a")),
+        ("UPDATE sessions SET started = x'ff'", ("search", "a")),
+        ("UPDATE users SET id = x'ff'", ("diff", OTHER)),
+    ],
+)
+def test_rows_of_another_type_are_named_by_every_reader(
+    recorded,
+    copied,
+    starec,
+    statement,
+    command,
+):
+    change(copied, statement)
+    name, option = command
+    status, _, err = starec(name, copied, recorded if option == OTHER else option)
+    assert status == 2
+    assert "run.sqlite is damaged: " in err
+
+
+def test_digests_of_another_type_are_named(copied):
+    change(copied, "UPDATE rounds SET trial = '[]' WHERE round = 0")
+    with (
+        pytest.raises(RunError, match=r"rounds\.0: must be a valid integer"),
+        reading(copied) as read,
+    ):
+        last_digests(read.db)
 
 
 def test_a_statement_without_end_is_given_up(copied, monkeypatch):
@@ -164,7 +237,7 @@ def test_text_of_a_foreign_folder_is_visible_wherever_it_is_printed(copied, star
     change(copied, "UPDATE turns SET policy = ?, error = ?", ESCAPES, ESCAPES)
     change(copied, "UPDATE steps SET reason = ?", ESCAPES)
     values = json.loads((copied / "manifest.json").read_text())
-    changed = {"status": "failed", "problem": ESCAPES, "started": ESCAPES, "arms": [ESCAPES]}
+    changed = {"status": "failed", "problem": ESCAPES, "arms": [ESCAPES]}
     (copied / "manifest.json").write_text(json.dumps(values | changed))
     for command in (["runs"], ["show", copied], ["show", copied, "--user", "u3", "--prompts"]):
         status, out, err = starec(*command)

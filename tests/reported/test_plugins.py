@@ -120,7 +120,7 @@ AT_PAGE = r"{}\(user u0, round 1, page 1\)"
         pytest.param(
             "def rating(self, item): return float('nan')",
             AT_PAGE.format("respond"),
-            r"the experiences: the rating of item \d is nan; ratings are stars from 0 to 5",
+            r"the experiences: the rating of item \d is NaN; ratings are stars from 0 to 5",
             id="rating NaN",
         ),
         pytest.param(

@@ -99,6 +99,16 @@ def test_numbers_that_may_be_fractions_or_percentages_are_asked_about(checked):
     status, said = checked("t.csv", table)
     assert status == 2 and "hint: say what they are: --percent or --fractions" in said
     assert "ndcg@5 is 1.2000, which is not" in checked("t.csv", table, "--fractions")[1]
+    assert 'the column ndcg@5 mixes 0.4 ("b") with 1.2 ("a")' in said
+
+
+def test_fractions_in_a_column_of_percentages_are_named(checked):
+    table = "m,NDCG@5\na,0.31\nb,35.2\nc,36.0\n"
+    status, said = checked("t.csv", table)
+    assert status == 0
+    assert "t, ndcg@5: 1 of 3 numbers are at most 1" in said
+    assert 'read as percentages, as most numbers are: 0.31 ("a") as 0.0031' in said
+    assert "at most 1" not in checked("t.csv", table, "--percent")[1]
 
 
 def test_an_mrr_beyond_the_greatest_k_is_possible(checked):

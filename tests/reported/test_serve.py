@@ -163,3 +163,37 @@ def test_a_prompt_of_megabytes_is_refused_before_all_of_it_is_tokenized(
     assert status == 400
     assert "far more tokens than the 512" in body["error"]["message"]
     assert sum(map(len, tokenized)) < 50_000
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ([{"type": "image_url", "image_url": {"url": "x"}}], "part 0 has the type 'image_url'; "),
+        ([{"type": "text", "text": 3}], "part 0 must have a text under `text`"),
+        ([{"type": "text", "text": "a", "x": 1}], "there is no such key"),
+        (["hi"], "part 0 must be an object"),
+        ({}, "must be a text, or a list of parts"),
+    ],
+)
+def test_a_content_that_cannot_be_read_is_refused_in_words_about_json(content, said):
+    status, body = ask({"role": "user", "content": content})
+    assert status == 400
+    assert said in body["error"]["message"]
+    assert "Input should" not in body["error"]["message"]
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 200 + b"1" + b"}" * 200])
+def test_a_body_that_is_nested_too_deeply_is_refused_by_its_depth(body):
+    headers = {"content-type": "application/json"}
+    status, answer = send("POST", "/v1/chat/completions", content=body, headers=headers)
+    assert status == 400
+    said = answer["error"]["message"]
+    assert said == "the body is not JSON: it is nested more than 100 levels deep"
+
+
+def test_half_a_surrogate_pair_is_refused():
+    headers = {"content-type": "application/json"}
+    body = rb'{"model": "tiny", "messages": [{"role": "user", "content": "\ud800"}]}'
+    status, answer = send("POST", "/v1/chat/completions", content=body, headers=headers)
+    assert status == 400
+    assert "half of a surrogate pair" in answer["error"]["message"]

@@ -299,6 +299,30 @@ def test_a_training_does_not_resume_from_another_model_s_version(model, tmp_path
         weights.load_version(tmp_path / "1")
 
 
+def test_a_training_resumes_with_the_layer_that_learned_whole_beside_an_adapter(model, tmp_path):
+    from starec_sim.learning.models import ModelError, load
+
+    begun = save_adapter(tmp_path / "begun", model, "model", modules_to_save=["lm_head"])
+    stopped, resumed = (load(str(model), str(begun), method="lora") for _ in range(2))
+    with torch.no_grad():
+        for parameter in stopped.trainable().values():
+            parameter.add_(1.0)
+    stopped.save(tmp_path / "1")
+    resumed.load_version(tmp_path / "1")
+    names = [name for name in stopped.trainable() if "lm_head" in name]
+    assert names == ["base_model.model.lm_head.modules_to_save.default.weight"]
+    for one, other in zip(stopped.trainable().values(), resumed.trainable().values(), strict=True):
+        assert torch.equal(one, other)
+    file = tmp_path / "1" / "adapter_model.safetensors"
+    head = "base_model.model.lm_head.weight"
+    values = load_file(file)
+    for change, said in [({}, "is missing"), ({head: torch.ones(2, 2)}, r"has the shape \[2, 2\]")]:
+        others = {name: value for name, value in values.items() if name != head}
+        save_file(others | change, file, metadata={"format": "pt"})
+        with pytest.raises(ModelError, match=f"{head} {said}"):
+            resumed.load_version(tmp_path / "1")
+
+
 def test_a_training_keeps_the_tokenizer_that_its_adapter_brought(
     model,
     adapter,

@@ -28,10 +28,11 @@ ANSWERS = {
     "ranking": (THINK, RANKING),
     "choose": (THINK, RANKING),
     "feed": (THINK, ACTIONS, NEXT),
+    "act": (THINK, ACTIONS, NEXT),
     "reflect": (THINK, PREFERENCES),
     "describe": (THINK, DESCRIPTION),
 }
-ASKS = {"choose": "ranking", "reflect": "reflection", "describe": "description"}
+ASKS = {"choose": "ranking", "act": "feed", "reflect": "reflection", "describe": "description"}
 
 
 def questions():

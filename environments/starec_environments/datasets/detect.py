@@ -19,9 +19,9 @@ from starec_environments.datasets.table_files import (
     read_header,
     role_columns,
 )
-from starec_environments.datasets.tables import ParquetTable
-from starec_environments.datasets.text_files import first_text, read_text
-from starec_sim.errors import DataError
+from starec_environments.datasets.tables import CsvTable, ParquetTable
+from starec_environments.datasets.text_files import first_text, no_file, read_text
+from starec_sim.errors import ConfigError, DataError, did_you_mean
 
 TEXT_TABLES = (".csv", ".tsv", ".tab", ".txt", ".dat")
 """Endings of files in a folder that are looked into; a file that is named may have any."""
@@ -47,6 +47,7 @@ def detect(path: Path, given: Mapping[str, Any] | None = None) -> tuple[str, dic
         The settings are plain values as in the YAML of an experiment, `path` among them.
 
     Raises:
+        ConfigError: No reader has a setting of this name.
         DataError: There is nothing, or no known format; the message lists what is there.
     """
     path, given = path.expanduser(), dict(given or {})
@@ -57,12 +58,32 @@ def detect(path: Path, given: Mapping[str, Any] | None = None) -> tuple[str, dic
     else:
         raise DataError(f"there is nothing at {path}", hint=f"relative paths start at {Path.cwd()}")
     wanted = given.pop("use", None)
+    if given and wanted is None:
+        _check_keys(given)
     for reader, settings in _candidates(place, files, given, path.is_file(), wanted):
         if wanted in (None, reader):
             return reader, _merged({"path": str(place), **settings}, given)
     if wanted is not None:
         return wanted, _merged({"path": str(path)}, given)
     raise _unknown(path, files)
+
+
+def _check_keys(given: Mapping[str, Any]) -> None:
+    """Check that a reader has each setting: a wrong name must not look like a wrong format."""
+    from starec_environments.datasets.agentcf import AgentCF
+    from starec_environments.datasets.amazon import Amazon
+    from starec_environments.datasets.movielens import MovieLens1M, MovieLens10M, MovieLens100K
+    from starec_environments.datasets.recbole import RecBole
+
+    movielens = (MovieLens100K, MovieLens1M, MovieLens10M)
+    readers = (AgentCF, Amazon, CsvTable, *movielens, ParquetTable, RecBole)
+    known = {key for reader in readers for key in reader.Config.model_fields}
+    for key in given:
+        if key not in known:
+            raise ConfigError(
+                f"data.{key}: there is no such key; {did_you_mean(key, known)}",
+                hint="mend that key where it is written",
+            )
 
 
 def _unknown(path: Path, files: Sequence[Path]) -> DataError:
@@ -119,12 +140,30 @@ def _candidates(
         reviews = log_file(place, files, given.get("reviews"))
         if reviews is not None:
             yield "amazon", {"reviews": reviews.name}
+    listed = _listed(place, given)
     for reader, suffixes in (("csv", TEXT_TABLES), ("parquet", (PARQUET,))):
         tables = [file for file in files if single or _suffix(file) in suffixes]
-        if single and (_suffix(files[0]) == PARQUET) != (reader == "parquet"):
+        tables += [file for file in listed if file not in tables]
+        if (single or listed) and (_suffix((listed or files)[0]) == PARQUET) != (
+            reader == "parquet"
+        ):
             continue
-        if wanted in (None, reader) and (settings := _as_tables(tables, given)):
+        if wanted in (None, reader) and (settings := _as_tables(tables, given, listed)):
             yield reader, settings
+
+
+def _listed(place: Path, given: Mapping[str, Any]) -> list[Path]:
+    """Return the files of interactions that the settings name.
+
+    Raises:
+        DataError: One of them is not there.
+    """
+    names = given.get("interactions")
+    files = [place / str(name) for name in ([names] if isinstance(names, str) else names or ())]
+    for file in files:
+        if not file.is_file():
+            raise no_file(file)
+    return files
 
 
 def _suffix(file: Path) -> str:
@@ -135,16 +174,13 @@ def _begins(path: Path, pattern: re.Pattern[str]) -> bool:
     return bool(pattern.match(first_text(path, "latin-1", 1_000)))
 
 
-def _as_tables(files: Sequence[Path], given: Mapping[str, Any]) -> dict[str, Any] | None:
+def _as_tables(
+    files: Sequence[Path], given: Mapping[str, Any], listed: Sequence[Path]
+) -> dict[str, Any] | None:
     """Return the settings with which the tables are a dataset; None when they are none."""
     headers = {file: names for file in files if (names := _names(file, given))}
     columns = given.get("columns") or {}
-    listed = given.get("interactions")
-    if listed is not None:
-        wanted = [listed] if isinstance(listed, str) else listed
-        log = [file for file in headers if file.name in wanted]
-    else:
-        log = choose_log(headers, columns)
+    log = [file for file in listed if file in headers] if listed else choose_log(headers, columns)
     if not log:
         check_nearly_a_log(headers, columns)
         return None
@@ -153,7 +189,8 @@ def _as_tables(files: Sequence[Path], given: Mapping[str, Any]) -> dict[str, Any
         "interactions": log[0].name if len(log) == 1 else [file.name for file in log],
         "columns": role_columns(names, columns),
     }
-    return settings | describing_files(headers, log)
+    beside = {file: headers[file] for file in headers if file.parent == log[0].parent}
+    return settings | describing_files(beside, log)
 
 
 def _names(file: Path, given: Mapping[str, Any]) -> Sequence[str]:

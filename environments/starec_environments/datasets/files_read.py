@@ -11,6 +11,8 @@ from starec_environments.datasets.faults import Faults
 from starec_environments.datasets.settings import BadLines
 from starec_sim.dataset import Dataset
 
+NOT_READ = "columns not read: "
+"""What is said of a file before the columns that were left out are named."""
 LISTED = 100
 """Files of a folder that are named as not read; the others are counted."""
 
@@ -39,7 +41,7 @@ class FilesRead:
         self.taken[table.path] += f" ({', '.join(table.columns)})"
         if table.left_out:
             left_out = ", ".join(name or "one without a name" for name in table.left_out)
-            self.taken[table.path] += f"; columns not read: {left_out}"
+            self.taken[table.path] += f"; {NOT_READ}{left_out}"
 
     def finish(self, dataset: Dataset, notes: Mapping[str, int] | None = None) -> Dataset:
         """Return the dataset with what was read, what was not, and what was left out."""

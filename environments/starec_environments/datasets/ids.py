@@ -14,7 +14,8 @@ from starec_environments.datasets.settings import LogRules
 from starec_sim.errors import DataError
 
 _DECIMAL = re.compile(r"-?\d+\.0")
-_LINE_BREAK_OR_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_LINE_BREAK_OR_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
+"""U+FEFF is the byte order mark; it stands within a text where files were joined."""
 _CONTROLS = 'the %s id "{}" holds control characters'
 
 

@@ -23,7 +23,7 @@ from starec_environments.datasets.log_table import LogColumnNames, check_no_uncl
 from starec_environments.datasets.paths import folder, listing
 from starec_environments.datasets.settings import FileSettings, TextSettings
 from starec_environments.datasets.table_files import NAMED_DELIMITERS, read_header
-from starec_environments.datasets.text_files import read_text
+from starec_environments.datasets.text_files import no_file, read_text
 from starec_environments.datasets.text_tables import TextFormat, read_table
 from starec_sim.dataset import Dataset
 from starec_sim.errors import ConfigError, DataError
@@ -303,7 +303,7 @@ def _pyarrow(path: Path) -> Any:
             hint='pip install "starec-sim[parquet]"',
         ) from None
     if not path.is_file():
-        raise DataError(f"there is no file {path}", hint="check the path")
+        raise no_file(path)
     try:
         parquet.read_schema(path)
     except (OSError, ValueError) as error:

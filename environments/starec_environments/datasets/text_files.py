@@ -7,7 +7,7 @@ import gzip
 import zlib
 from pathlib import Path
 
-from starec_sim.errors import DataError
+from starec_sim.errors import DataError, did_you_mean
 
 GZIP = b"\x1f\x8b"
 _ZIP = b"PK\x03\x04"
@@ -72,15 +72,23 @@ def unreadable(path: Path, error: OSError | EOFError | zlib.error, where: str = 
         where: Up to where it was read, e.g. ` after line 3`.
     """
     if isinstance(error, FileNotFoundError):
-        return DataError(
-            f"there is no file {path}", hint="check the path and that the download is complete"
-        )
+        return no_file(path)
     if isinstance(error, EOFError | gzip.BadGzipFile | zlib.error):
         return DataError(
             f"{path} breaks off or is damaged{where}: {error}",
             hint="get the file again: the download was not complete",
         )
     return DataError(f"{path} cannot be read: {error.strerror or error}")
+
+
+def no_file(path: Path) -> DataError:
+    """Return the error that a file is not there, with the nearest of those that are."""
+    names = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = did_you_mean(path.name, names[:1000]) if names else ""
+    return DataError(
+        f"there is no file {path}",
+        hint=near if near.startswith("did") else "check the path and that the download is complete",
+    )
 
 
 def first_text(path: Path, encoding: str, size: int) -> str:

@@ -181,8 +181,11 @@ def _bad_quotes(
     Raises:
         DataError: Bad lines are errors, or a quote that is never closed took many lines.
     """
+    too_long = "field limit" in problem
+    if too_long:
+        problem = f"a field has more than {csv.field_size_limit():,} characters"
     if faults.rule == "skip" and line == start:
-        faults.found(line, "the quotes are wrong")
+        faults.found(line, problem if too_long else "the quotes are wrong")
         return
     opened = f" (the field begins on line {start})" if line > start else ""
     skip = "" if opened else "; --set data.bad_lines=skip leaves such lines out and counts them"

@@ -90,10 +90,14 @@ class AuditRecord:
             PolicyError: Says how many calls failed, and why the first one did.
         """
         if self._failures:
+            refused = all(failure.startswith("refused:") for failure in self._failures)
             raise PolicyError(
                 f'{len(self._failures):,} of {self.calls:,} calls of the policy "{self._policy}" '
                 f"failed, the first of them: {self._failures[0]}",
-                hint="give the same command again: what was answered is kept",
+                hint="these prompts were refused, and would be again: change what refuses them "
+                "(a filter of the endpoint), or audit with other data or another --seed"
+                if refused
+                else "give the same command again: what was answered is kept",
             )
 
     def flush(self) -> None:

@@ -41,6 +41,8 @@ class PublishedTables:
 
     tables: dict[str, list[PublishedRow]] = field(default_factory=dict)
     unread: list[Unread] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+    """Columns that may mix fractions with percentages."""
 
     @property
     def count(self) -> int:
@@ -228,8 +230,10 @@ def _add(
     for group in dict.fromkeys(figure.group for figure in figures):
         of_group = [figure for figure in figures if figure.group == group]
         table = _free(f"{name}, {group}" if group else name, found)
-        unsigned = [figure.number.value for figure in of_group if not figure.percent]
+        unsigned = [figure for figure in of_group if not figure.percent]
         scale = 100.0 if _are_percentages(unsigned, table, percent) else 1.0
+        if percent is None and scale > 1:
+            found.doubts += _small_percentages(unsigned, table)
         rows: dict[int, list[_Figure]] = {}
         for figure in of_group:
             rows.setdefault(figure.line, []).append(figure)
@@ -245,17 +249,43 @@ def _published(row: Sequence[_Figure], scale: float, candidates: int | None) -> 
     return PublishedRow(row[0].row, metrics, off, candidates or greatest_k(list(metrics)))
 
 
-def _are_percentages(values: Sequence[float], table: str, percent: bool | None) -> bool:
-    if percent is not None or not values:
+def _are_percentages(figures: Sequence[_Figure], table: str, percent: bool | None) -> bool:
+    if percent is not None or not figures:
         return bool(percent)
-    above = sum(value > 1 for value in values)
-    if not above or 2 * above >= len(values):
+    above = [figure for figure in figures if figure.number.value > 1]
+    if not above or 2 * len(above) >= len(figures):
         return bool(above)
+    greatest = max(above, key=lambda figure: figure.number.value)
+    metric = greatest.metric
+    below = [figure for figure in figures if figure.metric == metric and figure.number.value <= 1]
+    mixed = f'{metric} is {greatest.number.value:g} in the row "{greatest.row}"'
+    if below:
+        mixed = (
+            f'the column {metric} mixes {below[0].number.value:g} ("{below[0].row}") with '
+            f'{greatest.number.value:g} ("{greatest.row}")'
+        )
     raise DataError(
-        f"{table}: {above} of {len(values)} numbers are above 1 (the greatest is {max(values):g}), "
-        "too few for percentages and too many for fractions",
+        f"{table}: {len(above)} of {len(figures)} numbers are above 1, too few for percentages and "
+        f"too many for fractions: {mixed}",
         hint="say what they are: --percent or --fractions",
     )
+
+
+def _small_percentages(figures: Sequence[_Figure], table: str) -> Iterator[str]:
+    """Yield what to say of columns of percentages that hold numbers up to 1.
+
+    A weak method has such percentages, so they are no error; they may as well be fractions.
+    """
+    for metric in dict.fromkeys(figure.metric for figure in figures):
+        column = [figure for figure in figures if figure.metric == metric]
+        small = [figure for figure in column if 0 < figure.number.value <= 1]
+        if small:
+            first = small[0]
+            yield (
+                f"{table}, {metric}: {len(small)} of {len(column)} numbers are at most 1, and were "
+                f'read as percentages, as most numbers are: {first.number.value:g} ("{first.row}") '
+                f"as {first.number.value / 100:.4g}; if they are fractions, write all numbers alike"
+            )
 
 
 def _free(name: str, found: PublishedTables) -> str:

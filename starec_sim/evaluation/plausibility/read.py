@@ -7,10 +7,11 @@ import contextlib
 import csv
 import io
 import itertools
-import json
+import math
 from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
@@ -26,9 +27,12 @@ from starec_sim.evaluation.plausibility.layout import (
     greatest_k,
     read_grid,
 )
+from starec_sim.json_nesting import parse_json
 from starec_sim.settings import Settings, validate
 
 _MOST_BYTES = 2_000_000
+_MAX_DEPTH = 20
+"""Nesting of a JSON file; that of an evaluation has 6 levels."""
 _FORMATS = {
     **{".yaml": "yaml", ".yml": "yaml", ".json": "json", ".csv": "csv", ".tsv": "csv"},
     **{".tex": "latex", ".html": "html", ".htm": "html", ".md": "markdown"},
@@ -214,7 +218,7 @@ def _from_json(text: str, path: Path) -> PublishedTables:
     """Return the rows of a table as `starec eval --json` prints it."""
     found = PublishedTables({path.stem: []})
     try:
-        values = json.loads(text)
+        values = parse_json(text, _MAX_DEPTH)
         rows = values["rows"] if isinstance(values, dict) else values
         about = values.get("about", {}) if isinstance(values, dict) else {}
         candidates = about.get("protocol", {}).get("candidates")
@@ -226,14 +230,20 @@ def _from_json(text: str, path: Path) -> PublishedTables:
                     what = f'"{row["name"]}": {given}'
                     found.unread.append(Unread(path.stem, what, 1))
                 else:
-                    metrics[name] = float(of_metric["mean"])
+                    metrics[name] = _mean(of_metric["mean"], f'"{row["name"]}", {given}')
             places = candidates or greatest_k(list(metrics))
             found.tables[path.stem].append(
                 PublishedRow(str(row["name"]), metrics, candidates=places)
             )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
             f"{path} is no table of an evaluation: {type(error).__name__} {error}",
             hint="write one with: starec eval POLICY --data DATA --json > table.json",
         ) from None
     return found
+
+
+def _mean(value: Any, at: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{at}: {value!r:.40} is no number")
+    return value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import warnings
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from starec_sim.errors import PolicyError
+from starec_sim.json_nesting import parse_json
 from starec_sim.policies.engine.checkpoints import (
     ADAPTER_CONFIG,
     check_finite,
@@ -23,6 +23,8 @@ from starec_sim.policies.engine.read_errors import readable
 _log = logging.getLogger(__name__)
 
 _COPY = "save it again, or copy it whole"
+_MAX_DEPTH = 20
+"""Nesting of an adapter's configuration."""
 _PREFIX = "base_model.model."
 """What PEFT writes before the names of the model's own parameters."""
 
@@ -118,10 +120,10 @@ def _trained_on(folder: Path, adapter: str) -> str:
     from peft.utils import PeftType
 
     try:
-        about = json.loads((folder / ADAPTER_CONFIG).read_text("utf-8"))
+        about = parse_json((folder / ADAPTER_CONFIG).read_text("utf-8"), _MAX_DEPTH)
         kind, task = str(about.get("peft_type", "")), about.get("task_type")
         trained_on = str(about.get("base_model_name_or_path") or "")
-    except (OSError, ValueError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, AttributeError) as error:
         raise PolicyError(
             f"the adapter {adapter} cannot be read: {ADAPTER_CONFIG}: {error}",
             hint=_COPY,

@@ -14,17 +14,21 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NamedTuple
 
 import zstandard
+from pydantic import AllowInfNan, BaseModel, Field, TypeAdapter, ValidationError
 
 from starec_sim.errors import RunError
 from starec_sim.policies.gateway.reply import CallResult, Reply
-from starec_sim.types import Source, Tokens
+from starec_sim.settings import explain
+from starec_sim.types import Ending, Source, Tokens
 
 _FLUSH_ANSWERS = 64
 _FLUSH_S = 1.0
 _LOCK_TIMEOUT_S = 30.0
+_MAX_ANSWER = 16 << 20
+"""Bytes of an answer; files are shared, and a small frame can unfold to gigabytes."""
 _FORMAT = 1
 """Part of every key: answers that were stored in another format are not found."""
 
@@ -42,6 +46,29 @@ def cache_key(
     """
     parts = [_FORMAT, identity, list(messages), dict(options), sample]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).digest()
+
+
+_Count = Annotated[int, Field(ge=0, lt=1 << 63)] | None
+_Number = Annotated[float, AllowInfNan(False)]
+
+
+class _StoredTokens(NamedTuple):
+    prompt: tuple[int, ...]
+    completion: tuple[int, ...]
+    logprobs: tuple[_Number, ...]
+    version: str
+    sampling: dict[str, _Number | None]
+
+
+class _Stored(NamedTuple):
+    completion: str
+    tokens_in: _Count
+    tokens_out: _Count
+    tokens: _StoredTokens | None
+    ending: Ending = ""
+
+
+_STORED = TypeAdapter(_Stored)
 
 
 class Cache:
@@ -107,9 +134,21 @@ class Cache:
                 return None
             packed = row[0]
         with self._file_errors():
-            parts = json.loads(self._decompress(packed))
-            completion, tokens_in, tokens_out, tokens, *ending = parts
-            return Reply(completion, tokens_in, tokens_out, tokens and _tokens(tokens), *ending)
+            stored = self._read(packed)
+            tokens = Tokens(**stored.tokens._asdict()) if stored.tokens is not None else None
+            return Reply(*stored[:3], tokens, stored.ending)
+
+    def _read(self, packed: object) -> _Stored:
+        """Unpack and check an answer: whoever can write the file can write anything into it."""
+        if not isinstance(packed, bytes):
+            raise ValueError(f"an answer is {packed!r:.40}, and no bytes")
+        if not 0 <= (size := zstandard.frame_content_size(packed)) <= _MAX_ANSWER:
+            said = f"{size:,} bytes" if size >= 0 else "a size that it does not say"
+            raise ValueError(f"an answer has {said}; the bound is {_MAX_ANSWER:,}")
+        try:
+            return _STORED.validate_json(self._decompress(packed), strict=True)
+        except ValidationError as error:
+            raise ValueError(explain(error, BaseModel, "answers.answer").message) from None
 
     def put(self, key: bytes, reply: Reply) -> None:
         """Keep an answer."""
@@ -162,8 +201,3 @@ class Cache:
                 f"the cache {self.path} cannot be used: {error}",
                 hint="name another file in gateway.cache, or delete this one: it can be refilled",
             ) from error
-
-
-def _tokens(parts: Sequence[Any]) -> Tokens:
-    prompt, completion, logprobs, version, sampling = parts
-    return Tokens(tuple(prompt), tuple(completion), tuple(logprobs), version, sampling)

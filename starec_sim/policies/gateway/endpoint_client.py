@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
+from starec_sim.boundary import BrokenContract, InterruptedCall, interruption
 from starec_sim.errors import PausedError, PolicyError, StarecError
 from starec_sim.policies.gateway.budget_guard import BudgetGuard
 from starec_sim.policies.gateway.failures import as_policy_error
@@ -113,6 +114,7 @@ class EndpointClient:
         Raises:
             PausedError: The budget is spent, or the endpoint answers no call at all.
             StarecError: The model found an error in its configuration.
+            BrokenContract: It returned something wrong.
         """
         question = _Question(messages, options, prompt_tokens, next(self._orders))
         settings, counted = self._settings, 0
@@ -159,7 +161,7 @@ class EndpointClient:
                 message = await self._policy.model.ainvoke(
                     list(question.messages), **question.options
                 )
-            reply = read_reply(message, self._policy.name)
+            reply = read_reply(message)
             self._answered_at = asyncio.get_running_loop().time()
             if reply.tokens_in is not None and reply.tokens_out is not None:
                 used = reply.tokens_in + reply.tokens_out
@@ -169,16 +171,18 @@ class EndpointClient:
             else:
                 self._budget.tokens_unknown(self._policy.name)
             return reply
-        except StarecError:
+        except (StarecError, BrokenContract, InterruptedCall):
             raise
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise interruption() from None
+        except (Exception, SystemExit) as error:
             if timeout.expired():
                 error = self._timed_out(error)
-            raise as_policy_error(error, self._policy.name) from error
+            raise as_policy_error(error, self._policy.name, self._policy.line_of(error)) from error
         finally:
             self._budget.finish(used, usd)
 
-    def _timed_out(self, error: Exception) -> PolicyError:
+    def _timed_out(self, error: BaseException) -> PolicyError:
         late = PolicyError(
             f'the policy "{self._policy.name}" gave no answer within '
             f"gateway.timeout_s = {self._settings.timeout_s:g} seconds",

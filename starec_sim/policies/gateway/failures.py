@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol, runtime_checkable
 
+from starec_sim.boundary import MEND
 from starec_sim.errors import Cause, PolicyError
 
 _RETRIED = frozenset({408, 409, 425})
@@ -102,12 +103,13 @@ def quoted(text: str, limit: int) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in shown)
 
 
-def as_policy_error(error: Exception, policy: str) -> PolicyError:
+def as_policy_error(error: BaseException, policy: str, line: str = "") -> PolicyError:
     """Return the error of a chat model as a `PolicyError` with its cause.
 
     Args:
         error: What the chat model raised.
         policy: The name of the policy, for the message.
+        line: Where its own code raised it, ` (file.py:12)`; empty if it is no plug-in's own code.
     """
     if isinstance(error, PolicyError):
         return error
@@ -126,8 +128,8 @@ def as_policy_error(error: Exception, policy: str) -> PolicyError:
         cause = "refused"
     why = quoted(f"{name}: {error}".removesuffix(": "), 300)
     failure = PolicyError(
-        f'the policy "{policy}" failed: {why}',
-        hint=_HINTS[cause],
+        f'the policy "{policy}" failed: {why}{line}',
+        hint=MEND if line else _HINTS[cause],
         cause=cause,
         retry_after_s=_retry_after_s_of(response),
     )

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
+from starec_sim.boundary import BrokenContract
 from starec_sim.errors import ContractError, RunError, did_you_mean
 from starec_sim.policies.gateway.cache import cache_key
 from starec_sim.policies.gateway.policy import Policy
@@ -99,7 +100,10 @@ class Gateway:
 
         async def ask() -> CallResult:
             jitter = seed % 1000 / 1000
-            return await client.ask(messages, options, prompt_tokens=size, jitter=jitter)
+            try:
+                return await client.ask(messages, options, prompt_tokens=size, jitter=jitter)
+            except BrokenContract as broken:
+                raise policy.failure(broken, str(key)) from None
 
         cache = self._resources.cache
         source: Source = "model"

@@ -10,6 +10,8 @@ from typing import Any
 
 from langchain_core.language_models.chat_models import BaseChatModel
 
+from starec_sim.boundary import BrokenContract, PluginBoundary, in_a_file
+from starec_sim.errors import StarecError
 from starec_sim.policies.abilities import Abilities
 from starec_sim.policies.settings import Limits, Price
 
@@ -35,6 +37,29 @@ class Policy:
     def abilities(self) -> Abilities:
         """What the model can do besides answer."""
         return Abilities(self.model)
+
+    def failure(self, broken: BrokenContract, place: str) -> StarecError:
+        """Return the error that names the model, the method and the question of a wrong answer.
+
+        Args:
+            broken: What is wrong with the answer.
+            place: The key of the question.
+        """
+        return PluginBoundary("policy", self.model).failure(broken, self._method, place)
+
+    def line_of(self, error: BaseException) -> str:
+        """Return ` (file.py:12)`, where a plug-in in a file raised an error; empty for others."""
+        if not in_a_file(type(self.model)):
+            return ""
+        boundary = PluginBoundary("policy", self.model)
+        return boundary.own_line(error) or boundary.method_line(self._method)
+
+    @property
+    def _method(self) -> str:
+        """The method that answers, as the author of the model wrote it."""
+        names, kind = ("answer", "_agenerate", "_generate"), type(self.model)
+        own = (n for n in names if getattr(kind, n, None) is not getattr(BaseChatModel, n, None))
+        return next(own, "_generate")
 
     def identity(self) -> str:
         """Return what decides this policy's answers, besides the question, as canonical JSON."""

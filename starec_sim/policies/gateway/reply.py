@@ -7,7 +7,9 @@ from typing import NamedTuple, cast, get_args
 
 from langchain_core.messages import AIMessage, BaseMessage
 
-from starec_sim.errors import ContractError
+from starec_sim.boundary import BrokenContract
+from starec_sim.boundary.turn import checked_tokens
+from starec_sim.boundary.values import count, shown
 from starec_sim.types import Ending, Tokens
 
 _CHARACTERS_PER_TOKEN = 4
@@ -37,37 +39,45 @@ class CallResult(NamedTuple):
     """How often the model was asked."""
 
 
-def read_reply(message: BaseMessage, policy: str) -> Reply:
+def read_reply(message: object) -> Reply:
     """Read a chat model's message.
 
     Models of other packages may answer with another kind of message, which reports nothing.
 
     Args:
         message: The message.
-        policy: The name of the policy, for the error message.
 
     Raises:
-        ContractError: The message has not one log-probability for each token.
+        BrokenContract: It is no message, or its content, its usage or its tokens are wrong.
     """
-    usage = message.usage_metadata if isinstance(message, AIMessage) else None
+    if not isinstance(message, BaseMessage):
+        raise BrokenContract(
+            f"returned {shown(message)}; it must return a message",
+            "AIMessage is imported from langchain_core.messages",
+        )
+    if not isinstance(message.content, str | list):
+        raise BrokenContract(
+            f"the content of the message is {shown(message.content)}; it must be text",
+            "an empty answer is AIMessage('')",
+        )
     metadata = message.response_metadata or {}
     tokens, ending = metadata.get("tokens"), metadata.get("ending")
-    if not isinstance(tokens, Tokens):
-        tokens = None
-    elif len(tokens.completion) != len(tokens.logprobs):
-        raise ContractError(
-            f'the policy "{policy}" sampled {len(tokens.completion)} tokens and reported the '
-            f"log-probability of {len(tokens.logprobs)}",
-            hint="give one for each token of `Tokens.completion`, or no `tokens` at all",
-        )
     return Reply(
         # A byte-level tokenizer can leave half a character, which SQLite cannot store.
         completion=message.text.encode(errors="replace").decode(),
-        tokens_in=usage["input_tokens"] if usage else None,
-        tokens_out=usage["output_tokens"] if usage else None,
-        tokens=tokens,
+        tokens_in=_used(message, "input_tokens"),
+        tokens_out=_used(message, "output_tokens"),
+        # Models of other packages may keep something else under this name.
+        tokens=checked_tokens(tokens) if isinstance(tokens, Tokens) else None,
         ending=cast(Ending, ending) if ending in get_args(Ending) else "",
     )
+
+
+def _used(message: BaseMessage, name: str) -> int | None:
+    """Return how many tokens a message reports; None if it reports none."""
+    usage = message.usage_metadata if isinstance(message, AIMessage) else None
+    tokens = usage.get(name) if usage else None
+    return None if tokens is None else count(tokens, f'usage_metadata["{name}"]')
 
 
 def estimate_tokens(messages: Sequence[tuple[str, str]]) -> float:

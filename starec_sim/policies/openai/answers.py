@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -12,6 +11,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 
 from starec_sim.answers import with_reasoning
 from starec_sim.errors import PolicyError
+from starec_sim.json_nesting import parse_json
 from starec_sim.policies.openai.target import Target
 from starec_sim.types import Ending, Tokens
 
@@ -27,6 +27,11 @@ _ENDINGS: Mapping[str, Ending] = {
 _INTERRUPTED = frozenset({"error", "insufficient_system_resource", "abort"})
 """Values of `finish_reason` for a server that failed in the middle of an answer."""
 
+_MAX_DEPTH = 50
+"""Nesting of a response; deeper ones are no answers of a chat endpoint."""
+_GREATEST_ID = 2**31 - 1
+"""Of tokens; they are stored in 32 bits."""
+_GREATEST_FLOAT = float(np.finfo(np.float32).max)
 _MOST_TOKENS = 10**9
 """A greater count is no count; the sums of a record would not hold it."""
 
@@ -63,7 +68,7 @@ def read_answer(text: str, body: Mapping[str, Any], token_ids: bool, target: Tar
         reasoning = message.get("reasoning_content") or message.get("reasoning") or ""
         content = content.plus(_Content("", _text(reasoning), _text(message.get("refusal") or "")))
         finish = str(choice.get("finish_reason") or "").lower()
-    except (AttributeError, IndexError, KeyError, TypeError, RecursionError):
+    except (AttributeError, IndexError, KeyError, TypeError):
         raise PolicyError(
             f"{target.url} answered without a choice that holds text: {target.quote(text, 300)}",
             hint="see the server's log: this is not an answer in OpenAI's chat format",
@@ -94,15 +99,27 @@ def read_answer(text: str, body: Mapping[str, Any], token_ids: bool, target: Tar
 
 
 def _parsed(text: str, target: Target) -> Any:
+    text = text.removeprefix("\ufeff")
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return parse_json(text, _MAX_DEPTH)
+    except ValueError as error:
+        quoted = target.quote(text, 80)
         raise PolicyError(
-            f"{target.url} answered with what is not JSON: {target.quote(text, 80)!r}",
-            hint="base_url must be the API itself, usually ending in /v1, not a web page; "
-            "if it is, the server or a proxy cut the answer short",
+            f"{target.url} answered with what is not JSON: {quoted!r} ({error})"
+            if text.strip()
+            else f"{target.url} answered with an empty body",
+            hint=_hint_of(text.lstrip()),
             cause="endpoint",
         ) from None
+
+
+def _hint_of(text: str) -> str:
+    """Return what to do about a body that is not JSON."""
+    if text.startswith(("data:", "event:", ": ")):
+        return "it streams, which was not asked for: see the settings of the server or proxy"
+    if text.startswith(("{", "[")):
+        return "the server or a proxy cut the answer short or damaged it: see the server's log"
+    return "base_url must be the API itself, usually ending in /v1, not a web page or a proxy"
 
 
 def _content(content: Any) -> _Content:
@@ -173,13 +190,20 @@ def _usage(usage: Any) -> UsageMetadata | None:
     return None
 
 
+def _is_logprob(value: float) -> bool:
+    """Return whether a number is finite in single precision, and no more than rounding above 0."""
+    return -_GREATEST_FLOAT <= value <= 1e-3
+
+
 def _read_tokens(answer: Mapping[str, Any], body: Mapping[str, Any], target: Target) -> Tokens:
     """Read the token ids and the log-probabilities."""
     choice = answer["choices"][0]
     try:
         prompt, completion = answer["prompt_token_ids"], choice["token_ids"]
         values = [token["logprob"] for token in choice["logprobs"]["content"] or ()]
-        if not all(type(token) is int for token in (*prompt, *completion)):
+        if not all(type(id) is int and 0 <= id <= _GREATEST_ID for id in (*prompt, *completion)):
+            raise TypeError
+        if not all(type(value) in (int, float) and _is_logprob(value) for value in values):
             raise TypeError
         # In single precision, as engines compute them and runs store them.
         logprobs = tuple(np.asarray(values, np.float32).tolist())
@@ -195,7 +219,8 @@ def _read_tokens(answer: Mapping[str, Any], body: Mapping[str, Any], target: Tar
             f"{len(logprobs)}",
             hint="set token_ids: false, or use another version of the server",
         )
-    version = str(answer.get("model") or target.model)
+    # Half of a surrogate pair, which JSON can hold, cannot be stored.
+    version = str(answer.get("model") or target.model).encode(errors="replace").decode()
     settings = {"max_tokens": body.get("max_completion_tokens"), **body}
     sampling = {
         name: settings[name]

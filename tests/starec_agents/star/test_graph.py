@@ -307,4 +307,4 @@ def test_a_thought_that_fails_leaves_the_summary_as_it_was(play, tiny_world, scr
 
 def test_an_agent_tells_its_templates_for_the_record():
     told = StarAgent(StarAgent.Config()).prompts()
-    assert set(told) == {"ranking", "feed", "reflect", "repair", "json"}
+    assert set(told) == {"ranking", "feed", "act", "reflect", "repair", "json"}

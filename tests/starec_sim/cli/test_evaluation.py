@@ -24,7 +24,8 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
-ASKED = ("--rows", "rows.yaml", "--protocol", "small.yaml", "--users", "15")
+SMALL = ("--data", "synthetic,users=40,items=200", "--users", "15")
+ASKED = ("--rows", "rows.yaml", "--protocol", "small.yaml", *SMALL)
 
 
 @pytest.mark.pictures
@@ -46,9 +47,7 @@ def test_a_table_is_printed_written_shown_again_and_compared(starec, place) -> N
     assert "lexical minus random" in differs.out and "NDCG@5" in differs.out
     for name in ("table.md", "table.csv", "table.tex", "table.json"):
         assert "4 of 4 rows are possible" in starec("check-table", run / name).out
-
-
-def test_json_is_one_object_whose_rows_have_names_metrics_and_counters(starec, place) -> None:
+    # The same command continues the finished evaluation, and --json is one object.
     said = starec("eval", "lexical", *ASKED, "--json")
     assert said.status == 0, said.err
     rows = {row["name"]: row for row in said.answer["rows"]}
@@ -92,7 +91,7 @@ def test_a_policy_without_a_price_cannot_be_held_to_a_sum(starec, place) -> None
 
 
 def test_a_run_that_was_an_evaluation_is_resumed_as_one(starec, place) -> None:
-    said = starec("eval", "--rows", "two.yaml", "--protocol", "small.yaml", "--users", "15")
+    said = starec("eval", "--rows", "two.yaml", "--protocol", "small.yaml", *SMALL)
     assert said.status == 0, said.err
     (run,) = (place / "runs").iterdir()
     (run / "table.json").unlink()
@@ -105,7 +104,7 @@ def test_a_run_that_was_an_evaluation_is_resumed_as_one(starec, place) -> None:
 def test_tables_of_two_protocols_are_not_shown_as_one(starec, place) -> None:
     for name in ("small", "other"):
         (place / f"{name}.yaml").write_text(PROTOCOL.replace("small", name))
-        asked = ("--rows", "two.yaml", "--protocol", f"{name}.yaml", "--users", "15")
+        asked = ("--rows", "two.yaml", "--protocol", f"{name}.yaml", *SMALL)
         assert starec("eval", *asked).status == 0
     runs = sorted((place / "runs").iterdir())
     said = starec("table", *runs)
@@ -147,7 +146,7 @@ def test_an_impossible_row_of_a_published_table_is_found(starec, place) -> None:
 
 
 def test_a_table_file_can_be_written_in_json_and_checked(starec, place) -> None:
-    asked = ("--rows", "two.yaml", "--protocol", "small.yaml", "--users", "15")
+    asked = ("--rows", "two.yaml", "--protocol", "small.yaml", *SMALL)
     said = starec("eval", *asked, "--json")
     (place / "mine.json").write_text(json.dumps(said.answer))
     assert starec("check-table", "mine.json", "--json").answer["impossible"] == []

@@ -31,6 +31,7 @@ def test_what_starts_quickly_imports_nothing_heavy(code, most):
     assert len(modules) < most
 
 
+@pytest.mark.slow
 def test_help_answers_at_once_and_imports_nothing_heavy():
     code = (
         "import sys\n"

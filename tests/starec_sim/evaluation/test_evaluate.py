@@ -195,8 +195,10 @@ class Stopper(RunEvents):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("visits", "rows"), [(4, -1), (20, -1), (-1, 1)])
-@pytest.mark.parametrize("again", ["the same command", "resume"])
+@pytest.mark.parametrize(
+    ("visits", "rows", "again"),
+    [(4, -1, "the same command"), (20, -1, "resume"), (-1, 1, "the same command")],
+)
 def test_stopped_anywhere_it_goes_on_to_the_same_table(
     tmp_path, small_done, visits, rows, again
 ) -> None:

@@ -172,7 +172,7 @@ def test_a_custom_reward_comes_by_reference(dataset, tmp_path):
 def test_a_reward_that_is_no_number_is_named_with_the_user(dataset, tmp_path):
     path = tmp_path / "broken.py"
     path.write_text("def nan(outcome):\n    return float('nan')\n")
-    with pytest.raises(ContractError, match=r'broken.py:nan" returned nan for user .* in round 0'):
+    with pytest.raises(ContractError, match=r"broken.py:nan, user .* in round 1: the reward is n"):
         collect_rounds(environment_of(dataset), collector([f"{path}:nan"]))
 
 

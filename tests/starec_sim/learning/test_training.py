@@ -21,6 +21,7 @@ from starec_sim.learning.training_run import Players, TrainingRun
 from starec_sim.learning.weight_sync import ServedWeightSync
 from starec_sim.policies.gateway import Policy
 from starec_sim.policies.openai import OpenAIPolicy
+from starec_sim.resume_any import resume
 from starec_sim.settings import validate
 from tests.forked import fork, kill_self, wait
 
@@ -99,8 +100,8 @@ def training_run(asked, folder, players):
     return TrainingRun(asked, training, split, folder, players, RunEvents())
 
 
-def kill_after(path, runs, lines):
-    """Kill a training, with no chance to clean up, once its log has so many lines."""
+def kill_after(training, lines):
+    """Kill `training(events)`, with no chance to clean up, once it has logged so many lines."""
 
     def train_and_die():
         logged = 0
@@ -114,11 +115,9 @@ def kill_after(path, runs, lines):
 
             step_finished = validated = logged
 
-        train(read_experiment(path), Dies())
+        training(Dies())
 
     assert wait(fork(train_and_die)) == -signal.SIGKILL
-    (folder,) = runs.iterdir()
-    return folder
 
 
 def losses(result):
@@ -145,7 +144,8 @@ def test_a_training_whose_teacher_has_no_endpoint_says_that_it_paused(starec, ex
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_training_that_spent_its_budget_goes_on_with_more(starec, experiment, tmp_path):
-    status, out, err = starec("train", experiment(), "--set", "budget.calls=3", "--json")
+    changes = ["--set", "budget.calls=3", "--set", "train.grpo.steps=1"]
+    status, out, err = starec("train", experiment(), *changes, "--json")
     assert status == 3, err
     assert json.loads(out)["options"] == "--budget calls=6"
     (folder,) = (tmp_path / "runs").iterdir()
@@ -159,22 +159,14 @@ def test_a_training_that_spent_its_budget_goes_on_with_more(starec, experiment, 
     assert status == 0, err
 
 
-@pytest.fixture(scope="module")
-def undisturbed():
-    """Results of trainings that were not killed, by method."""
-    return {}
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
-    ("method", "lines"),
-    [("full", 3), ("full", 4 + 1 + 3), ("lora", 1)],
-    ids=["in SFT", "between checkpoints", "an adapter, before any checkpoint"],
+    ("method", "kills"),
+    [("full", [3, 5]), ("lora", [1])],
+    ids=["in SFT and between checkpoints", "an adapter, before any checkpoint"],
 )
-def test_a_killed_training_goes_on_to_the_same_losses(
-    starec, experiment, tmp_path, undisturbed, method, lines
-):
+def test_a_killed_training_goes_on_to_the_same_losses(starec, experiment, tmp_path, method, kills):
     path = experiment(method=method)
 
     def result_of(*command):
@@ -182,14 +174,16 @@ def test_a_killed_training_goes_on_to_the_same_losses(
         assert status == 0, err
         return json.loads(out)
 
-    if method not in undisturbed:
-        undisturbed[method] = result_of("train", path, "--set", f"runs_dir={tmp_path / 'whole'}")
-    whole = undisturbed[method]
+    whole = result_of("train", path, "--set", f"runs_dir={tmp_path / 'whole'}")
     assert len(losses(whole)) == 4 + 5
     assert any(map(math.isfinite, losses(whole)[4:])), "something was learned"
     assert len(validations(whole)) == 3
 
-    folder = kill_after(path, tmp_path / "runs", lines)
+    first, *further = kills
+    kill_after(lambda events: train(read_experiment(path), events), first)
+    (folder,) = (tmp_path / "runs").iterdir()
+    for lines in further:
+        kill_after(lambda events: resume(folder, events), lines)
     resumed = result_of("resume", folder)
     assert losses(resumed) == pytest.approx(losses(whole), rel=1e-4, abs=1e-6, nan_ok=True)
     assert len(validations(resumed)) == 3
@@ -331,11 +325,8 @@ def test_the_policies_and_the_teacher_are_closed_at_the_end(starec, experiment, 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("architecture", ["qwen2", "llama"])
-def test_an_adapter_learns_and_can_be_played(starec, experiment, architecture):
-    path = experiment(
-        architecture, method="lora", lora={"rank": 4}, sft=None, evaluate={"users": 0}
-    )
+def test_an_adapter_learns_and_can_be_played(starec, experiment):
+    path = experiment("llama", method="lora", lora={"rank": 4}, sft=None, evaluate={"users": 0})
     status, out, err = starec("train", path, "--set", "train.grpo.steps=2", "--json")
     assert status == 0, err
     result = json.loads(out)

@@ -136,7 +136,7 @@ def test_a_completion_ends_with_its_stop_token_and_the_others_go_on(engine):
 @pytest.mark.slow
 def test_completions_of_different_lengths_leave_the_batch_as_they_end(engine):
     prompts = some_prompts(4)
-    lengths = [1, 2, 3, 5, 8, 13, 21, 34, 70, 100, 130, 131]
+    lengths = [1, 2, 5, 13, 34, 70, 131]
     requests = [
         Request(prompts[at % 4], Sampling(length, 1.0, seed=at))
         for at, length in enumerate(lengths)

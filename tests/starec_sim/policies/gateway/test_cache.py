@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 
 import pytest
+import zstandard
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
@@ -19,6 +20,7 @@ from starec_sim.rng import Streams
 from starec_sim.types import CallKey, Tokens
 from tests.turn_store import Turns
 
+pack = zstandard.ZstdCompressor().compress
 TOKENS = Tokens((1, 2), (3, 4), (-0.25, -1.5), "base", {"temperature": 0.7})
 
 
@@ -170,3 +172,24 @@ def test_other_weights_or_another_temperature_are_another_policy():
     cold = model.model_copy(update={"temperature": 0.0})
     names.append(Policy("p", cold, spec).identity())
     assert len(set(names)) == 3
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        3,
+        None,
+        b"junk",
+        pack(b"[" * (17 << 20)),
+        pack(b"[" * 1000),
+        pack(b'["a", "1", 2, null]'),
+        pack(b'["a", 1, 2, null, "odd"]'),
+        pack(b'["a", 1, 2, [[1], [2], [NaN], "base", {}]]'),
+    ],
+)
+def test_an_answer_that_nobody_here_wrote_is_an_error_with_the_name_of_the_file(tmp_path, packed):
+    cache = Cache(tmp_path / "c")
+    cache._db.execute("INSERT INTO answers VALUES (?, ?)", (b"key", packed))
+    with pytest.raises(RunError, match="c cannot be used: "):
+        cache.get(b"key")
+    cache.close()

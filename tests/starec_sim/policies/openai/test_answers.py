@@ -141,6 +141,11 @@ def test_tokens_that_were_not_asked_for_are_ignored(endpoint):
     ("tokens", "message"),
     [
         (None, "without the ids and log-probabilities"),
+        ({"prompt": [-1]}, "without the ids and log-probabilities"),
+        ({"ids": [5, 2**31]}, "without the ids and log-probabilities"),
+        ({"logprobs": [-0.1, "-0.2"]}, "without the ids and log-probabilities"),
+        ({"logprobs": [-0.1, -1e39]}, "without the ids and log-probabilities"),
+        ({"logprobs": [-0.1, 2.0]}, "without the ids and log-probabilities"),
         ({"prompt": None}, "without the ids and log-probabilities"),
         ({"ids": ["5", "6"]}, "without the ids and log-probabilities"),
         ({"logprobs": ["-0.1 or so", -0.2]}, "without the ids and log-probabilities"),
