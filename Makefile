@@ -9,7 +9,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: install demo check test test-quick coverage lint types contracts spelling docs format \
-  bench table pictures clean
+  viewer check-viewer browser test-browser bench table pictures clean
 .DEFAULT_GOAL := demo
 
 install: $(INSTALLED)
@@ -43,6 +43,31 @@ test-quick: $(INSTALLED)
 # On Python 3.12 and later COVERAGE_CORE=sysmon makes it cheap.
 coverage: $(INSTALLED)
 	@$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term
+
+# The pages of `starec view`, built from their sources; needs Node 20.19 or later.
+FRONTEND := starec_sim/viewer/frontend
+viewer: $(FRONTEND)/node_modules
+	npm run build --prefix $(FRONTEND)
+
+$(FRONTEND)/node_modules: $(FRONTEND)/package-lock.json
+	npm ci --prefix $(FRONTEND)
+	@touch $@
+
+# The committed pages are those that the sources give.
+check-viewer: viewer
+	@test -z "$$(git status --porcelain starec_sim/viewer/static)" || \
+	  { git --no-pager diff --stat starec_sim/viewer/static; \
+	    echo "error: the built pages are not those of the sources"; \
+	    echo "hint: git add starec_sim/viewer/static"; exit 1; }
+
+# The pages in a real browser: Chromium of the system, else the one that Playwright brings.
+# UPDATE_PICTURES=1 draws the pictures in tests/starec_sim/viewer/browser/pictures again.
+test-browser: browser $(FRONTEND)/node_modules
+	@$(BIN)/pytest -n 0 tests/starec_sim/viewer/browser
+
+browser: $(INSTALLED)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[browser]'
+	@command -v chromium chromium-browser >/dev/null || $(BIN)/playwright install chromium
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -82,10 +107,11 @@ bench: $(INSTALLED)
 table: $(INSTALLED)
 	$(BIN)/python experiments/04_table/table.py
 
-# The pictures of README.md and docs/architecture.md, from small runs; a few minutes.
-pictures: $(INSTALLED)
+# The pictures of the pages, from small runs and from that of `make demo`; some minutes.
+pictures: browser
 	$(BIN)/python docs/drawings.py
 	$(BIN)/python docs/pictures.py
+	$(BIN)/python docs/seeing_pictures.py
 
 clean:
 	rm -rf .venv build dist .cache .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -102,6 +102,8 @@ def well_formed(outcome: AnswerOutcome) -> float:
 
 _OF_THE_ENVIRONMENT = ("tier", "ndcg", "satisfaction")
 """Components that ship and read the environment's component of the same name."""
+SHIPPED = (*_OF_THE_ENVIRONMENT, "format")
+"""Names of the components that ship."""
 
 
 def check_names(names: Iterable[str], reported: Collection[str] | None) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from starec_sim.glossary import place
+from starec_sim.glossary import metric_info, place
 from starec_sim.plugin_code import PluginCode
 from starec_sim.report import ArmDifference, MetricSamples, difference_of
 from starec_sim.runs import queries
@@ -58,6 +58,8 @@ class MetricDifference:
     """A metric of the second side minus that of the first, over the same users and seeds."""
 
     metric: str
+    label: str
+    """As people call it."""
     a: float
     b: float
     difference: float
@@ -297,6 +299,7 @@ def _metric(
     interval = found.interval
     return MetricDifference(
         metric=name,
+        label=metric_info(name).label,
         a=sum(a.values[unit] for unit in units) / len(units),
         b=sum(b.values[unit] for unit in units) / len(units),
         difference=interval.mean,

@@ -10,6 +10,7 @@ from pathlib import Path
 from starec_sim import yaml_files
 from starec_sim.errors import StarecError
 from starec_sim.glossary import metric_info
+from starec_sim.learning.trials import is_validation
 from starec_sim.runs import queries
 from starec_sim.runs.folder import CONFIG, configuration
 from starec_sim.runs.manifest import Manifest, read_manifest
@@ -84,7 +85,7 @@ def _row(
         users=users if isinstance(users, int) else None,
         rounds_done=max((trial.rounds for trial in trials), default=0),
         rounds=_rounds(folder, manifest),
-        headline=_headline(reader, trials[0]) if reader and trials else (),
+        headline=_headline(reader, _shown(trials)) if reader and trials else (),
         cost_usd=_cost(reader, trials) if reader else None,
         folder=str(folder),
         problem=problem,
@@ -99,6 +100,12 @@ def _rounds(folder: Path, manifest: Manifest) -> int | None:
     except StarecError:
         return None  # the page of the run says what is wrong with its configuration
     return rounds if isinstance(rounds, int) else None
+
+
+def _shown(trials: Sequence[RecordedTrial]) -> RecordedTrial:
+    """Return the trial whose metrics stand in the list: the last validation, else the first."""
+    validations = [each for each in trials if is_validation(each.number) and each.rounds]
+    return validations[-1] if validations else trials[0]
 
 
 def _headline(reader: Reader, trial: RecordedTrial) -> tuple[Headline, ...]:

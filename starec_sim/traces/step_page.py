@@ -80,6 +80,8 @@ class TokenPage:
     sampling: Mapping[str, float]
     group: str
     """The group of answers that GRPO compares; empty outside a training."""
+    texts: tuple[str | None, ...] | None = None
+    """Set by `token_texts.step_with_texts`, where a tokenizer is at hand."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import numpy as np
 
 from starec_sim import yaml_files
 from starec_sim.errors import RunError
+from starec_sim.glossary import metric_info
 from starec_sim.learning.advantages import Objective, advantages, earned, is_equal
 from starec_sim.learning.checkpoints import CheckpointStore
 from starec_sim.learning.rewards import DEFAULT_REWARDS
@@ -29,6 +30,8 @@ class GroupRow:
     """The rewards of one group."""
 
     group: str
+    at: StepAddress | None
+    """The step of the simulation that was answered."""
     node: Node
     size: int
     mean: float
@@ -43,7 +46,7 @@ class SampledToken:
     """One id that the policy sampled."""
 
     text: str | None
-    """None: the record holds ids and no tokenizer."""
+    """Set by `token_texts.group_with_texts`, where a tokenizer is at hand."""
     id: int
     logprob: float
 
@@ -87,6 +90,8 @@ class MetricChange:
     """How a metric of held-out users changed from the first to the last validation."""
 
     metric: str
+    label: str
+    """As people call it."""
     before: Mapping[str, float]
     after: Mapping[str, float]
     change: Mapping[str, float]
@@ -136,7 +141,7 @@ def read_training(folder: Path, reader: Reader, step: int | None = None) -> Trai
         tuple(sorted(path.name for path in (folder / "versions").glob("*") if path.is_dir())),
         tuple(trial.arm for trial in reader.trials() if is_validation(trial.number)),
         step,
-        tuple(_group_row(name, group) for name, group in _groups(store, step).items()),
+        tuple(_group_rows(reader, _groups(store, step))),
         tuple(_changes(logged)),
     )
 
@@ -162,14 +167,14 @@ def read_group(folder: Path, reader: Reader, step: int, group: str) -> Group:
     objective = validate(Objective, _grpo(folder).get("objective") or {}, "train.grpo.objective")
     gained = earned(found, objective)
     better = advantages(gained, divide_by_deviation=objective.divide_by_deviation)[:, 0]
-    at, turns = _answered(reader, group)
+    turns = _answers(reader, group)
     answers = {turn.tokens.completion: turn for turn in turns if turn.tokens}
-    row = _group_row(group, found)
+    (row,) = _group_rows(reader, {group: found})
     members = tuple(
         _member(number, rollout, float(advantage), answers)
         for number, (rollout, advantage) in enumerate(zip(found, better, strict=True), 1)
     )
-    return Group(step, group, row.node, at, members, row.mean, row.std, is_equal(gained))
+    return Group(step, group, row.node, row.at, members, row.mean, row.std, is_equal(gained))
 
 
 def groups_of(
@@ -237,17 +242,20 @@ def _groups(store: CheckpointStore, step: int | None) -> dict[str, list[Rollout]
     return groups
 
 
-def _group_row(name: str, group: Sequence[Rollout]) -> GroupRow:
-    rewards = np.array([rollout.reward for rollout in group])
-    return GroupRow(
-        name,
-        group[0].node,
-        len(group),
-        float(rewards.mean()),
-        float(rewards.std()),
-        is_equal(rewards[:, None]),
-        tuple(rewards.tolist()),
-    )
+def _group_rows(reader: Reader, groups: Mapping[str, Sequence[Rollout]]) -> Iterator[GroupRow]:
+    trials = {trial.number: trial for trial in reader.trials()}
+    for name, group in groups.items():
+        rewards = np.array([rollout.reward for rollout in group])
+        yield GroupRow(
+            name,
+            _address(reader, trials, name),
+            group[0].node,
+            len(group),
+            float(rewards.mean()),
+            float(rewards.std()),
+            is_equal(rewards[:, None]),
+            tuple(rewards.tolist()),
+        )
 
 
 def _member(
@@ -272,23 +280,39 @@ def _member(
     )
 
 
-def _answered(reader: Reader, group: str) -> tuple[StepAddress | None, list[Turn]]:
-    """Return the step that a group's answers belong to, and the turns of its node."""
+def _key(group: str) -> tuple[int, int, int, int] | None:
+    """Return trial, user, round and step, from 0, that a group's answers belong to."""
     parts = group.split("/")
     numbers = [int(part) for part in parts[:-1] if part.isdecimal()]
     if len(numbers) != len(parts) - 1 or len(numbers) < 3:
-        return None, []
+        return None
     number, round, user, *rest = numbers
-    step = rest[0] if rest else 0
-    trial = next((each for each in reader.trials() if each.number == number), None)
-    if trial is None or (round, step) not in reader.step_keys(trial, user):
-        return None, []
-    at = StepAddress(trial.arm, trial.seed, reader.user_at(trial, user), round + 1, step + 1)
-    turns = reader.step(trial, user, round, step).turns
-    node = parts[-1] if parts[-1] in ("fast", "slow") else "fast"
-    return at, [
+    return number, user, round, rest[0] if rest else 0
+
+
+def _address(reader: Reader, trials: Mapping[int, RecordedTrial], group: str) -> StepAddress | None:
+    """Return the step that a group's answers belong to; None if it is not on record."""
+    key = _key(group)
+    trial = trials.get(key[0]) if key else None
+    if key is None or trial is None:
+        return None
+    _, user, round, step = key
+    if (round, step) not in reader.step_keys(trial, user):
+        return None
+    return StepAddress(trial.arm, trial.seed, reader.user_at(trial, user), round + 1, step + 1)
+
+
+def _answers(reader: Reader, group: str) -> list[Turn]:
+    """Return the turns that answered a group's question, the failed ones left out."""
+    key = _key(group)
+    trial = next((each for each in reader.trials() if key and each.number == key[0]), None)
+    if key is None or trial is None:
+        return []
+    _, user, round, step = key
+    node = "slow" if group.endswith("/slow") else "fast"
+    return [
         turn
-        for turn in turns
+        for turn in reader.turns(trial, round, user, step)
         if turn.node == node and turn.attempt < FOLLOW_UP and not turn.failure
     ]
 
@@ -298,6 +322,7 @@ def _changes(logged: Sequence[Mapping[str, Any]]) -> Iterator[MetricChange]:
     for metric, found in (entries[-1] if entries else {}).items():
         yield MetricChange(
             metric,
+            metric_info(metric).label,
             found["before"],
             found["after"],
             found["change"],

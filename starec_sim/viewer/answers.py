@@ -11,6 +11,7 @@ from starec_sim.errors import ConfigError, RunError
 from starec_sim.runs.folder import named
 from starec_sim.runs.manifest import read_manifest
 from starec_sim.runs.reader import Reader, RecordedTrial, reading
+from starec_sim.traces.answer_changes import read_answer_changes
 from starec_sim.traces.compare import compare
 from starec_sim.traces.notes import read_notes
 from starec_sim.traces.overview import read_overview
@@ -19,6 +20,7 @@ from starec_sim.traces.population import read_population
 from starec_sim.traces.search import Query, search
 from starec_sim.traces.sides import Choice
 from starec_sim.traces.step_page import read_step
+from starec_sim.traces.token_texts import group_with_texts, step_with_texts
 from starec_sim.traces.training_view import read_group, read_training
 from starec_sim.traces.values import as_json
 from starec_sim.viewer.parameters import Parameters
@@ -127,13 +129,14 @@ def _person(folder: Path, reader: Reader, asked: Parameters) -> Any:
 
 
 def _step(folder: Path, reader: Reader, asked: Parameters) -> Any:
-    return read_step(
+    page = read_step(
         reader,
         _trial(reader, asked),
         asked.needed("user"),
         asked.needed_number("round"),
         asked.number("step") or 1,
     )
+    return step_with_texts(folder, page)
 
 
 def _population(folder: Path, reader: Reader, asked: Parameters) -> Any:
@@ -141,16 +144,27 @@ def _population(folder: Path, reader: Reader, asked: Parameters) -> Any:
 
 
 def _training(folder: Path, reader: Reader, asked: Parameters) -> Any:
+    _check_training(folder)
+    return read_training(folder, reader, asked.number("step"))
+
+
+def _changes(folder: Path, reader: Reader, asked: Parameters) -> Any:
+    _check_training(folder)
+    before, after, user = (asked.text(name) for name in ("before", "after", "user"))
+    return read_answer_changes(folder, reader, before, after, user)
+
+
+def _check_training(folder: Path) -> None:
     kind = read_manifest(folder).kind
     if kind != "training":
         raise RunError(
             f"{folder.name} is of kind {kind}, and no training", hint="open its overview"
         )
-    return read_training(folder, reader, asked.number("step"))
 
 
 def _group(folder: Path, reader: Reader, asked: Parameters) -> Any:
-    return read_group(folder, reader, asked.needed_number("step"), asked.needed("group"))
+    step, group = asked.needed_number("step"), asked.needed("group")
+    return group_with_texts(folder, read_group(folder, reader, step, group))
 
 
 def _search(folder: Path, reader: Reader, asked: Parameters) -> Any:
@@ -173,6 +187,7 @@ ANSWERS: Mapping[str, JsonAnswer] = {
     "step": JsonAnswer((*_TRIAL, "user", "round", "step"), _step),
     "population": JsonAnswer(_TRIAL, _population),
     "training": JsonAnswer(("step",), _training),
+    "changes": JsonAnswer(("before", "after", "user"), _changes),
     "group": JsonAnswer(("step", "group"), _group),
     "search": JsonAnswer(("q", "node", "user", "arm", "limit"), _search),
 }

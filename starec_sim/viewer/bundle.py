@@ -136,6 +136,7 @@ def _of_run(folder: Path, trials: Sequence[RecordedTrial]) -> Iterator[tuple[str
     if read_manifest(folder).kind == "training":
         latest = answer(folder, "training", [])
         yield _address(folder, "training"), latest
+        yield _address(folder, "changes"), answer(folder, "changes", [])
         for step in sorted({each["step"] for each in latest["steps"] if each.get("reward")}):
             try:
                 yield _read(folder, "training", {"step": step})

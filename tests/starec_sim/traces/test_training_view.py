@@ -87,6 +87,7 @@ def test_a_group_of_equal_rewards_is_flagged(training):
             "0/0/2/0/fast": False,
             "0/0/3/0/fast": True,
         }
+        assert found.groups[0].at == page(training).at
         equal = read_group(training, reader, 1, "0/0/3/0/fast")
         assert equal.zero_variance and {member.advantage for member in equal.members} == {0.0}
         assert read_training(training, reader).step == 2

@@ -16,9 +16,9 @@ LEXICAL = {"fast": {"use": "lexical"}, "slow": {"use": "lexical"}}
 WORLD = {"use": "synthetic", "users": 12, "items": 80, "interactions": 20}
 
 
-def play(folder, **settings):
-    experiment = Experiment(runs_dir=folder, policies=LEXICAL, data=WORLD, seed=3, **settings)
-    return runner.run(experiment).folder
+def play(folder, run=runner.run, **settings):
+    settings = {"policies": LEXICAL, "data": WORLD, "seed": 3, **settings}
+    return run(Experiment(runs_dir=folder, **settings)).folder
 
 
 def rollout(number, reward):

@@ -55,6 +55,12 @@ def test_the_list_and_a_comparison_have_the_form_that_the_pages_expect(client, t
     assert problems(compared, types["Comparison"], types) == []
 
 
+def test_a_training_with_one_validation_or_none_has_no_changes_yet(client):
+    assert client.get("/api/runs/training/changes").json() is None
+    refused = client.get("/api/runs/feed/changes").json()
+    assert refused["error"] == "feed is of kind run, and no training"
+
+
 def test_the_check_of_forms_finds_what_is_wrong(types):
     row = {"round": 1, "mean": "much", "low": None}
     assert problems(row, types["RoundValue"], types) == [

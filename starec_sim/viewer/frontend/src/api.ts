@@ -112,6 +112,12 @@ export function useLive(run: string, live: boolean): void {
     if (!live) return;
     const events = new EventSource(`api/events${run ? `?run=${encodeURIComponent(run)}` : ""}`);
     events.onmessage = grow;
+    // After a break nobody said what changed meanwhile.
+    let opened = false;
+    events.onopen = () => {
+      if (opened) grow();
+      opened = true;
+    };
     return () => events.close();
   }, [run, live]);
 }

@@ -54,7 +54,7 @@ function filtered(people: People, params: URLSearchParams): People {
       words.every((word) => JSON.stringify([row.user, row.profile]).toLowerCase().includes(word)) &&
       wheres.every(([name = "", value]) => field(row, name) === value),
   );
-  const sort = params.get("sort");
+  const sort = params.get("sort")?.replace(/^people\./, "");
   if (sort) {
     const sign = params.get("descending") ? -1 : 1;
     rows.sort((a, b) => sign * compared(field(a, sort), field(b, sort)));

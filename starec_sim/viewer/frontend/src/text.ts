@@ -26,17 +26,29 @@ export function brief(text: string): string {
 
 /** A number as people read it: whole, or with three decimals; thousands apart. */
 export function number(value: number | null | undefined, decimals = 3): string {
+  return decimal(value, Number.isInteger(value) ? 0 : decimals);
+}
+
+/** A number with decimals even where it is whole, so that those of a column stand in line. */
+export function decimal(value: number | null | undefined, decimals = 3): string {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
-  if (Number.isInteger(value)) return value.toLocaleString("en-US");
-  return value.toLocaleString("en-US", {
-    minimumFractionDigits: decimals,
-    maximumFractionDigits: decimals,
-  });
+  return value
+    .toLocaleString("en-US", {
+      minimumFractionDigits: decimals,
+      maximumFractionDigits: decimals,
+      signDisplay: "negative", // not "−0.000"
+    })
+    .replace("-", "−");
 }
 
 export function signed(value: number | null | undefined): string {
   if (value === null || value === undefined) return "–";
   return (value < 0 ? "−" : "+") + Math.abs(value).toFixed(3);
+}
+
+/** The p of a test: "0.012", "< 0.001". */
+export function pValue(p: number | null | undefined): string {
+  return p !== null && p !== undefined && p < 0.001 ? "< 0.001" : decimal(p);
 }
 
 export function percent(share: number | null | undefined): string {

@@ -17,8 +17,13 @@ export interface ItemRef {
 
 export interface Experience {
   item: ItemRef;
-  rating: number;
+  /** Stars; null in a world without stars. */
+  rating: number | null;
   source: string;
+  /** What she did, e.g. "buy 2"; empty where the task has no such word. */
+  action: string;
+  /** Whether she liked it, where there are no stars. */
+  like: boolean | null;
 }
 
 export interface Failure {
@@ -78,8 +83,8 @@ export interface Overview {
     direction: "higher" | "lower" | "";
     rounds: RoundValue[];
   }[];
-  /** The rounds that the totals are means of, e.g. "rounds 2 to 6". */
-  window?: string | null;
+  /** The rounds that the totals are means of, e.g. "rounds 2 to 6"; null for all. */
+  window: string | null;
   totals: {
     arm: string;
     metric: string;
@@ -166,6 +171,8 @@ export interface SlatePlace {
   rank: number | null;
   watched: boolean | null;
   expected: number | null;
+  /** What she did with it, e.g. "watch 4" or "look at, buy 2". */
+  action: string | null;
   /** The recommender's score, when on record. */
   score?: number | null;
   /** The hidden true rating, when the world can tell. */
@@ -282,7 +289,7 @@ export interface TrainingStep {
 export interface GroupRow {
   group: string;
   /** The step whose question was answered. */
-  at?: Address | null;
+  at: Address | null;
   node: string;
   size: number;
   mean: number;
@@ -294,6 +301,7 @@ export interface GroupRow {
 /** How a metric of held-out users changed from the first to the last validation. */
 export interface MetricChange {
   metric: string;
+  label: string;
   before: Interval;
   after: Interval;
   change: Interval;
@@ -301,13 +309,37 @@ export interface MetricChange {
   users: number;
 }
 
-/** One question that the policy answered before and after the training. */
+/** What one version of the weights answered. */
+export interface VersionAnswer {
+  at: Address;
+  version: string;
+  /** Her first choice of a ranking, or all that she chose. */
+  answer: string;
+  /** In a ranking: where the item stands that she chose in the data. */
+  rank: number | null;
+  reward: number | null;
+}
+
+/** One question that two versions answered. */
 export interface AnswerChange {
   user: string;
   round: number;
   step: number;
-  before: { at: Address; version: string; answer: string; reward: number | null };
-  after: { at: Address; version: string; answer: string; reward: number | null };
+  before: VersionAnswer;
+  after: VersionAnswer;
+  change: number | null;
+}
+
+/** `api/runs/RUN/changes?before&after&user`; null while there is one validation alone. */
+export interface AnswerChanges {
+  validations: string[];
+  before: string;
+  after: string;
+  rows: AnswerChange[];
+  /** Whether there are more questions than were read. */
+  more: boolean;
+  /** Steps that are left out because other items were shown. */
+  other_slates: number;
 }
 
 /** `api/runs/RUN/training?step`: groups are those of this step. */
@@ -319,8 +351,6 @@ export interface Training {
   step: number | null;
   groups: GroupRow[];
   changes: MetricChange[];
-  /** The same person and question at the first and the last validation. */
-  answers?: AnswerChange[];
 }
 
 /** Where a group is learned from. */
@@ -370,6 +400,7 @@ export interface ChangedKey {
 
 export interface MetricDifference {
   metric: string;
+  label: string;
   a: number;
   b: number;
   difference: number;

@@ -120,15 +120,25 @@ function draw(element: HTMLElement, { xs, series, height = 150 }: Props): uPlot 
     height,
     legend: { show: false },
     cursor: { show: false },
-    scales: { x: { time: false }, y: { range } },
+    scales: { x: { time: false, range: around }, y: { range } },
     bands,
     series: lines,
     axes: [
-      { ...axis, size: 22, incrs: [1, 2, 5, 10, 20, 50, 100, 500, 1000] },
+      {
+        ...axis,
+        size: 22,
+        incrs: [1, 2, 5, 10, 20, 50, 100, 500, 1000],
+        ...(xs.length === 1 ? { splits: xs } : {}),
+      },
       { ...axis, size: 46 },
     ],
   };
   return new uPlot(options, data as uPlot.AlignedData, element);
+}
+
+/** One round or step stands in the middle. */
+function around(_: uPlot, low: number, high: number): [number, number] {
+  return low === high ? [low - 1, high + 1] : [low, high];
 }
 
 /** The range of the values with a little room; a flat line stands in the middle. */

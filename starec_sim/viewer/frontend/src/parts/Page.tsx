@@ -32,13 +32,13 @@ export function PageHead({
 /** What is loaded, or that it loads, or why it cannot be. */
 export function Await<T>({ of, children }: { of: Loaded<T>; children: (data: T) => ComponentChildren }) {
   if (of.failure && !of.loading) return <ErrorPage failure={of.failure} />;
-  if (!of.data)
+  if (of.data === null && of.loading)
     return (
       <p class="quiet" role="status">
         Loading …
       </p>
     );
-  return <div aria-busy={of.loading}>{children(of.data)}</div>;
+  return <div aria-busy={of.loading}>{children(of.data as T)}</div>;
 }
 
 /** A part of a page with its heading in the margin. */

@@ -40,6 +40,7 @@ export function RewardBar({
   const scale = WIDTH / Math.max(gains + losses, 1e-9);
   let right = losses * scale;
   let left = right;
+  const missing = Object.keys(weights ?? {}).filter((name) => !(name in reward));
   const words = parts.map((part) => `${part.name} ${number(part.weighted)}`).join(", ");
   return (
     <div class="reward">
@@ -88,13 +89,19 @@ export function RewardBar({
             </tr>
           ))}
           <tr class="sum">
-            <th scope="row">{weights ? "reward" : "sum, unweighted"}</th>
+            <th scope="row">{!weights ? "sum, unweighted" : missing.length ? "sum of these" : "reward"}</th>
             <td class="number" colSpan={weights ? 3 : 1}>
               {number(total(parts))}
             </td>
           </tr>
         </tbody>
       </table>
+      {missing.length > 0 && (
+        <p class="quiet">
+          The training adds{" "}
+          {missing.map((name) => `${visible(name)} × ${number(weights?.[name])}`).join(", ")}.
+        </p>
+      )}
     </div>
   );
 }

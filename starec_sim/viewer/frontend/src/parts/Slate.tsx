@@ -24,6 +24,11 @@ const WIDE = ["label", "attributes", "score"];
 
 const chosen = (place: SlatePlace) => place.watched === true || place.rank === 1;
 
+/** Whether something else than watching was offered: the actions are named then. */
+export function acts(places: SlatePlace[]): boolean {
+  return places.some((place) => place.action && !/^(watch|skip)\b/.test(place.action));
+}
+
 /** Columns without any value are left out. */
 export function slateColumns(places: SlatePlace[]): Column<SlatePlace>[] {
   const has = (name: keyof SlatePlace) =>
@@ -67,12 +72,14 @@ export function slateColumns(places: SlatePlace[]): Column<SlatePlace>[] {
       value: (place) => place.score,
     },
     has("rank") && { name: "rank", head: "her rank", value: (place) => place.rank },
-    has("watched") && {
-      name: "watched",
-      head: "watched",
-      value: (place) => (place.watched ? "yes" : "no"),
-      filters: true,
-    },
+    acts(places) && { name: "action", head: "did", value: (place) => place.action ?? "", filters: true },
+    has("watched") &&
+      !acts(places) && {
+        name: "watched",
+        head: "watched",
+        value: (place) => (place.watched ? "yes" : "no"),
+        filters: true,
+      },
     has("expected") && {
       name: "expected",
       head: "expects",

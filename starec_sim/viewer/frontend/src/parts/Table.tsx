@@ -1,7 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { mdTable } from "../markdown";
 import { useRoute, withParams, type Route } from "../router";
-import { number } from "../text";
+import { decimal, number } from "../text";
 import { Value } from "./Chips";
 import { Text } from "./Text";
 
@@ -36,6 +36,8 @@ interface Props<Row> {
   /** The server has filtered, sorted and cut the rows; of `total` these are shown. */
   served?: { total: number; offset: number; limit: number };
   rowClass?: (row: Row) => string;
+  /** Rows of a page. */
+  page?: number;
   hideCaption?: boolean;
 }
 
@@ -48,12 +50,15 @@ export function Table<Row>(props: Props<Row>) {
   const [sortedBy, down] = sortOf(route, id);
   const fitting = served ? rows : arranged(rows, columns, route, sortedBy, down);
   const offset = served?.offset ?? Math.min(pageOffset(route, id), fitting.length);
-  const limit = served?.limit ?? PAGE;
+  const limit = served?.limit ?? props.page ?? PAGE;
   const total = served?.total ?? fitting.length;
   const shown = served ? rows : fitting.slice(offset, offset + limit);
   const numeric = (column: Column<Row>) =>
     !column.left && rows.some((row) => typeof column.value(row) === "number");
   const classOf = (column: Column<Row>) => (numeric(column) ? "number" : column.nowrap ? "nowrap" : "");
+  const whole = (column: Column<Row>) =>
+    rows.every((row) => typeof column.value(row) !== "number" || Number.isInteger(column.value(row)));
+  const wholes = new Set(columns.filter(whole).map((column) => column.name));
   const classes = new Map(columns.map((column) => [column.name, classOf(column)]));
   return (
     <div class="table">
@@ -86,7 +91,7 @@ export function Table<Row>(props: Props<Row>) {
             <tr key={rowKey(row, index)} class={rowClass?.(row)}>
               {columns.map((column) => (
                 <td key={column.name} class={classes.get(column.name)}>
-                  {cell(column, row)}
+                  {cell(column, row, wholes.has(column.name))}
                 </td>
               ))}
             </tr>
@@ -128,7 +133,7 @@ function pageParam(id: string, served: unknown, offset: number) {
   return served ? { offset: offset || null } : { rows: offset ? `${id}.${offset}` : null };
 }
 
-function cell<Row>(column: Column<Row>, row: Row): ComponentChildren {
+function cell<Row>(column: Column<Row>, row: Row, whole: boolean): ComponentChildren {
   const value = column.value(row);
   const shown = column.cell?.(row);
   if (column.filters && value !== null && value !== undefined && value !== "")
@@ -138,7 +143,8 @@ function cell<Row>(column: Column<Row>, row: Row): ComponentChildren {
       </Value>
     );
   if (shown !== undefined) return shown;
-  return typeof value === "number" ? number(value) : <Text>{value as string | null}</Text>;
+  if (typeof value === "number") return whole ? number(value) : decimal(value);
+  return <Text>{value as string | null}</Text>;
 }
 
 function arranged<Row>(rows: Row[], columns: Column<Row>[], route: Route, by: string, down: boolean): Row[] {

@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import { visible } from "../text";
+import { decimal, visible } from "../text";
 
 export interface Token {
   text: string | null;
@@ -36,11 +36,11 @@ export function TokenLine({ tokens }: { tokens: Token[] }) {
             <span class={`token p${index}`}>{words}</span>{" "}
           </span>
         ))}
-        <span class="quiet">mean log-probability {mean.toFixed(3)}</span>
+        <span class="quiet">mean log-probability {decimal(mean)}</span>
       </p>
       <p class="reading" role="status">
         {at
-          ? `“${name(at)}” id ${at.id} · log-probability ${at.logprob.toFixed(4)} · ${(
+          ? `“${name(at)}” id ${at.id} · log-probability ${decimal(at.logprob)} · ${(
               Math.exp(at.logprob) * 100
             ).toFixed(1)} %`
           : "Point at a token, or move to the tokens and use the arrow keys."}

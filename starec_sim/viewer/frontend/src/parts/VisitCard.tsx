@@ -32,7 +32,7 @@ export function VisitCard({
       <a href={link}>
         <strong>{name}</strong>
       </a>{" "}
-      <span class="quiet">{step.task === "feed" ? `page ${step.page}` : visible(step.task)}</span>
+      <span class="quiet">{step.task === "ranking" ? "ranking" : `page ${step.page}`}</span>
       <ul>
         {places.map((item) => (
           <li key={item.id} class={step.chosen.includes(item.id) ? "picked" : "quiet"}>

@@ -98,18 +98,7 @@ function Form({
         <a href={stepHref(run.name, page.at)}>The step as it was.</a> The answers are saved as a note beside
         the run; its record stays as it is.
       </PageHead>
-      <Part name="Question" note="Change what you like.">
-        {messages.map(([role, content], index) => (
-          <label key={index} class="area">
-            {visible(role)} {content !== turn.messages[index]?.[1] && <span class="tag">changed</span>}
-            <textarea
-              rows={Math.min(18, content.split("\n").length + 1)}
-              value={content}
-              spellcheck={false}
-              onInput={(event) => edit(index, event.currentTarget.value)}
-            />
-          </label>
-        ))}
+      <Part name="Ask" note="The question below, with or without changes.">
         <div class="form">
           <Choice label="policy" value={policy} options={options.policies} choose={setPolicy} />
           <label>
@@ -146,6 +135,19 @@ function Form({
       </Part>
       <Part name="Answers">
         <Answers state={state} turn={turn} />
+      </Part>
+      <Part name="Question" note="Change what you like.">
+        {messages.map(([role, content], index) => (
+          <label key={index} class="area">
+            {visible(role)} {content !== turn.messages[index]?.[1] && <span class="tag">changed</span>}
+            <textarea
+              rows={Math.min(18, content.split("\n").length + 1)}
+              value={content}
+              spellcheck={false}
+              onInput={(event) => edit(index, event.currentTarget.value)}
+            />
+          </label>
+        ))}
       </Part>
     </>
   );

@@ -8,7 +8,7 @@ import { TokenLine } from "../parts/TokenLine";
 import { Rendered } from "../parts/TurnCard";
 import { href } from "../router";
 import { python, showCommand } from "../snippets";
-import { number, signed, visible } from "../text";
+import { count, number, signed, visible } from "../text";
 import type { Group } from "../types";
 
 type Member = Group["members"][number];
@@ -25,12 +25,12 @@ export function GroupView({ run, route }: ViewProps) {
         return (
           <>
             <PageHead
-              title={`Group ${group.group}`}
+              title={titleOf(group)}
               copy={{
                 json: group,
                 markdown: () =>
                   mdPage(
-                    `Group ${group.group} of step ${group.step}`,
+                    `${titleOf(group)}: group ${group.group} of step ${group.step}`,
                     asMarkdown(table, group.members),
                     ...group.members.map((member) => member.text && mdBlock(member.text)),
                   ),
@@ -41,7 +41,8 @@ export function GroupView({ run, route }: ViewProps) {
                 }),
               }}
             >
-              <a href={href(["run", run.name, "training"], { step: group.step })}>Step {group.step}</a> ·{" "}
+              group {visible(group.group)} of{" "}
+              <a href={href(["run", run.name, "training"], { step: group.step })}>step {group.step}</a> ·{" "}
               {group.at && (
                 <>
                   <a href={stepHref(run.name, group.at)}>the question</a> ·{" "}
@@ -74,6 +75,12 @@ export function GroupView({ run, route }: ViewProps) {
       }}
     </Await>
   );
+}
+
+function titleOf({ at, members, group }: Group): string {
+  return at
+    ? `${count(members.length, "answer")} to ${at.user}, round ${at.round}, step ${at.step}`
+    : `Group ${group}`;
 }
 
 function columns(group: Group): Column<Member>[] {

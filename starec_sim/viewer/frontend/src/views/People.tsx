@@ -112,8 +112,8 @@ function columns(fields: string[], link: (row: PersonRow) => string): Column<Per
     { name: "flaws", head: "flaws", about: "Flaws in answers", value: (row) => row.flaws },
     {
       name: "left_round",
-      head: "left in",
-      about: "The round in which she left for good",
+      head: "left early in",
+      about: "The last round in which she left before the visit was over",
       value: (row) => row.left_round,
       cell: (row) => (row.left_round ? `round ${row.left_round}` : "–"),
     },

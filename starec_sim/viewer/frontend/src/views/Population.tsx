@@ -7,7 +7,7 @@ import { Await, Empty, PageHead, Part } from "../parts/Page";
 import { TrialChoice, trialOf } from "../parts/Trial";
 import { href } from "../router";
 import { python, showCommand } from "../snippets";
-import { number, visible } from "../text";
+import { decimal, number, percent, visible } from "../text";
 import type { Population } from "../types";
 
 type PeopleLink = (field: string, value: string) => string;
@@ -70,7 +70,7 @@ function TraitTable({ trait, all, people }: { trait: Trait; all: Trait[]; people
           </th>
           {metrics.map((metric) => (
             <th scope="col" class="number" key={metric}>
-              {visible(metric)}
+              {OUTCOMES[metric]?.[0] ?? visible(metric)}
             </th>
           ))}
         </tr>
@@ -85,7 +85,7 @@ function TraitTable({ trait, all, people }: { trait: Trait; all: Trait[]; people
             {metrics.map((metric) => (
               <td key={metric} class={`number heat-${heat(all, metric, row.outcomes[metric])}`}>
                 <a href={people(trait.trait, row.value)} tabIndex={-1}>
-                  {number(row.outcomes[metric])}
+                  {outcome(metric, row.outcomes[metric])}
                 </a>
               </td>
             ))}
@@ -95,6 +95,18 @@ function TraitTable({ trait, all, people }: { trait: Trait; all: Trait[]; people
     </table>
   );
 }
+
+/** How outcomes are called and written. */
+const OUTCOMES: Record<string, [name: string, write: (value: number | null | undefined) => string]> = {
+  visits: ["visits", (value) => decimal(value, 1)],
+  chosen: ["chosen a visit", (value) => decimal(value, 1)],
+  mean_rating: ["mean stars", (value) => decimal(value, 2)],
+  slow_share: ["slow", percent],
+  left: ["ever left early", percent],
+};
+
+const outcome = (metric: string, value: number | null | undefined) =>
+  (OUTCOMES[metric]?.[1] ?? decimal)(value);
 
 const metricsOf = (trait: Trait) => [...new Set(trait.values.flatMap((row) => Object.keys(row.outcomes)))];
 
@@ -127,8 +139,8 @@ function Curves({ view, people }: { view: Population; people: PeopleLink }) {
         series: view.drift.map((each) => ({ name: each.arm, values: each.rounds })),
       },
       left: {
-        title: "Left for good",
-        about: "users",
+        title: "Left early",
+        about: "visits that ended because she left",
         xs: view.left.map((each) => each.round),
         series: [{ name: "left", values: view.left.map((each) => each.users) }],
       },
@@ -152,7 +164,7 @@ function Curves({ view, people }: { view: Population; people: PeopleLink }) {
       </div>
       {view.left.some((each) => each.users) && (
         <p>
-          Who left, by round:
+          Who last left early, by round:
           {view.left.map(
             ({ round, users }) =>
               users > 0 && (
@@ -171,11 +183,11 @@ function Curves({ view, people }: { view: Population; people: PeopleLink }) {
 function traitMarkdown(trait: Trait): string {
   const metrics = metricsOf(trait);
   return mdTable(
-    [trait.trait, "users", ...metrics],
+    [trait.trait, "users", ...metrics.map((metric) => OUTCOMES[metric]?.[0] ?? metric)],
     trait.values.map((row) => [
       row.value,
       row.users,
-      ...metrics.map((metric) => number(row.outcomes[metric])),
+      ...metrics.map((metric) => outcome(metric, row.outcomes[metric])),
     ]),
   );
 }

@@ -132,7 +132,8 @@ function columns(all: RunRow[], picked: string[], pick: (name: string) => void):
     },
     {
       name: "headline",
-      head: "headline",
+      head: "main metrics",
+      about: "Means over all rounds of the first arm; of a training, of its last validation",
       plain: true,
       value: (run) =>
         run.headline.map((each) => `${each.metric.replace(/_/g, " ")} ${number(each.value)}`).join("  ·  "),

@@ -49,23 +49,25 @@ function Page({ page, run }: { page: StepPage; run: RunRow }) {
       >
         <Moves page={page} run={run} visits={visits} />
       </PageHead>
+      <Part
+        name="Did"
+        note={
+          page.task === "ranking" ? "A list to be ranked." : `Page ${page.page} of a ${visible(page.task)}.`
+        }
+      >
+        <Did page={page} />
+      </Part>
       <Part name="Who">
         <Traits profile={page.profile} />
       </Part>
       <Part name="Remembered" note={`After ${count(page.memory_before.steps, "step")}.`}>
         <Memory page={page} />
       </Part>
-      <Part
-        name="Was shown"
-        note={page.task === "feed" ? `Page ${page.page} of a feed.` : "A list to be ranked."}
-      >
+      <Part name="Was shown">
         <Slate places={page.slate} />
       </Part>
       <Part name="Thought" note={answered && brief(answered.policy)}>
         <Thought turn={answered} />
-      </Part>
-      <Part name="Did">
-        <Did page={page} />
       </Part>
       <Part name="Came of it">
         <Outcome page={page} run={run} />

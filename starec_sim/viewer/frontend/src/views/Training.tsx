@@ -1,15 +1,16 @@
 import type { ViewProps } from "../App";
 import { api, useData } from "../api";
+import { isBundle } from "../bundle";
 import { mdPage } from "../markdown";
 import { Chart } from "../parts/Chart";
 import { Chips } from "../parts/Chips";
 import { Await, Empty, PageHead, Part } from "../parts/Page";
 import { Table } from "../parts/Table";
 import { Choice } from "../parts/Trial";
-import { go, href, withParams } from "../router";
+import { go, href, withParams, type Route } from "../router";
 import { python, showCommand } from "../snippets";
-import { count, visible } from "../text";
-import type { RunRow, Training, TrainingStep } from "../types";
+import { count } from "../text";
+import type { AnswerChanges, RunRow, Training, TrainingStep } from "../types";
 import { answerColumns, CHANGES, groupColumns, stepsMarkdown } from "./training_tables";
 import { useMemo } from "preact/hooks";
 
@@ -35,6 +36,7 @@ export function TrainingView({ run, route }: ViewProps) {
               {count(learned.length, "step")}, {count(view.versions.length, "version")} of the weights
             </PageHead>
             <Chips />
+            <Metrics view={view} />
             {learned.length ? (
               <Curves steps={view.steps} />
             ) : (
@@ -56,12 +58,12 @@ export function TrainingView({ run, route }: ViewProps) {
                 id="groups"
                 caption={`Groups of step ${view.step ?? "–"}`}
                 hideCaption
-                columns={groupColumns(run.name, view.step, view.groups)}
+                columns={groupColumns(run.name, view.step)}
                 rows={view.groups}
                 rowKey={(group) => group.group}
               />
             </Part>
-            <BeforeAndAfter view={view} run={run} />
+            <Answers run={run} route={route} />
           </>
         );
       }}
@@ -70,39 +72,87 @@ export function TrainingView({ run, route }: ViewProps) {
 }
 
 /** What the training changed for people that it never trained on. */
-function BeforeAndAfter({ view, run }: { view: Training; run: RunRow }) {
-  const [first, last] = [view.validations[0], view.validations.at(-1)];
-  if (!first || first === last)
-    return (
-      <Part name="Before and after">
-        <p class="quiet">There is one validation so far, and nothing to compare it with.</p>
-      </Part>
-    );
-  const compare = href(["compare"], { a: run.name, b: run.name, arm_a: first, arm_b: last });
+function Metrics({ view }: { view: Training }) {
+  const rows = view.changes.filter((each) => each.before.mean || each.after.mean);
+  if (!rows.length) return null;
   return (
-    <Part name="Before and after" note="The same people and questions at two versions.">
+    <Part
+      name="Before and after"
+      note="Means over people who were never trained on, and the paired change with its 95 % interval."
+    >
       <Table
         id="changes"
         caption="Metrics before and after"
         hideCaption
         columns={CHANGES}
-        rows={view.changes}
+        rows={rows}
         rowKey={(each) => each.metric}
       />
-      <p>
-        <a href={compare}>
-          Compare {visible(first)} with {visible(last ?? "")}, person by person
-        </a>
-      </p>
-      {view.answers && (
-        <Table
-          id="answers"
-          caption="Answers before and after"
-          columns={answerColumns(run)}
-          rows={view.answers}
-          rowKey={(each) => `${each.user}/${each.round}/${each.step}`}
-        />
-      )}
+    </Part>
+  );
+}
+
+/** The same person and the same question at two versions. */
+function Answers({ run, route }: { run: RunRow; route: Route }) {
+  const wheres = route.params.getAll("where");
+  const user = wheres.find((each) => each.startsWith("user:"))?.slice("user:".length);
+  const params = { before: route.params.get("before"), after: route.params.get("after"), user };
+  const loaded = useData<AnswerChanges | null>(api(run.name, "changes", isBundle ? {} : params));
+  const choose = (name: string) => (value: string) => go(withParams(route, { [name]: value }));
+  return (
+    <Part
+      name="Answers before and after"
+      note="The same person and question at two versions of the weights. What changed most comes first."
+      wide
+    >
+      <Await of={loaded}>
+        {(found) =>
+          found ? (
+            <>
+              <div class="tools">
+                {(["before", "after"] as const).map((name) => (
+                  <Choice
+                    key={name}
+                    label={name}
+                    value={found[name]}
+                    options={found.validations}
+                    choose={choose(name)}
+                  />
+                ))}
+                <a
+                  href={href(["compare"], {
+                    a: run.name,
+                    b: run.name,
+                    arm_a: found.before,
+                    arm_b: found.after,
+                  })}
+                >
+                  Compare both as a whole
+                </a>
+              </div>
+              {found.more && (
+                <p class="quiet">These are the first people; filter by a user to see any other.</p>
+              )}
+              {found.other_slates > 0 && (
+                <p class="quiet">
+                  {count(found.other_slates, "step")} with other items shown cannot be compared.
+                </p>
+              )}
+              <Table
+                id="answers"
+                caption="Answers before and after"
+                hideCaption
+                columns={answerColumns(run, found.rows)}
+                rows={found.rows}
+                rowKey={(each) => `${each.user}/${each.round}/${each.step}`}
+                page={20}
+              />
+            </>
+          ) : (
+            <p class="quiet">There are no two validations to compare yet.</p>
+          )
+        }
+      </Await>
     </Part>
   );
 }
@@ -127,8 +177,8 @@ function Curves({ steps }: { steps: TrainingStep[] }) {
     });
     return [
       ...names("reward").map((name) => ({
-        title: `reward, ${name}`,
-        about: "",
+        title: `reward of ${name}`,
+        about: "weighted sum",
         xs,
         series: [line("reward", name)],
       })),
@@ -153,10 +203,10 @@ function Curves({ steps }: { steps: TrainingStep[] }) {
             },
           ],
         })),
-      plain("kl", "KL", "from the reference"),
-      plain("entropy", "entropy"),
+      plain("kl", "KL", "from the reference, nats"),
+      plain("entropy", "entropy", "of the next token, nats"),
       plain("loss", "loss"),
-      plain("zero_variance", "equal groups", "share without a difference"),
+      plain("zero_variance", "equal groups", "share that teaches nothing"),
     ].filter((chart) => chart.series.some((each) => each.values.some((value) => value !== null)));
   }, [steps]);
   return (

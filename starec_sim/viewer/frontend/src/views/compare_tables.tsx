@@ -1,9 +1,9 @@
 import type { Column } from "../parts/Table";
-import { signed } from "../text";
+import { pValue, signed } from "../text";
 import type { ChangedKey, MetricDifference } from "../types";
 
 export const METRICS: Column<MetricDifference>[] = [
-  { name: "metric", head: "metric", value: (row) => row.metric },
+  { name: "metric", head: "metric", value: (row) => row.label, nowrap: true },
   { name: "a", head: "A", value: (row) => row.a },
   { name: "b", head: "B", value: (row) => row.b },
   {
@@ -19,7 +19,7 @@ export const METRICS: Column<MetricDifference>[] = [
     value: (row) => (row.low === null ? null : `${signed(row.low)} to ${signed(row.high)}`),
     cell: (row) => <Interval row={row} />,
   },
-  { name: "p", head: "p", value: (row) => row.p },
+  { name: "p", head: "p", value: (row) => row.p, cell: (row) => pValue(row.p) },
   {
     name: "users",
     head: "users",

@@ -1,6 +1,6 @@
 import { stepHref } from "../api";
 import type { Column } from "../parts/Table";
-import { money, number, percent, visible } from "../text";
+import { decimal, money, number, percent, visible } from "../text";
 import type { Overview } from "../types";
 
 interface Total {
@@ -49,10 +49,10 @@ function Mean({ of }: { of: Overview["totals"][number] | undefined }) {
   const known = of.low !== null && of.high !== null;
   return (
     <>
-      {number(of.mean)}{" "}
+      {decimal(of.mean)}{" "}
       {known && (
         <span class="quiet">
-          [{number(of.low)}, {number(of.high)}]
+          [{decimal(of.low)}, {decimal(of.high)}]
         </span>
       )}
     </>
@@ -82,7 +82,7 @@ export const FUNNEL: Column<Funnel>[] = [
     value: (row) => row.liked,
     cell: (row) => share(row.liked, row.chosen),
   },
-  { name: "left", head: "left for good", value: (row) => row.left },
+  { name: "left", head: "left early", about: "Visits that ended because she left", value: (row) => row.left },
 ];
 
 export const CALLS: Column<Calls>[] = [

@@ -3,6 +3,7 @@ import { slateColumns } from "../parts/Slate";
 import { asMarkdown } from "../parts/Table";
 import { number, visible } from "../text";
 import type { StepPage } from "../types";
+import { outcome } from "./step_parts";
 
 const MARK = { added: "+", removed: "-", kept: " " } as const;
 
@@ -29,7 +30,7 @@ export function stepMarkdown(run: string, page: StepPage): string {
       mdBlock(turn.completion),
     ]),
     "## Came of it",
-    `${page.experiences.map((each) => `${visible(each.item.title)}: ${each.rating} stars`).join("; ") || "Nothing was revealed"}. ` +
+    `${page.experiences.map((each) => `${visible(each.item.title)}: ${outcome(each)}`).join("; ") || "Nothing was revealed"}. ` +
       `Reward: ${visible(rewards) || "none"}. Gate: ${page.slow ? "slow" : "fast"}, ${visible(page.reason)}.`,
     "## Remembers now",
     mdBlock(page.changes.map((change) => `${MARK[change.op]} ${change.text}`).join("\n"), "diff"),

@@ -1,9 +1,10 @@
 import { RewardBar } from "../parts/Reward";
+import { acts } from "../parts/Slate";
 import { Stars } from "../parts/Stars";
 import { LongText } from "../parts/Text";
 import { href } from "../router";
 import { brief, count, number, visible } from "../text";
-import type { RunRow, StepPage, Turn } from "../types";
+import type { Experience, RunRow, StepPage, Turn } from "../types";
 
 /** What she remembered before the step. */
 export function Memory({ page }: { page: StepPage }) {
@@ -60,11 +61,20 @@ export function Did({ page }: { page: StepPage }) {
     .sort((a, b) => (a.rank ?? 0) - (b.rank ?? 0));
   return (
     <>
-      {page.task === "feed" ? (
+      {ranked.length === 0 && page.slate.some((place) => place.watched !== null) ? (
         <p>
-          Watched {watched.length} of {page.slate.length}
-          {watched.length > 0 && <>: {watched.map((place) => brief(place.item.title)).join(", ")}</>}.{" "}
-          {page.leave ? "Then she left." : "Then she stayed."}
+          {acts(page.slate) ? "Did something with" : "Watched"} {watched.length} of {page.slate.length}
+          {watched.length > 0 && (
+            <>
+              :{" "}
+              {watched
+                .map(({ item, action }) =>
+                  acts(page.slate) ? `${brief(item.title)} (${visible(action ?? "")})` : brief(item.title),
+                )
+                .join(", ")}
+            </>
+          )}
+          . {page.leave ? "Then she left." : "Then she stayed."}
         </p>
       ) : (
         <p>
@@ -87,6 +97,13 @@ export function Did({ page }: { page: StepPage }) {
   );
 }
 
+/** How an item turned out, in words. */
+export function outcome({ rating, like, action }: Experience): string {
+  if (rating !== null) return `${rating} stars`;
+  const felt = like === null ? "" : like ? "liked" : "disliked";
+  return [visible(action), felt].filter(Boolean).join(", ") || "no stars";
+}
+
 /** What the environment revealed, and the reward. */
 export function Outcome({ page, run }: { page: StepPage; run: RunRow }) {
   return (
@@ -96,7 +113,12 @@ export function Outcome({ page, run }: { page: StepPage; run: RunRow }) {
           <ul class="plain">
             {page.experiences.map((each, index) => (
               <li key={index}>
-                <Stars value={each.rating} kind="true" /> {brief(each.item.title)}
+                {each.rating === null ? (
+                  <span class="quiet">{outcome(each)}</span>
+                ) : (
+                  <Stars value={each.rating} kind="true" />
+                )}{" "}
+                {brief(each.item.title)}
                 {each.source !== "world" && <span class="quiet"> {visible(each.source)}</span>}
               </li>
             ))}

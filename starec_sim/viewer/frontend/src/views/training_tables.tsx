@@ -2,32 +2,25 @@ import { stepHref } from "../api";
 import { mdTable } from "../markdown";
 import type { Column } from "../parts/Table";
 import { href } from "../router";
-import { brief, number, signed, visible } from "../text";
-import type { AnswerChange, GroupRow, MetricChange, RunRow, TrainingStep } from "../types";
+import { brief, decimal, number, pValue, signed, visible } from "../text";
+import type { AnswerChange, GroupRow, MetricChange, RunRow, TrainingStep, VersionAnswer } from "../types";
 
 /** The groups of a step of the training. */
-export function groupColumns(run: string, step: number | null, rows: GroupRow[]): Column<GroupRow>[] {
-  const question: Column<GroupRow> = {
-    name: "question",
-    head: "question",
-    value: (row) => row.at?.user,
-    cell: (row) =>
-      row.at && (
-        <a href={stepHref(run, row.at)}>
-          {visible(row.at.user)}, round {row.at.round}, step {row.at.step}
-        </a>
-      ),
-  };
+export function groupColumns(run: string, step: number | null): Column<GroupRow>[] {
   return [
     {
       name: "group",
-      head: "group",
+      head: "answers to",
       value: (row) => row.group,
+      nowrap: true,
       cell: (row) => (
-        <a href={href(["run", run, "group"], { step, group: row.group })}>{visible(row.group)}</a>
+        <a href={href(["run", run, "group"], { step, group: row.group })} title={visible(row.group)}>
+          {row.at
+            ? `${visible(row.at.user)}, round ${row.at.round}, step ${row.at.step}`
+            : visible(row.group)}
+        </a>
       ),
     },
-    ...(rows.some((row) => row.at) ? [question] : []),
     { name: "node", head: "node", value: (row) => row.node, filters: true },
     { name: "size", head: "answers", value: (row) => row.size },
     { name: "mean", head: "mean reward", value: (row) => row.mean },
@@ -37,20 +30,21 @@ export function groupColumns(run: string, step: number | null, rows: GroupRow[])
       head: "teaches",
       value: (row) => (row.zero_variance ? "nothing: all equal" : "yes"),
       filters: true,
+      nowrap: true,
       cell: (row) => (row.zero_variance ? <span class="warn">nothing: all equal</span> : "yes"),
     },
     {
       name: "rewards",
       head: "rewards",
       plain: true,
-      value: (row) => row.rewards.map((each) => number(each, 2)).join("  "),
+      value: (row) => row.rewards.map((each) => decimal(each, 2)).join("  "),
     },
   ];
 }
 
 /** How metrics of held-out users changed. */
 export const CHANGES: Column<MetricChange>[] = [
-  { name: "metric", head: "metric", value: (row) => row.metric },
+  { name: "metric", head: "metric", value: (row) => row.label, nowrap: true },
   { name: "before", head: "before", value: (row) => row.before.mean },
   { name: "after", head: "after", value: (row) => row.after.mean },
   {
@@ -66,46 +60,56 @@ export const CHANGES: Column<MetricChange>[] = [
       </>
     ),
   },
-  { name: "p", head: "p", value: (row) => row.p },
+  { name: "p", head: "p", value: (row) => row.p, cell: (row) => pValue(row.p) },
   { name: "users", head: "users", value: (row) => row.users },
 ];
 
-/** One question a row, with the answers before and after. */
-export function answerColumns(run: RunRow): Column<AnswerChange>[] {
+/** One question a row, with the answers of two versions. */
+export function answerColumns(run: RunRow, rows: AnswerChange[]): Column<AnswerChange>[] {
+  const ranked = rows.some((row) => row.before.rank !== null || row.after.rank !== null);
   const side = (name: "before" | "after"): Column<AnswerChange>[] => [
     {
       name,
-      head: name,
+      head: `${ranked ? "first choice" : "chosen"} ${name}`,
       value: (row) => row[name].answer,
       cell: (row) => (
-        <a href={stepHref(run.name, row[name].at)} title={visible(row[name].version)}>
+        <a href={stepHref(run.name, row[name].at)} title={`weights ${visible(row[name].version)}`}>
           {brief(row[name].answer)}
         </a>
       ),
     },
-    { name: `${name}_reward`, head: "reward", value: (row) => row[name].reward },
   ];
+  const pair = (name: string, head: string, about: string, of: (each: VersionAnswer) => number | null) => ({
+    name,
+    head,
+    about,
+    value: (row: AnswerChange) => of(row.after),
+    cell: (row: AnswerChange) => (
+      <>
+        {number(of(row.before))} → {number(of(row.after))}
+      </>
+    ),
+  });
   return [
-    {
-      name: "user",
-      head: "user",
-      value: (row) => row.user,
-      filters: true,
-    },
+    { name: "user", head: "user", value: (row) => row.user, filters: true },
     { name: "round", head: "round", value: (row) => row.round },
     { name: "step", head: "step", value: (row) => row.step },
     ...side("before"),
     ...side("after"),
     {
       name: "answer",
-      head: "answer",
+      head: "choice",
       value: (row) => (row.before.answer === row.after.answer ? "same" : "other"),
       filters: true,
     },
-    { name: "difference", head: "difference", value: gain, cell: (row) => signed(gain(row)) },
+    ...(ranked
+      ? [pair("rank", "true item at", "The rank of what she chose in the data", (each) => each.rank)]
+      : []),
+    pair("reward", "reward", "Before and after", (each) => each.reward),
+    { name: "change", head: "change", value: (row) => row.change, cell: (row) => signed(row.change) },
     {
       name: "compare",
-      head: "both",
+      head: "texts",
       plain: true,
       value: () => null,
       cell: (row) => (
@@ -118,6 +122,7 @@ export function answerColumns(run: RunRow): Column<AnswerChange>[] {
             user: row.user,
             round: row.round,
             step: row.step,
+            seed: row.before.at.seed,
           })}
         >
           compare
@@ -125,11 +130,6 @@ export function answerColumns(run: RunRow): Column<AnswerChange>[] {
       ),
     },
   ];
-}
-
-/** How much more reward the answer gets after the training. */
-function gain({ before, after }: AnswerChange): number | null {
-  return before.reward === null || after.reward === null ? null : after.reward - before.reward;
 }
 
 /** The steps of the training as Markdown. */

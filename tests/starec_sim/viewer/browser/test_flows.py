@@ -1,0 +1,256 @@
+"""What a reader does in the pages of `starec view`, from the list of runs to the gradient."""
+
+import json
+import re
+import threading
+
+import pytest
+
+from starec_sim.viewer.bundle import make_bundle
+from tests.starec_sim.viewer.browser.conftest import settle
+from tests.starec_sim.viewer.conftest import play
+
+reason = "Playwright is not installed; `make test-browser` installs it"
+expect = pytest.importorskip("playwright.sync_api", reason=reason).expect
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+VALIDATIONS = "arm_a=validation+after+0+steps&arm_b=validation+after+2+steps"
+
+
+def title(page, text):
+    expect(page.locator("main h1").first).to_contain_text(text)
+
+
+def rows(page, caption):
+    return page.get_by_role("table", name=caption).locator("tbody tr")
+
+
+def test_the_list_of_runs_is_filtered_and_two_are_compared(open_page):
+    page = open_page("runs")
+    expect(rows(page, "Runs")).to_have_count(3)
+    page.get_by_role("searchbox", name="Filter runs").fill("ranking")
+    expect(rows(page, "Runs")).to_have_count(1)
+    assert "q=ranking" in page.url
+    page.get_by_role("searchbox", name="Filter runs").fill("")
+    page.get_by_role("link", name="training", exact=True).click()
+    expect(rows(page, "Runs")).to_have_count(1)
+    page.get_by_role("link", name="kind: training").click()
+    for name in ("feed", "ranking"):
+        page.get_by_role("checkbox", name=f"Pick {name}").check()
+    page.get_by_role("link", name="Compare the two").click()
+    title(page, "and ranking, main")
+
+
+def test_a_run_shows_its_arms_side_by_side_and_what_went_wrong(open_page):
+    page = open_page("run/feed")
+    heads = page.get_by_role("table", name="Totals by arm").locator("thead th")
+    expect(heads).to_have_text(["metric", "loop", "random", "better"])
+    expect(rows(page, "Funnel")).to_have_count(2)
+    chart = page.locator("figure.chart", has_text="click-through")
+    chart.get_by_text("table", exact=True).click()
+    expect(chart.locator("tbody tr")).to_have_count(2)  # two rounds
+    expect(page.get_by_role("region", name="Errors")).to_contain_text("None.")
+
+
+def test_people_are_filtered_by_a_click_and_the_url_holds_it(open_page):
+    page = open_page("run/feed/people?arm=random&seed=3")
+    all_people = rows(page, "People").count()
+    page.get_by_role("link", name="F", exact=True).first.click()
+    expect(page.get_by_role("link", name="gender: F")).to_be_visible()
+    settle(page)
+    women = rows(page, "People").count()
+    assert 0 < women < all_people
+    page.get_by_role("link", name="liked", exact=True).click()
+    page.get_by_role("link", name=re.compile("^liked")).click()
+    settle(page)
+    page.reload()
+    expect(rows(page, "People")).to_have_count(women)
+    assert "sort=people.liked" in page.url and "arm=random" in page.url
+    liked = list(map(int, rows(page, "People").locator("td:nth-child(8)").all_inner_texts()))
+    assert liked == sorted(liked, reverse=True)
+    page.get_by_role("link", name="gender: F").click()
+    expect(rows(page, "People")).to_have_count(all_people)
+
+
+def test_keys_go_from_visit_to_visit_into_a_step_and_back(open_page):
+    page = open_page("run/feed/person/u1?arm=loop&seed=3")
+    page.keyboard.press("n")
+    expect(page.locator("section.chosen h2")).to_have_text("Round 1")
+    page.keyboard.press("n")
+    expect(page.locator("section.chosen h2")).to_have_text("Round 2")
+    page.keyboard.press("o")
+    title(page, "u1, round 2, step 1")
+    page.keyboard.press("p")
+    title(page, "u1, round 1, step 2")
+    page.keyboard.press("n")
+    title(page, "u1, round 2, step 1")
+    page.keyboard.press("u")
+    expect(page.locator("main h1")).to_have_text("u1")
+
+
+def test_a_step_says_what_she_did_and_shows_the_prompt_raw(open_page):
+    page = open_page("run/feed/step/u2/2/1?arm=loop&seed=3")
+    expect(page.get_by_role("region", name="Did")).to_contain_text("Watched")
+    expect(page.get_by_role("region", name="Was shown").locator("tbody tr")).to_have_count(4)
+    page.locator("summary", has_text="fast lexical").click()
+    page.get_by_role("tab", name="Raw").click()
+    expect(page.get_by_role("tabpanel")).to_contain_text("<profile>")
+    page.keyboard.press("ArrowLeft")
+    expect(page.get_by_role("tab", name="Rendered")).to_be_focused()
+
+
+def test_a_value_of_the_population_leads_to_its_people(open_page):
+    page = open_page("run/feed/population?arm=loop&seed=3")
+    row = page.get_by_role("table", name="gender").locator("tbody tr", has_text="F").first
+    users = int(row.locator("td").first.inner_text())
+    row.get_by_role("link", name="F", exact=True).click()
+    title(page, "People")
+    expect(rows(page, "People")).to_have_count(users)
+
+
+def test_a_training_leads_from_a_changed_answer_to_the_tokens_that_were_reinforced(open_page):
+    page = open_page("run/learned/training?step=1")
+    changed = page.get_by_role("region", name="Before and after", exact=True)
+    expect(changed.locator("tbody tr").first).to_contain_text(re.compile(r"reward.*\[.*\].*4$"))
+    answers = rows(page, "Answers before and after")
+    expect(answers).to_have_count(8)  # four people, two rounds
+    user = answers.first.locator("td").first.inner_text()
+    answers.first.get_by_role("link", name=user, exact=True).click()
+    expect(answers).to_have_count(2)
+    answers.first.get_by_role("link", name="compare").click()
+    expect(page.get_by_role("heading", name="A: validation after 0 steps")).to_be_visible()
+    page.go_back()
+    group = rows(page, re.compile("Groups of step")).filter(has_text="yes")
+    group.first.get_by_role("link").first.click()
+    title(page, "3 answers to")
+    advantages = rows(page, "Members").locator("td:nth-child(5)").all_inner_texts()
+    numbers = [float(each.replace("−", "-")) for each in advantages]
+    assert sum(numbers) == pytest.approx(0, abs=0.002) and max(numbers) > 0
+    page.get_by_role("button", name="show its tokens").first.click()
+    tokens = page.get_by_role("application")
+    expect(tokens).to_contain_text("<ranking>")
+    tokens.press("ArrowRight")
+    expect(page.locator(".reading").first).to_contain_text("“<think>”")
+
+
+def test_two_versions_are_compared_person_by_person(open_page):
+    page = open_page(f"compare?a=learned&b=learned&{VALIDATIONS}")
+    expect(page.get_by_role("region", name="They part")).to_contain_text("First in the answer")
+    link = page.get_by_role("region", name="They part").get_by_role("link")
+    at = link.inner_text()
+    link.click()
+    expect(page.get_by_role("heading", name=at.split(", ", 1)[1].capitalize())).to_be_visible()
+    expect(page.locator(".aligned [aria-current=true]")).to_contain_text("≠")
+
+
+def test_a_step_is_asked_again_and_the_answers_are_a_note(open_page):
+    page = open_page("run/feed/ask/u2/2/1?arm=loop&seed=3")
+    page.get_by_role("spinbutton", name="answers").fill("2")
+    page.get_by_role("textbox", name="author").fill("a reader")
+    page.get_by_role("button", name="Ask 2 times").click()
+    expect(rows(page, "Decisions").first).to_contain_text("on record")
+    page.get_by_role("link", name="Notes").click()
+    expect(rows(page, "Notes").filter(has_text="a reader").first).to_contain_text("u2, round 2")
+
+
+def test_a_step_is_marked_and_the_mark_is_listed(open_page):
+    page = open_page("run/ranking/notes")
+    expect(page.locator("main")).to_contain_text("Nothing is marked yet")
+    page.goto(page.url.replace("notes", "step/u3/1/1"))
+    page.get_by_label("Reason").fill("<b>implausible</b>")
+    page.get_by_label("Author").fill("a reader")
+    page.get_by_role("button", name="Mark this step").click()
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    page.get_by_role("link", name="Notes").click()
+    expect(rows(page, "Notes")).to_contain_text(["<b>implausible</b>"])
+
+
+def test_words_are_found_and_lead_to_their_step(open_page):
+    page = open_page("run/feed")
+    page.keyboard.press("/")
+    page.keyboard.type("watch")
+    page.keyboard.press("Enter")
+    title(page, "watch")
+    assert page.locator("mark").first.inner_text().lower().startswith("watch")
+    page.get_by_role("link", name=re.compile("round 1, step 1")).first.click()
+    title(page, "round 1, step 1")
+
+
+def test_the_keys_are_listed_and_work(open_page):
+    page = open_page("run/feed/step/u2/2/1?arm=loop&seed=3")
+    page.keyboard.press("?")
+    for does in ("next step", "previous step", "search", "dark or light"):
+        expect(page.get_by_role("dialog")).to_contain_text(does)
+    page.keyboard.press("n")  # belongs to the dialog
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    title(page, "u2, round 2, step 1")
+    page.keyboard.press("t")
+    expect(page.get_by_role("button", name="Light", exact=True)).to_be_visible()
+    page.keyboard.press("g")
+    page.keyboard.press("r")
+    title(page, "Runs")
+
+
+def test_a_page_is_copied_in_four_forms(open_page):
+    granted = ["clipboard-read", "clipboard-write"]
+    page = open_page("run/feed/step/u2/2/1?arm=loop&seed=3", permissions=granted)
+    copied = {}
+    for what in ("Command line", "Markdown", "JSON", "Python"):
+        page.locator("summary", has_text="Copy").click()
+        page.get_by_role("button", name=what).click()
+        expect(page.get_by_text(f"Copied: {what}")).to_be_visible()
+        copied[what] = page.evaluate("navigator.clipboard.readText()")
+    assert copied["Command line"] == "starec why feed u2 2 --step 1 --arm loop --seed 3"
+    assert copied["Markdown"].startswith("# u2, round 2, step 1 of feed")
+    assert json.loads(copied["JSON"])["at"]["user"] == "u2"
+    compile(copied["Python"], "copied", "exec")
+
+
+@pytest.mark.parametrize(
+    ("view", "said", "hint"),
+    [
+        ("run/fed", "There is no run “fed” here.", "starec runs"),
+        ("run/feed/person/u22", 'has the id "u22"', "u2"),
+        ("run/feed/step/u2/9/1", "did not visit in round 9", "name one of those rounds"),
+        ("run/feed/step/u2/x", "The address names no step.", "USER/ROUND/STEP"),
+        ("run/feed/what", "A run has no page “what”.", "choose one of the pages above"),
+        ("run/feed/training", "is of kind run, and no training", "open its overview"),
+        ("compare?a=feed&b=gone", 'there is no run "gone"', "starec runs"),
+    ],
+)
+def test_what_is_not_there_is_named_with_what_to_do(open_page, view, said, hint):
+    page = open_page(view)
+    expect(page.get_by_role("alert")).to_contain_text(said)
+    expect(page.get_by_role("alert")).to_contain_text(hint)
+
+
+def test_a_server_that_has_ended_is_named(open_page):
+    page = open_page("runs")
+    page.route("**/api/**", lambda route: route.fulfill(status=503, body="gone"))
+    page.get_by_role("link", name="feed", exact=True).first.click()
+    expect(page.get_by_role("alert")).to_contain_text("The server's answer (503) is no JSON.")
+
+
+def test_a_run_that_is_written_appears_and_ends_without_a_reload(open_page, folder):
+    page = open_page("runs?q=growing")
+    settings = {"environment": {"use": "feed", "recommender": "random", "pages": 1}}
+    writer = threading.Thread(
+        target=play, args=(folder,), kwargs={"name": "growing", "rounds": 3, **settings}
+    )
+    writer.start()
+    try:
+        expect(rows(page, "Runs")).to_have_count(1)
+        expect(rows(page, "Runs")).to_contain_text("finished", timeout=60_000)
+    finally:
+        writer.join()
+
+
+def test_a_saved_page_shows_a_step_and_asks_nobody(browser, folder, tmp_path):
+    file = tmp_path / "page.html"
+    file.write_text(make_bundle(folder / "feed", ["u2"]).page)
+    page, asked = browser.new_page(), []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"file://{file}#/run/feed/step/u2/2/1?arm=loop&seed=3")
+    title(page, "u2, round 2, step 1")
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    page.close()
