@@ -46,7 +46,7 @@ class Interactions(NamedTuple):
         )
 
 
-class World(Protocol):
+class GroundTruth(Protocol):
     """The true ratings of a generated dataset: of any item by any user in any round."""
 
     @property
@@ -63,7 +63,7 @@ class World(Protocol):
 
 
 @runtime_checkable
-class ChoosingWorld(World, Protocol):
+class ChoiceTruth(GroundTruth, Protocol):
     """A world that also knows the choice probabilities of its users. An optional ability."""
 
     def appeal(self, user: int, items: IntArray, round: int) -> FloatArray:
@@ -84,7 +84,7 @@ class Dataset:
     items: tuple[Item, ...]
     log: Interactions
     """Sorted by (time, original order)."""
-    world: World | None = None
+    world: GroundTruth | None = None
     """The true ratings; None for real data."""
     candidates: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     """Candidate items by user, if the data ships candidate lists (AgentCF)."""

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from starec_sim.dataset import ChoosingWorld, Dataset, Interactions
+from starec_sim.dataset import ChoiceTruth, Dataset, Interactions
 from starec_sim.errors import DataError
 from starec_sim.holdout.user_logs import UserLog
 from starec_sim.rng import Streams
@@ -48,7 +48,7 @@ def continue_log(dataset: Dataset, rounds: int, least: int, streams: Streams) ->
         DataError: The world does not know what users choose.
     """
     world = dataset.world
-    if not isinstance(world, ChoosingWorld):
+    if not isinstance(world, ChoiceTruth):
         raise DataError(
             f"nothing says what the users of {dataset.name} would choose after their log ends",
             hint="leave environment.min_picks empty to replay the log, or use --data synthetic",

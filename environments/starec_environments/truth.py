@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
 from starec_environments.datasets.files_read import NOT_READ
-from starec_sim.dataset import Dataset, Interactions, World
+from starec_sim.dataset import Dataset, GroundTruth, Interactions
 from starec_sim.errors import DataError
 from starec_sim.types import FloatArray, IntArray
 
@@ -37,7 +37,7 @@ class Truth:
     def __init__(self, dataset: Dataset, rows: IntArray, hidden: Interactions) -> None:
         self._rows = rows
         self._n_items = len(dataset.items)
-        self._world: World = dataset.world or FittedWorld(dataset)
+        self._world: GroundTruth = dataset.world or FittedWorld(dataset)
         self.source = self._world.source
         """Where a rating comes from that was not logged, see `Experience.source`."""
         there = ~np.isnan(hidden.ratings) & (dataset.world is None)

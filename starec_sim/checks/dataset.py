@@ -10,7 +10,7 @@ import numpy as np
 from starec_sim.boundary.dataset import CheckedReader
 from starec_sim.boundary.values import STARS, value_text
 from starec_sim.checks.target import CallPlace, CallWatch, CheckTarget, Journal, compare
-from starec_sim.dataset import ChoosingWorld, Dataset
+from starec_sim.dataset import ChoiceTruth, Dataset
 
 _LONG = 2000
 _REPEATABLE = (
@@ -73,7 +73,7 @@ def true_ratings(target: CheckTarget) -> str:
         return "left out: it has no world"
     items = np.arange(min(8, len(play.dataset.items)))
     methods = [("ratings", world.ratings)]
-    if isinstance(world, ChoosingWorld):
+    if isinstance(world, ChoiceTruth):
         methods.append(("appeal", world.appeal))
     for name, method in methods:
         place = CallPlace(f"world.{name}", "user 0, round 1")

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from starec_sim.action_arguments import Argument
 from starec_sim.boundary import CheckedEnvironment
 from starec_sim.boundary.state import checked_state, digests
 from starec_sim.boundary.values import value_text
 from starec_sim.checks.target import CallPlace, CallWatch, CheckTarget, Journal
 from starec_sim.rng import Streams
-from starec_sim.tasks import Argument
 from starec_sim.types import (
     Action,
     Decision,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from starec_sim.build import build_recommender
-from starec_sim.dataset import ChoosingWorld
+from starec_sim.dataset import ChoiceTruth
 from starec_sim.errors import ContractError
 from starec_sim.evaluation.contenders import ContenderSpec
 from starec_sim.evaluation.rank_range import RankRange
@@ -39,7 +39,7 @@ def rank_baseline(spec: ContenderSpec, holdout: HoldOut) -> RankRange:
 
 def knows_choices(holdout: HoldOut) -> bool:
     """Return whether the dataset is generated and knows how its users choose."""
-    return isinstance(holdout.dataset.world, ChoosingWorld)
+    return isinstance(holdout.dataset.world, ChoiceTruth)
 
 
 def _recommender_scores(
@@ -83,7 +83,7 @@ def _oracle_scores(holdout: HoldOut) -> FloatArray:
     other choices.
     """
     world = holdout.dataset.world
-    assert isinstance(world, ChoosingWorld), "there is no oracle where the choices are not known"
+    assert isinstance(world, ChoiceTruth), "there is no oracle where the choices are not known"
     scores = np.empty(holdout.candidate_lists.shape)
     for row, lists, out in zip(holdout.rows.tolist(), holdout.candidate_lists, scores, strict=True):
         liked = np.rint(world.ratings(row, lists.ravel(), 0)) > LIKED_ABOVE

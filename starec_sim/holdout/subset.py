@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from starec_sim.dataset import ChoosingWorld, Dataset, Interactions, World
+from starec_sim.dataset import ChoiceTruth, Dataset, GroundTruth, Interactions
 from starec_sim.types import FloatArray, IntArray
 
 
@@ -33,7 +33,7 @@ def part(
         users=tuple(dataset.users[row] for row in kept_users.tolist()),
         items=tuple(dataset.items[row] for row in kept_items.tolist()),
         log=Interactions(user_row[log.users], item_row[log.items], log.ratings, log.times),
-        world=_world_of_part(dataset.world, kept_users, kept_items),
+        world=_truth_of_part(dataset.world, kept_users, kept_items),
         candidates={
             int(user_row[user]): tuple(
                 int(item_row[item]) for item in candidates if item_row[item] >= 0
@@ -45,10 +45,10 @@ def part(
 
 
 @dataclass(frozen=True)
-class _WorldOfPart:
+class _TruthOfPart:
     """The true ratings of some users and items of a world."""
 
-    whole: World
+    whole: GroundTruth
     users: IntArray
     items: IntArray
 
@@ -61,19 +61,21 @@ class _WorldOfPart:
 
 
 @dataclass(frozen=True)
-class _ChoosingWorldOfPart(_WorldOfPart):
+class _ChoicesOfPart(_TruthOfPart):
     """The same for a world that also knows the choice probabilities of its users."""
 
-    whole: ChoosingWorld
+    whole: ChoiceTruth
 
     def appeal(self, user: int, items: IntArray, round: int) -> FloatArray:
         return self.whole.appeal(int(self.users[user]), self.items[items], round)
 
 
-def _world_of_part(world: World | None, users: IntArray, items: IntArray) -> World | None:
-    if isinstance(world, ChoosingWorld):
-        return _ChoosingWorldOfPart(world, users, items)
-    return None if world is None else _WorldOfPart(world, users, items)
+def _truth_of_part(
+    world: GroundTruth | None, users: IntArray, items: IntArray
+) -> GroundTruth | None:
+    if isinstance(world, ChoiceTruth):
+        return _ChoicesOfPart(world, users, items)
+    return None if world is None else _TruthOfPart(world, users, items)
 
 
 def _kept(mask: NDArray[np.bool_] | None, count: int) -> IntArray:

@@ -9,7 +9,7 @@ import pytest
 
 from starec_environments.datasets.synthetic import Synthetic
 from starec_sim import plugins
-from starec_sim.dataset import Dataset, Interactions, World
+from starec_sim.dataset import Dataset, GroundTruth, Interactions
 from starec_sim.environment import Environment
 from starec_sim.rng import Streams
 from starec_sim.types import Action, Decision, Item, Observation, User, Visit
@@ -20,7 +20,11 @@ Decide = Callable[[int, int, Observation], Decision]
 
 
 def _make(
-    rows: Rows, n_items: int, n_users: int | None = None, world: World | None = None, **more: Any
+    rows: Rows,
+    n_items: int,
+    n_users: int | None = None,
+    world: GroundTruth | None = None,
+    **more: Any,
 ) -> Dataset:
     users, items, ratings = (np.array(column) for column in zip(*rows, strict=True))
     times = np.arange(len(rows))

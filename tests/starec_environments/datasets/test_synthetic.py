@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from starec_environments.datasets.synthetic import Synthetic
 from starec_environments.datasets.world import Drift, SyntheticWorld
-from starec_sim.dataset import Dataset, World
+from starec_sim.dataset import Dataset, GroundTruth
 from starec_sim.types import FloatArray
 
 
@@ -177,7 +177,7 @@ def test_noise_is_standard_normal_and_independent_between_pairs() -> None:
 def test_a_rating_depends_on_nothing_but_user_item_and_round(
     user: int, items: list[int], round: int
 ) -> None:
-    world: World = truth(small(drift=Drift(per_round=0.1)))
+    world: GroundTruth = truth(small(drift=Drift(per_round=0.1)))
     together = world.ratings(user, np.array(items), round)
     apart = [world.ratings(user, np.array([item]), round)[0] for item in items]
     assert together.tolist() == apart

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from starec_sim.dataset import ChoosingWorld
+from starec_sim.dataset import ChoiceTruth
 from starec_sim.holdout.subset import part
 
 
@@ -41,10 +41,10 @@ def test_candidates_and_truth_follow_whom_they_belong_to(whole):
     assert kept.log.users.tolist() == [0, 1] and kept.log.items.tolist() == [1, 2]
     assert kept.world.ratings(1, np.array([1, 2]), 0).tolist() == [4.0, 6.0]
     assert kept.world.source == "world"
-    assert not isinstance(kept.world, ChoosingWorld)
+    assert not isinstance(kept.world, ChoiceTruth)
 
 
 def test_a_world_that_knows_how_people_choose_still_knows_it_of_a_part(whole):
     kept = part(part(whole(world=Sums()), mask(3, 1, 2)), mask(2, 1))
-    assert isinstance(kept.world, ChoosingWorld)
+    assert isinstance(kept.world, ChoiceTruth)
     assert kept.world.appeal(0, np.array([1, 2]), 0).tolist() == [3, 4]
