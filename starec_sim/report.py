@@ -155,7 +155,7 @@ def summarise(
         for trial in begun:
             seeds[trial.arm][trial.number] = trial.seed
         common = min((trial.rounds for trial in begun), default=0)
-        window = range(max(0, common - (last_rounds or common)), common)
+        window = _window(last_rounds, common)
         samples = {arm: _read_samples(reader, of_arm, window) for arm, of_arm in seeds.items()}
     present = {name for metrics in samples.values() for name in metrics}
     chosen = [name for name in wanted if name in present] or sorted(present, key=place)
@@ -184,6 +184,22 @@ def summarise(
             }
     unknown = tuple(name for name in wanted if name not in present) if present else ()
     return RunReport(summaries, differences, common, len(window), unknown)
+
+
+def report_window(configuration: Mapping[str, Any], rounds: int) -> range:
+    """Return the rounds, from 0, over which the reports of a run take means.
+
+    Args:
+        configuration: Of the run.
+        rounds: Rounds that are committed in all trials.
+    """
+    report = configuration.get("report")
+    last = report.get("last_rounds") if isinstance(report, Mapping) else None
+    return _window(last if isinstance(last, int) and last > 0 else None, rounds)
+
+
+def _window(last_rounds: int | None, rounds: int) -> range:
+    return range(max(0, rounds - (last_rounds or rounds)), rounds)
 
 
 def _read_samples(

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from starec_sim.glossary import metric_info, place
 from starec_sim.plugin_code import PluginCode
-from starec_sim.report import ArmDifference, MetricSamples, difference_of
+from starec_sim.report import ArmDifference, MetricSamples, difference_of, report_window
 from starec_sim.runs import queries
 from starec_sim.runs.reader import Reader, RecordedTrial, reading
 from starec_sim.runs.run_tables import read_run
@@ -121,8 +121,7 @@ def compare(
         trials = _paired_trials(side_a, side_b)
         pairs = [TrialPair(a, trial_a, b, trial_b) for trial_a, trial_b in trials]
         rounds = min(trial.rounds for pair in trials for trial in pair)
-        last_rounds = min(rounds, _last_rounds(side_a) or rounds)
-        window = range(rounds - last_rounds, rounds)
+        window = report_window(read_run(folder_a).configuration, rounds)
         samples = [
             _samples(reader, [pair[n] for pair in trials], window)
             for n, reader in enumerate((a, b))
@@ -143,7 +142,7 @@ def compare(
             seeds=tuple((trial_a.seed, trial_b.seed) for trial_a, trial_b in trials),
             rounds=rounds,
             first_difference=first,
-            last_rounds=last_rounds,
+            last_rounds=len(window),
             metrics=_metrics(*samples),
             steps=() if user is None else tuple(s for pair in pairs for s in pair.of_user(user)),
         )
@@ -256,13 +255,6 @@ def _in_full(values: Mapping[str, str], others: Mapping[str, str]) -> dict[str, 
     {'recommender.use': 'random'}
     """
     return {f"{k}.use" if f"{k}.use" in others else k: v for k, v in values.items()}
-
-
-def _last_rounds(side: Side) -> int | None:
-    """Return over how many last rounds the reports of a run take means; None for all."""
-    report = read_run(side.folder).configuration.get("report")
-    rounds = report.get("last_rounds") if isinstance(report, Mapping) else None
-    return rounds if isinstance(rounds, int) and rounds > 0 else None
 
 
 def _samples(
