@@ -16,7 +16,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from starec_sim.glossary import UNREAD, eventful, place
-from starec_sim.metrics import Interval, bootstrap_interval, paired_interval, permutation_test
+from starec_sim.metrics import (
+    Interval,
+    bootstrap_interval,
+    differences,
+    paired_interval,
+    permutation_test,
+)
 from starec_sim.runs import queries
 from starec_sim.runs.reader import Reader, reading
 from starec_sim.types import FloatArray
@@ -168,22 +174,22 @@ def summarise(
         and any(_any_positive(s, name) for s in samples.values())
     ]
     summaries: dict[str, dict[str, MetricSummary]] = {}
-    differences: dict[str, dict[str, ArmDifference]] = {}
+    of_arms: dict[str, dict[str, ArmDifference]] = {}
     for arm, metrics in samples.items():
         names = [name for name in chosen if name in metrics]
         summaries[arm] = {
             name: MetricSummary(
-                _interval(metrics[name]), metrics[name].series, metrics[name].halves
+                interval_of(metrics[name]), metrics[name].series, metrics[name].halves
             )
             for name in names
         }
         first = samples[next(iter(samples))]
         if metrics is not first:
-            differences[arm] = {
+            of_arms[arm] = {
                 name: difference_of(metrics[name], first[name]) for name in names if name in first
             }
     unknown = tuple(name for name in wanted if name not in present) if present else ()
-    return RunReport(summaries, differences, common, len(window), unknown)
+    return RunReport(summaries, of_arms, common, len(window), unknown)
 
 
 def report_window(configuration: Mapping[str, Any], rounds: int) -> range:
@@ -259,7 +265,8 @@ def _any_positive(samples: Mapping[str, MetricSamples], name: str) -> bool:
     return name in samples and any(value > 0 for value in samples[name].values.values())
 
 
-def _interval(samples: MetricSamples) -> Interval:
+def interval_of(samples: MetricSamples) -> Interval:
+    """Return the mean of a metric over its units, with its 95 % interval."""
     x = np.array([samples.values[unit] for unit in sorted(samples.values)])
     return bootstrap_interval(x, seed=_SEED) if samples.by_user else _student(x)
 
@@ -276,7 +283,7 @@ def difference_of(
     """
     a, b = _paired(arm.values, first.values)
     one, other = _paired(arm.seeds, first.seeds)
-    over_seeds = _student(one - other)
+    over_seeds = _student(differences(one, other))
     if not arm.by_user:
         return ArmDifference(over_seeds, None)
     tested = most_tested is None or len(a) <= most_tested
