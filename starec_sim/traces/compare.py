@@ -84,6 +84,8 @@ class Comparison:
     same_world: bool
     world: str
     """In which way the worlds are the same, or differ."""
+    common_users: int
+    """Users whose id is in both worlds."""
     seeds: tuple[tuple[int, int], ...]
     """Seeds that are compared with each other."""
     rounds: int
@@ -139,6 +141,7 @@ def compare(
             versions=_changed(_versions(side_a), _versions(side_b)),
             same_world=same_world,
             world=world,
+            common_users=len(set(pairs[0].worlds[0].users) & set(pairs[0].worlds[1].users)),
             seeds=tuple((trial_a.seed, trial_b.seed) for trial_a, trial_b in trials),
             rounds=rounds,
             first_difference=first,

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from starec_sim.cli.diff_view import comparison_as_markdown, print_comparison
 from starec_sim.errors import RunError
 from starec_sim.learning.trials import FIRST_VALIDATION_TRIAL, validation_arm
 from starec_sim.runs.store import Store
@@ -184,3 +185,39 @@ def test_the_command_prints_where_two_runs_part(write, changed, starec):
     status, out, _ = starec("diff", a, b, "--md", "--user", "u1")
     assert "## First difference" in out
     assert "| 7 | 2 | 1 | answer |" in out
+
+
+def rename_users(run):
+    store = Store(run)
+    with store.transaction():
+        store.db.execute("UPDATE users SET id = 'other ' || id")
+        store.db.execute("UPDATE trials SET world = 'another'")
+        store.db.execute("UPDATE rounds SET digest = 'another'")
+    store.close()
+
+
+def test_runs_without_a_common_arm_are_compared_by_the_first_arm_of_each(write):
+    a = write("a", trials=(("loop", 7), ("frozen", 7)))
+    b = write("b", trials=(("always", 7), ("surprise", 7)))
+    found = compare(a, b)
+    assert (found.a.arm, found.b.arm) == ("loop", "always")
+
+
+def test_a_comparison_without_common_users_says_so_and_names_no_step(write, capsys):
+    a, b = write("a", trials=(("loop", 7),)), write("b", trials=(("always", 1),))
+    rename_users(b)
+    found = compare(a, b)
+    assert found.common_users == 0
+    assert (found.first_difference.a_has_user, found.first_difference.b_has_user) == (True, False)
+    print_comparison(found)
+    for said in (capsys.readouterr().out, comparison_as_markdown(found)):
+        assert "no user is in both runs" in said and "starec diff RUN --arm A --arm-b B" in said
+        assert "starec why" not in said and "0 users" not in said
+
+
+def test_a_first_difference_names_the_seeds_of_both_sides(write, changed, capsys):
+    a = write("a", trials=(("main", 1),))
+    print_comparison(
+        compare(a, write("b", changed(1, 1, **PARTS["memory"]), trials=(("main", 2),)))
+    )
+    assert "seed 1 of A and 2 of B" in capsys.readouterr().out
