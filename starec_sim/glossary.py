@@ -119,3 +119,14 @@ def eventful(series: Mapping[str, list[float]]) -> list[str]:
         for name, values in series.items()
         if not all(map(isnan, values)) and (name not in _HIDDEN_WHEN_ZERO or any(values))
     ]
+
+
+def verdict_word(verdict: str, better: str) -> str:
+    """Return the word that is printed: `better` or `worse` where one direction is better.
+
+    >>> verdict_word("lower", better="higher"), verdict_word("lower", better="")
+    ('worse', 'lower')
+    """
+    if not better or verdict not in ("higher", "lower"):
+        return verdict
+    return "better" if verdict == better else "worse"

@@ -11,7 +11,7 @@ import math
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -29,6 +29,10 @@ from starec_sim.types import FloatArray
 
 _SEED = 0
 """Seed of the bootstrap: the same record gives the same report."""
+
+Verdict = Literal["higher", "lower", "unsure", "equal", "one seed"]
+"""`equal`: every user has the same value on both sides. `unsure`: the 95 % interval holds zero.
+`one seed`: there is no interval, because a metric of whole rounds needs more seeds."""
 
 
 class MetricSummary(NamedTuple):
@@ -64,6 +68,17 @@ class ArmDifference(NamedTuple):
         seeds = self.over_seeds
         intervals = [self.interval] + ([seeds] if seeds is not None and seeds.n >= 3 else [])
         return all(interval.excludes_zero for interval in intervals)
+
+    @property
+    def verdict(self) -> Verdict:
+        """The difference in a word."""
+        if self.interval.is_zero:
+            return "equal"
+        if self.sure is None:
+            return "one seed"
+        if not self.sure:
+            return "unsure"
+        return "higher" if self.interval.mean > 0 else "lower"
 
 
 class RunReport(NamedTuple):

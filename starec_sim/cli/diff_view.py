@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from starec_sim.cli.as_markdown import markdown_code, markdown_table, markdown_text
-from starec_sim.cli.tables import grid, number, one_line
+from starec_sim.cli.tables import WORD_STYLES, grid, number, one_line
 from starec_sim.cli.text import runnable
 from starec_sim.cli.visible_console import console
 from starec_sim.glossary import eventful, metric_info
@@ -22,7 +22,6 @@ from starec_sim.visible_text import visible
 
 _WIDEST = 44
 """Characters of a value of a configuration that are printed."""
-_STYLES = {"higher": "bold", "lower": "bold"}
 
 
 def print_comparison(found: Comparison) -> None:
@@ -62,7 +61,7 @@ def comparison_as_markdown(found: Comparison) -> str:
         lines += ["", *(f"- {markdown_code(command)}" for command in _commands(found, first))]
     lines += ["", "## Metrics", "", markdown_text(_means(found)), ""]
     rows = [
-        [metric_info(m.metric).label, *_figures(m), str(m.users), m.verdict] for m in found.metrics
+        [metric_info(m.metric).label, *_figures(m), str(m.users), m.word] for m in found.metrics
     ]
     heads = ["metric", "A", "B", "B − A", "95 % interval", "p", "users", ""]
     lines.append(markdown_table(heads, rows) if rows else "Both sides have no metric in common.")
@@ -176,10 +175,10 @@ def _print_metrics(out: Console, found: Comparison) -> None:
     for metric in found.metrics:
         if metric.metric not in shown:
             continue
-        style = _STYLES.get(metric.verdict, "dim")
+        style = WORD_STYLES.get(metric.word, "dim")
         figures = (Text(figure, style) for figure in _figures(metric))
         label = f"  {metric_info(metric.metric).label}"
-        table.add_row(label, *figures, Text(metric.verdict, style))
+        table.add_row(label, *figures, Text(metric.word, style))
     out.print(table)
 
 

@@ -8,11 +8,17 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from starec_sim.glossary import metric_info, place
+from starec_sim.glossary import metric_info, place, verdict_word
 from starec_sim.plugin_code import PluginCode
-from starec_sim.report import ArmDifference, MetricSamples, difference_of, report_window
+from starec_sim.report import (
+    ArmDifference,
+    MetricSamples,
+    Verdict,
+    difference_of,
+    report_window,
+)
 from starec_sim.runs import queries
 from starec_sim.runs.reader import Reader, RecordedTrial, reading
 from starec_sim.runs.run_tables import read_run
@@ -24,9 +30,6 @@ _SHORT = 12
 _MOST_TESTED = 300
 """Of more users than these no p is computed: it takes seconds for each metric of 10,000 users, and
 the interval decides the verdict anyway (decision 23)."""
-Verdict = Literal["higher", "lower", "unsure", "equal", "one seed"]
-"""As in reports. `equal`: every user has the same value on both sides. `unsure`: the 95 % interval
-holds zero. `one seed`: there is no interval, because a metric of whole rounds needs more seeds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,8 @@ class MetricDifference:
     users: int
     """Users, or seeds for a metric of whole rounds, that both sides have."""
     verdict: Verdict
+    word: str
+    """The verdict as it is printed: `better` or `worse` where one direction is better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,18 +307,9 @@ def _metric(
         high=_known(interval.high),
         p=_known(found.p),
         users=interval.n,
-        verdict=_verdict(found),
+        verdict=found.verdict,
+        word=verdict_word(found.verdict, metric_info(name).better),
     )
-
-
-def _verdict(found: ArmDifference) -> Verdict:
-    if found.interval.is_zero:
-        return "equal"
-    if found.sure is None:
-        return "one seed"
-    if not found.sure:
-        return "unsure"
-    return "higher" if found.interval.mean > 0 else "lower"
 
 
 def _known(value: float | None) -> float | None:

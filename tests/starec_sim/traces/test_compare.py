@@ -1,5 +1,6 @@
 """Two runs that differ in one known place are compared."""
 
+import json
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -8,7 +9,13 @@ import pytest
 
 from starec_sim.cli.diff_view import comparison_as_markdown, print_comparison
 from starec_sim.errors import RunError
+from starec_sim.glossary import verdict_word
 from starec_sim.learning.trials import FIRST_VALIDATION_TRIAL, validation_arm
+from starec_sim.metrics import Interval
+from starec_sim.report import ArmDifference
+from starec_sim.runs.open_record import read_only
+from starec_sim.runs.reader import Reader
+from starec_sim.runs.sql_console import QueryLimits, query
 from starec_sim.runs.store import Store
 from starec_sim.tasks import FEED
 from starec_sim.traces.compare import compare
@@ -221,3 +228,23 @@ def test_a_first_difference_names_the_seeds_of_both_sides(write, changed, capsys
         compare(a, write("b", changed(1, 1, **PARTS["memory"]), trials=(("main", 2),)))
     )
     assert "seed 1 of A and 2 of B" in capsys.readouterr().out
+
+
+def test_a_run_that_a_newer_version_wrote_is_refused_by_all_that_read_records(write):
+    run = write("a")
+    manifest = json.loads((run / "manifest.json").read_text())
+    (run / "manifest.json").write_text(json.dumps({**manifest, "schema_version": 99}))
+    for read in (read_only, Reader, lambda run: query(run, "select 1", QueryLimits(1, 1))):
+        with pytest.raises(RunError, match="has schema_version 99, this version reads up to"):
+            read(run)
+
+
+def test_a_comparison_says_better_where_the_report_does(write):
+    found = compare(write("a"), write("b"))
+    assert [m.word for m in found.metrics] == [m.verdict for m in found.metrics]
+    m = ArmDifference(Interval(-0.2, -0.3, -0.1, 9), 0.01)
+    assert [verdict_word(m.verdict, better) for better in ("higher", "lower", "")] == [
+        "worse",
+        "better",
+        "lower",
+    ]
