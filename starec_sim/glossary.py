@@ -26,7 +26,9 @@ METRICS: Mapping[str, MetricInfo] = {
     "satisfaction": MetricInfo(
         "satisfaction", "true stars (1-5) of what was watched", "higher", (1, 5)
     ),
-    "exits": MetricInfo("exits", "share of visits the user ended herself", "lower"),
+    "exits": MetricInfo(
+        "exits", "share of visits the user ended herself: she left, or was tired", "lower"
+    ),
     "pages": MetricInfo("pages", "pages seen in a visit", "", (0, inf)),
     "diversity": MetricInfo("diversity", "mean distance between items shown in a visit (0-1)"),
     "coverage": MetricInfo("coverage", "share of the catalogue shown to anybody in a round"),
