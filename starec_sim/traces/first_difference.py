@@ -142,11 +142,11 @@ class TrialPair:
     ) -> Difference:
         has_user = [at.user in world.users for world in self.worlds]
         if a is None or b is None:
-            words = [
+            said_a, said_b = (
                 "there is such a step" if each else "no such step" if there else "no such user"
                 for each, there in zip((a, b), has_user, strict=True)
-            ]
-            return Difference(at, part, "", *words, *has_user)
+            )
+            return Difference(at, part, "", said_a, said_b, *has_user)
         node = ""
         if part in ("prompt", "answer"):
             node, text_a, text_b = self._texts_of_turns(a, b, part)
