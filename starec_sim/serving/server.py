@@ -35,9 +35,7 @@ class Served(Protocol):
         """Return the ASGI application."""
 
 
-def serve(
-    endpoint: Served, port: int, ready: Callable[[str], None], *, path: str = "/v1"
-) -> None:
+def serve(endpoint: Served, port: int, ready: Callable[[str], None], *, path: str = "/v1") -> None:
     """Serve until Ctrl-C or SIGTERM; answers in flight are waited for a few seconds.
 
     Args:
@@ -61,9 +59,7 @@ def serve(
         run_coroutine(_serve(endpoint, listening, lambda root: ready(root + path)))
 
 
-async def _serve(
-    endpoint: Served, listening: socket.socket, ready: Callable[[str], None]
-) -> None:
+async def _serve(endpoint: Served, listening: socket.socket, ready: Callable[[str], None]) -> None:
     try:
         # Before `ready`: the first request must not wait for the weights.
         await endpoint.open()
