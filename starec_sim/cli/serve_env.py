@@ -95,6 +95,7 @@ def serve_env(options: ServeEnvOptions) -> Answer:
         if not options.as_json:
             print(path)
         return {"status": "written", "manifest": str(path)} if options.as_json else None
+    _need_websockets()
     server = UserServer(source, metadata(source, verdict), options.sessions)
     where: list[str] = []
 
@@ -113,6 +114,18 @@ def serve_env(options: ServeEnvOptions) -> Answer:
     print(f"\nStopped after {server.steps:,} slates.", file=sys.stderr)
     about = {"url": where[0] if where else None, "slates": server.steps}
     return {"status": "stopped", **about} if options.as_json else None
+
+
+def _need_websockets() -> None:
+    from importlib.util import find_spec
+
+    from starec_sim.errors import ConfigError
+
+    if find_spec("websockets") is None:
+        raise ConfigError(
+            "episodes go over WebSocket, and the package websockets is not installed",
+            hint="pip install 'starec-sim[openenv]'",
+        )
 
 
 def _experiment(options: ServeEnvOptions) -> Any:

@@ -62,8 +62,8 @@ class UserSource:
             )
         (self.arm,) = arms.values()
         self.experiment, self.candidates = experiment, candidates
-        self.weights = _checked_weights(weights, self.arm)
         self._behind = _recommender_of(self.arm)
+        self.weights = _checked_weights(weights, self.arm)
         self._builder = Builder()
         self._resources = GatewayResources(experiment.gateway, experiment.budget)
         self.agent = self._builder.agent(self.arm)
@@ -71,7 +71,6 @@ class UserSource:
         self._numbers = 0
         # Errors of the data and of the environment occur here and not in the first episode.
         _, example = self._environment(experiment.seed)
-        self._check_task(example)
         self.user_ids = [user.id for user in example.users]
         self.n_items = len(example.items)
 
@@ -122,10 +121,6 @@ class UserSource:
         plugin = plugins.configure("environments", spec, "environment")
         environment: Environment = plugin.build(self._builder.dataset(self.arm), Streams(seed))
         return exchange, environment
-
-    def _check_task(self, environment: Environment) -> None:
-        if not environment.users:
-            raise ConfigError("the environment has no users")
 
 
 @dataclass(frozen=True, slots=True)
