@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 from starec_sim.agent import Call, OpenAgent
 from starec_sim.build import Builder
-from starec_sim.environment import Environment
+from starec_sim.environment import Environment, NamedRewards
 from starec_sim.errors import ConfigError, did_you_mean
 from starec_sim.experiment import Arm, read_experiment
-from starec_sim.learning.rewards import AnswerOutcome, Rewards, counters
+from starec_sim.learning.rewards import AnswerOutcome, Rewards, check_names, counters
 from starec_sim.policies.gateway import Gateway
 from starec_sim.reopen import NoStore
 from starec_sim.rng import Streams
@@ -92,6 +92,9 @@ class UserQuestions:
             text: The answer.
             weights: The weight of each component; when empty, 1 for `tier` where a ranking is
                 asked for, else 1 for `satisfaction`.
+
+        Raises:
+            ConfigError: There is no such user or component.
         """
         call = self._call(user)
         observation = self._environment.observe(call.user, ())
@@ -99,11 +102,14 @@ class UserQuestions:
         feedback = self._environment.respond(call.user, (), observation, decision)
         outcome = AnswerOutcome("fast", text, not problem, observation, decision, feedback)
         default = {"tier" if observation.task.ranks else "satisfaction": 1.0}
-        total, components = _rewards(tuple((weights or default).items())).of(
-            outcome, f"user {user} in round 1"
-        )
+        total, components = self._rewards(weights or default).of(outcome, f"user {user} in round 1")
         counted = {key: n for key, n in counters(outcome, 0).items() if key != "length"}
         return AnswerReward(total, components, counted)
+
+    def _rewards(self, weights: Mapping[str, float]) -> Rewards:
+        kind = self._arm.environment.type
+        check_names(weights, kind.reward_names if isinstance(kind, NamedRewards) else None)
+        return Rewards(weights)
 
     def _call(self, user: str) -> Call:
         if user not in self._rows:
@@ -120,11 +126,6 @@ class UserQuestions:
 def questions_of(source: QuestionSource) -> UserQuestions:
     """Return the questions of a source; the same object every time."""
     return UserQuestions(source)
-
-
-@lru_cache(maxsize=8)
-def _rewards(weights: tuple[tuple[str, float], ...]) -> Rewards:
-    return Rewards(dict(weights))
 
 
 def _open_agent(builder: Builder, arm: Arm) -> OpenAgent:
