@@ -8,13 +8,17 @@ verifiers finds a taskset by the name of a module at the top level, so this pack
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import verifiers.v1 as vf  # pyright: ignore[reportMissingImports]
 from openai import AsyncOpenAI
 from pydantic import Field
 
-from starec_sim.interop.verifiers_questions import QuestionSource, UserQuestions, questions_of
+from starec_sim.interop.verifiers_questions import (
+    AnswerReward,
+    QuestionSource,
+    UserQuestions,
+    questions_of,
+)
 
 __all__ = ["AskOnceHarness", "UserTaskset", "load_environment"]
 
@@ -72,8 +76,9 @@ class UserTask(vf.Task[UserTaskData, vf.State, UserTaskConfig]):
         """Return counters of what policies are known to exploit."""
         return self._earned(trace).counters
 
-    def _earned(self, trace: vf.Trace) -> Any:
-        return self.data.questions.reward(self.data.user, trace.last_reply, self.config.weights)
+    def _earned(self, trace: vf.Trace) -> AnswerReward:
+        questions: UserQuestions = self.data.questions
+        return questions.reward(self.data.user, trace.last_reply, self.config.weights)
 
 
 class UserTaskset(vf.Taskset[UserTask, UserTasksetConfig]):

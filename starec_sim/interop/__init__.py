@@ -1,5 +1,11 @@
-"""Tools of other projects, driven by starec-sim or driving it.
+"""Other projects' tools and simulated users: each drives the other.
 
-Each file imports the other project's package when it is used; `docs/interop-llm.md` says how to
-install it.
+| file | what is in it |
+|---|---|
+| `openenv_server.py`, `openenv_messages.py` | a user as an environment over OpenEnv's protocol |
+| `openenv_episode.py`, `openenv_recommender.py` | one user whose recommender is outside |
+| `openenv_manifest.py` | what the server says of itself, and `openenv.yaml` |
+| `verifiers_questions.py` | questions to users, and rewards of the answers; the package `starec_verifiers` gives them to verifiers |
+
+No file imports the other project's package.
 """

@@ -83,7 +83,7 @@ class UserSource:
         await self._builder.close_policies()
         self._resources.close()
 
-    def episode(self, seed: int | None = None, user: str | None = None) -> Episode:
+    def episode(self, seed: int | None = None, user: str | None = None) -> UserEpisode:
         """Return a new episode.
 
         Args:
@@ -106,7 +106,7 @@ class UserSource:
         gateway = Gateway(self._policies, Streams(seed), NoStore(), self.arm.name, self._resources)
         memory = Memory(environment.history(row)[-self.agent.history_limit :])
         first = Call(row, 0, environment.users[row], memory, environment, gateway)
-        return Episode(self, seed, exchange, first)
+        return UserEpisode(self, seed, exchange, first)
 
     def _environment(self, seed: int) -> tuple[SlateExchange, Environment]:
         self._numbers += 1
@@ -136,7 +136,7 @@ class VisitResult:
     """Why the slate was refused."""
 
 
-class Episode:
+class UserEpisode:
     """The visits of one user, each with a slate from outside.
 
     Args:

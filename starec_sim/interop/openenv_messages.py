@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from starec_sim.interop.openenv_episode import Episode, VisitResult
+from starec_sim.interop.openenv_episode import UserEpisode, VisitResult
 from starec_sim.types import Experience, Item, Step
 
 LONGEST_HISTORY = 50
@@ -116,7 +116,7 @@ class EpisodeState(_Message):
     """Slates that were refused."""
 
 
-def observation(episode: Episode, result: VisitResult | None = None) -> SlateObservation:
+def observation(episode: UserEpisode, result: VisitResult | None = None) -> SlateObservation:
     """Return what the outside recommender is told.
 
     Args:
@@ -155,7 +155,7 @@ def _rated(item: Item, experience: Experience) -> RatedItem:
     return RatedItem(id=item.id, stars=experience.rating, liked=experience.liked)
 
 
-def _page(episode: Episode, step: Step) -> PageResponse:
+def _page(episode: UserEpisode, step: Step) -> PageResponse:
     task = step.observation.task
     said: dict[int, list[str]] = {row: [] for row in step.observation.slate}
     for action in step.decision.actions:

@@ -28,7 +28,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from starec_sim.errors import StarecError
-from starec_sim.interop.openenv_episode import Episode, UserSource, VisitResult
+from starec_sim.interop.openenv_episode import UserEpisode, UserSource, VisitResult
 from starec_sim.interop.openenv_messages import (
     EpisodeRequest,
     EpisodeState,
@@ -211,7 +211,7 @@ class _Session:
 
     def __init__(self, source: UserSource) -> None:
         self._source = source
-        self._episode: Episode | None = None
+        self._episode: UserEpisode | None = None
         self.state = EpisodeState()
 
     def reset(self, asked: EpisodeRequest) -> dict[str, Any]:
@@ -234,7 +234,7 @@ class _Session:
         self.state.step_count += 1
         return self._told(self._episode, result)
 
-    def _told(self, episode: Episode, result: VisitResult | None) -> dict[str, Any]:
+    def _told(self, episode: UserEpisode, result: VisitResult | None) -> dict[str, Any]:
         self.state.round, self.state.refused = episode.round, episode.refused
         return {
             "observation": observation(episode, result).model_dump(),
