@@ -5,7 +5,7 @@
 | `openenv_server.py`, `openenv_messages.py` | a user as an environment over OpenEnv's protocol |
 | `openenv_episode.py`, `openenv_recommender.py` | one user whose recommender is outside |
 | `openenv_manifest.py` | what the server says of itself, and `openenv.yaml` |
-| `verifiers_questions.py` | questions to users, and rewards of the answers; the package `starec_verifiers` gives them to verifiers |
+| `verifiers_questions.py` | questions and rewards, which `starec_verifiers` gives to verifiers |
 
 No file imports the other project's package.
 """
