@@ -42,7 +42,7 @@ class UserSource:
     Args:
         experiment: It has one arm, and its environment has a setting `recommender`.
         weights: The weight of each component of the reward.
-        candidates: How many items the outside agent is offered.
+        candidates: How many items the outside agent is offered, at least a slate.
 
     Raises:
         StarecError: A part cannot be built, or the experiment does not fit.
@@ -190,8 +190,8 @@ class UserEpisode:
             visit = await self._source.agent.visit(self._call)
         finally:
             self.exchange.slate = None
-        self.environment.end_round([visit])
         rewards = self._rewards(visit)
+        self.environment.end_round([visit])
         notes = {**self._call.notes}
         for step in visit.steps:
             notes.update(step.notes)

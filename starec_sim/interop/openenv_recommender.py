@@ -34,7 +34,7 @@ class SlateExchange:
 
     Args:
         name: Its name, in the settings of the recommender.
-        candidates: How many candidates are offered.
+        candidates: How many candidates are offered, at least as many as a slate holds.
     """
 
     def __init__(self, name: str, candidates: int) -> None:
@@ -87,9 +87,9 @@ class SlateFromOutside:
         if len(rows):
             row = int(rows[0])
             best = slates.items[row]
-            exchange.candidates = best[best >= 0][: exchange.wanted].tolist()
+            exchange.candidates = best[best >= 0].tolist()
             exchange.size = int((items[row] >= 0).sum())
-            exchange.seen = set(seen[exchange.user].indices.tolist())
+            exchange.seen = set(seen[exchange.user].nonzero()[1].tolist())
             if exchange.slate is not None:
                 items[row, : exchange.size] = exchange.slate
                 # Nobody outside gives scores; these keep the order.

@@ -145,3 +145,20 @@ def test_an_experiment_that_does_not_fit_is_refused(changes, weights, message):
     given = () if weights is None else (weights,)
     with pytest.raises(ConfigError, match=message):
         UserSource(experiment(**changes), *given)
+
+
+def test_at_least_a_slate_is_offered():
+    episode = UserSource(experiment(), candidates=1).episode(seed=1)
+    assert len(episode.exchange.candidates) == episode.exchange.size == 6
+
+
+def test_an_environment_of_somebody_else_is_played_too(tmp_path):
+    plugin = tmp_path / "mine.py"
+    plugin.write_text(
+        "from starec_environments.feed import FeedEnvironment\n\n"
+        "class Mine(FeedEnvironment):\n    pass\n"
+    )
+    feed = experiment().environment
+    source = UserSource(experiment(environment={**feed, "use": f"{plugin}:Mine"}))
+    results = play(source.episode(seed=1), lambda episode: best(episode)[::-1])
+    assert results and all(result.problem == "" for result in results)
