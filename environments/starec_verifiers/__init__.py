@@ -1,6 +1,6 @@
-"""Simulated users as a taskset of verifiers 0.4: the model under training answers as the user.
+r"""Simulated users as a taskset of verifiers 0.4: the model under training answers as the user.
 
-    vf-eval starec-verifiers --env.taskset.experiment experiments/01_quickstart \\
+    vf-eval starec-verifiers --env.taskset.experiment experiments/01_quickstart \
         --env.agent.runtime.type subprocess
 
 verifiers finds a taskset by the name of a module at the top level, so this package has its own.
