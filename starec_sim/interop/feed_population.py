@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from starec_sim import plugins
+from starec_sim.boundary import watched_calls
 from starec_sim.build import build_agent, build_policy, load_dataset
 from starec_sim.environment import Environment
 from starec_sim.errors import ConfigError
@@ -123,10 +124,14 @@ class FeedPopulation:
             scores: Shape (users, items).
         """
         self.recommender.scores = scores
-        played = self._thread.run(self._simulation.play_round())
-        self._simulation.commit(played)
-        visits = {visit.user: visit for visit in played.visits}
+        visits = {visit.user: visit for visit in self._thread.run(self._play())}
         return [self._round(visits.get(user), scores[user]) for user in range(self.n_users)]
+
+    async def _play(self) -> Sequence[Visit]:
+        with watched_calls():  # one block around both: each starts a thread
+            played = await self._simulation.play_round()
+            self._simulation.commit(played)
+        return played.visits
 
     def _round(self, visit: Visit | None, scores: FloatArray) -> UserRound:
         if visit is None:
