@@ -61,7 +61,8 @@ class FeedEnv(gymnasium.Env[Features, NDArray[Any]]):
         reward: str | Mapping[str, float] = "satisfaction",
         rounds: int = 20,
     ) -> None:
-        self._weights, self._rounds = reward_weights(reward), checked_rounds(rounds)
+        check_settings(actions, rounds)
+        self._weights, self._rounds = reward_weights(reward), rounds
         self.population = FeedPopulation(FeedSettings(data, feed, agent, policy), 1)
         self._features = FeedFeatures(self.population, actions, rounds)
         self.observation_space = self._features.observations
@@ -102,10 +103,6 @@ class FeedFeatures:
     """
 
     def __init__(self, population: FeedPopulation, actions: Actions, rounds: int) -> None:
-        if actions not in ("slate", "scores"):
-            raise ConfigError(
-                f"actions: {actions!r} is neither slate nor scores", hint="write one of the two"
-            )
         self._population, self._rounds = population, rounds
         n_items = len(population.dataset.items)
         self.slates = actions == "slate"
@@ -231,11 +228,18 @@ def reward_weights(reward: str | Mapping[str, float]) -> Mapping[str, float]:
     return weights
 
 
-def checked_rounds(rounds: int) -> int:
-    """Return the number of rounds, which must be 1 or more."""
+def check_settings(actions: str, rounds: int) -> None:
+    """Refuse other actions than slates and scores, and episodes without rounds.
+
+    Raises:
+        ConfigError: Names the setting.
+    """
+    if actions not in ("slate", "scores"):
+        raise ConfigError(
+            f"actions: {actions!r} is neither slate nor scores", hint="write one of the two"
+        )
     if rounds < 1:
         raise ConfigError(f"rounds: {rounds} is less than 1", hint="write 1 or more")
-    return rounds
 
 
 def weighted(weights: Mapping[str, float], played: UserRound) -> float:

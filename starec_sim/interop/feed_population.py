@@ -51,7 +51,7 @@ class UserRound(NamedTuple):
     rewards: Mapping[str, float]
     """By the names in `REWARDS`."""
     replaced: int
-    """Items that she was to be shown first, and that could not be shown again."""
+    """Items that she was shown in place of others, which were asked for and could not be shown."""
 
 
 class FeedPopulation:
@@ -89,7 +89,11 @@ class FeedPopulation:
         self._simulation: Simulation
         self.environment: Environment
         self.begin(0)
-        self._thread.run(self._policy.open())
+        try:
+            self._thread.run(self._policy.open())
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def slate_size(self) -> int:
@@ -142,8 +146,9 @@ class FeedPopulation:
             for name, value in step.feedback.reward.items():
                 rewards[name] += value
         self.shown[visit.user, shown] += 1
-        wanted = np.argsort(-scores, kind="stable")[: len(shown)]
-        return UserRound(visit, rewards, len(set(wanted.tolist()) - set(shown)))
+        first = np.argsort(-scores, kind="stable")[: len(shown)]
+        wanted = first[scores[first] > scores.min()].tolist()
+        return UserRound(visit, rewards, len(shown) - len(set(wanted) & set(shown)))
 
     def close(self) -> None:
         """Close the connections of the policy."""

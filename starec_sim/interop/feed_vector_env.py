@@ -31,7 +31,7 @@ from starec_sim.interop.feed_env import (
     Actions,
     FeedFeatures,
     Features,
-    checked_rounds,
+    check_settings,
     item_features,
     reward_weights,
     told,
@@ -62,8 +62,9 @@ class FeedVectorEnv(VectorEnv[Features, NDArray[Any], NDArray[Any]]):
         *,
         rounds: int = 20,
     ) -> None:
+        check_settings(actions, rounds)
         self.num_envs = num_envs
-        self._weights, self._rounds = reward_weights(reward), checked_rounds(rounds)
+        self._weights, self._rounds = reward_weights(reward), rounds
         self.population = FeedPopulation(FeedSettings(data, feed, agent, policy), num_envs)
         self._features = FeedFeatures(self.population, actions, rounds)
         self.single_observation_space = self._features.observations
