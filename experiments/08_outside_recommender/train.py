@@ -18,12 +18,13 @@ from stable_baselines3 import PPO
 
 import starec_sim.interop.feed_env  # noqa: F401 - registers the environment
 
-SIGNALS = ("genre", "maker", "era", "popularity", "mean stars", "shown before")
+SIGNALS = ("genre", "maker", "era", "popularity", "mean stars")
 FIXED = {
-    "popularity": (0, 0, 0, 1, 0, 0),
-    "mean stars": (0, 0, 0, 0, 1, 0),
-    "all signals alike": (1, 1, 1, 1, 1, -1),
+    "popularity": (0, 0, 0, 1, 0),
+    "mean stars": (0, 0, 0, 0, 1),
+    "all signals alike": (1, 1, 1, 1, 1),
 }
+DATA = {"use": "synthetic", "users": 300, "items": 600, "interactions": 30}
 DAMPING = 3.0
 """Ratings at the mean that are added before a mean is taken."""
 
@@ -71,7 +72,7 @@ class SignalWeights(gymnasium.Wrapper):
             standardised(matrix @ np.where([kind == name for kind, _ in self.features.names], taste, 0))
             for name in SIGNALS[:3]
         ]
-        return np.stack([*columns, self.popularity, self.quality, self.known["shown"]], axis=1)
+        return np.stack([*columns, self.popularity, self.quality], axis=1)
 
 
 def standardised(values):
@@ -79,7 +80,7 @@ def standardised(values):
 
 
 def make():
-    return SignalWeights(gymnasium.make("starec/FeedScores-v0"))
+    return SignalWeights(gymnasium.make("starec/FeedScores-v0", data=DATA))
 
 
 def play(env, episodes, weights):
