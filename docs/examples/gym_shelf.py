@@ -14,10 +14,12 @@ class Shelf(gymnasium.Env):
 
     observation_space = Dict({"slate": MultiDiscrete([len(TITLES)] * 3)})
     action_space = MultiBinary(3)  # borrow or not
-    items = [
-        Item(title.lower(), title, {"cover": (("blue", "red")[row % 2],)})
-        for row, title in enumerate(TITLES)
-    ]
+
+    def __init__(self):
+        self.items = [
+            Item(title.lower(), title, {"cover": (("blue", "red")[row % 2],)})
+            for row, title in enumerate(TITLES)
+        ]
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)

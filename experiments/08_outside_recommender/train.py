@@ -14,7 +14,6 @@ import time
 
 import gymnasium
 import numpy as np
-from stable_baselines3 import PPO
 
 import starec_sim.interop.feed_env  # noqa: F401 - registers the environment
 
@@ -69,7 +68,9 @@ class SignalWeights(gymnasium.Wrapper):
         matrix = self.features.matrix
         taste = (matrix.T @ above) / (matrix.T @ rated + DAMPING)
         columns = [
-            standardised(matrix @ np.where([kind == name for kind, _ in self.features.names], taste, 0))
+            standardised(
+                matrix @ np.where([kind == name for kind, _ in self.features.names], taste, 0)
+            )
             for name in SIGNALS[:3]
         ]
         return np.stack([*columns, self.popularity, self.quality], axis=1)
@@ -107,6 +108,8 @@ def main():
     parser.add_argument("--seeds", type=int, default=3, help="trainings, with seeds 0, 1, ...")
     parser.add_argument("--episodes", type=int, default=200, help="users that are compared")
     asked = parser.parse_args()
+    from stable_baselines3 import PPO  # takes seconds to import
+
     env = make()
     totals = {
         name: play(env, asked.episodes, lambda known, fixed=fixed: np.array(fixed))
@@ -114,8 +117,17 @@ def main():
     }
     for seed in range(asked.seeds):
         started = time.perf_counter()
-        model = PPO("MlpPolicy", env, n_steps=400, batch_size=100, learning_rate=3e-3, gamma=0.9,
-                    policy_kwargs={"net_arch": [16], "log_std_init": -0.7}, seed=seed, device="cpu")  # fmt: skip
+        model = PPO(
+            "MlpPolicy",
+            env,
+            n_steps=400,
+            batch_size=100,
+            learning_rate=3e-3,
+            gamma=0.9,
+            policy_kwargs={"net_arch": [16], "log_std_init": -0.7},
+            seed=seed,
+            device="cpu",
+        )
         model.learn(asked.steps)
         name = f"PPO, seed {seed}"
         totals[name] = play(

@@ -1,4 +1,4 @@
-"""What the spaces of a Gymnasium environment mean to a user: a slate, and what she can do with it."""
+"""What the spaces of a Gymnasium environment mean to a user: a slate, and what can be done."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ class SlateSpaces:
                 hint=f"give {kinds - 1} names; 0 is always {SKIP}",
             )
         try:
-            task = Task("gymnasium", tuple(map(ActionKind, names)), scene="You see a list of items.")
+            task = Task(
+                "gymnasium", tuple(map(ActionKind, names)), scene="You see a list of items."
+            )
         except ValueError as error:
             raise ConfigError(
                 f"environment.actions: {error}", hint="e.g. [watch], or [look at, buy]"
@@ -117,12 +119,12 @@ def _kinds(space: Any, places: int) -> tuple[int, str]:
         return 0, _CHOICE
     if isinstance(space, spaces.MultiBinary) and space.shape == (places,):
         return 2, _KINDS
-    if isinstance(space, spaces.MultiDiscrete) and space.shape == (places,):
-        if len(set(space.nvec.tolist())) == 1:
-            return int(space.nvec[0]), _KINDS
+    numbers = space.nvec.ravel().tolist() if isinstance(space, spaces.MultiDiscrete) else []
+    if len(numbers) == places and len(set(numbers)) == 1:
+        return numbers[0], _KINDS
     raise ConfigError(
-        f"environment.id: what a user can do is {space}, for a slate of {places} places; it must be "
-        f"Discrete({places}) to choose one, MultiBinary({places}), or a MultiDiscrete with one "
+        f"environment.id: what a user can do is {space}, for a slate of {places} places; it must "
+        f"be Discrete({places}) to choose one, MultiBinary({places}), or a MultiDiscrete with one "
         "number for each place",
         hint=_OWN,
     )

@@ -9,8 +9,9 @@ A visit is an episode. What Gymnasium has no word for is read from the `info` of
 * `stars`: how each place of the slate before turned out, 1.0 to 5.0 or None; or `liked`, booleans.
 
 Environments of ours are asked in any order and change nothing; one of Gymnasium only goes forward.
-So what it answered is kept, and it is reset with the same seed and played again where another action
-is tried. A visit of T pages costs T steps; G answers tried on each page cost up to G T (T + 1) / 2.
+So what it answered is kept, and it is reset with the same seed and played again where another
+action is tried. A visit of T pages costs T steps; G answers tried on each page cost up to
+G T (T + 1) / 2.
 """
 
 from __future__ import annotations
@@ -56,21 +57,21 @@ class GymnasiumWorld:
         """Which environment, and what its numbers mean."""
 
         id: str
-        """A registered id (`Shelf-v0`, or `package.module:Shelf-v0`, which imports the module), or a
-        class: `package.module:Class`, `file.py:Class`."""
-        arguments: dict[str, Any] = {}
+        """A registered id (`Shelf-v0`, or `package.module:Shelf-v0`, which imports the module), or
+        a class: `package.module:Class`, `file.py:Class`."""
+        arguments: dict[str, Any] = Field(default={})
         """Keyword arguments of the environment."""
         users: int = Field(default=20, ge=1, le=1_000_000)
         """How many users there are; all visit in each round."""
         slate: str = "slate"
         """The key of the observation that holds the rows of the items shown; empty where the
         observation is the slate itself."""
-        actions: list[str] = ["watch"]
+        actions: list[str] = Field(default=["watch"])
         """What the numbers 1, 2, ... of an action mean; 0 is `skip`. Unused where the user chooses
         one item of the slate."""
-        titles: list[str] = []
-        """The title of each item; `item 1` and so on when empty. Unused where the environment has an
-        attribute `items`, a list of `starec_sim.Item`."""
+        titles: list[str] = Field(default=[])
+        """The title of each item; `item 1` and so on when empty. Unused where the environment has
+        an attribute `items`, a list of `starec_sim.Item`."""
         pages: int = Field(default=50, ge=1, le=1000)
         """Pages after which a visit ends that the environment has not ended."""
 
@@ -247,7 +248,7 @@ class _Episode:
         self._taken, self._said = (), [_Said(*copy.deepcopy((observation, 0.0, False, info)))]
 
     def after(self, actions: _Actions) -> _Said:
-        """Return what is said after some actions; played again where they are others than before."""
+        """Return what is said after some actions; play again where they are others than before."""
         same = min(len(actions), len(self._taken))
         if actions[:same] != self._taken[:same]:
             self._reset()

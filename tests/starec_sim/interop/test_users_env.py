@@ -7,14 +7,14 @@ import pytest
 
 pytest.importorskip("pettingzoo", reason="needs the extra `rl`")
 
-from hypothesis import given, settings  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
-from pettingzoo.test import parallel_api_test, parallel_seed_test  # noqa: E402
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pettingzoo.test import parallel_api_test, parallel_seed_test
 
-from starec_sim import FEED, RANKING, ActionKind, Amount, FreeText, Observation, OneOf, Task  # noqa: E402
-from starec_sim.errors import ConfigError, StarecError  # noqa: E402
-from starec_sim.interop.user_actions import UserActions  # noqa: E402
-from starec_sim.interop.users_env import UsersEnv  # noqa: E402
+from starec_sim import FEED, RANKING, ActionKind, Amount, FreeText, Observation, OneOf, Task
+from starec_sim.errors import ConfigError, StarecError
+from starec_sim.interop.user_actions import UserActions
+from starec_sim.interop.users_env import UsersEnv
 
 SMALL = {"use": "synthetic", "users": 24, "items": 80, "interactions": 20}
 FEED_OF_4 = {"use": "feed", "users": 4, "recommender": "popularity", "page_size": 4}
@@ -76,7 +76,7 @@ def test_what_a_user_lives_through_is_in_her_next_observation():
     env = users_env(environment={**FEED_OF_4, "activity": 1.0}, history=3)
     seen, _ = env.reset(seed=2)
     watch = {"kinds": np.array([1, 0, 0, 0]), "amounts": np.ones(4, np.float32), "next": 0}
-    after, *_ = env.step({agent: watch for agent in env.agents})
+    after, *_ = env.step(dict.fromkeys(env.agents, watch))
     for agent in env.agents:
         assert after[agent]["history_items"][-1] == seen[agent]["slate"][0]
         assert 1 <= after[agent]["history_stars"][-1] <= 5
