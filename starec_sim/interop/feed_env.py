@@ -28,7 +28,8 @@ QUICK_AGENT = "starec_sim.interop.quick_agent:QuickAgent"
 DATA: Mapping[str, Any] = {"use": "synthetic", "users": 200, "items": 200, "interactions": 30}
 FEED_DEFAULTS: Mapping[str, Any] = {"page_size": 5, "pages": 2}
 Actions = Literal["slate", "scores"]
-Features = dict[str, NDArray[Any]]
+Features = dict[str, Any]
+"""Arrays by name."""
 
 
 class FeedEnv(gymnasium.Env[Features, NDArray[Any]]):
@@ -264,7 +265,7 @@ def _register() -> None:
     for name, actions in (("Feed", "slate"), ("FeedScores", "scores")):
         gymnasium.register(
             f"starec/{name}-v0",
-            entry_point=FeedEnv,
+            entry_point="starec_sim.interop.feed_env:FeedEnv",
             vector_entry_point="starec_sim.interop.feed_vector_env:FeedVectorEnv",
             kwargs={"actions": actions},
         )

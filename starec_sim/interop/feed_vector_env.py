@@ -106,12 +106,12 @@ class FeedVectorEnv(VectorEnv[Features, NDArray[Any], NDArray[Any]]):
         played = self.population.play(self._features.scores(np.asarray(actions)))
         self._round += 1
         rewards = np.array([weighted(self._weights, each) for each in played])
-        info: dict[str, Any] = {}
+        infos: dict[str, Any] = {}
         for number, each in enumerate(played):
-            info = self._add_info(info, told(each), number)
+            infos = self._add_info(infos, told(each), number)
         ended = np.full(self.num_envs, self._round >= self._rounds)
         visited = [each.visit is not None for each in played]
-        return self._known(visited), rewards, none, ended, info
+        return self._known(visited), rewards, none, ended, infos
 
     def _known(self, visited: Sequence[bool]) -> Features:
         rows = [self._features.of(n, self._round, came) for n, came in enumerate(visited)]

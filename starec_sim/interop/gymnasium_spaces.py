@@ -92,7 +92,9 @@ def _slate_space(space: Any, key: str) -> tuple[int, int]:
     from gymnasium import spaces
 
     if key and not (isinstance(space, spaces.Dict) and key in space.spaces):
-        known = ", ".join(space.spaces) if isinstance(space, spaces.Dict) else f"it is {space}"
+        known = (
+            ", ".join(space.spaces) if isinstance(space, spaces.Dict) else f"it is {_text(space)}"
+        )
         raise ConfigError(
             f'environment.slate: the observation has no key "{key}" ({known})',
             hint='name the key that holds the items shown, or write slate: ""',
@@ -105,8 +107,8 @@ def _slate_space(space: Any, key: str) -> tuple[int, int]:
         if 0 <= high < 10_000_000:
             return high + 1, slate.shape[0]
     raise ConfigError(
-        f"environment.slate: {slate} holds no slate; a slate is a MultiDiscrete, or a Box of whole "
-        "numbers with one axis, whose highest number is the last item",
+        f"environment.slate: {_text(slate)} holds no slate; a slate is a MultiDiscrete, or a Box of "
+        "whole numbers with one axis, whose highest number is the last item",
         hint=_OWN,
     )
 
@@ -128,3 +130,7 @@ def _kinds(space: Any, places: int) -> tuple[int, str]:
         "number for each place",
         hint=_OWN,
     )
+
+
+def _text(space: Any) -> str:
+    return " ".join(str(space).split())

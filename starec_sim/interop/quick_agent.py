@@ -21,7 +21,7 @@ _NEVER = Verdict(False, "never thinks slowly")
 
 
 class QuickAgent:
-    """Watches what its words speak for, as the policy `lexical` does, in a fifth of a millisecond.
+    """Watches what words speak for, as the policy `lexical` does, in a quarter of a millisecond.
 
     A word (an attribute value on a card) counts by how many stars above the usual the items with
     it got, in the history that the user remembers. She watches an item if its words sum up to more
