@@ -12,16 +12,18 @@ only the reward tells.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
+from pydantic import BeforeValidator, Field, FiniteFloat
 
 from starec_sim.dataset import Dataset, Interactions
 from starec_sim.errors import ConfigError, did_you_mean
 from starec_sim.interop.feed_population import REWARDS, FeedPopulation, FeedSettings, UserRound
+from starec_sim.settings import Settings, validate
 from starec_sim.types import FloatArray
 
 QUICK_AGENT = "starec_sim.interop.quick_agent:QuickAgent"
@@ -62,8 +64,8 @@ class FeedEnv(gymnasium.Env[Features, NDArray[Any]]):
         reward: str | Mapping[str, float] = "satisfaction",
         rounds: int = 20,
     ) -> None:
-        check_settings(actions, rounds)
-        self._weights, self._rounds = reward_weights(reward), rounds
+        episode = {"actions": actions, "reward": reward, "rounds": rounds}
+        self._episode = validate(EpisodeSettings, episode, "")
         self.population = FeedPopulation(FeedSettings(data, feed, agent, policy), 1)
         self._features = FeedFeatures(self.population, actions, rounds)
         self.observation_space = self._features.observations
@@ -86,12 +88,32 @@ class FeedEnv(gymnasium.Env[Features, NDArray[Any]]):
         (played,) = self.population.play(scores)
         self._round += 1
         features = self._features.of(0, self._round, played.visit is not None)
-        reward = weighted(self._weights, played)
-        return features, reward, False, self._round >= self._rounds, told(played)
+        reward = weighted(self._episode.reward, played)
+        return features, reward, False, self._round >= self._episode.rounds, told(played)
 
     def close(self) -> None:
         """Close the connections of the policy."""
         self.population.close()
+
+
+def _weights(reward: object) -> object:
+    """Return the weight of each component of the reward; a name alone has the weight 1."""
+    weights = {reward: 1.0} if isinstance(reward, str) else reward
+    for name in weights if isinstance(weights, Mapping) else ():
+        if name not in REWARDS:
+            raise ValueError(f'there is no "{name}"; {did_you_mean(str(name), REWARDS)}')
+    return weights
+
+
+class EpisodeSettings(Settings):
+    """What is done, for how long, and for what reward; see `FeedEnv`."""
+
+    actions: Actions
+    reward: Annotated[dict[str, FiniteFloat], BeforeValidator(_weights)]
+    """The weight of each component."""
+    rounds: int = Field(ge=1)
+    num_envs: int = Field(default=1, ge=1)
+    """Users of a vector."""
 
 
 class FeedFeatures:
@@ -155,6 +177,8 @@ class FeedFeatures:
         Args:
             actions: One for each user.
         """
+        if not self.slates and actions.dtype.kind in "fiu":
+            actions = actions.astype(np.float32)
         wanted = (self._population.n_users, *(self.actions.shape or ()))
         if actions.shape != wanted or not all(each in self.actions for each in actions):
             raise ConfigError(
@@ -210,37 +234,6 @@ def item_features(dataset: Dataset) -> ItemFeatures:
     for row, column in cells:
         matrix[row, column] = 1.0
     return ItemFeatures(tuple(names), matrix)
-
-
-def reward_weights(reward: str | Mapping[str, float]) -> Mapping[str, float]:
-    """Return the weight of each component of the reward.
-
-    Raises:
-        ConfigError: There is no such component.
-    """
-    weights = {reward: 1.0} if isinstance(reward, str) else dict(reward)
-    for name in weights:
-        if name not in REWARDS:
-            raise ConfigError(
-                f'reward: there is no "{name}"; {did_you_mean(name, REWARDS)}',
-                hint=f"write one of {', '.join(REWARDS)}, or weights: "
-                '{"satisfaction": 1.0, "retention": 0.1}',
-            )
-    return weights
-
-
-def check_settings(actions: str, rounds: int) -> None:
-    """Refuse other actions than slates and scores, and episodes without rounds.
-
-    Raises:
-        ConfigError: Names the setting.
-    """
-    if actions not in ("slate", "scores"):
-        raise ConfigError(
-            f"actions: {actions!r} is neither slate nor scores", hint="write one of the two"
-        )
-    if rounds < 1:
-        raise ConfigError(f"rounds: {rounds} is less than 1", hint="write 1 or more")
 
 
 def weighted(weights: Mapping[str, float], played: UserRound) -> float:

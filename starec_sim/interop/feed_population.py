@@ -14,7 +14,7 @@ from starec_sim import plugins
 from starec_sim.boundary import watched_calls
 from starec_sim.build import build_agent, build_policy, load_dataset
 from starec_sim.environment import Environment
-from starec_sim.errors import ConfigError
+from starec_sim.errors import ConfigError, RunError
 from starec_sim.executors.tracing import tracing
 from starec_sim.interop.outside_recommender import OutsideRecommender
 from starec_sim.measure import RoundMetrics
@@ -190,11 +190,18 @@ class _LoopThread:
         self._runner: asyncio.Runner | None = asyncio.Runner()
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine to its end and return its result."""
+        """Run a coroutine to its end and return its result.
+
+        Raises:
+            RunError: The loop has ended.
+        """
+        if self._runner is None:
+            coroutine.close()
+            raise RunError("this environment is closed", hint="make a new one")
         return self._thread.submit(self._run, coroutine).result()
 
     def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        assert self._runner is not None, "this environment is closed"
+        assert self._runner is not None
         with tracing(False):
             return self._runner.run(coroutine)
 

@@ -29,15 +29,15 @@ from starec_sim.interop.feed_env import (
     FEED_DEFAULTS,
     QUICK_AGENT,
     Actions,
+    EpisodeSettings,
     Features,
     FeedFeatures,
-    check_settings,
     item_features,
-    reward_weights,
     told,
     weighted,
 )
 from starec_sim.interop.feed_population import FeedPopulation, FeedSettings
+from starec_sim.settings import validate
 
 Played = tuple[Features, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]
 
@@ -62,9 +62,9 @@ class FeedVectorEnv(VectorEnv[Features, NDArray[Any], NDArray[Any]]):
         *,
         rounds: int = 20,
     ) -> None:
-        check_settings(actions, rounds)
+        episode = {"actions": actions, "reward": reward, "rounds": rounds, "num_envs": num_envs}
+        self._episode = validate(EpisodeSettings, episode, "")
         self.num_envs = num_envs
-        self._weights, self._rounds = reward_weights(reward), rounds
         self.population = FeedPopulation(FeedSettings(data, feed, agent, policy), num_envs)
         self._features = FeedFeatures(self.population, actions, rounds)
         self.single_observation_space = self._features.observations
@@ -100,16 +100,16 @@ class FeedVectorEnv(VectorEnv[Features, NDArray[Any], NDArray[Any]]):
     def step(self, actions: NDArray[Any]) -> Played:
         """Play a round of all users; the step after the last round begins the next episode."""
         none = np.zeros(self.num_envs, np.bool_)
-        if self._round >= self._rounds:
+        if self._round >= self._episode.rounds:
             known, info = self._begin()
             return known, np.zeros(self.num_envs), none, none.copy(), info
         played = self.population.play(self._features.scores(np.asarray(actions)))
         self._round += 1
-        rewards = np.array([weighted(self._weights, each) for each in played])
+        rewards = np.array([weighted(self._episode.reward, each) for each in played])
         infos: dict[str, Any] = {}
         for number, each in enumerate(played):
             infos = self._add_info(infos, told(each), number)
-        ended = np.full(self.num_envs, self._round >= self._rounds)
+        ended = np.full(self.num_envs, self._round >= self._episode.rounds)
         visited = [each.visit is not None for each in played]
         return self._known(visited), rewards, none, ended, infos
 

@@ -107,8 +107,8 @@ def _slate_space(space: Any, key: str) -> tuple[int, int]:
         if 0 <= high < 10_000_000:
             return high + 1, slate.shape[0]
     raise ConfigError(
-        f"environment.slate: {_text(slate)} holds no slate; a slate is a MultiDiscrete, or a Box of "
-        "whole numbers with one axis, whose highest number is the last item",
+        f"environment.slate: {_text(slate)} holds no slate; a slate is a MultiDiscrete, or a Box "
+        "of whole numbers with one axis, whose highest number is the last item",
         hint=_OWN,
     )
 

@@ -9,7 +9,7 @@ gymnasium = pytest.importorskip("gymnasium", reason="needs the extra `rl`")
 
 from gymnasium.utils.env_checker import check_env  # noqa: E402
 
-from starec_sim.errors import ConfigError  # noqa: E402
+from starec_sim.errors import ConfigError, StarecError  # noqa: E402
 from starec_sim.interop.feed_env import FeedEnv  # noqa: E402
 from starec_sim.interop.feed_vector_env import FeedVectorEnv  # noqa: E402
 
@@ -77,7 +77,7 @@ def test_scores_show_the_highest_first(make):
     a, b, c = np.flatnonzero(known["consumed"] == 0)[10:13]
     scores = np.zeros(80, np.float32)
     scores[[a, b, c]] = 0.5, 0.9, 0.7
-    assert env.step(scores)[4]["shown"] == (b, c, a)
+    assert env.step(scores.astype(np.float64))[4]["shown"] == (b, c, a)
 
 
 def test_the_observation_says_what_was_done_and_no_true_stars(make):
@@ -128,8 +128,10 @@ def test_a_policy_answers_through_an_agent_with_prompts(make):
     ("settings", "said"),
     [
         ({"reward": "satisfacton"}, 'did you mean "satisfaction"'),
-        ({"rounds": 0}, "rounds: 0 is less than 1"),
-        ({"actions": "pages"}, "'pages' is neither slate nor scores"),
+        ({"reward": {"engagement": "much"}}, "reward.engagement"),
+        ({"rounds": 0}, "rounds: must be greater than or equal to 1"),
+        ({"rounds": "a"}, "rounds: must be"),
+        ({"actions": "pages"}, "actions: must be 'slate' or 'scores'"),
         ({"feed": {"users": 3}}, "feed.users: this key is set here"),
         ({"feed": {"page_sise": 3}}, "feed.page_sise: there is no such key"),
         ({"feed": {"min_interactions": 10_000}}, "10000 interactions"),
@@ -147,6 +149,13 @@ def test_an_action_outside_of_the_space_is_refused(make, action):
     env.reset(seed=0)
     with pytest.raises(ConfigError, match="is none: it must be in MultiDiscrete"):
         env.step(action)
+
+
+def test_a_step_after_the_end_is_refused(make):
+    env = make()
+    env.close()
+    with pytest.raises(StarecError, match="this environment is closed"):
+        env.step(env.action_space.sample())
 
 
 def test_many_users_play_at_once_and_begin_again_together(make):
