@@ -155,7 +155,7 @@ class GymnasiumWorld:
         said = self._after(user, self._taken(user, steps))
         slate = self._spaces.slate(said.observation)
         items = tuple(item for item in slate if item >= 0)
-        texts = said.info.get("cards")
+        texts = self._of_places(said.info, "cards")
         cards = tuple(
             self.cards[item] if texts is None else str(texts[place])
             for place, item in enumerate(slate)
@@ -183,10 +183,21 @@ class GymnasiumWorld:
         return Feedback(experiences, reward={"reward": said.reward}, ending=ending)
 
     def _experience(self, info: Mapping[str, Any], place: int, item: int, kind: str) -> Experience:
-        stars, liked = info.get("stars"), info.get("liked")
+        stars, liked = self._of_places(info, "stars"), self._of_places(info, "liked")
         rating = None if stars is None or stars[place] is None else float(stars[place])
         like = None if liked is None else bool(liked[place])
         return Experience(item, rating, "world", action=kind if rating is None else "", like=like)
+
+    def _of_places(self, info: Mapping[str, Any], name: str) -> Sequence[Any] | None:
+        """Return what `info` says of each place, if it says anything."""
+        values = info.get(name)
+        if values is not None and len(values) != self._spaces.places:
+            raise ConfigError(
+                f'environment.id: info["{name}"] of {self.config.id} holds {len(values)} values, '
+                f"and a slate has {self._spaces.places} places",
+                hint="give one for each place, also for an empty one",
+            )
+        return values
 
     def _taken(self, user: int, steps: Sequence[Step]) -> _Actions:
         """Return the actions of the environment that the steps of a visit mean."""

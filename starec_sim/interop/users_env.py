@@ -18,6 +18,7 @@ from gymnasium import spaces
 from gymnasium.utils import seeding
 from numpy.typing import NDArray
 from pettingzoo import ParallelEnv
+from pydantic import Field
 
 from starec_sim import plugins
 from starec_sim.agent import Call, OpenAgent
@@ -26,6 +27,7 @@ from starec_sim.environment import Environment, NamedRewards
 from starec_sim.errors import ConfigError, did_you_mean
 from starec_sim.interop.user_actions import UserActions, one_task
 from starec_sim.rng import Streams
+from starec_sim.settings import Settings, validate
 from starec_sim.types import (
     CallKey,
     Decision,
@@ -44,6 +46,15 @@ Features = dict[str, NDArray[Any]]
 _LONGEST_TEXT = 20_000
 _PRINTABLE = "".join(map(chr, range(32, 127))) + "\n"
 _OUTSIDE = Verdict(False, "the user is outside")
+
+
+class UsersEnvSettings(Settings):
+    """What is done and seen, for how long, and for what reward; see `UsersEnv`."""
+
+    actions: Literal["numbers", "text"]
+    reward: str
+    rounds: int = Field(ge=1)
+    history: int = Field(ge=1)
 
 
 class UsersEnv(ParallelEnv):  # type: ignore[type-arg, misc, unused-ignore]
@@ -75,10 +86,8 @@ class UsersEnv(ParallelEnv):  # type: ignore[type-arg, misc, unused-ignore]
         rounds: int = 5,
         history: int = 20,
     ) -> None:
-        if actions not in ("numbers", "text"):
-            raise ConfigError(
-                f"actions: {actions!r} is neither numbers nor text", hint="write one of the two"
-            )
+        asked = {"actions": actions, "reward": reward, "rounds": rounds, "history": history}
+        validate(UsersEnvSettings, asked, "")
         self._plugin = plugins.configure("environments", _spec(environment), "environment")
         self._dataset = None if data is None else load_dataset(_spec(data))
         self._agent = _open_agent(agent) if actions == "text" else None
@@ -87,6 +96,7 @@ class UsersEnv(ParallelEnv):  # type: ignore[type-arg, misc, unused-ignore]
         self._begin(0)
         if isinstance(self._world, NamedRewards) and self._world.reward_names:
             self._check_reward(self._world.reward_names)
+        self._n_items = len(self._world.items)
         self._places = max((len(shown.slate) for shown in self._shown.values()), default=1)
         self._numbers: UserActions | None = None
         if self._agent is None:
@@ -106,7 +116,7 @@ class UsersEnv(ParallelEnv):  # type: ignore[type-arg, misc, unused-ignore]
         return self._action_spaces[agent]
 
     def _new_observation_space(self) -> spaces.Space[Any]:
-        items = len(self._world.items) + 1
+        items = self._n_items + 1
         parts: dict[str, spaces.Space[Any]] = {
             "present": spaces.Box(0, 1, (1,), np.float32),
             "page": spaces.Box(0, np.inf, (1,), np.float32),
@@ -235,11 +245,11 @@ class UsersEnv(ParallelEnv):  # type: ignore[type-arg, misc, unused-ignore]
     def _features(self, user: int) -> Features:
         shown = self._shown.get(user)
         slate = shown.slate if shown else ()
-        if len(slate) > self._places:
+        if len(slate) > self._places or max(slate, default=0) >= self._n_items:
             raise ConfigError(
-                f"environment: a slate of {len(slate)} items; the first round had {self._places} "
-                "at most, and the spaces are made for these",
-                hint="let the first page of the first round be as long as any other",
+                f"environment: the slate {slate} does not fit; the spaces are made for the first "
+                f"round, with {self._n_items} items and slates of {self._places} at most",
+                hint="let the first round have all items, and the longest slate",
             )
         lived = self._memory(user).history[-self._history :]
         rows, items = np.zeros(self._places, np.int64), np.zeros(self._history, np.int64)

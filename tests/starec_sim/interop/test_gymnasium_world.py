@@ -170,6 +170,15 @@ def test_what_does_not_fit_is_named_with_what_would(changes, said):
     assert error.value.hint
 
 
+def test_info_has_one_value_for_each_place(monkeypatch):
+    monkeypatch.setattr(Kiosk, "_told", lambda self: {"liked": [True]})
+    env = world()
+    env.begin_round(0)
+    shown = env.observe(0, ())
+    with pytest.raises(StarecError, match=r'info\["liked"\] of .* holds 1 values, .* 3 places'):
+        env.respond(0, (), shown, acted(shown, *["buy"] * 3))
+
+
 def test_box_slates_count_their_items_by_the_highest_number():
     env = Kiosk(spaces.MultiBinary(3))
     read = SlateSpaces.of(env, "slate", ["watch"])

@@ -125,7 +125,9 @@ def test_an_amount_is_a_place_in_its_range():
     ("changes", "said"),
     [
         ({"reward": "satisfacton"}, 'did you mean "satisfaction"'),
-        ({"actions": "words"}, "'words' is neither numbers nor text"),
+        ({"actions": "words"}, "actions: must be 'numbers' or 'text'"),
+        ({"rounds": 0}, "rounds: must be greater than or equal to 1"),
+        ({"history": 0}, "history: must be greater than or equal to 1"),
         ({"environment": {"use": "feed", "page_sise": 3}}, "page_sise: there is no such key"),
         ({"environment": "feet"}, 'no environment is called "feet"'),
     ],
