@@ -40,12 +40,15 @@ class OutsideRecommender:
         self, users: IntArray, k: int, seen: csr_matrix, rng: np.random.Generator
     ) -> Slates:
         """Return the k items with the highest scores among those that may be shown."""
+        items, scores = np.full((len(users), k), -1), np.full((len(users), k), -np.inf)
         if not len(users):
-            return Slates(np.zeros((0, k), np.int64), np.zeros((0, k)))
-        scores = np.where(seen[users].toarray() != 0, -np.inf, self.scores[users])
-        items = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-        scores = np.take_along_axis(scores, items, axis=1)
-        return Slates(np.where(np.isneginf(scores), -1, items), scores)
+            return Slates(items, scores)
+        allowed = np.where(seen[users].toarray() != 0, -np.inf, self.scores[users])
+        best = np.argsort(-allowed, axis=1, kind="stable")[:, :k]
+        n_best = best.shape[1]
+        scores[:, :n_best] = np.take_along_axis(allowed, best, axis=1)
+        items[:, :n_best] = np.where(np.isneginf(scores[:, :n_best]), -1, best)
+        return Slates(items, scores)
 
     def score(self, users: IntArray, items: IntArray) -> FloatArray:
         """Return the scores of given items."""
