@@ -54,24 +54,24 @@ def draw_bubble(run: Path, picture: Path) -> None:
     settings = read_run(run).configuration["environment"]
     growth, topics = settings.get("growth", 1.5), settings.get("topics", 5)
     best, bubble = settings.get("best_share", 0.6), settings.get("bubble", 0.8)
-    rounds = np.arange(1 + max(round for *_, round in measured) - min(r for *_, r in measured))
+    rounds = np.arange(1 + max(round for *_, round in measured))
     share = [favourite_share(growth, topics, int(t)) for t in rounds]
     expected = {
         "favourite_share": {"greedy": share, "best": [best] * len(rounds)},
         "joy": {"greedy": [joy(x, best) for x in share], "best": [1.0] * len(rounds)},
     }
-    first = min(round for *_, round in measured)
     with plot_style():
         figure = new_figure(8.4, 3.2)
-        for axis, (metric, arms) in zip(figure.subplots(1, 2), expected.items(), strict=True):
+        axes = figure.subplots(1, 2)
+        for axis, (metric, arms) in zip(axes, expected.items(), strict=True):
             for colour, (arm, formula) in zip(COLOURS, arms.items(), strict=False):
-                values = [np.mean(measured[arm, metric, first + int(t)]) for t in rounds]
+                values = [np.mean(measured[arm, metric, int(t)]) for t in rounds]
                 axis.plot(rounds + 1, formula, color=colour, label=f"{arm}, formula")
                 axis.plot(rounds + 1, values, "o", color=colour, label=f"{arm}, measured")
             axis.set_title(metric)
             axis.set_xlabel("round")
             axis.axvline(onset(growth, topics, bubble) + 1, color="grey", linestyle=":")
-        axis.legend(loc="lower left")
+        axes[0].legend(loc="upper left")
         save_figure(figure, picture)
 
 
