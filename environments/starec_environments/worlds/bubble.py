@@ -154,7 +154,9 @@ class Bubble(World):
         topics, favourite = self.config.topics, int(self.kept["favourite"][user])
         if self.config.strategy == "best":
             rest = (1 - self.config.best_share) / (topics - 1)
-            return np.where(np.arange(topics) == favourite, self.config.best_share, rest)
+            return np.asarray(
+                np.where(np.arange(topics) == favourite, self.config.best_share, rest)
+            )
         weights = self.kept["weights"][user]
         if self.config.strategy == "uniform":
             weights = np.ones(topics)
@@ -191,7 +193,7 @@ class Bubble(World):
         return f"{FAVOURITE} {_topic(int(self.kept['favourite'][user]))}"
 
     def _is_favourite(self, user: int, item: int) -> bool:
-        return item // self.config.page_size == int(self.kept["favourite"][user])
+        return bool(item // self.config.page_size == self.kept["favourite"][user])
 
     def _share(self, user: int, slate: Sequence[int]) -> float:
         return sum(self._is_favourite(user, item) for item in slate) / len(slate)

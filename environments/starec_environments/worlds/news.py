@@ -92,7 +92,7 @@ class News(World):
 
     def age(self) -> NDArray[np.int64]:
         """Return how many rounds ago each story appeared."""
-        return self.round - np.arange(len(self.items)) // self.config.stories
+        return np.asarray(self.round - np.arange(len(self.items)) // self.config.stories)
 
     def live(self) -> NDArray[np.bool_]:
         """Return which stories can be read."""

@@ -122,10 +122,12 @@ class ShortVideo(RecommendedWorld):
         """
         if self.config.most_alike is None:
             return ranked
-        left, mixed = list(ranked), []
+        left = list(ranked)
+        mixed: list[int] = []
         while left:
             on_page: Counter[str] = Counter()
-            page, waiting = [], []
+            page: list[int] = []
+            waiting: list[int] = []
             for item in left:
                 fits = on_page[self.topic[item]] < self.config.most_alike
                 if fits and len(page) < self.config.page_size:
