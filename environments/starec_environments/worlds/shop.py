@@ -110,8 +110,13 @@ class Shop(RecommendedWorld):
             "open": np.zeros((0, 5)),
         }
         self.start_recommender()
-        for user, owned in enumerate(self._owned):
-            self.log([(user, item, self._stars(user, item)) for item in owned])
+        self.log(
+            [
+                (user, item, self._stars(user, item))
+                for user, owned in enumerate(self._owned)
+                for item in owned
+            ]
+        )
 
     def _add_bundle(self, number: int, one: int, two: int) -> None:
         a, b = self.items[one], self.items[two]
@@ -196,7 +201,6 @@ class Shop(RecommendedWorld):
 
     def after_round(self, visits: Sequence[Visit]) -> Mapping[str, float]:
         """Deliver the orders, take returns back, and fill the stock up."""
-        revenue = 0.0
         orders = []
         for visit in visits:
             for number, step in enumerate(visit.steps):
@@ -204,10 +208,8 @@ class Shop(RecommendedWorld):
                 orders += [(visit.user, each) for each in self._orders(money, step.decision)]
         for visit in visits:
             self.kept["refund"][visit.user] = 0.0  # it was hers to spend in this visit
-        for user, order in orders:
-            revenue += order.cost
-            self._deliver(user, order)
-        refunds = self._close()
+        self._deliver(orders)
+        revenue, refunds = sum(order.cost for _, order in orders), self._close()
         stock = self.kept["stock"]
         stock += np.clip(self.config.stock - stock, 0, self.config.supply)
         return {
@@ -217,35 +219,39 @@ class Shop(RecommendedWorld):
             "sold_out": float((stock <= 0).mean()),
         }
 
-    def _deliver(self, user: int, order: Order) -> None:
-        """Take an order from the stock, and note whether it will come back.
+    def _deliver(self, orders: Sequence[tuple[int, Order]]) -> None:
+        """Take the orders of all users from the stock, and note which will come back.
 
         All users of a round see one stock, so it can fall below zero: what is missing is delivered
         from the next supply.
         """
-        kept, item = self.kept, order.item
-        for part in self.parts[item]:
-            kept["stock"][part] -= order.pieces
-        kept["ordered"][user, item] = self.round
-        rng = self.streams.stream("send back", user=user, round=self.round, call=item)
-        comes_back = not self.likes[user, item] and rng.random() < self.config.sent_back
-        refund = order.cost if comes_back else 0.0
+        kept = self.kept
         due = self.round + self.config.return_after
-        kept["open"] = np.vstack([kept["open"], (due, user, item, order.pieces, refund)])
+        opened = []
+        for user, (item, pieces, cost) in orders:
+            for part in self.parts[item]:
+                kept["stock"][part] -= pieces
+            kept["ordered"][user, item] = self.round
+            rng = self.streams.stream("send back", user=user, round=self.round, call=item)
+            comes_back = not self.likes[user, item] and rng.random() < self.config.sent_back
+            opened.append((due, user, item, pieces, cost if comes_back else 0.0))
+        kept["open"] = np.concatenate([kept["open"], np.reshape(opened, (-1, 5))])
         if self.config.learn_from == "orders":
-            self.log([(user, item, 5.0)])
+            self.log([(user, order.item, 5.0) for user, order in orders])
 
     def _close(self) -> float:
         """Close the orders that are due, and return what is paid back."""
         is_due = self.kept["open"][:, 0] <= self.round
         due, self.kept["open"] = self.kept["open"][is_due], self.kept["open"][~is_due]
+        known = []
         for _, user, item, pieces, refund in due.tolist():
             if refund:
                 self.kept["refund"][int(user)] += refund
                 for part in self.parts[int(item)]:
                     self.kept["stock"][part] += int(pieces)
-            if self.config.learn_from == "kept":
-                self.log([(int(user), int(item), 1.0 if refund else 5.0)])
+            known.append((int(user), int(item), 1.0 if refund else 5.0))
+        if self.config.learn_from == "kept":
+            self.log(known)
         return float(due[:, 4].sum())
 
 

@@ -90,10 +90,13 @@ class ShortVideo(RecommendedWorld):
             hers = rng.choice(TOPICS, 3, replace=False)
             self.likes[user] = np.isin(self.topic, hers)
             self._before.append(rng.permutation(config.videos)[:SEEN].tolist())
-            self.log([(user, item, self._stars(user, item)) for item in self._before[user]])
-
-    def _stars(self, user: int, item: int) -> float:
-        return 5.0 if self.likes[user, item] else 1.0
+        self.log(
+            [
+                (user, item, 5.0 if self.likes[user, item] else 1.0)
+                for user, before in enumerate(self._before)
+                for item in before
+            ]
+        )
 
     def history(self, user: int) -> tuple[Experience, ...]:
         """Return the videos that she watched to the end before, whether she liked them or not."""
@@ -191,6 +194,7 @@ class ShortVideo(RecommendedWorld):
     def after_round(self, visits: Sequence[Visit]) -> Mapping[str, float]:
         """Log as a like what was watched for more than half of its length."""
         figures = dict.fromkeys(self.own_metrics, 0.0)
+        rows = []
         for visit in visits:
             pages = [(step.observation, step.decision) for step in visit.steps]
             for item, seconds, _ in self._watched(visit.user, pages):
@@ -199,8 +203,9 @@ class ShortVideo(RecommendedWorld):
                 figures["liked_seconds"] += seconds * self.likes[visit.user, item]
                 if seconds:
                     self.kept["watched"][visit.user, item] = self.round
-                    self.log([(visit.user, item, 5.0 if seconds > self.length[item] / 2 else 1.0)])
+                    rows.append((visit.user, item, 5.0 if seconds > self.length[item] / 2 else 1.0))
             figures["tired"] += visit.steps[-1].feedback.ending == "tired"
+        self.log(rows)
         return {name: value / max(1, len(visits)) for name, value in figures.items()}
 
 

@@ -51,7 +51,7 @@ def test_the_share_of_the_favourite_grows_by_the_formula(growth, topics):
 @pytest.mark.parametrize("share", [0.5, 0.8])
 def test_the_bubble_begins_in_the_round_of_the_formula(share):
     growth, topics = 1.7, 4
-    measured = figures("favourite_share", 10, growth=growth, topics=topics, users=300)
+    measured = figures("favourite_share", 10, growth=growth, topics=topics, users=120)
     first = next(round for round, value in enumerate(measured) if value >= share)
     assert first == onset(growth, topics, share)
 
