@@ -45,7 +45,7 @@ class Recorder:
     Args:
         store: The record of the run.
         trial: The number of the trial.
-        session: Is written with each commit; None to write none.
+        session: Written with each commit, if any.
     """
 
     def __init__(self, store: Store, trial: int, session: Session | None = None) -> None:
