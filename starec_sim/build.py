@@ -160,9 +160,10 @@ class Builder:
 
     def agent(self, arm: Arm) -> Agent:
         """Return the agent of an arm."""
-        if arm.name not in self._agents:
-            self._agents[arm.name] = arm.agent.build()
-        return self._agents[arm.name]
+        key = f"{arm.name}: {json.dumps(arm.experiment.agent, sort_keys=True)}"
+        if key not in self._agents:
+            self._agents[key] = arm.agent.build()
+        return self._agents[key]
 
     def environment(self, arm: Arm, seed: int) -> Environment:
         """Return a new environment of an arm; `seed` is that of its random streams."""

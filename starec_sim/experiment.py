@@ -20,6 +20,7 @@ from starec_sim.policies.settings import Budget, GatewaySettings, split_spec
 from starec_sim.policy_endpoints import check_endpoint
 from starec_sim.runs.code import CodeRules, code_of_file
 from starec_sim.runs.folder import CONFIG, configuration
+from starec_sim.schedule import ScheduledChange
 from starec_sim.settings import HINT, Settings, current_key, current_values, validate
 
 _SHARED = (
@@ -27,6 +28,8 @@ _SHARED = (
     *("gateway", "budget", "train", "tracing"),
 )
 """Keys that an arm cannot change, so that arms can be compared."""
+_CHANGEABLE = ("environment", "agent", "policies")
+"""Keys that can change during a run."""
 
 _FILE_HINT = (
     "an experiment needs at least name, data and environment; those that ship: "
@@ -83,6 +86,8 @@ class Experiment(Settings):
     policies: PolicySpecs = PolicySpecs()
     arms: dict[Annotated[str, AfterValidator(_arm_name)], dict[str, Any]] = Field(default={})
     """Variants of the experiment: by name, the dotted keys and values that it changes."""
+    schedule: tuple[ScheduledChange, ...] = ()
+    """What changes at the beginning of which round."""
     report: Report = Report()
     train: dict[str, Any] | None = None
     """Settings of `starec train`, with the keys of `starec_sim.learning.config.Training`. Other
@@ -128,7 +133,8 @@ class Experiment(Settings):
                 )
             yaml_files.put_all(values, present.items(), f"arms.{name}.")
             at = f"arms.{name}" if self.arms else ""
-            arms[name] = _resolved(name, validate(Experiment, values, at), f"{at}." if at else "")
+            experiment, before = validate(Experiment, values, at), f"{at}." if at else ""
+            arms[name] = _scheduled(_resolved(name, experiment, before), before)
         _check_metrics(self.report.metrics, arms.values())
         return arms
 
@@ -142,15 +148,83 @@ class Arm(NamedTuple):
     dataset: Plugin | None
     environment: Plugin
     agent: Plugin
+    changes: tuple[ArmChange, ...] = ()
+    """The schedule, in the order of its rounds."""
+
+    def at(self, round: int) -> Arm:
+        """Return the arm as it is in a round, from 0."""
+        return next((c.arm for c in reversed(self.changes) if c.round <= round), self)
+
+    def all(self) -> list[Arm]:
+        """Return the arm as it begins, and as it is after each change."""
+        return [self, *(change.arm for change in self.changes)]
+
+
+class ArmChange(NamedTuple):
+    """An arm as it is from a round on."""
+
+    round: int
+    """From 0."""
+    arm: Arm
+
+
+def _scheduled(arm: Arm, at: str) -> Arm:
+    """Return an arm with the changes of its schedule.
+
+    Raises:
+        ConfigError: A key cannot change or does not exist, a change changes nothing, two are of
+            one round, or a round is not played.
+        PluginError: A plug-in is not found.
+    """
+    values = arm.experiment.model_dump(mode="json", exclude={"arms", "schedule"})
+    changes: list[ArmChange] = []
+    entries = sorted(enumerate(arm.experiment.schedule), key=lambda entry: entry[1].round)
+    for number, entry in entries:
+        key = f"{at}schedule.{number}"
+        if entry.round > arm.experiment.rounds:
+            raise ConfigError(
+                f"{key}.round: is {entry.round}, and the run has {arm.experiment.rounds} rounds",
+                hint="name a round that is played, or raise rounds",
+            )
+        before = changes[-1] if changes else ArmChange(0, arm)
+        if before.round == entry.round - 1:
+            raise ConfigError(
+                f"{key}.round: another entry is of round {entry.round} as well",
+                hint="write all keys that change in a round into one `set`",
+            )
+        present = {current_key(Experiment, name): value for name, value in entry.set.items()}
+        for name in present:
+            if (top := name.partition(".")[0]) in Experiment.model_fields and (
+                top not in _CHANGEABLE
+            ):
+                raise ConfigError(
+                    f"{key}.set.{name}: this key cannot change during a run",
+                    hint=f"keys of {', '.join(_CHANGEABLE)} can; arms compare other settings",
+                )
+        yaml_files.put_all(values, present.items(), f"{key}.set.")
+        changed = validate(Experiment, values, f"{key}.set")
+        after = _resolved(arm.name, changed, f"{key}.set.")
+        if _parts(after) == _parts(before.arm):
+            raise ConfigError(
+                f"{key}.set: changes nothing: {', '.join(present)} had this value before",
+                hint="set another value, or remove the entry",
+            )
+        changes.append(ArmChange(entry.round - 1, after))
+    return arm._replace(changes=tuple(changes))
+
+
+def _parts(arm: Arm) -> tuple[Any, ...]:
+    """Return what can change during a run, with defaults filled in."""
+    return arm.environment, arm.agent, arm.experiment.policies
 
 
 def _check_metrics(names: Sequence[str], arms: Iterable[Arm]) -> None:
     """Check that there are metrics of these names, where the environments name their own."""
     known = list(METRICS)
-    for arm in arms:
-        if not isinstance(arm.environment.type, OwnMetrics):
+    for environment in (part.environment.type for arm in arms for part in arm.all()):
+        if not isinstance(environment, OwnMetrics):
             return
-        known += arm.environment.type.own_metrics
+        known += environment.own_metrics
     for name in names:
         if name not in known:
             near = did_you_mean(name, [*known, *(info.label for info in METRICS.values())])
@@ -237,7 +311,7 @@ def _where(message: str, path: Path, changes: Sequence[str]) -> str:
         return f"mend these keys in {path}"
     if problem.startswith("there is no such key"):
         return f"rename or remove {key} in {path}"
-    also = "" if key.startswith("arms.") else f", or pass --set {key}=VALUE"
+    also = "" if key.startswith(("arms.", "schedule.")) else f", or pass --set {key}=VALUE"
     if problem.startswith("this key is required"):
         return f"add {key} to {path}{also}"
     return f"mend {key} in {path}{also}"

@@ -6,6 +6,8 @@ decides what is shown next. With `refit_every: 0` the recommender is frozen and 
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, NamedTuple
 
@@ -88,6 +90,7 @@ class FeedEnvironment:
         self._fitted = 0
         """Rows of the log on which recommender and signals were last fitted."""
         self._recommender = self._build_recommender()
+        self._recommender_hash = _hash(config.recommender)
         self._signals = Signals(config.signals, dataset.items, len(self.users))
         self._fit()
         self._round = 0
@@ -232,16 +235,28 @@ class FeedEnvironment:
         return {
             "mood": self._moods.values.copy(),
             "fitted": np.array(self._fitted),
+            "recommender": self._recommender_hash,
             **self._log.state(),
             **recommender,
         }
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Continue as the environment that returned this state."""
+        """Continue as the environment that returned this state.
+
+        If that one had another recommender, this one's learns from the same part of the log.
+        """
         self._moods.values = np.array(state["mood"])
         self._log.restore(state)
         self._fitted = int(state["fitted"])
-        self._signals.fit(self._log.interactions.where(np.arange(self._fitted)))
+        log = self._log.interactions
+        known = log.where(np.arange(self._fitted))
+        self._signals.fit(known)
+        of_state = state.get("recommender", self._recommender_hash)
+        if not np.array_equal(of_state, self._recommender_hash):
+            self._recommender.fit(known)
+            if self.config.refit_every:
+                self._recommender.observe(log.where(np.arange(self._fitted, len(log.users))))
+            return
         self._recommender.restore(
             {
                 name.removeprefix("recommender/"): array
@@ -249,6 +264,12 @@ class FeedEnvironment:
                 if name.startswith("recommender/")
             }
         )
+
+
+def _hash(spec: Mapping[str, Any]) -> NDArray[np.uint8]:
+    """Return a hash of a plug-in and its settings, as an array of numbers."""
+    text = json.dumps(spec, sort_keys=True)
+    return np.frombuffer(hashlib.sha256(text.encode()).digest(), np.uint8)
 
 
 class _Offer(NamedTuple):

@@ -52,6 +52,8 @@ class GatewaySettings(Settings):
     run that reads answers from the cache measures neither speed nor cost."""
     replay: str | None = None
     """A recorded run; its answers are given, and no model is asked."""
+    replay_rounds: int | None = Field(default=None, ge=1)
+    """The first so many rounds are replayed, and later ones ask models; all when empty."""
     timeout_s: float = Field(default=600, gt=0)
     """The longest time of one attempt, for every model."""
     retries: int = Field(default=6, ge=0)
