@@ -15,6 +15,7 @@ _COMMANDS = {
     "train": "train.train",
     "resume": "resume.resume",
     "replay": "replay.replay",
+    "fork": "fork.fork",
     "estimate": "estimate.estimate",
     "runs": "runs.runs",
     "show": "show.show",
