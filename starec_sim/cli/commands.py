@@ -16,6 +16,7 @@ _COMMANDS = {
     "resume": "resume.resume",
     "replay": "replay.replay",
     "fork": "fork.fork",
+    "sweep": "sweep.sweep",
     "estimate": "estimate.estimate",
     "runs": "runs.runs",
     "show": "show.show",
