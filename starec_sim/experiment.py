@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from starec_sim import plugins, yaml_files
-from starec_sim.environment import OwnMetrics
+from starec_sim.environment import OwnMetrics, ScheduledEvents
 from starec_sim.errors import ConfigError, DataError, RunError, did_you_mean
 from starec_sim.glossary import METRICS, metric_name
 from starec_sim.plugin_files import from_folder
@@ -155,9 +155,21 @@ class Arm(NamedTuple):
         """Return the arm as it is in a round, from 0."""
         return next((c.arm for c in reversed(self.changes) if c.round <= round), self)
 
+    def events_at(self, round: int) -> tuple[ArmEvent, ...]:
+        """Return what happens at the beginning of a round, from 0."""
+        return next((c.events for c in self.changes if c.round == round), ())
+
     def all(self) -> list[Arm]:
         """Return the arm as it begins, and as it is after each change."""
         return [self, *(change.arm for change in self.changes)]
+
+
+class ArmEvent(NamedTuple):
+    """An event in an environment."""
+
+    name: str
+    settings: Any
+    """An instance of the model that the environment has for it."""
 
 
 class ArmChange(NamedTuple):
@@ -166,19 +178,23 @@ class ArmChange(NamedTuple):
     round: int
     """From 0."""
     arm: Arm
+    events: tuple[ArmEvent, ...] = ()
+    """What happens at its beginning, after the change."""
 
 
 def _scheduled(arm: Arm, at: str) -> Arm:
     """Return an arm with the changes of its schedule.
 
     Raises:
-        ConfigError: A key cannot change or does not exist, a change changes nothing, two are of
-            one round, or a round is not played.
+        ConfigError: A key cannot change or does not exist, a change changes nothing, a round has
+            two or is not played, or the environment has no such event.
         PluginError: A plug-in is not found.
     """
     values = arm.experiment.model_dump(mode="json", exclude={"arms", "schedule"})
     changes: list[ArmChange] = []
-    entries = sorted(enumerate(arm.experiment.schedule), key=lambda entry: entry[1].round)
+    entries = sorted(
+        enumerate(arm.experiment.schedule), key=lambda entry: (entry[1].round, not entry[1].set)
+    )
     for number, entry in entries:
         key = f"{at}schedule.{number}"
         if entry.round > arm.experiment.rounds:
@@ -187,30 +203,56 @@ def _scheduled(arm: Arm, at: str) -> Arm:
                 hint="name a round that is played, or raise rounds",
             )
         before = changes[-1] if changes else ArmChange(0, arm)
-        if before.round == entry.round - 1:
+        is_next = before.round == entry.round - 1
+        if is_next and entry.set:
             raise ConfigError(
-                f"{key}.round: another entry is of round {entry.round} as well",
+                f"{key}.round: another entry changes keys in round {entry.round} as well",
                 hint="write all keys that change in a round into one `set`",
             )
-        present = {current_key(Experiment, name): value for name, value in entry.set.items()}
-        for name in present:
-            if (top := name.partition(".")[0]) in Experiment.model_fields and (
-                top not in _CHANGEABLE
-            ):
-                raise ConfigError(
-                    f"{key}.set.{name}: this key cannot change during a run",
-                    hint=f"keys of {', '.join(_CHANGEABLE)} can; arms compare other settings",
-                )
-        yaml_files.put_all(values, present.items(), f"{key}.set.")
-        changed = validate(Experiment, values, f"{key}.set")
-        after = _resolved(arm.name, changed, f"{key}.set.")
-        if _parts(after) == _parts(before.arm):
-            raise ConfigError(
-                f"{key}.set: changes nothing: {', '.join(present)} had this value before",
-                hint="set another value, or remove the entry",
-            )
-        changes.append(ArmChange(entry.round - 1, after))
+        after = _changed(before.arm, values, entry.set, f"{key}.set") if entry.set else before.arm
+        events = before.events if is_next else ()
+        if entry.event is not None:
+            events = (*events, _event(after, entry.event, f"{key}.event"))
+        changes[-1 if is_next else len(changes) :] = [ArmChange(entry.round - 1, after, events)]
     return arm._replace(changes=tuple(changes))
+
+
+def _changed(arm: Arm, values: dict[str, Any], keys: Mapping[str, Any], at: str) -> Arm:
+    """Return an arm with changed keys, and set them in the values of its configuration."""
+    present = {current_key(Experiment, name): value for name, value in keys.items()}
+    for name in present:
+        top = name.partition(".")[0]
+        if top in Experiment.model_fields and top not in _CHANGEABLE:
+            raise ConfigError(
+                f"{at}.{name}: this key cannot change during a run",
+                hint=f"keys of {', '.join(_CHANGEABLE)} can; arms compare other settings",
+            )
+    yaml_files.put_all(values, present.items(), f"{at}.")
+    after = _resolved(arm.name, validate(Experiment, values, at), f"{at}.")
+    if _parts(after) == _parts(arm):
+        raise ConfigError(
+            f"{at}: changes nothing: {', '.join(present)} had this value before",
+            hint="set another value, or remove the entry",
+        )
+    return after
+
+
+def _event(arm: Arm, spec: Mapping[str, Any], at: str) -> ArmEvent:
+    """Return an event with its settings validated."""
+    environment, name = arm.environment.type, str(spec["use"])
+    uses = arm.experiment.environment["use"]
+    if not isinstance(environment, ScheduledEvents):
+        raise ConfigError(
+            f"{at}: the environment {uses} has no events",
+            hint="change keys with `set`, or write `events` and `apply` into the environment",
+        )
+    if name not in environment.events:
+        raise ConfigError(
+            f'{at}.use: {uses} has no event "{name}"; {did_you_mean(name, environment.events)}',
+            hint="name one of its events",
+        )
+    settings = {key: value for key, value in spec.items() if key != "use"}
+    return ArmEvent(name, validate(environment.events[name], settings, at))
 
 
 def _parts(arm: Arm) -> tuple[Any, ...]:

@@ -25,10 +25,11 @@ from starec_sim.settings import validate
 from starec_sim.traces.compare import Comparison, compare
 from starec_sim.traces.sides import Choice
 from starec_sim.traces.values import as_json
-from starec_sim.yaml_files import key_value
+from starec_sim.yaml_files import key_value, read_spec
 
 _EXAMPLE = "e.g. --set environment.recommender.use=random"
-_IN_SCHEDULE = re.compile(r"^(?:arms\..+?\.)?schedule\.\d+\.set[.:]? ?", re.MULTILINE)
+_EVENT = "e.g. --event remove,attribute=genre,value=Drama"
+_IN_SCHEDULE = re.compile(r"^(?:arms\..+?\.)?schedule\.\d+\.(set|event)[.:]? ?", re.MULTILINE)
 
 
 class ForkResult(NamedTuple):
@@ -48,6 +49,7 @@ def fork(
     at_round: int,
     changes: Sequence[str],
     *,
+    scheduled: Sequence[str] = (),
     arm: str | None = None,
     events: RunEvents | None = None,
     trust: bool = False,
@@ -60,6 +62,8 @@ def fork(
         at_round: The last round that is the same, from 1.
         changes: `key=value` pairs that hold from the next round on, of `environment`, `agent` and
             `policies`. `rounds=N` sets how many rounds the fork has in all.
+        scheduled: Events that happen at the beginning of the next round, each with settings after
+            commas: `remove,attribute=genre,value=Drama`.
         arm: The only arm that is forked; all when None.
         events: Is called at each event of the new run.
         trust: Whether to run code that the folder names, though it was not made here.
@@ -84,7 +88,7 @@ def fork(
         check_plugins(here, manifest, code, noted=False)
         kept = _one_arm(recorded_experiment(here), arm)
         _check_recorded(here, kept.arms or ["main"], manifest.seeds, at_round)
-        experiment = _forked(kept, at_round, changes)
+        experiment = _forked(kept, at_round, changes, scheduled)
         replayed = {"replay": str(here), "replay_rounds": at_round}
         gateway = experiment.gateway.model_copy(update=replayed)
         result = run(
@@ -141,29 +145,33 @@ def _one_arm(experiment: Experiment, arm: str | None) -> Experiment:
     return experiment.model_copy(update={"arms": arms})
 
 
-def _forked(experiment: Experiment, at_round: int, changes: Sequence[str]) -> Experiment:
-    """Return an experiment that changes keys after a round.
+def _forked(
+    experiment: Experiment, at_round: int, changes: Sequence[str], scheduled: Sequence[str]
+) -> Experiment:
+    """Return an experiment that changes keys, or in which events happen, after a round.
 
     Raises:
         ConfigError: A change is wrong, or changes nothing.
     """
     pairs = dict(key_value(text, "--set", _EXAMPLE) for text in changes)
     rounds = pairs.pop("rounds", experiment.rounds)
-    if not pairs:
+    events = [read_spec(text, "event", _EVENT) for text in scheduled]
+    if not pairs and not events:
         raise ConfigError("nothing is changed, so the fork would be the run", hint=_EXAMPLE)
     values = experiment.model_dump(mode="json")
     values["rounds"] = rounds
-    values["schedule"] = _with_change(values["schedule"], at_round + 1, pairs)
+    values["schedule"] = _with_change(values["schedule"], at_round + 1, pairs, events)
     for of_arm in values["arms"].values():
         if "schedule" in of_arm:
-            of_arm["schedule"] = _with_change(of_arm["schedule"], at_round + 1, pairs)
+            of_arm["schedule"] = _with_change(of_arm["schedule"], at_round + 1, pairs, events)
     try:
         forked = validate(Experiment, values, "", recorded=True)
         if at_round < forked.rounds:
             forked.resolve()
             return forked
     except ConfigError as error:
-        raise ConfigError(_IN_SCHEDULE.sub("--set ", error.message), hint=_EXAMPLE) from None
+        message = _IN_SCHEDULE.sub(lambda found: f"--{found[1]} ", error.message)
+        raise ConfigError(message, hint=_EVENT if "--event" in message else _EXAMPLE) from None
     raise ConfigError(
         f"the fork has {forked.rounds} rounds, so none comes after round {at_round}",
         hint=f"pass a smaller --at-round, or more rounds: --set rounds={at_round + 5}",
@@ -171,12 +179,22 @@ def _forked(experiment: Experiment, at_round: int, changes: Sequence[str]) -> Ex
 
 
 def _with_change(
-    schedule: Sequence[Mapping[str, Any]], round: int, pairs: Mapping[str, Any]
+    schedule: Sequence[Mapping[str, Any]],
+    round: int,
+    pairs: Mapping[str, Any],
+    events: Sequence[Mapping[str, Any]],
 ) -> list[dict[str, Any]]:
-    """Return a schedule with one more change; the change counts more than one of its round."""
-    others = [dict(entry) for entry in schedule if entry["round"] != round]
-    same = [entry["set"] for entry in schedule if entry["round"] == round]
-    return [*others, {"round": round, "set": {**(same[0] if same else {}), **pairs}}]
+    """Return a schedule with one more change and more events.
+
+    The change counts more than one that the schedule has for this round.
+    """
+    entries = [dict(entry) for entry in schedule]
+    of_round = [entry for entry in entries if entry["round"] == round and entry.get("set")]
+    if of_round:
+        of_round[0]["set"] = {**of_round[0]["set"], **pairs}
+    elif pairs:
+        entries.append({"round": round, "set": dict(pairs)})
+    return [*entries, *({"round": round, "event": event} for event in events)]
 
 
 def _check_recorded(folder: Path, arms: Iterable[str], seeds: Sequence[int], at_round: int) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from starec_sim.agent import Agent, Call, Policies
-from starec_sim.build import Builder
+from starec_sim.build import Builder, apply_events
 from starec_sim.environment import Environment
 from starec_sim.errors import RunError
 from starec_sim.executors.event_loop import run_coroutine
@@ -193,6 +193,7 @@ class _History:
             state = self.environment.state()
             self._use(self._arm.at(round))
             self.environment.restore(state)
+            apply_events(self.environment, self._arm, round)
 
     def go_to(self, round: int) -> str:
         """Go to a round, and say how."""
@@ -203,6 +204,7 @@ class _History:
             if self._arm.changes:
                 self._use(self._arm.at(round))
             self.environment.restore(end.environment_state)
+            apply_events(self.environment, self._arm, round)
             self.memories, self.notes = end.memories, end.notes
             return f"the state on record after round {round}"
         for number in range(round):

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from starec_sim.boundary import ships, watched_calls
-from starec_sim.build import Builder, prompt_hashes
+from starec_sim.build import Builder, apply_events, prompt_hashes
 from starec_sim.environment import Environment
 from starec_sim.errors import ConfigError, RunError, StarecError
 from starec_sim.events import RunEvents
@@ -157,6 +157,8 @@ class Trials:
                     concurrency=now.experiment.concurrency,
                     choose_visitors=choose,
                 )
+                if state.rounds == start:  # later, the state has the events
+                    apply_events(trial.environment, arm, start)
                 await simulation.run(end)
         return simulation.digest
 
@@ -220,3 +222,7 @@ class Trials:
                         f"{error.message}",
                         hint="let `restore` take that state, or compare two arms",
                     ) from error
+                try:
+                    apply_events(changed, arm, change.round)
+                except ConfigError as error:
+                    raise ConfigError(f"{when}: {error.message}", hint=error.hint) from error

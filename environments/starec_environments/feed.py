@@ -13,8 +13,9 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import BaseModel, Field
 
+from starec_environments.feed_events import EVENTS, FeedEvents
 from starec_environments.feed_log import FeedLog, split_logs
 from starec_environments.mood import Moods, MoodSettings, delight
 from starec_environments.signals import Likes, SignalNames, Signals
@@ -45,6 +46,7 @@ class FeedEnvironment:
     task: ClassVar[Task] = FEED
     own_metrics: ClassVar[tuple[str, ...]] = ("visitors",)
     reward_names: ClassVar[tuple[str, ...]] = ("engagement", "satisfaction")
+    events: ClassVar[Mapping[str, type[BaseModel]]] = EVENTS
 
     class Config(MoodSettings):
         """Settings of the feed."""
@@ -93,6 +95,7 @@ class FeedEnvironment:
         self._recommender_hash = _hash(config.recommender)
         self._signals = Signals(config.signals, dataset.items, len(self.users))
         self._fit()
+        self._events = FeedEvents(self.items, self.users)
         self._round = 0
         self._offers: dict[int, _Offer] = {}
         self._likes: Likes | None = None
@@ -149,6 +152,10 @@ class FeedEnvironment:
             if not np.isnan(rating)
         )
 
+    def apply(self, event: str, settings: BaseModel) -> None:
+        """Let a scheduled event happen."""
+        self._events.apply(event, settings)
+
     def begin_round(self, round: int) -> Sequence[int]:
         """Draw the visitors of a round, and let the recommender fill their pages."""
         self._round = round
@@ -156,15 +163,16 @@ class FeedEnvironment:
         wanted = min(self.config.page_size * self.config.pages, len(self.items))
         hidden = self._log.hidden(self.config.page_size * self.config.pages)
         rng = self._streams.stream("recommend", round=round)
-        slates = self._recommender.recommend(visitors, wanted, hidden, rng)
+        ranked = len(self.items) if self._events.changes_slates else wanted
+        slates = self._recommender.recommend(visitors, ranked, hidden, rng)
         # A user who has consumed the whole catalogue does not visit.
-        self._offers = {
-            user: _Offer(items, *self._truth.of(user, items, round), scores[row >= 0])
-            for user, row, scores in zip(
-                visitors.tolist(), slates.items, slates.scores, strict=True
-            )
-            if len(items := row[row >= 0])
-        }
+        self._offers = {}
+        for user, row, scores in zip(visitors.tolist(), slates.items, slates.scores, strict=True):
+            items, scores = row[row >= 0], scores[row >= 0]
+            if self._events.changes_slates:
+                items, scores = (part[:wanted] for part in self._events.arranged(items, scores))
+            if len(items):
+                self._offers[user] = _Offer(items, *self._truth.of(user, items, round), scores)
         if self._signals.personal:
             self._likes = Likes.in_log(self._log.interactions, len(self.users))
         return list(self._offers)
@@ -180,7 +188,8 @@ class FeedEnvironment:
             cards = tuple(self.cards[item] for item in items)
         else:
             cards = self._signals.cards(items, self._likes.of(user) if self._likes else None)
-        return Observation(FEED, items, cards, len(steps) + 1)
+        message = self._events.message(user)
+        return Observation(FEED, items, cards, len(steps) + 1, context=message)
 
     def respond(
         self, user: int, steps: Sequence[Step], observation: Observation, decision: Decision
@@ -237,6 +246,7 @@ class FeedEnvironment:
             "fitted": np.array(self._fitted),
             "recommender": self._recommender_hash,
             **self._log.state(),
+            **self._events.state(),
             **recommender,
         }
 
@@ -247,6 +257,7 @@ class FeedEnvironment:
         """
         self._moods.values = np.array(state["mood"])
         self._log.restore(state)
+        self._events.restore(state)
         self._fitted = int(state["fitted"])
         log = self._log.interactions
         known = log.where(np.arange(self._fitted))

@@ -24,6 +24,14 @@ def fork(
             "environment.recommender.use=random. rounds=N: how many rounds the fork has in all.",
         ),
     ] = None,
+    event: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="EVENT",
+            help="Something happens after that round, with settings after commas, e.g. "
+            "remove,attribute=genre,value=Drama.",
+        ),
+    ] = None,
     arm: Annotated[str | None, typer.Option(metavar="ARM", help="Fork this arm alone.")] = None,
     runs_dir: RunsDir = Path("runs"),
     trust: Trust = False,
@@ -48,6 +56,7 @@ def fork(
                 recorded,
                 at_round,
                 changes or (),
+                scheduled=event or (),
                 arm=arm,
                 events=events,
                 trust=trust,

@@ -133,7 +133,7 @@ def test_a_wrong_round_is_refused(tmp_path, round):
 
 def test_two_entries_of_one_round_are_refused(tmp_path):
     other = {"round": 3, "set": {"environment.pages": 1}}
-    with pytest.raises(ConfigError, match="another entry is of round 3 as well"):
+    with pytest.raises(ConfigError, match="another entry changes keys in round 3 as well"):
         experiment(tmp_path, schedule=[TO_POPULARITY, other]).resolve()
 
 
