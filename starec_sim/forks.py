@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from starec_sim.errors import ConfigError, RunError, did_you_mean
+from starec_sim.errors import ConfigError, PluginError, RunError, did_you_mean
 from starec_sim.events import RunEvents
 from starec_sim.experiment import Experiment, recorded_experiment
 from starec_sim.runner import RunResult, run
@@ -21,7 +21,7 @@ from starec_sim.runs.folder import where_it_started
 from starec_sim.runs.lifecycle import check_same_code
 from starec_sim.runs.manifest import read_manifest
 from starec_sim.runs.reader import reading
-from starec_sim.settings import validate
+from starec_sim.settings import HINT, validate
 from starec_sim.traces.compare import Comparison, compare
 from starec_sim.traces.sides import Choice
 from starec_sim.traces.values import as_json
@@ -29,7 +29,7 @@ from starec_sim.yaml_files import key_value, read_spec
 
 _EXAMPLE = "e.g. --set environment.recommender.use=random"
 _EVENT = "e.g. --event remove,attribute=genre,value=Drama"
-_IN_SCHEDULE = re.compile(r"^(?:arms\..+?\.)?schedule\.\d+\.(set|event)[.:]? ?", re.MULTILINE)
+_IN_SCHEDULE = re.compile(r"^(?:arms\..+?\.)?schedule\.\d+\.(set|event)(\.?)", re.MULTILINE)
 
 
 class ForkResult(NamedTuple):
@@ -71,6 +71,7 @@ def fork(
 
     Raises:
         ConfigError: A change is wrong, or changes nothing.
+        PluginError: A change names a plug-in that is not found.
         RunError: The folder is no run, has no such round, was made by another version, or the
             replayed rounds are not those of the run.
         PausedError: The fork paused itself, and can be resumed.
@@ -152,6 +153,7 @@ def _forked(
 
     Raises:
         ConfigError: A change is wrong, or changes nothing.
+        PluginError: A plug-in is not found.
     """
     pairs = dict(key_value(text, "--set", _EXAMPLE) for text in changes)
     rounds = pairs.pop("rounds", experiment.rounds)
@@ -169,9 +171,12 @@ def _forked(
         if at_round < forked.rounds:
             forked.resolve()
             return forked
-    except ConfigError as error:
-        message = _IN_SCHEDULE.sub(lambda found: f"--{found[1]} ", error.message)
-        raise ConfigError(message, hint=_EVENT if "--event" in message else _EXAMPLE) from None
+    except (ConfigError, PluginError) as error:
+        message = _IN_SCHEDULE.sub(
+            lambda found: f"--{found[1]}{' ' if found[2] else ''}", error.message
+        )
+        example = _EVENT if message.startswith("--event") else _EXAMPLE
+        raise type(error)(message, hint=example if error.hint == HINT else error.hint) from None
     raise ConfigError(
         f"the fork has {forked.rounds} rounds, so none comes after round {at_round}",
         hint=f"pass a smaller --at-round, or more rounds: --set rounds={at_round + 5}",

@@ -174,6 +174,7 @@ def test_a_fork_can_be_forked_and_its_change_stays(changed):
         (2, ["environment.page_sise=4"], "--set environment.page_sise: there is no such key; did"),
         (2, ["environment.pages=two"], "--set environment.pages: must be a valid integer"),
         (2, ["environment.users=4"], "has other users"),
+        (2, ["environment=feedd"], '--set environment.use: no environment is called "feedd"'),
         (2, ["environment.pages"], "is not KEY=VALUE"),
         (2, ["rounds=many", TO_POPULARITY], "rounds: must be a valid integer"),
     ],
@@ -184,6 +185,20 @@ def test_bad_input_is_named_and_leaves_no_folder(alone, at_round, changes, messa
     assert message in raised.value.message
     assert "schedule." not in raised.value.message
     assert list(alone.parent.iterdir()) == [alone]
+
+
+@pytest.mark.parametrize(
+    ("event", "message"),
+    [
+        ("bost,items=[i1]", '--event use: feed has no event "bost"; did you mean "boost"'),
+        ("boost", "--event: name items by their ids"),
+        ("boost,item=i1", "--event item: there is no such key"),
+    ],
+)
+def test_a_wrong_event_is_named(alone, event, message):
+    with pytest.raises(ConfigError) as raised:
+        fork(alone, 2, (), scheduled=[event])
+    assert message in raised.value.message
 
 
 def test_a_record_of_another_version_is_named(alone):
