@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from starec_sim import plugins, yaml_files
-from starec_sim.environment import OwnMetrics, ScheduledEvents
+from starec_sim.environment import OwnMetrics
 from starec_sim.errors import ConfigError, DataError, RunError, did_you_mean
 from starec_sim.glossary import METRICS, metric_name
 from starec_sim.plugin_files import from_folder
@@ -20,7 +20,7 @@ from starec_sim.policies.settings import Budget, GatewaySettings, split_spec
 from starec_sim.policy_endpoints import check_endpoint
 from starec_sim.runs.code import CodeRules, code_of_file
 from starec_sim.runs.folder import CONFIG, configuration
-from starec_sim.schedule import ScheduledChange
+from starec_sim.schedule import ScheduledChange, ScheduledEvent, scheduled_event
 from starec_sim.settings import HINT, Settings, current_key, current_values, validate
 
 _SHARED = (
@@ -155,7 +155,7 @@ class Arm(NamedTuple):
         """Return the arm as it is in a round, from 0."""
         return next((c.arm for c in reversed(self.changes) if c.round <= round), self)
 
-    def events_at(self, round: int) -> tuple[ArmEvent, ...]:
+    def events_at(self, round: int) -> tuple[ScheduledEvent, ...]:
         """Return what happens at the beginning of a round, from 0."""
         return next((c.events for c in self.changes if c.round == round), ())
 
@@ -164,21 +164,13 @@ class Arm(NamedTuple):
         return [self, *(change.arm for change in self.changes)]
 
 
-class ArmEvent(NamedTuple):
-    """An event in an environment."""
-
-    name: str
-    settings: Any
-    """An instance of the model that the environment has for it."""
-
-
 class ArmChange(NamedTuple):
     """An arm as it is from a round on."""
 
     round: int
     """From 0."""
     arm: Arm
-    events: tuple[ArmEvent, ...] = ()
+    events: tuple[ScheduledEvent, ...] = ()
     """What happens at its beginning, after the change."""
 
 
@@ -212,7 +204,8 @@ def _scheduled(arm: Arm, at: str) -> Arm:
         after = _changed(before.arm, values, entry.set, f"{key}.set") if entry.set else before.arm
         events = before.events if is_next else ()
         if entry.event is not None:
-            events = (*events, _event(after, entry.event, f"{key}.event"))
+            happens = scheduled_event(after.environment.type, entry.event, f"{key}.event")
+            events = (*events, happens)
         changes[-1 if is_next else len(changes) :] = [ArmChange(entry.round - 1, after, events)]
     return arm._replace(changes=tuple(changes))
 
@@ -235,24 +228,6 @@ def _changed(arm: Arm, values: dict[str, Any], keys: Mapping[str, Any], at: str)
             hint="set another value, or remove the entry",
         )
     return after
-
-
-def _event(arm: Arm, spec: Mapping[str, Any], at: str) -> ArmEvent:
-    """Return an event with its settings validated."""
-    environment, name = arm.environment.type, str(spec["use"])
-    uses = arm.experiment.environment["use"]
-    if not isinstance(environment, ScheduledEvents):
-        raise ConfigError(
-            f"{at}: the environment {uses} has no events",
-            hint="change keys with `set`, or write `events` and `apply` into the environment",
-        )
-    if name not in environment.events:
-        raise ConfigError(
-            f'{at}.use: {uses} has no event "{name}"; {did_you_mean(name, environment.events)}',
-            hint="name one of its events",
-        )
-    settings = {key: value for key, value in spec.items() if key != "use"}
-    return ArmEvent(name, validate(environment.events[name], settings, at))
 
 
 def _parts(arm: Arm) -> tuple[Any, ...]:

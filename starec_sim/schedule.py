@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Self
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
+from starec_sim.environment import ScheduledEvents
+from starec_sim.errors import ConfigError, did_you_mean
 from starec_sim.plugins import Spec
-from starec_sim.settings import Settings
+from starec_sim.settings import Settings, validate
 
 
 class ScheduledChange(Settings):
@@ -26,3 +29,36 @@ class ScheduledChange(Settings):
         if not self.set and self.event is None:
             raise ValueError("name keys in `set`, or an `event`")
         return self
+
+
+class ScheduledEvent(NamedTuple):
+    """An event in an environment, with its settings validated."""
+
+    name: str
+    settings: BaseModel
+
+
+def scheduled_event(environment: Any, spec: Mapping[str, Any], at: str) -> ScheduledEvent:
+    """Return an event with its settings validated.
+
+    Args:
+        environment: The class of the environment.
+        spec: `{"use": event, **settings}`.
+        at: The dotted key of the spec, for messages.
+
+    Raises:
+        ConfigError: The environment has no such event, or a setting is wrong.
+    """
+    uses, name = environment.__name__, str(spec["use"])
+    if not isinstance(environment, ScheduledEvents):
+        raise ConfigError(
+            f"{at}: the environment {uses} has no events",
+            hint="change keys with `set`, or write `events` and `apply` into the environment",
+        )
+    if name not in environment.events:
+        raise ConfigError(
+            f'{at}.use: {uses} has no event "{name}"; {did_you_mean(name, environment.events)}',
+            hint="name one of its events",
+        )
+    settings = {key: value for key, value in spec.items() if key != "use"}
+    return ScheduledEvent(name, validate(environment.events[name], settings, at))

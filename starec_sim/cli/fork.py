@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from starec_sim.cli.options import AllowChangedCode, Answer, AsJson, RunArgument, RunsDir, Trust
+from starec_sim.cli.options import (
+    AllowChangedCode,
+    Answer,
+    AsJson,
+    RunArgument,
+    RunsDir,
+    Trust,
+    takes_options,
+)
 
 
-def fork(
-    run: RunArgument,
+@dataclass(frozen=True)
+class ForkOptions:
+    """What `starec fork` takes."""
+
+    run: RunArgument
     at_round: Annotated[
         int, typer.Option("--at-round", metavar="N", help="The last round that stays as it was.")
-    ],
+    ]
     changes: Annotated[
         list[str] | None,
         typer.Option(
@@ -23,7 +35,7 @@ def fork(
             help="Change a key of environment, agent or policies after that round, e.g. "
             "environment.recommender.use=random. rounds=N: how many rounds the fork has in all.",
         ),
-    ] = None,
+    ] = None
     event: Annotated[
         list[str] | None,
         typer.Option(
@@ -31,13 +43,16 @@ def fork(
             help="Something happens after that round, with settings after commas, e.g. "
             "remove,attribute=genre,value=Drama.",
         ),
-    ] = None,
-    arm: Annotated[str | None, typer.Option(metavar="ARM", help="Fork this arm alone.")] = None,
-    runs_dir: RunsDir = Path("runs"),
-    trust: Trust = False,
-    allow_changed_code: AllowChangedCode = False,
-    as_json: AsJson = False,
-) -> Answer:
+    ] = None
+    arm: Annotated[str | None, typer.Option(metavar="ARM", help="Fork this arm alone.")] = None
+    runs_dir: RunsDir = Path("runs")
+    trust: Trust = False
+    allow_changed_code: AllowChangedCode = False
+    as_json: AsJson = False
+
+
+@takes_options
+def fork(options: ForkOptions) -> Answer:
     """Play a recorded run on from one of its rounds with something changed, and print the effect.
 
     The rounds before are replayed, so no model is asked for them. The rounds after have the same
@@ -47,21 +62,22 @@ def fork(
     """
     from starec_sim import forks
     from starec_sim.cli.run_result import finish_run
+    from starec_sim.events import RunEvents
+    from starec_sim.runner import RunResult
     from starec_sim.runs import folder
 
-    recorded = folder.find(run, runs_dir)
-    return finish_run(
-        lambda events: (
-            forks.fork(
-                recorded,
-                at_round,
-                changes or (),
-                scheduled=event or (),
-                arm=arm,
-                events=events,
-                trust=trust,
-                allow_changed_code=allow_changed_code,
-            ).run
-        ),
-        as_json,
-    )
+    recorded = folder.find(options.run, options.runs_dir)
+
+    def execute(events: RunEvents) -> RunResult:
+        return forks.fork(
+            recorded,
+            options.at_round,
+            options.changes or (),
+            scheduled=options.event or (),
+            arm=options.arm,
+            events=events,
+            trust=options.trust,
+            allow_changed_code=options.allow_changed_code,
+        ).run
+
+    return finish_run(execute, options.as_json)

@@ -122,7 +122,10 @@ def test_a_fork_may_have_an_event(plain):
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        (event(3, "bost", items=["i1"]), 'feed has no event "bost"; did you mean "boost"'),
+        (
+            event(3, "bost", items=["i1"]),
+            'has no event "bost"; did you mean "boost"',
+        ),
         (event(3, "boost", item=["i1"]), "schedule.0.event.item: there is no such key"),
         (event(3, "boost"), "name items by their ids, or an attribute and its value"),
         (event(3, "remove", items=["i1"], attribute="a", value="b"), "name items by their ids"),
@@ -143,5 +146,5 @@ def test_a_wrong_event_is_named_before_the_run(tmp_path, entry, message):
 
 def test_an_environment_without_events_says_so(tmp_path):
     planned = experiment(tmp_path, event(3, "message", text="a"), environment={"use": "ranking"})
-    with pytest.raises(ConfigError, match="the environment ranking has no events"):
+    with pytest.raises(ConfigError, match="the environment RankingEnvironment has no events"):
         planned.resolve()

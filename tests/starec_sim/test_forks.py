@@ -190,7 +190,10 @@ def test_bad_input_is_named_and_leaves_no_folder(alone, at_round, changes, messa
 @pytest.mark.parametrize(
     ("event", "message"),
     [
-        ("bost,items=[i1]", '--event use: feed has no event "bost"; did you mean "boost"'),
+        (
+            "bost,items=[i1]",
+            '--event use: FeedEnvironment has no event "bost"; did you',
+        ),
         ("boost", "--event: name items by their ids"),
         ("boost,item=i1", "--event item: there is no such key"),
     ],
