@@ -43,7 +43,7 @@ class Remove(ChosenItems):
     """Items are shown no more."""
 
 
-class Message(Settings):
+class Announcement(Settings):
     """Users read a text before each page."""
 
     text: str = Field(min_length=1, max_length=2000)
@@ -51,7 +51,7 @@ class Message(Settings):
     """Only users with all of these values in their profile; everybody when empty."""
 
 
-EVENTS: Mapping[str, type[BaseModel]] = {"boost": Boost, "remove": Remove, "message": Message}
+EVENTS: Mapping[str, type[BaseModel]] = {"boost": Boost, "remove": Remove, "message": Announcement}
 
 
 class _Boosted(NamedTuple):
@@ -88,7 +88,7 @@ class FeedEvents:
         Raises:
             ConfigError: It names items or users that are not there.
         """
-        if isinstance(settings, Message):
+        if isinstance(settings, Announcement):
             self._send(settings)
         elif isinstance(settings, Boost):
             self._boosted.append(_Boosted(self._rows(event, settings), settings.places))
@@ -124,7 +124,7 @@ class FeedEvents:
         for event, values in json.loads(str(state.get("events", "[]"))):
             self.apply(event, EVENTS[event].model_validate(values))
 
-    def _send(self, message: Message) -> None:
+    def _send(self, message: Announcement) -> None:
         wanted = message.profile.items()
         rows = [row for row, user in enumerate(self._users) if wanted <= user.profile.items()]
         if not rows:
