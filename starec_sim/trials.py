@@ -156,6 +156,7 @@ class Trials:
                     events=events,
                     concurrency=now.experiment.concurrency,
                     choose_visitors=choose,
+                    skip_failed=now.experiment.plugin_errors == "skip",
                 )
                 if state.rounds == start:  # later, the state has the events
                     apply_events(trial.environment, arm, start)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -77,7 +78,11 @@ def sweep(options: SweepOptions) -> Answer:
     if options.csv is not None and not options.csv.parent.is_dir():
         raise ConfigError(f"--csv {options.csv}: there is no such folder", hint="make it first")
     runs = plan_sweep(experiment, over, _seeds(options.seeds, experiment))
-    result = play_sweep(runs, options.processes, print_progress)
+    try:
+        result = play_sweep(runs, options.processes, print_progress)
+    except KeyboardInterrupt:
+        print("\nThe sweep stopped; the same command goes on from here.", file=sys.stderr)
+        raise
     if options.csv is not None:
         write_csv(result, options.csv)
     if options.as_json:

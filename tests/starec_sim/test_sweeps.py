@@ -184,3 +184,15 @@ def test_a_wrong_option_is_named(tmp_path, starec, over, message):
     status, _, err = starec("sweep", path, *options)
     assert status
     assert message in err
+
+
+def test_a_sweep_that_the_user_stops_says_how_it_goes_on(tmp_path, starec, monkeypatch):
+    def stop(over):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("starec_sim.cli.sweep_view.print_progress", stop)
+    path = tmp_path / "e.yaml"
+    path.write_text(json.dumps({**VALUES, "runs_dir": str(tmp_path / "runs")}))
+    status, _, err = starec("sweep", path, "--over", "environment.pages=1,2")
+    assert status == 130
+    assert "the same command goes on from here" in err
