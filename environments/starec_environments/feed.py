@@ -91,7 +91,7 @@ class FeedEnvironment:
         self._log = FeedLog(known, len(self.users), len(self.items), config.rest)
         self._fitted = 0
         """Rows of the log on which recommender and signals were last fitted."""
-        self._recommender = self._build_recommender()
+        self.recommender = self._build_recommender()
         self._recommender_hash = _hash(config.recommender)
         self._signals = Signals(config.signals, dataset.items, len(self.users))
         self._fit()
@@ -164,7 +164,7 @@ class FeedEnvironment:
         hidden = self._log.hidden(self.config.page_size * self.config.pages)
         rng = self._streams.stream("recommend", round=round)
         ranked = len(self.items) if self._events.changes_slates else wanted
-        slates = self._recommender.recommend(visitors, ranked, hidden, rng)
+        slates = self.recommender.recommend(visitors, ranked, hidden, rng)
         # A user who has consumed the whole catalogue does not visit.
         self._offers = {}
         for user, row, scores in zip(visitors.tolist(), slates.items, slates.scores, strict=True):
@@ -225,21 +225,21 @@ class FeedEnvironment:
         self._moods.move(visits)
         new = self._log.append(visits)
         if self.config.refit_every:
-            self._recommender.observe(new)
+            self.recommender.observe(new)
             if (self._round + 1) % self.config.refit_every == 0:
                 self._fit()
         return {"visitors": len(visits) / len(self.users)}
 
     def _fit(self) -> None:
         log = self._log.interactions
-        self._recommender.fit(log)
+        self.recommender.fit(log)
         self._signals.fit(log)
         self._fitted = len(log.users)
 
     def state(self) -> Mapping[str, NDArray[Any]]:
         """Return moods, what was consumed, what was skipped lately, and the recommender's state."""
         recommender = {
-            f"recommender/{name}": array for name, array in self._recommender.state().items()
+            f"recommender/{name}": array for name, array in self.recommender.state().items()
         }
         return {
             "mood": self._moods.values.copy(),
@@ -264,11 +264,11 @@ class FeedEnvironment:
         self._signals.fit(known)
         of_state = state.get("recommender", self._recommender_hash)
         if not np.array_equal(of_state, self._recommender_hash):
-            self._recommender.fit(known)
+            self.recommender.fit(known)
             if self.config.refit_every:
-                self._recommender.observe(log.where(np.arange(self._fitted, len(log.users))))
+                self.recommender.observe(log.where(np.arange(self._fitted, len(log.users))))
             return
-        self._recommender.restore(
+        self.recommender.restore(
             {
                 name.removeprefix("recommender/"): array
                 for name, array in state.items()
