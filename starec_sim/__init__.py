@@ -9,7 +9,7 @@ The names that most programs need are imported from here:
 
 | for | names |
 |---|---|
-| running experiments | `Experiment`, `read_experiment`, `run`, `replay`, `resume`, `train` |
+| experiments | `Experiment`, `read_experiment`, `run`, `fork`, `replay`, `resume`, `train` |
 | measuring policies | `Evaluation`, `evaluate`, `AuditSettings`, `audit` |
 | watching | `RunEvents`, `progress_display` |
 | reading what was recorded | `Run`, `read_run` |
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from starec_sim.evaluation.settings import Evaluation
     from starec_sim.events import RunEvents
     from starec_sim.experiment import Experiment, read_experiment
+    from starec_sim.forks import fork
     from starec_sim.learning.train import train
     from starec_sim.recommender import Recommender
     from starec_sim.resume_any import resume
@@ -110,6 +111,7 @@ __all__ = [
     "build_environment",
     "card",
     "evaluate",
+    "fork",
     "load_dataset",
     "progress_display",
     "read_experiment",
@@ -143,6 +145,7 @@ _MODULES = {
         "Experiment",
         "read_experiment",
     ),
+    "starec_sim.forks": ("fork",),
     "starec_sim.learning.train": ("train",),
     "starec_sim.recommender": ("Recommender",),
     "starec_sim.resume_any": ("resume",),

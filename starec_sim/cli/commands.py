@@ -15,6 +15,8 @@ _COMMANDS = {
     "train": "train.train",
     "resume": "resume.resume",
     "replay": "replay.replay",
+    "fork": "fork.fork",
+    "sweep": "sweep.sweep",
     "estimate": "estimate.estimate",
     "runs": "runs.runs",
     "show": "show.show",
