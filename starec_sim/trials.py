@@ -22,7 +22,7 @@ from starec_sim.runs.lifecycle import OpenRun
 from starec_sim.runs.recorder import Recorder
 from starec_sim.runs.recording import Recording
 from starec_sim.runs.trial_state import TrialState
-from starec_sim.simulation import ChooseVisitors, Simulation
+from starec_sim.simulation import ChooseVisitors, Simulation, VisitRules
 
 
 class _Trial(NamedTuple):
@@ -154,9 +154,10 @@ class Trials:
                     recorder,
                     state,
                     events=events,
-                    concurrency=now.experiment.concurrency,
+                    visit_rules=VisitRules(
+                        now.experiment.concurrency, now.experiment.plugin_errors == "skip"
+                    ),
                     choose_visitors=choose,
-                    skip_failed=now.experiment.plugin_errors == "skip",
                 )
                 if state.rounds == start:  # later, the state has the events
                     apply_events(trial.environment, arm, start)
