@@ -13,6 +13,7 @@ The names that most programs need are imported from here:
 | measuring policies | `Evaluation`, `evaluate`, `AuditSettings`, `audit` |
 | watching | `RunEvents`, `progress_display` |
 | reading what was recorded | `Run`, `read_run` |
+| asking users afterwards | `interview` |
 | working with the parts | `load_dataset`, `build_environment`, `Streams` |
 | plug-ins | `World`, `Environment`, `Recommender`, `Agent`, `Call`, `Dataset`, `Settings`, `card` |
 | tasks | `Task`, `ActionKind`, `Amount`, `OneOf`, `FreeText`, `RANKING`, `FEED` |
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from starec_sim.evaluation.settings import Evaluation
     from starec_sim.events import RunEvents
     from starec_sim.experiment import Experiment, read_experiment
+    from starec_sim.interviews.interview import interview
     from starec_sim.learning.train import train
     from starec_sim.recommender import Recommender
     from starec_sim.resume_any import resume
@@ -110,6 +112,7 @@ __all__ = [
     "build_environment",
     "card",
     "evaluate",
+    "interview",
     "load_dataset",
     "progress_display",
     "read_experiment",
@@ -143,6 +146,7 @@ _MODULES = {
         "Experiment",
         "read_experiment",
     ),
+    "starec_sim.interviews.interview": ("interview",),
     "starec_sim.learning.train": ("train",),
     "starec_sim.recommender": ("Recommender",),
     "starec_sim.resume_any": ("resume",),

@@ -116,6 +116,7 @@ def interview(options: InterviewCommandOptions) -> Answer:
         print_kept(run, kept)
         return None
     ids, questions = _questions(options, run)
+    _check_groups(options, run)
     with work_progress():
         found = hold(run, questions, _options(options, ids))
     if options.csv is not None:
@@ -140,7 +141,7 @@ def _questions(
         ConfigError: There is no question, or it has no type.
     """
     from starec_sim.errors import ConfigError
-    from starec_sim.interviews.questions import checked_questions
+    from starec_sim.interviews.questions import read_question
     from starec_sim.runs.reader import reading
 
     words, types = list(options.words or ()), _types(options)
@@ -164,7 +165,7 @@ def _questions(
             f'the question "{question}" has no type',
             hint="add one of --scale 1-5, --choice a,b,c, --yes-no, --number, --text 30",
         )
-    return ids, list(checked_questions([{"ask": question, **types}], "the question"))
+    return ids, [read_question(question, **types)]
 
 
 def _types(options: InterviewCommandOptions) -> dict[str, Any]:
@@ -182,11 +183,11 @@ def _types(options: InterviewCommandOptions) -> dict[str, Any]:
 def _options(options: InterviewCommandOptions, ids: list[str]) -> InterviewOptions:
     from starec_sim.evaluation.contenders import read_policy
     from starec_sim.interviews.interview import InterviewOptions
-    from starec_sim.interviews.people import read_sample
+    from starec_sim.interviews.people import read_selection
 
     arms = options.arm or (["all"] if options.by == "arm" else [])
     return InterviewOptions(
-        users=read_sample(options.users or (), ids),
+        users=read_selection(options.users or (), ids),
         at_round=options.at_round,
         arms=arms,
         seed=options.seed,
@@ -195,6 +196,16 @@ def _options(options: InterviewCommandOptions, ids: list[str]) -> InterviewOptio
         cache=options.cache,
         trust=options.trust,
     )
+
+
+def _check_groups(options: InterviewCommandOptions, run: Path) -> None:
+    """Check `--by` before anything is asked, because answers cost money."""
+    from starec_sim.interviews.figures import check_trait
+    from starec_sim.runs.reader import reading
+
+    with reading(run) as reader:
+        users = reader.users(reader.trial(None, options.seed))
+        check_trait(options.by, [user.profile for _, user in users])
 
 
 def _check_nothing_else(options: InterviewCommandOptions) -> None:

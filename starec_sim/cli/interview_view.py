@@ -14,7 +14,7 @@ from starec_sim.cli.tables import grid, interval_text, number, one_line
 from starec_sim.cli.text import runnable
 from starec_sim.cli.visible_console import console
 from starec_sim.exports.whole_file import whole_file
-from starec_sim.interviews import AnswerFigure, Interview, answer_figures
+from starec_sim.interviews import AnswerFigure, Interview, InterviewAnswer, answer_figures
 from starec_sim.traces.values import as_json
 
 _TEXTS = 5
@@ -69,20 +69,17 @@ def shown_value(value: object) -> str:
 def print_interview(found: Interview, figures: Sequence[AnswerFigure]) -> None:
     """Print the figures of each question, and some answers in words."""
     out = console()
-    when = f"after round {found.round}" if found.round else "before round 1"
     seeds = ", ".join(str(seed) for seed in sorted({a.seed for a in found.answers}))
     who = ", ".join(dict.fromkeys(answer.policy for answer in found.answers))
-    users = len(found.profiles)
-    people = "1 user" if users == 1 else f"{users:,} users"
-    out.print(f"{found.run}: {people} {when}, seed {seeds}; {who} answers", soft_wrap=True)
+    out.print(f"{found.run}: {_people(found)}, seed {seeds}; answered by {who}", soft_wrap=True)
     for question in found.questions:
         answers = [answer for answer in found.answers if answer.question == question.label]
         out.print()
         out.print(one_line(question.ask, 10 * out.width, "bold"), soft_wrap=True)
         if question.text is not None:
             for answer in [each for each in answers if each.value is not None][:_TEXTS]:
-                said = f"  {answer.user}: {shown_value(answer.value)}"
-                out.print(one_line(said, 20 * out.width), soft_wrap=True)
+                said = f"{_who(found, answer)}: {shown_value(answer.value)}"
+                out.print(Text.assemble("  ", one_line(said, 20 * out.width)), soft_wrap=True)
         else:
             out.print(
                 _table([each for each in figures if each.question == question.label], out.width)
@@ -91,8 +88,8 @@ def print_interview(found: Interview, figures: Sequence[AnswerFigure]) -> None:
         if unread:
             out.print(f"  not read: {len(unread):,} of {len(answers):,} answers", style="yellow")
         for answer in unread[:_PROBLEMS]:
-            line = f"    {answer.user}: {answer.problem}"
-            out.print(one_line(line, 3 * out.width, "dim"), soft_wrap=True)
+            line = one_line(f"{_who(found, answer)}: {answer.problem}", 3 * out.width, "dim")
+            out.print(Text.assemble("    ", line), soft_wrap=True)
     out.print("\n± half of the 95 % interval over users, [low, high] a lopsided one", style="dim")
     if found.stopped:
         out.print(
@@ -101,6 +98,18 @@ def print_interview(found: Interview, figures: Sequence[AnswerFigure]) -> None:
         )
     if found.file is not None:
         out.print(f"All answers: {found.file}", soft_wrap=True)
+
+
+def _people(found: Interview) -> str:
+    count = len(found.profiles)
+    when = f"after round {found.round}" if found.round else "before round 1"
+    return f"{'1 user' if count == 1 else f'{count:,} users'} {when}"
+
+
+def _who(found: Interview, answer: InterviewAnswer) -> str:
+    """Return the user of an answer, with her arm where there are several."""
+    several = len({each.arm for each in found.answers}) > 1
+    return f"{answer.user} ({answer.arm})" if several else answer.user
 
 
 def _table(figures: Sequence[AnswerFigure], width: int) -> Any:
@@ -117,7 +126,8 @@ def _table(figures: Sequence[AnswerFigure], width: int) -> Any:
             value = Text.assemble((number(interval.mean), "bold"), interval_text(interval))
         name = group if group != before else ""
         of = one_line(figure.of, max(10, width // 3))
-        table.add_row(one_line(f"  {name}", width // 3), of, value, Text(f"n {interval.n}", "dim"))
+        shown = Text.assemble("  ", one_line(name, width // 3))
+        table.add_row(shown, of, value, Text(f"n {interval.n}", "dim"))
         before = group
     return table
 
@@ -130,9 +140,8 @@ def print_kept(run: Path, kept: Sequence[Interview]) -> None:
         ask = f'starec interview {run} "How satisfied are you with what you see?" --scale 1-5'
         out.print(f"  {runnable(ask)}", style="dim", soft_wrap=True)
         return
-    table = grid()
     for each in kept:
-        asked = "; ".join(question.label for question in each.questions)
-        users = f"{len(each.profiles):,} users after round {each.round}"
-        table.add_row(each.file or "", each.created[:16], users, one_line(asked, out.width))
-    out.print(table)
+        when = f"{each.created[:16]}, {_people(each)}"
+        out.print(Text.assemble(f"{each.file}: {when}"), soft_wrap=True)
+        for question in each.questions:
+            out.print(Text.assemble("  ", one_line(question.ask, out.width - 2)))

@@ -56,7 +56,7 @@ _REPAIR = Template(
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class AskedUser:
     """A user as she was after a round."""
 
     row: int
@@ -77,7 +77,7 @@ class ReadAnswer:
 
 
 def write_question(
-    person: Person, cards: Sequence[str], question: InterviewQuestion, form: Form
+    person: AskedUser, cards: Sequence[str], question: InterviewQuestion, form: Form
 ) -> Messages:
     """Return the messages of a question.
 
@@ -107,7 +107,7 @@ def write_question(
 async def ask_person(
     policies: Policies,
     key: CallKey,
-    person: Person,
+    person: AskedUser,
     cards: Sequence[str],
     question: InterviewQuestion,
 ) -> ReadAnswer:

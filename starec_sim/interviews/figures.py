@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,16 +67,25 @@ def answer_figures(interview: Interview, by: str | None = None) -> list[AnswerFi
     return figures
 
 
+def check_trait(by: str | None, profiles: Iterable[Mapping[str, str]]) -> None:
+    """Check that users can be grouped by a trait.
+
+    Raises:
+        RunError: No profile has that trait.
+    """
+    traits = {trait for profile in profiles for trait in profile}
+    if by not in (None, "arm", *traits):
+        raise RunError(
+            f'the users have no "{by}"; {did_you_mean(str(by), {*traits, "arm"})}',
+            hint="pass one of those to --by",
+        )
+
+
 def _groups(interview: Interview, by: str | None) -> dict[str, str]:
     """Return the group of each user."""
     if by is None or by == "arm":
         return dict.fromkeys(interview.profiles, "")
-    traits = {trait for profile in interview.profiles.values() for trait in profile}
-    if by not in traits:
-        raise RunError(
-            f'the users have no "{by}"; {did_you_mean(by, {*traits, "arm"})}',
-            hint="pass one of those to --by",
-        )
+    check_trait(by, interview.profiles.values())
     users = {
         row: User(name, interview.profiles[name]) for row, name in enumerate(interview.profiles)
     }

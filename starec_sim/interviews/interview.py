@@ -18,8 +18,8 @@ from starec_sim.errors import ConfigError, PausedError, RunError
 from starec_sim.executors.event_loop import run_coroutine
 from starec_sim.executors.pool import run_pool
 from starec_sim.experiment import recorded_experiment
-from starec_sim.interviews.asking import Person, ReadAnswer, ask_person
-from starec_sim.interviews.people import EVERYBODY, Sample, choose
+from starec_sim.interviews.asking import AskedUser, ReadAnswer, ask_person
+from starec_sim.interviews.people import EVERYBODY, UserSelection, choose
 from starec_sim.interviews.questions import InterviewQuestion, checked_questions, read_survey
 from starec_sim.interviews.saved import Interview, InterviewAnswer, save_interview
 from starec_sim.policies.abilities import costs_nothing
@@ -44,7 +44,7 @@ _EVERY_ARM = "all"
 class InterviewOptions:
     """How an interview is held."""
 
-    users: Sample = EVERYBODY
+    users: UserSelection = EVERYBODY
     at_round: int | None = None
     """Asks users as they were after this round; 0 is the beginning, None the last round."""
     arms: Sequence[str] = ()
@@ -66,7 +66,7 @@ class _Job(NamedTuple):
     """One question to one user."""
 
     trial: RecordedTrial
-    person: Person
+    person: AskedUser
     question: InterviewQuestion
 
 
@@ -111,7 +111,7 @@ def interview(
     rules, jobs, opened = CodeRules(trust=options.trust), list[_Job](), dict[str, ReopenedRound]()
     for trial, users in zip(trials, chosen, strict=True):
         then = opened[trial.arm] = reopen(folder, round, trial.arm, trial.seed, rules)
-        people = [Person(row, user, then.memory(row)) for row, user in users]
+        people = [AskedUser(row, user, then.memory(row)) for row, user in users]
         jobs += [_Job(trial, person, question) for person in people for question in asked]
     found = Interview(
         run=folder.resolve().name,
@@ -205,7 +205,7 @@ class _Asking:
 
 def _answer(
     trial: RecordedTrial,
-    person: Person,
+    person: AskedUser,
     question: InterviewQuestion,
     read: ReadAnswer,
     policy: Policy,
@@ -240,8 +240,7 @@ def _check_kind(folder: Path, manifest: Manifest) -> None:
         )
     if manifest.kind != "run":
         raise RunError(
-            f"{folder} is an {manifest.kind} and cannot be asked: it has no rounds that users lived "
-            "through",
+            f"{folder} is an {manifest.kind} and cannot be asked: its users live through no rounds",
             hint="`starec runs` lists the runs with their kinds; name one of the kind run",
         )
 

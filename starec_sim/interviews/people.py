@@ -13,7 +13,7 @@ from starec_sim.types import User
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class UserSelection:
     """Which users of a trial are asked."""
 
     ids: tuple[str, ...] = ()
@@ -24,10 +24,10 @@ class Sample:
     """At most so many of them, drawn by the seed of the run."""
 
 
-EVERYBODY = Sample()
+EVERYBODY = UserSelection()
 
 
-def read_sample(texts: Sequence[str], ids: Sequence[str] = ()) -> Sample:
+def read_selection(texts: Sequence[str], ids: Sequence[str] = ()) -> UserSelection:
     """Return the users that `--users` names.
 
     Args:
@@ -37,8 +37,8 @@ def read_sample(texts: Sequence[str], ids: Sequence[str] = ()) -> Sample:
     Raises:
         RunError: A text is empty, or two numbers are given.
 
-    >>> read_sample(["20", "gender=F"])
-    Sample(ids=(), where=(('gender', 'F'),), count=20)
+    >>> read_selection(["20", "gender=F"])
+    UserSelection(ids=(), where=(('gender', 'F'),), count=20)
     """
     names, where, counts = list(ids), [], []
     for text in texts:
@@ -59,24 +59,28 @@ def read_sample(texts: Sequence[str], ids: Sequence[str] = ()) -> Sample:
             "users are named by id, and chosen by number or trait as well",
             hint="leave out the ids, or leave out --users",
         )
-    return Sample(tuple(dict.fromkeys(names)), tuple(where), counts[0] if counts else None)
+    return UserSelection(tuple(dict.fromkeys(names)), tuple(where), counts[0] if counts else None)
 
 
-def choose(reader: Reader, trial: RecordedTrial, sample: Sample) -> list[tuple[int, User]]:
+def choose(
+    reader: Reader, trial: RecordedTrial, selection: UserSelection
+) -> list[tuple[int, User]]:
     """Return (row, user) of the users who are asked, in order of row.
 
     Raises:
         RunError: There is no such user, trait or value.
     """
-    if sample.ids:
-        return sorted((reader.user(trial, name) for name in sample.ids), key=lambda each: each[0])
+    if selection.ids:
+        return sorted(
+            (reader.user(trial, name) for name in selection.ids), key=lambda each: each[0]
+        )
     users = dict(reader.users(trial))
     rows = list(users)
-    for trait, value in sample.where:
+    for trait, value in selection.where:
         rows = _having(users, rows, trait, value)
-    if sample.count is not None and sample.count < len(rows):
+    if selection.count is not None and selection.count < len(rows):
         stream = Streams(trial.seed).stream("interviewed users")
-        rows = sorted(int(row) for row in stream.permutation(rows)[: sample.count])
+        rows = sorted(int(row) for row in stream.permutation(rows)[: selection.count])
     return [(row, users[row]) for row in rows]
 
 
@@ -85,7 +89,9 @@ def _having(users: Mapping[int, User], rows: Sequence[int], trait: str, value: s
     if not labels:
         traits = {name for user in users.values() for name in user.profile}
         known = did_you_mean(trait, traits) if traits else "their profiles are empty"
-        raise RunError(f'the users have no "{trait}"; {known}', hint="see `starec show RUN`")
+        raise RunError(
+            f'the users have no "{trait}"; {known}', hint="name one of those, or ids: --users u1,u2"
+        )
     found = [row for row in rows if value in (labels.get(row), str(users[row].profile.get(trait)))]
     if not found:
         values = {*labels.values(), *(str(user.profile.get(trait)) for user in users.values())}

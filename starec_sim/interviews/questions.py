@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -28,6 +29,7 @@ TYPES: tuple[QuestionType, ...] = ("scale", "choice", "yes_no", "number", "text"
 MAX_POINTS = 101
 """Points of the longest scale, so that 0-100 is one."""
 MAX_OPTIONS = 50
+MAX_QUESTIONS = 100
 MAX_WORDS = 500
 _SCALE = re.compile(r"\s*([+-]?\d{1,6})\s*-\s*([+-]?\d{1,6})\s*")
 _NUMBER = re.compile(r"[+-]?\d{1,15}(?:\.\d{1,15})?")
@@ -63,8 +65,8 @@ class InterviewQuestion(Settings):
     """Its name in tables; the question itself when empty."""
     scale: Annotated[tuple[int, int] | None, BeforeValidator(_scale)] = None
     """The least and the greatest whole number, e.g. `1-5`."""
-    choice: tuple[Text, ...] | None = Field(default=None, min_length=2, max_length=MAX_OPTIONS)
-    """Options, of which one is named."""
+    choice: tuple[Text, ...] | None = None
+    """Options, of which one is named: 2 to 50."""
     yes_no: Literal[True] | None = None
     number: Literal[True] | None = None
     """Any number."""
@@ -90,11 +92,12 @@ class InterviewQuestion(Settings):
             raise ValueError(
                 f"scale: {low}-{high} has no two points in rising order, or more than {MAX_POINTS}"
             )
-        options = [option.casefold() for option in self.choice or ()]
-        if twice := [
-            option for option in self.choice or () if options.count(option.casefold()) > 1
-        ]:
-            raise ValueError(f'choice: the option "{twice[0]}" is there more than once')
+        if self.choice is not None and not 2 <= len(self.choice) <= MAX_OPTIONS:
+            raise ValueError(f"choice: has {len(self.choice)} options, not 2 to {MAX_OPTIONS}")
+        folded = [option.casefold() for option in self.choice or ()]
+        for option in self.choice or ():
+            if folded.count(option.casefold()) > 1:
+                raise ValueError(f'choice: the option "{option}" is there more than once')
         return self
 
     @property
@@ -143,7 +146,8 @@ class InterviewQuestion(Settings):
             The value, and what is wrong with the text. Nothing is guessed: of two numbers, or a
             number outside of the scale, the value is None.
         """
-        said, value = " ".join(text.split()), None
+        said = " ".join(text.split())
+        value: AnswerValue | None = None
         if self.scale is not None:
             low, high = self.scale
             if re.fullmatch(r"[+-]?\d{1,9}", said) and low <= int(said) <= high:
@@ -162,21 +166,6 @@ class InterviewQuestion(Settings):
         """Read a free text; one that is too long is cut, and that is said."""
         value, findings = read_summary(answer, self.text or MAX_WORDS, form, ANSWER)
         return value, str(findings)
-
-
-class Survey(Settings):
-    """Questions in a file."""
-
-    questions: tuple[InterviewQuestion, ...] = Field(min_length=1, max_length=100)
-
-    @model_validator(mode="after")
-    def _different_labels(self) -> Self:
-        labels = [question.label for question in self.questions]
-        if twice := [label for label in labels if labels.count(label) > 1]:
-            raise ValueError(
-                f'two questions are called "{twice[0]}"; give one of them another `name`'
-            )
-        return self
 
 
 def read_survey(path: Path | str) -> tuple[InterviewQuestion, ...]:
@@ -202,7 +191,46 @@ def checked_questions(questions: Any, at: str) -> tuple[InterviewQuestion, ...]:
     Raises:
         ConfigError: A question is wrong.
     """
+    if not isinstance(questions, Sequence) or isinstance(questions, str):
+        raise ConfigError(f"{at}: questions must be a list, got {questions!r:.80}", hint=_HINT)
+    if not 1 <= len(questions) <= MAX_QUESTIONS:
+        raise ConfigError(
+            f"{at}: there are {len(questions)} questions, not 1 to {MAX_QUESTIONS}", hint=_HINT
+        )
+    checked: list[InterviewQuestion] = []
+    problems: list[str] = []
+    for number, values in enumerate(questions):
+        try:
+            checked.append(_checked(values, f"questions.{number}"))
+        except ConfigError as error:
+            problems.append(error.message)
+    if problems:
+        raise ConfigError(f"{at}: " + "\n".join(problems), hint=_HINT)
+    labels = [question.label for question in checked]
+    if twice := [label for label in labels if labels.count(label) > 1]:
+        raise ConfigError(
+            f'{at}: two questions are called "{twice[0]}"', hint="give one of them another `name`"
+        )
+    return tuple(checked)
+
+
+def _checked(values: Any, at: str) -> InterviewQuestion:
+    if isinstance(values, InterviewQuestion):
+        return values
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{at}: must hold keys and values, got {values!r:.80}")
+    return validate(InterviewQuestion, values, at)
+
+
+def read_question(ask: str, **types: Any) -> InterviewQuestion:
+    """Return one question; `types` are those of `InterviewQuestion`.
+
+    Raises:
+        ConfigError: It is wrong.
+    """
     try:
-        return validate(Survey, {"questions": questions}, "").questions
+        return validate(InterviewQuestion, {"ask": ask, **types}, "")
     except ConfigError as error:
-        raise ConfigError(f"{at}: {error.message}", hint=_HINT) from None
+        raise ConfigError(
+            error.message, hint="e.g. --scale 1-5, --choice a,b,c, --text 30"
+        ) from None

@@ -81,7 +81,7 @@ class Interview:
 
     def as_json(self) -> dict[str, Any]:
         """Return the interview as JSON values."""
-        asked = [each.model_dump(mode="json", exclude_none=True) for each in self.questions]
+        asked = [each.model_dump(mode="json", exclude_defaults=True) for each in self.questions]
         return {**asdict(self), "questions": asked}
 
 
