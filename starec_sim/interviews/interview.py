@@ -235,7 +235,7 @@ def _check_kind(folder: Path, manifest: Manifest) -> None:
         raise RunError(
             f"{folder} is a training and cannot be asked: its users begin anew in every episode, "
             "and the weights change between rounds",
-            hint="play a run with the trained policy and ask its users: set policies.fast.model, or "
+            hint="ask users of a run with the trained policy: set policies.fast.model, or "
             f"policies.fast.adapter after a LoRA, to {manifest.version or 'its last version'}",
         )
     if manifest.kind != "run":
