@@ -14,11 +14,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from starec_sim.glossary import OF_ACTIONS
 from starec_sim.tasks import FEED, Amount
 from starec_sim.types import FloatArray, Step, Visit
 
-RATE, MEAN, SUM = "rate:", "mean:", "sum:"
-"""What the names of these metrics begin with."""
+RATE, MEAN, SUM = OF_ACTIONS
 
 
 def action_metrics(visits: Sequence[Visit]) -> dict[str, FloatArray]:

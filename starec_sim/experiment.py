@@ -5,14 +5,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from starec_sim import plugins, yaml_files
 from starec_sim.environment import OwnMetrics
 from starec_sim.errors import ConfigError, DataError, RunError, did_you_mean
-from starec_sim.glossary import METRICS, metric_name
+from starec_sim.glossary import METRICS, OF_ACTIONS, metric_name
 from starec_sim.plugin_files import from_folder
 from starec_sim.plugins import Plugin, Spec, spec_or
 from starec_sim.policies.abilities import costs_nothing
@@ -88,6 +88,9 @@ class Experiment(Settings):
     """Settings of `starec train`, with the keys of `starec_sim.learning.config.Training`. Other
     commands ignore them."""
     gateway: GatewaySettings = GatewaySettings()
+    plugin_errors: Literal["stop", "skip"] = "stop"
+    """What follows when a plug-in fails in a visit. `stop` ends the run; `skip` leaves the visit
+    out, names it, and counts it in the metric `skipped`."""
     tracing: bool = False
     """Whether LangChain sends prompts and answers to the LangSmith server of the environment
     variables. They alone do not switch it on."""
@@ -152,7 +155,7 @@ def _check_metrics(names: Sequence[str], arms: Iterable[Arm]) -> None:
             return
         known += arm.environment.type.own_metrics
     for name in names:
-        if name not in known:
+        if name not in known and not name.startswith(OF_ACTIONS):
             near = did_you_mean(name, [*known, *(info.label for info in METRICS.values())])
             raise ConfigError(
                 f'report.metrics: there is no metric "{name}"; {near}',

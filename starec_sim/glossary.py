@@ -58,7 +58,11 @@ METRICS: Mapping[str, MetricInfo] = {
         "malformed", "share of answers with a flaw, even after repair", "lower"
     ),
     "repaired": MetricInfo("repaired", "share of answers that needed a repair call", "lower"),
+    "skipped": MetricInfo("skipped", "share of visits left out because a plug-in failed", "lower"),
 }
+
+OF_ACTIONS = ("rate:", "mean:", "sum:")
+"""What the names of the metrics begin with that own actions and rewards of an environment give."""
 
 UNREAD = ("malformed", "slow_malformed")
 """Metrics of answers that could not be read: any other value than zero is a sign of an error."""

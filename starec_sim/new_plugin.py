@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import keyword
 import re
 import shlex
 import sys
 from collections.abc import Mapping
+from importlib.machinery import PathFinder
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
@@ -111,7 +111,7 @@ def _templates(kind: str, module: str, package: bool) -> dict[str, str]:
     if kind == "dataset":
         files[f"{code}.jsonl"] = "dataset.jsonl"
     if package:
-        files[f"tests/test_{kind}.py"] = f"package/test_{kind}.py"
+        files[f"tests/test_{kind}.py"] = f"package/{kind}_test.py"
         files[".github/workflows/tests.yml"] = "package/tests.yml"
         files |= {each: f"package/{each}" for each in ("pyproject.toml", "README.md", "LICENSE")}
     return files
@@ -151,7 +151,7 @@ def _check_module(kind: str, module: str, texts: Mapping[Path, str]) -> None:
                 hint="choose another name, or move the file away",
             )
     taken = module in sys.stdlib_module_names or keyword.iskeyword(module)
-    if taken or importlib.util.find_spec(module) is not None:
+    if taken or _is_installed(module):
         what = "a word of Python" if keyword.iskeyword(module) else "the name of another module"
         raise ConfigError(
             f'"{module}" is {what}, so that it cannot be imported',
@@ -183,3 +183,9 @@ def _write(texts: Mapping[Path, str]) -> None:
             raise RunError(
                 f"{path} cannot be written: {error.strerror}", hint=os_hint(error)
             ) from error
+
+
+def _is_installed(module: str) -> bool:
+    """Return whether an installed package brings a module of this name."""
+    folders = [each for each in sys.path if each.endswith(("site-packages", "dist-packages"))]
+    return PathFinder.find_spec(module, folders) is not None

@@ -7,6 +7,7 @@ while simulation.rounds < rounds:
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from starec_sim.agent import Agent, Call, NamedPolicies, Policies
 from starec_sim.boundary import checked_agent, checked_environment, watched_calls
 from starec_sim.environment import Environment
+from starec_sim.errors import ContractError, ContractWarning, PluginError, StarecError
 from starec_sim.events import RunEvents
 from starec_sim.executors.pool import run_pool
 from starec_sim.measure import Measure, RoundMetrics
@@ -24,6 +26,10 @@ from starec_sim.types import Item, Memory, Visit
 
 ChooseVisitors = Callable[[int, Sequence[int]], Sequence[int]]
 """Takes a round and its visitors; returns those of them who are played."""
+
+
+_TOLD = 3
+"""Visits of a round whose failure is told."""
 
 
 class RoundRecorder(Protocol):
@@ -57,6 +63,8 @@ class PlayedRound(NamedTuple):
     round: int
     visits: list[Visit]
     """In ascending order of user."""
+    visitors: int = 0
+    """How many users came; more than the visits where some were left out."""
 
 
 class Simulation:
@@ -71,6 +79,8 @@ class Simulation:
         events: Is called at each event of the run.
         concurrency: Visits in progress at once. It changes the speed, never a result.
         choose_visitors: Chooses the visitors of a round that are played; all when None.
+        skip_failed: Whether a visit in which a plug-in fails is left out; otherwise it ends the
+            run.
     """
 
     def __init__(
@@ -84,6 +94,7 @@ class Simulation:
         events: RunEvents | None = None,
         concurrency: int = 64,
         choose_visitors: ChooseVisitors | None = None,
+        skip_failed: bool = False,
     ) -> None:
         self.rounds = state.rounds
         """Number of committed rounds."""
@@ -97,6 +108,7 @@ class Simulation:
         self._events = events or RunEvents()
         self._concurrency = concurrency
         self._choose_visitors = choose_visitors
+        self._skip_failed = skip_failed
         with watched_calls():
             if state.environment_state is not None:
                 self._environment.restore(state.environment_state)
@@ -125,10 +137,22 @@ class Simulation:
         if isinstance(self._policies, NamedPolicies):
             self._labels = {**self._trial_labels, **self._policies.names()}
         try:
-            return PlayedRound(round, await run_pool(self._visit, visitors, self._concurrency))
+            played = await run_pool(self._visit_or_skip, visitors, self._concurrency)
+            visits = [visit for visit in played if isinstance(visit, Visit)]
+            _tell_left_out([each for each in played if not isinstance(each, Visit)], len(visits))
+            return PlayedRound(round, visits, len(visitors))
         finally:
             # Also after an error: the answers are paid for, and a resume reuses them.
             self._recorder.flush()
+
+    async def _visit_or_skip(self, user: int) -> Visit | StarecError:
+        """Play a visit; return the error of a plug-in where failed visits are left out."""
+        try:
+            return await self._visit(user)
+        except (ContractError, PluginError) as error:
+            if not self._skip_failed:
+                raise
+            return error
 
     async def _visit(self, user: int) -> Visit:
         # Before her first visit, a user remembers only her history before the simulation.
@@ -169,6 +193,8 @@ class Simulation:
             ]
             of_environment = environment.end_round(visits)
         measured = self._measure.round(visits)
+        if self._skip_failed and played.visitors:
+            of_environment = {**of_environment, "skipped": 1 - len(visits) / played.visitors}
         measured = RoundMetrics(measured.visits, {**measured.round, **of_environment})
         self.digest = self._recorder.commit_round(
             played.round,
@@ -186,3 +212,18 @@ class Simulation:
                 self._notes.update(step.notes)
         self.rounds += 1
         self._events.round_finished(played.round, measured.round)
+
+
+def _tell_left_out(errors: Sequence[StarecError], played: int) -> None:
+    """Warn about visits that are left out.
+
+    Raises:
+        StarecError: No visit of the round is left.
+    """
+    if errors and not played:
+        raise errors[0]
+    for error in errors[:_TOLD]:
+        warnings.warn(f"a visit is left out: {error}", ContractWarning, stacklevel=2)
+    if len(errors) > _TOLD:
+        more = f"{len(errors) - _TOLD} more visits of this round are left out"
+        warnings.warn(more, ContractWarning, stacklevel=2)

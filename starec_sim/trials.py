@@ -127,5 +127,6 @@ class Trials:
                 events=events,
                 concurrency=settings.concurrency,
                 choose_visitors=self._choose_visitors and self._choose_visitors(trial.environment),
+                skip_failed=settings.plugin_errors == "skip",
             )
             return await simulation.run(settings.rounds)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import inspect
 import sys
 import traceback
+from asyncio import CancelledError
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
 from starec_sim.boundary.global_random import global_random, who_changed
+from starec_sim.boundary.memory_growth import MemoryGrowth, resident_bytes
 from starec_sim.boundary.values import BrokenContract
 from starec_sim.boundary.watch import (
     InterruptedCall,
@@ -61,6 +63,8 @@ class PluginBoundary:
         self.plugin = plugin
         self._name = f"{kind} {label_of(plugin)}"
         self._instead = instead
+        kind_of = plugin if isinstance(plugin, type) else type(plugin)
+        self._memory = None if ships(kind_of) else MemoryGrowth(self._name)
 
     def call(
         self,
@@ -85,9 +89,12 @@ class PluginBoundary:
             PluginError: It raised an exception.
         """
         before = global_random() if random else None
+        resident = 0 if self._memory is None else resident_bytes()
         call = start_call(self._name, method, place)
         try:
             value = getattr(self.plugin, method)(*arguments)
+            if self._memory is not None:
+                self._memory.add(method, resident)
             if before is not None and (generator := who_changed(before)):
                 raise self._drew_from(generator)
             return check(value)
@@ -95,7 +102,7 @@ class PluginBoundary:
             raise
         except KeyboardInterrupt:
             raise interruption() from None
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit, CancelledError) as error:
             raise self.failure(error, method, place()) from cause(error)
         finally:
             leave_call(call)

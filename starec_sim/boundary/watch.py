@@ -43,7 +43,8 @@ class RunningCall(NamedTuple):
     """The call in which this one was made."""
 
 
-_running: RunningCall | None = None
+_running: dict[int, RunningCall] = {}
+"""The innermost call of each thread that makes one."""
 _watching = False
 """Whether the calls are made inside of `watched_calls`."""
 _watched = False
@@ -67,17 +68,19 @@ def start_call(plugin: str, method: str, place: Callable[[], str]) -> RunningCal
     Raises:
         InterruptedCall: Ctrl-C ended another call.
     """
-    global _running
     if _interrupted:
         raise InterruptedCall
-    _running = call = RunningCall(plugin, method, place, _running)
+    thread = threading.get_ident()
+    call = _running[thread] = RunningCall(plugin, method, place, _running.get(thread))
     return call
 
 
 def leave_call(call: RunningCall) -> None:
     """Note that a call has ended."""
-    global _running
-    _running = call.outer
+    if call.outer is None:
+        _running.pop(threading.get_ident(), None)
+    else:
+        _running[threading.get_ident()] = call.outer
 
 
 @contextlib.contextmanager
@@ -148,7 +151,7 @@ class _Watcher:
 
     def _look(self, now: float) -> None:
         """Name the call that has been running since an earlier look, if that was long ago."""
-        call = _running
+        call = _running.get(self._thread)
         if call is not self._call or (call is None and now - self._beat < 2 * _TICK_S):
             self._call, self._since, self._tell_at = call, now, self._told_after_s
         running_s = now - self._since

@@ -32,7 +32,7 @@ def act_on(wishes: Sequence[Wish], acts: Sequence[ShownAct]) -> str:
             wish of strength 0 gets the first, one of 1 the last, others those between.
 
     >>> act_on([Wish("A", 0.2, 4, True)], [ShownAct("look at", 9), ShownAct("buy 2", 9)])
-    '<actions>\\nA: look at\\n</actions>\\n<next>stay</next>'
+    '<actions>\nA: look at\n</actions>\n<next>stay</next>'
     """
     times: Counter[int] = Counter()
     said = {wish.label: SKIP for wish in wishes}

@@ -18,7 +18,6 @@ from starec_sim.types import Action, Decision, Experience, Feedback, Item, Memor
 _StoredExperience = tuple[Row, Number | None, str]
 _StoredDone = tuple[str, bool | None]
 """`Experience.action` and `Experience.like`, stored only where an experience has one of them."""
-_StoredMemory = tuple[list[_StoredExperience], str, int]
 _StoredAct = tuple[str, Number | str | None]
 
 
@@ -40,15 +39,19 @@ class _StoredFeedback(TypedDict, total=False):
     ending: str
 
 
-_OBSERVATION = StoredType[tuple[str, int, list[int]] | tuple[str, int, list[int], dict[str, Any]]](
-    "steps.observation", tuple[str, Row, list[Row]] | tuple[str, Row, list[Row], dict[str, Any]]
+_OBSERVATION = StoredType[tuple[str, int, list[int]]](
+    "steps.observation", tuple[str, Row, list[Row]]
+)
+_WITH_TASK = StoredType[tuple[str, int, list[int], dict[str, Any]]](
+    "steps.observation", tuple[str, Row, list[Row], dict[str, Any]]
 )
 _DECISION = StoredType[_StoredDecision]("steps.decision", _StoredDecision)
 _FEEDBACK = StoredType[_StoredFeedback]("steps.feedback", _StoredFeedback)
-_MEMORY = StoredType[_StoredMemory | tuple[list[_StoredExperience], str, int, list[_StoredDone]]](
-    "memories.memory",
-    tuple[list[_StoredExperience], str, Count]
-    | tuple[list[_StoredExperience], str, Count, list[_StoredDone]],
+_MEMORY = StoredType[tuple[list[_StoredExperience], str, int]](
+    "memories.memory", tuple[list[_StoredExperience], str, Count]
+)
+_WITH_DONE = StoredType[tuple[list[_StoredExperience], str, int, list[_StoredDone]]](
+    "memories.memory", tuple[list[_StoredExperience], str, Count, list[_StoredDone]]
 )
 _KINDS = (SKIP, FEED.actions[0].name)
 _ATTRIBUTES = StoredType[dict[str, list[str] | float]](
@@ -76,17 +79,16 @@ def dump_observation(observation: Observation) -> str:
 
 def load_observation(text: str) -> Observation:
     """Decode what `dump_observation` wrote, without cards."""
-    name, page, slate, *declared = _OBSERVATION.from_json(text)
-    if declared:
+    if text.endswith("}]"):
+        _, page, slate, declared = _WITH_TASK.from_json(text)
         try:
-            task = task_of_json(dumps(declared[0]))
+            return Observation(task_of_json(dumps(declared)), tuple(slate), (), page)
         except ValueError:
-            raise StoredValueError(f"steps.observation: no task: {declared[0]!r:.200}") from None
-    elif name in BUILT_IN:
-        task = BUILT_IN[name]
-    else:
+            raise StoredValueError(f"steps.observation: no task: {declared!r:.200}") from None
+    name, page, slate = _OBSERVATION.from_json(text)
+    if name not in BUILT_IN:
         raise StoredValueError(f"steps.observation: there is no task {name!r}")
-    return Observation(task, tuple(slate), (), page)
+    return Observation(BUILT_IN[name], tuple(slate), (), page)
 
 
 def dump_decision(decision: Decision) -> str:
@@ -169,8 +171,12 @@ def dump_memory(memory: Memory) -> str:
 
 def load_memory(text: str) -> Memory:
     """Decode what `dump_memory` wrote."""
-    history, summary, steps, *done = _MEMORY.from_json(text)
-    return Memory(_experiences(history, done[0] if done else ()), summary, steps)
+    done: Sequence[_StoredDone] = ()
+    if text.endswith("]]"):
+        history, summary, steps, done = _WITH_DONE.from_json(text)
+    else:
+        history, summary, steps = _MEMORY.from_json(text)
+    return Memory(_experiences(history, done), summary, steps)
 
 
 def _experience(experience: Experience) -> list[Any]:
