@@ -24,7 +24,7 @@ from starec_sim.interviews.questions import InterviewQuestion, checked_questions
 from starec_sim.interviews.saved import Interview, InterviewAnswer, save_interview
 from starec_sim.policies.abilities import costs_nothing
 from starec_sim.policies.gateway import Gateway, GatewayResources, Policy
-from starec_sim.policies.settings import Budget
+from starec_sim.policies.settings import Budget, GatewaySettings
 from starec_sim.reopen import NoStore, ReopenedRound, reopen
 from starec_sim.rng import Streams
 from starec_sim.runs.code import CodeRules, code_of
@@ -32,7 +32,7 @@ from starec_sim.runs.folder import where_it_started
 from starec_sim.runs.manifest import Manifest, read_manifest
 from starec_sim.runs.reader import Reader, RecordedTrial, reading
 from starec_sim.settings import validate
-from starec_sim.types import CallKey
+from starec_sim.types import CallKey, User
 
 _IN_FLIGHT = 32
 """Questions in progress at once; the limits of a policy hold as well."""
@@ -91,11 +91,7 @@ def interview(
         PausedError: Nothing could be asked.
     """
     folder = Path(run)
-    asked = (
-        read_survey(questions)
-        if isinstance(questions, Path | str)
-        else checked_questions(list(questions), "questions")
-    )
+    asked = _checked(questions)
     budget = validate(Budget, {k: v for k, v in options.budget.items() if v is not None}, "budget")
     manifest = read_manifest(folder)
     _check_kind(folder, manifest)
@@ -108,11 +104,11 @@ def interview(
         raise RunError(
             f"{calls:,} questions are more than {_MAX_QUESTIONS:,}", hint="name fewer: --users N"
         )
-    rules, jobs, opened = CodeRules(trust=options.trust), list[_Job](), dict[str, ReopenedRound]()
-    for trial, users in zip(trials, chosen, strict=True):
-        then = opened[trial.arm] = reopen(folder, round, trial.arm, trial.seed, rules)
-        people = [AskedUser(row, user, then.memory(row)) for row, user in users]
-        jobs += [_Job(trial, person, question) for person in people for question in asked]
+    opened = {
+        trial.arm: reopen(folder, round, trial.arm, trial.seed, CodeRules(trust=options.trust))
+        for trial in trials
+    }
+    jobs = _jobs(trials, chosen, opened, asked)
     found = Interview(
         run=folder.resolve().name,
         created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -123,25 +119,43 @@ def interview(
         not_asked=len(jobs),
         stopped="it was interrupted",
     )
-    with _policies(folder, manifest, list(opened), options) as policies:
-        _check_policies(policies, budget)
-        asking = _Asking(opened, policies, budget, options, round)
-        try:
-            run_coroutine(asking.ask(jobs))
-            stopped = ""
-        except PausedError as error:
-            if not asking.answers:
-                raise
-            stopped = error.message
-        except BaseException:
-            _kept(folder, found, asking)
-            raise
-    return _kept(folder, replace(found, stopped=stopped), asking)
+    answers: dict[int, InterviewAnswer] = {}
+    try:
+        with _policies(folder, manifest, list(opened), options) as policies:
+            _check_policies(policies, budget)
+            stopped = _Asking(opened, policies, budget, options.cache, answers).ask_all(jobs)
+    except BaseException:
+        _kept(folder, found, answers)  # what was answered is paid for
+        raise
+    return _kept(folder, replace(found, stopped=stopped), answers)
 
 
-def _kept(folder: Path, found: Interview, asking: _Asking) -> Interview:
+def _checked(
+    questions: Path | str | Sequence[InterviewQuestion | Mapping[str, Any]],
+) -> tuple[InterviewQuestion, ...]:
+    if isinstance(questions, Path | str):
+        return read_survey(questions)
+    return checked_questions(list(questions), "questions")
+
+
+def _jobs(
+    trials: Sequence[RecordedTrial],
+    chosen: Sequence[Sequence[tuple[int, User]]],
+    opened: Mapping[str, ReopenedRound],
+    questions: Sequence[InterviewQuestion],
+) -> list[_Job]:
+    """Return every question to every user, arm by arm."""
+    return [
+        _Job(trial, AskedUser(row, user, opened[trial.arm].memory(row)), question)
+        for trial, users in zip(trials, chosen, strict=True)
+        for row, user in users
+        for question in questions
+    ]
+
+
+def _kept(folder: Path, found: Interview, by_job: Mapping[int, InterviewAnswer]) -> Interview:
     """Keep the answers of an interview, if there are any."""
-    answers = tuple(answer for _, answer in sorted(asking.answers.items()))
+    answers = tuple(answer for _, answer in sorted(by_job.items()))
     found = replace(found, answers=answers, not_asked=found.not_asked - len(answers))
     file = save_interview(folder, found) if answers else None
     return replace(found, file=None if file is None else str(file))
@@ -154,8 +168,8 @@ class _Asking:
         opened: Each arm as it stood after the round.
         policies: The policy that answers in each arm.
         budget: What may be spent.
-        options: Of the interview.
-        round: Rounds that were played before.
+        cache: A file of answers, if there is one.
+        answers: Takes the answers, by the number of the job.
     """
 
     def __init__(
@@ -163,18 +177,29 @@ class _Asking:
         opened: Mapping[str, ReopenedRound],
         policies: Mapping[str, Policy],
         budget: Budget,
-        options: InterviewOptions,
-        round: int,
+        cache: Path | None,
+        answers: dict[int, InterviewAnswer],
     ) -> None:
-        self.answers: dict[int, InterviewAnswer] = {}
-        """By the number of the job."""
-        self._opened, self._policies, self._round = opened, policies, round
-        gateway = recorded_experiment(next(iter(opened.values())).folder).gateway
-        settings = gateway.model_copy(update={"replay": None, "cache": options.cache})
+        self._opened, self._policies, self._answers = opened, policies, answers
+        settings = GatewaySettings(cache=cache)
         self._resources = GatewayResources(settings, budget)
 
-    async def ask(self, jobs: Sequence[_Job]) -> None:
-        """Ask all questions, many at once.
+    def ask_all(self, jobs: Sequence[_Job]) -> str:
+        """Ask all questions, and return why that stopped; empty if it did not.
+
+        Raises:
+            PausedError: Nothing could be asked.
+        """
+        try:
+            run_coroutine(self._ask_all(jobs))
+        except PausedError as error:
+            if not self._answers:
+                raise
+            return error.message
+        return ""
+
+    async def _ask_all(self, jobs: Sequence[_Job]) -> None:
+        """Ask many questions at once.
 
         Raises:
             PausedError: The budget is spent, or the endpoint answers no call at all.
@@ -197,10 +222,10 @@ class _Asking:
         # questions and the other answers stay as they are.
         seed = Streams(trial.seed).integer(f"interview: {question.ask}: {question.form}")
         gateway = Gateway({"fast": policy}, Streams(seed), NoStore(), trial.arm, self._resources)
-        key = CallKey(self._round, person.row, 0, "fast")
+        key = CallKey(self._opened[trial.arm].round, person.row, 0, "fast")
         cards = self._opened[trial.arm].environment.cards
         read = await ask_person(gateway, key, person, cards, question)
-        self.answers[number] = _answer(trial, person, question, read, policy)
+        self._answers[number] = _answer(trial, person, question, read, policy)
 
 
 def _answer(

@@ -202,3 +202,20 @@ def test_a_damaged_interview_is_named(ask, played):
     with pytest.raises(RunError, match=r"\d.json is damaged: interview.answers.0.type"):
         read_interviews(played)
     (played / "interviews").rename(played / "interviews.old")
+
+
+def test_answers_are_kept_if_the_interview_is_interrupted(ask, played, monkeypatch):
+    answer = Scripted._generate
+    number = len(read_interviews(played))
+
+    def interrupted(self, messages, **given):
+        if len(Scripted.prompts) == 2:
+            raise KeyboardInterrupt
+        return answer(self, messages, **given)
+
+    monkeypatch.setattr(Scripted, "_generate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        ask(users=UserSelection(count=4))
+    kept = read_interviews(played)[number]
+    assert kept.stopped == "it was interrupted"
+    assert len(kept.answers) + kept.not_asked == 4
