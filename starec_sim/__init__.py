@@ -13,6 +13,7 @@ The names that most programs need are imported from here:
 | measuring policies | `Evaluation`, `evaluate`, `AuditSettings`, `audit` |
 | watching | `RunEvents`, `progress_display` |
 | reading what was recorded | `Run`, `read_run` |
+| asking users afterwards | `interview` |
 | working with the parts | `load_dataset`, `build_environment`, `Streams` |
 | plug-ins | `World`, `Environment`, `Recommender`, `Agent`, `Call`, `Dataset`, `Settings`, `card` |
 | tasks | `Task`, `ActionKind`, `Amount`, `OneOf`, `FreeText`, `RANKING`, `FEED` |
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from starec_sim.events import RunEvents
     from starec_sim.experiment import Experiment, read_experiment
     from starec_sim.forks import fork
+    from starec_sim.interviews.interview import interview
     from starec_sim.learning.train import train
     from starec_sim.recommender import Recommender
     from starec_sim.resume_any import resume
@@ -112,6 +114,7 @@ __all__ = [
     "card",
     "evaluate",
     "fork",
+    "interview",
     "load_dataset",
     "progress_display",
     "read_experiment",
@@ -146,6 +149,7 @@ _MODULES = {
         "read_experiment",
     ),
     "starec_sim.forks": ("fork",),
+    "starec_sim.interviews.interview": ("interview",),
     "starec_sim.learning.train": ("train",),
     "starec_sim.recommender": ("Recommender",),
     "starec_sim.resume_any": ("resume",),

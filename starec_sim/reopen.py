@@ -20,7 +20,7 @@ from starec_sim.executors.event_loop import run_coroutine
 from starec_sim.experiment import Arm, recorded_experiment
 from starec_sim.policies.gateway import Gateway
 from starec_sim.rng import Streams
-from starec_sim.runs.code import SAME_CODE, check_plugins, code_of
+from starec_sim.runs.code import SAME_CODE, CodeRules, check_plugins, code_of
 from starec_sim.runs.digests import environment_digest
 from starec_sim.runs.folder import where_it_started
 from starec_sim.runs.manifest import read_manifest
@@ -67,12 +67,16 @@ class ReopenedRound:
                 f"user {user_id} does not visit in round {self.round + 1}; her rounds: {rounds}",
                 hint="name one of her rounds, or another user",
             )
-        memory = self.memories.get(user) or _first_memory(self.environment, self.agent, user)
+        memory = self.memory(user)
         labels = {"run": self.folder.name, "arm": self.trial.arm, "seed": self.trial.seed}
         policies = RecordedFirst(turns, self.policies)
         return Call(
             user, self.round, person, memory, self.environment, policies, self.notes, labels
         )
+
+    def memory(self, user: int) -> Memory:
+        """Return what a user remembers at the beginning of the round."""
+        return self.memories.get(user) or _first_memory(self.environment, self.agent, user)
 
 
 class RecordedFirst:
@@ -112,7 +116,11 @@ class NoStore:
 
 
 def reopen(
-    folder: Path, round: int, arm: str | None = None, seed: int | None = None
+    folder: Path,
+    round: int,
+    arm: str | None = None,
+    seed: int | None = None,
+    rules: CodeRules = SAME_CODE,
 ) -> ReopenedRound:
     """Put a recorded trial back to the beginning of a round.
 
@@ -121,6 +129,7 @@ def reopen(
         round: From 0; the number of recorded rounds stands for the round that would come next.
         arm: The arm; the first one when None.
         seed: The seed; the first one when None.
+        rules: Which code of the folder may run.
 
     Raises:
         RunError: There is no such trial or round, or the data or the code is not that of the run.
@@ -139,8 +148,8 @@ def reopen(
                 f"arm {trial.arm!r} has {trial.rounds} recorded rounds, and none {round + 1}",
                 hint=f"name a round from 1 to {trial.rounds + 1}; {trial.rounds + 1} comes next",
             )
-        with where_it_started(folder, manifest) as here, code_of(here, manifest, SAME_CODE):
-            check_plugins(here, manifest, SAME_CODE, noted=False)
+        with where_it_started(folder, manifest) as here, code_of(here, manifest, rules):
+            check_plugins(here, manifest, rules, noted=False)
             configured = _arm(folder, trial.arm)
             history = _History(reader, trial, configured)
         how = history.go_to(round)

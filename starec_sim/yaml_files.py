@@ -307,6 +307,7 @@ _YAML_HINTS = (
     ("could not find expected ':'", "write `key: value`, with a space after the colon"),
     ("constructor for the tag", "quote text that begins with !"),
     ("unexpected end of stream", "close the quotation mark"),
+    ("but got '?'", 'quote text that ends with ? inside brackets, as in {ask: "Why?"}'),
     ("flow mapping", "close the bracket: {key: value, ...}"),
     ("flow sequence", "close the bracket: [one, two]"),
     ("expected <block end>", "indent keys of one mapping alike; quote text that holds quotes"),

@@ -26,6 +26,7 @@ _COMMANDS = {
     "search": "search.search",
     "sql": "sql.sql",
     "scan": "scan.scan",
+    "interview": "interview.interview",
     "plot": "plot.plot",
     "export": "export.export",
     "eval": "evaluate.evaluate",
