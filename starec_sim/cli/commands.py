@@ -15,6 +15,8 @@ _COMMANDS = {
     "train": "train.train",
     "resume": "resume.resume",
     "replay": "replay.replay",
+    "fork": "fork.fork",
+    "sweep": "sweep.sweep",
     "estimate": "estimate.estimate",
     "runs": "runs.runs",
     "show": "show.show",
@@ -24,6 +26,7 @@ _COMMANDS = {
     "search": "search.search",
     "sql": "sql.sql",
     "scan": "scan.scan",
+    "interview": "interview.interview",
     "plot": "plot.plot",
     "export": "export.export",
     "eval": "evaluate.evaluate",
@@ -31,12 +34,15 @@ _COMMANDS = {
     "check-table": "check_table.check_table",
     "audit": "audit.audit",
     "serve": "serve.serve",
+    "serve env": "serve_env.serve_env",
     "graph": "graph.graph",
     "plugins": "list_plugins.list_plugins",
     "new": "new.new",
     "check": "check.check",
 }
 """Module and function in this package, by the name of the command, in the order of the help."""
+TWO_WORDS = tuple(name for name in _COMMANDS if " " in name)
+"""Commands whose first word is a command too, so that it cannot be a group."""
 _DATA_COMMANDS = {"get": "data_get.get", "describe": "data_describe.describe"}
 
 

@@ -159,14 +159,19 @@ def training_of(experiment: Experiment) -> Training:
             "arms: a training has none",
             hint="train each variant by itself: starec train FILE --set train.KEY=VALUE",
         )
+    if experiment.schedule:
+        raise ConfigError(
+            "schedule: a training has none", hint="leave it out: --set schedule=[] does that"
+        )
     weights_of(experiment, training)
     if training.grpo is not None:
         _check_nodes(experiment, training.grpo)
         _check_sampling(experiment.policies.fast)
         _check_credit(experiment, training.grpo)
         environment = _environment_class(experiment)
-        named = environment.reward_names if isinstance(environment, NamedRewards) else None
-        check_names(training.grpo.rewards, named)
+        # An empty list is the default of `World`: the names are not declared.
+        named = environment.reward_names if isinstance(environment, NamedRewards) else ()
+        check_names(training.grpo.rewards, named or None)
         _check_request(experiment.policies.fast)
     return training
 

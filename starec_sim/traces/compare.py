@@ -109,6 +109,7 @@ def compare(
     chosen_a: Choice = Choice(),  # noqa: B008 (frozen)
     chosen_b: Choice = Choice(),  # noqa: B008
     user: str | None = None,
+    after: int = 0,
 ) -> Comparison:
     """Return how two sides differ.
 
@@ -118,6 +119,7 @@ def compare(
         chosen_a: Arm or version of the first side.
         chosen_b: Arm or version of the second side.
         user: Whose steps are compared one by one; nobody's when None.
+        after: If it is not 0, metrics are means over all rounds after so many first ones.
 
     Raises:
         RunError: A record cannot be read, or there is no such arm, version or user.
@@ -129,6 +131,8 @@ def compare(
         pairs = [TrialPair(a, trial_a, b, trial_b) for trial_a, trial_b in trials]
         rounds = min(trial.rounds for pair in trials for trial in pair)
         window = report_window(read_run(folder_a).configuration, rounds)
+        if after:
+            window = range(min(after, rounds), rounds)
         samples = [
             _samples(reader, [pair[n] for pair in trials], window)
             for n, reader in enumerate((a, b))

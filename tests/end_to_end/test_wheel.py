@@ -22,6 +22,7 @@ PACKAGES = {
     "starec_sim": ROOT / "starec_sim",
     "starec_agents": ROOT / "agents" / "starec_agents",
     "starec_environments": ROOT / "environments" / "starec_environments",
+    "starec_verifiers": ROOT / "environments" / "starec_verifiers",
 }
 HEAVY = ("accelerate", "peft", "safetensors", "torch", "transformers")
 OUTSIDE = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
@@ -114,7 +115,7 @@ def python(wheel, tmp_path_factory):
     return python
 
 
-def test_the_wheel_holds_the_three_packages_and_nothing_else(wheel, names):
+def test_the_wheel_holds_the_four_packages_and_nothing_else(wheel, names):
     tops = {name.split("/")[0] for name in names}
     (metadata,) = (top for top in tops if top.endswith(".dist-info"))
     assert tops == {*PACKAGES, metadata}
