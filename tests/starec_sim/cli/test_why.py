@@ -78,3 +78,10 @@ def test_what_is_not_there_is_named(starec, finished, arguments, error):
     said = starec("why", finished["ranking"], *arguments)
     assert said.status == 2
     assert error in said.err
+
+
+def test_a_run_ends_with_a_command_for_the_browser_and_one_that_explains_a_step(starec, here):
+    said = starec("run", "feed.yaml")
+    assert re.search(r"starec view \S+ +# all of it in the browser", said.err + said.out)
+    (command,) = re.findall(r"starec (why \S+ \S+ \d+) ", said.err + said.out)
+    assert starec(*command.split()).status == 0
