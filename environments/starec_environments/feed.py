@@ -170,7 +170,8 @@ class FeedEnvironment:
         for user, row, scores in zip(visitors.tolist(), slates.items, slates.scores, strict=True):
             items, scores = row[row >= 0], scores[row >= 0]
             if self._events.changes_slates:
-                items, scores = (part[:wanted] for part in self._events.arranged(items, scores))
+                items, scores = self._events.arranged(items, scores)
+                items, scores = items[:wanted], scores[:wanted]
             if len(items):
                 self._offers[user] = _Offer(items, *self._truth.of(user, items, round), scores)
         if self._signals.personal:

@@ -27,12 +27,15 @@ class Served(Protocol):
 
     async def open(self) -> None:
         """Let policies read their weights, or find their keys."""
+        ...
 
     async def close(self) -> None:
         """Close what policies hold open."""
+        ...
 
     def app(self) -> ASGIApp:
         """Return the ASGI application."""
+        ...
 
 
 def serve(endpoint: Served, port: int, ready: Callable[[str], None], *, path: str = "/v1") -> None:
