@@ -69,6 +69,8 @@ class MetricDifference:
     p: float | None
     users: int
     """Users, or seeds for a metric of whole rounds, that both sides have."""
+    unit: Literal["user", "seed"]
+    """What `users` counts."""
     verdict: Verdict
 
 
@@ -84,6 +86,8 @@ class Comparison:
     same_world: bool
     world: str
     """In which way the worlds are the same, or differ."""
+    common_users: int
+    """Users with the same id on both sides."""
     seeds: tuple[tuple[int, int], ...]
     """Seeds that are compared with each other."""
     rounds: int
@@ -140,6 +144,7 @@ def compare(
             versions=_changed(_versions(side_a), _versions(side_b)),
             same_world=same_world,
             world=world,
+            common_users=len(set(pairs[0].worlds[0].users) & set(pairs[0].worlds[1].users)),
             seeds=tuple((trial_a.seed, trial_b.seed) for trial_a, trial_b in trials),
             rounds=rounds,
             first_difference=first,
@@ -307,6 +312,7 @@ def _metric(
         high=_known(interval.high),
         p=_known(found.p),
         users=interval.n,
+        unit="user" if a.by_user else "seed",
         verdict=_verdict(found),
     )
 

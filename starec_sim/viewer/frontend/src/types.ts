@@ -45,6 +45,8 @@ export interface RunRow {
   rounds_done: number;
   rounds: number | null;
   headline: { metric: string; value: number | null }[];
+  /** The arm of the headline; in a training, the last validation. */
+  headline_arm: string | null;
   cost_usd: number | null;
   folder?: string;
   problem?: string | null;
@@ -146,6 +148,8 @@ export interface VisitStep {
   stars: Record<string, number>;
   slow: boolean;
   reason: string;
+  reward: Record<string, number>;
+  /** With the weights of a training; null without them. */
   reward_total: number | null;
   flaws: Record<string, number>;
   ending: string;
@@ -408,6 +412,8 @@ export interface MetricDifference {
   high: number | null;
   p: number | null;
   users: number;
+  /** What `users` counts. */
+  unit: "user" | "seed";
   verdict: "higher" | "lower" | "unsure" | "equal" | "one seed";
 }
 
@@ -420,6 +426,8 @@ export interface Comparison {
   same_world: boolean;
   /** In which way the worlds are the same, or differ. */
   world: string;
+  /** Users with the same id on both sides. */
+  common_users: number;
   /** Seeds that are compared with each other: of A, of B. */
   seeds: [number, number][];
   rounds: number;

@@ -57,7 +57,17 @@ function Page({ view, run }: { view: Overview; run: RunRow }) {
       )}
       <Metrics view={view} />
       {view.funnel.length > 0 && (
-        <Part name="Funnel" note="From what was shown to what was liked.">
+        <Part
+          name="Funnel"
+          note={
+            <>
+              <p>From what was shown to what was liked.</p>
+              <p>
+                Left early: visits that she ended by leaving. Exits count those that end with her tired, too.
+              </p>
+            </>
+          }
+        >
           <Table
             id="funnel"
             caption="Funnel"
