@@ -111,6 +111,7 @@ table: $(INSTALLED)
 pictures: browser
 	$(BIN)/python docs/drawings.py
 	$(BIN)/python docs/pictures.py
+	$(BIN)/python docs/world_pictures.py
 	$(BIN)/python docs/seeing_pictures.py
 
 clean:

@@ -63,7 +63,7 @@ def no_file_hint(path: Path) -> str:
     near = [each.name for each in path.parent.glob("*.py")] if path.parent.is_dir() else []
     if not near:
         return f"the path is read from {Path.cwd()}"
-    return f"{did_you_mean(path.name, near)} The path is read from {Path.cwd()}"
+    return f"{did_you_mean(path.name, near)}; the path is read from {Path.cwd()}"
 
 
 def _not_found_hint(location: str) -> str:

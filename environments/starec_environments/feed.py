@@ -87,7 +87,7 @@ class FeedEnvironment:
         self._log = FeedLog(known, len(self.users), len(self.items), config.rest)
         self._fitted = 0
         """Rows of the log on which recommender and signals were last fitted."""
-        self._recommender = self._build_recommender()
+        self.recommender = self._build_recommender()
         self._signals = Signals(config.signals, dataset.items, len(self.users))
         self._fit()
         self._round = 0
@@ -153,7 +153,7 @@ class FeedEnvironment:
         wanted = min(self.config.page_size * self.config.pages, len(self.items))
         hidden = self._log.hidden(self.config.page_size * self.config.pages)
         rng = self._streams.stream("recommend", round=round)
-        slates = self._recommender.recommend(visitors, wanted, hidden, rng)
+        slates = self.recommender.recommend(visitors, wanted, hidden, rng)
         # A user who has consumed the whole catalogue does not visit.
         self._offers = {
             user: _Offer(items, *self._truth.of(user, items, round), scores[row >= 0])
@@ -213,21 +213,21 @@ class FeedEnvironment:
         self._moods.move(visits)
         new = self._log.append(visits)
         if self.config.refit_every:
-            self._recommender.observe(new)
+            self.recommender.observe(new)
             if (self._round + 1) % self.config.refit_every == 0:
                 self._fit()
         return {"visitors": len(visits) / len(self.users)}
 
     def _fit(self) -> None:
         log = self._log.interactions
-        self._recommender.fit(log)
+        self.recommender.fit(log)
         self._signals.fit(log)
         self._fitted = len(log.users)
 
     def state(self) -> Mapping[str, NDArray[Any]]:
         """Return moods, what was consumed, what was skipped lately, and the recommender's state."""
         recommender = {
-            f"recommender/{name}": array for name, array in self._recommender.state().items()
+            f"recommender/{name}": array for name, array in self.recommender.state().items()
         }
         return {
             "mood": self._moods.values.copy(),
@@ -242,7 +242,7 @@ class FeedEnvironment:
         self._log.restore(state)
         self._fitted = int(state["fitted"])
         self._signals.fit(self._log.interactions.where(np.arange(self._fitted)))
-        self._recommender.restore(
+        self.recommender.restore(
             {
                 name.removeprefix("recommender/"): array
                 for name, array in state.items()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 import traceback
+from asyncio import CancelledError
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -101,7 +102,7 @@ class PluginBoundary:
             raise
         except KeyboardInterrupt:
             raise interruption() from None
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit, CancelledError) as error:
             raise self.failure(error, method, place()) from cause(error)
         finally:
             leave_call(call)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,17 @@ from starec_sim.boundary.values import BrokenContract, number, shown
 from starec_sim.glossary import METRICS
 
 _WANTED = "figures are finite numbers by name; NaN where there is none"
+
+
+def _plain_name(name: str) -> str:
+    """Return a name without case and without what separates words."""
+    return re.sub(r"[\s_-]+", "", name).casefold()
+
+
+_BUILT_IN = {
+    _plain_name(shown_as): name for name, info in METRICS.items() for shown_as in (name, info.label)
+}
+"""The built-in metrics by name and by the label that is printed."""
 
 
 def checked_figures(value: Any, allowed: frozenset[str] = frozenset()) -> dict[str, float]:
@@ -28,10 +40,11 @@ def checked_figures(value: Any, allowed: frozenset[str] = frozenset()) -> dict[s
     for name, figure in value.items():
         if not isinstance(name, str) or not name.strip() or not name.isprintable():
             raise BrokenContract(f"the name of a figure is {shown(name)}; it must be text", _WANTED)
-        if name in METRICS and name not in allowed:
+        taken = _BUILT_IN.get(_plain_name(name))
+        if taken and taken not in allowed:
             raise BrokenContract(
                 f'the figure "{name}" has the name of a built-in metric '
-                f"({METRICS[name].meaning}), and one would hide the other",
+                f"({METRICS[taken].meaning}), and one would hide the other",
                 f'rename it, e.g. "my_{name}"',
             )
         plain = _plain(figure, name)

@@ -20,7 +20,7 @@ from typing import Any
 
 from typer.main import get_command
 
-from starec_sim.cli.commands import app_with
+from starec_sim.cli.commands import TWO_WORDS, app_with
 from starec_sim.cli.failures import STOPPED, USER, failure_of, stopped
 from starec_sim.cli.hints import warnings_as_lines
 from starec_sim.cli.output import OutputError, Stderr, Stdout
@@ -110,6 +110,9 @@ def _command(first: str) -> Callable[..., Any]:
 
 def _run(arguments: list[str]) -> tuple[int, dict[str, Any] | None]:
     """Run a command and return its exit status and its answer, if it has one."""
+    words = " ".join(arguments[:2])
+    if words in TWO_WORDS:
+        arguments = [words, *arguments[2:]]
     answer = _command(arguments[0])(arguments, prog_name="starec", standalone_mode=False)
     if isinstance(answer, int):  # Typer returns a status for an interrupt and for --help
         return answer, stopped().answer if answer else None

@@ -31,12 +31,15 @@ _COMMANDS = {
     "check-table": "check_table.check_table",
     "audit": "audit.audit",
     "serve": "serve.serve",
+    "serve env": "serve_env.serve_env",
     "graph": "graph.graph",
     "plugins": "list_plugins.list_plugins",
     "new": "new.new",
     "check": "check.check",
 }
 """Module and function in this package, by the name of the command, in the order of the help."""
+TWO_WORDS = tuple(name for name in _COMMANDS if " " in name)
+"""Commands whose first word is a command too, so that it cannot be a group."""
 _DATA_COMMANDS = {"get": "data_get.get", "describe": "data_describe.describe"}
 
 

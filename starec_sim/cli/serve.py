@@ -34,6 +34,8 @@ def serve(
     """Offer a policy at an OpenAI-compatible endpoint, for this machine only, until Ctrl-C.
 
     For example: starec serve local,model=Qwen/Qwen3-0.6B
+
+    `starec serve env` serves a simulated user to those who train a recommender.
     """
     from starec_sim.build import build_policy
     from starec_sim.evaluation.contenders import label, read_policy

@@ -165,8 +165,9 @@ def training_of(experiment: Experiment) -> Training:
         _check_sampling(experiment.policies.fast)
         _check_credit(experiment, training.grpo)
         environment = _environment_class(experiment)
-        named = environment.reward_names if isinstance(environment, NamedRewards) else None
-        check_names(training.grpo.rewards, named)
+        # An empty list is the default of `World`: the names are not declared.
+        named = environment.reward_names if isinstance(environment, NamedRewards) else ()
+        check_names(training.grpo.rewards, named or None)
         _check_request(experiment.policies.fast)
     return training
 

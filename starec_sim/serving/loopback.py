@@ -29,7 +29,7 @@ class LoopbackOnly:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] == "http":
+        if scope["type"] in ("http", "websocket"):
             headers = Headers(scope=scope)
             hosts, origins = headers.getlist("host"), headers.getlist("origin")
             problem = ""
@@ -38,6 +38,10 @@ class LoopbackOnly:
             elif not all(map(_ORIGIN.fullmatch, origins)):
                 problem = f'pages from "{", ".join(origins)}" may not use this server'
             if problem:
+                if scope["type"] == "websocket":
+                    await receive()  # the request to connect; closing refuses it with status 403
+                    await send({"type": "websocket.close", "code": 1008, "reason": problem})
+                    return
                 error = RequestError(problem, status=403)
                 await JSONResponse(error.as_json(), status_code=403)(scope, receive, send)
                 return

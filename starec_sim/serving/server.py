@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from typing import Protocol
 
 import uvicorn
 from starlette.responses import JSONResponse
@@ -12,21 +13,36 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from starec_sim.errors import ConfigError
 from starec_sim.executors.event_loop import run_coroutine
-from starec_sim.serving.endpoint import Endpoint
 from starec_sim.serving.errors import RequestError
 
 HOST = "127.0.0.1"
 _GRACE_S = 5
 """How long answers in flight may take once the server has to stop."""
+_MAX_MESSAGE = 2**20
+"""The most bytes of a WebSocket message."""
 
 
-def serve(endpoint: Endpoint, port: int, ready: Callable[[str], None]) -> None:
+class Served(Protocol):
+    """What can be served."""
+
+    async def open(self) -> None:
+        """Let policies read their weights, or find their keys."""
+
+    async def close(self) -> None:
+        """Close what policies hold open."""
+
+    def app(self) -> ASGIApp:
+        """Return the ASGI application."""
+
+
+def serve(endpoint: Served, port: int, ready: Callable[[str], None], *, path: str = "/v1") -> None:
     """Serve until Ctrl-C or SIGTERM; answers in flight are waited for a few seconds.
 
     Args:
         endpoint: The endpoint.
         port: A port of this machine; 0 takes a free one.
         ready: Called with the address once requests are answered.
+        path: The end of the address.
 
     Raises:
         ConfigError: The port cannot be used.
@@ -40,12 +56,10 @@ def serve(endpoint: Endpoint, port: int, ready: Callable[[str], None]) -> None:
             hint="name another with --port, or let one be chosen with --port 0",
         ) from error
     with listening:
-        run_coroutine(_serve(endpoint, listening, ready))
+        run_coroutine(_serve(endpoint, listening, lambda root: ready(root + path)))
 
 
-async def _serve(
-    endpoint: Endpoint, listening: socket.socket, ready: Callable[[str], None]
-) -> None:
+async def _serve(endpoint: Served, listening: socket.socket, ready: Callable[[str], None]) -> None:
     try:
         # Before `ready`: the first request must not wait for the weights.
         await endpoint.open()
@@ -56,8 +70,9 @@ async def _serve(
             log_level="warning",
             server_header=False,
             timeout_graceful_shutdown=_GRACE_S,
+            ws_max_size=_MAX_MESSAGE,
         )
-        address = f"http://{HOST}:{listening.getsockname()[1]}/v1"
+        address = f"http://{HOST}:{listening.getsockname()[1]}"
         await _Server(config, lambda: ready(address)).serve([listening])
     finally:
         await endpoint.close()
@@ -93,6 +108,8 @@ class _ShutdownErrors:
             await self._app(scope, receive, send_and_note)
         except asyncio.CancelledError:
             # The server cancels when the grace period is over; this response ends the task.
+            if scope["type"] == "websocket":
+                return
             if started:
                 await send({"type": "http.response.body", "body": b""})
             else:

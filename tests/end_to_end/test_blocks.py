@@ -7,6 +7,8 @@ Comments before a block, which readers do not see, say how:
     <!-- run first: COMMAND -->               a command that the reader has given before
     <!-- run NAME with: OPTIONS -->           options that make its commands `starec NAME` small
     <!-- run with: TEXT -> OTHER -->          what stands for a text of the block, to make it small
+    <!-- file: NAME -->                       the block is a file, which the reader writes
+    <!-- changes: NAME -->                    the block is put into the class of that file
 
 The blocks of a page run one after another, in one folder with `docs`, `experiments`, a little
 MovieLens 100K in `data`, and `rows.yaml`, the rows of every table with networks that learn little.
@@ -16,11 +18,14 @@ MovieLens 100K in `data`, and `rows.yaml`, the rows of every table with networks
 import re
 import shlex
 import shutil
+import sys
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
+
+from tests.end_to_end.page_files import same_code, with_changes
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("README.md", "CONTRIBUTING.md", "docs/**/*.md")
@@ -44,6 +49,18 @@ class Block:
     @property
     def left_out(self):
         return bool(self.notes_like(r"not run: (\S.*)"))
+
+    def file_after(self, files):
+        """The name and the new text of the file that the block writes or changes, if it does.
+
+        Args:
+            files: The folder of the files.
+        """
+        for (name,) in self.notes_like(r"file: (\S+)"):
+            return name, self.code
+        for (name,) in self.notes_like(r"changes: (\S+)"):
+            return name, with_changes((files / name).read_text(), self.code)
+        return None
 
     @property
     def small(self):
@@ -82,7 +99,11 @@ def pages():
 
 
 def to_run(blocks):
-    return [b for b in blocks if b.language in ("console", "python") and not b.left_out]
+    return [
+        b
+        for b in blocks
+        if (b.language in ("console", "python") or b.notes_like(r"file: (\S+)")) and not b.left_out
+    ]
 
 
 def write_movielens(folder):
@@ -141,14 +162,25 @@ def execute(starec, tmp_path, monkeypatch):
         for block in to_run(blocks):
             for (first,) in block.notes_like(r"run first: (.*)"):
                 command(shlex.split(first), block.place)
-            if block.language == "python":
+            if written := block.file_after(Path()):
+                Path(written[0]).write_text(written[1])
+                forget_modules(tmp_path)
+            elif block.language == "python":
                 code = re.sub(r"\bRUN\b", latest(), block.small)
                 exec(compile(code, block.place, "exec"), names)
             else:
                 for words in block.commands:
                     command(words, block.place)
 
-    return execute
+    yield execute
+    forget_modules(tmp_path)
+
+
+def forget_modules(folder):
+    """Forget what was imported from a folder, as a command in a new process does."""
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None)).startswith(f"{folder}/"):
+            del sys.modules[name]
 
 
 @pytest.mark.slow
@@ -162,8 +194,19 @@ def test_every_block_has_a_language_and_every_comment_a_meaning(name, blocks):
     for block in blocks:
         assert block.language, f"{block.place} has no language; `text` is one"
         for note in block.notes:
-            known = r'(not run|not run where ".+?"|run first|run \w+ with|run with): \S.*'
+            known = (
+                r'(not run|not run where ".+?"|run first|run \w+ with|run with|file|changes): \S.*'
+            )
             assert re.fullmatch(known, note, re.DOTALL), f"{block.place}: <!-- {note} -->"
+
+
+def test_the_tutorial_ends_with_the_example(tmp_path):
+    for block in dict(pages())["docs/tutorial.md"]:
+        if written := block.file_after(tmp_path):
+            (tmp_path / written[0]).write_text(written[1])
+    for name in ("coffee_shop.py", "coffee_shop.yaml"):
+        made, example = (tmp_path / name).read_text(), (ROOT / "docs/examples" / name).read_text()
+        assert same_code(made, example) if name.endswith(".py") else made == example
 
 
 def test_a_block_that_cannot_run_has_to_say_why(execute):

@@ -190,6 +190,7 @@ def test_the_page_of_an_experiment_is_short_and_says_what_its_notes_say(folder):
 def test_every_experiment_has_a_page():
     folders = {path.parent for path in (ROOT / "experiments").glob("*/*.yaml")}
     folders |= {path.parent for path in (ROOT / "experiments").glob("*/table.py")}
+    folders |= {path.parent for path in (ROOT / "experiments").glob("*/train.py")}
     assert folders == {*EXPERIMENTS}
 
 

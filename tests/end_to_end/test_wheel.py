@@ -22,6 +22,7 @@ PACKAGES = {
     "starec_sim": ROOT / "starec_sim",
     "starec_agents": ROOT / "agents" / "starec_agents",
     "starec_environments": ROOT / "environments" / "starec_environments",
+    "starec_verifiers": ROOT / "environments" / "starec_verifiers",
 }
 HEAVY = ("accelerate", "peft", "safetensors", "torch", "transformers")
 OUTSIDE = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}

@@ -99,7 +99,8 @@ def test_the_docstring_and_the_reference_name_every_public_name():
 
 
 def test_packages_that_are_public_say_what_they_give():
-    for name in documented():
+    needs_verifiers = set() if find_spec("verifiers") else {"starec_verifiers"}
+    for name in documented() - needs_verifiers:
         if find_spec(name).submodule_search_locations:
             module = import_module(name)
             assert all(hasattr(module, each) for each in module.__all__), name

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from starec_sim import read_run
+from starec_sim import read_experiment, read_run
+from starec_sim.learning.config import training_of
 
 NEWS = '''
 import numpy as np
@@ -126,3 +127,10 @@ def test_a_row_that_is_gone_from_the_catalogue_is_refused(starec, folder):
     status, _, err = play(starec, folder)
     assert status == 2
     assert "items[0]" in err
+
+
+def test_a_training_takes_a_reward_of_a_world_that_declares_no_names(folder):
+    training = "train: {grpo: {nodes: [fast], rewards: {attention: 1.0}}}\n"
+    (folder / "train.yaml").write_text(YAML.replace("fast: lexical", "fast: nano") + training)
+    experiment = read_experiment(folder / "train.yaml")
+    assert training_of(experiment).grpo.rewards == {"attention": 1.0}

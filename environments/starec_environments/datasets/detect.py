@@ -88,13 +88,19 @@ def _check_keys(given: Mapping[str, Any]) -> None:
 
 def _unknown(path: Path, files: Sequence[Path]) -> DataError:
     """Return the error that no reader fits, with what may help for these files."""
-    inside = [entry for entry in path.iterdir() if entry.is_dir()] if path.is_dir() else []
+    inside = sorted(entry for entry in path.iterdir() if entry.is_dir()) if path.is_dir() else []
     packed = [file for file in files if file.suffix.lower() in (".zip", ".rar", ".tar", ".tgz")]
     hint = f"known are {FORMATS}"
     if packed:
         hint = f"unpack {packed[0].name} first; {hint}"
-    if inside:
+    if len(inside) == 1:
         hint = f"the data may lie in a folder of it: --data {inside[0]}; {hint}"
+    elif inside:
+        names = ", ".join(entry.name for entry in inside[:5])
+        hint = (
+            f"folders of it may hold the data ({names}): move files that belong together into one "
+            f"folder, or name the one to read, e.g. --data {inside[0]}; {hint}"
+        )
     text = [file for file in files if _suffix(file) in TEXT_TABLES]
     if text and not any(any(read_header(file)[0]) for file in text):
         read_text(text[0], "utf-8")  # says what is wrong with a file that is no text

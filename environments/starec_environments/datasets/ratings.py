@@ -27,8 +27,10 @@ LOWEST_LIKE = 3.5
 """The fewest stars, in halves, that are a like."""
 SENTINELS = (-1.0, 0.0, 99.0, -99.0)
 """Numbers that often say that there is no rating."""
-SCALES = ((1, 10), (0, 100), (-10, 10))
-"""Scales other than stars, as examples for a hint."""
+SCALES = ((0, 1), (1, 10), (0, 100), (-10, 10))
+"""Scales other than stars, as examples for a hint: the first that holds all numbers."""
+LEAST_SPREAD = 0.1
+"""The share of a `rating_scale` that the numbers of a file must cover."""
 
 
 class RatingColumn(NamedTuple):
@@ -94,6 +96,8 @@ def _stars(
         _check_likes(given, liked_from, table.path)
     if scale is not None:
         _check_scale(table, numbers, rated, scale)
+        if liked_from is None and not _is_of_stars(scale):
+            _check_spread(table, given, scale)
         stars = given if _is_of_stars(scale) else _mapped(given, scale)
     elif (problem := _not_stars(table, numbers, rated, column)) is None:
         stars = given
@@ -150,6 +154,18 @@ def _check_scale(
         )
 
 
+def _check_spread(table: Columns, given: FloatArray, scale: tuple[float, float]) -> None:
+    """Refuse a scale of which the file uses nearly nothing: all ratings would be alike."""
+    low, high = float(given.min()), float(given.max())
+    if len(given) >= JUDGED_FROM and high - low < LEAST_SPREAD * (scale[1] - scale[0]):
+        raise DataError(
+            f"{table.path}: the ratings go from {low:g} to {high:g}, and `rating_scale` from "
+            f"{scale[0]:g} to {scale[1]:g}: as stars nearly all would be alike",
+            hint="name the ends of the scale that users rated on, or set data.liked_from=N, from "
+            "which on a number of the file is a like",
+        )
+
+
 def _not_stars(
     table: Columns, numbers: FloatArray, rated: Mask, column: RatingColumn
 ) -> DataError | None:
@@ -175,6 +191,14 @@ def _not_stars(
             hint=f"--set data.liked_from={high:g} if {high:g} is a like and {low:g} is none; "
             f"--set data.unrated={low:g} if {low:g} says that there is no rating; "
             f"{as_choices}" + _stars_hint(low, high),
+        )
+    if len(given) >= JUDGED_FROM and low >= 1 and high <= LIKED_ABOVE:
+        return DataError(
+            f"{where}: the ratings go from {low:g} to {high:g}; as stars of 1 to 5 none is above "
+            f"{LIKED_ABOVE:g}, so that nobody likes anything",
+            hint=f"--set 'data.rating_scale=[{low:g}, {high:g}]' if users rated from {low:g} to "
+            f"{high:g}; --set data.liked_from={high:g} if {high:g} is a like; "
+            "--set 'data.rating_scale=[1, 5]' if they are stars",
         )
     outside = rated & ((numbers > HIGHEST) | (numbers < LOWEST))
     outside |= rated & (numbers > LOWEST) & (numbers < 1)

@@ -59,6 +59,10 @@ class _Question(NamedTuple):
         return _Question([*messages, HumanMessage(text)], self.options, tokens, self.order)
 
 
+_ALL_REFUSED = 4
+"""Refused questions, and none answered, after which a run pauses."""
+
+
 class _Failed(NamedTuple):
     """An attempt without an answer."""
 
@@ -94,6 +98,8 @@ class EndpointClient:
         self._accepted: set[tuple[bool, str]] = set()
         """Forms of questions that were answered."""
         self._orders = itertools.count()
+        self._answers = self._refusals = 0
+        """Questions that were answered, and that were refused; short ones do not count."""
 
     async def ask(
         self,
@@ -121,6 +127,7 @@ class EndpointClient:
         for tries in itertools.count(1):
             reply = await self._attempt(question)
             if isinstance(reply, Reply):
+                self._answers += 1
                 return CallResult(reply, "", tries)
             result, failed = reply, reply.error
             retry_after = failed.retry_after_s
@@ -198,7 +205,9 @@ class EndpointClient:
         Otherwise an outage, or a setting that the endpoint rejects in every question, would be
         recorded as the behaviour of single users. Proof is an answer to any question since this one
         failed; for a refused one, an earlier answer to a question of its form. Without proof one
-        short question is asked, which carries all that this one carries.
+        short question is asked, which carries all that this one carries. If no other question was
+        ever answered and several were refused, the questions themselves are at fault: too long,
+        say.
         """
         async with self._probing:
             if result.error.cause == "refused":
@@ -207,6 +216,11 @@ class EndpointClient:
                 answers = self._answered_at > result.at
             if not answers and isinstance(await self._attempt(question.probe()), _Failed):
                 await self._pause(result.error)
+            self._refusals += result.error.cause in ("refused", "denied")
+            if not self._answers and self._refusals >= _ALL_REFUSED:
+                error = result.error
+                message = f"all of the first {_ALL_REFUSED} questions were refused: {error.message}"
+                await self._pause(PolicyError(message, hint=error.hint, cause=error.cause))
 
     async def _pause(self, failed: PolicyError) -> NoReturn:
         paused = PausedError(failed.message, hint=failed.hint, reason="endpoint")

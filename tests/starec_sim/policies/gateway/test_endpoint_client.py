@@ -182,6 +182,19 @@ def test_a_setting_that_every_call_is_refused_for_pauses_the_run():
         ask(gateway_of(model), "a")
 
 
+def test_an_endpoint_that_answers_short_questions_only_pauses_the_run():
+    texts = ["a", "b", "c", "d"]
+    model = Script(plan=dict.fromkeys(texts, StatusError(400)))
+    turns = ask(gateway_of(model), *texts[:3])
+    assert [turn.completion for turn in turns] == ["", "", ""], "three may be three bad prompts"
+    model = Script(plan=dict.fromkeys(texts, StatusError(400)))
+    with pytest.raises(PausedError, match="all of the first 4 questions were refused"):
+        ask(gateway_of(model), *texts)
+    model = Script(plan=dict.fromkeys(texts, StatusError(400)))
+    answered = ask(gateway_of(model), "e", *texts)
+    assert [turn.completion for turn in answered] == ["hello", "", "", "", ""]
+
+
 def test_an_endpoint_that_asks_to_wait_for_hours_pauses_the_run():
     model = Script(plan={"a": StatusError(429, {"Retry-After": "86400"})})
     with pytest.raises(PausedError):
