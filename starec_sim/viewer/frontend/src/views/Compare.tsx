@@ -23,6 +23,13 @@ function Choose({ all, route }: { all: RunRow[]; route: Route }) {
   const armsOf = (name: string) => all.find((run) => run.name === name)?.arms ?? [];
   const choose = (name: string) => (value: string) =>
     go(withParams(route, { [name]: value, round: null, step: null, seed: null }));
+  // Which arm is compared when none is chosen, as in `starec diff`.
+  const unchosen = (side: "A" | "B") => {
+    const first = a === b && side === "A";
+    const training = all.find((run) => run.name === (side === "A" ? a : b))?.kind === "training";
+    if (training) return first ? "the first validation" : "the last validation";
+    return first ? "the first" : a === b ? "the second" : "the first in both";
+  };
   const names = all.map((run) => run.name);
   const asked = search({ a, b, arm_a: of("arm_a"), arm_b: of("arm_b"), user: of("user") });
   return (
@@ -34,7 +41,7 @@ function Choose({ all, route }: { all: RunRow[]; route: Route }) {
             label="arm of A"
             value={of("arm_a")}
             options={armsOf(a)}
-            none={unchosen(all, a, b)}
+            none={unchosen("A")}
             choose={choose("arm_a")}
           />
         )}
@@ -44,7 +51,7 @@ function Choose({ all, route }: { all: RunRow[]; route: Route }) {
             label="arm of B"
             value={of("arm_b")}
             options={armsOf(b)}
-            none={unchosen(all, a, b)}
+            none={unchosen("B")}
             choose={choose("arm_b")}
           />
         )}
@@ -62,12 +69,6 @@ function Choose({ all, route }: { all: RunRow[]; route: Route }) {
       )}
     </>
   );
-}
-
-/** Which arms are compared when none is chosen, as `starec diff` does. */
-function unchosen(all: RunRow[], a: string, b: string): string {
-  if (all.find((run) => run.name === a)?.kind === "training") return "first or last validation";
-  return a === b ? "the first two" : "the first in both";
 }
 
 function UserField({ route }: { route: Route }) {
@@ -143,7 +144,9 @@ function Compared({ path, route }: { path: string; route: Route }) {
               note={
                 <>
                   <p>B minus A, paired by user or seed, over {rounds(view)}.</p>
-                  <p>The upright line of each interval is zero. Each is drawn to a scale of its own.</p>
+                  {view.metrics.some((row) => row.low !== null) && (
+                    <p>The upright line of each interval is zero. Each is drawn to a scale of its own.</p>
+                  )}
                 </>
               }
             >

@@ -63,7 +63,8 @@ function Page({ view, run }: { view: Overview; run: RunRow }) {
             <>
               <p>From what was shown to what was liked.</p>
               <p>
-                Left early: visits that she ended by leaving. Exits count those that end with her tired, too.
+                Left early: visits that ended because she left. The metric exits also counts visits that ended
+                because she was tired.
               </p>
             </>
           }
