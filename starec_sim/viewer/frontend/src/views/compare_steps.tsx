@@ -36,7 +36,7 @@ export function Aligned({ view, route }: { view: Comparison; route: Route }) {
           >
             {several && `Seed ${each.at.seed}, `}
             {several ? "round" : "Round"} {each.at.round}, step {each.at.step}:{" "}
-            <span class="quiet">{each.same ? "equal" : otherPart(each.parts[0] ?? "")}</span>
+            <span class="quiet">{each.same ? "equal" : otherPart(each.parts[0] ?? "")}</span>{" "}
             {index === first && <span class="tag">first difference</span>}
           </a>
         </li>
