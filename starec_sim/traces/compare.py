@@ -60,6 +60,8 @@ class MetricDifference:
     metric: str
     label: str
     """As people call it."""
+    by_user: bool
+    """Whether users are paired; else seeds, for a metric of whole rounds."""
     a: float
     b: float
     difference: float
@@ -69,8 +71,6 @@ class MetricDifference:
     p: float | None
     users: int
     """Users, or seeds for a metric of whole rounds, that both sides have."""
-    unit: Literal["user", "seed"]
-    """What `users` counts."""
     verdict: Verdict
 
 
@@ -87,7 +87,7 @@ class Comparison:
     world: str
     """In which way the worlds are the same, or differ."""
     common_users: int
-    """Users with the same id on both sides."""
+    """Users whose id is in both worlds."""
     seeds: tuple[tuple[int, int], ...]
     """Seeds that are compared with each other."""
     rounds: int
@@ -305,6 +305,7 @@ def _metric(
     return MetricDifference(
         metric=name,
         label=metric_info(name).label,
+        by_user=a.by_user,
         a=sum(a.values[unit] for unit in units) / len(units),
         b=sum(b.values[unit] for unit in units) / len(units),
         difference=interval.mean,
@@ -312,7 +313,6 @@ def _metric(
         high=_known(interval.high),
         p=_known(found.p),
         users=interval.n,
-        unit="user" if a.by_user else "seed",
         verdict=_verdict(found),
     )
 

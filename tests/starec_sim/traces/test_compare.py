@@ -184,8 +184,8 @@ def test_runs_of_other_users_have_no_common_user(write):
 
 
 def test_metrics_say_whether_users_or_seeds_are_paired(feed):
-    units = {each.metric: each.unit for each in compare(feed, feed).metrics}
-    assert (units["click_through"], units["coverage"]) == ("user", "seed")
+    by_user = {each.metric: each.by_user for each in compare(feed, feed).metrics}
+    assert by_user["click_through"] and not by_user["coverage"]
 
 
 def test_packages_prompts_and_plug_ins_that_differ_are_listed(write):

@@ -412,8 +412,8 @@ export interface MetricDifference {
   high: number | null;
   p: number | null;
   users: number;
-  /** What `users` counts. */
-  unit: "user" | "seed";
+  /** Whether users are paired; else seeds. */
+  by_user: boolean;
   verdict: "higher" | "lower" | "unsure" | "equal" | "one seed";
 }
 

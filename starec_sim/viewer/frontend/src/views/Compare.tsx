@@ -28,7 +28,8 @@ function Choose({ all, route }: { all: RunRow[]; route: Route }) {
     const first = a === b && side === "A";
     const training = all.find((run) => run.name === (side === "A" ? a : b))?.kind === "training";
     if (training) return first ? "the first validation" : "the last validation";
-    return first ? "the first" : a === b ? "the second" : "the first in both";
+    if (a === b) return first ? "the first" : "the second";
+    return armsOf(a).some((arm) => armsOf(b).includes(arm)) ? "the first in both" : "the first";
   };
   const names = all.map((run) => run.name);
   const asked = search({ a, b, arm_a: of("arm_a"), arm_b: of("arm_b"), user: of("user") });

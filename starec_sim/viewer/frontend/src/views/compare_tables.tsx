@@ -25,7 +25,7 @@ export const METRICS: Column<MetricDifference>[] = [
     head: "paired",
     about: "How many users, or seeds of a metric of whole rounds, both sides have",
     value: (row) => row.users,
-    cell: (row) => count(row.users, row.unit),
+    cell: (row) => count(row.users, row.by_user ? "user" : "seed"),
   },
   {
     name: "verdict",
