@@ -9,10 +9,11 @@ The names that most programs need are imported from here:
 
 | for | names |
 |---|---|
-| running experiments | `Experiment`, `read_experiment`, `run`, `replay`, `resume`, `train` |
+| experiments | `Experiment`, `read_experiment`, `run`, `fork`, `replay`, `resume`, `train` |
 | measuring policies | `Evaluation`, `evaluate`, `AuditSettings`, `audit` |
 | watching | `RunEvents`, `progress_display` |
 | reading what was recorded | `Run`, `read_run` |
+| asking users afterwards | `interview` |
 | working with the parts | `load_dataset`, `build_environment`, `Streams` |
 | plug-ins | `World`, `Environment`, `Recommender`, `Agent`, `Call`, `Dataset`, `Settings`, `card` |
 | tasks | `Task`, `ActionKind`, `Amount`, `OneOf`, `FreeText`, `RANKING`, `FEED` |
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
     from starec_sim.evaluation.settings import Evaluation
     from starec_sim.events import RunEvents
     from starec_sim.experiment import Experiment, read_experiment
+    from starec_sim.forks import fork
+    from starec_sim.interviews.interview import interview
     from starec_sim.learning.train import train
     from starec_sim.recommender import Recommender
     from starec_sim.resume_any import resume
@@ -110,6 +113,8 @@ __all__ = [
     "build_environment",
     "card",
     "evaluate",
+    "fork",
+    "interview",
     "load_dataset",
     "progress_display",
     "read_experiment",
@@ -143,6 +148,8 @@ _MODULES = {
         "Experiment",
         "read_experiment",
     ),
+    "starec_sim.forks": ("fork",),
+    "starec_sim.interviews.interview": ("interview",),
     "starec_sim.learning.train": ("train",),
     "starec_sim.recommender": ("Recommender",),
     "starec_sim.resume_any": ("resume",),

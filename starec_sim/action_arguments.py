@@ -10,6 +10,8 @@ STARS = "stars"
 
 _NAME = re.compile(r"[a-z]+(?: [a-z]+)*")
 _MAX_NAME = 30
+_MOST = 1e9
+"""Amounts are below this."""
 _MAX_LISTED = 20
 """Numbers that a JSON schema lists one by one; longer ranges are described by a pattern."""
 _NOT_IN_TEXT = r'"\x00-\x1f\x7f-\x9f\u2028\u2029'
@@ -28,6 +30,8 @@ class Amount:
     def __post_init__(self) -> None:
         if not (float("-inf") < self.low <= self.high < float("inf")):
             raise ValueError(f"an amount from {self.low} to {self.high} is no range")
+        if self.high >= _MOST:
+            raise ValueError(f"the greatest amount is {self.high:g}; it must be below {_MOST:g}")
         if self.low < 0:
             raise ValueError(f"the least amount is {self.low}; it must not be negative")
 
@@ -36,13 +40,13 @@ class Amount:
         """The range in words."""
         kind = "a whole number" if self.whole else "a number"
         unit = f" of {self.unit}" if self.unit else ""
-        return f"{kind}{unit} from {self.low:g} to {self.high:g}"
+        return f"{kind}{unit} from {number_text(self.low)} to {number_text(self.high)}"
 
     @property
     def example(self) -> str:
         """An amount at three quarters of the range."""
         middle = self.low + 0.75 * (self.high - self.low)
-        return f"{round(middle) if self.whole else middle:g}"
+        return number_text(round(middle) if self.whole else round(middle, 4))
 
     @property
     def pattern(self) -> str:
@@ -148,3 +152,12 @@ def check_name(name: str, what: str) -> None:
         raise ValueError(
             f"{what} is called {name!r}; a name is lower-case words of at most {_MAX_NAME} letters"
         )
+
+
+def number_text(value: float) -> str:
+    """Return an amount as an answer writes it, with at most four digits after the point.
+
+    >>> number_text(1_000_000.0), number_text(2.5), number_text(0.00001)
+    ('1000000', '2.5', '0')
+    """
+    return f"{value:.4f}".rstrip("0").rstrip(".")

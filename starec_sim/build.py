@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.language_models.chat_models import BaseChatModel
 from pydantic import ValidationError
@@ -17,7 +17,7 @@ from starec_sim import plugins
 from starec_sim.agent import Agent
 from starec_sim.cards import card
 from starec_sim.dataset import Dataset
-from starec_sim.environment import Environment
+from starec_sim.environment import Environment, ScheduledEvents
 from starec_sim.errors import PluginError, StarecError
 from starec_sim.experiment import Arm, data_spec
 from starec_sim.policies.gateway import Policy
@@ -136,6 +136,17 @@ def build_policy(spec: Mapping[str, Any], at: str) -> Policy:
     return Policy(name_of(spec), model, inner, limits, price)
 
 
+def apply_events(environment: Environment, arm: Arm, round: int) -> None:
+    """Let what the schedule of an arm has for the beginning of a round happen.
+
+    Raises:
+        ConfigError: An event names what is not there.
+    """
+    for event in arm.events_at(round):
+        # The environment has the ability: `Experiment.resolve` has checked its class.
+        cast(ScheduledEvents, environment).apply(event.name, event.settings)
+
+
 class Builder:
     """Builds the arms of one run or training. Arms with equal specs share a dataset or a policy.
 
@@ -160,9 +171,10 @@ class Builder:
 
     def agent(self, arm: Arm) -> Agent:
         """Return the agent of an arm."""
-        if arm.name not in self._agents:
-            self._agents[arm.name] = arm.agent.build()
-        return self._agents[arm.name]
+        key = f"{arm.name}: {json.dumps(arm.experiment.agent, sort_keys=True)}"
+        if key not in self._agents:
+            self._agents[key] = arm.agent.build()
+        return self._agents[key]
 
     def environment(self, arm: Arm, seed: int) -> Environment:
         """Return a new environment of an arm; `seed` is that of its random streams."""

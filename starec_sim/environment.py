@@ -17,6 +17,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
 from starec_sim.tasks import Task
 from starec_sim.types import (
@@ -138,6 +139,22 @@ class NamedRewards(Protocol):
     """
 
     reward_names: tuple[str, ...]
+
+
+@runtime_checkable
+class ScheduledEvents(Protocol):
+    """An environment, or the class of one, in which a schedule can make something happen.
+
+    This is an optional ability. Write
+    `events: ClassVar[Mapping[str, type[BaseModel]]] = {"sale": Sale}` into the class: the settings
+    of each event, by its name.
+    """
+
+    events: Mapping[str, type[BaseModel]]
+
+    def apply(self, event: str, settings: BaseModel) -> None:
+        """Let an event happen. Called before `begin_round`; what it changes is part of `state`."""
+        ...
 
 
 @runtime_checkable

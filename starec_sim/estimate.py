@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from starec_sim.environment import Environment
+from starec_sim.errors import ConfigError
 from starec_sim.events import RunEvents
 from starec_sim.experiment import Experiment
 from starec_sim.policies.abilities import costs_nothing
@@ -73,6 +74,7 @@ def estimate(experiment: Experiment, users: int = 8, rounds: int = 3) -> Estimat
         StarecError: A part cannot be built, or a policy does not answer.
     """
     rounds = min(rounds, experiment.rounds)
+    _check_schedule(experiment, rounds)
     alone = {"replicates": 1, "budget": Budget(), "train": None, "tracing": False}
     part = experiment.model_copy(update={"rounds": rounds, **alone})
     chosen: list[_FewVisitors] = []
@@ -114,6 +116,21 @@ def estimate(experiment: Experiment, users: int = 8, rounds: int = 3) -> Estimat
     configuration = experiment.model_dump(mode="json")
     estimates.write(configuration, experiment.runs_dir, result.as_json())
     return result
+
+
+def _check_schedule(experiment: Experiment, rounds: int) -> None:
+    """Refuse to estimate rounds from those before a scheduled change.
+
+    Raises:
+        ConfigError: A change comes after the rounds that are played.
+    """
+    arms = experiment.resolve().values()
+    last = max((change.round + 1 for arm in arms for change in arm.changes), default=0)
+    if last > rounds:
+        raise ConfigError(
+            f"schedule: round {last} changes what is played, and the dry run has {rounds} rounds",
+            hint=f"play them too: --rounds {min(last + 1, experiment.rounds)}",
+        )
 
 
 class _FewVisitors:

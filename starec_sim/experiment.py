@@ -20,6 +20,7 @@ from starec_sim.policies.settings import Budget, GatewaySettings, split_spec
 from starec_sim.policy_endpoints import check_endpoint
 from starec_sim.runs.code import CodeRules, code_of_file
 from starec_sim.runs.folder import CONFIG, configuration
+from starec_sim.schedule import ScheduledChange, ScheduledEvent, scheduled_event
 from starec_sim.settings import HINT, Settings, current_key, current_values, validate
 
 _SHARED = (
@@ -27,6 +28,8 @@ _SHARED = (
     *("gateway", "budget", "train", "tracing"),
 )
 """Keys that an arm cannot change, so that arms can be compared."""
+_CHANGEABLE = ("environment", "agent", "policies")
+"""Keys that can change during a run."""
 
 _FILE_HINT = (
     "an experiment needs at least name, data and environment; those that ship: "
@@ -83,6 +86,8 @@ class Experiment(Settings):
     policies: PolicySpecs = PolicySpecs()
     arms: dict[Annotated[str, AfterValidator(_arm_name)], dict[str, Any]] = Field(default={})
     """Variants of the experiment: by name, the dotted keys and values that it changes."""
+    schedule: tuple[ScheduledChange, ...] = ()
+    """What changes at the beginning of which round."""
     report: Report = Report()
     train: dict[str, Any] | None = None
     """Settings of `starec train`, with the keys of `starec_sim.learning.config.Training`. Other
@@ -131,7 +136,8 @@ class Experiment(Settings):
                 )
             yaml_files.put_all(values, present.items(), f"arms.{name}.")
             at = f"arms.{name}" if self.arms else ""
-            arms[name] = _resolved(name, validate(Experiment, values, at), f"{at}." if at else "")
+            experiment, before = validate(Experiment, values, at), f"{at}." if at else ""
+            arms[name] = _scheduled(_resolved(name, experiment, before), before)
         _check_metrics(self.report.metrics, arms.values())
         return arms
 
@@ -145,15 +151,100 @@ class Arm(NamedTuple):
     dataset: Plugin | None
     environment: Plugin
     agent: Plugin
+    changes: tuple[ArmChange, ...] = ()
+    """The schedule, in the order of its rounds."""
+
+    def at(self, round: int) -> Arm:
+        """Return the arm as it is in a round, from 0."""
+        return next((c.arm for c in reversed(self.changes) if c.round <= round), self)
+
+    def events_at(self, round: int) -> tuple[ScheduledEvent, ...]:
+        """Return what happens at the beginning of a round, from 0."""
+        return next((c.events for c in self.changes if c.round == round), ())
+
+    def all(self) -> list[Arm]:
+        """Return the arm as it begins, and as it is after each change."""
+        return [self, *(change.arm for change in self.changes)]
+
+
+class ArmChange(NamedTuple):
+    """An arm as it is from a round on."""
+
+    round: int
+    """From 0."""
+    arm: Arm
+    events: tuple[ScheduledEvent, ...] = ()
+    """What happens at its beginning, after the change."""
+
+
+def _scheduled(arm: Arm, at: str) -> Arm:
+    """Return an arm with the changes of its schedule.
+
+    Raises:
+        ConfigError: A key cannot change or does not exist, a change changes nothing, a round has
+            two or is not played, or the environment has no such event.
+        PluginError: A plug-in is not found.
+    """
+    values = arm.experiment.model_dump(mode="json", exclude={"arms", "schedule"})
+    changes: list[ArmChange] = []
+    entries = sorted(
+        enumerate(arm.experiment.schedule), key=lambda entry: (entry[1].round, not entry[1].set)
+    )
+    for number, entry in entries:
+        key = f"{at}schedule.{number}"
+        if entry.round > arm.experiment.rounds:
+            raise ConfigError(
+                f"{key}.round: is {entry.round}, and the run has {arm.experiment.rounds} rounds",
+                hint="name a round that is played, or raise rounds",
+            )
+        before = changes[-1] if changes else ArmChange(0, arm)
+        is_next = before.round == entry.round - 1
+        if is_next and entry.set:
+            raise ConfigError(
+                f"{key}.round: another entry changes keys in round {entry.round} as well",
+                hint="write all keys that change in a round into one `set`",
+            )
+        after = _changed(before.arm, values, entry.set, f"{key}.set") if entry.set else before.arm
+        events = before.events if is_next else ()
+        if entry.event is not None:
+            happens = scheduled_event(after.environment.type, entry.event, f"{key}.event")
+            events = (*events, happens)
+        changes[-1 if is_next else len(changes) :] = [ArmChange(entry.round - 1, after, events)]
+    return arm._replace(changes=tuple(changes))
+
+
+def _changed(arm: Arm, values: dict[str, Any], keys: Mapping[str, Any], at: str) -> Arm:
+    """Return an arm with changed keys, and set them in the values of its configuration."""
+    present = {current_key(Experiment, name): value for name, value in keys.items()}
+    for name in present:
+        top = name.partition(".")[0]
+        if top in Experiment.model_fields and top not in _CHANGEABLE:
+            raise ConfigError(
+                f"{at}.{name}: this key cannot change during a run",
+                hint=f"keys of {', '.join(_CHANGEABLE)} can; arms compare other settings",
+            )
+    yaml_files.put_all(values, present.items(), f"{at}.")
+    after = _resolved(arm.name, validate(Experiment, values, at), f"{at}.")
+    if _parts(after) == _parts(arm):
+        raise ConfigError(
+            f"{at}: changes nothing: {', '.join(present)} had this value before",
+            hint="set another value, or remove the entry",
+        )
+    return after
+
+
+def _parts(arm: Arm) -> tuple[Any, ...]:
+    """Return what can change during a run, with defaults filled in."""
+    return arm.environment, arm.agent, arm.experiment.policies
 
 
 def _check_metrics(names: Sequence[str], arms: Iterable[Arm]) -> None:
     """Check that there are metrics of these names, where the environments name their own."""
     known = list(METRICS)
-    for arm in arms:
-        if not isinstance(arm.environment.type, OwnMetrics):
+    for environment in (part.environment.type for arm in arms for part in arm.all()):
+        if not isinstance(environment, OwnMetrics):
             return
-        known += arm.environment.type.own_metrics
+        known += environment.own_metrics
     for name in names:
         if name not in known and not name.startswith(OF_ACTIONS):
             near = did_you_mean(name, [*known, *(info.label for info in METRICS.values())])
@@ -240,7 +331,7 @@ def _where(message: str, path: Path, changes: Sequence[str]) -> str:
         return f"mend these keys in {path}"
     if problem.startswith("there is no such key"):
         return f"rename or remove {key} in {path}"
-    also = "" if key.startswith("arms.") else f", or pass --set {key}=VALUE"
+    also = "" if key.startswith(("arms.", "schedule.")) else f", or pass --set {key}=VALUE"
     if problem.startswith("this key is required"):
         return f"add {key} to {path}{also}"
     return f"mend {key} in {path}{also}"

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from starec_sim.agent import Agent, Call, Policies
-from starec_sim.build import Builder
+from starec_sim.build import Builder, apply_events
 from starec_sim.environment import Environment
 from starec_sim.errors import RunError
 from starec_sim.executors.event_loop import run_coroutine
 from starec_sim.experiment import Arm, recorded_experiment
 from starec_sim.policies.gateway import Gateway
 from starec_sim.rng import Streams
-from starec_sim.runs.code import SAME_CODE, check_plugins, code_of
+from starec_sim.runs.code import SAME_CODE, CodeRules, check_plugins, code_of
 from starec_sim.runs.digests import environment_digest
 from starec_sim.runs.folder import where_it_started
 from starec_sim.runs.manifest import read_manifest
@@ -67,12 +67,16 @@ class ReopenedRound:
                 f"user {user_id} does not visit in round {self.round + 1}; her rounds: {rounds}",
                 hint="name one of her rounds, or another user",
             )
-        memory = self.memories.get(user) or _first_memory(self.environment, self.agent, user)
+        memory = self.memory(user)
         labels = {"run": self.folder.name, "arm": self.trial.arm, "seed": self.trial.seed}
         policies = RecordedFirst(turns, self.policies)
         return Call(
             user, self.round, person, memory, self.environment, policies, self.notes, labels
         )
+
+    def memory(self, user: int) -> Memory:
+        """Return what a user remembers at the beginning of the round."""
+        return self.memories.get(user) or _first_memory(self.environment, self.agent, user)
 
 
 class RecordedFirst:
@@ -112,7 +116,11 @@ class NoStore:
 
 
 def reopen(
-    folder: Path, round: int, arm: str | None = None, seed: int | None = None
+    folder: Path,
+    round: int,
+    arm: str | None = None,
+    seed: int | None = None,
+    rules: CodeRules = SAME_CODE,
 ) -> ReopenedRound:
     """Put a recorded trial back to the beginning of a round.
 
@@ -121,6 +129,7 @@ def reopen(
         round: From 0; the number of recorded rounds stands for the round that would come next.
         arm: The arm; the first one when None.
         seed: The seed; the first one when None.
+        rules: Which code of the folder may run.
 
     Raises:
         RunError: There is no such trial or round, or the data or the code is not that of the run.
@@ -139,26 +148,19 @@ def reopen(
                 f"arm {trial.arm!r} has {trial.rounds} recorded rounds, and none {round + 1}",
                 hint=f"name a round from 1 to {trial.rounds + 1}; {trial.rounds + 1} comes next",
             )
-        with where_it_started(folder, manifest) as here, code_of(here, manifest, SAME_CODE):
-            check_plugins(here, manifest, SAME_CODE, noted=False)
+        with where_it_started(folder, manifest) as here, code_of(here, manifest, rules):
+            check_plugins(here, manifest, rules, noted=False)
             configured = _arm(folder, trial.arm)
-            builder = Builder()
-            environment = builder.environment(configured, trial.seed)
-            _check_world(reader, trial, environment)
-            agent = builder.agent(configured)
-            policies = Gateway(
-                builder.policies(configured), Streams(trial.seed), NoStore(), trial.arm
-            )
-        history = _History(reader, trial, environment, agent, policies)
+            history = _History(reader, trial, configured)
         how = history.go_to(round)
-        visitors = frozenset(environment.begin_round(round))
+        visitors = frozenset(history.environment.begin_round(round))
     return ReopenedRound(
         folder,
         trial,
         round,
-        environment,
-        agent,
-        policies,
+        history.environment,
+        history.agent,
+        history.policies,
         history.memories,
         history.notes,
         visitors,
@@ -167,20 +169,40 @@ def reopen(
 
 
 class _History:
-    """Brings an environment, memories and notes to the beginning of a round."""
+    """Brings an environment, memories and notes to the beginning of a round.
 
-    def __init__(
-        self,
-        reader: Reader,
-        trial: RecordedTrial,
-        environment: Environment,
-        agent: Agent,
-        policies: Policies,
-    ) -> None:
-        self._reader, self._trial = reader, trial
-        self._environment, self._agent, self._policies = environment, agent, policies
+    Args:
+        reader: The record.
+        trial: The trial.
+        arm: Its configuration.
+
+    Raises:
+        RunError: The data is not that of the run.
+        StarecError: A part cannot be built.
+    """
+
+    def __init__(self, reader: Reader, trial: RecordedTrial, arm: Arm) -> None:
+        self._reader, self._trial, self._arm, self._builder = reader, trial, arm, Builder()
+        self._use(arm)
+        _check_world(reader, trial, self.environment)
         self.memories: dict[int, Memory] = {}
         self.notes: dict[int, str] = {}
+
+    def _use(self, arm: Arm) -> None:
+        """Build the parts of an arm; the environment is at its beginning."""
+        self.environment = self._builder.environment(arm, self._trial.seed)
+        self.agent = self._builder.agent(arm)
+        self.policies = Gateway(
+            self._builder.policies(arm), Streams(self._trial.seed), NoStore(), self._trial.arm
+        )
+
+    def _change(self, round: int) -> None:
+        """Make the change that the schedule has for a round, if any."""
+        if round in {change.round for change in self._arm.changes}:
+            state = self.environment.state()
+            self._use(self._arm.at(round))
+            self.environment.restore(state)
+            apply_events(self.environment, self._arm, round)
 
     def go_to(self, round: int) -> str:
         """Go to a round, and say how."""
@@ -188,18 +210,23 @@ class _History:
         if not round:
             return "the beginning of the run"
         if round == end.rounds and end.environment_state is not None:
-            self._environment.restore(end.environment_state)
+            if self._arm.changes:
+                self._use(self._arm.at(round))
+            self.environment.restore(end.environment_state)
+            apply_events(self.environment, self._arm, round)
             self.memories, self.notes = end.memories, end.notes
             return f"the state on record after round {round}"
         for number in range(round):
-            self._environment.begin_round(number)
+            self._change(number)
+            self.environment.begin_round(number)
             # Notes of agents about items are on record for the end of the run only.
             visits = self._played(number) if end.notes else self._recorded(number)
-            self._environment.end_round(visits)
+            self.environment.end_round(visits)
             for visit in visits:
                 self.memories[visit.user] = visit.steps[-1].memory
                 for step in visit.steps:
                     self.notes.update(step.notes)
+        self._change(round)
         return f"the recorded decisions of rounds 1 to {round}, replayed"
 
     def _recorded(self, round: int) -> list[Visit]:
@@ -208,7 +235,7 @@ class _History:
         for user, recorded in self._reader.round_steps(self._trial, round).items():
             memory, steps = self._memory(user), list[Step]()
             for each in recorded:
-                shown = self._environment.observe(user, steps)
+                shown = self.environment.observe(user, steps)
                 if shown.slate != each.observation.slate:
                     raise RunError(
                         f"user {user} is shown other items in round {round + 1} than the record of "
@@ -216,7 +243,7 @@ class _History:
                         hint="open the run with the data and the version that it was made with",
                     )
                 memory = memory.after_step(
-                    each.feedback.experiences, each.summary, self._agent.history_limit
+                    each.feedback.experiences, each.summary, self.agent.history_limit
                 )
                 steps.append(Step(shown, each.decision, each.feedback, each.verdict, (), memory))
             visits.append(Visit(user, round, tuple(steps)))
@@ -225,20 +252,20 @@ class _History:
     def _played(self, round: int) -> list[Visit]:
         """Return the visits of a round, played by the agent with the recorded answers."""
         turns = self._reader.round_turns(self._trial, round)
-        policies = RecordedFirst(turns, _NothingElse(self._policies))
-        users, world = self._reader.round_steps(self._trial, round), self._environment
+        policies = RecordedFirst(turns, _NothingElse(self.policies))
+        users, world = self._reader.round_steps(self._trial, round), self.environment
         calls = [
             Call(user, round, world.users[user], self._memory(user), world, policies, self.notes)
             for user in users
         ]
 
         async def play() -> list[Visit]:
-            return [await self._agent.visit(call) for call in calls]
+            return [await self.agent.visit(call) for call in calls]
 
         return run_coroutine(play())
 
     def _memory(self, user: int) -> Memory:
-        return self.memories.get(user) or _first_memory(self._environment, self._agent, user)
+        return self.memories.get(user) or _first_memory(self.environment, self.agent, user)
 
 
 class _NothingElse:

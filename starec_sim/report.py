@@ -222,7 +222,7 @@ def _read_samples(
         units = by_user[name] if per_user else by_seed[name]
         # A user who visits in several seeds counts once.
         spreads = [
-            _student(
+            student_interval(
                 [float(np.mean(values)) for values in of_users[name][round].values()]
                 if per_user
                 else means[round]
@@ -232,7 +232,7 @@ def _read_samples(
         samples[name] = MetricSamples(
             {unit: float(np.mean(values)) for unit, values in units.items()},
             {seed: float(np.mean(values)) for seed, values in by_seed[name].items()},
-            tuple(_student(means[round]).mean for round in range(rounds)),
+            tuple(student_interval(means[round]).mean for round in range(rounds)),
             tuple(spread.high - spread.mean for spread in spreads),
             per_user,
         )
@@ -245,7 +245,7 @@ def _any_positive(samples: Mapping[str, MetricSamples], name: str) -> bool:
 
 def _interval(samples: MetricSamples) -> Interval:
     x = np.array([samples.values[unit] for unit in sorted(samples.values)])
-    return bootstrap_interval(x, seed=_SEED) if samples.by_user else _student(x)
+    return bootstrap_interval(x, seed=_SEED) if samples.by_user else student_interval(x)
 
 
 def difference_of(
@@ -260,7 +260,7 @@ def difference_of(
     """
     a, b = _paired(arm.values, first.values)
     one, other = _paired(arm.seeds, first.seeds)
-    over_seeds = _student(one - other)
+    over_seeds = student_interval(one - other)
     if not arm.by_user:
         return ArmDifference(over_seeds, None)
     tested = most_tested is None or len(a) <= most_tested
@@ -274,7 +274,7 @@ def _paired(a: Mapping[str, float], b: Mapping[str, float]) -> tuple[FloatArray,
     return np.array([a[unit] for unit in units]), np.array([b[unit] for unit in units])
 
 
-def _student(values: Sequence[float] | FloatArray) -> Interval:
+def student_interval(values: Sequence[float] | FloatArray) -> Interval:
     """Return the mean with Student's 95 % interval; NaN bounds for fewer than two values."""
     x = np.asarray(values, np.float64)
     n, nan = len(x), math.nan

@@ -22,7 +22,7 @@ from starec_sim.runs import folder as run_folder
 from starec_sim.runs.code import SAME_CODE, CodeRules, check_plugins, code_of
 from starec_sim.runs.ledger import Ledger, read_ledger
 from starec_sim.runs.lifecycle import OpenRun, check_same_code, create_run, open_run
-from starec_sim.runs.manifest import Manifest, ReplayOf, new_manifest, read_manifest
+from starec_sim.runs.manifest import ForkOf, Manifest, ReplayOf, new_manifest, read_manifest
 from starec_sim.runs.reader import reading
 from starec_sim.settings import validate
 from starec_sim.stored_summary import run_summary
@@ -100,8 +100,12 @@ def run(experiment: Experiment, events: RunEvents | None = None) -> RunResult:
     )
     manifest.estimate = estimates.read(experiment.model_dump(mode="json"), experiment.runs_dir)
     if trials.replayed:
-        digest = read_manifest(trials.replayed).digest
-        manifest.replay_of = ReplayOf(run=trials.replayed.name, digest=digest)
+        digest, name = read_manifest(trials.replayed).digest, trials.replayed.name
+        rounds = experiment.gateway.replay_rounds
+        if rounds is None:
+            manifest.replay_of = ReplayOf(run=name, digest=digest)
+        else:
+            manifest.fork_of = ForkOf(run=name, digest=digest, round=rounds)
     announce_tracing(experiment, events)
     folder = create_run(experiment.runs_dir, manifest, config, experiment.seed)
     return _run(folder, trials, events)

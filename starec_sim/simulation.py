@@ -67,6 +67,15 @@ class PlayedRound(NamedTuple):
     """How many users came; more than the visits where some were left out."""
 
 
+class VisitRules(NamedTuple):
+    """How the visits of a round are played."""
+
+    concurrency: int = 64
+    """Visits in progress at once. It changes the speed, never a result."""
+    skip_failed: bool = False
+    """Whether a visit in which a plug-in fails is left out; otherwise it ends the run."""
+
+
 class Simulation:
     """Plays a trial: one agent in one environment with one recorder, round by round.
 
@@ -77,10 +86,8 @@ class Simulation:
         recorder: The recorder of this trial.
         state: The state after the last committed round, from `Recorder.open`.
         events: Is called at each event of the run.
-        concurrency: Visits in progress at once. It changes the speed, never a result.
+        visit_rules: How many visits are in progress at once, and what follows when one fails.
         choose_visitors: Chooses the visitors of a round that are played; all when None.
-        skip_failed: Whether a visit in which a plug-in fails is left out; otherwise it ends the
-            run.
     """
 
     def __init__(
@@ -92,9 +99,8 @@ class Simulation:
         state: TrialState,
         *,
         events: RunEvents | None = None,
-        concurrency: int = 64,
+        visit_rules: VisitRules | None = None,
         choose_visitors: ChooseVisitors | None = None,
-        skip_failed: bool = False,
     ) -> None:
         self.rounds = state.rounds
         """Number of committed rounds."""
@@ -106,9 +112,8 @@ class Simulation:
         self._trial_labels = self._labels = state.labels
         self._memories, self._notes = dict(state.memories), dict(state.notes)
         self._events = events or RunEvents()
-        self._concurrency = concurrency
+        self._rules = visit_rules or VisitRules()
         self._choose_visitors = choose_visitors
-        self._skip_failed = skip_failed
         with watched_calls():
             if state.environment_state is not None:
                 self._environment.restore(state.environment_state)
@@ -137,7 +142,7 @@ class Simulation:
         if isinstance(self._policies, NamedPolicies):
             self._labels = {**self._trial_labels, **self._policies.names()}
         try:
-            played = await run_pool(self._visit_or_skip, visitors, self._concurrency)
+            played = await run_pool(self._visit_or_skip, visitors, self._rules.concurrency)
             visits = [visit for visit in played if isinstance(visit, Visit)]
             _tell_left_out([each for each in played if not isinstance(each, Visit)], len(visits))
             return PlayedRound(round, visits, len(visitors))
@@ -150,7 +155,7 @@ class Simulation:
         try:
             return await self._visit(user)
         except (ContractError, PluginError) as error:
-            if not self._skip_failed:
+            if not self._rules.skip_failed:
                 raise
             return error
 
@@ -193,7 +198,7 @@ class Simulation:
             ]
             of_environment = environment.end_round(visits)
         measured = self._measure.round(visits)
-        if self._skip_failed and played.visitors:
+        if self._rules.skip_failed and played.visitors:
             of_environment = {**of_environment, "skipped": 1 - len(visits) / played.visitors}
         measured = RoundMetrics(measured.visits, {**measured.round, **of_environment})
         self.digest = self._recorder.commit_round(

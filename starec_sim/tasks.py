@@ -25,7 +25,15 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from starec_sim.action_arguments import STARS, Amount, Argument, FreeText, OneOf, check_name
+from starec_sim.action_arguments import (
+    STARS,
+    Amount,
+    Argument,
+    FreeText,
+    OneOf,
+    check_name,
+    number_text,
+)
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -229,7 +237,7 @@ class Task:
             return kind
         known = self.kinds.get(kind) or self.moves.get(kind)
         quoted = known is not None and isinstance(known.argument, FreeText)
-        shown = f"{value:g}" if isinstance(value, float) else str(value)
+        shown = number_text(value) if isinstance(value, float) else str(value)
         return f'{kind} "{shown}"' if quoted else f"{kind} {shown}"
 
     def stars(self, kind: str, value: float | str | None) -> float | None:

@@ -5,20 +5,24 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from contextlib import closing, nullcontext
+from itertools import pairwise
 from typing import NamedTuple
 
 from starec_sim.boundary import ships, watched_calls
-from starec_sim.build import Builder, prompt_hashes
+from starec_sim.build import Builder, apply_events, prompt_hashes
 from starec_sim.environment import Environment
+from starec_sim.errors import ConfigError, RunError, StarecError
 from starec_sim.events import RunEvents
 from starec_sim.experiment import Arm, Experiment
 from starec_sim.policies.gateway import Gateway
 from starec_sim.rng import Streams
 from starec_sim.runs import folder as run_folder
+from starec_sim.runs.digests import environment_digest
 from starec_sim.runs.lifecycle import OpenRun
 from starec_sim.runs.recorder import Recorder
 from starec_sim.runs.recording import Recording
-from starec_sim.simulation import ChooseVisitors, Simulation
+from starec_sim.runs.trial_state import TrialState
+from starec_sim.simulation import ChooseVisitors, Simulation, VisitRules
 
 
 class _Trial(NamedTuple):
@@ -56,18 +60,31 @@ class Trials:
         replay = experiment.gateway.replay
         self.replayed = run_folder.find(replay, experiment.runs_dir) if replay else None
         """The recorded run that is replayed instead of asking models; None without a replay."""
-        self.builder = Builder(with_models=self.replayed is None)
+        self._replayed_rounds = experiment.gateway.replay_rounds if replay else None
+        """Rounds of each trial that are replayed; None for all of them."""
+        with_models = self.replayed is None or self._replayed_rounds is not None
+        self.builder = Builder(with_models=with_models)
         for arm in self.arms.values():
-            self.builder.agent(arm)
             self.builder.dataset(arm)
-            self.builder.policies(arm)
+            for part in arm.all():
+                self.builder.agent(part)
+                self.builder.policies(part)
             if self.replayed:
                 for seed in self.seeds:
                     Recording(self.replayed, arm.name, seed).close()
 
     def prompts(self) -> dict[str, dict[str, str]]:
-        """Return the SHA-256 of every prompt template, by arm and name."""
-        return {arm.name: prompt_hashes(self.builder.agent(arm)) for arm in self.arms.values()}
+        """Return the SHA-256 of every prompt template, by arm and name.
+
+        An agent that a schedule brings is named by the arm and its first round.
+        """
+        prompts = {}
+        for arm in self.arms.values():
+            prompts[arm.name] = prompt_hashes(self.builder.agent(arm))
+            for change in arm.changes:
+                name = f"{arm.name} from round {change.round + 1}"
+                prompts[name] = prompt_hashes(self.builder.agent(change.arm))
+        return prompts
 
     async def play(self, run: OpenRun, events: RunEvents) -> str:
         """Play all trials and return the digest of the run."""
@@ -75,6 +92,7 @@ class Trials:
         try:
             await self.builder.open_policies()
             with watched_calls():
+                self._check_changes()
                 trials = [(arm, seed) for arm in self.arms.values() for seed in self.seeds]
                 early = self._environments_of_others()
                 for number, (arm, seed) in enumerate(trials):
@@ -100,33 +118,113 @@ class Trials:
         }
 
     async def _play(self, run: OpenRun, trial: _Trial, events: RunEvents) -> str:
-        """Play one trial to its end and return its digest."""
-        arm, settings = trial.arm, trial.arm.experiment
+        """Play one trial to its end and return its digest.
+
+        At the beginning of a round with a change the trial goes on as a resumed one does: from the
+        record, with parts that are built anew. So a resume is exact there too.
+        """
+        arm, rounds = trial.arm, trial.arm.experiment.rounds
         recorder = Recorder(run.store, trial.number, run.session)
         state = recorder.open(arm.name, trial.seed, trial.environment)
-        events.trial_started(arm.name, trial.seed, settings.rounds, state.rounds)
-        with (
-            closing(Recording(self.replayed, arm.name, trial.seed))
-            if self.replayed
-            else nullcontext()
-        ) as recording:
-            gateway = Gateway(
-                self.builder.policies(arm),
-                Streams(trial.seed),
-                recorder,
-                arm.name,
-                run.resources,
-                recording,
+        events.trial_started(arm.name, trial.seed, rounds, state.rounds)
+        choose = self._choose_visitors and self._choose_visitors(trial.environment)
+        for start, end in pairwise([*self._starts(arm), rounds]):
+            if state.rounds >= end and end < rounds:
+                continue  # these rounds were played before a resume
+            now = arm.at(start)
+            if start:
+                changed = self.builder.environment(now, trial.seed)
+                trial = trial._replace(environment=changed)
+                state = recorder.open(arm.name, trial.seed, changed)
+            if start == self._replayed_rounds:
+                self._check_replayed(trial, state)
+            with self._recording(arm, trial.seed, start) or nullcontext() as recording:
+                gateway = Gateway(
+                    self.builder.policies(now),
+                    Streams(trial.seed),
+                    recorder,
+                    arm.name,
+                    run.resources,
+                    recording,
+                )
+                simulation = Simulation(
+                    self.builder.agent(now),
+                    trial.environment,
+                    gateway,
+                    recorder,
+                    state,
+                    events=events,
+                    visit_rules=VisitRules(
+                        now.experiment.concurrency, now.experiment.plugin_errors == "skip"
+                    ),
+                    choose_visitors=choose,
+                )
+                if state.rounds == start:  # later, the state has the events
+                    apply_events(trial.environment, arm, start)
+                await simulation.run(end)
+        return simulation.digest
+
+    def _starts(self, arm: Arm) -> list[int]:
+        """Return the rounds, from 0, at whose beginning the parts of a trial are built."""
+        starts = {0, *(change.round for change in arm.changes)}
+        if self._replayed_rounds is not None:
+            starts.add(self._replayed_rounds)
+        return sorted(start for start in starts if start < arm.experiment.rounds)
+
+    def _recording(self, arm: Arm, seed: int, start: int) -> closing[Recording] | None:
+        """Return the recorded answers that rounds from `start` on are given; None without any."""
+        if not self.replayed:
+            return None
+        if self._replayed_rounds is not None and start >= self._replayed_rounds:
+            return None
+        return closing(Recording(self.replayed, arm.name, seed))
+
+    def _check_replayed(self, trial: _Trial, state: TrialState) -> None:
+        """Check that the replayed rounds of a trial are those of the recorded run.
+
+        Raises:
+            RunError: They are not.
+        """
+        if self.replayed is None or state.rounds != self._replayed_rounds:
+            return  # later rounds are played, so these were checked
+        with closing(Recording(self.replayed, trial.arm.name, trial.seed)) as recording:
+            recorded = recording.digest(state.rounds)
+        if recorded != state.digest:
+            raise RunError(
+                f'rounds 1 to {state.rounds} of arm "{trial.arm.name}" with seed {trial.seed} are '
+                f"not those of {self.replayed.name}: their digests differ",
+                hint="fork with the data, plug-ins and version that the run was made with",
             )
-            simulation = Simulation(
-                self.builder.agent(arm),
-                trial.environment,
-                gateway,
-                recorder,
-                state,
-                events=events,
-                concurrency=settings.concurrency,
-                choose_visitors=self._choose_visitors and self._choose_visitors(trial.environment),
-                skip_failed=settings.plugin_errors == "skip",
-            )
-            return await simulation.run(settings.rounds)
+
+    def _check_changes(self) -> None:
+        """Check that every environment of a schedule can take over from the one before.
+
+        Raises:
+            ConfigError: It has other users, items or histories, or cannot be restored.
+        """
+        for arm in self.arms.values():
+            if not arm.changes:
+                continue
+            first = self.builder.environment(arm, self.seeds[0])
+            world = environment_digest(first)
+            for change in arm.changes:
+                changed = self.builder.environment(change.arm, self.seeds[0])
+                when = f'schedule: in round {change.round + 1} of arm "{arm.name}"'
+                if environment_digest(changed) != world:
+                    raise ConfigError(
+                        f"{when} the environment has other users, items, histories or popularity "
+                        "than before",
+                        hint="change keys that leave these as they are, or compare two arms",
+                    )
+                try:
+                    changed.restore(first.state())
+                except StarecError as error:
+                    raise ConfigError(
+                        f"{when} the environment cannot take over the state of the one before: "
+                        f"{error.message}",
+                        hint="let `restore` take that state, or compare two arms",
+                    ) from error
+                try:
+                    apply_events(changed, arm, change.round)
+                except ConfigError as error:
+                    raise ConfigError(f"{when}: {error.message}", hint=error.hint) from error

@@ -167,6 +167,30 @@ def key_value(text: str, option: str, example: str) -> tuple[str, Any]:
         ) from None
 
 
+def key_values(text: str, option: str, example: str) -> tuple[str, list[Any]]:
+    """Return the key and the values of one `KEY=VALUE,VALUE`; each value is YAML.
+
+    Raises:
+        ConfigError: There is no `=`, a value is empty or not YAML, or is there twice.
+
+    >>> key_values("environment.pages=1,[2, 3]", "--over", "e.g. --over environment.pages=1,2")
+    ('environment.pages', [1, [2, 3]])
+    """
+    key, equals, values = text.partition("=")
+    if not equals:
+        raise ConfigError(f'{option} "{text}" is not KEY=VALUE,VALUE', hint=example)
+    parts = _split_at_commas(values)
+    if not all(part.strip() for part in parts):
+        raise ConfigError(f'{option} "{text}": a value is empty', hint=example)
+    found = [key_value(f"{key}={part}", option, example) for part in parts]
+    for number, (_, value) in enumerate(found):
+        if any(value == other and type(value) is type(other) for _, other in found[:number]):
+            raise ConfigError(
+                f'{option} "{text}": {value} is there twice', hint="name each value once"
+            )
+    return found[0][0], [value for _, value in found]
+
+
 def _first_line(error: ValueError) -> str:
     return str(error).partition("\n")[0]
 
@@ -283,6 +307,7 @@ _YAML_HINTS = (
     ("could not find expected ':'", "write `key: value`, with a space after the colon"),
     ("constructor for the tag", "quote text that begins with !"),
     ("unexpected end of stream", "close the quotation mark"),
+    ("but got '?'", 'quote text that ends with ? inside brackets, as in {ask: "Why?"}'),
     ("flow mapping", "close the bracket: {key: value, ...}"),
     ("flow sequence", "close the bracket: [one, two]"),
     ("expected <block end>", "indent keys of one mapping alike; quote text that holds quotes"),

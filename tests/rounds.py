@@ -3,7 +3,7 @@
 import asyncio
 
 from starec_sim.runs.trial_state import TrialState
-from starec_sim.simulation import Simulation
+from starec_sim.simulation import Simulation, VisitRules
 from starec_sim.types import Memory, Step, Verdict, Visit
 
 
@@ -58,7 +58,9 @@ def simulate(environment, agent, policies=None, *, first_round=0, record=None, *
     """Return a simulation that writes nothing to disk."""
     state = TrialState(first_round, "", {}, {}, None)
     record = record or MemoryRecord()
-    return Simulation(agent, environment, policies, record, state, concurrency=1, **options)
+    return Simulation(
+        agent, environment, policies, record, state, visit_rules=VisitRules(1), **options
+    )
 
 
 def play_rounds(simulation, rounds, played=lambda round: None):

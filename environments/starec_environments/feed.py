@@ -6,13 +6,16 @@ decides what is shown next. With `refit_every: 0` the recommender is frozen and 
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import BaseModel, Field
 
+from starec_environments.feed_events import EVENTS, FeedEvents
 from starec_environments.feed_log import FeedLog, split_logs
 from starec_environments.mood import Moods, MoodSettings, delight
 from starec_environments.signals import Likes, SignalNames, Signals
@@ -43,6 +46,7 @@ class FeedEnvironment:
     task: ClassVar[Task] = FEED
     own_metrics: ClassVar[tuple[str, ...]] = ("visitors",)
     reward_names: ClassVar[tuple[str, ...]] = ("engagement", "satisfaction")
+    events: ClassVar[Mapping[str, type[BaseModel]]] = EVENTS
 
     class Config(MoodSettings):
         """Settings of the feed."""
@@ -88,8 +92,10 @@ class FeedEnvironment:
         self._fitted = 0
         """Rows of the log on which recommender and signals were last fitted."""
         self.recommender = self._build_recommender()
+        self._recommender_hash = _hash(config.recommender)
         self._signals = Signals(config.signals, dataset.items, len(self.users))
         self._fit()
+        self._events = FeedEvents(self.items, self.users)
         self._round = 0
         self._offers: dict[int, _Offer] = {}
         self._likes: Likes | None = None
@@ -146,6 +152,10 @@ class FeedEnvironment:
             if not np.isnan(rating)
         )
 
+    def apply(self, event: str, settings: BaseModel) -> None:
+        """Let a scheduled event happen."""
+        self._events.apply(event, settings)
+
     def begin_round(self, round: int) -> Sequence[int]:
         """Draw the visitors of a round, and let the recommender fill their pages."""
         self._round = round
@@ -153,15 +163,16 @@ class FeedEnvironment:
         wanted = min(self.config.page_size * self.config.pages, len(self.items))
         hidden = self._log.hidden(self.config.page_size * self.config.pages)
         rng = self._streams.stream("recommend", round=round)
-        slates = self.recommender.recommend(visitors, wanted, hidden, rng)
+        ranked = len(self.items) if self._events.changes_slates else wanted
+        slates = self.recommender.recommend(visitors, ranked, hidden, rng)
         # A user who has consumed the whole catalogue does not visit.
-        self._offers = {
-            user: _Offer(items, *self._truth.of(user, items, round), scores[row >= 0])
-            for user, row, scores in zip(
-                visitors.tolist(), slates.items, slates.scores, strict=True
-            )
-            if len(items := row[row >= 0])
-        }
+        self._offers = {}
+        for user, row, scores in zip(visitors.tolist(), slates.items, slates.scores, strict=True):
+            items, scores = row[row >= 0], scores[row >= 0]
+            if self._events.changes_slates:
+                items, scores = (part[:wanted] for part in self._events.arranged(items, scores))
+            if len(items):
+                self._offers[user] = _Offer(items, *self._truth.of(user, items, round), scores)
         if self._signals.personal:
             self._likes = Likes.in_log(self._log.interactions, len(self.users))
         return list(self._offers)
@@ -177,7 +188,8 @@ class FeedEnvironment:
             cards = tuple(self.cards[item] for item in items)
         else:
             cards = self._signals.cards(items, self._likes.of(user) if self._likes else None)
-        return Observation(FEED, items, cards, len(steps) + 1)
+        message = self._events.message(user)
+        return Observation(FEED, items, cards, len(steps) + 1, context=message)
 
     def respond(
         self, user: int, steps: Sequence[Step], observation: Observation, decision: Decision
@@ -232,16 +244,30 @@ class FeedEnvironment:
         return {
             "mood": self._moods.values.copy(),
             "fitted": np.array(self._fitted),
+            "recommender": self._recommender_hash,
             **self._log.state(),
+            **self._events.state(),
             **recommender,
         }
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Continue as the environment that returned this state."""
+        """Continue as the environment that returned this state.
+
+        If that one had another recommender, this one's learns from the same part of the log.
+        """
         self._moods.values = np.array(state["mood"])
         self._log.restore(state)
+        self._events.restore(state)
         self._fitted = int(state["fitted"])
-        self._signals.fit(self._log.interactions.where(np.arange(self._fitted)))
+        log = self._log.interactions
+        known = log.where(np.arange(self._fitted))
+        self._signals.fit(known)
+        of_state = state.get("recommender", self._recommender_hash)
+        if not np.array_equal(of_state, self._recommender_hash):
+            self.recommender.fit(known)
+            if self.config.refit_every:
+                self.recommender.observe(log.where(np.arange(self._fitted, len(log.users))))
+            return
         self.recommender.restore(
             {
                 name.removeprefix("recommender/"): array
@@ -249,6 +275,12 @@ class FeedEnvironment:
                 if name.startswith("recommender/")
             }
         )
+
+
+def _hash(spec: Mapping[str, Any]) -> NDArray[np.uint8]:
+    """Return a hash of a plug-in and its settings, as an array of numbers."""
+    text = json.dumps(spec, sort_keys=True)
+    return np.frombuffer(hashlib.sha256(text.encode()).digest(), np.uint8)
 
 
 class _Offer(NamedTuple):

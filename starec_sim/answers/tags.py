@@ -41,6 +41,9 @@ FEEDBACK = "feedback"
 OUTCOME = "outcome"
 """Whether a choice was foreseen."""
 
+ANSWER = "answer"
+"""What a user answers in an interview; no part of the answers of agents."""
+
 PARTS = (THINK, RANKING, ACTIONS, NEXT, PREFERENCES, DESCRIPTION)
 """All parts that an answer may have."""
 SECTIONS = (

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
 from starec_sim.boundary.call import PluginBoundary, complete, ships
 from starec_sim.boundary.catalogue import (
@@ -119,6 +120,10 @@ class CheckedEnvironment:
             lambda value: experiences(value, items, "the history"),
             lambda: self._who(user),
         )
+
+    def apply(self, event: str, settings: BaseModel) -> None:
+        """Let a scheduled event happen."""
+        self._boundary.call("apply", (event, settings), lambda value: None, lambda: f'"{event}"')
 
     def begin_round(self, round: int) -> list[int]:
         """Prepare a round and return the visitors as ints."""

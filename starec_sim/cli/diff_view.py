@@ -37,8 +37,8 @@ def print_comparison(found: Comparison) -> None:
         out.print(line, style="dim", soft_wrap=True)
     _print_keys(out, "configuration", found.configuration)
     _print_keys(out, "versions", found.versions)
-    _print_first(out, found)
-    _print_metrics(out, found)
+    print_first(out, found)
+    print_metrics(out, found)
     if found.steps:
         _print_steps(out, found.steps)
 
@@ -118,7 +118,8 @@ def _value(value: str | None) -> str:
     return "(not there)" if value is None else value
 
 
-def _print_first(out: Console, found: Comparison) -> None:
+def print_first(out: Console, found: Comparison) -> None:
+    """Print the first step in which two sides differ."""
     first = found.first_difference
     out.print(f"\n{_first(found)}", style="bold", soft_wrap=True)
     if first is None:
@@ -155,7 +156,8 @@ def _commands(found: Comparison, at: StepAddress) -> list[str]:
     return [why_command(folder, at) for folder, at in zip(folders, (at, at_b), strict=True)]
 
 
-def _print_metrics(out: Console, found: Comparison) -> None:
+def print_metrics(out: Console, found: Comparison) -> None:
+    """Print the metrics of two sides and their differences."""
     out.print(f"\n{_means(found)}", style="bold")
     if not found.metrics:
         out.print("  Both sides have no metric in common.")

@@ -96,7 +96,7 @@ def print_estimate_errors(result: RunResult) -> None:
     out, table = console(), grid()
     for name, (estimated, actual) in result.compared().items():
         error = f"{(estimated - actual) / actual:+.1%}" if actual else "–"
-        form = _duration if name == "seconds" else number
+        form = duration if name == "seconds" else number
         cells = [form(value) for value in (estimated, actual)]
         table.add_row(f"  {name.replace('_', ' ')}", *cells, error)
     out.print("\nEstimated, taken, error of the estimate\n")
@@ -105,14 +105,15 @@ def print_estimate_errors(result: RunResult) -> None:
 
 def _time(estimate: Estimate) -> str:
     if estimate.seconds_busy < _BUSY * estimate.seconds:
-        return _duration(estimate.seconds)
+        return duration(estimate.seconds)
     return (
-        f"{_duration(estimate.seconds)} if nothing else runs here, "
-        f"{_duration(estimate.seconds_busy)} if it stays as busy as now"
+        f"{duration(estimate.seconds)} if nothing else runs here, "
+        f"{duration(estimate.seconds_busy)} if it stays as busy as now"
     )
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return a time in words: `8.8 s`, `12 min`, `2.5 h`."""
     if seconds < 90:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

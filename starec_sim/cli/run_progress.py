@@ -114,7 +114,7 @@ class RunProgress(LiveProgress):
             plot: The file of the plot; None if there is none.
             user: The id of the user whose steps a command shows.
         """
-        here, next_seed = shlex.quote(str(folder)), max(read_manifest(folder).seeds) + 1
+        here, manifest = shlex.quote(str(folder)), read_manifest(folder)
         if self._series:
             self.message(
                 f"\n{self._steps:,} user-steps in {time.monotonic() - self._started:.0f} s"
@@ -124,12 +124,14 @@ class RunProgress(LiveProgress):
         self.message(f"digest {digest[:16]}  (the same for the same experiment and seed)")
         if plot is not None:
             self.message(f"plot   {plot}")
-        commands = (
+        commands = [
             (f"show {here} --user {shlex.quote(user)}", "what one user saw, thought and did"),
             (f"show {here} --explain", "what the metrics mean"),
-            (f"run {here}/config.yaml --set seed={next_seed}", "the same with another seed"),
             (f"runs --runs-dir {shlex.quote(str(folder.parent))}", "all runs there"),
-        )
+        ]
+        if manifest.replay_of is None and manifest.fork_of is None:  # they have these seeds only
+            again = f"run {here}/config.yaml --set seed={max(manifest.seeds) + 1}"
+            commands.insert(2, (again, "the same with another seed"))
         self.message(suggested(commands))
 
     def _shown(self, arm: str, most: int) -> list[str]:

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from starec_sim.cli.effects_view import print_effects
 from starec_sim.cli.ledger_view import print_estimate_errors, print_ledger
 from starec_sim.cli.options import Answer
 from starec_sim.cli.run_progress import RunProgress
 from starec_sim.cli.tables import print_report
 from starec_sim.cli.unfinished import errors_after, unfinished_errors
+from starec_sim.forks import effects, effects_as_json
 from starec_sim.plot import plot_report
 from starec_sim.runs.reader import reading
 
@@ -35,11 +37,13 @@ def finish_run(execute: Callable[[RunEvents], RunResult], as_json: bool) -> Answ
 
 def _show(result: RunResult, progress: RunProgress, as_json: bool) -> Answer:
     """Plot and print the result of a run, or return it as an answer."""
-    plot = _plot(result, progress)
+    plot, of_fork = _plot(result, progress), effects(result.folder)
     if as_json:
-        return {**result.as_json(), "plot": str(plot) if plot else None}
+        answer = {**result.as_json(), "plot": str(plot) if plot else None}
+        return answer | {"effects": effects_as_json(of_fork)} if of_fork else answer
     print_report(result.report)
     print_ledger(result.ledger)
+    print_effects(of_fork)
     print_estimate_errors(result)
     with reading(result.folder) as reader:
         slowest = reader.most_slow_steps(reader.trials()[0], 1)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _SHOWN = ("reward", "ndcg@1", "ndcg@10", "satisfaction", "click_through", "malformed")
 """Metrics that are shown, if the environment has them."""
+_MANY_UNREAD = 0.2
+"""A greater share of answers that could not be read is a warning."""
 
 
 def finish_training(execute: Callable[[RunEvents], TrainResult], as_json: bool) -> Answer:
@@ -78,6 +80,14 @@ def print_changes(changes: Mapping[str, Mapping[str, Any]], steps: int) -> None:
         soft_wrap=True,
     )
     out.print(table)
+    unread = changes["malformed"]["after"]["mean"] if "malformed" in changes else 0.0
+    if unread > _MANY_UNREAD:
+        out.print(
+            f"\nWarning: {unread:.0%} of the answers after the training could not be read. Such "
+            "answers are rewarded alike, so GRPO learns little from them. Teach the form first: "
+            "train.sft with more users, rounds or epochs.",
+            style="bold red",
+        )
 
 
 def _slowest_user(result: TrainResult) -> str | None:

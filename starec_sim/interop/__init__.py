@@ -14,6 +14,6 @@
 | `openenv_manifest.py` | what the server says of itself, and `openenv.yaml` |
 | `verifiers_questions.py` | questions and rewards, which `starec_verifiers` gives to verifiers |
 
-Gymnasium and PettingZoo come with `pip install starec-sim[rl]`. The other files import no package of
-another project.
+Gymnasium and PettingZoo come with `pip install starec-sim[rl]`. The other files import no
+package of another project.
 """

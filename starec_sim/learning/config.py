@@ -159,6 +159,10 @@ def training_of(experiment: Experiment) -> Training:
             "arms: a training has none",
             hint="train each variant by itself: starec train FILE --set train.KEY=VALUE",
         )
+    if experiment.schedule:
+        raise ConfigError(
+            "schedule: a training has none", hint="leave it out: --set schedule=[] does that"
+        )
     weights_of(experiment, training)
     if training.grpo is not None:
         _check_nodes(experiment, training.grpo)

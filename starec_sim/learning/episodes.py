@@ -20,7 +20,7 @@ from starec_sim.policies.gateway import Gateway, Policy
 from starec_sim.rng import Streams
 from starec_sim.runs.lifecycle import OpenRun
 from starec_sim.runs.recorder import Recorder
-from starec_sim.simulation import Simulation
+from starec_sim.simulation import Simulation, VisitRules
 from starec_sim.types import Node
 
 
@@ -65,7 +65,7 @@ class TrialPlayer:
             recorder,
             state,
             events=self._events,
-            concurrency=self._concurrency,
+            visit_rules=VisitRules(self._concurrency),
             choose_visitors=only(environment, trial.users),
         )
 

@@ -33,6 +33,17 @@ RETHINK = 200
 """Attempts of a call key from which rethinking is counted, see `starec_sim.learning.rollouts`."""
 
 
+_REMEDIES = {
+    "form": "take a teacher that follows the form, or raise train.sft.rethink",
+    "no reasoning": "take a teacher that writes its reasons, e.g. train.sft.teacher=reasoner; "
+    "`lexical` writes none about items of which the user knows nothing yet",
+    "no polarity": "change train.sft.keywords, or take a teacher that writes them",
+    "low NDCG": "lower train.sft.min_ndcg, or raise train.sft.rethink",
+    "cut by max_tokens": "raise max_tokens of train.sft.teacher",
+}
+"""What to do where most answers were rejected for a reason."""
+
+
 class _StoredRound(TypedDict):
     samples: list[Sample]
     counts: dict[str, dict[str, Count]]
@@ -191,6 +202,22 @@ def load_samples(path: Path) -> tuple[list[Sample], ScreeningCounts]:
     return stored["samples"], ScreeningCounts(counts)
 
 
+def none_passed(counts: ScreeningCounts) -> LearningError:
+    """Return the error of a teacher none of whose answers passed; the hint is about what it lacks.
+
+    >>> counts = ScreeningCounts({"fast": Counter({"asked": 9, "rejected: form": 9})})
+    >>> none_passed(counts).hint
+    'take a teacher that follows the form, or raise train.sft.rethink'
+    """
+    rows = [row for row in counts.rows() if row[1].startswith("rejected")]
+    most = max(rows, key=lambda row: row[2], default=("", "", 0))[1].removeprefix("rejected: ")
+    said = ", ".join(f"{count} {node} {what}" for node, what, count in counts.rows())
+    return LearningError(
+        f"none of the teacher's answers passed the screening: {said or 'none was asked for'}",
+        hint=_REMEDIES.get(most, "raise train.sft.users or train.sft.rounds"),
+    )
+
+
 async def samples_of(run: TrainingRun, sft: Sft) -> list[Sample]:
     """Return the samples to imitate: those of a file, or those that a teacher writes for it.
 
@@ -215,12 +242,7 @@ async def samples_of(run: TrainingRun, sft: Sft) -> list[Sample]:
     run.events.samples_screened(counts.rows())
     samples = [sample for of_round, _ in rounds for sample in of_round]
     if not samples:
-        raise LearningError(
-            "none of the teacher's answers passed the screening: "
-            + ", ".join(f"{count} {node} {what}" for node, what, count in counts.rows()),
-            hint="lower train.sft.min_ndcg, raise train.sft.rethink, or take a teacher that "
-            "follows the form",
-        )
+        raise none_passed(counts)
     return samples
 
 

@@ -172,6 +172,14 @@ class ServedWeights(Protocol):
 
 
 @runtime_checkable
+class DeclaresQuestions(Protocol):
+    """Declares whether it can answer questions in free words, as those of an interview."""
+
+    reads_questions: ClassVar[bool]
+    """False where it reads only what agents ask: rankings, actions and summaries."""
+
+
+@runtime_checkable
 class DeclaresCost(Protocol):
     """Declares whether its calls cost money. The class declares it, before anything is built."""
 
@@ -226,6 +234,11 @@ class Abilities:
     def max_in_flight(self) -> int | None:
         """How many calls the model takes at once; None if it does not say."""
         return self._model.max_in_flight if isinstance(self._model, Bounded) else None
+
+    @property
+    def reads_questions(self) -> bool:
+        """Whether the model answers questions in free words; one that does not say so does."""
+        return self._model.reads_questions if isinstance(self._model, DeclaresQuestions) else True
 
     @property
     def revision(self) -> str:

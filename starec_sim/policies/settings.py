@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from starec_sim.errors import ConfigError
 from starec_sim.settings import HINT, Settings, validate
@@ -52,6 +52,8 @@ class GatewaySettings(Settings):
     run that reads answers from the cache measures neither speed nor cost."""
     replay: str | None = None
     """A recorded run; its answers are given, and no model is asked."""
+    replay_rounds: int | None = Field(default=None, ge=1)
+    """The first so many rounds are replayed, and later ones ask models; all when empty."""
     timeout_s: float = Field(default=600, gt=0)
     """The longest time of one attempt, for every model."""
     retries: int = Field(default=6, ge=0)
@@ -59,6 +61,12 @@ class GatewaySettings(Settings):
     time-out after which fewer calls are in flight does not count."""
     backoff_s: float = Field(default=1.0, ge=0)
     """The wait before the first of them; it doubles with each further one, up to a minute."""
+
+    @model_validator(mode="after")
+    def _has_a_recording(self) -> Self:
+        if self.replay_rounds is not None and self.replay is None:
+            raise ValueError("replay_rounds says how much is replayed; set replay too")
+        return self
 
 
 class Budget(Settings):

@@ -25,6 +25,7 @@ class TextPolicy(BaseChatModel, ABC):
     model_config = ConfigDict(extra="forbid")
 
     costs_nothing: ClassVar[bool] = True
+    reads_questions: ClassVar[bool] = False
 
     @abstractmethod
     def answer(self, prompt: PromptParts) -> str:

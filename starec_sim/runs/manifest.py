@@ -67,6 +67,17 @@ class ReplayOf(BaseModel):
     """Its digest; None while it is unfinished."""
 
 
+class ForkOf(BaseModel):
+    """The recorded run that a run has its first rounds from."""
+
+    run: str
+    """The name of its folder."""
+    digest: str | None = None
+    """Its digest; None while it is unfinished."""
+    round: int
+    """The last round that is the same, from 1."""
+
+
 class Manifest(Provenance):
     """The contents of `manifest.json`. Every assignment to a field is validated."""
 
@@ -100,6 +111,7 @@ class Manifest(Provenance):
     estimate: EstimateValues | None = None
     """What `starec estimate` said of this configuration."""
     replay_of: ReplayOf | None = None
+    fork_of: ForkOf | None = None
     problem: str | None = None
     """Why it paused or failed."""
     go_on: str | None = Field(default=None, pattern=r"^[\w.= -]*$")

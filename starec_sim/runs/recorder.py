@@ -45,7 +45,7 @@ class Recorder:
     Args:
         store: The record of the run.
         trial: The number of the trial.
-        session: Is written with each commit; None to write none.
+        session: Written with each commit, if any.
     """
 
     def __init__(self, store: Store, trial: int, session: Session | None = None) -> None:
@@ -57,8 +57,7 @@ class Recorder:
         """By user, the turns from the first failed call of a visit on; the round commits them."""
         self._timer: asyncio.TimerHandle | None = None
         self._committed: dict[CallKey, Turn] = {}
-        self._items = 0
-        """How many items of the catalogue are in the record."""
+        self._items = 0  # of the catalogue, in the record
         self._hashed_turns: dict[int, list[HashedTurns]] = {}
 
     def open(self, arm: str, seed: int, environment: Environment) -> TrialState:

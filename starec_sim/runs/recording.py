@@ -81,6 +81,14 @@ class Recording:
         with readable_errors(self._path):
             return next(select_turns(self._db, self._texts, where, (self._trial, *place)))
 
+    def digest(self, rounds: int) -> str | None:
+        """Return the digest of the trial after its first rounds; None if there are fewer."""
+        with readable_errors(self._path):
+            row = self._db.execute(
+                "SELECT digest FROM rounds WHERE (trial, round) = (?, ?)", (self._trial, rounds - 1)
+            ).fetchone()
+        return str(row[0]) if row else None
+
     def close(self) -> None:
         """Close the recorded run."""
         self._db.close()

@@ -106,6 +106,7 @@ def compare(
     chosen_a: Choice = Choice(),  # noqa: B008 (frozen)
     chosen_b: Choice = Choice(),  # noqa: B008
     user: str | None = None,
+    after: int = 0,
 ) -> Comparison:
     """Return how two sides differ.
 
@@ -115,6 +116,7 @@ def compare(
         chosen_a: Arm or version of the first side.
         chosen_b: Arm or version of the second side.
         user: Whose steps are compared one by one; nobody's when None.
+        after: If it is not 0, metrics are means over all rounds after so many first ones.
 
     Raises:
         RunError: A record cannot be read, or there is no such arm, version or user.
@@ -126,6 +128,8 @@ def compare(
         pairs = [TrialPair(a, trial_a, b, trial_b) for trial_a, trial_b in trials]
         rounds = min(trial.rounds for pair in trials for trial in pair)
         last_rounds = min(rounds, _last_rounds(side_a) or rounds)
+        if after:
+            last_rounds = max(0, rounds - after)
         window = range(rounds - last_rounds, rounds)
         samples = [
             _samples(reader, [pair[n] for pair in trials], window)

@@ -115,7 +115,7 @@ def python(wheel, tmp_path_factory):
     return python
 
 
-def test_the_wheel_holds_the_three_packages_and_nothing_else(wheel, names):
+def test_the_wheel_holds_the_four_packages_and_nothing_else(wheel, names):
     tops = {name.split("/")[0] for name in names}
     (metadata,) = (top for top in tops if top.endswith(".dist-info"))
     assert tops == {*PACKAGES, metadata}

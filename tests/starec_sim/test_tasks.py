@@ -77,6 +77,7 @@ def test_an_action_in_any_other_form_is_refused(text):
         (lambda: ActionKind("buy", at_most=0), "at most 0 times"),
         (lambda: Amount(5, 1), "no range"),
         (lambda: Amount(-1, 1), "must not be negative"),
+        (lambda: Amount(0, 1e9), "below 1e"),
         (lambda: Amount(0, float("nan")), "no range"),
         (lambda: OneOf(()), "empty"),
         (lambda: OneOf(("a", "a")), "twice"),
@@ -234,3 +235,9 @@ def test_the_lexical_policy_answers_in_form_whatever_an_environment_declares(tas
     assert codec.load_decision(codec.dump_decision(decision)) == decision
     for example in task.examples:
         assert task.read_acts(example) is not None, example
+
+
+def test_a_large_amount_is_written_as_it_is_read():
+    task = Task("bank", (ActionKind("pay", Amount(0, 5_000_000, whole=False)),))
+    for value in (1_000_000.0, 1_234_567.25, 0.5):
+        assert task.read_acts(task.said("pay", value)) == (Act("pay", value),)

@@ -96,9 +96,9 @@ def _unknown(path: Path, files: Sequence[Path]) -> DataError:
     if len(inside) == 1:
         hint = f"the data may lie in a folder of it: --data {inside[0]}; {hint}"
     elif inside:
-        names = ", ".join(entry.name for entry in inside[:5])
+        listed = ", ".join(entry.name for entry in inside[:5])
         hint = (
-            f"folders of it may hold the data ({names}): move files that belong together into one "
+            f"folders of it may hold the data ({listed}): move files that belong together into one "
             f"folder, or name the one to read, e.g. --data {inside[0]}; {hint}"
         )
     text = [file for file in files if _suffix(file) in TEXT_TABLES]

@@ -15,7 +15,7 @@ from starec_sim.evaluation.audits.questions import PanelAnswer, PanelQuestion, W
 from starec_sim.executors.pool import run_pool
 from starec_sim.progress import report_progress
 from starec_sim.runs.trial_state import TrialState
-from starec_sim.simulation import Simulation
+from starec_sim.simulation import Simulation, VisitRules
 from starec_sim.types import (
     CallKey,
     Decision,
@@ -58,7 +58,9 @@ async def replay_history(
     users = range(len(environment.users))
     memories = [[Memory(environment.history(user)[-agent.history_limit :])] for user in users]
     start = TrialState(0, "", {}, {}, None)
-    simulation = Simulation(agent, environment, policies, record, start, concurrency=concurrency)
+    simulation = Simulation(
+        agent, environment, policies, record, start, visit_rules=VisitRules(concurrency)
+    )
     for round in range(rounds):
         played = await simulation.play_round()
         record.check()

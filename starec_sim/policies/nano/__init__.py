@@ -8,7 +8,7 @@ it cannot do; `experiments/05_nano` has its recipe.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -38,6 +38,8 @@ class NanoPolicy(LocalPolicy):
         >>> Path(policy.model).name, policy.max_tokens
         ('trained', 400)
     """
+
+    reads_questions: ClassVar[bool] = False
 
     stage: Stage = "trained"
     """`anchored` was trained to imitate the scripted teacher (SFT); `trained` then learned from a

@@ -1,5 +1,7 @@
 """A teacher's answers are screened, asked for again with their flaw, and imitated."""
 
+import sys
+
 import pytest
 
 from starec_agents.star import StarAgent
@@ -7,15 +9,21 @@ from starec_environments.datasets.synthetic import Synthetic
 from starec_environments.ranking import RankingEnvironment
 from starec_sim.errors import DataError, RunError
 from starec_sim.learning.config import Sft
+from starec_sim.learning.rewards import outcome_of
 from starec_sim.learning.sft import Sample, read_samples, row_of, training_rows
 from starec_sim.learning.teacher import (
     ScreeningCounts,
     TeacherCollector,
     load_samples,
+    none_passed,
     save_samples,
 )
+from starec_sim.new_plugin import write_new_plugin
+from starec_sim.plugin_files import import_file
 from starec_sim.policies.engine.chat_format import ChatFormat
 from starec_sim.policies.gateway import Gateway, Policy
+from starec_sim.policies.lexical import LexicalPolicy
+from starec_sim.policies.reasoner import ReasonerPolicy
 from starec_sim.rng import Streams
 from tests.rounds import play_rounds, simulate
 from tests.turn_store import Turns
@@ -134,3 +142,36 @@ def test_samples_are_read_back_from_disk_and_damage_is_named(tmp_path):
     path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(RunError, match="is damaged"):
         load_samples(path)
+
+
+def test_a_teacher_plays_actions_that_an_environment_declares(tmp_path, monkeypatch):
+    """What `starec new` writes: all answers pass, and its own reward can be counted for each."""
+    samples, counts, visits = taught_in_a_tea_house(tmp_path, monkeypatch, ReasonerPolicy())
+    assert counts.rows() == [("fast", "asked", 12), ("fast", "kept at once", 12)]
+    assert all("one line for each label" in sample.messages[0][1] for sample in samples)
+    write_new_plugin("reward", "thrift", tmp_path)
+    reward = import_file(tmp_path / "thrift.py").thrift
+    worth = [reward(outcome_of(visit.steps[0])) for visit in visits]
+    assert -1.0 not in worth and len(set(worth)) > 1
+
+
+def test_a_teacher_who_gives_no_reasons_is_said_to_give_none(tmp_path, monkeypatch):
+    """`lexical` has none before its users have lived through anything."""
+    samples, counts, _ = taught_in_a_tea_house(tmp_path, monkeypatch, LexicalPolicy())
+    assert not samples
+    error = none_passed(counts)
+    assert "12 fast rejected: no reasoning" in error.message
+    assert "train.sft.teacher=reasoner" in error.hint
+
+
+def taught_in_a_tea_house(tmp_path, monkeypatch, model):
+    """Let a teacher play one round of an environment that `starec new` writes."""
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    write_new_plugin("environment", "tea-house", tmp_path)
+    house = import_file(tmp_path / "tea_house.py").TeaHouse
+    environment = house(house.Config(people=12), None, Streams(3))
+    star = StarAgent(StarAgent.Config(gate={"when": "never"}))
+    teacher, policy = TeacherCollector(star, Sft(nodes=("fast",))), Policy("teacher", model)
+    gateway = Gateway({"fast": policy, "slow": policy}, Streams(3), Turns())
+    (visits,) = play_rounds(simulate(environment, teacher, gateway), 1)
+    return *teacher.take(), visits

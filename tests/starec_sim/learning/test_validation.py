@@ -81,3 +81,17 @@ def test_a_change_is_printed_in_a_word_and_flaws_only_where_there_are_any(capsys
     assert "malformed" not in said
     print_changes({"malformed": change(0.2, 0.1)}, 12)
     assert "+0.200 ±0.100 worse" in " ".join(capsys.readouterr().out.split())
+
+
+def test_answers_that_cannot_be_read_after_a_training_are_a_warning(capsys):
+    def changed_to(share):
+        at = {"mean": share, "low": share, "high": share}
+        none = {"mean": 0.0, "low": 0.0, "high": 0.0}
+        return {"malformed": {"before": at, "after": at, "change": none, "p": 1.0, "users": 9}}
+
+    print_changes(changed_to(1.0), 2)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Warning: 100% of the answers after the training could not be read" in said
+    assert "train.sft" in said
+    print_changes(changed_to(0.1), 2)
+    assert "Warning" not in capsys.readouterr().out

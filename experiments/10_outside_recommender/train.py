@@ -1,6 +1,6 @@
 """Train a recommender with Stable-Baselines3 that users of a feed like better than popularity.
 
-    python experiments/08_outside_recommender/train.py --steps 12000 --seeds 3
+    python experiments/10_outside_recommender/train.py --steps 12000 --seeds 3
 
 The recommender chooses in each round how much six signals count in the score of an item, from a few
 facts about the user. PPO learns it from the satisfaction of simulated users. It is compared with

@@ -1,0 +1,150 @@
+"""Events of a schedule in a feed: items are boosted or removed, users get a message."""
+
+import pytest
+
+from starec_sim import Experiment, RunEvents, fork, load_dataset, resume, run
+from starec_sim.errors import ConfigError
+from starec_sim.runs.comparable_steps import round_digests
+from starec_sim.runs.manifest import read_manifest
+from starec_sim.runs.reader import reading
+
+DATA = {"use": "synthetic", "users": 8, "items": 120}
+ROUNDS = 4
+ITEMS = load_dataset(DATA).items
+NAME, VALUE = "genre", "Drama"
+CHOSEN = {row for row, item in enumerate(ITEMS) if VALUE in item.attributes[NAME]}
+
+
+def experiment(folder, *schedule, **changes):
+    values = {
+        **{"name": "events", "rounds": ROUNDS, "seed": 3, "data": DATA, "runs_dir": folder},
+        "environment": {
+            **{"use": "feed", "recommender": "popularity", "activity": 1.0},
+            **{"page_size": 4, "pages": 2},
+        },
+        "policies": {"fast": "lexical", "slow": "lexical"},
+        "schedule": schedule,
+    }
+    return Experiment.model_validate({**values, **changes})
+
+
+def event(round, use, **settings):
+    return {"round": round, "event": {"use": use, **settings}}
+
+
+def shown(folder):
+    """Return the slates of each round."""
+    with reading(folder) as reader:
+        trial = reader.trial("main", 3)
+        return [
+            [step.observation for steps in reader.round_steps(trial, n).values() for step in steps]
+            for n in range(ROUNDS)
+        ]
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    return run(experiment(tmp_path_factory.mktemp("plain"))).folder
+
+
+def test_removed_items_are_shown_no_more(tmp_path, plain):
+    folder = run(experiment(tmp_path, event(3, "remove", attribute=NAME, value=VALUE))).folder
+    rounds = shown(folder)
+    assert rounds[:2] == shown(plain)[:2]
+    assert any(CHOSEN & set(each.slate) for each in shown(plain)[2])
+    assert not any(CHOSEN & set(each.slate) for n in (2, 3) for each in rounds[n])
+
+
+def test_boosted_items_stand_first(tmp_path, plain):
+    entry = event(3, "boost", attribute=NAME, value=VALUE)
+    rounds = shown(run(experiment(tmp_path, entry)).folder)
+    assert rounds[:2] == shown(plain)[:2]
+    for each in rounds[2]:
+        flags = [item in CHOSEN for item in each.slate]
+        assert flags == sorted(flags, reverse=True)
+    boosted = sum(item in CHOSEN for each in rounds[2] for item in each.slate)
+    without = sum(item in CHOSEN for each in shown(plain)[2] for item in each.slate)
+    assert boosted > without
+
+
+def test_a_boost_may_have_few_places(tmp_path):
+    item = ITEMS[-1].id
+    entry = event(2, "boost", items=[item], places=1)
+    rounds = shown(run(experiment(tmp_path, entry)).folder)
+    boosted = [each.slate[0] for each in rounds[1] if each.page == 1]
+    assert boosted.count(len(ITEMS) - 1) > len(boosted) / 2
+
+
+def test_a_message_is_read_by_the_users_that_it_is_for(tmp_path):
+    entry = event(3, "message", text="it rains", profile={"gender": "F"})
+    folder = run(experiment(tmp_path, entry)).folder
+    users = load_dataset(DATA).users
+    told = {row for row, user in enumerate(users) if user.profile["gender"] == "F"}
+    assert 0 < len(told) < len(users)
+    with reading(folder) as reader:
+        trial = reader.trial("main", 3)
+        for number in range(ROUNDS):
+            turns = reader.round_turns(trial, number)
+            read = {k.user for k, turn in turns.items() if "it rains" in turn.messages[-1][1]}
+            assert read == (told if number >= 2 else set())
+
+
+@pytest.mark.parametrize("rounds", [1, 2, 3])
+def test_a_resume_has_the_events_that_happened(tmp_path, rounds):
+    class Stop(RunEvents):
+        def round_finished(self, round, metrics):
+            if round + 1 == rounds:
+                raise KeyboardInterrupt
+
+    entries = [
+        event(3, "remove", attribute=NAME, value=VALUE),
+        event(3, "message", text="it rains"),
+        {"round": 3, "set": {"environment.recommender": "random"}},
+        event(4, "boost", items=[ITEMS[5].id]),
+    ]
+    whole = run(experiment(tmp_path / "whole", *entries))
+    with pytest.raises(KeyboardInterrupt):
+        run(experiment(tmp_path / "part", *entries), Stop())
+    (folder,) = (tmp_path / "part").iterdir()
+    assert resume(folder).digest == whole.digest
+
+
+def test_a_fork_may_have_an_event(plain):
+    found = fork(plain, 2, (), scheduled=[f"remove,attribute={NAME},value='{VALUE}'"])
+    with reading(plain) as a, reading(found.run.folder) as b:
+        one, other = (round_digests(r, r.trial("main", 3)) for r in (a, b))
+    assert one[:2] == other[:2]
+    assert one[2] != other[2]
+    assert not any(CHOSEN & set(each.slate) for each in shown(found.run.folder)[2])
+    assert read_manifest(found.run.folder).fork_of.round == 2
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (
+            event(3, "bost", items=["i1"]),
+            'has no event "bost"; did you mean "boost"',
+        ),
+        (event(3, "boost", item=["i1"]), "schedule.0.event.item: there is no such key"),
+        (event(3, "boost"), "name items by their ids, or an attribute and its value"),
+        (event(3, "remove", items=["i1"], attribute="a", value="b"), "name items by their ids"),
+        (event(3, "remove", attribute=NAME), "name items by their ids"),
+        (event(3, "remove", items=["nothing"]), 'there is no item "nothing"'),
+        (event(3, "remove", attribute=NAME, value="nothing"), f"no item has {NAME}=nothing"),
+        (event(3, "message", text=""), "schedule.0.event.text"),
+        (event(3, "message", text="a", profile={"age": "none"}), "no user has the profile"),
+        (event(9, "message", text="a"), "is 9, and the run has 4 rounds"),
+    ],
+)
+def test_a_wrong_event_is_named_before_the_run(tmp_path, entry, message):
+    with pytest.raises(ConfigError) as raised:
+        run(experiment(tmp_path, entry))
+    assert message in raised.value.message
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_environment_without_events_says_so(tmp_path):
+    planned = experiment(tmp_path, event(3, "message", text="a"), environment={"use": "ranking"})
+    with pytest.raises(ConfigError, match="the environment RankingEnvironment has no events"):
+        planned.resolve()
