@@ -46,7 +46,7 @@ export interface RunRow {
   rounds: number | null;
   headline: { metric: string; value: number | null }[];
   /** The arm of the headline; in a training, the last validation. */
-  headline_arm: string | null;
+  headline_arm?: string | null;
   cost_usd: number | null;
   folder?: string;
   problem?: string | null;
