@@ -26,7 +26,9 @@ METRICS: Mapping[str, MetricInfo] = {
     "satisfaction": MetricInfo(
         "satisfaction", "true stars (1-5) of what was watched", "higher", (1, 5)
     ),
-    "exits": MetricInfo("exits", "share of visits the user ended herself", "lower"),
+    "exits": MetricInfo(
+        "exits", "share of visits the user ended herself: she left, or was tired", "lower"
+    ),
     "pages": MetricInfo("pages", "pages seen in a visit", "", (0, inf)),
     "diversity": MetricInfo("diversity", "mean distance between items shown in a visit (0-1)"),
     "coverage": MetricInfo("coverage", "share of the catalogue shown to anybody in a round"),
@@ -119,3 +121,14 @@ def eventful(series: Mapping[str, list[float]]) -> list[str]:
         for name, values in series.items()
         if not all(map(isnan, values)) and (name not in _HIDDEN_WHEN_ZERO or any(values))
     ]
+
+
+def verdict_word(verdict: str, better: str) -> str:
+    """Return the word that is printed: `better` or `worse` where one direction is better.
+
+    >>> verdict_word("lower", better="higher"), verdict_word("lower", better="")
+    ('worse', 'lower')
+    """
+    if not better or verdict not in ("higher", "lower"):
+        return verdict
+    return "better" if verdict == better else "worse"

@@ -11,18 +11,28 @@ import math
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from starec_sim.glossary import UNREAD, eventful, place
-from starec_sim.metrics import Interval, bootstrap_interval, paired_interval, permutation_test
+from starec_sim.metrics import (
+    Interval,
+    bootstrap_interval,
+    differences,
+    paired_interval,
+    permutation_test,
+)
 from starec_sim.runs import queries
 from starec_sim.runs.reader import Reader, reading
 from starec_sim.types import FloatArray
 
 _SEED = 0
 """Seed of the bootstrap: the same record gives the same report."""
+
+Verdict = Literal["higher", "lower", "unsure", "equal", "one seed"]
+"""`equal`: every user has the same value on both sides. `unsure`: the 95 % interval holds zero.
+`one seed`: there is no interval, because a metric of whole rounds needs more seeds."""
 
 
 class MetricSummary(NamedTuple):
@@ -58,6 +68,17 @@ class ArmDifference(NamedTuple):
         seeds = self.over_seeds
         intervals = [self.interval] + ([seeds] if seeds is not None and seeds.n >= 3 else [])
         return all(interval.excludes_zero for interval in intervals)
+
+    @property
+    def verdict(self) -> Verdict:
+        """The difference in a word."""
+        if self.interval.is_zero:
+            return "equal"
+        if self.sure is None:
+            return "one seed"
+        if not self.sure:
+            return "unsure"
+        return "higher" if self.interval.mean > 0 else "lower"
 
 
 class RunReport(NamedTuple):
@@ -155,7 +176,7 @@ def summarise(
         for trial in begun:
             seeds[trial.arm][trial.number] = trial.seed
         common = min((trial.rounds for trial in begun), default=0)
-        window = range(max(0, common - (last_rounds or common)), common)
+        window = _window(last_rounds, common)
         samples = {arm: _read_samples(reader, of_arm, window) for arm, of_arm in seeds.items()}
     present = {name for metrics in samples.values() for name in metrics}
     chosen = [name for name in wanted if name in present] or sorted(present, key=place)
@@ -168,22 +189,38 @@ def summarise(
         and any(_any_positive(s, name) for s in samples.values())
     ]
     summaries: dict[str, dict[str, MetricSummary]] = {}
-    differences: dict[str, dict[str, ArmDifference]] = {}
+    of_arms: dict[str, dict[str, ArmDifference]] = {}
     for arm, metrics in samples.items():
         names = [name for name in chosen if name in metrics]
         summaries[arm] = {
             name: MetricSummary(
-                _interval(metrics[name]), metrics[name].series, metrics[name].halves
+                interval_of(metrics[name]), metrics[name].series, metrics[name].halves
             )
             for name in names
         }
         first = samples[next(iter(samples))]
         if metrics is not first:
-            differences[arm] = {
+            of_arms[arm] = {
                 name: difference_of(metrics[name], first[name]) for name in names if name in first
             }
     unknown = tuple(name for name in wanted if name not in present) if present else ()
-    return RunReport(summaries, differences, common, len(window), unknown)
+    return RunReport(summaries, of_arms, common, len(window), unknown)
+
+
+def report_window(configuration: Mapping[str, Any], rounds: int) -> range:
+    """Return the rounds, from 0, over which the reports of a run take means.
+
+    Args:
+        configuration: Of the run.
+        rounds: Rounds that are committed in all trials.
+    """
+    report = configuration.get("report")
+    last = report.get("last_rounds") if isinstance(report, Mapping) else None
+    return _window(last if isinstance(last, int) and last > 0 else None, rounds)
+
+
+def _window(last_rounds: int | None, rounds: int) -> range:
+    return range(max(0, rounds - (last_rounds or rounds)), rounds)
 
 
 def _read_samples(
@@ -243,7 +280,8 @@ def _any_positive(samples: Mapping[str, MetricSamples], name: str) -> bool:
     return name in samples and any(value > 0 for value in samples[name].values.values())
 
 
-def _interval(samples: MetricSamples) -> Interval:
+def interval_of(samples: MetricSamples) -> Interval:
+    """Return the mean of a metric over its units, with its 95 % interval."""
     x = np.array([samples.values[unit] for unit in sorted(samples.values)])
     return bootstrap_interval(x, seed=_SEED) if samples.by_user else student_interval(x)
 
@@ -260,7 +298,7 @@ def difference_of(
     """
     a, b = _paired(arm.values, first.values)
     one, other = _paired(arm.seeds, first.seeds)
-    over_seeds = student_interval(one - other)
+    over_seeds = student_interval(differences(one, other))
     if not arm.by_user:
         return ArmDifference(over_seeds, None)
     tested = most_tested is None or len(a) <= most_tested

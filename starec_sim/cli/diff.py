@@ -64,6 +64,8 @@ def diff(options: DiffOptions) -> Answer:
             )
     a = folder.find(options.run, options.runs_dir)
     b = a if options.other is None else folder.find(options.other, options.runs_dir)
+    if a == b and options.other is not None:
+        typer.echo("note: both runs are the same one; two of its arms are compared", err=True)
     # An arm that is named once holds for both runs.
     arm_b = (
         options.arm_b if a == b or options.version_b is not None else options.arm_b or options.arm

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from starec_sim.cli.as_markdown import markdown_code, markdown_table, markdown_text
-from starec_sim.cli.tables import grid, number, one_line
+from starec_sim.cli.tables import WORD_STYLES, grid, number, one_line
 from starec_sim.cli.text import runnable
 from starec_sim.cli.visible_console import console
 from starec_sim.glossary import eventful, metric_info
@@ -22,7 +22,6 @@ from starec_sim.visible_text import visible
 
 _WIDEST = 44
 """Characters of a value of a configuration that are printed."""
-_STYLES = {"higher": "bold", "lower": "bold"}
 
 
 def print_comparison(found: Comparison) -> None:
@@ -56,13 +55,13 @@ def comparison_as_markdown(found: Comparison) -> str:
     lines += ["", "## First difference", ""]
     first = found.first_difference
     lines.append(f"{markdown_text(_first(found))}.")
-    if first is not None:
+    if first is not None and found.common_users:
         for letter, text in (("A", first.a), ("B", first.b)):
             lines += ["", f"{letter}:", "", *(f"    {line}" for line in visible(text).splitlines())]
-        lines += ["", *(f"- {markdown_code(command)}" for command in _commands(found, first.at))]
+        lines += ["", *(f"- {markdown_code(command)}" for command in _commands(found, first))]
     lines += ["", "## Metrics", "", markdown_text(_means(found)), ""]
     rows = [
-        [metric_info(m.metric).label, *_figures(m), str(m.users), m.verdict] for m in found.metrics
+        [metric_info(m.metric).label, *_figures(m), str(m.users), m.word] for m in found.metrics
     ]
     heads = ["metric", "A", "B", "B − A", "95 % interval", "p", "users", ""]
     lines.append(markdown_table(heads, rows) if rows else "Both sides have no metric in common.")
@@ -94,6 +93,9 @@ def _notes(found: Comparison) -> list[str]:
         notes.append(f"compared: seeds {', '.join(str(a) for a, _ in found.seeds)}")
     if found.a.rounds != found.b.rounds:
         notes.append(f"compared: the {found.rounds} rounds that both have")
+    arms_a, arms_b = ({side.arm, *side.other_arms} for side in (found.a, found.b))
+    if not arms_a & arms_b:
+        notes.append("no arm has the same name in both runs; --arm and --arm-b name those compared")
     others = list(dict.fromkeys([*found.a.other_arms, *found.b.other_arms]))
     others = [arm for arm in others if arm not in (found.a.arm, found.b.arm)]
     if others:
@@ -122,12 +124,12 @@ def print_first(out: Console, found: Comparison) -> None:
     """Print the first step in which two sides differ."""
     first = found.first_difference
     out.print(f"\n{_first(found)}", style="bold", soft_wrap=True)
-    if first is None:
+    if first is None or not found.common_users:
         return
     for letter, text in (("A", first.a), ("B", first.b)):
         for number_, line in enumerate(text.splitlines() or ["(empty)"]):
             out.print(f"  {letter if number_ == 0 else ' '}  {line}", soft_wrap=True)
-    for command in _commands(found, first.at):
+    for command in _commands(found, first):
         out.print(f"  {runnable(command)}", style="dim", soft_wrap=True)
 
 
@@ -136,7 +138,14 @@ def _first(found: Comparison) -> str:
     if first is None:
         return f"all steps of {found.rounds} rounds are the same"
     at = first.at
-    where = f"round {at.round}, {at.user}, step {at.step}, seed {at.seed}"
+    if not found.common_users:
+        return (
+            "no user is in both runs, so no step can be compared: compare runs of the same data, "
+            "or arms of one run (starec diff RUN --arm A --arm-b B)"
+        )
+    seed_b = dict(found.seeds)[at.seed]
+    seeds = f"seed {at.seed}" if seed_b == at.seed else f"seed {at.seed} of A and {seed_b} of B"
+    where = f"round {at.round}, {at.user}, step {at.step}, {seeds}"
     return f"they part in {where}: {_of(first)}"
 
 
@@ -148,12 +157,12 @@ def _said(part: Part) -> str:
     return "only one side has this step" if part == "step" else part
 
 
-def _commands(found: Comparison, at: StepAddress) -> list[str]:
-    """Return the commands that show a step on both sides."""
-    seed_b = dict(found.seeds)[at.seed]
-    at_b = StepAddress(found.b.arm, seed_b, at.user, at.round, at.step)
-    folders = (Path(found.a.folder), Path(found.b.folder))
-    return [why_command(folder, at) for folder, at in zip(folders, (at, at_b), strict=True)]
+def _commands(found: Comparison, first: Difference) -> list[str]:
+    """Return the commands that show a step on the sides that have its user."""
+    at = first.at
+    at_b = StepAddress(found.b.arm, dict(found.seeds)[at.seed], at.user, at.round, at.step)
+    sides = ((found.a, at, first.a_has_user), (found.b, at_b, first.b_has_user))
+    return [why_command(Path(side.folder), at) for side, at, has_user in sides if has_user]
 
 
 def print_metrics(out: Console, found: Comparison) -> None:
@@ -168,16 +177,18 @@ def print_metrics(out: Console, found: Comparison) -> None:
     for metric in found.metrics:
         if metric.metric not in shown:
             continue
-        style = _STYLES.get(metric.verdict, "dim")
+        style = WORD_STYLES.get(metric.word, "dim")
         figures = (Text(figure, style) for figure in _figures(metric))
         label = f"  {metric_info(metric.metric).label}"
-        table.add_row(label, *figures, Text(metric.verdict, style))
+        table.add_row(label, *figures, Text(metric.word, style))
     out.print(table)
 
 
 def _means(found: Comparison) -> str:
     last, of = found.last_rounds, found.rounds
     over = f"all {of} rounds" if last == of else f"the last {last} of {of} rounds"
+    if not found.common_users:
+        return f"Means over {over}, B against A; no user is in both runs"
     users = max((metric.users for metric in found.metrics), default=0)
     return f"Means over {over}, B against A, the same {users:,} users"
 

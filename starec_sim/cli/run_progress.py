@@ -105,14 +105,17 @@ class RunProgress(LiveProgress):
                 f"\nThe replay differs from the recording: its digest was {recorded[:16]}."
             )
 
-    def print_next_commands(self, folder: Path, digest: str, plot: Path | None, user: str) -> None:
+    def print_next_commands(
+        self, folder: Path, digest: str, plot: Path | None, user: str, round: int
+    ) -> None:
         """Print digest and plot of a finished run, and commands that show more of it.
 
         Args:
             folder: The folder of the run.
             digest: The digest of the run.
             plot: The file of the plot; None if there is none.
-            user: The id of the user whose steps a command shows.
+            user: The id of the user whose steps commands show.
+            round: A round, from 1, in which she visits.
         """
         here, manifest = shlex.quote(str(folder)), read_manifest(folder)
         if self._series:
@@ -125,13 +128,15 @@ class RunProgress(LiveProgress):
         if plot is not None:
             self.message(f"plot   {plot}")
         commands = [
+            (f"view {here}", "all of it in the browser"),
             (f"show {here} --user {shlex.quote(user)}", "what one user saw, thought and did"),
+            (f"why {here} {shlex.quote(user)} {round}", "why she did it, one step in full"),
             (f"show {here} --explain", "what the metrics mean"),
             (f"runs --runs-dir {shlex.quote(str(folder.parent))}", "all runs there"),
         ]
         if manifest.replay_of is None and manifest.fork_of is None:  # they have these seeds only
             again = f"run {here}/config.yaml --set seed={max(manifest.seeds) + 1}"
-            commands.insert(2, (again, "the same with another seed"))
+            commands.insert(4, (again, "the same with another seed"))
         self.message(suggested(commands))
 
     def _shown(self, arm: str, most: int) -> list[str]:

@@ -14,7 +14,7 @@ from starec_sim.cli.tables import print_report
 from starec_sim.cli.unfinished import errors_after, unfinished_errors
 from starec_sim.forks import effects, effects_as_json
 from starec_sim.plot import plot_report
-from starec_sim.runs.reader import reading
+from starec_sim.runs.reader import Reader, reading
 
 if TYPE_CHECKING:
     from starec_sim.events import RunEvents
@@ -46,12 +46,21 @@ def _show(result: RunResult, progress: RunProgress, as_json: bool) -> Answer:
     print_effects(of_fork)
     print_estimate_errors(result)
     with reading(result.folder) as reader:
-        slowest = reader.most_slow_steps(reader.trials()[0], 1)
+        user, round = _shown_visit(reader)
     if result.replayed is not None:
         progress.print_replay_comparison(result.digest, result.replayed)
-    user = slowest[0][0] if slowest else "ID"
-    progress.print_next_commands(result.folder, result.digest, plot, user)
+    progress.print_next_commands(result.folder, result.digest, plot, user, round)
     return None
+
+
+def _shown_visit(reader: Reader) -> tuple[str, int]:
+    """Return the user with the most slow thinking, and the round, from 1, of her first visit."""
+    trial = reader.trials()[0]
+    slowest = reader.most_slow_steps(trial, 1)
+    if not slowest:
+        return "ID", 1
+    user = slowest[0][0]
+    return user, reader.step_keys(trial, reader.user(trial, user)[0])[0][0] + 1
 
 
 def _plot(result: RunResult, progress: RunProgress) -> Path | None:

@@ -21,7 +21,7 @@ def runs(
     ] = False,
     as_json: AsJson = False,
 ) -> Answer:
-    """List all runs, oldest first."""
+    """List all runs, newest first."""
     import shutil
 
     from starec_sim.errors import RunError
@@ -31,7 +31,7 @@ def runs(
     if runs_dir.exists() and not runs_dir.is_dir():
         raise RunError(f"{runs_dir} is not a folder", hint="--runs-dir names the folder of runs")
     rows = []
-    for path in folder.listed(runs_dir):
+    for path in reversed(folder.listed(runs_dir)):
         try:
             about = read_manifest(path).as_json()
         except RunError as error:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from starec_sim.cli.visible_console import console
-from starec_sim.glossary import UNREAD, metric_info
+from starec_sim.glossary import UNREAD, metric_info, verdict_word
 from starec_sim.visible_text import visible
 
 if TYPE_CHECKING:
@@ -184,19 +184,21 @@ def _differences(report: RunReport, arm: str, names: Sequence[str]) -> Mapping[s
     return cells
 
 
+WORD_STYLES = {
+    "better": "bold green",
+    "worse": "bold red",
+    "higher": "bold",
+    "lower": "bold",
+}
+"""Styles of the words for differences; the others are dim."""
+
+
 def verdict(difference: ArmDifference, better: str) -> tuple[str, str]:
     """Return one word for a difference, and the style in which it is printed."""
-    mean = difference.interval.mean
-    if math.isnan(mean):
+    if math.isnan(difference.interval.mean):
         return "", "dim"
-    if difference.interval.is_zero:
-        return "equal", "dim"
-    if not difference.sure:
-        return ("one seed" if difference.sure is None else "unsure"), "dim"
-    word = "higher" if mean > 0 else "lower"
-    if not better:
-        return word, "bold"
-    return ("better", "bold green") if word == better else ("worse", "bold red")
+    word = verdict_word(difference.verdict, better)
+    return word, WORD_STYLES.get(word, "dim")
 
 
 def interval_text(interval: Interval, sign: str = "") -> Text:

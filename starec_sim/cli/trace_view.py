@@ -216,7 +216,7 @@ def print_items(out: Console, rows: Sequence[Row], head: str, heads: Sequence[st
         for column, name in enumerate(heads)
     ]
     room = max(20, out.width - places - sum(widths) - 2 * len(widths) - 6)
-    abouts = [_about(row.item) for row in rows]
+    abouts = [about(row.item) for row in rows]
     longest = max(map(cell_len, abouts))
     title = min(
         max(cell_len(head), *(cell_len(row.item.title) for row in rows)),
@@ -226,13 +226,13 @@ def print_items(out: Console, rows: Sequence[Row], head: str, heads: Sequence[st
     for width in (places, title, min(longest, room - title), *widths):
         table.add_column(width=width, no_wrap=True)
     table.add_row("", head, "", *heads, style="dim")
-    for row, about in zip(rows, abouts, strict=True):
-        card = one_line(row.item.title, title), one_line(about, max(1, room - title), "dim")
+    for row, text in zip(rows, abouts, strict=True):
+        card = one_line(row.item.title, title), one_line(text, max(1, room - title), "dim")
         table.add_row(Text(row.place, "dim", justify="right"), *card, *row.cells)
     out.print(Padding(table, (0, 0, 0, 2)))
 
 
-def _about(item: Named) -> str:
+def about(item: Named) -> str:
     """Return the attributes of an item as text."""
     return " · ".join(", ".join(values) for values in item.attributes.values() if values)
 

@@ -159,7 +159,6 @@ class TrainProgress(LiveProgress):
         commands = [
             (f"train {here}/config.yaml --set {longer}", "the same, for longer"),
             (f"resume {here}", "prints this again; after a kill it goes on"),
-            (f"view {here}", "shows this training in the browser"),
         ]
         if user is not None:
             shown = f"show {here} --user {shlex.quote(user)} --arm"
@@ -168,6 +167,7 @@ class TrainProgress(LiveProgress):
                 (f'{shown} "{result.validations[-1]}"', "and after"),
             ]
         self.message(suggested(commands))
+        self.message(f"\nSee it in the browser:\n\n    {program()} view {here}")
 
     def _render(self) -> RenderableType:
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))

@@ -63,7 +63,7 @@ def why(options: WhyOptions) -> Answer:
     if options.as_md:
         from starec_sim.cli.why_markdown import step_as_markdown
 
-        print(step_as_markdown(page, groups, options.prompts))
+        print(step_as_markdown(run, page, groups, options.prompts))
     else:
         from starec_sim.cli.why_view import print_why
 

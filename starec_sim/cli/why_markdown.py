@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from starec_sim.cli.as_markdown import markdown_table, markdown_text
+from starec_sim.cli.as_markdown import markdown_code, markdown_table, markdown_text
+from starec_sim.cli.trace_view import about
 from starec_sim.cli.why_view import (
+    ending_text,
+    gained_text,
     group_rows,
     group_title,
+    neighbours,
     reward_text,
     slate_cell,
     slate_columns,
@@ -22,10 +27,11 @@ if TYPE_CHECKING:
 _SIGNS = {"added": "+", "removed": "-", "kept": " "}
 
 
-def step_as_markdown(page: StepPage, groups: Sequence[Group], prompts: bool) -> str:
+def step_as_markdown(folder: Path, page: StepPage, groups: Sequence[Group], prompts: bool) -> str:
     """Return the page of a step.
 
     Args:
+        folder: The run.
         page: The page.
         groups: In a training, the groups that hold the answers of the step.
         prompts: Whether to write every prompt and answer in full.
@@ -50,6 +56,9 @@ def step_as_markdown(page: StepPage, groups: Sequence[Group], prompts: bool) -> 
     if any(change.op != "kept" for change in page.changes):
         lines = (f"{_SIGNS[change.op]} {change.text}" for change in page.changes)
         parts += ["## What changed in memory", _block("\n".join(lines), "diff")]
+    if gained := gained_text(page):
+        parts.append(f"Gained: {gained}")
+    parts.append(markdown_text(ending_text(page)))
     parts += ["## What it earned", markdown_text(reward_text(page))]
     for group in groups:
         heads = ["", "reward", "advantage", "components", "answer"]
@@ -57,19 +66,24 @@ def step_as_markdown(page: StepPage, groups: Sequence[Group], prompts: bool) -> 
             f"## {group_title(group)}",
             markdown_table(heads, ((*row[:4], row[4][:200]) for row in group_rows(group))),
         ]
+    if commands := neighbours(folder, page):
+        parts.append("\n".join(f"- {name}: {markdown_code(command)}" for name, command in commands))
     return "\n\n".join(parts)
 
 
 def _slate(page: StepPage) -> str:
     columns = slate_columns(page)
-    heads = ["", "item", "title", *columns, "chosen in the data", "lived"]
+    chosen = ["chosen in the data"] if page.offered.ranks else []
+    attributes = ["attributes"] if any(place.item.attributes for place in page.slate) else []
+    heads = ["", "item", "title", *attributes, *columns, *chosen, "lived"]
     rows = (
         (
             place.label,
             place.item.id,
             place.item.title,
+            *(about(place.item) for _ in attributes),
             *(slate_cell(place, column) for column in columns),
-            "yes" if place.target else None,
+            *("yes" if place.target else None for _ in chosen),
             None if place.rating is None else f"{place.rating:g}",
         )
         for place in page.slate

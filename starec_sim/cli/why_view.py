@@ -13,10 +13,10 @@ from rich.text import Text
 from starec_sim.cli.tables import grid, number, one_line
 from starec_sim.cli.text import runnable
 from starec_sim.cli.trace_view import (
+    ENDINGS,
     Row,
     print_answers,
     print_changes,
-    print_ending,
     print_flaws,
     print_gate,
     print_items,
@@ -61,7 +61,9 @@ def print_why(folder: Path, page: StepPage, groups: Sequence[Group], prompts: bo
     print_gate(out, page.slow, page.reason)
     print_answers(out, page.turns, "slow", prompts)
     print_changes(out, page.changes, prompts)
-    print_ending(out, page.ending)
+    if gained := gained_text(page):
+        print_text(out, "gained", gained)
+    print_text(out, "then", ending_text(page))
     print_title(out, "what it earned")
     print_text(out, "reward", reward_text(page))
     for group in groups:
@@ -76,6 +78,25 @@ def reward_text(page: StepPage) -> str:
         weights = (f"{weight:g} {visible(name)}" for name, weight in page.reward_weights.items())
         parts.append(f"a training sums {' + '.join(weights)}")
     return " · ".join(parts) or "the environment reports none"
+
+
+def ending_text(page: StepPage) -> str:
+    """Return whether she stayed or left, and how the visit ends."""
+    stayed = "" if page.offered.ranks else "She left. " if page.leave else "She stayed. "
+    if not page.ending:
+        return f"{stayed}The visit goes on."
+    said = "" if page.leave else ENDINGS.get(page.ending, page.ending)
+    return visible(f"{stayed}The visit ends. {said}".strip())
+
+
+def gained_text(page: StepPage) -> str:
+    """Return what the step adds to memory besides the summary; empty if nothing."""
+    count = len(page.experiences)
+    if not count:
+        return ""
+    what = "1 experience" if count == 1 else f"{count} experiences"
+    same = all(change.op == "kept" for change in page.changes)
+    return f"{what}{'; the summary stays as it was' if same else ''}"
 
 
 def group_title(group: Group) -> str:
@@ -200,10 +221,13 @@ def _print_group(out: Console, group: Group) -> None:
     out.print(Padding(table, (0, 0, 0, 2)))
 
 
+def neighbours(folder: Path, page: StepPage) -> list[tuple[str, str]]:
+    """Return the commands for the steps before and after, with these words."""
+    places = (("before", page.previous), ("after", page.next))
+    return [(name, why_command(folder, at)) for name, at in places if at is not None]
+
+
 def _print_neighbours(out: Console, folder: Path, page: StepPage) -> None:
-    """Print the commands for the steps before and after."""
-    for name, at in (("before", page.previous), ("after", page.next)):
-        if at is not None:
-            command = runnable(why_command(folder, at))
-            out.print(f"\n  {name}: {command}", style="dim", soft_wrap=True, end="")
+    for name, command in neighbours(folder, page):
+        out.print(f"\n  {name}: {runnable(command)}", style="dim", soft_wrap=True, end="")
     out.print()

@@ -18,17 +18,18 @@ from starec_sim.learning.episodes import TrainingTrial
 from starec_sim.learning.rewards import Rewards, outcome_of
 from starec_sim.learning.training_run import TrainingRun
 from starec_sim.learning.trials import FIRST_VALIDATION_TRIAL, validation_arm
-from starec_sim.metrics import Interval, bootstrap_interval, paired_interval, permutation_test
+from starec_sim.metrics import Interval
 from starec_sim.policies.gateway import Policy
+from starec_sim.report import MetricSamples, difference_of, interval_of
 from starec_sim.runs import queries
 from starec_sim.runs.reader import Reader, RecordedTrial
-from starec_sim.types import FloatArray, Node
+from starec_sim.types import Node
 
 REWARD = "reward"
 """The name of the weighted sum of the training's rewards, beside the environment's metrics."""
 
-UserMetrics = Mapping[str, Mapping[int, float]]
-"""By metric and user: the mean over her visits."""
+UserMetrics = Mapping[str, Mapping[str, float]]
+"""By metric and id of a user: the mean over her visits."""
 
 
 async def validate(run: TrainingRun, step: int) -> None:
@@ -50,7 +51,7 @@ async def validate(run: TrainingRun, step: int) -> None:
         run.split.validated(),
     )
     await run.trials.open(trial, run.split.agent, policies).run(settings.rounds)
-    metrics = summary(_metrics_after(run, step), run.torch_seed)
+    metrics = summary(_metrics_after(run, step))
     entry = {"stage": "grpo", "step": step, "validation": metrics}
     run.store.log(entry)
     run.events.validated(entry)
@@ -60,7 +61,7 @@ def log_changes(run: TrainingRun, step: int) -> None:
     """Log how the metrics changed from the first validation to the one after a step."""
     if run.settings.evaluate.users and run.players is not None:
         before, after = _metrics_after(run, 0), _metrics_after(run, step)
-        changed = changes(before, after, run.torch_seed)
+        changed = changes(before, after)
         run.store.log({"stage": "grpo", "step": step, "changes": changed})
 
 
@@ -77,14 +78,14 @@ def user_metrics(reader: Reader, number: int, rewards: Rewards) -> UserMetrics:
         number: Of the validation's trial.
         rewards: Those of the training.
     """
-    values: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     trial = next(trial for trial in reader.trials() if trial.number == number)
     visits = list(queries.visit_metrics(reader.db, [number]))
-    for user in sorted({visit.user for visit in visits}):
-        values[REWARD][user] = _earned(reader, trial, user, rewards)
+    for user, user_id in sorted({(visit.user, visit.user_id) for visit in visits}):
+        values[REWARD][user_id] = _earned(reader, trial, user, rewards)
     for visit in visits:
         for name, value in visit.metrics.items():
-            values[name][visit.user].append(value)
+            values[name][visit.user_id].append(value)
     return {
         name: {user: float(np.mean(each)) for user, each in by_user.items()}
         for name, by_user in values.items()
@@ -98,21 +99,19 @@ def _earned(reader: Reader, trial: RecordedTrial, user: int, rewards: Rewards) -
     ]
 
 
-def summary(metrics: UserMetrics, seed: int) -> dict[str, dict[str, float]]:
+def summary(metrics: UserMetrics) -> dict[str, dict[str, float]]:
     """Return the mean of each metric over users with its 95 % interval, as JSON values."""
-    return {
-        name: _plain(bootstrap_interval(np.array(list(by_user.values())), seed=seed))
-        for name, by_user in metrics.items()
-    }
+    return {name: _plain(interval_of(_samples(by_user))) for name, by_user in metrics.items()}
 
 
-def changes(before: UserMetrics, after: UserMetrics, seed: int) -> dict[str, dict[str, Any]]:
+def changes(before: UserMetrics, after: UserMetrics) -> dict[str, dict[str, Any]]:
     """Return how each metric changed from one validation to another, as JSON values.
+
+    The figures are those that `starec diff` prints for the two validations.
 
     Args:
         before: Of the first one.
         after: Of the second one, with the same users.
-        seed: Of the resampling.
 
     Returns:
         By metric: both means with their 95 % intervals, the paired difference with its own, p of a
@@ -120,22 +119,21 @@ def changes(before: UserMetrics, after: UserMetrics, seed: int) -> dict[str, dic
     """
     changed = {}
     for name in (name for name in after if name in before):
-        a, b = _paired(after[name], before[name])
-        change = paired_interval(a, b, seed=seed)
+        users = after[name].keys() & before[name].keys()
+        a, b = (_samples({user: each[name][user] for user in users}) for each in (after, before))
+        change = difference_of(a, b)
         changed[name] = {
-            "before": _plain(bootstrap_interval(b, seed=seed)),
-            "after": _plain(bootstrap_interval(a, seed=seed)),
-            "change": _plain(change),
-            "p": permutation_test(a, b, seed=seed),
-            "users": change.n,
+            "before": _plain(interval_of(b)),
+            "after": _plain(interval_of(a)),
+            "change": _plain(change.interval),
+            "p": change.p,
+            "users": change.interval.n,
         }
     return changed
 
 
-def _paired(a: Mapping[int, float], b: Mapping[int, float]) -> tuple[FloatArray, FloatArray]:
-    """Return both values of each user who has both, as two arrays of shape (users,)."""
-    users = sorted(a.keys() & b.keys())
-    return np.array([a[user] for user in users]), np.array([b[user] for user in users])
+def _samples(by_user: Mapping[str, float]) -> MetricSamples:
+    return MetricSamples(by_user, {}, (), (), by_user=True)
 
 
 def _plain(interval: Interval) -> dict[str, float]:

@@ -54,6 +54,8 @@ class PairedDifference(NamedTuple):
         return {**self.interval._asdict(), "p": self.p, "sure": self.sure}
 
 
+_ROUNDING = 1e-12
+"""Smaller differences, as a share of the greatest value, come from the order of additions."""
 _LOPSIDED = 0.1
 """An interval is lopsided if its middle is further from the mean, as a share of half its width."""
 
@@ -123,7 +125,23 @@ def paired_interval(
         The mean difference over the users who have both values, and its interval.
     """
     assert a.ndim == 1 and a.shape == b.shape, (a.shape, b.shape)
-    return bootstrap_interval(a - b, level=level, resamples=resamples, seed=seed)
+    difference = differences(a, b)
+    found = bootstrap_interval(difference, level=level, resamples=resamples, seed=seed)
+    size = np.max(np.abs(difference), initial=0.0, where=~np.isnan(difference))
+    noise = _ROUNDING * float(size)
+    mean, low, high = (0.0 if abs(value) <= noise else value for value in found[:3])
+    return Interval(mean, low, high, found.n)
+
+
+def differences(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Return a - b; values that are equal but for rounding have the difference 0.
+
+    >>> differences(np.array([0.1 + 0.2, 0.5]), np.array([0.3, 0.25]))
+    array([0.  , 0.25])
+    """
+    difference = a - b
+    difference[np.abs(difference) < _ROUNDING * np.maximum(np.abs(a), np.abs(b))] = 0.0
+    return difference
 
 
 def paired_difference(a: FloatArray, b: FloatArray, *, seed: int) -> PairedDifference:
@@ -157,14 +175,15 @@ def permutation_test(
         A number in (0, 1]; NaN if fewer than two users have both values.
     """
     assert a.ndim == 1 and a.shape == b.shape, (a.shape, b.shape)
-    both = ~np.isnan(a - b)
-    n = int(both.sum())
+    difference = differences(a, b)
+    difference = difference[~np.isnan(difference)]
+    n = len(difference)
     if n < 2:
         return float("nan")
     from scipy import stats  # takes a second to import
 
     test = stats.permutation_test(
-        (a[both], b[both]),
+        (difference, np.zeros(n)),
         _mean_difference,
         permutation_type="samples",
         n_resamples=resamples,

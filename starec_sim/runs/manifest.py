@@ -242,6 +242,24 @@ def stored_manifest(folder: Path) -> Manifest:
         raise damaged(path, explain(error, Manifest, "").message.replace("\n", "; ")) from error
 
 
+def check_version(folder: Path) -> None:
+    """Check that no newer version of starec-sim wrote a run; its record may mean something else.
+
+    A manifest that is missing or damaged is let pass: the record beside it can still be read.
+
+    Raises:
+        RunError: A newer version wrote it.
+    """
+    path = folder / MANIFEST
+    try:
+        values = parse_json(read_text(path, _MAX_BYTES), _MAX_DEPTH)
+    except (OSError, ValueError):
+        return
+    stored = values.get("schema_version") if isinstance(values, dict) else None
+    if isinstance(stored, int) and stored > SCHEMA_VERSION:
+        raise _newer(path, values)
+
+
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the manifest atomically: a reader sees the old one or the new one."""
     text = json.dumps(manifest.as_json(), indent=2, ensure_ascii=False) + "\n"
@@ -270,15 +288,21 @@ def _migrated(values: dict[str, Any], path: Path) -> dict[str, Any]:
     if isinstance(stored, bool) or not isinstance(stored, int) or stored < 1:
         raise damaged(path, f"schema_version: must be a whole number from 1, got {stored!r}")
     if stored > SCHEMA_VERSION:
-        versions = values.get("versions")
-        wrote = versions.get("starec-sim") if isinstance(versions, dict) else None
-        raise RunError(
-            f"{path} has schema_version {stored}, this version reads up to {SCHEMA_VERSION}",
-            hint=f"open it with the newer version that wrote it{f' ({wrote})' if wrote else ''}",
-        )
+        raise _newer(path, values)
     for version in range(stored, SCHEMA_VERSION):
         values = _MIGRATIONS[version](values, path.parent)
     return values
+
+
+def _newer(path: Path, values: Mapping[str, Any]) -> RunError:
+    """Return the error of a manifest that a newer version wrote."""
+    versions = values.get("versions")
+    wrote = versions.get("starec-sim") if isinstance(versions, dict) else None
+    return RunError(
+        f"{path} has schema_version {values['schema_version']}, "
+        f"this version reads up to {SCHEMA_VERSION}",
+        hint=f"open it with the newer version that wrote it{f' ({wrote})' if wrote else ''}",
+    )
 
 
 def _from_version_1(values: dict[str, Any], folder: Path) -> dict[str, Any]:

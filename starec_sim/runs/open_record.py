@@ -14,7 +14,7 @@ from pathlib import Path
 
 from starec_sim.errors import RunError
 from starec_sim.runs.compression import MAX_ARRAYS
-from starec_sim.runs.manifest import MANIFEST, read_manifest
+from starec_sim.runs.manifest import MANIFEST, check_version, read_manifest
 from starec_sim.runs.record_errors import damaged, readable_errors
 from starec_sim.runs.regular_file import check_regular
 from starec_sim.runs.schema import FILE, check_schema
@@ -34,6 +34,7 @@ def read_only(folder: Path) -> sqlite3.Connection:
         RunError: There is no record, or it is damaged or of another version.
     """
     path = folder / FILE
+    check_version(folder)
     if not os.path.lexists(path):
         raise _no_record(folder)
     check_files(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -172,11 +173,12 @@ class Reader:
         ids = [str(found) for (found,) in rows]
         near = [found for found in ids if found.casefold() == user_id.casefold()]
         near = near or difflib.get_close_matches(user_id, ids[:_MAX_NAMED], n=3)
-        nearest = f"; the nearest are {', '.join(near)}" if near else ""
+        nearest = f"the nearest are {', '.join(near)}; " if near else ""
+        run = shlex.quote(str(self.path.parent))
         raise RunError(
             f'no user of this trial has the id "{user_id}"; '
-            f"the first are {', '.join(ids[:8])}{nearest}",
-            hint="name one of those; `starec show RUN` names those with the most slow thinking",
+            f"{nearest}the first are {', '.join(ids[:8])}",
+            hint=f"name one of those; `starec show {run}` names those with the most slow thinking",
         )
 
     def users(self, trial: RecordedTrial) -> Iterator[tuple[int, User]]:

@@ -8,11 +8,17 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from starec_sim.glossary import metric_info, place
+from starec_sim.glossary import metric_info, place, verdict_word
 from starec_sim.plugin_code import PluginCode
-from starec_sim.report import ArmDifference, MetricSamples, difference_of
+from starec_sim.report import (
+    ArmDifference,
+    MetricSamples,
+    Verdict,
+    difference_of,
+    report_window,
+)
 from starec_sim.runs import queries
 from starec_sim.runs.reader import Reader, RecordedTrial, reading
 from starec_sim.runs.run_tables import read_run
@@ -24,9 +30,6 @@ _SHORT = 12
 _MOST_TESTED = 300
 """Of more users than these no p is computed: it takes seconds for each metric of 10,000 users, and
 the interval decides the verdict anyway (decision 23)."""
-Verdict = Literal["higher", "lower", "unsure", "equal", "one seed"]
-"""As in reports. `equal`: every user has the same value on both sides. `unsure`: the 95 % interval
-holds zero. `one seed`: there is no interval, because a metric of whole rounds needs more seeds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,8 @@ class MetricDifference:
     users: int
     """Users, or seeds for a metric of whole rounds, that both sides have."""
     verdict: Verdict
+    word: str
+    """The verdict as it is printed: `better` or `worse` where one direction is better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +132,9 @@ def compare(
         trials = _paired_trials(side_a, side_b)
         pairs = [TrialPair(a, trial_a, b, trial_b) for trial_a, trial_b in trials]
         rounds = min(trial.rounds for pair in trials for trial in pair)
-        last_rounds = min(rounds, _last_rounds(side_a) or rounds)
+        window = report_window(read_run(folder_a).configuration, rounds)
         if after:
-            last_rounds = max(0, rounds - after)
-        window = range(rounds - last_rounds, rounds)
+            window = range(min(after, rounds), rounds)
         samples = [
             _samples(reader, [pair[n] for pair in trials], window)
             for n, reader in enumerate((a, b))
@@ -152,7 +156,7 @@ def compare(
             seeds=tuple((trial_a.seed, trial_b.seed) for trial_a, trial_b in trials),
             rounds=rounds,
             first_difference=first,
-            last_rounds=last_rounds,
+            last_rounds=len(window),
             metrics=_metrics(*samples),
             steps=() if user is None else tuple(s for pair in pairs for s in pair.of_user(user)),
         )
@@ -267,13 +271,6 @@ def _in_full(values: Mapping[str, str], others: Mapping[str, str]) -> dict[str, 
     return {f"{k}.use" if f"{k}.use" in others else k: v for k, v in values.items()}
 
 
-def _last_rounds(side: Side) -> int | None:
-    """Return over how many last rounds the reports of a run take means; None for all."""
-    report = read_run(side.folder).configuration.get("report")
-    rounds = report.get("last_rounds") if isinstance(report, Mapping) else None
-    return rounds if isinstance(rounds, int) and rounds > 0 else None
-
-
 def _samples(
     reader: Reader, trials: list[RecordedTrial], window: range
 ) -> dict[str, MetricSamples]:
@@ -317,18 +314,9 @@ def _metric(
         high=_known(interval.high),
         p=_known(found.p),
         users=interval.n,
-        verdict=_verdict(found),
+        verdict=found.verdict,
+        word=verdict_word(found.verdict, metric_info(name).better),
     )
-
-
-def _verdict(found: ArmDifference) -> Verdict:
-    if found.interval.is_zero:
-        return "equal"
-    if found.sure is None:
-        return "one seed"
-    if not found.sure:
-        return "unsure"
-    return "higher" if found.interval.mean > 0 else "lower"
 
 
 def _known(value: float | None) -> float | None:

@@ -41,6 +41,9 @@ class Difference:
     a: str
     """What is different on the first side; of a long text the lines around the difference."""
     b: str
+    a_has_user: bool
+    """Whether the first side has this user."""
+    b_has_user: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +145,13 @@ class TrialPair:
     def _difference(
         self, at: StepAddress, a: ComparableStep | None, b: ComparableStep | None, part: Part
     ) -> Difference:
+        has_user = [at.user in world.users for world in self.worlds]
         if a is None or b is None:
-            words = ["there is such a step" if each else "no such step" for each in (a, b)]
-            return Difference(at, part, "", *words)
+            said_a, said_b = (
+                "there is such a step" if each else "no such step" if there else "no such user"
+                for each, there in zip((a, b), has_user, strict=True)
+            )
+            return Difference(at, part, "", said_a, said_b, *has_user)
         node = ""
         if part in ("prompt", "answer"):
             node, text_a, text_b = self._texts_of_turns(a, b, part)
@@ -152,7 +159,7 @@ class TrialPair:
             text_a, text_b = self._a.text(a.summary), self._b.text(b.summary)
         else:
             text_a, text_b = self._said(a, part), self._said(b, part)
-        return Difference(at, part, node, *_around(text_a, text_b))
+        return Difference(at, part, node, *_around(text_a, text_b), *has_user)
 
     def _texts_of_turns(
         self, a: ComparableStep, b: ComparableStep, part: Part

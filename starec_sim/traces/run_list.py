@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from starec_sim import yaml_files
 from starec_sim.errors import StarecError
 from starec_sim.glossary import metric_info
 from starec_sim.learning.trials import is_validation
+from starec_sim.report import report_window
 from starec_sim.runs import queries
 from starec_sim.runs.folder import CONFIG, configuration
 from starec_sim.runs.manifest import Manifest, read_manifest
@@ -23,7 +24,7 @@ _HEADLINE = 2
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """A metric of the first trial, as the mean over its rounds."""
+    """The mean of a metric over users, as the page of the run shows it."""
 
     metric: str
     value: float | None
@@ -46,6 +47,8 @@ class RunRow:
     rounds: int | None
     """Rounds of a trial in the configuration; None where it names none."""
     headline: tuple[Headline, ...]
+    headline_arm: str | None
+    """The arm of the headline: the first, in a training the last validation; None without one."""
     cost_usd: float | None
     folder: str
     problem: str | None
@@ -57,7 +60,7 @@ def read_run_row(folder: Path) -> RunRow:
     try:
         manifest = read_manifest(folder)
     except StarecError as error:
-        nothing = ((), (), None, 0, None, (), None)
+        nothing = ((), (), None, 0, None, (), None, None)
         return RunRow(folder.name, "run", "damaged", "", "", *nothing, str(folder), error.message)
     try:
         with reading(folder) as reader:
@@ -73,6 +76,8 @@ def _row(
     trials: Sequence[RecordedTrial],
     problem: str | None,
 ) -> RunRow:
+    config = _configuration(folder, manifest)
+    arm, headline = _headline(reader, config, trials) if reader else (None, ())
     users = trials[0].facts.get("users") if trials else None
     return RunRow(
         name=folder.name,
@@ -84,38 +89,45 @@ def _row(
         seeds=tuple(dict.fromkeys(trial.seed for trial in trials)) or tuple(manifest.seeds),
         users=users if isinstance(users, int) else None,
         rounds_done=max((trial.rounds for trial in trials), default=0),
-        rounds=_rounds(folder, manifest),
-        headline=_headline(reader, _shown(trials)) if reader and trials else (),
+        rounds=_rounds(manifest, config),
+        headline=headline,
+        headline_arm=arm if headline else None,
         cost_usd=_cost(reader, trials) if reader else None,
         folder=str(folder),
         problem=problem,
     )
 
 
-def _rounds(folder: Path, manifest: Manifest) -> int | None:
-    if manifest.kind != "run" or not manifest.config_sha256:
-        return None
+def _configuration(folder: Path, manifest: Manifest) -> Mapping[str, Any]:
+    if not manifest.config_sha256:
+        return {}
     try:
-        rounds = yaml_files.parse(configuration(folder), str(folder / CONFIG)).get("rounds")
+        return yaml_files.parse(configuration(folder), str(folder / CONFIG))
     except StarecError:
-        return None  # the page of the run says what is wrong with its configuration
-    return rounds if isinstance(rounds, int) else None
+        return {}  # the page of the run says what is wrong with its configuration
 
 
-def _shown(trials: Sequence[RecordedTrial]) -> RecordedTrial:
-    """Return the trial whose metrics stand in the list: the last validation, else the first."""
-    validations = [each for each in trials if is_validation(each.number) and each.rounds]
-    return validations[-1] if validations else trials[0]
+def _rounds(manifest: Manifest, config: Mapping[str, Any]) -> int | None:
+    rounds = config.get("rounds")
+    return rounds if manifest.kind == "run" and isinstance(rounds, int) else None
 
 
-def _headline(reader: Reader, trial: RecordedTrial) -> tuple[Headline, ...]:
-    values: dict[str, list[float]] = defaultdict(list)
-    for found in queries.round_metrics(reader.db, [trial.number]):
-        if found.name in _FIRST and found.value is not None:
-            values[found.name].append(found.value)
-    names = [name for name in _FIRST if values[name]][:_HEADLINE]
-    return tuple(
-        Headline(metric_info(name).label, sum(values[name]) / len(values[name])) for name in names
+def _headline(
+    reader: Reader, config: Mapping[str, Any], trials: Sequence[RecordedTrial]
+) -> tuple[str | None, tuple[Headline, ...]]:
+    """Return an arm and its first metrics: means as in the report, without its intervals."""
+    begun = [trial for trial in trials if trial.rounds]
+    validations = [trial for trial in begun if is_validation(trial.number)]
+    begun = validations or begun
+    if not begun:
+        return None, ()
+    arm = begun[-1 if validations else 0].arm
+    window = report_window(config, min(trial.rounds for trial in begun))
+    means = queries.user_means(reader.db, [t.number for t in begun if t.arm == arm], window)
+    names = [name for name in _FIRST if name in means][:_HEADLINE]
+    return arm, tuple(
+        Headline(metric_info(name).label, sum(means[name].values()) / len(means[name]))
+        for name in names
     )
 
 

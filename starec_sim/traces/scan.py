@@ -160,7 +160,10 @@ def _ask(scanner: _Scanner, rule: ModelRule, questions: list[ScanQuestion], at: 
         scanner.add(rule, trial, step, 1, opinion.reason or "the model says yes")
     notes = [f"{opinions.asked} of {len(questions)} steps asked about"]
     if opinions.unread:
-        notes.append(f"{opinions.unread} answers are neither yes nor no")
+        notes.append(
+            f"{opinions.unread} answers are neither yes nor no, or failed; the first: "
+            f'"{opinions.first_unread}"; ask a larger model, or ask more plainly'
+        )
     if opinions.stopped:
         notes.append(opinions.stopped)
     found = scanner.found.get(rule.name, 0)

@@ -12,6 +12,7 @@ from starec_sim.errors import PausedError
 from starec_sim.executors.pool import run_pool
 from starec_sim.policies.gateway import Gateway, GatewayResources
 from starec_sim.policies.settings import GatewaySettings
+from starec_sim.progress import report_progress
 from starec_sim.rng import Streams
 from starec_sim.runs.reader import Reader, RecordedTrial
 from starec_sim.runs.scan_rows import ScannedStep, asked_and_answered
@@ -26,6 +27,7 @@ _ANSWER = re.compile(r"\W*(yes|no)\b[\s.,:;-]*(.*)", re.IGNORECASE | re.DOTALL)
 _LONGEST = 20_000
 """Characters of a prompt, and of an answer, that the model is shown."""
 _LONGEST_REASON = 300
+_LONGEST_EXAMPLE = 60
 _IN_FLIGHT = 8
 _SEED = 0
 
@@ -52,6 +54,8 @@ class Opinions(NamedTuple):
     asked: int
     unread: int
     """Answers that are neither yes nor no, and calls that failed."""
+    first_unread: str
+    """The beginning of the first of these answers, or why the call failed; else empty."""
     stopped: str
     """Why not all steps were asked about; empty if they were."""
 
@@ -80,19 +84,20 @@ async def _ask(
     resources = GatewayResources(GatewaySettings(), rule.budget)
     gateway = Gateway({"fast": policy}, Streams(_SEED), _NoStore(), "scan", resources)
     found: list[Opinion] = []
-    asked = unread = 0
+    asked, unread = 0, list[str]()
 
     async def ask(numbered: tuple[int, ScanQuestion]) -> None:
-        nonlocal asked, unread
+        nonlocal asked
         number, question = numbered
         messages = _messages(reader, rule, question)
         if messages is None:
             return
         turn = await gateway.ask(CallKey(0, number, 0, "fast"), messages)
         asked += 1
+        report_progress("asking the model, step", asked, len(questions))
         answer = None if turn.failure else _ANSWER.match(turn.completion)
         if answer is None:
-            unread += 1
+            unread.append(" ".join((turn.failure or turn.completion).split())[:_LONGEST_EXAMPLE])
         elif answer[1].casefold() == "yes":
             reason = " ".join(answer[2].split())[:_LONGEST_REASON]
             found.append(Opinion(question, reason))
@@ -106,7 +111,7 @@ async def _ask(
     finally:
         await policy.close()
         resources.close()
-    return Opinions(found, asked, unread, stopped)
+    return Opinions(found, asked, len(unread), unread[0] if unread else "", stopped)
 
 
 def _messages(reader: Reader, rule: ModelRule, question: ScanQuestion) -> Messages | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -19,7 +19,9 @@ _WORD = re.compile(r"[^\W_]+")
 _PHRASE = re.compile(r'"([^"]*)"|(\S+)')
 _OPERATORS = frozenset({"and", "or", "not", "near"})
 _BEFORE, _LENGTH = 60, 180
-"""Characters of a snippet before the first word that was found, and altogether."""
+"""Characters of a part of a snippet before the first word that was found, and altogether."""
+_MOST_WINDOWS = 3
+"""Parts of a text that a snippet shows, where the words stand far apart."""
 NODES = ("fast", "slow")
 
 
@@ -128,7 +130,7 @@ def trials_of(reader: Reader, arm: str | None, seed: int | None = None) -> list[
 
 
 def snippet(text: str, words: str) -> tuple[SnippetPart, ...]:
-    """Return the part of a text around the first of some words, on one line.
+    """Return the parts of a text around some words, on one line.
 
     >>> snippet("She likes  Sci-Fi", "sci")
     (SnippetPart(text='She likes ', hit=False), SnippetPart(text='Sci', hit=True), \
@@ -142,16 +144,41 @@ SnippetPart(text='-Fi', hit=False))
         for match in _WORD.finditer(line)
         if (word := _folded(match[0])) in wanted or (starts and word.startswith(starts))
     ]
-    begin = max(0, found[0].start() - _BEFORE) if found else 0
-    end = min(len(line), begin + _LENGTH)
-    parts, at = [SnippetPart("…", False)] if begin else [], begin
-    for match in found:
-        if match.end() > end:
-            break
-        parts += [SnippetPart(line[at : match.start()], False), SnippetPart(match[0], True)]
-        at = match.end()
-    parts.append(SnippetPart(line[at:end] + ("…" if end < len(line) else ""), False))
+    parts, at = [], 0
+    for begin, end in _windows(found) or [(0, _LENGTH)]:
+        begin, end = max(begin, at), min(len(line), end)
+        parts.append(SnippetPart("" if begin == at else " … " if at else "…", False))
+        at = begin
+        for match in found:
+            if begin <= match.start() and match.end() <= end:
+                parts += [SnippetPart(line[at : match.start()], False), SnippetPart(match[0], True)]
+                at = match.end()
+        parts.append(SnippetPart(line[at:end], False))
+        at = end
+    parts.append(SnippetPart("…" if at < len(line) else "", False))
     return tuple(part for part in parts if part.text)
+
+
+def _windows(found: Sequence[re.Match[str]]) -> list[tuple[int, int]]:
+    """Return the parts of a text to show, in order: those with the most words not yet shown."""
+    missing = {_folded(match[0]) for match in found}
+    chosen: list[tuple[int, int]] = []
+    while missing and len(chosen) < _MOST_WINDOWS:
+        best: tuple[set[str], int] = (set(), 0)
+        for first, match in enumerate(found):
+            end = match.start() - _BEFORE + _LENGTH
+            inside = (each for each in found[first : first + _LENGTH] if each.end() <= end)
+            words = missing.intersection(_folded(each[0]) for each in inside)
+            if len(words) > len(best[0]):
+                best = words, match.start()
+            if len(words) == len(missing):
+                break
+        if not best[0]:
+            break
+        missing -= best[0]
+        begin = max(0, best[1] - _BEFORE)
+        chosen.append((begin, begin + _LENGTH))
+    return sorted(chosen)
 
 
 @cache

@@ -37,7 +37,8 @@ def read_sides(
 ) -> tuple[Side, Side]:
     """Return the sides of a comparison.
 
-    Without a choice, the first arm that both runs have is compared; of two trainings their last
+    Without a choice, the first arm that both runs have is compared, or the first arm of each if
+    they have none in common; of one run its first two arms; of two trainings their last
     validations; and of one training its first validation with its last one.
 
     Args:
@@ -55,7 +56,8 @@ def read_sides(
     shared = [trial.arm for trial in of_a if trial.arm in {t.arm for t in of_b}]
     default = shared[0] if shared and not same_run else None
     side_a = _side(a, of_a, chosen_a, default, first=same_run)
-    side_b = _side(b, of_b, chosen_b, default, first=False)
+    second = next((trial.arm for trial in of_b if trial.arm != of_b[0].arm), None)
+    side_b = _side(b, of_b, chosen_b, second if same_run else default, first=False)
     if same_run and side_a.arm == side_b.arm:
         arms = list(dict.fromkeys(trial.arm for trial in of_a))
         what = f'the arm "{arms[0]}" alone' if len(arms) == 1 else f"the arms {', '.join(arms)}"
@@ -98,7 +100,7 @@ def _side(
         validations = [trial.arm for trial in trials if is_validation(trial.number)]
         arm = (validations or arms)[0 if first else -1]
     else:
-        arm = default or arms[0 if first or len(arms) == 1 else 1]
+        arm = default or arms[0]
     of_arm = sorted((trial for trial in trials if trial.arm == arm), key=lambda t: t.seed)
     return Side(
         folder, manifest, arm, tuple(of_arm), tuple(other for other in arms if other != arm)

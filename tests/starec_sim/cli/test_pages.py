@@ -74,6 +74,14 @@ class TestARun:
         for reference in (rich_run, rich_run.name, rich_run.name[:6], "latest"):
             assert starec("show", reference, "--json").answer["run"].endswith(rich_run.name)
 
+    def test_the_newest_run_is_listed_first(self, starec, rich_run):
+        older = shutil.copytree(rich_run, rich_run.with_name("older"))
+        manifest = json.loads((older / "manifest.json").read_text())
+        changed = {**manifest, "started": "2001-01-01T00:00:00+00:00"}
+        (older / "manifest.json").write_text(json.dumps(changed))
+        listed = [row["run"] for row in starec("runs", "--json").answer["runs"]]
+        assert [name.split("/")[-1] for name in listed] == [rich_run.name, "older"]
+
     def test_runs_are_listed_a_line_each_whatever_the_width(self, starec, rich_run):
         said = starec("runs", width=40)
         assert len(lines(said)) == 2

@@ -47,8 +47,21 @@ def test_the_command_before_leads_to_the_step_before(starec, finished, visited):
 def test_markdown_has_a_table_for_the_slate(starec, finished, visited):
     said = starec("why", finished["ranking"], "u1", 1, "--md").out
     assert said.startswith("# u1, round 1, step 1")
-    assert "|  | item | title | truth | rank | chosen in the data | lived |" in said
+    assert "|  | item | title | attributes | truth | rank | chosen in the data | lived |" in said
     assert "```diff" in said and "Gate: thought again" in said
+
+
+def test_text_and_markdown_of_a_feed_say_what_was_gained_and_how_the_visit_goes_on(
+    starec, finished, visited
+):
+    for form in ([], ["--md"]):
+        said = starec("why", finished["feed"], *visited, *form).out
+        assert "She stayed. The visit goes on." in said
+        assert "chosen in the data" not in said and "after" in said
+        assert "starec why" in said and "--step 2" in said
+        last = starec("why", finished["feed"], *visited, "--step", 2, *form).out
+        assert "The visit ends." in last
+    assert "| attributes |" in starec("why", finished["feed"], *visited, "--md").out
 
 
 @pytest.mark.parametrize(
@@ -65,3 +78,10 @@ def test_what_is_not_there_is_named(starec, finished, arguments, error):
     said = starec("why", finished["ranking"], *arguments)
     assert said.status == 2
     assert error in said.err
+
+
+def test_a_run_ends_with_a_command_for_the_browser_and_one_that_explains_a_step(starec, here):
+    said = starec("run", "feed.yaml")
+    assert re.search(r"starec view \S+ +# all of it in the browser", said.err + said.out)
+    (command,) = re.findall(r"starec (why \S+ \S+ \d+) ", said.err + said.out)
+    assert starec(*command.split()).status == 0

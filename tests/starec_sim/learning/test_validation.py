@@ -11,10 +11,11 @@ from starec_sim.events import RunEvents
 from starec_sim.experiment import Experiment
 from starec_sim.learning.rewards import Rewards
 from starec_sim.learning.validation import changes, summary, user_metrics
+from starec_sim.report import MetricSamples, difference_of
 from starec_sim.runs.reader import Reader
 
-BEFORE = {"ndcg@1": {3: 0.0, 5: 0.0, 8: 1.0, 9: 0.5}}
-AFTER = {"ndcg@1": {9: 1.0, 8: 1.0, 5: 0.5, 3: 0.75}}
+BEFORE = {"ndcg@1": {"u3": 0.0, "u5": 0.0, "u8": 1.0, "u9": 0.5}}
+AFTER = {"ndcg@1": {"u9": 1.0, "u8": 1.0, "u5": 0.5, "u3": 0.75}}
 
 
 @pytest.fixture(scope="module")
@@ -42,14 +43,14 @@ def test_a_reward_is_that_of_the_training_beside_the_metrics_of_the_environment(
 
 def test_metrics_are_those_of_the_report(run):
     with closing(Reader(run.folder)) as reader:
-        found = summary(user_metrics(reader, 0, Rewards({"tier": 1.0})), seed=0)
+        found = summary(user_metrics(reader, 0, Rewards({"tier": 1.0})))
     reported = run.report.as_json()["metrics"]["main"]
-    assert found["ndcg@10"]["mean"] == pytest.approx(reported["ndcg@10"]["mean"])
-    assert found["ndcg@10"]["low"] < found["ndcg@10"]["mean"] < found["ndcg@10"]["high"]
+    for bound in ("mean", "low", "high"):
+        assert found["ndcg@10"][bound] == pytest.approx(reported["ndcg@10"][bound])
 
 
 def test_users_are_compared_with_themselves_in_any_order():
-    found = changes(BEFORE, AFTER, seed=0)["ndcg@1"]
+    found = changes(BEFORE, AFTER)["ndcg@1"]
     assert (found["before"]["mean"], found["after"]["mean"]) == (0.375, 0.8125)
     assert found["change"]["mean"] == pytest.approx(0.4375)
     assert 0 <= found["change"]["low"] <= 0.4375 <= found["change"]["high"] <= 0.75
@@ -57,8 +58,16 @@ def test_users_are_compared_with_themselves_in_any_order():
     assert json.loads(json.dumps(found)) == found
 
 
+def test_the_change_of_a_metric_is_the_difference_of_the_report():
+    found = changes(BEFORE, AFTER)["ndcg@1"]
+    a, b = (MetricSamples(each["ndcg@1"], {}, (), (), by_user=True) for each in (AFTER, BEFORE))
+    mean, low, high, _ = difference_of(a, b).interval
+    assert found["change"] == {"mean": mean, "low": low, "high": high}
+    assert found["p"] == difference_of(a, b).p
+
+
 def test_a_user_missing_in_one_validation_is_left_out_of_both():
-    found = changes({"ndcg@1": {**BEFORE["ndcg@1"], 11: 1.0}}, AFTER, seed=0)["ndcg@1"]
+    found = changes({"ndcg@1": {**BEFORE["ndcg@1"], "u11": 1.0}}, AFTER)["ndcg@1"]
     assert found["users"] == 4
     assert found["before"]["mean"] == 0.375
 

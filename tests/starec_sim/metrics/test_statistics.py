@@ -137,3 +137,15 @@ def test_a_paired_difference_is_sure_when_its_interval_excludes_zero() -> None:
 def test_a_difference_is_zero_only_if_every_pair_is_equal(values, zero):
     found = paired_interval(np.array(values, float), np.zeros(len(values)), seed=0)
     assert found.is_zero == zero
+
+
+@given(arrays(float, st.integers(2, 12), elements=st.floats(0, 1)), st.floats(-4e-16, 4e-16))
+@settings(max_examples=20)
+def test_values_that_are_equal_but_for_rounding_do_not_differ(values, noise) -> None:
+    found = paired_difference(values, values * (1 + noise), seed=0)
+    assert found.interval.is_zero and found.p == 1
+
+
+def test_differences_that_cancel_out_but_for_rounding_have_the_mean_zero() -> None:
+    found = paired_interval(np.array([0.3, 0.1]), np.array([0.2, 0.2]), seed=0)
+    assert found.mean == 0 and found.low < 0 < found.high

@@ -1,13 +1,21 @@
 """Two runs that differ in one known place are compared."""
 
+import json
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
 
 import pytest
 
+from starec_sim.cli.diff_view import comparison_as_markdown, print_comparison
 from starec_sim.errors import RunError
+from starec_sim.glossary import verdict_word
 from starec_sim.learning.trials import FIRST_VALIDATION_TRIAL, validation_arm
+from starec_sim.metrics import Interval
+from starec_sim.report import ArmDifference
+from starec_sim.runs.open_record import read_only
+from starec_sim.runs.reader import Reader
+from starec_sim.runs.sql_console import QueryLimits, query
 from starec_sim.runs.store import Store
 from starec_sim.tasks import FEED
 from starec_sim.traces.compare import compare
@@ -211,3 +219,59 @@ def test_the_command_prints_where_two_runs_part(write, changed, starec):
     status, out, _ = starec("diff", a, b, "--md", "--user", "u1")
     assert "## First difference" in out
     assert "| 7 | 2 | 1 | answer |" in out
+
+
+def rename_users(run):
+    store = Store(run)
+    with store.transaction():
+        store.db.execute("UPDATE users SET id = 'other ' || id")
+        store.db.execute("UPDATE trials SET world = 'another'")
+        store.db.execute("UPDATE rounds SET digest = 'another'")
+    store.close()
+
+
+def test_runs_without_a_common_arm_are_compared_by_the_first_arm_of_each(write):
+    a = write("a", trials=(("loop", 7), ("frozen", 7)))
+    b = write("b", trials=(("always", 7), ("surprise", 7)))
+    found = compare(a, b)
+    assert (found.a.arm, found.b.arm) == ("loop", "always")
+
+
+def test_a_comparison_without_common_users_says_so_and_names_no_step(write, capsys):
+    a, b = write("a", trials=(("loop", 7),)), write("b", trials=(("always", 1),))
+    rename_users(b)
+    found = compare(a, b)
+    assert found.common_users == 0
+    assert (found.first_difference.a_has_user, found.first_difference.b_has_user) == (True, False)
+    print_comparison(found)
+    for said in (capsys.readouterr().out, comparison_as_markdown(found)):
+        assert "no user is in both runs" in said and "starec diff RUN --arm A --arm-b B" in said
+        assert "starec why" not in said and "0 users" not in said
+
+
+def test_a_first_difference_names_the_seeds_of_both_sides(write, changed, capsys):
+    a = write("a", trials=(("main", 1),))
+    print_comparison(
+        compare(a, write("b", changed(1, 1, **PARTS["memory"]), trials=(("main", 2),)))
+    )
+    assert "seed 1 of A and 2 of B" in capsys.readouterr().out
+
+
+def test_a_run_that_a_newer_version_wrote_is_refused_by_all_that_read_records(write):
+    run = write("a")
+    manifest = json.loads((run / "manifest.json").read_text())
+    (run / "manifest.json").write_text(json.dumps({**manifest, "schema_version": 99}))
+    for read in (read_only, Reader, lambda run: query(run, "select 1", QueryLimits(1, 1))):
+        with pytest.raises(RunError, match="has schema_version 99, this version reads up to"):
+            read(run)
+
+
+def test_a_comparison_says_better_where_the_report_does(write):
+    found = compare(write("a"), write("b"))
+    assert [m.word for m in found.metrics] == [m.verdict for m in found.metrics]
+    m = ArmDifference(Interval(-0.2, -0.3, -0.1, 9), 0.01)
+    assert [verdict_word(m.verdict, better) for better in ("higher", "lower", "")] == [
+        "worse",
+        "better",
+        "lower",
+    ]

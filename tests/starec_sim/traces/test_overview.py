@@ -11,7 +11,9 @@ from starec_sim.runs.reader import reading
 from starec_sim.runs.run_tables import read_run
 from starec_sim.traces.overview import read_overview
 from starec_sim.traces.population import read_population
+from starec_sim.traces.run_list import read_run_row
 from starec_sim.traces.values import as_json
+from tests.starec_sim.traces.conftest import play
 
 
 def test_an_overview_has_the_figures_of_the_report_and_of_the_steps(feed, reader):
@@ -109,3 +111,25 @@ def test_a_population_adds_up(feed, reader):
         assert all(b >= a - 1e-9 for a, b in pairwise(slopes))
     for drift in found.drift:
         assert drift.rounds[2] == recorded[drift.arm, "taste_drift"]
+
+
+@pytest.mark.parametrize("last_rounds", [None, 1])
+def test_the_list_of_runs_has_the_figures_of_the_page_of_the_run(tmp_path, last_rounds):
+    run = play(
+        tmp_path,
+        name="feed",
+        rounds=2,
+        environment={"use": "feed", "page_size": 5, "pages": 2},
+        report={"last_rounds": last_rounds},
+        arms={"loop": {}, "random": {"environment.recommender": "random"}},
+        replicates=2,
+    )
+    row = read_run_row(run)
+    with reading(run) as reader:
+        found = read_overview(run, reader)
+    totals = {
+        metric_info(total.metric).label: total.mean for total in found.totals if total.arm == "loop"
+    }
+    assert row.headline_arm == "loop" and row.headline
+    for headline in row.headline:
+        assert headline.value == pytest.approx(totals[headline.metric])

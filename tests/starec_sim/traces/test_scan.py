@@ -136,6 +136,8 @@ def test_a_model_is_asked_within_its_budget(write, tmp_path):
     (of_model,) = result.rules
     assert of_model.note.startswith("2 of 5 steps asked about")
     assert "the budget is spent" in of_model.note
+    assert '2 answers are neither yes nor no, or failed; the first: "' in of_model.note
+    assert "ask a larger model" in of_model.note
 
 
 def test_the_command_keeps_its_findings_beside_the_record(write, starec, tmp_path):

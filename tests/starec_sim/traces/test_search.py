@@ -128,3 +128,13 @@ def test_the_command_prints_hits_with_the_command_that_shows_the_step(write, sta
     assert {"text": "answer", "hit": True} in json.loads(out)["hits"][1]["snippet"]
     assert "**answer**" in starec("search", run, "answer 1 1", "--md")[1]
     assert starec("search", run, "pineapple")[1] == "no text matches pineapple\n"
+
+
+def test_a_snippet_shows_every_word_also_those_that_stand_far_apart():
+    far = f"She liked it. {'x ' * 300}An adventure film. {'y ' * 300}And war."
+    parts = snippet(far, "liked adventure war")
+    assert [part.text for part in parts if part.hit] == ["liked", "adventure", "war"]
+    assert " … " in "".join(part.text for part in parts)
+    near = f"liked {'x ' * 300} liked adventure"
+    shown = "".join(part.text for part in snippet(near, "liked adventure"))
+    assert "liked adventure" in shown and len(shown) < 200

@@ -119,7 +119,7 @@ def test_a_user_round_or_step_that_is_not_there_is_named(reader):
         read_step(reader, trial, user.id, 9)
     with pytest.raises(RunError, match=r"has no step 7; its steps are 1 to \d"):
         read_step(reader, trial, user.id, round, 7)
-    with pytest.raises(RunError, match=rf"nearest are {user.id}\n"):
+    with pytest.raises(RunError, match=rf"nearest are {user.id}; the first are"):
         read_step(reader, trial, user.id.upper(), round)
 
 
