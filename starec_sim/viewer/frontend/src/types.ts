@@ -46,7 +46,7 @@ export interface RunRow {
   rounds: number | null;
   headline: { metric: string; value: number | null }[];
   /** The arm of the headline; in a training, the last validation. */
-  headline_arm?: string | null;
+  headline_arm: string | null;
   cost_usd: number | null;
   folder?: string;
   problem?: string | null;
@@ -415,6 +415,8 @@ export interface MetricDifference {
   /** Whether users are paired; else seeds. */
   by_user: boolean;
   verdict: "higher" | "lower" | "unsure" | "equal" | "one seed";
+  /** The verdict as it is printed: "better" or "worse" where one direction is better. */
+  word: string;
 }
 
 /** `api/compare?a&b&arm_a&arm_b&user`. */
@@ -433,7 +435,15 @@ export interface Comparison {
   rounds: number;
   /** The last rounds over which the means of metrics are taken. */
   last_rounds: number;
-  first_difference: { at: Address; part: string; node: string; a: string; b: string } | null;
+  first_difference: {
+    at: Address;
+    part: string;
+    node: string;
+    a: string;
+    b: string;
+    a_has_user: boolean;
+    b_has_user: boolean;
+  } | null;
   metrics: MetricDifference[];
   /** With a user: her steps in both. `at` is of side a. */
   steps: { at: Address; same: boolean; parts: string[] }[];

@@ -30,9 +30,9 @@ export const METRICS: Column<MetricDifference>[] = [
   {
     name: "verdict",
     head: "verdict",
-    value: (row) => row.verdict,
+    value: (row) => row.word,
     filters: true,
-    cell: (row) => <span class={`verdict ${row.verdict}`}>{row.verdict}</span>,
+    cell: (row) => <span class={`verdict ${row.verdict}`}>{row.word}</span>,
   },
 ];
 
