@@ -215,7 +215,7 @@ def test_a_page_is_copied_in_four_forms(open_page):
     ("view", "said", "hint"),
     [
         ("run/fed", "There is no run “fed” here.", "starec runs"),
-        ("run/feed/person/u22", 'has the id "u22"', "starec show feed names"),
+        ("run/feed/person/u22", 'has the id "u22"', "feed names those"),
         ("run/feed/step/u2/9/1", "did not visit in round 9", "name one of those rounds"),
         ("run/feed/step/u2/x", "The address names no step.", "USER/ROUND/STEP"),
         ("run/feed/what", "A run has no page “what”.", "choose one of the pages above"),
