@@ -103,6 +103,15 @@ def print_report(report: RunReport, explain: bool = False) -> None:
                 "\none seed: a difference without an interval holds for this seed only; several "
                 "seeds give intervals, e.g. --set replicates=5"
             )
+        if any(
+            found.sure is False and found.interval.excludes_zero
+            for of_arm in report.differences.values()
+            for found in of_arm.values()
+        ):
+            out.print(
+                "\nunsure beside an interval without zero: that is over users; the one over seeds "
+                "holds zero"
+            )
     for arm, of_arm in report.metrics.items():
         for name in UNREAD:
             if name in of_arm and of_arm[name].interval.mean > 0:
