@@ -63,6 +63,8 @@ class MetricDifference:
     metric: str
     label: str
     """As people call it."""
+    by_user: bool
+    """Whether users are paired; else seeds, for a metric of whole rounds."""
     a: float
     b: float
     difference: float
@@ -304,6 +306,7 @@ def _metric(
     return MetricDifference(
         metric=name,
         label=metric_info(name).label,
+        by_user=a.by_user,
         a=sum(a.values[unit] for unit in units) / len(units),
         b=sum(b.values[unit] for unit in units) / len(units),
         difference=interval.mean,

@@ -91,11 +91,16 @@ class TrialPair:
         return [rows[item] for item in other.items]
 
     def first(self) -> Difference | None:
-        """Return the first difference; None if all common rounds are the same."""
+        """Return the first difference; None if all common rounds are the same.
+
+        Users of one side alone are passed over if there are users of both.
+        """
+        common = set(self.worlds[0].users) & set(self.worlds[1].users)
         for round in self._rounds_that_differ():
             a, b = self._a.round(round), self._b.round(round)
             for key in [*a, *(key for key in b if key not in a)]:
-                if self._may_differ(a.get(key), b.get(key)):
+                passed_over = common and key[0] not in common
+                if not passed_over and self._may_differ(a.get(key), b.get(key)):
                     step_a, step_b = self._a.decoded(a.get(key)), self._b.decoded(b.get(key))
                     parts = _parts(step_a, step_b)
                     if parts:

@@ -224,6 +224,7 @@ def _run_facts(
 
 def _series(arm: str, name: str, summary: MetricSummary) -> MetricSeries:
     info = metric_info(name)
+    least, greatest = info.bounds
     pairs = enumerate(zip(summary.series, summary.halves, strict=True), 1)
     return MetricSeries(
         arm,
@@ -231,7 +232,12 @@ def _series(arm: str, name: str, summary: MetricSummary) -> MetricSeries:
         info.label,
         info.better,
         tuple(
-            RoundValue(round, _known(mean), _known(mean - half), _known(mean + half))
+            RoundValue(
+                round,
+                _known(mean),
+                _known(max(mean - half, least)),
+                _known(min(mean + half, greatest)),
+            )
             for round, (mean, half) in pairs
         ),
     )

@@ -169,6 +169,33 @@ def test_a_step_that_only_one_side_has_is_named_as_such(write):
     )
 
 
+def rename(folder, rows):
+    """Give the users of these rows other ids, as those of another world."""
+    with closing(sqlite3.connect(folder / "run.sqlite")) as db, db:
+        db.execute(f"UPDATE users SET id = 'v' || id WHERE user IN ({','.join(map(str, rows))})")
+        db.execute("UPDATE trials SET world = 'another'")
+        db.execute("UPDATE rounds SET digest = 'another'")
+
+
+def test_the_first_difference_is_one_of_a_user_that_both_sides_have(write, changed):
+    a, b = write("a"), write("b", changed(2, 1, **PARTS["memory"]))
+    rename(b, [0])
+    found = compare(a, b)
+    assert found.common_users == 2
+    assert (found.first_difference.at.user, found.first_difference.part) == ("u2", "memory")
+
+
+def test_runs_of_other_users_have_no_common_user(write):
+    a, b = write("a"), write("b")
+    rename(b, [0, 1, 2])
+    assert compare(a, b).common_users == 0
+
+
+def test_metrics_say_whether_users_or_seeds_are_paired(feed):
+    by_user = {each.metric: each.by_user for each in compare(feed, feed).metrics}
+    assert by_user["click_through"] and not by_user["coverage"]
+
+
 def test_packages_prompts_and_plug_ins_that_differ_are_listed(write):
     def plugin(sha):
         return [{"use": "shop.py:Shop", "files": {"/home/a/shop.py": sha * 32}}]

@@ -41,6 +41,20 @@ def test_an_overview_has_the_figures_of_the_report_and_of_the_steps(feed, reader
     json.dumps(as_json(found), allow_nan=False)
 
 
+def test_intervals_of_rounds_stay_within_the_range_of_their_metric(feed, reader):
+    found = read_overview(feed, reader)
+    report = summarise(feed, None)
+    beyond = 0
+    for series in found.metrics:
+        least, greatest = metric_info(series.metric).bounds
+        summary = report.metrics[series.arm][series.metric]
+        pairs = zip(summary.series, summary.halves, strict=True)
+        beyond += sum(mean + half > greatest or mean - half < least for mean, half in pairs)
+        known = [each for each in series.rounds if each.low is not None]
+        assert all(least <= each.low <= each.high <= greatest for each in known)
+    assert beyond > 0  # some were cut
+
+
 def test_the_funnel_of_rankings_counts_first_items(ranking):
     with reading(ranking) as reader:
         (funnel,) = read_overview(ranking, reader).funnel

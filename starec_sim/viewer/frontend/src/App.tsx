@@ -45,7 +45,8 @@ export function App() {
   const route = useRoute();
   const [theme, toggleTheme] = useTheme(route.params.get("theme"));
   const [help, setHelp] = useState(false);
-  const runs = useData<RunRow[]>("api/runs");
+  const listed = useData<RunRow[]>("api/runs");
+  const runs = { ...listed, data: listed.data && newestFirst(listed.data) };
   const name = route.path[0] === "run" ? (route.path[1] ?? "") : "";
   const run = runs.data?.find((each) => each.name === name);
   useLive(name, !isBundle && (!name || run?.status === "running"));
@@ -69,9 +70,11 @@ export function App() {
         <a href="#/runs" aria-current={route.path[0] === "runs" ? "page" : undefined}>
           Runs
         </a>
-        <a href="#/compare" aria-current={route.path[0] === "compare" ? "page" : undefined}>
-          Compare
-        </a>
+        {!isBundle && (
+          <a href="#/compare" aria-current={route.path[0] === "compare" ? "page" : undefined}>
+            Compare
+          </a>
+        )}
         <span class="space" />
         <button onClick={toggleTheme}>{theme === "dark" ? "Light" : "Dark"}</button>
         <button onClick={() => setHelp(true)}>
@@ -96,6 +99,10 @@ export function App() {
       {help && <KeyHelp close={() => setHelp(false)} />}
     </>
   );
+}
+
+function newestFirst(runs: RunRow[]): RunRow[] {
+  return [...runs].sort((a, b) => b.started.localeCompare(a.started));
 }
 
 /** Start a new page at its top. Between the steps of a person the place on the page stays. */

@@ -1,6 +1,6 @@
 // Keys that work everywhere, and those of the view that is shown. `?` lists them.
 
-import { useEffect } from "preact/hooks";
+import { useLayoutEffect } from "preact/hooks";
 
 export interface Key {
   /** One key, or two pressed one after the other: "n", "g r". */
@@ -19,7 +19,8 @@ export function activeKeys(): Key[] {
 
 /** Bind keys while a component is shown. */
 export function useKeys(keys: Key[]): void {
-  useEffect(() => {
+  // Before the page is painted: a key pressed at once must not act on the page before.
+  useLayoutEffect(() => {
     active.push(keys);
     return () => void active.splice(active.indexOf(keys), 1);
   });

@@ -43,7 +43,9 @@ export function decimal(value: number | null | undefined, decimals = 3): string 
 
 export function signed(value: number | null | undefined): string {
   if (value === null || value === undefined) return "–";
-  return (value < 0 ? "−" : "+") + Math.abs(value).toFixed(3);
+  const digits = Math.abs(value).toFixed(3);
+  if (Number(digits) === 0) return digits; // neither "−0.000" nor "+0.000"
+  return (value < 0 ? "−" : "+") + digits;
 }
 
 /** The p of a test: "0.012", "< 0.001". */

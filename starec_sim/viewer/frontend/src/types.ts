@@ -45,6 +45,8 @@ export interface RunRow {
   rounds_done: number;
   rounds: number | null;
   headline: { metric: string; value: number | null }[];
+  /** The arm of the headline; in a training, the last validation. */
+  headline_arm: string | null;
   cost_usd: number | null;
   folder?: string;
   problem?: string | null;
@@ -146,6 +148,8 @@ export interface VisitStep {
   stars: Record<string, number>;
   slow: boolean;
   reason: string;
+  reward: Record<string, number>;
+  /** With the weights of a training; null without them. */
   reward_total: number | null;
   flaws: Record<string, number>;
   ending: string;
@@ -408,7 +412,11 @@ export interface MetricDifference {
   high: number | null;
   p: number | null;
   users: number;
+  /** Whether users are paired; else seeds. */
+  by_user: boolean;
   verdict: "higher" | "lower" | "unsure" | "equal" | "one seed";
+  /** The verdict as it is printed: "better" or "worse" where one direction is better. */
+  word: string;
 }
 
 /** `api/compare?a&b&arm_a&arm_b&user`. */
@@ -420,12 +428,22 @@ export interface Comparison {
   same_world: boolean;
   /** In which way the worlds are the same, or differ. */
   world: string;
+  /** Users with the same id on both sides. */
+  common_users: number;
   /** Seeds that are compared with each other: of A, of B. */
   seeds: [number, number][];
   rounds: number;
   /** The last rounds over which the means of metrics are taken. */
   last_rounds: number;
-  first_difference: { at: Address; part: string; node: string; a: string; b: string } | null;
+  first_difference: {
+    at: Address;
+    part: string;
+    node: string;
+    a: string;
+    b: string;
+    a_has_user: boolean;
+    b_has_user: boolean;
+  } | null;
   metrics: MetricDifference[];
   /** With a user: her steps in both. `at` is of side a. */
   steps: { at: Address; same: boolean; parts: string[] }[];

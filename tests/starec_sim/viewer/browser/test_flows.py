@@ -2,7 +2,10 @@
 
 import json
 import re
+import shutil
+import sqlite3
 import threading
+from contextlib import closing
 
 import pytest
 
@@ -27,6 +30,8 @@ def rows(page, caption):
 def test_the_list_of_runs_is_filtered_and_two_are_compared(open_page):
     page = open_page("runs")
     expect(rows(page, "Runs")).to_have_count(3)
+    started = rows(page, "Runs").get_by_role("link").first
+    expect(started).to_have_text("learned")  # the newest
     page.get_by_role("searchbox", name="Filter runs").fill("ranking")
     expect(rows(page, "Runs")).to_have_count(1)
     assert "q=ranking" in page.url
@@ -139,7 +144,7 @@ def test_two_versions_are_compared_person_by_person(open_page):
     at = link.inner_text()
     link.click()
     expect(page.get_by_role("heading", name=at.split(", ", 1)[1].capitalize())).to_be_visible()
-    expect(page.locator(".aligned [aria-current=true]")).to_contain_text("≠")
+    expect(page.locator(".aligned [aria-current=true]")).to_contain_text("other answer")
 
 
 def test_a_step_is_asked_again_and_the_answers_are_a_note(open_page):
@@ -210,7 +215,7 @@ def test_a_page_is_copied_in_four_forms(open_page):
     ("view", "said", "hint"),
     [
         ("run/fed", "There is no run “fed” here.", "starec runs"),
-        ("run/feed/person/u22", 'has the id "u22"', "u2"),
+        ("run/feed/person/u22", 'has the id "u22"', "feed names those"),
         ("run/feed/step/u2/9/1", "did not visit in round 9", "name one of those rounds"),
         ("run/feed/step/u2/x", "The address names no step.", "USER/ROUND/STEP"),
         ("run/feed/what", "A run has no page “what”.", "choose one of the pages above"),
@@ -222,6 +227,30 @@ def test_what_is_not_there_is_named_with_what_to_do(open_page, view, said, hint)
     page = open_page(view)
     expect(page.get_by_role("alert")).to_contain_text(said)
     expect(page.get_by_role("alert")).to_contain_text(hint)
+
+
+def test_runs_of_other_users_are_told_apart_and_lead_to_two_arms(open_page, folder):
+    others = {"use": "synthetic", "users": 3, "items": 80, "interactions": 20}
+    play(folder, name="others", rounds=1, data=others, environment={"use": "ranking"}).rename(
+        folder / "others"
+    )
+    try:
+        with closing(sqlite3.connect(folder / "others" / "run.sqlite")) as db, db:
+            db.execute("UPDATE users SET id = 'v' || id")
+            db.execute("UPDATE trials SET world = 'another'")
+        page = open_page("compare?a=feed&b=others&arm_a=loop")
+        expect(page.get_by_role("region", name="They part")).to_contain_text("No user is in both")
+        expect(page.get_by_role("region", name="Metrics")).to_contain_text("No metric is on record")
+        page.get_by_role("link", name="feed", exact=True).click()
+        title(page, "loop and random")
+        expect(rows(page, "Paired differences of metrics").first).to_contain_text("users")
+    finally:
+        shutil.rmtree(folder / "others")
+
+
+def test_a_card_says_the_reward_of_its_step(open_page):
+    page = open_page("run/feed/person/u1?arm=loop&seed=3")
+    expect(page.locator("li.card").first).to_contain_text(re.compile("reward engagement [0-9]"))
 
 
 def test_a_server_that_has_ended_is_named(open_page):
@@ -253,4 +282,16 @@ def test_a_saved_page_shows_a_step_and_asks_nobody(browser, folder, tmp_path):
     page.goto(f"file://{file}#/run/feed/step/u2/2/1?arm=loop&seed=3")
     title(page, "u2, round 2, step 1")
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    page.close()
+
+
+def test_a_saved_page_of_one_run_opens_on_that_run(browser, folder, tmp_path):
+    file = tmp_path / "page.html"
+    file.write_text(make_bundle(folder / "feed", ["u2"]).page)
+    page = browser.new_page()
+    page.goto(f"file://{file}")
+    expect(page.locator("main h1")).to_have_text("feed")
+    page.get_by_role("link", name="Runs").click()
+    title(page, "Runs")
+    expect(page.get_by_role("checkbox")).to_have_count(0)
     page.close()

@@ -11,6 +11,14 @@ function seen(step: VisitStep): VisitStep["slate"] {
   return step.slate.filter((item) => matters(item.id) || others-- > 0);
 }
 
+/** The weighted reward of a step; without weights, each of its components. */
+export function rewardWords(step: VisitStep): string {
+  if (step.reward_total !== null) return number(step.reward_total);
+  return Object.entries(step.reward)
+    .map(([name, value]) => `${name} ${number(value)}`)
+    .join(", ");
+}
+
 /** One step as a card: what was shown, what she chose, and what came of it. */
 export function VisitCard({
   id,
@@ -49,7 +57,7 @@ export function VisitCard({
         )}
       </ul>
       <p>
-        {step.reward_total !== null && <>reward {number(step.reward_total)} · </>}
+        {rewardWords(step) && <>reward {brief(rewardWords(step))} · </>}
         {step.slow ? <strong>slow</strong> : "fast"}: <span class="quiet">{brief(step.reason)}</span>
         {flaws > 0 && <span class="warn"> · {count(flaws, "flaw")}</span>}
         {step.ending && <> · ends: {brief(step.ending)}</>}

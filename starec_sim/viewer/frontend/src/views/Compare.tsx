@@ -7,7 +7,7 @@ import { LongText } from "../parts/Text";
 import { Choice } from "../parts/Trial";
 import { type Route, go, href, search, withParams } from "../router";
 import { diffCommand, pythonOfTwo } from "../snippets";
-import { count, visible } from "../text";
+import { visible } from "../text";
 import type { Comparison, RunRow } from "../types";
 import { Aligned, SideBySide } from "./compare_steps";
 import { CHANGED, METRICS } from "./compare_tables";
@@ -23,6 +23,14 @@ function Choose({ all, route }: { all: RunRow[]; route: Route }) {
   const armsOf = (name: string) => all.find((run) => run.name === name)?.arms ?? [];
   const choose = (name: string) => (value: string) =>
     go(withParams(route, { [name]: value, round: null, step: null, seed: null }));
+  // Which arm is compared when none is chosen, as in `starec diff`.
+  const unchosen = (side: "A" | "B") => {
+    const first = a === b && side === "A";
+    const training = all.find((run) => run.name === (side === "A" ? a : b))?.kind === "training";
+    if (training) return first ? "the first validation" : "the last validation";
+    if (a === b) return first ? "the first" : "the second";
+    return armsOf(a).some((arm) => armsOf(b).includes(arm)) ? "the first in both" : "the first";
+  };
   const names = all.map((run) => run.name);
   const asked = search({ a, b, arm_a: of("arm_a"), arm_b: of("arm_b"), user: of("user") });
   return (
@@ -34,7 +42,7 @@ function Choose({ all, route }: { all: RunRow[]; route: Route }) {
             label="arm of A"
             value={of("arm_a")}
             options={armsOf(a)}
-            none="all, or the first"
+            none={unchosen("A")}
             choose={choose("arm_a")}
           />
         )}
@@ -44,7 +52,7 @@ function Choose({ all, route }: { all: RunRow[]; route: Route }) {
             label="arm of B"
             value={of("arm_b")}
             options={armsOf(b)}
-            none="all, or the first"
+            none={unchosen("B")}
             choose={choose("arm_b")}
           />
         )}
@@ -117,26 +125,44 @@ function Compared({ path, route }: { path: string; route: Route }) {
             </PageHead>
             <Chips />
             <Part name="They part">
-              <FirstDifference view={view} route={route} />
+              {view.common_users ? (
+                <FirstDifference view={view} route={route} />
+              ) : (
+                <NobodyCommon view={view} />
+              )}
             </Part>
             {user && (
-              <Part name={`Steps of ${visible(user)}`} note="Aligned by round and step.">
+              <Part
+                name={`Steps of ${visible(user)}`}
+                note="Aligned by round and step. Each step names the first of its parts that differs."
+              >
                 <Aligned view={view} route={route} />
               </Part>
             )}
             {user && route.params.get("round") && <SideBySide view={view} route={route} user={user} />}
             <Part
               name="Metrics"
-              note={`B minus A, paired by user or seed, over the last ${count(view.last_rounds, "round")}.`}
+              note={
+                <>
+                  <p>B minus A, paired by user or seed, over {rounds(view)}.</p>
+                  {view.metrics.some((row) => row.low !== null) && (
+                    <p>The upright line of each interval is zero. Each is drawn to a scale of its own.</p>
+                  )}
+                </>
+              }
             >
-              <Table
-                id="metrics"
-                caption="Paired differences of metrics"
-                hideCaption
-                columns={METRICS}
-                rows={view.metrics}
-                rowKey={(row) => row.metric}
-              />
+              {view.metrics.length ? (
+                <Table
+                  id="metrics"
+                  caption="Paired differences of metrics"
+                  hideCaption
+                  columns={METRICS}
+                  rows={view.metrics}
+                  rowKey={(row) => row.metric}
+                />
+              ) : (
+                <p>No metric is on record on both sides for the same users or seeds.</p>
+              )}
             </Part>
             <Part name="Configuration">
               {view.configuration.length ? (
@@ -171,6 +197,42 @@ function Compared({ path, route }: { path: string; route: Route }) {
       }}
     </Await>
   );
+}
+
+/** As `starec diff` says it. */
+function rounds({ last_rounds, rounds }: Comparison): string {
+  if (last_rounds === rounds) return rounds === 1 ? "the one round" : `all ${rounds} rounds`;
+  return `the last ${last_rounds} of ${rounds} rounds`;
+}
+
+/** Two runs of other users: what can be compared instead. */
+function NobodyCommon({ view: { a, b } }: { view: Comparison }) {
+  const sides = a.folder === b.folder ? [a] : [a, b];
+  const several = sides.filter((side) => side.other_arms.length);
+  return (
+    <>
+      <p>No user is in both, so no step can be compared with another.</p>
+      <p>
+        Compare two runs with the same users (the same data and seed)
+        {several.length > 0 && (
+          <>
+            , or two arms of one run:{" "}
+            {several.map((side, index) => (
+              <span key={side.name}>
+                {index > 0 && ", "}
+                <a href={href(["compare"], armsOfOne(side))}>{visible(side.name)}</a>
+              </span>
+            ))}
+          </>
+        )}
+        .
+      </p>
+    </>
+  );
+}
+
+function armsOfOne({ name, arm, other_arms }: Comparison["a"]) {
+  return { a: name, b: name, arm_a: arm, arm_b: other_arms[0] };
 }
 
 function FirstDifference({ view, route }: { view: Comparison; route: Route }) {

@@ -6,10 +6,10 @@ import { Traits } from "../parts/Chips";
 import { Await, Empty, PageHead, Part } from "../parts/Page";
 import { LongText } from "../parts/Text";
 import { TrialChoice, trialOf } from "../parts/Trial";
-import { VisitCard } from "../parts/VisitCard";
+import { VisitCard, rewardWords } from "../parts/VisitCard";
 import { go, href, replace, withParams } from "../router";
 import { python, showCommand } from "../snippets";
-import { count, number } from "../text";
+import { count } from "../text";
 import type { Person, RunRow } from "../types";
 
 /** What happened to her, visit by visit? */
@@ -152,7 +152,7 @@ function markdown(person: Person): string {
         .join(", "),
       step.slow ? "slow" : "fast",
       step.reason,
-      number(step.reward_total),
+      rewardWords(step),
       step.ending,
     ]),
   );

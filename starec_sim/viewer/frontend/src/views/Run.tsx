@@ -57,7 +57,18 @@ function Page({ view, run }: { view: Overview; run: RunRow }) {
       )}
       <Metrics view={view} />
       {view.funnel.length > 0 && (
-        <Part name="Funnel" note="From what was shown to what was liked.">
+        <Part
+          name="Funnel"
+          note={
+            <>
+              <p>From what was shown to what was liked.</p>
+              <p>
+                Left early: visits that ended because she left. The metric exits also counts visits that ended
+                because she was tired.
+              </p>
+            </>
+          }
+        >
           <Table
             id="funnel"
             caption="Funnel"

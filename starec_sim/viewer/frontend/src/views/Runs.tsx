@@ -28,14 +28,22 @@ function List({ all, route }: { all: RunRow[]; route: Route }) {
     go(withParams(route, { pick: next }));
   };
   const [a, b] = picked;
-  const table = columns(all, picked, pick);
+  const several = all.length > 1;
+  const table = columns(all, picked, pick).filter((column) => several || column.name !== "pick");
   return (
     <>
       <PageHead
         title="Runs"
         copy={{
           json: rows,
-          markdown: () => mdPage("Runs", asMarkdown(table.slice(1), rows)),
+          markdown: () =>
+            mdPage(
+              "Runs",
+              asMarkdown(
+                table.filter(({ name }) => name !== "pick"),
+                rows,
+              ),
+            ),
           command: "starec runs",
           python: 'from starec_sim import read_run\n\nrun = read_run("runs/NAME")',
         }}
@@ -46,7 +54,7 @@ function List({ all, route }: { all: RunRow[]; route: Route }) {
             Compare the two
           </a>
         ) : (
-          "Pick two to compare them."
+          several && "Pick two to compare them."
         )}
       </PageHead>
       <div class="tools">
@@ -133,10 +141,9 @@ function columns(all: RunRow[], picked: string[], pick: (name: string) => void):
     {
       name: "headline",
       head: "main metrics",
-      about: "Means over all rounds of the first arm; of a training, of its last validation",
+      about: "Of the first arm; of a training, of its last validation. As in the totals of the run's page",
       plain: true,
-      value: (run) =>
-        run.headline.map((each) => `${each.metric.replace(/_/g, " ")} ${number(each.value)}`).join("  ·  "),
+      value: headline,
     },
     ...(all.some((run) => run.cost_usd !== null) ? [COST] : []),
   ];
@@ -148,6 +155,13 @@ const COST: Column<RunRow> = {
   value: (run) => run.cost_usd,
   cell: (run) => money(run.cost_usd),
 };
+
+/** "loop: click-through 0.31 · satisfaction 3.2"; a single arm is not named. */
+function headline(run: RunRow): string {
+  const metrics = run.headline.map((each) => `${each.metric.replace(/_/g, " ")} ${number(each.value)}`);
+  const arm = run.arms.length > 1 && run.headline_arm ? `${run.headline_arm}: ` : "";
+  return metrics.length ? arm + metrics.join("  ·  ") : "";
+}
 
 function armsOf(run: RunRow) {
   const all = visible(run.arms.join(", "));

@@ -34,15 +34,19 @@ export function Aligned({ view, route }: { view: Comparison; route: Route }) {
             title={each.parts.map(visible).join(", ")}
             aria-current={index === chosen ? "true" : undefined}
           >
-            {several && `seed ${each.at.seed}, `}
-            {each.at.round}.{each.at.step} <span aria-hidden="true">{each.same ? "=" : "≠"}</span>{" "}
-            <span class="quiet">{each.same ? "equal" : `from the ${visible(each.parts[0] ?? "")} on`}</span>
-            {index === first && <span class="tag">first</span>}
+            {several && `Seed ${each.at.seed}, `}
+            {several ? "round" : "Round"} {each.at.round}, step {each.at.step}:{" "}
+            <span class="quiet">{each.same ? "equal" : otherPart(each.parts[0] ?? "")}</span>{" "}
+            {index === first && <span class="tag">first difference</span>}
           </a>
         </li>
       ))}
     </ol>
   );
+}
+
+function otherPart(part: string): string {
+  return part === "step" ? "only on one side" : `other ${visible(part)}`;
 }
 
 /** Whether the URL names this step; without a seed, that of any seed. */

@@ -1,5 +1,5 @@
 import type { Column } from "../parts/Table";
-import { pValue, signed } from "../text";
+import { count, pValue, signed } from "../text";
 import type { ChangedKey, MetricDifference } from "../types";
 
 export const METRICS: Column<MetricDifference>[] = [
@@ -22,16 +22,17 @@ export const METRICS: Column<MetricDifference>[] = [
   { name: "p", head: "p", value: (row) => row.p, cell: (row) => pValue(row.p) },
   {
     name: "users",
-    head: "users",
-    about: "Users, or seeds of a metric of whole rounds",
+    head: "paired",
+    about: "How many users, or seeds of a metric of whole rounds, both sides have",
     value: (row) => row.users,
+    cell: (row) => count(row.users, row.by_user ? "user" : "seed"),
   },
   {
     name: "verdict",
     head: "verdict",
-    value: (row) => row.verdict,
+    value: (row) => row.word,
     filters: true,
-    cell: (row) => <span class={`verdict ${row.verdict}`}>{row.verdict}</span>,
+    cell: (row) => <span class={`verdict ${row.verdict}`}>{row.word}</span>,
   },
 ];
 
