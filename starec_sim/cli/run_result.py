@@ -60,7 +60,8 @@ def _shown_visit(reader: Reader) -> tuple[str, int]:
     if not slowest:
         return "ID", 1
     user = slowest[0][0]
-    return user, reader.step_keys(trial, reader.user(trial, user)[0])[0][0] + 1
+    keys = reader.step_keys(trial, reader.user(trial, user)[0])
+    return user, keys[0][0] + 1 if keys else 1
 
 
 def _plot(result: RunResult, progress: RunProgress) -> Path | None:

@@ -83,7 +83,7 @@ def joy(share: float, best_share: float) -> float:
 def same_favourite(drift: float, topics: int, rounds: int) -> float:
     """Return the probability that the first favourite is the favourite after so many rounds.
 
-    >>> same_favourite(drift=0.1, topics=5, rounds=1)
+    >>> round(same_favourite(drift=0.1, topics=5, rounds=1), 6)
     0.9
     """
     return 1 / topics + (1 - 1 / topics) * (1 - drift * topics / (topics - 1)) ** rounds

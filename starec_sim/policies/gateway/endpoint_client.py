@@ -101,6 +101,10 @@ class EndpointClient:
         self._answers = self._refusals = 0
         """Questions that were answered, and that were refused; short ones do not count."""
 
+    def note_recorded_answer(self) -> None:
+        """Note that the record of this run holds an answer of the policy."""
+        self._answers += 1
+
     async def ask(
         self,
         messages: Sequence[BaseMessage],

@@ -3,7 +3,7 @@
 import pytest
 
 from starec_sim import runner
-from starec_sim.errors import PolicyError
+from starec_sim.errors import PausedError, PolicyError
 from starec_sim.events import RunEvents
 from starec_sim.experiment import Experiment
 
@@ -41,7 +41,6 @@ def test_a_missing_adapter_is_named_before_there_is_a_run(play, model_folder, tm
     assert not list((tmp_path / "runs").iterdir())
 
 
-def test_a_prompt_that_does_not_fit_is_a_failed_call_of_its_user(play, model_folder):
-    done = play(model=str(model_folder))
-    (fast,) = done.ledger.entries
-    assert fast.failed == fast.calls == 4, "the window is 512 tokens, and the prompts are longer"
+def test_a_run_pauses_where_no_prompt_fits(play, model_folder):
+    with pytest.raises(PausedError, match=r"first 4 questions were refused: .* than the 512 that"):
+        play(model=str(model_folder))
