@@ -18,7 +18,7 @@ from starec_sim.answers.tags import ACTIONS, NEXT, RANKING
 from starec_sim.tasks import LEAVE, SKIP, STAY, Act, Task
 from starec_sim.types import Action, Decision, Observation
 
-_LINE = re.compile(rf"({LABEL}): (.+)")
+_LABEL, _LONGEST = re.compile(LABEL), 3
 
 
 def read_decision(
@@ -87,9 +87,11 @@ def _read_actions(parts: AnswerParts, observation: Observation, findings: Findin
 
 def _read_line(line: str, task: Task) -> tuple[str, tuple[Act, ...]] | None:
     """Return the label of a line and what is done with its item; None in any other form."""
-    match = _LINE.fullmatch(line)
-    acts = task.read_acts(match[2]) if match else None
-    return None if match is None or acts is None else (match[1], acts)
+    label, separator, said = line.partition(": ")
+    if not separator or len(label) > _LONGEST or not _LABEL.fullmatch(label):
+        return None
+    acts = task.read_acts(said)
+    return None if acts is None else (label, acts)
 
 
 def _none_of(task: Task) -> str:

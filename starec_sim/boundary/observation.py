@@ -253,11 +253,12 @@ def _is_plain_decision(value: Any, observation: Observation) -> bool:
         if set(map(type, value.actions)) != {Action}:
             return False
         acted = [action.item for action in value.actions]
-        if set(map(type, acted)) != _INT or not all(
-            _is_plain_action(action, FEED if observation.task.ranks else observation.task)
-            for action in value.actions
-        ):
+        if set(map(type, acted)) != _INT:
             return False
+        task = FEED if observation.task.ranks else observation.task
+        for action in value.actions:
+            if not _is_plain_action(action, task):
+                return False
     return (
         value.move is None
         and len(set(acted)) == len(acted)
