@@ -89,7 +89,10 @@ def test_a_folder_without_an_audit_is_refused(experiment, tmp_path):
         (("--audit", "nothing"), "there are no runs"),
     ],
 )
-def test_what_cannot_be_served_is_refused(starec, experiment, tmp_path, arguments, message):
+def test_what_cannot_be_served_is_refused(
+    starec, experiment, tmp_path, monkeypatch, arguments, message
+):
+    monkeypatch.chdir(tmp_path)  # where there is no folder `runs`
     said = starec("serve", "env", experiment, *arguments, "--manifest", tmp_path / "env")
     assert (said.status, message in said.err) == (2, True), said.err
     assert not (tmp_path / "env").exists()
