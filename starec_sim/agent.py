@@ -50,6 +50,27 @@ class Policies(Protocol):
         ...
 
 
+class UnaskedPolicies:
+    """Policies that are asked nothing: prompts are written as for answers in tags.
+
+    Args:
+        why: Why none is asked, for the error of an agent that asks all the same.
+    """
+
+    def __init__(self, why: str) -> None:
+        self._why = why
+
+    def structured(self, node: Node) -> bool:
+        """Return that no policy is restricted to a schema."""
+        return False
+
+    async def ask(
+        self, key: CallKey, messages: Messages, schema: Mapping[str, Any] | None = None
+    ) -> Turn:
+        """Refuse to ask."""
+        raise AssertionError(self._why)
+
+
 @runtime_checkable
 class NamedPolicies(Protocol):
     """Policies that can say which models answer."""

@@ -211,27 +211,6 @@ def unreadable_answers(target: CheckTarget) -> str:
     return ""
 
 
-def handed_out(target: CheckTarget) -> str:
-    """Nothing that the agent was given is changed."""
-    if error := first_play(target).watch.changed:
-        raise error
-    return ""
-
-
-def global_random(target: CheckTarget) -> str:
-    """No visit changes the state of numpy's global generator."""
-    if error := first_play(target).watch.drew:
-        raise error
-    return ""
-
-
-def nothing_printed(target: CheckTarget) -> str:
-    """No visit prints to stdout."""
-    if error := first_play(target).watch.printed:
-        raise error
-    return ""
-
-
 def time_of_a_visit(target: CheckTarget) -> str:
     """A visit with a policy that answers at once takes no seconds."""
     watch = first_play(target).watch

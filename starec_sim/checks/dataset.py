@@ -104,20 +104,6 @@ def true_ratings(target: CheckTarget) -> str:
     return ", ".join(name for name, _ in methods)
 
 
-def global_random(target: CheckTarget) -> str:
-    """Loading changes the state of no global random generator."""
-    if error := first_play(target).watch.drew:
-        raise error
-    return ""
-
-
-def nothing_printed(target: CheckTarget) -> str:
-    """Loading prints nothing to stdout."""
-    if error := first_play(target).watch.printed:
-        raise error
-    return ""
-
-
 def time_of_loading(target: CheckTarget) -> str:
     """Tell how long loading takes."""
     return first_play(target).watch.slowest()

@@ -229,20 +229,6 @@ def handed_out(target: CheckTarget) -> str:
     return ""
 
 
-def global_random(target: CheckTarget) -> str:
-    """No call changes the state of a global random generator."""
-    if error := first_play(target).watch.drew:
-        raise error
-    return ""
-
-
-def nothing_printed(target: CheckTarget) -> str:
-    """No call prints to stdout."""
-    if error := first_play(target).watch.printed:
-        raise error
-    return ""
-
-
 def no_hidden_truth(target: CheckTarget) -> str:
     """What a user is shown holds neither her ratings nor what she will choose."""
     play = first_play(target)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from importlib import import_module
-from typing import NamedTuple
+from types import ModuleType
+from typing import Any, NamedTuple
 
 from starec_sim.checks.other_process import Called, same_in_other_process
 from starec_sim.checks.target import CheckTarget
@@ -36,6 +37,9 @@ _STATE = "state and restore are complete"
 _HANDED_OUT = "what is handed out stays as it was"
 _RANDOM = "global random state is left alone"
 _PRINTED = "nothing is printed"
+
+_NOTED = {"handed_out": "changed", "global_random": "drew", "nothing_printed": "printed"}
+"""Checks that every kind has: what `CallWatch` notes of the calls of the first play."""
 
 _CHECKS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "environment": (
@@ -101,7 +105,8 @@ _CHECKS: Mapping[str, tuple[tuple[str, str], ...]] = {
         (_PRINTED, "nothing_printed"),
     ),
 }
-"""Names and functions of the checks, by the singular of the kind: in the module of that name."""
+"""Names and functions of the checks, by the singular of the kind. The functions are in the module
+of that name, or in `_NOTED`."""
 
 
 def checks_of(kind: str) -> tuple[PluginCheck, ...]:
@@ -111,9 +116,24 @@ def checks_of(kind: str) -> tuple[PluginCheck, ...]:
     'values fit the contract'
     """
     module = import_module(f"starec_sim.checks.{kind}")
-    checks = [PluginCheck(name, getattr(module, function)) for name, function in _CHECKS[kind]]
+    checks = [PluginCheck(name, _function(module, function)) for name, function in _CHECKS[kind]]
     elsewhere = partial(same_in_other_process, called=caller_of(kind))
     return (*checks, PluginCheck("the same in another process", elsewhere))
+
+
+def _function(module: ModuleType, name: str) -> Callable[[CheckTarget], str]:
+    """Return the function of a check: that of the kind, or else what every kind has."""
+    own: Callable[[CheckTarget], str] | None = getattr(module, name, None)
+    return own or partial(_nothing_noted, first_play=module.first_play, note=_NOTED[name])
+
+
+def _nothing_noted(
+    target: CheckTarget, *, first_play: Callable[[CheckTarget], Any], note: str
+) -> str:
+    """Raise the error that was noted of the first call with a fault, if any."""
+    if error := getattr(first_play(target).watch, note):
+        raise error
+    return ""
 
 
 def caller_of(kind: str) -> Called:

@@ -212,27 +212,6 @@ def abilities(target: CheckTarget) -> str:
     return ", ".join(sorted(play.options))
 
 
-def handed_out(target: CheckTarget) -> str:
-    """No message is changed."""
-    if error := first_play(target).watch.changed:
-        raise error
-    return ""
-
-
-def global_random(target: CheckTarget) -> str:
-    """No answer changes the state of a global random generator."""
-    if error := first_play(target).watch.drew:
-        raise error
-    return ""
-
-
-def nothing_printed(target: CheckTarget) -> str:
-    """No answer prints to stdout."""
-    if error := first_play(target).watch.printed:
-        raise error
-    return ""
-
-
 def called(target: CheckTarget) -> tuple[Any, Journal]:
     """Return a policy and its answers, which another process must return too."""
     play = first_play(target)

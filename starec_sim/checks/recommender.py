@@ -199,27 +199,6 @@ def restored(target: CheckTarget) -> str:
     return ""
 
 
-def handed_out(target: CheckTarget) -> str:
-    """Nothing that the recommender was given is changed."""
-    if error := first_play(target).watch.changed:
-        raise error
-    return ""
-
-
-def global_random(target: CheckTarget) -> str:
-    """No call changes the state of a global random generator."""
-    if error := first_play(target).watch.drew:
-        raise error
-    return ""
-
-
-def nothing_printed(target: CheckTarget) -> str:
-    """No call prints to stdout."""
-    if error := first_play(target).watch.printed:
-        raise error
-    return ""
-
-
 def time_and_memory(target: CheckTarget) -> str:
     """A fit to a hundred events is quick, and observe() does not pile up memory."""
     watch = first_play(target).watch

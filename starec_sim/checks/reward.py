@@ -124,27 +124,6 @@ def not_constant(target: CheckTarget) -> str:
     return ""
 
 
-def handed_out(target: CheckTarget) -> str:
-    """No outcome is changed."""
-    if error := first_play(target).watch.changed:
-        raise error
-    return ""
-
-
-def global_random(target: CheckTarget) -> str:
-    """No call changes the state of a global random generator."""
-    if error := first_play(target).watch.drew:
-        raise error
-    return ""
-
-
-def nothing_printed(target: CheckTarget) -> str:
-    """No call prints to stdout."""
-    if error := first_play(target).watch.printed:
-        raise error
-    return ""
-
-
 def called(target: CheckTarget) -> tuple[Any, Journal]:
     """Return a reward and its values, which another process must return too."""
     play = first_play(target)

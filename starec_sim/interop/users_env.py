@@ -21,7 +21,7 @@ from pettingzoo import ParallelEnv
 from pydantic import Field
 
 from starec_sim import plugins
-from starec_sim.agent import Call, OpenAgent
+from starec_sim.agent import Call, OpenAgent, UnaskedPolicies
 from starec_sim.build import build_agent, load_dataset
 from starec_sim.environment import Environment, NamedRewards
 from starec_sim.errors import ConfigError, did_you_mean
@@ -29,15 +29,11 @@ from starec_sim.interop.user_actions import UserActions, one_task
 from starec_sim.rng import Streams
 from starec_sim.settings import Settings, validate
 from starec_sim.types import (
-    CallKey,
     Decision,
     Feedback,
     Memory,
-    Messages,
-    Node,
     Observation,
     Step,
-    Turn,
     Verdict,
     Visit,
 )
@@ -216,7 +212,9 @@ class UsersEnv(ParallelEnv):  # type: ignore[type-arg, misc, unused-ignore]
 
     def _call(self, user: int) -> Call:
         person, memory = self._world.users[user], self._memory(user)
-        return Call(user, self._round, person, memory, self._world, _TagsOnly())
+        return Call(
+            user, self._round, person, memory, self._world, UnaskedPolicies("the users are outside")
+        )
 
     @property
     def _limit(self) -> int:
@@ -277,18 +275,6 @@ class UsersEnv(ParallelEnv):  # type: ignore[type-arg, misc, unused-ignore]
             if self._agent is not None:
                 info["messages"] = self._agent.question(self._call(user), shown)
         return info
-
-
-class _TagsOnly:
-    """Policies of which none is restricted to a schema, and none is asked."""
-
-    def structured(self, node: Node) -> bool:
-        return False
-
-    async def ask(
-        self, key: CallKey, messages: Messages, schema: Mapping[str, Any] | None = None
-    ) -> Turn:
-        raise AssertionError("the users are outside")
 
 
 def _open_agent(spec: Any) -> OpenAgent:

@@ -12,14 +12,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AllowInfNan, ConfigDict, StrictBool, TypeAdapter, ValidationError
+from pydantic import AllowInfNan, ConfigDict, StrictBool, TypeAdapter
 from pydantic import BaseModel as _BaseModel
 
 from starec_sim.errors import RunError
 from starec_sim.interviews.questions import InterviewQuestion, QuestionType
 from starec_sim.json_nesting import parse_json
-from starec_sim.runs.regular_file import read_text, reason
-from starec_sim.settings import explain
+from starec_sim.runs.record_errors import file_problem
+from starec_sim.runs.regular_file import read_text
 from starec_sim.types import Messages
 
 FOLDER = "interviews"
@@ -137,13 +137,11 @@ def _read(path: Path) -> Interview:
         values = parse_json(read_text(path, _MAX_BYTES), _MAX_DEPTH)
         found = _INTERVIEW.validate_python(values).interview
         return Interview(**{**_fields(found), "file": str(path)})
-    except (OSError, UnicodeDecodeError) as error:
-        problem = reason(error)
-    except ValidationError as error:
-        problem = explain(error, _File, "").message.replace("\n", "; ")
-    except ValueError as error:
-        problem = str(error)
-    raise RunError(f"{path} is damaged: {problem}", hint=f"move it away: mv {path} {path}.old")
+    except (OSError, ValueError) as error:
+        raise RunError(
+            f"{path} is damaged: {file_problem(error, _File)}",
+            hint=f"move it away: mv {path} {path}.old",
+        ) from None
 
 
 def _fields(interview: Interview) -> dict[str, Any]:

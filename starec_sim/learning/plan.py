@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from starec_sim.agent import Call
+from starec_sim.agent import Call, UnaskedPolicies
 from starec_sim.build import Builder
 from starec_sim.experiment import Experiment
 from starec_sim.learning.checkpoints import KEPT
@@ -21,7 +21,7 @@ from starec_sim.learning.model_size import GIB, learner_gib, shape_of
 from starec_sim.learning.models import resolve_dtype
 from starec_sim.learning.sft import read_samples
 from starec_sim.learning.split import UserSplit
-from starec_sim.types import CallKey, Memory, Messages, Node, Turn
+from starec_sim.types import Memory
 
 _USERS_COUNTED = 20
 """Users whose questions are counted in tokens."""
@@ -166,7 +166,14 @@ def _question_tokens(split: UserSplit, experiment: Experiment, model: str) -> tu
     tokenizer, counted = _tokenizer(model)
     for user in list(environment.begin_round(0))[:_USERS_COUNTED]:
         memory = Memory(environment.history(user)[-split.agent.history_limit :])
-        call = Call(user, 0, environment.users[user], memory, environment, _TagsOnly())
+        call = Call(
+            user,
+            0,
+            environment.users[user],
+            memory,
+            environment,
+            UnaskedPolicies("a plan asks no policy"),
+        )
         messages = split.agent.question(call, environment.observe(user, ()))
         text = "\n".join(text for _, text in messages)
         if tokenizer is None:
@@ -174,18 +181,6 @@ def _question_tokens(split: UserSplit, experiment: Experiment, model: str) -> tu
         else:
             lengths.append(len(tokenizer(text, add_special_tokens=False)["input_ids"]))
     return round(float(np.mean(lengths))) if lengths else 0, counted
-
-
-class _TagsOnly:
-    """Policies that are asked nothing: prompts are built as for a policy that answers in tags."""
-
-    def structured(self, node: Node) -> bool:
-        return False
-
-    async def ask(
-        self, key: CallKey, messages: Messages, schema: Mapping[str, Any] | None = None
-    ) -> Turn:
-        raise AssertionError("a plan asks no policy")
 
 
 def _tokenizer(model: str) -> tuple[Any, str]:

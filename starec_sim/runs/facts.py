@@ -38,7 +38,7 @@ class VisitFacts(NamedTuple):
     shown: int
     """Places of its slates."""
     chosen: int
-    """Items that she chose, see `chosen_items`."""
+    """Items that she chose, see `Decision.chosen`."""
     liked: int
     """Chosen items that turned out to be liked."""
     rated: int
@@ -53,17 +53,12 @@ class VisitFacts(NamedTuple):
     """1 if the visit ended because she left."""
 
 
-def chosen_items(observation: Observation, decision: Decision) -> tuple[int, ...]:
-    """Return what a user chose: all that she acted on, or the first item of a ranking."""
-    return decision.chosen
-
-
 def count_visit(steps: Sequence[StepParts]) -> VisitFacts:
     """Return the counts of a visit."""
     shown = chosen = liked = rated = slow = flawed = 0
     stars = 0.0
     for observation, decision, feedback, verdict in steps:
-        picked = chosen_items(observation, decision)
+        picked = decision.chosen
         shown += len(observation.slate)
         chosen += len(picked)
         for experience in feedback.experiences:

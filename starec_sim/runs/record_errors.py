@@ -10,9 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import zstandard
+from pydantic import BaseModel, ValidationError
 
 from starec_sim.errors import RunError
+from starec_sim.runs.regular_file import reason
 from starec_sim.runs.stored_values import StoredValueError
+from starec_sim.settings import explain
 from starec_sim.visible_text import visible_line
 
 _MACHINE = (
@@ -59,3 +62,17 @@ def damaged(path: Path, problem: str) -> RunError:
         f"{path} is damaged: {visible_line(problem)}",
         hint=f"put back a copy of it, or start anew with: starec run {again}",
     )
+
+
+def file_problem(error: OSError | ValueError, model: type[BaseModel]) -> str:
+    """Return why a file beside a record cannot be read: the file, its JSON, or a field.
+
+    Args:
+        error: What reading, parsing or validating it raised.
+        model: What it is validated as.
+    """
+    if isinstance(error, OSError | UnicodeDecodeError):
+        return reason(error)
+    if isinstance(error, ValidationError):
+        return explain(error, model, "").message.replace("\n", "; ")
+    return str(error)

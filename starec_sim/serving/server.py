@@ -76,12 +76,12 @@ async def _serve(endpoint: Served, listening: socket.socket, ready: Callable[[st
             ws_max_size=_MAX_MESSAGE,
         )
         address = f"http://{HOST}:{listening.getsockname()[1]}"
-        await _Server(config, lambda: ready(address)).serve([listening])
+        await AnnouncedServer(config, lambda: ready(address)).serve([listening])
     finally:
         await endpoint.close()
 
 
-class _Server(uvicorn.Server):
+class AnnouncedServer(uvicorn.Server):
     """Calls `ready` once it answers requests and listens to Ctrl-C."""
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
@@ -89,6 +89,7 @@ class _Server(uvicorn.Server):
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer requests on the sockets."""
         await super().startup(sockets)
         self._ready()
 

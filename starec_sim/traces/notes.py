@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from starec_sim.errors import RunError, os_hint
 from starec_sim.json_nesting import parse_json
 from starec_sim.runs.atomic_file import write_atomically
 from starec_sim.runs.reader import Reader
-from starec_sim.runs.regular_file import MAX_BYTES, read_text, reason
-from starec_sim.settings import explain
+from starec_sim.runs.record_errors import file_problem
+from starec_sim.runs.regular_file import MAX_BYTES, read_text
 from starec_sim.traces.values import StepAddress
 
 FILE = "notes.json"
@@ -112,15 +112,11 @@ def read_notes(folder: Path) -> list[Note]:
         return _File.model_validate(values).notes
     except FileNotFoundError:
         return []
-    except (OSError, UnicodeDecodeError) as error:
-        problem = reason(error)
-    except ValidationError as error:
-        problem = explain(error, _File, "").message.replace("\n", "; ")
-    except ValueError as error:
-        problem = str(error)
-    raise RunError(
-        f"{path} is damaged: {problem}", hint=f"correct it, or move it away: mv {path} {path}.old"
-    )
+    except (OSError, ValueError) as error:
+        raise RunError(
+            f"{path} is damaged: {file_problem(error, _File)}",
+            hint=f"correct it, or move it away: mv {path} {path}.old",
+        ) from None
 
 
 def add_note(folder: Path, new: NewNote) -> Note:

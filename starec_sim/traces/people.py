@@ -9,7 +9,6 @@ from itertools import groupby
 from starec_sim.errors import RunError, did_you_mean
 from starec_sim.runs import aggregates
 from starec_sim.runs.aggregates import PersonCounts
-from starec_sim.runs.facts import chosen_items
 from starec_sim.runs.reader import Reader, RecordedTrial, StepOutline
 from starec_sim.traces.traits import trait_labels
 from starec_sim.traces.values import Items
@@ -258,7 +257,7 @@ def _visit_step(found: StepOutline, items: Items, weights: Mapping[str, float] |
         found.observation.page,
         found.observation.task.name,
         tuple(ItemName(items[item].id, items[item].title) for item in found.observation.slate),
-        tuple(items[item].id for item in chosen_items(found.observation, found.decision)),
+        tuple(items[item].id for item in found.decision.chosen),
         {items[e.item].id: e.rating for e in found.feedback.experiences if e.rating is not None},
         found.verdict.slow,
         found.verdict.reason,

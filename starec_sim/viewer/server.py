@@ -9,6 +9,7 @@ import uvicorn
 
 from starec_sim.errors import ConfigError
 from starec_sim.executors.event_loop import run_coroutine
+from starec_sim.serving.server import AnnouncedServer
 from starec_sim.viewer.app import Viewer
 
 HOST = "127.0.0.1"
@@ -43,18 +44,6 @@ def serve(viewer: Viewer, ready: Callable[[str], None]) -> None:
             server_header=False,
             timeout_graceful_shutdown=_GRACE_S,
         )
-        server = _Server(config, lambda: ready(f"http://{HOST}:{viewer.port}/"))
+        server = AnnouncedServer(config, lambda: ready(f"http://{HOST}:{viewer.port}/"))
         viewer.stopping = lambda: server.should_exit
         run_coroutine(server.serve([listening]))
-
-
-class _Server(uvicorn.Server):
-    """Calls `ready` once it answers requests and listens to Ctrl-C."""
-
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._ready = ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._ready()

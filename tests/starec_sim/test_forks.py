@@ -6,37 +6,19 @@ import shutil
 import numpy as np
 import pytest
 
-from starec_sim import Experiment, RunEvents, StarecError, fork, read_run, resume, run
+from starec_sim import RunEvents, StarecError, fork, read_run, resume, run
 from starec_sim.errors import ConfigError, PausedError, RunError
 from starec_sim.runs import queries
-from starec_sim.runs.comparable_steps import round_digests
 from starec_sim.runs.manifest import read_manifest
 from starec_sim.runs.reader import reading
 from tests import forked
+from tests.small_feed import ROUNDS, digests, small_feed
 
 TO_POPULARITY = "environment.recommender.use=popularity"
-ROUNDS = 5
 
 
 def experiment(folder, **changes):
-    values = {
-        "name": "original",
-        "rounds": ROUNDS,
-        "seed": 3,
-        "data": {"use": "synthetic", "users": 8, "items": 120},
-        "environment": {
-            **{"use": "feed", "recommender": {"use": "als", "factors": 4}, "activity": 0.8},
-            **{"page_size": 4, "pages": 2},
-        },
-        "policies": {"fast": "lexical", "slow": "lexical"},
-        "runs_dir": folder,
-    }
-    return Experiment.model_validate({**values, **changes})
-
-
-def digests(folder, arm="main"):
-    with reading(folder) as reader:
-        return round_digests(reader, reader.trial(arm, 3))
+    return small_feed(folder, "original", 8, **changes)
 
 
 @pytest.fixture(scope="module")

@@ -2,37 +2,19 @@
 
 import pytest
 
-from starec_sim import Experiment, RunEvents, read_run, resume, run
+from starec_sim import RunEvents, read_run, resume, run
 from starec_sim.errors import ConfigError
 from starec_sim.estimate import estimate
 from starec_sim.learning.config import training_of
 from starec_sim.reopen import reopen
-from starec_sim.runs.comparable_steps import round_digests
 from starec_sim.runs.reader import reading
+from tests.small_feed import ROUNDS, digests, small_feed
 
 TO_POPULARITY = {"round": 3, "set": {"environment.recommender": {"use": "popularity"}}}
-ROUNDS = 5
 
 
 def experiment(folder, **changes):
-    values = {
-        "name": "scheduled",
-        "rounds": ROUNDS,
-        "seed": 3,
-        "data": {"use": "synthetic", "users": 10, "items": 120},
-        "environment": {
-            **{"use": "feed", "recommender": {"use": "als", "factors": 4}, "activity": 0.8},
-            **{"page_size": 4, "pages": 2},
-        },
-        "policies": {"fast": "lexical", "slow": "lexical"},
-        "runs_dir": folder,
-    }
-    return Experiment.model_validate({**values, **changes})
-
-
-def digests(folder, arm="main"):
-    with reading(folder) as reader:
-        return round_digests(reader, reader.trial(arm, 3))
+    return small_feed(folder, "scheduled", 10, **changes)
 
 
 class StopAfter(RunEvents):

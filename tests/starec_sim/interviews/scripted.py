@@ -6,6 +6,8 @@ from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 
+from starec_sim import Experiment, run
+
 
 class Scripted(BaseChatModel):
     first: str = "4"
@@ -27,3 +29,15 @@ class Scripted(BaseChatModel):
         answer = self.first if len(messages) == 2 else self.repaired
         text = self.whole.replace("{}", answer)
         return ChatResult(generations=[ChatGeneration(message=AIMessage(text))])
+
+
+def asked_run(runs_dir, **changes):
+    """Play the run whose users are asked, and return its folder."""
+    values = {
+        "name": "asked",
+        "environment": {"use": "feed", "recommender": "popularity", "page_size": 4},
+        "policies": {"fast": "lexical", "slow": "lexical"},
+        "runs_dir": runs_dir,
+        "arms": {"popular": {}, "random": {"environment.recommender": "random"}},
+    }
+    return run(Experiment.model_validate({**values, **changes})).folder

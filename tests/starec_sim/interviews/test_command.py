@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from starec_sim import Experiment, run
+from tests.starec_sim.interviews.scripted import asked_run
 
 ROOT = Path(__file__).parents[3]
 POLICY = ("--policy", f"{ROOT}/docs/examples/interviews/respondent.yaml")
@@ -16,19 +16,8 @@ SATISFIED = ("How satisfied are you?", "--scale", "1-5")
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory):
-    return run(
-        Experiment.model_validate(
-            {
-                "name": "asked",
-                "rounds": 2,
-                "data": {"use": "synthetic", "users": 14, "items": 60, "interactions": 12},
-                "environment": {"use": "feed", "recommender": "popularity", "page_size": 4},
-                "policies": {"fast": "lexical", "slow": "lexical"},
-                "runs_dir": tmp_path_factory.mktemp("runs"),
-                "arms": {"popular": {}, "random": {"environment.recommender": "random"}},
-            }
-        )
-    ).folder
+    data = {"use": "synthetic", "users": 14, "items": 60, "interactions": 12}
+    return asked_run(tmp_path_factory.mktemp("runs"), rounds=2, data=data)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from starec_sim import Experiment, interview, run
+from starec_sim import interview
 from starec_sim.errors import ConfigError, PausedError, RunError
 from starec_sim.interviews import (
     InterviewOptions,
@@ -16,7 +16,7 @@ from starec_sim.interviews import (
 )
 from starec_sim.reopen import reopen
 from starec_sim.runs.manifest import read_manifest, write_manifest
-from tests.starec_sim.interviews.scripted import Scripted
+from tests.starec_sim.interviews.scripted import Scripted, asked_run
 
 SCRIPTED = "tests.starec_sim.interviews.scripted:Scripted"
 SATISFIED = {"ask": "How satisfied are you?", "scale": "1-5"}
@@ -24,20 +24,8 @@ SATISFIED = {"ask": "How satisfied are you?", "scale": "1-5"}
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory):
-    return run(
-        Experiment.model_validate(
-            {
-                "name": "asked",
-                "rounds": 3,
-                "seed": 3,
-                "data": {"use": "synthetic", "users": 12, "items": 60, "interactions": 12},
-                "environment": {"use": "feed", "recommender": "popularity", "page_size": 4},
-                "policies": {"fast": "lexical", "slow": "lexical"},
-                "runs_dir": tmp_path_factory.mktemp("runs"),
-                "arms": {"popular": {}, "random": {"environment.recommender": "random"}},
-            }
-        )
-    ).folder
+    data = {"use": "synthetic", "users": 12, "items": 60, "interactions": 12}
+    return asked_run(tmp_path_factory.mktemp("runs"), rounds=3, seed=3, data=data)
 
 
 @pytest.fixture
