@@ -123,7 +123,7 @@ def build_policy(spec: Mapping[str, Any], at: str) -> Policy:
                 f'{at}: "{spec["use"]}" cannot import what it needs: {error}',
                 hint=install_hint(error),
             ) from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise PluginError(
                 f'{at}: "{spec["use"]}" could not be built: {type(error).__name__}: {error}',
                 hint="check its settings and the environment variables it reads",

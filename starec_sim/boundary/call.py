@@ -27,6 +27,8 @@ from starec_sim.plugin_names import FILE_MODULE, SHIPPED
 T = TypeVar("T")
 
 _HERE = str(Path(__file__).parent)
+_CALLERS = frozenset({*sys.stdlib_module_names, "langchain_core", "langgraph"})
+"""Top packages whose objects call plug-ins and are none."""
 MEND = "mend the plug-in; --debug shows the traceback"
 """The hint about an exception whose cause only the author of the plug-in knows."""
 
@@ -176,6 +178,22 @@ class PluginBoundary:
             "other results",
             f"draw from {self._instead}" if self._instead else "use a generator of your own",
         )
+
+
+def exit_failure(error: SystemExit) -> PluginError:
+    """Return the error about a plug-in that called `sys.exit()` on an event loop.
+
+    LangChain asks a model in a task of its own. A `SystemExit` in a task ends the loop, past every
+    call that would name the plug-in, so its name is read from the frames.
+    """
+    named, line = "a plug-in", _line_in(error.__traceback__, "")
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        plugin = frame.f_locals.get("self")
+        module = type(plugin).__module__.partition(".")[0]
+        if module not in SHIPPED and module not in _CALLERS:
+            named = f"{label_of(plugin)}, {frame.f_code.co_name}()"
+            line = _line_in(error.__traceback__, _folder_of(plugin)) or line
+    return PluginError(f"{named}: raised SystemExit: {error}{line}", hint=_hint_for(error))
 
 
 def complete(plugin: Any, methods: Sequence[str], attributes: Sequence[str] = ()) -> None:
