@@ -7,6 +7,7 @@ import sys
 import traceback
 from asyncio import CancelledError
 from collections.abc import Callable, Sequence
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -214,6 +215,8 @@ def cause(error: BaseException) -> BaseException | None:
 def _hint_for(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return "raise an exception in place of sys.exit(), which would end the whole program"
+    if isinstance(error, FrozenInstanceError):
+        return "what was handed out stays as it is: make another one with dataclasses.replace"
     if isinstance(error, AttributeError | NameError | ImportError | SyntaxError):
         return "mend the spelling or the import there; --debug shows the traceback"
     return MEND

@@ -6,7 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.language_models.chat_models import BaseChatModel
 
-from starec_sim import ActionKind, Amount, Feedback, Item, Streams, Task, User, World
+from starec_sim import (
+    Action,
+    ActionKind,
+    Amount,
+    Decision,
+    Feedback,
+    Item,
+    Streams,
+    Task,
+    User,
+    World,
+)
 from starec_sim.boundary import checked_environment
 from starec_sim.build import build_policy, load_dataset
 from starec_sim.errors import ConfigError, ContractError, PluginError
@@ -164,3 +175,25 @@ def test_a_class_that_would_hide_what_its_file_imports_is_refused(tmp_path, kind
     with pytest.raises(ConfigError, match=r"which hides the .* that its file imports"):
         write_new_plugin(*kind, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_item_that_is_gone_is_not_shown():
+    world = checked_environment(tea(live=lambda self: np.array([True, self.round < 1])))
+    world.begin_round(0)
+    assert world.observe(0, ()).slate == (0, 1)
+    world.begin_round(1)
+    with pytest.raises(ContractError, match=r"holds item 1, 'b', which cannot be shown in this r"):
+        world.observe(0, ())
+
+
+def test_a_decision_that_a_world_changes_gets_a_hint_about_that():
+    """FrozenInstanceError is an AttributeError, and was taken for a misspelt name."""
+
+    def react(self, user, steps, shown, decision):
+        decision.leave = True
+
+    world = checked_environment(tea(react=react))
+    world.begin_round(0)
+    with pytest.raises(PluginError, match="FrozenInstanceError") as raised:
+        world.respond(0, (), world.observe(0, ()), Decision(actions=(Action(0), Action(1))))
+    assert "dataclasses.replace" in raised.value.hint
