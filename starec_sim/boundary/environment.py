@@ -127,6 +127,10 @@ class CheckedEnvironment:
         """Let a scheduled event happen."""
         self._boundary.call("apply", (event, settings), lambda value: None, lambda: f'"{event}"')
 
+    def end(self, event: str, settings: BaseModel) -> None:
+        """Let a scheduled event end."""
+        self._boundary.call("end", (event, settings), lambda value: None, lambda: f'"{event}"')
+
     def begin_round(self, round: int) -> list[int]:
         """Prepare a round and return the visitors as ints."""
         self._round = round
