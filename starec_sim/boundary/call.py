@@ -105,7 +105,7 @@ class PluginBoundary:
             raise
         except KeyboardInterrupt:
             raise interruption() from None
-        except (Exception, SystemExit, CancelledError) as error:
+        except (Exception, SystemExit, GeneratorExit, CancelledError) as error:
             raise self.failure(error, method, place()) from cause(error)
         finally:
             leave_call(call)

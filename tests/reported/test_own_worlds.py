@@ -17,6 +17,7 @@ from starec_sim import (
     Task,
     User,
     World,
+    plugins,
 )
 from starec_sim.boundary import checked_environment
 from starec_sim.build import build_policy, load_dataset
@@ -197,3 +198,36 @@ def test_a_decision_that_a_world_changes_gets_a_hint_about_that():
     with pytest.raises(PluginError, match="FrozenInstanceError") as raised:
         world.respond(0, (), world.observe(0, ()), Decision(actions=(Action(0), Action(1))))
     assert "dataclasses.replace" in raised.value.hint
+
+
+def test_a_package_that_is_not_installed_yet_gets_the_command(tmp_path, monkeypatch):
+    write_new_plugin("environment", "tea-house", tmp_path, package=True)
+    monkeypatch.chdir(tmp_path / "tea-house")
+    with pytest.raises(PluginError, match="no environment is called .tea-house") as raised:
+        plugins.load("environments", "tea-house")
+    assert "pip install -e ." in raised.value.hint
+
+
+@pytest.mark.parametrize("text", ["", "project = 3", "[project", "[project]\nentry-points = 1"])
+def test_a_broken_pyproject_is_no_reason_to_fail(tmp_path, monkeypatch, text):
+    (tmp_path / "pyproject.toml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PluginError, match="no environment is called"):
+        plugins.load("environments", "tea-house")
+
+
+@pytest.mark.parametrize("answer", [None, 3, b"A > B", ["A"]])
+def test_an_answer_that_is_no_text_is_told_as_such(answer):
+    policy = type("Mine", (Quits,), {"answer": lambda self, prompt: answer})()
+    with pytest.raises(TypeError, match=f"answer returned {type(answer).__name__}; it must return"):
+        policy.invoke("hello")
+
+
+def test_a_generator_that_is_closed_too_early_names_the_world():
+    def offer(self, user, steps):
+        raise GeneratorExit
+
+    world = checked_environment(tea(offer=offer))
+    world.begin_round(0)
+    with pytest.raises(PluginError, match=r"observe.*raised GeneratorExit"):
+        world.observe(0, ())
