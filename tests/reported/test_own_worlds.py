@@ -203,7 +203,7 @@ def test_a_decision_that_a_world_changes_gets_a_hint_about_that():
 def test_a_package_that_is_not_installed_yet_gets_the_command(tmp_path, monkeypatch):
     write_new_plugin("environment", "tea-house", tmp_path, package=True)
     monkeypatch.chdir(tmp_path / "tea-house")
-    with pytest.raises(PluginError, match="no environment is called .tea-house") as raised:
+    with pytest.raises(PluginError, match=r"no environment is called .tea-house") as raised:
         plugins.load("environments", "tea-house")
     assert "pip install -e ." in raised.value.hint
 
