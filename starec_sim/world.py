@@ -181,12 +181,14 @@ class World(ABC):
 
     def state(self) -> Mapping[str, NDArray[Any]]:
         """Return `self.kept`: copies of arrays, and JSON values as text."""
-        return {
-            name if isinstance(each, np.ndarray) else _JSON + name: (
-                each.copy() if isinstance(each, np.ndarray) else np.array(_json_text(name, each))
-            )
-            for name, each in self.kept.items()
+        kept = self.kept.items()
+        arrays = {name: each.copy() for name, each in kept if isinstance(each, np.ndarray)}
+        values = {
+            _JSON + name: np.array(_json_text(name, each))
+            for name, each in kept
+            if name not in arrays
         }
+        return {**arrays, **values}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Set `self.kept` to what `state` returned."""
