@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-from starec_sim.boundary.global_random import global_random, who_changed
+from starec_sim.boundary.global_random import GlobalRandom, global_random, moved_to, who_changed
 from starec_sim.boundary.memory_growth import MemoryGrowth, resident_bytes
 from starec_sim.boundary.values import BrokenContract
 from starec_sim.boundary.watch import (
@@ -98,8 +98,8 @@ class PluginBoundary:
             value = getattr(self.plugin, method)(*arguments)
             if self._memory is not None:
                 self._memory.add(method, resident)
-            if before is not None and (generator := who_changed(before)):
-                raise self._drew_from(generator)
+            if before is not None:
+                self._check_left_alone(before)
             return check(value)
         except (StarecError, InterruptedCall):
             raise
@@ -122,8 +122,7 @@ class PluginBoundary:
         try:
             with watched_calls():
                 built = self.plugin(*arguments, **named)
-            if generator := who_changed(before):
-                raise self._drew_from(generator)
+            self._check_left_alone(before)
             return built
         except StarecError:
             raise
@@ -173,12 +172,19 @@ class PluginBoundary:
         """Return ` (shop.py:71)`, where a method, or else the class, begins; empty if unknown."""
         return _line_of(self.plugin, method)
 
-    def _drew_from(self, generator: str) -> BrokenContract:
-        return BrokenContract(
-            f"changed the state of the global generator {generator}, so that the same seed gives "
-            "other results",
-            f"draw from {self._instead}" if self._instead else "use a generator of your own",
-        )
+    def _check_left_alone(self, before: GlobalRandom) -> None:
+        if folder := moved_to(before):
+            raise BrokenContract(
+                f"changed the folder that starec runs in to {folder}, so that relative paths of "
+                "the run lead elsewhere",
+                "use absolute paths, or contextlib.chdir around the lines that need another folder",
+            )
+        if generator := who_changed(before):
+            raise BrokenContract(
+                f"changed the state of the global generator {generator}, so that the same seed "
+                "gives other results",
+                f"draw from {self._instead}" if self._instead else "use a generator of your own",
+            )
 
 
 def exit_failure(error: SystemExit) -> PluginError:

@@ -1,5 +1,8 @@
 """Mistakes in worlds of one file: each is said in the words of the one who wrote it."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -19,7 +22,7 @@ from starec_sim import (
     World,
     plugins,
 )
-from starec_sim.boundary import checked_environment
+from starec_sim.boundary import build_checked, checked_environment
 from starec_sim.build import build_policy, load_dataset
 from starec_sim.errors import ConfigError, ContractError, PluginError
 from starec_sim.executors.event_loop import run_coroutine
@@ -231,3 +234,26 @@ def test_a_generator_that_is_closed_too_early_names_the_world():
     world.begin_round(0)
     with pytest.raises(PluginError, match=r"observe.*raised GeneratorExit"):
         world.observe(0, ())
+
+
+@pytest.mark.parametrize("method", ["after_round", "offer", "set_up"])
+def test_a_world_that_changes_the_folder_is_named_and_the_folder_is_put_back(
+    tmp_path, monkeypatch, method
+):
+    """The run failed afterwards, at a relative path, and blamed nobody."""
+    monkeypatch.chdir(tmp_path)
+
+    class Moves(Tea):
+        pass
+
+    def moves(self, *arguments):
+        os.chdir("/")
+        return getattr(super(Moves, self), method)(*arguments)
+
+    setattr(Moves, method, moves)
+    with pytest.raises(ContractError, match="changed the folder that starec runs in to /"):
+        world = build_checked("environments", Moves, Tea.Config(), None, Streams(0))
+        world.begin_round(0)
+        world.observe(0, ())
+        world.end_round(())
+    assert Path.cwd() == tmp_path
