@@ -24,6 +24,8 @@ from starec_sim import (
 )
 from starec_sim.boundary import build_checked, checked_environment
 from starec_sim.build import build_policy, load_dataset
+from starec_sim.checks.find import find
+from starec_sim.checks.kinds import run_checks
 from starec_sim.errors import ConfigError, ContractError, PluginError
 from starec_sim.executors.event_loop import run_coroutine
 from starec_sim.new_plugin import write_new_plugin
@@ -265,3 +267,13 @@ def test_a_card_of_two_lines_is_refused():
     world.begin_round(0)
     with pytest.raises(ContractError, match=r"a card is .* which has more than one line"):
         world.observe(0, ())
+
+
+def test_a_check_of_a_policy_that_exits_goes_on_and_names_it():
+    """The whole program ended without a word."""
+    target = find(f"{__file__}:Quits")
+    results = list(run_checks(target))
+    assert len(results) > 5
+    (failed,) = [each for each in results if each.state == "failed"]
+    assert "raised SystemExit: bye" in failed.note
+    assert "sys.exit()" in failed.hint
