@@ -13,7 +13,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
+from langchain_core.messages import AIMessage
+
 from starec_sim import plugins
+from starec_sim.types import Messages
 
 
 @runtime_checkable
@@ -172,6 +175,24 @@ class ServedWeights(Protocol):
 
 
 @runtime_checkable
+class AnswersAtOnce(Protocol):
+    """Answers by a function of the question that waits for nothing.
+
+    Where nobody listens to calls by callbacks, this function is called in place of `ainvoke`, whose
+    own work takes longer than that of a policy without weights.
+    """
+
+    @property
+    def answers_at_once(self) -> bool:
+        """Whether `answer_message` says what `ainvoke` would say."""
+        ...
+
+    def answer_message(self, messages: Messages) -> AIMessage:
+        """Return the answer to a question."""
+        ...
+
+
+@runtime_checkable
 class DeclaresQuestions(Protocol):
     """Declares whether it can answer questions in free words, as those of an interview."""
 
@@ -234,6 +255,14 @@ class Abilities:
     def max_in_flight(self) -> int | None:
         """How many calls the model takes at once; None if it does not say."""
         return self._model.max_in_flight if isinstance(self._model, Bounded) else None
+
+    @cached_property
+    def answer_at_once(self) -> Callable[[Messages], AIMessage] | None:
+        """Returns the answer to a question without waiting; None if the model cannot."""
+        model = self._model
+        if isinstance(model, AnswersAtOnce) and model.answers_at_once:
+            return model.answer_message
+        return None
 
     @property
     def reads_questions(self) -> bool:

@@ -36,18 +36,18 @@ class TextPolicy(BaseChatModel, ABC):
         prompt = read_prompt(messages)
         return _describe(prompt) if prompt.asks == "description" else self.answer(prompt)
 
-    def _generate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
-        texts = [message.text for message in messages]
-        roles = ("user" if message.type == "human" else message.type for message in messages)
-        answer = self.answer_to(tuple(zip(roles, texts, strict=True)))
-        words_in, words_out = sum(map(word_count, texts)), word_count(answer)
-        reply = AIMessage(
+    @property
+    def answers_at_once(self) -> bool:
+        """Whether `answer_message` may be called in place of `ainvoke`."""
+        kind = type(self)
+        own = (kind.ainvoke, kind._agenerate, kind._generate)
+        return own == (BaseChatModel.ainvoke, TextPolicy._agenerate, TextPolicy._generate)
+
+    def answer_message(self, messages: Messages) -> AIMessage:
+        """Answer, and count the words of question and answer as tokens."""
+        answer = self.answer_to(messages)
+        words_in, words_out = sum(word_count(text) for _, text in messages), word_count(answer)
+        return AIMessage(
             answer,
             usage_metadata={
                 "input_tokens": words_in,
@@ -55,6 +55,17 @@ class TextPolicy(BaseChatModel, ABC):
                 "total_tokens": words_in + words_out,
             },
         )
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        roles = ("user" if message.type == "human" else message.type for message in messages)
+        texts = (message.text for message in messages)
+        reply = self.answer_message(tuple(zip(roles, texts, strict=True)))
         return ChatResult(generations=[ChatGeneration(message=reply)])
 
     async def _agenerate(

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, NamedTuple
 
+from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import (
     ensure_config,
     merge_configs,
-    set_config_context,
+    var_child_runnable_config,
 )
 from langgraph.graph import START, StateGraph
 from langgraph.runtime import Runtime
@@ -115,11 +116,10 @@ class _Lifted:
         context: CohortContext = runtime.context
         own = runtime.override(context=context.contexts[number])
         try:
-            if not context.traced:
-                return self._place(number, state, await self._node(state, own), context)
-            user = {"metadata": {"user": context.contexts[number].call.person.id}}
-            with set_config_context(merge_configs(ensure_config(), user)):  # type: ignore[arg-type]
-                return self._place(number, state, await self._node(state, own), context)
+            if context.traced:  # in the task of this user, so that her calls carry her id
+                user: RunnableConfig = {"metadata": {"user": own.context.call.person.id}}
+                var_child_runnable_config.set(merge_configs(ensure_config(), user))
+            return self._place(number, state, await self._node(state, own), context)
         except (Exception, SystemExit) as error:
             context.failed(context.contexts[number].call, error)
             return None
