@@ -69,6 +69,15 @@ def test_a_budget_pauses_the_run_and_a_higher_one_ends_it_with_the_same_digest(
     assert runner.resume(folder, quiet, budget={"calls": None}).digest == whole.digest
 
 
+@pytest.mark.slow
+def test_a_paused_run_goes_on_with_another_executor_to_the_same_digest(path, whole, quiet):
+    folder, _ = paused(path, quiet, "budget.calls=30")
+    with pytest.raises(ConfigError, match=r"executor\.use"):
+        runner.resume(folder, quiet, executor="cohrt")
+    resumed = runner.resume(folder, quiet, executor="cohort", budget={"calls": None})
+    assert resumed.digest == whole.digest
+
+
 def test_money_cannot_be_held_to_without_a_price(path):
     with pytest.raises(ConfigError, match=r"policies\.fast has no price") as raised:
         experiment.read_experiment(

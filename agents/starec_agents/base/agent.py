@@ -12,7 +12,6 @@ from langgraph.errors import GraphRecursionError
 
 from starec_agents.base.asking import form_of
 from starec_agents.base.cohort import (
-    MAX_PAGES,
     CohortContext,
     Place,
     compile_cohort,
@@ -26,6 +25,8 @@ from starec_sim.types import Decision, Messages, Observation, Visit
 
 SUPERSTEPS_A_PAGE = 6
 """Steps of LangGraph for one page of a visit."""
+MAX_PAGES = 1_000
+"""Pages of one visit after which an environment that never ends it is stopped."""
 _MOST_SUPERSTEPS = 100 * MAX_PAGES
 """Of a cohort: no visit comes so far, because each ends after `MAX_PAGES` pages."""
 _TAGS = ("run", "arm", "seed")
@@ -102,7 +103,7 @@ class GraphAgent(ABC):
                 version="v2",
             )
         except GraphRecursionError:
-            raise endless_visit(call) from None
+            raise endless_visit(call, MAX_PAGES) from None
         return Visit(call.user, call.round, end.value["steps"])
 
     async def visits(
@@ -117,7 +118,7 @@ class GraphAgent(ABC):
             {"visits": {number: Place(first, start) for number, start in enumerate(starts)}},
             # Visits at different nodes share a step: a cohort takes as many as its longest visit.
             {**config, "recursion_limit": _MOST_SUPERSTEPS},
-            context=CohortContext(contexts, failed, "metadata" in config),
+            context=CohortContext(contexts, failed, MAX_PAGES, "metadata" in config),
             output_keys=["visits"],
             version="v2",
         )

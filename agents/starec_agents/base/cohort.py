@@ -29,9 +29,6 @@ from starec_sim.agent import Call
 from starec_sim.errors import ContractError
 from starec_sim.executors.pool import run_pool
 
-MAX_PAGES = 1_000
-"""Pages of one visit after which an environment that never ends it is stopped."""
-
 
 class Place(NamedTuple):
     """A visit in progress."""
@@ -61,6 +58,8 @@ class CohortContext:
     """Of each visit, what its nodes work with."""
     failed: Callable[[Call, BaseException], None]
     """Told of the error of a visit, see `starec_sim.agent.CohortAgent`."""
+    max_pages: int
+    """Pages after which a visit that does not end fails."""
     traced: bool = False
     """Whether the calls of a user carry her id for callback handlers."""
 
@@ -139,8 +138,8 @@ class _Lifted:
         update: Any = result.update if isinstance(result, Command) else result
         at = self._following or str(result.goto)
         after: Any = {**state, **update}
-        if at == self._first and len(after["steps"]) >= MAX_PAGES:
-            raise endless_visit(context.contexts[number].call)
+        if at == self._first and len(after["steps"]) >= context.max_pages:
+            raise endless_visit(context.contexts[number].call, context.max_pages)
         return Place(at, after)
 
 
@@ -154,9 +153,9 @@ def _result(coroutine: Coroutine[Any, Any, Any]) -> Any:
     raise TypeError(f"{coroutine} waits, and its node is not in `asking` of the agent's GraphPlan")
 
 
-def endless_visit(call: Call) -> ContractError:
+def endless_visit(call: Call, pages: int) -> ContractError:
     """Return the error of a visit that the environment does not end."""
     return ContractError(
-        f"the visit of user {call.user} in round {call.round} did not end within {MAX_PAGES} pages",
+        f"the visit of user {call.user} in round {call.round} did not end within {pages} pages",
         hint="the environment's `respond` must return feedback with an `ending` in the end",
     )
