@@ -99,6 +99,9 @@ class Call:
     labels: Mapping[str, Any] = field(default_factory=dict)
     """What tells this visit from others in a trace: `run`, `arm`, `seed`, and the policies with
     their versions. An agent changes nothing by them."""
+    seed: int = 0
+    """That of the trial. What an agent draws is drawn by `Streams(call.seed)`, addressed by user,
+    round and step."""
 
     def key(self, step: int, node: Node, attempt: int = 0) -> CallKey:
         """Return the key under which this visit asks a policy.
