@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -38,18 +37,24 @@ def actions_on(
         strengths: How much she wants each item, from 0; None for one that she did not choose.
     """
     known = doable(task)
-    times: Counter[int] = Counter()
+    times: dict[int, int] = {}
     done: dict[int, Action] = {}
-    wanted = [place for place, strength in enumerate(strengths) if strength is not None]
-    for place in sorted(wanted, key=lambda place: -(strengths[place] or 0.0)):
-        strongest = min(len(known) - 1, int((strengths[place] or 0.0) / STRONGEST * len(known)))
+    wishes = [(-wish, place) for place, wish in enumerate(strengths) if wish is not None]
+    for wish, place in sorted(wishes):
+        strongest = min(len(known) - 1, int(-wish / STRONGEST * len(known)))
         for at in range(strongest, -1, -1):
             limit = known[at].at_most
-            if limit is None or times[at] < limit:
-                times[at] += 1
+            if limit is None or times.get(at, 0) < limit:
+                times[at] = times.get(at, 0) + 1
                 done[place] = _action(known[at], slate[place], worth[place])
                 break
-    return tuple(done.get(place) or Action(item) for place, item in enumerate(slate))
+    return tuple(done.get(place) or _skip(item) for place, item in enumerate(slate))
+
+
+@lru_cache(maxsize=65_536)
+def _skip(item: int) -> Action:
+    """Return the action of leaving an item alone; nearly every one is this."""
+    return Action(item)
 
 
 def _action(doable: Doable, item: int, worth: float) -> Action:

@@ -233,12 +233,11 @@ def _known_worth(call: Call, steps: Sequence[Step], observation: Observation) ->
     Raises:
         ConfigError: It does not say them.
     """
-    environment = call.environment
-    facts = (
-        environment.slate_facts(call.user, steps, observation)
-        if isinstance(environment, SlateFacts)
-        else {}
+    # Not `isinstance`, which takes tens of microseconds for a protocol.
+    tells: SlateFacts | None = (
+        call.environment if hasattr(call.environment, "slate_facts") else None  # type: ignore[assignment]
     )
+    facts = {} if tells is None else tells.slate_facts(call.user, steps, observation)
     known = [stars for stars in facts.get("truth", ()) if stars is not None]
     if len(known) != len(observation.slate):
         raise ConfigError(
