@@ -98,10 +98,15 @@ class Call:
     users of a round get the same notes."""
     labels: Mapping[str, Any] = field(default_factory=dict)
     """What tells this visit from others in a trace: `run`, `arm`, `seed`, and the policies with
-    their versions. An agent changes nothing by them."""
-    seed: int = 0
-    """That of the trial. What an agent draws is drawn by `Streams(call.seed)`, addressed by user,
-    round and step."""
+    their versions. An agent changes nothing by them, but for the seed."""
+
+    @property
+    def seed(self) -> int:
+        """The seed of the trial.
+
+        What an agent draws comes from `Streams(call.seed)`, addressed by user, round and step.
+        """
+        return int(self.labels.get("seed", 0))
 
     def key(self, step: int, node: Node, attempt: int = 0) -> CallKey:
         """Return the key under which this visit asks a policy.

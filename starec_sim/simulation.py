@@ -112,7 +112,6 @@ class Simulation:
         self._policies = policies
         self._recorder = recorder
         self._trial_labels = self._labels = state.labels
-        self._seed = int(state.labels.get("seed", 0))
         self._memories, self._notes = dict(state.memories), dict(state.notes)
         self._events = events or RunEvents()
         self._rules = visit_rules or VisitRules()
@@ -178,7 +177,6 @@ class Simulation:
             self._policies,
             self._notes,
             self._labels,
-            self._seed,
         )
 
     def _finished(self, visit: Visit) -> Visit:

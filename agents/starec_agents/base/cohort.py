@@ -8,6 +8,7 @@ millisecond for each visit, is done once for all of them.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -27,7 +28,6 @@ from typing_extensions import TypedDict
 from starec_agents.base.graph import Context, Graph, GraphPlan, NodeFunction, State
 from starec_sim.agent import Call
 from starec_sim.errors import ContractError
-from starec_sim.executors.pool import run_pool
 
 
 class Place(NamedTuple):
@@ -101,8 +101,8 @@ class _Lifted:
             n: place for n, place in state["visits"].items() if place and place.at == self._name
         }
         if self._asks:
-            played = await run_pool(
-                lambda n: self._waiting(n, here[n].state, runtime), list(here), len(here)
+            played = await _together(
+                [self._waiting(n, place.state, runtime) for n, place in here.items()]
             )
         else:
             played = [self._at_once(n, place.state, runtime) for n, place in here.items()]
@@ -141,6 +141,16 @@ class _Lifted:
         if at == self._first and len(after["steps"]) >= context.max_pages:
             raise endless_visit(context.contexts[number].call, context.max_pages)
         return Place(at, after)
+
+
+async def _together(waiting: Sequence[Coroutine[Any, Any, Place | None]]) -> list[Place | None]:
+    """Await all at once; after the first error that ends the run, the others are cancelled."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(each) for each in waiting]
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    return [task.result() for task in tasks]
 
 
 def _result(coroutine: Coroutine[Any, Any, Any]) -> Any:
