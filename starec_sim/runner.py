@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from starec_sim import yaml_files
-from starec_sim.errors import RunError
+from starec_sim.errors import ConfigError, RunError
 from starec_sim.events import RunEvents
 from starec_sim.executors.event_loop import run_coroutine
 from starec_sim.executors.settings import ExecutorSettings
@@ -207,9 +207,17 @@ def resumed_experiment(
         changes["concurrency"] = concurrency
     recorded = recorded_experiment(folder)
     if executor is not None:
-        settings = {**recorded.executor.model_dump(), "use": executor}
-        changes["executor"] = validate(ExecutorSettings, settings, "executor")
+        changes["executor"] = _executor(recorded, executor)
     return recorded.model_copy(update=changes)
+
+
+def _executor(recorded: Experiment, executor: str) -> ExecutorSettings:
+    """Return the settings of a run with another executor."""
+    settings = {**recorded.executor.model_dump(), "use": executor}
+    try:
+        return validate(ExecutorSettings, settings, "executor")
+    except ConfigError as error:
+        raise ConfigError(error.message, hint=f"mend --executor {executor}") from None
 
 
 def play_trials(open_run: OpenRun, trials: Trials, events: RunEvents | None = None) -> None:

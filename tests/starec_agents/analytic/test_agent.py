@@ -67,6 +67,15 @@ def test_a_visit_is_the_same_alone_and_in_a_cohort_of_any_size(dataset, world, v
     check()
 
 
+@pytest.mark.parametrize("world", ["shop", "news", "short-video", "bubble"])
+def test_worlds_with_actions_of_their_own_are_played(world):
+    spec = {"use": world, "users": 5}
+    alone = played(None, spec, agent(), PerUser())
+    assert alone == played(None, spec, agent(), Cohort(3))
+    done = {act.kind for visit in alone for step in visit.steps for act in step.decision.actions}
+    assert done - {"skip"}
+
+
 def test_another_seed_draws_other_choices(dataset):
     one, other = (
         [
