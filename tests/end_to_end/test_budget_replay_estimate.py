@@ -50,11 +50,11 @@ def paused(path, quiet, *changes):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("concurrency", [1, 16])
+@pytest.mark.parametrize("how", ["concurrency=1", "concurrency=16", "executor=cohort"])
 def test_a_budget_pauses_the_run_and_a_higher_one_ends_it_with_the_same_digest(
-    path, whole, quiet, concurrency
+    path, whole, quiet, how
 ):
-    folder, why = paused(path, quiet, "budget.calls=30", f"concurrency={concurrency}")
+    folder, why = paused(path, quiet, "budget.calls=30", how)
     assert why.reason == "budget"
     manifest = read_manifest(folder)
     assert (manifest.status, manifest.problem) == ("paused", why.message)

@@ -38,10 +38,10 @@ class Together(ScriptedAgent):
         return played
 
 
-def play(agent, size=8, skip_failed=False, users=(0, 1, 2)):
+def play(agent, size=8, skip_failed=False, users=(0, 1, 2), world=Two):
     simulation = Simulation(
         agent,
-        Two(visitors=users),
+        world(visitors=users),
         None,
         MemoryRecord(),
         TrialState(0, "", {}, {}, None),
@@ -126,3 +126,12 @@ def test_playing_cohorts_warns_of_nothing():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         play(Together())
+
+
+def test_ctrl_c_in_a_call_of_the_environment_ends_the_run():
+    class Interrupting(Two):
+        def observe(self, user, steps):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        play(Together(), world=Interrupting, skip_failed=True)
