@@ -13,8 +13,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
-from langchain_core.messages import AIMessage
-
 from starec_sim import plugins
 from starec_sim.types import Messages
 
@@ -184,11 +182,11 @@ class AnswersAtOnce(Protocol):
 
     @property
     def answers_at_once(self) -> bool:
-        """Whether `answer_message` says what `ainvoke` would say."""
+        """Whether `answer_counted` says what `ainvoke` would say."""
         ...
 
-    def answer_message(self, messages: Messages) -> AIMessage:
-        """Return the answer to a question."""
+    def answer_counted(self, messages: Messages) -> tuple[str, int, int]:
+        """Return the answer to a question, and the tokens of the question and of the answer."""
         ...
 
 
@@ -257,11 +255,11 @@ class Abilities:
         return self._model.max_in_flight if isinstance(self._model, Bounded) else None
 
     @cached_property
-    def answer_at_once(self) -> Callable[[Messages], AIMessage] | None:
-        """Returns the answer to a question without waiting; None if the model cannot."""
+    def answer_at_once(self) -> Callable[[Messages], tuple[str, int, int]] | None:
+        """Returns the answer to a question without waiting, with its tokens; None if it cannot."""
         model = self._model
         if isinstance(model, AnswersAtOnce) and model.answers_at_once:
-            return model.answer_message
+            return model.answer_counted
         return None
 
     @property

@@ -38,23 +38,15 @@ class TextPolicy(BaseChatModel, ABC):
 
     @property
     def answers_at_once(self) -> bool:
-        """Whether `answer_message` may be called in place of `ainvoke`."""
+        """Whether `answer_counted` may be called in place of `ainvoke`."""
         kind = type(self)
         own = (kind.ainvoke, kind._agenerate, kind._generate)
         return own == (BaseChatModel.ainvoke, TextPolicy._agenerate, TextPolicy._generate)
 
-    def answer_message(self, messages: Messages) -> AIMessage:
+    def answer_counted(self, messages: Messages) -> tuple[str, int, int]:
         """Answer, and count the words of question and answer as tokens."""
         answer = self.answer_to(messages)
-        words_in, words_out = sum(word_count(text) for _, text in messages), word_count(answer)
-        return AIMessage(
-            answer,
-            usage_metadata={
-                "input_tokens": words_in,
-                "output_tokens": words_out,
-                "total_tokens": words_in + words_out,
-            },
-        )
+        return answer, sum(word_count(text) for _, text in messages), word_count(answer)
 
     def _generate(
         self,
@@ -65,7 +57,16 @@ class TextPolicy(BaseChatModel, ABC):
     ) -> ChatResult:
         roles = ("user" if message.type == "human" else message.type for message in messages)
         texts = (message.text for message in messages)
-        reply = self.answer_message(tuple(zip(roles, texts, strict=True)))
+        asked = tuple(zip(roles, texts, strict=True))
+        answer, words_in, words_out = self.answer_counted(asked)
+        reply = AIMessage(
+            answer,
+            usage_metadata={
+                "input_tokens": words_in,
+                "output_tokens": words_out,
+                "total_tokens": words_in + words_out,
+            },
+        )
         return ChatResult(generations=[ChatGeneration(message=reply)])
 
     async def _agenerate(

@@ -33,7 +33,13 @@ from starec_sim.policies.gateway.budget_guard import BudgetGuard
 from starec_sim.policies.gateway.failures import as_policy_error
 from starec_sim.policies.gateway.policy import Policy
 from starec_sim.policies.gateway.rate_limiter import RateLimiter
-from starec_sim.policies.gateway.reply import CallResult, Reply, estimate_tokens, read_reply
+from starec_sim.policies.gateway.reply import (
+    CallResult,
+    Reply,
+    estimate_tokens,
+    read_reply,
+    whole_reply,
+)
 from starec_sim.policies.settings import GatewaySettings
 from starec_sim.types import Messages
 
@@ -187,15 +193,16 @@ class EndpointClient:
     async def _answer(self, question: _Question, expected: float) -> Reply:
         """Ask the model once, and count what it used."""
         used, usd = 0, 0.0
+        timeout = asyncio.timeout(self._settings.timeout_s)
         try:
             answer = self._policy.abilities.answer_at_once
-            async with asyncio.timeout(self._settings.timeout_s) as timeout:
-                if answer is not None and not _has_listeners():
-                    message: Any = answer(question.messages)
-                else:
-                    messages = [_message(*pair) for pair in question.messages]
+            if answer is not None and not _has_listeners():
+                reply = whole_reply(*answer(question.messages))
+            else:
+                messages = [_message(*pair) for pair in question.messages]
+                async with timeout:
                     message = await self._policy.model.ainvoke(messages, **question.options)
-            reply = read_reply(message)
+                reply = read_reply(message)
             self._answered_at = asyncio.get_running_loop().time()
             if reply.tokens_in is not None and reply.tokens_out is not None:
                 used = reply.tokens_in + reply.tokens_out
