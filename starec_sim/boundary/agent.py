@@ -63,8 +63,15 @@ class CheckedAgent:
 
     @property
     def plays_cohorts(self) -> bool:
-        """Whether the agent can play the visits of many users together."""
-        return isinstance(self.plugin, CohortAgent)
+        """Whether the agent can play the visits of many users together.
+
+        A class with a `visit` of its own that inherits `visits` cannot: it would not be asked.
+        """
+        if not isinstance(self.plugin, CohortAgent):
+            return False
+        kinds = type(self.plugin).__mro__
+        own = next((kind for kind in kinds if {"visit", "visits"} & vars(kind).keys()), None)
+        return own is None or "visits" in vars(own)
 
     async def visits(
         self, calls: Sequence[Call], failed: Callable[[Call, StarecError], None]

@@ -29,8 +29,8 @@ class Cohort:
         """Play a round; see `Executor`. An agent that plays no cohorts is played per user."""
         if not round.agent.plays_cohorts:
             warnings.warn(
-                f"executor: cohort, but {round.agent.label} has no method `visits`; its visits are "
-                "played one by one (executor: per_user)",
+                f"executor: cohort, but {round.agent.label} has no method `visits` beside its "
+                "`visit`; its visits are played one by one (executor: per_user)",
                 ContractWarning,
                 stacklevel=2,
             )

@@ -74,6 +74,17 @@ def test_an_agent_that_plays_no_cohorts_is_named_once_and_played_one_by_one():
     assert len(told) == 1
 
 
+def test_an_agent_whose_own_visit_would_be_passed_over_is_played_one_by_one():
+    class Derived(Together):
+        async def visit(self, call):
+            return await super().visit(call)
+
+    agent = Derived()
+    with pytest.warns(ContractWarning, match=r"Derived has no method `visits` beside its `visit`"):
+        assert play(agent) == [0, 1, 2]
+    assert agent.sizes == []
+
+
 def test_the_error_of_one_user_names_her_and_ends_the_run():
     with pytest.raises(PluginError, match=r"visits\(user u1, round 1\): raised ZeroDivisionError"):
         play(Together(fails_for(1)))
