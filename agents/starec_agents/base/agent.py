@@ -13,7 +13,7 @@ from langgraph.errors import GraphRecursionError
 from starec_agents.base.asking import form_of
 from starec_agents.base.cohort import (
     CohortContext,
-    Place,
+    VisitPlace,
     compile_cohort,
     endless_visit,
 )
@@ -115,14 +115,14 @@ class GraphAgent(ABC):
         config = self._config(f"cohort of {len(calls)}", calls[0])
         contexts = [self.context(call) for call in calls]
         end = await compile_cohort(self._plan).ainvoke(
-            {"visits": {number: Place(first, start) for number, start in enumerate(starts)}},
+            {"visits": {number: VisitPlace(first, start) for number, start in enumerate(starts)}},
             # Visits at different nodes share a step: a cohort takes as many as its longest visit.
             {**config, "recursion_limit": _MOST_SUPERSTEPS},
             context=CohortContext(contexts, failed, MAX_PAGES, "metadata" in config),
             output_keys=["visits"],
             version="v2",
         )
-        places: Mapping[int, Place | None] = end.value["visits"]
+        places: Mapping[int, VisitPlace | None] = end.value["visits"]
         return [
             place and Visit(call.user, call.round, place.state["steps"])
             for call, place in zip(calls, map(places.get, range(len(calls))), strict=True)

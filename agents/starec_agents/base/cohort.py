@@ -30,7 +30,7 @@ from starec_sim.agent import Call
 from starec_sim.errors import ContractError
 
 
-class Place(NamedTuple):
+class VisitPlace(NamedTuple):
     """A visit in progress."""
 
     at: str
@@ -39,15 +39,15 @@ class Place(NamedTuple):
 
 
 def _moved(
-    before: Mapping[int, Place], after: Mapping[int, Place | None]
-) -> Mapping[int, Place | None]:
+    before: Mapping[int, VisitPlace], after: Mapping[int, VisitPlace | None]
+) -> Mapping[int, VisitPlace | None]:
     return {**before, **after}
 
 
 class CohortState(TypedDict):
     """The visits of a cohort, by their number; None for a visit that failed."""
 
-    visits: Annotated[Mapping[int, Place | None], _moved]
+    visits: Annotated[Mapping[int, VisitPlace | None], _moved]
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class _Lifted:
         goto = sorted({place.at for place in played if place})
         return Command(update={"visits": moved}, goto=goto)
 
-    async def _waiting(self, number: int, state: State, runtime: Runtime[Any]) -> Place | None:
+    async def _waiting(self, number: int, state: State, runtime: Runtime[Any]) -> VisitPlace | None:
         """Play the node for one visit; what it asks is asked beside the questions of the others."""
         context: CohortContext = runtime.context
         own = runtime.override(context=context.contexts[number])
@@ -123,7 +123,7 @@ class _Lifted:
             context.failed(context.contexts[number].call, error)
             return None
 
-    def _at_once(self, number: int, state: State, runtime: Runtime[Any]) -> Place | None:
+    def _at_once(self, number: int, state: State, runtime: Runtime[Any]) -> VisitPlace | None:
         """Play a node that waits for nothing: it needs no task of the event loop."""
         context: CohortContext = runtime.context
         try:
@@ -133,17 +133,19 @@ class _Lifted:
             context.failed(context.contexts[number].call, error)
             return None
 
-    def _place(self, number: int, state: State, result: Any, context: CohortContext) -> Place:
+    def _place(self, number: int, state: State, result: Any, context: CohortContext) -> VisitPlace:
         """Return where a visit is after a node."""
         update: Any = result.update if isinstance(result, Command) else result
         at = self._following or str(result.goto)
         after: Any = {**state, **update}
         if at == self._first and len(after["steps"]) >= context.max_pages:
             raise endless_visit(context.contexts[number].call, context.max_pages)
-        return Place(at, after)
+        return VisitPlace(at, after)
 
 
-async def _together(waiting: Sequence[Coroutine[Any, Any, Place | None]]) -> list[Place | None]:
+async def _together(
+    waiting: Sequence[Coroutine[Any, Any, VisitPlace | None]],
+) -> list[VisitPlace | None]:
     """Await all at once; after the first error that ends the run, the others are cancelled."""
     try:
         async with asyncio.TaskGroup() as group:

@@ -10,7 +10,7 @@ from langchain_core.callbacks import AsyncCallbackHandler
 from langchain_core.runnables.config import var_child_runnable_config
 
 from starec_agents.base import agent as base_agent
-from starec_agents.base.cohort import CohortContext, Place, compile_cohort
+from starec_agents.base.cohort import CohortContext, VisitPlace, compile_cohort
 from starec_agents.star import StarAgent
 from starec_agents.star.graph import PLAN
 from starec_sim.agent import Call
@@ -157,7 +157,8 @@ def test_a_repair_is_streamed_with_its_user(tiny_world, scripted):
     player = StarAgent(StarAgent.Config())
     context = CohortContext([player.context(call) for call in calls], fail, 9)
     start = {
-        n: Place("perceive", {"memory": call.memory, "steps": ()}) for n, call in enumerate(calls)
+        n: VisitPlace("perceive", {"memory": call.memory, "steps": ()})
+        for n, call in enumerate(calls)
     }
 
     async def events():
