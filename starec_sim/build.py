@@ -19,6 +19,7 @@ from starec_sim.cards import card
 from starec_sim.dataset import Dataset
 from starec_sim.environment import EndingEvents, Environment, ScheduledEvents
 from starec_sim.errors import PluginError, StarecError
+from starec_sim.executors.cohort import Cohort
 from starec_sim.executors.executor import Executor, PerUser
 from starec_sim.executors.settings import ExecutorSettings
 from starec_sim.experiment import Arm, data_spec
@@ -87,6 +88,8 @@ def build_executor(settings: ExecutorSettings) -> Executor:
     Raises:
         ConfigError: What it needs is not installed.
     """
+    if settings.use == "cohort":
+        return Cohort(settings.size)
     assert settings.use == "per_user", "the others are being built"
     return PerUser()
 
