@@ -20,12 +20,13 @@ from starec_sim.policies.settings import Budget, GatewaySettings, split_spec
 from starec_sim.policy_endpoints import check_endpoint
 from starec_sim.runs.code import CodeRules, code_of_file
 from starec_sim.runs.folder import CONFIG, configuration
+from starec_sim.runs.levels import RecordLevel
 from starec_sim.schedule import ScheduledChange, ScheduledEvent, scheduled_event
 from starec_sim.settings import HINT, Settings, current_key, current_values, validate
 
 _SHARED = (
     *("name", "seed", "rounds", "replicates", "concurrency", "runs_dir", "report", "arms"),
-    *("gateway", "budget", "train", "tracing"),
+    *("gateway", "budget", "train", "tracing", "record"),
 )
 """Keys that an arm cannot change, so that arms can be compared."""
 _CHANGEABLE = ("environment", "agent", "policies")
@@ -93,6 +94,9 @@ class Experiment(Settings):
     """Settings of `starec train`, with the keys of `starec_sim.learning.config.Training`. Other
     commands ignore them."""
     gateway: GatewaySettings = GatewaySettings()
+    record: RecordLevel = "everything"
+    """How much of the run is recorded: `everything`, `decisions` (without prompts and answers), or
+    `metrics` (figures of rounds, and what a resume needs). The digest is the same."""
     plugin_errors: Literal["stop", "skip"] = "stop"
     """What follows when a plug-in fails in a visit. `stop` ends the run; `skip` leaves the visit
     out, names it, and counts it in the metric `skipped`."""

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from starec_sim.runs import codec
+from starec_sim.runs.schema import has_chunks
 from starec_sim.runs.stored_values import (
     Amount,
     Count,
@@ -256,13 +257,22 @@ def memories(db: sqlite3.Connection, trial: int) -> Iterator[tuple[str, Memory]]
 def counts(db: sqlite3.Connection) -> dict[str, int]:
     """Return how many rounds, visits, steps, turns, texts and tokens a record holds."""
     rows_of = {
-        table: int(db.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0])
+        table: int(db.execute(f"SELECT COUNT(*) FROM main.{table}").fetchone()[0])
         for table in ("rounds", "visits", "steps", "turns", "texts")
     }
+    if has_chunks(db):
+        rows_of |= _counts_of_chunks(db)
     tokens = _SUM.from_row(
         db.execute("SELECT SUM(tokens_in), SUM(tokens_out) FROM turns").fetchone()
     )
     return {**rows_of, "tokens_in": tokens[0] or 0, "tokens_out": tokens[1] or 0}
+
+
+def _counts_of_chunks(db: sqlite3.Connection) -> dict[str, int]:
+    sums = db.execute(
+        "SELECT TOTAL(n_visits), TOTAL(n_steps), TOTAL(n_turns) FROM chunks"
+    ).fetchone()
+    return dict(zip(("visits", "steps", "turns"), map(int, sums), strict=True))
 
 
 def wall_seconds(db: sqlite3.Connection) -> float:
