@@ -63,16 +63,23 @@ VIEWS = {
 """The SELECT of each view by the table in whose place it stands."""
 
 
-def add_views(db: sqlite3.Connection, prefix: str = "") -> None:
+FUNCTIONS = ("steps_of", "turns_of", "figures_of", "facts_of")
+"""Names of the functions that the views call."""
+
+
+def add_views(
+    db: sqlite3.Connection, prefix: str = "", source: sqlite3.Connection | None = None
+) -> None:
     """Create the views in a connection, if its record keeps steps in chunks.
 
     Args:
         db: A record whose schema was checked.
         prefix: Stands before the name of each view.
+        source: The connection through which the views read chunks; `db` itself when None.
     """
     if not has_chunks(db):
         return
-    for name, function in _functions(db).items():
+    for name, function in zip(FUNCTIONS, _functions(source or db), strict=True):
         db.create_function(name, 2, function, deterministic=True)
     # The schema of the file is ours, and so are the views: they may call the functions.
     db.execute("PRAGMA trusted_schema = ON")
@@ -82,8 +89,8 @@ def add_views(db: sqlite3.Connection, prefix: str = "") -> None:
         db.execute(f"CREATE TEMP VIEW ledger AS {LEDGER}")
 
 
-def _functions(db: sqlite3.Connection) -> dict[str, Callable[[int, int], str | None]]:
-    """Return the functions of the views; each takes a chunk and the row of a user."""
+def _functions(db: sqlite3.Connection) -> tuple[Callable[[int, int], str | None], ...]:
+    """Return the functions in the order of their names; each takes a chunk and the row of a user."""
 
     @lru_cache(_CHUNKS_KEPT)
     def visits(chunk: int) -> VisitColumns:
@@ -121,9 +128,4 @@ def _functions(db: sqlite3.Connection) -> dict[str, Callable[[int, int], str | N
         facts = VisitFacts(*map(int, values))._replace(stars=values[5])
         return codec.dumps([facts])
 
-    return {
-        "steps_of": steps_of,
-        "turns_of": turns_of,
-        "figures_of": figures_of,
-        "facts_of": facts_of,
-    }
+    return steps_of, turns_of, figures_of, facts_of

@@ -28,8 +28,12 @@ Reading all of a record took 2 to 40 steps for each of its bytes (measured)."""
 _BETWEEN_CHECKS = 1_000_000
 
 
-def read_only(folder: Path) -> sqlite3.Connection:
+def read_only(folder: Path, *, views: bool = True) -> sqlite3.Connection:
     """Open a run's record for reading; another process may write to it.
+
+    Args:
+        folder: The run's folder.
+        views: Whether the connection gets the views of `chunk_views`.
 
     Raises:
         RunError: There is no record, or it is damaged or of another version.
@@ -46,7 +50,8 @@ def read_only(folder: Path) -> sqlite3.Connection:
             if not db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
                 raise _no_record(folder)
             check_schema(db, path)
-            add_views(db)
+            if views:
+                add_views(db)
             db.execute("PRAGMA query_only = ON")
         except BaseException:
             db.close()
