@@ -90,7 +90,7 @@ def add_views(
 
 
 def _functions(db: sqlite3.Connection) -> tuple[Callable[[int, int], str | None], ...]:
-    """Return the functions in the order of their names; each takes a chunk and the row of a user."""
+    """Return the functions in the order of their names; each takes a chunk and a user's row."""
 
     @lru_cache(_CHUNKS_KEPT)
     def visits(chunk: int) -> VisitColumns:

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 from starec_sim.errors import RunError, did_you_mean
 from starec_sim.runs import codec
 from starec_sim.runs.facts import StepFacts, step_facts
+from starec_sim.runs.levels import RecordLevel, read_level, require_level
 from starec_sim.runs.open_record import read_only
 from starec_sim.runs.record_errors import readable_errors
 from starec_sim.runs.schema import FILE
@@ -44,6 +45,7 @@ _OUTLINE = StoredType[tuple[int, int, str, str, str, int, str]](
     "steps", tuple[Row, Row, str, str, str, Literal[0, 1], str]
 )
 
+_STEPS = "to read the steps of a user"
 _MAX_NAMED = 20_000
 """Users among whom near names are looked for."""
 _COLUMNS = "s.round, s.step, s.observation, s.decision, s.feedback, s.slow, s.reason, s.summary"
@@ -114,6 +116,8 @@ class Reader:
         self.db = read_only(folder)
         try:
             with readable_errors(self.path):
+                self.level: RecordLevel = read_level(self.db)
+                """How much the run keeps of what happened."""
                 self._texts = Texts(self.db)
         except BaseException:
             self.db.close()
@@ -122,6 +126,14 @@ class Reader:
     def close(self) -> None:
         """Close the file."""
         self.db.close()
+
+    def require(self, needed: RecordLevel, what: str) -> None:
+        """Check that enough is recorded for something, e.g. for `starec why`.
+
+        Raises:
+            RunError: The run was recorded with less.
+        """
+        require_level(self.db, self.path.parent, needed, what)
 
     def trials(self) -> list[RecordedTrial]:
         """Return the trials that have begun."""
@@ -247,11 +259,13 @@ class Reader:
 
     def steps(self, trial: RecordedTrial, user: int) -> Iterator[RecordedStep]:
         """Yield the committed steps of a user in order."""
+        self.require("decisions", _STEPS)
         rows = self.db.execute(f"SELECT {_COLUMNS} {_OF_USER}", (user, trial.number))
         return (self._step(trial, user, row) for row in rows)
 
     def step_keys(self, trial: RecordedTrial, user: int) -> list[tuple[int, int]]:
         """Return (round, step), from 0, of the committed steps of a user in order."""
+        self.require("decisions", _STEPS)
         rows = self.db.execute(f"SELECT s.round, s.step {_OF_USER}", (user, trial.number))
         return [_KEY.from_row(row) for row in rows]
 
@@ -265,6 +279,7 @@ class Reader:
 
     def outlines(self, trial: RecordedTrial, user: int) -> Iterator[StepOutline]:
         """Yield the committed steps of a user in order, without their texts."""
+        self.require("decisions", _STEPS)
         rows = self.db.execute(
             "SELECT s.round, s.step, s.observation, s.decision, s.feedback, s.slow, s.reason "
             f"{_OF_USER}",
@@ -311,6 +326,7 @@ class Reader:
 
     def round_steps(self, trial: RecordedTrial, round: int) -> dict[int, list[RecordedStep]]:
         """Return the steps of a round by user, in order and without their turns."""
+        self.require("decisions", _STEPS)
         rows = self.db.execute(
             "SELECT user, round, step, observation, decision, feedback, slow, reason, summary "
             "FROM steps WHERE trial = ? AND round = ? ORDER BY user, step",

@@ -33,6 +33,7 @@ class Recording:
         self.name = folder.name
         self._path = folder / FILE
         with closing(Reader(folder)) as reader, readable_errors(self._path):
+            reader.require("everything", "a replay or a fork")
             trials = {(trial.arm, trial.seed): trial.number for trial in reader.trials()}
         if (arm, seed) not in trials:
             has = ", ".join(f'"{name}" with seed {of}' for name, of in trials) or "none"

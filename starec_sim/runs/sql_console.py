@@ -15,6 +15,7 @@ from starec_sim.errors import RunError, did_you_mean
 from starec_sim.runs.chunk_views import FUNCTIONS as CHUNK_FUNCTIONS
 from starec_sim.runs.chunk_views import VIEWS as CHUNK_VIEWS
 from starec_sim.runs.chunk_views import add_views
+from starec_sim.runs.levels import require_level
 from starec_sim.runs.open_record import read_only
 from starec_sim.runs.record_errors import readable_errors
 from starec_sim.runs.run_tables import read_run
@@ -34,6 +35,8 @@ _ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_RECURSIVE}
 _TABLE_FUNCTIONS = ("json_each", "json_tree")
 _OURS = ("text_of", "prompt_of", *CHUNK_FUNCTIONS)
 """Functions of the views, which read what the record holds."""
+_OF_STEPS = ("steps", "impressions", "turns", "rewards", "visits")
+"""Views on what single users did."""
 _PREFIX = "recorded_"
 _READERS = (*VIEWS, *(f"{_PREFIX}{name}" for name in CHUNK_VIEWS))
 """Views that may read the tables of the record."""
@@ -76,6 +79,9 @@ def query(folder: Path, sql: str, limits: QueryLimits = QueryLimits()) -> SqlRes
         _console(folder, source) as db,
     ):
         texts = Texts(source)
+        for name in _OF_STEPS:
+            if re.search(rf"\b{name}\b", sql, re.IGNORECASE):
+                require_level(source, folder, "decisions", f"the view {name}")
         db.create_function("text_of", 1, texts.__getitem__, deterministic=True)
         db.create_function("prompt_of", 1, lambda ids: _prompt(texts, ids), deterministic=True)
         if re.search(r"\brollouts\b", sql, re.IGNORECASE):
