@@ -276,10 +276,13 @@ def hashed_step(key: tuple[int, int, int], step: Step, columns: StepColumns) -> 
         step: The step.
         columns: Its texts.
     """
-    hashed: list[Any] = [key, columns, step.memory.summary]
-    if step.notes:
-        hashed.append(sorted(step.notes.items()))
-    return codec.dumps(hashed).encode()
+    *texts, slow, reason = columns
+    texts = [codec.dumps(text) for text in texts]
+    notes = f",{codec.dumps(sorted(step.notes.items()))}" if step.notes else ""
+    return (
+        f"[[{key[0]},{key[1]},{key[2]}],[{','.join(texts)},{slow},{codec.dumps(reason)}],"
+        f"{codec.dumps(step.memory.summary)}{notes}]"
+    ).encode()
 
 
 def _with_none(metrics: Mapping[str, float]) -> dict[str, float | None]:
