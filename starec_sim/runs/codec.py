@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 from typing_extensions import TypedDict  # that of Python 3.11 is refused by pydantic
@@ -196,7 +196,13 @@ def load_memory(text: str) -> Memory:
 
 
 def _dump_experiences(experiences: Sequence[Experience]) -> str:
-    texts = [f"[{e.item},{_number(e.rating)},{_text(e.source)}]" for e in experiences]
+    # A call of `_number` for each would take longer than all the rest: a memory holds 40 of them.
+    texts = [
+        f"[{e.item},{rating!r},{_text(e.source)}]"
+        if type(rating := e.rating) is float and -inf < rating < inf
+        else f"[{e.item},{_number(rating)},{_text(e.source)}]"
+        for e in experiences
+    ]
     return f"[{','.join(texts)}]"
 
 
