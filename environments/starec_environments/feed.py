@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field
 from starec_environments.feed_events import EVENTS, FeedEvents
 from starec_environments.feed_log import FeedLog, split_logs
 from starec_environments.mood import Moods, MoodSettings, delight
+from starec_environments.shared_experience import shared_experience
 from starec_environments.signals import Likes, SignalNames, Signals
 from starec_environments.truth import Truth
 from starec_sim import plugins
@@ -145,10 +146,11 @@ class FeedEnvironment:
     def history(self, user: int) -> tuple[Experience, ...]:
         """Return the rated part of the user's known log."""
         known = self._log.of(user)
+        stars = known.ratings + 0.0  # of -0.0 and 0.0, which are equal, one is shared
         source = "logged" if self._truth.source == "model" else self._truth.source
         return tuple(
-            Experience(item, rating, source)
-            for item, rating in zip(known.items.tolist(), known.ratings.tolist(), strict=True)
+            shared_experience(item, rating, source)
+            for item, rating in zip(*(each.tolist() for each in (known.items, stars)), strict=True)
             if not np.isnan(rating)
         )
 
@@ -296,8 +298,9 @@ class _Offer(NamedTuple):
 
     def experiences(self, page: slice, source: str) -> dict[int, Experience]:
         return {
-            item: Experience(item, rating, "logged" if logged else source)
+            item: shared_experience(item, rating, "logged" if logged else source)
             for item, rating, logged in zip(
-                *(column[page].tolist() for column in self[:3]), strict=True
+                *(column[page].tolist() for column in (self.items, self.stars + 0.0, self.logged)),
+                strict=True,
             )
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -11,7 +12,7 @@ from pydantic import Field, model_validator
 from scipy.sparse import csr_matrix
 
 from starec_environments.datasets.synthetic_titles import ERAS, GENRES, names, occupation, titles
-from starec_environments.datasets.world import Drift, SyntheticWorld
+from starec_environments.datasets.world import Drift, SyntheticWorld, Tastes
 from starec_sim.dataset import Dataset, Interactions
 from starec_sim.rng import Streams
 from starec_sim.settings import Settings
@@ -79,9 +80,8 @@ class Synthetic:
         users = tuple(_person(streams, user) for user in range(config.users))
         sizes = [sum(kind == attribute for kind, _ in catalogue.values) for attribute in IMPORTANCE]
 
-        def tastes(purpose: str) -> FloatArray:
-            rows = (streams.stream(purpose, user=user) for user in range(config.users))
-            return np.stack([_tastes(rng, sizes) for rng in rows])
+        def tastes(purpose: str) -> Tastes:
+            return Tastes(partial(_tastes_of, streams, purpose, sizes), sum(sizes))
 
         before = tastes("taste")
         # Without drift, the tastes after it are not used.
@@ -183,8 +183,9 @@ def _person(streams: Streams, user: int) -> User:
     return User(f"u{user + 1}", {"age": str(age), "gender": gender, "occupation": job})
 
 
-def _tastes(rng: np.random.Generator, sizes: list[int]) -> FloatArray:
+def _tastes_of(streams: Streams, purpose: str, sizes: list[int], user: int) -> FloatArray:
     """Return one user's weights: some values liked, some disliked, most neither."""
+    rng = streams.stream(purpose, user=user)
     weights = []
     for size in sizes:
         liked, disliked = max(1, round(LIKED_SHARE * size)), max(1, round(DISLIKED_SHARE * size))
