@@ -73,10 +73,14 @@ def top_k(scores: NDArray[Any], k: int) -> Slates:
     # A partition finds the k-th best score in linear time, but breaks ties in no fixed order. So it
     # only gives the threshold: all above it are kept, and the first of those that equal it.
     threshold = np.partition(scores, n_items - width, axis=1)[:, n_items - width, None]
-    above = scores > threshold
-    level = scores == threshold
-    room = width - above.sum(axis=1, keepdims=True)
-    chosen = np.nonzero(above | (level & (level.cumsum(axis=1) <= room)))[1].reshape(n, width)
+    best_of_row = scores >= threshold
+    surplus = np.count_nonzero(best_of_row, axis=1) - width
+    if surplus.any():  # more columns than are wanted, because some equal the threshold
+        tied = np.flatnonzero(surplus)
+        level = scores[tied] == threshold[tied]
+        room = np.count_nonzero(level, axis=1) - surplus[tied]
+        best_of_row[tied] &= ~level | (level.cumsum(axis=1) <= room[:, None])
+    chosen = np.nonzero(best_of_row)[1].reshape(n, width)
     values = np.take_along_axis(scores, chosen, axis=1)
     order = np.argsort(-values, axis=1, kind="stable")
 
