@@ -76,10 +76,10 @@ def top_k(scores: NDArray[Any], k: int) -> Slates:
     best_of_row = scores >= threshold
     surplus = np.count_nonzero(best_of_row, axis=1) - width
     if surplus.any():  # more columns than are wanted, because some equal the threshold
-        tied = np.flatnonzero(surplus)
-        level = scores[tied] == threshold[tied]
-        room = np.count_nonzero(level, axis=1) - surplus[tied]
-        best_of_row[tied] &= ~level | (level.cumsum(axis=1) <= room[:, None])
+        rows, columns = np.nonzero(scores == threshold)
+        ends = np.bincount(rows, minlength=n).cumsum()
+        dropped = np.arange(len(rows)) >= (ends - surplus)[rows]
+        best_of_row[rows[dropped], columns[dropped]] = False
     chosen = np.nonzero(best_of_row)[1].reshape(n, width)
     values = np.take_along_axis(scores, chosen, axis=1)
     order = np.argsort(-values, axis=1, kind="stable")
