@@ -57,7 +57,9 @@ def draw_visit(rng: np.random.Generator, user: int, round: int, turns: int) -> V
     for page in range(PAGES):
         part = slice(page * PAGE_SIZE, (page + 1) * PAGE_SIZE)
         both = list(zip(items[part], stars[part], watches[part], strict=True))
-        lived = tuple(Experience(item, rating, "world") for item, rating, watched in both if watched)
+        lived = tuple(
+            Experience(item, rating, "world") for item, rating, watched in both if watched
+        )
         reward = {"engagement": len(lived) / PAGE_SIZE, "satisfaction": len(lived) / 7}
         text = f"{PROMPT} {round} {user} {page}"
         asked = [

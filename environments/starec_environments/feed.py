@@ -18,7 +18,6 @@ from pydantic import BaseModel, Field
 from starec_environments.feed_events import EVENTS, FeedEvents
 from starec_environments.feed_log import FeedLog, split_logs
 from starec_environments.mood import Moods, MoodSettings, delight
-from starec_environments.shared_experience import shared_experience
 from starec_environments.signals import Likes, SignalNames, Signals
 from starec_environments.truth import Truth
 from starec_sim import plugins
@@ -28,6 +27,7 @@ from starec_sim.errors import DataError
 from starec_sim.plugins import Spec, Uses, spec_or
 from starec_sim.recommender import Recommender
 from starec_sim.rng import Streams
+from starec_sim.shared_experience import shared_experience
 from starec_sim.tasks import FEED, Task
 from starec_sim.types import (
     Decision,
@@ -146,11 +146,10 @@ class FeedEnvironment:
     def history(self, user: int) -> tuple[Experience, ...]:
         """Return the rated part of the user's known log."""
         known = self._log.of(user)
-        stars = known.ratings + 0.0  # of -0.0 and 0.0, which are equal, one is shared
         source = "logged" if self._truth.source == "model" else self._truth.source
         return tuple(
             shared_experience(item, rating, source)
-            for item, rating in zip(*(each.tolist() for each in (known.items, stars)), strict=True)
+            for item, rating in zip(known.items.tolist(), known.ratings.tolist(), strict=True)
             if not np.isnan(rating)
         )
 
@@ -225,6 +224,7 @@ class FeedEnvironment:
 
     def end_round(self, visits: Sequence[Visit]) -> Mapping[str, float]:
         """Change moods, append what was watched to the log, and refit if it is time."""
+        self._offers = {}  # a kilobyte for each visitor
         self._moods.move(visits)
         new = self._log.append(visits)
         if self.config.refit_every:
@@ -300,7 +300,6 @@ class _Offer(NamedTuple):
         return {
             item: shared_experience(item, rating, "logged" if logged else source)
             for item, rating, logged in zip(
-                *(column[page].tolist() for column in (self.items, self.stars + 0.0, self.logged)),
-                strict=True,
+                *(column[page].tolist() for column in self[:3]), strict=True
             )
         }

@@ -14,6 +14,7 @@ from typing import Any
 from typing_extensions import TypedDict  # that of Python 3.11 is refused by pydantic
 
 from starec_sim.runs.stored_values import Count, Number, Row, StoredType, StoredValueError
+from starec_sim.shared_experience import shared_experience
 from starec_sim.tasks import BUILT_IN, FEED, SKIP, Act, task_of_json, task_to_json
 from starec_sim.types import Action, Decision, Experience, Feedback, Item, Memory, Observation
 
@@ -234,7 +235,7 @@ def _experiences(
     rows: Sequence[_StoredExperience], done: Sequence[_StoredDone]
 ) -> tuple[Experience, ...]:
     if not done:
-        return tuple(Experience(*row) for row in rows)
+        return tuple(shared_experience(*row) for row in rows)
     if len(done) != len(rows):
         raise StoredValueError(f"{len(rows)} experiences, and {len(done)} of what was done")
     return tuple(Experience(*row, *act) for row, act in zip(rows, done, strict=True))
