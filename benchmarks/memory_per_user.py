@@ -3,10 +3,10 @@
     python benchmarks/memory_per_user.py [--users 1000 10000 100000] [--rounds 2] [--json]
 
 Users of a generated world (2,000 items, 40 interactions each) visit a feed, all of them in each
-round, and decide by a formula: no policy is asked. A second process goes on with the run, as after a
-resume: its resident memory is what a simulation holds between two rounds (`simulation`), without
-what a round leaves in the allocator. `peak` is that of the process that played. Both are given for a
-user as the growth over the smallest size, so the interpreter does not count. All in MiB.
+round, and decide by a formula: no policy is asked. A second process goes on with the run, as after
+a resume: its resident memory is what a simulation holds between two rounds (`simulation`), without
+what a round leaves in the allocator. `peak` is that of the process that played. Both are given for
+a user as the growth over the smallest size, so the interpreter does not count. All in MiB.
 """
 
 from __future__ import annotations

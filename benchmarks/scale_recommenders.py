@@ -4,9 +4,9 @@
 
 The log has 10 million interactions of 100,000 users with 50,000 items, with long tails of both. It
 is drawn once for each recommender, in a process of its own, so that the peak of the memory is that
-of one recommender; `log MB` is the peak before the fit. `observe s` takes in the interactions of one
-more round, 100,000 of them, without a fit. `1,000 users s` is the time of slates of 50 items for
-1,000 users. Sequence models learn on a graphics card in practice; name a smaller log for them:
+of one recommender; `log MB` is the peak before the fit. `observe s` takes in 100,000 interactions,
+those of one more round, without a fit. `1,000 users s` is the time of slates of 50 items for 1,000
+users. Sequence models learn on a graphics card in practice; name a smaller log for them:
 
     python benchmarks/scale_recommenders.py --only gru4rec sasrec --interactions 200000
 """

@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from starec_sim.dataset import Interactions
 from starec_sim.errors import ContractError
+from starec_sim.progress import report_progress
 from starec_sim.recommender import Slates
 from starec_sim.types import LIKED_ABOVE, FloatArray, IntArray
 
@@ -132,6 +133,7 @@ class ScoringRecommender(ABC):
             scores = self._scores(users[some], rng)
             scores[seen[users[some]].nonzero()] = -np.inf
             parts.append(top_k(scores, k))
+            report_progress("recommending, user", min(some.stop, len(users)), len(users))
         return Slates(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
     def score(self, users: IntArray, items: IntArray) -> FloatArray:
