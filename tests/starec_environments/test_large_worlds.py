@@ -17,8 +17,8 @@ from starec_sim.rng import Streams
 from starec_sim.types import Action, Decision, Item, Step, User, Verdict, Visit
 
 USERS, ITEMS, EACH = 10_000, 5_000, 4
-BYTES = USERS * ITEMS
-"""Of an array of (users, items) with one byte for each pair."""
+BYTES = 2 * USERS * ITEMS
+"""Of an array of (users, items) with two bytes for each pair; numbers have four or eight."""
 
 
 class Parity:
