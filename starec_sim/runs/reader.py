@@ -9,8 +9,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
+
 from starec_sim.errors import RunError, did_you_mean
 from starec_sim.runs import codec
+from starec_sim.runs.chunk_sums import user_sums
 from starec_sim.runs.facts import StepFacts, step_facts
 from starec_sim.runs.levels import RecordLevel, read_level, require_level
 from starec_sim.runs.open_record import read_only
@@ -359,6 +362,12 @@ class Reader:
 
     def most_slow_steps(self, trial: RecordedTrial, count: int) -> list[tuple[str, int, int]]:
         """Return (id, steps, slow steps) of the `count` users with the most slow steps."""
+        if self.level == "decisions":
+            _, facts, _ = user_sums(self.db, trial.number)
+            steps, slow = facts[0].astype(int), facts[6].astype(int)
+            order = np.lexsort((np.arange(len(steps)), -steps, -slow))
+            first = [int(user) for user in order[:count] if steps[user]]
+            return [(self.user_at(trial, n), int(steps[n]), int(slow[n])) for n in first]
         rows = self.db.execute(
             "SELECT u.id, COUNT(*), SUM(s.slow) FROM steps s JOIN users u USING (trial, user) "
             "WHERE s.trial = ? GROUP BY s.user ORDER BY 3 DESC, 2 DESC, s.user LIMIT ?",
