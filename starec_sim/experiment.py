@@ -95,11 +95,9 @@ class Experiment(Settings):
     commands ignore them."""
     gateway: GatewaySettings = GatewaySettings()
     record: RecordLevel = "everything"
-    """How much of the run is recorded: `everything`, `decisions` (without prompts and answers), or
-    `metrics` (figures of rounds, and what a resume needs). The digest is the same."""
+    """How much is recorded, see `starec_sim.runs.levels`; the digest is the same."""
     plugin_errors: Literal["stop", "skip"] = "stop"
-    """What follows when a plug-in fails in a visit. `stop` ends the run; `skip` leaves the visit
-    out, names it, and counts it in the metric `skipped`."""
+    """When a plug-in fails in a visit: `stop` ends the run, `skip` leaves the visit out, counted."""
     tracing: bool = False
     """Whether LangChain sends prompts and answers to the LangSmith server of the environment
     variables. They alone do not switch it on."""

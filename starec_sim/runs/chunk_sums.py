@@ -85,3 +85,11 @@ def user_sums(db: sqlite3.Connection, trial: int) -> UserSums:
         exits = of_chunk.facts[_EXITS] > 0
         left[users[exits]] = np.maximum(left[users[exits]], round)
     return UserSums(visits, facts, left)
+
+
+def most_slow(db: sqlite3.Connection, trial: int, count: int) -> list[tuple[int, int, int]]:
+    """Return (row, steps, slow steps) of the `count` users with the most slow steps."""
+    sums = VisitFacts(*user_sums(db, trial).facts.astype(np.int64))
+    steps, slow = np.asarray(sums.steps), np.asarray(sums.slow)
+    order = np.lexsort((np.arange(len(steps)), -steps, -slow))
+    return [(int(n), int(steps[n]), int(slow[n])) for n in order[:count] if steps[n]]

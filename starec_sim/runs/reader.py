@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import difflib
 import shlex
+import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
-
 from starec_sim.errors import RunError, did_you_mean
 from starec_sim.runs import codec
-from starec_sim.runs.chunk_sums import user_sums
+from starec_sim.runs.chunk_sums import most_slow
 from starec_sim.runs.facts import StepFacts, step_facts
 from starec_sim.runs.levels import RecordLevel, read_level, require_level
 from starec_sim.runs.open_record import read_only
@@ -182,19 +181,7 @@ class Reader:
         ).fetchone()
         if row:
             return _user(row)
-        rows = self.db.execute(
-            "SELECT id FROM users WHERE trial = ? ORDER BY user", (trial.number,)
-        )
-        ids = [str(found) for (found,) in rows]
-        near = [found for found in ids if found.casefold() == user_id.casefold()]
-        near = near or difflib.get_close_matches(user_id, ids[:_MAX_NAMED], n=3)
-        nearest = f"the nearest are {', '.join(near)}; " if near else ""
-        run = shlex.quote(str(self.path.parent))
-        raise RunError(
-            f'no user of this trial has the id "{user_id}"; '
-            f"{nearest}the first are {', '.join(ids[:8])}",
-            hint=f"name one of those; `starec show {run}` names those with the most slow thinking",
-        )
+        raise _no_user(self.db, self.path.parent, trial, user_id)
 
     def users(self, trial: RecordedTrial) -> Iterator[tuple[int, User]]:
         """Yield (row, user) of all users of a trial, in order of row."""
@@ -363,17 +350,29 @@ class Reader:
     def most_slow_steps(self, trial: RecordedTrial, count: int) -> list[tuple[str, int, int]]:
         """Return (id, steps, slow steps) of the `count` users with the most slow steps."""
         if self.level == "decisions":
-            _, facts, _ = user_sums(self.db, trial.number)
-            steps, slow = facts[0].astype(int), facts[6].astype(int)
-            order = np.lexsort((np.arange(len(steps)), -steps, -slow))
-            first = [int(user) for user in order[:count] if steps[user]]
-            return [(self.user_at(trial, n), int(steps[n]), int(slow[n])) for n in first]
+            slowest = most_slow(self.db, trial.number, count)
+            return [(self.user_at(trial, user), steps, slow) for user, steps, slow in slowest]
         rows = self.db.execute(
             "SELECT u.id, COUNT(*), SUM(s.slow) FROM steps s JOIN users u USING (trial, user) "
             "WHERE s.trial = ? GROUP BY s.user ORDER BY 3 DESC, 2 DESC, s.user LIMIT ?",
             (trial.number, count),
         )
         return [_SLOW.from_row(row) for row in rows]
+
+
+def _no_user(db: sqlite3.Connection, folder: Path, trial: RecordedTrial, user_id: str) -> RunError:
+    """Return the error of an id that no user of a trial has."""
+    rows = db.execute("SELECT id FROM users WHERE trial = ? ORDER BY user", (trial.number,))
+    ids = [str(found) for (found,) in rows]
+    near = [found for found in ids if found.casefold() == user_id.casefold()]
+    near = near or difflib.get_close_matches(user_id, ids[:_MAX_NAMED], n=3)
+    nearest = f"the nearest are {', '.join(near)}; " if near else ""
+    run = shlex.quote(str(folder))
+    return RunError(
+        f'no user of this trial has the id "{user_id}"; '
+        f"{nearest}the first are {', '.join(ids[:8])}",
+        hint=f"name one of those; `starec show {run}` names those with the most slow thinking",
+    )
 
 
 def _user(row: tuple[Any, ...]) -> tuple[int, User]:

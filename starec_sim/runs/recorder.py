@@ -198,9 +198,8 @@ class Recorder:
             for index, visit in enumerate(visits):
                 columns = [step_columns(step) for step in visit.steps]
                 turns = self._hashed_turns[visit.user]
-                rows.visit(
-                    visit, columns, turns, facts[index] if facts else [{}] * len(visit.steps)
-                )
+                known = facts[index] if facts else [{}] * len(visit.steps)
+                rows.visit(visit, columns, turns, known)
                 for number, step in enumerate(visit.steps):
                     key = (round, visit.user, number)
                     sha.update(hashed_step(key, step, columns[number]) + turns[number].hash)

@@ -26,6 +26,7 @@ DISLIKED_SHARE = 0.2
 """Share of the values of an attribute that a user dislikes."""
 ACTIVITY_SPREAD = 0.5
 ITEMS_PER_MAKER = 20
+LOGS_AT_ONCE = 1_000
 FIRST_DAY = 1_672_531_200
 """2023-01-01, in seconds since the epoch. The log covers one year."""
 YEAR_S = 365 * 24 * 3600
@@ -209,6 +210,8 @@ def _log(config: Synthetic.Config, world: SyntheticWorld, catalogue: _Catalogue)
         items = items[np.argsort(keys[items])]
         times = FIRST_DAY + np.sort(rng.integers(YEAR_S - n, size=n)) + np.arange(n)
         stars = np.rint(world.ratings(user, items, round=0))
+        if len(logs) == LOGS_AT_ONCE:  # many small arrays would leave holes in memory
+            logs = [Interactions.concatenate(*logs)]
         logs.append(Interactions(np.full(n, user), items, stars, times))
     log = Interactions.concatenate(*logs)
     return log.where(np.argsort(log.times, kind="stable"))
