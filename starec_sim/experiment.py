@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 from starec_sim import plugins, yaml_files
 from starec_sim.environment import OwnMetrics
 from starec_sim.errors import ConfigError, DataError, RunError, did_you_mean
+from starec_sim.executors.settings import ExecutorSettings
 from starec_sim.glossary import METRICS, OF_ACTIONS, metric_name
 from starec_sim.plugin_files import from_folder
 from starec_sim.plugins import Plugin, Spec, spec_or
@@ -26,7 +27,7 @@ from starec_sim.settings import HINT, Settings, current_key, current_values, val
 
 _SHARED = (
     *("name", "seed", "rounds", "replicates", "concurrency", "runs_dir", "report", "arms"),
-    *("gateway", "budget", "train", "tracing", "record"),
+    *("executor", "gateway", "budget", "train", "tracing", "record"),
 )
 """Keys that an arm cannot change, so that arms can be compared."""
 _CHANGEABLE = ("environment", "agent", "policies")
@@ -79,6 +80,7 @@ class Experiment(Settings):
     """Trials of each arm, with the seeds seed, seed + 1, ...; the same seeds in every arm."""
     concurrency: int = Field(default=64, ge=1, le=4096)
     """Visits in progress at once."""
+    executor: ExecutorSettings = ExecutorSettings()
     runs_dir: Path = Path("runs")
     data: Spec | None = None
     """None for an environment that needs no dataset."""
@@ -91,16 +93,14 @@ class Experiment(Settings):
     """What changes at the beginning of which round."""
     report: Report = Report()
     train: dict[str, Any] | None = None
-    """Settings of `starec train`, with the keys of `starec_sim.learning.config.Training`. Other
-    commands ignore them."""
+    """Settings of `starec train`, see `starec_sim.learning.config.Training`; others ignore them."""
     gateway: GatewaySettings = GatewaySettings()
     record: RecordLevel = "everything"
     """How much is recorded, see `starec_sim.runs.levels`; the digest is the same."""
     plugin_errors: Literal["stop", "skip"] = "stop"
-    """When a plug-in fails in a visit: `stop` ends the run, `skip` leaves the visit out, counted."""
+    """When a plug-in fails in a visit: `stop` ends the run, `skip` leaves it out and counts it."""
     tracing: bool = False
-    """Whether LangChain sends prompts and answers to the LangSmith server of the environment
-    variables. They alone do not switch it on."""
+    """Whether prompts and answers go to LangSmith; its variables alone do not switch it on."""
     budget: Budget = Budget()
 
     @model_validator(mode="after")

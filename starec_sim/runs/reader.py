@@ -130,11 +130,7 @@ class Reader:
         self.db.close()
 
     def require(self, needed: RecordLevel, what: str) -> None:
-        """Check that enough is recorded for something, e.g. for `starec why`.
-
-        Raises:
-            RunError: The run was recorded with less.
-        """
+        """Raise an error unless enough is recorded for something, e.g. for `starec why`."""
         require_level(self.db, self.path.parent, needed, what)
 
     def trials(self) -> list[RecordedTrial]:
