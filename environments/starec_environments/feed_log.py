@@ -97,9 +97,11 @@ class FeedLog:
 
     def _extend(self, new: Interactions) -> None:
         """Append to the log; what was known before is its beginning, and no copy of it."""
-        known = len(self.known.users)
-        self.interactions = Interactions.concatenate(self.interactions, new)
-        self.known = Interactions(*(column[:known] for column in self.interactions))
+        known = slice(len(self.known.users))
+        log = self.interactions = Interactions.concatenate(self.interactions, new)
+        self.known = Interactions(
+            log.users[known], log.items[known], log.ratings[known], log.times[known]
+        )
 
     def hidden(self, wanted: int) -> csr_matrix:
         """Return what must not be shown: all that was consumed, and what was skipped lately.
