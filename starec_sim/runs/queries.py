@@ -151,12 +151,12 @@ def user_means(
         }
         if has_chunks(db):
             at_row = np.array([place_of[row] for row in sorted(place_of)], np.int64)
-            for _, _, visits in visit_chunks(db, [trial], rounds):
-                if len(visits.users) and visits.users[-1] >= len(at_row):
-                    raise missing(f"the user at row {visits.users[-1]}")
-                for name, of_name in zip(visits.names, visits.figures, strict=True):
+            for _, _, of_chunk in visit_chunks(db, [trial], rounds):
+                if len(of_chunk.users) and of_chunk.users[-1] >= len(at_row):
+                    raise missing(f"the user at row {of_chunk.users[-1]}")
+                for name, of_name in zip(of_chunk.names, of_chunk.figures, strict=True):
                     there = ~np.isnan(of_name)
-                    _add(sums, counts, name, at_row[visits.users[there]], of_name[there], places)
+                    _add(sums, counts, name, at_row[of_chunk.users[there]], of_name[there], places)
             continue
         for round in rounds:
             users, figures = _figures_of_round(db, trial, round)

@@ -200,7 +200,7 @@ def _tastes_of(streams: Streams, purpose: str, sizes: list[int], user: int) -> F
 def _log(config: Synthetic.Config, world: SyntheticWorld, catalogue: _Catalogue) -> Interactions:
     """Draw the items of every user one after the other, by popularity and taste, and rate them."""
     streams, everything = Streams(config.seed), np.arange(config.items)
-    logs = []
+    logs: list[Interactions] = []
     for user in range(config.users):
         rng = streams.stream("log", user=user)
         activity = np.exp(ACTIVITY_SPREAD * rng.standard_normal() - ACTIVITY_SPREAD**2 / 2)
