@@ -21,12 +21,13 @@ from starec_sim.policies.settings import Budget, GatewaySettings, split_spec
 from starec_sim.policy_endpoints import check_endpoint
 from starec_sim.runs.code import CodeRules, code_of_file
 from starec_sim.runs.folder import CONFIG, configuration
+from starec_sim.runs.levels import RecordLevel
 from starec_sim.schedule import ScheduledChange, ScheduledEvent, in_order, scheduled_event
 from starec_sim.settings import HINT, Settings, current_key, current_values, validate
 
 _SHARED = (
     *("name", "seed", "rounds", "replicates", "concurrency", "runs_dir", "report", "arms"),
-    *("executor", "gateway", "budget", "train", "tracing"),
+    *("executor", "gateway", "budget", "train", "tracing", "record"),
 )
 """Keys that an arm cannot change, so that arms can be compared."""
 _CHANGEABLE = ("environment", "agent", "policies")
@@ -92,15 +93,14 @@ class Experiment(Settings):
     """What changes at the beginning of which round."""
     report: Report = Report()
     train: dict[str, Any] | None = None
-    """Settings of `starec train`, with the keys of `starec_sim.learning.config.Training`. Other
-    commands ignore them."""
+    """Settings of `starec train`, see `starec_sim.learning.config.Training`; others ignore them."""
     gateway: GatewaySettings = GatewaySettings()
+    record: RecordLevel = "everything"
+    """How much is recorded, see `starec_sim.runs.levels`; the digest is the same."""
     plugin_errors: Literal["stop", "skip"] = "stop"
-    """What follows when a plug-in fails in a visit. `stop` ends the run; `skip` leaves the visit
-    out, names it, and counts it in the metric `skipped`."""
+    """When a plug-in fails in a visit: `stop` ends the run, `skip` leaves it out and counts it."""
     tracing: bool = False
-    """Whether LangChain sends prompts and answers to the LangSmith server of the environment
-    variables. They alone do not switch it on."""
+    """Whether prompts and answers go to LangSmith; its variables alone do not switch it on."""
     budget: Budget = Budget()
 
     @model_validator(mode="after")

@@ -250,6 +250,7 @@ def _run(folder: Path, trials: Trials, events: RunEvents | None) -> RunResult:
         phrases=trials.builder.phrases(),
         gateway=experiment.gateway,
         budget=experiment.budget,
+        level=experiment.record,
     ) as opened:
         play_trials(opened, trials, events)
     return _result(folder, experiment, opened.manifest)

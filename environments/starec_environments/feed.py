@@ -27,6 +27,7 @@ from starec_sim.errors import DataError
 from starec_sim.plugins import Spec, Uses, spec_or
 from starec_sim.recommender import Recommender
 from starec_sim.rng import Streams
+from starec_sim.shared_experience import shared_experience
 from starec_sim.tasks import FEED, Task
 from starec_sim.types import (
     Decision,
@@ -147,7 +148,7 @@ class FeedEnvironment:
         known = self._log.of(user)
         source = "logged" if self._truth.source == "model" else self._truth.source
         return tuple(
-            Experience(item, rating, source)
+            shared_experience(item, rating, source)
             for item, rating in zip(known.items.tolist(), known.ratings.tolist(), strict=True)
             if not np.isnan(rating)
         )
@@ -228,6 +229,7 @@ class FeedEnvironment:
 
     def end_round(self, visits: Sequence[Visit]) -> Mapping[str, float]:
         """Change moods, append what was watched to the log, and refit if it is time."""
+        self._offers = {}  # a kilobyte for each visitor
         self._moods.move(visits)
         new = self._log.append(visits)
         if self.config.refit_every:
@@ -304,7 +306,7 @@ class _Offer(NamedTuple):
     ) -> dict[int, Experience]:
         columns = (column[page].tolist() for column in (self.items, self.stars, self.logged))
         return {
-            item: Experience(item, rating, "logged" if logged else source)
+            item: shared_experience(item, rating, "logged" if logged else source)
             for item, rating, logged in zip(*columns, strict=True)
             if item in chosen
         }
