@@ -106,6 +106,11 @@ class Recorder:
         )
         insert_items(db, trial, environment.items)
 
+    @property
+    def committed(self) -> Mapping[CallKey, Turn]:
+        """The turns of the present round that earlier processes committed."""
+        return self._committed
+
     def find(self, key: CallKey) -> Turn | None:
         """Return the turn that was committed under this key before the process started."""
         return self._committed.get(key)
