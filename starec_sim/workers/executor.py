@@ -121,6 +121,8 @@ class _PlayedRound:
         for key, turn in executor.recorder.committed.items():
             self._turns.setdefault(key.user, {})[key] = turn
         self._asked: dict[CallKey, asyncio.Task[Turn]] = {}
+        self._starting: set[asyncio.Task[Connection]] = set()
+        """Workers that are started. In a cluster one may wait long for its place."""
 
     async def play(self) -> list[Visit | StarecError]:
         """Play all shards, and return the visits in order of user."""
@@ -135,7 +137,7 @@ class _PlayedRound:
             for task in self._asked.values():
                 task.cancel()
             await asyncio.gather(*self._asked.values(), return_exceptions=True)
-        if len(self._played) < len(self._shards):
+        if not self._is_played:
             raise drained()
         return [visit for number in self._shards for visit in self._played[number]]
 
@@ -143,9 +145,16 @@ class _PlayedRound:
         """Give a worker shards until none is left; replace it when it is lost."""
         while self._waiting and not draining():
             in_hand: set[int] = set()
+            start = asyncio.create_task(self._pool.worker(number))
+            self._starting.add(start)
             try:
-                worker = await self._pool.worker(number)
+                worker = await start
+                self._starting.discard(start)
                 await self._use(worker, in_hand)
+            except asyncio.CancelledError:
+                if self._is_played and start.cancelled():
+                    return  # the others needed no replacement
+                raise
             except WorkerLost as lost:
                 place = await self._pool.lose(number)
                 self._give_back(in_hand, place, lost)
@@ -249,6 +258,13 @@ class _PlayedRound:
                 visit = self._to_play.finished(with_turns(visit, turns))
             visits.append(visit)
         self._played[message.shard] = visits
+        if self._is_played:
+            for start in self._starting:
+                start.cancel()
+
+    @property
+    def _is_played(self) -> bool:
+        return len(self._played) == len(self._shards)
 
 
 def _is_drained(message: Any) -> bool:

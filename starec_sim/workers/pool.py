@@ -54,14 +54,19 @@ class WorkerPool:
             StarecError: It cannot be started or built.
             WorkerLost: It ended while it was built.
         """
-        if number not in self._connections:
-            connection = self._connections[number] = await self.transport.start(number)
+        if number in self._connections:
+            return self._connections[number]
+        connection = self._connections[number] = await self.transport.start(number)
+        try:
             await connection.send(self.setup)
             while not isinstance(message := await connection.receive(), Ready):
                 told(message)
             _check_versions(message.versions, message.place)
-            self._places[number] = message.place
-        return self._connections[number]
+        except BaseException:
+            await self.lose(number)
+            raise
+        self._places[number] = message.place
+        return connection
 
     def world_of(self, environment: Environment) -> str:
         """Return the digest that the environments of workers must have; empty on one machine."""

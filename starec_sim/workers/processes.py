@@ -1,10 +1,10 @@
 """Workers in other processes of this machine.
 
-Each is a new Python, `python -m starec_sim.workers.process`, not a copy of this one (`fork`): a copy
-would inherit locks and threads of torch and BLAS in whatever state they are, and cards cannot be
-used in it. A new one is the same on every system and needs nothing of the script that was started.
-Messages go through its stdin and stdout. A worker whose stdin ends, because the parent is gone in
-whatever way, ends at once.
+Each is a new Python, `python -m starec_sim.workers.process`, and no copy of this one (`fork`): a
+copy would inherit locks and threads of torch and BLAS in whatever state they are. A new one is the
+same on every system, and needs nothing of the script that was started. Messages go through its
+stdin and stdout. A worker whose stdin ends, because the parent is gone in whatever way, ends at
+once.
 """
 
 from __future__ import annotations
@@ -127,6 +127,6 @@ def _environment(workers: int) -> dict[str, str]:
 
     Several workers that each use all cores would wait for each other, so each gets one thread.
     """
-    path = os.pathsep.join(os.path.abspath(each) for each in sys.path)  # noqa: PTH100 - "" is the working directory
+    path = os.pathsep.join(os.path.abspath(each) for each in sys.path)  # noqa: PTH100 - also of ""
     threads = {} if workers == 1 else dict.fromkeys(_THREADS, "1")
     return {**threads, **os.environ, "PYTHONPATH": path}

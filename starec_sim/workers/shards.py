@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 _MOST = 256
 """Users of a shard: a worker that is lost loses no more of its work."""
@@ -27,4 +28,4 @@ def split_users(users: Sequence[int], workers: int) -> list[tuple[int, ...]]:
     count = min(len(users), max(_EACH * workers, -(-len(users) // _MOST)))
     size, larger = divmod(len(users), count) if count else (0, 0)
     ends = [number * size + min(number, larger) for number in range(count + 1)]
-    return [tuple(users[start:end]) for start, end in zip(ends, ends[1:], strict=False)]
+    return [tuple(users[start:end]) for start, end in pairwise(ends)]

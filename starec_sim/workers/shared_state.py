@@ -87,8 +87,9 @@ class SharedStates:
         self._file = Path(self._folder.name) / str(self._number)
         with self._file.open("wb") as file:
             for name, array in arrays.items():
-                file.seek(places[name].offset)
-                file.write(array.tobytes() if array.ndim == 0 else memoryview(array).cast("B"))
+                if array.nbytes:
+                    file.seek(places[name].offset)
+                    file.write(array.reshape(-1).view(np.uint8).data)
         return self._file
 
     def close(self, *, keep_folder: bool = False) -> None:
