@@ -115,6 +115,9 @@ class _PlayedRound:
         self._shards = dict(enumerate(shards))
         self._waiting = deque(self._shards)
         self._losses: Counter[int] = Counter()
+        """By shard, the workers that were lost while they had it."""
+        self._lost_idle: Counter[int] = Counter()
+        """By worker, how often it was lost without a shard."""
         self._played: dict[int, Sequence[Visit | StarecError]] = {}
         self._turns: dict[int, dict[CallKey, Turn]] = {}
         """By user, the turns of visits that are not finished."""
@@ -157,7 +160,11 @@ class _PlayedRound:
                 raise
             except WorkerLost as lost:
                 place = await self._pool.lose(number)
+                if not in_hand:
+                    self._lost_idle[number] += 1
                 self._give_back(in_hand, place, lost)
+                if self._lost_idle[number] >= _LOSSES:
+                    raise _repeatedly_lost(place, lost, "before it played anything") from None
 
     def _give_back(self, in_hand: set[int], place: str, lost: WorkerLost) -> None:
         """Let the shards of a lost worker be played by another.
@@ -169,21 +176,12 @@ class _PlayedRound:
             self._waiting.appendleft(shard)
             self._losses[shard] += 1
         again = [shard for shard in sorted(in_hand) if self._losses[shard] >= _LOSSES]
-        if in_hand and not again:
-            return
-        where = "while it was built"
         if again:
             first, last = self._shards[again[0]][0], self._shards[again[-1]][-1]
-            where = (
-                f"in round {self._begin.round + 1}, while it played users in rows {first} to "
-                f"{last}, as one before it did"
+            round = self._begin.round + 1
+            raise _repeatedly_lost(
+                place, lost, f"in round {round}, while it played users in rows {first} to {last}"
             )
-        raise PausedError(
-            f"a worker ({place}) {lost} {where}",
-            hint="what it printed last may say why; if the machine has too little memory, set "
-            "fewer executor.workers",
-            reason="worker",
-        )
 
     async def _use(self, worker: Connection, in_hand: set[int]) -> None:
         await worker.send(self._begin)
@@ -272,3 +270,12 @@ def _is_drained(message: Any) -> bool:
     if not draining() or not isinstance(message, Failed):
         return False
     return isinstance(message.error, PausedError) and message.error.reason == "stopped"
+
+
+def _repeatedly_lost(place: str, lost: WorkerLost, when: str) -> PausedError:
+    return PausedError(
+        f"a worker ({place}) {lost} {when}, as one before it did",
+        hint="what it printed last may say why; if the machine has too little memory, set fewer "
+        "executor.workers",
+        reason="worker",
+    )

@@ -33,7 +33,7 @@ class Outbox:
         """By user of a shard in progress, the answers that the parent has or is sent."""
         self._send = send
         self._resources = resources
-        self._told = Spent()
+        self._told = resources.spent()
         self._new: list[tuple[CallKey, Turn]] = []
         self._timer: asyncio.TimerHandle | None = None
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 import threading
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from starec_sim.boundary import watched_calls
@@ -34,6 +36,7 @@ def main() -> None:
 async def _serve(from_parent: BinaryIO, to_parent: BinaryIO) -> None:
     loop = asyncio.get_running_loop()
     messages: asyncio.Queue[bytes] = asyncio.Queue()
+    shared_in: set[Path] = set()
 
     def read() -> None:
         try:
@@ -41,6 +44,8 @@ async def _serve(from_parent: BinaryIO, to_parent: BinaryIO) -> None:
                 data = from_parent.read(int.from_bytes(head, "big"))
                 loop.call_soon_threadsafe(messages.put_nowait, data)
         finally:
+            for folder in shared_in:  # the parent may have been killed
+                shutil.rmtree(folder, ignore_errors=True)
             os._exit(0)  # also in the call of a plug-in: nobody waits for its result
 
     def send(message: Any) -> None:
@@ -51,10 +56,12 @@ async def _serve(from_parent: BinaryIO, to_parent: BinaryIO) -> None:
 
     threading.Thread(target=read, daemon=True, name="starec-messages").start()
     worker = Worker(send)
+    worker.repeat_warnings()
     with watched_calls():
         while True:
             message = compact.loads(await messages.get())
             if isinstance(message, Begin):
+                shared_in.add(Path(message.state.path).parent)
                 message = replace(message, state=message.state.arrays())
             await worker.receive(message)
 

@@ -53,6 +53,7 @@ class WorkerActor:
             os.chdir(folder)
         self._messages: asyncio.Queue[bytes] = asyncio.Queue()
         self._worker = Worker(lambda message: self._messages.put_nowait(compact.dumps(message)))
+        self._worker.repeat_warnings()
 
     async def ready(self) -> None:
         """Return; then the actor runs."""

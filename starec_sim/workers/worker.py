@@ -76,7 +76,6 @@ class Worker:
 
     async def _prepare(self, message: Setup | Begin) -> None:
         if isinstance(message, Setup):
-            warnings.showwarning = self._warn
             self._built = _Built(message)
             await self._built.builder.open_policies()
             place = f"process {os.getpid()} on {socket.gethostname()}"
@@ -109,8 +108,13 @@ class Worker:
         except Exception as error:
             self._send(Failed.of(error, shard))
 
-    def _warn(self, message: Warning | str, category: type[Warning], *place: Any) -> None:
-        self._send(Warned(str(message), category))
+    def repeat_warnings(self) -> None:
+        """Let the parent show the warnings of this process."""
+
+        def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
+            self._send(Warned(str(message), category))
+
+        warnings.showwarning = show
 
 
 class _Built:

@@ -90,7 +90,11 @@ def test_an_error_arrives_with_its_cause_and_a_defect_with_its_traceback():
     paused = PausedError("no endpoint", hint="start it", reason="endpoint")
     paused.__cause__ = PolicyError("refused it", cause="refused")
     arrived = compact.loads(compact.dumps(Failed.of(paused, 3))).exception()
-    assert (arrived.message, arrived.hint, arrived.reason) == ("no endpoint", "start it", "endpoint")
+    assert (arrived.message, arrived.hint, arrived.reason) == (
+        "no endpoint",
+        "start it",
+        "endpoint",
+    )
     assert arrived.__cause__.cause == "refused"
     try:
         raise KeyError("x")

@@ -2,15 +2,18 @@
 
 import json
 import os
+import shutil
+import signal
+import time
 from pathlib import Path
 
 import pytest
 import yaml
 
 from starec_sim import runner
-from starec_sim.errors import PausedError
 from starec_sim.experiment import Experiment, read_experiment
-from tests.chat_endpoint import completion, endpoint
+from tests.chat_endpoint import endpoint
+from tests.forked import fork, wait
 
 pytestmark = pytest.mark.slow
 __all__ = ["endpoint"]
@@ -33,14 +36,14 @@ def shared() -> set[str]:
 def experiment(tmp_path):
     """Return an experiment of 23 users, which no number of shards divides."""
 
-    def experiment(policy, **changes):
+    def experiment(policy, slow=None, **changes):
         values = {
             "name": "test",
             "rounds": 2,
             "runs_dir": tmp_path / "runs",
             "data": {"use": "synthetic", "users": 23, "items": 200},
             "environment": {"use": "feed", "recommender": "als", "page_size": 6},
-            "policies": {"fast": policy, "slow": policy},
+            "policies": {"fast": policy, "slow": slow or policy},
         }
         return Experiment(**values | changes)
 
@@ -55,66 +58,45 @@ def nothing_is_left_behind():
     assert shared() == files
 
 
-def test_a_worker_that_is_killed_is_replaced_and_the_digest_is_that_of_one_process(
-    experiment, tmp_path
-):
-    sent = tmp_path / "sent"
-    alone = runner.run(experiment({"use": POLICY, "sent": str(sent), "times": 0}))
-    result = runner.run(experiment({"use": POLICY, "sent": str(sent)}, executor=TWO))
-    assert sent.read_text() == "x", "a worker was killed"
-    assert result.digest == alone.digest
-    assert result.ledger.total("calls") == alone.ledger.total("calls")
-
-
-def test_a_shard_that_loses_two_workers_pauses_the_run_and_a_resume_plays_on(
-    experiment, tmp_path, starec
-):
-    policy = {"use": POLICY, "sent": str(tmp_path / "sent"), "at": 1, "times": 3}
-    with pytest.raises(
-        PausedError, match=r"was killed by SIGKILL in round 1, while it played"
-    ) as e:
-        runner.run(experiment(policy, executor=TWO, rounds=1))
-    assert e.value.reason == "worker"
-    (folder,) = (tmp_path / "runs").iterdir()
-    status, out, err = starec("resume", folder, "--json")
-    assert not status, err
-    alone = runner.run(experiment({**policy, "times": 0}, rounds=1))
-    assert json.loads(out)["digest"] == alone.digest
-
-
-def test_a_policy_that_costs_is_asked_in_the_parent_which_holds_the_budget(
-    experiment, tmp_path, endpoint
-):
-    endpoint.replies(lambda body: {"json": completion("<ranking>\nB\nA\n</ranking>")})
-    policy = {"use": "openai", "model": "tiny", "base_url": endpoint.url}
-    limited = experiment(policy, executor=TWO, rounds=1, budget={"calls": 20}, concurrency=4)
-    with pytest.raises(PausedError, match="calls 20 of 20"):
-        runner.run(limited)
-    assert len(endpoint.bodies) == 20
-    (folder,) = (tmp_path / "runs").iterdir()
-    result = runner.resume(folder, budget={"calls": None})
+def test_a_killed_worker_is_replaced_and_nothing_is_asked_twice(experiment, tmp_path, endpoint):
+    """The fast policy answers in the workers, the slow one is an endpoint, asked in the parent."""
+    slow = {"use": "openai", "model": "tiny", "base_url": endpoint.url}
+    fast = {"use": POLICY, "sent": str(tmp_path / "sent")}
+    result = runner.run(experiment(fast, slow, executor=TWO))
     asked = len(endpoint.bodies)
-    alone = runner.run(experiment(policy, rounds=1))
+    assert (tmp_path / "sent").read_text() == "x", "a worker was killed"
+    alone = runner.run(experiment({**fast, "times": 0}, slow))
     assert result.digest == alone.digest
-    assert asked == len(endpoint.bodies) - asked, "no question was asked twice"
+    assert 0 < asked == len(endpoint.bodies) - asked
 
 
-@pytest.mark.parametrize("executor", ["per_user", "processes"])
-def test_sigterm_pauses_a_run_at_a_committed_point_and_says_how_to_resume(
-    experiment, tmp_path, starec, executor
-):
-    in_worker = executor == "processes"
+def test_sigterm_ends_visits_in_progress_and_the_run_is_resumed(experiment, tmp_path, starec):
     policy = {"use": POLICY, "sent": str(tmp_path / "sent"), "signal": "SIGTERM"}
-    values = experiment({**policy, "to_parent": in_worker}, executor=executor, concurrency=4)
     path = tmp_path / "experiment.yaml"
-    path.write_text(yaml.safe_dump(values.model_dump(mode="json")))
-    status, _, err = starec("run", path)
-    (folder,) = (tmp_path / "runs").iterdir()
-    assert status == 3
-    assert "stopped by SIGTERM" in err
-    assert f"starec resume {folder}" in err
-    status, out, err = starec("resume", folder, "--json")
-    assert not status, err
-    unsent = [f"policies.{node}.times=0" for node in ("fast", "slow")]
-    alone = runner.run(read_experiment(path, unsent))
-    assert json.loads(out)["digest"] == alone.digest
+    for executor in ("per_user", {"use": "processes", "workers": 1}):
+        to_parent = {"to_parent": executor != "per_user"}
+        values = experiment({**policy, **to_parent}, executor=executor, concurrency=4)
+        path.write_text(yaml.safe_dump(values.model_dump(mode="json")))
+        status, _, err = starec("run", path)
+        (folder,) = (tmp_path / "runs").iterdir()
+        assert status == 3
+        assert "stopped by SIGTERM" in err
+        assert f"starec resume {folder}" in err
+        status, out, err = starec("resume", folder, "--json")
+        assert not status, err
+        unsent = [f"policies.{node}.times=0" for node in ("fast", "slow")]
+        alone = runner.run(read_experiment(path, [*unsent, "executor.use=per_user"]))
+        assert json.loads(out)["digest"] == alone.digest
+        shutil.rmtree(tmp_path / "runs")
+        (tmp_path / "sent").unlink()
+
+
+def test_no_worker_and_no_file_outlives_a_parent_that_is_killed(experiment, tmp_path):
+    policy = {"use": POLICY, "sent": str(tmp_path / "sent"), "to_parent": True}
+    values = experiment(policy, executor={"use": "processes", "workers": 1})
+    parent = fork(lambda: runner.run(values))
+    assert wait(parent) == -signal.SIGKILL
+    deadline = time.monotonic() + 20
+    while shared() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not shared(), "the last worker removes the shared state, then it ends"
