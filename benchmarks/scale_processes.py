@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import statistics
 import sys
 import tempfile
@@ -35,11 +36,11 @@ class Clock(RunEvents):
     def __init__(self) -> None:
         self.steps = 0
         self.began = time.perf_counter()
-        self.start_s = self.rounds_s = 0.0
-        self._first = 0.0
+        self.start_s = self.rounds_s = self.rounds_cpu_s = 0.0
+        self._first = self._cpu = 0.0
 
     def trial_started(self, arm: str, seed: int, rounds: int, done: int) -> None:
-        self._first = time.perf_counter()
+        self._first, self._cpu = time.perf_counter(), time.process_time()
         self.start_s = self._first - self.began
 
     def visit_finished(self, visit: Visit) -> None:
@@ -47,6 +48,7 @@ class Clock(RunEvents):
 
     def round_finished(self, round: int, metrics: Mapping[str, float]) -> None:
         self.rounds_s = time.perf_counter() - self._first
+        self.rounds_cpu_s = time.process_time() - self._cpu
 
 
 def measure(executor: Mapping[str, object], users: int, rounds: int) -> dict[str, object]:
@@ -69,16 +71,18 @@ def measure(executor: Mapping[str, object], users: int, rounds: int) -> dict[str
             policies=PolicySpecs(fast={"use": "lexical"}, slow={"use": "lexical"}),
             executor=executor,
         )
-        clock, cpu = Clock(), time.process_time()
+        clock, workers = Clock(), resource.getrusage(resource.RUSAGE_CHILDREN)
         result = runner.run(experiment, clock)
     processes.ProcessConnection.__init__ = started  # type: ignore[method-assign]
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return {
         "digest": result.digest,
         "steps": clock.steps,
         "start_s": clock.start_s,
         "rounds_s": clock.rounds_s,
         "steps_per_s": clock.steps / clock.rounds_s,
-        "parent_cpu_s": time.process_time() - cpu,
+        "parent_cpu_s_in_rounds": clock.rounds_cpu_s,
+        "workers_cpu_s": after.ru_utime + after.ru_stime - workers.ru_utime - workers.ru_stime,
         "bytes_to_workers_per_step": sum(each.sent_bytes for each in sent) / clock.steps,
         "bytes_from_workers_per_step": sum(each.received_bytes for each in sent) / clock.steps,
     }

@@ -56,7 +56,8 @@ class Recorder:
         self._held: dict[int, list[tuple[CallKey, Turn]]] = {}
         """By user, the turns from the first failed call of a visit on; the round commits them."""
         self._timer: asyncio.TimerHandle | None = None
-        self._committed: dict[CallKey, Turn] = {}
+        self.committed: dict[CallKey, Turn] = {}
+        """The turns of the present round that earlier processes committed."""
         self._items = 0  # of the catalogue, in the record
         self._hashed_turns: dict[int, list[HashedTurns]] = {}
 
@@ -84,7 +85,7 @@ class Recorder:
         with readable_errors(store.path):
             state = load_state(store.db, trial)
             self._items = count_items(store.db, trial)
-            self._committed = turns_after(store.db, trial, state.rounds)
+            self.committed = turns_after(store.db, trial, state.rounds)
         return state._replace(labels={"run": store.path.parent.name, "arm": arm, "seed": seed})
 
     def _insert_trial(self, arm: str, seed: int, environment: Environment, digest: str) -> None:
@@ -106,14 +107,9 @@ class Recorder:
         )
         insert_items(db, trial, environment.items)
 
-    @property
-    def committed(self) -> Mapping[CallKey, Turn]:
-        """The turns of the present round that earlier processes committed."""
-        return self._committed
-
     def find(self, key: CallKey) -> Turn | None:
         """Return the turn that was committed under this key before the process started."""
-        return self._committed.get(key)
+        return self.committed.get(key)
 
     def add(self, key: CallKey, turn: Turn) -> None:
         """Take a new turn; it is committed after at most a second or 64 turns.
@@ -222,7 +218,7 @@ class Recorder:
         self._pending.clear()
         self._held.clear()
         self._stop_timer()
-        self._committed.clear()
+        self.committed.clear()
         self._hashed_turns.clear()
         return sha.hexdigest()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import sys
 from dataclasses import replace
 from typing import Any
@@ -22,6 +23,7 @@ from starec_sim.workers.worker import Worker
 
 _START_S = 300.0
 """How long a worker may take to get its cores and to import starec-sim."""
+_CONNECT_S = 10.0
 _LONGEST = 300
 """Characters of Ray's reason why an actor was lost."""
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -123,8 +125,9 @@ class RayCluster:
             return
         try:
             address = None if settings.address == "local" else settings.address
+            _check_answers(settings.address)
             ray.init(address=address, log_to_driver=True, logging_level="error")
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError) as error:
             raise RunError(
                 f"executor.address: {settings.address}: there is no Ray cluster: {error}",
                 hint="`ray start --head` starts one here; so does executor.address: local",
@@ -178,6 +181,13 @@ class RayCluster:
         """Leave the cluster."""
         if self._began:
             self._ray.shutdown()
+
+
+def _check_answers(address: str) -> None:
+    """Raise an `OSError` at once if nothing listens at an address; Ray tries for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon:
+        socket.create_connection((host, int(port)), _CONNECT_S).close()
 
 
 async def _finished(reference: Any) -> Any:

@@ -33,7 +33,9 @@ def answered_in_workers(experiment: Experiment, *, replays: bool) -> tuple[Node,
     if replays or budget or experiment.gateway.cache is not None:
         return ()
     here: list[Node] = []
-    for node, spec in experiment.policies:
+    nodes: tuple[Node, ...] = ("fast", "slow")
+    for node in nodes:
+        spec = getattr(experiment.policies, node)
         inner, terms = split_spec(spec, f"policies.{node}")
         has_limits = bool(terms.limits.model_dump(exclude_none=True))
         if not has_limits and costs_nothing(inner, f"policies.{node}"):
@@ -87,5 +89,12 @@ def _transport(settings: ExecutorSettings, concurrency: int) -> Transport:
         from starec_sim.workers.ray_cluster import RayCluster
 
         return RayCluster(settings)
-    workers = settings.workers or len(os.sched_getaffinity(0))
+    workers = settings.workers or _cores()
     return Processes(min(workers, concurrency))
+
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

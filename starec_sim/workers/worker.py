@@ -111,7 +111,9 @@ class Worker:
     def repeat_warnings(self) -> None:
         """Let the parent show the warnings of this process."""
 
-        def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
+        def show(
+            message: Warning | str, category: type[Warning], *place: Any, **named: Any
+        ) -> None:
             self._send(Warned(str(message), category))
 
         warnings.showwarning = show
