@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -126,8 +130,9 @@ class RayCluster:
         try:
             address = None if settings.address == "local" else settings.address
             _check_answers(settings.address)
-            ray.init(address=address, log_to_driver=True, logging_level="error")
-        except (OSError, ValueError, RuntimeError) as error:
+            with _own_sigterm():
+                ray.init(address=address, log_to_driver=True, logging_level="error")
+        except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
             raise RunError(
                 f"executor.address: {settings.address}: there is no Ray cluster: {error}",
                 hint="`ray start --head` starts one here; so does executor.address: local",
@@ -181,6 +186,19 @@ class RayCluster:
         """Leave the cluster."""
         if self._began:
             self._ray.shutdown()
+
+
+@contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Keep what this process does at SIGTERM; Ray would let it exit."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _check_answers(address: str) -> None:

@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from starec_sim import runner
-from starec_sim.errors import ConfigError, ContractWarning, PausedError, PluginError, RunError
+from starec_sim.errors import (
+    ConfigError,
+    ContractError,
+    ContractWarning,
+    PausedError,
+    PluginError,
+    RunError,
+)
 from starec_sim.experiment import Experiment
 from starec_sim.workers import start
 from tests.starec_sim.workers.in_process import InProcess
@@ -143,6 +150,14 @@ def test_a_plug_in_that_fails_in_one_visit_is_left_out_there_too(experiment, in_
     with pytest.warns(ContractWarning, match="no user 3"):
         here, there = runner.run(skipped).digest, in_workers(skipped).digest
     assert here == there
+
+
+def test_an_environment_that_cannot_be_restored_is_named_with_the_visitor(experiment, in_workers):
+    world = {"use": f"{HERE / 'forgetful_world.py'}:ForgetfulWorld"}
+    forgetful = experiment(environment=world, data=None, rounds=3)
+    with pytest.raises(ContractError, match=r"visitors in round 3: not the user in row 4") as error:
+        in_workers(forgetful)
+    assert "state()" in error.value.hint
 
 
 def test_a_traced_run_is_refused_with_the_key_to_change(experiment, in_workers, monkeypatch):
