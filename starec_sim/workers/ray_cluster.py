@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +26,7 @@ from starec_sim.workers.worker import Worker
 _START_S = 300.0
 """How long a worker may take to get its cores and to import starec-sim."""
 _CONNECT_S = 10.0
+_INIT_S = 60.0
 _LONGEST = 300
 """Characters of Ray's reason why an actor was lost."""
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -130,8 +129,7 @@ class RayCluster:
         try:
             address = None if settings.address == "local" else settings.address
             _check_answers(settings.address)
-            with _own_sigterm():
-                ray.init(address=address, log_to_driver=True, logging_level="error")
+            _connected(ray, address)
         except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
             raise RunError(
                 f"executor.address: {settings.address}: there is no Ray cluster: {error}",
@@ -188,17 +186,31 @@ class RayCluster:
             self._ray.shutdown()
 
 
-@contextmanager
-def _own_sigterm() -> Iterator[None]:
-    """Keep what this process does at SIGTERM; Ray would let it exit."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGTERM)
+def _connected(ray: Any, address: str | None) -> None:
+    """Connect to a cluster.
+
+    In a thread, because Ray waits for minutes where a cluster has gone, and because it lets the
+    main thread exit at SIGTERM, which the run handles itself.
+
+    Raises:
+        TimeoutError: The cluster does not answer.
+        ConnectionError: There is none.
+    """
+    result: Future[None] = Future()
+
+    def connect() -> None:
+        try:
+            ray.init(address=address, log_to_driver=True, logging_level="error")
+        except BaseException as error:
+            result.set_exception(error)
+        else:
+            result.set_result(None)
+
+    threading.Thread(target=connect, daemon=True, name="starec-ray").start()
     try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        result.result(_INIT_S)
+    except TimeoutError:
+        raise TimeoutError(f"it did not answer within {_INIT_S:.0f} s") from None
 
 
 def _check_answers(address: str) -> None:

@@ -44,9 +44,9 @@ def address(tmp_path_factory):
     nodes = [head, node(f"--address={address}")]
     try:
         wait_for_nodes(address, 2)
+        ray.shutdown()
         yield address
     finally:
-        ray.shutdown()
         for each in nodes:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(each.pid, signal.SIGKILL)
@@ -88,7 +88,6 @@ def test_a_cluster_of_two_nodes_in_which_a_worker_is_killed_gives_the_same_diges
 
 
 def test_an_address_without_a_cluster_is_named(tmp_path):
-    ray.shutdown()
     experiment = Experiment(
         name="test",
         runs_dir=tmp_path,
