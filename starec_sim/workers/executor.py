@@ -19,9 +19,9 @@ from starec_sim.policies.gateway import GatewayResources
 from starec_sim.runs.recorder import Recorder
 from starec_sim.types import CallKey, Node, Turn, Visit
 from starec_sim.workers.messages import (
-    Answer,
     Answered,
     Ask,
+    AskedTurn,
     Begin,
     Drain,
     Failed,
@@ -238,9 +238,9 @@ class _PlayedRound:
             turn = await asyncio.shield(self._asked[key])
             self._turns.setdefault(key.user, {})[key] = turn
             # The worker has the question.
-            answer = Answer(message.number, replace(turn, messages=()))
+            answer = AskedTurn(message.number, replace(turn, messages=()))
         except Exception as error:
-            answer = Answer(message.number, None, Failed.of(error))
+            answer = AskedTurn(message.number, None, Failed.of(error))
         with contextlib.suppress(WorkerLost):  # whoever receives its messages notices
             await worker.send(answer)
 

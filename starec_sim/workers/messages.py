@@ -68,8 +68,8 @@ class Shard:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """The answer to an `Ask`."""
+class AskedTurn:
+    """The turn that an `Ask` asked for, or why there is none."""
 
     number: int
     turn: Turn | None

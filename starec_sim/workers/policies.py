@@ -13,7 +13,7 @@ from starec_sim.policies.gateway import Gateway, GatewayResources, Policy
 from starec_sim.policies.gateway.budget_guard import Spent
 from starec_sim.rng import Streams
 from starec_sim.types import CallKey, Messages, Node, Step, Turn, Visit
-from starec_sim.workers.messages import Answer, Answered, Ask, Begin, TurnRef
+from starec_sim.workers.messages import Answered, Ask, AskedTurn, Begin, TurnRef
 
 _TURNS = 32
 _LATE_S = 0.25
@@ -145,7 +145,7 @@ class WorkerPolicies:
         self._outbox.know(key, turn)
         return turn
 
-    def answered(self, answer: Answer) -> None:
+    def answered(self, answer: AskedTurn) -> None:
         """Take the parent's answer to a question."""
         waiting = self._waiting.get(answer.number)
         if waiting is None or waiting.done():

@@ -25,7 +25,7 @@ from starec_sim.policies.gateway import GatewayResources
 from starec_sim.runs.digests import environment_digest
 from starec_sim.settings import validate
 from starec_sim.workers.messages import (
-    Answer,
+    AskedTurn,
     Begin,
     Drain,
     Failed,
@@ -68,7 +68,7 @@ class Worker:
                 task = asyncio.create_task(self._play(message))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
-            case Answer():
+            case AskedTurn():
                 if self._round is not None:
                     self._round.policies.answered(message)
             case Drain():
