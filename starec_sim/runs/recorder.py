@@ -56,8 +56,7 @@ class Recorder:
         self._held: dict[int, list[tuple[CallKey, Turn]]] = {}
         """By user, the turns from the first failed call of a visit on; the round commits them."""
         self._timer: asyncio.TimerHandle | None = None
-        self.committed: dict[CallKey, Turn] = {}
-        """The turns of the present round that earlier processes committed."""
+        self.committed: dict[CallKey, Turn] = {}  # of the present round, by earlier processes
         self._items = 0  # of the catalogue, in the record
         self._hashed_turns: dict[int, list[HashedTurns]] = {}
 

@@ -31,7 +31,7 @@ from starec_sim.workers.messages import (
 from starec_sim.workers.policies import with_turns
 from starec_sim.workers.pool import WorkerPool, told
 from starec_sim.workers.shards import split_users
-from starec_sim.workers.transport import Connection, WorkerLost
+from starec_sim.workers.transport import Connection, NoRoomError, WorkerLost
 
 IN_HAND = 2
 """Shards that a worker has at once: while it ends one, it plays the next."""
@@ -123,6 +123,8 @@ class _PlayedRound:
         """By user, the turns of visits that are not finished."""
         for key, turn in executor.recorder.committed.items():
             self._turns.setdefault(key.user, {})[key] = turn
+        self._changed = asyncio.Event()
+        """Set when shards were given back, or nothing is left to play."""
         self._asked: dict[CallKey, asyncio.Task[Turn]] = {}
         self._starting: set[asyncio.Task[Connection]] = set()
         """Workers that are started. In a cluster one may wait long for its place."""
@@ -145,8 +147,13 @@ class _PlayedRound:
         return [visit for number in self._shards for visit in self._played[number]]
 
     async def _work(self, number: int) -> None:
-        """Give a worker shards until none is left; replace it when it is lost."""
-        while self._waiting and not draining():
+        """Give a worker shards until all are played; replace it when it is lost."""
+        while not self._is_played and not draining():
+            if not self._waiting:
+                # Another worker may be lost, and its shards given back.
+                self._changed.clear()
+                await self._changed.wait()
+                continue
             in_hand: set[int] = set()
             start = asyncio.create_task(self._pool.worker(number))
             self._starting.add(start)
@@ -158,6 +165,10 @@ class _PlayedRound:
                 if self._is_played and start.cancelled():
                     return  # the others needed no replacement
                 raise
+            except NoRoomError:
+                if not self._pool.has_others(number):
+                    raise
+                return  # they play on; the next round tries again
             except WorkerLost as lost:
                 place = await self._pool.lose(number)
                 if not in_hand:
@@ -175,6 +186,7 @@ class _PlayedRound:
         for shard in sorted(in_hand, reverse=True):
             self._waiting.appendleft(shard)
             self._losses[shard] += 1
+        self._changed.set()
         again = [shard for shard in sorted(in_hand) if self._losses[shard] >= _LOSSES]
         if again:
             first, last = self._shards[again[0]][0], self._shards[again[-1]][-1]
@@ -206,6 +218,7 @@ class _PlayedRound:
                     await self._hand_out(worker, in_hand)
                 elif _is_drained(message):
                     in_hand.discard(message.shard)
+                    self._changed.set()
                 else:
                     told(message)
         finally:
@@ -257,6 +270,7 @@ class _PlayedRound:
             visits.append(visit)
         self._played[message.shard] = visits
         if self._is_played:
+            self._changed.set()
             for start in self._starting:
                 start.cancel()
 

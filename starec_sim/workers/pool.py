@@ -68,6 +68,10 @@ class WorkerPool:
         self._places[number] = message.place
         return connection
 
+    def has_others(self, number: int) -> bool:
+        """Return whether there are workers besides this one."""
+        return any(other != number for other in self._connections)
+
     def world_of(self, environment: Environment) -> str:
         """Return the digest that the environments of workers must have; empty on one machine."""
         return environment_digest(environment) if self.transport.is_remote else ""

@@ -20,7 +20,7 @@ from starec_sim.errors import RunError
 from starec_sim.executors.settings import ExecutorSettings
 from starec_sim.workers import compact
 from starec_sim.workers.messages import Begin, State
-from starec_sim.workers.transport import WorkerLost
+from starec_sim.workers.transport import NoRoomError, WorkerLost
 from starec_sim.workers.worker import Worker
 
 _START_S = 300.0
@@ -163,7 +163,7 @@ class RayCluster:
             raise
         except TimeoutError:
             self._ray.kill(actor)
-            raise RunError(
+            raise NoRoomError(
                 f"worker {number + 1} of {self.workers()} got no place in the Ray cluster within "
                 f"{_START_S:.0f} s; the cluster has {self._resources()}",
                 hint="set fewer executor.workers or executor.gpus, or add machines",

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from starec_sim.errors import RunError
 from starec_sim.workers.messages import State
 
 
 class WorkerLost(Exception):  # noqa: N818 - it is replaced
     """A worker ended without being told to; the text says how."""
+
+
+class NoRoomError(RunError):
+    """There is no room for a worker."""
 
 
 class Connection(Protocol):
@@ -49,6 +54,7 @@ class Transport(Protocol):
         """Start the worker of a number, from 0.
 
         Raises:
+            NoRoomError: There is no room for it now.
             StarecError: It cannot be started.
         """
         ...

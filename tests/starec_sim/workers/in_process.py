@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from starec_sim.workers import compact
 from starec_sim.workers.messages import Begin
-from starec_sim.workers.transport import WorkerLost
+from starec_sim.workers.transport import NoRoomError, WorkerLost
 from starec_sim.workers.worker import Worker
 
 
@@ -15,12 +15,14 @@ class InProcess:
     Args:
         workers: How many.
         lost_after: By number of the start, how many messages that worker sends before it is lost.
+        room: How many can be started in all.
     """
 
     is_remote = True
 
-    def __init__(self, workers, lost_after=None):
+    def __init__(self, workers, lost_after=None, room=10**9):
         self._workers = workers
+        self._room = room
         self._lost_after = lost_after or {}
         self.started = 0
         self.open = 0
@@ -29,6 +31,8 @@ class InProcess:
         return self._workers
 
     async def start(self, number):
+        if self.started >= self._room:
+            raise NoRoomError("the cluster is full")
         self.started += 1
         self.open += 1
         return InProcessConnection(self, self._lost_after.get(self.started, 10**9))

@@ -48,8 +48,8 @@ def experiment(tmp_path):
 def in_workers(monkeypatch):
     """Play with workers in this process; return what a function of the experiment returns."""
 
-    def in_workers(experiment, workers=2, lost_after=None, play=runner.run):
-        transport = InProcess(workers, lost_after)
+    def in_workers(experiment, workers=2, lost_after=None, play=runner.run, **options):
+        transport = InProcess(workers, lost_after, **options)
         monkeypatch.setattr(start, "_transport", lambda *settings: transport)
         changed = experiment.model_copy(
             update={"executor": experiment.executor.model_copy(update={"use": "processes"})}
@@ -105,6 +105,12 @@ def test_a_lost_worker_is_replaced_and_no_known_answer_is_asked_for_again(
     assert in_workers.transport.started == 4
     assert result.digest == alone.digest
     assert result.ledger.total("calls") == alone.ledger.total("calls")
+
+
+def test_without_room_for_another_worker_those_that_are_left_play_on(experiment, in_workers):
+    result = in_workers(experiment(), lost_after={2: 4}, room=2)
+    assert in_workers.transport.started == 2
+    assert result.digest == runner.run(experiment()).digest
 
 
 def test_a_shard_that_loses_two_workers_pauses_the_run(experiment, in_workers, tmp_path):
