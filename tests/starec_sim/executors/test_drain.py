@@ -14,7 +14,7 @@ def test_items_in_progress_end_and_no_other_begins():
     ended = []
 
     async def work(item):
-        if item == 1:
+        if item == 2:
             signal.raise_signal(signal.SIGTERM)
         await asyncio.sleep(0)
         ended.append(item)
