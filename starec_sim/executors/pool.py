@@ -55,7 +55,7 @@ async def run_pool(
     except BaseExceptionGroup as failures:
         # If an endpoint fails, all items fail; the first failure is enough.
         first = failures.exceptions[0]
-        raise first from (None if isinstance(first, StarecError) else failures)
+        raise first from (first.__cause__ if isinstance(first, StarecError) else failures)
     if len(results) < len(items):
         raise drained()
     return [results[number] for number in range(len(items))]

@@ -1,5 +1,6 @@
 """Rounds that workers play have the digest of rounds that one process plays."""
 
+import shutil
 import sqlite3
 import sys
 from contextlib import closing
@@ -15,9 +16,11 @@ from starec_sim.errors import (
     ContractWarning,
     PausedError,
     PluginError,
+    PolicyError,
     RunError,
 )
 from starec_sim.experiment import Experiment
+from starec_sim.runs.recorder import Recorder
 from starec_sim.workers import start
 from tests.starec_sim.workers.in_process import InProcess
 
@@ -133,6 +136,29 @@ def test_a_budget_is_held_to_over_all_workers(experiment, in_workers, tmp_path):
     alone = runner.run(experiment())
     assert result.digest == alone.digest
     assert result.ledger.total("calls") == alone.ledger.total("calls")
+
+
+def test_an_endpoint_that_is_gone_pauses_the_run_with_its_own_reason(experiment, in_workers):
+    gone = {"use": "openai", "model": "tiny", "base_url": "http://127.0.0.1:9/v1"}
+    with pytest.raises(PausedError) as paused:
+        in_workers(experiment(gone, gateway={"retries": 0, "backoff_s": 0}))
+    assert paused.value.reason == "endpoint"
+    assert isinstance(paused.value.__cause__, PolicyError), "it came back from the worker whole"
+
+
+def test_a_full_disk_ends_the_run_at_its_last_round(experiment, in_workers, tmp_path, monkeypatch):
+    def full(recorder):
+        raise RunError("the disk is full")
+
+    alone = runner.run(experiment())
+    shutil.rmtree(tmp_path / "runs")
+    with monkeypatch.context() as patched, pytest.raises(RunError, match="the disk is full"):
+        patched.setattr(Recorder, "flush", full)
+        in_workers(experiment())
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert (
+        in_workers(experiment(), play=lambda changed: runner.resume(folder)).digest == alone.digest
+    )
 
 
 def test_calls_in_workers_are_counted_for_the_run(experiment, in_workers):
