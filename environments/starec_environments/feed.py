@@ -156,6 +156,10 @@ class FeedEnvironment:
         """Let a scheduled event happen."""
         self._events.apply(event, settings)
 
+    def end(self, event: str, settings: BaseModel) -> None:
+        """End an event that happened with these settings."""
+        self._events.end(event, settings)
+
     def begin_round(self, round: int) -> Sequence[int]:
         """Draw the visitors of a round, and let the recommender fill their pages."""
         self._round = round

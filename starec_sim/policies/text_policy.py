@@ -46,6 +46,8 @@ class TextPolicy(BaseChatModel, ABC):
         texts = [message.text for message in messages]
         roles = ("user" if message.type == "human" else message.type for message in messages)
         answer = self.answer_to(tuple(zip(roles, texts, strict=True)))
+        if not isinstance(answer, str):
+            raise TypeError(f"answer returned {type(answer).__name__}; it must return text")
         words_in, words_out = sum(map(word_count, texts)), word_count(answer)
         reply = AIMessage(
             answer,

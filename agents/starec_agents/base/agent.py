@@ -95,9 +95,9 @@ class GraphAgent(ABC):
             )
         except GraphRecursionError:
             raise ContractError(
-                f"the visit of user {call.user} in round {call.round} did not end within "
+                f"the visit of user {call.person.id} in round {call.round + 1} did not end within "
                 f"{MAX_PAGES} pages",
-                hint="the environment's `respond` must return feedback with an `ending` in the end",
+                hint="`respond`, or `react` of a World, must return an `ending` at last",
             ) from None
         return Visit(call.user, call.round, end.value["steps"])
 
