@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from langchain_core.language_models.chat_models import BaseChatModel
@@ -90,7 +90,7 @@ def build_executor(settings: ExecutorSettings) -> Executor:
     """
     if settings.use == "cohort":
         return Cohort(settings.size)
-    assert settings.use == "per_user", "the others are being built"
+    assert settings.use == "per_user", "visits of processes and Ray are played by InWorkers"
     return PerUser()
 
 
@@ -235,16 +235,20 @@ class Builder:
             self._policies[key] = build_policy(spec, at)
         return self._policies[key]
 
-    async def open_policies(self) -> None:
+    async def open_policies(self, but: Sequence[Policy] = ()) -> None:
         """Open every policy: it loads its weights or finds its API key.
 
         Weights that ship are loaded at the first question, see `Policy.open`.
+
+        Args:
+            but: Policies that are not opened, because other processes answer in their place.
 
         Raises:
             PolicyError: A policy cannot be opened.
         """
         for policy in self._policies.values():
-            await policy.open()
+            if not any(policy is each for each in but):
+                await policy.open()
 
     def versions(self) -> list[str]:
         """Return the names of the weights of all policies; those that are not loaded are, now.

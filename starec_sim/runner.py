@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from starec_sim import yaml_files
 from starec_sim.errors import ConfigError, RunError
 from starec_sim.events import RunEvents
+from starec_sim.executors.collection import rare_garbage_collection
+from starec_sim.executors.drain import drains_at_sigterm
 from starec_sim.executors.event_loop import run_coroutine
 from starec_sim.executors.settings import ExecutorSettings
 from starec_sim.executors.tracing import check_tracing
@@ -223,7 +223,7 @@ def _executor(recorded: Experiment, executor: str) -> ExecutorSettings:
 def play_trials(open_run: OpenRun, trials: Trials, events: RunEvents | None = None) -> None:
     """Play all trials of an open run, and set digest and counts in its manifest."""
     played = trials.play(open_run, events or RunEvents())
-    with _rare_garbage_collection():
+    with rare_garbage_collection(), drains_at_sigterm():
         digest = run_coroutine(played, traced=trials.experiment.tracing)
     open_run.manifest.digest, open_run.manifest.counts = digest, queries.counts(open_run.store.db)
 
@@ -263,20 +263,3 @@ def _result(folder: Path, experiment: Experiment, manifest: Manifest) -> RunResu
     replayed = manifest.replay_of.digest if manifest.replay_of else None
     digest = manifest.digest or ""  # a finished run has one
     return RunResult(folder, digest, report, ledger, replayed, manifest.estimate, seconds)
-
-
-@contextmanager
-def _rare_garbage_collection() -> Iterator[None]:
-    """Let the garbage collector skip existing objects and run rarely.
-
-    With hundreds of visits in progress, its default threshold costs 40 % of the time (measured).
-    """
-    before = gc.get_threshold()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 20)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()

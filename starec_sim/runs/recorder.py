@@ -58,7 +58,7 @@ class Recorder:
         self._held: dict[int, list[tuple[CallKey, Turn]]] = {}
         """By user, the turns from the first failed call of a visit on; the round commits them."""
         self._timer: asyncio.TimerHandle | None = None
-        self._committed: dict[CallKey, Turn] = {}
+        self.committed: dict[CallKey, Turn] = {}  # of the present round, by earlier processes
         self._items = 0  # of the catalogue, in the record
         self._hashed_turns: dict[int, list[HashedTurns]] = {}
 
@@ -86,7 +86,7 @@ class Recorder:
         with readable_errors(store.path):
             state = load_state(store.db, trial)
             self._items = count_items(store.db, trial)
-            self._committed = turns_after(store.db, trial, state.rounds)
+            self.committed = turns_after(store.db, trial, state.rounds)
         return state._replace(labels={"run": store.path.parent.name, "arm": arm, "seed": seed})
 
     def _insert_trial(self, arm: str, seed: int, environment: Environment, digest: str) -> None:
@@ -110,7 +110,7 @@ class Recorder:
 
     def find(self, key: CallKey) -> Turn | None:
         """Return the turn that was committed under this key before the process started."""
-        return self._committed.get(key)
+        return self.committed.get(key)
 
     def add(self, key: CallKey, turn: Turn) -> None:
         """Take a new turn; it is committed after at most a second or 64 turns.
@@ -223,7 +223,7 @@ class Recorder:
         self._pending.clear()
         self._held.clear()
         self._stop_timer()
-        self._committed.clear()
+        self.committed.clear()
         self._hashed_turns.clear()
         return sha.hexdigest()
 

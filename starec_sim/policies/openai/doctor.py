@@ -140,7 +140,9 @@ async def _limit(policy: OpenAIPolicy) -> EndpointCheck:
             return EndpointCheck("max_tokens", "yes", "an answer that was cut is named", settings)
         usage = answer.usage_metadata
         if usage and usage["output_tokens"] > 2 * _CUT_TOKENS:
-            return EndpointCheck("max_tokens", "no", f"ignored: {usage['output_tokens']} tokens came")
+            return EndpointCheck(
+                "max_tokens", "no", f"ignored: {usage['output_tokens']} tokens came"
+            )
         return EndpointCheck("max_tokens", "unclear", "a cut answer is not named as one", settings)
     return _failed("max_tokens", refusals[-1], {"max_tokens": None})
 
@@ -252,10 +254,14 @@ async def _together(policy: OpenAIPolicy) -> EndpointCheck:
     return EndpointCheck("several calls at once", "yes", said)
 
 
-def _failed(name: str, error: PolicyError, settings: Mapping[str, Any] | None = None) -> EndpointCheck:
+def _failed(
+    name: str, error: PolicyError, settings: Mapping[str, Any] | None = None
+) -> EndpointCheck:
     """Return what a failed question says. One that took too long says nothing."""
     if error.cause == "time-out":
-        return EndpointCheck(name, "unclear", "no answer in timeout_s; raise it, or ask again later")
+        return EndpointCheck(
+            name, "unclear", "no answer in timeout_s; raise it, or ask again later"
+        )
     return EndpointCheck(name, "no", _refused(error), settings or {})
 
 
