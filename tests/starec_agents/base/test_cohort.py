@@ -128,7 +128,7 @@ def test_a_visit_that_never_ends_fails_alone(monkeypatch, tiny_world, scripted):
     )
     assert [visit and visit.user for visit in visits] == [0, None, 2]
     assert isinstance(failed[1], ContractError)
-    assert "user 1 in round 0 did not end within 3 pages" in str(failed[1])
+    assert "user u1 in round 1 did not end within 3 pages" in str(failed[1])
 
 
 def test_a_callback_handler_hears_of_the_cohort_once_and_of_each_users_calls(tiny_world, scripted):
