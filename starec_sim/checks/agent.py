@@ -15,7 +15,7 @@ from starec_sim.checks.target import CallPlace, CallWatch, CheckTarget, Journal,
 from starec_sim.errors import ConfigError
 from starec_sim.policies.lexical import LexicalPolicy
 from starec_sim.tasks import FEED, RANKING, Task
-from starec_sim.types import CallKey, Memory, Messages, Node, Turn, Visit
+from starec_sim.types import CallKey, ExpectedAnswer, Memory, Messages, Node, Turn, Visit
 
 _TASKS = (RANKING, FEED)
 _ROUNDS = 2
@@ -43,7 +43,11 @@ class ScriptedPolicies:
         return False
 
     async def ask(
-        self, key: CallKey, messages: Messages, schema: Mapping[str, Any] | None = None
+        self,
+        key: CallKey,
+        messages: Messages,
+        schema: Mapping[str, Any] | None = None,
+        expected: ExpectedAnswer | None = None,
     ) -> Turn:
         """Answer, after others had their turn."""
         self.asked.append(key)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from starec_sim.policies.engine.decoder import Decoder
 from starec_sim.policies.engine.decoder_weights import read_weights
+from starec_sim.policies.engine.grammars import AllowedTokens
 from starec_sim.policies.engine.out_of_memory import halve_on_out_of_memory
 from starec_sim.policies.engine.partial_completion import PartialCompletion
 from starec_sim.policies.engine.prefix_cache import KeysValues, PrefixCache, SharedPrefix
@@ -173,9 +174,10 @@ class TorchEngine:
             cache: Keys and values of the prompts.
         """
         sampler = TokenSampler([row.request.sampling for row in rows], self._device)
+        grammars = AllowedTokens(len(rows), logits.shape[1], self._device)
         positions = torch.tensor([len(row.request.prompt) for row in rows], device=self._device)
         while True:
-            tokens, logprobs = sampler.draw(logits)
+            tokens, logprobs = sampler.draw(logits, grammars.of(rows))
             for row, token, logprob in zip(rows, tokens.tolist(), logprobs.tolist(), strict=True):
                 row.append(token, logprob)
             kept = [at for at, row in enumerate(rows) if row.finish is None]

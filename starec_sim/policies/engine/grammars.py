@@ -1,0 +1,176 @@
+"""Constrained decoding: which tokens the grammar of an answer allows next.
+
+llguidance does the work: it knows the bytes of every token, and computes in a few microseconds which
+ones can follow.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from starec_sim.answers.grammar import AnswerTooLong, answer_grammar
+from starec_sim.errors import PolicyError, import_problem
+from starec_sim.types import ExpectedAnswer
+
+if TYPE_CHECKING:
+    from llguidance import LLMatcher
+
+    from starec_sim.policies.engine.partial_completion import PartialCompletion
+
+_OFF = "set constrained: false, and count how many answers are malformed"
+_KEPT = 256
+"""Grammars that are kept: one for each task, number of labels and `max_tokens`."""
+
+
+class Grammars:
+    """The grammars of answers, for one tokenizer.
+
+    Args:
+        tokenizer: Of Hugging Face.
+        stop: Tokens that end an answer.
+        model: The model's name, for error messages.
+        ids: Returns the tokens of a text.
+        decode: Returns the text of tokens.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Any,
+        stop: frozenset[int],
+        model: str,
+        ids: Callable[[str], Sequence[int]],
+        decode: Callable[[Sequence[int]], str],
+    ) -> None:
+        self._tokenizer = tokenizer
+        self._ids, self._decode = ids, decode
+        self._stop = sorted(stop)
+        self._model = model
+        self._read: Any = None
+        self._of_answer = lru_cache(_KEPT)(self._compile_answer)
+        self._of_schema = lru_cache(_KEPT)(self._compile_schema)
+
+    def of_answer(self, expected: ExpectedAnswer, max_tokens: int) -> LLMatcher:
+        """Return the grammar of an answer of at most so many tokens, at its beginning.
+
+        Raises:
+            PolicyError: The tokenizer cannot write it, or it is too large.
+        """
+        return self._of_answer(expected, max_tokens)
+
+    def of_schema(self, schema: Mapping[str, Any]) -> LLMatcher:
+        """Return the grammar of a JSON schema, at its beginning.
+
+        Raises:
+            PolicyError: It is no schema that can be followed, or the tokenizer cannot write it.
+        """
+        return self._of_schema(json.dumps(schema))
+
+    def _compile_answer(self, expected: ExpectedAnswer, max_tokens: int) -> LLMatcher:
+        try:
+            grammar = answer_grammar(expected, max_tokens, lambda text: len(self._ids(text)))
+        except AnswerTooLong as error:
+            raise PolicyError(f"no grammar for this answer: {error}", hint=_OFF) from None
+        return self._matcher(grammar, grammar)
+
+    def _compile_schema(self, schema: str) -> LLMatcher:
+        from llguidance import LLMatcher
+
+        compact = {"whitespace_flexible": False}
+        return self._matcher(LLMatcher.grammar_from_json_schema(schema, compact), schema)
+
+    def _matcher(self, grammar: str, written: str) -> LLMatcher:
+        """Return a matcher at the beginning of a grammar.
+
+        Args:
+            grammar: The grammar.
+            written: The text that has every character which the grammar spells out.
+        """
+        tokens = self._tokens()
+        self._check_characters(written)
+        from llguidance import LLMatcher
+
+        matcher = LLMatcher(tokens, grammar, log_level=0)
+        if matcher.is_error():
+            reason = matcher.get_error().partition("\n")[0]
+            raise PolicyError(
+                f"the grammar of the answer cannot be used with {self._model}: {reason}", hint=_OFF
+            )
+        return matcher
+
+    def _tokens(self) -> Any:
+        """Return the tokens as llguidance knows them; reading them takes a moment."""
+        if self._read is None:
+            try:
+                from llguidance.hf import from_tokenizer
+            except ImportError as error:
+                problem, hint = import_problem(error, "pip install llguidance")
+                raise PolicyError(
+                    f"answers cannot be held to their form: {problem}",
+                    hint=f"{hint}, or set constrained: false",
+                    cause="closed",
+                ) from error
+            try:
+                self._read = from_tokenizer(self._tokenizer, eos_token=self._stop or None)
+            except Exception as error:
+                raise PolicyError(
+                    f"the tokenizer of {self._model} cannot be used for constrained decoding: "
+                    f"{str(error).partition(chr(10))[0]}",
+                    hint=f"take a model with a tokenizer.json, or {_OFF}",
+                    cause="closed",
+                ) from None
+        return self._read
+
+    def _check_characters(self, written: str) -> None:
+        """Refuse a tokenizer that has no token for a character of the form."""
+        needed = sorted({each for each in written if each.isprintable() and each.isascii()})
+        missing = [each for each in needed if not self._can_write(each)]
+        if missing:
+            raise PolicyError(
+                f"the tokenizer of {self._model} cannot write {' '.join(missing)}, which the form "
+                "of the answer needs",
+                hint=f"take another model, or {_OFF}",
+                cause="closed",
+            )
+
+    def _can_write(self, character: str) -> bool:
+        return character in self._decode(self._ids(f"x{character}x"))
+
+
+class AllowedTokens:
+    """Which tokens each row of a batch may write next.
+
+    Args:
+        rows: How many there are at the beginning.
+        vocabulary: How many logits a row has.
+        device: Where the logits are.
+    """
+
+    def __init__(self, rows: int, vocabulary: int, device: torch.device) -> None:
+        self._bits = np.empty((rows, -(-vocabulary // 32)), np.int32)
+        self._vocabulary = vocabulary
+        self._device = device
+
+    def of(self, rows: Sequence[PartialCompletion]) -> Tensor | None:
+        """Return them (rows, vocabulary); None where no row is held to a grammar."""
+        held = [(at, row.matcher) for at, row in enumerate(rows) if row.matcher and not row.finish]
+        if not held:
+            return None
+        from llguidance.numpy import fill_next_token_bitmask
+
+        bits = self._bits[: len(rows)]
+        bits.fill(-1)
+        for at, matcher in held:
+            bits[at] = 0
+            fill_next_token_bitmask(matcher, bits, at)
+            if not bits[at].any():
+                bits[at] = -1  # the grammar has failed; the answer will be counted as malformed
+        each = np.unpackbits(bits.view(np.uint8), axis=1, bitorder="little")
+        allowed = torch.from_numpy(each[:, : self._vocabulary]).view(torch.bool)
+        return allowed.to(self._device)
