@@ -55,8 +55,10 @@ def answer_grammar(
     grammar = _Grammar(expected)
     typed = grammar.typed_texts
     fixed = count_tokens(grammar.longest_fixed_part())
-    # A fifth more, because a model may write a word in more tokens than its tokenizer.
-    left = max_tokens - fixed - fixed // 5 - 8
+    # A model that is lost spells words in more tokens than its tokenizer would: up to twice as many
+    # are kept free, if that takes no more than half of the answer.
+    spare = min(fixed, max(fixed // 5, max_tokens // 2 - fixed)) + 8
+    left = max_tokens - fixed - spare
     free = [part for part in expected.parts if part not in (RANKING, ACTIONS, NEXT)]
     share = max(1, left // max(1, len(free) + bool(typed)))
     # A token has about two characters where a model is not at home in the language.
