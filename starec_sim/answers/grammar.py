@@ -19,6 +19,7 @@ from typing import NamedTuple
 from starec_sim.action_arguments import Amount, Argument, FreeText, OneOf, number_text
 from starec_sim.answers.labelling import labels
 from starec_sim.answers.number_ranges import range_pattern
+from starec_sim.answers.summaries import CHARACTERS_A_WORD
 from starec_sim.answers.tags import ACTIONS, NEXT, RANKING, THINK
 from starec_sim.tasks import SKIP, ActionKind, Task
 from starec_sim.types import ExpectedAnswer
@@ -163,8 +164,9 @@ class _Grammar:
         if not words:
             controls = r"\x00-\x1f\x7f-\x9f" if self._json else r"\x00-\x08\x0b-\x1f\x7f-\x9f"
             return f"[^{ends}{controls}]*"
-        word = rf"[^\s{ends}{_CONTROLS}]+"
-        return f"{space}*{word}({space}+{word}){{0,{words - 1}}}{space}*"
+        # With the space before it a word has at most as many characters as the parser allows for it.
+        word = rf"[^\s{ends}{_CONTROLS}]{{1,{CHARACTERS_A_WORD - 2}}}"
+        return f"{space}*{word}({space}{{1,2}}{word}){{0,{words - 1}}}{space}*"
 
     def _ranking(self) -> tuple[str, list[str]]:
         names = [_literal(f'"{label}"' if self._json else label) for label in self._labels]
