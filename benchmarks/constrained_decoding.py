@@ -138,15 +138,13 @@ def main() -> None:
             for held in replies
         }
         good = [at for at, flaw in enumerate(flaws[False]) if not flaw]
-        same = sum(
-            _tokens(replies[False][at]) == _tokens(replies[given.form][at]) for at in good
-        )
+        same = sum(_tokens(replies[False][at]) == _tokens(replies[given.form][at]) for at in good)
         # The first pair warms up, unless it is the only one.
         pairs = list(zip(used[False], used[given.form], strict=True))[-max(1, given.pairs - 1) :]
         slower = float(np.median([held / free - 1 for free, held in pairs]))
+        shares = [float(np.mean(flaws[held])) for held in (False, given.form)]
         print(
-            f"{name:<12} malformed {np.mean(flaws[False]):6.1%} -> {np.mean(flaws[given.form]):6.1%}"
-            f"   the same {same} of {len(good)}   CPU time of an answer {slower:+.1%}",
+            f"{name:<12} malformed {shares[0]:6.1%} -> {shares[1]:6.1%}   the same {same} of {len(good)}   CPU time of an answer {slower:+.1%}",
             flush=True,
         )
     policy.close()

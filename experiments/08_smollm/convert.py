@@ -50,7 +50,9 @@ def check(path: Path) -> None:
         raise ConversionError(f"there is no file {path}", hint="name a file that ends with .gguf")
     with path.open("rb") as file:
         if file.read(4) != _MAGIC:
-            raise ConversionError(f"{path} is no GGUF file", hint="name a file that ends with .gguf")
+            raise ConversionError(
+                f"{path} is no GGUF file", hint="name a file that ends with .gguf"
+            )
     try:
         from gguf import GGUFReader
     except ImportError as error:

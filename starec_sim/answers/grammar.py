@@ -33,7 +33,7 @@ _LEAST_CHARACTERS = 8
 _CONTROLS = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
 
 
-class AnswerTooLong(ValueError):
+class AnswerTooLongError(ValueError):
     """The grammar of an answer has more labels or limits than it can count."""
 
 
@@ -51,7 +51,7 @@ def answer_grammar(
         count_tokens: Returns the number of tokens of a text.
 
     Raises:
-        AnswerTooLong: It has more labels or limits than the grammar can count.
+        AnswerTooLongError: It has more labels or limits than the grammar can count.
     """
     grammar = _Grammar(expected)
     typed = grammar.typed_texts
@@ -146,7 +146,9 @@ class _Grammar:
         if self._json:
             opening, closing = {RANKING: ("[", "]"), ACTIONS: ("{", "}")}.get(part, ('"', '"'))
             before = "{" if first else ", "
-            return f'{_literal(f"{before}{json.dumps(part)}: {opening}")} {symbol} {_literal(closing)}'
+            return (
+                f"{_literal(f'{before}{json.dumps(part)}: {opening}')} {symbol} {_literal(closing)}"
+            )
         on_lines = part not in (RANKING, NEXT)
         opening = ("" if first else "\n") + f"<{part}>" + ("\n" if on_lines else "")
         # A text brings the line break before its closing tag along, or does without.
@@ -164,7 +166,7 @@ class _Grammar:
         if not words:
             controls = r"\x00-\x1f\x7f-\x9f" if self._json else r"\x00-\x08\x0b-\x1f\x7f-\x9f"
             return f"[^{ends}{controls}]*"
-        # With the space before it a word has at most as many characters as the parser allows for it.
+        # With the space before it a word has no more characters than the parser allows for it.
         word = rf"[^\s{ends}{_CONTROLS}]{{1,{CHARACTERS_A_WORD - 2}}}"
         return f"{space}*{word}({space}{{1,2}}{word}){{0,{words - 1}}}{space}*"
 
@@ -260,7 +262,7 @@ class _Grammar:
                 times[kind.name] = _Bits(at, at + kind.at_most.bit_length())
                 at = times[kind.name].end
         if count >= 1 << _LINE_BITS or at > _BITS:
-            raise AnswerTooLong(
+            raise AnswerTooLongError(
                 f'the task "{self._task.name}" has {len(self._task.actions)} kinds of actions, '
                 f"{len(times)} of them limited, on a page of {count} items"
             )
@@ -295,7 +297,7 @@ def _any_of(conditions: Sequence[str]) -> str:
 
 
 def _longest(kind: ActionKind) -> str:
-    """Return an action as it is written with its longest argument, without its text if it has one."""
+    """Return an action as it is written with its longest argument; a text is left out."""
     argument = kind.argument
     if isinstance(argument, Amount):
         return f"{kind.name} {number_text(argument.high)}" + ("" if argument.whole else ".0000")

@@ -65,9 +65,7 @@ async def ask_and_repair(
     """
     call, prompts, turns = context.call, context.prompts, state["turns"]
     form = form_of(call, asked.node)
-    schema = (
-        prompts.schema(asked.template, asked.labels, asked.task) if form == "json" else None
-    )
+    schema = prompts.schema(asked.template, asked.labels, asked.task) if form == "json" else None
     parts = prompts.parts(asked.template, asked.task)
     expected = ExpectedAnswer(form, parts, asked.labels, asked.task, asked.words)
     readings: list[ReadT] = []

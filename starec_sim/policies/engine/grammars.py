@@ -1,7 +1,7 @@
 """Constrained decoding: which tokens the grammar of an answer allows next.
 
-llguidance does the work: it knows the bytes of every token, and computes in a few microseconds which
-ones can follow.
+llguidance does the work: it knows the bytes of every token, and computes in a few microseconds
+which ones can follow.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from starec_sim.answers.grammar import AnswerTooLong, answer_grammar
+from starec_sim.answers.grammar import AnswerTooLongError, answer_grammar
 from starec_sim.errors import PolicyError, import_problem
 from starec_sim.types import ExpectedAnswer
 
@@ -75,7 +75,7 @@ class Grammars:
     def _compile_answer(self, expected: ExpectedAnswer, max_tokens: int) -> LLMatcher:
         try:
             grammar = answer_grammar(expected, max_tokens, lambda text: len(self._ids(text)))
-        except AnswerTooLong as error:
+        except AnswerTooLongError as error:
             raise PolicyError(f"no grammar for this answer: {error}", hint=_OFF) from None
         return self._matcher(grammar, grammar)
 
@@ -153,7 +153,7 @@ class AllowedTokens:
     """
 
     def __init__(self, rows: int, vocabulary: int, device: torch.device) -> None:
-        self._bits = np.empty((rows, -(-vocabulary // 32)), np.int32)
+        self._bits = np.empty((rows, -(-vocabulary // 8)), np.uint8)
         self._vocabulary = vocabulary
         self._device = device
 
@@ -162,15 +162,14 @@ class AllowedTokens:
         held = [(at, row.matcher) for at, row in enumerate(rows) if row.matcher and not row.finish]
         if not held:
             return None
-        from llguidance.numpy import fill_next_token_bitmask
-
         bits = self._bits[: len(rows)]
-        bits.fill(-1)
+        bits.fill(255)
         for at, matcher in held:
-            bits[at] = 0
-            fill_next_token_bitmask(matcher, bits, at)
-            if not bits[at].any():
-                bits[at] = -1  # the grammar has failed; the answer will be counted as malformed
-        each = np.unpackbits(bits.view(np.uint8), axis=1, bitorder="little")
+            # A model may have more logits than its tokenizer has tokens, or fewer.
+            mask = np.frombuffer(matcher.compute_bitmask(), np.uint8)[: bits.shape[1]]
+            if mask.any():  # else the grammar has failed, and the answer counts as malformed
+                bits[at] = 0
+                bits[at, : len(mask)] = mask
+        each = np.unpackbits(bits, axis=1, bitorder="little")
         allowed = torch.from_numpy(each[:, : self._vocabulary]).view(torch.bool)
         return allowed.to(self._device)

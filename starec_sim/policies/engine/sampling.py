@@ -24,10 +24,10 @@ class TokenSampler:
     from a Philox stream keyed by the row's seed, so the other rows of the batch change nothing. One
     number is enough for a token; Gumbel noise takes one for each word of the vocabulary.
 
-    A grammar changes only what it has to: the token is drawn as if there were none, and drawn again,
-    by a second number and among the allowed tokens, where it is not allowed. That is a draw from the
-    allowed tokens, scaled to sum to one: each comes with its own probability p the first time and
-    with (1 - m) p / m the second time, where m is their sum, which together is p / m.
+    A grammar changes only what it has to: the token is drawn as if there were none, and where it is
+    not allowed it is drawn again, by a second number and among the allowed tokens. That is a draw
+    from the allowed tokens, scaled to sum to one: each comes with its own probability p the first
+    time and with (1 - m) p / m the second time, where m is their sum, which together is p / m.
 
     Args:
         samplings: How each row is drawn.

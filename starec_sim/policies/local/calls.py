@@ -115,9 +115,7 @@ def engine_call(
     return EngineCall(Request(prompt, sampling, watch, grammar), detokenizer)
 
 
-def _grammar(
-    model: LoadedModel, settings: Mapping[str, Any], max_tokens: int
-) -> LLMatcher | None:
+def _grammar(model: LoadedModel, settings: Mapping[str, Any], max_tokens: int) -> LLMatcher | None:
     """Return what the answer of a call is held to; None where the call does not say what it is."""
     grammars = model.chat_format.grammars
     expected: ExpectedAnswer | None = settings.get("expected")

@@ -1,4 +1,4 @@
-"""Whatever the grammar of an answer allows, the parser reads without a flaw, and what it reads fits."""
+"""What the grammar of an answer allows is read without a flaw, and what is read so fits it."""
 
 import random
 import re
@@ -11,7 +11,7 @@ from llguidance import LLMatcher, LLTokenizer
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from starec_sim.answers import label, read_decision, read_summary
-from starec_sim.answers.grammar import AnswerTooLong, answer_grammar
+from starec_sim.answers.grammar import AnswerTooLongError, answer_grammar
 from starec_sim.answers.number_ranges import range_pattern
 from starec_sim.policies.lexical import LexicalPolicy
 from starec_sim.policies.reasoner import ReasonerPolicy
@@ -34,13 +34,21 @@ COUNTER = Task(
     actions=(ActionKind("order", Amount(1, 3)), ActionKind("praise", FreeText(80), at_most=1)),
     per_item=2,
 )
-DECISIONS = [(RANKING, 1), (RANKING, 6), (RANKING, 64), (FEED, 1), (FEED, 5), (SHOP, 4), (COUNTER, 3)]
+DECISIONS = [
+    (RANKING, 1),
+    (RANKING, 6),
+    (RANKING, 64),
+    (FEED, 1),
+    (FEED, 5),
+    (SHOP, 4),
+    (COUNTER, 3),
+]
 
 
 def bytes_as_tokens():
     """Return a tokenizer whose tokens are the 256 bytes, a few words, and an end."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    words = ["</", "> ", "think", "ranking", "skip", '"]', "\\\"", ": ", "sk"]
+    words = ["</", "> ", "think", "ranking", "skip", '"]', '\\"', ": ", "sk"]
     byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     spelled = [byte_level.pre_tokenize_str(word)[0][0] for word in words]
     vocabulary = {token: at for at, token in enumerate(["<|end|>", *alphabet, *spelled])}
@@ -78,10 +86,7 @@ def accepts(expected, text):
     return held.consume_tokens(ids) and held.is_accepting()
 
 
-TOKENS_OF_BYTES = {
-    TOKENS.decode_bytes([token]): token
-    for token in range(1, 257)
-}
+TOKENS_OF_BYTES = {TOKENS.decode_bytes([token]): token for token in range(1, 257)}
 
 
 def shown(task, count):
@@ -115,7 +120,7 @@ def prompt(task, count):
     forms = "" if task.ranks else task.forms
     items = "\n".join(f'{label(at)}. "item" | genre: Drama{at % 3}' for at in range(count))
     section = "candidates" if task.ranks else "page"
-    history = "<history>\n- 5 stars: liked | \"x\" | genre: Drama1\n</history>\n"
+    history = '<history>\n- 5 stars: liked | "x" | genre: Drama1\n</history>\n'
     return (("system", forms), ("user", f"{history}<{section}>\n{items}\n</{section}>"))
 
 
@@ -130,7 +135,8 @@ def test_answers_of_policies_without_a_model_fit_the_grammar(policy, task, count
 @pytest.mark.parametrize("policy", [LexicalPolicy(), ReasonerPolicy()], ids=["lexical", "reasoner"])
 def test_summaries_of_policies_without_a_model_fit_the_grammar(policy):
     asked = (
-        "<preferences>\nWar: liked (1 of 2)\n</preferences>\n<item>\nA. \"x\" | genre: Drama\n</item>\n"
+        "<preferences>\nWar: liked (1 of 2)\n</preferences>\n"
+        '<item>\nA. "x" | genre: Drama\n</item>\n'
         "<prediction>\nA. ranked 1 of 3\n</prediction>\n<feedback>\nA. 5 stars: liked\n</feedback>"
     )
     text = policy.answer_to((("system", "at most 40 words"), ("user", asked)))
@@ -169,7 +175,7 @@ def test_limits_of_actions_are_part_of_the_grammar(said, fits):
 
 @pytest.mark.parametrize("form", ["tags", "json"])
 def test_reasoning_that_rambles_leaves_room_for_the_answer(form):
-    """Of 300 tokens, 20 labels take some 100 in tokens of one byte; the answer fits all the same."""
+    """Of 300 tokens, 20 labels take some 100 where a token is a byte; the answer fits."""
     expected = ExpectedAnswer(form, ("think", "ranking"), 20, RANKING)
     longest = max(len(written(expected, seed, 300)) for seed in range(3))
     assert longest < 300 * 1.2
@@ -178,7 +184,7 @@ def test_reasoning_that_rambles_leaves_room_for_the_answer(form):
 def test_a_page_with_too_many_limits_is_named():
     kinds = tuple(ActionKind(name * 2, at_most=60) for name in "abcdefghijk")
     crowded = Task("crowded", actions=kinds)
-    with pytest.raises(AnswerTooLong, match=r"11 kinds of actions, 11 of them limited.*70 items"):
+    with pytest.raises(AnswerTooLongError, match=r"11 kinds of actions, 11 .*70 items"):
         answer_grammar(ExpectedAnswer("tags", ("actions",), 70, crowded), 400, len)
 
 

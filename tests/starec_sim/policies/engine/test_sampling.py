@@ -123,7 +123,9 @@ def test_allowed_tokens_are_drawn_in_their_own_proportions(temperature):
     assert ((counts / 4000 - expected).abs() <= margin).all()
 
 
-@pytest.mark.parametrize("sampling", [Sampling(1, seed=1), Sampling(1, 0.7, 0.9, 2), Sampling(1, 0)])
+@pytest.mark.parametrize(
+    "sampling", [Sampling(1, seed=1), Sampling(1, 0.7, 0.9, 2), Sampling(1, 0)]
+)
 def test_a_token_that_is_allowed_is_the_one_that_is_drawn_without_a_grammar(sampling):
     free, held = TokenSampler([sampling], CPU), TokenSampler([sampling], CPU)
     for _ in range(200):
