@@ -142,9 +142,10 @@ def main() -> None:
         # The first pair warms up, unless it is the only one.
         pairs = list(zip(used[False], used[given.form], strict=True))[-max(1, given.pairs - 1) :]
         slower = float(np.median([held / free - 1 for free, held in pairs]))
-        shares = [float(np.mean(flaws[held])) for held in (False, given.form)]
+        before, after = (float(np.mean(flaws[held])) for held in (False, given.form))
         print(
-            f"{name:<12} malformed {shares[0]:6.1%} -> {shares[1]:6.1%}   the same {same} of {len(good)}   CPU time of an answer {slower:+.1%}",
+            f"{name:<12} malformed {before:6.1%} -> {after:6.1%}   the same {same} of {len(good)}"
+            f"   CPU time of an answer {slower:+.1%}",
             flush=True,
         )
     policy.close()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from starec_sim.policies.engine.grammars import AllowedTokens
+from starec_sim.policies.engine.allowed_tokens import AllowedTokens
 from starec_sim.policies.engine.out_of_memory import halve_on_out_of_memory
 from starec_sim.policies.engine.partial_completion import PartialCompletion
 from starec_sim.policies.engine.protocol import Completion, Request

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from starec_sim.policies.engine.allowed_tokens import AllowedTokens
 from starec_sim.policies.engine.decoder import Decoder
 from starec_sim.policies.engine.decoder_weights import read_weights
-from starec_sim.policies.engine.grammars import AllowedTokens
 from starec_sim.policies.engine.out_of_memory import halve_on_out_of_memory
 from starec_sim.policies.engine.partial_completion import PartialCompletion
 from starec_sim.policies.engine.prefix_cache import KeysValues, PrefixCache, SharedPrefix
