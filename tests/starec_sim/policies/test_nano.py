@@ -100,7 +100,7 @@ def record_shop(world, seen):
 def unfamiliar(users):
     """What users are asked in catalogues that it was not trained for."""
     prompts = StarPrompts.read(None, 10, 180)
-    dataset = Synthetic(Synthetic.Config(seed=3, users=users, items=60)).load()
+    dataset = Synthetic(Synthetic.Config(seed=3, users=users, items=120)).load()
     ranking = RankingEnvironment.Config(candidates=8)
     CoffeeShop = plugins.load("environments", f"{COFFEE_SHOP}:CoffeeShop", "environment.use")
     worlds = [
