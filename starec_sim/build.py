@@ -19,6 +19,8 @@ from starec_sim.cards import card
 from starec_sim.dataset import Dataset
 from starec_sim.environment import Environment, ScheduledEvents
 from starec_sim.errors import PluginError, StarecError
+from starec_sim.executors.executor import Executor, PerUser
+from starec_sim.executors.settings import ExecutorSettings
 from starec_sim.experiment import Arm, data_spec
 from starec_sim.policies.gateway import Policy
 from starec_sim.policies.gateway.failures import install_hint
@@ -77,6 +79,16 @@ def prompt_hashes(agent: Agent) -> dict[str, str]:
     """Return the SHA-256 of each prompt template of an agent, as the manifest of a run holds it."""
     templates = agent.prompts().items()
     return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in templates}
+
+
+def build_executor(settings: ExecutorSettings) -> Executor:
+    """Return what plays the visits of a round.
+
+    Raises:
+        ConfigError: What it needs is not installed.
+    """
+    assert settings.use == "per_user", "the others are being built"
+    return PerUser()
 
 
 def build_recommender(spec: Mapping[str, Any], users: int, items: int, seed: int) -> Recommender:

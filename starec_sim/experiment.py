@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 from starec_sim import plugins, yaml_files
 from starec_sim.environment import OwnMetrics
 from starec_sim.errors import ConfigError, DataError, RunError, did_you_mean
+from starec_sim.executors.settings import ExecutorSettings
 from starec_sim.glossary import METRICS, OF_ACTIONS, metric_name
 from starec_sim.plugin_files import from_folder
 from starec_sim.plugins import Plugin, Spec, spec_or
@@ -25,7 +26,7 @@ from starec_sim.settings import HINT, Settings, current_key, current_values, val
 
 _SHARED = (
     *("name", "seed", "rounds", "replicates", "concurrency", "runs_dir", "report", "arms"),
-    *("gateway", "budget", "train", "tracing"),
+    *("executor", "gateway", "budget", "train", "tracing"),
 )
 """Keys that an arm cannot change, so that arms can be compared."""
 _CHANGEABLE = ("environment", "agent", "policies")
@@ -78,6 +79,7 @@ class Experiment(Settings):
     """Trials of each arm, with the seeds seed, seed + 1, ...; the same seeds in every arm."""
     concurrency: int = Field(default=64, ge=1, le=4096)
     """Visits in progress at once."""
+    executor: ExecutorSettings = ExecutorSettings()
     runs_dir: Path = Path("runs")
     data: Spec | None = None
     """None for an environment that needs no dataset."""

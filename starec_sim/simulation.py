@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from starec_sim.agent import Agent, Call, NamedPolicies, Policies
 from starec_sim.boundary import checked_agent, checked_environment, watched_calls
 from starec_sim.environment import Environment
-from starec_sim.errors import ContractError, ContractWarning, PluginError, StarecError
+from starec_sim.errors import ContractWarning, StarecError
 from starec_sim.events import RunEvents
-from starec_sim.executors.pool import run_pool
+from starec_sim.executors.executor import Executor, PerUser, RoundToPlay
 from starec_sim.measure import Measure, RoundMetrics
 from starec_sim.runs.facts import Facts
 from starec_sim.runs.trial_state import TrialState
@@ -74,6 +74,8 @@ class VisitRules(NamedTuple):
     """Visits in progress at once. It changes the speed, never a result."""
     skip_failed: bool = False
     """Whether a visit in which a plug-in fails is left out; otherwise it ends the run."""
+    executor: Executor | None = None
+    """Plays the visits; one invocation for each user when None. It changes no result either."""
 
 
 class Simulation:
@@ -142,7 +144,7 @@ class Simulation:
         if isinstance(self._policies, NamedPolicies):
             self._labels = {**self._trial_labels, **self._policies.names()}
         try:
-            played = await run_pool(self._visit_or_skip, visitors, self._rules.concurrency)
+            played = await (self._rules.executor or PerUser()).play(self._round_to_play(visitors))
             visits = [visit for visit in played if isinstance(visit, Visit)]
             _tell_left_out([each for each in played if not isinstance(each, Visit)], len(visits))
             return PlayedRound(round, visits, len(visitors))
@@ -150,22 +152,23 @@ class Simulation:
             # Also after an error: the answers are paid for, and a resume reuses them.
             self._recorder.flush()
 
-    async def _visit_or_skip(self, user: int) -> Visit | StarecError:
-        """Play a visit; return the error of a plug-in where failed visits are left out."""
-        try:
-            return await self._visit(user)
-        except (ContractError, PluginError) as error:
-            if not self._rules.skip_failed:
-                raise
-            return error
+    def _round_to_play(self, users: Sequence[int]) -> RoundToPlay:
+        return RoundToPlay(
+            self._agent,
+            users,
+            self._call,
+            self._finished,
+            self._rules.concurrency,
+            self._rules.skip_failed,
+        )
 
-    async def _visit(self, user: int) -> Visit:
+    def _call(self, user: int) -> Call:
         # Before her first visit, a user remembers only her history before the simulation.
         memory = self._memories.get(user) or Memory(
             self._environment.history(user)[-self._agent.history_limit :]
         )
         person = self._environment.users[user]
-        call = Call(
+        return Call(
             user,
             self.rounds,
             person,
@@ -175,7 +178,8 @@ class Simulation:
             self._notes,
             self._labels,
         )
-        visit = await self._agent.visit(call)
+
+    def _finished(self, visit: Visit) -> Visit:
         self._events.visit_finished(visit)
         return self._recorder.take(visit)
 

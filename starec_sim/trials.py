@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from starec_sim.boundary import ships, watched_calls
-from starec_sim.build import Builder, apply_events, prompt_hashes
+from starec_sim.build import Builder, apply_events, build_executor, prompt_hashes
 from starec_sim.environment import Environment
 from starec_sim.errors import ConfigError, RunError, StarecError
 from starec_sim.events import RunEvents
@@ -155,7 +155,9 @@ class Trials:
                     state,
                     events=events,
                     visit_rules=VisitRules(
-                        now.experiment.concurrency, now.experiment.plugin_errors == "skip"
+                        now.experiment.concurrency,
+                        now.experiment.plugin_errors == "skip",
+                        build_executor(now.experiment.executor),
                     ),
                     choose_visitors=choose,
                 )

@@ -33,6 +33,7 @@ _COMMANDS = {
     "table": "table.table",
     "check-table": "check_table.check_table",
     "audit": "audit.audit",
+    "doctor": "doctor.doctor",
     "serve": "serve.serve",
     "serve env": "serve_env.serve_env",
     "graph": "graph.graph",

@@ -154,8 +154,8 @@ class TrainProgress(LiveProgress):
         spec = ", ".join(f"{key}: {value}" for key, value in result.policy.items())
         self.message(f"\nPlay it with  policies: {{fast: {{{spec}}}}}")
         here = shlex.quote(str(result.folder))
-        played = any(entry["stage"] == "grpo" for entry in result.steps)
-        longer = "train.grpo.steps=N" if played else "train.sft.epochs=N"
+        stage = next((e["stage"] for e in result.steps if e["stage"] != "sft"), "")
+        longer = f"train.{stage}.steps=N" if stage else "train.sft.epochs=N"
         commands = [
             (f"train {here}/config.yaml --set {longer}", "the same, for longer"),
             (f"resume {here}", "prints this again; after a kill it goes on"),

@@ -108,7 +108,8 @@ class UserQuestions:
 
     def _rewards(self, weights: Mapping[str, float]) -> Rewards:
         kind = self._arm.environment.type
-        check_names(weights, kind.reward_names if isinstance(kind, NamedRewards) else None)
+        named = kind.reward_names if isinstance(kind, NamedRewards) else None
+        check_names(weights, named, "rewards")
         return Rewards(weights)
 
     def _call(self, user: str) -> Call:

@@ -10,6 +10,7 @@ The modules in the order in which data flows; `trainer` is the loop over all of 
 | `rollouts`, `rewards` | ask a question several times and reward every answer |
 | `rows`, `packing` | turns become rows of token ids; rows with the same prompt share it |
 | `advantages`, `grpo`, `grpo_loss` | advantages within a group, and the loss beside its formulas |
+| `dpo` | pairs of answers of a group, and the loss beside its formula |
 | `teacher`, `sft` | a teacher's answers are screened and imitated |
 | `learner`, `models` | weights, optimizer, schedule: one update at a time |
 | `weight_sync` | the policy that plays gets the new weights |

@@ -72,7 +72,7 @@ class _StoredChange(TypedDict):
 class _StoredEntry(TypedDict):
     __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
 
-    stage: Literal["sft", "grpo"]
+    stage: Literal["sft", "grpo", "dpo"]
     step: Row
     validation: NotRequired[dict[str, _StoredInterval]]
     changes: NotRequired[dict[str, _StoredChange]]
@@ -144,7 +144,7 @@ class CheckpointStore:
         """Return the newest checkpoint that, like its weights, is undamaged; None without one.
 
         Args:
-            stage: `sft` or `grpo`.
+            stage: `sft`, `grpo` or `dpo`.
             warn: Called with a line about each damaged checkpoint.
 
         Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, Field, model_validator
 
@@ -16,7 +16,7 @@ from starec_sim.experiment import Experiment
 from starec_sim.learning.advantages import Objective
 from starec_sim.learning.learner import Optimisation
 from starec_sim.learning.models import Lora, Method
-from starec_sim.learning.rewards import DEFAULT_REWARDS, check_names
+from starec_sim.learning.rewards import DEFAULT_REWARDS, Rewards, check_names
 from starec_sim.learning.rollouts import Groups
 from starec_sim.plugins import Spec
 from starec_sim.policies.abilities import NamedWeights
@@ -52,8 +52,12 @@ class Sft(Settings):
     optimisation: Optimisation = Optimisation(lr=1e-4)
 
 
-class Grpo(Settings):
-    """Stage 2: improve the policy by the feedback of the environment."""
+class FromFeedback(Settings):
+    """Stage 2: play groups of answers, and improve the policy by what they earn."""
+
+    name: ClassVar[str]
+    strength: ClassVar[str]
+    """The setting that holds the policy to its reference, for messages."""
 
     steps: int = Field(default=100, ge=1)
     """Rounds played and learned from."""
@@ -67,12 +71,32 @@ class Grpo(Settings):
     nodes: tuple[Node, ...] = ("fast", "slow")
     rewards: dict[str, float] = Field(default=DEFAULT_REWARDS, min_length=1)
     """The reward of an answer: components by name or reference, with their weights."""
-    objective: Objective = Objective()
     passes: int = Field(default=1, ge=1)
     """How often each rollout is learned from."""
     batch: int | None = Field(default=None, ge=1)
     """Groups in an update; all of the round if empty."""
     optimisation: Optimisation = Optimisation()
+
+
+class Grpo(FromFeedback):
+    """Stage 2 by Group Relative Policy Optimisation."""
+
+    name = "grpo"
+    strength = "train.grpo.objective.kl"
+
+    objective: Objective = Objective()
+
+
+class Dpo(FromFeedback):
+    """Stage 2 by Direct Preference Optimisation: pairs of answers of a group."""
+
+    name = "dpo"
+    strength = "train.dpo.beta"
+
+    beta: float = Field(default=0.1, gt=0)
+    """How strongly the policy is held to its reference."""
+    pairs: int = Field(default=1, ge=1)
+    """Pairs of a group: its best answer with its worst, the second best with the second worst."""
 
 
 class Validation(Settings):
@@ -117,16 +141,33 @@ class Training(Settings):
     sft: Sft | None = None
     """Stage 1; none when empty."""
     grpo: Grpo | None = Grpo()
+    """Stage 2; none when empty, or when there is `dpo`."""
+    dpo: Dpo | None = None
+    """Stage 2 by another method."""
     evaluate: Validation = Validation()
     guards: Guards = Guards()
     checkpoint_every: int = Field(default=5, ge=1)
     """Steps (of either stage) between checkpoints."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _one_method(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and values.get("dpo") is not None:
+            if values.get("grpo") is not None:
+                raise ValueError("there are both grpo and dpo; stage 2 is one of them")
+            return {**values, "grpo": None}
+        return values
+
     @model_validator(mode="after")
     def _does_something(self) -> Self:
-        if self.sft is None and self.grpo is None:
-            raise ValueError("there is neither sft nor grpo, so nothing would be learned")
+        if self.sft is None and self.stage2 is None:
+            raise ValueError("there is none of sft, grpo and dpo, so nothing would be learned")
         return self
+
+    @property
+    def stage2(self) -> FromFeedback | None:
+        """The stage that learns from feedback; None if there is none."""
+        return self.grpo or self.dpo
 
 
 _CHANGE_SAMPLING = (
@@ -164,25 +205,36 @@ def training_of(experiment: Experiment) -> Training:
             "schedule: a training has none", hint="leave it out: --set schedule=[] does that"
         )
     weights_of(experiment, training)
-    if training.grpo is not None:
-        _check_nodes(experiment, training.grpo)
+    if training.stage2 is not None:
+        _check_nodes(experiment, training.stage2)
         _check_sampling(experiment.policies.fast)
-        _check_credit(experiment, training.grpo)
+        if training.grpo is not None:
+            _check_credit(experiment, training.grpo)
         environment = _environment_class(experiment)
         # An empty list is the default of `World`: the names are not declared.
         named = environment.reward_names if isinstance(environment, NamedRewards) else ()
-        check_names(training.grpo.rewards, named or None)
+        check_names(training.stage2.rewards, named or None, f"train.{training.stage2.name}.rewards")
         _check_request(experiment.policies.fast)
     return training
 
 
-def _check_nodes(experiment: Experiment, grpo: Grpo) -> None:
+def rewards_of(training: Training) -> Rewards:
+    """Return the rewards of a training; without stage 2 there are none.
+
+    Raises:
+        StarecError: A component cannot be loaded.
+    """
+    stage = training.stage2
+    return Rewards(stage.rewards, f"train.{stage.name}.rewards") if stage else Rewards({})
+
+
+def _check_nodes(experiment: Experiment, stage: FromFeedback) -> None:
     """Check that the policy that learns gives all answers that are learned from."""
-    if "slow" in grpo.nodes and experiment.policies.slow != experiment.policies.fast:
+    if "slow" in stage.nodes and experiment.policies.slow != experiment.policies.fast:
         raise ConfigError(
-            "train.grpo.nodes: slow answers are learned from only if the same policy gives "
-            "them, and policies.slow differs from policies.fast",
-            hint="make them equal, or set train.grpo.nodes to [fast]",
+            f"train.{stage.name}.nodes: slow answers are learned from only if the same policy "
+            "gives them, and policies.slow differs from policies.fast",
+            hint=f"make them equal, or set train.{stage.name}.nodes to [fast]",
         )
 
 

@@ -1,6 +1,6 @@
 """The trials of a training's record: episodes to learn from, a teacher's, and validations.
 
-An episode is a trial of `train.grpo.rounds` rounds with other users, fresh memories and another
+An episode is a trial of `rounds` rounds with other users, fresh memories and another
 seed than the episode before. Each of its rounds is one step of GRPO.
 """
 
@@ -12,7 +12,7 @@ from typing import NamedTuple
 from starec_sim.agent import Agent
 from starec_sim.events import RunEvents
 from starec_sim.learning.checkpoints import CheckpointStore
-from starec_sim.learning.config import Grpo
+from starec_sim.learning.config import FromFeedback
 from starec_sim.learning.rewards import Rewards
 from starec_sim.learning.rollouts import Collector
 from starec_sim.learning.split import UserSplit, only
@@ -84,7 +84,7 @@ class Episodes:
     Args:
         player: Opens trials.
         split: The users.
-        grpo: The settings.
+        stage: The settings.
         rewards: What an answer earns.
         policies: The policy of each node.
         store: Holds the rollouts of rounds that were played before.
@@ -94,14 +94,14 @@ class Episodes:
         self,
         player: TrialPlayer,
         split: UserSplit,
-        grpo: Grpo,
+        stage: FromFeedback,
         rewards: Rewards,
         policies: Mapping[Node, Policy],
         store: CheckpointStore,
     ) -> None:
         self._player = player
         self._split = split
-        self._grpo = grpo
+        self._stage = stage
         self._rewards = rewards
         self._policies = policies
         self._store = store
@@ -110,26 +110,30 @@ class Episodes:
 
     def at(self, step: int) -> Episode:
         """Return the episode of a step (from 0). It is open until a step of another one."""
-        number = step // self._grpo.rounds
+        number = step // self._stage.rounds
         if self._episode is None or number != self._number:
             self._number, self._episode = number, self._open(number)
         return self._episode
 
     def is_played(self, step: int) -> bool:
         """Return whether the round of a step is recorded, so that its rollouts are on disk."""
-        return self.at(step).simulation.rounds > step % self._grpo.rounds
+        return self.at(step).simulation.rounds > step % self._stage.rounds
 
     def _open(self, number: int) -> Episode:
-        grpo, seed = self._grpo, self._split.seed
+        stage, seed = self._stage, self._split.seed
         collector = Collector(
-            self._split.agent, self._rewards, groups=grpo.groups, size=grpo.size, nodes=grpo.nodes
+            self._split.agent,
+            self._rewards,
+            groups=stage.groups,
+            size=stage.size,
+            nodes=stage.nodes,
         )
         collector.prefix = f"{number}/"
-        users = self._split.drawn(grpo.users, number)
+        users = self._split.drawn(stage.users, number)
         trial = TrainingTrial(number, f"episode {number + 1}", seed + number, users)
         simulation = self._player.open(trial, collector, self._policies)
         if simulation.rounds:
             # Summaries of the last round that was played wait for the ranking that rewards them.
-            last = self._store.rollouts(number * grpo.rounds + simulation.rounds - 1)
+            last = self._store.rollouts(number * stage.rounds + simulation.rounds - 1)
             collector.pending = last.pending if last else {}
         return Episode(simulation, collector)

@@ -15,6 +15,7 @@ from starec_sim.learning.learner import Learner, Update
 from starec_sim.learning.packing import TrainingRow
 from starec_sim.learning.rows import Rollout, TokenRow
 from starec_sim.learning.split import batches
+from starec_sim.learning.stage_step import StageStep
 from starec_sim.rng import Streams
 from starec_sim.types import FloatArray
 
@@ -33,13 +34,6 @@ class Batch(NamedTuple):
     """Groups left out because all their rewards are equal."""
 
 
-class GrpoStep(NamedTuple):
-    """What a step learned from, and what its updates did."""
-
-    batches: list[Batch]
-    updates: list[Update]
-
-
 def grpo_step(
     learner: Learner,
     rollouts: Sequence[Rollout],
@@ -47,7 +41,7 @@ def grpo_step(
     step: int,
     streams: Streams,
     ranks_of: RanksOf,
-) -> GrpoStep:
+) -> StageStep:
     """Learn from the rollouts of one round: `passes` times over all groups, batch by batch.
 
     Args:
@@ -61,7 +55,8 @@ def grpo_step(
     Raises:
         DivergenceError: A loss or a gradient is not finite.
     """
-    done = GrpoStep([], [])
+    updates: list[Update] = []
+    learned: list[Batch] = []
     groups = sorted({rollout.group for rollout in rollouts})
     size = grpo.batch or max(1, len(groups))
     for epoch in range(step * grpo.passes, (step + 1) * grpo.passes):
@@ -70,13 +65,18 @@ def grpo_step(
             drawn = [rollout for rollout in rollouts if rollout.group in chosen]
             # 1. The advantage of each answer within its group: A_i = (r_i - mean r) / std r.
             batch = make_batch(drawn, grpo.objective, ranks_of)
-            done.batches.append(batch)
+            learned.append(batch)
             # 2. One step of the optimizer up the gradient of J.
             if batch.rows:
                 temperature = drawn[0].temperature
-                done.updates.append(learner.improve(batch.rows, grpo.objective, temperature))
+                updates.append(learner.improve(batch.rows, grpo.objective, temperature))
     learner.end_step()
-    return done
+    return StageStep(
+        updates,
+        sum(batch.groups for batch in learned),
+        sum(batch.alone for batch in learned),
+        sum(batch.equal for batch in learned),
+    )
 
 
 def make_batch(

@@ -151,9 +151,14 @@ class Learner:
         """Take the weights as they are now as the reference policy of the KL term."""
         self._reference = [p.detach().clone() for p in self._learning()]
 
-    def imitate(self, rows: Sequence[TrainingRow]) -> Update:
-        """Make one step of SFT: weighted cross-entropy of the rows' ids."""
-        return self._update(rows, None, 1.0)
+    def imitate(self, rows: Sequence[TrainingRow], temperature: float = 1.0) -> Update:
+        """Make one step down the weighted cross-entropy of the rows' ids, as SFT does.
+
+        Args:
+            rows: Ids with a negative weight become less likely.
+            temperature: At which log-probabilities are taken.
+        """
+        return self._update(rows, None, temperature)
 
     def improve(
         self, rows: Sequence[TrainingRow], objective: Objective, temperature: float
@@ -166,6 +171,33 @@ class Learner:
             temperature: At which the rollouts were sampled.
         """
         return self._update(rows, objective, temperature)
+
+    def log_probabilities(
+        self, rows: Sequence[TrainingRow], temperature: float
+    ) -> tuple[Tensor, Tensor]:
+        """Return the log-probability of each row, as the weights are and of the reference policy.
+
+        Args:
+            rows: Numbered from 0.
+            temperature: At which log-probabilities are taken.
+
+        Returns:
+            Two tensors of shape (rows,), on the CPU: sums over the ids that the policy wrote.
+        """
+        mine = self._share(packs(rows, tokens=self._batch_tokens, temperature=temperature))
+
+        def sums() -> Tensor:
+            total = torch.zeros(len(rows), device=self.accelerator.device)
+            for pack in (pack.to(self.accelerator.device) for pack in mine):
+                counted = (pack.weight != 0).float()
+                total.index_add_(0, pack.row, self._net(pack)[2].float() * counted)
+            whole: Tensor = self.accelerator.reduce(total)
+            return whole.cpu()
+
+        with torch.no_grad():
+            new = sums()
+            with self._as_reference():
+                return new, sums()
 
     def end_step(self) -> None:
         """Advance the schedule by one step."""

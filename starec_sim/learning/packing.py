@@ -34,6 +34,8 @@ class TrainingRow(NamedTuple):
     """Weight of each id in the loss; 0 if the policy did not write it."""
     span: Sequence[int] = ()
     """Ids with the same number share one importance ratio; empty: each has its own."""
+    number: int = 0
+    """Of the row in its batch, for a loss that compares rows."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class Pack:
     """Shape (N,), see `TrainingRow.weight`."""
     span: Tensor
     """Shape (N,), see `TrainingRow.span`."""
+    row: Tensor
+    """Shape (N,), see `TrainingRow.number`."""
     temperature: float
 
     def to(self, device: torch.device) -> Self:
@@ -127,6 +131,7 @@ def _pack(batch: Sequence[Sequence[TrainingRow]], temperature: float) -> Pack:
     advantage: list[float] = []
     weight: list[float] = []
     span: list[int] = []
+    numbers: list[int] = []
     for line, bundle in enumerate(batch):
         prompt = bundle[0].row.prompt
         ids[line, : len(prompt)] = torch.tensor(prompt)
@@ -150,6 +155,7 @@ def _pack(batch: Sequence[Sequence[TrainingRow]], temperature: float) -> Pack:
                 advantage.append(training_row.advantage[at])
                 weight.append(training_row.weight[at])
                 span.append(first_span + (training_row.span[at] if training_row.span else at))
+                numbers.append(training_row.number)
             start = end
     return Pack(
         ids,
@@ -161,6 +167,7 @@ def _pack(batch: Sequence[Sequence[TrainingRow]], temperature: float) -> Pack:
         torch.tensor(advantage),
         torch.tensor(weight),
         torch.tensor(span),
+        torch.tensor(numbers),
         temperature,
     )
 

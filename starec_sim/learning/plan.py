@@ -45,6 +45,8 @@ class Plan:
     teacher_calls: int
     steps: int
     episodes: int
+    stage_2: str
+    """`grpo` or `dpo`; empty if there is no such stage."""
     prompt_tokens: int
     """Of one question, mean."""
     tokenizer: str
@@ -80,7 +82,7 @@ class Plan:
                 f"{self.sft_updates:,} updates, at most {self.sft_samples:,} samples of "
                 f"{self.teacher_calls:,} calls of the teacher",
             ),
-            ("grpo", f"{self.steps:,} steps in {self.episodes:,} episodes"),
+            (self.stage_2 or "grpo", f"{self.steps:,} steps in {self.episodes:,} episodes"),
             ("question", f"{self.prompt_tokens:,} tokens ({self.tokenizer})"),
             ("answer", f"at most {self.answer_tokens:,} tokens, not held to a form"),
             ("calls", f"at most {self.calls:,}, with {self.sampled_tokens:,} tokens"),
@@ -99,17 +101,17 @@ def plan_of(experiment: Experiment) -> Plan:
     """
     training = training_of(experiment)
     split = UserSplit(Builder(), experiment.resolve()["main"], training)
-    spec, sft, grpo = experiment.policies.fast, training.sft, training.grpo
+    spec, sft, stage = experiment.policies.fast, training.sft, training.stage2
     model = weights_of(experiment, training)
     answer = _longest_answer(spec)
     prompt, counted = _question_tokens(split, experiment, model)
-    steps = grpo.steps if grpo else 0
-    visits = steps * min(grpo.users, len(split.training)) if grpo else 0
-    size, nodes = (grpo.size, len(grpo.nodes)) if grpo else (0, 0)
+    steps = stage.steps if stage else 0
+    visits = steps * min(stage.users, len(split.training)) if stage else 0
+    size, nodes = (stage.size, len(stage.nodes)) if stage else (0, 0)
     validated = min(training.evaluate.users, len(split.held_out)) * training.evaluate.rounds
     # One before the first step, one every so many steps, and one after the last.
-    validations = (-(-steps // training.evaluate.every) + 1) * validated if grpo else 0
-    reflects = bool(grpo and "slow" in grpo.nodes)
+    validations = (-(-steps // training.evaluate.every) + 1) * validated if stage else 0
+    reflects = bool(stage and "slow" in stage.nodes)
     # A group for each node that learns, an answer of each that does not, and a follow-up for each
     # summary; a visit is counted as one decision.
     calls = visits * (size * (nodes + reflects) + 2 - nodes) + validations * 2
@@ -133,13 +135,14 @@ def plan_of(experiment: Experiment) -> Plan:
         sft_samples=samples,
         teacher_calls=teacher_calls,
         steps=steps,
-        episodes=-(-steps // grpo.rounds) if grpo else 0,
+        episodes=-(-steps // stage.rounds) if stage else 0,
+        stage_2=stage.name if stage else "",
         prompt_tokens=prompt,
         tokenizer=counted,
         answer_tokens=answer,
         calls=calls,
         sampled_tokens=calls * answer,
-        learned_tokens=visits * nodes * (prompt + size * answer) * (grpo.passes if grpo else 0)
+        learned_tokens=visits * nodes * (prompt + size * answer) * (stage.passes if stage else 0)
         + samples * (prompt + answer) * (sft.epochs if sft else 0),
         learner_gib=learner_gib(shape, training, half=half) if shape else None,
         # Each stage keeps some checkpoints, each with two moments of every trained number.

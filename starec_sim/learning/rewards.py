@@ -66,7 +66,7 @@ class AnswerOutcome:
         """
         reported = self.feedback.reward if self.feedback is not None else {}
         if name not in reported:
-            raise _unknown(name, reported)
+            raise _unknown(name, reported, "rewards")
         return reported[name]
 
 
@@ -106,31 +106,31 @@ SHIPPED = (*_OF_THE_ENVIRONMENT, "format")
 """Names of the components that ship."""
 
 
-def check_names(names: Iterable[str], reported: Collection[str] | None) -> None:
+def check_names(names: Iterable[str], reported: Collection[str] | None, at: str) -> None:
     """Refuse reward components that neither exist nor are reported by the environment.
 
     Args:
         names: Names or references of components.
         reported: What the environment reports; None if it does not say.
+        at: The dotted key of the names, for messages.
 
     Raises:
         ConfigError: There is no such component.
         PluginError: A reference leads nowhere.
     """
     for name in names:
-        _component(name)
+        _component(name, at)
         own = ":" in name or name in plugins.registered("rewards")
         if reported is None or name in reported or (own and name not in _OF_THE_ENVIRONMENT):
             continue
-        raise _unknown(name, reported)
+        raise _unknown(name, reported, at)
 
 
-def _unknown(name: str, reported: Collection[str]) -> ConfigError:
+def _unknown(name: str, reported: Collection[str], at: str) -> ConfigError:
     """Return the error for a component that the environment does not report."""
     usable = {*plugins.registered("rewards"), *reported} - ({*_OF_THE_ENVIRONMENT} - {*reported})
     return ConfigError(
-        f'train.grpo.rewards: the environment reports no reward "{name}"; '
-        f"{did_you_mean(name, usable)}",
+        f'{at}: the environment reports no reward "{name}"; {did_you_mean(name, usable)}',
         hint=OWN_FUNCTION,
     )
 
@@ -140,14 +140,15 @@ class Rewards:
 
     Args:
         weights: The weight of each component, by its name or reference.
+        at: The dotted key of the weights, for messages.
 
     Raises:
         PluginError: A reference leads nowhere.
     """
 
-    def __init__(self, weights: Mapping[str, float]) -> None:
+    def __init__(self, weights: Mapping[str, float], at: str = "rewards") -> None:
         self._weights = dict(weights)
-        self._components = {name: _component(name) for name in weights}
+        self._components = {name: _component(name, at) for name in weights}
 
     def of(self, outcome: AnswerOutcome, who: str) -> tuple[float, dict[str, float]]:
         """Return the weighted sum and every component.
@@ -178,13 +179,13 @@ def _finite(value: object) -> float:
     return finite_number(value, "the reward")
 
 
-def _component(name: str) -> Component:
+def _component(name: str, at: str) -> Component:
     if ":" not in name and name not in plugins.registered("rewards"):
         return lambda outcome: outcome.reported(name) if outcome.usable else 0.0
-    component: Component = plugins.load("rewards", name, "train.grpo.rewards")
+    component: Component = plugins.load("rewards", name, at)
     if not callable(component):
         raise ConfigError(
-            f'train.grpo.rewards: "{name}" is not a function',
+            f'{at}: "{name}" is not a function',
             hint="name a function of an AnswerOutcome",
         )
     return component

@@ -1,4 +1,4 @@
-"""The metrics of a step of GRPO, and the limits at which a training stops."""
+"""The metrics of a step of stage 2, and the limits at which a training stops."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from starec_sim.learning.config import Guards
-from starec_sim.learning.grpo import GrpoStep
 from starec_sim.learning.learner import DivergenceError
 from starec_sim.learning.rows import Rollout
+from starec_sim.learning.stage_step import StageStep
 
 _BY_TOKEN = ("entropy", "kl", "clip_share", "ratio_gap")
 """Means over the ids learned from."""
@@ -26,18 +26,20 @@ def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values)) if len(values) else math.nan
 
 
-def step_metrics(step: int, rollouts: Sequence[Rollout], learned: GrpoStep) -> dict[str, Any]:
+def step_metrics(
+    stage: str, step: int, rollouts: Sequence[Rollout], learned: StageStep
+) -> dict[str, Any]:
     """Return the metrics of one step, as JSON values.
 
     Args:
+        stage: `grpo` or `dpo`.
         step: The step, from 0.
         rollouts: Of its round.
         learned: What was learned from them.
     """
     updates = learned.updates
-    groups = sum(batch.groups for batch in learned.batches)
     metrics: dict[str, Any] = {
-        "stage": "grpo",
+        "stage": stage,
         "step": step + 1,
         # The last rollout: summaries, which come first, were written by the version before.
         "version": rollouts[-1].version if rollouts else None,
@@ -48,15 +50,16 @@ def step_metrics(step: int, rollouts: Sequence[Rollout], learned: GrpoStep) -> d
         "components": _means(rollouts, "components"),
         "counters": _means(rollouts, "counters"),
         "rollouts": len(rollouts),
-        "groups": groups,
-        "zero_variance": sum(batch.equal for batch in learned.batches) / groups if groups else 0.0,
-        "alone": sum(batch.alone for batch in learned.batches),
+        "groups": learned.groups,
+        "zero_variance": learned.equal / learned.groups if learned.groups else 0.0,
+        "alone": learned.alone,
         "distinct": distinct(rollouts),
         "sampled_tokens": sum(rollout.tokens for rollout in rollouts),
         "learned_tokens": sum(update.tokens for update in updates),
         "loss": _mean([update.loss for update in updates]),
         "gradient": _mean([update.gradient for update in updates]),
         "learn_s": sum(update.seconds for update in updates),
+        **learned.own,
     }
     tokens = metrics["learned_tokens"]
     for name in _BY_TOKEN:
@@ -93,10 +96,12 @@ class Guard:
     Args:
         settings: The limits.
         good: The version that plays the first step.
+        strength: The setting that holds the policy to its reference.
     """
 
-    def __init__(self, settings: Guards, good: Path) -> None:
+    def __init__(self, settings: Guards, good: Path, strength: str) -> None:
         self._settings = settings
+        self._strength = strength
         self._good = good
         self._idle = 0
 
@@ -125,7 +130,7 @@ class Guard:
             raise DivergenceError(
                 f"the policy is {metrics['kl']:.2f} nats per token away from the reference policy, "
                 f"more than train.guards.kl = {settings.kl:g}",
-                hint=f"{hint}, or a higher train.grpo.objective.kl",
+                hint=f"{hint}, or a higher {self._strength}",
             )
         if rollouts >= _FEWEST and metrics["distinct"] < settings.distinct:
             raise DivergenceError(

@@ -15,10 +15,9 @@ from starec_sim.events import RunEvents
 from starec_sim.executors.event_loop import run_coroutine
 from starec_sim.experiment import Arm, Experiment
 from starec_sim.learning.checkpoints import CheckpointStore
-from starec_sim.learning.config import Training, training_of, weights_of
+from starec_sim.learning.config import Training, rewards_of, training_of, weights_of
 from starec_sim.learning.models import resolve_dtype
 from starec_sim.learning.plots import plot_training
-from starec_sim.learning.rewards import Rewards
 from starec_sim.learning.split import UserSplit
 from starec_sim.learning.trainer import run_stages
 from starec_sim.learning.training_run import Players, TrainingRun
@@ -152,8 +151,8 @@ def _build(experiment: Experiment) -> _Parts:
         split = UserSplit(builder, arm, training)
         if training.sft is not None and training.sft.samples is None:
             plugins.load("policies", training.sft.teacher["use"], "train.sft.teacher.use")
-        if training.grpo is not None:
-            Rewards(training.grpo.rewards)
+        if training.stage2 is not None:
+            rewards_of(training)
     return _Parts(training, arm, builder, split, used)
 
 
@@ -209,9 +208,9 @@ def _players(run: OpenRun, parts: _Parts) -> Players:
     resolve_model(weights_of(experiment, training))
     if adapter := experiment.policies.fast.get("adapter"):
         adapter_folder(adapter)
-    if training.grpo is not None:
+    if training.stage2 is not None:
         weight_sync_of(policies["fast"], training.method)
-        Rewards(training.grpo.rewards)
+        rewards_of(training)
     return Players(run, policies, teacher)
 
 

@@ -1,4 +1,4 @@
-"""The training loop: imitate a teacher (SFT), then play, learn and publish, step by step (GRPO).
+"""The training loop: imitate a teacher (SFT), then play, learn and publish (GRPO or DPO).
 
 A killed training continues from its last checkpoint: steps that were played are learned again from
 their rollouts on disk, and the others are played.
@@ -6,22 +6,26 @@ their rollouts on disk, and the others are played.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from starec_sim.errors import LearningError
 from starec_sim.learning.checkpoints import RoundRollouts
-from starec_sim.learning.config import Grpo, Sft
+from starec_sim.learning.config import Dpo, FromFeedback, Grpo, Sft
+from starec_sim.learning.dpo import dpo_step
 from starec_sim.learning.episodes import Episodes
 from starec_sim.learning.grpo import grpo_step
 from starec_sim.learning.learner import DivergenceError, Learner
 from starec_sim.learning.rows import Rollout
 from starec_sim.learning.sft import training_rows
 from starec_sim.learning.split import batches
+from starec_sim.learning.stage_step import StageStep
 from starec_sim.learning.step_metrics import Guard, step_metrics
 from starec_sim.learning.teacher import samples_of
 from starec_sim.learning.token_ranks import ranks_by_token
-from starec_sim.learning.training_run import BEFORE_GRPO, TrainingRun, wait_for_all
+from starec_sim.learning.training_run import BEFORE_STAGE_2, TrainingRun, wait_for_all
 from starec_sim.learning.validation import log_changes, validate
+from starec_sim.rng import Streams
 
 
 async def run_stages(run: TrainingRun) -> Path:
@@ -32,18 +36,18 @@ async def run_stages(run: TrainingRun) -> Path:
         if run.settings.sft is not None:
             await run_sft(run, run.settings.sft)
         elif run.players is not None:
-            run.store.put_version(BEFORE_GRPO, run.load(None).save)
+            run.store.put_version(BEFORE_STAGE_2, run.load(None).save)
         wait_for_all()
-        if run.settings.grpo is None:
-            return run.store.version(BEFORE_GRPO)
-        return await run_grpo(run, run.settings.grpo)
+        if run.settings.stage2 is None:
+            return run.store.version(BEFORE_STAGE_2)
+        return await run_stage_2(run, run.settings.stage2)
     finally:
         await run.close()
 
 
 async def run_sft(run: TrainingRun, sft: Sft) -> None:
     """Stage 1: imitate the samples, epoch by epoch."""
-    if run.store.has_version(BEFORE_GRPO):
+    if run.store.has_version(BEFORE_STAGE_2):
         return
     samples = await samples_of(run, sft)
     updates = [
@@ -78,18 +82,18 @@ async def run_sft(run: TrainingRun, sft: Sft) -> None:
         if (step + 1) % run.settings.checkpoint_every == 0:
             run.save(learner, f"sft-{step + 1:06d}")
             run.save_checkpoint(learner, "sft", step + 1)
-    run.save(learner, BEFORE_GRPO)
+    run.save(learner, BEFORE_STAGE_2)
 
 
-async def run_grpo(run: TrainingRun, grpo: Grpo) -> Path:
+async def run_stage_2(run: TrainingRun, stage: FromFeedback) -> Path:
     """Stage 2: play a round, learn from it, publish the weights, and again."""
-    learner, done = _resumed_learner(run, grpo)
-    guard = Guard(run.settings.guards, run.store.version(f"{done:06d}"))
-    ranks_of = ranks_by_token(learner.weights.tokenizer)
-    episodes = _episodes(run, grpo)
+    learner, done = _resumed_learner(run, stage)
+    guard = Guard(run.settings.guards, run.store.version(f"{done:06d}"), stage.strength)
+    learn = _method(stage, learner)
+    episodes = _episodes(run, stage)
     run.publish(done)
-    run.events.stage_started("grpo", grpo.steps, done)
-    for step in range(done, grpo.steps):
+    run.events.stage_started(stage.name, stage.steps, done)
+    for step in range(done, stage.steps):
         if step % run.settings.evaluate.every == 0:
             await validate(run, step)
         # Play. A round that an earlier process played is on disk.
@@ -97,7 +101,7 @@ async def run_grpo(run: TrainingRun, grpo: Grpo) -> Path:
             simulation, collector = episodes.at(step)
             played = await simulation.play_round()
             if not played.visits:
-                raise _no_visits(step, grpo)
+                raise _no_visits(step, stage)
             # Rollouts first: a round that is committed is never played again.
             run.store.save_rollouts(step, RoundRollouts(collector.take(), collector.pending))
             simulation.commit(played)
@@ -105,8 +109,8 @@ async def run_grpo(run: TrainingRun, grpo: Grpo) -> Path:
         learner.accelerator.wait_for_everyone()
         rollouts = _rollouts(run, step)
         try:
-            learned = grpo_step(learner, rollouts, grpo, step, run.streams, ranks_of)
-            metrics = step_metrics(step, rollouts, learned)
+            learned = learn(rollouts, step, run.streams)
+            metrics = step_metrics(stage.name, step, rollouts, learned)
             guard.check(metrics, len(rollouts))
         except DivergenceError as error:
             raise guard.name_version(error) from error
@@ -114,20 +118,33 @@ async def run_grpo(run: TrainingRun, grpo: Grpo) -> Path:
         run.log(metrics)
         # Publish: the next round is played with the new weights.
         run.save(learner, f"{step + 1:06d}")
-        if (step + 1) % run.settings.checkpoint_every == 0 or step + 1 == grpo.steps:
-            run.save_checkpoint(learner, "grpo", step + 1)
+        if (step + 1) % run.settings.checkpoint_every == 0 or step + 1 == stage.steps:
+            run.save_checkpoint(learner, stage.name, step + 1)
         run.publish(step + 1)
-    await validate(run, grpo.steps)
-    log_changes(run, grpo.steps)
-    return run.store.version(f"{grpo.steps:06d}")
+    await validate(run, stage.steps)
+    log_changes(run, stage.steps)
+    return run.store.version(f"{stage.steps:06d}")
 
 
-def _resumed_learner(run: TrainingRun, grpo: Grpo) -> tuple[Learner, int]:
+def _method(
+    stage: FromFeedback, learner: Learner
+) -> Callable[[Sequence[Rollout], int, Streams], StageStep]:
+    """Return what learns from the rollouts of a step (from 0)."""
+    if isinstance(stage, Dpo):
+        return lambda rollouts, step, streams: dpo_step(learner, rollouts, stage, step, streams)
+    assert isinstance(stage, Grpo), "stage 2 is one of two"
+    ranks_of = ranks_by_token(learner.weights.tokenizer)
+    return lambda rollouts, step, streams: grpo_step(
+        learner, rollouts, stage, step, streams, ranks_of
+    )
+
+
+def _resumed_learner(run: TrainingRun, stage: FromFeedback) -> tuple[Learner, int]:
     """Return the learner of the last checkpoint, and how many steps it has made."""
-    checkpoint = run.last_checkpoint("grpo")
+    checkpoint = run.last_checkpoint(stage.name)
     done = checkpoint.step if checkpoint else 0
-    weights = run.load(run.store.version(BEFORE_GRPO))
-    learner = run.learner(weights, grpo.optimisation, grpo.steps)
+    weights = run.load(run.store.version(BEFORE_STAGE_2))
+    learner = run.learner(weights, stage.optimisation, stage.steps)
     learner.set_reference()
     if checkpoint:
         weights.load_version(run.store.version(f"{done:06d}"))
@@ -143,12 +160,12 @@ def _resumed_learner(run: TrainingRun, grpo: Grpo) -> tuple[Learner, int]:
     return learner, done
 
 
-def _episodes(run: TrainingRun, grpo: Grpo) -> Episodes | None:
+def _episodes(run: TrainingRun, stage: FromFeedback) -> Episodes | None:
     """Return the episodes; None in a process that does not play."""
     if run.players is None or run.trials is None:
         return None
     policies = run.players.policies
-    return Episodes(run.trials, run.split, grpo, run.rewards, policies, run.store)
+    return Episodes(run.trials, run.split, stage, run.rewards, policies, run.store)
 
 
 def _rollouts(run: TrainingRun, step: int) -> list[Rollout]:
@@ -161,10 +178,10 @@ def _rollouts(run: TrainingRun, step: int) -> list[Rollout]:
     return stored.rollouts
 
 
-def _no_visits(step: int, grpo: Grpo) -> LearningError:
-    episode, round = divmod(step, grpo.rounds)
+def _no_visits(step: int, stage: FromFeedback) -> LearningError:
+    episode, round = divmod(step, stage.rounds)
     return LearningError(
         f"no user visited in round {round + 1} of episode {episode + 1}, so there is nothing to "
         "learn from",
-        hint="lower train.grpo.rounds to the rounds that the environment has",
+        hint=f"lower train.{stage.name}.rounds to the rounds that the environment has",
     )

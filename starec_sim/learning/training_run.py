@@ -16,11 +16,10 @@ import torch
 from starec_sim.events import RunEvents
 from starec_sim.experiment import Experiment
 from starec_sim.learning.checkpoints import CheckpointStore, TrainingCheckpoint
-from starec_sim.learning.config import Training, setting, template_of, weights_of
+from starec_sim.learning.config import Training, rewards_of, setting, template_of, weights_of
 from starec_sim.learning.episodes import TrialPlayer
 from starec_sim.learning.learner import Learner, Optimisation
 from starec_sim.learning.models import TrainedWeights, load
-from starec_sim.learning.rewards import Rewards
 from starec_sim.learning.split import UserSplit
 from starec_sim.learning.weight_sync import WeightSync, weight_sync_of
 from starec_sim.policies.engine.chat_format import ChatFormat
@@ -29,8 +28,8 @@ from starec_sim.rng import Streams
 from starec_sim.runs.lifecycle import OpenRun
 from starec_sim.types import Node
 
-BEFORE_GRPO = "000000"
-"""The version of the weights that GRPO starts from: after SFT, or as they were."""
+BEFORE_STAGE_2 = "000000"
+"""The version of the weights that stage 2 starts from: after SFT, or as they were."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class TrainingRun:
         self.streams = Streams(experiment.seed)
         self.torch_seed = experiment.seed % 2**31
         """The seed of new adapters and of resampling."""
-        self.rewards = Rewards(training.grpo.rewards if training.grpo else {})
+        self.rewards = rewards_of(training)
         self.trials: TrialPlayer | None = None
         self._weight_sync: WeightSync | None = None
         if players is not None:

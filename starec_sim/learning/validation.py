@@ -52,7 +52,7 @@ async def validate(run: TrainingRun, step: int) -> None:
     )
     await run.trials.open(trial, run.split.agent, policies).run(settings.rounds)
     metrics = summary(_metrics_after(run, step))
-    entry = {"stage": "grpo", "step": step, "validation": metrics}
+    entry = {"stage": _stage(run), "step": step, "validation": metrics}
     run.store.log(entry)
     run.events.validated(entry)
 
@@ -62,7 +62,12 @@ def log_changes(run: TrainingRun, step: int) -> None:
     if run.settings.evaluate.users and run.players is not None:
         before, after = _metrics_after(run, 0), _metrics_after(run, step)
         changed = changes(before, after)
-        run.store.log({"stage": "grpo", "step": step, "changes": changed})
+        run.store.log({"stage": _stage(run), "step": step, "changes": changed})
+
+
+def _stage(run: TrainingRun) -> str:
+    assert run.settings.stage2 is not None, "only stage 2 is validated"
+    return run.settings.stage2.name
 
 
 def _metrics_after(run: TrainingRun, step: int) -> UserMetrics:

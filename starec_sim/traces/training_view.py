@@ -164,7 +164,7 @@ def read_group(folder: Path, reader: Reader, step: int, group: str) -> Group:
             f'step {step} of {folder.name} has no group "{group}"',
             hint="the page of the training lists the groups of each step",
         )
-    objective = validate(Objective, _grpo(folder).get("objective") or {}, "train.grpo.objective")
+    objective = validate(Objective, _stage_2(folder).get("objective") or {}, "train.grpo.objective")
     gained = earned(found, objective)
     better = advantages(gained, divide_by_deviation=objective.divide_by_deviation)[:, 0]
     turns = _answers(reader, group)
@@ -218,13 +218,14 @@ def _find(store: CheckpointStore, steps: range, names: Sequence[str]) -> GroupPl
 
 def reward_weights(folder: Path) -> Mapping[str, float]:
     """Return the weight of each component of a training's reward."""
-    weights = _grpo(folder).get("rewards") or DEFAULT_REWARDS
+    weights = _stage_2(folder).get("rewards") or DEFAULT_REWARDS
     return {str(name): float(weight) for name, weight in weights.items()}
 
 
-def _grpo(folder: Path) -> Mapping[str, Any]:
+def _stage_2(folder: Path) -> Mapping[str, Any]:
     config = yaml_files.parse(configuration(folder), str(folder / CONFIG))
-    return (config.get("train") or {}).get("grpo") or {}
+    train = config.get("train") or {}
+    return train.get("grpo") or train.get("dpo") or {}
 
 
 def _steps_on_disk(folder: Path) -> list[int]:

@@ -104,10 +104,13 @@ class OpenAIPolicy(BaseChatModel):
     max_in_flight: int = Field(default=64, ge=1, le=1000)
     """The most requests in flight in one event loop. The transport keeps at most 1,000 connections.
     """
-    structured: Literal["json_schema", "json_object", "structured_outputs"] | None = None
+    structured: (
+        Literal["json_schema", "json_object", "json_object_schema", "structured_outputs"] | None
+    ) = None
     """How the server is made to answer in a form; None: not at all, and the prompt asks for tags.
     `json_schema`: OpenAI's `response_format` (vLLM, SGLang, llama.cpp, Ollama). `json_object`: JSON
-    of any shape (DeepSeek). `structured_outputs`: vLLM's own parameter. Answers are read as
+    of any shape (DeepSeek). `json_object_schema`: the same with the schema beside it (the server of
+    llama-cpp-python, Together). `structured_outputs`: vLLM's own parameter. Answers are read as
     strictly as tags are."""
     token_ids: bool = False
     """Whether to ask for the ids and log-probabilities of all tokens, to train on them (vLLM and
@@ -146,12 +149,13 @@ class OpenAIPolicy(BaseChatModel):
         return dict(item for item in params.items() if item not in unused)
 
     @property
-    def _url(self) -> str:
+    def url(self) -> str:
+        """The address before `/chat/completions`."""
         return self.base_url or OPENAI_URL
 
     @property
     def _key_variable(self) -> str | None:
-        return self.api_key_env or ("OPENAI_API_KEY" if is_openai(self._url) else None)
+        return self.api_key_env or ("OPENAI_API_KEY" if is_openai(self.url) else None)
 
     def key(self) -> str:
         """Return the key that this endpoint is sent; empty if there is none."""
@@ -197,7 +201,7 @@ class OpenAIPolicy(BaseChatModel):
             raise (refusal if error.cause in _REFUSED else error) from None
         if not self._merges_roles:
             self._merges_roles = True
-            _warn_of_merged_roles(self._url)
+            _warn_of_merged_roles(self.url)
         return answer
 
     async def _post(self, connection: _Connection, body: dict[str, Any]) -> ChatResult:
@@ -240,15 +244,15 @@ class OpenAIPolicy(BaseChatModel):
                 hint=f"copy it again: export {variable}=...",
                 cause="closed",
             )
-        if not key and is_openai(self._url):
+        if not key and is_openai(self.url):
             raise PolicyError(
-                f"{self._url} needs a key, and {variable} is not set",
+                f"{self.url} needs a key, and {variable} is not set",
                 hint=f"export {variable}=...",
                 cause="closed",
             )
         client = AsyncOpenAI(
             api_key=key or "none",  # the SDK needs one
-            base_url=self._url,
+            base_url=self.url,
             timeout=self.timeout_s,
             max_retries=0,
             default_query=dict(self.extra_query),
@@ -261,8 +265,8 @@ class OpenAIPolicy(BaseChatModel):
         )
         # The constructor has filled these from the environment, and takes no argument for "none".
         client.organization = client.project = None
-        client._custom_headers = {"api-key": key} if key and is_azure(self._url) else {}
-        target = Target(self._url, self.model, key, variable, self.timeout_s)
+        client._custom_headers = {"api-key": key} if key and is_azure(self.url) else {}
+        target = Target(self.url, self.model, key, variable, self.timeout_s)
         in_flight = asyncio.Semaphore(self.max_in_flight)
         self._connections[loop] = _Connection(client, in_flight, target)
         return self._connections[loop]
@@ -291,7 +295,7 @@ class OpenAIPolicy(BaseChatModel):
             settings |= _schema_option(settings.pop("response_format"), self.structured)
         if self.token_ids:
             settings |= {"return_token_ids": True, "logprobs": True}
-        limit = "max_completion_tokens" if is_openai(self._url) else "max_tokens"
+        limit = "max_completion_tokens" if is_openai(self.url) else "max_tokens"
         settings[self.max_tokens_key or limit] = settings.pop("max_tokens")
         return {
             "model": self.model,
@@ -321,4 +325,7 @@ def _schema_option(response_format: dict[str, Any], structured: str) -> dict[str
         return {"response_format": response_format}
     if structured == "json_object":
         return {"response_format": {"type": "json_object"}}
-    return {structured: {"json": response_format["json_schema"]["schema"]}}
+    schema = response_format["json_schema"]["schema"]
+    if structured == "json_object_schema":
+        return {"response_format": {"type": "json_object", "schema": schema}}
+    return {structured: {"json": schema}}

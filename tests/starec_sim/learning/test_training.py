@@ -199,6 +199,20 @@ def test_a_killed_training_goes_on_to_the_same_losses(starec, experiment, tmp_pa
 
 
 @pytest.mark.slow
+def test_a_training_by_pairs_goes_on_where_it_was_killed(starec, experiment, tmp_path):
+    feedback = yaml.safe_load(experiment().read_text())["train"]["grpo"]
+    path = experiment(sft=None, dpo={**feedback, "steps": 3, "nodes": ["fast"]}, grpo=None)
+    whole = train(read_experiment(path, [f"runs_dir={tmp_path / 'whole'}"]))
+    steps = [entry for entry in whole.steps if "loss" in entry]
+    assert [entry["stage"] for entry in steps] == ["dpo"] * 3
+    assert any(entry["pairs"] > 0 and math.isfinite(entry["margin"]) for entry in steps)
+    kill_after(lambda events: train(read_experiment(path), events), 2)
+    (folder,) = (tmp_path / "runs").iterdir()
+    resumed = resume(folder)
+    again = [entry["loss"] for entry in resumed.steps if "loss" in entry]
+    assert again == pytest.approx([e["loss"] for e in steps], rel=1e-4, nan_ok=True)
+
+
 def test_a_training_can_learn_from_summaries_alone(starec, experiment):
     """A summary is rewarded in the next round, so the first of an episode has nothing to learn."""
     train = {"sft": None, "evaluate": {"users": 0}}

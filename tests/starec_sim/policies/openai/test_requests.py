@@ -85,7 +85,7 @@ def test_the_environment_does_not_change_the_request(endpoint, monkeypatch):
     monkeypatch.setenv("LC_OUTPUT_VERSION", "v1")
     assert ask(OpenAIPolicy(model="tiny", base_url=endpoint.url)).content == "hello"
     assert "stray" not in str(endpoint.headers)
-    assert OpenAIPolicy(model="tiny")._url == "https://api.openai.com/v1"
+    assert OpenAIPolicy(model="tiny").url == "https://api.openai.com/v1"
 
 
 def test_a_proxy_of_the_environment_is_used_when_asked_for(endpoint, monkeypatch):
