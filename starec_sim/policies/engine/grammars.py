@@ -76,8 +76,8 @@ class Grammars:
     def _compile_schema(self, schema: str) -> LLMatcher:
         from llguidance import LLMatcher
 
-        compact = {"whitespace_flexible": False}
-        return self._matcher(LLMatcher.grammar_from_json_schema(schema, compact), schema)
+        grammar = LLMatcher.grammar_from_json_schema(schema, {"whitespace_flexible": False})
+        return self._matcher(grammar, schema)
 
     def _matcher(self, grammar: str, written: str) -> LLMatcher:
         """Return a matcher at the beginning of a grammar.
