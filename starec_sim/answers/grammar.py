@@ -67,6 +67,11 @@ def answer_grammar(
     return grammar.lark(share)
 
 
+def longest_form(expected: ExpectedAnswer) -> str:
+    """Return an answer without texts that is about as long as one can be."""
+    return _Grammar(expected).longest_fixed_part()
+
+
 class _Bits(NamedTuple):
     """A range of bits of a rule's parameter."""
 
@@ -104,7 +109,7 @@ class _Grammar:
         )
 
     def longest_fixed_part(self) -> str:
-        """Return an answer without texts that is about as long as one can be."""
+        """See `longest_form`."""
         most = sorted(map(_longest, self._task.kinds.values()), key=len)[-self._task.per_item :]
         move = max(map(_longest, self._task.moves.values()), key=len)
         if self._json:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from starec_sim.answers.grammar import AnswerTooLongError, answer_grammar
+from starec_sim.answers.grammar import AnswerTooLongError, answer_grammar, longest_form
 from starec_sim.errors import PolicyError, import_problem
 from starec_sim.types import ExpectedAnswer
 
@@ -70,8 +70,10 @@ class Grammars:
         try:
             grammar = answer_grammar(expected, max_tokens, lambda text: len(self._ids(text)))
         except AnswerTooLongError as error:
-            raise PolicyError(f"no grammar for this answer: {error}", hint=_OFF) from None
-        return self._matcher(grammar, grammar)
+            raise PolicyError(
+                f"no grammar for this answer: {error}", hint=_OFF, cause="closed"
+            ) from None
+        return self._matcher(grammar, longest_form(expected))
 
     def _compile_schema(self, schema: str) -> LLMatcher:
         from llguidance import LLMatcher
@@ -84,7 +86,7 @@ class Grammars:
 
         Args:
             grammar: The grammar.
-            written: The text that has every character which the grammar spells out.
+            written: A text with the characters that it spells out.
         """
         tokens = self._tokens()
         self._check_characters(written)
@@ -94,7 +96,9 @@ class Grammars:
         if matcher.is_error():
             reason = matcher.get_error().partition("\n")[0]
             raise PolicyError(
-                f"the grammar of the answer cannot be used with {self._model}: {reason}", hint=_OFF
+                f"the grammar of the answer cannot be used with {self._model}: {reason}",
+                hint=_OFF,
+                cause="closed",
             )
         return matcher
 
