@@ -88,7 +88,6 @@ def test_the_listed_shapes_have_the_size_of_their_names():
         ("policies.fast.top_p=0.9", "policies.fast.top_p: 0.9 leaves nothing to explore"),
         ("policies.fast.top_p=null", "policies.fast.top_p is left to the server"),
         ("policies.fast.structured=json_schema", "policies.fast.structured: changes what the"),
-        ("policies.fast.constrained=tags", "policies.fast.constrained: tags changes what the"),
         ("policies.fast.extra_body={top_k: 20}", "policies.fast.extra_body.top_k: changes what"),
         ("train.grpo.objective={credit: position}", "credit: position needs single rankings"),
         ("policies.slow=lexical", "slow answers are learned from only if the same policy"),

@@ -20,6 +20,7 @@ from starec_sim.errors import ConfigError
 from starec_sim.evaluation.contenders import read_policy
 from starec_sim.experiment import Experiment
 from starec_sim.learning.config import training_of, weights_of
+from starec_sim.policies.local import LocalPolicy
 from starec_sim.policies.nano import HERE, NanoPolicy
 from starec_sim.rng import Streams
 from starec_sim.tasks import RANKING
@@ -213,3 +214,20 @@ def test_its_weights_can_be_trained_without_being_named():
     )
     with pytest.raises(ConfigError, match="lexical has no model whose weights could learn"):
         training_of(speechless)
+
+
+def test_a_training_that_asks_for_a_grammar_is_refused():
+    """Without the setting it is switched off: `tests/golden` has such a training."""
+    held = {"use": "nano", "constrained": "tags"}
+    experiment = Experiment(
+        name="learns",
+        environment={"use": "ranking"},
+        policies={"fast": held, "slow": held},
+        train={"grpo": {"nodes": ["fast"]}},
+    )
+    with pytest.raises(
+        ConfigError, match=r"policies\.fast\.constrained: tags changes what"
+    ) as raised:
+        training_of(experiment)
+    assert "a training plays without it" in raised.value.hint
+    assert NanoPolicy().constrained == "tags" and not LocalPolicy(model="x").constrained
