@@ -17,8 +17,9 @@ from starec_sim import plugins
 from starec_sim.agent import Agent
 from starec_sim.cards import card
 from starec_sim.dataset import Dataset
-from starec_sim.environment import Environment, ScheduledEvents
+from starec_sim.environment import EndingEvents, Environment, ScheduledEvents
 from starec_sim.errors import PluginError, StarecError
+from starec_sim.executors.cohort import Cohort
 from starec_sim.executors.executor import Executor, PerUser
 from starec_sim.executors.settings import ExecutorSettings
 from starec_sim.experiment import Arm, data_spec
@@ -87,6 +88,8 @@ def build_executor(settings: ExecutorSettings) -> Executor:
     Raises:
         ConfigError: What it needs is not installed.
     """
+    if settings.use == "cohort":
+        return Cohort(settings.size)
     assert settings.use == "per_user", "the others are being built"
     return PerUser()
 
@@ -135,7 +138,7 @@ def build_policy(spec: Mapping[str, Any], at: str) -> Policy:
                 f'{at}: "{spec["use"]}" cannot import what it needs: {error}',
                 hint=install_hint(error),
             ) from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise PluginError(
                 f'{at}: "{spec["use"]}" could not be built: {type(error).__name__}: {error}',
                 hint="check its settings and the environment variables it reads",
@@ -148,15 +151,24 @@ def build_policy(spec: Mapping[str, Any], at: str) -> Policy:
     return Policy(name_of(spec), model, inner, limits, price)
 
 
-def apply_events(environment: Environment, arm: Arm, round: int) -> None:
+def apply_events(environment: Environment, arm: Arm, round: int, *, ends: bool = True) -> None:
     """Let what the schedule of an arm has for the beginning of a round happen.
+
+    Args:
+        environment: That of the trial.
+        arm: Has the schedule.
+        round: From 0.
+        ends: Whether events end as well.
 
     Raises:
         ConfigError: An event names what is not there.
     """
     for event in arm.events_at(round):
         # The environment has the ability: `Experiment.resolve` has checked its class.
-        cast(ScheduledEvents, environment).apply(event.name, event.settings)
+        if not event.ends:
+            cast(ScheduledEvents, environment).apply(event.name, event.settings)
+        elif ends:
+            cast(EndingEvents, environment).end(event.name, event.settings)
 
 
 class Builder:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from starec_sim import yaml_files
-from starec_sim.errors import RunError
+from starec_sim.errors import ConfigError, RunError
 from starec_sim.events import RunEvents
 from starec_sim.executors.event_loop import run_coroutine
+from starec_sim.executors.settings import ExecutorSettings
 from starec_sim.executors.tracing import check_tracing
 from starec_sim.experiment import Experiment, recorded_experiment
 from starec_sim.plugin_code import noted_code
@@ -146,6 +147,7 @@ def resume(
     events: RunEvents | None = None,
     *,
     concurrency: int | None = None,
+    executor: str | None = None,
     budget: Mapping[str, float | None] | None = None,
     code: CodeRules = SAME_CODE,
 ) -> RunResult:
@@ -155,6 +157,7 @@ def resume(
         folder: The folder of the run.
         events: Is called at each event of the run.
         concurrency: Visits in progress at once, if it should change.
+        executor: What plays the visits, if it should change.
         budget: Keys of the budget that change; None is no limit.
         code: Which code of plug-ins may run.
 
@@ -164,7 +167,9 @@ def resume(
         StarecError: Anything else went wrong.
     """
     manifest = read_manifest(folder)
-    experiment = resumed_experiment(folder, manifest, concurrency=concurrency, budget=budget)
+    experiment = resumed_experiment(
+        folder, manifest, concurrency=concurrency, executor=executor, budget=budget
+    )
     if manifest.status == "finished":
         return _result(folder, experiment, manifest)
     with run_folder.where_it_started(folder, manifest) as here, code_of(here, manifest, code):
@@ -180,6 +185,7 @@ def resumed_experiment(
     manifest: Manifest,
     *,
     concurrency: int | None = None,
+    executor: str | None = None,
     budget: Mapping[str, float | None] | None = None,
 ) -> Experiment:
     """Return the experiment of a recorded run, with the budget and concurrency of a resume.
@@ -199,7 +205,19 @@ def resumed_experiment(
     }
     if concurrency is not None:
         changes["concurrency"] = concurrency
-    return recorded_experiment(folder).model_copy(update=changes)
+    recorded = recorded_experiment(folder)
+    if executor is not None:
+        changes["executor"] = _executor(recorded, executor)
+    return recorded.model_copy(update=changes)
+
+
+def _executor(recorded: Experiment, executor: str) -> ExecutorSettings:
+    """Return the settings of a run with another executor."""
+    settings = {**recorded.executor.model_dump(), "use": executor}
+    try:
+        return validate(ExecutorSettings, settings, "executor")
+    except ConfigError as error:
+        raise ConfigError(error.message, hint=f"mend --executor {executor}") from None
 
 
 def play_trials(open_run: OpenRun, trials: Trials, events: RunEvents | None = None) -> None:

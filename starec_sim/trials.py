@@ -227,6 +227,6 @@ class Trials:
                         hint="let `restore` take that state, or compare two arms",
                     ) from error
                 try:
-                    apply_events(changed, arm, change.round)
+                    apply_events(changed, arm, change.round, ends=False)  # nothing has begun
                 except ConfigError as error:
                     raise ConfigError(f"{when}: {error.message}", hint=error.hint) from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -156,6 +156,10 @@ class FeedEnvironment:
         """Let a scheduled event happen."""
         self._events.apply(event, settings)
 
+    def end(self, event: str, settings: BaseModel) -> None:
+        """End an event that happened with these settings."""
+        self._events.end(event, settings)
+
     def begin_round(self, round: int) -> Sequence[int]:
         """Draw the visitors of a round, and let the recommender fill their pages."""
         self._round = round
@@ -197,7 +201,8 @@ class FeedEnvironment:
     ) -> Feedback:
         """Reveal the stars of the watched items, and whether the visit ends."""
         offer = self._offers[user]
-        truth = offer.experiences(self._page(steps), self._truth.source)
+        chosen = {action.item for action in decision.actions if action.done}
+        truth = offer.experiences(self._page(steps), self._truth.source, chosen)
         experiences = tuple(truth[action.item] for action in decision.actions if action.done)
         pages = [*(step.feedback.experiences for step in steps), experiences]
         if decision.leave:
@@ -294,10 +299,12 @@ class _Offer(NamedTuple):
     scores: FloatArray
     """Those of the recommender."""
 
-    def experiences(self, page: slice, source: str) -> dict[int, Experience]:
+    def experiences(
+        self, page: slice, source: str, chosen: Container[int]
+    ) -> dict[int, Experience]:
+        columns = (column[page].tolist() for column in (self.items, self.stars, self.logged))
         return {
             item: Experience(item, rating, "logged" if logged else source)
-            for item, rating, logged in zip(
-                *(column[page].tolist() for column in self[:3]), strict=True
-            )
+            for item, rating, logged in zip(*columns, strict=True)
+            if item in chosen
         }
