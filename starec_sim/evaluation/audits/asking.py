@@ -19,6 +19,7 @@ from starec_sim.simulation import Simulation, VisitRules
 from starec_sim.types import (
     CallKey,
     Decision,
+    ExpectedAnswer,
     Experience,
     Feedback,
     Memory,
@@ -107,9 +108,14 @@ class _RepeatedPolicies:
         return self._policies.structured(node)
 
     async def ask(
-        self, key: CallKey, messages: Messages, schema: Mapping[str, Any] | None = None
+        self,
+        key: CallKey,
+        messages: Messages,
+        schema: Mapping[str, Any] | None = None,
+        expected: ExpectedAnswer | None = None,
     ) -> Turn:
-        return await self._policies.ask(key._replace(step=self._repeat), messages, schema)
+        again = key._replace(step=self._repeat)
+        return await self._policies.ask(again, messages, schema, expected)
 
 
 class _OneSlate:
