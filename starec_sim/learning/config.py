@@ -11,7 +11,8 @@ from pydantic import BaseModel, Field, model_validator
 from starec_sim import plugins
 from starec_sim.build import build_policy
 from starec_sim.environment import NamedRewards, OneTask
-from starec_sim.errors import ConfigError
+from starec_sim.errors import ConfigError, did_you_mean
+from starec_sim.evaluation.audits.registry import NAMES as AUDITS
 from starec_sim.experiment import Experiment
 from starec_sim.learning.advantages import Objective
 from starec_sim.learning.learner import Optimisation
@@ -111,6 +112,10 @@ class Validation(Settings):
     rounds: int = Field(default=2, ge=1)
     temperature: float | None = 0.0
     """The temperature of the policy in a validation; its own if empty."""
+    audits: tuple[str, ...] = ()
+    """Audits of the policy after each validation, by name: the fidelity curve."""
+    audit_users: int = Field(default=24, ge=2)
+    """How many of the held-out users they ask about."""
 
 
 class Guards(Settings):
@@ -205,6 +210,7 @@ def training_of(experiment: Experiment) -> Training:
             "schedule: a training has none", hint="leave it out: --set schedule=[] does that"
         )
     weights_of(experiment, training)
+    _check_audits(experiment, training.evaluate)
     if training.stage2 is not None:
         _check_nodes(experiment, training.stage2)
         _check_sampling(experiment.policies.fast)
@@ -226,6 +232,27 @@ def rewards_of(training: Training) -> Rewards:
     """
     stage = training.stage2
     return Rewards(stage.rewards, f"train.{stage.name}.rewards") if stage else Rewards({})
+
+
+def _check_audits(experiment: Experiment, evaluate: Validation) -> None:
+    """Check that the audits exist, that they are made at all, and that there is data for them."""
+    for name in evaluate.audits:
+        if name not in AUDITS:
+            raise ConfigError(
+                f'train.evaluate.audits: no audit is called "{name}"; {did_you_mean(name, AUDITS)}',
+                hint=f"there are {', '.join(AUDITS)}",
+            )
+    if evaluate.audits and not evaluate.users:
+        raise ConfigError(
+            "train.evaluate.audits: they follow a validation, and train.evaluate.users is 0",
+            hint="set train.evaluate.users to 1 or more, or train.evaluate.audits to []",
+        )
+    if evaluate.audits and experiment.data is None:
+        raise ConfigError(
+            f"train.evaluate.audits: {experiment.environment['use']} brings its own users, and "
+            "audits ask about those of a dataset",
+            hint="set train.evaluate.audits to []",
+        )
 
 
 def _check_nodes(experiment: Experiment, stage: FromFeedback) -> None:

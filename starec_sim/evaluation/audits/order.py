@@ -7,7 +7,6 @@ from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.stats import rankdata
 
 from starec_sim.evaluation.audits.panel import Panel
 from starec_sim.evaluation.audits.questions import PanelAnswers, PanelQuestion
@@ -145,10 +144,16 @@ def _spearman(mine: FloatArray, real: FloatArray, who: IntArray) -> float:
     means = _means(mine, who), _means(real, who)
     if any(np.isnan(each).any() for each in means):
         return float("nan")
-    a, b = map(rankdata, means)
+    a, b = map(_ranks, means)
     if a.std() == 0 or b.std() == 0:
         return 0.0
     return float(np.corrcoef(a, b)[0, 1])
+
+
+def _ranks(values: FloatArray) -> FloatArray:
+    """Return the rank of each value from 1; equal ones share the mean of their ranks."""
+    below, equal = (values[:, None] > values).sum(axis=1), (values[:, None] == values).sum(axis=1)
+    return np.asarray(below + (equal + 1) / 2)
 
 
 def _told_apart(held_out: FloatArray) -> list[tuple[int, int]]:
