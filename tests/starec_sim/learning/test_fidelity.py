@@ -5,12 +5,17 @@ import math
 import pytest
 
 from starec_sim.errors import ConfigError
-from starec_sim.evaluation.audits import AuditMetric, AuditReport, AuditResult, Bound, BoundCheck
-from starec_sim.evaluation.audits import activity
+from starec_sim.evaluation.audits import (
+    AuditMetric,
+    AuditReport,
+    AuditResult,
+    Bound,
+    BoundCheck,
+    activity,
+)
 from starec_sim.evaluation.audits import folder as audit_folder
 from starec_sim.events import RunEvents
 from starec_sim.experiment import Experiment
-from starec_sim.learning.checkpoints import CheckpointStore
 from starec_sim.learning.config import training_of
 from starec_sim.learning.fidelity import curve_point
 from starec_sim.learning.plots import _audited
