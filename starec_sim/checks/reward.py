@@ -15,6 +15,7 @@ from starec_sim.tasks import FEED, RANKING, Task
 from starec_sim.types import Action, Decision, Experience, Feedback, Observation
 
 _SLATE = (0, 1, 2, 3)
+_PEOPLE = (0.1, 0.1, 0.2, 0.4, 0.2)
 _CARDS = tuple(f'"Thing {item}"' for item in _SLATE)
 _PURE = "let it be a function of its outcome: no counters, no random numbers, no clock"
 

@@ -23,7 +23,7 @@ from starec_sim.plugins import Spec
 from starec_sim.policies.abilities import NamedWeights
 from starec_sim.policies.engine.protocol import Precision
 from starec_sim.settings import Settings, validate
-from starec_sim.tasks import RANKING
+from starec_sim.tasks import FEED, RANKING
 from starec_sim.types import Node
 
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -220,18 +220,23 @@ def training_of(experiment: Experiment) -> Training:
         # An empty list is the default of `World`: the names are not declared.
         named = environment.reward_names if isinstance(environment, NamedRewards) else ()
         check_names(training.stage2.rewards, named or None, f"train.{training.stage2.name}.rewards")
+        _check_pages(experiment, training.stage2)
         _check_request(experiment.policies.fast)
     return training
 
 
-def rewards_of(training: Training) -> Rewards:
+def rewards_of(training: Training, people: tuple[float, ...]) -> Rewards:
     """Return the rewards of a training; without stage 2 there are none.
+
+    Args:
+        training: The settings.
+        people: The shares of one to five stars in the data; empty if it has none.
 
     Raises:
         StarecError: A component cannot be loaded.
     """
     stage = training.stage2
-    return Rewards(stage.rewards, f"train.{stage.name}.rewards") if stage else Rewards({})
+    return Rewards(stage.rewards, f"train.{stage.name}.rewards", people) if stage else Rewards({})
 
 
 def _check_audits(experiment: Experiment, evaluate: Validation) -> None:
@@ -291,6 +296,18 @@ def _check_credit(experiment: Experiment, grpo: Grpo) -> None:
             "train.grpo.objective.credit: position needs single rankings, one answer each",
             hint="set train.grpo.groups to branch, in an environment whose class declares the "
             "task ranking, as `ranking` does; or set credit to rollout",
+        )
+
+
+def _check_pages(experiment: Experiment, stage: FromFeedback) -> None:
+    """Check that there are pages to rate where ratings are rewarded."""
+    environment = _environment_class(experiment)
+    other_task = isinstance(environment, OneTask) and environment.task not in (FEED, FEED.name)
+    if "ratings_like_people" in stage.rewards and other_task:
+        raise ConfigError(
+            f"train.{stage.name}.rewards.ratings_like_people: nothing is rated with stars in the "
+            f"environment {experiment.environment['use']}",
+            hint="leave it out, or train in `feed`",
         )
 
 

@@ -151,7 +151,7 @@ def _build(experiment: Experiment) -> _Parts:
         if training.sft is not None and training.sft.samples is None:
             plugins.load("policies", training.sft.teacher["use"], "train.sft.teacher.use")
         if training.stage2 is not None:
-            rewards_of(training)
+            rewards_of(training, split.people())
     return _Parts(training, arm, builder, split, used)
 
 
@@ -206,7 +206,6 @@ def _players(run: OpenRun, parts: _Parts) -> Players:
         adapter_folder(adapter)
     if training.stage2 is not None:
         weight_sync_of(policies["fast"], training.method)
-        rewards_of(training)
     return Players(run, policies, teacher)
 
 

@@ -75,7 +75,7 @@ class TrainingRun:
         self.streams = Streams(experiment.seed)
         self.torch_seed = experiment.seed % 2**31
         """The seed of new adapters and of resampling."""
-        self.rewards = rewards_of(training)
+        self.rewards = rewards_of(training, split.people())
         self.trials: TrialPlayer | None = None
         self._weight_sync: WeightSync | None = None
         if players is not None:
