@@ -43,7 +43,9 @@ def outcomes() -> Iterator[tuple[str, AnswerOutcome]]:
             shown = Observation(task, _SLATE, _CARDS)
             yield (
                 f"a {task.name} that could not be read, {node}",
-                AnswerOutcome(node, "?", False, shown, unread, Feedback((), None, {}, "left")),
+                AnswerOutcome(
+                    node, "?", False, shown, unread, Feedback((), None, {}, "left"), _PEOPLE
+                ),
             )
     shown = Observation(RANKING, _SLATE, _CARDS)
     yield "no decision", AnswerOutcome("slow", "", False, shown, None, None)
@@ -63,7 +65,7 @@ def _outcome(task: Task, node: Any, place: int) -> AnswerOutcome:
         )
         lived = (Experience(place, 5.0 if place == 0 else 2.0, "world"),)
         feedback = Feedback(lived, None, _AnyComponent(), "done")
-    return AnswerOutcome(node, "<think>\nx\n</think>", True, shown, decision, feedback)
+    return AnswerOutcome(node, "<think>\nx\n</think>", True, shown, decision, feedback, _PEOPLE)
 
 
 class RewardPlay:
