@@ -8,7 +8,7 @@ import pickletools
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 
@@ -78,7 +78,7 @@ class Agent4Rec:
             )
         faults = self._files.open(place / "behavior", f"the pages of {len(logs)} agents")
         watched = [each for path in logs for each in _watched(path, faults)]
-        columns = {
+        columns: dict[str, list[Any]] = {
             "user": [each.agent for each in watched],
             "item": [each.title for each in watched],
             "rating": [each.rating for each in watched],
@@ -145,7 +145,7 @@ def _bare(title: str) -> str:
     return _ARTICLE.sub("", _ARTICLE.sub("", bare))
 
 
-def _texts(values: object) -> bool:
+def _texts(values: object) -> TypeGuard[list[str]]:
     return isinstance(values, list) and all(isinstance(each, str) for each in values)
 
 

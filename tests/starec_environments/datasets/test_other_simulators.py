@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from starec_environments.datasets.agent4rec import Agent4Rec
+from starec_environments.datasets.detect import detect
 from starec_environments.datasets.usermirrorer import UserMirrorer
 from starec_sim.errors import DataError
 
@@ -154,6 +155,13 @@ def test_the_logs_of_agents_are_read_page_by_page(tmp_path) -> None:
 class Evil:
     def __reduce__(self):
         return (print, ("executed",))
+
+
+def test_both_formats_are_recognised(tmp_path) -> None:
+    assert detect(write(tmp_path, ROWS)) == ("usermirrorer", {"path": str(tmp_path)})
+    (tmp_path / "logs").mkdir()
+    agents(tmp_path / "logs", {1: page(1, FILMS, ["Alien"], [5])})
+    assert detect(tmp_path / "logs") == ("agent4rec", {"path": str(tmp_path / "logs")})
 
 
 @pytest.mark.parametrize("protocol", [0, 2, 4, 5])
