@@ -28,8 +28,8 @@ TEXT_TABLES = (".csv", ".tsv", ".tab", ".txt", ".dat")
 PARQUET = ".parquet"
 FORMATS = (
     "MovieLens (u.data, ratings.dat, ratings.csv), AgentCF and RecBole (*.inter), Amazon Reviews "
-    "of 2014, 2018 and 2023 (.json, .jsonl, .csv), UserMirrorer, logs of Agent4Rec, CSV and Parquet tables with user and item "
-    "columns"
+    "of 2014, 2018 and 2023 (.json, .jsonl, .csv), UserMirrorer, logs of Agent4Rec, "
+    "CSV and Parquet tables with user and item columns"
 )
 _DAT = re.compile(r"[^:\n]+::[^:\n]+::[0-9.]+::\d+(?:\n|$)")
 _U_DATA = re.compile(r"\d+\t\d+\t[1-5]\t\d+(?:\n|$)")
