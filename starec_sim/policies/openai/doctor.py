@@ -142,14 +142,14 @@ async def _limit(policy: OpenAIPolicy) -> Check:
         if usage and usage["output_tokens"] > 2 * _CUT_TOKENS:
             return Check("max_tokens", "no", f"ignored: {usage['output_tokens']} tokens came")
         return Check("max_tokens", "unclear", "a cut answer is not named as one", settings)
-    return Check("max_tokens", "no", _refused(refusals[-1]), {"max_tokens": None})
+    return _failed("max_tokens", refusals[-1], {"max_tokens": None})
 
 
 async def _temperature(policy: OpenAIPolicy) -> Check:
     try:
         await _ask(policy, _SHORT, temperature=0.7)
     except PolicyError as error:
-        return Check("temperature", "no", _refused(error), {"temperature": None, "top_p": None})
+        return _failed("temperature", error, {"temperature": None, "top_p": None})
     return Check("temperature", "yes", "taken")
 
 
@@ -157,7 +157,7 @@ async def _system(policy: OpenAIPolicy) -> Check:
     try:
         await _ask(policy, _SYSTEM)
     except PolicyError as error:
-        return Check("role system", "no", _refused(error), {"system": "merge"})
+        return _failed("role system", error, {"system": "merge"})
     return Check("role system", "yes", "taken")
 
 
@@ -165,7 +165,7 @@ async def _repair(policy: OpenAIPolicy) -> Check:
     try:
         await _ask(policy, _REPAIR)
     except PolicyError as error:
-        return Check("repair question", "no", _refused(error))
+        return _failed("repair question", error)
     return Check("repair question", "yes", "an answer may stand in the prompt")
 
 
@@ -175,7 +175,7 @@ async def _seed(policy: OpenAIPolicy) -> Check:
     try:
         texts = [str((await _ask(policy, _STORY, seed=seed, **hot)).text) for seed in (7, 7, 8)]
     except PolicyError as error:
-        return Check("seed", "no", _refused(error), {"seeded": False})
+        return _failed("seed", error, {"seeded": False})
     if texts[0] != texts[1]:
         return Check("seed", "no", "taken, but two answers with one seed differ")
     if texts[1] == texts[2]:
@@ -185,7 +185,7 @@ async def _seed(policy: OpenAIPolicy) -> Check:
 
 async def _schema(policy: OpenAIPolicy) -> Check:
     said = []
-    for way in ("json_schema", "structured_outputs"):
+    for way in ("json_schema", "json_object_schema", "structured_outputs"):
         try:
             structured = policy.model_copy(update={"structured": way})
             answer = await _ask(structured, _STORY, response_format=_FORMAT)
@@ -224,8 +224,10 @@ async def _long(policy: OpenAIPolicy) -> Check:
     try:
         answer = await _ask(policy, messages)
     except PolicyError as error:
-        said = f"{_refused(error)}; show less: agent.history_shown, environment.slate"
-        return Check("long prompt", "no", said)
+        failed = _failed("long prompt", error)
+        if failed.outcome == "unclear":
+            return failed
+        return failed._replace(said=f"{failed.said}; show less, e.g. agent.history_shown")
     usage = answer.usage_metadata
     if usage is None:
         return Check("long prompt", "unclear", "answered; tokens are not reported")
@@ -244,10 +246,17 @@ async def _together(policy: OpenAIPolicy) -> Check:
         start = time.monotonic()
         await asyncio.gather(*(_ask(policy, _SHORT) for _ in range(_TOGETHER)))
     except PolicyError as error:
-        return Check("several calls at once", "no", _refused(error), {"max_in_flight": 1})
+        return _failed("several calls at once", error, {"max_in_flight": 1})
     together = time.monotonic() - start
     said = f"{_TOGETHER} took {together:.1f} s, one {one:.1f} s"
     return Check("several calls at once", "yes", said)
+
+
+def _failed(name: str, error: PolicyError, settings: Mapping[str, Any] | None = None) -> Check:
+    """Return what a failed question says. One that took too long says nothing."""
+    if error.cause == "time-out":
+        return Check(name, "unclear", "no answer in timeout_s; raise it, or ask again later")
+    return Check(name, "no", _refused(error), settings or {})
 
 
 def _refused(error: PolicyError) -> str:

@@ -104,10 +104,13 @@ class OpenAIPolicy(BaseChatModel):
     max_in_flight: int = Field(default=64, ge=1, le=1000)
     """The most requests in flight in one event loop. The transport keeps at most 1,000 connections.
     """
-    structured: Literal["json_schema", "json_object", "structured_outputs"] | None = None
+    structured: (
+        Literal["json_schema", "json_object", "json_object_schema", "structured_outputs"] | None
+    ) = None
     """How the server is made to answer in a form; None: not at all, and the prompt asks for tags.
     `json_schema`: OpenAI's `response_format` (vLLM, SGLang, llama.cpp, Ollama). `json_object`: JSON
-    of any shape (DeepSeek). `structured_outputs`: vLLM's own parameter. Answers are read as
+    of any shape (DeepSeek). `json_object_schema`: the same with the schema beside it (the server of
+    llama-cpp-python, Together). `structured_outputs`: vLLM's own parameter. Answers are read as
     strictly as tags are."""
     token_ids: bool = False
     """Whether to ask for the ids and log-probabilities of all tokens, to train on them (vLLM and
@@ -322,4 +325,7 @@ def _schema_option(response_format: dict[str, Any], structured: str) -> dict[str
         return {"response_format": response_format}
     if structured == "json_object":
         return {"response_format": {"type": "json_object"}}
-    return {structured: {"json": response_format["json_schema"]["schema"]}}
+    schema = response_format["json_schema"]["schema"]
+    if structured == "json_object_schema":
+        return {"response_format": {"type": "json_object", "schema": schema}}
+    return {structured: {"json": schema}}
