@@ -44,7 +44,7 @@ class _Qualities(NamedTuple):
     """Share of its page that she would truly like; None where the truth is not known."""
 
 
-class Order:
+class RecommenderOrder:
     """Shows each user one page of each recommender, with her memory, and no feedback."""
 
     name = "order"

@@ -9,7 +9,7 @@ from starec_sim.evaluation.audits.activity import Activity
 from starec_sim.evaluation.audits.form import Form
 from starec_sim.evaluation.audits.leak import Leak
 from starec_sim.evaluation.audits.memorisation import Memorisation
-from starec_sim.evaluation.audits.order import Order
+from starec_sim.evaluation.audits.order import RecommenderOrder
 from starec_sim.evaluation.audits.panel import Panel
 from starec_sim.evaluation.audits.persona import Persona
 from starec_sim.evaluation.audits.popularity import PopularityBias
@@ -49,7 +49,7 @@ AUDITS: tuple[Audit, ...] = (
     Memorisation(),
     Reflection(),
     Leak(),
-    Order(),
+    RecommenderOrder(),
     Activity(),
 )
 NAMES = tuple(audit.name for audit in AUDITS)
