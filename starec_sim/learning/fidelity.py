@@ -12,6 +12,7 @@ from pathlib import Path
 
 from starec_sim.evaluation.audits import AuditReport, AuditSettings, audit
 from starec_sim.evaluation.audits import folder as audit_folder
+from starec_sim.evaluation.audits.audit import default_protocol
 from starec_sim.holdout import read_protocol
 from starec_sim.holdout.protocol import Split
 from starec_sim.learning.training_run import TrainingRun, policy_of_version
@@ -29,8 +30,10 @@ def audit_version(run: TrainingRun, step: int) -> Fidelity:
         StarecError: No held-out user qualifies, or the policy cannot be asked.
     """
     experiment, evaluate = run.experiment, run.settings.evaluate
-    assert experiment.data is not None, "the settings were checked"
-    protocol = read_protocol("starec-20", users=Split(listed=tuple(sorted(run.split.held_out))))
+    dataset = run.split.dataset()
+    assert experiment.data is not None and dataset is not None, "the settings were checked"
+    name = default_protocol(dataset)
+    protocol = read_protocol(name, users=Split(listed=tuple(sorted(run.split.held_out))))
     settings = AuditSettings(
         name=f"step-{step:06d}",
         policy=policy_of_version(experiment, run.settings, run.store.version(f"{step:06d}")),

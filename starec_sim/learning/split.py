@@ -7,6 +7,7 @@ from typing_extensions import get_protocol_members
 
 from starec_sim.agent import OpenAgent
 from starec_sim.build import Builder
+from starec_sim.dataset import Dataset
 from starec_sim.environment import Environment
 from starec_sim.errors import ConfigError, ContractError
 from starec_sim.experiment import Arm
@@ -64,12 +65,16 @@ class UserSplit:
         """Return a new environment; another seed gives other random numbers."""
         return self._builder.environment(self._arm, seed)
 
+    def dataset(self) -> Dataset | None:
+        """Return the dataset; None where the environment brings its own users."""
+        return self._builder.dataset(self._arm)
+
     def people(self) -> tuple[float, ...]:
         """Return the shares of one to five stars among all ratings in the data; () without any.
 
         Half a star counts as one.
         """
-        dataset = self._builder.dataset(self._arm)
+        dataset = self.dataset()
         ratings = np.zeros(0) if dataset is None else dataset.log.ratings
         whole = np.rint(ratings[~np.isnan(ratings)]).clip(1, 5).astype(np.int64)
         if not len(whole):

@@ -10,6 +10,7 @@ import numpy as np
 
 from starec_sim.evaluation.audits.panel import Panel
 from starec_sim.evaluation.audits.people import (
+    PeopleSessions,
     sessions_of_people,
     star_counts,
     stars_of_people,
@@ -64,16 +65,24 @@ class Activity:
     )
 
     def questions(self, panel: Panel) -> Iterable[PanelQuestion]:
-        """Yield a session for each user."""
-        return (self._session(panel, user) for user in range(len(panel)))
+        """Yield a session for each user who has items left that she never met."""
+        sessions = (self._session(panel, user) for user in range(len(panel)))
+        return (session for session in sessions if session is not None)
 
     def result(self, panel: Panel, answers: PanelAnswers) -> AuditResult:
         """Compare sessions and ratings with those of the log."""
-        sessions = [self._played(panel, answers, user) for user in range(len(panel))]
-        metrics = {**_clicks(sessions), **_lengths(panel, sessions)}
+        played = [self._played(panel, answers, user) for user in range(len(panel))]
+        sessions = [session for session in played if session is not None]
+        if not sessions:
+            why = "every user has met all items that anybody met"
+            return AuditResult(
+                self.name, self.title, self.asks, references=self.references, unmeasured=why
+            )
+        users = np.flatnonzero([session is not None for session in played])
+        metrics = {**_clicks(sessions), **_lengths(sessions, sessions_of_people(panel, users))}
         given = np.stack([star_counts(session.stars) for session in sessions])
         if panel.holdout.dataset.world is None:
-            source, people = "the same users' log", stars_of_people(panel)
+            source, people = "the same users' log", stars_of_people(panel)[users]
         else:
             source = "what they would truly give"
             people = np.stack([star_counts(session.true_stars) for session in sessions])
@@ -89,19 +98,23 @@ class Activity:
         return AuditResult(self.name, self.title, self.asks, metrics, chart, self.references)
 
     @staticmethod
-    def _session(panel: Panel, user: int) -> PanelQuestion:
+    def _session(panel: Panel, user: int) -> PanelQuestion | None:
         log = panel.holdout.user_logs[user]
         chance = panel.popularity.astype(np.float64)
         chance[log.items] = 0
         count = min(PAGES * PAGE, int((chance > 0).sum()))
+        if not count:
+            return None
         rng = panel.streams.stream("audit activity", user=log.row)
         items = rng.choice(len(chance), count, replace=False, p=chance / chance.sum())
         pages = -(-count // PAGE)
         return panel.question(user, items=tuple(items.tolist()), task=FEED, pages=pages)
 
     @classmethod
-    def _played(cls, panel: Panel, answers: PanelAnswers, user: int) -> _Session:
+    def _played(cls, panel: Panel, answers: PanelAnswers, user: int) -> _Session | None:
         asked = cls._session(panel, user)
+        if asked is None:
+            return None
         answer = answers[asked]
         decisions = (answer.decision, *answer.later)
         actions = [action for decision in decisions for action in decision.actions]
@@ -135,7 +148,7 @@ def _clicks(sessions: Sequence[_Session]) -> dict[str, AuditMetric]:
     }
 
 
-def _lengths(panel: Panel, sessions: Sequence[_Session]) -> dict[str, AuditMetric]:
+def _lengths(sessions: Sequence[_Session], people: PeopleSessions) -> dict[str, AuditMetric]:
     """Return pages and items of a session."""
     taken = np.array([each.taken for each in sessions], np.float64)
     pages = AuditMetric(
@@ -143,7 +156,7 @@ def _lengths(panel: Panel, sessions: Sequence[_Session]) -> dict[str, AuditMetri
         over_users(np.array([each.pages for each in sessions], np.float64)),
         not_comparable="the log has no pages",
     )
-    label, people = "items taken in a session", sessions_of_people(panel)
+    label = "items taken in a session"
     if people.why_not:
         why = people.why_not
         return {

@@ -7,13 +7,16 @@ from typing import NamedTuple
 import numpy as np
 
 from starec_sim.evaluation.audits.panel import Panel
-from starec_sim.types import FloatArray
+from starec_sim.types import FloatArray, IntArray
 
 GAP_S = 1800
 """Seconds without an interaction that end a session, as web analytics count them."""
+LEAST_IN_A_SESSION = 1.5
+"""Interactions in a session on average; with fewer, times are of single acts, such as reviews."""
 _SECONDS = (10**8, 10**11)
 """Times between these numbers can be seconds since 1970 (up to the year 5138)."""
 _CLOCK = 60
+"""Seconds. Times that are mostly multiples of it are minutes, hours or days."""
 
 
 class PeopleSessions(NamedTuple):
@@ -35,8 +38,8 @@ def star_counts(stars: FloatArray) -> FloatArray:
     return np.bincount(whole - 1, minlength=5).astype(np.float64)
 
 
-def sessions_of_people(panel: Panel) -> PeopleSessions:
-    """Count the interactions in the sessions of each user.
+def sessions_of_people(panel: Panel, users: IntArray) -> PeopleSessions:
+    """Count the interactions in the sessions of some users of a panel, by their places.
 
     A session ends where nothing happens for 30 minutes. That is meaningful only if times are
     seconds that tell minutes apart, and if people come back and do several things at a time.
@@ -50,18 +53,18 @@ def sessions_of_people(panel: Panel) -> PeopleSessions:
     if panel.holdout.dataset.world is not None:
         return PeopleSessions(none, "the generated log has one choice at a time")
     order = np.lexsort((log.times, log.users))
-    users, times = log.users[order], log.times[order]
-    new = np.ones(len(users), bool)
-    new[1:] = (users[1:] != users[:-1]) | (np.diff(times) > GAP_S)
+    people, times = log.users[order], log.times[order]
+    new = np.ones(len(people), bool)
+    new[1:] = (people[1:] != people[:-1]) | (np.diff(times) > GAP_S)
     count = len(holdout.dataset.users)
-    sessions = np.bincount(users[new], minlength=count)
-    present = sessions[np.bincount(users, minlength=count) > 0]
+    sessions, interactions = (np.bincount(rows, minlength=count) for rows in (people[new], people))
+    present = sessions[interactions > 0]
     if np.median(present) < 2:
         once = f"{np.mean(present == 1):.0%}"
         return PeopleSessions(
             none, f"{once} of the people in the log did everything in a single sitting"
         )
-    interactions = np.bincount(users, minlength=count)
-    if len(users) / sessions.sum() < 1.5:
+    if len(people) / sessions.sum() < LEAST_IN_A_SESSION:
         return PeopleSessions(none, "the people in the log mostly did one thing at a time")
-    return PeopleSessions(interactions[holdout.rows] / sessions[holdout.rows], "")
+    rows = holdout.rows[users]
+    return PeopleSessions(interactions[rows] / sessions[rows], "")

@@ -6,15 +6,10 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import (
-    Any,
-    Literal,
-    NotRequired,  # that of Python 3.11 is refused by pydantic
-    Self,
-)
+from typing import Any, Literal, NotRequired, Self
 
 from pydantic import ConfigDict, ValidationError
-from typing_extensions import TypedDict
+from typing_extensions import TypedDict  # that of Python 3.11 is refused by pydantic
 
 from starec_sim.evaluation.audits.bounds import Bound, Outcome
 from starec_sim.evaluation.audits.registry import NAMES

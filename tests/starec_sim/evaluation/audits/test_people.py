@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from starec_environments.datasets.synthetic import Synthetic
 from starec_sim.dataset import Dataset, Interactions
 from starec_sim.evaluation.audits import order
-from starec_sim.evaluation.audits.activity import _low, _mean, _spread
+from starec_sim.evaluation.audits.activity import Activity, _low, _mean, _spread
 from starec_sim.evaluation.audits.panel import Panel
 from starec_sim.evaluation.audits.people import sessions_of_people, star_counts, stars_of_people
 from starec_sim.holdout import EvaluationProtocol, HoldOut
-from starec_sim.types import Item, User
+from starec_sim.types import Item, Memory, User
 
+ITEMS = 40
 START_S, DAY_S = 1_600_000_123, 86_400
 PROTOCOL = EvaluationProtocol(candidates=2, draws=1, at=(1,), min_interactions=4)
 
@@ -27,9 +28,10 @@ def panel(times, stars=4.0):
     log = Interactions(users, items, np.full(len(users), stars), np.concatenate(times))
     log = log.where(np.argsort(log.times, kind="stable"))
     people = tuple(User(str(row), {}) for row in range(len(times)))
-    catalogue = tuple(Item(str(row), f"Title {row}", {}) for row in range(40))
+    catalogue = tuple(Item(str(row), f"Title {row}", {}) for row in range(ITEMS))
     holdout = HoldOut(PROTOCOL, Dataset("made", people, catalogue, log), 0)
-    return Panel(holdout, None, [people[row] for row in holdout.rows], [])
+    memories = [[Memory(())] for _ in holdout.rows]
+    return Panel(holdout, None, [people[row] for row in holdout.rows], memories)
 
 
 def sittings(*sizes):
@@ -39,8 +41,12 @@ def sittings(*sizes):
     )
 
 
+def sessions_of(made):
+    return sessions_of_people(made, np.arange(len(made)))
+
+
 def test_sessions_are_counted_where_people_come_back() -> None:
-    found = sessions_of_people(panel([sittings(3, 5), sittings(2, 2, 2), sittings(6)]))
+    found = sessions_of(panel([sittings(3, 5), sittings(2, 2, 2), sittings(6)]))
     assert not found.why_not
     assert found.lengths.tolist() == [4.0, 2.0, 6.0]
 
@@ -55,7 +61,7 @@ def test_sessions_are_counted_where_people_come_back() -> None:
     ],
 )
 def test_sessions_are_not_counted_where_the_times_do_not_tell_them(times, why) -> None:
-    found = sessions_of_people(panel(times))
+    found = sessions_of(panel(times))
     assert len(found.lengths) == 0
     assert re.search(why, found.why_not)
 
@@ -115,3 +121,11 @@ def test_a_recommender_shows_nothing_that_was_met_before_the_answer() -> None:
         assert ((found.ndcg >= 0) & (found.ndcg <= 1)).all()
         for log, page in zip(holdout.user_logs, found.pages, strict=True):
             assert not set(log.items[: log.choices[-1]].tolist()) & set(page.tolist())
+
+
+def test_users_who_met_what_anybody_met_are_asked_nothing() -> None:
+    made, audit = panel([sittings(20, 18), sittings(20, 19)]), Activity()
+    assert [audit._session(made, user) is None for user in range(2)] == [False, True]
+    made = panel([sittings(20, 19)] * 2)
+    assert list(audit.questions(made)) == []
+    assert audit.result(made, {}).unmeasured == "every user has met all items that anybody met"
