@@ -124,7 +124,7 @@ def test_a_recommender_shows_nothing_that_was_met_before_the_answer() -> None:
 
 
 def test_users_who_met_what_anybody_met_are_asked_nothing() -> None:
-    made, audit = panel([sittings(20, 18), sittings(20, 19)]), Activity()
+    made, audit = panel([sittings(20, 17), sittings(20, 19)]), Activity()
     assert [audit._session(made, user) is None for user in range(2)] == [False, True]
     made = panel([sittings(20, 19)] * 2)
     assert list(audit.questions(made)) == []
