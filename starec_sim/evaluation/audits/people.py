@@ -29,7 +29,9 @@ class PeopleSessions(NamedTuple):
 
 def stars_of_people(panel: Panel) -> FloatArray:
     """Return how often each user of a panel gave one to five stars, shape (users, 5)."""
-    return np.stack([star_counts(log.ratings) for log in panel.holdout.user_logs])
+    # Not from `user_logs`, where a choice without a rating has the stars of a like.
+    log = panel.holdout.dataset.log
+    return np.stack([star_counts(log.ratings[log.users == row]) for row in panel.holdout.rows])
 
 
 def star_counts(stars: FloatArray) -> FloatArray:

@@ -68,6 +68,8 @@ def test_sessions_are_not_counted_where_the_times_do_not_tell_them(times, why) -
 
 def test_stars_of_people_are_counted_user_by_user() -> None:
     assert stars_of_people(panel([sittings(3, 5)] * 2, stars=3.5)).tolist() == [[0, 0, 0, 8, 0]] * 2
+    unrated = panel([sittings(3, 5)] * 2, stars=np.nan)
+    assert stars_of_people(unrated).tolist() == [[0] * 5] * 2, "a choice is no rating"
     assert star_counts(np.array([np.nan, 0.0, 1.0, 5.0])).tolist() == [2, 0, 0, 0, 1]
 
 
