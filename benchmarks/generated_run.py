@@ -14,13 +14,18 @@ from typing import Any
 import numpy as np
 
 from starec_sim.runs import codec
+from starec_sim.runs.chunk_views import NOT_RECORDED
+from starec_sim.runs.chunks import ChunkWriter, StepColumns
 from starec_sim.runs.facts import count_visit
 from starec_sim.runs.folder import CONFIG
+from starec_sim.runs.levels import RecordLevel
 from starec_sim.runs.manifest import new_manifest, write_manifest
 from starec_sim.runs.store import Store
 from starec_sim.tasks import FEED
 from starec_sim.types import Action, Decision, Experience, Feedback, Observation, Verdict
 
+POOL = 4_000
+"""Visits that are drawn for a run in chunks: all users have one of them in each round."""
 PAGES, PAGE_SIZE, ITEMS, TEXTS = 2, 8, 2_000, 4_000
 SLOW_SHARE = 0.1
 GENRES = ("Drama", "Comedy", "War", "Horror", "Crime", "Family", "Sci-Fi", "Romance")
@@ -31,19 +36,29 @@ policies: {{fast: {{use: lexical}}, slow: {{use: lexical}}}}
 """
 
 
-def generate(folder: Path, users: int, rounds: int, arms: tuple[str, ...] = ("loop",)) -> None:
+def generate(
+    folder: Path,
+    users: int,
+    rounds: int,
+    arms: tuple[str, ...] = ("loop",),
+    level: RecordLevel = "everything",
+) -> None:
     """Write a run into a folder that does not exist."""
     folder.mkdir(parents=True)
     text = CONFIGURATION.format(rounds=rounds)
     (folder / CONFIG).write_text(text)
     manifest = new_manifest("run", "generated", [7], text, arms=arms)
-    store = Store(folder)
+    store = Store(folder, level=level)
     for trial, arm in enumerate(arms):
         _insert_trial(store, trial, arm, users)
         texts = _insert_texts(store)
+        pool = [list(_visit(np.random.default_rng(n), texts)) for n in range(POOL)]
         for round in range(rounds):
             with store.transaction():
-                _insert_round(store, trial, round, users, texts)
+                if level == "decisions":
+                    _insert_chunks(store, trial, round, users, pool)
+                else:
+                    _insert_round(store, trial, round, users, texts)
     store.close()
     manifest.finish()
     manifest.digest = "generated"
@@ -73,6 +88,7 @@ def _insert_trial(store: Store, trial: int, arm: str, users: int) -> None:
 def _insert_texts(store: Store) -> list[int]:
     rng = np.random.default_rng(1)
     with store.transaction():
+        store.text(NOT_RECORDED)
         return [
             store.text(" ".join(rng.choice(GENRES, 120).tolist()) + f" liked {n}")
             for n in range(TEXTS)
@@ -128,6 +144,34 @@ def _insert_round(store: Store, trial: int, round: int, users: int, texts: list[
             (trial, round, name, float(np.mean([found.get(name, 3.0) for found in metrics])))
             for name in metrics[0] | {"satisfaction": 0.0}
         ),
+    )
+    store.db.execute("INSERT INTO rounds VALUES (?, ?, ?)", (trial, round, f"{trial}/{round}"))
+
+
+def _insert_chunks(
+    store: Store, trial: int, round: int, users: int, pool: list[list[dict[str, Any]]]
+) -> None:
+    writer = ChunkWriter(store.db, trial)
+    counts = [count_visit([row["parts"] for row in visit]) for visit in pool]
+    drawn = np.random.default_rng([trial, round]).integers(0, len(pool), users).tolist()
+    columns = [[StepColumns(*row["columns"][:-1]) for row in visit] for visit in pool]
+    figures = [
+        (c.chosen / c.shown, c.stars / c.rated if c.rated else np.nan, c.slow / c.steps)
+        for c in counts
+    ]
+    values = np.array([figures[number] for number in drawn]).T
+    named = dict(zip(("click_through", "satisfaction", "slow"), values, strict=True))
+    begin = 0
+    for user, number in enumerate(drawn):
+        writer.add_visit(user, counts[number])
+        for of_step, row in zip(columns[number], pool[number], strict=True):
+            writer.add_step(of_step, row["columns"][-1], ())
+        if writer.is_full or user == users - 1:
+            writer.insert(round, {name: each[begin : user + 1] for name, each in named.items()})
+            begin = user + 1
+    store.db.executemany(
+        "INSERT INTO metrics VALUES (?, ?, ?, ?)",
+        ((trial, round, name, float(np.nanmean(each))) for name, each in named.items()),
     )
     store.db.execute("INSERT INTO rounds VALUES (?, ?, ?)", (trial, round, f"{trial}/{round}"))
 

@@ -1,6 +1,6 @@
 """Draw the pictures of docs/worlds.md from the experiments of experiments/09_worlds.
 
-Usage: python docs/world_pictures.py [shop news short_video bubble]
+Usage: python docs/world_pictures.py [shop music news short_video bubble]
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from starec_sim.report import summarise
 
 METRICS = {
     "shop": ["revenue", "refunds", "net_revenue"],
+    "music": ["liked_plays", "tired_share", "repeat_share"],
     "news": ["never_read", "age_read", "click_through"],
     "short_video": ["seconds", "videos", "tired"],
 }

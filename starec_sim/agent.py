@@ -6,7 +6,7 @@ part of the visit.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -98,7 +98,15 @@ class Call:
     users of a round get the same notes."""
     labels: Mapping[str, Any] = field(default_factory=dict)
     """What tells this visit from others in a trace: `run`, `arm`, `seed`, and the policies with
-    their versions. An agent changes nothing by them."""
+    their versions. An agent changes nothing by them, but for the seed."""
+
+    @property
+    def seed(self) -> int:
+        """The seed of the trial.
+
+        What an agent draws comes from `Streams(call.seed)`, addressed by user, round and step.
+        """
+        return int(self.labels.get("seed", 0))
 
     def key(self, step: int, node: Node, attempt: int = 0) -> CallKey:
         """Return the key under which this visit asks a policy.
@@ -127,6 +135,29 @@ class Agent(Protocol):
 
     async def visit(self, call: Call) -> Visit:
         """Play a visit to its end and return it, without side effects."""
+        ...
+
+
+@runtime_checkable
+class CohortAgent(Agent, Protocol):
+    """An agent that can play the visits of many users together, for `executor: cohort`.
+
+    This is an optional ability. The visits must be those that `visit` returns for each call.
+    """
+
+    async def visits(
+        self, calls: Sequence[Call], failed: Callable[[Call, BaseException], None]
+    ) -> Sequence[Visit | None]:
+        """Play the visits of several users of one round.
+
+        Args:
+            calls: One for each user; at least one.
+            failed: To be called with an error in the visit of one user. It raises where that ends
+                the run; otherwise her visit is left out, and the others go on.
+
+        Returns:
+            The visit of each call; None for those that failed.
+        """
         ...
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from langchain_core.language_models.chat_models import BaseChatModel
@@ -17,8 +17,9 @@ from starec_sim import plugins
 from starec_sim.agent import Agent
 from starec_sim.cards import card
 from starec_sim.dataset import Dataset
-from starec_sim.environment import Environment, ScheduledEvents
+from starec_sim.environment import EndingEvents, Environment, ScheduledEvents
 from starec_sim.errors import PluginError, StarecError
+from starec_sim.executors.cohort import Cohort
 from starec_sim.executors.executor import Executor, PerUser
 from starec_sim.executors.settings import ExecutorSettings
 from starec_sim.experiment import Arm, data_spec
@@ -87,7 +88,9 @@ def build_executor(settings: ExecutorSettings) -> Executor:
     Raises:
         ConfigError: What it needs is not installed.
     """
-    assert settings.use == "per_user", "the others are being built"
+    if settings.use == "cohort":
+        return Cohort(settings.size)
+    assert settings.use == "per_user", "visits of processes and Ray are played by InWorkers"
     return PerUser()
 
 
@@ -135,7 +138,7 @@ def build_policy(spec: Mapping[str, Any], at: str) -> Policy:
                 f'{at}: "{spec["use"]}" cannot import what it needs: {error}',
                 hint=install_hint(error),
             ) from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise PluginError(
                 f'{at}: "{spec["use"]}" could not be built: {type(error).__name__}: {error}',
                 hint="check its settings and the environment variables it reads",
@@ -148,15 +151,24 @@ def build_policy(spec: Mapping[str, Any], at: str) -> Policy:
     return Policy(name_of(spec), model, inner, limits, price)
 
 
-def apply_events(environment: Environment, arm: Arm, round: int) -> None:
+def apply_events(environment: Environment, arm: Arm, round: int, *, ends: bool = True) -> None:
     """Let what the schedule of an arm has for the beginning of a round happen.
+
+    Args:
+        environment: That of the trial.
+        arm: Has the schedule.
+        round: From 0.
+        ends: Whether events end as well.
 
     Raises:
         ConfigError: An event names what is not there.
     """
     for event in arm.events_at(round):
         # The environment has the ability: `Experiment.resolve` has checked its class.
-        cast(ScheduledEvents, environment).apply(event.name, event.settings)
+        if not event.ends:
+            cast(ScheduledEvents, environment).apply(event.name, event.settings)
+        elif ends:
+            cast(EndingEvents, environment).end(event.name, event.settings)
 
 
 class Builder:
@@ -223,16 +235,20 @@ class Builder:
             self._policies[key] = build_policy(spec, at)
         return self._policies[key]
 
-    async def open_policies(self) -> None:
+    async def open_policies(self, but: Sequence[Policy] = ()) -> None:
         """Open every policy: it loads its weights or finds its API key.
 
         Weights that ship are loaded at the first question, see `Policy.open`.
+
+        Args:
+            but: Policies that are not opened, because other processes answer in their place.
 
         Raises:
             PolicyError: A policy cannot be opened.
         """
         for policy in self._policies.values():
-            await policy.open()
+            if not any(policy is each for each in but):
+                await policy.open()
 
     def versions(self) -> list[str]:
         """Return the names of the weights of all policies; those that are not loaded are, now.

@@ -158,6 +158,18 @@ class ScheduledEvents(Protocol):
 
 
 @runtime_checkable
+class EndingEvents(ScheduledEvents, Protocol):
+    """An environment, or the class of one, whose scheduled events can end (`until`).
+
+    This is an optional ability.
+    """
+
+    def end(self, event: str, settings: BaseModel) -> None:
+        """End an event that was applied with these settings. Called before `begin_round`."""
+        ...
+
+
+@runtime_checkable
 class GrowingCatalogue(Protocol):
     """An environment whose catalogue changes from round to round.
 

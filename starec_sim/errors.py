@@ -87,7 +87,8 @@ class PausedError(StarecError):
     Args:
         message: Which budget is spent, or which endpoint does not answer.
         hint: What to change before the resume.
-        reason: `budget`, `endpoint` or `replay`.
+        reason: `budget`, `endpoint`, `replay`, `stopped` (by a signal) or `worker` (one was lost
+            repeatedly).
         options: Options that `starec resume` needs, e.g. `--budget calls=2000`.
     """
 
@@ -96,7 +97,7 @@ class PausedError(StarecError):
         message: str,
         *,
         hint: str = "",
-        reason: Literal["budget", "endpoint", "replay"] = "endpoint",
+        reason: Literal["budget", "endpoint", "replay", "stopped", "worker"] = "endpoint",
         options: str = "",
     ) -> None:
         super().__init__(message, hint=hint)

@@ -21,12 +21,13 @@ from starec_sim.policies.settings import Budget, GatewaySettings, split_spec
 from starec_sim.policy_endpoints import check_endpoint
 from starec_sim.runs.code import CodeRules, code_of_file
 from starec_sim.runs.folder import CONFIG, configuration
-from starec_sim.schedule import ScheduledChange, ScheduledEvent, scheduled_event
+from starec_sim.runs.levels import RecordLevel
+from starec_sim.schedule import ScheduledChange, ScheduledEvent, in_order, scheduled_event
 from starec_sim.settings import HINT, Settings, current_key, current_values, validate
 
 _SHARED = (
     *("name", "seed", "rounds", "replicates", "concurrency", "runs_dir", "report", "arms"),
-    *("executor", "gateway", "budget", "train", "tracing"),
+    *("executor", "gateway", "budget", "train", "tracing", "record"),
 )
 """Keys that an arm cannot change, so that arms can be compared."""
 _CHANGEABLE = ("environment", "agent", "policies")
@@ -92,15 +93,14 @@ class Experiment(Settings):
     """What changes at the beginning of which round."""
     report: Report = Report()
     train: dict[str, Any] | None = None
-    """Settings of `starec train`, with the keys of `starec_sim.learning.config.Training`. Other
-    commands ignore them."""
+    """Settings of `starec train`, see `starec_sim.learning.config.Training`; others ignore them."""
     gateway: GatewaySettings = GatewaySettings()
+    record: RecordLevel = "everything"
+    """How much is recorded, see `starec_sim.runs.levels`; the digest is the same."""
     plugin_errors: Literal["stop", "skip"] = "stop"
-    """What follows when a plug-in fails in a visit. `stop` ends the run; `skip` leaves the visit
-    out, names it, and counts it in the metric `skipped`."""
+    """When a plug-in fails in a visit: `stop` ends the run, `skip` leaves it out and counts it."""
     tracing: bool = False
-    """Whether LangChain sends prompts and answers to the LangSmith server of the environment
-    variables. They alone do not switch it on."""
+    """Whether prompts and answers go to LangSmith; its variables alone do not switch it on."""
     budget: Budget = Budget()
 
     @model_validator(mode="after")
@@ -189,16 +189,8 @@ def _scheduled(arm: Arm, at: str) -> Arm:
     """
     values = arm.experiment.model_dump(mode="json", exclude={"arms", "schedule"})
     changes: list[ArmChange] = []
-    entries = sorted(
-        enumerate(arm.experiment.schedule), key=lambda entry: (entry[1].round, not entry[1].set)
-    )
-    for number, entry in entries:
-        key = f"{at}schedule.{number}"
-        if entry.round > arm.experiment.rounds:
-            raise ConfigError(
-                f"{key}.round: is {entry.round}, and the run has {arm.experiment.rounds} rounds",
-                hint="name a round that is played, or raise rounds",
-            )
+    for entry in in_order(arm.experiment.schedule, arm.experiment.rounds, at):
+        key = entry.key
         before = changes[-1] if changes else ArmChange(0, arm)
         is_next = before.round == entry.round - 1
         if is_next and entry.set:
@@ -209,7 +201,8 @@ def _scheduled(arm: Arm, at: str) -> Arm:
         after = _changed(before.arm, values, entry.set, f"{key}.set") if entry.set else before.arm
         events = before.events if is_next else ()
         if entry.event is not None:
-            happens = scheduled_event(after.environment.type, entry.event, f"{key}.event")
+            of = after.environment.type
+            happens = scheduled_event(of, entry.event, f"{key}.event", ends=entry.ends)
             events = (*events, happens)
         changes[-1 if is_next else len(changes) :] = [ArmChange(entry.round - 1, after, events)]
     return arm._replace(changes=tuple(changes))

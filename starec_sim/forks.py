@@ -209,6 +209,7 @@ def _check_recorded(folder: Path, arms: Iterable[str], seeds: Sequence[int], at_
         RunError: One has not.
     """
     with reading(folder) as reader:
+        reader.require("everything", "`starec fork`")
         recorded = {(trial.arm, trial.seed): trial.rounds for trial in reader.trials()}
     for arm in arms:
         for seed in seeds:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import keyword
 import re
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.machinery import PathFinder
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +17,7 @@ from jinja2 import Environment as Templates
 from jinja2 import PackageLoader, StrictUndefined
 
 from starec_sim.errors import ConfigError, RunError, did_you_mean, os_hint
+from starec_sim.plugin_names import SHIPPED
 from starec_sim.plugin_registry import PluginKind, registered
 
 KINDS: Mapping[str, PluginKind] = {
@@ -70,6 +72,12 @@ def write_new_plugin(kind: str, name: str, folder: Path, *, package: bool = Fals
         texts[place / values["module"] / "__init__.py"] = f'"""{values["title"]}."""\n'
         texts[place / values["module"] / "py.typed"] = ""
     _check_module(kind, values["module"], texts)
+    codes = (
+        text
+        for path, text in texts.items()
+        if path.name in (f"{kind}.py", f"{values['module']}.py")
+    )
+    _check_class(kind, values["module"], codes)
     _write(texts)
     commands = [] if folder == Path() else [f"cd {shlex.quote(str(folder))}"]
     if package:
@@ -81,7 +89,7 @@ def write_new_plugin(kind: str, name: str, folder: Path, *, package: bool = Fals
 def _values(kind: str, dist: str, package: bool) -> dict[str, str]:
     """Return what the templates are filled with."""
     module = dist.replace("-", "_")
-    cls = "".join(word.capitalize() for word in dist.split("-"))
+    cls = _class_name(module)
     found = module if kind == "reward" else cls  # a reward is a function
     reference = f"{module}.py:{found}"
     command = "train" if kind == "reward" else "run"
@@ -150,13 +158,34 @@ def _check_module(kind: str, module: str, texts: Mapping[Path, str]) -> None:
                 f"{path} is there already, and nothing is overwritten",
                 hint="choose another name, or move the file away",
             )
-    taken = module in sys.stdlib_module_names or keyword.iskeyword(module)
-    if taken or _is_installed(module):
-        what = "a word of Python" if keyword.iskeyword(module) else "the name of another module"
+    cls = _class_name(module)
+    word = keyword.iskeyword(module) or keyword.iskeyword(cls)  # none becomes the class None
+    if word or module in (*sys.stdlib_module_names, *SHIPPED) or _is_installed(module):
+        what = "a word of Python" if word else "the name of another module"
         raise ConfigError(
             f'"{module}" is {what}, so that it cannot be imported',
             hint=f"choose another name, e.g. starec new {kind} my-{module.replace('_', '-')}",
         )
+
+
+def _check_class(kind: str, module: str, texts: Iterable[str]) -> None:
+    """Refuse a class that would hide what its own file imports, as `Item` would."""
+    imported = {
+        alias.name
+        for text in texts
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    if (cls := _class_name(module)) in imported:
+        raise ConfigError(
+            f'"{module}" would be the class {cls}, which hides the {cls} that its file imports',
+            hint=f"choose another name, e.g. starec new {kind} my-{module.replace('_', '-')}",
+        )
+
+
+def _class_name(module: str) -> str:
+    return "".join(word.capitalize() for word in module.split("_"))
 
 
 def _render(template: str, values: Mapping[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
@@ -26,6 +27,8 @@ def unknown_name_hint(
     >>> unknown_name_hint("synthetic", OWN, ["datasets"])
     'synthetic is one of the datasets; `starec plugins` lists all names'
     """
+    if _declared_here(name):
+        return "the pyproject.toml of this folder has it; install the package: pip install -e ."
     if name.endswith(".py"):
         return f"add the name after a colon: {name}:NAME"
     if Path(f"{name}.py").is_file():
@@ -38,6 +41,16 @@ def unknown_name_hint(
     if kinds := sorted(kinds_with_it):
         return f"{name} is one of the {' and '.join(kinds)}; `starec plugins` lists all names"
     return own
+
+
+def _declared_here(name: str) -> bool:
+    """Return whether the package in this folder has an entry point of this name."""
+    try:
+        project = tomllib.loads(Path("pyproject.toml").read_text("utf-8"))["project"]
+        groups = project["entry-points"].items()
+        return any(group.startswith("starec_sim.") and name in points for group, points in groups)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return False  # there is none, or another tool has to say what is wrong with it
 
 
 def import_hint(error: BaseException, location: str) -> str:

@@ -142,6 +142,7 @@ def reopen(
             hint="`starec runs` lists the runs with their kinds",
         )
     with closing(Reader(folder)) as reader, readable_errors(reader.path):
+        reader.require("everything", "to play on with a recorded user")
         trial = reader.trial(arm, seed)
         if not 0 <= round <= trial.rounds:
             raise RunError(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from starec_sim.errors import ConfigError
 from starec_sim.events import RunEvents
 from starec_sim.runs.code import CodeRules
 from starec_sim.runs.manifest import read_manifest
@@ -22,6 +23,7 @@ def resume(
     events: RunEvents | None = None,
     *,
     concurrency: int | None = None,
+    executor: str | None = None,
     budget: Mapping[str, float | None] | None = None,
     trust: bool = False,
     allow_changed_code: bool = False,
@@ -32,6 +34,7 @@ def resume(
         folder: The folder of a run, an evaluation, an audit or a training.
         events: Is called at each event of the run.
         concurrency: Visits in progress at once, if it should change.
+        executor: What plays the visits of a run, if it should change.
         budget: Keys of the budget that change; None is no limit.
         trust: Whether to run code that the folder names, though it was not made here.
         allow_changed_code: Whether to go on though the code of a plug-in was changed.
@@ -50,7 +53,14 @@ def resume(
     if kind == "run":
         from starec_sim import runner
 
-        return runner.resume(folder, events, concurrency=concurrency, budget=budget, code=code)
+        return runner.resume(
+            folder, events, concurrency=concurrency, executor=executor, budget=budget, code=code
+        )
+    if executor is not None:
+        raise ConfigError(
+            f"{folder} is of the kind {kind}, and `executor` changes how a run is played",
+            hint=f"leave out --executor {executor}",
+        )
     if kind == "evaluation":
         from starec_sim import evaluation
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from starec_sim import yaml_files
-from starec_sim.errors import RunError
+from starec_sim.errors import ConfigError, RunError
 from starec_sim.events import RunEvents
+from starec_sim.executors.collection import rare_garbage_collection
+from starec_sim.executors.drain import drains_at_sigterm
 from starec_sim.executors.event_loop import run_coroutine
+from starec_sim.executors.settings import ExecutorSettings
 from starec_sim.executors.tracing import check_tracing
 from starec_sim.experiment import Experiment, recorded_experiment
 from starec_sim.plugin_code import noted_code
@@ -146,6 +147,7 @@ def resume(
     events: RunEvents | None = None,
     *,
     concurrency: int | None = None,
+    executor: str | None = None,
     budget: Mapping[str, float | None] | None = None,
     code: CodeRules = SAME_CODE,
 ) -> RunResult:
@@ -155,6 +157,7 @@ def resume(
         folder: The folder of the run.
         events: Is called at each event of the run.
         concurrency: Visits in progress at once, if it should change.
+        executor: What plays the visits, if it should change.
         budget: Keys of the budget that change; None is no limit.
         code: Which code of plug-ins may run.
 
@@ -164,7 +167,9 @@ def resume(
         StarecError: Anything else went wrong.
     """
     manifest = read_manifest(folder)
-    experiment = resumed_experiment(folder, manifest, concurrency=concurrency, budget=budget)
+    experiment = resumed_experiment(
+        folder, manifest, concurrency=concurrency, executor=executor, budget=budget
+    )
     if manifest.status == "finished":
         return _result(folder, experiment, manifest)
     with run_folder.where_it_started(folder, manifest) as here, code_of(here, manifest, code):
@@ -180,6 +185,7 @@ def resumed_experiment(
     manifest: Manifest,
     *,
     concurrency: int | None = None,
+    executor: str | None = None,
     budget: Mapping[str, float | None] | None = None,
 ) -> Experiment:
     """Return the experiment of a recorded run, with the budget and concurrency of a resume.
@@ -199,13 +205,25 @@ def resumed_experiment(
     }
     if concurrency is not None:
         changes["concurrency"] = concurrency
-    return recorded_experiment(folder).model_copy(update=changes)
+    recorded = recorded_experiment(folder)
+    if executor is not None:
+        changes["executor"] = _executor(recorded, executor)
+    return recorded.model_copy(update=changes)
+
+
+def _executor(recorded: Experiment, executor: str) -> ExecutorSettings:
+    """Return the settings of a run with another executor."""
+    settings = {**recorded.executor.model_dump(), "use": executor}
+    try:
+        return validate(ExecutorSettings, settings, "executor")
+    except ConfigError as error:
+        raise ConfigError(error.message, hint=f"mend --executor {executor}") from None
 
 
 def play_trials(open_run: OpenRun, trials: Trials, events: RunEvents | None = None) -> None:
     """Play all trials of an open run, and set digest and counts in its manifest."""
     played = trials.play(open_run, events or RunEvents())
-    with _rare_garbage_collection():
+    with rare_garbage_collection(), drains_at_sigterm():
         digest = run_coroutine(played, traced=trials.experiment.tracing)
     open_run.manifest.digest, open_run.manifest.counts = digest, queries.counts(open_run.store.db)
 
@@ -232,6 +250,7 @@ def _run(folder: Path, trials: Trials, events: RunEvents | None) -> RunResult:
         phrases=trials.builder.phrases(),
         gateway=experiment.gateway,
         budget=experiment.budget,
+        level=experiment.record,
     ) as opened:
         play_trials(opened, trials, events)
     return _result(folder, experiment, opened.manifest)
@@ -244,20 +263,3 @@ def _result(folder: Path, experiment: Experiment, manifest: Manifest) -> RunResu
     replayed = manifest.replay_of.digest if manifest.replay_of else None
     digest = manifest.digest or ""  # a finished run has one
     return RunResult(folder, digest, report, ledger, replayed, manifest.estimate, seconds)
-
-
-@contextmanager
-def _rare_garbage_collection() -> Iterator[None]:
-    """Let the garbage collector skip existing objects and run rarely.
-
-    With hundreds of visits in progress, its default threshold costs 40 % of the time (measured).
-    """
-    before = gc.get_threshold()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 20)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()

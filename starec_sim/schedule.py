@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from starec_sim.environment import ScheduledEvents
+from starec_sim.environment import EndingEvents, ScheduledEvents
 from starec_sim.errors import ConfigError, did_you_mean
 from starec_sim.plugins import Spec
 from starec_sim.settings import Settings, validate
@@ -23,12 +23,57 @@ class ScheduledChange(Settings):
     """Dotted keys and their values, as in an arm: of `environment`, `agent` and `policies`."""
     event: Spec | None = None
     """An event that the environment knows, and its settings: `{use: remove, items: [i7]}`."""
+    until: int | None = Field(default=None, ge=3)
+    """The first round without the event; it holds until the end of the run when empty."""
 
     @model_validator(mode="after")
     def _something(self) -> Self:
         if not self.set and self.event is None:
             raise ValueError("name keys in `set`, or an `event`")
+        if self.until is not None and self.event is None:
+            raise ValueError("`until` ends an `event`; another entry sets keys back")
+        if self.until is not None and self.until <= self.round:
+            raise ValueError(f"`until` is round {self.until}, and the event begins in {self.round}")
         return self
+
+
+class Due(NamedTuple):
+    """What an entry of a schedule does in one round; an event begins in one, ends in another."""
+
+    round: int
+    """From 1."""
+    key: str
+    """The dotted key of the entry, for messages."""
+    set: Mapping[str, Any]
+    event: Mapping[str, Any] | None
+    ends: bool = False
+    """Whether the event ends in this round."""
+
+
+def in_order(schedule: Sequence[ScheduledChange], rounds: int, at: str) -> list[Due]:
+    """Return what is due by round: first keys change, then events end, then others begin.
+
+    Args:
+        schedule: The entries.
+        rounds: Of the run.
+        at: What stands before the key of an entry.
+
+    Raises:
+        ConfigError: A round is not played.
+    """
+    due = []
+    for number, entry in enumerate(schedule):
+        key = f"{at}schedule.{number}"
+        for name, round in (("round", entry.round), ("until", entry.until)):
+            if round is not None and round > rounds:
+                raise ConfigError(
+                    f"{key}.{name}: is {round}, and the run has {rounds} rounds",
+                    hint="name a round that is played, or raise rounds",
+                )
+        due.append(Due(entry.round, key, entry.set, entry.event))
+        if entry.until is not None:
+            due.append(Due(entry.until, key, {}, entry.event, ends=True))
+    return sorted(due, key=lambda each: (each.round, not each.set, not each.ends))
 
 
 class ScheduledEvent(NamedTuple):
@@ -36,15 +81,20 @@ class ScheduledEvent(NamedTuple):
 
     name: str
     settings: BaseModel
+    ends: bool = False
+    """Whether it ends; otherwise it happens."""
 
 
-def scheduled_event(environment: Any, spec: Mapping[str, Any], at: str) -> ScheduledEvent:
+def scheduled_event(
+    environment: Any, spec: Mapping[str, Any], at: str, *, ends: bool = False
+) -> ScheduledEvent:
     """Return an event with its settings validated.
 
     Args:
         environment: The class of the environment.
         spec: `{"use": event, **settings}`.
         at: The dotted key of the spec, for messages.
+        ends: Whether it ends; otherwise it happens.
 
     Raises:
         ConfigError: The environment has no such event, or a setting is wrong.
@@ -60,5 +110,10 @@ def scheduled_event(environment: Any, spec: Mapping[str, Any], at: str) -> Sched
             f'{at}.use: {uses} has no event "{name}"; {did_you_mean(name, environment.events)}',
             hint="name one of its events",
         )
+    if ends and not isinstance(environment, EndingEvents):
+        raise ConfigError(
+            f"{at.removesuffix('event')}until: the events of {uses} do not end",
+            hint=f"remove `until`, or write a method `end` into {uses}, beside `apply`",
+        )
     settings = {key: value for key, value in spec.items() if key != "use"}
-    return ScheduledEvent(name, validate(environment.events[name], settings, at))
+    return ScheduledEvent(name, validate(environment.events[name], settings, at), ends)

@@ -18,7 +18,8 @@ from starec_sim.boundary import checked_agent, checked_environment, watched_call
 from starec_sim.environment import Environment
 from starec_sim.errors import ContractWarning, StarecError
 from starec_sim.events import RunEvents
-from starec_sim.executors.executor import Executor, PerUser, RoundToPlay
+from starec_sim.executors.drain import drained, drained_in_time, draining
+from starec_sim.executors.executor import Executor, PerUser, PreparedExecutor, RoundToPlay
 from starec_sim.measure import Measure, RoundMetrics
 from starec_sim.runs.facts import Facts
 from starec_sim.runs.trial_state import TrialState
@@ -124,6 +125,8 @@ class Simulation:
     async def run(self, rounds: int) -> str:
         """Play and commit until `rounds` rounds are committed; return the digest of the trial."""
         while self.rounds < rounds:
+            if draining():
+                raise drained()
             self.commit(await self.play_round())
         return self.digest
 
@@ -137,6 +140,9 @@ class Simulation:
             return await self._play_round(self.rounds)
 
     async def _play_round(self, round: int) -> PlayedRound:
+        executor = self._rules.executor or PerUser()
+        if isinstance(executor, PreparedExecutor):
+            await executor.prepare(round, self._environment.state())
         visitors: Sequence[int] = self._environment.begin_round(round)
         if self._choose_visitors is not None:
             visitors = self._choose_visitors(round, visitors)
@@ -144,7 +150,7 @@ class Simulation:
         if isinstance(self._policies, NamedPolicies):
             self._labels = {**self._trial_labels, **self._policies.names()}
         try:
-            played = await (self._rules.executor or PerUser()).play(self._round_to_play(visitors))
+            played = await drained_in_time(executor.play(self._round_to_play(visitors)))
             visits = [visit for visit in played if isinstance(visit, Visit)]
             _tell_left_out([each for each in played if not isinstance(each, Visit)], len(visits))
             return PlayedRound(round, visits, len(visitors))

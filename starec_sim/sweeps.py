@@ -144,8 +144,9 @@ def plan_sweep(
                 one.resolve()
             except ConfigError as error:
                 hint = "mend --over, --seeds, --set or the file" if error.hint == HINT else None
+                named = SweepRun(values, experiment.model_copy(update={"seed": seed}))
                 raise ConfigError(
-                    f"with {SweepRun(values, experiment).name}: {error.message}",
+                    f"with {named.name}: {error.message}",
                     hint=hint or error.hint,
                 ) from None
             runs.append(SweepRun(values, one))

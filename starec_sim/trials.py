@@ -23,6 +23,9 @@ from starec_sim.runs.recorder import Recorder
 from starec_sim.runs.recording import Recording
 from starec_sim.runs.trial_state import TrialState
 from starec_sim.simulation import ChooseVisitors, Simulation, VisitRules
+from starec_sim.workers.executor import InWorkers, TrialPart
+from starec_sim.workers.pool import WorkerPool
+from starec_sim.workers.start import answered_in_workers, worker_pool
 
 
 class _Trial(NamedTuple):
@@ -89,8 +92,14 @@ class Trials:
     async def play(self, run: OpenRun, events: RunEvents) -> str:
         """Play all trials and return the digest of the run."""
         digest = hashlib.sha256()
+        pool = self._worker_pool(run)
         try:
-            await self.builder.open_policies()
+            if pool is not None:
+                await pool.start()
+            elsewhere = [] if pool is None else pool.setup.policies
+            await self.builder.open_policies(
+                but=[self.builder.policy(spec, at) for spec, at in elsewhere]
+            )
             with watched_calls():
                 self._check_changes()
                 trials = [(arm, seed) for arm in self.arms.values() for seed in self.seeds]
@@ -101,10 +110,17 @@ class Trials:
                         run.begin()
                         events.run_started(run.folder, self.experiment)
                     trial = _Trial(number, arm, seed, environment)
-                    digest.update((await self._play(run, trial, events)).encode())
+                    digest.update((await self._play(run, trial, events, pool)).encode())
         finally:
+            if pool is not None:
+                await pool.close()
             await self.builder.close_policies()
         return digest.hexdigest()
+
+    def _worker_pool(self, run: OpenRun) -> WorkerPool | None:
+        parts = [part for arm in self.arms.values() for part in arm.all()]
+        only_replays = self.replayed is not None and self._replayed_rounds is None
+        return worker_pool(self.experiment, parts, run.manifest.plugins, replays=only_replays)
 
     def _environments_of_others(self) -> dict[str, Environment]:
         """Return the first environment of each arm, where it does not ship with starec-sim.
@@ -117,7 +133,9 @@ class Trials:
             if not ships(arm.environment.type)
         }
 
-    async def _play(self, run: OpenRun, trial: _Trial, events: RunEvents) -> str:
+    async def _play(
+        self, run: OpenRun, trial: _Trial, events: RunEvents, pool: WorkerPool | None
+    ) -> str:
         """Play one trial to its end and return its digest.
 
         At the beginning of a round with a change the trial goes on as a resumed one does: from the
@@ -147,6 +165,14 @@ class Trials:
                     run.resources,
                     recording,
                 )
+                executor = pool and InWorkers(
+                    pool,
+                    TrialPart(arm.name, trial.seed, start, pool.world_of(trial.environment)),
+                    answered_in_workers(now.experiment, replays=recording is not None),
+                    gateway,
+                    recorder,
+                    run.resources,
+                )
                 simulation = Simulation(
                     self.builder.agent(now),
                     trial.environment,
@@ -157,7 +183,7 @@ class Trials:
                     visit_rules=VisitRules(
                         now.experiment.concurrency,
                         now.experiment.plugin_errors == "skip",
-                        build_executor(now.experiment.executor),
+                        executor or build_executor(now.experiment.executor),
                     ),
                     choose_visitors=choose,
                 )
@@ -227,6 +253,6 @@ class Trials:
                         hint="let `restore` take that state, or compare two arms",
                     ) from error
                 try:
-                    apply_events(changed, arm, change.round)
+                    apply_events(changed, arm, change.round, ends=False)  # nothing has begun
                 except ConfigError as error:
                     raise ConfigError(f"{when}: {error.message}", hint=error.hint) from error

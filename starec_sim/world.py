@@ -24,6 +24,7 @@ protocol, for whoever needs it.
 from __future__ import annotations
 
 import json
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -33,6 +34,7 @@ from numpy.typing import NDArray
 
 from starec_sim.cards import card
 from starec_sim.dataset import Dataset
+from starec_sim.errors import ConfigError
 from starec_sim.rng import Streams
 from starec_sim.settings import Settings
 from starec_sim.tasks import FEED, Task
@@ -49,6 +51,8 @@ from starec_sim.types import (
 )
 
 _JSON = "json:"
+_SHOWN = 60
+"""Characters of a value that a message repeats."""
 
 
 class World(ABC):
@@ -75,7 +79,8 @@ class World(ABC):
     """The components of the reward that `react` returns, if a training is to check their names."""
 
     def __init__(self, config: Any, dataset: Dataset | None, streams: Streams) -> None:
-        self.config, self.dataset, self.streams = config, dataset, streams
+        self.config, self.streams = config, streams
+        self._dataset, self._reads_dataset = dataset, False
         self.users: Sequence[User] = []
         self.items: Sequence[Item] = []
         self.round = 0
@@ -83,8 +88,23 @@ class World(ABC):
         self.kept: dict[str, Any] = {}
         """What changes from round to round: JSON values, and arrays of numbers or texts."""
         self.set_up()
-        self.cards: list[str] = [card(item) for item in self.items]
+        if dataset is not None and not self._reads_dataset:
+            raise ConfigError(
+                f"data: {type(self).__name__} makes its own users and items, so the data "
+                f'"{dataset.name}" would be ignored',
+                hint="remove `data` or --data; a World that needs it reads self.dataset in set_up",
+            )
+        # What is no Item is refused by name when the environment is checked.
+        self.cards: list[str] = [
+            card(item) if isinstance(item, Item) else "" for item in self.items
+        ]
         self.popularity: IntArray = np.zeros(len(self.items), np.int64)
+
+    @property
+    def dataset(self) -> Dataset | None:
+        """The experiment's dataset; None without one. `set_up` reads it, or it is refused."""
+        self._reads_dataset = True
+        return self._dataset
 
     @abstractmethod
     def set_up(self) -> None:
@@ -145,7 +165,7 @@ class World(ABC):
 
     def observe(self, user: int, steps: Sequence[Step]) -> Observation:
         """Show what `offer` returns."""
-        slate = tuple(int(item) for item in self.offer(user, steps))
+        slate = _rows(self.offer(user, steps))
         cards = tuple(self.item_card(item, user) for item in slate)
         return Observation(self.task, slate, cards, len(steps) + 1, self.context(user, steps))
 
@@ -164,8 +184,8 @@ class World(ABC):
         kept = self.kept.items()
         arrays = {name: each.copy() for name, each in kept if isinstance(each, np.ndarray)}
         values = {
-            _JSON + name: np.array(json.dumps(each, allow_nan=False))
-            for name, each in self.kept.items()
+            _JSON + name: np.array(_json_text(name, each))
+            for name, each in kept
             if name not in arrays
         }
         return {**arrays, **values}
@@ -178,3 +198,45 @@ class World(ABC):
             )
             for name, each in state.items()
         }
+
+
+def _rows(offered: Sequence[int]) -> tuple[int, ...]:
+    try:
+        rows = tuple(offered)
+        if not any(isinstance(row, bool) for row in rows):
+            return tuple(operator.index(row) for row in rows)
+    except TypeError:
+        pass
+    raise TypeError(f"offer returned {_short(offered)}; it must return rows of items, as [0, 3]")
+
+
+def _json_text(name: str, value: Any) -> str:
+    """Return a kept value as JSON.
+
+    Raises:
+        TypeError: It is no JSON value, so a resume would have another one.
+    """
+    try:
+        text = json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise TypeError(
+            f'self.kept["{name}"] is {_short(value)}, which holds what JSON has not ({error}); '
+            "keep texts, finite numbers, lists and dicts, or an array"
+        ) from None
+    if _has_other_keys(value):
+        raise TypeError(
+            f'self.kept["{name}"] is {_short(value)}, with keys that are no texts; a resume would '
+            "find texts in their place: write str(key), or keep a list"
+        )
+    return text
+
+
+def _has_other_keys(value: Any) -> bool:
+    if isinstance(value, dict):
+        return not all(isinstance(key, str) and not _has_other_keys(value[key]) for key in value)
+    return isinstance(value, list | tuple) and any(map(_has_other_keys, value))
+
+
+def _short(value: Any) -> str:
+    text = " ".join(repr(value).split())
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"

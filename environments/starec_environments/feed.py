@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -27,6 +27,7 @@ from starec_sim.errors import DataError
 from starec_sim.plugins import Spec, Uses, spec_or
 from starec_sim.recommender import Recommender
 from starec_sim.rng import Streams
+from starec_sim.shared_experience import shared_experience
 from starec_sim.tasks import FEED, Task
 from starec_sim.types import (
     Decision,
@@ -147,7 +148,7 @@ class FeedEnvironment:
         known = self._log.of(user)
         source = "logged" if self._truth.source == "model" else self._truth.source
         return tuple(
-            Experience(item, rating, source)
+            shared_experience(item, rating, source)
             for item, rating in zip(known.items.tolist(), known.ratings.tolist(), strict=True)
             if not np.isnan(rating)
         )
@@ -155,6 +156,10 @@ class FeedEnvironment:
     def apply(self, event: str, settings: BaseModel) -> None:
         """Let a scheduled event happen."""
         self._events.apply(event, settings)
+
+    def end(self, event: str, settings: BaseModel) -> None:
+        """End an event that happened with these settings."""
+        self._events.end(event, settings)
 
     def begin_round(self, round: int) -> Sequence[int]:
         """Draw the visitors of a round, and let the recommender fill their pages."""
@@ -197,7 +202,8 @@ class FeedEnvironment:
     ) -> Feedback:
         """Reveal the stars of the watched items, and whether the visit ends."""
         offer = self._offers[user]
-        truth = offer.experiences(self._page(steps), self._truth.source)
+        chosen = {action.item for action in decision.actions if action.done}
+        truth = offer.experiences(self._page(steps), self._truth.source, chosen)
         experiences = tuple(truth[action.item] for action in decision.actions if action.done)
         pages = [*(step.feedback.experiences for step in steps), experiences]
         if decision.leave:
@@ -223,6 +229,7 @@ class FeedEnvironment:
 
     def end_round(self, visits: Sequence[Visit]) -> Mapping[str, float]:
         """Change moods, append what was watched to the log, and refit if it is time."""
+        self._offers = {}  # a kilobyte for each visitor
         self._moods.move(visits)
         new = self._log.append(visits)
         if self.config.refit_every:
@@ -294,10 +301,12 @@ class _Offer(NamedTuple):
     scores: FloatArray
     """Those of the recommender."""
 
-    def experiences(self, page: slice, source: str) -> dict[int, Experience]:
+    def experiences(
+        self, page: slice, source: str, chosen: Container[int]
+    ) -> dict[int, Experience]:
+        columns = (column[page].tolist() for column in (self.items, self.stars, self.logged))
         return {
-            item: Experience(item, rating, "logged" if logged else source)
-            for item, rating, logged in zip(
-                *(column[page].tolist() for column in self[:3]), strict=True
-            )
+            item: shared_experience(item, rating, "logged" if logged else source)
+            for item, rating, logged in zip(*columns, strict=True)
+            if item in chosen
         }

@@ -60,7 +60,7 @@ class _Boosted(NamedTuple):
 
 
 class FeedEvents:
-    """The events that happened in a feed, and what they do. They hold until the end of the run.
+    """The events that happened in a feed, and what they do. They hold until they are ended.
 
     Args:
         items: The catalogue.
@@ -96,6 +96,12 @@ class FeedEvents:
             self._removed |= self._rows(event, settings)
         self._happened.append((event, settings.model_dump(mode="json")))
 
+    def end(self, event: str, settings: BaseModel) -> None:
+        """End the first event that happened with these settings; all others hold."""
+        happened = list(self._happened)
+        happened.remove((event, settings.model_dump(mode="json")))
+        self._repeat(happened)
+
     def arranged(self, items: IntArray, scores: FloatArray) -> tuple[IntArray, FloatArray]:
         """Return the items of a visit and their scores with boosted items first, none removed."""
         kept = ~self._removed[items]
@@ -120,8 +126,11 @@ class FeedEvents:
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Let the events of a state happen, and no others."""
+        self._repeat(json.loads(str(state.get("events", "[]"))))
+
+    def _repeat(self, happened: Sequence[tuple[str, dict[str, Any]]]) -> None:
         self._forget()
-        for event, values in json.loads(str(state.get("events", "[]"))):
+        for event, values in happened:
             self.apply(event, EVENTS[event].model_validate(values))
 
     def _send(self, message: Announcement) -> None:

@@ -92,8 +92,16 @@ class FeedLog:
             np.array(ratings, np.float64),
             np.full(len(watched), clock, np.int64),
         )
-        self.interactions = Interactions.concatenate(self.interactions, new)
+        self._extend(new)
         return new
+
+    def _extend(self, new: Interactions) -> None:
+        """Append to the log; what was known before is its beginning, and no copy of it."""
+        known = slice(len(self.known.users))
+        log = self.interactions = Interactions.concatenate(self.interactions, new)
+        self.known = Interactions(
+            log.users[known], log.items[known], log.ratings[known], log.times[known]
+        )
 
     def hidden(self, wanted: int) -> csr_matrix:
         """Return what must not be shown: all that was consumed, and what was skipped lately.
@@ -129,7 +137,8 @@ class FeedLog:
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Continue as the log that returned this state; other keys of the state are ignored."""
         done = Interactions(*(state[f"done/{name}"] for name in Interactions._fields))
-        self.interactions = Interactions.concatenate(self.known, done)
+        self.interactions = self.known
+        self._extend(done)
         ages = sum(name.startswith("skipped/") for name in state) // 2
         self._skipped = [
             (state[f"skipped/{age}/users"], state[f"skipped/{age}/items"]) for age in range(ages)

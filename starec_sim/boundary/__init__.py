@@ -14,7 +14,15 @@
 
 from starec_sim.boundary.agent import CheckedAgent, checked_agent
 from starec_sim.boundary.build import build_checked
-from starec_sim.boundary.call import MEND, PluginBoundary, cause, in_a_file, label_of, ships
+from starec_sim.boundary.call import (
+    MEND,
+    PluginBoundary,
+    cause,
+    exit_failure,
+    in_a_file,
+    label_of,
+    ships,
+)
 from starec_sim.boundary.environment import CheckedEnvironment, checked_environment
 from starec_sim.boundary.values import BrokenContract
 from starec_sim.boundary.watch import InterruptedCall, interruption, watched_calls
@@ -30,6 +38,7 @@ __all__ = [
     "cause",
     "checked_agent",
     "checked_environment",
+    "exit_failure",
     "in_a_file",
     "interruption",
     "label_of",

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from starec_sim.agent import Agent, Call, OpenAgent, RephrasedAgent
-from starec_sim.boundary.call import PluginBoundary, cause, complete
+from starec_sim.agent import Agent, Call, CohortAgent, OpenAgent, RephrasedAgent
+from starec_sim.boundary.call import PluginBoundary, cause, complete, label_of
 from starec_sim.boundary.observation import checked_decision
 from starec_sim.boundary.turn import checked_messages
-from starec_sim.boundary.values import BrokenContract, mapping, shown, text, whole_number
+from starec_sim.boundary.values import BrokenContract, mapping, sequence, shown, text, whole_number
 from starec_sim.boundary.visit import checked_visit
 from starec_sim.boundary.watch import InterruptedCall, interruption
 from starec_sim.errors import StarecError
@@ -47,19 +47,75 @@ class CheckedAgent:
 
     async def visit(self, call: Call) -> Visit:
         """Play a visit to its end and return it."""
-        items = len(call.environment.items)
         try:
-            visit = await self.plugin.visit(call)
-            # A checked environment has checked most of a visit already.
-            take_passed = getattr(call.environment, "take_passed", None)
-            passed = take_passed(call.user) if take_passed else {}
-            return checked_visit(visit, call.user, call.round, items, passed)
+            return _checked_visit(call, await self.plugin.visit(call))
         except (StarecError, InterruptedCall):
             raise
         except KeyboardInterrupt:
             raise interruption() from None
         except (Exception, SystemExit) as error:
             raise self._boundary.failure(error, "visit", _place(call)) from cause(error)
+
+    @property
+    def label(self) -> str:
+        """The kind and the name of the agent, for messages."""
+        return f"agent {label_of(self.plugin)}"
+
+    @property
+    def plays_cohorts(self) -> bool:
+        """Whether the agent can play the visits of many users together.
+
+        A class with a `visit` of its own that inherits `visits` cannot: it would not be asked.
+        """
+        if not isinstance(self.plugin, CohortAgent):
+            return False
+        kinds = type(self.plugin).__mro__
+        own = next((kind for kind in kinds if {"visit", "visits"} & vars(kind).keys()), None)
+        return own is None or "visits" in vars(own)
+
+    async def visits(
+        self, calls: Sequence[Call], failed: Callable[[Call, StarecError], None]
+    ) -> list[Visit | None]:
+        """Play the visits of several users, see `starec_sim.agent.CohortAgent`.
+
+        Args:
+            calls: One for each user.
+            failed: Called with the error of a visit that failed; it may raise it.
+        """
+        told: set[int] = set()
+
+        def tell(call: Call, error: BaseException) -> None:
+            if isinstance(error, InterruptedCall):
+                raise error
+            if not isinstance(error, StarecError):
+                named = self._boundary.failure(error, "visits", _place(call))
+                named.__cause__ = cause(error)
+                error = named
+            failed(call, error)
+            told.add(call.user)
+
+        try:
+            played = sequence(await self.plugin.visits(calls, tell), "what was returned")
+            if len(played) != len(calls):
+                raise BrokenContract(
+                    f"returned {len(played)} visits for {len(calls)} calls",
+                    "return a visit for each call, in their order; None for one that failed",
+                )
+        except (StarecError, InterruptedCall):
+            raise
+        except KeyboardInterrupt:
+            raise interruption() from None
+        except (Exception, SystemExit) as error:
+            place = f"{len(calls)} users, round {calls[0].round + 1}"
+            raise self._boundary.failure(error, "visits", place) from cause(error)
+        visits: list[Visit | None] = []
+        for call, visit in zip(calls, played, strict=True):
+            try:
+                visits.append(None if call.user in told else _checked_visit(call, visit))
+            except BrokenContract as broken:
+                tell(call, broken)
+                visits.append(None)
+        return visits
 
     def rephrased(self) -> Agent | None:
         """Return the agent with its other wording; None if it has none."""
@@ -119,6 +175,13 @@ def _history_limit(agent: Any) -> int:
             "it is the number of experiences that a memory keeps",
         )
     return limit
+
+
+def _checked_visit(call: Call, visit: Any) -> Visit:
+    # A checked environment has checked most of a visit already.
+    take_passed = getattr(call.environment, "take_passed", None)
+    passed = take_passed(call.user) if take_passed else {}
+    return checked_visit(visit, call.user, call.round, len(call.environment.items), passed)
 
 
 def _place(call: Call) -> str:

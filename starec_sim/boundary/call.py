@@ -7,11 +7,12 @@ import sys
 import traceback
 from asyncio import CancelledError
 from collections.abc import Callable, Sequence
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-from starec_sim.boundary.global_random import global_random, who_changed
+from starec_sim.boundary.global_random import GlobalRandom, global_random, moved_to, who_changed
 from starec_sim.boundary.memory_growth import MemoryGrowth, resident_bytes
 from starec_sim.boundary.values import BrokenContract
 from starec_sim.boundary.watch import (
@@ -27,6 +28,8 @@ from starec_sim.plugin_names import FILE_MODULE, SHIPPED
 T = TypeVar("T")
 
 _HERE = str(Path(__file__).parent)
+_CALLERS = frozenset({*sys.stdlib_module_names, "langchain_core", "langgraph"})
+"""Top packages whose objects call plug-ins and are none."""
 MEND = "mend the plug-in; --debug shows the traceback"
 """The hint about an exception whose cause only the author of the plug-in knows."""
 
@@ -95,14 +98,14 @@ class PluginBoundary:
             value = getattr(self.plugin, method)(*arguments)
             if self._memory is not None:
                 self._memory.add(method, resident)
-            if before is not None and (generator := who_changed(before)):
-                raise self._drew_from(generator)
+            if before is not None:
+                self._check_left_alone(before)
             return check(value)
         except (StarecError, InterruptedCall):
             raise
         except KeyboardInterrupt:
             raise interruption() from None
-        except (Exception, SystemExit, CancelledError) as error:
+        except (Exception, SystemExit, GeneratorExit, CancelledError) as error:
             raise self.failure(error, method, place()) from cause(error)
         finally:
             leave_call(call)
@@ -119,8 +122,7 @@ class PluginBoundary:
         try:
             with watched_calls():
                 built = self.plugin(*arguments, **named)
-            if generator := who_changed(before):
-                raise self._drew_from(generator)
+            self._check_left_alone(before)
             return built
         except StarecError:
             raise
@@ -170,12 +172,35 @@ class PluginBoundary:
         """Return ` (shop.py:71)`, where a method, or else the class, begins; empty if unknown."""
         return _line_of(self.plugin, method)
 
-    def _drew_from(self, generator: str) -> BrokenContract:
-        return BrokenContract(
-            f"changed the state of the global generator {generator}, so that the same seed gives "
-            "other results",
-            f"draw from {self._instead}" if self._instead else "use a generator of your own",
-        )
+    def _check_left_alone(self, before: GlobalRandom) -> None:
+        if folder := moved_to(before):
+            raise BrokenContract(
+                f"changed the folder that starec runs in to {folder}, so that relative paths of "
+                "the run lead elsewhere",
+                "use absolute paths, or contextlib.chdir around the lines that need another folder",
+            )
+        if generator := who_changed(before):
+            raise BrokenContract(
+                f"changed the state of the global generator {generator}, so that the same seed "
+                "gives other results",
+                f"draw from {self._instead}" if self._instead else "use a generator of your own",
+            )
+
+
+def exit_failure(error: SystemExit) -> PluginError:
+    """Return the error about a plug-in that called `sys.exit()` on an event loop.
+
+    LangChain asks a model in a task of its own. A `SystemExit` in a task ends the loop, past every
+    call that would name the plug-in, so its name is read from the frames.
+    """
+    named, line = "a plug-in", _line_in(error.__traceback__, "")
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        plugin = frame.f_locals.get("self")
+        module = type(plugin).__module__.partition(".")[0]
+        if module not in SHIPPED and module not in _CALLERS:
+            named = f"{label_of(plugin)}, {frame.f_code.co_name}()"
+            line = _line_in(error.__traceback__, _folder_of(plugin)) or line
+    return PluginError(f"{named}: raised SystemExit: {error}{line}", hint=_hint_for(error))
 
 
 def complete(plugin: Any, methods: Sequence[str], attributes: Sequence[str] = ()) -> None:
@@ -196,6 +221,8 @@ def cause(error: BaseException) -> BaseException | None:
 def _hint_for(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return "raise an exception in place of sys.exit(), which would end the whole program"
+    if isinstance(error, FrozenInstanceError):
+        return "what was handed out stays as it is: make another one with dataclasses.replace"
     if isinstance(error, AttributeError | NameError | ImportError | SyntaxError):
         return "mend the spelling or the import there; --debug shows the traceback"
     return MEND

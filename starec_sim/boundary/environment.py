@@ -75,6 +75,8 @@ class CheckedEnvironment:
         self._passed: dict[int, dict[int, tuple[Observation, Decision, Feedback]]] = {}
         self._tells_facts = isinstance(plugin, SlateFacts)
         self._grows = isinstance(plugin, GrowingCatalogue)
+        self._live: NDArray[np.bool_] | None = None
+        """Which items can be shown in the round; None where the catalogue stays the same."""
         self._ids = [item.id for item in plugin.items] if self._grows else []
         # An environment that ships, or that is derived from one, measures a metric of its own.
         derived = any(ships(base) for base in type(plugin).__mro__)
@@ -125,6 +127,10 @@ class CheckedEnvironment:
         """Let a scheduled event happen."""
         self._boundary.call("apply", (event, settings), lambda value: None, lambda: f'"{event}"')
 
+    def end(self, event: str, settings: BaseModel) -> None:
+        """Let a scheduled event end."""
+        self._boundary.call("end", (event, settings), lambda value: None, lambda: f'"{event}"')
+
     def begin_round(self, round: int) -> list[int]:
         """Prepare a round and return the visitors as ints."""
         self._round = round
@@ -140,6 +146,7 @@ class CheckedEnvironment:
             f"begin_round({self._when()})",
             lambda: self._first_rounds.round_begun(round, visitors),
         )
+        self._live = self.live() if self._grows else None
         return visitors
 
     def observe(self, user: int, steps: Sequence[Step]) -> Observation:
@@ -148,7 +155,7 @@ class CheckedEnvironment:
         observation = self._boundary.call(
             "observe",
             (user, steps),
-            lambda value: checked_observation(value, self._size.items),
+            self._checked_observation,
             lambda: self._which(user, steps),
             random=watched,
         )
@@ -242,6 +249,17 @@ class CheckedEnvironment:
             return
         self._size = grown_size(self.plugin, self._size, self._ids)
         self._first_rounds.items = self._size.items
+
+    def _checked_observation(self, value: Any) -> Observation:
+        observation = checked_observation(value, self._size.items)
+        if self._live is not None and not all(self._live[item] for item in observation.slate):
+            gone = next(item for item in observation.slate if not self._live[item])
+            raise BrokenContract(
+                f"the slate holds item {gone}, {shown(self.plugin.items[gone].id)}, which cannot "
+                "be shown in this round, as live() says",
+                "leave out what is gone, or let live() return True for it",
+            )
+        return observation
 
     def _checked_visitors(self, value: Any) -> list[int]:
         self._check_size()

@@ -1,21 +1,24 @@
-"""Whether code drew from the global random generators, which make results depend on chance."""
+"""Whether code drew from the global random generators, or left the folder it runs in."""
 
 from __future__ import annotations
 
+import os
 import random
 import sys
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 
 class GlobalRandom(NamedTuple):
-    """The states of the global generators."""
+    """The states of the global generators, and the folder that the process runs in."""
 
     python: Any
     numpy: Any
     torch: bytes | None
     """None if torch is not imported."""
+    folder: str
 
 
 def global_random() -> GlobalRandom:
@@ -27,6 +30,7 @@ def global_random() -> GlobalRandom:
         random.getstate(),
         (key["pos"], key["key"].tobytes(), state["has_gauss"]),
         None if torch is None else torch.get_rng_state().numpy().tobytes(),
+        _folder(),
     )
 
 
@@ -40,3 +44,19 @@ def who_changed(before: GlobalRandom) -> str:
     if before.torch is not None and now.torch != before.torch:
         return "torch"
     return ""
+
+
+def moved_to(before: GlobalRandom) -> str:
+    """Return the folder that the process was moved to, and go back; empty if it was not."""
+    now = _folder()
+    if now == before.folder or not before.folder:
+        return ""
+    os.chdir(before.folder)
+    return now or "a folder that is not there"
+
+
+def _folder() -> str:
+    try:
+        return str(Path.cwd())
+    except OSError:  # it was removed
+        return ""

@@ -49,7 +49,7 @@ def checked_observation(value: Any, items: int) -> Observation:
             "end the visit before, by Feedback.ending, or leave the user out of begin_round",
         )
     unique(slate, "the slate", "item")
-    cards = tuple(text(card, "a card") for card in sequence(observation.cards, "cards"))
+    cards = tuple(_card(card) for card in sequence(observation.cards, "cards"))
     if len(cards) != len(slate):
         raise BrokenContract(f"there are {len(cards)} cards for {len(slate)} items on the slate")
     page = whole_number(observation.page, "the page")
@@ -57,6 +57,16 @@ def checked_observation(value: Any, items: int) -> Observation:
         raise BrokenContract(f"the page is {page}; pages count from 1")
     context = text(observation.context, "the context")
     return replace(observation, task=task, slate=slate, cards=cards, page=page, context=context)
+
+
+def _card(value: Any) -> str:
+    card = text(value, "a card")
+    if "\n" in card:
+        raise BrokenContract(
+            f"a card is {shown(card)}, which has more than one line; a prompt has a line for each",
+            'write " ".join(text.split()), or make it with starec_sim.card(item)',
+        )
+    return card
 
 
 def checked_task(value: Any) -> Task:
@@ -224,7 +234,8 @@ def _is_plain_observation(value: Any, items: int) -> bool:
         and type(value.cards) is tuple
         and set(map(type, value.slate)) == _INT
         and set(map(type, value.cards)) == _STR
-        and is_plain_text("".join(value.cards))
+        and is_plain_text(joined := "".join(value.cards))
+        and "\n" not in joined
         and len(value.cards) == len(value.slate) == len(set(value.slate))
         and min(value.slate) >= 0
         and max(value.slate) < items

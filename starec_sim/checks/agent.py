@@ -13,6 +13,7 @@ from starec_sim.boundary.values import value_text
 from starec_sim.checks.small_world import SmallWorld
 from starec_sim.checks.target import CallPlace, CallWatch, CheckTarget, Journal, compare
 from starec_sim.errors import ConfigError
+from starec_sim.executors.event_loop import run_coroutine
 from starec_sim.policies.lexical import LexicalPolicy
 from starec_sim.tasks import FEED, RANKING, Task
 from starec_sim.types import CallKey, Memory, Messages, Node, Turn, Visit
@@ -104,7 +105,7 @@ class AgentPlay:
         before = len(self.policies.asked)
 
         def played(call: Call) -> Visit:
-            return asyncio.run(self.checked.visit(call))
+            return run_coroutine(self.checked.visit(call))
 
         handed = (call.memory, call.notes, call.person)
         visit = self.watch.call(place, played, call, handed=handed)
@@ -187,7 +188,7 @@ def other_order(target: CheckTarget) -> str:
         async def together(calls: list[Call] = calls) -> list[Visit]:
             return await asyncio.gather(*map(play.checked.visit, calls))
 
-        for call, visit in zip(calls, asyncio.run(together()), strict=True):
+        for call, visit in zip(calls, run_coroutine(together()), strict=True):
             play.journal[play.place(call, task)] = value_text(visit)
     expected = {place: expected[place] for place in play.journal}
     compare(target, play.plugin, expected, play.journal, "with all visits at once", _KEYLESS)

@@ -12,6 +12,7 @@ from starec_sim.answers import labelled, read_decision, read_summary
 from starec_sim.boundary import PluginBoundary
 from starec_sim.checks.target import CallPlace, CallWatch, CheckTarget, Journal, compare, shortened
 from starec_sim.errors import ContractError, StarecError
+from starec_sim.executors.event_loop import run_coroutine
 from starec_sim.policies.abilities import Bounded, Closeable, DeclaresCost, Openable, Seeded
 from starec_sim.tasks import FEED, RANKING, Task
 from starec_sim.types import Messages, Observation
@@ -82,7 +83,7 @@ class PolicyPlay:
                 await self.plugin.aclose()
 
         handed = QUESTIONS
-        self.watch.call(CallPlace("_agenerate", ""), lambda: asyncio.run(asked()), handed=handed)
+        self.watch.call(CallPlace("_agenerate", ""), lambda: run_coroutine(asked()), handed=handed)
         return self
 
     async def answer(self, what: str) -> str:
@@ -187,7 +188,7 @@ def at_once(target: CheckTarget) -> str:
         if isinstance(other.plugin, Closeable):
             await other.plugin.aclose()
 
-    asyncio.run(together())
+    run_coroutine(together())
     compare(target, other.plugin, play.journal, other.journal, "asked many at once", _REPEATABLE)
     return ""
 

@@ -10,7 +10,7 @@ import typer
 from starec_sim.cli.options import Answer, AsJson
 
 if TYPE_CHECKING:
-    from starec_sim.policies.openai.doctor import Check
+    from starec_sim.policies.openai.doctor import EndpointCheck
 
 
 def doctor(
@@ -46,7 +46,7 @@ def doctor(
     out = sys.stderr if as_json else sys.stdout
     print(f"{CHECKS} questions to {model.model} at {model.url}", file=out, flush=True)
 
-    async def ask() -> list[Check]:
+    async def ask() -> list[EndpointCheck]:
         checks = []
         async for check in examine(model):
             checks.append(check)
@@ -62,7 +62,7 @@ def doctor(
     return None
 
 
-def _print(check: Check, to_stderr: bool) -> None:
+def _print(check: EndpointCheck, to_stderr: bool) -> None:
     from rich.text import Text
 
     from starec_sim.cli.visible_console import console

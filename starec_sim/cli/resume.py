@@ -32,6 +32,10 @@ def resume(
             min=1, max=4096, metavar="N", help="Visits in progress at once, if it should change."
         ),
     ] = None,
+    executor: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="What plays the visits, if it should change: cohort."),
+    ] = None,
     budget: BudgetChanges = None,
     trust: Trust = False,
     allow_changed_code: AllowChangedCode = False,
@@ -50,6 +54,7 @@ def resume(
             found,
             events,
             concurrency=concurrency,
+            executor=executor,
             budget=changes,
             trust=trust,
             allow_changed_code=allow_changed_code,

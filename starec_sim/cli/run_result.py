@@ -10,8 +10,10 @@ from starec_sim.cli.effects_view import print_effects
 from starec_sim.cli.ledger_view import print_estimate_errors, print_ledger
 from starec_sim.cli.options import Answer
 from starec_sim.cli.run_progress import RunProgress
+from starec_sim.cli.run_view import print_level
 from starec_sim.cli.tables import print_report
 from starec_sim.cli.unfinished import errors_after, unfinished_errors
+from starec_sim.cli.visible_console import console
 from starec_sim.forks import effects, effects_as_json
 from starec_sim.plot import plot_report
 from starec_sim.runs.reader import Reader, reading
@@ -42,6 +44,8 @@ def _show(result: RunResult, progress: RunProgress, as_json: bool) -> Answer:
         answer = {**result.as_json(), "plot": str(plot) if plot else None}
         return answer | {"effects": effects_as_json(of_fork)} if of_fork else answer
     print_report(result.report)
+    with reading(result.folder) as reader:
+        print_level(console(), reader.level)
     print_ledger(result.ledger)
     print_effects(of_fork)
     print_estimate_errors(result)

@@ -16,6 +16,7 @@ from starec_sim.cli.visible_console import console
 from starec_sim.experiment import recorded_experiment
 from starec_sim.report import RunReport
 from starec_sim.runs.ledger import Ledger, read_ledger
+from starec_sim.runs.levels import RecordLevel
 from starec_sim.runs.manifest import Manifest, read_manifest
 from starec_sim.runs.reader import Reader, RecordedTrial
 from starec_sim.stored_summary import run_summary
@@ -35,6 +36,7 @@ class RunView(NamedTuple):
     trials: Sequence[RecordedTrial]
     report: RunReport
     ledger: Ledger
+    level: RecordLevel
     slowest: Sequence[tuple[str, int, int]]
     """(user, steps, slow steps) of the users with the most slow steps in the first trial."""
 
@@ -67,6 +69,7 @@ def read_view(folder: Path, reader: Reader) -> RunView:
         trials,
         run_summary(folder, experiment.report.last_rounds, experiment.report.metrics).report,
         read_ledger(reader.db),
+        reader.level,
         reader.most_slow_steps(trials[0], _SLOWEST) if trials else (),
     )
 
@@ -84,6 +87,7 @@ def print_run(view: RunView, explain: bool) -> None:
         out.print(visible(manifest.problem), style="red")
     _print_trials(out, view.trials, view.rounds)
     print_report(view.report, explain)
+    print_level(out, view.level)
     print_ledger(view.ledger)
     here = shlex.quote(str(view.folder))
     if view.slowest:
@@ -95,6 +99,16 @@ def print_run(view: RunView, explain: bool) -> None:
     if manifest.status in ("interrupted", "paused", "failed"):
         command = resume_command(view.folder, manifest.go_on)
         out.print(f"\nGo on with\n\n    {command}", soft_wrap=True)
+
+
+def print_level(out: Console, level: RecordLevel) -> None:
+    """Say what figures are of, and what is missing, where not everything is recorded."""
+    if level == "metrics":
+        out.print(
+            "\nrecord: metrics: these are means of rounds; users, steps and calls are not on record"
+        )
+    elif level == "decisions":
+        out.print("\nrecord: decisions: prompts and answers are not on record")
 
 
 def _print_trials(out: Console, trials: Sequence[RecordedTrial], rounds: int) -> None:

@@ -80,6 +80,7 @@ def _show_user(reader: Reader, user_id: str, options: ShowOptions) -> Answer:
     from starec_sim.cli.trace_view import print_trace
     from starec_sim.errors import RunError
 
+    reader.require("decisions", "`starec show --user`")
     trial = reader.trial(options.arm, options.seed)
     row, user = reader.user(trial, user_id)
     trace = list(reader.steps(trial, row))

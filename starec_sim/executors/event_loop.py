@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
+from starec_sim.boundary import exit_failure
 from starec_sim.executors.tracing import tracing
 
 T = TypeVar("T")
@@ -30,6 +31,7 @@ def run_coroutine(coroutine: Coroutine[Any, Any, T], *, traced: bool = False) ->
 
     Raises:
         KeyboardInterrupt: The user stopped it. The coroutine was cancelled and has ended.
+        PluginError: A plug-in called `sys.exit()`, which stopped the loop.
 
     >>> async def answer():
     ...     return 42
@@ -40,8 +42,15 @@ def run_coroutine(coroutine: Coroutine[Any, Any, T], *, traced: bool = False) ->
         try:
             asyncio.get_running_loop()
         except RuntimeError:
+            in_a_loop = False
+        else:
+            in_a_loop = True
+        try:
+            if in_a_loop:
+                return _run_in_another_thread(coroutine)
             return asyncio.run(_with_daemon_threads(coroutine))
-        return _run_in_another_thread(coroutine)
+        except SystemExit as error:
+            raise exit_failure(error) from error
 
 
 async def _with_daemon_threads(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -6,9 +6,11 @@ work is done.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
+
+from numpy.typing import NDArray
 
 from starec_sim.agent import Call
 from starec_sim.boundary.agent import CheckedAgent
@@ -50,6 +52,15 @@ class Executor(Protocol):
         Raises:
             StarecError: The error of the first call or visit that failed.
         """
+        ...
+
+
+@runtime_checkable
+class PreparedExecutor(Executor, Protocol):
+    """An executor that has to know the state of the environment before a round begins."""
+
+    async def prepare(self, round: int, state: Mapping[str, NDArray[Any]]) -> None:
+        """Take the state that the environment begins a round with; `play` follows."""
         ...
 
 

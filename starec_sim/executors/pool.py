@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from starec_sim.errors import StarecError
+from starec_sim.executors.drain import drained, draining
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -31,6 +32,7 @@ async def run_pool(
 
     Raises:
         Exception: The first one that `work` raises. Items in progress are cancelled.
+        PausedError: The run drains, and some items were not begun.
 
     >>> async def double(x):
     ...     return 2 * x
@@ -42,6 +44,8 @@ async def run_pool(
 
     async def worker() -> None:
         for number, item in waiting:
+            if draining():
+                return
             results[number] = await work(item)
 
     try:
@@ -51,5 +55,7 @@ async def run_pool(
     except BaseExceptionGroup as failures:
         # If an endpoint fails, all items fail; the first failure is enough.
         first = failures.exceptions[0]
-        raise first from (None if isinstance(first, StarecError) else failures)
+        raise first from (first.__cause__ if isinstance(first, StarecError) else failures)
+    if len(results) < len(items):
+        raise drained()
     return [results[number] for number in range(len(items))]

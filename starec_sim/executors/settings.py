@@ -18,7 +18,14 @@ class ExecutorSettings(Settings):
     size: int = Field(default=256, ge=1, le=65_536)
     """Users of a cohort."""
     workers: int | None = Field(default=None, ge=1, le=4096)
-    """Processes; one for each core when empty."""
+    """Processes; when empty, one for each core of this machine, or of the Ray cluster."""
+    inside: Literal["per_user", "cohort"] = "per_user"
+    """How a process plays its visits."""
+    address: str = "auto"
+    """The Ray cluster: `auto` is the one that runs on this machine, `local` starts one here, and
+    `ray://HOST:10001` is another one."""
+    gpus: float = Field(default=0, ge=0, le=64)
+    """Graphics cards of each process in a Ray cluster; 0.25 lets four share one."""
 
     @model_validator(mode="before")
     @classmethod

@@ -95,6 +95,7 @@ def _requests(run: Path) -> Iterator[tuple[dict[str, Any], int]]:
     """Yield a request of OTLP for each visit, and its number of spans."""
     manifest = read_manifest(run)
     with reading(run) as reader:
+        reader.require("everything", "`starec export --to otel`")
         for visit in recorded_visits(reader):
             spans = _spans(run.name, manifest, visit)
             resource = _attributes(

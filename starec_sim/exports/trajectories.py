@@ -34,6 +34,7 @@ def write_atif(run: Path, file: Path) -> int:
         raise RunError(f"trajectories are checked by atif: {problem}", hint=hint) from error
     version, count = read_manifest(run).versions.get("starec-sim", "unknown"), 0
     with reading(run) as reader, whole_file(file) as out:
+        reader.require("everything", "`starec export --to atif`")
         for visit in recorded_visits(reader):
             steps = _steps(visit)
             if not steps:  # an agent may ask nothing; ATIF has no empty trajectory

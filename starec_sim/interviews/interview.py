@@ -96,6 +96,7 @@ def interview(
     manifest = read_manifest(folder)
     _check_kind(folder, manifest)
     with reading(folder) as reader:
+        reader.require("everything", "`starec interview`")
         trials = _trials(reader, options)
         round = _round(trials, options.at_round)
         chosen = [choose(reader, trial, options.users) for trial in trials]

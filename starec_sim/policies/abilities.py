@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from starec_sim import plugins
+from starec_sim.types import Messages
 
 
 @runtime_checkable
@@ -172,6 +173,24 @@ class ServedWeights(Protocol):
 
 
 @runtime_checkable
+class AnswersAtOnce(Protocol):
+    """Answers by a function of the question that waits for nothing.
+
+    Where nobody listens to calls by callbacks, this function is called in place of `ainvoke`, whose
+    own work takes longer than that of a policy without weights.
+    """
+
+    @property
+    def answers_at_once(self) -> bool:
+        """Whether `answer_counted` says what `ainvoke` would say."""
+        ...
+
+    def answer_counted(self, messages: Messages) -> tuple[str, int, int]:
+        """Return the answer to a question, and the tokens of the question and of the answer."""
+        ...
+
+
+@runtime_checkable
 class DeclaresQuestions(Protocol):
     """Declares whether it can answer questions in free words, as those of an interview."""
 
@@ -234,6 +253,14 @@ class Abilities:
     def max_in_flight(self) -> int | None:
         """How many calls the model takes at once; None if it does not say."""
         return self._model.max_in_flight if isinstance(self._model, Bounded) else None
+
+    @cached_property
+    def answer_at_once(self) -> Callable[[Messages], tuple[str, int, int]] | None:
+        """Returns the answer to a question without waiting, with its tokens; None if it cannot."""
+        model = self._model
+        if isinstance(model, AnswersAtOnce) and model.answers_at_once:
+            return model.answer_counted
+        return None
 
     @property
     def reads_questions(self) -> bool:

@@ -36,6 +36,20 @@ class TextPolicy(BaseChatModel, ABC):
         prompt = read_prompt(messages)
         return _describe(prompt) if prompt.asks == "description" else self.answer(prompt)
 
+    @property
+    def answers_at_once(self) -> bool:
+        """Whether `answer_counted` may be called in place of `ainvoke`."""
+        kind = type(self)
+        own = (kind.ainvoke, kind._agenerate, kind._generate)
+        return own == (BaseChatModel.ainvoke, TextPolicy._agenerate, TextPolicy._generate)
+
+    def answer_counted(self, messages: Messages) -> tuple[str, int, int]:
+        """Answer, and count the words of question and answer as tokens."""
+        answer = self.answer_to(messages)
+        if not isinstance(answer, str):
+            raise TypeError(f"answer returned {type(answer).__name__}; it must return text")
+        return answer, sum(word_count(text) for _, text in messages), word_count(answer)
+
     def _generate(
         self,
         messages: list[BaseMessage],
@@ -43,10 +57,10 @@ class TextPolicy(BaseChatModel, ABC):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        texts = [message.text for message in messages]
         roles = ("user" if message.type == "human" else message.type for message in messages)
-        answer = self.answer_to(tuple(zip(roles, texts, strict=True)))
-        words_in, words_out = sum(map(word_count, texts)), word_count(answer)
+        texts = (message.text for message in messages)
+        asked = tuple(zip(roles, texts, strict=True))
+        answer, words_in, words_out = self.answer_counted(asked)
         reply = AIMessage(
             answer,
             usage_metadata={

@@ -9,8 +9,12 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from starec_sim.runs.facts import with_visit_facts
+import numpy as np
+
+from starec_sim.runs.chunk_sums import round_sums, user_sums
+from starec_sim.runs.facts import VisitFacts, with_visit_facts
 from starec_sim.runs.queries import FIGURES
+from starec_sim.runs.schema import has_chunks
 from starec_sim.runs.stored_values import Amount, Count, Row, StoredType
 
 _ROUND = StoredType[tuple[int, ...]](
@@ -92,6 +96,8 @@ class ErrorCount(NamedTuple):
 
 def round_counts(db: sqlite3.Connection) -> list[RoundCounts]:
     """Return the sums of each round of each trial."""
+    if has_chunks(db):
+        return _round_counts_of_chunks(db)
     rows = with_visit_facts(db).execute(
         "SELECT trial, round, SUM(steps), SUM(shown), SUM(chosen), SUM(liked), SUM(slow), "
         "SUM(exits) FROM visit_facts "
@@ -102,6 +108,8 @@ def round_counts(db: sqlite3.Connection) -> list[RoundCounts]:
 
 def person_counts(db: sqlite3.Connection, trial: int) -> list[PersonCounts]:
     """Return the sums of each user of a trial who has visited, in order of row."""
+    if has_chunks(db):
+        return _person_counts_of_chunks(db, trial)
     rows = with_visit_facts(db).execute(
         "SELECT user, COUNT(*), SUM(steps), SUM(chosen), SUM(liked), SUM(rated), SUM(stars), "
         "SUM(slow), SUM(flawed), MAX(CASE WHEN exits THEN round END) "
@@ -109,6 +117,32 @@ def person_counts(db: sqlite3.Connection, trial: int) -> list[PersonCounts]:
         (trial,),
     )
     return [PersonCounts(*_PERSON.from_row(row)) for row in rows]
+
+
+def _round_counts_of_chunks(db: sqlite3.Connection) -> list[RoundCounts]:
+    trials = [int(trial) for (trial,) in db.execute("SELECT trial FROM trials ORDER BY trial")]
+    counts = []
+    for key, sums in round_sums(db, trials).items():
+        facts = VisitFacts(*map(int, sums))
+        of_round = (facts.steps, facts.shown, facts.chosen, facts.liked, facts.slow, facts.exits)
+        counts.append(RoundCounts(*key, *of_round))
+    return counts
+
+
+def _person_counts_of_chunks(db: sqlite3.Connection, trial: int) -> list[PersonCounts]:
+    visits, facts, left_round = user_sums(db, trial)
+    counts = []
+    for user in np.flatnonzero(visits).tolist():
+        stars = float(facts[5, user])
+        f = VisitFacts(*map(int, facts[:, user]))
+        left = int(left_round[user])
+        counts.append(
+            PersonCounts(
+                *(user, int(visits[user]), f.steps, f.chosen, f.liked, f.rated, stars),
+                *(f.slow, f.flawed, None if left < 0 else left),
+            )
+        )
+    return counts
 
 
 def visit_figures(

@@ -104,6 +104,7 @@ class ComparableSteps:
         trial: The trial.
         users: Ids of the users by row.
         renumber: The rows of items in the other trial, by row; None where they are the same.
+        with_turns: Whether prompts and answers are compared: both records keep them.
     """
 
     def __init__(
@@ -112,7 +113,10 @@ class ComparableSteps:
         trial: RecordedTrial,
         users: list[str],
         renumber: Sequence[int] | None = None,
+        *,
+        with_turns: bool = True,
     ) -> None:
+        self._with_turns = with_turns
         self._db = reader.db
         self._texts = Texts(reader.db)
         self._trial = trial.number
@@ -135,7 +139,7 @@ class ComparableSteps:
         where, values = "trial = ? AND round = ?", [self._trial, round]
         if user is not None:
             where, values = f"{where} AND user = ?", [*values, user]
-        turns = self._turns(where, values)
+        turns = self._turns(where, values) if self._with_turns else {}
         rows = self._db.execute(
             "SELECT user, step, observation, decision, feedback, slow, reason, summary FROM steps "
             f"WHERE {where} ORDER BY user, step",

@@ -26,8 +26,10 @@ MAX_ROLLOUTS = 1 << 30
 """Bytes of what one step of a training learns from."""
 
 
-def unpack_zstd(data: object, decompressor: zstandard.ZstdDecompressor) -> bytes:
-    """Return the bytes of a frame that says how many they are, at most `MAX_TEXT`.
+def unpack_zstd(
+    data: object, decompressor: zstandard.ZstdDecompressor, limit: int = MAX_TEXT
+) -> bytes:
+    """Return the bytes of a frame that says how many they are, at most `limit`.
 
     Raises:
         StoredValueError: It does not say so, or says more.
@@ -36,9 +38,9 @@ def unpack_zstd(data: object, decompressor: zstandard.ZstdDecompressor) -> bytes
     if not isinstance(data, bytes):
         raise StoredValueError(f"a compressed text is {data!r:.80}, and no bytes")
     size = zstandard.frame_content_size(data)
-    if not 0 <= size <= MAX_TEXT:
+    if not 0 <= size <= limit:
         says = f"unfolds to {size:,} bytes" if size >= 0 else "does not say its size"
-        raise StoredValueError(f"a compressed text {says}, the bound is {MAX_TEXT:,}")
+        raise StoredValueError(f"a compressed text {says}, the bound is {limit:,}")
     return decompressor.decompress(data)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from starec_sim.environment import Environment
 from starec_sim.runs import codec
-from starec_sim.runs.store import text_hash
+from starec_sim.runs.text_hash import text_hash
 from starec_sim.types import Turn
 
 
@@ -25,6 +25,8 @@ class HashedTurns(NamedTuple):
 
 def hash_turns(turns: Sequence[Turn]) -> HashedTurns:
     """Return the hash of the turns of a step, and their errors."""
+    if not turns:
+        return _NO_TURNS
     hashed = [
         [
             turn.node,
@@ -46,6 +48,9 @@ def hash_turns(turns: Sequence[Turn]) -> HashedTurns:
         hashlib.sha256(codec.dumps(hashed).encode()).digest(),
         tuple((turn.node, turn.attempt, turn.error) for turn in turns if turn.error),
     )
+
+
+_NO_TURNS = HashedTurns(hashlib.sha256(b"[]").digest(), ())
 
 
 def environment_digest(environment: Environment) -> str:

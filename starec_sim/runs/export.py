@@ -89,6 +89,7 @@ def export_turns(
         RunError: There are no such turns or components, or the file cannot be written.
     """
     with reading(run) as reader:
+        reader.require("everything", "`starec export --turns`")
         trials = _trials(reader, arm, seed)
         components = reader.rewards()
         if reward is not None and reward not in components:
@@ -123,6 +124,7 @@ def export_impressions(
         RunError: There is no such trial, nothing was shown, or the file cannot be written.
     """
     with reading(run) as reader:
+        reader.require("decisions", "`starec export --impressions`")
         trials = _trials(reader, arm, seed)
         rows = (row for trial in trials for row in _impressions(reader, trial))
         written = write_rows(file, _IMPRESSION, rows)

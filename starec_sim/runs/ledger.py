@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from starec_sim.runs.schema import has_endings
-from starec_sim.runs.store import Texts, text_hash
+from starec_sim.runs.store import Texts
 from starec_sim.runs.stored_values import Amount, Count, StoredType
+from starec_sim.runs.text_hash import text_hash
 
 _PARSING = "parsing"
 _EMPTY = "empty"

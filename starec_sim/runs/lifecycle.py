@@ -24,6 +24,7 @@ from starec_sim.policies.gateway import GatewayResources
 from starec_sim.policies.settings import Budget, GatewaySettings
 from starec_sim.runs import folder as run_folder
 from starec_sim.runs.atomic_file import write_atomically
+from starec_sim.runs.levels import RecordLevel
 from starec_sim.runs.lock import locked
 from starec_sim.runs.manifest import Manifest, ending_noted, stored_manifest, write_manifest
 from starec_sim.runs.schema import FILE
@@ -87,6 +88,7 @@ def open_run(
     phrases: Iterable[str] = (),
     gateway: GatewaySettings | None = None,
     budget: Budget | None = None,
+    level: RecordLevel = "everything",
 ) -> Iterator[OpenRun]:
     """Lock a run, new or resumed, open its record, and write into its manifest how it ended.
 
@@ -99,6 +101,7 @@ def open_run(
         phrases: Texts that prompts repeat, to compress a new record with.
         gateway: How models are asked.
         budget: What the run may spend in total; None is no limit.
+        level: How much of a new run is recorded.
 
     Raises:
         RunError: Another process works on the run, or its record cannot be used.
@@ -109,7 +112,7 @@ def open_run(
         manifest.run_again()
         manifest.budget = budget.model_dump(exclude_none=True)
         write_manifest(folder, manifest)
-        store = Store(folder, phrases)
+        store = Store(folder, phrases, level)
         session = Session(store)
         try:
             resources = GatewayResources(gateway or GatewaySettings(), budget, session.spent_before)

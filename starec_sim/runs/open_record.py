@@ -13,6 +13,7 @@ import sqlite3
 from pathlib import Path
 
 from starec_sim.errors import RunError
+from starec_sim.runs.chunk_views import add_views
 from starec_sim.runs.compression import MAX_ARRAYS
 from starec_sim.runs.manifest import MANIFEST, check_version, read_manifest
 from starec_sim.runs.record_errors import damaged, readable_errors
@@ -27,8 +28,12 @@ Reading all of a record took 2 to 40 steps for each of its bytes (measured)."""
 _BETWEEN_CHECKS = 1_000_000
 
 
-def read_only(folder: Path) -> sqlite3.Connection:
+def read_only(folder: Path, *, views: bool = True) -> sqlite3.Connection:
     """Open a run's record for reading; another process may write to it.
+
+    Args:
+        folder: The run's folder.
+        views: Whether the connection gets the views of `chunk_views`.
 
     Raises:
         RunError: There is no record, or it is damaged or of another version.
@@ -42,10 +47,12 @@ def read_only(folder: Path) -> sqlite3.Connection:
         db = sqlite3.connect(f"{path.resolve().as_uri()}?{_mode(path)}", uri=True)
         try:
             limit_work(db, path)
-            db.execute("PRAGMA query_only = ON")
             if not db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
                 raise _no_record(folder)
             check_schema(db, path)
+            if views:
+                add_views(db)
+            db.execute("PRAGMA query_only = ON")
         except BaseException:
             db.close()
             raise

@@ -7,7 +7,7 @@ Each function takes an open connection to `run.sqlite`. All SQL that reads a rec
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from starec_sim.runs import codec
+from starec_sim.runs.chunk_sums import visit_chunks
+from starec_sim.runs.schema import has_chunks
 from starec_sim.runs.stored_values import (
     Amount,
     Count,
@@ -101,6 +103,9 @@ class CallErrors(NamedTuple):
 
 def visit_metrics(db: sqlite3.Connection, trials: Sequence[int]) -> Iterator[VisitMetrics]:
     """Yield the metrics of all visits of some trials, by trial, round and user."""
+    if has_chunks(db):
+        yield from _visit_metrics_of_chunks(db, trials)
+        return
     rows = db.execute(
         "SELECT v.trial, v.round, v.user, u.id, v.figures "
         "FROM visits v JOIN users u USING (trial, user) "
@@ -109,6 +114,21 @@ def visit_metrics(db: sqlite3.Connection, trials: Sequence[int]) -> Iterator[Vis
     )
     for trial, round, user, user_id, text in map(_VISIT.from_row, rows):
         yield VisitMetrics(trial, round, user, user_id, FIGURES.from_json(text))
+
+
+def _visit_metrics_of_chunks(
+    db: sqlite3.Connection, trials: Sequence[int]
+) -> Iterator[VisitMetrics]:
+    for number in trials:
+        rows = db.execute("SELECT id FROM users WHERE trial = ? ORDER BY user", (number,))
+        ids = [str(user_id) for (user_id,) in rows]
+        for trial, round, visits in visit_chunks(db, [number]):
+            if len(visits.users) and visits.users[-1] >= len(ids):
+                raise missing(f"the user at row {visits.users[-1]}")
+            for user, values in zip(visits.users.tolist(), visits.figures.T.tolist(), strict=True):
+                named = zip(visits.names, values, strict=True)
+                known = {name: value for name, value in named if value == value}  # not NaN
+                yield VisitMetrics(trial, round, user, ids[user], known)
 
 
 def user_means(
@@ -129,6 +149,15 @@ def user_means(
             user: places.setdefault(user_id, len(places))
             for user, user_id in db.execute("SELECT user, id FROM users WHERE trial = ?", (trial,))
         }
+        if has_chunks(db):
+            at_row = np.array([place_of[row] for row in sorted(place_of)], np.int64)
+            for _, _, of_chunk in visit_chunks(db, [trial], rounds):
+                if len(of_chunk.users) and of_chunk.users[-1] >= len(at_row):
+                    raise missing(f"the user at row {of_chunk.users[-1]}")
+                for name, of_name in zip(of_chunk.names, of_chunk.figures, strict=True):
+                    there = ~np.isnan(of_name)
+                    _add(sums, counts, name, at_row[of_chunk.users[there]], of_name[there], places)
+            continue
         for round in rounds:
             users, figures = _figures_of_round(db, trial, round)
             if unknown := set(users) - place_of.keys():
@@ -138,15 +167,27 @@ def user_means(
                 at = np.array([place_of[users[n]] for n in visits])
                 values = chain.from_iterable(figures[n].values() for n in visits)
                 for name, of_name in zip(names, _columns(values, len(names)), strict=True):
-                    sums[name] = _with_room(sums.get(name, np.zeros(0)), len(places))
-                    counts[name] = _with_room(counts.get(name, np.zeros(0, np.int64)), len(places))
-                    sums[name][at] += of_name
-                    counts[name][at] += 1
+                    _add(sums, counts, name, at, of_name, places)
     ids = list(places)
     return {
         name: {ids[at]: float(sums[name][at] / count[at]) for at in np.flatnonzero(count)}
         for name, count in counts.items()
     }
+
+
+def _add(
+    sums: dict[str, FloatArray],
+    counts: dict[str, IntArray],
+    name: str,
+    at: IntArray,
+    values: FloatArray,
+    places: Sized,
+) -> None:
+    """Add values of a metric at the places of users, each of whom is there once; count them."""
+    sums[name] = _with_room(sums.get(name, np.zeros(0)), len(places))
+    counts[name] = _with_room(counts.get(name, np.zeros(0, np.int64)), len(places))
+    sums[name][at] += values
+    counts[name][at] += 1
 
 
 def _figures_of_round(
@@ -256,13 +297,22 @@ def memories(db: sqlite3.Connection, trial: int) -> Iterator[tuple[str, Memory]]
 def counts(db: sqlite3.Connection) -> dict[str, int]:
     """Return how many rounds, visits, steps, turns, texts and tokens a record holds."""
     rows_of = {
-        table: int(db.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0])
+        table: int(db.execute(f"SELECT COUNT(*) FROM main.{table}").fetchone()[0])
         for table in ("rounds", "visits", "steps", "turns", "texts")
     }
+    if has_chunks(db):
+        rows_of |= _counts_of_chunks(db)
     tokens = _SUM.from_row(
         db.execute("SELECT SUM(tokens_in), SUM(tokens_out) FROM turns").fetchone()
     )
     return {**rows_of, "tokens_in": tokens[0] or 0, "tokens_out": tokens[1] or 0}
+
+
+def _counts_of_chunks(db: sqlite3.Connection) -> dict[str, int]:
+    sums = db.execute(
+        "SELECT TOTAL(n_visits), TOTAL(n_steps), TOTAL(n_turns) FROM chunks"
+    ).fetchone()
+    return dict(zip(("visits", "steps", "turns"), map(int, sums), strict=True))
 
 
 def wall_seconds(db: sqlite3.Connection) -> float:

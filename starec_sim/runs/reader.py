@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import shlex
+import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import Any, Literal, NamedTuple
 
 from starec_sim.errors import RunError, did_you_mean
 from starec_sim.runs import codec
+from starec_sim.runs.chunk_sums import most_slow
 from starec_sim.runs.facts import StepFacts, step_facts
+from starec_sim.runs.levels import RecordLevel, read_level, require_level
 from starec_sim.runs.open_record import read_only
 from starec_sim.runs.record_errors import readable_errors
 from starec_sim.runs.schema import FILE
@@ -44,6 +47,7 @@ _OUTLINE = StoredType[tuple[int, int, str, str, str, int, str]](
     "steps", tuple[Row, Row, str, str, str, Literal[0, 1], str]
 )
 
+_STEPS = "to read the steps of a user"
 _MAX_NAMED = 20_000
 """Users among whom near names are looked for."""
 _COLUMNS = "s.round, s.step, s.observation, s.decision, s.feedback, s.slow, s.reason, s.summary"
@@ -114,6 +118,8 @@ class Reader:
         self.db = read_only(folder)
         try:
             with readable_errors(self.path):
+                self.level: RecordLevel = read_level(self.db)
+                """How much the run keeps of what happened."""
                 self._texts = Texts(self.db)
         except BaseException:
             self.db.close()
@@ -122,6 +128,10 @@ class Reader:
     def close(self) -> None:
         """Close the file."""
         self.db.close()
+
+    def require(self, needed: RecordLevel, what: str) -> None:
+        """Raise an error unless enough is recorded for something, e.g. for `starec why`."""
+        require_level(self.db, self.path.parent, needed, what)
 
     def trials(self) -> list[RecordedTrial]:
         """Return the trials that have begun."""
@@ -167,19 +177,7 @@ class Reader:
         ).fetchone()
         if row:
             return _user(row)
-        rows = self.db.execute(
-            "SELECT id FROM users WHERE trial = ? ORDER BY user", (trial.number,)
-        )
-        ids = [str(found) for (found,) in rows]
-        near = [found for found in ids if found.casefold() == user_id.casefold()]
-        near = near or difflib.get_close_matches(user_id, ids[:_MAX_NAMED], n=3)
-        nearest = f"the nearest are {', '.join(near)}; " if near else ""
-        run = shlex.quote(str(self.path.parent))
-        raise RunError(
-            f'no user of this trial has the id "{user_id}"; '
-            f"{nearest}the first are {', '.join(ids[:8])}",
-            hint=f"name one of those; `starec show {run}` names those with the most slow thinking",
-        )
+        raise _no_user(self.db, self.path.parent, trial, user_id)
 
     def users(self, trial: RecordedTrial) -> Iterator[tuple[int, User]]:
         """Yield (row, user) of all users of a trial, in order of row."""
@@ -247,11 +245,13 @@ class Reader:
 
     def steps(self, trial: RecordedTrial, user: int) -> Iterator[RecordedStep]:
         """Yield the committed steps of a user in order."""
+        self.require("decisions", _STEPS)
         rows = self.db.execute(f"SELECT {_COLUMNS} {_OF_USER}", (user, trial.number))
         return (self._step(trial, user, row) for row in rows)
 
     def step_keys(self, trial: RecordedTrial, user: int) -> list[tuple[int, int]]:
         """Return (round, step), from 0, of the committed steps of a user in order."""
+        self.require("decisions", _STEPS)
         rows = self.db.execute(f"SELECT s.round, s.step {_OF_USER}", (user, trial.number))
         return [_KEY.from_row(row) for row in rows]
 
@@ -265,6 +265,7 @@ class Reader:
 
     def outlines(self, trial: RecordedTrial, user: int) -> Iterator[StepOutline]:
         """Yield the committed steps of a user in order, without their texts."""
+        self.require("decisions", _STEPS)
         rows = self.db.execute(
             "SELECT s.round, s.step, s.observation, s.decision, s.feedback, s.slow, s.reason "
             f"{_OF_USER}",
@@ -311,6 +312,7 @@ class Reader:
 
     def round_steps(self, trial: RecordedTrial, round: int) -> dict[int, list[RecordedStep]]:
         """Return the steps of a round by user, in order and without their turns."""
+        self.require("decisions", _STEPS)
         rows = self.db.execute(
             "SELECT user, round, step, observation, decision, feedback, slow, reason, summary "
             "FROM steps WHERE trial = ? AND round = ? ORDER BY user, step",
@@ -343,12 +345,30 @@ class Reader:
 
     def most_slow_steps(self, trial: RecordedTrial, count: int) -> list[tuple[str, int, int]]:
         """Return (id, steps, slow steps) of the `count` users with the most slow steps."""
+        if self.level == "decisions":
+            slowest = most_slow(self.db, trial.number, count)
+            return [(self.user_at(trial, user), steps, slow) for user, steps, slow in slowest]
         rows = self.db.execute(
             "SELECT u.id, COUNT(*), SUM(s.slow) FROM steps s JOIN users u USING (trial, user) "
             "WHERE s.trial = ? GROUP BY s.user ORDER BY 3 DESC, 2 DESC, s.user LIMIT ?",
             (trial.number, count),
         )
         return [_SLOW.from_row(row) for row in rows]
+
+
+def _no_user(db: sqlite3.Connection, folder: Path, trial: RecordedTrial, user_id: str) -> RunError:
+    """Return the error of an id that no user of a trial has."""
+    rows = db.execute("SELECT id FROM users WHERE trial = ? ORDER BY user", (trial.number,))
+    ids = [str(found) for (found,) in rows]
+    near = [found for found in ids if found.casefold() == user_id.casefold()]
+    near = near or difflib.get_close_matches(user_id, ids[:_MAX_NAMED], n=3)
+    nearest = f"the nearest are {', '.join(near)}; " if near else ""
+    run = shlex.quote(str(folder))
+    return RunError(
+        f'no user of this trial has the id "{user_id}"; '
+        f"{nearest}the first are {', '.join(ids[:8])}",
+        hint=f"name one of those; `starec show {run}` names those with the most slow thinking",
+    )
 
 
 def _user(row: tuple[Any, ...]) -> tuple[int, User]:

@@ -24,11 +24,13 @@ from starec_sim.environment import Environment
 from starec_sim.errors import ContractError, RunError
 from starec_sim.measure import RoundMetrics
 from starec_sim.runs import codec
+from starec_sim.runs.chunks import StepColumns
 from starec_sim.runs.compression import dump_arrays
 from starec_sim.runs.digests import HashedTurns, environment_digest, hash_turns
-from starec_sim.runs.facts import Facts, insert_step, insert_visit
+from starec_sim.runs.facts import Facts
 from starec_sim.runs.item_rows import count_items, insert_items
 from starec_sim.runs.record_errors import readable_errors
+from starec_sim.runs.round_rows import round_rows
 from starec_sim.runs.session import Session
 from starec_sim.runs.store import Store
 from starec_sim.runs.trial_state import TrialState, load_state, turns_after
@@ -56,7 +58,7 @@ class Recorder:
         self._held: dict[int, list[tuple[CallKey, Turn]]] = {}
         """By user, the turns from the first failed call of a visit on; the round commits them."""
         self._timer: asyncio.TimerHandle | None = None
-        self._committed: dict[CallKey, Turn] = {}
+        self.committed: dict[CallKey, Turn] = {}  # of the present round, by earlier processes
         self._items = 0  # of the catalogue, in the record
         self._hashed_turns: dict[int, list[HashedTurns]] = {}
 
@@ -84,7 +86,7 @@ class Recorder:
         with readable_errors(store.path):
             state = load_state(store.db, trial)
             self._items = count_items(store.db, trial)
-            self._committed = turns_after(store.db, trial, state.rounds)
+            self.committed = turns_after(store.db, trial, state.rounds)
         return state._replace(labels={"run": store.path.parent.name, "arm": arm, "seed": seed})
 
     def _insert_trial(self, arm: str, seed: int, environment: Environment, digest: str) -> None:
@@ -108,15 +110,20 @@ class Recorder:
 
     def find(self, key: CallKey) -> Turn | None:
         """Return the turn that was committed under this key before the process started."""
-        return self._committed.get(key)
+        return self.committed.get(key)
 
     def add(self, key: CallKey, turn: Turn) -> None:
         """Take a new turn; it is committed after at most a second or 64 turns.
+
+        Where not everything is recorded, a turn is kept with its step or not at all. A resume then
+        asks the calls of the unfinished round again.
 
         From the first failed turn of a visit on, its turns are held until the round is committed.
         If the run stops before that, a resume asks the failed call again. It may be answered then,
         and the questions after it may differ.
         """
+        if self._store.level != "everything":
+            return
         if turn.failure or key.user in self._held:
             self._held.setdefault(key.user, []).append((key, turn))
             return
@@ -155,17 +162,9 @@ class Recorder:
         memory with a history.
         """
         self._hashed_turns[visit.user] = [hash_turns(step.turns) for step in visit.steps]
-        *earlier, last = (
-            replace(
-                step,
-                turns=tuple(
-                    replace(turn, messages=(), completion="", tokens=None) for turn in step.turns
-                ),
-            )
-            for step in visit.steps
-        )
-        steps = [replace(step, memory=replace(step.memory, history=())) for step in earlier]
-        return replace(visit, steps=(*steps, last))
+        last = len(visit.steps) - 1
+        kept = [_without_texts(step, number == last) for number, step in enumerate(visit.steps)]
+        return Visit(visit.user, visit.round, tuple(kept))
 
     def commit_round(
         self,
@@ -195,10 +194,17 @@ class Recorder:
             for held in self._held.values():
                 self._insert_turns(held)
             self._write_session()
+            rows = round_rows(store.level, store, trial, round, measured.visits)
             for index, visit in enumerate(visits):
-                of_visit = {name: float(each[index]) for name, each in measured.visits.items()}
+                columns = [step_columns(step) for step in visit.steps]
+                turns = self._hashed_turns[visit.user]
                 known = facts[index] if facts else [{}] * len(visit.steps)
-                self._insert_played((trial, round, visit.user), visit, of_visit, known, sha)
+                rows.visit(visit, columns, turns, known)
+                for number, step in enumerate(visit.steps):
+                    key = (round, visit.user, number)
+                    sha.update(hashed_step(key, step, columns[number]) + turns[number].hash)
+                self._insert_memory(visit.user, visit.steps[-1].memory)
+            rows.finish()
             of_round = _with_none(measured.round)
             sha.update(codec.dumps(of_round).encode())
             if len(items) > self._items:
@@ -217,65 +223,15 @@ class Recorder:
         self._pending.clear()
         self._held.clear()
         self._stop_timer()
-        self._committed.clear()
+        self.committed.clear()
         self._hashed_turns.clear()
         return sha.hexdigest()
 
-    def _insert_played(
-        self,
-        key: tuple[int, int, int],
-        visit: Visit,
-        metrics: Mapping[str, float],
-        facts: Sequence[Facts],
-        sha: hashlib._Hash,
-    ) -> None:
-        """Insert a visit with its steps, and add them to the digest."""
-        insert_visit(self._store.db, key, visit.steps)
-        for number, turns in enumerate(self._hashed_turns[visit.user]):
-            sha.update(self._insert_step((*key, number), visit.steps[number], turns))
-            insert_step(self._store.db, (*key, number), visit.steps[number], facts[number])
-        self._insert_visit(key, visit.steps[-1].memory, metrics)
-
-    def _insert_visit(
-        self, key: tuple[int, int, int], memory: Memory, metrics: Mapping[str, float]
-    ) -> None:
-        """Insert the metrics of a visit, those with a value, and the memory after it."""
-        known = {name: value for name, value in metrics.items() if not np.isnan(value)}
-        trial, _, user = key
-        self._store.db.execute("INSERT INTO visits VALUES (?, ?, ?, ?)", (*key, codec.dumps(known)))
+    def _insert_memory(self, user: int, memory: Memory) -> None:
         self._store.db.execute(
             "INSERT OR REPLACE INTO memories VALUES (?, ?, ?)",
-            (trial, user, codec.dump_memory(memory)),
+            (self._trial, user, codec.dump_memory(memory)),
         )
-
-    def _insert_step(self, key: tuple[int, int, int, int], step: Step, turns: HashedTurns) -> bytes:
-        """Insert one step and return the bytes that the digest covers."""
-        store, summary = self._store, step.memory.summary
-        columns = (
-            codec.dump_observation(step.observation),
-            codec.dump_decision(step.decision),
-            codec.dump_feedback(step.feedback),
-            int(step.verdict.slow),
-            step.verdict.reason,
-        )
-        store.db.execute(
-            "INSERT INTO steps VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*key, *columns, store.text(summary)),
-        )
-        for node, attempt, error in turns.errors:
-            # The turn was committed when it was answered, before the agent parsed it.
-            store.db.execute(
-                "UPDATE turns SET error = ? WHERE (trial, round, user, step, node, attempt) "
-                "= (?, ?, ?, ?, ?, ?)",
-                (error, *key, node, attempt),
-            )
-        for item, note in step.notes.items():
-            row = (self._trial, item, store.text(note))
-            store.db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?, ?)", row)
-        hashed: list[Any] = [key[1:], columns, summary]
-        if step.notes:
-            hashed.append(sorted(step.notes.items()))
-        return codec.dumps(hashed).encode() + turns.hash
 
     def _write_session(self) -> None:
         if self._session is not None:
@@ -290,6 +246,51 @@ class Recorder:
                     f"the agent asked twice at {key}",
                     hint="count `attempt` up with every further question of a node in a step",
                 ) from error
+
+
+def _without_texts(step: Step, is_last: bool) -> Step:
+    """Return a step without the texts of its turns; only the last one keeps what is remembered."""
+    memory = step.memory
+    turns = tuple(replace(turn, messages=(), completion="", tokens=None) for turn in step.turns)
+    # Not `replace`, which takes three times as long.
+    return Step(
+        step.observation,
+        step.decision,
+        step.feedback,
+        step.verdict,
+        turns,
+        memory if is_last else Memory((), memory.summary, memory.steps),
+        step.notes,
+        step.recalled,
+    )
+
+
+def step_columns(step: Step) -> StepColumns:
+    """Return the texts of a step that are stored and hashed."""
+    return StepColumns(
+        codec.dump_observation(step.observation),
+        codec.dump_decision(step.decision),
+        codec.dump_feedback(step.feedback),
+        int(step.verdict.slow),
+        step.verdict.reason,
+    )
+
+
+def hashed_step(key: tuple[int, int, int], step: Step, columns: StepColumns) -> bytes:
+    """Return the bytes of a step that the digest covers, without its turns.
+
+    Args:
+        key: Round, user and step.
+        step: The step.
+        columns: Its texts.
+    """
+    *texts, slow, reason = columns
+    texts = [codec.dumps(text) for text in texts]
+    notes = f",{codec.dumps(sorted(step.notes.items()))}" if step.notes else ""
+    return (
+        f"[[{key[0]},{key[1]},{key[2]}],[{','.join(texts)},{slow},{codec.dumps(reason)}],"
+        f"{codec.dumps(step.memory.summary)}{notes}]"
+    ).encode()
 
 
 def _with_none(metrics: Mapping[str, float]) -> dict[str, float | None]:

@@ -11,7 +11,8 @@ from starec_sim.runs.open_record import read_only
 from starec_sim.runs.reader import Reader
 from starec_sim.runs.record_errors import readable_errors
 from starec_sim.runs.schema import FILE
-from starec_sim.runs.store import Texts, text_hash, text_ids
+from starec_sim.runs.store import Texts, text_ids
+from starec_sim.runs.text_hash import text_hash
 from starec_sim.runs.turns import MESSAGES, load_turn, select_rows, select_turns
 from starec_sim.types import CallKey, Messages, Turn
 
@@ -32,6 +33,7 @@ class Recording:
         self.name = folder.name
         self._path = folder / FILE
         with closing(Reader(folder)) as reader, readable_errors(self._path):
+            reader.require("everything", "a replay or a fork")
             trials = {(trial.arm, trial.seed): trial.number for trial in reader.trials()}
         if (arm, seed) not in trials:
             has = ", ".join(f'"{name}" with seed {of}' for name, of in trials) or "none"

@@ -185,6 +185,7 @@ class Run:
     def visits(self) -> Iterator[VisitRow]:
         """Yield the metrics of each visit, ordered by trial, round and user."""
         with reading(self.folder) as reader:
+            reader.require("decisions", "the table of visits")
             for trial in reader.trials():
                 for visit in queries.visit_metrics(reader.db, [trial.number]):
                     for metric, value in visit.metrics.items():

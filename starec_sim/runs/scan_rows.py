@@ -33,17 +33,8 @@ def scanned_steps(reader: Reader, trial: RecordedTrial) -> Iterator[ScannedStep]
     """Yield the committed steps of a trial by round, user and step."""
     for round in range(trial.rounds):
         at = (trial.number, round)
-        answers = {
-            (user, step): completion
-            for user, step, completion in map(
-                _ANSWER.from_row,
-                reader.db.execute(
-                    "SELECT user, step, completion FROM turns WHERE trial = ? AND round = ? "
-                    "AND node = 'fast' ORDER BY user, step, attempt",
-                    at,
-                ),
-            )
-        }
+        # Where answers are not kept, one text stands in the place of all of them.
+        answers = _answers(reader, at) if reader.level == "everything" else {}
         rows = reader.db.execute(
             "SELECT user, step, observation, decision, summary FROM steps "
             "WHERE trial = ? AND round = ? ORDER BY user, step",
@@ -59,6 +50,16 @@ def scanned_steps(reader: Reader, trial: RecordedTrial) -> Iterator[ScannedStep]
                 answers.get((user, step)),
                 summary,
             )
+
+
+def _answers(reader: Reader, at: tuple[int, int]) -> dict[tuple[int, int], int]:
+    """Return the text of the fast node's last answer by user and step, in a round of a trial."""
+    rows = reader.db.execute(
+        "SELECT user, step, completion FROM turns WHERE trial = ? AND round = ? "
+        "AND node = 'fast' ORDER BY user, step, attempt",
+        at,
+    )
+    return {(user, step): completion for user, step, completion in map(_ANSWER.from_row, rows)}
 
 
 def count_steps(reader: Reader, trial: RecordedTrial) -> int:

@@ -61,13 +61,14 @@ CREATE TABLE sessions (
     tokens INTEGER NOT NULL DEFAULT 0, usd REAL NOT NULL DEFAULT 0,
     seconds REAL NOT NULL DEFAULT 0);
 CREATE TABLE worlds (trial INTEGER PRIMARY KEY, state BLOB NOT NULL);
-CREATE VIEW ledger AS SELECT
+CREATE VIEW ledger AS """
+LEDGER = """SELECT
     trial, round, user, node, policy, COUNT(*) AS calls,
     SUM(source = 'cache') AS cache_hits, SUM(source = 'replay') AS replayed,
     SUM(tries) AS requests, SUM(tokens_in) AS tokens_in, SUM(tokens_out) AS tokens_out,
     SUM(latency_s) AS seconds, SUM(cost_usd) AS cost_usd, SUM(failure != '') AS failed
-    FROM turns GROUP BY trial, round, user, node, policy;
-"""
+    FROM turns GROUP BY trial, round, user, node, policy"""
+SCHEMA += f"{LEDGER};\n"
 _ENDING = "ending TEXT NOT NULL DEFAULT ''"
 FACTS = """
 CREATE TABLE step_facts (
@@ -83,6 +84,15 @@ CREATE TABLE visit_facts (
 """Tables for readers, which no digest covers; see `starec_sim.runs.facts`. Records that were begun
 before them lack both, until they are opened for writing."""
 _FACT_TABLES = ("step_facts", "visit_facts")
+CHUNKS = """
+CREATE TABLE chunks (
+    chunk INTEGER PRIMARY KEY, trial INTEGER NOT NULL, round INTEGER NOT NULL,
+    first INTEGER NOT NULL, last INTEGER NOT NULL, n_visits INTEGER NOT NULL,
+    n_steps INTEGER NOT NULL, n_turns INTEGER NOT NULL, visits BLOB NOT NULL, steps BLOB NOT NULL,
+    UNIQUE (trial, round, first));
+"""
+"""The table of a record with `record: decisions`; see `starec_sim.runs.chunks`."""
+_CHUNK_NAMES = ("chunks", "sqlite_autoindex_chunks_1")
 _DEFINITIONS = "SELECT name, sql FROM sqlite_master"
 
 
@@ -110,6 +120,7 @@ def check_schema(db: sqlite3.Connection, path: Path) -> None:
         if found.get(name, "") != written.get(name, "")
         and not (name == "turns" and found.get(name) in former)
         and not (name in _FACT_TABLES and not has_facts(db))
+        and not (name in _CHUNK_NAMES and not has_chunks(db))
     ]
     if others:
         named = "; ".join(_difference(db, name, name in found, written) for name in others[:3])
@@ -127,7 +138,7 @@ def _difference(
         return f"{name} is none of its tables"
     own = sqlite3.connect(":memory:")
     try:
-        own.executescript(SCHEMA + FACTS)
+        own.executescript(SCHEMA + FACTS + CHUNKS)
         wanted, there = _columns(own, name), _columns(db, name)
     finally:
         own.close()
@@ -160,12 +171,18 @@ def has_facts(db: sqlite3.Connection) -> bool:
     return bool(found == len(_FACT_TABLES))
 
 
+def has_chunks(db: sqlite3.Connection) -> bool:
+    """Return whether a record keeps its steps in chunks."""
+    query = "SELECT COUNT(*) FROM main.sqlite_master WHERE name = 'chunks'"
+    return bool(db.execute(query).fetchone()[0])
+
+
 @cache
 def _definitions() -> dict[str, str | None]:
     """Return the statement that defines each table and view, by name."""
     db = sqlite3.connect(":memory:")
     try:
-        db.executescript(SCHEMA + FACTS)
+        db.executescript(SCHEMA + FACTS + CHUNKS)
         return dict(db.execute(_DEFINITIONS))
     finally:
         db.close()

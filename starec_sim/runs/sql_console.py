@@ -12,10 +12,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from starec_sim.errors import RunError, did_you_mean
+from starec_sim.runs.chunk_views import FUNCTIONS as CHUNK_FUNCTIONS
+from starec_sim.runs.chunk_views import VIEWS as CHUNK_VIEWS
+from starec_sim.runs.chunk_views import add_views
+from starec_sim.runs.levels import require_level
 from starec_sim.runs.open_record import read_only
 from starec_sim.runs.record_errors import readable_errors
 from starec_sim.runs.run_tables import read_run
-from starec_sim.runs.schema import FILE
+from starec_sim.runs.schema import FILE, has_chunks
 from starec_sim.runs.sql_views import VIEWS
 from starec_sim.runs.store import Texts
 
@@ -29,8 +33,13 @@ _EACH = 1_000
 """Instructions of SQLite's machine between two looks at the clock."""
 _ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_RECURSIVE}
 _TABLE_FUNCTIONS = ("json_each", "json_tree")
-_OURS = ("text_of", "prompt_of")
-"""Functions of the views, which read texts by their ids in the record."""
+_OURS = ("text_of", "prompt_of", *CHUNK_FUNCTIONS)
+"""Functions of the views, which read what the record holds."""
+_OF_STEPS = ("steps", "impressions", "turns", "rewards", "visits")
+"""Views on what single users did."""
+_PREFIX = "recorded_"
+_READERS = (*VIEWS, *(f"{_PREFIX}{name}" for name in CHUNK_VIEWS))
+"""Views that may read the tables of the record."""
 _FORBIDDEN = ("load_extension", "fts3_tokenizer")
 _HIDDEN = re.compile(r"no such (column|table): (?:\w+\.)?(\w+)")
 
@@ -64,8 +73,15 @@ def query(folder: Path, sql: str, limits: QueryLimits = QueryLimits()) -> SqlRes
             record cannot be read.
     """
     path = folder / FILE
-    with readable_errors(path), closing(read_only(folder)) as texts_db, _console(folder) as db:
-        texts = Texts(texts_db)
+    with (
+        readable_errors(path),
+        closing(read_only(folder)) as source,
+        _console(folder, source) as db,
+    ):
+        texts = Texts(source)
+        for name in _OF_STEPS:
+            if re.search(rf"\b{name}\b", sql, re.IGNORECASE):
+                require_level(source, folder, "decisions", f"the view {name}")
         db.create_function("text_of", 1, texts.__getitem__, deterministic=True)
         db.create_function("prompt_of", 1, lambda ids: _prompt(texts, ids), deterministic=True)
         if re.search(r"\brollouts\b", sql, re.IGNORECASE):
@@ -84,19 +100,27 @@ def query(folder: Path, sql: str, limits: QueryLimits = QueryLimits()) -> SqlRes
 
 
 @contextmanager
-def _console(folder: Path) -> Iterator[sqlite3.Connection]:
-    with closing(read_only(folder)) as db:
+def _console(folder: Path, source: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    with closing(read_only(folder, views=False)) as db:
         db.execute("PRAGMA query_only = OFF")  # the file itself is open for reading only
         db.execute(f"PRAGMA temp.max_page_count = {_MOST_TEMPORARY}")
         db.execute("PRAGMA trusted_schema = ON")  # the views are ours, and call our functions
+        add_views(db, _PREFIX, source)
         for name, view in VIEWS.items():
             if view.select:
-                db.execute(f"CREATE TEMP VIEW {name} AS {view.select}")
+                db.execute(f"CREATE TEMP VIEW {name} AS {_source(db, view.select)}")
         columns = ", ".join(VIEWS["rollouts"].columns)
         db.execute(f"CREATE TEMP TABLE rollouts ({columns})")
         for name in _TABLE_FUNCTIONS:  # their first use changes the schema of the connection
             db.execute(f"SELECT 1 FROM {name}('[]')")
         yield db
+
+
+def _source(db: sqlite3.Connection, select: str) -> str:
+    """Return the SELECT of a view, on the views of chunks where the record has chunks."""
+    if not has_chunks(db):
+        return select
+    return re.sub(rf"\bmain\.({'|'.join(CHUNK_VIEWS)})\b", rf"temp.{_PREFIX}\1", select)
 
 
 def _authorize(
@@ -106,11 +130,11 @@ def _authorize(
     if action in _ALLOWED:
         return sqlite3.SQLITE_OK
     if action == sqlite3.SQLITE_FUNCTION:
-        allowed = second not in _FORBIDDEN and (view in VIEWS or second not in _OURS)
+        allowed = second not in _FORBIDDEN and (view in _READERS or second not in _OURS)
     elif action == sqlite3.SQLITE_READ:
         # Without a column, rows are counted; without a database, a part of the query itself is
         # read, such as a common table expression.
-        allowed = view in VIEWS or not second or database in (None, "temp")
+        allowed = view in _READERS or not second or database in (None, "temp")
         allowed = allowed or first in _TABLE_FUNCTIONS
     else:
         allowed = False

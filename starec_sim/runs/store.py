@@ -8,12 +8,10 @@ one seed; every row belongs to one trial.
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from functools import lru_cache
 from pathlib import Path
 
 import zstandard
@@ -21,10 +19,12 @@ import zstandard
 from starec_sim.errors import RunError
 from starec_sim.runs import facts
 from starec_sim.runs.compression import MAX_TEXT, unpack_zlib, unpack_zstd
+from starec_sim.runs.levels import RecordLevel, read_level, write_level
 from starec_sim.runs.open_record import check_files, limit_work, unlimit_work
 from starec_sim.runs.record_errors import damaged, readable_errors
-from starec_sim.runs.schema import FILE, SCHEMA, SCHEMA_VERSION, add_endings, check_schema
+from starec_sim.runs.schema import CHUNKS, FILE, SCHEMA, SCHEMA_VERSION, add_endings, check_schema
 from starec_sim.runs.stored_values import StoredType, missing
+from starec_sim.runs.text_hash import text_hash
 from starec_sim.types import Messages
 
 _MAX_DICTIONARY = 1 << 20
@@ -36,39 +36,34 @@ _MAX_RECENT, _SHORT = 256, 1 << 16
 _MESSAGES = StoredType[list[tuple[str, int]]]("turns.messages", list[tuple[str, int]])
 
 
-@lru_cache(maxsize=1_024)
-def text_hash(text: str) -> bytes:
-    """Return the key of a text: the first 16 bytes of its SHA-256.
-
-    It is cached, because a text is hashed up to three times: by replay, store and digest.
-    """
-    return hashlib.sha256(text.encode()).digest()[:16]
-
-
 class Store:
     """Writes the record of a run. Only one process does so at a time.
 
     Args:
         folder: The run's folder.
         phrases: Texts that prompts repeat, for the dictionary of a new file.
+        level: How much a new file keeps; another one goes on as it began.
 
     Raises:
         RunError: The file is damaged, of another version, or cannot be written.
     """
 
-    def __init__(self, folder: Path, phrases: Iterable[str] = ()) -> None:
+    def __init__(
+        self, folder: Path, phrases: Iterable[str] = (), level: RecordLevel = "everything"
+    ) -> None:
         self.path = folder / FILE
         check_files(self.path)
         with readable_errors(self.path):
             self.db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
             try:
-                self._open(phrases)
+                self._open(phrases, level)
+                self.level: RecordLevel = read_level(self.db)
             except BaseException:
                 self.db.close()
                 raise
         self._known_texts: dict[bytes, int] = {}
 
-    def _open(self, phrases: Iterable[str]) -> None:
+    def _open(self, phrases: Iterable[str], level: RecordLevel) -> None:
         limit_work(self.db, self.path)
         self.db.execute("PRAGMA journal_mode = WAL")
         # NORMAL never loses a committed transaction to a killed process, only to a power cut.
@@ -81,6 +76,9 @@ class Store:
                 dictionary = "\n".join(phrases).encode()[-_MAX_DICTIONARY:]
                 self.db.execute("INSERT INTO dictionary VALUES (?)", (zlib.compress(dictionary),))
                 facts.create(self.db)
+                write_level(self.db, level)
+                if level == "decisions":
+                    self.db.execute(CHUNKS)
         else:
             check_schema(self.db, self.path)
             # A truncated file can open without an error.

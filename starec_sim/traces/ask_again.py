@@ -135,6 +135,7 @@ def ask_again(folder: Path, question: Question, allowed: bool) -> AskAnswer:
         StarecError: There is no such step or policy, or the policy cannot be asked.
     """
     with reading(folder) as reader:
+        reader.require("everything", "asking again")
         at = question.at.checked(reader)
         page = read_step(reader, reader.trial(at.arm, at.seed), at.user, at.round, at.step)
     with _code(folder, allowed) as trusted:

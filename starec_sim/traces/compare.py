@@ -128,6 +128,8 @@ def compare(
     """
     same_run = folder_a.resolve() == folder_b.resolve()
     with reading(folder_a) as a, nullcontext(a) if same_run else reading(folder_b) as b:
+        for reader in (a, b):
+            reader.require("decisions", "`starec diff`")
         side_a, side_b = read_sides(a, b, chosen_a, chosen_b, same_run)
         trials = _paired_trials(side_a, side_b)
         pairs = [TrialPair(a, trial_a, b, trial_b) for trial_a, trial_b in trials]

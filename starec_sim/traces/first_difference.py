@@ -78,8 +78,9 @@ class TrialPair:
         self._items = list(world_a.items)
         self._same_items = world_a.items == world_b.items
         number = None if self._same_items else self._rows_in_a(world_b)
-        self._a = ComparableSteps(a, trial_a, world_a.users)
-        self._b = ComparableSteps(b, trial_b, world_b.users, number)
+        kept = a.level == b.level == "everything"
+        self._a = ComparableSteps(a, trial_a, world_a.users, with_turns=kept)
+        self._b = ComparableSteps(b, trial_b, world_b.users, number, with_turns=kept)
 
     def _rows_in_a(self, other: RecordedWorld) -> list[int]:
         """Return the row of each item of the other world; items that are new get new rows."""

@@ -131,6 +131,7 @@ def read_people(reader: Reader, trial: RecordedTrial, query: PeopleQuery | None 
         RunError: There is no such column or trait.
     """
     query = query or PeopleQuery()
+    reader.require("decisions", "the list of people")
     users = dict(reader.users(trial))
     traits = tuple(dict.fromkeys(name for user in users.values() for name in user.profile))
     for name in (query.sort, *(trait for trait, _ in query.where)):

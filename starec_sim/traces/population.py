@@ -85,6 +85,7 @@ def read_population(reader: Reader, trial: RecordedTrial) -> Population:
         trial: Whose users' traits and exits are counted; curves are drawn for all arms.
     """
     first: dict[str, RecordedTrial] = {}
+    reader.require("decisions", "the population")
     for each in reader.trials():
         first.setdefault(each.arm, each)
     return Population(

@@ -72,6 +72,10 @@ def scan(reader: Reader, rules: Sequence[Rule], at: str = "rules") -> ScanResult
     Raises:
         StarecError: The record cannot be read, or the policy of a rule cannot be built.
     """
+    reader.require("decisions", "`starec scan`")
+    for rule in rules:
+        if isinstance(rule, ModelRule):
+            reader.require("everything", f'the rule "{rule.name}" of `starec scan`')
     scanner = _Scanner(reader, [rule for rule in rules if not isinstance(rule, ModelRule)])
     models = {rule.name: rule for rule in rules if isinstance(rule, ModelRule)}
     scanner.run([rule.sample for rule in models.values()])
@@ -81,10 +85,19 @@ def scan(reader: Reader, rules: Sequence[Rule], at: str = "rules") -> ScanResult
             questions = scanner.samples[list(models).index(rule.name)]
             results.append(_ask(scanner, rule, questions, f"{at}[{number}]"))
         else:
-            results.append(RuleResult(rule.name, rule.kind, scanner.found[rule.name], ""))
+            results.append(
+                RuleResult(rule.name, rule.kind, scanner.found[rule.name], _note(reader, rule))
+            )
     order = [rule.name for rule in rules]
     findings = sorted(scanner.findings, key=lambda finding: order.index(finding.rule))
     return ScanResult(reader.path.parent.name, scanner.steps, tuple(results), tuple(findings))
+
+
+def _note(reader: Reader, rule: Rule) -> str:
+    """Return why a rule finds nothing, if the record does not keep what it looks at."""
+    if rule.kind == "same-answer" and reader.level != "everything":
+        return f"not checked: `record: {reader.level}` keeps no answers"
+    return ""
 
 
 def save(result: ScanResult, folder: Path) -> Path | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from starec_sim.build import build_policy
 from starec_sim.errors import PausedError
+from starec_sim.executors.event_loop import run_coroutine
 from starec_sim.executors.pool import run_pool
 from starec_sim.policies.gateway import Gateway, GatewayResources
 from starec_sim.policies.settings import GatewaySettings
@@ -74,7 +74,7 @@ def ask_model(
     Raises:
         StarecError: The policy cannot be built or opened.
     """
-    return asyncio.run(_ask(reader, rule, questions, at))
+    return run_coroutine(_ask(reader, rule, questions, at))
 
 
 async def _ask(

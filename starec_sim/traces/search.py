@@ -97,6 +97,7 @@ def search(reader: Reader, query: Query) -> SearchResult:
             f'there is no node "{query.node}"; {did_you_mean(query.node, NODES)}',
             hint="pass one of those to --node",
         )
+    reader.require("decisions", "`starec search`")
     trials = trials_of(reader, query.arm)
     users = None if query.user is None else _users(reader, trials, query.user)
     numbers = None if query.arm is None else [trial.number for trial in trials]

@@ -173,6 +173,7 @@ def read_step(
     Raises:
         RunError: There is no such user or step; the message names those that exist.
     """
+    reader.require("decisions", "`starec why`")
     row, user = reader.user(trial, user_id)
     keys = reader.step_keys(trial, row)
     wanted = (round - 1, step - 1)

@@ -50,11 +50,11 @@ def paused(path, quiet, *changes):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("concurrency", [1, 16])
+@pytest.mark.parametrize("how", ["concurrency=1", "concurrency=16", "executor=cohort"])
 def test_a_budget_pauses_the_run_and_a_higher_one_ends_it_with_the_same_digest(
-    path, whole, quiet, concurrency
+    path, whole, quiet, how
 ):
-    folder, why = paused(path, quiet, "budget.calls=30", f"concurrency={concurrency}")
+    folder, why = paused(path, quiet, "budget.calls=30", how)
     assert why.reason == "budget"
     manifest = read_manifest(folder)
     assert (manifest.status, manifest.problem) == ("paused", why.message)
@@ -67,6 +67,15 @@ def test_a_budget_pauses_the_run_and_a_higher_one_ends_it_with_the_same_digest(
     with pytest.raises(PausedError, match="50 of 50"):  # what was allowed last still holds
         runner.resume(folder, quiet)
     assert runner.resume(folder, quiet, budget={"calls": None}).digest == whole.digest
+
+
+@pytest.mark.slow
+def test_a_paused_run_goes_on_with_another_executor_to_the_same_digest(path, whole, quiet):
+    folder, _ = paused(path, quiet, "budget.calls=30")
+    with pytest.raises(ConfigError, match=r"executor\.use"):
+        runner.resume(folder, quiet, executor="cohrt")
+    resumed = runner.resume(folder, quiet, executor="cohort", budget={"calls": None})
+    assert resumed.digest == whole.digest
 
 
 def test_money_cannot_be_held_to_without_a_price(path):

@@ -92,6 +92,8 @@ def test_every_shipped_experiment_runs_on_the_generated_world(path, result_of, t
     small = ["rounds=2", "replicates=1", f"runs_dir={tmp_path}", *playable(path)]
     changes = [word for change in small for word in ("--set", change)]
     spec = ["--data", "synthetic", "--set", "data.users=16", "--set", "data.items=200"]
+    if "data" not in yaml.safe_load(path.read_text()):  # it makes its own users and items
+        spec = []
     assert result_of("run", str(path), *spec, *changes)["status"] == "finished"
 
 

@@ -86,6 +86,16 @@ def test_runs_have_the_digests_they_had(starec, tmp_path):
         assert ran["digest"] == VALUES["digests"][name], name
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["feed without BLAS", "reasoner with reflection"])
+def test_cohorts_have_the_same_digests(starec, tmp_path, name):
+    experiment, *changes = RUNS[name]
+    cohort = "executor={use: cohort, size: 5}"
+    arguments = settings([*changes, f"runs_dir={tmp_path}", cohort])
+    ran = answer(starec, "run", EXPERIMENTS / experiment, *arguments)
+    assert ran["digest"] == VALUES["digests"][name]
+
+
 def table_of_a_small_evaluation(place):
     from starec_sim.evaluation import Evaluation, evaluate
 

@@ -1,12 +1,17 @@
 """Events of a schedule in a feed: items are boosted or removed, users get a message."""
 
+import re
+
 import pytest
 
+from starec_environments.feed_events import EVENTS, FeedEvents
 from starec_sim import Experiment, RunEvents, fork, load_dataset, resume, run
 from starec_sim.errors import ConfigError
 from starec_sim.runs.comparable_steps import round_digests
 from starec_sim.runs.manifest import read_manifest
 from starec_sim.runs.reader import reading
+from starec_sim.schedule import scheduled_event
+from starec_sim.types import Item, User
 
 DATA = {"use": "synthetic", "users": 8, "items": 120}
 ROUNDS = 4
@@ -148,3 +153,61 @@ def test_an_environment_without_events_says_so(tmp_path):
     planned = experiment(tmp_path, event(3, "message", text="a"), environment={"use": "ranking"})
     with pytest.raises(ConfigError, match="the environment RankingEnvironment has no events"):
         planned.resolve()
+
+
+def test_an_event_ends_where_the_schedule_says_so(tmp_path, plain):
+    """An event that begins in the round in which another one ends holds."""
+    others = {item for each in shown(plain)[2] for item in each.slate} - CHOSEN
+    removed = event(2, "remove", attribute=NAME, value=VALUE) | {"until": 3}
+    entry = event(3, "remove", items=[ITEMS[row].id for row in sorted(others)])
+    rounds = shown(run(experiment(tmp_path, entry, removed)).folder)
+    seen = [{item for each in round for item in each.slate} for round in rounds]
+    assert not CHOSEN & seen[1]
+    assert all(CHOSEN & seen[n] and not others & seen[n] for n in (2, 3))
+
+
+def test_an_event_that_ends_is_part_of_the_state_of_a_feed():
+    items = [Item("a", "A", {"genre": (VALUE,)}), Item("b", "B", {"genre": ("War",)})]
+    events = FeedEvents(items, [User("u")])
+    removed, boosted = (
+        EVENTS["remove"](items=["a"]),
+        EVENTS["boost"](attribute="genre", value=VALUE),
+    )
+    for name, settings in (("remove", removed), ("boost", boosted), ("remove", removed)):
+        events.apply(name, settings)
+    events.end("remove", removed)
+    again = FeedEvents(items, [User("u")])
+    again.restore(events.state())
+    for each in (events, again):
+        each.end("boost", boosted)
+        assert each.changes_slates  # the second removal holds
+        each.end("remove", removed)
+        assert not each.changes_slates
+        assert not each.state()
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        (event(3, "remove", items=["i1"]) | {"until": 3}, "`until` is round 3, and the event beg"),
+        (
+            event(3, "remove", items=["i1"]) | {"until": 9},
+            "0.until: is 9, and the run has 4",
+        ),
+        ({"round": 2, "set": {"environment.pages": 1}, "until": 3}, "`until` ends an `event`"),
+    ],
+)
+def test_an_end_that_cannot_be_is_refused(tmp_path, entry, said):
+    with pytest.raises((ConfigError, ValueError), match=re.escape(said)):
+        experiment(tmp_path, entry).resolve()
+
+
+def test_events_that_do_not_end_are_told_before_the_run(tmp_path):
+    class Fixed:
+        events = EVENTS
+
+        def apply(self, event, settings):
+            raise AssertionError
+
+    with pytest.raises(ConfigError, match=r"schedule.0.until: the events of Fixed do not end"):
+        scheduled_event(Fixed, {"use": "remove", "items": ["i1"]}, "schedule.0.event", ends=True)

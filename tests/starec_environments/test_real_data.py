@@ -6,7 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from starec_environments.worlds.music import Music
 from starec_sim import plugins
+from starec_sim.boundary import CheckedEnvironment
+from starec_sim.rng import Streams
+from tests.starec_environments.worlds.playing import do, lived
+from tests.starec_environments.worlds.playing import play as play_rounds
 
 
 @pytest.fixture(scope="module")
@@ -64,3 +69,16 @@ def test_agentcfs_candidates_are_cleaned_of_what_users_bought(real, build, play)
         bought = set(dataset.log.items[dataset.log.users == row].tolist())
         step = visit.steps[0]
         assert set(step.observation.slate) & bought == {step.feedback.target}
+
+
+def test_music_is_played_of_amazon_cds(real) -> None:
+    """What the buyers of CDs knew decides their taste; most of the rest does not fit it."""
+    data = real("cds-100-dense")
+    world = CheckedEnvironment(Music(Music.Config(repeats=0.25), data, Streams(0)))
+    first, second = play_rounds(world, do("play"), 2)
+    for visits, figures in (first, second):
+        assert len(lived(visits)) == 100 * 8
+        assert figures["repeat_share"] == 0.25
+    fits = np.mean([world.plugin.fits(u, i) for u in range(100) for i in range(len(data.items))])
+    assert 0.1 < fits < 0.6
+    assert np.mean([each.like for _, each in lived(first[0])]) > fits

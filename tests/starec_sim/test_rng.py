@@ -2,7 +2,7 @@ import subprocess
 import sys
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from starec_sim.rng import Streams
@@ -98,3 +98,16 @@ def test_an_integer_fits_into_the_seed_parameter_of_an_endpoint():
     drawn = [Streams(seed).integer("policy", user=seed) for seed in range(500)]
     assert all(0 <= number < 2**31 for number in drawn)
     assert len(set(drawn)) == 500
+
+
+@given(
+    st.lists(st.integers(0, 2**31), min_size=1, max_size=4), st.integers(0, 9), st.integers(1, 13)
+)
+@settings(max_examples=30, deadline=None)
+def test_uniforms_of_many_users_are_the_first_numbers_of_their_streams(users, step, count):
+    streams = Streams(2**63 + len(users))
+    found = streams.uniforms("choices", users, 3, step, count)
+    expected = [
+        streams.stream("choices", user=user, round=3, call=step).random(count) for user in users
+    ]
+    assert found.tolist() == np.array(expected).tolist()

@@ -126,14 +126,14 @@ def test_two_processes_give_the_same_result_as_one(swept, tmp_path):
         ({"seed": [1]}, "--over seed: a sweep cannot vary this key"),
         ({"report.metrics": [[]]}, "--over report.metrics: a sweep cannot vary this key"),
         ({"environment.page_sise": [1]}, "environment.page_sise: there is no such key; did you"),
-        ({"environment.pages": [1, "two"]}, "with environment.pages=two"),
+        ({"environment.pages": [1, "two"]}, "with environment.pages=two, seed 3: "),
         ({"environment.recommender.use": ["asl"]}, 'no recommender is called "asl"'),
         ({"environment.rest": range(101), "environment.pages": range(1, 101)}, "more than 10,000"),
     ],
 )
 def test_a_wrong_key_or_value_is_named_before_anything_is_played(tmp_path, over, message):
     with pytest.raises(StarecError) as raised:
-        plan_sweep(experiment(tmp_path), over, [0])
+        plan_sweep(experiment(tmp_path), over, [3])
     assert message in raised.value.message
     assert not list(tmp_path.iterdir())
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from starec_agents.agentcf.graph import CFContext, build_graph
+from starec_agents.agentcf.graph import PLAN, CFContext
 from starec_agents.agentcf.prompting import CFPrompts
 from starec_agents.base import GraphAgent
 from starec_sim.agent import Call
@@ -34,7 +34,7 @@ class AgentCFAgent(GraphAgent):
     def __init__(self, config: Config) -> None:
         self.config = config
         self._templates = CFPrompts.read(config.prompts, config.history_shown, config.summary_words)
-        super().__init__(self._templates, build_graph(), config.history_limit)
+        super().__init__(self._templates, PLAN, config.history_limit)
 
     def context(self, call: Call) -> CFContext:
         """Return what the nodes of a visit work with."""

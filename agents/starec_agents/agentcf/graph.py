@@ -25,7 +25,6 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Literal
 
 from langgraph.runtime import Runtime
@@ -40,6 +39,7 @@ from starec_agents.base import (
     State,
     Update,
     ask_and_repair,
+    compile_graph,
     end_step,
     fast,
     form_of,
@@ -193,13 +193,13 @@ PLAN = GraphPlan(
     ),
     CFState,
     CFContext,
+    asking=(fast, choose, rewrite_user, rewrite_item),
 )
 
 
-@cache
 def build_graph() -> Graph:
-    """Compile the graph, once for all users."""
-    return PLAN.compile()
+    """Return the compiled graph, which all users share."""
+    return compile_graph(PLAN)
 
 
 def _pair(context: CFContext, state: CFState) -> Observation:

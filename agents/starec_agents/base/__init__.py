@@ -7,7 +7,15 @@ built on these and do not import each other.
 
 from starec_agents.base.agent import GraphAgent
 from starec_agents.base.asking import Asked, ask_and_repair, form_of
-from starec_agents.base.graph import Context, Graph, GraphPlan, NodeFunction, State, Update
+from starec_agents.base.graph import (
+    Context,
+    Graph,
+    GraphPlan,
+    NodeFunction,
+    State,
+    Update,
+    compile_graph,
+)
 from starec_agents.base.nodes import end_step, fast, perceive, respond
 from starec_agents.base.prompting import Prompts
 
@@ -22,6 +30,7 @@ __all__ = [
     "State",
     "Update",
     "ask_and_repair",
+    "compile_graph",
     "end_step",
     "fast",
     "form_of",

@@ -78,13 +78,14 @@ async def ask_and_repair(
         if len(readings) == 2 or not findings.counts or unrepairable:
             return readings, turns
         messages = prompts.repair(asked.messages, turn.completion, problem)
-        _announce_repair(asked.node, problem, turn.completion)
+        _announce_repair(call.person.id, asked.node, problem, turn.completion)
 
 
-def _announce_repair(node: Node, problem: str, answer: str) -> None:
+def _announce_repair(user: str, node: Node, problem: str, answer: str) -> None:
     """Tell whoever streams the graph (`stream_mode="custom"`) that a node asks once more."""
     with suppress(RuntimeError):  # outside of a graph nobody streams
-        get_stream_writer()({"event": "repair", "node": node, "problem": problem, "answer": answer})
+        event = {"event": "repair", "user": user, "node": node, "problem": problem}
+        get_stream_writer()({**event, "answer": answer})
 
 
 def _problem(turn: Turn, findings: Findings) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple, Protocol
 
 from langgraph.graph import START, StateGraph
@@ -81,6 +82,9 @@ class GraphPlan(NamedTuple):
     """Those besides the ones that the commands of nodes name."""
     state: type
     context: type
+    asking: tuple[Any, ...] | None = None
+    """Those of the nodes that wait for policies; any of them may when None. In a cohort, users ask
+    together at these nodes, and the others are played without a task of the event loop."""
 
     def compile(
         self,
@@ -109,3 +113,9 @@ class GraphPlan(NamedTuple):
         for edge in self.edges:
             builder.add_edge(*edge)
         return builder.compile(name=self.name)
+
+
+@cache
+def compile_graph(plan: GraphPlan) -> Graph:
+    """Compile the graph of an agent, once for all users."""
+    return plan.compile()

@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import Field
 
 from starec_agents.base import Context, GraphAgent
-from starec_agents.llmrank.graph import build_graph
+from starec_agents.llmrank.graph import PLAN
 from starec_agents.llmrank.prompting import RecencyPrompts, SequentialPrompts
 from starec_sim.agent import Call
 from starec_sim.settings import Settings
@@ -39,7 +39,7 @@ class LLMRankAgent(GraphAgent):
         self.config = config
         kind = RecencyPrompts if config.recency else SequentialPrompts
         prompts = kind.read(config.prompts, config.history_shown, summary_words=0)
-        super().__init__(prompts, build_graph(), config.history_limit)
+        super().__init__(prompts, PLAN, config.history_limit)
 
     def context(self, call: Call) -> Context:
         """Return what the nodes of a visit work with."""

@@ -7,13 +7,22 @@ perceive -> fast -> respond -> remember -+-> END
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Literal
 
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
-from starec_agents.base import Context, Graph, GraphPlan, State, end_step, fast, perceive, respond
+from starec_agents.base import (
+    Context,
+    Graph,
+    GraphPlan,
+    State,
+    compile_graph,
+    end_step,
+    fast,
+    perceive,
+    respond,
+)
 from starec_sim.types import Verdict
 
 
@@ -32,10 +41,10 @@ PLAN = GraphPlan(
     (("perceive", "fast"), ("fast", "respond"), ("respond", "remember")),
     State,
     Context,
+    asking=(fast,),
 )
 
 
-@cache
 def build_graph() -> Graph:
-    """Compile the graph, once for all users."""
-    return PLAN.compile()
+    """Return the compiled graph, which all users share."""
+    return compile_graph(PLAN)

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from starec_agents.base import GraphAgent, form_of
 from starec_agents.star.gate import Gate
-from starec_agents.star.graph import StarContext, build_graph
+from starec_agents.star.graph import PLAN, StarContext
 from starec_agents.star.prompting import StarPrompts
 from starec_sim.agent import Call
 from starec_sim.answers import read_summary
@@ -41,7 +41,7 @@ class StarAgent(GraphAgent):
         self._templates = StarPrompts.read(
             config.prompts, config.history_shown, config.summary_words, recall
         )
-        super().__init__(self._templates, build_graph(), config.history_limit)
+        super().__init__(self._templates, PLAN, config.history_limit)
 
     def rephrased(self) -> StarAgent | None:
         """Return the same agent with paraphrased prompts; None when its prompts were replaced.

@@ -13,7 +13,6 @@ reflection as in its section 3. `starec_agents.studio` is the same graph for Lan
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import Literal
 
 from langgraph.runtime import Runtime
@@ -27,6 +26,7 @@ from starec_agents.base import (
     State,
     Update,
     ask_and_repair,
+    compile_graph,
     end_step,
     fast,
     form_of,
@@ -92,11 +92,11 @@ PLAN = GraphPlan(
     (("perceive", "fast"), ("fast", "respond"), ("respond", "gate"), ("slow", "remember")),
     State,
     StarContext,
+    asking=(fast, slow),
 )
 """`gate` and `remember` route by `Command`: conditional edges cost 15 % more a page (measured)."""
 
 
-@cache
 def build_graph() -> Graph:
-    """Compile the graph, once for all users."""
-    return PLAN.compile()
+    """Return the compiled graph, which all users share."""
+    return compile_graph(PLAN)

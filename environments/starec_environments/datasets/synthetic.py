@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -11,7 +12,7 @@ from pydantic import Field, model_validator
 from scipy.sparse import csr_matrix
 
 from starec_environments.datasets.synthetic_titles import ERAS, GENRES, names, occupation, titles
-from starec_environments.datasets.world import Drift, SyntheticWorld
+from starec_environments.datasets.world import Drift, SyntheticWorld, Tastes
 from starec_sim.dataset import Dataset, Interactions
 from starec_sim.rng import Streams
 from starec_sim.settings import Settings
@@ -25,6 +26,7 @@ DISLIKED_SHARE = 0.2
 """Share of the values of an attribute that a user dislikes."""
 ACTIVITY_SPREAD = 0.5
 ITEMS_PER_MAKER = 20
+LOGS_AT_ONCE = 1_000
 FIRST_DAY = 1_672_531_200
 """2023-01-01, in seconds since the epoch. The log covers one year."""
 YEAR_S = 365 * 24 * 3600
@@ -79,9 +81,8 @@ class Synthetic:
         users = tuple(_person(streams, user) for user in range(config.users))
         sizes = [sum(kind == attribute for kind, _ in catalogue.values) for attribute in IMPORTANCE]
 
-        def tastes(purpose: str) -> FloatArray:
-            rows = (streams.stream(purpose, user=user) for user in range(config.users))
-            return np.stack([_tastes(rng, sizes) for rng in rows])
+        def tastes(purpose: str) -> Tastes:
+            return Tastes(partial(_tastes_of, streams, purpose, sizes), sum(sizes))
 
         before = tastes("taste")
         # Without drift, the tastes after it are not used.
@@ -183,8 +184,9 @@ def _person(streams: Streams, user: int) -> User:
     return User(f"u{user + 1}", {"age": str(age), "gender": gender, "occupation": job})
 
 
-def _tastes(rng: np.random.Generator, sizes: list[int]) -> FloatArray:
+def _tastes_of(streams: Streams, purpose: str, sizes: list[int], user: int) -> FloatArray:
     """Return one user's weights: some values liked, some disliked, most neither."""
+    rng = streams.stream(purpose, user=user)
     weights = []
     for size in sizes:
         liked, disliked = max(1, round(LIKED_SHARE * size)), max(1, round(DISLIKED_SHARE * size))
@@ -198,7 +200,7 @@ def _tastes(rng: np.random.Generator, sizes: list[int]) -> FloatArray:
 def _log(config: Synthetic.Config, world: SyntheticWorld, catalogue: _Catalogue) -> Interactions:
     """Draw the items of every user one after the other, by popularity and taste, and rate them."""
     streams, everything = Streams(config.seed), np.arange(config.items)
-    logs = []
+    logs: list[Interactions] = []
     for user in range(config.users):
         rng = streams.stream("log", user=user)
         activity = np.exp(ACTIVITY_SPREAD * rng.standard_normal() - ACTIVITY_SPREAD**2 / 2)
@@ -208,6 +210,8 @@ def _log(config: Synthetic.Config, world: SyntheticWorld, catalogue: _Catalogue)
         items = items[np.argsort(keys[items])]
         times = FIRST_DAY + np.sort(rng.integers(YEAR_S - n, size=n)) + np.arange(n)
         stars = np.rint(world.ratings(user, items, round=0))
+        if len(logs) == LOGS_AT_ONCE:  # many small arrays would leave holes in memory
+            logs = [Interactions.concatenate(*logs)]
         logs.append(Interactions(np.full(n, user), items, stars, times))
     log = Interactions.concatenate(*logs)
     return log.where(np.argsort(log.times, kind="stable"))

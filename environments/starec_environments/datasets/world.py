@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,8 @@ so the ratings of a log are higher (about 3.5)."""
 TASTE_STARS = 0.9
 QUALITY_STARS = 0.4
 """Stars for one standard deviation of taste, and of quality. `noise` is in stars as well."""
+KEPT_WEIGHTS = 2**22
+"""Weights of users that stay in memory: 32 MiB."""
 SELECTION = 0.6
 """How strongly users pick what they will like: a standard deviation of taste multiplies the
 chance of an item by exp(0.6)."""
@@ -45,6 +48,31 @@ class Drift(Settings):
         return min(1.0, self.per_round * max(round, 0))
 
 
+class Tastes:
+    """The weights of each user for the values of attributes, drawn when they are asked for.
+
+    An array of (users, values) would take 2 GB for 100,000 users and 50,000 items.
+
+    Args:
+        draw: Returns the weights of a user, shape (values,); the same ones each time.
+        n_values: How many values there are.
+    """
+
+    def __init__(self, draw: Callable[[int], FloatArray], n_values: int) -> None:
+        self._draw = draw
+        self._known: dict[int, FloatArray] = {}
+        self._most_known = max(1, KEPT_WEIGHTS // n_values)
+
+    def of(self, user: int) -> FloatArray:
+        """Return the weights of a user, shape (values,)."""
+        weights = self._known.get(user)
+        if weights is None:
+            if len(self._known) >= self._most_known:
+                self._known.clear()
+            weights = self._known[user] = self._draw(user)
+        return weights
+
+
 @dataclass(frozen=True)
 class SyntheticWorld:
     """Ratings as a closed formula of (user, item, round): no state, no order, no random stream.
@@ -66,10 +94,10 @@ class SyntheticWorld:
     """Shape (items,), standard normal: how good an item is for all users."""
     log_popularity: FloatArray
     """Shape (items,): the log-odds, up to a constant, with which any user picks an item."""
-    before: FloatArray
-    """Shape (users, values): weights before any drift. Positive is liked, 0 is indifferent."""
-    after: FloatArray
-    """Shape (users, values): weights after the drift."""
+    before: Tastes
+    """The weights of users before any drift. Positive is liked, 0 is indifferent."""
+    after: Tastes
+    """Their weights after the drift."""
     drift: Drift
     noise: float
     key: int
@@ -113,8 +141,8 @@ class SyntheticWorld:
     def _weights(self, user: int, round: int) -> FloatArray:
         """Return weights rotated from the old to the new ones, which keeps their length."""
         angle = self.drift.progress(round) * math.pi / 2
-        weights: FloatArray = math.cos(angle) * self.before[user]
-        return weights + math.sin(angle) * self.after[user] if angle else weights
+        weights: FloatArray = math.cos(angle) * self.before.of(user)
+        return weights + math.sin(angle) * self.after.of(user) if angle else weights
 
 
 def _normal(key: int, user: int, items: IntArray) -> FloatArray:

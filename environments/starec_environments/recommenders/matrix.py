@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from starec_sim.dataset import Interactions
 from starec_sim.errors import ContractError
+from starec_sim.progress import report_progress
 from starec_sim.recommender import Slates
 from starec_sim.types import LIKED_ABOVE, FloatArray, IntArray
 
@@ -73,10 +74,14 @@ def top_k(scores: NDArray[Any], k: int) -> Slates:
     # A partition finds the k-th best score in linear time, but breaks ties in no fixed order. So it
     # only gives the threshold: all above it are kept, and the first of those that equal it.
     threshold = np.partition(scores, n_items - width, axis=1)[:, n_items - width, None]
-    above = scores > threshold
-    level = scores == threshold
-    room = width - above.sum(axis=1, keepdims=True)
-    chosen = np.nonzero(above | (level & (level.cumsum(axis=1) <= room)))[1].reshape(n, width)
+    best_of_row = scores >= threshold
+    surplus = np.count_nonzero(best_of_row, axis=1) - width
+    if surplus.any():  # more columns than are wanted, because some equal the threshold
+        rows, columns = np.nonzero(scores == threshold)
+        ends = np.bincount(rows, minlength=n).cumsum()
+        dropped = np.arange(len(rows)) >= (ends - surplus)[rows]
+        best_of_row[rows[dropped], columns[dropped]] = False
+    chosen = np.nonzero(best_of_row)[1].reshape(n, width)
     values = np.take_along_axis(scores, chosen, axis=1)
     order = np.argsort(-values, axis=1, kind="stable")
 
@@ -128,6 +133,7 @@ class ScoringRecommender(ABC):
             scores = self._scores(users[some], rng)
             scores[seen[users[some]].nonzero()] = -np.inf
             parts.append(top_k(scores, k))
+            report_progress("recommending, user", min(some.stop, len(users)), len(users))
         return Slates(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
     def score(self, users: IntArray, items: IntArray) -> FloatArray:

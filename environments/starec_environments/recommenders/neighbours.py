@@ -24,6 +24,8 @@ from starec_environments.recommenders.matrix import (
     top_k,
 )
 from starec_sim.dataset import Interactions
+from starec_sim.errors import DataError
+from starec_sim.progress import report_progress
 from starec_sim.settings import Settings
 from starec_sim.types import IntArray
 
@@ -106,6 +108,7 @@ class ItemKNN(ItemToItemRecommender):
         chunk = max(1, CHUNK_CELLS // self.n_items)
         for start in range(0, self.n_items, chunk):
             items = np.arange(start, min(start + chunk, self.n_items))
+            report_progress("similar items", start + len(items), self.n_items)
             together = (transposed[items] @ liked).toarray().astype(np.float64)
             together[np.arange(len(items)), items] = 0
             scale = lengths[items, None] * lengths + self.config.shrinkage
@@ -132,6 +135,8 @@ class EASE(ItemToItemRecommender):
 
         regularization: float = Field(200.0, gt=0)
         """The penalty lambda on the squared weights."""
+        most_items: int = Field(25_000, ge=1)
+        """Items with a like that a fit takes at most. With so many it needs 20 GB of memory."""
 
     config: Config
 
@@ -139,6 +144,13 @@ class EASE(ItemToItemRecommender):
         # An item without likes has no weight to or from any other. To leave it out of the inverse
         # changes nothing and saves time.
         active = np.flatnonzero(column_counts(liked))
+        if len(active) > self.config.most_items:
+            raise DataError(
+                f"ease keeps a weight for each pair of items: a fit on {len(active):,} items needs "
+                f"{4 * 8 * len(active) ** 2 / 1e9:,.0f} GB of memory, and takes at most "
+                f"{self.config.most_items:,} items",
+                hint="use als or item-knn, or raise recommender.most_items",
+            )
         some = liked[:, active].astype(np.float64)
         gram = (some.T @ some).toarray()
         np.fill_diagonal(gram, gram.diagonal() + self.config.regularization)

@@ -76,6 +76,12 @@ class BudgetGuard:
         if not self._in_flight:
             self._none_in_flight.set()
 
+    def add(self, spent: Spent) -> None:
+        """Count what was spent in another process of the run."""
+        self._calls += spent.calls
+        self._tokens += spent.tokens
+        self._usd += spent.usd
+
     def tokens_unknown(self, policy: str) -> None:
         """Admit no more calls if the budget limits tokens or USD: this policy reports no tokens."""
         for key, limit in (("tokens", self._budget.tokens), ("usd", self._budget.usd)):

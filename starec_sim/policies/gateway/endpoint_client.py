@@ -10,19 +10,44 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, NoReturn
 
-from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
+from langchain_core.callbacks import BaseCallbackManager
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.runnables.config import (
+    ensure_config,
+    get_async_callback_manager_for_config,
+    var_child_runnable_config,
+)
 
 from starec_sim.boundary import BrokenContract, InterruptedCall, interruption
-from starec_sim.errors import PausedError, PolicyError, StarecError
+from starec_sim.errors import (
+    ContractError,
+    PausedError,
+    PolicyError,
+    StarecError,
+    did_you_mean,
+)
 from starec_sim.policies.gateway.budget_guard import BudgetGuard
 from starec_sim.policies.gateway.failures import as_policy_error
 from starec_sim.policies.gateway.policy import Policy
 from starec_sim.policies.gateway.rate_limiter import RateLimiter
-from starec_sim.policies.gateway.reply import CallResult, Reply, estimate_tokens, read_reply
+from starec_sim.policies.gateway.reply import (
+    CallResult,
+    Reply,
+    estimate_tokens,
+    read_reply,
+    whole_reply,
+)
 from starec_sim.policies.settings import GatewaySettings
+from starec_sim.types import Messages
+
+_MESSAGE: Mapping[str, type[BaseMessage]] = {
+    "system": SystemMessage,
+    "user": HumanMessage,
+    "assistant": AIMessage,
+}
 
 _LONGEST_WAIT_S = 60.0
 _LONGEST_RETRY_AFTER_S = 900.0
@@ -37,7 +62,7 @@ _NEWEST = 0.1
 class _Question(NamedTuple):
     """A question to the model, with everything that is sent with it."""
 
-    messages: Sequence[BaseMessage]
+    messages: Messages
     options: Mapping[str, Any]
     tokens: float
     """How many tokens it has, estimated."""
@@ -48,15 +73,15 @@ class _Question(NamedTuple):
         """Return what an endpoint may reject in every such question: the role system, a schema."""
         schema = self.options.get("response_format")
         name = str(schema["json_schema"]["name"]) if schema else ""
-        return any(message.type == "system" for message in self.messages), name
+        return any(role == "system" for role, _ in self.messages), name
 
     def probe(self) -> _Question:
         """Return a short question that carries all that this one carries, besides its text."""
         has_system, schema = self.form()
         text = _JSON_PROBE if schema else _PROBE
-        messages: list[BaseMessage] = [SystemMessage("You answer briefly.")] if has_system else []
-        tokens = estimate_tokens((("user", text),))
-        return _Question([*messages, HumanMessage(text)], self.options, tokens, self.order)
+        asked = ("user", text)
+        messages = (("system", "You answer briefly."), asked) if has_system else (asked,)
+        return _Question(messages, self.options, estimate_tokens((asked,)), self.order)
 
 
 _ALL_REFUSED = 4
@@ -107,11 +132,11 @@ class EndpointClient:
 
     async def ask(
         self,
-        messages: Sequence[BaseMessage],
+        messages: Messages,
         options: Mapping[str, Any],
         *,
         prompt_tokens: float,
-        jitter: float,
+        jitter: Callable[[], float],
     ) -> CallResult:
         """Ask until there is an answer, or until no more attempts are left.
 
@@ -119,7 +144,8 @@ class EndpointClient:
             messages: The question.
             options: Keywords of the call.
             prompt_tokens: How many tokens the question has, estimated.
-            jitter: Between 0 and 1; spreads the retries of calls that failed together.
+            jitter: Returns a number between 0 and 1, which spreads retries of calls that failed
+                together.
 
         Raises:
             PausedError: The budget is spent, or the endpoint answers no call at all.
@@ -144,7 +170,7 @@ class EndpointClient:
             if failed.cause in ("refused", "denied") or counted > settings.retries:
                 break
             wait = min(_LONGEST_WAIT_S, settings.backoff_s * 2 ** max(0, counted - 1))
-            await asyncio.sleep(wait * (1 + jitter) / 2)
+            await asyncio.sleep(wait * (1 + jitter()) / 2)
         await self._check_endpoint(question, result)
         return CallResult(None, _failure_text(failed, tries), tries)
 
@@ -167,12 +193,16 @@ class EndpointClient:
     async def _answer(self, question: _Question, expected: float) -> Reply:
         """Ask the model once, and count what it used."""
         used, usd = 0, 0.0
+        timeout = asyncio.timeout(self._settings.timeout_s)
         try:
-            async with asyncio.timeout(self._settings.timeout_s) as timeout:
-                message = await self._policy.model.ainvoke(
-                    list(question.messages), **question.options
-                )
-            reply = read_reply(message)
+            answer = self._policy.abilities.answer_at_once
+            if answer is not None and not _has_listeners():
+                reply = whole_reply(*answer(question.messages))
+            else:
+                messages = [_message(*pair) for pair in question.messages]
+                async with timeout:
+                    message = await self._policy.model.ainvoke(messages, **question.options)
+                reply = read_reply(message)
             self._answered_at = asyncio.get_running_loop().time()
             if reply.tokens_in is not None and reply.tokens_out is not None:
                 used = reply.tokens_in + reply.tokens_out
@@ -239,3 +269,20 @@ def _failure_text(failed: PolicyError, tries: int) -> str:
         return f"refused: {failed.message}{after}"
     hint = f"\nhint: {failed.hint}" if failed.hint else ""
     return f"{failed.cause}: {failed.message}{after}{hint}"
+
+
+def _message(role: str, text: str) -> BaseMessage:
+    if role not in _MESSAGE:
+        raise ContractError(
+            f'an agent asked with a message of the role "{role}"', hint=did_you_mean(role, _MESSAGE)
+        )
+    return _MESSAGE[role](text)
+
+
+def _has_listeners() -> bool:
+    """Return whether a callback handler or a tracer wants to know of calls of a model."""
+    around = var_child_runnable_config.get()  # that of the graph in which the question is asked
+    callbacks = around.get("callbacks") if around else None
+    if isinstance(callbacks, BaseCallbackManager):
+        return bool(callbacks.handlers)
+    return bool(get_async_callback_manager_for_config(ensure_config()).handlers)

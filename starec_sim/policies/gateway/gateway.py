@@ -7,10 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
-
 from starec_sim.boundary import BrokenContract
-from starec_sim.errors import ContractError, RunError, did_you_mean
+from starec_sim.errors import RunError
 from starec_sim.policies.gateway.cache import cache_key
 from starec_sim.policies.gateway.policy import Policy
 from starec_sim.policies.gateway.replay import RecordedTurns, replayed_turn
@@ -19,12 +17,6 @@ from starec_sim.policies.gateway.resources import GatewayResources
 from starec_sim.policies.gateway.turn_store import TurnStore
 from starec_sim.rng import Streams
 from starec_sim.types import CallKey, Messages, Node, Source, Turn
-
-_MESSAGE: Mapping[str, type[BaseMessage]] = {
-    "system": SystemMessage,
-    "user": HumanMessage,
-    "assistant": AIMessage,
-}
 
 
 class Gateway:
@@ -92,18 +84,18 @@ class Gateway:
         """Return the turn of a question that is new to this run."""
         await policy.abilities.open_when_asked()  # no part of the time that an answer takes
         start = time.perf_counter()
-        key, messages = question.key, [_message(*pair) for pair in question.messages]
-        # The seed comes from the key, so that a rerun asks for the same answer.
-        purpose = f"policy {key.node} {key.attempt}"
-        stream_key = {"user": key.user, "round": key.round, "call": key.step}
-        seed = self._streams.integer(purpose, **stream_key)
+        key = question.key
         client, size = self._resources.client(policy), estimate_tokens(question.messages)
-        options = question.options(seed if policy.abilities.takes_seed else None)
+        options = question.options(self._seed(key) if policy.abilities.takes_seed else None)
 
         async def ask() -> CallResult:
-            jitter = seed % 1000 / 1000
             try:
-                return await client.ask(messages, options, prompt_tokens=size, jitter=jitter)
+                return await client.ask(
+                    question.messages,
+                    options,
+                    prompt_tokens=size,
+                    jitter=lambda: self._seed(key) % 1000 / 1000,
+                )
             except BrokenContract as broken:
                 raise policy.failure(broken, str(key)) from None
 
@@ -112,10 +104,15 @@ class Gateway:
         if cache is None:
             result = await ask()
         else:
-            sample = 0 if policy.abilities.is_greedy else seed
+            sample = 0 if policy.abilities.is_greedy else self._seed(key)
             parts = (policy.identity(), question.messages, question.options(None), sample)
             result, source = await cache.get_or_ask(cache_key(*parts), ask)
         return self._turn(policy, question, result, source, time.perf_counter() - start)
+
+    def _seed(self, key: CallKey) -> int:
+        """Return the seed of a call. It comes from the key: a rerun asks for the same answer."""
+        purpose = f"policy {key.node} {key.attempt}"
+        return self._streams.integer(purpose, user=key.user, round=key.round, call=key.step)
 
     def _turn(
         self,
@@ -160,11 +157,3 @@ class _Question(NamedTuple):
             schema = {"name": self.schema["title"], "schema": self.schema, "strict": True}
             options["response_format"] = {"type": "json_schema", "json_schema": schema}
         return options
-
-
-def _message(role: str, text: str) -> BaseMessage:
-    if role not in _MESSAGE:
-        raise ContractError(
-            f'an agent asked with a message of the role "{role}"', hint=did_you_mean(role, _MESSAGE)
-        )
-    return _MESSAGE[role](text)

@@ -73,6 +73,11 @@ def read_reply(message: object) -> Reply:
     )
 
 
+def whole_reply(completion: str, tokens_in: int, tokens_out: int) -> Reply:
+    """Return the reply of a policy that answers at once."""
+    return Reply(completion.encode(errors="replace").decode(), tokens_in, tokens_out)
+
+
 def _used(message: BaseMessage, name: str) -> int | None:
     """Return how many tokens a message reports; None if it reports none."""
     usage = message.usage_metadata if isinstance(message, AIMessage) else None

@@ -39,6 +39,10 @@ class GatewayResources:
         """Return what this process has spent so far."""
         return self._budget.spent()
 
+    def add_spent(self, spent: Spent) -> None:
+        """Count what was spent in another process of the run."""
+        self._budget.add(spent)
+
     def client(self, policy: Policy) -> EndpointClient:
         """Return the client of a policy; the same one every time."""
         if id(policy) not in self._clients:

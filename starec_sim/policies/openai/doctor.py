@@ -51,7 +51,7 @@ _CHARACTERS_A_TOKEN = 10
 _TOGETHER = 4
 
 
-class Check(NamedTuple):
+class EndpointCheck(NamedTuple):
     """What one question found."""
 
     name: str
@@ -62,7 +62,7 @@ class Check(NamedTuple):
     """Settings of the policy that follow; None leaves a setting out."""
 
 
-async def examine(policy: OpenAIPolicy) -> AsyncIterator[Check]:
+async def examine(policy: OpenAIPolicy) -> AsyncIterator[EndpointCheck]:
     """Ask an endpoint the ten questions, and yield what each of them found.
 
     Args:
@@ -91,7 +91,7 @@ async def examine(policy: OpenAIPolicy) -> AsyncIterator[Check]:
         await plain.aclose()
 
 
-def advised(checks: list[Check], spec: Mapping[str, Any]) -> dict[str, Any]:
+def advised(checks: list[EndpointCheck], spec: Mapping[str, Any]) -> dict[str, Any]:
     """Return the spec of the policy with the settings that fit the endpoint."""
     fitting = {**spec}
     for check in checks:
@@ -103,7 +103,7 @@ async def _ask(policy: OpenAIPolicy, messages: Messages, **options: Any) -> AIMe
     return await policy.ainvoke(list(messages), **options)
 
 
-async def _answers(policy: OpenAIPolicy) -> Check:
+async def _answers(policy: OpenAIPolicy) -> EndpointCheck:
     start = time.monotonic()
     try:
         answer = await _ask(policy, _SHORT)
@@ -119,10 +119,10 @@ async def _answers(policy: OpenAIPolicy) -> Check:
         else "tokens are not reported, so a budget of tokens or usd cannot be kept"
     )
     thinks = "; it writes its reasoning first" if str(answer.text).startswith(_THINK) else ""
-    return Check("answers", "yes", f"{model}, {took:.1f} s, {tokens}{thinks}")
+    return EndpointCheck("answers", "yes", f"{model}, {took:.1f} s, {tokens}{thinks}")
 
 
-async def _limit(policy: OpenAIPolicy) -> Check:
+async def _limit(policy: OpenAIPolicy) -> EndpointCheck:
     keys = ("max_tokens", "max_completion_tokens")
     usual = policy.max_tokens_key
     refusals = []
@@ -137,39 +137,41 @@ async def _limit(policy: OpenAIPolicy) -> Check:
             continue
         settings = {"max_tokens_key": key} if key else {}
         if answer.response_metadata.get("ending") == "length":
-            return Check("max_tokens", "yes", "an answer that was cut is named", settings)
+            return EndpointCheck("max_tokens", "yes", "an answer that was cut is named", settings)
         usage = answer.usage_metadata
         if usage and usage["output_tokens"] > 2 * _CUT_TOKENS:
-            return Check("max_tokens", "no", f"ignored: {usage['output_tokens']} tokens came")
-        return Check("max_tokens", "unclear", "a cut answer is not named as one", settings)
+            return EndpointCheck(
+                "max_tokens", "no", f"ignored: {usage['output_tokens']} tokens came"
+            )
+        return EndpointCheck("max_tokens", "unclear", "a cut answer is not named as one", settings)
     return _failed("max_tokens", refusals[-1], {"max_tokens": None})
 
 
-async def _temperature(policy: OpenAIPolicy) -> Check:
+async def _temperature(policy: OpenAIPolicy) -> EndpointCheck:
     try:
         await _ask(policy, _SHORT, temperature=0.7)
     except PolicyError as error:
         return _failed("temperature", error, {"temperature": None, "top_p": None})
-    return Check("temperature", "yes", "taken")
+    return EndpointCheck("temperature", "yes", "taken")
 
 
-async def _system(policy: OpenAIPolicy) -> Check:
+async def _system(policy: OpenAIPolicy) -> EndpointCheck:
     try:
         await _ask(policy, _SYSTEM)
     except PolicyError as error:
         return _failed("role system", error, {"system": "merge"})
-    return Check("role system", "yes", "taken")
+    return EndpointCheck("role system", "yes", "taken")
 
 
-async def _repair(policy: OpenAIPolicy) -> Check:
+async def _repair(policy: OpenAIPolicy) -> EndpointCheck:
     try:
         await _ask(policy, _REPAIR)
     except PolicyError as error:
         return _failed("repair question", error)
-    return Check("repair question", "yes", "an answer may stand in the prompt")
+    return EndpointCheck("repair question", "yes", "an answer may stand in the prompt")
 
 
-async def _seed(policy: OpenAIPolicy) -> Check:
+async def _seed(policy: OpenAIPolicy) -> EndpointCheck:
     # A policy that leaves its temperature out has the server's; without one nothing varies.
     hot = {} if policy.temperature is None else {"temperature": 1.0}
     try:
@@ -177,13 +179,13 @@ async def _seed(policy: OpenAIPolicy) -> Check:
     except PolicyError as error:
         return _failed("seed", error, {"seeded": False})
     if texts[0] != texts[1]:
-        return Check("seed", "no", "taken, but two answers with one seed differ")
+        return EndpointCheck("seed", "no", "taken, but two answers with one seed differ")
     if texts[1] == texts[2]:
-        return Check("seed", "unclear", "answers with two seeds are equal as well")
-    return Check("seed", "yes", "one seed, one answer")
+        return EndpointCheck("seed", "unclear", "answers with two seeds are equal as well")
+    return EndpointCheck("seed", "yes", "one seed, one answer")
 
 
-async def _schema(policy: OpenAIPolicy) -> Check:
+async def _schema(policy: OpenAIPolicy) -> EndpointCheck:
     said = []
     for way in ("json_schema", "json_object_schema", "structured_outputs"):
         try:
@@ -193,11 +195,11 @@ async def _schema(policy: OpenAIPolicy) -> Check:
             said.append(f"{way}: {_refused(error)}")
             continue
         if _keeps_to_schema(str(answer.text)):
-            return Check("schema", "yes", f"{way} is kept to", {"structured": way})
+            return EndpointCheck("schema", "yes", f"{way} is kept to", {"structured": way})
         cut = answer.response_metadata.get("ending") == "length"
         said.append(f"{way}: taken, {'cut before its answer' if cut else 'and ignored'}")
     note = "; ".join(said) + "; answers are asked for in tags"
-    return Check("schema", "no", note, {"structured": None})
+    return EndpointCheck("schema", "no", note, {"structured": None})
 
 
 def _keeps_to_schema(text: str) -> bool:
@@ -208,17 +210,17 @@ def _keeps_to_schema(text: str) -> bool:
     return isinstance(answer, dict) and set(answer) == {"mood"} and answer["mood"] in _MOODS
 
 
-async def _tokens(policy: OpenAIPolicy) -> Check:
+async def _tokens(policy: OpenAIPolicy) -> EndpointCheck:
     try:
         answer = await _ask(policy.model_copy(update={"token_ids": True}), _SHORT)
     except PolicyError as error:
-        return Check("token ids", "no", f"{_short(error)}; only training needs them")
+        return EndpointCheck("token ids", "no", f"{_short(error)}; only training needs them")
     count = len(answer.response_metadata["tokens"].completion)
     said = f"{count} tokens with log-probabilities; for training set token_ids: true"
-    return Check("token ids", "yes", said)
+    return EndpointCheck("token ids", "yes", said)
 
 
-async def _long(policy: OpenAIPolicy) -> Check:
+async def _long(policy: OpenAIPolicy) -> EndpointCheck:
     filler = _FILLER * (_LONG_CHARACTERS // len(_FILLER))
     messages: Messages = (("user", f"{filler}\n{_SHORT[0][1]}"),)
     try:
@@ -230,15 +232,15 @@ async def _long(policy: OpenAIPolicy) -> Check:
         return failed._replace(said=f"{failed.said}; show less, e.g. agent.history_shown")
     usage = answer.usage_metadata
     if usage is None:
-        return Check("long prompt", "unclear", "answered; tokens are not reported")
+        return EndpointCheck("long prompt", "unclear", "answered; tokens are not reported")
     read = usage["input_tokens"]
     if read * _CHARACTERS_A_TOKEN < len(filler):
         said = f"cut without a word: {len(filler):,} characters were sent, {read:,} tokens read"
-        return Check("long prompt", "no", f"{said}; raise the context of the server")
-    return Check("long prompt", "yes", f"{len(filler):,} characters, {read:,} tokens")
+        return EndpointCheck("long prompt", "no", f"{said}; raise the context of the server")
+    return EndpointCheck("long prompt", "yes", f"{len(filler):,} characters, {read:,} tokens")
 
 
-async def _together(policy: OpenAIPolicy) -> Check:
+async def _together(policy: OpenAIPolicy) -> EndpointCheck:
     start = time.monotonic()
     try:
         await _ask(policy, _SHORT)
@@ -249,14 +251,18 @@ async def _together(policy: OpenAIPolicy) -> Check:
         return _failed("several calls at once", error, {"max_in_flight": 1})
     together = time.monotonic() - start
     said = f"{_TOGETHER} took {together:.1f} s, one {one:.1f} s"
-    return Check("several calls at once", "yes", said)
+    return EndpointCheck("several calls at once", "yes", said)
 
 
-def _failed(name: str, error: PolicyError, settings: Mapping[str, Any] | None = None) -> Check:
+def _failed(
+    name: str, error: PolicyError, settings: Mapping[str, Any] | None = None
+) -> EndpointCheck:
     """Return what a failed question says. One that took too long says nothing."""
     if error.cause == "time-out":
-        return Check(name, "unclear", "no answer in timeout_s; raise it, or ask again later")
-    return Check(name, "no", _refused(error), settings or {})
+        return EndpointCheck(
+            name, "unclear", "no answer in timeout_s; raise it, or ask again later"
+        )
+    return EndpointCheck(name, "no", _refused(error), settings or {})
 
 
 def _refused(error: PolicyError) -> str:
@@ -271,7 +277,7 @@ def _short(error: PolicyError) -> str:
     return text if len(text) <= 160 else text[:159] + "…"
 
 
-_CHECKS: tuple[Callable[[OpenAIPolicy], Coroutine[Any, Any, Check]], ...] = (
+_CHECKS: tuple[Callable[[OpenAIPolicy], Coroutine[Any, Any, EndpointCheck]], ...] = (
     _answers,
     _limit,
     _temperature,

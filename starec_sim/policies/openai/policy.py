@@ -234,9 +234,6 @@ class OpenAIPolicy(BaseChatModel):
         loop = asyncio.get_running_loop()
         if loop in self._connections:
             return self._connections[loop]
-        # Imported here: the import takes 0.8 s.
-        from openai import AsyncOpenAI, DefaultAioHttpClient
-
         variable, key = self._key_variable, self.key()
         if not (key.isascii() and key.isprintable()):
             raise PolicyError(
@@ -250,22 +247,7 @@ class OpenAIPolicy(BaseChatModel):
                 hint=f"export {variable}=...",
                 cause="closed",
             )
-        client = AsyncOpenAI(
-            api_key=key or "none",  # the SDK needs one
-            base_url=self.url,
-            timeout=self.timeout_s,
-            max_retries=0,
-            default_query=dict(self.extra_query),
-            http_client=DefaultAioHttpClient(
-                trust_env=self.trust_env,
-                max_redirects=bounds.MAX_REDIRECTS,
-                headers={"Accept-Encoding": bounds.ACCEPTED_ENCODINGS},
-                event_hooks={"response": [bounds.check_redirect, bounds.read_bounded]},
-            ),
-        )
-        # The constructor has filled these from the environment, and takes no argument for "none".
-        client.organization = client.project = None
-        client._custom_headers = {"api-key": key} if key and is_azure(self.url) else {}
+        client = _client(self, key)
         target = Target(self.url, self.model, key, variable, self.timeout_s)
         in_flight = asyncio.Semaphore(self.max_in_flight)
         self._connections[loop] = _Connection(client, in_flight, target)
@@ -303,6 +285,30 @@ class OpenAIPolicy(BaseChatModel):
             **{name: value for name, value in settings.items() if value is not None},
             **self.extra_body,
         }
+
+
+def _client(policy: OpenAIPolicy, key: str) -> AsyncOpenAI:
+    """Return the client of a policy; `key` is empty if none is sent."""
+    # Imported here: the import takes 0.8 s.
+    from openai import AsyncOpenAI, DefaultAioHttpClient
+
+    client = AsyncOpenAI(
+        api_key=key or "none",  # the SDK needs one
+        base_url=policy.url,
+        timeout=policy.timeout_s,
+        max_retries=0,
+        default_query=dict(policy.extra_query),
+        http_client=DefaultAioHttpClient(
+            trust_env=policy.trust_env,
+            max_redirects=bounds.MAX_REDIRECTS,
+            headers={"Accept-Encoding": bounds.ACCEPTED_ENCODINGS},
+            event_hooks={"response": [bounds.check_redirect, bounds.read_bounded]},
+        ),
+    )
+    # The constructor has filled these from the environment, and takes no argument for "none".
+    client.organization = client.project = None
+    client._custom_headers = {"api-key": key} if key and is_azure(policy.url) else {}
+    return client
 
 
 def _warn_of_merged_roles(url: str) -> None:

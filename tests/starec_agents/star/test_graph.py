@@ -283,7 +283,7 @@ def test_a_world_without_end_is_stopped_with_a_word_to_its_author(
     monkeypatch, play, tiny_world, scripted
 ):
     monkeypatch.setattr(agent, "MAX_PAGES", 3)
-    with pytest.raises(ContractError, match="user 0 in round 0 did not end within 3 pages"):
+    with pytest.raises(ContractError, match="user ann in round 1 did not end within 3 pages"):
         play(tiny_world(pages=99), scripted(RANKING), scripted(SUMMARY))
 
 

@@ -64,8 +64,8 @@ def visit(user, round, turns=None, notes=None):
 class Writing:
     """Writes one trial as a run does."""
 
-    def __init__(self, folder, trial=0, arm="main", seed=7):
-        self.store = Store(folder, ["You are a person."])
+    def __init__(self, folder, trial=0, arm="main", seed=7, level="everything"):
+        self.store = Store(folder, ["You are a person."], level)
         self.recorder = Recorder(self.store, trial)
         self.point = self.recorder.open(arm, seed, WORLD)
         self.digest = self.point.digest

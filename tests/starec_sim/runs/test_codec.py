@@ -99,3 +99,21 @@ def test_the_text_is_compact_readable_json():
 def test_what_json_cannot_say_is_refused():
     with pytest.raises(ValueError, match="not JSON compliant"):
         codec.dumps(math.nan)
+
+
+@given(observations, decisions, feedbacks, memories)
+def test_texts_are_the_json_that_a_json_encoder_writes(observation, decision, feedback, memory):
+    for text in (
+        codec.dump_observation(observation),
+        codec.dump_decision(decision),
+        codec.dump_feedback(feedback),
+        codec.dump_memory(memory),
+    ):
+        again = json.dumps(json.loads(text), separators=(",", ":"), ensure_ascii=False)
+        assert text == again
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_number_that_json_does_not_have_is_no_text(value):
+    with pytest.raises(ValueError, match="JSON"):
+        codec.dump_feedback(Feedback((), reward={"engagement": value}))

@@ -8,8 +8,9 @@ import pytest
 from starec_sim.errors import RunError
 from starec_sim.runs.open_record import read_only
 from starec_sim.runs.schema import FILE, SCHEMA_VERSION
-from starec_sim.runs.store import Store, Texts, text_hash
+from starec_sim.runs.store import Store, Texts
 from starec_sim.runs.stored_values import StoredValueError
+from starec_sim.runs.text_hash import text_hash
 
 
 @pytest.fixture

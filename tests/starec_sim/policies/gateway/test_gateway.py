@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import product
 
 import pytest
+from langchain_core.callbacks import AsyncCallbackHandler
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.language_models.fake_chat_models import (
     FakeListChatModel,
@@ -13,11 +14,13 @@ from langchain_core.language_models.fake_chat_models import (
 )
 from langchain_core.messages import AIMessage, ChatMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.runnables.config import var_child_runnable_config
 from pydantic import ConfigDict, PrivateAttr
 
 from starec_sim.errors import ConfigError, ContractError, RunError
 from starec_sim.policies.gateway import Gateway, Policy
 from starec_sim.policies.gateway.replay import NoModel
+from starec_sim.policies.text_policy import TextPolicy
 from starec_sim.rng import Streams
 from starec_sim.types import CallKey, Tokens
 from tests.turn_store import Turns
@@ -301,3 +304,58 @@ def test_a_replay_asks_in_the_form_that_was_recorded():
     }
     gateway = Gateway(policies, Streams(0), Turns(resumes=True))
     assert (gateway.structured("fast"), gateway.structured("slow")) == (True, False)
+
+
+# --- policies that answer at once -----------------------------------------------------------------
+
+
+class Plain(TextPolicy):
+    """Says how long the question is."""
+
+    @property
+    def _llm_type(self):
+        return "plain"
+
+    def answer(self, prompt):
+        return f"{len(prompt.text)} \ud800"
+
+
+class Own(Plain):
+    """Answers by a `_generate` of its own."""
+
+    def _generate(self, messages, stop=None, run_manager=None, **kwargs):
+        return ChatResult(generations=[ChatGeneration(message=AIMessage("own"))])
+
+
+class Starts(AsyncCallbackHandler):
+    """Counts the calls that it hears of."""
+
+    def __init__(self):
+        self.count = 0
+
+    async def on_chat_model_start(self, *args, **named):
+        self.count += 1
+
+
+def turn_of(model, handlers=()):
+    async def ask():
+        var_child_runnable_config.set({"callbacks": list(handlers)})
+        return await gateway_of(model).ask(CallKey(0, 0, 0, "fast"), QUESTION)
+
+    return replace(asyncio.run(ask()), latency_s=0.0)
+
+
+def test_a_policy_without_weights_is_asked_by_a_function_unless_somebody_listens(monkeypatch):
+    heard = Starts()
+    listened = turn_of(Plain(), [heard])
+    assert (heard.count, listened.completion, listened.tokens_in) == (1, "5 ?", 3)
+
+    def never(*args, **named):
+        raise AssertionError("nobody listens")
+
+    monkeypatch.setattr(BaseChatModel, "agenerate", never)
+    assert turn_of(Plain()) == listened
+
+
+def test_a_policy_with_code_of_its_own_is_asked_as_any_chat_model():
+    assert turn_of(Own()).completion == "own"

@@ -1,0 +1,100 @@
+"""SIGTERM lets a run pause: visits in progress end, and no further one begins.
+
+Schedulers such as Slurm and Kubernetes send SIGTERM some time before they kill. A second SIGTERM
+ends the run at once, as Ctrl-C does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+import threading
+from collections.abc import Coroutine, Iterator
+from typing import Any, TypeVar
+
+from starec_sim.errors import PausedError
+
+T = TypeVar("T")
+
+DRAIN_S = 20.0
+"""Seconds that visits in progress are given to end. Kubernetes kills 30 s after its SIGTERM."""
+_LOOK_S = 0.2
+"""How often it is looked whether the run drains; a signal wakes the event loop, but no task."""
+_TEXT = "stopped by SIGTERM; no answer of a model is lost"
+
+_drain = threading.Event()
+
+
+def draining() -> bool:
+    """Return whether no further visit may begin."""
+    return _drain.is_set()
+
+
+def drain() -> None:
+    """Let no further visit begin in this process."""
+    _drain.set()
+
+
+def drained() -> PausedError:
+    """Return the error of a run that paused because it had to drain."""
+    return PausedError(_TEXT, reason="stopped")
+
+
+@contextlib.contextmanager
+def drains_at_sigterm() -> Iterator[None]:
+    """Drain at the first SIGTERM inside the block, and end at once at the second.
+
+    Outside of the main thread, where no signal can be handled, it does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def handle(number: int, frame: object) -> None:
+        if _drain.is_set():
+            signal.raise_signal(signal.SIGINT)  # what Ctrl-C does
+            return
+        _drain.set()
+        print(
+            f"SIGTERM: visits in progress end, {DRAIN_S:.0f} s at most; a second one stops at once",
+            file=sys.stderr,
+        )
+
+    before = signal.signal(signal.SIGTERM, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        _drain.clear()
+
+
+async def drained_in_time(visits: Coroutine[Any, Any, T]) -> T:
+    """Await the visits of a round; once the run drains, no longer than `DRAIN_S`.
+
+    Raises:
+        PausedError: They did not end in time, and were cancelled.
+    """
+    task = asyncio.ensure_future(visits)
+    watch = asyncio.ensure_future(_cancelled_late(task))
+    try:
+        return await task
+    except asyncio.CancelledError:
+        own = asyncio.current_task()
+        if draining() and not (own and own.cancelling()):
+            raise drained() from None
+        raise
+    finally:
+        watch.cancel()
+        if not task.done():
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+
+async def _cancelled_late(task: asyncio.Future[Any]) -> None:
+    while not draining():
+        await asyncio.sleep(_LOOK_S)
+    await asyncio.sleep(DRAIN_S)
+    task.cancel()

@@ -1,0 +1,120 @@
+"""The workers of a run: they are started when they are needed, and replaced when they are lost."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from collections.abc import Mapping
+
+from starec_sim.environment import Environment
+from starec_sim.errors import RunError
+from starec_sim.runs.digests import environment_digest
+from starec_sim.workers.messages import Failed, Ready, Setup, Warned
+from starec_sim.workers.transport import Connection, Transport, WorkerLost
+from starec_sim.workers.worker import versions
+
+
+class WorkerPool:
+    """The workers of a run.
+
+    Args:
+        transport: Starts them.
+        setup: What they are built from.
+    """
+
+    def __init__(self, transport: Transport, setup: Setup) -> None:
+        self.transport = transport
+        self.setup = setup
+        self._connections: dict[int, Connection] = {}
+        self._places: dict[int, str] = {}
+
+    async def start(self) -> None:
+        """Start all workers and wait until they are built.
+
+        Raises:
+            StarecError: One cannot be started or built.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number in range(self.transport.workers()):
+                    group.create_task(self.worker(number))
+        except BaseExceptionGroup as failures:
+            first = failures.exceptions[0]
+            if isinstance(first, WorkerLost):
+                first = RunError(
+                    f"a worker {first} while it was built",
+                    hint="what it printed last says why; executor: per_user needs no workers",
+                )
+            raise first from None
+
+    async def worker(self, number: int) -> Connection:
+        """Return the connection to a worker; it is started and built if it is not there.
+
+        Raises:
+            StarecError: It cannot be started or built.
+            WorkerLost: It ended while it was built.
+        """
+        if number in self._connections:
+            return self._connections[number]
+        connection = self._connections[number] = await self.transport.start(number)
+        try:
+            await connection.send(self.setup)
+            while not isinstance(message := await connection.receive(), Ready):
+                told(message)
+            _check_versions(message.versions, message.place)
+        except BaseException:
+            await self.lose(number)
+            raise
+        self._places[number] = message.place
+        return connection
+
+    def has_others(self, number: int) -> bool:
+        """Return whether there are workers besides this one."""
+        return any(other != number for other in self._connections)
+
+    def world_of(self, environment: Environment) -> str:
+        """Return the digest that the environments of workers must have; empty on one machine."""
+        return environment_digest(environment) if self.transport.is_remote else ""
+
+    async def lose(self, number: int) -> str:
+        """Forget a worker that was lost, and return where it was."""
+        connection = self._connections.pop(number, None)
+        if connection is not None:
+            await connection.close()
+        return self._places.pop(number, f"number {number + 1}")
+
+    async def close(self) -> None:
+        """End all workers."""
+        for number in list(self._connections):
+            await self.lose(number)
+        await self.transport.close()
+
+
+def told(message: object) -> None:
+    """Repeat a warning of a worker, or raise its error.
+
+    Raises:
+        StarecError: What the worker raised.
+        RuntimeError: It raised another exception, a defect.
+    """
+    if isinstance(message, Warned):
+        warnings.warn(message.text, message.category, stacklevel=2)
+    elif isinstance(message, Failed):
+        raise message.exception()
+
+
+def _check_versions(there: Mapping[str, str], place: str) -> None:
+    """Refuse a worker with other versions.
+
+    Raises:
+        RunError: Names the machine and the versions.
+    """
+    here = versions()
+    other = [
+        f"{name} {there[name]}, not {here[name]}" for name in here if there[name] != here[name]
+    ]
+    if other:
+        raise RunError(
+            f"the worker that is {place} has other versions than the run: {'; '.join(other)}",
+            hint="install the same versions on all machines of the cluster",
+        )

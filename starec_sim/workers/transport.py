@@ -1,0 +1,68 @@
+"""How the parent reaches its workers."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from starec_sim.errors import RunError
+from starec_sim.workers.messages import State
+
+
+class WorkerLost(Exception):  # noqa: N818 - it is replaced
+    """A worker ended without being told to; the text says how."""
+
+
+class NoRoomError(RunError):
+    """There is no room for a worker."""
+
+
+class Connection(Protocol):
+    """The way to one worker."""
+
+    async def send(self, message: Any) -> None:
+        """Send a message.
+
+        Raises:
+            WorkerLost: The worker has ended.
+        """
+        ...
+
+    async def receive(self) -> Any:
+        """Wait for the next message of the worker.
+
+        Raises:
+            WorkerLost: The worker has ended.
+        """
+        ...
+
+    async def close(self) -> None:
+        """End the worker, whatever it does."""
+        ...
+
+
+class Transport(Protocol):
+    """Starts workers."""
+
+    is_remote: bool
+    """Whether workers may run on other machines, which may have other data."""
+
+    def workers(self) -> int:
+        """Return how many workers there should be now."""
+        ...
+
+    async def start(self, number: int) -> Connection:
+        """Start the worker of a number, from 0.
+
+        Raises:
+            NoRoomError: There is no room for it now.
+            StarecError: It cannot be started.
+        """
+        ...
+
+    def share(self, state: State) -> Any:
+        """Make the state of an environment readable for all workers, until the next one is."""
+        ...
+
+    async def close(self) -> None:
+        """Give back everything that is shared. All workers have ended."""
+        ...

@@ -1,0 +1,108 @@
+"""No array of (users, items) is made, at sizes where one would be seen."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+
+from starec_environments.datasets.world import Tastes
+from starec_environments.feed import FeedEnvironment
+from starec_environments.recommenders.neighbours import EASE
+from starec_sim.dataset import Dataset, Interactions
+from starec_sim.errors import DataError
+from starec_sim.plugins import load
+from starec_sim.progress import progress_listener
+from starec_sim.rng import Streams
+from starec_sim.types import Action, Decision, Item, Step, User, Verdict, Visit
+
+USERS, ITEMS, EACH = 10_000, 5_000, 4
+BYTES = 2 * USERS * ITEMS
+"""Of an array of (users, items) with two bytes for each pair; numbers have four or eight."""
+
+
+class Parity:
+    """A world in which odd items are liked."""
+
+    source = "world"
+
+    def ratings(self, user, items, round):
+        return 2.0 + 2.0 * (items % 2)
+
+
+def large_dataset():
+    rng = np.random.default_rng(0)
+    users = np.repeat(np.arange(USERS), EACH)
+    items = rng.integers(0, ITEMS, USERS * EACH)
+    return Dataset(
+        "large",
+        tuple(User(f"u{n}") for n in range(USERS)),
+        tuple(Item(f"i{n}", f"Title {n}") for n in range(ITEMS)),
+        Interactions(users, items, np.full(len(users), 4.0), np.arange(len(users))),
+        Parity(),
+    )
+
+
+def play_a_round(environment):
+    """Play the visits of a round, in which the first item of each page is watched."""
+    visits = []
+    for user in environment.begin_round(0):
+        shown = environment.observe(user, ())
+        first = shown.slate[0]
+        decision = Decision(
+            actions=tuple(Action(i, *(("watch", 4.0) if i == first else ())) for i in shown.slate)
+        )
+        answer = environment.respond(user, (), shown, decision)
+        memory = None
+        visits.append(
+            Visit(user, 0, (Step(shown, decision, answer, Verdict(False, ""), (), memory),))
+        )
+    environment.end_round(visits)
+    return visits
+
+
+@pytest.mark.parametrize("recommender", ["popularity", "item-knn"])
+def test_a_round_of_many_users_makes_no_array_of_users_and_items(recommender):
+    dataset = large_dataset()
+    tracemalloc.start()
+    try:
+        config = FeedEnvironment.Config(
+            recommender={"use": recommender}, min_interactions=1, activity=0.01, pages=1
+        )
+        visits = play_a_round(FeedEnvironment(config, dataset, Streams(0)))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert visits
+    assert peak < BYTES
+
+
+def test_the_tastes_of_users_are_drawn_when_they_are_asked_for():
+    asked = []
+
+    def draw(user):
+        asked.append(user)
+        return np.full(3, float(user))
+
+    tastes = Tastes(draw, n_values=2**21)  # two users are kept
+    for user in (5, 5, 6, 7, 5):
+        assert tastes.of(user).tolist() == [user] * 3
+    assert asked == [5, 6, 7, 5]
+
+
+def test_ease_refuses_a_catalogue_whose_weights_do_not_fit():
+    recommender = EASE(EASE.Config(most_items=4), n_users=6, n_items=6, seed=0)
+    log = Interactions(np.arange(6), np.arange(6), np.full(6, 5.0), np.arange(6))
+    with pytest.raises(DataError, match="a weight for each pair of items: a fit on 6 items"):
+        recommender.fit(log)
+
+
+def test_recommending_to_many_users_reports_its_progress():
+    found = load("recommenders", "popularity")
+    recommender = found(found.Config(), n_users=50, n_items=2**16, seed=0)
+    seen = csr_matrix((50, 2**16), dtype=np.float32)
+    told = []
+    with progress_listener(lambda *each: told.append(each)):
+        recommender.recommend(np.arange(50), 3, seen, np.random.default_rng(0))
+    assert told[0] == ("recommending, user", 16, 50)
+    assert told[-1] == ("recommending, user", 50, 50)

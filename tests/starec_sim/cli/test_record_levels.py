@@ -1,0 +1,93 @@
+"""Commands on runs that were recorded with `record: decisions` or `metrics`."""
+
+import pytest
+
+from starec_sim import runner
+from starec_sim.errors import ConfigError
+from starec_sim.experiment import Experiment, PolicySpecs, read_experiment
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Return the folders of one tiny run, recorded at each level."""
+    folders = {}
+    for level in ("everything", "decisions", "metrics"):
+        experiment = Experiment(
+            name=level,
+            rounds=1,
+            runs_dir=tmp_path_factory.mktemp(level),
+            record=level,
+            data={"use": "synthetic", "users": 4, "items": 40, "interactions": 12},
+            environment={"use": "feed", "recommender": "popularity", "activity": 1.0, "pages": 1},
+            policies=PolicySpecs(fast={"use": "lexical"}, slow={"use": "lexical"}),
+        )
+        folders[level] = runner.run(experiment)
+    return folders
+
+
+def test_all_levels_give_the_digest_of_the_run(runs):
+    assert len({result.digest for result in runs.values()}) == 1
+
+
+DECISIONS = (
+    ("why", "u1", "1"),
+    ("show", "--user", "u1"),
+    ("search", "drama"),
+    ("scan",),
+    ("diff",),
+    ("export", "--impressions", "shown.csv"),
+)
+EVERYTHING = (
+    ("replay",),
+    ("fork", "--at-round", "1", "--set", "agent.gate.when=never"),
+    ("export", "--turns", "turns.jsonl"),
+    ("export", "--to", "otel", "--out", "spans.jsonl"),
+)
+
+
+@pytest.mark.parametrize(
+    ("command", "level", "needed"),
+    [(command, "metrics", "decisions") for command in DECISIONS]
+    + [(command, "decisions", "everything") for command in EVERYTHING],
+)
+def test_a_command_names_the_level_that_it_needs(runs, starec, tmp_path, command, level, needed):
+    folder = runs[level].folder
+    name, *rest = [str(tmp_path / word) if "." in word[-6:] else word for word in command]
+    if command[-1].startswith("agent."):
+        rest[-1] = command[-1]
+    others = [str(runs["everything"].folder)] if name == "diff" else []
+    failed = starec(name, folder, *others, *rest)
+    assert failed.status == 2
+    said = " ".join(failed.err.split())
+    assert f"recorded with `record: {level}`" in said
+    assert f"needs `record: {needed}`" in said
+    assert f"--set record={needed}" in said
+
+
+def test_a_run_with_decisions_shows_a_step_and_says_what_it_lacks(runs, starec):
+    folder = runs["decisions"].folder
+    why = starec("why", folder, "u1", "1", width=200)
+    assert why.status == 0
+    assert "not on record" in why.out
+    scan = starec("scan", folder, width=200)
+    assert scan.status == 0
+    assert "keeps no answers" in scan.out
+
+
+def test_a_run_with_metrics_says_what_its_figures_are(runs, starec):
+    show = starec("show", runs["metrics"].folder, width=200)
+    assert show.status == 0
+    assert "means of rounds" in show.out
+
+
+def test_a_run_with_everything_and_one_with_decisions_are_the_same(runs, starec):
+    diff = starec("diff", runs["everything"].folder, runs["decisions"].folder)
+    assert diff.status == 0
+    assert "are the same" in diff.out
+
+
+def test_an_arm_cannot_be_recorded_otherwise(tmp_path):
+    file = tmp_path / "experiment.yaml"
+    file.write_text("name: a\nenvironment: feed\narms: {b: {record: metrics}}\n")
+    with pytest.raises(ConfigError, match="all arms of an experiment share this key"):
+        read_experiment(file)

@@ -1,0 +1,148 @@
+"""What goes between processes arrives as it was: visits with their turns, and arrays of a state."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays, scalar_dtypes
+
+from starec_sim.errors import PausedError, PolicyError, RunError
+from starec_sim.policies.gateway import GatewayResources
+from starec_sim.tasks import FEED
+from starec_sim.types import (
+    CallKey,
+    Decision,
+    Experience,
+    Feedback,
+    Memory,
+    Observation,
+    Step,
+    Turn,
+    Verdict,
+    Visit,
+)
+from starec_sim.workers import compact
+from starec_sim.workers.messages import Answered, Failed, Ready
+from starec_sim.workers.policies import Outbox, with_turns
+from starec_sim.workers.pool import WorkerPool
+from starec_sim.workers.shared_state import SharedStates
+from starec_sim.workers.transport import WorkerLost
+from starec_sim.workers.worker import versions
+
+
+@given(
+    st.dictionaries(
+        st.text(max_size=9),
+        scalar_dtypes().flatmap(lambda kind: arrays(kind, array_shapes(min_dims=0, min_side=0))),
+        max_size=4,
+    )
+)
+def test_a_shared_state_is_read_as_it_was_written(state):
+    states = SharedStates()
+    try:
+        file = compact.loads(compact.dumps(states.share(state)))
+        read = file.arrays()
+        states.close()  # who has mapped the file keeps it
+        assert read.keys() == state.keys()
+        for name, array in state.items():
+            assert read[name].dtype == array.dtype and read[name].shape == array.shape
+            assert read[name].tobytes() == array.tobytes()
+    finally:
+        states.close()
+
+
+def test_what_one_process_writes_into_a_shared_state_stays_there():
+    states = SharedStates()
+    file = states.share({"mood": np.zeros(3), "words": np.array(["a", "bc"])})
+    mine, theirs = file.arrays(), file.arrays()
+    mine["mood"][1] = 5
+    assert theirs["mood"].tolist() == [0, 0, 0]
+    assert theirs["words"].tolist() == ["a", "bc"]
+    states.close()
+
+
+def test_a_turn_travels_once_and_the_visit_refers_to_it():
+    sent = []
+    outbox = Outbox(sent.append, GatewayResources())
+    turn = Turn("fast", 0, "p", (("user", "a long prompt " * 50),), "answer", 1, 1, 0.1)
+    own = Turn("slow", 0, "p", (("user", "the agent made it up"),), "answer", 1, 1, 0.1)
+    step = Step(
+        Observation(FEED, (3,), ("card",)),
+        Decision(),
+        Feedback((Experience(3, 4.0, "world"),), ending="left"),
+        Verdict(False, ""),
+        (turn, own),
+        Memory((Experience(3, 4.0, "world"),), "likes it", 1),
+    )
+    visit = Visit(7, 2, (step,))
+    key = CallKey(2, 7, 0, "fast")
+    outbox._new.append((key, turn))
+    outbox.know(key, turn)
+    referred = compact.dumps(outbox.referred(visit))
+    outbox.flush()
+    (answered,) = map(compact.loads, map(compact.dumps, sent))
+    assert isinstance(answered, Answered)
+    assert b"a long prompt" not in referred and b"the agent made it up" in referred
+    assert with_turns(compact.loads(referred), dict(answered.turns)) == visit
+
+
+def test_an_error_arrives_with_its_cause_and_a_defect_with_its_traceback():
+    paused = PausedError("no endpoint", hint="start it", reason="endpoint")
+    paused.__cause__ = PolicyError("refused it", cause="refused")
+    arrived = compact.loads(compact.dumps(Failed.of(paused, 3))).exception()
+    assert (arrived.message, arrived.hint, arrived.reason) == (
+        "no endpoint",
+        "start it",
+        "endpoint",
+    )
+    assert arrived.__cause__.cause == "refused"
+    try:
+        raise KeyError("x")
+    except KeyError as error:
+        defect = compact.loads(compact.dumps(Failed.of(error))).exception()
+    assert isinstance(defect, RuntimeError) and "KeyError: 'x'" in str(defect)
+
+
+class OneMessage:
+    """A transport whose workers say one thing, or end."""
+
+    is_remote = False
+
+    def __init__(self, message):
+        self.message = message
+        self.closed = 0
+
+    def workers(self):
+        return 1
+
+    async def start(self, number):
+        return self
+
+    async def send(self, message):
+        pass
+
+    async def receive(self):
+        if isinstance(self.message, Exception):
+            raise self.message
+        return self.message
+
+    async def close(self):
+        self.closed += 1
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        (Ready({**versions(), "starec-sim": "0.0.7"}, "process 9 on node-3"), "0.0.7"),
+        (Ready({**versions(), "Python": "3.9.1"}, "process 9 on node-3"), "node-3"),
+        (WorkerLost("ended with exit code 3"), "exit code 3 while it was built"),
+        (Failed(RunError("process 9 on node-3 has other code of plug-ins")), "other code"),
+    ],
+)
+def test_a_worker_that_does_not_fit_is_named_and_ended(message, words):
+    import asyncio
+
+    transport = OneMessage(message)
+    with pytest.raises(RunError, match=words):
+        asyncio.run(WorkerPool(transport, None).start())
+    assert transport.closed

@@ -1,0 +1,207 @@
+"""Rounds that workers play have the digest of rounds that one process plays."""
+
+import shutil
+import sqlite3
+import sys
+from contextlib import closing
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from starec_sim import runner
+from starec_sim.errors import (
+    ConfigError,
+    ContractError,
+    ContractWarning,
+    PausedError,
+    PluginError,
+    PolicyError,
+    RunError,
+)
+from starec_sim.experiment import Experiment
+from starec_sim.runs.recorder import Recorder
+from starec_sim.workers import start
+from tests.starec_sim.workers.in_process import InProcess
+
+HERE = Path(__file__).parent
+LEXICAL = {"use": "lexical"}
+COUNTED = {"use": f"{HERE / 'counted_policy.py'}:CountedPolicy"}
+FEED = {"use": "feed", "recommender": "als", "page_size": 6}
+NUMBERS = count()
+
+
+@pytest.fixture
+def experiment(tmp_path):
+    def experiment(policy=LEXICAL, **changes):
+        values = {
+            "name": f"test-{next(NUMBERS)}",
+            "rounds": 2,
+            "runs_dir": tmp_path / "runs",
+            "data": {"use": "synthetic", "users": 15, "items": 160},
+            "environment": FEED,
+            "policies": {"fast": policy, "slow": policy},
+        }
+        return Experiment(**values | changes)
+
+    return experiment
+
+
+@pytest.fixture
+def in_workers(monkeypatch):
+    """Play with workers in this process; return what a function of the experiment returns."""
+
+    def in_workers(experiment, workers=2, lost_after=None, play=runner.run, **options):
+        transport = InProcess(workers, lost_after, **options)
+        monkeypatch.setattr(start, "_transport", lambda *settings: transport)
+        changed = experiment.model_copy(
+            update={"executor": experiment.executor.model_copy(update={"use": "processes"})}
+        )
+        in_workers.transport = transport
+        return play(changed)
+
+    return in_workers
+
+
+@pytest.mark.parametrize("workers", [1, 3, 16])
+def test_the_digest_does_not_depend_on_the_number_of_workers(experiment, in_workers, workers):
+    # Neither 3 nor 16 divides the 15 users.
+    assert in_workers(experiment(), workers).digest == runner.run(experiment()).digest
+
+
+WORLDS = {
+    "signals": {**FEED, "signals": ["popularity", "rating", "together"], "refit_every": 2},
+    "ranking": {"use": "ranking", "choices": 4},
+    "drifting": {"use": "ranking", "min_picks": 3},
+    "news": {"use": "news"},
+    "shop": {"use": "shop"},
+    "short-video": {"use": "short-video"},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("world", WORLDS.values(), ids=WORLDS)
+def test_every_world_goes_on_in_another_process(experiment, in_workers, world):
+    own = world["use"] in ("news", "shop", "short-video")
+    changes = {"environment": world, "rounds": 3, **({"data": None} if own else {})}
+    assert in_workers(experiment(**changes)).digest == runner.run(experiment(**changes)).digest
+
+
+@pytest.mark.slow
+def test_a_schedule_and_notes_about_items_reach_the_workers(experiment, in_workers):
+    schedule = [
+        {"round": 2, "set": {"environment.page_size": 4}},
+        {"round": 3, "event": {"use": "message", "text": "A sale!"}},
+    ]
+    scheduled = experiment(schedule=schedule, rounds=3)
+    assert in_workers(scheduled).digest == runner.run(scheduled).digest
+    notes = experiment(agent="agentcf", environment={"use": "ranking", "choices": 3}, rounds=3)
+    assert in_workers(notes).digest == runner.run(notes).digest
+
+
+@pytest.mark.parametrize("policy", [LEXICAL, COUNTED], ids=["in the workers", "in the parent"])
+def test_a_lost_worker_is_replaced_and_no_known_answer_is_asked_for_again(
+    experiment, in_workers, policy
+):
+    alone = runner.run(experiment(policy))
+    result = in_workers(experiment(policy), lost_after={1: 5, 2: 9})
+    assert in_workers.transport.started == 4
+    assert result.digest == alone.digest
+    assert result.ledger.total("calls") == alone.ledger.total("calls")
+
+
+def test_without_room_for_another_worker_those_that_are_left_play_on(experiment, in_workers):
+    result = in_workers(experiment(), lost_after={2: 4}, room=2)
+    assert in_workers.transport.started == 2
+    assert result.digest == runner.run(experiment()).digest
+
+
+def test_a_shard_that_loses_two_workers_pauses_the_run(experiment, in_workers, tmp_path):
+    with pytest.raises(PausedError, match=r"exit code 9 in round 1, while it played users in rows"):
+        in_workers(experiment(), 1, {1: 2, 2: 2})
+    (folder,) = (tmp_path / "runs").iterdir()
+    alone = runner.run(experiment())
+    assert (
+        in_workers(experiment(), play=lambda changed: runner.resume(folder)).digest == alone.digest
+    )
+
+
+def test_a_budget_is_held_to_over_all_workers(experiment, in_workers, tmp_path):
+    limited = experiment(budget={"calls": 20})
+    with pytest.raises(PausedError, match="calls 20 of 20"):
+        in_workers(limited, 4)
+    (folder,) = (tmp_path / "runs").iterdir()
+    unlimited = {"budget": {"calls": None}}
+    result = in_workers(limited, play=lambda changed: runner.resume(folder, **unlimited))
+    alone = runner.run(experiment())
+    assert result.digest == alone.digest
+    assert result.ledger.total("calls") == alone.ledger.total("calls")
+
+
+def test_an_endpoint_that_is_gone_pauses_the_run_with_its_own_reason(experiment, in_workers):
+    gone = {"use": "openai", "model": "tiny", "base_url": "http://127.0.0.1:9/v1"}
+    with pytest.raises(PausedError) as paused:
+        in_workers(experiment(gone, gateway={"retries": 0, "backoff_s": 0}))
+    assert paused.value.reason == "endpoint"
+    assert isinstance(paused.value.__cause__, PolicyError), "it came back from the worker whole"
+
+
+def test_a_full_disk_ends_the_run_at_its_last_round(experiment, in_workers, tmp_path, monkeypatch):
+    def full(recorder):
+        raise RunError("the disk is full")
+
+    alone = runner.run(experiment())
+    shutil.rmtree(tmp_path / "runs")
+    with monkeypatch.context() as patched, pytest.raises(RunError, match="the disk is full"):
+        patched.setattr(Recorder, "flush", full)
+        in_workers(experiment())
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert (
+        in_workers(experiment(), play=lambda changed: runner.resume(folder)).digest == alone.digest
+    )
+
+
+def test_calls_in_workers_are_counted_for_the_run(experiment, in_workers):
+    result = in_workers(experiment())
+    with closing(sqlite3.connect(result.folder / "run.sqlite")) as db:
+        (counted,) = db.execute("SELECT SUM(calls) FROM sessions").fetchone()
+    assert counted == result.ledger.total("calls")
+
+
+def test_a_replay_gives_recorded_answers_to_workers(experiment, in_workers):
+    recorded = runner.run(experiment())
+    replayed = in_workers(experiment(gateway={"replay": str(recorded.folder)}))
+    assert replayed.digest == recorded.digest
+
+
+def test_a_plug_in_that_fails_in_one_visit_is_left_out_there_too(experiment, in_workers):
+    agent = {"use": f"{HERE / 'counted_policy.py'}:FailingAgent"}
+    with pytest.raises(PluginError, match="no user 3"):
+        in_workers(experiment(agent=agent, rounds=1))
+    skipped = experiment(agent=agent, rounds=1, plugin_errors="skip")
+    with pytest.warns(ContractWarning, match="no user 3"):
+        here, there = runner.run(skipped).digest, in_workers(skipped).digest
+    assert here == there
+
+
+def test_an_environment_that_cannot_be_restored_is_named_with_the_visitor(experiment, in_workers):
+    world = {"use": f"{HERE / 'forgetful_world.py'}:ForgetfulWorld"}
+    forgetful = experiment(environment=world, data=None, rounds=3)
+    with pytest.raises(ContractError, match=r"visitors in round 3: not the user in row 4") as error:
+        in_workers(forgetful)
+    assert "state()" in error.value.hint
+
+
+def test_a_traced_run_is_refused_with_the_key_to_change(experiment, in_workers, monkeypatch):
+    monkeypatch.setattr(runner, "check_tracing", lambda: "sent away")
+    with pytest.raises(ConfigError, match="not traced") as error:
+        in_workers(experiment(tracing=True))
+    assert "executor: per_user" in error.value.hint
+
+
+def test_ray_that_is_not_installed_is_named_with_the_command(experiment, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(RunError, match="Ray cannot be imported") as error:
+        runner.run(experiment(executor="ray"))
+    assert "pip install 'starec-sim[ray]'" in error.value.hint
+    assert not list((tmp_path / "runs").iterdir()), "nothing is left of a run that cannot begin"
