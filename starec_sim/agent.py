@@ -14,6 +14,7 @@ from starec_sim.environment import Environment
 from starec_sim.types import (
     CallKey,
     Decision,
+    ExpectedAnswer,
     Memory,
     Messages,
     Node,
@@ -35,7 +36,11 @@ class Policies(Protocol):
         ...
 
     async def ask(
-        self, key: CallKey, messages: Messages, schema: Mapping[str, Any] | None = None
+        self,
+        key: CallKey,
+        messages: Messages,
+        schema: Mapping[str, Any] | None = None,
+        expected: ExpectedAnswer | None = None,
     ) -> Turn:
         """Ask the policy of a node.
 
@@ -43,6 +48,7 @@ class Policies(Protocol):
             key: Who asks, when, and which policy: see `Call.key`. A key is asked once in a trial.
             messages: The question.
             schema: The JSON schema of the answer, with one word as `title`; only if `structured`.
+            expected: The answer that is expected, for policies that can be held to its form.
 
         Raises:
             PolicyError: There is no answer after all retries.
@@ -65,7 +71,11 @@ class UnaskedPolicies:
         return False
 
     async def ask(
-        self, key: CallKey, messages: Messages, schema: Mapping[str, Any] | None = None
+        self,
+        key: CallKey,
+        messages: Messages,
+        schema: Mapping[str, Any] | None = None,
+        expected: ExpectedAnswer | None = None,
     ) -> Turn:
         """Refuse to ask."""
         raise AssertionError(self._why)

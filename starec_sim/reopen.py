@@ -27,7 +27,7 @@ from starec_sim.runs.manifest import read_manifest
 from starec_sim.runs.reader import Reader, RecordedTrial
 from starec_sim.runs.record_errors import readable_errors
 from starec_sim.runs.trial_state import load_state
-from starec_sim.types import CallKey, Memory, Messages, Node, Step, Turn, Visit
+from starec_sim.types import CallKey, ExpectedAnswer, Memory, Messages, Node, Step, Turn, Visit
 
 
 @dataclass(frozen=True)
@@ -95,13 +95,17 @@ class RecordedFirst:
         return self._policies.structured(node)
 
     async def ask(
-        self, key: CallKey, messages: Messages, schema: Mapping[str, Any] | None = None
+        self,
+        key: CallKey,
+        messages: Messages,
+        schema: Mapping[str, Any] | None = None,
+        expected: ExpectedAnswer | None = None,
     ) -> Turn:
         """Return the recorded turn of this question, or ask."""
         turn = self._turns.get(key)
         if turn is not None and turn.messages == messages:
             return replace(turn, error="", source="replay", tries=0, cost_usd=None)
-        return await self._policies.ask(key, messages, schema)
+        return await self._policies.ask(key, messages, schema, expected)
 
 
 class NoStore:
@@ -276,7 +280,11 @@ class _NothingElse:
         self.structured = policies.structured
 
     async def ask(
-        self, key: CallKey, messages: Messages, schema: Mapping[str, Any] | None = None
+        self,
+        key: CallKey,
+        messages: Messages,
+        schema: Mapping[str, Any] | None = None,
+        expected: ExpectedAnswer | None = None,
     ) -> Turn:
         raise RunError(
             f"the question at {key} is not on record",

@@ -257,6 +257,22 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpectedAnswer:
+    """The answer that a question expects, for policies that can be held to a form."""
+
+    form: Literal["tags", "json"]
+    """How it is written."""
+    parts: tuple[str, ...]
+    """Its parts, in order, such as `think` and `ranking`."""
+    labels: int = 0
+    """How many labels it has to name."""
+    task: Task | None = None
+    """What is asked for, if it is a decision."""
+    words: int = 0
+    """The longest text besides reasoning, in words; 0 for no limit."""
+
+
+@dataclass(frozen=True, slots=True)
 class Tokens:
     """The token ids of a turn, as the engine read and sampled them; text is not tokenised again."""
 

@@ -11,6 +11,7 @@ of a prompt uses this package. It knows no agent and needs no torch.
 | `terms` | polarities, stars, experiences, and the counts of a summary |
 | `prompt` | `read_prompt`: what a prompt asks for and shows |
 | `json_schema` | the JSON schema of an answer |
+| `grammar`, `number_ranges` | the grammar of an answer, for models that are held to it |
 | `parts` | the parts of an answer in either form |
 | `decisions`, `summaries` | strict reading of rankings, actions and texts |
 | `findings` | what is wrong with an answer |
@@ -21,7 +22,7 @@ of a prompt uses this package. It knows no agent and needs no torch.
 from starec_sim.answers.decisions import read_decision
 from starec_sim.answers.endings import ending_note
 from starec_sim.answers.findings import MAX_ANSWER, Findings
-from starec_sim.answers.json_schema import answer_schema
+from starec_sim.answers.json_schema import answer_schema, asked_parts
 from starec_sim.answers.labelling import label, labelled, labels
 from starec_sim.answers.parts import Form
 from starec_sim.answers.prompt import (
@@ -64,6 +65,7 @@ __all__ = [
     "ShownExperience",
     "TermCount",
     "answer_schema",
+    "asked_parts",
     "card_terms",
     "count_line",
     "ending_note",

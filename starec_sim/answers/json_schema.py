@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from starec_sim.answers.tags import ACTIONS, NEXT, RANKING
@@ -16,6 +17,7 @@ from starec_sim.tasks import FEED, ActionKind, Task
 _TAG = re.compile(r"^<([a-z_]+)>", re.MULTILINE)
 
 
+@lru_cache(maxsize=256)
 def asked_parts(form: str) -> tuple[str, ...]:
     r"""Return the names of the parts that a prompt asks for, in order.
 

@@ -16,7 +16,7 @@ from starec_sim.errors import ConfigError
 from starec_sim.executors.event_loop import run_coroutine
 from starec_sim.policies.lexical import LexicalPolicy
 from starec_sim.tasks import FEED, RANKING, Task
-from starec_sim.types import CallKey, Memory, Messages, Node, Turn, Visit
+from starec_sim.types import CallKey, ExpectedAnswer, Memory, Messages, Node, Turn, Visit
 
 _TASKS = (RANKING, FEED)
 _ROUNDS = 2
@@ -44,7 +44,11 @@ class ScriptedPolicies:
         return False
 
     async def ask(
-        self, key: CallKey, messages: Messages, schema: Mapping[str, Any] | None = None
+        self,
+        key: CallKey,
+        messages: Messages,
+        schema: Mapping[str, Any] | None = None,
+        expected: ExpectedAnswer | None = None,
     ) -> Turn:
         """Answer, after others had their turn."""
         self.asked.append(key)

@@ -313,6 +313,12 @@ def _check_pages(experiment: Experiment, stage: FromFeedback) -> None:
 
 def _check_request(fast: Mapping[str, Any]) -> None:
     """Check that no parameter of the request changes what the server samples from."""
+    if fast.get("constrained"):
+        raise ConfigError(
+            f"policies.fast.constrained: {fast['constrained']} changes what the policy samples "
+            "from, and what learns does not know of it",
+            hint="take it out: a training plays without it, and the trained weights play with it",
+        )
     changing = [key for key in _CHANGE_SAMPLING if key in (fast.get("extra_body") or {})]
     if changing or fast.get("structured"):
         key = f"extra_body.{changing[0]}" if changing else "structured"

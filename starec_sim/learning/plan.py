@@ -84,7 +84,7 @@ class Plan:
             ),
             (self.stage_2 or "grpo", f"{self.steps:,} steps in {self.episodes:,} episodes"),
             ("question", f"{self.prompt_tokens:,} tokens ({self.tokenizer})"),
-            ("answer", f"at most {self.answer_tokens:,} tokens"),
+            ("answer", f"at most {self.answer_tokens:,} tokens, not held to a form"),
             ("calls", f"at most {self.calls:,}, with {self.sampled_tokens:,} tokens"),
             ("learner reads", f"at most {self.learned_tokens:,} tokens, prompts shared"),
             ("learner memory", memory),

@@ -26,7 +26,18 @@ from starec_sim.errors import ContractError
 from starec_sim.learning.rewards import AnswerOutcome, Rewards, counters, outcome_of, returns
 from starec_sim.learning.rows import Rollout, TokenRow, merge
 from starec_sim.learning.trials import BRANCH, EPISODE, FOLLOW_UP
-from starec_sim.types import CallKey, Memory, Messages, Node, Observation, Step, Tokens, Turn, Visit
+from starec_sim.types import (
+    CallKey,
+    ExpectedAnswer,
+    Memory,
+    Messages,
+    Node,
+    Observation,
+    Step,
+    Tokens,
+    Turn,
+    Visit,
+)
 
 Groups = Literal["branch", "episode"]
 
@@ -72,7 +83,11 @@ class _GroupPolicies:
         return self._policies.structured(node)
 
     async def ask(
-        self, key: CallKey, messages: Messages, schema: Mapping[str, Any] | None = None
+        self,
+        key: CallKey,
+        messages: Messages,
+        schema: Mapping[str, Any] | None = None,
+        expected: ExpectedAnswer | None = None,
     ) -> Turn:
         attempt = key.attempt
         as_group = attempt == 0 and key.node in self._nodes
@@ -80,7 +95,9 @@ class _GroupPolicies:
         # All at once, so that a local engine reads the prompt once.
         turns = await asyncio.gather(
             *(
-                self._policies.ask(key._replace(attempt=self._offset + each), messages, schema)
+                self._policies.ask(
+                    key._replace(attempt=self._offset + each), messages, schema, expected
+                )
                 for each in attempts
             )
         )
@@ -339,5 +356,11 @@ def _rows(turns: Sequence[Turn]) -> tuple[tuple[TokenRow, ...], Tokens]:
             f"the policy {turns[0].policy if turns else ''} reports no tokens, so nothing can be "
             "learned from its answers",
             hint="train `local`, or set token_ids: true for `openai` and a server that gives them",
+        )
+    if any(each.sampling.get("constrained") for each in tokens):
+        raise ContractError(
+            f"the policy {turns[0].policy} was held to a grammar, so the probabilities that it "
+            "reports are not those of its weights",
+            hint="set constrained: false for the policy that learns",
         )
     return merge(tokens), tokens[-1]

@@ -24,6 +24,7 @@ from starec_sim.learning.training_run import Players, TrainingRun, policy_of_ver
 from starec_sim.learning.trials import validation_arm
 from starec_sim.learning.weight_sync import weight_sync_of
 from starec_sim.plugin_code import PluginCode, noted_code
+from starec_sim.policies.abilities import Constrained
 from starec_sim.policies.engine.adapters import adapter_folder
 from starec_sim.policies.engine.checkpoints import resolve_model
 from starec_sim.runner import announce_tracing, config_text, resumed_experiment
@@ -198,6 +199,9 @@ def _players(run: OpenRun, parts: _Parts) -> Players:
     """Build the policies. What cannot be trained is refused before a teacher is paid."""
     training, experiment = parts.training, parts.arm.experiment
     policies = parts.builder.policies(parts.arm)
+    fast = policies["fast"].model
+    if isinstance(fast, Constrained):
+        fast.constrained = False  # what learns knows nothing of the grammar
     teacher = None
     if training.sft is not None and training.sft.samples is None:
         teacher = parts.builder.teacher(training.sft.teacher, "train.sft.teacher")

@@ -28,6 +28,14 @@ class Structured(Protocol):
 
 
 @runtime_checkable
+class Constrained(Protocol):
+    """Can be held to the form of an answer: calls take `expected=`, an `ExpectedAnswer`."""
+
+    constrained: Any
+    """Whether it is; any true value means yes. A training sets it to False."""
+
+
+@runtime_checkable
 class Seeded(Protocol):
     """Samples with a given seed: calls take `seed=`."""
 
@@ -240,6 +248,11 @@ class Abilities:
         return self._structured is not None and bool(self._structured.structured)
 
     @property
+    def takes_expected(self) -> bool:
+        """Whether calls may carry what their answer has to hold."""
+        return self._constrained is not None and bool(self._constrained.constrained)
+
+    @property
     def takes_seed(self) -> bool:
         """Whether calls may carry a seed."""
         return self._seeded is not None and bool(self._seeded.seeded)
@@ -327,6 +340,10 @@ class Abilities:
     @cached_property
     def _structured(self) -> Structured | None:
         return self._model if isinstance(self._model, Structured) else None
+
+    @cached_property
+    def _constrained(self) -> Constrained | None:
+        return self._model if isinstance(self._model, Constrained) else None
 
     @cached_property
     def _seeded(self) -> Seeded | None:

@@ -147,7 +147,8 @@ async def rewrite_user(state: CFState, runtime: Runtime[CFContext]) -> Update:
         context.call, state["summary"], cards, state["right"], chosen, form
     )
     read = _reader(PREFERENCES, context.prompts.summary_words, form)
-    readings, turns = await ask_and_repair(context, state, Asked("slow", "reflect", messages), read)
+    asked = Asked("slow", "reflect", messages, words=context.prompts.summary_words)
+    readings, turns = await ask_and_repair(context, state, asked, read)
     # An answer without a summary changes nothing in memory; the turn's error says so.
     return {"summary": readings[-1] or state["summary"], "turns": turns}
 
@@ -165,9 +166,8 @@ async def rewrite_item(
         context.call, state["summary"], card, note, state["right"], form
     )
     read = _reader(DESCRIPTION, DESCRIPTION_WORDS, form)
-    readings, turns = await ask_and_repair(
-        context, state, Asked("slow", "describe", messages), read
-    )
+    asked = Asked("slow", "describe", messages, words=DESCRIPTION_WORDS)
+    readings, turns = await ask_and_repair(context, state, asked, read)
     update: Update = {"turns": turns, "done": state["done"] + 1}
     if written := readings[-1]:
         update["notes"] = {**state["notes"], target: written}

@@ -13,7 +13,7 @@ from starec_agents.base.graph import Context, State
 from starec_sim.agent import Call
 from starec_sim.answers import Findings, Form, ending_note
 from starec_sim.tasks import Task
-from starec_sim.types import Messages, Node, Turn
+from starec_sim.types import ExpectedAnswer, Messages, Node, Turn
 
 ReadT = TypeVar("ReadT")
 
@@ -30,6 +30,8 @@ class Asked:
     """How many labels the answer has to name."""
     task: Task | None = None
     """What is asked for, if it is a decision."""
+    words: int = 0
+    """The longest text besides reasoning, in words; 0 for no limit."""
 
 
 def form_of(call: Call, node: Node) -> Form:
@@ -62,14 +64,16 @@ async def ask_and_repair(
         PolicyError: The policy could not be asked.
     """
     call, prompts, turns = context.call, context.prompts, state["turns"]
-    in_json = form_of(call, asked.node) == "json"
-    schema = prompts.schema(asked.template, asked.labels, asked.task) if in_json else None
+    form = form_of(call, asked.node)
+    schema = prompts.schema(asked.template, asked.labels, asked.task) if form == "json" else None
+    parts = prompts.parts(asked.template, asked.task)
+    expected = ExpectedAnswer(form, parts, asked.labels, asked.task, asked.words)
     readings: list[ReadT] = []
     messages = asked.messages
     while True:
         attempt = sum(turn.node == asked.node for turn in turns)
         key = call.key(len(state["steps"]), asked.node, attempt)
-        turn = await call.policies.ask(key, messages, schema)
+        turn = await call.policies.ask(key, messages, schema, expected)
         result, findings = read(turn.completion)
         readings.append(result)
         problem = _problem(turn, findings)

@@ -14,6 +14,7 @@ from starec_sim.answers import (
     NOTHING_YET,
     Form,
     answer_schema,
+    asked_parts,
     experience_line,
     labelled,
     labels,
@@ -75,10 +76,24 @@ class Prompts:
             count: How many labels there are to name.
             task: What is asked for, if it is a decision.
         """
+        form = self._form(name, task)
         if task is None:
-            return answer_schema(name, self.texts[name].partition(SPLIT)[0], labels(count))
-        form = self._template(task).partition(SPLIT)[0]
+            return answer_schema(name, form, labels(count))
         return answer_schema(task.name, form, labels(count), task)
+
+    def parts(self, name: str, task: Task | None = None) -> tuple[str, ...]:
+        """Return the parts of the answer that a template asks for.
+
+        Args:
+            name: Of the template, where there is no task.
+            task: What is asked for, if it is a decision.
+        """
+        return asked_parts(self._form(name, task))
+
+    def _form(self, name: str, task: Task | None) -> str:
+        """Return the part of a template that says how to answer."""
+        template = self.texts[name] if task is None else self._template(task)
+        return template.partition(SPLIT)[0]
 
     def _template(self, task: Task) -> str:
         """Return the template that asks for a decision: one for this task, or the general one."""

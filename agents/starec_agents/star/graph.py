@@ -73,7 +73,10 @@ async def slow(state: State, runtime: Runtime[StarContext]) -> Update:
         form,
     )
     readings, turns = await ask_and_repair(
-        runtime.context, state, Asked("slow", "reflect", messages), read
+        runtime.context,
+        state,
+        Asked("slow", "reflect", messages, words=prompts.summary_words),
+        read,
     )
     # An answer without a summary changes nothing in memory; the turn's error says so.
     return {"summary": readings[-1] or readings[0] or state["summary"], "turns": turns}

@@ -19,6 +19,7 @@ from starec_sim.simulation import Simulation, VisitRules
 from starec_sim.types import (
     CallKey,
     Decision,
+    ExpectedAnswer,
     Experience,
     Feedback,
     Memory,
@@ -108,11 +109,14 @@ class _RepeatedPolicies:
         return self._policies.structured(node)
 
     async def ask(
-        self, key: CallKey, messages: Messages, schema: Mapping[str, Any] | None = None
+        self,
+        key: CallKey,
+        messages: Messages,
+        schema: Mapping[str, Any] | None = None,
+        expected: ExpectedAnswer | None = None,
     ) -> Turn:
-        return await self._policies.ask(
-            key._replace(step=self._first_step + key.step), messages, schema
-        )
+        place = key._replace(step=self._first_step + key.step)
+        return await self._policies.ask(place, messages, schema, expected)
 
 
 class _OneSlate:

@@ -11,6 +11,7 @@ import asyncio
 import threading
 import time
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from starec_sim.policies.engine.protocol import Completion, Request, Watcher
@@ -242,7 +243,7 @@ class _Call:
                 self.error = error
                 return True
 
-        return Request(self.request.prompt, self.request.sampling, watched)
+        return replace(self.request, watch=watched)
 
 
 class _IdleMonitor:

@@ -12,6 +12,7 @@ from langchain_core.messages import BaseMessage, convert_to_openai_messages
 
 from starec_sim.errors import PolicyError
 from starec_sim.policies.engine.accepted_roles import accepted_roles
+from starec_sim.policies.engine.grammars import Grammars
 from starec_sim.policies.engine.tokenizers import check_vocabulary
 from starec_sim.policies.roles import SystemSetting
 
@@ -76,6 +77,7 @@ class ChatFormat:
                 model,
             )
         self._roles = accepted_roles(self._render, model, system)
+        self.grammars = Grammars(tokenizer, self.stop, model, self._ids, self.decode)
         self._rows = 2**63
         """How many tokens have an embedding."""
 

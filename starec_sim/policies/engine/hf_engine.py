@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from starec_sim.policies.engine.allowed_tokens import AllowedTokens
 from starec_sim.policies.engine.out_of_memory import halve_on_out_of_memory
 from starec_sim.policies.engine.partial_completion import PartialCompletion
 from starec_sim.policies.engine.protocol import Completion, Request
@@ -91,10 +92,14 @@ class _SamplingHooks:
     def __init__(self, requests: Sequence[Request], device: torch.device) -> None:
         self.rows = [PartialCompletion(request) for request in requests]
         self._sampler = TokenSampler([request.sampling for request in requests], device)
+        self._device = device
+        self._grammars: AllowedTokens | None = None
 
     def choose(self, ids: Tensor, logits: Tensor) -> Tensor:
         """Draw a token for each row, and return scores that allow only this token."""
-        tokens, logprobs = self._sampler.draw(logits)
+        if self._grammars is None:
+            self._grammars = AllowedTokens(len(self.rows), logits.shape[1], self._device)
+        tokens, logprobs = self._sampler.draw(logits, self._grammars.of(self.rows))
         for row, token, logprob in zip(self.rows, tokens.tolist(), logprobs.tolist(), strict=True):
             row.append(token, logprob)
         only = torch.full_like(logits, float("-inf"))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
+    from llguidance import LLMatcher
     from transformers import PreTrainedModel
 
 Precision = Literal["auto", "fp32", "bf16"]
@@ -28,7 +29,9 @@ class Sampling:
     """How one completion is drawn.
 
     The distribution of a token is softmax(logits / temperature), cut to the smallest set of most
-    likely tokens whose probabilities sum to at least `top_p`, and scaled to sum to one.
+    likely tokens whose probabilities sum to at least `top_p`, and scaled to sum to one. Where the
+    request has a grammar, only the tokens that it allows are left, again scaled to sum to one; if
+    it allows none of that set, `top_p` does not count.
     """
 
     max_tokens: int
@@ -49,6 +52,8 @@ class Request:
     sampling: Sampling
     watch: Watcher | None = None
     """Called with every token; None if nothing watches."""
+    grammar: LLMatcher | None = None
+    """What the completion is held to, at its beginning; None for any text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +64,12 @@ class Completion:
     logprobs: tuple[float, ...]
     """Natural log-probability of each token under the distribution it was drawn from, temperature
     and top-p applied. At temperature 0, where nothing is drawn, it is the model's own, at
-    temperature 1.
+    temperature 1, among the tokens that the grammar allows.
 
     For training: a learner that divides its logits by the same temperature computes the same
     numbers when `top_p` is 1. When it is below 1, the learner's numbers are lower, by the logarithm
     of the probability mass that was kept, and an importance ratio of the two is biased. So sample
-    with `top_p: 1` what is to be trained on.
+    with `top_p: 1` what is to be trained on, and without a grammar, for the same reason.
     """
     finish: Finish
     version: str

@@ -24,6 +24,11 @@ class TokenSampler:
     from a Philox stream keyed by the row's seed, so the other rows of the batch change nothing. One
     number is enough for a token; Gumbel noise takes one for each word of the vocabulary.
 
+    A grammar changes only what it has to: the token is drawn as if there were none, and where it is
+    not allowed it is drawn again, by a second number and among the allowed tokens. That is a draw
+    from the allowed tokens, scaled to sum to one: each comes with its own probability p the first
+    time and with (1 - m) p / m the second time, where m is their sum, which together is p / m.
+
     Args:
         samplings: How each row is drawn.
         device: Where the logits are.
@@ -34,6 +39,7 @@ class TokenSampler:
             np.random.Generator(np.random.Philox(key=one.seed % 2**64)) for one in samplings
         ]
         self._uniforms = torch.empty(len(samplings), 0, dtype=torch.float64)
+        self._seeds = [one.seed % 2**64 for one in samplings]
         self._steps = 0
         self._device = device
         self._temperature = torch.tensor(
@@ -52,16 +58,18 @@ class TokenSampler:
         """Keep these rows only."""
         at = torch.tensor(rows, device=self._device)
         self._streams = [self._streams[row] for row in rows]
+        self._seeds = [self._seeds[row] for row in rows]
         self._uniforms = self._uniforms[torch.tensor(rows)]
         self._temperature, self._top_p = self._temperature[at], self._top_p[at]
         self._greedy = self._greedy[at]
         self._describe()
 
-    def draw(self, logits: Tensor) -> tuple[Tensor, Tensor]:
+    def draw(self, logits: Tensor, allowed: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return a token for each row (rows,) and its log-probability (rows,).
 
         Args:
             logits: Of the next token (rows, vocabulary).
+            allowed: Whether a token may be drawn (rows, vocabulary); None where all may.
         """
         scores = logits.float()
         if not self._plain:
@@ -76,7 +84,41 @@ class TokenSampler:
             norm = mass.log().add_(top[:, 0])
             if self._any_greedy:
                 tokens = torch.where(self._greedy, scores.argmax(-1), tokens)
+        if allowed is not None:
+            scores, norm = self._redraw(logits, scores, allowed, tokens)
         return tokens, (scores.gather(1, tokens[:, None])[:, 0] - norm).float()
+
+    def _redraw(
+        self, logits: Tensor, scores: Tensor, allowed: Tensor, tokens: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Replace the tokens that are not allowed, in place.
+
+        Returns:
+            The scores among the allowed tokens (rows, vocabulary), and their normalisers (rows,).
+        """
+        kept = scores.masked_fill(~allowed, float("-inf"))
+        norm = kept.logsumexp(-1)
+        if self._cut:
+            # None of the likeliest tokens is allowed: `top_p` does not count.
+            whole = logits.float() / self._temperature[:, None]
+            kept = torch.where(
+                norm.isneginf()[:, None], whole.masked_fill(~allowed, float("-inf")), kept
+            )
+            norm = kept.logsumexp(-1)
+        out = (~allowed.gather(1, tokens[:, None])[:, 0]).nonzero()[:, 0]
+        if len(out):
+            some = kept[out]
+            again, _ = _inverse((some - some.amax(-1, keepdim=True)).exp_(), self._second(out))
+            tokens[out] = torch.where(self._greedy[out], some.argmax(-1), again)
+        return kept, norm
+
+    def _second(self, rows: Tensor) -> Tensor:
+        """Return a second number for some rows (rows,), from streams of their own."""
+        numbers = []
+        for row in rows.tolist():
+            stream = np.random.Philox(key=self._seeds[row] | 1 << 64, counter=self._steps)
+            numbers.append(np.random.Generator(stream).random())
+        return torch.tensor(numbers, dtype=torch.float64, device=self._device)
 
     def _next_uniforms(self) -> Tensor:
         at = self._steps % _BLOCK

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from starec_sim.policies.engine.allowed_tokens import AllowedTokens
 from starec_sim.policies.engine.decoder import Decoder
 from starec_sim.policies.engine.decoder_weights import read_weights
 from starec_sim.policies.engine.out_of_memory import halve_on_out_of_memory
@@ -173,9 +174,10 @@ class TorchEngine:
             cache: Keys and values of the prompts.
         """
         sampler = TokenSampler([row.request.sampling for row in rows], self._device)
+        grammars = AllowedTokens(len(rows), logits.shape[1], self._device)
         positions = torch.tensor([len(row.request.prompt) for row in rows], device=self._device)
         while True:
-            tokens, logprobs = sampler.draw(logits)
+            tokens, logprobs = sampler.draw(logits, grammars.of(rows))
             for row, token, logprob in zip(rows, tokens.tolist(), logprobs.tolist(), strict=True):
                 row.append(token, logprob)
             kept = [at for at, row in enumerate(rows) if row.finish is None]

@@ -16,7 +16,7 @@ from starec_sim.policies.gateway.reply import NO_REPLY, CallResult, estimate_tok
 from starec_sim.policies.gateway.resources import GatewayResources
 from starec_sim.policies.gateway.turn_store import TurnStore
 from starec_sim.rng import Streams
-from starec_sim.types import CallKey, Messages, Node, Source, Turn
+from starec_sim.types import CallKey, ExpectedAnswer, Messages, Node, Source, Turn
 
 
 class Gateway:
@@ -60,7 +60,11 @@ class Gateway:
         return names
 
     async def ask(
-        self, key: CallKey, messages: Messages, schema: Mapping[str, Any] | None = None
+        self,
+        key: CallKey,
+        messages: Messages,
+        schema: Mapping[str, Any] | None = None,
+        expected: ExpectedAnswer | None = None,
     ) -> Turn:
         """Ask, or return the recorded answer; see `starec_sim.agent.Policies.ask`."""
         committed = self._turns.find(key)
@@ -76,7 +80,9 @@ class Gateway:
         if self._recording is not None:
             turn = replayed_turn(self._recording, key, messages)
         else:
-            turn = await self._answer(self._policies[key.node], _Question(key, messages, schema))
+            policy = self._policies[key.node]
+            held = expected if policy.abilities.takes_expected else None
+            turn = await self._answer(policy, _Question(key, messages, schema, held))
         self._turns.add(key, turn)
         return turn
 
@@ -149,6 +155,8 @@ class _Question(NamedTuple):
     key: CallKey
     messages: Messages
     schema: Mapping[str, Any] | None
+    expected: ExpectedAnswer | None
+    """What the answer is held to; None for a policy that cannot be."""
 
     def options(self, seed: int | None) -> dict[str, Any]:
         """Return the keywords of the call."""
@@ -156,4 +164,6 @@ class _Question(NamedTuple):
         if self.schema is not None:
             schema = {"name": self.schema["title"], "schema": self.schema, "strict": True}
             options["response_format"] = {"type": "json_schema", "json_schema": schema}
+        if self.expected is not None:
+            options["expected"] = self.expected
         return options

@@ -11,12 +11,14 @@ from langchain_core.messages import AIMessage, BaseMessage, UsageMetadata
 from starec_sim.errors import PolicyError, did_you_mean
 from starec_sim.policies.engine.detokenizer import Detokenizer
 from starec_sim.policies.engine.protocol import Completion, Request, Sampling
-from starec_sim.types import Tokens
+from starec_sim.types import ExpectedAnswer, Tokens
 
 if TYPE_CHECKING:
+    from llguidance import LLMatcher
+
     from starec_sim.policies.engine.loaded_model import LoadedModel
 
-_OPTIONS = ("max_tokens", "seed", "stop", "temperature", "top_p")
+_OPTIONS = ("expected", "max_tokens", "response_format", "seed", "stop", "temperature", "top_p")
 """The options of one call."""
 
 
@@ -39,6 +41,7 @@ class EngineCall(NamedTuple):
                 "top_p": sampling.top_p,
                 "max_tokens": sampling.max_tokens,
                 "seed": sampling.seed,
+                **({"constrained": 1} if self.request.grammar is not None else {}),
             },
         )
         tokens_in, tokens_out = len(self.request.prompt), len(completion.ids)
@@ -69,14 +72,14 @@ def engine_call(
     Args:
         model: The model that is asked.
         messages: The conversation.
-        defaults: `temperature`, `top_p` and `max_tokens` of the policy.
+        defaults: `temperature`, `top_p`, `max_tokens` and `constrained` of the policy.
         options: What this call sets for itself; None counts as not set. Without a `seed` one is
             drawn.
         on_text: Called with each new piece of the answer; None where it is not streamed.
 
     Raises:
-        PolicyError: There is no such option, a value is out of its range, or the prompt does not
-            fit the model's window.
+        PolicyError: There is no such option, a value is out of its range, the prompt does not
+            fit the model's window, or the model cannot be held to the form of the answer.
     """
     for name in options.keys() - set(_OPTIONS):
         raise PolicyError(
@@ -108,4 +111,16 @@ def engine_call(
         chat.stop,
     )
     watch = None if detokenizer.idle else detokenizer.take
-    return EngineCall(Request(prompt, sampling, watch), detokenizer)
+    grammar = _grammar(model, settings, max_tokens) if settings["constrained"] else None
+    return EngineCall(Request(prompt, sampling, watch, grammar), detokenizer)
+
+
+def _grammar(model: LoadedModel, settings: Mapping[str, Any], max_tokens: int) -> LLMatcher | None:
+    """Return what the answer of a call is held to; None where the call does not say what it is."""
+    grammars = model.chat_format.grammars
+    expected: ExpectedAnswer | None = settings.get("expected")
+    if expected is not None:
+        return grammars.of_answer(expected, max_tokens)
+    wanted = settings.get("response_format") or {}
+    schema = (wanted.get("json_schema") or {}).get("schema")
+    return grammars.of_schema(schema) if schema else None

@@ -83,6 +83,9 @@ class LocalPolicy(BaseChatModel):
     """`keep`: the chat template gets system messages. `merge`: their text is put in front of the
     user's message that follows. `auto`: `keep` if the template takes them, else `merge`, which is
     said on stderr."""
+    constrained: Literal["tags", "json", False] = False
+    """`tags`, `json`: an answer is held to the form that its question asks for, token by token, in
+    tags or as one JSON object. False: it is read as it comes."""
     seeded: bool = True
     """Whether calls are given a seed. If False, one is drawn for each call and recorded."""
     output_version: str | None = Field(default="v0", exclude=True)
@@ -105,7 +108,14 @@ class LocalPolicy(BaseChatModel):
         shown = self.model_dump(include=set(LocalPolicy.__annotations__))
         if self.system == "auto":
             del shown["system"]  # caches that are older than the setting stay valid
+        if not self.constrained:
+            del shown["constrained"]
         return shown
+
+    @property
+    def structured(self) -> bool:
+        """Whether it is asked for JSON; see `starec_sim.policies.abilities.Structured`."""
+        return self.constrained == "json"
 
     # Weights
 
@@ -251,6 +261,7 @@ class LocalPolicy(BaseChatModel):
             "temperature": self.temperature,
             "top_p": self.top_p,
             "max_tokens": self.max_tokens,
+            "constrained": self.constrained,
         }
         return engine_call(model, messages, defaults, options, on_text)
 

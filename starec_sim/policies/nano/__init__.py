@@ -50,6 +50,8 @@ class NanoPolicy(LocalPolicy):
     """That of its training. At 1 it makes more mistakes; at 0 the likeliest token is taken."""
     max_tokens: int = Field(default=400, ge=1)
     """The most tokens of an answer. A ranking of 20 candidates takes a third of them."""
+    constrained: Literal["tags", "json", False] = "tags"
+    """See `local`. A training sets it to False."""
     max_batch: int = Field(default=128, ge=1)
     """The most answers in one batch. A model of this size is slower with smaller batches."""
 

@@ -28,7 +28,7 @@ class Policies:
     def structured(self, node):
         return self.json
 
-    async def ask(self, key, messages, schema=None):
+    async def ask(self, key, messages, schema=None, expected=None):
         self.asked.append((key, messages, schema))
         text = self.answers[len(self.asked) - 1]
         return turn(key.node, key.attempt, messages, text, self.failure)

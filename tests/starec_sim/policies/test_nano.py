@@ -1,6 +1,8 @@
 """The policy that ships: small enough, well-behaved in worlds it never saw, and ready to learn."""
 
 import asyncio
+from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -9,20 +11,26 @@ from langchain_core.messages import HumanMessage, SystemMessage
 from starec_agents.star.prompting import StarPrompts
 from starec_environments.datasets.synthetic import Synthetic
 from starec_environments.ranking import RankingEnvironment
+from starec_environments.worlds.shop import Shop
+from starec_sim import plugins
 from starec_sim.answers import read_decision
 from starec_sim.build import build_policy
+from starec_sim.cards import card
 from starec_sim.errors import ConfigError
 from starec_sim.evaluation.contenders import read_policy
 from starec_sim.experiment import Experiment
 from starec_sim.learning.config import training_of, weights_of
+from starec_sim.policies.local import LocalPolicy
 from starec_sim.policies.nano import HERE, NanoPolicy
 from starec_sim.rng import Streams
-from starec_sim.types import Memory
+from starec_sim.tasks import RANKING
+from starec_sim.types import ExpectedAnswer, Item, Memory
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 torch.set_num_threads(1)
 
 SPEC = {"use": "nano", "stage": "anchored"}
+COFFEE_SHOP = Path(__file__).parents[3] / "docs" / "examples" / "coffee_shop.py"
 
 
 def questions(users, signals=()):
@@ -80,6 +88,78 @@ def test_it_answers_in_the_form_that_is_asked_for(nano, asked):
     assert all(reply.response_metadata["tokens"].completion for reply in replies)
 
 
+def record_shop(world, seen):
+    """The same slate as records: names, values and punctuation that it never met."""
+    styles = cycle(("R&B", "Today's Deals", "Blues"))
+    records = (
+        Item(str(item), f"{world.items[item].title} [2 CD]", {"category": ("CDs & Vinyl", style)})
+        for item, style in zip(seen.slate, styles, strict=False)
+    )
+    return replace(seen, cards=tuple(map(card, records)))
+
+
+def unfamiliar(users):
+    """What users are asked in catalogues that it was not trained for."""
+    prompts = StarPrompts.read(None, 10, 180)
+    dataset = Synthetic(Synthetic.Config(seed=3, users=users, items=120)).load()
+    ranking = RankingEnvironment.Config(candidates=8)
+    CoffeeShop = plugins.load("environments", f"{COFFEE_SHOP}:CoffeeShop", "environment.use")
+    worlds = [
+        (RankingEnvironment(ranking, dataset, Streams(3)), record_shop),
+        (CoffeeShop(CoffeeShop.Config(guests=users), None, Streams(3)), lambda _, seen: seen),
+        (Shop(Shop.Config(users=users), None, Streams(3)), lambda _, seen: seen),
+    ]
+    for world, changed in worlds:
+        for user in list(world.begin_round(0))[:users]:
+            seen = changed(world, world.observe(user, ()))
+            memory = Memory(world.history(user)[-10:])
+            messages = prompts.decide(world.users[user], memory, seen, world.cards)
+            parts = prompts.parts(seen.task.name, seen.task)
+            expected = ExpectedAnswer("tags", parts, len(seen.slate), seen.task)
+            (_, system), (_, asked) = messages
+            yield seen, [SystemMessage(system), HumanMessage(asked)], expected
+
+
+@pytest.mark.slow
+def test_it_answers_in_form_in_catalogues_that_it_never_met():
+    policy, asked = NanoPolicy(max_tokens=160), list(unfamiliar(6))
+
+    async def ask():
+        return await asyncio.gather(
+            *(
+                policy.ainvoke(messages, seed=seed, expected=expected)
+                for seed, (_, messages, expected) in enumerate(asked)
+            )
+        )
+
+    flaws = [
+        read_decision(reply.text, seen)[1]
+        for reply, (seen, _, _) in zip(asyncio.run(ask()), asked, strict=True)
+    ]
+    assert len(flaws) >= 15 and not any(flaw.counts for flaw in flaws), flaws
+    policy.close()
+
+
+def test_an_answer_that_is_in_form_is_the_same_without_a_grammar(nano, asked):
+    messages = [messages for _, messages in asked[:4]]
+    expected = ExpectedAnswer("tags", ("think", "ranking"), 20, RANKING)
+
+    async def ask(**held):
+        return await asyncio.gather(
+            *(nano.ainvoke(each, seed=seed, **held) for seed, each in enumerate(messages))
+        )
+
+    free, held = asyncio.run(ask()), asyncio.run(ask(expected=expected))
+    in_form = [
+        not read_decision(reply.text, observation)[1].counts
+        for reply, (observation, _) in zip(free, asked, strict=False)
+    ]
+    assert sum(in_form) >= 3
+    for one, other, good in zip(free, held, in_form, strict=True):
+        tokens = [reply.response_metadata["tokens"].completion for reply in (one, other)]
+        assert not good or tokens[0] == tokens[1]
+
+
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_answer_and_another_seed_another(nano, asked):
     first, again, other = (
@@ -134,3 +214,20 @@ def test_its_weights_can_be_trained_without_being_named():
     )
     with pytest.raises(ConfigError, match="lexical has no model whose weights could learn"):
         training_of(speechless)
+
+
+def test_a_training_that_asks_for_a_grammar_is_refused():
+    """Without the setting it is switched off: `tests/golden` has such a training."""
+    held = {"use": "nano", "constrained": "tags"}
+    experiment = Experiment(
+        name="learns",
+        environment={"use": "ranking"},
+        policies={"fast": held, "slow": held},
+        train={"grpo": {"nodes": ["fast"]}},
+    )
+    with pytest.raises(
+        ConfigError, match=r"policies\.fast\.constrained: tags changes what"
+    ) as raised:
+        training_of(experiment)
+    assert "a training plays without it" in raised.value.hint
+    assert NanoPolicy().constrained == "tags" and not LocalPolicy(model="x").constrained

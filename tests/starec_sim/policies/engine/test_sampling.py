@@ -104,3 +104,50 @@ def test_groups_cover_all_prompts_and_share_their_prefix(drawn):
     for first, last, shared in found:
         assert len({prompt[:shared] for prompt in prompts[first:last]}) == 1
         assert all(len(prompt) > shared for prompt in prompts[first:last])
+
+
+ALLOWED = torch.tensor([False, True, False, True, True])
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0])
+def test_allowed_tokens_are_drawn_in_their_own_proportions(temperature):
+    scores = LOGITS / temperature
+    expected = scores.masked_fill(~ALLOWED, -math.inf).softmax(0)
+    sampler = TokenSampler([Sampling(1, temperature, seed=seed) for seed in range(40)], CPU)
+    counts, rows = torch.zeros(5), LOGITS.expand(40, -1)
+    for _ in range(100):
+        tokens, logprobs = sampler.draw(rows, ALLOWED.expand(40, -1))
+        counts += torch.bincount(tokens, minlength=5)
+        assert torch.allclose(logprobs, expected.log()[tokens], atol=1e-5)
+    margin = 4 * (expected * (1 - expected) / 4000).sqrt() + 1e-9
+    assert ((counts / 4000 - expected).abs() <= margin).all()
+
+
+@pytest.mark.parametrize(
+    "sampling", [Sampling(1, seed=1), Sampling(1, 0.7, 0.9, 2), Sampling(1, 0)]
+)
+def test_a_token_that_is_allowed_is_the_one_that_is_drawn_without_a_grammar(sampling):
+    free, held = TokenSampler([sampling], CPU), TokenSampler([sampling], CPU)
+    for _ in range(200):
+        token, _ = free.draw(LOGITS[None])
+        kept, logprob = held.draw(LOGITS[None], ALLOWED[None])
+        assert ALLOWED[kept].all() and logprob.isfinite().all()
+        if ALLOWED[token]:
+            assert kept == token
+
+
+def test_where_top_p_leaves_nothing_that_is_allowed_it_does_not_count():
+    sampler = TokenSampler([Sampling(1, top_p=0.5, seed=1)], CPU)
+    token, logprob = sampler.draw(LOGITS[None], ALLOWED[None])
+    expected = LOGITS.masked_fill(~ALLOWED, -math.inf).log_softmax(0)
+    assert logprob.item() == pytest.approx(expected[token].item(), abs=1e-5)
+
+
+def test_a_row_without_a_grammar_draws_as_it_does_alone():
+    alone = TokenSampler([Sampling(1, seed=5)], CPU)
+    both = TokenSampler([Sampling(1, seed=4), Sampling(1, seed=5)], CPU)
+    allowed = torch.stack([ALLOWED, torch.ones(5, dtype=torch.bool)])
+    for _ in range(50):
+        tokens, logprobs = both.draw(LOGITS.expand(2, -1), allowed)
+        token, logprob = alone.draw(LOGITS[None])
+        assert tokens[1] == token and logprobs[1].item() == pytest.approx(logprob.item(), abs=1e-6)

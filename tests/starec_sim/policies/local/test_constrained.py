@@ -1,0 +1,163 @@
+"""Answers held to their form: by our engine and by transformers, whatever the weights are."""
+
+import asyncio
+import json
+
+import pytest
+import torch
+
+from starec_sim.answers import read_decision, read_summary
+from starec_sim.errors import ContractError, PolicyError
+from starec_sim.learning.rollouts import _rows
+from starec_sim.policies.engine.grammars import Grammars
+from starec_sim.policies.local import LocalPolicy
+from starec_sim.tasks import FEED, RANKING, ActionKind, FreeText, Task
+from starec_sim.types import ExpectedAnswer, Observation, Turn
+
+COUNTER = Task(
+    "counter",
+    actions=(ActionKind("order"), ActionKind("praise", FreeText(20), at_most=1)),
+    per_item=2,
+)
+DECIDE = {RANKING: ("think", "ranking"), FEED: ("think", "actions", "next")}
+CHAT = [("user", "rank item")]
+
+
+def expected(task, count, form="tags"):
+    parts = DECIDE.get(task, ("think", "actions", "next"))
+    return ExpectedAnswer(form, parts, count, task)
+
+
+def flaws(reply, task, count, form="tags"):
+    seen = Observation(task, tuple(range(count)), ("x",) * count)
+    return read_decision(reply.text, seen, form)[1].counts
+
+
+@pytest.fixture(params=["qwen3", "gpt2"])
+def folder(request, model_folder, build_model, tokenizer, tmp_path):
+    """Random weights: one model that our engine runs, and one that transformers runs."""
+    if request.param == "qwen3":
+        return model_folder
+    build_model("gpt2").save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("form", ["tags", "json"])
+def test_random_weights_answer_in_form(folder, form):
+    policy = LocalPolicy(model=str(folder), max_tokens=200, dtype="fp32", constrained=form)
+    wanted = [(RANKING, 4), (FEED, 3), (COUNTER, 2)]
+
+    async def ask():
+        calls = [
+            policy.ainvoke(CHAT, seed=seed, temperature=seed, expected=expected(*each, form))
+            for each in wanted
+            for seed in (0, 1)
+        ]
+        free = policy.ainvoke(CHAT, seed=1)
+        return await asyncio.gather(*calls, free)
+
+    *replies, free = asyncio.run(ask())
+    for reply, (task, count) in zip(
+        replies, [each for each in wanted for _ in (0, 1)], strict=True
+    ):
+        assert not flaws(reply, task, count, form), reply.text
+        assert reply.response_metadata["finish_reason"] == "stop"
+        assert reply.response_metadata["tokens"].sampling["constrained"] == 1
+    assert "constrained" not in free.response_metadata["tokens"].sampling
+    policy.close()
+
+
+def test_a_summary_has_at_most_its_words(model_folder):
+    policy = LocalPolicy(model=str(model_folder), max_tokens=120, dtype="fp32", constrained="tags")
+    asked = ExpectedAnswer("tags", ("think", "preferences"), words=5)
+    reply = policy.invoke(CHAT, seed=1, expected=asked)
+    summary, findings = read_summary(reply.text, 5)
+    assert summary and not findings.counts, reply.text
+    policy.close()
+
+
+def test_log_probabilities_are_those_of_the_distribution_that_was_sampled_from(
+    model_folder, tokenizer
+):
+    """Computed again from the weights by transformers, with the tokens that the grammar allows."""
+    from transformers import AutoModelForCausalLM
+
+    folder = str(model_folder)
+    policy = LocalPolicy(
+        model=folder, max_tokens=120, temperature=0.8, dtype="fp32", constrained="tags"
+    )
+    asked = expected(RANKING, 3)
+    tokens = policy.invoke(CHAT, seed=2, expected=asked).response_metadata["tokens"]
+    weights = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    with torch.inference_mode():
+        logits = weights(torch.tensor([[*tokens.prompt, *tokens.completion]])).logits[0]
+    chat = policy._lazy.get().chat_format
+    matcher = chat.grammars.of_answer(asked, 120).deep_copy()
+    raw_differs = False
+    for at, (token, logprob) in enumerate(zip(tokens.completion, tokens.logprobs, strict=True)):
+        scores = logits[len(tokens.prompt) - 1 + at] / 0.8
+        bias = list(matcher.compute_logit_bias())
+        allowed = torch.tensor([*bias, *[0] * (len(scores) - len(bias))]) > 0
+        among = scores.masked_fill(~allowed, -torch.inf).log_softmax(0)
+        assert logprob == pytest.approx(among[token].item(), abs=1e-3)
+        raw_differs |= abs(scores.log_softmax(0)[token].item() - logprob) > 0.1
+        assert matcher.consume_token(token)
+    assert raw_differs
+    policy.close()
+
+
+def test_json_of_any_schema(model_folder):
+    policy = LocalPolicy(model=str(model_folder), max_tokens=60, dtype="fp32", constrained="json")
+    schema = {
+        "type": "object",
+        "properties": {"stars": {"enum": [1, 2, 3]}},
+        "required": ["stars"],
+        "additionalProperties": False,
+    }
+    wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    reply = policy.invoke(CHAT, seed=1, response_format=wanted)
+    assert json.loads(reply.text)["stars"] in (1, 2, 3)
+    policy.close()
+
+
+def test_a_tokenizer_that_cannot_write_the_form_is_named():
+    """It knows lower-case letters only."""
+    letters = Grammars(
+        None,
+        frozenset([0]),
+        "letters",
+        lambda text: [ord(each) for each in text if each.islower()],
+        lambda ids: "".join(map(chr, ids)),
+    )
+    letters._read = object()
+    with pytest.raises(PolicyError, match=r"letters cannot write .*< .*which the form"):
+        letters.of_answer(expected(RANKING, 2), 100)
+
+
+def test_a_package_that_is_not_there_is_named(model_folder, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "llguidance.hf", None)
+    policy = LocalPolicy(model=str(model_folder), max_tokens=60, dtype="fp32", constrained="tags")
+    with pytest.raises(PolicyError, match="cannot be held to their form") as raised:
+        policy.invoke(CHAT, expected=expected(RANKING, 2))
+    assert "pip install llguidance" in raised.value.hint
+    policy.close()
+
+
+def test_a_page_that_no_grammar_can_count_is_named(model_folder):
+    policy = LocalPolicy(model=str(model_folder), max_tokens=60, dtype="fp32", constrained="tags")
+    with pytest.raises(PolicyError, match=r"200 items") as raised:
+        policy.invoke(CHAT, expected=expected(FEED, 200))
+    assert "constrained: false" in raised.value.hint
+    policy.close()
+
+
+def test_what_was_held_to_a_grammar_is_not_learned_from(model_folder):
+    policy = LocalPolicy(model=str(model_folder), max_tokens=60, dtype="fp32", constrained="tags")
+    reply = policy.invoke(CHAT, seed=1, expected=expected(RANKING, 2))
+    tokens = reply.response_metadata["tokens"]
+    turn = Turn("fast", 0, "local:x", (), reply.text, 1, 1, 0.0, tokens=tokens)
+    with pytest.raises(ContractError, match="local:x was held to a grammar") as raised:
+        _rows([turn])
+    assert "constrained: false" in raised.value.hint
+    policy.close()
