@@ -123,12 +123,12 @@ def test_a_resumed_audit_can_have_a_budget(undisturbed, audited, asked, tmp_path
 
 
 def test_a_session_that_was_stopped_between_its_pages_goes_on(audited, asked, tmp_path) -> None:
-    undisturbed = audited("lexical", "activity", users=3)
+    undisturbed = audited("Picky", "activity", users=3)
     calls = len(asked)
     asked.stops, asked[:] = (calls - 5, stop), []
     with pytest.raises(KeyboardInterrupt):
-        audited("lexical", "activity", users=3, concurrency=1, runs_dir=tmp_path)
-    report = audited("lexical", "activity", users=3, runs_dir=tmp_path)
+        audited("Picky", "activity", users=3, concurrency=1, runs_dir=tmp_path)
+    report = audited("Picky", "activity", users=3, runs_dir=tmp_path)
     assert text(report) == text(undisturbed)
     assert len(asked) == calls + 1, "the one that was stopped is asked again"
 
