@@ -245,7 +245,9 @@ class _PlayedRound:
         """Ask a policy for a worker; a question that is repeated gets the same answer."""
         key = message.key
         if key not in self._asked:
-            asked = self._executor.policies.ask(key, message.messages, message.schema)
+            asked = self._executor.policies.ask(
+                key, message.messages, message.schema, message.expected
+            )
             self._asked[key] = asyncio.create_task(asked)
         try:
             turn = await asyncio.shield(self._asked[key])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from starec_sim.errors import StarecError
 from starec_sim.plugin_code import PluginCode
 from starec_sim.policies.gateway.budget_guard import Spent
-from starec_sim.types import CallKey, Memory, Messages, Node, Turn, Visit
+from starec_sim.types import CallKey, ExpectedAnswer, Memory, Messages, Node, Turn, Visit
 
 State = Mapping[str, NDArray[Any]]
 """What `Environment.state` returned."""
@@ -111,6 +111,7 @@ class Ask:
     key: CallKey
     messages: Messages
     schema: Mapping[str, Any] | None
+    expected: ExpectedAnswer | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from starec_sim.agent import Policies
 from starec_sim.policies.gateway import Gateway, GatewayResources, Policy
 from starec_sim.policies.gateway.budget_guard import Spent
 from starec_sim.rng import Streams
-from starec_sim.types import CallKey, Messages, Node, Step, Turn, Visit
+from starec_sim.types import CallKey, ExpectedAnswer, Messages, Node, Step, Turn, Visit
 from starec_sim.workers.messages import Answered, Ask, AskedTurn, Begin, TurnRef
 
 _TURNS = 32
@@ -130,15 +130,19 @@ class WorkerPolicies:
         return self._structured[node]
 
     async def ask(
-        self, key: CallKey, messages: Messages, schema: Mapping[str, Any] | None = None
+        self,
+        key: CallKey,
+        messages: Messages,
+        schema: Mapping[str, Any] | None = None,
+        expected: ExpectedAnswer | None = None,
     ) -> Turn:
         """Ask the policy of a node."""
         if key.node in self._here:
-            return await self._gateway.ask(key, messages, schema)
+            return await self._gateway.ask(key, messages, schema, expected)
         number = next(self._numbers)
         self._waiting[number] = asyncio.get_running_loop().create_future()
         try:
-            self._send(Ask(number, key, messages, schema))
+            self._send(Ask(number, key, messages, schema, expected))
             turn = replace(await self._waiting[number], messages=messages)
         finally:
             del self._waiting[number]
