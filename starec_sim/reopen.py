@@ -18,7 +18,7 @@ from starec_sim.environment import Environment
 from starec_sim.errors import RunError
 from starec_sim.executors.event_loop import run_coroutine
 from starec_sim.experiment import Arm, recorded_experiment
-from starec_sim.policies.gateway import Gateway
+from starec_sim.population.policies import of_kind
 from starec_sim.rng import Streams
 from starec_sim.runs.code import SAME_CODE, CodeRules, check_plugins, code_of
 from starec_sim.runs.digests import environment_digest
@@ -40,7 +40,7 @@ class ReopenedRound:
     """From 0."""
     environment: Environment
     agent: Agent
-    policies: Gateway
+    policies: Policies
     """Those of the run; a training's have the weights from before the training."""
     memories: Mapping[int, Memory]
     """By user, of those who visited before."""
@@ -89,6 +89,10 @@ class RecordedFirst:
 
     def __init__(self, turns: Mapping[CallKey, Turn], policies: Policies) -> None:
         self._turns, self._policies = turns, policies
+
+    def of_kind(self, kind: str) -> RecordedFirst:
+        """Return the same for the policies of a kind of users."""
+        return RecordedFirst(self._turns, of_kind(self._policies, kind))
 
     def structured(self, node: Node) -> bool:
         """Return whether the policy of a node takes a schema."""
@@ -197,8 +201,8 @@ class _History:
         """Build the parts of an arm; the environment is at its beginning."""
         self.environment = self._builder.environment(arm, self._trial.seed)
         self.agent = self._builder.agent(arm)
-        self.policies = Gateway(
-            self._builder.policies(arm), Streams(self._trial.seed), NoStore(), self._trial.arm
+        self.policies = self._builder.gateway(
+            arm, Streams(self._trial.seed), NoStore(), self._trial.arm
         )
 
     def _change(self, round: int) -> None:
@@ -259,8 +263,18 @@ class _History:
         turns = self._reader.round_turns(self._trial, round)
         policies = RecordedFirst(turns, _NothingElse(self.policies))
         users, world = self._reader.round_steps(self._trial, round), self.environment
+        labels = {"arm": self._trial.arm, "seed": self._trial.seed}
         calls = [
-            Call(user, round, world.users[user], self._memory(user), world, policies, self.notes)
+            Call(
+                user,
+                round,
+                world.users[user],
+                self._memory(user),
+                world,
+                policies,
+                self.notes,
+                labels,
+            )
             for user in users
         ]
 
@@ -277,7 +291,10 @@ class _NothingElse:
     """Policies that refuse every question, and know what those of the run can do."""
 
     def __init__(self, policies: Policies) -> None:
-        self.structured = policies.structured
+        self._policies, self.structured = policies, policies.structured
+
+    def of_kind(self, kind: str) -> _NothingElse:
+        return _NothingElse(of_kind(self._policies, kind))
 
     async def ask(
         self,

@@ -14,7 +14,7 @@ from starec_sim.environment import Environment
 from starec_sim.errors import ConfigError, RunError, StarecError
 from starec_sim.events import RunEvents
 from starec_sim.experiment import Arm, Experiment
-from starec_sim.policies.gateway import Gateway
+from starec_sim.population.kinds import checked_kinds
 from starec_sim.rng import Streams
 from starec_sim.runs import folder as run_folder
 from starec_sim.runs.digests import environment_digest
@@ -71,7 +71,8 @@ class Trials:
             self.builder.dataset(arm)
             for part in arm.all():
                 self.builder.agent(part)
-                self.builder.policies(part)
+                for each in part.of_kinds():
+                    self.builder.policies(each)
             if self.replayed:
                 for seed in self.seeds:
                     Recording(self.replayed, arm.name, seed).close()
@@ -143,7 +144,9 @@ class Trials:
         """
         arm, rounds = trial.arm, trial.arm.experiment.rounds
         recorder = Recorder(run.store, trial.number, run.session)
-        state = recorder.open(arm.name, trial.seed, trial.environment)
+        population, users = arm.experiment.population, trial.environment.users
+        kinds = checked_kinds(population, users, trial.seed)
+        state = recorder.open(arm.name, trial.seed, trial.environment, kinds)
         events.trial_started(arm.name, trial.seed, rounds, state.rounds)
         choose = self._choose_visitors and self._choose_visitors(trial.environment)
         for start, end in pairwise([*self._starts(arm), rounds]):
@@ -157,8 +160,8 @@ class Trials:
             if start == self._replayed_rounds:
                 self._check_replayed(trial, state)
             with self._recording(arm, trial.seed, start) or nullcontext() as recording:
-                gateway = Gateway(
-                    self.builder.policies(now),
+                gateway = self.builder.gateway(
+                    now,
                     Streams(trial.seed),
                     recorder,
                     arm.name,
@@ -168,7 +171,7 @@ class Trials:
                 executor = pool and InWorkers(
                     pool,
                     TrialPart(arm.name, trial.seed, start, pool.world_of(trial.environment)),
-                    answered_in_workers(now.experiment, replays=recording is not None),
+                    answered_in_workers(now, replays=recording is not None),
                     gateway,
                     recorder,
                     run.resources,
