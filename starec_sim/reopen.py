@@ -18,6 +18,7 @@ from starec_sim.environment import Environment
 from starec_sim.errors import RunError
 from starec_sim.executors.event_loop import run_coroutine
 from starec_sim.experiment import Arm, recorded_experiment
+from starec_sim.policies.gateway.turn_store import NoStore
 from starec_sim.population.policies import of_kind
 from starec_sim.rng import Streams
 from starec_sim.runs.code import SAME_CODE, CodeRules, check_plugins, code_of
@@ -110,17 +111,6 @@ class RecordedFirst:
         if turn is not None and turn.messages == messages:
             return replace(turn, error="", source="replay", tries=0, cost_usd=None)
         return await self._policies.ask(key, messages, schema, expected)
-
-
-class NoStore:
-    """A store of turns that keeps nothing."""
-
-    def find(self, key: CallKey) -> Turn | None:
-        """Return None."""
-        return None
-
-    def add(self, key: CallKey, turn: Turn) -> None:
-        """Do nothing."""
 
 
 def reopen(

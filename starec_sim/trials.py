@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing, nullcontext
 from itertools import pairwise
 from typing import NamedTuple
@@ -14,6 +14,9 @@ from starec_sim.environment import Environment
 from starec_sim.errors import ConfigError, RunError, StarecError
 from starec_sim.events import RunEvents
 from starec_sim.experiment import Arm, Experiment
+from starec_sim.policies.gateway.turn_store import NoStore
+from starec_sim.population.agent import PopulationAgent
+from starec_sim.population.calibration import Calibration, calibration_users
 from starec_sim.population.kinds import checked_kinds
 from starec_sim.rng import Streams
 from starec_sim.runs import folder as run_folder
@@ -97,7 +100,9 @@ class Trials:
         try:
             if pool is not None:
                 await pool.start()
-            elsewhere = [] if pool is None else pool.setup.policies
+            calibrated = any(arm.experiment.calibration for arm in self.arms.values())
+            # A calibration asks in this process.
+            elsewhere = [] if pool is None or calibrated else pool.setup.policies
             await self.builder.open_policies(
                 but=[self.builder.policy(spec, at) for spec, at in elsewhere]
             )
@@ -187,6 +192,7 @@ class Trials:
                         now.experiment.concurrency,
                         now.experiment.plugin_errors == "skip",
                         executor or build_executor(now.experiment.executor),
+                        None if recording else self._calibration(run, trial, now, kinds or ()),
                     ),
                     choose_visitors=choose,
                 )
@@ -194,6 +200,23 @@ class Trials:
                     apply_events(trial.environment, arm, start)
                 await simulation.run(end)
         return simulation.digest
+
+    def _calibration(
+        self, run: OpenRun, trial: _Trial, arm: Arm, kinds: Sequence[str]
+    ) -> Calibration | None:
+        """Return what plays some users as another kind; recorded answers know only their own."""
+        settings = arm.experiment.calibration
+        if settings is None:
+            return None
+        agent = self.builder.agent(arm)
+        assert isinstance(agent, PopulationAgent), "a calibration is between two kinds"
+        cheap, costly = settings.between
+        gateway = self.builder.gateway(
+            arm.kinds[costly], Streams(trial.seed), NoStore(), arm.name, run.resources
+        )
+        people = trial.environment.users
+        users = calibration_users(kinds, people, trial.seed, cheap, settings.users)
+        return Calibration(agent, costly, gateway, users)
 
     def _starts(self, arm: Arm) -> list[int]:
         """Return the rounds, from 0, at whose beginning the parts of a trial are built."""

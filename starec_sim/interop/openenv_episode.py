@@ -21,7 +21,7 @@ from starec_sim.experiment import Arm, Experiment
 from starec_sim.interop.openenv_recommender import SlateExchange, SlateFromOutside
 from starec_sim.policies.gateway import Gateway
 from starec_sim.policies.gateway.resources import GatewayResources
-from starec_sim.reopen import NoStore
+from starec_sim.policies.gateway.turn_store import NoStore
 from starec_sim.rng import Streams
 from starec_sim.types import Memory, Visit
 

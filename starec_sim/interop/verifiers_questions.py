@@ -17,7 +17,7 @@ from starec_sim.errors import ConfigError, did_you_mean
 from starec_sim.experiment import Arm, read_experiment
 from starec_sim.learning.rewards import AnswerOutcome, Rewards, check_names, counters
 from starec_sim.policies.gateway import Gateway
-from starec_sim.reopen import NoStore
+from starec_sim.policies.gateway.turn_store import NoStore
 from starec_sim.rng import Streams
 from starec_sim.types import Memory, Messages
 

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import hashlib
 import sqlite3
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -112,7 +113,7 @@ class Recorder:
     ) -> None:
         db, trial = self._store.db, self._trial
         try:
-            facts = codec.dumps(environment.describe())
+            facts = codec.dumps({**environment.describe(), **_counts(kinds)})
         except (TypeError, ValueError) as error:
             raise ContractError(
                 f"describe() must return JSON values: {error}",
@@ -269,7 +270,13 @@ class Recorder:
 
 
 def _kind(kinds: Sequence[str] | None, row: int) -> dict[str, str]:
+    """Return what is added to the recorded profile of a user."""
     return {} if kinds is None else {"kind": kinds[row]}
+
+
+def _counts(kinds: Sequence[str] | None) -> dict[str, dict[str, int]]:
+    """Return what is added to the recorded facts of a trial: how many users are of each kind."""
+    return {} if kinds is None else {"population": dict(sorted(Counter(kinds).items()))}
 
 
 def _without_texts(step: Step, is_last: bool) -> Step:
