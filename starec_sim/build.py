@@ -20,7 +20,7 @@ from starec_sim.cards import card
 from starec_sim.data_specs import data_spec
 from starec_sim.dataset import Dataset
 from starec_sim.environment import EndingEvents, Environment, ScheduledEvents
-from starec_sim.errors import PluginError, StarecError
+from starec_sim.errors import ConfigError, PluginError, StarecError
 from starec_sim.executors.cohort import Cohort
 from starec_sim.executors.executor import Executor, PerUser
 from starec_sim.executors.settings import ExecutorSettings
@@ -153,6 +153,21 @@ def build_policy(spec: Mapping[str, Any], at: str) -> Policy:
             hint="give a subclass of langchain_core's BaseChatModel, or an instance of one",
         )
     return Policy(name_of(spec), model, inner, limits, price)
+
+
+def of_one_kind(arm: Arm, what: str) -> Arm:
+    """Return an arm, for what plays users who are all alike.
+
+    Raises:
+        ConfigError: It has users of several kinds.
+    """
+    if arm.kinds:
+        raise ConfigError(
+            f"population: {what} plays users of one kind; these are {', '.join(arm.kinds)}",
+            hint="set population to {}, calibration to null, and agent and policies to those of "
+            "one kind",
+        )
+    return arm
 
 
 def apply_events(environment: Environment, arm: Arm, round: int, *, ends: bool = True) -> None:

@@ -125,6 +125,12 @@ def _check_schedule(experiment: Experiment, rounds: int) -> None:
         ConfigError: A change comes after the rounds that are played.
     """
     arms = experiment.resolve().values()
+    if any(arm.experiment.calibration for arm in arms):
+        raise ConfigError(
+            "calibration: an estimate does not count the calls of a calibration",
+            hint="estimate without it (--set calibration=null), and add calibration.users visits "
+            "of the costly kind in each round",
+        )
     last = max((change.round + 1 for arm in arms for change in arm.changes), default=0)
     if last > rounds:
         raise ConfigError(
@@ -246,10 +252,17 @@ def _arm(
     return np.asarray(total, np.float64)
 
 
+def _policies(variant: Experiment) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return (node, spec) of all policies that are asked, of every kind of users."""
+    base = dict(variant.policies)
+    kinds = [kind.specs({}, base)["policies"] for kind in variant.population.values()]
+    return [(node, spec) for specs in kinds or [base] for node, spec in specs.items()]
+
+
 def _paced(variant: Experiment, calls: float, tokens_in: float, tokens_out: float) -> float:
     """Return the least time in seconds for these calls under the rate limits of the policies."""
     seconds = 0.0
-    for node, spec in variant.policies:
+    for node, spec in _policies(variant):
         limits = split_spec(spec, f"policies.{node}")[1].limits
         seconds = max(
             seconds,
@@ -265,7 +278,7 @@ def _unpriced(arms: Sequence[Experiment]) -> tuple[str, ...]:
         dict.fromkeys(
             f"policies.{node}"
             for variant in arms
-            for node, spec in variant.policies
+            for node, spec in _policies(variant)
             if split_spec(spec, f"policies.{node}")[1].price is None
             and not costs_nothing(spec, f"policies.{node}")
         )

@@ -59,7 +59,7 @@ class ReopenedRound:
             RunError: There is no such user, or she does not visit in this round.
         """
         with closing(Reader(self.folder)) as reader, readable_errors(reader.path):
-            user, person = reader.user(self.trial, user_id)
+            user, _ = reader.user(self.trial, user_id)
             turns = reader.round_turns(self.trial, self.round, user)
             visited = sorted({step.round + 1 for step in reader.steps(self.trial, user)})
         if user not in self.visitors:
@@ -68,7 +68,8 @@ class ReopenedRound:
                 f"user {user_id} does not visit in round {self.round + 1}; her rounds: {rounds}",
                 hint="name one of her rounds, or another user",
             )
-        memory = self.memory(user)
+        # Not the recorded profile, to which the kind of the user may have been added.
+        person, memory = self.environment.users[user], self.memory(user)
         labels = {"run": self.folder.name, "arm": self.trial.arm, "seed": self.trial.seed}
         policies = RecordedFirst(turns, self.policies)
         return Call(

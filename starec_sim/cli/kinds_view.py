@@ -14,7 +14,7 @@ from starec_sim.visible_text import visible
 
 if TYPE_CHECKING:
     from starec_sim.metrics import Interval
-    from starec_sim.population.summaries import CalibrationSummary, KindSummary
+    from starec_sim.population.summaries import KindSummary
     from starec_sim.report import RunReport
 
 
@@ -33,26 +33,29 @@ def print_kinds(report: RunReport) -> None:
         out.print()
         out.print(table)
         if arm in report.calibrations:
-            _print_calibration(report.calibrations[arm], where)
+            _print_calibration(report, arm, where)
 
 
 def _heading(kind: str, summary: KindSummary) -> Text:
     return Text.assemble((visible(kind), "bold"), (f" {summary.users:,} users", "dim"))
 
 
-def _print_calibration(found: CalibrationSummary, where: str) -> None:
-    out, cheap, costly = console(), visible(found.cheap), visible(found.costly)
+def _print_calibration(report: RunReport, arm: str, where: str) -> None:
+    found, out = report.calibrations[arm], console()
+    cheap, costly = visible(found.cheap), visible(found.costly)
     out.print(
-        f"\nCalibration{where}: {found.users:,} users of kind {cheap} were also played by {costly}, "
-        "from the same memories and worlds. Bias is "
-        f"{cheap} minus {costly}; corrected is what all users of {cheap} would have as {costly}, "
-        "each visit by itself."
+        f"\nCalibration{where}: {found.users:,} of {found.of:,} {cheap} users were also played as "
+        f"{costly}, from the same memories and slates. Bias is {cheap} minus {costly}; corrected "
+        f"is what all {found.of:,} would have as {costly}, each visit by itself. 95 % intervals"
     )
     table = grid()
     table.add_row("", *(Text(title, "bold") for title in (cheap, "bias", "corrected", "users")))
     equal = False
+    names = report.names()
     for name in sorted(found.metrics, key=place):
         metric = found.metrics[name]
+        if name not in names and not metric.bias.mean:
+            continue
         equal = equal or (metric.bias.n > 1 and math.isnan(metric.bias.low))
         table.add_row(
             metric_info(name).label,

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from starec_sim.agent import Call, OpenAgent
-from starec_sim.build import Builder
+from starec_sim.build import Builder, of_one_kind
 from starec_sim.environment import Environment, NamedRewards
 from starec_sim.errors import ConfigError, did_you_mean
 from starec_sim.experiment import Arm, read_experiment
@@ -60,7 +60,7 @@ class UserQuestions:
                 "of one",
                 hint="the change arms={} asks the users of the keys at the top of the file",
             )
-        (self._arm,) = arms.values()
+        self._arm = of_one_kind(next(iter(arms.values())), "a taskset")
         builder = Builder(with_models=False)
         self._agent = _open_agent(builder, self._arm)
         self._environment: Environment = builder.environment(self._arm, source.seed)

@@ -45,7 +45,7 @@ class Calibration:
     kind: str
     """The costly kind."""
     policies: Policies
-    """Of that kind. Their turns are in no record: the keys of calls are those of the first visit."""
+    """Of that kind. Their turns are not recorded: their keys are those of the first visit."""
     users: frozenset[int]
 
     async def play(

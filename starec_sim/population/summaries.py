@@ -14,6 +14,7 @@ from starec_sim.population.estimators import CalibratedMetric, CalibrationSample
 from starec_sim.population.kinds import KIND
 from starec_sim.runs import queries
 from starec_sim.runs.reader import Reader, RecordedTrial
+from starec_sim.types import FloatArray
 
 
 class KindSummary(NamedTuple):
@@ -32,6 +33,8 @@ class CalibrationSummary(NamedTuple):
     costly: str
     users: int
     """Whom both kinds played, in all trials."""
+    of: int
+    """Users of the cheap kind who visited."""
     calls: int
     """Of the costly kind, for the calibration alone."""
     tokens: int
@@ -131,32 +134,38 @@ def _calibration(
     """Return what the calibration of one arm found."""
     samples: dict[str, list[CalibrationSample]] = defaultdict(list)
     spent: Counter[str] = Counter()
-    users, cheap, costly = 0, "", ""
+    users, of, cheap, costly = 0, 0, "", ""
     for trial in trials:
         # Rounds that a fork replays have no second visits.
-        first = _add_spent(reader, trial, window, spent)
-        kinds, means = _read_values(reader, trial, range(first, window.stop))
-        users += len(means.get(CALLS, ()))
+        start = _add_spent(reader, trial, window, spent)
+        kinds, means = _read_values(reader, trial, range(start, window.stop))
+        played = sorted(means.get(CALLS, ()))
+        cheap = next((kinds[user] for user in played), cheap)
+        visitors = sorted(user for user in set().union(*means.values()) if kinds[user] == cheap)
+        users, of = users + len(played), of + len(visitors)
         for name, second in means.items():
-            if not name.startswith(SECOND) or name in (CALLS, TOKENS, USD):
-                continue
-            costly, _, metric = name.removeprefix(SECOND).partition(".")
-            cheap = kinds[next(iter(second))]
-            of_cheap = {
-                user: mean for user, mean in means.get(metric, {}).items() if kinds[user] == cheap
-            }
-            both = sorted(of_cheap.keys() & second.keys())
-            if both:
-                samples[metric].append(
-                    CalibrationSample(
-                        np.array([of_cheap[user] for user in sorted(of_cheap)]),
-                        np.array([of_cheap[user] for user in both]),
-                        np.array([second[user] for user in both]),
-                    )
+            if name.startswith(SECOND) and name not in (CALLS, TOKENS, USD):
+                costly, _, metric = name.removeprefix(SECOND).partition(".")
+                first = means.get(metric, {})
+                sample = CalibrationSample(
+                    _of(first, visitors), _of(first, played), _of(second, played)
                 )
+                samples[metric].append(sample)
     found = {name: calibrated(of_trials) for name, of_trials in samples.items()}
-    calls, tokens = round(spent[CALLS]), round(spent[TOKENS])
-    return CalibrationSummary(cheap, costly, users, calls, tokens, float(spent[USD]), found)
+    return CalibrationSummary(
+        cheap,
+        costly,
+        users,
+        of,
+        round(spent[CALLS]),
+        round(spent[TOKENS]),
+        float(spent[USD]),
+        {name: metric for name, metric in found.items() if metric is not None},
+    )
+
+
+def _of(means: Mapping[str, float], users: Sequence[str]) -> FloatArray:
+    return np.array([means.get(user, np.nan) for user in users], np.float64)
 
 
 def _read_values(reader: Reader, trial: RecordedTrial, window: range) -> _TrialValues:
