@@ -9,7 +9,7 @@ from rich.text import Text
 
 from starec_sim.cli.tables import grid, interval_text, number
 from starec_sim.cli.visible_console import console
-from starec_sim.glossary import metric_info, place
+from starec_sim.glossary import UNREAD, metric_info, place
 from starec_sim.visible_text import visible
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def _print_calibration(report: RunReport, arm: str, where: str) -> None:
     names = report.names()
     for name in sorted(found.metrics, key=place):
         metric = found.metrics[name]
-        if name not in names and not metric.bias.mean:
+        if name not in names and not (name in UNREAD and metric.bias.mean):
             continue
         equal = equal or (metric.bias.n > 1 and math.isnan(metric.bias.low))
         table.add_row(

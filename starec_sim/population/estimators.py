@@ -1,7 +1,7 @@
 """Estimate the error of a cheap kind of users from some whom a costly kind played as well.
 
-The figure that is wanted is the mean of a metric over N users of the cheap kind, had the costly kind
-played their visits. Known are the cheap values y of all N, and the costly values z of a random
+The figure that is wanted is the mean of a metric over N users of the cheap kind, had the costly
+kind played their visits. Known are the cheap values y of all N, and the costly values z of a random
 sample of n of them. Two estimators use both (Cochran 1977, "Sampling techniques", chapter 7;
 control variates in simulation, Lavenberg and Welch 1981):
 

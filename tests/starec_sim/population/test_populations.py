@@ -2,13 +2,17 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from starec_sim import runner
 from starec_sim.errors import ConfigError, PluginError, RunError
 from starec_sim.experiment import Experiment
 from starec_sim.policies.lexical import LexicalPolicy
+from starec_sim.population.estimators import CalibrationSample
+from starec_sim.population.estimators import calibrated as calibrate
 from starec_sim.reopen import reopen
+from starec_sim.runs import queries
 from starec_sim.runs.reader import reading
 from starec_sim.runs.recorder import Recorder
 from starec_sim.workers import start
@@ -133,6 +137,34 @@ def test_if_everybody_is_calibrated_the_corrected_figure_is_that_of_the_costly_k
     for name in ("pages", "click_through", "satisfaction", "slow"):
         corrected = found.metrics[name].corrected
         assert corrected.low == corrected.high == pytest.approx(truth[name].interval.mean), name
+
+
+@pytest.mark.slow
+def test_in_the_synthetic_world_the_intervals_hold_the_figures_of_the_costly_kind(calibrated):
+    """Everybody is played by both kinds; then samples of them are taken as calibrations."""
+    folder = runner.run(
+        calibrated(
+            "world",
+            rounds=1,
+            data={"use": "synthetic", "users": 160, "items": 40, "interactions": 20},
+            calibration={"users": 1000, "between": ("cheap", "model")},
+        )
+    ).folder
+    with reading(folder) as reader:
+        means = queries.user_means(reader.db, [0], range(1))
+    users = list(means["calibration.calls"])
+    rng, n = np.random.default_rng(5), len(users) // 2
+    assert len(users) > 40
+    for name in ("pages", "click_through", "satisfaction", "popularity_lift"):
+        cheap = np.array([means[name].get(user, np.nan) for user in users])
+        costly = np.array([means[f"calibration.model.{name}"].get(u, np.nan) for u in users])
+        held, truth = 0, np.nanmean(costly)
+        for _ in range(300):
+            some = rng.choice(len(users), n, replace=False)
+            corrected = calibrate([CalibrationSample(cheap, cheap[some], costly[some])]).corrected
+            held += corrected.low <= truth <= corrected.high
+        assert 0.9 < held / 300 < 0.99, (name, held / 300)
+        assert abs(np.nanmean(cheap) - truth) > 0.01, "there is something to correct"
 
 
 def test_a_resumed_and_a_replayed_run_have_the_same_kinds(calibrated, monkeypatch):
