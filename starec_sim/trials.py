@@ -149,8 +149,7 @@ class Trials:
         """
         arm, rounds = trial.arm, trial.arm.experiment.rounds
         recorder = Recorder(run.store, trial.number, run.session)
-        population, users = arm.experiment.population, trial.environment.users
-        kinds = checked_kinds(population, users, trial.seed)
+        kinds = checked_kinds(arm.experiment.population, trial.environment.users, trial.seed)
         state = recorder.open(arm.name, trial.seed, trial.environment, kinds)
         events.trial_started(arm.name, trial.seed, rounds, state.rounds)
         choose = self._choose_visitors and self._choose_visitors(trial.environment)
