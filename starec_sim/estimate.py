@@ -74,7 +74,7 @@ def estimate(experiment: Experiment, users: int = 8, rounds: int = 3) -> Estimat
         StarecError: A part cannot be built, or a policy does not answer.
     """
     rounds = min(rounds, experiment.rounds)
-    _check_schedule(experiment, rounds)
+    _check_alike(experiment, rounds)
     alone = {"replicates": 1, "budget": Budget(), "train": None, "tracing": False}
     part = experiment.model_copy(update={"rounds": rounds, **alone})
     chosen: list[_FewVisitors] = []
@@ -118,18 +118,20 @@ def estimate(experiment: Experiment, users: int = 8, rounds: int = 3) -> Estimat
     return result
 
 
-def _check_schedule(experiment: Experiment, rounds: int) -> None:
-    """Refuse to estimate rounds from those before a scheduled change.
+def _check_alike(experiment: Experiment, rounds: int) -> None:
+    """Refuse to estimate all users from those of one kind, or rounds from those before a change.
 
     Raises:
-        ConfigError: A change comes after the rounds that are played.
+        ConfigError: Users are of several kinds, or a change comes after the rounds that are played.
     """
     arms = experiment.resolve().values()
-    if any(arm.experiment.calibration for arm in arms):
+    if any(arm.kinds for arm in arms):
         raise ConfigError(
-            "calibration: an estimate does not count the calls of a calibration",
-            hint="estimate without it (--set calibration=null), and add calibration.users visits "
-            "of the costly kind in each round",
+            "population: an estimate plays a few users, and a kind with a small share would not be "
+            "among them",
+            hint="estimate each kind by itself, with its agent and policies and --set "
+            "population={} --set calibration=null, and add them up by their shares; a calibration "
+            "adds calibration.users visits of the costly kind in each round",
         )
     last = max((change.round + 1 for arm in arms for change in arm.changes), default=0)
     if last > rounds:
@@ -252,17 +254,10 @@ def _arm(
     return np.asarray(total, np.float64)
 
 
-def _policies(variant: Experiment) -> list[tuple[str, Mapping[str, Any]]]:
-    """Return (node, spec) of all policies that are asked, of every kind of users."""
-    base = dict(variant.policies)
-    kinds = [kind.specs({}, base)["policies"] for kind in variant.population.values()]
-    return [(node, spec) for specs in kinds or [base] for node, spec in specs.items()]
-
-
 def _paced(variant: Experiment, calls: float, tokens_in: float, tokens_out: float) -> float:
     """Return the least time in seconds for these calls under the rate limits of the policies."""
     seconds = 0.0
-    for node, spec in _policies(variant):
+    for node, spec in variant.policies:
         limits = split_spec(spec, f"policies.{node}")[1].limits
         seconds = max(
             seconds,
@@ -278,7 +273,7 @@ def _unpriced(arms: Sequence[Experiment]) -> tuple[str, ...]:
         dict.fromkeys(
             f"policies.{node}"
             for variant in arms
-            for node, spec in _policies(variant)
+            for node, spec in variant.policies
             if split_spec(spec, f"policies.{node}")[1].price is None
             and not costs_nothing(spec, f"policies.{node}")
         )

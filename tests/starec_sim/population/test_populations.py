@@ -1,11 +1,13 @@
 """Runs with users of several kinds, and their calibration."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from starec_sim import runner
+from starec_sim.build import of_one_kind
 from starec_sim.errors import ConfigError, PluginError, RunError
 from starec_sim.experiment import Experiment
 from starec_sim.policies.lexical import LexicalPolicy
@@ -234,3 +236,15 @@ def test_the_command_line_prints_kinds_and_calibration(calibrated, starec):
         "sql", folder, "SELECT DISTINCT json_extract(profile_json, '$.kind') AS kind FROM users"
     )
     assert "cheap" in out and "model" in out
+
+
+def test_what_plays_users_of_one_kind_refuses_a_population(calibrated, starec, tmp_path):
+    file = tmp_path / "mixed.yaml"
+    values = calibrated("mixed").model_dump(mode="json", exclude_defaults=True)
+    file.write_text(json.dumps({**values, "train": {"grpo": {"steps": 1}}}))
+    for command in (("estimate", file), ("train", file)):
+        status, _, errors = starec(*command)
+        assert status != 0 and errors.startswith("error: population: "), errors
+    with pytest.raises(ConfigError, match="an episode plays users of one kind"):
+        (arm,) = calibrated("mixed").resolve().values()
+        of_one_kind(arm, "an episode")
