@@ -51,6 +51,7 @@ def kinds_on_record(folder):
         return trial, {user.id: user.profile["kind"] for _, user in reader.users(trial)}
 
 
+@pytest.mark.slow
 def test_all_executors_play_each_user_as_her_kind(experiment, monkeypatch):
     alone = runner.run(experiment("alone"))
     together = runner.run(experiment("together", executor={"use": "cohort", "size": 7}))
@@ -102,6 +103,7 @@ def calibrated(experiment):
     return lambda name, **changes: experiment(name, **{"population": kinds} | changes)
 
 
+@pytest.mark.slow
 def test_a_calibration_changes_nothing_and_is_the_same_in_all_executors(calibrated, monkeypatch):
     plain = runner.run(calibrated("plain"))
     alone = runner.run(calibrated("alone", calibration=CALIBRATION))
@@ -169,6 +171,7 @@ def test_in_the_synthetic_world_the_intervals_hold_the_figures_of_the_costly_kin
         assert abs(np.nanmean(cheap) - truth) > 0.01, "there is something to correct"
 
 
+@pytest.mark.slow
 def test_a_resumed_and_a_replayed_run_have_the_same_kinds(calibrated, monkeypatch):
     whole = runner.run(calibrated("whole", calibration=CALIBRATION))
     commit = Recorder.commit_round
@@ -238,13 +241,14 @@ def test_the_command_line_prints_kinds_and_calibration(calibrated, starec):
     assert "cheap" in out and "model" in out
 
 
+@pytest.mark.slow
 def test_what_plays_users_of_one_kind_refuses_a_population(calibrated, starec, tmp_path):
     file = tmp_path / "mixed.yaml"
     values = calibrated("mixed").model_dump(mode="json", exclude_defaults=True)
     file.write_text(json.dumps({**values, "train": {"grpo": {"steps": 1}}}))
     for command in (("estimate", file), ("train", file)):
         status, _, errors = starec(*command)
-        assert status != 0 and errors.startswith("error: population: "), errors
+        assert status != 0 and "error: population: " in errors, errors
     with pytest.raises(ConfigError, match="an episode plays users of one kind"):
         (arm,) = calibrated("mixed").resolve().values()
         of_one_kind(arm, "an episode")
