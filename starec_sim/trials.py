@@ -38,6 +38,8 @@ class _Trial(NamedTuple):
     arm: Arm
     seed: int
     environment: Environment
+    kinds: Sequence[str] | None
+    """The kind of each user; None where all are alike."""
 
 
 class Trials:
@@ -112,10 +114,11 @@ class Trials:
                 early = self._environments_of_others()
                 for number, (arm, seed) in enumerate(trials):
                     environment = early.pop(arm.name, None) or self.builder.environment(arm, seed)
+                    kinds = checked_kinds(arm.experiment.population, environment.users, seed)
                     if not run.begun:
                         run.begin()
                         events.run_started(run.folder, self.experiment)
-                    trial = _Trial(number, arm, seed, environment)
+                    trial = _Trial(number, arm, seed, environment, kinds)
                     digest.update((await self._play(run, trial, events, pool)).encode())
         finally:
             if pool is not None:
@@ -149,8 +152,7 @@ class Trials:
         """
         arm, rounds = trial.arm, trial.arm.experiment.rounds
         recorder = Recorder(run.store, trial.number, run.session)
-        kinds = checked_kinds(arm.experiment.population, trial.environment.users, trial.seed)
-        state = recorder.open(arm.name, trial.seed, trial.environment, kinds)
+        state = recorder.open(arm.name, trial.seed, trial.environment, trial.kinds)
         events.trial_started(arm.name, trial.seed, rounds, state.rounds)
         choose = self._choose_visitors and self._choose_visitors(trial.environment)
         for start, end in pairwise([*self._starts(arm), rounds]):
@@ -191,7 +193,7 @@ class Trials:
                         now.experiment.concurrency,
                         now.experiment.plugin_errors == "skip",
                         executor or build_executor(now.experiment.executor),
-                        None if recording else self._calibration(run, trial, now, kinds or ()),
+                        None if recording else self._calibration(run, trial, now),
                     ),
                     choose_visitors=choose,
                 )
@@ -200,9 +202,7 @@ class Trials:
                 await simulation.run(end)
         return simulation.digest
 
-    def _calibration(
-        self, run: OpenRun, trial: _Trial, arm: Arm, kinds: Sequence[str]
-    ) -> Calibration | None:
+    def _calibration(self, run: OpenRun, trial: _Trial, arm: Arm) -> Calibration | None:
         """Return what plays some users as another kind; recorded answers know only their own."""
         settings = arm.experiment.calibration
         if settings is None:
@@ -214,7 +214,7 @@ class Trials:
             arm.kinds[costly], Streams(trial.seed), NoStore(), arm.name, run.resources
         )
         people = trial.environment.users
-        users = calibration_users(kinds, people, trial.seed, cheap, settings.users)
+        users = calibration_users(trial.kinds or (), people, trial.seed, cheap, settings.users)
         return Calibration(agent, costly, gateway, users)
 
     def _starts(self, arm: Arm) -> list[int]:

@@ -227,6 +227,14 @@ def test_a_kind_can_be_wrong_in_every_place(experiment):
         experiment("a", population=dear, budget={"usd": 1}).resolve()
 
 
+def test_a_condition_that_meets_nobody_leaves_no_folder(experiment):
+    kinds = {"rest": {"share": 1}, "old": {"when": {"age": "a hundred"}}}
+    mixed = experiment("nobody", population=kinds)
+    with pytest.raises(ConfigError, match=r"population.old.when"):
+        runner.run(mixed)
+    assert not list(mixed.runs_dir.glob("nobody*"))
+
+
 def test_the_command_line_prints_kinds_and_calibration(calibrated, starec):
     folder = runner.run(calibrated("shown", calibration=CALIBRATION)).folder
     status, out, _ = starec("show", folder)
