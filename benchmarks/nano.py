@@ -27,7 +27,7 @@ from starec_agents.star.prompting import StarPrompts
 from starec_environments.ranking import RankingEnvironment
 from starec_sim import plugins
 from starec_sim.answers import SUMMARY_WORDS, read_decision, read_prompt, thought
-from starec_sim.experiment import data_spec
+from starec_sim.data_specs import data_spec
 from starec_sim.policies.local import LocalPolicy
 from starec_sim.policies.nano import NanoPolicy
 from starec_sim.policies.reasoner import ReasonerPolicy

@@ -15,20 +15,24 @@ from pydantic import ValidationError
 
 from starec_sim import plugins
 from starec_sim.agent import Agent
+from starec_sim.boundary import checked_agent
 from starec_sim.cards import card
+from starec_sim.data_specs import data_spec
 from starec_sim.dataset import Dataset
 from starec_sim.environment import EndingEvents, Environment, ScheduledEvents
-from starec_sim.errors import PluginError, StarecError
+from starec_sim.errors import ConfigError, PluginError, StarecError
 from starec_sim.executors.cohort import Cohort
 from starec_sim.executors.executor import Executor, PerUser
 from starec_sim.executors.settings import ExecutorSettings
-from starec_sim.experiment import Arm, data_spec
-from starec_sim.policies.gateway import Policy
+from starec_sim.experiment import Arm
+from starec_sim.policies.gateway import Gateway, Policy
 from starec_sim.policies.gateway.failures import install_hint
 from starec_sim.policies.gateway.policy import name_of
 from starec_sim.policies.gateway.replay import NoModel
 from starec_sim.policies.settings import split_spec
 from starec_sim.policy_endpoints import check_endpoint
+from starec_sim.population.agent import PopulationAgent
+from starec_sim.population.policies import PoliciesByKind
 from starec_sim.recommender import Recommender
 from starec_sim.rng import Streams
 from starec_sim.settings import explain
@@ -151,6 +155,21 @@ def build_policy(spec: Mapping[str, Any], at: str) -> Policy:
     return Policy(name_of(spec), model, inner, limits, price)
 
 
+def of_one_kind(arm: Arm, what: str) -> Arm:
+    """Return an arm, for what plays users who are all alike.
+
+    Raises:
+        ConfigError: It has users of several kinds.
+    """
+    if arm.kinds:
+        raise ConfigError(
+            f"population: {what} plays users of one kind; these are {', '.join(arm.kinds)}",
+            hint="set population to {}, calibration to null, and agent and policies to those of "
+            "one kind",
+        )
+    return arm
+
+
 def apply_events(environment: Environment, arm: Arm, round: int, *, ends: bool = True) -> None:
     """Let what the schedule of an arm has for the beginning of a round happen.
 
@@ -194,7 +213,10 @@ class Builder:
         return self._datasets[key]
 
     def agent(self, arm: Arm) -> Agent:
-        """Return the agent of an arm."""
+        """Return the agent of an arm; with kinds of users, one that plays each with its own."""
+        if arm.kinds:
+            agents = {kind: checked_agent(self.agent(each)) for kind, each in arm.kinds.items()}
+            return PopulationAgent(arm.experiment.population, agents)
         key = f"{arm.name}: {json.dumps(arm.experiment.agent, sort_keys=True)}"
         if key not in self._agents:
             self._agents[key] = arm.agent.build()
@@ -206,12 +228,24 @@ class Builder:
         return environment
 
     def policies(self, arm: Arm) -> Mapping[Node, Policy]:
-        """Return the policy of each node of an arm."""
+        """Return the policy of each node of an arm without kinds of users, or of one kind."""
         specs = arm.experiment.policies
         return {
             "fast": self.policy(specs.fast, "policies.fast"),
             "slow": self.policy(specs.slow, "policies.slow"),
         }
+
+    def gateway(self, arm: Arm, *arguments: Any) -> Gateway | PoliciesByKind:
+        """Return what asks the policies of an arm.
+
+        Args:
+            arm: Of an experiment.
+            *arguments: Of the `Gateway`, after its policies.
+        """
+        if not arm.kinds:
+            return Gateway(self.policies(arm), *arguments)
+        kinds = {kind: Gateway(self.policies(each), *arguments) for kind, each in arm.kinds.items()}
+        return PoliciesByKind(kinds)
 
     def policy(self, spec: Mapping[str, Any], at: str) -> Policy:
         """Return the policy of a spec; `at` is its dotted key, for messages."""

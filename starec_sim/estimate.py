@@ -74,7 +74,7 @@ def estimate(experiment: Experiment, users: int = 8, rounds: int = 3) -> Estimat
         StarecError: A part cannot be built, or a policy does not answer.
     """
     rounds = min(rounds, experiment.rounds)
-    _check_schedule(experiment, rounds)
+    _check_alike(experiment, rounds)
     alone = {"replicates": 1, "budget": Budget(), "train": None, "tracing": False}
     part = experiment.model_copy(update={"rounds": rounds, **alone})
     chosen: list[_FewVisitors] = []
@@ -118,13 +118,21 @@ def estimate(experiment: Experiment, users: int = 8, rounds: int = 3) -> Estimat
     return result
 
 
-def _check_schedule(experiment: Experiment, rounds: int) -> None:
-    """Refuse to estimate rounds from those before a scheduled change.
+def _check_alike(experiment: Experiment, rounds: int) -> None:
+    """Refuse to estimate all users from those of one kind, or rounds from those before a change.
 
     Raises:
-        ConfigError: A change comes after the rounds that are played.
+        ConfigError: Users are of several kinds, or a change comes after the rounds that are played.
     """
     arms = experiment.resolve().values()
+    if any(arm.kinds for arm in arms):
+        raise ConfigError(
+            "population: an estimate plays a few users, and a kind with a small share would not be "
+            "among them",
+            hint="estimate each kind by itself, with its agent and policies and --set "
+            "population={} --set calibration=null, and add them up by their shares; a calibration "
+            "adds calibration.users visits of the costly kind in each round",
+        )
     last = max((change.round + 1 for arm in arms for change in arm.changes), default=0)
     if last > rounds:
         raise ConfigError(

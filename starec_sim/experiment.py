@@ -5,13 +5,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from starec_sim import plugins, yaml_files
 from starec_sim.environment import OwnMetrics
-from starec_sim.errors import ConfigError, DataError, RunError, did_you_mean
+from starec_sim.errors import ConfigError, RunError, did_you_mean
 from starec_sim.executors.settings import ExecutorSettings
 from starec_sim.glossary import METRICS, OF_ACTIONS, metric_name
 from starec_sim.plugin_files import from_folder
@@ -19,6 +20,11 @@ from starec_sim.plugins import Plugin, Spec, spec_or
 from starec_sim.policies.abilities import costs_nothing
 from starec_sim.policies.settings import Budget, GatewaySettings, split_spec
 from starec_sim.policy_endpoints import check_endpoint
+from starec_sim.population.settings import (
+    CalibrationSettings,
+    PopulationKinds,
+    check_calibration,
+)
 from starec_sim.runs.code import CodeRules, code_of_file
 from starec_sim.runs.folder import CONFIG, configuration
 from starec_sim.runs.levels import RecordLevel
@@ -37,7 +43,6 @@ _FILE_HINT = (
     "an experiment needs at least name, data and environment; those that ship: "
     "ls experiments/*/*.yaml"
 )
-_DATA_HINT = "e.g. --data csv,path=log.csv,encoding=latin-1; or name a YAML file"
 _SET_HINT = "e.g. --set rounds=5 or --set environment.recommender.use=ease"
 
 
@@ -87,6 +92,10 @@ class Experiment(Settings):
     environment: Spec
     agent: Annotated[Spec, spec_or("star")] = Field(default={"use": "star"})
     policies: PolicySpecs = PolicySpecs()
+    population: PopulationKinds = Field(default={})
+    """Kinds of users, each with its own agent and policies; without any, all users are alike."""
+    calibration: CalibrationSettings | None = None
+    """Measures the error of a cheap kind of users on some of them."""
     arms: dict[Annotated[str, AfterValidator(_arm_name)], dict[str, Any]] = Field(default={})
     """Variants of the experiment: by name, the dotted keys and values that it changes."""
     schedule: tuple[ScheduledChange, ...] = ()
@@ -107,6 +116,11 @@ class Experiment(Settings):
     def _seeds_fit(self) -> Self:
         if self.seed + self.replicates > 2**63:
             raise ValueError("seed + replicates must be at most 2**63")
+        return self
+
+    @model_validator(mode="after")
+    def _calibration_has_kinds(self) -> Self:
+        check_calibration(self.population, self.calibration)
         return self
 
     def resolve(self) -> dict[str, Arm]:
@@ -155,6 +169,8 @@ class Arm(NamedTuple):
     agent: Plugin
     changes: tuple[ArmChange, ...] = ()
     """The schedule, in the order of its rounds."""
+    kinds: Mapping[str, Arm] = MappingProxyType({})
+    """The arm as it is for each kind of users, by name; empty where all users are alike."""
 
     def at(self, round: int) -> Arm:
         """Return the arm as it is in a round, from 0."""
@@ -163,6 +179,10 @@ class Arm(NamedTuple):
     def events_at(self, round: int) -> tuple[ScheduledEvent, ...]:
         """Return what happens at the beginning of a round, from 0."""
         return next((c.events for c in self.changes if c.round == round), ())
+
+    def of_kinds(self) -> list[Arm]:
+        """Return the arm as it is for each kind of users, or the arm itself without kinds."""
+        return list(self.kinds.values()) or [self]
 
     def all(self) -> list[Arm]:
         """Return the arm as it begins, and as it is after each change."""
@@ -230,7 +250,8 @@ def _changed(arm: Arm, values: dict[str, Any], keys: Mapping[str, Any], at: str)
 
 def _parts(arm: Arm) -> tuple[Any, ...]:
     """Return what can change during a run, with defaults filled in."""
-    return arm.environment, arm.agent, arm.experiment.policies
+    kinds = [(each.agent, each.experiment.policies) for each in arm.of_kinds()]
+    return arm.environment, kinds
 
 
 def _check_metrics(names: Sequence[str], arms: Iterable[Arm]) -> None:
@@ -259,18 +280,40 @@ def _resolved(name: str, experiment: Experiment, at: str) -> Arm:
         plugins.configure("environments", experiment.environment, f"{at}environment"),
         plugins.configure("agents", experiment.agent, f"{at}agent"),
     )
+    if not experiment.population:
+        _check_policies(experiment, at)
+    return arm._replace(kinds={kind: _of_kind(arm, kind, at) for kind in experiment.population})
+
+
+def _of_kind(arm: Arm, kind: str, at: str) -> Arm:
+    """Return an arm as it is for a kind of users."""
+    experiment, settings = arm.experiment, arm.experiment.population[kind]
+    specs = settings.specs(experiment.agent, dict(experiment.policies))
+    policies = PolicySpecs(**specs["policies"])
+    own = f"{at}population.{kind}." if settings.agent else at
+    agent = plugins.configure("agents", specs["agent"], f"{own}agent")
+    experiment = experiment.model_copy(update={"agent": specs["agent"], "policies": policies})
+    overridden = [node for node, spec in settings.policies if spec is not None]
+    _check_policies(experiment, at, f"{at}population.{kind}.", overridden)
+    return arm._replace(experiment=experiment, agent=agent)
+
+
+def _check_policies(
+    experiment: Experiment, at: str, kind: str = "", overridden: Sequence[str] = ()
+) -> None:
+    """Check the policies of an arm or a kind; `kind` begins the keys of those it overrides."""
     for node, spec in experiment.policies:
-        inner, terms = split_spec(spec, f"{at}policies.{node}")
-        plugins.check_policy(inner, f"{at}policies.{node}")
-        check_endpoint(inner, f"{at}policies.{node}")
-        priced = terms.price is not None or costs_nothing(inner, f"{at}policies.{node}")
+        key = f"{kind if node in overridden else at}policies.{node}"
+        inner, terms = split_spec(spec, key)
+        plugins.check_policy(inner, key)
+        check_endpoint(inner, key)
+        priced = terms.price is not None or costs_nothing(inner, key)
         if experiment.budget.usd is not None and not priced:
             raise ConfigError(
-                f"budget.usd: {at}policies.{node} has no price, so its cost would be unknown",
+                f"budget.usd: {key} has no price, so its cost would be unknown",
                 hint="add `price: {tokens_in: ..., tokens_out: ..., as_of: 2026-11-01}`, "
                 "in USD for a million tokens; 0 where it costs nothing",
             )
-    return arm
 
 
 def read_experiment(
@@ -330,51 +373,6 @@ def _where(message: str, path: Path, changes: Sequence[str]) -> str:
     if problem.startswith("this key is required"):
         return f"add {key} to {path}{also}"
     return f"mend {key} in {path}{also}"
-
-
-def data_spec(data: str, changes: Sequence[tuple[str, Any]] = ()) -> dict[str, Any]:
-    """Return the spec of a dataset from what stands on the command line.
-
-    Args:
-        data: A folder or file, whose format is recognised; the name of a reader, or a reference
-            (`package.module:Class`); each with settings after commas (`csv,path=x.csv`); or a YAML
-            file with `use` or `path` and settings.
-        changes: Dotted keys of the dataset and their values, which count more.
-
-    Raises:
-        ConfigError: A setting cannot be read.
-        DataError: There is no such file, folder or dataset, or the format is unknown.
-    """
-    spec = _read_data(data)
-    named = "use" in spec
-    yaml_files.put_all(spec, changes, "data.")
-    if named:
-        return spec
-    path = str(spec.pop("path", ""))
-    if not path.strip() or not Path(path).exists():
-        known = plugins.registered("datasets")
-        raise DataError(
-            f'"{path}" is neither a file or folder nor a dataset; {did_you_mean(path, known)}',
-            hint="`starec plugins` lists the datasets; fetch one: starec data get movielens-100k",
-        )
-    use, settings = plugins.load("data", "detect")(Path(path), spec)
-    return {"use": use, **settings}
-
-
-def _read_data(data: str) -> dict[str, Any]:
-    """Return a spec with `use`, or with the `path` of files whose format is to be recognised."""
-    if not data.strip() or (Path(data).exists() and not yaml_files.is_yaml(Path(data))):
-        return {"path": data}
-    spec = yaml_files.read_spec(data, "data", _DATA_HINT)
-    if yaml_files.is_yaml(Path(data)):
-        spec = from_folder(spec, Path(data).parent)
-    name = spec.get("use")
-    is_reader = name in plugins.registered("datasets") or (
-        ":" in str(name) and not Path(str(name)).exists()
-    )
-    if name is None or is_reader or "path" in spec:
-        return spec
-    return {"path": name, **{key: value for key, value in spec.items() if key != "use"}}
 
 
 def recorded_experiment(folder: Path) -> Experiment:

@@ -18,7 +18,8 @@ from starec_sim.environment import Environment
 from starec_sim.errors import RunError
 from starec_sim.executors.event_loop import run_coroutine
 from starec_sim.experiment import Arm, recorded_experiment
-from starec_sim.policies.gateway import Gateway
+from starec_sim.policies.gateway.turn_store import NoStore
+from starec_sim.population.policies import of_kind
 from starec_sim.rng import Streams
 from starec_sim.runs.code import SAME_CODE, CodeRules, check_plugins, code_of
 from starec_sim.runs.digests import environment_digest
@@ -40,7 +41,7 @@ class ReopenedRound:
     """From 0."""
     environment: Environment
     agent: Agent
-    policies: Gateway
+    policies: Policies
     """Those of the run; a training's have the weights from before the training."""
     memories: Mapping[int, Memory]
     """By user, of those who visited before."""
@@ -58,7 +59,7 @@ class ReopenedRound:
             RunError: There is no such user, or she does not visit in this round.
         """
         with closing(Reader(self.folder)) as reader, readable_errors(reader.path):
-            user, person = reader.user(self.trial, user_id)
+            user, _ = reader.user(self.trial, user_id)
             turns = reader.round_turns(self.trial, self.round, user)
             visited = sorted({step.round + 1 for step in reader.steps(self.trial, user)})
         if user not in self.visitors:
@@ -67,7 +68,8 @@ class ReopenedRound:
                 f"user {user_id} does not visit in round {self.round + 1}; her rounds: {rounds}",
                 hint="name one of her rounds, or another user",
             )
-        memory = self.memory(user)
+        # Not the recorded profile, to which the kind of the user may have been added.
+        person, memory = self.environment.users[user], self.memory(user)
         labels = {"run": self.folder.name, "arm": self.trial.arm, "seed": self.trial.seed}
         policies = RecordedFirst(turns, self.policies)
         return Call(
@@ -90,6 +92,10 @@ class RecordedFirst:
     def __init__(self, turns: Mapping[CallKey, Turn], policies: Policies) -> None:
         self._turns, self._policies = turns, policies
 
+    def of_kind(self, kind: str) -> RecordedFirst:
+        """Return the same for the policies of a kind of users."""
+        return RecordedFirst(self._turns, of_kind(self._policies, kind))
+
     def structured(self, node: Node) -> bool:
         """Return whether the policy of a node takes a schema."""
         return self._policies.structured(node)
@@ -106,17 +112,6 @@ class RecordedFirst:
         if turn is not None and turn.messages == messages:
             return replace(turn, error="", source="replay", tries=0, cost_usd=None)
         return await self._policies.ask(key, messages, schema, expected)
-
-
-class NoStore:
-    """A store of turns that keeps nothing."""
-
-    def find(self, key: CallKey) -> Turn | None:
-        """Return None."""
-        return None
-
-    def add(self, key: CallKey, turn: Turn) -> None:
-        """Do nothing."""
 
 
 def reopen(
@@ -197,8 +192,8 @@ class _History:
         """Build the parts of an arm; the environment is at its beginning."""
         self.environment = self._builder.environment(arm, self._trial.seed)
         self.agent = self._builder.agent(arm)
-        self.policies = Gateway(
-            self._builder.policies(arm), Streams(self._trial.seed), NoStore(), self._trial.arm
+        self.policies = self._builder.gateway(
+            arm, Streams(self._trial.seed), NoStore(), self._trial.arm
         )
 
     def _change(self, round: int) -> None:
@@ -259,8 +254,18 @@ class _History:
         turns = self._reader.round_turns(self._trial, round)
         policies = RecordedFirst(turns, _NothingElse(self.policies))
         users, world = self._reader.round_steps(self._trial, round), self.environment
+        labels = {"arm": self._trial.arm, "seed": self._trial.seed}
         calls = [
-            Call(user, round, world.users[user], self._memory(user), world, policies, self.notes)
+            Call(
+                user,
+                round,
+                world.users[user],
+                self._memory(user),
+                world,
+                policies,
+                self.notes,
+                labels,
+            )
             for user in users
         ]
 
@@ -277,7 +282,10 @@ class _NothingElse:
     """Policies that refuse every question, and know what those of the run can do."""
 
     def __init__(self, policies: Policies) -> None:
-        self.structured = policies.structured
+        self._policies, self.structured = policies, policies.structured
+
+    def of_kind(self, kind: str) -> _NothingElse:
+        return _NothingElse(of_kind(self._policies, kind))
 
     async def ask(
         self,

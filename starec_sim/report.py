@@ -11,6 +11,7 @@ import math
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -22,6 +23,13 @@ from starec_sim.metrics import (
     differences,
     paired_interval,
     permutation_test,
+    student_interval,
+)
+from starec_sim.population.summaries import (
+    CalibrationSummary,
+    KindSummary,
+    kinds_as_json,
+    read_kinds,
 )
 from starec_sim.runs import queries
 from starec_sim.runs.reader import Reader, reading
@@ -94,6 +102,10 @@ class RunReport(NamedTuple):
     """Number of last rounds over which the means are taken."""
     unknown: tuple[str, ...] = ()
     """Requested metrics that no arm has."""
+    kinds: Mapping[str, Mapping[str, KindSummary]] = MappingProxyType({})
+    """By arm, the figures of each kind of users; empty where all users are alike."""
+    calibrations: Mapping[str, CalibrationSummary] = MappingProxyType({})
+    """By arm, the error of the cheap kind; of arms with a calibration."""
 
     def names(self) -> list[str]:
         """Return the metrics that a report shows, in order."""
@@ -107,15 +119,13 @@ class RunReport(NamedTuple):
         """Return metrics and differences as JSON values; a missing value is null."""
         return {
             "metrics": {
-                arm: {
-                    name: _interval_as_json(summary.interval) for name, summary in summaries.items()
-                }
+                arm: {name: summary.interval.as_json() for name, summary in summaries.items()}
                 for arm, summaries in self.metrics.items()
             },
             "differences": {
                 arm: {
                     name: {
-                        **_interval_as_json(found.interval),
+                        **found.interval.as_json(),
                         "p": _none_for_nan(found.p),
                         "sure": found.sure,
                     }
@@ -132,6 +142,7 @@ class RunReport(NamedTuple):
             },
             "rounds": self.rounds,
             "last_rounds": self.last_rounds,
+            **kinds_as_json(self.kinds, self.calibrations),
         }
 
 
@@ -178,6 +189,7 @@ def summarise(
         common = min((trial.rounds for trial in begun), default=0)
         window = _window(last_rounds, common)
         samples = {arm: _read_samples(reader, of_arm, window) for arm, of_arm in seeds.items()}
+        kinds, calibrations = read_kinds(reader, begun, window)
     present = {name for metrics in samples.values() for name in metrics}
     chosen = [name for name in wanted if name in present] or sorted(present, key=place)
     # Metrics of unreadable answers are always reported.
@@ -204,7 +216,7 @@ def summarise(
                 name: difference_of(metrics[name], first[name]) for name in names if name in first
             }
     unknown = tuple(name for name in wanted if name not in present) if present else ()
-    return RunReport(summaries, of_arms, common, len(window), unknown)
+    return RunReport(summaries, of_arms, common, len(window), unknown, kinds, calibrations)
 
 
 def report_window(configuration: Mapping[str, Any], rounds: int) -> range:
@@ -310,23 +322,6 @@ def _paired(a: Mapping[str, float], b: Mapping[str, float]) -> tuple[FloatArray,
     """Return the values of the units that both have, in the same order."""
     units = sorted(set(a) & set(b))
     return np.array([a[unit] for unit in units]), np.array([b[unit] for unit in units])
-
-
-def student_interval(values: Sequence[float] | FloatArray) -> Interval:
-    """Return the mean with Student's 95 % interval; NaN bounds for fewer than two values."""
-    x = np.asarray(values, np.float64)
-    n, nan = len(x), math.nan
-    if n < 2:
-        return Interval(float(x[0]) if n else nan, nan, nan, n)
-    mean = float(x.mean())
-    from scipy.special import stdtrit  # a fifth of the time that scipy.stats takes to import
-
-    half = float(stdtrit(n - 1, 0.975) * x.std(ddof=1) / np.sqrt(n))
-    return Interval(mean, mean - half, mean + half, n)
-
-
-def _interval_as_json(interval: Interval) -> dict[str, float | None]:
-    return {name: _none_for_nan(value) for name, value in interval._asdict().items()}
 
 
 def _none_for_nan(value: float | None) -> float | None:

@@ -21,6 +21,7 @@ from starec_sim.events import RunEvents
 from starec_sim.executors.drain import drained, drained_in_time, draining
 from starec_sim.executors.executor import Executor, PerUser, PreparedExecutor, RoundToPlay
 from starec_sim.measure import Measure, RoundMetrics
+from starec_sim.population.calibration import Calibration, second_metrics
 from starec_sim.runs.facts import Facts
 from starec_sim.runs.trial_state import TrialState
 from starec_sim.types import Item, Memory, Visit
@@ -66,6 +67,8 @@ class PlayedRound(NamedTuple):
     """In ascending order of user."""
     visitors: int = 0
     """How many users came; more than the visits where some were left out."""
+    second_visits: Sequence[Visit] = ()
+    """Those that a calibration played, in ascending order of user."""
 
 
 class VisitRules(NamedTuple):
@@ -77,6 +80,8 @@ class VisitRules(NamedTuple):
     """Whether a visit in which a plug-in fails is left out; otherwise it ends the run."""
     executor: Executor | None = None
     """Plays the visits; one invocation for each user when None. It changes no result either."""
+    calibration: Calibration | None = None
+    """Plays some visits a second time, which changes nothing but what is measured."""
 
 
 class Simulation:
@@ -153,10 +158,19 @@ class Simulation:
             played = await drained_in_time(executor.play(self._round_to_play(visitors)))
             visits = [visit for visit in played if isinstance(visit, Visit)]
             _tell_left_out([each for each in played if not isinstance(each, Visit)], len(visits))
-            return PlayedRound(round, visits, len(visitors))
+            second = await drained_in_time(self._second_visits(visits))
+            return PlayedRound(round, visits, len(visitors), second)
         finally:
             # Also after an error: the answers are paid for, and a resume reuses them.
             self._recorder.flush()
+
+    async def _second_visits(self, visits: Sequence[Visit]) -> list[Visit]:
+        rules = self._rules
+        if rules.calibration is None:
+            return []
+        return await rules.calibration.play(
+            visits, self._call, rules.concurrency, skip_failed=rules.skip_failed
+        )
 
     def _round_to_play(self, users: Sequence[int]) -> RoundToPlay:
         return RoundToPlay(
@@ -210,7 +224,12 @@ class Simulation:
         measured = self._measure.round(visits)
         if self._rules.skip_failed and played.visitors:
             of_environment = {**of_environment, "skipped": 1 - len(visits) / played.visitors}
-        measured = RoundMetrics(measured.visits, {**measured.round, **of_environment})
+        by_visit = measured.visits
+        if self._rules.calibration is not None and (second := played.second_visits):
+            again = self._measure.round(second).visits
+            kind = self._rules.calibration.kind
+            by_visit = {**by_visit, **second_metrics(kind, visits, second, again)}
+        measured = RoundMetrics(by_visit, {**measured.round, **of_environment})
         self.digest = self._recorder.commit_round(
             played.round,
             visits,

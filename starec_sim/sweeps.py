@@ -23,8 +23,7 @@ from typing import Any, NamedTuple
 
 from starec_sim.errors import ConfigError, RunError, StarecError
 from starec_sim.experiment import Experiment
-from starec_sim.metrics import Interval
-from starec_sim.report import student_interval
+from starec_sim.metrics import Interval, student_interval
 from starec_sim.runner import config_text, resume, run
 from starec_sim.runs import folder as run_folder
 from starec_sim.runs.code import SAME_CODE, check_plugins

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing, nullcontext
 from itertools import pairwise
 from typing import NamedTuple
@@ -14,7 +14,10 @@ from starec_sim.environment import Environment
 from starec_sim.errors import ConfigError, RunError, StarecError
 from starec_sim.events import RunEvents
 from starec_sim.experiment import Arm, Experiment
-from starec_sim.policies.gateway import Gateway
+from starec_sim.policies.gateway.turn_store import NoStore
+from starec_sim.population.agent import PopulationAgent
+from starec_sim.population.calibration import Calibration, calibration_users
+from starec_sim.population.kinds import checked_kinds
 from starec_sim.rng import Streams
 from starec_sim.runs import folder as run_folder
 from starec_sim.runs.digests import environment_digest
@@ -35,6 +38,8 @@ class _Trial(NamedTuple):
     arm: Arm
     seed: int
     environment: Environment
+    kinds: Sequence[str] | None
+    """The kind of each user; None where all are alike."""
 
 
 class Trials:
@@ -71,7 +76,8 @@ class Trials:
             self.builder.dataset(arm)
             for part in arm.all():
                 self.builder.agent(part)
-                self.builder.policies(part)
+                for each in part.of_kinds():
+                    self.builder.policies(each)
             if self.replayed:
                 for seed in self.seeds:
                     Recording(self.replayed, arm.name, seed).close()
@@ -96,7 +102,9 @@ class Trials:
         try:
             if pool is not None:
                 await pool.start()
-            elsewhere = [] if pool is None else pool.setup.policies
+            calibrated = any(arm.experiment.calibration for arm in self.arms.values())
+            # A calibration asks in this process.
+            elsewhere = [] if pool is None or calibrated else pool.setup.policies
             await self.builder.open_policies(
                 but=[self.builder.policy(spec, at) for spec, at in elsewhere]
             )
@@ -106,10 +114,11 @@ class Trials:
                 early = self._environments_of_others()
                 for number, (arm, seed) in enumerate(trials):
                     environment = early.pop(arm.name, None) or self.builder.environment(arm, seed)
+                    kinds = checked_kinds(arm.experiment.population, environment.users, seed)
                     if not run.begun:
                         run.begin()
                         events.run_started(run.folder, self.experiment)
-                    trial = _Trial(number, arm, seed, environment)
+                    trial = _Trial(number, arm, seed, environment, kinds)
                     digest.update((await self._play(run, trial, events, pool)).encode())
         finally:
             if pool is not None:
@@ -143,7 +152,7 @@ class Trials:
         """
         arm, rounds = trial.arm, trial.arm.experiment.rounds
         recorder = Recorder(run.store, trial.number, run.session)
-        state = recorder.open(arm.name, trial.seed, trial.environment)
+        state = recorder.open(arm.name, trial.seed, trial.environment, trial.kinds)
         events.trial_started(arm.name, trial.seed, rounds, state.rounds)
         choose = self._choose_visitors and self._choose_visitors(trial.environment)
         for start, end in pairwise([*self._starts(arm), rounds]):
@@ -157,8 +166,8 @@ class Trials:
             if start == self._replayed_rounds:
                 self._check_replayed(trial, state)
             with self._recording(arm, trial.seed, start) or nullcontext() as recording:
-                gateway = Gateway(
-                    self.builder.policies(now),
+                gateway = self.builder.gateway(
+                    now,
                     Streams(trial.seed),
                     recorder,
                     arm.name,
@@ -168,7 +177,7 @@ class Trials:
                 executor = pool and InWorkers(
                     pool,
                     TrialPart(arm.name, trial.seed, start, pool.world_of(trial.environment)),
-                    answered_in_workers(now.experiment, replays=recording is not None),
+                    answered_in_workers(now, replays=recording is not None),
                     gateway,
                     recorder,
                     run.resources,
@@ -184,6 +193,7 @@ class Trials:
                         now.experiment.concurrency,
                         now.experiment.plugin_errors == "skip",
                         executor or build_executor(now.experiment.executor),
+                        None if recording else self._calibration(run, trial, now),
                     ),
                     choose_visitors=choose,
                 )
@@ -191,6 +201,21 @@ class Trials:
                     apply_events(trial.environment, arm, start)
                 await simulation.run(end)
         return simulation.digest
+
+    def _calibration(self, run: OpenRun, trial: _Trial, arm: Arm) -> Calibration | None:
+        """Return what plays some users as another kind; recorded answers know only their own."""
+        settings = arm.experiment.calibration
+        if settings is None:
+            return None
+        agent = self.builder.agent(arm)
+        assert isinstance(agent, PopulationAgent), "a calibration is between two kinds"
+        cheap, costly = settings.between
+        gateway = self.builder.gateway(
+            arm.kinds[costly], Streams(trial.seed), NoStore(), arm.name, run.resources
+        )
+        people = trial.environment.users
+        users = calibration_users(trial.kinds or (), people, trial.seed, cheap, settings.users)
+        return Calibration(agent, costly, gateway, users)
 
     def _starts(self, arm: Arm) -> list[int]:
         """Return the rounds, from 0, at whose beginning the parts of a trial are built."""

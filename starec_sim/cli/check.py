@@ -45,7 +45,7 @@ def check(
     """
     from starec_sim.checks.find import find
     from starec_sim.checks.kinds import run_checks
-    from starec_sim.experiment import data_spec
+    from starec_sim.data_specs import data_spec
     from starec_sim.yaml_files import key_value, put_all
 
     pairs = [key_value(change, "--set", _EXAMPLE) for change in changes or ()]

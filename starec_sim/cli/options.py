@@ -134,13 +134,14 @@ def read_experiment(
         PluginError: There is no such plug-in.
     """
     from starec_sim import experiment
+    from starec_sim.data_specs import data_spec
     from starec_sim.yaml_files import key_value
 
     replaced = {}
     if data is not None:
         pairs = [key_value(change, "--set", _DATA_EXAMPLE) for change in changes or ()]
         of_data = [(key[5:], value) for key, value in pairs if key.startswith("data.")]
-        replaced = {"data": experiment.data_spec(data, of_data)}
+        replaced = {"data": data_spec(data, of_data)}
     return experiment.read_experiment(path, changes or (), replaced, trust=trust)
 
 
@@ -151,8 +152,8 @@ def read_data(data: str, changes: list[str] | None) -> dict[str, Any]:
         ConfigError: A setting is wrong, or is none of the data.
         DataError: There is no such data.
     """
+    from starec_sim.data_specs import data_spec
     from starec_sim.errors import ConfigError
-    from starec_sim.experiment import data_spec
     from starec_sim.yaml_files import key_value
 
     pairs = [key_value(change, "--set", _DATA_EXAMPLE) for change in changes or ()]

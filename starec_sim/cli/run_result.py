@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from starec_sim.cli.effects_view import print_effects
+from starec_sim.cli.kinds_view import print_kinds
 from starec_sim.cli.ledger_view import print_estimate_errors, print_ledger
 from starec_sim.cli.options import Answer
 from starec_sim.cli.run_progress import RunProgress
@@ -44,6 +45,7 @@ def _show(result: RunResult, progress: RunProgress, as_json: bool) -> Answer:
         answer = {**result.as_json(), "plot": str(plot) if plot else None}
         return answer | {"effects": effects_as_json(of_fork)} if of_fork else answer
     print_report(result.report)
+    print_kinds(result.report)
     with reading(result.folder) as reader:
         print_level(console(), reader.level)
     print_ledger(result.ledger)

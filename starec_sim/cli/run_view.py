@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
+from starec_sim.cli.kinds_view import print_kinds
 from starec_sim.cli.ledger_view import print_ledger
 from starec_sim.cli.tables import print_report
 from starec_sim.cli.text import program, resume_command
@@ -87,6 +88,7 @@ def print_run(view: RunView, explain: bool) -> None:
         out.print(visible(manifest.problem), style="red")
     _print_trials(out, view.trials, view.rounds)
     print_report(view.report, explain)
+    print_kinds(view.report)
     print_level(out, view.level)
     print_ledger(view.ledger)
     here = shlex.quote(str(view.folder))

@@ -19,7 +19,7 @@ from starec_sim.executors.tracing import tracing
 from starec_sim.interop.outside_recommender import OutsideRecommender
 from starec_sim.measure import RoundMetrics
 from starec_sim.policies.gateway import Gateway
-from starec_sim.reopen import NoStore
+from starec_sim.policies.gateway.turn_store import NoStore
 from starec_sim.rng import Streams
 from starec_sim.runs.facts import Facts
 from starec_sim.runs.trial_state import TrialState

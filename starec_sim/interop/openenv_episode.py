@@ -14,14 +14,14 @@ from typing import Any
 
 from starec_sim import plugins
 from starec_sim.agent import Call
-from starec_sim.build import Builder
+from starec_sim.build import Builder, of_one_kind
 from starec_sim.environment import Environment, NamedRewards
 from starec_sim.errors import ConfigError, StarecError, did_you_mean
 from starec_sim.experiment import Arm, Experiment
 from starec_sim.interop.openenv_recommender import SlateExchange, SlateFromOutside
 from starec_sim.policies.gateway import Gateway
 from starec_sim.policies.gateway.resources import GatewayResources
-from starec_sim.reopen import NoStore
+from starec_sim.policies.gateway.turn_store import NoStore
 from starec_sim.rng import Streams
 from starec_sim.types import Memory, Visit
 
@@ -60,7 +60,7 @@ class UserSource:
                 f"the experiment has {len(arms)} arms: {', '.join(arms)}; an episode has one",
                 hint="--set arms={} plays the keys at the top of the file",
             )
-        (self.arm,) = arms.values()
+        self.arm = of_one_kind(next(iter(arms.values())), "an episode")
         self.experiment, self.candidates = experiment, candidates
         self._behind = _recommender_of(self.arm)
         self.weights = _checked_weights(weights, self.arm)

@@ -11,13 +11,13 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from starec_sim.agent import Call, OpenAgent
-from starec_sim.build import Builder
+from starec_sim.build import Builder, of_one_kind
 from starec_sim.environment import Environment, NamedRewards
 from starec_sim.errors import ConfigError, did_you_mean
 from starec_sim.experiment import Arm, read_experiment
 from starec_sim.learning.rewards import AnswerOutcome, Rewards, check_names, counters
 from starec_sim.policies.gateway import Gateway
-from starec_sim.reopen import NoStore
+from starec_sim.policies.gateway.turn_store import NoStore
 from starec_sim.rng import Streams
 from starec_sim.types import Memory, Messages
 
@@ -60,7 +60,7 @@ class UserQuestions:
                 "of one",
                 hint="the change arms={} asks the users of the keys at the top of the file",
             )
-        (self._arm,) = arms.values()
+        self._arm = of_one_kind(next(iter(arms.values())), "a taskset")
         builder = Builder(with_models=False)
         self._agent = _open_agent(builder, self._arm)
         self._environment: Environment = builder.environment(self._arm, source.seed)

@@ -24,8 +24,9 @@ from starec_sim.interviews.questions import InterviewQuestion, checked_questions
 from starec_sim.interviews.saved import Interview, InterviewAnswer, save_interview
 from starec_sim.policies.abilities import costs_nothing
 from starec_sim.policies.gateway import Gateway, GatewayResources, Policy
+from starec_sim.policies.gateway.turn_store import NoStore
 from starec_sim.policies.settings import Budget, GatewaySettings
-from starec_sim.reopen import NoStore, ReopenedRound, reopen
+from starec_sim.reopen import ReopenedRound, reopen
 from starec_sim.rng import Streams
 from starec_sim.runs.code import CodeRules, code_of
 from starec_sim.runs.folder import where_it_started
@@ -147,9 +148,11 @@ def _jobs(
 ) -> list[_Job]:
     """Return every question to every user, arm by arm."""
     return [
-        _Job(trial, AskedUser(row, user, opened[trial.arm].memory(row)), question)
+        # Not the recorded profile, to which the kind of the user may have been added.
+        _Job(trial, AskedUser(row, there.environment.users[row], there.memory(row)), question)
         for trial, users in zip(trials, chosen, strict=True)
-        for row, user in users
+        for there in [opened[trial.arm]]
+        for row, _ in users
         for question in questions
     ]
 
@@ -302,10 +305,14 @@ def _policies(
         return
     rules = CodeRules(trust=options.trust)
     with where_it_started(folder, manifest) as here, code_of(here, manifest, rules):
-        specs = {
-            name: arm.experiment.policies.fast
-            for name, arm in recorded_experiment(here).resolve().items()
-        }
+        arms_of = recorded_experiment(here).resolve()
+        if kinds := [kind for arm in arms_of.values() for kind in arm.kinds]:
+            raise ConfigError(
+                f"population: the users are of several kinds ({', '.join(dict.fromkeys(kinds))}), "
+                "and an interview asks one policy",
+                hint="name it: --policy openai,model=qwen3:8b",
+            )
+        specs = {name: arm.experiment.policies.fast for name, arm in arms_of.items()}
         yield {arm: build_policy(specs[arm], "policies.fast") for arm in arms}
 
 

@@ -209,6 +209,11 @@ def training_of(experiment: Experiment) -> Training:
         raise ConfigError(
             "schedule: a training has none", hint="leave it out: --set schedule=[] does that"
         )
+    if experiment.population:
+        raise ConfigError(
+            "population: a training has users of one kind",
+            hint="set population to {} and calibration to null: --set population={} does that",
+        )
     weights_of(experiment, training)
     _check_audits(experiment, training.evaluate)
     if training.stage2 is not None:

@@ -20,6 +20,7 @@ from starec_sim.metrics.statistics import (
     paired_difference,
     paired_interval,
     permutation_test,
+    student_interval,
 )
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "popularity_lift",
     "reciprocal_rank",
     "satisfaction",
+    "student_interval",
     "taste_drift",
     "watch_rate",
 ]

@@ -7,6 +7,8 @@ of the others.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,6 +37,12 @@ class Interval(NamedTuple):
     def is_zero(self) -> bool:
         """Whether every value is zero. A mean of zero alone says less: values can cancel out."""
         return self.mean == 0 and (self.n < 2 or self.low == self.high == 0)
+
+    def as_json(self) -> dict[str, float | None]:
+        """Return the interval as JSON values; a missing value is null."""
+        return {
+            name: None if math.isnan(value) else value for name, value in self._asdict().items()
+        }
 
 
 class PairedDifference(NamedTuple):
@@ -107,6 +115,19 @@ def bootstrap_interval(
         random_state=np.random.default_rng(seed),
     ).confidence_interval
     return Interval(float(x.mean()), float(interval.low), float(interval.high), n)
+
+
+def student_interval(values: Sequence[float] | FloatArray) -> Interval:
+    """Return the mean with Student's 95 % interval; NaN bounds for fewer than two values."""
+    x = np.asarray(values, np.float64)
+    n, nan = len(x), math.nan
+    if n < 2:
+        return Interval(float(x[0]) if n else nan, nan, nan, n)
+    mean = float(x.mean())
+    from scipy.special import stdtrit  # a fifth of the time that scipy.stats takes to import
+
+    half = float(stdtrit(n - 1, 0.975) * x.std(ddof=1) / np.sqrt(n))
+    return Interval(mean, mean - half, mean + half, n)
 
 
 def paired_interval(

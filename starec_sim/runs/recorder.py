@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import hashlib
 import sqlite3
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -62,8 +63,21 @@ class Recorder:
         self._items = 0  # of the catalogue, in the record
         self._hashed_turns: dict[int, list[HashedTurns]] = {}
 
-    def open(self, arm: str, seed: int, environment: Environment) -> TrialState:
+    def open(
+        self,
+        arm: str,
+        seed: int,
+        environment: Environment,
+        kinds: Sequence[str] | None = None,
+    ) -> TrialState:
         """Begin the trial, or load its state after the last committed round.
+
+        Args:
+            arm: The arm of the trial.
+            seed: Its seed.
+            environment: That of the trial.
+            kinds: The kind of each user, where users are of several kinds. It is recorded as a fact
+                of her profile, for readers; agents and environments do not see it.
 
         Raises:
             RunError: The environment is not the one that the trial began with.
@@ -76,7 +90,7 @@ class Recorder:
             ).fetchone()
         if begun is None:
             with store.transaction():
-                self._insert_trial(arm, seed, environment, digest)
+                self._insert_trial(arm, seed, environment, digest, kinds)
         elif begun[0] != digest:
             raise RunError(
                 f'the environment of arm "{arm}" is not the one the run began with: other users, '
@@ -89,10 +103,17 @@ class Recorder:
             self.committed = turns_after(store.db, trial, state.rounds)
         return state._replace(labels={"run": store.path.parent.name, "arm": arm, "seed": seed})
 
-    def _insert_trial(self, arm: str, seed: int, environment: Environment, digest: str) -> None:
+    def _insert_trial(
+        self,
+        arm: str,
+        seed: int,
+        environment: Environment,
+        digest: str,
+        kinds: Sequence[str] | None,
+    ) -> None:
         db, trial = self._store.db, self._trial
         try:
-            facts = codec.dumps(environment.describe())
+            facts = codec.dumps({**environment.describe(), **_counts(kinds)})
         except (TypeError, ValueError) as error:
             raise ContractError(
                 f"describe() must return JSON values: {error}",
@@ -102,7 +123,7 @@ class Recorder:
         db.executemany(
             "INSERT INTO users VALUES (?, ?, ?, ?)",
             (
-                (trial, row, user.id, codec.dumps(dict(user.profile)))
+                (trial, row, user.id, codec.dumps({**user.profile, **_kind(kinds, row)}))
                 for row, user in enumerate(environment.users)
             ),
         )
@@ -246,6 +267,16 @@ class Recorder:
                     f"the agent asked twice at {key}",
                     hint="count `attempt` up with every further question of a node in a step",
                 ) from error
+
+
+def _kind(kinds: Sequence[str] | None, row: int) -> dict[str, str]:
+    """Return what is added to the recorded profile of a user."""
+    return {} if kinds is None else {"kind": kinds[row]}
+
+
+def _counts(kinds: Sequence[str] | None) -> dict[str, dict[str, int]]:
+    """Return what is added to the recorded facts of a trial: how many users are of each kind."""
+    return {} if kinds is None else {"population": dict(sorted(Counter(kinds).items()))}
 
 
 def _without_texts(step: Step, is_last: bool) -> Step:

@@ -16,6 +16,7 @@ from starec_sim.errors import PausedError, StarecError
 from starec_sim.executors.drain import drained, draining
 from starec_sim.executors.executor import RoundToPlay
 from starec_sim.policies.gateway import GatewayResources
+from starec_sim.population.policies import of_kind
 from starec_sim.runs.recorder import Recorder
 from starec_sim.types import CallKey, Node, Turn, Visit
 from starec_sim.workers.messages import (
@@ -33,6 +34,7 @@ from starec_sim.workers.pool import WorkerPool, told
 from starec_sim.workers.shards import split_users
 from starec_sim.workers.transport import Connection, NoRoomError, WorkerLost
 
+_NODES: tuple[Node, ...] = ("fast", "slow")
 IN_HAND = 2
 """Shards that a worker has at once: while it ends one, it plays the next."""
 _LOSSES = 2
@@ -56,7 +58,7 @@ class InWorkers:
     Args:
         pool: The workers.
         part: Of the trial.
-        answered_here: Nodes whose policy answers in the workers.
+        answered_here: Nodes whose policy answers in the workers, by kind of users.
         policies: Asks the others, and knows what all can do.
         recorder: Records the turns.
         resources: Count what workers spend.
@@ -66,7 +68,7 @@ class InWorkers:
         self,
         pool: WorkerPool,
         part: TrialPart,
-        answered_here: tuple[Node, ...],
+        answered_here: Mapping[str, tuple[Node, ...]],
         policies: Policies,
         recorder: Recorder,
         resources: GatewayResources,
@@ -93,7 +95,10 @@ class InWorkers:
             *self._part[:3],
             self._round,
             self._answered_here,
-            {node: self.policies.structured(node) for node in ("fast", "slow")},
+            {
+                kind: {node: of_kind(self.policies, kind).structured(node) for node in _NODES}
+                for kind in self._answered_here
+            },
             first.notes,
             first.labels,
             self._state,
@@ -245,7 +250,7 @@ class _PlayedRound:
         """Ask a policy for a worker; a question that is repeated gets the same answer."""
         key = message.key
         if key not in self._asked:
-            asked = self._executor.policies.ask(
+            asked = of_kind(self._executor.policies, message.kind).ask(
                 key, message.messages, message.schema, message.expected
             )
             self._asked[key] = asyncio.create_task(asked)

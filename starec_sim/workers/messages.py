@@ -44,10 +44,11 @@ class Begin:
     start: int
     """The round, from 0, at which the parts of this round came into use."""
     round: int
-    answered_here: tuple[Node, ...]
-    """Nodes whose policy answers in the worker; the others are asked in the parent."""
-    structured: Mapping[Node, bool]
-    """Of each node, whether its policy takes a schema."""
+    answered_here: Mapping[str, tuple[Node, ...]]
+    """By kind of users ("" where all are alike), nodes whose policy answers in the worker; the
+    others are asked in the parent."""
+    structured: Mapping[str, Mapping[Node, bool]]
+    """By kind, of each node, whether its policy takes a schema."""
     notes: Mapping[int, str]
     labels: Mapping[str, Any]
     state: Any
@@ -108,6 +109,8 @@ class Ask:
     """A question for a policy that is asked in the parent."""
 
     number: int
+    kind: str
+    """Of the user, "" where all are alike."""
     key: CallKey
     messages: Messages
     schema: Mapping[str, Any] | None

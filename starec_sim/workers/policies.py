@@ -9,11 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 from starec_sim.agent import Policies
-from starec_sim.policies.gateway import Gateway, GatewayResources, Policy
+from starec_sim.policies.gateway import GatewayResources, Policy
 from starec_sim.policies.gateway.budget_guard import Spent
-from starec_sim.rng import Streams
 from starec_sim.types import CallKey, ExpectedAnswer, Messages, Node, Step, Turn, Visit
-from starec_sim.workers.messages import Answered, Ask, AskedTurn, Begin, TurnRef
+from starec_sim.workers.messages import Answered, Ask, AskedTurn, TurnRef
 
 _TURNS = 32
 _LATE_S = 0.25
@@ -102,28 +101,26 @@ class WorkerPolicies:
     """Asks some policies in the worker and the others in the parent; implements `Policies`.
 
     Args:
-        begin: The round.
+        kind: Of the users who ask, "" where all are alike.
+        structured: Of each node, whether its policy takes a schema.
         here: The policies that answer in the worker.
-        resources: What their calls share.
-        outbox: Keeps turns.
-        send: Sends a message to the parent.
+        gateway: Asks them.
+        parent: Asks the others.
     """
 
     def __init__(
         self,
-        begin: Begin,
+        kind: str,
+        structured: Mapping[Node, bool],
         here: Mapping[Node, Policy],
-        resources: GatewayResources,
-        outbox: Outbox,
-        send: Callable[[Any], None],
+        gateway: Policies,
+        parent: ParentPolicies,
     ) -> None:
-        self._structured = begin.structured
+        self._kind = kind
+        self._structured = structured
         self._here = here
-        self._gateway: Policies = Gateway(here, Streams(begin.seed), outbox, begin.arm, resources)
-        self._outbox = outbox
-        self._send = send
-        self._numbers = itertools.count()
-        self._waiting: dict[int, asyncio.Future[Turn]] = {}
+        self._gateway = gateway
+        self._parent = parent
 
     def structured(self, node: Node) -> bool:
         """Return whether the policy of a node takes a schema."""
@@ -139,10 +136,36 @@ class WorkerPolicies:
         """Ask the policy of a node."""
         if key.node in self._here:
             return await self._gateway.ask(key, messages, schema, expected)
+        return await self._parent.ask(self._kind, key, messages, schema, expected)
+
+
+class ParentPolicies:
+    """Asks policies in the parent.
+
+    Args:
+        outbox: Is told of the turns, which the parent has.
+        send: Sends a message to the parent.
+    """
+
+    def __init__(self, outbox: Outbox, send: Callable[[Any], None]) -> None:
+        self._outbox = outbox
+        self._send = send
+        self._numbers = itertools.count()
+        self._waiting: dict[int, asyncio.Future[Turn]] = {}
+
+    async def ask(
+        self,
+        kind: str,
+        key: CallKey,
+        messages: Messages,
+        schema: Mapping[str, Any] | None,
+        expected: ExpectedAnswer | None,
+    ) -> Turn:
+        """Ask the policy that a kind of users has for a node."""
         number = next(self._numbers)
         self._waiting[number] = asyncio.get_running_loop().create_future()
         try:
-            self._send(Ask(number, key, messages, schema, expected))
+            self._send(Ask(number, kind, key, messages, schema, expected))
             turn = replace(await self._waiting[number], messages=messages)
         finally:
             del self._waiting[number]

@@ -19,16 +19,23 @@ from starec_sim.workers.processes import Processes
 from starec_sim.workers.transport import Transport
 
 
-def answered_in_workers(experiment: Experiment, *, replays: bool) -> tuple[Node, ...]:
-    """Return the nodes whose policy answers in the workers (decision 100).
+def answered_in_workers(arm: Arm, *, replays: bool) -> dict[str, tuple[Node, ...]]:
+    """Return the nodes whose policy answers in the workers (decision 100), by kind of users.
+
+    The one kind of an arm without kinds is called "".
 
     A policy that costs nothing does, where nothing has to be counted or shared: without a budget,
     limits, a cache or a replay. All others are asked in the parent.
 
     Args:
-        experiment: The configuration of an arm.
+        arm: Of the run.
         replays: Whether recorded answers are given.
     """
+    kinds = arm.kinds or {"": arm}
+    return {kind: _answered(each.experiment, replays) for kind, each in kinds.items()}
+
+
+def _answered(experiment: Experiment, replays: bool) -> tuple[Node, ...]:
     budget = experiment.budget.model_dump(exclude_none=True)
     if replays or budget or experiment.gateway.cache is not None:
         return ()
@@ -73,8 +80,9 @@ def worker_pool(
     transport = _transport(settings, experiment.concurrency)
     policies = []
     for arm in arms:
-        for node in answered_in_workers(arm.experiment, replays=replays):
-            policies.append((dict(arm.experiment.policies)[node], f"policies.{node}"))
+        for each in arm.of_kinds():
+            for node in _answered(each.experiment, replays):
+                policies.append((dict(each.experiment.policies)[node], f"policies.{node}"))
     setup = Setup(
         experiment.model_dump(mode="json"),
         None if plugins is None else tuple(plugins),

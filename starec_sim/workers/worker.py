@@ -12,16 +12,18 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
 
-from starec_sim.agent import Call
+from starec_sim.agent import Call, Policies
 from starec_sim.boundary import CheckedAgent, checked_agent
 from starec_sim.build import Builder, build_executor
 from starec_sim.environment import Environment
 from starec_sim.errors import ContractError, RunError
 from starec_sim.executors.drain import drain
 from starec_sim.executors.executor import RoundToPlay
-from starec_sim.experiment import Experiment
+from starec_sim.experiment import Arm, Experiment
 from starec_sim.plugin_code import allowed_code, changed_code
-from starec_sim.policies.gateway import GatewayResources
+from starec_sim.policies.gateway import Gateway, GatewayResources
+from starec_sim.population.policies import PoliciesByKind
+from starec_sim.rng import Streams
 from starec_sim.runs.digests import environment_digest
 from starec_sim.settings import validate
 from starec_sim.workers.messages import (
@@ -35,7 +37,7 @@ from starec_sim.workers.messages import (
     Shard,
     Warned,
 )
-from starec_sim.workers.policies import Outbox, WorkerPolicies
+from starec_sim.workers.policies import Outbox, ParentPolicies, WorkerPolicies
 
 
 def versions() -> dict[str, str]:
@@ -70,7 +72,7 @@ class Worker:
                 task.add_done_callback(self._tasks.discard)
             case AskedTurn():
                 if self._round is not None:
-                    self._round.policies.answered(message)
+                    self._round.parent.answered(message)
             case Drain():
                 drain()
 
@@ -163,14 +165,28 @@ class _Built:
         self._environment.restore(begin.state)
         visitors = frozenset(self._environment.begin_round(begin.round))
         agent = checked_agent(self.builder.agent(arm))
-        specs = dict(arm.experiment.policies)
-        here = {
-            node: self.builder.policy(specs[node], f"policies.{node}")
-            for node in begin.answered_here
-        }
         outbox = Outbox(send, self.resources)
-        policies = WorkerPolicies(begin, here, self.resources, outbox, send)
-        return _Round(begin, agent, self._environment, visitors, policies, outbox, self)
+        parent = ParentPolicies(outbox, send)
+        return _Round(
+            begin,
+            agent,
+            self._environment,
+            visitors,
+            self._policies(begin, arm, outbox, parent),
+            parent,
+            outbox,
+            self,
+        )
+
+    def _policies(self, begin: Begin, arm: Arm, outbox: Outbox, parent: ParentPolicies) -> Policies:
+        """Return what the visits of a round ask."""
+        kinds: dict[str, Policies] = {}
+        for kind, nodes in begin.answered_here.items():
+            specs = dict((arm.kinds[kind] if kind else arm).experiment.policies)
+            here = {node: self.builder.policy(specs[node], f"policies.{node}") for node in nodes}
+            gateway = Gateway(here, Streams(begin.seed), outbox, begin.arm, self.resources)
+            kinds[kind] = WorkerPolicies(kind, begin.structured[kind], here, gateway, parent)
+        return PoliciesByKind(kinds) if arm.kinds else kinds[""]
 
     @contextmanager
     def _allowed(self) -> Iterator[None]:
@@ -197,11 +213,13 @@ class _Round:
         agent: CheckedAgent,
         environment: Environment,
         visitors: frozenset[int],
-        policies: WorkerPolicies,
+        policies: Policies,
+        parent: ParentPolicies,
         outbox: Outbox,
         built: _Built,
     ) -> None:
         self.policies = policies
+        self.parent = parent
         self.outbox = outbox
         self._begin, self._agent, self._environment = begin, agent, environment
         self._visitors = visitors

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from starec_sim.build import load_dataset
+from starec_sim.data_specs import data_spec
 from starec_sim.errors import ConfigError, DataError
-from starec_sim.experiment import data_spec
 
 HEADER = "user_id,item_id,rating,timestamp\n"
 

@@ -9,7 +9,7 @@ import pytest
 from starec_sim import Experiment, run
 from starec_sim.cli.sweep import _seeds
 from starec_sim.errors import ConfigError, RunError, StarecError
-from starec_sim.report import student_interval
+from starec_sim.metrics import student_interval
 from starec_sim.runs.folder import listed
 from starec_sim.runs.manifest import read_manifest
 from starec_sim.stored_summary import run_summary

@@ -15,7 +15,8 @@ from starec_sim.build import build_agent, build_environment, build_policy, load_
 from starec_sim.environment import Environment
 from starec_sim.errors import ConfigError, RunError
 from starec_sim.policies.gateway import Gateway
-from starec_sim.reopen import NoStore, ReopenedRound, reopen
+from starec_sim.policies.gateway.turn_store import NoStore
+from starec_sim.reopen import ReopenedRound, reopen
 from starec_sim.rng import Streams
 from starec_sim.runs import folder as run_folder
 from starec_sim.types import Memory

@@ -1,4 +1,4 @@
-"""The protocol of what keeps turns: the record of a run."""
+"""What keeps turns: the record of a run, or nothing."""
 
 from __future__ import annotations
 
@@ -17,3 +17,14 @@ class TurnStore(Protocol):
     def add(self, key: CallKey, turn: Turn) -> None:
         """Keep a new turn. One without an answer (`turn.failure`) is asked again by a resume."""
         ...
+
+
+class NoStore:
+    """A store of turns that keeps nothing."""
+
+    def find(self, key: CallKey) -> Turn | None:
+        """Return None."""
+        return None
+
+    def add(self, key: CallKey, turn: Turn) -> None:
+        """Do nothing."""

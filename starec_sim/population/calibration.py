@@ -1,0 +1,109 @@
+"""Play some users of a cheap kind a second time, as a costly kind plays them.
+
+The second visit begins with the same memory and world, and the environment answers with the same
+random numbers; so its first slate is the same, and later pages differ only by what the user did. It
+is measured, and changes nothing: neither the world nor her memory nor the digest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from starec_sim.agent import Call, Policies
+from starec_sim.errors import ContractError, PluginError
+from starec_sim.executors.pool import run_pool
+from starec_sim.population.agent import PopulationAgent
+from starec_sim.population.kinds import draws
+from starec_sim.types import FloatArray, User, Visit
+
+SECOND = "calibration."
+"""Begins the name of a metric of a second visit: `calibration.KIND.METRIC`."""
+CALLS, TOKENS, USD = (f"{SECOND}calls", f"{SECOND}tokens", f"{SECOND}usd")
+"""What a second visit took."""
+
+
+def calibration_users(
+    kinds: Sequence[str], people: Sequence[User], seed: int, cheap: str, most: int
+) -> frozenset[int]:
+    """Return the rows of the users of a cheap kind who are played by both kinds.
+
+    They are drawn by their ids and the seed. A larger calibration has those of a smaller one.
+    """
+    rows = [row for row, kind in enumerate(kinds) if kind == cheap]
+    order = np.argsort(draws("calibration", [people[row] for row in rows], seed), kind="stable")
+    return frozenset(rows[place] for place in order[:most].tolist())
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Plays visits a second time."""
+
+    agent: PopulationAgent
+    kind: str
+    """The costly kind."""
+    policies: Policies
+    """Of that kind. Their turns are not recorded: their keys are those of the first visit."""
+    users: frozenset[int]
+
+    async def play(
+        self,
+        visits: Sequence[Visit],
+        call: Callable[[int], Call],
+        concurrency: int,
+        *,
+        skip_failed: bool,
+    ) -> list[Visit]:
+        """Return the second visits of the users of the calibration who visit in a round.
+
+        Args:
+            visits: Of the round.
+            call: Returns the call of a user.
+            concurrency: Visits in progress at once.
+            skip_failed: Whether a visit in which a plug-in fails is left out.
+        """
+
+        async def play(user: int) -> Visit | None:
+            try:
+                own = replace(call(user), policies=self.policies)
+                return await self.agent.visit_as(self.kind, own)
+            except (ContractError, PluginError):
+                if not skip_failed:
+                    raise
+                return None
+
+        users = [visit.user for visit in visits if visit.user in self.users]
+        played = await run_pool(play, users, concurrency)
+        return [visit for visit in played if visit is not None]
+
+
+def second_metrics(
+    kind: str,
+    visits: Sequence[Visit],
+    second: Sequence[Visit],
+    measured: Mapping[str, FloatArray],
+) -> dict[str, FloatArray]:
+    """Return the metrics of second visits, at the places of the first visits of their users.
+
+    Args:
+        kind: That plays the second visits.
+        visits: All first visits of a round, in order of user.
+        second: The second visits, in order of user.
+        measured: The metrics of the second visits.
+    """
+    turns = [[turn for step in visit.steps for turn in step.turns] for visit in second]
+    spent = {
+        CALLS: [float(len(each)) for each in turns],
+        TOKENS: [float(sum((t.tokens_in or 0) + (t.tokens_out or 0) for t in t_)) for t_ in turns],
+        USD: [sum(turn.cost_usd or 0.0 for turn in each) for each in turns],
+    }
+    place_of = {visit.user: place for place, visit in enumerate(visits)}
+    places = [place_of[visit.user] for visit in second]
+    found = {}
+    named = {f"{SECOND}{kind}.{name}": values for name, values in measured.items()}
+    for name, values in {**named, **{key: np.array(of) for key, of in spent.items()}}.items():
+        found[name] = np.full(len(visits), np.nan)
+        found[name][places] = values
+    return found

@@ -1,0 +1,184 @@
+"""Figures of each kind of users in a recorded run, and of its calibration."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from starec_sim.metrics import Interval, student_interval
+from starec_sim.population.calibration import CALLS, SECOND, TOKENS, USD
+from starec_sim.population.estimators import CalibratedMetric, CalibrationSample, calibrated
+from starec_sim.population.kinds import KIND
+from starec_sim.runs import queries
+from starec_sim.runs.reader import Reader, RecordedTrial
+from starec_sim.types import FloatArray
+
+
+class KindSummary(NamedTuple):
+    """The figures of one kind in one arm."""
+
+    users: int
+    """Of this kind in all trials of the arm; a user counts once in each trial."""
+    metrics: Mapping[str, Interval]
+    """Means over users, with Student's 95 % interval."""
+
+
+class CalibrationSummary(NamedTuple):
+    """What a calibration found in one arm."""
+
+    cheap: str
+    costly: str
+    users: int
+    """Whom both kinds played, in all trials."""
+    of: int
+    """Users of the cheap kind who visited."""
+    calls: int
+    """Of the costly kind, for the calibration alone."""
+    tokens: int
+    usd: float
+    metrics: Mapping[str, CalibratedMetric]
+
+
+class _TrialValues(NamedTuple):
+    """The values of one trial."""
+
+    kinds: Mapping[str, str]
+    """Of each user, by id."""
+    means: Mapping[str, Mapping[str, float]]
+    """Of each metric and each user's id, over her visits."""
+
+
+def read_kinds(
+    reader: Reader, trials: Sequence[RecordedTrial], window: range
+) -> tuple[dict[str, dict[str, KindSummary]], dict[str, CalibrationSummary]]:
+    """Return the figures of each kind, and what a calibration found, by arm.
+
+    Both are empty where all users are alike, or visits are not recorded.
+
+    Args:
+        reader: The record.
+        trials: That have begun.
+        window: Rounds, from 0, whose visits count.
+    """
+    found: dict[str, dict[str, KindSummary]] = {}
+    calibrations: dict[str, CalibrationSummary] = {}
+    arms: dict[str, list[RecordedTrial]] = defaultdict(list)
+    for trial in trials:
+        if isinstance(trial.facts.get("population"), Mapping) and reader.level != "metrics":
+            arms[trial.arm].append(trial)
+    for arm, of_arm in arms.items():
+        values = [_read_values(reader, trial, window) for trial in of_arm]
+        found[arm] = _by_kind(values)
+        if any(name.startswith(SECOND) for each in values for name in each.means):
+            calibrations[arm] = _calibration(reader, of_arm, window)
+    return found, calibrations
+
+
+def kinds_as_json(
+    kinds: Mapping[str, Mapping[str, KindSummary]], calibrations: Mapping[str, CalibrationSummary]
+) -> dict[str, Any]:
+    """Return the figures of kinds and calibrations as JSON values; nothing without kinds."""
+    found: dict[str, Any] = {}
+    if kinds:
+        found["kinds"] = {
+            arm: {
+                kind: {
+                    "users": each.users,
+                    "metrics": {name: x.as_json() for name, x in each.metrics.items()},
+                }
+                for kind, each in of_arm.items()
+            }
+            for arm, of_arm in kinds.items()
+        }
+    if calibrations:
+        found["calibrations"] = {
+            arm: {
+                **each._asdict(),
+                "metrics": {
+                    name: {
+                        "cheap": metric.cheap,
+                        "bias": metric.bias.as_json(),
+                        "corrected": metric.corrected.as_json(),
+                        "slope": metric.slope,
+                    }
+                    for name, metric in each.metrics.items()
+                },
+            }
+            for arm, each in calibrations.items()
+        }
+    return found
+
+
+def _by_kind(trials: Sequence[_TrialValues]) -> dict[str, KindSummary]:
+    users = Counter(kind for trial in trials for kind in trial.kinds.values())
+    values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for trial in trials:
+        for name, of_users in trial.means.items():
+            if not name.startswith(SECOND):
+                for user, mean in of_users.items():
+                    values[trial.kinds[user]][name].append(mean)
+    return {
+        kind: KindSummary(
+            users[kind], {name: student_interval(each) for name, each in values[kind].items()}
+        )
+        for kind in sorted(users)
+    }
+
+
+def _calibration(
+    reader: Reader, trials: Sequence[RecordedTrial], window: range
+) -> CalibrationSummary:
+    """Return what the calibration of one arm found."""
+    samples: dict[str, list[CalibrationSample]] = defaultdict(list)
+    spent: Counter[str] = Counter()
+    users, of, cheap, costly = 0, 0, "", ""
+    for trial in trials:
+        # Rounds that a fork replays have no second visits.
+        start = _add_spent(reader, trial, window, spent)
+        kinds, means = _read_values(reader, trial, range(start, window.stop))
+        played = sorted(means.get(CALLS, ()))
+        cheap = next((kinds[user] for user in played), cheap)
+        visitors = sorted(user for user in set().union(*means.values()) if kinds[user] == cheap)
+        users, of = users + len(played), of + len(visitors)
+        for name, second in means.items():
+            if name.startswith(SECOND) and name not in (CALLS, TOKENS, USD):
+                costly, _, metric = name.removeprefix(SECOND).partition(".")
+                first = means.get(metric, {})
+                sample = CalibrationSample(
+                    _of(first, visitors), _of(first, played), _of(second, played)
+                )
+                samples[metric].append(sample)
+    found = {name: calibrated(of_trials) for name, of_trials in samples.items()}
+    return CalibrationSummary(
+        cheap,
+        costly,
+        users,
+        of,
+        round(spent[CALLS]),
+        round(spent[TOKENS]),
+        float(spent[USD]),
+        {name: metric for name, metric in found.items() if metric is not None},
+    )
+
+
+def _of(means: Mapping[str, float], users: Sequence[str]) -> FloatArray:
+    return np.array([means.get(user, np.nan) for user in users], np.float64)
+
+
+def _read_values(reader: Reader, trial: RecordedTrial, window: range) -> _TrialValues:
+    kinds = {user.id: str(user.profile.get(KIND, "")) for _, user in reader.users(trial)}
+    return _TrialValues(kinds, queries.user_means(reader.db, [trial.number], window))
+
+
+def _add_spent(reader: Reader, trial: RecordedTrial, window: range, spent: Counter[str]) -> int:
+    """Add what the second visits of a trial took, and return the round of the first of them."""
+    first = window.stop
+    for visit in queries.visit_metrics(reader.db, [trial.number]):
+        if visit.round in window and CALLS in visit.metrics:
+            first = min(first, visit.round)
+            for name in (CALLS, TOKENS, USD):
+                spent[name] += visit.metrics.get(name, 0.0)  # type: ignore[assignment]
+    return first
