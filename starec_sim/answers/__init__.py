@@ -24,8 +24,9 @@ from starec_sim.answers.endings import ending_note
 from starec_sim.answers.findings import MAX_ANSWER, Findings
 from starec_sim.answers.json_schema import answer_schema, asked_parts
 from starec_sim.answers.labelling import label, labelled, labels
-from starec_sim.answers.parts import Form
+from starec_sim.answers.parts import Form, to_json
 from starec_sim.answers.prompt import (
+    EXAMPLE_LINE,
     NOTHING_YET,
     SUMMARY_WORDS,
     PromptParts,
@@ -53,6 +54,7 @@ from starec_sim.answers.token_ranks import token_ranks
 __all__ = [
     "CHARACTERS_A_WORD",
     "DISLIKED",
+    "EXAMPLE_LINE",
     "LIKED",
     "MAX_ANSWER",
     "NOTHING_YET",
@@ -83,6 +85,7 @@ __all__ = [
     "sections",
     "stars",
     "thought",
+    "to_json",
     "token_ranks",
     "with_reasoning",
 ]

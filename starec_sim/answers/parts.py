@@ -6,10 +6,12 @@ A part counts only if it occurs exactly once. What the parts say is read by
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Sequence
 from typing import Any, Literal, Protocol
 
-from starec_sim.answers.tags import THINK, part
+from starec_sim.answers.tags import ACTIONS, RANKING, THINK, part, thought
 from starec_sim.json_nesting import parse_json
 
 Form = Literal["tags", "json"]
@@ -45,6 +47,31 @@ class AnswerParts(Protocol):
 def parts_of(answer: str, form: Form) -> AnswerParts:
     """Return the parts of an answer in the form that was asked for."""
     return _Json(answer) if form == "json" else _Tagged(answer)
+
+
+def to_json(answer: str, names: Sequence[str]) -> str:
+    r"""Return an answer in tags as one JSON object.
+
+    Args:
+        answer: The answer, without flaws.
+        names: Its parts, in order.
+
+    >>> to_json("<think>\nA: no\n</think>\n<ranking>B > A</ranking>", ("think", "ranking"))
+    '{"think": "A: no", "ranking": ["B", "A"]}'
+    """
+    tagged = _Tagged(answer)
+    values: dict[str, object] = {}
+    for name in names:
+        if name == THINK:
+            values[name] = thought(answer)
+        elif name == RANKING:
+            values[name] = tagged.labels(name)
+        elif name == ACTIONS:
+            pairs = (line.partition(":") for line in tagged.lines(name) or ())
+            values[name] = {label: act.strip() for label, _, act in pairs}
+        else:
+            values[name] = tagged.text(name)
+    return json.dumps(values, ensure_ascii=False)
 
 
 class _Tagged:

@@ -26,6 +26,9 @@ SUMMARY_WORDS = 180
 NOTHING_YET = "nothing yet"
 """The whole text of a section, or of a new text, that has nothing to say."""
 
+EXAMPLE_LINE = "An example:\n"
+"""The first line of a question that is shown with its answer, before the question that is asked."""
+
 _LIMIT = re.compile(WORD_LIMIT.format(words=r"(\d{1,6})"))
 _ACT = re.compile(r"^A: (.+?)(?: \((.*)\))?$", re.MULTILINE)
 _AT_MOST = re.compile(r"at most (\d{1,6}) on a page$")
@@ -80,9 +83,9 @@ class PromptParts:
 def read_prompt(messages: Messages) -> PromptParts:
     r"""Read the parts of a prompt.
 
-    The sections of the first user message say what is asked for. A message that asks again
-    (a repair) is not read: its question is the same. The limit of a summary stands in the first
-    message.
+    The sections of the question say what is asked for: of the first user message that is no
+    example. A message that asks again (a repair) is not read: its question is the same. The limit
+    of a summary stands in the first message.
 
     Args:
         messages: (role, text) pairs, as a policy gets them.
@@ -93,7 +96,8 @@ def read_prompt(messages: Messages) -> PromptParts:
     >>> read_prompt((("user", "<candidates>\nA. x\nB. y\n</candidates>"),)).candidates
     (('A', 'x'), ('B', 'y'))
     """
-    text = next((text for role, text in messages if role == "user"), "")
+    asked = [text for role, text in messages if role == "user"]
+    text = next((text for text in asked if not text.startswith(EXAMPLE_LINE)), "")
     limit = _LIMIT.search(messages[0][1])
     words = int(limit[1]) if limit else SUMMARY_WORDS
     shown = tags.sections(text)

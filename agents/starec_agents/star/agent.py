@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
 from pydantic import Field
 
 from starec_agents.base import GraphAgent, form_of
+from starec_agents.star.examples import Examples
 from starec_agents.star.gate import Gate
 from starec_agents.star.graph import PLAN, StarContext
 from starec_agents.star.prompting import StarPrompts
@@ -34,6 +37,8 @@ class StarAgent(GraphAgent):
         """The longest preference summary."""
         prompts: Path | None = None
         """A folder whose files replace prompts of the same name."""
+        examples: Path | None = None
+        """A YAML file of solved questions, which stand before each question of their kind."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -41,7 +46,15 @@ class StarAgent(GraphAgent):
         self._templates = StarPrompts.read(
             config.prompts, config.history_shown, config.summary_words, recall
         )
+        if config.examples is not None:
+            examples = Examples(config.examples, config.summary_words)
+            self._templates = replace(self._templates, examples=examples)
         super().__init__(self._templates, PLAN, config.history_limit)
+
+    def prompts(self) -> Mapping[str, str]:
+        """Return the prompt templates by name, and the file of examples if there is one."""
+        examples = self._templates.examples
+        return {**super().prompts(), **({"examples.yaml": examples.text} if examples else {})}
 
     def rephrased(self) -> StarAgent | None:
         """Return the same agent with paraphrased prompts; None when its prompts were replaced.

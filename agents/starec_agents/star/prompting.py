@@ -3,22 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 from starec_agents.base.prompting import Prompts
+from starec_agents.star.examples import Examples
 from starec_sim.answers import Form, labelled, outcome, stars
 from starec_sim.cards import quoted
 from starec_sim.tasks import Task
-from starec_sim.types import Action, Decision, Experience, Feedback, Memory, Messages, Observation
+from starec_sim.types import (
+    Action,
+    Decision,
+    Experience,
+    Feedback,
+    Memory,
+    Messages,
+    Observation,
+    Recalled,
+    User,
+)
 
 NAMES = ("ranking", "feed", "act", "reflect", "repair", "json")
 
 
+@dataclass(frozen=True)
 class StarPrompts(Prompts):
     """The templates of the STAR agent."""
 
+    examples: Examples | None = None
+    """Solved questions that stand before a question of their kind; None shows none."""
+
     package: ClassVar[str] = "starec_agents.star"
     names: ClassVar[tuple[str, ...]] = NAMES
+
+    def decide(
+        self,
+        person: User,
+        memory: Memory,
+        observation: Observation,
+        cards: Sequence[str],
+        form: Form = "tags",
+        recalled: Sequence[Recalled] | None = None,
+    ) -> Messages:
+        """Return the messages that ask for a decision, examples included."""
+        messages = super().decide(person, memory, observation, cards, form, recalled)
+        return self._with_examples(messages, observation.task.name, form)
 
     def reflect(
         self,
@@ -35,7 +64,7 @@ class StarPrompts(Prompts):
         predicted of each, and how each turned out.
         """
         experiences = feedback.experiences
-        return self._fill(
+        messages = self._fill(
             "reflect",
             form,
             limit=self.summary_words,
@@ -49,6 +78,14 @@ class StarPrompts(Prompts):
                 ]
             ),
         )
+        return self._with_examples(messages, "reflection", form)
+
+    def _with_examples(self, messages: Messages, kind: str, form: Form) -> Messages:
+        """Return messages with the examples of a kind behind the system message."""
+        if self.examples is None:
+            return messages
+        system, *question = messages
+        return (system, *self.examples.before(kind, form), *question)
 
 
 def _predicted(experience: Experience, observation: Observation, decision: Decision) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 
 import pytest
 import torch
@@ -160,4 +161,38 @@ def test_what_was_held_to_a_grammar_is_not_learned_from(model_folder):
     with pytest.raises(ContractError, match="local:x was held to a grammar") as raised:
         _rows([turn])
     assert "constrained: false" in raised.value.hint
+    policy.close()
+
+
+NO_SYSTEM = (
+    "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
+)
+IN_TURN = (
+    "{% for m in messages %}{% if (m['role'] == 'user') != (loop.index0 % 2 == 0) %}"
+    "{{ raise_exception('roles must alternate') }}{% endif %}{% endfor %}"
+)
+TURNS = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}"
+OF_EXAMPLES = [
+    *(("system", "you"), ("user", "An example:\nitem"), ("assistant", "<ranking>A</ranking>")),
+    *(("user", "rank item"), ("assistant", "year"), ("user", "again")),
+]
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        pytest.param(NO_SYSTEM + TURNS, id="no system role"),
+        pytest.param(NO_SYSTEM + IN_TURN + TURNS, id="roles in turn"),
+        pytest.param(TURNS + "assistant: <think>\n", id="reasoning that the template opens"),
+    ],
+)
+@pytest.mark.parametrize("form", ["tags", "json"])
+def test_answers_are_in_form_with_any_chat_template(model_folder, tmp_path, template, form):
+    folder = tmp_path / "model"
+    shutil.copytree(model_folder, folder)
+    (folder / "chat_template.jinja").write_text(template)
+    policy = LocalPolicy(model=str(folder), max_tokens=100, dtype="fp32", constrained=form)
+    reply = policy.invoke(OF_EXAMPLES, seed=1, expected=expected(RANKING, 3, form))
+    assert not flaws(reply, RANKING, 3, form), reply.text
+    assert reply.response_metadata["finish_reason"] == "stop"
     policy.close()
