@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -16,12 +16,28 @@ from starec_sim.cli.options import (
     read_experiment,
 )
 
+_PLAYED, _PLAYED_OF_MANY = 8, 64
+"""Visitors of the dry run, when nothing is said: for an estimate, and for a plan."""
+
 
 def estimate(
     experiment: ExperimentFile,
     users: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Users who visit in each round of the dry run.")
-    ] = 8,
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="With --executor: the users to plan for, e.g. 1_000_000. Without: as --play.",
+        ),
+    ] = None,
+    executor: Annotated[
+        Literal["per_user", "cohort", "processes", "ray"] | None,
+        typer.Option(help="Plan a run of --users users with this executor."),
+    ] = None,
+    play: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Users who visit in each round of the dry run."),
+    ] = None,
     rounds: Annotated[int, typer.Option(min=1, metavar="N", help="Rounds of the dry run.")] = 3,
     changes: Changes = None,
     data: OtherData = None,
@@ -30,14 +46,37 @@ def estimate(
 ) -> Answer:
     """Estimate calls, tokens, money and time of an experiment from a dry run with a few users.
 
-    The dry run asks the policies of the experiment, so it costs a little itself.
+    The dry run asks the policies of the experiment, so it costs a little itself. With --executor
+    and --users, it is a plan for so many users: also CPU time, memory and bytes of the record.
     """
     from starec_sim.cli.ledger_view import print_estimate
+    from starec_sim.cli.scale_view import print_plan
+    from starec_sim.errors import ConfigError
     from starec_sim.estimate import estimate as estimate_experiment
+    from starec_sim.scale_plan import plan_scale
 
-    loaded = read_experiment(experiment, changes, data, trust=trust)
-    result = estimate_experiment(loaded, users, rounds)
+    if executor is None:
+        if users is not None and play is not None:
+            raise ConfigError(
+                f"--users {users} and --play {play} are given, and no --executor",
+                hint="add --executor ray to plan for --users users, or give --play alone",
+            )
+        loaded = read_experiment(experiment, changes, data, trust=trust)
+        result = estimate_experiment(loaded, play or users or _PLAYED, rounds)
+        if as_json:
+            return result.as_json()
+        print_estimate(loaded, result)
+        return None
+    if users is None:
+        raise ConfigError(
+            "--executor plans for a number of users, and none is given",
+            hint=f"add --users 1_000_000; or, for the users of the experiment, leave out "
+            f"--executor and give --set executor.use={executor}",
+        )
+    chosen = [*(changes or ()), f"executor.use={executor}"]
+    loaded = read_experiment(experiment, chosen, data, trust=trust)
+    plan = plan_scale(loaded, users, play or _PLAYED_OF_MANY, rounds)
     if as_json:
-        return result.as_json()
-    print_estimate(loaded, result)
+        return plan.as_json()
+    print_plan(loaded, plan)
     return None
