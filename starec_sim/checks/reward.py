@@ -15,6 +15,7 @@ from starec_sim.tasks import FEED, RANKING, Task
 from starec_sim.types import Action, Decision, Experience, Feedback, Observation
 
 _SLATE = (0, 1, 2, 3)
+_PEOPLE = (0.1, 0.1, 0.2, 0.4, 0.2)
 _CARDS = tuple(f'"Thing {item}"' for item in _SLATE)
 _PURE = "let it be a function of its outcome: no counters, no random numbers, no clock"
 
@@ -42,7 +43,9 @@ def outcomes() -> Iterator[tuple[str, AnswerOutcome]]:
             shown = Observation(task, _SLATE, _CARDS)
             yield (
                 f"a {task.name} that could not be read, {node}",
-                AnswerOutcome(node, "?", False, shown, unread, Feedback((), None, {}, "left")),
+                AnswerOutcome(
+                    node, "?", False, shown, unread, Feedback((), None, {}, "left"), _PEOPLE
+                ),
             )
     shown = Observation(RANKING, _SLATE, _CARDS)
     yield "no decision", AnswerOutcome("slow", "", False, shown, None, None)
@@ -62,7 +65,7 @@ def _outcome(task: Task, node: Any, place: int) -> AnswerOutcome:
         )
         lived = (Experience(place, 5.0 if place == 0 else 2.0, "world"),)
         feedback = Feedback(lived, None, _AnyComponent(), "done")
-    return AnswerOutcome(node, "<think>\nx\n</think>", True, shown, decision, feedback)
+    return AnswerOutcome(node, "<think>\nx\n</think>", True, shown, decision, feedback, _PEOPLE)
 
 
 class RewardPlay:

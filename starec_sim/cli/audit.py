@@ -77,7 +77,7 @@ class AuditOptions:
 
 @takes_options
 def audit(options: AuditOptions) -> Answer:
-    """Audit whether a policy is fit to simulate users with: ten audits on one page.
+    """Audit whether a policy is fit to simulate users with: twelve audits on one page.
 
     For example: starec audit lexical --data movielens-100k
 

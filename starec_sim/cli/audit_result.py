@@ -95,7 +95,8 @@ def print_audit(report: AuditReport) -> None:
         if result.unmeasured:
             left_out.append(result)
         for place, check in enumerate(result.checks):
-            interval = result.metrics[check.metric].interval
+            metric = result.metrics[check.metric]
+            interval, people = metric.interval, metric.people
             table.add_row(
                 result.title if place == 0 else "",
                 check.metric,
@@ -103,9 +104,14 @@ def print_audit(report: AuditReport) -> None:
                 Text(f"{number(interval.low)} to {number(interval.high)}", "dim"),
                 Text(check.outcome, _STYLES[check.outcome]),
                 Text(check.bound.short, "dim"),
+                Text("" if people is None else f"people {number(people.mean)}", "dim"),
             )
     out.print()
     out.print(table)
+    for result in report.results:
+        for metric in (each for each in result.metrics.values() if each.not_comparable):
+            figure = f"{result.title}: {metric.label} {number(metric.interval.mean)}"
+            out.print(f"{figure}, not comparable with people: {metric.not_comparable}", style="dim")
     for result in left_out:
         out.print(f"{result.title} was not measured: {result.unmeasured}.", style="yellow")
     out.print(f"\n{report.verdict[0].upper()}{report.verdict[1:]}.")

@@ -75,6 +75,7 @@ class _StoredEntry(TypedDict):
     stage: Literal["sft", "grpo", "dpo"]
     step: Row
     validation: NotRequired[dict[str, _StoredInterval]]
+    audits: NotRequired[dict[str, dict[str, _StoredInterval]]]
     changes: NotRequired[dict[str, _StoredChange]]
 
 

@@ -11,7 +11,8 @@ from pydantic import BaseModel, Field, model_validator
 from starec_sim import plugins
 from starec_sim.build import build_policy
 from starec_sim.environment import NamedRewards, OneTask
-from starec_sim.errors import ConfigError
+from starec_sim.errors import ConfigError, did_you_mean
+from starec_sim.evaluation.audits.registry import NAMES as AUDITS
 from starec_sim.experiment import Experiment
 from starec_sim.learning.advantages import Objective
 from starec_sim.learning.learner import Optimisation
@@ -22,7 +23,7 @@ from starec_sim.plugins import Spec
 from starec_sim.policies.abilities import NamedWeights
 from starec_sim.policies.engine.protocol import Precision
 from starec_sim.settings import Settings, validate
-from starec_sim.tasks import RANKING
+from starec_sim.tasks import FEED, RANKING
 from starec_sim.types import Node
 
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -111,6 +112,10 @@ class Validation(Settings):
     rounds: int = Field(default=2, ge=1)
     temperature: float | None = 0.0
     """The temperature of the policy in a validation; its own if empty."""
+    audits: tuple[str, ...] = ()
+    """Audits of the policy after each validation, by name: the fidelity curve."""
+    audit_users: int = Field(default=24, ge=2)
+    """How many of the held-out users they ask about."""
 
 
 class Guards(Settings):
@@ -205,6 +210,7 @@ def training_of(experiment: Experiment) -> Training:
             "schedule: a training has none", hint="leave it out: --set schedule=[] does that"
         )
     weights_of(experiment, training)
+    _check_audits(experiment, training.evaluate)
     if training.stage2 is not None:
         _check_nodes(experiment, training.stage2)
         _check_sampling(experiment.policies.fast)
@@ -214,18 +220,44 @@ def training_of(experiment: Experiment) -> Training:
         # An empty list is the default of `World`: the names are not declared.
         named = environment.reward_names if isinstance(environment, NamedRewards) else ()
         check_names(training.stage2.rewards, named or None, f"train.{training.stage2.name}.rewards")
+        _check_pages(experiment, training.stage2)
         _check_request(experiment.policies.fast)
     return training
 
 
-def rewards_of(training: Training) -> Rewards:
+def rewards_of(training: Training, people: tuple[float, ...]) -> Rewards:
     """Return the rewards of a training; without stage 2 there are none.
+
+    Args:
+        training: The settings.
+        people: The shares of one to five stars in the data; empty if it has none.
 
     Raises:
         StarecError: A component cannot be loaded.
     """
     stage = training.stage2
-    return Rewards(stage.rewards, f"train.{stage.name}.rewards") if stage else Rewards({})
+    return Rewards(stage.rewards, f"train.{stage.name}.rewards", people) if stage else Rewards({})
+
+
+def _check_audits(experiment: Experiment, evaluate: Validation) -> None:
+    """Check that the audits exist, that they are made at all, and that there is data for them."""
+    for name in evaluate.audits:
+        if name not in AUDITS:
+            raise ConfigError(
+                f'train.evaluate.audits: no audit is called "{name}"; {did_you_mean(name, AUDITS)}',
+                hint=f"there are {', '.join(AUDITS)}",
+            )
+    if evaluate.audits and not evaluate.users:
+        raise ConfigError(
+            "train.evaluate.audits: they follow a validation, and train.evaluate.users is 0",
+            hint="set train.evaluate.users to 1 or more, or train.evaluate.audits to []",
+        )
+    if evaluate.audits and experiment.data is None:
+        raise ConfigError(
+            f"train.evaluate.audits: {experiment.environment['use']} brings its own users, and "
+            "audits ask about those of a dataset",
+            hint="set train.evaluate.audits to []",
+        )
 
 
 def _check_nodes(experiment: Experiment, stage: FromFeedback) -> None:
@@ -264,6 +296,18 @@ def _check_credit(experiment: Experiment, grpo: Grpo) -> None:
             "train.grpo.objective.credit: position needs single rankings, one answer each",
             hint="set train.grpo.groups to branch, in an environment whose class declares the "
             "task ranking, as `ranking` does; or set credit to rollout",
+        )
+
+
+def _check_pages(experiment: Experiment, stage: FromFeedback) -> None:
+    """Check that there are pages to rate where ratings are rewarded."""
+    environment = _environment_class(experiment)
+    other_task = isinstance(environment, OneTask) and environment.task not in (FEED, FEED.name)
+    if "ratings_like_people" in stage.rewards and other_task:
+        raise ConfigError(
+            f"train.{stage.name}.rewards.ratings_like_people: nothing is rated with stars in the "
+            f"environment {experiment.environment['use']}",
+            hint="leave it out, or train in `feed`",
         )
 
 

@@ -48,15 +48,17 @@ def _draw(entries: Sequence[Mapping[str, Any]], title: str) -> Figure:
     panels = {name: _series(entries, keys) for name, keys in _PANELS.items()}
     panels = {name: series for name, series in panels.items() if series}
     validations = [entry for entry in entries if "validation" in entry]
-    count = len(panels) + bool(validations)
+    curves = {"users never trained on (95 %)": _validated(validations), **_audited(validations)}
+    curves = {name: lines for name, lines in curves.items() if lines}
+    count = len(panels) + len(curves)
     columns = min(3, count)
     rows = math.ceil(count / columns)
     canvas = new_figure(4.4 * columns, 2.7 * rows + 0.4)
     axes = list(canvas.subplots(rows, columns, squeeze=False).flat)
     for axis in axes[count:]:
         axis.set_visible(False)
-    if validations:
-        _draw_validations(axes.pop(0), validations)
+    for name, lines in curves.items():
+        _draw_curves(axes.pop(0), name, lines)
     for axis, (name, series) in zip(axes, panels.items(), strict=False):
         for colour, (label, points) in zip(COLOURS, series.items(), strict=False):
             axis.plot(*zip(*points, strict=True), color=colour, lw=1.4, label=label)
@@ -87,17 +89,38 @@ def _series(
     return found
 
 
-def _draw_validations(axis: Axes, validations: Sequence[Mapping[str, Any]]) -> None:
-    steps = [entry["step"] for entry in validations]
-    for colour, name in zip(COLOURS, _VALIDATED, strict=False):
-        metrics = [entry["validation"].get(name) for entry in validations]
-        if all(metrics):
-            axis.plot(
-                steps, [m["mean"] for m in metrics], color=colour, marker="o", ms=3, label=name
-            )
-            low, high = [m["low"] for m in metrics], [m["high"] for m in metrics]
-            axis.fill_between(steps, low, high, color=colour, alpha=0.13, lw=0)
-    _style_axis(axis, "users never trained on (95 %)", legend=True)
+_Curve = list[tuple[int, Mapping[str, float]]]
+"""Intervals by step."""
+
+
+def _validated(validations: Sequence[Mapping[str, Any]]) -> dict[str, _Curve]:
+    """Return the curves of the metrics that every validation has."""
+    found = {
+        name: [(entry["step"], entry["validation"].get(name)) for entry in validations]
+        for name in _VALIDATED
+    }
+    return {name: curve for name, curve in found.items() if all(at for _, at in curve)}
+
+
+def _audited(validations: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, _Curve]]:
+    """Return the fidelity curves of each audit, under the title of their panel."""
+    panels: dict[str, dict[str, _Curve]] = {}
+    for entry in validations:
+        for audit, metrics in entry.get("audits", {}).items():
+            curves = panels.setdefault(f"audit {audit} (95 %)", {})
+            for metric, interval in metrics.items():
+                curves.setdefault(metric, []).append((entry["step"], interval))
+    return panels
+
+
+def _draw_curves(axis: Axes, title: str, curves: Mapping[str, _Curve]) -> None:
+    for colour, (name, curve) in zip(COLOURS, curves.items(), strict=False):
+        steps = [step for step, _ in curve]
+        means, low, high = ([at[key] for _, at in curve] for key in ("mean", "low", "high"))
+        label = visible_line(name)
+        axis.plot(steps, means, color=colour, marker="o", ms=3, label=label)
+        axis.fill_between(steps, low, high, color=colour, alpha=0.13, lw=0)
+    _style_axis(axis, visible_line(title), legend=True)
 
 
 def _style_axis(axis: Axes, name: str, *, legend: bool) -> None:

@@ -1,15 +1,16 @@
 """Rewards: named components with weights, recorded one by one.
 
-A component is a function of an `AnswerOutcome`. `tier`, `ndcg`, `satisfaction` and `format` ship;
-another one is given by reference (`package.module:function`, `path/file.py:function`). Any other
-name is a component that the environment reports in `Feedback.reward`.
+A component is a function of an `AnswerOutcome`. `tier`, `ndcg`, `satisfaction`, `format` and
+`ratings_like_people` ship; another one is given by reference (`package.module:function`,
+`path/file.py:function`). Any other name is a component that the environment reports in
+`Feedback.reward`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,7 @@ from starec_sim.boundary import PluginBoundary, cause
 from starec_sim.boundary.values import finite_number
 from starec_sim.errors import ConfigError, ContractError, StarecError, did_you_mean
 from starec_sim.plugin_hints import OWN_FUNCTION
+from starec_sim.tasks import FEED
 from starec_sim.types import Decision, Feedback, Node, Observation, Step
 
 if TYPE_CHECKING:
@@ -52,6 +54,8 @@ class AnswerOutcome:
     decision: Decision | None
     """None if the answer is a summary that could not be read."""
     feedback: Feedback | None
+    people: tuple[float, ...] = ()
+    """The shares of one to five stars among all ratings in the data; empty if it has none."""
 
     @property
     def usable(self) -> bool:
@@ -100,6 +104,29 @@ def well_formed(outcome: AnswerOutcome) -> float:
     return float(outcome.clean)
 
 
+def ratings_like_people(outcome: AnswerOutcome) -> float:
+    """Return how the stars on a page are distributed like those of people: 0 if they are.
+
+    The energy distance (Székely and Rizzo, 2013) between the ratings of the page and all ratings in
+    the data, negative and divided by its largest possible value of 4 stars. From two ratings on it
+    is estimated without bias: its expectation is 0 for a policy that rates as people do, and lower
+    for any other. A page with one rating has no spread, and a page without counts as one with the
+    best single rating. -1 if the answer is malformed; 0 where nothing is rated with stars.
+    """
+    if outcome.observation.task != FEED or not outcome.people:
+        return 0.0
+    if outcome.decision is None or outcome.decision.malformed:
+        return _WORST
+    stars = np.array([a.value for a in outcome.decision.actions if isinstance(a.value, float)])
+    steps, people = np.arange(1.0, 6.0), np.array(outcome.people)
+    between_people = float(people @ np.abs(steps[:, None] - steps) @ people)
+    if not len(stars):
+        return -float((2 * np.abs(steps[:, None] - steps) @ people).min() - between_people) / 4
+    apart = float((np.abs(stars[:, None] - steps) @ people).mean())
+    own = np.abs(stars[:, None] - stars).sum() / max(1, len(stars) * (len(stars) - 1))
+    return -(2 * apart - float(own) - between_people) / 4
+
+
 _OF_THE_ENVIRONMENT = ("tier", "ndcg", "satisfaction")
 """Components that ship and read the environment's component of the same name."""
 SHIPPED = (*_OF_THE_ENVIRONMENT, "format")
@@ -141,14 +168,27 @@ class Rewards:
     Args:
         weights: The weight of each component, by its name or reference.
         at: The dotted key of the weights, for messages.
+        people: The shares of one to five stars in the data, see `AnswerOutcome`.
 
     Raises:
         PluginError: A reference leads nowhere.
+        ConfigError: A component compares with people's stars, and there are none.
     """
 
-    def __init__(self, weights: Mapping[str, float], at: str = "rewards") -> None:
-        self._weights = dict(weights)
+    def __init__(
+        self,
+        weights: Mapping[str, float],
+        at: str = "rewards",
+        people: tuple[float, ...] = (),
+    ) -> None:
+        self._weights, self._people = dict(weights), people
         self._components = {name: _component(name, at) for name in weights}
+        if ratings_like_people in self._components.values() and not people:
+            raise ConfigError(
+                f"{at}: ratings_like_people compares with the stars that people gave, and there "
+                "is no data with ratings",
+                hint="leave it out, or name data with ratings",
+            )
 
     def of(self, outcome: AnswerOutcome, who: str) -> tuple[float, dict[str, float]]:
         """Return the weighted sum and every component.
@@ -160,7 +200,7 @@ class Rewards:
         Raises:
             ContractError: A component failed, or returned what is not a finite number.
         """
-        values = {}
+        outcome, values = replace(outcome, people=self._people), {}
         for name, component in self._components.items():
             try:
                 values[name] = _finite(component(outcome))

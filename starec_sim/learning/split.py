@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 from typing_extensions import get_protocol_members
 
 from starec_sim.agent import OpenAgent
 from starec_sim.build import Builder
+from starec_sim.dataset import Dataset
 from starec_sim.environment import Environment
 from starec_sim.errors import ConfigError, ContractError
 from starec_sim.experiment import Arm
@@ -62,6 +64,22 @@ class UserSplit:
     def environment(self, seed: int) -> Environment:
         """Return a new environment; another seed gives other random numbers."""
         return self._builder.environment(self._arm, seed)
+
+    def dataset(self) -> Dataset | None:
+        """Return the dataset; None where the environment brings its own users."""
+        return self._builder.dataset(self._arm)
+
+    def people(self) -> tuple[float, ...]:
+        """Return the shares of one to five stars among all ratings in the data; () without any.
+
+        Half a star counts as one.
+        """
+        dataset = self.dataset()
+        ratings = np.zeros(0) if dataset is None else dataset.log.ratings
+        whole = np.rint(ratings[~np.isnan(ratings)]).clip(1, 5).astype(np.int64)
+        if not len(whole):
+            return ()
+        return tuple((np.bincount(whole - 1, minlength=5) / len(whole)).tolist())
 
     def drawn(self, count: int, episode: int, purpose: str = "training users") -> frozenset[str]:
         """Return the ids of `count` training users, other ones in each episode."""

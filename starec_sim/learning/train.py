@@ -20,11 +20,11 @@ from starec_sim.learning.models import resolve_dtype
 from starec_sim.learning.plots import plot_training
 from starec_sim.learning.split import UserSplit
 from starec_sim.learning.trainer import run_stages
-from starec_sim.learning.training_run import Players, TrainingRun
+from starec_sim.learning.training_run import Players, TrainingRun, policy_of_version
 from starec_sim.learning.trials import validation_arm
 from starec_sim.learning.weight_sync import weight_sync_of
 from starec_sim.plugin_code import PluginCode, noted_code
-from starec_sim.policies.abilities import Constrained, Loadable
+from starec_sim.policies.abilities import Constrained
 from starec_sim.policies.engine.adapters import adapter_folder
 from starec_sim.policies.engine.checkpoints import resolve_model
 from starec_sim.runner import announce_tracing, config_text, resumed_experiment
@@ -152,7 +152,7 @@ def _build(experiment: Experiment) -> _Parts:
         if training.sft is not None and training.sft.samples is None:
             plugins.load("policies", training.sft.teacher["use"], "train.sft.teacher.use")
         if training.stage2 is not None:
-            rewards_of(training)
+            rewards_of(training, split.people())
     return _Parts(training, arm, builder, split, used)
 
 
@@ -210,7 +210,6 @@ def _players(run: OpenRun, parts: _Parts) -> Players:
         adapter_folder(adapter)
     if training.stage2 is not None:
         weight_sync_of(policies["fast"], training.method)
-        rewards_of(training)
     return Players(run, policies, teacher)
 
 
@@ -226,19 +225,7 @@ def _plotted(folder: Path) -> Iterator[None]:
 
 
 def _result(folder: Path, experiment: Experiment, training: Training, last: Path) -> TrainResult:
-    # Keys that choose the first weights do not belong to the trained ones; an adapter needs the
-    # base that it was trained on.
-    fast = experiment.policies.fast
-    chose = ("adapter", "stage") if training.method == "full" else ("adapter",)
-    spec = {key: value for key, value in fast.items() if key not in chose}
-    if not issubclass(plugins.load("policies", fast["use"]), Loadable):
-        # A server played; in this process `local` can.
-        spec = {key: fast[key] for key in ("temperature", "max_tokens") if key in fast}
-        spec |= {"use": "local", "model": weights_of(experiment, training)}
-    if training.method == "full":
-        spec["model"] = str(last)
-    else:
-        spec["adapter"] = str(last)
+    spec = policy_of_version(experiment, training, last)
     plot = folder / "plot.png"
     return TrainResult(
         folder, last, spec, CheckpointStore(folder).logged(), plot if plot.is_file() else None

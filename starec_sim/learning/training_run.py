@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from starec_sim import plugins
 from starec_sim.events import RunEvents
 from starec_sim.experiment import Experiment
 from starec_sim.learning.checkpoints import CheckpointStore, TrainingCheckpoint
@@ -22,6 +23,7 @@ from starec_sim.learning.learner import Learner, Optimisation
 from starec_sim.learning.models import TrainedWeights, load
 from starec_sim.learning.split import UserSplit
 from starec_sim.learning.weight_sync import WeightSync, weight_sync_of
+from starec_sim.policies.abilities import Loadable
 from starec_sim.policies.engine.chat_format import ChatFormat
 from starec_sim.policies.gateway import Policy
 from starec_sim.rng import Streams
@@ -73,7 +75,7 @@ class TrainingRun:
         self.streams = Streams(experiment.seed)
         self.torch_seed = experiment.seed % 2**31
         """The seed of new adapters and of resampling."""
-        self.rewards = rewards_of(training)
+        self.rewards = rewards_of(training, split.people())
         self.trials: TrialPlayer | None = None
         self._weight_sync: WeightSync | None = None
         if players is not None:
@@ -164,6 +166,20 @@ class TrainingRun:
             teacher = [self.players.teacher] if self.players.teacher else []
             for policy in [*self.players.policies.values(), *teacher]:
                 await policy.close()
+
+
+def policy_of_version(experiment: Experiment, training: Training, version: Path) -> dict[str, Any]:
+    """Return the spec of the policy that plays a version of the weights in this process."""
+    # Keys that choose the first weights do not belong to the trained ones; an adapter needs the
+    # base that it was trained on.
+    fast = experiment.policies.fast
+    chose = ("adapter", "stage") if training.method == "full" else ("adapter",)
+    spec = {key: value for key, value in fast.items() if key not in chose}
+    if not issubclass(plugins.load("policies", fast["use"]), Loadable):
+        # A server played; in this process `local` can.
+        spec = {key: fast[key] for key in ("temperature", "max_tokens") if key in fast}
+        spec |= {"use": "local", "model": weights_of(experiment, training)}
+    return spec | {"model" if training.method == "full" else "adapter": str(version)}
 
 
 def wait_for_all() -> None:

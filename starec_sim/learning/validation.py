@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from starec_sim.learning.episodes import TrainingTrial
+from starec_sim.learning.fidelity import audit_version
 from starec_sim.learning.rewards import Rewards, outcome_of
 from starec_sim.learning.training_run import TrainingRun
 from starec_sim.learning.trials import FIRST_VALIDATION_TRIAL, validation_arm
@@ -33,7 +34,7 @@ UserMetrics = Mapping[str, Mapping[str, float]]
 
 
 async def validate(run: TrainingRun, step: int) -> None:
-    """Play the validation after a step and log its metrics."""
+    """Play the validation after a step, audit the policy, and log the metrics of both."""
     settings = run.settings.evaluate
     if not settings.users or run.players is None or run.trials is None:
         return
@@ -52,7 +53,9 @@ async def validate(run: TrainingRun, step: int) -> None:
     )
     await run.trials.open(trial, run.split.agent, policies).run(settings.rounds)
     metrics = summary(_metrics_after(run, step))
-    entry = {"stage": _stage(run), "step": step, "validation": metrics}
+    entry: dict[str, Any] = {"stage": _stage(run), "step": step, "validation": metrics}
+    if settings.audits:
+        entry["audits"] = audit_version(run, step)
     run.store.log(entry)
     run.events.validated(entry)
 

@@ -19,9 +19,10 @@ from pydantic import Field
 from starec_agents.analytic.acts import actions_on, doable
 from starec_agents.analytic.choice import ChoiceSettings, order
 from starec_agents.analytic.taste import Attributes, learned_worth, padded, satiation
+from starec_agents.base.cohort import endless_visit
 from starec_sim.agent import Call
 from starec_sim.environment import SlateFacts
-from starec_sim.errors import ConfigError, ContractError
+from starec_sim.errors import ConfigError
 from starec_sim.rng import Streams
 from starec_sim.settings import Settings
 from starec_sim.tasks import Task
@@ -74,11 +75,7 @@ class _Progress:
         self.steps = (*self.steps, step)
         self.ended = bool(feedback.ending)
         if not self.ended and len(self.steps) >= MAX_PAGES:
-            raise ContractError(
-                f"the visit of user {call.user} in round {call.round} did not end within "
-                f"{MAX_PAGES} pages",
-                hint="the environment's `respond` must return feedback with an `ending` in the end",
-            )
+            raise endless_visit(call, MAX_PAGES)
 
 
 class AnalyticAgent:

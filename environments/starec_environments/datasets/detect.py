@@ -28,8 +28,8 @@ TEXT_TABLES = (".csv", ".tsv", ".tab", ".txt", ".dat")
 PARQUET = ".parquet"
 FORMATS = (
     "MovieLens (u.data, ratings.dat, ratings.csv), AgentCF and RecBole (*.inter), Amazon Reviews "
-    "of 2014, 2018 and 2023 (.json, .jsonl, .csv), CSV and Parquet tables with user and item "
-    "columns"
+    "of 2014, 2018 and 2023 (.json, .jsonl, .csv), UserMirrorer, logs of Agent4Rec, "
+    "CSV and Parquet tables with user and item columns"
 )
 _DAT = re.compile(r"[^:\n]+::[^:\n]+::[0-9.]+::\d+(?:\n|$)")
 _U_DATA = re.compile(r"\d+\t\d+\t[1-5]\t\d+(?:\n|$)")
@@ -70,13 +70,16 @@ def detect(path: Path, given: Mapping[str, Any] | None = None) -> tuple[str, dic
 
 def _check_keys(given: Mapping[str, Any]) -> None:
     """Check that a reader has each setting: a wrong name must not look like a wrong format."""
+    from starec_environments.datasets.agent4rec import Agent4Rec
     from starec_environments.datasets.agentcf import AgentCF
     from starec_environments.datasets.amazon import Amazon
     from starec_environments.datasets.movielens import MovieLens1M, MovieLens10M, MovieLens100K
     from starec_environments.datasets.recbole import RecBole
+    from starec_environments.datasets.usermirrorer import UserMirrorer
 
     movielens = (MovieLens100K, MovieLens1M, MovieLens10M)
-    readers = (AgentCF, Amazon, CsvTable, *movielens, ParquetTable, RecBole)
+    others = (Agent4Rec, AgentCF, Amazon, RecBole, UserMirrorer)
+    readers = (CsvTable, ParquetTable, *movielens, *others)
     known = {key for reader in readers for key in reader.Config.model_fields}
     for key in given:
         if key not in known:
@@ -140,6 +143,10 @@ def _candidates(
         yield "movielens-100k", {}
     if "ratings.dat" in names and _begins(place / "ratings.dat", _DAT):
         yield "movielens-1m" if (place / "users.dat").is_file() else "movielens-10m", {}
+    if any(name.endswith("_interaction.jsonl") for name in names):
+        yield "usermirrorer", {}
+    if (place / "behavior" / "0.pkl").is_file():
+        yield "agent4rec", {}
     if wanted in (None, "recbole", "agentcf"):
         yield from atomic_datasets(place, files, given.get("name"))
     if wanted in (None, "amazon"):

@@ -87,22 +87,23 @@ async def ask_panel(
         nonlocal done
         environment = _OneSlate(panel, question)
         person = panel.users[question.user if question.person is None else question.person]
-        repeated = _RepeatedPolicies(policies, question.repeat)
+        repeated = _RepeatedPolicies(policies, question.repeat * question.pages)
         call = Call(question.user, question.round, person, question.memory, environment, repeated)
-        (step,) = (await agents[question.wording].visit(call)).steps
+        first, *rest = (await agents[question.wording].visit(call)).steps
         done += 1
         if done % 10 == 0 or done == len(unique):
             report_progress("questions", done, len(unique))
-        return PanelAnswer(step.decision, step.turns)
+        turns = (*first.turns, *(turn for step in rest for turn in step.turns))
+        return PanelAnswer(first.decision, turns, tuple(step.decision for step in rest))
 
     return dict(zip(unique, await run_pool(answer, unique, concurrency), strict=True))
 
 
 class _RepeatedPolicies:
-    """Policies that are asked with the number of the repetition as the step of the key."""
+    """Policies that are asked under steps from `first_step` on: repetitions have other keys."""
 
-    def __init__(self, policies: Policies, repeat: int) -> None:
-        self._policies, self._repeat = policies, repeat
+    def __init__(self, policies: Policies, first_step: int) -> None:
+        self._policies, self._first_step = policies, first_step
 
     def structured(self, node: Node) -> bool:
         return self._policies.structured(node)
@@ -114,12 +115,12 @@ class _RepeatedPolicies:
         schema: Mapping[str, Any] | None = None,
         expected: ExpectedAnswer | None = None,
     ) -> Turn:
-        again = key._replace(step=self._repeat)
-        return await self._policies.ask(again, messages, schema, expected)
+        place = key._replace(step=self._first_step + key.step)
+        return await self._policies.ask(place, messages, schema, expected)
 
 
 class _OneSlate:
-    """An environment of one question: it shows one slate and gives no feedback."""
+    """An environment of one question: it shows one slate, page by page, and gives no feedback."""
 
     def __init__(self, panel: Panel, question: PanelQuestion) -> None:
         self._question = question
@@ -138,14 +139,17 @@ class _OneSlate:
         return (self._question.user,)
 
     def observe(self, user: int, steps: Sequence[Step]) -> Observation:
-        items = self._question.items
+        question, page = self._question, len(steps)
+        size = -(-len(question.items) // question.pages)
+        items = question.items[page * size : (page + 1) * size]
         cards = tuple(self.cards[item] for item in items)
-        return Observation(self._question.task, items, cards)
+        return Observation(question.task, items, cards, page + 1)
 
     def respond(
         self, user: int, steps: Sequence[Step], observation: Observation, decision: Decision
     ) -> Feedback:
-        return Feedback((), ending="done")
+        over = len(steps) + 1 == self._question.pages
+        return Feedback((), ending="done" if over else "left" if decision.leave else "")
 
     def end_round(self, visits: Sequence[Visit]) -> Mapping[str, float]:
         return {}

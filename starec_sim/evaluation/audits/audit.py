@@ -154,9 +154,7 @@ def _prepare(settings: AuditSettings) -> _Prepared:
     if isinstance(agent, RephrasedAgent) and (other := agent.rephrased()) is not None:
         agents["other"] = other
     dataset = load_dataset(settings.data)
-    protocol = settings.protocol or read_protocol(
-        "agentcf-10" if dataset.candidates else "starec-20"
-    )
+    protocol = settings.protocol or read_protocol(default_protocol(dataset))
     drawn = protocol.users.model_copy(update={"count": settings.users})
     protocol = protocol.model_copy(update={"draws": 1, "signals": (), "users": drawn})
     policy = AuditedPolicy(build_policy(settings.policy, "policy"))
@@ -164,6 +162,11 @@ def _prepare(settings: AuditSettings) -> _Prepared:
     spec = {"use": environment_name(), "protocol": protocol.model_dump(mode="json")}
     environment = build_environment(spec, dataset, settings.seed)
     return _Prepared(settings, audits, agents, dataset, protocol, holdout, environment, policy)
+
+
+def default_protocol(dataset: Dataset) -> str:
+    """Return the name of the protocol of an audit that names none."""
+    return "agentcf-10" if dataset.candidates else "starec-20"
 
 
 def _chosen(names: Sequence[str]) -> list[Audit]:

@@ -8,6 +8,7 @@ from html import escape
 from starec_sim.evaluation.audits.report import AuditReport
 from starec_sim.evaluation.audits.result import AuditMetric, AuditResult, BoundCheck
 from starec_sim.evaluation.audits.svg import draw
+from starec_sim.metrics import Interval
 
 _STYLE = """
 :root { color-scheme: light; --ink: #22262a; --faint: #6b7075; --line: #e2e2dd; }
@@ -128,6 +129,17 @@ def _row(metric: AuditMetric, check: BoundCheck | None) -> str:
     if check is not None:
         judged = f'<span class="{check.outcome}">{check.outcome}</span>'
         judged += f"<small>{escape(check.bound.short)}</small>"
+    people = ""
+    if metric.people is not None:
+        people = f"<small>people: {_text(metric.people)}</small>"
+    if metric.not_comparable:
+        people = f"<small>not comparable with people: {escape(metric.not_comparable)}</small>"
     return (
-        f'<tr><td>{escape(metric.label)}</td>{_number(metric)}<td class="number">{judged}</td></tr>'
+        f"<tr><td>{escape(metric.label)}{people}</td>{_number(metric)}"
+        f'<td class="number">{judged}</td></tr>'
     )
+
+
+def _text(interval: Interval) -> str:
+    spread = "" if math.isnan(interval.low) else f" ({interval.low:.2f} to {interval.high:.2f})"
+    return f"{interval.mean:.3f}{spread}"

@@ -18,6 +18,7 @@ import numpy as np
 from starec_sim import metrics
 from starec_sim.cards import card
 from starec_sim.evaluation.audits.questions import PanelAnswers, PanelQuestion, Titles
+from starec_sim.evaluation.audits.recommended import Recommended, recommend
 from starec_sim.holdout import HoldOut
 from starec_sim.rng import Streams
 from starec_sim.types import FloatArray, IntArray, Item, Memory, User
@@ -60,6 +61,15 @@ class Panel:
                 for item, other in zip(self.items, self._shuffled(), strict=True)
             ),
         }
+
+        self._recommended: dict[str, Recommended] = {}
+
+    def recommended(self, spec: Mapping[str, Any]) -> Recommended:
+        """Return what a recommender shows to the users; it is fitted once."""
+        key = str(sorted(spec.items()))
+        if key not in self._recommended:
+            self._recommended[key] = recommend(spec, self.holdout)
+        return self._recommended[key]
 
     def _shuffled(self) -> list[int]:
         """Return for each item another item, whose title it gets."""

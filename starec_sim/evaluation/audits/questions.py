@@ -34,6 +34,8 @@ class PanelQuestion:
     wording: Wording = "usual"
     repeat: int = 0
     """Number of the repetition of an otherwise equal question."""
+    pages: int = 1
+    """Into how many pages the items are split. She may leave before the last one."""
 
     @property
     def round(self) -> int:
@@ -47,6 +49,8 @@ class PanelQuestion:
             f"person={self.person!r}, task={self.task.name!r}, face={self.titles!r}, "
             f"words={self.wording!r}, repeat=0)"
         ).encode()
+        if self.pages > 1:
+            content += f" pages={self.pages}".encode()
         return FIRST_ROUND + int.from_bytes(hashlib.blake2b(content, digest_size=5).digest())
 
 
@@ -55,6 +59,8 @@ class PanelAnswer(NamedTuple):
 
     decision: Decision
     turns: tuple[Turn, ...]
+    later: tuple[Decision, ...] = ()
+    """What it decided on the second page and on those after it, as far as it went."""
 
 
 PanelAnswers = Mapping[PanelQuestion, PanelAnswer]

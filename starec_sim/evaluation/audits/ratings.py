@@ -8,6 +8,7 @@ import numpy as np
 from scipy.special import rel_entr
 
 from starec_sim.evaluation.audits.panel import Panel
+from starec_sim.evaluation.audits.people import star_counts
 from starec_sim.evaluation.audits.questions import PanelAnswers, PanelQuestion
 from starec_sim.evaluation.audits.result import (
     AuditMetric,
@@ -58,8 +59,8 @@ class Ratings:
                 if isinstance(action.value, float)
             ]
             if rated:
-                given.append(_histogram([mine for mine, _ in rated]))
-                true.append(_histogram([real for _, real in rated]))
+                given.append(star_counts(np.array([mine for mine, _ in rated])))
+                true.append(star_counts(np.array([real for _, real in rated])))
         if not given:
             why = "nobody rated anything" if panel.rated else "the data has no ratings"
             return AuditResult(
@@ -100,11 +101,6 @@ class Ratings:
         rng = panel.streams.stream("audit ratings", user=panel.holdout.user_logs[user].row)
         places = rng.permutation(len(items))[:PAGE]
         return items[places], stars[places]
-
-
-def _histogram(stars: list[float]) -> FloatArray:
-    whole = np.rint(stars).clip(1, 5).astype(np.int64)  # half a star is counted as one
-    return np.bincount(whole - 1, minlength=5).astype(np.float64)
 
 
 def _jsd(mine: FloatArray, real: FloatArray) -> float:

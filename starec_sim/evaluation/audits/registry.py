@@ -1,13 +1,15 @@
-"""The ten audits, and what each of them implements."""
+"""The twelve audits, and what each of them implements."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Protocol
 
+from starec_sim.evaluation.audits.activity import Activity
 from starec_sim.evaluation.audits.form import Form
 from starec_sim.evaluation.audits.leak import Leak
 from starec_sim.evaluation.audits.memorisation import Memorisation
+from starec_sim.evaluation.audits.order import RecommenderOrder
 from starec_sim.evaluation.audits.panel import Panel
 from starec_sim.evaluation.audits.persona import Persona
 from starec_sim.evaluation.audits.popularity import PopularityBias
@@ -47,5 +49,7 @@ AUDITS: tuple[Audit, ...] = (
     Memorisation(),
     Reflection(),
     Leak(),
+    RecommenderOrder(),
+    Activity(),
 )
 NAMES = tuple(audit.name for audit in AUDITS)

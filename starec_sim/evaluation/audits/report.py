@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal, NotRequired, Self
 
 from pydantic import ConfigDict, ValidationError
 from typing_extensions import TypedDict  # that of Python 3.11 is refused by pydantic
@@ -102,14 +102,7 @@ class AuditReport:
                     "title": result.title,
                     "asks": result.asks,
                     "unmeasured": result.unmeasured or None,
-                    "figures": {
-                        name: {
-                            "label": metric.named,
-                            "at": metric.at,
-                            **metric.interval._asdict(),
-                        }
-                        for name, metric in result.metrics.items()
-                    },
+                    "figures": {name: _figure(metric) for name, metric in result.metrics.items()},
                     "checks": {
                         check.metric: {
                             **check.bound.model_dump(exclude_none=True),
@@ -144,6 +137,16 @@ class AuditReport:
         return cls(about, tuple(map(_result, stored["audits"].items())))
 
 
+def _figure(metric: AuditMetric) -> dict[str, Any]:
+    """Return a metric as JSON values."""
+    figure = {"label": metric.named, "at": metric.at, **metric.interval._asdict()}
+    if metric.people is not None:
+        figure["people"] = metric.people._asdict()
+    if metric.not_comparable:
+        figure["not_comparable"] = metric.not_comparable
+    return figure
+
+
 class _StoredAbout(TypedDict):
     __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
 
@@ -152,13 +155,18 @@ class _StoredAbout(TypedDict):
     users: int
 
 
-class _StoredMetric(TypedDict):
-    label: str
-    at: str
+class _StoredInterval(TypedDict):
     mean: float
     low: float
     high: float
     n: int
+
+
+class _StoredMetric(_StoredInterval):
+    label: str
+    at: str
+    people: NotRequired[_StoredInterval]
+    not_comparable: NotRequired[str]
 
 
 class _StoredCheck(TypedDict):
@@ -220,9 +228,18 @@ def _check(metric: str, stored: _StoredCheck) -> BoundCheck:
 
 
 def _metric(stored: _StoredMetric) -> AuditMetric:
-    label, at = stored["label"], stored["at"]
-    interval = Interval(stored["mean"], stored["low"], stored["high"], stored["n"])
-    return AuditMetric(label.removesuffix(f" at {at}") if at else label, interval, at)
+    label, at, people = stored["label"], stored["at"], stored.get("people")
+    return AuditMetric(
+        label.removesuffix(f" at {at}") if at else label,
+        _interval(stored),
+        at,
+        _interval(people) if people else None,
+        stored.get("not_comparable", ""),
+    )
+
+
+def _interval(stored: _StoredInterval) -> Interval:
+    return Interval(stored["mean"], stored["low"], stored["high"], stored["n"])
 
 
 def _chart(values: _StoredChart) -> Chart:

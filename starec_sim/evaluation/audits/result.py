@@ -24,6 +24,10 @@ class AuditMetric:
     interval: Interval
     at: str = ""
     """The condition, for metrics that are measured under several (e.g. `1:9`)."""
+    people: Interval | None = None
+    """The same of the people in the data, for metrics that are compared with it."""
+    not_comparable: str = ""
+    """Why the data has no such figure of people; empty where nothing is compared."""
 
     @property
     def named(self) -> str:
@@ -74,6 +78,21 @@ class AuditResult:
 def over_users(values: FloatArray) -> Interval:
     """Return the mean over users and its 95 % interval."""
     return bootstrap_interval(values, resamples=RESAMPLES, seed=0)
+
+
+def resampled_share(statistic: Callable[[IntArray], float], users: int) -> Interval:
+    """Return a share or a correlation with its interval: percentiles of its bootstrap over users.
+
+    Unlike the basic interval, it never goes beyond the values that the statistic can have.
+    """
+    rng = np.random.default_rng(0)
+    point = statistic(np.arange(users))
+    drawn = [statistic(rng.integers(users, size=users)) for _ in range(RESAMPLES // 2)]
+    known = np.array([value for value in drawn if not np.isnan(value)])
+    if users < 2 or not len(known):
+        return Interval(point, float("nan"), float("nan"), users)
+    low, high = np.quantile(known, [0.025, 0.975])
+    return Interval(point, float(low), float(high), users)
 
 
 def resampled(statistic: Callable[[IntArray], float], users: int) -> Interval:

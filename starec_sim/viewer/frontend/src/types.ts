@@ -288,6 +288,8 @@ export interface TrainingStep {
   groups?: number;
   rollouts?: number;
   validation?: Record<string, Interval>;
+  /** By audit and metric, after a validation. */
+  audits?: Record<string, Record<string, Interval>>;
 }
 
 export interface GroupRow {

@@ -21,6 +21,8 @@ CAUGHT = [
     ("Reciter", "memorisation", {"masked loss"}),
     ("TwoMinds", "reflection", {"contradicted"}),
     ("Spoiler", "leak", {"named"}),
+    ("Cheerful", "order", {"spearman", "pairs"}),
+    ("Cheerful", "activity", {"hyper-activity", "low", "utopian bias"}),
 ]
 
 
@@ -36,6 +38,9 @@ CLEARED = [
     ("lexical", "memorisation", {"masked loss"}),
     ("lexical", "reflection", {"contradicted"}),
     ("Insider", "leak", {"named", "twice"}),
+    ("Insider", "order", {"pairs"}),
+    ("Insider", "activity", {"low", "utopian bias"}),
+    ("Picky", "activity", {"hyper-activity"}),
 ]
 
 

@@ -122,6 +122,17 @@ def test_a_resumed_audit_can_have_a_budget(undisturbed, audited, asked, tmp_path
     assert text(report) == text(undisturbed)
 
 
+def test_a_session_that_was_stopped_between_its_pages_goes_on(audited, asked, tmp_path) -> None:
+    undisturbed = audited("Picky", "activity", users=3)
+    calls = len(asked)
+    asked.stops, asked[:] = (calls - 5, stop), []
+    with pytest.raises(KeyboardInterrupt):
+        audited("Picky", "activity", users=3, concurrency=1, runs_dir=tmp_path)
+    report = audited("Picky", "activity", users=3, runs_dir=tmp_path)
+    assert text(report) == text(undisturbed)
+    assert len(asked) == calls + 1, "the one that was stopped is asked again"
+
+
 def test_calls_that_failed_are_asked_again_and_the_others_are_not(audited, asked, tmp_path) -> None:
     for _ in range(2):
         with pytest.raises(PolicyError, match=r"calls of the policy .* failed"):

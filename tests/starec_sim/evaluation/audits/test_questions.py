@@ -14,3 +14,4 @@ def test_the_round_of_a_question_is_the_one_it_had_in_published_audits() -> None
     other = replace(plain, person=2, task=FEED, titles="masked", wording="other", repeat=5)
     assert other.round == 192798693683
     assert replace(other, repeat=0).round == other.round
+    assert replace(plain, pages=2).round not in (plain.round, replace(plain, pages=3).round)

@@ -161,6 +161,7 @@ function Curves({ steps }: { steps: TrainingStep[] }) {
   const charts = useMemo(() => {
     const learned = steps.filter((each) => each.reward);
     const validated = steps.filter((each) => each.validation);
+    const audited = steps.filter((each) => each.audits);
     const xs = learned.map((each) => each.step);
     const names = (of: "reward" | "components" | "counters") => [
       ...new Set(learned.flatMap((each) => Object.keys(each[of] ?? {}))),
@@ -175,6 +176,23 @@ function Curves({ steps }: { steps: TrainingStep[] }) {
       xs,
       series: [{ name: title, values: learned.map((each) => each[name] ?? null) }],
     });
+    const fidelity = (audit: string, metric: string) => {
+      const points = audited.map((each) => each.audits?.[audit]?.[metric]);
+      return {
+        title: `${audit}: ${metric}`,
+        about: "audit of new users, 95 % interval",
+        xs: audited.map((each) => each.step),
+        series: [
+          {
+            name: metric,
+            values: points.map((each) => each?.mean ?? null),
+            low: points.map((each) => each?.low ?? null),
+            high: points.map((each) => each?.high ?? null),
+          },
+        ],
+      };
+    };
+    const audits = [...new Set(audited.flatMap((each) => Object.keys(each.audits ?? {})))];
     return [
       ...names("reward").map((name) => ({
         title: `reward of ${name}`,
@@ -203,6 +221,11 @@ function Curves({ steps }: { steps: TrainingStep[] }) {
             },
           ],
         })),
+      ...audits.flatMap((audit) =>
+        [...new Set(audited.flatMap((each) => Object.keys(each.audits?.[audit] ?? {})))].map((metric) =>
+          fidelity(audit, metric),
+        ),
+      ),
       plain("kl", "KL", "from the reference, nats"),
       plain("entropy", "entropy", "of the next token, nats"),
       plain("loss", "loss"),
