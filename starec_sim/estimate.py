@@ -8,7 +8,6 @@ rounds that are not played are estimated from the last rounds that are.
 from __future__ import annotations
 
 import math
-import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +30,7 @@ from starec_sim.runs.levels import RecordLevel
 from starec_sim.runs.lifecycle import create_run, open_run
 from starec_sim.runs.manifest import new_manifest
 from starec_sim.runs.queries import RoundCalls
-from starec_sim.runs.reader import reading
+from starec_sim.runs.reader import Reader, reading
 from starec_sim.runs.store import Store
 from starec_sim.trials import Trials
 from starec_sim.types import FloatArray, Visit
@@ -174,9 +173,7 @@ def dry_run(experiment: Experiment, users: int, rounds: int) -> DryRun:
             play_trials(run, trials, watch)
         with reading(folder) as reader:
             arms = [
-                _arm(
-                    reader.db, number, few, watch.rounds[number], arm.experiment, experiment.rounds
-                )
+                _arm(reader, number, few, watch.rounds[number], arm.experiment, experiment.rounds)
                 for number, (few, arm) in enumerate(zip(chosen, trials.arms.values(), strict=True))
             ]
             played = queries.counts(reader.db)["turns"]
@@ -304,7 +301,7 @@ def _clocks() -> FloatArray:
 
 
 def _arm(
-    db: sqlite3.Connection,
+    reader: Reader,
     trial: int,
     few: _FewVisitors,
     watched: Sequence[_Round],
@@ -312,7 +309,7 @@ def _arm(
     rounds: int,
 ) -> TrialCosts:
     """Return what one trial of an arm takes."""
-    calls_of = queries.calls_by_round(db, trial)
+    calls_of = queries.calls_by_round(reader.db, trial)
     each = np.zeros((len(watched), len(TrialCosts._fields)))
     for at, times in enumerate(watched):
         visitors, played = few.visitors[at], few.played[at]
