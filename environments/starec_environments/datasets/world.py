@@ -118,8 +118,10 @@ class SyntheticWorld:
         Only this part of a rating can be known from attributes.
         """
         match: FloatArray = self.described @ self._weights(user, round)
-        centred: FloatArray = match[items] - match.mean()
-        return centred / max(float(match.std()), 1e-9)
+        centred: FloatArray = match - match.sum() / len(match)
+        # `match.std()` to the bit, without computing the mean again: this is done for each visit.
+        spread = math.sqrt(float((centred * centred).sum() / len(match)))
+        return np.asarray(centred[items] / max(spread, 1e-9))
 
     def appeal(self, user: int, items: IntArray, round: int) -> FloatArray:
         """Return the log-odds, up to a constant, with which the user picks each item next."""
