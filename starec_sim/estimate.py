@@ -66,19 +66,19 @@ class Estimate(NamedTuple):
 class TrialCosts(NamedTuple):
     """What one trial of an arm takes with all rounds and all visitors of the experiment."""
 
-    calls: float
-    tokens_in: float
-    tokens_out: float
-    usd: float
-    seconds: float
+    calls: float = 0.0
+    tokens_in: float = 0.0
+    tokens_out: float = 0.0
+    usd: float = 0.0
+    seconds: float = 0.0
     """Of the rounds, each as long as the slower of `visits_s` and `waiting_s`, and `overhead_s`."""
-    visits_s: float
+    visits_s: float = 0.0
     """CPU time of the visits."""
-    waiting_s: float
+    waiting_s: float = 0.0
     """Wall time in which answers of models are waited for, if nothing else takes time."""
-    overhead_s: float
+    overhead_s: float = 0.0
     """CPU time of the environment, the metrics and the record, which one process does."""
-    visits: float
+    visits: float = 0.0
 
 
 class DryRun(NamedTuple):
@@ -314,18 +314,18 @@ def _arm(
     for at, times in enumerate(watched):
         visitors, played = few.visitors[at], few.played[at]
         if not played:
-            each[at, 4] = each[at, 7] = times.overhead
+            each[at] = TrialCosts(seconds=times.overhead, overhead_s=times.overhead)
             continue
         calls, tokens_in, tokens_out, usd, latency, asked = calls_of.get(at, RoundCalls())
         scale = visitors / played
-        each[at, :4] = scale * np.array([calls, tokens_in, tokens_out, usd])
         # Calls of models run at the same time; computation does not.
         together = max(1, min(variant.concurrency, visitors))
         waiting = scale * latency * (calls / asked if asked else 0) / together
-        waiting = max(waiting, _paced(variant, *each[at, :3]))
+        scaled = [scale * number for number in (calls, tokens_in, tokens_out, usd)]
+        waiting = max(waiting, _paced(variant, *scaled[:3]))
         visits_s = scale * times.visits
         seconds = max(visits_s, waiting) + times.overhead
-        each[at, 4:] = seconds, visits_s, waiting, times.overhead, visitors
+        each[at] = TrialCosts(*scaled, seconds, visits_s, waiting, times.overhead, visitors)
     last = each[-_LAST_ROUNDS:]
     total = each.sum(axis=0)
     base = np.mean(few.visitors[-_LAST_ROUNDS:])
