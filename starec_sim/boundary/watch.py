@@ -143,8 +143,10 @@ class _Watcher:
             if self._loop is None:
                 self._beat = now
                 continue
-            with contextlib.suppress(RuntimeError):  # the loop was closed
+            try:
                 self._loop.call_soon_threadsafe(self._note_beat)
+            except RuntimeError:
+                return  # the loop was closed
 
     def _note_beat(self) -> None:
         self._beat = time.monotonic()

@@ -73,28 +73,29 @@ def drains_at_sigterm() -> Iterator[None]:
 async def drained_in_time(visits: Coroutine[Any, Any, T]) -> T:
     """Await the visits of a round; once the run drains, no longer than `DRAIN_S`.
 
+    They are awaited in the running task: a `KeyboardInterrupt` in a visit ends the event loop, and
+    a task around them would never end.
+
     Raises:
         PausedError: They did not end in time, and were cancelled.
     """
-    task = asyncio.ensure_future(visits)
-    watch = asyncio.ensure_future(_cancelled_late(task))
+    own = asyncio.current_task()
+    assert own is not None, "a coroutine runs in a task"
+    before, late = own.cancelling(), asyncio.Event()
+    watch = asyncio.ensure_future(_cancelled_late(own, late))
     try:
-        return await task
+        return await visits
     except asyncio.CancelledError:
-        own = asyncio.current_task()
-        if draining() and not (own and own.cancelling()):
+        if late.is_set() and own.uncancel() <= before:  # and nothing else cancelled it
             raise drained() from None
         raise
     finally:
         watch.cancel()
-        if not task.done():
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
 
 
-async def _cancelled_late(task: asyncio.Future[Any]) -> None:
+async def _cancelled_late(task: asyncio.Task[Any], late: asyncio.Event) -> None:
     while not draining():
         await asyncio.sleep(_LOOK_S)
     await asyncio.sleep(DRAIN_S)
+    late.set()
     task.cancel()
