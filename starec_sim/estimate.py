@@ -325,7 +325,8 @@ def _arm(
         waiting = max(waiting, _paced(variant, *scaled[:3]))
         visits_s = scale * times.visits
         seconds = max(visits_s, waiting) + times.overhead
-        each[at] = TrialCosts(*scaled, seconds, visits_s, waiting, times.overhead, visitors)
+        # In the order of `TrialCosts`.
+        each[at] = (*scaled, seconds, visits_s, waiting, times.overhead, visitors)
     last = each[-_LAST_ROUNDS:]
     total = each.sum(axis=0)
     base = np.mean(few.visitors[-_LAST_ROUNDS:])
