@@ -53,7 +53,6 @@ class Meter(RunEvents):
     def __init__(self, kill_in: int | None) -> None:
         self.visits = self.steps = 0
         self.cpu_s = 0.0
-        self.of_round: list[float] = []
         self._kill_in = kill_in
         self._kill_at = -1
         self._mark = time.process_time()
@@ -73,10 +72,9 @@ class Meter(RunEvents):
 
     def round_finished(self, round: int, metrics: Mapping[str, float]) -> None:
         now = time.process_time()
-        self.of_round.append(now - self._mark)
-        self.cpu_s += now - self._mark
-        self._mark = now
-        print(f"round {round + 1}: {self.of_round[-1]:.1f} s of CPU", file=sys.stderr, flush=True)
+        seconds, self._mark = now - self._mark, now
+        self.cpu_s += seconds
+        print(f"round {round + 1}: {seconds:.1f} s of CPU", file=sys.stderr, flush=True)
 
 
 def play(users: int, rounds: int, folder: Path, kill_in: int | None) -> dict[str, Any]:
@@ -152,12 +150,13 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
     with plot_style():
         figure = new_figure(7.0, 2.6)
         time_axes, memory_axes = figure.subplots(1, 2)
-        time_axes.plot(users, [row["cpu_us"] for row in rows], marker="o")
-        time_axes.set(title="CPU time of a visit", xlabel="users", ylabel="microseconds", ylim=0)
-        memory_axes.plot(users, [row["peak_mib"] for row in rows], marker="o")
-        memory_axes.set(title="Peak memory", xlabel="users", ylabel="MiB", yscale="log")
-        for axes in (time_axes, memory_axes):
-            axes.set_xscale("log")
+        times = [row["cpu_us"] for row in rows]
+        time_axes.plot(users, times, marker="o")
+        time_axes.set(title="CPU time of a visit", xlabel="users", ylabel="microseconds")
+        time_axes.set(xscale="log", ylim=(0, 1.1 * max(times)))
+        memory_axes.plot([count / 1000 for count in users], [row["peak_mib"] for row in rows])
+        memory_axes.lines[0].set_marker("o")
+        memory_axes.set(title="Peak memory", xlabel="thousand users", ylabel="MiB", ylim=0)
         save_figure(figure, path)
 
 
