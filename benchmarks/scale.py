@@ -89,10 +89,15 @@ def analytic() -> dict[str, float]:
     figures = {}
     for worth in ("known", "learned"):
         agent = {"use": ANALYTIC, "worth": worth}
-        common = {"users": 1000, "environment": LARGE_FEED, "agent": agent}
+        common = {"users": 1000, "environment": LARGE_FEED, "agent": agent, "record": "decisions"}
         (rate,) = alternate({"": {"executor": {"use": "cohort", "size": 1024}, **common}}).values()
         figures[f"analytic, {worth} worth"] = rate
-    per_user = {"executor": "per_user", "users": 100, "environment": LARGE_FEED}
+    per_user = {
+        "executor": "per_user",
+        "users": 100,
+        "environment": LARGE_FEED,
+        "record": "decisions",
+    }
     (figures["lexical, per_user"],) = alternate({"": per_user}).values()
     for worth in ("known", "learned"):
         ratio = figures[f"analytic, {worth} worth"] / figures["lexical, per_user"]

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,14 +20,17 @@ import numpy as np
 from starec_sim.environment import Environment
 from starec_sim.errors import ConfigError
 from starec_sim.events import RunEvents
+from starec_sim.executors.settings import ExecutorSettings
 from starec_sim.experiment import Experiment
 from starec_sim.policies.abilities import costs_nothing
 from starec_sim.policies.settings import Budget, split_spec
 from starec_sim.runner import play_trials
 from starec_sim.runs import estimates, queries
+from starec_sim.runs.levels import RecordLevel
 from starec_sim.runs.lifecycle import create_run, open_run
 from starec_sim.runs.manifest import new_manifest
 from starec_sim.runs.queries import RoundCalls
+from starec_sim.runs.reader import Reader, reading
 from starec_sim.runs.store import Store
 from starec_sim.trials import Trials
 from starec_sim.types import FloatArray, Visit
@@ -59,6 +63,43 @@ class Estimate(NamedTuple):
         return self._asdict()
 
 
+class TrialCosts(NamedTuple):
+    """What one trial of an arm takes with all rounds and all visitors of the experiment."""
+
+    calls: float = 0.0
+    tokens_in: float = 0.0
+    tokens_out: float = 0.0
+    usd: float = 0.0
+    seconds: float = 0.0
+    """Of the rounds, each as long as the slower of `visits_s` and `waiting_s`, and `overhead_s`."""
+    visits_s: float = 0.0
+    """CPU time of the visits."""
+    waiting_s: float = 0.0
+    """Wall time in which answers of models are waited for, if nothing else takes time."""
+    overhead_s: float = 0.0
+    """CPU time of the environment, the metrics and the record, which one process does."""
+    visits: float = 0.0
+
+
+class DryRun(NamedTuple):
+    """What a dry run measured."""
+
+    trials: Sequence[TrialCosts]
+    """One for each arm."""
+    users: int
+    """Users of the environment; where arms differ, the most."""
+    visits: int
+    """Visits that were played."""
+    played: int
+    """Calls that were made."""
+    record_bytes: int
+    """Added to the record by these visits."""
+    slowdown: float
+    """Wall time by CPU time where no policy is asked; at least 1."""
+    unpriced: tuple[str, ...]
+    """Keys of the policies that need a price and have none."""
+
+
 def estimate(experiment: Experiment, users: int = 8, rounds: int = 3) -> Estimate:
     """Estimate an experiment, and store the estimate for the final summary of its run.
 
@@ -73,9 +114,45 @@ def estimate(experiment: Experiment, users: int = 8, rounds: int = 3) -> Estimat
     Raises:
         StarecError: A part cannot be built, or a policy does not answer.
     """
+    measured = dry_run(experiment, users, rounds)
+    total = np.sum(measured.trials, axis=0) * experiment.replicates
+    calls, tokens_in, tokens_out, usd, seconds = total[:5].tolist()
+    result = Estimate(
+        round(calls),
+        round(tokens_in),
+        round(tokens_out),
+        None if measured.unpriced else usd,
+        seconds,
+        seconds * measured.slowdown,
+        measured.unpriced,
+        users,
+        min(rounds, experiment.rounds),
+        measured.played,
+    )
+    configuration = experiment.model_dump(mode="json")
+    estimates.write(configuration, experiment.runs_dir, result.as_json())
+    return result
+
+
+def dry_run(experiment: Experiment, users: int, rounds: int) -> DryRun:
+    """Play a few rounds of each arm with a few visitors, in this process.
+
+    Args:
+        experiment: The experiment.
+        users: Visitors that are played in each round.
+        rounds: Rounds that are played.
+
+    Raises:
+        StarecError: A part cannot be built, or a policy does not answer.
+    """
     rounds = min(rounds, experiment.rounds)
     _check_alike(experiment, rounds)
     alone = {"replicates": 1, "budget": Budget(), "train": None, "tracing": False}
+    if experiment.executor.use in ("processes", "ray"):
+        # CPU time is that of this process. Workers play visits in the same way.
+        alone["executor"] = ExecutorSettings(
+            use=experiment.executor.inside, size=experiment.executor.size
+        )
     part = experiment.model_copy(update={"rounds": rounds, **alone})
     chosen: list[_FewVisitors] = []
 
@@ -89,33 +166,34 @@ def estimate(experiment: Experiment, users: int = 8, rounds: int = 3) -> Estimat
     with tempfile.TemporaryDirectory() as place:
         manifest = new_manifest("run", part.name, [part.seed])
         folder = create_run(Path(place), manifest, "", part.seed)
-        with open_run(folder, phrases=phrases, gateway=part.gateway) as run:
+        # Calls are counted in the record, and one of metrics alone has none.
+        level: RecordLevel = "everything" if part.record == "everything" else "decisions"
+        with open_run(folder, phrases=phrases, gateway=part.gateway, level=level) as run:
+            watch.record_bytes = partial(_bytes_of, run.store)
             play_trials(run, trials, watch)
+        with reading(folder) as reader:
             arms = [
-                _arm(
-                    run.store, number, few, watch.rounds[number], arm.experiment, experiment.rounds
-                )
+                _arm(reader, number, few, watch.rounds[number], arm.experiment, experiment.rounds)
                 for number, (few, arm) in enumerate(zip(chosen, trials.arms.values(), strict=True))
             ]
-            played = queries.counts(run.store.db)["turns"]
-    total = np.sum(arms, axis=0) * experiment.replicates
-    calls, tokens_in, tokens_out, usd, seconds = total.tolist()
-    unpriced = _unpriced([arm.experiment for arm in trials.arms.values()])
-    result = Estimate(
-        round(calls),
-        round(tokens_in),
-        round(tokens_out),
-        None if unpriced else usd,
-        seconds,
-        seconds * watch.slowdown(),
-        unpriced,
-        users,
-        rounds,
+            played = queries.counts(reader.db)["turns"]
+    return DryRun(
+        arms,
+        max(few.users for few in chosen),
+        sum(sum(few.played) for few in chosen),
         played,
+        watch.added_bytes,
+        watch.slowdown(),
+        _unpriced([arm.experiment for arm in trials.arms.values()]),
     )
-    configuration = experiment.model_dump(mode="json")
-    estimates.write(configuration, experiment.runs_dir, result.as_json())
-    return result
+
+
+def _bytes_of(store: Store) -> int:
+    """Return the bytes of the pages of a record."""
+    ((pages,), (size,)) = (
+        store.db.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "page_size")
+    )
+    return int(pages) * int(size)
 
 
 def _check_alike(experiment: Experiment, rounds: int) -> None:
@@ -153,6 +231,7 @@ class _FewVisitors:
         self._environment = environment
         self._most = most
         self._known: list[int] = []
+        self.users = len(environment.users)
         self.visitors: list[int] = []
         """Number of visitors by round, before the choice."""
         self.played: list[int] = []
@@ -191,6 +270,11 @@ class _Stopwatch(RunEvents):
         self._marks = [_clocks()] * 3
         self._alone = np.zeros(2)
         """CPU time and wall time in which no policy is asked."""
+        self.record_bytes: Callable[[], int] = int
+        """Returns the size of the record."""
+        self.added_bytes = 0
+        """By the rounds of all trials."""
+        self._bytes_before = 0
 
     def slowdown(self) -> float:
         """Return wall time by CPU time where no policy is asked; at least 1."""
@@ -202,12 +286,14 @@ class _Stopwatch(RunEvents):
         self._marks = [_clocks()] * 3
 
     def round_started(self, round: int, visitors: int) -> None:
+        self._bytes_before = self.record_bytes()
         self._marks[1:] = [_clocks()] * 2
 
     def visit_finished(self, visit: Visit) -> None:
         self._marks[2] = _clocks()
 
     def round_finished(self, round: int, metrics: Mapping[str, float]) -> None:
+        self.added_bytes += self.record_bytes() - self._bytes_before
         before, ready, over = self._marks
         now = _clocks()
         visits = over - ready
@@ -223,35 +309,38 @@ def _clocks() -> FloatArray:
 
 
 def _arm(
-    store: Store,
+    reader: Reader,
     trial: int,
     few: _FewVisitors,
     watched: Sequence[_Round],
     variant: Experiment,
     rounds: int,
-) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Return calls, tokens in and out, USD and seconds of one trial of an arm."""
-    calls_of = queries.calls_by_round(store.db, trial)
-    each = np.zeros((len(watched), 5))
+) -> TrialCosts:
+    """Return what one trial of an arm takes."""
+    calls_of = queries.calls_by_round(reader.db, trial)
+    each = np.zeros((len(watched), len(TrialCosts._fields)))
     for at, times in enumerate(watched):
         visitors, played = few.visitors[at], few.played[at]
         if not played:
-            each[at, 4] = times.overhead
+            each[at] = TrialCosts(seconds=times.overhead, overhead_s=times.overhead)
             continue
         calls, tokens_in, tokens_out, usd, latency, asked = calls_of.get(at, RoundCalls())
         scale = visitors / played
-        each[at, :4] = scale * np.array([calls, tokens_in, tokens_out, usd])
         # Calls of models run at the same time; computation does not.
         together = max(1, min(variant.concurrency, visitors))
         waiting = scale * latency * (calls / asked if asked else 0) / together
-        paced = _paced(variant, *each[at, :3])
-        each[at, 4] = max(scale * times.visits, waiting, paced) + times.overhead
+        scaled = [scale * number for number in (calls, tokens_in, tokens_out, usd)]
+        waiting = max(waiting, _paced(variant, *scaled[:3]))
+        visits_s = scale * times.visits
+        seconds = max(visits_s, waiting) + times.overhead
+        # In the order of `TrialCosts`.
+        each[at] = (*scaled, seconds, visits_s, waiting, times.overhead, visitors)
     last = each[-_LAST_ROUNDS:]
     total = each.sum(axis=0)
     base = np.mean(few.visitors[-_LAST_ROUNDS:])
     for at in range(len(watched), rounds):
         total = total + last.mean(axis=0) * (few.count(at) / base if base else 0.0)
-    return np.asarray(total, np.float64)
+    return TrialCosts(*total.tolist())
 
 
 def _paced(variant: Experiment, calls: float, tokens_in: float, tokens_out: float) -> float:

@@ -37,6 +37,11 @@ _TOLD = 3
 class RoundRecorder(Protocol):
     """Records the rounds of a simulation; implemented by `starec_sim.runs.recorder.Recorder`."""
 
+    @property
+    def keeps_facts(self) -> bool:
+        """Whether `commit_round` stores what the environment knows of each step."""
+        ...
+
     def flush(self) -> None:
         """Write the turns that are not written yet."""
         ...
@@ -213,13 +218,7 @@ class Simulation:
         assert played.round == self.rounds, "rounds are committed in order, each of them once"
         environment, visits = self._environment, played.visits
         with watched_calls():
-            facts = [
-                [
-                    environment.slate_facts(visit.user, visit.steps[:number], step.observation)
-                    for number, step in enumerate(visit.steps)
-                ]
-                for visit in visits
-            ]
+            facts = [self._facts(visit) for visit in visits] if self._recorder.keeps_facts else ()
             of_environment = environment.end_round(visits)
         measured = self._measure.round(visits)
         if self._rules.skip_failed and played.visitors:
@@ -246,6 +245,13 @@ class Simulation:
                 self._notes.update(step.notes)
         self.rounds += 1
         self._events.round_finished(played.round, measured.round)
+
+    def _facts(self, visit: Visit) -> list[Facts]:
+        """Return what the environment knows of each step of a visit."""
+        return [
+            self._environment.slate_facts(visit.user, visit.steps[:number], step.observation)
+            for number, step in enumerate(visit.steps)
+        ]
 
 
 def _tell_left_out(errors: Sequence[StarecError], played: int) -> None:

@@ -37,6 +37,8 @@ class ScriptedAgent:
 class MemoryRecord:
     """A recorder that keeps what it is given, in order."""
 
+    keeps_facts = True
+
     def __init__(self):
         self.log = []
         """("taken", user), ("flushed",), ("committed", round, users, metrics, state)."""

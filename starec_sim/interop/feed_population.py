@@ -158,6 +158,8 @@ class FeedPopulation:
 class _NoRecord:
     """Keeps nothing of the rounds of a simulation; implements `RoundRecorder`."""
 
+    keeps_facts = False
+
     def flush(self) -> None:
         """Do nothing."""
 

@@ -175,6 +175,11 @@ class Recorder:
             self._timer.cancel()
             self._timer = None
 
+    @property
+    def keeps_facts(self) -> bool:
+        """Whether what the environment knows of each step is stored: where everything is."""
+        return self._store.level == "everything"
+
     def take(self, visit: Visit) -> Visit:
         """Hash the turns of a finished visit, and return it without their texts for the commit.
 

@@ -187,3 +187,23 @@ def test_rounds_are_committed_in_order():
 def test_the_environment_of_these_tests_is_one():
     world: Environment = Two()
     assert world.users
+
+
+class Telling(Two):
+    """Knows what its items are worth, and notes who asks."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = []
+
+    def slate_facts(self, user, steps, observation):
+        self.asked.append(user)
+        return {"truth": [5.0]}
+
+
+@pytest.mark.parametrize(("keeps", "asked"), [(True, [0, 2]), (False, [])])
+def test_facts_of_a_slate_are_asked_only_where_they_are_stored(keeps, asked):
+    environment, record = Telling(), MemoryRecord()
+    record.keeps_facts = keeps
+    play_rounds(simulate(environment, ScriptedAgent(watch), record=record), 1)
+    assert environment.asked == asked

@@ -100,6 +100,11 @@ class AuditRecord:
                 else "give the same command again: what was answered is kept",
             )
 
+    @property
+    def keeps_facts(self) -> bool:
+        """Whether what the environment knows of each step is stored."""
+        return self._recorder.keeps_facts
+
     def flush(self) -> None:
         """Commit the turns that are pending."""
         self._recorder.flush()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from starec_environments.datasets.synthetic import Synthetic
-from starec_environments.datasets.world import Drift, SyntheticWorld
+from starec_environments.datasets.world import Drift, SyntheticWorld, _mix, _mix_one
 from starec_sim.dataset import Dataset, GroundTruth
 from starec_sim.types import FloatArray
 
@@ -269,3 +269,17 @@ class TestDrift:
 def test_a_config_that_makes_no_world_is_refused(settings: Any, complaint: str) -> None:
     with pytest.raises(ValidationError, match=complaint):
         Synthetic.Config(**settings)
+
+
+@given(st.integers(0, 2**64 - 1))
+def test_one_word_is_mixed_as_an_array_of_words_is(word):
+    assert _mix_one(word) == int(_mix(np.array([word], np.uint64))[0])
+
+
+def test_taste_is_standardised_over_the_catalogue_to_the_bit():
+    world = Synthetic(Synthetic.Config(users=3, items=137)).load().world
+    assert isinstance(world, SyntheticWorld)
+    for user in range(3):
+        match = world.described @ world.before.of(user)
+        taste = world.taste(user, np.arange(137), 0)
+        assert np.array_equal(taste, (match - match.mean()) / match.std())

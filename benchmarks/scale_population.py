@@ -1,0 +1,194 @@
+"""Measure time and memory of a run against the number of its users, and resume the largest.
+
+    python benchmarks/scale_population.py [--users 1000 10000 100000] [--rounds 10] [--kill]
+        [--plot docs/pictures/scale.png] [--json]
+
+Analytic users of a generated world (2,000 items) visit a feed with a popularity recommender, two
+pages of ten items at most, in cohorts of 1,024, with `record: decisions`. Each size is a run in a
+process of its own, from start of Python to report. `--kill` plays each size a second time: that
+process kills itself (SIGKILL) in the middle of a round, another one resumes the run, and the script
+fails unless the digests are equal. Give the sizes for which that is not too long.
+
+`cpu_us` is CPU time from the first visit to the last commit, for a visit. Memory is the peak of the
+process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from starec_sim import runner
+from starec_sim.events import RunEvents
+from starec_sim.experiment import Experiment
+from starec_sim.types import Visit
+
+ITEMS = 2_000
+FEED = {
+    "use": "feed",
+    "recommender": "popularity",
+    "page_size": 10,
+    "pages": 2,
+    "min_interactions": 1,
+}
+
+
+class Meter(RunEvents):
+    """Counts visits, steps and CPU seconds of rounds; kills the process in a round if asked to.
+
+    Args:
+        kill_in: The round in the middle of whose visits the process is killed; None for none.
+    """
+
+    def __init__(self, kill_in: int | None) -> None:
+        self.visits = self.steps = 0
+        self.cpu_s = 0.0
+        self._kill_in = kill_in
+        self._kill_at = -1
+        self._mark = time.process_time()
+
+    def trial_started(self, arm: str, seed: int, rounds: int, done: int) -> None:
+        self._mark = time.process_time()
+
+    def round_started(self, round: int, visitors: int) -> None:
+        if round == self._kill_in:
+            self._kill_at = self.visits + visitors // 2
+
+    def visit_finished(self, visit: Visit) -> None:
+        self.visits += 1
+        self.steps += len(visit.steps)
+        if self.visits == self._kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def round_finished(self, round: int, metrics: Mapping[str, float]) -> None:
+        now = time.process_time()
+        seconds, self._mark = now - self._mark, now
+        self.cpu_s += seconds
+        print(f"round {round + 1}: {seconds:.1f} s of CPU", file=sys.stderr, flush=True)
+
+
+def play(users: int, rounds: int, folder: Path, kill_in: int | None) -> dict[str, Any]:
+    """Play a run in this process, or resume the one in the folder; return what it took."""
+    begun = time.monotonic()
+    meter = Meter(kill_in)
+    started = sorted(path for path in folder.iterdir() if path.is_dir() and not path.is_symlink())
+    if started:
+        result = runner.resume(started[0], meter)
+    else:
+        experiment = Experiment.model_validate(
+            {
+                "name": "population",
+                "rounds": rounds,
+                "runs_dir": str(folder),
+                "data": {"use": "synthetic", "users": users, "items": ITEMS},
+                "environment": FEED,
+                "agent": {"use": "analytic", "worth": "known"},
+                "executor": {"use": "cohort", "size": 1024},
+                "record": "decisions",
+            }
+        )
+        result = runner.run(experiment, meter)
+    size = sum(file.stat().st_size for file in result.folder.iterdir() if file.is_file())
+    return {
+        "users": users,
+        "digest": result.digest,
+        "visits": meter.visits,
+        "steps": meter.steps,
+        "cpu_us": 1e6 * meter.cpu_s / max(1, meter.visits),
+        "steps_per_cpu_s": meter.steps / meter.cpu_s if meter.cpu_s else 0.0,
+        "all_cpu_s": time.process_time(),
+        "wall_s": time.monotonic() - begun,
+        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "record_mib": size / 2**20,
+    }
+
+
+def in_process(users: int, rounds: int, folder: str, kill_in: int | None = None) -> dict[str, Any]:
+    """Play a run in a new process; return nothing of one that killed itself."""
+    command = [sys.executable, __file__, "--alone", str(users), "--rounds", str(rounds)]
+    command += ["--folder", folder, *(["--kill-in", str(kill_in)] if kill_in is not None else [])]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+    if kill_in is not None and done.returncode == -signal.SIGKILL:
+        return {}
+    done.check_returncode()
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def measure(users: int, rounds: int, *, kill: bool) -> dict[str, Any]:
+    """Play a run of this size; with `kill` a second time, killed in its middle and resumed.
+
+    Raises:
+        SystemExit: The digest of the resumed run differs.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        row = in_process(users, rounds, folder)
+    if kill:
+        with tempfile.TemporaryDirectory() as folder:
+            in_process(users, rounds, folder, kill_in=rounds // 2)
+            row["resumed_digest"] = in_process(users, rounds, folder)["digest"]
+        if row["resumed_digest"] != row["digest"]:
+            raise SystemExit(f"{users} users: the digest after a kill and a resume differs")
+    return row
+
+
+def draw(rows: list[dict[str, Any]], path: Path) -> None:
+    """Plot CPU time of a visit and peak memory against the number of users."""
+    from starec_sim.plot_style import new_figure, plot_style, save_figure
+
+    users = [row["users"] for row in rows]
+    with plot_style():
+        figure = new_figure(7.0, 2.6)
+        time_axes, memory_axes = figure.subplots(1, 2)
+        times = [row["cpu_us"] for row in rows]
+        time_axes.plot(users, times, marker="o")
+        time_axes.set(title="CPU time of a visit", xlabel="users", ylabel="microseconds")
+        time_axes.set(xscale="log", ylim=(0, 1.1 * max(times)))
+        memory_axes.plot([count / 1000 for count in users], [row["peak_mib"] for row in rows])
+        memory_axes.lines[0].set_marker("o")
+        memory_axes.set(title="Peak memory", xlabel="thousand users", ylabel="MiB", ylim=0)
+        save_figure(figure, path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--users", type=int, nargs="+", default=[1_000, 10_000, 100_000])
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--kill", action="store_true", help="also kill and resume each size")
+    parser.add_argument("--plot", type=Path, help="a .png file")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--alone", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--kill-in", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.alone:
+        json.dump(play(options.alone, options.rounds, options.folder, options.kill_in), sys.stdout)
+        return
+    rows = []
+    for users in options.users:
+        rows.append(measure(users, options.rounds, kill=options.kill))
+        if not options.json:
+            line = "  ".join(
+                f"{name} {value:,.1f}"
+                for name, value in rows[-1].items()
+                if isinstance(value, float)
+            )
+            print(f"{users:,} users  {line}  {rows[-1]['digest'][:12]}", flush=True)
+    if options.plot:
+        draw(rows, options.plot)
+    if options.json:
+        json.dump(rows, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

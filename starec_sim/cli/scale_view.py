@@ -1,0 +1,80 @@
+"""Print the plan of a run of many users."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starec_sim.cli.ledger_view import duration
+from starec_sim.cli.tables import grid
+from starec_sim.cli.visible_console import console
+from starec_sim.scale_plan import AT_PEAK_BYTES, AT_REST_BYTES, size
+from starec_sim.visible_text import visible
+
+if TYPE_CHECKING:
+    from starec_sim.experiment import Experiment
+    from starec_sim.scale_plan import ScalePlan
+
+
+def print_plan(experiment: Experiment, plan: ScalePlan) -> None:
+    """Print what a run takes, from which measured parts, and what is assumed."""
+    out, table = console(), grid()
+    arms, seeds = max(1, len(experiment.arms)), experiment.replicates
+    out.print(
+        f"{visible(experiment.name)} with {plan.users:,} users, executor {plan.executor}: {arms} "
+        f"arms, {seeds} seeds, {experiment.rounds} rounds will take about\n",
+        soft_wrap=True,
+    )
+    for name, value in _rows(experiment, plan):
+        table.add_row(f"  {name}", visible(value))
+    out.print(table)
+    if plan.worker_bytes:
+        times = grid()
+        for workers, seconds in plan.times().items():
+            times.add_row(f"  {workers}", duration(seconds))
+        out.print("\nTime by number of workers\n")
+        out.print(times)
+    for warning in plan.warnings:
+        out.print(f"\nWarning: {visible(warning)}.", style="yellow", soft_wrap=True)
+    out.print(f"\n{visible(_assumed(experiment, plan))}", style="dim", soft_wrap=True)
+
+
+def _rows(experiment: Experiment, plan: ScalePlan) -> list[tuple[str, str]]:
+    money = "unknown: a policy has no price" if plan.usd is None else f"${plan.usd:,.2f}"
+    shared = ", shared by workers"
+    waiting = shared if plan.shared_waiting else f" at concurrency {experiment.concurrency}"
+    alone = ", in one process" if plan.worker_bytes else ""
+    rows = [
+        ("visits", f"{plan.visits:,.0f}"),
+        ("calls", f"{plan.calls:,.0f}"),
+        ("tokens in", f"{plan.tokens_in:,.0f}"),
+        ("tokens out", f"{plan.tokens_out:,.0f}"),
+        ("money", money if plan.usd != 0 else "none"),
+        ("CPU of visits", f"{duration(plan.visits_s)}{shared if plan.worker_bytes else ''}"),
+        ("waiting for models", f"{duration(plan.waiting_s)}{waiting}"),
+        ("CPU of environment, metrics and record", f"{duration(plan.one_process_s)}{alone}"),
+        (f"record ({experiment.record})", size(plan.record_bytes)),
+        ("memory of the process that is started", size(plan.parent_bytes)),
+    ]
+    if plan.worker_bytes:
+        rows.append(("memory of a worker", size(plan.worker_bytes)))
+    else:
+        rows.append(("time", duration(plan.seconds(1))))
+    return rows
+
+
+def _assumed(experiment: Experiment, plan: ScalePlan) -> str:
+    """Return from what a plan is computed."""
+    recorded = {
+        "everything": "",
+        "decisions": " The record of many visits is compressed better than that of a few.",
+        "metrics": " The record is measured at `decisions`, so that of `metrics` is smaller.",
+    }[experiment.record]
+    return (
+        f"Measured here: {plan.measured_visits:,} visits in an experiment of "
+        f"{plan.measured_users:,} users. Assumed: everything grows in proportion to the users, so "
+        "an experiment of few users overstates what a round takes once; "
+        "cores are as fast as this one; models answer as fast as in the dry run at any load; "
+        "metrics and record of a visit that was not played take no time (--play N plays more). "
+        f"Memory of a user: {size(AT_REST_BYTES)} at rest and {size(AT_PEAK_BYTES)} in a round, as "
+        f"measured with a feed (docs/performance.md).{recorded}"
+    )

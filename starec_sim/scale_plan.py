@@ -1,0 +1,160 @@
+"""Plan a run of many more users than the experiment has, from a dry run with a few of them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from starec_sim.boundary.memory_growth import resident_bytes
+from starec_sim.estimate import TrialCosts, dry_run
+from starec_sim.experiment import Experiment
+from starec_sim.policies.abilities import costs_nothing
+
+AT_REST_BYTES, AT_PEAK_BYTES = 6.8 * 1024, 13.6 * 1024
+"""Memory of a user between rounds, and in a round in which all visit (docs/performance.md)."""
+WORKERS = (1, 2, 4, 8, 16, 32, 64, 128)
+"""Numbers of workers for which the time is told."""
+
+
+class ScalePlan(NamedTuple):
+    """What a run of `users` users takes."""
+
+    users: int
+    executor: str
+    visits: float
+    calls: float
+    tokens_in: float
+    tokens_out: float
+    usd: float | None
+    """None if a policy has no price."""
+    visits_s: float
+    """CPU time of visits, which workers share."""
+    waiting_s: float
+    """Wall time in which answers of models are waited for, with the experiment's concurrency."""
+    shared_waiting: bool
+    """Whether each worker asks its own models, so that workers share the waiting, too."""
+    one_process_s: float
+    """CPU time of what one process does: environment, metrics, record."""
+    record_bytes: float
+    parent_bytes: float
+    """Memory of the process that is started, at the peak of a round."""
+    worker_bytes: float
+    """Memory of a worker, which holds dataset and environment; 0 without workers."""
+    warnings: tuple[str, ...]
+    """What the machine on which this was measured has too little of."""
+    measured_users: int
+    """Users of the experiment."""
+    measured_visits: int
+    """Visits of the dry run."""
+
+    def seconds(self, workers: int) -> float:
+        """Return the wall time with so many workers, each on a core as fast as the measured one."""
+        if self.shared_waiting:
+            return self.one_process_s + max(self.visits_s, self.waiting_s) / workers
+        return self.one_process_s + max(self.visits_s / workers, self.waiting_s)
+
+    def times(self) -> dict[int, float]:
+        """Return the wall time by number of workers; one process without workers."""
+        workers = WORKERS if self.executor in ("processes", "ray") else (1,)
+        return {count: self.seconds(count) for count in workers}
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the plan as JSON values."""
+        seconds = {str(workers): seconds for workers, seconds in self.times().items()}
+        return {**self._asdict(), "seconds_by_workers": seconds}
+
+
+def plan_scale(experiment: Experiment, users: int, play: int = 64, rounds: int = 3) -> ScalePlan:
+    """Plan the experiment with another number of users, with the executor that it names.
+
+    Everything is assumed to grow in proportion to the users. The policies of the experiment are
+    asked in the dry run.
+
+    Args:
+        experiment: The experiment; its own users are those of the dry run.
+        users: How many users are planned for.
+        play: Visitors that are played in each round.
+        rounds: Rounds that are played.
+
+    Raises:
+        StarecError: A part cannot be built, or a policy does not answer.
+    """
+    measured = dry_run(experiment, play, rounds)
+    times = users / measured.users
+    total = np.sum(measured.trials, axis=0) * experiment.replicates * times
+    costs = TrialCosts(*total.tolist())
+    per_visit = measured.record_bytes / measured.visits if measured.visits else 0.0
+    record_bytes = per_visit * costs.visits
+    has_workers = experiment.executor.use in ("processes", "ray")
+    here = resident_bytes()
+    parent_bytes = here + users * AT_PEAK_BYTES
+    worker_bytes = here + users * AT_REST_BYTES if has_workers else 0.0
+    return ScalePlan(
+        users,
+        experiment.executor.use,
+        costs.visits,
+        costs.calls,
+        costs.tokens_in,
+        costs.tokens_out,
+        None if measured.unpriced else costs.usd,
+        costs.visits_s,
+        costs.waiting_s,
+        has_workers and _ask_nobody_outside(experiment),
+        costs.overhead_s,
+        record_bytes,
+        parent_bytes,
+        worker_bytes,
+        _warnings(experiment, record_bytes, parent_bytes),
+        measured.users,
+        measured.visits,
+    )
+
+
+def _ask_nobody_outside(experiment: Experiment) -> bool:
+    """Return whether all policies answer in the workers."""
+    return all(
+        costs_nothing(spec, f"policies.{node}")
+        for arm in experiment.resolve().values()
+        for node, spec in arm.experiment.policies
+    )
+
+
+def _warnings(experiment: Experiment, record_bytes: float, parent_bytes: float) -> tuple[str, ...]:
+    """Return what of this machine is too small."""
+    found = []
+    free = shutil.disk_usage(_existing(experiment.runs_dir)).free
+    if record_bytes > free:
+        found.append(
+            f"the record needs {size(record_bytes)}, and {experiment.runs_dir} has "
+            f"{size(free)} free: set runs_dir to a larger disk, or record: "
+            + ("decisions" if experiment.record == "everything" else "metrics")
+        )
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if parent_bytes > memory:
+        found.append(
+            f"one process needs {size(parent_bytes)} of memory, and this machine has "
+            f"{size(memory)}: start the run on a larger one, or with fewer users"
+        )
+    return tuple(found)
+
+
+def _existing(folder: Path) -> Path:
+    """Return the folder, or the nearest one above it that exists."""
+    folder = folder.absolute()
+    return next(each for each in (folder, *folder.parents) if each.exists())
+
+
+def size(n_bytes: float) -> str:
+    """Return a number of bytes in words: `1.3 GiB`."""
+    units: Sequence[str] = ("KiB", "MiB", "GiB", "TiB")
+    value = n_bytes / 1024
+    for unit in units[:-1]:
+        if value < 1000:
+            return f"{value:.2g} {unit}" if value < 10 else f"{value:,.0f} {unit}"
+        value /= 1024
+    return f"{value:,.1f} {units[-1]}"

@@ -1,0 +1,101 @@
+"""A plan for many users is the measured dry run in proportion, and says what this machine lacks."""
+
+import pytest
+
+from starec_sim import scale_plan
+from starec_sim.estimate import dry_run
+from starec_sim.experiment import Experiment
+from starec_sim.scale_plan import ScalePlan, plan_scale, size
+
+
+@pytest.fixture
+def experiment(tmp_path):
+    def build(**changes):
+        values = {
+            "name": "plan",
+            "rounds": 3,
+            "runs_dir": str(tmp_path / "runs"),
+            "data": {"use": "synthetic", "users": 20, "items": 80},
+            "environment": {"use": "feed", "recommender": "popularity", "activity": 1.0},
+            "policies": {"fast": "lexical", "slow": "lexical"},
+            **changes,
+        }
+        return Experiment.model_validate(values)
+
+    return build
+
+
+def test_calls_and_visits_grow_in_proportion_to_users(experiment):
+    measured = dry_run(experiment(), 20, 3)
+    plan = plan_scale(experiment(executor="ray"), 20_000, play=20)
+    times = 20_000 / measured.users
+    assert plan.calls == pytest.approx(measured.trials[0].calls * times)
+    assert plan.tokens_in == pytest.approx(measured.trials[0].tokens_in * times)
+    assert plan.visits == pytest.approx(measured.visits * times)
+    assert plan.shared_waiting and plan.worker_bytes > 0
+
+
+def test_a_dry_run_of_workers_is_played_here_and_measures_the_record(experiment):
+    everything = dry_run(experiment(executor="processes"), 20, 3)
+    decisions = dry_run(experiment(record="decisions"), 20, 3)
+    assert everything.trials[0].calls == decisions.trials[0].calls > 0
+    assert everything.record_bytes > decisions.record_bytes > 0
+    assert everything.trials[0].visits_s > 0
+
+
+def test_the_least_time_is_that_of_what_one_process_does():
+    plan = _plan(visits_s=640.0, one_process_s=10.0, waiting_s=50.0)
+    assert plan.seconds(1) == 650.0
+    assert plan.seconds(128) == 60.0  # the parent asks the models
+    assert plan._replace(shared_waiting=True).seconds(128) == 15.0
+
+
+def test_a_record_larger_than_the_disk_is_named(experiment):
+    (warning,) = scale_plan._warnings(experiment(), 1e18, 0)
+    assert "the record needs 909,494.7 TiB" in warning and warning.endswith("record: decisions")
+    (warning,) = scale_plan._warnings(experiment(), 0, 1e18)
+    assert "of memory, and this machine has" in warning
+    assert scale_plan._warnings(experiment(), 0, 0) == ()
+
+
+def test_bytes_are_told_in_words():
+    assert [size(n) for n in (6.8 * 1024, 2**20, 2**30, 1.5 * 2**40)] == [
+        *("6.8 KiB", "1 MiB", "1 GiB", "1.5 TiB")
+    ]
+
+
+def test_the_command_plans_with_an_executor_and_estimates_without(starec, tmp_path):
+    path = tmp_path / "shop.yaml"
+    path.write_text(
+        "name: shop\nrounds: 2\ndata: {use: synthetic, users: 20, items: 80}\n"
+        "environment: {use: feed, recommender: popularity}\n"
+        "policies: {fast: lexical, slow: lexical}\n"
+        f"runs_dir: {tmp_path / 'runs'}\n"
+    )
+    few = ["--play", "4", "--rounds", "1"]
+    code, out, _ = starec("estimate", path, "--users", "1_000_000", "--executor", "ray", *few)
+    assert code == 0
+    assert "shop with 1,000,000 users, executor ray" in out
+    assert "memory of a worker" in out and "Time by number of workers" in out
+    _, out, _ = starec("estimate", path, "--users", "1000", "--executor", "cohort", *few)
+    assert "memory of a worker" not in out and "  time" in out
+    code, out, _ = starec("estimate", path, "--users", "4", "--rounds", "1")
+    assert code == 0 and "Estimated from 4 users and 1 rounds" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        (["--executor", "ray"], "add --users 1_000_000"),
+        (["--users", "9", "--play", "4"], "add --executor ray"),
+    ],
+)
+def test_half_of_a_plan_is_refused_before_anything_is_played(starec, options, hint):
+    code, _, err = starec("estimate", "no-such-file.yaml", *options)
+    assert code == 2 and hint in " ".join(err.split())
+
+
+def _plan(**parts):
+    values = dict.fromkeys(ScalePlan._fields, 0.0)
+    values |= {"executor": "ray", "shared_waiting": False, "warnings": (), **parts}
+    return ScalePlan(**values)
