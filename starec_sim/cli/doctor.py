@@ -69,7 +69,9 @@ def _print(check: EndpointCheck, to_stderr: bool) -> None:
 
     style = {"yes": "green", "no": "red", "unclear": "yellow"}[check.outcome]
     line = Text(f"  {check.name:<22}") + Text(f"{check.outcome:<9}", style)
-    console(stderr=to_stderr).print(line + Text(check.said), soft_wrap=True)
+    out = console(stderr=to_stderr)
+    out.print(line + Text(check.said), soft_wrap=True)
+    out.file.flush()  # also into a pipe: an answer may take a minute
 
 
 def _print_advice(policy: dict[str, Any], unchanged: bool) -> None:
