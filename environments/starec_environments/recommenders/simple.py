@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 from starec_environments.recommenders.matrix import ScoringRecommender, column_counts, positives
 from starec_sim.dataset import Interactions
+from starec_sim.progress import report_progress
+from starec_sim.recommender import Slates
 from starec_sim.rng import Streams
 from starec_sim.settings import Settings
 from starec_sim.types import IntArray
@@ -66,6 +69,35 @@ class Popularity(ScoringRecommender):
         self.popularity = self.popularity + column_counts(
             positives(events, self.n_users, self.n_items)
         )
+
+    def recommend(
+        self, users: IntArray, k: int, seen: csr_matrix, rng: np.random.Generator
+    ) -> Slates:
+        """Return the k most popular unseen items for each user, see `Recommender`.
+
+        The order is the same for all, so it is enough to look at its first items: k, and as many as
+        a user has seen.
+        """
+        order = np.argsort(-self.popularity, kind="stable")
+        rank = np.empty(self.n_items, np.int64)
+        rank[order] = np.arange(self.n_items)
+        items = np.full((len(users), k), -1, np.int64)
+        scores = np.full((len(users), k), -np.inf)
+        for some in self._chunks(len(users)):
+            of_user, met = seen[users[some]].nonzero()
+            most = int(np.bincount(of_user, minlength=1).max())
+            width = min(self.n_items, k + most)
+            unseen = np.ones((len(users[some]), width), bool)
+            at = rank[met]
+            near = at < width
+            unseen[of_user[near], at[near]] = False
+            place = unseen.cumsum(axis=1) - 1
+            user, column = np.nonzero(unseen & (place < k))
+            found = order[column]
+            items[some][user, place[user, column]] = found
+            scores[some][user, place[user, column]] = self.popularity[found]
+            report_progress("recommending, user", min(some.stop, len(users)), len(users))
+        return Slates(items, scores)
 
     def state(self) -> Mapping[str, NDArray[Any]]:
         """Return the counts."""
