@@ -27,6 +27,11 @@ class ExecutorSettings(Settings):
     gpus: float = Field(default=0, ge=0, le=64)
     """Graphics cards of each process in a Ray cluster; 0.25 lets four share one."""
 
+    @property
+    def has_workers(self) -> bool:
+        """Whether visits are played in other processes."""
+        return self.use in ("processes", "ray")
+
     @model_validator(mode="before")
     @classmethod
     def _from_word(cls, value: Any) -> Any:

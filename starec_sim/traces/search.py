@@ -14,6 +14,7 @@ from starec_sim.runs.search_index import MOST_COUNTED, Filters, FoundText, open_
 from starec_sim.runs.store import Texts
 from starec_sim.traces.commands import why_command
 from starec_sim.traces.values import StepAddress
+from starec_sim.types import NODES
 
 _WORD = re.compile(r"[^\W_]+")
 _PHRASE = re.compile(r'"([^"]*)"|(\S+)')
@@ -22,7 +23,6 @@ _BEFORE, _LENGTH = 60, 180
 """Characters of a part of a snippet before the first word that was found, and altogether."""
 _MOST_WINDOWS = 3
 """Parts of a text that a snippet shows, where the words stand far apart."""
-NODES = ("fast", "slow")
 
 
 @dataclass(frozen=True, slots=True)
