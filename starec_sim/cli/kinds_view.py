@@ -46,8 +46,8 @@ def _print_calibration(report: RunReport, arm: str, where: str) -> None:
     out.print(
         f"\nCalibration{where}: {found.users:,} of {found.cheap_users:,} {cheap} users were also "
         f"played as {costly}, from the same memories and slates. Bias is {cheap} minus {costly}; "
-        f"corrected is what all {found.cheap_users:,} would have as {costly}, each visit by itself. "
-        "95 % intervals"
+        f"corrected is what all {found.cheap_users:,} would have as {costly}, each visit by itself."
+        " 95 % intervals"
     )
     table = grid()
     table.add_row("", *(Text(title, "bold") for title in (cheap, "bias", "corrected", "users")))
