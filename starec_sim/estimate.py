@@ -148,7 +148,7 @@ def dry_run(experiment: Experiment, users: int, rounds: int) -> DryRun:
     rounds = min(rounds, experiment.rounds)
     _check_alike(experiment, rounds)
     alone = {"replicates": 1, "budget": Budget(), "train": None, "tracing": False}
-    if experiment.executor.use in ("processes", "ray"):
+    if experiment.executor.has_workers:
         # CPU time is that of this process. Workers play visits in the same way.
         alone["executor"] = ExecutorSettings(
             use=experiment.executor.inside, size=experiment.executor.size

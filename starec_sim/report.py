@@ -126,7 +126,7 @@ class RunReport(NamedTuple):
                 arm: {
                     name: {
                         **found.interval.as_json(),
-                        "p": _none_for_nan(found.p),
+                        "p": none_for_nan(found.p),
                         "sure": found.sure,
                     }
                     for name, found in differences.items()
@@ -135,7 +135,7 @@ class RunReport(NamedTuple):
             },
             "by_round": {
                 arm: {
-                    name: [_none_for_nan(value) for value in summary.series]
+                    name: [none_for_nan(value) for value in summary.series]
                     for name, summary in summaries.items()
                 }
                 for arm, summaries in self.metrics.items()
@@ -324,5 +324,6 @@ def _paired(a: Mapping[str, float], b: Mapping[str, float]) -> tuple[FloatArray,
     return np.array([a[unit] for unit in units]), np.array([b[unit] for unit in units])
 
 
-def _none_for_nan(value: float | None) -> float | None:
+def none_for_nan(value: float | None) -> float | None:
+    """Return None for a NaN, which JSON does not have."""
     return None if value is None or math.isnan(value) else value

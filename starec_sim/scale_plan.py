@@ -13,7 +13,8 @@ import numpy as np
 from starec_sim.boundary.memory_growth import resident_bytes
 from starec_sim.estimate import TrialCosts, dry_run
 from starec_sim.experiment import Experiment
-from starec_sim.policies.abilities import costs_nothing
+from starec_sim.types import NODES
+from starec_sim.workers.start import answered_in_workers
 
 AT_REST_BYTES, AT_PEAK_BYTES = 6.8 * 1024, 13.6 * 1024
 """Memory of a user between rounds, and in a round in which all visit (docs/performance.md)."""
@@ -60,7 +61,7 @@ class ScalePlan(NamedTuple):
 
     def times(self) -> dict[int, float]:
         """Return the wall time by number of workers; one process without workers."""
-        workers = WORKERS if self.executor in ("processes", "ray") else (1,)
+        workers = WORKERS if self.worker_bytes else (1,)
         return {count: self.seconds(count) for count in workers}
 
     def as_json(self) -> dict[str, Any]:
@@ -90,7 +91,7 @@ def plan_scale(experiment: Experiment, users: int, play: int = 64, rounds: int =
     costs = TrialCosts(*total.tolist())
     per_visit = measured.record_bytes / measured.visits if measured.visits else 0.0
     record_bytes = per_visit * costs.visits
-    has_workers = experiment.executor.use in ("processes", "ray")
+    has_workers = experiment.executor.has_workers
     here = resident_bytes()
     parent_bytes = here + users * AT_PEAK_BYTES
     worker_bytes = here + users * AT_REST_BYTES if has_workers else 0.0
@@ -104,7 +105,7 @@ def plan_scale(experiment: Experiment, users: int, play: int = 64, rounds: int =
         None if measured.unpriced else costs.usd,
         costs.visits_s,
         costs.waiting_s,
-        has_workers and _ask_nobody_outside(experiment),
+        has_workers and _answers_in_workers(experiment),
         costs.overhead_s,
         record_bytes,
         parent_bytes,
@@ -115,12 +116,12 @@ def plan_scale(experiment: Experiment, users: int, play: int = 64, rounds: int =
     )
 
 
-def _ask_nobody_outside(experiment: Experiment) -> bool:
+def _answers_in_workers(experiment: Experiment) -> bool:
     """Return whether all policies answer in the workers."""
     return all(
-        costs_nothing(spec, f"policies.{node}")
+        len(nodes) == len(NODES)
         for arm in experiment.resolve().values()
-        for node, spec in arm.experiment.policies
+        for nodes in answered_in_workers(arm, replays=False).values()
     )
 
 
@@ -130,15 +131,15 @@ def _warnings(experiment: Experiment, record_bytes: float, parent_bytes: float) 
     free = shutil.disk_usage(_existing(experiment.runs_dir)).free
     if record_bytes > free:
         found.append(
-            f"the record needs {size(record_bytes)}, and {experiment.runs_dir} has "
-            f"{size(free)} free: set runs_dir to a larger disk, or record: "
+            f"the record needs {bytes_text(record_bytes)}, and {experiment.runs_dir} has "
+            f"{bytes_text(free)} free: set runs_dir to a larger disk, or record: "
             + ("decisions" if experiment.record == "everything" else "metrics")
         )
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if parent_bytes > memory:
         found.append(
-            f"one process needs {size(parent_bytes)} of memory, and this machine has "
-            f"{size(memory)}: start the run on a larger one, or with fewer users"
+            f"one process needs {bytes_text(parent_bytes)} of memory, and this machine has "
+            f"{bytes_text(memory)}: start the run on a larger one, or with fewer users"
         )
     return tuple(found)
 
@@ -149,8 +150,8 @@ def _existing(folder: Path) -> Path:
     return next(each for each in (folder, *folder.parents) if each.exists())
 
 
-def size(n_bytes: float) -> str:
-    """Return a number of bytes in words: `1.3 GiB`."""
+def bytes_text(n_bytes: float) -> str:
+    """Return a number of bytes with its unit: `1.3 GiB`."""
     units: Sequence[str] = ("KiB", "MiB", "GiB", "TiB")
     value = n_bytes / 1024
     for unit in units[:-1]:

@@ -31,6 +31,8 @@ def __getattr__(name: str) -> Any:
 
 
 Node = Literal["fast", "slow"]
+NODES: tuple[Node, ...] = ("fast", "slow")
+"""The nodes that ask a policy."""
 
 Messages = tuple[tuple[str, str], ...]
 """The messages of a question: (role, text) pairs; roles are `system`, `user`, `assistant`."""

@@ -44,9 +44,10 @@ def _print_calibration(report: RunReport, arm: str, where: str) -> None:
     found, out = report.calibrations[arm], console()
     cheap, costly = visible(found.cheap), visible(found.costly)
     out.print(
-        f"\nCalibration{where}: {found.users:,} of {found.of:,} {cheap} users were also played as "
-        f"{costly}, from the same memories and slates. Bias is {cheap} minus {costly}; corrected "
-        f"is what all {found.of:,} would have as {costly}, each visit by itself. 95 % intervals"
+        f"\nCalibration{where}: {found.users:,} of {found.cheap_users:,} {cheap} users were also "
+        f"played as {costly}, from the same memories and slates. Bias is {cheap} minus {costly}; "
+        f"corrected is what all {found.cheap_users:,} would have as {costly}, each visit by itself."
+        " 95 % intervals"
     )
     table = grid()
     table.add_row("", *(Text(title, "bold") for title in (cheap, "bias", "corrected", "users")))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from starec_sim.cli.ledger_view import duration
 from starec_sim.cli.tables import grid
 from starec_sim.cli.visible_console import console
-from starec_sim.scale_plan import AT_PEAK_BYTES, AT_REST_BYTES, size
+from starec_sim.scale_plan import AT_PEAK_BYTES, AT_REST_BYTES, bytes_text
 from starec_sim.visible_text import visible
 
 if TYPE_CHECKING:
@@ -52,11 +52,11 @@ def _rows(experiment: Experiment, plan: ScalePlan) -> list[tuple[str, str]]:
         ("CPU of visits", f"{duration(plan.visits_s)}{shared if plan.worker_bytes else ''}"),
         ("waiting for models", f"{duration(plan.waiting_s)}{waiting}"),
         ("CPU of environment, metrics and record", f"{duration(plan.one_process_s)}{alone}"),
-        (f"record ({experiment.record})", size(plan.record_bytes)),
-        ("memory of the process that is started", size(plan.parent_bytes)),
+        (f"record ({experiment.record})", bytes_text(plan.record_bytes)),
+        ("memory of the process that is started", bytes_text(plan.parent_bytes)),
     ]
     if plan.worker_bytes:
-        rows.append(("memory of a worker", size(plan.worker_bytes)))
+        rows.append(("memory of a worker", bytes_text(plan.worker_bytes)))
     else:
         rows.append(("time", duration(plan.seconds(1))))
     return rows
@@ -75,6 +75,6 @@ def _assumed(experiment: Experiment, plan: ScalePlan) -> str:
         "an experiment of few users overstates what a round takes once; "
         "cores are as fast as this one; models answer as fast as in the dry run at any load; "
         "metrics and record of a visit that was not played take no time (--play N plays more). "
-        f"Memory of a user: {size(AT_REST_BYTES)} at rest and {size(AT_PEAK_BYTES)} in a round, as "
-        f"measured with a feed (docs/performance.md).{recorded}"
+        f"Memory of a user: {bytes_text(AT_REST_BYTES)} at rest and {bytes_text(AT_PEAK_BYTES)} in "
+        f"a round, as measured with a feed (docs/performance.md).{recorded}"
     )

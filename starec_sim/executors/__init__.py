@@ -1,1 +1,1 @@
-"""Run visits concurrently."""
+"""How the visits of a round are played."""

@@ -22,7 +22,6 @@ DRAIN_S = 20.0
 """Seconds that visits in progress are given to end. Kubernetes kills 30 s after its SIGTERM."""
 _LOOK_S = 0.2
 """How often it is looked whether the run drains; a signal wakes the event loop, but no task."""
-_TEXT = "stopped by SIGTERM; no answer of a model is lost"
 
 _drain = threading.Event()
 
@@ -39,7 +38,7 @@ def drain() -> None:
 
 def drained() -> PausedError:
     """Return the error of a run that paused because it had to drain."""
-    return PausedError(_TEXT, reason="stopped")
+    return PausedError("stopped by SIGTERM", reason="stopped")
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""How the visits of a round are played: one after the other, in cohorts, in other processes.
+"""How the visits of a round are played: one by one, in cohorts, in other processes.
 
 Every executor plays the same visits with the same result. They differ in speed and in where the
 work is done.

@@ -1,6 +1,6 @@
-"""A bounded pool of workers on one event loop.
+"""A bounded pool of tasks on one event loop.
 
-A fixed number of workers that share one iterator costs 1.7 times less than one task for each item
+A fixed number of tasks that share one iterator costs 1.7 times less than one task for each item
 behind a semaphore (measured with 1,000 visits). At most `concurrency` items are in progress.
 """
 
@@ -42,7 +42,7 @@ async def run_pool(
     results: dict[int, R] = {}
     waiting = iter(enumerate(items))
 
-    async def worker() -> None:
+    async def take_items() -> None:
         for number, item in waiting:
             if draining():
                 return
@@ -51,7 +51,7 @@ async def run_pool(
     try:
         async with asyncio.TaskGroup() as group:
             for _ in range(min(concurrency, len(items))):
-                group.create_task(worker())
+                group.create_task(take_items())
     except BaseExceptionGroup as failures:
         # If an endpoint fails, all items fail; the first failure is enough.
         first = failures.exceptions[0]

@@ -18,7 +18,8 @@ class ExecutorSettings(Settings):
     size: int = Field(default=256, ge=1, le=65_536)
     """Users of a cohort."""
     workers: int | None = Field(default=None, ge=1, le=4096)
-    """Processes; when empty, one for each core of this machine, or of the Ray cluster."""
+    """Processes; when empty, one for each core of this machine, or of the Ray cluster. On one
+    machine there are no more than `concurrency`."""
     inside: Literal["per_user", "cohort"] = "per_user"
     """How a process plays its visits."""
     address: str = "auto"
@@ -26,6 +27,11 @@ class ExecutorSettings(Settings):
     `ray://HOST:10001` is another one."""
     gpus: float = Field(default=0, ge=0, le=64)
     """Graphics cards of each process in a Ray cluster; 0.25 lets four share one."""
+
+    @property
+    def has_workers(self) -> bool:
+        """Whether visits are played in other processes."""
+        return self.use in ("processes", "ray")
 
     @model_validator(mode="before")
     @classmethod

@@ -96,14 +96,20 @@ def second_metrics(
     turns = [[turn for step in visit.steps for turn in step.turns] for visit in second]
     spent = {
         CALLS: [float(len(each)) for each in turns],
-        TOKENS: [float(sum((t.tokens_in or 0) + (t.tokens_out or 0) for t in t_)) for t_ in turns],
+        TOKENS: [
+            float(sum((turn.tokens_in or 0) + (turn.tokens_out or 0) for turn in each))
+            for each in turns
+        ],
         USD: [sum(turn.cost_usd or 0.0 for turn in each) for each in turns],
     }
     place_of = {visit.user: place for place, visit in enumerate(visits)}
     places = [place_of[visit.user] for visit in second]
     found = {}
     named = {f"{SECOND}{kind}.{name}": values for name, values in measured.items()}
-    for name, values in {**named, **{key: np.array(of) for key, of in spent.items()}}.items():
+    for name, values in {
+        **named,
+        **{name: np.array(values) for name, values in spent.items()},
+    }.items():
         found[name] = np.full(len(visits), np.nan)
         found[name][places] = values
     return found

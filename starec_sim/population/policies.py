@@ -47,8 +47,8 @@ class PoliciesByKind:
         }
 
     def structured(self, node: Node) -> bool:
-        """Fail: that is known of a kind only."""
-        raise AssertionError("which kind asks?")
+        """Fail: the policies of a kind say this, see `of_kind`."""
+        raise AssertionError("ask the policies of a kind: of_kind(policies, kind)")
 
     async def ask(
         self,
@@ -57,5 +57,5 @@ class PoliciesByKind:
         schema: Mapping[str, Any] | None = None,
         expected: ExpectedAnswer | None = None,
     ) -> Turn:
-        """Fail: a kind asks."""
-        raise AssertionError("which kind asks?")
+        """Fail: the policies of a kind are asked, see `of_kind`."""
+        raise AssertionError("ask the policies of a kind: of_kind(policies, kind)")

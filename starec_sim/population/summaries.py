@@ -33,7 +33,7 @@ class CalibrationSummary(NamedTuple):
     costly: str
     users: int
     """Whom both kinds played, in all trials."""
-    of: int
+    cheap_users: int
     """Users of the cheap kind who visited."""
     calls: int
     """Of the costly kind, for the calibration alone."""
@@ -134,7 +134,7 @@ def _calibration(
     """Return what the calibration of one arm found."""
     samples: dict[str, list[CalibrationSample]] = defaultdict(list)
     spent: Counter[str] = Counter()
-    users, of, cheap, costly = 0, 0, "", ""
+    users, cheap_users, cheap, costly = 0, 0, "", ""
     for trial in trials:
         # Rounds that a fork replays have no second visits.
         start = _add_spent(reader, trial, window, spent)
@@ -142,13 +142,15 @@ def _calibration(
         played = sorted(means.get(CALLS, ()))
         cheap = next((kinds[user] for user in played), cheap)
         visitors = sorted(user for user in set().union(*means.values()) if kinds[user] == cheap)
-        users, of = users + len(played), of + len(visitors)
+        users, cheap_users = users + len(played), cheap_users + len(visitors)
         for name, second in means.items():
             if name.startswith(SECOND) and name not in (CALLS, TOKENS, USD):
                 costly, _, metric = name.removeprefix(SECOND).partition(".")
                 first = means.get(metric, {})
                 sample = CalibrationSample(
-                    _of(first, visitors), _of(first, played), _of(second, played)
+                    _values_of(first, visitors),
+                    _values_of(first, played),
+                    _values_of(second, played),
                 )
                 samples[metric].append(sample)
     found = {name: calibrated(of_trials) for name, of_trials in samples.items()}
@@ -156,7 +158,7 @@ def _calibration(
         cheap,
         costly,
         users,
-        of,
+        cheap_users,
         round(spent[CALLS]),
         round(spent[TOKENS]),
         float(spent[USD]),
@@ -164,7 +166,7 @@ def _calibration(
     )
 
 
-def _of(means: Mapping[str, float], users: Sequence[str]) -> FloatArray:
+def _values_of(means: Mapping[str, float], users: Sequence[str]) -> FloatArray:
     return np.array([means.get(user, np.nan) for user in users], np.float64)
 
 

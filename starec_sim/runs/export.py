@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from starec_sim.errors import RunError, did_you_mean
-from starec_sim.runs.reader import Reader, RecordedStep, RecordedTrial, reading
+from starec_sim.runs.reader import Reader, RecordedStep, RecordedTrial, reading, trials_of
 from starec_sim.runs.tables import ColumnType, TableRow, write_rows
 from starec_sim.types import Experience, Turn, User, acts_by_item
 
@@ -90,7 +90,7 @@ def export_turns(
     """
     with reading(run) as reader:
         reader.require("everything", "`starec export --turns`")
-        trials = _trials(reader, arm, seed)
+        trials = trials_of(reader, arm, seed)
         components = reader.rewards()
         if reward is not None and reward not in components:
             raise RunError(
@@ -125,17 +125,12 @@ def export_impressions(
     """
     with reading(run) as reader:
         reader.require("decisions", "`starec export --impressions`")
-        trials = _trials(reader, arm, seed)
+        trials = trials_of(reader, arm, seed)
         rows = (row for trial in trials for row in _impressions(reader, trial))
         written = write_rows(file, _IMPRESSION, rows)
     if not written:
         raise RunError(f"nothing was shown in {run} yet", hint="wait until a round is committed")
     return Exported(file, written)
-
-
-def _trials(reader: Reader, arm: str | None, seed: int | None) -> list[RecordedTrial]:
-    reader.trial(arm, seed)  # raises if there is no such trial
-    return [t for t in reader.trials() if arm in (None, t.arm) and seed in (None, t.seed)]
 
 
 class _TurnRows:

@@ -371,6 +371,16 @@ def _no_user(db: sqlite3.Connection, folder: Path, trial: RecordedTrial, user_id
     )
 
 
+def trials_of(reader: Reader, arm: str | None, seed: int | None = None) -> list[RecordedTrial]:
+    """Return the trials of an arm and a seed; None matches any.
+
+    Raises:
+        RunError: There are none.
+    """
+    reader.trial(arm, seed)
+    return [t for t in reader.trials() if arm in (None, t.arm) and seed in (None, t.seed)]
+
+
 def _user(row: tuple[Any, ...]) -> tuple[int, User]:
     number, user_id, profile = _USER.from_row(row)
     return number, User(user_id, _PROFILE.from_json(profile))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -17,6 +16,7 @@ from starec_sim.report import (
     MetricSamples,
     Verdict,
     difference_of,
+    none_for_nan,
     report_window,
 )
 from starec_sim.runs import queries
@@ -312,14 +312,10 @@ def _metric(
         a=sum(a.values[unit] for unit in units) / len(units),
         b=sum(b.values[unit] for unit in units) / len(units),
         difference=interval.mean,
-        low=_known(interval.low),
-        high=_known(interval.high),
-        p=_known(found.p),
+        low=none_for_nan(interval.low),
+        high=none_for_nan(interval.high),
+        p=none_for_nan(found.p),
         users=interval.n,
         verdict=found.verdict,
         word=verdict_word(found.verdict, metric_info(name).better),
     )
-
-
-def _known(value: float | None) -> float | None:
-    return None if value is None or math.isnan(value) else value

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from functools import cache
 
 from starec_sim.errors import RunError, did_you_mean
-from starec_sim.runs.reader import Reader, RecordedTrial
+from starec_sim.runs.reader import Reader, RecordedTrial, trials_of
 from starec_sim.runs.search_index import MOST_COUNTED, Filters, FoundText, open_index
 from starec_sim.runs.store import Texts
 from starec_sim.traces.commands import why_command
 from starec_sim.traces.values import StepAddress
+from starec_sim.types import NODES
 
 _WORD = re.compile(r"[^\W_]+")
 _PHRASE = re.compile(r'"([^"]*)"|(\S+)')
@@ -22,7 +23,6 @@ _BEFORE, _LENGTH = 60, 180
 """Characters of a part of a snippet before the first word that was found, and altogether."""
 _MOST_WINDOWS = 3
 """Parts of a text that a snippet shows, where the words stand far apart."""
-NODES = ("fast", "slow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,16 +118,6 @@ def quoted(words: str) -> str:
     parts = [phrase or word for phrase, word in _PHRASE.findall(words)]
     parts = [part.replace('"', " ") for part in parts if _WORD.search(part)]
     return " ".join(f'"{part}"' for part in parts)
-
-
-def trials_of(reader: Reader, arm: str | None, seed: int | None = None) -> list[RecordedTrial]:
-    """Return the trials of an arm and a seed; None matches any.
-
-    Raises:
-        RunError: There are none.
-    """
-    reader.trial(arm, seed)
-    return [t for t in reader.trials() if arm in (None, t.arm) and seed in (None, t.seed)]
 
 
 def snippet(text: str, words: str) -> tuple[SnippetPart, ...]:

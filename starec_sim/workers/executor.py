@@ -18,7 +18,7 @@ from starec_sim.executors.executor import RoundToPlay
 from starec_sim.policies.gateway import GatewayResources
 from starec_sim.population.policies import of_kind
 from starec_sim.runs.recorder import Recorder
-from starec_sim.types import CallKey, Node, Turn, Visit
+from starec_sim.types import NODES, CallKey, Node, Turn, Visit
 from starec_sim.workers.messages import (
     Answered,
     Ask,
@@ -30,11 +30,10 @@ from starec_sim.workers.messages import (
     Shard,
 )
 from starec_sim.workers.policies import with_turns
-from starec_sim.workers.pool import WorkerPool, told
+from starec_sim.workers.pool import WorkerPool, warn_or_raise
 from starec_sim.workers.shards import split_users
 from starec_sim.workers.transport import Connection, NoRoomError, WorkerLost
 
-_NODES: tuple[Node, ...] = ("fast", "slow")
 IN_HAND = 2
 """Shards that a worker has at once: while it ends one, it plays the next."""
 _LOSSES = 2
@@ -96,7 +95,7 @@ class InWorkers:
             self._round,
             self._answered_here,
             {
-                kind: {node: of_kind(self.policies, kind).structured(node) for node in _NODES}
+                kind: {node: of_kind(self.policies, kind).structured(node) for node in NODES}
                 for kind in self._answered_here
             },
             first.notes,
@@ -225,7 +224,7 @@ class _PlayedRound:
                     in_hand.discard(message.shard)
                     self._changed.set()
                 else:
-                    told(message)
+                    warn_or_raise(message)
         finally:
             for task in answers:
                 task.cancel()

@@ -1,4 +1,4 @@
-"""What the parent and its workers tell each other."""
+"""The messages between the parent and its workers."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Ready:
     """The worker is built."""
 
     versions: Mapping[str, str]
-    """Of Python and starec-sim, and hashes of the code of plug-ins."""
+    """Of Python and starec-sim."""
     place: str
     """Its machine and its process."""
 

@@ -32,7 +32,7 @@ class Outbox:
         """By user of a shard in progress, the answers that the parent has or is sent."""
         self._send = send
         self._resources = resources
-        self._told = resources.spent()
+        self._reported = resources.spent()
         self._new: list[tuple[CallKey, Turn]] = []
         self._timer: asyncio.TimerHandle | None = None
 
@@ -63,11 +63,11 @@ class Outbox:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        now, told = self._resources.spent(), self._told
-        spent = Spent(now.calls - told.calls, now.tokens - told.tokens, now.usd - told.usd)
+        now, before = self._resources.spent(), self._reported
+        spent = Spent(now.calls - before.calls, now.tokens - before.tokens, now.usd - before.usd)
         if self._new or spent.calls:
             self._send(Answered(tuple(self._new), spent))
-        self._new, self._told = [], now
+        self._new, self._reported = [], now
 
     def referred(self, visit: Visit) -> Visit:
         """Return a visit with references in the place of turns that the parent has."""

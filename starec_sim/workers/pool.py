@@ -60,7 +60,7 @@ class WorkerPool:
         try:
             await connection.send(self.setup)
             while not isinstance(message := await connection.receive(), Ready):
-                told(message)
+                warn_or_raise(message)
             _check_versions(message.versions, message.place)
         except BaseException:
             await self.lose(number)
@@ -90,7 +90,7 @@ class WorkerPool:
         await self.transport.close()
 
 
-def told(message: object) -> None:
+def warn_or_raise(message: object) -> None:
     """Repeat a warning of a worker, or raise its error.
 
     Raises:

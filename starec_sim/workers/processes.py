@@ -20,13 +20,12 @@ from starec_sim.errors import RunError, os_hint
 from starec_sim.workers import compact
 from starec_sim.workers.messages import State
 from starec_sim.workers.shared_state import SharedStates, StateFile
-from starec_sim.workers.transport import WorkerLost
+from starec_sim.workers.transport import ONE_THREAD, WorkerLost, import_path
 
 LENGTH_BYTES = 8
 """Each message follows its length."""
 _END_S = 2.0
 """How long a worker is given to end by itself."""
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class ProcessConnection:
@@ -123,10 +122,6 @@ class Processes:
 
 
 def _environment(workers: int) -> dict[str, str]:
-    """Return the environment variables of a worker.
-
-    Several workers that each use all cores would wait for each other, so each gets one thread.
-    """
-    path = os.pathsep.join(os.path.abspath(each) for each in sys.path)  # noqa: PTH100 - also of ""
-    threads = {} if workers == 1 else dict.fromkeys(_THREADS, "1")
-    return {**threads, **os.environ, "PYTHONPATH": path}
+    """Return the environment variables of a worker."""
+    threads = {} if workers == 1 else ONE_THREAD
+    return {**threads, **os.environ, "PYTHONPATH": import_path()}

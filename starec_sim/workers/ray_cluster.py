@@ -11,7 +11,6 @@ import asyncio
 import importlib
 import os
 import socket
-import sys
 import threading
 from concurrent.futures import Future
 from dataclasses import replace
@@ -21,7 +20,7 @@ from starec_sim.errors import RunError
 from starec_sim.executors.settings import ExecutorSettings
 from starec_sim.workers import compact
 from starec_sim.workers.messages import Begin, State
-from starec_sim.workers.transport import NoRoomError, WorkerLost
+from starec_sim.workers.transport import ONE_THREAD, NoRoomError, WorkerLost, import_path
 from starec_sim.workers.worker import Worker
 
 _START_S = 300.0
@@ -30,7 +29,6 @@ _CONNECT_S = 10.0
 _INIT_S = 60.0
 _LONGEST = 300
 """Characters of Ray's reason why an actor was lost."""
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 def _ray() -> Any:
@@ -144,7 +142,6 @@ class RayCluster:
 
     async def start(self, number: int) -> RayConnection:
         """Start an actor; see `Transport`."""
-        path = os.pathsep.join(os.path.abspath(each) for each in sys.path)  # noqa: PTH100
         actor = (
             self._ray.remote(WorkerActor)
             .options(
@@ -152,7 +149,7 @@ class RayCluster:
                 num_gpus=self._settings.gpus,
                 max_concurrency=4096,
                 max_restarts=0,
-                runtime_env={"env_vars": {"PYTHONPATH": path, **_ONE_THREAD}},
+                runtime_env={"env_vars": {"PYTHONPATH": import_path(), **ONE_THREAD}},
             )
             .remote(os.getcwd())  # noqa: PTH109
         )

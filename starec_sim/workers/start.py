@@ -11,7 +11,7 @@ from starec_sim.experiment import Arm, Experiment
 from starec_sim.plugin_code import PluginCode
 from starec_sim.policies.abilities import costs_nothing
 from starec_sim.policies.settings import split_spec
-from starec_sim.types import Node
+from starec_sim.types import NODES, Node
 from starec_sim.workers.executor import IN_HAND
 from starec_sim.workers.messages import Setup
 from starec_sim.workers.pool import WorkerPool
@@ -40,8 +40,7 @@ def _answered(experiment: Experiment, replays: bool) -> tuple[Node, ...]:
     if replays or budget or experiment.gateway.cache is not None:
         return ()
     here: list[Node] = []
-    nodes: tuple[Node, ...] = ("fast", "slow")
-    for node in nodes:
+    for node in NODES:
         spec = getattr(experiment.policies, node)
         inner, terms = split_spec(spec, f"policies.{node}")
         has_limits = bool(terms.limits.model_dump(exclude_none=True))
@@ -69,7 +68,7 @@ def worker_pool(
         ConfigError: The executor cannot be used.
     """
     settings = experiment.executor
-    if settings.use not in ("processes", "ray"):
+    if not settings.has_workers:
         return None
     if experiment.tracing:
         raise ConfigError(

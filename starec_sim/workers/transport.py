@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Any, Protocol
 
 from starec_sim.errors import RunError
 from starec_sim.workers.messages import State
+
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+"""Environment variables of a worker that is one of several: with all cores for each, they would
+wait for each other."""
+
+
+def import_path() -> str:
+    """Return the PYTHONPATH with which a worker imports what this process can import."""
+    return os.pathsep.join(os.path.abspath(each) for each in sys.path)  # noqa: PTH100 - also of ""
 
 
 class WorkerLost(Exception):  # noqa: N818 - it is replaced

@@ -90,7 +90,7 @@ class Worker:
     async def _play(self, shard: Shard) -> None:
         assert self._built is not None
         if self._round is None:
-            return  # its beginning failed, which was told
+            return  # its beginning failed, and the parent has the error
         users = [user for user, _ in shard.visitors]
         outbox = self._round.outbox
         with self._failures(shard.number):

@@ -5,7 +5,7 @@ import pytest
 from starec_sim import scale_plan
 from starec_sim.estimate import dry_run
 from starec_sim.experiment import Experiment
-from starec_sim.scale_plan import ScalePlan, plan_scale, size
+from starec_sim.scale_plan import ScalePlan, bytes_text, plan_scale
 
 
 @pytest.fixture
@@ -58,8 +58,8 @@ def test_a_record_larger_than_the_disk_is_named(experiment):
     assert scale_plan._warnings(experiment(), 0, 0) == ()
 
 
-def test_bytes_are_told_in_words():
-    assert [size(n) for n in (6.8 * 1024, 2**20, 2**30, 1.5 * 2**40)] == [
+def test_bytes_are_printed_with_their_unit():
+    assert [bytes_text(n) for n in (6.8 * 1024, 2**20, 2**30, 1.5 * 2**40)] == [
         *("6.8 KiB", "1 MiB", "1 GiB", "1.5 TiB")
     ]
 

@@ -55,7 +55,7 @@ class Activity:
 
     name = "activity"
     title = "Activity"
-    asks = "Do simulated users take, stay and rate as people do, and differ from each other so?"
+    asks = "Do simulated users take, stay, rate and differ from each other as people do?"
     references = (
         "Simulated users are hyper-active, alike, and too pleased: OmniBehavior (arXiv 2604.08362) "
         "calls it hyper-activity, homogeneity and utopian bias.",

@@ -116,7 +116,7 @@ def test_a_calibration_changes_nothing_and_is_the_same_in_all_executors(calibrat
     (found,) = alone.report.calibrations.values()
     assert found == divided.report.calibrations["main"]
     assert (found.cheap, found.costly, found.users) == ("cheap", "model", 6)
-    assert found.of > 6 and found.calls > 6 and found.metrics["slow"].cheap == 0
+    assert found.cheap_users > 6 and found.calls > 6 and found.metrics["slow"].cheap == 0
     pages = found.metrics["pages"]
     assert pages.corrected.mean == pytest.approx(pages.cheap - pages.bias.mean)
 
@@ -137,7 +137,7 @@ def test_if_everybody_is_calibrated_the_corrected_figure_is_that_of_the_costly_k
     with pytest.warns(UserWarning, match='of kind "model", whose share is 0.01'):
         found = runner.run(calibrated("all", **changes)).report.calibrations["main"]
     truth = runner.run(calibrated("truth", rounds=1, population={})).report.metrics["main"]
-    assert found.users == found.of
+    assert found.users == found.cheap_users
     for name in ("pages", "click_through", "satisfaction", "slow"):
         corrected = found.metrics[name].corrected
         assert corrected.low == corrected.high == pytest.approx(truth[name].interval.mean), name
