@@ -195,6 +195,10 @@ def explain(error: ValidationError, model: type[BaseModel], at: str) -> ConfigEr
                 shown = ""  # the message is about several of its keys, and names them
             else:
                 shown = f", got {_shown(value)}"
+            if kind == "literal_error" and isinstance(value, str):
+                known = re.findall(r"'([^']*)'", finding["ctx"]["expected"])
+                near = did_you_mean(value, known)
+                shown += f"; {near}" if near.startswith("did") else ""
             findings.append(f"{key.removesuffix('.[key]')}: {message}{shown}".removeprefix(": "))
     return ConfigError("\n".join(findings), hint=HINT)
 

@@ -22,7 +22,7 @@ DRAIN_S = 20.0
 """Seconds that visits in progress are given to end. Kubernetes kills 30 s after its SIGTERM."""
 _LOOK_S = 0.2
 """How often it is looked whether the run drains; a signal wakes the event loop, but no task."""
-_TEXT = "stopped by SIGTERM; no answer of a model is lost"
+_TEXT = "stopped by SIGTERM"
 
 _drain = threading.Event()
 
