@@ -191,8 +191,8 @@ class Learner:
             for pack in (pack.to(self.accelerator.device) for pack in mine):
                 counted = (pack.weight != 0).float()
                 total.index_add_(0, pack.row, self._net(pack)[2].float() * counted)
-            whole: Tensor = self.accelerator.reduce(total)
-            return whole.cpu()
+            whole: Any = self.accelerator.reduce(total)
+            return torch.as_tensor(whole).cpu()
 
         with torch.no_grad():
             new = sums()

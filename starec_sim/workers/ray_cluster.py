@@ -8,6 +8,7 @@ to each machine.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import socket
 import sys
@@ -41,13 +42,12 @@ def _ray() -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
-        import ray
+        return importlib.import_module("ray")
     except ImportError as error:
         raise RunError(
             f"executor: ray, but Ray cannot be imported: {error}",
             hint="pip install 'starec-sim[ray]', on every machine of the cluster",
         ) from None
-    return ray
 
 
 class WorkerActor:

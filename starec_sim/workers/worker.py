@@ -21,11 +21,12 @@ from starec_sim.executors.drain import drain
 from starec_sim.executors.executor import RoundToPlay
 from starec_sim.experiment import Arm, Experiment
 from starec_sim.plugin_code import allowed_code, changed_code
-from starec_sim.policies.gateway import Gateway, GatewayResources
+from starec_sim.policies.gateway import Gateway, GatewayResources, Policy
 from starec_sim.population.policies import PoliciesByKind
 from starec_sim.rng import Streams
 from starec_sim.runs.digests import environment_digest
 from starec_sim.settings import validate
+from starec_sim.types import Node
 from starec_sim.workers.messages import (
     AskedTurn,
     Begin,
@@ -183,7 +184,9 @@ class _Built:
         kinds: dict[str, Policies] = {}
         for kind, nodes in begin.answered_here.items():
             specs = dict((arm.kinds[kind] if kind else arm).experiment.policies)
-            here = {node: self.builder.policy(specs[node], f"policies.{node}") for node in nodes}
+            here: dict[Node, Policy] = {
+                node: self.builder.policy(specs[node], f"policies.{node}") for node in nodes
+            }
             gateway = Gateway(here, Streams(begin.seed), outbox, begin.arm, self.resources)
             kinds[kind] = WorkerPolicies(kind, begin.structured[kind], here, gateway, parent)
         return PoliciesByKind(kinds) if arm.kinds else kinds[""]
