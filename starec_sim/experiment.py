@@ -120,7 +120,7 @@ class Experiment(Settings):
 
     @model_validator(mode="after")
     def _calibration_has_kinds(self) -> Self:
-        check_calibration(self.population, self.calibration)
+        check_calibration(self.population, self.calibration, self.record)
         return self
 
     def resolve(self) -> dict[str, Arm]:

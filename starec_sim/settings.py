@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, TypeVar, get_args
+from typing import Any, ClassVar, TypeVar, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -195,6 +195,10 @@ def explain(error: ValidationError, model: type[BaseModel], at: str) -> ConfigEr
                 shown = ""  # the message is about several of its keys, and names them
             else:
                 shown = f", got {_shown(value)}"
+            if kind == "literal_error" and isinstance(value, str):
+                known = re.findall(r"'([^']*)'", finding["ctx"]["expected"])
+                near = did_you_mean(value, known)
+                shown += f"; {near}" if near.startswith("did") else ""
             findings.append(f"{key.removesuffix('.[key]')}: {message}{shown}".removeprefix(": "))
     return ConfigError("\n".join(findings), hint=HINT)
 
@@ -210,10 +214,13 @@ def _shown(value: Any) -> str:
 
 def _fields(model: type[BaseModel], path: Sequence[str]) -> list[str]:
     """Return the keys of the model at a path inside a model; none if there is no model."""
-    for name in path:
+    names = iter(path)
+    for name in names:
         inner = _inner(model, name)
         if inner is None:
             return []
+        if get_origin(model.model_fields[name].annotation) is dict:
+            next(names, None)  # the name that the file gives the entry
         model = inner
     return list(model.model_fields)
 

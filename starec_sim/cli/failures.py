@@ -65,7 +65,11 @@ def failure_of(error: BaseException) -> Failure:
     if isinstance(error, UsageError):
         context = error.ctx if isinstance(error, InCommand) else None
         command = context.command_path if context else "starec"
-        return _failed(USER, error.format_message(), f"{command} --help")
+        # Pydantic says "Value error, 'rya' is not ..." and "Input should be greater ..."
+        message = (
+            error.format_message().replace("Value error, ", "").replace("Input should", "must")
+        )
+        return _failed(USER, message, f"{command} --help")
     if isinstance(error, OSError) and error.strerror:
         where = f"{_short(visible_line(str(error.filename)))}: " if error.filename else ""
         return _failed(USER, f"{where}{error.strerror}", os_hint(error))

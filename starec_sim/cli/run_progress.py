@@ -106,7 +106,7 @@ class RunProgress(LiveProgress):
             )
 
     def print_next_commands(
-        self, folder: Path, digest: str, plot: Path | None, user: str, round: int
+        self, folder: Path, digest: str, plot: Path | None, visit: tuple[str, int] | None
     ) -> None:
         """Print digest and plot of a finished run, and commands that show more of it.
 
@@ -114,8 +114,8 @@ class RunProgress(LiveProgress):
             folder: The folder of the run.
             digest: The digest of the run.
             plot: The file of the plot; None if there is none.
-            user: The id of the user whose steps commands show.
-            round: A round, from 1, in which she visits.
+            visit: The id of the user whose steps commands show, and a round, from 1, in which she
+                visits; None if no steps are on record.
         """
         here, manifest = shlex.quote(str(folder)), read_manifest(folder)
         if self._series:
@@ -129,14 +129,18 @@ class RunProgress(LiveProgress):
             self.message(f"plot   {plot}")
         commands = [
             (f"view {here}", "all of it in the browser"),
-            (f"show {here} --user {shlex.quote(user)}", "what one user saw, thought and did"),
-            (f"why {here} {shlex.quote(user)} {round}", "why she did it, one step in full"),
             (f"show {here} --explain", "what the metrics mean"),
             (f"runs --runs-dir {shlex.quote(str(folder.parent))}", "all runs there"),
         ]
+        if visit is not None:
+            user, round = shlex.quote(visit[0]), visit[1]
+            commands[1:1] = [
+                (f"show {here} --user {user}", "what one user saw, thought and did"),
+                (f"why {here} {user} {round}", "why she did it, one step in full"),
+            ]
         if manifest.replay_of is None and manifest.fork_of is None:  # they have these seeds only
             again = f"run {here}/config.yaml --set seed={max(manifest.seeds) + 1}"
-            commands.insert(4, (again, "the same with another seed"))
+            commands.insert(-1, (again, "the same with another seed"))
         self.message(suggested(commands))
 
     def _shown(self, arm: str, most: int) -> list[str]:

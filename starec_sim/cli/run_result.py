@@ -52,15 +52,20 @@ def _show(result: RunResult, progress: RunProgress, as_json: bool) -> Answer:
     print_effects(of_fork)
     print_estimate_errors(result)
     with reading(result.folder) as reader:
-        user, round = _shown_visit(reader)
+        visit = _shown_visit(reader)
     if result.replayed is not None:
         progress.print_replay_comparison(result.digest, result.replayed)
-    progress.print_next_commands(result.folder, result.digest, plot, user, round)
+    progress.print_next_commands(result.folder, result.digest, plot, visit)
     return None
 
 
-def _shown_visit(reader: Reader) -> tuple[str, int]:
-    """Return the user with the most slow thinking, and the round, from 1, of her first visit."""
+def _shown_visit(reader: Reader) -> tuple[str, int] | None:
+    """Return the user with the most slow thinking, and the round, from 1, of her first visit.
+
+    None if the steps of users are not on record.
+    """
+    if reader.level == "metrics":
+        return None
     trial = reader.trials()[0]
     slowest = reader.most_slow_steps(trial, 1)
     if not slowest:

@@ -107,7 +107,9 @@ def print_level(out: Console, level: RecordLevel) -> None:
     """Say what figures are of, and what is missing, where not everything is recorded."""
     if level == "metrics":
         out.print(
-            "\nrecord: metrics: these are means of rounds; users, steps and calls are not on record"
+            "\nrecord: metrics: these are means of rounds; users and their kinds, steps and calls "
+            "are not on record",
+            soft_wrap=True,
         )
     elif level == "decisions":
         out.print("\nrecord: decisions: prompts and answers are not on record")

@@ -69,6 +69,7 @@ def _assumed(experiment: Experiment, plan: ScalePlan) -> str:
         "decisions": " The record of many visits is compressed better than that of a few.",
         "metrics": " The record is measured at `decisions`, so that of `metrics` is smaller.",
     }[experiment.record]
+    starts = " Starting the workers takes a few seconds more." if plan.worker_bytes else ""
     return (
         f"Measured here: {plan.measured_visits:,} visits in an experiment of "
         f"{plan.measured_users:,} users. Assumed: everything grows in proportion to the users, so "
@@ -76,5 +77,5 @@ def _assumed(experiment: Experiment, plan: ScalePlan) -> str:
         "cores are as fast as this one; models answer as fast as in the dry run at any load; "
         "metrics and record of a visit that was not played take no time (--play N plays more). "
         f"Memory of a user: {bytes_text(AT_REST_BYTES)} at rest and {bytes_text(AT_PEAK_BYTES)} in "
-        f"a round, as measured with a feed (docs/performance.md).{recorded}"
+        f"a round, as measured with a feed (docs/performance.md).{starts}{recorded}"
     )

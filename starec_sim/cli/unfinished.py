@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from starec_sim.cli.text import program, resume_command
-from starec_sim.errors import ContractError, PausedError, PluginError, PolicyError
+from starec_sim.errors import ConfigError, ContractError, PausedError, PluginError, PolicyError
 from starec_sim.visible_text import visible_line
 
 
@@ -86,6 +86,9 @@ def how_to_resume(kind: str, folder: str | None, error: BaseException) -> str:
     go_on = "Go on with"
     if isinstance(error, PluginError | ContractError):
         go_on, options = "Mend the plug-in, then go on with", "--allow-changed-code"
+    elif isinstance(error, ConfigError):
+        # A resume has the settings that the run began with, so it alone would fail again.
+        go_on = "If you change something else than the settings, go on with"
     elif isinstance(error.__cause__, PolicyError) and error.__cause__.cause == "refused":
         # A resume sends what was refused again, so it helps only if the server is changed.
         go_on = "If you change the server and not the settings, go on with"

@@ -26,6 +26,7 @@ from starec_sim.cli.trace_view import (
     stars,
 )
 from starec_sim.cli.visible_console import console
+from starec_sim.runs.chunk_views import NOT_RECORDED
 from starec_sim.tasks import FEED
 from starec_sim.traces.commands import why_command
 from starec_sim.traces.step_page import SlatePlace, StepPage
@@ -164,7 +165,9 @@ def _print_memory(out: Console, page: StepPage, prompts: bool) -> None:
         print_text(out, "recalled", Text("\n").join(one_line(line, room) for line in like))
     shown = list(before.shown) if prompts else _latest(before.shown)
     lines = Text("\n").join(one_line(line, room) for line in shown)
-    print_text(out, "in prompt", lines or Text("no experience", "dim"))
+    unrecorded = any(turn.completion == NOT_RECORDED for turn in page.turns)
+    none = NOT_RECORDED if unrecorded else "no experience"
+    print_text(out, "in prompt", lines or Text(none, "dim"))
 
 
 def _lines(lines: list[str], prompts: bool) -> Text:

@@ -36,7 +36,10 @@ class UserKind(Settings):
     @model_validator(mode="after")
     def _has_users(self) -> Self:
         if (self.share is None) == (self.when is None):
-            raise ValueError("a kind has either a `share` or a condition `when`")
+            found = "neither" if self.share is None else "both"
+            raise ValueError(
+                f"a kind has either a `share` or a condition `when`, and this one has {found}"
+            )
         return self
 
     def specs(self, agent: Mapping[str, Any], policies: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,15 +79,28 @@ class CalibrationSettings(Settings):
 
 
 def check_calibration(
-    kinds: Mapping[str, UserKind], calibration: CalibrationSettings | None
+    kinds: Mapping[str, UserKind], calibration: CalibrationSettings | None, record: str
 ) -> None:
-    """Check that a calibration is between two kinds of the population.
+    """Check that a calibration is between two kinds of the population, and will be on record.
+
+    Args:
+        kinds: Of the population.
+        calibration: None if there is none.
+        record: How much is recorded.
 
     Raises:
         ValueError: It is not.
     """
     if calibration is None:
         return
+    if not kinds:
+        raise ValueError(
+            "calibration: is between two kinds, and there is no `population` that has kinds"
+        )
+    if record == "metrics":
+        raise ValueError(
+            "calibration: compares users, and `record: metrics` keeps none; set `record: decisions`"
+        )
     cheap, costly = calibration.between
     for name in calibration.between:
         if name not in kinds:

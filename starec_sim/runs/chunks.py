@@ -220,10 +220,10 @@ def chunk_column(db: sqlite3.Connection, chunk: int, column: str) -> object:
 
 
 def _turn_row(turn: Turn) -> list[Any]:
-    """Return a call of a policy without its prompt and answer; seconds to the millisecond."""
+    """Return a call of a policy without its prompt and answer; seconds to the microsecond."""
     return [
         *(turn.node, turn.attempt, turn.policy, turn.tokens_in, turn.tokens_out),
-        *(round(turn.latency_s, 3), turn.error, turn.failure, turn.source, turn.tries),
+        *(round(turn.latency_s, 6), turn.error, turn.failure, turn.source, turn.tries),
         *(turn.cost_usd, turn.ending),
     ]
 

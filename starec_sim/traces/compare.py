@@ -11,6 +11,7 @@ from typing import Any
 
 from starec_sim.glossary import metric_info, place, verdict_word
 from starec_sim.plugin_code import PluginCode
+from starec_sim.population.calibration import SECOND
 from starec_sim.report import (
     ArmDifference,
     MetricSamples,
@@ -296,7 +297,7 @@ def _metrics(
     return tuple(
         _metric(name, a[name], b[name], difference_of(b[name], a[name], _MOST_TESTED))
         for name in sorted(a.keys() & b.keys(), key=place)
-        if a[name].values.keys() & b[name].values.keys()
+        if a[name].values.keys() & b[name].values.keys() and not name.startswith(SECOND)
     )
 
 

@@ -64,6 +64,11 @@ def check(starec, *arguments, said, status=2):
         (["show"], "Missing argument 'RUN'"),
         (["resume", "latest"], "there are no runs in runs"),
         (["resume", "latest", "--concurrency", "0"], "Invalid value for '--concurrency'"),
+        (
+            ["estimate", "feed.yaml", "--executor", "rya"],
+            "Invalid value for '--executor': 'rya' is not one of",
+        ),
+        ([*FEED, "--set", "executor=proceses"], "got 'proceses'; did you mean \"processes\"?"),
         (["resume", "latest", "--concurrency", "many"], "Invalid value for '--concurrency'"),
         (["runs", "--runs-dir", "feed.yaml"], "feed.yaml is not a folder"),
         (["data", "describe", "nothing"], '"nothing" is neither a file or folder nor a dataset'),

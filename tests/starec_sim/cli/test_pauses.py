@@ -7,7 +7,7 @@ from starec_sim.cli.evaluation_progress import EvaluationProgress
 from starec_sim.cli.run_progress import RunProgress
 from starec_sim.cli.train_progress import TrainProgress
 from starec_sim.cli.unfinished import how_to_resume
-from starec_sim.errors import PausedError, PolicyError
+from starec_sim.errors import ConfigError, PausedError, PolicyError
 
 
 def test_a_spent_budget_is_status_3_with_the_command_that_goes_on(starec, here):
@@ -97,6 +97,11 @@ def test_a_resume_after_a_refusal_is_said_to_help_only_if_the_server_changes():
     assert "If you change the server and not the settings" in how_to_resume("run", "r", error)
     error.__cause__ = PolicyError("no key", cause="closed")
     assert "is kept. Go on with" in how_to_resume("run", "r", error)
+
+
+def test_a_resume_after_wrong_settings_is_said_to_help_only_if_something_else_changes():
+    error = ConfigError("agent.worth: known, but the environment does not say it")
+    assert "If you change something else than the settings" in how_to_resume("run", "r", error)
 
 
 def test_a_process_of_a_training_that_does_not_print_says_nothing(monkeypatch):

@@ -69,6 +69,7 @@ def test_a_run_with_decisions_shows_a_step_and_says_what_it_lacks(runs, starec):
     why = starec("why", folder, "u1", "1", width=200)
     assert why.status == 0
     assert "not on record" in why.out
+    assert "no experience" not in why.out  # what the prompt showed is not on record either
     scan = starec("scan", folder, width=200)
     assert scan.status == 0
     assert "keeps no answers" in scan.out
@@ -78,6 +79,26 @@ def test_a_run_with_metrics_says_what_its_figures_are(runs, starec):
     show = starec("show", runs["metrics"].folder, width=200)
     assert show.status == 0
     assert "means of rounds" in show.out
+
+
+def test_a_run_with_decisions_knows_how_long_quick_calls_took(runs):
+    entries = runs["decisions"].ledger.entries
+    assert entries
+    assert all(entry.seconds > 0 for entry in entries)
+
+
+def test_a_run_with_metrics_suggests_no_command_that_needs_steps(tmp_path, monkeypatch, starec):
+    (tmp_path / "tiny.yaml").write_text(
+        "name: tiny\nrounds: 1\nrecord: metrics\n"
+        "data: {use: synthetic, users: 4, items: 40, interactions: 12}\n"
+        "environment: {use: feed, recommender: popularity, pages: 1}\nagent: analytic\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    run = starec("run", "tiny.yaml", width=200)
+    assert run.status == 0
+    assert "starec view" in run.err + run.out
+    assert "--user" not in run.err + run.out
+    assert "starec why" not in run.err + run.out
 
 
 def test_a_run_with_everything_and_one_with_decisions_are_the_same(runs, starec):

@@ -63,13 +63,31 @@ def test_shares_that_do_not_add_up_are_named():
     )
 
 
-@pytest.mark.parametrize("kind", [{}, {"share": 0.5, "when": {"age": 3}}])
-def test_a_kind_has_either_a_share_or_a_condition(kind):
-    assert "a kind has either a `share` or a condition `when`" in message(cheap=kind)
+@pytest.mark.parametrize(
+    ("kind", "found"), [({}, "neither"), ({"share": 0.5, "when": {"age": 3}}, "both")]
+)
+def test_a_kind_has_either_a_share_or_a_condition(kind, found):
+    said = message(cheap=kind)
+    assert f"a kind has either a `share` or a condition `when`, and this one has {found}" in said
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"population": {}}, "there is no `population` that has kinds"),
+        ({"record": "metrics"}, "`record: metrics` keeps none"),
+    ],
+)
+def test_a_calibration_that_would_find_nothing_is_refused(changes, said):
+    halves = {"a": {"share": 0.5}, "b": {"share": 0.5}}
+    values = {"name": "a", "environment": "feed", "population": halves}
+    with pytest.raises(ConfigError, match=said):
+        validate(Experiment, values | {"calibration": {"between": ["a", "b"]}} | changes, "")
 
 
 def test_an_unknown_key_of_a_kind_is_named():
-    assert "population.cheap.shares" in message(cheap={"shares": 1})
+    said = message(cheap={"shares": 1})
+    assert 'population.cheap.shares: there is no such key; did you mean "share"?' in said
 
 
 def test_somebody_without_a_kind_is_named():
@@ -103,9 +121,9 @@ def test_a_profile_with_the_name_of_the_recorded_fact_is_refused():
 
 def test_a_calibration_is_between_two_kinds_of_the_population():
     with pytest.raises(ValueError, match='no kind "chaep"; did you mean "cheap"'):
-        check_calibration(HALVES, CalibrationSettings(between=("chaep", "costly")))
+        check_calibration(HALVES, CalibrationSettings(between=("chaep", "costly")), "everything")
     with pytest.raises(ValueError, match="stands there twice"):
-        check_calibration(HALVES, CalibrationSettings(between=("cheap", "cheap")))
+        check_calibration(HALVES, CalibrationSettings(between=("cheap", "cheap")), "everything")
 
 
 def test_a_larger_calibration_has_the_people_of_a_smaller_one():

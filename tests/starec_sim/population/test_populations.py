@@ -11,12 +11,14 @@ from starec_sim.build import of_one_kind
 from starec_sim.errors import ConfigError, PluginError, RunError
 from starec_sim.experiment import Experiment
 from starec_sim.policies.lexical import LexicalPolicy
+from starec_sim.population.calibration import SECOND
 from starec_sim.population.estimators import CalibrationSample
 from starec_sim.population.estimators import calibrated as calibrate
 from starec_sim.reopen import reopen
 from starec_sim.runs import queries
 from starec_sim.runs.reader import reading
 from starec_sim.runs.recorder import Recorder
+from starec_sim.traces.compare import compare
 from starec_sim.workers import start
 from tests.starec_sim.workers.in_process import InProcess
 
@@ -117,6 +119,8 @@ def test_a_calibration_changes_nothing_and_is_the_same_in_all_executors(calibrat
     assert found == divided.report.calibrations["main"]
     assert (found.cheap, found.costly, found.users) == ("cheap", "model", 6)
     assert found.cheap_users > 6 and found.calls > 6 and found.metrics["slow"].cheap == 0
+    compared = compare(alone.folder, divided.folder).metrics
+    assert compared and not any(each.metric.startswith(SECOND) for each in compared)
     pages = found.metrics["pages"]
     assert pages.corrected.mean == pytest.approx(pages.cheap - pages.bias.mean)
 
