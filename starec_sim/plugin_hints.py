@@ -27,7 +27,8 @@ def unknown_name_hint(
     >>> unknown_name_hint("synthetic", OWN, ["datasets"])
     'synthetic is one of the datasets; `starec plugins` lists all names'
     """
-    if _declared_here(name):
+    kinds = sorted(kinds_with_it)
+    if not kinds and _declared_here(name):
         return "the pyproject.toml of this folder has it; install the package: pip install -e ."
     if name.endswith(".py"):
         return f"add the name after a colon: {name}:NAME"
@@ -38,7 +39,7 @@ def unknown_name_hint(
     if "." in name and "/" not in name:
         module, _, last = name.rpartition(".")
         return f"if it is importable, write {module}:{last}"
-    if kinds := sorted(kinds_with_it):
+    if kinds:
         return f"{name} is one of the {' and '.join(kinds)}; `starec plugins` lists all names"
     return own
 

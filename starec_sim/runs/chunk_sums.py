@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, NamedTuple
 
 from starec_sim.runs.chunks import VisitColumns
 from starec_sim.runs.facts import VisitFacts
 from starec_sim.runs.stored_values import Row, StoredType, missing
-from starec_sim.types import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from starec_sim.types import FloatArray, IntArray
 
 _KEY = StoredType[tuple[int, int]]("chunks", tuple[Row, Row])
 _EXITS = VisitFacts._fields.index("exits")
@@ -63,6 +63,8 @@ def visit_chunks(
 
 def round_sums(db: sqlite3.Connection, trials: Sequence[int]) -> dict[tuple[int, int], FloatArray]:
     """Return the sums of the fields of `VisitFacts` by trial and round."""
+    import numpy as np
+
     sums: dict[tuple[int, int], FloatArray] = {}
     for trial, round, visits in visit_chunks(db, trials):
         of_chunk: FloatArray = visits.facts.sum(axis=1)
@@ -72,6 +74,8 @@ def round_sums(db: sqlite3.Connection, trials: Sequence[int]) -> dict[tuple[int,
 
 def user_sums(db: sqlite3.Connection, trial: int) -> UserSums:
     """Return the sums of the visits of each user of a trial."""
+    import numpy as np
+
     (count,) = db.execute("SELECT COUNT(*) FROM users WHERE trial = ?", (trial,)).fetchone()
     visits = np.zeros(count, np.int64)
     facts = np.zeros((len(VisitFacts._fields), count))
@@ -89,6 +93,8 @@ def user_sums(db: sqlite3.Connection, trial: int) -> UserSums:
 
 def most_slow(db: sqlite3.Connection, trial: int, count: int) -> list[tuple[int, int, int]]:
     """Return (row, steps, slow steps) of the `count` users with the most slow steps."""
+    import numpy as np
+
     sums = VisitFacts(*user_sums(db, trial).facts.astype(np.int64))
     steps, slow = np.asarray(sums.steps), np.asarray(sums.slow)
     order = np.lexsort((np.arange(len(steps)), -steps, -slow))

@@ -13,17 +13,21 @@ import io
 import sqlite3
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import zstandard
-from numpy.typing import NDArray
 
 from starec_sim.runs import codec
 from starec_sim.runs.compression import MAX_ARRAYS, read_arrays, unpack_zstd
 from starec_sim.runs.facts import VisitFacts
 from starec_sim.runs.stored_values import StoredValueError, missing
-from starec_sim.types import FloatArray, IntArray, Turn
+from starec_sim.types import Turn
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from starec_sim.types import FloatArray, IntArray
 
 _MOST_VISITS = 512
 _MOST_CHARACTERS = 4 << 20
@@ -98,6 +102,8 @@ class ChunkWriter:
             round: The round.
             figures: The metrics of these visits, NaN where there is none.
         """
+        import numpy as np
+
         if not self._users:
             return
         visits = _pack(
@@ -141,6 +147,8 @@ class VisitColumns:
     """
 
     def __init__(self, body: object) -> None:
+        import numpy as np
+
         arrays = _unpack(body, ("user", "steps", "facts", "names", "figures"))
         self.users: IntArray = arrays["user"].astype(np.int64)
         """Rows of users, ascending."""
@@ -158,6 +166,8 @@ class VisitColumns:
 
     def place(self, user: int) -> int | None:
         """Return the place of a user's visit; None if she did not visit."""
+        import numpy as np
+
         at = int(np.searchsorted(self.users, user))
         return at if at < len(self.users) and self.users[at] == user else None
 
@@ -230,10 +240,14 @@ def _turn_row(turn: Turn) -> list[Any]:
 
 def _joined(texts: Sequence[str]) -> NDArray[np.uint8]:
     # A JSON text has no line break: in strings it is written as \n.
+    import numpy as np
+
     return np.frombuffer("\n".join(texts).encode(), np.uint8)
 
 
 def _pack(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    import numpy as np
+
     buffer = io.BytesIO()
     np.savez(buffer, **dict(arrays))  # type: ignore[arg-type]
     return zstandard.compress(buffer.getvalue())

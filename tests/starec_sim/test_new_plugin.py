@@ -65,7 +65,7 @@ def test_a_reward_can_be_trained_with(tmp_path, monkeypatch, starec):
     _, out, _ = starec("new", "reward", "brevity")
     assert "starec train brevity.yaml" in out
     training = validate(Training, read_experiment("brevity.yaml").train, "train")
-    check_names(training.grpo.rewards, reported=())
+    check_names(training.grpo.rewards, (), "train.grpo.rewards")
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ def test_the_verdict_of_an_audit_of_the_same_policy_is_carried(experiment, audit
     verdict = read_verdict(audit("lexical"), read_experiment(experiment))
     assert verdict["fit"] is None
     assert verdict["verdict"].startswith("undecided (lexical on synthetic, 9 users)")
-    assert len(verdict["not_audited"]) == 10
+    assert len(verdict["not_audited"]) == 12
 
 
 def test_an_audit_of_another_policy_is_refused(experiment, audit):
