@@ -196,7 +196,7 @@ def explain(error: ValidationError, model: type[BaseModel], at: str) -> ConfigEr
             else:
                 shown = f", got {_shown(value)}"
             if kind == "literal_error" and isinstance(value, str):
-                known = re.findall(r"'([^']*)'", finding["ctx"]["expected"])
+                known = re.findall(r"'([^']*)'", str(finding.get("ctx", {}).get("expected")))
                 near = did_you_mean(value, known)
                 shown += f"; {near}" if near.startswith("did") else ""
             findings.append(f"{key.removesuffix('.[key]')}: {message}{shown}".removeprefix(": "))
