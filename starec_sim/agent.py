@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from starec_sim.environment import Environment
+from starec_sim.errors import ContractError
 from starec_sim.types import (
     CallKey,
     Decision,
@@ -215,3 +216,12 @@ class DrawnAgent(Protocol):
     def edges(self) -> Sequence[tuple[str, str, bool]]:
         """Return (from, to, whether it is one of several ways) of each edge."""
         ...
+
+
+def endless_visit(call: Call, pages: int) -> ContractError:
+    """Return the error of a visit that the environment does not end."""
+    return ContractError(
+        f"the visit of user {call.person.id} in round {call.round + 1} did not end within "
+        f"{pages} pages",
+        hint="`respond`, or `react` of a World, must return an `ending` at last",
+    )

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 
 from starec_sim.agent import Call
-from starec_sim.errors import ContractError, ContractWarning, PluginError, StarecError
+from starec_sim.errors import ContractWarning, StarecError
 from starec_sim.executors.executor import PerUser, RoundToPlay
 from starec_sim.executors.pool import run_pool
 from starec_sim.types import Visit
@@ -47,7 +47,7 @@ async def _play(round: RoundToPlay, users: Sequence[int]) -> list[Visit | Starec
     errors: dict[int, StarecError] = {}
 
     def failed(call: Call, error: StarecError) -> None:
-        if not round.skip_failed or not isinstance(error, ContractError | PluginError):
+        if not round.leaves_out(error):
             raise error
         errors[call.user] = error
 

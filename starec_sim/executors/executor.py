@@ -35,6 +35,10 @@ class RoundToPlay:
     skip_failed: bool = False
     """Whether a visit in which a plug-in fails is left out; otherwise it ends the run."""
 
+    def leaves_out(self, error: BaseException) -> bool:
+        """Return whether a visit that ended with this error is left out."""
+        return self.skip_failed and isinstance(error, ContractError | PluginError)
+
 
 class Executor(Protocol):
     """Plays the visits of a round."""
@@ -73,8 +77,8 @@ class PerUser:
         async def visit(user: int) -> Visit | StarecError:
             try:
                 played = await round.agent.visit(round.call(user))
-            except (ContractError, PluginError) as error:
-                if not round.skip_failed:
+            except StarecError as error:
+                if not round.leaves_out(error):
                     raise
                 return error
             return round.finished(played)

@@ -12,7 +12,6 @@ plays itself, as for GRPO, with the same rewards.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -24,8 +23,8 @@ from starec_sim.learning.advantages import SMALLEST_DEVIATION
 from starec_sim.learning.config import Dpo
 from starec_sim.learning.learner import Learner, Update
 from starec_sim.learning.packing import TrainingRow
-from starec_sim.learning.rows import Rollout
-from starec_sim.learning.split import batches
+from starec_sim.learning.rows import Rollout, by_group
+from starec_sim.learning.split import group_batches
 from starec_sim.learning.stage_step import StageStep
 from starec_sim.rng import Streams
 
@@ -52,28 +51,23 @@ def dpo_step(
     Raises:
         DivergenceError: A loss or a gradient is not finite.
     """
-    groups: dict[str, list[Rollout]] = defaultdict(list)
-    for rollout in rollouts:
-        groups[rollout.group].append(rollout)
-    names = sorted(groups)
+    groups = by_group(rollouts)
     updates: list[Update] = []
     margins: list[float] = []
     seen = alone = equal = 0
-    size = dpo.batch or max(1, len(names))
-    for epoch in range(step * dpo.passes, (step + 1) * dpo.passes):
-        for indices in batches(len(names), size, streams, "dpo batches", epoch):
-            # 1. Pairs: the best answer of a group with its worst, and so on.
-            drawn = [groups[names[index]] for index in indices]
-            found = [pairs_of(group, dpo.pairs) for group in drawn]
-            seen += len(drawn)
-            alone += sum(len(group) < 2 for group in drawn)
-            equal += sum(len(group) > 1 and not of for group, of in zip(drawn, found, strict=True))
-            pairs = [pair for of in found for pair in of]
-            # 2. One step of the optimizer down the gradient of the loss.
-            if pairs:
-                update, margin = prefer(learner, pairs, dpo.beta)
-                updates.append(update)
-                margins += margin
+    for chosen in group_batches(groups, dpo, step, streams):
+        # 1. Pairs: the best answer of a group with its worst, and so on.
+        drawn = [groups[name] for name in chosen]
+        found = [pairs_of(group, dpo.pairs) for group in drawn]
+        seen += len(drawn)
+        alone += sum(len(group) < 2 for group in drawn)
+        equal += sum(len(group) > 1 and not of for group, of in zip(drawn, found, strict=True))
+        pairs = [pair for of in found for pair in of]
+        # 2. One step of the optimizer down the gradient of the loss.
+        if pairs:
+            update, margin = prefer(learner, pairs, dpo.beta)
+            updates.append(update)
+            margins += margin
     learner.end_step()
     own = {
         "pairs": float(len(margins)),

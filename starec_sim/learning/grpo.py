@@ -5,7 +5,6 @@ The advantage is in `starec_sim.learning.advantages`, the loss in `starec_sim.le
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -13,8 +12,8 @@ from starec_sim.learning.advantages import Objective, advantages, earned, is_equ
 from starec_sim.learning.config import Grpo
 from starec_sim.learning.learner import Learner, Update
 from starec_sim.learning.packing import TrainingRow
-from starec_sim.learning.rows import Rollout, TokenRow
-from starec_sim.learning.split import batches
+from starec_sim.learning.rows import Rollout, TokenRow, by_group
+from starec_sim.learning.split import group_batches
 from starec_sim.learning.stage_step import StageStep
 from starec_sim.rng import Streams
 from starec_sim.types import FloatArray
@@ -57,19 +56,16 @@ def grpo_step(
     """
     updates: list[Update] = []
     learned: list[Batch] = []
-    groups = sorted({rollout.group for rollout in rollouts})
-    size = grpo.batch or max(1, len(groups))
-    for epoch in range(step * grpo.passes, (step + 1) * grpo.passes):
-        for indices in batches(len(groups), size, streams, "grpo batches", epoch):
-            chosen = {groups[index] for index in indices}
-            drawn = [rollout for rollout in rollouts if rollout.group in chosen]
-            # 1. The advantage of each answer within its group: A_i = (r_i - mean r) / std r.
-            batch = make_batch(drawn, grpo.objective, ranks_of)
-            learned.append(batch)
-            # 2. One step of the optimizer up the gradient of J.
-            if batch.rows:
-                temperature = drawn[0].temperature
-                updates.append(learner.improve(batch.rows, grpo.objective, temperature))
+    groups = {rollout.group for rollout in rollouts}
+    for chosen in map(set, group_batches(groups, grpo, step, streams)):
+        drawn = [rollout for rollout in rollouts if rollout.group in chosen]
+        # 1. The advantage of each answer within its group: A_i = (r_i - mean r) / std r.
+        batch = make_batch(drawn, grpo.objective, ranks_of)
+        learned.append(batch)
+        # 2. One step of the optimizer up the gradient of J.
+        if batch.rows:
+            temperature = drawn[0].temperature
+            updates.append(learner.improve(batch.rows, grpo.objective, temperature))
     learner.end_step()
     return StageStep(
         updates,
@@ -89,9 +85,7 @@ def make_batch(
         objective: The variant.
         ranks_of: For credit by position.
     """
-    groups: dict[str, list[Rollout]] = defaultdict(list)
-    for rollout in rollouts:
-        groups[rollout.group].append(rollout)
+    groups = by_group(rollouts)
     kept: list[tuple[Rollout, FloatArray]] = []
     alone = equal = 0
     for group in groups.values():

@@ -7,7 +7,8 @@ template may rewrite earlier messages, and then the next turn has another contex
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -99,3 +100,11 @@ def merge(turns: Sequence[Tokens]) -> tuple[TokenRow, ...]:
                 continue
         rows.append(TokenRow(turn.prompt, turn.completion, wrote, turn.logprobs))
     return tuple(rows)
+
+
+def by_group(rollouts: Iterable[Rollout]) -> dict[str, list[Rollout]]:
+    """Return the rollouts of each group, in the order in which they come."""
+    groups: dict[str, list[Rollout]] = defaultdict(list)
+    for rollout in rollouts:
+        groups[rollout.group].append(rollout)
+    return groups

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
+
 import numpy as np
 from typing_extensions import get_protocol_members
 
@@ -11,7 +13,7 @@ from starec_sim.dataset import Dataset
 from starec_sim.environment import Environment
 from starec_sim.errors import ConfigError, ContractError
 from starec_sim.experiment import Arm
-from starec_sim.learning.config import Training
+from starec_sim.learning.config import FromFeedback, Training
 from starec_sim.rng import Streams
 from starec_sim.simulation import ChooseVisitors
 
@@ -96,3 +98,21 @@ def batches(count: int, size: int, streams: Streams, purpose: str, epoch: int) -
     """Return 0 to count - 1 in keyed random order, cut into batches of `size`."""
     order = streams.stream(purpose, round=epoch).permutation(count)
     return [order[start : start + size].tolist() for start in range(0, count, size)]
+
+
+def group_batches(
+    groups: Collection[str], stage: FromFeedback, step: int, streams: Streams
+) -> Iterator[list[str]]:
+    """Yield the groups of each update of a step: `passes` times over all, in keyed random order.
+
+    Args:
+        groups: The names of the groups of a round, each once.
+        stage: The settings.
+        step: The step, from 0.
+        streams: The order is drawn from them.
+    """
+    names = sorted(groups)
+    size = stage.batch or max(1, len(names))
+    for epoch in range(step * stage.passes, (step + 1) * stage.passes):
+        for indices in batches(len(names), size, streams, f"{stage.name} batches", epoch):
+            yield [names[index] for index in indices]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from starec_sim.glossary import metric_info
 from starec_sim.learning.advantages import Objective, advantages, earned, is_equal
 from starec_sim.learning.checkpoints import CheckpointStore
 from starec_sim.learning.rewards import DEFAULT_REWARDS
-from starec_sim.learning.rows import Rollout
+from starec_sim.learning.rows import Rollout, by_group
 from starec_sim.learning.trials import FOLLOW_UP, TEACHER_TRIAL, is_validation
 from starec_sim.runs.folder import CONFIG, configuration
 from starec_sim.runs.reader import Reader, RecordedTrial
@@ -237,10 +236,7 @@ def _steps_on_disk(folder: Path) -> list[int]:
 def _groups(store: CheckpointStore, step: int | None) -> dict[str, list[Rollout]]:
     """Return the rollouts of a step (from 1) by group, in the order in which they are learned."""
     read = store.rollouts(step - 1) if step else None
-    groups: dict[str, list[Rollout]] = defaultdict(list)
-    for rollout in read.rollouts if read else ():
-        groups[rollout.group].append(rollout)
-    return groups
+    return by_group(read.rollouts if read else ())
 
 
 def _group_rows(reader: Reader, groups: Mapping[str, Sequence[Rollout]]) -> Iterator[GroupRow]:

@@ -19,8 +19,7 @@ from pydantic import Field
 from starec_agents.analytic.acts import actions_on, doable
 from starec_agents.analytic.choice import ChoiceSettings, order
 from starec_agents.analytic.taste import Attributes, learned_worth, padded, satiation
-from starec_agents.base.cohort import endless_visit
-from starec_sim.agent import Call
+from starec_sim.agent import Call, endless_visit
 from starec_sim.environment import SlateFacts
 from starec_sim.errors import ConfigError
 from starec_sim.rng import Streams

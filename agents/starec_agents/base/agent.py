@@ -15,11 +15,10 @@ from starec_agents.base.cohort import (
     CohortContext,
     VisitPlace,
     compile_cohort,
-    endless_visit,
 )
 from starec_agents.base.graph import Context, GraphPlan, State, compile_graph
 from starec_agents.base.prompting import Prompts
-from starec_sim.agent import Call
+from starec_sim.agent import Call, endless_visit
 from starec_sim.answers import read_decision
 from starec_sim.types import Decision, Messages, Observation, Visit
 

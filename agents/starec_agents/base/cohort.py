@@ -26,8 +26,7 @@ from langgraph.types import Command
 from typing_extensions import TypedDict
 
 from starec_agents.base.graph import Context, Graph, GraphPlan, NodeFunction, State
-from starec_sim.agent import Call
-from starec_sim.errors import ContractError
+from starec_sim.agent import Call, endless_visit
 
 
 class VisitPlace(NamedTuple):
@@ -163,12 +162,3 @@ def _result(coroutine: Coroutine[Any, Any, Any]) -> Any:
         return done.value
     coroutine.close()
     raise TypeError(f"{coroutine} waits, and its node is not in `asking` of the agent's GraphPlan")
-
-
-def endless_visit(call: Call, pages: int) -> ContractError:
-    """Return the error of a visit that the environment does not end."""
-    return ContractError(
-        f"the visit of user {call.person.id} in round {call.round + 1} did not end within "
-        f"{pages} pages",
-        hint="`respond`, or `react` of a World, must return an `ending` at last",
-    )
