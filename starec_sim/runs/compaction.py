@@ -56,7 +56,7 @@ class Compaction(NamedTuple):
     bytes_before: int
     bytes_after: int | None
     """None before it was done."""
-    digest: str
+    digest: str | None
     """Of the run; it stays as it is."""
 
     @property

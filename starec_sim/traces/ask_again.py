@@ -227,8 +227,9 @@ async def _ask(
     resources = GatewayResources(GatewaySettings(), Budget(calls=question.samples))
     gateway = Gateway({question.node: policy}, Streams(seed), _NoStore(), "ask again", resources)
     messages = tuple((role, text) for role, text in question.messages)
-    in_json = expected is not None and expected.form == "json"
-    schema = schema_of(expected) if in_json and gateway.structured(question.node) else None
+    schema = None
+    if expected is not None and expected.form == "json" and gateway.structured(question.node):
+        schema = schema_of(expected)
     turns: list[Turn] = []
 
     async def ask(number: int) -> None:
