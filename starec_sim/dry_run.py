@@ -160,7 +160,7 @@ def _dry_run_by_kind(arm: Arm, users: int, rounds: int, planned: int | None) -> 
     for kind, of_kind in arm.kinds.items():
         if not shares[kind]:
             continue
-        alike = {"population": {}, "calibration": None}
+        alike: dict[str, Any] = {"population": {}, "calibration": None}
         part = _dry_run(of_kind.experiment.model_copy(update=alike), users, rounds)
         (costs,) = part.trials
         total += shares[kind] * np.array(costs)
