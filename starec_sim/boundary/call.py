@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-from starec_sim.boundary.global_random import GlobalRandom, global_random, moved_to, who_changed
+from starec_sim.boundary.global_random import GlobalRandom, changed_generators, global_random, moved_to
 from starec_sim.boundary.memory_growth import MemoryGrowth, resident_bytes
 from starec_sim.boundary.values import BrokenContract
 from starec_sim.boundary.watch import (
@@ -179,9 +179,9 @@ class PluginBoundary:
                 "the run lead elsewhere",
                 "use absolute paths, or contextlib.chdir around the lines that need another folder",
             )
-        if generator := who_changed(before):
+        if changed := changed_generators(before):
             raise BrokenContract(
-                f"changed the state of the global generator {generator}, so that the same seed "
+                f"changed the state of the global generator {changed[0]}, so that the same seed "
                 "gives other results",
                 f"draw from {self._instead}" if self._instead else "use a generator of your own",
             )
