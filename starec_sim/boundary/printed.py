@@ -27,7 +27,8 @@ _FRAMEWORKS = ("langchain_core", "langgraph")
 def prints_named() -> Iterator[None]:
     """Send to stderr what plug-ins print inside the block, and warn of each function that does."""
     stdout = sys.stdout
-    named = sys.stdout = _Stdout(stdout)  # type: ignore[assignment]
+    named: Any = _Stdout(stdout)
+    sys.stdout = named
     try:
         yield
     finally:
@@ -65,12 +66,12 @@ class _Stdout:
 
 def _is_plugin(frame: FrameType) -> bool:
     """Return whether code runs for a plug-in: the nearest caller that ships calls plug-ins."""
-    printing = frame.f_globals.get("__name__", "")
+    printing = str(frame.f_globals.get("__name__", ""))
     if printing.partition(".")[0] in ("starec_sim", "rich"):
         return False
     caller = frame.f_back
     while caller is not None:
-        module = caller.f_globals.get("__name__", "")
+        module = str(caller.f_globals.get("__name__", ""))
         if module.partition(".")[0] in _FRAMEWORKS:
             return True
         if module.startswith("starec_sim."):

@@ -169,7 +169,8 @@ class _Watcher:
         stack = traceback.extract_stack(frame) if frame is not None else []
         line = f" ({Path(stack[-1].filename).name}:{stack[-1].lineno})" if stack else ""
         if call is None:
-            return f"code that blocks all visits{line}"
+            function = f" in {frame.f_code.co_qualname}" if frame is not None else ""
+            return f"code that blocks all visits{function}{line}"
         return f"{call.plugin}, {call.method}({call.place()}){line}"
 
 
