@@ -218,7 +218,7 @@ def test_an_audit_of_which_one_prompt_is_refused_ends_and_says_so(
     policy = f"openai,model=fake,base_url={endpoint.url}"
     data = ["--data", "synthetic,users=30,items=120,interactions=40", "--users", "4"]
     audit = ["audit", policy, *data, "--only", "form", "--runs-dir", tmp_path, "--concurrency", "1"]
-    code, out, err = starec(*audit)
+    code, out, _ = starec(*audit)
     assert code == 0 and "1 calls were refused and count as answers without a choice" in out
     assert "flagged by the filter" in out
     (folder,) = tmp_path.iterdir()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from starec_environments.datasets.columns import Columns
-from starec_environments.datasets.faults import Faults
+from starec_environments.datasets.faults import Faults, Mask
 from starec_environments.datasets.ratings import blank_cells
 from starec_sim.errors import DataError
 from starec_sim.types import IntArray
@@ -21,6 +21,8 @@ LATEST = 2**62
 _SECONDS_OF_1973, _OTHER_UNIT = 10**8, 500
 """Smaller numbers are no times since 1970. Those of one unit, from 1973 to 2100, differ by a factor
 of 40 at most."""
+_FAR = 5
+"""Times of one log, since 1980, differ by a smaller factor than this from the one in the middle."""
 _ZONE = re.compile(r"\s*(?:UTC|GMT|Z)$")
 """Names of the zone of UTC, with which many logs end their dates."""
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]")
@@ -42,7 +44,8 @@ def read_times(
         faults: What to do with cells that are no time.
 
     Raises:
-        DataError: A time is neither a finite number nor a date, or it is negative.
+        DataError: A time is neither a finite number nor a date, is negative, or is decades away
+            from all others.
     """
     if name is None:
         return np.arange(len(table), dtype=np.int64)
@@ -58,7 +61,41 @@ def read_times(
         what = f"not written as {written}" if written is not None else expected
         faults.found_rows(table, wrong & ~blank, name, f'the time "{{}}" is {what}', without)
     _check_unit(table, name, times[~wrong])
+    far = far_from_others(times, wrong)
+    faults.found_rows(table, far, name, FAR, without)
     return times
+
+
+FAR = 'the time "{}" is decades away from all others: cut off, or another word for unknown'
+"""What is wrong with such a time."""
+
+
+def far_from_others(times: IntArray, wrong: Mask) -> Mask:
+    """Return which times since 1970 are decades away from most others, with nothing between.
+
+    A file that was cut in the middle of a number ends with one, and some logs write 0 for unknown.
+
+    Args:
+        times: All of them.
+        wrong: Which do not count.
+
+    >>> far_from_others(np.array([978133840, 978300019, 97813]), np.zeros(3, bool)).tolist()
+    [False, False, True]
+    """
+    none = np.zeros(len(times), bool)
+    known = times[~wrong]
+    middle = float(np.median(known)) if len(known) else 0.0
+    if middle < _SECONDS_OF_1973:
+        return none  # these count the rows, say
+    low, high = (times < middle / _FAR) & ~wrong, (times > middle * _FAR) & ~wrong
+    usual = times[~(low | high | wrong)]
+    if len(usual) < 2:
+        return none
+    if low.any() and times[low].max() * 2 > usual.min():
+        low = none
+    if high.any() and usual.max() * 2 > times[high].min():
+        high = none
+    return low | high
 
 
 def _check_unit(table: Columns, name: str, times: IntArray) -> None:
