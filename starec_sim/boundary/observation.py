@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from math import isfinite
 from typing import Any, cast
@@ -10,6 +11,7 @@ import numpy as np
 
 from starec_sim.boundary.values import (
     LARGEST,
+    WORD_CHARACTERS,
     BrokenContract,
     count,
     experiences,
@@ -24,9 +26,10 @@ from starec_sim.boundary.values import (
     text,
     unique,
     whole_number,
+    word,
 )
 from starec_sim.tasks import BUILT_IN, FEED, SKIP, Act, Amount, Task
-from starec_sim.types import Action, Decision, Feedback, Observation
+from starec_sim.types import Action, Decision, Experience, Feedback, Observation
 
 _INT, _STR = {int}, {str}
 
@@ -104,6 +107,7 @@ def checked_feedback(value: Any, observation: Observation, items: int) -> Feedba
                     f"the experiences hold item {experience.item}, which was not shown",
                     "reveal only items of observation.slate",
                 )
+        _check_once(revealed)
     target = feedback.target
     if target is not None:
         target = whole_number(target, "the target")
@@ -115,7 +119,7 @@ def checked_feedback(value: Any, observation: Observation, items: int) -> Feedba
             f"the ending is {shown(feedback.ending)}; it must be text",
             'write "" where the visit goes on',
         )
-    ending = text(feedback.ending, "the ending")
+    ending = word(feedback.ending, "the ending")
     return replace(feedback, experiences=revealed, target=target, reward=reward, ending=ending)
 
 
@@ -295,6 +299,8 @@ def _is_plain_action(action: Action, task: Task) -> bool:
 def _is_plain_feedback(value: Any, observation: Observation, items: int) -> bool:
     if type(value) is not Feedback or type(value.ending) is not str or not value.ending.isascii():
         return False
+    if len(value.ending) > WORD_CHARACTERS or not value.ending.isprintable():
+        return False
     if type(value.reward) is not dict:
         return False
     for name, part in value.reward.items():
@@ -307,6 +313,21 @@ def _is_plain_feedback(value: Any, observation: Observation, items: int) -> bool
         return False
     if experiences(value.experiences, items, "the experiences") is not value.experiences:
         return False
-    return observation.task.ranks or all(
-        experience.item in observation.slate for experience in value.experiences
-    )
+    if observation.task.ranks:
+        return True
+    revealed = [experience.item for experience in value.experiences]
+    once = set(revealed)
+    return len(once) == len(revealed) and once.issubset(observation.slate)
+
+
+def _check_once(revealed: Sequence[Experience]) -> None:
+    """Refuse experiences with the same item, source and action."""
+    seen = set()
+    for each in revealed:
+        same = (each.item, each.source, each.action)
+        if same in seen:
+            raise BrokenContract(
+                f'the experiences hold item {each.item} twice with the action "{each.action}"',
+                "reveal each item once in a step, or tell its actions apart by Experience.action",
+            )
+        seen.add(same)

@@ -106,6 +106,38 @@ AT_PAGE = r"{}\(user u0, round 1, page 1\)"
             id="feedback for an item not shown",
         ),
         pytest.param(
+            """
+            def respond(self, *call):
+                said = super().respond(*call)
+                return Feedback(said.experiences * 2, ending="done")
+            """,
+            AT_PAGE.format("respond"),
+            r'the experiences hold item \d twice with the action ""',
+            id="one experience twice",
+        ),
+        pytest.param(
+            "def respond(self, *_): return Feedback((), ending='because ' * 9)",
+            AT_PAGE.format("respond"),
+            "the ending is 'because because.*, of 72 characters; at most 60",
+            id="an ending that is a text",
+        ),
+        pytest.param(
+            "def respond(self, *_): return Feedback((), ending='done\\x1b[2J')",
+            AT_PAGE.format("respond"),
+            "the ending is .*, which holds a line break or another control character",
+            id="an ending with a control character",
+        ),
+        pytest.param(
+            """
+            def respond(self, user, steps, observation, decision):
+                seen = Experience(observation.slate[0], 4.0, "a\\nb")
+                return Feedback((seen,), ending="done")
+            """,
+            AT_PAGE.format("respond"),
+            r"the experiences: the source of item \d is 'a",
+            id="a source of two lines",
+        ),
+        pytest.param(
             "def rating(self, item): return 9.0",
             AT_PAGE.format("respond"),
             r"the experiences: the rating of item \d is 9; ratings are stars from 0 to 5",
