@@ -549,3 +549,66 @@ class TestPackedFiles:
         parquet.write_table(pa.table({"user_id": same, "item_id": same}), here / "log.parquet")
         error = asked("log.parquet")
         assert "1,200,000 rows" in error.message and "CSV" in error.hint
+
+
+class TestOfSpreadsheetsAndPrograms:
+    """What spreadsheets, databases and pandas make of ids, times, ratings and headers."""
+
+    def test_ids_that_a_spreadsheet_rounded_are_named(self, here):
+        write(here / "log.csv", HEADER + rows("{user},9.78E+{item:02},{rating},{time}\n"))
+        assert "a number that a spreadsheet has rounded" in asked("log.csv").message
+
+    @pytest.mark.parametrize("nobody", ["nan", "NULL", "None", "\\N", "<NA>"])
+    def test_a_missing_user_is_no_user_of_that_name(self, here, nobody):
+        write(here / "log.csv", HEADER + rows() + f"{nobody},3,4,1500000000\n")
+        assert "which programs write where there is none" in asked("log.csv").message
+        assert len(load("log.csv", bad_lines="skip").users) == 6
+
+    @pytest.mark.parametrize("none", ["NULL", "None", "\\N", "N/A"])
+    def test_a_missing_rating_is_blank_in_any_program(self, here, none):
+        write(here / "log.csv", HEADER + rows() + f"9,3,{none},1500000000\n")
+        assert "the rating is blank" in asked("log.csv").message
+        assert np.isnan(load("log.csv", unrated="blank").log.ratings).sum() == 1
+
+    @pytest.mark.parametrize("form", ["2020010{user}", "2020010{user}10150{n}"])
+    def test_dates_without_separators_are_no_seconds(self, here, form):
+        lines = rows("{user},{item},{rating}," + form + "\n")
+        write(here / "log.csv", HEADER + lines)
+        hint = asked("log.csv").hint
+        assert "data.time_format=%Y%m%d" in hint
+        times = load("log.csv", time_format=hint.partition("time_format=")[2]).log.times
+        assert times.min() > 1_577_836_799
+
+    def test_days_of_a_spreadsheet_keep_their_hours_or_are_refused(self, here):
+        write(here / "log.csv", HEADER + rows("{user},{item},{rating},4383{user}.2{n}5\n"))
+        assert "the hours would be cut off" in asked("log.csv").message
+
+    def test_a_rating_under_an_unusual_name_is_asked_about(self, here):
+        header = "User ID,Item ID,Rating (1-5),Date\n"
+        write(here / "log.csv", header + rows("{user},{item},{rating},2020-01-0{user}\n"))
+        assert "'data.columns.rating=Rating (1-5)'" in asked("log.csv").hint
+        assert len(values(load("log.csv", columns={"rating": "Rating (1-5)"}))) == 5
+
+    @pytest.mark.parametrize(
+        ("name", "text", "said"),
+        [
+            ("log.csv", "sep=;\nuser_id;item_id\n1;2\n", "remove its first line"),
+            ("log.csv", "# made in 2020\nuser_id,item_id\n1,2\n", "remove its first line"),
+            ("log.jsonl", '{"user_id": 1, "item_id": 2}\n', "this is JSON with other keys"),
+            ("u1.base", "1\t2\t3\t881250949\n", "name the table itself"),
+            ("mv_1.txt", "1:\n1488844,3,2005-09-06\n", "a block of lines for each item"),
+            ("train.txt", "0 1 2 3\n1 3 4\n", "4 fields between spaces"),
+            ("log.csv", "u1,Game 1,purchase,1.0\n", "--set 'data.header="),
+        ],
+        ids=["sep", "comment", "json", "no ending", "netflix", "lightgcn", "no header"],
+    )
+    def test_the_hint_comes_from_the_first_line(self, here, name, text, said):
+        write(here / "data" / name, text)
+        assert said in asked("data").hint
+
+    def test_users_of_another_layout_do_not_make_movielens_1m(self, here):
+        stars = rows("{user}::{item:07}::{rating}::{time}\n")
+        write(here / "m" / "ratings.dat", stars)
+        write(here / "m" / "movies.dat", titles("{item:07}::Film {item} (2010)::Drama\n"))
+        write(here / "m" / "users.dat", titles("{item}::177651718\n"))
+        assert len(load("m").log.users) == 60
