@@ -11,10 +11,15 @@ import numpy as np
 
 from starec_sim.boundary.values import (
     LARGEST,
+    LONGEST_TEXT,
+    MOST_NAMES,
+    NAME_CHARACTERS,
     WORD_CHARACTERS,
     BrokenContract,
+    bounded,
     count,
     experiences,
+    few,
     finite_number,
     flag,
     instance,
@@ -58,12 +63,12 @@ def checked_observation(value: Any, items: int) -> Observation:
     page = whole_number(observation.page, "the page")
     if page < 1:
         raise BrokenContract(f"the page is {page}; pages count from 1")
-    context = text(observation.context, "the context")
+    context = bounded(text(observation.context, "the context"), "the context")
     return replace(observation, task=task, slate=slate, cards=cards, page=page, context=context)
 
 
 def _card(value: Any) -> str:
-    card = text(value, "a card")
+    card = bounded(text(value, "a card"), "a card")
     if "\n" in card:
         raise BrokenContract(
             f"a card is {shown(card)}, which has more than one line; a prompt has a line for each",
@@ -114,6 +119,7 @@ def checked_feedback(value: Any, observation: Observation, items: int) -> Feedba
         if target not in slate:
             raise BrokenContract(f"the target is item {target}, which was not shown")
     reward = mapping(feedback.reward, "the reward", finite_number)
+    few(reward, "the parts of the reward")
     if not isinstance(feedback.ending, str):
         raise BrokenContract(
             f"the ending is {shown(feedback.ending)}; it must be text",
@@ -240,6 +246,8 @@ def _is_plain_observation(value: Any, items: int) -> bool:
         and set(map(type, value.cards)) == _STR
         and is_plain_text(joined := "".join(value.cards))
         and "\n" not in joined
+        and len(joined) <= LONGEST_TEXT
+        and len(value.context) <= LONGEST_TEXT
         and len(value.cards) == len(value.slate) == len(set(value.slate))
         and min(value.slate) >= 0
         and max(value.slate) < items
@@ -301,12 +309,12 @@ def _is_plain_feedback(value: Any, observation: Observation, items: int) -> bool
         return False
     if len(value.ending) > WORD_CHARACTERS or not value.ending.isprintable():
         return False
-    if type(value.reward) is not dict:
+    if type(value.reward) is not dict or len(value.reward) > MOST_NAMES:
         return False
     for name, part in value.reward.items():
         if type(name) is not str or type(part) is not float or not isfinite(part):
             return False
-        if not name.isascii():
+        if not name.isascii() or not name.isprintable() or len(name) > NAME_CHARACTERS:
             return False
     target = value.target
     if target is not None and (type(target) is not int or target not in observation.slate):

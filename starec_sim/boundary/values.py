@@ -154,6 +154,33 @@ WORD_CHARACTERS = 60
 """The most characters of an ending or a source."""
 
 
+LONGEST_TEXT = 200_000
+"""The most characters of a card, and of the context of a page: a prompt holds all of them."""
+MOST_NAMES = 1_000
+"""The most figures of a round, and parts of a reward: the record and each table hold all."""
+NAME_CHARACTERS = 200
+"""The most characters of such a name."""
+
+
+def bounded(plain: str, what: str) -> str:
+    """Refuse a text that no prompt can hold."""
+    if len(plain) > LONGEST_TEXT:
+        raise BrokenContract(f"{what} has {len(plain):,} characters; at most {LONGEST_TEXT:,}")
+    return plain
+
+
+def few(names: Mapping[str, Any], what: str) -> None:
+    """Refuse more names than a table can hold, and names that are long or no line."""
+    if len(names) > MOST_NAMES:
+        raise BrokenContract(f"{what} have {len(names):,} names; at most {MOST_NAMES:,}")
+    for name in names:
+        if len(name) > NAME_CHARACTERS or not name.isprintable():
+            raise BrokenContract(
+                f"a name in {what} is {shown(name)}; it must be one line of at most "
+                f"{NAME_CHARACTERS} characters"
+            )
+
+
 def word(value: Any, what: str) -> str:
     """Return a short text of one line without control characters."""
     plain = text(value, what)
