@@ -8,6 +8,7 @@ replicates, and a single replicate has no interval.
 from __future__ import annotations
 
 import math
+from array import array
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -246,17 +247,9 @@ def _read_samples(
         window: The rounds over which means are taken.
     """
     trials = list(seeds)
-    by_user: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    visits = _VisitValues(reader, trials)
     by_seed: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    of_users: dict[str, dict[int, dict[str, list[float]]]] = defaultdict(
-        lambda: defaultdict(lambda: defaultdict(list))
-    )
     of_rounds: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for _, round, _, user, metrics in queries.visit_metrics(reader.db, trials):
-        for name, value in metrics.items():
-            of_users[name][round][user].append(value)
-            if round in window:
-                by_user[name][user].append(value)
     rounds = 0
     for trial, round, name, mean in queries.round_metrics(reader.db, trials):
         rounds = max(rounds, round + 1)
@@ -267,25 +260,66 @@ def _read_samples(
                 by_seed[name][str(seeds[trial])].append(mean)
     samples = {}
     for name, means in of_rounds.items():
-        per_user = name in of_users
-        units = by_user[name] if per_user else by_seed[name]
+        per_user = name in visits.names
+        of_seeds = {seed: float(np.mean(values)) for seed, values in by_seed[name].items()}
         # A user who visits in several seeds counts once.
         spreads = [
             student_interval(
-                [float(np.mean(values)) for values in of_users[name][round].values()]
+                list(visits.means(name, range(round, round + 1)).values())
                 if per_user
                 else means[round]
             )
             for round in range(rounds)
         ]
         samples[name] = MetricSamples(
-            {unit: float(np.mean(values)) for unit, values in units.items()},
-            {seed: float(np.mean(values)) for seed, values in by_seed[name].items()},
+            visits.means(name, window) if per_user else of_seeds,
+            of_seeds,
             tuple(student_interval(means[round]).mean for round in range(rounds)),
             tuple(spread.high - spread.mean for spread in spreads),
             per_user,
         )
     return samples
+
+
+class _VisitValues:
+    """The metrics of all visits of one arm, 12 bytes a value: a record has millions of them."""
+
+    def __init__(self, reader: Reader, trials: Sequence[int]) -> None:
+        self._rows: dict[str, int] = {}
+        self._values: dict[str, dict[tuple[int, int], _RoundValues]] = defaultdict(dict)
+        for trial, round, _, user, metrics in queries.visit_metrics(reader.db, trials):
+            row = self._rows.setdefault(user, len(self._rows))
+            for name, value in metrics.items():
+                rounds = self._values[name]
+                users, values = rounds.get((trial, round)) or rounds.setdefault(
+                    (trial, round), _RoundValues(array("i"), array("d"))
+                )
+                users.append(row)
+                values.append(value)
+
+    @property
+    def names(self) -> Collection[str]:
+        return self._values.keys()
+
+    def means(self, name: str, rounds: range) -> dict[str, float]:
+        """Return the mean of a metric for each user who has a value in some rounds."""
+        of_rows: dict[int, array[float]] = {}
+        for (_, round), (users, values) in self._values[name].items():
+            if round in rounds:
+                for row, value in zip(users, values, strict=True):
+                    of_rows.setdefault(row, array("d")).append(value)
+        ids = list(self._rows)
+        return {
+            ids[row]: values[0] if len(values) == 1 else float(np.mean(values))
+            for row, values in of_rows.items()
+        }
+
+
+class _RoundValues(NamedTuple):
+    """A metric in one round of a trial: rows of users, and what each of them has."""
+
+    users: array[int]
+    values: array[float]
 
 
 def _any_positive(samples: Mapping[str, MetricSamples], name: str) -> bool:

@@ -13,7 +13,8 @@ import hashlib
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,9 @@ _INTERNAL, _CLIENT = 1, 3
 _ERROR = 2
 """The status of a span whose call failed."""
 _TIMEOUT_S = 10.0
+_IDS = ("traceId", "spanId", "parentSpanId")
+_NOT_THIS_FORM = 415
+"""The status of a collector that takes no requests in JSON."""
 
 
 def write_otel(run: Path, file: Path) -> int:
@@ -71,15 +75,20 @@ def send_otel(run: Path, endpoint: str) -> int:
     local = parts.hostname in ("localhost", "127.0.0.1", "::1")
     handlers = [urllib.request.ProxyHandler({})] if local else []
     opener, spans = urllib.request.build_opener(*handlers), 0
+    encode, content_type = _as_json, "application/json"
     for request, count in _requests(run):
-        body = json.dumps(request).encode()
-        post = urllib.request.Request(url, body, {"Content-Type": "application/json"})
         try:
-            opener.open(post, timeout=_TIMEOUT_S).close()
+            try:
+                _post(opener, url, encode(request), content_type)
+            except urllib.error.HTTPError as error:
+                if error.code != _NOT_THIS_FORM or encode is not _as_json:
+                    raise
+                encode, content_type = _protobuf_encoder(parts.netloc), "application/x-protobuf"
+                _post(opener, url, encode(request), content_type)
         except urllib.error.HTTPError as error:
             raise RunError(
                 f"the collector at {parts.netloc} answers {error.code} after {spans} spans",
-                hint="it must take OTLP over HTTP in JSON",
+                hint=f"it must take OTLP over HTTP at {url}",
             ) from None
         except OSError as error:
             raise RunError(
@@ -89,6 +98,47 @@ def send_otel(run: Path, endpoint: str) -> int:
             ) from None
         spans += count
     return spans
+
+
+def _post(opener: urllib.request.OpenerDirector, url: str, body: bytes, content_type: str) -> None:
+    request = urllib.request.Request(url, body, {"Content-Type": content_type})
+    opener.open(request, timeout=_TIMEOUT_S).close()
+
+
+def _as_json(request: dict[str, Any]) -> bytes:
+    return json.dumps(request).encode()
+
+
+def _protobuf_encoder(collector: str) -> Callable[[dict[str, Any]], bytes]:
+    """Return what writes requests in binary, for collectors such as Phoenix that take no JSON."""
+    try:
+        from google.protobuf.json_format import ParseDict
+        from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
+    except ImportError:
+        raise RunError(
+            f"the collector at {collector} takes no JSON, and binary requests need the package "
+            "opentelemetry-proto",
+            hint="pip install 'starec-sim[interop]'",
+        ) from None
+
+    def encode(request: dict[str, Any]) -> bytes:
+        message = trace_service_pb2.ExportTraceServiceRequest()
+        # Ids are hexadecimal in OTLP's JSON, and base64 in that of protobuf.
+        encoded: bytes = ParseDict(_with_base64_ids(request), message).SerializeToString()
+        return encoded
+
+    return encode
+
+
+def _with_base64_ids(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_with_base64_ids(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: b64encode(bytes.fromhex(each)).decode() if key in _IDS else _with_base64_ids(each)
+        for key, each in value.items()
+    }
 
 
 def _requests(run: Path) -> Iterator[tuple[dict[str, Any], int]]:

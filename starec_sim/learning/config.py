@@ -17,6 +17,7 @@ from starec_sim.experiment import Experiment
 from starec_sim.learning.advantages import Objective
 from starec_sim.learning.learner import Optimisation
 from starec_sim.learning.models import Lora, Method
+from starec_sim.learning.pairs import PairSettings
 from starec_sim.learning.rewards import DEFAULT_REWARDS, Rewards, check_names
 from starec_sim.learning.rollouts import Groups
 from starec_sim.plugins import Spec
@@ -88,7 +89,7 @@ class Grpo(FromFeedback):
     objective: Objective = Objective()
 
 
-class Dpo(FromFeedback):
+class Dpo(FromFeedback, PairSettings):
     """Stage 2 by Direct Preference Optimisation: pairs of answers of a group."""
 
     name = "dpo"
@@ -96,8 +97,6 @@ class Dpo(FromFeedback):
 
     beta: float = Field(default=0.1, gt=0)
     """How strongly the policy is held to its reference."""
-    pairs: int = Field(default=1, ge=1)
-    """Pairs of a group: its best answer with its worst, the second best with the second worst."""
 
 
 class Validation(Settings):

@@ -13,27 +13,19 @@ plays itself, as for GRPO, with the same rewards.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from starec_sim.learning.advantages import SMALLEST_DEVIATION
 from starec_sim.learning.config import Dpo
 from starec_sim.learning.learner import Learner, Update
 from starec_sim.learning.packing import TrainingRow
+from starec_sim.learning.pairs import Pair, pairs_of
 from starec_sim.learning.rows import Rollout, by_group
 from starec_sim.learning.split import group_batches
 from starec_sim.learning.stage_step import StageStep
 from starec_sim.rng import Streams
-
-
-class Pair(NamedTuple):
-    """Two answers to one question."""
-
-    chosen: Rollout
-    rejected: Rollout
 
 
 def dpo_step(
@@ -75,21 +67,6 @@ def dpo_step(
         "preferred": float(np.mean(np.array(margins) > 0)) if margins else float("nan"),
     }
     return StageStep(updates, seen, alone, equal, own)
-
-
-def pairs_of(group: Sequence[Rollout], most: int) -> list[Pair]:
-    """Return the k-th best answer with the k-th worst, for k from 1, where their rewards differ.
-
-    Args:
-        group: Answers to one question.
-        most: The greatest number of pairs.
-    """
-    ranked = sorted(group, key=lambda rollout: rollout.reward, reverse=True)
-    pairs: list[Pair] = []
-    for best, worst in zip(ranked[: len(ranked) // 2], reversed(ranked), strict=False):
-        if best.reward - worst.reward > SMALLEST_DEVIATION and len(pairs) < most:
-            pairs.append(Pair(best, worst))
-    return pairs
 
 
 def prefer(learner: Learner, pairs: Sequence[Pair], beta: float) -> tuple[Update, list[float]]:

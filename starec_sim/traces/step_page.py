@@ -351,7 +351,8 @@ def _no_visit(reader: Reader, trial: RecordedTrial, user_id: str) -> RunError:
     if not visited:
         return RunError(
             f"{user_id} has not visited in any round so far",
-            hint="wait if the run goes on; `starec show RUN` names users who have",
+            hint="wait if the run goes on; users who have: "
+            f"starec show {shlex.quote(str(reader.path.parent))}",
         )
     arms = list(dict.fromkeys(t.arm for t in visited))
     listed = ", ".join(f'"{arm}"' for arm in arms[:5]) + (", ..." if len(arms) > 5 else "")

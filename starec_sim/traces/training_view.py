@@ -14,6 +14,7 @@ from starec_sim.errors import RunError
 from starec_sim.glossary import metric_info
 from starec_sim.learning.advantages import Objective, advantages, earned, is_equal
 from starec_sim.learning.checkpoints import CheckpointStore
+from starec_sim.learning.pairs import PairSettings, pairs_of
 from starec_sim.learning.rewards import DEFAULT_REWARDS
 from starec_sim.learning.rows import Rollout, by_group
 from starec_sim.learning.trials import FOLLOW_UP, TEACHER_TRIAL, is_validation
@@ -70,6 +71,16 @@ class GroupMember:
 
 
 @dataclass(frozen=True, slots=True)
+class PreferredPair:
+    """Two answers of a group that DPO compares, by their numbers."""
+
+    chosen: int
+    rejected: int
+    margin: float
+    """How much more reward the chosen one earned."""
+
+
+@dataclass(frozen=True, slots=True)
 class Group:
     """One group: answers to the same question, each with its reward and advantage."""
 
@@ -79,6 +90,8 @@ class Group:
     at: StepAddress | None
     """The step of the simulation that was answered."""
     members: tuple[GroupMember, ...]
+    pairs: tuple[PreferredPair, ...] | None
+    """What DPO learned from; None in a training with GRPO, which learns from advantages."""
     mean: float
     std: float
     zero_variance: bool
@@ -173,7 +186,8 @@ def read_group(folder: Path, reader: Reader, step: int, group: str) -> Group:
         _member(number, rollout, float(advantage), answers)
         for number, (rollout, advantage) in enumerate(zip(found, better, strict=True), 1)
     )
-    return Group(step, group, row.node, row.at, members, row.mean, row.std, is_equal(gained))
+    pairs = _pairs(folder, found)
+    return Group(step, group, row.node, row.at, members, pairs, row.mean, row.std, is_equal(gained))
 
 
 def groups_of(
@@ -221,10 +235,32 @@ def reward_weights(folder: Path) -> Mapping[str, float]:
     return {str(name): float(weight) for name, weight in weights.items()}
 
 
+def _pairs(folder: Path, group: Sequence[Rollout]) -> tuple[PreferredPair, ...] | None:
+    """Return the pairs of a group; None in a training without DPO."""
+    dpo = _train(folder).get("dpo")
+    if dpo is None:
+        return None
+    settings = {"pairs": dpo["pairs"]} if "pairs" in dpo else {}
+    most = validate(PairSettings, settings, "train.dpo").pairs
+    numbers = {id(rollout): number for number, rollout in enumerate(group, 1)}
+    return tuple(
+        PreferredPair(
+            numbers[id(pair.chosen)],
+            numbers[id(pair.rejected)],
+            pair.chosen.reward - pair.rejected.reward,
+        )
+        for pair in pairs_of(group, most)
+    )
+
+
 def _stage_2(folder: Path) -> Mapping[str, Any]:
-    config = yaml_files.parse(configuration(folder), str(folder / CONFIG))
-    train = config.get("train") or {}
+    train = _train(folder)
     return train.get("grpo") or train.get("dpo") or {}
+
+
+def _train(folder: Path) -> Mapping[str, Any]:
+    config = yaml_files.parse(configuration(folder), str(folder / CONFIG))
+    return config.get("train") or {}
 
 
 def _steps_on_disk(folder: Path) -> list[int]:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
@@ -113,6 +114,49 @@ def test_a_collector_on_this_machine_gets_every_span(recorded, monkeypatch):
         send_otel(recorded, f"http://127.0.0.1:{server.server_port}")
     with pytest.raises(RunError, match="no address of a collector"):
         send_otel(recorded, "ftp://somewhere")
+
+
+@pytest.fixture
+def without_json():
+    """Yield a collector that takes no JSON, with a list of the requests that it takes."""
+    posted = []
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["content-length"]))
+            takes = self.headers["content-type"] == "application/x-protobuf"
+            posted.extend([body] * takes)
+            self.send_response(200 if takes else 415)
+            self.end_headers()
+
+        def log_message(self, *others):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Collector) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", posted
+        server.shutdown()
+
+
+def test_a_collector_that_takes_no_json_gets_protobuf(recorded, tmp_path, without_json):
+    pytest.importorskip("opentelemetry.proto", reason="needs opentelemetry-proto")
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+    address, posted = without_json
+    count = send_otel(recorded, address)
+    requests = map(ExportTraceServiceRequest.FromString, posted)
+    spans = [span for each in requests for span in each.resource_spans[0].scope_spans[0].spans]
+    write_otel(recorded, tmp_path / "spans.jsonl")
+    written = spans_in(tmp_path / "spans.jsonl")
+    assert len(spans) == count
+    assert [span.span_id.hex() for span in spans] == [span["spanId"] for span in written]
+
+
+def test_protobuf_without_its_package_says_how_to_get_it(recorded, without_json, monkeypatch):
+    monkeypatch.setitem(sys.modules, "opentelemetry.proto.collector.trace.v1", None)
+    with pytest.raises(RunError, match="takes no JSON") as raised:
+        send_otel(recorded, without_json[0])
+    assert raised.value.hint == "pip install 'starec-sim[interop]'"
 
 
 def test_trajectories_are_those_that_the_models_of_atif_take(starec, recorded, tmp_path):

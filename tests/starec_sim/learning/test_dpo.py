@@ -6,9 +6,10 @@ import pytest
 
 from starec_sim.errors import ConfigError
 from starec_sim.learning.config import Dpo, Training
-from starec_sim.learning.dpo import Pair, dpo_step, pairs_of, prefer
+from starec_sim.learning.dpo import dpo_step, prefer
 from starec_sim.learning.learner import Learner, Optimisation
 from starec_sim.learning.models import TrainedWeights
+from starec_sim.learning.pairs import Pair, pairs_of
 from starec_sim.learning.rows import Rollout, TokenRow
 from starec_sim.rng import Streams
 from starec_sim.settings import validate

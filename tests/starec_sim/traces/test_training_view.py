@@ -2,7 +2,7 @@ import shutil
 
 import pytest
 
-from starec_sim.errors import RunError
+from starec_sim.errors import ConfigError, RunError
 from starec_sim.learning.advantages import Objective
 from starec_sim.learning.checkpoints import CheckpointStore, RoundRollouts
 from starec_sim.learning.grpo import make_batch
@@ -106,3 +106,16 @@ def test_damaged_rollouts_are_named(training, tmp_path):
     (folder / "rollouts" / "000000.json.z").write_bytes(b"nothing")
     with pytest.raises(RunError, match=r"rollouts .* are damaged"):
         page(folder)
+
+
+def test_a_group_of_dpo_has_pairs_of_answers(training, tmp_path):
+    folder = shutil.copytree(training, tmp_path / "run")
+    with reading(folder) as reader:
+        assert read_group(folder, reader, 1, "0/0/2/0/fast").pairs is None
+        (folder / "config.yaml").write_text("train: {dpo: {pairs: 2}}\n")
+        pairs = read_group(folder, reader, 1, "0/0/2/0/fast").pairs
+        assert [(p.chosen, p.rejected, p.margin) for p in pairs] == [(1, 3, 1.0), (4, 2, 1.0)]
+        assert read_group(folder, reader, 1, "0/0/3/0/fast").pairs == ()
+        (folder / "config.yaml").write_text("train: {dpo: {pairs: none}}\n")
+        with pytest.raises(ConfigError, match=r"train\.dpo"):
+            read_group(folder, reader, 1, "0/0/2/0/fast")

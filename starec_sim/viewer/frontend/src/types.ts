@@ -374,6 +374,8 @@ export interface Group {
   mean: number;
   std: number;
   zero_variance: boolean;
+  /** What DPO compared, by numbers of answers; null in a training with GRPO. */
+  pairs: { chosen: number; rejected: number; margin: number }[] | null;
   members: {
     number: number;
     reward: number;

@@ -49,6 +49,7 @@ export function GroupView({ run, route }: ViewProps) {
                 </>
               )}
               mean {number(group.mean)}, deviation {number(group.std)}
+              {group.pairs && ` · ${count(group.pairs.length, "pair")}, learned from with DPO`}
               {group.zero_variance && (
                 <strong class="warn"> · all rewards are equal: the group teaches nothing</strong>
               )}
@@ -66,7 +67,7 @@ export function GroupView({ run, route }: ViewProps) {
                 {[...group.members]
                   .sort((a, b) => b.advantage - a.advantage)
                   .map((member) => (
-                    <Answer key={member.number} member={member} />
+                    <Answer key={member.number} member={member} learned={learnedAs(group, member)} />
                   ))}
               </div>
             </Part>
@@ -85,7 +86,6 @@ function titleOf({ at, members, group }: Group): string {
 
 function columns(group: Group): Column<Member>[] {
   const names = [...new Set(group.members.flatMap((member) => Object.keys(member.components)))];
-  const largest = Math.max(1e-9, ...group.members.map((member) => Math.abs(member.advantage)));
   return [
     { name: "number", head: "#", value: (member) => member.number },
     { name: "reward", head: "reward", value: (member) => member.reward },
@@ -94,6 +94,15 @@ function columns(group: Group): Column<Member>[] {
       head: visible(name),
       value: (member) => member.components[name],
     })),
+    ...(group.pairs ? pairColumns(group) : advantageColumns(group)),
+    { name: "tokens", head: "tokens", value: (member) => member.tokens },
+    { name: "version", head: "weights", value: (member) => member.version, filters: true },
+  ];
+}
+
+function advantageColumns(group: Group): Column<Member>[] {
+  const largest = Math.max(1e-9, ...group.members.map((member) => Math.abs(member.advantage)));
+  return [
     {
       name: "advantage",
       head: "advantage",
@@ -107,9 +116,34 @@ function columns(group: Group): Column<Member>[] {
       value: () => null,
       cell: (member) => <AdvantageBar share={member.advantage / largest} />,
     },
-    { name: "tokens", head: "tokens", value: (member) => member.tokens },
-    { name: "version", head: "weights", value: (member) => member.version, filters: true },
   ];
+}
+
+/** Of DPO: which answer was preferred to which, and how much more it earned. */
+function pairColumns(group: Group): Column<Member>[] {
+  return [
+    { name: "pair", head: "pair", value: (member) => pairOf(group, member)?.number },
+    { name: "role", head: "role", value: (member) => pairOf(group, member)?.role ?? "in no pair", filters: true },
+    { name: "margin", head: "margin of reward", value: (member) => pairOf(group, member)?.margin },
+  ];
+}
+
+function pairOf(group: Group, member: Member) {
+  const pairs = group.pairs ?? [];
+  const pair = pairs.find((each) => [each.chosen, each.rejected].includes(member.number));
+  return (
+    pair && {
+      number: pairs.indexOf(pair) + 1,
+      role: pair.chosen === member.number ? "chosen" : "rejected",
+      margin: pair.margin,
+    }
+  );
+}
+
+function learnedAs(group: Group, member: Member): string {
+  if (!group.pairs) return `advantage ${signed(member.advantage)}`;
+  const pair = pairOf(group, member);
+  return pair ? `${pair.role} in pair ${pair.number}` : "in no pair";
 }
 
 /** A bar right of the middle for what was reinforced, left of it for what was weakened. */
@@ -129,14 +163,14 @@ function AdvantageBar({ share }: { share: number }) {
   );
 }
 
-function Answer({ member }: { member: Member }) {
+function Answer({ member, learned }: { member: Member; learned: string }) {
   const [tokens, setTokens] = useState(false);
   return (
     <section class="card" aria-label={`Answer ${member.number}`}>
       <h3>
         Answer {member.number}{" "}
         <span class="quiet">
-          reward {number(member.reward)}, advantage {signed(member.advantage)}
+          reward {number(member.reward)}, {learned}
         </span>
       </h3>
       {member.tokens_colored && (
