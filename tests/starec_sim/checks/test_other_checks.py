@@ -66,6 +66,7 @@ def test_what_is_sound_passes_all_checks(name):
 SMALL = {"use": "synthetic", "users": 12, "items": 60, "interactions": 12}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "kind", "settings", "data"),
     [

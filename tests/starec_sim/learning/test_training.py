@@ -216,6 +216,7 @@ def test_a_training_by_pairs_goes_on_where_it_was_killed(starec, experiment, tmp
     assert again == pytest.approx([e["loss"] for e in steps], rel=1e-4, nan_ok=True)
 
 
+@pytest.mark.slow
 def test_a_training_can_learn_from_summaries_alone(starec, experiment):
     """A summary is rewarded in the next round, so the first of an episode has nothing to learn."""
     train = {"sft": None, "evaluate": {"users": 0}}

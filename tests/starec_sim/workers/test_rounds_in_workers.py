@@ -72,6 +72,7 @@ def alone(tmp_path_factory):
     return runner.run(Experiment(**VALUES, runs_dir=tmp_path_factory.mktemp("alone")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 3, 16])
 def test_the_digest_does_not_depend_on_the_number_of_workers(
     experiment, in_workers, alone, workers
@@ -110,6 +111,7 @@ def test_a_schedule_and_notes_about_items_reach_the_workers(experiment, in_worke
     assert in_workers(notes).digest == runner.run(notes).digest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", [LEXICAL, COUNTED], ids=["in the workers", "in the parent"])
 def test_a_lost_worker_is_replaced_and_no_known_answer_is_asked_for_again(
     experiment, in_workers, policy
@@ -121,12 +123,14 @@ def test_a_lost_worker_is_replaced_and_no_known_answer_is_asked_for_again(
     assert result.ledger.total("calls") == alone.ledger.total("calls")
 
 
+@pytest.mark.slow
 def test_without_room_for_another_worker_those_that_are_left_play_on(experiment, in_workers, alone):
     result = in_workers(experiment(), lost_after={2: 4}, room=2)
     assert in_workers.transport.started == 2
     assert result.digest == alone.digest
 
 
+@pytest.mark.slow
 def test_a_shard_that_loses_two_workers_pauses_the_run(experiment, in_workers, alone, tmp_path):
     with pytest.raises(PausedError, match=r"exit code 9 in round 1, while it played users in rows"):
         in_workers(experiment(), 1, {1: 2, 2: 2})
@@ -136,6 +140,7 @@ def test_a_shard_that_loses_two_workers_pauses_the_run(experiment, in_workers, a
     )
 
 
+@pytest.mark.slow
 def test_a_budget_is_held_to_over_all_workers(experiment, in_workers, alone, tmp_path):
     limited = experiment(budget={"calls": 20})
     with pytest.raises(PausedError, match="calls 20 of 20"):
@@ -155,6 +160,7 @@ def test_an_endpoint_that_is_gone_pauses_the_run_with_its_own_reason(experiment,
     assert isinstance(paused.value.__cause__, PolicyError), "it came back from the worker whole"
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_the_run_at_its_last_round(
     experiment, in_workers, alone, tmp_path, monkeypatch
 ):
@@ -177,6 +183,7 @@ def test_calls_in_workers_are_counted_for_the_run(experiment, in_workers):
     assert counted == result.ledger.total("calls")
 
 
+@pytest.mark.slow
 def test_a_replay_gives_recorded_answers_to_workers(experiment, in_workers, alone):
     replayed = in_workers(experiment(gateway={"replay": str(alone.folder)}))
     assert replayed.digest == alone.digest
