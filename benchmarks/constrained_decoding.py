@@ -26,7 +26,9 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from starec_agents.star.prompting import StarPrompts
 from starec_environments.datasets.synthetic import Synthetic
 from starec_environments.ranking import RankingEnvironment
+from starec_environments.worlds.news import News
 from starec_environments.worlds.shop import Shop
+from starec_environments.worlds.short_video import ShortVideo
 from starec_sim import Item, Observation, Streams
 from starec_sim.answers import SUMMARY_WORDS, read_decision
 from starec_sim.cards import card
@@ -64,6 +66,8 @@ def questions(users: int, form: Any) -> dict[str, list[Question]]:
         "generated": RankingEnvironment(RankingEnvironment.Config(), dataset, Streams(11)),
         "records": RankingEnvironment(RankingEnvironment.Config(), dataset, Streams(11)),
         "shop": Shop(Shop.Config(users=users), None, Streams(11)),
+        "short video": ShortVideo(ShortVideo.Config(users=users), None, Streams(11)),
+        "news": News(News.Config(users=users), None, Streams(11)),
     }
     spec = importlib.util.spec_from_file_location("coffee_shop", COFFEE_SHOP)
     assert spec and spec.loader

@@ -206,6 +206,19 @@ class RephrasedAgent(Protocol):
 
 
 @runtime_checkable
+class ChecksEnvironment(Protocol):
+    """An agent that cannot play in every environment, and says so before anything is played."""
+
+    def check_environment(self, environment: type) -> None:
+        """Check the class of an environment.
+
+        Raises:
+            ConfigError: The agent cannot play in it.
+        """
+        ...
+
+
+@runtime_checkable
 class DrawnAgent(Protocol):
     """An agent whose visit is a graph that can be drawn."""
 

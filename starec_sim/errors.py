@@ -23,6 +23,8 @@ does not let this request in (403, 404): a filter of prompts, or a key or a mode
 for every request; the run pauses unless the endpoint answers another question. `closed`: the
 endpoint rejects every request (a wrong key, an empty account); the run pauses.
 """
+MEND = "mend the plug-in; --debug shows the traceback"
+"""The hint about an exception whose cause only the author of the plug-in knows."""
 
 
 class StarecError(Exception):

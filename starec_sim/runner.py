@@ -28,6 +28,7 @@ from starec_sim.runs.reader import reading
 from starec_sim.settings import validate
 from starec_sim.stored_summary import run_summary
 from starec_sim.trials import Trials
+from starec_sim.workers.start import cores
 
 
 class RunResult(NamedTuple):
@@ -107,7 +108,7 @@ def run(experiment: Experiment, events: RunEvents | None = None) -> RunResult:
             manifest.replay_of = ReplayOf(run=name, digest=digest)
         else:
             manifest.fork_of = ForkOf(run=name, digest=digest, round=rounds)
-    announce_tracing(experiment, events)
+    announce(experiment, events)
     folder = create_run(experiment.runs_dir, manifest, config, experiment.seed)
     return _run(folder, trials, events)
 
@@ -176,7 +177,7 @@ def resume(
         check_plugins(here, manifest, code)
         trials = Trials(experiment)
         check_same_code(manifest, trials.prompts())
-        announce_tracing(experiment, events)
+        announce(experiment, events)
         return _run(here, trials, events)
 
 
@@ -228,14 +229,17 @@ def play_trials(open_run: OpenRun, trials: Trials, events: RunEvents | None = No
     open_run.manifest.digest, open_run.manifest.counts = digest, queries.counts(open_run.store.db)
 
 
-def announce_tracing(experiment: Experiment, events: RunEvents | None) -> None:
-    """Tell the user where prompts are sent, if the experiment is traced.
+def announce(experiment: Experiment, events: RunEvents | None) -> None:
+    """Tell the user where prompts are sent, if the experiment is traced, and what is not used.
 
     Raises:
         ConfigError: The server cannot be used.
     """
+    events = events or RunEvents()
+    for note in experiment.executor.notes(cores()):
+        events.message(f"note: {note}")
     if experiment.tracing:
-        (events or RunEvents()).message(check_tracing())
+        events.message(check_tracing())
 
 
 def config_text(experiment: Experiment) -> str:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from starec_sim.boundary.memory_growth import resident_bytes
-from starec_sim.estimate import TrialCosts, dry_run
+from starec_sim.dry_run import TrialCosts, dry_run
 from starec_sim.experiment import Experiment
 from starec_sim.types import NODES
 from starec_sim.workers.start import answered_in_workers
@@ -85,7 +85,7 @@ def plan_scale(experiment: Experiment, users: int, play: int = 64, rounds: int =
     Raises:
         StarecError: A part cannot be built, or a policy does not answer.
     """
-    measured = dry_run(experiment, play, rounds)
+    measured = dry_run(experiment, play, rounds, users)
     times = users / measured.users
     total = np.sum(measured.trials, axis=0) * experiment.replicates * times
     costs = TrialCosts(*total.tolist())

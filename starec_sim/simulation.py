@@ -170,12 +170,14 @@ class Simulation:
             self._recorder.flush()
 
     async def _second_visits(self, visits: Sequence[Visit]) -> list[Visit]:
-        rules = self._rules
-        if rules.calibration is None:
+        """Play the visits of a calibration, in this process."""
+        if self._rules.calibration is None:
             return []
-        return await rules.calibration.play(
-            visits, self._call, rules.concurrency, skip_failed=rules.skip_failed
-        )
+        first = self._round_to_play([visit.user for visit in visits])
+        executor = self._rules.executor
+        here = PerUser() if executor is None or isinstance(executor, PreparedExecutor) else executor
+        played = await here.play(self._rules.calibration.round(first, visits))
+        return [visit for visit in played if isinstance(visit, Visit)]
 
     def _round_to_play(self, users: Sequence[int]) -> RoundToPlay:
         return RoundToPlay(

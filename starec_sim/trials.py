@@ -8,7 +8,8 @@ from contextlib import closing, nullcontext
 from itertools import pairwise
 from typing import NamedTuple
 
-from starec_sim.boundary import ships, watched_calls
+from starec_sim.agent import ChecksEnvironment
+from starec_sim.boundary import PluginBoundary, ships, watched_calls
 from starec_sim.build import Builder, apply_events, build_executor, prompt_hashes
 from starec_sim.environment import Environment
 from starec_sim.errors import ConfigError, RunError, StarecError
@@ -77,10 +78,18 @@ class Trials:
             for part in arm.all():
                 self.builder.agent(part)
                 for each in part.of_kinds():
+                    self._check_environment(each)
                     self.builder.policies(each)
             if self.replayed:
                 for seed in self.seeds:
                     Recording(self.replayed, arm.name, seed).close()
+
+    def _check_environment(self, arm: Arm) -> None:
+        """Let an agent that can say so refuse the environment of an arm."""
+        agent = self.builder.agent(arm)
+        if isinstance(agent, ChecksEnvironment):
+            boundary = PluginBoundary("agent", agent)
+            boundary.call("check_environment", (arm.environment.type,), lambda checked: None)
 
     def prompts(self) -> dict[str, dict[str, str]]:
         """Return the SHA-256 of every prompt template, by arm and name.

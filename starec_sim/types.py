@@ -272,6 +272,10 @@ class ExpectedAnswer:
     """What is asked for, if it is a decision."""
     words: int = 0
     """The longest text besides reasoning, in words; 0 for no limit."""
+    one_of: tuple[str, ...] = ()
+    """What the part `answer` of an interview can say, where that is one of a list."""
+    pattern: str = ""
+    """A regular expression of that part, where it is a number."""
 
 
 @dataclass(frozen=True, slots=True)

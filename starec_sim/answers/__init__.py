@@ -11,6 +11,7 @@ of a prompt uses this package. It knows no agent and needs no torch.
 | `terms` | polarities, stars, experiences, and the counts of a summary |
 | `prompt` | `read_prompt`: what a prompt asks for and shows |
 | `json_schema` | the JSON schema of an answer |
+| `expected` | the answer that a prompt expects |
 | `grammar`, `number_ranges` | the grammar of an answer, for models that are held to it |
 | `parts` | the parts of an answer in either form |
 | `decisions`, `summaries` | strict reading of rankings, actions and texts |
@@ -21,6 +22,7 @@ of a prompt uses this package. It knows no agent and needs no torch.
 
 from starec_sim.answers.decisions import read_decision
 from starec_sim.answers.endings import ending_note
+from starec_sim.answers.expected import expected_answer, schema_of
 from starec_sim.answers.findings import MAX_ANSWER, Findings
 from starec_sim.answers.json_schema import answer_schema, asked_parts
 from starec_sim.answers.labelling import label, labelled, labels
@@ -71,6 +73,7 @@ __all__ = [
     "card_terms",
     "count_line",
     "ending_note",
+    "expected_answer",
     "experience_line",
     "label",
     "labelled",
@@ -82,6 +85,7 @@ __all__ = [
     "read_prompt",
     "read_statements",
     "read_summary",
+    "schema_of",
     "sections",
     "stars",
     "thought",

@@ -20,7 +20,7 @@ from starec_sim.action_arguments import Amount, Argument, FreeText, OneOf, numbe
 from starec_sim.answers.labelling import labels
 from starec_sim.answers.number_ranges import range_pattern
 from starec_sim.answers.summaries import CHARACTERS_A_WORD
-from starec_sim.answers.tags import ACTIONS, NEXT, RANKING, THINK
+from starec_sim.answers.tags import ACTIONS, ANSWER, NEXT, RANKING, THINK
 from starec_sim.tasks import SKIP, ActionKind, Task
 from starec_sim.types import ExpectedAnswer
 
@@ -30,6 +30,8 @@ MOST_LABELS = 64
 _BITS, _LINE_BITS = 62, 7
 _LEAST_CHARACTERS = 8
 """Of the text of an action, however many there may be."""
+_DIGITS = 32
+"""Characters of the longest number of an interview."""
 _CONTROLS = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
 
 
@@ -60,8 +62,7 @@ def answer_grammar(
     # are kept free, if that takes no more than half of the answer.
     spare = min(fixed, max(fixed // 5, max_tokens // 2 - fixed)) + 8
     left = max_tokens - fixed - spare
-    free = [part for part in expected.parts if part not in (RANKING, ACTIONS, NEXT)]
-    share = max(1, left // max(1, len(free) + bool(typed)))
+    share = max(1, left // max(1, len(grammar.texts) + bool(typed)))
     # A token has about two characters where a model is not at home in the language.
     grammar.characters = max(_LEAST_CHARACTERS, 2 * share // max(1, typed))
     return grammar.lark(share)
@@ -98,6 +99,13 @@ class _Grammar:
         """The longest text of an action."""
 
     @property
+    def texts(self) -> list[str]:
+        """The parts that are texts: reasoning, and what has no form of its own."""
+        typed = bool(self._expected.one_of or self._expected.pattern)
+        formed = (RANKING, ACTIONS, NEXT, *((ANSWER,) if typed else ()))
+        return [part for part in self._expected.parts if part not in formed]
+
+    @property
     def typed_texts(self) -> int:
         """How many texts of actions an answer may have."""
         count = len(self._labels)
@@ -112,28 +120,37 @@ class _Grammar:
         """See `longest_form`."""
         most = sorted(map(_longest, self._task.kinds.values()), key=len)[-self._task.per_item :]
         move = max(map(_longest, self._task.moves.values()), key=len)
+        answer = max(self._expected.one_of, key=len, default="0" * _DIGITS)
         if self._json:
             several = most if self._task.per_item > 1 else most[0]
             values = {
                 RANKING: list(self._labels),
                 ACTIONS: dict.fromkeys(self._labels, several),
                 NEXT: move,
+                ANSWER: answer,
             }
             return json.dumps({part: values.get(part, "") for part in self._expected.parts})
         lines = "\n".join(f"{label}: {', '.join(most)}" for label in self._labels)
-        contents = {RANKING: " > ".join(self._labels), ACTIONS: lines, NEXT: move}
+        ranking = " > ".join(self._labels)
+        contents = {RANKING: ranking, ACTIONS: lines, NEXT: move, ANSWER: answer}
         return "\n".join(
             f"<{part}>\n{contents.get(part, '')}\n</{part}>" for part in self._expected.parts
         )
 
     def lark(self, text_tokens: int) -> str:
         """Return all rules; each text has at most so many tokens."""
-        writers = {RANKING: self._ranking, ACTIONS: self._actions, NEXT: self._next}
+        writers = {
+            RANKING: self._ranking,
+            ACTIONS: self._actions,
+            NEXT: self._next,
+            ANSWER: self._answer,
+        }
         parts: list[str] = []
         rules: list[str] = []
         for part in self._expected.parts:
-            symbol, own = writers.get(part, lambda: ("", []))()
-            if not symbol:
+            if part not in self.texts:
+                symbol, own = writers[part]()
+            else:
                 symbol = f"text_{part}"
                 limit = 0 if part == THINK else self._expected.words
                 own = [f"{symbol}[max_tokens={text_tokens}]: /{self._text(limit)}/"]
@@ -154,7 +171,7 @@ class _Grammar:
             return (
                 f"{_literal(f'{before}{json.dumps(part)}: {opening}')} {symbol} {_literal(closing)}"
             )
-        on_lines = part not in (RANKING, NEXT)
+        on_lines = part not in (RANKING, NEXT, ANSWER)
         opening = ("" if first else "\n") + f"<{part}>" + ("\n" if on_lines else "")
         # A text brings the line break before its closing tag along, or does without.
         closing = ("\n" if part == ACTIONS else "") + f"</{part}>"
@@ -195,6 +212,16 @@ class _Grammar:
     def _next(self) -> tuple[str, list[str]]:
         moves = (f"/{self._pattern(kind)}/" for kind in self._task.moves.values())
         return "move", [f"move: {' | '.join(moves)}"]
+
+    def _answer(self) -> tuple[str, list[str]]:
+        """Return the rule of the answer to a typed question of an interview."""
+        if self._expected.pattern:
+            return "answer", [f"answer: /{self._expected.pattern}/"]
+        written = (
+            json.dumps(each, ensure_ascii=False)[1:-1] if self._json else each
+            for each in self._expected.one_of
+        )
+        return "answer", [f"answer: {' | '.join(map(_literal, written))}"]
 
     def _actions(self) -> tuple[str, list[str]]:
         """Return the rules of one line for each label, in order.

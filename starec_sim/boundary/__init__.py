@@ -8,6 +8,7 @@
 | `figures.py`, `slate_facts.py`, `state.py` | checks of what belongs to a round |
 | `environment.py`, `agent.py`, `recommender.py`, `dataset.py` | plug-ins with all calls checked |
 | `first_rounds.py`, `global_random.py` | checks that repeat calls, and find global randomness |
+| `printed.py` | sends to stderr what plug-ins print, and names who printed |
 | `watch.py` | names a call that does not return, and lets Ctrl-C end it |
 | `build.py` | builds a plug-in with all calls checked |
 """
@@ -15,7 +16,6 @@
 from starec_sim.boundary.agent import CheckedAgent, checked_agent
 from starec_sim.boundary.build import build_checked
 from starec_sim.boundary.call import (
-    MEND,
     PluginBoundary,
     cause,
     exit_failure,
@@ -28,7 +28,6 @@ from starec_sim.boundary.values import BrokenContract
 from starec_sim.boundary.watch import InterruptedCall, interruption, watched_calls
 
 __all__ = [
-    "MEND",
     "BrokenContract",
     "CheckedAgent",
     "CheckedEnvironment",

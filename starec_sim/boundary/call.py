@@ -12,7 +12,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-from starec_sim.boundary.global_random import GlobalRandom, global_random, moved_to, who_changed
+from starec_sim.boundary.global_random import (
+    GlobalRandom,
+    changed_generators,
+    global_random,
+    moved_to,
+)
 from starec_sim.boundary.memory_growth import MemoryGrowth, resident_bytes
 from starec_sim.boundary.values import BrokenContract
 from starec_sim.boundary.watch import (
@@ -22,7 +27,7 @@ from starec_sim.boundary.watch import (
     start_call,
     watched_calls,
 )
-from starec_sim.errors import ContractError, PluginError, StarecError
+from starec_sim.errors import MEND, ContractError, PluginError, StarecError
 from starec_sim.plugin_names import FILE_MODULE, SHIPPED
 
 T = TypeVar("T")
@@ -30,8 +35,6 @@ T = TypeVar("T")
 _HERE = str(Path(__file__).parent)
 _CALLERS = frozenset({*sys.stdlib_module_names, "langchain_core", "langgraph"})
 """Top packages whose objects call plug-ins and are none."""
-MEND = "mend the plug-in; --debug shows the traceback"
-"""The hint about an exception whose cause only the author of the plug-in knows."""
 
 
 def ships(plugin: type) -> bool:
@@ -179,9 +182,9 @@ class PluginBoundary:
                 "the run lead elsewhere",
                 "use absolute paths, or contextlib.chdir around the lines that need another folder",
             )
-        if generator := who_changed(before):
+        if changed := changed_generators(before):
             raise BrokenContract(
-                f"changed the state of the global generator {generator}, so that the same seed "
+                f"changed the state of the global generator {changed[0]}, so that the same seed "
                 "gives other results",
                 f"draw from {self._instead}" if self._instead else "use a generator of your own",
             )

@@ -157,7 +157,7 @@ class CheckedEnvironment:
             (user, steps),
             self._checked_observation,
             lambda: self._which(user, steps),
-            random=watched,
+            random=self._first_rounds.watches_generators(user, len(steps)),
         )
         if watched:
             self._first_rounds.observed(user, observation)
@@ -181,7 +181,7 @@ class CheckedEnvironment:
             (user, steps, observation, decision),
             lambda value: checked_feedback(value, observation, self._size.items),
             lambda: self._which(user, steps),
-            random=watched,
+            random=self._first_rounds.watches_generators(user, len(steps)),
         )
         if watched:
             self._first_rounds.responded(user, observation, decision, feedback)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from starec_sim.boundary.values import BrokenContract, number, shown
+from starec_sim.boundary.values import BrokenContract, few, number, shown
 from starec_sim.glossary import METRICS
 
 _WANTED = "figures are finite numbers by name; NaN where there is none"
@@ -51,6 +51,7 @@ def checked_figures(value: Any, allowed: frozenset[str] = frozenset()) -> dict[s
         if math.isinf(plain):
             raise BrokenContract(f'the figure "{name}" is {plain}, which is infinite', _WANTED)
         figures[name] = plain
+    few(figures, "the figures")
     return figures
 
 

@@ -71,6 +71,8 @@ class FirstRounds:
         self._steps: dict[int, _FirstStep] = {}
         self._state: dict[str, str] = {}
         self._random = global_random()
+        self._drew = False
+        """Whether a global generator was used in a round, by a call that was not watched."""
         self._copy: Any = None
 
     @property
@@ -81,6 +83,13 @@ class FirstRounds:
     def watches(self, user: int, page: int) -> bool:
         """Return whether a call for this user is checked more closely."""
         return self.active and page == 0 and (user in self._steps or len(self._steps) < _USERS)
+
+    def watches_generators(self, user: int, page: int) -> bool:
+        """Return whether it is checked that a call leaves the global generators alone.
+
+        After a round in which they were used every call is, so that the one that does it is named.
+        """
+        return self.watches(user, page) or (self.active and self._drew)
 
     def round_begun(self, round: int, visitors: Sequence[int]) -> None:
         """Note the state, and let the copy begin the round as well."""
@@ -116,9 +125,11 @@ class FirstRounds:
         environment = self._boundary.plugin
         # LangGraph draws from `random` for ids, and engines from torch: only numpy's can be judged.
         if global_random().numpy != self._random.numpy:
+            who = "the agent or a policy" if self._drew else "the agent, a policy or the world"
+            self._drew = True
             warnings.warn(
                 "the global generator numpy.random was used while the visits of round "
-                f"{self._round + 1} were played, by the agent or a policy: the same seed may give "
+                f"{self._round + 1} were played, by {who}: the same seed may give "
                 "other results. Draw from a generator of its own: np.random.default_rng(seed)",
                 ContractWarning,
                 stacklevel=2,

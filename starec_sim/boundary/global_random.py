@@ -34,16 +34,18 @@ def global_random() -> GlobalRandom:
     )
 
 
-def who_changed(before: GlobalRandom) -> str:
-    """Return the name of a global generator that has changed since; empty if none has."""
+def changed_generators(before: GlobalRandom) -> list[str]:
+    """Return the names of the global generators that have changed since.
+
+    Torch that was imported since is none of them: its generator had no state before.
+    """
     now = global_random()
-    if now.python != before.python:
-        return "random"
-    if now.numpy != before.numpy:
-        return "numpy.random"
-    if before.torch is not None and now.torch != before.torch:
-        return "torch"
-    return ""
+    changed = {
+        "random": now.python != before.python,
+        "numpy.random": now.numpy != before.numpy,
+        "torch": before.torch is not None and now.torch != before.torch,
+    }
+    return [name for name, is_other in changed.items() if is_other]
 
 
 def moved_to(before: GlobalRandom) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from math import isfinite
 from typing import Any, cast
@@ -10,9 +11,15 @@ import numpy as np
 
 from starec_sim.boundary.values import (
     LARGEST,
+    LONGEST_TEXT,
+    MOST_NAMES,
+    NAME_CHARACTERS,
+    WORD_CHARACTERS,
     BrokenContract,
+    bounded,
     count,
     experiences,
+    few,
     finite_number,
     flag,
     instance,
@@ -24,9 +31,10 @@ from starec_sim.boundary.values import (
     text,
     unique,
     whole_number,
+    word,
 )
 from starec_sim.tasks import BUILT_IN, FEED, SKIP, Act, Amount, Task
-from starec_sim.types import Action, Decision, Feedback, Observation
+from starec_sim.types import Action, Decision, Experience, Feedback, Observation
 
 _INT, _STR = {int}, {str}
 
@@ -55,12 +63,12 @@ def checked_observation(value: Any, items: int) -> Observation:
     page = whole_number(observation.page, "the page")
     if page < 1:
         raise BrokenContract(f"the page is {page}; pages count from 1")
-    context = text(observation.context, "the context")
+    context = bounded(text(observation.context, "the context"), "the context")
     return replace(observation, task=task, slate=slate, cards=cards, page=page, context=context)
 
 
 def _card(value: Any) -> str:
-    card = text(value, "a card")
+    card = bounded(text(value, "a card"), "a card")
     if "\n" in card:
         raise BrokenContract(
             f"a card is {shown(card)}, which has more than one line; a prompt has a line for each",
@@ -104,18 +112,20 @@ def checked_feedback(value: Any, observation: Observation, items: int) -> Feedba
                     f"the experiences hold item {experience.item}, which was not shown",
                     "reveal only items of observation.slate",
                 )
+        _check_once(revealed)
     target = feedback.target
     if target is not None:
         target = whole_number(target, "the target")
         if target not in slate:
             raise BrokenContract(f"the target is item {target}, which was not shown")
     reward = mapping(feedback.reward, "the reward", finite_number)
+    few(reward, "the parts of the reward")
     if not isinstance(feedback.ending, str):
         raise BrokenContract(
             f"the ending is {shown(feedback.ending)}; it must be text",
             'write "" where the visit goes on',
         )
-    ending = text(feedback.ending, "the ending")
+    ending = word(feedback.ending, "the ending")
     return replace(feedback, experiences=revealed, target=target, reward=reward, ending=ending)
 
 
@@ -236,6 +246,8 @@ def _is_plain_observation(value: Any, items: int) -> bool:
         and set(map(type, value.cards)) == _STR
         and is_plain_text(joined := "".join(value.cards))
         and "\n" not in joined
+        and len(joined) <= LONGEST_TEXT
+        and len(value.context) <= LONGEST_TEXT
         and len(value.cards) == len(value.slate) == len(set(value.slate))
         and min(value.slate) >= 0
         and max(value.slate) < items
@@ -295,18 +307,35 @@ def _is_plain_action(action: Action, task: Task) -> bool:
 def _is_plain_feedback(value: Any, observation: Observation, items: int) -> bool:
     if type(value) is not Feedback or type(value.ending) is not str or not value.ending.isascii():
         return False
-    if type(value.reward) is not dict:
+    if len(value.ending) > WORD_CHARACTERS or not value.ending.isprintable():
+        return False
+    if type(value.reward) is not dict or len(value.reward) > MOST_NAMES:
         return False
     for name, part in value.reward.items():
         if type(name) is not str or type(part) is not float or not isfinite(part):
             return False
-        if not name.isascii():
+        if not name.isascii() or not name.isprintable() or len(name) > NAME_CHARACTERS:
             return False
     target = value.target
     if target is not None and (type(target) is not int or target not in observation.slate):
         return False
     if experiences(value.experiences, items, "the experiences") is not value.experiences:
         return False
-    return observation.task.ranks or all(
-        experience.item in observation.slate for experience in value.experiences
-    )
+    if observation.task.ranks:
+        return True
+    revealed = [experience.item for experience in value.experiences]
+    once = set(revealed)
+    return len(once) == len(revealed) and once.issubset(observation.slate)
+
+
+def _check_once(revealed: Sequence[Experience]) -> None:
+    """Refuse experiences with the same item, source and action."""
+    seen = set()
+    for each in revealed:
+        same = (each.item, each.source, each.action)
+        if same in seen:
+            raise BrokenContract(
+                f'the experiences hold item {each.item} twice with the action "{each.action}"',
+                "reveal each item once in a step, or tell its actions apart by Experience.action",
+            )
+        seen.add(same)

@@ -150,6 +150,50 @@ def text(value: Any, what: str) -> str:
     return plain
 
 
+WORD_CHARACTERS = 60
+"""The most characters of an ending or a source."""
+
+
+LONGEST_TEXT = 200_000
+"""The most characters of a card, and of the context of a page: a prompt holds all of them."""
+MOST_NAMES = 1_000
+"""The most figures of a round, and parts of a reward: the record and each table hold all."""
+NAME_CHARACTERS = 200
+"""The most characters of such a name."""
+
+
+def bounded(plain: str, what: str) -> str:
+    """Refuse a text that no prompt can hold."""
+    if len(plain) > LONGEST_TEXT:
+        raise BrokenContract(f"{what} has {len(plain):,} characters; at most {LONGEST_TEXT:,}")
+    return plain
+
+
+def few(names: Mapping[str, Any], what: str) -> None:
+    """Refuse more names than a table can hold, and names that are long or no line."""
+    if len(names) > MOST_NAMES:
+        raise BrokenContract(f"{what} have {len(names):,} names; at most {MOST_NAMES:,}")
+    for name in names:
+        if len(name) > NAME_CHARACTERS or not name.isprintable():
+            raise BrokenContract(
+                f"a name in {what} is {shown(name)}; it must be one line of at most "
+                f"{NAME_CHARACTERS} characters"
+            )
+
+
+def word(value: Any, what: str) -> str:
+    """Return a short text of one line without control characters."""
+    plain = text(value, what)
+    if len(plain) > WORD_CHARACTERS or not plain.isprintable():
+        problem = (
+            f"{what} is {shown(plain)}, of {len(plain):,} characters; at most {WORD_CHARACTERS}"
+            if len(plain) > WORD_CHARACTERS
+            else f"{what} is {shown(plain)}, which holds a line break or another control character"
+        )
+        raise BrokenContract(problem, "write one short word; texts belong into Observation.context")
+    return plain
+
+
 def is_plain_text(value: object) -> bool:
     r"""Return whether a value is a str that can be written as UTF-8.
 
@@ -242,6 +286,8 @@ def experiences(value: Any, items: int, what: str) -> tuple[Experience, ...]:
             or type(experience.rating) is not float
             or type(experience.source) is not str
             or not experience.source.isascii()
+            or len(experience.source) > WORD_CHARACTERS
+            or not experience.source.isprintable()
             or not 0 <= experience.item < items
             or not 1.0 <= experience.rating <= 5.0
             or type(experience.action) is not str
@@ -264,7 +310,7 @@ def _experience(value: Any, items: int, what: str) -> Experience:
     return Experience(
         item,
         None if rating is None else stars(rating, f"{what}: the rating {of}"),
-        text(value.source, f"{what}: the source {of}"),
+        word(value.source, f"{what}: the source {of}"),
         text(value.action, f"{what}: the action {of}"),
         None if like is None else bool(like),
     )

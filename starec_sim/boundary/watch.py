@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from starec_sim.boundary.printed import prints_named
+
 TOLD_AFTER_S = 30.0
 """Seconds after which a call that still runs is named; again after twice as many, and so on."""
 _TICK_S = 0.5
@@ -89,7 +91,7 @@ def watched_calls() -> Iterator[None]:
 
     A call that runs for long is named on stderr. If the running task is cancelled, as by Ctrl-C,
     and the loop is blocked, the main thread is interrupted. Without a loop, Ctrl-C interrupts the
-    call itself.
+    call itself. What plug-ins print goes to stderr.
 
     Raises:
         KeyboardInterrupt: Ctrl-C ended a call.
@@ -107,7 +109,8 @@ def watched_calls() -> Iterator[None]:
     thread.start()
     _watching, _watched = True, loop is not None
     try:
-        yield
+        with prints_named():
+            yield
     except InterruptedCall:
         raise KeyboardInterrupt from None
     finally:
@@ -166,7 +169,8 @@ class _Watcher:
         stack = traceback.extract_stack(frame) if frame is not None else []
         line = f" ({Path(stack[-1].filename).name}:{stack[-1].lineno})" if stack else ""
         if call is None:
-            return f"code that blocks all visits{line}"
+            function = f" in {frame.f_code.co_qualname}" if frame is not None else ""
+            return f"code that blocks all visits{function}{line}"
         return f"{call.plugin}, {call.method}({call.place()}){line}"
 
 

@@ -65,7 +65,7 @@ class AgentPlay:
     def __init__(self, target: CheckTarget, answer: str = "") -> None:
         self.plugin = target.new()
         self.checked = CheckedAgent(self.plugin)
-        self.watch = CallWatch(target, self.plugin, generators=("numpy",))
+        self.watch = CallWatch(target, self.plugin, generators=("numpy.random",))
         self.journal: Journal = {}
         self.visits: dict[CallPlace, Visit] = {}
         self.policies = ScriptedPolicies(answer)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
 from starec_sim.boundary import PluginBoundary
-from starec_sim.boundary.global_random import global_random
+from starec_sim.boundary.global_random import changed_generators, global_random
 from starec_sim.boundary.values import BrokenContract, value_text
 from starec_sim.errors import StarecError
 
@@ -89,7 +89,7 @@ class CallWatch:
         self,
         target: CheckTarget,
         plugin: Any,
-        generators: tuple[str, ...] = ("python", "numpy", "torch"),
+        generators: tuple[str, ...] = ("random", "numpy.random", "torch"),
     ) -> None:
         self.target, self.plugin = target, plugin
         self.seconds: dict[str, list[float]] = {}
@@ -135,13 +135,11 @@ class CallWatch:
                 f"printed {shortened(repr(printed))} to stdout, where commands print their results",
                 "remove the print, or write to the log: logging.getLogger(__name__).info(...)",
             )
-        now = global_random()
-        for name in self._generators:
-            if getattr(now, name) != getattr(random, name) and self.drew is None:
-                library = {"python": "random", "numpy": "numpy.random", "torch": "torch"}[name]
+        for name in changed_generators(random):
+            if name in self._generators and self.drew is None:
                 self.drew = self.fault(
                     place,
-                    f"changed the state of the global generator {library}, so that the same seed "
+                    f"changed the state of the global generator {name}, so that the same seed "
                     "gives other results",
                     _DRAW[self.target.kind],
                 )

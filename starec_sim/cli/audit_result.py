@@ -14,6 +14,7 @@ from starec_sim.cli.tables import grid, number
 from starec_sim.cli.unfinished import errors_after, how_to_resume, unfinished_errors
 from starec_sim.cli.visible_console import console
 from starec_sim.events import RunEvents
+from starec_sim.visible_text import visible
 
 if TYPE_CHECKING:
     from starec_sim.evaluation.audits import AuditReport
@@ -114,4 +115,6 @@ def print_audit(report: AuditReport) -> None:
             out.print(f"{figure}, not comparable with people: {metric.not_comparable}", style="dim")
     for result in left_out:
         out.print(f"{result.title} was not measured: {result.unmeasured}.", style="yellow")
+    if report.refused:
+        out.print(f"\n{visible(report.refused)}", style="yellow", soft_wrap=True)
     out.print(f"\n{report.verdict[0].upper()}{report.verdict[1:]}.")

@@ -19,6 +19,7 @@ _COMMANDS = {
     "sweep": "sweep.sweep",
     "estimate": "estimate.estimate",
     "runs": "runs.runs",
+    "compact": "compact.compact",
     "show": "show.show",
     "why": "why.why",
     "view": "view.view",

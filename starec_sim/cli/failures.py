@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from starec_sim.cli.unfinished import UnfinishedError
+from starec_sim.cli.usage_errors import UsageError, usage_message
 from starec_sim.errors import PausedError, StarecError, import_problem, os_hint
 from starec_sim.visible_text import visible, visible_line
 
@@ -24,15 +26,6 @@ class Failure(NamedTuple):
     status: int
     answer: dict[str, Any]
     """The JSON object of `--json`; it has an `error` and a `hint`."""
-
-
-@runtime_checkable
-class UsageError(Protocol):
-    """A usage error of Typer, whose versions define the class in different modules."""
-
-    def format_message(self) -> str:
-        """Return the message."""
-        ...
 
 
 @runtime_checkable
@@ -65,11 +58,7 @@ def failure_of(error: BaseException) -> Failure:
     if isinstance(error, UsageError):
         context = error.ctx if isinstance(error, InCommand) else None
         command = context.command_path if context else "starec"
-        # Pydantic says "Value error, 'rya' is not ..." and "Input should be greater ..."
-        message = (
-            error.format_message().replace("Value error, ", "").replace("Input should", "must")
-        )
-        return _failed(USER, message, f"{command} --help")
+        return _failed(USER, usage_message(error, sys.argv[1:]), f"{command} --help")
     if isinstance(error, OSError) and error.strerror:
         where = f"{_short(visible_line(str(error.filename)))}: " if error.filename else ""
         return _failed(USER, f"{where}{error.strerror}", os_hint(error))

@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Protocol
 
 from starec_sim.cli.text import program, resume_command
-from starec_sim.errors import ConfigError, ContractError, PausedError, PluginError, PolicyError
+from starec_sim.errors import (
+    MEND,
+    ConfigError,
+    ContractError,
+    PausedError,
+    PluginError,
+    PolicyError,
+)
 from starec_sim.visible_text import visible_line
 
 
@@ -84,12 +91,15 @@ def how_to_resume(kind: str, folder: str | None, error: BaseException) -> str:
     elif isinstance(error, KeyboardInterrupt):
         word = "stopped"
     go_on = "Go on with"
-    if isinstance(error, PluginError | ContractError):
+    reason = error.__cause__
+    if isinstance(error, PluginError | ContractError) or (
+        isinstance(reason, PolicyError) and reason.hint == MEND
+    ):
         go_on, options = "Mend the plug-in, then go on with", "--allow-changed-code"
     elif isinstance(error, ConfigError):
         # A resume has the settings that the run began with, so it alone would fail again.
         go_on = "If you change something else than the settings, go on with"
-    elif isinstance(error.__cause__, PolicyError) and error.__cause__.cause == "refused":
+    elif isinstance(reason, PolicyError) and reason.cause == "refused":
         # A resume sends what was refused again, so it helps only if the server is changed.
         go_on = "If you change the server and not the settings, go on with"
     command = resume_command(folder, options)

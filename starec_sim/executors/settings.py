@@ -33,6 +33,34 @@ class ExecutorSettings(Settings):
         """Whether visits are played in other processes."""
         return self.use in ("processes", "ray")
 
+    def notes(self, cores: int) -> list[str]:
+        """Return which settings change nothing, and whether there are more workers than cores.
+
+        That is no error: recorded configurations have all keys, and another machine more cores.
+
+        >>> ExecutorSettings(use="cohort", workers=3).notes(2)
+        ['executor.workers: 3 is not used by executor: cohort']
+        """
+        cohorts = self.use == "cohort" or (self.has_workers and self.inside == "cohort")
+        used = {
+            "size": cohorts,
+            "workers": self.has_workers,
+            "inside": self.has_workers,
+            "address": self.use == "ray",
+            "gpus": self.use == "ray",
+        }
+        notes = [
+            f"executor.{name}: {getattr(self, name)} is not used by executor: {self.use}"
+            for name, field in type(self).model_fields.items()
+            if not used.get(name, True) and getattr(self, name) != field.default
+        ]
+        if self.use == "processes" and self.workers is not None and self.workers > cores:
+            notes.append(
+                f"executor.workers: {self.workers} processes share the {cores} cores of this "
+                f"machine; more than {cores} are hardly faster"
+            )
+        return notes
+
     @model_validator(mode="before")
     @classmethod
     def _from_word(cls, value: Any) -> Any:

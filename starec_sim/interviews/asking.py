@@ -123,7 +123,9 @@ async def ask_person(
     turns: list[Turn] = []
     messages = asked
     while True:
-        turn = await policies.ask(key._replace(attempt=len(turns)), messages, schema)
+        turn = await policies.ask(
+            key._replace(attempt=len(turns)), messages, schema, question.expected(form)
+        )
         turns.append(turn)
         if turn.failure:
             return ReadAnswer(None, turn.failure, tuple(turns))

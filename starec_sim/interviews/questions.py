@@ -16,9 +16,10 @@ from pydantic import BeforeValidator, Field, StringConstraints, field_validator,
 
 from starec_sim import yaml_files
 from starec_sim.answers import Form, read_summary
-from starec_sim.answers.tags import ANSWER
+from starec_sim.answers.tags import ANSWER, THINK
 from starec_sim.errors import ConfigError
 from starec_sim.settings import Settings, validate
+from starec_sim.types import ExpectedAnswer
 from starec_sim.visible_text import has_control_characters
 
 QuestionType = Literal["scale", "choice", "yes_no", "number", "text"]
@@ -32,7 +33,7 @@ MAX_OPTIONS = 50
 MAX_QUESTIONS = 100
 MAX_WORDS = 500
 _SCALE = re.compile(r"\s*([+-]?\d{1,6})\s*-\s*([+-]?\d{1,6})\s*")
-_NUMBER = re.compile(r"[+-]?\d{1,15}(?:\.\d{1,15})?")
+_NUMBER = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,15})?")
 _HINT = (
     "a question is `ask` and one of `scale: 1-5`, `choice: [a, b]`, `yes_no: true`, "
     "`number: true`, `text: 30`"
@@ -123,15 +124,25 @@ class InterviewQuestion(Settings):
         return "yes or no" if self.yes_no else "one number, in digits"
 
     @property
-    def json_schema(self) -> dict[str, Any]:
-        """The JSON schema of the answer."""
+    def one_of(self) -> tuple[str, ...]:
+        """All answers that there are; empty where they cannot be listed."""
         if self.scale is not None:
             low, high = self.scale
-            return {"type": "string", "enum": [str(each) for each in range(low, high + 1)]}
-        if self.choice is not None:
-            return {"type": "string", "enum": list(self.choice)}
-        if self.yes_no:
-            return {"type": "string", "enum": ["yes", "no"]}
+            return tuple(str(each) for each in range(low, high + 1))
+        return self.choice or (("yes", "no") if self.yes_no else ())
+
+    def expected(self, form: Form) -> ExpectedAnswer:
+        """Return what an answer is held to, for policies that can be."""
+        words = self.text or 0
+        pattern = _NUMBER.pattern if self.number else ""
+        parts = (THINK, ANSWER)
+        return ExpectedAnswer(form, parts, words=words, one_of=self.one_of, pattern=pattern)
+
+    @property
+    def json_schema(self) -> dict[str, Any]:
+        """The JSON schema of the answer."""
+        if self.one_of:
+            return {"type": "string", "enum": list(self.one_of)}
         if self.number:
             return {"type": "string", "pattern": f"^{_NUMBER.pattern}$"}
         return {"type": "string"}

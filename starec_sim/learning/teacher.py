@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from typing_extensions import TypedDict  # that of Python 3.11 is refused by pydantic
 
@@ -27,7 +28,7 @@ from starec_sim.runs.compression import MAX_ROLLOUTS
 from starec_sim.runs.record_errors import readable_errors
 from starec_sim.runs.regular_file import read_bytes
 from starec_sim.runs.stored_values import Count, StoredType
-from starec_sim.types import Node, Step, Turn, Visit
+from starec_sim.types import CallKey, ExpectedAnswer, Messages, Node, Step, Turn, Visit
 
 RETHINK = 200
 """Attempts of a call key from which rethinking is counted, see `starec_sim.learning.rollouts`."""
@@ -108,19 +109,26 @@ class TeacherCollector:
 
     async def visit(self, call: Call) -> Visit:
         """Play a visit with the first answers of the teacher, whether they pass or not."""
-        call = replace(call, policies=_WithoutSchemas(call.policies))
+        policies = _TeacherPolicies(call.policies)
+        call = replace(call, policies=policies)
         visit = await self._agent.visit(call)
         kept: list[Sample] = []
         for number, step in enumerate(visit.steps):
             for turn in step.turns:
                 if turn.attempt == 0 and turn.node in self._sft.nodes and not turn.failure:
-                    sample = await self._screened(call, visit.steps[:number], step, turn)
+                    before = visit.steps[:number]
+                    sample = await self._screened(call, policies, before, step, turn)
                     kept += [sample] if sample else []
         self._kept[call.user] = kept
         return visit
 
     async def _screened(
-        self, call: Call, before: tuple[Step, ...], step: Step, turn: Turn
+        self,
+        call: Call,
+        policies: _TeacherPolicies,
+        before: tuple[Step, ...],
+        step: Step,
+        turn: Turn,
     ) -> Sample | None:
         node, asked = turn.node, turn.messages
         self._counts.add(node, "asked")
@@ -134,9 +142,10 @@ class TeacherCollector:
                 reason = "cut by max_tokens"  # and so would the next answer be
                 break
             if tries < self._sft.rethink:
-                turn = await call.policies.ask(
+                turn = await policies.ask(
                     call.key(len(before), node, RETHINK + tries),
                     self._agent.rethink(asked, answer, problem),
+                    expected=policies.expected.get((len(before), node)),
                 )
         self._counts.add(node, f"rejected: {reason}")
         return None
@@ -174,14 +183,26 @@ class TeacherCollector:
         return "", ""
 
 
-class _WithoutSchemas:
+class _TeacherPolicies:
     """Policies that are asked for tags, never for JSON: the policy that learns writes tags."""
 
     def __init__(self, policies: Policies) -> None:
-        self.ask = policies.ask
+        self._policies = policies
+        self.expected: dict[tuple[int, Node], ExpectedAnswer | None] = {}
+        """The answer that was expected last, by step and node."""
 
     def structured(self, node: Node) -> bool:
         return False
+
+    async def ask(
+        self,
+        key: CallKey,
+        messages: Messages,
+        schema: Mapping[str, Any] | None = None,
+        expected: ExpectedAnswer | None = None,
+    ) -> Turn:
+        self.expected[key.step, key.node] = expected
+        return await self._policies.ask(key, messages, schema, expected)
 
 
 def save_samples(path: Path, samples: Sequence[Sample], counts: ScreeningCounts) -> None:

@@ -26,38 +26,42 @@ class PopulationAgent(CheckedAgent):
     def __init__(self, kinds: Mapping[str, UserKind], agents: Mapping[str, CheckedAgent]) -> None:
         # Not the constructor of `CheckedAgent`: the agents of the kinds are checked themselves.
         self.plugin = None
-        self._kinds, self._agents = kinds, agents
+        self._kinds, self.agents = kinds, agents
         self.history_limit = max(agent.history_limit for agent in agents.values())
 
     def prompts(self) -> Mapping[str, str]:
         """Return the prompt templates of all kinds, after the name of the kind."""
         return {
             f"{kind}/{name}": text
-            for kind, agent in self._agents.items()
+            for kind, agent in self.agents.items()
             for name, text in agent.prompts().items()
         }
 
     async def visit(self, call: Call) -> Visit:
         """Play a visit with the agent of the user's kind."""
         (kind,) = kinds_of(self._kinds, [call.person], call.seed)
-        return await self.visit_as(kind, call)
+        return await self.agents[kind].visit(self.call_of(kind, call))
 
-    async def visit_as(self, kind: str, call: Call) -> Visit:
-        """Play a visit as a kind does, whatever kind the user is of."""
-        agent = self._agents[kind]
-        return await agent.visit(_call_of(kind, agent, call))
+    def call_of(self, kind: str, call: Call) -> Call:
+        """Return a call with the policies of a kind, and no more memory than its agent keeps."""
+        memory, most = call.memory, self.agents[kind].history_limit
+        if len(memory.history) > most:
+            # A user's first memory is as long as the longest that an agent of the population keeps.
+            memory = Memory(memory.history[-most:], memory.summary, memory.steps)
+        policies, labels = of_kind(call.policies, kind), {**call.labels, "kind": kind}
+        return replace(call, memory=memory, policies=policies, labels=labels)
 
     @property
     def label(self) -> str:
         """The agents that do not play cohorts, or all of them, for messages."""
-        agents = self._agents.values()
+        agents = self.agents.values()
         one_by_one = [agent for agent in agents if not agent.plays_cohorts]
         return ", ".join(dict.fromkeys(agent.label for agent in one_by_one or agents))
 
     @property
     def plays_cohorts(self) -> bool:
         """Whether the agents of all kinds do."""
-        return all(agent.plays_cohorts for agent in self._agents.values())
+        return all(agent.plays_cohorts for agent in self.agents.values())
 
     async def visits(
         self, calls: Sequence[Call], failed: Callable[[Call, StarecError], None]
@@ -69,9 +73,8 @@ class PopulationAgent(CheckedAgent):
             rows.setdefault(kind, []).append(row)
 
         async def play(kind: str) -> list[Visit | None]:
-            agent = self._agents[kind]
-            own = [_call_of(kind, agent, calls[row]) for row in rows[kind]]
-            return await agent.visits(own, failed)
+            own = [self.call_of(kind, calls[row]) for row in rows[kind]]
+            return await self.agents[kind].visits(own, failed)
 
         played = await run_pool(play, list(rows), len(rows))
         visits: list[Visit | None] = [None] * len(calls)
@@ -79,13 +82,3 @@ class PopulationAgent(CheckedAgent):
             for row, visit in zip(rows[kind], own, strict=True):
                 visits[row] = visit
         return visits
-
-
-def _call_of(kind: str, agent: CheckedAgent, call: Call) -> Call:
-    """Return a call with the policies of a kind, and no more memory than its agent keeps."""
-    memory = call.memory
-    if len(memory.history) > agent.history_limit:
-        # A user's first memory is as long as the longest that an agent of the population keeps.
-        memory = Memory(memory.history[-agent.history_limit :], memory.summary, memory.steps)
-    policies, labels = of_kind(call.policies, kind), {**call.labels, "kind": kind}
-    return replace(call, memory=memory, policies=policies, labels=labels)

@@ -7,14 +7,13 @@ is measured, and changes nothing: neither the world nor her memory nor the diges
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from starec_sim.agent import Call, Policies
-from starec_sim.errors import ContractError, PluginError
-from starec_sim.executors.pool import run_pool
+from starec_sim.executors.executor import RoundToPlay
 from starec_sim.population.agent import PopulationAgent
 from starec_sim.population.kinds import draws
 from starec_sim.types import FloatArray, User, Visit
@@ -39,7 +38,7 @@ def calibration_users(
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Plays visits a second time."""
+    """Which visits are played a second time, and how."""
 
     agent: PopulationAgent
     kind: str
@@ -48,35 +47,20 @@ class Calibration:
     """Of that kind. Their turns are not recorded: their keys are those of the first visit."""
     users: frozenset[int]
 
-    async def play(
-        self,
-        visits: Sequence[Visit],
-        call: Callable[[int], Call],
-        concurrency: int,
-        *,
-        skip_failed: bool,
-    ) -> list[Visit]:
+    def round(self, first: RoundToPlay, visits: Sequence[Visit]) -> RoundToPlay:
         """Return the second visits of the users of the calibration who visit in a round.
 
         Args:
+            first: The round as it was played first.
             visits: Of the round.
-            call: Returns the call of a user.
-            concurrency: Visits in progress at once.
-            skip_failed: Whether a visit in which a plug-in fails is left out.
         """
 
-        async def play(user: int) -> Visit | None:
-            try:
-                own = replace(call(user), policies=self.policies)
-                return await self.agent.visit_as(self.kind, own)
-            except (ContractError, PluginError):
-                if not skip_failed:
-                    raise
-                return None
+        def call(user: int) -> Call:
+            return self.agent.call_of(self.kind, replace(first.call(user), policies=self.policies))
 
         users = [visit.user for visit in visits if visit.user in self.users]
-        played = await run_pool(play, users, concurrency)
-        return [visit for visit in played if visit is not None]
+        agent = self.agent.agents[self.kind]
+        return replace(first, agent=agent, users=users, call=call, finished=lambda visit: visit)
 
 
 def second_metrics(

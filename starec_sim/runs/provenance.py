@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -58,7 +59,9 @@ def provenance() -> Provenance:
     )
 
 
+@cache
 def _commit() -> Commit | None:
+    """Ask git once: the code of this process is that which was imported."""
     here = Path(__file__).resolve()
 
     def ask(*command: str) -> str:

@@ -7,7 +7,7 @@ in single precision, uncompressed, because they do not compress.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import zstandard
@@ -120,6 +120,16 @@ def select_turns(
         yield key, load_turn(row, texts.messages(row[MESSAGES]), texts)
 
 
+def select_outlines(
+    db: sqlite3.Connection, where: str, values: Sequence[int | str]
+) -> Iterator[tuple[CallKey, Turn]]:
+    """Yield turns without their texts and tokens; see `select_turns`."""
+    for row in select_rows(db, where, values):
+        columns, no_tokens = row[:_TOKENS], (None,) * (len(row) - _TOKENS)
+        no_text = {columns[MESSAGES + 1]: ""}
+        yield CallKey(*row[:_KEY_END]), load_turn((*columns, *no_tokens), (), no_text)
+
+
 def select_rows(
     db: sqlite3.Connection, where: str, values: Sequence[int | str]
 ) -> Iterator[tuple[Any, ...]]:
@@ -129,7 +139,11 @@ def select_rows(
     return map(_TURN.from_row, db.execute(f"{read} WHERE {where} {order}", values))
 
 
-def load_turn(row: tuple[Any, ...], messages: tuple[tuple[str, str], ...], texts: Texts) -> Turn:
+def load_turn(
+    row: tuple[Any, ...],
+    messages: tuple[tuple[str, str], ...],
+    texts: Texts | Mapping[int, str],
+) -> Turn:
     """Return the turn of a row.
 
     Args:

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from starec_sim.answers import Form, label, read_decision
+from starec_sim.answers import Form, expected_answer, label, read_decision, schema_of
 from starec_sim.build import build_policy
 from starec_sim.errors import ConfigError, PausedError, RunError, did_you_mean
 from starec_sim.executors.event_loop import run_coroutine
@@ -30,9 +30,17 @@ from starec_sim.runs.manifest import read_manifest
 from starec_sim.runs.reader import reading
 from starec_sim.tasks import FEED, LEAVE, STAY, Task
 from starec_sim.traces.notes import Address, Author, NewNote, add_note
-from starec_sim.traces.step_page import StepPage, read_step
+from starec_sim.traces.step_page import StepPage, TurnPage, read_step
 from starec_sim.traces.values import as_json
-from starec_sim.types import CallKey, Decision, Node, Observation, Turn, acts_by_item
+from starec_sim.types import (
+    CallKey,
+    Decision,
+    ExpectedAnswer,
+    Node,
+    Observation,
+    Turn,
+    acts_by_item,
+)
 from starec_sim.visible_text import visible_line
 
 MAX_SAMPLES = 20
@@ -152,7 +160,7 @@ def ask_again(folder: Path, question: Question, allowed: bool) -> AskAnswer:
         # Relative paths of a run's configuration begin where the run was started.
         there = where_it_started(folder, read_manifest(folder)) if trusted else nullcontext()
         with there:
-            turns = run_coroutine(_ask(spec, question, at.seed))
+            turns = run_coroutine(_ask(spec, question, at.seed, _expected(page, question)))
     answer = _answer(page, question, turns)
     how = "as set" if question.temperature is None else f"at temperature {question.temperature:g}"
     summary = f"asked {question.policy} {how} {answer.asked} times"
@@ -187,7 +195,27 @@ def _policies(folder: Path, trusted: bool) -> dict[str, Mapping[str, Any]]:
     return found
 
 
-async def _ask(spec: Mapping[str, Any], question: Question, seed: int) -> list[Turn]:
+def _recorded(page: StepPage, question: Question) -> TurnPage | None:
+    """Return the recorded turn of the question."""
+    asked = (question.node, question.attempt)
+    return next((turn for turn in page.turns if (turn.node, turn.attempt) == asked), None)
+
+
+def _expected(page: StepPage, question: Question) -> ExpectedAnswer | None:
+    """Return the answer that the question expects: its own tags say which parts it has."""
+    recorded = _recorded(page, question)
+    form = _form(recorded.completion if recorded else "")
+    task = page.offered if question.node == "fast" else None
+    return expected_answer(tuple(question.messages), form, task)
+
+
+def _form(completion: str) -> Form:
+    return "json" if completion.lstrip().startswith(("{", "```")) else "tags"
+
+
+async def _ask(
+    spec: Mapping[str, Any], question: Question, seed: int, expected: ExpectedAnswer | None
+) -> list[Turn]:
     try:
         policy = build_policy(spec, "policy")
     except ConfigError as error:
@@ -199,11 +227,15 @@ async def _ask(spec: Mapping[str, Any], question: Question, seed: int) -> list[T
     resources = GatewayResources(GatewaySettings(), Budget(calls=question.samples))
     gateway = Gateway({question.node: policy}, Streams(seed), _NoStore(), "ask again", resources)
     messages = tuple((role, text) for role, text in question.messages)
+    schema = None
+    if expected is not None and expected.form == "json" and gateway.structured(question.node):
+        schema = schema_of(expected)
     turns: list[Turn] = []
 
     async def ask(number: int) -> None:
         # Each question has its own key, hence its own seed.
-        turns.append(await gateway.ask(CallKey(0, number, 0, question.node), messages))
+        key = CallKey(0, number, 0, question.node)
+        turns.append(await gateway.ask(key, messages, schema, expected))
 
     await policy.open()
     try:
@@ -218,9 +250,7 @@ async def _ask(spec: Mapping[str, Any], question: Question, seed: int) -> list[T
 
 
 def _answer(page: StepPage, question: Question, turns: Sequence[Turn]) -> AskAnswer:
-    recorded = next(
-        (t for t in page.turns if (t.node, t.attempt) == (question.node, question.attempt)), None
-    )
+    recorded = _recorded(page, question)
     answered = [turn for turn in turns if not turn.failure]
     sampled = tuple(_sampled(page, question.node, turn.completion) for turn in answered)
     original = _sampled(page, question.node, recorded.completion).decision if recorded else None
@@ -246,8 +276,7 @@ def _sampled(page: StepPage, node: Node, completion: str) -> SampledAnswer:
         return SampledAnswer(completion, short[:_SHOWN], {})
     places = tuple(range(len(page.slate)))
     shown = Observation(page.offered, places, tuple(place.item.title for place in page.slate))
-    form: Form = "json" if completion.lstrip().startswith(("{", "```")) else "tags"
-    decision, findings = read_decision(completion, shown, form)
+    decision, findings = read_decision(completion, shown, _form(completion))
     return SampledAnswer(completion, _in_words(decision, page.offered), dict(findings.counts))
 
 

@@ -96,11 +96,11 @@ def _transport(settings: ExecutorSettings, concurrency: int) -> Transport:
         from starec_sim.workers.ray_cluster import RayCluster
 
         return RayCluster(settings)
-    workers = settings.workers or _cores()
+    workers = settings.workers or cores()
     return Processes(min(workers, concurrency))
 
 
-def _cores() -> int:
+def cores() -> int:
     """Return how many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
         return len(os.sched_getaffinity(0))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import yaml
 
+from starec_environments.datasets import text_files
 from starec_sim.build import load_dataset
 from starec_sim.data_specs import data_spec
 from starec_sim.errors import ConfigError, DataError
@@ -361,7 +362,8 @@ class TestHowFilesAreWritten:
         assert load("data", escape="\\").items[0].title == 'The "1", a book'
 
     def test_bad_lines_are_counted(self, here):
-        log = HEADER + rows() + '9,1,4\n9,2,"x"y,3,9\n9,3,many,5\n9,4,4,soon\n,5,4,6\n9,6,4,7\n'
+        bad = '9,1,4\n9,2,"x"y,3,9\n9,3,many,{0}\n9,4,4,soon\n,5,4,{0}\n9,6,4,{0}\n'
+        log = HEADER + rows() + bad.format(1_500_000_000)
         write(here / "data/log.csv", log)
         assert "--set data.bad_lines=skip" in asked("data").hint
         dataset = load("data", bad_lines="skip")
@@ -472,3 +474,141 @@ class TestIdsTimesAndTitles:
         found = [item.title for item in load("data").items[:3]]
         assert found == ["کتاب\u200cهای من", "👨\u200d👩\u200d👧", "ab"]
         assert "کتاب\u200cهای من" in starec("data", "describe", "data")[1]
+
+
+class TestTimesFarFromOthers:
+    CUT = "u1,21,5,15000\n"
+
+    def test_a_last_line_that_was_cut_in_its_time_is_named(self, here):
+        write(here / "log.csv", HEADER + rows() + self.CUT.rstrip())
+        error = asked("log.csv")
+        assert 'line 62: the time "15000" is decades away from all others' in error.message
+        assert "bad_lines=skip" in error.hint and "columns.time=null" in error.hint
+        dataset = load("log.csv", bad_lines="skip")
+        assert len(dataset.log.users) == 60 and 1 in dataset.notes.values()
+
+    def test_one_lost_digit_is_enough_and_a_glued_one_too(self, here):
+        for wrong in (150_000_123, 15_000_012_345):
+            write(here / "log.csv", HEADER + rows() + f"1,21,5,{wrong}\n")
+            assert f'"{wrong}" is decades away' in asked("log.csv").message
+
+    def test_zeros_for_unknown_are_counted(self, here):
+        zeros = rows("{user},{item},{rating},0\n", users=(7, 8))
+        write(here / "log.csv", HEADER + rows() + zeros)
+        assert "20 such lines of 80" in asked("log.csv").message
+
+    def test_dates_of_1970_are_zeros(self, here):
+        dates = rows("{user},{item},{rating},2017-07-0{user} 10:00:0{n}\n")
+        write(here / "log.csv", HEADER + dates + "1,21,5,1970-01-01 00:00:00\n")
+        assert "decades away" in asked("log.csv").message
+
+    def test_numbers_that_count_the_rows_are_no_dates(self, here):
+        counted = "".join(f"{n % 6},{n},4,{n * 3_000_000}\n" for n in range(200))
+        write(here / "log.csv", HEADER + counted.replace(",4,", ",3,", 9).replace(",4,", ",5,", 9))
+        assert len(load("log.csv").log.users) == 200
+
+    def test_amazon_reviews_and_movielens_ask_too(self, here):
+        lines = rows("A{user:013},B{item:09},{rating},{time}\n")
+        write(here / "a" / "Toys.csv", lines + "A0000000000001,B000000021,5,15000\n")
+        dataset = load("a", use="amazon", bad_lines="skip")
+        assert len(dataset.log.users) == 60
+        assert any("decades away" in note for note in dataset.notes)
+        write(
+            here / "m" / "ratings.dat", rows("{user}::{item}::{rating}::{time}\n") + "1::9::5::97\n"
+        )
+        write(here / "m" / "movies.dat", titles("{item}::Film {item} (1999)::Drama\n"))
+        write(here / "m" / "users.dat", titles("{item}::F::1::1::1\n"))
+        assert "decades away" in asked("m").message
+
+
+class TestPackedFiles:
+    @staticmethod
+    def bomb(path, line, times):
+        with gzip.open(path, "wb", compresslevel=1) as file:
+            block = line.encode() * 10_000
+            for _ in range(times * len(line) // len(block) + 1):
+                file.write(block)
+
+    def test_a_small_file_does_not_unpack_to_gigabytes(self, here, monkeypatch):
+        monkeypatch.setattr(text_files, "SURE_BYTES", 1 << 16)
+        self.bomb(here / "log.csv.gz", "1,1,1,1\n", 300_000)
+        error = asked("log.csv.gz", header=["user", "item", "rating", "time"])
+        assert "over 100 times its size" in error.message and "gzip -dk" in error.hint
+
+    def test_reviews_are_bounded_while_they_are_read(self, here, monkeypatch):
+        monkeypatch.setattr(text_files, "SURE_BYTES", 1 << 16)
+        line = '{"reviewerID":"A","asin":"B","overall":5.0,"unixReviewTime":1500000000}\n'
+        self.bomb(here / "Toys.json.gz", line, 30_000)
+        assert "over 100 times its size" in asked("Toys.json.gz").message
+
+    def test_parquet_that_says_that_it_is_huge_is_refused(self, here):
+        pa = pytest.importorskip("pyarrow")
+        from pyarrow import parquet
+
+        same = pa.array(["x"]).dictionary_encode().take(pa.array([0] * 1_200_000))
+        parquet.write_table(pa.table({"user_id": same, "item_id": same}), here / "log.parquet")
+        error = asked("log.parquet")
+        assert "1,200,000 rows" in error.message and "CSV" in error.hint
+
+
+class TestOfSpreadsheetsAndPrograms:
+    """What spreadsheets, databases and pandas make of ids, times, ratings and headers."""
+
+    def test_ids_that_a_spreadsheet_rounded_are_named(self, here):
+        write(here / "log.csv", HEADER + rows("{user},9.78E+{item:02},{rating},{time}\n"))
+        assert "a number that a spreadsheet has rounded" in asked("log.csv").message
+
+    @pytest.mark.parametrize("nobody", ["nan", "NULL", "None", "\\N", "<NA>"])
+    def test_a_missing_user_is_no_user_of_that_name(self, here, nobody):
+        write(here / "log.csv", HEADER + rows() + f"{nobody},3,4,1500000000\n")
+        assert "which programs write where there is none" in asked("log.csv").message
+        assert len(load("log.csv", bad_lines="skip").users) == 6
+
+    @pytest.mark.parametrize("none", ["NULL", "None", "\\N", "N/A"])
+    def test_a_missing_rating_is_blank_in_any_program(self, here, none):
+        write(here / "log.csv", HEADER + rows() + f"9,3,{none},1500000000\n")
+        assert "the rating is blank" in asked("log.csv").message
+        assert np.isnan(load("log.csv", unrated="blank").log.ratings).sum() == 1
+
+    @pytest.mark.parametrize("form", ["2020010{user}", "2020010{user}10150{n}"])
+    def test_dates_without_separators_are_no_seconds(self, here, form):
+        lines = rows("{user},{item},{rating}," + form + "\n")
+        write(here / "log.csv", HEADER + lines)
+        hint = asked("log.csv").hint
+        assert "data.time_format=%Y%m%d" in hint
+        times = load("log.csv", time_format=hint.partition("time_format=")[2]).log.times
+        assert times.min() > 1_577_836_799
+
+    def test_days_of_a_spreadsheet_keep_their_hours_or_are_refused(self, here):
+        write(here / "log.csv", HEADER + rows("{user},{item},{rating},4383{user}.2{n}5\n"))
+        assert "the hours would be cut off" in asked("log.csv").message
+
+    def test_a_rating_under_an_unusual_name_is_asked_about(self, here):
+        header = "User ID,Item ID,Rating (1-5),Date\n"
+        write(here / "log.csv", header + rows("{user},{item},{rating},2020-01-0{user}\n"))
+        assert "'data.columns.rating=Rating (1-5)'" in asked("log.csv").hint
+        assert len(values(load("log.csv", columns={"rating": "Rating (1-5)"}))) == 5
+
+    @pytest.mark.parametrize(
+        ("name", "text", "said"),
+        [
+            ("log.csv", "sep=;\nuser_id;item_id\n1;2\n", "remove its first line"),
+            ("log.csv", "# made in 2020\nuser_id,item_id\n1,2\n", "remove its first line"),
+            ("log.jsonl", '{"user_id": 1, "item_id": 2}\n', "this is JSON with other keys"),
+            ("u1.base", "1\t2\t3\t881250949\n", "name the table itself"),
+            ("mv_1.txt", "1:\n1488844,3,2005-09-06\n", "a block of lines for each item"),
+            ("train.txt", "0 1 2 3\n1 3 4\n", "4 fields between spaces"),
+            ("log.csv", "u1,Game 1,purchase,1.0\n", "--set 'data.header="),
+        ],
+        ids=["sep", "comment", "json", "no ending", "netflix", "lightgcn", "no header"],
+    )
+    def test_the_hint_comes_from_the_first_line(self, here, name, text, said):
+        write(here / "data" / name, text)
+        assert said in asked("data").hint
+
+    def test_users_of_another_layout_do_not_make_movielens_1m(self, here):
+        stars = rows("{user}::{item:07}::{rating}::{time}\n")
+        write(here / "m" / "ratings.dat", stars)
+        write(here / "m" / "movies.dat", titles("{item:07}::Film {item} (2010)::Drama\n"))
+        write(here / "m" / "users.dat", titles("{item}::177651718\n"))
+        assert len(load("m").log.users) == 60

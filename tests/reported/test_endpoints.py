@@ -199,6 +199,41 @@ def test_one_prompt_that_a_filter_refuses_with_403_costs_one_step_and_says_nothi
     assert example.endswith("refused the request (403): The input was flagged by moderation")
 
 
+@pytest.mark.parametrize("status", [403, 400])
+def test_an_audit_of_which_one_prompt_is_refused_ends_and_says_so(
+    endpoint,  # noqa: F811
+    starec,
+    tmp_path,
+    status,
+):
+    asked = []
+
+    def reply(body):
+        if "the card" not in asked and ranking_of(body):
+            asked.extend(["the card", text_of(body)])
+        refuse = text_of(body) in asked
+        return refusing(status, "flagged by the filter", lambda body: refuse)(body)
+
+    endpoint.replies(reply)
+    policy = f"openai,model=fake,base_url={endpoint.url}"
+    data = ["--data", "synthetic,users=30,items=120,interactions=40", "--users", "4"]
+    audit = ["audit", policy, *data, "--only", "form", "--runs-dir", tmp_path, "--concurrency", "1"]
+    code, out, _ = starec(*audit)
+    assert code == 0 and "1 calls were refused and count as answers without a choice" in out
+    assert "flagged by the filter" in out
+    (folder,) = tmp_path.iterdir()
+    assert "calls were refused" in (folder / "audit.html").read_text()
+    assert "1 calls were refused" in starec("show", folder)[1]
+
+
+def test_an_audit_in_which_every_call_is_refused_pauses(endpoint, starec, tmp_path):  # noqa: F811
+    endpoint.replies(refusing(400, "seed: Extra inputs are not permitted", lambda body: True))
+    policy = f"openai,model=fake,base_url={endpoint.url}"
+    data = ["--data", "synthetic,users=30,items=120,interactions=40", "--users", "4"]
+    code, _, err = starec("audit", policy, *data, "--only", "form", "--runs-dir", tmp_path)
+    assert code == 3 and "set seeded: false" in err
+
+
 def test_one_prompt_that_has_no_route_costs_one_step(play):
     first = []
 

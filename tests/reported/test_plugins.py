@@ -106,6 +106,64 @@ AT_PAGE = r"{}\(user u0, round 1, page 1\)"
             id="feedback for an item not shown",
         ),
         pytest.param(
+            """
+            def respond(self, *call):
+                said = super().respond(*call)
+                return Feedback(said.experiences * 2, ending="done")
+            """,
+            AT_PAGE.format("respond"),
+            r'the experiences hold item \d twice with the action ""',
+            id="one experience twice",
+        ),
+        pytest.param(
+            "def respond(self, *_): return Feedback((), ending='because ' * 9)",
+            AT_PAGE.format("respond"),
+            "the ending is 'because because.*, of 72 characters; at most 60",
+            id="an ending that is a text",
+        ),
+        pytest.param(
+            "def respond(self, *_): return Feedback((), ending='done\\x1b[2J')",
+            AT_PAGE.format("respond"),
+            "the ending is .*, which holds a line break or another control character",
+            id="an ending with a control character",
+        ),
+        pytest.param(
+            """
+            def respond(self, user, steps, observation, decision):
+                seen = Experience(observation.slate[0], 4.0, "a\\nb")
+                return Feedback((seen,), ending="done")
+            """,
+            AT_PAGE.format("respond"),
+            r"the experiences: the source of item \d is 'a",
+            id="a source of two lines",
+        ),
+        pytest.param(
+            "def respond(self, *_): return Feedback((), reward={'a' * 300: 1.0}, ending='done')",
+            AT_PAGE.format("respond"),
+            "a name in the parts of the reward is 'aaa.*; it must be one line of at most",
+            id="a reward with a name of 300 characters",
+        ),
+        pytest.param(
+            """
+            def end_round(self, visits):
+                return {f"m{n}": 1.0 for n in range(5_000)}
+            """,
+            r"end_round\(round 1\)",
+            "the figures have 5,000 names; at most 1,000",
+            id="five thousand figures",
+        ),
+        pytest.param(
+            """
+            def observe(self, user, steps):
+                slate = self.slate(user)
+                cards = tuple(self.cards[item] for item in slate)
+                return Observation("feed", slate, cards, context="x" * 300_000)
+            """,
+            AT_PAGE.format("observe"),
+            "the context has 300,000 characters; at most 200,000",
+            id="a context that no prompt can hold",
+        ),
+        pytest.param(
             "def rating(self, item): return 9.0",
             AT_PAGE.format("respond"),
             r"the experiences: the rating of item \d is 9; ratings are stars from 0 to 5",

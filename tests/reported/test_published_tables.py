@@ -128,6 +128,14 @@ def test_a_table_without_a_header_of_metrics_is_refused_with_what_it_has(checked
     assert status == 2 and "a table is not valid LaTeX" in said
 
 
+@pytest.mark.parametrize(
+    ("cells", "hint"),
+    [("0,5;0,6", "write decimal points"), ("1/2;3/5", "as numbers"), ("inf;inf", "as numbers")],
+)
+def test_values_that_cannot_be_read_are_no_missing_header(checked, cells, hint):
+    assert hint in checked("t.csv", f"m;HR@10;NDCG@10\na;{cells}\n")[1]
+
+
 def test_control_characters_of_a_table_do_not_reach_the_terminal(checked):
     assert "\x1b" not in checked("t.csv", "m,NDCG@5,HR@5\n\x1b[2Ja,0.9,0.5\n")[1]
 

@@ -52,6 +52,8 @@ def test_null_asks_for_nothing_under_any_key(key):
         {"max_completion_tokens": -1, "stop": "", "chat_template_kwargs": {}, "n": 2, "best_of": 2},
         {"store": True, "user": "me", "metadata": {"a": "b"}, "service_tier": "auto"},
         {"response_format": {"type": "text", "json_schema": None}},
+        {"reasoning_effort": "none", "think": False, "options": {}, "keep_alive": "5m"},
+        {"separate_reasoning": True, "stream_reasoning": True, "no_stop_trim": False},
     ],
 )
 def test_usual_values_of_other_servers_keys_ask_for_nothing(keys):
@@ -77,6 +79,7 @@ def test_options_of_a_stream_that_is_not_one_ask_for_nothing():
         {"stop_token_ids": [5]},
         {"ignore_eos": True},
         {"reasoning_effort": "high"},
+        {"think": True},
         {"unheard_of": 0},
     ],
     ids=lambda keys: next(iter(keys)),

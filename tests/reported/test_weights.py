@@ -491,3 +491,70 @@ def test_nano_is_not_read_when_nobody_asks_it(experiment, starec, tmp_path, monk
     (tmp_path / "x.yaml").write_text(json.dumps(whole))
     status, _, err = starec("run", "x.yaml", "--json")
     assert status == 0, err
+
+
+# A second look
+
+
+def test_a_folder_without_a_tokenizer_is_named(model):
+    for file in model.glob("token*"):
+        file.unlink()
+    error = refusal(model=str(model))
+    assert "makes no tokens of a text" in error.message and "tokenizer.json" in error.hint
+
+
+def low_rank_adapter(folder, model, factor):
+    """Save an adapter whose second factors have one value."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    adapted = get_peft_model(
+        AutoModelForCausalLM.from_pretrained(model), LoraConfig(r=2, target_modules=["q_proj"])
+    )
+    with torch.no_grad():
+        for name, weight in adapted.named_parameters():
+            if "lora_B" in name:
+                weight.fill_(factor)
+    adapted.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize(("factor", "changes"), [(0.0, {}), (0.1, {"lora_alpha": 0}), (0.1, {})])
+def test_an_adapter_that_was_not_trained_is_warned_about(model, tmp_path, caplog, factor, changes):
+    adapter = low_rank_adapter(tmp_path / "adapter", model, factor)
+    change_json(adapter / "adapter_config.json", **changes)
+    prompt_of(model=str(model), adapter=str(adapter))
+    assert ("changes no weight" in caplog.text) == (factor == 0 or bool(changes))
+
+
+def with_other_layers(folder):
+    change_json(folder / "config.json", num_hidden_layers=1)
+
+
+def with_an_empty_index(folder):
+    index = {"metadata": {}, "weight_map": {}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    (folder / "model.safetensors").unlink()
+
+
+def with_a_program(folder):
+    (folder / "model.safetensors").unlink()
+    (folder / "pytorch_model.bin").write_bytes(b"\x80\x04cos\nsystem\n(S'exit 1'\ntR.")
+
+
+@pytest.mark.parametrize(
+    ("damage", "hint"),
+    [
+        (with_other_layers, "mend its config.json, whose values contradict each other"),
+        (with_an_empty_index, "a file is missing or damaged"),
+        (with_a_program, "take the checkpoint in safetensors"),
+    ],
+)
+def test_a_folder_that_cannot_be_read_has_the_hint_of_its_cause(model, damage, hint):
+    damage(model)
+    assert hint in refusal(model=str(model)).hint
+
+
+def test_a_file_in_place_of_a_folder_is_told_from_nothing(model):
+    error = refusal(model=str(model / "model.safetensors"))
+    assert "is a file; a model is a folder" in error.message and str(model) in error.hint

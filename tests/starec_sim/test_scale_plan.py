@@ -3,7 +3,8 @@
 import pytest
 
 from starec_sim import scale_plan
-from starec_sim.estimate import dry_run
+from starec_sim.build import Builder
+from starec_sim.dry_run import dry_run
 from starec_sim.experiment import Experiment
 from starec_sim.scale_plan import ScalePlan, bytes_text, plan_scale
 
@@ -99,3 +100,39 @@ def _plan(**parts):
     values = dict.fromkeys(ScalePlan._fields, 0.0)
     values |= {"executor": "ray", "shared_waiting": False, "warnings": (), **parts}
     return ScalePlan(**values)
+
+
+def test_kinds_of_users_are_played_by_themselves_and_count_by_their_shares(tmp_path):
+    def experiment(**changes):
+        values = {
+            "name": "mixed",
+            "runs_dir": tmp_path,
+            "data": {"use": "synthetic", "users": 20, "items": 60, "interactions": 15},
+            "rounds": 2,
+            "environment": {"use": "feed", "recommender": "popularity", "pages": 1},
+            "agent": {"use": "star", "gate": {"when": "never"}},
+            "policies": {"fast": "lexical", "slow": "lexical"},
+        }
+        return Experiment.model_validate({**values, **changes})
+
+    kinds = {"cheap": {"share": 0.75, "agent": "analytic"}, "model": {"share": 0.25}}
+    alone = dry_run(experiment(), 4, 2).trials[0]
+    mixed = dry_run(experiment(population=kinds), 4, 2).trials[0]
+    assert mixed.calls == pytest.approx(0.25 * alone.calls)
+    assert mixed.visits == pytest.approx(alone.visits)
+    calibration = {"users": 10, "between": ("cheap", "model")}
+    found = dry_run(experiment(population=kinds, calibration=calibration), 4, 2)
+    again = 10 / found.users
+    assert found.trials[0].calls == pytest.approx((0.25 + again) * alone.calls)
+    assert found.trials[0].visits == pytest.approx(alone.visits)
+    of_many = dry_run(experiment(population=kinds, calibration=calibration), 4, 2, 1000)
+    assert of_many.trials[0].calls == pytest.approx((0.25 + 10 / 1000) * alone.calls)
+    women = {"cheap": {"when": {"gender": "F"}, "agent": "analytic"}, "model": {"share": 1}}
+    by_fact = dry_run(experiment(population=women), 4, 2).trials[0]
+    of_men = [person.profile["gender"] != "F" for person in _users(experiment())]
+    assert by_fact.calls == pytest.approx(sum(of_men) / len(of_men) * alone.calls)
+
+
+def _users(experiment):
+    (arm,) = experiment.resolve().values()
+    return Builder().environment(arm, 0).users

@@ -24,7 +24,7 @@ from starec_sim.environment import SlateFacts
 from starec_sim.errors import ConfigError
 from starec_sim.rng import Streams
 from starec_sim.settings import Settings
-from starec_sim.tasks import Task
+from starec_sim.tasks import RANKING, Task
 from starec_sim.types import (
     Decision,
     FloatArray,
@@ -37,6 +37,7 @@ from starec_sim.types import (
 
 MAX_PAGES = 1_000
 """Pages of one visit after which an environment that never ends it is stopped."""
+_LEARNED = "set agent.worth: learned, or use the environment `feed`"
 _NEVER = Verdict(False, "never")
 
 
@@ -107,6 +108,20 @@ class AnalyticAgent:
     def prompts(self) -> Mapping[str, str]:
         """Return no templates: nothing is asked."""
         return {}
+
+    def check_environment(self, environment: type) -> None:
+        """Refuse one that cannot say what items are worth; see `ChecksEnvironment`.
+
+        A ranking of logged choices knows the stars of what was rated, and of nothing else.
+        """
+        task = getattr(environment, "task", None)
+        ranks = task == RANKING.name or (isinstance(task, Task) and task.ranks)
+        if self.config.worth == "known" and (ranks or not hasattr(environment, "slate_facts")):
+            raise ConfigError(
+                f"agent.worth: known, but {environment.__name__} does not say what each item that "
+                "it shows is worth",
+                hint=_LEARNED,
+            )
 
     async def visit(self, call: Call) -> Visit:
         """Play a visit of one user: a cohort of one."""
@@ -239,7 +254,7 @@ def _known_worth(call: Call, steps: Sequence[Step], observation: Observation) ->
         raise ConfigError(
             f"agent.worth: known, but the environment does not say what the items shown to user "
             f"{call.person.id} are worth to her",
-            hint="set agent.worth: learned, or use the environment `feed`",
+            hint=_LEARNED,
         )
     return known
 

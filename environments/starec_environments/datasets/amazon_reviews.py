@@ -6,14 +6,18 @@ import itertools
 import math
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import compress
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
+
+import numpy as np
 
 from starec_environments.datasets.amazon_files import ASIN, parsed
 from starec_environments.datasets.columns import Columns
 from starec_environments.datasets.faults import Faults
 from starec_environments.datasets.ids import has_controls
 from starec_environments.datasets.line_reader import read_lines
+from starec_environments.datasets.times import FAR, far_from_others
 from starec_sim.errors import DataError
 
 Column = Literal["user", "item", "rating", "time"]
@@ -82,6 +86,15 @@ def read_reviews(
             f"{path}: none of its lines is a review; line {faults.first[reason]} of {reason}",
             hint="check that this is a file of Amazon reviews or ratings",
         )
+    seen = np.array(times)
+    far = far_from_others(seen, np.zeros(len(seen), bool))
+    table = Columns(path, {"user": users, "item": items, "time": times}, lines)
+    faults.found_rows(table, far, "time", FAR)
+    if far.any():
+        near = (~far).tolist()
+        users, items = list(compress(users, near)), list(compress(items, near))
+        lines, times = array("q", compress(lines, near)), array("q", compress(times, near))
+        ratings = array("d", compress(ratings, near))
     return Columns(path, {"user": users, "item": items}, lines), ratings, times
 
 

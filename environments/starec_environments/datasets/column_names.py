@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 SYNONYMS: Mapping[str, tuple[str, ...]] = {
@@ -98,10 +99,21 @@ def column_for(role: str, names: Iterable[str], *, own: bool = False) -> str | N
 def unclear_column(names: Iterable[str]) -> str | None:
     """Return the first column that says what a row means, or None.
 
+    A rating under an unusual name says it, too.
+
     >>> unclear_column(["user_id", "item_id", "is_click"])
     'is_click'
+    >>> unclear_column(["User ID", "Item ID", "Rating (1-5)"])
+    'Rating (1-5)'
     """
-    return next((name for name in names if _plain(name) in UNCLEAR), None)
+    return next(
+        (
+            name
+            for name in names
+            if _plain(name) in UNCLEAR or re.search(r"(?i)rating|\bstars?\b|score", name)
+        ),
+        None,
+    )
 
 
 def described(roles: Mapping[str, Sequence[str]], names: Sequence[str]) -> dict[str, str]:

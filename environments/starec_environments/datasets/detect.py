@@ -22,6 +22,7 @@ from starec_environments.datasets.table_files import (
 from starec_environments.datasets.tables import CsvTable, ParquetTable
 from starec_environments.datasets.text_files import first_text, no_file, read_text
 from starec_sim.errors import ConfigError, DataError, did_you_mean
+from starec_sim.visible_text import visible_line
 
 TEXT_TABLES = (".csv", ".tsv", ".tab", ".txt", ".dat")
 """Endings of files in a folder that are looked into; a file that is named may have any."""
@@ -32,6 +33,7 @@ FORMATS = (
     "CSV and Parquet tables with user and item columns"
 )
 _DAT = re.compile(r"[^:\n]+::[^:\n]+::[0-9.]+::\d+(?:\n|$)")
+_DAT_USERS = re.compile(r"[^:\n]+::[MF]::")
 _U_DATA = re.compile(r"\d+\t\d+\t[1-5]\t\d+(?:\n|$)")
 
 
@@ -111,6 +113,11 @@ def _unknown(path: Path, files: Sequence[Path]) -> DataError:
     shown = "".join(
         f"; {file.name} begins with {', '.join(names)[:80]}" for file, names in tables[:1]
     )
+    unlike = [file for file, names in tables if names[0].startswith("sep=")]
+    if (unlike or not tables) and (found := _first_line(unlike or files)):
+        file, line = found
+        shown = f"; {file.name} begins with {visible_line(line)[:80]}"
+        hint = f"{_hint_of_line(line)}; {hint}"
     return DataError(
         f"{path} is in no known format; "
         + (f"it holds {listing(path)}" if path.is_dir() else "it is a single file")
@@ -118,6 +125,37 @@ def _unknown(path: Path, files: Sequence[Path]) -> DataError:
         hint=f"{hint}; name the columns of other tables, e.g. --set data.columns.user=NAME --set "
         "data.columns.item=NAME, or --set 'data.header=[user, item]' where there is no header",
     )
+
+
+def _first_line(files: Sequence[Path]) -> tuple[Path, str] | None:
+    """Return the first text file and its first line; None where there is none."""
+    for file in files:
+        line = first_text(file, "utf-8", 10_000).lstrip("\n").partition("\n")[0]
+        if line.replace("\t", " ").isprintable() and line:
+            return file, line
+    return None
+
+
+def _hint_of_line(first: str) -> str:
+    """Return what to do about a file whose first line is no header."""
+    if first.startswith(("{", "[")):
+        return (
+            "this is JSON with other keys than those of Amazon and UserMirrorer: write its user, "
+            "item, rating and time as a CSV file, e.g. with pandas.json_normalize"
+        )
+    if first.startswith(("#", "sep=")):
+        return "remove its first line, so that the names of the columns come first"
+    if any(each in first for each in ",;|\t"):
+        return "name the table itself, with its ending: --data FILE"
+    if first.strip().endswith(":"):
+        return "it has a block of lines for each item: write a table with a column for the item"
+    fields = first.split()
+    if len(fields) > 1:
+        return (
+            f"its first line has {len(fields)} fields between spaces: --set data.delimiter=space, "
+            "and --set 'data.header=[user, item]' with all names in order if it has no header"
+        )
+    return "its first line has no , ; | or tab between fields"
 
 
 def _merged(found: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -142,7 +180,8 @@ def _candidates(
     if "ml-100k.inter" in names or ("u.data" in names and _begins(place / "u.data", _U_DATA)):
         yield "movielens-100k", {}
     if "ratings.dat" in names and _begins(place / "ratings.dat", _DAT):
-        yield "movielens-1m" if (place / "users.dat").is_file() else "movielens-10m", {}
+        has_users = _begins(place / "users.dat", _DAT_USERS)
+        yield "movielens-1m" if has_users else "movielens-10m", {}
     if any(name.endswith("_interaction.jsonl") for name in names):
         yield "usermirrorer", {}
     if (place / "behavior" / "0.pkl").is_file():

@@ -14,9 +14,13 @@ from starec_environments.datasets.settings import LogRules
 from starec_sim.errors import DataError
 
 _DECIMAL = re.compile(r"-?\d+\.0")
+_ROUNDED = re.compile(r"\d(?:[.,]\d+)?E\+\d+")
+"""How spreadsheets write a long number, without its last digits."""
+_MISSING = frozenset({"nan", "NaN", "NULL", "null", "None", "N/A", "<NA>", "#N/A", "\\N"})
+"""What programs write where there is no value."""
 _LINE_BREAK_OR_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
 """U+FEFF is the byte order mark; it stands within a text where files were joined."""
-_CONTROLS = 'the %s id "{}" holds control characters'
+_CONTROLS = 'the WHAT id "{}" holds control characters'
 
 
 def has_controls(id: str) -> bool:
@@ -37,10 +41,10 @@ def read_ids(table: Columns, name: str, what: str, rules: LogRules, faults: Faul
         ids = {
             raw: id.removesuffix(".0") if _DECIMAL.fullmatch(id) else id for raw, id in ids.items()
         }
-    for fault, test in ((f"the {what} id is empty", _is_empty), (_CONTROLS % what, has_controls)):
+    for fault, test, hint in _FAULTS:
         if wrong := {raw for raw, id in ids.items() if test(id)}:
             rows = np.fromiter((raw in wrong for raw in column), np.bool_, len(column))
-            faults.found_rows(table, rows, name, fault, "check the separator and the encoding")
+            faults.found_rows(table, rows, name, fault.replace("WHAT", what), hint)
     there = set(ids.values())
     if decimal := next((id for id in there if _DECIMAL.fullmatch(id) and id[:-2] in there), None):
         row = next(row for row, raw in enumerate(column) if ids[raw] == decimal)
@@ -50,6 +54,31 @@ def read_ids(table: Columns, name: str, what: str, rules: LogRules, faults: Faul
 
 def _is_empty(id: str) -> bool:
     return not id
+
+
+def _is_missing(id: str) -> bool:
+    return id in _MISSING
+
+
+def _is_rounded(id: str) -> bool:
+    return _ROUNDED.fullmatch(id) is not None
+
+
+_FAULTS = (
+    ("the WHAT id is empty", _is_empty, "check the separator and the encoding"),
+    (_CONTROLS, has_controls, "check the separator and the encoding"),
+    (
+        'the WHAT id is "{}", which programs write where there is none',
+        _is_missing,
+        "write it in another way if it is the name of one",
+    ),
+    (
+        'the WHAT id "{}" is a number that a spreadsheet has rounded, so that several became one',
+        _is_rounded,
+        "export the ids as text",
+    ),
+)
+"""What is no id, how it is found, and what to do besides leaving such rows out."""
 
 
 def check_decimals(at: str, id: str, known: Collection[str], where: str, what: str) -> None:

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from starec_environments.datasets.text_files import unreadable
+from starec_environments.datasets.text_files import unpacked_limit, unpacks_too_far, unreadable
 from starec_sim.errors import DataError
 from starec_sim.progress import report_progress
 
@@ -25,7 +25,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
     Raises:
         DataError: The file is missing or not a file, its compression is broken or ends too early,
-            or a line is longer than `LINE_LIMIT`.
+            it unpacks to too much, or a line is longer than `LINE_LIMIT`.
     """
     what, number = f"reading {path.name}", 0
     try:
@@ -33,8 +33,12 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
             size = max(1, path.stat().st_size)
             zipped = file.peek(2)[:2] == b"\x1f\x8b"
             lines = io.BufferedReader(gzip.GzipFile(fileobj=file), 1 << 18) if zipped else file
+            left = unpacked_limit(size)
             while line := lines.readline(LINE_LIMIT):
                 number += 1
+                left -= len(line)
+                if zipped and left < 0:
+                    raise unpacks_too_far(path, unpacked_limit(size))
                 if len(line) == LINE_LIMIT:
                     raise DataError(
                         f"{path}, line {number}: longer than {LINE_LIMIT} bytes",

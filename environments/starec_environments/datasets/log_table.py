@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import NamedTuple
 
 from starec_environments.datasets.assembly import LogTable
@@ -60,7 +61,8 @@ def check_no_unclear(table: Columns, key: str) -> None:
         raise DataError(
             f'{table.path} has no ratings, and its column "{name}" says what a row means; is every '
             "row a choice?",
-            hint=f"--set data.{key}=null if every row is one; --set data.{key}={name} --set "
+            hint=f"--set data.{key}=null if every row is one; "
+            f"--set {quote(f'data.{key}={name}')} --set "
             "data.liked_from=N if it holds numbers, of which N and more is a like; otherwise keep "
             "only the rows that are choices",
         )

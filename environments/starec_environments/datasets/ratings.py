@@ -263,9 +263,12 @@ def blank_cells(column: Sequence[Any]) -> Mask:
     return np.fromiter(map(_is_blank, column), np.bool_, len(column))
 
 
+_BLANK = frozenset({"", "nan", "null", "none", "n/a", "na", "<na>", "\\n", "#n/a"})
+
+
 def _is_blank(cell: Any) -> bool:
     if isinstance(cell, str):
-        return not cell.strip() or cell.strip().lower() == "nan"
+        return cell.strip().lower() in _BLANK
     return cell is None or bool(cell != cell)
 
 

@@ -153,7 +153,7 @@ def check_nearly_a_log(headers: Headers, given: Mapping[str, Any]) -> None:
                 f"{file}: its fields seem to be separated by spaces",
                 hint="--set data.delimiter=space",
             )
-        if len(names) > 1 and all(_is_value(name) for name in names):
+        if len(names) > 1 and any(_is_value(name) for name in names):
             raise DataError(
                 f"{file}: the first line ({', '.join(names)[:80]}) looks like data, so the file "
                 f"has no header for its {len(names)} columns",

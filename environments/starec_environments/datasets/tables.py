@@ -23,7 +23,7 @@ from starec_environments.datasets.log_table import LogColumnNames, check_no_uncl
 from starec_environments.datasets.paths import folder, listing
 from starec_environments.datasets.settings import FileSettings, TextSettings
 from starec_environments.datasets.table_files import NAMED_DELIMITERS, read_header
-from starec_environments.datasets.text_files import no_file, read_text
+from starec_environments.datasets.text_files import no_file, read_text, unpacked_limit
 from starec_environments.datasets.text_tables import TextFormat, read_table
 from starec_sim.dataset import Dataset
 from starec_sim.errors import ConfigError, DataError
@@ -305,11 +305,19 @@ def _pyarrow(path: Path) -> Any:
     if not path.is_file():
         raise no_file(path)
     try:
-        parquet.read_schema(path)
+        about = parquet.read_metadata(path)
     except (OSError, ValueError) as error:
         raise DataError(
             f"{path} is not a Parquet file: {error}", hint="check that the download is complete"
         ) from error
+    size = path.stat().st_size
+    unpacked = sum(about.row_group(n).total_byte_size for n in range(about.num_row_groups))
+    if unpacked > unpacked_limit(size) or about.num_rows > max(1_000_000, 10 * size):
+        raise DataError(
+            f"{path} has {size:,} bytes and says that it unpacks to {about.num_rows:,} rows and "
+            f"{unpacked:,} bytes, so it was not read",
+            hint="if that is right, write it as a CSV file, which has no bound",
+        )
     return parquet
 
 

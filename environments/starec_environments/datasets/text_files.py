@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import io
 import zlib
 from pathlib import Path
+from shlex import quote
 
 from starec_sim.errors import DataError, did_you_mean
 
 GZIP = b"\x1f\x8b"
+SURE_BYTES = 64 << 20
+"""A packed file may always unpack to so many bytes, and to 100 times its size."""
 _ZIP = b"PK\x03\x04"
 _MARKS = {
     codecs.BOM_UTF8: "utf-8",
@@ -55,12 +59,29 @@ def read_data(path: Path) -> bytes:
     try:
         data = path.read_bytes()
         if data.startswith(GZIP):
-            data = gzip.decompress(data)
+            limit = unpacked_limit(len(data))
+            with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+                data = file.read(limit + 1)
+            if len(data) > limit:
+                raise unpacks_too_far(path, limit)
     except (OSError, EOFError, zlib.error) as error:
         raise unreadable(path, error) from error
     if data.startswith(_ZIP):
         raise DataError(f"{path} is a zip archive", hint=f"unpack it first: unzip {path}")
     return data
+
+
+def unpacked_limit(size: int) -> int:
+    """Return how many bytes a packed file of some size may unpack to."""
+    return max(SURE_BYTES, 100 * size)
+
+
+def unpacks_too_far(path: Path, limit: int) -> DataError:
+    """Return the error of a file that unpacks to more than it may."""
+    return DataError(
+        f"{path} unpacks to more than {limit:,} bytes, over 100 times its size, so it was not read",
+        hint=f"if that is right, unpack it and read the unpacked file: gzip -dk {quote(str(path))}",
+    )
 
 
 def unreadable(path: Path, error: OSError | EOFError | zlib.error, where: str = "") -> DataError:

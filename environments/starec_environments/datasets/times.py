@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from starec_environments.datasets.columns import Columns
-from starec_environments.datasets.faults import Faults
+from starec_environments.datasets.faults import Faults, Mask
 from starec_environments.datasets.ratings import blank_cells
 from starec_sim.errors import DataError
 from starec_sim.types import IntArray
@@ -21,6 +21,15 @@ LATEST = 2**62
 _SECONDS_OF_1973, _OTHER_UNIT = 10**8, 500
 """Smaller numbers are no times since 1970. Those of one unit, from 1973 to 2100, differ by a factor
 of 40 at most."""
+_DAYS_OF_1954, _DAYS_OF_2173 = 20_000, 100_000
+"""Days since 1900, as spreadsheets count."""
+_FAR = 5
+"""Times of one log, since 1980, differ by a smaller factor than this from the one in the middle."""
+_MONTH_AND_DAY = r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
+_DATES_AS_NUMBERS = {
+    re.compile(_MONTH_AND_DAY): "%Y%m%d",
+    re.compile(_MONTH_AND_DAY + r"(?:[01]\d|2[0-3])[0-5]\d[0-5]\d"): "%Y%m%d%H%M%S",
+}
 _ZONE = re.compile(r"\s*(?:UTC|GMT|Z)$")
 """Names of the zone of UTC, with which many logs end their dates."""
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]")
@@ -42,13 +51,16 @@ def read_times(
         faults: What to do with cells that are no time.
 
     Raises:
-        DataError: A time is neither a finite number nor a date, or it is negative.
+        DataError: A time is neither a finite number nor a date, is negative, or is decades away
+            from all others.
     """
     if name is None:
         return np.arange(len(table), dtype=np.int64)
     column = table.column(name)
     without = f"--set data.{key}=null goes by the order of the rows" if key else ""
     times, blank = _read(table, name, written, without)
+    if written is None:
+        _check_no_dates(table, name, times)
     wrong = (times < 0) | (times > LATEST)
     if wrong.any():
         if blank is None:
@@ -58,7 +70,63 @@ def read_times(
         what = f"not written as {written}" if written is not None else expected
         faults.found_rows(table, wrong & ~blank, name, f'the time "{{}}" is {what}', without)
     _check_unit(table, name, times[~wrong])
+    far = far_from_others(times, wrong)
+    faults.found_rows(table, far, name, FAR, without)
     return times
+
+
+def _check_no_dates(table: Columns, name: str, times: IntArray) -> None:
+    """Refuse whole numbers that are dates, such as 20200131, and days with a fraction.
+
+    Their order is right, but their differences are no seconds.
+    """
+    first = str(table.column(name)[0]).strip()
+    for pattern, form in _DATES_AS_NUMBERS.items():
+        if pattern.fullmatch(first) and all(pattern.fullmatch(f"{time}") for time in times):
+            raise DataError(
+                f'{table.at(0)}: the times in column "{name}" are dates without separators '
+                f"({first}); taken as numbers, a day would be a second",
+                hint=f"--set data.time_format={form}",
+            )
+    days = (times >= _DAYS_OF_1954) & (times < _DAYS_OF_2173)
+    if days.all() and re.fullmatch(r"\d+\.\d*[1-9]\d*", first):
+        raise DataError(
+            f'{table.at(0)}: the time {first} in column "{name}" is no time in seconds since 1970; '
+            "a spreadsheet counts days from 1900, and the hours would be cut off",
+            hint="write dates as ISO 8601 (2019-10-31 09:15:00), or numbers as whole seconds",
+        )
+
+
+FAR = 'the time "{}" is decades away from all others: cut off, or another word for unknown'
+"""What is wrong with such a time."""
+
+
+def far_from_others(times: IntArray, wrong: Mask) -> Mask:
+    """Return which times since 1970 are decades away from most others, with nothing between.
+
+    A file that was cut in the middle of a number ends with one, and some logs write 0 for unknown.
+
+    Args:
+        times: All of them.
+        wrong: Which do not count.
+
+    >>> far_from_others(np.array([978133840, 978300019, 97813]), np.zeros(3, bool)).tolist()
+    [False, False, True]
+    """
+    none = np.zeros(len(times), bool)
+    known = times[~wrong]
+    middle = float(np.median(known)) if len(known) else 0.0
+    if middle < _SECONDS_OF_1973:
+        return none  # these count the rows, say
+    low, high = (times < middle / _FAR) & ~wrong, (times > middle * _FAR) & ~wrong
+    usual = times[~(low | high | wrong)]
+    if len(usual) < 2:
+        return none
+    if low.any() and times[low].max() * 2 > usual.min():
+        low = none
+    if high.any() and usual.max() * 2 > times[high].min():
+        high = none
+    return low | high
 
 
 def _check_unit(table: Columns, name: str, times: IntArray) -> None:

@@ -54,7 +54,7 @@ async def replay_history(
         For each user her memory before the first choice, and after each.
 
     Raises:
-        PolicyError: Calls failed. The round in which they did is not committed.
+        PolicyError: Calls failed, and were not refused. Their round is not committed.
     """
     users = range(len(environment.users))
     memories = [[Memory(environment.history(user)[-agent.history_limit :])] for user in users]

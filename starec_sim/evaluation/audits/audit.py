@@ -206,6 +206,8 @@ def _complete(folder: Path, prepared: _Prepared, budget: Budget, events: RunEven
             "tokens_in": record.tokens_in,
             "tokens_out": record.tokens_out,
         }
+        if record.refusals:
+            about |= {"refused": len(record.refusals), "refusal": record.refusals[0]}
         report = AuditReport(about, results)
         files.write_report(report, folder / files.REPORT, folder / files.PAGE)
         run.manifest.digest, run.manifest.counts = record.digest, queries.counts(run.store.db)
@@ -218,7 +220,7 @@ async def _questioned(
     """Build the memories and ask all questions, in one event loop: clients work in one only.
 
     Raises:
-        PolicyError: Calls failed.
+        PolicyError: Calls failed, and were not refused.
     """
     settings, policy, agents = prepared.settings, prepared.policy, prepared.agents
     at_once, seed = settings.concurrency, settings.seed

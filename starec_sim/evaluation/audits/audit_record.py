@@ -48,6 +48,9 @@ class AuditRecord:
         self._unkept: set[tuple[int, int, int]] = set()
         """Round, user and step of questions in which a call failed."""
         self._failures: list[str] = []
+        """Of calls that failed, but were not refused."""
+        self.refusals: list[str] = []
+        """Of calls that were refused, which is final: these answers make no choice."""
         self.digest = self._begun.digest
         """Of all replayed rounds."""
         self.calls = self.tokens_in = self.tokens_out = 0
@@ -64,12 +67,9 @@ class AuditRecord:
     def add(self, key: CallKey, turn: Turn) -> None:
         """Record a new turn.
 
-        A call that failed is no answer: a resume asks it again. What a question went on to ask
-        after a failure is not recorded either.
+        A question in which a call failed is not recorded, so that a resume asks it again.
         """
         self._count(turn)
-        if turn.failure:
-            self._failures.append(turn.failure)
         if key.round >= FIRST_ROUND:
             question = (key.round, key.user, key.step)
             if turn.failure:
@@ -82,22 +82,22 @@ class AuditRecord:
         self.calls += 1
         self.tokens_in += turn.tokens_in or 0
         self.tokens_out += turn.tokens_out or 0
+        if turn.failure:
+            refused = turn.failure.startswith("refused:")
+            (self.refusals if refused else self._failures).append(turn.failure)
 
     def check(self) -> None:
-        """Refuse to go on if calls failed.
+        """Refuse to go on if calls failed that may be answered another time.
 
         Raises:
             PolicyError: Says how many calls failed, and why the first one did.
         """
         if self._failures:
-            refused = all(failure.startswith("refused:") for failure in self._failures)
             raise PolicyError(
                 f'{len(self._failures):,} of {self.calls:,} calls of the policy "{self._policy}" '
                 f"failed, the first of them: {self._failures[0]}",
-                hint="these prompts were refused, and would be again: change what refuses them "
-                "(a filter of the endpoint), or audit with other data or another --seed"
-                if refused
-                else "give the same command again: what was answered is kept",
+                hint="give the same command again: what was answered is kept; if the same calls "
+                "fail again, audit other users with another --seed",
             )
 
     @property

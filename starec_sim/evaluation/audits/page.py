@@ -52,6 +52,8 @@ def render_page(report: AuditReport) -> str:
         f"{about['calls']:,} calls, {about['tokens_in']:,} tokens in and "
         f"{about['tokens_out']:,} out"
     )
+    if report.refused:
+        told = f"{told}. {report.refused}"
     title = escape(f"Audit of {about['policy']}")
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'

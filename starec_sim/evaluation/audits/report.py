@@ -47,6 +47,16 @@ class AuditReport:
         return [name for name in NAMES if name not in asked]
 
     @property
+    def refused(self) -> str:
+        """How many calls were refused, and the first refusal; empty where none was."""
+        if "refused" not in self.about:
+            return ""
+        return (
+            f"{self.about['refused']:,} calls were refused and count as answers without "
+            f"a choice; the first: {self.about.get('refusal', '')}"
+        )
+
+    @property
     def fit(self) -> bool | None:
         """Whether all metrics are within their bounds; None if more users are needed to decide.
 
@@ -153,6 +163,8 @@ class _StoredAbout(TypedDict):
     policy: str
     dataset: str
     users: int
+    refused: NotRequired[int]
+    refusal: NotRequired[str]
 
 
 class _StoredInterval(TypedDict):

@@ -8,6 +8,7 @@ import csv
 import io
 import itertools
 import math
+import re
 from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
@@ -102,9 +103,18 @@ def read_tables(
         left = "; ".join(f"{each.table}: {each.what}" for each in found.unread[:3])
         raise DataError(
             f"{path} holds no table with NDCG@k, HR@k or MRR in its header{left and f' ({left})'}",
-            hint=_NO_TABLE[form] if not grids else _NO_METRIC,
+            hint=_hint_of(found) if grids else _NO_TABLE[form],
         )
     return found
+
+
+def _hint_of(found: PublishedTables) -> str:
+    """Return what to do about tables of which nothing was read."""
+    if any(re.search(r'"\d+,\d+" is no value', each.what) for each in found.unread):
+        return "write decimal points in place of commas: 0.51, not 0,51"
+    if any(each.what.endswith("is no value") for each in found.unread):
+        return "write the values as numbers, e.g. 0.51 or 51 %"
+    return _NO_METRIC
 
 
 def _text(path: Path) -> str:

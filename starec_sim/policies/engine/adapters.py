@@ -50,11 +50,28 @@ def with_adapter(model: Any, base: str, adapter: str, *, learns: bool = False) -
     adapted, missing, unexpected = _load(model, folder, learns, misfit)
     if missing or unexpected:
         raise misfit.keys(missing, unexpected)
+    if not learns and not _changes_anything(adapted):
+        _log.warning(
+            "the adapter %s changes no weight: it was not trained, or its lora_alpha is 0; the "
+            "answers are those of %s",
+            adapter,
+            base,
+        )
     if trained_on and Path(trained_on).name != Path(base).name:
         _log.warning(
             'the adapter %s was trained on "%s" and is used on "%s"', adapter, trained_on, base
         )
     return adapted
+
+
+def _changes_anything(adapted: Any) -> bool:
+    """Return whether an adapter differs from none; only those with low-rank factors are judged."""
+    layers = [layer for layer in adapted.modules() if getattr(layer, "lora_B", None)]
+    return not layers or any(
+        scaling and layer.lora_B[name].weight.any()
+        for layer in layers
+        for name, scaling in layer.scaling.items()
+    )
 
 
 def adapter_folder(adapter: str) -> Path:

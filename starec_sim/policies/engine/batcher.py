@@ -243,7 +243,7 @@ class _Call:
                 self.error = error
                 return True
 
-        return replace(self.request, watch=watched)
+        return replace(self.request, watch=watched, is_awaited=lambda: not self.ended)
 
 
 class _IdleMonitor:

@@ -129,6 +129,11 @@ def resolve_model(model: str) -> str:
         raise _no_model(model, path)
     if path.is_dir():
         return str(path)
+    if path.is_file():
+        raise PolicyError(
+            f"model: {model} is a file; a model is a folder",
+            hint=f"name its folder: {path.parent}",
+        )
     if looks_like_path(model):
         raise PolicyError(
             f"model: there is no folder {model}",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -24,7 +26,11 @@ class Decoder:
         self.device = weights.embedding.device
 
     def read(
-        self, ids: Tensor, ends: Tensor, prefix: KeysValues | None
+        self,
+        ids: Tensor,
+        ends: Tensor,
+        prefix: KeysValues | None,
+        check: Callable[[], None] = lambda: None,
     ) -> tuple[Tensor, KeysValues]:
         """Read prompts, or what follows a prefix that they share.
 
@@ -33,6 +39,7 @@ class Decoder:
                 changes nothing.
             ends: The index of each prompt's last token (prompts,).
             prefix: Keys and values of the tokens before, which all of these prompts share.
+            check: Called before each layer; it may raise, because all layers can take seconds.
 
         Returns:
             The logits after each prompt's last token (prompts, vocabulary), and keys and values for
@@ -50,6 +57,7 @@ class Decoder:
         x = w.embedding[ids]
         cache: KeysValues = []
         for number, layer in enumerate(w.layers):
+            check()
             parts = self._project(layer, self._norm(x, layer.norm), cos, sin)
             q, k, v = (part.transpose(1, 2) for part in parts)
             cache.append((k.mT.to(self.cache_dtype), v.to(self.cache_dtype)))

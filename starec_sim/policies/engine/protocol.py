@@ -54,6 +54,12 @@ class Request:
     """Called with every token; None if nothing watches."""
     grammar: LLMatcher | None = None
     """What the completion is held to, at its beginning; None for any text."""
+    is_awaited: Callable[[], bool] | None = None
+    """Whether anybody still waits for the completion; None if somebody always does."""
+
+
+class NobodyWaitsError(Exception):
+    """Nobody waits any more for any completion of a batch whose prompts are being read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +95,7 @@ class Engine(Protocol):
 
         Raises:
             PolicyError: The memory does not suffice for one of them.
+            NobodyWaitsError: All callers left while their prompts were read.
         """
         ...
 

@@ -28,10 +28,16 @@ _HINTS: tuple[tuple[str, str], ...] = (
         r"can't allocate memory|out of memory|MemoryError",
         "take a smaller model, or set dtype: bf16",
     ),
+    (
+        "Weights only load failed",
+        "a file in PyTorch's own format can hold a program, which is not run: take the checkpoint "
+        "in safetensors",
+    ),
+    ("ClassValidationError", "mend its config.json, whose values contradict each other"),
     (r"quantiz", "set model to a checkpoint that is not quantised"),
     (
         r"no file named|No such file|not the path to a directory|incomplete metadata|"
-        r"[Hh]eader|EOF|zip archive|invalid load key|JSON",
+        r"[Hh]eader|EOF|zip archive|invalid load key|JSON|^IndexError|^KeyError",
         "a file is missing or damaged: copy the folder again, whole",
     ),
 )
@@ -76,8 +82,7 @@ def readable(name: str, what: str) -> Iterator[None]:
     except PolicyError:
         raise
     except Exception as error:
-        first = str(error).strip().split("\n")[0]
-        why = f"{type(error).__name__}: {first}"[:300]
+        why = f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
         if Path(name).expanduser().is_dir() or isinstance(error, ImportError):
             raise PolicyError(
                 f"the {what} in {name} cannot be read: {why}", hint=hint_for(error)

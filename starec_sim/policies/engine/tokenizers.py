@@ -67,8 +67,13 @@ def check_vocabulary(tokenizer: Any, model: Any, name: str) -> None:
     tokenizer classes of transformers add such a token by themselves.
 
     Raises:
-        PolicyError: Names the tokens without one.
+        PolicyError: Names the tokens without one, or says that there are no tokens at all.
     """
+    if not tokenizer("user item").input_ids:
+        raise PolicyError(
+            f"the tokenizer of {name} makes no tokens of a text",
+            hint="its files are missing (tokenizer.json): copy the folder again, whole",
+        )
     rows = model.get_input_embeddings().weight.shape[0]
     unused = (tokenizer.pad_token, tokenizer.unk_token)
     beyond = {

@@ -9,7 +9,7 @@ they have ended. `benchmarks/generation.py` measures the gain.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -21,7 +21,7 @@ from starec_sim.policies.engine.decoder_weights import read_weights
 from starec_sim.policies.engine.out_of_memory import halve_on_out_of_memory
 from starec_sim.policies.engine.partial_completion import PartialCompletion
 from starec_sim.policies.engine.prefix_cache import KeysValues, PrefixCache, SharedPrefix
-from starec_sim.policies.engine.protocol import Completion, Request
+from starec_sim.policies.engine.protocol import Completion, NobodyWaitsError, Request
 from starec_sim.policies.engine.sampling import TokenSampler
 from starec_sim.policies.engine.shared_prefixes import (
     SHORTEST_PREFIX,
@@ -82,7 +82,7 @@ class TorchEngine:
         number = {prompt: at for at, prompt in enumerate(prompts)}
         order = sorted(range(len(requests)), key=lambda at: number[requests[at].prompt])
         members = [number[requests[at].prompt] for at in order]
-        logits, cache = self._read(prompts, members)
+        logits, cache = self._read(prompts, members, lambda: _check_awaited(requests))
         rows = [PartialCompletion(requests[at]) for at in order]
         self._sample(rows, logits[torch.tensor(members, device=self._device)], cache)
         answers = dict(zip(order, rows, strict=True))
@@ -90,12 +90,14 @@ class TorchEngine:
 
     # Reading prompts
 
-    def _read(self, prompts: list[Ids], members: list[int]) -> tuple[Tensor, PrefixCache]:
+    def _read(
+        self, prompts: list[Ids], members: list[int], check: Callable[[], None]
+    ) -> tuple[Tensor, PrefixCache]:
         """Read sorted, distinct prompts; return the logits after each, and the cache."""
         prefixes: list[SharedPrefix] = []
         shared = [0] * len(prompts)
         for first, last, common in self._prefix_groups(prompts):
-            kv = self._prefix(prompts[first], common)
+            kv = self._prefix(prompts[first], common, check)
             if kv is not None:
                 prefixes.append(SharedPrefix(first, last, kv))
                 shared[first:last] = [prefixes[-1].length] * (last - first)
@@ -118,7 +120,8 @@ class TorchEngine:
             padded = [[*own[at], *[0] * (length - len(own[at]))] for at in chunk]
             ends = torch.tensor([len(own[at]) - 1 for at in chunk], device=self._device)
             ids = torch.tensor(padded, device=self._device)
-            chunk_logits, kv = self._decoder.read(ids, ends, prefix.kv if prefix else None)
+            before = prefix.kv if prefix else None
+            chunk_logits, kv = self._decoder.read(ids, ends, before, check)
             at = torch.tensor(chunk, device=self._device)
             logits[at] = chunk_logits.float()
             for (keys, values), (new_keys, new_values) in zip(cache, kv, strict=True):
@@ -138,7 +141,7 @@ class TorchEngine:
         self._last_prompt = prompts[0]
         return groups
 
-    def _prefix(self, prompt: Ids, shared: int) -> KeysValues | None:
+    def _prefix(self, prompt: Ids, shared: int, check: Callable[[], None]) -> KeysValues | None:
         """Return keys and values of a prefix of some prompts, read now or kept from before.
 
         It may be a little shorter than the common prefix, if such a one is kept. None if there is
@@ -147,6 +150,7 @@ class TorchEngine:
         Args:
             prompt: One of the prompts.
             shared: The length of their common prefix, in tokens.
+            check: See `Decoder.read`.
         """
         wanted = prompt[:shared] if shared else prompt[:-1]
         kept = [ids for ids in self._prefixes if wanted[: len(ids)] == ids]
@@ -154,7 +158,7 @@ class TorchEngine:
         if len(nearest) < 0.75 * shared:
             nearest = wanted
             ids = torch.tensor([wanted], device=self._device)
-            _, kv = self._decoder.read(ids, torch.tensor([0], device=self._device), None)
+            _, kv = self._decoder.read(ids, torch.tensor([0], device=self._device), None, check)
             self._prefixes[wanted] = [(k[0].contiguous(), v[0].contiguous()) for k, v in kv]
             if len(self._prefixes) > _PREFIXES_KEPT:
                 self._prefixes.popitem(last=False)
@@ -192,6 +196,12 @@ class TorchEngine:
             logits = self._decoder.step(tokens, positions, cache)
             # A row that has ended may stay in the batch, at most at the end of the window.
             positions = (positions + 1).clamp_(max=self.window - 1)
+
+
+def _check_awaited(requests: Sequence[Request]) -> None:
+    """Stop reading prompts when nobody waits for an answer, as after Ctrl-C."""
+    if not any(each.is_awaited is None or each.is_awaited() for each in requests):
+        raise NobodyWaitsError
 
 
 def _chunks(own: list[Ids], prefix_of: dict[int, SharedPrefix]) -> list[list[int]]:

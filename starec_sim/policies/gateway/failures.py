@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol, runtime_checkable
 
-from starec_sim.boundary import MEND
-from starec_sim.errors import Cause, PolicyError
+from starec_sim.errors import MEND, Cause, PolicyError
 
 _RETRIED = frozenset({408, 409, 425})
 _OVERLOADED = frozenset({429, 503, 529})

@@ -1,6 +1,7 @@
 """Analytic users play any task by a formula, the same alone and in a cohort."""
 
 import asyncio
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -15,13 +16,16 @@ from starec_sim.build import build_environment, load_dataset
 from starec_sim.errors import ConfigError, ContractError
 from starec_sim.executors.cohort import Cohort
 from starec_sim.executors.executor import PerUser
+from starec_sim.experiment import Experiment
 from starec_sim.runs.trial_state import TrialState
 from starec_sim.simulation import Simulation, VisitRules
 from starec_sim.tasks import FEED, STARS, ActionKind, Amount, FreeText, OneOf, Task
+from starec_sim.trials import Trials
 from starec_sim.types import Action, Experience, Memory
 from tests.rounds import MemoryRecord, play_rounds
 
 FEED_WORLD = {"use": "feed", "recommender": "popularity", "page_size": 4, "pages": 3}
+WORLD_DATA = {"use": "synthetic", "users": 12, "items": 60, "interactions": 15}
 CHOICES = {"use": "ranking", "candidates": 5, "choices": 2}
 
 
@@ -184,3 +188,20 @@ def test_words_of_a_list_are_those_of_the_example_and_texts_are_never_written():
     assert [each.act for each in doable(Task("tagging", kinds))] == [("tag", "good"), ("say", None)]
     with pytest.raises(ConfigError, match='every action of the task "notes" needs one: write'):
         doable(Task("notes", (ActionKind("write", FreeText(9)),)))
+
+
+@pytest.mark.parametrize(
+    ("world", "refused"), [(CHOICES, True), ({"use": "shop"}, True), (FEED_WORLD, False)]
+)
+def test_known_worth_is_refused_before_anything_is_played_where_no_item_has_one(world, refused):
+    values = {
+        "name": "x",
+        "environment": world,
+        "agent": {"use": "analytic", "worth": "known"},
+        "data": None if world["use"] == "shop" else WORLD_DATA,
+    }
+    with (
+        pytest.raises(ConfigError, match=r"agent\.worth: known, but") if refused else nullcontext()
+    ) as raised:
+        Trials(Experiment.model_validate(values))
+    assert not refused or "agent.worth: learned" in raised.value.hint

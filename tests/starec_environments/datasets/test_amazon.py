@@ -206,7 +206,9 @@ def test_items_without_a_description_can_be_dropped_with_whoever_met_nothing_els
     of_2018: Path,
 ) -> None:
     with (of_2018 / "extra.json").open("wb") as file:
-        file.write(lines([*(review(*m) for m in MET), review("A1ONLYBARE1234", BARE, 3, 5)]))
+        file.write(
+            lines([*(review(*m) for m in MET), review("A1ONLYBARE1234", BARE, 3, MET[0][3])])
+        )
     meta = "meta_CDs_and_Vinyl.json.gz"
     settings = {"reviews": "extra.json", "metadata": meta, "untitled": "drop"}
     dataset = load(of_2018, **settings)

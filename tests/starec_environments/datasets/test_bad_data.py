@@ -170,14 +170,23 @@ def test_any_scale_is_mapped_linearly_to_one_to_five(
     np.testing.assert_allclose(stars, [1 + 4 * share for share in shares], atol=1e-9)
 
 
-# Of one unit: others are refused.
-WHOLE_TIMES = [st.integers(least, min(400 * least, 2**62)) for least in (10**8, 10**11, 2**61)]
+# Of one unit and some decades: others are refused.
+WHOLE_TIMES = [st.integers(least, min(4 * least, 2**62)) for least in (10**8, 10**11, 2**61)]
 
 
-@given(st.one_of(st.lists(times, min_size=1) for times in [st.integers(0, 10**8), *WHOLE_TIMES]))
+@given(
+    st.one_of(st.lists(times, min_size=1) for times in [st.integers(0, 10**8 - 1), *WHOLE_TIMES])
+)
 def test_whole_times_lose_no_digit(times: list[int]) -> None:
     log = table(t=[str(value) for value in times])
     assert read_times(log, "t", "time", None, Faults(log.path, "error")).tolist() == times
+
+
+@given(st.lists(st.integers(900_000_000, 1_790_000_000), min_size=3), st.integers(10, 10**9))
+def test_a_time_that_lost_digits_is_found(times: list[int], shrunk: int) -> None:
+    log = table(t=[str(value) for value in [*times, times[0] // shrunk]])
+    with pytest.raises(DataError, match=f"line {len(times) + 1}: the time .* decades away"):
+        read_times(log, "t", "time", None, Faults(log.path, "error"))
 
 
 FIELD = st.text(st.characters(exclude_characters="\r\x00", exclude_categories=["Cs"]), max_size=8)

@@ -13,6 +13,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from starec_sim.answers import label, read_decision, read_summary
 from starec_sim.answers.grammar import AnswerTooLongError, answer_grammar
 from starec_sim.answers.number_ranges import range_pattern
+from starec_sim.interviews.asking import read_answer
+from starec_sim.interviews.questions import read_question
 from starec_sim.policies.lexical import LexicalPolicy
 from starec_sim.policies.reasoner import ReasonerPolicy
 from starec_sim.tasks import FEED, RANKING, ActionKind, Amount, FreeText, OneOf, Task
@@ -95,6 +97,26 @@ def shown(task, count):
 
 def parts(task):
     return ("think", "ranking") if task.ranks else ("think", "actions", "next")
+
+
+QUESTIONS = [
+    {"scale": "1-5"},
+    {"scale": "-3-3"},
+    {"choice": ["never", 'now and "then"', "a\\b | c", "caf\u00e9"]},
+    {"yes_no": True},
+    {"number": True},
+    {"text": 7},
+]
+
+
+@pytest.mark.parametrize("form", ["tags", "json"])
+@given(types=st.sampled_from(QUESTIONS), seed=st.integers(0, 2**32))
+@settings(max_examples=25, deadline=None)
+def test_every_answer_to_an_interview_that_the_grammar_allows_is_read(form, types, seed):
+    question = read_question("How?", **types)
+    text = written(question.expected(form), seed)
+    value, problem = read_answer(question, text, form)
+    assert value is not None and not problem, text
 
 
 @pytest.mark.parametrize("form", ["tags", "json"])

@@ -41,7 +41,7 @@ def test_code_that_blocks_the_loop_is_named_by_its_line(capsys):
             return _until_named(capsys)
 
     told = run_coroutine(block())
-    assert told.startswith("code that blocks all visits (test_watch.py:")
+    assert told.startswith("code that blocks all visits in _until_named (test_watch.py:")
 
 
 def test_ctrl_c_ends_a_call_that_waits_in_the_operating_system(capsys):

@@ -64,6 +64,7 @@ def test_what_is_sound_passes_all_checks(name):
 
 
 SMALL = {"use": "synthetic", "users": 12, "items": 60, "interactions": 12}
+FEW_UPDATES = {"updates": 2, "epochs": 1, "dimensions": 4, "length": 5, "negatives": 8}
 
 
 @pytest.mark.slow
@@ -72,11 +73,17 @@ SMALL = {"use": "synthetic", "users": 12, "items": 60, "interactions": 12}
     [
         ("feed", "environment", {"recommender": "popularity", "pages": 2}, SMALL),
         ("ranking", "environment", {"choices": 4}, SMALL),
+        ("holdout", "environment", {}, SMALL),
         ("popularity", "recommender", {}, None),
         ("random", "recommender", {}, None),
         ("als", "recommender", {}, None),
+        ("bpr", "recommender", {}, None),
         ("ease", "recommender", {}, None),
+        ("gru4rec", "recommender", FEW_UPDATES, None),
         ("item-knn", "recommender", {}, None),
+        ("sasrec", "recommender", FEW_UPDATES, None),
+        ("agentcf", "agent", {}, None),
+        ("analytic", "agent", {}, None),
         ("star", "agent", {}, None),
         ("llmrank", "agent", {}, None),
         ("lexical", "policy", {}, None),
@@ -84,6 +91,8 @@ SMALL = {"use": "synthetic", "users": 12, "items": 60, "interactions": 12}
         ("synthetic", "dataset", {"users": 12, "items": 60, "interactions": 12}, None),
         ("tier", "reward", {}, None),
         ("format", "reward", {}, None),
+        ("ndcg", "reward", {}, None),
+        ("satisfaction", "reward", {}, None),
     ],
 )
 def test_what_ships_passes_the_same_checks(name, kind, settings, data):

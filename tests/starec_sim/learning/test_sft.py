@@ -7,6 +7,7 @@ import pytest
 from starec_agents.star import StarAgent
 from starec_environments.datasets.synthetic import Synthetic
 from starec_environments.ranking import RankingEnvironment
+from starec_sim.answers import expected_answer
 from starec_sim.errors import DataError, RunError
 from starec_sim.learning.config import Sft
 from starec_sim.learning.rewards import outcome_of
@@ -29,6 +30,7 @@ from tests.rounds import play_rounds, simulate
 from tests.turn_store import Turns
 
 from .conftest import make_tokenizer
+from .held_policy import HeldPolicy
 from .random_policy import RandomPolicy
 
 USERS = 8
@@ -75,6 +77,16 @@ def test_an_unreadable_answer_is_asked_for_again_with_its_flaw():
     assert all("exactly one <ranking>" in turn.messages[-1][1] for turn in again)
     # No sample shows that the teacher needed a second try.
     assert all(len(sample.messages) == 2 for sample in samples)
+
+
+def test_a_teacher_is_held_to_the_form_of_its_answer_when_it_is_asked_again_too():
+    HeldPolicy.asked.clear()
+    taught(HeldPolicy(), min_ndcg=1.0, rethink=2)
+    again = [expected for messages, expected in HeldPolicy.asked if len(messages) == 4]
+    assert again and {expected.parts for expected in again} == {("think", "ranking")}
+    for messages, expected in HeldPolicy.asked:
+        # What is read from a prompt is what the agent expects.
+        assert expected == expected_answer(messages, "tags", expected.task)
 
 
 def test_a_poor_ranking_is_asked_for_again_with_its_rank_and_without_the_true_item():

@@ -11,7 +11,9 @@ from langchain_core.messages import HumanMessage, SystemMessage
 from starec_agents.star.prompting import StarPrompts
 from starec_environments.datasets.synthetic import Synthetic
 from starec_environments.ranking import RankingEnvironment
+from starec_environments.worlds.news import News
 from starec_environments.worlds.shop import Shop
+from starec_environments.worlds.short_video import ShortVideo
 from starec_sim import plugins
 from starec_sim.answers import read_decision
 from starec_sim.build import build_policy
@@ -103,13 +105,19 @@ def unfamiliar(users):
     """What users are asked in catalogues that it was not trained for."""
     prompts = StarPrompts.read(None, 10, 180)
     dataset = Synthetic(Synthetic.Config(seed=3, users=users, items=120)).load()
-    ranking = RankingEnvironment.Config(candidates=8)
+    ranking = RankingEnvironment.Config(candidates=5)
     CoffeeShop = plugins.load("environments", f"{COFFEE_SHOP}:CoffeeShop", "environment.use")
-    worlds = [
-        (RankingEnvironment(ranking, dataset, Streams(3)), record_shop),
-        (CoffeeShop(CoffeeShop.Config(guests=users), None, Streams(3)), lambda _, seen: seen),
-        (Shop(Shop.Config(users=users), None, Streams(3)), lambda _, seen: seen),
-    ]
+    ranked = RankingEnvironment(ranking, dataset, Streams(3))
+    coffee = CoffeeShop(CoffeeShop.Config(guests=users), None, Streams(3))
+    shop = Shop(Shop.Config(users=users), None, Streams(3))
+    videos = ShortVideo(ShortVideo.Config(users=users, page_size=4), None, Streams(3))
+    news = News(News.Config(users=users, page_size=4), None, Streams(3))
+
+    def as_it_is(world, seen):
+        return seen
+
+    worlds = [(ranked, as_it_is), (ranked, record_shop)]
+    worlds += [(world, as_it_is) for world in (coffee, shop, videos, news)]
     for world, changed in worlds:
         for user in list(world.begin_round(0))[:users]:
             seen = changed(world, world.observe(user, ()))
@@ -122,8 +130,9 @@ def unfamiliar(users):
 
 
 @pytest.mark.slow
-def test_it_answers_in_form_in_catalogues_that_it_never_met():
-    policy, asked = NanoPolicy(max_tokens=160), list(unfamiliar(6))
+def test_none_of_some_hundred_answers_is_malformed_in_six_worlds():
+    """`benchmarks/malformed_answers.py` measures it with more."""
+    policy, asked = NanoPolicy(max_tokens=160, temperature=1), list(unfamiliar(40))
 
     async def ask():
         return await asyncio.gather(
@@ -137,7 +146,7 @@ def test_it_answers_in_form_in_catalogues_that_it_never_met():
         read_decision(reply.text, seen)[1]
         for reply, (seen, _, _) in zip(asyncio.run(ask()), asked, strict=True)
     ]
-    assert len(flaws) >= 15 and not any(flaw.counts for flaw in flaws), flaws
+    assert len(flaws) >= 200 and not any(flaw.counts for flaw in flaws), flaws
     policy.close()
 
 

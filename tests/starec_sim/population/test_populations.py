@@ -258,7 +258,7 @@ def test_what_plays_users_of_one_kind_refuses_a_population(calibrated, starec, t
     file = tmp_path / "mixed.yaml"
     values = calibrated("mixed").model_dump(mode="json", exclude_defaults=True)
     file.write_text(json.dumps({**values, "train": {"grpo": {"steps": 1}}}))
-    for command in (("estimate", file), ("train", file)):
+    for command in (("train", file),):
         status, _, errors = starec(*command)
         assert status != 0 and "error: population: " in errors, errors
     with pytest.raises(ConfigError, match="an episode plays users of one kind"):

@@ -80,6 +80,14 @@ def test_a_question_is_asked_again_and_its_answers_become_a_note(runs, own):
     assert digest(runs) == before
 
 
+@pytest.mark.slow
+def test_nano_answers_in_form_when_it_is_asked_again(runs, own):
+    client = client_of(runs)
+    asked = question(client, policy="nano", temperature=2, samples=4)
+    found = client.post("/api/runs/feed/ask", json=asked, headers=own).json()
+    assert [answer["flaws"] for answer in found["answers"]] == [{}] * 4, found["answers"]
+
+
 def test_another_prompt_leads_to_another_decision_beside_the_one_on_record(runs, own):
     client = client_of(runs)
     messages = [["user", "nothing to choose from"]]

@@ -6,7 +6,7 @@ They live in the world that `conftest.py` audits them in, and know of it what th
 import functools
 import random
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from langchain_core.language_models.chat_models import BaseChatModel
@@ -228,13 +228,21 @@ class Mumbler(Scripted):
 class Prudish(Scripted):
     """Refuses some questions, for what is in them."""
 
+    problem: ClassVar[Exception] = ValueError("content policy")
+
     def _generate(self, messages, stop=None, run_manager=None, **kwargs):
         asked = messages[-1].text
         if "<candidates>" in asked and len(asked) % 3 == 0:
-            raise ValueError("content policy")
+            raise self.problem
         if "<candidates>" not in asked:
             return ChatResult(generations=[ChatGeneration(message=AIMessage("yes"))])
         return super()._generate(messages, stop, run_manager, **kwargs)
+
+
+class Flaky(Prudish):
+    """Has no answer to the same questions, and may have one later."""
+
+    problem = ConnectionError("reset by the server")
 
 
 class Broken(Scripted):

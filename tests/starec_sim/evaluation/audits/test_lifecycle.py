@@ -1,5 +1,6 @@
 """An audit is a run: it is recorded, can be killed and resumed, and asks nothing twice."""
 
+import asyncio
 import json
 import signal
 from contextlib import suppress
@@ -10,6 +11,7 @@ from langchain_core.language_models.chat_models import BaseChatModel
 from starec_sim import read_run, resume
 from starec_sim.errors import PausedError, PolicyError, RunError
 from starec_sim.evaluation.audits import folder as files
+from starec_sim.policies.gateway import endpoint_client
 from starec_sim.runs.ledger import read_ledger
 from starec_sim.runs.manifest import read_manifest, write_manifest
 from starec_sim.runs.reader import reading
@@ -134,10 +136,19 @@ def test_a_session_that_was_stopped_between_its_pages_goes_on(audited, asked, tm
     assert len(asked) == calls + 1, "the one that was stopped is asked again"
 
 
-def test_calls_that_failed_are_asked_again_and_the_others_are_not(audited, asked, tmp_path) -> None:
+@pytest.fixture
+def without_waits(monkeypatch):
+    """Let the gateway repeat a call at once."""
+    sleep = asyncio.sleep
+    monkeypatch.setattr(endpoint_client.asyncio, "sleep", lambda seconds: sleep(0))
+
+
+def test_calls_that_failed_are_asked_again_and_the_others_are_not(
+    audited, asked, without_waits, tmp_path
+) -> None:
     for _ in range(2):
         with pytest.raises(PolicyError, match=r"calls of the policy .* failed"):
-            audited("Prudish", "form", users=12, runs_dir=tmp_path)
+            audited("Flaky", "form", users=12, runs_dir=tmp_path)
         folder = the_only(tmp_path)
         assert read_manifest(folder).status == "failed"
         with reading(folder) as reader:
@@ -161,9 +172,11 @@ def test_what_was_replayed_can_be_read(audited, tmp_path) -> None:
     assert json.loads((run.folder / "audit.json").read_text())["page"].endswith("audit.html")
 
 
-def test_an_audit_of_another_version_or_without_settings_is_refused(audited, tmp_path) -> None:
+def test_an_audit_of_another_version_or_without_settings_is_refused(
+    audited, without_waits, tmp_path
+) -> None:
     with pytest.raises(PolicyError):
-        audited("Prudish", "form", users=12, runs_dir=tmp_path)
+        audited("Flaky", "form", users=12, runs_dir=tmp_path)
     folder = the_only(tmp_path)
     manifest = read_manifest(folder)
     manifest.versions["starec-sim"] = "0.0.1"

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from starec_sim.errors import ConfigError, PolicyError, StarecError
+from starec_sim.errors import ConfigError, StarecError
 from starec_sim.evaluation.audits import (
     NAMES,
     AuditMetric,
@@ -70,9 +70,12 @@ def test_answers_do_not_depend_on_concurrency_or_on_the_other_audits(audited) ->
     assert other.results != alone.results
 
 
-def test_calls_that_fail_are_no_answers(audited) -> None:
-    with pytest.raises(PolicyError, match=r"calls of the policy .* failed, .*content policy"):
-        audited("Prudish", "form", users=12)
+def test_refused_calls_are_said_and_the_audit_ends(audited) -> None:
+    report = audited("Prudish", "form", users=12)
+    malformed = report.results[0].metrics["malformed"].interval.mean
+    assert report.refused.startswith(f"{report.about['refused']} calls were refused")
+    assert malformed > 0 and "content policy" in report.refused
+    assert "content policy" in render_page(report)
 
 
 def test_a_policy_that_never_answers_stops_the_audit(audited) -> None:

@@ -1,14 +1,18 @@
 """What is generated: the same as Hugging Face's, whoever shares the batch."""
 
+import asyncio
 import random
+import threading
 
 import pytest
 import torch
 
 from starec_sim.errors import PolicyError
 from starec_sim.policies.engine import Request, Sampling
+from starec_sim.policies.engine.batcher import Batcher
 from starec_sim.policies.engine.decoder_weights import unsupported
 from starec_sim.policies.engine.hf_engine import HFEngine
+from starec_sim.policies.engine.protocol import NobodyWaitsError
 from starec_sim.policies.engine.torch_engine import TorchEngine
 
 LLAMA3_ROPE = {
@@ -267,3 +271,55 @@ def test_other_failures_are_not_taken_for_a_lack_of_memory(build_model):
     engine.most = 1
     with pytest.raises(IndexError):
         engine.generate([Request((999,), Sampling(4))])
+
+
+def test_reading_prompts_stops_at_the_next_layer_once_nobody_waits(build_model):
+    engine = TorchEngine(build_model("llama", num_key_value_heads=4), "tiny")
+    asked = []
+
+    def request(prompt, layers):
+        """Somebody waits until that many layers have been read."""
+
+        def is_awaited():
+            asked.append(prompt)
+            return len(asked) <= layers
+
+        return Request(prompt, Sampling(2), is_awaited=is_awaited)
+
+    prompts = some_prompts(3)
+    with pytest.raises(NobodyWaitsError):
+        engine.generate([request(prompt, 0) for prompt in prompts])
+    assert asked == prompts  # no layer was read
+    free = engine.generate([Request(prompts[0], Sampling(2))])
+    asked.clear()
+    (answer,) = engine.generate([request(prompts[0], 1_000)])
+    assert answer == free[0] and asked
+
+
+def test_a_caller_who_leaves_while_her_prompt_is_read_holds_up_nobody(build_model, monkeypatch):
+    engine = TorchEngine(build_model("llama", num_key_value_heads=4), "tiny")
+    long = some_prompts(1)[0]
+    batcher, reading, left = Batcher(engine), threading.Event(), threading.Event()
+    layers, before = [], engine._decoder._norm
+
+    def norm(x, weight):
+        layers.append(x.shape[1])
+        reading.set()
+        left.wait(5)
+        return before(x, weight)
+
+    monkeypatch.setattr(engine._decoder, "_norm", norm)
+
+    async def leave():
+        call = asyncio.ensure_future(batcher.ask(Request(long, Sampling(2))))
+        await asyncio.to_thread(reading.wait, 5)
+        call.cancel()
+        await asyncio.gather(call, return_exceptions=True)
+        left.set()
+        return await batcher.ask(Request((5, 6, 7), Sampling(2)))
+
+    answer = asyncio.run(leave())
+    batcher.close()
+    assert len(answer.ids) == 2
+    # It was left in the first of two layers: two norms of it.
+    assert layers[:3] == [len(long), len(long), 3]

@@ -9,6 +9,8 @@ import torch
 
 from starec_sim.answers import read_decision, read_summary
 from starec_sim.errors import ContractError, PolicyError
+from starec_sim.interviews.asking import read_answer
+from starec_sim.interviews.questions import read_question
 from starec_sim.learning.rollouts import _rows
 from starec_sim.policies.engine.grammars import Grammars
 from starec_sim.policies.local import LocalPolicy
@@ -106,6 +108,18 @@ def test_log_probabilities_are_those_of_the_distribution_that_was_sampled_from(
         raw_differs |= abs(scores.log_softmax(0)[token].item() - logprob) > 0.1
         assert matcher.consume_token(token)
     assert raw_differs
+    policy.close()
+
+
+@pytest.mark.parametrize("form", ["tags", "json"])
+@pytest.mark.parametrize("types", [{"scale": "1-5"}, {"choice": ["yes", "perhaps"]}])
+def test_an_answer_to_an_interview_is_in_form(model_folder, types, form):
+    policy = LocalPolicy(model=str(model_folder), max_tokens=60, dtype="fp32", constrained=form)
+    question = read_question("How?", **types)
+    for seed in range(2):
+        reply = policy.invoke(CHAT, seed=seed, expected=question.expected(form))
+        value, problem = read_answer(question, reply.text, form)
+        assert value is not None and not problem, reply.text
     policy.close()
 
 
