@@ -20,10 +20,9 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from operator import attrgetter
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import pytest
-from langchain_core.language_models.chat_models import BaseChatModel
 
 from starec_sim.agent import Agent
 from starec_sim.checks.kinds import PluginCheck, checks_of, result_of
@@ -32,6 +31,9 @@ from starec_sim.dataset import Dataset
 from starec_sim.environment import Environment
 from starec_sim.learning.rewards import AnswerOutcome
 from starec_sim.recommender import Recommender
+
+if TYPE_CHECKING:  # it takes a second to import
+    from langchain_core.language_models.chat_models import BaseChatModel
 
 __all__ = [
     "AgentSuite",

@@ -14,7 +14,6 @@ from starec_sim.checks.small_world import SmallWorld
 from starec_sim.checks.target import CallPlace, CallWatch, CheckTarget, Journal, compare
 from starec_sim.errors import ConfigError
 from starec_sim.executors.event_loop import run_coroutine
-from starec_sim.policies.lexical import LexicalPolicy
 from starec_sim.tasks import FEED, RANKING, Task
 from starec_sim.types import CallKey, ExpectedAnswer, Memory, Messages, Node, Turn, Visit
 
@@ -36,6 +35,9 @@ class ScriptedPolicies:
     """
 
     def __init__(self, answer: str = "") -> None:
+        # It takes a second to import, which checks of other kinds need not wait for.
+        from starec_sim.policies.lexical import LexicalPolicy
+
         self._answer, self._lexical = answer, LexicalPolicy()
         self.asked: list[CallKey] = []
 

@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from langchain_core.language_models.chat_models import BaseChatModel
-
 from starec_sim.answers import labelled, read_decision, read_summary
 from starec_sim.boundary import PluginBoundary
 from starec_sim.checks.target import CallPlace, CallWatch, CheckTarget, Journal, compare, shortened
@@ -57,6 +55,9 @@ class PolicyPlay:
     """One policy that was asked every question; its answers are written down."""
 
     def __init__(self, target: CheckTarget) -> None:
+        # It takes a second to import, which checks of other kinds need not wait for.
+        from langchain_core.language_models.chat_models import BaseChatModel
+
         self.plugin = target.new()
         if not isinstance(self.plugin, BaseChatModel):
             raise ContractError(

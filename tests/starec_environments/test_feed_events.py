@@ -94,6 +94,7 @@ def test_a_message_is_read_by_the_users_that_it_is_for(tmp_path):
             assert read == (told if number >= 2 else set())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rounds", [1, 2, 3])
 def test_a_resume_has_the_events_that_happened(tmp_path, rounds):
     class Stop(RunEvents):

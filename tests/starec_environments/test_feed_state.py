@@ -66,9 +66,12 @@ def test_a_state_does_not_change_after_it_was_taken(synthetic, build, play) -> N
     assert same_arrays(before, state)
 
 
+# With 3 there are rounds with a fit and rounds without one: each recommender goes through both.
 @pytest.mark.slow
-@pytest.mark.parametrize("refit_every", [0, 1, 3])
-@pytest.mark.parametrize("recommender", RECOMMENDERS)
+@pytest.mark.parametrize(
+    ("recommender", "refit_every"),
+    [*((name, 3) for name in RECOMMENDERS), ("item-knn", 0), ("item-knn", 1)],
+)
 def test_a_restored_feed_goes_on_like_one_that_was_not_interrupted(
     synthetic, build, play, through_a_file, recommender, refit_every
 ) -> None:

@@ -61,6 +61,7 @@ def play_a_round(environment):
     return visits
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recommender", ["popularity", "item-knn"])
 def test_a_round_of_many_users_makes_no_array_of_users_and_items(recommender):
     dataset = large_dataset()

@@ -346,6 +346,7 @@ def test_own_likes_are_those_of_the_log_as_it_stands(synthetic, build, play) -> 
     assert world._likes.of(user).tolist() == [*known, *new]
 
 
+@pytest.mark.slow
 def test_a_matrix_of_all_pairs_is_never_built() -> None:
     # 30,000 items squared would be 7 GB.
     n_items, n_users = 30_000, 300

@@ -77,6 +77,7 @@ def test_the_orders_are_what_they_are_called():
         assert (np.diff(readers[list(visit.steps[0].observation.slate)]) <= 0).all()
 
 
+@pytest.mark.slow
 def test_an_old_story_is_news_as_often_as_the_setting_says():
     news = build(News, users=600, stories=6, lives=2, page_size=12, fresh=0.3)
     played = play(news, do("read"), 1)

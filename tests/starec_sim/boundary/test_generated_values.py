@@ -221,6 +221,7 @@ def _is_right(value):
     return all(map(_is_right, value.values())) if isinstance(value, Mapping) else True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
 @settings(max_examples=20)
 @given(data=st.data())

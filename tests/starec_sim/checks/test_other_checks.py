@@ -67,6 +67,7 @@ SMALL = {"use": "synthetic", "users": 12, "items": 60, "interactions": 12}
 FEW_UPDATES = {"updates": 2, "epochs": 1, "dimensions": 4, "length": 5, "negatives": 8}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "kind", "settings", "data"),
     [

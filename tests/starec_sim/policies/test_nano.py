@@ -80,6 +80,7 @@ def test_each_folder_of_weights_plays_by_itself(stage):
     assert whole | {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja"} <= names
 
 
+@pytest.mark.slow
 def test_it_answers_in_the_form_that_is_asked_for(nano, asked):
     replies = asyncio.run(answers(nano, asked, temperature=0))
     flaws = [
@@ -149,6 +150,7 @@ def test_none_of_some_hundred_answers_is_malformed_in_six_worlds():
     policy.close()
 
 
+@pytest.mark.slow
 def test_an_answer_that_is_in_form_is_the_same_without_a_grammar(nano, asked):
     messages = [messages for _, messages in asked[:4]]
     expected = ExpectedAnswer("tags", ("think", "ranking"), 20, RANKING)

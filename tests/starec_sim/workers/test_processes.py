@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 __all__ = ["endpoint"]
 
 POLICY = f"{Path(__file__).with_name('signalling_policy.py')}:SignallingPolicy"
-TWO = {"use": "processes", "workers": 2}
+ONE = {"use": "processes", "workers": 1}
 
 
 def children() -> set[str]:
@@ -62,7 +62,7 @@ def test_a_killed_worker_is_replaced_and_nothing_is_asked_twice(experiment, tmp_
     """The fast policy answers in the workers, the slow one is an endpoint, asked in the parent."""
     slow = {"use": "openai", "model": "tiny", "base_url": endpoint.url}
     fast = {"use": POLICY, "sent": str(tmp_path / "sent")}
-    result = runner.run(experiment(fast, slow, executor=TWO))
+    result = runner.run(experiment(fast, slow, executor=ONE))
     asked = len(endpoint.bodies)
     assert (tmp_path / "sent").read_text() == "x", "a worker was killed"
     alone = runner.run(experiment({**fast, "times": 0}, slow))
@@ -73,7 +73,7 @@ def test_a_killed_worker_is_replaced_and_nothing_is_asked_twice(experiment, tmp_
 def test_sigterm_ends_visits_in_progress_and_the_run_is_resumed(experiment, tmp_path, starec):
     policy = {"use": POLICY, "sent": str(tmp_path / "sent"), "signal": "SIGTERM"}
     path = tmp_path / "experiment.yaml"
-    for executor in ("per_user", {"use": "processes", "workers": 1}):
+    for executor in ("per_user", ONE):
         to_parent = {"to_parent": executor != "per_user"}
         values = experiment({**policy, **to_parent}, executor=executor, concurrency=4)
         path.write_text(yaml.safe_dump(values.model_dump(mode="json")))
@@ -93,7 +93,7 @@ def test_sigterm_ends_visits_in_progress_and_the_run_is_resumed(experiment, tmp_
 
 def test_no_worker_and_no_file_outlives_a_parent_that_is_killed(experiment, tmp_path):
     policy = {"use": POLICY, "sent": str(tmp_path / "sent"), "to_parent": True}
-    values = experiment(policy, executor={"use": "processes", "workers": 1})
+    values = experiment(policy, executor=ONE)
     parent = fork(lambda: runner.run(values))
     assert wait(parent) == -signal.SIGKILL
     deadline = time.monotonic() + 20

@@ -1,6 +1,5 @@
 """Rounds that workers play have the digest of rounds that one process plays."""
 
-import shutil
 import sqlite3
 import sys
 from contextlib import closing
@@ -28,6 +27,13 @@ HERE = Path(__file__).parent
 LEXICAL = {"use": "lexical"}
 COUNTED = {"use": f"{HERE / 'counted_policy.py'}:CountedPolicy"}
 FEED = {"use": "feed", "recommender": "als", "page_size": 6}
+VALUES = {
+    "name": "test",
+    "rounds": 2,
+    "data": {"use": "synthetic", "users": 15, "items": 160},
+    "environment": FEED,
+    "policies": {"fast": LEXICAL, "slow": LEXICAL},
+}
 NUMBERS = count()
 
 
@@ -36,13 +42,10 @@ def experiment(tmp_path):
     def experiment(policy=LEXICAL, **changes):
         values = {
             "name": f"test-{next(NUMBERS)}",
-            "rounds": 2,
             "runs_dir": tmp_path / "runs",
-            "data": {"use": "synthetic", "users": 15, "items": 160},
-            "environment": FEED,
             "policies": {"fast": policy, "slow": policy},
         }
-        return Experiment(**values | changes)
+        return Experiment(**VALUES | values | changes)
 
     return experiment
 
@@ -63,19 +66,28 @@ def in_workers(monkeypatch):
     return in_workers
 
 
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """Return the result of the experiment that `experiment()` gives, without workers."""
+    return runner.run(Experiment(**VALUES, runs_dir=tmp_path_factory.mktemp("alone")))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 3, 16])
-def test_the_digest_does_not_depend_on_the_number_of_workers(experiment, in_workers, workers):
+def test_the_digest_does_not_depend_on_the_number_of_workers(
+    experiment, in_workers, alone, workers
+):
     # Neither 3 nor 16 divides the 15 users.
-    assert in_workers(experiment(), workers).digest == runner.run(experiment()).digest
+    assert in_workers(experiment(), workers).digest == alone.digest
 
 
 WORLDS = {
     "signals": {**FEED, "signals": ["popularity", "rating", "together"], "refit_every": 2},
     "ranking": {"use": "ranking", "choices": 4},
     "drifting": {"use": "ranking", "min_picks": 3},
-    "news": {"use": "news"},
-    "shop": {"use": "shop"},
-    "short-video": {"use": "short-video"},
+    "news": {"use": "news", "users": 9},
+    "shop": {"use": "shop", "users": 9},
+    "short-video": {"use": "short-video", "users": 9},
 }
 
 
@@ -99,6 +111,7 @@ def test_a_schedule_and_notes_about_items_reach_the_workers(experiment, in_worke
     assert in_workers(notes).digest == runner.run(notes).digest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", [LEXICAL, COUNTED], ids=["in the workers", "in the parent"])
 def test_a_lost_worker_is_replaced_and_no_known_answer_is_asked_for_again(
     experiment, in_workers, policy
@@ -110,30 +123,31 @@ def test_a_lost_worker_is_replaced_and_no_known_answer_is_asked_for_again(
     assert result.ledger.total("calls") == alone.ledger.total("calls")
 
 
-def test_without_room_for_another_worker_those_that_are_left_play_on(experiment, in_workers):
+@pytest.mark.slow
+def test_without_room_for_another_worker_those_that_are_left_play_on(experiment, in_workers, alone):
     result = in_workers(experiment(), lost_after={2: 4}, room=2)
     assert in_workers.transport.started == 2
-    assert result.digest == runner.run(experiment()).digest
+    assert result.digest == alone.digest
 
 
-def test_a_shard_that_loses_two_workers_pauses_the_run(experiment, in_workers, tmp_path):
+@pytest.mark.slow
+def test_a_shard_that_loses_two_workers_pauses_the_run(experiment, in_workers, alone, tmp_path):
     with pytest.raises(PausedError, match=r"exit code 9 in round 1, while it played users in rows"):
         in_workers(experiment(), 1, {1: 2, 2: 2})
     (folder,) = (tmp_path / "runs").iterdir()
-    alone = runner.run(experiment())
     assert (
         in_workers(experiment(), play=lambda changed: runner.resume(folder)).digest == alone.digest
     )
 
 
-def test_a_budget_is_held_to_over_all_workers(experiment, in_workers, tmp_path):
+@pytest.mark.slow
+def test_a_budget_is_held_to_over_all_workers(experiment, in_workers, alone, tmp_path):
     limited = experiment(budget={"calls": 20})
     with pytest.raises(PausedError, match="calls 20 of 20"):
         in_workers(limited, 4)
     (folder,) = (tmp_path / "runs").iterdir()
     unlimited = {"budget": {"calls": None}}
     result = in_workers(limited, play=lambda changed: runner.resume(folder, **unlimited))
-    alone = runner.run(experiment())
     assert result.digest == alone.digest
     assert result.ledger.total("calls") == alone.ledger.total("calls")
 
@@ -146,12 +160,13 @@ def test_an_endpoint_that_is_gone_pauses_the_run_with_its_own_reason(experiment,
     assert isinstance(paused.value.__cause__, PolicyError), "it came back from the worker whole"
 
 
-def test_a_full_disk_ends_the_run_at_its_last_round(experiment, in_workers, tmp_path, monkeypatch):
+@pytest.mark.slow
+def test_a_full_disk_ends_the_run_at_its_last_round(
+    experiment, in_workers, alone, tmp_path, monkeypatch
+):
     def full(recorder):
         raise RunError("the disk is full")
 
-    alone = runner.run(experiment())
-    shutil.rmtree(tmp_path / "runs")
     with monkeypatch.context() as patched, pytest.raises(RunError, match="the disk is full"):
         patched.setattr(Recorder, "flush", full)
         in_workers(experiment())
@@ -168,10 +183,10 @@ def test_calls_in_workers_are_counted_for_the_run(experiment, in_workers):
     assert counted == result.ledger.total("calls")
 
 
-def test_a_replay_gives_recorded_answers_to_workers(experiment, in_workers):
-    recorded = runner.run(experiment())
-    replayed = in_workers(experiment(gateway={"replay": str(recorded.folder)}))
-    assert replayed.digest == recorded.digest
+@pytest.mark.slow
+def test_a_replay_gives_recorded_answers_to_workers(experiment, in_workers, alone):
+    replayed = in_workers(experiment(gateway={"replay": str(alone.folder)}))
+    assert replayed.digest == alone.digest
 
 
 def test_a_plug_in_that_fails_in_one_visit_is_left_out_there_too(experiment, in_workers):

@@ -124,6 +124,7 @@ def test_a_resumed_audit_can_have_a_budget(undisturbed, audited, asked, tmp_path
     assert text(report) == text(undisturbed)
 
 
+@pytest.mark.slow
 def test_a_session_that_was_stopped_between_its_pages_goes_on(audited, asked, tmp_path) -> None:
     undisturbed = audited("Picky", "activity", users=3)
     calls = len(asked)

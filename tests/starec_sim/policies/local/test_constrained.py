@@ -46,6 +46,7 @@ def folder(request, model_folder, build_model, tokenizer, tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["tags", "json"])
 def test_random_weights_answer_in_form(folder, form):
     policy = LocalPolicy(model=str(folder), max_tokens=200, dtype="fp32", constrained=form)

@@ -2,8 +2,8 @@
 
 import asyncio
 import os
+import signal
 import socket
-import subprocess
 import sys
 import time
 import urllib.request
@@ -12,30 +12,34 @@ import pytest
 
 from starec_sim.errors import PolicyError
 from starec_sim.policies.openai import OpenAIPolicy
+from tests.forked import fork, wait
 
 pytestmark = pytest.mark.slow
 
 pytest.importorskip("torch")
+pytest.importorskip("transformers")
 pytest.importorskip("fastapi", reason="transformers serve needs it")
 
 CHAT = [("system", "user item liked"), ("user", "<history>\ndrama war\n</history>\nrank")]
-COMMAND = [sys.executable, "-c", "from transformers.cli.transformers import main; main()", "serve"]
 
 
 @pytest.fixture(scope="module")
-def url(model_folder, tmp_path_factory):
+def url(model_folder):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    log = tmp_path_factory.mktemp("serve") / "log"
-    offline = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     where = ["--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
-    with log.open("w") as out:
-        server = subprocess.Popen(
-            [*COMMAND, str(model_folder), *where], stdout=out, stderr=out, env=offline
-        )
+
+    def serve():
+        from transformers.cli.transformers import main
+
+        sys.argv = ["transformers", "serve", str(model_folder), *where]
+        main()
+
+    # Forked, so that torch and transformers are not imported again.
+    server = fork(serve)
     try:
         for _ in range(600):
-            assert server.poll() is None, log.read_text()
+            assert os.waitpid(server, os.WNOHANG) == (0, 0), "the server ended"
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/health").close()
                 break
@@ -43,8 +47,8 @@ def url(model_folder, tmp_path_factory):
                 time.sleep(0.2)
         yield f"http://127.0.0.1:{port}/v1"
     finally:
-        server.terminate()
-        server.wait(20)
+        os.kill(server, signal.SIGKILL)
+        wait(server)
 
 
 def ask(policy, **options):
@@ -69,7 +73,6 @@ def test_it_answers_what_the_same_model_answers_here(url, model_folder):
     assert there.response_metadata["finish_reason"] == here.response_metadata["finish_reason"]
 
 
-@pytest.mark.slow
 def test_tokens_that_it_does_not_report_are_an_error(url, model_folder):
     policy = OpenAIPolicy(model=str(model_folder), base_url=url, token_ids=True, max_tokens=4)
     with pytest.raises(PolicyError, match="return_token_ids"):
