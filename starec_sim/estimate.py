@@ -50,7 +50,7 @@ def estimate(experiment: Experiment, users: int = 8, rounds: int = 3) -> Estimat
         StarecError: A part cannot be built, or a policy does not answer.
     """
     measured = dry_run(experiment, users, rounds)
-    total = np.sum(measured.trials, axis=0) * experiment.replicates
+    total = np.sum([list(trial) for trial in measured.trials], axis=0) * experiment.replicates
     calls, tokens_in, tokens_out, usd, seconds = total[:5].tolist()
     result = Estimate(
         round(calls),

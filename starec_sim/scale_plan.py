@@ -87,7 +87,8 @@ def plan_scale(experiment: Experiment, users: int, play: int = 64, rounds: int =
     """
     measured = dry_run(experiment, play, rounds, users)
     times = users / measured.users
-    total = np.sum(measured.trials, axis=0) * experiment.replicates * times
+    total = np.sum([list(trial) for trial in measured.trials], axis=0)
+    total = total * experiment.replicates * times
     costs = TrialCosts(*total.tolist())
     per_visit = measured.record_bytes / measured.visits if measured.visits else 0.0
     record_bytes = per_visit * costs.visits

@@ -75,7 +75,8 @@ def send_otel(run: Path, endpoint: str) -> int:
     local = parts.hostname in ("localhost", "127.0.0.1", "::1")
     handlers = [urllib.request.ProxyHandler({})] if local else []
     opener, spans = urllib.request.build_opener(*handlers), 0
-    encode, content_type = _as_json, "application/json"
+    encode: Callable[[dict[str, Any]], bytes] = _as_json
+    content_type = "application/json"
     for request, count in _requests(run):
         try:
             try:
