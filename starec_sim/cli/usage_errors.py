@@ -44,11 +44,27 @@ def usage_message(error: UsageError, arguments: Sequence[str]) -> str:
     if found := _CHOICE.search(message):
         near = did_you_mean(found[1], re.findall(r"'([^']*)'", found[2]))
         return f"{message} {near}" if near.startswith("did") else message
+    if message.startswith("Missing argument") and (taken := _taken(error, command)):
+        return f"{message.rstrip('.')}; {taken}"
     value = _given(arguments, getattr(getattr(error, "param", None), "opts", ()))
     if not message.startswith("Invalid value") or value is None:
         return message
     shown = value if len(value) <= _MAX_VALUE else f"{value[:_MAX_VALUE]}…"
     return message if repr(shown) in message else f'{message}; got "{shown}"'
+
+
+def _taken(error: UsageError, command: Any) -> str:
+    """Return for what words were taken; one that was left out shifts those after it."""
+    given = getattr(getattr(error, "ctx", None), "params", {})
+    places = {
+        each.metavar: given[each.name]
+        for each in getattr(command, "params", ())
+        if isinstance(given.get(each.name), str) and each.param_type_name == "argument"
+    }
+    words = [f'"{value[:_MAX_VALUE]}" was taken for {name}' for name, value in places.items()]
+    if "RUN" in places and places["RUN"] != "latest":
+        words.append("RUN comes first, and `latest` is the newest one")
+    return "; ".join(words)
 
 
 def _options(command: Any) -> list[str]:

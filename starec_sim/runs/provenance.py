@@ -45,18 +45,23 @@ class Provenance(BaseModel):
 
 def provenance() -> Provenance:
     """Return the software and the platform of this process."""
+    return Provenance(
+        python=platform.python_version(),
+        platform=platform.platform(),
+        versions=package_versions(),
+        git=_commit(),
+    )
+
+
+def package_versions() -> dict[str, str]:
+    """Return the installed versions of the packages that results may depend on."""
     versions = {}
     for package in _PACKAGES:
         try:
             versions[package] = version(package)
         except PackageNotFoundError:
             continue
-    return Provenance(
-        python=platform.python_version(),
-        platform=platform.platform(),
-        versions=versions,
-        git=_commit(),
-    )
+    return versions
 
 
 @cache

@@ -48,6 +48,8 @@ _IN_FLIGHT = 4
 _SHIPPED = ("nano", "lexical")
 """Policies that ask no endpoint and read no file that a run names."""
 _HINT = "the run was not made here; starec view --allow-asking offers its own policies as well"
+_JSON = "JSON object"
+"""What the system message of a question says that is to be answered in JSON."""
 _SHOWN = 80
 """Characters of an answer that is no decision, in the distribution."""
 
@@ -203,13 +205,19 @@ def _recorded(page: StepPage, question: Question) -> TurnPage | None:
 
 def _expected(page: StepPage, question: Question) -> ExpectedAnswer | None:
     """Return the answer that the question expects: its own tags say which parts it has."""
-    recorded = _recorded(page, question)
-    form = _form(recorded.completion if recorded else "")
     task = page.offered if question.node == "fast" else None
-    return expected_answer(tuple(question.messages), form, task)
+    return expected_answer(tuple(question.messages), _form(page, question), task)
 
 
-def _form(completion: str) -> Form:
+def _form(page: StepPage, question: Question) -> Form:
+    """Return the form that the question asks for: its first message, or the answer on record."""
+    recorded = _recorded(page, question)
+    if _JSON in question.messages[0][1]:
+        return "json"
+    return _own_form(recorded.completion if recorded else "")
+
+
+def _own_form(completion: str) -> Form:
     return "json" if completion.lstrip().startswith(("{", "```")) else "tags"
 
 
@@ -276,7 +284,7 @@ def _sampled(page: StepPage, node: Node, completion: str) -> SampledAnswer:
         return SampledAnswer(completion, short[:_SHOWN], {})
     places = tuple(range(len(page.slate)))
     shown = Observation(page.offered, places, tuple(place.item.title for place in page.slate))
-    decision, findings = read_decision(completion, shown, _form(completion))
+    decision, findings = read_decision(completion, shown, _own_form(completion))
     return SampledAnswer(completion, _in_words(decision, page.offered), dict(findings.counts))
 
 

@@ -90,7 +90,7 @@ class Ready:
     """The worker is built."""
 
     versions: Mapping[str, str]
-    """Of Python and starec-sim."""
+    """Of Python and the packages that results may depend on."""
     place: str
     """Its machine and its process."""
 

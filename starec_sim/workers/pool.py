@@ -111,7 +111,9 @@ def _check_versions(there: Mapping[str, str], place: str) -> None:
     """
     here = versions()
     other = [
-        f"{name} {there[name]}, not {here[name]}" for name in here if there[name] != here[name]
+        f"{name} {there.get(name, 'is missing')}, not {here.get(name, 'missing')}"
+        for name in sorted(here | dict(there))
+        if there.get(name) != here.get(name)
     ]
     if other:
         raise RunError(

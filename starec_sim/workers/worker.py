@@ -9,7 +9,6 @@ import socket
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 from typing import Any
 
 from starec_sim.agent import Call, Policies
@@ -25,6 +24,7 @@ from starec_sim.policies.gateway import Gateway, GatewayResources, Policy
 from starec_sim.population.policies import PoliciesByKind
 from starec_sim.rng import Streams
 from starec_sim.runs.digests import environment_digest
+from starec_sim.runs.provenance import package_versions
 from starec_sim.settings import validate
 from starec_sim.types import Node
 from starec_sim.workers.messages import (
@@ -43,7 +43,7 @@ from starec_sim.workers.policies import Outbox, ParentPolicies, WorkerPolicies
 
 def versions() -> dict[str, str]:
     """Return what has to be equal in all processes of a run."""
-    return {"Python": platform.python_version(), "starec-sim": version("starec-sim")}
+    return {"Python": platform.python_version(), **package_versions()}
 
 
 class Worker:

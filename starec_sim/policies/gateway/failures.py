@@ -73,6 +73,9 @@ def cause_of_status(status: int, code: str = "") -> Cause:
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
     """Return how many seconds to wait before the next call, by `Retry-After`; None without it.
 
+    A point in time is compared with the `Date` of the same response, because the clock of this
+    machine may differ from that of the endpoint.
+
     >>> retry_after_s({"retry-after": "7"}), retry_after_s({"retry-after-ms": "1500"})
     (7.0, 1.5)
     """
@@ -85,7 +88,9 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     except ValueError:
         pass
     try:
-        return max(0.0, parsedate_to_datetime(headers["retry-after"]).timestamp() - time.time())
+        then = parsedate_to_datetime(headers["retry-after"]).timestamp()
+        now = parsedate_to_datetime(headers["date"]).timestamp() if "date" in headers else None
+        return max(0.0, then - (time.time() if now is None else now))
     except (TypeError, ValueError):
         return None
 

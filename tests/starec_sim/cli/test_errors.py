@@ -56,6 +56,11 @@ def check(starec, *arguments, said, status=2):
         (["run", "nothing.yaml"], "there is no file nothing.yaml"),
         (["run", "."], ". is a folder without a config.yaml"),
         (["run"], "Missing argument 'EXPERIMENT'"),
+        (
+            ["why", "u1", "1"],
+            'Missing argument \'ROUND\'; "u1" was taken for RUN; "1" was taken for USER; RUN comes '
+            "first, and `latest` is the newest one",
+        ),
         (["run", "feed.yaml", "more"], "Got unexpected extra argument"),
         (["run", "feed.yaml", "--sett", "a=1"], "No such option: --sett"),
         (["rnu"], "No such command 'rnu'; did you mean \"run\"?"),

@@ -5,6 +5,7 @@ from hashlib import sha256
 
 import pytest
 
+from starec_sim.traces import ask_again
 from tests.starec_sim.viewer.conftest import client_of
 
 AT = {"arm": "loop", "seed": 3, "user": "u2", "round": 2, "step": 1}
@@ -86,6 +87,23 @@ def test_nano_answers_in_form_when_it_is_asked_again(runs, own):
     asked = question(client, policy="nano", temperature=2, samples=4)
     found = client.post("/api/runs/feed/ask", json=asked, headers=own).json()
     assert [answer["flaws"] for answer in found["answers"]] == [{}] * 4, found["answers"]
+
+
+@pytest.mark.parametrize("attempt", [0, 7])  # on record, and not
+def test_a_question_that_asks_for_json_expects_json(runs, own, monkeypatch, attempt):
+    client = client_of(runs)
+    asked = question(client, attempt=attempt)
+    expected = []
+
+    async def answers(spec, question, seed, wanted):
+        expected.append(wanted)
+        return []
+
+    monkeypatch.setattr(ask_again, "_ask", answers)
+    client.post("/api/runs/feed/ask", json=asked, headers=own)
+    asked["messages"][0][1] += "\n\nWrite it as one JSON object, with nothing around it."
+    client.post("/api/runs/feed/ask", json=asked, headers=own)
+    assert [each.form for each in expected] == ["tags", "json"]
 
 
 def test_another_prompt_leads_to_another_decision_beside_the_one_on_record(runs, own):

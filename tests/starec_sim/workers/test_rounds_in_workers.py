@@ -20,7 +20,7 @@ from starec_sim.errors import (
 )
 from starec_sim.experiment import Experiment
 from starec_sim.runs.recorder import Recorder
-from starec_sim.workers import start
+from starec_sim.workers import start, worker
 from tests.starec_sim.workers.in_process import InProcess
 
 HERE = Path(__file__).parent
@@ -220,3 +220,17 @@ def test_ray_that_is_not_installed_is_named_with_the_command(experiment, monkeyp
         runner.run(experiment(executor="ray"))
     assert "pip install 'starec-sim[ray]'" in error.value.hint
     assert not list((tmp_path / "runs").iterdir()), "nothing is left of a run that cannot begin"
+
+
+def test_a_worker_with_other_versions_is_refused_with_all_of_them(
+    experiment, in_workers, monkeypatch, tmp_path
+):
+    here = worker.versions()
+    there = {**here, "numpy": "1.0"}
+    del there["scipy"]
+    monkeypatch.setattr(worker, "versions", lambda: there)
+    with pytest.raises(RunError, match="has other versions than the run") as error:
+        in_workers(experiment())
+    said = error.value.message
+    assert f"numpy 1.0, not {here['numpy']}; scipy is missing, not {here['scipy']}" in said
+    assert "on all machines" in error.value.hint

@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from starec_sim.errors import PolicyError
+from starec_sim.policies.gateway.failures import retry_after_s
 from starec_sim.policies.openai import OpenAIPolicy
 from tests.starec_sim.policies.openai.asking import KEY, ask, refusal
 
@@ -39,6 +40,14 @@ def test_the_time_that_a_server_asks_to_wait_is_passed_on(endpoint):
     with pytest.raises(PolicyError) as raised:
         ask(OpenAIPolicy(model="tiny", base_url=endpoint.url))
     assert raised.value.retry_after_s == 7
+
+
+def test_a_time_to_wait_for_is_read_on_the_clock_of_the_server():
+    headers = {
+        "date": "Mon, 01 Jan 2001 00:00:00 GMT",
+        "retry-after": "Mon, 01 Jan 2001 00:00:09 GMT",
+    }
+    assert retry_after_s(headers) == 9
 
 
 def test_a_server_error_says_what_the_server_said(endpoint):
