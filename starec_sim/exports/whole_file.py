@@ -14,17 +14,24 @@ from starec_sim.errors import RunError, os_hint
 def whole_file(file: Path) -> Iterator[TextIO]:
     """Open a text file; if the block raises, an older file of that name stays as it was.
 
+    A device or a pipe is written in place, because a rename would put a file where it was. A
+    symbolic link stays one: the file that it names is replaced.
+
     Raises:
         RunError: It cannot be written.
     """
-    part = file.with_name(file.name + ".part")
+    in_place = file.exists() and not file.is_file() and not file.is_dir()
+    target = file if in_place else file.resolve()
+    part = file if in_place else target.with_name(target.name + ".part")
     try:
         with part.open("w", encoding="utf-8", newline="") as out:
             yield out
-        part.replace(file)
+        if not in_place:
+            part.replace(target)
     except OSError as error:
         raise RunError(
             f"{file} cannot be written: {error.strerror or error}", hint=os_hint(error)
         ) from error
     finally:
-        part.unlink(missing_ok=True)
+        if not in_place:
+            part.unlink(missing_ok=True)

@@ -119,7 +119,7 @@ class Manifest(Provenance):
     finished: Time | None = None
     digest: str | None = None
     """Digest of a finished run."""
-    counts: dict[str, int] | None = None
+    counts: dict[str, Annotated[int, Field(ge=0)]] | None = None
     """How many rounds, visits, steps, turns, texts and tokens a finished run recorded."""
     version: str | None = None
     """The last weights of a finished training, as a path from `folder`."""

@@ -93,6 +93,9 @@ _NEUTRAL: Mapping[str, tuple[Any, ...]] = {
 """Keys that are accepted only with values that ask for nothing."""
 
 
+_NUMBERS = {"temperature", "top_p", "max_tokens", "max_completion_tokens", "seed", "n"}
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -205,6 +208,16 @@ class ChatRequest(_Strict):
         for key in ("max_tokens", "max_completion_tokens"):
             if kept.get(key) == -1:
                 del kept[key]
+        for key in _NUMBERS & kept.keys():
+            # pydantic takes `true` for 1.
+            if isinstance(kept[key], bool):
+                raise ValueError(f"{key} is {str(kept[key]).lower()}; it must be a number")
+        old, new = kept.get("max_tokens"), kept.get("max_completion_tokens")
+        if None not in (old, new) and old != new:
+            raise ValueError(
+                f"max_tokens is {old!r} and max_completion_tokens is {new!r}: two limits of one "
+                "answer; leave max_tokens out"
+            )
         if (best_of := kept.pop("best_of", None)) not in (None, 1, kept.get("n")):
             raise ValueError(f"best_of = {best_of} is not supported here; leave it out")
         return kept

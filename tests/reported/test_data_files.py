@@ -10,7 +10,7 @@ import yaml
 from starec_environments.datasets import text_files
 from starec_sim.build import load_dataset
 from starec_sim.data_specs import data_spec
-from starec_sim.errors import ConfigError, DataError
+from starec_sim.errors import ConfigError, DataError, DataWarning
 
 HEADER = "user_id,item_id,rating,timestamp\n"
 
@@ -431,6 +431,12 @@ class TestIdsTimesAndTitles:
         write(here / "data/train.csv", HEADER + rows(users=[1]))
         write(here / "data/test.csv", HEADER + rows("{user},{item}.0,{rating},{time}\n", users=[2]))
         assert 'stands as "' in asked("data").message
+
+    def test_ids_with_and_without_zeros_in_front_are_warned_about_and_counted(self, here):
+        odd = rows("00{user},{item},{rating},{time}\n", users=[1]) + "007,1,4,1500000005\n"
+        write(here / "data/log.csv", HEADER + rows() + odd)
+        with pytest.warns(DataWarning, match='column user_id: "001" and "1" count as two users; 1'):
+            load("data")
 
     def test_a_column_that_nobody_recognises_is_named(self, here):
         header = "user_id,video_id,watch_ratio,timestamp\n"

@@ -174,6 +174,40 @@ def test_a_run_in_which_every_call_is_refused_pauses_and_prints_no_figure(play):
     assert not {"ledger", "arms", "digest"} & set(answer)
 
 
+@pytest.mark.parametrize(
+    ("message", "why"),
+    [
+        ({"content": None}, "have no text"),
+        ({"content": " "}, "have no text"),
+        ({"content": None, "tool_calls": [{"type": "function"}]}, "have no text: it calls a tool"),
+    ],
+)
+def test_a_run_in_which_no_answer_has_a_text_pauses_and_prints_no_figure(play, message, why):
+    status, answer, _ = play(answering(**message))
+    assert status == 3
+    assert 'the first 4 answers of the policy "openai:fake" ' + why in answer["error"]
+    assert answer["hint"].startswith("change model or base_url of the policy")
+    assert not {"ledger", "arms", "digest"} & set(answer)
+
+
+def test_an_audit_in_which_no_answer_has_a_text_pauses(endpoint, starec, tmp_path):  # noqa: F811
+    endpoint.replies(answering(None))
+    policy = f"openai,model=fake,base_url={endpoint.url}"
+    data = ["--data", "synthetic,users=30,items=120,interactions=40", "--users", "4"]
+    code, _, err = starec("audit", policy, *data, "--only", "form", "--runs-dir", tmp_path)
+    assert code == 3 and "have no text" in err
+
+
+def test_answers_without_a_text_among_others_do_not_pause_a_run(play):
+    people = []
+
+    def reply(body):
+        people.append(text_of(body))
+        return good(body) if text_of(body) == people[0] else answering(None)(body)
+
+    assert play(reply)[0] == 0
+
+
 @pytest.mark.slow
 def test_an_evaluation_in_which_every_call_is_refused_pauses(endpoint, starec, tmp_path):  # noqa: F811
     endpoint.replies(REFUSED_SEED)

@@ -245,6 +245,13 @@ def test_text_of_a_foreign_folder_is_visible_wherever_it_is_printed(copied, star
         assert "\\x1b]0;owned" in out and not RAW.search(out), command
 
 
+def test_negative_counts_of_a_manifest_are_refused(copied, starec):
+    values = json.loads((copied / "manifest.json").read_text())
+    (copied / "manifest.json").write_text(json.dumps({**values, "counts": {"visits": -1}}))
+    status, _, err = starec("show", copied)
+    assert status == 2 and "manifest.json is damaged: counts.visits" in err
+
+
 def test_a_command_that_a_manifest_suggests_cannot_run_another(copied, starec):
     values = json.loads((copied / "manifest.json").read_text())
     changed = {"status": "paused", "go_on": "; rm -rf ~"}

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from starec_sim.cli import main
+from starec_sim.exports.whole_file import whole_file
 from tests.forked import fork, wait
 
 FEED = {
@@ -164,3 +165,18 @@ def test_a_place_for_runs_that_is_a_file_is_named(starec, here):
     assert status == 2
     assert said.startswith("error: no run can be written to feed.yaml: ")
     assert "another place is named by `runs_dir` of an experiment" in said
+
+
+def test_a_file_of_an_export_that_is_a_pipe_or_a_link_stays_one(tmp_path):
+    pipe, link, named = tmp_path / "pipe", tmp_path / "link.md", tmp_path / "named.md"
+    os.mkfifo(pipe)
+    named.write_text("old")
+    link.symlink_to(named)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    for file in (pipe, link):
+        with whole_file(file) as out:
+            out.write("text")
+    assert os.read(reader, 10) == b"text" and pipe.is_fifo()
+    os.close(reader)
+    assert link.is_symlink() and named.read_text() == "text"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link.md", "named.md", "pipe"]

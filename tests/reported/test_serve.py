@@ -54,6 +54,8 @@ def test_null_asks_for_nothing_under_any_key(key):
         {"response_format": {"type": "text", "json_schema": None}},
         {"reasoning_effort": "none", "think": False, "options": {}, "keep_alive": "5m"},
         {"separate_reasoning": True, "stream_reasoning": True, "no_stop_trim": False},
+        {"max_tokens": 7, "max_completion_tokens": 7},
+        {"max_tokens": None, "max_completion_tokens": 7},
     ],
 )
 def test_usual_values_of_other_servers_keys_ask_for_nothing(keys):
@@ -81,6 +83,11 @@ def test_options_of_a_stream_that_is_not_one_ask_for_nothing():
         {"reasoning_effort": "high"},
         {"think": True},
         {"unheard_of": 0},
+        {"temperature": True},
+        {"top_p": True},
+        {"seed": False},
+        {"max_completion_tokens": True},
+        {"max_tokens": 5, "max_completion_tokens": 6},
     ],
     ids=lambda keys: next(iter(keys)),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Collection
 
 import numpy as np
@@ -11,8 +12,9 @@ from starec_environments.datasets.clean_text import plain
 from starec_environments.datasets.columns import Columns
 from starec_environments.datasets.faults import Faults
 from starec_environments.datasets.settings import LogRules
-from starec_sim.errors import DataError
+from starec_sim.errors import DataError, DataWarning
 
+_DIGITS = re.compile(r"[0-9]+")
 _DECIMAL = re.compile(r"-?\d+\.0")
 _ROUNDED = re.compile(r"\d(?:[.,]\d+)?E\+\d+")
 """How spreadsheets write a long number, without its last digits."""
@@ -49,7 +51,28 @@ def read_ids(table: Columns, name: str, what: str, rules: LogRules, faults: Faul
     if decimal := next((id for id in there if _DECIMAL.fullmatch(id) and id[:-2] in there), None):
         row = next(row for row, raw in enumerate(column) if ids[raw] == decimal)
         check_decimals(table.at(row), decimal, there, "other rows", what)
+    _warn_of_zeros(table, name, there, what)
     return [ids[raw] for raw in column]
+
+
+def _warn_of_zeros(table: Columns, name: str, ids: Collection[str], what: str) -> None:
+    """Warn of ids that are there with and without zeros in front, such as `001` and `1`."""
+    led = sorted(id for id in ids if id.startswith("0") and _DIGITS.fullmatch(id))
+    first = {id: id for id in ids if not id.startswith("0")}
+    twice = []
+    for id in led:
+        other = first.setdefault(id.lstrip("0"), id)
+        if other != id:
+            twice.append((id, other))
+    if twice:
+        id, other = twice[0]
+        warnings.warn(
+            f'{table.path}: column {name}: "{id}" and "{other}" count as two {what}s; '
+            f"{len(twice)} ids stand with and without zeros in front\n"
+            "hint: write them alike in the file if they are the same",
+            DataWarning,
+            stacklevel=2,
+        )
 
 
 def _is_empty(id: str) -> bool:

@@ -21,6 +21,7 @@ from langchain_core.runnables.config import (
     var_child_runnable_config,
 )
 
+from starec_sim.answers.endings import ending_note
 from starec_sim.boundary import BrokenContract, InterruptedCall, interruption
 from starec_sim.errors import (
     ContractError,
@@ -85,7 +86,8 @@ class _Question(NamedTuple):
 
 
 _ALL_REFUSED = 4
-"""Refused questions, and none answered, after which a run pauses."""
+"""Questions that were refused, or answered without a text, and none answered otherwise, after which
+a run pauses."""
 
 
 class _Failed(NamedTuple):
@@ -125,6 +127,8 @@ class EndpointClient:
         self._orders = itertools.count()
         self._answers = self._refusals = 0
         """Questions that were answered, and that were refused; short ones do not count."""
+        self._without_text = 0
+        """Answers without a text, which are not among `_answers`."""
 
     def note_recorded_answer(self) -> None:
         """Note that the record of this run holds an answer of the policy."""
@@ -157,7 +161,7 @@ class EndpointClient:
         for tries in itertools.count(1):
             reply = await self._attempt(question)
             if isinstance(reply, Reply):
-                self._answers += 1
+                await self._check_text(reply)
                 return CallResult(reply, "", tries)
             result, failed = reply, reply.error
             retry_after = failed.retry_after_s
@@ -256,10 +260,40 @@ class EndpointClient:
                 message = f"all of the first {_ALL_REFUSED} questions were refused: {error.message}"
                 await self._pause(PolicyError(message, hint=error.hint, cause=error.cause))
 
+    async def _check_text(self, reply: Reply) -> None:
+        """Pause the run if the first answers all have no text.
+
+        Otherwise an endpoint that answers in another place than `content`, or calls tools, would be
+        recorded as users who choose nothing. An answer with its tokens is one of a model that
+        starec loaded itself, which may well end at once before it is trained.
+        """
+        if reply.completion.strip() or reply.tokens is not None:
+            self._answers += 1
+            return
+        self._without_text += 1
+        if not self._answers and self._without_text >= _ALL_REFUSED:
+            why = f": {ending_note(reply.ending, '')}" if reply.ending else ""
+            message = (
+                f'the first {_ALL_REFUSED} answers of the policy "{self._policy.name}" '
+                f"have no text{why}"
+            )
+            await self._pause(PolicyError(message, hint=_no_text_hint(reply), cause="refused"))
+
     async def _pause(self, failed: PolicyError) -> NoReturn:
         paused = PausedError(failed.message, hint=failed.hint, reason="endpoint")
         paused.__cause__ = failed
         await self._budget.pause(paused)
+
+
+def _no_text_hint(reply: Reply) -> str:
+    """Return which key to change when all answers have no text, by how the last one ended."""
+    if reply.ending == "length":
+        return "raise max_tokens of the policy"
+    if reply.ending in ("refusal", "content_filter"):
+        return "change model of the policy to one that answers such prompts"
+    return (
+        "change model or base_url of the policy: the answer must stand in `content` of the message"
+    )
 
 
 def _failure_text(failed: PolicyError, tries: int) -> str:

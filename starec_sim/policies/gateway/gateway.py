@@ -74,7 +74,8 @@ class Gateway:
                     f"the recorded question at {key} is not the one asked now",
                     hint="a run resumes only with the code and data it was started with",
                 )
-            if not committed.failure and self._recording is None:
+            answered = not committed.failure and committed.completion.strip()
+            if answered and self._recording is None:
                 self._resources.client(self._policies[key.node]).note_recorded_answer()
             return committed
         if self._recording is not None:
