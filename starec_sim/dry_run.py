@@ -81,6 +81,11 @@ class DryRun(NamedTuple):
     unpriced: tuple[str, ...]
     """Keys of the policies that need a price and have none."""
 
+    def total(self) -> FloatArray:
+        """Return what one trial of each arm takes together, in the order of `TrialCosts`."""
+        summed: FloatArray = np.array(self.trials, np.float64).sum(axis=0)
+        return summed
+
 
 def dry_run(experiment: Experiment, users: int, rounds: int, planned: int | None = None) -> DryRun:
     """Play a few rounds of each arm with a few visitors, in this process.

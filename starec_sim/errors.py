@@ -180,9 +180,13 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     >>> did_you_mean("xyz", ["feed", "ranking"])
     'known: feed, ranking'
     """
-    names = sorted(set(known) - {name})
-    by_folded = {each.casefold(): each for each in names}
+    known = tuple(known)
+    others = ", ".join(sorted(set(known) - {name}))
+    return near_name(name, known) or f"known: {others or 'none'}"
+
+
+def near_name(name: str, known: Iterable[str]) -> str:
+    """Return `did_you_mean` where a name is near; empty otherwise."""
+    by_folded = {each.casefold(): each for each in sorted(set(known) - {name})}
     close = difflib.get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.6)
-    if close:
-        return f'did you mean "{by_folded[close[0]]}"?'
-    return f"known: {', '.join(names) or 'none'}"
+    return f'did you mean "{by_folded[close[0]]}"?' if close else ""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from starec_sim.dry_run import dry_run
 from starec_sim.experiment import Experiment
 from starec_sim.runs import estimates
@@ -50,7 +48,7 @@ def estimate(experiment: Experiment, users: int = 8, rounds: int = 3) -> Estimat
         StarecError: A part cannot be built, or a policy does not answer.
     """
     measured = dry_run(experiment, users, rounds)
-    total = np.sum([list(trial) for trial in measured.trials], axis=0) * experiment.replicates
+    total = measured.total() * experiment.replicates
     calls, tokens_in, tokens_out, usd, seconds = total[:5].tolist()
     result = Estimate(
         round(calls),

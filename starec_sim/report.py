@@ -286,14 +286,13 @@ class _VisitValues:
 
     def __init__(self, reader: Reader, trials: Sequence[int]) -> None:
         self._rows: dict[str, int] = {}
-        self._values: dict[str, dict[tuple[int, int], _RoundValues]] = defaultdict(dict)
+        self._values: dict[str, dict[tuple[int, int], _RoundValues]] = defaultdict(
+            lambda: defaultdict(lambda: _RoundValues(array("i"), array("d")))
+        )
         for trial, round, _, user, metrics in queries.visit_metrics(reader.db, trials):
             row = self._rows.setdefault(user, len(self._rows))
             for name, value in metrics.items():
-                rounds = self._values[name]
-                users, values = rounds.get((trial, round)) or rounds.setdefault(
-                    (trial, round), _RoundValues(array("i"), array("d"))
-                )
+                users, values = self._values[name][trial, round]
                 users.append(row)
                 values.append(value)
 

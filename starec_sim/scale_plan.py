@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from starec_sim.boundary.memory_growth import resident_bytes
 from starec_sim.dry_run import TrialCosts, dry_run
 from starec_sim.experiment import Experiment
@@ -87,9 +85,7 @@ def plan_scale(experiment: Experiment, users: int, play: int = 64, rounds: int =
     """
     measured = dry_run(experiment, play, rounds, users)
     times = users / measured.users
-    total = np.sum([list(trial) for trial in measured.trials], axis=0)
-    total = total * experiment.replicates * times
-    costs = TrialCosts(*total.tolist())
+    costs = TrialCosts(*(measured.total() * experiment.replicates * times).tolist())
     per_visit = measured.record_bytes / measured.visits if measured.visits else 0.0
     record_bytes = per_visit * costs.visits
     has_workers = experiment.executor.has_workers

@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from starec_sim.errors import ConfigError, DeprecatedKeyWarning, did_you_mean
+from starec_sim.errors import ConfigError, DeprecatedKeyWarning, did_you_mean, near_name
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -197,8 +197,8 @@ def explain(error: ValidationError, model: type[BaseModel], at: str) -> ConfigEr
                 shown = f", got {_shown(value)}"
             if kind == "literal_error" and isinstance(value, str):
                 known = re.findall(r"'([^']*)'", str(finding.get("ctx", {}).get("expected")))
-                near = did_you_mean(value, known)
-                shown += f"; {near}" if near.startswith("did") else ""
+                near = near_name(value, known)
+                shown += f"; {near}" if near else ""
             findings.append(f"{key.removesuffix('.[key]')}: {message}{shown}".removeprefix(": "))
     return ConfigError("\n".join(findings), hint=HINT)
 

@@ -176,7 +176,7 @@ class Simulation:
         first = self._round_to_play([visit.user for visit in visits])
         executor = self._rules.executor
         here = PerUser() if executor is None or isinstance(executor, PreparedExecutor) else executor
-        played = await here.play(self._rules.calibration.round(first, visits))
+        played = await here.play(self._rules.calibration.round(first))
         return [visit for visit in played if isinstance(visit, Visit)]
 
     def _round_to_play(self, users: Sequence[int]) -> RoundToPlay:

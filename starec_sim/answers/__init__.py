@@ -24,7 +24,7 @@ from starec_sim.answers.decisions import read_decision
 from starec_sim.answers.endings import ending_note
 from starec_sim.answers.expected import expected_answer, schema_of
 from starec_sim.answers.findings import MAX_ANSWER, Findings
-from starec_sim.answers.json_schema import answer_schema, asked_parts
+from starec_sim.answers.json_schema import answer_schema, asked_parts, parts_schema
 from starec_sim.answers.labelling import label, labelled, labels
 from starec_sim.answers.parts import Form, to_json
 from starec_sim.answers.prompt import (
@@ -80,6 +80,7 @@ __all__ = [
     "labels",
     "outcome",
     "part",
+    "parts_schema",
     "read_counts",
     "read_decision",
     "read_prompt",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from starec_sim.answers.json_schema import answer_schema, asked_parts
+from starec_sim.answers.json_schema import asked_parts, parts_schema
 from starec_sim.answers.labelling import labels
 from starec_sim.answers.parts import Form
 from starec_sim.answers.prompt import read_prompt
@@ -37,7 +37,6 @@ def expected_answer(messages: Messages, form: Form, task: Task | None) -> Expect
 
 def schema_of(expected: ExpectedAnswer) -> dict[str, Any]:
     """Return the JSON schema of an expected answer."""
-    form = "\n".join(f"<{part}>" for part in expected.parts)
     task = expected.task
     name = "reflect" if task is None else task.name
-    return answer_schema(name, form, labels(expected.labels), task or FEED)
+    return parts_schema(name, expected.parts, labels(expected.labels), task or FEED)

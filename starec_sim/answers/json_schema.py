@@ -45,10 +45,14 @@ def answer_schema(name: str, form: str, labels: Sequence[str], task: Task = FEED
         >>> answer_schema("reflect", "<think>\nwhy\n</think>\n<preferences>...", ())["required"]
         ['think', 'preferences']
     """
-    return {
-        "title": name,
-        **_object({part: _value(part, labels, task) for part in asked_parts(form)}),
-    }
+    return parts_schema(name, asked_parts(form), labels, task)
+
+
+def parts_schema(
+    name: str, parts: Iterable[str], labels: Sequence[str], task: Task = FEED
+) -> dict[str, Any]:
+    """Return the JSON schema of an answer with some parts; see `answer_schema`."""
+    return {"title": name, **_object({part: _value(part, labels, task) for part in parts})}
 
 
 def _value(part: str, labels: Sequence[str], task: Task) -> dict[str, Any]:

@@ -184,13 +184,13 @@ def few(names: Mapping[str, Any], what: str) -> None:
 def word(value: Any, what: str) -> str:
     """Return a short text of one line without control characters."""
     plain = text(value, what)
-    if len(plain) > WORD_CHARACTERS or not plain.isprintable():
-        problem = (
-            f"{what} is {shown(plain)}, of {len(plain):,} characters; at most {WORD_CHARACTERS}"
-            if len(plain) > WORD_CHARACTERS
-            else f"{what} is {shown(plain)}, which holds a line break or another control character"
-        )
-        raise BrokenContract(problem, "write one short word; texts belong into Observation.context")
+    hint = "write one short word; texts belong into Observation.context"
+    if (length := len(plain)) > WORD_CHARACTERS:
+        problem = f"of {length:,} characters; at most {WORD_CHARACTERS}"
+        raise BrokenContract(f"{what} is {shown(plain)}, {problem}", hint)
+    if not plain.isprintable():
+        problem = "which holds a line break or another control character"
+        raise BrokenContract(f"{what} is {shown(plain)}, {problem}", hint)
     return plain
 
 

@@ -29,10 +29,12 @@ def compact(
     from starec_sim.runs import folder
     from starec_sim.runs.compaction import compact as compact_run
     from starec_sim.runs.compaction import plan_compaction
+    from starec_sim.visible_text import visible_line
 
     found = folder.find(run, runs_dir)
     plan = plan_compaction(found, to)
-    print(f"{found.name} keeps `{plan.before}`; to keep `{to}` deletes for good:", file=sys.stderr)
+    name = visible_line(found.name)
+    print(f"{name} keeps `{plan.before}`; to keep `{to}` deletes for good:", file=sys.stderr)
     for line in plan.lost:
         print(f"  {line}", file=sys.stderr)
     if not yes:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from starec_sim.errors import did_you_mean
+from starec_sim.errors import did_you_mean, near_name
 
 _MAX_VALUE = 80
 """Characters of a value that are quoted."""
@@ -42,8 +42,8 @@ def usage_message(error: UsageError, arguments: Sequence[str]) -> str:
     if (found := _COMMAND.match(message)) and (known := getattr(command, "commands", None)):
         return f"{found[0]}; {did_you_mean(found[1], known)}"
     if found := _CHOICE.search(message):
-        near = did_you_mean(found[1], re.findall(r"'([^']*)'", found[2]))
-        return f"{message} {near}" if near.startswith("did") else message
+        near = near_name(found[1], re.findall(r"'([^']*)'", found[2]))
+        return f"{message} {near}" if near else message
     if message.startswith("Missing argument") and (taken := _taken(error, command)):
         return f"{message.rstrip('.')}; {taken}"
     value = _given(arguments, getattr(getattr(error, "param", None), "opts", ()))

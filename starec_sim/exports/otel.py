@@ -75,17 +75,10 @@ def send_otel(run: Path, endpoint: str) -> int:
     local = parts.hostname in ("localhost", "127.0.0.1", "::1")
     handlers = [urllib.request.ProxyHandler({})] if local else []
     opener, spans = urllib.request.build_opener(*handlers), 0
-    encode: Callable[[dict[str, Any]], bytes] = _as_json
-    content_type = "application/json"
+    collector = _Collector(opener, url)
     for request, count in _requests(run):
         try:
-            try:
-                _post(opener, url, encode(request), content_type)
-            except urllib.error.HTTPError as error:
-                if error.code != _NOT_THIS_FORM or encode is not _as_json:
-                    raise
-                encode, content_type = _protobuf_encoder(parts.netloc), "application/x-protobuf"
-                _post(opener, url, encode(request), content_type)
+            collector.send(request)
         except urllib.error.HTTPError as error:
             raise RunError(
                 f"the collector at {parts.netloc} answers {error.code} after {spans} spans",
@@ -101,9 +94,27 @@ def send_otel(run: Path, endpoint: str) -> int:
     return spans
 
 
-def _post(opener: urllib.request.OpenerDirector, url: str, body: bytes, content_type: str) -> None:
-    request = urllib.request.Request(url, body, {"Content-Type": content_type})
-    opener.open(request, timeout=_TIMEOUT_S).close()
+class _Collector:
+    """Takes requests in JSON, or in binary if it takes no JSON."""
+
+    def __init__(self, opener: urllib.request.OpenerDirector, url: str) -> None:
+        self._opener, self._url = opener, url
+        self._encode: Callable[[dict[str, Any]], bytes] = _as_json
+        self._content_type = "application/json"
+
+    def send(self, request: dict[str, Any]) -> None:
+        try:
+            self._post(self._encode(request))
+        except urllib.error.HTTPError as error:
+            if error.code != _NOT_THIS_FORM or self._encode is not _as_json:
+                raise
+            self._encode = _protobuf_encoder(urlsplit(self._url).netloc)
+            self._content_type = "application/x-protobuf"
+            self._post(self._encode(request))
+
+    def _post(self, body: bytes) -> None:
+        request = urllib.request.Request(self._url, body, {"Content-Type": self._content_type})
+        self._opener.open(request, timeout=_TIMEOUT_S).close()
 
 
 def _as_json(request: dict[str, Any]) -> bytes:

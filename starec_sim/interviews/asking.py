@@ -14,14 +14,14 @@ from starec_sim.answers import (
     NOTHING_YET,
     SUMMARY_WORDS,
     Form,
-    answer_schema,
     ending_note,
     experience_line,
+    parts_schema,
 )
 from starec_sim.answers.parts import parts_of
 from starec_sim.answers.tags import ANSWER, HISTORY, PREFERENCES, PROFILE, block
 from starec_sim.cards import quoted
-from starec_sim.interviews.questions import AnswerValue, InterviewQuestion
+from starec_sim.interviews.questions import ANSWER_PARTS, AnswerValue, InterviewQuestion
 from starec_sim.types import CallKey, Memory, Messages, Turn, User
 
 EXPERIENCES_SHOWN = 30
@@ -153,5 +153,5 @@ def read_answer(
 
 
 def _schema(question: InterviewQuestion) -> dict[str, Any]:
-    schema = answer_schema("interview", "<think>\n<answer>", ())
+    schema = parts_schema("interview", ANSWER_PARTS, ())
     return {**schema, "properties": {**schema["properties"], ANSWER: question.json_schema}}

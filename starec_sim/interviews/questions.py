@@ -32,6 +32,8 @@ MAX_POINTS = 101
 MAX_OPTIONS = 50
 MAX_QUESTIONS = 100
 MAX_WORDS = 500
+ANSWER_PARTS = (THINK, ANSWER)
+"""The parts of an answer."""
 _SCALE = re.compile(r"\s*([+-]?\d{1,6})\s*-\s*([+-]?\d{1,6})\s*")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,15})?")
 _HINT = (
@@ -135,8 +137,7 @@ class InterviewQuestion(Settings):
         """Return what an answer is held to, for policies that can be."""
         words = self.text or 0
         pattern = _NUMBER.pattern if self.number else ""
-        parts = (THINK, ANSWER)
-        return ExpectedAnswer(form, parts, words=words, one_of=self.one_of, pattern=pattern)
+        return ExpectedAnswer(form, ANSWER_PARTS, words=words, one_of=self.one_of, pattern=pattern)
 
     @property
     def json_schema(self) -> dict[str, Any]:

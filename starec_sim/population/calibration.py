@@ -47,18 +47,17 @@ class Calibration:
     """Of that kind. Their turns are not recorded: their keys are those of the first visit."""
     users: frozenset[int]
 
-    def round(self, first: RoundToPlay, visits: Sequence[Visit]) -> RoundToPlay:
-        """Return the second visits of the users of the calibration who visit in a round.
+    def round(self, first: RoundToPlay) -> RoundToPlay:
+        """Return the second visits of the users of the calibration who visited in a round.
 
         Args:
-            first: The round as it was played first.
-            visits: Of the round.
+            first: The round as it was played first; its users are those whose visits were kept.
         """
 
         def call(user: int) -> Call:
             return self.agent.call_of(self.kind, replace(first.call(user), policies=self.policies))
 
-        users = [visit.user for visit in visits if visit.user in self.users]
+        users = [user for user in first.users if user in self.users]
         agent = self.agent.agents[self.kind]
         return replace(first, agent=agent, users=users, call=call, finished=lambda visit: visit)
 

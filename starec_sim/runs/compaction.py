@@ -12,6 +12,8 @@ import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -189,6 +191,7 @@ def _write_chunks(reader: Reader, store: Store, texts: Texts) -> None:
 def _write_round(
     db: sqlite3.Connection, store: Store, texts: Texts, trial: int, round: int
 ) -> None:
+    """Write the steps of a round in chunks, as `round_rows` does while a run plays."""
     writer = ChunkWriter(store.db, trial)
     figures, turns = _figures(db, trial, round), _turns(db, trial, round)
     names = list(dict.fromkeys(name for each in figures.values() for name in each))
@@ -246,16 +249,8 @@ def _visits(
         "WHERE trial = ? AND round = ? ORDER BY user, step",
         (trial, round),
     )
-    present: int | None = None
-    steps: list[tuple[StepColumns, int]] = []
-    for user, *columns, summary in rows:
-        if user != present:
-            if present is not None:
-                yield present, steps
-            present, steps = user, []
-        steps.append((StepColumns(*columns), summary))
-    if present is not None:
-        yield present, steps
+    for user, steps in groupby(rows, key=itemgetter(0)):
+        yield user, [(StepColumns(*columns), summary) for _, *columns, summary in steps]
 
 
 def _compare(folder: Path, part: Path, level: RecordLevel) -> None:

@@ -8,6 +8,8 @@ import unicodedata
 
 from starec_sim.joiners import JOINERS, joins
 
+NO_VALUE = frozenset({"nan", "NaN", "NULL", "null", "None", "N/A", "<NA>", "#N/A", "\\N"})
+"""What programs write where there is no value."""
 TITLE_LIMIT = 200
 VALUE_LIMIT = 80
 """Characters. Longer text is cut and ends in an ellipsis."""

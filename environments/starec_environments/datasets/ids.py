@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 import numpy as np
 
-from starec_environments.datasets.clean_text import plain
+from starec_environments.datasets.clean_text import NO_VALUE, plain
 from starec_environments.datasets.columns import Columns
 from starec_environments.datasets.faults import Faults
 from starec_environments.datasets.settings import LogRules
@@ -18,8 +18,6 @@ _DIGITS = re.compile(r"[0-9]+")
 _DECIMAL = re.compile(r"-?\d+\.0")
 _ROUNDED = re.compile(r"\d(?:[.,]\d+)?E\+\d+")
 """How spreadsheets write a long number, without its last digits."""
-_MISSING = frozenset({"nan", "NaN", "NULL", "null", "None", "N/A", "<NA>", "#N/A", "\\N"})
-"""What programs write where there is no value."""
 _LINE_BREAK_OR_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
 """U+FEFF is the byte order mark; it stands within a text where files were joined."""
 _CONTROLS = 'the WHAT id "{}" holds control characters'
@@ -57,11 +55,11 @@ def read_ids(table: Columns, name: str, what: str, rules: LogRules, faults: Faul
 
 def _warn_of_zeros(table: Columns, name: str, ids: Collection[str], what: str) -> None:
     """Warn of ids that are there with and without zeros in front, such as `001` and `1`."""
-    led = sorted(id for id in ids if id.startswith("0") and _DIGITS.fullmatch(id))
-    first = {id: id for id in ids if not id.startswith("0")}
+    first: dict[str, str] = {}
     twice = []
-    for id in led:
-        other = first.setdefault(id.lstrip("0"), id)
+    for id in sorted(id for id in ids if id.startswith("0") and _DIGITS.fullmatch(id)):
+        bare = id.lstrip("0")
+        other = bare if bare in ids else first.setdefault(bare, id)
         if other != id:
             twice.append((id, other))
     if twice:
@@ -80,7 +78,7 @@ def _is_empty(id: str) -> bool:
 
 
 def _is_missing(id: str) -> bool:
-    return id in _MISSING
+    return id in NO_VALUE
 
 
 def _is_rounded(id: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from starec_environments.datasets.clean_text import NO_VALUE
 from starec_environments.datasets.columns import Columns
 from starec_environments.datasets.faults import Faults, Mask
 from starec_environments.datasets.settings import RatingSettings
@@ -263,7 +264,7 @@ def blank_cells(column: Sequence[Any]) -> Mask:
     return np.fromiter(map(_is_blank, column), np.bool_, len(column))
 
 
-_BLANK = frozenset({"", "nan", "null", "none", "n/a", "na", "<na>", "\\n", "#n/a"})
+_BLANK = frozenset({"", "na", *map(str.lower, NO_VALUE)})
 
 
 def _is_blank(cell: Any) -> bool:

@@ -9,7 +9,7 @@ import zlib
 from pathlib import Path
 from shlex import quote
 
-from starec_sim.errors import DataError, did_you_mean
+from starec_sim.errors import DataError, near_name
 
 GZIP = b"\x1f\x8b"
 SURE_BYTES = 64 << 20
@@ -105,10 +105,10 @@ def unreadable(path: Path, error: OSError | EOFError | zlib.error, where: str = 
 def no_file(path: Path) -> DataError:
     """Return the error that a file is not there, with the nearest of those that are."""
     names = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
-    near = did_you_mean(path.name, names[:1000]) if names else ""
+    near = near_name(path.name, names[:1000])
     return DataError(
         f"there is no file {path}",
-        hint=near if near.startswith("did") else "check the path and that the download is complete",
+        hint=near or "check the path and that the download is complete",
     )
 
 
