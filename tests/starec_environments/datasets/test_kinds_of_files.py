@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from starec_environments.datasets.clean_text import NO_VALUE
 from starec_environments.datasets.columns import Columns, joined
 from starec_environments.datasets.faults import Faults
-from starec_environments.datasets.ids import _MISSING, _ROUNDED, read_ids
+from starec_environments.datasets.ids import _ROUNDED, read_ids
 from starec_environments.datasets.ratings import JUDGED_FROM, RatingColumn, read_ratings
 from starec_environments.datasets.settings import LogRules, RatingSettings
 from starec_environments.datasets.table_files import in_order
@@ -97,7 +98,7 @@ def test_a_row_of_several_files_knows_its_file_and_line(parts: list[list[int]]) 
 
 IDS = st.text(
     st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=6
-).filter(lambda id: id == id.strip() and id not in _MISSING and not _ROUNDED.fullmatch(id))
+).filter(lambda id: id == id.strip() and id not in NO_VALUE and not _ROUNDED.fullmatch(id))
 
 
 @given(st.lists(IDS, min_size=1))
