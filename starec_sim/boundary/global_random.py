@@ -58,7 +58,8 @@ def moved_to(before: GlobalRandom) -> str:
 
 
 def _folder() -> str:
+    """Return the folder that the process runs in; empty if it cannot be told."""
     try:
         return str(Path.cwd())
-    except OSError:  # it was removed
+    except Exception:  # it was removed, or `langgraph dev` forbids the call in its event loop
         return ""

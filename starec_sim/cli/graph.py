@@ -31,9 +31,15 @@ def graph(
     from starec_sim.boundary import checked_agent
     from starec_sim.build import build_agent
     from starec_sim.errors import ConfigError
+    from starec_sim.runs.folder import is_run
 
     if mermaid and png is not None:
         raise ConfigError("--mermaid and --png are two forms", hint="pass one of them")
+    if is_run(Path(name)):
+        raise ConfigError(
+            f"{name} is a run, and the graph is that of an agent",
+            hint=f"the agent stands in {name}/config.yaml; e.g. starec graph star",
+        )
     agent = checked_agent(build_agent({"use": name})).plugin
     if not isinstance(agent, DrawnAgent):
         raise ConfigError(

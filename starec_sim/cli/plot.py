@@ -41,6 +41,11 @@ def plot(
                 f'a plot cannot be written as "{name}"; {did_you_mean(name, FORMATS)}',
                 hint="pass one of those to --format, several times for several files",
             )
+    if to is not None and to.suffix.removeprefix(".") in FORMATS:
+        raise RunError(
+            f"--to names a folder, and {to} looks like a file",
+            hint=f"starec plot {run} --format {to.suffix.removeprefix('.')} --to {to.parent}",
+        )
     recorded = folder.find(run, runs_dir)
     where = to or recorded
     where.mkdir(parents=True, exist_ok=True)

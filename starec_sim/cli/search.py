@@ -65,6 +65,11 @@ def search(options: SearchOptions) -> Answer:
         print(_as_markdown(found))
     else:
         _print(found)
+    if found.record == "decisions":
+        typer.echo(
+            "record: decisions: only summaries are searched; prompts and answers are not on record",
+            err=True,
+        )
     if not found.total and not options.fts:
         typer.echo("hint: all words have to occur; --fts takes word* and OR", err=True)
     return None

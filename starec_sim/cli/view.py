@@ -98,7 +98,7 @@ def _runs(reference: str) -> tuple[Path, str | None]:
     if path.is_dir() and not folder.is_run(path):
         if not folder.listed(path):
             raise RunError(
-                f"{path} holds no runs, and is none",
+                f"{path} is no run, and holds none",
                 hint="starec runs lists the runs in ./runs; a run begins with: starec run",
             )
         return path, None

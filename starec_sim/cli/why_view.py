@@ -165,7 +165,7 @@ def _print_memory(out: Console, page: StepPage, prompts: bool) -> None:
         print_text(out, "recalled", Text("\n").join(one_line(line, room) for line in like))
     shown = list(before.shown) if prompts else _latest(before.shown)
     lines = Text("\n").join(one_line(line, room) for line in shown)
-    unrecorded = any(turn.completion == NOT_RECORDED for turn in page.turns)
+    unrecorded = any(not turn.recorded for turn in page.turns)
     none = NOT_RECORDED if unrecorded else "no experience"
     print_text(out, "in prompt", lines or Text(none, "dim"))
 

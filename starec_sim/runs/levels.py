@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sqlite3
 from pathlib import Path
 from typing import Literal, get_args
@@ -49,6 +50,7 @@ def require_level(db: sqlite3.Connection, folder: Path, needed: RecordLevel, wha
         raise RunError(
             f"{folder.name} was recorded with `record: {level}`, which keeps {_KEEPS[level]}; "
             f"{what} needs `record: {needed}`",
-            hint=f"run it again with --set record={needed}; the same seed gives the same digest "
-            "where the policies answer alike",
+            hint=f"`starec show {shlex.quote(str(folder))}` shows what it keeps; for more, run it "
+            f"again with --set record={needed}: the same seed gives the same digest where the "
+            "policies answer alike",
         )

@@ -180,7 +180,12 @@ def _refused(error: BaseException, sql: str, limits: QueryLimits) -> RunError:
             f"the query takes longer than {limits.seconds:g} seconds",
             hint="narrow it, e.g. WHERE arm = '...' AND round = 1, or allow more with --seconds",
         )
-    if "authoriz" in said or "prohibited" in said or "no SELECT" in said:
+    if (
+        "authoriz" in said
+        or "prohibited" in said
+        or "no SELECT" in said
+        or said.startswith("cannot modify")
+    ):
         return RunError(
             "only SELECT on the views of a run is answered",
             hint=f"use {', '.join(VIEWS)}; `starec sql RUN --schema` says what is in them",
@@ -198,7 +203,10 @@ def _refused(error: BaseException, sql: str, limits: QueryLimits) -> RunError:
             f"there is no {unknown[1]} {unknown[2]}; {did_you_mean(unknown[2], names)}",
             hint="`starec sql RUN --schema` lists the views and their columns",
         )
-    return RunError(f"SQLite cannot read the query: {said}", hint="mend it there")
+    return RunError(
+        f"SQLite cannot read the query: {said}",
+        hint="correct it there; e.g. select arm, count(*) from steps group by arm",
+    )
 
 
 def _columns_in(sql: str) -> list[str]:

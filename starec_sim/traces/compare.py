@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +93,7 @@ class Comparison:
     world: str
     """In which way the worlds are the same, or differ."""
     common_users: int
-    """Users whose id is in both worlds."""
+    """Users of a pair of seeds whose id is in both worlds, over all pairs."""
     seeds: tuple[tuple[int, int], ...]
     """Seeds that are compared with each other."""
     rounds: int
@@ -143,11 +143,11 @@ def compare(
             for n, reader in enumerate((a, b))
         ]
         first = min(
-            filter(None, (pair.first() for pair in pairs)),
+            filter(None, (pair.first() for pair in _with_common_users(pairs))),
             key=lambda found: found.at.round,
             default=None,
         )
-        same_world, world = _world(pairs[0])
+        same_world, world, common_users = _world(pairs)
         return Comparison(
             a=_info(side_a, pairs[0].worlds[0].users, pairs[0].worlds[0].items),
             b=_info(side_b, pairs[0].worlds[1].users, pairs[0].worlds[1].items),
@@ -155,7 +155,7 @@ def compare(
             versions=_changed(_versions(side_a), _versions(side_b)),
             same_world=same_world,
             world=world,
-            common_users=len(set(pairs[0].worlds[0].users) & set(pairs[0].worlds[1].users)),
+            common_users=common_users,
             seeds=tuple((trial_a.seed, trial_b.seed) for trial_a, trial_b in trials),
             rounds=rounds,
             first_difference=first,
@@ -186,21 +186,32 @@ def _info(side: Side, users: list[str], items: list[str]) -> SideInfo:
     )
 
 
-def _world(pair: TrialPair) -> tuple[bool, str]:
-    """Return whether two worlds are the same, and what is different about them."""
-    a, b = pair.worlds
-    if a.digest == b.digest:
-        return True, "the same users, histories and items"
+def _with_common_users(pairs: Sequence[TrialPair]) -> Sequence[TrialPair]:
+    """Return the pairs whose worlds share a user; all pairs where none does."""
+    common = [p for p in pairs if not set(p.worlds[0].users).isdisjoint(p.worlds[1].users)]
+    return common or pairs
+
+
+def _world(pairs: Sequence[TrialPair]) -> tuple[bool, str, int]:
+    """Return whether the worlds are the same, what is different about them, and common users."""
+    worlds = [pair.worlds for pair in pairs]
+    users = [(a.users, b.users) for a, b in worlds]
+    common = sum(len(set(a) & set(b)) for a, b in users)
+    if all(a.digest == b.digest for a, b in worlds):
+        return True, "the same users, histories and items", common
     parts = []
-    for what, ids_a, ids_b in (("users", a.users, b.users), ("items", a.items, b.items)):
-        both = len(set(ids_a) & set(ids_b))
-        if ids_a == ids_b:
+    items = [(a.items, b.items) for a, b in worlds]
+    for what, ids in (("users", users), ("items", items)):
+        if all(a == b for a, b in ids):
             parts.append(f"the same ids of {what}")
-        else:
-            parts.append(f"{len(ids_a):,} and {len(ids_b):,} {what}, {both:,} with the same id")
-    if a.users == b.users and a.items == b.items:
+            continue
+        both = sum(len(set(a) & set(b)) for a, b in ids)
+        count_a, count_b = sum(len(a) for a, _ in ids), sum(len(b) for _, b in ids)
+        of = f" of {len(pairs)} seeds" if len(pairs) > 1 else ""
+        parts.append(f"{count_a:,} and {count_b:,} {what}{of}, {both:,} with the same id")
+    if all(a == b for a, b in (*users, *items)):
         parts.append("but other profiles, histories, titles or attributes")
-    return False, ", ".join(parts)
+    return False, ", ".join(parts), common
 
 
 def _configuration(side: Side) -> Mapping[str, str]:

@@ -45,6 +45,8 @@ class RunFacts:
     """Of the first trial."""
     note: str | None
     """Why it paused or failed."""
+    record: str
+    """How much is on record: `everything`, `decisions` or `metrics`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +221,7 @@ def _run_facts(
         arms=tuple(dict.fromkeys(trial.arm for trial in trials)) or tuple(manifest.arms),
         users=reader.count_users(trials[0]) if trials else 0,
         note=manifest.problem,
+        record=reader.level,
     )
 
 

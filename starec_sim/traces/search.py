@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from starec_sim.errors import RunError, did_you_mean
+from starec_sim.runs.levels import RecordLevel
 from starec_sim.runs.reader import Reader, RecordedTrial, trials_of
 from starec_sim.runs.search_index import MOST_COUNTED, Filters, FoundText, open_index
 from starec_sim.runs.store import Texts
@@ -60,6 +61,8 @@ class SearchResult:
     """Texts that match; `more` says whether there are more than are counted."""
     more: bool
     hits: tuple[Hit, ...]
+    record: RecordLevel
+    """`decisions`: prompts and answers are not on record, and only summaries were searched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,7 @@ def search(reader: Reader, query: Query) -> SearchResult:
         total, found = index.find(match, filters, query.limit)
     texts, by_number = Texts(reader.db), {trial.number: trial for trial in trials}
     hits = tuple(_hit(reader, by_number, texts, each, query.words) for each in found)
-    return SearchResult(query.words, total, total >= MOST_COUNTED, hits)
+    return SearchResult(query.words, total, total >= MOST_COUNTED, hits, reader.level)
 
 
 def quoted(words: str) -> str:

@@ -12,6 +12,7 @@ from typing import Literal
 from starec_sim.answers import label, read_prompt, thought
 from starec_sim.errors import RunError
 from starec_sim.learning.trials import BRANCH
+from starec_sim.runs.chunk_views import NOT_RECORDED
 from starec_sim.runs.facts import StepFacts
 from starec_sim.runs.reader import Reader, RecordedStep, RecordedTrial
 from starec_sim.runs.record_errors import damaged
@@ -106,6 +107,8 @@ class TurnPage:
     failure: str
     error: str
     tokens: TokenPage | None
+    recorded: bool
+    """Whether prompt and answer are on record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,6 +338,7 @@ def _turn(turn: Turn) -> TurnPage:
         failure=turn.failure,
         error=turn.error,
         tokens=None if turn.tokens is None else _tokens(turn.tokens),
+        recorded=turn.completion != NOT_RECORDED,
     )
 
 

@@ -145,7 +145,7 @@ def test_a_recorded_user_is_stepped_edited_and_forked(ask, recorded, server):
             each for each in history if each["next"] == ["respond"] and not steps_of(each)
         )
         shown = before["values"]["observation"]["slate"]
-        actions = [{"item": item, "watched": False} for item in shown]
+        actions = [{"item": item, "kind": "skip"} for item in shown]
         fork = await client.threads.update_state(
             thread,
             {"decision": {"actions": actions, "leave": True}},
@@ -165,7 +165,7 @@ def test_a_recorded_user_is_stepped_edited_and_forked(ask, recorded, server):
     assert {turn["source"] for step in whole["steps"] for turn in step["turns"]} == {"replay"}
     ids = list(titles)
     assert [
-        {ids[each["item"]] for each in step["decision"]["actions"] if each["watched"]}
+        {ids[each["item"]] for each in step["decision"]["actions"] if each["kind"] != "skip"}
         for step in whole["steps"]
     ] == watched
     (left,) = forked["steps"]

@@ -34,3 +34,8 @@ def test_an_unknown_agent_is_refused_with_a_near_name(starec):
     said = starec("graph", "satr")
     assert said.status == 2
     assert "star" in said.err
+
+
+def test_a_run_instead_of_an_agent_is_named_as_such(starec, tmp_path):
+    (tmp_path / "manifest.json").write_text("{}")
+    assert "is a run, and the graph is that of an agent" in starec("graph", tmp_path).err

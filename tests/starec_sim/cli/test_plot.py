@@ -16,3 +16,9 @@ def test_an_unknown_format_is_refused_with_those_that_there_are(finished, starec
     said = starec("plot", finished["feed"], "--format", format)
     assert said.status == 2
     assert named in said.err
+
+
+def test_a_file_where_a_folder_is_expected_is_refused(finished, tmp_path, starec):
+    err = starec("plot", finished, "--to", tmp_path / "figure.svg").err
+    assert "--to names a folder" in err and "--format svg --to" in " ".join(err.split())
+    assert not (tmp_path / "figure.svg").exists()

@@ -112,3 +112,16 @@ def test_an_arm_cannot_be_recorded_otherwise(tmp_path):
     file.write_text("name: a\nenvironment: feed\narms: {b: {record: metrics}}\n")
     with pytest.raises(ConfigError, match="all arms of an experiment share this key"):
         read_experiment(file)
+
+
+def test_a_search_without_prompts_says_that_only_summaries_are_searched(runs, starec):
+    err = starec("search", runs["decisions"].folder, "drama").err
+    assert "only summaries are searched" in err
+    err = starec("search", runs["everything"].folder, "drama").err
+    assert "only summaries are searched" not in err
+
+
+def test_what_needs_more_than_metrics_names_the_command_that_shows_them(runs, starec):
+    err = starec("why", runs["metrics"].folder, "u1", "1").err
+    assert f"starec show {runs['metrics'].folder}" in " ".join(err.split())
+    assert "--set record=decisions" in err

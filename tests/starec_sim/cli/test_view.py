@@ -35,7 +35,7 @@ def test_a_busy_port_is_named(starec, run):
     ("arguments", "problem"),
     [
         (["nowhere"], "there are no runs in runs"),
-        (["."], ". holds no runs, and is none"),
+        (["."], ". is no run, and holds none"),
         ([".", "--users", "u1"], "--users is for --bundle"),
         (["{run}", "--bundle", "no/folder.html"], "no/folder.html cannot be written"),
         (["{run}", "--bundle", "a.html", "--users", "u99"], 'the id "u99"'),

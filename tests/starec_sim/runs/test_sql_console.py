@@ -59,6 +59,7 @@ def test_rounds_steps_and_positions_count_from_1_and_items_have_ids(run):
         "SELECT load_extension('x')",
         "SELECT text_of(1)",
         "DELETE FROM rollouts",
+        "DELETE FROM steps",
         "DROP VIEW steps",
         "CREATE TEMP TABLE x (a)",
         "VACUUM INTO 'x'",

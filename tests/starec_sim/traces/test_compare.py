@@ -237,6 +237,21 @@ def test_runs_without_a_common_arm_are_compared_by_the_first_arm_of_each(write):
     assert (found.a.arm, found.b.arm) == ("loop", "always")
 
 
+def test_users_are_common_when_one_seed_of_several_has_them(write, changed):
+    trials = (("main", 7), ("main", 8))
+    a, b = write("a", trials=trials), write("b", changed(2, 1, **PARTS["memory"]), trials=trials)
+    store = Store(b)
+    with store.transaction():
+        store.db.execute("UPDATE users SET id = 'other ' || id WHERE trial = 0")
+        store.db.execute("UPDATE trials SET world = 'another' WHERE trial = 0")
+        store.db.execute("UPDATE rounds SET digest = 'another'")
+    store.close()
+    found = compare(a, b)
+    assert found.common_users == 3 and not found.same_world
+    assert "6 and 6 users of 2 seeds, 3 with the same id" in found.world
+    assert (found.first_difference.at.seed, found.first_difference.part) == (8, "memory")
+
+
 def test_a_comparison_without_common_users_says_so_and_names_no_step(write, capsys):
     a, b = write("a", trials=(("loop", 7),)), write("b", trials=(("always", 1),))
     rename_users(b)

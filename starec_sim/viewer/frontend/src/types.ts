@@ -60,6 +60,9 @@ export interface RoundValue {
   n?: number;
 }
 
+/** How much a run keeps: `decisions` has no prompts and answers, `metrics` no steps. */
+export type RecordLevel = "everything" | "decisions" | "metrics";
+
 /** `api/runs/RUN`. */
 export interface Overview {
   run: {
@@ -77,6 +80,7 @@ export interface Overview {
     arms: string[];
     users: number;
     note?: string | null;
+    record: RecordLevel;
   };
   metrics: {
     arm: string;
@@ -211,6 +215,8 @@ export interface Turn {
   failure: string;
   error: string;
   tokens: Tokens | null;
+  /** Whether prompt and answer are on record. */
+  recorded: boolean;
 }
 
 export interface Change {
@@ -468,6 +474,7 @@ export interface SearchResult {
     /** Further users, nodes and kinds with the same text. */
     others: number;
   }[];
+  record: RecordLevel;
 }
 
 export interface Note {

@@ -19,7 +19,13 @@ export function TurnCard({ turn, open }: { turn: Turn; open: boolean }) {
       </summary>
       {turn.failure && <p class="warn">The call failed: {visible(turn.failure)}</p>}
       {turn.error && <p class="warn">The answer cannot be read: {visible(turn.error)}</p>}
-      <TurnTabs turn={turn} />
+      {turn.recorded ? (
+        <TurnTabs turn={turn} />
+      ) : (
+        <p class="quiet">
+          Prompt and answer are not on record: the run was recorded with <code>record: decisions</code>.
+        </p>
+      )}
     </details>
   );
 }

@@ -32,6 +32,7 @@ export function AskView({ run, route }: ViewProps) {
               );
             if (!turn)
               return <Empty command={whyCommand(run.name, at)}>No policy was asked in this step.</Empty>;
+            if (!turn.recorded) return <ErrorPage failure={notRecorded(run.name)} />;
             return <Form key={`${at.round}/${at.step}`} run={run} page={page} turn={turn} options={known} />;
           }}
         </Await>
@@ -39,6 +40,11 @@ export function AskView({ run, route }: ViewProps) {
     </Await>
   );
 }
+
+const notRecorded = (run: string): Failure => ({
+  error: `${run} was recorded with \`record: decisions\`, which keeps no prompts and answers.`,
+  hint: "`starec show RUN` shows what it keeps; to ask again, run it again with --set record=everything",
+});
 
 function Form({
   run,

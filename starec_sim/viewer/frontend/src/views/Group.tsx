@@ -123,7 +123,12 @@ function advantageColumns(group: Group): Column<Member>[] {
 function pairColumns(group: Group): Column<Member>[] {
   return [
     { name: "pair", head: "pair", value: (member) => pairOf(group, member)?.number },
-    { name: "role", head: "role", value: (member) => pairOf(group, member)?.role ?? "in no pair", filters: true },
+    {
+      name: "role",
+      head: "role",
+      value: (member) => pairOf(group, member)?.role ?? "in no pair",
+      filters: true,
+    },
     { name: "margin", head: "margin of reward", value: (member) => pairOf(group, member)?.margin },
   ];
 }

@@ -7,6 +7,7 @@ import { mdPage } from "../markdown";
 import { Chips } from "../parts/Chips";
 import { Await, Empty, PageHead } from "../parts/Page";
 import { asMarkdown, Table, type Column } from "../parts/Table";
+import { href } from "../router";
 import { count, quoted, time, visible } from "../text";
 import type { Address, Failure, Note, Notes, RunRow } from "../types";
 
@@ -37,7 +38,10 @@ export function NotesView({ run }: ViewProps) {
           </PageHead>
           <Chips />
           {notes.length === 0 ? (
-            <Empty>Nothing is marked yet. Open a step, and say at its end what is wrong with it.</Empty>
+            <Empty>
+              Nothing is marked yet. Choose one of the <a href={href(["run", run.name, "people"])}>people</a>,
+              open a step of hers, and say at its end what is wrong with it.
+            </Empty>
           ) : (
             <Table
               id="notes"

@@ -3,6 +3,7 @@ import { api, stepHref, useData } from "../api";
 import { useKeys } from "../keys";
 import { mdPage, mdTable } from "../markdown";
 import { Traits } from "../parts/Chips";
+import { ErrorPage } from "../parts/ErrorPage";
 import { Await, Empty, PageHead, Part } from "../parts/Page";
 import { LongText } from "../parts/Text";
 import { TrialChoice, trialOf } from "../parts/Trial";
@@ -10,13 +11,19 @@ import { VisitCard, rewardWords } from "../parts/VisitCard";
 import { go, href, replace, withParams } from "../router";
 import { python, showCommand } from "../snippets";
 import { count } from "../text";
-import type { Person, RunRow } from "../types";
+import type { Failure, Person, RunRow } from "../types";
+
+const NO_USER: Failure = {
+  error: "The address names no user.",
+  hint: "it ends in person/USER; choose one under People",
+};
 
 /** What happened to her, visit by visit? */
 export function PersonView({ run, route }: ViewProps) {
   const user = route.path[3] ?? "";
   const trial = trialOf(run, route);
-  const loaded = useData<Person>(api(run.name, "person", { ...trial, user }));
+  const loaded = useData<Person>(user ? api(run.name, "person", { ...trial, user }) : null);
+  if (!user) return <ErrorPage failure={NO_USER} />;
   return (
     <Await of={loaded}>
       {(person) => (

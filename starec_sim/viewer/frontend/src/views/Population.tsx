@@ -125,7 +125,7 @@ function Curves({ view, people }: { view: Population; people: PeopleLink }) {
     return {
       lorenz: {
         title: "Exposure",
-        about: "share of impressions by share of items, least shown first",
+        about: "share of impressions by % of items, least shown first",
         xs: percent,
         series: [
           ...view.lorenz.map((each) => ({ name: each.arm, values: each.shares })),

@@ -63,8 +63,9 @@ function Page({ view, run }: { view: Overview; run: RunRow }) {
             <>
               <p>From what was shown to what was liked.</p>
               <p>
-                Left early: visits that ended because she left. The metric exits also counts visits that ended
-                because she was tired.
+                Left early: visits that ended because she left.
+                {view.metrics.some((each) => each.metric === "exits") &&
+                  " The metric exits also counts visits that ended because she was tired."}
               </p>
             </>
           }
@@ -79,15 +80,39 @@ function Page({ view, run }: { view: Overview; run: RunRow }) {
           />
         </Part>
       )}
+      {of.record === "metrics" ? (
+        <Part name="Not on record">
+          <p>
+            Funnel, calls and errors: the run was recorded with <code>record: metrics</code>, which keeps no
+            steps of users. On the command line: <code>{showCommand(of.name)}</code>
+          </p>
+        </Part>
+      ) : (
+        <CallsAndErrors view={view} />
+      )}
+      <Part name="Configuration" note="With every default.">
+        <LongText text={configuration(view.configuration)} lines={16} class="mono" />
+      </Part>
+    </>
+  );
+}
+
+function CallsAndErrors({ view }: { view: Overview }) {
+  return (
+    <>
       <Part name="Calls" note="Of policies, by node.">
-        <Table
-          id="calls"
-          caption="Calls of policies"
-          hideCaption
-          columns={CALLS}
-          rows={view.calls}
-          rowKey={(row) => `${row.arm}/${row.node}/${row.policy}`}
-        />
+        {view.calls.length === 0 ? (
+          <p>No policy was asked.</p>
+        ) : (
+          <Table
+            id="calls"
+            caption="Calls of policies"
+            hideCaption
+            columns={CALLS}
+            rows={view.calls}
+            rowKey={(row) => `${row.arm}/${row.node}/${row.policy}`}
+          />
+        )}
       </Part>
       <Part name="Errors">
         {view.errors.length === 0 ? (
@@ -97,14 +122,11 @@ function Page({ view, run }: { view: Overview; run: RunRow }) {
             id="errors"
             caption="Errors"
             hideCaption
-            columns={errorColumns(of.name)}
+            columns={errorColumns(view.run.name)}
             rows={view.errors}
             rowKey={(row) => `${row.cause}/${row.text}`}
           />
         )}
-      </Part>
-      <Part name="Configuration" note="With every default.">
-        <LongText text={configuration(view.configuration)} lines={16} class="mono" />
       </Part>
     </>
   );

@@ -56,6 +56,12 @@ export function SearchView({ run, route }: ViewProps) {
             {result.total > result.hits.length && `, the first ${result.hits.length} are shown`}
           </PageHead>
           <Chips />
+          {result.record === "decisions" && (
+            <p class="quiet">
+              Only summaries are searched: the run was recorded with <code>record: decisions</code>, without
+              prompts and answers.
+            </p>
+          )}
           {result.hits.length === 0 && (
             <Empty command={searchCommand(run.name, "other words", {})}>
               Nothing has these words. Try others:

@@ -35,6 +35,7 @@ function Page({ page, run }: { page: StepPage; run: RunRow }) {
     { keys: "u", does: "her visits", run: () => go(visits) },
   ]);
   const answered = page.turns.filter((turn) => turn.node === "fast").at(-1) ?? page.turns[0];
+  const recorded = page.turns.every((turn) => turn.recorded);
   const second = page.turns.filter((turn) => turn.node === "slow");
   return (
     <article class="story">
@@ -52,13 +53,17 @@ function Page({ page, run }: { page: StepPage; run: RunRow }) {
       <Part
         name="Did"
         note={
-          page.task === "ranking" ? "A list to be ranked." : `Page ${page.page} of a ${visible(page.task)}.`
+          page.task === "ranking" ? "A list to be ranked." : `Task ${visible(page.task)}, page ${page.page}.`
         }
       >
         <Did page={page} />
       </Part>
       <Part name="Who">
-        <Traits profile={page.profile} />
+        {Object.keys(page.profile).length > 0 ? (
+          <Traits profile={page.profile} />
+        ) : (
+          <p class="quiet">The data has no traits of her.</p>
+        )}
       </Part>
       <Part name="Remembered" note={`After ${count(page.memory_before.steps, "step")}.`}>
         <Memory page={page} />
@@ -84,7 +89,10 @@ function Page({ page, run }: { page: StepPage; run: RunRow }) {
       <Part name="Remembers now" note="Her summary, before and after.">
         {page.changes.length ? <DiffLines changes={page.changes} /> : <p>She has no summary yet.</p>}
       </Part>
-      <Part name="Calls" note={`${count(page.turns.length, "call")}, with prompts.`}>
+      <Part
+        name="Calls"
+        note={`${count(page.turns.length, "call")}, ${recorded ? "with prompts" : "prompts are not on record"}.`}
+      >
         {page.turns.map((turn, index) => (
           <TurnCard key={`${index}/${at.round}/${at.step}`} turn={turn} open={false} />
         ))}

@@ -22,6 +22,9 @@ export function Memory({ page }: { page: StepPage }) {
           </ul>
         </details>
       )}
+      {page.turns.some((turn) => !turn.recorded) && (
+        <p class="quiet">The experiences in the prompt are not on record (record: decisions).</p>
+      )}
       {complete === false && <p class="quiet">What she experienced before the run is not on record.</p>}
       {page.recalled && (
         <>
@@ -40,9 +43,19 @@ export function Memory({ page }: { page: StepPage }) {
   );
 }
 
+/** Instead of a prompt or an answer, where the run keeps none. */
+function NotRecorded() {
+  return (
+    <p class="quiet">
+      Not on record: the run was recorded with <code>record: decisions</code>.
+    </p>
+  );
+}
+
 /** The reasoning of her answer. */
 export function Thought({ turn }: { turn: Turn | undefined }) {
   if (!turn) return <p class="quiet">No policy was asked.</p>;
+  if (!turn.recorded) return <NotRecorded />;
   return turn.reasoning ? (
     <LongText text={turn.reasoning} />
   ) : (
@@ -74,7 +87,7 @@ export function Did({ page }: { page: StepPage }) {
                 .join(", ")}
             </>
           )}
-          . {page.leave ? "Then she left." : "Then she stayed."}
+          .{page.leave ? " Then she left." : page.ending ? "" : " Then she stayed."}
         </p>
       ) : (
         <p>
