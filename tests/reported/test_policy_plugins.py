@@ -15,7 +15,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 
 from starec_sim import plugins
 from starec_sim.boundary import BrokenContract
-from starec_sim.errors import ContractError, PausedError
+from starec_sim.errors import ContractError, PluginError
 from starec_sim.executors.event_loop import run_coroutine
 from starec_sim.learning.rewards import AnswerOutcome, Rewards
 from starec_sim.policies.gateway.gateway import Gateway
@@ -113,9 +113,10 @@ def test_usage_in_numpy_numbers_is_taken_and_missing_usage_is_unknown():
 def test_an_exception_of_a_policy_names_its_file_and_line(tmp_path, do, said):
     (tmp_path / "mine.py").write_text(POLICY.replace("DO", do))
     model = plugins.load("policies", f"{tmp_path / 'mine.py'}:Mine")()
-    with pytest.raises(PausedError, match=said) as raised:  # no call at all is answered
+    with pytest.raises((PluginError, ContractError), match=said) as raised:
         ask(model)
-    assert raised.value.hint == "mend the plug-in; --debug shows the traceback"
+    assert "mine.py:Mine, _generate(user 1, round 3, step 1, fast): raised" in raised.value.message
+    assert "mend the plug-in" in raised.value.hint
 
 
 @settings(max_examples=60)

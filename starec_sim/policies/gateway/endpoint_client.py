@@ -31,7 +31,7 @@ from starec_sim.errors import (
     did_you_mean,
 )
 from starec_sim.policies.gateway.budget_guard import BudgetGuard
-from starec_sim.policies.gateway.failures import as_policy_error
+from starec_sim.policies.gateway.failures import RaisedByPlugin, as_policy_error
 from starec_sim.policies.gateway.policy import Policy
 from starec_sim.policies.gateway.rate_limiter import RateLimiter
 from starec_sim.policies.gateway.reply import (
@@ -155,6 +155,7 @@ class EndpointClient:
             PausedError: The budget is spent, or the endpoint answers no call at all.
             StarecError: The model found an error in its configuration.
             BrokenContract: It returned something wrong.
+            RaisedByPlugin: Its own code raised an error that is none of an endpoint.
         """
         question = _Question(messages, options, prompt_tokens, next(self._orders))
         settings, counted = self._settings, 0
@@ -223,6 +224,8 @@ class EndpointClient:
         except (Exception, SystemExit) as error:
             if timeout.expired():
                 error = self._timed_out(error)
+            elif isinstance(error, Exception) and self._policy.is_to_blame(error):
+                raise RaisedByPlugin(error) from error
             raise as_policy_error(error, self._policy.name, self._policy.line_of(error)) from error
         finally:
             self._budget.finish(used, usd)

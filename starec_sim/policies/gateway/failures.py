@@ -107,6 +107,30 @@ def quoted(text: str, limit: int) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in shown)
 
 
+class RaisedByPlugin(Exception):  # noqa: N818 - the gateway turns it into an error
+    """The code of a plug-in in a file raised an error that is none of an endpoint.
+
+    Args:
+        error: What it raised.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def of_endpoint(error: BaseException) -> bool:
+    """Return whether an error may come from an endpoint or the connection to it."""
+    name = type(error).__name__.lower()
+    response = error.response if isinstance(error, _HasResponse) else None
+    return (
+        isinstance(error, PolicyError | OSError | ImportError)
+        or "timeout" in name
+        or "connect" in name
+        or (_status(error) or _status(response)) is not None
+    )
+
+
 def as_policy_error(error: BaseException, policy: str, line: str = "") -> PolicyError:
     """Return the error of a chat model as a `PolicyError` with its cause.
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from starec_sim.boundary import BrokenContract
 from starec_sim.errors import RunError
 from starec_sim.policies.gateway.cache import cache_key
+from starec_sim.policies.gateway.failures import RaisedByPlugin
 from starec_sim.policies.gateway.policy import Policy
 from starec_sim.policies.gateway.replay import RecordedTurns, replayed_turn
 from starec_sim.policies.gateway.reply import NO_REPLY, CallResult, estimate_tokens
@@ -105,6 +106,8 @@ class Gateway:
                 )
             except BrokenContract as broken:
                 raise policy.failure(broken, str(key)) from None
+            except RaisedByPlugin as raised:
+                raise policy.failure(raised.error, str(key)) from raised.error
 
         cache = self._resources.cache
         source: Source = "model"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,12 +15,15 @@ from langchain_core.language_models.chat_models import BaseChatModel
 from starec_sim.boundary import BrokenContract, PluginBoundary, in_a_file
 from starec_sim.errors import StarecError
 from starec_sim.policies.abilities import Abilities
+from starec_sim.policies.gateway.failures import of_endpoint
 from starec_sim.policies.settings import Limits, Price
 
 _TRANSPORT = frozenset(
     {"api_key_env", "max_in_flight", "max_retries", "timeout_s", "timeout", "trust_env"}
 )
 """Settings that decide whether an answer comes, and never what it says."""
+
+_FAULTS = (TypeError, AttributeError, LookupError, NameError, ArithmeticError, AssertionError)
 
 
 @dataclass(frozen=True)
@@ -38,14 +43,32 @@ class Policy:
         """What the model can do besides answer."""
         return Abilities(self.model)
 
-    def failure(self, broken: BrokenContract, place: str) -> StarecError:
-        """Return the error that names the model, the method and the question of a wrong answer.
+    def failure(self, broken: Exception, place: str) -> StarecError:
+        """Return the error that names the model, the method and the question of a fault.
 
         Args:
-            broken: What is wrong with the answer.
+            broken: What is wrong with the answer, or what the model's code raised.
             place: The key of the question.
         """
-        return PluginBoundary("policy", self.model).failure(broken, self._method, place)
+        boundary = PluginBoundary("policy", self.model)
+        if not isinstance(broken, BrokenContract) and not boundary.own_line(broken):
+            # Raised by a library that got a wrong answer; the line of the method says more.
+            raised = " ".join(f"{type(broken).__name__}: {broken}".split())
+            broken = BrokenContract(f"raised {raised}")
+        return boundary.failure(broken, self._method, place)
+
+    def is_to_blame(self, error: Exception) -> bool:
+        """Return whether a plug-in in a file has a fault: an error that no endpoint can cause.
+
+        That is an error of its own lines, or one of those that only wrong code raises, such as
+        `AttributeError` of LangChain for an answer that is None.
+        """
+        if not in_a_file(type(self.model)) or of_endpoint(error):
+            return False
+        if isinstance(error, _FAULTS):
+            return True
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        return last.filename == inspect.getsourcefile(type(self.model))
 
     def line_of(self, error: BaseException) -> str:
         """Return ` (file.py:12)`, where a plug-in in a file raised an error; empty for others."""
