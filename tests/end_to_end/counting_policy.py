@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from starec_sim.answers import PromptParts
+from starec_sim.errors import PolicyError
 from starec_sim.policies.lexical import LexicalPolicy
 
 
@@ -45,5 +46,5 @@ class FragilePolicy(LexicalPolicy):
     ) -> Any:
         await asyncio.sleep(0)
         if len(messages) > 1 and zlib.crc32(messages[-1].text.encode()) % 7 == 0:
-            raise ValueError("too much for me")
+            raise PolicyError("too much for me", cause="refused")
         return await super()._agenerate(messages)

@@ -161,7 +161,7 @@ def test_broken_calls_are_the_same_history_however_it_is_played(path, quiet):
     whole = runner.run(experiment.read_experiment(path, [*broken, "concurrency=1"]), quiet)
     assert whole.ledger.total("failed") > 3
     (failure,) = [f for f in whole.ledger.failures if f.cause == "refused"]
-    assert "ValueError: too much for me" in failure.example
+    assert "too much for me" in failure.example
     assert failure.turns == whole.ledger.total("failed")
     folder, _ = paused(path, quiet, *broken, "concurrency=16", "budget.calls=40")
     resumed = runner.resume(folder, quiet, budget={"calls": None})

@@ -14,6 +14,7 @@ from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 
 from starec_environments.datasets.synthetic import Synthetic
+from starec_sim.errors import PolicyError
 from starec_sim.holdout import EvaluationProtocol, HoldOut
 
 WORLD = {"users": 60, "items": 400, "interactions": 60, "noise": 0.0, "seed": 3}
@@ -228,7 +229,7 @@ class Mumbler(Scripted):
 class Prudish(Scripted):
     """Refuses some questions, for what is in them."""
 
-    problem: ClassVar[Exception] = ValueError("content policy")
+    problem: ClassVar[Exception] = PolicyError("content policy", cause="refused")
 
     def _generate(self, messages, stop=None, run_manager=None, **kwargs):
         asked = messages[-1].text
@@ -249,4 +250,4 @@ class Broken(Scripted):
     """Never answers."""
 
     def _generate(self, messages, stop=None, run_manager=None, **kwargs):
-        raise ValueError("out of order")
+        raise PolicyError("out of order", cause="refused")
