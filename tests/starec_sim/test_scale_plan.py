@@ -2,6 +2,7 @@
 
 import pytest
 
+from starec_environments.datasets.synthetic import Synthetic
 from starec_sim import scale_plan
 from starec_sim.build import Builder
 from starec_sim.dry_run import dry_run
@@ -131,6 +132,15 @@ def test_kinds_of_users_are_played_by_themselves_and_count_by_their_shares(tmp_p
     by_fact = dry_run(experiment(population=women), 4, 2).trials[0]
     of_men = [person.profile["gender"] != "F" for person in _users(experiment())]
     assert by_fact.calls == pytest.approx(sum(of_men) / len(of_men) * alone.calls)
+
+
+def test_a_dataset_is_read_once_for_all_arms_and_kinds(experiment, monkeypatch):
+    read, load = [], Synthetic.load
+    monkeypatch.setattr(Synthetic, "load", lambda self: read.append(self) or load(self))
+    kinds = {"cheap": {"share": 0.5, "agent": "analytic"}, "model": {"share": 0.5}}
+    arms = {"short": {"environment.pages": 1}, "long": {"environment.pages": 2}}
+    dry_run(experiment(population=kinds, arms=arms), 2, 1)
+    assert len(read) == 1
 
 
 def _users(experiment):
