@@ -190,9 +190,13 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
     with plot_style():
         figure = new_figure(7.0, 2.6)
         time_axes, memory_axes = figure.subplots(1, 2)
-        times = [row["cpu_us"] for row in rows]
+        beside = all("beside_us" in row for row in rows)
+        times = [row["cpu_us"] / (row["beside_us"] if beside else 1.0) for row in rows]
         time_axes.plot(users, times, marker="o")
-        time_axes.set(title="CPU time of a visit", xlabel="users", ylabel="microseconds")
+        title, unit = "CPU time of a visit", "microseconds"
+        if beside:
+            title, unit = "CPU time of a visit, relative", "that of the small run is 1"
+        time_axes.set(title=title, xlabel="users", ylabel=unit)
         time_axes.set(xscale="log", ylim=(0, 1.1 * max(times)))
         memory_axes.plot([count / 1000 for count in users], [row["peak_mib"] for row in rows])
         memory_axes.lines[0].set_marker("o")
