@@ -60,6 +60,12 @@ def test_a_record_larger_than_the_disk_is_named(experiment):
     assert scale_plan._warnings(experiment(), 0, 0) == ()
 
 
+def test_a_dry_run_that_adds_less_than_some_pages_to_the_record_says_so(experiment):
+    plan = plan_scale(experiment(record="decisions"), 1_000_000, play=2, rounds=1)
+    assert "the bytes of the record are not known: play more users, --play 16" in plan.warnings[0]
+    assert scale_plan._coarse(1 << 20, 64) == ()
+
+
 def test_bytes_are_printed_with_their_unit():
     assert [bytes_text(n) for n in (6.8 * 1024, 2**20, 2**30, 1.5 * 2**40)] == [
         *("6.8 KiB", "1 MiB", "1 GiB", "1.5 TiB")
