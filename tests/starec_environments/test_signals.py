@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
-from starec_environments.signals import Likes, Signals
+from starec_environments.signals import OwnItems, Signals
 from starec_sim.dataset import Interactions
 from starec_sim.errors import ConfigError
 from starec_sim.types import Item
@@ -191,7 +191,7 @@ def test_the_bonds_named_are_the_strongest_by_shrunk_cosine(seed, data) -> None:
 
 def test_likes_are_kept_by_user_in_order() -> None:
     log = interactions((1, 5, 4), (0, 3, 5), (1, 2, np.nan), (1, 4, 3), (1, 0, 5), (3, 1, 5))
-    likes = Likes.in_log(log, 5)
+    likes = OwnItems.liked(log, 5)
     assert [likes.of(user).tolist() for user in range(5)] == [[3], [5, 2, 0], [], [1], []]
 
 
