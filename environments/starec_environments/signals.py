@@ -285,6 +285,7 @@ def _following(log: Interactions, n_items: int) -> _Pairs:
         later, earlier = log.items[distance:], log.items[:-distance]
         mine = (log.users[distance:] == log.users[:-distance]) & (later != earlier)
         weight = np.full(int(mine.sum()), FOLLOWS_DECAY ** (distance - 1))
-        before += csr_matrix((weight, (later[mine], earlier[mine])), shape=(n_items, n_items))
+        pairs = (later[mine], earlier[mine])
+        before = before + csr_matrix((weight, pairs), shape=before.shape)
     lengths = [np.sqrt(np.asarray(before.sum(axis)).ravel()) for axis in (1, 0)]
     return _Pairs.nearest([before], n_items, (lengths[0], lengths[1]), FORERUNNERS)
