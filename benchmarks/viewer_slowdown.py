@@ -24,7 +24,7 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,8 @@ from starec_sim import runner
 from starec_sim.experiment import Experiment, PolicySpecs
 
 LIMIT = 0.03
-WAIT_S = 0.05
+WAIT_S = 0.5
+"""Between two looks at the list of runs, until the run has begun."""
 HERE = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """Asks this machine, whatever proxy is set."""
 
@@ -102,10 +103,21 @@ def cpu_seconds(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+class Clock(Meter):
+    """Counts wall seconds between the first visit and the last commit as well."""
+
+    def trial_started(self, arm: str, seed: int, rounds: int, done: int) -> None:
+        super().trial_started(arm, seed, rounds, done)
+        self._began = time.perf_counter()
+
+    def round_finished(self, round: int, metrics: Mapping[str, float]) -> None:
+        super().round_finished(round, metrics)
+        self.wall = time.perf_counter() - self._began
+
+
 def play(runs: Path, users: int, rounds: int) -> None:
     """Play a run in this process, and print its seconds."""
-    meter = Meter()
-    start = time.perf_counter()
+    meter = Clock()
     runner.run(
         Experiment(
             name="shown",
@@ -117,7 +129,7 @@ def play(runs: Path, users: int, rounds: int) -> None:
         ),
         events=meter,
     )
-    print(json.dumps({"cpu": meter.seconds, "wall": time.perf_counter() - start}))
+    print(json.dumps({"cpu": meter.seconds, "wall": meter.wall}))
 
 
 def played(runs: Path, users: int, rounds: int) -> dict[str, float]:
