@@ -9,7 +9,8 @@ recorded, so a round takes a second or less; with a model the same pages are spr
 
 Of a run, CPU and wall seconds count from the first visit to the last commit; the figures are
 medians, and the slow-down is the median of that of each pair. On a busy machine wall seconds say
-little. The CPU seconds of the server are taken on another core, if there is one.
+little, and CPU seconds of equal runs differ by 10 %, so that 3 % need many pairs. The first load
+of the page imports what the server needs, once; a page loads again when that takes 3 % of the time.
 """
 
 from __future__ import annotations

@@ -298,7 +298,7 @@ def _samples(
         by_user: Whether users are paired; else a metric has one value for each trial.
     """
     numbers = {trial.number: str(n) for n, trial in enumerate(trials)}
-    of_users = queries.user_means(reader.db, list(numbers), window)
+    of_users = queries.user_means(reader.db, list(numbers), window) if by_user else {}
     of_seeds: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for trial, round, name, value in queries.round_metrics(reader.db, list(numbers)):
         if value is not None and round in window:
@@ -307,7 +307,6 @@ def _samples(
         for trial, number in numbers.items():
             for name, means in queries.user_means(reader.db, [trial], window).items():
                 of_seeds[name][number] = list(means.values())
-        of_users = {}
     samples = {}
     for name in {*of_users, *of_seeds}:
         seeds = {seed: sum(each) / len(each) for seed, each in of_seeds[name].items()}
