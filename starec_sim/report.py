@@ -193,31 +193,22 @@ def summarise(
         kinds, calibrations = read_kinds(reader, begun, window)
     present = {name for metrics in samples.values() for name in metrics}
     chosen = [name for name in wanted if name in present] or sorted(present, key=place)
-    # Metrics of unreadable answers are always reported.
-    chosen += [
-        name
-        for name in UNREAD
-        if name in present
-        and name not in chosen
-        and any(_any_positive(s, name) for s in samples.values())
-    ]
+    chosen += [name for name in _unread(samples) if name not in chosen]
     summaries: dict[str, dict[str, MetricSummary]] = {}
     of_arms: dict[str, dict[str, ArmDifference]] = {}
     for arm, metrics in samples.items():
-        names = [name for name in chosen if name in metrics]
+        infos = {name: metric_info(name) for name in chosen if name in metrics}
         summaries[arm] = {
             name: MetricSummary(
-                interval_of(metrics[name], metric_info(name)),
-                metrics[name].series,
-                metrics[name].halves,
+                interval_of(metrics[name], info), metrics[name].series, metrics[name].halves
             )
-            for name in names
+            for name, info in infos.items()
         }
         first = samples[next(iter(samples))]
         if metrics is not first:
             of_arms[arm] = {
-                name: difference_of(metrics[name], first[name], metric_info(name))
-                for name in names
+                name: difference_of(metrics[name], first[name], info)
+                for name, info in infos.items()
                 if name in first
             }
     unknown = tuple(name for name in wanted if name not in present) if present else ()
@@ -325,8 +316,16 @@ class _RoundValues(NamedTuple):
     values: array[float]
 
 
-def _any_positive(samples: Mapping[str, MetricSamples], name: str) -> bool:
-    return name in samples and any(value > 0 for value in samples[name].values.values())
+def _unread(samples: Mapping[str, Mapping[str, MetricSamples]]) -> list[str]:
+    """Return the metrics of unreadable answers that are above 0 in an arm: always reported."""
+    return [
+        name
+        for name in UNREAD
+        if any(
+            name in of_arm and any(value > 0 for value in of_arm[name].values.values())
+            for of_arm in samples.values()
+        )
+    ]
 
 
 def interval_of(samples: MetricSamples, info: MetricInfo) -> Interval:
