@@ -25,12 +25,16 @@ TOLD_AFTER_S = 30.0
 _TICK_S = 0.5
 
 
-class InterruptedCall(Exception):  # noqa: N818 - it becomes a KeyboardInterrupt
+class InterruptedCall(Exception):  # noqa: N818 - it becomes a PluginInterrupt
     """Ctrl-C ended the call of a plug-in.
 
     A `KeyboardInterrupt` in a task ends the event loop at once and leaves other tasks unfinished.
-    This exception ends the task; `watched_calls` raises `KeyboardInterrupt` when all have ended.
+    This exception ends the task; `watched_calls` raises `PluginInterrupt` when all have ended.
     """
+
+
+class PluginInterrupt(KeyboardInterrupt):
+    """Ctrl-C ended the call of a plug-in, which did not return by itself."""
 
 
 class RunningCall(NamedTuple):
@@ -61,7 +65,7 @@ def interruption() -> BaseException:
     """Return what to raise in place of a `KeyboardInterrupt` in a call."""
     global _interrupted
     _interrupted = _watched
-    return InterruptedCall() if _watched else KeyboardInterrupt()
+    return InterruptedCall() if _watched else PluginInterrupt()
 
 
 def start_call(plugin: str, method: str, place: Callable[[], str]) -> RunningCall:
@@ -94,7 +98,7 @@ def watched_calls() -> Iterator[None]:
     call itself. What plug-ins print goes to stderr.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C ended a call.
+        PluginInterrupt: Ctrl-C ended a call.
     """
     global _watching, _watched, _interrupted
     if _watching:  # by a block around this one
@@ -111,8 +115,10 @@ def watched_calls() -> Iterator[None]:
     try:
         with prints_named():
             yield
-    except InterruptedCall:
-        raise KeyboardInterrupt from None
+    except (InterruptedCall, asyncio.CancelledError):
+        if not _interrupted:  # Ctrl-C, and no call of a plug-in was in its way
+            raise
+        raise PluginInterrupt from None
     finally:
         _watching = _watched = _interrupted = False
         watcher.done.set()
