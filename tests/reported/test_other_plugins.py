@@ -78,9 +78,7 @@ def test_a_recommender_that_centres_the_ratings_of_the_log_in_place_is_named(tmp
     recommender = plugin.build(n_users=2, n_items=9, seed=0)
     rows = np.zeros(100, np.int64)
     log = Interactions(rows, rows, np.full(100, 4.0), rows)
-    with pytest.raises(
-        ContractError, match=r"fit\(a log of 100 events\): changed what it was given: .*ratings"
-    ):
+    with pytest.raises(ContractError, match=r"fit\(a log of 100 events\): changed .*ratings"):
         recommender.fit(log)
 
 

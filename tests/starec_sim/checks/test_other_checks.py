@@ -18,7 +18,7 @@ FAULTS = {
     "ScoresByWhoElseIsAsked": ("recommend and score", r"score\(2 users\): gave other scores than"),
     "FailsWithoutEvents": (
         "few items",
-        r"fit\(a log of 0 events\): raised ValueError: zero-size array",
+        r"fit\(a log of 0 events\): raised ValueError: zero-si",
     ),
     "ForgetsTheCounts": ("state and restore", r"recommend\(.*a fresh copy, restored to the same"),
     "SortsTheLog": ("what is handed out", r"fit\(a log of 120 events\): changed what it was given"),
