@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from starec_sim.boundary.draws import draws_named
 from starec_sim.boundary.printed import prints_named
 
 TOLD_AFTER_S = 30.0
@@ -95,7 +96,8 @@ def watched_calls() -> Iterator[None]:
 
     A call that runs for long is named on stderr. If the running task is cancelled, as by Ctrl-C,
     and the loop is blocked, the main thread is interrupted. Without a loop, Ctrl-C interrupts the
-    call itself. What plug-ins print goes to stderr.
+    call itself. What plug-ins print goes to stderr, and what
+    draws from a global random generator is named.
 
     Raises:
         PluginInterrupt: Ctrl-C ended a call.
@@ -113,7 +115,7 @@ def watched_calls() -> Iterator[None]:
     thread.start()
     _watching, _watched = True, loop is not None
     try:
-        with prints_named():
+        with prints_named(), draws_named():
             yield
     except (InterruptedCall, asyncio.CancelledError):
         if not _interrupted:  # Ctrl-C, and no call of a plug-in was in its way

@@ -88,6 +88,20 @@ def test_an_agent_that_draws_from_a_global_generator_is_warned_about(tmp_path):
         np.random.rand()
         return drink(user, round, observation)
 
+    said = r"decide \(test_agent_plugins.py:\d+\) calls numpy.random.rand, a global generator"
+    with pytest.warns(ContractWarning, match=said) as warned:
+        play_shop(tmp_path, agent=ScriptedAgent(decide), rounds=1)
+    assert len(warned) == 1
+    assert np.random.rand.__self__ is np.random.mtrand._rand, "numpy is as it was"
+
+
+def test_a_global_generator_that_was_used_by_a_function_taken_before_is_warned_about(tmp_path):
+    draw = np.random.rand
+
+    def decide(user, round, observation):
+        draw()
+        return drink(user, round, observation)
+
     with pytest.warns(ContractWarning, match=r"numpy.random was used while the visits of round 1"):
         play_shop(tmp_path, agent=ScriptedAgent(decide), rounds=1)
 
