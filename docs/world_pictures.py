@@ -41,7 +41,8 @@ def main(wanted: Sequence[str]) -> None:
 def experiment(name: str) -> str:
     """Return what `starec run` takes for the picture of a world."""
     if name == "movies":
-        return "experiments/02_feedback_loop --data synthetic"
+        small = "--set data.users=80 --set data.items=600 --set replicates=1"
+        return f"experiments/02_feedback_loop --data synthetic {small}"
     return f"experiments/09_worlds/{name}.yaml"
 
 
