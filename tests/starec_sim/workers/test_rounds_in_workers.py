@@ -33,6 +33,7 @@ VALUES = {
     "data": {"use": "synthetic", "users": 15, "items": 160},
     "environment": FEED,
     "policies": {"fast": LEXICAL, "slow": LEXICAL},
+    "executor": "cohort",
 }
 NUMBERS = count()
 
