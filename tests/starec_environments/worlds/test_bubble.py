@@ -69,9 +69,10 @@ def test_no_share_gives_more_joy_than_the_best_one(best, share):
 
 
 def test_the_best_strategy_has_the_most_joy_and_greedy_loses_what_it_gained():
-    best = figures("joy", 12, strategy="best", best_share=0.6)
-    greedy = figures("joy", 12, strategy="greedy", best_share=0.6)
-    uniform = figures("joy", 12, strategy="uniform", best_share=0.6)
+    best, greedy, uniform = (
+        figures("joy", 12, strategy=strategy, best_share=0.6, users=40)
+        for strategy in ("best", "greedy", "uniform")
+    )
     assert best == pytest.approx([1.0] * 12)
     assert max(greedy) < 1.0 and max(uniform) < 1.0
     peak = onset(1.5, 5, 0.6)

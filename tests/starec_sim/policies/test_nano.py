@@ -64,7 +64,7 @@ def nano():
 
 @pytest.fixture(scope="module")
 def asked():
-    return list(questions(6, ["popularity", "rating", "together"]))
+    return list(questions(4, ["popularity", "rating", "together"]))
 
 
 def test_all_of_it_is_small_enough_to_ship():

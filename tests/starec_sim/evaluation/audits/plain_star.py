@@ -1,4 +1,4 @@
-"""STAR without LangGraph, whose own work costs more than all that the policies of `biased.py` do."""
+"""STAR without LangGraph, whose own work costs more than the policies of `biased.py`."""
 
 from typing import Any
 

@@ -48,7 +48,9 @@ def folder(request, model_folder, build_model, tokenizer, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("folder", "form"), [("qwen3", "tags"), ("qwen3", "json"), ("gpt2", "tags")], indirect=["folder"]
+    ("folder", "form"),
+    [("qwen3", "tags"), ("qwen3", "json"), ("gpt2", "tags")],
+    indirect=["folder"],
 )
 def test_random_weights_answer_in_form(folder, form):
     policy = LocalPolicy(model=str(folder), max_tokens=200, dtype="fp32", constrained=form)
