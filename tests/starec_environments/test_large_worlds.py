@@ -17,7 +17,7 @@ from starec_sim.progress import progress_listener
 from starec_sim.rng import Streams
 from starec_sim.types import Action, Decision, Item, Step, User, Verdict, Visit
 
-USERS, ITEMS, EACH = 10_000, 5_000, 4
+USERS, ITEMS, EACH = 20_000, 2_000, 3
 BYTES = 2 * USERS * ITEMS
 """Of an array of (users, items) with two bytes for each pair; numbers have four or eight."""
 

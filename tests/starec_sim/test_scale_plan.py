@@ -17,7 +17,7 @@ def experiment(tmp_path):
             "name": "plan",
             "rounds": 3,
             "runs_dir": str(tmp_path / "runs"),
-            "data": {"use": "synthetic", "users": 20, "items": 80},
+            "data": {"use": "synthetic", "users": 8, "items": 80},
             "environment": {"use": "feed", "recommender": "popularity", "activity": 1.0},
             "policies": {"fast": "lexical", "slow": "lexical"},
             **changes,
@@ -28,8 +28,8 @@ def experiment(tmp_path):
 
 
 def test_calls_and_visits_grow_in_proportion_to_users(experiment):
-    measured = dry_run(experiment(), 20, 3)
-    plan = plan_scale(experiment(executor="ray"), 20_000, play=20)
+    measured = dry_run(experiment(), 8, 3)
+    plan = plan_scale(experiment(executor="ray"), 20_000, play=8)
     times = 20_000 / measured.users
     assert plan.calls == pytest.approx(measured.trials[0].calls * times)
     assert plan.tokens_in == pytest.approx(measured.trials[0].tokens_in * times)
@@ -38,8 +38,8 @@ def test_calls_and_visits_grow_in_proportion_to_users(experiment):
 
 
 def test_a_dry_run_of_workers_is_played_here_and_measures_the_record(experiment):
-    everything = dry_run(experiment(executor="processes"), 20, 3)
-    decisions = dry_run(experiment(record="decisions"), 20, 3)
+    everything = dry_run(experiment(executor="processes"), 8, 3)
+    decisions = dry_run(experiment(record="decisions"), 8, 3)
     assert everything.trials[0].calls == decisions.trials[0].calls > 0
     assert everything.record_bytes > decisions.record_bytes > 0
     assert everything.trials[0].visits_s > 0

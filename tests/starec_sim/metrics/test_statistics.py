@@ -46,6 +46,22 @@ def test_the_mean_lies_within_the_values_and_a_wider_level_gives_a_wider_interva
     assert all(low <= high + slack for low, high in pairwise(ordered))
 
 
+@settings(max_examples=30)
+@given(VALUES, st.sampled_from([0.5, 0.95, 0.99]), st.integers(1, 300))
+def test_the_interval_is_that_of_scipy_to_the_bit(x, level, resamples) -> None:
+    scipys = stats.bootstrap(
+        (x,),
+        np.mean,
+        n_resamples=resamples,
+        confidence_level=level,
+        method="percentile",
+        vectorized=True,
+        random_state=np.random.default_rng(7),
+    ).confidence_interval
+    found = bootstrap_interval(x, level=level, resamples=resamples, seed=7)
+    assert (found.low, found.high) == (scipys.low, scipys.high)
+
+
 def test_the_seed_decides_the_interval() -> None:
     x = np.random.default_rng(3).normal(size=50)
     assert bootstrap_interval(x, seed=1) == bootstrap_interval(x, seed=1)
