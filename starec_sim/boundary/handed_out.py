@@ -70,7 +70,9 @@ def shortened(text: str) -> str:
 
 
 def _plain_value(value: Any) -> Any:
-    if isinstance(value, np.ndarray) and value.size > _WHOLE and value.dtype.kind != "O":
+    if isinstance(value, np.ndarray):
+        if value.size <= _WHOLE or value.dtype.kind == "O":
+            return plain_value(value)
         digest = hashlib.blake2b(np.ascontiguousarray(value).data, digest_size=6).hexdigest()
         return f"{value.dtype} {value.shape}, digest {digest}"
     if hasattr(value, "indptr"):  # a csr_matrix: scipy takes a tenth of a second to import
