@@ -607,12 +607,44 @@ def test_a_redirect_to_another_host_is_refused_before_the_prompt_is_sent_there(e
     assert f"write base_url: {elsewhere.removesuffix('/chat/completions')} if" in raised.value.hint
 
 
-def test_a_loop_of_redirects_ends(endpoint):  # noqa: F811
+@pytest.mark.parametrize("where", ["file:///etc/passwd", "{}@127.0.0.1:9/x", "{}\\@127.0.0.1:9/x"])
+def test_a_redirect_to_what_is_no_plain_address_is_refused(endpoint, where):  # noqa: F811
+    to = where.format(endpoint.url.removesuffix("/v1"))
+    endpoint.replies({"status": 307, "text": "", "headers": {"Location": to}})
+    with pytest.raises(PolicyError, match="redirects to what is no plain address") as raised:
+        ask(OpenAIPolicy(model="m", base_url=endpoint.url))
+    assert (raised.value.cause, len(endpoint.bodies)) == ("closed", 1)
+    assert "write base_url" not in raised.value.hint
+
+
+def test_a_loop_of_redirects_ends_and_is_named(endpoint):  # noqa: F811
     here = {"Location": endpoint.url + "/chat/completions"}
     endpoint.replies({"status": 307, "text": "", "headers": here})
-    with pytest.raises(PolicyError):
+    with pytest.raises(PolicyError, match="redirects again and again") as raised:
         ask(OpenAIPolicy(model="m", base_url=endpoint.url))
     assert len(endpoint.bodies) <= 4
+    assert raised.value.cause == "closed"
+
+
+def test_a_redirect_to_nowhere_is_no_fault_of_a_setting(endpoint):  # noqa: F811
+    endpoint.replies({"status": 307, "text": ""})
+    with pytest.raises(PolicyError, match="answered with the status 307, which is no") as raised:
+        ask(OpenAIPolicy(model="m", base_url=endpoint.url))
+    assert raised.value.hint.startswith("base_url must be the API itself")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        {"data": b"no gzip", "headers": {"Content-Encoding": "gzip"}},
+        {"json": {}, "headers": {"X-Long": "x" * 20_000}},
+    ],
+)
+def test_a_server_that_sends_damaged_http_is_not_said_to_be_down(endpoint, reply):  # noqa: F811
+    endpoint.replies(reply)
+    with pytest.raises(PolicyError, match="answers in what is no valid HTTP") as raised:
+        ask(OpenAIPolicy(model="m", base_url=endpoint.url))
+    assert "is the server running" not in raised.value.hint
 
 
 @pytest.mark.parametrize("status", [200, 500])
