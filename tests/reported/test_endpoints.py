@@ -18,7 +18,7 @@ from pydantic import PrivateAttr
 from starec_sim.answers import labels, read_decision
 from starec_sim.build import build_policy
 from starec_sim.errors import ConfigError, PausedError, PluginError, PolicyError, PolicyWarning
-from starec_sim.policies.gateway import Gateway, GatewayResources, Policy
+from starec_sim.policies.gateway import Gateway, GatewayResources, Policy, endpoint_client
 from starec_sim.policies.gateway.failures import as_policy_error
 from starec_sim.policies.openai import OpenAIPolicy
 from starec_sim.policies.openai.failures import explain
@@ -258,6 +258,38 @@ def test_an_audit_of_which_one_prompt_is_refused_ends_and_says_so(
     (folder,) = tmp_path.iterdir()
     assert "calls were refused" in (folder / "audit.html").read_text()
     assert "1 calls were refused" in starec("show", folder)[1]
+
+
+@pytest.mark.parametrize("mended", [True, False])
+def test_an_audit_of_which_one_prompt_always_fails_ends_the_second_time(
+    endpoint,  # noqa: F811
+    starec,
+    tmp_path,
+    monkeypatch,
+    mended,
+):
+    sleep = asyncio.sleep
+    monkeypatch.setattr(endpoint_client.asyncio, "sleep", lambda seconds: sleep(0))
+    asked, failing = [], [True]
+
+    def reply(body):
+        if not asked and ranking_of(body):
+            asked.append(text_of(body))
+        fails = text_of(body) in asked and failing[0]
+        return refusing(500, "it crashed", lambda body: fails)(body)
+
+    endpoint.replies(reply)
+    policy = f"openai,model=fake,base_url={endpoint.url}"
+    data = ["--data", "synthetic,users=30,items=120,interactions=40", "--users", "4"]
+    audit = ["audit", policy, *data, "--only", "form", "--runs-dir", tmp_path, "--concurrency", "1"]
+    code, _, err = starec(*audit)
+    assert code == 2 and "calls that fail again count as answers without a choice" in err
+    failing[0] = not mended
+    code, out, _ = starec(*audit)
+    assert code == 0
+    assert ("1 calls were refused or failed and count as answers without a choice" in out) != mended
+    assert ("failed (500): it crashed" in out) != mended
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_an_audit_in_which_every_call_is_refused_pauses(endpoint, starec, tmp_path):  # noqa: F811
