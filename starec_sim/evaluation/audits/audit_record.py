@@ -53,7 +53,7 @@ class AuditRecord:
         self._failures: list[str] = []
         """Of calls that failed, and that a resume asks again."""
         self.unanswered: list[str] = []
-        """Of calls that were refused, or failed after an earlier stop, which is final: these answers
+        """Of calls that were refused, or failed after a stop, which is final: these answers
         make no choice."""
         self.digest = self._begun.digest
         """Of all replayed rounds."""
