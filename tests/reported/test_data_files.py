@@ -432,6 +432,15 @@ class TestIdsTimesAndTitles:
         write(here / "data/test.csv", HEADER + rows("{user},{item}.0,{rating},{time}\n", users=[2]))
         assert 'stands as "' in asked("data").message
 
+    def test_ids_of_the_log_that_the_item_file_has_without_zeros_are_explained(self, here):
+        write(here / "data/ratings.csv", HEADER + rows("{user},00{item},{rating},{time}\n"))
+        write(here / "data/movies.csv", "item_id,title\n" + titles("{item},T\n") + "001,T\n")
+        error = asked("data")
+        assert '" in the item file: programs leave out zeros in front' in error.message
+        assert error.hint.startswith("write the ids alike in both files, or leave")
+        with pytest.warns(DataWarning, match=r'interactions are left out; the item id "00\d+" st'):
+            load("data", unknown="drop")
+
     def test_ids_with_and_without_zeros_in_front_are_warned_about_and_counted(self, here):
         odd = rows("00{user},{item},{rating},{time}\n", users=[1]) + "007,1,4,1500000005\n"
         write(here / "data/log.csv", HEADER + rows() + odd)
