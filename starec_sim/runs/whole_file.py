@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -13,6 +13,17 @@ from starec_sim.errors import RunError, os_hint
 @contextmanager
 def whole_file(file: Path) -> Iterator[TextIO]:
     """Open a text file; if the block raises, an older file of that name stays as it was.
+
+    Raises:
+        RunError: It cannot be written.
+    """
+    with whole_path(file) as part, part.open("w", encoding="utf-8", newline="") as out:
+        yield out
+
+
+@contextmanager
+def whole_path(file: Path) -> Iterator[Path]:
+    """Give a path to write to; it gets the name of the file if the block does not raise.
 
     A device or a pipe is written in place, because a rename would put a file where it was. A
     symbolic link stays one: the file that it names is replaced.
@@ -24,8 +35,7 @@ def whole_file(file: Path) -> Iterator[TextIO]:
     target = file if in_place else file.resolve()
     part = file if in_place else target.with_name(target.name + ".part")
     try:
-        with part.open("w", encoding="utf-8", newline="") as out:
-            yield out
+        yield part
         if not in_place:
             part.replace(target)
     except OSError as error:
@@ -34,4 +44,5 @@ def whole_file(file: Path) -> Iterator[TextIO]:
         ) from error
     finally:
         if not in_place:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
