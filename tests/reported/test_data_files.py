@@ -8,6 +8,8 @@ import pytest
 import yaml
 
 from starec_environments.datasets import text_files
+from starec_environments.datasets.faults import Faults
+from starec_environments.datasets.tables import ParquetTable
 from starec_sim.build import load_dataset
 from starec_sim.data_specs import data_spec
 from starec_sim.errors import ConfigError, DataError, DataWarning
@@ -564,6 +566,21 @@ class TestPackedFiles:
         parquet.write_table(pa.table({"user_id": same, "item_id": same}), here / "log.parquet")
         error = asked("log.parquet")
         assert "1,200,000 rows" in error.message and "CSV" in error.hint
+
+    def test_a_long_text_in_many_rows_of_parquet_is_read_once(self, here):
+        pa = pytest.importorskip("pyarrow")
+        from pyarrow import parquet
+
+        users = pa.array(["u" * 1_000_000, "v"]).dictionary_encode().take(pa.array([0, 1] * 40_000))
+        items = pa.array([None if n == 5 else f"i{n}" for n in range(80_000)])
+        parquet.write_table(pa.table({"user": users, "item": items}), here / "log.parquet")
+        assert (here / "log.parquet").stat().st_size < 3_000_000  # and 40 GB where each row has one
+        path = here / "log.parquet"
+        read = ParquetTable(ParquetTable.Config(path=str(here)))
+        table = read.table(path, ["user", "item"], Faults(path, "error"))
+        user, item = table.column("user"), table.column("item")
+        assert len({id(text) for text in user}) <= 4 and set(map(len, user)) == {1_000_000, 1}
+        assert [item[place] for place in (0, 5, 79_999)] == ["i0", None, "i79999"]
 
 
 class TestOfSpreadsheetsAndPrograms:
