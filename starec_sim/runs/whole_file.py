@@ -31,10 +31,11 @@ def whole_path(file: Path) -> Iterator[Path]:
     Raises:
         RunError: It cannot be written.
     """
-    in_place = file.exists() and not file.is_file() and not file.is_dir()
-    target = file if in_place else file.resolve()
-    part = file if in_place else target.with_name(target.name + ".part")
+    in_place, part = False, None
     try:
+        in_place = file.exists() and not file.is_file() and not file.is_dir()
+        target = file if in_place else file.resolve()
+        part = file if in_place else target.with_name(target.name + ".part")
         yield part
         if not in_place:
             part.replace(target)
@@ -43,6 +44,6 @@ def whole_path(file: Path) -> Iterator[Path]:
             f"{file} cannot be written: {error.strerror or error}", hint=os_hint(error)
         ) from error
     finally:
-        if not in_place:
+        if part is not None and not in_place:
             with suppress(OSError):
                 part.unlink(missing_ok=True)

@@ -217,3 +217,22 @@ def test_parquet_of_a_whole_run_replaces_no_file_unless_it_is_whole(starec, here
     status, _, said = starec("export", "latest", "--to", "parquet", "--out", "out")
     assert status == 2 and "cannot be written: No space left on device" in said
     assert {path.name: path.read_bytes() for path in (here / "out").iterdir()} == before
+
+
+def test_a_page_to_mail_and_the_table_of_a_sweep_leave_a_link_a_link(starec, here):
+    (here / "named").write_text("old")
+    for name in ("page.html", "sweep.csv"):
+        (here / name).symlink_to(here / "named")
+    assert starec("run", "feed.yaml")[0] == 0
+    assert starec("view", "latest", "--bundle", "page.html")[0] == 0
+    assert "<html" in (here / "named").read_text()
+    sweep = ("sweep", "feed.yaml", "--over", "rounds=1", "--processes", "1", "--csv", "sweep.csv")
+    assert starec(*sweep)[0] == 0
+    assert (here / "named").read_text().startswith("rounds,arm,metric")
+    assert all((here / name).is_symlink() for name in ("page.html", "sweep.csv"))
+
+
+def test_a_name_that_is_too_long_is_not_a_fault_of_the_record(starec, here):
+    assert starec("run", "feed.yaml")[0] == 0
+    _, _, said = starec("export", "latest", "--impressions", "x" * 300 + ".jsonl")
+    assert "xxx.jsonl cannot be written: File name too long" in said
