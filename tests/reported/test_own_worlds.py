@@ -67,6 +67,14 @@ def test_what_is_no_row_is_refused_and_never_rounded(offered):
         world.observe(0, ())
 
 
+@pytest.mark.parametrize("row", [-1, 2])
+def test_a_row_that_no_item_has_is_named_and_not_an_error_in_a_file_of_starec(row):
+    world = checked_environment(tea(offered=(0, row)))
+    world.begin_round(0)
+    with pytest.raises(PluginError, match=f"offer returned item {row}; there are 2 items"):
+        world.observe(0, ())
+
+
 @pytest.mark.parametrize("offered", [range(2), (0, 1), np.array([1, 0]), iter([0, 1])])
 def test_rows_in_any_container_are_shown(offered):
     assert set(tea(offered=offered).observe(0, ()).slate) == {0, 1}
