@@ -139,8 +139,7 @@ def assemble(
         what, ids, among = ("item", item_ids, {item.id for item in items})
         if user_rows[bad] < 0:
             what, ids, among = ("user", user_ids, {user.id for user in users})
-        lost = [ids[row] for row in np.flatnonzero(~known)]
-        _refuse(table, bad, what, lost, among, rules)
+        _refuse(table, bad, what, [ids[row] for row in np.flatnonzero(~known)], among, rules)
     rows = np.flatnonzero(known & ~wrong)
     rows = rows[np.argsort(times[rows], kind="stable")]
     pairs = user_rows[rows] * len(items) + item_rows[rows]
