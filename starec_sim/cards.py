@@ -33,6 +33,11 @@ def quoted(text: str, limit: int = MAX_FIELD) -> str:
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
+def titled(item: Item) -> str:
+    """Return the title of an item as its card has it."""
+    return quoted(item.title.translate(_TITLE))
+
+
 def card(item: Item, signals: Mapping[str, str] | None = None) -> str:
     """Return the card of an item.
 
@@ -45,7 +50,7 @@ def card(item: Item, signals: Mapping[str, str] | None = None) -> str:
     >>> card(Item("2", "Espresso", {"kind": ("hot",)}, {"price": 2.5}))
     '"Espresso" | kind: hot | price = 2.5'
     """
-    parts = [f'"{quoted(item.title.translate(_TITLE))}"']
+    parts = [f'"{titled(item)}"']
     for name, values in item.attributes.items():
         fields = [quoted(value.translate(_VALUE)) for value in values if value.strip()]
         if fields:

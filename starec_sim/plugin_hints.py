@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 import traceback
 from collections.abc import Iterable
+from importlib.util import find_spec
 from pathlib import Path
 
 from starec_sim.errors import did_you_mean
@@ -64,8 +65,11 @@ def import_hint(error: BaseException, location: str) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name:
         if f"{location}.".startswith(f"{error.name}."):  # the module itself, or its package
             return _not_found_hint(location)
-        place = _line_of(error)
-        return f"install what {place or location} imports: pip install {error.name.split('.')[0]}"
+        package, _, inner = error.name.partition(".")
+        place = _line_of(error) or location
+        if inner and find_spec(package) is not None:
+            return f"{package} is installed and has no module {inner}: mend the import in {place}"
+        return f"install what {place} imports: pip install {package}"
     place = _line_of(error)
     return f"mend {place or location}; --debug shows the traceback"
 

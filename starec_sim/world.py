@@ -165,7 +165,7 @@ class World(ABC):
 
     def observe(self, user: int, steps: Sequence[Step]) -> Observation:
         """Show what `offer` returns."""
-        slate = _rows(self.offer(user, steps))
+        slate = _rows(self.offer(user, steps), len(self.items))
         cards = tuple(self.item_card(item, user) for item in slate)
         return Observation(self.task, slate, cards, len(steps) + 1, self.context(user, steps))
 
@@ -200,14 +200,22 @@ class World(ABC):
         }
 
 
-def _rows(offered: Sequence[int]) -> tuple[int, ...]:
+def _rows(offered: Sequence[int], items: int) -> tuple[int, ...]:
     try:
         rows = tuple(offered)
-        if not any(isinstance(row, bool) for row in rows):
-            return tuple(operator.index(row) for row in rows)
+        if any(isinstance(row, bool) for row in rows):
+            raise TypeError
+        rows = tuple(operator.index(row) for row in rows)
     except TypeError:
-        pass
-    raise TypeError(f"offer returned {_short(offered)}; it must return rows of items, as [0, 3]")
+        raise TypeError(
+            f"offer returned {_short(offered)}; it must return rows of items, as [0, 3]"
+        ) from None
+    for row in rows:
+        if not 0 <= row < items:
+            raise ValueError(
+                f"offer returned item {row}; there are {items} items, rows 0 to {items - 1}"
+            )
+    return rows
 
 
 def _json_text(name: str, value: Any) -> str:

@@ -3,7 +3,8 @@
 What is found here would show only later, as another digest after a resume, or never:
 
 * `observe` or `respond` changes the state, or answers differently when it is asked again;
-* `state` lacks something, so that a resumed run goes on differently.
+* `state` lacks something, so that a resumed run goes on differently;
+* a card begins with the title of another item than the one at its place of the slate.
 
 A fresh copy is built once, is restored to the state after the first round, and plays the second
 round beside the environment. Environments that ship are not copied: tests do that.
@@ -16,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from starec_sim.boundary.call import PluginBoundary
+from starec_sim.boundary.call import PluginBoundary, label_of
 from starec_sim.boundary.draws import take_numpy_users
 from starec_sim.boundary.figures import checked_figures
 from starec_sim.boundary.global_random import global_random
@@ -29,6 +30,7 @@ from starec_sim.boundary.state import (
     written_and_read,
 )
 from starec_sim.boundary.values import BrokenContract, value_text
+from starec_sim.cards import titled
 from starec_sim.errors import ContractWarning
 from starec_sim.types import Decision, Feedback, Observation, Visit
 
@@ -108,8 +110,30 @@ class FirstRounds:
             )
 
     def observed(self, user: int, observation: Observation) -> None:
-        """Note the first observation of a user."""
+        """Note the first observation of a user, and look at its cards."""
+        self._check_cards(observation)
         self._steps.setdefault(user, _FirstStep(user, observation))
+
+    def _check_cards(self, observation: Observation) -> None:
+        """Warn of a card that names another item: what a user says of it would count for this one.
+
+        A card need not name its item.
+        """
+        items = self._boundary.plugin.items
+        for item, text in zip(observation.slate, observation.cards, strict=True):
+            named = text[1:].partition('"')[0] if text.startswith('"') else ""
+            if not named or titled(items[item]) in text:
+                continue
+            if other := next((each for each in items if titled(each) == named), None):
+                label, id = label_of(self._boundary.plugin), items[item].id
+                warnings.warn(
+                    f"environment {label}: the card of item {id} begins with the title of item "
+                    f"{other.id}, {text[:80]}; what a user does with it counts for {id}. Put cards "
+                    "in the order of the slate",
+                    ContractWarning,
+                    stacklevel=2,
+                )
+                return
 
     def responded(
         self, user: int, observation: Observation, decision: Decision, feedback: Feedback

@@ -13,8 +13,8 @@ from rich.text import Text
 from starec_sim.cli.tables import grid, interval_text, number, one_line
 from starec_sim.cli.text import runnable
 from starec_sim.cli.visible_console import console
-from starec_sim.exports.whole_file import whole_file
 from starec_sim.interviews import AnswerFigure, Interview, InterviewAnswer, answer_figures
+from starec_sim.runs.whole_file import whole_file
 from starec_sim.traces.values import as_json
 
 _TEXTS = 5

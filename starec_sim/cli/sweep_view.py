@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import math
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from starec_sim.cli.ledger_view import duration
 from starec_sim.cli.tables import grid, interval_text, number
 from starec_sim.cli.visible_console import console
 from starec_sim.glossary import eventful, metric_info, place
-from starec_sim.runs.atomic_file import write_atomically
+from starec_sim.runs.whole_file import whole_file
 
 if TYPE_CHECKING:
     from starec_sim.metrics import Interval
@@ -103,18 +102,17 @@ def write_csv(result: SweepResult, path: Path) -> None:
     """Write one line for each combination, arm and metric.
 
     Raises:
-        OSError: The file cannot be written.
+        RunError: The file cannot be written.
     """
-    text = io.StringIO()
     keys = list(result.rows[0].values)
     bounds = ["mean", "low", "high"]
     heads = [*keys, "arm", "metric", "seeds", *bounds, *(f"difference_{each}" for each in bounds)]
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(heads)
-    for row in result.rows:
-        for name, interval in row.metrics.items():
-            difference = row.differences.get(name)
-            figures = [*interval[:3], *(difference[:3] if difference else [math.nan] * 3)]
-            known = ["" if math.isnan(figure) else figure for figure in figures]
-            writer.writerow([*row.values.values(), row.arm, name, interval.n, *known])
-    write_atomically(path, text.getvalue())
+    with whole_file(path) as out:
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(heads)
+        for row in result.rows:
+            for name, interval in row.metrics.items():
+                difference = row.differences.get(name)
+                figures = [*interval[:3], *(difference[:3] if difference else [math.nan] * 3)]
+                known = ["" if math.isnan(figure) else figure for figure in figures]
+                writer.writerow([*row.values.values(), row.arm, name, interval.n, *known])

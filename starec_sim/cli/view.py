@@ -126,21 +126,15 @@ def _open(url: str) -> bool:
 
 
 def _write_bundle(options: ViewOptions, path: Path) -> Answer:
-    from starec_sim.errors import RunError, os_hint
     from starec_sim.runs import folder
-    from starec_sim.runs.atomic_file import write_atomically
+    from starec_sim.runs.whole_file import whole_file
     from starec_sim.viewer.bundle import make_bundle
 
     run = folder.find(options.runs, Path("runs"))
     users = [user.strip() for user in (options.users or "").split(",") if user.strip()]
     made = make_bundle(run, users)
-    try:
-        write_atomically(path, made.page)
-    except OSError as error:
-        raise RunError(
-            f"{path} cannot be written: {error.strerror or error}",
-            hint=os_hint(error) or "name a file in a folder that you may write to",
-        ) from error
+    with whole_file(path) as out:
+        out.write(made.page)
     size = len(made.page.encode())
     if options.as_json:
         about = {"people": list(made.users), "left_out": made.left_out or None}

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from starec_sim.exports.visits import RecordedVisit, recorded_visits
-from starec_sim.exports.whole_file import whole_file
 from starec_sim.runs.reader import reading
+from starec_sim.runs.whole_file import whole_file
 
 
 def write_markdown(run: Path, file: Path) -> int:

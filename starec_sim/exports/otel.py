@@ -22,9 +22,9 @@ from urllib.parse import urlsplit
 
 from starec_sim.errors import RunError
 from starec_sim.exports.visits import RecordedVisit, recorded_visits
-from starec_sim.exports.whole_file import whole_file
 from starec_sim.runs.manifest import Manifest, read_manifest
 from starec_sim.runs.reader import reading
+from starec_sim.runs.whole_file import whole_file
 from starec_sim.types import Turn
 
 SCHEMA = "https://opentelemetry.io/schemas/1.41.0"

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from starec_sim.errors import RunError, import_problem, os_hint
-from starec_sim.exports.whole_file import whole_file
 from starec_sim.runs.run_tables import COLUMNS, Run, read_run
+from starec_sim.runs.whole_file import whole_file, whole_path
 
 TableFormat = Literal["parquet", "csv", "jsonl"]
 
@@ -40,7 +40,8 @@ def _parquet(run: Run, name: str, file: Path) -> int:
     except ImportError as error:
         problem, hint = import_problem(error, "pip install 'starec-sim[parquet]'")
         raise RunError(f"Parquet files need pyarrow: {problem}", hint=hint) from error
-    parquet.write_table(table, file, compression="zstd")
+    with whole_path(file) as part:
+        parquet.write_table(table, part, compression="zstd")
     return int(table.num_rows)
 
 

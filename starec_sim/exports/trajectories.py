@@ -12,9 +12,9 @@ from typing import Any
 
 from starec_sim.errors import RunError, import_problem
 from starec_sim.exports.visits import RecordedVisit, recorded_visits
-from starec_sim.exports.whole_file import whole_file
 from starec_sim.runs.manifest import read_manifest
 from starec_sim.runs.reader import reading
+from starec_sim.runs.whole_file import whole_file
 from starec_sim.types import Turn
 
 SCHEMA = "ATIF-v1.7"

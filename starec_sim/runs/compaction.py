@@ -25,6 +25,7 @@ from starec_sim.runs.atomic_file import flush_folder
 from starec_sim.runs.chunk_views import NOT_RECORDED
 from starec_sim.runs.chunks import ChunkWriter, StepColumns
 from starec_sim.runs.facts import StepParts, count_visit
+from starec_sim.runs.folder import SUMMARY
 from starec_sim.runs.levels import LEVELS, RecordLevel
 from starec_sim.runs.lock import locked
 from starec_sim.runs.manifest import Manifest, stored_manifest
@@ -109,6 +110,7 @@ def compact(folder: Path, level: RecordLevel) -> Compaction:
             _write(folder, part, level)
             with (part / FILE).open("rb") as file:
                 os.fsync(file.fileno())
+            (folder / SUMMARY).unlink(missing_ok=True)  # the new record may have no intervals
             (part / FILE).replace(folder / FILE)
             flush_folder(folder)
             (folder / INDEX).unlink(missing_ok=True)  # it holds texts that are gone

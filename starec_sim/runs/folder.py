@@ -23,6 +23,8 @@ from starec_sim.visible_text import has_control_characters, visible_line
 CONFIG = "config.yaml"
 HELD_OUT = "held-out.txt"
 """The users whom a training never trains on, one id a line."""
+SUMMARY = "summary.json"
+"""The report of a run, kept so that it is computed once."""
 _STARTING = ".starting-"
 """The beginning of the temporary name of a run that has not begun."""
 

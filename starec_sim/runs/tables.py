@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal
 
-from starec_sim.errors import RunError, import_problem, os_hint
+from starec_sim.errors import RunError, import_problem
+from starec_sim.runs.whole_file import whole_path
 
 TableRow = Mapping[str, Any]
 """Values by column; a missing column has no value in this row."""
@@ -49,20 +49,12 @@ def write_rows(file: Path, kinds: Mapping[str, ColumnType], rows: Iterable[Table
             f"{file} would be a file of an unknown kind",
             hint=f"end its name in {' or '.join(sorted(writers))}",
         )
-    part = file.with_name(file.name + ".part")
-    try:
-        written = write(part, kinds, rows)
-        if written:
-            part.replace(file)
-    except OSError as error:
-        raise RunError(
-            f"{file} cannot be written: {error.strerror or error}",
-            hint=os_hint(error),
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-    return written
+    rest = iter(rows)
+    first = next(rest, None)
+    if first is None:
+        return 0
+    with whole_path(file) as part:
+        return write(part, kinds, chain([first], rest))
 
 
 def _parquet(file: Path, kinds: Mapping[str, ColumnType], rows: Iterable[TableRow]) -> int:

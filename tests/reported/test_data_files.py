@@ -8,6 +8,8 @@ import pytest
 import yaml
 
 from starec_environments.datasets import text_files
+from starec_environments.datasets.faults import Faults
+from starec_environments.datasets.tables import ParquetTable
 from starec_sim.build import load_dataset
 from starec_sim.data_specs import data_spec
 from starec_sim.errors import ConfigError, DataError, DataWarning
@@ -432,6 +434,15 @@ class TestIdsTimesAndTitles:
         write(here / "data/test.csv", HEADER + rows("{user},{item}.0,{rating},{time}\n", users=[2]))
         assert 'stands as "' in asked("data").message
 
+    def test_ids_of_the_log_that_the_item_file_has_without_zeros_are_explained(self, here):
+        write(here / "data/ratings.csv", HEADER + rows("{user},00{item},{rating},{time}\n"))
+        write(here / "data/movies.csv", "item_id,title\n" + titles("{item},T\n") + "001,T\n")
+        error = asked("data")
+        assert '" in the item file: programs leave out zeros in front' in error.message
+        assert error.hint.startswith("write the ids alike in both files, or leave")
+        with pytest.warns(DataWarning, match=r'interactions are left out; the item id "00\d+" st'):
+            load("data", unknown="drop")
+
     def test_ids_with_and_without_zeros_in_front_are_warned_about_and_counted(self, here):
         odd = rows("00{user},{item},{rating},{time}\n", users=[1]) + "007,1,4,1500000005\n"
         write(here / "data/log.csv", HEADER + rows() + odd)
@@ -555,6 +566,21 @@ class TestPackedFiles:
         parquet.write_table(pa.table({"user_id": same, "item_id": same}), here / "log.parquet")
         error = asked("log.parquet")
         assert "1,200,000 rows" in error.message and "CSV" in error.hint
+
+    def test_a_long_text_in_many_rows_of_parquet_is_read_once(self, here):
+        pa = pytest.importorskip("pyarrow")
+        from pyarrow import parquet
+
+        users = pa.array(["u" * 1_000_000, "v"]).dictionary_encode().take(pa.array([0, 1] * 40_000))
+        items = pa.array([None if n == 5 else f"i{n}" for n in range(80_000)])
+        parquet.write_table(pa.table({"user": users, "item": items}), here / "log.parquet")
+        assert (here / "log.parquet").stat().st_size < 3_000_000  # and 40 GB where each row has one
+        path = here / "log.parquet"
+        read = ParquetTable(ParquetTable.Config(path=str(here)))
+        table = read.table(path, ["user", "item"], Faults(path, "error"))
+        user, item = table.column("user"), table.column("item")
+        assert len({id(text) for text in user}) <= 4 and set(map(len, user)) == {1_000_000, 1}
+        assert [item[place] for place in (0, 5, 79_999)] == ["i0", None, "i79999"]
 
 
 class TestOfSpreadsheetsAndPrograms:

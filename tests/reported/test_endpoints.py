@@ -18,7 +18,7 @@ from pydantic import PrivateAttr
 from starec_sim.answers import labels, read_decision
 from starec_sim.build import build_policy
 from starec_sim.errors import ConfigError, PausedError, PluginError, PolicyError, PolicyWarning
-from starec_sim.policies.gateway import Gateway, GatewayResources, Policy
+from starec_sim.policies.gateway import Gateway, GatewayResources, Policy, endpoint_client
 from starec_sim.policies.gateway.failures import as_policy_error
 from starec_sim.policies.openai import OpenAIPolicy
 from starec_sim.policies.openai.failures import explain
@@ -258,6 +258,38 @@ def test_an_audit_of_which_one_prompt_is_refused_ends_and_says_so(
     (folder,) = tmp_path.iterdir()
     assert "calls were refused" in (folder / "audit.html").read_text()
     assert "1 calls were refused" in starec("show", folder)[1]
+
+
+@pytest.mark.parametrize("mended", [True, False])
+def test_an_audit_of_which_one_prompt_always_fails_ends_the_second_time(
+    endpoint,  # noqa: F811
+    starec,
+    tmp_path,
+    monkeypatch,
+    mended,
+):
+    sleep = asyncio.sleep
+    monkeypatch.setattr(endpoint_client.asyncio, "sleep", lambda seconds: sleep(0))
+    asked, failing = [], [True]
+
+    def reply(body):
+        if not asked and ranking_of(body):
+            asked.append(text_of(body))
+        fails = text_of(body) in asked and failing[0]
+        return refusing(500, "it crashed", lambda body: fails)(body)
+
+    endpoint.replies(reply)
+    policy = f"openai,model=fake,base_url={endpoint.url}"
+    data = ["--data", "synthetic,users=30,items=120,interactions=40", "--users", "4"]
+    audit = ["audit", policy, *data, "--only", "form", "--runs-dir", tmp_path, "--concurrency", "1"]
+    code, _, err = starec(*audit)
+    assert code == 2 and "calls that fail again count as answers without a choice" in err
+    failing[0] = not mended
+    code, out, _ = starec(*audit)
+    assert code == 0
+    assert ("1 calls were refused or failed and count as answers without a choice" in out) != mended
+    assert ("failed (500): it crashed" in out) != mended
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_an_audit_in_which_every_call_is_refused_pauses(endpoint, starec, tmp_path):  # noqa: F811
@@ -607,12 +639,44 @@ def test_a_redirect_to_another_host_is_refused_before_the_prompt_is_sent_there(e
     assert f"write base_url: {elsewhere.removesuffix('/chat/completions')} if" in raised.value.hint
 
 
-def test_a_loop_of_redirects_ends(endpoint):  # noqa: F811
+@pytest.mark.parametrize("where", ["file:///etc/passwd", "{}@127.0.0.1:9/x", "{}\\@127.0.0.1:9/x"])
+def test_a_redirect_to_what_is_no_plain_address_is_refused(endpoint, where):  # noqa: F811
+    to = where.format(endpoint.url.removesuffix("/v1"))
+    endpoint.replies({"status": 307, "text": "", "headers": {"Location": to}})
+    with pytest.raises(PolicyError, match="redirects to what is no plain address") as raised:
+        ask(OpenAIPolicy(model="m", base_url=endpoint.url))
+    assert (raised.value.cause, len(endpoint.bodies)) == ("closed", 1)
+    assert "write base_url" not in raised.value.hint
+
+
+def test_a_loop_of_redirects_ends_and_is_named(endpoint):  # noqa: F811
     here = {"Location": endpoint.url + "/chat/completions"}
     endpoint.replies({"status": 307, "text": "", "headers": here})
-    with pytest.raises(PolicyError):
+    with pytest.raises(PolicyError, match="redirects again and again") as raised:
         ask(OpenAIPolicy(model="m", base_url=endpoint.url))
     assert len(endpoint.bodies) <= 4
+    assert raised.value.cause == "closed"
+
+
+def test_a_redirect_to_nowhere_is_no_fault_of_a_setting(endpoint):  # noqa: F811
+    endpoint.replies({"status": 307, "text": ""})
+    with pytest.raises(PolicyError, match="answered with the status 307, which is no") as raised:
+        ask(OpenAIPolicy(model="m", base_url=endpoint.url))
+    assert raised.value.hint.startswith("base_url must be the API itself")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        {"data": b"no gzip", "headers": {"Content-Encoding": "gzip"}},
+        {"json": {}, "headers": {"X-Long": "x" * 20_000}},
+    ],
+)
+def test_a_server_that_sends_damaged_http_is_not_said_to_be_down(endpoint, reply):  # noqa: F811
+    endpoint.replies(reply)
+    with pytest.raises(PolicyError, match="answers in what is no valid HTTP") as raised:
+        ask(OpenAIPolicy(model="m", base_url=endpoint.url))
+    assert "is the server running" not in raised.value.hint
 
 
 @pytest.mark.parametrize("status", [200, 500])

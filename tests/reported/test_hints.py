@@ -165,3 +165,12 @@ def test_the_interval_of_a_lopsided_change_is_printed_with_both_ends(capsys):
         {"reward": {"before": even, "after": even, "change": change, "p": 0.01, "users": 9}}, 3
     )
     assert "-0.661 [-1.860, -0.030]  worse" in capsys.readouterr().out
+
+
+def test_a_missing_module_of_an_installed_package_is_not_to_be_installed(refused, tmp_path):
+    (tmp_path / "mine.py").write_text("import starec_environments.recommenders.popular\n")
+    _, hint = refused('environment: {use: feed, recommender: "mine.py:Mine"}')
+    assert hint == (
+        "starec_environments is installed and has no module recommenders.popular: mend the import "
+        f"in {tmp_path / 'mine.py'}, line 1"
+    )

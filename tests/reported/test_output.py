@@ -7,7 +7,9 @@ import pytest
 import yaml
 
 from starec_sim.cli import main
-from starec_sim.exports.whole_file import whole_file
+from starec_sim.errors import RunError
+from starec_sim.runs.tables import write_rows
+from starec_sim.runs.whole_file import whole_file
 from tests.forked import fork, wait
 
 FEED = {
@@ -180,3 +182,57 @@ def test_a_file_of_an_export_that_is_a_pipe_or_a_link_stays_one(tmp_path):
     os.close(reader)
     assert link.is_symlink() and named.read_text() == "text"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link.md", "named.md", "pipe"]
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl"])
+def test_a_table_is_written_whole_or_not_at_all_and_a_link_stays_one(tmp_path, suffix):
+    link, named = tmp_path / f"link{suffix}", tmp_path / f"named{suffix}"
+    named.write_text("old")
+    link.symlink_to(named)
+
+    def broken():
+        yield {"a": 1}
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(RunError, match="cannot be written: No space left"):
+        write_rows(link, {"a": "integer"}, broken())
+    assert write_rows(link, {"a": "integer"}, []) == 0
+    assert named.read_text() == "old"
+    assert write_rows(link, {"a": "integer"}, [{"a": 1}, {"a": 2}]) == 2
+    assert link.is_symlink() and named.read_bytes() != b"old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [link.name, named.name]
+
+
+def test_parquet_of_a_whole_run_replaces_no_file_unless_it_is_whole(starec, here, monkeypatch):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    assert starec("run", "feed.yaml")[0] == 0
+    assert starec("export", "latest", "--to", "parquet", "--out", "out")[0] == 0
+    before = {path.name: path.read_bytes() for path in (here / "out").iterdir()}
+
+    def full(table, path, **options):
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(parquet, "write_table", full)
+    status, _, said = starec("export", "latest", "--to", "parquet", "--out", "out")
+    assert status == 2 and "cannot be written: No space left on device" in said
+    assert {path.name: path.read_bytes() for path in (here / "out").iterdir()} == before
+
+
+def test_a_page_to_mail_and_the_table_of_a_sweep_leave_a_link_a_link(starec, here):
+    (here / "named").write_text("old")
+    for name in ("page.html", "sweep.csv"):
+        (here / name).symlink_to(here / "named")
+    assert starec("run", "feed.yaml")[0] == 0
+    assert starec("view", "latest", "--bundle", "page.html")[0] == 0
+    assert "<html" in (here / "named").read_text()
+    sweep = ("sweep", "feed.yaml", "--over", "rounds=1", "--processes", "1", "--csv", "sweep.csv")
+    assert starec(*sweep)[0] == 0
+    assert (here / "named").read_text().startswith("rounds,arm,metric")
+    assert all((here / name).is_symlink() for name in ("page.html", "sweep.csv"))
+
+
+def test_a_name_that_is_too_long_is_not_a_fault_of_the_record(starec, here):
+    assert starec("run", "feed.yaml")[0] == 0
+    _, _, said = starec("export", "latest", "--impressions", "x" * 300 + ".jsonl")
+    assert "xxx.jsonl cannot be written: File name too long" in said

@@ -1,6 +1,8 @@
 """Mistakes in worlds of one file: each is said in the words of the one who wrote it."""
 
 import os
+import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +28,7 @@ from starec_sim.boundary import build_checked, checked_environment
 from starec_sim.build import build_policy, load_dataset
 from starec_sim.checks.find import find
 from starec_sim.checks.kinds import run_checks
-from starec_sim.errors import ConfigError, ContractError, PluginError
+from starec_sim.errors import ConfigError, ContractError, ContractWarning, PluginError
 from starec_sim.executors.event_loop import run_coroutine
 from starec_sim.new_plugin import write_new_plugin
 from starec_sim.policies.text_policy import TextPolicy
@@ -65,9 +67,38 @@ def test_what_is_no_row_is_refused_and_never_rounded(offered):
         world.observe(0, ())
 
 
+@pytest.mark.parametrize("row", [-1, 2])
+def test_a_row_that_no_item_has_is_named_and_not_an_error_in_a_file_of_starec(row):
+    world = checked_environment(tea(offered=(0, row)))
+    world.begin_round(0)
+    with pytest.raises(PluginError, match=f"offer returned item {row}; there are 2 items"):
+        world.observe(0, ())
+
+
 @pytest.mark.parametrize("offered", [range(2), (0, 1), np.array([1, 0]), iter([0, 1])])
 def test_rows_in_any_container_are_shown(offered):
     assert set(tea(offered=offered).observe(0, ()).slate) == {0, 1}
+
+
+@pytest.mark.parametrize("offered", [(0, 1), (0,)])
+def test_cards_of_other_items_than_those_on_the_slate_are_named(offered):
+    def observe(self, user, steps):
+        shown = Tea.observe(self, user, steps)
+        return replace(shown, cards=tuple(self.cards[1 - item] for item in shown.slate))
+
+    world = checked_environment(tea(offered=offered, observe=observe))
+    world.begin_round(0)
+    with pytest.warns(ContractWarning, match='card of item g begins with the title of item b, "Bl'):
+        world.observe(0, ())
+
+
+@pytest.mark.parametrize("text", ["a warm cup", '"Black" or not, this is Green', '"Best of all"'])
+def test_cards_in_words_of_their_own_are_no_fault(text):
+    world = checked_environment(tea(offered=(0,), item_card=lambda *_: text))
+    world.begin_round(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert world.observe(0, ()).cards == (text,)
 
 
 JSON = st.recursive(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
@@ -15,10 +16,10 @@ from starec_environments.datasets.clean_text import (
 )
 from starec_environments.datasets.columns import Columns
 from starec_environments.datasets.faults import Faults
-from starec_environments.datasets.ids import check_decimals, read_ids
+from starec_environments.datasets.ids import check_decimals, read_ids, zeros_apart
 from starec_environments.datasets.settings import LogRules
 from starec_sim.dataset import Dataset, Interactions
-from starec_sim.errors import DataError
+from starec_sim.errors import DataError, DataWarning
 from starec_sim.types import FloatArray, IntArray, Item, User
 
 
@@ -138,7 +139,7 @@ def assemble(
         what, ids, among = ("item", item_ids, {item.id for item in items})
         if user_rows[bad] < 0:
             what, ids, among = ("user", user_ids, {user.id for user in users})
-        _refuse(table, bad, what, ids[bad], among, rules, unknown)
+        _refuse(table, bad, what, [ids[row] for row in np.flatnonzero(~known)], among, rules)
     rows = np.flatnonzero(known & ~wrong)
     rows = rows[np.argsort(times[rows], kind="stable")]
     pairs = user_rows[rows] * len(items) + item_rows[rows]
@@ -166,23 +167,36 @@ def _refuse(
     table: Columns,
     row: int,
     what: str,
-    id: str,
+    ids: Sequence[str],
     there: Collection[str],
     rules: LogRules,
-    unknown: int,
 ) -> None:
-    """Refuse an id that the user or item file lacks.
+    """Refuse ids that the user or item file lacks; the first stands in a row.
 
     Raises:
-        DataError: Unknown ids are errors, or this one is known with or without `.0`.
+        DataError: Unknown ids are errors, or the first is known with or without `.0`.
     """
-    check_decimals(table.at(row), id, there, f"the {what} file", what)
+    check_decimals(table.at(row), ids[0], there, f"the {what} file", what)
+    alike = zeros_apart(ids, there)
+    zeros = (
+        f'; the {what} id "{alike[0]}" stands as "{alike[1]}" in the {what} file: programs leave '
+        "out zeros in front where they take ids for numbers"
+        if alike
+        else ""
+    )
     if rules.unknown == "error":
+        mend = "write the ids alike in both files" if alike else f"complete the {what} file"
         raise DataError(
-            f'{table.at(row)}: the {what} file does not know the {what} "{id}" '
-            f"({unknown} of {len(table)} interactions are of unknown ones)",
-            hint=f"complete the {what} file, or leave such interactions out: "
-            "--set data.unknown=drop",
+            f'{table.at(row)}: the {what} file does not know the {what} "{ids[0]}" '
+            f"({len(ids)} of {len(table)} interactions are of unknown ones){zeros}",
+            hint=f"{mend}, or leave such interactions out: --set data.unknown=drop",
+        )
+    if zeros:
+        warnings.warn(
+            f"{table.path}: {len(ids)} interactions are left out{zeros}\n"
+            "hint: write the ids alike in both files if they are the same",
+            DataWarning,
+            stacklevel=2,
         )
 
 

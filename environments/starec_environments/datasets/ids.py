@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 import numpy as np
 
@@ -115,3 +115,14 @@ def check_decimals(at: str, id: str, known: Collection[str], where: str, what: s
             "writes whole numbers with .0 where a column has empty cells",
             hint="--set data.whole_ids=true if both are the same; otherwise rename one of them",
         )
+
+
+def zeros_apart(ids: Iterable[str], known: Collection[str]) -> tuple[str, str] | None:
+    """Return the first id that is known with more or fewer zeros in front, and that one.
+
+    >>> zeros_apart(["x", "007"], {"7", "8"})
+    ('007', '7')
+    """
+    bare = {id.lstrip("0"): id for id in known if _DIGITS.fullmatch(id)}
+    alike = ((id, bare.get(id.lstrip("0"))) for id in ids if _DIGITS.fullmatch(id))
+    return next(((id, other) for id, other in alike if other is not None), None)

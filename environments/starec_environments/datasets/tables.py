@@ -276,7 +276,11 @@ class ParquetTable(Tables):
         present = self.names(path)
         if missing := [name for name in names if name not in present]:
             raise missing_column(path, missing[0], present)
-        read = _pyarrow(path).read_table(path, columns=list(dict.fromkeys(names)))
+        parquet = _pyarrow(path)
+        schema, wanted = parquet.read_schema(path), list(dict.fromkeys(names))
+        # Otherwise each row gets a copy of its text, which a small file can make gigabytes of.
+        texts = [name for name in wanted if str(schema.field(name).type) in _TEXTS]
+        read = parquet.read_table(path, columns=wanted, read_dictionary=texts)
         if not read.num_rows:
             raise DataError(f"{path} has no rows")
         columns = {name: _cells(read.column(name)) for name in read.column_names}
@@ -284,8 +288,23 @@ class ParquetTable(Tables):
         return Columns(path, columns, range(1, read.num_rows + 1), "row", left_out=left_out)
 
 
+_TEXTS = ("string", "large_string", "binary", "large_binary")
+"""Types of columns whose texts are read once each, as pyarrow writes them."""
+
+
 def _cells(column: Any) -> Sequence[Any]:
-    """Return dates as an array of datetimes, which is fast to compare; other values as a list."""
+    """Return dates as an array of datetimes, which is fast to compare; other values as a list.
+
+    Rows with the same text share it.
+    """
+    if str(column.type).startswith("dictionary"):
+        return [
+            None if place is None else words[place]
+            for words, places in (
+                (chunk.dictionary.to_pylist(), chunk.indices.to_pylist()) for chunk in column.chunks
+            )
+            for place in places
+        ]
     if str(column.type).startswith(("timestamp", "date")):
         dates: Sequence[Any] = column.to_numpy().astype("datetime64[us]")
         return dates

@@ -118,7 +118,9 @@ def resume(
         check_plugins(here, manifest, code)
         prepared = _prepare(settings)
         check_same_code(manifest, prepared.prompts())
-        return _complete(here, prepared, allowed, events or RunEvents())
+        # Of all errors, only calls that failed end an audit so.
+        again = manifest.status == "failed" and (manifest.problem or "").startswith("PolicyError:")
+        return _complete(here, prepared, allowed, events or RunEvents(), again)
 
 
 @dataclass(frozen=True)
@@ -184,12 +186,22 @@ def _chosen(names: Sequence[str]) -> list[Audit]:
     return [one for one in AUDITS if one.name in names]
 
 
-def _complete(folder: Path, prepared: _Prepared, budget: Budget, events: RunEvents) -> AuditReport:
-    """Replay, ask what is not recorded yet, judge, and write the report."""
+def _complete(
+    folder: Path, prepared: _Prepared, budget: Budget, events: RunEvents, again: bool = False
+) -> AuditReport:
+    """Replay, ask what is not recorded yet, judge, and write the report.
+
+    Args:
+        folder: The audit.
+        prepared: Its parts.
+        budget: What may be spent.
+        events: Is told what happens.
+        again: Whether it stopped before because calls failed.
+    """
     settings = prepared.settings
     gateway = GatewaySettings(cache=settings.cache)
     with open_run(folder, phrases=prepared.phrases(), gateway=gateway, budget=budget) as run:
-        record = AuditRecord(run, settings.seed, prepared.environment, prepared.policy.name)
+        record = AuditRecord(run, settings.seed, prepared.environment, prepared.policy.name, again)
         panel, answers = run_coroutine(_questioned(prepared, run, record, events))
         results = tuple(
             _checked(one.result(panel, answers), settings.bounds) for one in prepared.audits
@@ -206,8 +218,8 @@ def _complete(folder: Path, prepared: _Prepared, budget: Budget, events: RunEven
             "tokens_in": record.tokens_in,
             "tokens_out": record.tokens_out,
         }
-        if record.refusals:
-            about |= {"refused": len(record.refusals), "refusal": record.refusals[0]}
+        if lost := sorted(record.unanswered, key=lambda text: text.startswith("refused:")):
+            about |= {"refused": len(lost), "refusal": lost[0]}
         report = AuditReport(about, results)
         files.write_report(report, folder / files.REPORT, folder / files.PAGE)
         run.manifest.digest, run.manifest.counts = record.digest, queries.counts(run.store.db)

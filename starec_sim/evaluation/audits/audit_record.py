@@ -35,22 +35,26 @@ class AuditRecord:
         seed: Of the audit.
         environment: In which the histories are replayed, as it is before the first round.
         policy: The name of the policy, for messages.
+        again: Whether calls failed before, so that those that fail now are final.
 
     Raises:
         RunError: The audit began with other data.
     """
 
-    def __init__(self, run: OpenRun, seed: int, environment: Environment, policy: str) -> None:
-        self._policy = policy
+    def __init__(
+        self, run: OpenRun, seed: int, environment: Environment, policy: str, again: bool = False
+    ) -> None:
+        self._policy, self._again = policy, again
         self._recorder = Recorder(run.store, 0, run.session)
         self._begun = self._recorder.open(ARM, seed, environment)
         self._answered = turns_after(run.store.db, 0, 0)
         self._unkept: set[tuple[int, int, int]] = set()
         """Round, user and step of questions in which a call failed."""
         self._failures: list[str] = []
-        """Of calls that failed, but were not refused."""
-        self.refusals: list[str] = []
-        """Of calls that were refused, which is final: these answers make no choice."""
+        """Of calls that failed, and that a resume asks again."""
+        self.unanswered: list[str] = []
+        """Of calls that were refused, or failed after a stop, which is final: these answers
+        make no choice."""
         self.digest = self._begun.digest
         """Of all replayed rounds."""
         self.calls = self.tokens_in = self.tokens_out = 0
@@ -83,8 +87,8 @@ class AuditRecord:
         self.tokens_in += turn.tokens_in or 0
         self.tokens_out += turn.tokens_out or 0
         if turn.failure:
-            refused = turn.failure.startswith("refused:")
-            (self.refusals if refused else self._failures).append(turn.failure)
+            final = self._again or turn.failure.startswith("refused:")
+            (self.unanswered if final else self._failures).append(turn.failure)
 
     def check(self) -> None:
         """Refuse to go on if calls failed that may be answered another time.
@@ -96,8 +100,8 @@ class AuditRecord:
             raise PolicyError(
                 f'{len(self._failures):,} of {self.calls:,} calls of the policy "{self._policy}" '
                 f"failed, the first of them: {self._failures[0]}",
-                hint="give the same command again: what was answered is kept; if the same calls "
-                "fail again, audit other users with another --seed",
+                hint="give the same command again: what was answered is kept, and calls that fail "
+                "again count as answers without a choice",
             )
 
     @property

@@ -48,12 +48,14 @@ class AuditReport:
 
     @property
     def refused(self) -> str:
-        """How many calls were refused, and the first refusal; empty where none was."""
+        """How many calls had no answer, and why one of them had none; empty where all had."""
         if "refused" not in self.about:
             return ""
+        refusal = self.about.get("refusal", "")
+        how = "were refused" if refusal.startswith("refused:") else "were refused or failed"
         return (
-            f"{self.about['refused']:,} calls were refused and count as answers without "
-            f"a choice; the first: {self.about.get('refusal', '')}"
+            f"{self.about['refused']:,} calls {how} and count as answers without a choice; "
+            f"for example: {refusal}"
         )
 
     @property

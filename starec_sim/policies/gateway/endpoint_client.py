@@ -37,6 +37,7 @@ from starec_sim.policies.gateway.rate_limiter import RateLimiter
 from starec_sim.policies.gateway.reply import (
     CallResult,
     Reply,
+    counts_as_answer,
     estimate_tokens,
     read_reply,
     whole_reply,
@@ -267,10 +268,9 @@ class EndpointClient:
         """Pause the run if the first answers all have no text.
 
         Otherwise an endpoint that answers in another place than `content`, or calls tools, would be
-        recorded as users who choose nothing. An answer with its tokens is one of a model that
-        starec loaded itself, which may well end at once before it is trained.
+        recorded as users who choose nothing.
         """
-        if reply.completion.strip() or reply.tokens is not None:
+        if counts_as_answer(reply.completion, reply.tokens):
             self._answers += 1
             return
         self._without_text += 1

@@ -13,7 +13,12 @@ from starec_sim.policies.gateway.cache import cache_key
 from starec_sim.policies.gateway.failures import RaisedByPlugin
 from starec_sim.policies.gateway.policy import Policy
 from starec_sim.policies.gateway.replay import RecordedTurns, replayed_turn
-from starec_sim.policies.gateway.reply import NO_REPLY, CallResult, estimate_tokens
+from starec_sim.policies.gateway.reply import (
+    NO_REPLY,
+    CallResult,
+    counts_as_answer,
+    estimate_tokens,
+)
 from starec_sim.policies.gateway.resources import GatewayResources
 from starec_sim.policies.gateway.turn_store import TurnStore
 from starec_sim.rng import Streams
@@ -75,8 +80,8 @@ class Gateway:
                     f"the recorded question at {key} is not the one asked now",
                     hint="a run resumes only with the code and data it was started with",
                 )
-            answered = not committed.failure and committed.completion.strip()
-            if answered and self._recording is None:
+            answered = counts_as_answer(committed.completion, committed.tokens)
+            if answered and not committed.failure and self._recording is None:
                 self._resources.client(self._policies[key.node]).note_recorded_answer()
             return committed
         if self._recording is not None:

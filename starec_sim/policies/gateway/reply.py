@@ -78,6 +78,15 @@ def whole_reply(completion: str, tokens_in: int, tokens_out: int) -> Reply:
     return Reply(completion.encode(errors="replace").decode(), tokens_in, tokens_out)
 
 
+def counts_as_answer(completion: str, tokens: Tokens | None) -> bool:
+    """Return whether an endpoint that gave this reply has answered (decision 121).
+
+    A reply with its tokens is one of a model that starec loaded itself, which may well end at once
+    before it is trained.
+    """
+    return bool(completion.strip()) or tokens is not None
+
+
 def _used(message: BaseMessage, name: str) -> int | None:
     """Return how many tokens a message reports; None if it reports none."""
     usage = message.usage_metadata if isinstance(message, AIMessage) else None

@@ -21,11 +21,23 @@ async def check_redirect(response: Any) -> None:
     """Refuse to follow a redirect to another host: the prompts would go there.
 
     Raises:
-        PolicyError: The response is such a redirect.
+        PolicyError: The response is such a redirect, or to something that is no plain address.
     """
     if not response.has_redirect_location:
         return
-    asked, to = response.request.url, response.request.url.join(response.headers["location"])
+    asked, location = response.request.url, response.headers["location"]
+    try:
+        to = asked.join(location)
+    except Exception:  # of the HTTP client, which versions of openai take from different packages
+        to = None
+    # Programs disagree about the host of an address with a backslash, or with a name before an @.
+    if to is None or to.scheme not in ("http", "https") or to.userinfo or "\\" in location:
+        raise PolicyError(
+            f"{asked.copy_with(query=None)} redirects to what is no plain address: "
+            f"{quoted(location, 120)}",
+            hint="write the address of the API itself as base_url; see the server's log",
+            cause="closed",
+        )
     if (to.scheme, to.host, to.port) != (asked.scheme, asked.host, asked.port):
         base = str(to.copy_with(query=None)).removesuffix("/chat/completions")
         raise PolicyError(

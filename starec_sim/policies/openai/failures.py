@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import ssl
+import zlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ def explain(error: Exception, target: Target, sent: Mapping[str, Any]) -> Policy
         sent: The body of the request.
     """
     import openai
+    from aiohttp.http_exceptions import HttpProcessingError
 
     if isinstance(error, openai.APIStatusError):
         return _explain_status(error, target, sent)
@@ -47,6 +49,18 @@ def explain(error: Exception, target: Target, sent: Mapping[str, Any]) -> Policy
             cause="time-out",
         )
     why = target.quote(f"{type(cause).__name__}: {cause}", 300)
+    if type(cause).__name__ == "TooManyRedirects":
+        return PolicyError(
+            f"{target.url} redirects again and again",
+            hint="write the address of the API itself as base_url; see the server's log",
+            cause="closed",
+        )
+    if isinstance(cause, HttpProcessingError | zlib.error):
+        return PolicyError(
+            f"{target.url} answers in what is no valid HTTP: {why}",
+            hint="base_url must be the API itself; see the log of the server or of a proxy",
+            cause="endpoint",
+        )
     return PolicyError(
         f"no connection to {target.url}: {why}",
         hint=_connection_hint(cause, target),
@@ -78,7 +92,10 @@ def _explain_status(
         body = body.get("message") or body.get("detail") or body
     reason = target.quote(str(body or "no reason given"), 300)
     cause = cause_of_status(status, code)
-    if status == 402 or (status == 429 and cause == "closed"):
+    if status < 400:
+        what = f"{url} answered with the status {status}, which is no answer"
+        hint = "base_url must be the API itself; see the log of the server or of a proxy"
+    elif status == 402 or (status == 429 and cause == "closed"):
         what, hint = f"the account at {url} has no credit ({status})", "top it up"
     elif status == 401 or (cause in ("refused", "denied") and about_key(reason)):
         cause = "closed" if cause == "refused" else cause

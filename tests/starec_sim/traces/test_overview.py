@@ -1,12 +1,18 @@
 import json
+import os
 import shutil
+import sqlite3
+import warnings
+from contextlib import closing
 from itertools import pairwise
 
 import pytest
 
 from starec_sim import stored_summary
+from starec_sim.errors import DataWarning
 from starec_sim.glossary import metric_info
 from starec_sim.report import summarise
+from starec_sim.runs.folder import SUMMARY
 from starec_sim.runs.reader import reading
 from starec_sim.runs.run_tables import read_run
 from starec_sim.traces.overview import read_overview
@@ -77,16 +83,38 @@ def test_a_summary_is_computed_once_and_read_after_that(copied, monkeypatch):
 @pytest.mark.parametrize("damage", ["", "[]", "{", "\x00", "[[1, [], null, [], null], {}]"])
 def test_a_damaged_summary_is_computed_again(copied, damage):
     right = stored_summary.run_summary(copied, None)
-    (copied / stored_summary.FILE).write_text(damage)
+    (copied / SUMMARY).write_text(damage)
     assert repr(stored_summary.run_summary(copied, None)) == repr(right)
 
 
 def test_a_summary_of_other_rounds_or_metrics_is_not_taken(copied):
-    path = copied / stored_summary.FILE
+    path = copied / SUMMARY
     right = stored_summary.run_summary(copied, None)
-    path.write_text(path.read_text().replace('[[1,[[0,2,"', '[[1,[[0,1,"'))
+    text = path.read_text()
+    other = text.replace('[[2,[[0,2,"', '[[2,[[0,1,"')
+    assert other != text
+    path.write_text(other)
     assert repr(stored_summary.run_summary(copied, None)) == repr(right)
     assert list(stored_summary.run_summary(copied, None, ["exits"]).report.names()) == ["exits"]
+
+
+def test_a_record_that_was_changed_after_its_summary_is_reported_as_it_is_with_a_word(copied):
+    kept = stored_summary.run_summary(copied, None).report
+    with closing(sqlite3.connect(copied / "run.sqlite")) as db, db:
+        db.execute("UPDATE metrics SET value = 2 * value")
+    with pytest.warns(DataWarning, match="was changed after its rounds were played"):
+        now = stored_summary.run_summary(copied, None).report
+    assert repr(now) == repr(summarise(copied, None)) != repr(kept)
+    with pytest.warns(DataWarning):  # also the next time
+        stored_summary.run_summary(copied, None)
+
+
+def test_a_record_that_was_only_copied_is_reported_without_a_word(copied):
+    kept = stored_summary.run_summary(copied, None)
+    os.utime(copied / "run.sqlite", (1, 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert repr(stored_summary.run_summary(copied, None)) == repr(kept)
 
 
 def test_a_population_adds_up(feed, reader):

@@ -143,22 +143,22 @@ def without_waits(monkeypatch):
     monkeypatch.setattr(endpoint_client.asyncio, "sleep", lambda seconds: sleep(0))
 
 
-def test_calls_that_failed_are_asked_again_and_the_others_are_not(
+def test_calls_that_failed_are_asked_once_more_and_then_make_no_choice(
     audited, asked, without_waits, tmp_path
 ) -> None:
-    for _ in range(2):
-        with pytest.raises(PolicyError, match=r"calls of the policy .* failed"):
-            audited("Flaky", "form", users=12, runs_dir=tmp_path)
-        folder = the_only(tmp_path)
-        assert read_manifest(folder).status == "failed"
-        with reading(folder) as reader:
-            assert read_ledger(reader.db).total("failed") == 0
-    kept = recorded_calls(folder)
+    with pytest.raises(PolicyError, match=r"calls of the policy .* failed"):
+        audited("Flaky", "form", users=12, runs_dir=tmp_path)
+    folder = the_only(tmp_path)
+    assert read_manifest(folder).status == "failed"
+    with reading(folder) as reader:
+        assert read_ledger(reader.db).total("failed") == 0
     before = len(asked)
-    with pytest.raises(PolicyError):
-        resume(folder)
-    assert recorded_calls(folder) == kept
-    assert 0 < len(asked) - before < before / 2 + 1
+    report = resume(folder)
+    assert len(asked) > before
+    assert read_manifest(folder).status == "finished"
+    assert report.refused.startswith(f"{report.about['refused']} calls were refused or failed and")
+    assert "reset by the server" in report.refused
+    assert report.results[0].metrics["malformed"].interval.mean > 0
 
 
 def test_what_was_replayed_can_be_read(audited, tmp_path) -> None:
