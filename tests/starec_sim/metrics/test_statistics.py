@@ -14,6 +14,7 @@ from starec_sim.metrics import (
     paired_difference,
     paired_interval,
     permutation_test,
+    statistics,
 )
 
 VALUES = arrays(np.float64, st.integers(2, 20), elements=st.floats(-100, 100))
@@ -44,6 +45,37 @@ def test_the_mean_lies_within_the_values_and_a_wider_level_gives_a_wider_interva
     slack = 1e-9  # a mean of equal numbers differs from them in its last bit
     ordered = [x.min(), wide.low, narrow.low, narrow.high, wide.high, x.max()]
     assert all(low <= high + slack for low, high in pairwise(ordered))
+
+
+@settings(max_examples=20)
+@given(VALUES)
+def test_interval_and_p_value_are_those_of_scipy(x) -> None:
+    found = bootstrap_interval(x, level=0.9, resamples=200, seed=3)
+    theirs = stats.bootstrap(
+        (x,),
+        np.mean,
+        n_resamples=200,
+        confidence_level=0.9,
+        method="percentile",
+        random_state=np.random.default_rng(3),
+    ).confidence_interval
+    assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high))
+    p = stats.permutation_test(
+        (x, np.zeros(len(x))),
+        lambda a, b, axis: (a - b).mean(axis=axis),
+        permutation_type="samples",
+        n_resamples=300,
+        random_state=np.random.default_rng(3),
+    ).pvalue
+    assert permutation_test(x, np.zeros(len(x)), resamples=300, seed=3) == pytest.approx(p)
+
+
+def test_many_values_are_resampled_in_batches(monkeypatch) -> None:
+    x, zeros = np.random.default_rng(8).normal(size=30), np.zeros(30)
+    at_once = bootstrap_interval(x, seed=0), permutation_test(x, zeros, resamples=99)
+    monkeypatch.setattr(statistics, "_BATCH_CELLS", 200)
+    batches = bootstrap_interval(x, seed=0), permutation_test(x, zeros, resamples=99)
+    assert batches == at_once
 
 
 def test_the_seed_decides_the_interval() -> None:
