@@ -9,7 +9,7 @@ from starec_sim.learning.grpo_loss import ratios, surrogate
 from starec_sim.learning.packing import TrainingRow, log_probabilities, packs, visible
 from starec_sim.learning.rows import TokenRow
 
-from .conftest import ARCHITECTURES, make_model
+from .conftest import ARCHITECTURES, VOCABULARY, make_model
 
 torch = pytest.importorskip("torch")
 
@@ -88,7 +88,7 @@ def test_log_probabilities_in_chunks_are_the_same(monkeypatch):
     whole, entropy = log_probabilities(model, pack)
     whole.sum().backward()
     at_once = gradient(model)
-    monkeypatch.setattr("starec_sim.learning.packing.LOGITS_AT_ONCE", 259 * 5)
+    monkeypatch.setattr("starec_sim.learning.packing.LOGITS_AT_ONCE", VOCABULARY * 5)
     parts, entropies = log_probabilities(model, pack)
     parts.sum().backward()
     assert torch.allclose(parts, whole, atol=1e-6) and torch.allclose(entropies, entropy, atol=1e-6)
