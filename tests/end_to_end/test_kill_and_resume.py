@@ -67,13 +67,14 @@ def uninterrupted(tmp_path_factory):
 
 @pytest.mark.parametrize(
     "moments",
-    [(1,), (40,), (90, 91, 150)],
+    [(1,), (20,), (45, 46, 75)],
     ids=lambda moments: "killed after " + ", ".join(map(str, moments)),
 )
 def test_a_killed_run_resumes_to_the_same_digest_and_repeats_no_committed_call(
     write_experiment, result_of, tmp_path, uninterrupted, moments
 ):
-    path, log, runs = write_experiment(), tmp_path / "calls", tmp_path / "runs"
+    data = {"use": "synthetic", "users": 12, "items": 120}
+    path, log, runs = write_experiment(data=data), tmp_path / "calls", tmp_path / "runs"
     if not uninterrupted:
         whole = result_of("run", path, "--set", f"runs_dir={tmp_path / 'whole'}")
         uninterrupted.update(digest=whole["digest"], calls=len(calls_made(log)))
