@@ -210,7 +210,7 @@ def permutation_test(
     at_most = np.count_nonzero(means <= observed + slack)
     at_least = np.count_nonzero(means >= observed - slack)
     unseen = 0 if exact else 1  # the values as they are, which a random sample may lack
-    return min(1.0, 2 * (min(at_most, at_least) + unseen) / (len(means) + unseen))
+    return float(min(1.0, 2 * (min(at_most, at_least) + unseen) / (len(means) + unseen)))
 
 
 def _all_exchanges(n: int) -> IntArray:
