@@ -73,8 +73,7 @@ def uninterrupted(tmp_path_factory):
 def test_a_killed_run_resumes_to_the_same_digest_and_repeats_no_committed_call(
     write_experiment, result_of, tmp_path, uninterrupted, moments
 ):
-    data = {"use": "synthetic", "users": 12, "items": 120}
-    path, log, runs = write_experiment(data=data), tmp_path / "calls", tmp_path / "runs"
+    path, log, runs = write_experiment(), tmp_path / "calls", tmp_path / "runs"
     if not uninterrupted:
         whole = result_of("run", path, "--set", f"runs_dir={tmp_path / 'whole'}")
         uninterrupted.update(digest=whole["digest"], calls=len(calls_made(log)))
@@ -108,7 +107,8 @@ def test_a_killed_run_resumes_to_the_same_digest_and_repeats_no_committed_call(
 
 
 def test_no_committed_answer_is_asked_for_again(write_experiment, result_of, tmp_path):
-    path, log = write_experiment(concurrency=4), tmp_path / "calls"
+    data = {"use": "synthetic", "users": 24, "items": 240}
+    path, log = write_experiment(data=data, rounds=2, concurrency=4), tmp_path / "calls"
     kill_after(["run", path], log, 100)
     (folder,) = (tmp_path / "runs").iterdir()
     kept = committed_turns(folder)

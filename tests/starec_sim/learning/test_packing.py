@@ -50,8 +50,9 @@ def gradient(model):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize("tokens", [64, 4096])
+@pytest.mark.parametrize(
+    ("architecture", "tokens"), [*((each, 64) for each in ARCHITECTURES), ("qwen3", 4096)]
+)
 @pytest.mark.parametrize("attention", ["sdpa", IN_PIECES])
 @pytest.mark.parametrize("recomputed", [False, True])
 def test_packed_gradients_equal_those_of_rows_one_by_one(
