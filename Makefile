@@ -9,7 +9,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: install demo check test test-quick coverage lint types contracts spelling docs format \
-  viewer check-viewer browser test-browser bench table smollm pictures clean
+  viewer check-viewer browser test-browser test-studio bench table smollm pictures clean
 .DEFAULT_GOAL := demo
 
 install: $(INSTALLED)
@@ -68,6 +68,11 @@ test-browser: browser $(FRONTEND)/node_modules
 browser: $(INSTALLED)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[browser]'
 	@command -v chromium chromium-browser >/dev/null || $(BIN)/playwright install chromium
+
+# Visits in LangGraph's own server, `langgraph dev`; nothing outside this machine is reached.
+test-studio: $(INSTALLED)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[studio]'
+	@$(BIN)/pytest -n 0 tests/end_to_end/test_langgraph_dev.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -17,6 +17,12 @@ class MetricInfo(NamedTuple):
     bounds: tuple[float, float] = (0.0, 1.0)
     """The least and the greatest value that the metric can have."""
 
+    @property
+    def difference_bounds(self) -> tuple[float, float]:
+        """The least and the greatest difference of two values of the metric."""
+        least, greatest = self.bounds
+        return least - greatest, greatest - least
+
 
 METRICS: Mapping[str, MetricInfo] = {
     "click_through": MetricInfo(

@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from starec_sim.glossary import UNREAD, eventful, place
+from starec_sim.glossary import UNREAD, MetricInfo, eventful, metric_info, place
 from starec_sim.metrics import (
     Interval,
     bootstrap_interval,
@@ -193,28 +193,23 @@ def summarise(
         kinds, calibrations = read_kinds(reader, begun, window)
     present = {name for metrics in samples.values() for name in metrics}
     chosen = [name for name in wanted if name in present] or sorted(present, key=place)
-    # Metrics of unreadable answers are always reported.
-    chosen += [
-        name
-        for name in UNREAD
-        if name in present
-        and name not in chosen
-        and any(_any_positive(s, name) for s in samples.values())
-    ]
+    chosen += [name for name in _unread(samples) if name not in chosen]
     summaries: dict[str, dict[str, MetricSummary]] = {}
     of_arms: dict[str, dict[str, ArmDifference]] = {}
     for arm, metrics in samples.items():
-        names = [name for name in chosen if name in metrics]
+        infos = {name: metric_info(name) for name in chosen if name in metrics}
         summaries[arm] = {
             name: MetricSummary(
-                interval_of(metrics[name]), metrics[name].series, metrics[name].halves
+                interval_of(metrics[name], info), metrics[name].series, metrics[name].halves
             )
-            for name in names
+            for name, info in infos.items()
         }
         first = samples[next(iter(samples))]
         if metrics is not first:
             of_arms[arm] = {
-                name: difference_of(metrics[name], first[name]) for name in names if name in first
+                name: difference_of(metrics[name], first[name], info)
+                for name, info in infos.items()
+                if name in first
             }
     unknown = tuple(name for name in wanted if name not in present) if present else ()
     return RunReport(summaries, of_arms, common, len(window), unknown, kinds, calibrations)
@@ -321,29 +316,40 @@ class _RoundValues(NamedTuple):
     values: array[float]
 
 
-def _any_positive(samples: Mapping[str, MetricSamples], name: str) -> bool:
-    return name in samples and any(value > 0 for value in samples[name].values.values())
+def _unread(samples: Mapping[str, Mapping[str, MetricSamples]]) -> list[str]:
+    """Return the metrics of unreadable answers that are above 0 in an arm: always reported."""
+    return [
+        name
+        for name in UNREAD
+        if any(
+            name in of_arm and any(value > 0 for value in of_arm[name].values.values())
+            for of_arm in samples.values()
+        )
+    ]
 
 
-def interval_of(samples: MetricSamples) -> Interval:
+def interval_of(samples: MetricSamples, info: MetricInfo) -> Interval:
     """Return the mean of a metric over its units, with its 95 % interval."""
     x = np.array([samples.values[unit] for unit in sorted(samples.values)])
-    return bootstrap_interval(x, seed=_SEED) if samples.by_user else student_interval(x)
+    if samples.by_user:
+        return bootstrap_interval(x, seed=_SEED)
+    return student_interval(x, info.bounds)
 
 
 def difference_of(
-    arm: MetricSamples, first: MetricSamples, most_tested: int | None = None
+    arm: MetricSamples, first: MetricSamples, info: MetricInfo, most_tested: int | None = None
 ) -> ArmDifference:
     """Return a metric of an arm minus that of another one, over the users that both have.
 
     Args:
         arm: The metric in the arm.
         first: The metric in the other one.
+        info: What the metric is.
         most_tested: Of more users than these no p is computed, which takes long; None is no limit.
     """
     a, b = _paired(arm.values, first.values)
     one, other = _paired(arm.seeds, first.seeds)
-    over_seeds = student_interval(differences(one, other))
+    over_seeds = student_interval(differences(one, other), info.difference_bounds)
     if not arm.by_user:
         return ArmDifference(over_seeds, None)
     tested = most_tested is None or len(a) <= most_tested

@@ -27,7 +27,7 @@ from starec_sim.runs.reader import reading
 from starec_sim.runs.regular_file import read_bytes
 
 FILE = "summary.json"
-_FORMAT = 1
+_FORMAT = 2
 """Counted up when the meaning of a value changes."""
 
 

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 from starec_sim.errors import ConfigError, RunError, StarecError
 from starec_sim.experiment import Experiment
+from starec_sim.glossary import metric_info
 from starec_sim.metrics import Interval, student_interval
 from starec_sim.runner import config_text, resume, run
 from starec_sim.runs import folder as run_folder
@@ -279,11 +280,16 @@ def _rows(runs: Sequence[SweepRun], folders: Mapping[str, Path]) -> tuple[SweepR
     for key, by_seed in found.items():
         first = rows[0].by_seed if rows else {}
         differences = {
-            name: student_interval([of[seed] - first[name][seed] for seed in of])
+            name: student_interval(
+                [of[seed] - first[name][seed] for seed in of], metric_info(name).difference_bounds
+            )
             for name, of in by_seed.items()
             if name in first and of.keys() == first[name].keys()
         }
-        means = {name: student_interval(list(of.values())) for name, of in by_seed.items()}
+        means = {
+            name: student_interval(list(of.values()), metric_info(name).bounds)
+            for name, of in by_seed.items()
+        }
         rows.append(SweepRow(values[key], key[1], by_seed, means, differences))
     return tuple(rows)
 

@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field
 from starec_environments.feed_events import EVENTS, FeedEvents
 from starec_environments.feed_log import FeedLog, split_logs
 from starec_environments.mood import Moods, MoodSettings, delight
-from starec_environments.signals import Likes, SignalNames, Signals
+from starec_environments.signals import OwnItems, SignalNames, Signals
 from starec_environments.truth import Truth
 from starec_sim import plugins
 from starec_sim.cards import card
@@ -99,7 +99,8 @@ class FeedEnvironment:
         self._events = FeedEvents(self.items, self.users)
         self._round = 0
         self._offers: dict[int, _Offer] = {}
-        self._likes: Likes | None = None
+        self._likes: OwnItems | None = None
+        self._met: OwnItems | None = None
         """What all users liked at the start of the round, when cards need it."""
 
     def _participants(self, dataset: Dataset) -> IntArray:
@@ -180,7 +181,8 @@ class FeedEnvironment:
             if len(items):
                 self._offers[user] = _Offer(items, *self._truth.of(user, items, round), scores)
         if self._signals.personal:
-            self._likes = Likes.in_log(self._log.interactions, len(self.users))
+            self._likes = OwnItems.liked(self._log.interactions, len(self.users))
+            self._met = OwnItems.met(self._log.interactions, len(self.users))
         return list(self._offers)
 
     def _page(self, steps: Sequence[Step]) -> slice:
@@ -192,8 +194,10 @@ class FeedEnvironment:
         items = tuple(self._offers[user].items[self._page(steps)].tolist())
         if not self.config.signals:
             cards = tuple(self.cards[item] for item in items)
+        elif self._likes and self._met:
+            cards = self._signals.cards(items, self._likes.of(user), self._met.of(user))
         else:
-            cards = self._signals.cards(items, self._likes.of(user) if self._likes else None)
+            cards = self._signals.cards(items)
         message = self._events.message(user)
         return Observation(FEED, items, cards, len(steps) + 1, context=message)
 

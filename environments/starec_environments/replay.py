@@ -114,7 +114,9 @@ class ReplayEnvironment(ABC):
         replay = self._replays[user]
         if self._signals is not None and self._sees_signals(user):
             known = replay.known(self._number(user))
-            cards = self._signals.cards(items, replay.log.likes(replay.log.first, known))
+            likes = replay.log.likes(replay.log.first, known)
+            met = replay.log.items[replay.log.first : known]
+            cards = self._signals.cards(items, likes, met)
         else:
             cards = tuple(self.cards[item] for item in items)
         return Observation(RANKING, items, cards, page)

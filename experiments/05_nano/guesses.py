@@ -1,22 +1,24 @@
 """Find the first line (weights of the evidence) with which the scripted teacher does best.
 
-    python experiments/05_nano/guesses.py --data movielens-100k [--bare] [--users 300]
+    python experiments/05_nano/guesses.py --data movielens-100k [--bare | --follows] [--users 300]
 
 The teacher answers the same questions once with each first line that the corpus can draw. One half
 of the users chooses the best lines, by NDCG@10; the other half measures what these are worth. GRPO
-has to find such a line from rewards. `--bare` leaves the signals off the cards.
+has to find such a line from rewards. `--bare` leaves the signals off the cards, `--follows` adds
+the signal `follows`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
 from corpus import HISTORY, PROMPTS
 from tqdm import tqdm
-from undecided import DEGREES
+from undecided import DEGREES, FOLLOWS
 
 from starec_sim import Environment, build_environment, load_dataset
 from starec_sim.answers import read_decision, read_prompt
@@ -28,17 +30,22 @@ ROUNDS = 3
 SHOWN = 5
 
 
-def guesses(bare: bool) -> dict[str, ReasonerPolicy]:
-    """Return a teacher for each possible first line, keyed by that line."""
-    weights, *others = (range(degrees) for degrees in DEGREES.values())
-    told = [(0,) * len(SIGNALS)] if bare else [*product(*others)]
-    weights = weights[1:] if bare else weights
+def guesses(signals: Sequence[str]) -> dict[str, ReasonerPolicy]:
+    """Return a teacher for each possible first line, keyed by that line.
+
+    Args:
+        signals: The settings of the signals that cards show.
+    """
+    degrees = {**DEGREES, "follows": FOLLOWS}
+    weights = range(0 if signals else 1, degrees["attributes"])
+    told = product(*(range(degrees[signal]) for signal in signals))
+    shown = [field for field, signal in SIGNALS.items() if signal in signals]
     made = {}
-    for by, attributes, counts in product(("taste", "habit"), weights, told):
+    for by, attributes, counts in product(("taste", "habit"), weights, [*told]):
         if by == "taste" or attributes:  # with weight 0, habit and taste are the same
-            loud = dict(zip(SIGNALS.values(), counts, strict=True))
+            loud = dict(zip(signals, counts, strict=True))
             policy = ReasonerPolicy(by=by, attributes=attributes, **loud)
-            made[policy.first_line([] if bare else SIGNALS)] = policy
+            made[policy.first_line(shown)] = policy
     return made
 
 
@@ -77,16 +84,17 @@ def main() -> None:
         help='settings of the data as JSON, such as {"popularity": 1.2}',
     )
     arguments.add_argument("--bare", action="store_true", help="cards without signals")
+    arguments.add_argument("--follows", action="store_true", help="cards with `follows` too")
     arguments.add_argument("--users", type=int, default=300)
     arguments.add_argument("--seed", type=int, default=1)
     given = arguments.parse_args()
-    signals = [] if given.bare else [*SIGNALS.values()]
+    signals = [] if given.bare else [s for s in SIGNALS.values() if s != "follows" or given.follows]
     world = build_environment(
         {"use": "ranking", "signals": signals, "users": given.users},
         load_dataset(given.data, **given.world),
         given.seed,
     )
-    tried = guesses(given.bare)
+    tried = guesses(signals)
     values = 100 * gains(world, list(tried.values()))
     choosing = np.arange(len(world.users)) % 2 == 0
     print(

@@ -9,7 +9,7 @@ them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -19,11 +19,13 @@ from starec_sim.policies.text_policy import TextPolicy
 
 DEGREES = {"attributes": 3, "popularity": 4, "rating": 3, "together": 4}
 """How many weights each kind of evidence can have: 0, 1, ... up to this number minus one."""
+FOLLOWS = 4
+"""The same of the signal `follows`, which the corpus does not have: drawn where a card shows it."""
 HABIT = 0.6
 """The chance that attributes count by habit. Counting is harder to learn than taste."""
 
 
-def guess(rng: np.random.Generator, cards: Iterable[str]) -> dict[str, int | str]:
+def guess(rng: np.random.Generator, cards: Sequence[str]) -> dict[str, int | str]:
     """Draw the settings of a `ReasonerPolicy` for a question with these cards."""
     degrees = rng.integers(0, list(DEGREES.values())).tolist()
     drawn: dict[str, int | str] = dict(zip(DEGREES, degrees, strict=True))
@@ -32,6 +34,8 @@ def guess(rng: np.random.Generator, cards: Iterable[str]) -> dict[str, int | str
         drawn["attributes"] = int(rng.integers(1, DEGREES["attributes"]))
     if drawn["attributes"] and rng.random() < HABIT:
         drawn["by"] = "habit"
+    if any(" | often follows: " in card for card in cards):
+        drawn["follows"] = int(rng.integers(FOLLOWS))
     return drawn
 
 

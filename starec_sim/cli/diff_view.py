@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -182,13 +183,27 @@ def print_metrics(out: Console, found: Comparison) -> None:
         label = f"  {metric_info(metric.metric).label}"
         table.add_row(label, *figures, Text(metric.word, style))
     out.print(table)
+    for line in _of_fewer_users(metric for metric in found.metrics if metric.metric in shown):
+        out.print(f"  {line}", style="dim", soft_wrap=True)
+
+
+def _of_fewer_users(metrics: Iterable[MetricDifference]) -> list[str]:
+    """Return a line on metrics that fewer users have: who never watched has no satisfaction."""
+    labels: dict[int, list[str]] = defaultdict(list)
+    for metric in metrics:
+        if metric.by_user:
+            labels[metric.users].append(metric_info(metric.metric).label)
+    return [
+        f"{', '.join(labels[users])}: {users:,} users, who have a value on both sides"
+        for users in sorted(labels)[:-1]
+    ]
 
 
 def _means(found: Comparison) -> str:
     last, of = found.last_rounds, found.rounds
     over = f"all {of} rounds" if last == of else f"the last {last} of {of} rounds"
     if not found.common_users:
-        return f"Means over {over}, B against A; no user is in both runs"
+        return f"Means over {over}, B against A; no user is in both, so seeds are compared"
     users = max((metric.users for metric in found.metrics), default=0)
     return f"Means over {over}, B against A, the same {users:,} users"
 

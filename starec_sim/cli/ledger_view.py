@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 _EXAMPLE = 300
 """Characters of a failure's example that are printed at most."""
+_ENOUGH = 10
+"""With fewer calls than these, nothing is said about the share that could not be read."""
 _BUSY = 1.5
 """From this slowdown on, an estimate says that the machine is busy."""
 
@@ -51,6 +54,24 @@ def print_failures(ledger: Ledger) -> None:
             "prompts: raise its context (num_ctx, --max-model-len), or show the user less.",
             style="yellow",
         )
+    for policy in _seldom_read(ledger):
+        console().print(
+            f"\nWarning: most answers of {visible(policy)} could not be read. Hold it to the form: "
+            "`constrained: tags` for a model of this machine, `structured` for an endpoint; "
+            "`starec doctor POLICY` asks an endpoint whether it keeps to a schema.",
+            style="yellow",
+        )
+
+
+def _seldom_read(ledger: Ledger) -> list[str]:
+    """Return the policies of which half of the answers or more could not be read."""
+    calls, unread = Counter[str](), Counter[str]()
+    for entry in ledger.entries:
+        calls[entry.policy] += entry.calls
+    for failure in ledger.failures:
+        if failure.cause == "parsing":
+            unread[failure.policy] += failure.turns
+    return [policy for policy, count in unread.items() if count * 2 >= calls[policy] >= _ENOUGH]
 
 
 def print_failures_of(folder: Path) -> None:

@@ -145,7 +145,8 @@ def _write_bundle(options: ViewOptions, path: Path) -> Answer:
     if options.as_json:
         about = {"people": list(made.users), "left_out": made.left_out or None}
         return {"status": "finished", "bundle": str(path), "bytes": size, **about}
-    print(f"{path}  {size / 1e6:.1f} MB, with the steps of {len(made.users):,} people")
+    people = "one person" if len(made.users) == 1 else f"{len(made.users):,} people"
+    print(f"{path}  {size / 1e6:.1f} MB, with the steps of {people}")
     if made.left_out:
         print(made.left_out, file=sys.stderr)
     return None

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from starec_sim.glossary import metric_info
 from starec_sim.learning.episodes import TrainingTrial
 from starec_sim.learning.fidelity import audit_version
 from starec_sim.learning.rewards import Rewards, outcome_of
@@ -109,7 +110,10 @@ def _earned(reader: Reader, trial: RecordedTrial, user: int, rewards: Rewards) -
 
 def summary(metrics: UserMetrics) -> dict[str, dict[str, float]]:
     """Return the mean of each metric over users with its 95 % interval, as JSON values."""
-    return {name: _plain(interval_of(_samples(by_user))) for name, by_user in metrics.items()}
+    return {
+        name: _plain(interval_of(_samples(by_user), metric_info(name)))
+        for name, by_user in metrics.items()
+    }
 
 
 def changes(before: UserMetrics, after: UserMetrics) -> dict[str, dict[str, Any]]:
@@ -129,10 +133,11 @@ def changes(before: UserMetrics, after: UserMetrics) -> dict[str, dict[str, Any]
     for name in (name for name in after if name in before):
         users = after[name].keys() & before[name].keys()
         a, b = (_samples({user: each[name][user] for user in users}) for each in (after, before))
-        change = difference_of(a, b)
+        info = metric_info(name)
+        change = difference_of(a, b, info)
         changed[name] = {
-            "before": _plain(interval_of(b)),
-            "after": _plain(interval_of(a)),
+            "before": _plain(interval_of(b, info)),
+            "after": _plain(interval_of(a, info)),
             "change": _plain(change.interval),
             "p": change.p,
             "users": change.interval.n,

@@ -1,7 +1,7 @@
 """The evidence of the scripted reasoner: polarities of attributes, and the signals on a card.
 
 A polarity is a word that stands for a number. The balance of a candidate is the sum of these
-numbers. How much popularity, mean rating and `together` count are settings of the reasoner.
+numbers. How much each signal counts is a setting of the reasoner.
 """
 
 from __future__ import annotations
@@ -17,7 +17,12 @@ POLARITIES = {"adored": 3, "loved": 2, LIKED: 1, DISLIKED: -1, "hated": -2, "loa
 _WEAKER = {"loved": LIKED, "hated": DISLIKED}
 """Polarities that count once where the evidence may not count twice."""
 
-SIGNALS = {"seen by": "popularity", "mean rating": "rating", "liked together with": "together"}
+SIGNALS = {
+    "seen by": "popularity",
+    "mean rating": "rating",
+    "liked together with": "together",
+    "often follows": "follows",
+}
 """Fields of a card that are not attributes, and the setting that says how much each counts."""
 
 _SEEN_BY: tuple[dict[str, str], ...] = (
@@ -42,8 +47,8 @@ _NEUTRAL_STARS = 3.5
 """A mean rating that says nothing; also what an unreadable one counts as."""
 _RATED_WELL, _RATED_BADLY, _FAR = 3.8, 3.0, 0.3
 """From these stars on a mean rating says something, and twice as much `_FAR` beyond them."""
-_MOST_TOGETHER = 9
-"""The most that the signal `together` adds to a balance: one digit."""
+_MOST = 9
+"""The most that `together` or `follows` adds to a balance: one digit."""
 
 
 class Weighed(NamedTuple):
@@ -75,7 +80,7 @@ def limited(polarity: str, strength: int) -> str:
 
 
 def signal_evidence(
-    signals: Mapping[str, str], popularity: int, rating: int, together: int
+    signals: Mapping[str, str], popularity: int, rating: int, together: int, follows: int
 ) -> Iterator[tuple[str, str]]:
     """Yield what the signals of a card say, as pairs of a signal and a polarity or a number.
 
@@ -84,6 +89,7 @@ def signal_evidence(
         popularity: How much it counts how many have seen the item, 0 to 3.
         rating: How much the mean rating counts, 0 to 2.
         together: How much it counts how many liked items this one is liked together with, 0 to 3.
+        follows: How much it counts how many of the last items this one often follows, 0 to 3.
     """
     seen_by = signals.get("seen by", "")
     if polarity := _SEEN_BY[popularity].get(seen_by):
@@ -94,7 +100,8 @@ def signal_evidence(
         yield rated, limited("loved" if stars >= _RATED_WELL + _FAR else LIKED, rating)
     if rating and stars <= _RATED_BADLY:
         yield rated, limited("hated" if stars <= _RATED_BADLY - _FAR else DISLIKED, rating)
-    liked, _, _ = signals.get("liked together with", "").partition(" (")
-    if together and liked.isdecimal() and (count := int(liked[:3])):
-        number = round((1 + together) / 2 * math.log2(1 + count))
-        yield "together", f"+{min(number, _MOST_TOGETHER)}"
+    for field, weight in (("liked together with", together), ("often follows", follows)):
+        listed, _, _ = signals.get(field, "").partition(" (")
+        if weight and listed.isdecimal() and (count := int(listed[:3])):
+            number = round((1 + weight) / 2 * math.log2(1 + count))
+            yield SIGNALS[field], f"+{min(number, _MOST)}"

@@ -88,6 +88,8 @@ class ReasonerPolicy(TextPolicy):
     """How much the mean rating counts."""
     together: UpTo3 = 2
     """How much it counts how many of the liked items a candidate is liked together with."""
+    follows: UpTo3 = 2
+    """How much it counts how many of the last items a candidate often follows."""
     keeps: int = Field(default=28, ge=1)
     """Attributes in a summary, those met last; fewer where its words end before. With more of them
     a summary tells more, and follows a change of taste less (`experiments/07_memory`)."""
@@ -116,6 +118,7 @@ class ReasonerPolicy(TextPolicy):
             "seen by": self.popularity,
             "mean rating": self.rating,
             "liked together with": self.together,
+            "often follows": self.follows,
         }
         parts = [f"{SIGNALS[name]} {count}" for name, count in counts.items() if name in shown]
         return ", ".join([f"By {self.by} {self.attributes}", *parts])
@@ -175,7 +178,8 @@ class ReasonerPolicy(TextPolicy):
         if self.attributes:
             known = [(t, polarities[t]) for t in card_terms(attributes) if t in polarities]
             evidence = [(term, limited(polarity, self.attributes)) for term, polarity in known]
-        evidence += signal_evidence(signals, self.popularity, self.rating, self.together)
+        loud = (self.popularity, self.rating, self.together, self.follows)
+        evidence += signal_evidence(signals, *loud)
         return Weighed(label, evidence, sum(worth(polarity) for _, polarity in evidence))
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from starec_sim.glossary import metric_info
 from starec_sim.metrics import Interval, student_interval
 from starec_sim.population.calibration import CALLS, SECOND, TOKENS, USD
 from starec_sim.population.estimators import CalibratedMetric, CalibrationSample, calibrated
@@ -122,7 +123,11 @@ def _by_kind(trials: Sequence[_TrialValues]) -> dict[str, KindSummary]:
                     values[trial.kinds[user]][name].append(mean)
     return {
         kind: KindSummary(
-            users[kind], {name: student_interval(each) for name, each in values[kind].items()}
+            users[kind],
+            {
+                name: student_interval(each, metric_info(name).bounds)
+                for name, each in values[kind].items()
+            },
         )
         for kind in sorted(users)
     }

@@ -41,7 +41,11 @@ _PREFIX = "recorded_"
 _READERS = (*VIEWS, *(f"{_PREFIX}{name}" for name in CHUNK_VIEWS))
 """Views that may read the tables of the record."""
 _FORBIDDEN = ("load_extension", "fts3_tokenizer")
-_HIDDEN = re.compile(r"no such (column|table): (?:\w+\.)?(\w+)")
+_HIDDEN = re.compile(r"no such (column|table): (?:\w+\.)?(.+)")
+_QUOTED = re.compile(
+    r"""'(?:[^']|'')*'|`(?:[^`]|``)*`|\[[^\]]*\]|--[^\n]*|/\*.*?\*/|"((?:[^"]|"")*)\"""", re.DOTALL
+)
+"""Parts of a statement that are quoted or comments; the group is a name in double quotes."""
 
 
 class QueryLimits(NamedTuple):
@@ -142,7 +146,7 @@ def _authorize(
 
 
 def _fetch(db: sqlite3.Connection, sql: str, most: int) -> SqlResult:
-    cursor = db.execute(sql)
+    cursor = db.execute(_QUOTED.sub(_name_only, sql))
     if cursor.description is None:
         raise sqlite3.OperationalError("it is no SELECT")
     columns = [column[0] for column in cursor.description]
@@ -154,6 +158,17 @@ def _fetch(db: sqlite3.Connection, sql: str, most: int) -> SqlResult:
         rows.append([_plain(value) for value in row])
         size += sum(len(value) if isinstance(value, str) else 8 for value in rows[-1])
     return SqlResult(columns, rows, cut=False)
+
+
+def _name_only(part: re.Match[str]) -> str:
+    """Return a name in double quotes as one that SQLite never takes for a text.
+
+    Of a name that does not exist in double quotes, SQLite makes a text without a word.
+    """
+    if part[1] is None:
+        return part[0]
+    name = part[1].replace('""', '"').replace("`", "``")
+    return f"`{name}`"
 
 
 def _plain(value: Any) -> Any:
@@ -199,9 +214,11 @@ def _refused(error: BaseException, sql: str, limits: QueryLimits) -> RunError:
         )
     if unknown := _HIDDEN.search(said):
         names = VIEWS if unknown[1] == "table" else _columns_in(sql)
+        schema = "`starec sql RUN --schema` lists the views and their columns"
+        text = f"a text stands in single quotes: '{unknown[2]}'; "
         return RunError(
             f"there is no {unknown[1]} {unknown[2]}; {did_you_mean(unknown[2], names)}",
-            hint="`starec sql RUN --schema` lists the views and their columns",
+            hint=(text if f'"{unknown[2]}"' in sql else "") + schema,
         )
     return RunError(
         f"SQLite cannot read the query: {said}",

@@ -164,8 +164,9 @@ def ask_again(folder: Path, question: Question, allowed: bool) -> AskAnswer:
         with there:
             turns = run_coroutine(_ask(spec, question, at.seed, _expected(page, question)))
     answer = _answer(page, question, turns)
-    how = "as set" if question.temperature is None else f"at temperature {question.temperature:g}"
-    summary = f"asked {question.policy} {how} {answer.asked} times"
+    warm = question.temperature
+    how = "its own temperature" if warm is None else f"temperature {warm:g}"
+    summary = f"asked {question.policy} {answer.asked} times with {how}"
     if answer.distribution:
         most = answer.distribution[0]
         summary += f"; {most.count} times: {most.decision}"

@@ -93,7 +93,7 @@ class Comparison:
     world: str
     """In which way the worlds are the same, or differ."""
     common_users: int
-    """Users of a pair of seeds whose id is in both worlds, over all pairs."""
+    """Users of a pair of seeds who are in both worlds, over all pairs (decision 132)."""
     seeds: tuple[tuple[int, int], ...]
     """Seeds that are compared with each other."""
     rounds: int
@@ -138,8 +138,9 @@ def compare(
         window = report_window(read_run(folder_a).configuration, rounds)
         if after:
             window = range(min(after, rounds), rounds)
+        same_world, world, common_users = _world(pairs)
         samples = [
-            _samples(reader, [pair[n] for pair in trials], window)
+            _samples(reader, [pair[n] for pair in trials], window, by_user=common_users > 0)
             for n, reader in enumerate((a, b))
         ]
         first = min(
@@ -147,7 +148,6 @@ def compare(
             key=lambda found: found.at.round,
             default=None,
         )
-        same_world, world, common_users = _world(pairs)
         return Comparison(
             a=_info(side_a, pairs[0].worlds[0].users, pairs[0].worlds[0].items),
             b=_info(side_b, pairs[0].worlds[1].users, pairs[0].worlds[1].items),
@@ -188,15 +188,14 @@ def _info(side: Side, users: list[str], items: list[str]) -> SideInfo:
 
 def _with_common_users(pairs: Sequence[TrialPair]) -> Sequence[TrialPair]:
     """Return the pairs whose worlds share a user; all pairs where none does."""
-    common = [p for p in pairs if not set(p.worlds[0].users).isdisjoint(p.worlds[1].users)]
-    return common or pairs
+    return [pair for pair in pairs if pair.common] or pairs
 
 
 def _world(pairs: Sequence[TrialPair]) -> tuple[bool, str, int]:
     """Return whether the worlds are the same, what is different about them, and common users."""
     worlds = [pair.worlds for pair in pairs]
     users = [(a.users, b.users) for a, b in worlds]
-    common = sum(len(set(a) & set(b)) for a, b in users)
+    common = sum(len(pair.common) for pair in pairs)
     if all(a.digest == b.digest for a, b in worlds):
         return True, "the same users, histories and items", common
     parts = []
@@ -211,6 +210,8 @@ def _world(pairs: Sequence[TrialPair]) -> tuple[bool, str, int]:
         parts.append(f"{count_a:,} and {count_b:,} {what}{of}, {both:,} with the same id")
     if all(a == b for a, b in (*users, *items)):
         parts.append("but other profiles, histories, titles or attributes")
+    if not common and any(not set(a).isdisjoint(b) for a, b in users):
+        parts.append("but most users with the same id have other profiles: they are other people")
     return False, ", ".join(parts), common
 
 
@@ -286,15 +287,26 @@ def _in_full(values: Mapping[str, str], others: Mapping[str, str]) -> dict[str, 
 
 
 def _samples(
-    reader: Reader, trials: list[RecordedTrial], window: range
+    reader: Reader, trials: list[RecordedTrial], window: range, *, by_user: bool
 ) -> dict[str, MetricSamples]:
-    """Return the metrics of one side; trials are called by their number in the pairing."""
+    """Return the metrics of one side; trials are called by their number in the pairing.
+
+    Args:
+        reader: The record.
+        trials: The trials of the side.
+        window: The rounds over which means are taken.
+        by_user: Whether users are paired; else a metric has one value for each trial.
+    """
     numbers = {trial.number: str(n) for n, trial in enumerate(trials)}
-    of_users = queries.user_means(reader.db, list(numbers), window)
+    of_users = queries.user_means(reader.db, list(numbers), window) if by_user else {}
     of_seeds: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for trial, round, name, value in queries.round_metrics(reader.db, list(numbers)):
         if value is not None and round in window:
             of_seeds[name][numbers[trial]].append(value)
+    if not by_user:
+        for trial, number in numbers.items():
+            for name, means in queries.user_means(reader.db, [trial], window).items():
+                of_seeds[name][number] = list(means.values())
     samples = {}
     for name in {*of_users, *of_seeds}:
         seeds = {seed: sum(each) / len(each) for seed, each in of_seeds[name].items()}
@@ -306,7 +318,9 @@ def _metrics(
     a: Mapping[str, MetricSamples], b: Mapping[str, MetricSamples]
 ) -> tuple[MetricDifference, ...]:
     return tuple(
-        _metric(name, a[name], b[name], difference_of(b[name], a[name], _MOST_TESTED))
+        _metric(
+            name, a[name], b[name], difference_of(b[name], a[name], metric_info(name), _MOST_TESTED)
+        )
         for name in sorted(a.keys() & b.keys(), key=place)
         if a[name].values.keys() & b[name].values.keys() and not name.startswith(SECOND)
     )

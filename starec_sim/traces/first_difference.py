@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from starec_sim.answers import outcome
+from starec_sim.population.kinds import KIND
 from starec_sim.runs.comparable_steps import (
     ComparableStep,
     ComparableSteps,
@@ -73,6 +74,8 @@ class TrialPair:
         self._trial = trial_a
         self._rounds = min(trial_a.rounds, trial_b.rounds)
         self.worlds = read_world(a, trial_a), read_world(b, trial_b)
+        self.common = self._common_users()
+        """Ids of the users that both sides have."""
         self._digests = round_digests(a, trial_a), round_digests(b, trial_b)
         world_a, world_b = self.worlds
         self._items = list(world_a.items)
@@ -81,6 +84,23 @@ class TrialPair:
         kept = a.level == b.level == "everything"
         self._a = ComparableSteps(a, trial_a, world_a.users, with_turns=kept)
         self._b = ComparableSteps(b, trial_b, world_b.users, number, with_turns=kept)
+
+    def _common_users(self) -> frozenset[str]:
+        """Return the ids that both sides have; none if most of them name other people there.
+
+        Two generated worlds, or two datasets, can use the same ids for other people. Their
+        profiles tell, where there are any.
+        """
+        world_a, world_b = self.worlds
+        common = frozenset(world_a.users) & frozenset(world_b.users)
+        if world_a.digest == world_b.digest:
+            return common
+        of_a, of_b = (
+            {user.id: user.profile for _, user in reader.users(trial) if user.id in common}
+            for reader, trial in self._sides
+        )
+        others = sum(_contradict(of_a[user], of_b[user]) for user in common)
+        return frozenset() if 2 * others > len(common) else common
 
     def _rows_in_a(self, other: RecordedWorld) -> list[int]:
         """Return the row of each item of the other world; items that are new get new rows."""
@@ -96,11 +116,10 @@ class TrialPair:
 
         Users of one side alone are passed over if there are users of both.
         """
-        common = set(self.worlds[0].users) & set(self.worlds[1].users)
         for round in self._rounds_that_differ():
             a, b = self._a.round(round), self._b.round(round)
             for key in [*a, *(key for key in b if key not in a)]:
-                passed_over = common and key[0] not in common
+                passed_over = self.common and key[0] not in self.common
                 if not passed_over and self._may_differ(a.get(key), b.get(key)):
                     step_a, step_b = self._a.decoded(a.get(key)), self._b.decoded(b.get(key))
                     parts = _parts(step_a, step_b)
@@ -189,6 +208,15 @@ class TrialPair:
             slow, reason = step.gate
             return f"{'thinks again' if slow else 'goes on'}: {reason}"
         return _feedback(step.feedback, self._items)
+
+
+def _contradict(a: Mapping[str, object], b: Mapping[str, object]) -> bool:
+    """Return whether a trait that two profiles have differs; her kind belongs to the run.
+
+    >>> _contradict({"age": "31", "gender": "F"}, {"age": "31"})
+    False
+    """
+    return any(a[trait] != b[trait] for trait in a.keys() & b.keys() if trait != KIND)
 
 
 def _parts(a: ComparableStep | None, b: ComparableStep | None) -> list[Part]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +65,7 @@ class Viewer:
     def __post_init__(self) -> None:
         self._rows: dict[Path, tuple[object, RunRow]] = {}
         self._asking = threading.Lock()
+        self._spent_s = 0.0  # CPU seconds of all answers
 
     def app(self) -> Starlette:
         """Return the application."""
@@ -122,10 +124,13 @@ class Viewer:
         """Return an endpoint that reads in a thread; errors of users have the status 4xx."""
 
         def respond(request: Request) -> Response:
+            began = time.thread_time()
             try:
                 return JSONResponse(read(request))
             except StarecError as error:
                 return self._failure(request, error)
+            finally:
+                self._spent_s += time.thread_time() - began
 
         return respond
 
@@ -197,7 +202,8 @@ class Viewer:
                 state = RunState(self._run(name))
             except RunError as error:
                 return self._failure(request, error)
-        return StreamingResponse(events(state, self.stopping), media_type="text/event-stream")
+        told = events(state, self.stopping, lambda: self._spent_s)
+        return StreamingResponse(told, media_type="text/event-stream")
 
 
 class _ListState:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -15,32 +16,50 @@ from starec_sim.runs.reader import reading
 from starec_sim.runs.schema import FILE
 
 EVERY_S = 1.0
+SHARE = 0.03
+"""Of one processor's time, what pages that load again by themselves take from a run."""
 _ALIVE_EVERY = 15
 """Looks after which a comment is sent, so that a page that has gone is noticed."""
 
 
 async def events(
-    state: Callable[[], Any], stopping: Callable[[], bool], every_s: float = EVERY_S
+    state: Callable[[], Any],
+    stopping: Callable[[], bool],
+    spent_s: Callable[[], float] = lambda: 0.0,
+    every_s: float = EVERY_S,
+    clock: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[str]:
-    """Yield an event whenever a state has changed.
+    """Yield an event when a state has changed; pages then load again.
+
+    The next event waits until what was spent since the last one is `SHARE` of the time between
+    them: the page of a large run takes seconds to make. A change of a run's status is told at once.
 
     Args:
         state: Returns it; runs in a thread.
         stopping: Whether the server ends.
+        spent_s: CPU seconds that the server has spent on answers so far.
         every_s: How often the state is read.
+        clock: Returns the time in seconds.
     """
     before = await asyncio.to_thread(state)
+    told, spent = clock(), spent_s()
     looks = 0
     yield ": open\n\n"
     while not stopping():
         await asyncio.sleep(every_s)
         looks += 1
         now = await asyncio.to_thread(state)
-        if now != before:
-            before = now
+        due = spent_s() - spent <= SHARE * (clock() - told) or _status(now) != _status(before)
+        if now != before and due:
+            before, told, spent = now, clock(), spent_s()
             yield f"data: {json.dumps(now)}\n\n"
         elif looks % _ALIVE_EVERY == 0:
             yield ": nothing new\n\n"
+
+
+def _status(state: Any) -> Any:
+    """Return the status in the state of a run; None for the list of runs."""
+    return state.get("status") if isinstance(state, dict) else None
 
 
 class RunState:

@@ -22,7 +22,7 @@ pytestmark = [
         not (
             importlib.util.find_spec("langgraph_api") and importlib.util.find_spec("langgraph_cli")
         ),
-        reason="needs LangGraph's server: pip install 'starec-sim[studio]'",
+        reason="LangGraph's server is not installed; `make test-studio` installs it",
     ),
 ]
 PROXIES = ("http_proxy", "https_proxy", "all_proxy")

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
-from starec_environments.signals import Likes, Signals
+from starec_environments.signals import OwnItems, Signals
 from starec_sim.dataset import Interactions
 from starec_sim.errors import ConfigError
 from starec_sim.types import Item
 
-ALL = ["popularity", "rating", "together"]
+ALL = ["popularity", "rating", "together", "follows"]
 
 
 def interactions(*rows):
@@ -191,8 +191,43 @@ def test_the_bonds_named_are_the_strongest_by_shrunk_cosine(seed, data) -> None:
 
 def test_likes_are_kept_by_user_in_order() -> None:
     log = interactions((1, 5, 4), (0, 3, 5), (1, 2, np.nan), (1, 4, 3), (1, 0, 5), (3, 1, 5))
-    likes = Likes.in_log(log, 5)
+    likes = OwnItems.liked(log, 5)
     assert [likes.of(user).tolist() for user in range(5)] == [[3], [5, 2, 0], [], [1], []]
+
+
+# --- often follows --------------------------------------------------------------------------------
+
+
+def follows(signals, slate, met):
+    texts = signals.cards(slate, np.array(met[:0], int), np.array(met))
+    return [said(text, "often follows") for text in texts]
+
+
+def visits(*orders, times=20):
+    """A log in which so many users met items in each of these orders; they liked none."""
+    rows = []
+    for user in range(times * len(orders)):
+        rows += [(user, item, 1.0) for item in orders[user // times]]
+    return interactions(*rows)
+
+
+def test_an_item_names_what_is_met_shortly_before_it_and_not_after_it() -> None:
+    signals = fitted(["follows"], visits([0, 1, 2], [3, 4]), 5)
+    assert follows(signals, [1, 2], [0]) == ["1 (T0)", "1 (T0)"]
+    assert follows(signals, [2], [0, 1]) == ["2 (T1, T0)"], "one place before is nearer than two"
+    assert follows(signals, [0, 3, 4], [1, 2]) == [None, None, None]
+
+
+def test_only_the_last_five_different_items_count() -> None:
+    signals = fitted(["follows"], visits([0, 9], [1, 2, 3, 4, 5]), 10)
+    assert follows(signals, [9], [0, 1, 2, 3, 4]) == ["1 (T0)"]
+    assert follows(signals, [9], [0, 1, 2, 3, 4, 5]) == [None]
+    assert follows(signals, [9], [0, 1, 2, 3, 3, 4, 4]) == ["1 (T0)"]
+
+
+def test_what_is_met_again_at_once_does_not_follow_itself_nor_another_users_last_item() -> None:
+    signals = fitted(["follows"], visits([0, 0], [1]), 2)
+    assert follows(signals, [0, 1], [0, 1]) == [None, None]
 
 
 # --- in the environments -------------------------------------------------------------------------
@@ -218,14 +253,17 @@ def test_without_signals_a_card_is_the_catalogues(synthetic, build, use) -> None
 def test_the_signals_that_are_asked_for_are_shown_in_one_order_and_described(
     synthetic, build, use
 ) -> None:
-    world = build(use, synthetic, signals=["together", "popularity", "rating"])
-    assert world.describe()["signals"] == ["together", "popularity", "rating"]
+    world = build(use, synthetic, signals=["follows", "together", "popularity", "rating"])
+    assert world.describe()["signals"] == ["follows", "together", "popularity", "rating"]
     texts = [text for cards in first_cards(world).values() for text in cards.values()]
     assert all(" | seen by: " in text for text in texts)
     full = [text for text in texts if "mean rating" in text and "together" in text]
     assert full
     for text in full:
         assert text.index("seen by") < text.index("mean rating") < text.index("liked together")
+        if "often follows" in text:
+            assert text.index("liked together") < text.index("often follows")
+    assert any("often follows" in text for text in full)
     only = first_cards(build(use, synthetic, signals=["rating"]))
     assert not any("seen by" in t or "together" in t for c in only.values() for t in c.values())
 

@@ -115,6 +115,19 @@ class TestFigures:
         assert interval.high - interval.mean == pytest.approx(0.4968, rel=1e-3)
         assert interval.n == 3
 
+    def test_the_interval_of_a_share_over_seeds_ends_at_0_and_1(self, write):
+        run = write(
+            {
+                (arm, seed): [({}, {"coverage": value})]
+                for arm, values in {"main": (0.0, 0.2, 0.1), "all": (1.0, 0.8, 0.9)}.items()
+                for seed, value in enumerate(values)
+            }
+        )
+        found = summarise(run, None)
+        assert mean(found, "main", "coverage").low == 0.0
+        assert mean(found, "all", "coverage").high == 1.0
+        assert found.differences["all"]["coverage"].interval.high == 1.0
+
     def test_with_one_seed_a_figure_of_rounds_has_no_interval(self, write):
         run = write({("main", 0): [({}, {"coverage": 0.1}), ({}, {"coverage": 0.3})]})
         interval = mean(summarise(run, None), "main", "coverage")

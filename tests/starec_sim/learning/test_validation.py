@@ -9,6 +9,7 @@ from starec_sim import runner
 from starec_sim.cli.train_result import print_changes
 from starec_sim.events import RunEvents
 from starec_sim.experiment import Experiment
+from starec_sim.glossary import metric_info
 from starec_sim.learning.rewards import Rewards
 from starec_sim.learning.validation import changes, summary, user_metrics
 from starec_sim.report import MetricSamples, difference_of
@@ -61,9 +62,9 @@ def test_users_are_compared_with_themselves_in_any_order():
 def test_the_change_of_a_metric_is_the_difference_of_the_report():
     found = changes(BEFORE, AFTER)["ndcg@1"]
     a, b = (MetricSamples(each["ndcg@1"], {}, (), (), by_user=True) for each in (AFTER, BEFORE))
-    mean, low, high, _ = difference_of(a, b).interval
+    mean, low, high, _ = difference_of(a, b, metric_info("ndcg@1")).interval
     assert found["change"] == {"mean": mean, "low": low, "high": high}
-    assert found["p"] == difference_of(a, b).p
+    assert found["p"] == difference_of(a, b, metric_info("ndcg@1")).p
 
 
 def test_a_user_missing_in_one_validation_is_left_out_of_both():

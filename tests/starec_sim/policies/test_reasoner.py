@@ -262,8 +262,8 @@ def test_where_cards_carry_signals_it_reads_them_and_the_lexical_floor_does_not(
 
 
 def test_its_first_line_names_its_settings_and_can_be_read_back():
-    loud = ReasonerPolicy(by="habit", attributes=1, popularity=3, rating=0, together=2)
-    line = "By habit 1, popularity 3, rating 0, together 2"
+    loud = ReasonerPolicy(by="habit", attributes=1, popularity=3, rating=0, together=2, follows=1)
+    line = "By habit 1, popularity 3, rating 0, together 2, follows 1"
     assert loud.first_line() == line
     assert ReasonerPolicy.from_first_line(line) == loud
     assert loud.first_line(["mean rating"]) == "By habit 1, rating 0"

@@ -98,6 +98,20 @@ def test_nonsense_is_an_error_of_the_user(run, sql):
         query(run, sql, QueryLimits(seconds=1))
 
 
+def test_a_name_in_double_quotes_is_never_taken_for_a_text(run):
+    with pytest.raises(RunError, match="there is no column usr") as refused:
+        query(run, """SELECT count(*) FROM steps WHERE "usr" = 'u1'""")
+    assert "single quotes: 'usr'" in refused.value.hint
+    with pytest.raises(RunError, match="there is no column u1"):
+        query(run, 'SELECT count(*) FROM steps WHERE user = "u1"')
+    found = query(
+        run,
+        """SELECT "user" AS "a ""name" , 'say "x"' AS t -- "no name
+        FROM "steps" WHERE user = 'u1' /* "nor here */ LIMIT 1""",
+    )
+    assert (found.columns, found.rows) == (['a "name', "t"], [["u1", 'say "x"']])
+
+
 def test_the_command_prints_rows_and_the_schema(run, starec):
     sql = "SELECT user, COUNT(*) AS steps FROM steps GROUP BY user"
     status, out, _ = starec("sql", run, sql, "--json")

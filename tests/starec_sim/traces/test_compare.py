@@ -1,6 +1,7 @@
 """Two runs that differ in one known place are compared."""
 
 import json
+import shutil
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -17,6 +18,7 @@ from starec_sim.runs.open_record import read_only
 from starec_sim.runs.reader import Reader
 from starec_sim.runs.sql_console import QueryLimits, query
 from starec_sim.runs.store import Store
+from starec_sim.stored_summary import run_summary
 from starec_sim.tasks import FEED
 from starec_sim.traces.compare import compare
 from starec_sim.traces.sides import Choice
@@ -189,6 +191,41 @@ def test_runs_of_other_users_have_no_common_user(write):
     a, b = write("a"), write("b")
     rename(b, [0, 1, 2])
     assert compare(a, b).common_users == 0
+
+
+@pytest.mark.parametrize(
+    ("profile", "paired"), [('{"age": "71"}', False), ('{"hobby": "chess"}', True)]
+)
+def test_users_with_the_same_id_and_other_traits_are_not_paired(write, capsys, profile, paired):
+    a, b = write("a"), write("b")
+    rename(b, [9])  # nobody
+    for run, traits in ((a, '{"age": "25"}'), (b, profile)):
+        with closing(sqlite3.connect(run / "run.sqlite")) as db, db:
+            db.execute("UPDATE users SET profile = ?", (traits,))
+    found = compare(a, b)
+    assert found.common_users == (3 if paired else 0)
+    assert found.metrics and any(metric.by_user for metric in found.metrics) == paired
+    print_comparison(found)
+    out = capsys.readouterr().out
+    assert ("the same 3 users" in out) == paired
+    assert ("they are other people" in out) == (not paired)
+
+
+def test_of_other_people_a_seed_has_the_mean_over_its_users(feed, tmp_path):
+    other = shutil.copytree(feed, tmp_path / "other")
+    rename(other, range(20))
+    means = {metric.metric: metric.a for metric in compare(feed, other).metrics}
+    report = run_summary(feed, None).report.metrics["loop"]
+    assert means["satisfaction"] == pytest.approx(report["satisfaction"].interval.mean)
+    assert means["coverage"] == pytest.approx(report["coverage"].interval.mean)
+
+
+def test_metrics_of_fewer_users_say_so(feed, capsys):
+    found = compare(feed, feed)
+    fewer = [replace(found.metrics[0], users=5), *found.metrics[1:]]
+    print_comparison(replace(found, metrics=tuple(fewer)))
+    out = capsys.readouterr().out
+    assert f"{fewer[0].label}: 5 users, who have a value on both sides" in out
 
 
 def test_metrics_say_whether_users_or_seeds_are_paired(feed):

@@ -53,6 +53,11 @@ export function pValue(p: number | null | undefined): string {
   return p !== null && p !== undefined && p < 0.001 ? "< 0.001" : decimal(p);
 }
 
+/** How long a call took; those of a script take less than a millisecond. */
+export function seconds(value: number | null | undefined): string {
+  return value && value < 0.001 ? "< 0.001" : number(value);
+}
+
 export function percent(share: number | null | undefined): string {
   return share === null || share === undefined ? "–" : `${Math.round(share * 100)} %`;
 }

@@ -8,6 +8,8 @@ export interface Series {
   values: (number | null)[];
   low?: (number | null)[];
   high?: (number | null)[];
+  /** Where it stands in the legend of the page, which gives its colour; else its place in the chart. */
+  place?: number;
 }
 
 interface Props {
@@ -98,7 +100,8 @@ function draw(element: HTMLElement, { xs, series, height = 150 }: Props): uPlot 
   const lines: uPlot.Series[] = [{}];
   const data: (number | null)[][] = [xs];
   const bands: uPlot.Band[] = [];
-  series.forEach((each, index) => {
+  series.forEach((each, at) => {
+    const index = each.place ?? at;
     const stroke = colour(`--series-${index % COLOURS}`);
     const dash = DASHES[index % DASHES.length] ?? [];
     lines.push({ stroke, width: 1.75, dash, points: { show: xs.length < 16, size: 4, fill: stroke } });

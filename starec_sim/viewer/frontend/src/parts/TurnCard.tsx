@@ -1,5 +1,5 @@
 import { useId, useState } from "preact/hooks";
-import { money, number, sections, visible } from "../text";
+import { money, number, seconds, sections, visible } from "../text";
 import type { Turn } from "../types";
 import { LongText } from "./Text";
 import { TokenLine } from "./TokenLine";
@@ -13,7 +13,8 @@ export function TurnCard({ turn, open }: { turn: Turn; open: boolean }) {
         {turn.attempt > 0 && <span class="tag">repair</span>}{" "}
         <span class="quiet">
           {visible(turn.policy)} · {number(turn.tokens_in)} tokens in, {number(turn.tokens_out)} out ·{" "}
-          {number(turn.latency_s)} s · {money(turn.cost_usd)} · from {visible(turn.source)}
+          {seconds(turn.latency_s)} s{turn.cost_usd !== null && ` · ${money(turn.cost_usd)}`} · from{" "}
+          {visible(turn.source)}
           {turn.tries > 1 && ` · ${turn.tries} tries`}
         </span>
       </summary>

@@ -50,7 +50,12 @@ export function PopulationView({ run, route }: ViewProps) {
               ))}
             </div>
           </Part>
-          <Curves view={view} people={people} />
+          <Curves
+            view={view}
+            people={people}
+            arm={trial.arm}
+            exposed={run.seeds.length > 1 ? "the last round of the first seed" : "the last round"}
+          />
         </>
       )}
     </Await>
@@ -118,14 +123,23 @@ function heat(all: Trait[], metric: string, value: number | null | undefined): n
   return value === null || value === undefined || !span ? 0 : Math.round(((value - low) / span) * 4);
 }
 
-function Curves({ view, people }: { view: Population; people: PeopleLink }) {
+interface CurvesProps {
+  view: Population;
+  people: PeopleLink;
+  /** Of which left early are shown. */
+  arm: string;
+  /** What exposure is counted over, in words. */
+  exposed: string;
+}
+
+function Curves({ view, people, arm, exposed }: CurvesProps) {
   const charts = useMemo(() => {
     const percent = Array.from({ length: 101 }, (_, index) => index);
     const rounds = Math.max(0, ...view.drift.map((each) => each.rounds.length));
     return {
       lorenz: {
         title: "Exposure",
-        about: "share of impressions by % of items, least shown first",
+        about: `share of impressions in ${exposed} by % of items, least shown first`,
         xs: percent,
         series: [
           ...view.lorenz.map((each) => ({ name: each.arm, values: each.shares })),
@@ -134,25 +148,38 @@ function Curves({ view, people }: { view: Population; people: PeopleLink }) {
       },
       drift: {
         title: "Drift of tastes",
-        about: "from round 1",
+        about: "distance of what is watched from first likes, bits",
         xs: Array.from({ length: rounds }, (_, index) => index + 1),
         series: view.drift.map((each) => ({ name: each.arm, values: each.rounds })),
       },
       left: {
         title: "Left early",
-        about: "visits that ended because she left",
+        about: `visits of ${visible(arm)} that ended because she left`,
         xs: view.left.map((each) => each.round),
-        series: [{ name: "left", values: view.left.map((each) => each.users) }],
+        series: [
+          {
+            name: "left",
+            values: view.left.map((each) => each.users),
+            place: Math.max(
+              0,
+              view.lorenz.findIndex((each) => each.arm === arm),
+            ),
+          },
+        ],
       },
     };
-  }, [view]);
+  }, [view, arm, exposed]);
   const gini = view.lorenz.map((each) => `${visible(each.arm)} ${number(each.gini)}`).join(", ");
   return (
     <Part
       name="Over time"
       note={
         <>
-          {gini && <p>Gini of exposure: {gini}.</p>}
+          {gini && (
+            <p>
+              Gini of exposure in {exposed}: {gini}.
+            </p>
+          )}
           <Legend names={[...view.lorenz.map((each) => each.arm), "equal exposure"]} />
         </>
       }

@@ -13,8 +13,8 @@ export function Answers({ state, turn }: { state: "" | "asking" | Failure | AskA
   return (
     <>
       <p>
-        {count(state.asked, "answer")}, {state.failed} failed, {money(state.cost_usd)}. The decision on record
-        is marked.
+        {count(state.asked, "answer")}, {state.failed} failed
+        {state.cost_usd !== null && `, ${money(state.cost_usd)}`}. The decision on record is marked.
       </p>
       <table>
         <caption class="hidden">Decisions</caption>

@@ -15,7 +15,7 @@ export function Metrics({ view }: { view: Overview }) {
       name="Metrics"
       note={
         <>
-          <p>By round; bands are 95 % intervals over users.</p>
+          <p>By round; bands are 95 % intervals over {view.run.record === "metrics" ? "seeds" : "users"}.</p>
           {arms.length > 1 && <Legend names={arms} />}
         </>
       }

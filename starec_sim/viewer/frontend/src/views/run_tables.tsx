@@ -1,6 +1,6 @@
 import { stepHref } from "../api";
 import type { Column } from "../parts/Table";
-import { decimal, money, number, percent, visible } from "../text";
+import { decimal, money, number, percent, seconds, visible } from "../text";
 import type { Overview } from "../types";
 
 interface Total {
@@ -85,6 +85,8 @@ export const FUNNEL: Column<Funnel>[] = [
   { name: "left", head: "left early", about: "Visits that ended because she left", value: (row) => row.left },
 ];
 
+const secondsEach = (row: Calls) => (row.seconds === null ? null : row.seconds / Math.max(1, row.calls));
+
 export const CALLS: Column<Calls>[] = [
   { name: "arm", head: "arm", value: (row) => row.arm, filters: true },
   { name: "node", head: "node", value: (row) => row.node, filters: true },
@@ -95,7 +97,8 @@ export const CALLS: Column<Calls>[] = [
   {
     name: "seconds",
     head: "seconds each",
-    value: (row) => (row.seconds === null ? null : row.seconds / Math.max(1, row.calls)),
+    value: secondsEach,
+    cell: (row) => seconds(secondsEach(row)),
   },
   { name: "cost_usd", head: "cost", value: (row) => row.cost_usd, cell: (row) => money(row.cost_usd) },
   { name: "cache_hits", head: "from cache", value: (row) => row.cache_hits },
