@@ -1,13 +1,16 @@
 """Measure time and memory of a run against the number of its users, and resume the largest.
 
     python benchmarks/scale_population.py [--users 1000 10000 100000] [--rounds 10] [--kill]
-        [--plot docs/pictures/scale.png] [--json]
+        [--nano 0.01] [--beside 1000] [--plot docs/pictures/scale.png] [--json]
 
 Analytic users of a generated world (2,000 items) visit a feed with a popularity recommender, two
 pages of ten items at most, in cohorts of 1,024, with `record: decisions`. Each size is a run in a
 process of its own, from start of Python to report. `--kill` plays each size a second time: that
 process kills itself (SIGKILL) in the middle of a round, another one resumes the run, and the script
-fails unless the digests are equal. Give the sizes for which that is not too long.
+fails unless the digests are equal. Give the sizes for which that is not too long. `--nano` is the
+share of users whom the policy `nano` plays. `--beside 1000` plays a run of 1,000 users after each
+round, in a process of its own, and gives its mean `beside_us`: on a machine that does other things
+too, only the two compare.
 
 `cpu_us` is CPU time from the first visit to the last commit, for a visit. Memory is the peak of the
 process.
@@ -20,6 +23,7 @@ import json
 import os
 import resource
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -34,6 +38,7 @@ from starec_sim.experiment import Experiment
 from starec_sim.types import Visit
 
 ITEMS = 2_000
+BESIDE_ROUNDS = 3
 FEED = {
     "use": "feed",
     "recommender": "popularity",
@@ -48,10 +53,13 @@ class Meter(RunEvents):
 
     Args:
         kill_in: The round in the middle of whose visits the process is killed; None for none.
+        beside: Users of the run that is played after each round; 0 for none.
     """
 
-    def __init__(self, kill_in: int | None) -> None:
+    def __init__(self, kill_in: int | None, beside: int = 0) -> None:
         self.visits = self.steps = 0
+        self.beside_us: list[float] = []
+        self._beside = beside
         self.cpu_s = 0.0
         self._kill_in = kill_in
         self._kill_at = -1
@@ -75,12 +83,33 @@ class Meter(RunEvents):
         seconds, self._mark = now - self._mark, now
         self.cpu_s += seconds
         print(f"round {round + 1}: {seconds:.1f} s of CPU", file=sys.stderr, flush=True)
+        if self._beside:
+            with tempfile.TemporaryDirectory() as folder:
+                row = in_process(self._beside, BESIDE_ROUNDS, folder)
+            self.beside_us.append(row["cpu_us"])
+            self._mark = time.process_time()
 
 
-def play(users: int, rounds: int, folder: Path, kill_in: int | None) -> dict[str, Any]:
+def population(nano: float) -> dict[str, Any]:
+    """Return the settings of users of whom a share is played by `nano`, and the rest by formula."""
+    analytic = {"use": "analytic", "worth": "known"}
+    if not nano:
+        return {"agent": analytic}
+    kinds = {"analytic": {"share": 1 - nano, "agent": analytic}, "nano": {"share": nano}}
+    return {"population": kinds, "policies": {"fast": "nano", "slow": "nano"}}
+
+
+def play(
+    users: int,
+    rounds: int,
+    folder: Path,
+    kill_in: int | None,
+    nano: float = 0.0,
+    beside: int = 0,
+) -> dict[str, Any]:
     """Play a run in this process, or resume the one in the folder; return what it took."""
     begun = time.monotonic()
-    meter = Meter(kill_in)
+    meter = Meter(kill_in, beside)
     started = sorted(path for path in folder.iterdir() if path.is_dir() and not path.is_symlink())
     if started:
         result = runner.resume(started[0], meter)
@@ -92,7 +121,7 @@ def play(users: int, rounds: int, folder: Path, kill_in: int | None) -> dict[str
                 "runs_dir": str(folder),
                 "data": {"use": "synthetic", "users": users, "items": ITEMS},
                 "environment": FEED,
-                "agent": {"use": "analytic", "worth": "known"},
+                **population(nano),
                 "executor": {"use": "cohort", "size": 1024},
                 "record": "decisions",
             }
@@ -105,6 +134,7 @@ def play(users: int, rounds: int, folder: Path, kill_in: int | None) -> dict[str
         "visits": meter.visits,
         "steps": meter.steps,
         "cpu_us": 1e6 * meter.cpu_s / max(1, meter.visits),
+        **({"beside_us": statistics.mean(meter.beside_us)} if meter.beside_us else {}),
         "steps_per_cpu_s": meter.steps / meter.cpu_s if meter.cpu_s else 0.0,
         "all_cpu_s": time.process_time(),
         "wall_s": time.monotonic() - begun,
@@ -113,30 +143,40 @@ def play(users: int, rounds: int, folder: Path, kill_in: int | None) -> dict[str
     }
 
 
-def in_process(users: int, rounds: int, folder: str, kill_in: int | None = None) -> dict[str, Any]:
-    """Play a run in a new process; return nothing of one that killed itself."""
+def in_process(users: int, rounds: int, folder: str, **options: float | None) -> dict[str, Any]:
+    """Play a run in a new process; return nothing of one that killed itself.
+
+    Args:
+        users: Its users.
+        rounds: Its rounds.
+        folder: Where it is recorded.
+        **options: More options of this script, as `play` takes them.
+    """
     command = [sys.executable, __file__, "--alone", str(users), "--rounds", str(rounds)]
-    command += ["--folder", folder, *(["--kill-in", str(kill_in)] if kill_in is not None else [])]
+    command += ["--folder", folder]
+    for name, value in options.items():
+        if value is not None:
+            command += [f"--{name.replace('_', '-')}", str(value)]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
-    if kill_in is not None and done.returncode == -signal.SIGKILL:
+    if options.get("kill_in") is not None and done.returncode == -signal.SIGKILL:
         return {}
     done.check_returncode()
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 
-def measure(users: int, rounds: int, *, kill: bool) -> dict[str, Any]:
+def measure(users: int, rounds: int, nano: float, beside: int, *, kill: bool) -> dict[str, Any]:
     """Play a run of this size; with `kill` a second time, killed in its middle and resumed.
 
     Raises:
         SystemExit: The digest of the resumed run differs.
     """
     with tempfile.TemporaryDirectory() as folder:
-        row = in_process(users, rounds, folder)
+        row = in_process(users, rounds, folder, nano=nano, beside=beside)
     if kill:
         with tempfile.TemporaryDirectory() as folder:
-            in_process(users, rounds, folder, kill_in=rounds // 2)
-            row["resumed_digest"] = in_process(users, rounds, folder)["digest"]
+            in_process(users, rounds, folder, nano=nano, kill_in=rounds // 2)
+            row["resumed_digest"] = in_process(users, rounds, folder, nano=nano)["digest"]
         if row["resumed_digest"] != row["digest"]:
             raise SystemExit(f"{users} users: the digest after a kill and a resume differs")
     return row
@@ -150,9 +190,13 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
     with plot_style():
         figure = new_figure(7.0, 2.6)
         time_axes, memory_axes = figure.subplots(1, 2)
-        times = [row["cpu_us"] for row in rows]
+        beside = all("beside_us" in row for row in rows)
+        times = [row["cpu_us"] / (row["beside_us"] if beside else 1.0) for row in rows]
         time_axes.plot(users, times, marker="o")
-        time_axes.set(title="CPU time of a visit", xlabel="users", ylabel="microseconds")
+        title, unit = "CPU time of a visit", "microseconds"
+        if beside:
+            title, unit = "CPU time of a visit, relative", "that of the small run is 1"
+        time_axes.set(title=title, xlabel="users", ylabel=unit)
         time_axes.set(xscale="log", ylim=(0, 1.1 * max(times)))
         memory_axes.plot([count / 1000 for count in users], [row["peak_mib"] for row in rows])
         memory_axes.lines[0].set_marker("o")
@@ -165,6 +209,8 @@ def main() -> None:
     parser.add_argument("--users", type=int, nargs="+", default=[1_000, 10_000, 100_000])
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--kill", action="store_true", help="also kill and resume each size")
+    parser.add_argument("--nano", type=float, default=0.0, help="share of users played by nano")
+    parser.add_argument("--beside", type=int, default=0, help="users of a run after each round")
     parser.add_argument("--plot", type=Path, help="a .png file")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--alone", type=int, help=argparse.SUPPRESS)
@@ -172,11 +218,19 @@ def main() -> None:
     parser.add_argument("--kill-in", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.alone:
-        json.dump(play(options.alone, options.rounds, options.folder, options.kill_in), sys.stdout)
+        row = play(
+            options.alone,
+            options.rounds,
+            options.folder,
+            options.kill_in,
+            options.nano,
+            options.beside,
+        )
+        json.dump(row, sys.stdout)
         return
     rows = []
     for users in options.users:
-        rows.append(measure(users, options.rounds, kill=options.kill))
+        rows.append(measure(users, options.rounds, options.nano, options.beside, kill=options.kill))
         if not options.json:
             line = "  ".join(
                 f"{name} {value:,.1f}"

@@ -1,6 +1,6 @@
-"""Draw the pictures of docs/worlds.md from the experiments of experiments/09_worlds.
+"""Draw the pictures of docs/worlds.md from experiments/09_worlds and experiments/02_feedback_loop.
 
-Usage: python docs/world_pictures.py [shop music news short_video bubble]
+Usage: python docs/world_pictures.py [movies shop music news short_video bubble]
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from starec_sim.plot_style import COLOURS, new_figure, plot_style, save_figure
 from starec_sim.report import summarise
 
 METRICS = {
+    "movies": ["satisfaction", "diversity", "coverage"],
     "shop": ["revenue", "refunds", "net_revenue"],
     "music": ["liked_plays", "tired_share", "repeat_share"],
     "news": ["never_read", "age_read", "click_through"],
@@ -32,8 +33,17 @@ def main(wanted: Sequence[str]) -> None:
     """Draw the pictures that are named; all of them if none is."""
     with tempfile.TemporaryDirectory() as runs:
         for name in wanted or (*METRICS, "bubble"):
-            experiment = f"experiments/09_worlds/{name}.yaml"
-            draw(name, Path(starec_json("run", experiment, "--set", f"runs_dir={runs}")["run"]))
+            command = experiment(name)
+            run = starec_json("run", *command.split(), "--set", f"runs_dir={runs}")["run"]
+            draw(name, Path(run))
+
+
+def experiment(name: str) -> str:
+    """Return what `starec run` takes for the picture of a world."""
+    if name == "movies":
+        small = "--set data.users=80 --set data.items=600 --set replicates=1"
+        return f"experiments/02_feedback_loop --data synthetic {small}"
+    return f"experiments/09_worlds/{name}.yaml"
 
 
 def draw(name: str, run: Path) -> None:
@@ -43,7 +53,7 @@ def draw(name: str, run: Path) -> None:
         draw_bubble(run, picture)
     else:
         report = summarise(run, LAST_ROUNDS, METRICS[name])
-        plot_report(report, f"starec run experiments/09_worlds/{name}.yaml", picture)
+        plot_report(report, f"starec run {experiment(name)}", picture)
     make_smaller(picture)
 
 

@@ -195,11 +195,15 @@ class Builder:
 
     Args:
         with_models: Whether to build the models of policies; without them, only a replay works.
+        datasets: Those of another builder, which are not read again.
     """
 
-    def __init__(self, *, with_models: bool = True) -> None:
+    def __init__(
+        self, *, with_models: bool = True, datasets: dict[str, Dataset] | None = None
+    ) -> None:
         self._with_models = with_models
-        self._datasets: dict[str, Dataset] = {}
+        self.datasets: dict[str, Dataset] = {} if datasets is None else datasets
+        """Those that were read, by their spec as JSON."""
         self._policies: dict[str, Policy] = {}
         self._agents: dict[str, Agent] = {}
 
@@ -208,9 +212,9 @@ class Builder:
         if arm.dataset is None:
             return None
         key = json.dumps(arm.experiment.data, sort_keys=True)
-        if key not in self._datasets:
-            self._datasets[key] = arm.dataset.build().load()
-        return self._datasets[key]
+        if key not in self.datasets:
+            self.datasets[key] = arm.dataset.build().load()
+        return self.datasets[key]
 
     def agent(self, arm: Arm) -> Agent:
         """Return the agent of an arm; with kinds of users, one that plays each with its own."""
@@ -299,7 +303,7 @@ class Builder:
 
     def phrases(self) -> Iterator[str]:
         """Yield item cards and prompt templates, for the dictionary that compresses the record."""
-        for dataset in self._datasets.values():
+        for dataset in self.datasets.values():
             yield from map(card, dataset.items)
         for agent in self._agents.values():
             yield from agent.prompts().values()

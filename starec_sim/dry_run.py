@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from starec_sim.build import Builder
+from starec_sim.dataset import Dataset
 from starec_sim.environment import Environment
 from starec_sim.errors import ConfigError
 from starec_sim.events import RunEvents
@@ -104,12 +105,17 @@ def dry_run(experiment: Experiment, users: int, rounds: int, planned: int | None
     _check_alike(experiment, rounds)
     arms = experiment.resolve().values()
     if any(arm.kinds for arm in arms):
-        return _sum_of_arms([_dry_run_by_kind(arm, users, rounds, planned) for arm in arms])
+        builder = Builder()
+        return _sum_of_arms(
+            [_dry_run_by_kind(arm, users, rounds, planned, builder) for arm in arms]
+        )
     return _dry_run(experiment, users, rounds)
 
 
-def _dry_run(experiment: Experiment, users: int, rounds: int) -> DryRun:
-    """Do a dry run of an experiment whose users are of one kind."""
+def _dry_run(
+    experiment: Experiment, users: int, rounds: int, datasets: dict[str, Dataset] | None = None
+) -> DryRun:
+    """Do a dry run of an experiment whose users are of one kind; `datasets` are read already."""
     alone = {"replicates": 1, "budget": Budget(), "train": None, "tracing": False}
     if experiment.executor.has_workers:
         # CPU time is that of this process. Workers play visits in the same way.
@@ -123,7 +129,7 @@ def _dry_run(experiment: Experiment, users: int, rounds: int) -> DryRun:
         chosen.append(_FewVisitors(environment, users))
         return chosen[-1]
 
-    trials, watch = Trials(part, choose_few), _Stopwatch()
+    trials, watch = Trials(part, choose_few, datasets), _Stopwatch()
     trials.builder.versions()  # loads weights, which is no part of the time of a round
     phrases = trials.builder.phrases()
     with tempfile.TemporaryDirectory() as place:
@@ -151,22 +157,26 @@ def _dry_run(experiment: Experiment, users: int, rounds: int) -> DryRun:
     )
 
 
-def _dry_run_by_kind(arm: Arm, users: int, rounds: int, planned: int | None) -> DryRun:
+def _dry_run_by_kind(
+    arm: Arm, users: int, rounds: int, planned: int | None, builder: Builder
+) -> DryRun:
     """Do a dry run of each kind of users of an arm, and add them up by their shares.
 
-    A calibration adds visits of the costly kind, as many of all as it has users.
+    A calibration adds visits of the costly kind, as many of all as it has users. The datasets of
+    the builder are not read again.
     """
     if not arm.kinds:
-        return _dry_run(arm.experiment, users, rounds)
+        return _dry_run(arm.experiment, users, rounds, builder.datasets)
     experiment = arm.experiment
-    people = Builder().environment(arm, experiment.seed).users
+    people = builder.environment(arm, experiment.seed).users
     shares = _shares(experiment, people)
     runs, total, record_bytes = [], np.zeros(len(TrialCosts._fields)), 0.0
     for kind, of_kind in arm.kinds.items():
         if not shares[kind]:
             continue
         alike: dict[str, Any] = {"population": {}, "calibration": None}
-        part = _dry_run(of_kind.experiment.model_copy(update=alike), users, rounds)
+        of_kind_alone = of_kind.experiment.model_copy(update=alike)
+        part = _dry_run(of_kind_alone, users, rounds, builder.datasets)
         (costs,) = part.trials
         total += shares[kind] * np.array(costs)
         if (calibration := experiment.calibration) and kind == calibration.between[1]:

@@ -14,8 +14,10 @@ from starec_sim.experiment import Experiment
 from starec_sim.types import NODES
 from starec_sim.workers.start import answered_in_workers
 
-AT_REST_BYTES, AT_PEAK_BYTES = 6.8 * 1024, 13.6 * 1024
+AT_REST_BYTES, AT_PEAK_BYTES = 6.2 * 1024, 12.3 * 1024
 """Memory of a user between rounds, and in a round in which all visit (docs/performance.md)."""
+FEW_BYTES = 1 << 15
+"""Bytes of eight pages of a record. What a dry run adds is measured in pages."""
 WORKERS = (1, 2, 4, 8, 16, 32, 64, 128)
 """Numbers of workers for which the time is told."""
 
@@ -107,7 +109,7 @@ def plan_scale(experiment: Experiment, users: int, play: int = 64, rounds: int =
         record_bytes,
         parent_bytes,
         worker_bytes,
-        _warnings(experiment, record_bytes, parent_bytes),
+        _warnings(experiment, record_bytes, parent_bytes) + _coarse(measured.record_bytes, play),
         measured.users,
         measured.visits,
     )
@@ -139,6 +141,16 @@ def _warnings(experiment: Experiment, record_bytes: float, parent_bytes: float) 
             f"{bytes_text(memory)}: start the run on a larger one, or with fewer users"
         )
     return tuple(found)
+
+
+def _coarse(added_bytes: float, play: int) -> tuple[str, ...]:
+    """Return that a dry run added too little to a record for its size to be planned."""
+    if added_bytes >= FEW_BYTES:
+        return ()
+    return (
+        f"the dry run added {bytes_text(added_bytes)} to the record, which grows by pages of "
+        f"4 KiB, so the bytes of the record are not known: play more users, --play {8 * play}",
+    )
 
 
 def _existing(folder: Path) -> Path:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from starec_sim.agent import ChecksEnvironment
 from starec_sim.boundary import PluginBoundary, ships, watched_calls
 from starec_sim.build import Builder, apply_events, build_executor, prompt_hashes
+from starec_sim.dataset import Dataset
 from starec_sim.environment import Environment
 from starec_sim.errors import ConfigError, RunError, StarecError
 from starec_sim.events import RunEvents
@@ -52,6 +53,7 @@ class Trials:
         experiment: The experiment.
         choose_visitors: Called with the environment of each trial; returns the function that
             chooses the visitors of that trial, see `Simulation`.
+        datasets: Those that are read already, see `Builder`.
 
     Raises:
         StarecError: A part cannot be built.
@@ -61,6 +63,7 @@ class Trials:
         self,
         experiment: Experiment,
         choose_visitors: Callable[[Environment], ChooseVisitors] | None = None,
+        datasets: dict[str, Dataset] | None = None,
     ) -> None:
         self.experiment = experiment
         self.arms = experiment.resolve()
@@ -72,7 +75,7 @@ class Trials:
         self._replayed_rounds = experiment.gateway.replay_rounds if replay else None
         """Rounds of each trial that are replayed; None for all of them."""
         with_models = self.replayed is None or self._replayed_rounds is not None
-        self.builder = Builder(with_models=with_models)
+        self.builder = Builder(with_models=with_models, datasets=datasets)
         for arm in self.arms.values():
             self.builder.dataset(arm)
             for part in arm.all():

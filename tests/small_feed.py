@@ -26,6 +26,7 @@ def small_feed(folder, name, users, **changes):
             **{"page_size": 4, "pages": 2},
         },
         "policies": {"fast": "lexical", "slow": "lexical"},
+        "executor": "cohort",
         "runs_dir": folder,
     }
     return Experiment.model_validate({**values, **changes})

@@ -25,7 +25,12 @@ from starec_sim.boundary.call import (
 )
 from starec_sim.boundary.environment import CheckedEnvironment, checked_environment
 from starec_sim.boundary.values import BrokenContract
-from starec_sim.boundary.watch import InterruptedCall, interruption, watched_calls
+from starec_sim.boundary.watch import (
+    InterruptedCall,
+    PluginInterrupt,
+    interruption,
+    watched_calls,
+)
 
 __all__ = [
     "BrokenContract",
@@ -33,6 +38,7 @@ __all__ = [
     "CheckedEnvironment",
     "InterruptedCall",
     "PluginBoundary",
+    "PluginInterrupt",
     "build_checked",
     "cause",
     "checked_agent",

@@ -7,7 +7,8 @@ from functools import partial
 from typing import Any
 
 from starec_sim.agent import Agent, Call, CohortAgent, OpenAgent, RephrasedAgent
-from starec_sim.boundary.call import PluginBoundary, cause, complete, label_of
+from starec_sim.boundary.call import PluginBoundary, cause, complete, label_of, ships
+from starec_sim.boundary.handed_out import SAMPLED, check_unchanged, handed_text
 from starec_sim.boundary.observation import checked_decision
 from starec_sim.boundary.turn import checked_messages
 from starec_sim.boundary.values import BrokenContract, mapping, sequence, shown, text, whole_number
@@ -33,6 +34,8 @@ class CheckedAgent:
         self.plugin = plugin
         """The agent itself."""
         self._boundary = PluginBoundary("agent", plugin)
+        self._compared = 0
+        """Visits before and after which what the agent was given was compared."""
         self._boundary.check("", partial(complete, plugin, ("prompts", "visit"), _ATTRIBUTES))
         self.history_limit = self._boundary.check("", lambda: _history_limit(plugin))
 
@@ -48,13 +51,24 @@ class CheckedAgent:
     async def visit(self, call: Call) -> Visit:
         """Play a visit to its end and return it."""
         try:
-            return _checked_visit(call, await self.plugin.visit(call))
+            handed = self._handed([call])
+            visit = await self.plugin.visit(call)
+            if handed:
+                check_unchanged(handed, _given([call]))
+            return _checked_visit(call, visit)
         except (StarecError, InterruptedCall):
             raise
         except KeyboardInterrupt:
             raise interruption() from None
         except (Exception, SystemExit) as error:
             raise self._boundary.failure(error, "visit", _place(call)) from cause(error)
+
+    def _handed(self, calls: Sequence[Call]) -> str:
+        """Return what the first visits of an agent that does not ship leave as it is, as text."""
+        if self._compared >= _COMPARED or ships(type(self.plugin)):
+            return ""
+        self._compared += len(calls)
+        return handed_text(_given(calls))
 
     @property
     def label(self) -> str:
@@ -95,7 +109,10 @@ class CheckedAgent:
             told.add(call.user)
 
         try:
+            handed = self._handed(calls)
             played = sequence(await self.plugin.visits(calls, tell), "what was returned")
+            if handed:
+                check_unchanged(handed, _given(calls))
             if len(played) != len(calls):
                 raise BrokenContract(
                     f"returned {len(played)} visits for {len(calls)} calls",
@@ -158,6 +175,7 @@ class CheckedOpenAgent(CheckedAgent):
 
 
 _ATTRIBUTES = ("history_limit",)
+_COMPARED = 4
 
 
 def checked_agent(agent: Agent) -> CheckedAgent:
@@ -182,6 +200,13 @@ def _checked_visit(call: Call, visit: Any) -> Visit:
     take_passed = getattr(call.environment, "take_passed", None)
     passed = take_passed(call.user) if take_passed else {}
     return checked_visit(visit, call.user, call.round, len(call.environment.items), passed)
+
+
+def _given(calls: Sequence[Call]) -> Any:
+    """Return what a visit reads and does not change; all calls have the same world and notes."""
+    world, notes = calls[0].environment, calls[0].notes
+    memories = [call.memory for call in calls[:SAMPLED]]
+    return memories, notes, world.users[:SAMPLED], world.items[:SAMPLED]
 
 
 def _place(call: Call) -> str:

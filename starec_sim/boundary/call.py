@@ -18,6 +18,7 @@ from starec_sim.boundary.global_random import (
     global_random,
     moved_to,
 )
+from starec_sim.boundary.handed_out import check_unchanged, handed_text
 from starec_sim.boundary.memory_growth import MemoryGrowth, resident_bytes
 from starec_sim.boundary.values import BrokenContract
 from starec_sim.boundary.watch import (
@@ -37,8 +38,8 @@ _CALLERS = frozenset({*sys.stdlib_module_names, "langchain_core", "langgraph"})
 """Top packages whose objects call plug-ins and are none."""
 
 
-def ships(plugin: type) -> bool:
-    """Return whether a class is one of those that ship with starec-sim."""
+def ships(plugin: Any) -> bool:
+    """Return whether a class or function is one of those that ship with starec-sim."""
     return plugin.__module__.partition(".")[0] in SHIPPED
 
 
@@ -80,6 +81,7 @@ class PluginBoundary:
         place: Callable[[], str] = str,
         *,
         random: bool = False,
+        handed: Any = None,
     ) -> T:
         """Return what a method returns, checked.
 
@@ -89,12 +91,15 @@ class PluginBoundary:
             check: Takes what it returned; returns it with plain values.
             place: Returns the user and the round of the call, for messages.
             random: Whether to check that the global generators are left alone.
+            handed: What a plug-in that does not ship must leave as it is; None for nothing.
 
         Raises:
             ContractError: What it returned breaks the contract.
             PluginError: It raised an exception.
         """
         before = global_random() if random else None
+        compared = handed is not None and self._memory is not None  # not for one that ships
+        as_handed = handed_text(handed) if compared else ""
         resident = 0 if self._memory is None else resident_bytes()
         call = start_call(self._name, method, place)
         try:
@@ -103,6 +108,8 @@ class PluginBoundary:
                 self._memory.add(method, resident)
             if before is not None:
                 self._check_left_alone(before)
+            if compared:
+                check_unchanged(as_handed, handed)
             return check(value)
         except (StarecError, InterruptedCall):
             raise

@@ -20,6 +20,7 @@ from starec_sim.boundary.catalogue import (
 )
 from starec_sim.boundary.figures import checked_figures
 from starec_sim.boundary.first_rounds import FirstRounds
+from starec_sim.boundary.handed_out import SAMPLED
 from starec_sim.boundary.observation import (
     checked_decision,
     checked_feedback,
@@ -158,6 +159,7 @@ class CheckedEnvironment:
             self._checked_observation,
             lambda: self._which(user, steps),
             random=self._first_rounds.watches_generators(user, len(steps)),
+            handed=self._handed(steps) if watched else None,
         )
         if watched:
             self._first_rounds.observed(user, observation)
@@ -182,6 +184,7 @@ class CheckedEnvironment:
             lambda value: checked_feedback(value, observation, self._size.items),
             lambda: self._which(user, steps),
             random=self._first_rounds.watches_generators(user, len(steps)),
+            handed=self._handed((steps, observation, decision)) if watched else None,
         )
         if watched:
             self._first_rounds.responded(user, observation, decision, feedback)
@@ -217,6 +220,7 @@ class CheckedEnvironment:
             lambda value: checked_figures(value, self._own_metrics),
             self._when,
             random=first_rounds.active,
+            handed=visits[:SAMPLED] if first_rounds.active else None,
         )
         self._boundary.check(when, self._check_size)
         self._boundary.check(when, lambda: first_rounds.round_ended(visits, figures))
@@ -270,6 +274,10 @@ class CheckedEnvironment:
                 "sort the rows of the users",
             )
         return visitors
+
+    def _handed(self, arguments: Any) -> Any:
+        """Return what a call within a round leaves as it is."""
+        return arguments, self.plugin.users[:SAMPLED], self.plugin.items[:SAMPLED]
 
     def _when(self) -> str:
         return f"round {self._round + 1}"

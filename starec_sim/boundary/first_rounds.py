@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from starec_sim.boundary.call import PluginBoundary
+from starec_sim.boundary.draws import take_numpy_users
 from starec_sim.boundary.figures import checked_figures
 from starec_sim.boundary.global_random import global_random
 from starec_sim.boundary.observation import checked_feedback, checked_observation
@@ -124,7 +125,8 @@ class FirstRounds:
             return
         environment = self._boundary.plugin
         # LangGraph draws from `random` for ids, and engines from torch: only numpy's can be judged.
-        if global_random().numpy != self._random.numpy:
+        named = take_numpy_users()
+        if global_random().numpy != self._random.numpy and not named:
             who = "the agent or a policy" if self._drew else "the agent, a policy or the world"
             self._drew = True
             warnings.warn(

@@ -49,7 +49,7 @@ class _Stdout:
     def write(self, text: str) -> int:
         """Write a text, to stderr if it is a plug-in's."""
         frame = sys._getframe(1)
-        if not _is_plugin(frame):
+        if not is_plugin(frame):
             return self._stdout.write(text)
         code = frame.f_code
         if code.co_qualname not in self._named:
@@ -64,7 +64,7 @@ class _Stdout:
         return sys.stderr.write(text)
 
 
-def _is_plugin(frame: FrameType) -> bool:
+def is_plugin(frame: FrameType) -> bool:
     """Return whether code runs for a plug-in: the nearest caller that ships calls plug-ins."""
     printing = str(frame.f_globals.get("__name__", ""))
     if printing.partition(".")[0] in ("starec_sim", "rich"):

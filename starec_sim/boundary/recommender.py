@@ -50,7 +50,7 @@ class CheckedRecommender:
 
     def fit(self, log: Interactions) -> None:
         """Learn from a log, and forget everything learned before."""
-        self._boundary.call("fit", (log,), lambda value: None, random=True)
+        self._learn("fit", log)
 
     def recommend(
         self, users: IntArray, k: int, seen: csr_matrix, rng: np.random.Generator
@@ -62,6 +62,7 @@ class CheckedRecommender:
             lambda value: checked_slates(value, users, k, seen, self._n_items),
             lambda: f"{len(users)} users, k={k}",
             random=True,
+            handed=(users, seen),
         )
 
     def score(self, users: IntArray, items: IntArray) -> FloatArray:
@@ -72,11 +73,22 @@ class CheckedRecommender:
             lambda value: checked_scores(value, items),
             lambda: f"{len(users)} users, {items.shape[1]} items each",
             random=True,
+            handed=(users, items),
         )
 
     def observe(self, events: Interactions) -> None:
         """Update with new events between two fits."""
-        self._boundary.call("observe", (events,), lambda value: None, random=True)
+        self._learn("observe", events)
+
+    def _learn(self, method: str, log: Interactions) -> None:
+        self._boundary.call(
+            method,
+            (log,),
+            lambda value: None,
+            lambda: f"a log of {len(log.users)} events",
+            random=True,
+            handed=log,
+        )
 
     def state(self) -> Mapping[str, NDArray[Any]]:
         """Return everything that `restore` needs."""

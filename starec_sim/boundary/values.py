@@ -62,10 +62,11 @@ def value_text(value: Any) -> str:
     >>> value_text({"b": (1, float("nan")), "a": np.array([2])})
     '{"a": ["int64", [2]], "b": [1, NaN]}'
     """
-    return json.dumps(value, default=_plain_value, sort_keys=True)
+    return json.dumps(value, default=plain_value, sort_keys=True)
 
 
-def _plain_value(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
+    """Return a value as JSON can write it: the `default` of `json.dumps`."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = [field.name for field in dataclasses.fields(value)]
         return {name: getattr(value, name) for name in names}

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from starec_sim.boundary.draws import draws_named
 from starec_sim.boundary.printed import prints_named
 
 TOLD_AFTER_S = 30.0
@@ -25,12 +26,16 @@ TOLD_AFTER_S = 30.0
 _TICK_S = 0.5
 
 
-class InterruptedCall(Exception):  # noqa: N818 - it becomes a KeyboardInterrupt
+class InterruptedCall(Exception):  # noqa: N818 - it becomes a PluginInterrupt
     """Ctrl-C ended the call of a plug-in.
 
     A `KeyboardInterrupt` in a task ends the event loop at once and leaves other tasks unfinished.
-    This exception ends the task; `watched_calls` raises `KeyboardInterrupt` when all have ended.
+    This exception ends the task; `watched_calls` raises `PluginInterrupt` when all have ended.
     """
+
+
+class PluginInterrupt(KeyboardInterrupt):
+    """Ctrl-C ended the call of a plug-in, which did not return by itself."""
 
 
 class RunningCall(NamedTuple):
@@ -61,7 +66,7 @@ def interruption() -> BaseException:
     """Return what to raise in place of a `KeyboardInterrupt` in a call."""
     global _interrupted
     _interrupted = _watched
-    return InterruptedCall() if _watched else KeyboardInterrupt()
+    return InterruptedCall() if _watched else PluginInterrupt()
 
 
 def start_call(plugin: str, method: str, place: Callable[[], str]) -> RunningCall:
@@ -91,10 +96,11 @@ def watched_calls() -> Iterator[None]:
 
     A call that runs for long is named on stderr. If the running task is cancelled, as by Ctrl-C,
     and the loop is blocked, the main thread is interrupted. Without a loop, Ctrl-C interrupts the
-    call itself. What plug-ins print goes to stderr.
+    call itself. What plug-ins print goes to stderr, and what
+    draws from a global random generator is named.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C ended a call.
+        PluginInterrupt: Ctrl-C ended a call.
     """
     global _watching, _watched, _interrupted
     if _watching:  # by a block around this one
@@ -109,10 +115,12 @@ def watched_calls() -> Iterator[None]:
     thread.start()
     _watching, _watched = True, loop is not None
     try:
-        with prints_named():
+        with prints_named(), draws_named():
             yield
-    except InterruptedCall:
-        raise KeyboardInterrupt from None
+    except (InterruptedCall, asyncio.CancelledError):
+        if not _interrupted:  # Ctrl-C, and no call of a plug-in was in its way
+            raise
+        raise PluginInterrupt from None
     finally:
         _watching = _watched = _interrupted = False
         watcher.done.set()

@@ -113,7 +113,7 @@ class AgentPlay:
         def played(call: Call) -> Visit:
             return run_coroutine(self.checked.visit(call))
 
-        handed = (call.memory, call.notes, call.person)
+        handed = (call.memory, call.notes, call.environment.users, call.environment.items)
         visit = self.watch.call(place, played, call, handed=handed)
         self._check_memory(place, call, visit)
         asked = self.policies.asked[before:]

@@ -8,12 +8,20 @@ from typing import Any
 
 from starec_sim.answers import labelled, read_decision, read_summary
 from starec_sim.boundary import PluginBoundary
-from starec_sim.checks.target import CallPlace, CallWatch, CheckTarget, Journal, compare, shortened
+from starec_sim.boundary.handed_out import shortened
+from starec_sim.checks.target import CallPlace, CallWatch, CheckTarget, Journal, compare
 from starec_sim.errors import ContractError, StarecError
 from starec_sim.executors.event_loop import run_coroutine
-from starec_sim.policies.abilities import Bounded, Closeable, DeclaresCost, Openable, Seeded
+from starec_sim.policies.abilities import (
+    Abilities,
+    Bounded,
+    Closeable,
+    DeclaresCost,
+    Openable,
+    Seeded,
+)
 from starec_sim.tasks import FEED, RANKING, Task
-from starec_sim.types import Messages, Observation
+from starec_sim.types import ExpectedAnswer, Messages, Observation
 
 _CARDS = ('"Red" | genre: Crime', '"Green" | genre: Poetry', '"Blue" | genre: Travel')
 _HISTORY = '<history>\n5 stars: "Old" | genre: Poetry\n2 stars: "Older" | genre: Crime\n</history>'
@@ -49,6 +57,12 @@ QUESTIONS: dict[str, Messages] = {
     ),
 }
 """A question of each kind, in the form of `starec_sim.answers`."""
+EXPECTED = {
+    "ranking": ExpectedAnswer("tags", ("ranking",), len(_CARDS), RANKING),
+    "feed": ExpectedAnswer("tags", ("actions", "next"), len(_CARDS), FEED),
+    "reflection": ExpectedAnswer("tags", ("preferences",), words=60),
+}
+"""What each answer has to hold, for policies that can be held to it."""
 
 
 class PolicyPlay:
@@ -69,6 +83,7 @@ class PolicyPlay:
         self.watch = CallWatch(target, self.plugin)
         self.journal: Journal = {}
         self.options: dict[str, Any] = {}
+        self.held = Abilities(self.plugin).takes_expected
         if isinstance(self.plugin, Seeded) and self.plugin.seeded:
             self.options["seed"] = _SEED
 
@@ -94,7 +109,8 @@ class PolicyPlay:
             PluginError: The policy raised an exception.
         """
         try:
-            message = await self.plugin.ainvoke(list(QUESTIONS[what]), **self.options)
+            held = {"expected": EXPECTED[what]} if self.held else {}
+            message = await self.plugin.ainvoke(list(QUESTIONS[what]), **self.options, **held)
         except StarecError:
             raise
         except Exception as error:
@@ -211,7 +227,7 @@ def abilities(target: CheckTarget) -> str:
             f"is {play.plugin.costs_nothing!r}; it must be True or False",
             "write costs_nothing: ClassVar[bool] = True",
         )
-    return ", ".join(sorted(play.options))
+    return ", ".join((*sorted(play.options), *(["expected"] if play.held else [])))
 
 
 def called(target: CheckTarget) -> tuple[Any, Journal]:

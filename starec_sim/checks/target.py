@@ -11,13 +11,11 @@ from typing import Any, NamedTuple, TypeVar
 
 from starec_sim.boundary import PluginBoundary
 from starec_sim.boundary.global_random import changed_generators, global_random
-from starec_sim.boundary.values import BrokenContract, value_text
+from starec_sim.boundary.handed_out import changed, first_difference, handed_text, shortened
+from starec_sim.boundary.values import BrokenContract
 from starec_sim.errors import StarecError
 
 T = TypeVar("T")
-
-MAX_SHOWN = 200
-"""Characters of a value in a message."""
 
 
 class CallPlace(NamedTuple):
@@ -119,14 +117,14 @@ class CallWatch:
             with contextlib.redirect_stdout(io.StringIO()):
                 return method(*arguments)
         handed = arguments if handed is None else handed
-        before, random = value_text(handed), global_random()
+        before, random = handed_text(handed), global_random()
         out, started = io.StringIO(), time.perf_counter()
         try:
             with contextlib.redirect_stdout(out):
                 return method(*arguments)
         finally:
             self.seconds.setdefault(place.method, []).append(time.perf_counter() - started)
-            self._note(place, out.getvalue(), random, before, value_text(handed))
+            self._note(place, out.getvalue(), random, before, handed_text(handed))
 
     def _note(self, place: CallPlace, printed: str, random: Any, before: str, after: str) -> None:
         if printed and self.printed is None:
@@ -144,11 +142,8 @@ class CallWatch:
                     _DRAW[self.target.kind],
                 )
         if before != after and self.changed is None:
-            self.changed = self.fault(
-                place,
-                f"changed what it was given: {first_difference(before, after)}",
-                "copy what you change: list(steps), dict(mapping), array.copy()",
-            )
+            broken = changed(before, after)
+            self.changed = self.fault(place, broken.what, broken.hint)
 
     def fault(self, place: CallPlace, what: str, hint: str) -> StarecError:
         """Return the error that names the plug-in and the call."""
@@ -174,30 +169,6 @@ _DRAW = {
     "dataset": "draw from np.random.default_rng(seed), with a seed from the settings",
     "reward": "a reward depends on its outcome only: draw nothing",
 }
-
-
-def shortened(text: str) -> str:
-    """Return text as a message repeats it."""
-    return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
-
-
-def first_difference(before: str, after: str) -> str:
-    """Return two texts from shortly before the place where they part.
-
-    >>> first_difference("a, b, c", "a, b, d")
-    'a, b, d; before it was a, b, c'
-    """
-    before, after = before.replace('\\"', '"'), after.replace('\\"', '"')
-    same = next(
-        (n for n, (a, b) in enumerate(zip(before, after, strict=False)) if a != b),
-        min(len(before), len(after)),
-    )
-    start = max(0, same - 40)
-    dots = "…" if start else ""
-    return (
-        f"{shortened(dots + after[start : same + 60])}; before it was "
-        f"{shortened(dots + before[start : same + 60])}"
-    )
 
 
 def compare(

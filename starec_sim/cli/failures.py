@@ -6,6 +6,7 @@ import shlex
 import sys
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+from starec_sim.boundary import PluginInterrupt
 from starec_sim.cli.unfinished import UnfinishedError
 from starec_sim.cli.usage_errors import UsageError, usage_message
 from starec_sim.errors import PausedError, StarecError, import_problem, os_hint
@@ -46,7 +47,8 @@ def failure_of(error: BaseException) -> Failure:
     if isinstance(error, UnfinishedError):
         status, answer = failure_of(error.cause)
         if status == STOPPED and error.run is not None:
-            answer = answer | {"hint": f"starec resume {shlex.quote(error.run)}"}
+            mended = " --allow-changed-code" if isinstance(error.cause, PluginInterrupt) else ""
+            answer = answer | {"hint": f"starec resume {shlex.quote(error.run)}{mended}"}
         return Failure(status, answer | {"run": error.run})
     if isinstance(error, KeyboardInterrupt):
         return stopped()

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from starec_sim.boundary import PluginInterrupt
 from starec_sim.cli.text import program, resume_command
 from starec_sim.errors import (
     MEND,
@@ -96,6 +97,8 @@ def how_to_resume(kind: str, folder: str | None, error: BaseException) -> str:
         isinstance(reason, PolicyError) and reason.hint == MEND
     ):
         go_on, options = "Mend the plug-in, then go on with", "--allow-changed-code"
+    elif isinstance(error, PluginInterrupt):
+        go_on, options = "If you mend the plug-in, go on with", "--allow-changed-code"
     elif isinstance(error, ConfigError):
         # A resume has the settings that the run began with, so it alone would fail again.
         go_on = "If you change something else than the settings, go on with"

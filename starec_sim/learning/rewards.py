@@ -17,7 +17,8 @@ import numpy as np
 
 from starec_sim import plugins
 from starec_sim.answers import thought
-from starec_sim.boundary import PluginBoundary, cause
+from starec_sim.boundary import PluginBoundary, cause, ships
+from starec_sim.boundary.handed_out import check_unchanged, handed_text
 from starec_sim.boundary.values import finite_number
 from starec_sim.errors import ConfigError, ContractError, StarecError, did_you_mean
 from starec_sim.plugin_hints import OWN_FUNCTION
@@ -183,6 +184,7 @@ class Rewards:
     ) -> None:
         self._weights, self._people = dict(weights), people
         self._components = {name: _component(name, at) for name in weights}
+        self._has_others = not all(map(ships, self._components.values()))
         if ratings_like_people in self._components.values() and not people:
             raise ConfigError(
                 f"{at}: ratings_like_people compares with the stars that people gave, and there "
@@ -201,14 +203,18 @@ class Rewards:
             ContractError: A component failed, or returned what is not a finite number.
         """
         outcome, values = replace(outcome, people=self._people), {}
+        given = handed_text(outcome) if self._has_others else ""
         for name, component in self._components.items():
             try:
                 values[name] = _finite(component(outcome))
+                if given:
+                    check_unchanged(given, outcome)
             except StarecError:
                 raise
             except (Exception, SystemExit) as error:
                 failure = PluginBoundary("reward", component).failure(error, "", who)
-                raise ContractError(failure.message, hint=_HINT) from cause(error)
+                hint = getattr(error, "hint", "") or _HINT
+                raise ContractError(failure.message, hint=hint) from cause(error)
         return sum(self._weights[name] * value for name, value in values.items()), values
 
 

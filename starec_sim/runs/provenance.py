@@ -55,6 +55,12 @@ def provenance() -> Provenance:
 
 def package_versions() -> dict[str, str]:
     """Return the installed versions of the packages that results may depend on."""
+    return dict(_versions())
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """Read them once, which takes some milliseconds for each: every run and worker names them."""
     versions = {}
     for package in _PACKAGES:
         try:

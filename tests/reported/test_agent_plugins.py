@@ -88,6 +88,20 @@ def test_an_agent_that_draws_from_a_global_generator_is_warned_about(tmp_path):
         np.random.rand()
         return drink(user, round, observation)
 
+    said = r"decide \(test_agent_plugins.py:\d+\) calls numpy.random.rand, a global generator"
+    with pytest.warns(ContractWarning, match=said) as warned:
+        play_shop(tmp_path, agent=ScriptedAgent(decide), rounds=1)
+    assert len(warned) == 1
+    assert np.random.rand.__self__ is np.random.mtrand._rand, "numpy is as it was"
+
+
+def test_a_global_generator_that_was_used_by_a_function_taken_before_is_warned_about(tmp_path):
+    draw = np.random.rand
+
+    def decide(user, round, observation):
+        draw()
+        return drink(user, round, observation)
+
     with pytest.warns(ContractWarning, match=r"numpy.random was used while the visits of round 1"):
         play_shop(tmp_path, agent=ScriptedAgent(decide), rounds=1)
 
@@ -97,3 +111,25 @@ def test_a_history_limit_of_zero_would_keep_everything_and_is_refused(tmp_path):
     agent.history_limit = 0
     with pytest.raises(ContractError, match="history_limit is 0; it must be at least 1"):
         play_shop(tmp_path, agent=agent)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda call: call.environment.items[2].attributes.update(kind=("free",)), '"free"'),
+        (lambda call: call.person.profile.update(mood="happy"), '"happy"'),
+        (lambda call: call.notes.update({3: "splendid"}), '"splendid"'),
+    ],
+    ids=["items", "users", "notes"],
+)
+def test_an_agent_that_changes_what_everybody_reads_is_named(tmp_path, change, said):
+    def changes(visit, call):
+        change(call)
+        return visit
+
+    with pytest.raises(
+        ContractError, match=r"visit\(user u\d, round 1\): changed what it was gi"
+    ) as raised:
+        play_shop(tmp_path, agent=Visiting(changes))
+    assert said in raised.value.message
+    assert raised.value.hint.startswith("copy what you change")

@@ -7,6 +7,7 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from starec_sim import plugins
+from starec_sim.dataset import Interactions
 from starec_sim.errors import ContractError, StarecError
 from starec_sim.learning.rewards import AnswerOutcome, Rewards
 from starec_sim.tasks import FEED
@@ -66,6 +67,34 @@ def test_what_a_recommender_does_wrong_is_named(tmp_path, what, said):
         recommender.recommend(np.arange(2), 3, seen, np.random.default_rng(0))
     assert raised.value.message.startswith("recommender mine.py:Mine, recommend(2 users, k=3): ")
     assert re.search(r" \(mine.py:\d+\)$", raised.value.message)
+
+
+def test_a_recommender_that_centres_the_ratings_of_the_log_in_place_is_named(tmp_path):
+    text = RECOMMENDER.replace(
+        "def fit(self, log): pass", "def fit(self, log): log.ratings[:] -= 3"
+    )
+    (tmp_path / "mine.py").write_text(text.replace("WHAT", "None"))
+    plugin = plugins.configure("recommenders", {"use": f"{tmp_path / 'mine.py'}:Mine"}, "r")
+    recommender = plugin.build(n_users=2, n_items=9, seed=0)
+    rows = np.zeros(100, np.int64)
+    log = Interactions(rows, rows, np.full(100, 4.0), rows)
+    with pytest.raises(ContractError, match=r"fit\(a log of 100 events\): changed .*ratings"):
+        recommender.fit(log)
+
+
+def test_a_reward_that_changes_what_other_rewards_read_is_named(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "def kind(outcome):\n    outcome.feedback.reward['sales'] = 9.0\n    return 1.0\n"
+    )
+    rewards = Rewards({f"{tmp_path / 'mine.py'}:kind": 1.0, "sales": 1.0})
+    shown = Observation(FEED, (0,), ("Tea",))
+    outcome = AnswerOutcome(
+        "fast", "", True, shown, Decision(), Feedback((), reward={"sales": 2.0})
+    )
+    with pytest.raises(ContractError, match="changed what it was given") as raised:
+        rewards.of(outcome, "user u1, round 1")
+    assert raised.value.message.startswith("reward mine.py:kind, user u1, round 1: ")
+    assert raised.value.hint.startswith("copy what you change")
 
 
 def test_scores_that_cannot_be_compared_are_refused(tmp_path):

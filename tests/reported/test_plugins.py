@@ -330,6 +330,26 @@ AT_PAGE = r"{}\(user u0, round 1, page 1\)"
             id="restore that sets nothing",
         ),
         pytest.param(
+            """
+            def respond(self, user, steps, observation, decision):
+                self.items[1].attributes["kind"] = ("sold out",)
+                return super().respond(user, steps, observation, decision)
+            """,
+            r"respond\(user u0, round 1, page 1\)",
+            r"changed what it was given: .*sold out",
+            id="respond changes an item",
+        ),
+        pytest.param(
+            """
+            def end_round(self, visits):
+                visits[0].steps[0].feedback.reward["sales"] = 99.0
+                return super().end_round(visits)
+            """,
+            r"end_round\(round 1\)",
+            r"changed what it was given: .*99.0",
+            id="end_round changes a reward",
+        ),
+        pytest.param(
             "def state(self): return {'menu': np.array([{'price': 3}], dtype=object)}",
             r"state\(round 1\)",
             'the state "menu" is an array of object',

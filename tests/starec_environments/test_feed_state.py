@@ -83,7 +83,7 @@ def test_a_restored_feed_goes_on_like_one_that_was_not_interrupted(
     }
     whole = build("feed", synthetic, **settings)
     history = [whole.history(user) for user in range(len(whole.users))]
-    for round in range(5):
+    for round in range(4):
         restored = build("feed", synthetic, **settings)
         restored.restore(through_a_file(whole.state()))
         (expected,) = play(whole, [round])

@@ -65,9 +65,9 @@ def test_leaving_counts_as_leaving_even_on_the_last_page_and_tired(make, build) 
 @pytest.mark.slow
 def test_moods_change_who_visits(make, build, play) -> None:
     def visitors(stars, decide):
-        dataset = equal_items(make, stars, n_users=400, n_items=300)
+        dataset = equal_items(make, stars, n_users=150, n_items=300)
         environment = build("feed", dataset, recommender="popularity", activity=0.5, loyalty=0.4)
-        return [len(visits) / 400 for visits in play(environment, range(5), decide)]
+        return [len(visits) / 150 for visits in play(environment, range(5), decide)]
 
     happy, cross, bored = (
         visitors(stars, decide)

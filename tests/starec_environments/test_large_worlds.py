@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
+from starec_environments.datasets import world
 from starec_environments.datasets.world import Tastes
 from starec_environments.feed import FeedEnvironment
 from starec_environments.recommenders.neighbours import EASE
@@ -16,7 +17,7 @@ from starec_sim.progress import progress_listener
 from starec_sim.rng import Streams
 from starec_sim.types import Action, Decision, Item, Step, User, Verdict, Visit
 
-USERS, ITEMS, EACH = 10_000, 5_000, 4
+USERS, ITEMS, EACH = 20_000, 2_000, 3
 BYTES = 2 * USERS * ITEMS
 """Of an array of (users, items) with two bytes for each pair; numbers have four or eight."""
 
@@ -78,17 +79,19 @@ def test_a_round_of_many_users_makes_no_array_of_users_and_items(recommender):
     assert peak < BYTES
 
 
-def test_the_tastes_of_users_are_drawn_when_they_are_asked_for():
+def test_the_tastes_of_the_first_users_are_kept_and_those_of_others_are_drawn_again(monkeypatch):
+    monkeypatch.setattr(world, "KEPT_BYTES", 6 * 2 * 10)  # two weights of six users
     asked = []
 
     def draw(user):
         asked.append(user)
-        return np.full(3, float(user))
+        return np.array([0.0, user + 1, 0.0, -2.0]) if user % 2 else np.array([user + 1, 0, 0, 0.5])
 
-    tastes = Tastes(draw, n_values=2**21)  # two users are kept
-    for user in (5, 5, 6, 7, 5):
-        assert tastes.of(user).tolist() == [user] * 3
-    assert asked == [5, 6, 7, 5]
+    tastes = Tastes(draw, n_users=9, n_values=4, n_weights=2)
+    first = [tastes.of(user).tolist() for user in (5, 0, 7)]
+    again = [tastes.of(user).tolist() for user in (5, 0, 7)]
+    assert first == again == [[0.0, 6.0, 0.0, -2.0], [1.0, 0.0, 0.0, 0.5], [0.0, 8.0, 0.0, -2.0]]
+    assert asked == [5, 0, 7, 7]
 
 
 def test_ease_refuses_a_catalogue_whose_weights_do_not_fit():

@@ -21,10 +21,11 @@ def recorded(folder, environment, agent="star"):
                 "name": "opened",
                 "rounds": 4,
                 "seed": 3,
-                "data": {"use": "synthetic", "users": 10, "items": 120},
+                "data": {"use": "synthetic", "users": 7, "items": 120},
                 "environment": environment,
                 "agent": agent,
                 "policies": {"fast": "lexical", "slow": "lexical"},
+                "executor": "cohort",
                 "runs_dir": folder,
                 "arms": {"first": {}, "second": {"environment.use": environment["use"]}},
             }

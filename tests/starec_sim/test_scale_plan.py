@@ -2,6 +2,7 @@
 
 import pytest
 
+from starec_environments.datasets.synthetic import Synthetic
 from starec_sim import scale_plan
 from starec_sim.build import Builder
 from starec_sim.dry_run import dry_run
@@ -16,7 +17,7 @@ def experiment(tmp_path):
             "name": "plan",
             "rounds": 3,
             "runs_dir": str(tmp_path / "runs"),
-            "data": {"use": "synthetic", "users": 20, "items": 80},
+            "data": {"use": "synthetic", "users": 8, "items": 80},
             "environment": {"use": "feed", "recommender": "popularity", "activity": 1.0},
             "policies": {"fast": "lexical", "slow": "lexical"},
             **changes,
@@ -27,8 +28,8 @@ def experiment(tmp_path):
 
 
 def test_calls_and_visits_grow_in_proportion_to_users(experiment):
-    measured = dry_run(experiment(), 20, 3)
-    plan = plan_scale(experiment(executor="ray"), 20_000, play=20)
+    measured = dry_run(experiment(), 8, 3)
+    plan = plan_scale(experiment(executor="ray"), 20_000, play=8)
     times = 20_000 / measured.users
     assert plan.calls == pytest.approx(measured.trials[0].calls * times)
     assert plan.tokens_in == pytest.approx(measured.trials[0].tokens_in * times)
@@ -37,8 +38,8 @@ def test_calls_and_visits_grow_in_proportion_to_users(experiment):
 
 
 def test_a_dry_run_of_workers_is_played_here_and_measures_the_record(experiment):
-    everything = dry_run(experiment(executor="processes"), 20, 3)
-    decisions = dry_run(experiment(record="decisions"), 20, 3)
+    everything = dry_run(experiment(executor="processes"), 8, 3)
+    decisions = dry_run(experiment(record="decisions"), 8, 3)
     assert everything.trials[0].calls == decisions.trials[0].calls > 0
     assert everything.record_bytes > decisions.record_bytes > 0
     assert everything.trials[0].visits_s > 0
@@ -57,6 +58,12 @@ def test_a_record_larger_than_the_disk_is_named(experiment):
     (warning,) = scale_plan._warnings(experiment(), 0, 1e18)
     assert "of memory, and this machine has" in warning
     assert scale_plan._warnings(experiment(), 0, 0) == ()
+
+
+def test_a_dry_run_that_adds_less_than_some_pages_to_the_record_says_so(experiment):
+    plan = plan_scale(experiment(record="decisions"), 1_000_000, play=2, rounds=1)
+    assert "the bytes of the record are not known: play more users, --play 16" in plan.warnings[0]
+    assert scale_plan._coarse(1 << 20, 64) == ()
 
 
 def test_bytes_are_printed_with_their_unit():
@@ -131,6 +138,15 @@ def test_kinds_of_users_are_played_by_themselves_and_count_by_their_shares(tmp_p
     by_fact = dry_run(experiment(population=women), 4, 2).trials[0]
     of_men = [person.profile["gender"] != "F" for person in _users(experiment())]
     assert by_fact.calls == pytest.approx(sum(of_men) / len(of_men) * alone.calls)
+
+
+def test_a_dataset_is_read_once_for_all_arms_and_kinds(experiment, monkeypatch):
+    read, load = [], Synthetic.load
+    monkeypatch.setattr(Synthetic, "load", lambda self: read.append(self) or load(self))
+    kinds = {"cheap": {"share": 0.5, "agent": "analytic"}, "model": {"share": 0.5}}
+    arms = {"short": {"environment.pages": 1}, "long": {"environment.pages": 2}}
+    dry_run(experiment(population=kinds, arms=arms), 2, 1)
+    assert len(read) == 1
 
 
 def _users(experiment):

@@ -44,7 +44,7 @@ def test_rounds_before_the_change_are_those_of_a_run_without_it(plain, changed):
     assert with_change[2] != without[2]
 
 
-@pytest.mark.parametrize("rounds", [1, 2, 3, 4])
+@pytest.mark.parametrize("rounds", [2, 3])
 def test_a_resume_goes_on_with_the_configuration_of_its_round(tmp_path, changed, rounds):
     with pytest.raises(KeyboardInterrupt):
         run(experiment(tmp_path, schedule=[TO_POPULARITY]), StopAfter(rounds))

@@ -22,6 +22,7 @@ VALUES = {
     "data": {"use": "synthetic", "users": 6, "items": 100},
     "environment": {"use": "feed", "recommender": "popularity", "page_size": 4, "pages": 2},
     "policies": {"fast": "lexical", "slow": "lexical"},
+    "executor": "cohort",
 }
 PAGES = {"environment.pages": [1, 2]}
 

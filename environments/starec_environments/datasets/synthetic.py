@@ -82,7 +82,9 @@ class Synthetic:
         sizes = [sum(kind == attribute for kind, _ in catalogue.values) for attribute in IMPORTANCE]
 
         def tastes(purpose: str) -> Tastes:
-            return Tastes(partial(_tastes_of, streams, purpose, sizes), sum(sizes))
+            draw = partial(_tastes_of, streams, purpose, sizes)
+            n_weights = sum(sum(_polarities(size)) for size in sizes)
+            return Tastes(draw, config.users, sum(sizes), n_weights)
 
         before = tastes("taste")
         # Without drift, the tastes after it are not used.
@@ -184,12 +186,17 @@ def _person(streams: Streams, user: int) -> User:
     return User(f"u{user + 1}", {"age": str(age), "gender": gender, "occupation": job})
 
 
+def _polarities(size: int) -> tuple[int, int]:
+    """Return how many of the values of an attribute a user likes, and how many she dislikes."""
+    return max(1, round(LIKED_SHARE * size)), max(1, round(DISLIKED_SHARE * size))
+
+
 def _tastes_of(streams: Streams, purpose: str, sizes: list[int], user: int) -> FloatArray:
     """Return one user's weights: some values liked, some disliked, most neither."""
     rng = streams.stream(purpose, user=user)
     weights = []
     for size in sizes:
-        liked, disliked = max(1, round(LIKED_SHARE * size)), max(1, round(DISLIKED_SHARE * size))
+        liked, disliked = _polarities(size)
         polarity = np.zeros(size)
         polarity[:liked] = 1.0
         polarity[size - disliked :] = -1.0

@@ -21,8 +21,8 @@ so the ratings of a log are higher (about 3.5)."""
 TASTE_STARS = 0.9
 QUALITY_STARS = 0.4
 """Stars for one standard deviation of taste, and of quality. `noise` is in stars as well."""
-KEPT_WEIGHTS = 2**22
-"""Weights of users that stay in memory: 32 MiB."""
+KEPT_BYTES = 2**26
+"""Memory for the tastes of users, at most: those of 130,000 users of 2,000 items."""
 SELECTION = 0.6
 """How strongly users pick what they will like: a standard deviation of taste multiplies the
 chance of an item by exp(0.6)."""
@@ -51,25 +51,39 @@ class Drift(Settings):
 class Tastes:
     """The weights of each user for the values of attributes, drawn when they are asked for.
 
-    An array of (users, values) would take 2 GB for 100,000 users and 50,000 items.
+    An array of (users, values) would take 2 GB for 100,000 users and 50,000 items. What was drawn
+    is kept without its zeros, for as many of the first users as `KEPT_BYTES` hold.
 
     Args:
         draw: Returns the weights of a user, shape (values,); the same ones each time.
-        n_values: How many values there are.
+        n_users: How many users there are.
+        n_values: How many values there are, at most 65,536.
+        n_weights: How many weights of a user are not zero; the same number for every user.
     """
 
-    def __init__(self, draw: Callable[[int], FloatArray], n_values: int) -> None:
+    def __init__(
+        self, draw: Callable[[int], FloatArray], n_users: int, n_values: int, n_weights: int
+    ) -> None:
         self._draw = draw
-        self._known: dict[int, FloatArray] = {}
-        self._most_known = max(1, KEPT_WEIGHTS // n_values)
+        self._n_values = n_values
+        places, weights = np.dtype(np.uint16), np.dtype(np.float64)
+        kept = min(n_users, KEPT_BYTES // (n_weights * (places.itemsize + weights.itemsize)))
+        self._drawn = np.zeros(kept, np.bool_)
+        # A page of these arrays takes memory when it is written to, and no earlier.
+        self._places = np.empty((kept, n_weights), places)
+        self._weights = np.empty((kept, n_weights), weights)
 
     def of(self, user: int) -> FloatArray:
         """Return the weights of a user, shape (values,)."""
-        weights = self._known.get(user)
-        if weights is None:
-            if len(self._known) >= self._most_known:
-                self._known.clear()
-            weights = self._known[user] = self._draw(user)
+        if user >= len(self._drawn):
+            return self._draw(user)
+        if not self._drawn[user]:
+            drawn = self._draw(user)
+            self._places[user] = places = np.flatnonzero(drawn)
+            self._weights[user] = drawn[places]
+            self._drawn[user] = True
+        weights = np.zeros(self._n_values)
+        weights[self._places[user]] = self._weights[user]
         return weights
 
 

@@ -44,7 +44,7 @@ def small(folder, **changes):
             "name": "traced",
             "rounds": 2,
             "seed": 7,
-            "data": {"use": "synthetic", "users": 6, "items": 100},
+            "data": {"use": "synthetic", "users": 3, "items": 100},
             "environment": {"use": "feed", "recommender": "popularity", "activity": 1.0},
             "policies": {"fast": "lexical", "slow": "lexical"},
             "arms": {"a": {}, "b": {}},
@@ -58,7 +58,7 @@ def test_every_visit_carries_run_arm_seed_round_user_and_policies(tmp_path):
     with listening() as heard:
         result = run(small(tmp_path))
     visits = list(heard.visits.values())
-    assert len(visits) == 2 * 2 * 6
+    assert len(visits) == 2 * 2 * 3
     keys = [(v["run"], v["arm"], v["seed"], v["round"], v["user"]) for v in visits]
     assert len(set(keys)) == len(visits)
     assert {key[:3] for key in keys} == {(result.folder.name, arm, 7) for arm in "ab"}

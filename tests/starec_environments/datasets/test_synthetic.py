@@ -49,6 +49,8 @@ def test_a_thousand_users_take_less_than_a_second() -> None:
         started = time.process_time()
         generate()
         fastest = min(fastest, time.process_time() - started)
+        if fastest < 1.0:  # another attempt is for a machine that was busy
+            break
     assert fastest < 1.0  # 0.45 s on an idle core
 
 

@@ -14,7 +14,7 @@ def test_there_is_something_to_do_at_every_age() -> None:
 
 
 def test_nobody_is_retired_at_fifteen_or_studies_at_eighty() -> None:
-    people = Synthetic(Synthetic.Config(users=1500, items=40, interactions=1.0)).load().users
+    people = Synthetic(Synthetic.Config(users=700, items=40, interactions=1.0)).load().users
     ages = {}
     for person in people:
         ages.setdefault(person.profile["occupation"], []).append(int(person.profile["age"]))

@@ -90,10 +90,9 @@ def test_it_learns_the_order_of_a_world_where_popularity_knows_nothing(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("found", NETWORKS)
-def test_it_learns_from_a_sample_of_negatives_as_well(found, walks) -> None:
+def test_it_learns_from_a_sample_of_negatives_as_well(walks) -> None:
     log, answers = walks
-    recommender = build(found, negatives=10)
+    recommender = build(GRU4Rec, negatives=10)  # the loss is the same code for both networks
     recommender.fit(log)
     assert ndcg(recommender, answers) > 0.7
 

@@ -41,7 +41,7 @@ def figures(name, rounds, **settings):
 
 @pytest.mark.parametrize(("growth", "topics"), [(1.5, 5), (2.0, 3), (1.2, 10)])
 def test_the_share_of_the_favourite_grows_by_the_formula(growth, topics):
-    users, rounds = 200, 10
+    users, rounds = 60, 8
     measured = figures("favourite_share", rounds, growth=growth, topics=topics, users=users)
     expected = [favourite_share(growth, topics, t) for t in range(rounds)]
     # A count is its expectation rounded up or down: at most 1/2 of 10 items in standard deviation.
@@ -51,7 +51,7 @@ def test_the_share_of_the_favourite_grows_by_the_formula(growth, topics):
 @pytest.mark.parametrize("share", [0.5, 0.8])
 def test_the_bubble_begins_in_the_round_of_the_formula(share):
     growth, topics = 1.7, 4
-    measured = figures("favourite_share", 10, growth=growth, topics=topics, users=120)
+    measured = figures("favourite_share", 10, growth=growth, topics=topics, users=50)
     first = next(round for round, value in enumerate(measured) if value >= share)
     assert first == onset(growth, topics, share)
 
@@ -69,9 +69,10 @@ def test_no_share_gives_more_joy_than_the_best_one(best, share):
 
 
 def test_the_best_strategy_has_the_most_joy_and_greedy_loses_what_it_gained():
-    best = figures("joy", 12, strategy="best", best_share=0.6)
-    greedy = figures("joy", 12, strategy="greedy", best_share=0.6)
-    uniform = figures("joy", 12, strategy="uniform", best_share=0.6)
+    best, greedy, uniform = (
+        figures("joy", 12, strategy=strategy, best_share=0.6, users=40)
+        for strategy in ("best", "greedy", "uniform")
+    )
     assert best == pytest.approx([1.0] * 12)
     assert max(greedy) < 1.0 and max(uniform) < 1.0
     peak = onset(1.5, 5, 0.6)
@@ -81,7 +82,7 @@ def test_the_best_strategy_has_the_most_joy_and_greedy_loses_what_it_gained():
 
 
 def test_favourites_drift_at_the_known_rate():
-    users, drift, topics = 400, 0.2, 5
+    users, drift, topics = 150, 0.2, 5
     settings = {"users": users, "drift": drift, "topics": topics, "page_size": 5}
     measured = figures("same_favourite", 6, strategy="uniform", **settings)
     for t, value in enumerate(measured):
@@ -90,7 +91,7 @@ def test_favourites_drift_at_the_known_rate():
 
 
 def test_whoever_reads_at_random_lives_in_no_bubble():
-    world = build(Bubble, users=100)
+    world = build(Bubble, users=30)
     everything = [each for _, each in play(world, do("read"), 10)]
     assert [each["favourite_share"] for each in everything] == pytest.approx([0.2] * 10)
     assert everything[-1]["true_to_taste"] == pytest.approx(0.2)

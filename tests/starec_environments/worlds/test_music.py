@@ -13,17 +13,11 @@ from starec_environments.worlds.music import (
 from starec_sim.build import load_dataset
 from starec_sim.errors import ConfigError
 from starec_sim.rng import Streams
-from starec_sim.testing import EnvironmentSuite
 from tests.starec_environments.worlds.playing import build, do, lived, play
 
 SMALL = {"users": 6, "tracks": 24}
 FADES = st.floats(min_value=0.05, max_value=0.95)
 PATIENCES = st.floats(min_value=0.1, max_value=5.0)
-
-
-class TestContract(EnvironmentSuite):
-    def make(self, seed):
-        return Music(Music.Config(**SMALL), None, Streams(seed))
 
 
 @given(FADES, PATIENCES)

@@ -4,17 +4,10 @@ import numpy as np
 import pytest
 
 from starec_environments.worlds.shop import Shop
-from starec_sim.rng import Streams
-from starec_sim.testing import EnvironmentSuite
 from tests.starec_environments.worlds.playing import build, do, lived, play
 
 BUY = do("buy", 1.0)
 SMALL = {"users": 10, "products": 24, "bundles": 4}
-
-
-class TestContract(EnvironmentSuite):
-    def make(self, seed):
-        return Shop(Shop.Config(**SMALL), None, Streams(seed))
 
 
 def pieces(shop, visits):

@@ -5,17 +5,10 @@ from collections import Counter
 import pytest
 
 from starec_environments.worlds.short_video import DISLIKED, ShortVideo
-from starec_sim.rng import Streams
-from starec_sim.testing import EnvironmentSuite
 from starec_sim.types import Action, Decision
 from tests.starec_environments.worlds.playing import build, do, lived, play
 
 SMALL = {"users": 6, "videos": 24}
-
-
-class TestContract(EnvironmentSuite):
-    def make(self, seed):
-        return ShortVideo(ShortVideo.Config(**SMALL), None, Streams(seed))
 
 
 def test_a_like_watches_a_video_to_its_end_and_nobody_watches_longer():

@@ -31,7 +31,12 @@ from tests.starec_sim.boundary import returned_values as values
 
 SHOWN = Observation(FEED, (3, 1, 4), ("a", "b", "c"))
 CALL = SimpleNamespace(
-    user=1, round=2, person=User("u1"), environment=SimpleNamespace(items=range(values.ITEMS))
+    user=1,
+    round=2,
+    person=User("u1"),
+    environment=SimpleNamespace(items=range(values.ITEMS), users=()),
+    memory=None,
+    notes={},
 )
 
 

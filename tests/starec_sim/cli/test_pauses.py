@@ -2,11 +2,13 @@
 
 import pytest
 
+from starec_sim.boundary import PluginInterrupt
 from starec_sim.cli.audit_result import AuditProgress
 from starec_sim.cli.evaluation_progress import EvaluationProgress
+from starec_sim.cli.failures import failure_of
 from starec_sim.cli.run_progress import RunProgress
 from starec_sim.cli.train_progress import TrainProgress
-from starec_sim.cli.unfinished import how_to_resume
+from starec_sim.cli.unfinished import UnfinishedError, how_to_resume
 from starec_sim.errors import ConfigError, PausedError, PolicyError
 
 
@@ -102,6 +104,14 @@ def test_a_resume_after_a_refusal_is_said_to_help_only_if_the_server_changes():
 def test_a_resume_after_wrong_settings_is_said_to_help_only_if_something_else_changes():
     error = ConfigError("agent.worth: known, but the environment does not say it")
     assert "If you change something else than the settings" in how_to_resume("run", "r", error)
+
+
+def test_after_ctrl_c_in_a_plug_in_the_resume_takes_the_mended_code():
+    said = how_to_resume("run", "r", PluginInterrupt())
+    assert "The run stopped; everything committed is kept. If you mend the plug-in, go on" in said
+    assert "resume r --allow-changed-code" in said
+    failure = failure_of(UnfinishedError("r", PluginInterrupt(), said))
+    assert failure.answer["hint"] == "starec resume r --allow-changed-code"
 
 
 def test_a_process_of_a_training_that_does_not_print_says_nothing(monkeypatch):

@@ -47,19 +47,25 @@ def test_the_mean_lies_within_the_values_and_a_wider_level_gives_a_wider_interva
     assert all(low <= high + slack for low, high in pairwise(ordered))
 
 
-@settings(max_examples=20)
-@given(VALUES)
-def test_interval_and_p_value_are_those_of_scipy(x) -> None:
-    found = bootstrap_interval(x, level=0.9, resamples=200, seed=3)
-    theirs = stats.bootstrap(
+@settings(max_examples=30)
+@given(VALUES, st.sampled_from([0.5, 0.95, 0.99]), st.integers(1, 300))
+def test_the_interval_is_that_of_scipy_to_the_bit(x, level, resamples) -> None:
+    scipys = stats.bootstrap(
         (x,),
         np.mean,
-        n_resamples=200,
-        confidence_level=0.9,
+        n_resamples=resamples,
+        confidence_level=level,
         method="percentile",
-        random_state=np.random.default_rng(3),
+        vectorized=True,
+        random_state=np.random.default_rng(7),
     ).confidence_interval
-    assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high))
+    found = bootstrap_interval(x, level=level, resamples=resamples, seed=7)
+    assert (found.low, found.high) == (scipys.low, scipys.high)
+
+
+@settings(max_examples=20)
+@given(VALUES)
+def test_the_p_value_is_that_of_scipy(x) -> None:
     p = stats.permutation_test(
         (x, np.zeros(len(x))),
         lambda a, b, axis: (a - b).mean(axis=axis),

@@ -64,7 +64,7 @@ def nano():
 
 @pytest.fixture(scope="module")
 def asked():
-    return list(questions(6, ["popularity", "rating", "together"]))
+    return list(questions(4, ["popularity", "rating", "together"]))
 
 
 def test_all_of_it_is_small_enough_to_ship():
@@ -130,9 +130,9 @@ def unfamiliar(users):
 
 
 @pytest.mark.slow
-def test_none_of_some_hundred_answers_is_malformed_in_six_worlds():
+def test_no_answer_is_malformed_in_six_worlds():
     """`benchmarks/malformed_answers.py` measures it with more."""
-    policy, asked = NanoPolicy(max_tokens=160, temperature=1), list(unfamiliar(40))
+    policy, asked = NanoPolicy(max_tokens=160, temperature=1), list(unfamiliar(10))
 
     async def ask():
         return await asyncio.gather(
@@ -146,13 +146,13 @@ def test_none_of_some_hundred_answers_is_malformed_in_six_worlds():
         read_decision(reply.text, seen)[1]
         for reply, (seen, _, _) in zip(asyncio.run(ask()), asked, strict=True)
     ]
-    assert len(flaws) >= 200 and not any(flaw.counts for flaw in flaws), flaws
+    assert len(flaws) >= 50 and not any(flaw.counts for flaw in flaws), flaws
     policy.close()
 
 
 @pytest.mark.slow
 def test_an_answer_that_is_in_form_is_the_same_without_a_grammar(nano, asked):
-    messages = [messages for _, messages in asked[:4]]
+    messages = [messages for _, messages in asked[:3]]
     expected = ExpectedAnswer("tags", ("think", "ranking"), 20, RANKING)
 
     async def ask(**held):
@@ -165,7 +165,7 @@ def test_an_answer_that_is_in_form_is_the_same_without_a_grammar(nano, asked):
         not read_decision(reply.text, observation)[1].counts
         for reply, (observation, _) in zip(free, asked, strict=False)
     ]
-    assert sum(in_form) >= 3
+    assert sum(in_form) >= 2
     for one, other, good in zip(free, held, in_form, strict=True):
         tokens = [reply.response_metadata["tokens"].completion for reply in (one, other)]
         assert not good or tokens[0] == tokens[1]
@@ -174,7 +174,7 @@ def test_an_answer_that_is_in_form_is_the_same_without_a_grammar(nano, asked):
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_answer_and_another_seed_another(nano, asked):
     first, again, other = (
-        [reply.text for reply in asyncio.run(answers(nano, asked[:2], seed=seed))]
+        [reply.text for reply in asyncio.run(answers(nano, asked[:1], seed=seed))]
         for seed in (7, 7, 8)
     )
     assert first == again

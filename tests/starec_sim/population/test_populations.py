@@ -41,6 +41,7 @@ def experiment(tmp_path):
             "environment": {"use": "feed", "recommender": "popularity", "page_size": 5},
             "policies": {"fast": "lexical", "slow": "lexical"},
             "population": KINDS,
+            "executor": "cohort",
         }
         return Experiment(**values | changes)
 
@@ -55,7 +56,7 @@ def kinds_on_record(folder):
 
 @pytest.mark.slow
 def test_all_executors_play_each_user_as_her_kind(experiment, monkeypatch):
-    alone = runner.run(experiment("alone"))
+    alone = runner.run(experiment("alone", executor="per_user"))
     together = runner.run(experiment("together", executor={"use": "cohort", "size": 7}))
     monkeypatch.setattr(start, "_transport", lambda *settings: InProcess(3))
     divided = runner.run(experiment("divided", executor="processes"))
@@ -167,11 +168,11 @@ def test_in_the_synthetic_world_the_intervals_hold_the_figures_of_the_costly_kin
         cheap = np.array([means[name].get(user, np.nan) for user in users])
         costly = np.array([means[f"calibration.model.{name}"].get(u, np.nan) for u in users])
         held, truth = 0, np.nanmean(costly)
-        for _ in range(300):
+        for _ in range(150):
             some = rng.choice(len(users), n, replace=False)
             corrected = calibrate([CalibrationSample(cheap, cheap[some], costly[some])]).corrected
             held += corrected.low <= truth <= corrected.high
-        assert 0.9 < held / 300 < 0.99, (name, held / 300)
+        assert 0.9 < held / 150 < 0.99, (name, held / 150)
         assert abs(np.nanmean(cheap) - truth) > 0.01, "there is something to correct"
 
 

@@ -41,7 +41,7 @@ def experiment(tmp_path):
             "name": "test",
             "rounds": 2,
             "runs_dir": tmp_path / "runs",
-            "data": {"use": "synthetic", "users": 23, "items": 200},
+            "data": {"use": "synthetic", "users": 23, "items": 100},
             "environment": {"use": "feed", "recommender": "als", "page_size": 6},
             "policies": {"fast": policy, "slow": slow or policy},
         }
@@ -82,7 +82,8 @@ def test_sigterm_ends_visits_in_progress_and_the_run_is_resumed(experiment, tmp_
         assert status == 3
         assert "stopped by SIGTERM" in err
         assert f"starec resume {folder}" in err
-        status, out, err = starec("resume", folder, "--json")
+        # Workers of a resumed run are in `test_rounds_in_workers.py`.
+        status, out, err = starec("resume", folder, "--json", "--executor", "per_user")
         assert not status, err
         unsent = [f"policies.{node}.times=0" for node in ("fast", "slow")]
         alone = runner.run(read_experiment(path, [*unsent, "executor.use=per_user"]))

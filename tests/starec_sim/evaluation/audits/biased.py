@@ -50,6 +50,12 @@ def rows():
     return {item.title: row for row, item in enumerate(world().items)}
 
 
+@functools.cache
+def ratings(person):
+    """What a person gives to each item."""
+    return world().world.ratings(person, np.arange(len(world().items)), 0)
+
+
 def candidates(asked):
     """(label, title) of what is shown."""
     section = re.search(r"<(candidates|page)[^>]*>\n(.*?)\n</", asked, re.DOTALL)
@@ -134,7 +140,7 @@ class Insider(Scripted):
         return f"watch {stars}"
 
     def stars(self, asked, title):
-        return world().world.ratings(person(asked), np.array([rows()[title]]), 0)[0]
+        return ratings(person(asked))[rows()[title]]
 
 
 class Picky(Insider):

@@ -8,6 +8,7 @@ from starec_sim.holdout import read_protocol
 HERE = Path(__file__).parent
 USERS = 24
 """Enough for intervals that decide; fewer leave `Insider` unsure."""
+STAR = {"use": f"{HERE / 'plain_star.py'}:PlainStar"}
 WORLD = {"use": "synthetic", "users": 60, "items": 400, "interactions": 60, "noise": 0.0, "seed": 3}
 
 
@@ -19,6 +20,7 @@ def audited(tmp_path_factory):
         use = f"{HERE / 'biased.py'}:{policy}" if policy[0].isupper() else policy
         protocol = read_protocol("starec-20", history=3)
         settings = {"data": WORLD, "users": USERS, "protocol": protocol, **settings}
+        settings["agent"] = {**STAR, **settings.get("agent", {})}
         if only:
             settings["only"] = only
         if "runs_dir" not in settings:

@@ -83,7 +83,7 @@ def test_one_without_that_bias_passes(policy, name, figures, report_on, outcomes
 
 
 def test_a_summary_that_does_harm_fails(audited, outcomes) -> None:
-    always = {"use": "star", "gate": {"when": "always"}}
+    always = {"gate": {"when": "always"}}
     assert outcomes(audited("Derailed", "reflection", agent=always))[
         "reflection: summary gain"
     ] == ("fails")

@@ -35,9 +35,13 @@ ABOUT = {
 }
 
 
+@pytest.fixture(scope="module")
+def report(audited):
+    return audited("lexical", users=3)
+
+
 @pytest.mark.slow
-def test_all_audits_give_one_report(audited) -> None:
-    report = audited("lexical", users=5)
+def test_all_audits_give_one_report(report) -> None:
     assert [finding.name for finding in report.results] == list(NAMES)
     assert all(f.unmeasured or (f.chart and f.checks and f.references) for f in report.results)
     html = render_page(report)
@@ -63,11 +67,19 @@ def test_a_report_of_some_audits_is_fit_in_these_only_and_names_the_others() -> 
 
 @pytest.mark.slow
 def test_answers_do_not_depend_on_concurrency_or_on_the_other_audits(audited) -> None:
-    alone = audited("Moody", "position", users=4, concurrency=1)
-    beside = audited("Moody", "position", "retest", "form", users=4, concurrency=50)
+    alone = audited("Moody", "position", users=3, concurrency=1)
+    beside = audited("Moody", "position", "retest", "form", users=3, concurrency=50)
     assert alone.results[0] == beside.results[1]
-    other = audited("Moody", "position", users=4, seed=1)
+    other = audited("Moody", "position", users=3, seed=1)
     assert other.results != alone.results
+
+
+def test_the_star_of_these_tests_answers_like_the_one_that_langgraph_plays(audited) -> None:
+    plain, real = (
+        audited("lexical", "position", "retest", "selection", "reflection", users=2, **agent)
+        for agent in ({}, {"agent": {"use": "star"}})
+    )
+    assert plain.results == real.results
 
 
 def test_refused_calls_are_said_and_the_audit_ends(audited) -> None:
@@ -95,8 +107,7 @@ def test_data_without_ratings_leave_ratings_unmeasured(audited, tmp_path) -> Non
 
 
 def test_a_policy_that_never_reflects_leaves_reflection_unmeasured(audited) -> None:
-    agent = {"use": "star", "gate": {"when": "never"}}
-    report = audited("lexical", "reflection", users=5, agent=agent)
+    report = audited("lexical", "reflection", users=5, agent={"gate": {"when": "never"}})
     assert report.unmeasured[0].startswith("reflection: nobody wrote a summary")
     assert report.fit is None and "nothing could be measured" in report.verdict
 
@@ -107,13 +118,12 @@ def test_an_unknown_audit_is_told_the_nearest(audited) -> None:
 
 
 def test_ones_own_prompts_are_not_rephrased(audited, tmp_path) -> None:
-    report = audited("lexical", "retest", users=5, agent={"use": "star", "prompts": tmp_path})
+    report = audited("lexical", "retest", users=5, agent={"prompts": tmp_path})
     assert "tau in other words" not in report.results[0].metrics
 
 
 @pytest.mark.slow
-def test_a_report_that_was_written_is_read_as_it_was(audited) -> None:
-    report = audited("lexical", users=5)
+def test_a_report_that_was_written_is_read_as_it_was(report) -> None:
     again = AuditReport.from_json(json.dumps(report.as_json()))
     assert json.dumps(again.as_json()) == json.dumps(report.as_json())
     assert render_page(again) == render_page(report)

@@ -102,10 +102,10 @@ def full_forward(model, prompt, completion, temperature=1.0):
 def test_greedy_tokens_are_hugging_faces(build_model):
     for family, changes in MODELS.values():
         model = build_model(family, **changes)
-        prompts = [*some_prompts(5), *some_prompts(3, shared=0, seed=2), (7,)]
-        requests = [Request(p, Sampling(20, 0.0, stop=frozenset([2]))) for p in prompts]
+        prompts = [*some_prompts(3), *some_prompts(2, shared=0, seed=2), (7,)]
+        requests = [Request(p, Sampling(14, 0.0, stop=frozenset([2]))) for p in prompts]
         answers = TorchEngine(model, "tiny").generate(requests)
-        assert [a.ids for a in answers] == [greedy(model, p, 20) for p in prompts]
+        assert [a.ids for a in answers] == [greedy(model, p, 14) for p in prompts]
 
 
 def test_log_probabilities_are_those_of_a_full_pass(engine, model):
@@ -140,7 +140,8 @@ def test_a_completion_ends_with_its_stop_token_and_the_others_go_on(engine):
 @pytest.mark.slow
 def test_completions_of_different_lengths_leave_the_batch_as_they_end(engine):
     prompts = some_prompts(4)
-    lengths = [1, 2, 5, 13, 34, 70, 131]
+    # Our cache grows at 64 and 128 tokens; that of transformers is not ours.
+    lengths = [1, 2, 5, 13, 70, 131] if isinstance(engine, TorchEngine) else [1, 2, 5, 13]
     requests = [
         Request(prompts[at % 4], Sampling(length, 1.0, seed=at))
         for at, length in enumerate(lengths)

@@ -36,7 +36,7 @@ def flaws(reply, task, count, form="tags"):
     return read_decision(reply.text, seen, form)[1].counts
 
 
-@pytest.fixture(params=["qwen3", "gpt2"])
+@pytest.fixture
 def folder(request, model_folder, build_model, tokenizer, tmp_path):
     """Random weights: one model that our engine runs, and one that transformers runs."""
     if request.param == "qwen3":
@@ -47,7 +47,11 @@ def folder(request, model_folder, build_model, tokenizer, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("form", ["tags", "json"])
+@pytest.mark.parametrize(
+    ("folder", "form"),
+    [("qwen3", "tags"), ("qwen3", "json"), ("gpt2", "tags")],
+    indirect=["folder"],
+)
 def test_random_weights_answer_in_form(folder, form):
     policy = LocalPolicy(model=str(folder), max_tokens=200, dtype="fp32", constrained=form)
     wanted = [(RANKING, 4), (FEED, 3), (COUNTER, 2)]
