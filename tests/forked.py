@@ -47,6 +47,7 @@ def distributed(work, processes, **environ):
     def rank(number):
         os.environ |= {
             **{"RANK": str(number), "LOCAL_RANK": str(number), "WORLD_SIZE": str(processes)},
+            "OMP_NUM_THREADS": "1",  # else accelerate gives each process a share of the cores
             **{"MASTER_ADDR": "localhost", "MASTER_PORT": str(port)},
             **environ,
         }

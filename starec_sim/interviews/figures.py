@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
@@ -114,10 +116,13 @@ def _share(count: int, n: int) -> Interval:
     """Return a share with its Wilson interval, which is sound for few users and for 0 and 1."""
     if n == 0:
         return Interval(float("nan"), float("nan"), float("nan"), 0)
-    from scipy import stats  # takes a second to import
-
-    found = stats.binomtest(count, n).proportion_ci(_LEVEL, method="wilson")
-    return Interval(count / n, float(found.low), float(found.high), n)
+    z = NormalDist().inv_cdf((1 + _LEVEL) / 2)
+    share, wide = count / n, 1 + z**2 / n
+    middle = (share + z**2 / (2 * n)) / wide
+    half = z / wide * math.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)
+    low = 0.0 if count == 0 else middle - half  # not a little more or less by rounding
+    high = 1.0 if count == n else middle + half
+    return Interval(share, low, high, n)
 
 
 def _order(group: str) -> tuple[bool, float, str]:

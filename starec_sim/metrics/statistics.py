@@ -8,12 +8,12 @@ of the others.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from starec_sim.types import FloatArray
+from starec_sim.types import FloatArray, IntArray
 
 _BATCH_CELLS = 2**20
 """Resampled values held at once (8 MiB)."""
@@ -104,9 +104,10 @@ def bootstrap_interval(
     n = len(x)
     if n < 2:
         return Interval(float(x[0]) if n else float("nan"), float("nan"), float("nan"), n)
-    rng, batch = np.random.default_rng(seed), max(1, _BATCH_CELLS // n)
-    drawn = (min(batch, resamples - first) for first in range(0, resamples, batch))
-    means = np.concatenate([x[rng.integers(n, size=(count, n))].mean(axis=1) for count in drawn])
+    rng = np.random.default_rng(seed)
+    means = np.concatenate(
+        [x[rng.integers(n, size=(rows, n))].mean(axis=1) for rows in _batches(resamples, n)]
+    )
     tail = (1 - level) / 2
     means.sort()
     low, high = (_percentile(means, share) for share in (tail, 1 - tail))
@@ -120,6 +121,12 @@ def _percentile(ordered: FloatArray, share: float) -> float:
     below, weight = max(int(place), 1), place % 1
     low, high = ordered[below - 1], ordered[min(below, n - 1)]
     return float((1 - weight) * low + weight * high)
+
+
+def _batches(rows: int, n: int) -> list[int]:
+    """Return the sizes of batches of rows of n values, which are held at once."""
+    size = min(rows, max(1, _BATCH_CELLS // n))
+    return [min(size, rows - start) for start in range(0, rows, size)]
 
 
 def student_interval(
@@ -218,19 +225,26 @@ def permutation_test(
     n = len(difference)
     if n < 2:
         return float("nan")
-    from scipy import stats  # takes a second to import
-
-    test = stats.permutation_test(
-        (difference, np.zeros(n)),
-        _mean_difference,
-        permutation_type="samples",
-        n_resamples=resamples,
-        batch=max(1, _BATCH_CELLS // (2 * n)),
-        vectorized=True,
-        random_state=np.random.default_rng(seed),
+    exact = n <= math.log2(resamples)
+    exchanges = [_all_exchanges(n)] if exact else _some_exchanges(n, resamples, seed)
+    means = np.concatenate(
+        [np.where(exchanged, -difference, difference).mean(axis=-1) for exchanged in exchanges]
     )
-    return float(test.pvalue)
+    observed = difference.mean()
+    slack = 100 * np.finfo(np.float64).eps * abs(observed)  # equal means may differ by rounding
+    at_most = np.count_nonzero(means <= observed + slack)
+    at_least = np.count_nonzero(means >= observed - slack)
+    unseen = 0 if exact else 1  # the values as they are, which a random sample may lack
+    return float(min(1.0, 2 * (min(at_most, at_least) + unseen) / (len(means) + unseen)))
 
 
-def _mean_difference(a: FloatArray, b: FloatArray, axis: int) -> FloatArray:
-    return np.asarray((a - b).mean(axis=axis))
+def _all_exchanges(n: int) -> IntArray:
+    """Return all ways to exchange the values of some of n users, one a row."""
+    return np.arange(2**n)[:, np.newaxis] >> np.arange(n) & 1
+
+
+def _some_exchanges(n: int, resamples: int, seed: int) -> Iterator[IntArray]:
+    """Yield random ways to exchange the values of some of n users, one a row, in batches."""
+    rng = np.random.default_rng(seed)
+    for rows in _batches(resamples, n):
+        yield rng.permuted(np.tile([0, 1], (rows, n, 1)), axis=-1)[..., 0]

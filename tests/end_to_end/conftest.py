@@ -27,7 +27,7 @@ def write_experiment(tmp_path):
             "seed": 3,
             "rounds": 4,
             "runs_dir": str(tmp_path / "runs"),
-            "data": {"use": "synthetic", "users": 24, "items": 240},
+            "data": {"use": "synthetic", "users": 12, "items": 120},
             "environment": environment or {"use": "feed", "recommender": "als", "page_size": 6},
             "policies": {"fast": policy, "slow": policy},
             **changes,

@@ -10,6 +10,8 @@ DEMO = ROOT / "experiments" / "00_demo"
 SMALL = {
     "data.users": 40,
     "data.items": 200,
+    "environment.candidates": 12,
+    "agent.history_shown": 5,
     "train.grpo.steps": 2,
     "train.grpo.users": 2,
     "train.grpo.size": 3,
@@ -68,7 +70,8 @@ def test_it_ends_with_what_learning_changed_for_people_it_never_met(said, tmp_pa
     (tmp_path / "played.yaml").write_text(
         f"name: played\nrounds: 1\nruns_dir: {tmp_path}\n"
         "data: {use: synthetic, users: 30, items: 200}\n"
-        "environment: {use: ranking, users: 2}\n"
+        "environment: {use: ranking, users: 1, candidates: 5}\n"
+        "report: {metrics: [ndcg@1]}\n"
         "agent: {use: star, gate: {when: never}}\n"
         f"policies: {{fast: {json.dumps(result['policy'])}}}\n"
     )

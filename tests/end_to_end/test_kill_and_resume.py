@@ -67,7 +67,7 @@ def uninterrupted(tmp_path_factory):
 
 @pytest.mark.parametrize(
     "moments",
-    [(1,), (40,), (90, 91, 150)],
+    [(1,), (20,), (45, 46, 75)],
     ids=lambda moments: "killed after " + ", ".join(map(str, moments)),
 )
 def test_a_killed_run_resumes_to_the_same_digest_and_repeats_no_committed_call(
@@ -107,7 +107,8 @@ def test_a_killed_run_resumes_to_the_same_digest_and_repeats_no_committed_call(
 
 
 def test_no_committed_answer_is_asked_for_again(write_experiment, result_of, tmp_path):
-    path, log = write_experiment(concurrency=4), tmp_path / "calls"
+    data = {"use": "synthetic", "users": 24, "items": 240}
+    path, log = write_experiment(data=data, rounds=2, concurrency=4), tmp_path / "calls"
     kill_after(["run", path], log, 100)
     (folder,) = (tmp_path / "runs").iterdir()
     kept = committed_turns(folder)

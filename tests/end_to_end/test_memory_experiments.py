@@ -56,8 +56,9 @@ def test_an_agent_that_knew_nothing_has_nothing_to_come_back_to(recovery):
 @pytest.mark.slow
 @pytest.mark.pictures
 def test_the_drift_experiment_ends_with_a_table_and_a_picture(run, recovery, monkeypatch, capsys):
-    small = ["data.users=7", "data.interactions=20", "data.drift={at_round: 5}", "replicates=2"]
+    small = ["data.users=3", "data.interactions=20", "data.drift={at_round: 5}", "replicates=2"]
     small += ["rounds=15", "environment.choices=15", "arms.frozen={agent.gate.until: 5}"]
+    small += ["report.metrics=[ndcg@10]"]
     result = run("drift.yaml", *small)
     ndcg = {arm: found["ndcg@10"] for arm, found in result["by_round"].items()}
     # The same lives and thoughts up to and with the first visit after the change, and no longer.

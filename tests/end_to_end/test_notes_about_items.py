@@ -9,7 +9,7 @@ SETUP = {
     "environment": {"use": "ranking", "choices": 4},
     "agent": "agentcf",
     "policies": {"fast": "lexical", "slow": "lexical"},
-    "data": {"use": "synthetic", "users": 16, "items": 80},
+    "data": {"use": "synthetic", "users": 8, "items": 80},
 }
 
 
@@ -24,7 +24,7 @@ def run(path, quiet, *changes):
 @pytest.mark.slow
 def test_the_digest_does_not_depend_on_how_many_visits_are_in_flight(write_experiment, quiet):
     path = write_experiment(**SETUP)
-    assert len({run(path, quiet, f"concurrency={n}").digest for n in (1, 16)}) == 1
+    assert len({run(path, quiet, f"concurrency={n}").digest for n in (1, 8)}) == 1
 
 
 @pytest.mark.slow
@@ -48,7 +48,7 @@ def test_others_read_a_note_from_the_next_round_on(write_experiment, quiet):
     reader = Reader(run(write_experiment(**SETUP), quiet).folder)
     trial = reader.trials()[0]
     described = [0] * 4
-    for user in range(16):
+    for user in range(8):
         for step in reader.steps(trial, user):
             described[step.round] += "described as" in step.turns[0].messages[1][1]
     assert described[0] == 0

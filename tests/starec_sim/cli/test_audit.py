@@ -6,7 +6,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-DATA = ("--data", "synthetic,users=40,items=200", "--users", "6")
+DATA = ("--data", "synthetic,users=24,items=150", "--users", "4")
 
 
 def test_an_audit_prints_a_verdict_and_leaves_a_page(starec, here):
@@ -14,7 +14,7 @@ def test_an_audit_prints_a_verdict_and_leaves_a_page(starec, here):
     assert said.status == 0, said.err
     assert "Position" in said.out and "Leak guard" in said.out and "tau" in said.out
     verdict = " ".join(said.out.split())
-    assert "lexical on synthetic, 6 users" in verdict and "Fit to simulate" not in verdict
+    assert "lexical on synthetic, 4 users" in verdict and "Fit to simulate" not in verdict
     assert "not audited: form, popularity," in verdict
     (folder,) = (here / "runs").iterdir()
     html = (folder / "audit.html").read_text()
@@ -29,7 +29,7 @@ def test_the_page_is_written_to_a_further_folder_under_a_name_that_says_what_was
 ):
     asked = ("audit", "lexical", *DATA, "--only", "position,leak", "--into", "audits", "--json")
     answer = starec(*asked).answer
-    page = here / "audits" / "lexical-synthetic-6users-position-leak-seed0.html"
+    page = here / "audits" / "lexical-synthetic-4users-position-leak-seed0.html"
     assert here / answer["page"] == page and page.read_text().count("<svg") == 2
     found = json.loads(page.with_suffix(".json").read_text())
     assert set(found["audits"]) == {"position", "leak"}
@@ -81,7 +81,7 @@ def test_the_same_command_goes_on_unless_it_is_told_to_begin_anew(starec, here, 
     again = starec(*asked).answer
     assert begun["run"] == again["run"] != fresh["run"]
     assert again["audits"] == fresh["audits"]
-    assert fresh["about"]["users"] == 6 and fresh["fit"] is True
+    assert fresh["about"]["users"] == 4 and fresh["fit"] is True
     assert fresh["audits"]["form"]["figures"]["malformed"]["mean"] == 0.0
 
 

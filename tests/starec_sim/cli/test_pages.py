@@ -217,9 +217,10 @@ class TestSmallRuns:
 class TestData:
     @pytest.mark.slow
     def test_a_dataset_is_described(self, starec, here):
-        said = starec("data", "describe", "synthetic", "--json")
+        data = "synthetic,users=1000,items=60,interactions=3"
+        said = starec("data", "describe", data, "--json")
         assert said.answer["users"] == 1000
-        assert "1,000" in starec("data", "describe", "synthetic").out
+        assert "1,000" in starec("data", "describe", data).out
 
     def test_any_table_can_be_played_on(self, starec, here):
         folder = here / "my data"

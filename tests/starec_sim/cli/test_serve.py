@@ -44,32 +44,28 @@ def ask(url):
         return json.load(answer)
 
 
-def test_it_says_where_it_is_answers_and_leaves_at_ctrl_c(start):
-    server = start("lexical", "--port", "0")
-    url = server.stdout.readline().strip()
-    assert ask(url)["choices"][0]["message"]["content"]
-    server.send_signal(signal.SIGINT)
-    out, err = server.communicate(timeout=30)
-    assert (server.returncode, out) == (0, "")
-    assert f'model: "lexical", base_url: "{url}"' in err
-    assert "Stopped after 1 answers." in err
-    assert "Traceback" not in err
-
-
 SLOW = """
 import asyncio
 from starec_sim.policies.lexical import LexicalPolicy
 
 class Slow(LexicalPolicy):
+    \"\"\"Answers the first call, and no other.\"\"\"
+
+    asked: int = 0
+
     async def _agenerate(self, *messages, **options):
-        await asyncio.sleep(3600)
+        self.asked += 1
+        if self.asked > 1:
+            await asyncio.sleep(3600)
+        return await super()._agenerate(*messages, **options)
 """
 
 
-def test_whoever_still_waits_is_told_that_it_leaves(start, tmp_path):
+def test_it_says_where_it_is_answers_and_tells_who_waits_that_it_leaves_at_ctrl_c(start, tmp_path):
     (tmp_path / "slow.py").write_text(SLOW)
     server = start(f"{tmp_path / 'slow.py'}:Slow", "--name", "lexical", "--port", "0")
     url = server.stdout.readline().strip()
+    assert ask(url)["choices"][0]["message"]["content"]
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(ask, url)
         time.sleep(1)
@@ -78,8 +74,10 @@ def test_whoever_still_waits_is_told_that_it_leaves(start, tmp_path):
             waiting.result(30)
     assert told.value.code == 503
     assert "being stopped" in json.load(told.value)["error"]["message"]
-    _, err = server.communicate(timeout=30)
-    assert server.returncode == 0
+    out, err = server.communicate(timeout=30)
+    assert (server.returncode, out) == (0, "")
+    assert f'model: "lexical", base_url: "{url}"' in err
+    assert "Stopped after 1 answers." in err
     assert "Traceback" not in err
 
 

@@ -5,6 +5,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from scipy.stats import binomtest
 
 from starec_sim import interview
 from starec_sim.errors import ConfigError, PausedError, RunError
@@ -12,6 +13,7 @@ from starec_sim.interviews import (
     InterviewOptions,
     UserSelection,
     answer_figures,
+    figures,
     read_interviews,
 )
 from starec_sim.reopen import reopen
@@ -103,12 +105,19 @@ def test_users_of_every_arm_are_asked_and_grouped(ask):
 
 def test_shares_of_all_and_of_none_have_an_interval_with_a_width(ask):
     questions = [{"ask": "Again?", "yes_no": True}, {"ask": "Which?", "choice": ["yes", "b"]}]
-    figures = answer_figures(ask(questions, {"first": "Yes"}, users=UserSelection(count=5)))
-    shares = {(figure.question, figure.of): figure.interval for figure in figures}
-    assert [found.mean for found in shares.values()] == [1.0, 1.0, 0.0]
+    found = answer_figures(ask(questions, {"first": "Yes"}, users=UserSelection(count=5)))
+    shares = {(figure.question, figure.of): figure.interval for figure in found}
+    assert [share.mean for share in shares.values()] == [1.0, 1.0, 0.0]
     # Wilson (1927) for 5 of 5: the lower end is n / (n + z^2) with z = 1.96.
     assert shares["Again?", "yes"].low == pytest.approx(5 / (5 + 1.959964**2))
     assert shares["Which?", "b"].high > 0.4
+
+
+@pytest.mark.parametrize(("count", "n"), [(0, 5), (5, 5), (2, 9), (700, 1000)])
+def test_the_interval_of_a_share_is_that_of_scipy(count, n):
+    found = figures._share(count, n)
+    theirs = binomtest(count, n).proportion_ci(method="wilson")
+    assert found == pytest.approx((count / n, theirs.low, theirs.high, n))
 
 
 def test_a_spent_budget_keeps_the_answers_so_far(ask, played):

@@ -1,6 +1,7 @@
 """Tiny random models, made in a moment, of the architectures that people train."""
 
 import os
+from importlib.resources import files
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -15,19 +16,29 @@ CHAT = (
     "{% if add_generation_prompt %}<|start|>assistant\n{% endif %}"
 )
 ARCHITECTURES = ("qwen2", "qwen3", "llama")
+BYTES = 259
+"""Vocabulary of three special tokens and bytes."""
+VOCABULARY = 700
 
 
-def make_tokenizer():
-    """Bytes, and three special tokens."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+def make_tokenizer(vocabulary=VOCABULARY):
+    """Three special tokens, bytes, and parts of words of the prompts, which keep these short."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    specials = ["<|pad|>", "<|start|>", "<|end|>"]
-    inner = Tokenizer(models.BPE({mark: i for i, mark in enumerate(specials + alphabet)}, []))
+    inner = Tokenizer(models.BPE())
     inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     inner.decoder = decoders.ByteLevel()
-    inner.add_special_tokens(specials)
+    prompts = (files("starec_agents.star") / "prompts").iterdir()
+    inner.train_from_iterator(
+        sorted(prompt.read_text("utf-8") for prompt in prompts),
+        trainers.BpeTrainer(
+            vocab_size=vocabulary,
+            special_tokens=["<|pad|>", "<|start|>", "<|end|>"],
+            initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+            show_progress=False,
+        ),
+    )
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=inner, pad_token="<|pad|>", eos_token="<|end|>"
     )
@@ -42,7 +53,7 @@ def make_model(architecture="qwen3", seed=0, hidden=32, layers=2, window=4096):
     shape = {"head_dim": hidden // 4} if architecture == "qwen3" else {}
     config = AutoConfig.for_model(
         architecture,
-        vocab_size=259,
+        vocab_size=VOCABULARY,
         hidden_size=hidden,
         intermediate_size=2 * hidden,
         num_hidden_layers=layers,

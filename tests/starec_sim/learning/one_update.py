@@ -19,13 +19,13 @@ from starec_sim.learning.rows import Rollout, TokenRow
 
 
 def rollouts():
-    """Five groups of ragged answers, so that two processes get unequal shares."""
+    """Three groups of ragged answers, so that two processes get unequal shares."""
     draw = torch.Generator().manual_seed(0)
 
     def ids(count):
         return tuple(torch.randint(3, 259, (count,), generator=draw).tolist())
 
-    for group in range(5):
+    for group in range(3):
         prompt = ids(6 + 3 * group)
         for number in range(3):
             row = TokenRow(prompt, ids(2 + number), (True,) * (2 + number), (-5.5,) * (2 + number))

@@ -9,7 +9,7 @@ from starec_sim.learning.grpo_loss import ratios, surrogate
 from starec_sim.learning.packing import TrainingRow, log_probabilities, packs, visible
 from starec_sim.learning.rows import TokenRow
 
-from .conftest import ARCHITECTURES, make_model
+from .conftest import ARCHITECTURES, VOCABULARY, make_model
 
 torch = pytest.importorskip("torch")
 
@@ -50,8 +50,9 @@ def gradient(model):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize("tokens", [64, 4096])
+@pytest.mark.parametrize(
+    ("architecture", "tokens"), [*((each, 64) for each in ARCHITECTURES), ("qwen3", 4096)]
+)
 @pytest.mark.parametrize("attention", ["sdpa", IN_PIECES])
 @pytest.mark.parametrize("recomputed", [False, True])
 def test_packed_gradients_equal_those_of_rows_one_by_one(
@@ -88,7 +89,7 @@ def test_log_probabilities_in_chunks_are_the_same(monkeypatch):
     whole, entropy = log_probabilities(model, pack)
     whole.sum().backward()
     at_once = gradient(model)
-    monkeypatch.setattr("starec_sim.learning.packing.LOGITS_AT_ONCE", 259 * 5)
+    monkeypatch.setattr("starec_sim.learning.packing.LOGITS_AT_ONCE", VOCABULARY * 5)
     parts, entropies = log_probabilities(model, pack)
     parts.sum().backward()
     assert torch.allclose(parts, whole, atol=1e-6) and torch.allclose(entropies, entropy, atol=1e-6)

@@ -19,7 +19,7 @@ from tests.turn_store import Turns
 
 from .random_policy import RandomPolicy
 
-USERS = 6
+USERS = 4
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def dataset():
 
 
 def environment_of(dataset, kind=RankingEnvironment, **settings):
-    config = {"choices": 4} if kind is RankingEnvironment else {"page_size": 4, "pages": 3}
+    config = {"choices": 4} if kind is RankingEnvironment else {"page_size": 4, "pages": 2}
     return kind(kind.Config(**config, **settings), dataset, Streams(5))
 
 

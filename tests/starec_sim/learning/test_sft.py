@@ -29,7 +29,7 @@ from starec_sim.rng import Streams
 from tests.rounds import play_rounds, simulate
 from tests.turn_store import Turns
 
-from .conftest import make_tokenizer
+from .conftest import BYTES, make_tokenizer
 from .held_policy import HeldPolicy
 from .random_policy import RandomPolicy
 
@@ -106,7 +106,7 @@ def test_a_summary_without_a_polarity_is_rejected():
 
 
 def test_only_the_answer_is_imitated_and_each_of_its_tokens_alike():
-    tokenizer = make_tokenizer()
+    tokenizer = make_tokenizer(BYTES)
     chat = ChatFormat(tokenizer, "tiny", (), {})
     samples = [
         Sample("fast", (("system", "Rank."), ("user", "A or B?")), "A > B"),

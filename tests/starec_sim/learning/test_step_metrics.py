@@ -14,7 +14,7 @@ from starec_sim.learning.stage_step import StageStep
 from starec_sim.learning.step_metrics import Guard, distinct, step_metrics
 from starec_sim.learning.token_ranks import ranks_by_token
 
-from .conftest import make_tokenizer
+from .conftest import BYTES, make_tokenizer
 
 GOOD = Path("versions/000004")
 STRENGTH = "train.grpo.objective.kl"
@@ -101,7 +101,7 @@ def test_a_step_that_learns_resets_the_count_of_idle_steps():
 
 
 def test_each_token_of_a_ranking_has_its_rank():
-    tokenizer = make_tokenizer()
+    tokenizer = make_tokenizer(BYTES)
     text = "<think>A > B</think><ranking>B > A</ranking>"
     ids = tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
     row = TokenRow((1,), ids, (True,) * len(ids), (0.0,) * len(ids))

@@ -14,6 +14,7 @@ from starec_sim.metrics import (
     paired_difference,
     paired_interval,
     permutation_test,
+    statistics,
 )
 
 VALUES = arrays(np.float64, st.integers(2, 20), elements=st.floats(-100, 100))
@@ -60,6 +61,27 @@ def test_the_interval_is_that_of_scipy_to_the_bit(x, level, resamples) -> None:
     ).confidence_interval
     found = bootstrap_interval(x, level=level, resamples=resamples, seed=7)
     assert (found.low, found.high) == (scipys.low, scipys.high)
+
+
+@settings(max_examples=20)
+@given(VALUES)
+def test_the_p_value_is_that_of_scipy(x) -> None:
+    p = stats.permutation_test(
+        (x, np.zeros(len(x))),
+        lambda a, b, axis: (a - b).mean(axis=axis),
+        permutation_type="samples",
+        n_resamples=300,
+        random_state=np.random.default_rng(3),
+    ).pvalue
+    assert permutation_test(x, np.zeros(len(x)), resamples=300, seed=3) == pytest.approx(p)
+
+
+def test_many_values_are_resampled_in_batches(monkeypatch) -> None:
+    x, zeros = np.random.default_rng(8).normal(size=30), np.zeros(30)
+    at_once = bootstrap_interval(x, seed=0), permutation_test(x, zeros, resamples=99)
+    monkeypatch.setattr(statistics, "_BATCH_CELLS", 200)
+    batches = bootstrap_interval(x, seed=0), permutation_test(x, zeros, resamples=99)
+    assert batches == at_once
 
 
 def test_the_seed_decides_the_interval() -> None:
