@@ -202,7 +202,7 @@ def test_the_readme_is_short_and_its_pictures_are_small():
     text = (ROOT / "README.md").read_text("utf-8")
     assert len(text.splitlines()) <= 150
     pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text)
-    assert len(pictures) == 3
+    assert len(pictures) == 4
     assert all((ROOT / picture).stat().st_size < 200_000 for picture in pictures)
 
 
