@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from starec_environments.datasets.synthetic import Synthetic
 from starec_sim.types import Action, Decision
 
 from .feeds import RECOMMENDERS, copied, same_arrays
@@ -66,6 +67,11 @@ def test_a_state_does_not_change_after_it_was_taken(synthetic, build, play) -> N
     assert same_arrays(before, state)
 
 
+@pytest.fixture(scope="module")
+def few():
+    return Synthetic(Synthetic.Config(users=12, items=80, interactions=15.0)).load()
+
+
 # With 3 there are rounds with a fit and rounds without one: each recommender goes through both.
 @pytest.mark.slow
 @pytest.mark.parametrize(
@@ -73,7 +79,7 @@ def test_a_state_does_not_change_after_it_was_taken(synthetic, build, play) -> N
     [*((name, 3) for name in RECOMMENDERS), ("item-knn", 0), ("item-knn", 1)],
 )
 def test_a_restored_feed_goes_on_like_one_that_was_not_interrupted(
-    synthetic, build, play, through_a_file, recommender, refit_every
+    few, build, play, through_a_file, recommender, refit_every
 ) -> None:
     settings = {
         "recommender": recommender if recommender != "bpr" else {"use": "bpr", "iterations": 3},
@@ -81,10 +87,10 @@ def test_a_restored_feed_goes_on_like_one_that_was_not_interrupted(
         "rest": 2,
         "signals": ["popularity", "rating", "together"],
     }
-    whole = build("feed", synthetic, **settings)
+    whole = build("feed", few, **settings)
     history = [whole.history(user) for user in range(len(whole.users))]
     for round in range(4):
-        restored = build("feed", synthetic, **settings)
+        restored = build("feed", few, **settings)
         restored.restore(through_a_file(whole.state()))
         (expected,) = play(whole, [round])
         assert play(restored, [round]) == [expected]

@@ -18,7 +18,7 @@ TO_POPULARITY = "environment.recommender.use=popularity"
 
 
 def experiment(folder, **changes):
-    return small_feed(folder, "original", 8, **changes)
+    return small_feed(folder, "original", 5, **changes)
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ def pixels(path):
     return image.imread(path)[..., :3].reshape(-1, 3)
 
 
-@pytest.mark.parametrize(("arms", "metrics"), [(1, 1), (2, 2), (12, 7)])
+@pytest.mark.parametrize(("arms", "metrics"), [(1, 1), (12, 7)])
 def test_any_number_of_arms_and_metrics_makes_a_picture(tmp_path, arms, metrics):
     names = ["click_through", "satisfaction", "gini", "slow", "pages", "own", "exits"][:metrics]
     found = report(

@@ -191,7 +191,7 @@ answers = st.one_of(words, words.map(user), words.map(item), st.sampled_from([RI
 
 @pytest.mark.slow
 @given(st.lists(answers, min_size=1, max_size=9), st.lists(answers, min_size=1, max_size=9))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_whatever_is_answered_a_visit_ends_within_its_bounds(
     call_of, tiny_world, scripted, fast, slow
 ):

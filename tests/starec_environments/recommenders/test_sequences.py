@@ -26,7 +26,7 @@ from starec_sim.settings import validate
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
 NETWORKS = [GRU4Rec, SASRec]
-SMALL = {"dimensions": 16, "length": 12, "epochs": 1, "updates": 150, "learning_rate": 0.02}
+SMALL = {"dimensions": 16, "length": 12, "epochs": 1, "updates": 90, "learning_rate": 0.02}
 N_USERS, N_ITEMS = 120, 30
 """Of the log; one more user is a stranger to it."""
 

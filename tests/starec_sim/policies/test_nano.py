@@ -132,7 +132,7 @@ def unfamiliar(users):
 @pytest.mark.slow
 def test_no_answer_is_malformed_in_six_worlds():
     """`benchmarks/malformed_answers.py` measures it with more."""
-    policy, asked = NanoPolicy(max_tokens=160, temperature=1), list(unfamiliar(10))
+    policy, asked = NanoPolicy(max_tokens=160, temperature=1), list(unfamiliar(6))
 
     async def ask():
         return await asyncio.gather(
@@ -146,7 +146,7 @@ def test_no_answer_is_malformed_in_six_worlds():
         read_decision(reply.text, seen)[1]
         for reply, (seen, _, _) in zip(asyncio.run(ask()), asked, strict=True)
     ]
-    assert len(flaws) >= 50 and not any(flaw.counts for flaw in flaws), flaws
+    assert len(flaws) >= 30 and not any(flaw.counts for flaw in flaws), flaws
     policy.close()
 
 
@@ -174,7 +174,7 @@ def test_an_answer_that_is_in_form_is_the_same_without_a_grammar(nano, asked):
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_answer_and_another_seed_another(nano, asked):
     first, again, other = (
-        [reply.text for reply in asyncio.run(answers(nano, asked[:1], seed=seed))]
+        [reply.text for reply in asyncio.run(answers(nano, asked[:1], seed=seed, max_tokens=24))]
         for seed in (7, 7, 8)
     )
     assert first == again

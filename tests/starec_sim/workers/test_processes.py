@@ -73,6 +73,7 @@ def test_a_killed_worker_is_replaced_and_nothing_is_asked_twice(experiment, tmp_
 def test_sigterm_ends_visits_in_progress_and_the_run_is_resumed(experiment, tmp_path, starec):
     policy = {"use": POLICY, "sent": str(tmp_path / "sent"), "signal": "SIGTERM"}
     path = tmp_path / "experiment.yaml"
+    resumed = []
     for executor in ("per_user", ONE):
         to_parent = {"to_parent": executor != "per_user"}
         values = experiment({**policy, **to_parent}, executor=executor, concurrency=4)
@@ -85,11 +86,12 @@ def test_sigterm_ends_visits_in_progress_and_the_run_is_resumed(experiment, tmp_
         # Workers of a resumed run are in `test_rounds_in_workers.py`.
         status, out, err = starec("resume", folder, "--json", "--executor", "per_user")
         assert not status, err
-        unsent = [f"policies.{node}.times=0" for node in ("fast", "slow")]
-        alone = runner.run(read_experiment(path, [*unsent, "executor.use=per_user"]))
-        assert json.loads(out)["digest"] == alone.digest
+        resumed.append(json.loads(out)["digest"])
         shutil.rmtree(tmp_path / "runs")
         (tmp_path / "sent").unlink()
+    unsent = [f"policies.{node}.times=0" for node in ("fast", "slow")]
+    alone = runner.run(read_experiment(path, [*unsent, "executor.use=per_user"]))
+    assert resumed == [alone.digest] * 2
 
 
 def test_no_worker_and_no_file_outlives_a_parent_that_is_killed(experiment, tmp_path):
