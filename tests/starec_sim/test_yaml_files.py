@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from starec_sim.errors import ConfigError
@@ -23,6 +23,7 @@ class TestReading:
         (tmp_path / "a.yaml").write_text("a: {b: [1, 2.5, x]}\n")
         assert load(tmp_path / "a.yaml") == {"a": {"b": [1, 2.5, "x"]}}
 
+    @settings(max_examples=25)
     @given(st.dictionaries(TEXT, VALUES))
     def test_what_was_dumped_is_parsed(self, values):
         assert parse(dump(values), "here") == values

@@ -117,6 +117,7 @@ def test_a_run_with_the_policy_that_follows_its_taste_shows_the_formula(starec, 
     (tmp_path / "bubble.yaml").write_text(f"""
 name: bubble
 rounds: 6
+executor: cohort
 runs_dir: {tmp_path / "runs"}
 policies: {{fast: {policy}, slow: {policy}}}
 environment: {{use: "{MODULE}:Bubble", users: 30}}

@@ -228,7 +228,7 @@ def _is_right(value):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(data=st.data())
 def test_a_right_value_is_taken_and_becomes_plain(name, data):
     right = data.draw(METHODS[name].right)

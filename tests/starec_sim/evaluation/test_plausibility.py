@@ -64,7 +64,7 @@ def test_impossible_rows_are_told_why(figures, problem) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     ranks=st.lists(st.one_of(st.none(), st.integers(1, 20)), min_size=1, max_size=40),
     decimals=st.sampled_from([2, 3, 9]),

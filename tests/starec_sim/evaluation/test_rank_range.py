@@ -45,7 +45,7 @@ def test_a_missing_answer_earns_nothing_and_is_never_left_out() -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(data=st.data(), candidates=st.integers(2, 25), users=st.integers(1, 4))
 def test_scikit_learn_finds_the_same_ndcg_ties_included(data, candidates, users) -> None:
     """Its NDCG averages over ties as well, by the formula of McSherry and Najork (2008)."""

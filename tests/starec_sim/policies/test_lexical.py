@@ -4,7 +4,7 @@ import asyncio
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from pydantic import ValidationError
@@ -329,6 +329,7 @@ ITEMS = st.builds(
 LIVED = st.lists(st.tuples(ITEMS, st.sampled_from([1, 2, 2.5, 3, 4, 5])), max_size=5)
 
 
+@settings(max_examples=25)
 @given(st.lists(ITEMS, max_size=30), LIVED, TEXTS, st.sampled_from(["ranking", "feed"]))
 def test_its_decisions_are_clean_whatever_the_world_is_made_of(slate, history, summary, task):
     first = decide(slate, history=history, summary=summary, task=task)

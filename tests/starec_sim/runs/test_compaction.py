@@ -27,6 +27,7 @@ def play(folder, record):
             data=WORLD,
             rounds=2,
             environment={"use": "feed", "recommender": "popularity", "page_size": 4, "pages": 2},
+            executor="cohort",
             agent={"use": "star", "gate": {"when": "always"}},
             policies={"fast": "lexical", "slow": "lexical"},
             arms={"popular": {}, "random": {"environment.recommender": "random"}},

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays, scalar_dtypes
 
@@ -30,6 +30,7 @@ from starec_sim.workers.transport import WorkerLost
 from starec_sim.workers.worker import versions
 
 
+@settings(max_examples=20)
 @given(
     st.dictionaries(
         st.text(max_size=9),

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from starec_sim.errors import PolicyError
@@ -171,6 +171,7 @@ ANY_JSON = st.recursive(
 )
 
 
+@settings(max_examples=25)
 @given(
     st.fixed_dictionaries(
         {},
