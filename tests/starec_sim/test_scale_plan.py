@@ -20,7 +20,6 @@ def experiment(tmp_path):
             "data": {"use": "synthetic", "users": 8, "items": 80},
             "environment": {"use": "feed", "recommender": "popularity", "activity": 1.0},
             "policies": {"fast": "lexical", "slow": "lexical"},
-            "executor": "cohort",
             **changes,
         }
         return Experiment.model_validate(values)

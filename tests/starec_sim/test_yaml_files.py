@@ -133,6 +133,7 @@ class TestPut:
         put_all(values, changes)
         assert values == {"r": {"use": "als", "factors": 3}}
 
+    @settings(max_examples=20)
     @given(
         st.lists(st.sampled_from("abc"), min_size=1, max_size=4, unique=True).map(".".join),
         st.one_of(st.integers(), st.text(), st.none(), st.lists(st.integers())),
