@@ -212,7 +212,8 @@ def test_answers_without_a_text_among_others_do_not_pause_a_run(play):
 def test_an_evaluation_in_which_every_call_is_refused_pauses(endpoint, starec, tmp_path):  # noqa: F811
     endpoint.replies(REFUSED_SEED)
     policy = f"openai,model=fake,base_url={endpoint.url}"
-    data = ("--data", "synthetic", "--users", "2", "--runs-dir", tmp_path)
+    data = ["--data", "synthetic,users=30,items=120,interactions=40", "--users", "2"]
+    data += ["--runs-dir", tmp_path]
     status, out, _ = starec("eval", policy, *data, "--json")
     assert status == 3
     assert json.loads(out)["hint"].startswith("set seeded: false")
