@@ -60,6 +60,10 @@ class ContractError(StarecError):
     """A plug-in violates the protocol that it implements."""
 
 
+class PluginInterrupt(KeyboardInterrupt):
+    """Ctrl-C ended the call of a plug-in, which did not return by itself."""
+
+
 class PolicyError(StarecError):
     """A call of a model has no answer.
 

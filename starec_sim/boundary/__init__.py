@@ -27,7 +27,6 @@ from starec_sim.boundary.environment import CheckedEnvironment, checked_environm
 from starec_sim.boundary.values import BrokenContract
 from starec_sim.boundary.watch import (
     InterruptedCall,
-    PluginInterrupt,
     interruption,
     watched_calls,
 )
@@ -38,7 +37,6 @@ __all__ = [
     "CheckedEnvironment",
     "InterruptedCall",
     "PluginBoundary",
-    "PluginInterrupt",
     "build_checked",
     "cause",
     "checked_agent",

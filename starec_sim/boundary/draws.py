@@ -21,6 +21,11 @@ import numpy as np
 from starec_sim.boundary.printed import is_plugin
 from starec_sim.errors import ContractWarning
 
+_LIBRARIES = frozenset(
+    {*sys.stdlib_module_names, "langchain_core", "langgraph", "langgraph_api", "langsmith"}
+    | {"httpx", "numpy", "openai", "torch", "transformers"}
+)
+"""Top packages that are no plug-ins, wherever they are installed."""
 _named: set[str] = set()
 """What was named in the present block."""
 _numpy_users: set[str] = set()
@@ -73,7 +78,7 @@ def _watched(function: Callable[..., Any], name: str) -> Callable[..., Any]:
 def _is_own_code(frame: FrameType) -> bool:
     file = frame.f_code.co_filename
     top = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-    return "-packages" not in file and top not in sys.stdlib_module_names
+    return "-packages" not in file and top not in _LIBRARIES
 
 
 def _name(frame: FrameType, function: str) -> None:

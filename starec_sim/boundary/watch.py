@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from starec_sim.boundary.draws import draws_named
 from starec_sim.boundary.printed import prints_named
+from starec_sim.errors import PluginInterrupt
 
 TOLD_AFTER_S = 30.0
 """Seconds after which a call that still runs is named; again after twice as many, and so on."""
@@ -32,10 +33,6 @@ class InterruptedCall(Exception):  # noqa: N818 - it becomes a PluginInterrupt
     A `KeyboardInterrupt` in a task ends the event loop at once and leaves other tasks unfinished.
     This exception ends the task; `watched_calls` raises `PluginInterrupt` when all have ended.
     """
-
-
-class PluginInterrupt(KeyboardInterrupt):
-    """Ctrl-C ended the call of a plug-in, which did not return by itself."""
 
 
 class RunningCall(NamedTuple):

@@ -6,10 +6,9 @@ import shlex
 import sys
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from starec_sim.boundary import PluginInterrupt
 from starec_sim.cli.unfinished import UnfinishedError
 from starec_sim.cli.usage_errors import UsageError, usage_message
-from starec_sim.errors import PausedError, StarecError, import_problem, os_hint
+from starec_sim.errors import PausedError, PluginInterrupt, StarecError, import_problem, os_hint
 from starec_sim.visible_text import visible, visible_line
 
 DEFECT, USER, PAUSED, STOPPED = 1, 2, 3, 130

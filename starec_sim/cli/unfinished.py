@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from starec_sim.boundary import PluginInterrupt
 from starec_sim.cli.text import program, resume_command
 from starec_sim.errors import (
     MEND,
@@ -16,6 +15,7 @@ from starec_sim.errors import (
     ContractError,
     PausedError,
     PluginError,
+    PluginInterrupt,
     PolicyError,
 )
 from starec_sim.visible_text import visible_line

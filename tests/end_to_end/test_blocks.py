@@ -172,7 +172,7 @@ def execute(starec, tmp_path, monkeypatch):
                 for words in block.commands:
                     command(words, block.place)
 
-    monkeypatch.setattr(sys, "path", sys.path.copy())  # plug-ins in files add their folders to it
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])  # plug-ins add folders to it
     yield execute
     forget_modules(tmp_path)
 

@@ -2,14 +2,13 @@
 
 import pytest
 
-from starec_sim.boundary import PluginInterrupt
 from starec_sim.cli.audit_result import AuditProgress
 from starec_sim.cli.evaluation_progress import EvaluationProgress
 from starec_sim.cli.failures import failure_of
 from starec_sim.cli.run_progress import RunProgress
 from starec_sim.cli.train_progress import TrainProgress
 from starec_sim.cli.unfinished import UnfinishedError, how_to_resume
-from starec_sim.errors import ConfigError, PausedError, PolicyError
+from starec_sim.errors import ConfigError, PausedError, PluginInterrupt, PolicyError
 
 
 def test_a_spent_budget_is_status_3_with_the_command_that_goes_on(starec, here):
