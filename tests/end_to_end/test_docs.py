@@ -71,7 +71,7 @@ def playable(path):
 def fewer_users(path):
     """The change by which so few people take part that it is quick."""
     holdout = yaml.safe_load(path.read_text())["environment"]["use"] == "holdout"
-    return f"environment.{'protocol.users.count' if holdout else 'users'}=4"
+    return f"environment.{'protocol.users.count' if holdout else 'users'}=2"
 
 
 def plays_a_log(path):

@@ -54,7 +54,7 @@ class TestTheCorpus:
     def test_an_answer_does_what_its_first_line_says(self, rankings):
         from nano import kept_promises
 
-        for one in rankings:
+        for one in rankings[:100]:
             assert all(kept_promises(one.messages[1][1], one.answer)), one.answer
 
     @pytest.mark.slow

@@ -41,7 +41,7 @@ def test_a_world_that_changes_does_not_depend_on_who_was_played_first(digest, wo
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("world", ["Expire", "Followed"])
-def test_a_world_that_changes_is_the_same_in_processes(digest, world):
-    processes = digest(world, "executor={use: processes, workers: 2}")
-    assert processes == digest(world, "concurrency=1")
+def test_worlds_that_change_are_the_same_in_processes(digest):
+    followed = "arms={expire: {}, followed: {environment.use: followed.py:Followed}}"
+    processes = digest("Expire", followed, "executor={use: processes, workers: 2}")
+    assert processes == digest("Expire", followed, "concurrency=1")

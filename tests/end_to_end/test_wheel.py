@@ -178,9 +178,10 @@ def test_the_outer_folders_are_no_packages(folder):
 
 
 @pytest.mark.timeout(600)
-def test_it_lives_beside_a_package_named_agents(python, wheel, tmp_path):
+def test_it_and_its_plug_ins_live_beside_a_package_named_agents(python, wheel, tmp_path):
     code = (
-        "import json, starec_agents, starec_environments, starec_sim\n"
+        "import json, sys, starec_agents, starec_environments, starec_sim\n"
+        "from starec_sim.cli import main\n"
         "from importlib.metadata import distribution\n"
         "from importlib.util import find_spec\n"
         "modules = (starec_agents, starec_environments, starec_sim)\n"
@@ -194,10 +195,14 @@ def test_it_lives_beside_a_package_named_agents(python, wheel, tmp_path):
         "    ],\n"
         "    'agents': [str(file) for file in other.files if file.parts[0] == 'agents'],\n"
         "}))\n"
+        "sys.argv = ['starec', 'plugins', '--json']\n"
+        "main()\n"
     )
     found = sh(python, "-c", code, cwd=tmp_path)
     assert found.returncode == 0, found.stderr
-    told = json.loads(found.stdout)
+    told, answer = map(json.loads, found.stdout.splitlines())
+    assert len(answer["plugins"]) > 10
+    assert not [plugin for plugin in answer["plugins"] if plugin["problem"]]
     site = python.parents[1].resolve()
     assert all(Path(file).resolve().is_relative_to(site) for file in told["files"]), told["files"]
     # All its files are there as it brought them, and it accepts the packages that ours names.
@@ -212,9 +217,6 @@ def test_it_lives_beside_a_package_named_agents(python, wheel, tmp_path):
 @pytest.mark.timeout(600)
 def test_its_command_line_works_from_any_folder(python, tmp_path):
     starec = python.with_name("starec")
-    listed = json.loads(sh(starec, "plugins", "--json", cwd=tmp_path).stdout)["plugins"]
-    assert len(listed) > 10
-    assert not [plugin for plugin in listed if plugin["problem"]]
     (tmp_path / "tiny.yaml").write_text(
         "name: tiny\n"
         "rounds: 2\n"

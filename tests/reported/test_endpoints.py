@@ -193,7 +193,7 @@ def test_a_run_in_which_no_answer_has_a_text_pauses_and_prints_no_figure(play, m
 def test_an_audit_in_which_no_answer_has_a_text_pauses(endpoint, starec, tmp_path):  # noqa: F811
     endpoint.replies(answering(None))
     policy = f"openai,model=fake,base_url={endpoint.url}"
-    data = ["--data", "synthetic,users=30,items=120,interactions=40", "--users", "4"]
+    data = ["--data", "synthetic,users=30,items=120,interactions=40", "--users", "2"]
     code, _, err = starec("audit", policy, *data, "--only", "form", "--runs-dir", tmp_path)
     assert code == 3 and "have no text" in err
 
@@ -212,7 +212,8 @@ def test_answers_without_a_text_among_others_do_not_pause_a_run(play):
 def test_an_evaluation_in_which_every_call_is_refused_pauses(endpoint, starec, tmp_path):  # noqa: F811
     endpoint.replies(REFUSED_SEED)
     policy = f"openai,model=fake,base_url={endpoint.url}"
-    data = ("--data", "synthetic", "--users", "2", "--runs-dir", tmp_path)
+    data = ["--data", "synthetic,users=30,items=120,interactions=40", "--users", "2"]
+    data += ["--runs-dir", tmp_path]
     status, out, _ = starec("eval", policy, *data, "--json")
     assert status == 3
     assert json.loads(out)["hint"].startswith("set seeded: false")
@@ -250,7 +251,7 @@ def test_an_audit_of_which_one_prompt_is_refused_ends_and_says_so(
 
     endpoint.replies(reply)
     policy = f"openai,model=fake,base_url={endpoint.url}"
-    data = ["--data", "synthetic,users=30,items=120,interactions=40", "--users", "4"]
+    data = ["--data", "synthetic,users=30,items=120,interactions=40", "--users", "2"]
     audit = ["audit", policy, *data, "--only", "form", "--runs-dir", tmp_path, "--concurrency", "1"]
     code, out, _ = starec(*audit)
     assert code == 0 and "1 calls were refused and count as answers without a choice" in out
@@ -280,7 +281,7 @@ def test_an_audit_of_which_one_prompt_always_fails_ends_the_second_time(
 
     endpoint.replies(reply)
     policy = f"openai,model=fake,base_url={endpoint.url}"
-    data = ["--data", "synthetic,users=30,items=120,interactions=40", "--users", "4"]
+    data = ["--data", "synthetic,users=30,items=120,interactions=40", "--users", "2"]
     audit = ["audit", policy, *data, "--only", "form", "--runs-dir", tmp_path, "--concurrency", "1"]
     code, _, err = starec(*audit)
     assert code == 2 and "calls that fail again count as answers without a choice" in err
@@ -295,7 +296,7 @@ def test_an_audit_of_which_one_prompt_always_fails_ends_the_second_time(
 def test_an_audit_in_which_every_call_is_refused_pauses(endpoint, starec, tmp_path):  # noqa: F811
     endpoint.replies(refusing(400, "seed: Extra inputs are not permitted", lambda body: True))
     policy = f"openai,model=fake,base_url={endpoint.url}"
-    data = ["--data", "synthetic,users=30,items=120,interactions=40", "--users", "4"]
+    data = ["--data", "synthetic,users=30,items=120,interactions=40", "--users", "2"]
     code, _, err = starec("audit", policy, *data, "--only", "form", "--runs-dir", tmp_path)
     assert code == 3 and "set seeded: false" in err
 

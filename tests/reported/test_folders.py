@@ -325,9 +325,16 @@ def files_without_durations(folder):
     return {"table.json": table, **{name: (folder / name).read_bytes() for name in names}}
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The files of an evaluation that was not killed."""
+    with pytest.MonkeyPatch.context() as patch:
+        return files_without_durations(evaluate(tmp_path_factory.mktemp("undisturbed"), patch))
+
+
 @pytest.mark.parametrize("killed_at", ["round", "ranks", "table"])
 def test_a_killed_evaluation_goes_on_to_the_files_of_an_undisturbed_one(
-    tmp_path, monkeypatch, killed_at
+    tmp_path, monkeypatch, undisturbed, killed_at
 ):
     def start():
         owner, name = {
@@ -347,5 +354,4 @@ def test_a_killed_evaluation_goes_on_to_the_files_of_an_undisturbed_one(
 
     assert wait(fork(start)) == -9
     goes_on = evaluate(tmp_path / "killed", monkeypatch)
-    undisturbed = evaluate(tmp_path / "undisturbed", monkeypatch)
-    assert files_without_durations(goes_on) == files_without_durations(undisturbed)
+    assert files_without_durations(goes_on) == undisturbed

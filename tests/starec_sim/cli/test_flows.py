@@ -1,12 +1,17 @@
 """The command line as a process of its own."""
 
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
+
+from starec_sim.cli import main
+from tests.forked import fork, wait
 
 pytestmark = pytest.mark.slow
 
@@ -63,44 +68,56 @@ def test_an_interrupted_run_says_how_to_go_on_and_goes_on(starec, here):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signal")
-def test_a_run_in_progress_is_shown_and_cannot_be_resumed_twice(starec, here):
-    running = subprocess.Popen(
-        [*STAREC, "run", "feed.yaml", "--set", "rounds=1000", *ONE_METRIC],
-        cwd=here,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def test_a_run_in_progress_is_shown_and_cannot_be_resumed_twice(starec, here, monkeypatch):
+    def shown():
+        return starec("show", "latest", "--json").answer
+
+    monkeypatch.setattr(sys, "argv", ["starec", "run", "feed.yaml", "--set", "rounds=1000"])
+    running, deadline = fork(main), time.monotonic() + 60
     try:
-        running.stderr.readline()
-        running.send_signal(signal.SIGSTOP)  # it need not go on to be in progress
+        while not (trials := shown().get("trials")) or trials[0]["rounds"] < 1:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        os.kill(running, signal.SIGSTOP)  # it need not go on to be in progress
         second = starec("resume", "latest", "--json")
         assert second.status == 2
         assert "is in progress in another process" in second.answer["error"]
-        shown = starec("show", "latest", "--json").answer
-        assert shown["status"] == "running"
-        assert shown["trials"][0]["rounds"] >= 1
+        assert shown()["status"] == "running"
     finally:
-        running.kill()
-        running.wait()
-        running.stderr.close()
-    assert starec("show", "latest", "--json").answer["status"] == "interrupted"
+        os.kill(running, signal.SIGKILL)
+        wait(running)
+    assert shown()["status"] == "interrupted"
 
 
-@pytest.mark.parametrize("arguments", [["show", "RUN"], ["show", "RUN", "--user", "u1", "--json"]])
-def test_a_reader_of_a_pipe_who_leaves_is_named_on_one_line(finished, arguments):
-    arguments = [str(finished["feed"]) if word == "RUN" else word for word in arguments]
+def show_on(stdout, monkeypatch, *arguments):
+    """Run `starec show` in this process with another stdout, and return its status."""
+    monkeypatch.setattr(sys, "argv", ["starec", "show", *map(str, arguments)])
+    monkeypatch.setattr(sys, "stdout", stdout)
+    with pytest.raises(SystemExit) as left:
+        main()
+    return left.value.code
+
+
+def test_a_reader_of_a_pipe_who_leaves_is_named_on_one_line(finished, monkeypatch, capsys):
+    error = "error: stdout was closed before everything was written\n"
     read, write = os.pipe()
     os.close(read)
     with os.fdopen(write, "w") as gone:
+        # In a process of its own nothing more is said when Python closes stdout at its end.
         done = subprocess.run(
-            [*STAREC, *arguments], stdout=gone, stderr=subprocess.PIPE, text=True, timeout=60
+            [*STAREC, "show", str(finished["feed"])],
+            stdout=gone,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
         )
-    assert done.stderr == "error: stdout was closed before everything was written\n"
-    assert done.returncode == 2
+        assert (done.returncode, done.stderr) == (2, error)
+        status = show_on(gone, monkeypatch, finished["feed"], "--user", "u1", "--json")
+        assert (status, capsys.readouterr().err) == (2, error)
 
 
-def test_a_terminal_that_lacks_characters_gets_others(finished):
-    done = process("show", str(finished["feed"]), env={**os.environ, "PYTHONIOENCODING": "ascii"})
-    assert done.returncode == 0, done.stderr
-    assert "click-through" in done.stdout
+def test_a_terminal_that_lacks_characters_gets_others(finished, monkeypatch):
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    assert show_on(terminal, monkeypatch, finished["feed"]) == 0
+    terminal.flush()
+    assert b"click-through" in terminal.buffer.getvalue()

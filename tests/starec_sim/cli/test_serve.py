@@ -81,12 +81,17 @@ def test_it_says_where_it_is_answers_and_tells_who_waits_that_it_leaves_at_ctrl_
     assert "Traceback" not in err
 
 
-def test_with_json_it_tells_at_the_end_what_it_did(start):
-    server = start("lexical", "--name", "floor", "--port", "0", "--json")
-    url = server.stderr.readline().strip()
-    server.send_signal(signal.SIGINT)
-    out, _ = server.communicate(timeout=30)
-    assert json.loads(out) == {"status": "stopped", "model": "floor", "url": url, "answered": 0}
+def test_with_json_it_tells_at_the_end_what_it_did(starec, monkeypatch):
+    url = "http://127.0.0.1:1/v1"
+
+    def serve(endpoint, port, ready):
+        ready(url)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("starec_sim.serving.server.serve", serve)
+    said = starec("serve", "lexical", "--name", "floor", "--json")
+    assert said.err.startswith(f"{url}\n")
+    assert said.answer == {"status": "stopped", "model": "floor", "url": url, "answered": 0}
 
 
 def test_a_port_that_is_taken_is_named(starec):

@@ -163,13 +163,14 @@ def test_a_training_that_spent_its_budget_goes_on_with_more(starec, experiment, 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("method", "kills", "steps", "validated"),
-    [("full", [3, 5], 5, 3), ("lora", [1], 2, 2)],
+    [("full", [3, 5], 3, 3), ("lora", [1], 2, 2)],
     ids=["in SFT and between checkpoints", "an adapter, before any checkpoint"],
 )
 def test_a_killed_training_goes_on_to_the_same_losses(
     starec, experiment, tmp_path, method, kills, steps, validated
 ):
-    path = experiment(method=method)
+    evaluate = {"every": 2, "users": 2, "rounds": 1}
+    path = experiment(method=method, evaluate=evaluate)
     path.write_text(path.read_text().replace("steps: 5", f"steps: {steps}"))
 
     def result_of(*command):
@@ -204,7 +205,12 @@ def test_a_killed_training_goes_on_to_the_same_losses(
 @pytest.mark.slow
 def test_a_training_by_pairs_goes_on_where_it_was_killed(starec, experiment, tmp_path):
     feedback = yaml.safe_load(experiment().read_text())["train"]["grpo"]
-    path = experiment(sft=None, dpo={**feedback, "steps": 3, "nodes": ["fast"]}, grpo=None)
+    path = experiment(
+        sft=None,
+        dpo={**feedback, "steps": 3, "nodes": ["fast"]},
+        grpo=None,
+        evaluate={"users": 0},
+    )
     whole = train(read_experiment(path, [f"runs_dir={tmp_path / 'whole'}"]))
     steps = [entry for entry in whole.steps if "loss" in entry]
     assert [entry["stage"] for entry in steps] == ["dpo"] * 3

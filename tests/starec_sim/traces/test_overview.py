@@ -147,7 +147,7 @@ def test_the_list_of_runs_has_the_figures_of_the_page_of_the_run(tmp_path, last_
         tmp_path,
         name="feed",
         rounds=2,
-        environment={"use": "feed", "page_size": 5, "pages": 2},
+        environment={"use": "feed", "recommender": "popularity", "page_size": 5, "pages": 1},
         report={"last_rounds": last_rounds},
         arms={"loop": {}, "random": {"environment.recommender": "random"}},
         replicates=2,
