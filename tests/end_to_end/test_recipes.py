@@ -1,11 +1,12 @@
 """Worlds of the cookbook that change: the same digest, however the visits are played."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from starec_sim import experiment, runner
-from tests.end_to_end.test_blocks import blocks_of
+from tests.end_to_end.test_blocks import blocks_of, forget_modules
 
 COOKBOOK = Path(__file__).parents[2] / "docs" / "cookbook.md"
 CHANGING = ("Expire", "Stock", "Prices", "Join", "Counts", "Reviews", "Followed")
@@ -20,7 +21,10 @@ def recipes(tmp_path_factory):
         if written := block.file_after(folder):
             name, text = written
             (folder / name).write_text(text)
-    return folder
+    before = sys.path.copy()
+    yield folder
+    sys.path[:] = before
+    forget_modules(folder)
 
 
 @pytest.fixture
