@@ -1,6 +1,8 @@
 # Every target sets itself up: a fresh clone needs nothing but Python 3.11 or later.
 PYTHON ?= python3
 BIN := .venv/bin
+# Folders of tests that `make test-quick` leaves out.
+WHOLE := end_to_end golden reported starec_sim/cli starec_sim/evaluation starec_sim/learning starec_sim/workers
 INSTALLED := .venv/.installed
 # One BLAS thread: results equal to the bit, and parallel test workers that do not fight.
 export OMP_NUM_THREADS ?= 1
@@ -35,9 +37,10 @@ check: lint types contracts spelling docs $(TESTS)
 test: $(INSTALLED)
 	@$(BIN)/pytest -n 2 --dist loadfile
 
-# The daily loop, less than a minute: without the tests that are marked `slow`.
+# The daily loop, less than two minutes: without the tests that are marked `slow`, and without the folders of tests that
+# play whole commands, trainings, evaluations or worker processes, or are of reported cases.
 test-quick: $(INSTALLED)
-	@$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
+	@$(BIN)/pytest -n 2 --dist loadfile -m "not slow" $(addprefix --ignore=tests/,$(WHOLE))
 
 # Half as much processor time again on Python 3.11, so that `make check` leaves it out.
 # On Python 3.12 and later COVERAGE_CORE=sysmon makes it cheap.
