@@ -180,8 +180,9 @@ class FeedEnvironment:
                 items, scores = items[:wanted], scores[:wanted]
             if len(items):
                 self._offers[user] = _Offer(items, *self._truth.of(user, items, round), scores)
-        if self._signals.personal:
+        if "together" in self.config.signals:
             self._likes = OwnItems.liked(self._log.interactions, len(self.users))
+        if "follows" in self.config.signals:
             self._met = OwnItems.met(self._log.interactions, len(self.users))
         return list(self._offers)
 
@@ -194,10 +195,9 @@ class FeedEnvironment:
         items = tuple(self._offers[user].items[self._page(steps)].tolist())
         if not self.config.signals:
             cards = tuple(self.cards[item] for item in items)
-        elif self._likes and self._met:
-            cards = self._signals.cards(items, self._likes.of(user), self._met.of(user))
         else:
-            cards = self._signals.cards(items)
+            likes = self._likes.of(user) if self._likes else None
+            cards = self._signals.cards(items, likes, self._met.of(user) if self._met else None)
         message = self._events.message(user)
         return Observation(FEED, items, cards, len(steps) + 1, context=message)
 

@@ -83,11 +83,6 @@ class Signals:
         """The part of each card that is the same for all users, since the last fit."""
         self._titles: dict[int, str] = {}
 
-    @property
-    def personal(self) -> bool:
-        """Whether cards depend on the user who sees them."""
-        return "together" in self._names or "follows" in self._names
-
     def fit(self, log: Interactions) -> None:
         """Compute all signals from the training interactions `log`."""
         self._cards.clear()

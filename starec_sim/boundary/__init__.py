@@ -25,11 +25,7 @@ from starec_sim.boundary.call import (
 )
 from starec_sim.boundary.environment import CheckedEnvironment, checked_environment
 from starec_sim.boundary.values import BrokenContract
-from starec_sim.boundary.watch import (
-    InterruptedCall,
-    interruption,
-    watched_calls,
-)
+from starec_sim.boundary.watch import InterruptedCall, interruption, watched_calls
 
 __all__ = [
     "BrokenContract",
