@@ -24,7 +24,6 @@ from starec_sim.runs.folder import listed
 from starec_sim.runs.reader import reading
 from starec_sim.runs.schema import FILE
 from starec_sim.settings import explain
-from starec_sim.traces.ask_again import Question, ask_again, ask_options
 from starec_sim.traces.notes import Mark, NewNote, add_note
 from starec_sim.traces.run_list import RunRow, read_run_row
 from starec_sim.traces.values import as_json
@@ -184,10 +183,15 @@ class Viewer:
             at = mark.at.checked(reader)
         return add_note(folder, NewNote(at, mark.author, mark.reason)).model_dump(exclude_none=True)
 
+    # Only to ask a policy takes LangChain, whose import is most of the time that a start takes.
     def _ask_options(self, request: Request) -> Any:
+        from starec_sim.traces.ask_again import ask_options
+
         return as_json(ask_options(self._folder(request), self.allow_asking))
 
     def _ask(self, request: Request, body: bytes) -> Any:
+        from starec_sim.traces.ask_again import Question, ask_again
+
         folder, question = self._folder(request), _read(Question, body)
         with self._asking:  # one at a time: policies share the processors
             return finite(as_json(ask_again(folder, question, self.allow_asking)))
