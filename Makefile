@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # Folders of tests that `make test-quick` leaves out.
-WHOLE := end_to_end golden reported starec_sim/cli starec_sim/evaluation starec_sim/learning starec_sim/workers
+WHOLE := end_to_end golden reported starec_environments/worlds \
+  $(addprefix starec_sim/,checks cli evaluation learning policies/engine policies/local traces workers)
 INSTALLED := .venv/.installed
 # One BLAS thread: results equal to the bit, and parallel test workers that do not fight.
 export OMP_NUM_THREADS ?= 1
@@ -37,8 +38,9 @@ check: lint types contracts spelling docs $(TESTS)
 test: $(INSTALLED)
 	@$(BIN)/pytest -n 2 --dist loadfile
 
-# The daily loop, less than two minutes: without the tests that are marked `slow`, and without the folders of tests that
-# play whole commands, trainings, evaluations or worker processes, or are of reported cases.
+# The daily loop, about a minute: without the tests that are marked `slow`, and without the folders of tests that play
+# whole runs (commands, trainings, evaluations, worlds, checks of plug-ins, traces, worker processes), that load models
+# with torch, or that are of reported cases.
 test-quick: $(INSTALLED)
 	@$(BIN)/pytest -n 2 --dist loadfile -m "not slow" $(addprefix --ignore=tests/,$(WHOLE))
 
