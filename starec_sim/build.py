@@ -170,14 +170,13 @@ def of_one_kind(arm: Arm, what: str) -> Arm:
     return arm
 
 
-def apply_events(environment: Environment, arm: Arm, round: int, *, ends: bool = True) -> None:
+def apply_events(environment: Environment, arm: Arm, round: int) -> None:
     """Let what the schedule of an arm has for the beginning of a round happen.
 
     Args:
         environment: That of the trial.
         arm: Has the schedule.
         round: From 0.
-        ends: Whether events end as well.
 
     Raises:
         ConfigError: An event names what is not there.
@@ -186,7 +185,7 @@ def apply_events(environment: Environment, arm: Arm, round: int, *, ends: bool =
         # The environment has the ability: `Experiment.resolve` has checked its class.
         if not event.ends:
             cast(ScheduledEvents, environment).apply(event.name, event.settings)
-        elif ends:
+        else:
             cast(EndingEvents, environment).end(event.name, event.settings)
 
 

@@ -270,8 +270,8 @@ class Trials:
         for arm in self.arms.values():
             if not arm.changes:
                 continue
-            first = self.builder.environment(arm, self.seeds[0])
-            world = environment_digest(first)
+            before = self.builder.environment(arm, self.seeds[0])
+            world = environment_digest(before)
             for change in arm.changes:
                 changed = self.builder.environment(change.arm, self.seeds[0])
                 when = f'schedule: in round {change.round + 1} of arm "{arm.name}"'
@@ -282,7 +282,7 @@ class Trials:
                         hint="change keys that leave these as they are, or compare two arms",
                     )
                 try:
-                    changed.restore(first.state())
+                    changed.restore(before.state())
                 except StarecError as error:
                     raise ConfigError(
                         f"{when} the environment cannot take over the state of the one before: "
@@ -290,6 +290,7 @@ class Trials:
                         hint="let `restore` take that state, or compare two arms",
                     ) from error
                 try:
-                    apply_events(changed, arm, change.round, ends=False)  # nothing has begun
+                    apply_events(changed, arm, change.round)
                 except ConfigError as error:
                     raise ConfigError(f"{when}: {error.message}", hint=error.hint) from error
+                before = changed
