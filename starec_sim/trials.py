@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from starec_sim.agent import ChecksEnvironment
 from starec_sim.boundary import PluginBoundary, ships, watched_calls
-from starec_sim.build import Builder, apply_events, build_executor, prompt_hashes
+from starec_sim.build import Builder, apply_events, build_executor, edited_memories, prompt_hashes
 from starec_sim.dataset import Dataset
 from starec_sim.environment import Environment
 from starec_sim.errors import ConfigError, RunError, StarecError
@@ -175,6 +175,11 @@ class Trials:
                 changed = self.builder.environment(now, trial.seed)
                 trial = trial._replace(environment=changed)
                 state = recorder.open(arm.name, trial.seed, changed)
+            agent = self.builder.agent(now)
+            if state.rounds == start:
+                edited = edited_memories(arm, start, agent, trial.environment, state.memories)
+                recorder.replace_memories(edited)
+                state = state._replace(memories={**state.memories, **edited})
             if start == self._replayed_rounds:
                 self._check_replayed(trial, state)
             with self._recording(arm, trial.seed, start) or nullcontext() as recording:
@@ -195,7 +200,7 @@ class Trials:
                     run.resources,
                 )
                 simulation = Simulation(
-                    self.builder.agent(now),
+                    agent,
                     trial.environment,
                     gateway,
                     recorder,
@@ -291,6 +296,8 @@ class Trials:
                     ) from error
                 try:
                     apply_events(changed, arm, change.round)
+                    agent = self.builder.agent(change.arm)
+                    edited_memories(arm, change.round, agent, changed, {})
                 except ConfigError as error:
                     raise ConfigError(f"{when}: {error.message}", hint=error.hint) from error
                 before = changed

@@ -17,6 +17,7 @@ from starec_sim.runs.facts import StepFacts
 from starec_sim.runs.reader import Reader, RecordedStep, RecordedTrial
 from starec_sim.runs.record_errors import damaged
 from starec_sim.tasks import Task
+from starec_sim.traces.edited_memory import edited_summary
 from starec_sim.traces.values import ExperienceRef, GroupPlace, ItemRef, Items, StepAddress
 from starec_sim.types import Experience, Node, Source, Tokens, Turn, acts_by_item
 
@@ -33,6 +34,8 @@ class ShownMemory:
     """The experiences that the prompt shows, oldest first, one line each."""
     gained: tuple[ExperienceRef, ...]
     """Everything that she experienced in this run before this step, oldest first."""
+    edited: bool = False
+    """Whether the schedule wrote the summary, and not her step before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +190,9 @@ def read_step(
     place = keys.index(wanted)
     found, facts = reader.step(trial, row, *wanted), reader.facts(trial, row, *wanted)
     summary = reader.summary(trial, row, *keys[place - 1]) if place else ""
+    before = keys[place - 1][0] if place else -1
+    edited = edited_summary(reader, trial, user_id, before, wanted[0])
+    summary = summary if edited is None else edited
     gained = _gained(reader, trial, row, wanted)
     items = Items(reader, trial)
     items.load([*found.observation.slate, *(e.item for e in gained)])
@@ -200,7 +206,9 @@ def read_step(
         task=found.observation.task.name,
         offered=found.observation.task,
         page=found.observation.page,
-        memory_before=_memory(place, summary, gained, found, items),
+        memory_before=replace(
+            _memory(place, summary, gained, found, items), edited=edited is not None
+        ),
         recalled=tuple(RecalledRef(items[item], near) for item, near in facts.recalled) or None,
         slate=_slate(found, facts, items, reader.path),
         turns=tuple(_turn(turn) for turn in found.turns if turn.attempt < BRANCH),
