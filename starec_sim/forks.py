@@ -158,9 +158,11 @@ def _forked(
         ConfigError: A change is wrong, or changes nothing.
         PluginError: A plug-in is not found.
     """
-    pairs = dict(key_value(text, "--set", _EXAMPLE) for text in changes)
+    # What a user remembers is a text, which would be read as YAML if it were the value of a key.
+    texts = [text for text in changes if text.startswith(_MEMORY) and "=" in text]
+    memory = {user: text for user, _, text in (e[len(_MEMORY) :].partition("=") for e in texts)}
+    pairs = dict(key_value(text, "--set", _EXAMPLE) for text in changes if text not in texts)
     rounds = pairs.pop("rounds", experiment.rounds)
-    memory = {key[len(_MEMORY) :]: pairs.pop(key) for key in [*pairs] if key.startswith(_MEMORY)}
     more: list[dict[str, Any]] = [{"memory": memory}] if memory else []
     more += [{"event": read_spec(text, "event", _EVENT)} for text in scheduled]
     if not pairs and not more:
