@@ -76,9 +76,12 @@ def _print(title: str, results: Iterable[Result]) -> int:
 
     out = console()
     out.print(visible(title), style="bold")
-    count = failed = 0
+    count = failed = not_made = 0
     for result in results:
         count += 1
+        if result.state == "not made":
+            not_made += 1
+            continue
         line = Text.assemble("  ", (f"{result.state:<8}", _STYLES[result.state]), "  ", result.name)
         if result.state == "failed":
             failed += 1
@@ -87,6 +90,10 @@ def _print(title: str, results: Iterable[Result]) -> int:
         elif result.note:
             line.append(f"   {visible(result.note)}", "dim")
         out.print(line, soft_wrap=True)
+    if not_made:
+        were = "1 other check" if not_made == 1 else f"{not_made} other checks"
+        out.print(Text.assemble("  ", ("not made", _STYLES["not made"]), f"  {were}"), end="")
+        out.print("   a fault above is in the way", style="dim", soft_wrap=True)
     style = "red" if failed else "green"
     out.print(f"{failed} of {count} failed" if failed else f"all {count} passed", style=style)
     return failed
