@@ -46,13 +46,19 @@ def check(
     from starec_sim.checks.find import find
     from starec_sim.checks.kinds import run_checks
     from starec_sim.data_specs import data_spec
+    from starec_sim.errors import ConfigError
+    from starec_sim.settings import HINT
     from starec_sim.yaml_files import key_value, put_all
 
     pairs = [key_value(change, "--set", _EXAMPLE) for change in changes or ()]
     of_data = [(key[5:], value) for key, value in pairs if key.startswith("data.")]
     settings: dict[str, Any] = {}
     put_all(settings, [pair for pair in pairs if not pair[0].startswith("data.")])
-    found = find(target, kind, settings, None if data is None else data_spec(data, of_data))
+    try:
+        found = find(target, kind, settings, None if data is None else data_spec(data, of_data))
+    except ConfigError as error:
+        hint = _EXAMPLE if error.hint == HINT else error.hint
+        raise ConfigError(error.message.replace("target.", "--set "), hint=hint) from None
     results = run_checks(found)
     if as_json:
         made = list(results)
