@@ -46,7 +46,7 @@ def check(
     from starec_sim.checks.find import find
     from starec_sim.checks.kinds import run_checks
     from starec_sim.data_specs import data_spec
-    from starec_sim.errors import ConfigError
+    from starec_sim.errors import ConfigError, PluginError
     from starec_sim.settings import HINT
     from starec_sim.yaml_files import key_value, put_all
 
@@ -56,9 +56,10 @@ def check(
     put_all(settings, [pair for pair in pairs if not pair[0].startswith("data.")])
     try:
         found = find(target, kind, settings, None if data is None else data_spec(data, of_data))
-    except ConfigError as error:
+    except (ConfigError, PluginError) as error:
         hint = _EXAMPLE if error.hint == HINT else error.hint
-        raise ConfigError(error.message.replace("target.", "--set "), hint=hint) from None
+        said = error.message.removeprefix("target.use: ").replace("target.", "--set ")
+        raise type(error)(said, hint=hint) from None
     results = run_checks(found)
     if as_json:
         made = list(results)
