@@ -8,7 +8,7 @@ from contextlib import closing, nullcontext
 from itertools import pairwise
 from typing import NamedTuple
 
-from starec_sim.agent import ChecksEnvironment
+from starec_sim.agent import Agent, ChecksEnvironment
 from starec_sim.boundary import PluginBoundary, ships, watched_calls
 from starec_sim.build import Builder, apply_events, build_executor, edited_memories, prompt_hashes
 from starec_sim.dataset import Dataset
@@ -177,19 +177,12 @@ class Trials:
                 state = recorder.open(arm.name, trial.seed, changed)
             agent = self.builder.agent(now)
             if state.rounds == start:
-                edited = edited_memories(arm, start, agent, trial.environment, state.memories)
-                recorder.replace_memories(edited)
-                state = state._replace(memories={**state.memories, **edited})
+                state = _edited(state, recorder, arm, agent, trial.environment)
             if start == self._replayed_rounds:
                 self._check_replayed(trial, state)
             with self._recording(arm, trial.seed, start) or nullcontext() as recording:
                 gateway = self.builder.gateway(
-                    now,
-                    Streams(trial.seed),
-                    recorder,
-                    arm.name,
-                    run.resources,
-                    recording,
+                    now, Streams(trial.seed), recorder, arm.name, run.resources, recording
                 )
                 executor = pool and InWorkers(
                     pool,
@@ -279,25 +272,47 @@ class Trials:
             world = environment_digest(before)
             for change in arm.changes:
                 changed = self.builder.environment(change.arm, self.seeds[0])
-                when = f'schedule: in round {change.round + 1} of arm "{arm.name}"'
                 if environment_digest(changed) != world:
                     raise ConfigError(
-                        f"{when} the environment has other users, items, histories or popularity "
-                        "than before",
+                        f"{_when(arm, change.round)} the environment has other users, items, "
+                        "histories or popularity than before",
                         hint="change keys that leave these as they are, or compare two arms",
                     )
-                try:
-                    changed.restore(before.state())
-                except StarecError as error:
-                    raise ConfigError(
-                        f"{when} the environment cannot take over the state of the one before: "
-                        f"{error.message}",
-                        hint="let `restore` take that state, or compare two arms",
-                    ) from error
-                try:
-                    apply_events(changed, arm, change.round)
-                    agent = self.builder.agent(change.arm)
-                    edited_memories(arm, change.round, agent, changed, {})
-                except ConfigError as error:
-                    raise ConfigError(f"{when}: {error.message}", hint=error.hint) from error
+                _try_change(before, changed, arm, change.round, self.builder.agent(change.arm))
                 before = changed
+
+
+def _edited(
+    state: TrialState, recorder: Recorder, arm: Arm, agent: Agent, environment: Environment
+) -> TrialState:
+    """Return a state with the memories that the schedule edits there, which are recorded."""
+    edited = edited_memories(arm, state.rounds, agent, environment, state.memories)
+    recorder.replace_memories(edited)
+    return state._replace(memories={**state.memories, **edited})
+
+
+def _try_change(
+    before: Environment, changed: Environment, arm: Arm, round: int, agent: Agent
+) -> None:
+    """Let an environment take over from the one before it, with what the schedule has for a round.
+
+    Raises:
+        ConfigError: It cannot be restored, or what happens names what is not there.
+    """
+    when = _when(arm, round)
+    try:
+        changed.restore(before.state())
+    except StarecError as error:
+        raise ConfigError(
+            f"{when} the environment cannot take over the state of the one before: {error.message}",
+            hint="let `restore` take that state, or compare two arms",
+        ) from error
+    try:
+        apply_events(changed, arm, round)
+        edited_memories(arm, round, agent, changed, {})
+    except ConfigError as error:
+        raise ConfigError(f"{when}: {error.message}", hint=error.hint) from error
+
+
+def _when(arm: Arm, round: int) -> str:
+    return f'schedule: in round {round + 1} of arm "{arm.name}"'

@@ -90,7 +90,7 @@ def test_what_the_process_grows_by_while_visits_wait_names_their_agent(held):
         with pytest.warns(ContractWarning, match="Shop, observe"), world.call("observe"):
             held[0] += 7
         held[0] += 0.9
-    told = r"shop.py:Guest, visit: the process grew by 1.9 GiB of memory while"
+    told = r"shop.py:Guest, visit: the memory of the process grew by 1.9 GiB while"
     with pytest.warns(ContractWarning, match=told), growth.waiting_call("visit"):
         held[0] += 1
     with pytest.raises(BrokenContract, match=r"grew by 4.9 GiB"), growth.waiting_call("visit"):
@@ -130,7 +130,7 @@ class LeakyAgent(StarAgent):
     ("part", "name", "said"),
     [
         ("policies.fast", "LeakyPolicy", "answer: its calls added {} to the memory of the process"),
-        ("agent", "LeakyAgent", "visit: the process grew by {} of memory while its calls"),
+        ("agent", "LeakyAgent", "visit: the memory of the process grew by {} while its calls"),
     ],
 )
 @pytest.mark.parametrize("machine_mib", [20_000, 128])
