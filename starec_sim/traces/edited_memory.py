@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from starec_sim import yaml_files
 from starec_sim.errors import StarecError
 from starec_sim.runs.folder import CONFIG, configuration
 from starec_sim.runs.reader import Reader, RecordedTrial
-from starec_sim.schedule import ScheduledChange
-from starec_sim.settings import validate
 
 
 def edited_summary(
@@ -28,6 +25,11 @@ def edited_summary(
     text = configuration(folder)
     if "memory:" not in text:  # a long file takes milliseconds to parse
         return None
+    # `starec why` starts without them: few runs edit memories.
+    from starec_sim import yaml_files
+    from starec_sim.schedule import ScheduledChange
+    from starec_sim.settings import validate
+
     values = yaml_files.parse(text, str(folder / CONFIG))
     arms = values.get("arms")
     of_arm = arms.get(trial.arm) if isinstance(arms, Mapping) else None

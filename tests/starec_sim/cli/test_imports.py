@@ -48,6 +48,14 @@ def test_why_imports_no_package_of_arrays_and_no_other_command():
     assert not {"numpy", "scipy", "pandas", "yaml", "langgraph", "starec_sim.cli.run"} & modules
 
 
+def test_the_viewer_starts_without_what_asks_policies():
+    modules = set(
+        cpu_seconds("import sys, starec_sim.viewer.server; print(*sys.modules)")[0].stdout.split()
+    )
+    assert "starec_sim.viewer.app" in modules
+    assert not {"langchain_core", "langgraph", "torch", "scipy", "matplotlib"} & modules
+
+
 @pytest.mark.slow
 def test_help_answers_at_once_and_imports_nothing_heavy():
     code = (

@@ -106,3 +106,15 @@ def test_a_broken_plug_in_that_is_used_is_an_error_with_a_hint(starec, here):
     assert said.status == 2
     assert 'environment.use: the environment "raises" cannot be loaded: RuntimeError' in said.err
     assert "raising_module.py, line 2" in said.err
+
+
+def test_a_class_and_a_function_are_defined_where_inspect_finds_them():
+    import inspect
+
+    from starec_environments.feed import FeedEnvironment
+    from starec_sim.cli.list_plugins import _defined
+    from starec_sim.learning.rewards import ndcg
+
+    for named in (FeedEnvironment, ndcg):
+        assert _defined(named).endswith(f":{inspect.getsourcelines(named)[1]}")
+    assert _defined(len) == ""
