@@ -59,7 +59,9 @@ def ranks(model: ALS, known: Interactions, asked: Interactions) -> FloatArray:
     return found
 
 
-def play(way: str, log: Interactions, shape: tuple[int, int], seed: int) -> tuple[FloatArray, float]:
+def play(
+    way: str, log: Interactions, shape: tuple[int, int], seed: int
+) -> tuple[FloatArray, float]:
     """Return NDCG@10 of each user, NaN without a like, and the CPU time of what was learned."""
     learns, every = WAYS[way]
     known, rounds = rounds_of(log)

@@ -105,8 +105,10 @@ class ALS(MatrixFactorisation):
 
     def observe(self, events: Interactions) -> None:
         """Compute the factors of users and items with new likes again, if the settings say so."""
+        if not self.config.learn_between_fits:
+            return
         new = positives(events, self.n_users, self.n_items)
-        if not self.config.learn_between_fits or new.nnz == 0:
+        if new.nnz == 0:
             return
         liked = self._likes(*(self.liked + new).nonzero())
         if not self.item_factors.any():  # nothing to begin with
