@@ -7,6 +7,7 @@ import { SearchBox } from "./SearchBox";
 /** The pages of a run, with its arm and seed kept from page to page. */
 export function RunBar({ run, route }: { run: RunRow; route: Route }) {
   const at = route.path[2] ?? "";
+  const sought = at === "search" ? (route.params.get("q") ?? "") : "";
   const kept = search({ arm: route.params.get("arm"), seed: route.params.get("seed") });
   const pages: [string, string, string[]][] = [
     ["", "Run", []],
@@ -29,7 +30,7 @@ export function RunBar({ run, route }: { run: RunRow; route: Route }) {
         </a>
       ))}
       <span class="space" />
-      <WordSearch run={run} initial={at === "search" ? (route.params.get("q") ?? "") : ""} />
+      <WordSearch key={sought} run={run} initial={sought} />
     </nav>
   );
 }

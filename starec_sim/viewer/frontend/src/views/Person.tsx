@@ -10,7 +10,7 @@ import { TrialChoice, trialOf } from "../parts/Trial";
 import { VisitCard, rewardWords } from "../parts/VisitCard";
 import { go, href, replace, withParams } from "../router";
 import { python, showCommand } from "../snippets";
-import { count } from "../text";
+import { count, visible } from "../text";
 import type { Failure, Person, RunRow } from "../types";
 
 const NO_USER: Failure = {
@@ -33,8 +33,8 @@ export function PersonView({ run, route }: ViewProps) {
             copy={{
               json: person,
               markdown: () => markdown(person),
-              command: showCommand(run.name, { user, ...trial }),
-              python: python(run.folder ?? `runs/${run.name}`, "steps", { user, ...trial }),
+              command: showCommand(run, { user, ...trial }),
+              python: python(run, "steps", { user, ...trial }),
             }}
           >
             <Traits profile={person.profile} />
@@ -100,7 +100,7 @@ function Visits({
     { keys: "o", does: "open the visit", run: () => open && go(stepHref(run.name, address(open.step))) },
   ]);
   const link = (round: number, step: number) => stepHref(run.name, { ...address(step), round });
-  if (!rounds.length) return <Empty command={showCommand(run.name)}>She has not visited yet.</Empty>;
+  if (!rounds.length) return <NoVisits person={person} run={run} />;
   if (person.visits.every((visit) => visit.steps.length === 1))
     return (
       <ol class="pages-row">
@@ -145,6 +145,17 @@ function Visits({
         </section>
       ))}
     </>
+  );
+}
+
+/** Nothing is on record of her in this arm. */
+function NoVisits({ person, run }: { person: Person; run: RunRow }) {
+  const others = run.arms.length > 1 || run.seeds.length > 1;
+  return (
+    <Empty command={showCommand(run, { user: person.user })}>
+      She has no visit in {visible(person.arm)}, seed {person.seed}.
+      {others && " Choose another arm or seed above."} On the command line:
+    </Empty>
   );
 }
 

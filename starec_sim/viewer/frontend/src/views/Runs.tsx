@@ -5,6 +5,7 @@ import { SearchBox } from "../parts/SearchBox";
 import { asMarkdown, Table, type Column } from "../parts/Table";
 import { mdPage } from "../markdown";
 import { go, href, replace, withParams, type Route } from "../router";
+import { runsCommand } from "../snippets";
 import { money, number, time, visible } from "../text";
 import type { RunRow } from "../types";
 
@@ -44,7 +45,7 @@ function List({ all, route }: { all: RunRow[]; route: Route }) {
                 rows,
               ),
             ),
-          command: "starec runs",
+          command: runsCommand(all[0]),
           python: 'from starec_sim import read_run\n\nrun = read_run("runs/NAME")',
         }}
       >
@@ -143,7 +144,13 @@ function columns(all: RunRow[], picked: string[], pick: (name: string) => void):
       head: "main metrics",
       about: "Of the first arm; of a training, of its last validation. As in the totals of the run's page",
       plain: true,
-      value: headline,
+      value: (run) => headline(run).join(" "),
+      cell: (run) =>
+        headline(run).map((words) => (
+          <span key={words} class="nowrap">
+            {visible(words)}{" "}
+          </span>
+        )),
     },
     ...(all.some((run) => run.cost_usd !== null) ? [COST] : []),
   ];
@@ -156,11 +163,14 @@ const COST: Column<RunRow> = {
   cell: (run) => money(run.cost_usd),
 };
 
-/** "loop: click-through 0.31 · satisfaction 3.2"; a single arm is not named. */
-function headline(run: RunRow): string {
-  const metrics = run.headline.map((each) => `${each.metric.replace(/_/g, " ")} ${number(each.value)}`);
-  const arm = run.arms.length > 1 && run.headline_arm ? `${run.headline_arm}: ` : "";
-  return metrics.length ? arm + metrics.join("  ·  ") : "";
+/** ["loop:", "click-through 0.31 ·", "satisfaction 3.2"]; a single arm is not named. */
+function headline(run: RunRow): string[] {
+  const metrics = run.headline.map((each, index) => {
+    const end = index < run.headline.length - 1 ? " ·" : "";
+    return `${each.metric.replace(/_/g, " ")} ${number(each.value)}${end}`;
+  });
+  const named = run.arms.length > 1 && run.headline_arm && metrics.length;
+  return named ? [`${run.headline_arm}:`, ...metrics] : metrics;
 }
 
 function armsOf(run: RunRow) {

@@ -44,8 +44,8 @@ function Page({ page, run }: { page: StepPage; run: RunRow }) {
         copy={{
           json: page,
           markdown: () => stepMarkdown(run.name, page),
-          command: whyCommand(run.name, at),
-          python: python(run.folder ?? `runs/${run.name}`, "steps", { ...at }),
+          command: whyCommand(run, at),
+          python: python(run, "steps", { ...at }),
         }}
       >
         <Moves page={page} run={run} visits={visits} />
