@@ -41,18 +41,24 @@ export function PersonView({ run, route }: ViewProps) {
           </PageHead>
           <div class="tools">
             <TrialChoice run={run} route={route} />
-            {run.arms.length > 1 && (
-              <a
-                href={href(["compare"], {
-                  a: run.name,
-                  b: run.name,
-                  arm_a: trial.arm,
-                  arm_b: run.arms.find((arm) => arm !== trial.arm),
-                  user,
-                })}
-              >
-                Compare her in two arms
+            {run.kind === "training" ? (
+              <a href={href(["compare"], { a: run.name, b: run.name, user })}>
+                Compare her before and after the training
               </a>
+            ) : (
+              run.arms.length > 1 && (
+                <a
+                  href={href(["compare"], {
+                    a: run.name,
+                    b: run.name,
+                    arm_a: trial.arm,
+                    arm_b: run.arms.find((arm) => arm !== trial.arm),
+                    user,
+                  })}
+                >
+                  Compare her in two arms
+                </a>
+              )
             )}
           </div>
           <Visits

@@ -1,3 +1,4 @@
+import { Fragment } from "preact";
 import type { Loaded } from "../api";
 import { Chips } from "../parts/Chips";
 import { Await, Empty, PageHead } from "../parts/Page";
@@ -147,9 +148,9 @@ function columns(all: RunRow[], picked: string[], pick: (name: string) => void):
       value: (run) => headline(run).join(" "),
       cell: (run) =>
         headline(run).map((words) => (
-          <span key={words} class="nowrap">
-            {visible(words)}{" "}
-          </span>
+          <Fragment key={words}>
+            <span class="whole">{visible(words)}</span>{" "}
+          </Fragment>
         )),
     },
     ...(all.some((run) => run.cost_usd !== null) ? [COST] : []),
