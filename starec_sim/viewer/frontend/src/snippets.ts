@@ -50,17 +50,30 @@ export function resumeCommand(run: Recorded) {
   return about("resume", run);
 }
 
-/** How people behave, each by herself or together with those of the same value of a trait. */
-export function behaviourCommand(run: Recorded, arm: string, seed: number, trait?: string) {
-  const text = (value: string) => `'${value.replace(/'/g, "''")}'`;
-  const value = trait && `json_extract(profile_json, ${text(`$.${JSON.stringify(trait)}`)})`;
-  const each = value
-    ? `${value} as ${JSON.stringify(trait)}, count(distinct user) as users, 1.0 * count(distinct user || ' ' || round) / count(distinct user) as visits`
-    : "user, count(distinct round) as visits, count(*) as steps";
-  const query =
-    `select ${each}, avg(slow) as slow from steps join users using (arm, seed, user) ` +
-    `where arm = ${text(arm)} and seed = ${seed} group by ${value ? "1" : "user"}`;
-  return about("sql", run, query);
+type Trial = { arm: string; seed: number };
+
+const sqlText = (value: string) => `'${value.replace(/'/g, "''")}'`;
+const sqlTrait = (name: string) => `json_extract(profile_json, ${sqlText(`$.${JSON.stringify(name)}`)})`;
+
+function ofSteps(run: Recorded, { arm, seed }: Trial, columns: string[], tests: string[], by: string) {
+  const where = [`arm = ${sqlText(arm)}`, `seed = ${seed}`, ...tests].join(" and ");
+  const all = [...columns, "round(avg(slow), 3) as slow"].join(", ");
+  const from = "steps join users using (arm, seed, user)";
+  return about("sql", run, `select ${all} from ${from} where ${where} group by ${by}`);
+}
+
+/** How people behave; `traits` are the values of traits that they must have. */
+export function peopleCommand(run: Recorded, trial: Trial, traits: [string, string][]) {
+  const columns = ["user", "count(distinct round) as visits", "count(*) as steps"];
+  const tests = traits.map(([name, value]) => `${sqlTrait(name)} = ${sqlText(value)}`);
+  return ofSteps(run, trial, columns, tests, "user");
+}
+
+/** How people with each value of a trait behave; without a trait, everybody. */
+export function populationCommand(run: Recorded, trial: Trial, trait: string | undefined) {
+  const value = trait === undefined ? "arm" : `${sqlTrait(trait)} as ${JSON.stringify(trait)}`;
+  const columns = [value, "count(distinct user) as users", "count(*) as steps"];
+  return ofSteps(run, trial, columns, [], "1");
 }
 
 /** Python that reads a table of a run, and keeps the rows with these values. */
@@ -90,4 +103,29 @@ function fromZero(name: string, value: string | number | null) {
 export function pythonOfTwo(a: string, b: string): string {
   const read = (name: string, folder: string) => `${name} = read_run(${JSON.stringify(folder)})`;
   return ["from starec_sim import read_run", "", read("a", a), read("b", b)].join("\n");
+}
+
+/** Python that reads all runs of a list. */
+export function pythonOfAll(runs: Recorded[]): string {
+  const folders = runs.map((run) => `    ${JSON.stringify(place(run))},`);
+  return [
+    "from starec_sim import read_run",
+    "",
+    "folders = [",
+    ...folders,
+    "]",
+    "runs = [read_run(folder) for folder in folders]",
+  ].join("\n");
+}
+
+/** Python that reads what readers and users said. */
+export function pythonOfNotes(run: Recorded): string {
+  return [
+    "from pathlib import Path",
+    "from starec_sim.interviews import read_interviews",
+    "from starec_sim.traces.notes import read_notes",
+    "",
+    `folder = Path(${JSON.stringify(place(run))})`,
+    "notes, interviews = read_notes(folder), read_interviews(folder)",
+  ].join("\n");
 }

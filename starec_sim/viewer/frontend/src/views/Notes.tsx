@@ -8,7 +8,7 @@ import { Chips } from "../parts/Chips";
 import { Await, Empty, PageHead, Part } from "../parts/Page";
 import { asMarkdown, Table, type Column } from "../parts/Table";
 import { href } from "../router";
-import { interviewCommand } from "../snippets";
+import { interviewCommand, pythonOfNotes } from "../snippets";
 import { count, quoted, time, visible } from "../text";
 import { Interviews, interviewsMarkdown } from "./Interviews";
 import type { Address, Failure, Interview, Note, Notes, RunRow } from "../types";
@@ -35,8 +35,8 @@ export function NotesView({ run }: ViewProps) {
                   interviews.length > 0 && "## Interviews",
                   ...interviewsMarkdown(interviews),
                 ),
-              command: notes.length || !interviews.length ? `cat ${quoted(file)}` : interviewCommand(run),
-              python: `import json\nfrom pathlib import Path\n\njson.loads(Path(${JSON.stringify(file)}).read_text())`,
+              command: notes.length ? `cat ${quoted(file)}` : interviewCommand(run),
+              python: pythonOfNotes(run),
             }}
           >
             {count(notes.length, "note")} beside the run; its record stays as it is.{" "}

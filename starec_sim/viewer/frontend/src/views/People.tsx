@@ -9,7 +9,7 @@ import { SearchBox } from "../parts/SearchBox";
 import { asMarkdown, sortOf, Table, type Column } from "../parts/Table";
 import { TrialChoice, trialOf } from "../parts/Trial";
 import { go, href, withParams } from "../router";
-import { behaviourCommand, python, showCommand } from "../snippets";
+import { peopleCommand, python, showCommand } from "../snippets";
 import { count, number, percent, visible } from "../text";
 import type { People, PersonRow } from "../types";
 
@@ -43,7 +43,7 @@ export function PeopleView({ run, route }: ViewProps) {
               copy={{
                 json: people,
                 markdown: () => mdPage(`People of ${run.name}`, asMarkdown(table, people.rows)),
-                command: behaviourCommand(run, trial.arm, trial.seed),
+                command: peopleCommand(run, trial, traitsOf(people, asked.where)),
                 python: python(run, "steps", {
                   arm: trial.arm,
                   seed: trial.seed,
@@ -82,6 +82,13 @@ export function PeopleView({ run, route }: ViewProps) {
       }}
     </Await>
   );
+}
+
+/** The filters that name a trait and its value; those of ranges and counts are left out. */
+function traitsOf({ rows }: People, where: string[]): [string, string][] {
+  return where
+    .map((each) => each.split(/:(.*)/s) as [string, string])
+    .filter(([name, value]) => rows.every((row) => row.profile[name] === value));
 }
 
 function columns({ fields, spark }: People, link: (row: PersonRow) => string): Column<PersonRow>[] {

@@ -6,7 +6,7 @@ import { Chart, Legend } from "../parts/Chart";
 import { Await, Empty, PageHead, Part } from "../parts/Page";
 import { TrialChoice, trialOf } from "../parts/Trial";
 import { href } from "../router";
-import { behaviourCommand, python, showCommand } from "../snippets";
+import { populationCommand, python, showCommand } from "../snippets";
 import { decimal, number, percent, visible } from "../text";
 import type { Population } from "../types";
 
@@ -28,7 +28,7 @@ export function PopulationView({ run, route }: ViewProps) {
             copy={{
               json: view,
               markdown: () => mdPage(`Population of ${run.name}`, ...view.traits.map(traitMarkdown)),
-              command: behaviourCommand(run, trial.arm, trial.seed, view.traits[0]?.trait),
+              command: populationCommand(run, trial, view.traits[0]?.trait),
               python: python(run, "steps", { ...trial }),
             }}
           >

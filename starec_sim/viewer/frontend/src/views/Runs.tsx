@@ -6,7 +6,7 @@ import { SearchBox } from "../parts/SearchBox";
 import { asMarkdown, Table, type Column } from "../parts/Table";
 import { mdPage } from "../markdown";
 import { go, href, replace, withParams, type Route } from "../router";
-import { runsCommand } from "../snippets";
+import { pythonOfAll, runsCommand } from "../snippets";
 import { money, number, time, visible } from "../text";
 import type { RunRow } from "../types";
 
@@ -47,7 +47,7 @@ function List({ all, route }: { all: RunRow[]; route: Route }) {
               ),
             ),
           command: runsCommand(all[0]),
-          python: 'from starec_sim import read_run\n\nrun = read_run("runs/NAME")',
+          python: pythonOfAll(rows),
         }}
       >
         {number(all.length)} in this folder.{" "}
