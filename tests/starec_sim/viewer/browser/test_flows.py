@@ -160,7 +160,7 @@ def test_two_versions_are_compared_person_by_person(open_page):
 
 
 def test_a_step_is_asked_again_and_the_answers_are_a_note(open_page):
-    page = open_page("run/feed/ask/u2/2/1?arm=loop&seed=3")
+    page = open_page("run/feed/ask/u2/2/2?arm=loop&seed=3")
     page.get_by_role("spinbutton", name="answers").fill("2")
     page.get_by_role("textbox", name="author").fill("a reader")
     page.get_by_role("button", name="Ask 2 times").click()
@@ -177,6 +177,8 @@ def test_a_step_is_marked_and_the_mark_is_listed(open_page):
     page.get_by_label("Author").fill("a reader")
     page.get_by_role("button", name="Mark this step").click()
     expect(page.get_by_text("Saved.")).to_be_visible()
+    said = page.get_by_role("region", name="Note").locator("li")
+    expect(said).to_contain_text("<b>implausible</b> a reader")
     page.get_by_role("link", name="Notes").click()
     expect(rows(page, "Notes")).to_contain_text(["<b>implausible</b>"])
 

@@ -92,6 +92,25 @@ function columns(run: string): Column<Note>[] {
   ];
 }
 
+/** What readers said about a step. */
+export function StepNotes({ run, at }: { run: RunRow; at: Address }) {
+  const loaded = useData<Notes>(api(run.name, "notes"));
+  const names = ["arm", "seed", "user", "round", "step"] as const;
+  const found = loaded.data?.notes.filter((note) => names.every((name) => note.at[name] === at[name])) ?? [];
+  return (
+    <ul class="plain">
+      {found.map((note) => (
+        <li key={note.id}>
+          {visible(note.reason)}{" "}
+          <span class="quiet">
+            {visible(note.author)}, {time(note.created)}
+          </span>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
 /** Marks a step, with an author and a reason. */
 export function MarkForm({ run, at }: { run: RunRow; at: Address }) {
   const [author, setAuthor] = useAuthor();

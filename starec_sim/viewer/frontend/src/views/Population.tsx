@@ -1,3 +1,4 @@
+import { Fragment } from "preact";
 import { useMemo } from "preact/hooks";
 import { api, useData } from "../api";
 import type { ViewProps } from "../App";
@@ -196,10 +197,12 @@ function Curves({ view, people, arm, exposed }: CurvesProps) {
           {view.left.map(
             ({ round, last }) =>
               last > 0 && (
-                <span key={round}>
+                <Fragment key={round}>
                   {" "}
-                  <a href={people("left_round", String(round))}>round {round}</a> ({number(last)})
-                </span>
+                  <span class="whole">
+                    <a href={people("left_round", String(round))}>round {round}</a> ({number(last)})
+                  </span>
+                </Fragment>
               ),
           )}
         </p>

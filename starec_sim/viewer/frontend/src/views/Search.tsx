@@ -35,7 +35,7 @@ export function SearchView({ run, route }: ViewProps) {
       {(result) => (
         <>
           <PageHead
-            title={`“${q}”`}
+            title={q.includes('"') ? q : `“${q}”`}
             copy={{
               json: result,
               markdown: () =>
@@ -79,8 +79,12 @@ export function SearchView({ run, route }: ViewProps) {
                 </a>{" "}
                 <Value field="user" value={hit.at.user} />{" "}
                 <span class="quiet">
-                  <Value field="node" value={hit.node} />, {hit.where},{" "}
-                  <Value field="arm" value={hit.at.arm} />
+                  {hit.node && (
+                    <>
+                      <Value field="node" value={hit.node} />,{" "}
+                    </>
+                  )}
+                  {hit.where}, <Value field="arm" value={hit.at.arm} />
                 </span>
                 <p>
                   {hit.snippet.map((part, place) =>

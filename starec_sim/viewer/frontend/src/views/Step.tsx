@@ -13,7 +13,7 @@ import { go, href } from "../router";
 import { python, whyCommand } from "../snippets";
 import { brief, count, visible } from "../text";
 import type { Address, RunRow, StepPage } from "../types";
-import { MarkForm } from "./Notes";
+import { MarkForm, StepNotes } from "./Notes";
 import { stepMarkdown } from "./step_markdown";
 import { Did, Memory, Outcome, Thought } from "./step_parts";
 
@@ -99,6 +99,7 @@ function Page({ page, run }: { page: StepPage; run: RunRow }) {
         {!page.turns.length && <p>No policy was asked.</p>}
       </Part>
       <Part name="Note">
+        <StepNotes run={run} at={at} />
         <MarkForm run={run} at={at} />
       </Part>
     </article>
