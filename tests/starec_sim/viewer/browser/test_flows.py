@@ -311,6 +311,9 @@ def test_a_saved_page_shows_a_step_and_asks_nobody(browser, folder, tmp_path):
     page.goto(f"file://{file}#/run/feed/step/u2/2/1?arm=loop&seed=3")
     title(page, "u2, round 2, step 1")
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    expect(page.get_by_role("searchbox")).to_have_count(0)  # nothing that a saved page cannot do
+    page.goto(f"file://{file}#/run/feed/notes")
+    expect(rows(page, "Figures: Happy?")).to_contain_text(["50 %"])
     page.close()
 
 

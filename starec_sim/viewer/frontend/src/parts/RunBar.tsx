@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import { isBundle } from "../bundle";
 import { go, href, search, type Route } from "../router";
 import { visible } from "../text";
 import type { RunRow } from "../types";
@@ -30,7 +31,7 @@ export function RunBar({ run, route }: { run: RunRow; route: Route }) {
         </a>
       ))}
       <span class="space" />
-      <WordSearch key={sought} run={run} initial={sought} />
+      {!isBundle && <WordSearch key={sought} run={run} initial={sought} />}
     </nav>
   );
 }

@@ -1,5 +1,6 @@
 import type { ViewProps } from "../App";
 import { api, stepHref, useData } from "../api";
+import { isBundle } from "../bundle";
 import { useKeys } from "../keys";
 import { mdPage, mdTable } from "../markdown";
 import { Traits } from "../parts/Chips";
@@ -41,7 +42,7 @@ export function PersonView({ run, route }: ViewProps) {
           </PageHead>
           <div class="tools">
             <TrialChoice run={run} route={route} />
-            {run.kind === "training" ? (
+            {isBundle ? null : run.kind === "training" ? (
               <a href={href(["compare"], { a: run.name, b: run.name, user })}>
                 Compare her before and after the training
               </a>

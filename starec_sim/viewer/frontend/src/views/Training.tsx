@@ -119,16 +119,18 @@ function Answers({ run, route }: { run: RunRow; route: Route }) {
                     choose={choose(name)}
                   />
                 ))}
-                <a
-                  href={href(["compare"], {
-                    a: run.name,
-                    b: run.name,
-                    arm_a: found.before,
-                    arm_b: found.after,
-                  })}
-                >
-                  Compare both as a whole
-                </a>
+                {!isBundle && (
+                  <a
+                    href={href(["compare"], {
+                      a: run.name,
+                      b: run.name,
+                      arm_a: found.before,
+                      arm_b: found.after,
+                    })}
+                  >
+                    Compare both as a whole
+                  </a>
+                )}
               </div>
               {found.more && (
                 <p class="quiet">These are the first people; filter by a user to see any other.</p>
