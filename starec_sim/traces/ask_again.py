@@ -161,7 +161,7 @@ def ask_again(folder: Path, question: Question, allowed: bool) -> AskAnswer:
             spec["temperature"] = question.temperature
         # Relative paths of a run's configuration begin where the run was started.
         there = where_it_started(folder, read_manifest(folder)) if trusted else nullcontext()
-        with there:
+        with there, _one_thread(spec):
             turns = run_coroutine(_ask(spec, question, at.seed, _expected(page, question)))
     answer = _answer(page, question, turns)
     warm = question.temperature
@@ -184,6 +184,22 @@ def _code(folder: Path, allowed: bool) -> Iterator[bool]:
         unchanged(folder, manifest, hint="put config.yaml back as it was")
     with code_of(folder, manifest, CodeRules(trust=allowed)):
         yield allowed or made_here
+
+
+@contextmanager
+def _one_thread(spec: Mapping[str, Any]) -> Iterator[None]:
+    """Let `nano` use one thread. It is small: on a busy machine threads wait for each other."""
+    if spec.get("use") != "nano":
+        yield
+        return
+    import torch  # a second
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _policies(folder: Path, trusted: bool) -> dict[str, Mapping[str, Any]]:

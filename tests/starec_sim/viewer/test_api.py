@@ -132,6 +132,7 @@ def test_damaged_runs_stand_in_the_list_with_what_is_wrong(runs):
     rows = {row["name"]: row for row in client_of(runs).get("/api/runs").json()}
     assert rows["feed"]["status"] == "damaged"
     assert "manifest.json is damaged" in rows["feed"]["problem"]
+    assert rows["ranking"]["status"] == "damaged"
     assert "damaged" in rows["ranking"]["problem"]
     answer = client_of(runs).get("/api/runs/ranking")
     assert answer.status_code == 404

@@ -36,7 +36,7 @@ export interface Failure {
 export interface RunRow {
   name: string;
   kind: "run" | "training" | "evaluation" | "audit";
-  status: "running" | "interrupted" | "paused" | "failed" | "finished";
+  status: "running" | "interrupted" | "paused" | "failed" | "finished" | "damaged";
   started: string;
   experiment: string;
   arms: string[];

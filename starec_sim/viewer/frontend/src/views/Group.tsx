@@ -2,6 +2,7 @@ import { useState } from "preact/hooks";
 import { api, stepHref, useData } from "../api";
 import type { ViewProps } from "../App";
 import { mdBlock, mdPage } from "../markdown";
+import { Chips } from "../parts/Chips";
 import { Await, PageHead, Part } from "../parts/Page";
 import { asMarkdown, Table, type Column } from "../parts/Table";
 import { TokenLine } from "../parts/TokenLine";
@@ -54,6 +55,7 @@ export function GroupView({ run, route }: ViewProps) {
                 <strong class="warn"> · all rewards are equal: the group teaches nothing</strong>
               )}
             </PageHead>
+            <Chips />
             <Table
               id="members"
               caption="Members"

@@ -7,7 +7,7 @@ import { asMarkdown, Table, type Column } from "../parts/Table";
 import { mdPage } from "../markdown";
 import { go, href, replace, withParams, type Route } from "../router";
 import { pythonOfAll, runsCommand } from "../snippets";
-import { money, number, time, visible } from "../text";
+import { brief, money, number, time, visible } from "../text";
 import type { RunRow } from "../types";
 
 /** Which runs are there? Two of them can be picked and compared. */
@@ -146,12 +146,16 @@ function columns(all: RunRow[], picked: string[], pick: (name: string) => void):
       about: "Of the first arm; of a training, of its last validation. As in the totals of the run's page",
       plain: true,
       value: (run) => headline(run).join(" "),
-      cell: (run) =>
-        headline(run).map((words) => (
-          <Fragment key={words}>
-            <span class="whole">{visible(words)}</span>{" "}
-          </Fragment>
-        )),
+      cell: (run) => (
+        <>
+          {headline(run).map((words) => (
+            <Fragment key={words}>
+              <span class="whole">{visible(words)}</span>{" "}
+            </Fragment>
+          ))}
+          {run.problem && <span class="warn">{brief(run.problem)}</span>}
+        </>
+      ),
     },
     ...(all.some((run) => run.cost_usd !== null) ? [COST] : []),
   ];

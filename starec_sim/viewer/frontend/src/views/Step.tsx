@@ -1,7 +1,7 @@
 import type { ViewProps } from "../App";
 import { stepHref, stepPath, useData } from "../api";
 import { useKeys } from "../keys";
-import { Traits } from "../parts/Chips";
+import { Chips, Traits } from "../parts/Chips";
 import { DiffLines } from "../parts/DiffLines";
 import { ErrorPage } from "../parts/ErrorPage";
 import { Await, PageHead, Part } from "../parts/Page";
@@ -69,6 +69,7 @@ function Page({ page, run }: { page: StepPage; run: RunRow }) {
         <Memory page={page} />
       </Part>
       <Part name="Was shown">
+        <Chips />
         <Slate places={page.slate} />
       </Part>
       <Part name="Thought" note={answered && brief(answered.policy)}>
