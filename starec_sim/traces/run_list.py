@@ -37,7 +37,7 @@ class RunRow:
     name: str
     kind: str
     status: str
-    """As in the manifest; `damaged` for a run whose manifest, or finished record, cannot be read."""
+    """As in the manifest; `damaged` if the manifest or a finished record cannot be read."""
     started: str
     experiment: str
     arms: tuple[str, ...]

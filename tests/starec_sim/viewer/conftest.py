@@ -30,7 +30,8 @@ def rollout(number, reward):
 
 def keep_interview(folder):
     """Keep the answers of two users to two questions beside a run."""
-    questions = (InterviewQuestion(ask="Happy?", yes_no=True), InterviewQuestion(ask="Why?", text=9))
+    happy, why = InterviewQuestion(ask="Happy?", yes_no=True), InterviewQuestion(ask="Why?", text=9)
+    questions = (happy, why)
     values = [("u1", True, "the films"), ("u2", False, None)]
     answers = tuple(
         InterviewAnswer(

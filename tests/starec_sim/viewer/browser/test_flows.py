@@ -233,7 +233,7 @@ def test_a_page_is_copied_in_four_forms(open_page, folder):
     command = shlex.split(copied["Command line"])
     assert command[2] == str(folder / "feed")  # it works in every folder
     del command[2]
-    assert command == "starec why u2 2 --step 1 --arm loop --seed 3".split()
+    assert command == ["starec", "why", "u2", "2", "--step", "1", "--arm", "loop", "--seed", "3"]
     assert copied["Markdown"].startswith("# u2, round 2, step 1 of feed")
     assert json.loads(copied["JSON"])["at"]["user"] == "u2"
     compile(copied["Python"], "copied", "exec")
