@@ -65,7 +65,7 @@ export function NotesView({ run }: ViewProps) {
               />
             )}
           </Part>
-          <Interviews run={run} loaded={asked} />
+          {run.kind === "run" && <Interviews run={run} loaded={asked} />}
         </>
       )}
     </Await>
@@ -77,6 +77,7 @@ function columns(run: string): Column<Note>[] {
     {
       name: "step",
       head: "step",
+      nowrap: true,
       value: (note) => `${note.at.user}, round ${note.at.round}, step ${note.at.step}`,
       cell: (note) => (
         <a href={stepHref(run, note.at)}>
@@ -88,7 +89,13 @@ function columns(run: string): Column<Note>[] {
     { name: "kind", head: "kind", value: (note) => note.kind, filters: true },
     { name: "author", head: "author", value: (note) => note.author, filters: true },
     { name: "reason", head: "reason", value: (note) => note.reason },
-    { name: "created", head: "when", value: (note) => note.created, cell: (note) => time(note.created) },
+    {
+      name: "created",
+      head: "when",
+      nowrap: true,
+      value: (note) => note.created,
+      cell: (note) => time(note.created),
+    },
   ];
 }
 
