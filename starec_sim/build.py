@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from langchain_core.language_models.chat_models import BaseChatModel
@@ -20,7 +21,7 @@ from starec_sim.cards import card
 from starec_sim.data_specs import data_spec
 from starec_sim.dataset import Dataset
 from starec_sim.environment import EndingEvents, Environment, ScheduledEvents
-from starec_sim.errors import ConfigError, PluginError, StarecError
+from starec_sim.errors import ConfigError, PluginError, StarecError, did_you_mean
 from starec_sim.executors.cohort import Cohort
 from starec_sim.executors.executor import Executor, PerUser
 from starec_sim.executors.settings import ExecutorSettings
@@ -36,7 +37,7 @@ from starec_sim.population.policies import PoliciesByKind
 from starec_sim.recommender import Recommender
 from starec_sim.rng import Streams
 from starec_sim.settings import explain
-from starec_sim.types import Node
+from starec_sim.types import Memory, Node
 
 
 def load_dataset(data: str | Mapping[str, Any], **settings: Any) -> Dataset:
@@ -170,14 +171,13 @@ def of_one_kind(arm: Arm, what: str) -> Arm:
     return arm
 
 
-def apply_events(environment: Environment, arm: Arm, round: int, *, ends: bool = True) -> None:
+def apply_events(environment: Environment, arm: Arm, round: int) -> None:
     """Let what the schedule of an arm has for the beginning of a round happen.
 
     Args:
         environment: That of the trial.
         arm: Has the schedule.
         round: From 0.
-        ends: Whether events end as well.
 
     Raises:
         ConfigError: An event names what is not there.
@@ -186,8 +186,37 @@ def apply_events(environment: Environment, arm: Arm, round: int, *, ends: bool =
         # The environment has the ability: `Experiment.resolve` has checked its class.
         if not event.ends:
             cast(ScheduledEvents, environment).apply(event.name, event.settings)
-        elif ends:
+        else:
             cast(EndingEvents, environment).end(event.name, event.settings)
+
+
+def edited_memories(
+    arm: Arm, round: int, agent: Agent, environment: Environment, memories: Mapping[int, Memory]
+) -> dict[int, Memory]:
+    """Return the memories that the schedule of an arm edits at the beginning of a round, by user.
+
+    Args:
+        arm: Has the schedule.
+        round: From 0.
+        agent: Plays the users.
+        environment: Knows them.
+        memories: Before that, of those who have visited.
+
+    Raises:
+        ConfigError: There is no such user.
+    """
+    edits, edited = arm.memories_at(round), {}
+    rows = {user.id: row for row, user in enumerate(environment.users)} if edits else {}
+    for user, summary in edits.items():
+        if user not in rows:
+            raise ConfigError(
+                f'memory: there is no user "{user}"; {did_you_mean(user, rows)}',
+                hint="name users by their ids, as `starec show` does",
+            )
+        row = rows[user]
+        known = environment.history(row)[-agent.history_limit :]
+        edited[row] = replace(memories.get(row) or Memory(known), summary=summary)
+    return edited
 
 
 class Builder:

@@ -172,8 +172,11 @@ class ContractWarning(UserWarning):
     """A plug-in may violate the protocol that it implements; results may depend on chance."""
 
 
+_NAMED = 40
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return a phrase with the nearest known name, or with all names if none is near.
+    """Return a phrase with the nearest known name, or with all or 40 names if none is near.
 
     The case of letters does not count, and the name itself is never suggested.
 
@@ -185,8 +188,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     'known: feed, ranking'
     """
     known = tuple(known)
-    others = ", ".join(sorted(set(known) - {name}))
-    return near_name(name, known) or f"known: {others or 'none'}"
+    others = sorted(set(known) - {name})
+    more = [f"and {len(others) - _NAMED} more"] if len(others) > _NAMED else []
+    return near_name(name, known) or f"known: {', '.join(others[:_NAMED] + more) or 'none'}"
 
 
 def near_name(name: str, known: Iterable[str]) -> str:

@@ -180,6 +180,10 @@ class Arm(NamedTuple):
         """Return what happens at the beginning of a round, from 0."""
         return next((c.events for c in self.changes if c.round == round), ())
 
+    def memories_at(self, round: int) -> Mapping[str, str]:
+        """Return the summaries that replace those of users when a round, from 0, begins."""
+        return next((c.memories for c in self.changes if c.round == round), {})
+
     def of_kinds(self) -> list[Arm]:
         """Return the arm as it is for each kind of users, or the arm itself without kinds."""
         return list(self.kinds.values()) or [self]
@@ -197,6 +201,7 @@ class ArmChange(NamedTuple):
     arm: Arm
     events: tuple[ScheduledEvent, ...] = ()
     """What happens at its beginning, after the change."""
+    memories: Mapping[str, str] = MappingProxyType({})
 
 
 def _scheduled(arm: Arm, at: str) -> Arm:
@@ -224,7 +229,9 @@ def _scheduled(arm: Arm, at: str) -> Arm:
             of = after.environment.type
             happens = scheduled_event(of, entry.event, f"{key}.event", ends=entry.ends)
             events = (*events, happens)
-        changes[-1 if is_next else len(changes) :] = [ArmChange(entry.round - 1, after, events)]
+        memories = {**(before.memories if is_next else {}), **entry.memory}
+        now = ArmChange(entry.round - 1, after, events, memories)
+        changes[-1 if is_next else len(changes) :] = [now]
     return arm._replace(changes=tuple(changes))
 
 

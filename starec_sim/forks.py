@@ -27,9 +27,11 @@ from starec_sim.traces.sides import Choice
 from starec_sim.traces.values import as_json
 from starec_sim.yaml_files import key_value, read_spec
 
+_MEMORY = "memory."
 _EXAMPLE = "e.g. --set environment.recommender.use=random"
 _EVENT = "e.g. --event remove,attribute=genre,value=Drama"
-_IN_SCHEDULE = re.compile(r"^(?:arms\..+?\.)?schedule\.\d+\.(set|event)(\.?)", re.MULTILINE)
+_OPTION = {"set": "--set", "event": "--event", "memory": "--set memory:"}
+_IN_SCHEDULE = re.compile(r"^(?:arms\..+?\.)?schedule\.\d+\.(set|event|memory)(\.?)", re.MULTILINE)
 
 
 class ForkResult(NamedTuple):
@@ -61,7 +63,8 @@ def fork(
         folder: The recorded run.
         at_round: The last round that is the same, from 1.
         changes: `key=value` pairs that hold from the next round on, of `environment`, `agent` and
-            `policies`. `rounds=N` sets how many rounds the fork has in all.
+            `policies`. `rounds=N` sets how many rounds the fork has in all; `memory.USER=TEXT`
+            replaces what a user has written of herself.
         scheduled: Events that happen at the beginning of the next round, each with settings after
             commas: `remove,attribute=genre,value=Drama`.
         arm: The only arm that is forked; all when None.
@@ -155,17 +158,21 @@ def _forked(
         ConfigError: A change is wrong, or changes nothing.
         PluginError: A plug-in is not found.
     """
-    pairs = dict(key_value(text, "--set", _EXAMPLE) for text in changes)
+    # What a user remembers is a text, which would be read as YAML if it were the value of a key.
+    texts = [text for text in changes if text.startswith(_MEMORY) and "=" in text]
+    memory = {user: text for user, _, text in (e[len(_MEMORY) :].partition("=") for e in texts)}
+    pairs = dict(key_value(text, "--set", _EXAMPLE) for text in changes if text not in texts)
     rounds = pairs.pop("rounds", experiment.rounds)
-    events = [read_spec(text, "event", _EVENT) for text in scheduled]
-    if not pairs and not events:
+    more: list[dict[str, Any]] = [{"memory": memory}] if memory else []
+    more += [{"event": read_spec(text, "event", _EVENT)} for text in scheduled]
+    if not pairs and not more:
         raise ConfigError("nothing is changed, so the fork would be the run", hint=_EXAMPLE)
     values = experiment.model_dump(mode="json")
     values["rounds"] = rounds
-    values["schedule"] = _with_change(values["schedule"], at_round + 1, pairs, events)
+    values["schedule"] = _with_change(values["schedule"], at_round + 1, pairs, more)
     for of_arm in values["arms"].values():
         if "schedule" in of_arm:
-            of_arm["schedule"] = _with_change(of_arm["schedule"], at_round + 1, pairs, events)
+            of_arm["schedule"] = _with_change(of_arm["schedule"], at_round + 1, pairs, more)
     try:
         forked = validate(Experiment, values, "", recorded=True)
         if at_round < forked.rounds:
@@ -173,7 +180,7 @@ def _forked(
             return forked
     except (ConfigError, PluginError) as error:
         message = _IN_SCHEDULE.sub(
-            lambda found: f"--{found[1]}{' ' if found[2] else ''}", error.message
+            lambda found: _OPTION[found[1]] + (" " if found[2] else ""), error.message
         )
         example = _EVENT if message.startswith("--event") else _EXAMPLE
         raise type(error)(message, hint=example if error.hint == HINT else error.hint) from None
@@ -187,9 +194,9 @@ def _with_change(
     schedule: Sequence[Mapping[str, Any]],
     round: int,
     pairs: Mapping[str, Any],
-    events: Sequence[Mapping[str, Any]],
+    more: Sequence[Mapping[str, Any]],
 ) -> list[dict[str, Any]]:
-    """Return a schedule with one more change and more events.
+    """Return a schedule with changed keys and more entries, all for one round.
 
     The change counts more than one that the schedule has for this round.
     """
@@ -199,7 +206,7 @@ def _with_change(
         of_round[0]["set"] = {**of_round[0]["set"], **pairs}
     elif pairs:
         entries.append({"round": round, "set": dict(pairs)})
-    return [*entries, *({"round": round, "event": event} for event in events)]
+    return [*entries, *({"round": round, **entry} for entry in more)]
 
 
 def _check_recorded(folder: Path, arms: Iterable[str], seeds: Sequence[int], at_round: int) -> None:

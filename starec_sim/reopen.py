@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from starec_sim.agent import Agent, Call, Policies
-from starec_sim.build import Builder, apply_events
+from starec_sim.build import Builder, apply_events, edited_memories
 from starec_sim.environment import Environment
 from starec_sim.errors import RunError
 from starec_sim.executors.event_loop import run_coroutine
@@ -203,6 +203,11 @@ class _History:
             self._use(self._arm.at(round))
             self.environment.restore(state)
             apply_events(self.environment, self._arm, round)
+            self._edit_memories(round)
+
+    def _edit_memories(self, round: int) -> None:
+        edited = edited_memories(self._arm, round, self.agent, self.environment, self.memories)
+        self.memories.update(edited)
 
     def go_to(self, round: int) -> str:
         """Go to a round, and say how."""
@@ -214,7 +219,8 @@ class _History:
                 self._use(self._arm.at(round))
             self.environment.restore(end.environment_state)
             apply_events(self.environment, self._arm, round)
-            self.memories, self.notes = end.memories, end.notes
+            self.memories, self.notes = dict(end.memories), end.notes
+            self._edit_memories(round)
             return f"the state on record after round {round}"
         for number in range(round):
             self._change(number)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Self
+from types import MappingProxyType
+from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import BaseModel, Field, model_validator
 
@@ -23,13 +24,15 @@ class ScheduledChange(Settings):
     """Dotted keys and their values, as in an arm: of `environment`, `agent` and `policies`."""
     event: Spec | None = None
     """An event that the environment knows, and its settings: `{use: remove, items: [i7]}`."""
+    memory: dict[str, Annotated[str, Field(min_length=1, max_length=4000)]] = Field(default={})
+    """By the id of a user, the summary that replaces hers; what she experienced stays."""
     until: int | None = Field(default=None, ge=3)
     """The first round without the event; it holds until the end of the run when empty."""
 
     @model_validator(mode="after")
     def _something(self) -> Self:
-        if not self.set and self.event is None:
-            raise ValueError("name keys in `set`, or an `event`")
+        if not self.set and self.event is None and not self.memory:
+            raise ValueError("name keys in `set`, an `event`, or users in `memory`")
         if self.until is not None and self.event is None:
             raise ValueError("`until` ends an `event`; another entry sets keys back")
         if self.until is not None and self.until <= self.round:
@@ -48,6 +51,8 @@ class Due(NamedTuple):
     event: Mapping[str, Any] | None
     ends: bool = False
     """Whether the event ends in this round."""
+    memory: Mapping[str, str] = MappingProxyType({})
+    """By user, the summary that replaces hers."""
 
 
 def in_order(schedule: Sequence[ScheduledChange], rounds: int, at: str) -> list[Due]:
@@ -70,7 +75,7 @@ def in_order(schedule: Sequence[ScheduledChange], rounds: int, at: str) -> list[
                     f"{key}.{name}: is {round}, and the run has {rounds} rounds",
                     hint="name a round that is played, or raise rounds",
                 )
-        due.append(Due(entry.round, key, entry.set, entry.event))
+        due.append(Due(entry.round, key, entry.set, entry.event, memory=entry.memory))
         if entry.until is not None:
             due.append(Due(entry.until, key, {}, entry.event, ends=True))
     return sorted(due, key=lambda each: (each.round, not each.set, not each.ends))

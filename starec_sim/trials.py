@@ -8,9 +8,9 @@ from contextlib import closing, nullcontext
 from itertools import pairwise
 from typing import NamedTuple
 
-from starec_sim.agent import ChecksEnvironment
+from starec_sim.agent import Agent, ChecksEnvironment
 from starec_sim.boundary import PluginBoundary, ships, watched_calls
-from starec_sim.build import Builder, apply_events, build_executor, prompt_hashes
+from starec_sim.build import Builder, apply_events, build_executor, edited_memories, prompt_hashes
 from starec_sim.dataset import Dataset
 from starec_sim.environment import Environment
 from starec_sim.errors import ConfigError, RunError, StarecError
@@ -175,16 +175,14 @@ class Trials:
                 changed = self.builder.environment(now, trial.seed)
                 trial = trial._replace(environment=changed)
                 state = recorder.open(arm.name, trial.seed, changed)
+            agent = self.builder.agent(now)
+            if state.rounds == start:
+                state = _edited(state, recorder, arm, agent, trial.environment)
             if start == self._replayed_rounds:
                 self._check_replayed(trial, state)
             with self._recording(arm, trial.seed, start) or nullcontext() as recording:
                 gateway = self.builder.gateway(
-                    now,
-                    Streams(trial.seed),
-                    recorder,
-                    arm.name,
-                    run.resources,
-                    recording,
+                    now, Streams(trial.seed), recorder, arm.name, run.resources, recording
                 )
                 executor = pool and InWorkers(
                     pool,
@@ -195,7 +193,7 @@ class Trials:
                     run.resources,
                 )
                 simulation = Simulation(
-                    self.builder.agent(now),
+                    agent,
                     trial.environment,
                     gateway,
                     recorder,
@@ -270,26 +268,51 @@ class Trials:
         for arm in self.arms.values():
             if not arm.changes:
                 continue
-            first = self.builder.environment(arm, self.seeds[0])
-            world = environment_digest(first)
+            before = self.builder.environment(arm, self.seeds[0])
+            world = environment_digest(before)
             for change in arm.changes:
                 changed = self.builder.environment(change.arm, self.seeds[0])
-                when = f'schedule: in round {change.round + 1} of arm "{arm.name}"'
                 if environment_digest(changed) != world:
                     raise ConfigError(
-                        f"{when} the environment has other users, items, histories or popularity "
-                        "than before",
+                        f"{_when(arm, change.round)} the environment has other users, items, "
+                        "histories or popularity than before",
                         hint="change keys that leave these as they are, or compare two arms",
                     )
-                try:
-                    changed.restore(first.state())
-                except StarecError as error:
-                    raise ConfigError(
-                        f"{when} the environment cannot take over the state of the one before: "
-                        f"{error.message}",
-                        hint="let `restore` take that state, or compare two arms",
-                    ) from error
-                try:
-                    apply_events(changed, arm, change.round, ends=False)  # nothing has begun
-                except ConfigError as error:
-                    raise ConfigError(f"{when}: {error.message}", hint=error.hint) from error
+                _try_change(before, changed, arm, change.round, self.builder.agent(change.arm))
+                before = changed
+
+
+def _edited(
+    state: TrialState, recorder: Recorder, arm: Arm, agent: Agent, environment: Environment
+) -> TrialState:
+    """Return a state with the memories that the schedule edits there, which are recorded."""
+    edited = edited_memories(arm, state.rounds, agent, environment, state.memories)
+    recorder.replace_memories(edited)
+    return state._replace(memories={**state.memories, **edited})
+
+
+def _try_change(
+    before: Environment, changed: Environment, arm: Arm, round: int, agent: Agent
+) -> None:
+    """Let an environment take over from the one before it, with what the schedule has for a round.
+
+    Raises:
+        ConfigError: It cannot be restored, or what happens names what is not there.
+    """
+    when = _when(arm, round)
+    try:
+        changed.restore(before.state())
+    except StarecError as error:
+        raise ConfigError(
+            f"{when} the environment cannot take over the state of the one before: {error.message}",
+            hint="let `restore` take that state, or compare two arms",
+        ) from error
+    try:
+        apply_events(changed, arm, round)
+        edited_memories(arm, round, agent, changed, {})
+    except ConfigError as error:
+        raise ConfigError(f"{when}: {error.message}", hint=error.hint) from error
+
+
+def _when(arm: Arm, round: int) -> str:
+    return f'schedule: in round {round + 1} of arm "{arm.name}"'

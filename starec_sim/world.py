@@ -92,7 +92,8 @@ class World(ABC):
             raise ConfigError(
                 f"data: {type(self).__name__} makes its own users and items, so the data "
                 f'"{dataset.name}" would be ignored',
-                hint="remove `data` or --data; a World that needs it reads self.dataset in set_up",
+                hint="remove `data` or --data (data=None in Python); a World that needs it reads "
+                "self.dataset in set_up",
             )
         # What is no Item is refused by name when the environment is checked.
         self.cards: list[str] = [

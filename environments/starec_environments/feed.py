@@ -35,6 +35,7 @@ from starec_sim.types import (
     Feedback,
     FloatArray,
     IntArray,
+    Item,
     Observation,
     Step,
     Visit,
@@ -79,11 +80,10 @@ class FeedEnvironment:
     def __init__(self, config: Config, dataset: Dataset | None, streams: Streams) -> None:
         dataset = required(dataset)
         self.config = config
-        self.items = dataset.items
+        self.items: Sequence[Item] = dataset.items
         self.cards = [card(item) for item in dataset.items]
         self._streams = streams
-        self._left_out = {"too few interactions": 0, "not sampled": 0}
-        rows = self._participants(dataset)
+        rows, self._left_out = _participants(dataset, config, streams)
         self.users = [dataset.users[row] for row in rows]
         known, hidden = split_logs(dataset, rows, config.warm)
         self._truth = Truth(dataset, rows, hidden)
@@ -92,7 +92,7 @@ class FeedEnvironment:
         self._log = FeedLog(known, len(self.users), len(self.items), config.rest)
         self._fitted = 0
         """Rows of the log on which recommender and signals were last fitted."""
-        self.recommender = self._build_recommender()
+        self.recommender = _new_recommender(self, streams)
         self._recommender_hash = _hash(config.recommender)
         self._signals = Signals(config.signals, dataset.items, len(self.users))
         self._fit()
@@ -102,35 +102,6 @@ class FeedEnvironment:
         self._likes: OwnItems | None = None
         self._met: OwnItems | None = None
         """What all users liked at the start of the round, when cards need it."""
-
-    def _participants(self, dataset: Dataset) -> IntArray:
-        """Return the rows of the users who take part, and count those who do not."""
-        lengths = np.bincount(dataset.log.users, minlength=len(dataset.users))
-        rows: IntArray = np.flatnonzero(lengths >= self.config.min_interactions)
-        self._left_out["too few interactions"] = len(dataset.users) - len(rows)
-        if not len(rows):
-            raise DataError(
-                f"no user of {dataset.name} has {self.config.min_interactions} interactions",
-                hint="lower environment.min_interactions",
-            )
-        if self.config.users is not None and self.config.users < len(rows):
-            self._left_out["not sampled"] = len(rows) - self.config.users
-            chosen = self._streams.stream("users").choice(
-                len(rows), self.config.users, replace=False
-            )
-            rows = rows[np.sort(chosen)]
-        return rows
-
-    def _build_recommender(self) -> Recommender:
-        plugin = plugins.configure(
-            "recommenders", self.config.recommender, "environment.recommender"
-        )
-        recommender: Recommender = plugin.build(
-            n_users=len(self.users),
-            n_items=len(self.items),
-            seed=self._streams.integer("recommender"),
-        )
-        return recommender
 
     def describe(self) -> Mapping[str, Any]:
         """Return counts of users, items and ratings, the source of the truth, and the signals."""
@@ -157,10 +128,31 @@ class FeedEnvironment:
     def apply(self, event: str, settings: BaseModel) -> None:
         """Let a scheduled event happen."""
         self._events.apply(event, settings)
+        if self._hold_items():
+            self._learn_again()
 
     def end(self, event: str, settings: BaseModel) -> None:
         """End an event that happened with these settings."""
         self._events.end(event, settings)
+
+    def live(self) -> NDArray[np.bool_]:
+        """Return that every item is part of the catalogue, also one that an event removed."""
+        return np.ones(len(self.items), np.bool_)
+
+    def _hold_items(self) -> bool:
+        """Hold the items of the data and those that events injected; return if others were held.
+
+        Then the recommender and the signals are new, and have learned nothing.
+        """
+        if self.items == self._events.items:
+            return False
+        self.items = self._events.items
+        self.cards = [card(item) for item in self.items]
+        self.popularity = np.bincount(self._log.known.items, minlength=len(self.items))
+        self._log.n_items = len(self.items)
+        self.recommender = _new_recommender(self, self._streams)
+        self._signals = Signals(self.config.signals, self.items, len(self.users))
+        return True
 
     def begin_round(self, round: int) -> Sequence[int]:
         """Draw the visitors of a round, and let the recommender fill their pages."""
@@ -174,12 +166,14 @@ class FeedEnvironment:
         # A user who has consumed the whole catalogue does not visit.
         self._offers = {}
         for user, row, scores in zip(visitors.tolist(), slates.items, slates.scores, strict=True):
-            items, scores = row[row >= 0], scores[row >= 0]
+            items, scores, ads = row[row >= 0], scores[row >= 0], dict[int, str]()
             if self._events.changes_slates:
-                items, scores = self._events.arranged(items, scores)
-                items, scores = items[:wanted], scores[:wanted]
+                size = self.config.page_size
+                items, scores, ads = self._events.arranged(items, scores, size, wanted)
             if len(items):
-                self._offers[user] = _Offer(items, *self._truth.of(user, items, round), scores)
+                truth = self._truth.of(user, self._events.rated_as(items), round)
+                truth = self._events.shifted(user, items, *truth)
+                self._offers[user] = _Offer(items, *truth, scores, ads)
         if "together" in self.config.signals:
             self._likes = OwnItems.liked(self._log.interactions, len(self.users))
         if "follows" in self.config.signals:
@@ -198,6 +192,9 @@ class FeedEnvironment:
         else:
             likes = self._likes.of(user) if self._likes else None
             cards = self._signals.cards(items, likes, self._met.of(user) if self._met else None)
+        if ads := self._offers[user].ads:
+            marks = (f" | ad: {ads[item]}" if item in ads else "" for item in items)
+            cards = tuple(f"{shown}{mark}" for shown, mark in zip(cards, marks, strict=True))
         message = self._events.message(user)
         return Observation(FEED, items, cards, len(steps) + 1, context=message)
 
@@ -242,6 +239,15 @@ class FeedEnvironment:
                 self._fit()
         return {"visitors": len(visits) / len(self.users)}
 
+    def _learn_again(self) -> None:
+        """Let recommender and signals learn from what those before had learned from."""
+        log = self._log.interactions
+        known = log.where(np.arange(self._fitted))
+        self._signals.fit(known)
+        self.recommender.fit(known)
+        if self.config.refit_every:
+            self.recommender.observe(log.where(np.arange(self._fitted, len(log.users))))
+
     def _fit(self) -> None:
         log = self._log.interactions
         self.recommender.fit(log)
@@ -270,16 +276,13 @@ class FeedEnvironment:
         self._moods.values = np.array(state["mood"])
         self._log.restore(state)
         self._events.restore(state)
+        self._hold_items()
         self._fitted = int(state["fitted"])
-        log = self._log.interactions
-        known = log.where(np.arange(self._fitted))
-        self._signals.fit(known)
         of_state = state.get("recommender", self._recommender_hash)
         if not np.array_equal(of_state, self._recommender_hash):
-            self.recommender.fit(known)
-            if self.config.refit_every:
-                self.recommender.observe(log.where(np.arange(self._fitted, len(log.users))))
+            self._learn_again()
             return
+        self._signals.fit(self._log.interactions.where(np.arange(self._fitted)))
         self.recommender.restore(
             {
                 name.removeprefix("recommender/"): array
@@ -287,6 +290,33 @@ class FeedEnvironment:
                 if name.startswith("recommender/")
             }
         )
+
+
+def _participants(
+    dataset: Dataset, config: FeedEnvironment.Config, streams: Streams
+) -> tuple[IntArray, dict[str, int]]:
+    """Return the rows of the users who take part, and how many do not, by the reason."""
+    lengths = np.bincount(dataset.log.users, minlength=len(dataset.users))
+    rows: IntArray = np.flatnonzero(lengths >= config.min_interactions)
+    left_out = {"too few interactions": len(dataset.users) - len(rows), "not sampled": 0}
+    if not len(rows):
+        raise DataError(
+            f"no user of {dataset.name} has {config.min_interactions} interactions",
+            hint="lower environment.min_interactions",
+        )
+    if config.users is not None and config.users < len(rows):
+        left_out["not sampled"] = len(rows) - config.users
+        chosen = streams.stream("users").choice(len(rows), config.users, replace=False)
+        rows = rows[np.sort(chosen)]
+    return rows, left_out
+
+
+def _new_recommender(feed: FeedEnvironment, streams: Streams) -> Recommender:
+    spec = feed.config.recommender
+    recommender: Recommender = plugins.configure(
+        "recommenders", spec, "environment.recommender"
+    ).build(n_users=len(feed.users), n_items=len(feed.items), seed=streams.integer("recommender"))
+    return recommender
 
 
 def _hash(spec: Mapping[str, Any]) -> NDArray[np.uint8]:
@@ -304,6 +334,8 @@ class _Offer(NamedTuple):
     """Whether the stars are from the log and not from the world."""
     scores: FloatArray
     """Those of the recommender."""
+    ads: Mapping[int, str] = {}
+    """What marks the items that are ads."""
 
     def experiences(
         self, page: slice, source: str, chosen: Container[int]

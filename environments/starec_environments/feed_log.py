@@ -54,7 +54,9 @@ class FeedLog:
         self.known = known
         self.interactions = known
         """What is known and what was consumed since."""
-        self._n_users, self._n_items = n_users, n_items
+        self.n_items = n_items
+        """Items of the catalogue, which may grow."""
+        self._n_users = n_users
         self._rest = rest
         self._skipped: list[tuple[Rows, Rows]] = []
         """(users, items) skipped in each of the last `rest` rounds, oldest first."""
@@ -114,14 +116,14 @@ class FeedLog:
         """
         consumed = self.interactions
         hidden = [(consumed.users.astype(np.int32), consumed.items.astype(np.int32))]
-        room = self._n_items - wanted - np.bincount(consumed.users, minlength=self._n_users)
+        room = self.n_items - wanted - np.bincount(consumed.users, minlength=self._n_users)
         for users, items in reversed(self._skipped):
             room -= np.bincount(users, minlength=self._n_users)
             rests = room[users] >= 0
             hidden.append((users[rests], items[rests]))
         users, items = map(np.concatenate, zip(*hidden, strict=True))
         ones = np.ones(len(users), np.float32)
-        return csr_matrix((ones, (users, items)), shape=(self._n_users, self._n_items))
+        return csr_matrix((ones, (users, items)), shape=(self._n_users, self.n_items))
 
     def state(self) -> Mapping[str, NDArray[Any]]:
         """Return what was consumed since the beginning, and what was skipped lately."""

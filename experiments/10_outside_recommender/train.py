@@ -108,7 +108,10 @@ def main():
     parser.add_argument("--seeds", type=int, default=3, help="trainings, with seeds 0, 1, ...")
     parser.add_argument("--episodes", type=int, default=200, help="users that are compared")
     asked = parser.parse_args()
-    from stable_baselines3 import PPO  # takes seconds to import
+    try:
+        from stable_baselines3 import PPO  # takes seconds to import
+    except ImportError as error:
+        raise SystemExit(f"{error}: pip install 'starec-sim[rl]'") from None
 
     env = make()
     totals = {
@@ -142,7 +145,8 @@ def main():
         print(f"{name:20} {mean:20.2f} ± {half:.2f} {more:+18.2f} ± {half_more:.2f}")
     learned = np.stack([totals[name] for name in totals if name.startswith("PPO")]).mean(axis=0)
     mean, half = interval(learned - totals["popularity"])
-    print(f"PPO, mean of {asked.seeds} trainings: {mean:+.2f} ± {half:.2f} more than popularity")
+    trainings = "1 training" if asked.seeds == 1 else f"{asked.seeds} trainings"
+    print(f"PPO, mean of {trainings}: {mean:+.2f} ± {half:.2f} more than popularity")
 
 
 if __name__ == "__main__":

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
 from starec_sim.agent import Agent, Call, CohortAgent, OpenAgent, RephrasedAgent
 from starec_sim.boundary.call import PluginBoundary, cause, complete, label_of, ships
 from starec_sim.boundary.handed_out import SAMPLED, check_unchanged, handed_text
+from starec_sim.boundary.memory_growth import MemoryGrowth
 from starec_sim.boundary.observation import checked_decision
 from starec_sim.boundary.turn import checked_messages
 from starec_sim.boundary.values import BrokenContract, mapping, sequence, shown, text, whole_number
@@ -34,6 +36,7 @@ class CheckedAgent:
         self.plugin = plugin
         """The agent itself."""
         self._boundary = PluginBoundary("agent", plugin)
+        self._growth = None if ships(type(plugin)) else MemoryGrowth(self.label)
         self._compared = 0
         """Visits before and after which what the agent was given was compared."""
         self._boundary.check("", partial(complete, plugin, ("prompts", "visit"), _ATTRIBUTES))
@@ -52,7 +55,8 @@ class CheckedAgent:
         """Play a visit to its end and return it."""
         try:
             handed = self._handed([call])
-            visit = await self.plugin.visit(call)
+            with self._measured("visit"):
+                visit = await self.plugin.visit(call)
             if handed:
                 check_unchanged(handed, _given([call]))
             return _checked_visit(call, visit)
@@ -65,10 +69,14 @@ class CheckedAgent:
 
     def _handed(self, calls: Sequence[Call]) -> str:
         """Return what the first visits of an agent that does not ship leave as it is, as text."""
-        if self._compared >= _COMPARED or ships(type(self.plugin)):
+        if self._compared >= _COMPARED or self._growth is None:
             return ""
         self._compared += len(calls)
         return handed_text(_given(calls))
+
+    def _measured(self, method: str) -> AbstractContextManager[None]:
+        """Return what measures how much memory a call adds, for an agent that does not ship."""
+        return nullcontext() if self._growth is None else self._growth.waiting_call(method)
 
     @property
     def label(self) -> str:
@@ -110,7 +118,8 @@ class CheckedAgent:
 
         try:
             handed = self._handed(calls)
-            played = sequence(await self.plugin.visits(calls, tell), "what was returned")
+            with self._measured("visits"):
+                played = sequence(await self.plugin.visits(calls, tell), "what was returned")
             if handed:
                 check_unchanged(handed, _given(calls))
             if len(played) != len(calls):

@@ -77,8 +77,9 @@ class CheckedEnvironment:
         self._tells_facts = isinstance(plugin, SlateFacts)
         self._grows = isinstance(plugin, GrowingCatalogue)
         self._live: NDArray[np.bool_] | None = None
-        """Which items can be shown in the round; None where the catalogue stays the same."""
+        """Which items can be shown in the round; None for all."""
         self._ids = [item.id for item in plugin.items] if self._grows else []
+        self._checked_items = plugin.items
         # An environment that ships, or that is derived from one, measures a metric of its own.
         derived = any(ships(base) for base in type(plugin).__mro__)
         self._own_metrics = frozenset({"visitors"} if derived else ())
@@ -147,7 +148,8 @@ class CheckedEnvironment:
             f"begin_round({self._when()})",
             lambda: self._first_rounds.round_begun(round, visitors),
         )
-        self._live = self.live() if self._grows else None
+        live = self.live() if self._grows else None
+        self._live = None if live is None or live.all() else live
         return visitors
 
     def observe(self, user: int, steps: Sequence[Step]) -> Observation:
@@ -248,10 +250,12 @@ class CheckedEnvironment:
 
     def _check_size(self) -> None:
         """Check that the catalogue is the same, or grew where it may."""
-        if not self._grows:
+        items = self.plugin.items
+        if not self._grows or (items is self._checked_items and isinstance(items, tuple)):
             same_size(self.plugin, self._size)
             return
         self._size = grown_size(self.plugin, self._size, self._ids)
+        self._checked_items = items
         self._first_rounds.items = self._size.items
 
     def _checked_observation(self, value: Any) -> Observation:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import warnings
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from starec_sim.boundary.values import BrokenContract
@@ -17,6 +19,11 @@ _STATM = Path("/proc/self/statm")
 _GIB = 2**30
 WARNED = _GIB
 """Bytes that the calls of one method may add before a warning."""
+_PER_WAITING_CALL = 64 * 2**10
+"""Bytes that a call which waits may add besides: the run keeps memories, and the visits of a round
+until it is committed."""
+_explained = 0
+"""Bytes that calls which do not wait added to this process."""
 
 
 def resident_bytes() -> int:
@@ -35,7 +42,7 @@ def _all_memory() -> int:
 
 
 class MemoryGrowth:
-    """Adds up what the calls of each method of a plug-in add to the memory of the process.
+    """Adds up what the calls of a plug-in add to the memory of the process.
 
     Args:
         plugin: The plug-in, for messages.
@@ -47,22 +54,68 @@ class MemoryGrowth:
         self._most = _all_memory() // 2 if most is None else most
         self._grown: Counter[str] = Counter()
         self._told: set[str] = set()
+        self._waiting = self._waited = 0
+        """Calls that wait and are in progress, and those that have ended."""
+        self._start = self._end = 0
+        """What the process held at the beginning of them, and when one ended last."""
 
     def add(self, method: str, before: int) -> None:
-        """Add what a call of a method added.
+        """Add what a call of a method added, during which nothing else ran.
 
         Args:
-            method: Its name.
+            method: Its name; empty for a function.
             before: `resident_bytes()` before the call.
 
         Raises:
             BrokenContract: Its calls added more than half of the machine's memory.
         """
-        self._grown[method] += resident_bytes() - before
+        global _explained
+        added = resident_bytes() - before
+        self._grown[method] += added
+        _explained += added
         grown = self._grown[method]
-        if grown < WARNED:
-            return
-        said = f"its calls added {grown / _GIB:.1f} GiB to the memory of the process"
+        if grown >= WARNED:
+            self._tell(method, f"its calls added {_gib(grown)} to the memory of the process", grown)
+
+    @contextmanager
+    def call(self, method: str) -> Iterator[None]:
+        """Add what the block adds, which is a call of a method; see `add`."""
+        before = resident_bytes()
+        yield
+        self.add(method, before)
+
+    @contextmanager
+    def waiting_call(self, method: str) -> Iterator[None]:
+        """Add what the process grows by in the block, which is a call that waits for others.
+
+        Other parts of the run work meanwhile, so this is less certain than `add`. What `add` was
+        told of does not count, and neither does what the first call leaves, such as weights.
+
+        Args:
+            method: Its name. The calls of one method alone wait.
+
+        Raises:
+            BrokenContract: The process grew by more than half of the machine's memory.
+        """
+        if not self._waiting:
+            self._start += _unexplained() - self._end  # in the time between, it was not called
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+            self._waited += 1
+            self._end = _unexplained()
+            if self._waited == 1:
+                self._start = self._end
+        grown = self._end - self._start
+        if grown >= max(WARNED, self._waited * _PER_WAITING_CALL):
+            said = (
+                f"the memory of the process grew by {_gib(grown)} while its calls were in progress"
+            )
+            self._tell(method, said, grown)
+
+    def _tell(self, method: str, said: str, grown: int) -> None:
         if self._most and grown > self._most:
             raise BrokenContract(
                 f"{said}, half of what the machine has",
@@ -70,4 +123,14 @@ class MemoryGrowth:
             )
         if method not in self._told:
             self._told.add(method)
-            warnings.warn(f"{self._plugin}, {method}: {said}", ContractWarning, stacklevel=3)
+            called = f"{self._plugin}, {method}" if method else self._plugin
+            more = "; `starec check` measures what its calls keep"
+            warnings.warn(f"{called}: {said}{more}", ContractWarning, stacklevel=3)
+
+
+def _gib(size: int) -> str:
+    return f"{size / _GIB:.1f} GiB"
+
+
+def _unexplained() -> int:
+    return resident_bytes() - _explained

@@ -218,8 +218,8 @@ def unreadable_answers(target: CheckTarget) -> str:
     return ""
 
 
-def time_of_a_visit(target: CheckTarget) -> str:
-    """A visit with a policy that answers at once takes no seconds."""
+def time_and_memory(target: CheckTarget) -> str:
+    """A visit with a policy that answers at once takes no seconds, and leaves no megabytes."""
     watch = first_play(target).watch
     if (slowest := max(watch.seconds["visit"])) > _SLOW_S:
         raise watch.fault(
@@ -227,6 +227,13 @@ def time_of_a_visit(target: CheckTarget) -> str:
             f"took {slowest:.1f} s, though every answer came at once",
             "do what takes long once, in __init__; never wait by time.sleep",
         )
+    again = AgentPlay(target).play()
+    again.watch.check_memory(
+        CallPlace("visit", ""),
+        again.play,
+        f"{len(again.visits)} visits that were played before",
+        "keep nothing of a visit in self or in the module: a user keeps her memory alone",
+    )
     return watch.slowest()
 
 

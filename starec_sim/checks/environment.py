@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -25,7 +24,6 @@ from starec_sim.types import Step, Visit
 _TRIED = 4
 """Decisions that are tried in one state, as a training does."""
 _SLOW_S = 1.0
-_GROWTH_MIB = 32.0
 """Memory that a round may add for a dozen users."""
 
 
@@ -249,19 +247,12 @@ def time_and_memory(target: CheckTarget) -> str:
                 "compute what is the same for all users once, in begin_round",
             )
     play = EnvironmentPlay(target).play(1)
-    tracemalloc.start()
-    try:
-        before, _ = tracemalloc.get_traced_memory()
-        play.play(1, 1)
-        now, _ = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    if (grown := (now - before) / 2**20) > _GROWTH_MIB:
-        raise play.watch.fault(
-            CallPlace("end_round", "round 2"),
-            f"{grown:.0f} MiB more are held after a round of {len(play.visits[-1])} users",
-            "keep counts and not copies of what happened; state() is written at each round",
-        )
+    play.watch.check_memory(
+        CallPlace("end_round", "round 2"),
+        lambda: play.play(1, 1),
+        f"a round of {len(play.visits[-1])} users",
+        "keep counts and not copies of what happened; state() is written at each round",
+    )
     return watch.slowest()
 
 

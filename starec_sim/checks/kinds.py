@@ -76,7 +76,7 @@ _CHECKS: Mapping[str, tuple[tuple[str, str], ...]] = {
         (_HANDED_OUT, "handed_out"),
         (_RANDOM, "global_random"),
         (_PRINTED, "nothing_printed"),
-        ("time of a visit", "time_of_a_visit"),
+        ("time and memory of a visit", "time_and_memory"),
     ),
     "policy": (
         (_CONTRACT, "contract"),
@@ -87,6 +87,7 @@ _CHECKS: Mapping[str, tuple[tuple[str, str], ...]] = {
         (_HANDED_OUT, "handed_out"),
         (_RANDOM, "global_random"),
         (_PRINTED, "nothing_printed"),
+        ("memory of an answer", "memory"),
     ),
     "dataset": (
         (_CONTRACT, "contract"),
@@ -103,6 +104,7 @@ _CHECKS: Mapping[str, tuple[tuple[str, str], ...]] = {
         (_HANDED_OUT, "handed_out"),
         (_RANDOM, "global_random"),
         (_PRINTED, "nothing_printed"),
+        ("memory of a reward", "memory"),
     ),
 }
 """Names and functions of the checks, by the singular of the kind. The functions are in the module

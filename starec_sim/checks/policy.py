@@ -230,6 +230,18 @@ def abilities(target: CheckTarget) -> str:
     return ", ".join((*sorted(play.options), *(["expected"] if play.held else [])))
 
 
+def memory(target: CheckTarget) -> str:
+    """Answers leave no megabytes."""
+    play = first_play(target)
+    play.watch.check_memory(
+        CallPlace("_agenerate", ""),
+        play.ask_all,
+        f"{len(QUESTIONS)} questions that were asked before",
+        "keep nothing of a question in self or in the module, or only the latest",
+    )
+    return ""
+
+
 def called(target: CheckTarget) -> tuple[Any, Journal]:
     """Return a policy and its answers, which another process must return too."""
     play = first_play(target)

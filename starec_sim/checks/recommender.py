@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,6 @@ from starec_sim.types import IntArray
 
 USERS, ITEMS, SHOWN = 12, 30, 5
 _SLOW_S = 30.0
-_GROWTH_MIB = 32.0
 _EVENTS = 120
 
 
@@ -210,21 +208,18 @@ def time_and_memory(target: CheckTarget) -> str:
                 "compute for all users at once, with arrays",
             )
     play = RecommenderPlay(target).fit(some_log())
-    tracemalloc.start()
-    try:
-        before, _ = tracemalloc.get_traced_memory()
+
+    def observe() -> None:
         for _ in range(3):
             play.observe(some_log(1, 20))
             play.recommend("again", np.arange(USERS))
-        now, _ = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    if (grown := (now - before) / 2**20) > _GROWTH_MIB:
-        raise play.watch.fault(
-            CallPlace("observe", "20 events"),
-            f"{grown:.0f} MiB more are held after three calls",
-            "keep what was learned and not what was seen",
-        )
+
+    play.watch.check_memory(
+        CallPlace("observe", "20 events"),
+        observe,
+        "three calls",
+        "keep what was learned and not what was seen",
+    )
     return watch.slowest()
 
 

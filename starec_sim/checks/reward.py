@@ -127,6 +127,18 @@ def not_constant(target: CheckTarget) -> str:
     return ""
 
 
+def memory(target: CheckTarget) -> str:
+    """Rewards leave no megabytes."""
+    play = first_play(target)
+    play.watch.check_memory(
+        CallPlace("", ""),
+        lambda: RewardPlay(target),
+        f"{len(play.values)} outcomes that were rewarded before",
+        "keep no outcome: a reward is a function of the one that it is given",
+    )
+    return ""
+
+
 def called(target: CheckTarget) -> tuple[Any, Journal]:
     """Return a reward and its values, which another process must return too."""
     play = first_play(target)

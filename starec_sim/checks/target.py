@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import time
+import tracemalloc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
@@ -16,6 +18,8 @@ from starec_sim.boundary.values import BrokenContract
 from starec_sim.errors import StarecError
 
 T = TypeVar("T")
+
+_GROWTH_MIB = 32.0
 
 
 class CallPlace(NamedTuple):
@@ -148,6 +152,28 @@ class CallWatch:
     def fault(self, place: CallPlace, what: str, hint: str) -> StarecError:
         """Return the error that names the plug-in and the call."""
         return fault(self.target, self.plugin, place, what, hint)
+
+    def check_memory(
+        self, place: CallPlace, calls: Callable[[], object], told: str, hint: str
+    ) -> None:
+        """Refuse calls after which many megabytes more are held than before.
+
+        Args:
+            place: The call that is to blame.
+            calls: Makes them; what is made at first calls must be there already.
+            told: Which calls they were, for the message.
+            hint: What to change.
+        """
+        tracemalloc.start()
+        try:
+            before, _ = tracemalloc.get_traced_memory()
+            calls()
+            gc.collect()
+            now, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        if (grown := (now - before) / 2**20) > _GROWTH_MIB:
+            raise self.fault(place, f"{grown:.0f} MiB more are held after {told}", hint)
 
     def slowest(self) -> str:
         """Return the slowest method and its median and greatest time; empty without calls."""

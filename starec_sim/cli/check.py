@@ -46,13 +46,20 @@ def check(
     from starec_sim.checks.find import find
     from starec_sim.checks.kinds import run_checks
     from starec_sim.data_specs import data_spec
+    from starec_sim.errors import ConfigError, PluginError
+    from starec_sim.settings import HINT
     from starec_sim.yaml_files import key_value, put_all
 
     pairs = [key_value(change, "--set", _EXAMPLE) for change in changes or ()]
     of_data = [(key[5:], value) for key, value in pairs if key.startswith("data.")]
     settings: dict[str, Any] = {}
     put_all(settings, [pair for pair in pairs if not pair[0].startswith("data.")])
-    found = find(target, kind, settings, None if data is None else data_spec(data, of_data))
+    try:
+        found = find(target, kind, settings, None if data is None else data_spec(data, of_data))
+    except (ConfigError, PluginError) as error:
+        hint = _EXAMPLE if error.hint == HINT else error.hint
+        said = error.message.removeprefix("target.use: ").replace("target.", "--set ")
+        raise type(error)(said, hint=hint) from None
     results = run_checks(found)
     if as_json:
         made = list(results)
@@ -76,9 +83,12 @@ def _print(title: str, results: Iterable[Result]) -> int:
 
     out = console()
     out.print(visible(title), style="bold")
-    count = failed = 0
+    count = failed = not_made = 0
     for result in results:
         count += 1
+        if result.state == "not made":
+            not_made += 1
+            continue
         line = Text.assemble("  ", (f"{result.state:<8}", _STYLES[result.state]), "  ", result.name)
         if result.state == "failed":
             failed += 1
@@ -87,6 +97,10 @@ def _print(title: str, results: Iterable[Result]) -> int:
         elif result.note:
             line.append(f"   {visible(result.note)}", "dim")
         out.print(line, soft_wrap=True)
+    if not_made:
+        were = "1 other check" if not_made == 1 else f"{not_made} other checks"
+        out.print(Text.assemble("  ", ("not made", _STYLES["not made"]), f"  {were}"), end="")
+        out.print("   a fault above is in the way", style="dim", soft_wrap=True)
     style = "red" if failed else "green"
     out.print(f"{failed} of {count} failed" if failed else f"all {count} passed", style=style)
     return failed

@@ -33,7 +33,8 @@ class ForkOptions:
             "--set",
             metavar="KEY=VALUE",
             help="Change a key of environment, agent or policies after that round, e.g. "
-            "environment.recommender.use=random. rounds=N: how many rounds the fork has in all.",
+            "environment.recommender.use=random. rounds=N: how many rounds the fork has in all. "
+            "memory.USER=TEXT: the summary that replaces the user's.",
         ),
     ] = None
     event: Annotated[

@@ -158,6 +158,8 @@ def _print_memory(out: Console, page: StepPage, prompts: bool) -> None:
     print_text(out, "so far", f"{steps} of this run, which revealed {gained}")
     summary = [line for line in before.summary.splitlines() if line.strip()]
     print_text(out, "summary", _lines(summary, prompts) or Text("none yet", "dim"))
+    if before.edited:
+        print_text(out, "", Text("set by the schedule, at the beginning of a round", "dim"))
     room = out.width - 16
     recalled = [f"{number(each.score)} {each.item.title}" for each in page.recalled or ()]
     if recalled:

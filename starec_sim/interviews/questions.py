@@ -96,7 +96,9 @@ class InterviewQuestion(Settings):
                 f"scale: {low}-{high} has no two points in rising order, or more than {MAX_POINTS}"
             )
         if self.choice is not None and not 2 <= len(self.choice) <= MAX_OPTIONS:
-            raise ValueError(f"choice: has {len(self.choice)} options, not 2 to {MAX_OPTIONS}")
+            given = len(self.choice)
+            are = "is 1 option" if given == 1 else f"are {given} options"
+            raise ValueError(f"choice: there {are}; there must be 2 to {MAX_OPTIONS}")
         folded = [option.casefold() for option in self.choice or ()]
         for option in self.choice or ():
             if folded.count(option.casefold()) > 1:

@@ -82,7 +82,11 @@ class Plan:
                 f"{self.sft_updates:,} updates, at most {self.sft_samples:,} samples of "
                 f"{self.teacher_calls:,} calls of the teacher",
             ),
-            (self.stage_2 or "grpo", f"{self.steps:,} steps in {self.episodes:,} episodes"),
+            (
+                self.stage_2 or "grpo",
+                f"{self.steps:,} steps in {self.episodes:,} "
+                f"episode{'' if self.episodes == 1 else 's'}",
+            ),
             ("question", f"{self.prompt_tokens:,} tokens ({self.tokenizer})"),
             ("answer", f"at most {self.answer_tokens:,} tokens, not held to a form"),
             ("calls", f"at most {self.calls:,}, with {self.sampled_tokens:,} tokens"),

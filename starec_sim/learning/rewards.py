@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,9 @@ import numpy as np
 
 from starec_sim import plugins
 from starec_sim.answers import thought
-from starec_sim.boundary import PluginBoundary, cause, ships
+from starec_sim.boundary import PluginBoundary, cause, label_of, ships
 from starec_sim.boundary.handed_out import check_unchanged, handed_text
+from starec_sim.boundary.memory_growth import MemoryGrowth
 from starec_sim.boundary.values import finite_number
 from starec_sim.errors import ConfigError, ContractError, StarecError, did_you_mean
 from starec_sim.plugin_hints import OWN_FUNCTION
@@ -184,7 +186,11 @@ class Rewards:
     ) -> None:
         self._weights, self._people = dict(weights), people
         self._components = {name: _component(name, at) for name in weights}
-        self._has_others = not all(map(ships, self._components.values()))
+        self._growth = {
+            name: MemoryGrowth(f"reward {label_of(component)}")
+            for name, component in self._components.items()
+            if not ships(component)
+        }
         if ratings_like_people in self._components.values() and not people:
             raise ConfigError(
                 f"{at}: ratings_like_people compares with the stars that people gave, and there "
@@ -203,10 +209,12 @@ class Rewards:
             ContractError: A component failed, or returned what is not a finite number.
         """
         outcome, values = replace(outcome, people=self._people), {}
-        given = handed_text(outcome) if self._has_others else ""
+        given = handed_text(outcome) if self._growth else ""
         for name, component in self._components.items():
             try:
-                values[name] = _finite(component(outcome))
+                growth = self._growth.get(name)
+                with nullcontext() if growth is None else growth.call(""):
+                    values[name] = _finite(component(outcome))
                 if given:
                     check_unchanged(given, outcome)
             except StarecError:

@@ -141,6 +141,8 @@ def student_interval(
 
     >>> student_interval([0.8, 1.0, 0.9], (0.0, 1.0)).high
     1.0
+    >>> student_interval([0.84, 0.8400000000000002]).low >= 0.84
+    True
     """
     x = np.asarray(values, np.float64)
     n, nan = len(x), math.nan
@@ -149,7 +151,10 @@ def student_interval(
     mean = float(x.mean())
     from scipy.special import stdtrit  # a fifth of the time that scipy.stats takes to import
 
-    half = float(stdtrit(n - 1, 0.975) * x.std(ddof=1) / np.sqrt(n))
+    spread = float(x.std(ddof=1))
+    if spread <= _ROUNDING * float(np.max(np.abs(x))):
+        spread = 0.0  # the order of additions, which would be printed as ±1e-15
+    half = float(stdtrit(n - 1, 0.975) * spread / np.sqrt(n))
     least, greatest = bounds
     return Interval(mean, max(mean - half, least), min(mean + half, greatest), n)
 

@@ -253,6 +253,13 @@ class Recorder:
         self._hashed_turns.clear()
         return sha.hexdigest()
 
+    def replace_memories(self, memories: Mapping[int, Memory]) -> None:
+        """Write memories, by user, that are no result of a step."""
+        if memories:
+            with self._store.transaction():
+                for user, memory in memories.items():
+                    self._insert_memory(user, memory)
+
     def _insert_memory(self, user: int, memory: Memory) -> None:
         self._store.db.execute(
             "INSERT OR REPLACE INTO memories VALUES (?, ?, ?)",

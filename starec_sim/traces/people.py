@@ -11,6 +11,7 @@ from starec_sim.glossary import metric_info
 from starec_sim.runs import aggregates
 from starec_sim.runs.aggregates import PersonCounts
 from starec_sim.runs.reader import Reader, RecordedTrial, StepOutline
+from starec_sim.traces.edited_memory import edited_summary
 from starec_sim.traces.traits import trait_labels
 from starec_sim.traces.values import Items
 
@@ -199,6 +200,8 @@ def read_person(reader: Reader, trial: RecordedTrial, user_id: str) -> Person:
     )
     last = outlines[-1] if outlines else None
     summary = reader.summary(trial, row, last.round, last.step) if last else ""
+    edited = edited_summary(reader, trial, user_id, last.round if last else -1, trial.rounds - 1)
+    summary = summary if edited is None else edited
     return Person(user_id, user.profile, trial.arm, trial.seed, visits, summary)
 
 

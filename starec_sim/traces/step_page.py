@@ -17,6 +17,7 @@ from starec_sim.runs.facts import StepFacts
 from starec_sim.runs.reader import Reader, RecordedStep, RecordedTrial
 from starec_sim.runs.record_errors import damaged
 from starec_sim.tasks import Task
+from starec_sim.traces.edited_memory import edited_summary
 from starec_sim.traces.values import ExperienceRef, GroupPlace, ItemRef, Items, StepAddress
 from starec_sim.types import Experience, Node, Source, Tokens, Turn, acts_by_item
 
@@ -33,6 +34,8 @@ class ShownMemory:
     """The experiences that the prompt shows, oldest first, one line each."""
     gained: tuple[ExperienceRef, ...]
     """Everything that she experienced in this run before this step, oldest first."""
+    edited: bool = False
+    """Whether the schedule wrote the summary, and not her step before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +189,9 @@ def read_step(
         raise _no_step(user_id, keys, round, step)
     place = keys.index(wanted)
     found, facts = reader.step(trial, row, *wanted), reader.facts(trial, row, *wanted)
-    summary = reader.summary(trial, row, *keys[place - 1]) if place else ""
+    written = reader.summary(trial, row, *keys[place - 1]) if place else ""
+    edited = edited_summary(reader, trial, user_id, keys[place - 1][0] if place else -1, wanted[0])
+    summary = written if edited is None else edited
     gained = _gained(reader, trial, row, wanted)
     items = Items(reader, trial)
     items.load([*found.observation.slate, *(e.item for e in gained)])
@@ -200,7 +205,7 @@ def read_step(
         task=found.observation.task.name,
         offered=found.observation.task,
         page=found.observation.page,
-        memory_before=_memory(place, summary, gained, found, items),
+        memory_before=_memory(place, summary, gained, found, items, edited is not None),
         recalled=tuple(RecalledRef(items[item], near) for item, near in facts.recalled) or None,
         slate=_slate(found, facts, items, reader.path),
         turns=tuple(_turn(turn) for turn in found.turns if turn.attempt < BRANCH),
@@ -279,6 +284,7 @@ def _memory(
     gained: Sequence[Experience],
     found: RecordedStep,
     items: Items,
+    edited: bool,
 ) -> ShownMemory:
     asked = next((turn for turn in found.turns if turn.node == "fast" and turn.messages), None)
     shown = read_prompt(asked.messages).history if asked else ()
@@ -287,6 +293,7 @@ def _memory(
         summary=summary,
         shown=tuple(f"{line.outcome} | {line.card}" for line in shown),
         gained=tuple(map(items.experience, gained)),
+        edited=edited,
     )
 
 

@@ -4,6 +4,7 @@ import os
 import random
 
 import numpy as np
+from pydantic import PrivateAttr
 
 from starec_sim import Dataset, Item, Settings, User
 from starec_sim.answers import labelled, read_decision
@@ -133,6 +134,12 @@ class SoundAgent:
         return Visit(call.user, call.round, steps)
 
 
+class KeepsItsVisits(SoundAgent):
+    def text(self, call):
+        seen.append(np.zeros(2**21))
+        return "Choose."
+
+
 class CountsItsVisits(SoundAgent):
     visits = 0
 
@@ -177,6 +184,14 @@ class SoundPolicy(TextPolicy):
             return f"<ranking>{' > '.join(labels)}</ranking>"
         lines = "\n".join(f"{label}: skip" for label in labels)
         return f"<actions>\n{lines}\n</actions>\n<next>leave</next>"
+
+
+class KeepsItsAnswers(SoundPolicy):
+    _kept: list = PrivateAttr(default_factory=list)
+
+    def answer(self, prompt):
+        self._kept.append(np.zeros(2**21))
+        return super().answer(prompt)
 
 
 class NobodyCanRead(SoundPolicy):
@@ -257,3 +272,8 @@ seen = []
 def reward_that_counts(outcome):
     seen.append(outcome)
     return float(len(seen))
+
+
+def reward_that_keeps_outcomes(outcome):
+    seen.append(np.zeros(2**20))
+    return float(outcome.clean)

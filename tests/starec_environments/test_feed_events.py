@@ -148,6 +148,10 @@ def test_a_fork_may_have_an_event(plain):
         (event(3, "message", text=""), "schedule.0.event.text"),
         (event(3, "message", text="a", profile={"age": "none"}), "no user has the profile"),
         (event(9, "message", text="a"), "is 9, and the run has 4 rounds"),
+        (event(3, "inject", id="i1", title="A", like="i2"), 'there is an item "i1" already'),
+        (event(3, "inject", id="new", title="A", like="i0"), 'there is no item "i0"'),
+        (event(3, "ads", items=["i1"], label="a | b"), "schedule.0.event.label"),
+        (event(3, "shift", items=["i1"], stars=9), "schedule.0.event.stars"),
     ],
 )
 def test_a_wrong_event_is_named_before_the_run(tmp_path, entry, message):
@@ -219,3 +223,100 @@ def test_events_that_do_not_end_are_told_before_the_run(tmp_path):
 
     with pytest.raises(ConfigError, match=r"schedule.0.until: the events of Fixed do not end"):
         scheduled_event(Fixed, {"use": "remove", "items": ["i1"]}, "schedule.0.event", ends=True)
+
+
+def questions(folder, number):
+    """Return what users read before they choose on their first page of a round."""
+    with reading(folder) as reader:
+        turns = reader.round_turns(reader.trial("main", 3), number)
+    return [
+        turn.messages[-1][1]
+        for key, turn in turns.items()
+        if (key.node, key.step, key.attempt) == ("fast", 0, 0)
+    ]
+
+
+def stars(folder, number):
+    """Return the true stars of each (user, item) that was shown in a round."""
+    with reading(folder) as reader:
+        trial = reader.trial("main", 3)
+        return {
+            (user, item): true
+            for user, steps in reader.round_steps(trial, number).items()
+            for n, step in enumerate(steps)
+            for item, true in zip(
+                step.observation.slate, reader.facts(trial, user, number, n).truth, strict=True
+            )
+        }
+
+
+def test_injected_items_are_shown_and_rated_like_another(tmp_path, plain):
+    twin, row = ITEMS[-1], len(ITEMS) - 1
+    schedule = (
+        event(3, "boost", items=[twin.id], places=1),
+        event(3, "inject", id="new", title="Brand New", like=twin.id) | {"until": 4},
+        event(3, "boost", items=["new"], places=1),
+        event(4, "inject", id="other", title="Other", like="new", attributes={"genre": ["War"]}),
+        event(4, "boost", items=["other"], places=1),
+    )
+    folder = run(experiment(tmp_path, *schedule)).folder
+    rounds, new, other = shown(folder), len(ITEMS), len(ITEMS) + 1
+    assert rounds[:2] == shown(plain)[:2]
+    first = [each for each in rounds[2] if each.page == 1]
+    assert all(each.slate[0] == new for each in first)
+    card = f'"Brand New" | genre: {", ".join(twin.attributes["genre"])}'
+    assert all(card in each for each in questions(folder, 2))
+    assert all(each.slate[0] == other for each in rounds[3] if each.page == 1)
+    assert not any(new in each.slate for each in rounds[3])
+    seen = stars(folder, 2)
+    pairs = [(seen[user, new], true) for (user, item), true in seen.items() if item == row]
+    assert pairs and all(one == two for one, two in pairs)
+    with reading(folder) as reader:
+        catalogue = list(reader.catalogue(reader.trial("main", 3)))
+    assert [item.title for item in catalogue][len(ITEMS) :] == ["Brand New", "Other"]
+    assert catalogue[other].attributes == {"genre": ("War",)}
+
+
+def test_a_resume_and_workers_have_the_injected_items(tmp_path):
+    schedule = [
+        event(2, "inject", id="new", title="New", like="i1"),
+        event(2, "boost", items=["new"]),
+        {"round": 3, "set": {"environment.recommender": "random"}},
+    ]
+    whole = run(experiment(tmp_path, *schedule))
+
+    class Stop(RunEvents):
+        def round_finished(self, round, metrics):
+            if round == 2:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(experiment(tmp_path / "stopped", *schedule), Stop())
+    (folder,) = (tmp_path / "stopped").iterdir()
+    assert resume(folder).digest == whole.digest
+
+
+def test_an_ad_stands_at_its_place_on_each_page_and_is_marked(tmp_path, plain):
+    entry = event(3, "ads", attribute=NAME, value=VALUE, place=2, label="paid")
+    folder = run(experiment(tmp_path, entry)).folder
+    rounds = shown(folder)
+    assert rounds[:2] == shown(plain)[:2]
+    pages = [each for each in rounds[2] if len(each.slate) > 1]
+    assert pages
+    assert all(each.slate[1] in CHOSEN for each in pages)
+    asked = questions(folder, 2)
+    assert asked and all(text.count("| ad: paid\n") == 1 for text in asked)
+    assert not any("ad: paid" in text for text in questions(folder, 1))
+
+
+def test_shifted_tastes_change_true_stars_of_the_users_named(tmp_path, plain):
+    entry = event(3, "shift", attribute=NAME, value=VALUE, stars=-2, profile={"gender": "F"})
+    folder = run(experiment(tmp_path, entry)).folder
+    assert stars(folder, 1) == stars(plain, 1)
+    before, after = stars(plain, 2), stars(folder, 2)
+    users = load_dataset(DATA).users
+    both = before.keys() & after.keys()
+    hit = {(u, i) for u, i in both if i in CHOSEN and users[u].profile["gender"] == "F"}
+    assert hit and len(hit) < len(both)
+    for pair in both:
+        assert after[pair] == (max(1, before[pair] - 2) if pair in hit else before[pair])

@@ -8,9 +8,11 @@ import pytest
 
 from starec_sim import RunEvents, StarecError, fork, read_run, resume, run
 from starec_sim.errors import ConfigError, PausedError, RunError
+from starec_sim.reopen import reopen
 from starec_sim.runs import queries
 from starec_sim.runs.manifest import read_manifest
 from starec_sim.runs.reader import reading
+from starec_sim.traces.step_page import read_step
 from tests import forked
 from tests.small_feed import ROUNDS, digests, small_feed
 
@@ -158,6 +160,8 @@ def test_a_fork_can_be_forked_and_its_change_stays(changed):
         (2, ["environment.users=4"], "has other users"),
         (2, ["environment=feedd"], '--set environment.use: no environment is called "feedd"'),
         (2, ["environment.pages"], "is not KEY=VALUE"),
+        (2, ["memory.nobody=likes war"], 'memory: there is no user "nobody"'),
+        (2, ["memory.u1="], "--set memory: u1: must have at least 1 character"),
         (2, ["rounds=many", TO_POPULARITY], "rounds: must be a valid integer"),
     ],
 )
@@ -216,6 +220,66 @@ def test_other_data_than_the_run_had_is_found(alone):
         db.execute("UPDATE rounds SET digest = 'f' || substr(digest, 2) WHERE round = 1")
     with pytest.raises((RunError, PausedError), match="rounds 1 to 2 of arm"):
         fork(alone, 2, [TO_POPULARITY])
+
+
+TEXT = "I like this: [paper boats] = 1."
+
+
+@pytest.fixture(scope="module")
+def edited(original):
+    return fork(original, 2, [f"memory.u2={TEXT}"]).run.folder
+
+
+def first_step(reader, user, round):
+    """Return the first step of a user's first visit from a round on, from 0."""
+    trial = reader.trial("main", 3)
+    row, _ = reader.user(trial, user)
+    return next(step for step in reader.steps(trial, row) if step.round >= round)
+
+
+def test_a_memory_is_replaced_in_the_next_prompt_of_its_user_alone(original, edited):
+    assert digests(edited)[:2] == digests(original)[:2]
+    asked = {}
+    with reading(edited) as reader:
+        for user in ("u1", "u2", "u3"):
+            turn = first_step(reader, user, 2).turns[0]
+            asked[user] = TEXT in turn.messages[-1][1]
+    assert asked == {"u1": False, "u2": True, "u3": False}
+
+
+def test_readers_know_the_edited_memory(edited):
+    with reading(edited) as reader:
+        trial = reader.trial("main", 3)
+        step = first_step(reader, "u2", 2)
+        page = read_step(reader, trial, "u2", step.round + 1)
+        before = read_step(reader, trial, "u2", 2)
+    assert page.memory_before.summary == TEXT
+    assert page.memory_before.edited and not before.memory_before.edited
+    assert page.memory_before.steps > 0
+    assert before.memory_before.summary != TEXT
+    with_row = reopen(edited, step.round)
+    row = next(n for n, user in enumerate(with_row.environment.users) if user.id == "u2")
+    assert with_row.memory(row).summary == TEXT
+
+
+def test_an_edited_memory_outlasts_a_resume_before_its_user_visits(alone, tmp_path):
+    """In round 3 nobody visits, and the fork is stopped after it."""
+
+    class Stop(RunEvents):
+        def round_finished(self, round, metrics):
+            if round == 2:
+                raise KeyboardInterrupt
+
+    nobody = "environment.activity=0.01"
+    again = [f"memory.u2={TEXT}", nobody]
+    whole = fork(alone, 2, again)
+    shutil.rmtree(whole.run.folder)
+    with pytest.raises(KeyboardInterrupt):
+        fork(alone, 2, again, events=Stop())
+    folder = new_run(alone)
+    with reading(folder) as reader:
+        assert TEXT in {m.summary for _, m in queries.memories(reader.db, 0)}
+    assert resume(folder).digest == whole.run.digest
 
 
 def test_the_command_prints_the_effect_as_a_table_and_as_json(alone, starec):

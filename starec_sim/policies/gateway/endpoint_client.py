@@ -203,11 +203,13 @@ class EndpointClient:
         try:
             answer = self._policy.abilities.answer_at_once
             if answer is not None and not _has_listeners():
-                reply = whole_reply(*answer(question.messages))
+                with self._policy.measured(waits=False):
+                    reply = whole_reply(*answer(question.messages))
             else:
                 messages = [_message(*pair) for pair in question.messages]
-                async with timeout:
-                    message = await self._policy.model.ainvoke(messages, **question.options)
+                with self._policy.measured(waits=True):
+                    async with timeout:
+                        message = await self._policy.model.ainvoke(messages, **question.options)
                 reply = read_reply(message)
             self._answered_at = asyncio.get_running_loop().time()
             if reply.tokens_in is not None and reply.tokens_out is not None:

@@ -6,13 +6,15 @@ import inspect
 import json
 import traceback
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from langchain_core.language_models.chat_models import BaseChatModel
 
-from starec_sim.boundary import BrokenContract, PluginBoundary, in_a_file
+from starec_sim.boundary import BrokenContract, PluginBoundary, in_a_file, label_of, ships
+from starec_sim.boundary.memory_growth import MemoryGrowth
 from starec_sim.errors import StarecError
 from starec_sim.policies.abilities import Abilities
 from starec_sim.policies.gateway.failures import of_endpoint
@@ -42,6 +44,22 @@ class Policy:
     def abilities(self) -> Abilities:
         """What the model can do besides answer."""
         return Abilities(self.model)
+
+    def measured(self, *, waits: bool) -> AbstractContextManager[None]:
+        """Return what measures how much memory a call adds, for a model that does not ship.
+
+        Args:
+            waits: Whether other parts of the run work during the call.
+        """
+        if self._growth is None:
+            return nullcontext()
+        call = self._growth.waiting_call if waits else self._growth.call
+        return call(self._method)
+
+    @cached_property
+    def _growth(self) -> MemoryGrowth | None:
+        kind = type(self.model)
+        return None if ships(kind) else MemoryGrowth(f"policy {label_of(kind)}")
 
     def failure(self, broken: Exception, place: str) -> StarecError:
         """Return the error that names the model, the method and the question of a fault.

@@ -23,6 +23,12 @@ FAULTS = {
     "ForgetsTheCounts": ("state and restore", r"recommend\(.*a fresh copy, restored to the same"),
     "SortsTheLog": ("what is handed out", r"fit\(a log of 120 events\): changed what it was given"),
     "DrawsGlobally": ("values fit", r"recommend\(.*: changed the state of the global generator"),
+    "KeepsItsVisits": (
+        "time and memory",
+        r"visit\(\): .* MiB more are held after 16 visits",
+    ),
+    "KeepsItsAnswers": ("memory of an", r"_agenerate\(\): 48 MiB more are held after 3 questions"),
+    "reward_that_keeps_outcomes": ("memory of a", r".* MiB more are held after 13 outcomes"),
     "CountsItsVisits": ("the same call", r"visit\(user reader-0, .*called again after other visi"),
     "RemembersTooMuch": (
         "values fit",

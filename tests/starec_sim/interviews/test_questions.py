@@ -59,7 +59,7 @@ def test_a_text_that_is_too_long_is_cut_and_that_is_said():
         ("questions: [{ask: So, yes_no: true, number: true}]", "has types yes_no and number"),
         ("questions: [{ask: So, scle: 1-5, number: true}]", 'scle.*did you mean "scale"'),
         ("questions: [{ask: So, choice: [a, A]}]", 'option "a" is there more than once'),
-        ("questions: [{ask: So, choice: [a]}]", "1 options, not 2 to 50"),
+        ("questions: [{ask: So, choice: [a]}]", "there is 1 option; there must be 2 to 50"),
         ("questions: [{ask: So, choice: [yes, no]}]", "must be text, got True"),
         ("questions: [{ask: So, scale: 5-1}]", "5-1 has no two points"),
         ("questions: [{ask: So, scale: high}]", "must be LOW-HIGH"),

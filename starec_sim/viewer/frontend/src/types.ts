@@ -243,6 +243,8 @@ export interface StepPage {
     gained: Experience[];
     /** false: what she experienced before the run is not on record. */
     complete?: boolean;
+    /** true: the schedule wrote the summary. */
+    edited?: boolean;
   };
   recalled?: { item: ItemRef; score: number | null }[] | null;
   slate: SlatePlace[];
