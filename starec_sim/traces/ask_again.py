@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -161,15 +161,15 @@ def ask_again(folder: Path, question: Question, allowed: bool) -> AskAnswer:
             spec["temperature"] = question.temperature
         # Relative paths of a run's configuration begin where the run was started.
         there = where_it_started(folder, read_manifest(folder)) if trusted else nullcontext()
-        with there:
+        with there, _threads(spec):
             turns = run_coroutine(_ask(spec, question, at.seed, _expected(page, question)))
     answer = _answer(page, question, turns)
     warm = question.temperature
     how = "its own temperature" if warm is None else f"temperature {warm:g}"
-    summary = f"asked {question.policy} {answer.asked} times with {how}"
+    summary = f"asked {question.policy} {_times(answer.asked)} with {how}"
     if answer.distribution:
         most = answer.distribution[0]
-        summary += f"; {most.count} times: {most.decision}"
+        summary += f"; {_times(most.count)}: {most.decision}"
     asked = {"question": question.model_dump(exclude={"author", "at"}), "answer": as_json(answer)}
     add_note(folder, NewNote(at, question.author, summary[:500], "ask", asked))
     return answer
@@ -184,6 +184,19 @@ def _code(folder: Path, allowed: bool) -> Iterator[bool]:
         unchanged(folder, manifest, hint="put config.yaml back as it was")
     with code_of(folder, manifest, CodeRules(trust=allowed)):
         yield allowed or made_here
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+def _threads(spec: Mapping[str, Any]) -> AbstractContextManager[None]:
+    """Return a context in which a policy has the threads that suit it."""
+    if spec.get("use") != "nano":
+        return nullcontext()
+    from starec_sim.policies.engine.threads import one_thread  # imports torch, a second
+
+    return one_thread()
 
 
 def _policies(folder: Path, trusted: bool) -> dict[str, Mapping[str, Any]]:
