@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -161,7 +161,7 @@ def ask_again(folder: Path, question: Question, allowed: bool) -> AskAnswer:
             spec["temperature"] = question.temperature
         # Relative paths of a run's configuration begin where the run was started.
         there = where_it_started(folder, read_manifest(folder)) if trusted else nullcontext()
-        with there, _threads(spec):
+        with there:
             turns = run_coroutine(_ask(spec, question, at.seed, _expected(page, question)))
     answer = _answer(page, question, turns)
     warm = question.temperature
@@ -188,15 +188,6 @@ def _code(folder: Path, allowed: bool) -> Iterator[bool]:
 
 def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
-
-
-def _threads(spec: Mapping[str, Any]) -> AbstractContextManager[None]:
-    """Return a context in which a policy has the threads that suit it."""
-    if spec.get("use") != "nano":
-        return nullcontext()
-    from starec_sim.policies.engine.threads import one_thread  # imports torch, a second
-
-    return one_thread()
 
 
 def _policies(folder: Path, trusted: bool) -> dict[str, Mapping[str, Any]]:
