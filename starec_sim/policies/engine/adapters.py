@@ -106,13 +106,14 @@ def _untie(adapted: Any) -> None:
 
 def _changes_anything(adapted: Any) -> bool:
     """Return whether an adapter differs from none; only those with low-rank factors are judged."""
-    factors = [(layer, getattr(layer, "lora_B", None)) for layer in adapted.modules()]
-    layers = [(layer, of) for layer, of in factors if isinstance(of, torch.nn.ModuleDict) and of]
-    return not layers or any(
-        scaling and of[name].weight.any()
-        for layer, of in layers
+    scaled = [
+        (scaling, layer.lora_B[name].weight)
+        for layer in adapted.modules()
+        if isinstance(getattr(layer, "lora_B", None), torch.nn.ModuleDict)
         for name, scaling in layer.scaling.items()
-    )
+        if name in layer.lora_B  # embeddings have theirs elsewhere
+    ]
+    return not scaled or any(scaling and weight.any() for scaling, weight in scaled)
 
 
 def adapter_folder(adapter: str) -> Path:
