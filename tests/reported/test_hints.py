@@ -213,3 +213,17 @@ def test_what_is_needed_after_an_evaluation_is_checked_before_it(
 def test_a_file_where_a_folder_is_needed_is_said():
     error = FileExistsError(errno.EEXIST, "File exists", "out")
     assert "a file has the name that a folder needs" in failure_of(error).answer["hint"]
+
+
+@pytest.mark.parametrize(
+    ("imports", "said"),
+    [
+        ("from pack.other import x", "pack is in {here}"),
+        ("from .other import x", "leave out the dot"),
+    ],
+)
+def test_an_import_that_works_in_a_package_is_no_missing_package(refused, tmp_path, imports, said):
+    (tmp_path / "pack").mkdir()
+    (tmp_path / "pack" / "mine.py").write_text(f"{imports}\n")
+    _, hint = refused('environment: {use: feed, recommender: "pack/mine.py:Mine"}')
+    assert said.format(here=tmp_path) in hint and "pip install" not in hint
