@@ -1,19 +1,21 @@
 """Measure time and memory of a run against the number of its users, and resume the largest.
 
     python benchmarks/scale_population.py [--users 1000 10000 100000] [--rounds 10] [--kill]
-        [--nano 0.01] [--beside 1000] [--plot docs/pictures/scale.png] [--json]
+        [--nano 0.01] [--gate never] [--workers 2] [--cohort 1024] [--beside 1000]
+        [--plot docs/pictures/scale.png] [--json]
 
 Analytic users of a generated world (2,000 items) visit a feed with a popularity recommender, two
-pages of ten items at most, in cohorts of 1,024, with `record: decisions`. Each size is a run in a
-process of its own, from start of Python to report. `--kill` plays each size a second time: that
+pages of ten items at most, in cohorts, with `record: decisions`. Each size is a run in a process of
+its own, from start of Python to report. `--kill` plays each size a second time: that
 process kills itself (SIGKILL) in the middle of a round, another one resumes the run, and the script
 fails unless the digests are equal. Give the sizes for which that is not too long. `--nano` is the
-share of users whom the policy `nano` plays. `--beside 1000` plays a run of 1,000 users after each
-round, in a process of its own, and gives its mean `beside_us`: on a machine that does other things
-too, only the two compare.
+share of users whom the policy `nano` plays; with `--gate never` they never think slowly. With
+`--workers` a round is played by that many processes. `--beside 1000` plays a run of 1,000 users
+after each round, in a process of its own, and gives its mean `beside_us`: on a machine that does
+other things too, only the two compare.
 
-`cpu_us` is CPU time from the first visit to the last commit, for a visit. Memory is the peak of the
-process.
+`cpu_us` is CPU time from the first visit to the last commit, for a visit. It and the peak memory
+are those of the process that writes the record: with `--workers`, read `wall_s`.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from starec_sim import runner
 from starec_sim.events import RunEvents
@@ -85,27 +87,54 @@ class Meter(RunEvents):
         print(f"round {round + 1}: {seconds:.1f} s of CPU", file=sys.stderr, flush=True)
         if self._beside:
             with tempfile.TemporaryDirectory() as folder:
-                row = in_process(self._beside, BESIDE_ROUNDS, folder)
+                row = in_process(self._beside, Setting(BESIDE_ROUNDS), folder)
             self.beside_us.append(row["cpu_us"])
             self._mark = time.process_time()
 
 
-def population(nano: float) -> dict[str, Any]:
-    """Return the settings of users of whom a share is played by `nano`, and the rest by formula."""
-    analytic = {"use": "analytic", "worth": "known"}
-    if not nano:
-        return {"agent": analytic}
-    kinds = {"analytic": {"share": 1 - nano, "agent": analytic}, "nano": {"share": nano}}
-    return {"population": kinds, "policies": {"fast": "nano", "slow": "nano"}}
+class Setting(NamedTuple):
+    """What is the same for all sizes."""
+
+    rounds: int
+    nano: float = 0.0
+    """The share of users whom `nano` plays."""
+    gate: str = "surprise"
+    """When these users think slowly."""
+    workers: int = 0
+    """Processes that play the visits; 0 for the process that writes the record."""
+    cohort: int = 1024
+
+    def experiment(self, users: int, folder: Path) -> Experiment:
+        analytic = {"use": "analytic", "worth": "known"}
+        played: dict[str, Any] = {"agent": analytic}
+        if self.nano:
+            star = {"use": "star", "gate": {"when": self.gate}}
+            played = {
+                "population": {
+                    "analytic": {"share": 1 - self.nano, "agent": analytic},
+                    "nano": {"share": self.nano, "agent": star},
+                },
+                "policies": {"fast": "nano", "slow": "nano"},
+            }
+        executor: dict[str, Any] = {"use": "cohort", "size": self.cohort}
+        if self.workers:
+            executor |= {"use": "processes", "workers": self.workers, "inside": "cohort"}
+        return Experiment.model_validate(
+            {
+                "name": "population",
+                "rounds": self.rounds,
+                "runs_dir": str(folder),
+                "data": {"use": "synthetic", "users": users, "items": ITEMS},
+                "environment": FEED,
+                **played,
+                "executor": executor,
+                "record": "decisions",
+            }
+        )
 
 
 def play(
-    users: int,
-    rounds: int,
-    folder: Path,
-    kill_in: int | None,
-    nano: float = 0.0,
-    beside: int = 0,
+    users: int, setting: Setting, folder: Path, kill_in: int | None, beside: int
 ) -> dict[str, Any]:
     """Play a run in this process, or resume the one in the folder; return what it took."""
     begun = time.monotonic()
@@ -114,19 +143,7 @@ def play(
     if started:
         result = runner.resume(started[0], meter)
     else:
-        experiment = Experiment.model_validate(
-            {
-                "name": "population",
-                "rounds": rounds,
-                "runs_dir": str(folder),
-                "data": {"use": "synthetic", "users": users, "items": ITEMS},
-                "environment": FEED,
-                **population(nano),
-                "executor": {"use": "cohort", "size": 1024},
-                "record": "decisions",
-            }
-        )
-        result = runner.run(experiment, meter)
+        result = runner.run(setting.experiment(users, folder), meter)
     size = sum(file.stat().st_size for file in result.folder.iterdir() if file.is_file())
     return {
         "users": users,
@@ -143,40 +160,36 @@ def play(
     }
 
 
-def in_process(users: int, rounds: int, folder: str, **options: float | None) -> dict[str, Any]:
-    """Play a run in a new process; return nothing of one that killed itself.
-
-    Args:
-        users: Its users.
-        rounds: Its rounds.
-        folder: Where it is recorded.
-        **options: More options of this script, as `play` takes them.
-    """
-    command = [sys.executable, __file__, "--alone", str(users), "--rounds", str(rounds)]
-    command += ["--folder", folder]
-    for name, value in options.items():
+def in_process(
+    users: int, setting: Setting, folder: str, kill_in: int | None = None, beside: int = 0
+) -> dict[str, Any]:
+    """Play a run in a new process, as `play` does; return nothing of one that killed itself."""
+    command = [sys.executable, __file__, "--alone", str(users), "--folder", folder]
+    for name, value in {**setting._asdict(), "kill_in": kill_in, "beside": beside}.items():
         if value is not None:
             command += [f"--{name.replace('_', '-')}", str(value)]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
-    if options.get("kill_in") is not None and done.returncode == -signal.SIGKILL:
+    if kill_in is not None and done.returncode == -signal.SIGKILL:
         return {}
     done.check_returncode()
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 
-def measure(users: int, rounds: int, nano: float, beside: int, *, kill: bool) -> dict[str, Any]:
+def measure(users: int, setting: Setting, beside: int, *, kill: bool) -> dict[str, Any]:
     """Play a run of this size; with `kill` a second time, killed in its middle and resumed.
 
     Raises:
         SystemExit: The digest of the resumed run differs.
     """
     with tempfile.TemporaryDirectory() as folder:
-        row = in_process(users, rounds, folder, nano=nano, beside=beside)
+        row = in_process(users, setting, folder, beside=beside)
     if kill:
         with tempfile.TemporaryDirectory() as folder:
-            in_process(users, rounds, folder, nano=nano, kill_in=rounds // 2)
-            row["resumed_digest"] = in_process(users, rounds, folder, nano=nano)["digest"]
+            begun = time.monotonic()
+            in_process(users, setting, folder, kill_in=setting.rounds // 2)
+            row["resumed_digest"] = in_process(users, setting, folder)["digest"]
+            row["killed_and_resumed_wall_s"] = time.monotonic() - begun
         if row["resumed_digest"] != row["digest"]:
             raise SystemExit(f"{users} users: the digest after a kill and a resume differs")
     return row
@@ -210,6 +223,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--kill", action="store_true", help="also kill and resume each size")
     parser.add_argument("--nano", type=float, default=0.0, help="share of users played by nano")
+    parser.add_argument("--gate", choices=("surprise", "never"), default="surprise")
+    parser.add_argument("--workers", type=int, default=0, help="processes that play visits")
+    parser.add_argument("--cohort", type=int, default=1024, help="users of a cohort")
     parser.add_argument("--beside", type=int, default=0, help="users of a run after each round")
     parser.add_argument("--plot", type=Path, help="a .png file")
     parser.add_argument("--json", action="store_true")
@@ -217,20 +233,16 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--kill-in", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    setting = Setting(**{name: getattr(options, name) for name in Setting._fields})
     if options.alone:
-        row = play(
-            options.alone,
-            options.rounds,
-            options.folder,
-            options.kill_in,
-            options.nano,
-            options.beside,
+        json.dump(
+            play(options.alone, setting, options.folder, options.kill_in, options.beside),
+            sys.stdout,
         )
-        json.dump(row, sys.stdout)
         return
     rows = []
     for users in options.users:
-        rows.append(measure(users, options.rounds, options.nano, options.beside, kill=options.kill))
+        rows.append(measure(users, setting, options.beside, kill=options.kill))
         if not options.json:
             line = "  ".join(
                 f"{name} {value:,.1f}"
