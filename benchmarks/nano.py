@@ -1,7 +1,7 @@
 """Measure fast decisions per second of a small policy: 20 candidates, ten experiences, many users.
 
-    python benchmarks/nano.py MODEL [--users 256] [--at-once 128] [--threads 2] [--temperature 0.5]
-                             [--signals] [--data DATA]
+    OMP_WAIT_POLICY=PASSIVE python benchmarks/nano.py MODEL [--users 256] [--at-once 128]
+        [--threads 2] [--temperature 0.5] [--signals] [--data DATA]
 
 MODEL is a folder that `save_pretrained` wrote. The questions come from the ranking environment, in
 a generated world unless DATA is given. The first decisions open the model and are not counted.

@@ -6,7 +6,11 @@ The log has 10 million interactions of 100,000 users with 50,000 items, with lon
 is drawn once for each recommender, in a process of its own, so that the peak of the memory is that
 of one recommender; `log MB` is the peak before the fit. `observe s` takes in 100,000 interactions,
 those of one more round, without a fit. `1,000 users s` is the time of slates of 50 items for 1,000
-users. Sequence models learn on a graphics card in practice; name a smaller log for them:
+users. Times are CPU time. Settings can be named:
+
+    python benchmarks/scale_recommenders.py --only als --settings '{"learn_between_fits": true}'
+
+Sequence models learn on a graphics card in practice; name a smaller log for them:
 
     python benchmarks/scale_recommenders.py --only gru4rec sasrec --interactions 200000
 """
@@ -20,13 +24,14 @@ import resource
 import subprocess
 import sys
 import time
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
 from starec_sim.dataset import Interactions
 from starec_sim.errors import StarecError
-from starec_sim.plugins import load, registered
+from starec_sim.plugins import configure, registered
 
 K, ASKED, NEW = 50, 1_000, 100_000
 STARS = (0.06, 0.11, 0.27, 0.34, 0.22)
@@ -60,25 +65,27 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 
 
-def measure(name: str, users: int, items: int, interactions: int) -> dict[str, float | str]:
+def measure(
+    name: str, settings: dict[str, Any], users: int, items: int, interactions: int
+) -> dict[str, float | str]:
     """Fit one recommender, and return what it takes."""
     log = draw_log(users, items, interactions)
-    found = load("recommenders", name)
-    recommender = found(found.Config(), n_users=users, n_items=items, seed=0)
+    found, config = configure("recommenders", {"use": name, **settings}, "--settings")
+    recommender = found(config, n_users=users, n_items=items, seed=0)
     before = peak_mb()
-    start = time.perf_counter()
+    start = time.process_time()
     try:
         recommender.fit(log)
     except StarecError as error:
         return {"recommender": name, "refused": error.message}
-    fitted = time.perf_counter()
+    fitted = time.process_time()
     recommender.observe(draw_log(users, items, NEW, seed=1))
-    observed = time.perf_counter()
+    observed = time.process_time()
     ones = np.ones(len(log.users), np.float32)
     seen = csr_matrix((ones, (log.users, log.items)), shape=(users, items))
-    ready = time.perf_counter()
+    ready = time.process_time()
     recommender.recommend(np.arange(min(ASKED, users)), K, seen, np.random.default_rng(0))
-    recommended = time.perf_counter()
+    recommended = time.process_time()
     return {
         "recommender": name,
         "fit_s": fitted - start,
@@ -96,12 +103,13 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=100_000)
     parser.add_argument("--items", type=int, default=50_000)
     parser.add_argument("--interactions", type=int, default=10_000_000)
+    parser.add_argument("--settings", default="{}", help="of the recommenders, as JSON")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--alone", help=argparse.SUPPRESS)
     options = parser.parse_args()
     sizes = (options.users, options.items, options.interactions)
     if options.alone:
-        json.dump(measure(options.alone, *sizes), sys.stdout)
+        json.dump(measure(options.alone, json.loads(options.settings), *sizes), sys.stdout)
         return
     if not options.json:
         print(f"{platform.machine()}, {sizes[0]:,} users, {sizes[1]:,} items, {sizes[2]:,} rows")
@@ -110,6 +118,7 @@ def main() -> None:
     for name in options.only:
         command = [sys.executable, __file__, "--alone", name, "--users", str(sizes[0])]
         command += ["--items", str(sizes[1]), "--interactions", str(sizes[2])]
+        command += ["--settings", options.settings]
         done = subprocess.run(command, stdout=subprocess.PIPE)
         if done.returncode:
             rows.append({"recommender": name, "refused": f"ended with status {done.returncode}"})

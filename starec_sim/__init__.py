@@ -27,10 +27,16 @@ More is public: every module in `docs/reference`, such as `starec_sim.types`, `s
 `starec_sim.metrics` and `starec_sim.answers`. Other modules may change in any version.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.2.0"
+
+# Threads of torch sleep while they wait for one another. By default they spin, and on a machine
+# that does other things they then take many times as long (decision 143). OpenMP reads this when
+# torch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
     from starec_sim.agent import Agent, Call

@@ -142,6 +142,8 @@ def os_hint(error: OSError) -> str:
         return "too many files are open: raise the limit with `ulimit -n 4096`"
     if code == errno.ENOTDIR:
         return "a part of the path is a file, where a folder is needed"
+    if code == errno.EEXIST:
+        return "a file has the name that a folder needs; move it away, or name another place"
     if code == errno.EISDIR:
         return "name a file in that folder"
     if code == errno.ENOENT:

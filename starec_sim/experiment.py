@@ -369,9 +369,15 @@ def read_experiment(
 def _where(message: str, path: Path, changes: Sequence[str]) -> str:
     """Return where the wrong key of a message is written, and how to mend it there."""
     key, _, problem = message.partition(": ")
-    given = [text for text in changes if f"{key}.".startswith(f"{text.partition('=')[0]}.")]
+    keys = [(text.partition("=")[0], text) for text in changes]
+    of_several = "\n" not in message and ", got " not in problem  # the problem names the keys
+    given = [
+        text
+        for name, text in keys
+        if f"{key}.".startswith(f"{name}.") or (of_several and name.startswith(f"{key}."))
+    ]
     if given:
-        return f"mend --set {shlex.quote(given[-1])}"
+        return f"mend {' or '.join(f'--set {shlex.quote(text)}' for text in dict.fromkeys(given))}"
     if "\n" in message:
         return f"mend these keys in {path}"
     if problem.startswith("there is no such key"):
@@ -379,6 +385,8 @@ def _where(message: str, path: Path, changes: Sequence[str]) -> str:
     also = "" if key.startswith(("arms.", "schedule.")) else f", or pass --set {key}=VALUE"
     if problem.startswith("this key is required"):
         return f"add {key} to {path}{also}"
+    if of_several:
+        return f"mend the keys of {key} in {path}{also.replace('=VALUE', '.KEY=VALUE')}"
     return f"mend {key} in {path}{also}"
 
 

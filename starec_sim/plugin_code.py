@@ -131,7 +131,8 @@ def present_code(codes: Sequence[PluginCode]) -> list[PluginCode]:
     for code in codes:
         main = next((Path(file).resolve() for file in code.files), None)
         if not code.distribution and code.use.rpartition(":")[0].endswith(".py") and main:
-            now.append(code.model_copy(update={"files": hashes(main)}))
+            kept = {file: sha256(Path(file)) for file in code.files}
+            now.append(code.model_copy(update={"files": kept | hashes(main)}))
             continue
         version = code.version
         if code.distribution:

@@ -7,13 +7,16 @@ import hashlib
 import importlib.util
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any
 
 from starec_sim.errors import PluginError
 from starec_sim.plugin_hints import no_file_hint
-from starec_sim.plugin_names import FILE_MODULE
+from starec_sim.plugin_names import FILE_MODULE, SHIPPED
 
 _REFERENCE = re.compile(r"(?P<path>[^:\n]+\.py):[A-Za-z_]\w*")
 
@@ -35,18 +38,82 @@ def import_file(path: Path) -> Any:
     if name not in sys.modules:
         if str(resolved.parent) not in sys.path:
             sys.path.append(str(resolved.parent))
-        for sibling in siblings(resolved):
+        beside = siblings(resolved)
+        for sibling in beside:
             _check_name(sibling, resolved)
-        spec = importlib.util.spec_from_file_location(name, resolved)
-        assert spec is not None and spec.loader is not None
+        loader = _FromSource(name, str(resolved))
+        spec = importlib.util.spec_from_file_location(name, resolved, loader=loader)
+        assert spec is not None
         module = importlib.util.module_from_spec(spec)
+        before = set(sys.modules)
         sys.modules[name] = module
         try:
-            spec.loader.exec_module(module)
+            with _without_bytecode(beside):
+                loader.exec_module(module)
         except BaseException:
             del sys.modules[name]
             raise
+        _imported_with.setdefault(resolved, set()).update(_own_files(resolved, before))
     return sys.modules[name]
+
+
+class _FromSource(SourceFileLoader):
+    """Runs a file as it is now.
+
+    Python's own loader takes compiled code whose file has the same size and second of change, which
+    an edit can keep. The manifest would have the hash of code that did not run.
+    """
+
+    def get_code(self, fullname: str) -> Any:
+        """Return the code of the file."""
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
+@contextmanager
+def _without_bytecode(files: Iterable[Path]) -> Iterator[None]:
+    """Import files that were compiled before as they are now, and keep no compiled code."""
+    for file in files:
+        with suppress(OSError, NotImplementedError):
+            Path(importlib.util.cache_from_source(str(file))).unlink(missing_ok=True)
+    kept, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = kept
+
+
+def _own_files(file: Path, before: Collection[str]) -> Iterator[Path]:
+    """Yield the files that the import of a plug-in's file read, but for installed ones.
+
+    Some lie in other folders, which the file put into `sys.path`, or have names that are computed.
+
+    Args:
+        file: The file of the plug-in.
+        before: The names of the modules that were imported before it.
+    """
+    named = set(_imported(file))
+    for name, module in list(sys.modules.items()):
+        top = name.partition(".")[0]
+        source = str(getattr(module, "__file__", None) or "")
+        if (name not in before or top in named) and source.endswith(".py"):
+            path = Path(source).resolve()
+            ours = path == file or top in SHIPPED or top in sys.stdlib_module_names
+            if not ours and not _is_installed(path, name):
+                yield path
+
+
+def _is_installed(path: Path, name: str) -> bool:
+    """Return whether a module is part of a distribution that pip installed."""
+    return any(map(_holds_distributions, path.parents[: name.count(".") + 2]))
+
+
+@cache
+def _holds_distributions(folder: Path) -> bool:
+    return next(folder.glob("*.dist-info"), None) is not None
+
+
+_imported_with: dict[Path, set[Path]] = {}
+"""The files that were read as a plug-in's file was imported, by that file."""
 
 
 def siblings(file: Path) -> list[Path]:
@@ -68,9 +135,11 @@ def siblings(file: Path) -> list[Path]:
 def hashes(file: Path) -> dict[str, str]:
     """Return the SHA-256 of a plug-in's file and of the files that it imports.
 
+    Of files outside of its folder, those that its import has read; installed ones are left out.
     Paths start in the working directory if the files lie in it; others are absolute.
     """
-    return {short_path(path): sha256(path) for path in (file, *siblings(file))}
+    imported = {*siblings(file), *_imported_with.get(file, ())}
+    return {short_path(path): sha256(path) for path in (file, *sorted(imported))}
 
 
 def sha256(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tomllib
 import traceback
 from collections.abc import Iterable
@@ -69,9 +70,25 @@ def import_hint(error: BaseException, location: str) -> str:
         place = _line_of(error) or location
         if inner and find_spec(package) is not None:
             return f"{package} is installed and has no module {inner}: mend the import in {place}"
+        if folder := _folder_of(package, location):
+            return (
+                f"{package} is in {folder}, which nothing is imported from: give the command with "
+                f"PYTHONPATH={shlex.quote(str(folder))}, or import files beside it by their name"
+            )
         return f"install what {place} imports: pip install {package}"
     place = _line_of(error)
+    if location.endswith(".py") and "relative import" in str(error):
+        return f"leave out the dot in {place}: files beside a plug-in are imported by their name"
     return f"mend {place or location}; --debug shows the traceback"
+
+
+def _folder_of(package: str, location: str) -> Path | None:
+    """Return the folder above a plug-in's file, or where we are, that holds a module or package."""
+    above = Path(location).expanduser().resolve().parents if location.endswith(".py") else ()
+    for folder in (Path.cwd(), *above):
+        if (folder / package).is_dir() or (folder / f"{package}.py").is_file():
+            return folder
+    return None
 
 
 def no_file_hint(path: Path) -> str:

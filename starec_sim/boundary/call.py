@@ -168,7 +168,7 @@ class PluginBoundary:
             return ContractError(f"{prefix}: {error.what}{line}", hint=error.hint or MEND)
         anywhere = _line_in(error.__traceback__, "")
         line = self.own_line(error) or anywhere or self.method_line(method)
-        raised = " ".join(f"{type(error).__name__}: {error}".split())
+        raised = " ".join(f"{type(error).__name__}: {_text_of(error)}".split())
         return PluginError(f"{prefix}: raised {raised}{line}", hint=_hint_for(error))
 
     def own_line(self, error: BaseException) -> str:
@@ -195,6 +195,14 @@ class PluginBoundary:
                 "gives other results",
                 f"draw from {self._instead}" if self._instead else "use a generator of your own",
             )
+
+
+def _text_of(error: BaseException) -> str:
+    """Return the text of an exception, whose own code may fail."""
+    try:
+        return str(error)
+    except Exception as failed:
+        return f"(its text raised {type(failed).__name__})"
 
 
 def exit_failure(error: SystemExit) -> PluginError:

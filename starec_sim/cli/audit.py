@@ -87,6 +87,8 @@ def audit(options: AuditOptions) -> Answer:
     from starec_sim.evaluation import audits
 
     settings, into = _settings(options), options.into
+    if into is not None:
+        into.mkdir(parents=True, exist_ok=True)  # before anything is asked
     policy = _file_name(settings.policy)
     return finish_audit(
         lambda events: audits.audit(settings, events, fresh=options.fresh),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -105,6 +105,7 @@ def evaluate(options: EvaluateOptions) -> Answer:
     from starec_sim import evaluation as evaluations
 
     evaluation = _evaluation(options)
+    _check_output(evaluation, options)
     return finish_evaluation(
         lambda events: evaluations.evaluate(evaluation, events, fresh=options.fresh),
         options.against,
@@ -143,13 +144,35 @@ def _evaluation(options: EvaluateOptions) -> Evaluation:
     return validate(Evaluation, values, "")
 
 
+def _check_output(evaluation: Evaluation, options: EvaluateOptions) -> None:
+    """Check what is needed after the evaluation: the row to compare with and a further folder.
+
+    Raises:
+        RunError: No row has the name.
+        OSError: The folder cannot be made.
+    """
+    from starec_sim.evaluation.contenders import plan_contenders
+    from starec_sim.evaluation.table import no_such_row
+
+    if options.against is not None:
+        planned = plan_contenders(evaluation.rows, evaluation.policies, truth=True)
+        names = [contender.name for contender in planned]
+        if options.against not in names:
+            raise no_such_row(options.against, names)
+    if options.into is not None:
+        options.into.mkdir(parents=True, exist_ok=True)
+
+
 def finish_evaluation(
     execute: Callable[[RunEvents], tuple[Path, Table]],
     against: str | None,
     into: Path | None,
     as_json: bool,
 ) -> Answer:
-    """Run an evaluation with a live display, write its table and print it.
+    """Run an evaluation with a live display, and print its table.
+
+    The files of the table are written before the evaluation is finished: the same command goes on
+    with one that was killed before that.
 
     Args:
         execute: Evaluates, and returns the folder and the table.
@@ -160,30 +183,43 @@ def finish_evaluation(
     from starec_sim.cli.evaluation_progress import EvaluationProgress
     from starec_sim.cli.unfinished import errors_after, unfinished_errors
 
-    progress = EvaluationProgress()
+    written: list[Path] = []
+
+    def write_files(folder: Path) -> None:
+        written[:] = _write_files(folder, against, into)
+
+    progress = EvaluationProgress(write_files)
     with unfinished_errors(progress), progress:
         folder, table = execute(progress)
     with errors_after(folder):
-        return _show(folder, table, against, into, progress, as_json)
+        if not written:  # it was finished before
+            write_files(folder)
+        return _show(folder, table, against, written, progress, as_json)
+
+
+def _write_files(folder: Path, against: str | None, into: Path | None) -> list[Path]:
+    """Write the table of an evaluation in all formats; return the files in the last folder."""
+    from starec_sim.evaluation.folder import read_finished_table
+    from starec_sim.evaluation.table_files import write_table_files
+
+    table = read_finished_table(folder)
+    written = write_table_files(table, folder, against)
+    return written if into is None else write_table_files(table, into, against)
 
 
 def _show(
     folder: Path,
     table: Table,
     against: str | None,
-    into: Path | None,
+    written: Sequence[Path],
     progress: EvaluationProgress,
     as_json: bool,
 ) -> Answer:
-    """Write and print the table of an evaluation, or return it as an answer."""
+    """Print the table of an evaluation and the files of it, or return it as an answer."""
     from starec_sim.cli.ledger_view import print_failures_of
     from starec_sim.cli.table_view import print_table, table_as_json
     from starec_sim.cli.text import suggested
-    from starec_sim.evaluation.table_files import write_table_files
 
-    written = write_table_files(table, folder, against)
-    if into is not None:
-        written = write_table_files(table, into, against)
     if as_json:
         return {**table_as_json(table, against), "run": str(folder), "status": "finished"}
     print_table(table, against)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from starec_sim.cli.options import Answer, AsJson, RunArgument, RunsDir, takes_options
+from starec_sim.cli.options import Answer, AsJson, AsMarkdown, RunArgument, RunsDir, takes_options
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class ExportOptions:
     ] = None
     runs_dir: RunsDir = Path("runs")
     as_json: AsJson = False
+    as_md: AsMarkdown = False
 
 
 @takes_options
@@ -68,8 +70,7 @@ def export(options: ExportOptions) -> Answer:
             raise RunError(
                 "--to exports a whole run", hint="leave out the other options, or leave out --to"
             )
-        run = folder.find(options.run, options.runs_dir)
-        return _whole(run, options.to, options.out, options.endpoint, options.as_json)
+        return _whole(folder.find(options.run, options.runs_dir), options.to, options)
     if options.out is not None or options.endpoint is not None:
         raise RunError("--out and --endpoint belong to --to", hint="add --to FORMAT")
     if options.turns is None and options.impressions is None:
@@ -87,24 +88,38 @@ def _parts(run: Path, options: ExportOptions) -> Answer:
     from starec_sim.runs import export as exports
 
     answer: dict[str, Any] = {"run": str(run)}
+    lines: list[tuple[str, str]] = []
     arm, seed = options.arm, options.seed
     if options.turns is not None:
         written = exports.export_turns(
             run, options.turns, arm=arm, seed=seed, reward=options.reward
         )
         answer["turns"] = written._asdict() | {"file": str(written.file)}
-        if not options.as_json:
-            left = f", {written.left_out:,} without tokens left out" if written.left_out else ""
-            print(f"{written.file}: {written.rows:,} turns in {written.groups:,} groups{left}")
+        left = f", {written.left_out:,} without tokens left out" if written.left_out else ""
+        said = f"{written.rows:,} turns in {written.groups:,} groups{left}"
+        lines.append((str(written.file), said))
     if options.impressions is not None:
         shown = exports.export_impressions(run, options.impressions, arm=arm, seed=seed)
         answer["impressions"] = {"file": str(shown.file), "rows": shown.rows}
-        if not options.as_json:
-            print(f"{shown.file}: {shown.rows:,} impressions")
-    return answer if options.as_json else None
+        lines.append((str(shown.file), f"{shown.rows:,} impressions"))
+    if options.as_json:
+        return answer
+    _said(lines, options.as_md)
+    return None
 
 
-def _whole(run: Path, to: str, out: Path | None, endpoint: str | None, as_json: bool) -> Answer:
+def _said(lines: Sequence[tuple[str, str]], as_md: bool) -> None:
+    """Print what was written, and where."""
+    from starec_sim.cli.as_markdown import markdown_table
+
+    if as_md:
+        print(markdown_table(["written to", "what"], lines))
+    else:
+        for where, what in lines:
+            print(f"{where}: {what}")
+
+
+def _whole(run: Path, to: str, options: ExportOptions) -> Answer:
     """Export a whole run in one format."""
     from starec_sim.errors import RunError, did_you_mean
     from starec_sim.exports.markdown import write_markdown
@@ -112,6 +127,7 @@ def _whole(run: Path, to: str, out: Path | None, endpoint: str | None, as_json: 
     from starec_sim.exports.tables import write_tables
     from starec_sim.exports.trajectories import write_atif
 
+    out, endpoint = options.out, options.endpoint
     tables, files = ("parquet", "csv", "jsonl"), {"md": "md", "otel": "jsonl", "atif": "jsonl"}
     if to not in (*tables, *files):
         raise RunError(
@@ -134,7 +150,8 @@ def _whole(run: Path, to: str, out: Path | None, endpoint: str | None, as_json: 
         write = {"md": write_markdown, "otel": write_otel, "atif": write_atif}[to]
         unit = {"md": "visits", "otel": "spans", "atif": "trajectories"}[to]
         what, where = {unit: write(run, target)}, str(target)
-    if as_json:
+    if options.as_json:
         return {"run": str(run), "format": to, "written_to": where, "rows": what}
-    print(f"{where}: " + ", ".join(f"{count:,} {name}" for name, count in what.items()))
+    said = ", ".join(f"{count:,} {name}" for name, count in what.items())
+    _said([(where, said)], options.as_md)
     return None

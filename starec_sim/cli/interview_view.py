@@ -77,9 +77,12 @@ def print_interview(found: Interview, figures: Sequence[AnswerFigure]) -> None:
         out.print()
         out.print(one_line(question.ask, 10 * out.width, "bold"), soft_wrap=True)
         if question.text is not None:
-            for answer in [each for each in answers if each.value is not None][:_TEXTS]:
+            texts = [each for each in answers if each.value is not None]
+            for answer in texts[:_TEXTS]:
                 said = f"{_who(found, answer)}: {shown_value(answer.value)}"
                 out.print(Text.assemble("  ", one_line(said, 20 * out.width)), soft_wrap=True)
+            if len(texts) > _TEXTS:
+                out.print(f"  … {len(texts) - _TEXTS:,} more", style="dim")
         else:
             out.print(
                 _table([each for each in figures if each.question == question.label], out.width)

@@ -146,14 +146,17 @@ def read_experiment(
 
 
 def read_data(data: str, changes: list[str] | None) -> dict[str, Any]:
-    """Return the spec of the dataset that a command names, with its `--set`.
+    """Return the spec of the dataset that a command names, with its `--set`, its settings checked.
 
     Raises:
         ConfigError: A setting is wrong, or is none of the data.
         DataError: There is no such data.
+        PluginError: Its reader cannot be loaded.
     """
+    from starec_sim import plugins
     from starec_sim.data_specs import data_spec
     from starec_sim.errors import ConfigError
+    from starec_sim.settings import HINT
     from starec_sim.yaml_files import key_value
 
     pairs = [key_value(change, "--set", _DATA_EXAMPLE) for change in changes or ()]
@@ -162,7 +165,14 @@ def read_data(data: str, changes: list[str] | None) -> dict[str, Any]:
             raise ConfigError(
                 f"--set {key}: this command takes settings of the data only", hint=_DATA_EXAMPLE
             )
-    return data_spec(data, [(key[5:], value) for key, value in pairs])
+    spec = data_spec(data, [(key[5:], value) for key, value in pairs])
+    try:
+        plugins.configure("datasets", spec, "data")
+    except ConfigError as error:
+        given = [f"--set {change}" for change in changes or ()]
+        hint = f"mend {' or '.join([data, *given])}" if error.hint == HINT else error.hint
+        raise ConfigError(error.message, hint=hint) from None
+    return spec
 
 
 def budget_changes(pairs: list[str] | None) -> dict[str, float | None]:

@@ -219,6 +219,7 @@ def _complete(folder: Path, prepared: _Prepared, trials: Trials | None, events: 
             events.baseline_finished(contender.name, time.perf_counter() - start)
         table = _table(folder, prepared)
         files.write_table(folder, table)
+        events.table_written(folder)
         run.manifest.table = table.digest
     return table
 

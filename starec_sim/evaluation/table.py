@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -76,14 +76,7 @@ class Table(NamedTuple):
         for row in self.rows:
             if row.name == name:
                 return row
-        names = sorted(row.name for row in self.rows)
-        near = did_you_mean(name, names)
-        if near.startswith("known"):  # names hold commas themselves
-            near = f"known: {'; '.join(names)}"
-        raise RunError(
-            f'the table has no row "{name}"; {near}',
-            hint="quote a name that holds spaces",
-        )
+        raise no_such_row(name, [row.name for row in self.rows])
 
     def compare(
         self, a: str, b: str, metrics: Sequence[str] | None = None
@@ -141,6 +134,20 @@ class Table(NamedTuple):
             "about": dict(self.about),
             "digest": self.digest,
         }
+
+
+def no_such_row(name: str, rows: Iterable[str]) -> RunError:
+    """Return the error of a name that no row has.
+
+    Args:
+        name: What was asked for.
+        rows: The names of all rows.
+    """
+    names = sorted(rows)
+    near = did_you_mean(name, names)
+    if near.startswith("known"):  # names hold commas themselves
+        near = f"known: {'; '.join(names)}"
+    return RunError(f'the table has no row "{name}"; {near}', hint="quote a name that holds spaces")
 
 
 def make_row(

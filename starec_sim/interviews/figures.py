@@ -62,7 +62,7 @@ def answer_figures(interview: Interview, by: str | None = None) -> list[AnswerFi
                     answer
                     for answer in interview.answers
                     if (answer.question, answer.arm) == (question.label, arm)
-                    and groups[answer.user] == group
+                    and groups.get(answer.user) == group
                 ]
                 if answers:
                     figures += _figures(question, arm, group, answers)

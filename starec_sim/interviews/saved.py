@@ -118,18 +118,19 @@ def save_interview(folder: Path, interview: Interview) -> Path | None:
     return None
 
 
-def read_interviews(folder: Path | str) -> list[Interview]:
+def read_interviews(folder: Path | str, latest: int = _MAX_FILES) -> list[Interview]:
     """Return the interviews that are kept beside a run, oldest first.
 
     Args:
         folder: The folder of the run.
+        latest: How many, the last ones.
 
     Raises:
         RunError: A file is damaged.
     """
     kept = Path(folder) / FOLDER
     paths = [path for path in kept.glob("*.json") if path.stem.isdecimal()]
-    return [_read(path) for path in sorted(paths, key=lambda path: int(path.stem))[:_MAX_FILES]]
+    return [_read(path) for path in sorted(paths, key=lambda path: int(path.stem))[-latest:]]
 
 
 def _read(path: Path) -> Interview:

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from starec_sim.errors import StarecError
-from starec_sim.policies.engine.adapters import with_adapter
+from starec_sim.policies.engine.adapters import merged, with_adapter
 from starec_sim.policies.engine.checkpoints import listed, read_checkpoint
 from starec_sim.policies.engine.precision import choose
 from starec_sim.policies.engine.protocol import Precision
@@ -167,7 +167,7 @@ def load(
     base: Any = read_checkpoint(model, revision, stored, attn_implementation=attention)
     tokenizer = _read_tokenizer(model, revision, adapter)
     if method == "full" and adapter is not None:
-        base = with_adapter(base, model, adapter).merge_and_unload()
+        base = merged(base, model, adapter)
     elif method == "lora":
         base = (
             with_adapter(base, model, adapter, learns=True)

@@ -114,16 +114,21 @@ def open_run(
         write_manifest(folder, manifest)
         store = Store(folder, phrases, level)
         session = Session(store)
+        run = None
         try:
-            resources = GatewayResources(gateway or GatewaySettings(), budget, session.spent_before)
-            session.spent = resources.spent
-            run = OpenRun(folder, manifest, store, session, resources)
-            with contextlib.closing(resources), ending_noted(manifest):
+            with ending_noted(manifest), contextlib.ExitStack() as opened:
+                resources = GatewayResources(
+                    gateway or GatewaySettings(), budget, session.spent_before
+                )
+                opened.callback(resources.close)
+                session.spent = resources.spent
+                run = OpenRun(folder, manifest, store, session, resources)
                 yield run
+                session.close()
                 manifest.finish()
                 write_manifest(folder, manifest)  # without room for it, the run is not finished
         except StarecError:
-            if is_new and not run.begun:  # nothing is recorded, so nothing can be resumed
+            if is_new and (run is None or not run.begun):  # nothing is recorded to go on from
                 store.close()
                 run_folder.discard(folder)
             raise
@@ -133,12 +138,18 @@ def open_run(
 
 
 def _close(folder: Path, manifest: Manifest, store: Store, session: Session) -> None:
-    """Write what was spent and the manifest, without errors that would hide an earlier one."""
-    with contextlib.suppress(RunError):
-        session.close()
+    """Close the record; of a run that is not finished, write what was spent and the manifest.
+
+    Errors are dropped, because they would hide an earlier one.
+    """
+    finished = manifest.status == "finished"  # then both are written
+    if not finished:
+        with contextlib.suppress(RunError):
+            session.close()
     store.close()
-    with contextlib.suppress(OSError):
-        write_manifest(folder, manifest)
+    if not finished:
+        with contextlib.suppress(OSError):
+            write_manifest(folder, manifest)
 
 
 def check_same_code(manifest: Manifest, prompts: Mapping[str, Mapping[str, str]]) -> None:

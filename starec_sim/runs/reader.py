@@ -158,7 +158,10 @@ class Reader:
             raise RunError("the run has not begun yet", hint="wait until its first trial begins")
         if arm is not None and arm not in {t.arm for t in trials}:
             near = did_you_mean(arm, {t.arm for t in trials})
-            raise RunError(f'no arm "{arm}" has begun in this run; {near}', hint="pass --arm NAME")
+            raise RunError(
+                f'no arm "{arm}" has begun in this run; {near}',
+                hint="name one of those, on the command line with --arm NAME",
+            )
         seeds = ", ".join(str(t.seed) for t in trials if arm in (None, t.arm))
         raise RunError(
             f"the run has no trial with seed {seed}; its seeds so far: {seeds}",

@@ -25,13 +25,16 @@ _MESSAGE: Mapping[str, type[BaseMessage]] = {
     "assistant": AIMessage,
 }
 _IGNORED = (
+    "cache_prompt",
     "cache_salt",
+    "id_slot",
     "metadata",
     "keep_alive",
     "priority",
     "prompt_cache_key",
     "prompt_cache_retention",
     "request_id",
+    "rid",
     "safety_identifier",
     "service_tier",
     "store",
@@ -60,8 +63,12 @@ _NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "continue_final_message": (False,),
     "detokenize": (True,),
     "documents": ([],),
+    "dry_multiplier": (0,),
+    "dynatemp_range": (0,),
     "early_stopping": (False,),
     "echo": (False,),
+    "enable_thinking": (False,),
+    "extra_body": ({},),
     "ignore_eos": (False,),
     "include_reasoning": (True,),
     "include_stop_str_in_output": (False,),
@@ -74,21 +81,31 @@ _NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "n_predict": (-1,),
     "no_stop_trim": (False,),
     "options": ({},),
+    "post_sampling_probs": (False,),
+    "raw": (False,),
     "repeat_penalty": (1,),
     "repetition_penalty": (1,),
     "separate_reasoning": (True,),
+    "return_hidden_states": (False,),
+    "return_progress": (False,),
     "return_tokens_as_token_ids": (False,),
+    "session_params": ({},),
     "skip_special_tokens": (True,),
     "spaces_between_special_tokens": (True,),
     "stop_token_ids": ([],),
     "stream_reasoning": (True,),
     "tfs_z": (1,),
     "think": (False,),
+    "thinking": ({"type": "disabled"},),
+    "timings_per_token": (False,),
     "top_a": (0,),
     "top_k": (-1, 0),
+    "top_n_sigma": (-1,),
+    "transforms": ([],),
     "typical_p": (1,),
     "use_beam_search": (False,),
     "vllm_xargs": ({},),
+    "xtc_probability": (0,),
 }
 """Keys that are accepted only with values that ask for nothing."""
 
@@ -203,15 +220,17 @@ class ChatRequest(_Strict):
         kept = _without_nulls(values, *_IGNORED)
         for key in kept.keys() & _NEUTRAL.keys():
             if kept.pop(key) not in _NEUTRAL[key]:
-                raise ValueError(f"{key} is not supported here; leave it out")
-        # -1 is "no limit" to some clients, and as many candidates as answers are no choice.
-        for key in ("max_tokens", "max_completion_tokens"):
+                raise RequestError(f"{key} is not supported here; leave it out", param=key)
+        # -1 is "no limit" and "any seed" to vLLM and llama.cpp, and as many candidates as answers
+        # are no choice.
+        for key in ("max_tokens", "max_completion_tokens", "seed"):
             if kept.get(key) == -1:
                 del kept[key]
         for key in _NUMBERS & kept.keys():
             # pydantic takes `true` for 1.
             if isinstance(kept[key], bool):
-                raise ValueError(f"{key} is {str(kept[key]).lower()}; it must be a number")
+                given = str(kept[key]).lower()
+                raise RequestError(f"{key} is {given}; it must be a number", param=key)
         old, new = kept.get("max_tokens"), kept.get("max_completion_tokens")
         if None not in (old, new) and old != new:
             raise ValueError(

@@ -166,10 +166,10 @@ def ask_again(folder: Path, question: Question, allowed: bool) -> AskAnswer:
     answer = _answer(page, question, turns)
     warm = question.temperature
     how = "its own temperature" if warm is None else f"temperature {warm:g}"
-    summary = f"asked {question.policy} {answer.asked} times with {how}"
+    summary = f"asked {question.policy} {_times(answer.asked)} with {how}"
     if answer.distribution:
         most = answer.distribution[0]
-        summary += f"; {most.count} times: {most.decision}"
+        summary += f"; {_times(most.count)}: {most.decision}"
     asked = {"question": question.model_dump(exclude={"author", "at"}), "answer": as_json(answer)}
     add_note(folder, NewNote(at, question.author, summary[:500], "ask", asked))
     return answer
@@ -184,6 +184,10 @@ def _code(folder: Path, allowed: bool) -> Iterator[bool]:
         unchanged(folder, manifest, hint="put config.yaml back as it was")
     with code_of(folder, manifest, CodeRules(trust=allowed)):
         yield allowed or made_here
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _policies(folder: Path, trusted: bool) -> dict[str, Mapping[str, Any]]:

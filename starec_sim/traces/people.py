@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from itertools import groupby
 
 from starec_sim.errors import RunError, did_you_mean
+from starec_sim.glossary import metric_info
 from starec_sim.runs import aggregates
 from starec_sim.runs.aggregates import PersonCounts
 from starec_sim.runs.reader import Reader, RecordedTrial, StepOutline
@@ -30,7 +31,8 @@ class PeopleQuery:
     q: str = ""
     """Part of an id or of a trait's value."""
     where: tuple[tuple[str, str], ...] = ()
-    """Traits with the values, or labels of values, that they must have."""
+    """What they must have: traits with their values, or labels of values, and whole numbers of
+    `PersonRow`, such as `left_round`."""
     offset: int = 0
     limit: int = 100
 
@@ -63,11 +65,13 @@ class People:
 
     total: int
     """People who fit, on all pages."""
+    visited: int
+    """Those of them who visited in this trial."""
     rows: tuple[PersonRow, ...]
     fields: tuple[str, ...]
     """Names of the traits."""
     spark: str | None
-    """The metric that is drawn; None if the run has none of those."""
+    """The label of the metric that is drawn; None if the run has none of those."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +127,12 @@ class Person:
 _COLUMNS = tuple(
     field.name for field in fields(PersonRow) if field.name not in ("profile", "spark")
 )
+_COUNTED = ("visits", "steps", "chosen", "liked", "flaws", "left_round")
+"""Columns of whole numbers, by which people can be filtered."""
 
 
 def read_people(reader: Reader, trial: RecordedTrial, query: PeopleQuery | None = None) -> People:
-    """Return a page of the people of a trial; those who never visited have zeros.
+    """Return a page of the people of a trial; those who never visited have zeros, and come last.
 
     Raises:
         RunError: There is no such column or trait.
@@ -135,27 +141,38 @@ def read_people(reader: Reader, trial: RecordedTrial, query: PeopleQuery | None 
     reader.require("decisions", "the list of people")
     users = dict(reader.users(trial))
     traits = tuple(dict.fromkeys(name for user in users.values() for name in user.profile))
-    for name in (query.sort, *(trait for trait, _ in query.where)):
-        if name not in traits and (name not in _COLUMNS or name != query.sort):
-            near = did_you_mean(name, (*traits, *(_COLUMNS if name == query.sort else ())))
-            raise RunError(f'people have no "{name}"; {near}', hint="name one of those")
-    labels = {trait: trait_labels(users, trait) for trait, _ in query.where}
+    for names, known in ((query.sort,), _COLUMNS), ([n for n, _ in query.where], _COUNTED):
+        for name in names:
+            if name not in traits and name not in known:
+                near = did_you_mean(name, (*traits, *known))
+                raise RunError(f'people have no "{name}"; {near}', hint="name one of those")
+    labels = {trait: trait_labels(users, trait) for trait, _ in query.where if trait in traits}
     counts = {found.user: found for found in aggregates.person_counts(reader.db, trial.number)}
-    rows = [
-        (row, _person_row(user.id, user.profile, counts.get(row)))
+    found = {
+        row: _person_row(user.id, user.profile, counts.get(row))
         for row, user in users.items()
-        if all(
-            value in (user.profile.get(trait), labels[trait].get(row))
-            for trait, value in query.where
-        )
-        and _has(query.q, user.id, user.profile)
+        if _has(query.q, user.id, user.profile)
+    }
+
+    def fits(row: int, person: PersonRow, name: str, value: str) -> bool:
+        if name in labels:
+            return value in (person.profile.get(name), labels[name].get(row))
+        return value == str(getattr(person, name))
+
+    rows = [
+        (row, person)
+        for row, person in found.items()
+        if all(fits(row, person, name, value) for name, value in query.where)
     ]
     rows.sort(key=lambda each: each[0])
     in_order = _sorted(rows, query)
     page = in_order[query.offset : query.offset + min(query.limit, MAX_ROWS)]
-    known = aggregates.metric_names(reader.db, trial.number)
-    drawn = next((name for name in _DRAWN if name in known), None)
-    return People(len(rows), _with_sparks(reader, trial, page, drawn), traits, drawn)
+    measured = aggregates.metric_names(reader.db, trial.number)
+    drawn = next((name for name in _DRAWN if name in measured), None)
+    visited = sum(person.visits > 0 for _, person in rows)
+    shown = _with_sparks(reader, trial, page, drawn)
+    label = None if drawn is None else metric_info(drawn).label
+    return People(len(rows), visited, shown, traits, label)
 
 
 def read_person(reader: Reader, trial: RecordedTrial, user_id: str) -> Person:
@@ -222,7 +239,8 @@ def _sorted(
         return row.profile.get(query.sort)
 
     if query.sort == "user":
-        return list(reversed(rows)) if query.descending else list(rows)
+        in_order = list(reversed(rows)) if query.descending else list(rows)
+        return sorted(in_order, key=lambda each: each[1].visits == 0)
     known = [each for each in rows if value(each[1]) is not None]
     without = [each for each in rows if value(each[1]) is None]
     return [*sorted(known, key=lambda e: _order(value(e[1])), reverse=query.descending), *without]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from starec_sim.runs import aggregates, queries
 from starec_sim.runs.aggregates import PersonCounts
 from starec_sim.runs.reader import Reader, RecordedTrial
 from starec_sim.runs.record_errors import damaged
-from starec_sim.traces.traits import trait_labels
+from starec_sim.traces.traits import OTHERS, trait_labels
 
 _POINTS = 101
 """Points of a Lorenz curve: 0, 1, ... 100 % of the items."""
@@ -61,10 +61,13 @@ class TasteDrift:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """How many visits of a round ended because the user left."""
+    """How many left early in a round."""
 
     round: int
-    users: int
+    visits: int
+    """Visits that ended because the user left."""
+    last: int
+    """Users who left early in this round and in no later one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,21 +91,24 @@ def read_population(reader: Reader, trial: RecordedTrial) -> Population:
     reader.require("decisions", "the population")
     for each in reader.trials():
         first.setdefault(each.arm, each)
+    people = {found.user: found for found in aggregates.person_counts(reader.db, trial.number)}
+    last = Counter(each.left_round for each in people.values())
     return Population(
-        tuple(_traits(reader, trial)),
+        tuple(_traits(reader, trial, people)),
         tuple(_lorenz(reader, each) for each in first.values() if each.rounds),
         tuple(_drifts(reader)),
         tuple(
-            Left(found.round + 1, found.exits)
+            Left(found.round + 1, found.exits, last[found.round])
             for found in aggregates.round_counts(reader.db)
             if found.trial == trial.number
         ),
     )
 
 
-def _traits(reader: Reader, trial: RecordedTrial) -> Iterator[Trait]:
+def _traits(
+    reader: Reader, trial: RecordedTrial, counts: Mapping[int, PersonCounts]
+) -> Iterator[Trait]:
     users = dict(reader.users(trial))
-    counts = {found.user: found for found in aggregates.person_counts(reader.db, trial.number)}
     for trait in dict.fromkeys(name for user in users.values() for name in user.profile):
         groups: dict[str, list[PersonCounts]] = defaultdict(list)
         for row, label in trait_labels(users, trait).items():
@@ -111,7 +117,7 @@ def _traits(reader: Reader, trial: RecordedTrial) -> Iterator[Trait]:
         values = [
             TraitValue(label, len(people), _outcomes(people)) for label, people in groups.items()
         ]
-        yield Trait(trait, tuple(sorted(values, key=lambda value: _by_number(value.value))))
+        yield Trait(trait, tuple(sorted(values, key=lambda value: _order(value.value))))
 
 
 def _outcomes(people: Sequence[PersonCounts]) -> dict[str, float | None]:
@@ -128,11 +134,12 @@ def _mean(values: Sequence[float]) -> float | None:
     return float(np.mean(values)) if values else None
 
 
-def _by_number(label: str) -> tuple[float, str]:
+def _order(label: str) -> tuple[bool, float, str]:
+    """Sort values by the number that they begin with, then by letters; other values come last."""
     try:
-        return float(label.partition(" to ")[0]), label
+        return False, float(label.partition(" to ")[0]), label
     except ValueError:
-        return math.inf, label
+        return label == OTHERS, math.inf, label
 
 
 def _lorenz(reader: Reader, trial: RecordedTrial) -> Lorenz:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ class RunRow:
     name: str
     kind: str
     status: str
-    """As in the manifest; `damaged` for a run whose manifest cannot be read."""
+    """As in the manifest; `damaged` if the manifest or a finished record cannot be read."""
     started: str
     experiment: str
     arms: tuple[str, ...]
@@ -66,7 +66,8 @@ def read_run_row(folder: Path) -> RunRow:
         with reading(folder) as reader:
             return _row(folder, manifest, reader, reader.trials(), manifest.problem)
     except StarecError as error:
-        return _row(folder, manifest, None, (), manifest.problem or error.message)
+        row = _row(folder, manifest, None, (), manifest.problem or error.message)
+        return replace(row, status="damaged") if manifest.status == "finished" else row
 
 
 def _row(

@@ -167,6 +167,12 @@ def _group(folder: Path, reader: Reader, asked: Parameters) -> Any:
     return group_with_texts(folder, read_group(folder, reader, step, group))
 
 
+def _interviews(folder: Path, reader: Reader, asked: Parameters) -> Any:
+    from starec_sim.viewer.interview_answers import latest_interviews  # a tenth of a second
+
+    return latest_interviews(folder)
+
+
 def _search(folder: Path, reader: Reader, asked: Parameters) -> Any:
     return search(
         reader,
@@ -189,6 +195,7 @@ ANSWERS: Mapping[str, JsonAnswer] = {
     "training": JsonAnswer(("step",), _training),
     "changes": JsonAnswer(("before", "after", "user"), _changes),
     "group": JsonAnswer(("step", "group"), _group),
+    "interviews": JsonAnswer((), _interviews),
     "search": JsonAnswer(("q", "node", "user", "arm", "limit"), _search),
 }
 """The addresses of a run, `api/runs/RUN/ADDRESS`."""

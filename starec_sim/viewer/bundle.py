@@ -128,6 +128,7 @@ def _of_run(folder: Path, trials: Sequence[RecordedTrial]) -> Iterator[tuple[str
     yield "api/runs", [finite(as_json(read_run_row(folder)))]
     yield _address(folder), answer(folder, "", [])
     yield _address(folder, "notes"), notes_of(folder)
+    yield _read(folder, "interviews", {})
     for trial in trials:
         of_trial = {"arm": trial.arm, "seed": trial.seed}
         yield _read(folder, "population", of_trial)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -260,8 +259,11 @@ class _PlayedRound:
             answer = AskedTurn(message.number, replace(turn, messages=()))
         except Exception as error:
             answer = AskedTurn(message.number, None, Failed.of(error))
-        with contextlib.suppress(WorkerLost):  # whoever receives its messages notices
+        try:
             await worker.send(answer)
+        except WorkerLost:
+            # It waits for this answer, so it may send nothing more: `receive` has to end.
+            await worker.close()
 
     def _finish(self, message: Played) -> None:
         """Take the visits of a shard."""

@@ -47,7 +47,10 @@ class Connection(Protocol):
         ...
 
     async def close(self) -> None:
-        """End the worker, whatever it does."""
+        """End the worker, whatever it does; a `receive` that waits then raises `WorkerLost`.
+
+        It may be called again.
+        """
         ...
 
 

@@ -583,6 +583,62 @@ class TestPackedFiles:
         assert [item[place] for place in (0, 5, 79_999)] == ["i0", None, "i79999"]
 
 
+class TestNestedColumnsOfParquet:
+    """Cells that hold several values where one is needed were shown as `['Title']`, or raised."""
+
+    @pytest.fixture
+    def write(self, here):
+        pa = pytest.importorskip("pyarrow")
+        from pyarrow import parquet
+
+        def write(items=None, **changed):
+            users = [f"u{n}" for n in range(6) for _ in range(5)]
+            log = {"user_id": users, "item_id": [f"i{n % 7}" for n in range(30)]}
+            log |= {"rating": [1.0 + n % 5 for n in range(30)], "timestamp": list(range(30))}
+            log |= {name: change(log[name]) for name, change in changed.items()}
+            (here / "data").mkdir(exist_ok=True)
+            parquet.write_table(pa.table(log), here / "data" / "interactions.parquet")
+            if items is not None:
+                ids = [f"i{n}" for n in range(7)]
+                table = {"item_id": ids, "title": [f"T{n}" for n in range(7)]} | {
+                    name: [cell] * 7 for name, cell in items.items()
+                }
+                parquet.write_table(pa.table(table), here / "data" / "items.parquet")
+
+        return write
+
+    @pytest.mark.parametrize("name", ["user_id", "item_id", "rating", "timestamp"])
+    def test_a_list_in_a_row_of_the_log_is_refused(self, write, name):
+        write(**{name: lambda cells: [[cell] for cell in cells]})
+        error = asked("data")
+        assert f'column "{name}" holds a list in each row' in error.message
+        assert f'explode("{name}")' in error.hint
+
+    def test_keys_and_values_in_a_row_of_the_log_are_refused(self, write):
+        write(rating=lambda cells: [{"value": cell} for cell in cells])
+        assert "holds keys and values (struct<value: double>)" in asked("data").message
+
+    def test_a_list_of_titles_is_refused(self, write):
+        write({"title": ["T"]})
+        assert 'column "title" holds a list in each row' in asked("data").message
+
+    @pytest.mark.parametrize("cell", [[["A", "B"], ["C"]], [{"name": "A"}], {"name": "A"}])
+    def test_attributes_within_lists_or_keys_are_refused(self, write, cell):
+        write({"genres": cell})
+        assert 'column "genres" holds' in (error := asked("data")).message
+        assert "item_columns.attributes" in error.hint
+
+    def test_a_list_of_attributes_is_read_with_its_separators(self, write):
+        write({"genres": ["Sci-Fi, Fantasy", "A|B", None]})
+        assert load("data").items[0].attributes["genre"] == ("Sci-Fi, Fantasy", "A|B")
+
+    def test_texts_written_as_bytes_are_texts(self, write):
+        write(item_id=lambda cells: [cell.encode() for cell in cells])
+        assert {item.id for item in load("data").items} == {f"i{n}" for n in range(7)}
+        write(item_id=lambda cells: [cell.encode() + b"\xff" for cell in cells])
+        assert "bytes that are not UTF-8" in asked("data").message
+
+
 class TestOfSpreadsheetsAndPrograms:
     """What spreadsheets, databases and pandas make of ids, times, ratings and headers."""
 

@@ -355,3 +355,51 @@ def test_a_killed_evaluation_goes_on_to_the_files_of_an_undisturbed_one(
     assert wait(fork(start)) == -9
     goes_on = evaluate(tmp_path / "killed", monkeypatch)
     assert files_without_durations(goes_on) == undisturbed
+
+
+EVAL = ("eval", "--data", "synthetic,users=20,items=100", "--rows", "rows.yaml", "--users", "4")
+
+
+@pytest.mark.parametrize("into", [(), ("--into", "out")])
+@pytest.mark.parametrize("killed_at", ["table.md", "table.png"])
+def test_an_evaluation_killed_while_its_table_is_written_is_finished_by_the_same_command(
+    starec, tmp_path, monkeypatch, killed_at, into
+):
+    monkeypatch.chdir(tmp_path)
+    Path("rows.yaml").write_text("rows: [{name: popularity, recommender: popularity}]\n")
+
+    def start():
+        from starec_sim.evaluation import table_files
+
+        name = "write_atomically" if killed_at == "table.md" else "plot_table"
+        monkeypatch.setattr(table_files, name, lambda *arguments: kill_self())
+        starec(*EVAL, *into)
+
+    assert wait(fork(start)) == -9
+    assert starec(*EVAL, *into)[0] == 0
+    (folder,) = Path("runs").iterdir()
+    for place in (folder, *map(Path, into[1:])):
+        assert {f"table.{form}" for form in ("md", "csv", "tex", "png")} <= {
+            file.name for file in place.iterdir()
+        }
+    assert read_run(folder).manifest.status == "finished"
+
+
+def test_a_run_killed_while_its_record_is_closed_leaves_no_half_manifest(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def start():
+        close = lifecycle.Store.close
+
+        def die_in_the_next_file(store):
+            close(store)
+            # In place of the rename: what was written so far has the temporary name.
+            monkeypatch.setattr(Path, "replace", lambda *arguments: kill_self())
+
+        monkeypatch.setattr(lifecycle.Store, "close", die_in_the_next_file)
+        runner.run(Experiment.model_validate(EXPERIMENT))
+
+    wait(fork(start))
+    (folder,) = Path("runs").iterdir()
+    assert read_run(folder).manifest.status == "finished"
+    assert not list(folder.glob("*manifest*.part"))

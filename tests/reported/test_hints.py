@@ -174,3 +174,56 @@ def test_a_missing_module_of_an_installed_package_is_not_to_be_installed(refused
         "starec_environments is installed and has no module recommenders.popular: mend the import "
         f"in {tmp_path / 'mine.py'}, line 1"
     )
+
+
+def test_a_fault_of_several_keys_names_no_value_for_all_of_them(refused):
+    _, hint = refused("data: {use: synthetic, items: 30}")
+    assert hint == "mend the keys of data in x.yaml, or pass --set data.KEY=VALUE"
+    _, hint = refused("name: small", "--set", "data.items=30")
+    assert hint == "mend --set data.items=30"
+
+
+@pytest.mark.parametrize("command", [("eval", "lexical", "--data"), ("data", "describe")])
+def test_a_wrong_setting_of_data_on_the_command_line_is_mended_there(starec, command):
+    _, _, err = starec(*command, "synthetic,items=abc")
+    assert err.endswith("hint: mend synthetic,items=abc\n")
+    _, _, err = starec(*command, "synthetic", "--set", "data.items=3")
+    assert err.endswith("hint: mend synthetic or --set data.items=3\n")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ("eval", "lexical", "--into", "afile"),
+        ("audit", "lexical", "--into", "afile"),
+        ("eval", "lexical", "--against", "lexicl"),
+    ],
+)
+def test_what_is_needed_after_an_evaluation_is_checked_before_it(
+    starec, tmp_path, monkeypatch, asked
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "afile").touch()
+    status, _, err = starec(*asked)
+    assert status == 2
+    assert "move it away" in err or 'did you mean "lexical"' in err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_file_where_a_folder_is_needed_is_said():
+    error = FileExistsError(errno.EEXIST, "File exists", "out")
+    assert "a file has the name that a folder needs" in failure_of(error).answer["hint"]
+
+
+@pytest.mark.parametrize(
+    ("imports", "said"),
+    [
+        ("from pack.other import x", "pack is in {here}"),
+        ("from .other import x", "leave out the dot"),
+    ],
+)
+def test_an_import_that_works_in_a_package_is_no_missing_package(refused, tmp_path, imports, said):
+    (tmp_path / "pack").mkdir()
+    (tmp_path / "pack" / "mine.py").write_text(f"{imports}\n")
+    _, hint = refused('environment: {use: feed, recommender: "pack/mine.py:Mine"}')
+    assert said.format(here=tmp_path) in hint and "pip install" not in hint

@@ -1,6 +1,8 @@
 """Which code a resume runs, where files of plug-ins are found, and calls that do not return."""
 
 import json
+import os
+import py_compile
 import re
 import signal
 import sys
@@ -15,6 +17,7 @@ from starec_sim.boundary import CheckedEnvironment, watch
 from starec_sim.build import load_dataset
 from starec_sim.cli.text import resume_command
 from starec_sim.errors import PluginError
+from starec_sim.plugin_files import hashes, import_file
 from starec_sim.plugin_names import FILE_MODULE
 from starec_sim.rng import Streams
 from starec_sim.runs.manifest import read_manifest
@@ -244,3 +247,51 @@ def test_the_environments_that_ship_are_restored_exactly(tmp_path):
         built = [plugin.type(plugin.config, dataset, Streams(0)) for _ in range(2)]
         world = CheckedEnvironment(built[0], lambda copy=built[1]: copy)
         play_rounds(simulate(world, ScriptedAgent(drink)), 3)
+
+
+ELSEWHERE = "import sys\nsys.path.insert(0, {folder!r})\nfrom prices_elsewhere import PRICE"
+COMPUTED = 'import importlib\nPRICE = importlib.import_module("prices" + "_computed").PRICE'
+
+
+@pytest.mark.parametrize(
+    ("imports", "file"),
+    [
+        (ELSEWHERE, "lib/prices_elsewhere.py"),
+        (COMPUTED, "code/prices_computed.py"),
+        ("from priced_space.prices import PRICE", "code/priced_space/prices.py"),
+    ],
+    ids=["sys.path", "importlib", "namespace"],
+)
+def test_files_that_are_imported_in_other_ways_are_noted(tmp_path, imports, file):
+    helper, shop = tmp_path / file, tmp_path / "code" / "shop.py"
+    for folder in (helper.parent, shop.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    helper.write_text("PRICE = 4.0\n")
+    shop.write_text(imports.format(folder=str(helper.parent)))
+    path = list(sys.path)
+    try:
+        assert import_file(shop).PRICE == 4.0
+        assert list(hashes(shop)) == [str(shop), str(helper)]
+    finally:
+        sys.path[:] = path
+        for name in [name for name in sys.modules if name.startswith("price")]:
+            del sys.modules[name]
+
+
+@pytest.mark.parametrize("file", ["shop.py", "prices_compiled.py"])
+def test_a_file_that_was_compiled_before_an_edit_of_the_same_second_is_read_again(
+    tmp_path, monkeypatch, file
+):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    shop, edited = tmp_path / "shop.py", tmp_path / file
+    shop.write_text("from prices_compiled import PRICE\nTAX = 1\n")
+    (tmp_path / "prices_compiled.py").write_text("PRICE = 1\n")
+    py_compile.compile(str(edited))
+    before = edited.stat()
+    edited.write_text(edited.read_text().replace("= 1", "= 2"))
+    os.utime(edited, ns=(before.st_atime_ns, before.st_mtime_ns))
+    module = import_file(shop)
+    sys.modules.pop("prices_compiled")
+    now = (2, 1) if file == "shop.py" else (1, 2)
+    assert now == (module.TAX, module.PRICE)

@@ -324,6 +324,18 @@ AT_PAGE = r"{}\(user u0, round 1, page 1\)"
             id="an incomplete state",
         ),
         pytest.param(
+            """
+            def slate(self, user):
+                class Torn(Exception):
+                    def __str__(self):
+                        raise ValueError("torn")
+                raise Torn
+            """,
+            r"observe\(user u0, round 1, page 1\)",
+            r"raised Torn: \(its text raised ValueError\)",
+            id="an exception without a text",
+        ),
+        pytest.param(
             "def restore(self, state): pass",
             r"state\(round 1\)",
             'a fresh copy that was restored to this state returns another: "sold"',

@@ -146,3 +146,86 @@ def test_a_folder_is_refused_with_the_names_of_its_tables(checked, starec, tmp_p
     status, _, err = starec("check-table", tmp_path)
     assert status == 2
     assert "hint: name a file: a.csv, b.md\n" in err
+
+
+IMPOSSIBLE = "ndcg@10 (0.9000)"
+TABULAR = r"\begin{tabular}{lcc} Model & NDCG@10 & HR@10 \\ ROWS \end{tabular}"
+
+
+@pytest.mark.parametrize(
+    ("defined", "row"),
+    [
+        (r"\newcommand{\val}[1]{0.#1}", r"A & \val{9} & \val5 \\"),
+        (r"\renewcommand*\pair[2]{#1 {\tiny $\pm$#2}}", r"A & \pair{0.9}{0.01} & 0.5 \\"),
+        (r"\def\half{0.5} \def\big#1{\textbf{0.#1}}", r"A & \big{9} & \half \\"),
+        (r"\newcommand{\one}{\two{9}}\newcommand{\two}[1]{0.#1}", r"A & \one & 0.5 \\"),
+    ],
+)
+def test_macros_that_the_file_defines_are_expanded(checked, defined, row):
+    status, said = checked("t.tex", defined + TABULAR.replace("ROWS", row))
+    assert status == 2 and f"t, A: impossible; {IMPOSSIBLE}" in said
+    assert said.endswith("0 of 1 rows are possible\n")
+
+
+def test_macros_that_expand_without_end_are_refused(checked):
+    loop = r"\newcommand{\again}{\again\again}"
+    status, said = checked("t.tex", loop + TABULAR.replace("ROWS", r"A & \again & 0.5 \\"))
+    assert status == 2 and r"the macro \again expands without end" in said
+
+
+@pytest.mark.parametrize("hidden", [r"\iffalse ROW \fi", r"\begin{comment} ROW \end{comment}"])
+def test_rows_that_are_not_printed_are_not_judged(checked, hidden):
+    rows = hidden.replace("ROW", r"Old & 0.9 & 0.5 \\") + r" B & 0.3 & 0.5 \\"
+    status, said = checked("t.tex", TABULAR.replace("ROWS", rows))
+    assert status == 0 and said.endswith("1 of 1 rows are possible\n")
+
+
+def test_rows_in_another_file_are_said(checked):
+    status, said = checked("t.tex", TABULAR.replace("ROWS", r"\input{rows} B & 0.3 & 0.5 \\"))
+    assert status == 2 and "rows of a table are in another file, rows" in said
+    assert r"\input{rows}; latexpand" in said
+
+
+def test_numbers_that_columns_split_at_the_point_are_refused(checked):
+    text = r"\begin{tabular}{lr@{.}lc} & \multicolumn{2}{c}{NDCG@10} & HR@10 \\ A & 0&9 & 0.5 \\"
+    status, said = checked("t.tex", text + r"\end{tabular}")
+    assert status == 2 and "split its numbers at @{.}" in said and "1 of" not in said
+
+
+@pytest.mark.parametrize("form", ["NiceTabular", "longtblr", "xltabular"])
+def test_further_environments_are_tables(checked, form):
+    width = r"{\textwidth}" if form == "xltabular" else ""
+    text = TABULAR.replace("{tabular}", f"{{{form}}}{width}", 1).replace("{tabular}", f"{{{form}}}")
+    assert IMPOSSIBLE in checked("t.tex", text.replace("ROWS", r"A & 0.9 & 0.5 \\"))[1]
+
+
+def test_a_header_on_each_page_is_one_header(checked):
+    text = r"\begin{longtable}{lcc} M & NDCG@10 & HR@10 \\ \endfirsthead M & NDCG@10 & HR@10 \\"
+    status, said = checked("t.tex", text + r"\endhead A & 0.9 & 0.5 \\ \end{longtable}")
+    assert status == 2 and f"t, A: impossible; {IMPOSSIBLE}" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("t.csv", "M,Toys,,Books,\n,NDCG@10,HR@10,NDCG@10,HR@10\nA,0.9,0.5,0.3,0.5\n"),
+        ("t.md", "| | |A|B|\n|-|-|-|-|\n|Toys|NDCG@10|0.9|-|\n||HR@10|0.5|-|\n"
+         "|Books|NDCG@10|0.3|-|\n||HR@10|0.5|-|\n"),
+    ],
+)  # fmt: skip
+def test_a_dataset_that_stands_above_the_first_of_its_columns_is_that_of_the_next(
+    checked, name, text
+):
+    status, said = checked(name, text)
+    assert status == 2 and f"t, Toys, A: impossible; {IMPOSSIBLE}" in said
+    assert said.endswith("1 of 2 rows are possible\n")
+
+
+def test_wide_characters_and_exponents_are_read(checked):
+    status, said = checked("t.csv", "M,NDCG＠10,HR＠10\nA,9.0e-1,5E-1\n")
+    assert status == 2 and IMPOSSIBLE in said
+
+
+def test_a_table_that_is_too_long_is_refused_and_not_cut(checked):
+    status, said = checked("t.csv", "M,NDCG@10,HR@10\n" + "A,0.3,0.5\n" * 5001)
+    assert status == 2 and "5,002 rows" in said

@@ -9,6 +9,7 @@ import pytest
 from starec_sim.policies.lexical import LexicalPolicy
 from starec_sim.policies.local import LocalPolicy
 from starec_sim.serving.endpoint import Endpoint
+from starec_sim.serving.requests import read_request
 from tests.tiny_models import model_folder, one_thread, tokenizer  # noqa: F401
 
 HI = {"role": "user", "content": "hi"}
@@ -54,6 +55,10 @@ def test_null_asks_for_nothing_under_any_key(key):
         {"response_format": {"type": "text", "json_schema": None}},
         {"reasoning_effort": "none", "think": False, "options": {}, "keep_alive": "5m"},
         {"separate_reasoning": True, "stream_reasoning": True, "no_stop_trim": False},
+        {"cache_prompt": True, "id_slot": -1, "dry_multiplier": 0.0, "xtc_probability": 0},
+        {"top_n_sigma": -1.0, "dynatemp_range": 0.0, "timings_per_token": False, "seed": -1},
+        {"rid": "a", "session_params": {}, "return_hidden_states": False, "transforms": []},
+        {"thinking": {"type": "disabled"}, "enable_thinking": False, "extra_body": {}},
         {"max_tokens": 7, "max_completion_tokens": 7},
         {"max_tokens": None, "max_completion_tokens": 7},
     ],
@@ -82,6 +87,8 @@ def test_options_of_a_stream_that_is_not_one_ask_for_nothing():
         {"ignore_eos": True},
         {"reasoning_effort": "high"},
         {"think": True},
+        {"thinking": {"type": "enabled"}},
+        {"xtc_probability": 0.5},
         {"unheard_of": 0},
         {"temperature": True},
         {"top_p": True},
@@ -95,6 +102,16 @@ def test_what_would_change_an_answer_is_refused_by_name(keys):
     status, body = ask(**keys)
     assert status == 400
     assert next(iter(keys)) in body["error"]["message"]
+
+
+@pytest.mark.parametrize("keys", [{"top_k": 40}, {"seed": False}, {"unheard_of": 0}])
+def test_a_refused_key_is_the_parameter_of_the_error(keys):
+    assert ask(**keys)[1]["error"]["param"] in keys
+
+
+def test_the_seed_minus_one_is_any_seed():
+    request = read_request({"model": "tiny", "messages": [HI], "seed": -1})
+    assert request.options(0, True, False)["seed"] != request.options(0, True, False)["seed"]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -20,6 +20,7 @@ from starec_environments.datasets.columns import Columns, joined, missing_column
 from starec_environments.datasets.faults import Faults
 from starec_environments.datasets.files_read import FilesRead
 from starec_environments.datasets.log_table import LogColumnNames, check_no_unclear, read_log
+from starec_environments.datasets.parquet_columns import cells, check_type, is_text
 from starec_environments.datasets.paths import folder, listing
 from starec_environments.datasets.settings import FileSettings, TextSettings
 from starec_environments.datasets.table_files import NAMED_DELIMITERS, read_header
@@ -135,8 +136,17 @@ class Tables(ABC):
         """Return the names of a file's columns."""
 
     @abstractmethod
-    def table(self, path: Path, names: Sequence[str], faults: Faults) -> Columns:
-        """Return the named columns of a file; rows that cannot be read are counted as faults."""
+    def table(
+        self, path: Path, names: Sequence[str], faults: Faults, lists: Collection[str] = ()
+    ) -> Columns:
+        """Return the named columns of a file; rows that cannot be read are counted as faults.
+
+        Args:
+            path: The file.
+            names: The columns.
+            faults: Of the file.
+            lists: The columns whose cells may hold several values.
+        """
 
     def _interactions(self) -> list[Path]:
         path, names = self.config.path, self.config.interactions
@@ -162,7 +172,7 @@ class Tables(ABC):
         separators = dict.fromkeys(attributes.values(), self.config.separator)
         columns = ItemColumns(id, title, attributes, separators)
         faults = files.open(path, "items")
-        table = self.table(path, wanted, faults)
+        table = self.table(path, wanted, faults, attributes.values())
         files.note_columns(table)
         return read_items(table, columns, self.config, faults)
 
@@ -171,7 +181,7 @@ class Tables(ABC):
         id = given.id or _recognised("user", names, path, "user_columns", own=True)
         profile = described(PROFILE, names) if given.profile is None else given.profile
         faults = files.open(path, "users")
-        table = self.table(path, [id, *profile.values()], faults)
+        table = self.table(path, [id, *profile.values()], faults, profile.values())
         files.note_columns(table)
         return read_users(table, id, profile, self.config, faults)
 
@@ -217,7 +227,9 @@ class CsvTable(Tables):
         """Return the names in the first line."""
         return self._header(path)[0]
 
-    def table(self, path: Path, names: Sequence[str], faults: Faults) -> Columns:
+    def table(
+        self, path: Path, names: Sequence[str], faults: Faults, lists: Collection[str] = ()
+    ) -> Columns:
         """Return the named columns of the file."""
         config = self.config
         found, delimiter = self._header(path)
@@ -271,45 +283,25 @@ class ParquetTable(Tables):
         """Return the names in the file's schema."""
         return list(_pyarrow(path).read_schema(path).names)
 
-    def table(self, path: Path, names: Sequence[str], faults: Faults) -> Columns:
+    def table(
+        self, path: Path, names: Sequence[str], faults: Faults, lists: Collection[str] = ()
+    ) -> Columns:
         """Return the named columns; the others are not read."""
         present = self.names(path)
         if missing := [name for name in names if name not in present]:
             raise missing_column(path, missing[0], present)
         parquet = _pyarrow(path)
         schema, wanted = parquet.read_schema(path), list(dict.fromkeys(names))
+        for name in wanted:
+            check_type(path, schema.field(name), lists)
         # Otherwise each row gets a copy of its text, which a small file can make gigabytes of.
-        texts = [name for name in wanted if str(schema.field(name).type) in _TEXTS]
+        texts = [name for name in wanted if is_text(schema.field(name).type)]
         read = parquet.read_table(path, columns=wanted, read_dictionary=texts)
         if not read.num_rows:
             raise DataError(f"{path} has no rows")
-        columns = {name: _cells(read.column(name)) for name in read.column_names}
+        columns = {name: cells(path, name, read.column(name)) for name in read.column_names}
         left_out = tuple(name for name in present if name not in columns)
         return Columns(path, columns, range(1, read.num_rows + 1), "row", left_out=left_out)
-
-
-_TEXTS = ("string", "large_string", "binary", "large_binary")
-"""Types of columns whose texts are read once each, as pyarrow writes them."""
-
-
-def _cells(column: Any) -> Sequence[Any]:
-    """Return dates as an array of datetimes, which is fast to compare; other values as a list.
-
-    Rows with the same text share it.
-    """
-    if str(column.type).startswith("dictionary"):
-        return [
-            None if place is None else words[place]
-            for words, places in (
-                (chunk.dictionary.to_pylist(), chunk.indices.to_pylist()) for chunk in column.chunks
-            )
-            for place in places
-        ]
-    if str(column.type).startswith(("timestamp", "date")):
-        dates: Sequence[Any] = column.to_numpy().astype("datetime64[us]")
-        return dates
-    cells: Sequence[Any] = column.to_pylist()
-    return cells
 
 
 def _pyarrow(path: Path) -> Any:

@@ -12,8 +12,16 @@ from implicit.cpu.bpr import BayesianPersonalizedRanking
 from numpy.typing import NDArray
 from pydantic import Field
 from scipy.sparse import csr_matrix
+from threadpoolctl import threadpool_limits
 
-from starec_environments.recommenders.matrix import PersonalRecommender
+from starec_environments.recommenders.matrix import (
+    ONE_THREAD,
+    PersonalRecommender,
+    Rows,
+    binary,
+    positives,
+)
+from starec_sim.dataset import Interactions
 from starec_sim.settings import Settings
 from starec_sim.types import IntArray
 
@@ -52,7 +60,7 @@ class FactorRecommender(PersonalRecommender):
 
 
 class MatrixFactorisation(FactorRecommender):
-    """Factors from a model of the library `implicit`. Nothing is learned between two fits."""
+    """Factors from a model of the library `implicit`."""
 
     def _learn(self, liked: csr_matrix) -> None:
         if liked.nnz == 0:  # the samplers of `implicit` have nothing to draw from
@@ -86,8 +94,56 @@ class ALS(MatrixFactorisation):
         """The penalty lambda on the squared norm of the factors."""
         alpha: float = Field(1.0, gt=0)
         """The confidence in a positive; anything else has confidence 1."""
+        learn_between_fits: bool = False
+        """Whether new likes change factors before the next fit: those of the users and items that
+        have them, computed once from all of their likes. The likes are then part of the state."""
 
     config: Config
+    liked: csr_matrix
+    """The likes of the last fit and those observed since, shape (n_users, n_items). It is kept only
+    with `learn_between_fits`."""
+
+    def observe(self, events: Interactions) -> None:
+        """Compute the factors of users and items with new likes again, if the settings say so."""
+        if not self.config.learn_between_fits:
+            return
+        new = positives(events, self.n_users, self.n_items)
+        if new.nnz == 0:
+            return
+        liked = self._likes(*(self.liked + new).nonzero())
+        if not self.item_factors.any():  # nothing to begin with
+            self._fit(liked)
+            return
+        users, items = map(np.unique, new.nonzero())
+        self._count(liked)
+        with threadpool_limits(ONE_THREAD):
+            model = self._model()
+            model.user_factors = self.user_factors.copy()
+            model.item_factors = self.item_factors.copy()
+            model.partial_fit_users(users, liked[users])
+            model.partial_fit_items(items, liked.T.tocsr()[items])
+        self.user_factors, self.item_factors = model.user_factors, model.item_factors
+        self.liked = liked
+
+    def _learn(self, liked: csr_matrix) -> None:
+        super()._learn(liked)
+        if self.config.learn_between_fits:
+            self.liked = liked
+
+    def state(self) -> Mapping[str, NDArray[Any]]:
+        """Return the factors, and the (user, item) pairs of likes that are kept."""
+        if not self.config.learn_between_fits:
+            return super().state()
+        return {**super().state(), "liked": np.array(self.liked.nonzero(), np.int32)}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Take factors and likes from a state."""
+        super().restore(state)
+        if self.config.learn_between_fits:
+            self.liked = self._likes(*state["liked"])
+
+    def _likes(self, users: Rows, items: Rows) -> csr_matrix:
+        return binary(users, items, self.n_users, self.n_items)
 
     def _model(self) -> AlternatingLeastSquares:
         return AlternatingLeastSquares(

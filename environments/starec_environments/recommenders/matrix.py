@@ -190,10 +190,14 @@ class PersonalRecommender(ScoringRecommender):
         self._fit(positives(log, self.n_users, self.n_items))
 
     def _fit(self, liked: csr_matrix) -> None:
-        self.popularity = column_counts(liked)
-        self.warm = np.diff(liked.indptr) > 0
+        self._count(liked)
         with threadpool_limits(ONE_THREAD):
             self._learn(liked)
+
+    def _count(self, liked: csr_matrix) -> None:
+        """Count who likes what, for users without likes."""
+        self.popularity = column_counts(liked)
+        self.warm = np.diff(liked.indptr) > 0
 
     def _scores(self, users: IntArray, rng: np.random.Generator | None) -> NDArray[Any]:
         scores = self._affinities(users)

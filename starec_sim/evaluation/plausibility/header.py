@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -61,7 +62,35 @@ def is_header(row: Sequence[Cell], above: Sequence[Sequence[Cell]]) -> bool:
 
 
 def columns(header: Sequence[Sequence[Cell]]) -> list[Column | None]:
-    """Return what each column holds; None for one without a metric."""
+    """Return what each column holds; None for one without a metric.
+
+    An empty cell has the label on its left, if the metric is new there: of "Toys" above two
+    columns, a CSV file has the first cell only.
+    """
+    written = _columns(header)
+    reaching = _columns([_reaching(row, written) for row in header])
+    found: list[Column | None] = []
+    for own, reached in zip(written, reaching, strict=True):
+        if own is None or reached is None or reached.metric != own.metric or reached in found:
+            found.append(own)
+        else:
+            found.append(reached)
+    return found
+
+
+def _reaching(row: Sequence[Cell], written: Sequence[Column | None]) -> list[Cell]:
+    """Return a row of a header with each empty cell like the one on its left.
+
+    Only cells above metrics reach to the right: "Model" above the names of methods does not.
+    """
+    cells: list[Cell] = []
+    for index, cell in enumerate(row):
+        empty = not cell.text and index and written[index] and written[index - 1]
+        cells.append(cells[-1] if empty else cell)
+    return cells
+
+
+def _columns(header: Sequence[Sequence[Cell]]) -> list[Column | None]:
     return [_column(list(dict.fromkeys(cells))) for cells in zip(*header, strict=True)]
 
 
@@ -77,7 +106,7 @@ def _column(cells: Sequence[Cell]) -> Column | None:
             kind = found
         elif not cut and (number := _cut(cell.text)):
             cut = number
-        else:
+        elif not _repeats(cell.text, metric, kind, cut):
             labels.append(cell.text)
     if metric is None and kind and (cut or kind == "mrr"):
         metric = f"{kind}@{cut}" if cut else kind
@@ -86,7 +115,17 @@ def _column(cells: Sequence[Cell]) -> Column | None:
     return Column(metric, ", ".join(labels), any("%" in cell.text for cell in cells))
 
 
+def _repeats(text: str, metric: str | None, kind: str, cut: int) -> bool:
+    """Return whether a cell says again what a cell above it says, as on each page of a table."""
+    return bool(
+        (metric and metric_name(text) == metric)
+        or (kind and _kind_alone(text) == kind)
+        or (cut and _cut(text) == cut)
+    )
+
+
 def _plain(text: str) -> str:
+    text = unicodedata.normalize("NFKC", text)  # a wide @, as Chinese keyboards write it
     return " ".join(_DECORATION.sub(" ", text.casefold().strip(" $_|")).split())
 
 

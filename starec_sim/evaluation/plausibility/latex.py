@@ -22,17 +22,23 @@ from pylatexenc.macrospec import EnvironmentSpec, MacroSpec, MacroStandardArgsPa
 
 from starec_sim.errors import DataError
 from starec_sim.evaluation.plausibility.grid import Grid, Span, lay_out
+from starec_sim.evaluation.plausibility.latex_macros import expanded
 
-_TABLES = ("tabular", "tabular*", "tabularx", "tabulary", "longtable", "tblr", "array")
+_ONE = ("tabular", "longtable", "tblr", "longtblr", "talltblr", "array", "supertabular", "tabu")
+_NICE = ("NiceTabular", "NiceArray", "NiceTabular*", "NiceTabularX")
+_WIDE = ("tabular*", "tabularx", "tabulary", "xltabular")
+"""Environments whose first argument is the width."""
+_TABLES = (*_ONE, *_NICE, *_WIDE)
 _BEGIN_OR_END = re.compile(rf"\\(begin|end)\s*{{({'|'.join(map(re.escape, _TABLES))})}}")
-_COMMENT = re.compile(r"(?<!\\)((?:\\\\)*)%.*")
+_AT_THE_POINT = re.compile(r"@\s*{\s*\$?[.,]\$?\s*}")
+_INPUT = re.compile(r"\\(?:input|include)\b\s*{?\s*([^\s}&\\]*)")
 
 _BY_ARGUMENTS = {
     "{": "cline hhline cite citep citet ref label noalign bm boldsymbol uline ul hl fbox tnote "
     "textsuperscript phantom",
-    "[": "toprule midrule bottomrule addlinespace cmidrule",
-    "[{": "cellcolor rowcolor color makecell shortstack footnote arrayrulecolor",
-    "{{": "diagbox scalebox",
+    "[{": "cellcolor rowcolor color makecell shortstack footnote arrayrulecolor SetCell SetRow",
+    "[": "toprule midrule bottomrule addlinespace cmidrule footnotemark",
+    "{{": "diagbox scalebox raisebox fontsize",
     "[{{": "textcolor rotatebox",
     "{{{": "multicolumn specialrule",
     "*{": "hspace vspace",
@@ -45,7 +51,7 @@ _PRINT_NOTHING = (
     "color arrayrulecolor cite citep citet ref label hspace vspace footnote phantom centering "
     "small footnotesize scriptsize tiny normalsize large bfseries itshape rm bf it noalign "
     "smallskip medskip strut displaystyle left right endhead endfirsthead endfoot endlastfoot "
-    "em sffamily ttfamily rmfamily boldmath"
+    "em sffamily ttfamily rmfamily boldmath footnotemark fontsize selectfont SetCell SetRow"
 )
 _SILENT = frozenset(_PRINT_NOTHING.split())
 _SIGNS = {
@@ -65,8 +71,12 @@ def latex_grids(text: str, at: str) -> Iterator[Grid]:
     Raises:
         DataError: A table is not valid LaTeX.
     """
-    text = _COMMENT.sub(r"\1", text)
+    try:
+        text = expanded(text)
+    except ValueError as error:
+        raise DataError(f"{at}: {error}", hint="write the table without that macro") from None
     for source in list(_tables(text)) or [rf"\begin{{tabular}}{{l}}{text}\end{{tabular}}"]:
+        _check_whole(source, at)
         try:
             nodes, _, _ = _walker(source).get_latex_nodes()
             table = next(node for node in nodes if isinstance(node, LatexEnvironmentNode))
@@ -78,6 +88,24 @@ def latex_grids(text: str, at: str) -> Iterator[Grid]:
                 hint="check that every { and \\begin{...} of the table is closed",
             ) from None
         yield lay_out(lines, covered_are_written=True)
+
+
+def _check_whole(source: str, at: str) -> None:
+    """Refuse a table whose rows are elsewhere, or whose numbers are split at the point.
+
+    Raises:
+        DataError: It is one of the two.
+    """
+    if elsewhere := _INPUT.search(source):
+        raise DataError(
+            f"{at}: rows of a table are in another file, {elsewhere[1]}",
+            hint=f"put its text in place of \\input{{{elsewhere[1]}}}; latexpand does so",
+        )
+    if split := _AT_THE_POINT.search(source):
+        raise DataError(
+            f"{at}: the columns of a table split its numbers at {split[0]}",
+            hint="write each number in one cell: 0.51 in place of 0&51",
+        )
 
 
 def latex_text(text: str) -> str:
@@ -105,13 +133,10 @@ def _walker(text: str) -> LatexWalker:
             for name in names.split()
         ],
         environments=[
-            *(
-                EnvironmentSpec(name, MacroStandardArgsParser("[{"))
-                for name in ("tabular", "longtable", "tblr", "array")
-            ),
+            *(EnvironmentSpec(name, MacroStandardArgsParser("[{")) for name in (*_ONE, *_NICE[:2])),
             *(
                 EnvironmentSpec(name, MacroStandardArgsParser("{[{"))
-                for name in ("tabular*", "tabularx", "tabulary")
+                for name in (*_WIDE, *_NICE[2:])
             ),
         ],
         prepend=True,

@@ -246,9 +246,11 @@ def _from_json(text: str, path: Path) -> PublishedTables:
                 PublishedRow(str(row["name"]), metrics, candidates=places)
             )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
+        why = f"a row has no {error}" if isinstance(error, KeyError) else str(error)
         raise DataError(
-            f"{path} is no table of an evaluation: {type(error).__name__} {error}",
-            hint="write one with: starec eval POLICY --data DATA --json > table.json",
+            f"{path} is no table of an evaluation: {why}",
+            hint="`starec eval POLICY --data DATA --json > table.json` writes one; write rows of "
+            "your own as CSV",
         ) from None
     return found
 

@@ -7,7 +7,10 @@ import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
+
+import torch
 
 from starec_sim.errors import PolicyError
 from starec_sim.json_nesting import parse_json
@@ -18,7 +21,7 @@ from starec_sim.policies.engine.checkpoints import (
     looks_like_path,
     renaming_hint,
 )
-from starec_sim.policies.engine.read_errors import readable
+from starec_sim.policies.engine.read_errors import hint_for, readable
 
 _log = logging.getLogger(__name__)
 
@@ -64,14 +67,53 @@ def with_adapter(model: Any, base: str, adapter: str, *, learns: bool = False) -
     return adapted
 
 
+def merged(model: Any, base: str, adapter: str) -> Any:
+    """Return a model with an adapter merged into its weights; they are changed in place.
+
+    Raises:
+        PolicyError: The adapter is missing, damaged, does not fit, or cannot be merged.
+    """
+    adapted = with_adapter(model, base, adapter)
+    _untie(adapted)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PEFT warns of tied weights, which are not tied now
+            return adapted.merge_and_unload()
+    except (RuntimeError, ValueError, TypeError, NotImplementedError) as error:
+        raise PolicyError(
+            f"the adapter {adapter} cannot be merged into {base}: {_reason(error)}",
+            hint="merge it with the library that made it, and set model to the result",
+        ) from error
+
+
+def _untie(adapted: Any) -> None:
+    """Give embeddings and head weights of their own where an adapter changes one of them alone.
+
+    PEFT would merge the change of one into the weights that both share.
+    """
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    model = adapted.get_base_model()
+    layers = (model.get_input_embeddings(), model.get_output_embeddings())
+    changed = [layer for layer in layers if isinstance(layer, BaseTunerLayer)]
+    bare = [
+        layer.get_base_layer() if isinstance(layer, BaseTunerLayer) else layer for layer in layers
+    ]
+    weights = [getattr(layer, "weight", None) for layer in bare]
+    if changed and weights[0] is not None and weights[0] is weights[1]:
+        bare[1].weight = torch.nn.Parameter(weights[1].detach().clone(), requires_grad=False)
+
+
 def _changes_anything(adapted: Any) -> bool:
     """Return whether an adapter differs from none; only those with low-rank factors are judged."""
-    layers = [layer for layer in adapted.modules() if getattr(layer, "lora_B", None)]
-    return not layers or any(
-        scaling and layer.lora_B[name].weight.any()
-        for layer in layers
+    scaled = [
+        (scaling, layer.lora_B[name].weight)
+        for layer in adapted.modules()
+        if isinstance(getattr(layer, "lora_B", None), torch.nn.ModuleDict)
         for name, scaling in layer.scaling.items()
-    )
+        if name in layer.lora_B  # embeddings have theirs elsewhere
+    ]
+    return not scaled or any(scaling and weight.any() for scaling, weight in scaled)
 
 
 def adapter_folder(adapter: str) -> Path:
@@ -178,8 +220,11 @@ def _load(
             # `PeftModel.from_pretrained` does the same, and keeps the report to itself.
             adapted = PeftModelForCausalLM(model, config)
             report = adapted.load_adapter(str(folder), "default", is_trainable=learns)
-    except (OSError, SafetensorError) as error:
-        raise PolicyError(f"the adapter {folder} cannot be read: {error}", hint=_COPY) from error
+    except (OSError, SafetensorError, UnpicklingError) as error:
+        raise PolicyError(
+            f"the adapter {folder} cannot be read: {_reason(error)}",
+            hint=hint_for(error, folder),
+        ) from error
     except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise misfit.error(_reason(error)) from error
     missing = [name.replace(".default.", ".") for name in report.missing_keys]

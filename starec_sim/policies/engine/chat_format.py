@@ -32,6 +32,15 @@ _SLICE = 20_000
 """Characters that are tokenized at once, to find out whether a text is far too long."""
 
 
+def _control_tokens(tokenizer: Any) -> re.Pattern[str]:
+    """Return what finds the control tokens of a tokenizer in a text; nothing where it has none."""
+    added = tokenizer.added_tokens_decoder.values()
+    texts = {str(token) for token in added if token.special} | set(tokenizer.all_special_tokens)
+    # One letter cannot be broken in two.
+    longest_first = sorted((text for text in texts if len(text) > 1), key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
+
+
 class ChatFormat:
     """The chat format of one model.
 
@@ -76,6 +85,7 @@ class ChatFormat:
                 "\nhint: set eos_token in its tokenizer_config.json",
                 model,
             )
+        self._control = _control_tokens(tokenizer)
         self._roles = accepted_roles(self._render, model, system)
         self.grammars = Grammars(tokenizer, self.stop, model, self._ids, self.decode)
         self._rows = 2**63
@@ -102,7 +112,7 @@ class ChatFormat:
                 a token that the model does not know, or are far longer than the window.
         """
         try:
-            text = self._render(self._roles.fit(messages))
+            text = self._render(self._roles.fit([self._plain(each) for each in messages]))
         except Exception as error:
             roles = ", ".join(message.type for message in messages) or "none"
             raise PolicyError(
@@ -124,6 +134,18 @@ class ChatFormat:
                 hint="remove that text from the messages",
             )
         return tuple(ids)
+
+    def _plain(self, message: BaseMessage) -> BaseMessage:
+        """Return a message whose text holds no control tokens, such as the end of a message.
+
+        The title of an item or an earlier answer could otherwise end the user's message and begin
+        one of the system.
+        """
+        content = message.content
+        if not isinstance(content, str) or not self._control.search(content):
+            return message
+        broken = self._control.sub(lambda found: f"{found[0][0]} {found[0][1:]}", content)
+        return message.model_copy(update={"content": broken})
 
     def _render(self, messages: Sequence[BaseMessage]) -> str:
         chat = convert_to_openai_messages(list(messages))

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 ADAPTER_CONFIG = "adapter_config.json"
+_CAUSAL = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
+"""How the names of architectures end that write text."""
 _SHOWN = 3
 """How many names of parameters an error lists."""
 
@@ -45,6 +47,7 @@ def read_checkpoint(
     from transformers import AutoModelForCausalLM
 
     place = resolve_model(model)
+    _check_one_set(model, Path(place))
     with readable(model, "model"):
         both: Any = AutoModelForCausalLM.from_pretrained(
             place,
@@ -58,6 +61,7 @@ def read_checkpoint(
             **options,
         )
     read, report = both
+    _check_architecture(model, read)
     _check_parameters(model, read, report)
     if not getattr(read.config, "quantization_config", None):
         _check_stored_formats(model, Path(place))
@@ -159,6 +163,13 @@ def _no_model(model: str, path: Path) -> PolicyError:
             f"model: {model} is an adapter, not a model",
             hint=f"set model to what it was trained on, and adapter: {model}",
         )
+    within = sorted(file.parent for file in path.glob("*/config.json"))
+    within = within or sorted(file.parent for file in path.glob("snapshots/*/config.json"))
+    if within:
+        return PolicyError(
+            f"model: {model} has no config.json, and {listed(map(str, within))} has one",
+            hint=f"set model: {within[-1]}",
+        )
     return PolicyError(
         f"model: {model} has no config.json",
         hint="a model is a folder that `save_pretrained` wrote, or an id such as Qwen/Qwen3-0.6B",
@@ -166,6 +177,20 @@ def _no_model(model: str, path: Path) -> PolicyError:
 
 
 # The checks
+
+
+def _check_one_set(name: str, folder: Path) -> None:
+    """Check that a folder does not hold weights twice, in one file and in several.
+
+    Raises:
+        PolicyError: It does; transformers reads the one file and says nothing of the others.
+    """
+    if all((folder / f"model.safetensors{end}").is_file() for end in ("", ".index.json")):
+        raise PolicyError(
+            f"the model in {name} holds weights twice: model.safetensors, and the files that "
+            "model.safetensors.index.json lists",
+            hint="remove those that are not meant: a later save leaves the files of an earlier one",
+        )
 
 
 def _check_parameters(name: str, model: Any, report: dict[str, Any]) -> None:
@@ -187,6 +212,23 @@ def _check_parameters(name: str, model: Any, report: dict[str, Any]) -> None:
         + "; ".join(found),
         hint=_hint(missing, unexpected),
     )
+
+
+def _check_architecture(name: str, model: Any) -> None:
+    """Check that the checkpoint was saved as a causal language model.
+
+    transformers reads an encoder such as BERT as one, and its answers are noise.
+
+    Raises:
+        PolicyError: Its config.json names other architectures.
+    """
+    saved = getattr(model.config, "architectures", None) or []
+    if saved and not any(kind.endswith(_CAUSAL) for kind in saved):
+        raise PolicyError(
+            f"the model in {name} was saved as {' and '.join(saved)}, which does not write text",
+            hint="take a causal language model: `architectures` in its config.json ends with "
+            "ForCausalLM",
+        )
 
 
 def _hint(missing: Collection[str], unexpected: Collection[str]) -> str:

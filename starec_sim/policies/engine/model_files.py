@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from starec_sim.policies.engine.adapters import with_adapter
+from starec_sim.policies.engine.adapters import merged
 from starec_sim.policies.engine.checkpoints import ADAPTER_CONFIG, read_checkpoint
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def read_model(source: WeightSource, dtype: torch.dtype) -> tuple[PreTrainedMode
     name = _version(source.model, getattr(model.config, "_commit_hash", None))
     if source.adapter:
         # In place: nothing else uses these weights.
-        model = with_adapter(model, source.model, source.adapter).merge_and_unload()
+        model = merged(model, source.model, source.adapter)
         name += f"+{_version(source.adapter, None)}"
     return model.eval(), name
 

@@ -37,19 +37,34 @@ _HINTS: tuple[tuple[str, str], ...] = (
     (r"quantiz", "set model to a checkpoint that is not quantised"),
     (
         r"no file named|No such file|not the path to a directory|incomplete metadata|"
-        r"[Hh]eader|EOF|zip archive|invalid load key|JSON|^IndexError|^KeyError",
+        r"[Hh]eader|EOF|zip archive|invalid load key|JSON|^IndexError",
         "a file is missing or damaged: copy the folder again, whole",
+    ),
+    (
+        "^KeyError",
+        "its config.json lacks that or names what this version of transformers does not know: copy "
+        "it again, or pip install --upgrade transformers",
     ),
 )
 """A hint for each pattern in what the library said; the first that matches is taken."""
 
 
-def hint_for(error: Exception) -> str:
+_MAX_POINTER = 1024
+"""Bytes of a pointer of Git LFS."""
+
+
+def hint_for(error: Exception, folder: Path | None = None) -> str:
     """Return what to change after an error of transformers or PEFT.
+
+    Args:
+        error: The error.
+        folder: What was read; None for an id of the Hugging Face Hub.
 
     >>> hint_for(ImportError("AWQ quantization requires gptqmodel. Run `pip install gptqmodel`"))
     'pip install gptqmodel, or set model to a checkpoint that is not quantised'
     """
+    if folder is not None and (pointer := _lfs_pointer(folder)):
+        return f"{pointer} is a pointer of Git LFS and no data: git lfs pull, in that folder"
     said = f"{type(error).__name__}: {error}"
     if isinstance(error, ImportError):
         packages = re.findall(r"pip install (?:-\S+ )*([\w.\[\]-]+)", said) or [error.name]
@@ -61,6 +76,15 @@ def hint_for(error: Exception) -> str:
         (hint for pattern, hint in _HINTS if re.search(pattern, said)),
         "transformers' `from_pretrained` must read the folder; try it in Python",
     )
+
+
+def _lfs_pointer(folder: Path) -> str | None:
+    """Return the name of a file that Git LFS has not fetched; None if there is none."""
+    for file in sorted(folder.glob("*")):
+        small = file.is_file() and file.stat().st_size < _MAX_POINTER
+        if small and file.read_bytes().startswith(b"version https://git-lfs."):
+            return file.name
+    return None
 
 
 @contextmanager
@@ -83,10 +107,10 @@ def readable(name: str, what: str) -> Iterator[None]:
         raise
     except Exception as error:
         why = f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
-        if Path(name).expanduser().is_dir() or isinstance(error, ImportError):
-            raise PolicyError(
-                f"the {what} in {name} cannot be read: {why}", hint=hint_for(error)
-            ) from error
+        folder = Path(name).expanduser()
+        if folder.is_dir() or isinstance(error, ImportError):
+            hint = hint_for(error, folder if folder.is_dir() else None)
+            raise PolicyError(f"the {what} in {name} cannot be read: {why}", hint=hint) from error
         raise _not_found(name, what, why) from error
     finally:
         untyped.set_verbosity(level)

@@ -42,6 +42,18 @@ def attributes(span):
     return {each["key"]: next(iter(each["value"].values())) for each in span["attributes"]}
 
 
+def test_what_was_written_is_told_as_markdown(starec, recorded, tmp_path):
+    file = tmp_path / "all.md"
+    status, out, _ = starec("export", recorded, "--to", "md", "--out", file, "--md")
+    assert status == 0
+    lines = out.splitlines()
+    assert lines[:2] == ["| written to | what |", "|---|---|"]
+    assert str(file) in lines[2].replace("\\_", "_") and "20 visits" in lines[2]
+    shown = tmp_path / "shown.csv"
+    status, out, _ = starec("export", recorded, "--impressions", shown, "--md")
+    assert status == 0 and "100 impressions" in out.splitlines()[2]
+
+
 def test_spans_are_one_for_each_visit_and_one_for_each_call(starec, recorded, tmp_path):
     file = tmp_path / "spans.jsonl"
     status, out, _ = starec("export", recorded, "--to", "otel", "--out", file)

@@ -16,6 +16,7 @@ from starec_sim.runs.folder import SUMMARY
 from starec_sim.runs.reader import reading
 from starec_sim.runs.run_tables import read_run
 from starec_sim.traces.overview import read_overview
+from starec_sim.traces.people import PeopleQuery, read_people
 from starec_sim.traces.population import read_population
 from starec_sim.traces.run_list import read_run_row
 from starec_sim.traces.values import as_json
@@ -124,9 +125,13 @@ def test_a_population_adds_up(feed, reader):
     visitors = {step.user for step in steps}
     for trait in found.traits:
         assert sum(value.users for value in trait.values) == len(visitors)
-    assert [left.users for left in found.left] == [
+    assert [left.visits for left in found.left] == [
         sum(step.ending == "left" for step in steps if step.round == round) for round in range(3)
     ]
+    assert sum(left.visits for left in found.left) > sum(left.last for left in found.left) > 0
+    for left in found.left:  # as many as the link to them finds
+        asked = PeopleQuery(where=(("left_round", str(left.round)),))
+        assert read_people(reader, trial, asked).total == left.last
     recorded = {
         (metric.arm, metric.metric): metric.value
         for metric in read_run(feed).metrics()

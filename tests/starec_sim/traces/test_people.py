@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from starec_sim.errors import RunError
+from starec_sim.runs import aggregates
 from starec_sim.runs.run_tables import read_run
 from starec_sim.traces.people import PeopleQuery, read_people, read_person
 from starec_sim.traces.traits import MAX_VALUES, trait_labels
@@ -70,6 +71,30 @@ def test_people_are_filtered_and_paged(reader, trial):
     assert women and men and sorted(women + men) == sorted(everybody)
     assert [*listed(reader, trial, limit=5), *listed(reader, trial, offset=5)] == everybody
     assert listed(reader, trial, q=everybody[3]) and listed(reader, trial, q="no such text") == []
+
+
+def test_people_are_filtered_by_their_counts(reader, trial):
+    everybody = read_people(reader, trial)
+    for name in ("visits", "left_round", "flaws"):
+        counts = Counter(getattr(row, name) for row in everybody.rows)
+        for value, people in counts.items():
+            if value is not None:
+                found = read_people(reader, trial, PeopleQuery(where=((name, str(value)),)))
+                assert found.total == people
+    assert listed(reader, trial, where=(("visits", "many"),)) == []
+
+
+def test_those_who_never_visited_come_last(reader, trial, monkeypatch):
+    everybody = listed(reader, trial)
+    counts = aggregates.person_counts(reader.db, trial.number)
+    only = [found for found in counts if found.user in (3, 5)]
+    monkeypatch.setattr(aggregates, "person_counts", lambda db, number: only)
+    found = read_people(reader, trial)
+    assert (found.total, found.visited) == (len(everybody), 2)
+    assert [row.visits > 0 for row in found.rows] == [True] * 2 + [False] * (found.total - 2)
+    assert [row.user for row in found.rows[2:]] == [
+        user for user in everybody if user not in {row.user for row in found.rows[:2]}
+    ]
 
 
 def test_an_unknown_column_is_named(reader, trial):

@@ -5,6 +5,8 @@ from starlette.testclient import TestClient
 
 from starec_sim import runner
 from starec_sim.experiment import Experiment
+from starec_sim.interviews import Interview, InterviewAnswer, InterviewQuestion
+from starec_sim.interviews.saved import save_interview
 from starec_sim.learning.checkpoints import CheckpointStore, RoundRollouts
 from starec_sim.learning.rows import Rollout, TokenRow
 from starec_sim.runs.manifest import read_manifest, write_manifest
@@ -24,6 +26,36 @@ def play(folder, run=runner.run, **settings):
 def rollout(number, reward):
     row = TokenRow((1, 2), (10 + number, 7), (True, True), (-0.5, -0.25))
     return Rollout("0/0/2/0/fast", "fast", (row,), reward, "v", 1.0, {"ndcg": reward}, {}, ())
+
+
+def keep_interview(folder):
+    """Keep the answers of two users to two questions beside a run."""
+    happy, why = InterviewQuestion(ask="Happy?", yes_no=True), InterviewQuestion(ask="Why?", text=9)
+    questions = (happy, why)
+    values = [("u1", True, "the films"), ("u2", False, None)]
+    answers = tuple(
+        InterviewAnswer(
+            arm="loop",
+            seed=3,
+            user=user,
+            question=question.ask,
+            type=question.type,
+            value=value,
+            problem="" if value is not None else "too many words",
+            repaired=False,
+            policy="chat",
+            version="",
+            messages=(("user", question.ask),),
+            completions=("",),
+            tokens=5,
+            cost_usd=None,
+        )
+        for user, *said in values
+        for question, value in zip(questions, said, strict=True)
+    )
+    profiles = {"u1": {"age": "20"}, "u2": {"age": "30"}}
+    found = Interview("feed", "2026-01-02T03:04:05", 1, questions, profiles, answers, 0, "")
+    assert save_interview(folder, found)
 
 
 @pytest.fixture(scope="package")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import starec_sim
-from tests.starec_sim.viewer.conftest import client_of
+from tests.starec_sim.viewer.conftest import client_of, keep_interview
 from tests.starec_sim.viewer.typescript import interfaces, problems
 
 TYPES = Path(starec_sim.__file__).parent / "viewer" / "frontend" / "src" / "types.ts"
@@ -53,6 +53,21 @@ def test_the_list_and_a_comparison_have_the_form_that_the_pages_expect(client, t
     assert compared["steps"]
     assert [p for row in rows for p in problems(row, types["RunRow"], types)] == []
     assert problems(compared, types["Comparison"], types) == []
+
+
+def test_interviews_have_the_form_that_the_pages_expect(runs, types):
+    assert client_of(runs).get("/api/runs/feed/interviews").json() == []
+    keep_interview(runs / "feed")
+    (found,) = client_of(runs).get("/api/runs/feed/interviews").json()
+    assert problems(found, types["Interview"], types) == []
+    happy, why = found["questions"]
+    (figure,) = happy["figures"]
+    assert (figure["of"], figure["mean"], figure["users"]) == ("yes", 0.5, 2)
+    assert [each["value"] for each in why["answers"]] == ["the films", None]
+    assert not why["figures"]
+    (runs / "feed" / "interviews" / "1.json").write_text("{")
+    refused = client_of(runs).get("/api/runs/feed/interviews").json()
+    assert "1.json is damaged" in refused["error"] and "mv" in refused["hint"]
 
 
 def test_a_training_with_one_validation_or_none_has_no_changes_yet(client):
@@ -117,6 +132,7 @@ def test_damaged_runs_stand_in_the_list_with_what_is_wrong(runs):
     rows = {row["name"]: row for row in client_of(runs).get("/api/runs").json()}
     assert rows["feed"]["status"] == "damaged"
     assert "manifest.json is damaged" in rows["feed"]["problem"]
+    assert rows["ranking"]["status"] == "damaged"
     assert "damaged" in rows["ranking"]["problem"]
     answer = client_of(runs).get("/api/runs/ranking")
     assert answer.status_code == 404

@@ -14,7 +14,8 @@ class InProcess:
 
     Args:
         workers: How many.
-        lost_after: By number of the start, how many messages that worker sends before it is lost.
+        lost_after: By number of the start, how many messages the parent waits for before that
+            worker is lost: it takes no message while the parent waits for the last of them.
         room: How many can be started in all.
     """
 
@@ -49,6 +50,7 @@ class InProcessConnection:
         self._transport = transport
         self._messages = asyncio.Queue()
         self._left = left
+        self._is_open = True
         self._worker = Worker(lambda message: self._messages.put_nowait(compact.dumps(message)))
 
     async def send(self, message):
@@ -62,13 +64,17 @@ class InProcessConnection:
 
     async def receive(self):
         self._left -= 1
-        if self._left < 0:
+        data = None if self._left < 0 else await self._messages.get()
+        if data is None:
             for task in self._worker._tasks:
                 task.cancel()
             raise WorkerLost("ended with exit code 9")
-        return compact.loads(await self._messages.get())
+        return compact.loads(data)
 
     async def close(self):
         for task in self._worker._tasks:
             task.cancel()
-        self._transport.open -= 1
+        self._messages.put_nowait(None)
+        if self._is_open:
+            self._is_open = False
+            self._transport.open -= 1

@@ -130,6 +130,18 @@ def test_a_lost_worker_is_replaced_and_no_known_answer_is_asked_for_again(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(60)
+def test_a_worker_that_takes_no_answer_is_replaced_although_it_sends_nothing(
+    experiment, in_workers
+):
+    # With these sizes all that worker 1 waits for when it is lost are answers of the parent.
+    small = {"data": {"use": "synthetic", "users": 10, "items": 80}, "rounds": 1}
+    result = in_workers(experiment(COUNTED, **small), lost_after={1: 5})
+    assert in_workers.transport.started == 3
+    assert result.digest == runner.run(experiment(COUNTED, **small)).digest
+
+
+@pytest.mark.slow
 def test_without_room_for_another_worker_those_that_are_left_play_on(experiment, in_workers, alone):
     result = in_workers(experiment(), lost_after={2: 4}, room=2)
     assert in_workers.transport.started == 2

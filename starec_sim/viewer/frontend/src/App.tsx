@@ -92,8 +92,12 @@ export function App() {
           )
         ) : route.path[0] === "compare" ? (
           <CompareView runs={runs} route={route} />
-        ) : (
+        ) : ["runs", undefined].includes(route.path[0]) ? (
           <RunsView runs={runs} route={route} />
+        ) : (
+          <ErrorPage
+            failure={{ error: `There is no page “${route.path[0]}”.`, hint: "choose one of the runs" }}
+          />
         )}
       </main>
       {help && <KeyHelp close={() => setHelp(false)} />}

@@ -32,7 +32,8 @@ export function number(value: number | null | undefined, decimals = 3): string {
 /** A number with decimals even where it is whole, so that those of a column stand in line. */
 export function decimal(value: number | null | undefined, decimals = 3): string {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
-  return value
+  // Rounded as Python rounds it, so that a figure is the same on the command line.
+  return Number(value.toFixed(decimals))
     .toLocaleString("en-US", {
       minimumFractionDigits: decimals,
       maximumFractionDigits: decimals,

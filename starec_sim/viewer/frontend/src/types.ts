@@ -36,7 +36,7 @@ export interface Failure {
 export interface RunRow {
   name: string;
   kind: "run" | "training" | "evaluation" | "audit";
-  status: "running" | "interrupted" | "paused" | "failed" | "finished";
+  status: "running" | "interrupted" | "paused" | "failed" | "finished" | "damaged";
   started: string;
   experiment: string;
   arms: string[];
@@ -129,16 +129,20 @@ export interface PersonRow {
   slow_share: number | null;
   flaws: number;
   left_round: number | null;
-  /** Her mean true rating in each round. */
+  /** The metric `People.spark` in each round. */
   spark: (number | null)[];
 }
 
 /** `api/runs/RUN/people?arm&seed&sort&descending&q&where=FIELD:VALUE&offset&limit`. */
 export interface People {
   total: number;
+  /** Those of them who visited in this trial. */
+  visited: number;
   rows: PersonRow[];
   /** Names of the traits in the profiles. */
   fields: string[];
+  /** The metric that is drawn by round; null if none is on record. */
+  spark: string | null;
 }
 
 export interface VisitStep {
@@ -272,7 +276,48 @@ export interface Population {
   /** The share of all impressions that the least shown 0, 1, ... 100 % of the items get. */
   lorenz: { arm: string; shares: number[]; gini: number }[];
   drift: { arm: string; rounds: (number | null)[] }[];
-  left: { round: number; users: number }[];
+  /** Visits that ended because she left, and users for whom it was the last such round. */
+  left: { round: number; visits: number; last: number }[];
+}
+
+/** `api/runs/RUN/interviews`: a list of these, newest first. */
+export interface Interview {
+  /** Within the folder of the run. */
+  file: string;
+  created: string;
+  /** The users are as they were after it; 0 is the beginning. */
+  round: number;
+  users: number;
+  policies: string[];
+  /** Why it stopped before the end; empty otherwise. */
+  stopped: string;
+  not_asked: number;
+  questions: AskedQuestion[];
+}
+
+export interface AskedQuestion {
+  ask: string;
+  type: string;
+  /** `of` is "mean", or the option whose share it is. */
+  figures: {
+    arm: string;
+    of: string;
+    mean: number | null;
+    low: number | null;
+    high: number | null;
+    users: number;
+    unread: number;
+  }[];
+  answers: {
+    user: string;
+    arm: string;
+    seed: number;
+    /** Null where the answer could not be read. */
+    value: boolean | number | string | null;
+    problem: string;
+  }[];
+  /** Answers that are not among these. */
+  left_out: number;
 }
 
 export interface Interval {

@@ -11,7 +11,7 @@ import uvicorn
 
 from starec_sim.learning.train import train
 from starec_sim.viewer.app import Viewer
-from tests.starec_sim.viewer.conftest import play
+from tests.starec_sim.viewer.conftest import keep_interview, play
 
 NANO = {"use": "nano", "stage": "anchored"}
 TRAINING = {
@@ -54,6 +54,7 @@ def folder(browser, recorded, tmp_path_factory):
     """The folder that is shown; it is made only if there is a browser."""
     runs = tmp_path_factory.mktemp("shown") / "runs"
     shutil.copytree(recorded / "feed", runs / "feed")
+    keep_interview(runs / "feed")
     shutil.copytree(recorded / "ranking", runs / "ranking")
     play(runs, name="learned", **TRAINING, run=train).rename(runs / "learned")
     return runs

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 import sqlite3
 import threading
@@ -112,6 +113,17 @@ def test_a_value_of_the_population_leads_to_its_people(open_page):
     expect(rows(page, "People")).to_have_count(users)
 
 
+def test_the_round_in_which_they_left_leads_to_its_people(open_page):
+    page = open_page("run/feed/population?arm=loop&seed=3")
+    line = page.get_by_text("Users by the last round in which they left early:")
+    users = int(re.search(r"\((\d+)\)", line.inner_text())[1])
+    line.get_by_role("link").first.click()
+    title(page, "People")
+    expect(rows(page, "People")).to_have_count(users)
+    page.get_by_role("link", name="left round").click()
+    expect(rows(page, "People")).not_to_have_count(users)
+
+
 def test_a_training_leads_from_a_changed_answer_to_the_tokens_that_were_reinforced(open_page):
     page = open_page("run/learned/training?step=1")
     changed = page.get_by_role("region", name="Before and after", exact=True)
@@ -148,7 +160,7 @@ def test_two_versions_are_compared_person_by_person(open_page):
 
 
 def test_a_step_is_asked_again_and_the_answers_are_a_note(open_page):
-    page = open_page("run/feed/ask/u2/2/1?arm=loop&seed=3")
+    page = open_page("run/feed/ask/u2/2/2?arm=loop&seed=3")
     page.get_by_role("spinbutton", name="answers").fill("2")
     page.get_by_role("textbox", name="author").fill("a reader")
     page.get_by_role("button", name="Ask 2 times").click()
@@ -165,8 +177,21 @@ def test_a_step_is_marked_and_the_mark_is_listed(open_page):
     page.get_by_label("Author").fill("a reader")
     page.get_by_role("button", name="Mark this step").click()
     expect(page.get_by_text("Saved.")).to_be_visible()
+    said = page.get_by_role("region", name="Note").locator("li")
+    expect(said).to_contain_text("<b>implausible</b> a reader")
     page.get_by_role("link", name="Notes").click()
     expect(rows(page, "Notes")).to_contain_text(["<b>implausible</b>"])
+
+
+def test_interviews_stand_among_the_notes(open_page):
+    page = open_page("run/feed/notes")
+    expect(rows(page, "Figures: Happy?")).to_contain_text(["50 %"])
+    page.get_by_text("2 answers").last.click()
+    expect(rows(page, "Answers: Why?")).to_contain_text(["the films", "too many words"])
+    page.get_by_role("link", name="the films").click()
+    expect(rows(page, "Answers: Why?")).to_have_count(1)
+    rows(page, "Answers: Why?").get_by_role("link", name="u1").click()
+    expect(page.locator("main h1")).to_have_text("u1")
 
 
 def test_words_are_found_and_lead_to_their_step(open_page):
@@ -196,7 +221,7 @@ def test_the_keys_are_listed_and_work(open_page):
     title(page, "Runs")
 
 
-def test_a_page_is_copied_in_four_forms(open_page):
+def test_a_page_is_copied_in_four_forms(open_page, folder):
     granted = ["clipboard-read", "clipboard-write"]
     page = open_page("run/feed/step/u2/2/1?arm=loop&seed=3", permissions=granted)
     copied = {}
@@ -205,7 +230,10 @@ def test_a_page_is_copied_in_four_forms(open_page):
         page.get_by_role("button", name=what).click()
         expect(page.get_by_text(f"Copied: {what}")).to_be_visible()
         copied[what] = page.evaluate("navigator.clipboard.readText()")
-    assert copied["Command line"] == "starec why feed u2 2 --step 1 --arm loop --seed 3"
+    command = shlex.split(copied["Command line"])
+    assert command[2] == str(folder / "feed")  # it works in every folder
+    del command[2]
+    assert command == ["starec", "why", "u2", "2", "--step", "1", "--arm", "loop", "--seed", "3"]
     assert copied["Markdown"].startswith("# u2, round 2, step 1 of feed")
     assert json.loads(copied["JSON"])["at"]["user"] == "u2"
     compile(copied["Python"], "copied", "exec")
@@ -218,6 +246,7 @@ def test_a_page_is_copied_in_four_forms(open_page):
         ("run/feed/person/u22", 'has the id "u22"', "feed names those"),
         ("run/feed/step/u2/9/1", "did not visit in round 9", "name one of those rounds"),
         ("run/feed/step/u2/x", "The address names no step.", "USER/ROUND/STEP"),
+        ("rums", "There is no page “rums”.", "choose one of the runs"),
         ("run/feed/what", "A run has no page “what”.", "choose one of the pages above"),
         ("run/feed/training", "is of kind run, and no training", "open its overview"),
         ("compare?a=feed&b=gone", 'there is no run "gone"', "starec runs"),
@@ -282,6 +311,9 @@ def test_a_saved_page_shows_a_step_and_asks_nobody(browser, folder, tmp_path):
     page.goto(f"file://{file}#/run/feed/step/u2/2/1?arm=loop&seed=3")
     title(page, "u2, round 2, step 1")
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    expect(page.get_by_role("searchbox")).to_have_count(0)  # nothing that a saved page cannot do
+    page.goto(f"file://{file}#/run/feed/notes")
+    expect(rows(page, "Figures: Happy?")).to_contain_text(["50 %"])
     page.close()
 
 

@@ -57,7 +57,7 @@ export function Chart(props: Props) {
       <div ref={box} role="img" aria-label={visible(`${title} by ${xName}; at the end: ${last}`)} />
       <details>
         <summary>table</summary>
-        <div class="table">
+        <div class="table" tabIndex={0} role="group" aria-label={visible(`${title} by ${xName}`)}>
           <table>
             <thead>
               <tr>

@@ -12,7 +12,7 @@ export function Chips() {
       {filters.map((filter) => (
         <li key={filter}>
           <a class="chip" href={withFilter(route, filter, false)} title="Remove this filter">
-            <Text>{filter.replace(/:/, ": ")}</Text>
+            <Text>{shown(filter)}</Text>
             <span aria-hidden="true"> ×</span>
             <span class="hidden">, remove</span>
           </a>
@@ -20,6 +20,12 @@ export function Chips() {
       ))}
     </ul>
   );
+}
+
+/** "left_round:7" as "left round: 7". */
+function shown(filter: string): string {
+  const [field = "", value = ""] = filter.split(/:(.*)/s);
+  return `${field.replace(/_/g, " ")}: ${value}`;
 }
 
 /** A value of a table: a click keeps the rows that have it. */

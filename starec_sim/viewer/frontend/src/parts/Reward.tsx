@@ -25,7 +25,7 @@ export function total(parts: Component[]): number {
 
 const WIDTH = 360;
 
-/** A reward as one stacked bar, with its numbers. Losses stand left of zero. */
+/** A reward as one stacked bar, with its numbers. Losses stand left of zero, and are paler. */
 export function RewardBar({
   reward,
   weights,
@@ -47,10 +47,10 @@ export function RewardBar({
       <svg width={WIDTH} height="16" role="img" aria-label={visible(`Reward: ${words}`)}>
         {parts.map((part, index) => {
           const width = Math.abs(part.weighted) * scale;
-          const x = part.weighted < 0 ? (left -= width) : (right += width) - width;
-          return (
-            <rect key={part.name} x={x} width={width} y="1" height="14" class={`fill-${index % COLOURS}`} />
-          );
+          const lost = part.weighted < 0;
+          const x = lost ? (left -= width) : (right += width) - width;
+          const colour = `fill-${index % COLOURS}${lost ? " loss" : ""}`;
+          return <rect key={part.name} x={x} width={width} y="1" height="14" class={colour} />;
         })}
         <line x1={losses * scale} x2={losses * scale} y1="0" y2="16" class="zero" />
       </svg>

@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import { isBundle } from "../bundle";
 import { go, href, search, type Route } from "../router";
 import { visible } from "../text";
 import type { RunRow } from "../types";
@@ -7,6 +8,7 @@ import { SearchBox } from "./SearchBox";
 /** The pages of a run, with its arm and seed kept from page to page. */
 export function RunBar({ run, route }: { run: RunRow; route: Route }) {
   const at = route.path[2] ?? "";
+  const sought = at === "search" ? (route.params.get("q") ?? "") : "";
   const kept = search({ arm: route.params.get("arm"), seed: route.params.get("seed") });
   const pages: [string, string, string[]][] = [
     ["", "Run", []],
@@ -29,7 +31,7 @@ export function RunBar({ run, route }: { run: RunRow; route: Route }) {
         </a>
       ))}
       <span class="space" />
-      <WordSearch run={run} initial={at === "search" ? (route.params.get("q") ?? "") : ""} />
+      {!isBundle && <WordSearch key={sought} run={run} initial={sought} />}
     </nav>
   );
 }

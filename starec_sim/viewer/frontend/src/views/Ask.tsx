@@ -30,8 +30,7 @@ export function AskView({ run, route }: ViewProps) {
               return (
                 <ErrorPage failure={{ error: known.refused, ...(known.hint ? { hint: known.hint } : {}) }} />
               );
-            if (!turn)
-              return <Empty command={whyCommand(run.name, at)}>No policy was asked in this step.</Empty>;
+            if (!turn) return <Empty command={whyCommand(run, at)}>No policy was asked in this step.</Empty>;
             if (!turn.recorded) return <ErrorPage failure={notRecorded(run.name)} />;
             return <Form key={`${at.round}/${at.step}`} run={run} page={page} turn={turn} options={known} />;
           }}
@@ -97,8 +96,8 @@ function Form({
         copy={{
           json: { messages, policy, temperature, samples, answer },
           markdown: () => markdown(page, messages, answer),
-          command: whyCommand(run.name, page.at),
-          python: python(run.folder ?? `runs/${run.name}`, "turns", { ...page.at }),
+          command: whyCommand(run, page.at),
+          python: python(run, "turns", { ...page.at }),
         }}
       >
         <a href={stepHref(run.name, page.at)}>The step as it was.</a> The answers are saved as a note beside

@@ -116,7 +116,7 @@ function Compared({ path, route }: { path: string; route: Route }) {
                     asMarkdown(METRICS, view.metrics),
                     asMarkdown(CHANGED, view.configuration),
                   ),
-                command: diffCommand(a.name, b.name, { arm: a.arm, "arm-b": b.arm, user }),
+                command: diffCommand(a, b, { arm: a.arm, "arm-b": b.arm, user }),
                 python: pythonOfTwo(a.folder, b.folder),
               }}
             >

@@ -2,12 +2,13 @@ import { useState } from "preact/hooks";
 import { api, stepHref, useData } from "../api";
 import type { ViewProps } from "../App";
 import { mdBlock, mdPage } from "../markdown";
+import { Chips } from "../parts/Chips";
 import { Await, PageHead, Part } from "../parts/Page";
 import { asMarkdown, Table, type Column } from "../parts/Table";
 import { TokenLine } from "../parts/TokenLine";
 import { Rendered } from "../parts/TurnCard";
 import { href } from "../router";
-import { python, showCommand } from "../snippets";
+import { python, showCommand, whyCommand } from "../snippets";
 import { count, number, signed, visible } from "../text";
 import type { Group } from "../types";
 
@@ -34,8 +35,8 @@ export function GroupView({ run, route }: ViewProps) {
                     asMarkdown(table, group.members),
                     ...group.members.map((member) => member.text && mdBlock(member.text)),
                   ),
-                command: showCommand(run.name),
-                python: python(run.folder ?? `runs/${run.name}`, "rollouts", {
+                command: group.at ? whyCommand(run, group.at) : showCommand(run),
+                python: python(run, "rollouts", {
                   step: group.step,
                   group: group.group,
                 }),
@@ -54,6 +55,7 @@ export function GroupView({ run, route }: ViewProps) {
                 <strong class="warn"> · all rewards are equal: the group teaches nothing</strong>
               )}
             </PageHead>
+            <Chips />
             <Table
               id="members"
               caption="Members"

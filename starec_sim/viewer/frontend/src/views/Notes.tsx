@@ -5,15 +5,19 @@ import { isBundle } from "../bundle";
 import { asFailure } from "../failure";
 import { mdPage } from "../markdown";
 import { Chips } from "../parts/Chips";
-import { Await, Empty, PageHead } from "../parts/Page";
+import { Await, Empty, PageHead, Part } from "../parts/Page";
 import { asMarkdown, Table, type Column } from "../parts/Table";
 import { href } from "../router";
+import { interviewCommand, pythonOfNotes } from "../snippets";
 import { count, quoted, time, visible } from "../text";
-import type { Address, Failure, Note, Notes, RunRow } from "../types";
+import { Interviews, interviewsMarkdown } from "./Interviews";
+import type { Address, Failure, Interview, Note, Notes, RunRow } from "../types";
 
-/** What did readers mark in this run? */
+/** What did readers mark in this run, and what did its users say when they were asked? */
 export function NotesView({ run }: ViewProps) {
   const loaded = useData<Notes>(api(run.name, "notes"));
+  const asked = useData<Interview[]>(api(run.name, "interviews"));
+  const interviews = asked.data ?? [];
   const table = columns(run.name);
   const file = `${run.folder ?? `runs/${run.name}`}/notes.json`;
   return (
@@ -23,10 +27,16 @@ export function NotesView({ run }: ViewProps) {
           <PageHead
             title="Notes"
             copy={{
-              json: notes,
-              markdown: () => mdPage(`Notes on ${run.name}`, asMarkdown(table, notes)),
-              command: `cat ${quoted(file)}`,
-              python: `import json\nfrom pathlib import Path\n\njson.loads(Path(${JSON.stringify(file)}).read_text())`,
+              json: { notes, interviews },
+              markdown: () =>
+                mdPage(
+                  `Notes on ${run.name}`,
+                  asMarkdown(table, notes),
+                  interviews.length > 0 && "## Interviews",
+                  ...interviewsMarkdown(interviews),
+                ),
+              command: notes.length ? `cat ${quoted(file)}` : interviewCommand(run),
+              python: pythonOfNotes(run),
             }}
           >
             {count(notes.length, "note")} beside the run; its record stays as it is.{" "}
@@ -37,21 +47,25 @@ export function NotesView({ run }: ViewProps) {
             )}
           </PageHead>
           <Chips />
-          {notes.length === 0 ? (
-            <Empty>
-              Nothing is marked yet. Choose one of the <a href={href(["run", run.name, "people"])}>people</a>,
-              open a step of hers, and say at its end what is wrong with it.
-            </Empty>
-          ) : (
-            <Table
-              id="notes"
-              caption="Notes"
-              hideCaption
-              columns={table}
-              rows={notes}
-              rowKey={(note) => note.id}
-            />
-          )}
+          <Part name="Marks" note="Steps that readers marked or asked again.">
+            {notes.length === 0 ? (
+              <Empty>
+                Nothing is marked yet. Choose one of the{" "}
+                <a href={href(["run", run.name, "people"])}>people</a>, open a step of hers, and say at its
+                end what is wrong with it.
+              </Empty>
+            ) : (
+              <Table
+                id="notes"
+                caption="Notes"
+                hideCaption
+                columns={table}
+                rows={notes}
+                rowKey={(note) => note.id}
+              />
+            )}
+          </Part>
+          {run.kind === "run" && <Interviews run={run} loaded={asked} />}
         </>
       )}
     </Await>
@@ -63,6 +77,7 @@ function columns(run: string): Column<Note>[] {
     {
       name: "step",
       head: "step",
+      nowrap: true,
       value: (note) => `${note.at.user}, round ${note.at.round}, step ${note.at.step}`,
       cell: (note) => (
         <a href={stepHref(run, note.at)}>
@@ -74,8 +89,33 @@ function columns(run: string): Column<Note>[] {
     { name: "kind", head: "kind", value: (note) => note.kind, filters: true },
     { name: "author", head: "author", value: (note) => note.author, filters: true },
     { name: "reason", head: "reason", value: (note) => note.reason },
-    { name: "created", head: "when", value: (note) => note.created, cell: (note) => time(note.created) },
+    {
+      name: "created",
+      head: "when",
+      nowrap: true,
+      value: (note) => note.created,
+      cell: (note) => time(note.created),
+    },
   ];
+}
+
+/** What readers said about a step. */
+export function StepNotes({ run, at }: { run: RunRow; at: Address }) {
+  const loaded = useData<Notes>(api(run.name, "notes"));
+  const names = ["arm", "seed", "user", "round", "step"] as const;
+  const found = loaded.data?.notes.filter((note) => names.every((name) => note.at[name] === at[name])) ?? [];
+  return (
+    <ul class="plain">
+      {found.map((note) => (
+        <li key={note.id}>
+          {visible(note.reason)}{" "}
+          <span class="quiet">
+            {visible(note.author)}, {time(note.created)}
+          </span>
+        </li>
+      ))}
+    </ul>
+  );
 }
 
 /** Marks a step, with an author and a reason. */

@@ -9,8 +9,8 @@ import { SearchBox } from "../parts/SearchBox";
 import { asMarkdown, sortOf, Table, type Column } from "../parts/Table";
 import { TrialChoice, trialOf } from "../parts/Trial";
 import { go, href, withParams } from "../router";
-import { python, showCommand } from "../snippets";
-import { count, percent, visible } from "../text";
+import { peopleCommand, python, showCommand } from "../snippets";
+import { count, number, percent, visible } from "../text";
 import type { People, PersonRow } from "../types";
 
 const LIMIT = 100;
@@ -35,7 +35,7 @@ export function PeopleView({ run, route }: ViewProps) {
   return (
     <Await of={loaded}>
       {(people) => {
-        const table = columns(people.fields, (row) => href(["run", run.name, "person", row.user], trial));
+        const table = columns(people, (row) => href(["run", run.name, "person", row.user], trial));
         return (
           <>
             <PageHead
@@ -43,8 +43,8 @@ export function PeopleView({ run, route }: ViewProps) {
               copy={{
                 json: people,
                 markdown: () => mdPage(`People of ${run.name}`, asMarkdown(table, people.rows)),
-                command: showCommand(run.name),
-                python: python(run.folder ?? `runs/${run.name}`, "steps", {
+                command: peopleCommand(run, trial, traitsOf(people, asked.where)),
+                python: python(run, "steps", {
                   arm: trial.arm,
                   seed: trial.seed,
                 }),
@@ -52,6 +52,7 @@ export function PeopleView({ run, route }: ViewProps) {
             >
               {count(people.total, "user")}
               {filtered && " fit the filters"}
+              {people.visited < people.total && `, ${number(people.visited)} of them visited`}
             </PageHead>
             <div class="tools">
               <SearchBox
@@ -64,7 +65,7 @@ export function PeopleView({ run, route }: ViewProps) {
               <Chips />
             </div>
             {people.total === 0 && !filtered ? (
-              <Empty command={showCommand(run.name)}>Nobody has visited yet.</Empty>
+              <Empty command={showCommand(run)}>Nobody has visited yet.</Empty>
             ) : (
               <Table
                 id="people"
@@ -83,7 +84,14 @@ export function PeopleView({ run, route }: ViewProps) {
   );
 }
 
-function columns(fields: string[], link: (row: PersonRow) => string): Column<PersonRow>[] {
+/** The filters that name a trait and its value; those of ranges and counts are left out. */
+function traitsOf({ rows }: People, where: string[]): [string, string][] {
+  return where
+    .map((each) => each.split(/:(.*)/s) as [string, string])
+    .filter(([name, value]) => rows.every((row) => row.profile[name] === value));
+}
+
+function columns({ fields, spark }: People, link: (row: PersonRow) => string): Column<PersonRow>[] {
   return [
     {
       name: "user",
@@ -97,7 +105,7 @@ function columns(fields: string[], link: (row: PersonRow) => string): Column<Per
       value: (row) => row.profile[field],
       filters: true,
     })),
-    { name: "visits", head: "visits", value: (row) => row.visits },
+    { name: "visits", head: "visits", value: (row) => row.visits, filters: true },
     { name: "steps", head: "steps", value: (row) => row.steps },
     { name: "chosen", head: "chosen", value: (row) => row.chosen },
     { name: "liked", head: "liked", value: (row) => row.liked },
@@ -109,17 +117,24 @@ function columns(fields: string[], link: (row: PersonRow) => string): Column<Per
       value: (row) => row.slow_share,
       cell: (row) => percent(row.slow_share),
     },
-    { name: "flaws", head: "flaws", about: "Flaws in answers", value: (row) => row.flaws },
+    {
+      name: "flaws",
+      head: "flaws",
+      about: "Steps whose answer had a flaw in the end",
+      value: (row) => row.flaws,
+      filters: true,
+    },
     {
       name: "left_round",
       head: "left early in",
       about: "The last round in which she left before the visit was over",
       value: (row) => row.left_round,
-      cell: (row) => (row.left_round ? `round ${row.left_round}` : "–"),
+      cell: (row) => (row.left_round ? <>round {row.left_round}</> : "–"),
+      filters: true,
     },
     {
       name: "spark",
-      head: "stars by round",
+      head: spark === null ? "by round" : `${spark} by round`,
       plain: true,
       value: () => null,
       cell: (row) => <Spark values={row.spark} />,

@@ -1,5 +1,6 @@
 import type { ViewProps } from "../App";
 import { api, stepHref, useData } from "../api";
+import { isBundle } from "../bundle";
 import { useKeys } from "../keys";
 import { mdPage, mdTable } from "../markdown";
 import { Traits } from "../parts/Chips";
@@ -10,7 +11,7 @@ import { TrialChoice, trialOf } from "../parts/Trial";
 import { VisitCard, rewardWords } from "../parts/VisitCard";
 import { go, href, replace, withParams } from "../router";
 import { python, showCommand } from "../snippets";
-import { count } from "../text";
+import { count, visible } from "../text";
 import type { Failure, Person, RunRow } from "../types";
 
 const NO_USER: Failure = {
@@ -33,26 +34,32 @@ export function PersonView({ run, route }: ViewProps) {
             copy={{
               json: person,
               markdown: () => markdown(person),
-              command: showCommand(run.name, { user, ...trial }),
-              python: python(run.folder ?? `runs/${run.name}`, "steps", { user, ...trial }),
+              command: showCommand(run, { user, ...trial }),
+              python: python(run, "steps", { user, ...trial }),
             }}
           >
             <Traits profile={person.profile} />
           </PageHead>
           <div class="tools">
             <TrialChoice run={run} route={route} />
-            {run.arms.length > 1 && (
-              <a
-                href={href(["compare"], {
-                  a: run.name,
-                  b: run.name,
-                  arm_a: trial.arm,
-                  arm_b: run.arms.find((arm) => arm !== trial.arm),
-                  user,
-                })}
-              >
-                Compare her in two arms
+            {isBundle ? null : run.kind === "training" ? (
+              <a href={href(["compare"], { a: run.name, b: run.name, user })}>
+                Compare her before and after the training
               </a>
+            ) : (
+              run.arms.length > 1 && (
+                <a
+                  href={href(["compare"], {
+                    a: run.name,
+                    b: run.name,
+                    arm_a: trial.arm,
+                    arm_b: run.arms.find((arm) => arm !== trial.arm),
+                    user,
+                  })}
+                >
+                  Compare her in two arms
+                </a>
+              )
             )}
           </div>
           <Visits
@@ -100,7 +107,7 @@ function Visits({
     { keys: "o", does: "open the visit", run: () => open && go(stepHref(run.name, address(open.step))) },
   ]);
   const link = (round: number, step: number) => stepHref(run.name, { ...address(step), round });
-  if (!rounds.length) return <Empty command={showCommand(run.name)}>She has not visited yet.</Empty>;
+  if (!rounds.length) return <NoVisits person={person} run={run} />;
   if (person.visits.every((visit) => visit.steps.length === 1))
     return (
       <ol class="pages-row">
@@ -145,6 +152,17 @@ function Visits({
         </section>
       ))}
     </>
+  );
+}
+
+/** Nothing is on record of her in this arm. */
+function NoVisits({ person, run }: { person: Person; run: RunRow }) {
+  const others = run.arms.length > 1 || run.seeds.length > 1;
+  return (
+    <Empty command={showCommand(run, { user: person.user })}>
+      She has no visit in {visible(person.arm)}, seed {person.seed}.
+      {others && " Choose another arm or seed above."} On the command line:
+    </Empty>
   );
 }
 

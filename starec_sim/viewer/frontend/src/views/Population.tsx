@@ -1,3 +1,4 @@
+import { Fragment } from "preact";
 import { useMemo } from "preact/hooks";
 import { api, useData } from "../api";
 import type { ViewProps } from "../App";
@@ -6,7 +7,7 @@ import { Chart, Legend } from "../parts/Chart";
 import { Await, Empty, PageHead, Part } from "../parts/Page";
 import { TrialChoice, trialOf } from "../parts/Trial";
 import { href } from "../router";
-import { python, showCommand } from "../snippets";
+import { populationCommand, python, showCommand } from "../snippets";
 import { decimal, number, percent, visible } from "../text";
 import type { Population } from "../types";
 
@@ -28,8 +29,8 @@ export function PopulationView({ run, route }: ViewProps) {
             copy={{
               json: view,
               markdown: () => mdPage(`Population of ${run.name}`, ...view.traits.map(traitMarkdown)),
-              command: showCommand(run.name),
-              python: python(run.folder ?? `runs/${run.name}`, "metrics", { ...trial }),
+              command: populationCommand(run, trial, view.traits[0]?.trait),
+              python: python(run, "steps", { ...trial }),
             }}
           >
             Of {visible(trial.arm)}, seed {trial.seed}. Choose a value to see these people.
@@ -42,7 +43,7 @@ export function PopulationView({ run, route }: ViewProps) {
             note="Mean outcomes; the stronger the colour, the higher among all cells of that outcome."
           >
             {view.traits.length === 0 && (
-              <Empty command={showCommand(run.name)}>These people have no traits on record.</Empty>
+              <Empty command={showCommand(run)}>These people have no traits on record.</Empty>
             )}
             <div class="wrap">
               {view.traits.map((trait) => (
@@ -139,7 +140,7 @@ function Curves({ view, people, arm, exposed }: CurvesProps) {
     return {
       lorenz: {
         title: "Exposure",
-        about: `share of impressions in ${exposed} by % of items, least shown first`,
+        about: "share of impressions by % of items",
         xs: percent,
         series: [
           ...view.lorenz.map((each) => ({ name: each.arm, values: each.shares })),
@@ -148,18 +149,18 @@ function Curves({ view, people, arm, exposed }: CurvesProps) {
       },
       drift: {
         title: "Drift of tastes",
-        about: "distance of what is watched from first likes, bits",
+        about: "from first likes, bits",
         xs: Array.from({ length: rounds }, (_, index) => index + 1),
         series: view.drift.map((each) => ({ name: each.arm, values: each.rounds })),
       },
       left: {
         title: "Left early",
-        about: `visits of ${visible(arm)} that ended because she left`,
+        about: `visits of ${visible(arm)}`,
         xs: view.left.map((each) => each.round),
         series: [
           {
             name: "left",
-            values: view.left.map((each) => each.users),
+            values: view.left.map((each) => each.visits),
             place: Math.max(
               0,
               view.lorenz.findIndex((each) => each.arm === arm),
@@ -168,7 +169,7 @@ function Curves({ view, people, arm, exposed }: CurvesProps) {
         ],
       },
     };
-  }, [view, arm, exposed]);
+  }, [view, arm]);
   const gini = view.lorenz.map((each) => `${visible(each.arm)} ${number(each.gini)}`).join(", ");
   return (
     <Part
@@ -177,9 +178,10 @@ function Curves({ view, people, arm, exposed }: CurvesProps) {
         <>
           {gini && (
             <p>
-              Gini of exposure in {exposed}: {gini}.
+              Exposure is that of {exposed}, least shown items first. Its Gini: {gini}.
             </p>
           )}
+          <p>Left early: visits that ended because she left.</p>
           <Legend names={[...view.lorenz.map((each) => each.arm), "equal exposure"]} />
         </>
       }
@@ -187,21 +189,25 @@ function Curves({ view, people, arm, exposed }: CurvesProps) {
       <div class="charts">
         {view.lorenz.length > 0 && <Chart {...charts.lorenz} xName="items, %" height={220} />}
         {view.drift.length > 0 && <Chart {...charts.drift} xName="round" height={220} />}
-        {view.left.length > 0 && <Chart {...charts.left} xName="round" height={220} />}
+        {view.left.some((each) => each.visits) && <Chart {...charts.left} xName="round" height={220} />}
       </div>
-      {view.left.some((each) => each.users) && (
+      {view.left.some((each) => each.visits) ? (
         <p>
-          Who last left early, by round:
+          Users by the last round in which they left early:
           {view.left.map(
-            ({ round, users }) =>
-              users > 0 && (
-                <span key={round}>
+            ({ round, last }) =>
+              last > 0 && (
+                <Fragment key={round}>
                   {" "}
-                  <a href={people("left_round", String(round))}>round {round}</a> ({number(users)})
-                </span>
+                  <span class="whole">
+                    <a href={people("left_round", String(round))}>round {round}</a> ({number(last)})
+                  </span>
+                </Fragment>
               ),
           )}
         </p>
+      ) : (
+        view.left.length > 0 && <p>Nobody left early.</p>
       )}
     </Part>
   );

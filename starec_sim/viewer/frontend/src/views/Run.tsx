@@ -35,8 +35,8 @@ function Page({ view, run }: { view: Overview; run: RunRow }) {
               asMarkdown(CALLS, view.calls),
               mdBlock(JSON.stringify(view.configuration, null, 2), "json"),
             ),
-          command: view.command ?? showCommand(of.name),
-          python: python(run.folder ?? `runs/${of.name}`, "metrics"),
+          command: view.command ?? showCommand(run),
+          python: python(run, "metrics"),
         }}
       >
         <Facts of={of} />
@@ -84,7 +84,7 @@ function Page({ view, run }: { view: Overview; run: RunRow }) {
         <Part name="Not on record">
           <p>
             Funnel, calls and errors: the run was recorded with <code>record: metrics</code>, which keeps no
-            steps of users. On the command line: <code>{showCommand(of.name)}</code>
+            steps of users. On the command line: <code>{showCommand(run)}</code>
           </p>
         </Part>
       ) : (

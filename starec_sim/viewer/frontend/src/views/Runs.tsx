@@ -1,3 +1,4 @@
+import { Fragment } from "preact";
 import type { Loaded } from "../api";
 import { Chips } from "../parts/Chips";
 import { Await, Empty, PageHead } from "../parts/Page";
@@ -5,7 +6,8 @@ import { SearchBox } from "../parts/SearchBox";
 import { asMarkdown, Table, type Column } from "../parts/Table";
 import { mdPage } from "../markdown";
 import { go, href, replace, withParams, type Route } from "../router";
-import { money, number, time, visible } from "../text";
+import { pythonOfAll, runsCommand } from "../snippets";
+import { brief, money, number, time, visible } from "../text";
 import type { RunRow } from "../types";
 
 /** Which runs are there? Two of them can be picked and compared. */
@@ -44,8 +46,8 @@ function List({ all, route }: { all: RunRow[]; route: Route }) {
                 rows,
               ),
             ),
-          command: "starec runs",
-          python: 'from starec_sim import read_run\n\nrun = read_run("runs/NAME")',
+          command: runsCommand(all[0]),
+          python: pythonOfAll(rows),
         }}
       >
         {number(all.length)} in this folder.{" "}
@@ -143,7 +145,17 @@ function columns(all: RunRow[], picked: string[], pick: (name: string) => void):
       head: "main metrics",
       about: "Of the first arm; of a training, of its last validation. As in the totals of the run's page",
       plain: true,
-      value: headline,
+      value: (run) => headline(run).join(" "),
+      cell: (run) => (
+        <>
+          {headline(run).map((words) => (
+            <Fragment key={words}>
+              <span class="whole">{visible(words)}</span>{" "}
+            </Fragment>
+          ))}
+          {run.problem && <span class="warn">{brief(run.problem)}</span>}
+        </>
+      ),
     },
     ...(all.some((run) => run.cost_usd !== null) ? [COST] : []),
   ];
@@ -156,11 +168,14 @@ const COST: Column<RunRow> = {
   cell: (run) => money(run.cost_usd),
 };
 
-/** "loop: click-through 0.31 · satisfaction 3.2"; a single arm is not named. */
-function headline(run: RunRow): string {
-  const metrics = run.headline.map((each) => `${each.metric.replace(/_/g, " ")} ${number(each.value)}`);
-  const arm = run.arms.length > 1 && run.headline_arm ? `${run.headline_arm}: ` : "";
-  return metrics.length ? arm + metrics.join("  ·  ") : "";
+/** ["loop:", "click-through 0.31 ·", "satisfaction 3.2"]; a single arm is not named. */
+function headline(run: RunRow): string[] {
+  const metrics = run.headline.map((each, index) => {
+    const end = index < run.headline.length - 1 ? " ·" : "";
+    return `${each.metric.replace(/_/g, " ")} ${number(each.value)}${end}`;
+  });
+  const named = run.arms.length > 1 && run.headline_arm && metrics.length;
+  return named ? [`${run.headline_arm}:`, ...metrics] : metrics;
 }
 
 function armsOf(run: RunRow) {

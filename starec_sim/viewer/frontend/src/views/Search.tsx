@@ -17,19 +17,25 @@ export function SearchView({ run, route }: ViewProps) {
   );
   const node = filters.get("node") ?? null;
   const user = filters.get("user") ?? null;
-  const loaded = useData<SearchResult>(q ? api(run.name, "search", { q, node, user, limit: LIMIT }) : null);
+  const arm = filters.get("arm") ?? null;
+  const loaded = useData<SearchResult>(
+    q ? api(run.name, "search", { q, node, user, arm, limit: LIMIT }) : null,
+  );
   if (!q)
     return (
-      <Empty command={searchCommand(run.name, "words", {})}>
-        Type words into the field above, then Enter. Or:
-      </Empty>
+      <>
+        <PageHead title="Search" />
+        <Empty command={searchCommand(run, "words")}>
+          Type words into the field above, then Enter. On the command line:
+        </Empty>
+      </>
     );
   return (
     <Await of={loaded}>
       {(result) => (
         <>
           <PageHead
-            title={`“${q}”`}
+            title={q.includes('"') ? q : `“${q}”`}
             copy={{
               json: result,
               markdown: () =>
@@ -47,8 +53,8 @@ export function SearchView({ run, route }: ViewProps) {
                     ]),
                   ),
                 ),
-              command: searchCommand(run.name, q, { node, user }),
-              python: python(run.folder ?? `runs/${run.name}`, "turns", { node, user }),
+              command: searchCommand(run, q, { node, user, arm }),
+              python: python(run, "turns", { node, user, arm }),
             }}
           >
             {result.more && "more than "}
@@ -63,9 +69,7 @@ export function SearchView({ run, route }: ViewProps) {
             </p>
           )}
           {result.hits.length === 0 && (
-            <Empty command={searchCommand(run.name, "other words", {})}>
-              Nothing has these words. Try others:
-            </Empty>
+            <Empty command={searchCommand(run, "other words")}>Nothing has these words. Try others:</Empty>
           )}
           <ol class="hits">
             {result.hits.map((hit, index) => (
@@ -75,7 +79,12 @@ export function SearchView({ run, route }: ViewProps) {
                 </a>{" "}
                 <Value field="user" value={hit.at.user} />{" "}
                 <span class="quiet">
-                  <Value field="node" value={hit.node} />, {hit.where}, {visible(hit.at.arm)}
+                  {hit.node && (
+                    <>
+                      <Value field="node" value={hit.node} />,{" "}
+                    </>
+                  )}
+                  {hit.where}, <Value field="arm" value={hit.at.arm} />
                 </span>
                 <p>
                   {hit.snippet.map((part, place) =>

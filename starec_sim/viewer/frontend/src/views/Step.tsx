@@ -1,7 +1,7 @@
 import type { ViewProps } from "../App";
 import { stepHref, stepPath, useData } from "../api";
 import { useKeys } from "../keys";
-import { Traits } from "../parts/Chips";
+import { Chips, Traits } from "../parts/Chips";
 import { DiffLines } from "../parts/DiffLines";
 import { ErrorPage } from "../parts/ErrorPage";
 import { Await, PageHead, Part } from "../parts/Page";
@@ -13,7 +13,7 @@ import { go, href } from "../router";
 import { python, whyCommand } from "../snippets";
 import { brief, count, visible } from "../text";
 import type { Address, RunRow, StepPage } from "../types";
-import { MarkForm } from "./Notes";
+import { MarkForm, StepNotes } from "./Notes";
 import { stepMarkdown } from "./step_markdown";
 import { Did, Memory, Outcome, Thought } from "./step_parts";
 
@@ -44,8 +44,8 @@ function Page({ page, run }: { page: StepPage; run: RunRow }) {
         copy={{
           json: page,
           markdown: () => stepMarkdown(run.name, page),
-          command: whyCommand(run.name, at),
-          python: python(run.folder ?? `runs/${run.name}`, "steps", { ...at }),
+          command: whyCommand(run, at),
+          python: python(run, "steps", { ...at }),
         }}
       >
         <Moves page={page} run={run} visits={visits} />
@@ -69,6 +69,7 @@ function Page({ page, run }: { page: StepPage; run: RunRow }) {
         <Memory page={page} />
       </Part>
       <Part name="Was shown">
+        <Chips />
         <Slate places={page.slate} />
       </Part>
       <Part name="Thought" note={answered && brief(answered.policy)}>
@@ -99,6 +100,7 @@ function Page({ page, run }: { page: StepPage; run: RunRow }) {
         {!page.turns.length && <p>No policy was asked.</p>}
       </Part>
       <Part name="Note">
+        <StepNotes run={run} at={at} />
         <MarkForm run={run} at={at} />
       </Part>
     </article>

@@ -8,7 +8,7 @@ import { Await, Empty, PageHead, Part } from "../parts/Page";
 import { Table } from "../parts/Table";
 import { Choice } from "../parts/Trial";
 import { go, href, withParams, type Route } from "../router";
-import { python, showCommand } from "../snippets";
+import { python, resumeCommand, showCommand } from "../snippets";
 import { count } from "../text";
 import type { AnswerChanges, RunRow, Training, TrainingStep } from "../types";
 import { answerColumns, CHANGES, groupColumns, stepsMarkdown } from "./training_tables";
@@ -29,8 +29,8 @@ export function TrainingView({ run, route }: ViewProps) {
               copy={{
                 json: view,
                 markdown: () => mdPage(`Training ${run.name}`, stepsMarkdown(learned)),
-                command: showCommand(run.name),
-                python: python(run.folder ?? `runs/${run.name}`, "rollouts"),
+                command: showCommand(run),
+                python: python(run, "rollouts"),
               }}
             >
               {count(learned.length, "step")}, {count(view.versions.length, "version")} of the weights
@@ -40,7 +40,7 @@ export function TrainingView({ run, route }: ViewProps) {
             {learned.length ? (
               <Curves steps={view.steps} />
             ) : (
-              <Empty command={`starec resume ${run.name}`}>No step is finished yet.</Empty>
+              <Empty command={resumeCommand(run)}>No step is finished yet.</Empty>
             )}
             <Part
               name="Groups"
@@ -119,16 +119,18 @@ function Answers({ run, route }: { run: RunRow; route: Route }) {
                     choose={choose(name)}
                   />
                 ))}
-                <a
-                  href={href(["compare"], {
-                    a: run.name,
-                    b: run.name,
-                    arm_a: found.before,
-                    arm_b: found.after,
-                  })}
-                >
-                  Compare both as a whole
-                </a>
+                {!isBundle && (
+                  <a
+                    href={href(["compare"], {
+                      a: run.name,
+                      b: run.name,
+                      arm_a: found.before,
+                      arm_b: found.after,
+                    })}
+                  >
+                    Compare both as a whole
+                  </a>
+                )}
               </div>
               {found.more && (
                 <p class="quiet">These are the first people; filter by a user to see any other.</p>

@@ -40,7 +40,7 @@ export function totalColumns(view: Overview): Column<Total>[] {
       value: (row) => row.arms.get(arm)?.mean,
       cell: (row) => <Mean of={row.arms.get(arm)} />,
     })),
-    { name: "direction", head: "better", value: (row) => row.direction },
+    { name: "direction", head: "better", value: (row) => row.direction, filters: true },
   ];
 }
 

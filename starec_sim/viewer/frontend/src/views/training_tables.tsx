@@ -1,4 +1,5 @@
 import { stepHref } from "../api";
+import { isBundle } from "../bundle";
 import { mdTable } from "../markdown";
 import type { Column } from "../parts/Table";
 import { href } from "../router";
@@ -107,29 +108,34 @@ export function answerColumns(run: RunRow, rows: AnswerChange[]): Column<AnswerC
       : []),
     pair("reward", "reward", "Before and after", (each) => each.reward),
     { name: "change", head: "change", value: (row) => row.change, cell: (row) => signed(row.change) },
-    {
-      name: "compare",
-      head: "texts",
-      plain: true,
-      value: () => null,
-      cell: (row) => (
-        <a
-          href={href(["compare"], {
-            a: run.name,
-            b: run.name,
-            arm_a: row.before.at.arm,
-            arm_b: row.after.at.arm,
-            user: row.user,
-            round: row.round,
-            step: row.step,
-            seed: row.before.at.seed,
-          })}
-        >
-          compare
-        </a>
-      ),
-    },
+    ...(isBundle ? [] : [compareColumn(run)]),
   ];
+}
+
+/** Leads to both answers side by side; a saved page has no comparisons. */
+function compareColumn(run: RunRow): Column<AnswerChange> {
+  return {
+    name: "compare",
+    head: "texts",
+    plain: true,
+    value: () => null,
+    cell: (row) => (
+      <a
+        href={href(["compare"], {
+          a: run.name,
+          b: run.name,
+          arm_a: row.before.at.arm,
+          arm_b: row.after.at.arm,
+          user: row.user,
+          round: row.round,
+          step: row.step,
+          seed: row.before.at.seed,
+        })}
+      >
+        compare
+      </a>
+    ),
+  };
 }
 
 /** The steps of the training as Markdown. */
