@@ -159,9 +159,10 @@ def check_names(names: Iterable[str], reported: Collection[str] | None, at: str)
 def _unknown(name: str, reported: Collection[str], at: str) -> ConfigError:
     """Return the error for a component that the environment does not report."""
     usable = {*plugins.registered("rewards"), *reported} - ({*_OF_THE_ENVIRONMENT} - {*reported})
+    such_as = f"write e.g. `rewards: {{{min(reported)}: 1.0}}`; " if reported else ""
     return ConfigError(
         f'{at}: the environment reports no reward "{name}"; {did_you_mean(name, usable)}',
-        hint=OWN_FUNCTION,
+        hint=f"{such_as}{OWN_FUNCTION}",
     )
 
 
