@@ -39,6 +39,8 @@ HISTORY = 10
 
 MOST_TOGETHER = 20
 """The largest together count (`liked together with: N`) on a card of the corpus."""
+LAST = 5
+"""How many of the last items `often follows` compares; no count is larger."""
 
 PROMPTS = StarPrompts.read(None, HISTORY, WORDS)
 KEEPS = 24
@@ -91,7 +93,8 @@ class _GeneratedUser:
         self.mean = float(rng.normal(3.5, 0.4))
         self.items: list[Item] = []
         self.memory = Memory()
-        self.signals = [name for name in ("seen", "rated", "together") if rng.random() < 0.5]
+        kinds = ("seen", "rated", "together", "follows")
+        self.signals = [name for name in kinds if rng.random() < 0.5]
         if rng.random() < 0.4:
             self.signals = []
 
@@ -126,10 +129,17 @@ class _GeneratedUser:
         liked = [self.items[e.item].title for e in self.memory.history if e.liked]
         if "together" in self.signals and liked and rng.random() < 0.5:
             count = min(int(rng.geometric(0.2)), MOST_TOGETHER)
-            names = rng.permutation(liked)[: min(count, SHOWN_TOGETHER)].tolist()
-            titles = [quoted(name.replace(",", ";"), TITLE_LIMIT) for name in names]
-            shown["liked together with"] = together_value(count, titles)
+            shown["liked together with"] = self._counted(count, liked)
+        met = [self.items[e.item].title for e in self.memory.history[-LAST:]]
+        if "follows" in self.signals and met and rng.random() < 0.4:
+            count = min(int(rng.geometric(0.5)), len(met))
+            shown["often follows"] = self._counted(count, met)
         return shown
+
+    def _counted(self, count: int, titles: Sequence[str]) -> str:
+        names = self.rng.permutation(titles)[: min(count, SHOWN_TOGETHER)].tolist()
+        named = [quoted(name.replace(",", ";"), TITLE_LIMIT) for name in names]
+        return together_value(count, named)
 
     def person(self) -> User:
         rng = self.rng

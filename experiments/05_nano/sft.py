@@ -208,7 +208,7 @@ def _kind(token: str) -> str:
     token = token.replace("Ġ", " ").replace("Ċ", "\n")
     if token.startswith(": ") and (token[2:] in POLARITIES or re.fullmatch(r"\+\d", token[2:])):
         return "polarity"
-    if re.fullmatch(r"\nBy \w+ \d|, (?:popularity|rating|together) \d", token):
+    if re.fullmatch(r"\nBy \w+ \d|, (?:popularity|rating|together|follows) \d", token):
         return "guess"
     if re.fullmatch(r"(?:nothing)? = .*", token):
         return "balance"

@@ -27,7 +27,7 @@ CHAT = (
 SEAMS = (
     # The first line of an answer: each choice is one token, so a reward concerns one token.
     r"\nBy (?:taste|habit) \d",
-    r", (?:popularity|rating|together) \d(?=[,\n])",
+    r", (?:popularity|rating|together|follows) \d(?=[,\n])",
     r"\n[A-Z]{1,3}[.:] ",  # a label that begins a line
     r" > [A-Z]{1,3}(?=[ <])",  # the next place of a ranking
     r"(?:nothing)? = 0(?!\d)",  # on bare cards this holds for every second candidate
@@ -51,7 +51,7 @@ SEAMS = (
 )
 UNREAD = (
     (r'"[^"\n]*"(?= \| )', '"'),  # a title before its attributes
-    (r"(?<=together with: \d|together with: \d\d) \([^|\n]*", ""),
+    (r"(?<=together with: \d|together with: \d\d|often follows: \d) \([^|\n]*\)", ""),
 )
 """Patterns of item names, and the text that replaces them. Names are a third of a prompt, and this
 model knows nothing of the world, so it cannot use them."""
