@@ -18,7 +18,7 @@ from itertools import product
 import numpy as np
 from corpus import HISTORY, PROMPTS
 from tqdm import tqdm
-from undecided import DEGREES
+from undecided import DEGREES, FOLLOWS
 
 from starec_sim import Environment, build_environment, load_dataset
 from starec_sim.answers import read_decision, read_prompt
@@ -36,8 +36,9 @@ def guesses(signals: Sequence[str]) -> dict[str, ReasonerPolicy]:
     Args:
         signals: The settings of the signals that cards show.
     """
-    weights = range(0 if signals else 1, DEGREES["attributes"])
-    told = product(*(range(DEGREES[signal]) for signal in signals))
+    degrees = {**DEGREES, "follows": FOLLOWS}
+    weights = range(0 if signals else 1, degrees["attributes"])
+    told = product(*(range(degrees[signal]) for signal in signals))
     shown = [field for field, signal in SIGNALS.items() if signal in signals]
     made = {}
     for by, attributes, counts in product(("taste", "habit"), weights, [*told]):

@@ -17,8 +17,11 @@ from starec_sim.answers import PromptParts
 from starec_sim.policies.reasoner import SIGNALS, ReasonerPolicy
 from starec_sim.policies.text_policy import TextPolicy
 
-DEGREES = {"attributes": 3, "popularity": 4, "rating": 3, "together": 4, "follows": 4}
+DEGREES = {"attributes": 3, "popularity": 4, "rating": 3, "together": 4}
 """How many weights each kind of evidence can have: 0, 1, ... up to this number minus one."""
+FOLLOWS = 4
+"""The same of the signal `follows`. It is drawn last, and only where a card shows it, so that trainings
+without it draw the numbers that they drew before there was one."""
 HABIT = 0.6
 """The chance that attributes count by habit. Counting is harder to learn than taste."""
 
@@ -32,6 +35,8 @@ def guess(rng: np.random.Generator, cards: Sequence[str]) -> dict[str, int | str
         drawn["attributes"] = int(rng.integers(1, DEGREES["attributes"]))
     if drawn["attributes"] and rng.random() < HABIT:
         drawn["by"] = "habit"
+    if any(" | often follows: " in card for card in cards):
+        drawn["follows"] = int(rng.integers(FOLLOWS))
     return drawn
 
 
