@@ -20,8 +20,8 @@ from starec_sim.policies.text_policy import TextPolicy
 DEGREES = {"attributes": 3, "popularity": 4, "rating": 3, "together": 4}
 """How many weights each kind of evidence can have: 0, 1, ... up to this number minus one."""
 FOLLOWS = 4
-"""The same of the signal `follows`. It is drawn last, and only where a card shows it, so that trainings
-without it draw the numbers that they drew before there was one."""
+"""The same of the signal `follows`. It is drawn last, and only where a card shows it, so
+that trainings without it draw the numbers that they drew before there was one."""
 HABIT = 0.6
 """The chance that attributes count by habit. Counting is harder to learn than taste."""
 
