@@ -175,6 +175,7 @@ class ContractWarning(UserWarning):
 
 
 _NAMED = 40
+"""Known names that a message lists at most."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

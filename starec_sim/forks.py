@@ -30,7 +30,7 @@ from starec_sim.yaml_files import key_value, read_spec
 _MEMORY = "memory."
 _EXAMPLE = "e.g. --set environment.recommender.use=random"
 _EVENT = "e.g. --event remove,attribute=genre,value=Drama"
-_OPTION = {"set": "--set", "event": "--event", "memory": "--set memory:"}
+_OPTION = {"set": "--set ", "event": "--event ", "memory": "--set memory."}
 _IN_SCHEDULE = re.compile(r"^(?:arms\..+?\.)?schedule\.\d+\.(set|event|memory)(\.?)", re.MULTILINE)
 
 
@@ -180,7 +180,8 @@ def _forked(
             return forked
     except (ConfigError, PluginError) as error:
         message = _IN_SCHEDULE.sub(
-            lambda found: _OPTION[found[1]] + (" " if found[2] else ""), error.message
+            lambda found: _OPTION[found[1]] if found[2] else _OPTION[found[1]].rstrip(" ."),
+            error.message,
         )
         example = _EVENT if message.startswith("--event") else _EXAMPLE
         raise type(error)(message, hint=example if error.hint == HINT else error.hint) from None

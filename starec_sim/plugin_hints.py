@@ -86,7 +86,7 @@ def _folder_of(package: str, location: str) -> Path | None:
     """Return the folder above a plug-in's file, or where we are, that holds a module or package."""
     above = Path(location).expanduser().resolve().parents if location.endswith(".py") else ()
     for folder in (Path.cwd(), *above):
-        if (folder / package).is_dir() or (folder / f"{package}.py").is_file():
+        if any((folder / package).glob("*.py")) or (folder / f"{package}.py").is_file():
             return folder
     return None
 

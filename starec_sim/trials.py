@@ -278,8 +278,11 @@ class Trials:
                         "histories or popularity than before",
                         hint="change keys that leave these as they are, or compare two arms",
                     )
-                _try_change(before, changed, arm, change.round, self.builder.agent(change.arm))
+                agent = self.builder.agent(change.arm)
+                _try_change(before, changed, arm, change.round, agent)
                 before = changed
+                for seed in self.seeds[1:] if change.memories else ():  # it may have other users
+                    _try_memories(self.builder.environment(arm, seed), arm, change.round, agent)
 
 
 def _edited(
@@ -309,9 +312,21 @@ def _try_change(
         ) from error
     try:
         apply_events(changed, arm, round)
-        edited_memories(arm, round, agent, changed, {})
     except ConfigError as error:
         raise ConfigError(f"{when}: {error.message}", hint=error.hint) from error
+    _try_memories(changed, arm, round, agent)
+
+
+def _try_memories(environment: Environment, arm: Arm, round: int, agent: Agent) -> None:
+    """Edit the memories that the schedule edits in a round.
+
+    Raises:
+        ConfigError: A user is not there.
+    """
+    try:
+        edited_memories(arm, round, agent, environment, {})
+    except ConfigError as error:
+        raise ConfigError(f"{_when(arm, round)}: {error.message}", hint=error.hint) from error
 
 
 def _when(arm: Arm, round: int) -> str:

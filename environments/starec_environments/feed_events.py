@@ -192,20 +192,24 @@ class FeedEvents:
         kept = ~self._removed[items]
         items, scores, marks = items[kept], scores[kept], dict[int, str]()
         for chosen, settings in self._placed:
-            first = chosen[items]
             if isinstance(settings, Boost):
+                first = chosen[items]
                 if settings.places is not None:
                     first &= np.cumsum(first) <= settings.places
                 order = np.argsort(~first, kind="stable")
-            else:
-                ads = np.flatnonzero(first)[: -(-wanted // page_size)].tolist()
-                marks |= dict.fromkeys(items[ads].tolist(), settings.label)
-                others = np.delete(np.arange(len(items)), ads).tolist()
-                for page, ad in enumerate(ads):
-                    others.insert(page * page_size + min(settings.place, page_size) - 1, ad)
-                order = np.array(others, np.int64)
-            items, scores = items[order], scores[order]
-        return items[:wanted], scores[:wanted], marks
+                items, scores = items[order], scores[order]
+        ads: dict[int, int] = {}  # by row of `items`, the place; after the boosts, which move items
+        for chosen, settings in self._placed:
+            if isinstance(settings, Ads):
+                free = [row for row in np.flatnonzero(chosen[items]).tolist() if row not in ads]
+                for page, row in enumerate(free[: -(-wanted // page_size)]):
+                    ads[row] = page * page_size + min(settings.place, page_size) - 1
+                    marks[int(items[row])] = settings.label
+        rows = np.delete(np.arange(len(items)), [*ads]).tolist()
+        for row, place in sorted(ads.items(), key=lambda ad: ad[1]):
+            rows.insert(place, row)
+        shown = np.array(rows[:wanted], np.int64)
+        return items[shown], scores[shown], marks
 
     def rated_as(self, items: IntArray) -> IntArray:
         """Return the items of the data as which users rate items."""

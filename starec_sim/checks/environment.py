@@ -24,7 +24,7 @@ from starec_sim.types import Step, Visit
 _TRIED = 4
 """Decisions that are tried in one state, as a training does."""
 _SLOW_S = 1.0
-"""Memory that a round may add for a dozen users."""
+"""Seconds that a call may take."""
 
 
 def contract(target: CheckTarget) -> str:

@@ -20,6 +20,7 @@ from starec_sim.errors import StarecError
 T = TypeVar("T")
 
 _GROWTH_MIB = 32.0
+"""Memory that the repeated calls of a check may add."""
 
 
 class CallPlace(NamedTuple):

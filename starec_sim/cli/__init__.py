@@ -38,7 +38,8 @@ def main() -> None:
     Exit status: 0 finished, 2 an error that the user can correct, 3 the run paused itself (its
     budget is spent, or no endpoint answers), 130 stopped by the user, 1 a defect of this program.
     """
-    # What a command imports stays: to look for garbage meanwhile takes 5 % of a short command.
+    # For the whole command: what it imports stays, and looking for garbage in it takes 5 % of a
+    # short command.
     gc.set_threshold(100_000, 20, 20)
     if sys.stderr is None:  # closed: the command runs without it
         sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115 - for the life of the process

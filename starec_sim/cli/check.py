@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -58,7 +59,8 @@ def check(
         found = find(target, kind, settings, None if data is None else data_spec(data, of_data))
     except (ConfigError, PluginError) as error:
         hint = _EXAMPLE if error.hint == HINT else error.hint
-        said = error.message.removeprefix("target.use: ").replace("target.", "--set ")
+        said = error.message.removeprefix("target.use: ")
+        said = re.sub(r"^target\.(?!py\b)", "--set ", said, flags=re.MULTILINE)
         raise type(error)(said, hint=hint) from None
     results = run_checks(found)
     if as_json:

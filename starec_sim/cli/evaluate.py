@@ -184,6 +184,8 @@ def finish_evaluation(
     from starec_sim.cli.unfinished import errors_after, unfinished_errors
 
     written: list[Path] = []
+    # Going on with an evaluation changes the working directory.
+    into = None if into is None else into.absolute()
 
     def write_files(folder: Path) -> None:
         written[:] = _write_files(folder, against, into)

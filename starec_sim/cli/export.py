@@ -104,11 +104,11 @@ def _parts(run: Path, options: ExportOptions) -> Answer:
         lines.append((str(shown.file), f"{shown.rows:,} impressions"))
     if options.as_json:
         return answer
-    _said(lines, options.as_md)
+    _print_written(lines, options.as_md)
     return None
 
 
-def _said(lines: Sequence[tuple[str, str]], as_md: bool) -> None:
+def _print_written(lines: Sequence[tuple[str, str]], as_md: bool) -> None:
     """Print what was written, and where."""
     from starec_sim.cli.as_markdown import markdown_table
 
@@ -153,5 +153,5 @@ def _whole(run: Path, to: str, options: ExportOptions) -> Answer:
     if options.as_json:
         return {"run": str(run), "format": to, "written_to": where, "rows": what}
     said = ", ".join(f"{count:,} {name}" for name, count in what.items())
-    _said([(where, said)], options.as_md)
+    _print_written([(where, said)], options.as_md)
     return None

@@ -167,7 +167,7 @@ def load(
     base: Any = read_checkpoint(model, revision, stored, attn_implementation=attention)
     tokenizer = _read_tokenizer(model, revision, adapter)
     if method == "full" and adapter is not None:
-        base = merged(base, model, adapter)
+        base = merged(base, model, adapter).requires_grad_(True)  # PEFT froze them
     elif method == "lora":
         base = (
             with_adapter(base, model, adapter, learns=True)

@@ -233,12 +233,15 @@ class ChatRequest(_Strict):
                 raise RequestError(f"{key} is {given}; it must be a number", param=key)
         old, new = kept.get("max_tokens"), kept.get("max_completion_tokens")
         if None not in (old, new) and old != new:
-            raise ValueError(
+            raise RequestError(
                 f"max_tokens is {old!r} and max_completion_tokens is {new!r}: two limits of one "
-                "answer; leave max_tokens out"
+                "answer; leave max_tokens out",
+                param="max_tokens",
             )
         if (best_of := kept.pop("best_of", None)) not in (None, 1, kept.get("n")):
-            raise ValueError(f"best_of = {best_of} is not supported here; leave it out")
+            raise RequestError(
+                f"best_of = {best_of} is not supported here; leave it out", param="best_of"
+            )
         return kept
 
     @field_validator("response_format")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from starec_sim.errors import StarecError
 from starec_sim.runs.folder import CONFIG, configuration
@@ -21,10 +22,29 @@ def edited_summary(
         after: The round, from 0, of her visit before; -1 if there is none.
         until: The last round, from 0, at whose beginning the edit counts.
     """
+    between = [
+        edit.summaries[user_id]
+        for edit in memory_edits(reader, trial)
+        if after < edit.round <= until and user_id in edit.summaries
+    ]
+    return between[-1] if between else None
+
+
+class MemoryEdit(NamedTuple):
+    """Summaries that the schedule writes in one round."""
+
+    round: int
+    """From 0."""
+    summaries: Mapping[str, str]
+    """By the id of a user."""
+
+
+def memory_edits(reader: Reader, trial: RecordedTrial) -> list[MemoryEdit]:
+    """Return the memories that the schedule of an arm edits, in the order in which it does."""
     folder = reader.path.parent
     text = configuration(folder)
     if "memory:" not in text:  # a long file takes milliseconds to parse
-        return None
+        return []
     # `starec why` starts without them: few runs edit memories.
     from starec_sim import yaml_files
     from starec_sim.schedule import ScheduledChange
@@ -36,15 +56,13 @@ def edited_summary(
     entries = values.get("schedule")
     if isinstance(of_arm, Mapping) and "schedule" in of_arm:
         entries = of_arm["schedule"]
-    found: tuple[int, str] | None = None
+    found = []
     for entry in entries if isinstance(entries, list) else []:
         if not isinstance(entry, Mapping) or not entry.get("memory"):
             continue
         try:
-            change = validate(ScheduledChange, dict(entry), "schedule", recorded=True)
+            found.append(validate(ScheduledChange, dict(entry), "schedule", recorded=True))
         except StarecError:  # of another version; the rest of the page is readable
             continue
-        round = change.round - 1
-        if after < round <= until and user_id in change.memory and (not found or found[0] <= round):
-            found = round, change.memory[user_id]
-    return found and found[1]
+    found.sort(key=lambda change: (change.round, not change.set))
+    return [MemoryEdit(change.round - 1, change.memory) for change in found]

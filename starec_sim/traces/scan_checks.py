@@ -10,6 +10,7 @@ from starec_sim.cards import card
 from starec_sim.runs.reader import Reader, RecordedTrial
 from starec_sim.runs.scan_rows import ScannedStep
 from starec_sim.runs.store import Texts
+from starec_sim.traces.edited_memory import MemoryEdit, memory_edits
 from starec_sim.traces.scan_rules import (
     ContradictionRule,
     HyperActivityRule,
@@ -129,6 +130,10 @@ class _Contradictions:
         self._texts = Texts(reader.db)
         self._items = list(reader.catalogue(trial))
         self._terms = [frozenset(card_terms(card(item))) for item in self._items]
+        self._edits = memory_edits(reader, trial)
+        self._users = dict(reader.users(trial)) if self._edits else {}
+        self._rounds: dict[int, int] = {}
+        """The round of the last step of each user."""
         self._summaries: dict[int, int] = {}
         """The summary of each user before the next step."""
         self._opinions: dict[int, dict[str, bool]] = {}
@@ -136,7 +141,10 @@ class _Contradictions:
 
     def see(self, step: ScannedStep) -> None:
         before = self._summaries.get(step.user)
-        self._summaries[step.user] = step.summary
+        last = self._rounds.get(step.user, -1)
+        self._summaries[step.user], self._rounds[step.user] = step.summary, step.round
+        if any(last < edit.round <= step.round for edit in self._edits_of(step.user)):
+            return  # the schedule wrote the summary that was shown
         if before is None or not (opinions := self._opinions_of(before)):
             return
         for item in _chosen(step):
@@ -144,6 +152,9 @@ class _Contradictions:
             if len(named) >= self._rule.attributes and not any(opinions[t] for t in named):
                 self._add(step, item, named)
                 return
+
+    def _edits_of(self, user: int) -> Iterator[MemoryEdit]:
+        return (edit for edit in self._edits if self._users[user].id in edit.summaries)
 
     def _add(self, step: ScannedStep, item: int, named: list[str]) -> None:
         seen = self._found.get(step.user)

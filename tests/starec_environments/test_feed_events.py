@@ -2,9 +2,10 @@
 
 import re
 
+import numpy as np
 import pytest
 
-from starec_environments.feed_events import EVENTS, FeedEvents
+from starec_environments.feed_events import EVENTS, Ads, Boost, FeedEvents
 from starec_sim import Experiment, RunEvents, fork, load_dataset, resume, run
 from starec_sim.errors import ConfigError
 from starec_sim.runs.comparable_steps import round_digests
@@ -277,7 +278,7 @@ def test_injected_items_are_shown_and_rated_like_another(tmp_path, plain):
     assert catalogue[other].attributes == {"genre": ("War",)}
 
 
-def test_a_resume_and_workers_have_the_injected_items(tmp_path):
+def test_a_resume_has_the_injected_items(tmp_path):
     schedule = [
         event(2, "inject", id="new", title="New", like="i1"),
         event(2, "boost", items=["new"]),
@@ -320,3 +321,15 @@ def test_shifted_tastes_change_true_stars_of_the_users_named(tmp_path, plain):
     assert hit and len(hit) < len(both)
     for pair in both:
         assert after[pair] == (max(1, before[pair] - 2) if pair in hit else before[pair])
+
+
+def test_ads_keep_their_places_after_a_boost_and_beside_other_ads():
+    events = FeedEvents([Item(f"i{row}", f"T{row}") for row in range(12)], [User("u0")])
+    events.apply("ads", Ads(items=("i8", "i9"), place=5, label="one"))
+    events.apply("ads", Ads(items=("i10", "i11"), place=1, label="two"))
+    events.apply("boost", Boost(items=("i6",)))
+    order = np.arange(12)
+    shown, scores, marks = events.arranged(order, -order.astype(float), page_size=5, wanted=10)
+    assert shown.tolist() == [10, 6, 0, 1, 8, 11, 2, 3, 4, 9]
+    assert scores.tolist() == [-float(row) for row in shown]
+    assert marks == {8: "one", 9: "one", 10: "two", 11: "two"}

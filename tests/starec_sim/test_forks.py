@@ -161,7 +161,7 @@ def test_a_fork_can_be_forked_and_its_change_stays(changed):
         (2, ["environment=feedd"], '--set environment.use: no environment is called "feedd"'),
         (2, ["environment.pages"], "is not KEY=VALUE"),
         (2, ["memory.nobody=likes war"], 'memory: there is no user "nobody"'),
-        (2, ["memory.u1="], "--set memory: u1: must have at least 1 character"),
+        (2, ["memory.u1="], "--set memory.u1: must have at least 1 character"),
         (2, ["rounds=many", TO_POPULARITY], "rounds: must be a valid integer"),
     ],
 )

@@ -45,8 +45,8 @@ def check_type(path: Path, field: Any, lists: Collection[str]) -> None:
         return
     if field.name in lists:
         hint = (
-            f"write one value or a list of values a row, or name the columns to read without "
-            f"{field.name}, e.g. --set data.item_columns.attributes={{}}"
+            f"write one value or a list of values a row, or leave {field.name} out of "
+            "data.item_columns.attributes or data.user_columns.profile"
         )
     elif not is_list:
         hint = "write each key as a column of its own; with pandas: pandas.json_normalize"

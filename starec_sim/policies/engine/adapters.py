@@ -99,9 +99,10 @@ def _untie(adapted: Any) -> None:
     bare = [
         layer.get_base_layer() if isinstance(layer, BaseTunerLayer) else layer for layer in layers
     ]
-    weights = [getattr(layer, "weight", None) for layer in bare]
-    if changed and weights[0] is not None and weights[0] is weights[1]:
-        bare[1].weight = torch.nn.Parameter(weights[1].detach().clone(), requires_grad=False)
+    first: Any = getattr(bare[0], "weight", None)
+    second: Any = getattr(bare[1], "weight", None)
+    if changed and second is not None and first is second:
+        bare[1].weight = torch.nn.Parameter(second.detach().clone(), requires_grad=False)
 
 
 def _changes_anything(adapted: Any) -> bool:
