@@ -158,6 +158,8 @@ TABULAR = r"\begin{tabular}{lcc} Model & NDCG@10 & HR@10 \\ ROWS \end{tabular}"
         (r"\newcommand{\val}[1]{0.#1}", r"A & \val{9} & \val5 \\"),
         (r"\renewcommand*\pair[2]{#1 {\tiny $\pm$#2}}", r"A & \pair{0.9}{0.01} & 0.5 \\"),
         (r"\def\half{0.5} \def\big#1{\textbf{0.#1}}", r"A & \big{9} & \half \\"),
+        (r"\newcommand{\val}[2][bold]{0.#2}", r"A & \val{9} & \val[plain]{5} \\"),
+        (r"\def\A{7}\def\v{5}", r"A & 0.9 & 0.\v\def\v{6} \\"),
         (r"\newcommand{\one}{\two{9}}\newcommand{\two}[1]{0.#1}", r"A & \one & 0.5 \\"),
     ],
 )

@@ -13,10 +13,12 @@ _COMMENT = re.compile(r"(?<!\\)((?:\\\\)*)%.*")
 _HIDDEN = re.compile(r"\\iffalse\b.*?\\fi\b|\\begin\s*{comment}.*?\\end\s*{comment}", re.DOTALL)
 _NEW = re.compile(
     r"\\(?:(?:re|provide)?newcommand|DeclareRobustCommand)\*?\s*(?:{\s*\\(?P<braced>[a-zA-Z]+)\s*}"
-    r"|\\(?P<bare>[a-zA-Z]+))\s*(?:\[(?P<count>[0-9])\])?\s*(?={)"
+    r"|\\(?P<bare>[a-zA-Z]+))\s*(?:\[(?P<count>[0-9])\])?\s*(?:\[(?P<default>[^\]]*)\]\s*)?(?={)"
     r"|\\def\s*\\(?P<plain>[a-zA-Z]+)\s*(?P<marks>(?:#[1-9])*)\s*(?={)"
 )
-_MACRO = re.compile(r"\\([a-zA-Z]+)\s*")
+_MACRO = re.compile(r"\\(?:([a-zA-Z]+)\s*|.)", re.DOTALL)
+"""A macro, or an escaped character: the second backslash of a line break begins no macro."""
+_OPTIONAL = re.compile(r"\s*\[([^\]]*)\]")
 _MOST_CALLS, _MOST_CHARACTERS = 20_000, 4_000_000
 """Bounds on what a file may expand to."""
 
@@ -24,6 +26,8 @@ _MOST_CALLS, _MOST_CHARACTERS = 20_000, 4_000_000
 class _Definition(NamedTuple):
     arguments: int
     body: str
+    default: str | None
+    """The first argument where a call has none in brackets; None if it is not optional."""
 
 
 def expanded(text: str) -> str:
@@ -38,12 +42,18 @@ def expanded(text: str) -> str:
     'A & 0.9 & 0.5 \\\\ '
     """
     text = _HIDDEN.sub("", _COMMENT.sub(r"\1", text))
-    definitions, text = _definitions(text)
-    if not definitions:
-        return text
+    definitions: dict[str, _Definition] = {}
     calls, start = 0, 0
     while match := _MACRO.search(text, start):
-        definition = definitions.get(match[1])
+        new = _NEW.match(text, match.start())
+        if new is not None and (end := _closing(text, new.end())) is not None:
+            name = new["braced"] or new["bare"] or new["plain"]
+            arguments = len(new["marks"]) // 2 if new["marks"] else int(new["count"] or 0)
+            body = text[new.end() + 1 : end - 1]
+            definitions[name] = _Definition(arguments, body, new["default"])
+            text, start = text[: new.start()] + text[end:], new.start()
+            continue
+        definition = definitions.get(match[1] or "")
         call = _call(text, match, definition) if definition else None
         if call is None:
             start = match.end()
@@ -56,26 +66,14 @@ def expanded(text: str) -> str:
     return text
 
 
-def _definitions(text: str) -> tuple[dict[str, _Definition], str]:
-    """Return the macros that a text defines, by name, and the text without the definitions."""
-    found: dict[str, _Definition] = {}
-    kept, start = [], 0
-    while match := _NEW.search(text, start):
-        end = _closing(text, match.end())
-        if end is None:
-            break
-        kept.append(text[start : match.start()])
-        name = match["braced"] or match["bare"] or match["plain"]
-        arguments = len(match["marks"]) // 2 if match["marks"] else int(match["count"] or 0)
-        found[name] = _Definition(arguments, text[match.end() + 1 : end - 1])
-        start = end
-    return found, "".join([*kept, text[start:]])
-
-
 def _call(text: str, match: re.Match[str], definition: _Definition) -> tuple[str, int] | None:
     """Return what a call expands to and where it ends; None if an argument is missing."""
     given, end = [], match.end()
-    for _ in range(definition.arguments):
+    if definition.default is not None:
+        optional = _OPTIONAL.match(text, end)
+        given.append(optional[1] if optional else definition.default)
+        end = optional.end() if optional else end
+    for _ in range(definition.arguments - len(given)):
         while text[end : end + 1].isspace():
             end += 1
         if text[end : end + 1] == "{":
