@@ -42,7 +42,7 @@ class MemoryEdit(NamedTuple):
 def memory_edits(reader: Reader, trial: RecordedTrial) -> list[MemoryEdit]:
     """Return the memories that the schedule of an arm edits, in the order in which it does."""
     folder = reader.path.parent
-    text = configuration(folder)
+    text = configuration(folder) if (folder / CONFIG).is_file() else ""  # a record can stand alone
     if "memory:" not in text:  # a long file takes milliseconds to parse
         return []
     # `starec why` starts without them: few runs edit memories.
