@@ -28,7 +28,7 @@ settings.load_profile("same")
 gc.disable()
 
 
-def pytest_runtestloop():
+def pytest_collection_finish():
     """Let the garbage collector skip the imported packages: to search them takes half a second.
 
     A run freezes what there is at its start, and unfreezes it at its end; here it stays frozen.
