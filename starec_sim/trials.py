@@ -278,11 +278,15 @@ class Trials:
                         "histories or popularity than before",
                         hint="change keys that leave these as they are, or compare two arms",
                     )
-                agent = self.builder.agent(change.arm)
-                _try_change(before, changed, arm, change.round, agent)
+                _try_change(before, changed, arm, change.round, self.builder.agent(change.arm))
                 before = changed
-                for seed in self.seeds[1:] if change.memories else ():  # it may have other users
-                    _try_memories(self.builder.environment(arm, seed), arm, change.round, agent)
+            if not any(change.memories for change in arm.changes):
+                continue
+            for seed in self.seeds[1:]:  # it may have other users
+                environment = self.builder.environment(arm, seed)
+                for change in arm.changes:
+                    agent = self.builder.agent(change.arm)
+                    _try_memories(environment, arm, change.round, agent)
 
 
 def _edited(

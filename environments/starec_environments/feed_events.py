@@ -89,11 +89,15 @@ EVENTS: Mapping[str, type[BaseModel]] = {
 }
 
 
-class _Placed(NamedTuple):
-    """Items that a boost or an advertisement puts on pages."""
-
+class _Boosted(NamedTuple):
     chosen: NDArray[np.bool_]
-    settings: Boost | Ads
+    places: int | None
+
+
+class _Advertised(NamedTuple):
+    chosen: NDArray[np.bool_]
+    place: int
+    label: str
 
 
 class _Shifted(NamedTuple):
@@ -117,7 +121,7 @@ class FeedEvents:
     @property
     def changes_slates(self) -> bool:
         """Whether items are boosted, advertised or removed."""
-        return bool(self._placed) or bool(self._removed.any())
+        return bool(self._boosted or self._advertised) or bool(self._removed.any())
 
     def apply(self, event: str, settings: BaseModel) -> None:
         """Let an event happen.
@@ -151,15 +155,19 @@ class FeedEvents:
             if isinstance(settings, Inject):
                 self._add(settings)
         self._removed = np.zeros(len(self.items), np.bool_)
-        self._placed: list[_Placed] = []
+        self._boosted: list[_Boosted] = []
+        self._advertised: list[_Advertised] = []
         self._shifted: list[_Shifted] = []
         self._messages: list[list[str]] = [[] for _ in self._users]
         for event, settings in events:
             if isinstance(settings, Announcement):
                 for row in self._who(event, settings):
                     self._messages[row].append(settings.text)
-            elif isinstance(settings, Boost | Ads):
-                self._placed.append(_Placed(self._rows(event, settings), settings))
+            elif isinstance(settings, Boost):
+                self._boosted.append(_Boosted(self._rows(event, settings), settings.places))
+            elif isinstance(settings, Ads):
+                chosen = self._rows(event, settings)
+                self._advertised.append(_Advertised(chosen, settings.place, settings.label))
             elif isinstance(settings, Remove):
                 self._removed |= self._rows(event, settings)
             elif isinstance(settings, Shift):
@@ -191,20 +199,18 @@ class FeedEvents:
         """
         kept = ~self._removed[items]
         items, scores, marks = items[kept], scores[kept], dict[int, str]()
-        for chosen, settings in self._placed:
-            if isinstance(settings, Boost):
-                first = chosen[items]
-                if settings.places is not None:
-                    first &= np.cumsum(first) <= settings.places
-                order = np.argsort(~first, kind="stable")
-                items, scores = items[order], scores[order]
+        for chosen, places in self._boosted:
+            first = chosen[items]
+            if places is not None:
+                first &= np.cumsum(first) <= places
+            order = np.argsort(~first, kind="stable")
+            items, scores = items[order], scores[order]
         ads: dict[int, int] = {}  # by row of `items`, the place; after the boosts, which move items
-        for chosen, settings in self._placed:
-            if isinstance(settings, Ads):
-                free = [row for row in np.flatnonzero(chosen[items]).tolist() if row not in ads]
-                for page, row in enumerate(free[: -(-wanted // page_size)]):
-                    ads[row] = page * page_size + min(settings.place, page_size) - 1
-                    marks[int(items[row])] = settings.label
+        for chosen, place, label in self._advertised:
+            free = [row for row in np.flatnonzero(chosen[items]).tolist() if row not in ads]
+            for page, row in enumerate(free[: -(-wanted // page_size)]):
+                ads[row] = page * page_size + min(place, page_size) - 1
+                marks[int(items[row])] = label
         rows = np.delete(np.arange(len(items)), [*ads]).tolist()
         for row, place in sorted(ads.items(), key=lambda ad: ad[1]):
             rows.insert(place, row)

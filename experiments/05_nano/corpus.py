@@ -17,7 +17,13 @@ from worlds import Rng, World
 
 from starec_agents.star import StarPrompts
 from starec_environments.datasets.synthetic_titles import occupation
-from starec_environments.signals import BAND_NAMES, SHOWN_TOGETHER, TITLE_LIMIT, together_value
+from starec_environments.signals import (
+    BAND_NAMES,
+    COMPARED_LAST,
+    SHOWN_TOGETHER,
+    TITLE_LIMIT,
+    together_value,
+)
 from starec_sim.answers import label, read_decision, read_prompt, read_summary
 from starec_sim.cards import card, quoted
 from starec_sim.policies.reasoner import ReasonerPolicy
@@ -39,8 +45,6 @@ HISTORY = 10
 
 MOST_TOGETHER = 20
 """The largest together count (`liked together with: N`) on a card of the corpus."""
-LAST = 5
-"""How many of the last items `often follows` compares; no count is larger."""
 
 PROMPTS = StarPrompts.read(None, HISTORY, WORDS)
 KEEPS = 24
@@ -130,7 +134,7 @@ class _GeneratedUser:
         if "together" in self.signals and liked and rng.random() < 0.5:
             count = min(int(rng.geometric(0.2)), MOST_TOGETHER)
             shown["liked together with"] = self._counted(count, liked)
-        met = [self.items[e.item].title for e in self.memory.history[-LAST:]]
+        met = [self.items[e.item].title for e in self.memory.history[-COMPARED_LAST:]]
         if "follows" in self.signals and met and rng.random() < 0.4:
             count = min(int(rng.geometric(0.5)), len(met))
             shown["often follows"] = self._counted(count, met)

@@ -10,7 +10,7 @@ from starec_sim.cards import card
 from starec_sim.runs.reader import Reader, RecordedTrial
 from starec_sim.runs.scan_rows import ScannedStep
 from starec_sim.runs.store import Texts
-from starec_sim.traces.edited_memory import MemoryEdit, memory_edits
+from starec_sim.traces.edited_memory import memory_edits
 from starec_sim.traces.scan_rules import (
     ContradictionRule,
     HyperActivityRule,
@@ -122,6 +122,15 @@ class _Streaks:
                 yield Seen(user, round, step, length, f"{length} {_STREAKS[self._rule.kind]}")
 
 
+def _edited_rounds(reader: Reader, trial: RecordedTrial) -> dict[int, list[int]]:
+    """Return the rounds, from 0, in which the schedule writes the summary of a user, by user."""
+    found: dict[int, list[int]] = {}
+    if edits := memory_edits(reader, trial):
+        for row, user in reader.users(trial):
+            found[row] = [edit.round for edit in edits if user.id in edit.summaries]
+    return found
+
+
 class _Contradictions:
     """Finds choices of which the summary that was shown says nothing but dislikes."""
 
@@ -130,8 +139,7 @@ class _Contradictions:
         self._texts = Texts(reader.db)
         self._items = list(reader.catalogue(trial))
         self._terms = [frozenset(card_terms(card(item))) for item in self._items]
-        self._edits = memory_edits(reader, trial)
-        self._users = dict(reader.users(trial)) if self._edits else {}
+        self._edited = _edited_rounds(reader, trial)
         self._rounds: dict[int, int] = {}
         """The round of the last step of each user."""
         self._summaries: dict[int, int] = {}
@@ -143,7 +151,7 @@ class _Contradictions:
         before = self._summaries.get(step.user)
         last = self._rounds.get(step.user, -1)
         self._summaries[step.user], self._rounds[step.user] = step.summary, step.round
-        if any(last < edit.round <= step.round for edit in self._edits_of(step.user)):
+        if any(last < round <= step.round for round in self._edited.get(step.user, ())):
             return  # the schedule wrote the summary that was shown
         if before is None or not (opinions := self._opinions_of(before)):
             return
@@ -152,9 +160,6 @@ class _Contradictions:
             if len(named) >= self._rule.attributes and not any(opinions[t] for t in named):
                 self._add(step, item, named)
                 return
-
-    def _edits_of(self, user: int) -> Iterator[MemoryEdit]:
-        return (edit for edit in self._edits if self._users[user].id in edit.summaries)
 
     def _add(self, step: ScannedStep, item: int, named: list[str]) -> None:
         seen = self._found.get(step.user)
