@@ -1,9 +1,11 @@
 # Every target sets itself up: a fresh clone needs nothing but Python 3.11 or later.
 PYTHON ?= python3
 BIN := .venv/bin
-# Folders of tests that `make test-quick` leaves out.
-WHOLE := end_to_end golden reported starec_environments/worlds \
-  $(addprefix starec_sim/,checks cli evaluation learning policies/engine policies/local traces workers)
+# Folders and files of tests that `make test-quick` leaves out.
+WHOLE := end_to_end golden reported \
+  $(addprefix starec_environments/,recommenders worlds test_real_data.py) \
+  $(addprefix starec_sim/,checks cli evaluation interop learning policies/engine policies/local population traces \
+  workers test_forks.py test_new_plugin.py test_plot.py test_sweeps.py)
 INSTALLED := .venv/.installed
 # One BLAS thread: results equal to the bit, and parallel test workers that do not fight.
 export OMP_NUM_THREADS ?= 1
@@ -38,9 +40,9 @@ check: lint types contracts spelling docs $(TESTS)
 test: $(INSTALLED)
 	@$(BIN)/pytest -n 2 --dist loadfile
 
-# The daily loop, about a minute: without the tests that are marked `slow`, and without the folders of tests that play
-# whole runs (commands, trainings, evaluations, worlds, checks of plug-ins, traces, worker processes), that load models
-# with torch, or that are of reported cases.
+# The daily loop, about a minute: without the tests that are marked `slow`, and without those that play whole runs
+# (commands, trainings, evaluations, worlds, checks of plug-ins, traces, worker processes, forks, sweeps), fit many
+# recommenders, load models with torch, or are of reported cases.
 test-quick: $(INSTALLED)
 	@$(BIN)/pytest -n 2 --dist loadfile -m "not slow" $(addprefix --ignore=tests/,$(WHOLE))
 
