@@ -53,12 +53,6 @@ class RunEvents:
     def baseline_finished(self, name: str, seconds: float) -> None:
         """Called after each baseline."""
 
-    def table_written(self, folder: Path) -> None:
-        """Called once `table.json` is written, before the manifest says that it is finished.
-
-        So a file that is written here is there for every finished evaluation.
-        """
-
     # Audits
 
     def audit_started(self, folder: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from starec_environments.datasets.paths import usual_folder
 from starec_sim import Evaluation, evaluate, progress_display
-from starec_sim.evaluation import read_policy, read_rows, render, write_table_files
+from starec_sim.evaluation import read_policy, read_rows, render
 from starec_sim.holdout import read_protocol
 
 POLICIES = [
@@ -43,7 +43,7 @@ def main() -> None:
             data = data | {"path": str(asked.cds or _cds())}
         start, cpu = time.perf_counter(), time.process_time()
         with progress_display("evaluation") as display:
-            folder, table = evaluate(
+            _, table = evaluate(
                 Evaluation(
                     name=f"table-{name}",
                     data=data,
@@ -53,13 +53,12 @@ def main() -> None:
                     runs_dir=asked.runs_dir,
                 ),
                 display,
+                into=HERE / "results" / name,
             )
         took = (
             f"{time.perf_counter() - start:.0f} s of wall time, "
             f"{time.process_time() - cpu:.0f} s of one core."
         )
-        write_table_files(table, folder)
-        write_table_files(table, HERE / "results" / name)
         render.put_into(HERE / "NOTES.md", name, f"{render.markdown(table)}\n{took}")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,7 +19,7 @@ from starec_sim.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from starec_sim.evaluation.audits import AuditReport, AuditSettings
+    from starec_sim.evaluation.audits import AuditSettings
 
 
 @dataclass(frozen=True)
@@ -85,27 +84,29 @@ def audit(options: AuditOptions) -> Answer:
     """
     from starec_sim.cli.audit_result import finish_audit
     from starec_sim.evaluation import audits
+    from starec_sim.evaluation.audits.folder import further_page
 
     settings, into = _settings(options), options.into
     if into is not None:
         into.mkdir(parents=True, exist_ok=True)  # before anything is asked
-    policy = _file_name(settings.policy)
     return finish_audit(
-        lambda events: audits.audit(settings, events, fresh=options.fresh),
-        None if into is None else lambda report: _place(report, into, options, policy),
+        lambda events: audits.audit(settings, events, fresh=options.fresh, into=into),
+        None if into is None else lambda report: further_page(report, settings, into),
         options.as_json,
     )
 
 
 def _settings(options: AuditOptions) -> AuditSettings:
     from starec_sim.evaluation import audits
+    from starec_sim.evaluation.audits.folder import file_name
     from starec_sim.evaluation.contenders import read_policy
     from starec_sim.holdout import read_protocol
     from starec_sim.settings import validate
 
     policy = read_policy(options.policy)
+    name = file_name(policy)
     values: dict[str, Any] = {
-        "name": f"audit-{_file_name(policy).encode('ascii', 'replace').decode().replace('?', '-')}",
+        "name": f"audit-{name.encode('ascii', 'replace').decode().replace('?', '-')}",
         "policy": policy,
         "data": read_data(options.data, options.changes),
         "protocol": read_protocol(options.protocol) if options.protocol is not None else None,
@@ -119,21 +120,3 @@ def _settings(options: AuditOptions) -> AuditSettings:
     if options.only is not None:
         values["only"] = tuple(name.strip() for name in options.only.split(",") if name.strip())
     return validate(audits.AuditSettings, values, "")
-
-
-def _place(report: AuditReport, into: Path, options: AuditOptions, policy: str) -> Path:
-    """Return where a further page goes, without the ending.
-
-    The name holds policy, dataset, users, audits and seed, so that other audits get other files.
-    """
-    only = [name.strip() for name in (options.only or "").split(",") if name.strip()]
-    dataset = str(report.about["dataset"])
-    asked = (policy, dataset, f"{options.users}users", *only, f"seed{options.seed}")
-    return into / "-".join(asked)
-
-
-def _file_name(policy: Mapping[str, Any]) -> str:
-    """Return a policy's label in characters that any file name can have."""
-    from starec_sim.evaluation.contenders import label
-
-    return "".join(c if c.isalnum() or c in "-._" else "-" for c in label(policy))

@@ -47,32 +47,23 @@ def finish_audit(
 
     Args:
         execute: Audits, and returns the folder and the report.
-        further: Returns a further place for the page and the JSON file, without the ending.
+        further: Returns the page in a further folder, if there is one.
         as_json: Whether to return the answer in place of printing it.
     """
+    from starec_sim.evaluation.audits.folder import PAGE
+
     progress = AuditProgress()
     with unfinished_errors(progress), bars():
         folder, report = execute(progress)
     with errors_after(folder):
-        return _show(folder, report, further, as_json)
+        page = folder / PAGE if further is None else further(report)
+        return _show(folder, report, page, as_json)
 
 
-def _show(
-    folder: Path,
-    report: AuditReport,
-    further: Callable[[AuditReport], Path] | None,
-    as_json: bool,
-) -> Answer:
+def _show(folder: Path, report: AuditReport, page: Path, as_json: bool) -> Answer:
     """Print the report of an audit, or return it as an answer."""
     from starec_sim.cli.ledger_view import print_failures_of
-    from starec_sim.evaluation.audits import folder as files
 
-    page = folder / files.PAGE
-    if further is not None:
-        copy = further(report)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        page = copy.with_name(f"{copy.name}.html")
-        files.write_report(report, copy.with_name(f"{copy.name}.json"), page)
     if as_json:
         return {
             **report.as_json(),

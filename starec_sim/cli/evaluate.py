@@ -105,9 +105,12 @@ def evaluate(options: EvaluateOptions) -> Answer:
     from starec_sim import evaluation as evaluations
 
     evaluation = _evaluation(options)
-    _check_output(evaluation, options)
+    if options.into is not None:
+        options.into.mkdir(parents=True, exist_ok=True)  # before anything is played
     return finish_evaluation(
-        lambda events: evaluations.evaluate(evaluation, events, fresh=options.fresh),
+        lambda events: evaluations.evaluate(
+            evaluation, events, fresh=options.fresh, into=options.into
+        ),
         options.against,
         options.into,
         options.as_json,
@@ -140,27 +143,9 @@ def _evaluation(options: EvaluateOptions) -> Evaluation:
         "concurrency": options.concurrency,
         "runs_dir": options.runs_dir,
         "budget": budget_changes(options.budget),
+        "against": options.against,
     }
     return validate(Evaluation, values, "")
-
-
-def _check_output(evaluation: Evaluation, options: EvaluateOptions) -> None:
-    """Check what is needed after the evaluation: the row to compare with and a further folder.
-
-    Raises:
-        RunError: No row has the name.
-        OSError: The folder cannot be made.
-    """
-    from starec_sim.evaluation.contenders import plan_contenders
-    from starec_sim.evaluation.table import no_such_row
-
-    if options.against is not None:
-        planned = plan_contenders(evaluation.rows, evaluation.policies, truth=True)
-        names = [contender.name for contender in planned]
-        if options.against not in names:
-            raise no_such_row(options.against, names)
-    if options.into is not None:
-        options.into.mkdir(parents=True, exist_ok=True)
 
 
 def finish_evaluation(
@@ -171,42 +156,22 @@ def finish_evaluation(
 ) -> Answer:
     """Run an evaluation with a live display, and print its table.
 
-    The files of the table are written before the evaluation is finished: the same command goes on
-    with one that was killed before that.
-
     Args:
         execute: Evaluates, and returns the folder and the table.
         against: The row that the others are compared with.
-        into: A further folder in which the table is written.
+        into: A further folder in which the table was written.
         as_json: Whether to return the answer in place of printing it.
     """
     from starec_sim.cli.evaluation_progress import EvaluationProgress
     from starec_sim.cli.unfinished import errors_after, unfinished_errors
+    from starec_sim.evaluation import TABLE_FILES
 
-    written: list[Path] = []
-    # Going on with an evaluation changes the working directory.
-    into = None if into is None else into.absolute()
-
-    def write_files(folder: Path) -> None:
-        written[:] = _write_files(folder, against, into)
-
-    progress = EvaluationProgress(write_files)
+    progress = EvaluationProgress()
     with unfinished_errors(progress), progress:
         folder, table = execute(progress)
     with errors_after(folder):
-        if not written:  # it was finished before
-            write_files(folder)
+        written = [(into or folder) / name for name in TABLE_FILES]
         return _show(folder, table, against, written, progress, as_json)
-
-
-def _write_files(folder: Path, against: str | None, into: Path | None) -> list[Path]:
-    """Write the table of an evaluation in all formats; return the files in the last folder."""
-    from starec_sim.evaluation.folder import read_finished_table
-    from starec_sim.evaluation.table_files import write_table_files
-
-    table = read_finished_table(folder)
-    written = write_table_files(table, folder, against)
-    return written if into is None else write_table_files(table, into, against)
 
 
 def _show(

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 
 from starec_sim.cli.run_progress import RunProgress
 
 
 class EvaluationProgress(RunProgress):
-    """Shows the progress of an evaluation on stderr.
-
-    Args:
-        write_files: Writes what else a finished evaluation must have, given its folder.
-    """
+    """Shows the progress of an evaluation on stderr."""
 
     kind = "evaluation"
 
-    def __init__(self, write_files: Callable[[Path], object] = lambda folder: None) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._write_files = write_files
         self._baselines = self._finished = 0
 
     def round_finished(self, round: int, metrics: Mapping[str, float]) -> None:
@@ -28,10 +22,6 @@ class EvaluationProgress(RunProgress):
             super().round_finished(round, metrics)
         else:  # agents without replays visit in the last round only
             self._progress.advance(self._task, 1)
-
-    def table_written(self, folder: Path) -> None:
-        """Write the further files."""
-        self._write_files(folder)
 
     def baselines_started(self, count: int) -> None:
         """Note the number of baselines."""

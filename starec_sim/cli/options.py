@@ -170,7 +170,9 @@ def read_data(data: str, changes: list[str] | None) -> dict[str, Any]:
         plugins.configure("datasets", spec, "data")
     except ConfigError as error:
         given = [f"--set {change}" for change in changes or ()]
-        hint = f"mend {' or '.join([data, *given])}" if error.hint == HINT else error.hint
+        has_settings = "," in data or Path(data).is_file() or not given
+        places = [*([data] if has_settings else []), *given]
+        hint = f"mend {' or '.join(places)}" if error.hint == HINT else error.hint
         raise ConfigError(error.message, hint=hint) from None
     return spec
 

@@ -73,9 +73,11 @@ def _finished(
         return finish_run(execute, as_json)
     if kind == "evaluation":
         from starec_sim.cli.evaluate import finish_evaluation
+        from starec_sim.evaluation.folder import read_settings
 
+        against = read_settings(folder).against
         return finish_evaluation(
-            lambda events: (folder, execute(events)), against=None, into=None, as_json=as_json
+            lambda events: (folder, execute(events)), against, into=None, as_json=as_json
         )
     if kind == "audit":
         from starec_sim.cli.audit_result import finish_audit

@@ -10,10 +10,11 @@ from starec_sim.evaluation.evaluate import evaluate, find_table, read_table, res
 from starec_sim.evaluation.folder import read_settings
 from starec_sim.evaluation.settings import Evaluation
 from starec_sim.evaluation.table import Table, TableRow, merge_tables
-from starec_sim.evaluation.table_files import write_table_files
+from starec_sim.evaluation.table_files import TABLE_FILES, write_table_files
 from starec_sim.metrics import PairedDifference
 
 __all__ = [
+    "TABLE_FILES",
     "ContenderSpec",
     "Evaluation",
     "PairedDifference",

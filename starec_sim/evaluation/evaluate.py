@@ -22,7 +22,8 @@ from starec_sim.evaluation.folder import read_settings
 from starec_sim.evaluation.results import read_agent_result
 from starec_sim.evaluation.settings import Evaluation
 from starec_sim.evaluation.settings_file import find_unfinished
-from starec_sim.evaluation.table import Table, TableRow, make_row
+from starec_sim.evaluation.table import Table, TableRow, make_row, no_such_row
+from starec_sim.evaluation.table_files import write_table_files
 from starec_sim.events import RunEvents
 from starec_sim.holdout import HoldOut
 from starec_sim.holdout.candidate_files import file_digest, read_candidates
@@ -36,7 +37,11 @@ from starec_sim.trials import Trials
 
 
 def evaluate(
-    evaluation: Evaluation, events: RunEvents | None = None, *, fresh: bool = False
+    evaluation: Evaluation,
+    events: RunEvents | None = None,
+    *,
+    fresh: bool = False,
+    into: Path | None = None,
 ) -> tuple[Path, Table]:
     """Evaluate contenders; an unfinished evaluation with the same settings is resumed.
 
@@ -44,6 +49,7 @@ def evaluate(
         evaluation: The settings.
         events: Is called at each event of the run.
         fresh: Whether to start a new evaluation even if there is an unfinished one.
+        into: A further folder in which the files of the table are written.
 
     Returns:
         The folder and the table.
@@ -65,9 +71,12 @@ def evaluate(
     begun = find_unfinished(evaluation, files.SETTINGS, read_settings)
     if begun is not None and not fresh:
         allowed = evaluation.budget.model_dump(exclude_unset=True)
-        return begun, resume(begun, events, budget=allowed)
+        against = evaluation.against
+        return begun, resume(begun, events, budget=allowed, against=against, into=into)
+    # The working directory changes when agents play.
+    into = None if into is None else into.absolute()
     with noted_code() as used:
-        prepared = _prepare(evaluation)
+        prepared = _prepare(evaluation, into)
         agents = experiment_of_agents(evaluation, prepared.contenders)
         trials = Trials(agents) if agents is not None else None
     config = config_text(agents) if agents is not None else ""
@@ -98,8 +107,10 @@ def resume(
     concurrency: int | None = None,
     budget: Mapping[str, float | None] | None = None,
     code: CodeRules = SAME_CODE,
+    against: str | None = None,
+    into: Path | None = None,
 ) -> Table:
-    """Resume an evaluation. The table of a finished one is read.
+    """Resume an evaluation. Of a finished one, the files of its table are written again.
 
     Args:
         folder: The folder of the evaluation.
@@ -107,6 +118,9 @@ def resume(
         concurrency: Visits in progress at once, if it should change.
         budget: Keys of the budget that change, see `starec_sim.runner.resume`.
         code: Which code of plug-ins may run.
+        against: The row that the files of the table compare with, if it should change.
+        into: A further folder for the files of the table. It is never that of the folder, which
+            somebody else may have made.
 
     Raises:
         RunError: The folder holds no evaluation, or one that began with other code or data.
@@ -114,8 +128,13 @@ def resume(
     """
     events = events or RunEvents()
     evaluation, manifest = read_settings(folder), read_manifest(folder)
+    into = None if into is None else into.absolute()
+    if against is not None:
+        evaluation = evaluation.model_copy(update={"against": against})
     if _has_finished_table(folder, manifest):
-        return files.read_finished_table(folder)
+        table = files.read_finished_table(folder)
+        _write_table_files(table, evaluation.against, folder, into)
+        return table
     agents = None
     if manifest.arms:
         agents = resumed_experiment(folder, manifest, concurrency=concurrency, budget=budget)
@@ -123,7 +142,7 @@ def resume(
         check_plugins(here, manifest, code)
         trials = Trials(agents) if agents is not None else None
         check_same_code(manifest, trials.prompts() if trials else {})
-        return _complete(here, _prepare(evaluation), trials, events)
+        return _complete(here, _prepare(evaluation, into), trials, events)
 
 
 def read_table(folder: Path) -> Table:
@@ -150,14 +169,15 @@ class _Prepared(NamedTuple):
     evaluation: Evaluation
     holdout: HoldOut
     contenders: list[Contender]
+    into: Path | None
 
 
-def _prepare(evaluation: Evaluation) -> _Prepared:
+def _prepare(evaluation: Evaluation, into: Path | None = None) -> _Prepared:
     """Load the dataset, draw or read the candidate lists, and list the contenders.
 
     Raises:
         ConfigError: There is no contender.
-        RunError: The file of candidate lists was changed.
+        RunError: The file of candidate lists was changed, or no row is called `against`.
     """
     lists = None
     dataset = load_dataset(evaluation.data)
@@ -175,7 +195,10 @@ def _prepare(evaluation: Evaluation) -> _Prepared:
             "there is no row to compute: all rows are of agents, and no policy was named",
             hint="name a policy, e.g. starec eval lexical",
         )
-    return _Prepared(evaluation, holdout, contenders)
+    names = [contender.name for contender in contenders]
+    if evaluation.against is not None and evaluation.against not in names:
+        raise no_such_row(evaluation.against, names)
+    return _Prepared(evaluation, holdout, contenders, into)
 
 
 def find_table(evaluation: Evaluation) -> Table | None:
@@ -219,14 +242,24 @@ def _complete(folder: Path, prepared: _Prepared, trials: Trials | None, events: 
             events.baseline_finished(contender.name, time.perf_counter() - start)
         table = _table(folder, prepared)
         files.write_table(folder, table)
-        events.table_written(folder)
+        _write_table_files(table, prepared.evaluation.against, folder, prepared.into)
         run.manifest.table = table.digest
     return table
 
 
+def _write_table_files(table: Table, against: str | None, folder: Path, into: Path | None) -> None:
+    """Write the table in all formats into the folder of the evaluation, and into the further one.
+
+    This happens before the evaluation is finished: one that is killed before it is resumed.
+    """
+    for place in (folder, into):
+        if place is not None:
+            write_table_files(table, place, against)
+
+
 def _table(folder: Path, prepared: _Prepared) -> Table:
     """Return the table of the contenders whose ranks are known."""
-    evaluation, holdout, contenders = prepared
+    evaluation, holdout, contenders, _ = prepared
     rows: list[TableRow] = []
     unfinished: list[str] = []
     digest = hashlib.sha256(holdout.digest.encode())

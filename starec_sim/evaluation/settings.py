@@ -16,6 +16,15 @@ from starec_sim.plugins import Spec
 from starec_sim.policies.settings import Budget
 from starec_sim.settings import Settings
 
+_NOT_OF_THE_TABLE = {
+    "name",
+    "candidates",  # their digest is
+    "concurrency",
+    "runs_dir",
+    "budget",
+    "against",
+}
+
 
 class Evaluation(Settings):
     """The settings of an evaluation: data, protocol, policies, contenders and seed."""
@@ -37,6 +46,8 @@ class Evaluation(Settings):
     runs_dir: Path = Path("runs")
     budget: Budget = Budget()
     """What the agents may spend; `resume` can change it."""
+    against: str | None = None
+    """The row that the files of the table compare the others with; by default the first agent."""
 
     @model_validator(mode="after")
     def _hash_candidates(self) -> Self:
@@ -47,7 +58,5 @@ class Evaluation(Settings):
     @property
     def key(self) -> str:
         """SHA-256 of the settings that determine the table."""
-        values = self.model_dump(
-            mode="json", exclude={"concurrency", "runs_dir", "name", "candidates", "budget"}
-        )
+        values = self.model_dump(mode="json", exclude=_NOT_OF_THE_TABLE)
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

@@ -9,9 +9,11 @@ from starec_sim.evaluation.plot import plot_table
 from starec_sim.evaluation.table import Table
 from starec_sim.runs.atomic_file import write_atomically
 
+TABLE_FILES = ("table.md", "table.csv", "table.tex", "table.png")
 
-def write_table_files(table: Table, folder: Path, against: str | None = None) -> list[Path]:
-    """Write a table in all formats into a folder, and return the files.
+
+def write_table_files(table: Table, folder: Path, against: str | None = None) -> None:
+    """Write a table in all formats into a folder: `TABLE_FILES`.
 
     Args:
         table: The table.
@@ -21,13 +23,13 @@ def write_table_files(table: Table, folder: Path, against: str | None = None) ->
     Raises:
         RunError: There is no such row.
     """
-    texts = {
-        "table.md": render.markdown(table, against),
-        "table.csv": render.comma_separated(table),
-        "table.tex": render.latex(table),
-    }
+    texts = (
+        render.markdown(table, against),
+        render.comma_separated(table),
+        render.latex(table),
+    )
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in texts.items():
+    *names, plot = TABLE_FILES
+    for name, text in zip(names, texts, strict=True):
         write_atomically(folder / name, text)
-    plot_table(table, folder / "table.png")
-    return [folder / name for name in (*texts, "table.png")]
+    plot_table(table, folder / plot)

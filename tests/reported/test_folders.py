@@ -385,6 +385,40 @@ def test_an_evaluation_killed_while_its_table_is_written_is_finished_by_the_same
     assert read_run(folder).manifest.status == "finished"
 
 
+def test_an_audit_killed_while_its_copy_is_written_is_finished_by_the_same_command(
+    starec, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    data = ("--data", "synthetic,users=20,items=100", "--users", "4", "--only", "leak")
+    audit = ("audit", "lexical", *data, "--into", "out")
+
+    def start():
+        from starec_sim.evaluation.audits import folder
+
+        monkeypatch.setattr(folder, "write_copy", lambda *arguments: kill_self())
+        starec(*audit)
+
+    assert wait(fork(start)) == -9
+    assert starec(*audit)[0] == 0
+    (run,) = Path("runs").iterdir()
+    assert read_run(run).manifest.status == "finished"
+    (page,) = Path("out").glob("*.html")
+    assert page.read_bytes() == (run / "audit.html").read_bytes()
+
+
+def test_a_resumed_evaluation_compares_with_the_row_that_it_began_with(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = Evaluation(
+        data={"use": "synthetic", "users": 20, "items": 100},
+        rows=[{"name": name, "recommender": name} for name in ("random", "popularity")],
+        against="popularity",
+    )
+    folder, _ = evaluation.evaluate(settings)
+    (folder / "table.md").unlink()
+    resume(folder)
+    assert "against popularity" in (folder / "table.md").read_text()
+
+
 def test_a_run_killed_while_its_record_is_closed_leaves_no_half_manifest(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 

@@ -47,7 +47,11 @@ from starec_sim.settings import validate
 
 
 def audit(
-    settings: AuditSettings, events: RunEvents | None = None, *, fresh: bool = False
+    settings: AuditSettings,
+    events: RunEvents | None = None,
+    *,
+    fresh: bool = False,
+    into: Path | None = None,
 ) -> tuple[Path, AuditReport]:
     """Audit a policy; an unfinished audit with the same settings is resumed.
 
@@ -55,6 +59,7 @@ def audit(
         settings: What is audited, and how.
         events: Is told what happens.
         fresh: Whether to start a new audit even if there is an unfinished one.
+        into: A further folder for the report.
 
     Returns:
         The folder and the report.
@@ -66,9 +71,9 @@ def audit(
     events = events or RunEvents()
     begun = find_unfinished(settings, files.SETTINGS, files.read_settings)
     if begun is not None and not fresh:
-        return begun, resume(begun, events, concurrency=settings.concurrency)
+        return begun, resume(begun, events, concurrency=settings.concurrency, into=into)
     with noted_code() as used:
-        prepared = _prepare(settings)
+        prepared = _prepare(settings, into)
     manifest = new_manifest(
         "audit",
         settings.name,
@@ -94,8 +99,9 @@ def resume(
     concurrency: int | None = None,
     budget: Mapping[str, float | None] | None = None,
     code: CodeRules = SAME_CODE,
+    into: Path | None = None,
 ) -> AuditReport:
-    """Resume an audit; the report of a finished one is read.
+    """Resume an audit. The report of a finished one is read, and written into the further folder.
 
     Args:
         folder: The audit.
@@ -103,6 +109,7 @@ def resume(
         concurrency: Questions in progress at once, if it should change.
         budget: Keys of the budget that change; None is no limit.
         code: Which code of plug-ins may run.
+        into: A further folder for the report.
 
     Raises:
         RunError: The folder holds no audit, or one that other code or data began.
@@ -110,13 +117,17 @@ def resume(
     """
     settings, manifest = files.read_settings(folder), read_manifest(folder)
     if manifest.status == "finished":
-        return files.read_report(folder)
+        report = files.read_report(folder)
+        if into is not None:
+            files.write_copy(report, settings, into)
+        return report
+    into = None if into is None else into.absolute()
     if concurrency is not None:
         settings = settings.model_copy(update={"concurrency": concurrency})
     allowed = validate(Budget, {**manifest.budget, **(budget or {})}, "budget")
     with run_folder.where_it_started(folder, manifest) as here, code_of(here, manifest, code):
         check_plugins(here, manifest, code)
-        prepared = _prepare(settings)
+        prepared = _prepare(settings, into)
         check_same_code(manifest, prepared.prompts())
         # Of all errors, only calls that failed end an audit so.
         again = manifest.status == "failed" and (manifest.problem or "").startswith("PolicyError:")
@@ -136,6 +147,8 @@ class _Prepared:
     environment: Environment
     """In which the histories are replayed."""
     policy: AuditedPolicy
+    into: Path | None
+    """A further folder for the report."""
 
     def prompts(self) -> dict[str, dict[str, str]]:
         """Return the SHA-256 of every prompt template, by wording and name."""
@@ -148,7 +161,7 @@ class _Prepared:
             yield from agent.prompts().values()
 
 
-def _prepare(settings: AuditSettings) -> _Prepared:
+def _prepare(settings: AuditSettings, into: Path | None) -> _Prepared:
     """Build everything. What is wrong is found out here, before there is a folder."""
     audits = _chosen(settings.only)
     agent = build_agent(settings.agent)
@@ -163,7 +176,9 @@ def _prepare(settings: AuditSettings) -> _Prepared:
     holdout = HoldOut(protocol, dataset, settings.seed)
     spec = {"use": environment_name(), "protocol": protocol.model_dump(mode="json")}
     environment = build_environment(spec, dataset, settings.seed)
-    return _Prepared(settings, audits, agents, dataset, protocol, holdout, environment, policy)
+    return _Prepared(
+        settings, audits, agents, dataset, protocol, holdout, environment, policy, into
+    )
 
 
 def default_protocol(dataset: Dataset) -> str:
@@ -222,6 +237,8 @@ def _complete(
             about |= {"refused": len(lost), "refusal": lost[0]}
         report = AuditReport(about, results)
         files.write_report(report, folder / files.REPORT, folder / files.PAGE)
+        if prepared.into is not None:
+            files.write_copy(report, settings, prepared.into)
         run.manifest.digest, run.manifest.counts = record.digest, queries.counts(run.store.db)
     return report
 

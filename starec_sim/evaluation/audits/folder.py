@@ -12,8 +12,11 @@ from typing import Any
 
 from starec_sim.evaluation import settings_file
 from starec_sim.evaluation.audits.page import render_page
+from starec_sim.evaluation.audits.registry import NAMES
 from starec_sim.evaluation.audits.report import AuditReport
 from starec_sim.evaluation.audits.settings import AuditSettings
+from starec_sim.evaluation.contenders import label
+from starec_sim.plugins import Spec
 from starec_sim.runs.atomic_file import write_atomically
 from starec_sim.runs.record_errors import readable_errors
 from starec_sim.runs.regular_file import read_bytes
@@ -43,6 +46,29 @@ def write_report(report: AuditReport, json_file: Path, page: Path) -> dict[str, 
     write_atomically(page, render_page(report))
     write_atomically(json_file, json.dumps(answer, indent=1, allow_nan=True) + "\n")
     return answer
+
+
+def write_copy(report: AuditReport, settings: AuditSettings, into: Path) -> None:
+    """Write the report into a further folder too."""
+    page = further_page(report, settings, into)
+    page.parent.mkdir(parents=True, exist_ok=True)
+    write_report(report, page.with_name(f"{page.stem}.json"), page)
+
+
+def further_page(report: AuditReport, settings: AuditSettings, into: Path) -> Path:
+    """Return where the page is in a further folder.
+
+    The name holds policy, dataset, users, audits and seed, so that other audits get other files.
+    """
+    only = () if settings.only == NAMES else settings.only
+    dataset, users, seed = report.about["dataset"], settings.users, settings.seed
+    asked = (file_name(settings.policy), str(dataset), f"{users}users", *only, f"seed{seed}")
+    return into / f"{'-'.join(asked)}.html"
+
+
+def file_name(policy: Spec) -> str:
+    """Return a policy's label in characters that any file name can have."""
+    return "".join(c if c.isalnum() or c in "-._" else "-" for c in label(policy))
 
 
 def read_report(folder: Path) -> AuditReport:
