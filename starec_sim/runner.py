@@ -36,7 +36,11 @@ class RunResult(NamedTuple):
 
     folder: Path
     digest: str
-    """The same for the same experiment, seed, data and versions, for any concurrency or resume."""
+    """The same for the same experiment, seed, data and versions, also after a resume.
+
+    Neither concurrency nor executor matters, but for a local model: it rounds differently in
+    batches of another size, which seldom changes an answer.
+    """
     report: RunReport
     ledger: Ledger
     replayed: str | None = None

@@ -80,11 +80,11 @@ class VisitRules(NamedTuple):
     """How the visits of a round are played."""
 
     concurrency: int = 64
-    """Visits in progress at once. It changes the speed, never a result."""
+    """Visits in progress at once. It changes the speed, and the batches of a local model."""
     skip_failed: bool = False
     """Whether a visit in which a plug-in fails is left out; otherwise it ends the run."""
     executor: Executor | None = None
-    """Plays the visits; one invocation for each user when None. It changes no result either."""
+    """Plays the visits; one invocation for each user when None. It changes the same."""
     calibration: Calibration | None = None
     """Plays some visits a second time, which changes nothing but what is measured."""
 

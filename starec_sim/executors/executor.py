@@ -31,7 +31,7 @@ class RoundToPlay:
     finished: Callable[[Visit], Visit]
     """Called once with each visit when it is finished; returns the parts that are kept."""
     concurrency: int = 64
-    """Visits in progress at once. It changes the speed, never a result."""
+    """Visits in progress at once. It changes the speed, and the batches of a local model."""
     skip_failed: bool = False
     """Whether a visit in which a plug-in fails is left out; otherwise it ends the run."""
 

@@ -10,7 +10,11 @@ from starec_sim.settings import Settings
 
 
 class ExecutorSettings(Settings):
-    """How the visits of a round are played. It changes the speed, never a result."""
+    """How the visits of a round are played.
+
+    It changes the speed, and no result but that of a local model: it rounds differently in batches
+    of another size, which seldom changes an answer.
+    """
 
     use: Literal["per_user", "cohort", "processes", "ray"] = "per_user"
     """`per_user` plays each visit as one invocation of the agent's graph. `cohort` plays the visits

@@ -1,10 +1,10 @@
 """Record one trial: turns soon after they are answered, everything else once a round.
 
 A round is one transaction: after a crash, all of it is stored or nothing. Answers of models are
-expensive, so turns are committed while the round is still running. If the round is played again
-after a crash, these turns are reused and no model is asked twice. Failed turns are the exception:
-they, and the later turns of the same visit, are committed with their round. So a resume asks them
-again.
+expensive, so with `record: everything` turns are committed while the round is still running, at the
+latest a second or 64 turns after the answer. If the round is played again after a crash, these
+turns are reused. Failed turns are the exception: they, and the later turns of the same visit, are
+committed with their round. So a resume asks them again.
 """
 
 from __future__ import annotations

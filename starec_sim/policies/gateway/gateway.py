@@ -31,7 +31,7 @@ class Gateway:
     Args:
         policies: The policy of each node.
         streams: Keyed randomness: the seeds of calls.
-        turns: Keeps every turn at once, so that a run that was killed asks nothing twice.
+        turns: Keeps turns while a round is played, so that a run that was killed asks few twice.
         arm: The arm of the experiment.
         resources: What this gateway shares with the others of its run.
         recording: The recorded turns of a trial; they are given, and no model is asked.
