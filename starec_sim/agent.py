@@ -231,6 +231,15 @@ class DrawnAgent(Protocol):
         ...
 
 
+def first_memory(environment: Environment, agent: Agent, user: int) -> Memory:
+    """Return the memory of a user before her first visit: her history before the simulation."""
+    return Memory(environment.history(user)[-agent.history_limit :])
+
+
+MAX_PAGES = 1_000
+"""Pages of one visit after which an environment that never ends it is stopped."""
+
+
 def endless_visit(call: Call, pages: int) -> ContractError:
     """Return the error of a visit that the environment does not end."""
     return ContractError(

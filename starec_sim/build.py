@@ -15,7 +15,7 @@ from langchain_core.language_models.chat_models import BaseChatModel
 from pydantic import ValidationError
 
 from starec_sim import plugins
-from starec_sim.agent import Agent
+from starec_sim.agent import Agent, first_memory
 from starec_sim.boundary import checked_agent
 from starec_sim.cards import card
 from starec_sim.data_specs import data_spec
@@ -214,8 +214,8 @@ def edited_memories(
                 hint="name users by their ids, as `starec show` does",
             )
         row = rows[user]
-        known = environment.history(row)[-agent.history_limit :]
-        edited[row] = replace(memories.get(row) or Memory(known), summary=summary)
+        memory = memories.get(row) or first_memory(environment, agent, row)
+        edited[row] = replace(memory, summary=summary)
     return edited
 
 

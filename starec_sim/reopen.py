@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from starec_sim.agent import Agent, Call, Policies
+from starec_sim.agent import Agent, Call, Policies, first_memory
 from starec_sim.build import Builder, apply_events, edited_memories
 from starec_sim.environment import Environment
 from starec_sim.errors import RunError
@@ -28,6 +28,7 @@ from starec_sim.runs.manifest import read_manifest
 from starec_sim.runs.reader import Reader, RecordedTrial
 from starec_sim.runs.record_errors import readable_errors
 from starec_sim.runs.trial_state import load_state
+from starec_sim.simulation import keep_memories
 from starec_sim.types import CallKey, ExpectedAnswer, Memory, Messages, Node, Step, Turn, Visit
 
 
@@ -78,7 +79,7 @@ class ReopenedRound:
 
     def memory(self, user: int) -> Memory:
         """Return what a user remembers at the beginning of the round."""
-        return self.memories.get(user) or _first_memory(self.environment, self.agent, user)
+        return self.memories.get(user) or first_memory(self.environment, self.agent, user)
 
 
 class RecordedFirst:
@@ -110,7 +111,7 @@ class RecordedFirst:
         """Return the recorded turn of this question, or ask."""
         turn = self._turns.get(key)
         if turn is not None and turn.messages == messages:
-            return replace(turn, error="", source="replay", tries=0, cost_usd=None)
+            return turn.replayed()
         return await self._policies.ask(key, messages, schema, expected)
 
 
@@ -228,10 +229,7 @@ class _History:
             # Notes of agents about items are on record for the end of the run only.
             visits = self._played(number) if end.notes else self._recorded(number)
             self.environment.end_round(visits)
-            for visit in visits:
-                self.memories[visit.user] = visit.steps[-1].memory
-                for step in visit.steps:
-                    self.notes.update(step.notes)
+            keep_memories(visits, self.memories, self.notes)
         self._change(round)
         return f"the recorded decisions of rounds 1 to {round}, replayed"
 
@@ -281,7 +279,7 @@ class _History:
         return run_coroutine(play())
 
     def _memory(self, user: int) -> Memory:
-        return self.memories.get(user) or _first_memory(self.environment, self.agent, user)
+        return self.memories.get(user) or first_memory(self.environment, self.agent, user)
 
 
 class _NothingElse:
@@ -304,10 +302,6 @@ class _NothingElse:
             f"the question at {key} is not on record",
             hint="open the run with the prompts, data and version that it was made with",
         )
-
-
-def _first_memory(environment: Environment, agent: Agent, user: int) -> Memory:
-    return Memory(environment.history(user)[-agent.history_limit :])
 
 
 def _arm(folder: Path, name: str) -> Arm:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 from numpy.typing import NDArray
 
-from starec_sim.agent import Agent, Call, NamedPolicies, Policies
+from starec_sim.agent import Agent, Call, NamedPolicies, Policies, first_memory
 from starec_sim.boundary import checked_agent, checked_environment, watched_calls
 from starec_sim.environment import Environment
 from starec_sim.errors import ContractWarning, StarecError
@@ -190,10 +190,7 @@ class Simulation:
         )
 
     def _call(self, user: int) -> Call:
-        # Before her first visit, a user remembers only her history before the simulation.
-        memory = self._memories.get(user) or Memory(
-            self._environment.history(user)[-self._agent.history_limit :]
-        )
+        memory = self._memories.get(user) or first_memory(self._environment, self._agent, user)
         person = self._environment.users[user]
         return Call(
             user,
@@ -240,11 +237,7 @@ class Simulation:
             facts,
             environment.items,
         )
-        for visit in visits:
-            self._memories[visit.user] = visit.steps[-1].memory
-            # Of several notes about one item in a round, the last in order of user is kept.
-            for step in visit.steps:
-                self._notes.update(step.notes)
+        keep_memories(visits, self._memories, self._notes)
         self.rounds += 1
         self._events.round_finished(played.round, measured.round)
 
@@ -254,6 +247,19 @@ class Simulation:
             self._environment.slate_facts(visit.user, visit.steps[:number], step.observation)
             for number, step in enumerate(visit.steps)
         ]
+
+
+def keep_memories(
+    visits: Sequence[Visit], memories: dict[int, Memory], notes: dict[int, str]
+) -> None:
+    """Put what users of a round remember, and their notes about items, in the place of the old.
+
+    Of several notes about one item, the last in order of user is kept.
+    """
+    for visit in visits:
+        memories[visit.user] = visit.steps[-1].memory
+        for step in visit.steps:
+            notes.update(step.notes)
 
 
 def _tell_left_out(errors: Sequence[StarecError], played: int) -> None:

@@ -7,7 +7,7 @@ Users and items are rows (integers from 0) everywhere in the code. Their ids in 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from starec_sim.tasks import SKIP, Act, Task
@@ -324,6 +324,10 @@ class Turn:
     """None if the policy has no price in the configuration."""
     ending: Ending = ""
     """As the endpoint reports it; empty for an answer that is whole, as far as is known."""
+
+    def replayed(self) -> Turn:
+        """Return the turn as one that a replay gives again: no call was made for it."""
+        return replace(self, error="", source="replay", tries=0, cost_usd=None)
 
 
 class Recalled(NamedTuple):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from starec_sim.agent import Call
+from starec_sim.agent import Call, first_memory
 from starec_sim.boundary import CheckedAgent, CheckedEnvironment
 from starec_sim.boundary.values import value_text
 from starec_sim.checks.small_world import SmallWorld
@@ -97,8 +97,7 @@ class AgentPlay:
         self, world: CheckedEnvironment, user: int, round: int, memories: dict[int, Memory]
     ) -> Call:
         """Return the call of a visit."""
-        limit = self.checked.history_limit
-        memory = memories.get(user) or Memory(world.history(user)[-limit:])
+        memory = memories.get(user) or first_memory(world, self.checked, user)
         return Call(user, round, world.users[user], memory, world, self.policies)
 
     def place(self, call: Call, task: Task) -> CallPlace:

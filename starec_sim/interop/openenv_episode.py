@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from starec_sim import plugins
-from starec_sim.agent import Call
+from starec_sim.agent import Call, first_memory
 from starec_sim.build import Builder, of_one_kind
 from starec_sim.environment import Environment, NamedRewards
 from starec_sim.errors import ConfigError, StarecError, did_you_mean
@@ -104,7 +104,7 @@ class UserSource:
             raise ConfigError(f'there is no user "{user}"; {did_you_mean(user, ids)}')
         exchange.user = row
         gateway = Gateway(self._policies, Streams(seed), NoStore(), self.arm.name, self._resources)
-        memory = Memory(environment.history(row)[-self.agent.history_limit :])
+        memory = first_memory(environment, self.agent, row)
         first = Call(row, 0, environment.users[row], memory, environment, gateway)
         return UserEpisode(self, seed, exchange, first)
 

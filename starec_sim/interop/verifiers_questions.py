@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
-from starec_sim.agent import Call, OpenAgent
+from starec_sim.agent import Call, OpenAgent, first_memory
 from starec_sim.build import Builder, of_one_kind
 from starec_sim.environment import Environment, NamedRewards
 from starec_sim.errors import ConfigError, did_you_mean
@@ -19,7 +19,7 @@ from starec_sim.learning.rewards import AnswerOutcome, Rewards, check_names, cou
 from starec_sim.policies.gateway import Gateway
 from starec_sim.policies.gateway.turn_store import NoStore
 from starec_sim.rng import Streams
-from starec_sim.types import Memory, Messages
+from starec_sim.types import Messages
 
 
 class QuestionSource(NamedTuple):
@@ -118,7 +118,7 @@ class UserQuestions:
                 f'no user "{user}" visits in the first round; {did_you_mean(user, self._rows)}'
             )
         row = self._rows[user]
-        memory = Memory(self._environment.history(row)[-self._agent.history_limit :])
+        memory = first_memory(self._environment, self._agent, row)
         person = self._environment.users[row]
         return Call(row, 0, person, memory, self._environment, self._gateway)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from starec_sim.agent import Call, UnaskedPolicies
+from starec_sim.agent import Call, UnaskedPolicies, first_memory
 from starec_sim.build import Builder
 from starec_sim.experiment import Experiment
 from starec_sim.learning.checkpoints import KEPT
@@ -21,7 +21,6 @@ from starec_sim.learning.model_size import GIB, learner_gib, shape_of
 from starec_sim.learning.models import resolve_dtype
 from starec_sim.learning.sft import read_samples
 from starec_sim.learning.split import UserSplit
-from starec_sim.types import Memory
 
 _USERS_COUNTED = 20
 """Users whose questions are counted in tokens."""
@@ -172,7 +171,7 @@ def _question_tokens(split: UserSplit, experiment: Experiment, model: str) -> tu
     lengths = []
     tokenizer, counted = _tokenizer(model)
     for user in list(environment.begin_round(0))[:_USERS_COUNTED]:
-        memory = Memory(environment.history(user)[-split.agent.history_limit :])
+        memory = first_memory(environment, split.agent, user)
         call = Call(
             user,
             0,

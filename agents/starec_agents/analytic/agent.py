@@ -19,7 +19,7 @@ from pydantic import Field
 from starec_agents.analytic.acts import actions_on, doable
 from starec_agents.analytic.choice import ChoiceSettings, order
 from starec_agents.analytic.taste import Attributes, learned_worth, padded, satiation
-from starec_sim.agent import Call, endless_visit
+from starec_sim.agent import MAX_PAGES, Call, endless_visit
 from starec_sim.environment import SlateFacts
 from starec_sim.errors import ConfigError
 from starec_sim.rng import Streams
@@ -35,8 +35,6 @@ from starec_sim.types import (
     Visit,
 )
 
-MAX_PAGES = 1_000
-"""Pages of one visit after which an environment that never ends it is stopped."""
 _LEARNED = "set agent.worth: learned, or use the environment `feed`"
 _NEVER = Verdict(False, "never")
 

@@ -18,14 +18,12 @@ from starec_agents.base.cohort import (
 )
 from starec_agents.base.graph import Context, GraphPlan, State, compile_graph
 from starec_agents.base.prompting import Prompts
-from starec_sim.agent import Call, endless_visit
+from starec_sim.agent import MAX_PAGES, Call, endless_visit
 from starec_sim.answers import read_decision
 from starec_sim.types import Decision, Messages, Observation, Visit
 
 SUPERSTEPS_A_PAGE = 6
 """Steps of LangGraph for one page of a visit."""
-MAX_PAGES = 1_000
-"""Pages of one visit after which an environment that never ends it is stopped."""
 _MOST_SUPERSTEPS = 100 * MAX_PAGES
 """Of a cohort: no visit comes so far, because each ends after `MAX_PAGES` pages."""
 _TAGS = ("run", "arm", "seed")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from starec_agents.base import GraphAgent
 from starec_agents.studio.panel import StudioPanel, spec
-from starec_sim.agent import Call
+from starec_sim.agent import Call, first_memory
 from starec_sim.boundary import checked_agent
 from starec_sim.build import build_agent, build_environment, build_policy, load_dataset
 from starec_sim.environment import Environment
@@ -19,7 +19,6 @@ from starec_sim.policies.gateway.turn_store import NoStore
 from starec_sim.reopen import ReopenedRound, reopen
 from starec_sim.rng import Streams
 from starec_sim.runs import folder as run_folder
-from starec_sim.types import Memory
 
 SEED = 0
 
@@ -100,7 +99,7 @@ def _new(agent_name: str, start: Start, panel: StudioPanel) -> Opening:
     environment = _environment(panel.dataset, panel.environment, start.round - 1)
     user = _row(start.user, environment)
     agent = _agent(agent_name)
-    memory = Memory(environment.history(user)[-agent.history_limit :])
+    memory = first_memory(environment, agent, user)
     policies = _gateway(panel.policy or "lexical", SEED)
     person = environment.users[user]
     call = Call(user, start.round - 1, person, memory, environment, policies)

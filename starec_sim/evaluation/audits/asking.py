@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from starec_sim.agent import Agent, Call, Policies
+from starec_sim.agent import Agent, Call, Policies, first_memory
 from starec_sim.environment import Environment
 from starec_sim.evaluation.audits.audit_record import AuditRecord
 from starec_sim.evaluation.audits.panel import Panel
@@ -57,7 +57,7 @@ async def replay_history(
         PolicyError: Calls failed, and were not refused. Their round is not committed.
     """
     users = range(len(environment.users))
-    memories = [[Memory(environment.history(user)[-agent.history_limit :])] for user in users]
+    memories = [[first_memory(environment, agent, user)] for user in users]
     start = TrialState(0, "", {}, {}, None)
     simulation = Simulation(
         agent, environment, policies, record, start, visit_rules=VisitRules(concurrency)

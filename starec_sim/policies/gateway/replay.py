@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, Protocol
 
 from langchain_core.language_models.chat_models import BaseChatModel
@@ -56,7 +55,7 @@ def replayed_turn(recording: RecordedTurns, key: CallKey, messages: Messages) ->
     """
     turn = recording.answer(key, messages)
     if turn is not None:
-        return replace(turn, error="", source="replay", tries=0, cost_usd=None)
+        return turn.replayed()
     near = recording.nearest(key)
     same_key = near is not None and near[0] == key
     problem = (
