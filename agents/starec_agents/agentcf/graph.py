@@ -23,7 +23,7 @@ follows from what is recorded.
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -38,7 +38,8 @@ from starec_agents.base import (
     GraphPlan,
     State,
     Update,
-    ask_and_repair,
+    ask_for_decision,
+    ask_for_text,
     compile_graph,
     end_step,
     fast,
@@ -46,8 +47,7 @@ from starec_agents.base import (
     respond,
 )
 from starec_agents.base.prompting import only_rankings
-from starec_sim.answers import Findings, Form, read_decision, read_summary
-from starec_sim.answers.tags import DESCRIPTION, PREFERENCES
+from starec_sim.answers.tags import DESCRIPTION
 from starec_sim.tasks import RANKING
 from starec_sim.types import Observation, Step, Verdict
 
@@ -117,15 +117,10 @@ async def choose(
     """Forward: say which item of the pair she would choose."""
     context, target = runtime.context, state["feedback"].target
     form, pair = form_of(context.call, "fast"), _pair(context, state)
-
-    def read(answer: str) -> tuple[bool, Findings]:
-        decision, findings = read_decision(answer, pair, form)
-        return decision.read == len(pair.slate) and decision.ranking[0] == target, findings
-
     messages = context.prompts.choose(context.call, state["summary"], pair, form)
     asked = Asked("fast", "choose", messages, len(pair.slate))
-    readings, turns = await ask_and_repair(context, state, asked, read)
-    right = readings[-1]
+    decision, turns = await ask_for_decision(context, state, asked, pair)
+    right = decision.read == len(pair.slate) and decision.ranking[0] == target
     update: Update = {"right": right, "turns": turns}
     if not state["done"]:
         outcome = "right" if right else "wrong"
@@ -146,11 +141,10 @@ async def rewrite_user(state: CFState, runtime: Runtime[CFContext]) -> Update:
     messages = context.prompts.rewrite_user(
         context.call, state["summary"], cards, state["right"], chosen, form
     )
-    read = _reader(PREFERENCES, context.prompts.summary_words, form)
     asked = Asked("slow", "reflect", messages, words=context.prompts.summary_words)
-    readings, turns = await ask_and_repair(context, state, asked, read)
+    written, turns = await ask_for_text(context, state, asked)
     # An answer without a summary changes nothing in memory; the turn's error says so.
-    return {"summary": readings[-1] or state["summary"], "turns": turns}
+    return {"summary": written or state["summary"], "turns": turns}
 
 
 async def rewrite_item(
@@ -165,11 +159,10 @@ async def rewrite_item(
     messages = context.prompts.rewrite_item(
         context.call, state["summary"], card, note, state["right"], form
     )
-    read = _reader(DESCRIPTION, DESCRIPTION_WORDS, form)
     asked = Asked("slow", "describe", messages, words=DESCRIPTION_WORDS)
-    readings, turns = await ask_and_repair(context, state, asked, read)
+    written, turns = await ask_for_text(context, state, asked, DESCRIPTION)
     update: Update = {"turns": turns, "done": state["done"] + 1}
-    if written := readings[-1]:
+    if written:
         update["notes"] = {**state["notes"], target: written}
     over = update["done"] == context.rounds or (state["right"] and state["done"] > 0)
     return Command(update=update, goto="remember" if over else "choose")
@@ -213,7 +206,3 @@ def _notes(
     """Return the note of each item: the user's own, latest first, before those of others."""
     hers = [own, *(step.notes for step in reversed(steps))]
     return ChainMap(*map(dict, (*hers, context.call.notes)))
-
-
-def _reader(part: str, words: int, form: Form) -> Callable[[str], tuple[str | None, Findings]]:
-    return lambda answer: read_summary(answer, words, form, part)

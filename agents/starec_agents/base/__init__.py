@@ -6,7 +6,13 @@ built on these and do not import each other.
 """
 
 from starec_agents.base.agent import GraphAgent
-from starec_agents.base.asking import Asked, ask_and_repair, form_of
+from starec_agents.base.asking import (
+    Asked,
+    ask_and_repair,
+    ask_for_decision,
+    ask_for_text,
+    form_of,
+)
 from starec_agents.base.graph import (
     Context,
     Graph,
@@ -30,6 +36,8 @@ __all__ = [
     "State",
     "Update",
     "ask_and_repair",
+    "ask_for_decision",
+    "ask_for_text",
     "compile_graph",
     "end_step",
     "fast",

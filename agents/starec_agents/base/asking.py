@@ -11,9 +11,10 @@ from langgraph.config import get_stream_writer
 
 from starec_agents.base.graph import Context, State
 from starec_sim.agent import Call
-from starec_sim.answers import Findings, Form, ending_note
+from starec_sim.answers import Findings, Form, ending_note, read_decision, read_summary
+from starec_sim.answers.tags import PREFERENCES
 from starec_sim.tasks import Task
-from starec_sim.types import ExpectedAnswer, Messages, Node, Turn
+from starec_sim.types import Decision, ExpectedAnswer, Messages, Node, Observation, Turn
 
 ReadT = TypeVar("ReadT")
 
@@ -83,6 +84,46 @@ async def ask_and_repair(
             return readings, turns
         messages = prompts.repair(asked.messages, turn.completion, problem)
         _announce_repair(call.person.id, asked.node, problem, turn.completion)
+
+
+async def ask_for_decision(
+    context: Context, state: State, asked: Asked, observation: Observation
+) -> tuple[Decision, tuple[Turn, ...]]:
+    """Ask for a decision about what is shown: see `ask_and_repair`.
+
+    Returns:
+        The repaired decision, or the first one if that has fewer flaws. Then all turns of the step.
+    """
+    form = form_of(context.call, asked.node)
+
+    def read(answer: str) -> tuple[Decision, Findings]:
+        return read_decision(answer, observation, form)
+
+    (first, *repaired), turns = await ask_and_repair(context, state, asked, read)
+    return (replace(_better(first, repaired[0]), repaired=True) if repaired else first), turns
+
+
+async def ask_for_text(
+    context: Context, state: State, asked: Asked, part: str = PREFERENCES
+) -> tuple[str, tuple[Turn, ...]]:
+    """Ask for a text of at most `asked.words` words: see `ask_and_repair`.
+
+    Returns:
+        The text of the repaired answer, or that of the first one where the repaired one holds none;
+        it is empty if neither holds one. Then all turns of the step.
+    """
+    form = form_of(context.call, asked.node)
+
+    def read(answer: str) -> tuple[str | None, Findings]:
+        return read_summary(answer, asked.words, form, part)
+
+    readings, turns = await ask_and_repair(context, state, asked, read)
+    return readings[-1] or readings[0] or "", turns
+
+
+def _better(first: Decision, second: Decision) -> Decision:
+    """Return the repaired decision unless it is worse than the one it repairs."""
+    return second if sum(second.flaws.values()) <= sum(first.flaws.values()) else first
 
 
 def _announce_repair(user: str, node: Node, problem: str, answer: str) -> None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Literal
 
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
-from starec_agents.base.asking import Asked, ask_and_repair, form_of
+from starec_agents.base.asking import Asked, ask_for_decision, form_of
 from starec_agents.base.graph import Context, State, Update
-from starec_sim.answers import Findings, read_decision
-from starec_sim.types import Decision, Step
+from starec_sim.types import Step
 
 
 async def perceive(state: State, runtime: Runtime[Context]) -> Update:
@@ -28,15 +26,10 @@ async def perceive(state: State, runtime: Runtime[Context]) -> Update:
 
 async def fast(state: State, runtime: Runtime[Context]) -> Update:
     """Answer: a short reasoning, then a ranking or an action for each item."""
-    observation, form = state["observation"], form_of(runtime.context.call, "fast")
-
-    def read(answer: str) -> tuple[Decision, Findings]:
-        return read_decision(answer, observation, form)
-
+    observation = state["observation"]
     task, count = observation.task, len(observation.slate)
     asked = Asked("fast", task.name, state["messages"], count, task)
-    (first, *repaired), turns = await ask_and_repair(runtime.context, state, asked, read)
-    decision = replace(better(first, repaired[0]), repaired=True) if repaired else first
+    decision, turns = await ask_for_decision(runtime.context, state, asked, observation)
     return {"decision": decision, "turns": turns}
 
 
@@ -77,8 +70,3 @@ def end_step(
     )
     update = {"memory": memory, "steps": (*state["steps"], step)}
     return Command(update=update, goto="__end__" if state["feedback"].ending else "perceive")
-
-
-def better(first: Decision, second: Decision) -> Decision:
-    """Return the repaired decision unless it is worse than the one it repairs."""
-    return second if sum(second.flaws.values()) <= sum(first.flaws.values()) else first

@@ -25,7 +25,7 @@ from starec_agents.base import (
     GraphPlan,
     State,
     Update,
-    ask_and_repair,
+    ask_for_text,
     compile_graph,
     end_step,
     fast,
@@ -35,7 +35,6 @@ from starec_agents.base import (
 )
 from starec_agents.star.gate import Gate
 from starec_agents.star.prompting import StarPrompts
-from starec_sim.answers import Findings, read_summary
 
 
 @dataclass(frozen=True)
@@ -59,27 +58,18 @@ async def gate(state: State, runtime: Runtime[StarContext]) -> Command[Literal["
 async def slow(state: State, runtime: Runtime[StarContext]) -> Update:
     """Think slowly: compare prediction and feedback, rewrite the preference summary."""
     call, prompts = runtime.context.call, runtime.context.prompts
-    form = form_of(call, "slow")
-
-    def read(answer: str) -> tuple[str | None, Findings]:
-        return read_summary(answer, prompts.summary_words, form)
-
     messages = prompts.reflect(
         state["memory"],
         state["observation"],
         state["decision"],
         state["feedback"],
         call.environment.cards,
-        form,
+        form_of(call, "slow"),
     )
-    readings, turns = await ask_and_repair(
-        runtime.context,
-        state,
-        Asked("slow", "reflect", messages, words=prompts.summary_words),
-        read,
-    )
+    asked = Asked("slow", "reflect", messages, words=prompts.summary_words)
+    written, turns = await ask_for_text(runtime.context, state, asked)
     # An answer without a summary changes nothing in memory; the turn's error says so.
-    return {"summary": readings[-1] or readings[0] or state["summary"], "turns": turns}
+    return {"summary": written or state["summary"], "turns": turns}
 
 
 async def remember(
