@@ -15,7 +15,6 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,7 +37,6 @@ from starec_sim.runs.lifecycle import create_run, open_run
 from starec_sim.runs.manifest import new_manifest
 from starec_sim.runs.queries import RoundCalls
 from starec_sim.runs.reader import Reader, reading
-from starec_sim.runs.store import Store
 from starec_sim.trials import Trials
 from starec_sim.types import FloatArray, User, Visit
 
@@ -138,7 +136,7 @@ def _dry_run(
         # Calls are counted in the record, and one of metrics alone has none.
         level: RecordLevel = "everything" if part.record == "everything" else "decisions"
         with open_run(folder, phrases=phrases, gateway=part.gateway, level=level) as run:
-            watch.record_bytes = partial(_bytes_of, run.store)
+            watch.record_bytes = run.store.size_bytes
             play_trials(run, trials, watch)
         with reading(folder) as reader:
             arms = [
@@ -220,14 +218,6 @@ def _sum_of_arms(runs: Sequence[DryRun]) -> DryRun:
         max(each.slowdown for each in runs),
         tuple(dict.fromkeys(key for each in runs for key in each.unpriced)),
     )
-
-
-def _bytes_of(store: Store) -> int:
-    """Return the bytes of the pages of a record."""
-    ((pages,), (size,)) = (
-        store.db.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "page_size")
-    )
-    return int(pages) * int(size)
 
 
 def _check_alike(experiment: Experiment, rounds: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -29,7 +28,14 @@ from starec_sim.runs.code import CodeRules, code_of_file
 from starec_sim.runs.folder import CONFIG, configuration
 from starec_sim.runs.levels import RecordLevel
 from starec_sim.schedule import ScheduledChange, ScheduledEvent, in_order, scheduled_event
-from starec_sim.settings import HINT, Settings, current_key, current_values, validate
+from starec_sim.settings import (
+    HINT,
+    Settings,
+    current_key,
+    current_values,
+    validate,
+    where_to_mend,
+)
 
 _SHARED = (
     *("name", "seed", "rounds", "replicates", "concurrency", "runs_dir", "report", "arms"),
@@ -362,32 +368,8 @@ def read_experiment(
     except ConfigError as error:
         if error.hint != HINT:
             raise
-        raise ConfigError(error.message, hint=_where(error.message, path, changes)) from None
+        raise ConfigError(error.message, hint=where_to_mend(error.message, path, changes)) from None
     return experiment
-
-
-def _where(message: str, path: Path, changes: Sequence[str]) -> str:
-    """Return where the wrong key of a message is written, and how to mend it there."""
-    key, _, problem = message.partition(": ")
-    keys = [(text.partition("=")[0], text) for text in changes]
-    of_several = "\n" not in message and ", got " not in problem  # the problem names the keys
-    given = [
-        text
-        for name, text in keys
-        if f"{key}.".startswith(f"{name}.") or (of_several and name.startswith(f"{key}."))
-    ]
-    if given:
-        return f"mend {' or '.join(f'--set {shlex.quote(text)}' for text in dict.fromkeys(given))}"
-    if "\n" in message:
-        return f"mend these keys in {path}"
-    if problem.startswith("there is no such key"):
-        return f"rename or remove {key} in {path}"
-    also = "" if key.startswith(("arms.", "schedule.")) else f", or pass --set {key}=VALUE"
-    if problem.startswith("this key is required"):
-        return f"add {key} to {path}{also}"
-    if of_several:
-        return f"mend the keys of {key} in {path}{also.replace('=VALUE', '.KEY=VALUE')}"
-    return f"mend {key} in {path}{also}"
 
 
 def recorded_experiment(folder: Path) -> Experiment:

@@ -7,8 +7,10 @@ old name causes a `DeprecatedKeyWarning`, which the command line prints as a hin
 from __future__ import annotations
 
 import re
+import shlex
 import warnings
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar, get_args, get_origin
 
 from pydantic import (
@@ -230,3 +232,27 @@ def _inner(model: type[BaseModel], name: str) -> type[BaseModel] | None:
     field = model.model_fields.get(name)
     kinds = (field.annotation, *get_args(field.annotation)) if field is not None else ()
     return next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), None)
+
+
+def where_to_mend(message: str, path: Path, changes: Sequence[str]) -> str:
+    """Return where the wrong key of a message is written, and how to mend it there."""
+    key, _, problem = message.partition(": ")
+    keys = [(text.partition("=")[0], text) for text in changes]
+    of_several = "\n" not in message and ", got " not in problem  # the problem names the keys
+    given = [
+        text
+        for name, text in keys
+        if f"{key}.".startswith(f"{name}.") or (of_several and name.startswith(f"{key}."))
+    ]
+    if given:
+        return f"mend {' or '.join(f'--set {shlex.quote(text)}' for text in dict.fromkeys(given))}"
+    if "\n" in message:
+        return f"mend these keys in {path}"
+    if problem.startswith("there is no such key"):
+        return f"rename or remove {key} in {path}"
+    also = "" if key.startswith(("arms.", "schedule.")) else f", or pass --set {key}=VALUE"
+    if problem.startswith("this key is required"):
+        return f"add {key} to {path}{also}"
+    if of_several:
+        return f"mend the keys of {key} in {path}{also.replace('=VALUE', '.KEY=VALUE')}"
+    return f"mend {key} in {path}{also}"

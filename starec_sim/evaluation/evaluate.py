@@ -73,8 +73,6 @@ def evaluate(
         allowed = evaluation.budget.model_dump(exclude_unset=True)
         against = evaluation.against
         return begun, resume(begun, events, budget=allowed, against=against, into=into)
-    # The working directory changes when agents play.
-    into = None if into is None else into.absolute()
     with noted_code() as used:
         prepared = _prepare(evaluation, into)
         agents = experiment_of_agents(evaluation, prepared.contenders)
@@ -198,6 +196,8 @@ def _prepare(evaluation: Evaluation, into: Path | None = None) -> _Prepared:
     names = [contender.name for contender in contenders]
     if evaluation.against is not None and evaluation.against not in names:
         raise no_such_row(evaluation.against, names)
+    # The working directory changes when agents play.
+    into = None if into is None else into.absolute()
     return _Prepared(evaluation, holdout, contenders, into)
 
 
@@ -277,7 +277,7 @@ def _table(folder: Path, prepared: _Prepared) -> Table:
         "data": evaluation.data,
         "seed": evaluation.seed,
         "counts": holdout.describe(),
-        "exam": holdout.digest,
+        "exam": holdout.digest,  # what hold-outs were called in 0.1.0; stored tables keep the name
         "left out": _left_out(evaluation),
     }
     users = tuple(holdout.dataset.users[row].id for row in holdout.rows)

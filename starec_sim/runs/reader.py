@@ -154,19 +154,7 @@ class Reader:
         fitting = [t for t in trials if arm in (None, t.arm) and seed in (None, t.seed)]
         if fitting:
             return fitting[0]
-        if not trials:
-            raise RunError("the run has not begun yet", hint="wait until its first trial begins")
-        if arm is not None and arm not in {t.arm for t in trials}:
-            near = did_you_mean(arm, {t.arm for t in trials})
-            raise RunError(
-                f'no arm "{arm}" has begun in this run; {near}',
-                hint="name one of those, on the command line with --arm NAME",
-            )
-        seeds = ", ".join(str(t.seed) for t in trials if arm in (None, t.arm))
-        raise RunError(
-            f"the run has no trial with seed {seed}; its seeds so far: {seeds}",
-            hint="pass one of those to --seed",
-        )
+        raise _no_trial(trials, arm, seed)
 
     def user(self, trial: RecordedTrial, user_id: str) -> tuple[int, User]:
         """Return the row of a user and the user, by the id in the dataset.
@@ -357,6 +345,23 @@ class Reader:
             (trial.number, count),
         )
         return [_SLOW.from_row(row) for row in rows]
+
+
+def _no_trial(trials: Sequence[RecordedTrial], arm: str | None, seed: int | None) -> RunError:
+    """Return the error of an arm and a seed that no trial has."""
+    if not trials:
+        return RunError("the run has not begun yet", hint="wait until its first trial begins")
+    if arm is not None and arm not in {t.arm for t in trials}:
+        near = did_you_mean(arm, {t.arm for t in trials})
+        return RunError(
+            f'no arm "{arm}" has begun in this run; {near}',
+            hint="name one of those, on the command line with --arm NAME",
+        )
+    seeds = ", ".join(str(t.seed) for t in trials if arm in (None, t.arm))
+    return RunError(
+        f"the run has no trial with seed {seed}; its seeds so far: {seeds}",
+        hint="pass one of those to --seed",
+    )
 
 
 def _no_user(db: sqlite3.Connection, folder: Path, trial: RecordedTrial, user_id: str) -> RunError:

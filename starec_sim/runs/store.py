@@ -132,6 +132,13 @@ class Store:
         assert inserted.lastrowid is not None
         return inserted.lastrowid
 
+    def size_bytes(self) -> int:
+        """Return the bytes of the pages of the record."""
+        ((pages,), (size,)) = (
+            self.db.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "page_size")
+        )
+        return int(pages) * int(size)
+
     def close(self) -> None:
         """Close the record, without a WAL file, so that it can be read in a read-only folder."""
         with suppress(sqlite3.Error):  # another process reads, or it is damaged: the WAL file stays
