@@ -9,9 +9,10 @@ FIRST_VALIDATION_TRIAL = 2_000_000
 """The validation before the first step; the one after step N has this number + N."""
 
 
-BRANCH, FOLLOW_UP, EPISODE = 100, 1_000, 10_000
-"""First attempts (`CallKey.attempt`) of the other answers of a branch, of follow-up rankings, and
-of the other visits of an episode. Each attempt has its own seed and its own place in the record."""
+BRANCH, RETHINK, FOLLOW_UP, EPISODE = 100, 200, 1_000, 10_000
+"""First attempts (`CallKey.attempt`) of the other answers of a branch, of the further answers of a
+teacher, of follow-up rankings, and of the other visits of an episode. Each attempt has its own seed
+and its own place in the record."""
 
 
 def validation_arm(step: int) -> str:
