@@ -31,7 +31,7 @@ ChooseVisitors = Callable[[int, Sequence[int]], Sequence[int]]
 
 
 _TOLD = 3
-"""Visits of a round whose failure is told."""
+"""Failed visits of a round that get a warning each."""
 
 
 class RoundRecorder(Protocol):

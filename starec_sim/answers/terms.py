@@ -28,7 +28,7 @@ _SEPARATORS = re.compile(r"[:,;\s]+")
 _MARKS = " -*•\"'`"
 """Characters that some models write around a term in a list."""
 _PLAIN_MET = 3
-"""Meetings that a polarity without counts stands for ("Sci-Fi: liked")."""
+"""Experiences that a polarity without counts stands for ("Sci-Fi: liked")."""
 
 
 class ShownExperience(NamedTuple):

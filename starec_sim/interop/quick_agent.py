@@ -16,7 +16,7 @@ from starec_sim.types import Action, Decision, Memory, Observation, Step, Verdic
 _PRIOR_STARS, _PRIOR_MET = 3.5, 5.0
 """What users give on average, and how many experiences that is worth."""
 _DAMPING = 5.0
-"""Meetings at which a word is trusted half."""
+"""Number of experiences at which a word counts half."""
 _NEVER = Verdict(False, "never thinks slowly")
 
 

@@ -18,7 +18,7 @@ from starec_sim.learning.stage_step import StageStep
 _BY_TOKEN = ("entropy", "kl", "clip_share", "ratio_gap")
 """Means over the ids learned from."""
 _FEWEST = 32
-"""With fewer answers it says nothing that they are equal."""
+"""With fewer answers, equal ones are no sign of collapse."""
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -32,13 +32,13 @@ _LIKE_STARS = 2.0
 _STRONGEST = 1.0
 """Stars above what is usual from which on a user does the strongest thing that she can."""
 _DAMPING = 5.0
-"""Meetings at which a term is trusted half."""
+"""Number of experiences at which a term counts half."""
 
 _SUMMARY_TERMS = 24
-"""Terms that a reflection keeps, those with the most meetings."""
+"""Terms that a reflection keeps, those with the most experiences."""
 _SUMMARY_MET = 12
-"""Meetings that a summary counts for one term. Beyond that its counts are halved, so that old
-meetings fade and the summary can follow a change of taste."""
+"""Experiences that a summary counts for one term. Beyond that its counts are halved, so that old
+experiences fade and the summary can follow a change of taste."""
 
 
 class _Scored(NamedTuple):
@@ -96,7 +96,7 @@ class LexicalPolicy(TextPolicy):
         """Return what each term is worth, in stars, and the stars that the user usually gives."""
         given = sum(shown.stars for shown in prompt.history)
         usual = (_PRIOR_STARS * _PRIOR_MET + given) / (_PRIOR_MET + len(prompt.history))
-        # By term: stars above what is usual, and meetings.
+        # By term: stars above what is usual, and how many experiences.
         evidence: dict[str, list[float]] = {}
         summary = read_counts(prompt.preferences)
         base = (1.0 + sum(likes for _, likes, _ in summary)) / (2.0 + sum(m for *_, m in summary))

@@ -53,11 +53,11 @@ _NEUTRAL_STARS = 3.5
 _LIKE_VOTE, _DISLIKE_VOTE = 0.5, -1.0
 """Stars from there to a usual like and to a usual dislike, which a summary counts without stars."""
 _DAMPING = 2.0
-"""Meetings at which an attribute is trusted half."""
+"""Number of experiences at which an attribute counts half."""
 _STRONGEST = 4
 """The balance from which on a user does the strongest thing that she can."""
 _OFTEN = 3
-"""Meetings from which on an attribute is loved by habit."""
+"""Experiences from which on an attribute is loved by habit."""
 
 _FIRST_LINE = re.compile(
     rf"By (?P<by>taste|habit) (?P<degree>\d)(?P<signals>(?:, (?:{'|'.join(SIGNALS.values())}) \d)*)"
@@ -66,8 +66,8 @@ _SETTING = re.compile(r"(\w+) (\d)")
 _SUCH_AS = "By taste 2, popularity 1, rating 1, together 2"
 
 _SUMMARY_MET = 8
-"""Meetings that a summary counts for one attribute. Beyond that its counts are halved, so that old
-meetings fade and the summary can follow a change of taste."""
+"""Experiences that a summary counts for one attribute. Beyond that its counts are halved, so that old
+experiences fade and the summary can follow a change of taste."""
 
 
 class ReasonerPolicy(TextPolicy):

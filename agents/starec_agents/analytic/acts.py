@@ -11,7 +11,7 @@ from starec_sim.tasks import STARS, Act, ActionKind, Amount, FreeText, Task
 from starec_sim.types import Action
 
 STRONGEST = 1.0
-"""Stars above doing nothing from which on she does the strongest thing that she can."""
+"""A wish this many stars above `nothing` gets the strongest action."""
 
 
 class Doable(NamedTuple):

@@ -20,7 +20,7 @@ from starec_agents.analytic.acts import actions_on, doable
 from starec_agents.analytic.choice import ChoiceSettings, order
 from starec_agents.analytic.taste import Attributes, learned_worth, padded, satiation
 from starec_sim.agent import MAX_PAGES, Call, endless_visit
-from starec_sim.environment import SlateFacts
+from starec_sim.environment import OneTask, SlateFacts
 from starec_sim.errors import ConfigError
 from starec_sim.rng import Streams
 from starec_sim.settings import Settings
@@ -93,7 +93,7 @@ class AnalyticAgent:
         leaves: float = Field(default=1.0, ge=0, le=1)
         """The chance that she leaves after a page from which she chose nothing."""
         damping: float = Field(default=5.0, gt=0)
-        """Meetings at which a learned attribute is trusted half."""
+        """Number of experiences at which a learned attribute value counts half."""
         history_limit: int = Field(default=40, ge=1)
         """Experiences that a memory keeps."""
 
@@ -112,9 +112,9 @@ class AnalyticAgent:
 
         A ranking of logged choices knows the stars of what was rated, and of nothing else.
         """
-        task = getattr(environment, "task", None)
-        ranks = task == RANKING.name or (isinstance(task, Task) and task.ranks)
-        if self.config.worth == "known" and (ranks or not hasattr(environment, "slate_facts")):
+        task = environment.task if isinstance(environment, OneTask) else None
+        ranks = task in (RANKING, RANKING.name) or (isinstance(task, Task) and task.ranks)
+        if self.config.worth == "known" and (ranks or not isinstance(environment, SlateFacts)):
             raise ConfigError(
                 f"agent.worth: known, but {environment.__name__} does not say what each item that "
                 "it shows is worth",
@@ -242,7 +242,7 @@ def _known_worth(call: Call, steps: Sequence[Step], observation: Observation) ->
     Raises:
         ConfigError: It does not say them.
     """
-    # Not `isinstance`, which takes tens of microseconds for a protocol.
+    # Not `isinstance`, which takes tens of microseconds for a protocol: this is asked on each page.
     tells: SlateFacts | None = (
         call.environment if hasattr(call.environment, "slate_facts") else None  # type: ignore[assignment]
     )

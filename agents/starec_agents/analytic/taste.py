@@ -92,14 +92,15 @@ def learned_worth(
 ) -> FloatArray:
     """Return the stars that each user expects of each item of her slate, from her history.
 
-    An attribute value is worth the mean of the stars above what is usual for her of the items that
-    had it, as if `damping` more had been usual. An item is worth what is usual and its values.
+    The worth of an item is the user's mean plus the sum of the worth of its attribute values. That
+    of a value is the mean, over the items that had it, of the stars above the user's mean, as if
+    `damping` further items had given her mean.
 
     Args:
         attributes: Of the catalogue.
         histories: What each user experienced.
         slates: Items, shape (users, places); -1 where a slate is shorter.
-        damping: Meetings at which a value is trusted half.
+        damping: Number of experiences at which a value counts half.
     """
     users = len(histories)
     counts = np.array([len(history) for history in histories], np.int64)
