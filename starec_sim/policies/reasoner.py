@@ -66,8 +66,8 @@ _SETTING = re.compile(r"(\w+) (\d)")
 _SUCH_AS = "By taste 2, popularity 1, rating 1, together 2"
 
 _SUMMARY_MET = 8
-"""Experiences that a summary counts for one attribute. Beyond that its counts are halved, so that old
-experiences fade and the summary can follow a change of taste."""
+"""Experiences that a summary counts for one attribute. Beyond that its counts are halved, so that
+old experiences fade and the summary can follow a change of taste."""
 
 
 class ReasonerPolicy(TextPolicy):
