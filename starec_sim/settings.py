@@ -238,11 +238,14 @@ def where_to_mend(message: str, path: Path, changes: Sequence[str]) -> str:
     """Return where the wrong key of a message is written, and how to mend it there."""
     key, _, problem = message.partition(": ")
     keys = [(text.partition("=")[0], text) for text in changes]
+    # A key that an experiment has for all arms is checked in each, as `arms.NAME.KEY`.
+    of_all = key.split(".", 2)[-1] if key.startswith("arms.") else key
     of_several = "\n" not in message and ", got " not in problem  # the problem names the keys
     given = [
         text
         for name, text in keys
-        if f"{key}.".startswith(f"{name}.") or (of_several and name.startswith(f"{key}."))
+        if any(f"{at}.".startswith(f"{name}.") for at in (key, of_all))
+        or (of_several and name.startswith(f"{key}."))
     ]
     if given:
         return f"mend {' or '.join(f'--set {shlex.quote(text)}' for text in dict.fromkeys(given))}"

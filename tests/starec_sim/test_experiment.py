@@ -44,6 +44,15 @@ class TestReading:
         assert (experiment.rounds, experiment.seed) == (5, 7)
         assert experiment.report.metrics == ("slow",)
 
+    @pytest.mark.parametrize("key", ["data.usrs", "arms.loop.data.usrs", "environment"])
+    def test_the_hint_for_a_wrong_key_is_the_change_that_set_it_also_where_there_are_arms(
+        self, write, key
+    ):
+        path = write(arms={"loop": {}, "random": {"environment.recommender": "random"}})
+        with pytest.raises(ConfigError) as raised:
+            read_experiment(path, ["rounds=3", f"{key}={{use: feed, usrs: 3}}"])
+        assert raised.value.hint.startswith(f"mend --set '{key}=")
+
     def test_metrics_are_named_as_in_the_code_or_as_they_are_printed(self, write):
         experiment = read_experiment(
             write(), ["report.metrics=[Click-through, gini, concentration, NDCG@10]"]
