@@ -42,6 +42,7 @@ export interface RunRow {
   arms: string[];
   seeds: number[];
   users: number | null;
+  /** Of all arms and seeds together; null where no number is configured. */
   rounds_done: number;
   rounds: number | null;
   headline: { metric: string; value: number | null }[];
@@ -73,6 +74,8 @@ export interface Overview {
     ended: string | null;
     rounds_done: number;
     rounds: number | null;
+    /** Arms times seeds. */
+    trials: number;
     experiment: string;
     digest: string | null;
     version: string;
@@ -241,8 +244,6 @@ export interface StepPage {
     summary: string;
     shown: string[];
     gained: Experience[];
-    /** false: what she experienced before the run is not on record. */
-    complete?: boolean;
     /** true: the schedule wrote the summary. */
     edited?: boolean;
   };
@@ -542,9 +543,8 @@ export interface Notes {
 export interface AskOptions {
   policies: string[];
   max_samples: number;
-  /** Why nothing can be asked; null when it can. */
-  refused: string | null;
-  hint?: string;
+  /** How more policies can be asked; empty where all of them can. */
+  hint: string;
 }
 
 /** The answer to a POST of AskQuestion to `api/runs/RUN/ask`. */

@@ -8,7 +8,7 @@ import type { Experience, RunRow, StepPage, Turn } from "../types";
 
 /** What she remembered before the step. */
 export function Memory({ page }: { page: StepPage }) {
-  const { summary, shown, complete } = page.memory_before;
+  const { summary, shown } = page.memory_before;
   return (
     <>
       {summary ? <LongText text={summary} class="columns" /> : <p class="quiet">No summary yet.</p>}
@@ -25,7 +25,6 @@ export function Memory({ page }: { page: StepPage }) {
       {page.turns.some((turn) => !turn.recorded) && (
         <p class="quiet">The experiences in the prompt are not on record (record: decisions).</p>
       )}
-      {complete === false && <p class="quiet">What she experienced before the run is not on record.</p>}
       {page.recalled && (
         <>
           <h3>Recalled</h3>
