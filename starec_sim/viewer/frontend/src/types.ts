@@ -134,6 +134,8 @@ export interface PersonRow {
   left_round: number | null;
   /** The metric `People.spark` in each round. */
   spark: (number | null)[];
+  /** In a bundle: the classes of traits that differ from the values, such as "18 to 25". */
+  classes?: Record<string, string>;
 }
 
 /** `api/runs/RUN/people?arm&seed&sort&descending&q&where=FIELD:VALUE&offset&limit`. */
@@ -146,6 +148,8 @@ export interface People {
   fields: string[];
   /** The metric that is drawn by round; null if none is on record. */
   spark: string | null;
+  /** In a bundle that has the first people alone: how many; filters look among them. */
+  embedded?: number;
 }
 
 export interface VisitStep {

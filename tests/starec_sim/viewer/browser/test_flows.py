@@ -10,6 +10,8 @@ from contextlib import closing
 
 import pytest
 
+from starec_sim.traces import traits
+from starec_sim.viewer import bundle
 from starec_sim.viewer.bundle import make_bundle
 from tests.starec_sim.viewer.browser.conftest import settle
 from tests.starec_sim.viewer.conftest import play
@@ -314,6 +316,31 @@ def test_a_saved_page_shows_a_step_and_asks_nobody(browser, folder, tmp_path):
     expect(page.get_by_role("searchbox")).to_have_count(0)  # nothing that a saved page cannot do
     page.goto(f"file://{file}#/run/feed/notes")
     expect(rows(page, "Figures: Happy?")).to_contain_text(["50 %"])
+    page.close()
+
+
+def test_a_saved_page_says_how_many_people_its_list_leaves_out(
+    browser, folder, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(bundle, "_LISTED", 4)
+    monkeypatch.setattr(traits, "MAX_VALUES", 2)
+    file = tmp_path / "page.html"
+    file.write_text(make_bundle(folder / "feed", ["u2"]).page)
+    page = browser.new_page()
+    page.goto(f"file://{file}#/run/feed/people?arm=loop&seed=3")
+    expect(page.locator("main")).to_contain_text("11 users. This page lists the first 4")
+    ages = page.get_by_role("table", name="People").locator("tbody td:nth-child(2)")
+    page.get_by_role("link", name="age", exact=True).click()
+    expect(page).to_have_url(re.compile("sort=people.age"))
+    assert list(map(int, ages.all_inner_texts())) == sorted(map(int, ages.all_inner_texts()))
+    page.goto(f"file://{file}#/run/feed/population?arm=loop&seed=3")
+    found = 0
+    ranges = page.get_by_role("table", name="age").locator("th a")
+    for link in [each.get_attribute("href") for each in ranges.all()]:
+        page.goto(f"file://{file}{link}")
+        expect(page.locator("main")).to_contain_text("fit the filters")
+        found += rows(page, "People").count()
+    assert found == 4
     page.close()
 
 

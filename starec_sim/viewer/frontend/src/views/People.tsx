@@ -53,6 +53,8 @@ export function PeopleView({ run, route }: ViewProps) {
               {count(people.total, "user")}
               {filtered && " fit the filters"}
               {people.visited < people.total && `, ${number(people.visited)} of them visited`}
+              {people.embedded !== undefined &&
+                `. This page lists the first ${number(people.embedded)}, and filters them alone`}
             </PageHead>
             <div class="tools">
               <SearchBox
@@ -74,7 +76,11 @@ export function PeopleView({ run, route }: ViewProps) {
                 columns={table}
                 rows={people.rows}
                 rowKey={(row) => row.user}
-                served={{ total: people.total, offset, limit: LIMIT }}
+                served={{
+                  total: Math.min(people.total, people.embedded ?? people.total),
+                  offset,
+                  limit: LIMIT,
+                }}
               />
             )}
           </>
