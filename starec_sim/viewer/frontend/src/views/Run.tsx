@@ -36,7 +36,7 @@ function Page({ view, run }: { view: Overview; run: RunRow }) {
               mdBlock(JSON.stringify(view.configuration, null, 2), "json"),
             ),
           command: view.command ?? showCommand(run),
-          python: python(run, "metrics"),
+          python: python(run, "metrics", {}, "calls, errors and counts are in run.turns() and run.steps()"),
         }}
       >
         <Facts of={of} />

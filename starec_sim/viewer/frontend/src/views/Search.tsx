@@ -3,7 +3,7 @@ import type { ViewProps } from "../App";
 import { mdPage, mdTable } from "../markdown";
 import { Chips, Value } from "../parts/Chips";
 import { Await, Empty, PageHead } from "../parts/Page";
-import { python, searchCommand } from "../snippets";
+import { pythonOfSearch, searchCommand } from "../snippets";
 import { number, visible } from "../text";
 import type { SearchResult } from "../types";
 
@@ -54,7 +54,7 @@ export function SearchView({ run, route }: ViewProps) {
                   ),
                 ),
               command: searchCommand(run, q, { node, user, arm }),
-              python: python(run, "turns", { node, user, arm }),
+              python: pythonOfSearch(run, q, { node, user, arm }, LIMIT),
             }}
           >
             {result.more && "more than "}

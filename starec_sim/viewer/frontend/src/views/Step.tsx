@@ -45,7 +45,7 @@ function Page({ page, run }: { page: StepPage; run: RunRow }) {
           json: page,
           markdown: () => stepMarkdown(run.name, page),
           command: whyCommand(run, at),
-          python: python(run, "steps", { ...at }),
+          python: python(run, "steps", { ...at }, "prompts and answers are in run.turns()"),
         }}
       >
         <Moves page={page} run={run} visits={visits} />
