@@ -273,6 +273,32 @@ def test_what_is_copied_of_people_lists_the_people_of_the_page(open_page, starec
         assert "# without the words U1" in copied["Python"]
 
 
+def test_the_markdown_of_a_step_says_what_its_page_says(open_page, folder):
+    play(
+        folder,
+        name="edited",
+        rounds=2,
+        environment={"use": "ranking", "choices": 2, "candidates": 5},
+        agent={"use": "star", "recall": {"use": "hashing", "top": 2}},
+        arms={"main": {"schedule": [{"round": 2, "memory": {"u2": "Likes westerns alone."}}]}},
+    ).rename(folder / "edited")
+    try:
+        view = "run/edited/step/u2/2/1?arm=main&seed=3"
+        page = open_page(view)
+        said = "The summary was set by the schedule, at the beginning of a round."
+        expect(page.get_by_role("region", name="Remembered")).to_contain_text(said)
+        regions = page.locator("article section h2").all_inner_texts()
+        did = page.get_by_role("region", name="Did").locator("p").last.inner_text()
+        copied = copies(open_page, view)["Markdown"]
+    finally:
+        shutil.rmtree(folder / "edited")
+    heads = re.findall("^## (.*)$", copied, re.MULTILINE)
+    assert heads[:2] == ["Did", "Remembered"] and set(heads[:6]) <= set(regions)
+    for words in (did.replace(">", "\\>"), said, "\nRecalled:\n\n- ", "Reward: ", "The gate says: "):
+        assert words in copied
+    assert ("She thought again" in copied) != ("She went on" in copied)
+
+
 def test_what_a_copied_command_leaves_out_stands_in_it(open_page, starec, folder):
     copied = copies(open_page, "run/feed/people?arm=loop&seed=3&where=liked:3&sort=people.chosen")
     assert "/* without the filter liked: 3, the order by chosen */" in copied["Command line"]

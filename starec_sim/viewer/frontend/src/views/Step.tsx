@@ -80,7 +80,7 @@ function Page({ page, run }: { page: StepPage; run: RunRow }) {
       </Part>
       <Part
         name="Second thought"
-        note={page.slow ? "The slow node was asked." : "The slow node was not asked."}
+        note={page.slow ? "She thought again: the slow node was asked." : "She went on."}
       >
         <p>
           The gate says: <strong>{brief(page.reason) || "nothing"}</strong>
