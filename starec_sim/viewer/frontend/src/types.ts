@@ -431,6 +431,7 @@ export interface Group {
   at: Address | null;
   mean: number;
   std: number;
+  /** Whether all answers earned the same. */
   zero_variance: boolean;
   /** What DPO compared, by numbers of answers; null in a training with GRPO. */
   pairs: { chosen: number; rejected: number; margin: number }[] | null;
@@ -438,7 +439,8 @@ export interface Group {
     number: number;
     reward: number;
     components: Record<string, number>;
-    advantage: number;
+    /** Null in a training with DPO, which learns from pairs. */
+    advantage: number | null;
     tokens: number;
     version: string;
     text: string | null;
