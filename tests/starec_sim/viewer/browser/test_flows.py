@@ -294,7 +294,8 @@ def test_the_markdown_of_a_step_says_what_its_page_says(open_page, folder):
         shutil.rmtree(folder / "edited")
     heads = re.findall("^## (.*)$", copied, re.MULTILINE)
     assert heads[:2] == ["Did", "Remembered"] and set(heads[:6]) <= set(regions)
-    for words in (did.replace(">", "\\>"), said, "\nRecalled:\n\n- ", "Reward: ", "The gate says: "):
+    did = did.replace(">", "\\>")
+    for words in (did, said, "\nRecalled:\n\n- ", "Reward: ", "The gate says: "):
         assert words in copied
     assert ("She thought again" in copied) != ("She went on" in copied)
 
