@@ -120,14 +120,14 @@ class _Answers:
 
 
 def _left_out(kept: Sequence[str], users: Sequence[str], known: int, most_people: int) -> str:
-    if len(kept) == known:
-        return ""
-    words = f"The steps of {len(kept):,} of {known:,} people are in it"
-    lost = len(users) - len(kept)
-    steps = f"{words}; {lost:,} more did not fit." if lost else f"{words}."
-    if most_people <= _LISTED:
-        return steps
-    return f"{steps} Their list has the first {_LISTED:,} of {most_people:,} people."
+    parts = []
+    if len(kept) < known:
+        lost = len(users) - len(kept)
+        more = f"; {lost:,} more did not fit" if lost else ""
+        parts.append(f"The steps of {len(kept):,} of {known:,} people are in it{more}.")
+    if most_people > _LISTED:
+        parts.append(f"The list of people has the first {_LISTED:,} of {most_people:,}.")
+    return " ".join(parts)
 
 
 def _of_run(

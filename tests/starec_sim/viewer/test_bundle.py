@@ -103,7 +103,7 @@ def test_people_who_are_left_out_of_the_list_are_counted(recorded, monkeypatch):
     made = make_bundle(recorded / "feed", ["u2"])
     people = embedded(made.page)["api/runs/feed/people?arm=loop&seed=3"]
     assert (people["total"], len(people["rows"])) == (11, 4)
-    assert made.left_out.endswith(" Their list has the first 4 of 11 people.")
+    assert made.left_out.endswith(" The list of people has the first 4 of 11.")
 
 
 def test_people_are_found_by_the_classes_that_the_page_of_the_population_links_to(

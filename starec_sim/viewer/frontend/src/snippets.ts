@@ -79,9 +79,13 @@ export interface ChosenPeople {
   descending: boolean;
 }
 
-/** Columns of the list by what `peopleCommand` selects. */
-const PEOPLE_COLUMNS = { visits: "visits", steps: "steps", flaws: "flaws", slow_share: "slow" };
-const columnOf = (name: string) => PEOPLE_COLUMNS[name as keyof typeof PEOPLE_COLUMNS] as string | undefined;
+/** What `peopleCommand` calls columns of the list. */
+const PEOPLE_COLUMNS = new Map([
+  ["visits", "visits"],
+  ["steps", "steps"],
+  ["flaws", "flaws"],
+  ["slow_share", "slow"],
+]);
 
 /** The people of a page and how they behave, those who never visited too. */
 export function peopleCommand(run: Recorded, trial: Trial, people: ChosenPeople) {
@@ -91,10 +95,10 @@ export function peopleCommand(run: Recorded, trial: Trial, people: ChosenPeople)
     ...people.traits.map(([name, value]) => `${sqlTrait(name)} = ${sqlText(value)}`),
     ...(people.q ? [`(${searched.map((text) => `instr(lower(${text}), ${words})`).join(" or ")})`] : []),
   ];
-  const counts = people.counts.filter(([name, value]) => columnOf(name) && /^\d+$/.test(value));
-  const having = counts.map(([name, value]) => `${columnOf(name)} = ${value}`).join(" and ");
+  const counts = people.counts.filter(([name, value]) => PEOPLE_COLUMNS.get(name) && /^\d+$/.test(value));
+  const having = counts.map(([name, value]) => `${PEOPLE_COLUMNS.get(name)} = ${value}`).join(" and ");
   const { sort, descending } = people;
-  const order = columnOf(sort) ?? (people.fields.includes(sort) ? sqlTrait(sort) : null);
+  const order = PEOPLE_COLUMNS.get(sort) ?? (people.fields.includes(sort) ? sqlTrait(sort) : null);
   const left = without([
     ...[...people.classes, ...people.counts.filter((each) => !counts.includes(each))].map(
       (each) => `the filter ${each.join(": ")}`,
@@ -187,17 +191,14 @@ export function pythonOfSearch(run: Recorded, words: string, given: Filters, lim
 
 /** Python that compares an arm of a run with an arm of another. */
 export function pythonOfTwo(a: ComparedSide, b: ComparedSide, user: string | null): string {
-  const side = ({ folder, arm }: ComparedSide) => [
-    `Path(${JSON.stringify(folder)})`,
-    `Choice(${JSON.stringify(arm)})`,
-  ];
-  const [folders, arms] = [0, 1].map((place) => [a, b].map((each) => side(each)[place] ?? ""));
+  const folders = [a, b].map(({ folder }) => `Path(${JSON.stringify(folder)})`);
+  const arms = [a, b].map(({ arm }) => `Choice(${JSON.stringify(arm)})`);
   return [
     "from pathlib import Path",
     "from starec_sim.traces.compare import compare",
     "from starec_sim.traces.sides import Choice",
     "",
-    `found = compare(${[...(folders ?? []), ...(arms ?? []), ...named({ user })].join(", ")})`,
+    `found = compare(${[...folders, ...arms, ...named({ user })].join(", ")})`,
   ].join("\n");
 }
 
