@@ -17,7 +17,7 @@ from starec_sim.runs.aggregates import CallSums, ErrorCount, RoundCounts
 from starec_sim.runs.manifest import Manifest, read_manifest
 from starec_sim.runs.reader import Reader, RecordedTrial
 from starec_sim.stored_summary import run_summary
-from starec_sim.traces.run_progress import read_configuration, run_progress
+from starec_sim.traces.played_rounds import played_rounds, read_configuration
 from starec_sim.traces.values import StepAddress
 
 
@@ -200,16 +200,16 @@ def _run_facts(
     config: Mapping[str, Any],
     trials: Sequence[RecordedTrial],
 ) -> RunFacts:
-    progress = run_progress(manifest, config, trials)
+    rounds = played_rounds(manifest, config, trials)
     return RunFacts(
         name=folder.name,
         kind=manifest.kind,
         status=manifest.status,
         started=manifest.started,
         ended=manifest.finished,
-        rounds_done=progress.done,
-        rounds=progress.wanted,
-        trials=progress.trials,
+        rounds_done=rounds.done,
+        rounds=rounds.wanted,
+        trials=rounds.trials,
         experiment=manifest.name,
         digest=manifest.digest,
         version=str(manifest.versions.get("starec-sim", "")),

@@ -14,7 +14,7 @@ from starec_sim.report import report_window
 from starec_sim.runs import queries
 from starec_sim.runs.manifest import Manifest, read_manifest
 from starec_sim.runs.reader import Reader, RecordedTrial, reading
-from starec_sim.traces.run_progress import read_configuration, run_progress
+from starec_sim.traces.played_rounds import played_rounds, read_configuration
 
 _FIRST = ("reward", "ndcg@10", "hit@1", "satisfaction", "click_through")
 _HEADLINE = 2
@@ -81,7 +81,7 @@ def _row(
         config = read_configuration(folder, manifest)
     except StarecError:
         config = {}  # the page of the run says what is wrong with its configuration
-    progress = run_progress(manifest, config, trials)
+    rounds = played_rounds(manifest, config, trials)
     arm, headline = _headline(reader, config, trials) if reader else (None, ())
     users = trials[0].facts.get("users") if trials else None
     return RunRow(
@@ -93,8 +93,8 @@ def _row(
         arms=tuple(dict.fromkeys(trial.arm for trial in trials)) or tuple(manifest.arms),
         seeds=tuple(dict.fromkeys(trial.seed for trial in trials)) or tuple(manifest.seeds),
         users=users if isinstance(users, int) else None,
-        rounds_done=progress.done,
-        rounds=progress.wanted,
+        rounds_done=rounds.done,
+        rounds=rounds.wanted,
         headline=headline,
         headline_arm=arm if headline else None,
         cost_usd=_cost(reader, trials) if reader else None,

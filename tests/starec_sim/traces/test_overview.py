@@ -17,9 +17,9 @@ from starec_sim.runs.reader import RecordedTrial, reading
 from starec_sim.runs.run_tables import read_run
 from starec_sim.traces.overview import read_overview
 from starec_sim.traces.people import PeopleQuery, read_people
+from starec_sim.traces.played_rounds import played_rounds
 from starec_sim.traces.population import read_population
 from starec_sim.traces.run_list import read_run_row
-from starec_sim.traces.run_progress import run_progress
 from starec_sim.traces.values import as_json
 from tests.starec_sim.runs.conftest import a_manifest
 from tests.starec_sim.traces.conftest import play
@@ -151,8 +151,8 @@ def test_a_population_adds_up(feed, reader):
 def test_rounds_of_arms_that_have_not_begun_are_wanted_too():
     manifest = a_manifest(status="running", arms=["a", "b", "c"], seeds=[3, 4])
     begun = [RecordedTrial(0, "a", 3, {}, 10), RecordedTrial(1, "a", 4, {}, 1)]
-    assert run_progress(manifest, {"rounds": 10}, begun) == (11, 60, 6)
-    assert run_progress(a_manifest(kind="training"), {"rounds": 10}, begun) == (11, None, 2)
+    assert played_rounds(manifest, {"rounds": 10}, begun) == (11, 60, 6)
+    assert played_rounds(a_manifest(kind="training"), {"rounds": 10}, begun) == (11, None, 2)
 
 
 @pytest.mark.parametrize("last_rounds", [None, 1])

@@ -1,4 +1,4 @@
-"""The configuration of a run, and how many of its rounds are played."""
+"""How many rounds of a run are played, and the configuration that says how many are wanted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starec_sim.runs.manifest import Manifest
 from starec_sim.runs.reader import RecordedTrial
 
 
-class RunProgress(NamedTuple):
+class PlayedRounds(NamedTuple):
     """Rounds of all trials together; a trial is one arm with one seed."""
 
     done: int
@@ -35,9 +35,9 @@ def read_configuration(folder: Path, manifest: Manifest) -> Mapping[str, Any]:
     return yaml_files.parse(configuration(folder), str(folder / CONFIG))
 
 
-def run_progress(
+def played_rounds(
     manifest: Manifest, config: Mapping[str, Any], trials: Sequence[RecordedTrial]
-) -> RunProgress:
+) -> PlayedRounds:
     """Return how far a run is. Trials play one after the other, so later ones may not have begun.
 
     Args:
@@ -48,6 +48,6 @@ def run_progress(
     done = sum(trial.rounds for trial in trials)
     rounds = config.get("rounds")
     if manifest.kind != "run" or not isinstance(rounds, int):
-        return RunProgress(done, None, len(trials))
+        return PlayedRounds(done, None, len(trials))
     planned = len(manifest.arms) * len(manifest.seeds)
-    return RunProgress(done, planned * rounds, planned)
+    return PlayedRounds(done, planned * rounds, planned)
