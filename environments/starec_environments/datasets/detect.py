@@ -179,12 +179,12 @@ def _candidates(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the readers that fit, the most specific first."""
     names = {file.name for file in files}
-    if "u.data" in names and _begins(place / "u.data", _U_DATA):
+    atomic = "ml-100k.inter" in names and not (place / "u.data").is_file()
+    if ("u.data" in names and _begins(place / "u.data", _U_DATA)) or (
+        # Beside u.data, the reader would read u.data.
+        atomic and _begins(place / "ml-100k.inter", _ML_100K)
+    ):
         yield "movielens-100k", {}
-    elif "ml-100k.inter" in names and _begins(place / "ml-100k.inter", _ML_100K):
-        # Beside u.data the reader would read that file.
-        if not (place / "u.data").is_file():
-            yield "movielens-100k", {}
     if "ratings.dat" in names and _begins(place / "ratings.dat", _DAT):
         has_users = _begins(place / "users.dat", _DAT_USERS)
         yield "movielens-1m" if has_users else "movielens-10m", {}
