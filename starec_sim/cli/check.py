@@ -53,6 +53,11 @@ def check(
 
     pairs = [key_value(change, "--set", _EXAMPLE) for change in changes or ()]
     of_data = [(key[5:], value) for key, value in pairs if key.startswith("data.")]
+    if of_data and data is None:
+        raise ConfigError(
+            f"--set data.{of_data[0][0]}: there is no --data to which this could belong",
+            hint="add --data PATH, or --data synthetic",
+        )
     settings: dict[str, Any] = {}
     put_all(settings, [pair for pair in pairs if not pair[0].startswith("data.")])
     try:

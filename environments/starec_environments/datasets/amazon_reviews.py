@@ -17,6 +17,7 @@ from starec_environments.datasets.columns import Columns
 from starec_environments.datasets.faults import Faults
 from starec_environments.datasets.ids import has_controls
 from starec_environments.datasets.line_reader import read_lines
+from starec_environments.datasets.ratings import blank_cells
 from starec_environments.datasets.times import FAR, far_from_others
 from starec_sim.errors import DataError
 
@@ -41,7 +42,11 @@ class _Row(NamedTuple):
 
 
 def read_reviews(
-    path: Path, item: str, columns: Sequence[Column] | None, faults: Faults
+    path: Path,
+    item: str,
+    columns: Sequence[Column] | None,
+    unrated: Sequence[float | str],
+    faults: Faults,
 ) -> tuple[Columns, array[float], array[int]]:
     """Return the log of a file, its ratings and its times. Texts of reviews are not kept.
 
@@ -49,6 +54,7 @@ def read_reviews(
         path: Reviews (.json, .jsonl) or ratings only (.csv), plain or packed.
         item: The key that names the item in the edition of 2023.
         columns: The fields of a .csv without a header; when empty, they are recognised.
+        unrated: Values that say that there is no rating, perhaps `blank`; their ratings are NaN.
         faults: What to do with bad lines.
 
     Raises:
@@ -67,7 +73,7 @@ def read_reviews(
             faults.found(row.line, f"the user id {reason}", row.user)
         elif reason := _wrong_id(row.item):
             faults.found(row.line, f"the item id {reason}", row.item)
-        elif math.isnan(stars := _number(row.rating)) or not 1.0 <= stars <= 5.0:
+        elif (stars := _stars(row.rating, unrated)) is None:
             faults.found(row.line, "the rating is not 1 to 5 stars", row.rating)
         elif math.isnan(time := _number(row.time)) or not 0 <= time <= LATEST:
             faults.found(row.line, "the time is no time", row.time)
@@ -155,6 +161,17 @@ def _wrong_id(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         return "is missing"
     return "holds control characters" if has_controls(value) else ""
+
+
+def _stars(rating: object, unrated: Sequence[float | str]) -> float | None:
+    """Return a rating; NaN if it says that there is none, and None if it is not 1 to 5 stars."""
+    stars = _number(rating)
+    if unrated and (
+        stars in unrated
+        or ("blank" in unrated and math.isnan(stars) and bool(blank_cells([rating])[0]))
+    ):
+        return math.nan
+    return stars if 1.0 <= stars <= 5.0 else None
 
 
 def _number(value: object) -> float:
