@@ -15,9 +15,9 @@ from starec_environments.datasets.columns import Columns
 from starec_environments.datasets.files_read import FilesRead
 from starec_environments.datasets.paths import folder, only
 from starec_environments.datasets.recbole import TITLES
-from starec_environments.datasets.recbole_files import SPLITS, read_atomic
+from starec_environments.datasets.recbole_files import SPLITS, atomic_format, read_atomic
 from starec_environments.datasets.settings import BadLines, LogRules, TextSettings
-from starec_environments.datasets.text_tables import TextFormat, read_table
+from starec_environments.datasets.text_tables import read_table
 from starec_sim.dataset import Dataset
 from starec_sim.errors import DataError
 from starec_sim.types import Item
@@ -49,7 +49,7 @@ class AgentCF:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self._form = TextFormat("\t", config.encoding, None, bool(config.quoted), config.escape)
+        self._form = atomic_format("\t", config)
         self._files = FilesRead(config.bad_lines)
 
     def load(self) -> Dataset:

@@ -179,9 +179,9 @@ def _candidates(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the readers that fit, the most specific first."""
     names = {file.name for file in files}
+    # Of both, the reader reads u.data.
     atomic = "ml-100k.inter" in names and not (place / "u.data").is_file()
     if ("u.data" in names and _begins(place / "u.data", _U_DATA)) or (
-        # Beside u.data, the reader would read u.data.
         atomic and _begins(place / "ml-100k.inter", _ML_100K)
     ):
         yield "movielens-100k", {}

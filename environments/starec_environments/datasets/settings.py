@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from starec_sim.settings import Settings
 
@@ -78,7 +78,7 @@ class TextSettings(Settings):
     encoding: str = "utf-8"
     """A byte order mark in a file counts more."""
     quoted: bool | None = None
-    """Whether fields may stand in double quotes; None goes by the format."""
+    """Whether fields may stand in double quotes; None goes by the format, and by `escape`."""
     escape: str | None = Field(default=None, min_length=1, max_length=1)
     r"""The character before a quote inside a quoted field, e.g. `\`; None when it is doubled."""
 
@@ -88,6 +88,12 @@ class TextSettings(Settings):
         if escape is not None and escape in '\r\n"\0':
             raise ValueError("must be a character other than a quote or a line break")
         return escape
+
+    @model_validator(mode="after")
+    def _escape_in_quotes(self) -> Self:
+        if self.escape is not None and self.quoted is False:
+            raise ValueError("`escape` is for fields in quotes; leave it or `quoted: false` out")
+        return self
 
 
 class LogTextSettings(TextSettings):
