@@ -11,7 +11,6 @@ import numpy as np
 from starec_sim.boundary.call import PluginBoundary, complete
 from starec_sim.boundary.catalogue import checked_items, checked_users
 from starec_sim.boundary.values import (
-    STAR_RANGE,
     BrokenContract,
     instance,
     mapping,
@@ -23,6 +22,7 @@ from starec_sim.boundary.values import (
 )
 from starec_sim.boundary.watch import watched_calls
 from starec_sim.dataset import Dataset, Interactions
+from starec_sim.types import STAR_RANGE
 
 OWN = "np.random.default_rng(seed), with a seed from the settings"
 

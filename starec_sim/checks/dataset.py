@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from starec_sim.boundary.dataset import CheckedReader
-from starec_sim.boundary.values import STAR_RANGE, value_text
+from starec_sim.boundary.values import value_text
 from starec_sim.checks.target import CallPlace, CallWatch, CheckTarget, Journal, compare
 from starec_sim.dataset import ChoiceTruth, Dataset
+from starec_sim.types import STAR_RANGE
 
 _LONG = 2000
 _REPEATABLE = (

@@ -85,13 +85,7 @@ def read_reviews(
             times.append(int(time))
             lines.append(row.line)
     if not users:
-        if not faults.first:
-            raise DataError(f"{path} is empty", hint="check that the download is complete")
-        reason = min(faults.first, key=lambda reason: faults.first[reason])
-        raise DataError(
-            f"{path}: none of its lines is a review; line {faults.first[reason]} of {reason}",
-            hint="check that this is a file of Amazon reviews or ratings",
-        )
+        raise _no_reviews(path, faults)
     seen = np.array(times)
     far = far_from_others(seen, np.zeros(len(seen), bool))
     table = Columns(path, {"user": users, "item": items, "time": times}, lines)
@@ -102,6 +96,16 @@ def read_reviews(
         lines, times = array("q", compress(lines, near)), array("q", compress(times, near))
         ratings = array("d", compress(ratings, near))
     return Columns(path, {"user": users, "item": items}, lines), ratings, times
+
+
+def _no_reviews(path: Path, faults: Faults) -> DataError:
+    if not faults.first:
+        return DataError(f"{path} is empty", hint="check that the download is complete")
+    reason = min(faults.first, key=lambda reason: faults.first[reason])
+    return DataError(
+        f"{path}: none of its lines is a review; line {faults.first[reason]} of {reason}",
+        hint="check that this is a file of Amazon reviews or ratings",
+    )
 
 
 def _reviews(path: Path, item: str, faults: Faults) -> Iterator[_Row]:
