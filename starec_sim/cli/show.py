@@ -79,11 +79,12 @@ def _show_user(reader: Reader, user_id: str, options: ShowOptions) -> Answer:
     from starec_sim.cli.trace_json import trace_as_json
     from starec_sim.cli.trace_view import print_trace
     from starec_sim.errors import RunError
+    from starec_sim.runs.attempts import own_turns
 
     reader.require("decisions", "`starec show --user`")
     trial = reader.trial(options.arm, options.seed)
     row, user = reader.user(trial, user_id)
-    trace = list(reader.steps(trial, row))
+    trace = [step._replace(turns=own_turns(step.turns)) for step in reader.steps(trial, row)]
     steps = [step for step in trace if options.round in (None, step.round + 1)]
     if options.round is not None and not steps:
         rounds = ", ".join(str(n + 1) for n in sorted({s.round for s in trace})) or "none yet"

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from starec_sim.runs.attempts import ATTEMPTS
+
 
 class View(NamedTuple):
     """One view."""
@@ -131,7 +133,7 @@ VIEWS: Mapping[str, View] = {
         {
             **_AT,
             "node": "fast or slow",
-            "attempt": "0 for the question, 1 for the repair",
+            "attempt": ATTEMPTS,
             "policy": "its name in the configuration",
             "prompt": "all messages, each after its role",
             "answer": "the text of the policy",

@@ -17,7 +17,8 @@ from starec_sim.learning.checkpoints import CheckpointStore
 from starec_sim.learning.pairs import PairSettings, pairs_of
 from starec_sim.learning.rewards import DEFAULT_REWARDS
 from starec_sim.learning.rows import Rollout, by_group
-from starec_sim.learning.trials import FOLLOW_UP, TEACHER_TRIAL, is_validation
+from starec_sim.learning.trials import TEACHER_TRIAL, is_validation
+from starec_sim.runs.attempts import FOLLOW_UP
 from starec_sim.runs.folder import CONFIG, configuration
 from starec_sim.runs.reader import Reader, RecordedTrial
 from starec_sim.settings import validate
