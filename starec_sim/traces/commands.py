@@ -23,13 +23,17 @@ def turn_command(folder: Path, at: StepAddress, column: str, node: str, attempt:
     """Return the command that prints a column of one call of a step.
 
     >>> print(turn_command(Path("a"), StepAddress("base", 3, "u1", 2, 1), "answer", "fast", 101))
-    starec sql a "select answer from turns where arm = 'base' and seed = 3 and round = 2 \
-and user = 'u1' and step = 1 and node = 'fast' and attempt = 101" --json
+    starec sql a "select answer from turns where arm = 'base' and seed = 3 and user = 'u1' \
+and round = 2 and step = 1 and node = 'fast' and attempt = 101" --json
     """
     values = {**asdict(at), "node": node, "attempt": attempt}
     where = " and ".join(f"{name} = {_sql(value)}" for name, value in values.items())
     query = f"select {column} from turns where {where}"
-    return shlex.join(["starec", "sql", str(folder), query, "--json"])
+    special = any(sign in query for sign in '"$`\\!')
+    asked = (
+        shlex.quote(query) if special else f'"{query}"'
+    )  # readable, for SQL has quotes of its own
+    return f"starec sql {shlex.quote(str(folder))} {asked} --json"
 
 
 def _sql(value: str | int) -> str:
