@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from starec_sim.cli.as_markdown import markdown_code, markdown_table, markdown_text
-from starec_sim.cli.trace_view import about
+from starec_sim.cli.trace_view import SET_BY_SCHEDULE, about
 from starec_sim.cli.why_view import (
     ending_text,
     gained_text,
@@ -44,6 +44,8 @@ def step_as_markdown(folder: Path, page: StepPage, groups: Sequence[Group], prom
     parts += ["## What she remembered", f"After {page.memory_before.steps} steps of this run."]
     if page.memory_before.summary:
         parts.append(_block(page.memory_before.summary))
+    if page.memory_before.edited:
+        parts.append(f"The summary was {SET_BY_SCHEDULE}.")
     if page.memory_before.shown:
         parts.append("In the prompt:\n\n" + _list(page.memory_before.shown))
     if page.recalled:

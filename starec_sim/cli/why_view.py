@@ -14,6 +14,7 @@ from starec_sim.cli.tables import grid, number, one_line
 from starec_sim.cli.text import runnable
 from starec_sim.cli.trace_view import (
     ENDINGS,
+    SET_BY_SCHEDULE,
     Row,
     print_answers,
     print_changes,
@@ -159,7 +160,7 @@ def _print_memory(out: Console, page: StepPage, prompts: bool) -> None:
     summary = [line for line in before.summary.splitlines() if line.strip()]
     print_text(out, "summary", _lines(summary, prompts) or Text("none yet", "dim"))
     if before.edited:
-        print_text(out, "", Text("set by the schedule, at the beginning of a round", "dim"))
+        print_text(out, "", Text(SET_BY_SCHEDULE, "dim"))
     room = out.width - 16
     recalled = [f"{number(each.score)} {each.item.title}" for each in page.recalled or ()]
     if recalled:
