@@ -11,6 +11,7 @@ from starec_sim.cli.trace_view import SET_BY_SCHEDULE, about
 from starec_sim.cli.why_view import (
     ending_text,
     gained_text,
+    group_heads,
     group_rows,
     group_title,
     neighbours,
@@ -63,10 +64,11 @@ def step_as_markdown(folder: Path, page: StepPage, groups: Sequence[Group], prom
     parts.append(markdown_text(ending_text(page)))
     parts += ["## What it earned", markdown_text(reward_text(page))]
     for group in groups:
-        heads = ["", "reward", "advantage", "components", "answer"]
         parts += [
             f"## {group_title(group)}",
-            markdown_table(heads, ((*row[:4], row[4][:200]) for row in group_rows(group))),
+            markdown_table(
+                group_heads(group), ((*row[:4], row[4][:200]) for row in group_rows(group))
+            ),
         ]
     if commands := neighbours(folder, page):
         parts.append("\n".join(f"- {name}: {markdown_code(command)}" for name, command in commands))

@@ -35,7 +35,7 @@ from starec_sim.traces.values import ExperienceRef
 from starec_sim.visible_text import visible
 
 if TYPE_CHECKING:
-    from starec_sim.traces.training_view import Group
+    from starec_sim.traces.training_view import Group, GroupMember
 
 _LINES = 6
 """Lines of the summary, and experiences, that are shown at most without --prompts."""
@@ -103,23 +103,49 @@ def gained_text(page: StepPage) -> str:
 
 def group_title(group: Group) -> str:
     """Return the title of a group."""
-    what = "answers" if group.node == "fast" else "summaries"
+    one, more = ("answer", "answers") if group.node == "fast" else ("summary", "summaries")
+    if len(group.members) < 2:
+        return f"1 {one} of step {group.step} of the training, alone, so nothing was learned"
     learned = "all equal, so nothing was learned" if group.zero_variance else "compared"
-    return f"{len(group.members)} {what} of step {group.step} of the training, {learned}"
+    return f"{len(group.members)} {more} of step {group.step} of the training, {learned}"
+
+
+def group_heads(group: Group) -> tuple[str, str, str, str, str]:
+    """Return the heads of the columns of a group."""
+    return "", "reward", "advantage" if group.pairs is None else "pair", "components", "answer"
 
 
 def group_rows(group: Group) -> list[tuple[str, str, str, str, str]]:
-    """Return number, reward, advantage, components and answer of each member of a group."""
+    """Return number, reward, what it taught, components and answer of each member of a group."""
     return [
         (
             str(member.number),
             number(member.reward),
-            number(member.advantage, "+"),
+            _taught(group, member),
             ", ".join(f"{name} {number(value)}" for name, value in member.components.items()),
             f"{member.tokens} tokens" if member.text is None else member.text,
         )
         for member in group.members
     ]
+
+
+def _taught(group: Group, member: GroupMember) -> str:
+    """Return the advantage of an answer; with DPO, its role in which pair."""
+    if member.advantage is not None:
+        return number(member.advantage, "+")
+    for place, pair in enumerate(group.pairs or (), 1):
+        if member.number in (pair.chosen, pair.rejected):
+            role = "chosen" if member.number == pair.chosen else "rejected"
+            return f"{place}: {role}, margin {number(pair.margin)}"
+    return "in none"
+
+
+def _likelier(group: Group, member: GroupMember) -> float:
+    """Return a positive number for an answer that the training made likelier, else 0 or less."""
+    if member.advantage is not None:
+        return member.advantage
+    pairs, own = group.pairs or (), member.number
+    return float(sum((own == pair.chosen) - (own == pair.rejected) for pair in pairs))
 
 
 def slate_columns(page: StepPage) -> tuple[str, ...]:
@@ -213,14 +239,16 @@ def _lived(experience: ExperienceRef) -> str:
 def _print_group(out: Console, group: Group) -> None:
     print_title(out, group_title(group))
     table = grid()
-    table.add_row("", "reward", "advantage", "", "", style="dim")
+    table.add_row(*group_heads(group)[:3], "", "", style="dim")
     width = max(20, out.width // 2)
-    for name, reward, advantage, components, answer in group_rows(group):
-        style = "" if group.zero_variance else "green" if advantage[0] == "+" else "red"
+    rows = zip(group.members, group_rows(group), strict=True)
+    for member, (name, reward, taught, components, answer) in rows:
+        likelier = 0.0 if group.zero_variance else _likelier(group, member)
+        style = "green" if likelier > 0 else "red" if likelier < 0 else ""
         table.add_row(
             Text(name, "dim", justify="right"),
             reward,
-            Text(advantage, style),
+            Text(taught, style),
             one_line(components, 40, "dim"),
             one_line(answer, width, "italic"),
         )
