@@ -162,8 +162,8 @@ def test_findings_that_are_not_kept_are_counted(write, starec, tmp_path, monkeyp
         (step,) = visit.steps
         return replace(visit, steps=(replace(step, decision=Decision(flaws={"unparsed": 1})),))
 
-    run = write("a", unread, rounds=1)
-    rules(tmp_path, {"kind": "malformed", "streak": 1})
+    run = write("a", unread)
+    rules(tmp_path, {"kind": "malformed", "streak": 2})
     command = ("scan", run, tmp_path / "rules.yaml")
     whole = starec(*command)[1]
     assert f"All findings: {run / FINDINGS}" in whole and "more" not in whole
