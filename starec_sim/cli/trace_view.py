@@ -95,11 +95,16 @@ def _print_step(
 
 def print_flaws(out: Console, flaws: Mapping[str, int], repaired: bool) -> None:
     """Print what was wrong with the answer of a step."""
+    if said := flaws_text(flaws, repaired):
+        out.print(f"  {visible(said)}", style="red" if flaws else "yellow")
+
+
+def flaws_text(flaws: Mapping[str, int], repaired: bool) -> str:
+    """Return what was wrong with the answer of a step; empty if nothing."""
     if flaws:
         listed = ", ".join(f"{kind} {count}" for kind, count in flaws.items())
-        out.print(f"  The answer was malformed: {visible(listed)}", style="red")
-    elif repaired:
-        out.print("  The answer needed a repair.", style="yellow")
+        return f"The answer was malformed: {listed}"
+    return "The answer needed a repair." if repaired else ""
 
 
 def print_gate(out: Console, slow: bool, reason: str) -> None:
@@ -249,10 +254,17 @@ def stars(experience: Rated | None) -> Text:
     if experience is None:
         return Text("")
     if experience.rating is None:
-        return Text({True: "liked", False: "disliked", None: "–"}[experience.like])
+        return Text(outcome_text(experience))
     full = max(0, min(5, round(experience.rating)))
     text = Text.assemble(("★" * full, "yellow"), ("☆" * (5 - full), "dim"))
     return text if experience.source != "model" else Text.assemble(text, (" ≈", "dim"))
+
+
+def outcome_text(experience: Rated) -> str:
+    """Return what an item turned out to be: its stars, or whether she liked it."""
+    if experience.rating is not None:
+        return f"{experience.rating:g}"
+    return {True: "liked", False: "disliked", None: "–"}[experience.like]
 
 
 class Answer(Protocol):
@@ -279,6 +291,11 @@ class Answer(Protocol):
         ...
 
     @property
+    def failure(self) -> str:
+        """Why there is no answer; empty if there is one."""
+        ...
+
+    @property
     def error(self) -> str:
         """What the parser says is wrong with the answer."""
         ...
@@ -297,6 +314,8 @@ def print_answers(out: Console, turns: Sequence[Answer], node: Node, prompts: bo
                 out.print(indent(visible(text), "    ") + "\n", soft_wrap=True)
         else:
             print_text(out, name, Text(visible(_reasoning(turn)), "italic"))
+        if turn.failure:
+            print_text(out, "failed", Text(visible(turn.failure), "red"))
         if turn.error:
             print_text(out, "parser", Text(visible(turn.error), "red"))
 

@@ -16,6 +16,7 @@ from starec_sim.cli.trace_view import (
     ENDINGS,
     SET_BY_SCHEDULE,
     Row,
+    outcome_text,
     print_answers,
     print_changes,
     print_flaws,
@@ -31,7 +32,6 @@ from starec_sim.runs.chunk_views import NOT_RECORDED
 from starec_sim.tasks import FEED
 from starec_sim.traces.commands import why_command
 from starec_sim.traces.step_page import SlatePlace, StepPage
-from starec_sim.traces.values import ExperienceRef
 from starec_sim.visible_text import visible
 
 if TYPE_CHECKING:
@@ -99,6 +99,22 @@ def gained_text(page: StepPage) -> str:
     what = "1 experience" if count == 1 else f"{count} experiences"
     same = all(change.op == "kept" for change in page.changes)
     return f"{what}{'; the summary stays as it was' if same else ''}"
+
+
+def so_far_text(page: StepPage) -> str:
+    """Return how many steps she has played before this one, and what they revealed."""
+    before = page.memory_before
+    steps = "1 step" if before.steps == 1 else f"{before.steps} steps"
+    gained = len(before.gained)
+    found = "1 experience" if gained == 1 else f"{gained} experiences"
+    return f"{steps} of this run, which revealed {found}"
+
+
+def also_lived_text(page: StepPage) -> str:
+    """Return what the step revealed of items that were not shown; empty if nothing."""
+    shown = {place.item.id for place in page.slate}
+    others = [each for each in page.experiences if each.item.id not in shown]
+    return ", ".join(f"{visible(each.item.title)} {outcome_text(each)}" for each in others)
 
 
 def group_title(group: Group) -> str:
@@ -180,9 +196,7 @@ def _task(page: StepPage) -> str:
 
 def _print_memory(out: Console, page: StepPage, prompts: bool) -> None:
     before = page.memory_before
-    steps = "1 step" if before.steps == 1 else f"{before.steps} steps"
-    gained = "1 rating" if len(before.gained) == 1 else f"{len(before.gained)} ratings"
-    print_text(out, "so far", f"{steps} of this run, which revealed {gained}")
+    print_text(out, "so far", so_far_text(page))
     summary = [line for line in before.summary.splitlines() if line.strip()]
     print_text(out, "summary", _lines(summary, prompts) or Text("none yet", "dim"))
     if before.edited:
@@ -221,19 +235,11 @@ def _print_slate(out: Console, page: StepPage) -> None:
         cells = [Text(slate_cell(place, column), justify="right") for column in columns]
         chosen = Text("chosen" if place.target else "", "bold")
         marks = [chosen] if page.offered.ranks else []
-        rows.append(
-            Row(place.label, place.item, (*cells, *marks, stars(lived.pop(place.item.id, None))))
-        )
+        rows.append(Row(place.label, place.item, (*cells, *marks, stars(lived.get(place.item.id)))))
     heads = (*columns, *([""] if page.offered.ranks else []), "lived")
     print_items(out, rows, "shown", heads)
-    if lived:
-        print_text(out, "also lived", ", ".join(map(_lived, lived.values())))
-
-
-def _lived(experience: ExperienceRef) -> str:
-    rating = experience.rating
-    how = {True: "liked", False: "disliked", None: ""}[experience.like]
-    return f"{visible(experience.item.title)} {how if rating is None else f'{rating:g}'}".strip()
+    if others := also_lived_text(page):
+        print_text(out, "also lived", others)
 
 
 def _print_group(out: Console, group: Group) -> None:
