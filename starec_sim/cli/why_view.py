@@ -114,7 +114,7 @@ def also_lived_text(page: StepPage) -> str:
     """Return what the step revealed of items that were not shown; empty if nothing."""
     shown = {place.item.id for place in page.slate}
     others = [each for each in page.experiences if each.item.id not in shown]
-    return ", ".join(f"{visible(each.item.title)} {outcome_text(each)}" for each in others)
+    return ", ".join(f"{each.item.title} {outcome_text(each)}" for each in others)
 
 
 def group_title(group: Group) -> str:
@@ -239,7 +239,7 @@ def _print_slate(out: Console, page: StepPage) -> None:
     heads = (*columns, *([""] if page.offered.ranks else []), "lived")
     print_items(out, rows, "shown", heads)
     if others := also_lived_text(page):
-        print_text(out, "also lived", others)
+        print_text(out, "also lived", visible(others))
 
 
 def _print_group(out: Console, group: Group) -> None:
