@@ -23,7 +23,8 @@ from starec_sim.learning.rewards import AnswerOutcome, counters
 from starec_sim.learning.sealed_folders import put_bytes
 from starec_sim.learning.sft import Sample, read_samples
 from starec_sim.learning.training_run import TrainingRun, wait_for_all
-from starec_sim.learning.trials import RETHINK, TEACHER_TRIAL
+from starec_sim.learning.trials import TEACHER_TRIAL
+from starec_sim.runs.attempts import RETHINK
 from starec_sim.runs.compression import MAX_ROLLOUTS
 from starec_sim.runs.record_errors import readable_errors
 from starec_sim.runs.regular_file import read_bytes
