@@ -230,7 +230,7 @@ def play_trials(open_run: OpenRun, trials: Trials, events: RunEvents | None = No
 
 
 def announce(experiment: Experiment, events: RunEvents | None) -> None:
-    """Tell the user where prompts are sent, if the experiment is traced, and what is not used.
+    """Tell the user which settings of the executor are not used, and where prompts are sent.
 
     Raises:
         ConfigError: The server cannot be used.
@@ -238,8 +238,17 @@ def announce(experiment: Experiment, events: RunEvents | None) -> None:
     events = events or RunEvents()
     for note in experiment.executor.notes(cores()):
         events.message(f"note: {note}")
+    announce_tracing(experiment, events)
+
+
+def announce_tracing(experiment: Experiment, events: RunEvents | None) -> None:
+    """Tell the user where prompts are sent, if the experiment is traced.
+
+    Raises:
+        ConfigError: The server cannot be used.
+    """
     if experiment.tracing:
-        events.message(check_tracing())
+        (events or RunEvents()).message(check_tracing())
 
 
 def config_text(experiment: Experiment) -> str:

@@ -15,6 +15,7 @@ from starec_sim.errors import ConfigError, did_you_mean
 from starec_sim.evaluation.audits.registry import NAMES as AUDITS
 from starec_sim.experiment import Experiment
 from starec_sim.learning.advantages import Objective
+from starec_sim.learning.keys_of_runs import check_keys_of_runs
 from starec_sim.learning.learner import Optimisation
 from starec_sim.learning.models import Lora, Method
 from starec_sim.learning.pairs import PairSettings
@@ -199,20 +200,7 @@ def training_of(experiment: Experiment) -> Training:
             hint="add `train: {grpo: {steps: 100}}`; docs/training.md lists the keys",
         )
     training = validate(Training, experiment.train, "train")
-    if experiment.arms:
-        raise ConfigError(
-            "arms: a training has none",
-            hint="train each variant by itself: starec train FILE --set train.KEY=VALUE",
-        )
-    if experiment.schedule:
-        raise ConfigError(
-            "schedule: a training has none", hint="leave it out: --set schedule=[] does that"
-        )
-    if experiment.population:
-        raise ConfigError(
-            "population: a training has users of one kind",
-            hint="set population to {} and calibration to null: --set population={} does that",
-        )
+    check_keys_of_runs(experiment)
     weights_of(experiment, training)
     _check_audits(experiment, training.evaluate)
     if training.stage2 is not None:

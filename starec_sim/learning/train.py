@@ -27,7 +27,7 @@ from starec_sim.plugin_code import PluginCode, noted_code
 from starec_sim.policies.abilities import Constrained
 from starec_sim.policies.engine.adapters import adapter_folder
 from starec_sim.policies.engine.checkpoints import resolve_model
-from starec_sim.runner import announce, config_text, resumed_experiment
+from starec_sim.runner import announce_tracing, config_text, resumed_experiment
 from starec_sim.runs import folder as run_folder
 from starec_sim.runs.code import SAME_CODE, CodeRules, check_plugins, code_of
 from starec_sim.runs.lifecycle import OpenRun, check_same_code, create_run, open_run
@@ -86,7 +86,7 @@ def train(experiment: Experiment, events: RunEvents | None = None) -> TrainResul
     exact = {**(experiment.train or {}), "dtype": resolve_dtype(training.dtype)}
     experiment = experiment.model_copy(update={"train": exact})
     if is_first_process():
-        announce(experiment, events)
+        announce_tracing(experiment, events)
     parts = _build(experiment)
     folder = Path(_shared_by_all(lambda: str(_new_folder(parts))))
     return _run(folder, parts, events or RunEvents())
@@ -121,7 +121,7 @@ def resume_training(
             last = CheckpointStore(here).version(Path(manifest.version or "").name)
             return _result(here, experiment, training_of(experiment), last)
         if is_first_process():
-            announce(experiment, events)
+            announce_tracing(experiment, events)
         parts = _build(experiment)
         check_same_code(manifest, parts.prompts())
         return _run(Path(_shared_by_all(lambda: str(here))), parts, events or RunEvents())

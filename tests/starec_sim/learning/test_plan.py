@@ -96,6 +96,9 @@ def test_the_listed_shapes_have_the_size_of_their_names():
         ("train.grpo.objective={credit: position}", "credit: position needs single rankings"),
         ("policies.slow=lexical", "slow answers are learned from only if the same policy"),
         ("arms={a: {}}", "arms: a training has none"),
+        ("gateway.replay=latest", "gateway.replay: latest, and a training asks its models itself"),
+        ("replicates=3", "replicates: 3, and a training trains once"),
+        ("plugin_errors=skip", "plugin_errors: skip, and a training stops when a plug-in fails"),
         ("train.evaluate.share=0", "is no user"),
     ],
 )
