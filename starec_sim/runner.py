@@ -10,7 +10,6 @@ from starec_sim import yaml_files
 from starec_sim.errors import ConfigError, RunError
 from starec_sim.events import RunEvents
 from starec_sim.executors.collection import rare_garbage_collection
-from starec_sim.executors.drain import drains_at_sigterm
 from starec_sim.executors.event_loop import run_coroutine
 from starec_sim.executors.settings import ExecutorSettings
 from starec_sim.executors.tracing import check_tracing
@@ -224,7 +223,7 @@ def _executor(recorded: Experiment, executor: str) -> ExecutorSettings:
 def play_trials(open_run: OpenRun, trials: Trials, events: RunEvents | None = None) -> None:
     """Play all trials of an open run, and set digest and counts in its manifest."""
     played = trials.play(open_run, events or RunEvents())
-    with rare_garbage_collection(), drains_at_sigterm():
+    with rare_garbage_collection():
         digest = run_coroutine(played, traced=trials.experiment.tracing)
     open_run.manifest.digest, open_run.manifest.counts = digest, queries.counts(open_run.store.db)
 

@@ -25,6 +25,7 @@ from starec_sim.evaluation.settings_file import find_unfinished
 from starec_sim.evaluation.table import Table, TableRow, make_row, no_such_row
 from starec_sim.evaluation.table_files import write_table_files
 from starec_sim.events import RunEvents
+from starec_sim.executors.drain import stop_if_draining
 from starec_sim.holdout import HoldOut
 from starec_sim.holdout.candidate_files import file_digest, read_candidates
 from starec_sim.plugin_code import noted_code
@@ -237,6 +238,7 @@ def _complete(folder: Path, prepared: _Prepared, trials: Trials | None, events: 
         run.begin()
         events.baselines_started(len(waiting))
         for number, contender in waiting:
+            stop_if_draining()
             start = time.perf_counter()
             files.write_ranks(folder, number, rank_baseline(contender.spec, prepared.holdout))
             events.baseline_finished(contender.name, time.perf_counter() - start)

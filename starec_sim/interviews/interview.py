@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from starec_sim.build import build_policy
 from starec_sim.errors import ConfigError, PausedError, RunError
+from starec_sim.executors.drain import drained_in_time, drains_at_sigterm
 from starec_sim.executors.event_loop import run_coroutine
 from starec_sim.executors.pool import run_pool
 from starec_sim.experiment import recorded_experiment
@@ -195,7 +196,8 @@ class _Asking:
             PausedError: Nothing could be asked.
         """
         try:
-            run_coroutine(self._ask_all(jobs))
+            with drains_at_sigterm():
+                run_coroutine(self._ask_all(jobs))
         except PausedError as error:
             if not self._answers:
                 raise
@@ -206,14 +208,14 @@ class _Asking:
         """Ask many questions at once.
 
         Raises:
-            PausedError: The budget is spent, or the endpoint answers no call at all.
+            PausedError: The budget is spent, the endpoint answers no call at all, or SIGTERM came.
             PolicyError: A policy cannot be opened.
         """
         different = list({id(policy): policy for policy in self._policies.values()}.values())
         try:
             for policy in different:
                 await policy.open()
-            await run_pool(self._ask, list(enumerate(jobs)), _IN_FLIGHT)
+            await drained_in_time(run_pool(self._ask, list(enumerate(jobs)), _IN_FLIGHT))
         finally:
             for policy in different:
                 await policy.close()

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from starec_sim import plugins
 from starec_sim.build import Builder, prompt_hashes
 from starec_sim.events import RunEvents
+from starec_sim.executors.drain import drains_at_sigterm
 from starec_sim.executors.event_loop import run_coroutine
 from starec_sim.experiment import Arm, Experiment
 from starec_sim.learning.checkpoints import CheckpointStore
@@ -175,7 +176,8 @@ def _run(folder: Path, parts: _Parts, events: RunEvents) -> TrainResult:
     training, experiment, split = parts.training, parts.arm.experiment, parts.split
     if not is_first_process():
         run = TrainingRun(experiment, training, split, folder, players=None, events=events)
-        last = run_coroutine(run_stages(run))
+        with drains_at_sigterm():  # the first process decides when to stop
+            last = run_coroutine(run_stages(run))
         return _result(folder, experiment, training, last)
     with (
         _plotted(folder),

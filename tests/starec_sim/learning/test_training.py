@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from starec_sim.build import Builder, build_policy
+from starec_sim.errors import PausedError
 from starec_sim.events import RunEvents
 from starec_sim.experiment import read_experiment
 from starec_sim.learning.config import Training, template_of, training_of
@@ -22,6 +23,7 @@ from starec_sim.learning.weight_sync import ServedWeightSync
 from starec_sim.policies.gateway import Policy
 from starec_sim.policies.openai import OpenAIPolicy
 from starec_sim.resume_any import resume
+from starec_sim.runs.manifest import read_manifest
 from starec_sim.settings import validate
 from tests.forked import fork, kill_self, wait
 
@@ -139,6 +141,30 @@ def test_a_training_whose_teacher_has_no_endpoint_says_that_it_paused(starec, ex
     (folder,) = (tmp_path / "runs").iterdir()
     assert "The training paused; everything committed is kept. Go on with" in err
     assert f"    starec resume {folder}\n" in err
+
+
+@pytest.mark.parametrize(
+    "stage",
+    ["sft", pytest.param("grpo", marks=pytest.mark.slow)],
+)
+def test_sigterm_lets_a_training_end_its_step_and_pause(starec, experiment, stage):
+    class Terminated(RunEvents):
+        def step_finished(self, entry):
+            if (entry["stage"], entry["step"]) == (stage, 1):
+                signal.raise_signal(signal.SIGTERM)
+
+    path = experiment(evaluate={"users": 0})
+    changes = ["train.grpo=null"] if stage == "sft" else ["train.sft=null", "train.grpo.steps=2"]
+    whole = train(read_experiment(path, changes))
+    with pytest.raises(PausedError, match="SIGTERM"):
+        train(read_experiment(path, changes), Terminated())
+    _, folder = sorted(whole.folder.parent.iterdir())
+    assert read_manifest(folder).status == "paused"
+    status, out, err = starec("resume", folder, "--json")
+    assert status == 0, err
+    assert losses(json.loads(out)) == pytest.approx(
+        losses(whole.as_json()), rel=1e-4, abs=1e-6, nan_ok=True
+    )
 
 
 @pytest.mark.slow

@@ -136,6 +136,21 @@ def test_a_session_that_was_stopped_between_its_pages_goes_on(audited, asked, tm
     assert len(asked) == calls + 1, "the one that was stopped is asked again"
 
 
+def test_sigterm_lets_an_audit_end_what_it_asks_and_pause(audited, asked, tmp_path) -> None:
+    def again():
+        return audited("Moody", "retest", users=USERS, concurrency=2, runs_dir=tmp_path)
+
+    at = REPLAYED + 3
+    asked.at(at, lambda: signal.raise_signal(signal.SIGTERM))
+    with pytest.raises(PausedError, match="SIGTERM"):
+        again()
+    folder = the_only(tmp_path)
+    assert read_manifest(folder).status == "paused"
+    assert len(asked) - at <= 1 and recorded_calls(folder) == len(asked)
+    report = again()
+    assert len(asked) == report.about["calls"], "nothing is asked twice"
+
+
 @pytest.fixture
 def without_waits(monkeypatch):
     """Let the gateway repeat a call at once."""
