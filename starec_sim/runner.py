@@ -19,7 +19,7 @@ from starec_sim.policies.settings import Budget
 from starec_sim.report import RunReport
 from starec_sim.runs import estimates, queries
 from starec_sim.runs import folder as run_folder
-from starec_sim.runs.code import SAME_CODE, CodeRules, check_plugins, code_of
+from starec_sim.runs.code import SAME_CODE, CodeRules, reopened
 from starec_sim.runs.ledger import Ledger, read_ledger
 from starec_sim.runs.lifecycle import OpenRun, check_same_code, create_run, open_run
 from starec_sim.runs.manifest import ForkOf, Manifest, ReplayOf, new_manifest, read_manifest
@@ -134,8 +134,7 @@ def replay(folder: Path, events: RunEvents | None = None, code: CodeRules = SAME
             hint="`starec resume` shows its report again; the same audit asks with the same seeds",
         )
     experiment = recorded_experiment(folder)
-    with run_folder.where_it_started(folder, manifest) as here, code_of(here, manifest, code):
-        check_plugins(here, manifest, code, noted=False)
+    with reopened(folder, manifest, code, noted=False) as here:
         gateway = experiment.gateway.model_copy(update={"replay": str(here), "cache": None})
         changes = {"gateway": gateway, "runs_dir": here.parent, "budget": Budget()}
         changes["tracing"] = False  # no model is asked, so there is nothing to trace
@@ -172,8 +171,7 @@ def resume(
     )
     if manifest.status == "finished":
         return _result(folder, experiment, manifest)
-    with run_folder.where_it_started(folder, manifest) as here, code_of(here, manifest, code):
-        check_plugins(here, manifest, code)
+    with reopened(folder, manifest, code) as here:
         trials = Trials(experiment)
         check_same_code(manifest, trials.prompts())
         announce(experiment, events)

@@ -31,7 +31,7 @@ from starec_sim.holdout.candidate_files import file_digest, read_candidates
 from starec_sim.plugin_code import noted_code
 from starec_sim.runner import config_text, play_trials, resumed_experiment
 from starec_sim.runs import folder as run_folder
-from starec_sim.runs.code import SAME_CODE, CodeRules, check_plugins, code_of
+from starec_sim.runs.code import SAME_CODE, CodeRules, code_of, reopened
 from starec_sim.runs.lifecycle import check_same_code, create_run, open_run
 from starec_sim.runs.manifest import Manifest, new_manifest, read_manifest
 from starec_sim.trials import Trials
@@ -139,8 +139,7 @@ def resume(
     agents = None
     if manifest.arms:
         agents = resumed_experiment(folder, manifest, concurrency=concurrency, budget=budget)
-    with run_folder.where_it_started(folder, manifest) as here, code_of(here, manifest, code):
-        check_plugins(here, manifest, code)
+    with reopened(folder, manifest, code) as here:
         trials = Trials(agents) if agents is not None else None
         check_same_code(manifest, trials.prompts() if trials else {})
         return _complete(here, _prepare(evaluation, into), trials, events)

@@ -29,8 +29,7 @@ from starec_sim.policies.gateway.turn_store import NoStore
 from starec_sim.policies.settings import Budget, GatewaySettings
 from starec_sim.reopen import ReopenedRound, reopen
 from starec_sim.rng import Streams
-from starec_sim.runs.code import CodeRules, code_of
-from starec_sim.runs.folder import where_it_started
+from starec_sim.runs.code import CodeRules, reopened
 from starec_sim.runs.manifest import Manifest, read_manifest
 from starec_sim.runs.reader import Reader, RecordedTrial, reading
 from starec_sim.settings import validate
@@ -306,7 +305,7 @@ def _policies(
         yield dict.fromkeys(arms, build_policy(options.policy, "policy"))
         return
     rules = CodeRules(trust=options.trust)
-    with where_it_started(folder, manifest) as here, code_of(here, manifest, rules):
+    with reopened(folder, manifest, rules, noted=False) as here:
         arms_of = recorded_experiment(here).resolve()
         if kinds := [kind for arm in arms_of.values() for kind in arm.kinds]:
             raise ConfigError(

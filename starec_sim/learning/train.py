@@ -30,9 +30,10 @@ from starec_sim.policies.engine.adapters import adapter_folder
 from starec_sim.policies.engine.checkpoints import resolve_model
 from starec_sim.runner import announce_tracing, config_text, resumed_experiment
 from starec_sim.runs import folder as run_folder
-from starec_sim.runs.code import SAME_CODE, CodeRules, check_plugins, code_of
+from starec_sim.runs.code import SAME_CODE, CodeRules, code_of, reopened
 from starec_sim.runs.lifecycle import OpenRun, check_same_code, create_run, open_run
 from starec_sim.runs.manifest import new_manifest, read_manifest
+from starec_sim.settings import validate
 
 
 class TrainResult(NamedTuple):
@@ -116,11 +117,13 @@ def resume_training(
     """
     manifest = read_manifest(folder)
     experiment = resumed_experiment(folder, manifest, concurrency=concurrency, budget=budget)
-    with run_folder.where_it_started(folder, manifest) as here, code_of(here, manifest, code):
-        check_plugins(here, manifest, code)
-        if manifest.status == "finished":
+    if manifest.status == "finished":
+        # Code that was changed since changes nothing in it.
+        with run_folder.where_it_started(folder, manifest) as here, code_of(here, manifest, code):
             last = CheckpointStore(here).version(Path(manifest.version or "").name)
-            return _result(here, experiment, training_of(experiment), last)
+            training = validate(Training, experiment.train or {}, "train")
+            return _result(here, experiment, training, last)
+    with reopened(folder, manifest, code) as here:
         if is_first_process():
             announce_tracing(experiment, events)
         parts = _build(experiment)

@@ -38,9 +38,8 @@ from starec_sim.executors.event_loop import run_coroutine
 from starec_sim.holdout import EvaluationProtocol, HoldOut, environment_name, read_protocol
 from starec_sim.plugin_code import noted_code
 from starec_sim.policies.settings import Budget, GatewaySettings
-from starec_sim.runs import folder as run_folder
 from starec_sim.runs import queries
-from starec_sim.runs.code import SAME_CODE, CodeRules, check_plugins, code_of
+from starec_sim.runs.code import SAME_CODE, CodeRules, reopened
 from starec_sim.runs.lifecycle import OpenRun, check_same_code, create_run, open_run
 from starec_sim.runs.manifest import new_manifest, read_manifest
 from starec_sim.settings import validate
@@ -125,8 +124,7 @@ def resume(
     if concurrency is not None:
         settings = settings.model_copy(update={"concurrency": concurrency})
     allowed = validate(Budget, {**manifest.budget, **(budget or {})}, "budget")
-    with run_folder.where_it_started(folder, manifest) as here, code_of(here, manifest, code):
-        check_plugins(here, manifest, code)
+    with reopened(folder, manifest, code) as here:
         prepared = _prepare(settings, into)
         check_same_code(manifest, prepared.prompts())
         # Of all errors, only calls that failed end an audit so.

@@ -168,6 +168,16 @@ def test_sigterm_lets_a_training_end_its_step_and_pause(starec, experiment, stag
 
 
 @pytest.mark.slow
+def test_a_finished_training_is_read_though_its_plugin_was_changed(starec, experiment, tmp_path):
+    changes = ["train.sft=null", "train.grpo.steps=1", "train.grpo.nodes=[fast]"]
+    finished = train(read_experiment(experiment(evaluate={"users": 0}), changes))
+    (tmp_path / "reward.py").write_text("raise RuntimeError\n")
+    status, out, err = starec("resume", finished.folder, "--json")
+    assert status == 0, err
+    assert json.loads(out)["version"] == str(finished.version)
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_training_that_spent_its_budget_goes_on_with_more(starec, experiment, tmp_path):
     changes = ["--set", "budget.calls=3", "--set", "train.grpo.steps=1"]
