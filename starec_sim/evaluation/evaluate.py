@@ -234,7 +234,9 @@ def _complete(folder: Path, prepared: _Prepared, trials: Trials | None, events: 
     ) as run:
         if trials is not None:
             play_trials(run, trials, events)
-        run.begin()
+        else:
+            run.begin()
+            events.run_started(folder, None)
         events.baselines_started(len(waiting))
         for number, contender in waiting:
             stop_if_draining()

@@ -255,7 +255,7 @@ async def _questioned(
     try:
         await policy.open()
         run.begin()
-        events.audit_started(run.folder)
+        events.run_started(run.folder, None)
         memories = await replay_history(
             agents["usual"],
             prepared.environment,
