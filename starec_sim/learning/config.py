@@ -22,7 +22,7 @@ from starec_sim.learning.pairs import PairSettings
 from starec_sim.learning.rewards import DEFAULT_REWARDS, Rewards, check_names
 from starec_sim.learning.rollouts import Groups
 from starec_sim.plugins import Spec
-from starec_sim.policies.abilities import NamedWeights
+from starec_sim.policies.abilities import NamedWeights, check_price
 from starec_sim.policies.engine.protocol import Precision
 from starec_sim.settings import Settings, validate
 from starec_sim.tasks import FEED, RANKING
@@ -203,6 +203,8 @@ def training_of(experiment: Experiment) -> Training:
     check_keys_of_runs(experiment)
     weights_of(experiment, training)
     _check_audits(experiment, training.evaluate)
+    if training.sft is not None and training.sft.samples is None:
+        check_price(training.sft.teacher, "train.sft.teacher", experiment.budget)
     if training.stage2 is not None:
         _check_nodes(experiment, training.stage2)
         _check_sampling(experiment.policies.fast)

@@ -17,6 +17,7 @@ from starec_sim.executors.event_loop import run_coroutine
 from starec_sim.experiment import Arm, Experiment
 from starec_sim.learning.checkpoints import CheckpointStore
 from starec_sim.learning.config import Training, rewards_of, training_of, weights_of
+from starec_sim.learning.fidelity import spent_on_audits
 from starec_sim.learning.models import resolve_dtype
 from starec_sim.learning.plots import plot_training
 from starec_sim.learning.split import UserSplit
@@ -191,6 +192,7 @@ def _run(folder: Path, parts: _Parts, events: RunEvents) -> TrainResult:
             budget=experiment.budget,
         ) as opened,
     ):
+        opened.resources.budget.spend_elsewhere(spent_on_audits(folder))
         players = _players(opened, parts)
         run = TrainingRun(experiment, training, split, folder, players, events)
         opened.begin()
