@@ -74,8 +74,6 @@ def evaluate(
         allowed = evaluation.budget.model_dump(exclude_unset=True)
         against = evaluation.against
         return begun, resume(begun, events, budget=allowed, against=against, into=into)
-    # The working directory changes when agents play.
-    into = None if into is None else into.absolute()
     with noted_code() as used:
         prepared = _prepare(evaluation, into)
         agents = experiment_of_agents(evaluation, prepared.contenders)
@@ -198,7 +196,8 @@ def _prepare(evaluation: Evaluation, into: Path | None = None) -> _Prepared:
     names = [contender.name for contender in contenders]
     if evaluation.against is not None and evaluation.against not in names:
         raise no_such_row(evaluation.against, names)
-    return _Prepared(evaluation, holdout, contenders, into)
+    # The working directory changes when agents play.
+    return _Prepared(evaluation, holdout, contenders, into and into.absolute())
 
 
 def find_table(evaluation: Evaluation) -> Table | None:
