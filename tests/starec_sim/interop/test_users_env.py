@@ -21,7 +21,7 @@ FEED_OF_4 = {"use": "feed", "users": 4, "recommender": "popularity", "page_size"
 COFFEE = {
     "environment": {"use": "docs/examples/coffee_shop.py:CoffeeShop", "guests": 3},
     "data": None,
-    "reward": "revenue",
+    "reward": "bill",
 }
 SHOP = Task(
     "shop",
