@@ -20,6 +20,12 @@ FAULTS = {
     "RaisesInTheThirdRound": ("values fit", r"begin_round\(round 3\): raised KeyError: 'menu'"),
     "NeverEnds": ("values fit", r"respond\(user u0, round 1, page 201\): .* does not end"),
     "NobodyVisits": ("values fit", r"begin_round\(round 1\): returned no users"),
+    "FailsOnSearch": (
+        "values fit",
+        r"respond\(user u\d, round \d, page \d\): raised KeyError: 'good'",
+    ),
+    "ExpectsOneActionAnItem": ("values fit", r"respond\(.*raised ValueError: zip\(\) argument 2"),
+    "ExpectsStarsWithEachWatch": ("values fit", r"respond\(.*raised TypeError: float\(\) argu"),
     "OtherTaskThanDeclared": ("declarations", r"observe\(\): the task is feed, and .* ranking"),
     "FigureThatIsNotThere": ("declarations", r'end_round\(.*own_metrics names "revenue"'),
     "RewardThatIsNotDeclared": ("declarations", r'respond\(.*reward has "sales"'),
@@ -70,7 +76,7 @@ def test_a_fault_is_found_and_explained(name, monkeypatch):
     assert found.hint
 
 
-@pytest.mark.parametrize("name", ["Sound", "Choosing", "OwnActions"])
+@pytest.mark.parametrize("name", ["Sound", "Choosing", "OwnActions", "TwoActions"])
 def test_a_sound_environment_passes_all_checks(name):
     target = find(f"{FILE}:{name}")
     target.origin = None  # another process is checked below
