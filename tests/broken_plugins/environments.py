@@ -353,6 +353,35 @@ class OwnActions(World):
         return {"money": self.kept["money"]}
 
 
+class Growing(OwnActions):
+    """Sound: a drink appears in each round."""
+
+    def begin_round(self, round):
+        for n in range(len(self.items), DRINKS + round + 1):
+            self.items.append(Item(f"i{n}", f"Drink {n}"))
+            self.cards.append(card(self.items[-1]))
+            self.popularity = np.append(self.popularity, 0)
+        return super().begin_round(round)
+
+    def live(self):
+        return np.arange(len(self.items)) <= DRINKS + self.round
+
+    def offer(self, user, steps):
+        stream = self.streams.stream("offer", user=user, round=self.round)
+        return stream.permutation(np.flatnonzero(self.live()))[:3]
+
+    def set_up(self):
+        super().set_up()
+        self.kept["sold"] = np.zeros(DRINKS + 9)
+
+
+class OffersWhatIsToCome(Growing):
+    """After it went back to an earlier round, drinks of later rounds are there."""
+
+    def live(self):
+        return np.ones(len(self.items), np.bool_)
+
+
 class TwoActions(OwnActions):
     """Sound: guests may do two things with a drink, and search after the page."""
 

@@ -37,6 +37,7 @@ FAULTS = {
     "KnowsWhoCameBefore": ("the order of visits", r"observe\(user u0, round 1.*the last user fir"),
     "ForgetsInState": ("state and restore", r"observe\(.*a copy that had played, restored"),
     "RestoresHalf": ("state and restore", r"observe\(.*a copy that had played, restored"),
+    "OffersWhatIsToCome": ("state and restore", r"observe\(.*a copy that had played, restored to"),
     "HandsOutItsArray": (
         "state and restore",
         r"state\(after round 0\): the arrays that",
@@ -72,11 +73,11 @@ def test_a_fault_is_found_and_explained(name, monkeypatch):
     found = result_of(check_named("environment", check), find(f"{FILE}:{name}"))
     assert found.state == "failed"
     assert re.match(rf"environment environments.py:{name}, {said}", found.note), found.note
-    assert re.search(r" \(environments.py:\d+\)$", found.note)
+    assert re.search(r" \((environments|world).py:\d+\)$", found.note)
     assert found.hint
 
 
-@pytest.mark.parametrize("name", ["Sound", "Choosing", "OwnActions", "TwoActions"])
+@pytest.mark.parametrize("name", ["Sound", "Choosing", "OwnActions", "TwoActions", "Growing"])
 def test_a_sound_environment_passes_all_checks(name):
     target = find(f"{FILE}:{name}")
     target.origin = None  # another process is checked below
