@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from starec_sim.checks import environment
+from starec_sim.boundary import watch
+from starec_sim.checks import environment, other_process
 from starec_sim.checks.find import find
 from starec_sim.checks.kinds import checks_of, result_of, run_checks
 
@@ -90,6 +91,22 @@ def test_what_differs_between_processes_is_found():
     assert found.state == "failed"
     assert "observe(user u0, round 1, page 1): in another process with PYTHONHASH" in found.note
     assert "go through a set in order" in found.hint
+
+
+def test_another_process_that_does_not_end_is_told(monkeypatch):
+    monkeypatch.setattr(other_process, "_LONGEST_S", 0.01)
+    found = result_of(check_named("environment", OTHER_PROCESS), find(f"{FILE}:Sound"))
+    assert found.state == "failed"
+    assert f"{FILE}:Sound did not end within 0.01 s in another process: no message" in found.note
+    assert "if it is only slow, check it with smaller settings" in found.hint
+
+
+def test_a_call_that_does_not_return_is_named(monkeypatch, capsys):
+    monkeypatch.setattr(watch, "TOLD_AFTER_S", 0.02)
+    result_of(check_named("environment", "values fit"), find(f"{FILE}:Slow"))
+    told = capsys.readouterr().err
+    assert "environment environments.py:Slow, observe(user u0, round 1, page 1)" in told
+    assert "has been running for" in told
 
 
 def test_one_fault_is_told_once():
