@@ -30,6 +30,7 @@ from starec_sim.rng import Streams
 from starec_sim.settings import Settings, validate
 from starec_sim.types import (
     Decision,
+    Experience,
     Feedback,
     Memory,
     Observation,
@@ -119,6 +120,7 @@ class UsersEnv(ParallelEnv):  # type: ignore[type-arg, misc, unused-ignore]
             "slate": spaces.MultiDiscrete([items] * self._places),
             "history_items": spaces.MultiDiscrete([items] * self._history),
             "history_stars": spaces.Box(0, 5, (self._history,), np.float32),
+            "history_liked": spaces.MultiDiscrete([3] * self._history),
         }
         return spaces.Dict(parts)
 
@@ -253,14 +255,16 @@ class UsersEnv(ParallelEnv):  # type: ignore[type-arg, misc, unused-ignore]
         rows, items = np.zeros(self._places, np.int64), np.zeros(self._history, np.int64)
         rows[: len(slate)] = np.array(slate, np.int64) + 1
         items[: len(lived)] = [each.item + 1 for each in lived]
-        stars = np.zeros(self._history, np.float32)
+        stars, liked = np.zeros(self._history, np.float32), np.zeros(self._history, np.int64)
         stars[: len(lived)] = [each.rating or 0.0 for each in lived]
+        liked[: len(lived)] = [_liked(each) for each in lived]
         return {
             "present": np.array([shown is not None], np.float32),
             "page": np.array([shown.page if shown else 0], np.float32),
             "slate": rows,
             "history_items": items,
             "history_stars": stars,
+            "history_liked": liked,
         }
 
     def _infos(self) -> dict[str, dict[str, Any]]:
@@ -275,6 +279,12 @@ class UsersEnv(ParallelEnv):  # type: ignore[type-arg, misc, unused-ignore]
             if self._agent is not None:
                 info["messages"] = self._agent.question(self._call(user), shown)
         return info
+
+
+def _liked(lived: Experience) -> int:
+    """Return 2 for a like, 1 for a dislike, and 0 where nobody knows."""
+    known = lived.rating is not None or lived.like is not None
+    return 1 + lived.liked if known else 0
 
 
 def _open_agent(spec: Any) -> OpenAgent:

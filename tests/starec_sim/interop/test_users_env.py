@@ -80,6 +80,17 @@ def test_what_a_user_lives_through_is_in_her_next_observation():
     for agent in env.agents:
         assert after[agent]["history_items"][-1] == seen[agent]["slate"][0]
         assert 1 <= after[agent]["history_stars"][-1] <= 5
+        assert after[agent]["history_liked"][-1] == 1 + (after[agent]["history_stars"][-1] > 3)
+
+
+def test_in_a_world_without_stars_likes_are_seen():
+    env = users_env(**COFFEE, history=4)
+    env.reset(seed=0)
+    order = {"kinds": np.array([1, 0, 1]), "amounts": np.zeros(3, np.float32), "next": 0}
+    after, *_ = env.step(dict.fromkeys(env.agents, order))  # a hot drink and a cold one
+    assert after["user_0"]["history_liked"].tolist() == [2, 1, 0, 0]
+    assert after["user_1"]["history_liked"].tolist() == [1, 2, 0, 0]
+    assert not after["user_0"]["history_stars"].any()
 
 
 def test_a_text_is_read_as_an_answer_of_a_model():
