@@ -21,7 +21,7 @@ from pettingzoo import ParallelEnv
 from pydantic import Field
 
 from starec_sim import plugins
-from starec_sim.agent import Call, OpenAgent, UnaskedPolicies
+from starec_sim.agent import Call, OpenAgent, UnaskedPolicies, open_agent
 from starec_sim.build import build_agent, load_dataset
 from starec_sim.environment import Environment, NamedRewards
 from starec_sim.errors import ConfigError, did_you_mean
@@ -85,9 +85,11 @@ class UsersEnv(ParallelEnv):  # type: ignore[type-arg, misc, unused-ignore]
     ) -> None:
         asked = {"actions": actions, "reward": reward, "rounds": rounds, "history": history}
         validate(UsersEnvSettings, asked, "")
-        self._plugin = plugins.configure("environments", _spec(environment), "environment")
-        self._dataset = None if data is None else load_dataset(_spec(data))
-        self._agent = _open_agent(agent) if actions == "text" else None
+        self._plugin = plugins.configure(
+            "environments", plugins.as_spec(environment, "environment"), "environment"
+        )
+        self._dataset = None if data is None else load_dataset(plugins.as_spec(data, "data"))
+        self._agent = _agent_of(agent) if actions == "text" else None
         self._reward, self._rounds, self._history = reward, rounds, history
         self._random, _ = seeding.np_random(0)
         self._begin(0)
@@ -287,15 +289,6 @@ def _liked(lived: Experience) -> int:
     return 1 + lived.liked if known else 0
 
 
-def _open_agent(spec: Any) -> OpenAgent:
-    agent = build_agent(_spec(spec))
-    if isinstance(agent, OpenAgent):
-        return agent
-    raise ConfigError(
-        f"agent: {_spec(spec)['use']} cannot build a question outside of a visit",
-        hint="use the agent `star`, or give it the methods of starec_sim.agent.OpenAgent",
-    )
-
-
-def _spec(value: Any) -> dict[str, Any]:
-    return {"use": value} if isinstance(value, str) else dict(value)
+def _agent_of(value: Any) -> OpenAgent:
+    spec = plugins.as_spec(value, "agent")
+    return open_agent(build_agent(spec), spec["use"])

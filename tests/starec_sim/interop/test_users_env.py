@@ -156,3 +156,16 @@ def test_a_missing_action_and_a_wrong_one_are_named():
         env.step({})
     with pytest.raises(ConfigError, match="the action of user_0 is 3, which is not in"):
         env.step(dict.fromkeys(env.agents, 3))
+
+
+@pytest.mark.parametrize("argument", ["environment", "data", "agent"])
+def test_what_is_no_spec_is_named(argument):
+    changes = {argument: ["feed"]}
+    with pytest.raises(ConfigError, match=rf"{argument}: \['feed'\] must be the name of a plug-in"):
+        users_env(**changes, actions="text")
+
+
+def test_an_agent_that_nobody_outside_can_answer_for_is_refused():
+    said = "the agent analytic has no decision, question, .*, which answers from outside need"
+    with pytest.raises(StarecError, match=said):
+        users_env(agent="analytic", actions="text")
