@@ -116,6 +116,8 @@ class TurnRow(NamedTuple):
     node: str
     """`fast` or `slow`."""
     attempt: int
+    """0 for the question, 1 for the repair; from 101 on a training asked, and nobody acted on the
+    answer (`starec_sim.runs.attempts`)."""
     policy: str
     messages: tuple[tuple[str, str], ...]
     """Pairs of role and text."""
