@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from math import inf, isnan
 from typing import Literal, NamedTuple
 
+from starec_sim.types import STAR_RANGE
+
 
 class MetricInfo(NamedTuple):
     """Label, meaning and range of a metric."""
@@ -30,7 +32,7 @@ METRICS: Mapping[str, MetricInfo] = {
     ),
     "watch_rate": MetricInfo("watch rate", "share of visits with a click-through", "higher"),
     "satisfaction": MetricInfo(
-        "satisfaction", "true stars (1-5) of what was watched", "higher", (1, 5)
+        "satisfaction", "true stars (0-5) of what was watched", "higher", STAR_RANGE
     ),
     "exits": MetricInfo(
         "exits", "share of visits the user ended herself: she left, or was tired", "lower"
