@@ -56,7 +56,7 @@ def some_decision(observation: Observation, user: int, round: int, call: int = 0
         actions += [Action(item, act.kind, act.value) for act in acts] or [Action(item)]
     leave = bool(rng.random() < 0.3)
     moves = bool(task.after) and not leave and rng.random() < 0.5
-    move = _some_act(task.after, rng) if moves else None
+    move = _some_act(task.after[int(rng.integers(len(task.after)))], rng) if moves else None
     return Decision(actions=tuple(actions), leave=leave, move=move)
 
 
@@ -69,13 +69,12 @@ def _some_acts(task: Task, done: list[str], rng: np.random.Generator) -> list[Ac
         if spent or rng.random() < 0.4:
             break
         done.append(kind.name)
-        acts.append(_some_act((kind,), rng))
+        acts.append(_some_act(kind, rng))
     return acts
 
 
-def _some_act(kinds: Sequence[ActionKind], rng: np.random.Generator) -> Act:
-    """Return an action of one of the kinds, whose argument is in the form that is asked for."""
-    kind = kinds[int(rng.integers(len(kinds)))]
+def _some_act(kind: ActionKind, rng: np.random.Generator) -> Act:
+    """Return an action whose argument is in the form that is asked for, or left out."""
     argument = kind.argument
     if argument is None or (kind.optional and rng.random() < 0.2):
         return Act(kind.name)

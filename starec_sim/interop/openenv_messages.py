@@ -68,7 +68,7 @@ class ItemResponse(_Message):
     stars: float | None
     """How it turned out; None if she did not consume it, or where there are no stars."""
     liked: bool | None
-    """Whether it turned out well; None if she did not consume it."""
+    """Whether it turned out well; None if she did not consume it, or where nobody knows."""
 
 
 class PageResponse(_Message):
@@ -163,7 +163,10 @@ def _page(episode: UserEpisode, step: Step) -> PageResponse:
     for action in step.decision.actions:
         said[action.item].append(task.said(action.kind, action.value))
     stars = {each.item: each.rating for each in step.feedback.experiences}
-    liked = {each.item: each.liked for each in step.feedback.experiences}
+    liked = {
+        each.item: each.like if each.rating is None else each.liked
+        for each in step.feedback.experiences
+    }
     return PageResponse(
         items=[
             ItemResponse(
