@@ -210,10 +210,10 @@ def set_slates(target: CheckTarget) -> str:
     copy.watch.call(place, copy.checked.restore, written_and_read(play.state(0)))
     users = play.begin(1)
     copy.begin(1)
-    if copy.observe(user, 1, ()).slate != slate:
-        raise play.watch.fault(place, "a copy that is restored shows another slate", WHOLE_STATE)
     play.journal.clear()
     visits = [play.visit(each, 1) for each in users]  # the boundary compares the slate
+    if copy.observe(user, 1, ()).slate != slate:
+        raise play.watch.fault(place, "a copy that is restored shows another slate", WHOLE_STATE)
     others = {
         place: text
         for place, text in play.journal.items()
